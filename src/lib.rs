@@ -1,0 +1,2 @@
+//! albumctl
+pub mod pixels;
