@@ -1,2 +1,3 @@
 //! albumctl
+pub mod kernels;
 pub mod pixels;

@@ -1,0 +1,94 @@
+//! Linear layers: rows of numbers times packed weights.
+
+use super::amx::{self, Lines, STEP};
+use super::engine::{self, Engine, Packed, Scratch};
+use super::map::Grid;
+use super::product::{Activation, Finish, Residual, Run, Target};
+
+/// `y = activation(x W' + b [+ y])`, one row at a time.
+#[derive(Debug)]
+pub struct Linear {
+    engine: Engine,
+    inputs: usize,
+    packed: Packed,
+}
+
+impl Linear {
+    /// `weight` is `[outputs][inputs]`, as PyTorch keeps it.
+    pub fn new(engine: Engine, weight: &[f32], bias: &[f32]) -> Self {
+        let outputs = bias.len();
+        assert!(outputs > 0 && weight.len().is_multiple_of(outputs), "one row of weights for each output");
+        let inputs = weight.len() / outputs;
+        let packed = Packed::new(engine, outputs, 1, inputs, bias, |n, _, k| weight[n * inputs + k]);
+        Self { engine, inputs, packed }
+    }
+
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub fn outputs(&self) -> usize {
+        self.packed.outputs()
+    }
+
+    /// Memory that the packed weights take.
+    pub fn bytes(&self) -> usize {
+        self.packed.bytes()
+    }
+
+    /// Rows of `x` to rows of `y`.
+    pub fn apply(&self, x: &[f32], y: &mut [f32], activation: Activation, scratch: &mut Scratch) {
+        let rows = self.rows(x);
+        assert_eq!(y.len(), rows * self.outputs(), "one output row for each input row");
+        let grid = Grid::matrix(rows, self.outputs());
+        self.multiply(x, rows, Target::new(y, grid), Residual::None, activation, scratch);
+    }
+
+    /// Adds to the rows of `y`.
+    pub fn add_to(&self, x: &[f32], y: &mut [f32], scratch: &mut Scratch) {
+        let rows = self.rows(x);
+        assert_eq!(y.len(), rows * self.outputs(), "one output row for each input row");
+        let grid = Grid::matrix(rows, self.outputs());
+        self.multiply(x, rows, Target::new(y, grid), Residual::InPlace, Activation::Identity, scratch);
+    }
+
+    fn rows(&self, x: &[f32]) -> usize {
+        assert!(x.len().is_multiple_of(self.inputs), "whole rows of {} inputs", self.inputs);
+        x.len() / self.inputs
+    }
+
+    fn multiply(
+        &self,
+        x: &[f32],
+        rows: usize,
+        target: Target<'_>,
+        residual: Residual<'_>,
+        activation: Activation,
+        scratch: &mut Scratch,
+    ) {
+        let by_panels = self.outputs() > rows;
+        match &self.packed {
+            Packed::Lanes(panels) => {
+                let runs = [Run { offset: 0, len: self.inputs }];
+                let from = Grid::matrix(rows, self.inputs);
+                engine::each(engine::parts(rows, panels.panels(), by_panels, scratch.threads), |part| {
+                    panels.multiply(x, from, &runs, target, residual, activation, part);
+                });
+            }
+            Packed::Tiles(tiles) => {
+                let padded = self.inputs.next_multiple_of(STEP);
+                let (inputs, halves) = (self.inputs, &mut scratch.halves);
+                engine::split_rows(self.engine, halves, rows, padded, padded, scratch.threads, |row, high, low| {
+                    amx::split(&x[row * inputs..][..inputs], 1, inputs, inputs, high, low);
+                });
+                let lines = Lines::matrix(rows, padded);
+                let steps: Vec<usize> = (0..padded).step_by(STEP).collect();
+                let finish = Finish::new(self.outputs(), tiles.bias(), rows, target, residual, activation);
+                let halves = &scratch.halves;
+                engine::each(engine::parts(lines.tiles(), tiles.panels(), by_panels, scratch.threads), |part| {
+                    amx::multiply(tiles, halves, &lines, &steps, finish, part);
+                });
+            }
+        }
+    }
+}
