@@ -1,2 +1,5 @@
 //! albumctl
+pub mod config;
+pub mod error;
 pub mod pixels;
+pub mod quality;
