@@ -1,3 +1,6 @@
 //! albumctl
 pub mod kernels;
+pub mod config;
+pub mod error;
 pub mod pixels;
+pub mod quality;

@@ -1,0 +1,111 @@
+//! The typed face of `configs/global_config.yaml`, key for key.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::quality;
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub device: String,
+    pub num_workers: usize,
+    pub cache_dir: Option<PathBuf>,
+    pub models_dir: Option<PathBuf>,
+    pub cache_max_size_gb: f64,
+    pub thumbnail_sizes: ThumbnailSizes,
+    pub limits: Limits,
+    pub quality_assessment: QualityAssessment,
+    pub portrait_analysis: PortraitAnalysis,
+    pub album: Album,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThumbnailSizes {
+    pub tiny: u32,
+    pub small: u32,
+    pub medium: u32,
+    pub large: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub max_megapixels: f64,
+    pub max_file_mb: f64,
+    pub max_seconds: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QualityAssessment {
+    pub ava_checkpoint: Option<PathBuf>,
+    pub siamese_checkpoint: Option<PathBuf>,
+    pub weights: quality::Weights,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortraitAnalysis {
+    pub face_detection_confidence: f64,
+    pub portrait_face_ratio_threshold: f64,
+    pub portrait_center_offset_threshold: f64,
+    pub eye_open_ear_threshold: f64,
+    pub smile_width_threshold: f64,
+    pub smile_elevation_threshold: f64,
+    pub landmark_rounding: LandmarkRounding,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LandmarkRounding {
+    Float,
+    Pixel,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Album {
+    pub quality: AlbumQuality,
+    pub portrait: AlbumPortrait,
+    pub clustering: AlbumClustering,
+    pub selection: AlbumSelection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlbumQuality {
+    pub min_iqa_score: f64,
+    pub min_ava_score: f64,
+    pub min_sharpness: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlbumPortrait {
+    pub require_eyes_open: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlbumClustering {
+    pub method: String,
+    pub feature_method: String,
+    pub feature_checkpoint: Option<PathBuf>,
+    pub min_cluster_size: usize,
+    pub handle_noise: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlbumSelection {
+    pub images_per_cluster: usize,
+    pub ava_weight: f64,
+    pub iqa_weight: f64,
+    pub portrait_weight: f64,
+    pub use_siamese_tiebreaker: bool,
+    pub tiebreak_margin: f64,
+    pub diversity_threshold: f64,
+}

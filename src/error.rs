@@ -1,0 +1,100 @@
+//! What ends a run early: a kind (which decides heading and exit code), a cause, and the way out.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// Exit codes are part of the contract with scripts; see `--help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The command line or the configuration cannot be followed.
+    Usage,
+    /// The run failed and left no usable result.
+    Failed,
+    /// The reader of our output went away; that is its right, not an error.
+    BrokenPipe,
+}
+
+/// How a run that was not cut short by an error ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    AllDone,
+    /// Results were printed, and some photos failed.
+    SomeFailed,
+    /// There were photos, and every one of them failed.
+    NoneUsable,
+    Interrupted,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        Self::from(match ending {
+            Ending::AllDone => 0,
+            Ending::NoneUsable => 1,
+            Ending::SomeFailed => 3,
+            Ending::Interrupted => 130,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub struct CommandError {
+    pub kind: Kind,
+    pub cause: anyhow::Error,
+    pub hints: Vec<String>,
+}
+
+impl CommandError {
+    pub fn usage(cause: impl Into<anyhow::Error>) -> Self {
+        Self { kind: Kind::Usage, cause: cause.into(), hints: Vec::new() }
+    }
+
+    pub fn failed(cause: impl Into<anyhow::Error>) -> Self {
+        Self { kind: Kind::Failed, cause: cause.into(), hints: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self.kind {
+            Kind::BrokenPipe => 0,
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+        })
+    }
+}
+
+/// An I/O error that is really a closed pipe keeps its meaning through every layer of context.
+impl From<anyhow::Error> for CommandError {
+    fn from(cause: anyhow::Error) -> Self {
+        let closed = cause
+            .chain()
+            .filter_map(|e| e.downcast_ref::<std::io::Error>())
+            .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe);
+        let kind = if closed { Kind::BrokenPipe } else { Kind::Failed };
+        Self { kind, cause, hints: Vec::new() }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(cause: std::io::Error) -> Self {
+        anyhow::Error::from(cause).into()
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let heading = match self.kind {
+            Kind::Usage => "usage: ",
+            Kind::Failed | Kind::BrokenPipe => "",
+        };
+        write!(f, "{heading}{:#}", self.cause)?;
+        for hint in &self.hints {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
