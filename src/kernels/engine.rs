@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::amx::{self, Halves, STEP, Tiles};
+use super::amx::{Halves, STEP, Tiles};
 use super::cpu::Cpu;
 use super::product::{Panels, Part};
 
@@ -136,5 +136,3 @@ pub(crate) fn split_rows(
         pairs.for_each(|(i, (high, low))| one((i, high), low));
     }
 }
-
-pub(crate) use amx::Lines;

@@ -4,17 +4,23 @@
 //! precision) and applied to any number of photos; what it computes for one photo depends on nothing else.
 
 pub(crate) mod amx;
+mod attention;
 mod conv;
 mod cpu;
 mod engine;
 pub(crate) mod lanes;
 mod linear;
 mod map;
+mod norm;
+mod pool;
 mod product;
 
+pub use attention::Heads;
 pub use conv::{Conv, Window};
 pub use cpu::{Cpu, CpuError, VARIABLE};
 pub use engine::{Engine, Precision, Scratch};
 pub use linear::Linear;
 pub use map::{Arena, Map, Shape};
+pub use norm::{LayerNorm, gated};
+pub use pool::{max_pool, mean_pool};
 pub use product::Activation;

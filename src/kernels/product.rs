@@ -180,6 +180,11 @@ impl Panels {
     }
 }
 
+// SAFETY: `Finish` reads bias and residual, which outlive it, and writes through its `Target`.
+unsafe impl Sync for Finish<'_> {}
+// SAFETY: as above.
+unsafe impl Send for Finish<'_> {}
+
 /// The stores at the end of a product, checked once: bias, residual, activation.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish<'a> {
@@ -200,6 +205,7 @@ impl<'a> Finish<'a> {
         residual: Residual<'a>,
         activation: Activation,
     ) -> Self {
+        assert!(bias.len() >= n, "a bias for each output");
         assert_eq!(target.grid.rows(), rows, "as many rows out as in");
         assert!(rows == 0 || target.grid.last() + n <= target.len, "rows lie inside the output");
         let residual = match residual {
@@ -332,28 +338,49 @@ impl Sweep<'_> {
         // SAFETY: `panel` lies inside the weights, whose panels are `k * PANEL` long.
         let mut weights = unsafe { self.panels.weights.as_ptr().add(panel * self.panels.k * L::PANEL) };
         for (stage, runs) in self.stretches.iter().enumerate() {
-            let mut done = 0;
-            while done < begins.len() {
-                let rows = TILE.min(begins.len() - done);
-                // SAFETY: `begins` and `sums` hold `rows` more rows from `done` on; the rest is the caller's promise.
-                unsafe {
-                    let (a, begin) = (self.a.as_ptr(), begins.as_ptr().add(done));
-                    let sums = sums.as_mut_ptr().add(done * L::PANEL);
-                    match rows {
-                        6 => tile::<L, 6>(a, begin, runs, weights, sums, stage > 0),
-                        5 => tile::<L, 5>(a, begin, runs, weights, sums, stage > 0),
-                        4 => tile::<L, 4>(a, begin, runs, weights, sums, stage > 0),
-                        3 => tile::<L, 3>(a, begin, runs, weights, sums, stage > 0),
-                        2 => tile::<L, 2>(a, begin, runs, weights, sums, stage > 0),
-                        _ => tile::<L, 1>(a, begin, runs, weights, sums, stage > 0),
-                    }
-                }
-                done += rows;
+            // SAFETY: the caller's promise; `sums` holds a row of a panel for each beginning.
+            unsafe {
+                let (a, sums) = (self.a.as_ptr(), sums.as_mut_ptr());
+                tile_rows::<L>(a, begins, runs, weights, sums, L::PANEL, stage > 0);
             }
             let inputs: usize = runs.iter().map(|run| run.len).sum();
             // SAFETY: the stretches together cover `k` inputs, so this stays inside the panel or at its end.
             weights = unsafe { weights.add(inputs * L::PANEL) };
         }
+    }
+}
+
+/// All rows times one stretch of one panel, into rows of sums that are `step` apart.
+///
+/// # Safety
+/// As for [`Lanes`]; every run from each beginning is valid in `a`, the weights for all runs, `sums` for the rows.
+#[inline(always)]
+pub(crate) unsafe fn tile_rows<L: Lanes>(
+    a: *const f32,
+    begins: &[usize],
+    runs: &[Run],
+    weights: *const f32,
+    sums: *mut f32,
+    step: usize,
+    resume: bool,
+) {
+    let mut done = 0;
+    while done < begins.len() {
+        let rows = TILE.min(begins.len() - done);
+        // SAFETY: `begins` and `sums` hold `rows` more rows from `done` on; the rest is the caller's promise.
+        unsafe {
+            let begin = begins.as_ptr().add(done);
+            let sums = sums.add(done * step);
+            match rows {
+                6 => tile::<L, 6>(a, begin, runs, weights, sums, step, resume),
+                5 => tile::<L, 5>(a, begin, runs, weights, sums, step, resume),
+                4 => tile::<L, 4>(a, begin, runs, weights, sums, step, resume),
+                3 => tile::<L, 3>(a, begin, runs, weights, sums, step, resume),
+                2 => tile::<L, 2>(a, begin, runs, weights, sums, step, resume),
+                _ => tile::<L, 1>(a, begin, runs, weights, sums, step, resume),
+            }
+        }
+        done += rows;
     }
 }
 
@@ -369,6 +396,7 @@ unsafe fn tile<L: Lanes, const R: usize>(
     runs: &[Run],
     mut weights: *const f32,
     sums: *mut f32,
+    step: usize,
     resume: bool,
 ) {
     // SAFETY: the caller's promise, item by item.
@@ -376,7 +404,7 @@ unsafe fn tile<L: Lanes, const R: usize>(
         let mut acc = [L::zero_row(); R];
         if resume {
             for (i, acc) in acc.iter_mut().enumerate() {
-                *acc = L::load_row(sums.add(i * L::PANEL));
+                *acc = L::load_row(sums.add(i * step));
             }
         }
         for run in runs {
@@ -393,7 +421,7 @@ unsafe fn tile<L: Lanes, const R: usize>(
             }
         }
         for (i, acc) in acc.iter().enumerate() {
-            L::store_row(sums.add(i * L::PANEL), *acc);
+            L::store_row(sums.add(i * step), *acc);
         }
     }
 }
