@@ -2,5 +2,6 @@
 pub mod kernels;
 pub mod config;
 pub mod error;
+pub mod nn;
 pub mod pixels;
 pub mod quality;
