@@ -1,5 +1,6 @@
 //! albumctl
 pub mod config;
 pub mod error;
+pub mod photo;
 pub mod pixels;
 pub mod quality;
