@@ -3,7 +3,7 @@
 use super::amx::{self, Lines, STEP};
 use super::engine::{self, Engine, Packed, Scratch};
 use super::map::{Grid, Map, Shape};
-use super::product::{Activation, Finish, Residual, Run, Target};
+use super::product::{Activation, Finish, Left, Residual, Run, Target};
 
 /// A square window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,18 +87,17 @@ impl Conv {
         });
         let grid = to.inside();
         let target = Target::new(output.data_mut(), grid);
+        let finish = Finish::new(to.channels, self.packed.bias(), grid.rows(), target, residual, activation);
+        let by_panels = to.channels > grid.rows();
         match &self.packed {
             Packed::Lanes(panels) => {
                 let (begins, runs) = self.windows(from, to);
-                let parts = engine::parts(grid.rows(), panels.panels(), to.channels > grid.rows(), scratch.threads);
-                engine::each(parts, |part| {
-                    panels.multiply(input.data(), begins, &runs, target, residual, activation, part);
-                });
+                let left = Left { data: input.data(), from: begins, runs: &runs };
+                let parts = engine::parts(grid.rows(), panels.panels(), by_panels, scratch.threads);
+                engine::each(parts, |part| panels.multiply(&left, finish, part));
             }
             Packed::Tiles(tiles) => {
                 let (lines, steps) = self.spread(input, to, scratch);
-                let finish = Finish::new(to.channels, tiles.bias(), grid.rows(), target, residual, activation);
-                let by_panels = to.channels > grid.rows();
                 let parts = engine::parts(lines.tiles(), tiles.panels(), by_panels, scratch.threads);
                 let halves = &scratch.halves;
                 engine::each(parts, |part| amx::multiply(tiles, halves, &lines, &steps, finish, part));
@@ -240,7 +239,6 @@ impl Layout {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,7 +266,14 @@ mod tests {
     }
 
     /// The definition, in f64.
-    fn by_definition(input: &Map, w: &[f32], b: &[f32], window: Window, image: usize, at: (usize, usize, usize)) -> f64 {
+    fn by_definition(
+        input: &Map,
+        w: &[f32],
+        b: &[f32],
+        window: Window,
+        image: usize,
+        at: (usize, usize, usize),
+    ) -> f64 {
         let (y, x, n) = at;
         let from = input.shape();
         let mut sum = f64::from(b[n]);

@@ -70,6 +70,14 @@ impl Packed {
         }
     }
 
+    /// Padded to whole panels.
+    pub fn bias(&self) -> &[f32] {
+        match self {
+            Self::Lanes(panels) => panels.bias(),
+            Self::Tiles(tiles) => tiles.bias(),
+        }
+    }
+
     pub fn bytes(&self) -> usize {
         match self {
             Self::Lanes(panels) => panels.bytes(),

@@ -3,6 +3,9 @@
 //! Numbers go in and out as `f32`, channels innermost. A layer is packed once for an [`Engine`] (a processor path and a
 //! precision) and applied to any number of photos; what it computes for one photo depends on nothing else.
 
+#![allow(clippy::inline_always, reason = "intrinsics only inline into functions that have their features")]
+#![allow(clippy::large_stack_arrays, reason = "a block of sums must lie in the first-level cache: the stack is there")]
+
 pub(crate) mod amx;
 mod attention;
 mod conv;

@@ -157,27 +157,32 @@ impl Panels {
         stretches
     }
 
-    /// Multiplies one part. `a` is the buffer the rows are gathered from, `from` where they begin.
-    pub fn multiply(
-        &self,
-        a: &[f32],
-        from: Grid,
-        runs: &[Run],
-        target: Target<'_>,
-        residual: Residual<'_>,
-        activation: Activation,
-        part: Part,
-    ) {
+    /// Padded to whole panels.
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// Multiplies one part.
+    pub fn multiply(&self, left: &Left<'_>, finish: Finish<'_>, part: Part) {
+        let Left { data, from, runs } = *left;
         let reach = runs.iter().map(|run| run.offset + run.len).max().unwrap_or(0);
         assert_eq!(runs.iter().map(|run| run.len).sum::<usize>(), self.k, "runs cover the inputs");
-        assert!(from.rows() == 0 || from.last() + reach <= a.len(), "rows lie inside the left buffer");
-        let finish = Finish::new(self.n, &self.bias, from.rows(), target, residual, activation);
+        assert!(from.rows() == 0 || from.last() + reach <= data.len(), "rows lie inside the left buffer");
         assert!(part.rows.end <= from.rows() && part.panels.end <= self.panels(), "the part lies inside the product");
+        assert!(finish.target.grid.rows() == from.rows() && finish.n == self.n, "the output of this product");
         let stretches = self.stretches(runs);
-        let sweep = Sweep { panels: self, a, from, stretches: &stretches, finish, part };
+        let sweep = Sweep { panels: self, a: data, from, stretches: &stretches, finish, part };
         // SAFETY: the asserts above and in `Finish::new` are what `Sweep` asks for.
         unsafe { lanes::run(self.cpu, sweep) };
     }
+}
+
+/// The left matrix: a buffer, where its rows begin in it, and the runs of a row.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a> {
+    pub data: &'a [f32],
+    pub from: Grid,
+    pub runs: &'a [Run],
 }
 
 // SAFETY: `Finish` reads bias and residual, which outlive it, and writes through its `Target`.
@@ -244,7 +249,13 @@ impl<'a> Finish<'a> {
                 let sum = L::add(L::load(sums.add(at)), L::load(self.bias.add(first)));
                 let out = self.target.data.add(place.0 + first);
                 if first + L::WIDTH <= self.n {
-                    let add = |v| if self.residual.0.is_null() { v } else { L::add(v, L::load(self.residual.0.add(place.1 + first))) };
+                    let add = |v| {
+                        if self.residual.0.is_null() {
+                            v
+                        } else {
+                            L::add(v, L::load(self.residual.0.add(place.1 + first)))
+                        }
+                    };
                     L::store(out, self.activate::<L>(add(sum)));
                 } else {
                     self.store_some::<L>(sum, first, place);
@@ -390,6 +401,7 @@ pub(crate) unsafe fn tile_rows<L: Lanes>(
 /// As for [`Lanes`]; every run from each of the `R` beginnings is valid in `a`, the weights for all runs, `sums` for
 /// `R` rows.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an index over a constant range unrolls at every optimisation level")]
 unsafe fn tile<L: Lanes, const R: usize>(
     a: *const f32,
     begins: *const usize,

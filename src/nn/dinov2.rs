@@ -124,9 +124,7 @@ impl Naming {
     fn attention_inputs(self) -> &'static [&'static str] {
         match self {
             Self::Hub => &["attn.qkv"],
-            Self::HuggingFace => {
-                &["attention.attention.query", "attention.attention.key", "attention.attention.value"]
-            }
+            Self::HuggingFace => &["attention.attention.query", "attention.attention.key", "attention.attention.value"],
         }
     }
 

@@ -71,6 +71,12 @@ pub struct Runner {
     idle: Mutex<Vec<Workspace>>,
 }
 
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("features", &self.network.features()).finish_non_exhaustive()
+    }
+}
+
 impl Runner {
     pub fn new(network: Box<dyn Network>) -> Self {
         Self { network, idle: Mutex::default() }

@@ -80,9 +80,8 @@ pub struct Head {
 
 impl Head {
     pub fn new(config: &HeadConfig, vb: &VarBuilder<'_>) -> Result<Self> {
-        let layer = |(i, [inputs, outputs]): (usize, [usize; 2])| {
-            linear(inputs, outputs, vb.pp(HeadConfig::position(i)))
-        };
+        let layer =
+            |(i, [inputs, outputs]): (usize, [usize; 2])| linear(inputs, outputs, vb.pp(HeadConfig::position(i)));
         let layers = config.layers().into_iter().enumerate().map(layer).collect::<Result<_>>()?;
         Ok(Self { layers, bend: config.bend, dropout: Dropout::new(config.dropout) })
     }

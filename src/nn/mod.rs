@@ -7,6 +7,7 @@ pub mod dinov2;
 pub mod fused;
 pub mod head;
 pub mod preference;
+pub mod preprocess;
 pub mod rating;
 pub mod resnet;
 pub mod vgg;

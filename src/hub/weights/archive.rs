@@ -92,13 +92,15 @@ fn directory_place(source: &Source) -> Result<(u64, u64, u64), WeightsError> {
     // The end record is 22 bytes and a comment of at most 64 KiB.
     let tail_len = source.len().min(22 + 0xffff);
     let tail = source.read(source.len() - tail_len, tail_len)?;
-    let Some(at) = tail.windows(4).rposition(|w| w == b"PK\x05\x06") else {
+    let whole = |at: &usize| tail.len() - at >= 22;
+    let Some(at) = tail.windows(4).rposition(|w| w == b"PK\x05\x06").filter(whole) else {
         let what = "the directory at the end of the zip is missing".to_owned();
         return Err(WeightsError::Truncated { file: source.path().to_owned(), what });
     };
     let damaged = || source.format_error("the end record of the zip is damaged");
     let end = Fields(&tail[at..]);
-    let (count, len, start) = end.u16(10).zip(end.u32(12)).zip(end.u32(16)).map(|((c, l), s)| (c, l, s)).ok_or_else(damaged)?;
+    let fields = end.u16(10).zip(end.u32(12)).zip(end.u32(16));
+    let ((count, len), start) = fields.ok_or_else(damaged)?;
     if start != 0xffff_ffff && count != 0xffff && len != 0xffff_ffff {
         return Ok((start, len, count));
     }
@@ -107,9 +109,10 @@ fn directory_place(source: &Source) -> Result<(u64, u64, u64), WeightsError> {
     let place = locator.u32(0).filter(|&s| s == 0x0706_4b50).and(locator.u64(8)).ok_or_else(damaged)?;
     let record = source.read(place, 56)?;
     let record = Fields(&record);
-    let signed = record.u32(0).filter(|&s| s == 0x0606_4b50).ok_or_else(damaged)?;
-    debug_assert_eq!(signed, 0x0606_4b50);
-    record.u64(48).zip(record.u64(40)).zip(record.u64(32)).map(|((s, l), c)| (s, l, c)).ok_or_else(damaged)
+    let signed = record.u32(0).filter(|&s| s == 0x0606_4b50);
+    let fields = signed.and(record.u64(48)).zip(record.u64(40)).zip(record.u64(32));
+    let ((start, len), count) = fields.ok_or_else(damaged)?;
+    Ok((start, len, count))
 }
 
 /// Name and place of the first entry of `bytes`, and the entry's size.

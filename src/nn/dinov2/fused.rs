@@ -7,6 +7,7 @@ use crate::kernels::{Activation, Engine, Heads, LayerNorm, Linear, gated};
 use crate::nn::checkpoint::{Names, WeightsError};
 use crate::nn::fused::{Batch, Network, Photos, Workspace};
 
+#[derive(Debug)]
 pub struct FusedDinov2 {
     config: Config,
     engine: Engine,
@@ -21,6 +22,7 @@ pub struct FusedDinov2 {
     norm: LayerNorm,
 }
 
+#[derive(Debug)]
 struct Block {
     norm1: LayerNorm,
     /// Queries (scaled), keys and values of a token in one row.
@@ -76,7 +78,12 @@ impl Block {
         Ok(Self {
             norm1: norm(engine, &names.under("norm1"), width)?,
             qkv: Linear::new(engine, &weight, &bias),
-            mix: scaled(engine, &names.under(naming.attention_output()), [width, width], &names.take(mixed, &[width])?)?,
+            mix: scaled(
+                engine,
+                &names.under(naming.attention_output()),
+                [width, width],
+                &names.take(mixed, &[width])?,
+            )?,
             norm2: norm(engine, &names.under("norm2"), width)?,
             inner: scaled(engine, &mlp.under(inner), [rows, width], &vec![1.0; rows])?,
             outer: scaled(engine, &mlp.under(outer), [width, hidden], &names.take(fed, &[width])?)?,

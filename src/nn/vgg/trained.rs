@@ -16,9 +16,8 @@ pub struct Vgg16 {
 impl Vgg16 {
     pub fn new(vb: &VarBuilder<'_>) -> Result<Self> {
         let config = Conv2dConfig { padding: 1, ..Default::default() };
-        let conv = |(place, inputs, outputs, _): (usize, usize, usize, bool)| {
-            conv2d(inputs, outputs, 3, config, vb.pp(place))
-        };
+        let conv =
+            |(place, inputs, outputs, _): (usize, usize, usize, bool)| conv2d(inputs, outputs, 3, config, vb.pp(place));
         Ok(Self {
             convs: CONVOLUTIONS.into_iter().map(conv).collect::<Result<_>>()?,
             fc6: linear(SIDE * SIDE * CHANNELS, FEATURES, vb.pp("fc6"))?,
