@@ -111,7 +111,9 @@ impl Halves {
     /// Makes room for `len` numbers and for the tiles that read past the last row. Rows are not cleared.
     pub fn prepare(&mut self, len: usize, column_step: usize, precision: Precision) {
         let whole = len + SIDE * column_step + STEP;
-        self.data.resize(whole * planes(precision), 0);
+        if self.data.len() < whole * planes(precision) {
+            self.data.resize(whole * planes(precision), 0);
+        }
         self.low = if precision == Precision::Full { whole } else { 0 };
     }
 
@@ -346,6 +348,7 @@ mod x86 {
         let plane = if split { left.low } else { left.data.len() };
         let last = lines.tiles().checked_sub(1).map_or(0, |tile| lines.begin(tile));
         assert!(lines.tiles() == 0 || last + reach <= plane, "tiles lie inside the left matrix");
+        assert!(left.data.len() >= plane * planes(tiles.precision), "so do their low parts");
         let bytes: Vec<usize> = steps.iter().map(|step| step * size_of::<u16>()).collect();
         let sweep = TileSweep { tiles, left, lines, steps: &bytes, finish, part };
         // SAFETY: checked above and in `Finish::new`.

@@ -23,7 +23,7 @@ pub use conv::{Conv, Window};
 pub use cpu::{Cpu, CpuError, VARIABLE};
 pub use engine::{Engine, Precision, Scratch};
 pub use linear::Linear;
-pub use map::{Arena, Map, Shape};
+pub use map::{Arena, Buffer, Map, Shape};
 pub use norm::{LayerNorm, gated};
 pub use pool::{max_pool, mean_pool};
 pub use product::Activation;

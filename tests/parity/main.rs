@@ -4,6 +4,7 @@
 //! every path of this machine; `ALBUMCTL_PARITY=wide` (`make parity`) runs all twelve in batches of 1, 3 and 8, and
 //! VGG16, and prints the largest differences.
 
+mod candle;
 mod formula;
 
 use albumctl::hub::prepare;

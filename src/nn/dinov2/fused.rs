@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::{Config, EPS, HEAD, PATCH, positions};
-use crate::kernels::{Activation, Engine, Heads, LayerNorm, Linear, gated};
+use crate::kernels::{Activation, Buffer, Engine, Heads, LayerNorm, Linear, gated};
 use crate::nn::checkpoint::{Names, WeightsError};
 use crate::nn::fused::{Batch, Network, Photos, Workspace};
 
@@ -135,7 +135,7 @@ impl FusedDinov2 {
     }
 
     /// The tokens of all photos before the first block.
-    fn tokens(&self, photos: Photos<'_>, work: &mut Workspace) -> Vec<f32> {
+    fn tokens(&self, photos: Photos<'_>, work: &mut Workspace) -> Buffer {
         let width = self.config.width;
         let grid = [photos.height / PATCH, photos.width / PATCH];
         let count = grid[0] * grid[1];
@@ -188,7 +188,7 @@ impl FusedDinov2 {
 
     /// Adds what the first `queries` tokens of each photo take from all of its tokens. `x` keeps all tokens unless
     /// fewer are asked for: then only theirs are returned.
-    fn attend(&self, block: &Block, x: Vec<f32>, tokens: usize, queries: usize, work: &mut Workspace) -> Vec<f32> {
+    fn attend(&self, block: &Block, x: Buffer, tokens: usize, queries: usize, work: &mut Workspace) -> Buffer {
         let width = self.config.width;
         let rows = x.len() / width;
         let mut normed = work.arena.buffer(rows * width);
@@ -201,8 +201,10 @@ impl FusedDinov2 {
         let mut x = if queries == tokens {
             x
         } else {
-            let kept = x.chunks_exact(tokens * width).flat_map(|photo| &photo[..queries * width]);
-            let kept = kept.copied().collect();
+            let mut kept = work.arena.buffer(rows / tokens * queries * width);
+            for (kept, photo) in kept.chunks_exact_mut(queries * width).zip(x.chunks_exact(tokens * width)) {
+                kept.copy_from_slice(&photo[..queries * width]);
+            }
             work.arena.give_buffer(x);
             kept
         };
