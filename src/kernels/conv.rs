@@ -155,6 +155,8 @@ impl Conv {
 
 /// How [`Conv::spread`] arranges an image.
 struct Layout {
+    stride: usize,
+    /// Where the window is narrower than the stride, the last phases are left out.
     phases_down: usize,
     phases_across: usize,
     /// Rows and columns of one phase.
@@ -179,6 +181,7 @@ impl Layout {
         let phases = side.min(stride);
         let len = if folded { side * from.channels } else { from.channels };
         Self {
+            stride,
             phases_down: phases,
             phases_across: if folded { 1 } else { phases },
             height: source_height.div_ceil(stride),
@@ -196,9 +199,7 @@ impl Layout {
         if self.folded {
             return self.width;
         }
-        // Where the window is narrower than the stride, the last phases are never looked at.
-        let stride = self.source_width.div_ceil(self.width).max(1);
-        self.source_width.saturating_sub(across).div_ceil(stride)
+        self.source_width.saturating_sub(across).div_ceil(self.stride)
     }
 
     fn phase_len(&self) -> usize {
@@ -315,6 +316,7 @@ mod tests {
             case(40, 17, (5, 5), window(1, 1, 0)),
             case(300, 10, (4, 3), window(3, 1, 1)),
             case(3, 16, (28, 28), window(14, 14, 0)),
+            case(32, 32, (10, 13), window(3, 3, 1)),
         ]
     }
 
