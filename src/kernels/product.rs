@@ -143,11 +143,11 @@ impl Panels {
         for run in runs {
             let mut rest = *run;
             while rest.len > 0 {
-                let len = rest.len.min(longest);
-                if len > room {
+                if room == 0 {
                     stretches.push(std::mem::take(&mut current));
                     room = longest;
                 }
+                let len = rest.len.min(room);
                 current.push(Run { offset: rest.offset, len });
                 room -= len;
                 rest = Run { offset: rest.offset + len, len: rest.len - len };
