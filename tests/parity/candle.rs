@@ -12,7 +12,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Module, ModuleT, VarBuilder, VarMap};
 
 use crate::formula::{self, Formula};
-use crate::{imagenet, recorded, relative};
+use crate::networks::{imagenet, recorded, relative};
 
 fn planes(batch: &Batch) -> Result<Tensor> {
     let shape = (batch.photos, batch.height, batch.width, Batch::CHANNELS);
