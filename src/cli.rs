@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, config, device, man, schema, score};
+use crate::commands::{aesthetics, compare, completions, config, device, embed, man, schema, score};
 use crate::report::Format;
 use crate::ui::ShowProgress;
 
@@ -33,6 +33,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Score(score::Args),
+    Aesthetics(aesthetics::Args),
+    Embed(embed::Args),
+    Compare(compare::Args),
     Device(device::Args),
     Config(config::Args),
     Schema(schema::Args),

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 /// Which rooms each room may know, beside itself and the leaves.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("cli", &["commands", "report", "ui"]),
-    ("commands", &["cli", "context", "pipeline", "photo", "quality", "report", "store", "failure", "error"]),
+    (
+        "commands",
+        &["cli", "context", "pipeline", "photo", "quality", "report", "store", "hub", "kernels", "failure", "error"],
+    ),
     ("context", &["cli", "config", "error", "photo", "report", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
     ("hub", &["photo", "nn", "kernels"]),

@@ -1,9 +1,13 @@
 //! A file a subcommand: its arguments, and a `run` that wires rooms together and computes nothing.
 
+pub mod aesthetics;
+pub mod compare;
 pub mod completions;
 pub mod config;
 pub mod device;
+pub mod embed;
 pub mod man;
+pub mod networks;
 mod photos;
 pub mod schema;
 pub mod score;
@@ -15,6 +19,9 @@ use crate::error::{CommandError, Ending};
 pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
         Command::Score(args) => score::run(args, context),
+        Command::Aesthetics(args) => aesthetics::run(args, context),
+        Command::Embed(args) => embed::run(args, context),
+        Command::Compare(args) => compare::run(args, context),
         Command::Device(args) => device::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Schema(args) => schema::run(args, context),

@@ -10,7 +10,11 @@ use crate::pixels::Pixels;
 /// The photos as one batch of squares.
 pub fn batch(preprocess: &Preprocess, photos: &[Pixels]) -> Batch {
     let side = preprocess.side();
-    let prepared: Vec<Vec<f32>> = photos.par_iter().map(|photo| square(preprocess, photo, side)).collect();
+    let prepared: Vec<Vec<f32>> = match photos {
+        // A caller with one photo is one of many threads: no detour through the pool.
+        [photo] => vec![square(preprocess, photo, side)],
+        photos => photos.par_iter().map(|photo| square(preprocess, photo, side)).collect(),
+    };
     let side = side as usize;
     Batch { photos: photos.len(), height: side, width: side, data: prepared.concat() }
 }

@@ -104,6 +104,9 @@ pub(crate) fn parts(rows: usize, panels: usize, by_panels: bool, threads: usize)
 /// Does all parts, on as many threads of the current rayon pool.
 pub(crate) fn each(mut parts: Vec<Part>, work: impl Fn(Part) + Sync) {
     let Some(own) = parts.pop() else { return };
+    if parts.is_empty() {
+        return work(own);
+    }
     rayon::scope(|scope| {
         for part in parts {
             scope.spawn(|_| work(part));
