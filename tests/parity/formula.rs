@@ -1,5 +1,7 @@
 //! The twin of tests/reference/formula.py: weights and pictures that both sides compute.
 
+#![allow(dead_code, reason = "every test program uses its own part")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
