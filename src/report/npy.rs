@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 /// Writes `rows` of `dim` floats each, version 1.0 of the format, little-endian.
-pub fn write(out: &mut impl Write, dim: usize, rows: &[Vec<f32>]) -> io::Result<()> {
+pub fn write(out: &mut (impl Write + ?Sized), dim: usize, rows: &[Vec<f32>]) -> io::Result<()> {
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {dim}), }}", rows.len());
     // Magic, version, length and header together fill whole lines of 64 bytes; the header ends in a newline.
     let before = 10;
