@@ -46,6 +46,9 @@ impl<'a> Recipe<'a> {
             None => Some(widths),
         };
         let hidden = hidden.ok_or_else(|| self.error("config: `mlp_hidden_dims` is no list of sizes".into()))?;
+        if hidden.contains(&0) || outputs == 0 {
+            return Err(self.error(format!("a head of {hidden:?} hidden and {outputs} outputs is none")));
+        }
         let bend = if self.text("activation") == Some("tanh") { Bend::Tanh } else { Bend::Relu };
         let dropout = self.get("dropout").and_then(Value::as_f64).unwrap_or(0.0) as f32;
         Ok(HeadConfig { inputs, hidden, outputs, bend, dropout })

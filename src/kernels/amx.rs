@@ -25,15 +25,6 @@ const STRETCH: usize = 8;
 /// Tiles of rows in a block.
 const BLOCK_TILES: usize = 2 * BLOCK / SIDE;
 
-/// To bf16, ties to even.
-fn bf16(x: f32) -> u16 {
-    half::bf16::from_f32(x).to_bits()
-}
-
-fn value(x: u16) -> f32 {
-    half::bf16::from_bits(x).to_f32()
-}
-
 /// Weights as the tiles read them: panel by panel of outputs, step by step of inputs; a step holds the high parts of
 /// two tiles and, when split, their low parts.
 #[derive(Debug)]
@@ -46,32 +37,29 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
-    /// `weight(n, k)` is asked for `k` below `steps * STEP`; inputs that only pad must answer 0.
-    pub fn pack(
-        precision: Precision,
-        n: usize,
-        steps: usize,
-        bias: &[f32],
-        weight: impl Fn(usize, usize) -> f32,
-    ) -> Self {
+    /// `fill(n, row)` writes the weights of output `n` into a row of `steps * STEP`; inputs that only pad must be 0.
+    pub fn pack(precision: Precision, n: usize, steps: usize, bias: &[f32], fill: impl Fn(usize, &mut [f32])) -> Self {
         assert_eq!(bias.len(), n, "one bias for each output");
-        let per_step = PANEL * STEP * planes(precision);
-        let mut weights = vec![0u16; n.div_ceil(PANEL) * steps * per_step];
-        for out in 0..n {
-            let (panel, tile, column) = (out / PANEL, out % PANEL / SIDE, out % SIDE);
-            for k in 0..steps * STEP {
-                // Within a tile: a row per pair of inputs, in it the pairs of all sixteen outputs.
-                let (step, pair, odd) = (k / STEP, k % STEP / 2, k % 2);
-                let at = (panel * steps + step) * per_step + tile * SIDE * STEP + pair * STEP + column * 2 + odd;
-                let (w, high) = (weight(out, k), bf16(weight(out, k)));
-                weights[at] = high;
-                if precision == Precision::Full {
-                    weights[at + PANEL * STEP] = bf16(w - value(high));
+        let (k, panels) = (steps * STEP, n.div_ceil(PANEL));
+        let mut weights = vec![0u16; panels * PANEL * k * planes(precision)];
+        let mut rows = vec![0.0; PANEL * k];
+        let mut high = vec![0u16; PANEL * k];
+        let mut low = vec![0u16; if precision == Precision::Full { PANEL * k } else { 0 }];
+        for (p, packed) in weights.chunks_exact_mut(PANEL * k * planes(precision)).enumerate() {
+            let outputs = PANEL.min(n - p * PANEL);
+            rows[outputs * k..].fill(0.0);
+            for (i, row) in rows.chunks_exact_mut(k).take(outputs).enumerate() {
+                fill(p * PANEL + i, row);
+            }
+            split(&rows, PANEL, k, k, &mut high, &mut low);
+            for (step, packed) in packed.chunks_exact_mut(PANEL * STEP * planes(precision)).enumerate() {
+                for (half, packed) in [&high, &low].into_iter().zip(packed.chunks_exact_mut(PANEL * STEP)) {
+                    interleave(half, k, step, packed);
                 }
             }
         }
         let mut padded = bias.to_vec();
-        padded.resize(n.div_ceil(PANEL) * PANEL, 0.0);
+        padded.resize(panels * PANEL, 0.0);
         Self { precision, n, steps, weights, bias: padded }
     }
 
@@ -89,6 +77,18 @@ impl Tiles {
 
     pub fn bias(&self) -> &[f32] {
         &self.bias
+    }
+}
+
+/// One step of a panel's rows as two tiles: in a tile a row for each pair of inputs, in it the pairs of all outputs.
+fn interleave(rows: &[u16], k: usize, step: usize, packed: &mut [u16]) {
+    for (tile, packed) in packed.chunks_exact_mut(SIDE * STEP).enumerate() {
+        for (pair, packed) in packed.chunks_exact_mut(STEP).enumerate() {
+            for (column, packed) in packed.chunks_exact_mut(2).enumerate() {
+                let at = (tile * SIDE + column) * k + step * STEP + 2 * pair;
+                packed.copy_from_slice(&rows[at..at + 2]);
+            }
+        }
     }
 }
 

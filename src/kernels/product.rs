@@ -106,16 +106,21 @@ pub(crate) fn panel_width(cpu: Cpu) -> usize {
 }
 
 impl Panels {
-    /// `weight(n, k)` is asked once for each pair.
-    pub fn pack(cpu: Cpu, n: usize, k: usize, bias: &[f32], weight: impl Fn(usize, usize) -> f32) -> Self {
+    /// `fill(n, row)` writes the weights of output `n` into a row of `k`.
+    pub fn pack(cpu: Cpu, n: usize, k: usize, bias: &[f32], fill: impl Fn(usize, &mut [f32])) -> Self {
         assert_eq!(bias.len(), n, "one bias for each output");
         let panel = panel_width(cpu);
         let panels = n.div_ceil(panel);
         let mut weights = vec![0.0; panels * k * panel];
-        for out in 0..n {
-            let start = (out / panel) * k * panel + out % panel;
-            for input in 0..k {
-                weights[start + input * panel] = weight(out, input);
+        let mut rows = vec![0.0; panel * k];
+        for (p, packed) in weights.chunks_exact_mut(panel * k).enumerate() {
+            let outputs = panel.min(n - p * panel);
+            rows[outputs * k..].fill(0.0);
+            for (i, row) in rows.chunks_exact_mut(k).take(outputs).enumerate() {
+                fill(p * panel + i, row);
+            }
+            for (input, packed) in packed.chunks_exact_mut(panel).enumerate() {
+                packed.iter_mut().enumerate().for_each(|(i, w)| *w = rows[i * k + input]);
             }
         }
         let mut padded = bias.to_vec();

@@ -53,7 +53,7 @@ impl Config {
         let registers = if names.has(naming.registers()) { names.dims::<3>(naming.registers())?[1] } else { 0 };
         let hidden = if gated { inner / 2 } else { inner };
         let config = Self { naming, width, depth, hidden, gated, registers, trained_side };
-        if width == 0 || !width.is_multiple_of(HEAD) || trained_side * trained_side + 1 != tokens {
+        if width == 0 || hidden == 0 || !width.is_multiple_of(HEAD) || trained_side * trained_side + 1 != tokens {
             let why = format!("not a DINOv2 with 64-wide heads and square positions: {config:?}");
             return Err(WeightsError::Config { file: names.file(), why });
         }

@@ -189,6 +189,11 @@ fn ratings_follow_the_configuration_in_the_file() {
     assert!(scores.iter().all(|score| (1.0..=10.0).contains(score)), "{scores:?}");
     assert_ne!(scores[0], scores[1]);
 
+    let config = r#"{"model": {"mlp_hidden_dims": [0]}}"#;
+    let path = world.file("none.safetensors", &original("head", &[512, 16, 10]), config);
+    let error = world.hub.aesthetic_file(&path).unwrap().score(&[formula::picture(0)]).unwrap_err().to_string();
+    assert!(error.contains("none.safetensors: a head of [0] hidden"), "{error}");
+
     let config = r#"{"model": {"mlp_hidden_dims": [16], "output_mode": "regression"}}"#;
     let path = world.file("odd.safetensors", &original("head", &[512, 16, 10]), config);
     let error = world.hub.aesthetic_file(&path).unwrap().score(&[formula::picture(0)]).unwrap_err().to_string();
