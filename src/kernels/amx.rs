@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::Precision;
-use super::product::{BLOCK, Finish, Part};
+use super::product::{Finish, Part, even_blocks};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{available, multiply, split};
@@ -22,8 +22,8 @@ pub(crate) const STEP: usize = 32;
 pub(crate) const PANEL: usize = 32;
 /// Steps whose weights (4 KiB each) stay in the first-level cache while a block of rows passes.
 const STRETCH: usize = 8;
-/// Tiles of rows in a block.
-const BLOCK_TILES: usize = 2 * BLOCK / SIDE;
+/// Tiles of rows in a block: more of them read the weights less often, fewer keep their sums nearer.
+const BLOCK_TILES: usize = 24;
 
 /// Weights as the tiles read them: panel by panel of outputs, step by step of inputs; a step holds the high parts of
 /// two tiles and, when split, their low parts.
@@ -379,9 +379,10 @@ mod x86 {
             let mut sums = Sums([0.0; BLOCK_TILES * SIDE * PANEL]);
             let mut begins = [0usize; BLOCK_TILES];
             let mut places = [DROPPED; BLOCK_TILES * SIDE];
+            let block = even_blocks(self.part.rows.len(), BLOCK_TILES, 2);
             let mut tile = self.part.rows.start;
             while tile < self.part.rows.end {
-                let count = BLOCK_TILES.min(self.part.rows.end - tile);
+                let count = block.min(self.part.rows.end - tile);
                 for t in 0..count {
                     begins[t] = self.lines.begin(tile + t);
                     for i in 0..SIDE {

@@ -69,7 +69,7 @@ pub(crate) struct Part {
 
 /// Rows are worked off in blocks, so that a block of the left matrix stays in the second-level cache while all weights
 /// pass over it.
-pub(crate) const BLOCK: usize = 96;
+const BLOCK: usize = 96;
 /// Rows whose sums live in registers together.
 const TILE: usize = 6;
 /// Widest panel of any path; sums of a block wait here between stretches of the weights.
@@ -87,6 +87,13 @@ pub(crate) struct Panels {
     weights: Vec<f32>,
     /// Padded with zeros to whole panels.
     bias: Vec<f32>,
+}
+
+/// The size of blocks when `count` things are cut into as few as possible of at most `most`, a multiple of `unit`: a last
+/// block of a few rows would read all weights for them alone.
+pub(crate) fn even_blocks(count: usize, most: usize, unit: usize) -> usize {
+    let blocks = count.div_ceil(most).max(1);
+    count.div_ceil(blocks).next_multiple_of(unit).min(most)
 }
 
 /// How many outputs a panel of a path holds.
@@ -322,9 +329,10 @@ impl Kernel for Sweep<'_> {
         let mut sums = [0.0f32; BLOCK * WIDEST];
         let mut begins = [0usize; BLOCK];
         let mut places = [(0usize, 0usize); BLOCK];
+        let step = even_blocks(self.part.rows.len(), BLOCK, TILE);
         let mut row = self.part.rows.start;
         while row < self.part.rows.end {
-            let count = BLOCK.min(self.part.rows.end - row);
+            let count = step.min(self.part.rows.end - row);
             for i in 0..count {
                 begins[i] = self.from.of_row(row + i);
                 places[i] = self.finish.places(row + i);
