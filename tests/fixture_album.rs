@@ -120,7 +120,7 @@ fn every_best_take_looks_as_drawn() {
         let apart =
             drawn.rgb.iter().zip(&stored).map(|(a, b)| (f32::from(*a) - b).abs()).sum::<f32>() / stored.len() as f32;
         // Sampling so few points misses fine detail, which a forest is full of; another scene or a turned one is far off.
-        assert!(apart < 16.0, "{}: {apart} levels apart on average", shot.file_name());
+        assert!(apart < 13.0, "{}: {apart} levels apart on average", shot.file_name());
     }
 }
 
