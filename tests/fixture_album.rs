@@ -124,15 +124,11 @@ fn every_best_take_looks_as_drawn() {
     }
 }
 
-/// The generator does its own arithmetic, so the same bytes come out on every platform.
+/// The generator does its own arithmetic, so the same bytes come out on every platform. One photo tells: all scenes are
+/// made of the same arithmetic.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes long without optimisation; `make fixtures` draws every file")]
-fn one_scene_reproduces_its_bytes() {
-    for shot in shots().filter(|shot| shot.shoot.subject == Subject::Flower) {
-        assert!(
-            shot.jpeg(photograph(&shot, FULL_SIZE)).expect("the encoder works") == committed(&shot),
-            "{} differs",
-            shot.file_name()
-        );
-    }
+fn a_photo_drawn_again_has_the_same_bytes() {
+    let shot = shots().find(|shot| shot.shoot.subject == Subject::Flower).expect("a flower");
+    let drawn = shot.jpeg(photograph(&shot, FULL_SIZE)).expect("the encoder works");
+    assert!(drawn == committed(&shot), "{} differs", shot.file_name());
 }
