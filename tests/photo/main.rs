@@ -1,0 +1,6 @@
+//! From files to upright sRGB pixels and facts: real cameras, odd containers, hostile bytes.
+
+mod corpus;
+mod formats;
+mod hostile;
+mod shared;
