@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};
+use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat, UnsupportedFeature};
 
 use super::{Job, Raster, Scale, colour, failure, rgb};
 use crate::photo::boundary::guarded;
@@ -83,6 +83,10 @@ fn check(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<(
 }
 
 fn scaled(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<Inks, DecodeError> {
+    #[cfg(feature = "turbojpeg")]
+    if let Some(pixels) = super::turbo::decode(job, frame, shrink) {
+        return Ok(Inks::Rgb(pixels));
+    }
     let (decoded, past_end) = run(job, header, frame, shrink, &[])?;
     if past_end {
         missing_end(job, header, frame)?;
@@ -189,8 +193,25 @@ fn is_timeout(error: &Error) -> bool {
 fn explain(job: &Job, error: Error) -> DecodeError {
     match error {
         Error::Io(cause) if cause.kind() == io::ErrorKind::TimedOut => job.deadline.error(KIND),
-        Error::Unsupported(feature) => DecodeError::Unsupported(format!("JPEG with {feature:?} is not supported")),
+        Error::Unsupported(feature) => DecodeError::Unsupported(format!(
+            "JPEG with {} is not supported; convert it to a plain one",
+            named(&feature)
+        )),
         other => failure(job, KIND, &other),
+    }
+}
+
+fn named(feature: &UnsupportedFeature) -> String {
+    match feature {
+        UnsupportedFeature::Hierarchical => "hierarchical coding".to_owned(),
+        UnsupportedFeature::ArithmeticEntropyCoding => "arithmetic coding".to_owned(),
+        UnsupportedFeature::SamplePrecision(bits) => format!("{bits} bits a sample"),
+        UnsupportedFeature::ComponentCount(count) => format!("{count} components"),
+        UnsupportedFeature::DNL => "a height that follows the picture".to_owned(),
+        UnsupportedFeature::SubsamplingRatio | UnsupportedFeature::NonIntegerSubsamplingRatio => {
+            "this sampling".to_owned()
+        }
+        UnsupportedFeature::ColorTransform(_) => "this colour transform".to_owned(),
     }
 }
 
