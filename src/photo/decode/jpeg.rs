@@ -103,7 +103,8 @@ fn run(
     filler: &'static [u8],
 ) -> Result<(Result<Inks, DecodeError>, bool), DecodeError> {
     let past_end = Rc::new(Cell::new(false));
-    let reader = Source { bytes: job.bytes, at: 0, filler, past_end: past_end.clone(), deadline: job.deadline };
+    let reader =
+        Source { bytes: job.bytes, at: 0, free_until: 0, filler, past_end: past_end.clone(), deadline: job.deadline };
     let outcome = decode_with(Decoder::new(reader), header, frame, shrink);
     match outcome {
         Err(error) if past_end.get() && !is_timeout(&error) => {
@@ -234,25 +235,21 @@ fn whole(job: &Job) -> Result<Inks, DecodeError> {
 struct Source<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Up to here bytes are served without a look at the clock or the end.
+    free_until: usize,
     filler: &'static [u8],
     past_end: Rc<Cell<bool>>,
     deadline: Deadline,
 }
 
 const END: [u8; 2] = [0xff, 0xd9];
-/// jpeg-decoder asks for single bytes; a scan over a large picture may take few of them.
+/// A scan over a large picture may take few bytes, so that looks at the clock must not lie far apart.
 const BYTES_BETWEEN_LOOKS: usize = 1024;
 
 impl Read for Source<'_> {
-    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at.is_multiple_of(BYTES_BETWEEN_LOOKS) && self.deadline.passed() {
+        if self.deadline.passed() {
             return Err(Deadline::io_error());
-        }
-        if let ([out], Some(byte)) = (&mut *buffer, self.bytes.get(self.at)) {
-            *out = *byte;
-            self.at += 1;
-            return Ok(1);
         }
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         if rest.is_empty() {
@@ -261,11 +258,34 @@ impl Read for Source<'_> {
         let count = rest.len().min(buffer.len());
         buffer[..count].copy_from_slice(&rest[..count]);
         self.at += count;
+        self.free_until = self.bytes.len().min(self.at + BYTES_BETWEEN_LOOKS);
         Ok(count)
+    }
+
+    /// jpeg-decoder asks for single bytes, millions of them.
+    #[inline(always)]
+    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        if let [out] = buffer
+            && self.at < self.free_until
+        {
+            *out = self.bytes[self.at];
+            self.at += 1;
+            return Ok(());
+        }
+        self.read_many(buffer)
     }
 }
 
 impl Source<'_> {
+    #[cold]
+    fn read_many(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            let count = self.read(buffer)?;
+            buffer = &mut buffer[count..];
+        }
+        Ok(())
+    }
+
     fn read_past_end(&mut self, buffer: &mut [u8]) -> usize {
         self.past_end.set(true);
         for out in buffer.iter_mut() {
