@@ -7,8 +7,7 @@ use std::rc::Rc;
 
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat, UnsupportedFeature};
 
-use super::{Job, Raster, Scale, colour, failure, rgb};
-use crate::photo::boundary::guarded;
+use super::{Job, Raster, Scale, colour, failure, guarded, rgb};
 use crate::photo::container::jpeg::{self, Frame, Header};
 use crate::photo::error::DecodeError;
 use crate::photo::kind::Kind;
@@ -31,14 +30,13 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
         outcome => outcome?,
     };
     let profile = header.profile();
-    let mut pixels = match inks {
-        Inks::Rgb(pixels) => pixels,
-        Inks::Cmyk(width, height, data) => rgb(KIND, width, height, colour::cmyk_to_srgb(&data, profile.as_deref()))?,
+    let (pixels, profile) = match inks {
+        Inks::Rgb(pixels) => (pixels, profile),
+        Inks::Cmyk(width, height, data) => {
+            (rgb(KIND, width, height, colour::cmyk_to_srgb(&data, profile.as_deref()))?, None)
+        }
     };
-    if let Some(profile) = profile {
-        pixels = super::converted(pixels, &profile);
-    }
-    Ok(Raster { pixels, width: frame.width, height: frame.height, orientation: None })
+    Ok(Raster { pixels, width: frame.width, height: frame.height, orientation: None, profile })
 }
 
 enum Inks {
