@@ -1,7 +1,7 @@
 //! Python pickles as data: a machine that builds values and never calls anything.
 //!
 //! What a pickle asks to construct is understood where checkpoints need it (tensors, dictionaries, numpy scalars, paths)
-//! and otherwise kept as an opaque name. Containers live in one arena, so that hostile cycles neither leak nor recurse,
+//! and is otherwise an opaque value. Containers live in one arena, so that hostile cycles neither leak nor recurse,
 //! and every value takes at least a byte of the file, so that memory is bounded by it.
 
 use std::collections::HashMap;
@@ -34,7 +34,7 @@ pub(super) enum Value {
     /// `numpy.dtype`, by its short name.
     NumpyType(Rc<str>),
     /// Something of a class that means nothing here.
-    Opaque(Rc<str>),
+    Opaque,
 }
 
 #[derive(Debug)]
@@ -382,7 +382,7 @@ impl Machine<'_> {
     /// What a class or function would make of its arguments, for the few that matter.
     fn construct(&mut self, class: &Value, arguments: &Value) -> Value {
         let (Value::Global(name), Value::Tuple(arguments)) = (class, arguments) else {
-            return Value::Opaque("nameless".into());
+            return Value::Opaque;
         };
         let module = name.split('.').next().unwrap_or_default();
         let last = name.rsplit('.').next().unwrap_or_default();
@@ -409,7 +409,7 @@ impl Machine<'_> {
             ("builtins" | "__builtin__", "set" | "frozenset" | "list" | "tuple") => arguments.first().cloned(),
             _ => None,
         };
-        made.unwrap_or_else(|| Value::Opaque(name.clone()))
+        made.unwrap_or(Value::Opaque)
     }
 }
 
