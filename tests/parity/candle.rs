@@ -9,8 +9,7 @@ use albumctl::nn::head::{Bend, Head, HeadConfig};
 use albumctl::nn::preprocess::Filter;
 use albumctl::nn::resnet::{Depth, FusedResNet, Naming, ResNet};
 use candle_core::{DType, Device, Result, Tensor, Var};
-use candle_nn::Optimizer;
-use candle_nn::{Module, ModuleT, VarBuilder, VarMap};
+use candle_nn::{Module, ModuleT, Optimizer, VarBuilder, VarMap};
 
 use crate::formula::{self, Formula};
 use crate::networks::{imagenet, recorded, relative};
@@ -132,7 +131,7 @@ fn a_head_learns() -> Result<()> {
     let first = loss(&head)?.to_scalar::<f32>()?;
     let mut optimiser = candle_nn::SGD::new(variables.all_vars(), 0.1)?;
     for _ in 0..100 {
-        Optimizer::backward_step(&mut optimiser, &loss(&head)?)?;
+        optimiser.backward_step(&loss(&head)?)?;
     }
     let last = loss(&head)?.to_scalar::<f32>()?;
     assert!(last < first / 100.0, "{first} to {last}");

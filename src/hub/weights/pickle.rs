@@ -1,7 +1,7 @@
 //! Python pickles as data: a machine that builds values and never calls anything.
 //!
 //! What a pickle asks to construct is understood where checkpoints need it (tensors, dictionaries, numpy scalars, paths)
-//! and otherwise kept as an opaque name. Containers live in one arena, so that hostile cycles neither leak nor recurse,
+//! and is otherwise an opaque value. Containers live in one arena, so that hostile cycles neither leak nor recurse,
 //! and every value takes at least a byte of the file, so that memory is bounded by it.
 
 use std::collections::HashMap;
