@@ -1,5 +1,7 @@
 //! albumctl
+pub mod cluster;
 pub mod config;
 pub mod error;
+pub mod kernels;
 pub mod pixels;
 pub mod quality;

@@ -148,8 +148,8 @@ impl Stack {
     }
 
     fn lay_file(&mut self, path: &Path, origin: Origin) -> Result<(), ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let tree = parse(&text, &origin)?;
         let mut flat = Vec::new();
         flatten("", &tree, &|key| self.values.contains_key(key), &mut flat);
@@ -334,7 +334,8 @@ mod tests {
     #[test]
     fn later_layers_win() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "num_workers: 2\nalbum: {selection: {ava_weight: 0.9, iqa_weight: 0.8}}\n").unwrap();
+        std::fs::write(file.path(), "num_workers: 2\nalbum: {selection: {ava_weight: 0.9, iqa_weight: 0.8}}\n")
+            .unwrap();
         let resolved = resolve(&Sources {
             file: Some(file.path().to_owned()),
             environment: vec![("ALBUMCTL_ALBUM__SELECTION__IQA_WEIGHT".into(), "0.7".into())],
@@ -351,7 +352,10 @@ mod tests {
     #[test]
     fn a_mistyped_key_names_the_nearest() {
         let error = with_set(&["album.selection.ava_wieght=1"]).unwrap_err().to_string();
-        assert_eq!(error, "unknown key `album.selection.ava_wieght` in --set; did you mean `album.selection.ava_weight`?");
+        assert_eq!(
+            error,
+            "unknown key `album.selection.ava_wieght` in --set; did you mean `album.selection.ava_weight`?"
+        );
     }
 
     #[test]

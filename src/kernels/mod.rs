@@ -1,0 +1,3 @@
+//! Numeric kernels. With the memory map, the only room that may write `unsafe`.
+
+pub mod gram;
