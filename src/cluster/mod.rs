@@ -12,6 +12,7 @@ pub mod hdbscan;
 pub mod hierarchical;
 pub mod hybrid;
 pub mod kmeans;
+pub mod scene_layout;
 pub mod stats;
 
 use serde::{Deserialize, Serialize};
