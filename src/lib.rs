@@ -5,3 +5,5 @@ pub mod error;
 pub mod kernels;
 pub mod pixels;
 pub mod quality;
+pub mod report;
+pub mod select;

@@ -19,7 +19,7 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { distance_threshold: 0.3 }
+        Self { distance_threshold: 0.4 }
     }
 }
 

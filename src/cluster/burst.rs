@@ -19,7 +19,7 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { gap_ms: 10_000, similarity: 0.6, untimed_similarity: 0.7 }
+        Self { gap_ms: 10_000, similarity: 0.5, untimed_similarity: 0.6 }
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { eps: 0.3, min_samples: 2 }
+        Self { eps: 0.25, min_samples: 2 }
     }
 }
 

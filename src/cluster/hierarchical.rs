@@ -15,7 +15,7 @@ impl Default for Params {
     fn default() -> Self {
         Self {
             level1: Box::new(Method::Hdbscan(hdbscan::Params::default())),
-            level2: Box::new(Method::Agglomerative(agglomerative::Params::default())),
+            level2: Box::new(Method::Agglomerative(agglomerative::Params { distance_threshold: 0.25 })),
         }
     }
 }

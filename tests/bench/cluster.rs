@@ -53,7 +53,9 @@ fn takes(n: usize, dim: usize) -> Vec<f32> {
 fn speed() {
     let dim = 384;
     let params = hdbscan::Params { min_cluster_size: 3, min_samples: Some(2), epsilon: 0.0 };
-    println!("| photos x {dim} | ours | peak above the rows | crate, raw points | crate / ours |\n|---|---|---|---|---|");
+    println!(
+        "| photos x {dim} | ours | peak above the rows | crate, raw points | crate / ours |\n|---|---|---|---|---|"
+    );
     for n in [1_000, 5_000, 20_000] {
         let raw = takes(n, dim);
         let rows = Embeddings::new(&raw, dim).expect("finite rows");
@@ -71,7 +73,8 @@ fn speed() {
         seconds.sort_by(f64::total_cmp);
         // Beyond this the crate takes minutes.
         let theirs = (n <= 5_000).then(|| time_the_crate(&rows, &labels));
-        let cells = theirs.map_or(("–".into(), "–".into()), |s| (format!("{s:.2} s"), format!("{:.0}x", s / seconds[1])));
+        let cells =
+            theirs.map_or(("–".into(), "–".into()), |s| (format!("{s:.2} s"), format!("{:.0}x", s / seconds[1])));
         println!("| {n} | {:.3} s | {peak:.0} MB | {} | {} |", seconds[1], cells.0, cells.1);
     }
 }
@@ -265,7 +268,17 @@ fn albums(photos: &Photos, scenes: &[&String]) {
         println!("| {name} | {told} | {f1:.3} | {rand:.3} | {:.3} |", held_out.iter().sum::<f64>() / 2.0);
     }
     let defaults = Method::NAMES.map(|name| (name, Method::by_name(name).expect("a method of that name")));
-    for (told, method) in originals().into_iter().chain(defaults) {
+    let wide = |min_cluster_size, min_samples, epsilon| {
+        Method::Hdbscan(hdbscan::Params { min_cluster_size, min_samples: Some(min_samples), epsilon })
+    };
+    let variants = [
+        ("hdbscan, size 2, samples 1, epsilon 0.60", wide(2, 1, 0.6)),
+        ("hdbscan, size 2, samples 1, epsilon 0.70", wide(2, 1, 0.7)),
+        ("hdbscan, size 2, samples 2, epsilon 0.65", wide(2, 2, 0.65)),
+        ("hdbscan, size 3, samples 1, epsilon 0.65", wide(3, 1, 0.65)),
+        ("hdbscan, size 5, samples 1, epsilon 0.00", wide(5, 1, 0.0)),
+    ];
+    for (told, method) in variants.into_iter().chain(originals()).chain(defaults) {
         let (f1, rand) = mean_score(&whole, &method);
         println!("| {told} | – | {f1:.3} | {rand:.3} | – |");
     }
@@ -310,7 +323,8 @@ fn walk() {
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     files.sort();
-    let described: Vec<f32> = files.iter().filter_map(|file| decode(file)).flat_map(|p| scene_layout::describe(&p)).collect();
+    let described: Vec<f32> =
+        files.iter().filter_map(|file| decode(file)).flat_map(|p| scene_layout::describe(&p)).collect();
     let Ok(rows) = Embeddings::new(&described, scene_layout::DIM) else { return };
     println!("\nexif_burst_album, cosines:");
     for i in 0..rows.len() {

@@ -27,7 +27,7 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { min_cluster_size: 2, min_samples: Some(1), epsilon: 0.5 }
+        Self { min_cluster_size: 2, min_samples: Some(1), epsilon: 0.65 }
     }
 }
 
