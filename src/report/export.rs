@@ -190,10 +190,8 @@ fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
 fn copy(source: &Path, target: &Path) -> Result<bool, ExportError> {
     let folder = target.parent().unwrap_or(Path::new("."));
     let mut reader = File::open(source).map_err(io_error(source, "open"))?;
-    let mut draft = tempfile::Builder::new()
-        .prefix(".albumctl-")
-        .tempfile_in(folder)
-        .map_err(io_error(folder, "write in"))?;
+    let mut draft =
+        tempfile::Builder::new().prefix(".albumctl-").tempfile_in(folder).map_err(io_error(folder, "write in"))?;
     io::copy(&mut reader, draft.as_file_mut()).map_err(io_error(target, "write"))?;
     let metadata = reader.metadata().map_err(io_error(source, "look at"))?;
     if let Ok(changed) = metadata.modified() {
@@ -237,7 +235,11 @@ pub fn write_zip(items: &[Item], entries: &[PathBuf], file: &Path) -> Result<(),
         add(&mut writer, &item.path, entry, file)?;
     }
     let zip_error = |source| ExportError::Zip { path: file.to_owned(), source };
-    writer.finish().map_err(zip_error)?.into_inner().map_err(|failure| io_error(file, "write")(failure.into_error()))?;
+    writer
+        .finish()
+        .map_err(zip_error)?
+        .into_inner()
+        .map_err(|failure| io_error(file, "write")(failure.into_error()))?;
     draft.as_file().sync_all().map_err(io_error(file, "write"))?;
     match draft.persist_noclobber(file) {
         Ok(_) => Ok(()),
@@ -301,7 +303,8 @@ mod tests {
         for way in [Way::Copy, Way::HardLink, Way::SoftLink] {
             let out = if way == Way::Copy { out.clone() } else { world.path().join(format!("{way:?}")) };
             let named = run(&items(&[&a, &b, &c]), &out, way);
-            let expected = if way == Way::Copy { ["x.jpg", "x-3.jpg", "X-4.JPG"] } else { ["x.jpg", "x-2.jpg", "X-3.JPG"] };
+            let expected =
+                if way == Way::Copy { ["x.jpg", "x-3.jpg", "X-4.JPG"] } else { ["x.jpg", "x-2.jpg", "X-3.JPG"] };
             assert_eq!(named, expected);
             let before = fs::read_dir(&out).unwrap().count();
             assert_eq!(run(&items(&[&a, &b, &c]), &out, way), named, "{way:?} again");
