@@ -190,15 +190,17 @@ fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
 fn copy(source: &Path, target: &Path) -> Result<bool, ExportError> {
     let folder = target.parent().unwrap_or(Path::new("."));
     let mut reader = File::open(source).map_err(io_error(source, "open"))?;
-    let mut draft =
-        tempfile::Builder::new().prefix(".albumctl-").tempfile_in(folder).map_err(io_error(folder, "write in"))?;
-    io::copy(&mut reader, draft.as_file_mut()).map_err(io_error(target, "write"))?;
     let metadata = reader.metadata().map_err(io_error(source, "look at"))?;
+    // As `cp` does it: the rights of the source, less what the umask takes.
+    let mut draft = tempfile::Builder::new()
+        .prefix(".albumctl-")
+        .permissions(metadata.permissions())
+        .tempfile_in(folder)
+        .map_err(io_error(folder, "write in"))?;
+    io::copy(&mut reader, draft.as_file_mut()).map_err(io_error(target, "write"))?;
     if let Ok(changed) = metadata.modified() {
         draft.as_file().set_modified(changed).map_err(io_error(target, "set the time of"))?;
     }
-    // Temporary files are for their owner alone; the copy is as readable as the photo, and writable.
-    draft.as_file().set_permissions(metadata.permissions()).map_err(io_error(target, "set the rights of"))?;
     draft.as_file().sync_all().map_err(io_error(target, "write"))?;
     match draft.persist_noclobber(target) {
         Ok(_) => Ok(true),
@@ -228,8 +230,15 @@ pub fn write_zip(items: &[Item], entries: &[PathBuf], file: &Path) -> Result<(),
     }
     let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(io_error(folder, "create"))?;
-    let mut draft =
-        tempfile::Builder::new().prefix(".albumctl-").tempfile_in(folder).map_err(io_error(folder, "write in"))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".albumctl-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The usual mode of a new file; the process' umask takes away from it.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut draft = builder.tempfile_in(folder).map_err(io_error(folder, "write in"))?;
     let mut writer = ZipWriter::new(io::BufWriter::new(draft.as_file_mut()));
     for (item, entry) in items.iter().zip(entries) {
         add(&mut writer, &item.path, entry, file)?;

@@ -1,7 +1,7 @@
 //! `--report`: the album as one page to look at. Everything is in the file, thumbnails included; the page forbids
 //! itself the network. The browser decodes a thumbnail when it comes into view.
 
-mod thumbnail;
+pub mod thumbnail;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::pixels::Pixels;
+use thumbnail::Thumbnail;
 
 const TEMPLATE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/page.css");
@@ -18,8 +18,14 @@ const SCRIPT: &str = include_str!("html/page.js");
 
 /// What the thumbnails of a page may weigh together; 2,000 photos then make a page of less than 40 MB.
 const THUMBNAIL_BYTES: usize = 27_000_000;
-/// No thumbnail needs more.
-const MOST_EACH: usize = 24_000;
+/// What one may weigh, the largest that fits. Steps, so that albums of about one size share kept thumbnails.
+const EACH: [usize; 4] = [24_000, 13_500, 6_000, 3_000];
+
+/// Bytes a thumbnail may have on a page of so many photos.
+pub fn thumbnail_budget(photos: usize) -> usize {
+    let fitting = EACH.into_iter().find(|each| each * photos <= THUMBNAIL_BYTES);
+    fitting.unwrap_or(EACH[EACH.len() - 1])
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Page {
@@ -87,22 +93,23 @@ pub fn file_link(path: &Path) -> Option<String> {
     Some(link)
 }
 
-/// Writes the page; `pixels(i)` gives photo `i`, of whatever size, or `None` when there is nothing to show.
+/// Writes the page; `thumbnail(i)` shows photo `i`, or is `None` when there is nothing to show.
 pub fn write(
     out: &mut dyn Write,
     page: &Page,
-    pixels: &mut dyn FnMut(usize) -> Option<Pixels>,
+    thumbnail: &mut dyn FnMut(usize) -> Option<Thumbnail>,
 ) -> io::Result<()> {
     let parts = ["{{title}}", "{{style}}", "{{data}}", "{{thumbnails}}", "{{script}}"];
     let mut rest = TEMPLATE;
     for part in parts {
-        let (before, after) = rest.split_once(part).ok_or_else(|| io::Error::other(format!("no {part} in the page")))?;
+        let (before, after) =
+            rest.split_once(part).ok_or_else(|| io::Error::other(format!("no {part} in the page")))?;
         out.write_all(before.as_bytes())?;
         match part {
             "{{title}}" => out.write_all(text(&page.title).as_bytes())?,
             "{{style}}" => out.write_all(STYLE.as_bytes())?,
             "{{data}}" => out.write_all(json(page)?.as_bytes())?,
-            "{{thumbnails}}" => thumbnails(out, page.photos.len(), pixels)?,
+            "{{thumbnails}}" => thumbnails(out, page.photos.len(), thumbnail)?,
             _ => out.write_all(SCRIPT.as_bytes())?,
         }
         rest = after;
@@ -114,14 +121,15 @@ pub fn write(
 fn thumbnails(
     out: &mut dyn Write,
     count: usize,
-    pixels: &mut dyn FnMut(usize) -> Option<Pixels>,
+    thumbnail: &mut dyn FnMut(usize) -> Option<Thumbnail>,
 ) -> io::Result<()> {
-    let budget = (THUMBNAIL_BYTES / count.max(1)).min(MOST_EACH);
     for photo in 0..count {
-        let Some(small) = pixels(photo).and_then(|pixels| thumbnail::encode(&pixels, budget)) else { continue };
-        let thumbnail::Thumbnail { jpeg, width, height } = small;
+        let Some(Thumbnail { jpeg, width, height }) = thumbnail(photo) else { continue };
         let encoded = STANDARD.encode(jpeg);
-        writeln!(out, r#"<script type="text/plain" id="t{photo}" data-w="{width}" data-h="{height}">{encoded}</script>"#)?;
+        writeln!(
+            out,
+            r#"<script type="text/plain" id="t{photo}" data-w="{width}" data-h="{height}">{encoded}</script>"#
+        )?;
     }
     Ok(())
 }
@@ -139,6 +147,7 @@ fn text(plain: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pixels::Pixels;
 
     fn page(count: usize) -> Page {
         let entry = |i: usize| Entry { path: format!("p{i}.jpg"), reason: "</script><b>".into(), ..Entry::default() };
@@ -150,7 +159,7 @@ mod tests {
         }
     }
 
-    fn written(page: &Page, pixels: &mut dyn FnMut(usize) -> Option<Pixels>) -> String {
+    fn written(page: &Page, thumbnail: &mut dyn FnMut(usize) -> Option<Thumbnail>) -> String {
         let mut out = Vec::new();
         write(&mut out, page, pixels).unwrap();
         String::from_utf8(out).unwrap()
@@ -168,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_page_needs_no_network_and_no_text_escapes_its_place() {
-        let html = written(&page(2), &mut |_| Some(noise(40, 30)));
+        let html = written(&page(2), &|_| Some(noise(40, 30)));
         for address in ["http://", "https://", "//cdn", "@import", "url("] {
             assert!(!html.replace("http://www.w3.org/2000/svg", "").contains(address), "{address}");
         }
@@ -179,15 +188,16 @@ mod tests {
 
     #[test]
     fn thumbnails_of_two_thousand_of_the_worst_photos_stay_under_the_limit() {
-        let small = thumbnail::encode(&noise(1200, 900), THUMBNAIL_BYTES / 2000).unwrap();
-        assert!(small.jpeg.len() <= THUMBNAIL_BYTES / 2000, "{}", small.jpeg.len());
+        let budget = thumbnail_budget(2000);
+        let small = thumbnail::encode(&noise(1200, 900), budget).unwrap();
+        assert!(budget * 2000 <= THUMBNAIL_BYTES && small.jpeg.len() <= budget, "{}", small.jpeg.len());
         assert!(small.jpeg.starts_with(&[0xFF, 0xD8]) && small.width * 3 == small.height * 4);
         assert!(THUMBNAIL_BYTES / 3 * 4 + 2000 * 1500 < 40_000_000);
     }
 
     #[test]
     fn a_photo_without_a_picture_is_still_on_the_page() {
-        let html = written(&page(2), &mut |i| (i == 1).then(|| noise(4, 4)));
+        let html = written(&page(2), &|i| (i == 1).then(|| noise(4, 4)));
         assert!(!html.contains(r#"id="t0""#) && html.contains("p0.jpg"));
     }
 

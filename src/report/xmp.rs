@@ -118,7 +118,15 @@ fn replace(path: &Path, before: Option<&[u8]>, bytes: &[u8]) -> Result<bool, Xmp
         move |source| XmpError::Io { path, action, source }
     };
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut draft = tempfile::Builder::new().prefix(".albumctl-").tempfile_in(folder).map_err(failed("write"))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".albumctl-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The usual mode of a new file; the process' umask takes away from it.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut draft = builder.tempfile_in(folder).map_err(failed("write"))?;
     draft.write_all(bytes).map_err(failed("write"))?;
     draft.as_file().sync_all().map_err(failed("write"))?;
     if let Some(expected) = before {
@@ -130,24 +138,11 @@ fn replace(path: &Path, before: Option<&[u8]>, bytes: &[u8]) -> Result<bool, Xmp
         draft.persist(path).map_err(|failure| failed("replace")(failure.error))?;
         return Ok(true);
     }
-    make_readable(draft.as_file()).map_err(failed("set the rights of"))?;
     match draft.persist_noclobber(path) {
         Ok(_) => Ok(true),
         Err(failure) if failure.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(failure) => Err(failed("name")(failure.error)),
     }
-}
-
-/// Temporary files are for their owner alone; a sidecar is read by other people's programs, too.
-#[cfg(unix)]
-fn make_readable(file: &fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_: &fs::File) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

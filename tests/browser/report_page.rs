@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use albumctl::pixels::Pixels;
-use albumctl::report::html::{Entry, Face, Met, Page, write};
+use albumctl::report::html::{Entry, Face, Met, Page, thumbnail, thumbnail_budget, write};
 
 /// Collects what goes wrong before anything else runs.
 const LISTEN: &str = "<script>window.wrong=[];addEventListener('error',e=>wrong.push(e.message));\
@@ -89,11 +89,8 @@ fn landscape(scene: usize, take: usize, width: u32, height: u32) -> Pixels {
     for y in 0..height {
         for x in 0..width {
             let (u, v) = (x as f32 / width as f32, y as f32 / height as f32);
-            let mut colour = [
-                150.0 + 100.0 * hue(0.3) * v,
-                150.0 + 60.0 * hue(1.9) + 30.0 * v,
-                230.0 - 60.0 * hue(3.1) * v,
-            ];
+            let mut colour =
+                [150.0 + 100.0 * hue(0.3) * v, 150.0 + 60.0 * hue(1.9) + 30.0 * v, 230.0 - 60.0 * hue(3.1) * v];
             let glow = (-40.0 * ((u - sun.0).powi(2) + (v - sun.1).powi(2))).exp();
             colour = colour.map(|c| c + 70.0 * glow);
             for ridge in 0..4 {
@@ -101,7 +98,11 @@ fn landscape(scene: usize, take: usize, width: u32, height: u32) -> Pixels {
                 let line = 0.45 + 0.13 * r + 0.08 * (u * (3.0 + r * 1.3) + s * 2.3 + r * 1.9 + 0.01 * t).sin();
                 if v > line {
                     let depth = 1.0 - r * 0.2;
-                    colour = [90.0 * hue(r) * depth + 20.0, (70.0 + 60.0 * hue(r + 2.0)) * depth + 10.0, (60.0 + 70.0 * hue(5.0)) * depth];
+                    colour = [
+                        90.0 * hue(r) * depth + 20.0,
+                        (70.0 + 60.0 * hue(r + 2.0)) * depth + 10.0,
+                        (60.0 + 70.0 * hue(5.0)) * depth,
+                    ];
                 }
             }
             data.extend(colour.map(|c| (c * light).clamp(0.0, 255.0) as u8));
@@ -120,7 +121,8 @@ fn album(count: usize, takes: usize) -> Page {
     let mut photos: Vec<Entry> = (0..count).map(|i| entry(i, takes)).collect();
     let mut rank = 0;
     for scene in photos.chunks_mut(takes) {
-        let best = (0..scene.len()).max_by(|&a, &b| scene[a].composite.partial_cmp(&scene[b].composite).expect("numbers"));
+        let best =
+            (0..scene.len()).max_by(|&a, &b| scene[a].composite.partial_cmp(&scene[b].composite).expect("numbers"));
         let Some(best) = best else { continue };
         rank += 1;
         let of = scene.len();
@@ -128,9 +130,11 @@ fn album(count: usize, takes: usize) -> Page {
         for (at, photo) in scene.iter_mut().enumerate() {
             if at == best {
                 photo.rank = Some(rank);
-                photo.reason = format!("Sharpest of {of} takes; eyes open and smiling; 0.07 ahead of photo_{}.jpg.", at + 1);
+                photo.reason =
+                    format!("Sharpest of {of} takes; eyes open and smiling; 0.07 ahead of photo_{}.jpg.", at + 1);
             } else {
-                photo.reason = format!("Third of {of} takes; 0.12 behind {}; less sharp.", name.rsplit('/').next().unwrap_or(""));
+                photo.reason =
+                    format!("Third of {of} takes; 0.12 behind {}; less sharp.", name.rsplit('/').next().unwrap_or(""));
             }
         }
     }
@@ -146,7 +150,11 @@ fn entry(i: usize, takes: usize) -> Entry {
     let centre = |what| (0.35 + 0.5 * f64::midpoint(part(i, what), part(i, what + 40))).min(1.0);
     let minutes = i / takes * 37 + i % takes;
     let has_face = (i / takes).is_multiple_of(3);
-    let face = |x: f64| Face { bbox: [x, 0.3, 0.14, 0.24], eyes_open: [Some(true), Some(false), None][i % 3], smiling: Some(i.is_multiple_of(2)) };
+    let face = |x: f64| Face {
+        bbox: [x, 0.3, 0.14, 0.24],
+        eyes_open: [Some(true), Some(false), None][i % 3],
+        smiling: Some(i.is_multiple_of(2)),
+    };
     Entry {
         path: format!("/photos/2026/lakes/photo_{i}.jpg"),
         link: Some(format!("file:///photos/2026/lakes/photo_{i}.jpg")),
@@ -171,7 +179,7 @@ fn render(page: &Page, takes: usize, sides: (u32, u32)) -> String {
     let upright = |i: usize| if i % 11 == 5 { (sides.1, sides.0) } else { sides };
     write(&mut out, page, &mut |i| {
         let (width, height) = upright(i);
-        Some(landscape(i / takes, i % takes, width, height))
+        thumbnail::encode(&landscape(i / takes, i % takes, width, height), thumbnail_budget(page.photos.len()))
     })
     .expect("a page");
     String::from_utf8(out).expect("text")
@@ -200,11 +208,14 @@ fn the_page_works_in_a_browser() {
     let takes = 5;
     let page = album(60, takes);
     let html = render(&page, takes, (480, 320));
-    let driven = html.replacen("<head>", &format!("<head>{LISTEN}"), 1).replacen("</body>", &format!("{DRIVE}</body>"), 1);
+    let driven =
+        html.replacen("<head>", &format!("<head>{LISTEN}"), 1).replacen("</body>", &format!("{DRIVE}</body>"), 1);
     let file = world.path().join("driven.html");
     fs::write(&file, driven).expect("the page");
-    let dom = browse(&browser, world.path(), &["--dump-dom", "--virtual-time-budget=4000", "--window-size=1400,900"], &file);
-    let (_, rest) = dom.split_once("<pre id=\"seen\">").unwrap_or_else(|| panic!("the page did not get through:\n{dom:.2000}"));
+    let dom =
+        browse(&browser, world.path(), &["--dump-dom", "--virtual-time-budget=4000", "--window-size=1400,900"], &file);
+    let (_, rest) =
+        dom.split_once("<pre id=\"seen\">").unwrap_or_else(|| panic!("the page did not get through:\n{dom:.2000}"));
     let told = rest.split_once("</pre>").expect("an end").0.replace("&gt;", ">").replace("&amp;", "&");
     let seen: serde_json::Value = serde_json::from_str(&told).expect("JSON");
 
@@ -238,16 +249,22 @@ fn two_thousand_photos_fit_the_page() {
     let (shots, world) = (PathBuf::from(shots), tempfile::tempdir().expect("a folder"));
     fs::create_dir_all(&shots).expect("a folder");
     let few = album(23, 5);
-    for (name, html, dark) in
-        [("many", &html, false), ("few", &render(&few, 5, (900, 600)), false), ("few-dark", &render(&few, 5, (900, 600)), true)]
-    {
+    for (name, html, dark) in [
+        ("many", &html, false),
+        ("few", &render(&few, 5, (900, 600)), false),
+        ("few-dark", &render(&few, 5, (900, 600)), true),
+    ] {
         let file = world.path().join(format!("{name}.html"));
         let html = if dark { html.replace("let theme = null;", "let theme = 'dark';") } else { html.clone() };
         fs::write(&file, html).expect("the page");
         let shot = format!("--screenshot={}", shots.join(format!("{name}.png")).display());
         browse(&browser, world.path(), &[&shot, "--window-size=1440,1100", "--virtual-time-budget=3000"], &file);
     }
-    let opened = render(&few, 5, (900, 600)).replacen("</body>", "<script>document.querySelectorAll('.photo')[1].click()</script></body>", 1);
+    let opened = render(&few, 5, (900, 600)).replacen(
+        "</body>",
+        "<script>document.querySelectorAll('.photo')[1].click()</script></body>",
+        1,
+    );
     let file = world.path().join("closer.html");
     fs::write(&file, opened).expect("the page");
     let shot = format!("--screenshot={}", shots.join("closer.png").display());

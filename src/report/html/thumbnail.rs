@@ -5,6 +5,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use crate::photo::resize;
 use crate::pixels::Pixels;
 
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thumbnail {
     pub jpeg: Vec<u8>,
     pub width: u32,
@@ -29,4 +30,21 @@ pub fn encode(pixels: &Pixels, budget: usize) -> Option<Thumbnail> {
         }
     }
     best
+}
+
+impl Thumbnail {
+    /// As kept in the results store: both sides, then the JPEG.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + self.jpeg.len());
+        bytes.extend(self.width.to_le_bytes());
+        bytes.extend(self.height.to_le_bytes());
+        bytes.extend(&self.jpeg);
+        bytes
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (width, rest) = bytes.split_first_chunk::<4>()?;
+        let (height, jpeg) = rest.split_first_chunk::<4>()?;
+        Some(Self { jpeg: jpeg.to_vec(), width: u32::from_le_bytes(*width), height: u32::from_le_bytes(*height) })
+    }
 }
