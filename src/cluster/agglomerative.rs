@@ -26,7 +26,7 @@ impl Default for Params {
 /// From so many groups on, looking for the nearest is worth the threads.
 const PARALLEL_FROM: usize = 512;
 
-pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<Found, ClusterError> {
+pub(super) fn run(rows: &Embeddings, params: Params) -> Result<Found, ClusterError> {
     if params.distance_threshold.is_nan() || params.distance_threshold < 0.0 {
         return Err(ClusterError::Parameter { parameter: "distance_threshold", wanted: "a cosine distance" });
     }

@@ -66,7 +66,7 @@ fn join_untimed(
     }
     // `agglomerative` merges below its threshold; the nudge lets the bound itself count as alike.
     let threshold = agglomerative::Params { distance_threshold: 1.0 - params.untimed_similarity + 1e-9 };
-    let labels = agglomerative::run(&rows.subset(&untimed), &threshold)?.labels;
+    let labels = agglomerative::run(&rows.subset(&untimed), threshold)?.labels;
     let groups = labels.iter().copied().max().map_or(0, |highest| highest as usize + 1);
     let (moments, _) = forest.numbered();
     let mut members_of = vec![Vec::new(); rows.len()];

@@ -60,6 +60,7 @@ impl Embeddings {
     }
 
     /// The rows at `indices`, in that order.
+    #[must_use]
     pub fn subset(&self, indices: &[usize]) -> Self {
         let rows = indices.iter().flat_map(|&index| self.row(index)).copied().collect();
         Self { rows, dim: self.dim }

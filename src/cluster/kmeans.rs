@@ -182,7 +182,9 @@ fn recentre(rows: &Embeddings, assigned: &mut Assigned, centres: &mut [f32]) -> 
     let dim = rows.dim();
     let k = centres.len() / dim;
     let mut counts = vec![0_usize; k];
-    assigned.labels.iter().for_each(|&label| counts[label as usize] += 1);
+    for &label in &assigned.labels {
+        counts[label as usize] += 1;
+    }
     for empty in 0..k {
         if counts[empty] == 0
             && let Some(far) = farthest_that_can_leave(assigned, &counts)

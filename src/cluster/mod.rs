@@ -117,7 +117,7 @@ impl Method {
             Self::Hdbscan(params) => hdbscan::run(input.embeddings, params),
             Self::Kmeans(params) => kmeans::run(input.embeddings, params),
             Self::Dbscan(params) => dbscan::run(input.embeddings, params),
-            Self::Agglomerative(params) => agglomerative::run(input.embeddings, params),
+            Self::Agglomerative(params) => agglomerative::run(input.embeddings, *params),
             Self::Hierarchical(params) => hierarchical::run(input, params),
             Self::Hybrid(params) => hybrid::run(input.embeddings, params),
             Self::Burst(params) => burst::run(input.embeddings, input.times, params),

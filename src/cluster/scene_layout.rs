@@ -51,7 +51,9 @@ pub fn describe(pixels: &Pixels) -> Vec<f32> {
 fn unit(mut values: Vec<f32>) -> Vec<f32> {
     let norm = values.iter().map(|value| value * value).sum::<f32>().sqrt();
     if norm > 1e-9 {
-        values.iter_mut().for_each(|value| *value /= norm);
+        for value in &mut values {
+            *value /= norm;
+        }
     }
     values
 }
@@ -59,7 +61,9 @@ fn unit(mut values: Vec<f32>) -> Vec<f32> {
 /// Minus its mean: takes exposure out of brightness, and lets unlike histograms be unlike instead of merely positive.
 fn centred(mut values: Vec<f32>) -> Vec<f32> {
     let mean = values.iter().sum::<f32>() / values.len() as f32;
-    values.iter_mut().for_each(|value| *value -= mean);
+    for value in &mut values {
+        *value -= mean;
+    }
     values
 }
 
@@ -175,10 +179,7 @@ fn edges(light: &[f32]) -> Vec<f32> {
             votes[y * SIDE + x][(first + 1) % DIRECTIONS] += strength * share;
         }
     }
-    let mut all = gather(&votes);
-    all = unit(all);
-    all.iter_mut().for_each(|value| *value = value.sqrt());
-    centred(all)
+    centred(unit(gather(&votes)).into_iter().map(f32::sqrt).collect())
 }
 
 /// Sums the votes around each grid point, fading with distance, so that an edge on a border counts on both sides.
@@ -213,7 +214,7 @@ fn gather(votes: &[[f32; DIRECTIONS]]) -> Vec<f32> {
 fn palette(green_red: &[f32], blue_yellow: &[f32]) -> Vec<f32> {
     let place = |value: f32| {
         let value = (value / 80.0).clamp(-1.0, 1.0);
-        let at = (value.signum() * value.abs().sqrt() + 1.0) / 2.0 * (COLOUR_BINS - 1) as f32;
+        let at = f32::midpoint(value.signum() * value.abs().sqrt(), 1.0) * (COLOUR_BINS - 1) as f32;
         let low = (at as usize).min(COLOUR_BINS - 2);
         (low, at - low as f32)
     };

@@ -109,7 +109,9 @@ fn hdbscan_labels_as_scikit_learn_the_python_package_and_the_crate_do() {
         let references =
             [&case.scikit_learn, &case.package, &crates].map(|labels| (labels, adjusted_rand(&ours, labels)));
         if case.min_samples == 1 {
-            references.iter().for_each(|(labels, _)| same_grouping(&ours, labels, &format!("case {}", case.seed)));
+            for (labels, _) in &references {
+                same_grouping(&ours, labels, &format!("case {}", case.seed));
+            }
             untied += 1;
         } else {
             let best = references.iter().map(|(_, rand)| *rand).fold(0.0, f64::max);
@@ -146,7 +148,9 @@ fn hdbscan_groups_depend_neither_on_the_order_of_photos_nor_on_which_minimal_tre
         let edges = prim(&rows, case.min_samples);
         let groups = hdbscan::inside::groups(rows.len(), &edges, case.min_cluster_size, case.epsilon);
         for (label, group) in groups.iter().enumerate() {
-            group.members.iter().for_each(|&member| labels[member as usize] = label as i64);
+            for &member in &group.members {
+                labels[member as usize] = label as i64;
+            }
         }
         same_grouping(&ours, &labels, &format!("case {} on the tree of Prim", case.seed));
     }
@@ -348,7 +352,11 @@ fn average_linkage_by_definition(rows: &Embeddings, threshold: f64) -> Vec<i64> 
         groups[best.1].extend(gone);
     }
     let mut labels = vec![0; rows.len()];
-    groups.iter().enumerate().for_each(|(g, members)| members.iter().for_each(|&i| labels[i] = g as i64));
+    for (label, members) in groups.iter().enumerate() {
+        for &member in members {
+            labels[member] = label as i64;
+        }
+    }
     labels
 }
 

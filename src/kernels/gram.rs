@@ -66,6 +66,6 @@ mod tests {
     fn rows_without_numbers_multiply_to_zero() {
         let mut out = [1.0; 3];
         rows_times_rows(&[], &[], 0, &mut out);
-        assert_eq!(out, [0.0; 3]);
+        assert!(out.iter().all(|value| value.abs() < f32::EPSILON));
     }
 }

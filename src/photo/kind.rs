@@ -171,19 +171,32 @@ fn tiff_family(bytes: &[u8]) -> Kind {
 }
 
 /// Extensions by which people name photos, in lower case.
-const PHOTO_EXTENSIONS: [&str; 52] = [
-    "jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "webp", "tif", "tiff", "gif", "bmp", "dib", "avif", "avifs",
-    "heic", "heif", "heics", "heifs", "hif", "jxl", "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "dng",
-    "orf", "ori", "rw2", "raw", "rwl", "raf", "pef", "ptx", "srw", "mrw", "x3f", "3fr", "fff", "erf", "kdc", "dcr",
-    "k25", "mef", "mos", "iiq", "gpr", "cap",
+const JPEG_EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "jpe", "jfif"];
+const OTHER_EXTENSIONS: [&str; 17] = [
+    "mpo", "png", "apng", "webp", "tif", "tiff", "gif", "bmp", "dib", "avif", "avifs", "heic", "heif", "heics",
+    "heifs", "hif", "jxl",
+];
+const RAW_EXTENSIONS: [&str; 31] = [
+    "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "dng", "orf", "ori", "rw2", "raw", "rwl", "raf", "pef",
+    "ptx", "srw", "mrw", "x3f", "3fr", "fff", "erf", "kdc", "dcr", "k25", "mef", "mos", "iiq", "gpr", "cap",
 ];
 
 /// Whether the name claims a photo.
 pub fn is_photo_name(name: &OsStr) -> bool {
-    std::path::Path::new(name)
-        .extension()
-        .and_then(OsStr::to_str)
-        .is_some_and(|extension| PHOTO_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()))
+    is_jpeg_name(name) || is_raw_name(name) || has_extension(name, &OTHER_EXTENSIONS)
+}
+
+pub fn is_jpeg_name(name: &OsStr) -> bool {
+    has_extension(name, &JPEG_EXTENSIONS)
+}
+
+pub fn is_raw_name(name: &OsStr) -> bool {
+    has_extension(name, &RAW_EXTENSIONS)
+}
+
+fn has_extension(name: &OsStr, known: &[&str]) -> bool {
+    let extension = std::path::Path::new(name).extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| known.contains(&extension.to_ascii_lowercase().as_str()))
 }
 
 #[cfg(test)]

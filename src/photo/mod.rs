@@ -1,18 +1,18 @@
-//! From a file's bytes to upright sRGB pixels and the facts beside them.
+//! Files to pixels: finding photos, telling them apart, decoding them upright to sRGB, reading their facts.
 
-mod boundary;
 mod container;
 mod decode;
 mod error;
 mod exif;
+pub mod identity;
 mod ifd;
 mod kind;
 mod limits;
 mod raw;
 pub mod resize;
+pub mod scan;
 
-pub use boundary::quiet_decoder_panics;
-pub use decode::{Decoded, Scale, decode};
+pub use decode::{Decoded, REVISION, Scale, decode};
 pub use error::DecodeError;
 pub use exif::{Camera, Fact, Facts, TakenAt, facts};
 pub use kind::{Kind, Raw, is_photo_name, sniff};

@@ -82,12 +82,13 @@ pub struct Met {
 /// The `file:` address of a photo.
 pub fn file_link(path: &Path) -> Option<String> {
     let absolute = std::path::absolute(path).ok()?;
+    use std::fmt::Write as _;
     let mut link = String::from("file://");
     for &byte in absolute.as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
             link.push(byte as char);
         } else {
-            link.push_str(&format!("%{byte:02X}"));
+            let _ = write!(link, "%{byte:02X}");
         }
     }
     Some(link)
@@ -159,9 +160,9 @@ mod tests {
         }
     }
 
-    fn written(page: &Page, thumbnail: &mut dyn FnMut(usize) -> Option<Thumbnail>) -> String {
+    fn written(page: &Page, pixels: &dyn Fn(usize) -> Option<Pixels>) -> String {
         let mut out = Vec::new();
-        write(&mut out, page, pixels).unwrap();
+        write(&mut out, page, &mut |i| thumbnail::encode(&pixels(i)?, thumbnail_budget(2))).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -192,7 +193,6 @@ mod tests {
         let small = thumbnail::encode(&noise(1200, 900), budget).unwrap();
         assert!(budget * 2000 <= THUMBNAIL_BYTES && small.jpeg.len() <= budget, "{}", small.jpeg.len());
         assert!(small.jpeg.starts_with(&[0xFF, 0xD8]) && small.width * 3 == small.height * 4);
-        assert!(THUMBNAIL_BYTES / 3 * 4 + 2000 * 1500 < 40_000_000);
     }
 
     #[test]

@@ -78,6 +78,11 @@ fn existing_spelling(path: PathBuf) -> PathBuf {
     if !path.exists() && loud.exists() { loud } else { path }
 }
 
+/// Whether there is a sidecar that speaks of us.
+pub fn is_marked(sidecar: &Path) -> bool {
+    fs::read(sidecar).is_ok_and(|bytes| bytes.windows(merge::OURS.len()).any(|window| window == merge::OURS.as_bytes()))
+}
+
 /// What writing a sidecar came to, or would come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {

@@ -73,7 +73,9 @@ impl<'a> Field<'a> {
                 groups.entry(group).or_default().push(photo);
             }
         }
-        groups.values_mut().for_each(|members| members.sort_by(|&a, &b| self.better_first(a, b)));
+        for members in groups.values_mut() {
+            members.sort_by(|&a, &b| self.better_first(a, b));
+        }
         groups
     }
 
@@ -183,7 +185,9 @@ impl<'a> Field<'a> {
     ) -> Vec<Verdict> {
         let mut sequence = taken.to_vec();
         let mut is_taken = vec![false; self.photos.len()];
-        taken.iter().for_each(|&photo| is_taken[photo] = true);
+        for &photo in taken {
+            is_taken[photo] = true;
+        }
         let mut passed: Vec<usize> = (0..self.photos.len()).filter(|&photo| !is_taken[photo]).collect();
         passed.sort_by(|&a, &b| self.better_first(a, b));
         sequence.extend(passed);

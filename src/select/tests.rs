@@ -16,6 +16,7 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "the selection asks for an answer that may be missing")]
 fn apart(_: usize, _: usize) -> Option<f64> {
     Some(1.0)
 }
@@ -300,7 +301,10 @@ fn whim(seed: u64, photos: &[Photo]) -> impl Fn(usize, usize) -> Option<f64> {
 proptest! {
     #[test]
     fn exactly_as_many_picks_as_asked_and_there_are(mut photos in any_album(), top in 0_usize..50) {
-        photos.iter_mut().for_each(|photo| { photo.decision = None; photo.group = photo.group.or(Some(7)); });
+        for photo in &mut photos {
+            photo.decision = None;
+            photo.group = photo.group.or(Some(7));
+        }
         let rules = Rules { top: Some(top), diversity: 0.0, ..Rules::default() };
         let chosen = picks(&photos, &rules, no_model());
         prop_assert_eq!(chosen.len(), top.min(photos.len()));

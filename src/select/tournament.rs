@@ -56,7 +56,7 @@ pub fn play(mut entrants: Vec<Entrant>, better: impl Fn(usize, usize) -> Option<
 }
 
 fn met(other: &Entrant, confidence: f64) -> Met {
-    let won = (confidence != 0.5).then_some(confidence > 0.5);
+    let won = ((confidence - 0.5).abs() > 0.0).then_some(confidence > 0.5);
     Met { image_path: other.path.clone(), won, confidence }
 }
 

@@ -64,10 +64,9 @@ pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<Found, ClusterEr
 
 /// Gives each photo without a group one of its own.
 fn stand_alone(labels: &mut [i32]) {
-    let mut next = labels.iter().copied().max().unwrap_or(NOISE) + 1;
-    for label in labels.iter_mut().filter(|label| **label == NOISE) {
-        *label = next;
-        next += 1;
+    let first = labels.iter().copied().max().unwrap_or(NOISE) + 1;
+    for (label, own) in labels.iter_mut().filter(|label| **label == NOISE).zip(first..) {
+        *label = own;
     }
 }
 

@@ -181,7 +181,9 @@ fn nearest(line: &[f32], each: usize) -> Vec<(f32, u32)> {
 /// its nearest pair is found from the other side.
 fn join_by_scanning(rows: &Embeddings, core: &[f32], component: &[u32], count: usize, tree: &mut Tree) {
     let mut sizes = vec![0_u32; count];
-    component.iter().for_each(|&id| sizes[id as usize] += 1);
+    for &id in component {
+        sizes[id as usize] += 1;
+    }
     let largest = (0..count).max_by_key(|&id| (sizes[id], std::cmp::Reverse(id))).unwrap_or(0) as u32;
     let of_rows = for_each_row(rows, |i, line| {
         let mut best = Join::NONE;
@@ -295,7 +297,9 @@ impl Runs {
     fn new(sorted: impl Iterator<Item = u32>, count: usize) -> Self {
         let of: Vec<u32> = sorted.collect();
         let mut start = vec![0; count + 1];
-        of.iter().for_each(|&id| start[id as usize + 1] += 1);
+        for &id in &of {
+            start[id as usize + 1] += 1;
+        }
         for id in 0..count {
             start[id + 1] += start[id];
         }
@@ -310,6 +314,6 @@ fn nearest_in(line: &mut [f32], core: &[f32], own_core: f32, i: usize, first: us
         *value = value.max(core).max(own_core);
         least = least.min(*value);
     }
-    let at = line.iter().position(|&value| value == least).unwrap_or(0);
+    let at = line.iter().position(|&value| value <= least).unwrap_or(0);
     Join::new(least, i, first + at)
 }

@@ -7,8 +7,7 @@ use std::rc::Rc;
 
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};
 
-use super::{Job, Raster, Scale, colour, failure, rgb};
-use crate::photo::boundary::guarded;
+use super::{Job, Raster, Scale, colour, failure, guarded, rgb};
 use crate::photo::container::jpeg::{self, Frame, Header};
 use crate::photo::error::DecodeError;
 use crate::photo::kind::Kind;

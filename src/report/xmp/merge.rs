@@ -47,6 +47,8 @@ pub fn merge(existing: Option<&[u8]>, mark: &Mark) -> Result<Merged, MergeError>
         }
         _ => EMPTY,
     };
+    // The reader passes over a byte order mark without counting it.
+    let (mark_of_order, text) = text.strip_prefix('\u{feff}').map_or(("", text), |rest| ("\u{feff}", rest));
     let found = find(text)?;
     let mut edit = Edit { found: &found, cuts: Vec::new(), added: Vec::new() };
     let rating = edit.shared("Rating", mark.rating.map(|stars| stars.to_string()));
@@ -60,7 +62,8 @@ pub fn merge(existing: Option<&[u8]>, mark: &Mark) -> Result<Merged, MergeError>
         .map(|(name, _)| name)
         .collect();
     edit.set(OURS, "SetByPerson", Some(persons.join(" ")));
-    Ok(Merged { bytes: edit.apply(text).into_bytes(), rating_is_a_persons: rating == Owner::Person })
+    let merged = format!("{mark_of_order}{}", edit.apply(text));
+    Ok(Merged { bytes: merged.into_bytes(), rating_is_a_persons: rating == Owner::Person })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,7 +219,7 @@ fn utf8(name: LocalName) -> String {
 }
 
 fn plain(raw: &str) -> String {
-    unescape(raw.trim()).map_or_else(|_| raw.trim().to_owned(), |value| value.into_owned())
+    unescape(raw.trim()).map_or_else(|_| raw.trim().to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// The changes to one sidecar.

@@ -1,0 +1,32 @@
+//! A file a subcommand: its arguments, and a `run` that wires rooms together and computes nothing.
+
+mod album;
+pub mod analyze;
+pub mod cluster;
+pub mod completions;
+pub mod config;
+mod deliver;
+pub mod device;
+pub mod man;
+mod photos;
+pub mod schema;
+pub mod score;
+pub mod select;
+
+use crate::cli::Command;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+
+pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError> {
+    match command {
+        Command::Score(args) => score::run(args, context),
+        Command::Cluster(args) => cluster::run(args, context),
+        Command::Select(args) => select::run(args, context),
+        Command::Analyze(args) => analyze::run(args, context),
+        Command::Device(args) => device::run(args, context),
+        Command::Config(args) => config::run(args, context),
+        Command::Schema(args) => schema::run(args, context),
+        Command::Completions(args) => completions::run(args, context),
+        Command::Man(args) => man::run(args, context),
+    }
+}

@@ -1,0 +1,12 @@
+//! The binary as users and scripts meet it.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod album;
+mod configuration;
+mod lists_and_folders;
+mod output;
+mod plumbing;
+mod score;
+mod store;
