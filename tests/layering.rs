@@ -9,7 +9,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("cli", &["commands", "report", "ui"]),
     (
         "commands",
-        &["cli", "cluster", "context", "pipeline", "photo", "quality", "report", "select", "store", "failure", "error"],
+        &[
+            "cli", "cluster", "config", "context", "pipeline", "photo", "quality", "report", "select", "store",
+            "failure", "error",
+        ],
     ),
     ("context", &["cli", "config", "error", "photo", "report", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),

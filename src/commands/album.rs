@@ -10,6 +10,7 @@ use clap::builder::PossibleValuesParser;
 use super::photos::{self, Tally};
 use super::score::Scoring;
 use crate::cluster::{self, Clustering, Embeddings, Input, Method, Noise, scene_layout};
+use crate::config::AlbumClustering;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::photo::scan::Scan;
@@ -37,6 +38,40 @@ pub struct GroupArgs {
     pub noise: Option<String>,
 }
 
+/// Lays what is configured over what was measured.
+fn configure(method: &mut Method, size: usize, settings: &AlbumClustering) {
+    fn lay<T: Copy>(over: &mut T, configured: Option<T>) {
+        if let Some(value) = configured {
+            *over = value;
+        }
+    }
+    match method {
+        Method::Hdbscan(params) => {
+            params.min_cluster_size = size;
+            params.min_samples = settings.min_samples.or(params.min_samples);
+            lay(&mut params.epsilon, settings.epsilon);
+        }
+        Method::Hybrid(params) => {
+            params.min_cluster_size = size;
+            lay(&mut params.min_samples, settings.min_samples);
+            lay(&mut params.cluster_selection_epsilon, settings.epsilon);
+        }
+        Method::Dbscan(params) => {
+            lay(&mut params.min_samples, settings.min_samples);
+            lay(&mut params.eps, settings.epsilon);
+        }
+        Method::Agglomerative(params) => lay(&mut params.distance_threshold, settings.distance_threshold),
+        Method::Kmeans(params) => lay(&mut params.n_clusters, settings.n_clusters),
+        Method::Burst(params) => {
+            lay(&mut params.gap_ms, settings.gap_seconds.map(|seconds| (seconds * 1000.0) as i64));
+            lay(&mut params.similarity, settings.similarity);
+        }
+        Method::Hierarchical(params) => {
+            configure(&mut params.level1, size, settings);
+        }
+    }
+}
+
 const NOISE_WORDS: [&str; 3] = ["as_individual_clusters", "group_together", "exclude"];
 
 impl GroupArgs {
@@ -48,11 +83,7 @@ impl GroupArgs {
             CommandError::usage(anyhow::anyhow!("album.clustering.method: `{name}` is not one of {known}"))
         })?;
         let size = self.min_cluster_size.unwrap_or(settings.min_cluster_size);
-        match &mut method {
-            Method::Hdbscan(params) => params.min_cluster_size = size,
-            Method::Hybrid(params) => params.min_cluster_size = size,
-            _ => {}
-        }
+        configure(&mut method, size, settings);
         Ok(method)
     }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
+
+use crate::photo::identity::open_untouched;
 
 #[derive(Debug, Error)]
 pub enum ExportError {
@@ -132,7 +134,7 @@ fn is_same(source: &Path, target: &Path, way: Way) -> Result<bool, ExportError> 
 fn same_bytes(a: &Path, b: &Path) -> Result<bool, ExportError> {
     let digest = |path: &Path| {
         let mut hasher = blake3::Hasher::new();
-        let file = File::open(path).map_err(io_error(path, "open"))?;
+        let file = open_untouched(path).map_err(io_error(path, "open"))?;
         hasher.update_reader(file).map_err(io_error(path, "read"))?;
         Ok(hasher.finalize())
     };
@@ -189,7 +191,7 @@ fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
 /// Under another name first: a copy cut off half-way never looks like a photo. Its time of change is the source's.
 fn copy(source: &Path, target: &Path) -> Result<bool, ExportError> {
     let folder = target.parent().unwrap_or(Path::new("."));
-    let mut reader = File::open(source).map_err(io_error(source, "open"))?;
+    let mut reader = open_untouched(source).map_err(io_error(source, "open"))?;
     let metadata = reader.metadata().map_err(io_error(source, "look at"))?;
     // As `cp` does it: the rights of the source, less what the umask takes.
     let mut draft = tempfile::Builder::new()
@@ -260,7 +262,7 @@ pub fn write_zip(items: &[Item], entries: &[PathBuf], file: &Path) -> Result<(),
 }
 
 fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, zip: &Path) -> Result<(), ExportError> {
-    let mut reader = File::open(photo).map_err(io_error(photo, "open"))?;
+    let mut reader = open_untouched(photo).map_err(io_error(photo, "open"))?;
     let size = reader.metadata().map_err(io_error(photo, "look at"))?.len();
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
@@ -281,6 +283,8 @@ fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, z
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn file(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
