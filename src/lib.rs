@@ -12,8 +12,10 @@
 //! | [`quality`] | pure: pixels → technical measures |
 //! | [`cluster`] | pure: embeddings and times → groups; a file a method |
 //! | [`select`] | pure: scores and groups → the picks, each with its reason |
-//! | [`kernels`] | matrix products and their kind; the only room with `unsafe` |
 //! | [`store`] | the results store, by content and fingerprint |
+//! | [`hub`] | the model hub: manifests, weights files, networks that are loaded when a photo needs them |
+//! | [`nn`] | networks only: what the names in a checkpoint say, configuration, forward pass |
+//! | [`kernels`] | the processor's own instructions under the networks, chosen at run time |
 //! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
 //! | [`config`] | typed settings from layers, each value knowing who set it |
 //! | [`ui`] | the only writer to the terminal |
@@ -38,7 +40,9 @@ pub mod contain;
 pub mod context;
 pub mod error;
 pub mod failure;
+pub mod hub;
 pub mod kernels;
+pub mod nn;
 pub mod photo;
 pub mod pipeline;
 pub mod pixels;

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 
+use super::aesthetics::Rating;
+use super::embed::Embedding;
+use super::experts::Experts;
 use super::photos::{self, Tally};
 use super::score::Scoring;
-use crate::cluster::{self, Clustering, Embeddings, Input, Method, Noise, scene_layout};
+use crate::cluster::{self, Clustering, Embeddings, Input, Method, Noise};
 use crate::config::AlbumClustering;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -103,8 +106,13 @@ pub struct Known {
     pub facts: PhotoFacts,
     pub measured_at: u32,
     pub quality: Quality,
+    /// `name@version` of what made the embedding.
+    pub model: String,
     pub embedding: Vec<f32>,
+    /// On 1–10.
     pub aesthetic: Result<f64, Why>,
+    pub aesthetic_model: Option<String>,
+    pub trained_on_ava: bool,
     pub portrait: Result<Portrait, Why>,
     pub thumbnail: Option<Thumbnail>,
 }
@@ -115,23 +123,41 @@ pub fn gather(scan: &Scan, thumbnails: Option<usize>, context: &Context) -> Resu
     let medium = settings.thumbnail_sizes.medium;
     let scoring = Scoring { weights: settings.quality_assessment.weights };
     let thumbs = thumbnails.map(|budget| Thumbs { budget });
-    let mut analyses: Vec<&dyn Analysis> = vec![&scoring, &Layout];
+    let rating = experts.rating.as_ref();
+    let mut analyses: Vec<&dyn Analysis> = vec![&scoring, experts.features.analysis()];
+    analyses.extend(rating.map(|rating| rating as &dyn Analysis));
     analyses.extend(thumbs.as_ref().map(|thumbs| thumbs as &dyn Analysis));
+    let model = experts.features.reference();
     let mut known = Vec::new();
     let tally = photos::analyse(scan, &analyses, Some(medium), context, |photo, analysed| {
+        experts.tell(context);
+        let mut findings = analysed.findings.iter().skip(2);
+        let aesthetic = match rating.and_then(|_| findings.next()) {
+            Some(finding) => Ok(as_written(Rating::read(finding)?)),
+            None => Err(Why::ModelMissing),
+        };
         known.push(Known {
             path: photo.path.clone(),
             measured_at: medium.min(analysed.facts.width.max(analysed.facts.height)),
             quality: Scoring::read(&analysed.findings[0])?,
-            embedding: Layout::read(&analysed.findings[1]),
-            aesthetic: Err(Why::ModelMissing),
+            model: model.clone(),
+            embedding: Embedding::read(&analysed.findings[1]),
+            aesthetic,
+            aesthetic_model: rating.map(|rating| rating.aesthetic.reference()),
+            trained_on_ava: rating.is_some_and(|rating| rating.aesthetic.trained_on_ava()),
             portrait: Err(Why::ModelMissing),
-            thumbnail: analysed.findings.get(2).and_then(|finding| Thumbnail::from_bytes(finding)),
+            thumbnail: findings.next().and_then(|finding| Thumbnail::from_bytes(finding)),
             facts: analysed.facts,
         });
         Ok(())
     })?;
+    experts.tell(context);
     Ok((known, tally))
+}
+
+/// The number that a 32-bit one is written as: the same digits come out of every command.
+fn as_written(score: f32) -> f64 {
+    score.to_string().parse().unwrap_or(f64::from(score))
 }
 
 /// Reads what `analyze` wrote; `-` is standard input.
@@ -176,8 +202,11 @@ fn of_record(record: AnalyzeRecord) -> Known {
             sharpness_raw: record.sharpness_raw,
             colorfulness_raw: record.colorfulness_raw,
         },
+        model: record.model,
         embedding: record.embedding,
         aesthetic: record.aesthetic_score.ok_or(Why::ModelMissing),
+        trained_on_ava: record.ava_score.is_some(),
+        aesthetic_model: record.aesthetic_model,
         portrait: portrait.ok_or(Why::ModelMissing),
         thumbnail: None,
         facts: PhotoFacts {
@@ -221,35 +250,6 @@ pub struct Grouped {
     pub embeddings: Embeddings,
     pub clustering: Clustering,
     pub method: &'static str,
-}
-
-/// The built-in embedding as an analysis of the pipeline.
-#[derive(Debug, Clone, Copy)]
-pub struct Layout;
-
-impl Layout {
-    /// The name under which records carry it.
-    pub fn model() -> String {
-        format!("{}@{}", scene_layout::NAME, scene_layout::VERSION)
-    }
-
-    fn read(finding: &[u8]) -> Vec<f32> {
-        finding.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-    }
-}
-
-impl Analysis for Layout {
-    fn name(&self) -> &'static str {
-        "extract_features"
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of([Self::model().as_str()])
-    }
-
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        Ok(scene_layout::describe(picture.medium()).iter().flat_map(|value| value.to_le_bytes()).collect())
-    }
 }
 
 /// Thumbnails for the report page.

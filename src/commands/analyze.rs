@@ -2,7 +2,8 @@
 
 use anyhow::Context as _;
 
-use super::album::{self, GroupArgs, Grouped, Known, Layout};
+use super::album::{self, GroupArgs, Grouped, Known};
+use super::experts::Experts;
 use super::photos;
 use super::select::{ChoiceArgs, candidates, choose};
 use crate::cli::PhotoArgs;
@@ -28,10 +29,11 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.method(context)?;
     let scan = photos::find(&args.photos, context)?;
-    let (known, tally) = album::gather(&scan, None, context)?;
+    let experts = Experts::new(context)?;
+    let (known, tally) = album::gather(&scan, &experts, None, context)?;
     let grouped = album::group(&known, &args.groups, context)?;
     let photos = candidates(&known, &grouped);
-    let mut verdicts = choose(&photos, &args.choice.rules(context), &grouped, context)?;
+    let mut verdicts = choose(&photos, &args.choice.rules(context), &grouped, &experts, context)?;
     // Lines come in the order of the scan, as from every command that looks at photos.
     verdicts.sort_by_key(|verdict| verdict.photo);
     let mut output = context.output::<AnalyzeRecord>()?;
@@ -57,8 +59,8 @@ fn record(known: Known, photo: &Photo, verdict: Verdict, grouped: &Grouped) -> A
         height: known.facts.height,
         measured_at: known.measured_at,
         aesthetic_score: known.aesthetic.ok(),
-        ava_score: None,
-        aesthetic_model: None,
+        ava_score: known.aesthetic.ok().filter(|_| known.trained_on_ava),
+        aesthetic_model: known.aesthetic_model,
         has_face: None,
         num_faces: None,
         is_portrait: portrait.map(|portrait| portrait.is_portrait),
@@ -71,7 +73,7 @@ fn record(known: Known, photo: &Photo, verdict: Verdict, grouped: &Grouped) -> A
         portrait_score: verdict.parts.portrait.value,
         faces: None,
         portrait_model: None,
-        model: Layout::model(),
+        model: known.model,
         dim: known.embedding.len(),
         embedding: known.embedding,
         cluster_id: grouped.clustering.labels[verdict.photo],

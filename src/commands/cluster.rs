@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::album::{self, GroupArgs};
+use super::experts::Experts;
 use super::photos;
 use crate::cli::PhotoArgs;
 use crate::context::Context;
@@ -30,7 +31,8 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.method(context)?;
     let scan = photos::find(&args.photos, context)?;
-    let (known, tally) = album::gather(&scan, None, context)?;
+    let experts = Experts::for_groups(context)?;
+    let (known, tally) = album::gather(&scan, &experts, None, context)?;
     let grouped = album::group(&known, &args.groups, context)?;
     let mut output = context.output::<ClusterRecord>()?;
     for (i, photo) in known.iter().enumerate() {

@@ -1,17 +1,15 @@
 //! What people do with the picks: copies, links, a zip, sidecars, a page to look at.
 
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
-use super::album::{Known, Layout};
+use super::album::Known;
 use super::photos::Tally;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::failure::{Failure, Stage};
 use crate::report::export::{self, Item, Way};
 use crate::report::html::{self, Entry, Met, Page};
+use crate::report::output::whole_file;
 use crate::report::records::select::Written;
 use crate::report::xmp::{self, Mark, Naming};
 use crate::select::{Decision, Photo, Verdict};
@@ -98,6 +96,7 @@ impl DeliverArgs {
 /// Writes what was asked for, and tells per photo what was, or in a dry run would be, written.
 pub fn deliver(
     args: &DeliverArgs,
+    known: &[Known],
     photos: &[Photo],
     verdicts: &[Verdict],
     tally: &mut Tally,
@@ -127,7 +126,7 @@ pub fn deliver(
         }
     }
     if let Some(naming) = args.xmp {
-        sidecars(args, naming, photos, verdicts, &mut written, tally, context)?;
+        sidecars(args, naming, known, photos, verdicts, &mut written, tally, context)?;
     }
     Ok(written)
 }
@@ -154,6 +153,7 @@ fn not_written(path: &Path, error: &dyn std::error::Error) -> Failure {
 fn sidecars(
     args: &DeliverArgs,
     naming: SidecarNaming,
+    known: &[Known],
     photos: &[Photo],
     verdicts: &[Verdict],
     written: &mut [Vec<Written>],
@@ -176,7 +176,7 @@ fn sidecars(
             rating: verdict.selected().then_some(args.xmp_rating),
             label: args.xmp_label.clone().filter(|_| verdict.selected()),
             score: verdict.composite,
-            model: Some(Layout::model()),
+            model: Some(models(&known[photo])),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         for place in places {
@@ -190,6 +190,12 @@ fn sidecars(
         }
     }
     Ok(())
+}
+
+/// What took part in judging a photo.
+fn models(photo: &Known) -> String {
+    let aesthetic = photo.aesthetic_model.iter().map(String::as_str);
+    aesthetic.chain([photo.model.as_str()]).collect::<Vec<_>>().join(", ")
 }
 
 /// The page of an album.
@@ -207,7 +213,9 @@ pub fn page(known: &[Known], photos: &[Photo], verdicts: &[Verdict]) -> Page {
     }
     Page {
         title: "The album".to_owned(),
-        made_by: format!("albumctl {} · {}", env!("CARGO_PKG_VERSION"), Layout::model()),
+        made_by: known
+            .first()
+            .map_or_else(String::new, |photo| format!("albumctl {} · {}", env!("CARGO_PKG_VERSION"), models(photo))),
         notes,
         photos: entries,
     }
@@ -261,23 +269,8 @@ pub fn write_page(
         context.ui.detail(&format!("{} would be written", file.display()));
         return Ok(());
     }
-    let failed = || format!("cannot write {}", file.display());
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".albumctl-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The usual mode of a new file; the process' umask takes away from it.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut draft = BufWriter::new(builder.tempfile_in(folder).with_context(failed)?);
-    context
-        .telemetry
-        .time("write_report", || html::write(&mut draft, page, &mut |photo| known[photo].thumbnail.clone()))
-        .and_then(|()| draft.flush())
-        .with_context(failed)?;
-    let draft = draft.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(failed)?;
-    draft.persist(file).with_context(failed)?;
+    context.telemetry.time("write_report", || {
+        whole_file(file, |out| Ok(html::write(out, page, &mut |photo| known[photo].thumbnail.clone())?))
+    })?;
     Ok(())
 }

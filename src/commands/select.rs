@@ -1,15 +1,19 @@
 //! `albumctl select`: the album.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use super::album::{self, GroupArgs, Grouped, Known};
+use super::compare::Comparing;
 use super::deliver::{self, DeliverArgs};
+use super::experts::Experts;
 use super::photos::{self, Tally};
 use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::photo::scan::{self, Scan};
 use crate::report::html::thumbnail_budget;
 use crate::report::records::SelectRecord;
 use crate::select::{self, Between, Filters, Photo, Rules, Verdict, Weights};
@@ -95,12 +99,13 @@ impl ChoiceArgs {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.method(context)?;
     args.deliver.check()?;
-    let (known, mut tally) = gather(args, context)?;
+    let experts = Experts::new(context)?;
+    let (known, mut tally) = gather(args, &experts, context)?;
     let grouped = album::group(&known, &args.groups, context)?;
     let photos = candidates(&known, &grouped);
     let rules = args.choice.rules(context);
-    let verdicts = choose(&photos, &rules, &grouped, context)?;
-    let written = deliver::deliver(&args.deliver, &photos, &verdicts, &mut tally, context)?;
+    let verdicts = choose(&photos, &rules, &grouped, &experts, context)?;
+    let written = deliver::deliver(&args.deliver, &known, &photos, &verdicts, &mut tally, context)?;
     let mut output = context.output::<SelectRecord>()?;
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
         let (photo, facts) = (&photos[verdict.photo], &known[verdict.photo].facts);
@@ -116,7 +121,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(tally.end("select", context))
 }
 
-fn gather(args: &Args, context: &Context) -> Result<(Vec<Known>, Tally), CommandError> {
+fn gather(args: &Args, experts: &Experts, context: &Context) -> Result<(Vec<Known>, Tally), CommandError> {
     if let Some(file) = &args.from {
         let known = album::read(file)?;
         let tally = Tally { done: known.len(), from_store: known.len(), failed: 0 };
@@ -124,7 +129,7 @@ fn gather(args: &Args, context: &Context) -> Result<(Vec<Known>, Tally), Command
     }
     let scan = photos::find(&args.photos, context)?;
     let budget = args.deliver.report.is_some().then(|| thumbnail_budget(scan.photos.len()));
-    album::gather(&scan, budget, context)
+    album::gather(&scan, experts, budget, context)
 }
 
 /// The photos as the selection sees them.
@@ -148,9 +153,51 @@ pub fn choose(
     photos: &[Photo],
     rules: &Rules,
     grouped: &Grouped,
+    experts: &Experts,
     context: &Context,
 ) -> Result<Vec<Verdict>, CommandError> {
+    let close = select::needs_comparison(photos, rules).map_err(CommandError::usage)?;
+    let jury = if close.is_empty() { None } else { Jury::hear(photos, &close, experts, context)? };
     let distance = |a: usize, b: usize| Some(1.0 - grouped.embeddings.cosine(a, b));
-    let between = Between { better: None, distance: &distance };
-    context.telemetry.time("select_best", || select::select(photos, rules, between)).map_err(CommandError::usage)
+    let prefer = jury.as_ref().map(|jury| |a: usize, b: usize| jury.prefer(a, b));
+    let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
+    let between = Between { better, distance: &distance };
+    let verdicts = context.telemetry.time("select_best", || select::select(photos, rules, between));
+    verdicts.map_err(CommandError::usage)
+}
+
+/// The comparison model with the features of the photos in a tie-break.
+struct Jury {
+    comparing: Comparing,
+    features: HashMap<usize, Vec<f32>>,
+}
+
+impl Jury {
+    /// Each photo passes the network once; a photo that fails is a coin flip against everybody.
+    fn hear(
+        photos: &[Photo],
+        close: &[usize],
+        experts: &Experts,
+        context: &Context,
+    ) -> Result<Option<Self>, CommandError> {
+        let Some(comparing) = experts.comparing(context)? else { return Ok(None) };
+        let scanned = close.iter().map(|&photo| scan::Photo { path: photos[photo].path.clone(), raws: Vec::new() });
+        let scan = Scan { photos: scanned.collect(), unreadable: Vec::new(), passed_over: 0 };
+        let index: HashMap<&Path, usize> = close.iter().map(|&photo| (photos[photo].path.as_path(), photo)).collect();
+        let mut features = HashMap::new();
+        let medium = Some(context.settings().thumbnail_sizes.medium);
+        photos::analyse(&scan, &[&comparing], medium, context, |photo, analysed| {
+            experts.tell(context);
+            if let Some(&photo) = index.get(photo.path.as_path()) {
+                features.insert(photo, Comparing::read(&analysed.findings[0]));
+            }
+            Ok(())
+        })?;
+        Ok(Some(Self { comparing, features }))
+    }
+
+    fn prefer(&self, a: usize, b: usize) -> Option<f64> {
+        let (a, b) = (self.features.get(&a)?, self.features.get(&b)?);
+        self.comparing.comparator.prefer(a, b).ok().map(f64::from)
+    }
 }
