@@ -118,7 +118,12 @@ pub struct Known {
 }
 
 /// Analyses the photos; with a budget in bytes, makes thumbnails, too.
-pub fn gather(scan: &Scan, thumbnails: Option<usize>, context: &Context) -> Result<(Vec<Known>, Tally), CommandError> {
+pub fn gather(
+    scan: &Scan,
+    experts: &Experts,
+    thumbnails: Option<usize>,
+    context: &Context,
+) -> Result<(Vec<Known>, Tally), CommandError> {
     let settings = context.settings();
     let medium = settings.thumbnail_sizes.medium;
     let scoring = Scoring { weights: settings.quality_assessment.weights };

@@ -93,15 +93,22 @@ impl DeliverArgs {
     }
 }
 
+/// An album that was made: photos by index, verdicts in their order.
+#[derive(Debug, Clone, Copy)]
+pub struct Album<'a> {
+    pub known: &'a [Known],
+    pub photos: &'a [Photo],
+    pub verdicts: &'a [Verdict],
+}
+
 /// Writes what was asked for, and tells per photo what was, or in a dry run would be, written.
 pub fn deliver(
     args: &DeliverArgs,
-    known: &[Known],
-    photos: &[Photo],
-    verdicts: &[Verdict],
+    album: Album,
     tally: &mut Tally,
     context: &Context,
 ) -> Result<Vec<Vec<Written>>, CommandError> {
+    let Album { photos, verdicts, .. } = album;
     let picks: Vec<usize> = verdicts.iter().filter(|verdict| verdict.selected()).map(|verdict| verdict.photo).collect();
     let items: Vec<Item> =
         picks.iter().map(|&pick| Item { path: photos[pick].path.clone(), group: photos[pick].group }).collect();
@@ -126,7 +133,7 @@ pub fn deliver(
         }
     }
     if let Some(naming) = args.xmp {
-        sidecars(args, naming, known, photos, verdicts, &mut written, tally, context)?;
+        sidecars(args, naming, album, &mut written, tally, context)?;
     }
     Ok(written)
 }
@@ -153,9 +160,7 @@ fn not_written(path: &Path, error: &dyn std::error::Error) -> Failure {
 fn sidecars(
     args: &DeliverArgs,
     naming: SidecarNaming,
-    known: &[Known],
-    photos: &[Photo],
-    verdicts: &[Verdict],
+    Album { known, photos, verdicts }: Album,
     written: &mut [Vec<Written>],
     tally: &mut Tally,
     context: &Context,
@@ -199,7 +204,7 @@ fn models(photo: &Known) -> String {
 }
 
 /// The page of an album.
-pub fn page(known: &[Known], photos: &[Photo], verdicts: &[Verdict]) -> Page {
+fn page(Album { known, photos, verdicts }: Album) -> Page {
     let mut entries: Vec<Entry> = known.iter().map(|_| Entry::default()).collect();
     for verdict in verdicts {
         entries[verdict.photo] = entry(&known[verdict.photo], &photos[verdict.photo], verdict);
@@ -258,19 +263,14 @@ fn readable(taken_at: &str) -> String {
 }
 
 /// Whole or not at all. A report is made anew every run: it is ours alone, and may be replaced.
-pub fn write_page(
-    file: &Path,
-    page: &Page,
-    known: &[Known],
-    dry_run: bool,
-    context: &Context,
-) -> Result<(), CommandError> {
+pub fn write_page(file: &Path, album: Album, dry_run: bool, context: &Context) -> Result<(), CommandError> {
     if dry_run {
         context.ui.detail(&format!("{} would be written", file.display()));
         return Ok(());
     }
+    let page = page(album);
     context.telemetry.time("write_report", || {
-        whole_file(file, |out| Ok(html::write(out, page, &mut |photo| known[photo].thumbnail.clone())?))
+        whole_file(file, |out| Ok(html::write(out, &page, &mut |photo| album.known[photo].thumbnail.clone())?))
     })?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::album::{self, GroupArgs, Grouped, Known};
 use super::compare::Comparing;
-use super::deliver::{self, DeliverArgs};
+use super::deliver::{self, Album, DeliverArgs};
 use super::experts::Experts;
 use super::photos::{self, Tally};
 use crate::cli::PhotoArgs;
@@ -99,13 +99,15 @@ impl ChoiceArgs {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.method(context)?;
     args.deliver.check()?;
-    let experts = Experts::new(context)?;
+    // A file brings its ratings along.
+    let experts = if args.from.is_some() { Experts::for_groups(context)? } else { Experts::new(context)? };
     let (known, mut tally) = gather(args, &experts, context)?;
     let grouped = album::group(&known, &args.groups, context)?;
     let photos = candidates(&known, &grouped);
     let rules = args.choice.rules(context);
     let verdicts = choose(&photos, &rules, &grouped, &experts, context)?;
-    let written = deliver::deliver(&args.deliver, &known, &photos, &verdicts, &mut tally, context)?;
+    let album = Album { known: &known, photos: &photos, verdicts: &verdicts };
+    let written = deliver::deliver(&args.deliver, album, &mut tally, context)?;
     let mut output = context.output::<SelectRecord>()?;
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
         let (photo, facts) = (&photos[verdict.photo], &known[verdict.photo].facts);
@@ -115,8 +117,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     output.finish(&context.ui)?;
     if let Some(file) = &args.deliver.report {
-        let made = deliver::page(&known, &photos, &verdicts);
-        deliver::write_page(file, &made, &known, args.deliver.dry_run, context)?;
+        deliver::write_page(file, album, args.deliver.dry_run, context)?;
     }
     Ok(tally.end("select", context))
 }
@@ -159,7 +160,7 @@ pub fn choose(
     let close = select::needs_comparison(photos, rules).map_err(CommandError::usage)?;
     let jury = if close.is_empty() { None } else { Jury::hear(photos, &close, experts, context)? };
     let distance = |a: usize, b: usize| Some(1.0 - grouped.embeddings.cosine(a, b));
-    let prefer = jury.as_ref().map(|jury| |a: usize, b: usize| jury.prefer(a, b));
+    let prefer = jury.as_ref().map(|jury| move |a: usize, b: usize| jury.prefer(a, b));
     let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
     let between = Between { better, distance: &distance };
     let verdicts = context.telemetry.time("select_best", || select::select(photos, rules, between));
