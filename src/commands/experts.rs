@@ -81,12 +81,11 @@ impl Experts {
         let Some(networks) = self.networks.as_ref().filter(|_| settings.album.selection.use_siamese_tiebreaker) else {
             return Ok(None);
         };
-        let comparator = match settings.quality_assessment.siamese_checkpoint.as_deref() {
-            Some(file) => Some(networks.hub.comparator_file(file).map_err(networks::refused)?),
-            None => {
-                let instead = "close calls go by composite, then sharpness, then path";
-                or_without(networks.hub.comparator(compare::MODEL), instead, context)?
-            }
+        let comparator = if let Some(file) = settings.quality_assessment.siamese_checkpoint.as_deref() {
+            Some(networks.hub.comparator_file(file).map_err(networks::refused)?)
+        } else {
+            let instead = "close calls go by composite, then sharpness, then path";
+            or_without(networks.hub.comparator(compare::MODEL), instead, context)?
         };
         comparator.map(Comparing::new).transpose().map_err(networks::refused)
     }
