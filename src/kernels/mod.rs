@@ -18,3 +18,7 @@ pub use engine::{Engine, Precision, Scratch};
 pub use linear::Linear;
 pub use map::{Arena, Map, Shape};
 pub use product::Activation;
+
+// The small, odd-shaped layers of face networks.
+pub mod depthwise;
+pub mod pointwise;

@@ -1,0 +1,5 @@
+//! Faces: networks, detections, landmarks and decisions against MediaPipe 0.10.21.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod networks;
+mod shared;
