@@ -1,0 +1,9 @@
+//! The lines of the commands, field by field in the order of the contract.
+
+mod device;
+mod score;
+mod setting;
+
+pub use device::DeviceRecord;
+pub use score::ScoreRecord;
+pub use setting::SettingRecord;
