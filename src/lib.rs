@@ -9,6 +9,9 @@
 //! | [`commands`] | a file a subcommand: arguments and `run`; wires, never computes |
 //! | [`pipeline`] | photos in, findings out in scan order: identify → store → read → decode once → analyse → keep |
 //! | [`photo`] | files to pixels: scan, identity, kind, decode, EXIF, resize |
+//! | [`hub`] | models: files to networks that answer |
+//! | [`kernels`] | CPU kernels chosen at run time; the only room with `unsafe` |
+//! | [`portrait`] | pure: detections and landmarks → eyes, smile, portrait |
 //! | [`quality`] | pure: pixels → technical measures |
 //! | [`store`] | the results store, by content and fingerprint |
 //! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas |
@@ -34,9 +37,12 @@ pub mod contain;
 pub mod context;
 pub mod error;
 pub mod failure;
+pub mod hub;
+pub mod kernels;
 pub mod photo;
 pub mod pipeline;
 pub mod pixels;
+pub mod portrait;
 pub mod quality;
 pub mod report;
 pub mod store;

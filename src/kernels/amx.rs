@@ -111,7 +111,9 @@ impl Halves {
     /// Makes room for `len` numbers and for the tiles that read past the last row. Rows are not cleared.
     pub fn prepare(&mut self, len: usize, column_step: usize, precision: Precision) {
         let whole = len + SIDE * column_step + STEP;
-        self.data.resize(whole * planes(precision), 0);
+        if self.data.len() < whole * planes(precision) {
+            self.data.resize(whole * planes(precision), 0);
+        }
         self.low = if precision == Precision::Full { whole } else { 0 };
     }
 
@@ -309,12 +311,12 @@ mod x86 {
                     let from = from.add(i * step + at);
                     let a = _mm512_maskz_loadu_ps(have as u16, from);
                     let b = _mm512_maskz_loadu_ps((have >> 16) as u16, from.wrapping_add(16));
-                    let packed: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(b, a));
+                    let packed = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(b, a));
                     _mm512_storeu_si512(high.add(i * padded + at).cast(), packed);
                     if let Some(low) = low {
                         let a = _mm512_sub_ps(a, widened(_mm512_castsi512_si256(packed)));
                         let b = _mm512_sub_ps(b, widened(_mm512_extracti64x4_epi64::<1>(packed)));
-                        let rest: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(b, a));
+                        let rest = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(b, a));
                         _mm512_storeu_si512(low.add(i * padded + at).cast(), rest);
                     }
                 }
@@ -344,8 +346,9 @@ mod x86 {
         assert_eq!(split, left.low > 0, "both sides of a product have the same precision");
         let reach = steps.iter().max().map_or(0, |step| step + STEP) + (SIDE - 1) * lines.column_step;
         let plane = if split { left.low } else { left.data.len() };
-        let last = (0..lines.tiles()).map(|tile| lines.begin(tile)).max().unwrap_or(0);
+        let last = lines.tiles().checked_sub(1).map_or(0, |tile| lines.begin(tile));
         assert!(lines.tiles() == 0 || last + reach <= plane, "tiles lie inside the left matrix");
+        assert!(left.data.len() >= plane * planes(tiles.precision), "so do their low parts");
         let bytes: Vec<usize> = steps.iter().map(|step| step * size_of::<u16>()).collect();
         let sweep = TileSweep { tiles, left, lines, steps: &bytes, finish, part };
         // SAFETY: checked above and in `Finish::new`.

@@ -3,7 +3,7 @@
 use super::amx::{self, Lines, STEP};
 use super::engine::{self, Engine, Packed, Scratch};
 use super::map::{Grid, Map, Shape};
-use super::product::{Activation, Finish, Residual, Run, Target};
+use super::product::{Activation, Finish, Left, Residual, Run, Target};
 
 /// A square window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,18 +87,17 @@ impl Conv {
         });
         let grid = to.inside();
         let target = Target::new(output.data_mut(), grid);
+        let finish = Finish::new(to.channels, self.packed.bias(), grid.rows(), target, residual, activation);
+        let by_panels = to.channels > grid.rows();
         match &self.packed {
             Packed::Lanes(panels) => {
                 let (begins, runs) = self.windows(from, to);
-                let parts = engine::parts(grid.rows(), panels.panels(), to.channels > grid.rows(), scratch.threads);
-                engine::each(parts, |part| {
-                    panels.multiply(input.data(), begins, &runs, target, residual, activation, part);
-                });
+                let left = Left { data: input.data(), from: begins, runs: &runs };
+                let parts = engine::parts(grid.rows(), panels.panels(), by_panels, scratch.threads);
+                engine::each(parts, |part| panels.multiply(&left, finish, part));
             }
             Packed::Tiles(tiles) => {
                 let (lines, steps) = self.spread(input, to, scratch);
-                let finish = Finish::new(to.channels, tiles.bias(), grid.rows(), target, residual, activation);
-                let by_panels = to.channels > grid.rows();
                 let parts = engine::parts(lines.tiles(), tiles.panels(), by_panels, scratch.threads);
                 let halves = &scratch.halves;
                 engine::each(parts, |part| amx::multiply(tiles, halves, &lines, &steps, finish, part));
@@ -156,6 +155,8 @@ impl Conv {
 
 /// How [`Conv::spread`] arranges an image.
 struct Layout {
+    stride: usize,
+    /// Where the window is narrower than the stride, the last phases are left out.
     phases_down: usize,
     phases_across: usize,
     /// Rows and columns of one phase.
@@ -180,6 +181,7 @@ impl Layout {
         let phases = side.min(stride);
         let len = if folded { side * from.channels } else { from.channels };
         Self {
+            stride,
             phases_down: phases,
             phases_across: if folded { 1 } else { phases },
             height: source_height.div_ceil(stride),
@@ -197,9 +199,7 @@ impl Layout {
         if self.folded {
             return self.width;
         }
-        // Where the window is narrower than the stride, the last phases are never looked at.
-        let stride = self.source_width.div_ceil(self.width).max(1);
-        self.source_width.saturating_sub(across).div_ceil(stride)
+        self.source_width.saturating_sub(across).div_ceil(self.stride)
     }
 
     fn phase_len(&self) -> usize {
@@ -240,3 +240,129 @@ impl Layout {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{Cpu, Precision};
+
+    /// Numbers in -1..1 that repeat on every machine.
+    fn noise(len: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 8_388_608.0 - 1.0
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    fn filled(shape: Shape, seed: u32) -> Map {
+        let mut map = Map::zeros(shape);
+        for image in 0..shape.images {
+            for y in 0..shape.height {
+                let row = noise(shape.width * shape.channels, seed + (image * shape.height + y) as u32);
+                map.row_mut(image, y).copy_from_slice(&row);
+            }
+        }
+        map
+    }
+
+    /// The definition, in f64.
+    fn by_definition(
+        input: &Map,
+        w: &[f32],
+        b: &[f32],
+        window: Window,
+        image: usize,
+        at: (usize, usize, usize),
+    ) -> f64 {
+        let (y, x, n) = at;
+        let from = input.shape();
+        let mut sum = f64::from(b[n]);
+        for ky in 0..window.side {
+            for kx in 0..window.side {
+                let (sy, sx) = (y * window.stride + ky, x * window.stride + kx);
+                let inside = |p: usize, len: usize| (window.padding..window.padding + len).contains(&p);
+                if !inside(sy, from.height) || !inside(sx, from.width) {
+                    continue;
+                }
+                let pixel = &input.row(image, sy - window.padding)[(sx - window.padding) * from.channels..];
+                for c in 0..from.channels {
+                    let weight = w[((n * from.channels + c) * window.side + ky) * window.side + kx];
+                    sum += f64::from(weight) * f64::from(pixel[c]);
+                }
+            }
+        }
+        sum
+    }
+
+    struct Case {
+        channels: usize,
+        outputs: usize,
+        size: (usize, usize),
+        window: Window,
+    }
+
+    fn cases() -> Vec<Case> {
+        let window = |side, stride, padding| Window { side, stride, padding };
+        let case = |channels, outputs, size, window| Case { channels, outputs, size, window };
+        vec![
+            case(3, 64, (30, 26), window(7, 2, 3)),
+            case(3, 20, (11, 9), window(3, 1, 1)),
+            case(64, 64, (9, 11), window(3, 1, 1)),
+            case(64, 96, (10, 14), window(3, 2, 1)),
+            case(64, 70, (9, 13), window(3, 2, 1)),
+            case(64, 128, (8, 8), window(1, 2, 0)),
+            case(64, 33, (7, 9), window(1, 2, 0)),
+            case(40, 17, (5, 5), window(1, 1, 0)),
+            case(300, 10, (4, 3), window(3, 1, 1)),
+            case(3, 16, (28, 28), window(14, 14, 0)),
+            case(32, 32, (10, 13), window(3, 3, 1)),
+        ]
+    }
+
+    fn check(engine: Engine, tolerance: f64) {
+        for Case { channels, outputs, size: (height, width), window } in cases() {
+            let shape = Shape { images: 2, height, width, channels, border: window.padding.max(1) };
+            let input = filled(shape, 1);
+            let fan_in = channels * window.side * window.side;
+            let scale = (fan_in as f32).sqrt().recip();
+            let w: Vec<f32> = noise(outputs * fan_in, 7).iter().map(|v| v * scale).collect();
+            let b = noise(outputs, 9);
+            let conv = Conv::new(engine, window, &w, &b);
+            let to = conv.output(shape, 1);
+            let residual = filled(Shape { border: 0, ..to }, 100);
+            let mut output = Map::zeros(to);
+            let mut scratch = Scratch::new(1);
+            conv.apply(&input, &mut output, Some(&residual), Activation::Relu, &mut scratch);
+            for image in 0..2 {
+                for y in 0..to.height {
+                    for i in 0..to.width * outputs {
+                        let (x, n) = (i / outputs, i % outputs);
+                        let sum = by_definition(&input, &w, &b, window, image, (y, x, n));
+                        let expected = (sum + f64::from(residual.row(image, y)[i])).max(0.0);
+                        let got = f64::from(output.row(image, y)[i]);
+                        let what = format!("{engine:?} {channels}->{outputs} {window:?} at {image},{y},{x},{n}");
+                        assert!((got - expected).abs() < tolerance, "{what}: {got} for {expected}");
+                    }
+                }
+            }
+            let mut shared = Map::zeros(to);
+            conv.apply(&input, &mut shared, Some(&residual), Activation::Relu, &mut Scratch::new(3));
+            assert_eq!(shared.data(), output.data(), "three threads, {engine:?} {channels}->{outputs} {window:?}");
+        }
+    }
+
+    #[test]
+    fn every_path_computes_the_definition_in_f32_grade() {
+        for cpu in Cpu::available() {
+            check(Engine { cpu, precision: Precision::Full }, 4e-5);
+        }
+    }
+
+    #[test]
+    fn fast_precision_is_good_to_bf16() {
+        for cpu in Cpu::available() {
+            check(Engine { cpu, precision: Precision::Fast }, 2e-2);
+        }
+    }
+}

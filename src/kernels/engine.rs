@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::amx::{self, Halves, STEP, Tiles};
+use super::amx::{Halves, STEP, Tiles};
 use super::cpu::Cpu;
 use super::product::{Panels, Part};
 
@@ -67,6 +67,14 @@ impl Packed {
         match self {
             Self::Lanes(panels) => panels.outputs(),
             Self::Tiles(tiles) => tiles.outputs(),
+        }
+    }
+
+    /// Padded to whole panels.
+    pub fn bias(&self) -> &[f32] {
+        match self {
+            Self::Lanes(panels) => panels.bias(),
+            Self::Tiles(tiles) => tiles.bias(),
         }
     }
 
@@ -136,5 +144,3 @@ pub(crate) fn split_rows(
         pairs.for_each(|(i, (high, low))| one((i, high), low));
     }
 }
-
-pub(crate) use amx::Lines;

@@ -3,7 +3,7 @@
 use super::amx::{self, Lines, STEP};
 use super::engine::{self, Engine, Packed, Scratch};
 use super::map::Grid;
-use super::product::{Activation, Finish, Residual, Run, Target};
+use super::product::{Activation, Finish, Left, Residual, Run, Target};
 
 /// `y = activation(x W' + b [+ y])`, one row at a time.
 #[derive(Debug)]
@@ -67,13 +67,13 @@ impl Linear {
         scratch: &mut Scratch,
     ) {
         let by_panels = self.outputs() > rows;
+        let finish = Finish::new(self.outputs(), self.packed.bias(), rows, target, residual, activation);
         match &self.packed {
             Packed::Lanes(panels) => {
                 let runs = [Run { offset: 0, len: self.inputs }];
-                let from = Grid::matrix(rows, self.inputs);
-                engine::each(engine::parts(rows, panels.panels(), by_panels, scratch.threads), |part| {
-                    panels.multiply(x, from, &runs, target, residual, activation, part);
-                });
+                let left = Left { data: x, from: Grid::matrix(rows, self.inputs), runs: &runs };
+                let parts = engine::parts(rows, panels.panels(), by_panels, scratch.threads);
+                engine::each(parts, |part| panels.multiply(&left, finish, part));
             }
             Packed::Tiles(tiles) => {
                 let padded = self.inputs.next_multiple_of(STEP);
@@ -83,11 +83,51 @@ impl Linear {
                 });
                 let lines = Lines::matrix(rows, padded);
                 let steps: Vec<usize> = (0..padded).step_by(STEP).collect();
-                let finish = Finish::new(self.outputs(), tiles.bias(), rows, target, residual, activation);
+                let parts = engine::parts(lines.tiles(), tiles.panels(), by_panels, scratch.threads);
                 let halves = &scratch.halves;
-                engine::each(engine::parts(lines.tiles(), tiles.panels(), by_panels, scratch.threads), |part| {
-                    amx::multiply(tiles, halves, &lines, &steps, finish, part);
-                });
+                engine::each(parts, |part| amx::multiply(tiles, halves, &lines, &steps, finish, part));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{Cpu, Precision};
+
+    fn wave(len: usize, step: f32) -> Vec<f32> {
+        (0..len).map(|i| (i as f32 * step).sin()).collect()
+    }
+
+    #[test]
+    fn a_row_is_the_same_alone_and_in_company() {
+        let (rows, inputs, outputs) = (131, 200, 97);
+        let (w, b, x) = (wave(inputs * outputs, 0.37), wave(outputs, 1.1), wave(rows * inputs, 0.73));
+        for cpu in Cpu::available() {
+            let linear = Linear::new(Engine { cpu, precision: Precision::Full }, &w, &b);
+            let mut all = vec![0.0; rows * outputs];
+            linear.apply(&x, &mut all, Activation::Gelu, &mut Scratch::new(2));
+            for row in [0, 5, 47, 48, 95, 96, 130] {
+                let mut one = vec![0.0; outputs];
+                linear.apply(&x[row * inputs..][..inputs], &mut one, Activation::Gelu, &mut Scratch::new(1));
+                assert_eq!(one, all[row * outputs..][..outputs], "{cpu}, row {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn adding_to_rows_keeps_what_was_there() {
+        let (inputs, outputs) = (96, 64);
+        let (w, b, x) = (wave(inputs * outputs, 0.37), wave(outputs, 1.1), wave(3 * inputs, 0.73));
+        for cpu in Cpu::available() {
+            let linear = Linear::new(Engine { cpu, precision: Precision::Full }, &w, &b);
+            let mut fresh = vec![0.0; 3 * outputs];
+            linear.apply(&x, &mut fresh, Activation::Identity, &mut Scratch::new(1));
+            let mut added = vec![10.0; 3 * outputs];
+            linear.add_to(&x, &mut added, &mut Scratch::new(1));
+            for (fresh, added) in fresh.iter().zip(&added) {
+                assert!((fresh + 10.0 - added).abs() < 1e-5, "{cpu}: {fresh} {added}");
             }
         }
     }

@@ -143,11 +143,11 @@ impl Panels {
         for run in runs {
             let mut rest = *run;
             while rest.len > 0 {
-                let len = rest.len.min(longest);
-                if len > room {
+                if room == 0 {
                     stretches.push(std::mem::take(&mut current));
                     room = longest;
                 }
+                let len = rest.len.min(room);
                 current.push(Run { offset: rest.offset, len });
                 room -= len;
                 rest = Run { offset: rest.offset + len, len: rest.len - len };
@@ -157,28 +157,38 @@ impl Panels {
         stretches
     }
 
-    /// Multiplies one part. `a` is the buffer the rows are gathered from, `from` where they begin.
-    pub fn multiply(
-        &self,
-        a: &[f32],
-        from: Grid,
-        runs: &[Run],
-        target: Target<'_>,
-        residual: Residual<'_>,
-        activation: Activation,
-        part: Part,
-    ) {
+    /// Padded to whole panels.
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// Multiplies one part.
+    pub fn multiply(&self, left: &Left<'_>, finish: Finish<'_>, part: Part) {
+        let Left { data, from, runs } = *left;
         let reach = runs.iter().map(|run| run.offset + run.len).max().unwrap_or(0);
         assert_eq!(runs.iter().map(|run| run.len).sum::<usize>(), self.k, "runs cover the inputs");
-        assert!(from.rows() == 0 || from.last() + reach <= a.len(), "rows lie inside the left buffer");
-        let finish = Finish::new(self.n, &self.bias, from.rows(), target, residual, activation);
+        assert!(from.rows() == 0 || from.last() + reach <= data.len(), "rows lie inside the left buffer");
         assert!(part.rows.end <= from.rows() && part.panels.end <= self.panels(), "the part lies inside the product");
+        assert!(finish.target.grid.rows() == from.rows() && finish.n == self.n, "the output of this product");
         let stretches = self.stretches(runs);
-        let sweep = Sweep { panels: self, a, from, stretches: &stretches, finish, part };
+        let sweep = Sweep { panels: self, a: data, from, stretches: &stretches, finish, part };
         // SAFETY: the asserts above and in `Finish::new` are what `Sweep` asks for.
         unsafe { lanes::run(self.cpu, sweep) };
     }
 }
+
+/// The left matrix: a buffer, where its rows begin in it, and the runs of a row.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a> {
+    pub data: &'a [f32],
+    pub from: Grid,
+    pub runs: &'a [Run],
+}
+
+// SAFETY: `Finish` reads bias and residual, which outlive it, and writes through its `Target`.
+unsafe impl Sync for Finish<'_> {}
+// SAFETY: as above.
+unsafe impl Send for Finish<'_> {}
 
 /// The stores at the end of a product, checked once: bias, residual, activation.
 #[derive(Clone, Copy)]
@@ -200,6 +210,7 @@ impl<'a> Finish<'a> {
         residual: Residual<'a>,
         activation: Activation,
     ) -> Self {
+        assert!(bias.len() >= n, "a bias for each output");
         assert_eq!(target.grid.rows(), rows, "as many rows out as in");
         assert!(rows == 0 || target.grid.last() + n <= target.len, "rows lie inside the output");
         let residual = match residual {
@@ -238,7 +249,13 @@ impl<'a> Finish<'a> {
                 let sum = L::add(L::load(sums.add(at)), L::load(self.bias.add(first)));
                 let out = self.target.data.add(place.0 + first);
                 if first + L::WIDTH <= self.n {
-                    let add = |v| if self.residual.0.is_null() { v } else { L::add(v, L::load(self.residual.0.add(place.1 + first))) };
+                    let add = |v| {
+                        if self.residual.0.is_null() {
+                            v
+                        } else {
+                            L::add(v, L::load(self.residual.0.add(place.1 + first)))
+                        }
+                    };
                     L::store(out, self.activate::<L>(add(sum)));
                 } else {
                     self.store_some::<L>(sum, first, place);
@@ -332,28 +349,49 @@ impl Sweep<'_> {
         // SAFETY: `panel` lies inside the weights, whose panels are `k * PANEL` long.
         let mut weights = unsafe { self.panels.weights.as_ptr().add(panel * self.panels.k * L::PANEL) };
         for (stage, runs) in self.stretches.iter().enumerate() {
-            let mut done = 0;
-            while done < begins.len() {
-                let rows = TILE.min(begins.len() - done);
-                // SAFETY: `begins` and `sums` hold `rows` more rows from `done` on; the rest is the caller's promise.
-                unsafe {
-                    let (a, begin) = (self.a.as_ptr(), begins.as_ptr().add(done));
-                    let sums = sums.as_mut_ptr().add(done * L::PANEL);
-                    match rows {
-                        6 => tile::<L, 6>(a, begin, runs, weights, sums, stage > 0),
-                        5 => tile::<L, 5>(a, begin, runs, weights, sums, stage > 0),
-                        4 => tile::<L, 4>(a, begin, runs, weights, sums, stage > 0),
-                        3 => tile::<L, 3>(a, begin, runs, weights, sums, stage > 0),
-                        2 => tile::<L, 2>(a, begin, runs, weights, sums, stage > 0),
-                        _ => tile::<L, 1>(a, begin, runs, weights, sums, stage > 0),
-                    }
-                }
-                done += rows;
+            // SAFETY: the caller's promise; `sums` holds a row of a panel for each beginning.
+            unsafe {
+                let (a, sums) = (self.a.as_ptr(), sums.as_mut_ptr());
+                tile_rows::<L>(a, begins, runs, weights, sums, L::PANEL, stage > 0);
             }
             let inputs: usize = runs.iter().map(|run| run.len).sum();
             // SAFETY: the stretches together cover `k` inputs, so this stays inside the panel or at its end.
             weights = unsafe { weights.add(inputs * L::PANEL) };
         }
+    }
+}
+
+/// All rows times one stretch of one panel, into rows of sums that are `step` apart.
+///
+/// # Safety
+/// As for [`Lanes`]; every run from each beginning is valid in `a`, the weights for all runs, `sums` for the rows.
+#[inline(always)]
+pub(crate) unsafe fn tile_rows<L: Lanes>(
+    a: *const f32,
+    begins: &[usize],
+    runs: &[Run],
+    weights: *const f32,
+    sums: *mut f32,
+    step: usize,
+    resume: bool,
+) {
+    let mut done = 0;
+    while done < begins.len() {
+        let rows = TILE.min(begins.len() - done);
+        // SAFETY: `begins` and `sums` hold `rows` more rows from `done` on; the rest is the caller's promise.
+        unsafe {
+            let begin = begins.as_ptr().add(done);
+            let sums = sums.add(done * step);
+            match rows {
+                6 => tile::<L, 6>(a, begin, runs, weights, sums, step, resume),
+                5 => tile::<L, 5>(a, begin, runs, weights, sums, step, resume),
+                4 => tile::<L, 4>(a, begin, runs, weights, sums, step, resume),
+                3 => tile::<L, 3>(a, begin, runs, weights, sums, step, resume),
+                2 => tile::<L, 2>(a, begin, runs, weights, sums, step, resume),
+                _ => tile::<L, 1>(a, begin, runs, weights, sums, step, resume),
+            }
+        }
+        done += rows;
     }
 }
 
@@ -363,12 +401,14 @@ impl Sweep<'_> {
 /// As for [`Lanes`]; every run from each of the `R` beginnings is valid in `a`, the weights for all runs, `sums` for
 /// `R` rows.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an index over a constant range unrolls at every optimisation level")]
 unsafe fn tile<L: Lanes, const R: usize>(
     a: *const f32,
     begins: *const usize,
     runs: &[Run],
     mut weights: *const f32,
     sums: *mut f32,
+    step: usize,
     resume: bool,
 ) {
     // SAFETY: the caller's promise, item by item.
@@ -376,7 +416,7 @@ unsafe fn tile<L: Lanes, const R: usize>(
         let mut acc = [L::zero_row(); R];
         if resume {
             for (i, acc) in acc.iter_mut().enumerate() {
-                *acc = L::load_row(sums.add(i * L::PANEL));
+                *acc = L::load_row(sums.add(i * step));
             }
         }
         for run in runs {
@@ -393,7 +433,7 @@ unsafe fn tile<L: Lanes, const R: usize>(
             }
         }
         for (i, acc) in acc.iter().enumerate() {
-            L::store_row(sums.add(i * L::PANEL), *acc);
+            L::store_row(sums.add(i * step), *acc);
         }
     }
 }

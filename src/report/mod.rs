@@ -1,7 +1,9 @@
 //! What users and scripts see: record types, and a file a format that writes them.
 
+pub mod annotate;
 mod csv;
 mod jsonl;
+mod lettering;
 pub mod output;
 pub mod photo_path;
 pub mod records;

@@ -2,5 +2,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod golden;
+mod interpreter;
 mod networks;
+mod oracle;
 mod shared;
+mod writer;

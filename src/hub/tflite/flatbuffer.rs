@@ -89,34 +89,34 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The bytes of a vector of elements of `size` bytes; empty when absent.
-    fn vector(&self, number: usize, size: usize) -> Result<&'a [u8]> {
-        let Some(at) = self.field(number)? else { return Ok(&[]) };
+    /// Where the elements of a vector begin, and the bytes of them all when one takes `size`; empty when absent.
+    fn vector(&self, number: usize, size: usize) -> Result<(usize, &'a [u8])> {
+        let Some(at) = self.field(number)? else { return Ok((0, &[])) };
         let start = follow(self.bytes, at)?;
         let len = u32_at(self.bytes, start)? as usize;
-        len.checked_mul(size)
+        let bytes = len
+            .checked_mul(size)
             .and_then(|len| (start + 4).checked_add(len))
             .and_then(|end| self.bytes.get(start + 4..end))
-            .ok_or(TfliteError::Truncated { at: start })
+            .ok_or(TfliteError::Truncated { at: start })?;
+        Ok((start + 4, bytes))
     }
 
     pub fn bytes(&self, number: usize) -> Result<&'a [u8]> {
-        self.vector(number, 1)
+        Ok(self.vector(number, 1)?.1)
     }
 
     pub fn u16s(&self, number: usize) -> Result<impl ExactSizeIterator<Item = u16> + use<'a>> {
-        Ok(self.vector(number, 2)?.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)))
+        Ok(self.vector(number, 2)?.1.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b)))
     }
 
     pub fn i32s(&self, number: usize) -> Result<impl ExactSizeIterator<Item = i32> + use<'a>> {
-        Ok(self.vector(number, 4)?.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b)))
+        Ok(self.vector(number, 4)?.1.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b)))
     }
 
     /// A vector of tables; each is checked when it is reached.
     pub fn tables(&self, number: usize) -> Result<impl ExactSizeIterator<Item = Result<Self>> + use<'a>> {
-        let (bytes, vector) = (self.bytes, self.vector(number, 4)?);
-        // Offsets count from where they stand.
-        let first = vector.as_ptr().addr() - bytes.as_ptr().addr();
+        let (bytes, (first, vector)) = (self.bytes, self.vector(number, 4)?);
         Ok((0..vector.len() / 4).map(move |i| Self::at(bytes, follow(bytes, first + 4 * i)?)))
     }
 }

@@ -1,0 +1,4 @@
+//! The model hub: what a model is, where its files lie, and how it becomes something that answers.
+
+pub mod faces;
+pub mod tflite;
