@@ -93,12 +93,8 @@ impl FaceAnalyzer {
     pub fn mesh(&self, pixels: &Pixels, crop: &Crop) -> Mesh {
         let picture = crop.sample(pixels, landmarks::SIDE, Outside::Nearest);
         let answers = self.mesh.run(&[&scaled(&picture, 1.0 / 255.0, 0.0)]);
-        let refinements: Vec<_> = self
-            .refined
-            .iter()
-            .zip(&answers[2..])
-            .map(|(indices, points)| Refinement { points, indices })
-            .collect();
+        let refinements: Vec<_> =
+            self.refined.iter().zip(&answers[2..]).map(|(indices, points)| Refinement { points, indices }).collect();
         let landmarks = landmarks::place(&answers[0], &refinements, crop, pixels.width(), pixels.height());
         Mesh { presence: 1.0 / (1.0 + (-answers[1][0]).exp()), landmarks }
     }
@@ -159,8 +155,7 @@ fn regions(graph: &Graph) -> Vec<Vec<usize>> {
 
 fn network(name: &'static str, bytes: &[u8], wanted: &[usize], cpu: Cpu) -> Result<(Graph, Network), FacesError> {
     let graph = Graph::parse(bytes).map_err(|source| FacesError::Network { network: name, source })?;
-    let network =
-        Network::new(&graph, wanted, cpu).map_err(|source| FacesError::Network { network: name, source })?;
+    let network = Network::new(&graph, wanted, cpu).map_err(|source| FacesError::Network { network: name, source })?;
     Ok((graph, network))
 }
 

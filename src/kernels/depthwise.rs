@@ -159,10 +159,15 @@ impl Sweep<'_> {
         // SAFETY: nine taps and a bias for each vector of channels; the windows lie inside by the caller's promise.
         unsafe {
             let taps = self.filter.taps.as_ptr().add(first * 9);
-            let taps: [L::V; 9] = std::array::from_fn(|i| L::load(taps.add(i * L::WIDTH)));
+            // A plain loop: closures are compiled without the path's features, see `pointwise`.
+            let mut tap = [L::splat(0.0); 9];
+            for (i, tap) in tap.iter_mut().enumerate() {
+                *tap = L::load(taps.add(i * L::WIDTH));
+            }
             let bias = L::load(self.filter.bias.as_ptr().add(first));
             let line = slide.input_width * channels;
-            let corner = (row * slide.stride - slide.top) * line + (columns.start * slide.stride - slide.left) * channels;
+            let corner =
+                (row * slide.stride - slide.top) * line + (columns.start * slide.stride - slide.left) * channels;
             let mut from = self.input.as_ptr().add(corner + first);
             let mut to = self.place(row, columns.start, first);
             for _ in columns {
@@ -172,7 +177,7 @@ impl Sweep<'_> {
                     let pixels = from.add(y * line);
                     for x in 0..3 {
                         let i = y * 3 + x;
-                        sums[i % 2] = L::mul_add(L::load(pixels.add(x * channels)), taps[i], sums[i % 2]);
+                        sums[i % 2] = L::mul_add(L::load(pixels.add(x * channels)), tap[i], sums[i % 2]);
                     }
                 }
                 L::store(to, self.rectify::<L>(L::add(sums[0], sums[1])));
@@ -245,17 +250,20 @@ mod tests {
 
     #[test]
     fn every_path_equals_the_definition() {
-        let slide = |input: (usize, usize), output: (usize, usize), window: (usize, usize), stride, before: (usize, usize)| Slide {
-            input_height: input.0,
-            input_width: input.1,
-            output_height: output.0,
-            output_width: output.1,
-            height: window.0,
-            width: window.1,
-            stride,
-            top: before.0,
-            left: before.1,
-        };
+        let slide =
+            |input: (usize, usize), output: (usize, usize), window: (usize, usize), stride, before: (usize, usize)| {
+                Slide {
+                    input_height: input.0,
+                    input_width: input.1,
+                    output_height: output.0,
+                    output_width: output.1,
+                    height: window.0,
+                    width: window.1,
+                    stride,
+                    top: before.0,
+                    left: before.1,
+                }
+            };
         let slides = [
             slide((6, 7), (6, 7), (3, 3), 1, (1, 1)),
             slide((8, 8), (4, 4), (3, 3), 2, (0, 0)),

@@ -202,27 +202,36 @@ impl Sweep<'_> {
 
     /// `M` pixels times the `N` vectors of outputs from `first` on, the sums in registers throughout.
     ///
+    /// Plain loops: the closures of iterators and of `array::map` are functions of their own, without the path's features,
+    /// and an intrinsic called there is a call.
+    ///
     /// # Safety
     /// As for [`Lanes`]; `pixel + M` may not pass the number of pixels; a panel of `N` vectors begins at `first`.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see above")]
     unsafe fn tile<L: Lanes, const M: usize, const N: usize>(&self, pixel: usize, first: usize) {
         // SAFETY: `Pointwise::run` checked that all pixels lie inside input, output and residual; panels hold
         // `inputs * N` vectors from `first * inputs` on, bias and slopes `width` floats; steps are whole vectors.
         unsafe {
-            let product = self.product;
+            let (product, reach) = (self.product, self.reach);
             let mut sums = [[L::splat(0.0); N]; M];
             for j in 0..N {
                 let bias = L::load(product.bias.as_ptr().add(first + j * L::WIDTH));
-                for sums in &mut sums {
-                    sums[j] = bias;
+                for i in 0..M {
+                    sums[i][j] = bias;
                 }
             }
             let mut weights = product.panels.as_ptr().add(first * product.inputs);
-            for line in 0..self.reach.lines {
-                let start = self.input.as_ptr().add(pixel * self.reach.step + line * self.reach.line_step);
-                let from: [*const f32; M] = std::array::from_fn(|i| start.add(i * self.reach.step));
-                for k in 0..self.reach.line_len {
-                    let row: [L::V; N] = std::array::from_fn(|j| L::load(weights.add(j * L::WIDTH)));
+            for line in 0..reach.lines {
+                let mut from = [self.input.as_ptr().add(pixel * reach.step + line * reach.line_step); M];
+                for i in 1..M {
+                    from[i] = from[i - 1].add(reach.step);
+                }
+                for k in 0..reach.line_len {
+                    let mut row = [L::splat(0.0); N];
+                    for j in 0..N {
+                        row[j] = L::load(weights.add(j * L::WIDTH));
+                    }
                     weights = weights.add(N * L::WIDTH);
                     for i in 0..M {
                         let x = L::splat(*from[i].add(k));
@@ -242,36 +251,32 @@ impl Sweep<'_> {
                         sums[i][j] = L::add(sums[i][j], add);
                     }
                 }
-                let column_sums: [L::V; M] = std::array::from_fn(|i| sums[i][j]);
-                self.store::<L, M>(column_sums, pixel, column);
-            }
-        }
-    }
-
-    /// # Safety
-    /// As for [`Self::tile`]; `column` begins a vector of outputs.
-    #[inline(always)]
-    unsafe fn store<L: Lanes, const M: usize>(&self, sums: [L::V; M], pixel: usize, column: usize) {
-        // SAFETY: see `tile`. The output is borrowed mutably for as long as the sweep runs.
-        unsafe {
-            let product = self.product;
-            let rectified = match &product.rectifier {
-                Rectifier::Identity => sums,
-                Rectifier::Relu => sums.map(|v| L::max(v, L::splat(0.0))),
-                Rectifier::Prelu(slope) => {
-                    let slope = L::load(slope.as_ptr().add(column));
-                    sums.map(|v| L::where_not_negative(v, v, L::mul(v, slope)))
+                match &product.rectifier {
+                    Rectifier::Identity => {}
+                    Rectifier::Relu => {
+                        for i in 0..M {
+                            sums[i][j] = L::max(sums[i][j], L::splat(0.0));
+                        }
+                    }
+                    Rectifier::Prelu(slope) => {
+                        let slope = L::load(slope.as_ptr().add(column));
+                        for i in 0..M {
+                            let v = sums[i][j];
+                            sums[i][j] = L::where_not_negative(v, v, L::mul(v, slope));
+                        }
+                    }
                 }
-            };
-            let to = self.output.add(pixel * product.width + column);
-            for (i, v) in rectified.into_iter().enumerate() {
-                L::store(to.add(i * product.width), v);
+                let to = self.output.add(pixel * product.width + column);
+                for i in 0..M {
+                    L::store(to.add(i * product.width), sums[i][j]);
+                }
             }
         }
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by construction")]
 mod tests {
     use super::*;
 
@@ -289,7 +294,13 @@ mod tests {
         match rectifier {
             Rectifier::Identity => v,
             Rectifier::Relu => v.max(0.0),
-            Rectifier::Prelu(slope) => if v >= 0.0 { v } else { v * slope[channel] },
+            Rectifier::Prelu(slope) => {
+                if v >= 0.0 {
+                    v
+                } else {
+                    v * slope[channel]
+                }
+            }
         }
     }
 
@@ -306,7 +317,13 @@ mod tests {
                     let residual = numbers(pixels * lanes, 5);
                     let product = Pointwise::pack(cpu, &weights, &bias, rectifier.clone());
                     let mut output = vec![f32::NAN; pixels * product.width()];
-                    product.run(&input, Reach::pixel(inputs, step), pixels, Some(Residual { data: &residual, step: lanes }), &mut output);
+                    product.run(
+                        &input,
+                        Reach::pixel(inputs, step),
+                        pixels,
+                        Some(Residual { data: &residual, step: lanes }),
+                        &mut output,
+                    );
                     for (pixel, out) in output.chunks_exact(product.width()).enumerate() {
                         for (channel, &got) in out.iter().enumerate() {
                             if channel >= outputs {
@@ -314,9 +331,17 @@ mod tests {
                                 continue;
                             }
                             let row = &weights[channel * inputs..][..inputs];
-                            let sum: f64 = row.iter().zip(&input[pixel * step..]).map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
+                            let sum: f64 = row
+                                .iter()
+                                .zip(&input[pixel * step..])
+                                .map(|(&w, &x)| f64::from(w) * f64::from(x))
+                                .sum();
                             let add = if channel < lanes { residual[pixel * lanes + channel] } else { 0.0 };
-                            let want = rectified(&rectifier, channel, (sum + f64::from(bias[channel]) + f64::from(add)) as f32);
+                            let want = rectified(
+                                &rectifier,
+                                channel,
+                                (sum + f64::from(bias[channel]) + f64::from(add)) as f32,
+                            );
                             assert!((got - want).abs() < 1e-5, "{cpu} {pixels}x{inputs}x{outputs}: {got} for {want}");
                         }
                     }

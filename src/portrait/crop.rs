@@ -126,6 +126,7 @@ impl<'a> Sampler<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by construction")]
 mod tests {
     use super::*;
 

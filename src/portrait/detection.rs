@@ -154,6 +154,7 @@ fn merge(mut found: Vec<Detection>) -> Vec<Detection> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by construction")]
 mod tests {
     use super::*;
 
@@ -174,11 +175,8 @@ mod tests {
 
     #[test]
     fn answers_about_one_face_are_averaged_by_score() {
-        let faces = merge(vec![
-            at(0.9, [0.0, 0.0, 0.5, 0.5]),
-            at(0.6, [0.5, 0.5, 0.9, 0.9]),
-            at(0.3, [0.1, 0.0, 0.6, 0.5]),
-        ]);
+        let faces =
+            merge(vec![at(0.9, [0.0, 0.0, 0.5, 0.5]), at(0.6, [0.5, 0.5, 0.9, 0.9]), at(0.3, [0.1, 0.0, 0.6, 0.5])]);
         assert_eq!(faces.len(), 2);
         assert!((faces[0].score - 0.9).abs() < 1e-6, "the score is the best one's");
         assert!((faces[0].edges[0] - 0.025).abs() < 1e-6, "a quarter of the way to the second");

@@ -77,6 +77,7 @@ fn over(a: f64, b: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by construction")]
 mod tests {
     use super::*;
     use crate::portrait::landmarks::COUNT;

@@ -48,6 +48,7 @@ pub fn place(mesh: &[f32], refinements: &[Refinement], crop: &Crop, width: u32, 
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by construction")]
 mod tests {
     use super::*;
 

@@ -205,6 +205,7 @@ fn score(is_portrait: bool, eyes_open: Option<bool>, is_smiling: Option<bool>, s
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by construction")]
 mod tests {
     use super::*;
     use crate::portrait::landmarks::{COUNT, LEFT_EYE, RIGHT_EYE};
@@ -219,7 +220,8 @@ mod tests {
         let mut landmarks = vec![[0.5, 0.5, 0.0]; COUNT];
         for (eye, x) in [(LEFT_EYE, 0.4), (RIGHT_EYE, 0.55)] {
             landmarks[eye[3]] = [x + 0.1, 0.4, 0.0];
-            for (index, dx, dy) in [(0, 0.0, 0.0), (1, 0.03, -0.05), (5, 0.03, 0.05), (2, 0.06, -0.05), (4, 0.06, 0.05)] {
+            for (index, dx, dy) in [(0, 0.0, 0.0), (1, 0.03, -0.05), (5, 0.03, 0.05), (2, 0.06, -0.05), (4, 0.06, 0.05)]
+            {
                 landmarks[eye[index]] = [x + dx, 0.4 + dy * ear, 0.0];
             }
         }
@@ -285,12 +287,12 @@ mod tests {
         let thresholds = Thresholds::default();
         let (face, elsewhere) = (detection(0.4, 0.2), detection(0.7, 0.2));
         let near = Detection { score: 0.7, ..detection(0.41, 0.2) };
-        let crops = |faces: &[Detection], close: &[Detection], size| super::crops(faces, close, size, size, &thresholds);
-        let alone = crops(&[face.clone()], &[elsewhere.clone(), near.clone()], 1000);
+        let look = |faces: &[Detection], close: &[Detection], size| crops(faces, close, size, size, &thresholds);
+        let alone = look(&[face.clone()], &[elsewhere.clone(), near.clone()], 1000);
         assert_eq!(alone, [Ok(Crop::around(&near, 1000, 1000))]);
-        assert_eq!(crops(&[face.clone()], &[elsewhere.clone()], 1000), [Err(Unclear::NotFoundClose)]);
-        let group = crops(&[face.clone(), elsewhere.clone()], &[elsewhere.clone()], 1000);
+        assert_eq!(look(&[face.clone()], &[elsewhere.clone()], 1000), [Err(Unclear::NotFoundClose)]);
+        let group = look(&[face.clone(), elsewhere.clone()], &[elsewhere.clone()], 1000);
         assert_eq!(group, [Ok(Crop::around(&face, 1000, 1000)), Ok(Crop::around(&elsewhere, 1000, 1000))]);
-        assert_eq!(crops(&[face], &[near], 100), [Err(Unclear::TooSmall)], "20 pixels");
+        assert_eq!(look(&[face], &[near], 100), [Err(Unclear::TooSmall)], "20 pixels");
     }
 }

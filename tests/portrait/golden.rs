@@ -80,7 +80,8 @@ impl Worst {
 
     fn landmarks(&mut self, found: &[[f64; 3]], expected: &Value, pixels: &Pixels, case: &str) {
         let (width, height) = (f64::from(pixels.width()), f64::from(pixels.height()));
-        let expected: Vec<[f64; 2]> = expected.as_array().unwrap().iter().map(|p| [number(&p[0]), number(&p[1])]).collect();
+        let expected: Vec<[f64; 2]> =
+            expected.as_array().unwrap().iter().map(|p| [number(&p[0]), number(&p[1])]).collect();
         let distance = |a: [f64; 2], b: [f64; 2]| ((a[0] - b[0]) * width).hypot((a[1] - b[1]) * height);
         let eyes = distance(expected[33], expected[263]);
         let deviations: Vec<f64> =

@@ -67,10 +67,8 @@ impl Block {
         let Self { height, width, channels, outputs, stride, .. } = *self;
         let mut w = Writer::new();
         let image = w.tensor(&[1, 2 * height, 2 * width, 3]);
-        let (weights, bias) = (
-            w.halves(&[channels, 3, 3, 3], &numbers(channels * 27, 1)),
-            w.halves(&[channels], &numbers(channels, 2)),
-        );
+        let (weights, bias) =
+            (w.halves(&[channels, 3, 3, 3], &numbers(channels * 27, 1)), w.halves(&[channels], &numbers(channels, 2)));
         let stem = w.tensor(&[1, height, width, channels]);
         w.operator(CONV, "", &[image, weights, bias], stem, window(true, 2, true, 3));
         let (low, wide) = (height.div_ceil(stride), width.div_ceil(stride));
@@ -122,7 +120,13 @@ impl Block {
         let outputs = self.outputs;
         let size = w.integers(&[2], &[2 * low as i32, 2 * wide as i32]);
         let larger = w.tensor(&[1, 2 * low, 2 * wide, outputs]);
-        w.operator(RESIZE, "", &[map, size], larger, vec![Field::Absent, Field::Absent, Field::Byte(0), Field::Byte(1)]);
+        w.operator(
+            RESIZE,
+            "",
+            &[map, size],
+            larger,
+            vec![Field::Absent, Field::Absent, Field::Byte(0), Field::Byte(1)],
+        );
         let weights = w.floats(&[8, 2, 2, outputs], &numbers(32 * outputs, 8));
         let bias = w.floats(&[8], &numbers(8, 9));
         let (rows, columns) = (2 * low - 1, 2 * wide - 1);

@@ -54,7 +54,6 @@ fn raw_outputs_equal_the_references() {
                     let difference = largest_difference(got, &floats(&tensors, name));
                     println!("{case} {name} {cpu}: {difference:.2}");
                     assert!(difference <= 1.0, "{case} {name} {cpu}: {difference} times what is allowed");
-
                 }
                 assert_eq!(got, network.run(&[&input]), "memory is reused, numbers are not");
             }

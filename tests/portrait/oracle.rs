@@ -6,9 +6,8 @@ use candle_core::{Device, Result, Tensor};
 
 /// Every output, flat.
 pub fn run(graph: &Graph, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
-    let tensor = |index: usize, values: &[f32]| {
-        Tensor::from_slice(values, graph.tensors[index].shape.as_slice(), &Device::Cpu)
-    };
+    let tensor =
+        |index: usize, values: &[f32]| Tensor::from_slice(values, graph.tensors[index].shape.as_slice(), &Device::Cpu);
     let mut values: Vec<Option<Tensor>> = vec![None; graph.tensors.len()];
     for (index, constant) in graph.tensors.iter().enumerate() {
         if let Some(floats) = constant.floats() {

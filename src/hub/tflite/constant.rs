@@ -17,9 +17,9 @@ pub(super) fn decode(tensor: &Table, data: &[u8], shape: &[usize]) -> std::resul
     let kind = tensor.u8(1).map_err(|e| e.to_string())?;
     let sparsity = tensor.table(6).map_err(|e| e.to_string())?;
     let count: usize = shape.iter().product();
-    let whole = |size: usize, stored: usize| match data.len() == stored.saturating_mul(size) {
-        true => Ok(()),
-        false => Err(format!("{} bytes for {stored} numbers of {size}", data.len())),
+    let whole = |size: usize, stored: usize| {
+        let fits = data.len() == stored.saturating_mul(size);
+        if fits { Ok(()) } else { Err(format!("{} bytes for {stored} numbers of {size}", data.len())) }
     };
     let floats: Vec<f32> = match kind {
         F32 => data.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),

@@ -12,7 +12,7 @@ fn residual<'a>(inputs: &[&'a [f32]], step: Option<usize>) -> Option<(&'a [f32],
 }
 
 /// The residual of the pixels from `pixel` on.
-fn residual_from<'a>(residual: Option<(&'a [f32], usize)>, pixel: usize) -> Option<Residual<'a>> {
+fn residual_from(residual: Option<(&[f32], usize)>, pixel: usize) -> Option<Residual<'_>> {
     residual.map(|(data, step)| Residual { data: &data[pixel * step..], step })
 }
 

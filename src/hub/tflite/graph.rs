@@ -153,7 +153,10 @@ fn pass_on(tensors: &mut [Tensor], inputs: &[usize], output: usize) -> Result<()
     Ok(())
 }
 
-fn read_tensors<'a>(graph: &Table<'a>, buffers: impl ExactSizeIterator<Item = Result<Table<'a>>>) -> Result<Vec<Tensor>> {
+fn read_tensors<'a>(
+    graph: &Table<'a>,
+    buffers: impl ExactSizeIterator<Item = Result<Table<'a>>>,
+) -> Result<Vec<Tensor>> {
     let entries = graph.tables(0)?;
     if entries.len() > MOST_TENSORS || buffers.len() > 2 * MOST_TENSORS {
         return Err(TfliteError::TooLarge { what: "the number of tensors" });

@@ -16,23 +16,17 @@ pub(super) struct Layout {
 impl Layout {
     /// `lanes` floats in a vector.
     pub fn of(shape: &[usize], lanes: usize) -> Self {
-        match *shape {
-            [1, height, width, channels] => {
-                Self { height, width, channels, step: channels.next_multiple_of(lanes) }
-            }
-            _ => Self::dense(shape),
-        }
+        let dense = Self::dense(shape);
+        if shape.len() == 4 { Self { step: dense.channels.next_multiple_of(lanes), ..dense } } else { dense }
     }
 
     /// Without padding: how numbers go in and out of a network.
     pub fn dense(shape: &[usize]) -> Self {
-        match *shape {
-            [1, height, width, channels] => Self { height, width, channels, step: channels },
-            _ => {
-                let elements = shape.iter().product();
-                Self { height: 1, width: 1, channels: elements, step: elements }
-            }
+        if let [1, height, width, channels] = *shape {
+            return Self { height, width, channels, step: channels };
         }
+        let elements = shape.iter().product();
+        Self { height: 1, width: 1, channels: elements, step: elements }
     }
 
     pub fn pixels(&self) -> usize {

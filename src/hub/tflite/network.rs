@@ -143,7 +143,9 @@ fn share_buffers(steps: &[Step], inputs: &[usize], wanted: &[usize], lens: &[usi
     for (i, step) in steps.iter().enumerate() {
         step.reads.iter().for_each(|&tensor| last_read[tensor] = i);
     }
-    wanted.iter().for_each(|&tensor| last_read[tensor] = usize::MAX);
+    for &tensor in wanted {
+        last_read[tensor] = usize::MAX;
+    }
     let mut buffer_of = vec![usize::MAX; lens.len()];
     let (mut buffers, mut free) = (Vec::new(), Vec::new());
     for &input in inputs {

@@ -9,9 +9,17 @@ type Result<T> = std::result::Result<T, TfliteError>;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operator {
     /// Inputs: map, weights (output, row, column, input), bias.
-    Conv { stride: usize, padding: Padding, activation: Activation },
+    Conv {
+        stride: usize,
+        padding: Padding,
+        activation: Activation,
+    },
     /// Inputs: map, weights (1, row, column, channel), bias.
-    Depthwise { stride: usize, padding: Padding, activation: Activation },
+    Depthwise {
+        stride: usize,
+        padding: Padding,
+        activation: Activation,
+    },
     Relu,
     /// Inputs: map, slopes (1, 1, channel).
     Prelu,
@@ -28,7 +36,9 @@ pub enum Operator {
     DepthToSpace(usize),
     /// The same numbers under another shape.
     Reshape,
-    Concat { axis: usize },
+    Concat {
+        axis: usize,
+    },
     /// From landmarks (1, n, 3) the matrix (1, 4, 4) that leads from a crop's pixels to the map's.
     RegionMatrix(RegionOfLandmarks),
     /// A map and such a matrix: the crop, bilinear, zero outside.
@@ -136,11 +146,9 @@ impl Operator {
                 Self::Concat { axis: usize::try_from(axis).map_err(|_| TfliteError::Negative { value: axis })? }
             }
             "CONV_2D" if dilated(4, 5)? => return refuse("dilation"),
-            "CONV_2D" => Self::Conv {
-                stride: stride(number(2)?, number(1)?)?,
-                padding: padding()?,
-                activation: activation(3)?,
-            },
+            "CONV_2D" => {
+                Self::Conv { stride: stride(number(2)?, number(1)?)?, padding: padding()?, activation: activation(3)? }
+            }
             "DEPTHWISE_CONV_2D" if dilated(5, 6)? => return refuse("dilation"),
             "DEPTHWISE_CONV_2D" if number(3)? != 1 => return refuse("a channel multiplier"),
             "DEPTHWISE_CONV_2D" => Self::Depthwise {
@@ -162,10 +170,9 @@ impl Operator {
             "MUL" if activation(0)? != Activation::None => return refuse("an activation"),
             "MUL" => Self::Multiply,
             "RELU" => Self::Relu,
-            "RESHAPE" => Self::Reshape,
-            // Refused where it does more than hand its input on: see `shape`.
             "STRIDED_SLICE" if (0..5).map(number).collect::<Result<Vec<_>>>()? != [0; 5] => return refuse("masks"),
-            "STRIDED_SLICE" => Self::Reshape,
+            // A slice that does more than hand its input on is refused with the shapes.
+            "RESHAPE" | "STRIDED_SLICE" => Self::Reshape,
             "RESIZE_BILINEAR" if flag(2)? != 0 || flag(3)? == 0 => return refuse("another grid than half pixels"),
             "RESIZE_BILINEAR" => Self::Resize,
             "PAD" => Self::Pad,

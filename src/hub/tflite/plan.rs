@@ -183,7 +183,7 @@ impl<'a> Planner<'a> {
         if let Operator::Add(activation) = core.operator {
             let of_conv = |&tensor: &usize| self.sole_writer(tensor).filter(|&i| is_plain_conv(self.node(i)));
             let conv = core.inputs.iter().filter_map(of_conv).max()?;
-            let other = if core.inputs[0] == self.node(conv).output { 1 } else { 0 };
+            let other = usize::from(core.inputs[0] == self.node(conv).output);
             residual = Some(core.inputs[other]);
             rectifier = rectifier.or_else(|| Some(self::rectifier(activation)));
             absorbed.push(conv);
@@ -196,8 +196,11 @@ impl<'a> Planner<'a> {
         }
         let residual = residual.map(|tensor| self.without_channel_padding(tensor));
         let one_by_one = self.graph.tensors[core.inputs[1]].shape[1..3] == [1, 1] && stride == 1;
-        let (input, layer) =
-            if one_by_one { self.separable(core, rectifier, residual) } else { self.convolution(core, rectifier, residual) };
+        let (input, layer) = if one_by_one {
+            self.separable(core, rectifier, residual)
+        } else {
+            self.convolution(core, rectifier, residual)
+        };
         let reads = [input].into_iter().chain(residual).collect();
         Some(Step { layer, reads, writes: last.output })
     }
@@ -229,14 +232,18 @@ impl<'a> Planner<'a> {
             tensor = input;
             depthwise = Some(filter);
         }
-        let product =
-            Pointwise::pack(self.cpu, self.floats(conv.inputs[1]), self.floats(conv.inputs[2]), rectifier);
+        let product = Pointwise::pack(self.cpu, self.floats(conv.inputs[1]), self.floats(conv.inputs[2]), rectifier);
         let residual = residual.map(|tensor| self.layout(tensor).step);
         let output = self.layout(conv.output);
         (tensor, Box::new(Separable { input: self.layout(tensor), depthwise, product, output, residual }))
     }
 
-    fn convolution(&mut self, conv: &'a Node, rectifier: Rectifier, residual: Option<usize>) -> (usize, Box<dyn Layer>) {
+    fn convolution(
+        &mut self,
+        conv: &'a Node,
+        rectifier: Rectifier,
+        residual: Option<usize>,
+    ) -> (usize, Box<dyn Layer>) {
         let (tensor, slide) = self.slide(conv);
         let input = self.layout(tensor);
         // Lines of the window run over padded channels too, which have weights of zero.
@@ -260,7 +267,8 @@ impl<'a> Planner<'a> {
 
     /// How the window of a convolution slides, over its input or, where that only adds a border, over what lies inside.
     fn slide(&mut self, node: &'a Node) -> (usize, Slide) {
-        let (Operator::Conv { stride, padding, .. } | Operator::Depthwise { stride, padding, .. }) = node.operator else {
+        let (Operator::Conv { stride, padding, .. } | Operator::Depthwise { stride, padding, .. }) = node.operator
+        else {
             unreachable!("only windows slide")
         };
         let mut tensor = node.inputs[0];
@@ -280,8 +288,7 @@ impl<'a> Planner<'a> {
         }
         let (input_height, input_width) = self.sides(tensor);
         let [top, left] = before;
-        let slide =
-            Slide { input_height, input_width, output_height, output_width, height, width, stride, top, left };
+        let slide = Slide { input_height, input_width, output_height, output_width, height, width, stride, top, left };
         (tensor, slide)
     }
 

@@ -92,8 +92,7 @@ impl Blend {
 
 impl Resize {
     pub fn new(input: Layout, output: Layout) -> Self {
-        let (rows, columns) =
-            (Blend::along(input.height, output.height), Blend::along(input.width, output.width));
+        let (rows, columns) = (Blend::along(input.height, output.height), Blend::along(input.width, output.width));
         Self { input, output, rows, columns }
     }
 }

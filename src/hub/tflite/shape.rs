@@ -8,9 +8,9 @@ type Checked<T> = Result<T, String>;
 pub(super) fn check(graph: &Graph) -> Result<(), TfliteError> {
     for (number, node) in graph.nodes.iter().enumerate() {
         let declared = &graph.tensors[node.output].shape;
-        let verdict = of_output(graph, node).and_then(|shape| match &shape == declared {
-            true => Ok(()),
-            false => Err(format!("gives {shape:?} where the file says {declared:?}")),
+        let verdict = of_output(graph, node).and_then(|shape| {
+            let same = &shape == declared;
+            if same { Ok(()) } else { Err(format!("gives {shape:?} where the file says {declared:?}")) }
         });
         verdict.map_err(|problem| TfliteError::Use { number, name: node.operator.name(), problem })?;
     }
@@ -34,17 +34,19 @@ fn of_output(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
     let declared = graph.tensors[node.output].shape.as_slice();
     computed(0)?;
     match &node.operator {
-        Operator::Conv { stride, padding, .. } | Operator::Depthwise { stride, padding, .. } => {
-            let [height, width, channels] = map(0)?;
-            constant(1)?;
-            constant(2)?;
-            let &[a, kernel_height, kernel_width, d] = shape(1)? else { return Err("weights have four axes".into()) };
-            let depthwise = matches!(node.operator, Operator::Depthwise { .. });
-            let (outputs, inputs) = if depthwise { (d, d) } else { (a, d) };
-            require(inputs == channels && (!depthwise || a == 1), "weights are for another number of channels")?;
+        Operator::Conv { stride, padding, .. } => {
+            constant(1).and(constant(2))?;
+            let &[outputs, kernel_height, kernel_width, inputs] = shape(1)? else { return Err("four axes".into()) };
+            let [height, width] = of_window(map(0)?, [kernel_height, kernel_width, inputs], *stride, *padding)?;
             require(shape(2)? == [outputs], "a bias for each output")?;
-            let along = |size, kernel| slide(size, kernel, *stride, *padding).map(|(outputs, _)| outputs);
-            Ok(vec![1, along(height, kernel_height)?, along(width, kernel_width)?, outputs])
+            Ok(vec![1, height, width, outputs])
+        }
+        Operator::Depthwise { stride, padding, .. } => {
+            constant(1).and(constant(2))?;
+            let &[1, kernel_height, kernel_width, channels] = shape(1)? else { return Err("one filter each".into()) };
+            let [height, width] = of_window(map(0)?, [kernel_height, kernel_width, channels], *stride, *padding)?;
+            require(shape(2)? == [channels], "a bias for each channel")?;
+            Ok(vec![1, height, width, channels])
         }
         Operator::Relu => Ok(shape(0)?.to_vec()),
         Operator::Prelu => {
@@ -74,8 +76,8 @@ fn of_output(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
         }
         Operator::Resize => {
             let [.., channels] = map(0)?;
-            let size: Vec<_> = integers(1)?.iter().map(|&v| usize::try_from(v).unwrap_or(0)).collect();
-            let &[height, width] = size.as_slice() else { return Err("two sides".into()) };
+            let &[height, width] = integers(1)? else { return Err("two sides".into()) };
+            let [height, width] = [height, width].map(|v| usize::try_from(v).unwrap_or(0));
             Ok(vec![1, height, width, channels])
         }
         Operator::DepthToSpace(block) => {
@@ -104,26 +106,44 @@ fn of_output(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
             }
             Ok(whole)
         }
+        Operator::RegionMatrix(_) | Operator::Crop | Operator::MoveLandmarks => of_landmarks(graph, node),
+    }
+}
+
+/// The same for the custom operators of the attention mesh.
+fn of_landmarks(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
+    let shape = |k: usize| match node.inputs.get(k).map(|&i| &graph.tensors[i]) {
+        Some(tensor) if tensor.value.is_none() => Ok(tensor.shape.as_slice()),
+        _ => Err(format!("input {k} must be computed")),
+    };
+    match &node.operator {
         Operator::RegionMatrix(region) => {
             let &[1, points, 3] = shape(0)? else { return Err("landmarks have three numbers each".into()) };
             check_region(region, points)?;
             Ok(vec![1, 4, 4])
         }
         Operator::Crop => {
-            let [.., channels] = map(0)?;
-            computed(1)?;
+            let &[1, _, _, channels] = shape(0)? else { return Err("a crop of one image".into()) };
             require(shape(1)? == [1, 4, 4], "the second input is a matrix")?;
-            let &[1, height, width, same] = declared else { return Err("gives an image".into()) };
+            let &[1, height, width, same] = graph.tensors[node.output].shape.as_slice() else {
+                return Err("gives an image".into());
+            };
             require(same == channels, "a crop keeps the channels")?;
             Ok(vec![1, height, width, channels])
         }
-        Operator::MoveLandmarks => {
-            computed(1)?;
+        _ => {
             require(shape(1)? == [1, 4, 4], "the second input is a matrix")?;
             require(matches!(shape(0)?, [1, _, 2]), "points have two numbers each")?;
             Ok(shape(0)?.to_vec())
         }
     }
+}
+
+/// Sides of what a window over a map gives.
+fn of_window(map: [usize; 3], kernel: [usize; 3], stride: usize, padding: Padding) -> Checked<[usize; 2]> {
+    require(map[2] == kernel[2], "weights are for another number of channels")?;
+    let along = |axis: usize| slide(map[axis], kernel[axis], stride, padding).map(|(outputs, _)| outputs);
+    Ok([along(0)?, along(1)?])
 }
 
 fn check_region(region: &RegionOfLandmarks, points: usize) -> Checked<()> {
