@@ -13,7 +13,8 @@ use crate::store::Fingerprint;
 
 /// Technical quality: sharpness, exposure, colourfulness, contrast, and all in one number
 ///
-/// Photos are measured at a long side of 1024 pixels, smaller ones as they are.
+/// Photos are measured at a long side of 1024 pixels, smaller ones as they are, and by the values the file holds, before
+/// any colour conversion: so did the original.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -69,6 +70,6 @@ impl Analysis for Scoring {
     }
 
     fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        Ok(serde_json::to_vec(&quality::measure(picture.medium(), &self.weights))?)
+        Ok(serde_json::to_vec(&quality::measure(picture.medium_as_stored(), &self.weights))?)
     }
 }

@@ -34,6 +34,8 @@ pub enum Scale {
 pub struct Decoded {
     /// Upright, sRGB.
     pub pixels: Pixels,
+    /// Upright, with the values the file holds, where those are not sRGB: what the original measures.
+    pub as_stored: Option<Pixels>,
     /// The upright size of the original, whatever `Scale` was asked for.
     pub width: u32,
     pub height: u32,
@@ -53,7 +55,16 @@ pub fn decode(bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, De
     let facts = guarded(kind, || Ok(exif::facts_of(bytes, kind)))?;
     let orientation = raster.orientation.unwrap_or(facts.orientation);
     let (width, height) = orient::upright_size(raster.width, raster.height, orientation);
-    Ok(Decoded { pixels: orient::upright(raster.pixels, orientation), width, height, kind, facts })
+    let stored = orient::upright(raster.pixels, orientation);
+    let converted = match &raster.profile {
+        Some(profile) => guarded(kind, || Ok(colour::to_srgb(&stored, profile)))?,
+        None => None,
+    };
+    let (pixels, as_stored) = match converted {
+        Some(converted) => (converted, Some(stored)),
+        None => (stored, None),
+    };
+    Ok(Decoded { pixels, as_stored, width, height, kind, facts })
 }
 
 /// Runs a decoder. What it leaves behind after a panic is dropped with it, so nothing half-made is seen.
@@ -88,6 +99,8 @@ struct Raster {
     height: u32,
     /// Where the container itself says how to turn; then EXIF is not asked.
     orientation: Option<u8>,
+    /// The colours the pixels are in, where they may not be sRGB.
+    profile: Option<Vec<u8>>,
 }
 
 impl Job<'_> {
@@ -129,13 +142,6 @@ fn rgb(kind: Kind, width: u32, height: u32, data: Vec<u8>) -> Result<Pixels, Dec
         kind,
         cause: format!("{has} bytes of pixels for a picture of {width} x {height}"),
     })
-}
-
-fn converted(pixels: Pixels, profile: &[u8]) -> Pixels {
-    let (width, height) = (pixels.width(), pixels.height());
-    let mut data = pixels.into_data();
-    colour::to_srgb(&mut data, profile);
-    Pixels::new(width, height, data).expect("conversion keeps the number of pixels")
 }
 
 /// Says what a decoder's error means, by what lies at the bottom of it.

@@ -26,7 +26,9 @@ impl Limits {
     pub(super) fn file(&self, length: usize) -> Result<(), DecodeError> {
         if length as u64 > self.max_file_bytes {
             let (has, may) = (grouped(length as u64), grouped(self.max_file_bytes));
-            return Err(DecodeError::TooLarge(format!("the file has {has} bytes, {may} are allowed (limits.max_file_mb)")));
+            return Err(DecodeError::TooLarge(format!(
+                "the file has {has} bytes, {may} are allowed (limits.max_file_mb)"
+            )));
         }
         Ok(())
     }
@@ -39,7 +41,9 @@ impl Limits {
         }
         if pixels > self.max_pixels {
             let may = grouped(self.max_pixels);
-            return Err(DecodeError::TooLarge(format!("{width} x {height} pixels, {may} are allowed (limits.max_megapixels)")));
+            return Err(DecodeError::TooLarge(format!(
+                "{width} x {height} pixels, {may} are allowed (limits.max_megapixels)"
+            )));
         }
         let needed = pixels.saturating_mul(bytes_per_pixel);
         if needed > self.max_alloc {

@@ -31,12 +31,19 @@ pub struct Picture {
     pub decoded: Pixels,
     /// Within the size at which photos are measured; absent when `decoded` already is.
     reduced: Option<Pixels>,
+    /// The same with the values the file holds; absent when those are sRGB.
+    as_stored: Option<Pixels>,
 }
 
 impl Picture {
     /// The picture at the size at which photos are measured.
     pub fn medium(&self) -> &Pixels {
         self.reduced.as_ref().unwrap_or(&self.decoded)
+    }
+
+    /// The same before its colours were converted to sRGB.
+    pub fn medium_as_stored(&self) -> &Pixels {
+        self.as_stored.as_ref().unwrap_or(self.medium())
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Analysed, Analysis, Picture};
 use crate::failure::{Failure, Stage};
 use crate::photo::identity::{self, Bytes, ContentId, Stamp};
 use crate::photo::{self, Decoded, Scale, resize};
+use crate::pixels::Pixels;
 use crate::store::Fingerprint;
 
 /// A photo's outcome and what of it is new to the store.
@@ -103,7 +104,7 @@ impl Known {
     ) -> anyhow::Result<Finished> {
         let facts = PhotoFacts::of(&decoded);
         let facts_payload = Some(serde_json::to_vec(&facts)?);
-        let picture = job.telemetry.time("resize", || Picture::new(decoded.pixels, job.medium));
+        let picture = job.telemetry.time("resize", || Picture::new(decoded, job.medium));
         let mut computed = Vec::new();
         let mut findings = Vec::with_capacity(self.findings.len());
         for (index, (known, analysis)) in self.findings.into_iter().zip(job.analyses).enumerate() {
@@ -121,12 +122,14 @@ impl Known {
 }
 
 impl Picture {
-    fn new(decoded: crate::pixels::Pixels, medium: Option<u32>) -> Self {
-        let reduced = medium.and_then(|side| match resize::within(&decoded, side) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(reduced) => Some(reduced),
-        });
-        Self { decoded, reduced }
+    fn new(photo: Decoded, medium: Option<u32>) -> Self {
+        let reduce = |pixels: &Pixels| match medium.map(|side| resize::within(pixels, side)) {
+            Some(Cow::Owned(reduced)) => Some(reduced),
+            Some(Cow::Borrowed(_)) | None => None,
+        };
+        let reduced = reduce(&photo.pixels);
+        let as_stored = photo.as_stored.map(|stored| reduce(&stored).unwrap_or(stored));
+        Self { decoded: photo.pixels, reduced, as_stored }
     }
 }
 

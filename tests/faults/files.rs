@@ -58,7 +58,10 @@ fn bomb() {
     bytes[29..33].copy_from_slice(&crc.to_be_bytes());
     fs::write(world.photos().join("bomb.png"), bytes).unwrap();
     let warning = warning_about(&world, "bomb.png");
-    assert!(warning.contains("too large: 100000 x 100000 pixels") && warning.contains("limits.max_megapixels"), "{warning}");
+    assert!(
+        warning.contains("too large: 100000 x 100000 pixels") && warning.contains("limits.max_megapixels"),
+        "{warning}"
+    );
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

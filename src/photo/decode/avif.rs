@@ -5,7 +5,7 @@
 use re_rav1d::dav1d::pixel::YUVRange;
 use re_rav1d::dav1d::{Decoder, PixelLayout, PlanarImageComponent as Component, Settings};
 
-use super::{Job, Raster, colour, converted, failure, rgb};
+use super::{Job, Raster, colour, failure, rgb};
 use crate::photo::container::bmff::Meta;
 use crate::photo::error::DecodeError;
 use crate::photo::kind::Kind;
@@ -21,19 +21,15 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     job.limits.picture(KIND, u64::from(width), u64::from(height), 12)?;
     let mut picture = picture(job, &meta, item)?;
     lay_on_white(job, &meta, item, &mut picture);
-    let mut pixels = rgb(KIND, picture.width as u32, picture.height as u32, picture.data)?;
-    match Colours::of(&meta, item) {
-        Colours::Profile(profile) => pixels = converted(pixels, profile),
-        Colours::Coded { primaries, transfer, .. } => {
-            if let Some(profile) = colour::coded_profile(primaries, transfer) {
-                pixels = converted(pixels, &profile);
-            }
-        }
-        Colours::Unsaid => {}
-    }
+    let pixels = rgb(KIND, picture.width as u32, picture.height as u32, picture.data)?;
+    let profile = match Colours::of(&meta, item) {
+        Colours::Profile(profile) => Some(profile.to_vec()),
+        Colours::Coded { primaries, transfer, .. } => colour::coded_profile(primaries, transfer),
+        Colours::Unsaid => None,
+    };
     let pixels = clean_aperture(&meta, item, pixels);
     let (width, height) = (pixels.width(), pixels.height());
-    Ok(Raster { pixels, width, height, orientation: Some(meta.orientation(item)) })
+    Ok(Raster { pixels, width, height, orientation: Some(meta.orientation(item)), profile })
 }
 
 fn corrupt(cause: &str) -> DecodeError {

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 
+use crate::pixels::Pixels;
+
 /// What a profile does to 8-bit colours.
 #[derive(Clone)]
 enum Conversion {
@@ -18,28 +20,28 @@ enum Conversion {
     Cmyk(Arc<Transform8BitExecutor>),
 }
 
-/// Converts RGB pixels in place. A profile that is broken or made for other inks is passed over: colours slightly off
-/// are better than no photo.
-pub fn to_srgb(pixels: &mut [u8], profile: &[u8]) {
-    match conversion(profile) {
-        Conversion::None | Conversion::Cmyk(_) => {}
+/// The picture in sRGB, or `None` where it is that already. A profile that is broken or made for other inks is passed
+/// over: colours slightly off are better than no photo.
+pub fn to_srgb(pixels: &Pixels, profile: &[u8]) -> Option<Pixels> {
+    let data = match conversion(profile) {
+        Conversion::None | Conversion::Cmyk(_) => return None,
         Conversion::Rgb(transform) => {
-            let mut converted = vec![0; ROW];
-            for row in pixels.chunks_mut(ROW) {
-                let out = &mut converted[..row.len()];
-                if transform.transform(row, out).is_err() {
-                    return;
-                }
-                row.copy_from_slice(out);
+            let mut data = vec![0; pixels.data().len()];
+            for (row, out) in pixels.data().chunks(ROW).zip(data.chunks_mut(ROW)) {
+                transform.transform(row, out).ok()?;
             }
+            data
         }
         // Grey files reach here with three equal channels; a coloured pixel cannot be meant by a grey profile.
         Conversion::Gray(levels) => {
-            for pixel in pixels.chunks_exact_mut(3).filter(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]) {
+            let mut data = pixels.data().to_vec();
+            for pixel in data.chunks_exact_mut(3).filter(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]) {
                 pixel.copy_from_slice(&levels[usize::from(pixel[0])]);
             }
+            data
         }
-    }
+    };
+    Pixels::new(pixels.width(), pixels.height(), data)
 }
 
 /// Ink amounts, 255 being full ink, to sRGB: through the profile if it has one for four inks, else as printers' inks

@@ -8,7 +8,7 @@ use crate::photo::error::DecodeError;
 use crate::photo::kind::Kind;
 
 #[cfg(feature = "heic")]
-use super::{converted, rgb};
+use super::rgb;
 
 const KIND: Kind = Kind::Heic;
 
@@ -39,9 +39,7 @@ fn pixels(job: &Job) -> Result<Raster, DecodeError> {
     let (width, height) = (plane.width, plane.height);
     let rows = plane.data.chunks(plane.stride).take(height as usize);
     let data: Vec<u8> = rows.flat_map(|row| row.iter().take(width as usize * 3).copied()).collect();
-    let mut pixels = rgb(KIND, width, height, data)?;
-    if let Some(profile) = handle.color_profile_raw() {
-        pixels = converted(pixels, &profile.data);
-    }
-    Ok(Raster { pixels, width, height, orientation: Some(1) })
+    let pixels = rgb(KIND, width, height, data)?;
+    let profile = handle.color_profile_raw().map(|profile| profile.data);
+    Ok(Raster { pixels, width, height, orientation: Some(1), profile })
 }

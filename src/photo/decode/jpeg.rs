@@ -30,14 +30,13 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
         outcome => outcome?,
     };
     let profile = header.profile();
-    let mut pixels = match inks {
-        Inks::Rgb(pixels) => pixels,
-        Inks::Cmyk(width, height, data) => rgb(KIND, width, height, colour::cmyk_to_srgb(&data, profile.as_deref()))?,
+    let (pixels, profile) = match inks {
+        Inks::Rgb(pixels) => (pixels, profile),
+        Inks::Cmyk(width, height, data) => {
+            (rgb(KIND, width, height, colour::cmyk_to_srgb(&data, profile.as_deref()))?, None)
+        }
     };
-    if let Some(profile) = profile {
-        pixels = super::converted(pixels, &profile);
-    }
-    Ok(Raster { pixels, width: frame.width, height: frame.height, orientation: None })
+    Ok(Raster { pixels, width: frame.width, height: frame.height, orientation: None, profile })
 }
 
 enum Inks {

@@ -3,7 +3,7 @@
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
 use image::{ColorType, ImageDecoder, ImageResult};
 
-use super::{Job, Raster, converted, failure, rgb};
+use super::{Job, Raster, failure, rgb};
 use crate::photo::container::{png, webp};
 use crate::photo::error::DecodeError;
 use crate::photo::kind::Kind;
@@ -63,11 +63,7 @@ fn read<D: ImageDecoder>(job: &Job, decoder: ImageResult<D>, profile: Option<Vec
     decoder.read_image(&mut data).map_err(explain)?;
     job.deadline.check(job.kind)?;
     let pixels = rgb(job.kind, width, height, flatten(job, colour, data)?)?;
-    let pixels = match profile {
-        Some(profile) => converted(pixels, &profile),
-        None => pixels,
-    };
-    Ok(Raster { pixels, width, height, orientation: None })
+    Ok(Raster { pixels, width, height, orientation: None, profile })
 }
 
 /// Three channels of eight bits, laid on white.
