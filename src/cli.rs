@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, config, device, man, schema, score};
+use crate::commands::{completions, config, device, man, portrait, schema, score};
 use crate::report::Format;
 use crate::ui::ShowProgress;
 
@@ -33,6 +33,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Score(score::Args),
+    Portrait(portrait::Args),
     Device(device::Args),
     Config(config::Args),
     Schema(schema::Args),

@@ -75,6 +75,13 @@ impl Context {
         own.or_else(|| home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("albumctl")))
     }
 
+    /// Where model files lie.
+    pub fn models_folder(&self) -> anyhow::Result<PathBuf> {
+        let own = self.settings().models_dir.clone();
+        own.or_else(|| home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl/models")))
+            .context("neither XDG_DATA_HOME nor HOME is set; say where models lie with --models-dir DIR")
+    }
+
     /// One a core, unless told otherwise.
     pub fn threads(&self) -> usize {
         match self.settings().num_workers {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Which rooms each room may know, beside itself and the leaves.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("cli", &["commands", "report", "ui"]),
-    ("commands", &["cli", "context", "pipeline", "photo", "quality", "report", "store", "failure", "error"]),
+    ("commands", &["cli", "config", "context", "hub", "kernels", "pipeline", "photo", "portrait", "quality", "report", "store", "failure", "error"]),
     ("context", &["cli", "config", "error", "photo", "report", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
     ("store", &["photo"]),

@@ -5,6 +5,7 @@ pub mod config;
 pub mod device;
 pub mod man;
 mod photos;
+pub mod portrait;
 pub mod schema;
 pub mod score;
 
@@ -15,6 +16,7 @@ use crate::error::{CommandError, Ending};
 pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
         Command::Score(args) => score::run(args, context),
+        Command::Portrait(args) => portrait::run(args, context),
         Command::Device(args) => device::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Schema(args) => schema::run(args, context),

@@ -168,9 +168,9 @@ impl Sweep<'_> {
             // SAFETY: `first` is the first output of a panel; the rest is the caller's promise.
             unsafe {
                 if self.product.width - first >= 2 * L::WIDTH {
-                    self.panel::<L, 2>(pixel, count, first);
+                    self.panel::<L, true>(pixel, count, first);
                 } else {
-                    self.panel::<L, 1>(pixel, count, first);
+                    self.panel::<L, false>(pixel, count, first);
                 }
             }
             first += 2 * L::WIDTH;
@@ -180,47 +180,44 @@ impl Sweep<'_> {
     /// # Safety
     /// As for [`Self::tile`], with `count` in place of `M`.
     #[inline(always)]
-    unsafe fn panel<L: Lanes, const N: usize>(&self, pixel: usize, count: usize, first: usize) {
+    unsafe fn panel<L: Lanes, const TWO: bool>(&self, pixel: usize, count: usize, first: usize) {
         // SAFETY: the caller's promise.
         unsafe {
             match count {
-                1 => self.tile::<L, 1, N>(pixel, first),
-                2 => self.tile::<L, 2, N>(pixel, first),
-                3 => self.tile::<L, 3, N>(pixel, first),
-                4 => self.tile::<L, 4, N>(pixel, first),
-                5 => self.tile::<L, 5, N>(pixel, first),
-                6 => self.tile::<L, 6, N>(pixel, first),
-                7 => self.tile::<L, 7, N>(pixel, first),
-                8 => self.tile::<L, 8, N>(pixel, first),
-                9 => self.tile::<L, 9, N>(pixel, first),
-                10 => self.tile::<L, 10, N>(pixel, first),
-                11 => self.tile::<L, 11, N>(pixel, first),
-                _ => self.tile::<L, 12, N>(pixel, first),
+                1 => self.tile::<L, 1, TWO>(pixel, first),
+                2 => self.tile::<L, 2, TWO>(pixel, first),
+                3 => self.tile::<L, 3, TWO>(pixel, first),
+                4 => self.tile::<L, 4, TWO>(pixel, first),
+                5 => self.tile::<L, 5, TWO>(pixel, first),
+                6 => self.tile::<L, 6, TWO>(pixel, first),
+                7 => self.tile::<L, 7, TWO>(pixel, first),
+                8 => self.tile::<L, 8, TWO>(pixel, first),
+                9 => self.tile::<L, 9, TWO>(pixel, first),
+                10 => self.tile::<L, 10, TWO>(pixel, first),
+                11 => self.tile::<L, 11, TWO>(pixel, first),
+                _ => self.tile::<L, 12, TWO>(pixel, first),
             }
         }
     }
 
-    /// `M` pixels times the `N` vectors of outputs from `first` on, the sums in registers throughout.
+    /// `M` pixels times one or two vectors of outputs from `first` on, the sums in registers throughout.
     ///
-    /// Plain loops: the closures of iterators and of `array::map` are functions of their own, without the path's features,
-    /// and an intrinsic called there is a call.
+    /// Written for what compilers make of it: plain loops, because the closures of iterators and of `array::map` are
+    /// functions of their own, without the path's features, where an intrinsic is a call; and two flat arrays of sums,
+    /// because one of pairs is kept in memory, with a store after each multiplication.
     ///
     /// # Safety
-    /// As for [`Lanes`]; `pixel + M` may not pass the number of pixels; a panel of `N` vectors begins at `first`.
+    /// As for [`Lanes`]; `pixel + M` may not pass the number of pixels; a panel of one or two vectors begins at `first`.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see above")]
-    unsafe fn tile<L: Lanes, const M: usize, const N: usize>(&self, pixel: usize, first: usize) {
-        // SAFETY: `Pointwise::run` checked that all pixels lie inside input, output and residual; panels hold
-        // `inputs * N` vectors from `first * inputs` on, bias and slopes `width` floats; steps are whole vectors.
+    unsafe fn tile<L: Lanes, const M: usize, const TWO: bool>(&self, pixel: usize, first: usize) {
+        // SAFETY: `Pointwise::run` checked that all pixels lie inside input, output and residual; panels hold `inputs`
+        // times their vectors from `first * inputs` on, bias and slopes `width` floats; steps are whole vectors.
         unsafe {
             let (product, reach) = (self.product, self.reach);
-            let mut sums = [[L::splat(0.0); N]; M];
-            for j in 0..N {
-                let bias = L::load(product.bias.as_ptr().add(first + j * L::WIDTH));
-                for i in 0..M {
-                    sums[i][j] = bias;
-                }
-            }
+            let second = if TWO { first + L::WIDTH } else { first };
+            let mut sums = [L::load(product.bias.as_ptr().add(first)); M];
+            let mut more = [L::load(product.bias.as_ptr().add(second)); M];
             let mut weights = product.panels.as_ptr().add(first * product.inputs);
             for line in 0..reach.lines {
                 let mut from = [self.input.as_ptr().add(pixel * reach.step + line * reach.line_step); M];
@@ -228,48 +225,65 @@ impl Sweep<'_> {
                     from[i] = from[i - 1].add(reach.step);
                 }
                 for k in 0..reach.line_len {
-                    let mut row = [L::splat(0.0); N];
-                    for j in 0..N {
-                        row[j] = L::load(weights.add(j * L::WIDTH));
-                    }
-                    weights = weights.add(N * L::WIDTH);
-                    for i in 0..M {
-                        let x = L::splat(*from[i].add(k));
-                        for j in 0..N {
-                            sums[i][j] = L::mul_add(x, row[j], sums[i][j]);
+                    let w = L::load(weights);
+                    if TWO {
+                        let v = L::load(weights.add(L::WIDTH));
+                        for i in 0..M {
+                            let x = L::splat(*from[i].add(k));
+                            sums[i] = L::mul_add(x, w, sums[i]);
+                            more[i] = L::mul_add(x, v, more[i]);
                         }
+                        weights = weights.add(2 * L::WIDTH);
+                    } else {
+                        for i in 0..M {
+                            sums[i] = L::mul_add(L::splat(*from[i].add(k)), w, sums[i]);
+                        }
+                        weights = weights.add(L::WIDTH);
                     }
                 }
             }
-            for j in 0..N {
-                let column = first + j * L::WIDTH;
-                if let Some(residual) = self.residual
-                    && column < residual.step
-                {
-                    for i in 0..M {
-                        let add = L::load(residual.data.as_ptr().add((pixel + i) * residual.step + column));
-                        sums[i][j] = L::add(sums[i][j], add);
-                    }
-                }
-                match &product.rectifier {
-                    Rectifier::Identity => {}
-                    Rectifier::Relu => {
-                        for i in 0..M {
-                            sums[i][j] = L::max(sums[i][j], L::splat(0.0));
-                        }
-                    }
-                    Rectifier::Prelu(slope) => {
-                        let slope = L::load(slope.as_ptr().add(column));
-                        for i in 0..M {
-                            let v = sums[i][j];
-                            sums[i][j] = L::where_not_negative(v, v, L::mul(v, slope));
-                        }
-                    }
-                }
-                let to = self.output.add(pixel * product.width + column);
+            self.finish::<L, M>(sums, pixel, first);
+            if TWO {
+                self.finish::<L, M>(more, pixel, second);
+            }
+        }
+    }
+
+    /// Adds the residual, rectifies and stores.
+    ///
+    /// # Safety
+    /// As for [`Self::tile`]; `column` begins a vector of outputs.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `tile`")]
+    unsafe fn finish<L: Lanes, const M: usize>(&self, mut sums: [L::V; M], pixel: usize, column: usize) {
+        // SAFETY: see `tile`. The output is borrowed mutably for as long as the sweep runs.
+        unsafe {
+            let product = self.product;
+            if let Some(residual) = self.residual
+                && column < residual.step
+            {
+                let from = residual.data.as_ptr().add(pixel * residual.step + column);
                 for i in 0..M {
-                    L::store(to.add(i * product.width), sums[i][j]);
+                    sums[i] = L::add(sums[i], L::load(from.add(i * residual.step)));
                 }
+            }
+            match &product.rectifier {
+                Rectifier::Identity => {}
+                Rectifier::Relu => {
+                    for i in 0..M {
+                        sums[i] = L::max(sums[i], L::splat(0.0));
+                    }
+                }
+                Rectifier::Prelu(slope) => {
+                    let slope = L::load(slope.as_ptr().add(column));
+                    for i in 0..M {
+                        sums[i] = L::where_not_negative(sums[i], sums[i], L::mul(sums[i], slope));
+                    }
+                }
+            }
+            let to = self.output.add(pixel * product.width + column);
+            for i in 0..M {
+                L::store(to.add(i * product.width), sums[i]);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What is said about a photo: faces, portrait or not, eyes, smile.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::crop::Crop;
 use super::detection::Detection;
@@ -9,7 +10,7 @@ use super::landmarks::Point;
 use super::thresholds::Thresholds;
 
 /// Fields in the order in which they are written. `None` is "can't tell".
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Portrait {
     pub has_face: bool,
     pub num_faces: usize,
@@ -35,7 +36,7 @@ pub struct Portrait {
     pub portrait_model: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Face {
     /// Left, top, width, height in shares of the picture; may reach outside.
     pub bbox: [f64; 4],
@@ -55,7 +56,7 @@ pub struct Face {
     pub landmarks: Option<Vec<Point>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unclear {
     /// Fewer pixels than [`Thresholds::smallest_face`].
@@ -288,11 +289,12 @@ mod tests {
         let (face, elsewhere) = (detection(0.4, 0.2), detection(0.7, 0.2));
         let near = Detection { score: 0.7, ..detection(0.41, 0.2) };
         let look = |faces: &[Detection], close: &[Detection], size| crops(faces, close, size, size, &thresholds);
-        let alone = look(&[face.clone()], &[elsewhere.clone(), near.clone()], 1000);
+        let (only_face, only_elsewhere) = (std::slice::from_ref(&face), std::slice::from_ref(&elsewhere));
+        let alone = look(only_face, &[elsewhere.clone(), near.clone()], 1000);
         assert_eq!(alone, [Ok(Crop::around(&near, 1000, 1000))]);
-        assert_eq!(look(&[face.clone()], &[elsewhere.clone()], 1000), [Err(Unclear::NotFoundClose)]);
-        let group = look(&[face.clone(), elsewhere.clone()], &[elsewhere.clone()], 1000);
+        assert_eq!(look(only_face, only_elsewhere, 1000), [Err(Unclear::NotFoundClose)]);
+        let group = look(&[face.clone(), elsewhere.clone()], only_elsewhere, 1000);
         assert_eq!(group, [Ok(Crop::around(&face, 1000, 1000)), Ok(Crop::around(&elsewhere, 1000, 1000))]);
-        assert_eq!(look(&[face], &[near], 100), [Err(Unclear::TooSmall)], "20 pixels");
+        assert_eq!(look(only_face, &[near], 100), [Err(Unclear::TooSmall)], "20 pixels");
     }
 }

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::records::{DeviceRecord, ScoreRecord, SettingRecord};
+use super::records::{DeviceRecord, PortraitRecord, ScoreRecord, SettingRecord};
 
 /// Every command with records, by the words that call it.
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
         ("config show", schema_of::<SettingRecord>()),
         ("device", schema_of::<DeviceRecord>()),
+        ("portrait", schema_of::<PortraitRecord>()),
         ("score", schema_of::<ScoreRecord>()),
     ]
 }

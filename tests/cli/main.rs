@@ -7,5 +7,6 @@ mod configuration;
 mod lists_and_folders;
 mod output;
 mod plumbing;
+mod portrait;
 mod score;
 mod store;

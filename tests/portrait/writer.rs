@@ -77,9 +77,9 @@ impl Bytes {
             Child::Words(words) => {
                 self.align();
                 let at = self.word(words.len() as i32);
-                words.into_iter().for_each(|word| {
+                for word in words {
                     self.word(word);
-                });
+                }
                 at
             }
             Child::Raw(bytes) => {
@@ -96,13 +96,21 @@ fn words(values: impl IntoIterator<Item = usize>) -> Field {
     Field::Child(Child::Words(values.into_iter().map(|v| v as i32).collect()))
 }
 
+/// One use of an operator.
+struct Use {
+    code: usize,
+    inputs: Vec<usize>,
+    output: usize,
+    options: Vec<Field>,
+}
+
 /// A graph under construction; tensors and operators are named by number.
 #[derive(Default)]
 pub struct Writer {
     codes: Vec<(i32, &'static str)>,
     tensors: Vec<(Vec<usize>, u8, usize)>,
     buffers: Vec<Vec<u8>>,
-    operators: Vec<(usize, Vec<usize>, usize, Vec<Field>, Vec<u8>)>,
+    operators: Vec<Use>,
 }
 
 impl Writer {
@@ -145,7 +153,7 @@ impl Writer {
             self.codes.push((code, custom));
             self.codes.len() - 1
         });
-        self.operators.push((index, inputs.to_vec(), output, options, Vec::new()));
+        self.operators.push(Use { code: index, inputs: inputs.to_vec(), output, options });
     }
 
     pub fn finish(self, inputs: &[usize], outputs: &[usize]) -> Vec<u8> {
@@ -157,10 +165,9 @@ impl Writer {
             let name = Field::Child(Child::Raw(b"tensor".to_vec()));
             vec![words(shape), Field::Byte(kind), Field::Word(buffer as i32), name]
         });
-        let operators = self.operators.into_iter().map(|(code, inputs, output, options, custom)| {
+        let operators = self.operators.into_iter().map(|Use { code, inputs, output, options }| {
             let options = Field::Child(Child::Table(options));
-            let custom = if custom.is_empty() { Field::Absent } else { Field::Child(Child::Raw(custom)) };
-            vec![Field::Word(code as i32), words(inputs), words([output]), Field::Absent, options, custom]
+            vec![Field::Word(code as i32), words(inputs), words([output]), Field::Absent, options]
         });
         let buffers = self.buffers.into_iter().map(|bytes| vec![Field::Child(Child::Raw(bytes))]);
         let graph = vec![

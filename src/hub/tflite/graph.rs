@@ -14,6 +14,8 @@ const MOST_TENSORS: usize = 1 << 14;
 const MOST_INPUTS: usize = 16;
 const HIGHEST_RANK: usize = 5;
 const MOST_ELEMENTS: usize = 1 << 26;
+/// Of which constants, which take memory as they are read; sparse ones take more than the file.
+const MOST_CONSTANTS: usize = 1 << 23;
 
 #[derive(Clone, Debug)]
 pub struct Graph {
@@ -162,7 +164,7 @@ fn read_tensors<'a>(
         return Err(TfliteError::TooLarge { what: "the number of tensors" });
     }
     let buffers = buffers.collect::<Result<Vec<_>>>()?;
-    let mut left = MOST_ELEMENTS;
+    let (mut left, mut constants_left) = (MOST_ELEMENTS, MOST_CONSTANTS);
     entries
         .map(|entry| {
             let entry = entry?;
@@ -178,7 +180,12 @@ fn read_tensors<'a>(
             // An empty buffer marks what is computed.
             let value = match data {
                 [] => None,
-                data => Some(constant::decode(&entry, data, &shape).map_err(complain)?),
+                data => {
+                    constants_left = constants_left
+                        .checked_sub(shape.iter().product())
+                        .ok_or(TfliteError::TooLarge { what: "the size of all constants together" })?;
+                    Some(constant::decode(&entry, data, &shape).map_err(complain)?)
+                }
             };
             Ok(Tensor { name, shape, value })
         })

@@ -4,11 +4,14 @@ use std::sync::{Mutex, PoisonError};
 
 use super::layer::Layout;
 use super::plan::{Planner, Step};
-use super::{Graph, TfliteError};
+use super::{Graph, Operator, TfliteError};
 use crate::kernels::Cpu;
 
 /// Most multiplications a run may take; the face networks take under 0.2 thousand million.
 const MOST_WORK: u64 = 1 << 31;
+
+/// Most floats that tensors and packed weights may take together, before any is laid out.
+const MOST_MEMORY: usize = 1 << 26;
 
 /// Runs from any number of threads; each keeps its own memory for the time of a run.
 #[derive(Debug)]
@@ -50,6 +53,9 @@ impl Network {
             graph.outputs.get(number).copied().ok_or(TfliteError::Missing { what: "output", index: number as i64 })
         };
         let wanted: Vec<usize> = wanted.iter().map(output).collect::<Result<_, _>>()?;
+        if footprint(graph) > MOST_MEMORY {
+            return Err(TfliteError::TooLarge { what: "the memory of a run" });
+        }
         let planner = Planner::new(graph, cpu, &wanted);
         let port = |&tensor: &usize| Port {
             tensor,
@@ -64,7 +70,8 @@ impl Network {
         }
         let lens: Vec<usize> = (0..graph.tensors.len()).map(|tensor| planner.layout(tensor).len()).collect();
         let steps = planner.steps();
-        let work = steps.iter().map(|step| step.layer.multiplications()).sum();
+        let taking_in: usize = graph.inputs.iter().map(|&tensor| lens[tensor]).sum();
+        let work = taking_in as u64 + steps.iter().map(|step| step.layer.multiplications()).sum::<u64>();
         if work > MOST_WORK {
             return Err(TfliteError::TooLarge { what: "the work of a run" });
         }
@@ -135,6 +142,19 @@ impl Network {
             scratch: vec![0.0; self.scratch],
         })
     }
+}
+
+/// At most so many floats will be needed, channels padded to the widest vectors there are.
+fn footprint(graph: &Graph) -> usize {
+    let tensors = graph.tensors.iter().map(|tensor| Layout::of(&tensor.shape, 16).len());
+    let weights = graph.nodes.iter().filter_map(|node| match (&node.operator, graph.tensors.get(*node.inputs.get(1)?)) {
+        (Operator::Conv { .. }, Some(weights)) => {
+            let &[outputs, height, width, inputs] = weights.shape.as_slice() else { return None };
+            Some(outputs.next_multiple_of(16).saturating_mul(height * width).saturating_mul(inputs.next_multiple_of(16)))
+        }
+        _ => None,
+    });
+    tensors.chain(weights).fold(0, usize::saturating_add)
 }
 
 /// Tensors whose lives do not overlap share a buffer: the buffer of each tensor, and the length of each buffer.
