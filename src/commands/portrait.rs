@@ -15,7 +15,7 @@ use crate::error::{CommandError, Ending};
 use crate::hub::face_files::{self, FaceFile, FaceFileError};
 use crate::hub::faces::{FaceAnalyzer, FaceFiles, Landmarks};
 use crate::kernels::Cpu;
-use crate::photo::{self, Scale, identity, resize};
+use crate::photo::{self, Scale, identity};
 use crate::pipeline::{Analysis, Picture};
 use crate::pixels::Pixels;
 use crate::portrait::{LandmarkRounding, Portrait, Thresholds};
@@ -25,8 +25,8 @@ use crate::store::Fingerprint;
 
 /// Faces: a portrait or not, eyes open, a smile
 ///
-/// Photos are looked at with a long side of 2048 pixels, smaller ones as they are. `null` means it can't be told: a face too
-/// small, seen from the side, or not surely a face.
+/// Photos are looked at as they are; large JPEG files at a half, a quarter or an eighth of their size, with a long side of
+/// at least 1024 pixels. `null` means it can't be told: a face too small, seen from the side, or not surely a face.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -49,15 +49,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mode = if args.fast { Landmarks::Fast } else { Landmarks::Attention };
     let finding = FaceFinding::load(mode, context)?;
     let scan = photos::find(&args.photos, context)?;
-    let large = (!args.full_resolution).then_some(context.settings().thumbnail_sizes.large);
+    let medium = (!args.full_resolution).then_some(context.settings().thumbnail_sizes.medium);
     if let Some(folder) = &args.annotate {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let mut output = context.output::<PortraitRecord>()?;
-    let tally = photos::analyse(&scan, &[&finding], large, context, |photo, analysed| {
+    let tally = photos::analyse(&scan, &[&finding], medium, context, |photo, analysed| {
         let portrait = FaceFinding::read(&analysed.findings[0])?;
         if let Some(folder) = &args.annotate
-            && let Err(error) = finding.draw(&photo.path, large, folder, context)
+            && let Err(error) = finding.draw(&photo.path, medium, folder, context)
         {
             context.ui.warn(&format!("{}: not drawn: {error:#}", photo.path.display()));
         }
@@ -80,7 +80,8 @@ impl FaceFinding {
 
     /// Reads the networks from the model folder; when one is missing, says how to get it.
     pub fn load(mode: Landmarks, context: &Context) -> Result<Self, CommandError> {
-        let folder = context.models_folder()?;
+        let nowhere = "neither XDG_DATA_HOME nor HOME is set; say where models lie with --models-dir DIR";
+        let folder = context.models_dir().context(nowhere)?;
         let (mesh, name) = match mode {
             Landmarks::Attention => (face_files::MESH_WITH_ATTENTION, "mediapipe-faces"),
             Landmarks::Fast => (face_files::MESH, "mediapipe-faces-fast"),
@@ -99,17 +100,35 @@ impl FaceFinding {
         Ok(Self { analyzer, fingerprint })
     }
 
+    /// For commands that do without when the networks are not installed, which is said, or with `--strict` ends the run.
+    pub fn load_or_without(context: &Context) -> Result<Option<Self>, CommandError> {
+        let missing = context.models_dir().and_then(|folder| {
+            let files = [face_files::FULL_RANGE, face_files::SHORT_RANGE, face_files::MESH_WITH_ATTENTION];
+            let missing = files.iter().find(|file| !file.is_in(&folder))?;
+            Some(mend(FaceFileError::Missing { file: *missing, folder }, &files))
+        });
+        match missing {
+            None if context.models_dir().is_none() => Ok(None),
+            None => Self::load(Landmarks::Attention, context).map(Some),
+            Some(error) if context.strict => Err(error),
+            Some(error) => {
+                let mend = error.hints.join("; ");
+                context.ui.note(&format!("{}; {mend}; faces are not looked at, the other parts share their weight", error.cause));
+                Ok(None)
+            }
+        }
+    }
+
     pub fn read(finding: &[u8]) -> anyhow::Result<Portrait> {
         serde_json::from_slice(finding).context("a stored finding about faces cannot be read")
     }
 
     /// A copy with the faces drawn in. Records in the store hold no landmarks, so the photo is looked at again.
-    fn draw(&self, photo: &Path, large: Option<u32>, folder: &Path, context: &Context) -> anyhow::Result<()> {
+    fn draw(&self, photo: &Path, medium: Option<u32>, folder: &Path, context: &Context) -> anyhow::Result<()> {
         let limits = context.limits();
         let bytes = identity::read(photo, limits.max_file_bytes)?.bytes;
-        let scale = large.map_or(Scale::Full, Scale::AtLeast);
-        let decoded = photo::decode(&bytes, scale, &limits)?.pixels;
-        let pixels = large.map_or_else(|| decoded.clone(), |side| resize::within(&decoded, side).into_owned());
+        let scale = medium.map_or(Scale::Full, Scale::AtLeast);
+        let pixels = photo::decode(&bytes, scale, &limits)?.pixels;
         let portrait = self.analyzer.analyse(&pixels);
         save(&annotate(pixels, &portrait), photo, folder)
     }
@@ -125,7 +144,7 @@ impl Analysis for FaceFinding {
     }
 
     fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        Ok(serde_json::to_vec(&self.analyzer.analyse(picture.medium()))?)
+        Ok(serde_json::to_vec(&self.analyzer.analyse(&picture.decoded))?)
     }
 }
 

@@ -54,8 +54,7 @@ pub enum FaceFileError {
 impl FaceFile {
     /// The file's bytes, checked: from where the hub keeps it (`blobs/sha256-…`), or put there by hand under its name.
     pub fn read(&self, folder: &Path) -> Result<Vec<u8>, FaceFileError> {
-        let places = [folder.join("blobs").join(format!("sha256-{}", self.sha256)), folder.join(self.name)];
-        for path in places {
+        for path in self.places(folder) {
             match std::fs::read(&path) {
                 Ok(bytes) => return self.check(path, bytes),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -63,6 +62,14 @@ impl FaceFile {
             }
         }
         Err(FaceFileError::Missing { file: *self, folder: folder.to_owned() })
+    }
+
+    pub fn is_in(&self, folder: &Path) -> bool {
+        self.places(folder).iter().any(|path| path.is_file())
+    }
+
+    fn places(&self, folder: &Path) -> [PathBuf; 2] {
+        [folder.join("blobs").join(format!("sha256-{}", self.sha256)), folder.join(self.name)]
     }
 
     fn check(&self, path: PathBuf, bytes: Vec<u8>) -> Result<Vec<u8>, FaceFileError> {

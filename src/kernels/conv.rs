@@ -37,12 +37,20 @@ impl Conv {
         assert!(window.stride > 0 && side > 0 && outputs > 0, "a window with an extent");
         assert_eq!(weight.len() % (outputs * side * side), 0, "whole windows of weights");
         let inputs = per_output / (side * side);
-        let at = |n: usize, c: usize, y: usize, x: usize| weight[((n * inputs + c) * side + y) * side + x];
-        let packed = if Self::folds(engine, window, inputs) || !matches!(engine.cpu, super::Cpu::Amx) {
+        // One pixel under the window: its channels are `side * side` weights apart in the file.
+        let pixel = |n: usize, y: usize, x: usize, row: &mut [f32]| {
+            let from = weight[(n * inputs * side + y) * side + x..].iter().step_by(side * side);
+            row.iter_mut().zip(from).for_each(|(to, w)| *to = *w);
+        };
+        let packed = if Self::folds(engine, window, inputs) || engine.cpu != super::Cpu::Amx {
             // Pixels of a window's line are neighbours in memory: a line is one tap.
-            Packed::new(engine, outputs, side, side * inputs, bias, |n, y, k| at(n, k % inputs, y, k / inputs))
+            Packed::new(engine, outputs, side, side * inputs, bias, |n, y, line| {
+                line.chunks_exact_mut(inputs).enumerate().for_each(|(x, row)| pixel(n, y, x, row));
+            })
         } else {
-            Packed::new(engine, outputs, side * side, inputs, bias, |n, tap, c| at(n, c, tap / side, tap % side))
+            Packed::new(engine, outputs, side * side, inputs, bias, |n, tap, row| {
+                pixel(n, tap / side, tap % side, row);
+            })
         };
         Self { engine, window, inputs, packed }
     }

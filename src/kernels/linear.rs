@@ -19,7 +19,8 @@ impl Linear {
         let outputs = bias.len();
         assert!(outputs > 0 && weight.len().is_multiple_of(outputs), "one row of weights for each output");
         let inputs = weight.len() / outputs;
-        let packed = Packed::new(engine, outputs, 1, inputs, bias, |n, _, k| weight[n * inputs + k]);
+        let row = |n: usize, _, row: &mut [f32]| row.copy_from_slice(&weight[n * inputs..][..inputs]);
+        let packed = Packed::new(engine, outputs, 1, inputs, bias, row);
         Self { engine, inputs, packed }
     }
 

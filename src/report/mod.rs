@@ -2,13 +2,18 @@
 
 pub mod annotate;
 mod csv;
+pub mod export;
+pub mod html;
 mod jsonl;
 mod lettering;
+pub mod npy;
 pub mod output;
+pub mod parquet;
 pub mod photo_path;
 pub mod records;
 pub mod schema;
 mod table;
+pub mod xmp;
 
 use schemars::JsonSchema;
 use serde::Serialize;
