@@ -1,12 +1,15 @@
 //! The model hub: what a model is, where its files lie, and how it becomes something that answers.
 
 pub mod device;
+pub mod face_files;
+pub mod faces;
 pub mod manifest;
 mod model;
 pub mod prepare;
 pub mod recipe;
 pub mod registry;
 mod shelf;
+pub mod tflite;
 pub mod weights;
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::records::{
-    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, EmbedRecord, PairRecord, RankRecord, ScoreRecord,
+    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, EmbedRecord, PairRecord, PortraitRecord, RankRecord, ScoreRecord,
     SelectRecord, SettingRecord,
 };
 
@@ -17,6 +17,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("config show", schema_of::<SettingRecord>()),
         ("device", schema_of::<DeviceRecord>()),
         ("embed", schema_of::<EmbedRecord>()),
+        ("portrait", schema_of::<PortraitRecord>()),
         ("score", schema_of::<ScoreRecord>()),
         ("select", schema_of::<SelectRecord>()),
     ]
