@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::records::{
-    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, EmbedRecord, PairRecord, PortraitRecord, RankRecord, ScoreRecord,
-    SelectRecord, SettingRecord,
+    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, EmbedRecord, PairRecord, PortraitRecord, RankRecord,
+    ScoreRecord, SelectRecord, SettingRecord,
 };
 
 /// Every command with records, by the words that call it.
