@@ -102,10 +102,10 @@ impl Manifest {
         if self.preprocess.std.iter().any(|std| *std <= 0.0) {
             return Err("preprocess: `std` must be positive".into());
         }
-        if let Some(sha256) = &self.file.sha256 {
-            if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err("file: a sha256 has 64 hexadecimal digits".into());
-            }
+        if let Some(sha256) = &self.file.sha256
+            && (sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()))
+        {
+            return Err("file: a sha256 has 64 hexadecimal digits".into());
         }
         if self.file.name.is_empty() || self.file.name.contains(['/', '\\']) {
             return Err("file: `name` is a file name, not a path".into());

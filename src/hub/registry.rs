@@ -35,9 +35,11 @@ enum Features {
     Candle(OnDevice),
 }
 
+type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
+
 /// A candle network on a card.
 struct OnDevice {
-    forward: Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>,
+    forward: Forward,
     device: Device,
     dtype: DType,
 }
@@ -101,8 +103,6 @@ impl Plan {
         })
     }
 }
-
-type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
 
 enum CandleError {
     Weights(WeightsError),

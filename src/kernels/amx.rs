@@ -175,10 +175,17 @@ const DROPPED: (usize, usize) = (usize::MAX, usize::MAX);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::asm;
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        __cpuid, __cpuid_count, __m256i, __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_castsi512_si256,
+        _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_extracti64x4_epi64, _mm512_maskz_loadu_ps,
+        _mm512_slli_epi32, _mm512_storeu_si512, _mm512_sub_ps, _xgetbv,
+    };
     use std::sync::OnceLock;
 
-    use super::*;
+    use super::{
+        BLOCK_TILES, DROPPED, Finish, Halves, Lines, PANEL, Part, Precision, SIDE, STEP, STRETCH, Tiles, even_blocks,
+        planes,
+    };
     use crate::kernels::cpu::Cpu;
     use crate::kernels::lanes::{self, Kernel, Lanes};
 

@@ -40,13 +40,16 @@ pub struct Config {
     pub trained_side: usize,
 }
 
+/// More than any variant has.
+const MOST_BLOCKS: usize = 1000;
+
 impl Config {
     /// Reads the variant from the shapes in a file.
     pub fn of(names: &Names<'_>) -> Result<Self, WeightsError> {
         let naming = if names.has("patch_embed.proj.weight") { Naming::Hub } else { Naming::HuggingFace };
         let [_, tokens, width] = names.dims(naming.positions())?;
         let trained_side = (tokens.saturating_sub(1)).isqrt();
-        let depth = (0..).take_while(|&i| naming.block(names, i).has("norm1.weight")).count();
+        let depth = (0..MOST_BLOCKS).take_while(|&i| naming.block(names, i).has("norm1.weight")).count();
         let first = naming.block(names, 0).under("mlp");
         let gated = !first.has("fc1.weight");
         let [inner, _] = first.dims(naming.feed_forward(gated).0)?;

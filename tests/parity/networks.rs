@@ -113,7 +113,7 @@ fn cosine_distance(a: &[f32], b: &[f32]) -> f64 {
 
 fn report(what: &str, engine: Engine, measure: &str, most: f64) {
     if wide() {
-        eprintln!("{what:18} {:7} {measure} {most:.2e}", engine.cpu.name());
+        crate::world::report(&format!("{what:18} {:7} {measure} {most:.2e}", engine.cpu.name()));
     }
 }
 

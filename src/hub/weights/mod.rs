@@ -83,7 +83,7 @@ impl WeightsFile {
     pub fn verify(&self, sha256: &str) -> Result<(), WeightsError> {
         let mut hasher = Sha256::new();
         self.each_chunk(|chunk| hasher.update(chunk))?;
-        let found: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hasher.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         if found.eq_ignore_ascii_case(sha256) {
             return Ok(());
         }

@@ -206,7 +206,7 @@ impl Machine<'_> {
         self.stack.last().ok_or_else(|| "it looks at a value where there is none".into())
     }
 
-    fn to_mark(&mut self) -> Step<Vec<Value>> {
+    fn since_mark(&mut self) -> Step<Vec<Value>> {
         let mark = self.marks.pop().ok_or("a mark is missing")?;
         Ok(self.stack.split_off(mark.min(self.stack.len())))
     }
@@ -270,7 +270,7 @@ impl Machine<'_> {
                 return Ok(None);
             }
             b'0' => return self.pop().map(|_| None),
-            b'1' => return self.to_mark().map(|_| None),
+            b'1' => return self.since_mark().map(|_| None),
             b'q' => return self.u8().and_then(|at| self.remember(at)).map(|()| None),
             b'r' => return self.u32().and_then(|at| self.remember(at)).map(|()| None),
             b'p' => {
@@ -283,7 +283,7 @@ impl Machine<'_> {
                 return self.append(vec![item]).map(|()| None);
             }
             b'e' | 0x90 => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 return self.append(items).map(|()| None);
             }
             b's' => {
@@ -291,7 +291,7 @@ impl Machine<'_> {
                 return self.set_items(pair).map(|()| None);
             }
             b'u' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 return self.set_items(items).map(|()| None);
             }
             // State for an object: of those understood here, none keeps any.
@@ -344,15 +344,15 @@ impl Machine<'_> {
             0x85 => Value::Tuple(self.last(1)?.into()),
             0x86 => Value::Tuple(self.last(2)?.into()),
             0x87 => Value::Tuple(self.last(3)?.into()),
-            b't' => Value::Tuple(self.to_mark()?.into()),
+            b't' => Value::Tuple(self.since_mark()?.into()),
             b']' | 0x8f => self.new_list(Vec::new()),
             b'l' | 0x91 => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.new_list(items)
             }
             b'}' => self.new_dict(Vec::new()),
             b'd' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.new_dict(items)
             }
             b'c' => Value::Global(format!("{}.{}", self.line()?, self.line()?).into()),
@@ -392,8 +392,6 @@ impl Machine<'_> {
             ("torch", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
                 arguments.first().filter(|value| matches!(value, Value::Tensor(_))).cloned()
             }
-            ("torch", "Size") => arguments.first().cloned(),
-            ("torch", "device") => arguments.first().cloned(),
             ("numpy", "dtype") => match arguments.first() {
                 Some(Value::Text(kind)) => Some(Value::NumpyType(kind.clone())),
                 _ => None,
@@ -406,7 +404,9 @@ impl Machine<'_> {
             },
             ("pathlib", "WindowsPath" | "PureWindowsPath") => path(arguments, "\\"),
             ("pathlib", "PosixPath" | "PurePosixPath" | "Path") => path(arguments, "/"),
-            ("builtins" | "__builtin__", "set" | "frozenset" | "list" | "tuple") => arguments.first().cloned(),
+            ("torch", "Size" | "device") | ("builtins" | "__builtin__", "set" | "frozenset" | "list" | "tuple") => {
+                arguments.first().cloned()
+            }
             _ => None,
         };
         made.unwrap_or(Value::Opaque)

@@ -45,10 +45,10 @@ impl TorchFile {
         };
         let prefix = pickle_name.trim_end_matches("data.pkl").to_owned();
         let order = format!("{prefix}byteorder");
-        if let Some(len) = archive.len_of(&order).filter(|len| *len < 64) {
-            if archive.read(&order, 0, len)? != b"little" {
-                return Err(archive.source.format_error("its numbers are big-endian"));
-            }
+        if let Some(len) = archive.len_of(&order).filter(|len| *len < 64)
+            && archive.read(&order, 0, len)? != b"little"
+        {
+            return Err(archive.source.format_error("its numbers are big-endian"));
         }
         let len = archive.len_of(&pickle_name).unwrap_or(0);
         if len > LONGEST_PICKLE {
