@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{aesthetics, compare, completions, config, device, embed, man, schema, score};
+use crate::commands::{
+    aesthetics, analyze, cluster, compare, completions, config, device, embed, man, schema, score, select,
+};
 use crate::report::Format;
 use crate::ui::ShowProgress;
 
@@ -36,6 +38,9 @@ pub enum Command {
     Aesthetics(aesthetics::Args),
     Embed(embed::Args),
     Compare(compare::Args),
+    Cluster(cluster::Args),
+    Select(select::Args),
+    Analyze(analyze::Args),
     Device(device::Args),
     Config(config::Args),
     Schema(schema::Args),

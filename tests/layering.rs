@@ -9,7 +9,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("cli", &["commands", "report", "ui"]),
     (
         "commands",
-        &["cli", "context", "pipeline", "photo", "quality", "report", "store", "hub", "kernels", "failure", "error"],
+        &[
+            "cli", "cluster", "config", "context", "pipeline", "photo", "quality", "report", "select", "store", "hub",
+            "kernels", "failure", "error",
+        ],
     ),
     ("context", &["cli", "config", "error", "photo", "report", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
@@ -18,7 +21,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("kernels", &[]),
     ("store", &["photo"]),
     ("photo", &["contain"]),
-    ("report", &["quality", "ui"]),
+    ("report", &["photo", "quality", "select", "ui"]),
+    ("cluster", &["kernels"]),
+    ("select", &[]),
     ("config", &["quality"]),
     ("ui", &["error"]),
     ("failure", &["report"]),

@@ -15,7 +15,7 @@ use crate::pipeline::{Analysed, Analysis, Picture};
 use crate::report::records::{Method, PairRecord, RankRecord};
 use crate::store::Fingerprint;
 
-const MODEL: &str = "siamese-resnet50";
+pub const MODEL: &str = "siamese-resnet50";
 
 /// Which photo is better; of more than two, a ranking
 ///

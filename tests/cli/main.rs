@@ -5,6 +5,7 @@ mod formula;
 #[path = "../world/mod.rs"]
 mod world;
 
+mod album;
 mod configuration;
 mod lists_and_folders;
 mod networks;

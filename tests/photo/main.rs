@@ -4,4 +4,5 @@ mod corpus;
 mod facts;
 mod formats;
 mod hostile;
+mod raw;
 mod shared;
