@@ -1,5 +1,6 @@
 //! albumctl
 pub mod config;
 pub mod error;
+pub mod hub;
 pub mod pixels;
 pub mod quality;
