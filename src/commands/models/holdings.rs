@@ -8,9 +8,9 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::hub::built_in::MANIFESTS;
 use crate::hub::cache::{Blob, Cache};
-use crate::hub::catalogue::{Catalogue, CatalogueError, Entry, FileEntry, Status};
+use crate::hub::catalogue::{Catalogue, CatalogueError, Entry, FileEntry, QualityFigure, Status};
 use crate::hub::policy::Terms;
-use crate::report::records::{ModelFile, ModelRecord};
+use crate::report::records::{ModelFile, ModelQuality, ModelRecord};
 
 pub struct Holdings {
     pub catalogue: Catalogue,
@@ -51,7 +51,7 @@ impl Holdings {
     pub fn record(&self, entry: &Entry, blobs: &[Blob]) -> ModelRecord {
         let status = entry.status(&self.cache);
         let files: Vec<ModelFile> = entry.files.iter().map(|file| self.file_record(entry, file)).collect();
-        let used = blobs.iter().filter(|blob| files.iter().any(|file| file.sha256 == Some(blob.digest)));
+        let used = blobs.iter().filter(|blob| files.iter().any(|file| file.sha256 == Some(blob.digest.hex())));
         ModelRecord {
             model: entry.reference(),
             name: entry.name.clone(),
@@ -68,7 +68,7 @@ impl Holdings {
             terms: Terms::of(&entry.license).to_string(),
             devices: entry.devices.clone(),
             tags: entry.tags.clone(),
-            quality: entry.quality.clone(),
+            quality: entry.quality.iter().map(figure).collect(),
             aliases: entry.aliases.clone(),
             origin: entry.origin.clone(),
             manifest: entry.own.as_ref().map_or("built-in".to_owned(), |path| path.display().to_string()),
@@ -86,7 +86,7 @@ impl Holdings {
         ModelFile {
             name: file.name.clone(),
             size: file.size,
-            sha256,
+            sha256: sha256.map(|sha256| sha256.hex()),
             sha256_from: match (file.sha256, sha256) {
                 (Some(_), _) => Some("manifest"),
                 (None, Some(_)) => Some("first pull"),
@@ -111,6 +111,11 @@ impl Holdings {
         let folder = self.cache.root().display();
         Ok(format!("{} files, {}{limit}{partial} in {folder}{free}", usage.files, human(usage.bytes)))
     }
+}
+
+fn figure(figure: &QualityFigure) -> ModelQuality {
+    let QualityFigure { metric, value, data, source } = figure.clone();
+    ModelQuality { metric, value, data, source }
 }
 
 fn timestamp(time: std::time::SystemTime) -> Option<String> {

@@ -36,7 +36,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     for path in &args.files {
         match import(path, args, &holdings, context) {
             Ok(records) => {
-                kept.extend(records.iter().map(|record| record.sha256));
+                kept.extend(records.iter().filter_map(|record| record.sha256.parse().ok()));
                 for record in records {
                     output.write(&context.ui, &record)?;
                 }
@@ -87,7 +87,7 @@ fn import(
     let mut records = Vec::new();
     for (entry, wanted) in owners {
         let trusted = pull::remember(entry, &wanted, &got, &holdings.cache, context)?;
-        records.push(PulledRecord::new(entry.reference(), &wanted.name, &got, trusted));
+        records.push(pull::record(entry, &wanted, &got, trusted));
     }
     Ok(records)
 }

@@ -7,7 +7,7 @@ use super::holdings::{Holdings, human};
 use super::{Acceptance, ending};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::cache::{Cache, Collection};
+use crate::hub::cache::{Cache, Collection, Leftover};
 use crate::hub::catalogue::Entry;
 use crate::hub::digest::Digest;
 use crate::hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, Wanted};
@@ -58,7 +58,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         match outcome {
             Ok(got) => {
                 let trusted = remember(entry, wanted, &got, &holdings.cache, context)?;
-                output.write(&context.ui, &PulledRecord::new(entry.reference(), &wanted.name, &got, trusted))?;
+                output.write(&context.ui, &record(entry, wanted, &got, trusted))?;
                 pulled.push(got.digest);
                 done += 1;
             }
@@ -79,6 +79,20 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Ok(Ending::Interrupted);
     }
     Ok(ending(done, failed))
+}
+
+/// A file that is here now.
+pub fn record(entry: &Entry, wanted: &Wanted, got: &Pulled, trusted_now: bool) -> PulledRecord {
+    PulledRecord {
+        model: entry.reference(),
+        file: wanted.name.clone(),
+        path: got.path.display().to_string(),
+        bytes: got.bytes,
+        sha256: got.digest.hex(),
+        transferred: got.transferred,
+        already_there: got.already_there,
+        trusted_now,
+    }
 }
 
 /// Fetches with a bar on the terminal and the turns it takes told.
@@ -176,7 +190,9 @@ fn explained(entry: &Entry, error: &PullError, cache: &Cache) -> CommandError {
 pub fn make_room(pulled: &[Digest], cache: &Cache, context: &Context) -> Result<(), CommandError> {
     let collection = Collection { keep: pulled, ..Collection::default() };
     for gone in cache.collect(&collection).map_err(CommandError::failed)? {
-        context.ui.note(&format!("removed {} ({}): {}", gone.what, human(gone.bytes), gone.why));
+        if let Leftover::Blob(digest) = gone.what {
+            context.ui.note(&format!("removed sha256-{digest} ({}): {}", human(gone.bytes), gone.why));
+        }
     }
     let usage = cache.usage().map_err(CommandError::failed)?;
     if let Some(max) = usage.max_bytes.filter(|max| usage.bytes > *max) {

@@ -46,7 +46,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             None => Verdict::Missing,
         };
         bad += usize::from(verdict != Verdict::Good);
-        output.write(&context.ui, &VerifiedRecord::new(model, file, sha256, &verdict))?;
+        output.write(&context.ui, &record(model, file, sha256, &verdict))?;
     }
     output.finish(&context.ui)?;
     if bad > 0 {
@@ -54,6 +54,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Err(refusal.hint("`albumctl models pull NAME` fetches what is missing"));
     }
     Ok(Ending::AllDone)
+}
+
+fn record(model: Option<String>, file: String, sha256: Option<Digest>, verdict: &Verdict) -> VerifiedRecord {
+    let (verdict, found, fate) = match verdict {
+        Verdict::Good => ("good", None, None),
+        Verdict::Missing => ("missing", None, None),
+        Verdict::Bad { found, fate } => ("bad", Some(found.hex()), Some(fate.clone())),
+    };
+    VerifiedRecord { model, file, verdict, sha256: sha256.map(|sha256| sha256.hex()), found, fate }
 }
 
 type File = (Option<String>, String, Option<Digest>);

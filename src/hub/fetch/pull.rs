@@ -213,7 +213,7 @@ impl<'a> Puller<'a> {
 
 impl Wanted {
     /// Whether a file with this hash is the one.
-    fn judge(&self, found: &Digest) -> Result<(), SourceError> {
+    pub fn judge(&self, found: &Digest) -> Result<(), SourceError> {
         let found = *found;
         match (&self.sha256, &self.sha256_starts) {
             (Some(expected), _) if *expected != found => Err(SourceError::Hash { expected: *expected, found }),

@@ -3,10 +3,6 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::hub::cache::Verdict;
-use crate::hub::catalogue::QualityFigure;
-use crate::hub::digest::Digest;
-use crate::hub::fetch::Pulled;
 use crate::report::{Cell, Record, Tone};
 
 /// A line of `models list`, `models info` and `models add`.
@@ -34,7 +30,7 @@ pub struct ModelRecord {
     pub terms: String,
     pub devices: Vec<String>,
     pub tags: Vec<String>,
-    pub quality: Vec<QualityFigure>,
+    pub quality: Vec<ModelQuality>,
     pub aliases: Vec<String>,
     /// Where it comes from; null when not stated.
     pub origin: Option<String>,
@@ -45,11 +41,20 @@ pub struct ModelRecord {
     pub files: Vec<ModelFile>,
 }
 
+/// A figure, the data it was measured on, and who says so.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ModelQuality {
+    pub metric: String,
+    pub value: f64,
+    pub data: String,
+    pub source: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ModelFile {
     pub name: String,
     pub size: Option<u64>,
-    pub sha256: Option<Digest>,
+    pub sha256: Option<String>,
     /// `manifest`, or `first pull` when you accepted it; null when there is none yet.
     pub sha256_from: Option<&'static str>,
     pub status: &'static str,
@@ -69,12 +74,12 @@ impl ModelRecord {
                 let _ = write!(text, "\n  {name:<8} {value}");
             }
         }
-        for QualityFigure { metric, value, data, source } in &self.quality {
+        for ModelQuality { metric, value, data, source } in &self.quality {
             let _ = write!(text, "\n  quality  {metric} {value} on {data} ({source})");
         }
         for file in &self.files {
             let size = file.size.map_or("size unknown".to_owned(), |size| format!("{size} bytes"));
-            let hash = file.sha256.map_or("sha256 unknown".to_owned(), |sha256| format!("sha256 {sha256}"));
+            let hash = file.sha256.as_ref().map_or("sha256 unknown".to_owned(), |sha256| format!("sha256 {sha256}"));
             let _ = write!(text, "\n  file     {}: {}, {size}, {hash}", file.name, file.status);
             for source in &file.sources {
                 let _ = write!(text, "\n    from   {source}");
@@ -89,6 +94,11 @@ impl ModelRecord {
 
 fn megabytes(bytes: Option<u64>) -> Cell {
     bytes.map_or_else(|| Cell::faint("-"), |bytes| Cell::plain(format!("{:.1}", bytes as f64 / 1e6)))
+}
+
+/// Enough of a hash to tell files apart by eye.
+fn short(sha256: &str) -> Cell {
+    Cell::faint(sha256.chars().take(16).collect::<String>())
 }
 
 fn status_cell(status: &str) -> Cell {
@@ -124,28 +134,12 @@ pub struct PulledRecord {
     pub file: String,
     pub path: String,
     pub bytes: u64,
-    pub sha256: Digest,
+    pub sha256: String,
     /// Bytes that came over the network just now.
     pub transferred: u64,
     pub already_there: bool,
     /// The hash was accepted now, because no manifest knows one.
     pub trusted_now: bool,
-}
-
-impl PulledRecord {
-    pub fn new(model: String, file: &str, got: &Pulled, trusted_now: bool) -> Self {
-        let Pulled { path, digest, bytes, transferred, already_there } = got;
-        Self {
-            model,
-            file: file.to_owned(),
-            path: path.display().to_string(),
-            bytes: *bytes,
-            sha256: *digest,
-            transferred: *transferred,
-            already_there: *already_there,
-            trusted_now,
-        }
-    }
 }
 
 impl Record for PulledRecord {
@@ -156,7 +150,7 @@ impl Record for PulledRecord {
             Cell::plain(&self.model),
             Cell::plain(&self.file),
             megabytes(Some(self.bytes)),
-            Cell::faint(&self.sha256.hex()[..16]),
+            short(&self.sha256),
         ]
     }
 }
@@ -170,22 +164,11 @@ pub struct VerifiedRecord {
     /// `good`, `bad` or `missing`.
     pub verdict: &'static str,
     /// Null when no hash is known.
-    pub sha256: Option<Digest>,
+    pub sha256: Option<String>,
     /// What a bad file has instead.
-    pub found: Option<Digest>,
+    pub found: Option<String>,
     /// What became of a bad file.
     pub fate: Option<String>,
-}
-
-impl VerifiedRecord {
-    pub fn new(model: Option<String>, file: String, sha256: Option<Digest>, verdict: &Verdict) -> Self {
-        let (verdict, found, fate) = match verdict {
-            Verdict::Good => ("good", None, None),
-            Verdict::Missing => ("missing", None, None),
-            Verdict::Bad { found, fate } => ("bad", Some(*found), Some(fate.clone())),
-        };
-        Self { model, file, verdict, sha256, found, fate }
-    }
 }
 
 impl Record for VerifiedRecord {
@@ -201,7 +184,7 @@ impl Record for VerifiedRecord {
             self.model.as_ref().map_or_else(|| Cell::faint("-"), Cell::plain),
             Cell::path(&self.file),
             Cell { text: self.verdict.to_owned(), tone },
-            self.sha256.map_or_else(|| Cell::faint("-"), |sha256| Cell::faint(&sha256.hex()[..16])),
+            self.sha256.as_deref().map_or_else(|| Cell::faint("-"), short),
         ]
     }
 }
