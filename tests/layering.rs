@@ -7,7 +7,13 @@ use std::path::{Path, PathBuf};
 /// Which rooms each room may know, beside itself and the leaves.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("cli", &["commands", "report", "ui"]),
-    ("commands", &["cli", "context", "config", "pipeline", "photo", "hub", "quality", "report", "store", "failure", "error", "ui"]),
+    (
+        "commands",
+        &[
+            "cli", "context", "config", "pipeline", "photo", "hub", "quality", "report", "store", "failure", "error",
+            "ui",
+        ],
+    ),
     ("context", &["cli", "config", "error", "hub", "photo", "report", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
     ("store", &["photo"]),

@@ -43,12 +43,20 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Acceptance {
     /// Refuse licences: any, permissive, or a list such as no-agpl,no-non-commercial,no-unknown
-    #[arg(long, value_name = "POLICY", default_value = "any", env = "ALBUMCTL_LICENSE_POLICY", value_parser = LicencePolicy::from_str)]
-    license_policy: LicencePolicy,
+    /// (else the configuration's license_policy)
+    #[arg(long, value_name = "POLICY", value_parser = LicencePolicy::from_str)]
+    license_policy: Option<LicencePolicy>,
 
     /// Accept a file whose sha256 no manifest knows, and hold it to that hash from then on
     #[arg(long)]
     trust_first: bool,
+}
+
+impl Acceptance {
+    fn policy(&self, context: &Context) -> Result<LicencePolicy, CommandError> {
+        let configured = || context.settings().license_policy.parse().map_err(CommandError::usage);
+        self.license_policy.clone().map_or_else(configured, Ok)
+    }
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {

@@ -26,7 +26,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use collect::{Collected, Collection, Usage};
+pub use collect::{Collected, Collection, Leftover, Usage};
 pub use lease::Lease;
 pub use note::Note;
 pub use part::{Origin, Part};
@@ -77,7 +77,10 @@ pub enum Verdict {
     Missing,
     Good,
     /// Set aside, so that the next pull brings the right file.
-    Bad { found: Digest, fate: String },
+    Bad {
+        found: Digest,
+        fate: String,
+    },
 }
 
 trait At<T> {
@@ -140,18 +143,15 @@ impl Cache {
         let path = self.blob_path(digest);
         let Some(stamp) = Stamp::of(&path) else { return Ok(None) };
         let known = Note::read(&self.note_path(digest)).filter(|note| note.stamp == stamp);
-        let note = match known {
-            Some(note) => note,
-            None => match self.verify(digest)? {
-                Verdict::Missing => return Ok(None),
-                Verdict::Good => return Ok(Some(path)),
-                Verdict::Bad { found, fate } => {
-                    return Err(CacheError::Corrupt { path, expected: *digest, found, fate });
-                }
-            },
-        };
-        self.touch(digest, note);
-        Ok(Some(path))
+        if let Some(note) = known {
+            self.touch(digest, note);
+            return Ok(Some(path));
+        }
+        match self.verify(digest)? {
+            Verdict::Missing => Ok(None),
+            Verdict::Good => Ok(Some(path)),
+            Verdict::Bad { found, fate } => Err(CacheError::Corrupt { path, expected: *digest, found, fate }),
+        }
     }
 
     /// Reads the file through, whatever is remembered of it.

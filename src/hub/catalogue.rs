@@ -49,7 +49,10 @@ impl Catalogue {
         }
         for file in own_folder.map(manifests_in).unwrap_or_default() {
             match Entry::read(&file) {
-                Ok(entry) => catalogue.insert(Entry { own: Some(file), ..entry }),
+                Ok(mut entry) => {
+                    entry.own = Some(file);
+                    catalogue.insert(entry);
+                }
                 Err(error) => tell(error),
             }
         }

@@ -59,7 +59,7 @@ impl FromStr for Digest {
         for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
             let digit = |c: u8| char::from(c).to_digit(16);
             let (Some(high), Some(low)) = (digit(pair[0]), digit(pair[1])) else { return Err(wrong()) };
-            *byte = (high << 4 | low) as u8;
+            *byte = ((high << 4) | low) as u8;
         }
         Ok(Self(bytes))
     }

@@ -78,15 +78,29 @@ impl Default for Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Begins at `from` bytes: above zero when an earlier pull is continued.
-    Begun { from: u64, total: Option<u64> },
+    Begun {
+        from: u64,
+        total: Option<u64>,
+    },
     /// So many bytes are there now.
-    Bytes { have: u64, total: Option<u64> },
+    Bytes {
+        have: u64,
+        total: Option<u64>,
+    },
     /// Another process pulls this file; we wait for it.
     Waiting,
-    Retry { cause: String, after: Duration },
-    NextSource { failed: String, cause: String },
+    Retry {
+        cause: String,
+        after: Duration,
+    },
+    NextSource {
+        failed: String,
+        cause: String,
+    },
     /// What was in the cache was wrong and has been set aside.
-    SetAside { cause: String },
+    SetAside {
+        cause: String,
+    },
     Done,
 }
 

@@ -120,8 +120,7 @@ impl FromStr for LicencePolicy {
                 "any" => {}
                 "permissive" => refused.extend(&Terms::ALL[1..]),
                 _ => {
-                    let named =
-                        |terms: &&Terms| word.strip_prefix("no-").is_some_and(|kind| kind == terms.word());
+                    let named = |terms: &&Terms| word.strip_prefix("no-").is_some_and(|kind| kind == terms.word());
                     let found = Terms::ALL[1..].iter().find(named);
                     refused.push(*found.ok_or_else(|| PolicyError::Unknown(word.to_owned()))?);
                 }

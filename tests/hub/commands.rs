@@ -27,11 +27,21 @@ fn from_nothing_to_ready_and_back() {
     let (server, bytes) = (Server::start(), noise(100_000, 80));
     let world = world_with(&server, &bytes, Served::file(&bytes));
     let line = line_of(&world, "net");
-    assert_eq!((&line["model"], &line["status"], &line["bytes"]), (&"net@1".into(), &"not_downloaded".into(), &100_000.into()));
+    assert_eq!(
+        (&line["model"], &line["status"], &line["bytes"]),
+        (&"net@1".into(), &"not_downloaded".into(), &100_000.into())
+    );
     assert!(!models(&world).exists(), "looking makes nothing");
     let seen = world.run(["models", "path", "net"]).expect(1);
     let digest = Digest::of(&bytes).hex();
-    for part in ["model.bin: 100000 bytes", &digest, &server.url("/model.bin"), "blobs/sha256-", "albumctl models pull net", "models import"] {
+    for part in [
+        "model.bin: 100000 bytes",
+        &digest,
+        &server.url("/model.bin"),
+        "blobs/sha256-",
+        "albumctl models pull net",
+        "models import",
+    ] {
         assert!(seen.stderr.contains(part), "{part}: {}", seen.stderr);
     }
     let seen = world.run(["models", "pull", "net"]).expect(0);
@@ -142,7 +152,8 @@ fn licences_are_told_and_may_be_refused() {
     assert_eq!(server.log().len(), 0);
     let mut command = world.command(&refuse[..4]);
     let output = command.env("ALBUMCTL_LICENSE_POLICY", "permissive").output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(1), "the configuration may say it once and for all");
+    assert_eq!(server.log().len(), 0);
     world.run(["models", "pull", "moon", "--license-policy", "nonsense"]).expect(2);
 }
 

@@ -254,7 +254,9 @@ fn trickles() {
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     // Slow, yet fast enough.
     let bytes = noise(20_000, 18);
-    let url = place.server.serve("/steady", Served { trickle: Some((500, Duration::from_millis(20))), ..Served::file(&bytes) });
+    let url = place
+        .server
+        .serve("/steady", Served { trickle: Some((500, Duration::from_millis(20))), ..Served::file(&bytes) });
     place.pull(&wanted(&bytes, &[&url])).unwrap();
 }
 
@@ -278,7 +280,8 @@ fn wrong_bytes() {
 #[test]
 fn a_web_page_instead() {
     let (place, bytes) = (Place::new(), noise(100_000, 20));
-    let page = Served { headers: "content-type: text/html; charset=utf-8\r\n".into(), ..Served::file(b"<html>log in</html>") };
+    let page =
+        Served { headers: "content-type: text/html; charset=utf-8\r\n".into(), ..Served::file(b"<html>log in</html>") };
     let url = place.server.serve("/a", page);
     let error = source_error(place.pull(&Wanted { size: None, ..wanted(&bytes, &[&url]) }));
     assert!(matches!(error, SourceError::WebPage), "{error}");
@@ -377,8 +380,7 @@ fn nobody_there() {
 fn an_interrupt_keeps_what_came() {
     let (place, bytes) = (Place::new(), noise(400_000, 28));
     let url = place.server.serve("/a", Served { silent_after: Some(300_000), ..Served::file(&bytes) });
-    let settings =
-        Settings { stall_timeout: Duration::from_secs(60), ..place.settings.clone() };
+    let settings = Settings { stall_timeout: Duration::from_secs(60), ..place.settings.clone() };
     let mut place = Place { settings, ..place };
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -433,11 +435,7 @@ fn names_and_passwords_stay_with_their_host() {
     let (place, bytes) = (Place::new(), noise(1000, 30));
     let other = crate::server::Server::start();
     let file = other.serve("/a", Served::file(&bytes));
-    let guarded = Served {
-        redirect: Some(file),
-        authorization: Some("Basic bWU6cEB3".into()),
-        ..Served::default()
-    };
+    let guarded = Served { redirect: Some(file), authorization: Some("Basic bWU6cEB3".into()), ..Served::default() };
     place.server.serve("/a", guarded);
     let url = format!("http://me:p%40w@{}/a", place.server.address);
     place.pull(&wanted(&bytes, &[&url])).unwrap();

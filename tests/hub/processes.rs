@@ -156,7 +156,10 @@ fn interrupted() {
 
 /// Runs the binary with `setup` before it in a shell; `$1` is the model folder.
 fn shell(world: &World, wrap: &[&str], setup: &str, after: &str) -> Seen {
-    let script = format!("{setup} || exit 99; {} models pull net --models-dir \"$1\"; code=$?; {after}; exit $code", env!("CARGO_BIN_EXE_albumctl"));
+    let script = format!(
+        "{setup} || exit 99; {} models pull net --models-dir \"$1\"; code=$?; {after}; exit $code",
+        env!("CARGO_BIN_EXE_albumctl")
+    );
     let folder = world.path("small");
     fs::create_dir_all(&folder).unwrap();
     let mut words = wrap.to_vec();
@@ -209,10 +212,13 @@ fn a_model_folder_that_may_only_be_read() {
     let world = world_with(&server, &bytes, Served::file(&bytes));
     world.run(["models", "pull", "net", "--models-dir", "shared"]).expect(0);
     let folders = ["", "blobs", "notes", "parts"].map(|name| world.path("shared").join(name));
-    let Some(mut command) = world.command_without_privileges(["models", "path", "net", "--models-dir", "shared"]) else {
+    let Some(mut command) = world.command_without_privileges(["models", "path", "net", "--models-dir", "shared"])
+    else {
         return eprintln!("skipped: cannot run without privileges here");
     };
-    folders.iter().for_each(|folder| set_mode(folder, 0o555));
+    for folder in &folders {
+        set_mode(folder, 0o555);
+    }
     for folder in ["home/.config", "home/.config/albumctl", "home/.config/albumctl/models"] {
         set_mode(&world.path(folder), 0o755);
     }
@@ -230,5 +236,7 @@ fn a_model_folder_that_may_only_be_read() {
     let mut pull = world.command_without_privileges(["models", "pull", "net", "--models-dir", "shared"]).unwrap();
     let seen = Seen::from(pull.output().unwrap()).expect(1);
     assert!(seen.stderr.contains("shared") && seen.stderr.contains("ermission denied"), "{}", seen.stderr);
-    folders.iter().for_each(|folder| set_mode(folder, 0o755));
+    for folder in &folders {
+        set_mode(folder, 0o755);
+    }
 }

@@ -148,16 +148,18 @@ fn answer(mut connection: &TcpStream, mut asked: Asked, state: &Mutex<State>) ->
     let (served, index) = {
         let mut state = state.lock().unwrap();
         // As a proxy is asked: with the whole address.
-        let path = asked.path.strip_prefix("http://").map_or(asked.path.clone(), |rest| {
-            rest[rest.find('/').unwrap_or(rest.len())..].to_owned()
-        });
+        let path = asked
+            .path
+            .strip_prefix("http://")
+            .map_or(asked.path.clone(), |rest| rest[rest.find('/').unwrap_or(rest.len())..].to_owned());
         let found = state.files.get_mut(&path).map(|(served, count)| {
             *count += 1;
             (served.clone(), *count - 1)
         });
         found.unwrap_or((Served { statuses: vec![(404, String::new()); 99], ..Served::default() }, 0))
     };
-    let refused = served.authorization.as_ref().is_some_and(|wanted| asked.headers.get("authorization") != Some(wanted));
+    let refused =
+        served.authorization.as_ref().is_some_and(|wanted| asked.headers.get("authorization") != Some(wanted));
     let status = if refused { Some(&(401, String::new())) } else { served.statuses.get(index) };
     if let Some((status, headers)) = status {
         asked.status = *status;
@@ -194,12 +196,12 @@ fn answer(mut connection: &TcpStream, mut asked: Asked, state: &Mutex<State>) ->
     let body = &bytes[from..to];
     let mut head = format!("HTTP/1.1 {status} OK\r\n{etag}{}", served.headers);
     if status == 206 {
-        head += &format!("content-range: bytes {from}-{}/{size}\r\n", to - 1);
+        head = format!("{head}content-range: bytes {from}-{}/{size}\r\n", to - 1);
     }
     match (served.chunked, served.says_no_length) {
         (true, _) => head += "transfer-encoding: chunked\r\n",
         (_, true) => head += "connection: close\r\n",
-        _ => head += &format!("content-length: {}\r\n", served.says_length.unwrap_or(body.len())),
+        _ => head = format!("{head}content-length: {}\r\n", served.says_length.unwrap_or(body.len())),
     }
     connection.write_all(format!("{head}\r\n").as_bytes())?;
     let log_index = {

@@ -79,31 +79,31 @@ fn index(served: impl Fn(&[u8]) -> Served) -> Index {
     Index { place, models, wheel }
 }
 
-impl Index {
-    fn wanted(&self, entry: &str, bytes: &[u8], sha256: Option<Digest>) -> Wanted {
-        let wheel = WheelEntry {
-            package: "Face_Kit".into(),
-            version: "1.2".into(),
-            file: FILE.into(),
-            entry: entry.into(),
-            sha256,
-        };
-        Wanted {
-            name: entry.into(),
-            size: Some(bytes.len() as u64),
-            sha256: Some(Digest::of(bytes)),
-            sha256_starts: None,
-            sources: vec![Source::Wheel(Wheel { wheel })],
-        }
+fn wanted(entry: &str, bytes: &[u8], sha256: Option<Digest>) -> Wanted {
+    let wheel = WheelEntry {
+        package: "Face_Kit".into(),
+        version: "1.2".into(),
+        file: FILE.into(),
+        entry: entry.into(),
+        sha256,
+    };
+    Wanted {
+        name: entry.into(),
+        size: Some(bytes.len() as u64),
+        sha256: Some(Digest::of(bytes)),
+        sha256_starts: None,
+        sources: vec![Source::Wheel(Wheel { wheel })],
     }
+}
 
+impl Index {
     fn both(&self) -> [Wanted; 2] {
         let sha256 = Some(Digest::of(&self.wheel));
-        [self.wanted("kit/a.bin", &self.models[0], sha256), self.wanted("kit/b.bin", &self.models[1], None)]
+        [wanted("kit/a.bin", &self.models[0], sha256), wanted("kit/b.bin", &self.models[1], None)]
     }
 
     fn asked_for_wheel(&self) -> Vec<crate::server::Asked> {
-        self.place.server.log().into_iter().filter(|asked| asked.path.ends_with(".whl")).collect()
+        self.place.server.log().into_iter().filter(|asked| asked.path.starts_with("/files/")).collect()
     }
 }
 
@@ -158,15 +158,15 @@ fn what_is_wrong_with_a_wheel_is_said() {
         other => panic!("{other}"),
     };
     let [model, _] = &index.models;
-    let found = error(index.wanted("kit/a.bin", model, Some(Digest::of(b"another wheel"))));
+    let found = error(wanted("kit/a.bin", model, Some(Digest::of(b"another wheel"))));
     assert!(matches!(found, SourceError::OtherWheel { .. }), "{found}");
-    let found = error(index.wanted("kit/none.bin", model, None));
+    let found = error(wanted("kit/none.bin", model, None));
     assert!(found.to_string().contains("no entry kit/none.bin"), "{found}");
-    let found = error(Wanted { sha256: Some(Digest::of(b"x")), ..index.wanted("kit/a.bin", model, None) });
+    let found = error(Wanted { sha256: Some(Digest::of(b"x")), ..wanted("kit/a.bin", model, None) });
     assert!(matches!(found, SourceError::Hash { .. }), "{found}");
-    let found = error(Wanted { size: Some(5), ..index.wanted("kit/a.bin", model, None) });
+    let found = error(Wanted { size: Some(5), ..wanted("kit/a.bin", model, None) });
     assert!(matches!(found, SourceError::Size { .. }), "{found}");
-    let mut unlisted = index.wanted("kit/a.bin", model, None);
+    let mut unlisted = wanted("kit/a.bin", model, None);
     if let Source::Wheel(Wheel { wheel }) = &mut unlisted.sources[0] {
         wheel.file = "none.whl".into();
     }
@@ -196,7 +196,7 @@ fn archives_of_nonsense_do_no_harm() {
         }
         bytes.truncate(bytes.len() - usize::from(noise[0] % 40));
         let broken = index(|_| Served::file(&bytes));
-        assert!(broken.place.pull(&broken.wanted("kit/a.bin", &model, None)).is_err());
+        assert!(broken.place.pull(&wanted("kit/a.bin", &model, None)).is_err());
         broken.place.assert_is_missing(&model);
     }
 }

@@ -34,7 +34,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<ModelRecord>()?;
     let mut added = 0;
     for (origin, yaml) in manifests(&args.manifests, context)? {
-        let entry = Entry::parse(&origin, &yaml).map_err(CommandError::failed)?;
+        let mut entry = Entry::parse(&origin, &yaml).map_err(CommandError::failed)?;
         let taken = holdings.catalogue.entries().iter().find(|there| there.reference() == entry.reference());
         if let Some(taken) = taken.filter(|taken| !args.force && !says_the_same(taken, &yaml)) {
             let origin = taken.own.as_ref().map_or("the binary".to_owned(), |path| path.display().to_string());
@@ -43,7 +43,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
         let path = folder.join(format!("{}.yaml", entry.reference()));
         write(&path, &yaml).with_context(|| format!("cannot write {}", path.display()))?;
-        let entry = Entry { own: Some(path), ..entry };
+        entry.own = Some(path);
         output.write(&context.ui, &holdings.record(&entry, &[]))?;
         added += 1;
     }

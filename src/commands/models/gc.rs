@@ -26,12 +26,8 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let holdings = Holdings::of(context)?;
     let listed = listed(&holdings)?;
-    let collection = Collection {
-        keep: &[],
-        listed: args.unlisted.then_some(&listed),
-        leftovers: true,
-        dry_run: args.dry_run,
-    };
+    let collection =
+        Collection { keep: &[], listed: args.unlisted.then_some(&listed), leftovers: true, dry_run: args.dry_run };
     let mut output = context.output::<RemovedRecord>()?;
     for gone in holdings.cache.collect(&collection).map_err(CommandError::failed)? {
         let path = match &gone.what {
@@ -39,7 +35,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             Leftover::File(path) => path.clone(),
         };
         let model = match &gone.what {
-            Leftover::Blob(digest) => holdings.catalogue.with_digest(digest).first().map(|(entry, _)| entry.reference()),
+            Leftover::Blob(digest) => {
+                holdings.catalogue.with_digest(digest).first().map(|(entry, _)| entry.reference())
+            }
             Leftover::File(_) => None,
         };
         let (path, why) = (path.display().to_string(), gone.why.to_owned());

@@ -24,8 +24,7 @@ impl Holdings {
         let cache = context.model_cache()?;
         let own_folder = context.own_manifests();
         let tell = |error: CatalogueError| context.ui.warn(&format!("passed over: {error}"));
-        let catalogue =
-            Catalogue::load(MANIFESTS, own_folder.as_deref(), tell).map_err(CommandError::failed)?;
+        let catalogue = Catalogue::load(MANIFESTS, own_folder.as_deref(), tell).map_err(CommandError::failed)?;
         Ok(Self { catalogue, cache, own_folder })
     }
 
@@ -132,7 +131,11 @@ pub fn human(bytes: u64) -> String {
         amount /= 1000.0;
         unit += 1;
     }
-    if unit == 0 || amount >= 100.0 { format!("{amount:.0} {}", units[unit]) } else { format!("{amount:.1} {}", units[unit]) }
+    if unit == 0 || amount >= 100.0 {
+        format!("{amount:.0} {}", units[unit])
+    } else {
+        format!("{amount:.1} {}", units[unit])
+    }
 }
 
 #[cfg(test)]
@@ -141,8 +144,14 @@ mod tests {
 
     #[test]
     fn sizes_for_people() {
-        let cases =
-            [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (96_454_336, "96.5 MB"), (999_999, "1.0 MB"), (150_000, "150 kB")];
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (96_454_336, "96.5 MB"),
+            (999_999, "1.0 MB"),
+            (150_000, "150 kB"),
+        ];
         for (bytes, text) in cases {
             assert_eq!(human(bytes), text);
         }

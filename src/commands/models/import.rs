@@ -36,7 +36,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     for path in &args.files {
         match import(path, args, &holdings, context) {
             Ok(records) => {
-                kept.extend(records.iter().filter_map(|record| record.sha256.parse().ok()));
+                kept.extend(records.iter().filter_map(|record| record.sha256.parse::<Digest>().ok()));
                 for record in records {
                     output.write(&context.ui, &record)?;
                 }
@@ -58,12 +58,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 }
 
 /// One record for each model the file belongs to.
-fn import(
-    path: &Path,
-    args: &Args,
-    holdings: &Holdings,
-    context: &Context,
-) -> Result<Vec<PulledRecord>, CommandError> {
+fn import(path: &Path, args: &Args, holdings: &Holdings, context: &Context) -> Result<Vec<PulledRecord>, CommandError> {
     let named = |error| anyhow::Error::new(error).context(path.display().to_string());
     let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
     let (digest, bytes) = Digest::of_reader(file).with_context(|| path.display().to_string())?;
@@ -76,8 +71,9 @@ fn import(
         let refusal = CommandError::failed(unknown).hint("`albumctl models list` shows what there is");
         return Err(refusal.hint("`--as MODEL --trust-first` takes it as that model's file"));
     }
+    let policy = args.acceptance.policy(context)?;
     for (entry, _) in &owners {
-        let terms = args.acceptance.license_policy.check(&entry.reference(), &entry.license);
+        let terms = policy.check(&entry.reference(), &entry.license);
         let terms = terms.map_err(CommandError::failed)?;
         context.ui.note(&format!("{}: licence {} ({terms})", entry.reference(), entry.license));
     }

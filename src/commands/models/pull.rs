@@ -32,10 +32,11 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let holdings = Holdings::of(context)?;
     let entries = holdings.named(&args.models, args.all)?;
+    let policy = args.acceptance.policy(context)?;
     let mut order = Vec::new();
     let mut refused = 0;
     for entry in &entries {
-        match args.acceptance.license_policy.check(&entry.reference(), &entry.license) {
+        match policy.check(&entry.reference(), &entry.license) {
             Ok(terms) => context.ui.note(&format!("{}: licence {} ({terms})", entry.reference(), entry.license)),
             Err(error) if entries.len() == 1 => return Err(CommandError::failed(error)),
             Err(error) => {
@@ -62,6 +63,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
                 pulled.push(got.digest);
                 done += 1;
             }
+            Err(PullError::Interrupted { .. }) => {}
             Err(error) => {
                 failed += 1;
                 let error = explained(entry, &error, &holdings.cache);

@@ -45,10 +45,10 @@ impl Cache {
             let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '@' | '.');
             let text: String = name.chars().map(|c| if safe(c) { c } else { '_' }).collect();
             let text = text.trim_start_matches('.');
-            match text == name && !text.is_empty() {
-                true => text.to_owned(),
-                false => format!("{text}-{}", &blake3::hash(name.as_bytes()).to_hex()[..8]),
+            if text == name && !text.is_empty() {
+                return text.to_owned();
             }
+            format!("{text}-{}", &blake3::hash(name.as_bytes()).to_hex()[..8])
         };
         self.folder("trusted").join(plain(model)).join(plain(file))
     }

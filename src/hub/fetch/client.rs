@@ -28,7 +28,10 @@ pub struct Client {
 /// A request cannot end worse than this: the same again may help, or not.
 #[derive(Debug)]
 pub enum Trouble {
-    Again { cause: SourceError, wait: Option<Duration> },
+    Again {
+        cause: SourceError,
+        wait: Option<Duration>,
+    },
     Never(SourceError),
     /// No matter of this source.
     Fatal(PullError),
@@ -190,9 +193,13 @@ impl Client {
 
     /// What an error while reading the body means.
     pub(super) fn broken(&self, error: &io::Error) -> Trouble {
-        let cause = match error.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => SourceError::Stalled(self.settings.stall_timeout),
-            _ => SourceError::Connection(error.to_string()),
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+        let silent = matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+            || matches!(inner, Some(ureq::Error::Timeout(_)));
+        let cause = if silent {
+            SourceError::Stalled(self.settings.stall_timeout)
+        } else {
+            SourceError::Connection(error.to_string())
         };
         Trouble::Again { cause, wait: None }
     }

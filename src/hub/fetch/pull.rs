@@ -95,8 +95,8 @@ impl<'a> Puller<'a> {
             return Ok(found);
         }
         let mut part = self.cache.take_part(&key)?;
-        let outcome = self.from_sources(&mut transfer, &mut part);
-        match outcome {
+        let room = wanted.size.map_or(Ok(()), |size| transfer.check_room(&part, size)).map_err(fatal);
+        match room.and_then(|()| self.try_sources(&mut transfer, &mut part)) {
             Ok(()) if transfer.overtaken => {
                 part.remove();
                 self.in_cache(wanted, tell)?.ok_or(PullError::NoSource { name: name() })
@@ -136,10 +136,10 @@ impl<'a> Puller<'a> {
     }
 
     /// Source by source, until the part is whole and right.
-    fn from_sources(&self, transfer: &mut Transfer<'_>, part: &mut Part) -> Result<(), PullError> {
+    fn try_sources(&self, transfer: &mut Transfer<'_>, part: &mut Part) -> Result<(), PullError> {
         let mut tried: Vec<(String, SourceError)> = Vec::new();
         for source in &transfer.wanted.sources {
-            match self.from_source(transfer, source, part) {
+            match self.try_source(transfer, source, part) {
                 Ok(()) => return Ok(()),
                 Err(Trouble::Fatal(error)) => return Err(error),
                 Err(Trouble::Never(cause) | Trouble::Again { cause, .. }) => {
@@ -154,27 +154,29 @@ impl<'a> Puller<'a> {
         Err(PullError::NoGoodSource { name: transfer.wanted.name.clone(), tried })
     }
 
-    fn from_source(&self, transfer: &mut Transfer<'_>, source: &Source, part: &mut Part) -> Result<(), Trouble> {
+    fn try_source(&self, transfer: &mut Transfer<'_>, source: &Source, part: &mut Part) -> Result<(), Trouble> {
+        let mut in_one_piece = false;
         loop {
             match source {
-                Source::Address(address) | Source::Url(Url { url: address }) => transfer.from_address(address, part)?,
-                Source::Wheel(Wheel { wheel }) => self.from_wheel(transfer, wheel, part)?,
+                Source::Address(address) | Source::Url(Url { url: address }) => transfer.fetch(address, part)?,
+                Source::Wheel(Wheel { wheel }) => self.try_wheel(transfer, wheel, part)?,
             }
             if transfer.overtaken {
                 return Ok(());
             }
             let Err(wrong) = transfer.wanted.judge(&part.digest()) else { return Ok(()) };
             // Of several pieces, one may be from a file that has changed since: once more, in one piece.
-            let pieced = part.pieced;
+            let once_more = part.pieced && !in_one_piece;
             part.start_over(Origin::default())?;
-            if !pieced {
+            if !once_more {
                 return Err(wrong.into());
             }
+            in_one_piece = true;
             (transfer.tell)(Event::SetAside { cause: wrong.to_string() });
         }
     }
 
-    fn from_wheel(&self, transfer: &mut Transfer<'_>, wheel: &WheelEntry, part: &mut Part) -> Result<(), Trouble> {
+    fn try_wheel(&self, transfer: &mut Transfer<'_>, wheel: &WheelEntry, part: &mut Part) -> Result<(), Trouble> {
         match self.wheels.fetch(transfer, wheel, part)? {
             Got::Entry => Ok(()),
             Got::NeedsWhole(link) => {
@@ -185,12 +187,7 @@ impl<'a> Puller<'a> {
     }
 
     /// Through the cache, like any file: resumed, verified, and fetched once for all its entries.
-    fn whole_wheel(
-        &self,
-        transfer: &mut Transfer<'_>,
-        wheel: &WheelEntry,
-        link: Link,
-    ) -> Result<PathBuf, Trouble> {
+    fn whole_wheel(&self, transfer: &mut Transfer<'_>, wheel: &WheelEntry, link: Link) -> Result<PathBuf, Trouble> {
         let Some(sha256) = link.sha256 else {
             return Err(SourceError::NotListed(format!("{} with a sha256", wheel.file)).into());
         };

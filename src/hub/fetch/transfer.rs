@@ -32,12 +32,12 @@ pub struct Transfer<'a> {
 
 impl Transfer<'_> {
     /// Until the part is whole as far as lengths tell; whether it is right the hash says.
-    pub fn from_address(&mut self, address: &str, part: &mut Part) -> Result<(), Trouble> {
+    pub fn fetch(&mut self, address: &str, part: &mut Part) -> Result<(), Trouble> {
         self.persist(part, true, |transfer, part| transfer.attempt(address, part))
     }
 
-    /// Tries until it works, until patience ends, or until there is no point. With `resumes` an attempt that brought
-    /// something does not count as a failure.
+    /// Tries until it works, until patience ends, or until there is no point. With `resumes` an attempt that got further
+    /// than any before does not count as a failure; one that only brought the same bytes again does.
     pub fn persist(
         &mut self,
         part: &mut Part,
@@ -46,9 +46,9 @@ impl Transfer<'_> {
     ) -> Result<(), Trouble> {
         let settings = self.client.settings();
         let mut patience = Patience::new(settings);
+        let mut furthest = part.bytes();
         loop {
             self.check_stop()?;
-            let before = self.transferred;
             let (cause, wait) = match attempt(self, part) {
                 Err(Trouble::Again { cause, wait }) => (cause, wait),
                 ended => return ended,
@@ -58,7 +58,8 @@ impl Transfer<'_> {
             if let Some(wait) = wait.filter(|wait| *wait > settings.longest_pause) {
                 return Err(SourceError::AsksTooMuch(wait).into());
             }
-            let pause = if resumes && self.transferred - before >= PROGRESS {
+            let pause = if resumes && part.bytes() >= furthest + PROGRESS {
+                furthest = part.bytes();
                 patience.after_progress()
             } else if let Some(pause) = patience.after_failure(wait) {
                 pause
@@ -139,7 +140,8 @@ impl Transfer<'_> {
 
     /// An error page with status 200 is not the file.
     fn check_kind(&self, answer: &Answer, total: Option<u64>) -> Result<(), Trouble> {
-        let encoding = answer.header(header::CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+        let encoding =
+            answer.header(header::CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
         if let Some(encoding) = encoding {
             return Err(SourceError::Encoded(encoding.to_owned()).into());
         }

@@ -161,7 +161,9 @@ fn normalised(package: &str) -> String {
 /// Both forms of the simple index: JSON, and HTML with an anchor a file.
 fn links(base: &Address, page: &str) -> Vec<Link> {
     match serde_json::from_str::<Value>(page) {
-        Ok(json) => json["files"].as_array().into_iter().flatten().filter_map(|file| link_of_json(base, file)).collect(),
+        Ok(json) => {
+            json["files"].as_array().into_iter().flatten().filter_map(|file| link_of_json(base, file)).collect()
+        }
         Err(_) => page.split("<a ").skip(1).filter_map(|anchor| link_of_anchor(base, anchor)).collect(),
     }
 }

@@ -93,12 +93,12 @@ impl ModelRecord {
 }
 
 fn megabytes(bytes: Option<u64>) -> Cell {
-    bytes.map_or_else(|| Cell::faint("-"), |bytes| Cell::plain(format!("{:.1}", bytes as f64 / 1e6)))
+    bytes.map_or_else(|| Cell::faint("-"), |bytes| Cell::plain(&format!("{:.1}", bytes as f64 / 1e6)))
 }
 
 /// Enough of a hash to tell files apart by eye.
 fn short(sha256: &str) -> Cell {
-    Cell::faint(sha256.chars().take(16).collect::<String>())
+    Cell::faint(&sha256[..sha256.len().min(16)])
 }
 
 fn status_cell(status: &str) -> Cell {
@@ -146,12 +146,7 @@ impl Record for PulledRecord {
     const HEADINGS: &'static [&'static str] = &["model", "file", ">MB", "sha256"];
 
     fn cells(&self) -> Vec<Cell> {
-        vec![
-            Cell::plain(&self.model),
-            Cell::plain(&self.file),
-            megabytes(Some(self.bytes)),
-            short(&self.sha256),
-        ]
+        vec![Cell::plain(&self.model), Cell::plain(&self.file), megabytes(Some(self.bytes)), short(&self.sha256)]
     }
 }
 
