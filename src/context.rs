@@ -78,12 +78,16 @@ impl Context {
         own.or_else(|| home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("albumctl")))
     }
 
-    /// The folder of verified model files; made when the first file is kept.
-    pub fn model_cache(&self) -> Result<Cache, CommandError> {
+    /// Where model files lie; `None` where nothing says where.
+    pub fn models_dir(&self) -> Option<PathBuf> {
         let own = self.settings().models_dir.clone();
-        let folder = own.or_else(|| home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl/models")));
+        own.or_else(|| home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl/models")))
+    }
+
+    /// The same as a folder of verified files, kept below its limit.
+    pub fn model_cache(&self) -> Result<Cache, CommandError> {
         let nowhere = || CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
-        let folder = folder.ok_or_else(|| nowhere().hint("say --models-dir DIR"))?;
+        let folder = self.models_dir().ok_or_else(|| nowhere().hint("name a folder with --models-dir DIR"))?;
         let gigabytes = self.settings().cache_max_size_gb;
         let limit = (gigabytes > 0.0).then_some((gigabytes * 1e9) as u64);
         Ok(Cache::new(folder, limit))
@@ -92,6 +96,11 @@ impl Context {
     /// Where the user's own manifests of models lie.
     pub fn own_manifests(&self) -> Option<PathBuf> {
         home("XDG_CONFIG_HOME", ".config").map(|config| config.join("albumctl/models"))
+    }
+
+    /// The file that `-o` names, for commands that write more than lines.
+    pub fn output_file(&self) -> Option<&Path> {
+        self.output.as_deref()
     }
 
     /// One a core, unless told otherwise.

@@ -2,9 +2,15 @@
 
 /// Path in the repository, and text.
 pub const MANIFESTS: &[(&str, &str)] = &[
+    ("models/ava-resnet50.yaml", include_str!("../../models/ava-resnet50.yaml")),
+    ("models/dinov2-b.yaml", include_str!("../../models/dinov2-b.yaml")),
+    ("models/dinov2-l.yaml", include_str!("../../models/dinov2-l.yaml")),
+    ("models/dinov2-s.yaml", include_str!("../../models/dinov2-s.yaml")),
     ("models/face-recognition-dlib.yaml", include_str!("../../models/face-recognition-dlib.yaml")),
     ("models/mobilenet-v2.yaml", include_str!("../../models/mobilenet-v2.yaml")),
     ("models/resnet50-v1.yaml", include_str!("../../models/resnet50-v1.yaml")),
+    ("models/resnet50.yaml", include_str!("../../models/resnet50.yaml")),
+    ("models/siamese-resnet50.yaml", include_str!("../../models/siamese-resnet50.yaml")),
     ("models/ssd-mobilenet-v2.yaml", include_str!("../../models/ssd-mobilenet-v2.yaml")),
     ("models/tesseract-eng.yaml", include_str!("../../models/tesseract-eng.yaml")),
     ("models/yolov8n.yaml", include_str!("../../models/yolov8n.yaml")),

@@ -3,14 +3,20 @@
 use serde_json::{Value, json};
 
 use super::records::{
-    DeviceRecord, ModelPathRecord, ModelRecord, PulledRecord, RemovedRecord, ScoreRecord, SettingRecord, VerifiedRecord,
+    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, EmbedRecord, ModelPathRecord, ModelRecord,
+    PairRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord, VerifiedRecord,
 };
 
 /// Every command with records, by the words that call it.
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
+        ("aesthetics", schema_of::<AestheticsRecord>()),
+        ("compare", json!({ "anyOf": [schema_of::<PairRecord>(), schema_of::<RankRecord>()] })),
+        ("analyze", schema_of::<AnalyzeRecord>()),
+        ("cluster", schema_of::<ClusterRecord>()),
         ("config show", schema_of::<SettingRecord>()),
         ("device", schema_of::<DeviceRecord>()),
+        ("embed", schema_of::<EmbedRecord>()),
         ("models add", schema_of::<ModelRecord>()),
         ("models gc", schema_of::<RemovedRecord>()),
         ("models import", schema_of::<PulledRecord>()),
@@ -21,6 +27,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("models rm", schema_of::<RemovedRecord>()),
         ("models verify", schema_of::<VerifiedRecord>()),
         ("score", schema_of::<ScoreRecord>()),
+        ("select", schema_of::<SelectRecord>()),
     ]
 }
 

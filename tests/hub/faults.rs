@@ -420,6 +420,21 @@ fn many_files_at_once() {
 }
 
 #[test]
+fn eight_at_once_where_locks_do_nothing() {
+    let (place, bytes) = (Place::new(), noise(2_000_000, 31));
+    let place = Place { settings: Settings { take_turns: false, ..place.settings.clone() }, ..place };
+    let url = place.server.serve("/a", Served { cut_after: Some(700_000), ..Served::file(&bytes) });
+    std::thread::scope(|scope| {
+        let pulls: Vec<_> = (0..8).map(|_| scope.spawn(|| place.pull(&wanted(&bytes, &[&url])))).collect();
+        for pull in pulls {
+            assert_eq!(pull.join().unwrap().unwrap().digest, Digest::of(&bytes));
+        }
+    });
+    place.assert_is_there(&bytes);
+    assert_eq!(place.names("blobs").len(), 1);
+}
+
+#[test]
 fn a_disk_without_room_is_said_before_a_byte_comes() {
     let (place, bytes) = (Place::new(), noise(1000, 29));
     let huge = 1 << 60;

@@ -10,7 +10,7 @@ use albumctl::hub::digest::Digest;
 
 use crate::place::noise;
 use crate::server::{Served, Server};
-use crate::world::{Seen, World, set_mode};
+use crate::world::{Seen, World, set_mode, skipped};
 
 /// What is written and hashed at once.
 const CHUNK: u64 = 1 << 18;
@@ -177,7 +177,7 @@ fn a_full_disk() {
     let small = "mount -t tmpfs -o size=40m none \"$1\"";
     let seen = shell(&world, &["unshare", "-rm"], small, "true");
     if seen.code == Some(99) || seen.stderr.contains("unshare failed") {
-        return eprintln!("skipped: a small tmpfs cannot be mounted here: {}", seen.stderr);
+        return skipped(&format!("a small tmpfs cannot be mounted here: {}", seen.stderr));
     }
     let seen = seen.expect(1);
     assert!(seen.stderr.contains("needs 7") && seen.stderr.contains("are free"), "{}", seen.stderr);
@@ -214,7 +214,7 @@ fn a_model_folder_that_may_only_be_read() {
     let folders = ["", "blobs", "notes", "parts"].map(|name| world.path("shared").join(name));
     let Some(mut command) = world.command_without_privileges(["models", "path", "net", "--models-dir", "shared"])
     else {
-        return eprintln!("skipped: cannot run without privileges here");
+        return skipped("cannot run without privileges here");
     };
     for folder in &folders {
         set_mode(folder, 0o555);

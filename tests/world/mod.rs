@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "every test program uses its own part of the world")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ pub struct World {
 
 /// Everything a user sees of one run.
 pub struct Seen {
+    /// Words of the command, when known: its lines are then held against its schema.
+    command: String,
     pub stdout: Vec<u8>,
     pub stderr: String,
     pub code: Option<i32>,
@@ -81,14 +83,16 @@ impl World {
     }
 
     pub fn run(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Seen {
-        self.command(args).output().unwrap().into()
+        let args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        Seen::of(&args, self.command(&args).output().unwrap())
     }
 
     pub fn run_with_stdin(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>, stdin: &[u8]) -> Seen {
-        let mut command = self.command(args);
+        let args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        let mut command = self.command(&args);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(stdin).unwrap();
-        child.wait_with_output().unwrap().into()
+        Seen::of(&args, child.wait_with_output().unwrap())
     }
 
     /// A small photo like no other, as PNG, whatever the extension of its name.
@@ -108,6 +112,13 @@ impl World {
 }
 
 impl Seen {
+    fn of(args: &[OsString], output: Output) -> Self {
+        let words = args.iter().map(|arg| arg.to_string_lossy());
+        let command =
+            words.take_while(|word| word.chars().all(|c| c.is_ascii_lowercase())).collect::<Vec<_>>().join(" ");
+        Self { command, ..output.into() }
+    }
+
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.text(), self.stderr);
@@ -120,7 +131,17 @@ impl Seen {
 
     #[track_caller]
     pub fn lines(&self) -> Vec<Value> {
-        self.text().lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+        let parsed = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        let lines: Vec<Value> = self.text().lines().map(parsed).collect();
+        let schemas = albumctl::report::schema::all();
+        if let Some((_, schema)) = schemas.iter().find(|(name, _)| self.command.starts_with(name)) {
+            let validator = jsonschema::validator_for(schema).unwrap();
+            for line in &lines {
+                let errors: Vec<_> = validator.iter_errors(line).map(|error| error.to_string()).collect();
+                assert!(errors.is_empty(), "{}: {errors:?}: {line}", self.command);
+            }
+        }
+        lines
     }
 
     /// The file names of the photos, in the order of the lines.
@@ -136,7 +157,7 @@ impl Seen {
 impl From<Output> for Seen {
     fn from(output: Output) -> Self {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Self { stdout: output.stdout, stderr, code: output.status.code() }
+        Self { command: String::new(), stdout: output.stdout, stderr, code: output.status.code() }
     }
 }
 
