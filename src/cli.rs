@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    aesthetics, analyze, cluster, compare, completions, config, device, embed, man, models, schema, score, select,
+    aesthetics, analyze, cluster, compare, completions, config, device, embed, man, models, portrait, schema, score,
+    select,
 };
 use crate::report::Format;
 use crate::ui::ShowProgress;
@@ -35,6 +36,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Score(score::Args),
+    Portrait(portrait::Args),
     Aesthetics(aesthetics::Args),
     Embed(embed::Args),
     Compare(compare::Args),

@@ -9,6 +9,7 @@
 //! | [`commands`] | a file a subcommand: arguments and `run`; wires, never computes |
 //! | [`pipeline`] | photos in, findings out in scan order: identify → store → read → decode once → analyse → keep |
 //! | [`photo`] | files to pixels: scan, identity, kind, decode, EXIF, resize |
+//! | [`portrait`] | pure: detections and landmarks → eyes, smile, portrait |
 //! | [`quality`] | pure: pixels → technical measures |
 //! | [`cluster`] | pure: embeddings and times → groups; a file a method |
 //! | [`select`] | pure: scores and groups → the picks, each with its reason |
@@ -46,6 +47,7 @@ pub mod nn;
 pub mod photo;
 pub mod pipeline;
 pub mod pixels;
+pub mod portrait;
 pub mod quality;
 pub mod report;
 pub mod select;

@@ -15,6 +15,7 @@ pub mod man;
 pub mod models;
 pub mod networks;
 mod photos;
+pub mod portrait;
 pub mod schema;
 pub mod score;
 pub mod select;
@@ -26,6 +27,7 @@ use crate::error::{CommandError, Ending};
 pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
         Command::Score(args) => score::run(args, context),
+        Command::Portrait(args) => portrait::run(args, context),
         Command::Models(args) => models::run(args, context),
         Command::Cluster(args) => cluster::run(args, context),
         Command::Select(args) => select::run(args, context),

@@ -6,6 +6,8 @@ pub mod cache;
 pub mod catalogue;
 pub mod device;
 pub mod digest;
+pub mod face_files;
+pub mod faces;
 pub mod fetch;
 pub mod manifest;
 mod model;
@@ -15,6 +17,7 @@ pub mod recipe;
 pub mod registry;
 mod shelf;
 pub mod sources;
+pub mod tflite;
 pub mod weights;
 
 use std::path::{Path, PathBuf};

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::records::{
     AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, EmbedRecord, ModelPathRecord, ModelRecord,
-    PairRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord, VerifiedRecord,
+    PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord,
+    VerifiedRecord,
 };
 
 /// Every command with records, by the words that call it.
@@ -26,6 +27,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("models pull", schema_of::<PulledRecord>()),
         ("models rm", schema_of::<RemovedRecord>()),
         ("models verify", schema_of::<VerifiedRecord>()),
+        ("portrait", schema_of::<PortraitRecord>()),
         ("score", schema_of::<ScoreRecord>()),
         ("select", schema_of::<SelectRecord>()),
     ]
