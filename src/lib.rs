@@ -14,7 +14,7 @@
 //! | [`cluster`] | pure: embeddings and times → groups; a file a method |
 //! | [`select`] | pure: scores and groups → the picks, each with its reason |
 //! | [`store`] | the results store, by content and fingerprint |
-//! | [`hub`] | the model hub: manifests, weights files, networks that are loaded when a photo needs them |
+//! | [`hub`] | the model hub: catalogue, fetching, the folder of verified files, networks loaded when a photo needs them |
 //! | [`nn`] | networks only: what the names in a checkpoint say, configuration, forward pass |
 //! | [`kernels`] | the processor's own instructions under the networks, chosen at run time |
 //! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
@@ -25,7 +25,7 @@
 //! | [`contain`] | a boundary no panic crosses |
 //! | [`pixels`] | a picture in memory, known to every room |
 //!
-//! Imports go down only: `main → cli, commands → pipeline, context → store, report, photo → quality, pixels`; pure
+//! Imports go down only: `main → cli, commands → pipeline, context → hub, store, report, photo → quality, pixels`; pure
 //! rooms see numbers, never files, clocks or the terminal. `tests/layering.rs` holds the imports against this.
 //!
 //! # `score`, in one line

@@ -11,10 +11,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "commands",
         &[
             "cli", "cluster", "config", "context", "pipeline", "photo", "quality", "report", "select", "store", "hub",
-            "kernels", "portrait", "failure", "error",
+            "kernels", "portrait", "failure", "error", "ui",
         ],
     ),
-    ("context", &["cli", "config", "error", "photo", "report", "store", "telemetry", "ui"]),
+    ("context", &["cli", "config", "error", "hub", "photo", "report", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
     ("hub", &["photo", "portrait", "nn", "kernels"]),
     ("nn", &["kernels"]),

@@ -12,6 +12,7 @@ pub mod device;
 pub mod embed;
 mod experts;
 pub mod man;
+pub mod models;
 pub mod networks;
 mod photos;
 pub mod portrait;
@@ -27,6 +28,7 @@ pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError>
     match command {
         Command::Score(args) => score::run(args, context),
         Command::Portrait(args) => portrait::run(args, context),
+        Command::Models(args) => models::run(args, context),
         Command::Cluster(args) => cluster::run(args, context),
         Command::Select(args) => select::run(args, context),
         Command::Analyze(args) => analyze::run(args, context),

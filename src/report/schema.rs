@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::records::{
-    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, EmbedRecord, PairRecord, PortraitRecord, RankRecord,
-    ScoreRecord, SelectRecord, SettingRecord,
+    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, EmbedRecord, ModelPathRecord, ModelRecord,
+    PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord,
+    VerifiedRecord,
 };
 
 /// Every command with records, by the words that call it.
@@ -17,6 +18,15 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("config show", schema_of::<SettingRecord>()),
         ("device", schema_of::<DeviceRecord>()),
         ("embed", schema_of::<EmbedRecord>()),
+        ("models add", schema_of::<ModelRecord>()),
+        ("models gc", schema_of::<RemovedRecord>()),
+        ("models import", schema_of::<PulledRecord>()),
+        ("models info", schema_of::<ModelRecord>()),
+        ("models list", schema_of::<ModelRecord>()),
+        ("models path", schema_of::<ModelPathRecord>()),
+        ("models pull", schema_of::<PulledRecord>()),
+        ("models rm", schema_of::<RemovedRecord>()),
+        ("models verify", schema_of::<VerifiedRecord>()),
         ("portrait", schema_of::<PortraitRecord>()),
         ("score", schema_of::<ScoreRecord>()),
         ("select", schema_of::<SelectRecord>()),
