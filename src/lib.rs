@@ -1,7 +1,48 @@
-//! albumctl
-pub mod kernels;
+//! albumctl looks at folders of photos and names those that belong in the album.
+//!
+//! # The house
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`cli`] | the command line as typed, no logic |
+//! | [`context`] | made once a run: settings, store, terminal, stop flag |
+//! | [`commands`] | a file a subcommand: arguments and `run`; wires, never computes |
+//! | [`pipeline`] | photos in, findings out in scan order: identify → store → read → decode once → analyse → keep |
+//! | [`photo`] | files to pixels: scan, identity, kind, decode, EXIF, resize |
+//! | [`quality`] | pure: pixels → technical measures |
+//! | [`scale`] | k-means and de-duplication over Parquet features that need not fit in memory |
+//! | [`kernels`] | CPU kernels: packed, fused, chosen at run time |
+//! | [`store`] | the results store, by content and fingerprint |
+//! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas |
+//! | [`config`] | typed settings from layers, each value knowing who set it |
+//! | [`ui`] | the only writer to the terminal |
+//! | [`telemetry`] | where the time went |
+//! | [`error`], [`failure`] | what ends a run; what costs one photo |
+//! | [`contain`] | a boundary no panic crosses |
+//! | [`pixels`] | a picture in memory, known to every room |
+//!
+//! Imports go down only: `main → cli, commands → pipeline, context → store, report, photo → quality, pixels`; pure
+//! rooms see numbers, never files, clocks or the terminal. `tests/layering.rs` holds the imports against this.
+//!
+//! # `score`, in one line
+//!
+//! paths → scan → stamp → store hits | misses → read → content → decode once (scaled, upright) → resize → measure →
+//! store → record in scan order → writer → exit code.
+
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod contain;
+pub mod context;
 pub mod error;
+pub mod failure;
+pub mod kernels;
+pub mod photo;
+pub mod pipeline;
 pub mod pixels;
 pub mod quality;
+pub mod report;
 pub mod scale;
+pub mod store;
+pub mod telemetry;
+pub mod ui;

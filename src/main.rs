@@ -1,1 +1,40 @@
-fn main() {}
+//! Parse, make the context, run the command, turn its ending into an exit code.
+
+use std::process::ExitCode;
+
+use albumctl::cli::Cli;
+use albumctl::commands;
+use albumctl::context::Context;
+use albumctl::error::{CommandError, Kind};
+use albumctl::ui::{ShowProgress, Ui};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let context = match Context::new(&cli.global) {
+        Ok(context) => context,
+        Err(error) => return fail(&Ui::new(cli.global.quiet, 0, ShowProgress::Never), &error),
+    };
+    let ended = commands::run(&cli.command, &context);
+    context.tell_telemetry();
+    match ended {
+        Ok(ending) => ending.into(),
+        Err(error) => fail(&context.ui, &error),
+    }
+}
+
+/// Help and version are refusals to clap; they exit with 0, wrong usage with 2. A closed pipe is fine either way.
+fn refuse(refusal: &clap::Error) -> ExitCode {
+    let _ = refusal.print();
+    ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(2))
+}
+
+fn fail(ui: &Ui, error: &CommandError) -> ExitCode {
+    if error.kind != Kind::BrokenPipe {
+        ui.error(error);
+    }
+    error.exit_code()
+}

@@ -114,10 +114,10 @@ pub fn user_file(config_home: &Path) -> PathBuf {
 pub fn resolve(sources: &Sources) -> Result<Resolved, ConfigError> {
     let mut stack = Stack::built_in()?;
     if let Some(path) = sources.user_file.as_ref().filter(|path| path.exists()) {
-        stack.lay_file(path, Origin::UserFile(path.clone()))?;
+        stack.lay_file(path, &Origin::UserFile(path.clone()))?;
     }
     if let Some(path) = &sources.file {
-        stack.lay_file(path, Origin::File(path.clone()))?;
+        stack.lay_file(path, &Origin::File(path.clone()))?;
     }
     for (name, value) in &sources.environment {
         stack.lay_variable(name, value)?;
@@ -147,13 +147,13 @@ impl Stack {
         Ok(Self { leaves, values, without_effect: Vec::new() })
     }
 
-    fn lay_file(&mut self, path: &Path, origin: Origin) -> Result<(), ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let tree = parse(&text, &origin)?;
+    fn lay_file(&mut self, path: &Path, origin: &Origin) -> Result<(), ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let tree = parse(&text, origin)?;
         let mut flat = Vec::new();
         flatten("", &tree, &|key| self.values.contains_key(key), &mut flat);
-        flat.into_iter().try_for_each(|(key, value)| self.set(&key, value, &origin))
+        flat.into_iter().try_for_each(|(key, value)| self.set(&key, value, origin))
     }
 
     fn lay_variable(&mut self, name: &OsString, value: &OsString) -> Result<(), ConfigError> {
@@ -334,7 +334,8 @@ mod tests {
     #[test]
     fn later_layers_win() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "num_workers: 2\nalbum: {selection: {ava_weight: 0.9, iqa_weight: 0.8}}\n").unwrap();
+        std::fs::write(file.path(), "num_workers: 2\nalbum: {selection: {ava_weight: 0.9, iqa_weight: 0.8}}\n")
+            .unwrap();
         let resolved = resolve(&Sources {
             file: Some(file.path().to_owned()),
             environment: vec![("ALBUMCTL_ALBUM__SELECTION__IQA_WEIGHT".into(), "0.7".into())],
@@ -351,7 +352,10 @@ mod tests {
     #[test]
     fn a_mistyped_key_names_the_nearest() {
         let error = with_set(&["album.selection.ava_wieght=1"]).unwrap_err().to_string();
-        assert_eq!(error, "unknown key `album.selection.ava_wieght` in --set; did you mean `album.selection.ava_weight`?");
+        assert_eq!(
+            error,
+            "unknown key `album.selection.ava_wieght` in --set; did you mean `album.selection.ava_weight`?"
+        );
     }
 
     #[test]

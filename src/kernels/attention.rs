@@ -188,7 +188,8 @@ mod tests {
             let at = (image * shape.tokens + t) * 3 * width + part * width + head * size;
             qkv[at..at + size].iter().map(|v| f64::from(*v))
         };
-        let scores: Vec<f64> = (0..shape.tokens).map(|t| row(token, 0).zip(row(t, 1)).map(|(q, k)| q * k).sum()).collect();
+        let scores: Vec<f64> =
+            (0..shape.tokens).map(|t| row(token, 0).zip(row(t, 1)).map(|(q, k)| q * k).sum()).collect();
         let most = scores.iter().copied().fold(f64::MIN, f64::max);
         let shares: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
         let total: f64 = shares.iter().sum();
@@ -202,7 +203,8 @@ mod tests {
     #[test]
     fn every_query_takes_values_in_proportion_to_its_scores() {
         let (images, tokens, heads, size) = (2, 83, 3, 40);
-        let qkv: Vec<f32> = (0..images * tokens * 3 * heads * size).map(|i| ((i * i % 7919) as f32 * 0.01).sin()).collect();
+        let qkv: Vec<f32> =
+            (0..images * tokens * 3 * heads * size).map(|i| ((i * i % 7919) as f32 * 0.01).sin()).collect();
         for cpu in Cpu::available() {
             let shape = Heads { cpu, heads, size, tokens };
             let mut out = vec![0.0; images * tokens * shape.width()];
@@ -211,7 +213,10 @@ mod tests {
                 let at = (image * tokens + token) * shape.width() + head * size;
                 let expected = by_definition(&qkv, shape, image, token, head);
                 for (got, expected) in out[at..at + size].iter().zip(expected) {
-                    assert!((f64::from(*got) - expected).abs() < 2e-6, "{cpu} {image},{token},{head}: {got} {expected}");
+                    assert!(
+                        (f64::from(*got) - expected).abs() < 2e-6,
+                        "{cpu} {image},{token},{head}: {got} {expected}"
+                    );
                 }
             }
             let mut shared = vec![0.0; out.len()];
@@ -219,7 +224,11 @@ mod tests {
             assert_eq!(shared, out, "{cpu}: three threads");
             let mut first = vec![0.0; images * shape.width()];
             shape.apply(&qkv, 1, &mut first, 1);
-            assert_eq!(first[shape.width()..], out[tokens * shape.width()..][..shape.width()], "{cpu}: first query alone");
+            assert_eq!(
+                first[shape.width()..],
+                out[tokens * shape.width()..][..shape.width()],
+                "{cpu}: first query alone"
+            );
         }
     }
 }

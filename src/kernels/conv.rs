@@ -240,7 +240,6 @@ impl Layout {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,7 +267,14 @@ mod tests {
     }
 
     /// The definition, in f64.
-    fn by_definition(input: &Map, w: &[f32], b: &[f32], window: Window, image: usize, at: (usize, usize, usize)) -> f64 {
+    fn by_definition(
+        input: &Map,
+        w: &[f32],
+        b: &[f32],
+        window: Window,
+        image: usize,
+        at: (usize, usize, usize),
+    ) -> f64 {
         let (y, x, n) = at;
         let from = input.shape();
         let mut sum = f64::from(b[n]);

@@ -244,7 +244,13 @@ impl<'a> Finish<'a> {
                 let sum = L::add(L::load(sums.add(at)), L::load(self.bias.add(first)));
                 let out = self.target.data.add(place.0 + first);
                 if first + L::WIDTH <= self.n {
-                    let add = |v| if self.residual.0.is_null() { v } else { L::add(v, L::load(self.residual.0.add(place.1 + first))) };
+                    let add = |v| {
+                        if self.residual.0.is_null() {
+                            v
+                        } else {
+                            L::add(v, L::load(self.residual.0.add(place.1 + first)))
+                        }
+                    };
                     L::store(out, self.activate::<L>(add(sum)));
                 } else {
                     self.store_some::<L>(sum, first, place);

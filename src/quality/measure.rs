@@ -248,9 +248,8 @@ mod tests {
     #[test]
     fn checkerboard_has_the_largest_laplacian() {
         let (width, height) = (6, 4);
-        let data = (0..width * height)
-            .flat_map(|i| [if (i % width + i / width) % 2 == 0 { 0 } else { 255 }; 3])
-            .collect();
+        let data =
+            (0..width * height).flat_map(|i| [if (i % width + i / width) % 2 == 0 { 0 } else { 255 }; 3]).collect();
         let q = measure(&Pixels::new(width, height, data).unwrap(), &Weights::default());
         near(q.sharpness_raw, 1020.0 * 1020.0);
     }
@@ -268,7 +267,15 @@ mod tests {
             .collect();
         let picture = Pixels::new(width, height, data).unwrap();
         let grey = |x: i64, y: i64| {
-            let mirror = |v: i64, n: i64| if v < 0 { -v } else if v >= n { 2 * n - 2 - v } else { v };
+            let mirror = |v: i64, n: i64| {
+                if v < 0 {
+                    -v
+                } else if v >= n {
+                    2 * n - 2 - v
+                } else {
+                    v
+                }
+            };
             let [r, g, b] = picture.get(mirror(x, width as i64) as u32, mirror(y, height as i64) as u32);
             f64::from((i32::from(r) * 9798 + i32::from(g) * 19235 + i32::from(b) * 3735 + 16384) >> 15)
         };

@@ -83,7 +83,8 @@ pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Du
     let nearest = Nearest::new(dealt.centroids);
     let spill = spill::Spill::write(&crew, &groups, &nearest, &dealt.sizes, &options.spill)?;
     let pieces = spill.pieces(limit);
-    let cut = pieces.iter().filter(|piece| piece.is_cut()).map(|piece| piece.part).collect::<std::collections::BTreeSet<_>>();
+    let cut =
+        pieces.iter().filter(|piece| piece.is_cut()).map(|piece| piece.part).collect::<std::collections::BTreeSet<_>>();
     let removed: Vec<Vec<Removed>> = crew.install(|| {
         let work = pieces.par_iter().with_max_len(1).map(|piece| {
             if stop.load(std::sync::atomic::Ordering::Relaxed) {

@@ -23,7 +23,9 @@ pub enum ScaleError {
     NoFile { pattern: String },
     #[error("`{pattern}`: {cause}")]
     Pattern { pattern: String, cause: String },
-    #[error("`{address}`: object stores are not read by this build; copy the files, or mount the bucket, and give a path")]
+    #[error(
+        "`{address}`: object stores are not read by this build; copy the files, or mount the bucket, and give a path"
+    )]
     ObjectStore { address: String },
     #[error("the data has no rows")]
     Empty,

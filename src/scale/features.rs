@@ -89,11 +89,11 @@ impl<'a> GroupReader<'a> {
         batch.values.clear();
         batch.ids.clear();
         let dim = self.source.dim;
-        if let Rows::Plain(plain) = &mut self.rows {
-            if plain.read(self.reading.batch_rows, &mut batch.values).is_err() {
-                batch.values.clear();
-                self.rows = self.general()?;
-            }
+        if let Rows::Plain(plain) = &mut self.rows
+            && plain.read(self.reading.batch_rows, &mut batch.values).is_err()
+        {
+            batch.values.clear();
+            self.rows = self.general()?;
         }
         let filled = match &mut self.rows {
             Rows::Unopened | Rows::Plain(_) => Ok(()),
@@ -157,7 +157,12 @@ fn arrow(
     let columns: &[&str] = if reading.ids { &[ID, FEATURE] } else { &[FEATURE] };
     let roots = columns.iter().filter_map(|name| data.metadata.schema().index_of(name).ok());
     let mask = ProjectionMask::roots(data.metadata.parquet_schema(), roots);
-    builder.with_row_groups(vec![group]).with_projection(mask).with_batch_size(reading.batch_rows).with_offset(skip).build()
+    builder
+        .with_row_groups(vec![group])
+        .with_projection(mask)
+        .with_batch_size(reading.batch_rows)
+        .with_offset(skip)
+        .build()
 }
 
 /// The length of each row, `None` for a null.
@@ -263,6 +268,8 @@ pub(super) fn prepare(values: &mut [f32], normalize: bool) -> Result<f64, RowErr
         return Err(RowError::NoDirection);
     }
     let length = norm.sqrt();
-    values.iter_mut().for_each(|v| *v = (f64::from(*v) / length) as f32);
+    for value in values.iter_mut() {
+        *value = (f64::from(*value) / length) as f32;
+    }
     Ok(squared_norm(values))
 }

@@ -40,7 +40,9 @@ pub struct Options {
 pub enum Event<'a> {
     Seeding,
     /// Taken up from a run before.
-    Resumed { iteration: u64 },
+    Resumed {
+        iteration: u64,
+    },
     Iterated(&'a Iteration),
     Measuring,
 }
@@ -142,11 +144,7 @@ fn plan(source: &Source, options: &Options) -> Result<Plan, ScaleError> {
 
 impl Fit<'_> {
     /// Steps until the centroids rest; returns the last of them and whether they came to rest.
-    fn iterate(
-        &self,
-        mut now: Snapshot,
-        tell: &mut dyn FnMut(&Event),
-    ) -> Result<(Snapshot, bool), ScaleError> {
+    fn iterate(&self, mut now: Snapshot, tell: &mut dyn FnMut(&Event)) -> Result<(Snapshot, bool), ScaleError> {
         self.work.forget_from(now.iteration)?;
         // Whether a run that was killed had come to rest is seen from its last two centroids.
         let mut rests = now.iteration > 0
@@ -227,7 +225,9 @@ impl Fit<'_> {
             },
         )?;
         let mut farthest = Smallest::new(wanted);
-        states.into_iter().for_each(|(rows, _)| farthest.merge(rows));
+        for (rows, _) in states {
+            farthest.merge(rows);
+        }
         let mut waiting = empty.iter();
         let mut reseeded = 0;
         for Drawn { row, cluster, .. } in farthest.into_rows() {

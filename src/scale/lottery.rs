@@ -144,7 +144,9 @@ mod tests {
         let rows: Vec<[f32; 2]> = (0..50).map(|i| [(i % 20) as f32, 1.0]).collect();
         let draw = |rows: &[[f32; 2]]| {
             let mut smallest = Smallest::new(8);
-            rows.iter().for_each(|row| smallest.offer(share(lot(3, row)), row, 0));
+            for row in rows {
+                smallest.offer(share(lot(3, row)), row, 0);
+            }
             smallest.into_rows()
         };
         let mut reversed = rows.clone();

@@ -3,8 +3,8 @@
 //! [`step`] is k-means without an engine; [`fit`] drives it over row groups with the threads of this machine.
 
 pub mod assign;
-pub mod dedup;
 mod columns;
+pub mod dedup;
 mod error;
 mod exact;
 mod features;
@@ -13,6 +13,7 @@ mod lottery;
 mod model;
 mod nearest;
 mod pages;
+pub mod phash;
 mod seeding;
 mod source;
 pub mod step;

@@ -9,7 +9,19 @@ use super::error::ScaleError;
 use super::nearest::Centroids;
 use super::work::write_whole;
 
-const FORMAT: &str = "albumctl-kmeans-1";
+/// The one entry of the metadata: several would be written in an order of chance, and equal models as unequal files.
+const ENTRY: &str = "albumctl.kmeans.1";
+
+/// What is kept beside the tensors.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Facts {
+    normalize: bool,
+    rows: u64,
+    iterations: u64,
+    converged: bool,
+    inertia: f64,
+    seed: u64,
+}
 
 #[derive(Debug)]
 pub struct Model {
@@ -28,7 +40,8 @@ pub struct Model {
 
 impl Model {
     pub fn save(&self, path: &Path) -> Result<(), ScaleError> {
-        let wrong = |cause: safetensors::SafeTensorError| ScaleError::Model { path: path.into(), cause: cause.to_string() };
+        let wrong =
+            |cause: safetensors::SafeTensorError| ScaleError::Model { path: path.into(), cause: cause.to_string() };
         let centroids: Vec<u8> = self.centroids.values.iter().flat_map(|x| x.to_le_bytes()).collect();
         let sizes: Vec<u8> = self.sizes.iter().flat_map(|n| (*n as i64).to_le_bytes()).collect();
         let shape = vec![self.centroids.len(), self.centroids.dim];
@@ -36,21 +49,17 @@ impl Model {
             ("centroids", TensorView::new(Dtype::F32, shape, &centroids).map_err(wrong)?),
             ("sizes", TensorView::new(Dtype::I64, vec![self.sizes.len()], &sizes).map_err(wrong)?),
         ];
-        let bytes = safetensors::serialize(tensors, Some(self.metadata())).map_err(wrong)?;
+        let facts = Facts {
+            normalize: self.normalize,
+            rows: self.rows,
+            iterations: self.iterations,
+            converged: self.converged,
+            inertia: self.inertia,
+            seed: self.seed,
+        };
+        let facts = serde_json::to_string(&facts).map_err(|error| ScaleError::io(path)(error.into()))?;
+        let bytes = safetensors::serialize(tensors, Some(HashMap::from([(ENTRY.to_owned(), facts)]))).map_err(wrong)?;
         write_whole(path, &bytes)
-    }
-
-    fn metadata(&self) -> HashMap<String, String> {
-        let pairs = [
-            ("format", FORMAT.to_owned()),
-            ("normalize", self.normalize.to_string()),
-            ("rows", self.rows.to_string()),
-            ("iterations", self.iterations.to_string()),
-            ("converged", self.converged.to_string()),
-            ("inertia", self.inertia.to_string()),
-            ("seed", self.seed.to_string()),
-        ];
-        pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
     pub fn load(path: &Path) -> Result<Self, ScaleError> {
@@ -61,10 +70,9 @@ impl Model {
     fn read(bytes: &[u8]) -> Result<Self, String> {
         let unreadable = |error: safetensors::SafeTensorError| format!("not a model: {error}");
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        if metadata.get("format").map(String::as_str) != Some(FORMAT) {
-            return Err("not a k-means model of albumctl".into());
-        }
+        let facts = header.metadata().as_ref().and_then(|entries| entries.get(ENTRY));
+        let facts = facts.ok_or("not a k-means model of albumctl")?;
+        let facts: Facts = serde_json::from_str(facts).map_err(|error| format!("its metadata: {error}"))?;
         let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?;
         let centroids = tensors.tensor("centroids").map_err(unreadable)?;
         let &[clusters, dim] = centroids.shape() else {
@@ -75,7 +83,8 @@ impl Model {
         if clusters == 0 || dim == 0 || kinds != (Dtype::F32, Dtype::I64, &[clusters]) {
             return Err("centroids and sizes do not fit together".into());
         }
-        let values: Vec<f32> = centroids.data().as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        let values: Vec<f32> =
+            centroids.data().as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
         if values.iter().any(|x| !x.is_finite()) {
             return Err("a centroid is not finite".into());
         }
@@ -83,16 +92,12 @@ impl Model {
         Ok(Self {
             centroids: Centroids::new(dim, values),
             sizes,
-            normalize: field(&metadata, "normalize")?,
-            rows: field(&metadata, "rows")?,
-            iterations: field(&metadata, "iterations")?,
-            converged: field(&metadata, "converged")?,
-            inertia: field(&metadata, "inertia")?,
-            seed: field(&metadata, "seed")?,
+            normalize: facts.normalize,
+            rows: facts.rows,
+            iterations: facts.iterations,
+            converged: facts.converged,
+            inertia: facts.inertia,
+            seed: facts.seed,
         })
     }
-}
-
-fn field<T: std::str::FromStr>(metadata: &HashMap<String, String>, name: &str) -> Result<T, String> {
-    metadata.get(name).and_then(|text| text.parse().ok()).ok_or_else(|| format!("no usable `{name}` in its metadata"))
 }

@@ -90,7 +90,7 @@ impl Nearest {
         let precisions: &[Precision] =
             if cpu == Cpu::Amx { &[Precision::Fast, Precision::Full] } else { &[Precision::Full] };
         let products = precisions.iter().map(|&precision| Product::new(Engine { cpu, precision }, &centroids));
-        Self { longest, products: products.collect(), tally: Default::default(), centroids }
+        Self { longest, products: products.collect(), tally: <[Tally; 2]>::default(), centroids }
     }
 
     pub fn centroids(&self) -> &Centroids {
@@ -149,13 +149,13 @@ impl Nearest {
 
     fn decide(&self, row: &[f32], scores: &[f32], window: f32, compared: &mut u64) -> usize {
         let best = smallest(scores);
-        // A score that is no number, or a window without end, leaves everything open.
+        // So does a window without end.
         let limit = if best.is_finite() { best + window } else { f32::INFINITY };
         let mut open = Open::default();
         for (start, scores) in scores.chunks(LANES).enumerate() {
-            if scores.iter().fold(false, |any, &score| any | !(score > limit)) {
+            if scores.iter().fold(false, |any, &score| any | is_open(score, limit)) {
                 for (lane, &score) in scores.iter().enumerate() {
-                    if !(score > limit) {
+                    if is_open(score, limit) {
                         open.add(start * LANES + lane, |cluster| squared_distance(row, self.centroids.row(cluster)));
                     }
                 }
@@ -194,13 +194,17 @@ impl Open {
     }
 }
 
+/// What is no number leaves everything open.
+fn is_open(score: f32, limit: f32) -> bool {
+    score <= limit || score.is_nan()
+}
+
 fn smallest(scores: &[f32]) -> f32 {
     let mut lanes = [f32::INFINITY; LANES];
-    let chunks = scores.chunks_exact(LANES);
-    let rest = chunks.remainder();
+    let (chunks, rest) = scores.as_chunks::<LANES>();
     for chunk in chunks {
-        for lane in 0..LANES {
-            lanes[lane] = if chunk[lane] < lanes[lane] { chunk[lane] } else { lanes[lane] };
+        for (lane, &score) in lanes.iter_mut().zip(chunk) {
+            *lane = if score < *lane { score } else { *lane };
         }
     }
     lanes.iter().chain(rest).fold(f32::INFINITY, |best, &score| if score < best { score } else { best })

@@ -85,8 +85,11 @@ impl PlainLists {
             }
             Page::DataPage { buf, encoding, .. } => {
                 let repetition = prefixed(&buf, 0)?;
-                let definition =
-                    if self.max_definition > 0 { prefixed(&buf, repetition.end)? } else { repetition.end..repetition.end };
+                let definition = if self.max_definition > 0 {
+                    prefixed(&buf, repetition.end)?
+                } else {
+                    repetition.end..repetition.end
+                };
                 let values = definition.end..buf.len();
                 self.open_page(&buf, count, repetition, definition, values, encoding)?;
             }

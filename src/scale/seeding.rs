@@ -76,7 +76,7 @@ impl Survey {
             Init::Random => self.drawn,
             Init::KMeansPlusPlus => {
                 let drawn = draw_far(crew, groups, self.drawn, clusters, seed)?;
-                if drawn.len() > clusters { choose(crew, groups, drawn, clusters, seed, scale)? } else { drawn }
+                if drawn.len() > clusters { choose(crew, groups, &drawn, clusters, seed, scale)? } else { drawn }
             }
         };
         if drawn.len() < clusters {
@@ -116,7 +116,9 @@ fn draw_far(
             },
         )?;
         let mut far = Smallest::new(clusters);
-        states.into_iter().for_each(|(smallest, _)| far.merge(smallest));
+        for (smallest, _) in states {
+            far.merge(smallest);
+        }
         let far = far.into_rows();
         if far.is_empty() {
             break;
@@ -130,13 +132,13 @@ fn draw_far(
 fn choose(
     crew: &Crew,
     groups: &[Group],
-    drawn: Vec<Drawn>,
+    drawn: &[Drawn],
     clusters: usize,
     seed: u64,
     scale: Scale,
 ) -> Result<Vec<Drawn>, ScaleError> {
     let dim = crew.source.dim;
-    let nearest = Nearest::new(centroids(dim, &drawn));
+    let nearest = Nearest::new(centroids(dim, drawn));
     let whole = assigned(crew, groups, &nearest, scale)?;
     let weights: Vec<f64> = whole.counts().iter().map(|&count| count as f64).collect();
     let mut draws = Draws::new(seed);
@@ -145,7 +147,7 @@ fn choose(
     while chosen.len() < clusters {
         let last = &drawn[chosen[chosen.len() - 1]].row;
         crew.install(|| {
-            distances.par_iter_mut().with_min_len(256).zip(&drawn).for_each(|(distance, drawn)| {
+            distances.par_iter_mut().with_min_len(256).zip(drawn).for_each(|(distance, drawn)| {
                 *distance = distance.min(squared_distance(&drawn.row, last));
             });
         });
@@ -174,7 +176,9 @@ pub fn assigned(crew: &Crew, groups: &[Group], nearest: &Nearest, scale: Scale) 
         },
     )?;
     let mut whole = Partial::new(clusters, dim, scale);
-    states.iter().for_each(|(partial, _)| whole.merge(partial));
+    for (partial, _) in &states {
+        whole.merge(partial);
+    }
     Ok(whole)
 }
 

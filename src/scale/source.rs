@@ -141,7 +141,8 @@ fn matching(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ScaleError> {
     let is_wild = |part: &std::ffi::OsStr| part.to_string_lossy().contains(['*', '?', '[', '{']);
     let root: PathBuf = Path::new(pattern).iter().take_while(|part| !is_wild(part)).collect();
     let in_place = root.as_os_str().is_empty();
-    let depth = if pattern.contains("**") { usize::MAX } else { Path::new(pattern).iter().count() - root.iter().count() };
+    let depth =
+        if pattern.contains("**") { usize::MAX } else { Path::new(pattern).iter().count() - root.iter().count() };
     let walk = walkdir::WalkDir::new(if in_place { Path::new(".") } else { &root });
     for entry in walk.follow_links(true).max_depth(depth).sort_by_file_name() {
         let Ok(entry) = entry else { continue };

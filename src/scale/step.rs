@@ -61,6 +61,7 @@ impl Scale {
 }
 
 /// To the nearest whole number, ties to even, by the way f64 rounds a sum near 1.5 · 2^52; for |v| < 2^51.
+#[inline]
 fn whole(v: f64) -> i64 {
     const MAGIC: f64 = 6_755_399_441_055_744.0;
     ((v + MAGIC).to_bits() as i64).wrapping_sub(MAGIC.to_bits() as i64)
@@ -79,9 +80,11 @@ impl Partial {
 
     pub fn add(&mut self, cluster: usize, row: &[f32], norm: f64) {
         let factor = self.scale.factor();
-        for (sum, &x) in self.sums[cluster * self.dim..][..self.dim].iter_mut().zip(row) {
-            *sum += whole(f64::from(x) * factor);
-        }
+        let sums = &mut self.sums[cluster * self.dim..][..self.dim];
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum = sum.wrapping_add(whole(f64::from(x) * factor))),
+        );
         self.counts[cluster] += 1;
         self.norms += (norm * factor * factor) as i128;
     }

@@ -137,8 +137,8 @@ impl Work {
         let number = |name: &str| name.strip_prefix("iter_")?.parse::<u64>().ok();
         let mut iterations: Vec<u64> =
             entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).collect();
-        iterations.sort_unstable_by(|a, b| b.cmp(a));
-        iterations.into_iter().find_map(|iteration| self.load(iteration))
+        iterations.sort_unstable();
+        iterations.into_iter().rev().find_map(|iteration| self.load(iteration))
     }
 
     /// The lines there are; a line cut short by a kill, and all after it, is left out.
@@ -192,8 +192,8 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ScaleError> {
 }
 
 fn npy(kind: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
-    let shape: String = shape.iter().map(|n| format!("{n}, ")).collect();
-    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}), }}", shape.trim_end());
+    let shape = shape.iter().map(|n| format!("{n},")).collect::<Vec<_>>().join(" ");
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
     // Data begins at a multiple of 64; the line ends the header.
     let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
     header.push_str(&" ".repeat(length - header.len() - 1));

@@ -68,7 +68,10 @@ fn a_file_of_another_dimension_is_told() {
     let five = write(&folder.path().join("a.parquet"), &rows(50, 5), 0, 30);
     let four = write(&folder.path().join("b.parquet"), &rows(50, 4), 0, 30);
     let error = refused(folder.path(), &[five, four]);
-    assert!(error.contains("b.parquet: row group 0, row 0: 4 numbers where the first row of the data has 5"), "{error}");
+    assert!(
+        error.contains("b.parquet: row group 0, row 0: 4 numbers where the first row of the data has 5"),
+        "{error}"
+    );
 }
 
 #[test]

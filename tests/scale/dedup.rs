@@ -8,7 +8,7 @@ use albumctl::scale::dedup::{Duplicates, Keep, Options, dedup};
 
 use super::features::{rows, write};
 
-const DIM: usize = 24;
+const DIM: usize = 32;
 const SIMILARITY: f64 = 0.95;
 
 fn options(folder: &std::path::Path) -> Options {
@@ -34,15 +34,31 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
-/// Directions far apart from one another, and every third followed, some rows later, by one close to it.
+/// From -1 to 1, evenly, and without a pattern.
+fn number(i: usize, j: usize) -> f32 {
+    let mut x = (i * 1000 + j + 1) as u64;
+    for _ in 0..3 {
+        x = (x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    }
+    (x >> 40) as f32 / (1u32 << 23) as f32 - 1.0
+}
+
+fn direction(i: usize) -> Vec<f32> {
+    let row: Vec<f32> = (0..DIM).map(|j| number(i, j)).collect();
+    let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+    row.iter().map(|x| x / length).collect()
+}
+
+/// Rows around sixteen directions, cosine 0.6 with others of theirs, and every third followed at the end by one close
+/// to it, twice as long.
 fn planted(count: usize) -> (Vec<Vec<f32>>, Vec<(u64, u64)>) {
-    let number = |i: usize, j: usize| ((((i * 7919 + j * 104_729 + 17) * 2_654_435_761) % 65_521) as f32 / 32_760.5) - 1.0;
-    let mut all: Vec<Vec<f32>> = (0..count).map(|i| (0..DIM).map(|j| number(i, j)).collect()).collect();
+    let add = |x: &[f32], y: &[f32], share: f32| x.iter().zip(y).map(|(x, y)| x + share * y).collect::<Vec<f32>>();
+    let mut all: Vec<_> = (0..count).map(|i| add(&direction(1_000_000 + i % 16), &direction(i), 0.8)).collect();
     let mut pairs = Vec::new();
     for i in (0..count).step_by(3) {
-        let near = (0..DIM).map(|j| all[i][j] * 2.0 + 0.2 * number(i + count, j)).collect();
+        let near = add(&all[i], &direction(500_000 + i), 0.2);
         pairs.push((all.len() as u64, i as u64));
-        all.push(near);
+        all.push(near.iter().map(|x| 2.0 * x).collect());
     }
     (all, pairs)
 }
@@ -77,7 +93,8 @@ fn within_one_cluster_the_answer_is_that_of_trying_all_pairs() {
     let file = write(&folder.path().join("a.parquet"), &all, 0, 100);
     let scores: Vec<Option<f32>> = (0..900).map(|i| (i % 5 > 0).then_some((i * 37 % 101) as f32)).collect();
     for keep in [Keep::First, Keep::Best] {
-        let options = Options { clusters: Some(1), keep, scores: scores.clone(), similarity: 0.99, ..options(folder.path()) };
+        let options =
+            Options { clusters: Some(1), keep, scores: scores.clone(), similarity: 0.99, ..options(folder.path()) };
         let mut order: Vec<usize> = (0..900).collect();
         if keep == Keep::Best {
             order.sort_by(|&a, &b| scores[b].unwrap_or(-1.0).total_cmp(&scores[a].unwrap_or(-1.0)));
@@ -85,7 +102,11 @@ fn within_one_cluster_the_answer_is_that_of_trying_all_pairs() {
         let mut stay: Vec<usize> = Vec::new();
         let mut gone: Vec<u64> = Vec::new();
         for i in order {
-            if stay.iter().any(|&other| cosine(&all[i], &all[other]) >= 0.99) { gone.push(i as u64) } else { stay.push(i) }
+            if stay.iter().any(|&other| cosine(&all[i], &all[other]) >= 0.99) {
+                gone.push(i as u64)
+            } else {
+                stay.push(i)
+            }
         }
         gone.sort_unstable();
         assert!(gone.len() > 100);
@@ -116,7 +137,8 @@ fn the_answer_does_not_depend_on_threads() {
     let folder = tempfile::tempdir().unwrap();
     let (all, _) = planted(1200);
     let file = write(&folder.path().join("a.parquet"), &all, 0, 90);
-    let with = |threads| run(std::slice::from_ref(&file), &Options { threads, clusters: Some(6), ..options(folder.path()) });
+    let with =
+        |threads| run(std::slice::from_ref(&file), &Options { threads, clusters: Some(6), ..options(folder.path()) });
     let expected = with(1).removed;
     assert!(expected.len() > 300);
     for threads in [2, 4] {
@@ -134,7 +156,7 @@ fn clusters_that_do_not_fit_in_memory_are_split_and_piles_of_equal_rows_cut() {
     let small = Options { clusters: Some(2), memory: 1, ..options(folder.path()) };
     let found = run(&[file], &small);
     assert!(found.split > 0 && found.cut == 0 && found.clusters > 4, "{} split, {} cut", found.split, found.cut);
-    assert!(found.removed.len() as f64 >= 0.9 * pairs.len() as f64, "{} of {}", found.removed.len(), pairs.len());
+    assert!(found.removed.len() as f64 >= 0.8 * pairs.len() as f64, "{} of {}", found.removed.len(), pairs.len());
     // Rows that are all the same cannot be split.
     all.extend(std::iter::repeat_n(vec![1.0; DIM], 700));
     let file = write(&folder.path().join("b.parquet"), &all, 0, 400);

@@ -9,6 +9,7 @@ use albumctl::scale::{Init, Model, ScaleError, Source};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 
 use super::features::{Form, bits, fit, formula, options, plain, rows, version_2, write, write_as};
@@ -93,7 +94,8 @@ fn centroids_are_the_same_to_the_bit_for_any_threads_batches_files_and_their_ord
                 let mut options = options(&folder.path().join(format!("work-{init:?}-{number}-{name}")), 11);
                 (options.init, options.threads, options.batch_rows) = (init, threads, batch_rows);
                 let mut files = files.clone();
-                files.rotate_left(number % files.len());
+                let turn = number % files.len();
+                files.rotate_left(turn);
                 let (model, lines) = fit(&files, &options).unwrap();
                 let inertias: Vec<u64> = lines.iter().map(|line| line.inertia.to_bits()).collect();
                 let found = (bits(&model), inertias, model.sizes.clone());
@@ -107,11 +109,12 @@ fn centroids_are_the_same_to_the_bit_for_any_threads_batches_files_and_their_ord
 fn every_form_of_the_column_is_read_to_the_same_rows() {
     let folder = tempfile::tempdir().unwrap();
     // Numbers that f16 holds exactly.
-    let all: Vec<Vec<f32>> = rows(500, 9).iter().map(|row| row.iter().map(|x| (x * 16.0).round() / 16.0).collect()).collect();
+    let all: Vec<Vec<f32>> =
+        rows(500, 9).iter().map(|row| row.iter().map(|x| (x * 16.0).round() / 16.0).collect()).collect();
     let mut expected = None;
     let forms = [Form::List, Form::LargeList, Form::Fixed, Form::Half, Form::Double];
     let pages = || plain().set_data_page_row_count_limit(37).set_write_batch_size(10);
-    for (name, properties) in [("plain", pages()), ("dictionary", Default::default()), ("v2", version_2())] {
+    for (name, properties) in [("plain", pages()), ("dictionary", WriterProperties::builder()), ("v2", version_2())] {
         for form in forms {
             let properties = properties.clone().set_max_row_group_row_count(Some(170)).build();
             let file = write_as(&folder.path().join("f.parquet"), &all, form, properties);

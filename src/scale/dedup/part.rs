@@ -35,7 +35,8 @@ pub fn duplicates(rows: &Rows, centroid: &[f32], options: &Options) -> Vec<Remov
 
 fn preference(rows: &Rows, centroid: &[f32], options: &Options) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows.numbers.len()).collect();
-    let distances = || rows.values.chunks_exact(rows.dim).map(|row| squared_distance(row, centroid)).collect::<Vec<_>>();
+    let distances =
+        || rows.values.chunks_exact(rows.dim).map(|row| squared_distance(row, centroid)).collect::<Vec<_>>();
     // Sorting is stable: among equals the first in the data comes first.
     match options.keep {
         Keep::First => {}
@@ -112,7 +113,7 @@ impl Search<'_> {
         let limit = (self.threshold - MARGIN) as f32;
         for (place, (products, close)) in products.chunks_exact(kept.indices.len()).zip(close).enumerate() {
             let products = if own { &products[..place] } else { products };
-            if products.iter().fold(false, |any, &product| any | (product >= limit)) {
+            if largest(products) >= limit {
                 let hits = products.iter().zip(&kept.indices).filter(|(product, _)| **product >= limit);
                 close.extend(hits.map(|(_, &i)| i));
             }
@@ -126,4 +127,16 @@ impl Search<'_> {
         let similar = cosines.filter(|(_, cosine)| *cosine >= self.threshold);
         similar.reduce(|best, next| if next.1 > best.1 { next } else { best })
     }
+}
+
+/// In lanes, which the compiler turns into vectors; products are finite.
+fn largest(products: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let (chunks, rest) = products.as_chunks::<16>();
+    for chunk in chunks {
+        for (lane, &product) in lanes.iter_mut().zip(chunk) {
+            *lane = if product > *lane { product } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |largest, &product| largest.max(product))
 }

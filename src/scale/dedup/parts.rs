@@ -72,15 +72,19 @@ fn splinters(
     let place = |cluster: usize| large.binary_search(&cluster).ok();
     let wanted = |cluster: usize| (2 * sizes[cluster]).div_ceil(limit as u64).min(4096) as usize;
     let empty = || large.iter().map(|&cluster| Smallest::new(wanted(cluster))).collect::<Vec<_>>();
-    let states = crew.sweep(groups, || (empty(), Room::default()), |(drawn, room), batch| {
-        nearest.assign(&batch.values, &batch.norms, room, |row, cluster| {
-            if let Some(place) = place(cluster) {
-                let row = &batch.values[row * dim..][..dim];
-                drawn[place].offer(share(lot(seed, row)), row, cluster);
-            }
-        });
-        Ok(())
-    })?;
+    let states = crew.sweep(
+        groups,
+        || (empty(), Room::default()),
+        |(drawn, room), batch| {
+            nearest.assign(&batch.values, &batch.norms, room, |row, cluster| {
+                if let Some(place) = place(cluster) {
+                    let row = &batch.values[row * dim..][..dim];
+                    drawn[place].offer(share(lot(seed, row)), row, cluster);
+                }
+            });
+            Ok(())
+        },
+    )?;
     let mut all = empty();
     for (drawn, _) in states {
         all.iter_mut().zip(drawn).for_each(|(all, drawn)| all.merge(drawn));

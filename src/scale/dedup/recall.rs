@@ -75,6 +75,8 @@ fn draw(crew: &Crew, groups: &[Group], nearest: &Nearest, options: &Options) -> 
         },
     )?;
     let mut all = Smallest::new(options.sample);
-    states.into_iter().for_each(|(drawn, _)| all.merge(drawn));
+    for (drawn, _) in states {
+        all.merge(drawn);
+    }
     Ok(all.into_rows())
 }

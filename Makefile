@@ -1,0 +1,30 @@
+# What people do with this repository. `make help` lists it.
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench bench-peers parity fixtures doc install
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: ## score the album that comes with the repository
+	$(CARGO) run -- score fixtures/album
+
+test: lint ## everything that must hold: lint, unit, command line, faults, parity, documentation
+	$(CARGO) test --no-fail-fast
+
+lint: ## formatting and clippy, warnings as errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+bench: ## parts (criterion) and whole processes beside their rivals; see tests/bench/RESULTS.md
+	$(CARGO) bench
+
+fixtures: ## draw fixtures/album again
+	$(CARGO) run --release --example draw_album -- fixtures/album
+
+doc: ## the documentation of the library, warnings as errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+
+install: ## install the binary for this user
+	$(CARGO) install --path . --locked

@@ -1,0 +1,31 @@
+//! `albumctl config`: what is in force, and who said so.
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::report::records::SettingRecord;
+
+/// The resolved configuration
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum ConfigCommand {
+    /// Every key with its value and where the value came from
+    Show,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    let ConfigCommand::Show = args.command;
+    let mut output = context.output::<SettingRecord>()?;
+    for (key, value, origin) in &context.config.leaves {
+        let record = SettingRecord { key: key.clone(), value: value.clone(), origin: origin.to_string() };
+        output.write(&context.ui, &record)?;
+    }
+    output.finish(&context.ui)?;
+    Ok(Ending::AllDone)
+}

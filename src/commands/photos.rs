@@ -1,0 +1,146 @@
+//! The part all commands about photos share: scan, run the pipeline, tell failures, sum up.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use crate::cli::PhotoArgs;
+use crate::context::Context;
+use crate::error::{CommandError, Ending, Kind};
+use crate::failure::{Failure, Stage};
+use crate::photo::scan::{self, Photo, Scan};
+use crate::pipeline::{self, Analysed, Analysis, Job};
+
+/// What a run over photos came to.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub done: usize,
+    pub from_store: usize,
+    pub failed: usize,
+}
+
+/// Finds the photos that were meant. Unreadable folders are told and counted by [`analyse`].
+pub fn find(args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for path in &args.paths {
+        if path == Path::new("-") {
+            let list = scan::read_list(std::io::stdin().lock(), args.null).map_err(CommandError::failed)?;
+            paths.extend(list);
+        } else {
+            paths.push(path.clone());
+        }
+    }
+    let options = scan::Options { follow: args.follow, exclude: args.exclude.clone() };
+    let scan =
+        context.telemetry.time("discover_images", || scan::scan(&paths, &options)).map_err(|error| match error {
+            scan::ScanError::Pattern { .. } => CommandError::usage(error),
+            scan::ScanError::List(_) => CommandError::failed(error),
+        })?;
+    if scan.passed_over > 0 {
+        context.ui.detail(&format!("{} passed over: no photos", counted(scan.passed_over, "file")));
+    }
+    Ok(scan)
+}
+
+/// Runs the analyses over the photos and hands each success to `each`, in scan order.
+pub fn analyse(
+    scan: &Scan,
+    analyses: &[&dyn Analysis],
+    medium: Option<u32>,
+    context: &Context,
+    mut each: impl FnMut(&Photo, Analysed) -> Result<(), CommandError>,
+) -> Result<Tally, CommandError> {
+    let mut tally = Tally::default();
+    let mut ended = Ok(());
+    for unreadable in &scan.unreadable {
+        let (path, cause) = (unreadable.path.clone(), unreadable.cause.to_string());
+        let failure = Failure { path, stage: Stage::Scan, code: unreadable.cause.code(), cause };
+        tally.fail(&failure, context)?;
+    }
+    let progress = context.ui.progress(scan.photos.len() as u64);
+    let job = Job {
+        photos: &scan.photos,
+        analyses,
+        store: context.store(),
+        telemetry: &context.telemetry,
+        limits: context.limits(),
+        medium,
+        threads: context.threads(),
+        stop: context.stop(),
+    };
+    pipeline::run(&job, |photo, outcome| {
+        progress.step();
+        let taken = match outcome {
+            Ok(analysed) => {
+                tally.done += 1;
+                tally.from_store += usize::from(analysed.from_store);
+                each(photo, analysed)
+            }
+            Err(failure) => tally.fail(&failure, context),
+        };
+        tell_store_warnings(context);
+        match taken {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                ended = Err(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    drop(progress);
+    tell_store_warnings(context);
+    ended.map(|()| tally)
+}
+
+fn tell_store_warnings(context: &Context) {
+    for warning in context.store().take_warnings() {
+        context.ui.warn(&warning);
+    }
+}
+
+impl Tally {
+    fn fail(&mut self, failure: &Failure, context: &Context) -> Result<(), CommandError> {
+        self.failed += 1;
+        context.ui.warn(&failure.to_string());
+        if context.strict {
+            let cause = anyhow::anyhow!("ended at the first failure, as --strict asks");
+            return Err(CommandError { kind: Kind::Failed, cause, hints: Vec::new() });
+        }
+        Ok(())
+    }
+
+    /// Says the summary line and decides the exit code.
+    pub fn end(&self, command: &str, context: &Context) -> Ending {
+        let seconds = context.telemetry.elapsed().as_secs_f64();
+        let rate = self.done as f64 / seconds.max(1e-9);
+        let stopped = if context.stopped() { ", interrupted" } else { "" };
+        context.telemetry.count("total_images", (self.done + self.failed) as u64);
+        context.telemetry.count("from_store", self.from_store as u64);
+        context.telemetry.count("failed", self.failed as u64);
+        context.ui.summary(
+            &format!(
+                "{command}: {} in {seconds:.2} s ({rate:.1}/s), {} computed, {} from the store, {} failed{stopped}",
+                counted(self.done, "photo"),
+                self.done - self.from_store,
+                self.from_store,
+                self.failed
+            ),
+            self.failed > 0,
+        );
+        if context.stopped() {
+            Ending::Interrupted
+        } else if self.failed == 0 {
+            if self.done == 0 {
+                context.ui.note("no photos found");
+            }
+            Ending::AllDone
+        } else if self.done == 0 {
+            Ending::NoneUsable
+        } else {
+            Ending::SomeFailed
+        }
+    }
+}
+
+pub fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}

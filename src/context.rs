@@ -1,0 +1,172 @@
+//! Made once a run from what was typed: settings, store, terminal, stop flag. The rest of the program asks it and
+//! never the environment.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::cli::Global;
+use crate::config::{self, Resolved, Settings, Sources};
+use crate::error::CommandError;
+use crate::photo::Limits;
+use crate::report::{Format, Record, output::Output};
+use crate::store::Store;
+use crate::telemetry::Telemetry;
+use crate::ui::Ui;
+
+#[derive(Debug)]
+pub struct Context {
+    pub ui: Ui,
+    pub config: Resolved,
+    pub telemetry: Telemetry,
+    pub strict: bool,
+    stop: Arc<AtomicBool>,
+    format: Format,
+    output: Option<PathBuf>,
+    telemetry_file: Option<PathBuf>,
+    no_cache: bool,
+    store: OnceLock<Store>,
+}
+
+impl Context {
+    pub fn new(global: &Global) -> Result<Self, CommandError> {
+        let ui = Ui::new(global.quiet, global.verbose, global.progress);
+        let config = config::resolve(&sources(global)).map_err(CommandError::usage)?;
+        for (key, origin) in &config.without_effect {
+            ui.note(&format!("`{key}` in {origin} is a key of the original system that has no effect in albumctl"));
+        }
+        Ok(Self {
+            ui,
+            config,
+            telemetry: Telemetry::default(),
+            strict: global.strict,
+            stop: stop_on_signals().context("cannot listen for signals")?,
+            format: global.format,
+            output: global.output.clone(),
+            telemetry_file: global.telemetry.clone(),
+            no_cache: global.no_cache,
+            store: OnceLock::new(),
+        })
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.config.settings
+    }
+
+    /// Opened by the first command that asks, so that `--help` and its like never make a file.
+    pub fn store(&self) -> &Store {
+        self.store.get_or_init(|| match (self.no_cache, self.cache_folder()) {
+            (true, _) => Store::none(),
+            (false, Some(folder)) => Store::open(&folder),
+            (false, None) => {
+                self.ui
+                    .warn("neither XDG_CACHE_HOME nor HOME is set; working without a results store (--cache-dir DIR)");
+                Store::none()
+            }
+        })
+    }
+
+    fn cache_folder(&self) -> Option<PathBuf> {
+        let own = self.settings().cache_dir.clone();
+        own.or_else(|| home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("albumctl")))
+    }
+
+    /// One a core, unless told otherwise.
+    pub fn threads(&self) -> usize {
+        match self.settings().num_workers {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            threads => threads,
+        }
+    }
+
+    pub fn limits(&self) -> Limits {
+        let limits = self.settings().limits;
+        Limits {
+            max_pixels: (limits.max_megapixels * 1e6) as u64,
+            max_file_bytes: (limits.max_file_mb * 1e6) as u64,
+            max_seconds: limits.max_seconds,
+            ..Limits::default()
+        }
+    }
+
+    pub fn output<R: Record>(&self) -> anyhow::Result<Output<R>> {
+        Output::open(self.format, self.output.as_deref())
+    }
+
+    /// Where `-o` points, for commands that write a format of their own.
+    pub fn output_file(&self) -> Option<&Path> {
+        self.output.as_deref()
+    }
+
+    /// For documents that are no records: a schema, a man page.
+    pub fn write_text(&self, text: &str) -> anyhow::Result<()> {
+        use std::io::Write;
+        if let Some(path) = &self.output {
+            return std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()));
+        }
+        let mut out = Ui::stdout();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    pub fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Says and writes where the time went. A report that cannot be written spoils no finished run.
+    pub fn tell_telemetry(&self) {
+        let report = self.telemetry.report();
+        if self.ui.is_verbose() && !report.timings.is_empty() {
+            self.ui.detail(&report.table());
+        }
+        if let Some(path) = &self.telemetry_file {
+            let written =
+                serde_json::to_vec_pretty(&report).map_err(Into::into).and_then(|json| std::fs::write(path, json));
+            if let Err(error) = written {
+                self.ui.warn(&format!("{}: telemetry: {error}", path.display()));
+            }
+        }
+    }
+}
+
+fn sources(global: &Global) -> Sources {
+    let path = |path: &Path| Value::String(path.to_string_lossy().into_owned());
+    let flags = [
+        ("device", "--device", global.device.clone().map(Value::String)),
+        ("num_workers", "--threads", global.threads.map(Value::from)),
+        ("cache_dir", "--cache-dir", global.cache_dir.as_deref().map(path)),
+        ("models_dir", "--models-dir", global.models_dir.as_deref().map(path)),
+    ];
+    Sources {
+        user_file: home("XDG_CONFIG_HOME", ".config").map(|folder| config::user_file(&folder)),
+        file: global.config.clone(),
+        environment: std::env::vars_os().collect(),
+        set: global.set.clone(),
+        flags: flags.into_iter().filter_map(|(key, flag, value)| Some((key, flag, value?))).collect(),
+    }
+}
+
+/// An XDG folder, or its default below HOME. The standard says to ignore one that is not absolute.
+pub fn home(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let given = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    given.or_else(|| std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(below_home)))
+}
+
+/// The first signal asks for an orderly end; a second one of the same kind ends at once.
+fn stop_on_signals() -> std::io::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}

@@ -1,0 +1,40 @@
+//! A photo that failed: which, where on its way, why. A value, never the end of a run.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::report::photo_path::shown;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Scan,
+    Read,
+    Decode,
+    Analyse,
+}
+
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub path: PathBuf,
+    pub stage: Stage,
+    /// A fixed word a script can match.
+    pub code: &'static str,
+    pub cause: String,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scan => "scan",
+            Self::Read => "read",
+            Self::Decode => "decode",
+            Self::Analyse => "analyse",
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", shown(&self.path), self.stage, self.cause)
+    }
+}

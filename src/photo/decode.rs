@@ -1,0 +1,177 @@
+//! Bytes to upright sRGB pixels, behind limits and a wall against panics.
+
+mod avif;
+mod colour;
+mod heic;
+mod jpeg;
+mod orient;
+mod still;
+
+use std::error::Error;
+use std::io;
+
+use super::error::DecodeError;
+use super::exif::{self, Facts};
+use super::kind::{self, Kind};
+use super::limits::{Deadline, Limits};
+use super::raw;
+use crate::contain::contained;
+use crate::pixels::Pixels;
+
+/// Part of every stored result's key: raised when the same bytes come out as other pixels.
+pub const REVISION: &str = "decode/1";
+
+/// How large the pixels are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    Full,
+    /// The long side may come out smaller than the original's, but not below this. Only JPEG (and so raw previews) can be
+    /// decoded small; everything else comes whole.
+    AtLeast(u32),
+}
+
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// Upright, sRGB.
+    pub pixels: Pixels,
+    /// Upright, with the values the file holds, where those are not sRGB: what the original measures.
+    pub as_stored: Option<Pixels>,
+    /// The upright size of the original, whatever `Scale` was asked for.
+    pub width: u32,
+    pub height: u32,
+    pub kind: Kind,
+    pub facts: Facts,
+}
+
+/// Decodes one photo. Never panics, whatever the bytes are.
+pub fn decode(bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    limits.file(bytes.len())?;
+    let kind = kind::sniff(bytes).ok_or_else(|| unknown(bytes))?;
+    let job = Job { bytes, kind, scale, limits, deadline: limits.deadline() };
+    let raster = guarded(kind, || job.raster())?;
+    let facts = guarded(kind, || Ok(exif::facts_of(bytes, kind)))?;
+    let orientation = raster.orientation.unwrap_or(facts.orientation);
+    let (width, height) = orient::upright_size(raster.width, raster.height, orientation);
+    let stored = orient::upright(raster.pixels, orientation);
+    let converted = match &raster.profile {
+        Some(profile) => guarded(kind, || Ok(colour::to_srgb(&stored, profile)))?,
+        None => None,
+    };
+    let (pixels, as_stored) = match converted {
+        Some(converted) => (converted, Some(stored)),
+        None => (stored, None),
+    };
+    Ok(Decoded { pixels, as_stored, width, height, kind, facts })
+}
+
+/// Runs a decoder. What it leaves behind after a panic is dropped with it, so nothing half-made is seen.
+fn guarded<T>(kind: Kind, decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+    contained(decode).unwrap_or_else(|message| Err(DecodeError::Panicked { kind, message }))
+}
+
+fn unknown(bytes: &[u8]) -> DecodeError {
+    if bytes.iter().all(|byte| *byte == 0) {
+        return DecodeError::NotAPhoto("it holds nothing but zeros; a copy may have been interrupted".to_owned());
+    }
+    if std::str::from_utf8(&bytes[..bytes.len().min(64)]).is_ok() {
+        return DecodeError::NotAPhoto("its content is text".to_owned());
+    }
+    DecodeError::NotAPhoto("its content is no picture format known here".to_owned())
+}
+
+/// One photo to decode.
+struct Job<'a> {
+    bytes: &'a [u8],
+    kind: Kind,
+    scale: Scale,
+    limits: &'a Limits,
+    deadline: Deadline,
+}
+
+/// A picture as stored, not turned yet.
+struct Raster {
+    pixels: Pixels,
+    /// The stored size of the original.
+    width: u32,
+    height: u32,
+    /// Where the container itself says how to turn; then EXIF is not asked.
+    orientation: Option<u8>,
+    /// The colours the pixels are in, where they may not be sRGB.
+    profile: Option<Vec<u8>>,
+}
+
+impl Job<'_> {
+    fn raster(&self) -> Result<Raster, DecodeError> {
+        match self.kind {
+            Kind::Jpeg => jpeg::decode(self),
+            Kind::Png | Kind::Webp | Kind::Tiff | Kind::Gif | Kind::Bmp => still::decode(self),
+            Kind::Avif => avif::decode(self),
+            Kind::Heic => heic::decode(self),
+            Kind::Raw(_) => self.raw_preview(),
+            Kind::JpegXl => Err(DecodeError::Unsupported("JPEG XL is not supported; convert it to JPEG".to_owned())),
+        }
+    }
+
+    /// The largest preview that decodes stands for the sensor data.
+    fn raw_preview(&self) -> Result<Raster, DecodeError> {
+        let mut refused = None;
+        for preview in raw::previews(self.bytes, self.kind) {
+            self.deadline.check(self.kind)?;
+            let job = Job { bytes: preview.data, kind: Kind::Jpeg, ..*self };
+            match jpeg::decode(&job) {
+                Ok(raster) => {
+                    let (width, height) = raw::full_size(self.bytes, self.kind, raster.width, raster.height);
+                    return Ok(Raster { width, height, ..raster });
+                }
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| {
+            DecodeError::Unsupported(format!("{} without an embedded JPEG preview is not supported", self.kind))
+        }))
+    }
+}
+
+/// Pixels of a decoder that promises this size; one that does not keep its promise has met a broken file.
+fn rgb(kind: Kind, width: u32, height: u32, data: Vec<u8>) -> Result<Pixels, DecodeError> {
+    let has = data.len();
+    Pixels::new(width, height, data).ok_or_else(|| DecodeError::Corrupt {
+        kind,
+        cause: format!("{has} bytes of pixels for a picture of {width} x {height}"),
+    })
+}
+
+/// Says what a decoder's error means, by what lies at the bottom of it.
+fn failure(job: &Job, kind: Kind, error: &(dyn Error + 'static)) -> DecodeError {
+    let cause = one_line(&error.to_string());
+    match bottom(error) {
+        Some(io::ErrorKind::TimedOut) => job.deadline.error(kind),
+        Some(io::ErrorKind::UnexpectedEof) => DecodeError::Truncated { kind, cause },
+        _ if matches!(error.downcast_ref(), Some(image::ImageError::Limits(_))) => DecodeError::TooLarge(cause),
+        _ if matches!(error.downcast_ref(), Some(image::ImageError::Unsupported(_))) => DecodeError::Unsupported(cause),
+        _ if cause.contains("unexpected end") || cause.contains("Unexpected end") => {
+            DecodeError::Truncated { kind, cause }
+        }
+        _ => DecodeError::Corrupt { kind, cause },
+    }
+}
+
+fn bottom(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    let mut layer = Some(error);
+    while let Some(error) = layer {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Some(io.kind());
+        }
+        layer = error.source();
+    }
+    None
+}
+
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 160;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|it| !it.is_control()).take(LONGEST).collect()
+}

@@ -1,0 +1,45 @@
+//! HEIC. HEVC has no decoder in Rust, so pixels need the system's libheif and a build with `--features heic`.
+//!
+//! A thumbnail inside the file is never taken for the photo: it is smaller than anything that is asked for here.
+
+use super::{Job, Raster};
+use crate::photo::container::bmff::Meta;
+use crate::photo::error::DecodeError;
+use crate::photo::kind::Kind;
+
+#[cfg(feature = "heic")]
+use super::rgb;
+
+const KIND: Kind = Kind::Heic;
+
+pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
+    let corrupt = |cause: &str| DecodeError::Corrupt { kind: KIND, cause: cause.to_owned() };
+    let meta = Meta::read(job.bytes).map_err(corrupt)?;
+    let (width, height) = meta.size(meta.primary).ok_or_else(|| corrupt("it does not say how large the picture is"))?;
+    job.limits.picture(KIND, u64::from(width), u64::from(height), 12)?;
+    pixels(job)
+}
+
+#[cfg(not(feature = "heic"))]
+fn pixels(_: &Job) -> Result<Raster, DecodeError> {
+    Err(DecodeError::Unsupported("HEIC needs a build with --features heic (Debian: libheif-dev)".to_owned()))
+}
+
+/// libheif turns the picture itself, as the container says.
+#[cfg(feature = "heic")]
+fn pixels(job: &Job) -> Result<Raster, DecodeError> {
+    use libheif_rs::{ColorSpace, HeifContext, LibHeif, RgbChroma};
+    let explain = |error: libheif_rs::HeifError| super::failure(job, KIND, &error);
+    let context = HeifContext::read_from_bytes(job.bytes).map_err(explain)?;
+    let handle = context.primary_image_handle().map_err(explain)?;
+    let image = LibHeif::new().decode(&handle, ColorSpace::Rgb(RgbChroma::Rgb), None).map_err(explain)?;
+    job.deadline.check(KIND)?;
+    let planes = image.planes();
+    let plane = planes.interleaved.ok_or_else(|| super::failure(job, KIND, &std::io::Error::other("no RGB plane")))?;
+    let (width, height) = (plane.width, plane.height);
+    let rows = plane.data.chunks(plane.stride).take(height as usize);
+    let data: Vec<u8> = rows.flat_map(|row| row.iter().take(width as usize * 3).copied()).collect();
+    let pixels = rgb(KIND, width, height, data)?;
+    let profile = handle.color_profile_raw().map(|profile| profile.data);
+    Ok(Raster { pixels, width, height, orientation: Some(1), profile })
+}

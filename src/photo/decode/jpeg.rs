@@ -1,0 +1,255 @@
+//! JPEG: decoded at a half, a quarter or an eighth where that is enough, by jpeg-decoder; what that refuses is given to
+//! zune-jpeg, which reads some legal files more.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::rc::Rc;
+
+use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};
+
+use super::{Job, Raster, Scale, colour, failure, guarded, rgb};
+use crate::photo::container::jpeg::{self, Frame, Header};
+use crate::photo::error::DecodeError;
+use crate::photo::kind::Kind;
+use crate::photo::limits::{Deadline, grouped};
+use crate::pixels::Pixels;
+
+const KIND: Kind = Kind::Jpeg;
+/// As many as libjpeg's own fuzzing allows: a scan costs a pass over the picture and may take few bytes.
+const MAX_SCANS: usize = 500;
+
+pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
+    let header = jpeg::header(job.bytes);
+    let frame = header.frame.clone().ok_or_else(|| no_frame(job.bytes, &header))?;
+    let shrink = shrink(&frame, job.scale);
+    check(job, &header, &frame, shrink)?;
+    let inks = match guarded(KIND, || scaled(job, &header, &frame, shrink)) {
+        Err(first @ (DecodeError::Corrupt { .. } | DecodeError::Unsupported(_) | DecodeError::Panicked { .. })) => {
+            guarded(KIND, || whole(job)).map_err(|_| first)?
+        }
+        outcome => outcome?,
+    };
+    let profile = header.profile();
+    let (pixels, profile) = match inks {
+        Inks::Rgb(pixels) => (pixels, profile),
+        Inks::Cmyk(width, height, data) => {
+            (rgb(KIND, width, height, colour::cmyk_to_srgb(&data, profile.as_deref()))?, None)
+        }
+    };
+    Ok(Raster { pixels, width: frame.width, height: frame.height, orientation: None, profile })
+}
+
+enum Inks {
+    Rgb(Pixels),
+    Cmyk(u32, u32, Vec<u8>),
+}
+
+fn no_frame(bytes: &[u8], header: &Header<'_>) -> DecodeError {
+    if header.scan_at.is_none() && !bytes.ends_with(&[0xff, 0xd9]) {
+        return truncated("it ends before the picture begins".to_owned());
+    }
+    DecodeError::Corrupt { kind: KIND, cause: "it holds no picture".to_owned() }
+}
+
+fn truncated(cause: String) -> DecodeError {
+    DecodeError::Truncated { kind: KIND, cause }
+}
+
+/// By how much each side may shrink while the long one stays at or above what was asked for.
+fn shrink(frame: &Frame, scale: Scale) -> u32 {
+    let Scale::AtLeast(long_side) = scale else { return 1 };
+    let long = frame.width.max(frame.height);
+    [8, 4, 2].into_iter().find(|by| long.div_ceil(*by) >= long_side.max(1)).unwrap_or(1)
+}
+
+fn check(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<(), DecodeError> {
+    let (width, height) = (u64::from(frame.width), u64::from(frame.height));
+    // Planes and interleaved pixels at the size asked for; a progressive file keeps all coefficients besides.
+    let samples = frame.component_ids.len().max(3) as u64;
+    let coefficients = if frame.progressive() { 2 * samples } else { 0 };
+    job.limits.picture(KIND, width, height, coefficients + (2 * samples).div_ceil(u64::from(shrink * shrink)))?;
+    let Some(scan_at) = header.scan_at else { return Err(truncated("it ends before the picture data".to_owned())) };
+    let data = (job.bytes.len() - scan_at) as u64;
+    // A block of 8 x 8 takes a bit at the very least.
+    if width.div_ceil(8) * height.div_ceil(8) > data * 8 {
+        return Err(truncated(format!("{} bytes cannot hold {width} x {height} pixels", grouped(data))));
+    }
+    if frame.progressive() && jpeg::scans(job.bytes, frame, scan_at).count > MAX_SCANS {
+        return Err(DecodeError::TooLarge(format!("more than {MAX_SCANS} scans of one picture")));
+    }
+    Ok(())
+}
+
+fn scaled(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<Inks, DecodeError> {
+    let (decoded, past_end) = run(job, header, frame, shrink, &[])?;
+    if past_end {
+        missing_end(job, header, frame)?;
+    }
+    decoded
+}
+
+/// Decodes with `filler` and an end marker put after the last byte; says too whether these were needed.
+fn run(
+    job: &Job,
+    header: &Header<'_>,
+    frame: &Frame,
+    shrink: u32,
+    filler: &'static [u8],
+) -> Result<(Result<Inks, DecodeError>, bool), DecodeError> {
+    let past_end = Rc::new(Cell::new(false));
+    let reader = Source { bytes: job.bytes, at: 0, filler, past_end: past_end.clone(), deadline: job.deadline };
+    let outcome = decode_with(Decoder::new(reader), header, frame, shrink);
+    match outcome {
+        Err(error) if past_end.get() && !is_timeout(&error) => {
+            Err(truncated(format!("the data end at byte {}", grouped(job.bytes.len() as u64))))
+        }
+        Err(error) => Err(explain(job, error)),
+        Ok(inks) => Ok((inks, past_end.get())),
+    }
+}
+
+fn decode_with(
+    mut decoder: Decoder<Source<'_>>,
+    header: &Header<'_>,
+    frame: &Frame,
+    shrink: u32,
+) -> Result<Result<Inks, DecodeError>, Error> {
+    if let Some(transform) = colour_transform(header, frame) {
+        decoder.set_color_transform(transform);
+    }
+    if shrink > 1 {
+        let side = |length: u32| length.div_ceil(shrink) as u16;
+        decoder.scale(side(frame.width), side(frame.height))?;
+    }
+    let data = decoder.decode()?;
+    let info = decoder.info().ok_or_else(|| Error::Format("no picture".to_owned()))?;
+    let (width, height) = (u32::from(info.width), u32::from(info.height));
+    Ok(match info.pixel_format {
+        PixelFormat::L8 => rgb(KIND, width, height, data.iter().flat_map(|grey| [*grey; 3]).collect()).map(Inks::Rgb),
+        PixelFormat::L16 => {
+            let high = data.chunks_exact(2).map(|pair| (u16::from_ne_bytes([pair[0], pair[1]]) >> 8) as u8);
+            rgb(KIND, width, height, high.flat_map(|grey| [grey; 3]).collect()).map(Inks::Rgb)
+        }
+        PixelFormat::RGB24 => rgb(KIND, width, height, data).map(Inks::Rgb),
+        PixelFormat::CMYK32 => Ok(Inks::Cmyk(width, height, data)),
+    })
+}
+
+/// libjpeg's rules. jpeg-decoder's own look at the component numbers first and take Photoshop's RGB files for YCbCr.
+fn colour_transform(header: &Header<'_>, frame: &Frame) -> Option<ColorTransform> {
+    match (frame.component_ids.as_slice(), header.adobe) {
+        ([_, _, _], _) if header.jfif => Some(ColorTransform::YCbCr),
+        ([_, _, _], Some(0)) | ([b'R', b'G', b'B'], None) => Some(ColorTransform::RGB),
+        ([_, _, _], _) => Some(ColorTransform::YCbCr),
+        ([_, _, _, _], Some(2)) => Some(ColorTransform::YCCK),
+        ([_, _, _, _], _) => Some(ColorTransform::CMYK),
+        _ => None,
+    }
+}
+
+/// The end marker is missing. Whether picture data are missing too shows when the rest is made up in two ways: what the
+/// file itself holds comes out the same, and where the two differ is where it ends.
+fn missing_end(job: &Job, header: &Header<'_>, frame: &Frame) -> Result<(), DecodeError> {
+    const NOISE: [u8; 4096] = [0x5a; 4096];
+    if let (true, Some(first)) = (frame.progressive(), header.scan_at)
+        && !jpeg::scans(job.bytes, frame, first).complete
+    {
+        return Err(truncated(format!("the data end at byte {}", grouped(job.bytes.len() as u64))));
+    }
+    let eighth = |filler| run(job, header, frame, 8, filler).and_then(|(inks, _)| inks).map(Inks::into_data);
+    let plain = eighth(&[])?;
+    let noisy = eighth(&NOISE).unwrap_or_default();
+    if plain == noisy {
+        return Ok(());
+    }
+    let same = plain.iter().zip(&noisy).take_while(|(a, b)| a == b).count();
+    let has = job.bytes.len() as u64;
+    let about = (has as f64 * plain.len() as f64 / same.max(1) as f64).min(1e12);
+    // Two leading digits are all that such a guess is worth.
+    let unit = 10_f64.powf(about.log10().floor() - 1.0).max(1.0);
+    let about = (about / unit).round() * unit;
+    Err(truncated(format!("{} of about {} bytes", grouped(has), grouped(about.max(has as f64 + 1.0) as u64))))
+}
+
+impl Inks {
+    fn into_data(self) -> Vec<u8> {
+        match self {
+            Self::Rgb(pixels) => pixels.into_data(),
+            Self::Cmyk(_, _, data) => data,
+        }
+    }
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(error, Error::Io(cause) if cause.kind() == io::ErrorKind::TimedOut)
+}
+
+fn explain(job: &Job, error: Error) -> DecodeError {
+    match error {
+        Error::Io(cause) if cause.kind() == io::ErrorKind::TimedOut => job.deadline.error(KIND),
+        Error::Unsupported(feature) => DecodeError::Unsupported(format!("JPEG with {feature:?} is not supported")),
+        other => failure(job, KIND, &other),
+    }
+}
+
+/// The second decoder: always whole, and strict, so that it does not make up what the first rightly missed.
+fn whole(job: &Job) -> Result<Inks, DecodeError> {
+    use zune_jpeg::zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX))
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(job.bytes), options);
+    let data = decoder.decode().map_err(|error| failure(job, KIND, &error))?;
+    job.deadline.check(KIND)?;
+    let (width, height) = decoder.dimensions().unwrap_or_default();
+    rgb(KIND, width as u32, height as u32, data).map(Inks::Rgb)
+}
+
+/// The file's bytes, then what makes a decoder finish.
+struct Source<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    filler: &'static [u8],
+    past_end: Rc<Cell<bool>>,
+    deadline: Deadline,
+}
+
+const END: [u8; 2] = [0xff, 0xd9];
+/// jpeg-decoder asks for single bytes; a scan over a large picture may take few of them.
+const BYTES_BETWEEN_LOOKS: usize = 1024;
+
+impl Read for Source<'_> {
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at.is_multiple_of(BYTES_BETWEEN_LOOKS) && self.deadline.passed() {
+            return Err(Deadline::io_error());
+        }
+        if let ([out], Some(byte)) = (&mut *buffer, self.bytes.get(self.at)) {
+            *out = *byte;
+            self.at += 1;
+            return Ok(1);
+        }
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(self.read_past_end(buffer));
+        }
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+impl Source<'_> {
+    fn read_past_end(&mut self, buffer: &mut [u8]) -> usize {
+        self.past_end.set(true);
+        for out in buffer.iter_mut() {
+            let past = self.at - self.bytes.len();
+            *out = self.filler.get(past).copied().unwrap_or(END[(past - self.filler.len().min(past)) % 2]);
+            self.at += 1;
+        }
+        buffer.len()
+    }
+}

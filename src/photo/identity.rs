@@ -1,0 +1,223 @@
+//! What makes a photo the same photo: its bytes. A file's stamp only spares reading them again.
+
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use thiserror::Error;
+
+/// BLAKE3 of a file's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentId(pub [u8; 32]);
+
+impl ContentId {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+impl fmt::Display for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentId({self})")
+    }
+}
+
+/// Everything the file system says that changes when content does. The change time is among it because an editor
+/// may put the modification time and the size back as they were; nobody can set a change time back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    pub size: u64,
+    pub modified_ns: i64,
+    pub changed_ns: i64,
+    pub inode: u64,
+}
+
+impl Stamp {
+    pub fn of(metadata: &Metadata) -> Self {
+        let modified_ns = metadata.modified().map_or(0, |time| match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            // Cameras with a dead clock and some file systems give times before 1970.
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+        });
+        #[cfg(unix)]
+        let (changed_ns, inode) = {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.ctime().saturating_mul(1_000_000_000).saturating_add(metadata.ctime_nsec()), metadata.ino())
+        };
+        #[cfg(not(unix))]
+        let (changed_ns, inode) = (0, 0);
+        Self { size: metadata.len(), modified_ns, changed_ns, inode }
+    }
+}
+
+#[derive(Debug, Error)]
+pub enum ReadError {
+    #[error("no such file")]
+    Missing,
+    #[error("permission denied")]
+    Denied,
+    #[error("not a regular file but {0}")]
+    NotAFile(&'static str),
+    #[error("{megabytes:.0} MB, more than the limit of {limit:.0} MB (limits.max_file_mb)")]
+    TooLarge { megabytes: f64, limit: f64 },
+    #[error("{0}")]
+    Io(io::Error),
+}
+
+impl ReadError {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Denied => "permission",
+            Self::NotAFile(_) => "not_a_file",
+            Self::TooLarge { .. } => "too_large",
+            Self::Io(_) => "io",
+        }
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Missing,
+            io::ErrorKind::PermissionDenied => Self::Denied,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// The bytes of a photo, and the stamp that goes with exactly these bytes.
+#[derive(Debug)]
+pub struct Bytes {
+    pub bytes: Vec<u8>,
+    /// `None` when the file changed while it was read: the bytes may be used, but not remembered by stamp.
+    pub stamp: Option<Stamp>,
+}
+
+/// Reads a whole photo without leaving a trace on it: read-only, its access time kept where the system allows.
+pub fn read(path: &Path, max_bytes: u64) -> Result<Bytes, ReadError> {
+    let mut file = open_untouched(path)?;
+    let before = file.metadata()?;
+    regular(&before)?;
+    let too_large = |size: u64| ReadError::TooLarge { megabytes: size as f64 / 1e6, limit: max_bytes as f64 / 1e6 };
+    if before.len() > max_bytes {
+        return Err(too_large(before.len()));
+    }
+    let mut bytes = Vec::with_capacity(before.len() as usize);
+    // One byte more than allowed tells a file that grew past the limit while being read.
+    (&mut file).take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(too_large(bytes.len() as u64));
+    }
+    let (before, after) = (Stamp::of(&before), Stamp::of(&file.metadata()?));
+    let stamp = (before == after && after.size == bytes.len() as u64).then_some(after);
+    Ok(Bytes { bytes, stamp })
+}
+
+/// The stamp of a file as it stands now; follows symbolic links, as reading does.
+pub fn stamp(path: &Path) -> Result<Stamp, ReadError> {
+    let metadata = std::fs::metadata(path)?;
+    regular(&metadata)?;
+    Ok(Stamp::of(&metadata))
+}
+
+/// The first bytes, enough to tell what a file is.
+pub fn head(path: &Path, length: usize) -> Result<Vec<u8>, ReadError> {
+    let file = open_untouched(path)?;
+    regular(&file.metadata()?)?;
+    let mut bytes = Vec::with_capacity(length);
+    file.take(length as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn regular(metadata: &Metadata) -> Result<(), ReadError> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Err(ReadError::NotAFile("a pipe"));
+        }
+        if kind.is_socket() {
+            return Err(ReadError::NotAFile("a socket"));
+        }
+        if kind.is_block_device() || kind.is_char_device() {
+            return Err(ReadError::NotAFile("a device"));
+        }
+    }
+    Err(ReadError::NotAFile(if kind.is_dir() { "a folder" } else { "something else" }))
+}
+
+/// Opening must not hang on a pipe, and reading must not move a photo's access time. Only a file's owner may ask
+/// for the latter; for everybody else the plain open has to do.
+#[cfg(target_os = "linux")]
+fn open_untouched(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let plain = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    rustix::fs::open(path, plain | OFlags::NOATIME, Mode::empty())
+        .or_else(|error| match error {
+            rustix::io::Errno::PERM => rustix::fs::open(path, plain, Mode::empty()),
+            other => Err(other),
+        })
+        .map(File::from)
+        .map_err(io::Error::from)
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn open_untouched(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let plain = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    Ok(File::from(rustix::fs::open(path, plain, Mode::empty())?))
+}
+
+#[cfg(not(unix))]
+fn open_untouched(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_bytes_are_the_same_photo() {
+        assert_eq!(
+            ContentId::of(b"abc").to_string(),
+            "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
+        );
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), [0; 100]).unwrap();
+        assert!(matches!(read(file.path(), 99), Err(ReadError::TooLarge { .. })));
+        assert_eq!(read(file.path(), 100).unwrap().bytes.len(), 100);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_edit_that_restores_size_and_time_still_changes_the_stamp() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"one").unwrap();
+        let before = stamp(file.path()).unwrap();
+        let modified = file.as_file().metadata().unwrap().modified().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::fs::write(file.path(), b"two").unwrap();
+        file.as_file().set_modified(modified).unwrap();
+        let after = stamp(file.path()).unwrap();
+        assert_eq!((before.size, before.modified_ns), (after.size, after.modified_ns));
+        assert_ne!(before, after);
+    }
+}

@@ -1,0 +1,102 @@
+//! Camera raw files through the JPEG previews that cameras put inside: developing sensor data is another program's work.
+
+use super::container::{bmff, jpeg};
+use super::ifd::{Ifd, Tiff};
+use super::kind::{Kind, Raw};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Preview<'a> {
+    pub data: &'a [u8],
+    pub width: u32,
+    pub height: u32,
+}
+
+const IMAGE_WIDTH: u16 = 0x0100;
+const IMAGE_HEIGHT: u16 = 0x0101;
+const STRIP_OFFSETS: u16 = 0x0111;
+const STRIP_LENGTHS: u16 = 0x0117;
+const JPEG_OFFSET: u16 = 0x0201;
+const JPEG_LENGTH: u16 = 0x0202;
+/// Panasonic keeps its preview as the value of a tag.
+const JPEG_FROM_RAW: u16 = 0x002e;
+const DNG_CROP_SIZE: u16 = 0xc620;
+
+/// The previews, largest first.
+pub fn previews(bytes: &[u8], kind: Kind) -> Vec<Preview<'_>> {
+    let mut found: Vec<Preview> = match kind {
+        Kind::Raw(Raw::Cr3) => bmff::canon_previews(bytes).into_iter().filter_map(preview).collect(),
+        Kind::Raw(Raw::Raf) => fujifilm(bytes).into_iter().filter_map(preview).collect(),
+        Kind::Raw(Raw::X3f | Raw::Mrw | Raw::Crw) => Vec::new(),
+        _ => in_directories(bytes).into_iter().filter_map(preview).collect(),
+    };
+    // Olympus hides its large preview in a maker note, and some formats have no map that is worth walking.
+    if found.is_empty() || kind == Kind::Raw(Raw::Orf) {
+        found.extend(searched(bytes).into_iter().filter_map(preview));
+    }
+    found.sort_by_key(|preview| std::cmp::Reverse(u64::from(preview.width) * u64::from(preview.height)));
+    found.dedup_by_key(|preview| preview.data.as_ptr());
+    found
+}
+
+/// A JPEG that shows a picture: lossless ones (process 3) hold sensor data.
+fn preview(data: &[u8]) -> Option<Preview<'_>> {
+    let frame = data.starts_with(&[0xff, 0xd8, 0xff]).then(|| jpeg::header(data).frame)??;
+    let pictures = matches!(frame.process, 0..=2) && frame.width > 0 && frame.height > 0;
+    pictures.then_some(Preview { data, width: frame.width, height: frame.height })
+}
+
+fn in_directories(bytes: &[u8]) -> Vec<&[u8]> {
+    let slice = |ifd: &Ifd, offset, length| {
+        let (at, length) = (ifd.number(offset)? as usize, ifd.number(length)? as usize);
+        bytes.get(at..at.saturating_add(length).min(bytes.len()))
+    };
+    let mut found = Vec::new();
+    for ifd in Tiff::new(bytes).map(|tiff| tiff.directories()).unwrap_or_default() {
+        found.extend(slice(&ifd, JPEG_OFFSET, JPEG_LENGTH));
+        found.extend(slice(&ifd, STRIP_OFFSETS, STRIP_LENGTHS));
+        found.extend(ifd.bytes(JPEG_FROM_RAW));
+    }
+    found
+}
+
+/// The header names the place of the JPEG.
+fn fujifilm(bytes: &[u8]) -> Option<&[u8]> {
+    let number = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
+    let (at, length) = (number(84)?, number(88)?);
+    bytes.get(at..at.saturating_add(length).min(bytes.len()))
+}
+
+/// Every place where a JPEG may begin, as far as one would go on looking.
+fn searched(bytes: &[u8]) -> Vec<&[u8]> {
+    const MOST: usize = 24;
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = bytes[at..].windows(4).position(|it| it[..3] == [0xff, 0xd8, 0xff] && it[3] >= 0xc0) {
+        at += next;
+        found.push(&bytes[at..]);
+        at += 2;
+        if found.len() == MOST {
+            break;
+        }
+    }
+    found
+}
+
+/// The size of the developed photo where the file tells it, else that of the preview. Sensors are listed with their dark
+/// borders by some makers, so a size within a tenth of the preview's is taken for the preview's.
+pub fn full_size(bytes: &[u8], kind: Kind, width: u32, height: u32) -> (u32, u32) {
+    let directories = match kind {
+        Kind::Raw(Raw::Cr3 | Raw::Raf | Raw::X3f | Raw::Mrw | Raw::Crw) => Vec::new(),
+        _ => Tiff::new(bytes).map(|tiff| tiff.directories()).unwrap_or_default(),
+    };
+    let cropped = |ifd: &Ifd| {
+        let mut size = ifd.numbers(ifd.entry(DNG_CROP_SIZE)?);
+        Some((size.next()?, size.next()?))
+    };
+    let stated = |ifd: &Ifd| cropped(ifd).or_else(|| Some((ifd.number(IMAGE_WIDTH)?, ifd.number(IMAGE_HEIGHT)?)));
+    let largest = directories.iter().filter_map(stated).max_by_key(|(w, h)| u64::from(*w) * u64::from(*h));
+    match largest {
+        Some((w, h)) if w > width + width / 10 && h > height + height / 10 => (w, h),
+        _ => (width, height),
+    }
+}

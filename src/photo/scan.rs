@@ -1,0 +1,217 @@
+//! From what was typed to a list of photos: files, folders, lists; each photo once, in a stable order.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::io::{self, BufRead};
+use std::path::{Path, PathBuf};
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use thiserror::Error;
+use walkdir::{DirEntry, WalkDir};
+
+use super::identity::{self, ReadError};
+use super::kind::{is_jpeg_name, is_photo_name, is_raw_name, sniff};
+
+/// As much of a file as is needed to tell what it is.
+const HEAD_BYTES: usize = 64;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Photo {
+    /// As given, or as found below the folder that was given.
+    pub path: PathBuf,
+    /// The RAW files of the same shot, when this is the JPEG of a pair.
+    pub raws: Vec<PathBuf>,
+}
+
+/// A path that should have been readable and is not.
+#[derive(Debug)]
+pub struct Unreadable {
+    pub path: PathBuf,
+    pub cause: ReadError,
+}
+
+#[derive(Debug, Default)]
+pub struct Scan {
+    pub photos: Vec<Photo>,
+    pub unreadable: Vec<Unreadable>,
+    /// Files in folders that are no photos, neither by name nor by content.
+    pub passed_over: usize,
+}
+
+#[derive(Debug, Error)]
+pub enum ScanError {
+    #[error("the pattern `{pattern}` of --exclude: {cause}")]
+    Pattern { pattern: String, cause: ignore::Error },
+    #[error("cannot read the list of photos from standard input: {0}")]
+    List(io::Error),
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Descend into symbolic links to folders.
+    pub follow: bool,
+    /// gitignore patterns, matched below each given folder.
+    pub exclude: Vec<String>,
+}
+
+/// Reads the names of a `-`: one a line, or NUL-separated. Empty names are dropped.
+pub fn read_list(mut input: impl BufRead, null: bool) -> Result<Vec<PathBuf>, ScanError> {
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes).map_err(ScanError::List)?;
+    let separator = if null { 0 } else { b'\n' };
+    let names = bytes.split(|&byte| byte == separator).map(|name| {
+        // A list written on another system may end its lines with CR LF.
+        if null { name } else { name.strip_suffix(b"\r").unwrap_or(name) }
+    });
+    Ok(names.filter(|name| !name.is_empty()).map(path_from_bytes).collect())
+}
+
+#[cfg(unix)]
+fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+pub fn scan(paths: &[PathBuf], options: &Options) -> Result<Scan, ScanError> {
+    let mut scanner = Scanner { options, seen: HashSet::new(), scan: Scan::default() };
+    for path in paths {
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => scanner.folder(path)?,
+            // A missing or odd file named outright is kept as a photo: reading it says what is wrong, in its place.
+            _ => scanner.take(path.clone()),
+        }
+    }
+    Ok(scanner.finish())
+}
+
+struct Scanner<'a> {
+    options: &'a Options,
+    /// Real path of every photo taken, so that no photo is taken twice under two names.
+    seen: HashSet<PathBuf>,
+    scan: Scan,
+}
+
+impl Scanner<'_> {
+    fn folder(&mut self, root: &Path) -> Result<(), ScanError> {
+        let excludes = self.excludes(root)?;
+        let keep = |entry: &DirEntry| {
+            entry.depth() == 0 || !excludes.matched(entry.path(), entry.file_type().is_dir()).is_ignore()
+        };
+        let walk = WalkDir::new(root).follow_links(self.options.follow).follow_root_links(true).sort_by_file_name();
+        for entry in walk.into_iter().filter_entry(keep) {
+            match entry {
+                Ok(entry) => self.entry(&entry),
+                Err(error) => self.walk_error(root, error),
+            }
+        }
+        Ok(())
+    }
+
+    fn excludes(&self, root: &Path) -> Result<Gitignore, ScanError> {
+        let mut builder = GitignoreBuilder::new(root);
+        for pattern in &self.options.exclude {
+            let fail = |cause| ScanError::Pattern { pattern: pattern.clone(), cause };
+            builder.add_line(None, pattern).map_err(fail)?;
+        }
+        let all = || self.options.exclude.join(" ");
+        builder.build().map_err(|cause| ScanError::Pattern { pattern: all(), cause })
+    }
+
+    fn entry(&mut self, entry: &DirEntry) {
+        let kind = entry.file_type();
+        let path = entry.path();
+        let regular = kind.is_file() || (kind.is_symlink() && path.metadata().is_ok_and(|m| m.is_file()));
+        if kind.is_dir() {
+            return;
+        }
+        if regular && (is_photo_name(path.as_os_str()) || is_photo_by_content(path)) {
+            self.take(path.to_owned());
+        } else {
+            self.scan.passed_over += 1;
+        }
+    }
+
+    fn walk_error(&mut self, root: &Path, error: walkdir::Error) {
+        // A loop has been walked once already; going round again would find nothing new.
+        if error.loop_ancestor().is_some() {
+            return;
+        }
+        let path = error.path().unwrap_or(root).to_owned();
+        let cause = error.into_io_error().unwrap_or_else(|| io::Error::other("cannot be walked"));
+        // A dangling link, met when links are followed, hides no photo.
+        if cause.kind() == io::ErrorKind::NotFound && path.is_symlink() {
+            self.scan.passed_over += 1;
+            return;
+        }
+        self.scan.unreadable.push(Unreadable { path, cause: cause.into() });
+    }
+
+    fn take(&mut self, path: PathBuf) {
+        let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        if self.seen.insert(real) {
+            self.scan.photos.push(Photo { path, raws: Vec::new() });
+        }
+    }
+
+    fn finish(mut self) -> Scan {
+        pair_raws(&mut self.scan.photos);
+        self.scan
+    }
+}
+
+fn is_photo_by_content(path: &Path) -> bool {
+    identity::head(path, HEAD_BYTES).is_ok_and(|head| sniff(&head).is_some())
+}
+
+/// `IMG_1.CR2` beside `IMG_1.JPG` is the same shot: the JPEG stands for both.
+fn pair_raws(photos: &mut Vec<Photo>) {
+    let shot = |path: &Path| path.with_extension("");
+    let mut jpegs: HashMap<PathBuf, usize> = HashMap::new();
+    for (index, photo) in photos.iter().enumerate() {
+        if is_jpeg_name(photo.path.as_os_str()) {
+            jpegs.entry(shot(&photo.path)).or_insert(index);
+        }
+    }
+    if jpegs.is_empty() {
+        return;
+    }
+    let mut raws = Vec::new();
+    for photo in photos.iter().filter(|photo| is_raw_name(photo.path.as_os_str())) {
+        if let Some(&jpeg) = jpegs.get(&shot(&photo.path)) {
+            raws.push((jpeg, photo.path.clone()));
+        }
+    }
+    for (jpeg, raw) in &raws {
+        photos[*jpeg].raws.push(raw.clone());
+    }
+    let paired: HashSet<_> = raws.into_iter().map(|(_, raw)| raw).collect();
+    photos.retain(|photo| !paired.contains(&photo.path));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_may_end_lines_either_way_and_hold_odd_names() {
+        let names = read_list(&b"a.jpg\r\n\nb c.jpg\nlast"[..], false).unwrap();
+        assert_eq!(names, ["a.jpg", "b c.jpg", "last"].map(PathBuf::from));
+        let names = read_list(&b"line\nbreak.jpg\0b.jpg\0"[..], true).unwrap();
+        assert_eq!(names, ["line\nbreak.jpg", "b.jpg"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_raw_beside_its_jpeg_is_no_second_photo() {
+        let photo = |name: &str| Photo { path: name.into(), raws: Vec::new() };
+        let mut photos = ["d/a.CR2", "d/a.jpg", "d/b.nef", "e/a.cr2"].map(photo).to_vec();
+        pair_raws(&mut photos);
+        let paths: Vec<_> = photos.iter().map(|photo| photo.path.to_str().unwrap()).collect();
+        assert_eq!(paths, ["d/a.jpg", "d/b.nef", "e/a.cr2"]);
+        assert_eq!(photos[0].raws, [PathBuf::from("d/a.CR2")]);
+    }
+}

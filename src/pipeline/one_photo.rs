@@ -1,0 +1,146 @@
+//! The way of one photo: stamp, store, bytes, pixels, findings.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::facts::{self, PhotoFacts};
+use super::run::Job;
+use super::{Analysed, Analysis, Picture};
+use crate::failure::{Failure, Stage};
+use crate::photo::identity::{self, Bytes, ContentId, Stamp};
+use crate::photo::{self, Decoded, Scale, resize};
+use crate::pixels::Pixels;
+use crate::store::Fingerprint;
+
+/// A photo's outcome and what of it is new to the store.
+pub struct Finished {
+    pub analysed: Analysed,
+    pub content: ContentId,
+    pub stamp: Option<Stamp>,
+    /// Indices into `analysed.findings` that were computed now.
+    pub computed: Vec<usize>,
+    pub facts_payload: Option<Vec<u8>>,
+}
+
+/// The fingerprints of one job, each bound to the way its pictures are decoded.
+pub struct Keys {
+    pub facts: Fingerprint,
+    pub analyses: Vec<Fingerprint>,
+}
+
+impl Keys {
+    pub fn of(job: &Job<'_>) -> Self {
+        let scale = match job.scale() {
+            Scale::Full => "whole".to_owned(),
+            Scale::AtLeast(side) => format!("at least {side}"),
+        };
+        let reduced = job.medium.map_or_else(|| "as decoded".to_owned(), |side| format!("within {side}"));
+        let decoder = photo::REVISION;
+        let bind = |analysis: &&dyn Analysis| {
+            Fingerprint::of([decoder, &scale, &reduced, analysis.name(), &analysis.fingerprint().to_string()])
+        };
+        Self { facts: Fingerprint::of([decoder, facts::REVISION]), analyses: job.analyses.iter().map(bind).collect() }
+    }
+}
+
+pub fn process(job: &Job<'_>, keys: &Keys, path: &Path) -> Result<Finished, Failure> {
+    let fail = |stage, code, cause: String| Failure { path: path.to_owned(), stage, code, cause };
+    let read_failed = |error: identity::ReadError| fail(Stage::Read, error.code(), error.to_string());
+
+    let stamp = identity::stamp(path).map_err(read_failed)?;
+    if let Some(content) = job.store.content(path, &stamp) {
+        let known = Known::ask(job, keys, content);
+        if let Some(finished) = known.complete(content, Some(stamp), true) {
+            return Ok(finished);
+        }
+    }
+    let Bytes { bytes, stamp } =
+        job.telemetry.time("read", || identity::read(path, job.limits.max_file_bytes)).map_err(read_failed)?;
+    let content = job.telemetry.time("identify", || ContentId::of(&bytes));
+    let known = Known::ask(job, keys, content);
+    if known.is_complete() {
+        return known.complete(content, stamp, false).ok_or_else(|| fail(Stage::Read, "io", "vanished".into()));
+    }
+    let decoded = job
+        .telemetry
+        .time("decode", || photo::decode(&bytes, job.scale(), &job.limits))
+        .map_err(|error| fail(Stage::Decode, error.code(), error.to_string()))?;
+    drop(bytes);
+    known.compute(job, decoded, content, stamp).map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
+}
+
+/// What the store has of one photo.
+struct Known {
+    facts: Option<PhotoFacts>,
+    findings: Vec<Option<Vec<u8>>>,
+}
+
+impl Known {
+    fn ask(job: &Job<'_>, keys: &Keys, content: ContentId) -> Self {
+        let facts = job.store.finding(&content, &keys.facts).and_then(|json| serde_json::from_slice(&json).ok());
+        let findings = keys.analyses.iter().map(|key| job.store.finding(&content, key)).collect();
+        Self { facts, findings }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.facts.is_some() && self.findings.iter().all(Option::is_some)
+    }
+
+    fn complete(self, content: ContentId, stamp: Option<Stamp>, stamp_known: bool) -> Option<Finished> {
+        let facts = self.facts?;
+        let findings = self.findings.into_iter().collect::<Option<Vec<_>>>()?;
+        // A stamp the store already has need not be written again.
+        let stamp = stamp.filter(|_| !stamp_known);
+        let analysed = Analysed { facts, findings, from_store: true };
+        Some(Finished { analysed, content, stamp, computed: Vec::new(), facts_payload: None })
+    }
+
+    fn compute(
+        self,
+        job: &Job<'_>,
+        decoded: Decoded,
+        content: ContentId,
+        stamp: Option<Stamp>,
+    ) -> anyhow::Result<Finished> {
+        let facts = PhotoFacts::of(&decoded);
+        let facts_payload = Some(serde_json::to_vec(&facts)?);
+        let picture = job.telemetry.time("resize", || Picture::new(decoded, job.medium));
+        let mut computed = Vec::new();
+        let mut findings = Vec::with_capacity(self.findings.len());
+        for (index, (known, analysis)) in self.findings.into_iter().zip(job.analyses).enumerate() {
+            let finding = if let Some(finding) = known {
+                finding
+            } else {
+                computed.push(index);
+                job.telemetry.time(analysis.name(), || analysis.analyse(&picture))?
+            };
+            findings.push(finding);
+        }
+        let analysed = Analysed { facts, findings, from_store: false };
+        Ok(Finished { analysed, content, stamp, computed, facts_payload })
+    }
+}
+
+impl Picture {
+    fn new(photo: Decoded, medium: Option<u32>) -> Self {
+        let reduce = |pixels: &Pixels| match medium.map(|side| resize::within(pixels, side)) {
+            Some(Cow::Owned(reduced)) => Some(reduced),
+            Some(Cow::Borrowed(_)) | None => None,
+        };
+        let reduced = reduce(&photo.pixels);
+        let as_stored = photo.as_stored.map(|stored| reduce(&stored).unwrap_or(stored));
+        Self { decoded: photo.pixels, reduced, as_stored }
+    }
+}
+
+/// Runs one photo so that nothing it does, a panic included, reaches another photo.
+pub fn isolated(job: &Job<'_>, keys: &Keys, path: &Path) -> Result<Finished, Failure> {
+    crate::contain::contained(|| process(job, keys, path)).unwrap_or_else(|panic| {
+        Err(Failure {
+            path: path.to_owned(),
+            stage: Stage::Analyse,
+            code: "panicked",
+            cause: format!("a defect in albumctl: {panic}"),
+        })
+    })
+}

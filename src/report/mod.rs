@@ -1,0 +1,80 @@
+//! What users and scripts see: record types, and a file a format that writes them.
+
+mod csv;
+mod jsonl;
+pub mod output;
+pub mod photo_path;
+pub mod records;
+pub mod schema;
+mod table;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A table on a terminal, JSON lines elsewhere.
+    Auto,
+    /// For people: aligned columns, the most telling fields.
+    Table,
+    /// One JSON object a line, every field.
+    Jsonl,
+    /// Every field a column.
+    Csv,
+}
+
+/// One line of output. Its JSON form is its contract; the table is a view for people.
+pub trait Record: Serialize + JsonSchema {
+    /// Table headings; a heading that starts with `>` stands over numbers.
+    const HEADINGS: &'static [&'static str];
+
+    fn cells(&self) -> Vec<Cell>;
+}
+
+/// One cell of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    pub text: String,
+    pub tone: Tone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Plain,
+    Good,
+    Fair,
+    Poor,
+    Faint,
+    /// A path, shortened in the middle when the table is too wide.
+    Path,
+}
+
+impl Cell {
+    pub fn plain(text: &(impl ToString + ?Sized)) -> Self {
+        Self { text: text.to_string(), tone: Tone::Plain }
+    }
+
+    pub fn faint(text: &(impl ToString + ?Sized)) -> Self {
+        Self { text: text.to_string(), tone: Tone::Faint }
+    }
+
+    pub fn path(text: &(impl ToString + ?Sized)) -> Self {
+        Self { text: text.to_string(), tone: Tone::Path }
+    }
+
+    /// A score on 0..=1, coloured by how good it is.
+    pub fn score(value: f64) -> Self {
+        let tone = match value {
+            v if v >= 0.7 => Tone::Good,
+            v if v >= 0.4 => Tone::Fair,
+            _ => Tone::Poor,
+        };
+        Self { text: format!("{value:.3}"), tone }
+    }
+
+    /// The same for a value that may be missing.
+    pub fn score_or_dash(value: Option<f64>) -> Self {
+        value.map_or_else(|| Self::faint("-"), Self::score)
+    }
+}

@@ -1,0 +1,64 @@
+//! A path in a record: readable always, exact when it cannot be both.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The two leading fields of every line about a photo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PhotoPath {
+    /// The path as given; bytes that are not UTF-8 are replaced.
+    pub image_path: String,
+    /// The exact bytes of the path in base64, when it is not UTF-8; else null.
+    pub image_path_b64: Option<String>,
+}
+
+impl PhotoPath {
+    pub fn of(path: &Path) -> Self {
+        let exact = || STANDARD.encode(path.as_os_str().as_encoded_bytes());
+        Self { image_path: path.to_string_lossy().into_owned(), image_path_b64: path.to_str().is_none().then(exact) }
+    }
+
+    /// The path itself again; the other way round of [`PhotoPath::of`].
+    pub fn to_path(&self) -> std::path::PathBuf {
+        #[cfg(unix)]
+        if let Some(bytes) = self.image_path_b64.as_ref().and_then(|text| STANDARD.decode(text).ok()) {
+            use std::os::unix::ffi::OsStringExt;
+            return std::ffi::OsString::from_vec(bytes).into();
+        }
+        self.image_path.clone().into()
+    }
+}
+
+/// A path for people: no control character of a name reaches the terminal.
+pub fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy())
+}
+
+pub fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn odd_names_survive_the_round_trip() {
+        for bytes in [&b"plain.jpg"[..], b"caf\xe9.jpg", b"\xff\xfe"] {
+            let path = Path::new(OsStr::from_bytes(bytes));
+            assert_eq!(PhotoPath::of(path).to_path(), path);
+        }
+        assert_eq!(PhotoPath::of(Path::new("a.jpg")).image_path_b64, None);
+    }
+
+    #[test]
+    fn a_name_cannot_write_to_the_terminal() {
+        assert_eq!(shown(Path::new("a\u{1b}[31m.jpg")), "a\u{fffd}[31m.jpg");
+    }
+}

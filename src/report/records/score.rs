@@ -1,0 +1,71 @@
+//! A line of `score`.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::quality::Quality;
+use crate::report::photo_path::PhotoPath;
+use crate::report::{Cell, Record};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScoreRecord {
+    #[serde(flatten)]
+    pub path: PhotoPath,
+    /// Technical quality over all, 0 to 1.
+    pub iqa_score: f64,
+    /// 0 to 1.
+    pub sharpness: f64,
+    /// 0 to 1: how well the tones are spread, how little is clipped.
+    pub exposure: f64,
+    /// 0 to 1.
+    pub colorfulness: f64,
+    /// 0 to 1.
+    pub contrast: f64,
+    /// Variance of the Laplacian; `sharpness` is 1 from 1000 on.
+    pub sharpness_raw: f64,
+    /// Hasler and Süsstrunk's M; `colorfulness` is 1 from 100 on.
+    pub colorfulness_raw: f64,
+    /// Upright width of the original in pixels.
+    pub width: u32,
+    /// Upright height of the original in pixels.
+    pub height: u32,
+    /// Long side in pixels at which the photo was measured.
+    pub measured_at: u32,
+}
+
+impl ScoreRecord {
+    pub fn new(path: &Path, quality: &Quality, (width, height): (u32, u32), measured_at: u32) -> Self {
+        Self {
+            path: PhotoPath::of(path),
+            iqa_score: quality.overall,
+            sharpness: quality.sharpness,
+            exposure: quality.exposure,
+            colorfulness: quality.colorfulness,
+            contrast: quality.contrast,
+            sharpness_raw: quality.sharpness_raw,
+            colorfulness_raw: quality.colorfulness_raw,
+            width,
+            height,
+            measured_at,
+        }
+    }
+}
+
+impl Record for ScoreRecord {
+    const HEADINGS: &'static [&'static str] =
+        &["photo", ">overall", ">sharpness", ">exposure", ">colour", ">contrast", ">size"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::path(&self.path.image_path),
+            Cell::score(self.iqa_score),
+            Cell::score(self.sharpness),
+            Cell::score(self.exposure),
+            Cell::score(self.colorfulness),
+            Cell::score(self.contrast),
+            Cell::faint(&format!("{}x{}", self.width, self.height)),
+        ]
+    }
+}

@@ -1,0 +1,28 @@
+//! JSON Schemas of the records, from the types that are written.
+
+use serde_json::{Value, json};
+
+use super::records::{DeviceRecord, DuplicateRecord, KmeansModelRecord, NearestRecord, ScoreRecord, SettingRecord};
+
+/// Every command with records, by the words that call it.
+pub fn all() -> Vec<(&'static str, Value)> {
+    vec![
+        ("config show", schema_of::<SettingRecord>()),
+        ("dedup", schema_of::<DuplicateRecord>()),
+        ("device", schema_of::<DeviceRecord>()),
+        ("kmeans assign", schema_of::<NearestRecord>()),
+        ("kmeans fit", schema_of::<KmeansModelRecord>()),
+        ("kmeans info", schema_of::<KmeansModelRecord>()),
+        ("score", schema_of::<ScoreRecord>()),
+    ]
+}
+
+fn schema_of<R: schemars::JsonSchema>() -> Value {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let mut schema = settings.into_generator().into_root_schema_for::<R>().to_value();
+    // A key never vanishes: what may be absent is null, and every property is there.
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+        schema["required"] = json!(properties.keys().collect::<Vec<_>>());
+    }
+    schema
+}

@@ -1,0 +1,87 @@
+use super::*;
+use std::fs;
+
+fn stamp(size: u64) -> Stamp {
+    Stamp { size, modified_ns: 1, changed_ns: 2, inode: 3 }
+}
+
+fn keep_one(store: &Store, path: &str, content: ContentId, analysis: Fingerprint, payload: &[u8]) {
+    store.keep(&[Entry { path: Path::new(path), stamp: Some(stamp(9)), content, findings: vec![(analysis, payload)] }]);
+}
+
+#[test]
+fn what_is_kept_is_found_by_another_store_on_the_same_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (content, analysis) = (ContentId::of(b"photo"), Fingerprint::of(["score", "1"]));
+    keep_one(&Store::open(folder.path()), "/a.jpg", content, analysis, b"result");
+    let store = Store::open(folder.path());
+    assert_eq!(store.content(Path::new("/a.jpg"), &stamp(9)), Some(content));
+    assert_eq!(store.content(Path::new("/a.jpg"), &stamp(8)), None, "another size is another file");
+    assert_eq!(store.finding(&content, &analysis).as_deref(), Some(&b"result"[..]));
+    assert_eq!(store.finding(&content, &Fingerprint::of(["score1"])), None, "parts are not run together");
+    assert_eq!(store.take_warnings(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_set_aside_and_rebuilt() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(FILE_NAME), b"not a database, but long enough to be taken for one".repeat(40))
+        .unwrap();
+    let store = Store::open(folder.path());
+    let warnings = store.take_warnings();
+    assert!(warnings.len() == 1 && warnings[0].contains("set aside"), "{warnings:?}");
+    let (content, analysis) = (ContentId::of(b"photo"), Fingerprint::of(["score"]));
+    keep_one(&store, "/a.jpg", content, analysis, b"result");
+    assert!(store.finding(&content, &analysis).is_some());
+    let kept = fs::read_dir(folder.path())
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().contains(".damaged-"));
+    assert_eq!(kept.count(), 1, "the damaged file is kept for whoever wants to look");
+}
+
+#[test]
+fn damage_found_in_the_middle_of_a_run_costs_only_the_old_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(FILE_NAME);
+    let analysis = Fingerprint::of(["score"]);
+    {
+        let store = Store::open(folder.path());
+        for n in 0..400u32 {
+            let content = ContentId::of(&n.to_le_bytes());
+            keep_one(&store, &format!("/{n}.jpg"), content, analysis, &[7; 500]);
+        }
+    }
+    let mut bytes = fs::read(&file).unwrap();
+    let end = bytes.len();
+    bytes[4096..end].fill(0xA5);
+    fs::write(&file, bytes).unwrap();
+    let store = Store::open(folder.path());
+    let content = ContentId::of(&7u32.to_le_bytes());
+    assert_eq!(store.finding(&content, &analysis), None);
+    keep_one(&store, "/new.jpg", content, analysis, b"result");
+    assert_eq!(store.finding(&content, &analysis).as_deref(), Some(&b"result"[..]));
+    assert!(store.take_warnings().iter().any(|warning| warning.contains("set aside")));
+}
+
+#[test]
+fn a_flipped_bit_in_a_payload_is_a_miss_not_a_wrong_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (content, analysis) = (ContentId::of(b"photo"), Fingerprint::of(["score"]));
+    keep_one(&Store::open(folder.path()), "/a.jpg", content, analysis, b"a result that is easy to find");
+    let file = folder.path().join(FILE_NAME);
+    let mut bytes = fs::read(&file).unwrap();
+    let at = bytes.windows(8).position(|w| w == b"a result").unwrap();
+    bytes[at] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    assert_eq!(Store::open(folder.path()).finding(&content, &analysis), None);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_means_no_store_and_one_warning() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let store = Store::open(&file.path().join("below-a-file"));
+    assert!(store.file().is_none());
+    assert_eq!(store.take_warnings().len(), 1);
+    keep_one(&store, "/a.jpg", ContentId::of(b"photo"), Fingerprint::of(["score"]), b"result");
+    assert_eq!(store.take_warnings().len(), 0);
+}

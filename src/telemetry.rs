@@ -1,0 +1,137 @@
+//! Where the time went: per operation its duration, how often, and the average. Adds up over threads.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+#[derive(Debug)]
+pub struct Telemetry {
+    started: Instant,
+    run_id: String,
+    operations: Mutex<BTreeMap<&'static str, Operation>>,
+    counts: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Operation {
+    /// Order of first appearance, which is the order of the work.
+    order: usize,
+    spent: Duration,
+    count: u64,
+}
+
+/// The shape of the original's telemetry file.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub run_id: String,
+    pub total_duration_sec: f64,
+    pub timings: Vec<Timing>,
+    pub metadata: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Timing {
+    pub name: &'static str,
+    /// Summed over threads, so it may exceed the run's own duration.
+    pub duration_sec: f64,
+    pub count: u64,
+    pub avg_per_item: f64,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let seed = format!("{now}-{}", std::process::id());
+        Self {
+            started: Instant::now(),
+            run_id: blake3::hash(seed.as_bytes()).to_hex()[..8].to_owned(),
+            operations: Mutex::default(),
+            counts: Mutex::default(),
+        }
+    }
+}
+
+impl Telemetry {
+    pub fn time<T>(&self, operation: &'static str, work: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let done = work();
+        self.add(operation, started.elapsed(), 1);
+        done
+    }
+
+    pub fn add(&self, operation: &'static str, spent: Duration, count: u64) {
+        let mut operations = self.operations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let order = operations.len();
+        let entry = operations.entry(operation).or_insert(Operation { order, ..Operation::default() });
+        entry.spent += spent;
+        entry.count += count;
+    }
+
+    /// A figure about the run as a whole, such as how many photos it saw.
+    pub fn count(&self, name: &'static str, value: u64) {
+        self.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name, value);
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub fn report(&self) -> Report {
+        let operations = self.operations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut ordered: Vec<_> = operations.iter().collect();
+        ordered.sort_by_key(|(_, operation)| operation.order);
+        let timings = ordered
+            .into_iter()
+            .map(|(&name, operation)| Timing {
+                name,
+                duration_sec: operation.spent.as_secs_f64(),
+                count: operation.count,
+                avg_per_item: operation.spent.as_secs_f64() / operation.count.max(1) as f64,
+            })
+            .collect();
+        let mut metadata = self.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        metadata.extend(peak_memory_kb().map(|peak| ("peak_memory_kb", peak)));
+        Report { run_id: self.run_id.clone(), total_duration_sec: self.elapsed().as_secs_f64(), timings, metadata }
+    }
+}
+
+/// The most memory this process has held at once, where the system tells.
+fn peak_memory_kb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+impl Report {
+    /// The same as a table for people.
+    pub fn table(&self) -> String {
+        use std::fmt::Write;
+        let mut text = format!("{:<22} {:>10} {:>8} {:>12}\n", "operation", "seconds", "count", "ms each");
+        for timing in &self.timings {
+            let each = timing.avg_per_item * 1000.0;
+            let _ =
+                writeln!(text, "{:<22} {:>10.3} {:>8} {each:>12.3}", timing.name, timing.duration_sec, timing.count);
+        }
+        let _ = write!(text, "{:<22} {:>10.3}", "whole run", self.total_duration_sec);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_keep_the_order_of_the_work_and_add_up() {
+        let telemetry = Telemetry::default();
+        telemetry.add("scan", Duration::from_millis(10), 1);
+        telemetry.add("decode", Duration::from_millis(30), 2);
+        telemetry.add("decode", Duration::from_millis(10), 2);
+        let report = telemetry.report();
+        assert_eq!(report.timings.iter().map(|t| t.name).collect::<Vec<_>>(), ["scan", "decode"]);
+        assert_eq!(report.timings[1].count, 4);
+        assert!((report.timings[1].avg_per_item - 0.01).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,146 @@
+//! The only writer to the terminal: data to stdout, talk and progress to stderr.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::Mutex;
+
+use console::style;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::CommandError;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ShowProgress {
+    /// When stderr is a terminal.
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug)]
+pub struct Ui {
+    quiet: bool,
+    verbosity: u8,
+    show_progress: bool,
+    talk_is_seen: bool,
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Ui {
+    pub fn new(quiet: bool, verbosity: u8, progress: ShowProgress) -> Self {
+        let talk_is_seen = io::stderr().is_terminal();
+        let show_progress = match progress {
+            ShowProgress::Auto => talk_is_seen && !quiet,
+            ShowProgress::Always => true,
+            ShowProgress::Never => false,
+        };
+        // The two streams are judged apart: a table piped away must not carry the terminal's colours.
+        let colour = |terminal: bool| terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        console::set_colors_enabled(colour(io::stdout().is_terminal()));
+        console::set_colors_enabled_stderr(colour(talk_is_seen));
+        Self { quiet, verbosity, show_progress, talk_is_seen, bar: Mutex::new(None) }
+    }
+
+    /// Something went wrong that the run survives. Said even with `--quiet`: silence would be a lie.
+    pub fn warn(&self, message: &str) {
+        self.say(&format!("{} {message}", style("warning:").yellow().bold().for_stderr()));
+    }
+
+    pub fn note(&self, message: &str) {
+        if !self.quiet {
+            self.say(&format!("{} {message}", style("note:").cyan().bold().for_stderr()));
+        }
+    }
+
+    /// Details for `-v`.
+    pub fn detail(&self, message: &str) {
+        if self.verbosity > 0 && !self.quiet {
+            self.say(message);
+        }
+    }
+
+    /// How the run went: for whoever watches, and in any case when something failed.
+    pub fn summary(&self, message: &str, failures: bool) {
+        if !self.quiet && (failures || self.talk_is_seen || self.verbosity > 0) {
+            self.say(message);
+        }
+    }
+
+    pub fn error(&self, error: &CommandError) {
+        self.say(&format!("{} {error}", style("error:").red().bold().for_stderr()));
+    }
+
+    pub fn is_verbose(&self) -> bool {
+        self.verbosity > 0
+    }
+
+    /// Starts the progress bar; it goes when the returned guard does.
+    pub fn progress(&self, photos: u64) -> Progress<'_> {
+        if self.show_progress {
+            let bar = ProgressBar::with_draw_target(Some(photos), ProgressDrawTarget::stderr_with_hz(10));
+            let template = "{bar:24} {pos}/{len} photos  {per_sec}  eta {eta}  {wide_msg}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.with_key(
+                    "per_sec",
+                    |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+                        let _ = write!(out, "{:.1} photos/s", state.per_sec());
+                    },
+                ));
+            }
+            *self.bar() = Some(bar);
+        }
+        Progress { ui: self }
+    }
+
+    /// Buffered standard output; the caller flushes when a reader should see what is there.
+    pub fn stdout() -> impl Write + Send {
+        BufWriter::with_capacity(1 << 16, io::stdout())
+    }
+
+    pub fn stdout_is_terminal() -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Columns of the terminal on stdout; a wide default elsewhere, so that nothing is shortened in a file.
+    pub fn width() -> usize {
+        console::Term::stdout().size_checked().map_or(160, |(_, columns)| usize::from(columns).max(40))
+    }
+
+    /// Runs `work` with the bar out of the way.
+    pub fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+        let bar = self.bar().clone();
+        match bar {
+            Some(bar) => bar.suspend(work),
+            None => work(),
+        }
+    }
+
+    fn say(&self, message: &str) {
+        // When stderr is gone there is nobody to tell.
+        let _ = self.aside(|| writeln!(io::stderr(), "{message}"));
+    }
+
+    fn bar(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
+        self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+pub struct Progress<'a> {
+    ui: &'a Ui,
+}
+
+impl Progress<'_> {
+    pub fn step(&self) {
+        if let Some(bar) = &*self.ui.bar() {
+            bar.inc(1);
+        }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = self.ui.bar().take() {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! What breaks in practice, and what albumctl promises then. The table is README.md in this folder.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod files;
+mod killed;
+mod places;
+
+use std::collections::BTreeSet;
+
+#[test]
+fn every_row_has_its_test() {
+    let table = include_str!("README.md");
+    let sources = [include_str!("files.rs"), include_str!("killed.rs"), include_str!("places.rs")].concat();
+    let promised: BTreeSet<&str> =
+        table.lines().filter(|line| line.starts_with("| ")).filter_map(|line| line.split('`').nth(1)).collect();
+    let held: BTreeSet<&str> =
+        sources.split("#[test]\nfn ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
+    assert_eq!(promised, held);
+    assert!(held.len() > 15);
+}

@@ -1,0 +1,133 @@
+//! Faults of the places results go to.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::world::{Seen, World, set_mode, skipped};
+
+#[test]
+fn read_only_cache() {
+    let world = World::new();
+    world.many_photos(3);
+    let reference = world.run(["score", "--no-cache", "photos"]).expect(0).stdout;
+    fs::create_dir_all(world.path("sealed")).unwrap();
+    set_mode(&world.path("sealed"), 0o555);
+    let Some(mut command) = world.command_without_privileges(["score", "--cache-dir", "sealed/cache", "photos"]) else {
+        return skipped("cannot run without privileges here");
+    };
+    let seen = Seen::from(command.output().unwrap()).expect(0);
+    assert_eq!(seen.stderr.matches("warning: ").count(), 1, "{}", seen.stderr);
+    assert!(seen.stderr.contains("--cache-dir DIR"), "{}", seen.stderr);
+    assert!(seen.stdout == reference);
+}
+
+#[test]
+fn read_only_store() {
+    let world = World::new();
+    world.many_photos(3);
+    let reference = world.run(["score", "--cache-dir", "store", "photos"]).expect(0).stdout;
+    world.photo("0003.png", 77);
+    for entry in fs::read_dir(world.path("store")).unwrap() {
+        set_mode(&entry.unwrap().path(), 0o444);
+    }
+    set_mode(&world.path("store"), 0o555);
+    let Some(mut command) = world.command_without_privileges(["score", "-v", "--cache-dir", "store", "photos"]) else {
+        return skipped("cannot run without privileges here");
+    };
+    let seen = Seen::from(command.output().unwrap()).expect(0);
+    assert_eq!(seen.stderr.matches("warning: ").count(), 1, "{}", seen.stderr);
+    assert!(seen.stderr.contains("1 computed, 3 from the store"), "{}", seen.stderr);
+    assert!(seen.stdout.starts_with(&reference));
+}
+
+#[test]
+fn full_disk() {
+    let world = World::new();
+    world.many_photos(200);
+    let reference = world.run(["score", "--no-cache", "photos"]).expect(0).stdout;
+    // A limit on file size refuses writes as a full disk does.
+    let limited =
+        ["-c", "trap '' XFSZ; ulimit -f 60; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_albumctl"), "score", "photos"];
+    let output = Command::new("sh")
+        .args(limited)
+        .env_clear()
+        .env("HOME", world.path("home"))
+        .current_dir(world.path(""))
+        .output()
+        .unwrap();
+    let seen = Seen::from(output).expect(0);
+    assert_eq!(seen.stderr.matches("warning: the results store").count(), 1, "{}", seen.stderr);
+    assert!(seen.stdout == reference);
+    world.run(["score", "photos"]).expect(0);
+}
+
+#[test]
+fn full_output() {
+    let world = World::new();
+    world.many_photos(3);
+    let mut command = world.command(["score", "photos"]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let seen = Seen::from(command.stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap());
+    let seen = seen.expect(1);
+    assert!(seen.stderr.contains("No space left"), "{}", seen.stderr);
+    let seen = world.run(["score", "photos", "-o", "/dev/full"]).expect(1);
+    assert!(seen.stderr.contains("No space left"), "{}", seen.stderr);
+}
+
+#[test]
+fn closed_stdout() {
+    let world = World::new();
+    world.many_photos(200);
+    let mut command = world.command(["score", "photos"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let seen = Seen::from(child.wait_with_output().unwrap()).expect(0);
+    assert_eq!(seen.stderr, "");
+}
+
+#[test]
+fn unknown_key() {
+    let world = World::new();
+    let seen = world.run(["score", "--set", "limits.max_secnds=3", "photos"]).expect(2);
+    assert!(seen.stderr.contains("did you mean `limits.max_seconds`?"), "{}", seen.stderr);
+}
+
+#[test]
+fn damaged_store() {
+    let world = World::new();
+    world.many_photos(5);
+    let reference = world.run(["score", "photos"]).expect(0).stdout;
+    let store = fs::read_dir(world.cache())
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| p.extension().is_some_and(|e| e == "sqlite"))
+        .unwrap();
+    for damage in
+        [b"garbage ".repeat(2000), Vec::from(&b"SQLite format 3\0"[..]), fs::read(&store).unwrap()[..5000].to_vec()]
+    {
+        fs::write(&store, damage).unwrap();
+        let seen = world.run(["score", "photos"]).expect(0);
+        assert!(seen.stdout == reference);
+        assert_eq!(seen.stderr.matches("warning: ").count(), 1, "{}", seen.stderr);
+        assert!(seen.stderr.contains("set aside"), "{}", seen.stderr);
+        let seen = world.run(["score", "-v", "photos"]).expect(0);
+        assert!(seen.stderr.contains("0 computed, 5 from the store"), "{}", seen.stderr);
+    }
+}
+
+#[test]
+fn eight_at_once() {
+    let world = World::new();
+    world.many_photos(120);
+    let reference = world.run(["score", "--no-cache", "photos"]).expect(0).stdout;
+    let children: Vec<_> = (0..8)
+        .map(|_| world.command(["score", "photos"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        .collect();
+    for child in children {
+        let seen = Seen::from(child.wait_with_output().unwrap()).expect(0);
+        assert_eq!(seen.stderr, "");
+        assert!(seen.stdout == reference);
+    }
+    let seen = world.run(["score", "-v", "photos"]).expect(0);
+    assert!(seen.stderr.contains("0 computed, 120 from the store"), "{}", seen.stderr);
+}

@@ -1,0 +1,76 @@
+//! Imports go down only. The order below is the one drawn in `src/lib.rs`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which rooms each room may know, beside itself and the leaves.
+const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("cli", &["commands", "report", "ui"]),
+    ("commands", &["cli", "context", "pipeline", "photo", "quality", "report", "scale", "store", "failure", "error"]),
+    ("context", &["cli", "config", "error", "photo", "report", "store", "telemetry", "ui"]),
+    ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
+    ("store", &["photo"]),
+    ("photo", &["contain"]),
+    ("report", &["quality", "ui"]),
+    ("config", &["quality"]),
+    ("ui", &["error"]),
+    ("failure", &["report"]),
+    ("quality", &[]),
+    ("scale", &["kernels"]),
+    ("kernels", &[]),
+    ("contain", &[]),
+    ("error", &[]),
+    ("telemetry", &[]),
+    ("pixels", &[]),
+];
+
+/// Known to everybody.
+const LEAVES: &[&str] = &["pixels"];
+
+#[test]
+fn imports_go_down_only() {
+    let rules: BTreeMap<&str, &[&str]> = MAY_KNOW.iter().copied().collect();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut checked = 0;
+    for file in rust_files(&source) {
+        let below = file.strip_prefix(&source).unwrap();
+        let room = below.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        if matches!(room, "lib" | "main") {
+            continue;
+        }
+        let allowed = rules.get(room).unwrap_or_else(|| panic!("no rule for the room `{room}`"));
+        for known in rooms_named_in(&fs::read_to_string(&file).unwrap()) {
+            let fine = known == room || LEAVES.contains(&known.as_str()) || allowed.contains(&known.as_str());
+            assert!(fine, "{}: `{room}` must not know `{known}`", below.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 30, "the check must find the imports it is about");
+}
+
+/// Every `crate::room` outside of tests.
+fn rooms_named_in(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let without_comments =
+        code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    without_comments
+        .split("crate::")
+        .skip(1)
+        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
+        .filter(|room| !room.is_empty())
+        .collect()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}

@@ -1,0 +1,6 @@
+//! Our numbers beside those of the systems we re-implement.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod quality;
