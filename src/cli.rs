@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, config, dedup, device, kmeans, man, schema, score};
+use crate::commands::{
+    aesthetics, analyze, cluster, compare, completions, config, dedup, device, embed, kmeans, man, schema, score,
+    select,
+};
 use crate::report::Format;
 use crate::ui::ShowProgress;
 
@@ -33,6 +36,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Score(score::Args),
+    Aesthetics(aesthetics::Args),
+    Embed(embed::Args),
+    Compare(compare::Args),
+    Cluster(cluster::Args),
+    Select(select::Args),
+    Analyze(analyze::Args),
     Kmeans(kmeans::Args),
     Dedup(dedup::Args),
     Device(device::Args),

@@ -75,6 +75,17 @@ impl Context {
         own.or_else(|| home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("albumctl")))
     }
 
+    /// Where model files lie; `None` where nothing says where.
+    pub fn models_dir(&self) -> Option<PathBuf> {
+        let own = self.settings().models_dir.clone();
+        own.or_else(|| home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl/models")))
+    }
+
+    /// The file that `-o` names, for commands that write more than lines.
+    pub fn output_file(&self) -> Option<&Path> {
+        self.output.as_deref()
+    }
+
     /// One a core, unless told otherwise.
     pub fn threads(&self) -> usize {
         match self.settings().num_workers {
@@ -95,11 +106,6 @@ impl Context {
 
     pub fn output<R: Record>(&self) -> anyhow::Result<Output<R>> {
         Output::open(self.format, self.output.as_deref())
-    }
-
-    /// Where `-o` points, for commands that write a format of their own.
-    pub fn output_file(&self) -> Option<&Path> {
-        self.output.as_deref()
     }
 
     /// For documents that are no records: a schema, a man page.

@@ -1,15 +1,25 @@
 //! A file a subcommand: its arguments, and a `run` that wires rooms together and computes nothing.
 
+pub mod aesthetics;
+mod album;
+pub mod analyze;
+pub mod cluster;
+pub mod compare;
 pub mod completions;
 pub mod config;
 pub mod dedup;
+mod deliver;
 pub mod device;
+pub mod embed;
+mod experts;
 mod features;
 pub mod kmeans;
 pub mod man;
+pub mod networks;
 mod photos;
 pub mod schema;
 pub mod score;
+pub mod select;
 
 use crate::cli::Command;
 use crate::context::Context;
@@ -18,6 +28,12 @@ use crate::error::{CommandError, Ending};
 pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
         Command::Score(args) => score::run(args, context),
+        Command::Cluster(args) => cluster::run(args, context),
+        Command::Select(args) => select::run(args, context),
+        Command::Analyze(args) => analyze::run(args, context),
+        Command::Aesthetics(args) => aesthetics::run(args, context),
+        Command::Embed(args) => embed::run(args, context),
+        Command::Compare(args) => compare::run(args, context),
         Command::Kmeans(args) => kmeans::run(args, context),
         Command::Dedup(args) => dedup::run(args, context),
         Command::Device(args) => device::run(args, context),

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::Precision;
-use super::product::{BLOCK, Finish, Part};
+use super::product::{Finish, Part, even_blocks};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{available, multiply, split};
@@ -22,17 +22,8 @@ pub(crate) const STEP: usize = 32;
 pub(crate) const PANEL: usize = 32;
 /// Steps whose weights (4 KiB each) stay in the first-level cache while a block of rows passes.
 const STRETCH: usize = 8;
-/// Tiles of rows in a block.
-const BLOCK_TILES: usize = 2 * BLOCK / SIDE;
-
-/// To bf16, ties to even.
-fn bf16(x: f32) -> u16 {
-    half::bf16::from_f32(x).to_bits()
-}
-
-fn value(x: u16) -> f32 {
-    half::bf16::from_bits(x).to_f32()
-}
+/// Tiles of rows in a block: more of them read the weights less often, fewer keep their sums nearer.
+const BLOCK_TILES: usize = 24;
 
 /// Weights as the tiles read them: panel by panel of outputs, step by step of inputs; a step holds the high parts of
 /// two tiles and, when split, their low parts.
@@ -46,32 +37,29 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
-    /// `weight(n, k)` is asked for `k` below `steps * STEP`; inputs that only pad must answer 0.
-    pub fn pack(
-        precision: Precision,
-        n: usize,
-        steps: usize,
-        bias: &[f32],
-        weight: impl Fn(usize, usize) -> f32,
-    ) -> Self {
+    /// `fill(n, row)` writes the weights of output `n` into a row of `steps * STEP`; inputs that only pad must be 0.
+    pub fn pack(precision: Precision, n: usize, steps: usize, bias: &[f32], fill: impl Fn(usize, &mut [f32])) -> Self {
         assert_eq!(bias.len(), n, "one bias for each output");
-        let per_step = PANEL * STEP * planes(precision);
-        let mut weights = vec![0u16; n.div_ceil(PANEL) * steps * per_step];
-        for out in 0..n {
-            let (panel, tile, column) = (out / PANEL, out % PANEL / SIDE, out % SIDE);
-            for k in 0..steps * STEP {
-                // Within a tile: a row per pair of inputs, in it the pairs of all sixteen outputs.
-                let (step, pair, odd) = (k / STEP, k % STEP / 2, k % 2);
-                let at = (panel * steps + step) * per_step + tile * SIDE * STEP + pair * STEP + column * 2 + odd;
-                let (w, high) = (weight(out, k), bf16(weight(out, k)));
-                weights[at] = high;
-                if precision == Precision::Full {
-                    weights[at + PANEL * STEP] = bf16(w - value(high));
+        let (k, panels) = (steps * STEP, n.div_ceil(PANEL));
+        let mut weights = vec![0u16; panels * PANEL * k * planes(precision)];
+        let mut rows = vec![0.0; PANEL * k];
+        let mut high = vec![0u16; PANEL * k];
+        let mut low = vec![0u16; if precision == Precision::Full { PANEL * k } else { 0 }];
+        for (p, packed) in weights.chunks_exact_mut(PANEL * k * planes(precision)).enumerate() {
+            let outputs = PANEL.min(n - p * PANEL);
+            rows[outputs * k..].fill(0.0);
+            for (i, row) in rows.chunks_exact_mut(k).take(outputs).enumerate() {
+                fill(p * PANEL + i, row);
+            }
+            split(&rows, PANEL, k, k, &mut high, &mut low);
+            for (step, packed) in packed.chunks_exact_mut(PANEL * STEP * planes(precision)).enumerate() {
+                for (half, packed) in [&high, &low].into_iter().zip(packed.chunks_exact_mut(PANEL * STEP)) {
+                    interleave(half, k, step, packed);
                 }
             }
         }
         let mut padded = bias.to_vec();
-        padded.resize(n.div_ceil(PANEL) * PANEL, 0.0);
+        padded.resize(panels * PANEL, 0.0);
         Self { precision, n, steps, weights, bias: padded }
     }
 
@@ -89,6 +77,18 @@ impl Tiles {
 
     pub fn bias(&self) -> &[f32] {
         &self.bias
+    }
+}
+
+/// One step of a panel's rows as two tiles: in a tile a row for each pair of inputs, in it the pairs of all outputs.
+fn interleave(rows: &[u16], k: usize, step: usize, packed: &mut [u16]) {
+    for (tile, packed) in packed.chunks_exact_mut(SIDE * STEP).enumerate() {
+        for (pair, packed) in packed.chunks_exact_mut(STEP).enumerate() {
+            for (column, packed) in packed.chunks_exact_mut(2).enumerate() {
+                let at = (tile * SIDE + column) * k + step * STEP + 2 * pair;
+                packed.copy_from_slice(&rows[at..at + 2]);
+            }
+        }
     }
 }
 
@@ -111,7 +111,9 @@ impl Halves {
     /// Makes room for `len` numbers and for the tiles that read past the last row. Rows are not cleared.
     pub fn prepare(&mut self, len: usize, column_step: usize, precision: Precision) {
         let whole = len + SIDE * column_step + STEP;
-        self.data.resize(whole * planes(precision), 0);
+        if self.data.len() < whole * planes(precision) {
+            self.data.resize(whole * planes(precision), 0);
+        }
         self.low = if precision == Precision::Full { whole } else { 0 };
     }
 
@@ -173,10 +175,17 @@ const DROPPED: (usize, usize) = (usize::MAX, usize::MAX);
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::asm;
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{
+        __cpuid, __cpuid_count, __m256i, __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_castsi512_si256,
+        _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_extracti64x4_epi64, _mm512_maskz_loadu_ps,
+        _mm512_slli_epi32, _mm512_storeu_si512, _mm512_sub_ps, _xgetbv,
+    };
     use std::sync::OnceLock;
 
-    use super::*;
+    use super::{
+        BLOCK_TILES, DROPPED, Finish, Halves, Lines, PANEL, Part, Precision, SIDE, STEP, STRETCH, Tiles, even_blocks,
+        planes,
+    };
     use crate::kernels::cpu::Cpu;
     use crate::kernels::lanes::{self, Kernel, Lanes};
 
@@ -309,12 +318,12 @@ mod x86 {
                     let from = from.add(i * step + at);
                     let a = _mm512_maskz_loadu_ps(have as u16, from);
                     let b = _mm512_maskz_loadu_ps((have >> 16) as u16, from.wrapping_add(16));
-                    let packed: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(b, a));
+                    let packed = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(b, a));
                     _mm512_storeu_si512(high.add(i * padded + at).cast(), packed);
                     if let Some(low) = low {
                         let a = _mm512_sub_ps(a, widened(_mm512_castsi512_si256(packed)));
                         let b = _mm512_sub_ps(b, widened(_mm512_extracti64x4_epi64::<1>(packed)));
-                        let rest: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(b, a));
+                        let rest = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(b, a));
                         _mm512_storeu_si512(low.add(i * padded + at).cast(), rest);
                     }
                 }
@@ -344,8 +353,9 @@ mod x86 {
         assert_eq!(split, left.low > 0, "both sides of a product have the same precision");
         let reach = steps.iter().max().map_or(0, |step| step + STEP) + (SIDE - 1) * lines.column_step;
         let plane = if split { left.low } else { left.data.len() };
-        let last = (0..lines.tiles()).map(|tile| lines.begin(tile)).max().unwrap_or(0);
+        let last = lines.tiles().checked_sub(1).map_or(0, |tile| lines.begin(tile));
         assert!(lines.tiles() == 0 || last + reach <= plane, "tiles lie inside the left matrix");
+        assert!(left.data.len() >= plane * planes(tiles.precision), "so do their low parts");
         let bytes: Vec<usize> = steps.iter().map(|step| step * size_of::<u16>()).collect();
         let sweep = TileSweep { tiles, left, lines, steps: &bytes, finish, part };
         // SAFETY: checked above and in `Finish::new`.
@@ -376,9 +386,10 @@ mod x86 {
             let mut sums = Sums([0.0; BLOCK_TILES * SIDE * PANEL]);
             let mut begins = [0usize; BLOCK_TILES];
             let mut places = [DROPPED; BLOCK_TILES * SIDE];
+            let block = even_blocks(self.part.rows.len(), BLOCK_TILES, 2);
             let mut tile = self.part.rows.start;
             while tile < self.part.rows.end {
-                let count = BLOCK_TILES.min(self.part.rows.end - tile);
+                let count = block.min(self.part.rows.end - tile);
                 for t in 0..count {
                     begins[t] = self.lines.begin(tile + t);
                     for i in 0..SIDE {

@@ -3,7 +3,7 @@
 use super::amx::{self, Lines, STEP};
 use super::engine::{self, Engine, Packed, Scratch};
 use super::map::{Grid, Map, Shape};
-use super::product::{Activation, Finish, Residual, Run, Target};
+use super::product::{Activation, Finish, Left, Residual, Run, Target};
 
 /// A square window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +37,20 @@ impl Conv {
         assert!(window.stride > 0 && side > 0 && outputs > 0, "a window with an extent");
         assert_eq!(weight.len() % (outputs * side * side), 0, "whole windows of weights");
         let inputs = per_output / (side * side);
-        let at = |n: usize, c: usize, y: usize, x: usize| weight[((n * inputs + c) * side + y) * side + x];
-        let packed = if Self::folds(engine, window, inputs) || !matches!(engine.cpu, super::Cpu::Amx) {
+        // One pixel under the window: its channels are `side * side` weights apart in the file.
+        let pixel = |n: usize, y: usize, x: usize, row: &mut [f32]| {
+            let from = weight[(n * inputs * side + y) * side + x..].iter().step_by(side * side);
+            row.iter_mut().zip(from).for_each(|(to, w)| *to = *w);
+        };
+        let packed = if Self::folds(engine, window, inputs) || engine.cpu != super::Cpu::Amx {
             // Pixels of a window's line are neighbours in memory: a line is one tap.
-            Packed::new(engine, outputs, side, side * inputs, bias, |n, y, k| at(n, k % inputs, y, k / inputs))
+            Packed::new(engine, outputs, side, side * inputs, bias, |n, y, line| {
+                line.chunks_exact_mut(inputs).enumerate().for_each(|(x, row)| pixel(n, y, x, row));
+            })
         } else {
-            Packed::new(engine, outputs, side * side, inputs, bias, |n, tap, c| at(n, c, tap / side, tap % side))
+            Packed::new(engine, outputs, side * side, inputs, bias, |n, tap, row| {
+                pixel(n, tap / side, tap % side, row);
+            })
         };
         Self { engine, window, inputs, packed }
     }
@@ -87,18 +95,17 @@ impl Conv {
         });
         let grid = to.inside();
         let target = Target::new(output.data_mut(), grid);
+        let finish = Finish::new(to.channels, self.packed.bias(), grid.rows(), target, residual, activation);
+        let by_panels = to.channels > grid.rows();
         match &self.packed {
             Packed::Lanes(panels) => {
                 let (begins, runs) = self.windows(from, to);
-                let parts = engine::parts(grid.rows(), panels.panels(), to.channels > grid.rows(), scratch.threads);
-                engine::each(parts, |part| {
-                    panels.multiply(input.data(), begins, &runs, target, residual, activation, part);
-                });
+                let left = Left { data: input.data(), from: begins, runs: &runs };
+                let parts = engine::parts(grid.rows(), panels.panels(), by_panels, scratch.threads);
+                engine::each(parts, |part| panels.multiply(&left, finish, part));
             }
             Packed::Tiles(tiles) => {
                 let (lines, steps) = self.spread(input, to, scratch);
-                let finish = Finish::new(to.channels, tiles.bias(), grid.rows(), target, residual, activation);
-                let by_panels = to.channels > grid.rows();
                 let parts = engine::parts(lines.tiles(), tiles.panels(), by_panels, scratch.threads);
                 let halves = &scratch.halves;
                 engine::each(parts, |part| amx::multiply(tiles, halves, &lines, &steps, finish, part));
@@ -156,6 +163,8 @@ impl Conv {
 
 /// How [`Conv::spread`] arranges an image.
 struct Layout {
+    stride: usize,
+    /// Where the window is narrower than the stride, the last phases are left out.
     phases_down: usize,
     phases_across: usize,
     /// Rows and columns of one phase.
@@ -180,6 +189,7 @@ impl Layout {
         let phases = side.min(stride);
         let len = if folded { side * from.channels } else { from.channels };
         Self {
+            stride,
             phases_down: phases,
             phases_across: if folded { 1 } else { phases },
             height: source_height.div_ceil(stride),
@@ -197,9 +207,7 @@ impl Layout {
         if self.folded {
             return self.width;
         }
-        // Where the window is narrower than the stride, the last phases are never looked at.
-        let stride = self.source_width.div_ceil(self.width).max(1);
-        self.source_width.saturating_sub(across).div_ceil(stride)
+        self.source_width.saturating_sub(across).div_ceil(self.stride)
     }
 
     fn phase_len(&self) -> usize {
@@ -316,6 +324,7 @@ mod tests {
             case(40, 17, (5, 5), window(1, 1, 0)),
             case(300, 10, (4, 3), window(3, 1, 1)),
             case(3, 16, (28, 28), window(14, 14, 0)),
+            case(32, 32, (10, 13), window(3, 3, 1)),
         ]
     }
 

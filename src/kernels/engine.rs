@@ -45,28 +45,43 @@ pub(crate) enum Packed {
 }
 
 impl Packed {
-    /// Weights whose inputs come in `taps` groups of `len`; `weight(output, tap, input)`.
+    /// Weights whose inputs come in `taps` groups of `len`; `fill(output, tap, inputs)` writes one group.
     pub fn new(
         engine: Engine,
         outputs: usize,
         taps: usize,
         len: usize,
         bias: &[f32],
-        weight: impl Fn(usize, usize, usize) -> f32,
+        fill: impl Fn(usize, usize, &mut [f32]),
     ) -> Self {
-        if engine.cpu != Cpu::Amx {
-            let weight = |n, k| weight(n, k / len, k % len);
-            return Self::Lanes(Panels::pack(engine.cpu, outputs, taps * len, bias, weight));
+        // Tiles take inputs in steps: there each group is padded to whole ones.
+        let padded = if engine.cpu == Cpu::Amx { len.next_multiple_of(STEP) } else { len };
+        let fill = |n: usize, row: &mut [f32]| {
+            for (tap, group) in row.chunks_exact_mut(padded).enumerate() {
+                let (inputs, padding) = group.split_at_mut(len);
+                fill(n, tap, inputs);
+                padding.fill(0.0);
+            }
+        };
+        if engine.cpu == Cpu::Amx {
+            Self::Tiles(Tiles::pack(engine.precision, outputs, taps * padded / STEP, bias, fill))
+        } else {
+            Self::Lanes(Panels::pack(engine.cpu, outputs, taps * len, bias, fill))
         }
-        let padded = len.next_multiple_of(STEP);
-        let weight = |n, k| if k % padded < len { weight(n, k / padded, k % padded) } else { 0.0 };
-        Self::Tiles(Tiles::pack(engine.precision, outputs, taps * padded / STEP, bias, weight))
     }
 
     pub fn outputs(&self) -> usize {
         match self {
             Self::Lanes(panels) => panels.outputs(),
             Self::Tiles(tiles) => tiles.outputs(),
+        }
+    }
+
+    /// Padded to whole panels.
+    pub fn bias(&self) -> &[f32] {
+        match self {
+            Self::Lanes(panels) => panels.bias(),
+            Self::Tiles(tiles) => tiles.bias(),
         }
     }
 
@@ -96,6 +111,9 @@ pub(crate) fn parts(rows: usize, panels: usize, by_panels: bool, threads: usize)
 /// Does all parts, on as many threads of the current rayon pool.
 pub(crate) fn each(mut parts: Vec<Part>, work: impl Fn(Part) + Sync) {
     let Some(own) = parts.pop() else { return };
+    if parts.is_empty() {
+        return work(own);
+    }
     rayon::scope(|scope| {
         for part in parts {
             scope.spawn(|_| work(part));

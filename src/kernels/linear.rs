@@ -3,7 +3,7 @@
 use super::amx::{self, Lines, STEP};
 use super::engine::{self, Engine, Packed, Scratch};
 use super::map::Grid;
-use super::product::{Activation, Finish, Residual, Run, Target};
+use super::product::{Activation, Finish, Left, Residual, Run, Target};
 
 /// `y = activation(x W' + b [+ y])`, one row at a time.
 #[derive(Debug)]
@@ -19,7 +19,8 @@ impl Linear {
         let outputs = bias.len();
         assert!(outputs > 0 && weight.len().is_multiple_of(outputs), "one row of weights for each output");
         let inputs = weight.len() / outputs;
-        let packed = Packed::new(engine, outputs, 1, inputs, bias, |n, _, k| weight[n * inputs + k]);
+        let row = |n: usize, _, row: &mut [f32]| row.copy_from_slice(&weight[n * inputs..][..inputs]);
+        let packed = Packed::new(engine, outputs, 1, inputs, bias, row);
         Self { engine, inputs, packed }
     }
 
@@ -67,13 +68,13 @@ impl Linear {
         scratch: &mut Scratch,
     ) {
         let by_panels = self.outputs() > rows;
+        let finish = Finish::new(self.outputs(), self.packed.bias(), rows, target, residual, activation);
         match &self.packed {
             Packed::Lanes(panels) => {
                 let runs = [Run { offset: 0, len: self.inputs }];
-                let from = Grid::matrix(rows, self.inputs);
-                engine::each(engine::parts(rows, panels.panels(), by_panels, scratch.threads), |part| {
-                    panels.multiply(x, from, &runs, target, residual, activation, part);
-                });
+                let left = Left { data: x, from: Grid::matrix(rows, self.inputs), runs: &runs };
+                let parts = engine::parts(rows, panels.panels(), by_panels, scratch.threads);
+                engine::each(parts, |part| panels.multiply(&left, finish, part));
             }
             Packed::Tiles(tiles) => {
                 let padded = self.inputs.next_multiple_of(STEP);
@@ -83,11 +84,9 @@ impl Linear {
                 });
                 let lines = Lines::matrix(rows, padded);
                 let steps: Vec<usize> = (0..padded).step_by(STEP).collect();
-                let finish = Finish::new(self.outputs(), tiles.bias(), rows, target, residual, activation);
+                let parts = engine::parts(lines.tiles(), tiles.panels(), by_panels, scratch.threads);
                 let halves = &scratch.halves;
-                engine::each(engine::parts(lines.tiles(), tiles.panels(), by_panels, scratch.threads), |part| {
-                    amx::multiply(tiles, halves, &lines, &steps, finish, part);
-                });
+                engine::each(parts, |part| amx::multiply(tiles, halves, &lines, &steps, finish, part));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Feature maps: images × rows × columns × channels, channels innermost, each image in a border of zeros so that
 //! convolutions never ask where the edge is.
 
+use std::ops::{Deref, DerefMut};
+
 /// What tells two maps apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
@@ -46,15 +48,37 @@ impl Shape {
     }
 }
 
+/// A slice out of an [`Arena`], which gets it back in the end.
+#[derive(Debug)]
+pub struct Buffer {
+    /// As long as its longest use so far: to grow and shrink it would clear it every time.
+    storage: Vec<f32>,
+    len: usize,
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.storage[..self.len]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.storage[..self.len]
+    }
+}
+
 #[derive(Debug)]
 pub struct Map {
     shape: Shape,
-    data: Vec<f32>,
+    data: Buffer,
 }
 
 impl Map {
     pub fn zeros(shape: Shape) -> Self {
-        Self { shape, data: vec![0.0; shape.len()] }
+        Self { shape, data: Buffer { storage: vec![0.0; shape.len()], len: shape.len() } }
     }
 
     pub fn shape(&self) -> Shape {
@@ -118,20 +142,24 @@ impl Arena {
     }
 
     /// `len` floats with any (finite or not, but initialised) content.
-    pub fn buffer(&mut self, len: usize) -> Vec<f32> {
-        let fitting = (0..self.free.len()).filter(|&i| self.free[i].capacity() >= len);
-        let best = fitting.min_by_key(|&i| self.free[i].capacity()).or(self.free.len().checked_sub(1));
-        let mut data = best.map_or_else(Vec::new, |i| self.free.swap_remove(i));
-        data.resize(len, 0.0);
-        data
+    pub fn buffer(&mut self, len: usize) -> Buffer {
+        let fitting = (0..self.free.len()).filter(|&i| self.free[i].len() >= len);
+        let best = fitting.min_by_key(|&i| self.free[i].len());
+        // Where none fits, the largest grows: one buffer too many would never be used again.
+        let best = best.or_else(|| (0..self.free.len()).max_by_key(|&i| self.free[i].len()));
+        let mut storage = best.map_or_else(Vec::new, |i| self.free.swap_remove(i));
+        if storage.len() < len {
+            storage.resize(len, 0.0);
+        }
+        Buffer { storage, len }
     }
 
     pub fn give(&mut self, map: Map) {
-        self.free.push(map.data);
+        self.give_buffer(map.data);
     }
 
-    pub fn give_buffer(&mut self, data: Vec<f32>) {
-        self.free.push(data);
+    pub fn give_buffer(&mut self, buffer: Buffer) {
+        self.free.push(buffer.storage);
     }
 }
 
@@ -188,6 +216,18 @@ mod tests {
         let inside = SHAPE.images * SHAPE.height * SHAPE.width * SHAPE.channels;
         assert_eq!(map.data().iter().filter(|&&v| v == 7.0).count(), inside);
         assert!(map.row(1, 2).iter().all(|&v| v == 7.0));
+    }
+
+    #[test]
+    fn a_buffer_is_as_long_as_asked_and_keeps_its_memory() {
+        let mut arena = Arena::default();
+        let long = arena.buffer(100);
+        let address = long.as_ptr();
+        arena.give_buffer(long);
+        let short = arena.buffer(10);
+        assert_eq!((short.len(), short.as_ptr()), (10, address));
+        arena.give_buffer(short);
+        assert_eq!(arena.buffer(100).as_ptr(), address);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(crate) struct Part {
 
 /// Rows are worked off in blocks, so that a block of the left matrix stays in the second-level cache while all weights
 /// pass over it.
-pub(crate) const BLOCK: usize = 96;
+const BLOCK: usize = 96;
 /// Rows whose sums live in registers together.
 const TILE: usize = 6;
 /// Widest panel of any path; sums of a block wait here between stretches of the weights.
@@ -89,6 +89,13 @@ pub(crate) struct Panels {
     bias: Vec<f32>,
 }
 
+/// The size of blocks when `count` things are cut into as few as possible of at most `most`, a multiple of `unit`: a last
+/// block of a few rows would read all weights for them alone.
+pub(crate) fn even_blocks(count: usize, most: usize, unit: usize) -> usize {
+    let blocks = count.div_ceil(most).max(1);
+    count.div_ceil(blocks).next_multiple_of(unit).min(most)
+}
+
 /// How many outputs a panel of a path holds.
 struct PanelWidth;
 
@@ -106,16 +113,21 @@ pub(crate) fn panel_width(cpu: Cpu) -> usize {
 }
 
 impl Panels {
-    /// `weight(n, k)` is asked once for each pair.
-    pub fn pack(cpu: Cpu, n: usize, k: usize, bias: &[f32], weight: impl Fn(usize, usize) -> f32) -> Self {
+    /// `fill(n, row)` writes the weights of output `n` into a row of `k`.
+    pub fn pack(cpu: Cpu, n: usize, k: usize, bias: &[f32], fill: impl Fn(usize, &mut [f32])) -> Self {
         assert_eq!(bias.len(), n, "one bias for each output");
         let panel = panel_width(cpu);
         let panels = n.div_ceil(panel);
         let mut weights = vec![0.0; panels * k * panel];
-        for out in 0..n {
-            let start = (out / panel) * k * panel + out % panel;
-            for input in 0..k {
-                weights[start + input * panel] = weight(out, input);
+        let mut rows = vec![0.0; panel * k];
+        for (p, packed) in weights.chunks_exact_mut(panel * k).enumerate() {
+            let outputs = panel.min(n - p * panel);
+            rows[outputs * k..].fill(0.0);
+            for (i, row) in rows.chunks_exact_mut(k).take(outputs).enumerate() {
+                fill(p * panel + i, row);
+            }
+            for (input, packed) in packed.chunks_exact_mut(panel).enumerate() {
+                packed.iter_mut().enumerate().for_each(|(i, w)| *w = rows[i * k + input]);
             }
         }
         let mut padded = bias.to_vec();
@@ -143,11 +155,11 @@ impl Panels {
         for run in runs {
             let mut rest = *run;
             while rest.len > 0 {
-                let len = rest.len.min(longest);
-                if len > room {
+                if room == 0 {
                     stretches.push(std::mem::take(&mut current));
                     room = longest;
                 }
+                let len = rest.len.min(room);
                 current.push(Run { offset: rest.offset, len });
                 room -= len;
                 rest = Run { offset: rest.offset + len, len: rest.len - len };
@@ -157,27 +169,32 @@ impl Panels {
         stretches
     }
 
-    /// Multiplies one part. `a` is the buffer the rows are gathered from, `from` where they begin.
-    pub fn multiply(
-        &self,
-        a: &[f32],
-        from: Grid,
-        runs: &[Run],
-        target: Target<'_>,
-        residual: Residual<'_>,
-        activation: Activation,
-        part: Part,
-    ) {
+    /// Padded to whole panels.
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// Multiplies one part.
+    pub fn multiply(&self, left: &Left<'_>, finish: Finish<'_>, part: Part) {
+        let Left { data, from, runs } = *left;
         let reach = runs.iter().map(|run| run.offset + run.len).max().unwrap_or(0);
         assert_eq!(runs.iter().map(|run| run.len).sum::<usize>(), self.k, "runs cover the inputs");
-        assert!(from.rows() == 0 || from.last() + reach <= a.len(), "rows lie inside the left buffer");
-        let finish = Finish::new(self.n, &self.bias, from.rows(), target, residual, activation);
+        assert!(from.rows() == 0 || from.last() + reach <= data.len(), "rows lie inside the left buffer");
         assert!(part.rows.end <= from.rows() && part.panels.end <= self.panels(), "the part lies inside the product");
+        assert!(finish.target.grid.rows() == from.rows() && finish.n == self.n, "the output of this product");
         let stretches = self.stretches(runs);
-        let sweep = Sweep { panels: self, a, from, stretches: &stretches, finish, part };
+        let sweep = Sweep { panels: self, a: data, from, stretches: &stretches, finish, part };
         // SAFETY: the asserts above and in `Finish::new` are what `Sweep` asks for.
         unsafe { lanes::run(self.cpu, sweep) };
     }
+}
+
+/// The left matrix: a buffer, where its rows begin in it, and the runs of a row.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a> {
+    pub data: &'a [f32],
+    pub from: Grid,
+    pub runs: &'a [Run],
 }
 
 // SAFETY: `Finish` reads bias and residual, which outlive it, and writes through its `Target`.
@@ -312,9 +329,10 @@ impl Kernel for Sweep<'_> {
         let mut sums = [0.0f32; BLOCK * WIDEST];
         let mut begins = [0usize; BLOCK];
         let mut places = [(0usize, 0usize); BLOCK];
+        let step = even_blocks(self.part.rows.len(), BLOCK, TILE);
         let mut row = self.part.rows.start;
         while row < self.part.rows.end {
-            let count = BLOCK.min(self.part.rows.end - row);
+            let count = step.min(self.part.rows.end - row);
             for i in 0..count {
                 begins[i] = self.from.of_row(row + i);
                 places[i] = self.finish.places(row + i);
@@ -396,6 +414,7 @@ pub(crate) unsafe fn tile_rows<L: Lanes>(
 /// As for [`Lanes`]; every run from each of the `R` beginnings is valid in `a`, the weights for all runs, `sums` for
 /// `R` rows.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an index over a constant range unrolls at every optimisation level")]
 unsafe fn tile<L: Lanes, const R: usize>(
     a: *const f32,
     begins: *const usize,

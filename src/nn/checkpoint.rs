@@ -68,8 +68,14 @@ impl<'a> Ledger<'a> {
     }
 }
 
+impl std::fmt::Debug for Ledger<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("file", &self.checkpoint.file()).finish_non_exhaustive()
+    }
+}
+
 /// A place in the tree of names, as in `backbone.4.0`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Names<'a> {
     ledger: &'a Ledger<'a>,
     prefix: String,
@@ -128,19 +134,24 @@ impl<'a> Names<'a> {
 }
 
 /// All tensors of a checkpoint for candle's modules.
-pub fn var_builder(checkpoint: &dyn Checkpoint, device: &Device) -> Result<VarBuilder<'static>, WeightsError> {
+pub fn var_builder(
+    checkpoint: &dyn Checkpoint,
+    dtype: DType,
+    device: &Device,
+) -> Result<VarBuilder<'static>, WeightsError> {
     let mut tensors = std::collections::HashMap::new();
     for name in checkpoint.names() {
         let shape = checkpoint.shape(&name).unwrap_or_default();
         let values = checkpoint.read(&name)?;
-        let tensor = Tensor::from_vec(values, shape, device).map_err(|error| WeightsError::Tensor {
+        let tensor = Tensor::from_vec(values, shape, device).and_then(|tensor| tensor.to_dtype(dtype));
+        let tensor = tensor.map_err(|error| WeightsError::Tensor {
             file: checkpoint.file(),
             name: name.clone(),
             why: error.to_string(),
         })?;
         tensors.insert(name, tensor);
     }
-    Ok(VarBuilder::from_tensors(tensors, DType::F32, device))
+    Ok(VarBuilder::from_tensors(tensors, dtype, device))
 }
 
 /// Tensors in memory: what tests and training hand over instead of a file.

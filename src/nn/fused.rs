@@ -1,5 +1,6 @@
 //! Networks built on the fused kernels, and how their work is spread over cores.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
@@ -69,11 +70,19 @@ pub struct SizeError {
 pub struct Runner {
     network: Box<dyn Network>,
     idle: Mutex<Vec<Workspace>>,
+    /// Threads that are inside [`Self::run`].
+    callers: AtomicUsize,
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("features", &self.network.features()).finish_non_exhaustive()
+    }
 }
 
 impl Runner {
     pub fn new(network: Box<dyn Network>) -> Self {
-        Self { network, idle: Mutex::default() }
+        Self { network, idle: Mutex::default(), callers: AtomicUsize::new(0) }
     }
 
     pub fn network(&self) -> &dyn Network {
@@ -83,8 +92,8 @@ impl Runner {
     /// A row of features for each photo.
     ///
     /// As many photos as there are cores go side by side, each whole on its core: measured, two cores on one layer are
-    /// little faster than one, since most layers are small. What is left over shares the cores layer by layer. Either
-    /// way the numbers are the same.
+    /// little faster than one, since most layers are small. What is left over shares, layer by layer, the cores that
+    /// other callers leave. Either way the numbers are the same.
     pub fn run(&self, batch: &Batch) -> Result<Vec<f32>, SizeError> {
         let Batch { photos, height, width, ref data } = *batch;
         if !self.network.accepts(height, width) {
@@ -93,18 +102,24 @@ impl Runner {
         let (features, len) = (self.network.features(), batch.photo_len());
         let mut out = vec![0.0; photos * features];
         let cores = rayon::current_num_threads();
-        let side_by_side = photos - photos % cores;
-        let group = (side_by_side / cores).clamp(1, self.network.group());
+        let callers = self.callers.fetch_add(1, Ordering::Relaxed) + 1;
+        let share = (cores / callers).max(1);
+        let side_by_side = if share > 1 { photos - photos % share } else { 0 };
         let (whole, rest) = out.split_at_mut(side_by_side * features);
         let (whole_in, rest_in) = data.split_at(side_by_side * len);
-        rayon::scope(|scope| {
-            for (out, data) in whole.chunks_mut(group * features).zip(whole_in.chunks(group * len)) {
-                scope.spawn(move |_| self.forward(Photos { count: data.len() / len, height, width, data }, out, 1));
-            }
-        });
-        if !rest.is_empty() {
-            self.forward(Photos { count: photos % cores, height, width, data: rest_in }, rest, cores);
+        if side_by_side > 0 {
+            let group = (side_by_side / share).clamp(1, self.network.group());
+            rayon::scope(|scope| {
+                for (out, data) in whole.chunks_mut(group * features).zip(whole_in.chunks(group * len)) {
+                    scope.spawn(move |_| self.forward(Photos { count: data.len() / len, height, width, data }, out, 1));
+                }
+            });
         }
+        let group = if share > 1 { share } else { self.network.group() };
+        for (out, data) in rest.chunks_mut(group * features).zip(rest_in.chunks(group * len)) {
+            self.forward(Photos { count: data.len() / len, height, width, data }, out, share);
+        }
+        self.callers.fetch_sub(1, Ordering::Relaxed);
         Ok(out)
     }
 

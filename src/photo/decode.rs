@@ -6,6 +6,8 @@ mod heic;
 mod jpeg;
 mod orient;
 mod still;
+#[cfg(feature = "turbojpeg")]
+mod turbo;
 
 use std::error::Error;
 use std::io;
@@ -144,17 +146,18 @@ fn rgb(kind: Kind, width: u32, height: u32, data: Vec<u8>) -> Result<Pixels, Dec
     })
 }
 
+const SAID_OF_MISSING_DATA: [&str; 3] = ["unexpected end", "Unexpected end", "truncated"];
+
 /// Says what a decoder's error means, by what lies at the bottom of it.
 fn failure(job: &Job, kind: Kind, error: &(dyn Error + 'static)) -> DecodeError {
     let cause = one_line(&error.to_string());
     match bottom(error) {
-        Some(io::ErrorKind::TimedOut) => job.deadline.error(kind),
+        // Some decoders do not pass on what their reader said.
+        _ if job.deadline.passed() => job.deadline.error(kind),
         Some(io::ErrorKind::UnexpectedEof) => DecodeError::Truncated { kind, cause },
         _ if matches!(error.downcast_ref(), Some(image::ImageError::Limits(_))) => DecodeError::TooLarge(cause),
         _ if matches!(error.downcast_ref(), Some(image::ImageError::Unsupported(_))) => DecodeError::Unsupported(cause),
-        _ if cause.contains("unexpected end") || cause.contains("Unexpected end") => {
-            DecodeError::Truncated { kind, cause }
-        }
+        _ if SAID_OF_MISSING_DATA.iter().any(|words| cause.contains(words)) => DecodeError::Truncated { kind, cause },
         _ => DecodeError::Corrupt { kind, cause },
     }
 }
@@ -170,8 +173,13 @@ fn bottom(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     None
 }
 
+/// What the decoder said, without the names of formats that decoders put before it: the kind is said already.
 fn one_line(text: &str) -> String {
     const LONGEST: usize = 160;
+    let text =
+        text.strip_prefix("Format error decoding ").and_then(|rest| Some(rest.split_once(": ")?.1)).unwrap_or(text);
+    let text =
+        ["invalid JPEG format: ", "format error: "].iter().find_map(|said| text.strip_prefix(said)).unwrap_or(text);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|it| !it.is_control()).take(LONGEST).collect()
 }

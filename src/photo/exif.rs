@@ -104,13 +104,12 @@ pub(super) fn facts_of(bytes: &[u8], kind: Kind) -> Facts {
         Kind::Jpeg => block(jpeg::header(bytes).exif),
         Kind::Png => block(png::chunks(bytes).exif),
         Kind::Webp => block(webp::chunks(bytes).exif),
-        Kind::Tiff => block(Some(bytes)),
         Kind::Avif | Kind::Heic => isobmff(bytes),
         Kind::Raw(Raw::Cr3) => cr3(bytes),
         Kind::Raw(Raw::Raf | Raw::X3f | Raw::Mrw | Raw::Crw) => {
             block(raw::previews(bytes, kind).iter().find_map(|preview| jpeg::header(preview.data).exif))
         }
-        Kind::Raw(_) => block(Some(bytes)),
+        Kind::Tiff | Kind::Raw(_) => block(Some(bytes)),
         Kind::Gif | Kind::Bmp | Kind::JpegXl => Directories::default().facts(),
     }
 }

@@ -51,7 +51,7 @@ impl<'a> Tiff<'a> {
             let Some((ifd, next)) = self.directory(offset as usize) else { continue };
             waiting.push(next);
             let nested = [SUB_IFDS, EXIF_IFD].into_iter().filter_map(|tag| ifd.entry(tag));
-            let nested: Vec<u32> = nested.flat_map(|entry| ifd.numbers(entry)).collect();
+            let nested: Vec<u32> = nested.flat_map(|entry| ifd.numbers(entry).take(MAX_DIRECTORIES)).collect();
             waiting.extend(nested.into_iter().rev());
             found.push(ifd);
         }

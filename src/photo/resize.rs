@@ -213,8 +213,18 @@ fn horizontal(source: &Pixels, taps: &Taps) -> Pixels {
 
 #[inline(always)]
 fn interleave(rows: &[u8], width: usize, lanes: &mut [[u8; LANES]]) {
+    let squares = if rows.len() == width * LANES { width / SIDE } else { 0 };
+    for square in 0..squares {
+        let x = square * SIDE;
+        for first in (0..LANES).step_by(SIDE) {
+            let columns = transposed(std::array::from_fn(|row| word(&rows[(first + row) * width + x..])));
+            for (lane, column) in lanes[x..x + SIDE].iter_mut().zip(columns) {
+                lane[first..first + SIDE].copy_from_slice(&column.to_le_bytes());
+            }
+        }
+    }
     for (lane, row) in rows.chunks_exact(width).enumerate() {
-        for (column, value) in lanes.iter_mut().zip(row) {
+        for (column, value) in lanes.iter_mut().zip(row).skip(squares * SIDE) {
             column[lane] = *value;
         }
     }
@@ -222,11 +232,43 @@ fn interleave(rows: &[u8], width: usize, lanes: &mut [[u8; LANES]]) {
 
 #[inline(always)]
 fn separate(lanes: &[[u8; LANES]], width: usize, rows: &mut [u8]) {
+    let squares = if rows.len() == width * LANES { width / SIDE } else { 0 };
+    for square in 0..squares {
+        let x = square * SIDE;
+        for first in (0..LANES).step_by(SIDE) {
+            let words = transposed(std::array::from_fn(|column| word(&lanes[x + column][first..])));
+            for (row, word) in words.into_iter().enumerate() {
+                let at = (first + row) * width + x;
+                rows[at..at + SIDE].copy_from_slice(&word.to_le_bytes());
+            }
+        }
+    }
     for (lane, row) in rows.chunks_exact_mut(width).enumerate() {
-        for (column, value) in lanes.iter().zip(row) {
+        for (column, value) in lanes.iter().zip(row).skip(squares * SIDE) {
             *value = column[lane];
         }
     }
+}
+
+/// Bytes of a word, and words of a square that is transposed at once.
+const SIDE: usize = 8;
+
+#[inline(always)]
+fn word(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Swaps rows and columns of 8 x 8 bytes: halves first, then quarters, then neighbours.
+#[inline(always)]
+fn transposed(mut rows: [u64; SIDE]) -> [u64; SIDE] {
+    for (step, mask) in [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)] {
+        for upper in (0..SIDE).filter(|row| row & step == 0) {
+            let swapped = ((rows[upper] >> (8 * step)) ^ rows[upper + step]) & mask;
+            rows[upper] ^= swapped << (8 * step);
+            rows[upper + step] ^= swapped;
+        }
+    }
+    rows
 }
 
 #[inline(always)]

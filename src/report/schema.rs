@@ -2,18 +2,27 @@
 
 use serde_json::{Value, json};
 
-use super::records::{DeviceRecord, DuplicateRecord, KmeansModelRecord, NearestRecord, ScoreRecord, SettingRecord};
+use super::records::{
+    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, DuplicateRecord, EmbedRecord, KmeansModelRecord,
+    NearestRecord, PairRecord, RankRecord, ScoreRecord, SelectRecord, SettingRecord,
+};
 
 /// Every command with records, by the words that call it.
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
+        ("aesthetics", schema_of::<AestheticsRecord>()),
+        ("compare", json!({ "anyOf": [schema_of::<PairRecord>(), schema_of::<RankRecord>()] })),
+        ("analyze", schema_of::<AnalyzeRecord>()),
+        ("cluster", schema_of::<ClusterRecord>()),
         ("config show", schema_of::<SettingRecord>()),
         ("dedup", schema_of::<DuplicateRecord>()),
         ("device", schema_of::<DeviceRecord>()),
+        ("embed", schema_of::<EmbedRecord>()),
         ("kmeans assign", schema_of::<NearestRecord>()),
         ("kmeans fit", schema_of::<KmeansModelRecord>()),
         ("kmeans info", schema_of::<KmeansModelRecord>()),
         ("score", schema_of::<ScoreRecord>()),
+        ("select", schema_of::<SelectRecord>()),
     ]
 }
 

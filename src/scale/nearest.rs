@@ -231,7 +231,7 @@ impl Product {
 
 /// Worst error of a product of `dim` pairs, as a share of both lengths multiplied (Cauchy and Schwarz bound the sum of
 /// the |pairs| by it). Sums in f32, in any order and fused or not, err by less than `(dim + 16) u`; doubled to be safe.
-fn share(engine: Engine, dim: usize) -> f64 {
+pub(super) fn share(engine: Engine, dim: usize) -> f64 {
     let sums = (dim as f64 + 16.0) * f64::from(f32::EPSILON);
     match (engine.cpu, engine.precision) {
         // Both numbers rounded to eight bits, off by 2⁻⁸ at most.

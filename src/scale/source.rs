@@ -7,6 +7,7 @@ use arrow_schema::{DataType, Field};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 
 use super::error::ScaleError;
+use crate::contain::contained;
 
 pub const ID: &str = "id";
 pub const FEATURE: &str = "feature";
@@ -69,8 +70,9 @@ impl Source {
 impl DataFile {
     fn open(path: PathBuf) -> Result<Self, ScaleError> {
         let file = File::open(&path).map_err(ScaleError::io(&path))?;
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(false))
-            .map_err(|cause| ScaleError::Parquet { path: path.clone(), cause: cause.to_string() })?;
+        let metadata = contained(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))
+            .and_then(|metadata| metadata.map_err(|error| error.to_string()))
+            .map_err(|cause| ScaleError::Parquet { path: path.clone(), cause })?;
         let data = Self { path, metadata };
         let feature = data.column(FEATURE)?;
         if !is_vector(feature.data_type()) {

@@ -4,9 +4,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::error::ScaleError;
+use super::error::{Place, RowError, ScaleError};
 use super::features::{Batch, GroupReader, Reading};
 use super::source::{Group, Source};
+use crate::contain::contained;
 
 /// The threads of this machine and what they read.
 pub struct Crew<'a> {
@@ -82,11 +83,19 @@ impl<'a> Crew<'a> {
     ) -> Option<usize> {
         loop {
             let (number, reader) = self.take_group(groups, shelf, returned)?;
-            let reader = match reader {
-                Some(reader) => Ok(reader),
-                None => GroupReader::open(self.source, groups[number], self.reading),
-            };
-            let decoded = reader.and_then(|mut reader| reader.next(batch).map(|more| (reader, more)));
+            let group = groups[number];
+            // Damage that the Parquet reader did not foresee may make it panic; it is damage all the same.
+            let decoded = contained(|| {
+                let mut reader = match reader {
+                    Some(reader) => reader,
+                    None => GroupReader::open(self.source, group, self.reading)?,
+                };
+                reader.next(batch).map(|more| (reader, more))
+            })
+            .unwrap_or_else(|cause| {
+                let place = Place { file: self.source.files[group.file].path.clone(), group: group.group, row: None };
+                Err(ScaleError::Row { place, cause: RowError::Unreadable { cause } })
+            });
             let mut shelf = lock(shelf);
             shelf.out -= 1;
             returned.notify_all();

@@ -1,5 +1,6 @@
 //! 256-bit vectors with fused multiply-add: 16 registers hold six rows of two sums and what they need.
 #![allow(unsafe_op_in_unsafe_fn, reason = "each method is a few instructions under the trait's contract")]
+#![allow(clippy::wildcard_imports, reason = "dozens of intrinsics")]
 
 use std::arch::x86_64::*;
 

@@ -38,9 +38,7 @@ impl FusedResNet {
             let window = Window { side: 1, stride: plan.stride, padding: 0 };
             let shortcut = plan
                 .projects()
-                .then(|| {
-                    folded(engine, &names, "downsample.0", "downsample.1", [plan.inputs, plan.outputs], window)
-                })
+                .then(|| folded(engine, &names, "downsample.0", "downsample.1", [plan.inputs, plan.outputs], window))
                 .transpose()?;
             Ok(Block { convs, shortcut })
         };

@@ -18,12 +18,7 @@ struct ConvNorm {
 }
 
 impl ConvNorm {
-    fn new(
-        vb: &VarBuilder<'_>,
-        conv: &str,
-        norm: &str,
-        [inputs, outputs, side, stride]: [usize; 4],
-    ) -> Result<Self> {
+    fn new(vb: &VarBuilder<'_>, conv: &str, norm: &str, [inputs, outputs, side, stride]: [usize; 4]) -> Result<Self> {
         let config = Conv2dConfig { padding: side / 2, stride, ..Default::default() };
         let norm_config = BatchNormConfig { eps: EPS, ..Default::default() };
         Ok(Self {
@@ -52,8 +47,7 @@ impl Block {
         };
         let convs = plan.convolutions(depth).into_iter().enumerate().map(conv).collect::<Result<_>>()?;
         let dims = [plan.inputs, plan.outputs, 1, plan.stride];
-        let shortcut =
-            plan.projects().then(|| ConvNorm::new(vb, "downsample.0", "downsample.1", dims)).transpose()?;
+        let shortcut = plan.projects().then(|| ConvNorm::new(vb, "downsample.0", "downsample.1", dims)).transpose()?;
         Ok(Self { convs, shortcut })
     }
 }

@@ -45,7 +45,7 @@ struct Canvas {
 
 fn picture(job: &Job, meta: &Meta, item: u32) -> Result<Canvas, DecodeError> {
     match meta.kind(item).as_ref() {
-        Some(b"av01") => to_rgb(&frame(job, meta, item)?, &Colours::of(meta, item)),
+        Some(b"av01") => Ok(to_rgb(&frame(job, meta, item)?, &Colours::of(meta, item))),
         Some(b"grid") => grid(job, meta, item),
         Some(other) => {
             let name = String::from_utf8_lossy(other).into_owned();
@@ -70,7 +70,7 @@ fn grid(job: &Job, meta: &Meta, item: u32) -> Result<Canvas, DecodeError> {
         if meta.kind(tile).as_ref() != Some(b"av01") {
             return Err(corrupt("a tile of its grid is no picture"));
         }
-        let tile = to_rgb(&frame(job, meta, tile)?, &Colours::of(meta, item))?;
+        let tile = to_rgb(&frame(job, meta, tile)?, &Colours::of(meta, item));
         let (width, height) = *size.get_or_insert((tile.width, tile.height));
         canvas.place(&tile, index % layout.columns * width, index / layout.columns * height);
     }
@@ -265,7 +265,7 @@ impl Matrix {
 const IDENTITY: u16 = 0;
 const YCGCO: u16 = 8;
 
-fn to_rgb(frame: &Planes, colours: &Colours) -> Result<Canvas, DecodeError> {
+fn to_rgb(frame: &Planes, colours: &Colours) -> Canvas {
     let (matrix, full_range) = match colours {
         Colours::Coded { matrix, full_range, .. } => (*matrix, *full_range),
         Colours::Profile(_) | Colours::Unsaid => (frame.matrix, frame.full_range),
@@ -295,7 +295,7 @@ fn to_rgb(frame: &Planes, colours: &Colours) -> Result<Canvas, DecodeError> {
             canvas.data.extend(pixel.map(|channel| (channel.clamp(0.0, 1.0) * 255.0 + 0.5) as u8));
         }
     }
-    Ok(canvas)
+    canvas
 }
 
 /// From samples to 0..1 for luma and -0.5..0.5 for chroma.

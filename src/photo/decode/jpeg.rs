@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat};
+use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat, UnsupportedFeature};
 
 use super::{Job, Raster, Scale, colour, failure, guarded, rgb};
 use crate::photo::container::jpeg::{self, Frame, Header};
@@ -81,6 +81,10 @@ fn check(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<(
 }
 
 fn scaled(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<Inks, DecodeError> {
+    #[cfg(feature = "turbojpeg")]
+    if let Some(pixels) = super::turbo::decode(job, frame, shrink) {
+        return Ok(Inks::Rgb(pixels));
+    }
     let (decoded, past_end) = run(job, header, frame, shrink, &[])?;
     if past_end {
         missing_end(job, header, frame)?;
@@ -97,7 +101,8 @@ fn run(
     filler: &'static [u8],
 ) -> Result<(Result<Inks, DecodeError>, bool), DecodeError> {
     let past_end = Rc::new(Cell::new(false));
-    let reader = Source { bytes: job.bytes, at: 0, filler, past_end: past_end.clone(), deadline: job.deadline };
+    let reader =
+        Source { bytes: job.bytes, at: 0, free_until: 0, filler, past_end: past_end.clone(), deadline: job.deadline };
     let outcome = decode_with(Decoder::new(reader), header, frame, shrink);
     match outcome {
         Err(error) if past_end.get() && !is_timeout(&error) => {
@@ -187,8 +192,25 @@ fn is_timeout(error: &Error) -> bool {
 fn explain(job: &Job, error: Error) -> DecodeError {
     match error {
         Error::Io(cause) if cause.kind() == io::ErrorKind::TimedOut => job.deadline.error(KIND),
-        Error::Unsupported(feature) => DecodeError::Unsupported(format!("JPEG with {feature:?} is not supported")),
+        Error::Unsupported(feature) => DecodeError::Unsupported(format!(
+            "JPEG with {} is not supported; convert it to a plain one",
+            named(&feature)
+        )),
         other => failure(job, KIND, &other),
+    }
+}
+
+fn named(feature: &UnsupportedFeature) -> String {
+    match feature {
+        UnsupportedFeature::Hierarchical => "hierarchical coding".to_owned(),
+        UnsupportedFeature::ArithmeticEntropyCoding => "arithmetic coding".to_owned(),
+        UnsupportedFeature::SamplePrecision(bits) => format!("{bits} bits a sample"),
+        UnsupportedFeature::ComponentCount(count) => format!("{count} components"),
+        UnsupportedFeature::DNL => "a height that follows the picture".to_owned(),
+        UnsupportedFeature::SubsamplingRatio | UnsupportedFeature::NonIntegerSubsamplingRatio => {
+            "this sampling".to_owned()
+        }
+        UnsupportedFeature::ColorTransform(_) => "this colour transform".to_owned(),
     }
 }
 
@@ -211,25 +233,21 @@ fn whole(job: &Job) -> Result<Inks, DecodeError> {
 struct Source<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Up to here bytes are served without a look at the clock or the end.
+    free_until: usize,
     filler: &'static [u8],
     past_end: Rc<Cell<bool>>,
     deadline: Deadline,
 }
 
 const END: [u8; 2] = [0xff, 0xd9];
-/// jpeg-decoder asks for single bytes; a scan over a large picture may take few of them.
+/// A scan over a large picture may take few bytes, so that looks at the clock must not lie far apart.
 const BYTES_BETWEEN_LOOKS: usize = 1024;
 
 impl Read for Source<'_> {
-    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at.is_multiple_of(BYTES_BETWEEN_LOOKS) && self.deadline.passed() {
+        if self.deadline.passed() {
             return Err(Deadline::io_error());
-        }
-        if let ([out], Some(byte)) = (&mut *buffer, self.bytes.get(self.at)) {
-            *out = *byte;
-            self.at += 1;
-            return Ok(1);
         }
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         if rest.is_empty() {
@@ -238,11 +256,34 @@ impl Read for Source<'_> {
         let count = rest.len().min(buffer.len());
         buffer[..count].copy_from_slice(&rest[..count]);
         self.at += count;
+        self.free_until = self.bytes.len().min(self.at + BYTES_BETWEEN_LOOKS);
         Ok(count)
+    }
+
+    /// jpeg-decoder asks for single bytes, millions of them.
+    #[inline(always)]
+    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        if let [out] = buffer
+            && self.at < self.free_until
+        {
+            *out = self.bytes[self.at];
+            self.at += 1;
+            return Ok(());
+        }
+        self.read_many(buffer)
     }
 }
 
 impl Source<'_> {
+    #[cold]
+    fn read_many(&mut self, mut buffer: &mut [u8]) -> io::Result<()> {
+        while !buffer.is_empty() {
+            let count = self.read(buffer)?;
+            buffer = &mut buffer[count..];
+        }
+        Ok(())
+    }
+
     fn read_past_end(&mut self, buffer: &mut [u8]) -> usize {
         self.past_end.set(true);
         for out in buffer.iter_mut() {

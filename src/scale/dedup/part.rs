@@ -7,17 +7,21 @@ use super::spill::Rows;
 use super::{Keep, Options, Removed};
 use crate::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 use crate::scale::exact::squared_distance;
+use crate::scale::nearest::share;
 use crate::scale::step::cosine;
 
 /// Rows compared at a time.
 const BLOCK: usize = 256;
-/// More than any path's error for rows of length 1; whatever comes this close is looked at in f64.
-const MARGIN: f64 = 1e-3;
 
 /// How many rows may be compared within so many bytes: the rows as they were read, sorted, in the order of preference,
 /// and packed for the product (twice as large on the tile path).
 pub fn rows_within(bytes: usize, dim: usize) -> usize {
     (bytes / (dim * size_of::<f32>() * 5 + 64)).max(BLOCK)
+}
+
+/// More than a product of rows of length 1 can be wrong by; what comes this close is looked at in f64.
+pub(super) fn margin(engine: Engine, dim: usize) -> f64 {
+    1.01 * share(engine, dim) + 1e-6
 }
 
 /// Rows that stay, packed block by block for the product.
@@ -110,7 +114,7 @@ impl Search<'_> {
     fn near(&mut self, values: &[f32], kept: &Kept, own: bool, close: &mut [Vec<usize>]) {
         let mut products = vec![0.0f32; close.len() * kept.indices.len()];
         kept.packed.apply(values, &mut products, Activation::Identity, &mut self.scratch);
-        let limit = (self.threshold - MARGIN) as f32;
+        let limit = (self.threshold - margin(self.engine, self.rows.dim)) as f32;
         for (place, (products, close)) in products.chunks_exact(kept.indices.len()).zip(close).enumerate() {
             let products = if own { &products[..place] } else { products };
             if largest(products) >= limit {

@@ -1,6 +1,7 @@
 //! What the clusters missed, estimated: some rows are compared with all rows there are.
 
 use super::Options;
+use super::part::margin;
 use crate::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 use crate::scale::error::ScaleError;
 use crate::scale::lottery::{Drawn, Smallest, lot, mixed, share};
@@ -8,8 +9,6 @@ use crate::scale::nearest::{Nearest, Room};
 use crate::scale::source::Group;
 use crate::scale::step::cosine;
 use crate::scale::sweep::Crew;
-
-const MARGIN: f64 = 1e-3;
 
 /// Pairs of a sampled row and any other row whose cosine reaches the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub fn estimate(crew: &Crew, groups: &[Group], nearest: &Nearest, options: &Opti
     let weights: Vec<f32> = drawn.iter().flat_map(|drawn| drawn.row.iter().copied()).collect();
     let engine = Engine { cpu: Cpu::chosen().unwrap_or_else(|_| Cpu::best()), precision: Precision::Full };
     let sample = Linear::new(engine, &weights, &vec![0.0; drawn.len()]);
-    let limit = (options.similarity - MARGIN) as f32;
+    let limit = (options.similarity - margin(engine, dim)) as f32;
     let states = crew.sweep(
         groups,
         || ((0u64, 0u64), Room::default(), Scratch::new(1), Vec::new()),

@@ -1,0 +1,8 @@
+//! From files to upright sRGB pixels and facts: real cameras, odd containers, hostile bytes.
+
+mod corpus;
+mod facts;
+mod formats;
+mod hostile;
+mod raw;
+mod shared;

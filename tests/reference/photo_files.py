@@ -1,0 +1,75 @@
+"""Draws the small files in fixtures/photo, in containers and codings that the tests cannot write themselves.
+
+    pip install pillow==12.0.0
+    python tests/reference/photo_files.py fixtures/photo
+
+All show the picture `quarters` of tests/photo/shared.rs.
+"""
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+from PIL import Image
+
+WIDTH, HEIGHT = 96, 64
+out = Path(sys.argv[1])
+
+
+def quarters():
+    image = Image.new("RGB", (WIDTH, HEIGHT))
+    for y in range(HEIGHT):
+        for x in range(WIDTH):
+            slope = x * 60 // WIDTH
+            left, top = x * 2 < WIDTH, y * 2 < HEIGHT
+            colour = [(195 + slope,) * 3, (0, slope, 195 + slope), (slope, 195 + slope, 0), (195 + slope, slope, 0)][left + 2 * top]
+            image.putpixel((x, y), colour)
+    return image
+
+
+picture = quarters()
+picture.save(out / "progressive.jpg", quality=92, progressive=True)
+picture.save(out / "restart.jpg", quality=92, restart_marker_blocks=3)
+picture.save(out / "sampling-411.jpg", quality=92, subsampling="4:1:1")
+picture.save(out / "sampling-422.jpg", quality=92, subsampling="4:2:2")
+picture.convert("L").save(out / "grey.jpg", quality=92)
+picture.convert("CMYK").save(out / "cmyk.jpg", quality=95)
+picture.convert("P", palette=Image.Palette.ADAPTIVE).save(out / "palette.png")
+clear = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
+clear.save(out / "palette-transparent.png", transparency=clear.getpixel((0, 0)))
+picture.save(out / "animated.png", save_all=True, append_images=[Image.new("RGB", picture.size)])
+picture.save(out / "animated.gif", save_all=True, append_images=[Image.new("RGB", picture.size)])
+picture.save(out / "lossy.webp", quality=92)
+picture.save(out / "animated.webp", save_all=True, append_images=[Image.new("RGB", picture.size)], quality=92)
+picture.save(out / "lzw.tif", compression="tiff_lzw")
+picture.convert("CMYK").save(out / "cmyk.tif")
+for sampling in ("4:2:0", "4:2:2", "4:4:4"):
+    picture.save(out / f"sampling-{sampling.replace(':', '')}.avif", quality=92, subsampling=sampling, speed=6)
+picture.convert("L").convert("RGB").save(out / "grey.avif", quality=92, subsampling="4:0:0", speed=6)
+faded = picture.copy()
+faded.putalpha(Image.new("L", picture.size, 128))
+faded.save(out / "alpha.avif", quality=92, subsampling="4:4:4", speed=6)
+
+# Pillow turns the EXIF orientation it is given into the container's own way to turn.
+stored = {1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+          5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270}
+for orientation, turn in stored.items():
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x0132] = "2026:05:01 10:12:13"
+    turned = picture.transpose(turn) if turn is not None else picture
+    turned.save(out / f"orientation-{orientation}.avif", quality=80, speed=6, exif=exif)
+
+
+# Adam7, which Pillow reads but does not write.
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+rows = b""
+for x0, y0, dx, dy in [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]:
+    for y in range(y0, HEIGHT, dy):
+        rows += b"\0" + bytes(v for x in range(x0, WIDTH, dx) for v in picture.getpixel((x, y)))
+header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 1)
+png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+(out / "interlaced.png").write_bytes(png)
