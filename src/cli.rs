@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    aesthetics, analyze, cluster, compare, completions, config, device, embed, man, models, portrait, schema, score,
-    select,
+    aesthetics, analyze, cluster, compare, completions, config, dedup, device, embed, kmeans, man, models, portrait,
+    schema, score, select,
 };
 use crate::report::Format;
 use crate::ui::ShowProgress;
@@ -44,6 +44,8 @@ pub enum Command {
     Select(select::Args),
     Analyze(analyze::Args),
     Models(models::Args),
+    Kmeans(kmeans::Args),
+    Dedup(dedup::Args),
     Device(device::Args),
     Config(config::Args),
     Schema(schema::Args),

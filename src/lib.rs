@@ -14,6 +14,7 @@
 //! | [`cluster`] | pure: embeddings and times → groups; a file a method |
 //! | [`select`] | pure: scores and groups → the picks, each with its reason |
 //! | [`store`] | the results store, by content and fingerprint |
+//! | [`scale`] | past one album: k-means and de-duplication over Parquet features that need not fit in memory |
 //! | [`hub`] | the model hub: catalogue, fetching, the folder of verified files, networks loaded when a photo needs them |
 //! | [`nn`] | networks only: what the names in a checkpoint say, configuration, forward pass |
 //! | [`kernels`] | the processor's own instructions under the networks, chosen at run time |
@@ -50,6 +51,7 @@ pub mod pixels;
 pub mod portrait;
 pub mod quality;
 pub mod report;
+pub mod scale;
 pub mod select;
 pub mod store;
 pub mod telemetry;

@@ -7,10 +7,13 @@ pub mod cluster;
 pub mod compare;
 pub mod completions;
 pub mod config;
+pub mod dedup;
 mod deliver;
 pub mod device;
 pub mod embed;
 mod experts;
+mod features;
+pub mod kmeans;
 pub mod man;
 pub mod models;
 pub mod networks;
@@ -35,6 +38,8 @@ pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError>
         Command::Aesthetics(args) => aesthetics::run(args, context),
         Command::Embed(args) => embed::run(args, context),
         Command::Compare(args) => compare::run(args, context),
+        Command::Kmeans(args) => kmeans::run(args, context),
+        Command::Dedup(args) => dedup::run(args, context),
         Command::Device(args) => device::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Schema(args) => schema::run(args, context),

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::records::{
-    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, EmbedRecord, ModelPathRecord, ModelRecord,
-    PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord,
-    VerifiedRecord,
+    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, DuplicateRecord, EmbedRecord, KmeansModelRecord,
+    ModelPathRecord, ModelRecord, NearestRecord, PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord,
+    ScoreRecord, SelectRecord, SettingRecord, VerifiedRecord,
 };
 
 /// Every command with records, by the words that call it.
@@ -16,6 +16,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("analyze", schema_of::<AnalyzeRecord>()),
         ("cluster", schema_of::<ClusterRecord>()),
         ("config show", schema_of::<SettingRecord>()),
+        ("dedup", schema_of::<DuplicateRecord>()),
         ("device", schema_of::<DeviceRecord>()),
         ("embed", schema_of::<EmbedRecord>()),
         ("models add", schema_of::<ModelRecord>()),
@@ -28,6 +29,9 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("models rm", schema_of::<RemovedRecord>()),
         ("models verify", schema_of::<VerifiedRecord>()),
         ("portrait", schema_of::<PortraitRecord>()),
+        ("kmeans assign", schema_of::<NearestRecord>()),
+        ("kmeans fit", schema_of::<KmeansModelRecord>()),
+        ("kmeans info", schema_of::<KmeansModelRecord>()),
         ("score", schema_of::<ScoreRecord>()),
         ("select", schema_of::<SelectRecord>()),
     ]
