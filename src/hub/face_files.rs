@@ -73,7 +73,7 @@ impl FaceFile {
     }
 
     fn check(&self, path: PathBuf, bytes: Vec<u8>) -> Result<Vec<u8>, FaceFileError> {
-        let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = Sha256::digest(&bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         if found == self.sha256 {
             Ok(bytes)
         } else {

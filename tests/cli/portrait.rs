@@ -28,7 +28,7 @@ fn shared(below: &str) -> Option<PathBuf> {
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")), PathBuf::from);
     let found = folder.join(below).canonicalize().ok();
     if found.is_none() {
-        eprintln!("skipped: no ../shared/{below}");
+        crate::world::skipped(&format!("no ../shared/{below}"));
     }
     found
 }
