@@ -64,7 +64,7 @@ fn rearrangements() -> Vec<u8> {
     w.finish(&[map], &[both, relu])
 }
 
-/// Landmarks, a matrix, a crop and the way back. The attributes are those of `RegionOfLandmarks` for two points.
+/// A crop through a matrix, and points through the same.
 fn landmarks() -> Vec<u8> {
     let mut w = Writer::new();
     let (map, matrix, points) = (w.tensor(&[1, 4, 4, 2]), w.tensor(&[1, 4, 4]), w.tensor(&[1, 5, 2]));
