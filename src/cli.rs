@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    aesthetics, analyze, cluster, compare, completions, config, device, embed, man, portrait, schema, score, select,
+    aesthetics, analyze, cluster, compare, completions, config, dedup, device, embed, kmeans, man, models, portrait,
+    schema, score, select,
 };
 use crate::report::Format;
 use crate::ui::ShowProgress;
@@ -42,6 +43,9 @@ pub enum Command {
     Cluster(cluster::Args),
     Select(select::Args),
     Analyze(analyze::Args),
+    Models(models::Args),
+    Kmeans(kmeans::Args),
+    Dedup(dedup::Args),
     Device(device::Args),
     Config(config::Args),
     Schema(schema::Args),

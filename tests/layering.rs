@@ -10,11 +10,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "cli", "cluster", "config", "context", "pipeline", "photo", "quality", "report", "select", "store", "hub",
-            "kernels", "portrait", "failure", "error",
+            "cli", "cluster", "config", "context", "pipeline", "photo", "portrait", "quality", "report", "scale",
+            "select", "store", "hub", "kernels", "failure", "error", "ui",
         ],
     ),
-    ("context", &["cli", "config", "error", "photo", "report", "store", "telemetry", "ui"]),
+    ("context", &["cli", "config", "error", "hub", "photo", "report", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
     ("hub", &["photo", "portrait", "nn", "kernels"]),
     ("nn", &["kernels"]),
@@ -24,6 +24,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("portrait", &[]),
     ("report", &["photo", "portrait", "quality", "select", "ui"]),
     ("cluster", &["kernels"]),
+    ("scale", &["contain", "kernels"]),
     ("select", &[]),
     ("config", &["quality"]),
     ("ui", &["error"]),

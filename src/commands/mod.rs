@@ -7,11 +7,15 @@ pub mod cluster;
 pub mod compare;
 pub mod completions;
 pub mod config;
+pub mod dedup;
 mod deliver;
 pub mod device;
 pub mod embed;
 mod experts;
+mod features;
+pub mod kmeans;
 pub mod man;
+pub mod models;
 pub mod networks;
 mod photos;
 pub mod portrait;
@@ -27,12 +31,15 @@ pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError>
     match command {
         Command::Score(args) => score::run(args, context),
         Command::Portrait(args) => portrait::run(args, context),
+        Command::Models(args) => models::run(args, context),
         Command::Cluster(args) => cluster::run(args, context),
         Command::Select(args) => select::run(args, context),
         Command::Analyze(args) => analyze::run(args, context),
         Command::Aesthetics(args) => aesthetics::run(args, context),
         Command::Embed(args) => embed::run(args, context),
         Command::Compare(args) => compare::run(args, context),
+        Command::Kmeans(args) => kmeans::run(args, context),
+        Command::Dedup(args) => dedup::run(args, context),
         Command::Device(args) => device::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Schema(args) => schema::run(args, context),

@@ -113,7 +113,10 @@ impl FaceFinding {
             Some(error) if context.strict => Err(error),
             Some(error) => {
                 let mend = error.hints.join("; ");
-                context.ui.note(&format!("{}; {mend}; faces are not looked at, the other parts share their weight", error.cause));
+                context.ui.note(&format!(
+                    "{}; {mend}; faces are not looked at, the other parts share their weight",
+                    error.cause
+                ));
                 Ok(None)
             }
         }
@@ -173,7 +176,8 @@ fn thresholds(settings: &PortraitAnalysis) -> Thresholds {
 /// Writes `NAME.faces.png`, or `NAME.faces-2.png` and so on: nothing that is there is ever written over.
 fn save(pixels: &Pixels, photo: &Path, folder: &Path) -> anyhow::Result<()> {
     let stem = photo.file_stem().unwrap_or_default().to_string_lossy();
-    let names = std::iter::once(format!("{stem}.faces.png")).chain((2..10_000).map(|n| format!("{stem}.faces-{n}.png")));
+    let names =
+        std::iter::once(format!("{stem}.faces.png")).chain((2..10_000).map(|n| format!("{stem}.faces-{n}.png")));
     for path in names.map(|name| folder.join(name)) {
         let file = match File::create_new(&path) {
             Ok(file) => file,

@@ -73,8 +73,12 @@ impl FaceFile {
     }
 
     fn check(&self, path: PathBuf, bytes: Vec<u8>) -> Result<Vec<u8>, FaceFileError> {
-        let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        if found == self.sha256 { Ok(bytes) } else { Err(FaceFileError::Corrupt { path, found, expected: self.sha256 }) }
+        let found = Sha256::digest(&bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        if found == self.sha256 {
+            Ok(bytes)
+        } else {
+            Err(FaceFileError::Corrupt { path, found, expected: self.sha256 })
+        }
     }
 }
 
@@ -96,7 +100,9 @@ mod tests {
         for file in [FULL_RANGE, SHORT_RANGE, MESH, MESH_WITH_ATTENTION] {
             let path = format!("{}/models/{}.yaml", env!("CARGO_MANIFEST_DIR"), file.model);
             let manifest = std::fs::read_to_string(path).unwrap();
-            for line in [format!("name: {}", file.model), format!("name: {}", file.name), format!("sha256: {}", file.sha256)] {
+            for line in
+                [format!("name: {}", file.model), format!("name: {}", file.name), format!("sha256: {}", file.sha256)]
+            {
                 assert!(manifest.contains(&line), "{}: {line}", file.model);
             }
         }

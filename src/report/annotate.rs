@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn every_letter_of_the_words_can_be_drawn() {
-        let texts = ["portrait 0.85", "no face", "12 faces", "can't tell: from the side", "eyes closed 0.19/0.20, no smile"];
+        let texts =
+            ["portrait 0.85", "no face", "12 faces", "can't tell: from the side", "eyes closed 0.19/0.20, no smile"];
         for letter in texts.iter().flat_map(|text| text.chars()).filter(|&letter| letter != ' ') {
             assert_ne!(lettering::columns(letter), [0; 5], "{letter}");
         }

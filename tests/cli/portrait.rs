@@ -28,7 +28,7 @@ fn shared(below: &str) -> Option<PathBuf> {
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")), PathBuf::from);
     let found = folder.join(below).canonicalize().ok();
     if found.is_none() {
-        eprintln!("skipped: no ../shared/{below}");
+        crate::world::skipped(&format!("no ../shared/{below}"));
     }
     found
 }
@@ -71,7 +71,10 @@ fn a_portrait_and_a_picture_without_faces() {
     let seen = world.run(["portrait", "--models-dir", &models, "photos"]).expect(0);
     let [drawing, portrait] = seen.lines().try_into().unwrap();
     assert_eq!(portrait.as_object().unwrap().keys().collect::<Vec<_>>(), KEYS);
-    assert_eq!((&drawing["has_face"], &drawing["eyes_open"], &drawing["portrait_score"]), (&false.into(), &().into(), &0.5.into()));
+    assert_eq!(
+        (&drawing["has_face"], &drawing["eyes_open"], &drawing["portrait_score"]),
+        (&false.into(), &().into(), &0.5.into())
+    );
     assert_eq!((&portrait["is_portrait"], &portrait["eyes_open"]), (&true.into(), &true.into()));
     assert_eq!(portrait["is_smiling"], true);
     assert_eq!(portrait["portrait_model"], "mediapipe-faces@0.10.21");

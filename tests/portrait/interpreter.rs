@@ -268,10 +268,10 @@ fn sizes_that_overflow_or_exceed_all_reason_are_refused() {
         assert!(refusal(&single(RELU, "", shape, vec![])).contains("asks for more"), "{shape:?}");
     }
     let mut w = Writer::new();
-    let input = w.tensor(&[1, 2000, 2000, 1]);
-    let weights = w.floats(&[1, 50, 50, 1], &[0.0; 2500]);
+    let input = w.tensor(&[1, 500, 500, 1]);
+    let weights = w.floats(&[1, 100, 100, 1], &[0.0; 10_000]);
     let bias = w.floats(&[1], &[0.0]);
-    let output = w.tensor(&[1, 2000, 2000, 1]);
+    let output = w.tensor(&[1, 500, 500, 1]);
     w.operator(CONV, "", &[input, weights, bias], output, window(true, 1, false, 3));
     let graph = Graph::parse(&w.finish(&[input], &[output])).unwrap();
     let error = Network::new(&graph, &[0], Cpu::best()).unwrap_err();

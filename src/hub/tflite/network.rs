@@ -147,13 +147,19 @@ impl Network {
 /// At most so many floats will be needed, channels padded to the widest vectors there are.
 fn footprint(graph: &Graph) -> usize {
     let tensors = graph.tensors.iter().map(|tensor| Layout::of(&tensor.shape, 16).len());
-    let weights = graph.nodes.iter().filter_map(|node| match (&node.operator, graph.tensors.get(*node.inputs.get(1)?)) {
-        (Operator::Conv { .. }, Some(weights)) => {
-            let &[outputs, height, width, inputs] = weights.shape.as_slice() else { return None };
-            Some(outputs.next_multiple_of(16).saturating_mul(height * width).saturating_mul(inputs.next_multiple_of(16)))
-        }
-        _ => None,
-    });
+    let weights =
+        graph.nodes.iter().filter_map(|node| match (&node.operator, graph.tensors.get(*node.inputs.get(1)?)) {
+            (Operator::Conv { .. }, Some(weights)) => {
+                let &[outputs, height, width, inputs] = weights.shape.as_slice() else { return None };
+                Some(
+                    outputs
+                        .next_multiple_of(16)
+                        .saturating_mul(height * width)
+                        .saturating_mul(inputs.next_multiple_of(16)),
+                )
+            }
+            _ => None,
+        });
     tensors.chain(weights).fold(0, usize::saturating_add)
 }
 

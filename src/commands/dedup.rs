@@ -1,0 +1,178 @@
+//! `albumctl dedup`: which photos are duplicates of which, by their features or by their looks.
+
+mod hashes;
+mod semantic;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::features::DataArgs;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::scale::dedup::Keep;
+
+/// Which photos say the same again
+///
+/// By default by what they show: rows of features (--data) are grouped by k-means, and inside a group a row goes when
+/// its cosine with one that stays reaches the threshold. With --method phash by how they look: photos (PATH) whose
+/// perceptual hashes differ in few bits. One line each: whether it stays and, when not, what it duplicates. Nothing is
+/// ever deleted.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Photos and folders, with --method phash
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// By what photos show (features), or by how they look (perceptual hashes)
+    #[arg(long, value_enum, value_name = "METHOD", default_value = "semantic")]
+    method: Method,
+
+    /// Perceptual hashes that differ in at most so many of 64 bits are duplicates; 0: equal hashes only
+    #[arg(long, value_name = "BITS", default_value_t = 6, value_parser = clap::value_parser!(u32).range(..=16))]
+    bits: u32,
+
+    #[command(flatten)]
+    data: DataArgs,
+
+    /// Cosine from which two rows are duplicates; 1 is the same direction
+    #[arg(long, value_name = "COSINE", default_value_t = 0.95, value_parser = cosine)]
+    similarity: f64,
+
+    /// Which of a set of duplicates stays; best when there are scores, else first
+    #[arg(long, value_enum, value_name = "RULE")]
+    keep: Option<KeepArg>,
+
+    /// A column of the data that holds scores, for --keep best
+    #[arg(long, value_name = "COLUMN", conflicts_with = "scores")]
+    score_column: Option<String>,
+
+    /// JSON lines of `analyze`, `select`, `aesthetics` or `score`, for --keep best
+    #[arg(long, value_name = "FILE")]
+    scores: Option<PathBuf>,
+
+    /// Which number of those lines; the first of composite_score, aesthetic_score and iqa_score that is there
+    #[arg(long, value_name = "NAME", requires = "scores")]
+    score_field: Option<String>,
+
+    /// How many groups; about one to 1,500 rows unless told
+    #[arg(short = 'k', long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    clusters: Option<u32>,
+
+    /// Megabytes for rows while they are compared
+    #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    memory: u32,
+
+    /// Where rows lie while they are compared; they take as much room as in the data
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+
+    /// Rows to compare with all others, to estimate what the groups missed; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    sample: usize,
+
+    #[arg(long, value_name = "N", default_value_t = 42, help = "Another seed groups the rows another way")]
+    seed: u64,
+
+    /// Lines for rows that stay, for rows that go, or for both
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
+    show: Show,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Method {
+    Semantic,
+    Phash,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum KeepArg {
+    /// The one with the highest score
+    Best,
+    /// The one farthest from the centre of its group
+    Farthest,
+    /// The one nearest to the centre of its group
+    Nearest,
+    /// The first in the order of files and rows
+    First,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Show {
+    All,
+    Kept,
+    Removed,
+}
+
+fn cosine(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if value > 0.0 && value <= 1.0 { Ok(value) } else { Err("a cosine above 0 and up to 1".to_owned()) }
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    match args.method {
+        Method::Semantic if args.paths.is_empty() => semantic::run(args, context),
+        Method::Semantic => {
+            let photos = anyhow::anyhow!("photos were named, but features are compared");
+            Err(CommandError::usage(photos).hint("--data features.parquet (from `embed`), or --method phash"))
+        }
+        Method::Phash => hashes::run(args, context),
+    }
+}
+
+impl Args {
+    /// Lines of this row are wanted.
+    fn shows(&self, kept: bool) -> bool {
+        match self.show {
+            Show::All => true,
+            Show::Kept => kept,
+            Show::Removed => !kept,
+        }
+    }
+
+    fn keep(&self, have_scores: bool) -> Result<Keep, CommandError> {
+        match self.keep {
+            Some(KeepArg::Best) if !have_scores => {
+                let unknown = anyhow::anyhow!("--keep best needs scores");
+                Err(CommandError::usage(unknown).hint("--scores analysis.jsonl, or --score-column NAME"))
+            }
+            Some(KeepArg::Best) => Ok(Keep::Best),
+            Some(KeepArg::Farthest) => Ok(Keep::Farthest),
+            Some(KeepArg::Nearest) => Ok(Keep::Nearest),
+            Some(KeepArg::First) => Ok(Keep::First),
+            None => Ok(if have_scores { Keep::Best } else { Keep::First }),
+        }
+    }
+}
+
+/// The score of each photo by its path, from JSON lines.
+fn read_scores(file: &Path, field: Option<&str>) -> anyhow::Result<HashMap<String, f32>> {
+    let lines = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let names = field.map_or_else(|| vec!["composite_score", "aesthetic_score", "iqa_score"], |field| vec![field]);
+    let mut scores = HashMap::new();
+    for (number, line) in BufReader::new(lines).lines().enumerate() {
+        let place = || format!("{}: line {}", file.display(), number + 1);
+        let line = line.with_context(place)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let line: Value = serde_json::from_str(&line).with_context(place)?;
+        let score = names.iter().find_map(|name| line.get(name)?.as_f64());
+        if let (Some(id), Some(score)) = (line["image_path"].as_str(), score) {
+            scores.insert(id.to_owned(), score as f32);
+        }
+    }
+    Ok(scores)
+}
+
+fn warn_of_missing(scores: &[Option<f32>], file: &Path, context: &Context) {
+    let without = scores.iter().filter(|score| score.is_none()).count();
+    if without > 0 {
+        let (all, file) = (scores.len(), file.display());
+        context.ui.warn(&format!("{without} of {all} have no score in {file}; any that has one is kept before them"));
+    }
+}

@@ -1,0 +1,101 @@
+//! Duplicates among photos, by perceptual hashes.
+
+use anyhow::Context as _;
+
+use super::super::photos;
+use super::{Args, read_scores, warn_of_missing};
+use crate::cli::PhotoArgs;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::pipeline::{Analysis, Picture};
+use crate::report::records::DuplicateRecord;
+use crate::scale::dedup::Keep;
+use crate::scale::phash;
+use crate::store::Fingerprint;
+
+/// Long side at which photos are hashed: many pixels to each of the 32 cells, and little to decode.
+const MEASURED_AT: u32 = 256;
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    refuse_what_is_for_features(args)?;
+    let named = PhotoArgs { paths: args.paths.clone(), null: false, exclude: Vec::new(), follow: false };
+    let scan = photos::find(&named, context)?;
+    let (mut ids, mut hashes) = (Vec::new(), Vec::new());
+    let tally = photos::analyse(&scan, &[&Hashing], Some(MEASURED_AT), context, |photo, analysed| {
+        hashes.push(Hashing::read(&analysed.findings[0])?);
+        ids.push(photo.path.to_string_lossy().into_owned());
+        Ok(())
+    })?;
+    let scores = scores(args, &ids, context)?;
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    if args.keep(!scores.is_empty())? == Keep::Best {
+        let score = |i: usize| scores[i].unwrap_or(f32::NEG_INFINITY);
+        order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+    }
+    let duplicates = phash::near(&hashes, &order, args.bits);
+    let mut output = context.output::<DuplicateRecord>()?;
+    for (id, duplicate) in ids.iter().zip(&duplicates) {
+        if args.shows(duplicate.is_none()) {
+            output.write(
+                &context.ui,
+                &DuplicateRecord {
+                    id: id.clone(),
+                    kept: duplicate.is_none(),
+                    duplicate_of: duplicate.map(|(other, _)| ids[other].clone()),
+                    cosine: None,
+                    differing_bits: duplicate.map(|(_, bits)| bits),
+                },
+            )?;
+        }
+    }
+    output.finish(&context.ui)?;
+    let gone = duplicates.iter().flatten().count();
+    context.ui.note(&format!("dedup: {} photos, {} stay, {gone} are duplicates", ids.len(), ids.len() - gone));
+    Ok(tally.end("dedup", context))
+}
+
+fn refuse_what_is_for_features(args: &Args) -> Result<(), CommandError> {
+    let wrong = if args.paths.is_empty() {
+        "--method phash compares photos; none were named"
+    } else if !args.data.is_empty() || args.score_column.is_some() {
+        "--data, --data-file and --score-column are for features; --method phash takes photos"
+    } else if args.keep(true)? == Keep::Nearest || args.keep(true)? == Keep::Farthest {
+        "--keep nearest and farthest are for features; --method phash knows best and first"
+    } else {
+        return Ok(());
+    };
+    Err(CommandError::usage(anyhow::anyhow!(wrong)))
+}
+
+fn scores(args: &Args, ids: &[String], context: &Context) -> Result<Vec<Option<f32>>, CommandError> {
+    let Some(file) = &args.scores else { return Ok(Vec::new()) };
+    let by_id = read_scores(file, args.score_field.as_deref())?;
+    let scores: Vec<_> = ids.iter().map(|id| by_id.get(id).copied()).collect();
+    warn_of_missing(&scores, file, context);
+    Ok(scores)
+}
+
+/// The hash as an analysis of the pipeline.
+#[derive(Debug, Clone, Copy)]
+struct Hashing;
+
+impl Hashing {
+    fn read(finding: &[u8]) -> anyhow::Result<u64> {
+        let bytes = finding.try_into().context("a stored hash cannot be read")?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+}
+
+impl Analysis for Hashing {
+    fn name(&self) -> &'static str {
+        "perceptual_hash"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(["phash/1"])
+    }
+
+    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
+        Ok(phash::phash(picture.medium()).to_le_bytes().to_vec())
+    }
+}

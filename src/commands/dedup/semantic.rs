@@ -1,0 +1,106 @@
+//! Duplicates among rows of features.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
+
+use super::super::features;
+use super::{Args, read_scores, warn_of_missing};
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::report::records::DuplicateRecord;
+use crate::scale::dedup::{Duplicates, Options, Removed, dedup};
+use crate::scale::{ScaleError, Source};
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    let source = features::open(&args.data)?;
+    let options = options(args, &source, context)?;
+    let found = dedup(&source, &options, context.stop());
+    let Some(found) = features::unless_stopped(found)? else { return Ok(Ending::Interrupted) };
+    write(args, &source, &found, context)?;
+    summarise(&found, context);
+    Ok(Ending::AllDone)
+}
+
+fn options(args: &Args, source: &Source, context: &Context) -> Result<Options, CommandError> {
+    let mut scores = Vec::new();
+    if let Some(column) = &args.score_column {
+        scores = source.scores(column)?;
+    } else if let Some(file) = &args.scores {
+        let by_id = read_scores(file, args.score_field.as_deref())?;
+        source.each_id(|_, id| {
+            scores.push(by_id.get(id).copied());
+            Ok::<_, ScaleError>(())
+        })?;
+        warn_of_missing(&scores, file, context);
+    }
+    Ok(Options {
+        clusters: args.clusters.map(|clusters| clusters as usize),
+        similarity: args.similarity,
+        keep: args.keep(!scores.is_empty())?,
+        scores,
+        seed: args.seed,
+        threads: context.threads(),
+        memory: (args.memory as usize) << 20,
+        spill: args.work.clone().unwrap_or_else(std::env::temp_dir),
+        sample: args.sample,
+    })
+}
+
+fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) -> Result<(), CommandError> {
+    let wanted: HashSet<u64> = found.removed.iter().map(|removed| removed.duplicate_of).collect();
+    let mut names: HashMap<u64, String> = HashMap::with_capacity(wanted.len());
+    source.each_id(|row, id| {
+        if wanted.contains(&row) {
+            names.insert(row, id.to_owned());
+        }
+        Ok::<_, ScaleError>(())
+    })?;
+    let mut output = context.output::<DuplicateRecord>()?;
+    let mut removed = found.removed.iter().peekable();
+    source.each_id(|row, id| {
+        let gone: Option<&Removed> = removed.next_if(|removed| removed.row == row);
+        if args.shows(gone.is_none()) {
+            output.write(
+                &context.ui,
+                &DuplicateRecord {
+                    id: id.to_owned(),
+                    kept: gone.is_none(),
+                    duplicate_of: gone.and_then(|gone| names.get(&gone.duplicate_of).cloned()),
+                    cosine: gone.map(|gone| gone.cosine),
+                    differing_bits: None,
+                },
+            )?;
+        }
+        Ok::<_, CommandError>(())
+    })?;
+    output.finish(&context.ui)?;
+    Ok(())
+}
+
+fn summarise(found: &Duplicates, context: &Context) {
+    let gone = found.removed.len() as u64;
+    let seconds = context.telemetry.elapsed().as_secs_f64();
+    let mut text = format!(
+        "dedup: {} rows in {seconds:.1} s, {} stay, {gone} are duplicates; {} groups",
+        found.rows,
+        found.rows - gone,
+        found.clusters
+    );
+    if found.split > 0 {
+        let _ = write!(text, ", {} split to fit in memory", found.split);
+    }
+    context.ui.note(&text);
+    if found.cut > 0 {
+        let cut = found.cut;
+        context.ui.warn(&format!(
+            "{cut} groups of rows too alike to split were compared in pieces; raise --memory to compare them whole"
+        ));
+    }
+    if let Some(recall) = found.recall {
+        let estimate = recall.share().map_or_else(
+            || "no duplicates among them, so nothing to tell".to_owned(),
+            |share| format!("{} of {} pairs were in one group: recall about {share:.3}", recall.found, recall.pairs),
+        );
+        context.ui.note(&format!("{} rows compared with all others: {estimate}", recall.sampled));
+    }
+}

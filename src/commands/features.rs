@@ -1,0 +1,57 @@
+//! The part that commands over Parquet features share: which files, and what their errors mean to a user.
+
+use std::path::PathBuf;
+
+use crate::error::CommandError;
+use crate::scale::{ScaleError, Source, expand, read_list};
+
+#[derive(Debug, clap::Args)]
+pub struct DataArgs {
+    /// Parquet files, or patterns with *, ?, [..] and **
+    #[arg(long, value_name = "GLOB", num_args = 1.., conflicts_with = "data_file")]
+    data: Vec<String>,
+
+    /// A list of files or patterns, one a line
+    #[arg(long, value_name = "LIST")]
+    data_file: Option<PathBuf>,
+}
+
+impl DataArgs {
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty() && self.data_file.is_none()
+    }
+}
+
+pub fn open(args: &DataArgs) -> Result<Source, CommandError> {
+    let paths = match &args.data_file {
+        Some(list) => read_list(list),
+        None if args.data.is_empty() => {
+            let unnamed = anyhow::anyhow!("no data was named");
+            return Err(CommandError::usage(unnamed).hint("--data 'features/*.parquet', or --data-file LIST"));
+        }
+        None => expand(&args.data),
+    };
+    Ok(Source::open(&paths?)?)
+}
+
+/// `None` when the user asked to stop.
+pub fn unless_stopped<T>(outcome: Result<T, ScaleError>) -> Result<Option<T>, CommandError> {
+    match outcome {
+        Ok(done) => Ok(Some(done)),
+        Err(ScaleError::Stopped) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl From<ScaleError> for CommandError {
+    fn from(error: ScaleError) -> Self {
+        match error {
+            ScaleError::NoFile { .. }
+            | ScaleError::Pattern { .. }
+            | ScaleError::ObjectStore { .. }
+            | ScaleError::TooFewRows { .. }
+            | ScaleError::OtherFit { .. } => Self::usage(error),
+            _ => Self::failed(error),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! `albumctl kmeans`: clusters of features in Parquet files, however many.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use super::features::{self, DataArgs};
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::report::records::{KmeansModelRecord, NearestRecord};
+use crate::scale::fit::{self, Event};
+use crate::scale::{Init, Model, Nearest, Room, assign};
+
+/// Clusters of features in Parquet files, more of them than fit in memory
+///
+/// The files are what `embed --output features.parquet` writes: a column `id` (string) and a column `feature` (list of
+/// f32, f64 or f16).
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Fit(Box<FitArgs>),
+    Assign(AssignArgs),
+    Info(InfoArgs),
+}
+
+/// Find clusters
+///
+/// Memory holds the centroids and a few batches of rows. The same rows give the same centroids to the bit, for any
+/// number of threads, files and order of files. A run that was killed goes on where it was when started again.
+#[derive(Debug, clap::Args)]
+struct FitArgs {
+    #[command(flatten)]
+    data: DataArgs,
+
+    /// How many clusters
+    #[arg(short = 'k', long, value_name = "K", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    clusters: u32,
+
+    /// Where to begin: far rows found in a few passes (k-means||), or rows at random
+    #[arg(long, value_enum, value_name = "HOW", default_value = "kmeans++")]
+    init: InitArg,
+
+    #[arg(long, value_name = "N", default_value_t = 100, help = "Stop after so many iterations")]
+    max_iterations: u64,
+
+    /// Stop when all centroids together move less than this
+    #[arg(long, value_name = "DISTANCE", default_value_t = 1e-4)]
+    tolerance: f64,
+
+    /// Another seed draws other rows to begin with
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+
+    /// Divide every row by its length first
+    #[arg(long)]
+    normalize: bool,
+
+    /// Look at about so many rows an iteration, in whole row groups, instead of all
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    mini_batch: Option<u64>,
+
+    /// Where the model goes
+    #[arg(short, long, value_name = "FILE", default_value = "kmeans.safetensors")]
+    model: PathBuf,
+
+    /// Where iterations are kept, to go on from; beside the model unless told
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+}
+
+/// Each row's cluster and its distance, as Parquet; or the cluster of vectors on standard input
+///
+/// With --data or --data-file the rows `id, cluster, distance` go to the Parquet file named by -o. Without, each line
+/// of standard input is a vector: numbers in JSON brackets, or set apart by blanks or commas.
+#[derive(Debug, clap::Args)]
+struct AssignArgs {
+    #[command(flatten)]
+    data: DataArgs,
+
+    /// The model that `kmeans fit` made
+    #[arg(short, long, value_name = "FILE", default_value = "kmeans.safetensors")]
+    model: PathBuf,
+}
+
+/// What a model holds
+#[derive(Debug, clap::Args)]
+struct InfoArgs {
+    #[arg(value_name = "MODEL", default_value = "kmeans.safetensors")]
+    model: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum InitArg {
+    #[value(name = "kmeans++")]
+    KMeansPlusPlus,
+    Random,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    match &args.command {
+        Command::Fit(args) => fit(args, context),
+        Command::Assign(args) => assign(args, context),
+        Command::Info(args) => tell(&load(&args.model)?, &args.model, context),
+    }
+}
+
+fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
+    let source = features::open(&args.data)?;
+    let options = fit::Options {
+        clusters: args.clusters as usize,
+        init: match args.init {
+            InitArg::KMeansPlusPlus => Init::KMeansPlusPlus,
+            InitArg::Random => Init::Random,
+        },
+        given: None,
+        max_iterations: args.max_iterations,
+        tolerance: args.tolerance,
+        seed: args.seed,
+        normalize: args.normalize,
+        mini_batch: args.mini_batch,
+        work: args.work.clone().unwrap_or_else(|| fit::work_beside(&args.model)),
+        threads: context.threads(),
+        batch_rows: None,
+    };
+    let started = Instant::now();
+    let model = fit::fit(&source, &options, context.stop(), &mut |event| progress(event, context));
+    let Some(model) = features::unless_stopped(model)? else {
+        context.ui.note("interrupted; started again, it goes on from the last whole iteration");
+        return Ok(Ending::Interrupted);
+    };
+    model.save(&args.model)?;
+    context.ui.summary(
+        &format!(
+            "kmeans fit: {} rows, {} clusters, {} iterations in {:.1} s{}",
+            model.rows,
+            model.centroids.len(),
+            model.iterations,
+            started.elapsed().as_secs_f64(),
+            if model.converged { "" } else { ", not at rest" }
+        ),
+        false,
+    );
+    tell(&model, &args.model, context)
+}
+
+fn progress(event: &Event, context: &Context) {
+    let text = match event {
+        Event::Seeding => "looking the rows through and choosing where to begin".to_owned(),
+        Event::Resumed { iteration } => {
+            context.ui.note(&format!("going on from iteration {iteration} of a run before"));
+            return;
+        }
+        Event::Iterated(line) => {
+            context.telemetry.add("kmeans_iteration", std::time::Duration::from_secs_f64(line.seconds), 1);
+            let reseeded =
+                if line.reseeded > 0 { format!(", {} empty reseeded", line.reseeded) } else { String::new() };
+            format!(
+                "iteration {:>3}: inertia {:.6e}, shift {:.3e}, {:.2} s{reseeded}",
+                line.iteration, line.inertia, line.shift, line.seconds
+            )
+        }
+        Event::Measuring => "measuring the clusters".to_owned(),
+    };
+    context.ui.detail(&text);
+}
+
+fn assign(args: &AssignArgs, context: &Context) -> Result<Ending, CommandError> {
+    let model = load(&args.model)?;
+    if args.data.is_empty() {
+        return assign_lines(model, context);
+    }
+    let source = features::open(&args.data)?;
+    let Some(target) = context.output_file() else {
+        let unnamed = anyhow::anyhow!("the labels need a file to go to");
+        return Err(CommandError::usage(unnamed).hint("-o labels.parquet"));
+    };
+    let rows = assign::assign(&source, model, target, context.threads(), context.stop());
+    let Some(rows) = features::unless_stopped(rows)? else { return Ok(Ending::Interrupted) };
+    let seconds = context.telemetry.elapsed().as_secs_f64();
+    context.ui.summary(&format!("kmeans assign: {rows} rows in {seconds:.1} s to {}", target.display()), false);
+    Ok(Ending::AllDone)
+}
+
+/// Vectors on standard input, a line each.
+fn assign_lines(model: Model, context: &Context) -> Result<Ending, CommandError> {
+    let (dim, normalize) = (model.centroids.dim, model.normalize);
+    let nearest = Nearest::new(model.centroids);
+    let mut room = Room::default();
+    let mut output = context.output::<NearestRecord>()?;
+    for (number, line) in std::io::stdin().lock().lines().enumerate() {
+        let line = line.context("standard input")?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let vector = vector(&line, dim).with_context(|| format!("standard input: line {}", number + 1))?;
+        let (cluster, distance) = nearest
+            .one(vector, normalize, &mut room)
+            .map_err(|cause| anyhow::anyhow!("standard input: line {}: {cause}", number + 1))?;
+        output.write(&context.ui, &NearestRecord { cluster, distance })?;
+    }
+    output.finish(&context.ui)?;
+    Ok(Ending::AllDone)
+}
+
+fn vector(line: &str, dim: usize) -> anyhow::Result<Vec<f32>> {
+    let inner = line.trim().trim_start_matches('[').trim_end_matches(']');
+    let words = inner.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+    let vector = words
+        .map(|word| word.parse::<f32>().with_context(|| format!("`{word}` is no number")))
+        .collect::<anyhow::Result<Vec<f32>>>()?;
+    anyhow::ensure!(vector.len() == dim, "{} numbers where the model has {dim}", vector.len());
+    Ok(vector)
+}
+
+fn load(model: &Path) -> Result<Model, CommandError> {
+    Ok(Model::load(model)?)
+}
+
+fn tell(model: &Model, path: &Path, context: &Context) -> Result<Ending, CommandError> {
+    let mut output = context.output::<KmeansModelRecord>()?;
+    output.write(&context.ui, &record(model, path))?;
+    output.finish(&context.ui)?;
+    Ok(Ending::AllDone)
+}
+
+fn record(model: &Model, path: &Path) -> KmeansModelRecord {
+    KmeansModelRecord {
+        model: path.to_string_lossy().into_owned(),
+        clusters: model.centroids.len(),
+        dim: model.centroids.dim,
+        rows: model.rows,
+        iterations: model.iterations,
+        converged: model.converged,
+        inertia: model.inertia,
+        normalize: model.normalize,
+        seed: model.seed,
+        sizes: model.sizes.clone(),
+    }
+}

@@ -1,0 +1,79 @@
+//! The other columns of the data: ids and scores, alone and in the order of the data.
+
+use std::fs::File;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::error::ScaleError;
+use super::source::{DataFile, ID, Source};
+
+impl Source {
+    /// Hands every row's number and id to `each`.
+    pub fn each_id<E: From<ScaleError>>(&self, mut each: impl FnMut(u64, &str) -> Result<(), E>) -> Result<(), E> {
+        let mut row = 0;
+        self.each_batch(ID, |data, column| {
+            let missing = || ScaleError::Parquet { path: data.path.clone(), cause: "a row has no id (null)".into() };
+            let mut told = |id: Option<&str>| {
+                each(row, id.ok_or_else(missing)?)?;
+                row += 1;
+                Ok(())
+            };
+            match column.data_type() {
+                DataType::Utf8 => column.as_string::<i32>().iter().try_for_each(&mut told),
+                DataType::LargeUtf8 => column.as_string::<i64>().iter().try_for_each(&mut told),
+                _ => column.as_string_view().iter().try_for_each(&mut told),
+            }
+        })
+    }
+
+    /// A column of numbers; `None` for nulls and for what is no number.
+    pub fn scores(&self, name: &str) -> Result<Vec<Option<f32>>, ScaleError> {
+        let mut scores = Vec::new();
+        self.each_batch(name, |data, column| {
+            let finite = |score: Option<f64>| score.filter(|score| score.is_finite()).map(|score| score as f32);
+            match column.data_type() {
+                DataType::Float32 => {
+                    scores.extend(column.as_primitive::<Float32Type>().iter().map(|s| finite(s.map(f64::from))));
+                }
+                DataType::Float64 => scores.extend(column.as_primitive::<Float64Type>().iter().map(finite)),
+                DataType::Int32 => {
+                    scores.extend(column.as_primitive::<Int32Type>().iter().map(|s| finite(s.map(f64::from))));
+                }
+                DataType::Int64 => {
+                    scores.extend(column.as_primitive::<Int64Type>().iter().map(|s| finite(s.map(|s| s as f64))));
+                }
+                other => {
+                    let cause = format!("column `{name}` is {other}; scores are numbers");
+                    return Err(ScaleError::Parquet { path: data.path.clone(), cause });
+                }
+            }
+            Ok(())
+        })?;
+        Ok(scores)
+    }
+
+    fn each_batch<E: From<ScaleError>>(
+        &self,
+        name: &str,
+        mut each: impl FnMut(&DataFile, &ArrayRef) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for data in &self.files {
+            let unreadable = |cause: String| ScaleError::Parquet { path: data.path.clone(), cause };
+            let place = data.metadata.schema().index_of(name).map_err(|error| unreadable(error.to_string()))?;
+            let file = File::open(&data.path).map_err(ScaleError::io(&data.path))?;
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
+            let mask = ProjectionMask::roots(data.metadata.parquet_schema(), [place]);
+            let batches = builder.with_projection(mask).with_batch_size(8192).build();
+            for batch in batches.map_err(|error| unreadable(error.to_string()))? {
+                let batch = batch.map_err(|error| unreadable(error.to_string()))?;
+                each(data, batch.column(0))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! Semantic de-duplication: rows are dealt into parts by k-means, and inside a part a row goes when its cosine with a
+//! row that stays reaches the threshold. The result is a list; nothing is deleted.
+//!
+//! Rows lie on disk, part by part, while they are compared; memory holds a part a thread.
+
+mod part;
+mod parts;
+mod recall;
+mod spill;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use rayon::prelude::*;
+
+use super::error::ScaleError;
+use super::features::Reading;
+use super::nearest::Nearest;
+use super::source::Source;
+use super::sweep::Crew;
+pub use recall::Recall;
+
+/// Which of a set of duplicates stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The one with the highest score.
+    Best,
+    /// The one farthest from the centre of its cluster: the least typical.
+    Farthest,
+    /// The one nearest to the centre.
+    Nearest,
+    /// The first in the order of files and rows.
+    First,
+}
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `None` for about one to two thousand rows.
+    pub clusters: Option<usize>,
+    /// A row goes when its cosine with one that stays is at least this.
+    pub similarity: f64,
+    pub keep: Keep,
+    /// A score for each row in the order of the data, for [`Keep::Best`]; rows without one go first.
+    pub scores: Vec<Option<f32>>,
+    pub seed: u64,
+    pub threads: usize,
+    /// Bytes for rows that are being compared, all threads together.
+    pub memory: usize,
+    /// Where rows lie while they are compared.
+    pub spill: PathBuf,
+    /// Rows whose duplicates are looked for everywhere, to estimate what the clusters missed. 0: none.
+    pub sample: usize,
+}
+
+/// A row that has a duplicate which stays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Removed {
+    /// Number in the order of the data.
+    pub row: u64,
+    pub duplicate_of: u64,
+    pub cosine: f64,
+}
+
+#[derive(Debug)]
+pub struct Duplicates {
+    /// In the order of the data.
+    pub removed: Vec<Removed>,
+    pub rows: u64,
+    pub clusters: usize,
+    /// Clusters that had to be split to fit in memory.
+    pub split: usize,
+    /// Piles of rows too alike to be split, which were compared in pieces.
+    pub cut: usize,
+    pub recall: Option<Recall>,
+}
+
+pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Duplicates, ScaleError> {
+    let reading = Reading { ids: false, normalize: true, batch_rows: Reading::rows_for(source.dim) };
+    let crew = Crew::new(source, reading, options.threads, stop)?;
+    let groups = source.groups();
+    let limit = part::rows_within(options.memory / options.threads.max(1), source.dim);
+    let dealt = parts::deal(&crew, &groups, options, limit)?;
+    let nearest = Nearest::new(dealt.centroids);
+    let spill = spill::Spill::write(&crew, &groups, &nearest, &dealt.sizes, &options.spill)?;
+    let pieces = spill.pieces(limit);
+    let cut =
+        pieces.iter().filter(|piece| piece.is_cut()).map(|piece| piece.part).collect::<std::collections::BTreeSet<_>>();
+    let removed: Vec<Vec<Removed>> = crew.install(|| {
+        let work = pieces.par_iter().with_max_len(1).map(|piece| {
+            if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                return Err(ScaleError::Stopped);
+            }
+            let rows = spill.read(piece)?;
+            Ok(part::duplicates(&rows, nearest.centroids().row(piece.part), options))
+        });
+        work.collect::<Result<_, _>>()
+    })?;
+    let mut removed: Vec<Removed> = removed.into_iter().flatten().collect();
+    removed.sort_by_key(|removed| removed.row);
+    let recall = (options.sample > 0).then(|| recall::estimate(&crew, &groups, &nearest, options)).transpose()?;
+    let clusters = nearest.centroids().len();
+    Ok(Duplicates { removed, rows: source.rows, clusters, split: dealt.split, cut: cut.len(), recall })
+}

@@ -1,0 +1,146 @@
+//! Duplicates among rows that are in memory together: the rows in the order of preference, each compared with those
+//! that stayed before it.
+
+use std::collections::HashSet;
+
+use super::spill::Rows;
+use super::{Keep, Options, Removed};
+use crate::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
+use crate::scale::exact::squared_distance;
+use crate::scale::nearest::share;
+use crate::scale::step::cosine;
+
+/// Rows compared at a time.
+const BLOCK: usize = 256;
+
+/// How many rows may be compared within so many bytes: the rows as they were read, sorted, in the order of preference,
+/// and packed for the product (twice as large on the tile path).
+pub fn rows_within(bytes: usize, dim: usize) -> usize {
+    (bytes / (dim * size_of::<f32>() * 5 + 64)).max(BLOCK)
+}
+
+/// More than a product of rows of length 1 can be wrong by; what comes this close is looked at in f64.
+pub(super) fn margin(engine: Engine, dim: usize) -> f64 {
+    1.01 * share(engine, dim) + 1e-6
+}
+
+/// Rows that stay, packed block by block for the product.
+struct Kept {
+    indices: Vec<usize>,
+    packed: Linear,
+}
+
+pub fn duplicates(rows: &Rows, centroid: &[f32], options: &Options) -> Vec<Removed> {
+    let order = preference(rows, centroid, options);
+    let engine = Engine { cpu: Cpu::chosen().unwrap_or_else(|_| Cpu::best()), precision: Precision::Full };
+    let mut search = Search { rows, engine, threshold: options.similarity, kept: Vec::new(), scratch: Scratch::new(1) };
+    order.chunks(BLOCK).flat_map(|block| search.block(block)).collect()
+}
+
+fn preference(rows: &Rows, centroid: &[f32], options: &Options) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows.numbers.len()).collect();
+    let distances =
+        || rows.values.chunks_exact(rows.dim).map(|row| squared_distance(row, centroid)).collect::<Vec<_>>();
+    // Sorting is stable: among equals the first in the data comes first.
+    match options.keep {
+        Keep::First => {}
+        Keep::Nearest => {
+            let distances = distances();
+            order.sort_by(|&a, &b| distances[a].total_cmp(&distances[b]));
+        }
+        Keep::Farthest => {
+            let distances = distances();
+            order.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]));
+        }
+        Keep::Best => {
+            let score = |i: usize| options.scores.get(rows.numbers[i] as usize).copied().flatten();
+            order.sort_by(|&a, &b| {
+                let known = |score: Option<f32>| score.unwrap_or(f32::NEG_INFINITY);
+                known(score(b)).total_cmp(&known(score(a)))
+            });
+        }
+    }
+    order
+}
+
+struct Search<'a> {
+    rows: &'a Rows,
+    engine: Engine,
+    threshold: f64,
+    kept: Vec<Kept>,
+    scratch: Scratch,
+}
+
+impl Search<'_> {
+    /// Decides about the next rows in the order of preference.
+    fn block(&mut self, block: &[usize]) -> Vec<Removed> {
+        let values: Vec<f32> = block.iter().flat_map(|&i| self.rows.row(i).iter().copied()).collect();
+        let mut close: Vec<Vec<usize>> = vec![Vec::new(); block.len()];
+        let kept = std::mem::take(&mut self.kept);
+        for kept in &kept {
+            self.near(&values, kept, false, &mut close);
+        }
+        let own = self.pack(block.to_vec());
+        self.near(&values, &own, true, &mut close);
+        self.kept = kept;
+        let mut stays: Vec<usize> = Vec::new();
+        let mut removed = Vec::new();
+        let mut gone = HashSet::new();
+        for (&i, close) in block.iter().zip(&close) {
+            let standing = close.iter().copied().filter(|other| !gone.contains(other));
+            match self.closest(i, standing) {
+                Some((other, cosine)) => {
+                    gone.insert(i);
+                    let (row, duplicate_of) = (self.rows.numbers[i], self.rows.numbers[other]);
+                    removed.push(Removed { row, duplicate_of, cosine });
+                }
+                None => stays.push(i),
+            }
+        }
+        if !stays.is_empty() {
+            let kept = if stays.len() == block.len() { own } else { self.pack(stays) };
+            self.kept.push(kept);
+        }
+        removed
+    }
+
+    fn pack(&self, indices: Vec<usize>) -> Kept {
+        let weights: Vec<f32> = indices.iter().flat_map(|&i| self.rows.row(i).iter().copied()).collect();
+        let packed = Linear::new(self.engine, &weights, &vec![0.0; indices.len()]);
+        Kept { indices, packed }
+    }
+
+    /// Adds to each row's list those of `kept` that may be close enough; of a block's own rows only those before it.
+    fn near(&mut self, values: &[f32], kept: &Kept, own: bool, close: &mut [Vec<usize>]) {
+        let mut products = vec![0.0f32; close.len() * kept.indices.len()];
+        kept.packed.apply(values, &mut products, Activation::Identity, &mut self.scratch);
+        let limit = (self.threshold - margin(self.engine, self.rows.dim)) as f32;
+        for (place, (products, close)) in products.chunks_exact(kept.indices.len()).zip(close).enumerate() {
+            let products = if own { &products[..place] } else { products };
+            if largest(products) >= limit {
+                let hits = products.iter().zip(&kept.indices).filter(|(product, _)| **product >= limit);
+                close.extend(hits.map(|(_, &i)| i));
+            }
+        }
+    }
+
+    /// The most similar of some rows, when it is similar enough; the first told of equals.
+    fn closest(&self, row: usize, others: impl Iterator<Item = usize>) -> Option<(usize, f64)> {
+        let row = self.rows.row(row);
+        let cosines = others.map(|other| (other, cosine(row, self.rows.row(other))));
+        let similar = cosines.filter(|(_, cosine)| *cosine >= self.threshold);
+        similar.reduce(|best, next| if next.1 > best.1 { next } else { best })
+    }
+}
+
+/// In lanes, which the compiler turns into vectors; products are finite.
+fn largest(products: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let (chunks, rest) = products.as_chunks::<16>();
+    for chunk in chunks {
+        for (lane, &product) in lanes.iter_mut().zip(chunk) {
+            *lane = if product > *lane { product } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |largest, &product| largest.max(product))
+}

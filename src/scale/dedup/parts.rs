@@ -1,0 +1,94 @@
+//! Centroids whose rows fit in memory, cluster by cluster.
+
+use super::Options;
+use crate::scale::error::ScaleError;
+use crate::scale::lottery::{Smallest, lot, share};
+use crate::scale::nearest::{Centroids, Nearest, Room};
+use crate::scale::seeding::{Init, assigned, survey};
+use crate::scale::source::Group;
+use crate::scale::step::Scale;
+use crate::scale::sweep::Crew;
+
+/// Enough for rows to find their neighbours; the last digits of a centroid decide nothing here.
+const STEPS: usize = 6;
+/// Attempts to split what is too large.
+const SPLITS: usize = 6;
+/// Rows a cluster has about, when nobody says how many clusters there are to be.
+const USUAL_ROWS: u64 = 1500;
+
+pub struct Dealt {
+    pub centroids: Centroids,
+    pub sizes: Vec<u64>,
+    pub split: usize,
+}
+
+pub fn deal(crew: &Crew, groups: &[Group], options: &Options, limit: usize) -> Result<Dealt, ScaleError> {
+    let dim = crew.source.dim;
+    let usual = crew.source.rows.div_ceil(USUAL_ROWS).clamp(1, 1 << 16) as usize;
+    let clusters = options.clusters.unwrap_or(usual);
+    // Rows have length 1 here.
+    let scale = Scale::new(crew.source.rows, 1.0 + 1e-6);
+    let mut centroids = survey(crew, groups, Init::Random, clusters, options.seed)?.rows();
+    let mut split = 0;
+    let mut attempt = 0;
+    loop {
+        for _ in 0..STEPS {
+            let nearest = Nearest::new(Centroids::new(dim, centroids));
+            centroids = assigned(crew, groups, &nearest, scale)?.finish(nearest.centroids()).centroids;
+        }
+        // A step moves centroids after it has counted; this counts what the rows are dealt by.
+        let nearest = Nearest::new(Centroids::new(dim, centroids));
+        let sizes = assigned(crew, groups, &nearest, scale)?.counts().to_vec();
+        let large: Vec<usize> = (0..sizes.len()).filter(|&cluster| sizes[cluster] > limit as u64).collect();
+        let more = match attempt {
+            0..SPLITS => splinters(crew, groups, &nearest, &sizes, &large, limit, options.seed)?,
+            _ => Vec::new(),
+        };
+        let values = nearest.into_centroids().values;
+        if more.is_empty() {
+            return Ok(Dealt { centroids: Centroids::new(dim, values), sizes, split });
+        }
+        split += large.len();
+        attempt += 1;
+        centroids = values;
+        centroids.extend(more);
+    }
+}
+
+/// Rows out of clusters that are too large, to be centroids beside theirs. None where all rows are the same.
+fn splinters(
+    crew: &Crew,
+    groups: &[Group],
+    nearest: &Nearest,
+    sizes: &[u64],
+    large: &[usize],
+    limit: usize,
+    seed: u64,
+) -> Result<Vec<f32>, ScaleError> {
+    if large.is_empty() {
+        return Ok(Vec::new());
+    }
+    let dim = crew.source.dim;
+    let place = |cluster: usize| large.binary_search(&cluster).ok();
+    let wanted = |cluster: usize| (2 * sizes[cluster]).div_ceil(limit as u64).min(4096) as usize;
+    let empty = || large.iter().map(|&cluster| Smallest::new(wanted(cluster))).collect::<Vec<_>>();
+    let states = crew.sweep(
+        groups,
+        || (empty(), Room::default()),
+        |(drawn, room), batch| {
+            nearest.assign(&batch.values, &batch.norms, room, |row, cluster| {
+                if let Some(place) = place(cluster) {
+                    let row = &batch.values[row * dim..][..dim];
+                    drawn[place].offer(share(lot(seed, row)), row, cluster);
+                }
+            });
+            Ok(())
+        },
+    )?;
+    let mut all = empty();
+    for (drawn, _) in states {
+        all.iter_mut().zip(drawn).for_each(|(all, drawn)| all.merge(drawn));
+    }
+    let rows = all.into_iter().map(Smallest::into_rows).filter(|rows| rows.len() > 1);
+    Ok(rows.flatten().flat_map(|drawn| drawn.row).collect())
+}

@@ -1,0 +1,81 @@
+//! What the clusters missed, estimated: some rows are compared with all rows there are.
+
+use super::Options;
+use super::part::margin;
+use crate::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
+use crate::scale::error::ScaleError;
+use crate::scale::lottery::{Drawn, Smallest, lot, mixed, share};
+use crate::scale::nearest::{Nearest, Room};
+use crate::scale::source::Group;
+use crate::scale::step::cosine;
+use crate::scale::sweep::Crew;
+
+/// Pairs of a sampled row and any other row whose cosine reaches the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recall {
+    pub sampled: usize,
+    pub pairs: u64,
+    /// Those whose rows came into the same cluster, and so were compared.
+    pub found: u64,
+}
+
+impl Recall {
+    /// `None` when the sample has no duplicates to tell by.
+    pub fn share(self) -> Option<f64> {
+        (self.pairs > 0).then(|| self.found as f64 / self.pairs as f64)
+    }
+}
+
+pub fn estimate(crew: &Crew, groups: &[Group], nearest: &Nearest, options: &Options) -> Result<Recall, ScaleError> {
+    let dim = crew.source.dim;
+    let drawn = draw(crew, groups, nearest, options)?;
+    let weights: Vec<f32> = drawn.iter().flat_map(|drawn| drawn.row.iter().copied()).collect();
+    let engine = Engine { cpu: Cpu::chosen().unwrap_or_else(|_| Cpu::best()), precision: Precision::Full };
+    let sample = Linear::new(engine, &weights, &vec![0.0; drawn.len()]);
+    let limit = (options.similarity - margin(engine, dim)) as f32;
+    let states = crew.sweep(
+        groups,
+        || ((0u64, 0u64), Room::default(), Scratch::new(1), Vec::new()),
+        |((pairs, found), room, scratch, products), batch| {
+            products.resize(batch.norms.len() * drawn.len(), 0.0f32);
+            sample.apply(&batch.values, products, Activation::Identity, scratch);
+            let mut clusters = vec![0; batch.norms.len()];
+            nearest.assign(&batch.values, &batch.norms, room, |row, cluster| clusters[row] = cluster);
+            for (row, products) in products.chunks_exact(drawn.len()).enumerate() {
+                for (product, drawn) in products.iter().zip(&drawn) {
+                    let values = &batch.values[row * dim..][..dim];
+                    if *product >= limit && cosine(values, &drawn.row) >= options.similarity {
+                        *pairs += 1;
+                        *found += u64::from(clusters[row] == drawn.cluster);
+                    }
+                }
+            }
+            Ok(())
+        },
+    )?;
+    let (pairs, found) = states.iter().fold((0, 0), |(pairs, found), (own, ..)| (pairs + own.0, found + own.1));
+    // Each sampled row has met itself, in its own cluster.
+    let itself = drawn.len() as u64;
+    Ok(Recall { sampled: drawn.len(), pairs: pairs - itself.min(pairs), found: found - itself.min(found) })
+}
+
+fn draw(crew: &Crew, groups: &[Group], nearest: &Nearest, options: &Options) -> Result<Vec<Drawn>, ScaleError> {
+    let dim = crew.source.dim;
+    let seed = mixed(options.seed ^ 0x7265_6361_6c6c);
+    let states = crew.sweep(
+        groups,
+        || (Smallest::new(options.sample), Room::default()),
+        |(drawn, room), batch| {
+            nearest.assign(&batch.values, &batch.norms, room, |row, cluster| {
+                let row = &batch.values[row * dim..][..dim];
+                drawn.offer(share(lot(seed, row)), row, cluster);
+            });
+            Ok(())
+        },
+    )?;
+    let mut all = Smallest::new(options.sample);
+    for (drawn, _) in states {
+        all.merge(drawn);
+    }
+    Ok(all.into_rows())
+}

@@ -1,0 +1,141 @@
+//! Rows sorted by part into one unnamed file, which goes when the run does, however it ends.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::scale::error::ScaleError;
+use crate::scale::nearest::{Nearest, Room};
+use crate::scale::source::Group;
+use crate::scale::sweep::Crew;
+
+/// Bytes a thread gathers before it writes.
+const BUFFERS: usize = 16 << 20;
+
+pub struct Spill {
+    file: File,
+    folder: PathBuf,
+    dim: usize,
+    /// First record of each part, and the end of the last.
+    begins: Vec<u64>,
+}
+
+/// Rows of a part that are compared together: nearly always all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece {
+    pub part: usize,
+    first: u64,
+    rows: u64,
+    of: u64,
+}
+
+/// Rows in the order of the data.
+pub struct Rows {
+    pub dim: usize,
+    /// Their numbers in the data.
+    pub numbers: Vec<u64>,
+    pub values: Vec<f32>,
+}
+
+impl Spill {
+    pub fn write(
+        crew: &Crew,
+        groups: &[Group],
+        nearest: &Nearest,
+        sizes: &[u64],
+        folder: &Path,
+    ) -> Result<Self, ScaleError> {
+        let mut begins = vec![0];
+        begins.extend(sizes.iter().scan(0, |sum, size| {
+            *sum += size;
+            Some(*sum)
+        }));
+        let file = tempfile::tempfile_in(folder).map_err(ScaleError::io(folder))?;
+        let spill = Self { file, folder: folder.to_owned(), dim: crew.source.dim, begins };
+        let next: Vec<AtomicU64> = spill.begins.iter().map(|&begin| AtomicU64::new(begin)).collect();
+        let gathered = (BUFFERS / (sizes.len() * spill.record())).clamp(1, 64) * spill.record();
+        let write = |part: usize, records: &mut Vec<u8>| {
+            let count = (records.len() / spill.record()) as u64;
+            let at = next[part].fetch_add(count, Ordering::Relaxed) * spill.record() as u64;
+            let written = spill.file.write_all_at(records, at).map_err(ScaleError::io(folder));
+            records.clear();
+            written
+        };
+        let states = crew.sweep(
+            groups,
+            || (vec![Vec::new(); sizes.len()], Room::default()),
+            |(buffers, room), batch| {
+                let first = batch.group.map_or(0, |group| group.first_row) + batch.first_row;
+                let mut written = Ok(());
+                nearest.assign(&batch.values, &batch.norms, room, |row, part| {
+                    let buffer = &mut buffers[part];
+                    buffer.extend((first + row as u64).to_le_bytes());
+                    let values = &batch.values[row * spill.dim..][..spill.dim];
+                    buffer.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+                    if buffer.len() >= gathered && written.is_ok() {
+                        written = write(part, buffer);
+                    }
+                });
+                written
+            },
+        )?;
+        for (mut buffers, _) in states {
+            for (part, records) in buffers.iter_mut().enumerate().filter(|(_, records)| !records.is_empty()) {
+                write(part, records)?;
+            }
+        }
+        Ok(spill)
+    }
+
+    fn record(&self) -> usize {
+        size_of::<u64>() + self.dim * size_of::<f32>()
+    }
+
+    /// Parts, the largest first so that no thread is left alone with one at the end; cut where they exceed `limit`.
+    pub fn pieces(&self, limit: usize) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        for (part, ends) in self.begins.windows(2).enumerate() {
+            let of = ends[1] - ends[0];
+            let cuts = of.div_ceil(limit as u64);
+            for cut in 0..cuts {
+                let (first, end) = (of * cut / cuts, of * (cut + 1) / cuts);
+                pieces.push(Piece { part, first: ends[0] + first, rows: end - first, of });
+            }
+        }
+        pieces.sort_by_key(|piece| (std::cmp::Reverse(piece.rows), piece.first));
+        pieces
+    }
+
+    pub fn read(&self, piece: &Piece) -> Result<Rows, ScaleError> {
+        let mut records = vec![0u8; piece.rows as usize * self.record()];
+        self.file
+            .read_exact_at(&mut records, piece.first * self.record() as u64)
+            .map_err(ScaleError::io(&self.folder))?;
+        // Threads wrote in the order of the clock; the order of the data makes the result the same every time.
+        let mut order: Vec<(u64, usize)> = records
+            .chunks_exact(self.record())
+            .enumerate()
+            .map(|(i, record)| (record.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)), i))
+            .collect();
+        order.sort_unstable();
+        let mut values = Vec::with_capacity(order.len() * self.dim);
+        for &(_, i) in &order {
+            let record = &records[i * self.record()..][size_of::<u64>()..self.record()];
+            values.extend(record.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)));
+        }
+        Ok(Rows { dim: self.dim, numbers: order.into_iter().map(|(number, _)| number).collect(), values })
+    }
+}
+
+impl Piece {
+    pub fn is_cut(&self) -> bool {
+        self.rows < self.of
+    }
+}
+
+impl Rows {
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.values[i * self.dim..][..self.dim]
+    }
+}

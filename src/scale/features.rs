@@ -1,0 +1,275 @@
+//! Row groups to batches of checked f32 rows. One reader serves all column types; lists of f32 stored plainly, which
+//! is what `embed` and most writers leave, take a short way through [`super::pages`].
+
+use std::fs::File;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float16Type, Float32Type, Float64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use super::error::{Place, RowError, ScaleError};
+use super::exact::squared_norm;
+use super::pages::PlainLists;
+use super::source::{DataFile, FEATURE, Group, ID, Source};
+
+/// Rows that are worked on together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub group: Option<Group>,
+    /// Number inside the row group of the first row here.
+    pub first_row: u64,
+    /// Row after row, `dim` numbers each.
+    pub values: Vec<f32>,
+    /// Squared length of each row.
+    pub norms: Vec<f64>,
+    /// Empty unless they were asked for.
+    pub ids: Vec<String>,
+}
+
+/// What to read and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    pub ids: bool,
+    /// Divide every row by its length.
+    pub normalize: bool,
+    pub batch_rows: usize,
+}
+
+/// Reads one row group, a batch at a time.
+pub struct GroupReader<'a> {
+    source: &'a Source,
+    group: Group,
+    reading: Reading,
+    next_row: u64,
+    rows: Rows,
+}
+
+enum Rows {
+    Unopened,
+    Plain(Box<PlainLists>),
+    Arrow(Box<ParquetRecordBatchReader>),
+}
+
+impl Reading {
+    /// Rows whose numbers, together, stay in the second-level cache on their way from decoding to sums.
+    pub fn rows_for(dim: usize) -> usize {
+        ((1 << 20) / (4 * dim.max(1))).clamp(64, 8192)
+    }
+}
+
+impl<'a> GroupReader<'a> {
+    pub fn open(source: &'a Source, group: Group, reading: Reading) -> Result<Self, ScaleError> {
+        let data = &source.files[group.file];
+        let file = File::open(&data.path).map_err(ScaleError::io(&data.path))?;
+        let plain = if reading.ids { None } else { PlainLists::open(data, &file, group.group, source.dim) };
+        let mut reader = Self { source, group, reading, next_row: 0, rows: Rows::Unopened };
+        reader.rows = match plain {
+            Some(plain) => Rows::Plain(Box::new(plain)),
+            None => reader.general()?,
+        };
+        Ok(reader)
+    }
+
+    /// The reader for everything, from the next row on.
+    fn general(&self) -> Result<Rows, ScaleError> {
+        let data = &self.source.files[self.group.file];
+        let file = File::open(&data.path).map_err(ScaleError::io(&data.path))?;
+        let reader = arrow(data, file, self.group.group, self.reading, self.next_row as usize);
+        let reader = reader.map_err(|error| self.at(None, RowError::Unreadable { cause: error.to_string() }))?;
+        Ok(Rows::Arrow(Box::new(reader)))
+    }
+
+    /// Fills `batch` with the next rows; `false` when there are none left.
+    pub fn next(&mut self, batch: &mut Batch) -> Result<bool, ScaleError> {
+        batch.group = Some(self.group);
+        batch.first_row = self.next_row;
+        batch.values.clear();
+        batch.ids.clear();
+        let dim = self.source.dim;
+        if let Rows::Plain(plain) = &mut self.rows
+            && plain.read(self.reading.batch_rows, &mut batch.values).is_err()
+        {
+            batch.values.clear();
+            self.rows = self.general()?;
+        }
+        let filled = match &mut self.rows {
+            Rows::Unopened | Rows::Plain(_) => Ok(()),
+            Rows::Arrow(reader) => match reader.next() {
+                None => Ok(()),
+                Some(Ok(rows)) => fill(&rows, dim, self.reading.ids, batch),
+                Some(Err(error)) => Err((None, RowError::Unreadable { cause: error.to_string() })),
+            },
+        };
+        filled.and_then(|()| check(batch, dim, self.reading.normalize)).map_err(|(row, cause)| self.at(row, cause))?;
+        let rows = (batch.values.len() / dim) as u64;
+        self.next_row += rows;
+        if rows == 0 && self.next_row != self.group.rows {
+            let cause = format!("ends after {} of {} rows", self.next_row, self.group.rows);
+            return Err(self.at(None, RowError::Unreadable { cause }));
+        }
+        Ok(rows > 0)
+    }
+
+    /// `row` counts within the batch.
+    fn at(&self, row: Option<u64>, cause: RowError) -> ScaleError {
+        let file = self.source.files[self.group.file].path.clone();
+        let place = Place { file, group: self.group.group, row: row.map(|row| self.next_row + row) };
+        ScaleError::Row { place, cause }
+    }
+}
+
+/// A row within its batch, and what is wrong with it.
+pub(super) type Wrong = (Option<u64>, RowError);
+
+/// How many numbers the first row of a file has.
+pub(super) fn dimension(data: &DataFile) -> Result<usize, ScaleError> {
+    if let DataType::FixedSizeList(_, dim) = data.column(FEATURE)?.data_type() {
+        return Ok(usize::try_from(*dim).unwrap_or(0).max(1));
+    }
+    let group = data.metadata.metadata().row_groups().iter().position(|group| group.num_rows() > 0).unwrap_or(0);
+    let place = Place { file: data.path.clone(), group, row: Some(0) };
+    let wrong = |cause: RowError| ScaleError::Row { place: place.clone(), cause };
+    let unreadable = |cause: String| wrong(RowError::Unreadable { cause });
+    let file = File::open(&data.path).map_err(ScaleError::io(&data.path))?;
+    let reading = Reading { ids: false, normalize: false, batch_rows: 1 };
+    let mut reader = arrow(data, file, group, reading, 0).map_err(|error| unreadable(error.to_string()))?;
+    let rows = reader.next().ok_or_else(|| unreadable("no rows".into()))?.map_err(|e| unreadable(e.to_string()))?;
+    let column = rows.column_by_name(FEATURE).ok_or_else(|| unreadable("no feature".into()))?;
+    let lengths = lengths(column);
+    match lengths.first() {
+        Some(Some(0)) | None => Err(wrong(RowError::Length { found: 0, wanted: 1 })),
+        Some(None) => Err(wrong(RowError::Null)),
+        Some(Some(length)) => Ok(*length),
+    }
+}
+
+fn arrow(
+    data: &DataFile,
+    file: File,
+    group: usize,
+    reading: Reading,
+    skip: usize,
+) -> parquet::errors::Result<ParquetRecordBatchReader> {
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
+    let columns: &[&str] = if reading.ids { &[ID, FEATURE] } else { &[FEATURE] };
+    let roots = columns.iter().filter_map(|name| data.metadata.schema().index_of(name).ok());
+    let mask = ProjectionMask::roots(data.metadata.parquet_schema(), roots);
+    builder
+        .with_row_groups(vec![group])
+        .with_projection(mask)
+        .with_batch_size(reading.batch_rows)
+        .with_offset(skip)
+        .build()
+}
+
+/// The length of each row, `None` for a null.
+fn lengths(column: &ArrayRef) -> Vec<Option<usize>> {
+    let length = |row: usize| match column.data_type() {
+        DataType::List(_) => column.as_list::<i32>().value_length(row) as usize,
+        DataType::LargeList(_) => column.as_list::<i64>().value_length(row) as usize,
+        _ => column.as_fixed_size_list().value_length() as usize,
+    };
+    (0..column.len()).map(|row| (!column.is_null(row)).then(|| length(row))).collect()
+}
+
+fn fill(rows: &RecordBatch, dim: usize, ids: bool, batch: &mut Batch) -> Result<(), Wrong> {
+    let missing = |name: &str| (None, RowError::Unreadable { cause: format!("no column `{name}`") });
+    let column = rows.column_by_name(FEATURE).ok_or_else(|| missing(FEATURE))?;
+    for (row, length) in lengths(column).into_iter().enumerate() {
+        match length {
+            None => return Err((Some(row as u64), RowError::Null)),
+            Some(found) if found != dim => {
+                return Err((Some(row as u64), RowError::Length { found, wanted: dim }));
+            }
+            Some(_) => {}
+        }
+    }
+    append(&items(column, dim), dim, &mut batch.values)?;
+    if ids {
+        let column = rows.column_by_name(ID).ok_or_else(|| missing(ID))?;
+        append_ids(column, &mut batch.ids)?;
+    }
+    Ok(())
+}
+
+/// The numbers of all rows; the rows are known to be whole.
+fn items(column: &ArrayRef, dim: usize) -> ArrayRef {
+    match column.data_type() {
+        DataType::List(_) => {
+            let list = column.as_list::<i32>();
+            list.values().slice(list.value_offsets()[0] as usize, list.len() * dim)
+        }
+        DataType::LargeList(_) => {
+            let list = column.as_list::<i64>();
+            list.values().slice(list.value_offsets()[0] as usize, list.len() * dim)
+        }
+        _ => {
+            let list = column.as_fixed_size_list();
+            list.values().slice(list.value_offset_at(0), list.len() * dim)
+        }
+    }
+}
+
+fn append(items: &ArrayRef, dim: usize, values: &mut Vec<f32>) -> Result<(), Wrong> {
+    if items.null_count() > 0 {
+        let first = (0..items.len()).find(|&i| items.is_null(i)).unwrap_or(0);
+        return Err((Some((first / dim) as u64), RowError::Null));
+    }
+    match items.data_type() {
+        DataType::Float32 => values.extend_from_slice(items.as_primitive::<Float32Type>().values()),
+        DataType::Float16 => values.extend(items.as_primitive::<Float16Type>().values().iter().map(|v| v.to_f32())),
+        _ => {
+            let wide = items.as_primitive::<Float64Type>().values();
+            if let Some(at) = wide.iter().position(|v| v.is_finite() && v.abs() > f64::from(f32::MAX)) {
+                return Err((Some((at / dim) as u64), RowError::TooLarge { position: at % dim }));
+            }
+            values.extend(wide.iter().map(|&v| v as f32));
+        }
+    }
+    Ok(())
+}
+
+fn append_ids(column: &ArrayRef, ids: &mut Vec<String>) -> Result<(), Wrong> {
+    if let Some(row) = (0..column.len()).find(|&row| column.is_null(row)) {
+        return Err((Some(row as u64), RowError::Unreadable { cause: "no id (null)".into() }));
+    }
+    match column.data_type() {
+        DataType::Utf8 => ids.extend(column.as_string::<i32>().iter().flatten().map(str::to_owned)),
+        DataType::LargeUtf8 => ids.extend(column.as_string::<i64>().iter().flatten().map(str::to_owned)),
+        _ => ids.extend(column.as_string_view().iter().flatten().map(str::to_owned)),
+    }
+    Ok(())
+}
+
+fn check(batch: &mut Batch, dim: usize, normalize: bool) -> Result<(), Wrong> {
+    batch.norms.clear();
+    for (row, values) in batch.values.chunks_exact_mut(dim).enumerate() {
+        let norm = prepare(values, normalize).map_err(|cause| (Some(row as u64), cause))?;
+        batch.norms.push(norm);
+    }
+    Ok(())
+}
+
+/// Refuses a row that is not finite and, when asked, divides it by its length; returns its squared length. The sum of
+/// squares of finite f32s is finite in f64, so it tells both at once.
+pub(super) fn prepare(values: &mut [f32], normalize: bool) -> Result<f64, RowError> {
+    let norm = squared_norm(values);
+    if !norm.is_finite() {
+        let position = values.iter().position(|v| !v.is_finite()).unwrap_or(0);
+        return Err(RowError::NotFinite { value: values[position], position });
+    }
+    if !normalize {
+        return Ok(norm);
+    }
+    if norm == 0.0 {
+        return Err(RowError::NoDirection);
+    }
+    let length = norm.sqrt();
+    for value in values.iter_mut() {
+        *value = (f64::from(*value) / length) as f32;
+    }
+    Ok(squared_norm(values))
+}

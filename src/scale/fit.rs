@@ -1,0 +1,316 @@
+//! k-means on this machine: look the data through, seed, step until the centroids rest, measure the result.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::error::ScaleError;
+use super::exact::squared_distance;
+use super::features::Reading;
+use super::lottery::{Drawn, Draws, Smallest, mixed};
+use super::model::Model;
+use super::nearest::{Centroids, Nearest, Room};
+use super::seeding::{self, Init, assigned};
+use super::source::{Group, Source};
+use super::step::{Partial, Scale, shift};
+use super::sweep::Crew;
+use super::work::{Iteration, Plan, Snapshot, Work};
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub clusters: usize,
+    pub init: Init,
+    /// Begin with these centroids instead; row after row.
+    pub given: Option<Vec<f32>>,
+    pub max_iterations: u64,
+    /// Stop when all centroids together move less than this.
+    pub tolerance: f64,
+    pub seed: u64,
+    pub normalize: bool,
+    /// Rows, in whole row groups, that an iteration looks at instead of all.
+    pub mini_batch: Option<u64>,
+    pub work: PathBuf,
+    pub threads: usize,
+    /// Rows decoded at a time; `None` for as many as suit the cache.
+    pub batch_rows: Option<usize>,
+}
+
+/// What a fit tells while it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event<'a> {
+    Seeding,
+    /// Taken up from a run before.
+    Resumed {
+        iteration: u64,
+    },
+    Iterated(&'a Iteration),
+    Measuring,
+}
+
+struct Fit<'a> {
+    options: &'a Options,
+    crew: Crew<'a>,
+    groups: Vec<Group>,
+    scale: Scale,
+    work: Work,
+}
+
+pub fn fit(
+    source: &Source,
+    options: &Options,
+    stop: &AtomicBool,
+    tell: &mut dyn FnMut(&Event),
+) -> Result<Model, ScaleError> {
+    if options.clusters as u64 > source.rows {
+        return Err(ScaleError::TooFewRows { clusters: options.clusters, rows: source.rows.to_string() });
+    }
+    let batch_rows = options.batch_rows.unwrap_or_else(|| Reading::rows_for(source.dim));
+    let reading = Reading { ids: false, normalize: options.normalize, batch_rows };
+    let crew = Crew::new(source, reading, options.threads, stop)?;
+    let groups = source.groups();
+    let (fit, first) = begin(source, options, crew, groups, tell)?;
+    let (last, converged) = fit.iterate(first, tell)?;
+    tell(&Event::Measuring);
+    fit.measure(last, converged)
+}
+
+/// Takes up what the work folder holds, or looks the data through and seeds.
+fn begin<'a>(
+    source: &Source,
+    options: &'a Options,
+    crew: Crew<'a>,
+    groups: Vec<Group>,
+    tell: &mut dyn FnMut(&Event),
+) -> Result<(Fit<'a>, Snapshot), ScaleError> {
+    let existed = options.work.exists();
+    let (work, kept) = Work::open(&options.work, plan(source, options)?)?;
+    if let Some(bits) = kept
+        && let Some(snapshot) = work.latest()
+    {
+        tell(&Event::Resumed { iteration: snapshot.iteration });
+        return Ok((Fit { options, crew, groups, scale: Scale::from_bits(bits), work }, snapshot));
+    }
+    tell(&Event::Seeding);
+    let seeded = seed(options, &crew, &groups, source);
+    let (scale, centroids) = seeded.inspect_err(|_| {
+        if !existed {
+            // Nothing was written into it yet; when it is not empty it stays.
+            let _ = std::fs::remove_dir(&options.work);
+        }
+    })?;
+    work.begin(scale.bits())?;
+    let snapshot = Snapshot { iteration: 0, centroids, seen: vec![0; options.clusters] };
+    work.save(&snapshot)?;
+    Ok((Fit { options, crew, groups, scale, work }, snapshot))
+}
+
+fn seed(options: &Options, crew: &Crew, groups: &[Group], source: &Source) -> Result<(Scale, Vec<f32>), ScaleError> {
+    let survey = seeding::survey(crew, groups, options.init, options.clusters, options.seed)?;
+    let scale = Scale::new(source.rows, survey.longest);
+    let centroids = match &options.given {
+        Some(given) => given.clone(),
+        None => survey.seed(crew, groups, (options.init, options.clusters, options.seed), scale)?,
+    };
+    Ok((scale, centroids))
+}
+
+fn plan(source: &Source, options: &Options) -> Result<Plan, ScaleError> {
+    let mut data = blake3::Hasher::new();
+    for file in &source.files {
+        let path = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
+        let bytes = std::fs::metadata(&file.path).map_err(ScaleError::io(&file.path))?.len();
+        data.update(path.as_os_str().as_encoded_bytes());
+        data.update(&[0]);
+        data.update(&bytes.to_le_bytes());
+        data.update(&file.rows().to_le_bytes());
+    }
+    let given = options.given.as_ref().map(|values| {
+        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        blake3::hash(&bytes).to_hex().to_string()
+    });
+    Ok(Plan {
+        revision: 1,
+        clusters: options.clusters,
+        dim: source.dim,
+        rows: source.rows,
+        init: options.init,
+        given,
+        seed: options.seed,
+        normalize: options.normalize,
+        mini_batch: options.mini_batch,
+        data: data.finalize().to_hex().to_string(),
+    })
+}
+
+impl Fit<'_> {
+    /// Steps until the centroids rest; returns the last of them and whether they came to rest.
+    fn iterate(&self, mut now: Snapshot, tell: &mut dyn FnMut(&Event)) -> Result<(Snapshot, bool), ScaleError> {
+        self.work.forget_from(now.iteration)?;
+        // Whether a run that was killed had come to rest is seen from its last two centroids.
+        let mut rests = now.iteration > 0
+            && self.work.load(now.iteration - 1).is_some_and(|before| self.rests(&before.centroids, &now.centroids));
+        let mut batches = MiniBatches::new(&self.groups, self.options);
+        batches.skip(now.iteration);
+        while !rests && now.iteration < self.options.max_iterations {
+            let started = Instant::now();
+            let (next, mut line) = match batches.next() {
+                Some(groups) => self.step_toward(&now, &groups)?,
+                None => self.step(&now)?,
+            };
+            line.shift = shift(&now.centroids, &next.centroids);
+            self.work.save(&next)?;
+            line.seconds = started.elapsed().as_secs_f64();
+            self.work.tell(&line)?;
+            tell(&Event::Iterated(&line));
+            rests = self.rests(&now.centroids, &next.centroids);
+            now = next;
+        }
+        Ok((now, rests))
+    }
+
+    fn rests(&self, before: &[f32], after: &[f32]) -> bool {
+        let shift = shift(before, after);
+        shift == 0.0 || shift < self.options.tolerance
+    }
+
+    /// All rows to their nearest centroids, all centroids to the mean of their rows.
+    fn step(&self, now: &Snapshot) -> Result<(Snapshot, Iteration), ScaleError> {
+        let nearest = self.nearest(&now.centroids);
+        let mut whole = assigned(&self.crew, &self.groups, &nearest, self.scale)?;
+        let update = whole.finish(nearest.centroids());
+        let mut line = line(now.iteration, &update.counts, update.inertia);
+        let mut centroids = update.centroids;
+        if !update.empty.is_empty() {
+            line.reseeded = self.reseed(&nearest, &mut whole, &update.empty)?;
+            centroids = whole.finish(nearest.centroids()).centroids;
+        }
+        Ok((Snapshot { iteration: now.iteration + 1, centroids, seen: now.seen.clone() }, line))
+    }
+
+    /// Mini-batch: each centroid goes toward the mean of its rows in the batch, the less the more rows it has seen.
+    fn step_toward(&self, now: &Snapshot, groups: &[Group]) -> Result<(Snapshot, Iteration), ScaleError> {
+        let nearest = self.nearest(&now.centroids);
+        let batch = assigned(&self.crew, groups, &nearest, self.scale)?;
+        let inertia = batch.finish(nearest.centroids()).inertia;
+        let mut next = Snapshot { iteration: now.iteration + 1, ..now.clone() };
+        for (cluster, centroid) in next.centroids.chunks_exact_mut(self.crew.source.dim).enumerate() {
+            let count = batch.counts()[cluster];
+            if count > 0 {
+                next.seen[cluster] += count;
+                let rate = count as f64 / next.seen[cluster] as f64;
+                for (c, mean) in centroid.iter_mut().zip(batch.mean(cluster)) {
+                    *c = (f64::from(*c) + rate * (mean - f64::from(*c))) as f32;
+                }
+            }
+        }
+        Ok((next, line(now.iteration, batch.counts(), inertia)))
+    }
+
+    /// Gives empty clusters the rows farthest from their centroids, as scikit-learn does. Says how many.
+    fn reseed(&self, nearest: &Nearest, whole: &mut Partial, empty: &[usize]) -> Result<usize, ScaleError> {
+        let dim = self.crew.source.dim;
+        let wanted = 2 * empty.len();
+        let states = self.crew.sweep(
+            &self.groups,
+            || (Smallest::new(wanted), Room::default()),
+            |(farthest, room), batch| {
+                nearest.assign(&batch.values, &batch.norms, room, |row, cluster| {
+                    let row = &batch.values[row * dim..][..dim];
+                    let distance = squared_distance(row, nearest.centroids().row(cluster));
+                    if distance > 0.0 {
+                        farthest.offer(-distance, row, cluster);
+                    }
+                });
+                Ok(())
+            },
+        )?;
+        let mut farthest = Smallest::new(wanted);
+        for (rows, _) in states {
+            farthest.merge(rows);
+        }
+        let mut waiting = empty.iter();
+        let mut reseeded = 0;
+        for Drawn { row, cluster, .. } in farthest.into_rows() {
+            // A cluster keeps its last row.
+            if whole.counts()[cluster] > 1 {
+                let Some(&to) = waiting.next() else { break };
+                whole.move_row(cluster, to, &row);
+                reseeded += 1;
+            }
+        }
+        Ok(reseeded)
+    }
+
+    /// A last pass: how large the clusters are and how far the rows, with the centroids as they are now.
+    fn measure(&self, last: Snapshot, converged: bool) -> Result<Model, ScaleError> {
+        let nearest = self.nearest(&last.centroids);
+        let whole = assigned(&self.crew, &self.groups, &nearest, self.scale)?;
+        let update = whole.finish(nearest.centroids());
+        Ok(Model {
+            centroids: Centroids::new(self.crew.source.dim, last.centroids),
+            sizes: update.counts,
+            normalize: self.options.normalize,
+            rows: self.crew.source.rows,
+            iterations: last.iteration,
+            converged,
+            inertia: update.inertia,
+            seed: self.options.seed,
+        })
+    }
+
+    fn nearest(&self, centroids: &[f32]) -> Nearest {
+        Nearest::new(Centroids::new(self.crew.source.dim, centroids.to_vec()))
+    }
+}
+
+fn line(iteration: u64, counts: &[u64], inertia: f64) -> Iteration {
+    Iteration { iteration, rows: counts.iter().sum(), inertia, shift: 0.0, reseeded: 0, seconds: 0.0 }
+}
+
+/// Row groups in an order drawn anew each time all have had their turn.
+struct MiniBatches<'a> {
+    groups: &'a [Group],
+    rows: Option<u64>,
+    seed: u64,
+    epoch: u64,
+    waiting: Vec<Group>,
+}
+
+impl<'a> MiniBatches<'a> {
+    fn new(groups: &'a [Group], options: &Options) -> Self {
+        Self { groups, rows: options.mini_batch, seed: options.seed, epoch: 0, waiting: Vec::new() }
+    }
+
+    /// `None` when the fit is not in mini-batches.
+    fn next(&mut self) -> Option<Vec<Group>> {
+        let wanted = self.rows?;
+        let (mut batch, mut rows) = (Vec::new(), 0);
+        while rows < wanted {
+            let Some(group) = self.waiting.pop() else {
+                if !batch.is_empty() && batch.len() >= self.groups.len() {
+                    break;
+                }
+                self.epoch += 1;
+                self.waiting = self.groups.to_vec();
+                Draws::new(mixed(self.seed) ^ self.epoch).shuffle(&mut self.waiting);
+                continue;
+            };
+            rows += group.rows;
+            batch.push(group);
+        }
+        Some(batch)
+    }
+
+    fn skip(&mut self, iterations: u64) {
+        for _ in 0..iterations {
+            self.next();
+        }
+    }
+}
+
+/// Where a fit works unless told otherwise: beside its model.
+pub fn work_beside(model: &Path) -> PathBuf {
+    let mut name = model.file_name().unwrap_or_default().to_owned();
+    name.push(".work");
+    model.with_file_name(name)
+}

@@ -1,0 +1,28 @@
+//! Past one album: k-means and semantic de-duplication over Parquet features that need not fit in memory.
+//!
+//! [`step`] is k-means without an engine; [`fit`] drives it over row groups with the threads of this machine.
+
+pub mod assign;
+mod columns;
+pub mod dedup;
+mod error;
+mod exact;
+mod features;
+pub mod fit;
+mod lottery;
+mod model;
+mod nearest;
+mod pages;
+pub mod phash;
+mod seeding;
+mod source;
+pub mod step;
+mod sweep;
+mod work;
+
+pub use error::{Place, RowError, ScaleError};
+pub use model::Model;
+pub use nearest::{Centroids, Nearest, Room};
+pub use seeding::Init;
+pub use source::{DataFile, Group, Source, expand, read_list};
+pub use work::Iteration;

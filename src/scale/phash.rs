@@ -1,0 +1,140 @@
+//! Perceptual hashes: 64 bits that stay nearly the same when a photo is scaled, recompressed or slightly retouched.
+//! Whether a coarse cosine wave of the picture is stronger than the median wave makes a bit.
+
+use std::collections::HashMap;
+
+use crate::pixels::Pixels;
+
+/// Side of the reduced picture.
+const SIDE: usize = 32;
+/// Waves a side; the first, which is the mean, is left out.
+const WAVES: usize = 8;
+
+pub fn phash(pixels: &Pixels) -> u64 {
+    let grey = reduced(pixels);
+    let waves = waves(&grey);
+    let mut sorted = waves;
+    sorted.sort_by(f64::total_cmp);
+    let median = f64::midpoint(sorted[31], sorted[32]);
+    waves.iter().enumerate().fold(0, |hash, (bit, &wave)| hash | u64::from(wave > median) << bit)
+}
+
+/// Mean luma of the pixels under each of the cells; at least one pixel each.
+fn reduced(pixels: &Pixels) -> [[f64; SIDE]; SIDE] {
+    let (width, height) = (pixels.width() as usize, pixels.height() as usize);
+    let span = |cell: usize, length: usize| {
+        let (begin, end) = (cell * length / SIDE, (cell + 1) * length / SIDE);
+        begin..end.max(begin + 1).min(length)
+    };
+    let mut grey = [[0.0; SIDE]; SIDE];
+    for (y, row) in grey.iter_mut().enumerate() {
+        let ys = span(y, height);
+        for (x, cell) in row.iter_mut().enumerate() {
+            let xs = span(x, width);
+            let mut sum = 0u64;
+            for line in ys.clone() {
+                let line = &pixels.data()[line * width * 3..][..width * 3];
+                let pixels = line[xs.start * 3..xs.end * 3].as_chunks::<3>().0;
+                sum += pixels
+                    .iter()
+                    .map(|&[r, g, b]| u64::from(r) * 299 + u64::from(g) * 587 + u64::from(b) * 114)
+                    .sum::<u64>();
+            }
+            *cell = sum as f64 / (1000 * ys.len() * xs.len()) as f64;
+        }
+    }
+    grey
+}
+
+/// The 8 × 8 slowest waves of the cosine transform but for those that are constant along both sides: waves 1 to 8.
+fn waves(grey: &[[f64; SIDE]; SIDE]) -> [f64; WAVES * WAVES] {
+    let cosine =
+        |wave: usize, at: usize| (std::f64::consts::PI * (wave + 1) as f64 * (at as f64 + 0.5) / SIDE as f64).cos();
+    let table: Vec<[f64; SIDE]> = (0..WAVES).map(|wave| std::array::from_fn(|at| cosine(wave, at))).collect();
+    let mut waves = [0.0; WAVES * WAVES];
+    for (down, vertical) in table.iter().enumerate() {
+        for (across, horizontal) in table.iter().enumerate() {
+            let row = |row: &[f64; SIDE]| row.iter().zip(horizontal).map(|(grey, wave)| grey * wave).sum::<f64>();
+            waves[down * WAVES + across] = grey.iter().zip(vertical).map(|(cells, wave)| row(cells) * wave).sum();
+        }
+    }
+    waves
+}
+
+/// For each hash, in the order of preference given, the kept one it duplicates and by how many bits they differ; `None`
+/// for those that stay.
+///
+/// Two hashes that differ in at most `bits` places agree wholly in one of `bits + 1` bands: only those are compared.
+pub fn near(hashes: &[u64], order: &[usize], bits: u32) -> Vec<Option<(usize, u32)>> {
+    let bands = (bits + 1).min(64);
+    let band = |hash: u64, band: u32| {
+        let (begin, end) = (64 * band / bands, 64 * (band + 1) / bands);
+        (band, hash >> begin & (u64::MAX >> (64 - (end - begin))))
+    };
+    let mut kept: HashMap<(u32, u64), Vec<usize>> = HashMap::new();
+    let mut duplicates = vec![None; hashes.len()];
+    for (rank, &i) in order.iter().enumerate() {
+        let others = (0..bands).filter_map(|b| kept.get(&band(hashes[i], b))).flatten();
+        let nearest = others.map(|&rank| ((hashes[order[rank]] ^ hashes[i]).count_ones(), rank)).min();
+        match nearest.filter(|(differing, _)| *differing <= bits) {
+            Some((differing, rank)) => duplicates[i] = Some((order[rank], differing)),
+            None => (0..bands).for_each(|b| kept.entry(band(hashes[i], b)).or_default().push(rank)),
+        }
+    }
+    duplicates
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn picture(width: u32, height: u32, seed: f64, brighter: u8) -> Pixels {
+        let mut data = Vec::new();
+        for y in 0..height {
+            for x in 0..width {
+                let (u, v) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
+                let wave = ((u * (5.0 + seed) + v * 3.0 * seed).sin() + (v * 7.0 - u * seed).cos() + 2.0) * 50.0;
+                data.extend([wave as u8 + brighter, (wave * 0.7) as u8 + brighter, 90]);
+            }
+        }
+        Pixels::new(width, height, data).unwrap()
+    }
+
+    #[test]
+    fn scaled_and_brightened_pictures_stay_near_and_others_are_far() {
+        let hash = phash(&picture(640, 480, 1.0, 0));
+        for other in [picture(320, 240, 1.0, 0), picture(200, 150, 1.0, 8), picture(40, 30, 1.0, 0)] {
+            assert!((phash(&other) ^ hash).count_ones() <= 6, "{}", (phash(&other) ^ hash).count_ones());
+        }
+        for seed in [2.0, 3.5, 6.0] {
+            let differing = (phash(&picture(640, 480, seed, 0)) ^ hash).count_ones();
+            assert!(differing > 12, "{seed}: {differing}");
+        }
+        phash(&picture(1, 1, 1.0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn near_hashes_are_those_that_trying_all_finds(
+            base in prop::collection::vec(any::<u64>(), 1..12),
+            flips in prop::collection::vec((0usize..12, 0u32..64, 0u32..64, 0u32..64), 0..60),
+            bits in 0u32..7,
+        ) {
+            let mut hashes = base.clone();
+            hashes.extend(flips.iter().map(|&(i, a, b, c)| base[i % base.len()] ^ 1 << a ^ 1 << b ^ 1 << c));
+            let order: Vec<usize> = (0..hashes.len()).rev().collect();
+            let mut kept: Vec<usize> = Vec::new();
+            let mut expected = vec![None; hashes.len()];
+            for &i in &order {
+                let nearest = kept.iter().map(|&other| ((hashes[other] ^ hashes[i]).count_ones(), other));
+                match nearest.min_by_key(|&(differing, _)| differing).filter(|&(differing, _)| differing <= bits) {
+                    Some((differing, other)) => expected[i] = Some((other, differing)),
+                    None => kept.push(i),
+                }
+            }
+            prop_assert_eq!(near(&hashes, &order, bits), expected);
+        }
+    }
+}

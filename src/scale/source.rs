@@ -1,0 +1,157 @@
+//! Which Parquet files are meant, what they hold, and how their row groups are listed.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use arrow_schema::{DataType, Field};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+
+use super::error::ScaleError;
+use crate::contain::contained;
+
+pub const ID: &str = "id";
+pub const FEATURE: &str = "feature";
+
+/// Files in the order of their paths, so that nothing depends on the order they were named in.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub files: Vec<DataFile>,
+    pub rows: u64,
+    /// Numbers in a row.
+    pub dim: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct DataFile {
+    pub path: PathBuf,
+    pub(super) metadata: ArrowReaderMetadata,
+}
+
+/// A row group of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Group {
+    pub file: usize,
+    pub group: usize,
+    /// Rows of the data before this group.
+    pub first_row: u64,
+    pub rows: u64,
+}
+
+impl Source {
+    /// Opens every file and checks its columns; rows are checked as they are read.
+    pub fn open(paths: &[PathBuf]) -> Result<Self, ScaleError> {
+        let mut paths = paths.to_vec();
+        paths.sort();
+        paths.dedup();
+        let files = paths.into_iter().map(DataFile::open).collect::<Result<Vec<_>, _>>()?;
+        let rows = files.iter().map(DataFile::rows).sum();
+        let first = files.iter().find(|file| file.rows() > 0).ok_or(ScaleError::Empty)?;
+        let dim = super::features::dimension(first)?;
+        Ok(Self { files, rows, dim })
+    }
+
+    /// Row groups that hold rows, in the order of the data.
+    pub fn groups(&self) -> Vec<Group> {
+        let mut groups = Vec::new();
+        let mut first_row = 0;
+        for (file, data) in self.files.iter().enumerate() {
+            for (group, metadata) in data.metadata.metadata().row_groups().iter().enumerate() {
+                let rows = u64::try_from(metadata.num_rows()).unwrap_or(0);
+                if rows > 0 {
+                    groups.push(Group { file, group, first_row, rows });
+                }
+                first_row += rows;
+            }
+        }
+        groups
+    }
+}
+
+impl DataFile {
+    fn open(path: PathBuf) -> Result<Self, ScaleError> {
+        let file = File::open(&path).map_err(ScaleError::io(&path))?;
+        let metadata = contained(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))
+            .and_then(|metadata| metadata.map_err(|error| error.to_string()))
+            .map_err(|cause| ScaleError::Parquet { path: path.clone(), cause })?;
+        let data = Self { path, metadata };
+        let feature = data.column(FEATURE)?;
+        if !is_vector(feature.data_type()) {
+            return Err(data.wrong_type(feature, FEATURE, "a list of f32, f64 or f16"));
+        }
+        let id = data.column(ID)?;
+        if !matches!(id.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+            return Err(data.wrong_type(id, ID, "a string"));
+        }
+        Ok(data)
+    }
+
+    pub fn rows(&self) -> u64 {
+        u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    pub(super) fn column(&self, name: &'static str) -> Result<&Field, ScaleError> {
+        self.metadata.schema().field_with_name(name).map_err(|_| {
+            let names: Vec<_> = self.metadata.schema().fields().iter().map(|f| format!("`{}`", f.name())).collect();
+            ScaleError::NoColumn { path: self.path.clone(), column: name, found: names.join(", ") }
+        })
+    }
+
+    fn wrong_type(&self, field: &Field, column: &'static str, wanted: &'static str) -> ScaleError {
+        ScaleError::ColumnType { path: self.path.clone(), column, found: field.data_type().to_string(), wanted }
+    }
+}
+
+fn is_vector(list: &DataType) -> bool {
+    let (DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _)) = list else {
+        return false;
+    };
+    matches!(item.data_type(), DataType::Float16 | DataType::Float32 | DataType::Float64)
+}
+
+/// The files that patterns name: a path as it is, or one with `*`, `?`, `[…]`, `**`.
+pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
+    let mut paths = Vec::new();
+    for pattern in patterns {
+        if pattern.contains("://") {
+            return Err(ScaleError::ObjectStore { address: pattern.clone() });
+        }
+        if Path::new(pattern).is_file() {
+            paths.push(PathBuf::from(pattern));
+            continue;
+        }
+        let before = paths.len();
+        matching(pattern, &mut paths)?;
+        if paths.len() == before {
+            return Err(ScaleError::NoFile { pattern: pattern.clone() });
+        }
+    }
+    Ok(paths)
+}
+
+/// A list of files or patterns, one a line; blank lines and lines that begin with `#` are passed over.
+pub fn read_list(list: &Path) -> Result<Vec<PathBuf>, ScaleError> {
+    let text = std::fs::read_to_string(list).map_err(ScaleError::io(list))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    expand(&lines.map(str::to_owned).collect::<Vec<_>>())
+}
+
+/// Walks from the last folder that is named without wildcards.
+fn matching(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ScaleError> {
+    let wrong = |cause: String| ScaleError::Pattern { pattern: pattern.to_owned(), cause };
+    let glob = globset::GlobBuilder::new(pattern).literal_separator(true).build();
+    let glob = glob.map_err(|error| wrong(error.kind().to_string()))?.compile_matcher();
+    let is_wild = |part: &std::ffi::OsStr| part.to_string_lossy().contains(['*', '?', '[', '{']);
+    let root: PathBuf = Path::new(pattern).iter().take_while(|part| !is_wild(part)).collect();
+    let in_place = root.as_os_str().is_empty();
+    let depth =
+        if pattern.contains("**") { usize::MAX } else { Path::new(pattern).iter().count() - root.iter().count() };
+    let walk = walkdir::WalkDir::new(if in_place { Path::new(".") } else { &root });
+    for entry in walk.follow_links(true).max_depth(depth).sort_by_file_name() {
+        let Ok(entry) = entry else { continue };
+        let path = if in_place { entry.path().strip_prefix(".").unwrap_or(entry.path()) } else { entry.path() };
+        if entry.file_type().is_file() && glob.is_match(path) {
+            paths.push(path.to_owned());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! One step of k-means, without an engine: rows to a partial, partials to one, that one to new centroids. Whoever
+//! drives it, and however the rows were cut and dealt out, the centroids come out the same to the bit.
+//!
+//! Sums are whole numbers. A coordinate is rounded once to a multiple of a step so small that nothing of an f32 near
+//! the largest rows is lost, and so large that the sum of all rows fits in 63 bits; whole numbers add up the same in
+//! every order. The step follows from the number of rows and the longest of them alone.
+
+use super::exact::{dot, squared_norm};
+use super::nearest::{Centroids, Nearest, Room};
+
+/// Where the fixed point lies: a coordinate `x` is kept as `round(x · 2^bits)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scale {
+    bits: i32,
+}
+
+/// What a set of rows adds to a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partial {
+    dim: usize,
+    scale: Scale,
+    /// Per cluster, the sum of its rows in the fixed point.
+    sums: Vec<i64>,
+    counts: Vec<u64>,
+    /// Sum of the squared lengths of all rows, in a fixed point of twice as many bits.
+    norms: i128,
+}
+
+/// What a step came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    pub centroids: Vec<f32>,
+    /// Sum of the squared distances of the rows to the centroids they were assigned to.
+    pub inertia: f64,
+    /// Clusters no row was nearest to; their centroids stay where they were.
+    pub empty: Vec<usize>,
+    pub counts: Vec<u64>,
+}
+
+impl Scale {
+    /// For `rows` rows none of which is longer than `longest`.
+    pub fn new(rows: u64, longest: f64) -> Self {
+        // 2^exponent > longest ≥ |any coordinate|.
+        let exponent = if longest > 0.0 { longest.log2().floor() as i32 + 1 } else { 0 };
+        let count = i32::try_from(u64::BITS - rows.max(1).leading_zeros()).unwrap_or(64);
+        // 62 bits for the sum leave the sign and one to spare; 50 for a coordinate is what the rounding can do.
+        Self { bits: (62 - count).min(50) - exponent }
+    }
+
+    pub fn bits(self) -> i32 {
+        self.bits
+    }
+
+    pub fn from_bits(bits: i32) -> Self {
+        Self { bits }
+    }
+
+    fn factor(self) -> f64 {
+        2f64.powi(self.bits)
+    }
+}
+
+/// To the nearest whole number, ties to even, by the way f64 rounds a sum near 1.5 · 2^52; for |v| < 2^51.
+#[inline]
+fn whole(v: f64) -> i64 {
+    const MAGIC: f64 = 6_755_399_441_055_744.0;
+    ((v + MAGIC).to_bits() as i64).wrapping_sub(MAGIC.to_bits() as i64)
+}
+
+impl Partial {
+    pub fn new(clusters: usize, dim: usize, scale: Scale) -> Self {
+        Self { dim, scale, sums: vec![0; clusters * dim], counts: vec![0; clusters], norms: 0 }
+    }
+
+    /// Adds rows that are nearest to what `nearest` says.
+    pub fn assign(&mut self, nearest: &Nearest, rows: &[f32], norms: &[f64], room: &mut Room) {
+        let dim = self.dim;
+        nearest.assign(rows, norms, room, |row, cluster| self.add(cluster, &rows[row * dim..][..dim], norms[row]));
+    }
+
+    pub fn add(&mut self, cluster: usize, row: &[f32], norm: f64) {
+        let factor = self.scale.factor();
+        let sums = &mut self.sums[cluster * self.dim..][..self.dim];
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum = sum.wrapping_add(whole(f64::from(x) * factor))),
+        );
+        self.counts[cluster] += 1;
+        self.norms += (norm * factor * factor) as i128;
+    }
+
+    /// Takes a row out of the cluster it was added to.
+    pub fn move_row(&mut self, from: usize, to: usize, row: &[f32]) {
+        let factor = self.scale.factor();
+        for (i, &x) in row.iter().enumerate() {
+            let x = whole(f64::from(x) * factor);
+            self.sums[from * self.dim + i] -= x;
+            self.sums[to * self.dim + i] += x;
+        }
+        self.counts[from] -= 1;
+        self.counts[to] += 1;
+    }
+
+    /// Adds what other rows came to; in any order.
+    pub fn merge(&mut self, other: &Self) {
+        debug_assert_eq!((self.dim, self.scale), (other.dim, other.scale));
+        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, other)| *sum += other);
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
+        self.norms += other.norms;
+    }
+
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// The mean of a cluster's rows.
+    pub fn mean(&self, cluster: usize) -> impl Iterator<Item = f64> {
+        let divisor = self.counts[cluster] as f64 * self.scale.factor();
+        self.sums[cluster * self.dim..][..self.dim].iter().map(move |&sum| sum as f64 / divisor)
+    }
+
+    /// New centroids from the sum over all rows.
+    pub fn finish(&self, before: &Centroids) -> Update {
+        let mut centroids = before.values.clone();
+        for (cluster, centroid) in centroids.chunks_exact_mut(self.dim).enumerate() {
+            if self.counts[cluster] > 0 {
+                centroid.iter_mut().zip(self.mean(cluster)).for_each(|(c, mean)| *c = mean as f32);
+            }
+        }
+        Update {
+            centroids,
+            inertia: self.inertia(before),
+            empty: (0..self.counts.len()).filter(|&cluster| self.counts[cluster] == 0).collect(),
+            counts: self.counts.clone(),
+        }
+    }
+
+    /// Σ|x − c|² = Σ|x|² − 2 Σ c·s + Σ n|c|²: the sums are known, so no distance need be measured.
+    fn inertia(&self, centroids: &Centroids) -> f64 {
+        let factor = self.scale.factor();
+        let norms = self.norms as f64 / factor / factor;
+        let moved: f64 = centroids
+            .rows()
+            .zip(self.sums.chunks_exact(self.dim))
+            .zip(&self.counts)
+            .map(|((c, sums), &count)| {
+                let along: f64 = c.iter().zip(sums).map(|(&c, &sum)| f64::from(c) * (sum as f64 / factor)).sum();
+                count as f64 * squared_norm(c) - 2.0 * along
+            })
+            .sum();
+        (norms + moved).max(0.0)
+    }
+}
+
+/// Length of the way all centroids went, as scikit-learn and the original measure it.
+pub fn shift(before: &[f32], after: &[f32]) -> f64 {
+    before.iter().zip(after).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Cosine of the angle between two rows; 0 where one has no direction.
+pub fn cosine(x: &[f32], y: &[f32]) -> f64 {
+    let lengths = (squared_norm(x) * squared_norm(y)).sqrt();
+    if lengths > 0.0 { (dot(x, y) / lengths).clamp(-1.0, 1.0) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn partial(rows: &[Vec<f32>], scale: Scale) -> Partial {
+        let mut partial = Partial::new(2, 3, scale);
+        for row in rows {
+            partial.add(usize::from(row[0] > 0.0), row, squared_norm(row));
+        }
+        partial
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_the_same_in_any_order_and_any_grouping(
+            rows in prop::collection::vec(prop::collection::vec(-1e6f32..1e6, 3), 1..60),
+            cut in 0usize..60,
+        ) {
+            let longest = rows.iter().map(|row| squared_norm(row)).fold(0.0, f64::max).sqrt();
+            let scale = Scale::new(rows.len() as u64, longest);
+            let whole = partial(&rows, scale);
+            let (left, right) = rows.split_at(cut.min(rows.len()));
+            let mut merged = partial(right, scale);
+            merged.merge(&partial(left, scale));
+            let reversed: Vec<_> = rows.iter().rev().cloned().collect();
+            prop_assert_eq!(&whole, &merged);
+            prop_assert_eq!(&whole, &partial(&reversed, scale));
+        }
+
+        #[test]
+        fn means_and_inertia_are_those_of_plain_arithmetic(
+            rows in prop::collection::vec(prop::collection::vec(-3f32..3.0, 3), 2..60),
+        ) {
+            let scale = Scale::new(rows.len() as u64, 6.0);
+            let before = Centroids::new(3, vec![-1.0, 0.0, 0.5, 1.0, 0.25, 0.0]);
+            let update = partial(&rows, scale).finish(&before);
+            let mut inertia = 0.0;
+            for cluster in 0..2 {
+                let of: Vec<_> = rows.iter().filter(|row| usize::from(row[0] > 0.0) == cluster).collect();
+                inertia += of.iter().map(|row| crate::scale::exact::squared_distance(row, before.row(cluster))).sum::<f64>();
+                for i in 0..3 {
+                    let mean = of.iter().map(|row| f64::from(row[i])).sum::<f64>() / of.len() as f64;
+                    let expected = if of.is_empty() { f64::from(before.row(cluster)[i]) } else { mean };
+                    prop_assert!((f64::from(update.centroids[cluster * 3 + i]) - expected).abs() < 1e-6);
+                }
+            }
+            prop_assert!((update.inertia - inertia).abs() < 1e-9 * (1.0 + inertia));
+        }
+    }
+
+    #[test]
+    fn the_fixed_point_neither_overflows_nor_loses_what_f32_holds() {
+        for (rows, longest) in [(1, 1.0), (10, 1e-20), (1_000_000, 1.0), (1_000_000_000, 300.0), (7, 1e30)] {
+            let scale = Scale::new(rows, longest);
+            let largest = longest * scale.factor();
+            assert!(largest < 2f64.powi(51), "{rows} rows of {longest}: rounding");
+            assert!(largest * rows as f64 <= 2f64.powi(62), "{rows} rows of {longest}: sum");
+            // A billion rows still keep 31 bits of the longest, where f32 has 24.
+            assert!(largest >= 2f64.powi(30), "{rows} rows of {longest}: precision");
+        }
+    }
+
+    #[test]
+    fn an_empty_cluster_is_told_and_stays() {
+        let before = Centroids::new(3, vec![-1.0, 0.0, 0.0, 9.0, 9.0, 9.0]);
+        let update = partial(&[vec![-1.0, 2.0, 0.0]], Scale::new(1, 3.0)).finish(&before);
+        assert_eq!(update.empty, [1]);
+        assert_eq!(update.centroids, [-1.0, 2.0, 0.0, 9.0, 9.0, 9.0]);
+        assert_eq!(update.counts, [1, 0]);
+    }
+}

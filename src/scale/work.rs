@@ -1,0 +1,214 @@
+//! The folder a fit works in: what it is a fit of, the centroids before and after every iteration, and a line for each.
+//! It is always in a state to go on from, whenever the run before was killed.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::ScaleError;
+use super::seeding::Init;
+
+/// What makes one fit different from another: with the same plan, and only then, a fit can be taken up again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub revision: u32,
+    pub clusters: usize,
+    pub dim: usize,
+    pub rows: u64,
+    pub init: Init,
+    /// Of the centroids to begin with, where they were given.
+    pub given: Option<String>,
+    pub seed: u64,
+    pub normalize: bool,
+    pub mini_batch: Option<u64>,
+    /// Of names, sizes and numbers of rows of all files.
+    pub data: String,
+}
+
+/// What is kept beside the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    plan: Plan,
+    scale_bits: i32,
+}
+
+/// A line of `telemetry.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Iteration {
+    /// From 0; what it makes lies in `iter_{iteration + 1}`.
+    pub iteration: u64,
+    pub rows: u64,
+    /// Sum of squared distances to the centroids the iteration began with.
+    pub inertia: f64,
+    /// How far the centroids went, all together.
+    pub shift: f64,
+    /// Clusters that had lost all rows and were given a new place.
+    pub reseeded: usize,
+    pub seconds: f64,
+}
+
+/// Centroids of an iteration, and in a mini-batch fit how many rows each has seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    pub iteration: u64,
+    pub centroids: Vec<f32>,
+    pub seen: Vec<u64>,
+}
+
+#[derive(Debug)]
+pub struct Work {
+    folder: PathBuf,
+    plan: Plan,
+}
+
+impl Work {
+    /// Opens the folder for a plan; refuses one that another fit has worked in.
+    pub fn open(folder: &Path, plan: Plan) -> Result<(Self, Option<i32>), ScaleError> {
+        fs::create_dir_all(folder).map_err(ScaleError::io(folder))?;
+        let work = Self { folder: folder.to_owned(), plan };
+        let path = work.plan_file();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((work, None)),
+            Err(error) => return Err(ScaleError::io(&path)(error)),
+        };
+        let other = |difference: String| ScaleError::OtherFit { path: work.folder.clone(), difference };
+        let kept: Kept = serde_json::from_str(&text).map_err(|error| other(format!("fit.json: {error}")))?;
+        if kept.plan != work.plan {
+            return Err(other(difference(&kept.plan, &work.plan)));
+        }
+        Ok((work, Some(kept.scale_bits)))
+    }
+
+    /// Called when the data has been looked through: from here on the folder is this plan's.
+    pub fn begin(&self, scale_bits: i32) -> Result<(), ScaleError> {
+        let kept = Kept { plan: self.plan.clone(), scale_bits };
+        let path = self.plan_file();
+        let text = serde_json::to_vec_pretty(&kept).map_err(|error| ScaleError::io(&path)(error.into()))?;
+        write_whole(&path, &text)
+    }
+
+    fn plan_file(&self) -> PathBuf {
+        self.folder.join("fit.json")
+    }
+
+    fn centroids_file(&self, iteration: u64) -> PathBuf {
+        self.folder.join(format!("iter_{iteration}")).join("centroids.npy")
+    }
+
+    fn telemetry_file(&self) -> PathBuf {
+        self.folder.join("telemetry.jsonl")
+    }
+
+    /// The centroids an iteration begins with. Their file is the last to be written, so where it is all is.
+    pub fn save(&self, snapshot: &Snapshot) -> Result<(), ScaleError> {
+        let path = self.centroids_file(snapshot.iteration);
+        let folder = path.parent().unwrap_or(&self.folder);
+        fs::create_dir_all(folder).map_err(ScaleError::io(folder))?;
+        if self.plan.mini_batch.is_some() {
+            let seen = snapshot.seen.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
+            write_whole(&folder.join("seen.npy"), &npy("<u8", &[snapshot.seen.len()], &seen))?;
+        }
+        let bytes: Vec<u8> = snapshot.centroids.iter().flat_map(|x| x.to_le_bytes()).collect();
+        write_whole(&path, &npy("<f4", &[self.plan.clusters, self.plan.dim], &bytes))
+    }
+
+    pub fn load(&self, iteration: u64) -> Option<Snapshot> {
+        let path = self.centroids_file(iteration);
+        let shape = [self.plan.clusters, self.plan.dim];
+        let bytes = fs::read(&path).ok()?;
+        let words = npy_data(&bytes, "<f4", &shape)?;
+        let centroids: Vec<f32> = words.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        let mut seen = vec![0; self.plan.clusters];
+        if self.plan.mini_batch.is_some() {
+            let bytes = fs::read(path.with_file_name("seen.npy")).ok()?;
+            let words = npy_data(&bytes, "<u8", &shape[..1])?;
+            seen = words.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        }
+        centroids.iter().all(|x| x.is_finite()).then_some(Snapshot { iteration, centroids, seen })
+    }
+
+    /// The last of the whole iterations.
+    pub fn latest(&self) -> Option<Snapshot> {
+        let entries = fs::read_dir(&self.folder).ok()?;
+        let number = |name: &str| name.strip_prefix("iter_")?.parse::<u64>().ok();
+        let mut iterations: Vec<u64> =
+            entries.flatten().filter_map(|entry| number(entry.file_name().to_str()?)).collect();
+        iterations.sort_unstable();
+        iterations.into_iter().rev().find_map(|iteration| self.load(iteration))
+    }
+
+    /// The lines there are; a line cut short by a kill, and all after it, is left out.
+    pub fn telemetry(&self) -> Vec<Iteration> {
+        let text = fs::read_to_string(self.telemetry_file()).unwrap_or_default();
+        text.lines().map_while(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Keeps the lines of iterations before `iteration`: what comes is told anew.
+    pub fn forget_from(&self, iteration: u64) -> Result<Vec<Iteration>, ScaleError> {
+        let mut lines = self.telemetry();
+        lines.retain(|line| line.iteration < iteration);
+        let text = lines.iter().try_fold(Vec::new(), |mut text, line| {
+            serde_json::to_writer(&mut text, line)?;
+            text.push(b'\n');
+            Ok::<_, serde_json::Error>(text)
+        });
+        let path = self.telemetry_file();
+        write_whole(&path, &text.map_err(|error| ScaleError::io(&path)(error.into()))?)?;
+        Ok(lines)
+    }
+
+    pub fn tell(&self, line: &Iteration) -> Result<(), ScaleError> {
+        let path = self.telemetry_file();
+        let mut text = serde_json::to_vec(line).map_err(|error| ScaleError::io(&path)(error.into()))?;
+        text.push(b'\n');
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(ScaleError::io(&path))?;
+        file.write_all(&text).map_err(ScaleError::io(&path))
+    }
+}
+
+fn difference(kept: &Plan, asked: &Plan) -> String {
+    let fields = |plan: &Plan| serde_json::to_value(plan).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default();
+    let (kept, asked) = (fields(kept), fields(asked));
+    let differs = kept.iter().find(|(key, value)| asked.get(*key) != Some(value));
+    differs.map_or_else(String::new, |(key, value)| match key.as_str() {
+        "data" => "other data files".to_owned(),
+        _ => format!("{key} {value}, not {}", asked.get(key).unwrap_or(&serde_json::Value::Null)),
+    })
+}
+
+/// Written beside its place, forced to disk, then renamed: the file is there whole or not at all.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ScaleError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = tempfile::Builder::new().prefix(".").suffix(".part").tempfile_in(folder).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)
+    });
+    written.map(drop).map_err(ScaleError::io(path))
+}
+
+fn npy(kind: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
+    let shape = shape.iter().map(|n| format!("{n},")).collect::<Vec<_>>().join(" ");
+    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
+    // Data begins at a multiple of 64; the line ends the header.
+    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    header.push_str(&" ".repeat(length - header.len() - 1));
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+/// The data of a file that holds exactly such an array; `None` for anything else.
+fn npy_data<'a>(bytes: &'a [u8], kind: &str, shape: &[usize]) -> Option<&'a [u8]> {
+    let expected = npy(kind, shape, &[]);
+    let item = kind.get(2..)?.parse::<usize>().ok()?;
+    let data = bytes.strip_prefix(expected.as_slice())?;
+    (data.len() == shape.iter().product::<usize>() * item).then_some(data)
+}
