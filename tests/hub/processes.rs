@@ -79,11 +79,9 @@ fn killed_a_hundred_times() {
         kills += u32::from(ended.is_none());
         assert_only_right(&world, &bytes);
         let asked = server.log();
-        assert!(asked.len() <= 1, "{asked:?}");
-        if let Some(asked) = asked.first() {
-            assert_eq!(asked.from(), before, "it goes on where the last one was killed");
-            resumed += u32::from(before > 0);
-        }
+        // The server may note the request of the one killed before only now; that one began at the same byte.
+        assert!(asked.iter().all(|asked| asked.from() == before), "goes on at {before}: {asked:?}");
+        resumed += u32::from(before > 0 && !asked.is_empty());
         if !names(&models(&world).join("blobs")).is_empty() {
             finished += 1;
             world.run(["models", "verify", "net"]).expect(0);

@@ -99,7 +99,7 @@ fn wanted(entry: &str, bytes: &[u8], sha256: Option<Digest>) -> Wanted {
 impl Index {
     fn both(&self) -> [Wanted; 2] {
         let sha256 = Some(Digest::of(&self.wheel));
-        [wanted("kit/a.bin", &self.models[0], sha256), wanted("kit/b.bin", &self.models[1], None)]
+        [wanted("kit/a.bin", &self.models[0], sha256), wanted("kit/b.bin", &self.models[1], sha256)]
     }
 
     fn asked_for_wheel(&self) -> Vec<crate::server::Asked> {
