@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    aesthetics, analyze, cluster, compare, completions, config, dedup, device, embed, kmeans, man, schema, score,
-    select,
+    aesthetics, analyze, cluster, compare, completions, config, dedup, device, embed, kmeans, man, models, portrait,
+    schema, score, select,
 };
 use crate::report::Format;
 use crate::ui::ShowProgress;
@@ -36,12 +36,14 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Score(score::Args),
+    Portrait(portrait::Args),
     Aesthetics(aesthetics::Args),
     Embed(embed::Args),
     Compare(compare::Args),
     Cluster(cluster::Args),
     Select(select::Args),
     Analyze(analyze::Args),
+    Models(models::Args),
     Kmeans(kmeans::Args),
     Dedup(dedup::Args),
     Device(device::Args),

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::cli::Global;
 use crate::config::{self, Resolved, Settings, Sources};
 use crate::error::CommandError;
+use crate::hub::cache::Cache;
 use crate::photo::Limits;
 use crate::report::{Format, Record, output::Output};
 use crate::store::Store;
@@ -24,6 +25,7 @@ pub struct Context {
     pub config: Resolved,
     pub telemetry: Telemetry,
     pub strict: bool,
+    pub offline: bool,
     stop: Arc<AtomicBool>,
     format: Format,
     output: Option<PathBuf>,
@@ -44,6 +46,7 @@ impl Context {
             config,
             telemetry: Telemetry::default(),
             strict: global.strict,
+            offline: global.offline,
             stop: stop_on_signals().context("cannot listen for signals")?,
             format: global.format,
             output: global.output.clone(),
@@ -79,6 +82,20 @@ impl Context {
     pub fn models_dir(&self) -> Option<PathBuf> {
         let own = self.settings().models_dir.clone();
         own.or_else(|| home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl/models")))
+    }
+
+    /// The same as a folder of verified files, kept below its limit.
+    pub fn model_cache(&self) -> Result<Cache, CommandError> {
+        let nowhere = || CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
+        let folder = self.models_dir().ok_or_else(|| nowhere().hint("name a folder with --models-dir DIR"))?;
+        let gigabytes = self.settings().cache_max_size_gb;
+        let limit = (gigabytes > 0.0).then_some((gigabytes * 1e9) as u64);
+        Ok(Cache::new(folder, limit))
+    }
+
+    /// Where the user's own manifests of models lie.
+    pub fn own_manifests(&self) -> Option<PathBuf> {
+        home("XDG_CONFIG_HOME", ".config").map(|config| config.join("albumctl/models"))
     }
 
     /// The file that `-o` names, for commands that write more than lines.

@@ -9,12 +9,13 @@
 //! | [`commands`] | a file a subcommand: arguments and `run`; wires, never computes |
 //! | [`pipeline`] | photos in, findings out in scan order: identify → store → read → decode once → analyse → keep |
 //! | [`photo`] | files to pixels: scan, identity, kind, decode, EXIF, resize |
+//! | [`portrait`] | pure: detections and landmarks → eyes, smile, portrait |
 //! | [`quality`] | pure: pixels → technical measures |
 //! | [`cluster`] | pure: embeddings and times → groups; a file a method |
 //! | [`select`] | pure: scores and groups → the picks, each with its reason |
 //! | [`store`] | the results store, by content and fingerprint |
 //! | [`scale`] | past one album: k-means and de-duplication over Parquet features that need not fit in memory |
-//! | [`hub`] | the model hub: manifests, weights files, networks that are loaded when a photo needs them |
+//! | [`hub`] | the model hub: catalogue, fetching, the folder of verified files, networks loaded when a photo needs them |
 //! | [`nn`] | networks only: what the names in a checkpoint say, configuration, forward pass |
 //! | [`kernels`] | the processor's own instructions under the networks, chosen at run time |
 //! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
@@ -25,7 +26,7 @@
 //! | [`contain`] | a boundary no panic crosses |
 //! | [`pixels`] | a picture in memory, known to every room |
 //!
-//! Imports go down only: `main → cli, commands → pipeline, context → store, report, photo → quality, pixels`; pure
+//! Imports go down only: `main → cli, commands → pipeline, context → hub, store, report, photo → quality, pixels`; pure
 //! rooms see numbers, never files, clocks or the terminal. `tests/layering.rs` holds the imports against this.
 //!
 //! # `score`, in one line
@@ -47,6 +48,7 @@ pub mod nn;
 pub mod photo;
 pub mod pipeline;
 pub mod pixels;
+pub mod portrait;
 pub mod quality;
 pub mod report;
 pub mod scale;

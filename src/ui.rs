@@ -91,6 +91,19 @@ impl Ui {
         Progress { ui: self }
     }
 
+    /// The same for bytes that are fetched.
+    pub fn bytes(&self, total: u64) -> Bytes<'_> {
+        if self.show_progress {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
+            let template = "{bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  eta {eta}  {wide_msg}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            *self.bar() = Some(bar);
+        }
+        Bytes { ui: self }
+    }
+
     /// Buffered standard output; the caller flushes when a reader should see what is there.
     pub fn stdout() -> impl Write + Send {
         BufWriter::with_capacity(1 << 16, io::stdout())
@@ -138,6 +151,34 @@ impl Progress<'_> {
 }
 
 impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = self.ui.bar().take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Bytes<'a> {
+    ui: &'a Ui,
+}
+
+impl Bytes<'_> {
+    pub fn set(&self, bytes: u64) {
+        if let Some(bar) = &*self.ui.bar() {
+            bar.set_length(bar.length().unwrap_or(0).max(bytes));
+            bar.set_position(bytes);
+        }
+    }
+
+    pub fn say(&self, what: &str) {
+        if let Some(bar) = &*self.ui.bar() {
+            bar.set_message(what.to_owned());
+        }
+    }
+}
+
+impl Drop for Bytes<'_> {
     fn drop(&mut self) {
         if let Some(bar) = self.ui.bar().take() {
             bar.finish_and_clear();

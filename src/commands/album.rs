@@ -11,6 +11,7 @@ use super::aesthetics::Rating;
 use super::embed::Embedding;
 use super::experts::Experts;
 use super::photos::{self, Tally};
+use super::portrait::FaceFinding;
 use super::score::Scoring;
 use crate::cluster::{self, Clustering, Embeddings, Input, Method, Noise};
 use crate::config::AlbumClustering;
@@ -114,6 +115,8 @@ pub struct Known {
     pub aesthetic_model: Option<String>,
     pub trained_on_ava: bool,
     pub portrait: Result<Portrait, Why>,
+    /// All that was found about faces; `portrait` is what selection asks of it.
+    pub faces: Option<crate::portrait::Portrait>,
     pub thumbnail: Option<Thumbnail>,
 }
 
@@ -131,6 +134,7 @@ pub fn gather(
     let rating = experts.rating.as_ref();
     let mut analyses: Vec<&dyn Analysis> = vec![&scoring, experts.features.analysis()];
     analyses.extend(rating.map(|rating| rating as &dyn Analysis));
+    analyses.extend(experts.faces.as_ref().map(|faces| faces as &dyn Analysis));
     analyses.extend(thumbs.as_ref().map(|thumbs| thumbs as &dyn Analysis));
     let model = experts.features.reference();
     let mut known = Vec::new();
@@ -141,6 +145,10 @@ pub fn gather(
             Some(finding) => Ok(as_written(Rating::read(finding)?)),
             None => Err(Why::ModelMissing),
         };
+        let faces = match experts.faces.as_ref().and_then(|_| findings.next()) {
+            Some(finding) => Some(FaceFinding::read(finding)?),
+            None => None,
+        };
         known.push(Known {
             path: photo.path.clone(),
             measured_at: medium.min(analysed.facts.width.max(analysed.facts.height)),
@@ -150,7 +158,8 @@ pub fn gather(
             aesthetic,
             aesthetic_model: rating.map(|rating| rating.aesthetic.reference()),
             trained_on_ava: rating.is_some_and(|rating| rating.aesthetic.trained_on_ava()),
-            portrait: Err(Why::ModelMissing),
+            portrait: faces.as_ref().map(of_faces).ok_or(Why::ModelMissing),
+            faces,
             thumbnail: findings.next().and_then(|finding| Thumbnail::from_bytes(finding)),
             facts: analysed.facts,
         });
@@ -158,6 +167,15 @@ pub fn gather(
     })?;
     experts.tell(context);
     Ok((known, tally))
+}
+
+fn of_faces(faces: &crate::portrait::Portrait) -> Portrait {
+    Portrait {
+        is_portrait: faces.is_portrait,
+        eyes_open: faces.eyes_open,
+        is_smiling: faces.is_smiling,
+        smile_score: faces.smile_score,
+    }
 }
 
 /// The number that a 32-bit one is written as: the same digits come out of every command.
@@ -213,6 +231,7 @@ fn of_record(record: AnalyzeRecord) -> Known {
         trained_on_ava: record.ava_score.is_some(),
         aesthetic_model: record.aesthetic_model,
         portrait: portrait.ok_or(Why::ModelMissing),
+        faces: None,
         thumbnail: None,
         facts: PhotoFacts {
             width: record.width,

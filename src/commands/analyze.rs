@@ -45,7 +45,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 }
 
 fn record(known: Known, photo: &Photo, verdict: Verdict, grouped: &Grouped) -> AnalyzeRecord {
-    let (selected, portrait) = (verdict.selected(), known.portrait.ok());
+    let (selected, portrait, found) = (verdict.selected(), known.portrait.ok(), known.faces);
+    let about = found.as_ref();
     AnalyzeRecord {
         path: PhotoPath::of(&known.path),
         iqa_score: known.quality.overall,
@@ -61,18 +62,18 @@ fn record(known: Known, photo: &Photo, verdict: Verdict, grouped: &Grouped) -> A
         aesthetic_score: known.aesthetic.ok(),
         ava_score: known.aesthetic.ok().filter(|_| known.trained_on_ava),
         aesthetic_model: known.aesthetic_model,
-        has_face: None,
-        num_faces: None,
+        has_face: about.map(|found| found.has_face),
+        num_faces: about.map(|found| found.num_faces),
         is_portrait: portrait.map(|portrait| portrait.is_portrait),
         eyes_open: portrait.and_then(|portrait| portrait.eyes_open),
         is_smiling: portrait.and_then(|portrait| portrait.is_smiling),
         smile_score: portrait.and_then(|portrait| portrait.smile_score),
-        eye_aspect_ratio: None,
-        face_ratio: None,
-        center_offset: None,
+        eye_aspect_ratio: about.and_then(|found| found.eye_aspect_ratio),
+        face_ratio: about.and_then(|found| found.face_ratio),
+        center_offset: about.and_then(|found| found.center_offset),
         portrait_score: verdict.parts.portrait.value,
-        faces: None,
-        portrait_model: None,
+        portrait_model: about.map(|found| found.portrait_model.clone()),
+        faces: found.map(|found| found.faces),
         model: known.model,
         dim: known.embedding.len(),
         embedding: known.embedding,

@@ -7,8 +7,9 @@ use super::photos::Tally;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::failure::{Failure, Stage};
+use crate::portrait::Face;
 use crate::report::export::{self, Item, Way};
-use crate::report::html::{self, Entry, Met, Page};
+use crate::report::html::{self, Entry, Face as FaceMark, Met, Page};
 use crate::report::output::whole_file;
 use crate::report::records::select::Written;
 use crate::report::xmp::{self, Mark, Naming};
@@ -241,7 +242,7 @@ fn entry(known: &Known, photo: &Photo, verdict: &Verdict) -> Entry {
         exposure: Some(known.quality.exposure),
         taken_at: known.facts.taken_at.as_deref().map(readable),
         taken_ms: known.facts.taken_ms,
-        faces: Vec::new(),
+        faces: known.faces.iter().flat_map(|found| &found.faces).map(face_mark).collect(),
         reason: verdict.reason.clone(),
         met: met
             .map(|met| Met {
@@ -255,6 +256,14 @@ fn entry(known: &Known, photo: &Photo, verdict: &Verdict) -> Entry {
             Decision::Reject => "reject".to_owned(),
         }),
     }
+}
+
+/// A box may reach beyond the picture; its mark does not.
+fn face_mark(face: &Face) -> FaceMark {
+    let [x, y, width, height] = face.bbox;
+    let (left, top) = (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0));
+    let (right, bottom) = ((x + width).max(left).min(1.0), (y + height).max(top).min(1.0));
+    FaceMark { bbox: [left, top, right - left, bottom - top], eyes_open: face.eyes_open, smiling: face.is_smiling }
 }
 
 /// `2026-05-14 10:31:07` out of `2026-05-14T10:31:07.250+02:00`.

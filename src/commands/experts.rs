@@ -4,6 +4,7 @@ use super::aesthetics::{self, Rating};
 use super::compare::{self, Comparing};
 use super::embed::Embedding;
 use super::networks::{self, NetworkArgs, Networks, PrecisionArg};
+use super::portrait::FaceFinding;
 use crate::cluster::scene_layout;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -15,6 +16,7 @@ use crate::store::Fingerprint;
 pub struct Experts {
     networks: Option<Networks>,
     pub rating: Option<Rating>,
+    pub faces: Option<FaceFinding>,
     pub features: Features,
 }
 
@@ -51,7 +53,7 @@ impl Experts {
             None => None,
         };
         let Some(hub) = networks.as_ref().map(|networks| &networks.hub) else {
-            return Ok(Self { networks, rating: None, features: Features::Layout(Layout) });
+            return Ok(Self { networks, rating: None, faces: None, features: Features::Layout(Layout) });
         };
         let aesthetic = match settings.quality_assessment.ava_checkpoint.as_deref() {
             _ if !rate => None,
@@ -67,12 +69,13 @@ impl Experts {
                 or_without(hub.embedder(&clustering.feature_method), &instead, context)?
             }
         };
+        let faces = if rate { FaceFinding::load_or_without(context)? } else { None };
         let rating = aesthetic.map(Rating::new).transpose().map_err(networks::refused)?;
         let features = match embedder.map(Embedding::new).transpose().map_err(networks::refused)? {
             Some(embedding) => Features::Network(embedding),
             None => Features::Layout(Layout),
         };
-        Ok(Self { networks, rating, features })
+        Ok(Self { networks, rating, faces, features })
     }
 
     /// The model for the tie-break. Asked only when there is one to be played.
@@ -81,12 +84,11 @@ impl Experts {
         let Some(networks) = self.networks.as_ref().filter(|_| settings.album.selection.use_siamese_tiebreaker) else {
             return Ok(None);
         };
-        let comparator = match settings.quality_assessment.siamese_checkpoint.as_deref() {
-            Some(file) => Some(networks.hub.comparator_file(file).map_err(networks::refused)?),
-            None => {
-                let instead = "close calls go by composite, then sharpness, then path";
-                or_without(networks.hub.comparator(compare::MODEL), instead, context)?
-            }
+        let comparator = if let Some(file) = settings.quality_assessment.siamese_checkpoint.as_deref() {
+            Some(networks.hub.comparator_file(file).map_err(networks::refused)?)
+        } else {
+            let instead = "close calls go by composite, then sharpness, then path";
+            or_without(networks.hub.comparator(compare::MODEL), instead, context)?
         };
         comparator.map(Comparing::new).transpose().map_err(networks::refused)
     }

@@ -15,8 +15,10 @@ mod experts;
 mod features;
 pub mod kmeans;
 pub mod man;
+pub mod models;
 pub mod networks;
 mod photos;
+pub mod portrait;
 pub mod schema;
 pub mod score;
 pub mod select;
@@ -28,6 +30,8 @@ use crate::error::{CommandError, Ending};
 pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
         Command::Score(args) => score::run(args, context),
+        Command::Portrait(args) => portrait::run(args, context),
+        Command::Models(args) => models::run(args, context),
         Command::Cluster(args) => cluster::run(args, context),
         Command::Select(args) => select::run(args, context),
         Command::Analyze(args) => analyze::run(args, context),

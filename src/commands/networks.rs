@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::hub::catalogue::manifests_in;
+use crate::hub::manifest::Manifest;
 use crate::hub::{DeviceChoice, Hub, HubConfig, HubError};
 use crate::kernels::{Cpu, Engine, Precision};
 
@@ -72,7 +74,8 @@ impl Networks {
         let heard = Arc::clone(&notes);
         let note = move |note: &str| heard.lock().unwrap_or_else(PoisonError::into_inner).push(note.to_owned());
         let config = HubConfig { models_dir, engine, device, memory: MEMORY };
-        let hub = Hub::new(config, note).map_err(CommandError::failed)?;
+        let mut hub = Hub::new(config, note).map_err(CommandError::failed)?;
+        add_own(&mut hub, context);
         Ok(Self { hub, notes })
     }
 
@@ -80,6 +83,16 @@ impl Networks {
     pub fn tell(&self, context: &Context) {
         for note in self.notes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             context.ui.detail(&note);
+        }
+    }
+}
+
+/// Models of the user's own that albumctl can run. One that is only kept, or cannot be read, is the matter of `models`.
+fn add_own(hub: &mut Hub, context: &Context) {
+    for file in context.own_manifests().map(|folder| manifests_in(&folder)).unwrap_or_default() {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        if let Ok(manifest) = Manifest::parse(&file.display().to_string(), &text) {
+            hub.add(manifest);
         }
     }
 }

@@ -6,3 +6,4 @@ mod suggest;
 
 pub use layers::{ConfigError, Origin, Resolved, Sources, resolve, user_file};
 pub use settings::*;
+pub use suggest::nearest;

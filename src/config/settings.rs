@@ -14,6 +14,7 @@ pub struct Settings {
     pub cache_dir: Option<PathBuf>,
     pub models_dir: Option<PathBuf>,
     pub cache_max_size_gb: f64,
+    pub license_policy: String,
     pub thumbnail_sizes: ThumbnailSizes,
     pub limits: Limits,
     pub quality_assessment: QualityAssessment,

@@ -1,19 +1,31 @@
-//! The model hub: what a model is, where its files lie, and how it becomes something that answers.
+//! The model hub: what a model is, where its files come from, where they lie, that they are the right bytes, and how
+//! they become something that answers.
 
+pub mod built_in;
+pub mod cache;
+pub mod catalogue;
 pub mod device;
+pub mod digest;
+pub mod face_files;
+pub mod faces;
+pub mod fetch;
 pub mod manifest;
 mod model;
+pub mod policy;
 pub mod prepare;
 pub mod recipe;
 pub mod registry;
 mod shelf;
+pub mod sources;
+pub mod tflite;
 pub mod weights;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Device;
 
+use self::cache::{Cache, CacheError, Lease};
 pub use self::device::{DeviceChoice, DeviceError};
 use self::manifest::{Architecture, File, Manifest, ManifestError, Task};
 use self::model::Model;
@@ -39,6 +51,8 @@ pub enum HubError {
     Weights(WeightsError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     #[error("model `{model}`: {source}")]
     Run { model: String, source: candle_core::Error },
     #[error("model `{model}` compares features of {expected} numbers, not {found}")]
@@ -79,6 +93,8 @@ struct Shared {
     device: Device,
     shelf: Shelf,
     note: Box<Note>,
+    /// Of the files in use: nobody clears them away meanwhile.
+    leases: Mutex<Vec<Lease>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -90,7 +106,7 @@ impl std::fmt::Debug for Shared {
 #[derive(Debug)]
 pub struct Hub {
     manifests: Vec<Manifest>,
-    models_dir: PathBuf,
+    cache: Cache,
     shared: Arc<Shared>,
 }
 
@@ -109,8 +125,9 @@ impl Hub {
     /// `note` hears what `-v` shows: `loaded ava-resnet50 (96 MB, 41 ms)`.
     pub fn new(config: HubConfig, note: impl Fn(&str) + Send + Sync + 'static) -> Result<Self, HubError> {
         let HubConfig { models_dir, engine, device, memory } = config;
-        let shared = Shared { engine, device, shelf: Shelf::new(memory), note: Box::new(note) };
-        Ok(Self { manifests: Manifest::built_in()?, models_dir, shared: Arc::new(shared) })
+        let shared =
+            Shared { engine, device, shelf: Shelf::new(memory), note: Box::new(note), leases: Mutex::default() };
+        Ok(Self { manifests: Manifest::built_in()?, cache: Cache::new(models_dir, None), shared: Arc::new(shared) })
     }
 
     /// Adds a manifest of the user's own, in place of one of the same name.
@@ -148,14 +165,31 @@ impl Hub {
         self.file(path, Comparator::TASK).map(Comparator)
     }
 
-    /// Where a model's file lies, if it is there.
-    pub fn path_of(&self, manifest: &Manifest) -> Option<PathBuf> {
-        let path = self.models_dir.join(&manifest.file.name);
-        path.is_file().then_some(path)
+    /// Where a model's file lies, if it is here: kept by its hash, or put into the folder by hand under its own name.
+    /// Where a hash is known, no file is used before it was read through once.
+    pub fn path_of(&self, manifest: &Manifest) -> Result<Option<PathBuf>, HubError> {
+        let name = &manifest.file.name;
+        let stated = manifest.file.sha256.as_deref().and_then(|sha256| sha256.parse().ok());
+        let known = match stated {
+            Some(sha256) => Some(sha256),
+            None => self.cache.trusted(&manifest.reference(), name)?,
+        };
+        let Some(digest) = known else {
+            let path = self.cache.root().join(name);
+            return Ok(path.is_file().then_some(path));
+        };
+        if let Some(path) = self.cache.ready(&digest)? {
+            let mut leases = self.shared.leases.lock().unwrap_or_else(PoisonError::into_inner);
+            leases.push(self.cache.lease(&digest));
+            return Ok(Some(path));
+        }
+        Ok(self.cache.ready_by_name(name, &digest)?)
     }
 
     fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
-        let Some(manifest) = self.manifests.iter().find(|manifest| manifest.answers_to(name)) else {
+        let Some(manifest) =
+            self.manifests.iter().find(|manifest| manifest.answers_to(name) || manifest.reference() == name)
+        else {
             let fitting = self.manifests.iter().filter(|manifest| manifest.task == task);
             let known: Vec<_> = fitting.map(|manifest| manifest.name.as_str()).collect();
             return Err(HubError::Unknown { name: name.to_owned(), known: known.join(", ") });
@@ -163,7 +197,7 @@ impl Hub {
         if manifest.task != task {
             return Err(HubError::WrongTask { name: manifest.name.clone(), task: manifest.task });
         }
-        let path = self.path_of(manifest).ok_or_else(|| self.missing(manifest))?;
+        let path = self.path_of(manifest)?.ok_or_else(|| self.missing(manifest))?;
         Ok(Model::new(self.shared.clone(), manifest.clone(), path, true))
     }
 
@@ -171,11 +205,11 @@ impl Hub {
         let name = &manifest.name;
         let mend = if manifest.sources.is_empty() {
             let origin = manifest.origin.as_deref().map(|origin| format!(" (it comes from {origin})"));
-            format!("put it there, or run `albumctl models import {name} FILE`{}", origin.unwrap_or_default())
+            format!("put it there, or run `albumctl models import FILE`{}", origin.unwrap_or_default())
         } else {
             format!("put it there, or run `albumctl models pull {name}`")
         };
-        let (folder, file) = (self.models_dir.clone(), manifest.file.clone());
+        let (folder, file) = (self.cache.root().to_owned(), manifest.file.clone());
         HubError::Missing { name: name.clone(), folder, file, mend }
     }
 

@@ -28,3 +28,7 @@ pub use map::{Arena, Buffer, Map, Shape};
 pub use norm::{LayerNorm, gated};
 pub use pool::{max_pool, mean_pool};
 pub use product::Activation;
+
+// The small, odd-shaped layers of face networks.
+pub mod depthwise;
+pub mod pointwise;

@@ -4,6 +4,9 @@
 //! level here and there, so the two passes are written out. They are plain loops over fixed-size arrays; `pulp` compiles
 //! them for the processor it runs on.
 
+// What `pulp` compiles for a processor is only what is inlined into its closure.
+#![allow(clippy::inline_always)]
+
 use std::borrow::Cow;
 use std::f64::consts::PI;
 

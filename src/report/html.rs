@@ -81,8 +81,8 @@ pub struct Met {
 
 /// The `file:` address of a photo.
 pub fn file_link(path: &Path) -> Option<String> {
-    let absolute = std::path::absolute(path).ok()?;
     use std::fmt::Write as _;
+    let absolute = std::path::absolute(path).ok()?;
     let mut link = String::from("file://");
     for &byte in absolute.as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {

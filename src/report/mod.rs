@@ -1,9 +1,11 @@
 //! What users and scripts see: record types, and a file a format that writes them.
 
+pub mod annotate;
 mod csv;
 pub mod export;
 pub mod html;
 mod jsonl;
+mod lettering;
 pub mod npy;
 pub mod output;
 pub mod parquet;

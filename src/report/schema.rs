@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::records::{
     AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, DuplicateRecord, EmbedRecord, KmeansModelRecord,
-    NearestRecord, PairRecord, RankRecord, ScoreRecord, SelectRecord, SettingRecord,
+    ModelPathRecord, ModelRecord, NearestRecord, PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord,
+    ScoreRecord, SelectRecord, SettingRecord, VerifiedRecord,
 };
 
 /// Every command with records, by the words that call it.
@@ -18,6 +19,16 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("dedup", schema_of::<DuplicateRecord>()),
         ("device", schema_of::<DeviceRecord>()),
         ("embed", schema_of::<EmbedRecord>()),
+        ("models add", schema_of::<ModelRecord>()),
+        ("models gc", schema_of::<RemovedRecord>()),
+        ("models import", schema_of::<PulledRecord>()),
+        ("models info", schema_of::<ModelRecord>()),
+        ("models list", schema_of::<ModelRecord>()),
+        ("models path", schema_of::<ModelPathRecord>()),
+        ("models pull", schema_of::<PulledRecord>()),
+        ("models rm", schema_of::<RemovedRecord>()),
+        ("models verify", schema_of::<VerifiedRecord>()),
+        ("portrait", schema_of::<PortraitRecord>()),
         ("kmeans assign", schema_of::<NearestRecord>()),
         ("kmeans fit", schema_of::<KmeansModelRecord>()),
         ("kmeans info", schema_of::<KmeansModelRecord>()),

@@ -327,8 +327,8 @@ fn walk() {
         files.iter().filter_map(|file| decode(file)).flat_map(|p| scene_layout::describe(&p)).collect();
     let Ok(rows) = Embeddings::new(&described, scene_layout::DIM) else { return };
     println!("\nexif_burst_album, cosines:");
-    for i in 0..rows.len() {
+    for (i, file) in files.iter().enumerate().take(rows.len()) {
         let line: Vec<String> = (0..rows.len()).map(|j| format!("{:5.2}", rows.cosine(i, j))).collect();
-        println!("{} {}", files[i].file_name().unwrap_or_default().display(), line.join(" "));
+        println!("{} {}", file.file_name().unwrap_or_default().display(), line.join(" "));
     }
 }

@@ -165,13 +165,17 @@ fn entry(i: usize, takes: usize) -> Entry {
         composite: Some(centre(1)),
         aesthetic: Some(centre(2)),
         technical: Some(centre(3)),
-        portrait: (i % 7 != 0).then(|| if has_face { centre(4) } else { 0.5 }),
+        portrait: (!i.is_multiple_of(7)).then(|| if has_face { centre(4) } else { 0.5 }),
         sharpness: Some(part(i, 5)),
         exposure: Some(centre(6)),
         taken_at: Some(format!("2026-07-{:02} {:02}:{:02}:05", 1 + minutes / 1440, minutes / 60 % 24, minutes % 60)),
         taken_ms: Some(1_782_864_000_000 + minutes as i64 * 60_000),
         faces: if has_face { vec![face(0.3), face(0.55)] } else { Vec::new() },
-        met: vec![Met { path: "/photos/2026/lakes/photo_9.jpg".into(), won: Some(i % 2 == 0), confidence: 0.71 }],
+        met: vec![Met {
+            path: "/photos/2026/lakes/photo_9.jpg".into(),
+            won: Some(i.is_multiple_of(2)),
+            confidence: 0.71,
+        }],
         decision: (i == 4).then(|| "keep".into()),
         ..Entry::default()
     }

@@ -19,7 +19,7 @@ fn album(world: &World, scenes: u32, takes: u32) {
 }
 
 fn drawn(scene: u32, take: u32) -> image::RgbImage {
-    let (s, soft) = (scene as f32, 1.0 + 3.0 * take as f32);
+    let (s, soft) = (scene as f32, 1.0 + 12.0 * take as f32);
     image::RgbImage::from_fn(160, 120, |x, y| {
         let (u, v) = (x as f32 / 160.0 + 0.004 * take as f32, y as f32 / 120.0);
         let step = |edge: f32, at: f32| 1.0 / (1.0 + (-(at - edge) * 160.0 / soft).exp());

@@ -11,5 +11,6 @@ mod lists_and_folders;
 mod networks;
 mod output;
 mod plumbing;
+mod portrait;
 mod score;
 mod store;

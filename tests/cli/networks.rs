@@ -109,7 +109,7 @@ fn a_missing_model_ends_the_run_and_says_how_to_get_it() {
     let world = World::new();
     world.photo("a.png", 1);
     let seen = world.run(["aesthetics", "photos"]).expect(1);
-    for part in ["ava-resnet50", "ava_resnet50.pt", "96454336 bytes", "albumctl models import ava-resnet50"] {
+    for part in ["ava-resnet50", "ava_resnet50.pt", "96454336 bytes", "albumctl models import FILE"] {
         assert!(seen.stderr.contains(part), "{}", seen.stderr);
     }
     let seen = world.run(["embed", "--set", "album.clustering.feature_checkpoint=none.pth", "photos"]).expect(1);

@@ -99,7 +99,7 @@ fn a_missing_model_names_file_size_hash_place_and_the_way_out() {
         "model `ava-resnet50` is not here",
         "ava_resnet50.pt (96454336 bytes, sha256 1f07083de8a382142122e7007173d228191e5956c976b8b9fdbe5b542b90ddc7)",
         &folder,
-        "albumctl models import ava-resnet50 FILE",
+        "albumctl models import FILE",
     ] {
         assert!(error.contains(part), "{error}");
     }

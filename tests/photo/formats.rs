@@ -141,7 +141,7 @@ fn every_container_is_turned_upright_once() {
         let png = encoded(&picture.clone().into(), ImageFormat::Png);
         let files = [
             ("JPEG", with_segment(&jpeg(&picture), 0xe1, &[b"Exif\0\0", &block[..]].concat())),
-            ("PNG", with_chunk(&png, b"eXIf", &block)),
+            ("PNG", with_chunk(&png, *b"eXIf", &block)),
             ("WebP", webp_with_exif(&picture, &block)),
             ("TIFF", tiff(&picture, orientation)),
             ("AVIF", fixture(&format!("orientation-{orientation}.avif"))),
@@ -192,7 +192,7 @@ fn display_p3_becomes_srgb() {
     let segment = [b"ICC_PROFILE\0\x01\x01", &profile[..]].concat();
     for colour in [[200, 100, 50], [60, 160, 90], [128, 128, 128], [20, 40, 200]] {
         let picture = RgbImage::from_pixel(16, 16, Rgb(colour));
-        let png = with_chunk(&encoded(&picture.clone().into(), ImageFormat::Png), b"iCCP", &chunk);
+        let png = with_chunk(&encoded(&picture.clone().into(), ImageFormat::Png), *b"iCCP", &chunk);
         // A JPEG's own rounding comes on top.
         let files = [("PNG", png, 2.0), ("JPEG", with_segment(&jpeg(&picture), 0xe2, &segment), 3.5)];
         for (name, bytes, most) in files {
@@ -210,7 +210,7 @@ fn a_profile_of_srgb_or_a_broken_one_changes_nothing() {
     let png = encoded(&picture.clone().into(), ImageFormat::Png);
     let srgb = moxcms::ColorProfile::new_srgb().encode().expect("a profile");
     for profile in [&srgb[..], &srgb[..200], b"not a profile at all"] {
-        let bytes = with_chunk(&png, b"iCCP", &[b"x\0\0", &deflated(profile)[..]].concat());
+        let bytes = with_chunk(&png, *b"iCCP", &[b"x\0\0", &deflated(profile)[..]].concat());
         assert_eq!(full(&bytes).expect("a PNG").pixels.data(), picture.as_raw());
     }
 }

@@ -24,7 +24,7 @@ fn peak() -> u64 {
 
 fn png_header(width: u32, height: u32) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
-    [b"\x89PNG\r\n\x1a\n", &png_chunk(b"IHDR", &header)[..]].concat()
+    [b"\x89PNG\r\n\x1a\n", &png_chunk(*b"IHDR", &header)[..]].concat()
 }
 
 #[test]
@@ -42,10 +42,10 @@ fn nothing_and_next_to_nothing() {
 fn small_files_that_declare_gigabytes() {
     let before = peak();
     // 65 bytes that declare a gigabyte of pixels.
-    let png = [png_header(18_500, 18_500), png_chunk(b"IDAT", b""), b"\0\0\0\0IEND".to_vec()].concat();
+    let png = [png_header(18_500, 18_500), png_chunk(*b"IDAT", b""), b"\0\0\0\0IEND".to_vec()].concat();
     assert_eq!(png.len(), 53);
     assert_eq!(code(&png), "too_large");
-    assert_eq!(code(&[png_header(15_000, 15_000), png_chunk(b"IDAT", &[0x78, 0xda])].concat()), "truncated");
+    assert_eq!(code(&[png_header(15_000, 15_000), png_chunk(*b"IDAT", &[0x78, 0xda])].concat()), "truncated");
     assert_eq!(code(&png_header(u32::MAX, u32::MAX)), "too_large");
     let gif = [b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x02\x02D\x01\0;".as_slice()].concat();
     assert_eq!(code(&gif), "too_large");
@@ -67,9 +67,9 @@ fn text_and_profile_that_inflate_without_end_are_not_inflated() {
     let zeros = deflated(&vec![0; 256 << 20]);
     let before = peak();
     let text = [b"XML:com.adobe.xmp\0\x01\0\0\0", &zeros[..]].concat();
-    assert_eq!(code(&with_chunk(&png, b"iTXt", &text)), "read");
-    assert_eq!(code(&with_chunk(&png, b"zTXt", &[b"Raw profile\0\0", &zeros[..]].concat())), "read");
-    assert_eq!(code(&with_chunk(&png, b"iCCP", &[b"bomb\0\0", &zeros[..]].concat())), "read");
+    assert_eq!(code(&with_chunk(&png, *b"iTXt", &text)), "read");
+    assert_eq!(code(&with_chunk(&png, *b"zTXt", &[b"Raw profile\0\0", &zeros[..]].concat())), "read");
+    assert_eq!(code(&with_chunk(&png, *b"iCCP", &[b"bomb\0\0", &zeros[..]].concat())), "read");
     assert!(peak() < before + 50_000, "{} KiB were needed", peak() - before);
 }
 

@@ -103,24 +103,24 @@ fn fujifilm_names_its_jpeg_in_the_header() {
     assert!(difference(photo.pixels.data(), &drawn()) < 4.0);
 }
 
-fn boxed(name: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+fn boxed(name: [u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let payload = parts.concat();
-    [&(payload.len() as u32 + 8).to_be_bytes()[..], name, &payload].concat()
+    [&(payload.len() as u32 + 8).to_be_bytes()[..], &name, &payload].concat()
 }
 
 #[test]
 fn canons_cr3_keeps_a_full_size_jpeg_in_its_first_track() {
     let preview = jpeg(&on_its_side());
     let canon = b"\x85\xc0\xb6\x87\x82\x0f\x11\xe0\x81\x11\xf4\xce\x46\x2b\x6a\x48";
-    let facts = boxed(b"CMT2", &[&exif_block(&[(exif::Tag::DateTime, ascii("2026:05:01 10:12:13"))], true)]);
+    let facts = boxed(*b"CMT2", &[&exif_block(&[(exif::Tag::DateTime, ascii("2026:05:01 10:12:13"))], true)]);
     let whole = |jpeg_at: u32| {
-        let sizes = boxed(b"stsz", &[&[0; 4], &(preview.len() as u32).to_be_bytes(), &1_u32.to_be_bytes()]);
-        let places = boxed(b"co64", &[&[0; 4], &1_u32.to_be_bytes(), &u64::from(jpeg_at).to_be_bytes()]);
-        let table = boxed(b"stbl", &[&sizes, &places]);
-        let track = boxed(b"trak", &[&boxed(b"mdia", &[&boxed(b"minf", &[&table])])]);
-        let blocks = boxed(b"uuid", &[canon, &boxed(b"CMT1", &[&oriented(6)]), &facts]);
-        let head = [boxed(b"ftyp", &[b"crx \0\0\0\x01crx isom"]), boxed(b"moov", &[&blocks, &track])].concat();
-        (head.len() as u32 + 8, [head, boxed(b"mdat", &[&preview])].concat())
+        let sizes = boxed(*b"stsz", &[&[0; 4], &(preview.len() as u32).to_be_bytes(), &1_u32.to_be_bytes()]);
+        let places = boxed(*b"co64", &[&[0; 4], &1_u32.to_be_bytes(), &u64::from(jpeg_at).to_be_bytes()]);
+        let table = boxed(*b"stbl", &[&sizes, &places]);
+        let track = boxed(*b"trak", &[&boxed(*b"mdia", &[&boxed(*b"minf", &[&table])])]);
+        let blocks = boxed(*b"uuid", &[canon, &boxed(*b"CMT1", &[&oriented(6)]), &facts]);
+        let head = [boxed(*b"ftyp", &[b"crx \0\0\0\x01crx isom"]), boxed(*b"moov", &[&blocks, &track])].concat();
+        (head.len() as u32 + 8, [head, boxed(*b"mdat", &[&preview])].concat())
     };
     let (jpeg_at, _) = whole(0);
     let photo = full(&whole(jpeg_at).1).expect("a preview");

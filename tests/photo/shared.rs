@@ -90,15 +90,15 @@ pub fn with_segment(jpeg: &[u8], marker: u8, payload: &[u8]) -> Vec<u8> {
     [&jpeg[..2], &[0xff, marker], &length, payload, &jpeg[2..]].concat()
 }
 
-pub fn png_chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+pub fn png_chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let mut sum = flate2::Crc::new();
-    sum.update(name);
+    sum.update(&name);
     sum.update(data);
-    [&(data.len() as u32).to_be_bytes()[..], name, data, &sum.sum().to_be_bytes()].concat()
+    [&(data.len() as u32).to_be_bytes()[..], &name, data, &sum.sum().to_be_bytes()].concat()
 }
 
 /// A PNG with a chunk put right after its header.
-pub fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+pub fn with_chunk(png: &[u8], name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let header_end = 8 + 25;
     [&png[..header_end], &png_chunk(name, data), &png[header_end..]].concat()
 }
@@ -116,7 +116,9 @@ pub fn exif_block(fields: &[(exif::Tag, exif::Value)], little_endian: bool) -> V
         .map(|(tag, value)| exif::Field { tag: *tag, ifd_num: exif::In::PRIMARY, value: value.clone() })
         .collect();
     let mut writer = exif::experimental::Writer::new();
-    fields.iter().for_each(|field| writer.push_field(field));
+    for field in &fields {
+        writer.push_field(field);
+    }
     let mut block = std::io::Cursor::new(Vec::new());
     writer.write(&mut block, little_endian).expect("an EXIF block");
     block.into_inner()

@@ -23,8 +23,8 @@ fn boxes(bytes: &[u8]) -> impl Iterator<Item = Child<'_>> {
     })
 }
 
-fn child<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
-    boxes(bytes).find(|(it, _)| it == name).map(|(_, payload)| payload)
+fn child(bytes: &[u8], name: [u8; 4]) -> Option<&[u8]> {
+    boxes(bytes).find(|(it, _)| *it == name).map(|(_, payload)| payload)
 }
 
 /// Reads big-endian numbers off the front.
@@ -84,23 +84,23 @@ const NO_PICTURE: &str = "it describes no still picture";
 
 impl<'a> Meta<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, &'static str> {
-        let meta = child(bytes, b"meta").and_then(|meta| meta.get(4..)).ok_or(NO_PICTURE)?;
-        let mut read = Self { data: child(meta, b"idat").unwrap_or_default(), ..Self::default() };
-        let primary = child(meta, b"pitm").and_then(|pitm| {
+        let meta = child(bytes, *b"meta").and_then(|meta| meta.get(4..)).ok_or(NO_PICTURE)?;
+        let mut read = Self { data: child(meta, *b"idat").unwrap_or_default(), ..Self::default() };
+        let primary = child(meta, *b"pitm").and_then(|pitm| {
             let mut cursor = Cursor(pitm);
             let version = cursor.version()?;
             cursor.id(version > 0)
         });
         read.primary = primary.ok_or(NO_PICTURE)?;
-        child(meta, b"iinf").and_then(|iinf| read.take_items(iinf)).ok_or("its list of items is broken")?;
-        child(meta, b"iloc").and_then(|iloc| read.take_locations(iloc)).ok_or("its list of places is broken")?;
-        if let Some(properties) = child(meta, b"iprp") {
-            read.properties = child(properties, b"ipco").map(|ipco| boxes(ipco).collect()).unwrap_or_default();
+        child(meta, *b"iinf").and_then(|iinf| read.take_items(iinf)).ok_or("its list of items is broken")?;
+        child(meta, *b"iloc").and_then(|iloc| read.take_locations(iloc)).ok_or("its list of places is broken")?;
+        if let Some(properties) = child(meta, *b"iprp") {
+            read.properties = child(properties, *b"ipco").map(|ipco| boxes(ipco).collect()).unwrap_or_default();
             for (_, ipma) in boxes(properties).filter(|(name, _)| name == b"ipma") {
                 read.take_associations(ipma).ok_or("its list of properties is broken")?;
             }
         }
-        child(meta, b"iref").map(|iref| read.take_references(iref));
+        child(meta, *b"iref").map(|iref| read.take_references(iref));
         Ok(read)
     }
 
@@ -195,13 +195,13 @@ impl<'a> Meta<'a> {
         of_item.filter_map(|(_, index)| self.properties.get(index.checked_sub(1)?).copied())
     }
 
-    pub fn property(&self, item: u32, name: &[u8; 4]) -> Option<&'a [u8]> {
-        self.properties(item).find(|(it, _)| it == name).map(|(_, payload)| payload)
+    pub fn property(&self, item: u32, name: [u8; 4]) -> Option<&'a [u8]> {
+        self.properties(item).find(|(it, _)| *it == name).map(|(_, payload)| payload)
     }
 
     /// Width and height of an item as stated.
     pub fn size(&self, item: u32) -> Option<(u32, u32)> {
-        let mut cursor = Cursor(self.property(item, b"ispe")?);
+        let mut cursor = Cursor(self.property(item, *b"ispe")?);
         cursor.version()?;
         Some((cursor.number(4)? as u32, cursor.number(4)? as u32))
     }
@@ -278,32 +278,32 @@ fn uuid(bytes: &[u8], wanted: [u8; 16]) -> Option<&[u8]> {
 }
 
 pub fn canon_blocks(bytes: &[u8]) -> CanonBlocks<'_> {
-    let canon = child(bytes, b"moov").and_then(|moov| uuid(moov, CANON_UUID)).unwrap_or_default();
-    CanonBlocks { main: child(canon, b"CMT1"), exif: child(canon, b"CMT2"), gps: child(canon, b"CMT4") }
+    let canon = child(bytes, *b"moov").and_then(|moov| uuid(moov, CANON_UUID)).unwrap_or_default();
+    CanonBlocks { main: child(canon, *b"CMT1"), exif: child(canon, *b"CMT2"), gps: child(canon, *b"CMT4") }
 }
 
 /// The JPEGs of a CR3: the full-size one in the first track, the preview, the thumbnail.
 pub fn canon_previews(bytes: &[u8]) -> Vec<&[u8]> {
     let start = |data: &[u8]| data.windows(3).take(64).position(|it| it == [0xff, 0xd8, 0xff]);
     let mut found = Vec::new();
-    let moov = child(bytes, b"moov").unwrap_or_default();
+    let moov = child(bytes, *b"moov").unwrap_or_default();
     for (_, track) in boxes(moov).filter(|(name, _)| name == b"trak") {
         found.extend(first_sample(bytes, track));
     }
-    let preview = uuid(bytes, PREVIEW_UUID).and_then(|it| child(it.get(8..)?, b"PRVW"));
-    let thumbnail = uuid(moov, CANON_UUID).and_then(|canon| child(canon, b"THMB"));
+    let preview = uuid(bytes, PREVIEW_UUID).and_then(|it| child(it.get(8..)?, *b"PRVW"));
+    let thumbnail = uuid(moov, CANON_UUID).and_then(|canon| child(canon, *b"THMB"));
     found.extend([preview, thumbnail].into_iter().flatten());
     found.into_iter().filter_map(|data| start(data).map(|at| &data[at..])).collect()
 }
 
 fn first_sample<'a>(bytes: &'a [u8], track: &[u8]) -> Option<&'a [u8]> {
-    let table = [b"mdia", b"minf", b"stbl"].into_iter().try_fold(track, child)?;
-    let mut sizes = Cursor(child(table, b"stsz")?.get(4..)?);
+    let table = [*b"mdia", *b"minf", *b"stbl"].into_iter().try_fold(track, child)?;
+    let mut sizes = Cursor(child(table, *b"stsz")?.get(4..)?);
     let length = match sizes.number(4)? {
         0 => Cursor(sizes.0.get(4..)?).number(4)?,
         shared => shared,
     };
-    let offset = match (child(table, b"co64"), child(table, b"stco")) {
+    let offset = match (child(table, *b"co64"), child(table, *b"stco")) {
         (Some(wide), _) => Cursor(wide.get(8..)?).number(8)?,
         (None, narrow) => Cursor(narrow?.get(8..)?).number(4)?,
     };

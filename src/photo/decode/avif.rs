@@ -121,13 +121,14 @@ impl Canvas {
 }
 
 /// The decoded planes, eight or more bits a sample.
-struct Planes {
+struct Frame {
     width: usize,
     height: usize,
     layout: PixelLayout,
     bits: u32,
     full_range: bool,
     matrix: u16,
+    /// Luma, then both chroma where there is colour.
     planes: Vec<Plane>,
 }
 
@@ -143,7 +144,7 @@ impl Plane {
     }
 }
 
-fn frame(job: &Job, meta: &Meta, item: u32) -> Result<Planes, DecodeError> {
+fn frame(job: &Job, meta: &Meta, item: u32) -> Result<Frame, DecodeError> {
     let data = meta.data(job.bytes, item).ok_or_else(|| DecodeError::Truncated {
         kind: KIND,
         cause: "the picture data lie past the end of the file".to_owned(),
@@ -172,7 +173,7 @@ fn frame(job: &Job, meta: &Meta, item: u32) -> Result<Planes, DecodeError> {
         let stride = picture.stride(*component) as usize;
         copied(&picture.plane(*component), stride, width, height, picture.bit_depth() > 8)
     });
-    Ok(Planes {
+    Ok(Frame {
         width,
         height,
         layout,
@@ -265,7 +266,7 @@ impl Matrix {
 const IDENTITY: u16 = 0;
 const YCGCO: u16 = 8;
 
-fn to_rgb(frame: &Planes, colours: &Colours) -> Canvas {
+fn to_rgb(frame: &Frame, colours: &Colours) -> Canvas {
     let (matrix, full_range) = match colours {
         Colours::Coded { matrix, full_range, .. } => (*matrix, *full_range),
         Colours::Profile(_) | Colours::Unsaid => (frame.matrix, frame.full_range),
@@ -348,7 +349,7 @@ fn upsampled(plane: &Plane, layout: PixelLayout, y: usize, out: &mut [f32]) {
 /// Blends a picture with its alpha plane, where it has one that can be read, over white.
 fn lay_on_white(job: &Job, meta: &Meta, item: u32, picture: &mut Canvas) {
     let is_alpha =
-        |item: &u32| meta.property(*item, b"auxC").is_some_and(|kind| kind.windows(5).any(|it| it == b"alpha"));
+        |item: &u32| meta.property(*item, *b"auxC").is_some_and(|kind| kind.windows(5).any(|it| it == b"alpha"));
     let Some(alpha) = meta.referring(*b"auxl", item).find(is_alpha) else { return };
     let Ok(alpha) = self::picture(job, meta, alpha) else { return };
     if (alpha.width, alpha.height) != (picture.width, picture.height) {
@@ -364,7 +365,7 @@ fn lay_on_white(job: &Job, meta: &Meta, item: u32, picture: &mut Canvas) {
 
 /// The part of the picture meant to be shown, when the file names one that lies inside.
 fn clean_aperture(meta: &Meta, item: u32, pixels: Pixels) -> Pixels {
-    let Some(stated) = meta.property(item, b"clap") else { return pixels };
+    let Some(stated) = meta.property(item, *b"clap") else { return pixels };
     let numbers: Vec<i64> = stated
         .chunks_exact(4)
         .map(|four| i64::from(i32::from_be_bytes([four[0], four[1], four[2], four[3]])))

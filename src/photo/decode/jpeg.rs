@@ -261,7 +261,7 @@ impl Read for Source<'_> {
     }
 
     /// jpeg-decoder asks for single bytes, millions of them.
-    #[inline(always)]
+    #[inline]
     fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         if let [out] = buffer
             && self.at < self.free_until

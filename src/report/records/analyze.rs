@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::select::{DecisionWord, Parts, TiebreakRecord};
+use crate::portrait::Face;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
 
@@ -40,7 +41,7 @@ pub struct AnalyzeRecord {
     pub face_ratio: Option<f64>,
     pub center_offset: Option<f64>,
     pub portrait_score: Option<f64>,
-    pub faces: Option<Vec<serde_json::Value>>,
+    pub faces: Option<Vec<Face>>,
     pub portrait_model: Option<String>,
     /// What made the embedding.
     pub model: String,

@@ -1,0 +1,59 @@
+//! `models gc`: what may go, goes.
+
+use std::collections::HashSet;
+
+use super::holdings::Holdings;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::hub::cache::{Collection, Leftover};
+use crate::hub::digest::Digest;
+use crate::report::records::RemovedRecord;
+
+/// Clear away pulls cut short and files set aside, and bring the folder below cache_max_size_gb
+///
+/// The least recently used models go first; what is in use, or came within the last ten minutes, stays.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Also delete files that no manifest names
+    #[arg(long)]
+    unlisted: bool,
+
+    /// Only say what would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    let holdings = Holdings::of(context)?;
+    let listed = listed(&holdings)?;
+    let collection =
+        Collection { keep: &[], listed: args.unlisted.then_some(&listed), leftovers: true, dry_run: args.dry_run };
+    let mut output = context.output::<RemovedRecord>()?;
+    for gone in holdings.cache.collect(&collection).map_err(CommandError::failed)? {
+        let path = match &gone.what {
+            Leftover::Blob(digest) => holdings.cache.blob_path(digest),
+            Leftover::File(path) => path.clone(),
+        };
+        let model = match &gone.what {
+            Leftover::Blob(digest) => {
+                holdings.catalogue.with_digest(digest).first().map(|(entry, _)| entry.reference())
+            }
+            Leftover::File(_) => None,
+        };
+        let (path, why) = (path.display().to_string(), gone.why.to_owned());
+        output.write(&context.ui, &RemovedRecord { model, path, bytes: gone.bytes, why, applied: !args.dry_run })?;
+    }
+    output.finish(&context.ui)?;
+    context.ui.summary(&holdings.usage()?, false);
+    Ok(Ending::AllDone)
+}
+
+/// What manifests name, with the hashes the user has accepted.
+fn listed(holdings: &Holdings) -> Result<HashSet<Digest>, CommandError> {
+    let mut listed = HashSet::new();
+    for entry in holdings.catalogue.entries() {
+        let wanted = entry.wanted(&holdings.cache).map_err(CommandError::failed)?;
+        listed.extend(wanted.iter().filter_map(|wanted| wanted.sha256));
+    }
+    Ok(listed)
+}

@@ -1,0 +1,60 @@
+//! `models list` and `models info`.
+
+use super::holdings::Holdings;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::report::records::ModelRecord;
+
+/// Every model, and what of it is here
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// Only those for this task, e.g. aesthetics, comparison, embedding or face
+    #[arg(long, value_name = "TASK")]
+    task: Option<String>,
+
+    /// Only those that are here
+    #[arg(long)]
+    here: bool,
+}
+
+/// All about a model: files, hashes, sources, licence, figures
+#[derive(Debug, clap::Args)]
+pub struct InfoArgs {
+    /// NAME or NAME@VERSION
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<String>,
+}
+
+pub fn list(args: &ListArgs, context: &Context) -> Result<Ending, CommandError> {
+    let holdings = Holdings::of(context)?;
+    let blobs = holdings.cache.blobs().map_err(CommandError::failed)?;
+    let mut output = context.output::<ModelRecord>()?;
+    for entry in holdings.catalogue.entries() {
+        let record = holdings.record(entry, &blobs);
+        let right_task = args.task.as_ref().is_none_or(|task| *task == record.task);
+        if right_task && (!args.here || record.bytes_here > 0) {
+            output.write(&context.ui, &record)?;
+        }
+    }
+    output.finish(&context.ui)?;
+    context.ui.summary(&holdings.usage()?, false);
+    Ok(Ending::AllDone)
+}
+
+pub fn info(args: &InfoArgs, context: &Context) -> Result<Ending, CommandError> {
+    let holdings = Holdings::of(context)?;
+    let entries = holdings.named(&args.models, false)?;
+    let blobs = holdings.cache.blobs().map_err(CommandError::failed)?;
+    let mut output = context.output::<ModelRecord>()?;
+    for entry in &entries {
+        output.write(&context.ui, &holdings.record(entry, &blobs))?;
+    }
+    output.finish(&context.ui)?;
+    for entry in entries {
+        let record = holdings.record(entry, &blobs);
+        if crate::ui::Ui::stdout_is_terminal() {
+            context.ui.note(&record.in_full());
+        }
+    }
+    Ok(Ending::AllDone)
+}

@@ -1,0 +1,36 @@
+//! `models path`: where the files of a model lie.
+
+use anyhow::anyhow;
+
+use super::holdings::Holdings;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::report::records::ModelPathRecord;
+
+/// Where the verified files of a model lie
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// NAME or NAME@VERSION
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<String>,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    let holdings = Holdings::of(context)?;
+    let mut output = context.output::<ModelPathRecord>()?;
+    for entry in holdings.named(&args.models, false)? {
+        for file in &entry.files {
+            let wanted = entry.wanted_file(file, &holdings.cache).map_err(CommandError::failed)?;
+            let ready = match wanted.sha256 {
+                Some(sha256) => holdings.cache.ready(&sha256).map_err(CommandError::failed)?,
+                None => None,
+            };
+            let missing = || CommandError::failed(anyhow!("{}", entry.what_is_missing(&holdings.cache)));
+            let path = ready.ok_or_else(|| missing().hint(entry.mend()))?;
+            let (model, file, path) = (entry.reference(), file.name.clone(), path.display().to_string());
+            output.write(&context.ui, &ModelPathRecord { model, file, path })?;
+        }
+    }
+    output.finish(&context.ui)?;
+    Ok(Ending::AllDone)
+}

@@ -1,0 +1,205 @@
+//! `models pull`: fetch, verify, keep.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use super::holdings::{Holdings, human};
+use super::{Acceptance, ending};
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::hub::cache::{Cache, Collection, Leftover};
+use crate::hub::catalogue::Entry;
+use crate::hub::digest::Digest;
+use crate::hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, Wanted};
+use crate::report::records::PulledRecord;
+use crate::ui::Bytes;
+
+/// Fetch models; an earlier pull that was cut short is continued
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// NAME or NAME@VERSION
+    #[arg(value_name = "MODEL")]
+    models: Vec<String>,
+
+    /// Every model there is
+    #[arg(long)]
+    all: bool,
+
+    #[command(flatten)]
+    acceptance: Acceptance,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    let holdings = Holdings::of(context)?;
+    let entries = holdings.named(&args.models, args.all)?;
+    let policy = args.acceptance.policy(context)?;
+    let mut order = Vec::new();
+    let mut refused = 0;
+    for entry in &entries {
+        match policy.check(&entry.reference(), &entry.license) {
+            Ok(terms) => context.ui.note(&format!("{}: licence {} ({terms})", entry.reference(), entry.license)),
+            Err(error) if entries.len() == 1 => return Err(CommandError::failed(error)),
+            Err(error) => {
+                context.ui.warn(&error.to_string());
+                refused += 1;
+                continue;
+            }
+        }
+        for wanted in entry.wanted(&holdings.cache).map_err(CommandError::failed)? {
+            order.push((*entry, wanted));
+        }
+    }
+    let settings =
+        Settings { offline: context.offline, trust_first: args.acceptance.trust_first, ..Settings::default() };
+    let outcomes = pull(&order, settings, &holdings.cache, context)?;
+    let mut output = context.output::<PulledRecord>()?;
+    let (mut done, mut failed) = (0, refused);
+    let mut pulled = Vec::new();
+    for ((entry, wanted), outcome) in order.iter().zip(outcomes) {
+        match outcome {
+            Ok(got) => {
+                let trusted = remember(entry, wanted, &got, &holdings.cache, context)?;
+                output.write(&context.ui, &record(entry, wanted, &got, trusted))?;
+                pulled.push(got.digest);
+                done += 1;
+            }
+            Err(PullError::Interrupted { .. }) => {}
+            Err(error) => {
+                failed += 1;
+                let error = explained(entry, &error, &holdings.cache);
+                if context.strict || order.len() == 1 {
+                    output.finish(&context.ui)?;
+                    return Err(error);
+                }
+                context.ui.warn(&error.to_string());
+            }
+        }
+    }
+    output.finish(&context.ui)?;
+    make_room(&pulled, &holdings.cache, context)?;
+    if context.stopped() {
+        return Ok(Ending::Interrupted);
+    }
+    Ok(ending(done, failed))
+}
+
+/// A file that is here now.
+pub fn record(entry: &Entry, wanted: &Wanted, got: &Pulled, trusted_now: bool) -> PulledRecord {
+    PulledRecord {
+        model: entry.reference(),
+        file: wanted.name.clone(),
+        path: got.path.display().to_string(),
+        bytes: got.bytes,
+        sha256: got.digest.hex(),
+        transferred: got.transferred,
+        already_there: got.already_there,
+        trusted_now,
+    }
+}
+
+/// Fetches with a bar on the terminal and the turns it takes told.
+pub fn pull(
+    order: &[(&Entry, Wanted)],
+    settings: Settings,
+    cache: &Cache,
+    context: &Context,
+) -> Result<Vec<Result<Pulled, PullError>>, CommandError> {
+    let network = Network::from_environment(std::env::vars_os());
+    let client = Client::new(network, settings).map_err(CommandError::failed)?;
+    let puller = Puller::new(&client, cache, context.stop());
+    let wanted: Vec<Wanted> = order.iter().map(|(_, wanted)| wanted.clone()).collect();
+    let total = wanted.iter().filter_map(|wanted| wanted.size).sum();
+    let bar = context.ui.bytes(total);
+    let have = Mutex::new(HashMap::new());
+    Ok(puller.pull(&wanted, &|index, event| tell(&wanted[index], index, event, &bar, &have, context)))
+}
+
+fn tell(
+    wanted: &Wanted,
+    index: usize,
+    event: Event,
+    bar: &Bytes<'_>,
+    have: &Mutex<HashMap<usize, u64>>,
+    context: &Context,
+) {
+    let name = &wanted.name;
+    match event {
+        Event::Begun { from, .. } => {
+            bar.say(name);
+            advance(index, from, bar, have);
+            if from > 0 {
+                context.ui.detail(&format!("{name}: goes on at {}", human(from)));
+            }
+        }
+        Event::Bytes { have: bytes, .. } => advance(index, bytes, bar, have),
+        Event::Done => advance(index, wanted.size.unwrap_or(0), bar, have),
+        Event::Waiting => context.ui.note(&format!("{name}: another albumctl is fetching it; waiting for that one")),
+        Event::Retry { cause, after } => {
+            context.ui.detail(&format!("{name}: {cause}; again in {:.1} s", after.as_secs_f32()));
+        }
+        Event::NextSource { failed, cause } => {
+            context.ui.warn(&format!("{name}: {failed}: {cause}; trying the next source"));
+        }
+        Event::SetAside { cause } => context.ui.warn(&format!("{name}: {cause}; fetching it again")),
+    }
+}
+
+fn advance(index: usize, bytes: u64, bar: &Bytes<'_>, have: &Mutex<HashMap<usize, u64>>) {
+    let mut have = have.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    have.insert(index, bytes);
+    bar.set(have.values().sum());
+}
+
+/// A hash seen for the first time is what this file must have from now on. Whether that was so.
+pub fn remember(
+    entry: &Entry,
+    wanted: &Wanted,
+    got: &Pulled,
+    cache: &Cache,
+    context: &Context,
+) -> Result<bool, CommandError> {
+    if wanted.sha256.is_some() {
+        return Ok(false);
+    }
+    cache.trust(&entry.reference(), &wanted.name, &got.digest).map_err(CommandError::failed)?;
+    let (name, digest) = (&wanted.name, got.digest);
+    context.ui.note(&format!("{name}: no manifest knows its sha256; {digest} is trusted from now on"));
+    Ok(true)
+}
+
+/// What the user can do about it.
+fn explained(entry: &Entry, error: &PullError, cache: &Cache) -> CommandError {
+    let cause = anyhow::anyhow!("{}: {error}", entry.reference());
+    let failed = CommandError::failed(cause);
+    match error {
+        PullError::Offline { .. } | PullError::NoSource { .. } => {
+            let mend = entry.mend();
+            CommandError::failed(anyhow::anyhow!("{error}\n{}", entry.what_is_missing(cache))).hint(mend)
+        }
+        PullError::NotTrusted { .. } => failed.hint(format!(
+            "`albumctl models pull {} --trust-first` accepts what comes and holds the file to that hash",
+            entry.reference()
+        )),
+        PullError::NoRoom { .. } | PullError::DiskFull { .. } => {
+            failed.hint("`albumctl models gc` shows what can go (--dry-run), or name another folder with --models-dir")
+        }
+        PullError::NoGoodSource { .. } => failed.hint(format!("bring the file by hand: {}", entry.mend())),
+        PullError::Interrupted { .. } | PullError::Cache(_) => failed,
+    }
+}
+
+/// Keeps the folder below its limit; never at the cost of what was just fetched.
+pub fn make_room(pulled: &[Digest], cache: &Cache, context: &Context) -> Result<(), CommandError> {
+    let collection = Collection { keep: pulled, ..Collection::default() };
+    for gone in cache.collect(&collection).map_err(CommandError::failed)? {
+        if let Leftover::Blob(digest) = gone.what {
+            context.ui.note(&format!("removed sha256-{digest} ({}): {}", human(gone.bytes), gone.why));
+        }
+    }
+    let usage = cache.usage().map_err(CommandError::failed)?;
+    if let Some(max) = usage.max_bytes.filter(|max| usage.bytes > *max) {
+        let over = format!("models take {}, more than cache_max_size_gb allows ({})", human(usage.bytes), human(max));
+        context.ui.warn(&format!("{over}; what is in use or new is not removed"));
+    }
+    Ok(())
+}

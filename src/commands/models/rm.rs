@@ -1,0 +1,85 @@
+//! `models rm`: delete the files of a model.
+
+use std::collections::HashSet;
+
+use super::holdings::Holdings;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::hub::catalogue::Entry;
+use crate::hub::digest::Digest;
+use crate::report::records::RemovedRecord;
+
+/// Delete the files of models; a file that another model shares stays
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// NAME (its newest version) or NAME@VERSION
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<String>,
+
+    /// Also forget your own manifest of the model, and the hashes accepted for it
+    #[arg(long)]
+    forget: bool,
+
+    /// Only say what would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    let holdings = Holdings::of(context)?;
+    let entries = holdings.named(&args.models, false)?;
+    let shared = digests_of_others(&entries, &holdings)?;
+    let mut output = context.output::<RemovedRecord>()?;
+    for entry in entries {
+        for wanted in entry.wanted(&holdings.cache).map_err(CommandError::failed)? {
+            let Some(sha256) = wanted.sha256.filter(|sha256| !shared.contains(sha256)) else { continue };
+            let path = holdings.cache.blob_path(&sha256);
+            let Ok(metadata) = path.metadata() else { continue };
+            if !args.dry_run {
+                holdings.cache.remove(&sha256).map_err(CommandError::failed)?;
+            }
+            let model = Some(entry.reference());
+            let why = "asked for".to_owned();
+            let path = path.display().to_string();
+            let record = RemovedRecord { model, path, bytes: metadata.len(), why, applied: !args.dry_run };
+            output.write(&context.ui, &record)?;
+        }
+        if args.forget {
+            forget(entry, args, &holdings, context, &mut |record| output.write(&context.ui, record))?;
+        }
+    }
+    output.finish(&context.ui)?;
+    Ok(Ending::AllDone)
+}
+
+fn forget(
+    entry: &Entry,
+    args: &Args,
+    holdings: &Holdings,
+    context: &Context,
+    write: &mut dyn FnMut(&RemovedRecord) -> std::io::Result<()>,
+) -> Result<(), CommandError> {
+    for file in entry.files.iter().filter(|file| file.sha256.is_none() && !args.dry_run) {
+        holdings.cache.distrust(&entry.reference(), &file.name).map_err(CommandError::failed)?;
+    }
+    let Some(own) = &entry.own else {
+        context.ui.note(&format!("the manifest of {} is built in and stays", entry.reference()));
+        return Ok(());
+    };
+    let bytes = own.metadata().map_or(0, |metadata| metadata.len());
+    if !args.dry_run {
+        std::fs::remove_file(own)?;
+    }
+    let (model, path) = (Some(entry.reference()), own.display().to_string());
+    Ok(write(&RemovedRecord { model, path, bytes, why: "manifest".to_owned(), applied: !args.dry_run })?)
+}
+
+fn digests_of_others(removed: &[&Entry], holdings: &Holdings) -> Result<HashSet<Digest>, CommandError> {
+    let mut digests = HashSet::new();
+    let going = |entry: &Entry| removed.iter().any(|gone| gone.reference() == entry.reference());
+    for entry in holdings.catalogue.entries().iter().filter(|entry| !going(entry)) {
+        let wanted = entry.wanted(&holdings.cache).map_err(CommandError::failed)?;
+        digests.extend(wanted.iter().filter_map(|wanted| wanted.sha256));
+    }
+    Ok(digests)
+}

@@ -1,0 +1,86 @@
+//! `models verify`: read every byte again.
+
+use anyhow::anyhow;
+
+use super::holdings::Holdings;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::hub::cache::Verdict;
+use crate::hub::digest::Digest;
+use crate::report::records::VerifiedRecord;
+
+/// Read model files through and compare their sha256; a wrong one is set aside
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// NAME or NAME@VERSION
+    #[arg(value_name = "MODEL")]
+    models: Vec<String>,
+
+    /// Every file in the model folder
+    #[arg(long)]
+    all: bool,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    let holdings = Holdings::of(context)?;
+    let files = if args.all && args.models.is_empty() {
+        every_file(&holdings)?
+    } else {
+        let mut files = Vec::new();
+        for entry in holdings.named(&args.models, args.all)? {
+            for wanted in entry.wanted(&holdings.cache).map_err(CommandError::failed)? {
+                files.push((Some(entry.reference()), wanted.name, wanted.sha256));
+            }
+        }
+        files
+    };
+    let mut output = context.output::<VerifiedRecord>()?;
+    let mut bad = 0;
+    for (model, file, sha256) in files {
+        if context.stopped() {
+            output.finish(&context.ui)?;
+            return Ok(Ending::Interrupted);
+        }
+        let verdict = match &sha256 {
+            Some(sha256) => holdings.cache.verify(sha256).map_err(CommandError::failed)?,
+            None => Verdict::Missing,
+        };
+        bad += usize::from(verdict != Verdict::Good);
+        output.write(&context.ui, &record(model, file, sha256, &verdict))?;
+    }
+    output.finish(&context.ui)?;
+    if bad > 0 {
+        let refusal = CommandError::failed(anyhow!("{bad} model files are missing or wrong"));
+        return Err(refusal.hint("`albumctl models pull NAME` fetches what is missing"));
+    }
+    Ok(Ending::AllDone)
+}
+
+fn record(model: Option<String>, file: String, sha256: Option<Digest>, verdict: &Verdict) -> VerifiedRecord {
+    let (verdict, found, fate) = match verdict {
+        Verdict::Good => ("good", None, None),
+        Verdict::Missing => ("missing", None, None),
+        Verdict::Bad { found, fate } => ("bad", Some(found.hex()), Some(fate.clone())),
+    };
+    VerifiedRecord { model, file, verdict, sha256: sha256.map(|sha256| sha256.hex()), found, fate }
+}
+
+type File = (Option<String>, String, Option<Digest>);
+
+/// What lies in the folder, under the names manifests give it.
+fn every_file(holdings: &Holdings) -> Result<Vec<File>, CommandError> {
+    let blobs = holdings.cache.blobs().map_err(CommandError::failed)?;
+    let named = |digest: Digest| {
+        let entries = holdings.catalogue.entries().iter();
+        let mut files = entries.flat_map(|entry| entry.files.iter().map(move |file| (entry, file)));
+        let found = files.find(|(entry, file)| {
+            entry.wanted_file(file, &holdings.cache).is_ok_and(|wanted| wanted.sha256 == Some(digest))
+        });
+        found.map(|(entry, file)| (entry.reference(), file.name.clone()))
+    };
+    let file = |digest: Digest| match named(digest) {
+        Some((model, name)) => (Some(model), name, Some(digest)),
+        None => (None, format!("sha256-{digest}"), Some(digest)),
+    };
+    Ok(blobs.into_iter().map(|blob| file(blob.digest)).collect())
+}

@@ -1,0 +1,130 @@
+//! What may go when room is short: leftovers of dead processes first, then files by how long nobody used them.
+
+use std::collections::HashSet;
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use super::{Blob, Cache, CacheError, listed};
+use crate::hub::digest::Digest;
+
+/// A file just added is not taken away again before its user could use it, not even by another process.
+const FRESH: Duration = Duration::from_secs(600);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    pub files: usize,
+    pub bytes: u64,
+    pub max_bytes: Option<u64>,
+    /// Bytes of pulls that run or were cut short.
+    pub partial_bytes: u64,
+    pub quarantined_bytes: u64,
+    /// What the disk has left; none where it cannot be asked.
+    pub free_bytes: Option<u64>,
+}
+
+/// What is to be collected.
+#[derive(Debug, Clone, Default)]
+pub struct Collection<'a> {
+    /// Never taken, as if in use.
+    pub keep: &'a [Digest],
+    /// What manifests name; the others go too when this is given.
+    pub listed: Option<&'a HashSet<Digest>>,
+    /// Parts of dead processes and quarantined files go too.
+    pub leftovers: bool,
+    /// Only say what would go.
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collected {
+    pub what: Leftover,
+    pub bytes: u64,
+    pub why: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leftover {
+    Blob(Digest),
+    File(std::path::PathBuf),
+}
+
+impl Cache {
+    pub fn usage(&self) -> Result<Usage, CacheError> {
+        let blobs = self.blobs()?;
+        let quarantined = listed(&self.folder("quarantine"))?;
+        let size = |path: &std::path::PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        Ok(Usage {
+            files: blobs.len(),
+            bytes: blobs.iter().map(|blob| blob.bytes).sum(),
+            max_bytes: self.max_bytes,
+            partial_bytes: self.all_parts().iter().map(super::Part::bytes).sum(),
+            quarantined_bytes: quarantined.iter().map(size).sum(),
+            free_bytes: self.free_bytes(),
+        })
+    }
+
+    /// Of the file system the folder is on, or would be.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let existing = self.root.ancestors().find(|folder| folder.is_dir())?;
+        let system = rustix::fs::statvfs(existing).ok()?;
+        Some(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+
+    /// Brings the cache below its limit, least recently used first, and clears away what the collection says. Files in
+    /// use, just added or to be kept stay, though the limit be passed.
+    pub fn collect(&self, collection: &Collection<'_>) -> Result<Vec<Collected>, CacheError> {
+        let mut collected = Vec::new();
+        if collection.leftovers {
+            self.collect_leftovers(collection.dry_run, &mut collected)?;
+        }
+        let blobs = self.blobs()?;
+        let mut bytes: u64 = blobs.iter().map(|blob| blob.bytes).sum();
+        for blob in blobs {
+            let over = self.max_bytes.is_some_and(|max| bytes > max);
+            let unlisted = collection.listed.is_some_and(|listed| !listed.contains(&blob.digest));
+            let why = match (unlisted, over) {
+                (true, _) => "no manifest names it",
+                (_, true) => "least recently used, over the size limit",
+                _ => continue,
+            };
+            if spared(&blob, collection.keep) {
+                continue;
+            }
+            // Somebody may have begun to use it since; then it stays.
+            if collection.dry_run || self.remove(&blob.digest).is_ok() {
+                bytes -= blob.bytes;
+                collected.push(Collected { what: Leftover::Blob(blob.digest), bytes: blob.bytes, why });
+            }
+        }
+        Ok(collected)
+    }
+
+    fn collect_leftovers(&self, dry_run: bool, collected: &mut Vec<Collected>) -> Result<(), CacheError> {
+        for part in self.all_parts() {
+            if part.is_abandoned() {
+                let (what, bytes) = (Leftover::File(part.path().to_owned()), part.bytes());
+                collected.push(Collected { what, bytes, why: "a pull that was cut short" });
+                if !dry_run {
+                    part.remove();
+                }
+            }
+        }
+        for path in listed(&self.folder("quarantine"))? {
+            let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            if dry_run || fs::remove_file(&path).is_ok() {
+                collected.push(Collected { what: Leftover::File(path), bytes, why: "failed verification" });
+            }
+        }
+        if !dry_run {
+            for lease in self.leases().into_iter().filter(|lease| !lease.counts()) {
+                let _ = fs::remove_file(&lease.path);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn spared(blob: &Blob, keep: &[Digest]) -> bool {
+    let fresh = SystemTime::now().duration_since(blob.note.added).is_ok_and(|age| age < FRESH);
+    blob.in_use || fresh || keep.contains(&blob.digest)
+}

@@ -1,0 +1,80 @@
+//! A file in use is not deleted under its user: each use leaves a lease that names the process.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use super::owner::{Life, Owner};
+use super::{Cache, listed};
+use crate::hub::digest::Digest;
+
+/// Whoever cannot be seen from here is believed for a day.
+const BELIEVED: Duration = Duration::from_secs(24 * 3600);
+
+/// Held while a file is used; gives it free when dropped. One left by a killed process counts no more.
+#[derive(Debug)]
+pub struct Lease {
+    /// None where the folder may not be written: then nobody deletes there either.
+    path: Option<PathBuf>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl Cache {
+    pub fn lease(&self, digest: &Digest) -> Lease {
+        let made = self.made_folder("leases").ok().and_then(|folder| {
+            let path = folder.join(format!("{digest}.{}", Owner::this()));
+            fs::File::create(&path).ok().map(|_| path)
+        });
+        Lease { path: made }
+    }
+
+    /// Who uses the file, for people to read.
+    pub(super) fn holders(&self, digest: &Digest) -> impl Iterator<Item = String> {
+        let wanted = digest.hex();
+        self.leases().into_iter().filter(move |lease| lease.hex == wanted && lease.counts()).map(|lease| lease.holder())
+    }
+
+    pub(super) fn leases(&self) -> Vec<Held> {
+        let paths = listed(&self.folder("leases")).unwrap_or_default();
+        let held = |path: PathBuf| {
+            let name = path.file_name()?.to_str()?;
+            let (hex, owner) = name.split_once('.')?;
+            Some(Held { hex: hex.to_owned(), owner: owner.parse().ok()?, path })
+        };
+        paths.into_iter().filter_map(held).collect()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    hex: String,
+    owner: Owner,
+    pub path: PathBuf,
+}
+
+impl Held {
+    pub fn counts(&self) -> bool {
+        match self.owner.life() {
+            Life::Ours | Life::Alive => true,
+            Life::Dead => false,
+            Life::Elsewhere => {
+                let made = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+                made.is_ok_and(|made| SystemTime::now().duration_since(made).unwrap_or_default() < BELIEVED)
+            }
+        }
+    }
+
+    fn holder(&self) -> String {
+        match self.owner.life() {
+            Life::Elsewhere => "a process on another machine or in another container".to_owned(),
+            _ => format!("process {}", self.owner.pid()),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A file on its way: written by one process only, hashed as it is written, taken over by another only after its
+//! bytes were hashed again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::owner::{Life, Owner};
+use super::{At, Cache, CacheError, listed};
+use crate::hub::digest::{Digest, Hasher};
+
+/// Those this process writes right now; what it wrote and gave up is as abandoned as another's.
+static OPEN: LazyLock<Mutex<Vec<PathBuf>>> = LazyLock::new(Mutex::default);
+
+/// A part of a process that cannot be seen is left alone while it may still grow.
+const QUIET: Duration = Duration::from_secs(600);
+
+/// What the bytes so far came from; they are only continued with bytes of the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Origin {
+    pub address: String,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    pub total: Option<u64>,
+}
+
+#[derive(Debug)]
+pub struct Part {
+    path: PathBuf,
+    owner: Owner,
+    bytes: u64,
+    pub origin: Origin,
+    /// Present once it is ours to write.
+    open: Option<(File, Hasher)>,
+    /// Put together from more than one answer, perhaps in more than one process.
+    pub pieced: bool,
+}
+
+impl Cache {
+    /// An empty part of our own.
+    pub fn new_part(&self, key: &str, origin: Origin) -> Result<Part, CacheError> {
+        let owner = Owner::this();
+        let path = self.made_folder("parts")?.join(format!("{key}.{owner}.part"));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).at(&path)?;
+        let part = Part::opened(path, owner, origin, (file, Hasher::default()));
+        part.note_origin();
+        Ok(part)
+    }
+
+    /// What an earlier process left of this file, or an empty part.
+    pub fn take_part(&self, key: &str) -> Result<Part, CacheError> {
+        let mut left = self.parts(key);
+        left.sort_by_key(|part| std::cmp::Reverse(part.bytes));
+        for part in left.into_iter().filter(|part| part.bytes > 0 && part.is_abandoned()) {
+            if let Some(taken) = self.take_over(key, &part)? {
+                return Ok(taken);
+            }
+        }
+        self.new_part(key, Origin::default())
+    }
+
+    /// Renames it to a name of ours, which only one of several can do, and hashes what is there. What a process
+    /// wrote that cannot be seen from here is copied instead: should it live after all, it shares no file with us.
+    fn take_over(&self, key: &str, left: &Part) -> Result<Option<Part>, CacheError> {
+        if left.owner.life() == Life::Elsewhere {
+            let Ok(mut source) = File::open(&left.path) else { return Ok(None) };
+            let mut part = self.new_part(key, left.origin.clone())?;
+            part.append_all(&mut source)?;
+            part.pieced = true;
+            return Ok(Some(part));
+        }
+        let owner = Owner::this();
+        let path = self.folder("parts").join(format!("{key}.{owner}.part"));
+        if fs::rename(&left.path, &path).is_err() {
+            return Ok(None);
+        }
+        let _ = fs::rename(origin_path(&left.path), origin_path(&path));
+        let mut file = OpenOptions::new().read(true).write(true).open(&path).at(&path)?;
+        let mut hasher = Hasher::default();
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            match file.read(&mut buffer).at(&path)? {
+                0 => break,
+                count => hasher.update(&buffer[..count]),
+            }
+        }
+        let bytes = hasher.bytes();
+        let mut part = Part::opened(path, owner, left.origin.clone(), (file, hasher));
+        (part.bytes, part.pieced) = (bytes, true);
+        Ok(Some(part))
+    }
+
+    /// Every part of this file, whoever writes it.
+    pub fn parts(&self, key: &str) -> Vec<Part> {
+        self.all_parts().into_iter().filter(|part| part.key() == Some(key)).collect()
+    }
+
+    pub(super) fn all_parts(&self) -> Vec<Part> {
+        listed(&self.folder("parts")).unwrap_or_default().into_iter().filter_map(Part::found).collect()
+    }
+}
+
+impl Part {
+    fn opened(path: PathBuf, owner: Owner, origin: Origin, open: (File, Hasher)) -> Self {
+        OPEN.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        Self { path, owner, bytes: 0, origin, open: Some(open), pieced: false }
+    }
+
+    fn found(path: PathBuf) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.strip_suffix(".part")?;
+        let owner = name.split_once('.')?.1.parse().ok()?;
+        let bytes = fs::metadata(&path).ok()?.len();
+        let origin = fs::read(origin_path(&path)).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        Some(Self { path, owner, bytes, origin: origin.unwrap_or_default(), open: None, pieced: true })
+    }
+
+    fn key(&self) -> Option<&str> {
+        Some(self.path.file_name()?.to_str()?.split_once('.')?.0)
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the process that wrote it is gone, as far as can be known.
+    pub(super) fn is_abandoned(&self) -> bool {
+        match self.owner.life() {
+            Life::Ours => !OPEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.path),
+            Life::Alive => false,
+            Life::Dead => true,
+            Life::Elsewhere => {
+                let modified = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+                modified.is_ok_and(|time| SystemTime::now().duration_since(time).unwrap_or_default() > QUIET)
+            }
+        }
+    }
+
+    /// Of all bytes so far.
+    pub fn digest(&self) -> Digest {
+        self.open.as_ref().map_or_else(|| Hasher::default().digest(), |(_, hasher)| hasher.digest())
+    }
+
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
+        let Some((file, hasher)) = &mut self.open else {
+            return Err(std::io::Error::other("not open for writing")).at(&self.path);
+        };
+        file.write_all(bytes).at(&self.path)?;
+        hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    pub fn append_all(&mut self, source: &mut impl Read) -> Result<u64, CacheError> {
+        let before = self.bytes;
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            match source.read(&mut buffer).at(&self.path)? {
+                0 => return Ok(self.bytes - before),
+                count => self.append(&buffer[..count])?,
+            }
+        }
+    }
+
+    /// From the start again, from this origin.
+    pub fn start_over(&mut self, origin: Origin) -> Result<(), CacheError> {
+        if let Some((file, hasher)) = &mut self.open {
+            file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).at(&self.path)?;
+            *hasher = Hasher::default();
+        }
+        (self.bytes, self.pieced) = (0, false);
+        self.come_from(origin);
+        Ok(())
+    }
+
+    /// What comes next is from here.
+    pub fn come_from(&mut self, origin: Origin) {
+        if self.origin != origin {
+            self.origin = origin;
+            self.note_origin();
+        }
+    }
+
+    /// Takes room for what is to come, so that a full disk is met now. Not every file system can.
+    pub fn reserve(&self, total: u64) -> std::io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Some((file, _)) = self.open.as_ref().filter(|_| total > self.bytes) {
+            use rustix::fs::FallocateFlags;
+            let rest = total - self.bytes;
+            return match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, self.bytes, rest) {
+                Err(error @ (rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT)) => Err(error.into()),
+                _ => Ok(()),
+            };
+        }
+        let _ = total;
+        Ok(())
+    }
+
+    pub fn remove(self) {
+        let _ = fs::remove_file(origin_path(&self.path));
+        let _ = fs::remove_file(&self.path);
+    }
+
+    /// Makes it the file at `place`: first safe on disk, then there under its name.
+    pub(super) fn publish(self, place: &Path) -> Result<(), CacheError> {
+        if let Some((file, _)) = &self.open {
+            file.set_len(self.bytes).at(&self.path)?;
+            make_read_only(file).at(&self.path)?;
+            file.sync_all().at(&self.path)?;
+        }
+        fs::rename(&self.path, place).at(place)?;
+        let _ = fs::remove_file(origin_path(&self.path));
+        // The rename itself is only safe once the folder is.
+        #[cfg(unix)]
+        if let Some(folder) = place.parent() {
+            File::open(folder).and_then(|folder| folder.sync_all()).at(folder)?;
+        }
+        Ok(())
+    }
+
+    fn note_origin(&self) {
+        if let Ok(json) = serde_json::to_vec(&self.origin) {
+            // A torn note reads as none, and the hash judges the whole in any case.
+            let _ = fs::write(origin_path(&self.path), json);
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.open.is_some() {
+            OPEN.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.path);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn make_read_only(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o444))
+}
+
+#[cfg(not(unix))]
+fn make_read_only(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn origin_path(part: &Path) -> PathBuf {
+    part.with_extension("json")
+}

@@ -1,0 +1,55 @@
+//! Hashes the user accepted: a manifest that knows none is pinned by the first pull the user trusts.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::{At, Cache, CacheError};
+use crate::hub::digest::Digest;
+
+impl Cache {
+    /// What the user accepted for this file of this model. A pin that cannot be read is an error, not an absence:
+    /// to take it for none would accept any bytes.
+    pub fn trusted(&self, model: &str, file: &str) -> Result<Option<Digest>, CacheError> {
+        let path = self.pin_path(model, file);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).at(&path),
+        };
+        text.parse().map(Some).map_err(std::io::Error::other).at(&path)
+    }
+
+    pub fn trust(&self, model: &str, file: &str, digest: &Digest) -> Result<(), CacheError> {
+        let path = self.pin_path(model, file);
+        let folder = path.parent().unwrap_or(&self.root).to_owned();
+        fs::create_dir_all(&folder).at(&folder)?;
+        let mut temporary = tempfile::Builder::new().prefix(".pin-").tempfile_in(&folder).at(&folder)?;
+        writeln!(temporary, "{digest}").at(&path)?;
+        temporary.as_file().sync_all().at(&path)?;
+        temporary.persist(&path).map_err(|error| error.error).at(&path)?;
+        Ok(())
+    }
+
+    pub fn distrust(&self, model: &str, file: &str) -> Result<(), CacheError> {
+        let path = self.pin_path(model, file);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at(&path),
+            _ => Ok(()),
+        }
+    }
+
+    fn pin_path(&self, model: &str, file: &str) -> PathBuf {
+        // Names come from manifests, which may come from anywhere: no separator of theirs becomes one of a path.
+        let plain = |name: &str| {
+            let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '@' | '.');
+            let text: String = name.chars().map(|c| if safe(c) { c } else { '_' }).collect();
+            let text = text.trim_start_matches('.');
+            if text == name && !text.is_empty() {
+                return text.to_owned();
+            }
+            format!("{text}-{}", &blake3::hash(name.as_bytes()).to_hex()[..8])
+        };
+        self.folder("trusted").join(plain(model)).join(plain(file))
+    }
+}

@@ -1,0 +1,278 @@
+//! HTTP: one GET with its redirects, through the proxy the user named, with time limits on silence.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use ureq::http::{HeaderMap, HeaderName, Response, header};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body, Proxy};
+
+use super::address::Address;
+use super::patience::retry_after;
+use super::{Network, PullError, Settings, SourceError};
+
+const REDIRECTS: usize = 10;
+
+#[derive(Debug)]
+pub struct Client {
+    network: Network,
+    settings: Settings,
+    roots: RootCerts,
+    /// By proxy; the empty name is no proxy.
+    agents: Mutex<HashMap<String, Agent>>,
+}
+
+/// A request cannot end worse than this: the same again may help, or not.
+#[derive(Debug)]
+pub enum Trouble {
+    Again {
+        cause: SourceError,
+        wait: Option<Duration>,
+    },
+    Never(SourceError),
+    /// No matter of this source.
+    Fatal(PullError),
+}
+
+impl From<SourceError> for Trouble {
+    fn from(cause: SourceError) -> Self {
+        Self::Never(cause)
+    }
+}
+
+impl From<crate::hub::cache::CacheError> for Trouble {
+    fn from(error: crate::hub::cache::CacheError) -> Self {
+        Self::Fatal(error.into())
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Question<'a> {
+    pub address: &'a str,
+    pub range: Option<String>,
+    pub if_range: Option<&'a str>,
+    pub accept: Option<&'a str>,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    headers: HeaderMap,
+    /// After redirects.
+    pub address: Address,
+    body: Body,
+}
+
+impl Client {
+    pub fn new(network: Network, settings: Settings) -> io::Result<Self> {
+        let roots = match &network.certificates {
+            Some(file) => {
+                let named = |error| io::Error::other(format!("{}: {error}", file.display()));
+                let pem = std::fs::read(file).map_err(named)?;
+                let certificates = parse_pem(&pem).filter_map(|item| match item {
+                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                    _ => None,
+                });
+                RootCerts::from(certificates)
+            }
+            None => RootCerts::WebPki,
+        };
+        Ok(Self { network, settings, roots, agents: Mutex::default() })
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(super) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Ends every connection, those that wait for bytes in other threads too.
+    pub(super) fn hang_up(&self) {
+        let agents = std::mem::take(&mut *self.agents.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        for agent in agents.into_values() {
+            agent.shutdown();
+        }
+    }
+
+    pub(super) fn get(&self, question: &Question<'_>) -> Result<Answer, Trouble> {
+        if self.settings.offline {
+            let name = crate::hub::sources::without_secrets(question.address);
+            return Err(Trouble::Fatal(PullError::Offline { name }));
+        }
+        let mut address = Address::parse(question.address)?;
+        let mut seen = vec![address.request()];
+        loop {
+            let response = self.ask(&address, question)?;
+            let status = response.status().as_u16();
+            let Some(link) = location(&response).filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) else {
+                let (parts, body) = response.into_parts();
+                return judged(Answer { status, headers: parts.headers, address, body });
+            };
+            let next = address.join(&link)?;
+            if address.scheme == "https" && next.scheme == "http" {
+                return Err(SourceError::Redirect("from https to http, which is refused".into()).into());
+            }
+            address = next;
+            if seen.contains(&address.request()) {
+                return Err(SourceError::Redirect(format!("in a circle at {}", address.request())).into());
+            }
+            seen.push(address.request());
+            if seen.len() > REDIRECTS {
+                return Err(SourceError::Redirect(format!("more than {REDIRECTS} times")).into());
+            }
+        }
+    }
+
+    fn ask(&self, address: &Address, question: &Question<'_>) -> Result<Response<Body>, Trouble> {
+        let mut request = self.agent(address)?.get(address.request());
+        if let Some(range) = &question.range {
+            request = request.header(header::RANGE, range);
+        }
+        if let Some(etag) = question.if_range {
+            request = request.header(header::IF_RANGE, etag);
+        }
+        if let Some(user) = &address.user {
+            let user = super::address::unescaped(user);
+            let secret = base64::engine::general_purpose::STANDARD.encode(user);
+            request = request.header(header::AUTHORIZATION, format!("Basic {secret}"));
+        }
+        request = request.header(header::ACCEPT, question.accept.unwrap_or("*/*"));
+        // Ranges and sizes are those of the file itself.
+        request = request.header(header::ACCEPT_ENCODING, "identity");
+        request.call().map_err(|error| self.trouble(error))
+    }
+
+    fn agent(&self, address: &Address) -> Result<Agent, Trouble> {
+        let proxy = self.network.proxy_for(&address.scheme, address.host()).unwrap_or_default();
+        let mut agents = self.agents.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(agent) = agents.get(proxy) {
+            return Ok(agent.clone());
+        }
+        let connects = if proxy.is_empty() { None } else { Some(Proxy::new(proxy).map_err(|_| no_proxy(proxy))?) };
+        let settings = &self.settings;
+        let config = Agent::config_builder()
+            .proxy(connects)
+            .tls_config(TlsConfig::builder().root_certs(self.roots.clone()).build())
+            .user_agent(concat!("albumctl/", env!("CARGO_PKG_VERSION")))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(settings.connect_timeout))
+            .timeout_per_read(Some(settings.stall_timeout))
+            .timeout_per_write(Some(settings.stall_timeout))
+            .timeout_recv_response(Some(settings.stall_timeout * 2))
+            .input_buffer_size(1 << 18)
+            .build();
+        let agent = Agent::new_with_config(config);
+        agents.insert(proxy.to_owned(), agent.clone());
+        Ok(agent)
+    }
+
+    fn trouble(&self, error: ureq::Error) -> Trouble {
+        use ureq::Error as E;
+        let text = error.to_string();
+        let cause = match error {
+            E::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+                SourceError::Connection(format!("no connection in {} s", self.settings.connect_timeout.as_secs_f32()))
+            }
+            E::Timeout(_) => SourceError::Stalled(self.settings.stall_timeout),
+            E::Io(error) => return self.broken(&error),
+            E::BadUri(_) | E::Http(_) => return SourceError::Address(text).into(),
+            E::Tls(_) | E::Rustls(_) | E::Pem(_) | E::LargeResponseHeader(..) => {
+                return SourceError::Connection(text).into();
+            }
+            _ => SourceError::Connection(text),
+        };
+        Trouble::Again { cause, wait: None }
+    }
+
+    /// What an error while reading the body means.
+    pub(super) fn broken(&self, error: &io::Error) -> Trouble {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+        let silent = matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+            || matches!(inner, Some(ureq::Error::Timeout(_)));
+        let cause = if silent {
+            SourceError::Stalled(self.settings.stall_timeout)
+        } else {
+            SourceError::Connection(error.to_string())
+        };
+        Trouble::Again { cause, wait: None }
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok().map(str::trim)
+    }
+
+    pub fn content_length(&self) -> Option<u64> {
+        self.header(header::CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// First byte, last byte and total of `Content-Range: bytes 5-9/10`.
+    pub fn content_range(&self) -> Option<(u64, u64, Option<u64>)> {
+        let (range, total) = self.header(header::CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.trim().split_once('-')?;
+        Some((first.trim().parse().ok()?, last.trim().parse().ok()?, total.trim().parse().ok()))
+    }
+
+    pub fn into_reader(self) -> impl Read {
+        self.body.into_with_config().limit(u64::MAX).reader()
+    }
+}
+
+/// A page of text, for manifests; bounded, since nobody says how long it is.
+pub fn read_text(client: &Client, address: &str, max_bytes: u64) -> Result<String, SourceError> {
+    let mut patience = super::patience::Patience::new(&client.settings);
+    loop {
+        let question = Question { address, ..Question::default() };
+        let text = client.get(&question).and_then(|answer| answer.text(client, max_bytes));
+        let (cause, wait) = match text {
+            Ok(text) => return Ok(text),
+            Err(Trouble::Never(cause)) => return Err(cause),
+            Err(Trouble::Fatal(error)) => return Err(SourceError::Connection(error.to_string())),
+            Err(Trouble::Again { cause, wait }) => (cause, wait),
+        };
+        match patience.after_failure(wait) {
+            Some(pause) => std::thread::sleep(pause),
+            None => return Err(SourceError::GivenUp { attempts: patience.failures(), last: Box::new(cause) }),
+        }
+    }
+}
+
+impl Answer {
+    pub fn text(self, client: &Client, max_bytes: u64) -> Result<String, Trouble> {
+        let mut bytes = Vec::new();
+        self.into_reader().take(max_bytes + 1).read_to_end(&mut bytes).map_err(|error| client.broken(&error))?;
+        if bytes.len() as u64 > max_bytes {
+            return Err(SourceError::Size { expected: max_bytes, found: bytes.len() as u64 }.into());
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// Only an answer that carries what was asked for is one; a page about an error is never taken for the file.
+fn judged(answer: Answer) -> Result<Answer, Trouble> {
+    let status = answer.status;
+    match status {
+        200 | 206 | 416 => Ok(answer),
+        408 | 425 | 429 | 500 | 502 | 503 | 504 => {
+            let wait = answer.header(header::RETRY_AFTER).and_then(|value| retry_after(value, SystemTime::now()));
+            Err(Trouble::Again { cause: SourceError::Status { status }, wait })
+        }
+        _ => Err(SourceError::Status { status }.into()),
+    }
+}
+
+fn location(response: &Response<Body>) -> Option<String> {
+    Some(response.headers().get(header::LOCATION)?.to_str().ok()?.to_owned())
+}
+
+fn no_proxy(proxy: &str) -> SourceError {
+    SourceError::Connection(format!("`{}` is no proxy", crate::hub::sources::without_secrets(proxy)))
+}

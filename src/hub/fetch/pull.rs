@@ -1,0 +1,243 @@
+//! Files into the cache, several at a time: what is there stays, what is half there is continued, what is wrong goes.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::client::{Client, Trouble};
+use super::transfer::Transfer;
+use super::turn::Turn;
+use super::wheel::{self, Got, Link, Wheels};
+use super::{Event, PullError, Pulled, SourceError, Wanted};
+use crate::hub::cache::{Cache, CacheError, Origin, Part};
+use crate::hub::digest::Digest;
+use crate::hub::sources::{Source, Url, Wheel, WheelEntry};
+
+#[derive(Debug)]
+pub struct Puller<'a> {
+    client: &'a Client,
+    cache: &'a Cache,
+    stop: &'a AtomicBool,
+    wheels: Wheels,
+    /// Whole wheels that were only fetched to take something out of them.
+    borrowed: Mutex<Vec<Digest>>,
+}
+
+impl<'a> Puller<'a> {
+    /// When `stop` becomes true, connections are hung up and what has come so far is kept.
+    pub fn new(client: &'a Client, cache: &'a Cache, stop: &'a AtomicBool) -> Self {
+        Self { client, cache, stop, wheels: Wheels::default(), borrowed: Mutex::default() }
+    }
+
+    /// The outcome of each, in the order asked for.
+    pub fn pull(&self, wanted: &[Wanted], tell: &(dyn Fn(usize, Event) + Sync)) -> Vec<Result<Pulled, PullError>> {
+        let next = AtomicUsize::new(0);
+        let done = AtomicBool::new(false);
+        let outcomes = Mutex::new(Vec::new());
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(file) = wanted.get(index) else { return };
+                let outcome = self.pull_one(file, &|event| tell(index, event));
+                outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome));
+            }
+        };
+        std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| self.hang_up_when_stopped(&done));
+            let parallel = self.client.settings().parallel_files.clamp(1, wanted.len().max(1));
+            let workers: Vec<_> = (1..parallel).map(|_| scope.spawn(work)).collect();
+            work();
+            for worker in workers {
+                let _ = worker.join();
+            }
+            done.store(true, Ordering::Relaxed);
+            watcher.thread().unpark();
+        });
+        for wheel in self.borrowed.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = self.cache.remove(&wheel);
+        }
+        let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        outcomes.sort_by_key(|(index, _)| *index);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    fn hang_up_when_stopped(&self, done: &AtomicBool) {
+        while !done.load(Ordering::Relaxed) {
+            if self.stop.load(Ordering::Relaxed) {
+                self.client.hang_up();
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    fn pull_one(&self, wanted: &Wanted, tell: &dyn Fn(Event)) -> Result<Pulled, PullError> {
+        if let Some(found) = self.in_cache(wanted, tell)? {
+            return Ok(found);
+        }
+        let name = || wanted.name.clone();
+        let settings = self.client.settings();
+        if settings.offline {
+            return Err(PullError::Offline { name: name() });
+        }
+        if wanted.sha256.is_none() && !settings.trust_first {
+            return Err(PullError::NotTrusted { name: name() });
+        }
+        if wanted.sources.is_empty() {
+            return Err(PullError::NoSource { name: name() });
+        }
+        let (client, cache, stop) = (self.client, self.cache, self.stop);
+        let mut transfer = Transfer { client, cache, wanted, stop, tell, transferred: 0, overtaken: false };
+        let key = wanted.key();
+        let _turn = Turn::wait(&transfer, &key).map_err(fatal)?;
+        // It may have come while we waited.
+        if let Some(found) = self.in_cache(wanted, tell)? {
+            return Ok(found);
+        }
+        let mut part = self.cache.take_part(&key)?;
+        let room = wanted.size.map_or(Ok(()), |size| transfer.check_room(&part, size)).map_err(fatal);
+        match room.and_then(|()| self.try_sources(&mut transfer, &mut part)) {
+            Ok(()) if transfer.overtaken => {
+                part.remove();
+                self.in_cache(wanted, tell)?.ok_or(PullError::NoSource { name: name() })
+            }
+            Ok(()) => {
+                let (digest, bytes) = (part.digest(), part.bytes());
+                let path = self.cache.adopt(part, &digest)?;
+                tell(Event::Done);
+                let transferred = transfer.transferred;
+                Ok(Pulled { path, digest, bytes, transferred, already_there: false })
+            }
+            Err(error) => {
+                // What came is kept for the next pull, unless it is what fills the disk.
+                if part.bytes() == 0 || matches!(error, PullError::DiskFull { .. }) {
+                    part.remove();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn in_cache(&self, wanted: &Wanted, tell: &dyn Fn(Event)) -> Result<Option<Pulled>, PullError> {
+        let Some(digest) = wanted.sha256 else { return Ok(None) };
+        match self.cache.ready(&digest) {
+            Ok(Some(path)) => {
+                let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                tell(Event::Done);
+                Ok(Some(Pulled { path, digest, bytes, transferred: 0, already_there: true }))
+            }
+            Ok(None) => Ok(None),
+            Err(error @ CacheError::Corrupt { .. }) => {
+                tell(Event::SetAside { cause: error.to_string() });
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Source by source, until the part is whole and right.
+    fn try_sources(&self, transfer: &mut Transfer<'_>, part: &mut Part) -> Result<(), PullError> {
+        let mut tried: Vec<(String, SourceError)> = Vec::new();
+        for source in &transfer.wanted.sources {
+            match self.try_source(transfer, source, part) {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Fatal(error)) => return Err(error),
+                Err(Trouble::Never(cause) | Trouble::Again { cause, .. }) => {
+                    let (failed, said) = (source.to_string(), cause.to_string());
+                    tried.push((source.to_string(), cause));
+                    if tried.len() < transfer.wanted.sources.len() {
+                        (transfer.tell)(Event::NextSource { failed, cause: said });
+                    }
+                }
+            }
+        }
+        Err(PullError::NoGoodSource { name: transfer.wanted.name.clone(), tried })
+    }
+
+    fn try_source(&self, transfer: &mut Transfer<'_>, source: &Source, part: &mut Part) -> Result<(), Trouble> {
+        let mut in_one_piece = false;
+        loop {
+            match source {
+                Source::Address(address) | Source::Url(Url { url: address }) => transfer.fetch(address, part)?,
+                Source::Wheel(Wheel { wheel }) => self.try_wheel(transfer, wheel, part)?,
+            }
+            if transfer.overtaken {
+                return Ok(());
+            }
+            let Err(wrong) = transfer.wanted.judge(&part.digest()) else { return Ok(()) };
+            // Of several pieces, one may be from a file that has changed since: once more, in one piece.
+            let once_more = part.pieced && !in_one_piece;
+            part.start_over(Origin::default())?;
+            if !once_more {
+                return Err(wrong.into());
+            }
+            in_one_piece = true;
+            (transfer.tell)(Event::SetAside { cause: wrong.to_string() });
+        }
+    }
+
+    fn try_wheel(&self, transfer: &mut Transfer<'_>, wheel: &WheelEntry, part: &mut Part) -> Result<(), Trouble> {
+        match self.wheels.fetch(transfer, wheel, part)? {
+            Got::Entry => Ok(()),
+            Got::NeedsWhole(link) => {
+                let whole = self.whole_wheel(transfer, wheel, link)?;
+                wheel::from_file(transfer, &whole, wheel, part)
+            }
+        }
+    }
+
+    /// Through the cache, like any file: resumed, verified, and fetched once for all its entries.
+    fn whole_wheel(&self, transfer: &mut Transfer<'_>, wheel: &WheelEntry, link: Link) -> Result<PathBuf, Trouble> {
+        let Some(sha256) = link.sha256 else {
+            return Err(SourceError::NotListed(format!("{} with a sha256", wheel.file)).into());
+        };
+        let sources = vec![Source::Address(link.address)];
+        let (name, size) = (wheel.file.clone(), link.bytes);
+        let whole = Wanted { name, size, sha256: Some(sha256), sha256_starts: None, sources };
+        match self.pull_one(&whole, transfer.tell) {
+            Ok(pulled) => {
+                transfer.transferred += pulled.transferred;
+                if !pulled.already_there {
+                    self.borrowed.lock().unwrap_or_else(PoisonError::into_inner).push(sha256);
+                }
+                Ok(pulled.path)
+            }
+            Err(PullError::NoGoodSource { mut tried, .. }) if tried.len() == 1 => Err(tried.remove(0).1.into()),
+            Err(error) => Err(Trouble::Fatal(error)),
+        }
+    }
+}
+
+impl Wanted {
+    /// Whether a file with this hash is the one.
+    pub fn judge(&self, found: &Digest) -> Result<(), SourceError> {
+        let found = *found;
+        match (&self.sha256, &self.sha256_starts) {
+            (Some(expected), _) if *expected != found => Err(SourceError::Hash { expected: *expected, found }),
+            (None, Some(start)) if !found.hex().starts_with(&start.to_ascii_lowercase()) => {
+                Err(SourceError::HashStart { expected: start.clone(), found })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Names the part: by content where it is known, else by where it comes from.
+    fn key(&self) -> String {
+        self.sha256.map_or_else(
+            || {
+                let from = self.sources.first().map(|source| format!("{source:?}")).unwrap_or_default();
+                format!("unknown-{}", Digest::of(format!("{}\n{from}", self.name).as_bytes()))
+            },
+            |digest| digest.hex(),
+        )
+    }
+}
+
+fn fatal(trouble: Trouble) -> PullError {
+    match trouble {
+        Trouble::Fatal(error) => error,
+        Trouble::Never(cause) | Trouble::Again { cause, .. } => {
+            PullError::NoGoodSource { name: String::new(), tried: vec![(String::new(), cause)] }
+        }
+    }
+}

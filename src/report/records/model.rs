@@ -1,0 +1,226 @@
+//! Lines of `models`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::report::{Cell, Record, Tone};
+
+/// A line of `models list`, `models info` and `models add`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ModelRecord {
+    /// `name@version`.
+    pub model: String,
+    pub name: String,
+    pub version: String,
+    pub title: String,
+    pub task: String,
+    pub architecture: String,
+    /// Whether albumctl can run it; others can be kept and verified.
+    pub runs: bool,
+    /// `not_downloaded`, `partial`, `unverified`, `ready` or `error`, from looking at the disk.
+    pub status: &'static str,
+    /// The cause, when the status is `error`; else null.
+    pub error: Option<String>,
+    /// Of all its files; null when a manifest does not know.
+    pub bytes: Option<u64>,
+    /// Of its files that are here, whole or in part.
+    pub bytes_here: u64,
+    pub license: String,
+    /// What kind of licence that is: `permissive`, `weak-copyleft`, `copyleft`, `agpl`, `non-commercial`, `unknown`.
+    pub terms: String,
+    pub devices: Vec<String>,
+    pub tags: Vec<String>,
+    pub quality: Vec<ModelQuality>,
+    pub aliases: Vec<String>,
+    /// Where it comes from; null when not stated.
+    pub origin: Option<String>,
+    /// `built-in`, or the path of your manifest.
+    pub manifest: String,
+    /// UTC, to the minute or so; null when it is not here.
+    pub last_used: Option<String>,
+    pub files: Vec<ModelFile>,
+}
+
+/// A figure, the data it was measured on, and who says so.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ModelQuality {
+    pub metric: String,
+    pub value: f64,
+    pub data: String,
+    pub source: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ModelFile {
+    pub name: String,
+    pub size: Option<u64>,
+    pub sha256: Option<String>,
+    /// `manifest`, or `first pull` when you accepted it; null when there is none yet.
+    pub sha256_from: Option<&'static str>,
+    pub status: &'static str,
+    pub bytes_here: u64,
+    /// Null when it is not here.
+    pub path: Option<String>,
+    pub sources: Vec<String>,
+}
+
+impl ModelRecord {
+    /// All of it, for people.
+    pub fn in_full(&self) -> String {
+        use std::fmt::Write;
+        let mut text = format!("{}: {}\n  licence  {} ({})", self.model, self.title, self.license, self.terms);
+        for (name, value) in [("origin", self.origin.as_deref()), ("manifest", Some(self.manifest.as_str()))] {
+            if let Some(value) = value {
+                let _ = write!(text, "\n  {name:<8} {value}");
+            }
+        }
+        for ModelQuality { metric, value, data, source } in &self.quality {
+            let _ = write!(text, "\n  quality  {metric} {value} on {data} ({source})");
+        }
+        for file in &self.files {
+            let size = file.size.map_or("size unknown".to_owned(), |size| format!("{size} bytes"));
+            let hash = file.sha256.as_ref().map_or("sha256 unknown".to_owned(), |sha256| format!("sha256 {sha256}"));
+            let _ = write!(text, "\n  file     {}: {}, {size}, {hash}", file.name, file.status);
+            for source in &file.sources {
+                let _ = write!(text, "\n    from   {source}");
+            }
+            if let Some(path) = &file.path {
+                let _ = write!(text, "\n    at     {path}");
+            }
+        }
+        text
+    }
+}
+
+fn megabytes(bytes: Option<u64>) -> Cell {
+    bytes.map_or_else(|| Cell::faint("-"), |bytes| Cell::plain(&format!("{:.1}", bytes as f64 / 1e6)))
+}
+
+/// Enough of a hash to tell files apart by eye.
+fn short(sha256: &str) -> Cell {
+    Cell::faint(&sha256[..sha256.len().min(16)])
+}
+
+fn status_cell(status: &str) -> Cell {
+    let tone = match status {
+        "ready" => Tone::Good,
+        "error" => Tone::Poor,
+        "not_downloaded" => Tone::Faint,
+        _ => Tone::Fair,
+    };
+    Cell { text: status.replace('_', " "), tone }
+}
+
+impl Record for ModelRecord {
+    const HEADINGS: &'static [&'static str] = &["model", "task", "status", ">MB", "licence", "title"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let status = if self.runs { status_cell(self.status) } else { Cell::faint("listed only") };
+        vec![
+            Cell::plain(&self.model),
+            Cell::plain(&self.task),
+            status,
+            megabytes(self.bytes.or(Some(self.bytes_here).filter(|bytes| *bytes > 0))),
+            Cell::faint(&self.terms),
+            Cell::path(&self.title),
+        ]
+    }
+}
+
+/// A line of `models pull` and `models import`: a file that is here now.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PulledRecord {
+    pub model: String,
+    pub file: String,
+    pub path: String,
+    pub bytes: u64,
+    pub sha256: String,
+    /// Bytes that came over the network just now.
+    pub transferred: u64,
+    pub already_there: bool,
+    /// The hash was accepted now, because no manifest knows one.
+    pub trusted_now: bool,
+}
+
+impl Record for PulledRecord {
+    const HEADINGS: &'static [&'static str] = &["model", "file", ">MB", "sha256"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::plain(&self.model), Cell::plain(&self.file), megabytes(Some(self.bytes)), short(&self.sha256)]
+    }
+}
+
+/// A line of `models verify`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct VerifiedRecord {
+    /// Null for a file that no manifest names.
+    pub model: Option<String>,
+    pub file: String,
+    /// `good`, `bad` or `missing`.
+    pub verdict: &'static str,
+    /// Null when no hash is known.
+    pub sha256: Option<String>,
+    /// What a bad file has instead.
+    pub found: Option<String>,
+    /// What became of a bad file.
+    pub fate: Option<String>,
+}
+
+impl Record for VerifiedRecord {
+    const HEADINGS: &'static [&'static str] = &["model", "file", "verdict", "sha256"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let tone = match self.verdict {
+            "good" => Tone::Good,
+            "bad" => Tone::Poor,
+            _ => Tone::Fair,
+        };
+        vec![
+            self.model.as_ref().map_or_else(|| Cell::faint("-"), Cell::plain),
+            Cell::path(&self.file),
+            Cell { text: self.verdict.to_owned(), tone },
+            self.sha256.as_deref().map_or_else(|| Cell::faint("-"), short),
+        ]
+    }
+}
+
+/// A line of `models rm` and `models gc`: a file that went, or would.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RemovedRecord {
+    /// Null for what belongs to no model.
+    pub model: Option<String>,
+    pub path: String,
+    pub bytes: u64,
+    pub why: String,
+    /// False with `--dry-run`.
+    pub applied: bool,
+}
+
+impl Record for RemovedRecord {
+    const HEADINGS: &'static [&'static str] = &["model", "file", ">MB", "why"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            self.model.as_ref().map_or_else(|| Cell::faint("-"), Cell::plain),
+            Cell::path(&self.path),
+            megabytes(Some(self.bytes)),
+            Cell::faint(&self.why),
+        ]
+    }
+}
+
+/// A line of `models path`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ModelPathRecord {
+    pub model: String,
+    pub file: String,
+    pub path: String,
+}
+
+impl Record for ModelPathRecord {
+    const HEADINGS: &'static [&'static str] = &["model", "file", "path"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::plain(&self.model), Cell::plain(&self.file), Cell::plain(&self.path)]
+    }
+}
