@@ -10,8 +10,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "cli", "cluster", "config", "context", "pipeline", "photo", "quality", "report", "scale", "select",
-            "store", "hub", "kernels", "portrait", "failure", "error", "ui",
+            "cli", "cluster", "config", "context", "pipeline", "photo", "portrait", "quality", "report", "scale",
+            "select", "store", "hub", "kernels", "failure", "error", "ui",
         ],
     ),
     ("context", &["cli", "config", "error", "hub", "photo", "report", "store", "telemetry", "ui"]),

@@ -32,7 +32,7 @@ mod tests {
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| format!("models/{}", entry.unwrap().file_name().to_str().unwrap()))
-            .filter(|name| name.ends_with(".yaml"))
+            .filter(|name| std::path::Path::new(name).extension() == Some("yaml".as_ref()))
             .collect();
         files.sort();
         let mut carried: Vec<&str> = MANIFESTS.iter().map(|(path, _)| *path).collect();

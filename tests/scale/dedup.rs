@@ -103,9 +103,9 @@ fn within_one_cluster_the_answer_is_that_of_trying_all_pairs() {
         let mut gone: Vec<u64> = Vec::new();
         for i in order {
             if stay.iter().any(|&other| cosine(&all[i], &all[other]) >= 0.99) {
-                gone.push(i as u64)
+                gone.push(i as u64);
             } else {
-                stay.push(i)
+                stay.push(i);
             }
         }
         gone.sort_unstable();
