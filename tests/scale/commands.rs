@@ -95,7 +95,7 @@ fn dedup_keeps_the_best_and_says_what_the_others_duplicate() {
     );
     assert!(seen.lines()[0]["cosine"].as_f64().unwrap() > 0.999);
     assert!(
-        seen.stderr.contains("1 of 4 rows have no score") && seen.stderr.contains("recall about 1.000"),
+        seen.stderr.contains("1 of 4 have no score") && seen.stderr.contains("recall about 1.000"),
         "{}",
         seen.stderr
     );

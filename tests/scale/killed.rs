@@ -18,7 +18,22 @@ fn killed_twenty_times_it_still_ends_with_the_same_model() {
     let world = World::new();
     write(&world.path("f.parquet"), &rows(7000, 40), 0, 1000);
     let fit = |model: &str| {
-        let args = ["kmeans", "fit", "--data", "f.parquet", "-k", "90", "--tolerance", "0", "--init", "random"];
+        let args = [
+            "kmeans",
+            "fit",
+            "--data",
+            "f.parquet",
+            "-k",
+            "90",
+            "--tolerance",
+            "0",
+            "--init",
+            "random",
+            "--mini-batch",
+            "1000",
+            "--max-iterations",
+            "400",
+        ];
         args.into_iter().chain(["--model", model]).map(str::to_owned).collect::<Vec<_>>()
     };
     world.run(fit("whole.safetensors")).expect(0);
