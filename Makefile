@@ -20,6 +20,15 @@ lint: ## formatting and clippy, warnings as errors
 bench: ## parts (criterion) and whole processes beside their rivals; see tests/bench/RESULTS.md
 	$(CARGO) bench
 
+bench-peers: ## networks beside ONNX Runtime and PyTorch, in one run; see tests/bench/results/networks.md
+	test -d tests/bench/peers/.venv || python3 -m venv tests/bench/peers/.venv
+	tests/bench/peers/.venv/bin/pip install --quiet -r tests/bench/peers/requirements.txt
+	$(CARGO) bench --bench networks --no-run
+	tests/bench/peers/.venv/bin/python tests/bench/peers/networks.py $(CARGO) bench --quiet --bench networks --
+
+parity: ## all networks on all pictures, batches and processor paths against PyTorch's numbers
+	ALBUMCTL_PARITY=wide $(CARGO) test --release --test parity -- --nocapture --test-threads=1
+
 fixtures: ## draw fixtures/album again
 	$(CARGO) run --release --example draw_album -- fixtures/album
 

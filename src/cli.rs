@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, config, device, man, schema, score};
+use crate::commands::{
+    aesthetics, analyze, cluster, compare, completions, config, device, embed, man, portrait, schema, score, select,
+};
 use crate::report::Format;
 use crate::ui::ShowProgress;
 
@@ -33,6 +35,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Score(score::Args),
+    Portrait(portrait::Args),
+    Aesthetics(aesthetics::Args),
+    Embed(embed::Args),
+    Compare(compare::Args),
+    Cluster(cluster::Args),
+    Select(select::Args),
+    Analyze(analyze::Args),
     Device(device::Args),
     Config(config::Args),
     Schema(schema::Args),

@@ -75,6 +75,17 @@ impl Context {
         own.or_else(|| home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("albumctl")))
     }
 
+    /// Where model files lie; `None` where nothing says where.
+    pub fn models_dir(&self) -> Option<PathBuf> {
+        let own = self.settings().models_dir.clone();
+        own.or_else(|| home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl/models")))
+    }
+
+    /// The file that `-o` names, for commands that write more than lines.
+    pub fn output_file(&self) -> Option<&Path> {
+        self.output.as_deref()
+    }
+
     /// One a core, unless told otherwise.
     pub fn threads(&self) -> usize {
         match self.settings().num_workers {

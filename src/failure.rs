@@ -11,6 +11,8 @@ pub enum Stage {
     Read,
     Decode,
     Analyse,
+    /// What was asked to be written for it: a copy, a link, a sidecar.
+    Write,
 }
 
 #[derive(Debug, Clone)]
@@ -29,6 +31,7 @@ impl fmt::Display for Stage {
             Self::Read => "read",
             Self::Decode => "decode",
             Self::Analyse => "analyse",
+            Self::Write => "write",
         })
     }
 }

@@ -9,9 +9,15 @@
 //! | [`commands`] | a file a subcommand: arguments and `run`; wires, never computes |
 //! | [`pipeline`] | photos in, findings out in scan order: identify → store → read → decode once → analyse → keep |
 //! | [`photo`] | files to pixels: scan, identity, kind, decode, EXIF, resize |
+//! | [`portrait`] | pure: detections and landmarks → eyes, smile, portrait |
 //! | [`quality`] | pure: pixels → technical measures |
+//! | [`cluster`] | pure: embeddings and times → groups; a file a method |
+//! | [`select`] | pure: scores and groups → the picks, each with its reason |
 //! | [`store`] | the results store, by content and fingerprint |
-//! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas |
+//! | [`hub`] | the model hub: manifests, weights files, networks that are loaded when a photo needs them |
+//! | [`nn`] | networks only: what the names in a checkpoint say, configuration, forward pass |
+//! | [`kernels`] | the processor's own instructions under the networks, chosen at run time |
+//! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
 //! | [`config`] | typed settings from layers, each value knowing who set it |
 //! | [`ui`] | the only writer to the terminal |
 //! | [`telemetry`] | where the time went |
@@ -28,17 +34,23 @@
 //! store → record in scan order → writer → exit code.
 
 pub mod cli;
+pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod contain;
 pub mod context;
 pub mod error;
 pub mod failure;
+pub mod hub;
+pub mod kernels;
+pub mod nn;
 pub mod photo;
 pub mod pipeline;
 pub mod pixels;
+pub mod portrait;
 pub mod quality;
 pub mod report;
+pub mod select;
 pub mod store;
 pub mod telemetry;
 pub mod ui;

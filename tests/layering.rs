@@ -7,12 +7,24 @@ use std::path::{Path, PathBuf};
 /// Which rooms each room may know, beside itself and the leaves.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("cli", &["commands", "report", "ui"]),
-    ("commands", &["cli", "context", "pipeline", "photo", "quality", "report", "store", "failure", "error"]),
+    (
+        "commands",
+        &[
+            "cli", "cluster", "config", "context", "pipeline", "photo", "quality", "report", "select", "store", "hub",
+            "kernels", "portrait", "failure", "error",
+        ],
+    ),
     ("context", &["cli", "config", "error", "photo", "report", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
+    ("hub", &["photo", "portrait", "nn", "kernels"]),
+    ("nn", &["kernels"]),
+    ("kernels", &[]),
     ("store", &["photo"]),
     ("photo", &["contain"]),
-    ("report", &["quality", "ui"]),
+    ("portrait", &[]),
+    ("report", &["photo", "portrait", "quality", "select", "ui"]),
+    ("cluster", &["kernels"]),
+    ("select", &[]),
     ("config", &["quality"]),
     ("ui", &["error"]),
     ("failure", &["report"]),

@@ -65,9 +65,10 @@ fn examples(readme: &str) -> Vec<Example> {
             "```console" => inside = true,
             "```" => inside = false,
             _ if !inside => {}
-            _ => match line.strip_prefix("$ ") {
-                Some(command) => examples.push(Example { command: command.to_owned(), expected: Vec::new() }),
-                None => {
+            _ => {
+                if let Some(command) = line.strip_prefix("$ ") {
+                    examples.push(Example { command: command.to_owned(), expected: Vec::new() });
+                } else {
                     let example = examples.last_mut().expect("a console block begins with a command");
                     // A command goes on where its line ends in a backslash.
                     match example.command.strip_suffix('\\') {
@@ -77,7 +78,7 @@ fn examples(readme: &str) -> Vec<Example> {
                         _ => example.expected.push(line.to_owned()),
                     }
                 }
-            },
+            }
         }
     }
     examples

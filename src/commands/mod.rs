@@ -1,12 +1,23 @@
 //! A file a subcommand: its arguments, and a `run` that wires rooms together and computes nothing.
 
+pub mod aesthetics;
+mod album;
+pub mod analyze;
+pub mod cluster;
+pub mod compare;
 pub mod completions;
 pub mod config;
+mod deliver;
 pub mod device;
+pub mod embed;
+mod experts;
 pub mod man;
+pub mod networks;
 mod photos;
+pub mod portrait;
 pub mod schema;
 pub mod score;
+pub mod select;
 
 use crate::cli::Command;
 use crate::context::Context;
@@ -15,6 +26,13 @@ use crate::error::{CommandError, Ending};
 pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
         Command::Score(args) => score::run(args, context),
+        Command::Portrait(args) => portrait::run(args, context),
+        Command::Cluster(args) => cluster::run(args, context),
+        Command::Select(args) => select::run(args, context),
+        Command::Analyze(args) => analyze::run(args, context),
+        Command::Aesthetics(args) => aesthetics::run(args, context),
+        Command::Embed(args) => embed::run(args, context),
+        Command::Compare(args) => compare::run(args, context),
         Command::Device(args) => device::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Schema(args) => schema::run(args, context),

@@ -98,7 +98,7 @@ fn tell_store_warnings(context: &Context) {
 }
 
 impl Tally {
-    fn fail(&mut self, failure: &Failure, context: &Context) -> Result<(), CommandError> {
+    pub fn fail(&mut self, failure: &Failure, context: &Context) -> Result<(), CommandError> {
         self.failed += 1;
         context.ui.warn(&failure.to_string());
         if context.strict {

@@ -95,6 +95,12 @@ pub struct AlbumClustering {
     pub feature_method: String,
     pub feature_checkpoint: Option<PathBuf>,
     pub min_cluster_size: usize,
+    pub min_samples: Option<usize>,
+    pub epsilon: Option<f64>,
+    pub distance_threshold: Option<f64>,
+    pub n_clusters: Option<usize>,
+    pub gap_seconds: Option<f64>,
+    pub similarity: Option<f64>,
     pub handle_noise: String,
 }
 

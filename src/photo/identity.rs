@@ -162,7 +162,7 @@ fn regular(metadata: &Metadata) -> Result<(), ReadError> {
 /// Opening must not hang on a pipe, and reading must not move a photo's access time. Only a file's owner may ask
 /// for the latter; for everybody else the plain open has to do.
 #[cfg(target_os = "linux")]
-fn open_untouched(path: &Path) -> io::Result<File> {
+pub fn open_untouched(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let plain = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     rustix::fs::open(path, plain | OFlags::NOATIME, Mode::empty())
@@ -175,14 +175,14 @@ fn open_untouched(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-fn open_untouched(path: &Path) -> io::Result<File> {
+pub fn open_untouched(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let plain = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     Ok(File::from(rustix::fs::open(path, plain, Mode::empty())?))
 }
 
 #[cfg(not(unix))]
-fn open_untouched(path: &Path) -> io::Result<File> {
+pub fn open_untouched(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 

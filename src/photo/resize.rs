@@ -4,9 +4,6 @@
 //! level here and there, so the two passes are written out. They are plain loops over fixed-size arrays; `pulp` compiles
 //! them for the processor it runs on.
 
-// What `pulp` compiles for a processor is only what is inlined into its closure.
-#![allow(clippy::inline_always)]
-
 use std::borrow::Cow;
 use std::f64::consts::PI;
 
@@ -192,6 +189,8 @@ fn sinc(x: f64) -> f64 {
 /// vector registers of any processor, few enough that the sums stay in them.
 const LANES: usize = 16;
 const SPAN: usize = 64;
+
+// What `pulp` compiles for the processor is only what is inlined into its closure, hence `always` below.
 
 /// Lays `LANES` rows side by side, one row a lane, so that neighbouring columns are neighbouring vectors and every
 /// weight is used for all lanes at once.

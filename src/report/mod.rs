@@ -1,12 +1,19 @@
 //! What users and scripts see: record types, and a file a format that writes them.
 
+pub mod annotate;
 mod csv;
+pub mod export;
+pub mod html;
 mod jsonl;
+mod lettering;
+pub mod npy;
 pub mod output;
+pub mod parquet;
 pub mod photo_path;
 pub mod records;
 pub mod schema;
 mod table;
+pub mod xmp;
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -69,11 +69,7 @@ impl<R: Record> Output<R> {
         match self.target {
             Target::Stdout(mut out) => out.flush()?,
             Target::Stream(mut out) => out.flush()?,
-            Target::File { temporary, place } => {
-                let file = temporary.into_inner().map_err(io::IntoInnerError::into_error)?;
-                file.as_file().sync_all()?;
-                file.persist(&place).with_context(|| format!("cannot write {}", place.display()))?;
-            }
+            Target::File { temporary, place } => settle(temporary, &place)?,
         }
         Ok(())
     }
@@ -86,6 +82,30 @@ impl<R: Record> Output<R> {
             Target::File { temporary, .. } => write(temporary),
         }
     }
+}
+
+/// Writes a file that appears whole, or not at all.
+pub fn whole_file(
+    path: &Path,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let cannot = || format!("cannot write {}", path.display());
+    match open_file(path).with_context(cannot)? {
+        Target::Stdout(mut out) => write(&mut out).with_context(cannot),
+        Target::Stream(mut out) => write(&mut out).and_then(|()| Ok(out.flush()?)).with_context(cannot),
+        Target::File { mut temporary, place } => {
+            write(&mut temporary).with_context(cannot)?;
+            settle(temporary, &place)
+        }
+    }
+}
+
+/// Puts a finished file into its place.
+fn settle(temporary: BufWriter<NamedTempFile>, place: &Path) -> anyhow::Result<()> {
+    let file = temporary.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().sync_all()?;
+    file.persist(place).with_context(|| format!("cannot write {}", place.display()))?;
+    Ok(())
 }
 
 fn open_file(path: &Path) -> io::Result<Target> {

@@ -1,9 +1,23 @@
 //! The lines of the commands, field by field in the order of the contract.
 
+mod aesthetics;
+mod analyze;
+mod cluster;
+mod compare;
 mod device;
+mod embed;
+mod portrait;
 mod score;
+pub mod select;
 mod setting;
 
+pub use aesthetics::AestheticsRecord;
+pub use analyze::AnalyzeRecord;
+pub use cluster::ClusterRecord;
+pub use compare::{Method, PairRecord, RankRecord};
 pub use device::DeviceRecord;
+pub use embed::EmbedRecord;
+pub use portrait::PortraitRecord;
 pub use score::ScoreRecord;
+pub use select::SelectRecord;
 pub use setting::SettingRecord;

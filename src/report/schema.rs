@@ -2,14 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::records::{DeviceRecord, ScoreRecord, SettingRecord};
+use super::records::{
+    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, EmbedRecord, PairRecord, PortraitRecord, RankRecord,
+    ScoreRecord, SelectRecord, SettingRecord,
+};
 
 /// Every command with records, by the words that call it.
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
+        ("aesthetics", schema_of::<AestheticsRecord>()),
+        ("compare", json!({ "anyOf": [schema_of::<PairRecord>(), schema_of::<RankRecord>()] })),
+        ("analyze", schema_of::<AnalyzeRecord>()),
+        ("cluster", schema_of::<ClusterRecord>()),
         ("config show", schema_of::<SettingRecord>()),
         ("device", schema_of::<DeviceRecord>()),
+        ("embed", schema_of::<EmbedRecord>()),
+        ("portrait", schema_of::<PortraitRecord>()),
         ("score", schema_of::<ScoreRecord>()),
+        ("select", schema_of::<SelectRecord>()),
     ]
 }
 

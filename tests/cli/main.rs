@@ -1,11 +1,16 @@
 //! The binary as users and scripts meet it.
 
+#[path = "../parity/formula.rs"]
+mod formula;
 #[path = "../world/mod.rs"]
 mod world;
 
+mod album;
 mod configuration;
 mod lists_and_folders;
+mod networks;
 mod output;
 mod plumbing;
+mod portrait;
 mod score;
 mod store;

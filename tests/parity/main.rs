@@ -3,4 +3,7 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod candle;
+mod formula;
+mod networks;
 mod quality;

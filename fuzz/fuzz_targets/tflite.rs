@@ -1,0 +1,28 @@
+//! Bytes that claim to be a network: whatever they are, reading, planning and a short run end in an error or an answer.
+//!
+//! With nightly: `cargo fuzz run tflite`. On stable, from `fuzz/`:
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+//!   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+//!   -Cllvm-args=-sanitizer-coverage-trace-compares" cargo build --release --bin tflite
+//! cargo run --bin seeds corpus/tflite
+//! target/release/tflite corpus/tflite -max_len=16384 -rss_limit_mb=1024 -timeout=10 -max_total_time=600
+//! ```
+#![no_main]
+
+use albumctl::hub::tflite::{Graph, Network};
+use albumctl::kernels::Cpu;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(graph) = Graph::parse(bytes) else { return };
+    let wanted: Vec<usize> = (0..graph.outputs.len()).collect();
+    let Ok(network) = Network::new(&graph, &wanted, Cpu::best()) else { return };
+    if network.work() > 1 << 20 {
+        return;
+    }
+    let inputs: Vec<Vec<f32>> = network.input_shapes().map(|shape| vec![0.5; shape.iter().product()]).collect();
+    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+    assert_eq!(network.run(&inputs).len(), wanted.len());
+});

@@ -1,0 +1,129 @@
+//! Agglomerative clustering, average linkage over cosine distance, up to a threshold.
+//!
+//! For unit vectors the average of all cosines between two groups is the product of their mean vectors, so a group is
+//! one vector and no N×N matrix is ever needed. Merging goes along chains of nearest neighbours, which for average
+//! linkage gives the same tree as always merging the globally nearest pair.
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::embeddings::Embeddings;
+use super::forest::Forest;
+use super::{ClusterError, Found};
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Params {
+    /// Groups merge while their average cosine distance is below this.
+    pub distance_threshold: f64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { distance_threshold: 0.4 }
+    }
+}
+
+/// From so many groups on, looking for the nearest is worth the threads.
+const PARALLEL_FROM: usize = 512;
+
+pub(super) fn run(rows: &Embeddings, params: Params) -> Result<Found, ClusterError> {
+    if params.distance_threshold.is_nan() || params.distance_threshold < 0.0 {
+        return Err(ClusterError::Parameter { parameter: "distance_threshold", wanted: "a cosine distance" });
+    }
+    let mut forest = Forest::new(rows.len());
+    for merge in merges(rows) {
+        if merge.distance < params.distance_threshold {
+            forest.join(merge.a, merge.b);
+        }
+    }
+    let (labels, _) = forest.numbered();
+    Ok(Found { labels: labels.into_iter().map(|label| label as i32).collect(), ..Found::default() })
+}
+
+struct Merge {
+    a: usize,
+    b: usize,
+    distance: f64,
+}
+
+/// A group still to be merged: its first photo and the mean of its rows.
+struct Group {
+    first: usize,
+    size: f64,
+    mean: Vec<f32>,
+}
+
+impl Group {
+    fn distance(&self, other: &Self) -> f64 {
+        1.0 - dot(&self.mean, &other.mean)
+    }
+}
+
+/// f32 in eight lanes: the sums stay short enough (embeddings have hundreds of numbers) and vectorise.
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let mut lanes = [0.0_f32; 16];
+    let (a16, a_rest) = a.as_chunks::<16>();
+    let (b16, b_rest) = b.as_chunks::<16>();
+    for (x, y) in a16.iter().zip(b16) {
+        for lane in 0..16 {
+            lanes[lane] += x[lane] * y[lane];
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
+    lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() + f64::from(rest)
+}
+
+/// All merges of the tree, in chain order. Average linkage never merges nearer than before along a chain, so a
+/// threshold may be applied to them in any order.
+fn merges(rows: &Embeddings) -> Vec<Merge> {
+    let mut groups: Vec<Group> =
+        (0..rows.len()).map(|i| Group { first: i, size: 1.0, mean: rows.row(i).to_vec() }).collect();
+    let mut chain: Vec<usize> = Vec::new();
+    let mut found = Vec::with_capacity(rows.len().saturating_sub(1));
+    while groups.len() > 1 {
+        let Some(&top) = chain.last() else {
+            chain.push(0);
+            continue;
+        };
+        let before = chain.len().checked_sub(2).map(|at| chain[at]);
+        let (next, distance) = nearest(&groups, top, before);
+        if Some(next) == before {
+            chain.truncate(chain.len() - 2);
+            found.push(Merge { a: groups[top].first, b: groups[next].first, distance });
+            unite(&mut groups, top.min(next), top.max(next), &mut chain);
+        } else {
+            chain.push(next);
+        }
+    }
+    found
+}
+
+/// The nearest group to `of`. On ties the previous link of the chain wins, so that chains end; then the earlier one.
+fn nearest(groups: &[Group], of: usize, before: Option<usize>) -> (usize, f64) {
+    let rank = |other: usize| (groups[of].distance(&groups[other]), Some(other) != before, other);
+    let nearer = |x: (f64, bool, usize), y: (f64, bool, usize)| {
+        if x.0.total_cmp(&y.0).then((x.1, x.2).cmp(&(y.1, y.2))).is_le() { x } else { y }
+    };
+    let none = (f64::INFINITY, true, usize::MAX);
+    let others = 0..groups.len();
+    let (distance, _, at) = if groups.len() < PARALLEL_FROM {
+        others.filter(|&other| other != of).map(rank).fold(none, nearer)
+    } else {
+        others.into_par_iter().filter(|&other| other != of).map(rank).reduce(|| none, nearer)
+    };
+    (at, distance)
+}
+
+/// Merges group `b` into `a` and fills the gap with the last one.
+fn unite(groups: &mut Vec<Group>, a: usize, b: usize, chain: &mut [usize]) {
+    let last = groups.len() - 1;
+    let gone = groups.swap_remove(b);
+    chain.iter_mut().filter(|link| **link == last).for_each(|link| *link = b);
+    let kept = &mut groups[a];
+    let size = kept.size + gone.size;
+    for (mean, other) in kept.mean.iter_mut().zip(&gone.mean) {
+        *mean = ((f64::from(*mean) * kept.size + f64::from(*other) * gone.size) / size) as f32;
+    }
+    kept.size = size;
+    kept.first = kept.first.min(gone.first);
+}

@@ -1,0 +1,81 @@
+//! How far two groupings of the same photos agree.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Unordered pairs among `n`.
+fn pairs(n: u64) -> f64 {
+    n as f64 * (n as f64 - 1.0) / 2.0
+}
+
+/// Pairs together in both groupings, in the first, in the second, and in all; any excess of one slice is ignored.
+fn together<A: Hash + Eq, B: Hash + Eq>(first: &[A], second: &[B]) -> (f64, f64, f64, f64) {
+    let (mut both, mut a, mut b) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let mut n = 0_u64;
+    for (x, y) in first.iter().zip(second) {
+        *both.entry((x, y)).or_insert(0_u64) += 1;
+        *a.entry(x).or_insert(0_u64) += 1;
+        *b.entry(y).or_insert(0_u64) += 1;
+        n += 1;
+    }
+    let count = |counts: Vec<u64>| -> f64 { counts.into_iter().map(pairs).sum() };
+    (count(both.into_values().collect()), count(a.into_values().collect()), count(b.into_values().collect()), pairs(n))
+}
+
+/// Agreement on pairs, corrected for chance: 1 when the groupings are the same, about 0 for unrelated ones.
+pub fn adjusted_rand<A: Hash + Eq, B: Hash + Eq>(first: &[A], second: &[B]) -> f64 {
+    let (both, a, b, all) = together(first, second);
+    let by_chance = if all > 0.0 { a * b / all } else { 0.0 };
+    let most = f64::midpoint(a, b);
+    if (most - by_chance).abs() < f64::EPSILON * most.max(1.0) { 1.0 } else { (both - by_chance) / (most - by_chance) }
+}
+
+/// Of the pairs of a grouping against the truth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairwiseScore {
+    /// Share of the pairs put together that belong together; 1 when none was put together.
+    pub precision: f64,
+    /// Share of the pairs that belong together that were put together; 1 when none belongs.
+    pub recall: f64,
+    /// Harmonic mean of the two.
+    pub f1: f64,
+}
+
+pub fn pairwise<A: Hash + Eq, B: Hash + Eq>(truth: &[A], found: &[B]) -> PairwiseScore {
+    let (both, belong, put, _) = together(truth, found);
+    let share = |of: f64| if of > 0.0 { both / of } else { 1.0 };
+    let (precision, recall) = (share(put), share(belong));
+    let sum = precision + recall;
+    PairwiseScore { precision, recall, f1: if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_grouping_under_other_names_agrees_wholly() {
+        let (a, b) = ([0, 0, 1, 1, 2], ["x", "x", "q", "q", "z"]);
+        assert!((adjusted_rand(&a, &b) - 1.0).abs() < 1e-12);
+        assert!((pairwise(&a, &b).f1 - 1.0).abs() < 1e-12);
+    }
+
+    /// Worked by hand: 15 pairs; together in truth 6, in found 3, in both 2.
+    #[test]
+    fn equals_a_case_worked_by_hand() {
+        let (truth, found) = ([0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 2, 2]);
+        let score = pairwise(&truth, &found);
+        assert!((score.precision - 2.0 / 3.0).abs() < 1e-12 && (score.recall - 1.0 / 3.0).abs() < 1e-12);
+        assert!((score.f1 - 4.0 / 9.0).abs() < 1e-12);
+        let expected = (2.0 - 6.0 * 3.0 / 15.0) / (4.5 - 6.0 * 3.0 / 15.0);
+        assert!((adjusted_rand(&truth, &found) - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn groups_of_one_and_no_photos_are_defined() {
+        assert_eq!(adjusted_rand(&[0, 1, 2], &[5, 6, 7]).to_bits(), 1.0_f64.to_bits());
+        assert_eq!(adjusted_rand::<u8, u8>(&[], &[]).to_bits(), 1.0_f64.to_bits());
+        let one_blob = pairwise(&[0, 1, 2], &[0, 0, 0]);
+        assert!(one_blob.precision.abs() < 1e-12 && (one_blob.recall - 1.0).abs() < 1e-12);
+    }
+}

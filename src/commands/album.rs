@@ -1,0 +1,298 @@
+//! What `cluster`, `select` and `analyze` share: what is known of each photo, and the groups.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::builder::PossibleValuesParser;
+
+use super::aesthetics::Rating;
+use super::embed::Embedding;
+use super::experts::Experts;
+use super::photos::{self, Tally};
+use super::portrait::FaceFinding;
+use super::score::Scoring;
+use crate::cluster::{self, Clustering, Embeddings, Input, Method, Noise};
+use crate::config::AlbumClustering;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::photo::scan::Scan;
+use crate::pipeline::{Analysis, PhotoFacts, Picture};
+use crate::quality::Quality;
+use crate::report::html::thumbnail::{self, Thumbnail};
+use crate::report::records::AnalyzeRecord;
+use crate::select::{Portrait, Why};
+use crate::store::Fingerprint;
+
+/// How photos are grouped; what is not given comes from the configuration.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Groups")]
+pub struct GroupArgs {
+    /// How photos are put into groups of one scene
+    #[arg(long, value_name = "METHOD", value_parser = PossibleValuesParser::new(Method::NAMES))]
+    pub method: Option<String>,
+
+    /// Fewer photos than this are no group; at 1 every photo has one
+    #[arg(long, value_name = "N")]
+    pub min_cluster_size: Option<usize>,
+
+    /// What becomes of photos in no group
+    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(NOISE_WORDS))]
+    pub noise: Option<String>,
+}
+
+/// Lays what is configured over what was measured.
+fn configure(method: &mut Method, size: usize, settings: &AlbumClustering) {
+    fn lay<T: Copy>(over: &mut T, configured: Option<T>) {
+        if let Some(value) = configured {
+            *over = value;
+        }
+    }
+    match method {
+        Method::Hdbscan(params) => {
+            params.min_cluster_size = size;
+            params.min_samples = settings.min_samples.or(params.min_samples);
+            lay(&mut params.epsilon, settings.epsilon);
+        }
+        Method::Hybrid(params) => {
+            params.min_cluster_size = size;
+            lay(&mut params.min_samples, settings.min_samples);
+            lay(&mut params.cluster_selection_epsilon, settings.epsilon);
+        }
+        Method::Dbscan(params) => {
+            lay(&mut params.min_samples, settings.min_samples);
+            lay(&mut params.eps, settings.epsilon);
+        }
+        Method::Agglomerative(params) => lay(&mut params.distance_threshold, settings.distance_threshold),
+        Method::Kmeans(params) => lay(&mut params.n_clusters, settings.n_clusters),
+        Method::Burst(params) => {
+            lay(&mut params.gap_ms, settings.gap_seconds.map(|seconds| (seconds * 1000.0) as i64));
+            lay(&mut params.similarity, settings.similarity);
+        }
+        Method::Hierarchical(params) => {
+            configure(&mut params.level1, size, settings);
+        }
+    }
+}
+
+const NOISE_WORDS: [&str; 3] = ["as_individual_clusters", "group_together", "exclude"];
+
+impl GroupArgs {
+    pub fn method(&self, context: &Context) -> Result<Method, CommandError> {
+        let settings = &context.settings().album.clustering;
+        let name = self.method.as_deref().unwrap_or(&settings.method);
+        let mut method = Method::by_name(name).ok_or_else(|| {
+            let known = Method::NAMES.join(", ");
+            CommandError::usage(anyhow::anyhow!("album.clustering.method: `{name}` is not one of {known}"))
+        })?;
+        let size = self.min_cluster_size.unwrap_or(settings.min_cluster_size);
+        configure(&mut method, size, settings);
+        Ok(method)
+    }
+
+    fn noise(&self, context: &Context) -> Result<Noise, CommandError> {
+        let word = self.noise.as_deref().unwrap_or(&context.settings().album.clustering.handle_noise);
+        serde_json::from_value(word.into()).map_err(|_| {
+            let known = NOISE_WORDS.join(", ");
+            CommandError::usage(anyhow::anyhow!("album.clustering.handle_noise: `{word}` is not one of {known}"))
+        })
+    }
+}
+
+/// What is known of one photo.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub path: PathBuf,
+    pub facts: PhotoFacts,
+    pub measured_at: u32,
+    pub quality: Quality,
+    /// `name@version` of what made the embedding.
+    pub model: String,
+    pub embedding: Vec<f32>,
+    /// On 1–10.
+    pub aesthetic: Result<f64, Why>,
+    pub aesthetic_model: Option<String>,
+    pub trained_on_ava: bool,
+    pub portrait: Result<Portrait, Why>,
+    /// All that was found about faces; `portrait` is what selection asks of it.
+    pub faces: Option<crate::portrait::Portrait>,
+    pub thumbnail: Option<Thumbnail>,
+}
+
+/// Analyses the photos; with a budget in bytes, makes thumbnails, too.
+pub fn gather(
+    scan: &Scan,
+    experts: &Experts,
+    thumbnails: Option<usize>,
+    context: &Context,
+) -> Result<(Vec<Known>, Tally), CommandError> {
+    let settings = context.settings();
+    let medium = settings.thumbnail_sizes.medium;
+    let scoring = Scoring { weights: settings.quality_assessment.weights };
+    let thumbs = thumbnails.map(|budget| Thumbs { budget });
+    let rating = experts.rating.as_ref();
+    let mut analyses: Vec<&dyn Analysis> = vec![&scoring, experts.features.analysis()];
+    analyses.extend(rating.map(|rating| rating as &dyn Analysis));
+    analyses.extend(experts.faces.as_ref().map(|faces| faces as &dyn Analysis));
+    analyses.extend(thumbs.as_ref().map(|thumbs| thumbs as &dyn Analysis));
+    let model = experts.features.reference();
+    let mut known = Vec::new();
+    let tally = photos::analyse(scan, &analyses, Some(medium), context, |photo, analysed| {
+        experts.tell(context);
+        let mut findings = analysed.findings.iter().skip(2);
+        let aesthetic = match rating.and_then(|_| findings.next()) {
+            Some(finding) => Ok(as_written(Rating::read(finding)?)),
+            None => Err(Why::ModelMissing),
+        };
+        let faces = match experts.faces.as_ref().and_then(|_| findings.next()) {
+            Some(finding) => Some(FaceFinding::read(finding)?),
+            None => None,
+        };
+        known.push(Known {
+            path: photo.path.clone(),
+            measured_at: medium.min(analysed.facts.width.max(analysed.facts.height)),
+            quality: Scoring::read(&analysed.findings[0])?,
+            model: model.clone(),
+            embedding: Embedding::read(&analysed.findings[1]),
+            aesthetic,
+            aesthetic_model: rating.map(|rating| rating.aesthetic.reference()),
+            trained_on_ava: rating.is_some_and(|rating| rating.aesthetic.trained_on_ava()),
+            portrait: faces.as_ref().map(of_faces).ok_or(Why::ModelMissing),
+            faces,
+            thumbnail: findings.next().and_then(|finding| Thumbnail::from_bytes(finding)),
+            facts: analysed.facts,
+        });
+        Ok(())
+    })?;
+    experts.tell(context);
+    Ok((known, tally))
+}
+
+fn of_faces(faces: &crate::portrait::Portrait) -> Portrait {
+    Portrait {
+        is_portrait: faces.is_portrait,
+        eyes_open: faces.eyes_open,
+        is_smiling: faces.is_smiling,
+        smile_score: faces.smile_score,
+    }
+}
+
+/// The number that a 32-bit one is written as: the same digits come out of every command.
+fn as_written(score: f32) -> f64 {
+    score.to_string().parse().unwrap_or(f64::from(score))
+}
+
+/// Reads what `analyze` wrote; `-` is standard input.
+pub fn read(file: &Path) -> Result<Vec<Known>, CommandError> {
+    let named = file.display();
+    let reader: Box<dyn BufRead> = if file == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        let opened = File::open(file).with_context(|| format!("cannot read {named}")).map_err(CommandError::usage)?;
+        Box::new(BufReader::new(opened))
+    };
+    let mut known = Vec::new();
+    for (number, line) in reader.lines().enumerate() {
+        let line = line.with_context(|| format!("cannot read {named}"))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let record: AnalyzeRecord = serde_json::from_str(&line)
+            .with_context(|| format!("{named}, line {}: not a line of `albumctl analyze`", number + 1))
+            .map_err(CommandError::usage)?;
+        known.push(of_record(record));
+    }
+    Ok(known)
+}
+
+fn of_record(record: AnalyzeRecord) -> Known {
+    let portrait = record.is_portrait.map(|is_portrait| Portrait {
+        is_portrait,
+        eyes_open: record.eyes_open,
+        is_smiling: record.is_smiling,
+        smile_score: record.smile_score,
+    });
+    Known {
+        path: record.path.to_path(),
+        measured_at: record.measured_at,
+        quality: Quality {
+            overall: record.iqa_score,
+            sharpness: record.sharpness,
+            exposure: record.exposure,
+            colorfulness: record.colorfulness,
+            contrast: record.contrast,
+            sharpness_raw: record.sharpness_raw,
+            colorfulness_raw: record.colorfulness_raw,
+        },
+        model: record.model,
+        embedding: record.embedding,
+        aesthetic: record.aesthetic_score.ok_or(Why::ModelMissing),
+        trained_on_ava: record.ava_score.is_some(),
+        aesthetic_model: record.aesthetic_model,
+        portrait: portrait.ok_or(Why::ModelMissing),
+        faces: None,
+        thumbnail: None,
+        facts: PhotoFacts {
+            width: record.width,
+            height: record.height,
+            taken_ms: record.taken_at.as_deref().and_then(milliseconds),
+            taken_at: record.taken_at,
+        },
+    }
+}
+
+/// What the camera's clock showed, as the pipeline counts it; the distance from UTC is not part of it.
+fn milliseconds(taken_at: &str) -> Option<i64> {
+    let (date, time) = taken_at.split_once('T')?;
+    let time = time.split(['+', '-']).next()?;
+    let clock: jiff::civil::DateTime = format!("{date}T{time}").parse().ok()?;
+    Some(clock.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond())
+}
+
+/// Puts the photos into groups.
+pub fn group(known: &[Known], args: &GroupArgs, context: &Context) -> Result<Grouped, CommandError> {
+    let method = args.method(context)?;
+    let noise = args.noise(context)?;
+    let dim = known.first().map_or(0, |photo| photo.embedding.len());
+    if let Some(odd) = known.iter().find(|photo| photo.embedding.len() != dim) {
+        let cause = anyhow::anyhow!("{}: its embedding is of another length than the others", odd.path.display());
+        return Err(CommandError::usage(cause));
+    }
+    let rows: Vec<f32> = known.iter().flat_map(|photo| &photo.embedding).copied().collect();
+    let embeddings = Embeddings::new(&rows, dim).map_err(CommandError::failed)?;
+    let times: Vec<Option<i64>> = known.iter().map(|photo| photo.facts.taken_ms).collect();
+    let clustering = context
+        .telemetry
+        .time("cluster_images", || cluster::cluster(&Input::new(&embeddings, &times), &method, noise))
+        .map_err(CommandError::usage)?;
+    Ok(Grouped { embeddings, clustering, method: method.name() })
+}
+
+#[derive(Debug)]
+pub struct Grouped {
+    pub embeddings: Embeddings,
+    pub clustering: Clustering,
+    pub method: &'static str,
+}
+
+/// Thumbnails for the report page.
+#[derive(Debug, Clone, Copy)]
+struct Thumbs {
+    budget: usize,
+}
+
+impl Analysis for Thumbs {
+    fn name(&self) -> &'static str {
+        "thumbnails"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(["thumbnail/1", &self.budget.to_string()])
+    }
+
+    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
+        let small = thumbnail::encode(picture.medium(), self.budget).context("no thumbnail can be made of it")?;
+        Ok(small.to_bytes())
+    }
+}

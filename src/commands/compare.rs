@@ -1,0 +1,223 @@
+//! `albumctl compare`: which of two photos is better; of more, a ranking.
+
+use std::path::{Path, PathBuf};
+
+use super::aesthetics::{self, Rating};
+use super::networks::{self, NetworkArgs, Networks, Wanted};
+use super::photos::{self, Tally};
+use super::score::Scoring;
+use crate::cli::PhotoArgs;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::hub::{Comparator, HubError};
+use crate::photo::scan::Scan;
+use crate::pipeline::{Analysed, Analysis, Picture};
+use crate::report::records::{Method, PairRecord, RankRecord};
+use crate::store::Fingerprint;
+
+pub const MODEL: &str = "siamese-resnet50";
+
+/// Which photo is better; of more than two, a ranking
+///
+/// Every photo meets every other one, each pair is asked both ways round, and most wins comes first. Without a model for
+/// comparing, technical quality (and the aesthetic score, where its model is there) decides, which is said.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub photos: PhotoArgs,
+
+    #[command(flatten)]
+    pub network: NetworkArgs,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    let networks = Networks::new(&args.network, context)?;
+    let scan = photos::find(&args.photos, context)?;
+    if scan.photos.len() + scan.unreadable.len() < 2 && args.photos.paths.len() < 2 {
+        return Err(CommandError::usage(anyhow::anyhow!("comparing takes two photos at least")));
+    }
+    let configured = context.settings().quality_assessment.siamese_checkpoint.as_deref();
+    let comparator = match args.network.wanted(configured, MODEL) {
+        Wanted::Named(name) => networks.hub.comparator(name),
+        Wanted::File(file) => networks.hub.comparator_file(file),
+    };
+    let (contest, tally) = match comparator {
+        Ok(comparator) => Contest::of_pairs(comparator, &scan, &networks, context)?,
+        Err(missing @ HubError::Missing { .. }) if args.network.model.is_none() && !context.strict => {
+            context.ui.note(&format!("{missing}; comparing by composite score"));
+            Contest::of_scores(&scan, &networks, context)?
+        }
+        Err(error) => return Err(networks::refused(error)),
+    };
+    networks.tell(context);
+    // The same photo named twice is one photo; compared with itself it ties.
+    let twice = contest.paths.len() == 1 && args.photos.paths.len() == 2 && tally.failed == 0;
+    if contest.paths.len() == 2 || twice {
+        contest.write_pair([0, usize::from(!twice)], context)?;
+    } else if contest.paths.len() > 2 {
+        contest.write_ranking(context)?;
+    }
+    Ok(tally.end("compare", context))
+}
+
+/// What photos are compared by, photo by photo.
+struct Contest {
+    method: Method,
+    paths: Vec<PathBuf>,
+    /// The probability that the first index is the better photo.
+    better: Box<dyn Fn(usize, usize) -> Result<f64, HubError>>,
+    scores: Option<Vec<f64>>,
+}
+
+impl Contest {
+    fn of_pairs(
+        comparator: Comparator,
+        scan: &Scan,
+        networks: &Networks,
+        context: &Context,
+    ) -> Result<(Self, Tally), CommandError> {
+        let comparing = Comparing::new(comparator).map_err(networks::refused)?;
+        let (mut paths, mut features) = (Vec::new(), Vec::new());
+        let medium = Some(context.settings().thumbnail_sizes.medium);
+        let tally = photos::analyse(scan, &[&comparing], medium, context, |photo, analysed| {
+            networks.tell(context);
+            paths.push(photo.path.clone());
+            features.push(Comparing::read(&analysed.findings[0]));
+            Ok(())
+        })?;
+        let method = Method { name: "siamese", model: Some(comparing.comparator.reference()) };
+        let comparator = comparing.comparator;
+        let better = move |a: usize, b: usize| comparator.prefer(&features[a], &features[b]).map(f64::from);
+        Ok((Self { method, paths, better: Box::new(better), scores: None }, tally))
+    }
+
+    /// Without a model for pairs: the parts of the composite that can be had, their weights rescaled.
+    fn of_scores(scan: &Scan, networks: &Networks, context: &Context) -> Result<(Self, Tally), CommandError> {
+        let settings = context.settings();
+        let scoring = Scoring { weights: settings.quality_assessment.weights };
+        let aesthetic = match settings.quality_assessment.ava_checkpoint.as_deref() {
+            Some(file) => Some(networks.hub.aesthetic_file(file).map_err(networks::refused)?),
+            None => networks.hub.aesthetic(aesthetics::MODEL).ok(),
+        };
+        let rating = aesthetic.map(Rating::new).transpose().map_err(networks::refused)?;
+        let mut analyses: Vec<&dyn Analysis> = vec![&scoring];
+        analyses.extend(rating.as_ref().map(|rating| rating as &dyn Analysis));
+        let selection = settings.album.selection;
+        let composite = |analysed: &Analysed| -> anyhow::Result<f64> {
+            let quality = Scoring::read(&analysed.findings[0])?.overall;
+            let Some(finding) = analysed.findings.get(1) else { return Ok(quality) };
+            let beauty = (f64::from(Rating::read(finding)?) - 1.0) / 9.0;
+            let total = selection.ava_weight + selection.iqa_weight;
+            let weighed = selection.ava_weight * beauty + selection.iqa_weight * quality;
+            Ok(if total > 0.0 { weighed / total } else { quality })
+        };
+        let (mut paths, mut scores) = (Vec::new(), Vec::new());
+        let medium = Some(settings.thumbnail_sizes.medium);
+        let tally = photos::analyse(scan, &analyses, medium, context, |photo, analysed| {
+            paths.push(photo.path.clone());
+            scores.push(composite(&analysed)?);
+            Ok(())
+        })?;
+        let method = Method { name: "composite", model: None };
+        let by_score = scores.clone();
+        let better = move |a: usize, b: usize| Ok(likelihood(by_score[a], by_score[b]));
+        Ok((Self { method, paths, better: Box::new(better), scores: Some(scores) }, tally))
+    }
+
+    fn write_pair(&self, [first, second]: [usize; 2], context: &Context) -> Result<(), CommandError> {
+        let probability = (self.better)(first, second).map_err(networks::refused)?;
+        let paths = [first, second].map(|index| Path::new(&self.paths[index]));
+        let scores = self.scores.as_ref().map(|scores| [scores[first], scores[second]]);
+        let mut output = context.output::<PairRecord>()?;
+        output.write(&context.ui, &PairRecord::new(paths, probability, &self.method, scores))?;
+        Ok(output.finish(&context.ui)?)
+    }
+
+    fn write_ranking(&self, context: &Context) -> Result<(), CommandError> {
+        let count = self.paths.len();
+        let mut standing: Vec<Standing> = (0..count).map(|photo| Standing { photo, wins: 0, sum: 0.0 }).collect();
+        for a in 0..count {
+            for b in a + 1..count {
+                let probability = (self.better)(a, b).map_err(networks::refused)?;
+                standing[a].meet(probability);
+                standing[b].meet(1.0 - probability);
+            }
+        }
+        standing.sort_by(|a, b| {
+            let by_wins = b.wins.cmp(&a.wins).then(b.sum.total_cmp(&a.sum));
+            by_wins.then_with(|| self.paths[a.photo].cmp(&self.paths[b.photo]))
+        });
+        let mut output = context.output::<RankRecord>()?;
+        for (place, Standing { photo, wins, sum }) in standing.into_iter().enumerate() {
+            let confidence = sum / (count - 1) as f64;
+            let record = RankRecord::new(place + 1, &self.paths[photo], wins, confidence, &self.method);
+            output.write(&context.ui, &record)?;
+        }
+        Ok(output.finish(&context.ui)?)
+    }
+}
+
+/// How a photo did against all others.
+struct Standing {
+    photo: usize,
+    wins: usize,
+    sum: f64,
+}
+
+impl Standing {
+    fn meet(&mut self, probability: f64) {
+        self.wins += usize::from(probability > 0.5);
+        self.sum += probability;
+    }
+}
+
+/// The original's confidence for scores, on 0.5 to 1: their difference as a share of the larger one.
+fn likelihood(a: f64, b: f64) -> f64 {
+    0.5 + (a - b) / a.max(b).max(1e-6) / 2.0
+}
+
+/// The features of pairs as an analysis of the pipeline.
+#[derive(Debug)]
+pub struct Comparing {
+    pub comparator: Comparator,
+    identity: String,
+}
+
+impl Comparing {
+    pub fn new(comparator: Comparator) -> Result<Self, HubError> {
+        let identity = comparator.identity()?;
+        Ok(Self { comparator, identity })
+    }
+
+    pub fn read(finding: &[u8]) -> Vec<f32> {
+        finding.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    }
+}
+
+impl Analysis for Comparing {
+    fn name(&self) -> &'static str {
+        "compare_features"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(["comparing/1", &self.identity])
+    }
+
+    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
+        let features = self.comparator.features(std::slice::from_ref(picture.medium()))?;
+        Ok(features.concat().iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_become_a_probability_that_mirrors() {
+        assert!((likelihood(0.4, 0.4) - 0.5).abs() < 1e-12);
+        assert!((likelihood(0.8, 0.4) - 0.75).abs() < 1e-12);
+        assert!((likelihood(0.4, 0.8) - 0.25).abs() < 1e-12);
+        assert!((0.5..=1.0).contains(&likelihood(1.0, 0.0)));
+    }
+}

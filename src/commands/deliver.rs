@@ -1,0 +1,285 @@
+//! What people do with the picks: copies, links, a zip, sidecars, a page to look at.
+
+use std::path::{Path, PathBuf};
+
+use super::album::Known;
+use super::photos::Tally;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::failure::{Failure, Stage};
+use crate::portrait::Face;
+use crate::report::export::{self, Item, Way};
+use crate::report::html::{self, Entry, Face as FaceMark, Met, Page};
+use crate::report::output::whole_file;
+use crate::report::records::select::Written;
+use crate::report::xmp::{self, Mark, Naming};
+use crate::select::{Decision, Photo, Verdict};
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What to do with the picks")]
+pub struct DeliverArgs {
+    /// Copy the picks into this folder; nothing is overwritten
+    #[arg(long, value_name = "DIR", conflicts_with = "link_to")]
+    pub copy_to: Option<PathBuf>,
+
+    /// Link the picks into this folder
+    #[arg(long, value_name = "DIR")]
+    pub link_to: Option<PathBuf>,
+
+    /// How --link-to links
+    #[arg(long, value_enum, value_name = "KIND", default_value = "soft", requires = "link_to")]
+    pub link: LinkKind,
+
+    /// Put each group into a folder of its own
+    #[arg(long)]
+    pub cluster_folders: bool,
+
+    /// Put the picks into a zip, which must not exist yet
+    #[arg(long, value_name = "FILE")]
+    pub zip: Option<PathBuf>,
+
+    /// Rate the picks in XMP sidecars: IMG.xmp (stem), IMG.JPG.xmp (full-name), or both
+    #[arg(long, value_enum, value_name = "NAMING", num_args = 0..=1, default_missing_value = "stem", require_equals = true)]
+    pub xmp: Option<SidecarNaming>,
+
+    /// Stars a pick gets in its sidecar; a rating a person set stays
+    #[arg(long, value_name = "STARS", default_value_t = 4, value_parser = clap::value_parser!(i8).range(1..=5), requires = "xmp")]
+    pub xmp_rating: i8,
+
+    /// Label a pick gets in its sidecar; programs match it by name
+    #[arg(long, value_name = "TEXT", requires = "xmp")]
+    pub xmp_label: Option<String>,
+
+    /// Write a page to look at: all photos, the picks marked
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+
+    /// Write nothing, and say what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LinkKind {
+    Soft,
+    Hard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SidecarNaming {
+    Stem,
+    FullName,
+    Both,
+}
+
+impl DeliverArgs {
+    /// What can be refused before any work is done is refused then.
+    pub fn check(&self) -> Result<(), CommandError> {
+        match &self.zip {
+            Some(file) if file.exists() => {
+                let cause = anyhow::anyhow!("--zip: {} exists already, and nothing is overwritten", file.display());
+                Err(CommandError::usage(cause))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn folder(&self) -> Option<(&Path, Way)> {
+        let link = match self.link {
+            LinkKind::Soft => Way::SoftLink,
+            LinkKind::Hard => Way::HardLink,
+        };
+        let copies = self.copy_to.as_deref().map(|folder| (folder, Way::Copy));
+        copies.or_else(|| self.link_to.as_deref().map(|folder| (folder, link)))
+    }
+}
+
+/// An album that was made: photos by index, verdicts in their order.
+#[derive(Debug, Clone, Copy)]
+pub struct Album<'a> {
+    pub known: &'a [Known],
+    pub photos: &'a [Photo],
+    pub verdicts: &'a [Verdict],
+}
+
+/// Writes what was asked for, and tells per photo what was, or in a dry run would be, written.
+pub fn deliver(
+    args: &DeliverArgs,
+    album: Album,
+    tally: &mut Tally,
+    context: &Context,
+) -> Result<Vec<Vec<Written>>, CommandError> {
+    let Album { photos, verdicts, .. } = album;
+    let picks: Vec<usize> = verdicts.iter().filter(|verdict| verdict.selected()).map(|verdict| verdict.photo).collect();
+    let items: Vec<Item> =
+        picks.iter().map(|&pick| Item { path: photos[pick].path.clone(), group: photos[pick].group }).collect();
+    let mut written = vec![Vec::new(); photos.len()];
+    if let Some((folder, way)) = args.folder() {
+        let steps = export::plan(&items, folder, way, args.cluster_folders).map_err(CommandError::failed)?;
+        for (&pick, step) in picks.iter().zip(&steps) {
+            let placed = if args.dry_run { Ok(step.target.clone()) } else { export::apply(step) };
+            match placed {
+                Ok(target) => written[pick].push(Written::new(way_word(way), &target, !args.dry_run)),
+                Err(error) => tally.fail(&not_written(&photos[pick].path, &error), context)?,
+            }
+        }
+    }
+    if let Some(file) = &args.zip {
+        let entries = export::plan_zip(&items, args.cluster_folders).map_err(CommandError::failed)?;
+        if !args.dry_run {
+            export::write_zip(&items, &entries, file).map_err(CommandError::failed)?;
+        }
+        for (&pick, entry) in picks.iter().zip(&entries) {
+            written[pick].push(Written::new("zip", &file.join(entry), !args.dry_run));
+        }
+    }
+    if let Some(naming) = args.xmp {
+        sidecars(args, naming, album, &mut written, tally, context)?;
+    }
+    Ok(written)
+}
+
+fn way_word(way: Way) -> &'static str {
+    match way {
+        Way::Copy => "copy",
+        Way::HardLink => "hard_link",
+        Way::SoftLink => "soft_link",
+    }
+}
+
+fn not_written(path: &Path, error: &dyn std::error::Error) -> Failure {
+    let mut cause = error.to_string();
+    let mut below = error.source();
+    while let Some(source) = below {
+        cause = format!("{cause}: {source}");
+        below = source.source();
+    }
+    Failure { path: path.to_owned(), stage: Stage::Write, code: "not_written", cause }
+}
+
+/// Picks get stars. A photo that was a pick of an earlier run loses those we gave it, and only those.
+fn sidecars(
+    args: &DeliverArgs,
+    naming: SidecarNaming,
+    Album { known, photos, verdicts }: Album,
+    written: &mut [Vec<Written>],
+    tally: &mut Tally,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let naming = match naming {
+        SidecarNaming::Stem => Naming::Stem,
+        SidecarNaming::FullName => Naming::FullName,
+        SidecarNaming::Both => Naming::Both,
+    };
+    let mut verdict_of: Vec<Option<&Verdict>> = vec![None; photos.len()];
+    for verdict in verdicts {
+        verdict_of[verdict.photo] = Some(verdict);
+    }
+    let paths: Vec<PathBuf> = photos.iter().map(|photo| photo.path.clone()).collect();
+    for (photo, places) in xmp::sidecars(&paths, naming).into_iter().enumerate() {
+        let Some(verdict) = verdict_of[photo] else { continue };
+        let mark = Mark {
+            rating: verdict.selected().then_some(args.xmp_rating),
+            label: args.xmp_label.clone().filter(|_| verdict.selected()),
+            score: verdict.composite,
+            model: Some(models(&known[photo])),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        for place in places {
+            if !verdict.selected() && !xmp::is_marked(&place) {
+                continue;
+            }
+            match xmp::write(&place, &mark, args.dry_run) {
+                Ok(_) => written[photo].push(Written::new("xmp", &place, !args.dry_run)),
+                Err(error) => tally.fail(&not_written(&photos[photo].path, &error), context)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What took part in judging a photo.
+fn models(photo: &Known) -> String {
+    let aesthetic = photo.aesthetic_model.iter().map(String::as_str);
+    aesthetic.chain([photo.model.as_str()]).collect::<Vec<_>>().join(", ")
+}
+
+/// The page of an album.
+fn page(Album { known, photos, verdicts }: Album) -> Page {
+    let mut entries: Vec<Entry> = known.iter().map(|_| Entry::default()).collect();
+    for verdict in verdicts {
+        entries[verdict.photo] = entry(&known[verdict.photo], &photos[verdict.photo], verdict);
+    }
+    let mut notes = Vec::new();
+    if photos.iter().all(|photo| photo.aesthetic.is_err()) {
+        notes.push("No aesthetic model took part: the other parts share its weight.".to_owned());
+    }
+    if photos.iter().all(|photo| photo.portrait.is_err()) {
+        notes.push("No face model took part: eyes and smiles do not count.".to_owned());
+    }
+    Page {
+        title: "The album".to_owned(),
+        made_by: known
+            .first()
+            .map_or_else(String::new, |photo| format!("albumctl {} · {}", env!("CARGO_PKG_VERSION"), models(photo))),
+        notes,
+        photos: entries,
+    }
+}
+
+fn entry(known: &Known, photo: &Photo, verdict: &Verdict) -> Entry {
+    let met = verdict.tiebreak.iter().flat_map(|tiebreak| &tiebreak.met);
+    Entry {
+        path: photo.path.to_string_lossy().into_owned(),
+        link: html::file_link(&photo.path),
+        group: photo.group,
+        rank: verdict.rank,
+        composite: verdict.composite,
+        aesthetic: verdict.parts.aesthetic.value,
+        technical: verdict.parts.iqa.value,
+        portrait: verdict.parts.portrait.value,
+        sharpness: Some(known.quality.sharpness),
+        exposure: Some(known.quality.exposure),
+        taken_at: known.facts.taken_at.as_deref().map(readable),
+        taken_ms: known.facts.taken_ms,
+        faces: known.faces.iter().flat_map(|found| &found.faces).map(face_mark).collect(),
+        reason: verdict.reason.clone(),
+        met: met
+            .map(|met| Met {
+                path: met.image_path.to_string_lossy().into_owned(),
+                won: met.won,
+                confidence: met.confidence,
+            })
+            .collect(),
+        decision: photo.decision.map(|decision| match decision {
+            Decision::Keep => "keep".to_owned(),
+            Decision::Reject => "reject".to_owned(),
+        }),
+    }
+}
+
+/// A box may reach beyond the picture; its mark does not.
+fn face_mark(face: &Face) -> FaceMark {
+    let [x, y, width, height] = face.bbox;
+    let (left, top) = (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0));
+    let (right, bottom) = ((x + width).max(left).min(1.0), (y + height).max(top).min(1.0));
+    FaceMark { bbox: [left, top, right - left, bottom - top], eyes_open: face.eyes_open, smiling: face.is_smiling }
+}
+
+/// `2026-05-14 10:31:07` out of `2026-05-14T10:31:07.250+02:00`.
+fn readable(taken_at: &str) -> String {
+    taken_at.replacen('T', " ", 1).chars().take(19).collect()
+}
+
+/// Whole or not at all. A report is made anew every run: it is ours alone, and may be replaced.
+pub fn write_page(file: &Path, album: Album, dry_run: bool, context: &Context) -> Result<(), CommandError> {
+    if dry_run {
+        context.ui.detail(&format!("{} would be written", file.display()));
+        return Ok(());
+    }
+    let page = page(album);
+    context.telemetry.time("write_report", || {
+        whole_file(file, |out| Ok(html::write(out, &page, &mut |photo| album.known[photo].thumbnail.clone())?))
+    })?;
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! `albumctl select`: the album.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::album::{self, GroupArgs, Grouped, Known};
+use super::compare::Comparing;
+use super::deliver::{self, Album, DeliverArgs};
+use super::experts::Experts;
+use super::photos::{self, Tally};
+use crate::cli::PhotoArgs;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::photo::scan::{self, Scan};
+use crate::report::html::thumbnail_budget;
+use crate::report::records::SelectRecord;
+use crate::select::{self, Between, Filters, Photo, Rules, Verdict, Weights};
+
+/// The album: the best of each group, ranked, each with its reason
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub photos: PhotoArgs,
+
+    /// Take what `albumctl analyze` wrote instead of looking at photos; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    pub from: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+
+    #[command(flatten)]
+    pub groups: GroupArgs,
+
+    /// Tell about every photo, with the reason why it was not picked
+    #[arg(long)]
+    pub all: bool,
+
+    #[command(flatten)]
+    pub deliver: DeliverArgs,
+}
+
+/// Which photos are picked; what is not given comes from the configuration.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Choice")]
+pub struct ChoiceArgs {
+    /// Pick at most N photos; further photos of a group only if different enough
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+
+    /// Pick exactly up to K photos of every group
+    #[arg(long, value_name = "K")]
+    pub per_cluster: Option<usize>,
+
+    /// Leave out photos of lower technical quality, 0 to 1
+    #[arg(long, value_name = "SCORE")]
+    pub min_iqa: Option<f64>,
+
+    /// Leave out photos of a lower aesthetic score, 1 to 10
+    #[arg(long, value_name = "SCORE")]
+    pub min_aesthetic: Option<f64>,
+
+    /// Leave out photos less sharp, 0 to 1
+    #[arg(long, value_name = "SCORE")]
+    pub min_sharpness: Option<f64>,
+
+    /// Leave out portraits with closed eyes
+    #[arg(long)]
+    pub require_eyes_open: bool,
+}
+
+impl ChoiceArgs {
+    pub fn rules(&self, context: &Context) -> Rules {
+        let album = &context.settings().album;
+        let (selection, quality) = (&album.selection, &album.quality);
+        Rules {
+            weights: Weights {
+                aesthetic: selection.ava_weight,
+                iqa: selection.iqa_weight,
+                portrait: selection.portrait_weight,
+            },
+            filters: Filters {
+                min_iqa: self.min_iqa.unwrap_or(quality.min_iqa_score),
+                min_aesthetic: self.min_aesthetic.unwrap_or(quality.min_ava_score),
+                min_sharpness: self.min_sharpness.unwrap_or(quality.min_sharpness),
+                require_eyes_open: self.require_eyes_open || album.portrait.require_eyes_open,
+            },
+            top: self.top,
+            per_group: self.per_cluster.unwrap_or(selection.images_per_cluster),
+            fill: self.per_cluster.is_none(),
+            diversity: selection.diversity_threshold,
+            tiebreak_margin: selection.tiebreak_margin,
+        }
+    }
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    args.groups.method(context)?;
+    args.deliver.check()?;
+    // A file brings its ratings along.
+    let experts = if args.from.is_some() { Experts::for_groups(context)? } else { Experts::new(context)? };
+    let (known, mut tally) = gather(args, &experts, context)?;
+    let grouped = album::group(&known, &args.groups, context)?;
+    let photos = candidates(&known, &grouped);
+    let rules = args.choice.rules(context);
+    let verdicts = choose(&photos, &rules, &grouped, &experts, context)?;
+    let album = Album { known: &known, photos: &photos, verdicts: &verdicts };
+    let written = deliver::deliver(&args.deliver, album, &mut tally, context)?;
+    let mut output = context.output::<SelectRecord>()?;
+    for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
+        let (photo, facts) = (&photos[verdict.photo], &known[verdict.photo].facts);
+        let mut record = SelectRecord::new(photo, verdict, facts.taken_at.clone());
+        record.written.clone_from(&written[verdict.photo]);
+        output.write(&context.ui, &record).context("cannot write the results")?;
+    }
+    output.finish(&context.ui)?;
+    if let Some(file) = &args.deliver.report {
+        deliver::write_page(file, album, args.deliver.dry_run, context)?;
+    }
+    Ok(tally.end("select", context))
+}
+
+fn gather(args: &Args, experts: &Experts, context: &Context) -> Result<(Vec<Known>, Tally), CommandError> {
+    if let Some(file) = &args.from {
+        let known = album::read(file)?;
+        let tally = Tally { done: known.len(), from_store: known.len(), failed: 0 };
+        return Ok((known, tally));
+    }
+    let scan = photos::find(&args.photos, context)?;
+    let budget = args.deliver.report.is_some().then(|| thumbnail_budget(scan.photos.len()));
+    album::gather(&scan, experts, budget, context)
+}
+
+/// The photos as the selection sees them.
+pub fn candidates(known: &[Known], grouped: &Grouped) -> Vec<Photo> {
+    known
+        .iter()
+        .zip(&grouped.clustering.labels)
+        .map(|(photo, &label)| Photo {
+            path: photo.path.clone(),
+            group: usize::try_from(label).ok(),
+            aesthetic: photo.aesthetic,
+            iqa: Ok(photo.quality.overall),
+            portrait: photo.portrait,
+            sharpness: Some(photo.quality.sharpness),
+            decision: None,
+        })
+        .collect()
+}
+
+pub fn choose(
+    photos: &[Photo],
+    rules: &Rules,
+    grouped: &Grouped,
+    experts: &Experts,
+    context: &Context,
+) -> Result<Vec<Verdict>, CommandError> {
+    let close = select::needs_comparison(photos, rules).map_err(CommandError::usage)?;
+    let jury = if close.is_empty() { None } else { Jury::hear(photos, &close, experts, context)? };
+    let distance = |a: usize, b: usize| Some(1.0 - grouped.embeddings.cosine(a, b));
+    let prefer = jury.as_ref().map(|jury| move |a: usize, b: usize| jury.prefer(a, b));
+    let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
+    let between = Between { better, distance: &distance };
+    let verdicts = context.telemetry.time("select_best", || select::select(photos, rules, between));
+    verdicts.map_err(CommandError::usage)
+}
+
+/// The comparison model with the features of the photos in a tie-break.
+struct Jury {
+    comparing: Comparing,
+    features: HashMap<usize, Vec<f32>>,
+}
+
+impl Jury {
+    /// Each photo passes the network once; a photo that fails is a coin flip against everybody.
+    fn hear(
+        photos: &[Photo],
+        close: &[usize],
+        experts: &Experts,
+        context: &Context,
+    ) -> Result<Option<Self>, CommandError> {
+        let Some(comparing) = experts.comparing(context)? else { return Ok(None) };
+        let scanned = close.iter().map(|&photo| scan::Photo { path: photos[photo].path.clone(), raws: Vec::new() });
+        let scan = Scan { photos: scanned.collect(), unreadable: Vec::new(), passed_over: 0 };
+        let index: HashMap<&Path, usize> = close.iter().map(|&photo| (photos[photo].path.as_path(), photo)).collect();
+        let mut features = HashMap::new();
+        let medium = Some(context.settings().thumbnail_sizes.medium);
+        photos::analyse(&scan, &[&comparing], medium, context, |photo, analysed| {
+            experts.tell(context);
+            if let Some(&photo) = index.get(photo.path.as_path()) {
+                features.insert(photo, Comparing::read(&analysed.findings[0]));
+            }
+            Ok(())
+        })?;
+        Ok(Some(Self { comparing, features }))
+    }
+
+    fn prefer(&self, a: usize, b: usize) -> Option<f64> {
+        let (a, b) = (self.features.get(&a)?, self.features.get(&b)?);
+        self.comparing.comparator.prefer(a, b).ok().map(f64::from)
+    }
+}

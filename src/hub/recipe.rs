@@ -1,0 +1,135 @@
+//! What a training run wrote beside its weights, and what the shapes of the tensors say where it wrote nothing.
+
+use serde_json::Value;
+
+use super::manifest::Manifest;
+use super::weights::WeightsFile;
+use crate::nn::checkpoint::{Checkpoint, WeightsError};
+use crate::nn::head::{Bend, HeadConfig};
+use crate::nn::preprocess::{Filter, Preprocess, Resize};
+use crate::nn::rating::Output;
+
+/// The configuration of a checkpoint; the original keeps the network's part under `model`, or at the top.
+#[derive(Debug)]
+pub struct Recipe<'a> {
+    file: &'a WeightsFile,
+    config: Value,
+}
+
+impl<'a> Recipe<'a> {
+    pub fn of(file: &'a WeightsFile) -> Self {
+        Self { file, config: file.config().unwrap_or(Value::Null) }
+    }
+
+    fn get(&self, key: &str) -> Option<&Value> {
+        let nested = self.config.get("model").and_then(|model| model.get(key));
+        nested.or_else(|| self.config.get(key)).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(Value::as_str)
+    }
+
+    fn error(&self, why: String) -> WeightsError {
+        WeightsError::Config { file: self.file.file(), why }
+    }
+
+    /// The layers of a head whose tensors are called `part.0`, `part.3` …
+    pub fn head(&self, part: &str, inputs: usize) -> Result<HeadConfig, WeightsError> {
+        let width = |i: usize| Some(*self.file.shape(&format!("{part}.{}.weight", 3 * i))?.first()?);
+        let mut widths: Vec<usize> = (0..).map_while(width).collect();
+        let Some(outputs) = widths.pop() else {
+            return Err(WeightsError::Missing { file: self.file.file(), name: format!("{part}.0.weight") });
+        };
+        let hidden = match self.get("mlp_hidden_dims").and_then(Value::as_array) {
+            Some(dims) => dims.iter().map(|dim| dim.as_u64().map(|dim| dim as usize)).collect::<Option<Vec<_>>>(),
+            None => Some(widths),
+        };
+        let hidden = hidden.ok_or_else(|| self.error("config: `mlp_hidden_dims` is no list of sizes".into()))?;
+        if hidden.contains(&0) || outputs == 0 {
+            return Err(self.error(format!("a head of {hidden:?} hidden and {outputs} outputs is none")));
+        }
+        let bend = if self.text("activation") == Some("tanh") { Bend::Tanh } else { Bend::Relu };
+        let dropout = self.get("dropout").and_then(Value::as_f64).unwrap_or(0.0) as f32;
+        Ok(HeadConfig { inputs, hidden, outputs, bend, dropout })
+    }
+
+    /// What the last layer of an aesthetic network says: by the configuration, else by its width.
+    pub fn output(&self, head: &HeadConfig) -> Result<Output, WeightsError> {
+        let output = match self.text("output_mode") {
+            Some("regression") => Output::Regression,
+            Some("distribution") => Output::Distribution,
+            Some(other) => return Err(self.error(format!("config: output_mode `{other}` is not known"))),
+            None if head.outputs == 1 => Output::Regression,
+            None => Output::Distribution,
+        };
+        if output.width() != head.outputs {
+            return Err(self.error(format!(
+                "{output:?} wants {} outputs, the head has {}",
+                output.width(),
+                head.outputs
+            )));
+        }
+        Ok(output)
+    }
+
+    /// The backbone of a ranker.
+    pub fn backbone(&self) -> Result<Backbone, WeightsError> {
+        let by_names = if self.file.shape("backbone.fc6.weight").is_some() { "vgg16" } else { "resnet50" };
+        match self.text("cnn_backbone").or_else(|| self.text("backbone")).unwrap_or(by_names) {
+            "resnet50" => Ok(Backbone::Resnet),
+            "vgg16" => Ok(Backbone::Vgg16),
+            other => Err(self.error(format!("config: backbone `{other}` is not known; resnet50 or vgg16"))),
+        }
+    }
+
+    /// The manifest's preprocessing, as far as the training run says nothing else.
+    pub fn preprocess(&self, manifest: &Manifest) -> Result<Preprocess, WeightsError> {
+        let mut preprocess = manifest.preprocess.clone();
+        if let Some(transform) = self.config.get("transform").filter(|value| value.is_object()) {
+            let side = |key: &str| transform.get(key).and_then(Value::as_u64).map(|side| side as u32);
+            if let (Some(side), Resize::ShortSide(short)) = (side("resize_size"), &mut preprocess.resize) {
+                *short = side;
+            }
+            preprocess.crop = side("crop_size").or(preprocess.crop);
+            for (key, to) in [("normalize_mean", &mut preprocess.mean), ("normalize_std", &mut preprocess.std)] {
+                if let Some(values) = transform.get(key).and_then(Value::as_array) {
+                    let values: Option<Vec<f32>> = values.iter().map(|v| v.as_f64().map(|v| v as f32)).collect();
+                    let values = values.and_then(|values| <[f32; 3]>::try_from(values).ok());
+                    *to = values.ok_or_else(|| self.error(format!("config: `{key}` is no list of three numbers")))?;
+                }
+            }
+        }
+        let (Resize::ShortSide(side) | Resize::Square(side)) = preprocess.resize;
+        if side == 0 || side > 4096 || preprocess.crop.is_some_and(|crop| crop == 0 || crop > side) {
+            return Err(self.error(format!("config: a crop of {:?} from pictures resized to {side}", preprocess.crop)));
+        }
+        if preprocess.std.iter().any(|std| *std <= 0.0) {
+            return Err(self.error("config: `normalize_std` must be positive".into()));
+        }
+        Ok(preprocess)
+    }
+
+    /// The preprocessing of a ranker, which its training chose by flags.
+    pub fn ranker_preprocess(&self, manifest: &Manifest) -> Result<Preprocess, WeightsError> {
+        let flag = |key: &str| self.get(key).and_then(Value::as_bool);
+        let fixed_scale = Preprocess { resize: Resize::ShortSide(224), crop: Some(224), ..manifest.preprocess.clone() };
+        let standard = Preprocess { resize: Resize::ShortSide(256), filter: Filter::Bilinear, ..fixed_scale.clone() };
+        match self.text("transform_type").unwrap_or("auto") {
+            "auto" => Ok(match flag("use_paper_preprocessing") {
+                Some(false) if flag("use_external_dataloader") != Some(true) => standard,
+                Some(_) => fixed_scale,
+                None => manifest.preprocess.clone(),
+            }),
+            "paper" | "external" => Ok(fixed_scale),
+            "standard" => Ok(standard),
+            other => Err(self.error(format!("config: transform_type `{other}` is not supported"))),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backbone {
+    Resnet,
+    Vgg16,
+}

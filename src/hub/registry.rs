@@ -1,0 +1,223 @@
+//! From a manifest and its open file to a network that answers: one arm an architecture.
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{Module, ModuleT, VarBuilder};
+
+use super::manifest::{Architecture, Manifest};
+use super::recipe::{Backbone, Recipe};
+use super::weights::WeightsFile;
+use crate::kernels::{Engine, Precision};
+use crate::nn::checkpoint::{Ledger, Names, WeightsError, var_builder};
+use crate::nn::dinov2::{self, Dinov2, FusedDinov2};
+use crate::nn::fused::{Batch, Runner};
+use crate::nn::head::{FusedHead, HeadConfig};
+use crate::nn::preprocess::Preprocess;
+use crate::nn::rating::Output;
+use crate::nn::resnet::{Depth, FusedResNet, Naming, ResNet};
+use crate::nn::vgg::{FusedVgg16, Vgg16};
+
+/// A network ready to answer.
+pub struct Built {
+    features: Features,
+    /// Numbers a photo.
+    pub dim: usize,
+    pub head: Option<FusedHead>,
+    /// What the head of an aesthetic network says.
+    pub output: Output,
+    pub preprocess: Preprocess,
+    /// Memory its weights take.
+    pub bytes: usize,
+}
+
+/// Where photos become features.
+enum Features {
+    Fused(Runner),
+    Candle(OnDevice),
+}
+
+type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
+
+/// A candle network on a card.
+struct OnDevice {
+    forward: Forward,
+    device: Device,
+    dtype: DType,
+}
+
+impl std::fmt::Debug for Built {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Built").field("dim", &self.dim).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error("{file}: the network cannot be built on the device: {source}")]
+    Device { file: String, source: candle_core::Error },
+}
+
+/// What features a network gives, as its manifest and file say: how to make them in either form.
+enum Plan {
+    Resnet { depth: Depth, naming: Naming, prefix: Option<&'static str> },
+    Vgg16,
+    Dinov2,
+}
+
+impl Plan {
+    fn fused(&self, engine: Engine, names: &Names<'_>) -> Result<Runner, WeightsError> {
+        Ok(Runner::new(match *self {
+            Self::Resnet { depth, naming, prefix } => {
+                let names = prefix.map_or_else(|| names.clone(), |prefix| names.under(prefix));
+                Box::new(FusedResNet::new(depth, naming, engine, &names)?)
+            }
+            Self::Vgg16 => Box::new(FusedVgg16::new(engine, &names.under("backbone"))?),
+            Self::Dinov2 => Box::new(FusedDinov2::new(engine, names)?),
+        }))
+    }
+
+    fn candle(&self, names: &Names<'_>, vb: &VarBuilder<'_>) -> Result<Forward, CandleError> {
+        Ok(match *self {
+            Self::Resnet { depth, naming, prefix } => {
+                let vb = prefix.map_or_else(|| vb.clone(), |prefix| vb.pp(prefix));
+                let network = ResNet::new(depth, naming, &vb)?;
+                Box::new(move |x| network.forward_t(x, false))
+            }
+            Self::Vgg16 => {
+                let network = Vgg16::new(&vb.pp("backbone"))?;
+                Box::new(move |x| network.forward_t(x, false))
+            }
+            Self::Dinov2 => {
+                let network = Dinov2::new(dinov2::Config::of(names)?, vb)?;
+                Box::new(move |x| network.forward(x))
+            }
+        })
+    }
+
+    fn features(&self, names: &Names<'_>) -> Result<usize, WeightsError> {
+        Ok(match self {
+            Self::Resnet { depth, .. } => depth.features(),
+            Self::Vgg16 => crate::nn::vgg::FEATURES,
+            Self::Dinov2 => dinov2::Config::of(names)?.width,
+        })
+    }
+}
+
+enum CandleError {
+    Weights(WeightsError),
+    Candle(candle_core::Error),
+}
+
+impl From<WeightsError> for CandleError {
+    fn from(error: WeightsError) -> Self {
+        Self::Weights(error)
+    }
+}
+
+impl From<candle_core::Error> for CandleError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Candle(error)
+    }
+}
+
+/// Puts the network together. On the CPU it runs on the fused kernels of `engine`, elsewhere on candle.
+pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &Device) -> Result<Built, BuildError> {
+    let ledger = Ledger::new(file);
+    let names = ledger.root();
+    let recipe = Recipe::of(file);
+    // The plan, the part of the file that is the head, and tensors that may be left alone.
+    let (plan, head_part, forgiven) = match manifest.architecture {
+        Architecture::RatedResnet => (resnet_by_names(&names), Some("head"), ""),
+        Architecture::Siamese => match recipe.backbone()? {
+            Backbone::Resnet => (resnet_by_names(&names), Some("mlp"), ""),
+            Backbone::Vgg16 => (Plan::Vgg16, Some("mlp"), ""),
+        },
+        Architecture::Resnet => (resnet_by_names(&names), None, "fc."),
+        Architecture::Dinov2 => (Plan::Dinov2, None, ""),
+    };
+    let dim = plan.features(&names)?;
+    let head_config = head_part.map(|part| recipe.head(part, dim)).transpose()?;
+    let output = match (&head_config, manifest.architecture) {
+        (Some(config), Architecture::RatedResnet) => recipe.output(config)?,
+        _ => Output::Regression,
+    };
+    let preprocess = match manifest.architecture {
+        Architecture::Siamese => recipe.ranker_preprocess(manifest)?,
+        _ => recipe.preprocess(manifest)?,
+    };
+    let head =
+        head_config.zip(head_part).map(|(config, part)| build_head(&config, part, engine, &names)).transpose()?;
+    let (features, bytes) = if device.is_cpu() {
+        let runner = plan.fused(engine, &names)?;
+        let bytes = runner.network().bytes();
+        ledger.close(|name| !forgiven.is_empty() && name.starts_with(forgiven))?;
+        (Features::Fused(runner), bytes)
+    } else {
+        // The fused form takes every tensor by name and shape; on a card the same check is made without building it.
+        let on_device = on_device(&plan, file, &names, engine.precision, device)?;
+        (Features::Candle(on_device), usize::try_from(file.bytes()).unwrap_or(usize::MAX))
+    };
+    Ok(Built { features, dim, head, output, preprocess, bytes })
+}
+
+fn build_head(config: &HeadConfig, part: &str, engine: Engine, names: &Names<'_>) -> Result<FusedHead, WeightsError> {
+    FusedHead::new(config, engine, &names.under(part))
+}
+
+fn resnet_by_names(names: &Names<'_>) -> Plan {
+    let (naming, prefix) = if names.has("conv1.weight") {
+        (Naming::Torchvision, None)
+    } else if names.has("backbone.conv1.weight") {
+        (Naming::Torchvision, Some("backbone"))
+    } else if names.has("0.weight") {
+        (Naming::Positional, None)
+    } else {
+        (Naming::Positional, Some("backbone"))
+    };
+    let place = prefix.map_or_else(|| names.clone(), |prefix| names.under(prefix));
+    let deep = place.has("layer1.0.conv3.weight") || place.has("4.0.conv3.weight");
+    Plan::Resnet { depth: if deep { Depth::Fifty } else { Depth::Eighteen }, naming, prefix }
+}
+
+fn on_device(
+    plan: &Plan,
+    file: &WeightsFile,
+    names: &Names<'_>,
+    precision: Precision,
+    device: &Device,
+) -> Result<OnDevice, BuildError> {
+    let dtype = if precision == Precision::Fast { DType::BF16 } else { DType::F32 };
+    let vb = var_builder(file, dtype, device)?;
+    match plan.candle(names, &vb) {
+        Ok(forward) => Ok(OnDevice { forward, device: device.clone(), dtype }),
+        Err(CandleError::Weights(error)) => Err(error.into()),
+        Err(CandleError::Candle(source)) => {
+            Err(BuildError::Device { file: names.file().display().to_string(), source })
+        }
+    }
+}
+
+impl Built {
+    /// A row of features for each photo.
+    pub fn features(&self, batch: &Batch) -> Result<Vec<Vec<f32>>, candle_core::Error> {
+        if batch.photos == 0 {
+            return Ok(Vec::new());
+        }
+        match &self.features {
+            Features::Fused(runner) => {
+                let rows = runner.run(batch).map_err(candle_core::Error::wrap)?;
+                Ok(rows.chunks_exact(runner.network().features()).map(<[f32]>::to_vec).collect())
+            }
+            Features::Candle(on_device) => on_device.features(batch),
+        }
+    }
+}
+
+impl OnDevice {
+    fn features(&self, batch: &Batch) -> Result<Vec<Vec<f32>>, candle_core::Error> {
+        let shape = (batch.photos, batch.height, batch.width, Batch::CHANNELS);
+        let x = Tensor::from_slice(&batch.data, shape, &self.device)?.permute((0, 3, 1, 2))?.contiguous()?;
+        (self.forward)(&x.to_dtype(self.dtype)?)?.to_dtype(DType::F32)?.to_vec2()
+    }
+}

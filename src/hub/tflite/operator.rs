@@ -1,0 +1,223 @@
+//! The operators this reader runs. A file may ask for others; it is then refused by their names.
+
+use super::TfliteError;
+use super::flatbuffer::Table;
+use super::flexbuffer::Attributes;
+
+type Result<T> = std::result::Result<T, TfliteError>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operator {
+    /// Inputs: map, weights (output, row, column, input), bias.
+    Conv {
+        stride: usize,
+        padding: Padding,
+        activation: Activation,
+    },
+    /// Inputs: map, weights (1, row, column, channel), bias.
+    Depthwise {
+        stride: usize,
+        padding: Padding,
+        activation: Activation,
+    },
+    Relu,
+    /// Inputs: map, slopes (1, 1, channel).
+    Prelu,
+    Add(Activation),
+    /// By a constant of the same shape, or of one number.
+    Multiply,
+    /// Zeros around: inputs map, and a constant of pairs (before, after) for each axis.
+    Pad,
+    /// The largest of each 2×2.
+    MaxPool,
+    /// Bilinear, centres of pixels at halves, edges repeated; the output's shape says how large.
+    Resize,
+    /// Channels of a pixel become a block of `n × n` pixels.
+    DepthToSpace(usize),
+    /// The same numbers under another shape.
+    Reshape,
+    Concat {
+        axis: usize,
+    },
+    /// From landmarks (1, n, 3) the matrix (1, 4, 4) that leads from a crop's pixels to the map's.
+    RegionMatrix(RegionOfLandmarks),
+    /// A map and such a matrix: the crop, bilinear, zero outside.
+    Crop,
+    /// Points (1, n, 2) through such a matrix.
+    MoveLandmarks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    None,
+    Relu,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// Zeros so that the output has `input / stride` pixels, the odd one behind.
+    Same,
+    Valid,
+}
+
+/// Which part of a face a crop shows, and how large the crop is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegionOfLandmarks {
+    /// The crop is turned so that these two lie level.
+    pub left: usize,
+    pub right: usize,
+    /// The landmarks the crop must hold.
+    pub subset: Vec<usize>,
+    /// The crop's size over the size of the box around the subset.
+    pub scale: (f32, f32),
+    pub height: usize,
+    pub width: usize,
+}
+
+/// What an entry of the file's operator table means to us.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Code {
+    /// Constants whose numbers pass through: half precision to single, sparse to dense.
+    Constant,
+    Known(&'static str),
+}
+
+impl Code {
+    pub fn read(entry: &Table) -> Result<Self> {
+        // Old files keep the code in a byte, newer ones in a word; whichever is larger counts.
+        let code = entry.i32(3)?.max(i32::from(entry.u8(0)? as i8));
+        let custom = String::from_utf8_lossy(&entry.bytes(1)?[..entry.bytes(1)?.len().min(64)]).into_owned();
+        Ok(Self::Known(match code {
+            6 | 124 => return Ok(Self::Constant),
+            0 => "ADD",
+            2 => "CONCATENATION",
+            3 => "CONV_2D",
+            4 => "DEPTHWISE_CONV_2D",
+            5 => "DEPTH_TO_SPACE",
+            17 => "MAX_POOL_2D",
+            18 => "MUL",
+            19 => "RELU",
+            22 => "RESHAPE",
+            23 => "RESIZE_BILINEAR",
+            34 => "PAD",
+            45 => "STRIDED_SLICE",
+            54 => "PRELU",
+            32 => match custom.as_str() {
+                "Landmarks2TransformMatrix" => "Landmarks2TransformMatrix",
+                "TransformTensorBilinear" => "TransformTensorBilinear",
+                "TransformLandmarks" => "TransformLandmarks",
+                _ => return Err(TfliteError::Operator { name: format!("{custom:?} (custom)") }),
+            },
+            other => return Err(TfliteError::Operator { name: format!("number {other}") }),
+        }))
+    }
+}
+
+impl Operator {
+    /// The operator `name` with the options of one use of it.
+    pub(super) fn read(name: &'static str, entry: &Table) -> Result<Self> {
+        let refuse = |what: &str| Err(TfliteError::Operator { name: format!("{name} with {what}") });
+        let options = entry.table(4)?;
+        let number = |field: usize| options.map_or(Ok(0), |o| o.i32(field));
+        let flag = |field: usize| options.map_or(Ok(0), |o| o.u8(field));
+        let activation = |field: usize| match flag(field)? {
+            0 => Ok(Activation::None),
+            1 => Ok(Activation::Relu),
+            other => Err(TfliteError::Operator { name: format!("{name} with fused activation number {other}") }),
+        };
+        let stride = |height: i32, width: i32| match usize::try_from(height) {
+            Ok(stride @ 1..=16) if height == width => Ok(stride),
+            _ => Err(TfliteError::Operator { name: format!("{name} with stride {height}×{width}") }),
+        };
+        let padding = || match flag(0)? {
+            0 => Ok(Padding::Same),
+            1 => Ok(Padding::Valid),
+            other => Err(TfliteError::Operator { name: format!("{name} with padding number {other}") }),
+        };
+        // Dilation defaults to 1 when the field is absent, which reads as 0.
+        let dilated = |w: usize, h: usize| Ok::<_, TfliteError>(number(w)? > 1 || number(h)? > 1);
+        Ok(match name {
+            "ADD" => Self::Add(activation(0)?),
+            "CONCATENATION" => {
+                if activation(1)? != Activation::None {
+                    return refuse("an activation");
+                }
+                let axis = number(0)?;
+                Self::Concat { axis: usize::try_from(axis).map_err(|_| TfliteError::Negative { value: axis })? }
+            }
+            "CONV_2D" if dilated(4, 5)? => return refuse("dilation"),
+            "CONV_2D" => {
+                Self::Conv { stride: stride(number(2)?, number(1)?)?, padding: padding()?, activation: activation(3)? }
+            }
+            "DEPTHWISE_CONV_2D" if dilated(5, 6)? => return refuse("dilation"),
+            "DEPTHWISE_CONV_2D" if number(3)? != 1 => return refuse("a channel multiplier"),
+            "DEPTHWISE_CONV_2D" => Self::Depthwise {
+                stride: stride(number(2)?, number(1)?)?,
+                padding: padding()?,
+                activation: activation(4)?,
+            },
+            "DEPTH_TO_SPACE" => match number(0)? {
+                block @ 1..=16 => Self::DepthToSpace(block as usize),
+                _ => return refuse("such a block"),
+            },
+            "MAX_POOL_2D" => {
+                let two_by_two = [1, 2, 3, 4].map(number).into_iter().collect::<Result<Vec<_>>>()? == [2; 4];
+                if !two_by_two || activation(5)? != Activation::None {
+                    return refuse("another window than 2×2");
+                }
+                Self::MaxPool
+            }
+            "MUL" if activation(0)? != Activation::None => return refuse("an activation"),
+            "MUL" => Self::Multiply,
+            "RELU" => Self::Relu,
+            "STRIDED_SLICE" if (0..5).map(number).collect::<Result<Vec<_>>>()? != [0; 5] => return refuse("masks"),
+            // A slice that does more than hand its input on is refused with the shapes.
+            "RESHAPE" | "STRIDED_SLICE" => Self::Reshape,
+            "RESIZE_BILINEAR" if flag(2)? != 0 || flag(3)? == 0 => return refuse("another grid than half pixels"),
+            "RESIZE_BILINEAR" => Self::Resize,
+            "PAD" => Self::Pad,
+            "PRELU" => Self::Prelu,
+            "Landmarks2TransformMatrix" => Self::RegionMatrix(RegionOfLandmarks::read(entry.bytes(5)?)?),
+            "TransformTensorBilinear" => Self::Crop,
+            "TransformLandmarks" => Self::MoveLandmarks,
+            other => return Err(TfliteError::Operator { name: other.to_owned() }),
+        })
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Conv { .. } => "CONV_2D",
+            Self::Depthwise { .. } => "DEPTHWISE_CONV_2D",
+            Self::Relu => "RELU",
+            Self::Prelu => "PRELU",
+            Self::Add(_) => "ADD",
+            Self::Multiply => "MUL",
+            Self::Pad => "PAD",
+            Self::MaxPool => "MAX_POOL_2D",
+            Self::Resize => "RESIZE_BILINEAR",
+            Self::DepthToSpace(_) => "DEPTH_TO_SPACE",
+            Self::Reshape => "RESHAPE",
+            Self::Concat { .. } => "CONCATENATION",
+            Self::RegionMatrix(_) => "Landmarks2TransformMatrix",
+            Self::Crop => "TransformTensorBilinear",
+            Self::MoveLandmarks => "TransformLandmarks",
+        }
+    }
+}
+
+impl RegionOfLandmarks {
+    fn read(attributes: &[u8]) -> Result<Self> {
+        let attributes = Attributes::read(attributes)?;
+        if attributes.number("target_rotation_radians")?.abs() > f32::EPSILON {
+            return Err(TfliteError::Attributes { what: "target_rotation_radians other than 0" });
+        }
+        Ok(Self {
+            left: attributes.index("left_rotation_idx")?,
+            right: attributes.index("right_rotation_idx")?,
+            subset: attributes.indices("subset_idxs")?,
+            scale: (attributes.number("scale_x")?, attributes.number("scale_y")?),
+            height: attributes.index("output_height")?,
+            width: attributes.index("output_width")?,
+        })
+    }
+}

@@ -1,0 +1,297 @@
+//! Depthwise convolutions (one small filter a channel), row by row, so that the caller can multiply the result while
+//! it is still in the first-level cache.
+//!
+//! Channels are padded to whole vectors of the path, as in [`super::pointwise`].
+#![allow(unsafe_code)]
+
+use std::ops::Range;
+
+use super::cpu::Cpu;
+use super::lanes::{self, Kernel, Lanes};
+use super::pointwise::vector_width;
+
+/// Where a window slides: `top` and `left` count the zeros in front, whatever lies behind the edge is zero too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slide {
+    pub input_height: usize,
+    pub input_width: usize,
+    pub output_height: usize,
+    pub output_width: usize,
+    pub height: usize,
+    pub width: usize,
+    pub stride: usize,
+    pub top: usize,
+    pub left: usize,
+}
+
+impl Slide {
+    /// Outputs along one axis whose window lies wholly inside the input.
+    fn inside(outputs: usize, stride: usize, before: usize, window: usize, inputs: usize) -> Range<usize> {
+        let first = before.div_ceil(stride).min(outputs);
+        let end = (inputs + before).checked_sub(window).map_or(0, |last| last / stride + 1).min(outputs);
+        first..end.max(first)
+    }
+
+    fn whole_rows(&self) -> Range<usize> {
+        Self::inside(self.output_height, self.stride, self.top, self.height, self.input_height)
+    }
+
+    fn whole_columns(&self) -> Range<usize> {
+        Self::inside(self.output_width, self.stride, self.left, self.width, self.input_width)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Depthwise {
+    cpu: Cpu,
+    slide: Slide,
+    /// Channels rounded up to whole vectors.
+    channels: usize,
+    /// For each vector of channels, its weights tap by tap.
+    taps: Vec<f32>,
+    bias: Vec<f32>,
+    relu: bool,
+}
+
+impl Depthwise {
+    /// `weights` holds `bias.len()` numbers for each tap, taps row by row.
+    pub fn pack(cpu: Cpu, slide: Slide, weights: &[f32], bias: &[f32], relu: bool) -> Self {
+        let count = slide.height * slide.width;
+        assert!(slide.stride > 0 && count > 0, "a window that moves");
+        assert_eq!(weights.len(), count * bias.len(), "a weight for each tap and channel");
+        let lanes = vector_width(cpu);
+        let channels = bias.len().next_multiple_of(lanes);
+        let mut taps = Vec::with_capacity(channels * count);
+        for first in (0..channels).step_by(lanes) {
+            for tap in weights.chunks_exact(bias.len()) {
+                taps.extend((first..first + lanes).map(|channel| tap.get(channel).copied().unwrap_or(0.0)));
+            }
+        }
+        let mut bias = bias.to_vec();
+        bias.resize(channels, 0.0);
+        Self { cpu, slide, channels, taps, bias, relu }
+    }
+
+    pub fn slide(&self) -> &Slide {
+        &self.slide
+    }
+
+    /// Channels rounded up to whole vectors: floats from one pixel to the next, in and out.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The output rows `rows` of the map `input`, packed one after the other.
+    pub fn run(&self, input: &[f32], rows: Range<usize>, output: &mut [f32]) {
+        let slide = &self.slide;
+        assert!(rows.end <= slide.output_height, "rows of the output");
+        assert!(slide.input_height * slide.input_width * self.channels <= input.len(), "the input is whole");
+        assert!(rows.len() * slide.output_width * self.channels <= output.len(), "the rows fit the output");
+        // SAFETY: the asserts above are what `Sweep` asks for.
+        unsafe { lanes::run(self.cpu, Sweep { filter: self, input, rows, output: output.as_mut_ptr() }) };
+    }
+}
+
+/// One call of [`Depthwise::run`], whose asserts it relies on.
+struct Sweep<'a> {
+    filter: &'a Depthwise,
+    input: &'a [f32],
+    rows: Range<usize>,
+    /// Borrowed mutably for the whole call.
+    output: *mut f32,
+}
+
+impl Kernel for Sweep<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let slide = &self.filter.slide;
+        let (whole_rows, columns) = (slide.whole_rows(), slide.whole_columns());
+        let square = slide.height == 3 && slide.width == 3;
+        for first in (0..self.filter.channels).step_by(L::WIDTH) {
+            for row in self.rows.clone() {
+                let fast = if square && whole_rows.contains(&row) { columns.clone() } else { 0..0 };
+                // SAFETY: rows and columns lie inside the output, `first` begins a vector of channels, and the windows
+                // of `fast` lie inside the input.
+                unsafe {
+                    for column in 0..fast.start {
+                        self.clipped::<L>(row, column, first);
+                    }
+                    self.three_by_three::<L>(row, fast.clone(), first);
+                    for column in fast.end..slide.output_width {
+                        self.clipped::<L>(row, column, first);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Sweep<'_> {
+    /// # Safety
+    /// `row` and `column` lie inside the output, `first` inside the channels.
+    #[inline(always)]
+    unsafe fn place(&self, row: usize, column: usize, first: usize) -> *mut f32 {
+        let pixel = (row - self.rows.start) * self.filter.slide.output_width + column;
+        // SAFETY: the caller's promise; `Depthwise::run` checked that all rows fit.
+        unsafe { self.output.add(pixel * self.filter.channels + first) }
+    }
+
+    /// # Safety
+    /// As for [`Lanes`].
+    #[inline(always)]
+    unsafe fn rectify<L: Lanes>(&self, v: L::V) -> L::V {
+        // SAFETY: arithmetic only, under the caller's promise.
+        if self.filter.relu { unsafe { L::max(v, L::splat(0.0)) } } else { v }
+    }
+
+    /// A run of pixels whose 3×3 windows lie wholly inside the input; the nine taps stay in registers.
+    ///
+    /// # Safety
+    /// As for [`Lanes`]; the windows of `columns` lie inside the input, `first` begins a vector of channels.
+    #[inline(always)]
+    unsafe fn three_by_three<L: Lanes>(&self, row: usize, columns: Range<usize>, first: usize) {
+        if columns.is_empty() {
+            return;
+        }
+        let Depthwise { slide, channels, .. } = self.filter;
+        // SAFETY: nine taps and a bias for each vector of channels; the windows lie inside by the caller's promise.
+        unsafe {
+            let taps = self.filter.taps.as_ptr().add(first * 9);
+            // A plain loop: closures are compiled without the path's features, see `pointwise`.
+            let mut tap = [L::splat(0.0); 9];
+            for (i, tap) in tap.iter_mut().enumerate() {
+                *tap = L::load(taps.add(i * L::WIDTH));
+            }
+            let bias = L::load(self.filter.bias.as_ptr().add(first));
+            let line = slide.input_width * channels;
+            let corner =
+                (row * slide.stride - slide.top) * line + (columns.start * slide.stride - slide.left) * channels;
+            let mut from = self.input.as_ptr().add(corner + first);
+            let mut to = self.place(row, columns.start, first);
+            for _ in columns {
+                // Two chains of sums: one alone would wait for itself.
+                let mut sums = [bias, L::splat(0.0)];
+                for y in 0..3 {
+                    let pixels = from.add(y * line);
+                    for x in 0..3 {
+                        let i = y * 3 + x;
+                        sums[i % 2] = L::mul_add(L::load(pixels.add(x * channels)), tap[i], sums[i % 2]);
+                    }
+                }
+                L::store(to, self.rectify::<L>(L::add(sums[0], sums[1])));
+                from = from.wrapping_add(slide.stride * channels);
+                to = to.wrapping_add(*channels);
+            }
+        }
+    }
+
+    /// One pixel of any window, as much of it as lies inside the input.
+    ///
+    /// # Safety
+    /// As for [`Lanes`]; `row` and `column` lie inside the output, `first` begins a vector of channels.
+    #[inline(always)]
+    unsafe fn clipped<L: Lanes>(&self, row: usize, column: usize, first: usize) {
+        let Depthwise { slide, channels, .. } = self.filter;
+        let (y0, x0) = (row * slide.stride, column * slide.stride);
+        let ys = slide.top.saturating_sub(y0)..slide.height.min((slide.input_height + slide.top).saturating_sub(y0));
+        let xs = slide.left.saturating_sub(x0)..slide.width.min((slide.input_width + slide.left).saturating_sub(x0));
+        // SAFETY: `ys` and `xs` keep `y0 + y - top` and `x0 + x - left` inside the input, which is whole.
+        unsafe {
+            let taps = self.filter.taps.as_ptr().add(first * slide.height * slide.width);
+            let mut sum = L::load(self.filter.bias.as_ptr().add(first));
+            for y in ys {
+                for x in xs.clone() {
+                    let pixel = (y0 + y - slide.top) * slide.input_width + (x0 + x - slide.left);
+                    let value = L::load(self.input.as_ptr().add(pixel * channels + first));
+                    sum = L::mul_add(value, L::load(taps.add((y * slide.width + x) * L::WIDTH)), sum);
+                }
+            }
+            L::store(self.place(row, column, first), self.rectify::<L>(sum));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        (0..count)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    /// The definition, pixel by pixel; `step` floats from one input pixel to the next.
+    fn expected(slide: &Slide, weights: &[f32], bias: &[f32], input: &[f32], step: usize, relu: bool) -> Vec<f32> {
+        let channels = bias.len();
+        let mut out = Vec::new();
+        for (row, column) in (0..slide.output_height).flat_map(|y| (0..slide.output_width).map(move |x| (y, x))) {
+            for channel in 0..channels {
+                let mut sum = bias[channel];
+                for (y, x) in (0..slide.height).flat_map(|y| (0..slide.width).map(move |x| (y, x))) {
+                    let iy = (row * slide.stride + y).wrapping_sub(slide.top);
+                    let ix = (column * slide.stride + x).wrapping_sub(slide.left);
+                    if iy < slide.input_height && ix < slide.input_width {
+                        let tap = weights[(y * slide.width + x) * channels + channel];
+                        sum += tap * input[(iy * slide.input_width + ix) * step + channel];
+                    }
+                }
+                out.push(if relu { sum.max(0.0) } else { sum });
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn every_path_equals_the_definition() {
+        let slide =
+            |input: (usize, usize), output: (usize, usize), window: (usize, usize), stride, before: (usize, usize)| {
+                Slide {
+                    input_height: input.0,
+                    input_width: input.1,
+                    output_height: output.0,
+                    output_width: output.1,
+                    height: window.0,
+                    width: window.1,
+                    stride,
+                    top: before.0,
+                    left: before.1,
+                }
+            };
+        let slides = [
+            slide((6, 7), (6, 7), (3, 3), 1, (1, 1)),
+            slide((8, 8), (4, 4), (3, 3), 2, (0, 0)),
+            slide((9, 6), (5, 3), (3, 3), 2, (1, 1)),
+            slide((2, 2), (2, 2), (3, 3), 1, (1, 1)),
+            slide((1, 1), (1, 1), (3, 3), 1, (1, 1)),
+            slide((7, 9), (7, 9), (5, 5), 1, (2, 2)),
+            slide((5, 5), (4, 3), (2, 3), 1, (0, 0)),
+        ];
+        for cpu in Cpu::available() {
+            for (channels, slide) in [3, 16, 24, 33].into_iter().flat_map(|c| slides.iter().map(move |s| (c, s))) {
+                let weights = numbers(slide.height * slide.width * channels, 1);
+                let bias = numbers(channels, 2);
+                let filter = Depthwise::pack(cpu, *slide, &weights, &bias, channels == 24);
+                let step = filter.channels();
+                let input = numbers(slide.input_height * slide.input_width * step, 3);
+                let want = expected(slide, &weights, &bias, &input, step, channels == 24);
+                for rows in [0..slide.output_height, slide.output_height / 2..slide.output_height] {
+                    let mut output = vec![f32::NAN; rows.len() * slide.output_width * step];
+                    filter.run(&input, rows.clone(), &mut output);
+                    let skipped = rows.start * slide.output_width;
+                    for (pixel, got) in output.chunks_exact(step).enumerate() {
+                        let want = &want[(skipped + pixel) * channels..][..channels];
+                        assert!(got[..channels].iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-5), "{cpu} {slide:?}");
+                        assert!(got[channels..].iter().all(|&v| v == 0.0), "{cpu}: padding stays zero");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What a network is built for, and how a layer's work is cut for threads.
+
+use std::ops::Range;
+
+use super::amx::{Halves, STEP, Tiles};
+use super::cpu::Cpu;
+use super::product::{Panels, Part};
+
+/// How exact sums are where the processor offers a choice (today: tiles).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// As good as f32.
+    #[default]
+    Full,
+    /// bf16 in, f32 sums: twice as fast and good to about three digits.
+    Fast,
+}
+
+/// The path and the precision that weights are packed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Engine {
+    pub cpu: Cpu,
+    pub precision: Precision,
+}
+
+/// What one thread, or the threads of one layer, need besides their input and output.
+#[derive(Debug)]
+pub struct Scratch {
+    pub(crate) halves: Halves,
+    /// Threads that share each layer.
+    pub threads: usize,
+}
+
+impl Scratch {
+    pub fn new(threads: usize) -> Self {
+        Self { halves: Halves::default(), threads: threads.max(1) }
+    }
+}
+
+/// Packed weights of either kind.
+#[derive(Debug)]
+pub(crate) enum Packed {
+    Lanes(Panels),
+    Tiles(Tiles),
+}
+
+impl Packed {
+    /// Weights whose inputs come in `taps` groups of `len`; `fill(output, tap, inputs)` writes one group.
+    pub fn new(
+        engine: Engine,
+        outputs: usize,
+        taps: usize,
+        len: usize,
+        bias: &[f32],
+        fill: impl Fn(usize, usize, &mut [f32]),
+    ) -> Self {
+        // Tiles take inputs in steps: there each group is padded to whole ones.
+        let padded = if engine.cpu == Cpu::Amx { len.next_multiple_of(STEP) } else { len };
+        let fill = |n: usize, row: &mut [f32]| {
+            for (tap, group) in row.chunks_exact_mut(padded).enumerate() {
+                let (inputs, padding) = group.split_at_mut(len);
+                fill(n, tap, inputs);
+                padding.fill(0.0);
+            }
+        };
+        if engine.cpu == Cpu::Amx {
+            Self::Tiles(Tiles::pack(engine.precision, outputs, taps * padded / STEP, bias, fill))
+        } else {
+            Self::Lanes(Panels::pack(engine.cpu, outputs, taps * len, bias, fill))
+        }
+    }
+
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Lanes(panels) => panels.outputs(),
+            Self::Tiles(tiles) => tiles.outputs(),
+        }
+    }
+
+    /// Padded to whole panels.
+    pub fn bias(&self) -> &[f32] {
+        match self {
+            Self::Lanes(panels) => panels.bias(),
+            Self::Tiles(tiles) => tiles.bias(),
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Lanes(panels) => panels.bytes(),
+            Self::Tiles(tiles) => tiles.bytes(),
+        }
+    }
+}
+
+/// Cuts a product of `rows` (or tiles of rows) by `panels` for threads: along the larger matrix, so that each thread
+/// reads its own half of it.
+pub(crate) fn parts(rows: usize, panels: usize, by_panels: bool, threads: usize) -> Vec<Part> {
+    let cut = |len: usize, i: usize| -> Range<usize> { len * i / threads..len * (i + 1) / threads };
+    let by_panels = by_panels && panels >= threads;
+    let part = |i| {
+        if by_panels {
+            Part { rows: 0..rows, panels: cut(panels, i) }
+        } else {
+            Part { rows: cut(rows, i), panels: 0..panels }
+        }
+    };
+    (0..threads).map(part).filter(|part| !part.rows.is_empty() && !part.panels.is_empty()).collect()
+}
+
+/// Does all parts, on as many threads of the current rayon pool.
+pub(crate) fn each(mut parts: Vec<Part>, work: impl Fn(Part) + Sync) {
+    let Some(own) = parts.pop() else { return };
+    if parts.is_empty() {
+        return work(own);
+    }
+    rayon::scope(|scope| {
+        for part in parts {
+            scope.spawn(|_| work(part));
+        }
+        work(own);
+    });
+}
+
+/// Splits rows of the left matrix for the tiles, row after row, on the threads there are.
+pub(crate) fn split_rows(
+    engine: Engine,
+    halves: &mut Halves,
+    rows: usize,
+    row_len: usize,
+    column_step: usize,
+    threads: usize,
+    fill: impl Fn(usize, &mut [u16], &mut [u16]) + Sync,
+) {
+    use rayon::prelude::*;
+    halves.prepare(rows * row_len, column_step, engine.precision);
+    let (high, low) = halves.planes();
+    let high = &mut high[..rows * row_len];
+    let one = |(i, high): (usize, &mut [u16]), low: &mut [u16]| fill(i, high, low);
+    if low.is_empty() {
+        if threads > 1 {
+            high.par_chunks_exact_mut(row_len).enumerate().for_each(|row| one(row, &mut []));
+        } else {
+            high.chunks_exact_mut(row_len).enumerate().for_each(|row| one(row, &mut []));
+        }
+        return;
+    }
+    let low = &mut low[..rows * row_len];
+    if threads > 1 {
+        let pairs = high.par_chunks_exact_mut(row_len).zip(low.par_chunks_exact_mut(row_len)).enumerate();
+        pairs.with_min_len(rows.div_ceil(4 * threads)).for_each(|(i, (high, low))| one((i, high), low));
+    } else {
+        let pairs = high.chunks_exact_mut(row_len).zip(low.chunks_exact_mut(row_len)).enumerate();
+        pairs.for_each(|(i, (high, low))| one((i, high), low));
+    }
+}

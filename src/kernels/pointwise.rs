@@ -1,0 +1,397 @@
+//! Products of pixels with small weight matrices: convolutions over maps of 3 to 400 channels, where panels as wide as
+//! those for large matrices would be mostly empty. Bias, residual and rectifier are part of the store.
+//!
+//! Channels are padded to whole vectors of the path (see [`vector_width`]); padded lanes are zero
+//! going in and come out zero.
+#![allow(unsafe_code)]
+
+use super::cpu::Cpu;
+use super::lanes::{self, Kernel, Lanes};
+
+/// Floats in a vector of the path.
+pub fn vector_width(cpu: Cpu) -> usize {
+    struct Width;
+    impl Kernel for Width {
+        type Out = usize;
+
+        #[inline(always)]
+        unsafe fn run<L: Lanes>(self) -> usize {
+            L::WIDTH
+        }
+    }
+    // SAFETY: a kernel without fields, which reads a constant.
+    unsafe { lanes::run(cpu, Width) }
+}
+
+/// What happens to a sum before it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rectifier {
+    Identity,
+    Relu,
+    /// `x` where positive, else `x` times the slope of its channel.
+    Prelu(Vec<f32>),
+}
+
+/// Rows added to the sums before the rectifier. Fewer channels than outputs are as if padded with zeros.
+#[derive(Clone, Copy, Debug)]
+pub struct Residual<'a> {
+    pub data: &'a [f32],
+    /// Floats from one pixel to the next, a multiple of the vector width.
+    pub step: usize,
+}
+
+/// Which numbers of a map make up the inputs of an output pixel: `lines` stretches of `line_len` floats, `line_step`
+/// apart. A 1×1 convolution has one line, a 3×3 one three, each as long as three pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Floats from the inputs of one pixel to those of the next.
+    pub step: usize,
+    pub lines: usize,
+    pub line_len: usize,
+    pub line_step: usize,
+}
+
+impl Reach {
+    /// All inputs of a pixel side by side, pixels `step` apart.
+    pub fn pixel(inputs: usize, step: usize) -> Self {
+        Self { step, lines: 1, line_len: inputs, line_step: 0 }
+    }
+
+    /// Floats from the first input of the first to behind the last input of the last of `pixels`.
+    fn extent(&self, pixels: usize) -> usize {
+        (pixels - 1) * self.step + (self.lines - 1) * self.line_step + self.line_len
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Pointwise {
+    cpu: Cpu,
+    inputs: usize,
+    /// Outputs rounded up to whole vectors.
+    width: usize,
+    /// Two vectors of outputs at a time (one, last, where the count is odd): for each input, its weights.
+    panels: Vec<f32>,
+    bias: Vec<f32>,
+    rectifier: Rectifier,
+}
+
+impl Pointwise {
+    /// `weights` holds `inputs` numbers for each of the `bias.len()` outputs in turn.
+    pub fn pack(cpu: Cpu, weights: &[f32], bias: &[f32], rectifier: Rectifier) -> Self {
+        let outputs = bias.len();
+        assert!(outputs > 0 && weights.len().is_multiple_of(outputs), "a row of weights for each output");
+        let inputs = weights.len() / outputs;
+        let lanes = vector_width(cpu);
+        let width = outputs.next_multiple_of(lanes);
+        let mut panels = Vec::with_capacity(width * inputs);
+        for first in (0..width).step_by(2 * lanes) {
+            let panel = first..(first + 2 * lanes).min(width);
+            for input in 0..inputs {
+                let weight = |output| if output < outputs { weights[output * inputs + input] } else { 0.0 };
+                panels.extend(panel.clone().map(weight));
+            }
+        }
+        let padded = |values: &[f32]| {
+            assert_eq!(values.len(), outputs, "a number for each output");
+            let mut values = values.to_vec();
+            values.resize(width, 0.0);
+            values
+        };
+        let rectifier = match rectifier {
+            Rectifier::Prelu(slope) => Rectifier::Prelu(padded(&slope)),
+            other => other,
+        };
+        Self { cpu, inputs, width, panels, bias: padded(bias), rectifier }
+    }
+
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Outputs a pixel, rounded up to whole vectors.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Multiplies `pixels` pixels of `input` into `output`, [`Self::width`] floats apart.
+    pub fn run(&self, input: &[f32], reach: Reach, pixels: usize, residual: Option<Residual>, output: &mut [f32]) {
+        assert!(pixels > 0 && reach.lines * reach.line_len == self.inputs && self.inputs > 0, "inputs as packed");
+        assert!(reach.extent(pixels) <= input.len(), "pixels lie inside the input");
+        assert!(pixels * self.width <= output.len(), "pixels lie inside the output");
+        if let Some(residual) = residual {
+            assert!(pixels * residual.step <= residual.data.len(), "pixels lie inside the residual");
+            assert!(residual.step.is_multiple_of(vector_width(self.cpu)), "residual channels are whole vectors");
+        }
+        let sweep = Sweep { product: self, input, reach, pixels, residual, output: output.as_mut_ptr() };
+        // SAFETY: the asserts above are what `Sweep` asks for.
+        unsafe { lanes::run(self.cpu, sweep) };
+    }
+}
+
+/// One call of [`Pointwise::run`], whose asserts it relies on.
+struct Sweep<'a> {
+    product: &'a Pointwise,
+    input: &'a [f32],
+    reach: Reach,
+    pixels: usize,
+    residual: Option<Residual<'a>>,
+    /// Borrowed mutably for the whole call.
+    output: *mut f32,
+}
+
+impl Kernel for Sweep<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        // Sums of 12 pixels × 2 vectors fill 24 of 32 registers; machines with 16 hold 6 × 2.
+        let tallest = if L::WIDTH == 16 { 12 } else { 6 };
+        let tiles = self.pixels.div_ceil(tallest);
+        let (low, extra) = (self.pixels / tiles, self.pixels % tiles);
+        let mut pixel = 0;
+        for tile in 0..tiles {
+            let count = low + usize::from(tile < extra);
+            // SAFETY: `pixel + count <= self.pixels` by the division above.
+            unsafe { self.all_panels::<L>(pixel, count) };
+            pixel += count;
+        }
+    }
+}
+
+impl Sweep<'_> {
+    /// # Safety
+    /// As for [`Lanes`]; `pixel + count` may not pass the number of pixels.
+    #[inline(always)]
+    unsafe fn all_panels<L: Lanes>(&self, pixel: usize, count: usize) {
+        let mut first = 0;
+        while first < self.product.width {
+            // SAFETY: `first` is the first output of a panel; the rest is the caller's promise.
+            unsafe {
+                if self.product.width - first >= 2 * L::WIDTH {
+                    self.panel::<L, true>(pixel, count, first);
+                } else {
+                    self.panel::<L, false>(pixel, count, first);
+                }
+            }
+            first += 2 * L::WIDTH;
+        }
+    }
+
+    /// # Safety
+    /// As for [`Self::tile`], with `count` in place of `M`.
+    #[inline(always)]
+    unsafe fn panel<L: Lanes, const TWO: bool>(&self, pixel: usize, count: usize, first: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match count {
+                1 => self.tile::<L, 1, TWO>(pixel, first),
+                2 => self.tile::<L, 2, TWO>(pixel, first),
+                3 => self.tile::<L, 3, TWO>(pixel, first),
+                4 => self.tile::<L, 4, TWO>(pixel, first),
+                5 => self.tile::<L, 5, TWO>(pixel, first),
+                6 => self.tile::<L, 6, TWO>(pixel, first),
+                7 => self.tile::<L, 7, TWO>(pixel, first),
+                8 => self.tile::<L, 8, TWO>(pixel, first),
+                9 => self.tile::<L, 9, TWO>(pixel, first),
+                10 => self.tile::<L, 10, TWO>(pixel, first),
+                11 => self.tile::<L, 11, TWO>(pixel, first),
+                _ => self.tile::<L, 12, TWO>(pixel, first),
+            }
+        }
+    }
+
+    /// `M` pixels times one or two vectors of outputs from `first` on, the sums in registers throughout.
+    ///
+    /// Written for what compilers make of it: plain loops, because the closures of iterators and of `array::map` are
+    /// functions of their own, without the path's features, where an intrinsic is a call; and two flat arrays of sums,
+    /// because one of pairs is kept in memory, with a store after each multiplication.
+    ///
+    /// # Safety
+    /// As for [`Lanes`]; `pixel + M` may not pass the number of pixels; a panel of one or two vectors begins at `first`.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see above")]
+    unsafe fn tile<L: Lanes, const M: usize, const TWO: bool>(&self, pixel: usize, first: usize) {
+        // SAFETY: `Pointwise::run` checked that all pixels lie inside input, output and residual; panels hold `inputs`
+        // times their vectors from `first * inputs` on, bias and slopes `width` floats; steps are whole vectors.
+        unsafe {
+            let (product, reach) = (self.product, self.reach);
+            let second = if TWO { first + L::WIDTH } else { first };
+            let mut sums = [L::load(product.bias.as_ptr().add(first)); M];
+            let mut more = [L::load(product.bias.as_ptr().add(second)); M];
+            let mut weights = product.panels.as_ptr().add(first * product.inputs);
+            for line in 0..reach.lines {
+                let mut from = [self.input.as_ptr().add(pixel * reach.step + line * reach.line_step); M];
+                for i in 1..M {
+                    from[i] = from[i - 1].add(reach.step);
+                }
+                for k in 0..reach.line_len {
+                    let w = L::load(weights);
+                    if TWO {
+                        let v = L::load(weights.add(L::WIDTH));
+                        for i in 0..M {
+                            let x = L::splat(*from[i].add(k));
+                            sums[i] = L::mul_add(x, w, sums[i]);
+                            more[i] = L::mul_add(x, v, more[i]);
+                        }
+                        weights = weights.add(2 * L::WIDTH);
+                    } else {
+                        for i in 0..M {
+                            sums[i] = L::mul_add(L::splat(*from[i].add(k)), w, sums[i]);
+                        }
+                        weights = weights.add(L::WIDTH);
+                    }
+                }
+            }
+            self.finish::<L, M>(sums, pixel, first);
+            if TWO {
+                self.finish::<L, M>(more, pixel, second);
+            }
+        }
+    }
+
+    /// Adds the residual, rectifies and stores.
+    ///
+    /// # Safety
+    /// As for [`Self::tile`]; `column` begins a vector of outputs.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `tile`")]
+    unsafe fn finish<L: Lanes, const M: usize>(&self, mut sums: [L::V; M], pixel: usize, column: usize) {
+        // SAFETY: see `tile`. The output is borrowed mutably for as long as the sweep runs.
+        unsafe {
+            let product = self.product;
+            if let Some(residual) = self.residual
+                && column < residual.step
+            {
+                let from = residual.data.as_ptr().add(pixel * residual.step + column);
+                for i in 0..M {
+                    sums[i] = L::add(sums[i], L::load(from.add(i * residual.step)));
+                }
+            }
+            match &product.rectifier {
+                Rectifier::Identity => {}
+                Rectifier::Relu => {
+                    for i in 0..M {
+                        sums[i] = L::max(sums[i], L::splat(0.0));
+                    }
+                }
+                Rectifier::Prelu(slope) => {
+                    let slope = L::load(slope.as_ptr().add(column));
+                    for i in 0..M {
+                        sums[i] = L::where_not_negative(sums[i], sums[i], L::mul(sums[i], slope));
+                    }
+                }
+            }
+            let to = self.output.add(pixel * product.width + column);
+            for i in 0..M {
+                L::store(to.add(i * product.width), sums[i]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by construction")]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        (0..count)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    fn rectified(rectifier: &Rectifier, channel: usize, v: f32) -> f32 {
+        match rectifier {
+            Rectifier::Identity => v,
+            Rectifier::Relu => v.max(0.0),
+            Rectifier::Prelu(slope) => {
+                if v >= 0.0 {
+                    v
+                } else {
+                    v * slope[channel]
+                }
+            }
+        }
+    }
+
+    /// Every path, odd counts of pixels, channels and residual channels, against sums in `f64`.
+    #[test]
+    fn every_path_equals_the_plain_sums() {
+        for cpu in Cpu::available() {
+            let lanes = vector_width(cpu);
+            for (pixels, inputs, outputs) in [(1, 5, 3), (7, 24, 28), (13, 32, 33), (25, 17, 48), (96, 8, 70)] {
+                let (weights, bias) = (numbers(inputs * outputs, 1), numbers(outputs, 2));
+                for rectifier in [Rectifier::Identity, Rectifier::Relu, Rectifier::Prelu(numbers(outputs, 3))] {
+                    let step = inputs.next_multiple_of(lanes);
+                    let input = numbers(pixels * step, 4);
+                    let residual = numbers(pixels * lanes, 5);
+                    let product = Pointwise::pack(cpu, &weights, &bias, rectifier.clone());
+                    let mut output = vec![f32::NAN; pixels * product.width()];
+                    product.run(
+                        &input,
+                        Reach::pixel(inputs, step),
+                        pixels,
+                        Some(Residual { data: &residual, step: lanes }),
+                        &mut output,
+                    );
+                    for (pixel, out) in output.chunks_exact(product.width()).enumerate() {
+                        for (channel, &got) in out.iter().enumerate() {
+                            if channel >= outputs {
+                                // A residual may reach into the padding; alone it stays what it was.
+                                continue;
+                            }
+                            let row = &weights[channel * inputs..][..inputs];
+                            let sum: f64 = row
+                                .iter()
+                                .zip(&input[pixel * step..])
+                                .map(|(&w, &x)| f64::from(w) * f64::from(x))
+                                .sum();
+                            let add = if channel < lanes { residual[pixel * lanes + channel] } else { 0.0 };
+                            let want = rectified(
+                                &rectifier,
+                                channel,
+                                (sum + f64::from(bias[channel]) + f64::from(add)) as f32,
+                            );
+                            assert!((got - want).abs() < 1e-5, "{cpu} {pixels}x{inputs}x{outputs}: {got} for {want}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn padded_outputs_are_zero() {
+        for cpu in Cpu::available() {
+            let product = Pointwise::pack(cpu, &[1.0, 2.0], &[0.5], Rectifier::Prelu(vec![0.25]));
+            let mut output = vec![f32::NAN; product.width()];
+            product.run(&[-3.0, 1.0], Reach::pixel(2, 2), 1, None, &mut output);
+            assert!((output[0] + 0.125).abs() < 1e-7);
+            assert!(output[1..].iter().all(|&v| v == 0.0), "{cpu}");
+        }
+    }
+
+    /// A 2×2 window over rows of three pixels with two channels.
+    #[test]
+    fn lines_reach_over_several_rows() {
+        let input: Vec<f32> = (0..12).map(|v| v as f32).collect();
+        let reach = Reach { step: 2, lines: 2, line_len: 4, line_step: 6 };
+        for cpu in Cpu::available() {
+            let product = Pointwise::pack(cpu, &[1.0; 8], &[0.0], Rectifier::Identity);
+            let mut output = vec![0.0; 2 * product.width()];
+            product.run(&input, reach, 2, None, &mut output);
+            assert_eq!([output[0], output[product.width()]], [36.0, 52.0], "{cpu}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "pixels lie inside the input")]
+    fn a_short_input_is_refused() {
+        let product = Pointwise::pack(Cpu::Plain, &[1.0, 2.0], &[0.5], Rectifier::Identity);
+        product.run(&[1.0; 3], Reach::pixel(2, 2), 2, None, &mut [0.0; 64]);
+    }
+}

@@ -1,0 +1,77 @@
+//! What a network expects of its pictures, as data: a manifest says it, the hub does it.
+
+use serde::{Deserialize, Serialize};
+
+use super::fused::Batch;
+
+/// From an upright photo to normalised numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocess {
+    pub resize: Resize,
+    pub filter: Filter,
+    /// Side of the square cut from the middle; absent where resizing already gives the final size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<u32>,
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resize {
+    /// The short side becomes this long, the long side `trunc(side * long / short)`.
+    ShortSide(u32),
+    /// Both sides become this long, whatever the shape was.
+    Square(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    Bilinear,
+    Bicubic,
+}
+
+impl Preprocess {
+    /// Side of the square picture that the network gets.
+    pub fn side(&self) -> u32 {
+        let (Resize::ShortSide(side) | Resize::Square(side)) = self.resize;
+        self.crop.unwrap_or(side)
+    }
+
+    /// Bytes to numbers around zero, channels innermost; `pixels` are whole RGB pixels.
+    ///
+    /// In torchvision's order and rounding: `(v / 255 - mean) / std`, each step in f32.
+    pub fn normalise(&self, pixels: &[u8], out: &mut Vec<f32>) {
+        let level = |channel: usize| -> [f32; 256] {
+            std::array::from_fn(|v| (v as f32 / 255.0 - self.mean[channel]) / self.std[channel])
+        };
+        let levels = [level(0), level(1), level(2)];
+        let pixels = pixels.as_chunks::<{ Batch::CHANNELS }>().0;
+        out.extend(pixels.iter().flat_map(|pixel| [0, 1, 2].map(|c| levels[c][usize::from(pixel[c])])));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_what_torchvision_makes_of_them() {
+        let imagenet = Preprocess {
+            resize: Resize::ShortSide(256),
+            filter: Filter::Bilinear,
+            crop: Some(224),
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+        };
+        let mut out = Vec::new();
+        imagenet.normalise(&[0, 128, 255], &mut out);
+        let expected = [-2.117_904, 0.205_182, 2.64];
+        for (got, expected) in out.iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-6, "{got} for {expected}");
+        }
+        assert_eq!(imagenet.side(), 224);
+    }
+}

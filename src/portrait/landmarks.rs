@@ -1,0 +1,66 @@
+//! The 468 points of the face mesh: which of them mean what, and where they lie in the picture.
+
+use super::crop::Crop;
+
+/// Points of the mesh.
+pub const COUNT: usize = 468;
+
+/// Side of the picture the mesh network looks at; its coordinates count in these pixels.
+pub const SIDE: usize = 192;
+
+/// Corners and lids of an eye, in the order of the aspect ratio's formula: outer and inner corner are 0 and 3.
+pub const LEFT_EYE: [usize; 6] = [33, 160, 158, 133, 153, 144];
+pub const RIGHT_EYE: [usize; 6] = [362, 385, 387, 263, 373, 380];
+pub const MOUTH_CORNERS: [usize; 2] = [61, 291];
+/// Upper edge of the upper, lower edge of the lower lip.
+pub const LIPS: [usize; 2] = [0, 17];
+/// Outer corners of the eyes.
+pub const EYE_CORNERS: [usize; 2] = [33, 263];
+pub const NOSE_TIP: usize = 1;
+/// Where the face ends in front of the ears, on the picture's left and right.
+pub const CHEEKS: [usize; 2] = [234, 454];
+
+/// A point in shares of the picture's width and height; depth in shares of its width.
+pub type Point = [f64; 3];
+
+/// The points that the attention network places anew, with the lists of which points those are.
+#[derive(Clone, Copy, Debug)]
+pub struct Refinement<'a> {
+    pub points: &'a [f32],
+    pub indices: &'a [usize],
+}
+
+/// The mesh in the picture, from the network's numbers in crop pixels. Depth is not refined.
+pub fn place(mesh: &[f32], refinements: &[Refinement], crop: &Crop, width: u32, height: u32) -> Vec<Point> {
+    let mut points: Vec<[f32; 3]> = mesh.as_chunks().0[..COUNT].to_vec();
+    for refinement in refinements {
+        for (&index, &[x, y]) in refinement.indices.iter().zip(refinement.points.as_chunks().0) {
+            points[index][..2].copy_from_slice(&[x, y]);
+        }
+    }
+    let (width, height) = (f64::from(width), f64::from(height));
+    let placed = |point: [f32; 3]| {
+        let [x, y, z] = point.map(|v| f64::from(v) / SIDE as f64);
+        let [x, y] = crop.to_picture(x, y);
+        [x / width, y / height, z * crop.side / width]
+    };
+    points.into_iter().map(placed).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact by construction")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refined_points_replace_the_coarse_ones_in_the_plane_only() {
+        let mut mesh = vec![96.0; COUNT * 3];
+        mesh[33 * 3 + 2] = 19.2;
+        let refined = Refinement { points: &[0.0, 192.0], indices: &[33] };
+        let crop = Crop { centre: [100.0, 50.0], side: 20.0, angle: 0.0 };
+        let points = place(&mesh, &[refined], &crop, 200, 100);
+        assert_eq!(points[0][..2], [0.5, 0.5]);
+        assert!((points[33][0] - 0.45).abs() < 1e-9 && (points[33][1] - 0.6).abs() < 1e-9);
+        assert!((points[33][2] - 0.01).abs() < 1e-6, "a tenth of 20 pixels over 200");
+    }
+}

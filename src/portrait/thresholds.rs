@@ -1,0 +1,57 @@
+//! Where the lines are drawn. Defaults are the original's, as far as it had them.
+
+/// How landmarks become distances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LandmarkRounding {
+    /// As the network gives them.
+    #[default]
+    Float,
+    /// Cut to whole pixels first, as the original did; on small faces a pixel changes an eye's openness by up to 0.18.
+    Pixel,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// A face counts from this score of the full-range detector on. MediaPipe's own interface takes a number here and
+    /// ignores it: whatever the original was configured to, 0.6 was in force.
+    pub face_detection_confidence: f32,
+    /// From this score of the short-range detector on, its box is where landmarks are looked for.
+    pub landmark_detection_confidence: f32,
+    /// Landmarks count when the network is surer than this that it sees a face at all.
+    pub landmark_presence_confidence: f32,
+    /// A portrait's face covers more than this share of the picture's area …
+    pub portrait_face_ratio_threshold: f64,
+    /// … and its centre is less than this share of the width from the middle.
+    pub portrait_center_offset_threshold: f64,
+    /// An eye is open from this aspect ratio (height over width) on.
+    pub eye_open_ear_threshold: f64,
+    /// A smile is wider than this share of the face …
+    pub smile_width_threshold: f64,
+    /// … and its corners are higher than its middle by more than this share of the picture's height.
+    pub smile_elevation_threshold: f64,
+    pub landmark_rounding: LandmarkRounding,
+    /// Faces whose box is smaller (longer side, pixels) are not judged: at 32 an eye is about seven pixels wide and one
+    /// open, one pixel decides.
+    pub smallest_face: f64,
+    /// Faces turned farther aside are not judged, because one eye is hidden and guessed by the network: the difference
+    /// of the nose's distances from the two ears over their sum, 0 from the front, 1 in full profile.
+    pub farthest_turn: f64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            face_detection_confidence: 0.6,
+            landmark_detection_confidence: 0.5,
+            landmark_presence_confidence: 0.5,
+            portrait_face_ratio_threshold: 0.0005,
+            portrait_center_offset_threshold: 0.3,
+            eye_open_ear_threshold: 0.2,
+            smile_width_threshold: 0.15,
+            smile_elevation_threshold: 0.005,
+            landmark_rounding: LandmarkRounding::Float,
+            smallest_face: 32.0,
+            farthest_turn: 0.8,
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The album as files: copies or links in a folder, or a zip. Nothing is ever overwritten, and photos are only read.
+//!
+//! First a plan, then the work: a dry run is the plan alone, so it says what the run would do, name by name.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zip::CompressionMethod;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use crate::photo::identity::open_untouched;
+
+#[derive(Debug, Error)]
+pub enum ExportError {
+    #[error("{}: {action}", path.display())]
+    Io { path: PathBuf, action: &'static str, source: io::Error },
+    #[error("{}: exists already, and nothing is overwritten", path.display())]
+    Exists { path: PathBuf },
+    #[error("{}: not a folder", path.display())]
+    NotAFolder { path: PathBuf },
+    #[error("{}: has no file name", path.display())]
+    Nameless { path: PathBuf },
+    #[error("{}: {source}", path.display())]
+    Zip { path: PathBuf, source: zip::result::ZipError },
+}
+
+fn io_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> ExportError {
+    let path = path.to_owned();
+    move |source| ExportError::Io { path, action, source }
+}
+
+/// How a photo comes into the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    Copy,
+    HardLink,
+    SoftLink,
+}
+
+/// A photo to be exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    pub path: PathBuf,
+    /// The group whose folder it goes into, where folders are wanted.
+    pub group: Option<usize>,
+}
+
+/// One photo's way into a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub source: PathBuf,
+    pub target: PathBuf,
+    pub way: Way,
+    /// The very same photo lies there from an earlier run.
+    pub present: bool,
+}
+
+/// Where each photo would go. The first of a name gets it, later ones `name-2.jpg`, `name-3.jpg`; names differing only
+/// in case clash, too, for the album may be carried to a disk that does not tell them apart.
+pub fn plan(items: &[Item], folder: &Path, way: Way, group_folders: bool) -> Result<Vec<Step>, ExportError> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(ExportError::NotAFolder { path: folder.to_owned() });
+    }
+    let mut claimed = HashSet::new();
+    let mut listings = HashMap::new();
+    items
+        .iter()
+        .map(|item| {
+            let folder = if group_folders { in_group(folder, item.group) } else { folder.to_owned() };
+            let lying = listings.entry(folder.clone()).or_insert_with(|| listing(&folder));
+            for name in names(&item.path)? {
+                let target = folder.join(name);
+                let present = target.symlink_metadata().is_ok() && is_same(&item.path, &target, way)?;
+                if (present || !lying.contains(&folded(&target))) && claimed.insert(folded(&target)) {
+                    return Ok(Step { source: item.path.clone(), target, way, present });
+                }
+            }
+            unreachable!("names go on for ever")
+        })
+        .collect()
+}
+
+/// The folder of a group; photos without one lie beside these folders.
+fn in_group(folder: &Path, group: Option<usize>) -> PathBuf {
+    group.map_or_else(|| folder.to_owned(), |group| folder.join(format!("cluster_{group}")))
+}
+
+/// What lies in a folder, folded; nothing where there is no folder yet.
+fn listing(folder: &Path) -> HashSet<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| folded(&entry.path())).collect()
+}
+
+fn folded(path: &Path) -> String {
+    path.to_string_lossy().to_lowercase()
+}
+
+/// `a.jpg`, `a-2.jpg`, `a-3.jpg`, …
+fn names(path: &Path) -> Result<impl Iterator<Item = OsString>, ExportError> {
+    let whole = path.file_name().ok_or_else(|| ExportError::Nameless { path: path.to_owned() })?.to_owned();
+    let stem = path.file_stem().unwrap_or(&whole).to_owned();
+    let extension = path.extension().map(ToOwned::to_owned);
+    let numbered = (2_u64..).map(move |number| {
+        let mut name = stem.clone();
+        name.push(format!("-{number}"));
+        if let Some(extension) = &extension {
+            name.push(".");
+            name.push(extension);
+        }
+        name
+    });
+    Ok(std::iter::once(whole).chain(numbered))
+}
+
+/// Whether `target` is what placing `source` there would make.
+fn is_same(source: &Path, target: &Path, way: Way) -> Result<bool, ExportError> {
+    match way {
+        Way::SoftLink => Ok(fs::read_link(target).is_ok_and(|link| absolute(source).is_ok_and(|from| link == from))),
+        Way::Copy | Way::HardLink => {
+            let theirs = target.symlink_metadata().map_err(io_error(target, "look at"))?;
+            let ours = source.metadata().map_err(io_error(source, "look at"))?;
+            Ok(theirs.is_file() && theirs.len() == ours.len() && same_bytes(source, target)?)
+        }
+    }
+}
+
+fn same_bytes(a: &Path, b: &Path) -> Result<bool, ExportError> {
+    let digest = |path: &Path| {
+        let mut hasher = blake3::Hasher::new();
+        let file = open_untouched(path).map_err(io_error(path, "open"))?;
+        hasher.update_reader(file).map_err(io_error(path, "read"))?;
+        Ok(hasher.finalize())
+    };
+    Ok(digest(a)? == digest(b)?)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
+    std::path::absolute(path).map_err(io_error(path, "resolve"))
+}
+
+/// Does one step and says where the photo came to lie: a name taken since the plan was made is left to its owner.
+pub fn apply(step: &Step) -> Result<PathBuf, ExportError> {
+    if step.present {
+        return Ok(step.target.clone());
+    }
+    let folder = step.target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(io_error(folder, "create"))?;
+    if place(&step.source, &step.target, step.way)? {
+        return Ok(step.target.clone());
+    }
+    for name in names(&step.target)?.skip(1) {
+        let target = folder.join(name);
+        if place(&step.source, &target, step.way)? {
+            return Ok(target);
+        }
+    }
+    unreachable!("names go on for ever")
+}
+
+/// `false` when the name is taken.
+fn place(source: &Path, target: &Path, way: Way) -> Result<bool, ExportError> {
+    let placed = match way {
+        Way::Copy => return copy(source, target),
+        Way::HardLink => fs::hard_link(source, target),
+        Way::SoftLink => soft_link(&absolute(source)?, target),
+    };
+    match placed {
+        Ok(()) => Ok(true),
+        Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(failure) => Err(io_error(target, "link")(failure)),
+    }
+}
+
+#[cfg(unix)]
+fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(source, target)
+}
+
+#[cfg(windows)]
+fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
+    std::os::windows::fs::symlink_file(source, target)
+}
+
+/// Under another name first: a copy cut off half-way never looks like a photo. Its time of change is the source's.
+fn copy(source: &Path, target: &Path) -> Result<bool, ExportError> {
+    let folder = target.parent().unwrap_or(Path::new("."));
+    let mut reader = open_untouched(source).map_err(io_error(source, "open"))?;
+    let metadata = reader.metadata().map_err(io_error(source, "look at"))?;
+    // As `cp` does it: the rights of the source, less what the umask takes.
+    let mut draft = tempfile::Builder::new()
+        .prefix(".albumctl-")
+        .permissions(metadata.permissions())
+        .tempfile_in(folder)
+        .map_err(io_error(folder, "write in"))?;
+    io::copy(&mut reader, draft.as_file_mut()).map_err(io_error(target, "write"))?;
+    if let Ok(changed) = metadata.modified() {
+        draft.as_file().set_modified(changed).map_err(io_error(target, "set the time of"))?;
+    }
+    draft.as_file().sync_all().map_err(io_error(target, "write"))?;
+    match draft.persist_noclobber(target) {
+        Ok(_) => Ok(true),
+        Err(failure) if failure.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(failure) => Err(io_error(target, "name")(failure.error)),
+    }
+}
+
+/// The name each photo has inside a zip.
+pub fn plan_zip(items: &[Item], group_folders: bool) -> Result<Vec<PathBuf>, ExportError> {
+    let mut claimed = HashSet::new();
+    items
+        .iter()
+        .map(|item| {
+            let folder = if group_folders { in_group(Path::new(""), item.group) } else { PathBuf::new() };
+            let mut free = names(&item.path)?.map(|name| folder.join(name)).filter(|path| claimed.insert(folded(path)));
+            Ok(free.next().unwrap_or_default())
+        })
+        .collect()
+}
+
+/// Writes the zip in one go: it has its name only when it is whole. Photos are compressed already and are stored as
+/// they are; entries carry no time, so the same photos make the same bytes.
+pub fn write_zip(items: &[Item], entries: &[PathBuf], file: &Path) -> Result<(), ExportError> {
+    if file.symlink_metadata().is_ok() {
+        return Err(ExportError::Exists { path: file.to_owned() });
+    }
+    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(io_error(folder, "create"))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".albumctl-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The usual mode of a new file; the process' umask takes away from it.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut draft = builder.tempfile_in(folder).map_err(io_error(folder, "write in"))?;
+    let mut writer = ZipWriter::new(io::BufWriter::new(draft.as_file_mut()));
+    for (item, entry) in items.iter().zip(entries) {
+        add(&mut writer, &item.path, entry, file)?;
+    }
+    let zip_error = |source| ExportError::Zip { path: file.to_owned(), source };
+    writer
+        .finish()
+        .map_err(zip_error)?
+        .into_inner()
+        .map_err(|failure| io_error(file, "write")(failure.into_error()))?;
+    draft.as_file().sync_all().map_err(io_error(file, "write"))?;
+    match draft.persist_noclobber(file) {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(ExportError::Exists { path: file.to_owned() })
+        }
+        Err(failure) => Err(io_error(file, "name")(failure.error)),
+    }
+}
+
+fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, zip: &Path) -> Result<(), ExportError> {
+    let mut reader = open_untouched(photo).map_err(io_error(photo, "open"))?;
+    let size = reader.metadata().map_err(io_error(photo, "look at"))?.len();
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(zip::DateTime::default())
+        .unix_permissions(0o644)
+        .large_file(size >= u64::from(u32::MAX));
+    let name = entry.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+    writer.start_file(name, options).map_err(|source| ExportError::Zip { path: zip.to_owned(), source })?;
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        let read = reader.read(&mut chunk).map_err(io_error(photo, "read"))?;
+        if read == 0 {
+            return Ok(());
+        }
+        writer.write_all(&chunk[..read]).map_err(io_error(zip, "write"))?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn file(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn items(paths: &[&PathBuf]) -> Vec<Item> {
+        paths.iter().enumerate().map(|(group, path)| Item { path: (*path).clone(), group: Some(group) }).collect()
+    }
+
+    fn run(items: &[Item], folder: &Path, way: Way) -> Vec<String> {
+        let steps = plan(items, folder, way, false).unwrap();
+        steps.iter().map(|step| apply(step).unwrap().file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn clashes_are_numbered_and_a_second_run_adds_nothing() {
+        let world = tempfile::tempdir().unwrap();
+        let (a, b, c) = (
+            file(world.path(), "a/x.jpg", b"one"),
+            file(world.path(), "b/x.jpg", b"two"),
+            file(world.path(), "c/X.JPG", b"three"),
+        );
+        let out = world.path().join("out");
+        let foreign = file(&out, "x-2.jpg", b"somebody's");
+        for way in [Way::Copy, Way::HardLink, Way::SoftLink] {
+            let out = if way == Way::Copy { out.clone() } else { world.path().join(format!("{way:?}")) };
+            let named = run(&items(&[&a, &b, &c]), &out, way);
+            let expected =
+                if way == Way::Copy { ["x.jpg", "x-3.jpg", "X-4.JPG"] } else { ["x.jpg", "x-2.jpg", "X-3.JPG"] };
+            assert_eq!(named, expected);
+            let before = fs::read_dir(&out).unwrap().count();
+            assert_eq!(run(&items(&[&a, &b, &c]), &out, way), named, "{way:?} again");
+            assert_eq!(fs::read_dir(&out).unwrap().count(), before);
+            assert_eq!(fs::read(out.join(&named[2])).unwrap(), b"three");
+        }
+        assert_eq!(fs::read(foreign).unwrap(), b"somebody's");
+    }
+
+    #[test]
+    fn a_plan_alone_writes_nothing_and_names_what_the_run_makes() {
+        let world = tempfile::tempdir().unwrap();
+        let a = file(world.path(), "a/x.jpg", b"one");
+        let out = world.path().join("deep/out");
+        let list = items(&[&a, &a]);
+        let steps = plan(&list, &out, Way::Copy, true).unwrap();
+        assert!(!out.exists());
+        assert_eq!(steps[0].target, out.join("cluster_0/x.jpg"));
+        for step in &steps {
+            assert_eq!(apply(step).unwrap(), step.target);
+        }
+    }
+
+    #[test]
+    fn a_name_taken_after_the_plan_is_left_to_its_owner() {
+        let world = tempfile::tempdir().unwrap();
+        let a = file(world.path(), "a/x.jpg", b"one");
+        let out = world.path().join("out");
+        let steps = plan(&items(&[&a]), &out, Way::Copy, false).unwrap();
+        let late = file(&out, "x.jpg", b"late");
+        assert_eq!(apply(&steps[0]).unwrap(), out.join("x-2.jpg"));
+        assert_eq!(fs::read(late).unwrap(), b"late");
+    }
+
+    #[test]
+    fn the_source_and_its_time_stay_and_the_copy_has_the_time() {
+        let world = tempfile::tempdir().unwrap();
+        let a = file(world.path(), "a/x.jpg", b"one");
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        File::options().write(true).open(&a).unwrap().set_modified(long_ago).unwrap();
+        let named = run(&items(&[&a]), &world.path().join("out"), Way::Copy);
+        for path in [a, world.path().join("out").join(&named[0])] {
+            assert_eq!(path.metadata().unwrap().modified().unwrap(), long_ago, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_the_folder_is_an_error() {
+        let world = tempfile::tempdir().unwrap();
+        let (a, out) = (file(world.path(), "x.jpg", b"one"), file(world.path(), "out", b""));
+        assert!(matches!(plan(&items(&[&a]), &out, Way::Copy, false), Err(ExportError::NotAFolder { .. })));
+    }
+
+    #[test]
+    fn a_zip_holds_the_photos_and_is_the_same_every_time() {
+        let world = tempfile::tempdir().unwrap();
+        let (a, b) = (file(world.path(), "a/x.jpg", b"one"), file(world.path(), "b/x.jpg", b"two"));
+        let list = items(&[&a, &b]);
+        let entries = plan_zip(&list, false).unwrap();
+        assert_eq!(entries, [PathBuf::from("x.jpg"), PathBuf::from("x-2.jpg")]);
+        assert_eq!(plan_zip(&list, true).unwrap()[1], Path::new("cluster_1").join("x.jpg"));
+        let (first, second) = (world.path().join("1.zip"), world.path().join("2.zip"));
+        write_zip(&list, &entries, &first).unwrap();
+        write_zip(&list, &entries, &second).unwrap();
+        assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
+        let mut archive = zip::ZipArchive::new(File::open(&first).unwrap()).unwrap();
+        let mut content = String::new();
+        archive.by_name("x-2.jpg").unwrap().read_to_string(&mut content).unwrap();
+        assert_eq!((archive.len(), content.as_str()), (2, "two"));
+        assert!(matches!(write_zip(&list, &entries, &first), Err(ExportError::Exists { .. })));
+    }
+
+    #[test]
+    fn a_zip_that_fails_leaves_nothing() {
+        let world = tempfile::tempdir().unwrap();
+        let gone = Item { path: world.path().join("gone.jpg"), group: None };
+        let zip = world.path().join("album.zip");
+        assert!(write_zip(std::slice::from_ref(&gone), &["gone.jpg".into()], &zip).is_err());
+        assert_eq!(fs::read_dir(world.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,209 @@
+//! `--report`: the album as one page to look at. Everything is in the file, thumbnails included; the page forbids
+//! itself the network. The browser decodes a thumbnail when it comes into view.
+
+pub mod thumbnail;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use thumbnail::Thumbnail;
+
+const TEMPLATE: &str = include_str!("html/page.html");
+const STYLE: &str = include_str!("html/page.css");
+const SCRIPT: &str = include_str!("html/page.js");
+
+/// What the thumbnails of a page may weigh together; 2,000 photos then make a page of less than 40 MB.
+const THUMBNAIL_BYTES: usize = 27_000_000;
+/// What one may weigh, the largest that fits. Steps, so that albums of about one size share kept thumbnails.
+const EACH: [usize; 4] = [24_000, 13_500, 6_000, 3_000];
+
+/// Bytes a thumbnail may have on a page of so many photos.
+pub fn thumbnail_budget(photos: usize) -> usize {
+    let fitting = EACH.into_iter().find(|each| each * photos <= THUMBNAIL_BYTES);
+    fitting.unwrap_or(EACH[EACH.len() - 1])
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Page {
+    pub title: String,
+    /// What made it: program and version, and the models in force.
+    pub made_by: String,
+    /// Ends of the bars' scales need no telling; what a missing part means does. Shown as notes on top.
+    pub notes: Vec<String>,
+    pub photos: Vec<Entry>,
+}
+
+/// One photo on the page.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Entry {
+    pub path: String,
+    /// Where the browser finds the original, when it is to be linked.
+    pub link: Option<String>,
+    pub group: Option<usize>,
+    pub rank: Option<usize>,
+    /// All scores on 0–1.
+    pub composite: Option<f64>,
+    pub aesthetic: Option<f64>,
+    pub technical: Option<f64>,
+    pub portrait: Option<f64>,
+    pub sharpness: Option<f64>,
+    pub exposure: Option<f64>,
+    /// As it is to be read, `2026-05-14 10:31:07`; sorted as text.
+    pub taken_at: Option<String>,
+    /// The same moment in milliseconds, for the time line.
+    pub taken_ms: Option<i64>,
+    pub faces: Vec<Face>,
+    pub reason: String,
+    /// Whom it met in the tie-break.
+    pub met: Vec<Met>,
+    /// `keep` or `reject`, where a person decided.
+    pub decision: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Face {
+    /// x, y, width, height relative to the upright photo.
+    pub bbox: [f64; 4],
+    pub eyes_open: Option<bool>,
+    pub smiling: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Met {
+    pub path: String,
+    pub won: Option<bool>,
+    pub confidence: f64,
+}
+
+/// The `file:` address of a photo.
+pub fn file_link(path: &Path) -> Option<String> {
+    use std::fmt::Write as _;
+    let absolute = std::path::absolute(path).ok()?;
+    let mut link = String::from("file://");
+    for &byte in absolute.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            link.push(byte as char);
+        } else {
+            let _ = write!(link, "%{byte:02X}");
+        }
+    }
+    Some(link)
+}
+
+/// Writes the page; `thumbnail(i)` shows photo `i`, or is `None` when there is nothing to show.
+pub fn write(
+    out: &mut dyn Write,
+    page: &Page,
+    thumbnail: &mut dyn FnMut(usize) -> Option<Thumbnail>,
+) -> io::Result<()> {
+    let parts = ["{{title}}", "{{style}}", "{{data}}", "{{thumbnails}}", "{{script}}"];
+    let mut rest = TEMPLATE;
+    for part in parts {
+        let (before, after) =
+            rest.split_once(part).ok_or_else(|| io::Error::other(format!("no {part} in the page")))?;
+        out.write_all(before.as_bytes())?;
+        match part {
+            "{{title}}" => out.write_all(text(&page.title).as_bytes())?,
+            "{{style}}" => out.write_all(STYLE.as_bytes())?,
+            "{{data}}" => out.write_all(json(page)?.as_bytes())?,
+            "{{thumbnails}}" => thumbnails(out, page.photos.len(), thumbnail)?,
+            _ => out.write_all(SCRIPT.as_bytes())?,
+        }
+        rest = after;
+    }
+    out.write_all(rest.as_bytes())
+}
+
+/// One block a photo: the browser reads past them without decoding, and without one huge string.
+fn thumbnails(
+    out: &mut dyn Write,
+    count: usize,
+    thumbnail: &mut dyn FnMut(usize) -> Option<Thumbnail>,
+) -> io::Result<()> {
+    for photo in 0..count {
+        let Some(Thumbnail { jpeg, width, height }) = thumbnail(photo) else { continue };
+        let encoded = STANDARD.encode(jpeg);
+        writeln!(
+            out,
+            r#"<script type="text/plain" id="t{photo}" data-w="{width}" data-h="{height}">{encoded}</script>"#
+        )?;
+    }
+    Ok(())
+}
+
+/// JSON that cannot end the script element it stands in.
+fn json(page: &Page) -> io::Result<String> {
+    let plain = serde_json::to_string(page).map_err(io::Error::other)?;
+    Ok(plain.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"))
+}
+
+fn text(plain: &str) -> String {
+    plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pixels::Pixels;
+
+    fn page(count: usize) -> Page {
+        let entry = |i: usize| Entry { path: format!("p{i}.jpg"), reason: "</script><b>".into(), ..Entry::default() };
+        Page {
+            title: "A <b> & C".into(),
+            made_by: "albumctl".into(),
+            notes: Vec::new(),
+            photos: (0..count).map(entry).collect(),
+        }
+    }
+
+    fn written(page: &Page, pixels: &dyn Fn(usize) -> Option<Pixels>) -> String {
+        let mut out = Vec::new();
+        write(&mut out, page, &mut |i| thumbnail::encode(&pixels(i)?, thumbnail_budget(2))).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    /// Noise: the worst there is for a JPEG.
+    fn noise(width: u32, height: u32) -> Pixels {
+        let mut state = 1_u32;
+        let data = (0..width * height * 3).map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        });
+        Pixels::new(width, height, data.collect()).unwrap()
+    }
+
+    #[test]
+    fn the_page_needs_no_network_and_no_text_escapes_its_place() {
+        let html = written(&page(2), &|_| Some(noise(40, 30)));
+        for address in ["http://", "https://", "//cdn", "@import", "url("] {
+            assert!(!html.replace("http://www.w3.org/2000/svg", "").contains(address), "{address}");
+        }
+        assert!(html.contains("<title>A &lt;b&gt; &amp; C</title>"));
+        assert!(html.contains(r"\u003c/script>\u003cb>") && !html.contains("</script><b>"));
+        assert!(html.contains(r#"id="t1""#) && !html.contains("{{"));
+    }
+
+    #[test]
+    fn thumbnails_of_two_thousand_of_the_worst_photos_stay_under_the_limit() {
+        let budget = thumbnail_budget(2000);
+        let small = thumbnail::encode(&noise(1200, 900), budget).unwrap();
+        assert!(budget * 2000 <= THUMBNAIL_BYTES && small.jpeg.len() <= budget, "{}", small.jpeg.len());
+        assert!(small.jpeg.starts_with(&[0xFF, 0xD8]) && small.width * 3 == small.height * 4);
+    }
+
+    #[test]
+    fn a_photo_without_a_picture_is_still_on_the_page() {
+        let html = written(&page(2), &|i| (i == 1).then(|| noise(4, 4)));
+        assert!(!html.contains(r#"id="t0""#) && html.contains("p0.jpg"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_hold_any_name() {
+        assert_eq!(file_link(Path::new("/a b/ü#.jpg")).unwrap(), "file:///a%20b/%C3%BC%23.jpg");
+    }
+}

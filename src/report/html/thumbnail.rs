@@ -1,0 +1,50 @@
+//! A small JPEG within a number of bytes.
+
+use jpeg_encoder::{ColorType, Encoder};
+
+use crate::photo::resize;
+use crate::pixels::Pixels;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thumbnail {
+    pub jpeg: Vec<u8>,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// Long sides and qualities, best first. The last one is taken even when it is too heavy.
+const STEPS: [(u32, u8); 6] = [(400, 80), (360, 72), (320, 66), (280, 58), (240, 50), (160, 40)];
+
+/// `None` when the encoder refuses.
+pub fn encode(pixels: &Pixels, budget: usize) -> Option<Thumbnail> {
+    let mut best = None;
+    for (long_side, quality) in STEPS {
+        let small = resize::within(pixels, long_side);
+        let mut jpeg = Vec::new();
+        let (width, height) = (u16::try_from(small.width()).ok()?, u16::try_from(small.height()).ok()?);
+        Encoder::new(&mut jpeg, quality).encode(small.data(), width, height, ColorType::Rgb).ok()?;
+        let fits = jpeg.len() <= budget;
+        best = Some(Thumbnail { jpeg, width: small.width(), height: small.height() });
+        if fits {
+            break;
+        }
+    }
+    best
+}
+
+impl Thumbnail {
+    /// As kept in the results store: both sides, then the JPEG.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + self.jpeg.len());
+        bytes.extend(self.width.to_le_bytes());
+        bytes.extend(self.height.to_le_bytes());
+        bytes.extend(&self.jpeg);
+        bytes
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (width, rest) = bytes.split_first_chunk::<4>()?;
+        let (height, jpeg) = rest.split_first_chunk::<4>()?;
+        Some(Self { jpeg: jpeg.to_vec(), width: u32::from_le_bytes(*width), height: u32::from_le_bytes(*height) })
+    }
+}

@@ -1,0 +1,38 @@
+//! A line of `aesthetics`.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::report::photo_path::PhotoPath;
+use crate::report::{Cell, Record};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AestheticsRecord {
+    #[serde(flatten)]
+    pub path: PhotoPath,
+    /// 1 to 10, higher is better.
+    pub aesthetic_score: f32,
+    /// The same number when the model learned from AVA's ratings, else null.
+    pub ava_score: Option<f32>,
+    /// `name@version` of the model.
+    pub aesthetic_model: String,
+}
+
+impl AestheticsRecord {
+    pub fn new(path: &Path, score: f32, model: String, trained_on_ava: bool) -> Self {
+        let ava_score = trained_on_ava.then_some(score);
+        Self { path: PhotoPath::of(path), aesthetic_score: score, ava_score, aesthetic_model: model }
+    }
+}
+
+impl Record for AestheticsRecord {
+    const HEADINGS: &'static [&'static str] = &["photo", ">aesthetic", "model"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let share = (f64::from(self.aesthetic_score) - 1.0) / 9.0;
+        let score = Cell { text: format!("{:.2}", self.aesthetic_score), ..Cell::score(share) };
+        vec![Cell::path(&self.path.image_path), score, Cell::faint(&self.aesthetic_model)]
+    }
+}

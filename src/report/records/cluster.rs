@@ -1,0 +1,35 @@
+//! A line of `cluster`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::report::photo_path::PhotoPath;
+use crate::report::{Cell, Record};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClusterRecord {
+    #[serde(flatten)]
+    pub path: PhotoPath,
+    /// Groups are numbered from 0 by first appearance; −1 only with `--noise exclude`.
+    pub cluster_id: i64,
+    /// Photos in its group.
+    pub cluster_size: usize,
+    /// Whether the method found no group for it.
+    pub is_noise: bool,
+    pub method: String,
+    /// When it was taken by the camera's clock; null when the file does not say.
+    pub taken_at: Option<String>,
+}
+
+impl Record for ClusterRecord {
+    const HEADINGS: &'static [&'static str] = &["photo", ">group", ">of", "taken at"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::path(&self.path.image_path),
+            if self.cluster_id < 0 { Cell::faint("-") } else { Cell::plain(&self.cluster_id) },
+            if self.is_noise { Cell::faint(&self.cluster_size) } else { Cell::plain(&self.cluster_size) },
+            self.taken_at.as_ref().map_or_else(|| Cell::faint("-"), Cell::faint),
+        ]
+    }
+}

@@ -1,0 +1,177 @@
+//! A line of `select`.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::report::photo_path::PhotoPath;
+use crate::report::{Cell, Record, Tone};
+use crate::select::{self, Decision, Tiebreak, Verdict, Why};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SelectRecord {
+    /// 1 for the first pick; null for photos that were not picked.
+    pub rank: Option<usize>,
+    #[serde(flatten)]
+    pub path: PhotoPath,
+    pub selected: bool,
+    /// 0 to 1; null when no part of it has a value.
+    pub composite_score: Option<f64>,
+    /// 1 to 10; null without an aesthetic model.
+    pub aesthetic_score: Option<f64>,
+    /// 0 to 1.
+    pub iqa_score: Option<f64>,
+    /// 0 to 1; null without a face model.
+    pub portrait_score: Option<f64>,
+    pub parts: Parts,
+    /// −1 when it is in no group.
+    pub cluster_id: i64,
+    pub cluster_size: usize,
+    /// How it did in the tie-break of its group; null when it was in none.
+    pub tiebreak: Option<TiebreakRecord>,
+    /// Why it was picked, or why not, in one sentence.
+    pub reason: String,
+    /// When it was taken by the camera's clock; null when the file does not say.
+    pub taken_at: Option<String>,
+    /// What a person decided about it.
+    pub decision: Option<DecisionWord>,
+    /// What was written for it outside the results: copies, links, sidecars. Empty when nothing was asked for.
+    pub written: Vec<Written>,
+}
+
+/// What went into the composite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Parts {
+    pub aesthetic: Part,
+    pub iqa: Part,
+    pub portrait: Part,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Part {
+    /// The value used, 0 to 1.
+    pub value: Option<f64>,
+    /// The weight in force after rescaling.
+    pub weight: f64,
+    /// Why the part has no value: `model_missing`, `not_measured` or `failed`.
+    pub why: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TiebreakRecord {
+    pub met: Vec<MetRecord>,
+    pub wins: usize,
+    pub meetings: usize,
+    /// Mean probability of being the better photo, over its meetings.
+    pub confidence: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MetRecord {
+    #[serde(flatten)]
+    pub path: PhotoPath,
+    /// Null for a coin flip.
+    pub won: Option<bool>,
+    /// The probability that this photo is the better of the two.
+    pub confidence: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionWord {
+    Keep,
+    Reject,
+}
+
+impl From<Decision> for DecisionWord {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Keep => Self::Keep,
+            Decision::Reject => Self::Reject,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Written {
+    /// `copy`, `hard_link`, `soft_link`, `zip` or `xmp`.
+    pub action: String,
+    #[serde(flatten)]
+    pub path: PhotoPath,
+    /// Whether it is there now; false in a dry run.
+    pub applied: bool,
+}
+
+impl Written {
+    pub fn new(action: &str, path: &Path, applied: bool) -> Self {
+        Self { action: action.to_owned(), path: PhotoPath::of(path), applied }
+    }
+}
+
+impl From<select::Parts> for Parts {
+    fn from(parts: select::Parts) -> Self {
+        let part = |part: select::composite::Part| Part {
+            value: part.value,
+            weight: part.weight,
+            why: part.why.map(|why| why_word(why).to_owned()),
+        };
+        Self { aesthetic: part(parts.aesthetic), iqa: part(parts.iqa), portrait: part(parts.portrait) }
+    }
+}
+
+fn why_word(why: Why) -> &'static str {
+    match why {
+        Why::ModelMissing => "model_missing",
+        Why::NotMeasured => "not_measured",
+        Why::Failed => "failed",
+    }
+}
+
+impl From<Tiebreak> for TiebreakRecord {
+    fn from(tiebreak: Tiebreak) -> Self {
+        let met = tiebreak
+            .met
+            .into_iter()
+            .map(|met| MetRecord { path: PhotoPath::of(&met.image_path), won: met.won, confidence: met.confidence })
+            .collect();
+        Self { met, wins: tiebreak.wins, meetings: tiebreak.meetings, confidence: tiebreak.confidence }
+    }
+}
+
+impl SelectRecord {
+    /// `cluster_id` is −1 for a photo in no group.
+    pub fn new(photo: &select::Photo, verdict: &Verdict, taken_at: Option<String>) -> Self {
+        Self {
+            rank: verdict.rank,
+            path: PhotoPath::of(&photo.path),
+            selected: verdict.selected(),
+            composite_score: verdict.composite,
+            aesthetic_score: photo.aesthetic.ok(),
+            iqa_score: photo.iqa.ok(),
+            portrait_score: verdict.parts.portrait.value,
+            parts: verdict.parts.into(),
+            cluster_id: photo.group.map_or(-1, |group| group as i64),
+            cluster_size: verdict.group_size,
+            tiebreak: verdict.tiebreak.clone().map(Into::into),
+            reason: verdict.reason.clone(),
+            taken_at,
+            decision: photo.decision.map(Into::into),
+            written: Vec::new(),
+        }
+    }
+}
+
+impl Record for SelectRecord {
+    const HEADINGS: &'static [&'static str] = &[">rank", "photo", ">score", ">group", "why"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            self.rank.map_or_else(|| Cell::faint("-"), |rank| Cell { text: rank.to_string(), tone: Tone::Good }),
+            Cell::path(&self.path.image_path),
+            Cell::score_or_dash(self.composite_score),
+            if self.cluster_id < 0 { Cell::faint("-") } else { Cell::plain(&self.cluster_id) },
+            if self.selected { Cell::plain(&self.reason) } else { Cell::faint(&self.reason) },
+        ]
+    }
+}

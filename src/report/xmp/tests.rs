@@ -1,0 +1,200 @@
+use super::*;
+
+fn mark(rating: i8) -> Mark {
+    Mark {
+        rating: Some(rating),
+        label: Some("Green".into()),
+        score: Some(0.712_345),
+        model: Some("album-mini@1 & \"friends\"".into()),
+        version: "0.1.0".into(),
+    }
+}
+
+fn merged(existing: Option<&str>, mark: &Mark) -> (String, bool) {
+    let Merged { bytes, rating_is_a_persons } = merge(existing.map(str::as_bytes), mark).unwrap();
+    (String::from_utf8(bytes).unwrap(), rating_is_a_persons)
+}
+
+/// The value of the attribute or element of that name, as any reader would see it.
+fn value(sidecar: &str, name: &str) -> Option<String> {
+    let attribute = format!("{name}=\"");
+    if let Some(at) = sidecar.find(&attribute) {
+        let rest = &sidecar[at + attribute.len()..];
+        return Some(rest[..rest.find('"')?].to_owned());
+    }
+    let (start, end) = (format!("<{name}>"), format!("</{name}>"));
+    let at = sidecar.find(&start)? + start.len();
+    Some(sidecar[at..sidecar.find(&end)?].to_owned())
+}
+
+/// As Lightroom writes them: attributes, a foreign history, a packet wrapper.
+const LIGHTROOM: &str = "\u{feff}<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n\
+<x:xmpmeta xmlns:x=\"adobe:ns:meta/\" x:xmptk=\"Adobe XMP Core 7.0\">\n \
+<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\n  \
+<rdf:Description rdf:about=\"\"\n    \
+xmlns:xap='http://ns.adobe.com/xap/1.0/'\n    \
+xmlns:crs=\"http://ns.adobe.com/camera-raw-settings/1.0/\"\n    \
+xmlns:dc=\"http://purl.org/dc/elements/1.1/\"\n   \
+xap:Rating='3'\n   \
+crs:Exposure2012=\"+0.35\"\n   \
+crs:HasSettings=\"True\">\n   \
+<dc:subject>\n    <rdf:Bag>\n     <rdf:li>M&amp;M</rdf:li>\n     <rdf:li xml:lang=\"de\">Ärger</rdf:li>\n    </rdf:Bag>\n   </dc:subject>\n  \
+</rdf:Description>\n </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end=\"w\"?>   \n";
+
+/// As darktable writes them: elements and attributes mixed, 0 for "unrated".
+const DARKTABLE: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+<x:xmpmeta xmlns:x=\"adobe:ns:meta/\" x:xmptk=\"XMP Core 4.4.0-Exiv2\">\n \
+<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\n  \
+<rdf:Description rdf:about=\"\"\n    xmlns:xmp=\"http://ns.adobe.com/xap/1.0/\"\n    xmlns:darktable=\"http://darktable.sf.net/\"\n   \
+xmp:Rating=\"0\"\n   darktable:xmp_version=\"5\">\n   \
+<xmp:Label>Blue</xmp:Label>\n   \
+<darktable:history>\n    <rdf:Seq>\n     <rdf:li darktable:operation=\"exposure\" xmp:Rating=\"5\"/>\n    </rdf:Seq>\n   </darktable:history>\n  \
+</rdf:Description>\n </rdf:RDF>\n</x:xmpmeta>\n";
+
+#[test]
+fn a_new_sidecar_says_it_all_and_is_stable() {
+    let (text, is_theirs) = merged(None, &mark(4));
+    assert!(!is_theirs);
+    for (name, expected) in [
+        ("xmp:Rating", "4"),
+        ("xmp:Label", "Green"),
+        ("albumctl:Score", "0.7123"),
+        ("albumctl:Model", "album-mini@1 &amp; &quot;friends&quot;"),
+        ("albumctl:Version", "0.1.0"),
+    ] {
+        assert_eq!(value(&text, name).as_deref(), Some(expected), "{name} in\n{text}");
+    }
+    assert_eq!(merged(Some(&text), &mark(4)).0, text);
+}
+
+#[test]
+fn our_own_values_follow_us_in_place() {
+    let (first, _) = merged(None, &mark(4));
+    let changed = Mark { label: None, score: Some(0.5), ..mark(2) };
+    let (second, is_theirs) = merged(Some(&first), &changed);
+    assert!(!is_theirs);
+    assert_eq!(value(&second, "xmp:Rating").as_deref(), Some("2"));
+    assert_eq!(value(&second, "xmp:Label"), None);
+    assert_eq!(second.matches("<rdf:Description").count(), 1);
+    // Back again: nothing is left over.
+    let (third, _) = merged(Some(&second), &mark(4));
+    assert_eq!(merged(Some(&third), &mark(4)).0, third);
+    assert_eq!(value(&third, "xmp:Label").as_deref(), Some("Green"));
+}
+
+#[test]
+fn a_persons_rating_stays_and_everything_foreign_stays_byte_for_byte() {
+    let (text, is_theirs) = merged(Some(LIGHTROOM), &mark(5));
+    assert!(is_theirs);
+    assert_eq!(value(&text, "xmp:Rating"), None, "no second rating beside theirs");
+    assert!(text.contains("xap:Rating='3'"));
+    // Cutting out our description gives the original.
+    let at = text.find("\n  <rdf:Description rdf:about=\"\"\n    xmlns:rdf").unwrap();
+    let end = at + text[at..].find("/>").unwrap() + 2;
+    assert_eq!(format!("{}{}", &text[..at], &text[end..]), LIGHTROOM);
+    assert_eq!(merged(Some(&text), &mark(5)).0, text);
+}
+
+#[test]
+fn unrated_is_ours_to_rate_but_a_label_is_not_ours_to_change() {
+    let (text, is_theirs) = merged(Some(DARKTABLE), &mark(4));
+    assert!(!is_theirs);
+    assert!(text.contains("   xmp:Rating=\"4\"\n   darktable:xmp_version"), "{text}");
+    assert!(text.contains("<xmp:Label>Blue</xmp:Label>"));
+    // What looks like a rating deep inside somebody's structure is none.
+    assert!(text.contains("darktable:operation=\"exposure\" xmp:Rating=\"5\"/>"));
+    assert_eq!(value(&text, "albumctl:SetByPerson").as_deref(), Some("Label"));
+}
+
+#[test]
+fn a_person_who_changes_our_rating_has_it_for_ever() {
+    let (first, _) = merged(None, &mark(4));
+    let by_hand = first.replace("xmp:Rating=\"4\"", "xmp:Rating=\"2\"");
+    let (second, is_theirs) = merged(Some(&by_hand), &mark(5));
+    assert!(is_theirs);
+    assert_eq!(value(&second, "xmp:Rating").as_deref(), Some("2"));
+    // Even when it comes to be the very one we once gave.
+    let as_ours = second.replace("xmp:Rating=\"2\"", "xmp:Rating=\"4\"");
+    let (third, is_theirs) = merged(Some(&as_ours), &mark(1));
+    assert!(is_theirs);
+    assert_eq!(value(&third, "xmp:Rating").as_deref(), Some("4"));
+    // Or when they take it away.
+    let removed = first.replace("\n    xmp:Rating=\"4\"", "");
+    let (fourth, is_theirs) = merged(Some(&removed), &mark(4));
+    assert!(is_theirs);
+    assert_eq!(value(&fourth, "xmp:Rating"), None);
+}
+
+/// Other programs read the whole and write it anew, our properties among theirs.
+#[test]
+fn our_values_are_found_again_wherever_another_program_puts_them() {
+    let rewritten = "<x:xmpmeta xmlns:x='adobe:ns:meta/'><r:RDF xmlns:r='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\
+        <r:Description r:about='' xmlns:xmp='http://ns.adobe.com/xap/1.0/' xmlns:ns1='urn:albumctl:xmp:1/' ns1:Score='0.1'>\
+        <xmp:Rating>4</xmp:Rating><ns1:Rating>4</ns1:Rating><ns1:Version>0.0.9</ns1:Version><ns1:Model/>\
+        </r:Description></r:RDF></x:xmpmeta>";
+    let (text, is_theirs) = merged(Some(rewritten), &mark(1));
+    assert!(!is_theirs);
+    assert!(text.contains("<xmp:Rating>1</xmp:Rating><ns1:Rating>1</ns1:Rating><ns1:Version>0.1.0</ns1:Version>"));
+    assert!(text.contains("ns1:Score='0.7123'") && !text.contains("<ns1:Model/>"), "{text}");
+    assert_eq!(value(&text, "albumctl:Model").as_deref(), Some("album-mini@1 &amp; &quot;friends&quot;"));
+    assert_eq!(merged(Some(&text), &mark(1)).0, text);
+}
+
+#[test]
+fn what_is_no_xmp_is_refused_not_replaced() {
+    for (bytes, error) in [
+        (&b"\xff\xfe<\0x\0"[..], MergeError::Encoding),
+        (b"a shopping list", MergeError::NoXmp),
+        (b"<html><body/></html>", MergeError::NoXmp),
+    ] {
+        assert_eq!(merge(Some(bytes), &mark(1)), Err(error));
+    }
+    for cut in (40..LIGHTROOM.len() - 60).filter(|&cut| LIGHTROOM.is_char_boundary(cut)) {
+        assert!(merge(Some(&LIGHTROOM.as_bytes()[..cut]), &mark(1)).is_err(), "cut at {cut}");
+    }
+    assert!(merge(Some(b"  \n"), &mark(1)).is_ok(), "an empty file is as good as none");
+}
+
+#[test]
+fn an_unchanged_sidecar_is_not_written_and_a_dry_run_writes_nothing() {
+    let world = tempfile::tempdir().unwrap();
+    let sidecar = world.path().join("a.xmp");
+    let told = write(&sidecar, &mark(4), true).unwrap();
+    assert!(told.changed && !sidecar.exists());
+    assert!(write(&sidecar, &mark(4), false).unwrap().changed);
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    fs::File::options().write(true).open(&sidecar).unwrap().set_modified(long_ago).unwrap();
+    assert!(!write(&sidecar, &mark(4), false).unwrap().changed);
+    assert_eq!(sidecar.metadata().unwrap().modified().unwrap(), long_ago);
+    assert_eq!(fs::read_dir(world.path()).unwrap().count(), 1, "no draft is left behind");
+    fs::write(&sidecar, "no xml").unwrap();
+    assert!(matches!(write(&sidecar, &mark(4), false), Err(XmpError::Merge { .. })));
+    assert_eq!(fs::read_to_string(&sidecar).unwrap(), "no xml");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_linked_sidecar_stays_a_link_and_rights_stay() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let world = tempfile::tempdir().unwrap();
+    let (real, link) = (world.path().join("real.xmp"), world.path().join("a.xmp"));
+    fs::write(&real, DARKTABLE).unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink(&real, &link).unwrap();
+    assert!(write(&link, &mark(4), false).unwrap().changed);
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(real.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(fs::read_to_string(&real).unwrap().contains("xmp:Rating=\"4\""));
+}
+
+#[test]
+fn both_schools_name_their_sidecars_and_no_two_photos_share_one() {
+    let photos = ["p/a.jpg", "p/a.png", "p/b.c.jpg"].map(PathBuf::from);
+    let names = |naming| -> Vec<Vec<String>> {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        sidecars(&photos, naming).iter().map(|of| of.iter().map(name).collect()).collect()
+    };
+    assert_eq!(names(Naming::Stem), [["a.xmp"], ["a.png.xmp"], ["b.c.xmp"]]);
+    assert_eq!(names(Naming::FullName), [["a.jpg.xmp"], ["a.png.xmp"], ["b.c.jpg.xmp"]]);
+    assert_eq!(names(Naming::Both), [vec!["a.xmp", "a.jpg.xmp"], vec!["a.png.xmp"], vec!["b.c.xmp", "b.c.jpg.xmp"]]);
+}

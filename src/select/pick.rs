@@ -1,0 +1,240 @@
+//! From groups to picks: the order within each group, then rounds over the groups.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use super::filter::Failed;
+use super::reason::{self, Fate, Scene};
+use super::tournament::{self, Entrant, Tiebreak};
+use super::{Between, Decision, Parts, Photo, Rules, SelectError, Verdict};
+
+/// The photos whose features a comparison model must provide: those in a tie-break. Empty means no model is needed.
+pub fn needs_comparison(photos: &[Photo], rules: &Rules) -> Result<Vec<usize>, SelectError> {
+    rules.check()?;
+    let field = Field::new(photos, rules);
+    let mut needed: Vec<usize> = field.groups().into_values().flat_map(|members| field.close(&members)).collect();
+    needed.sort_unstable();
+    Ok(needed)
+}
+
+/// Every photo's verdict: the picks by rank, then the others from best to worst.
+pub fn select(photos: &[Photo], rules: &Rules, between: Between) -> Result<Vec<Verdict>, SelectError> {
+    rules.check()?;
+    let field = Field::new(photos, rules);
+    let groups = field.groups();
+    let mut table: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut tiebreaks: Vec<Option<Tiebreak>> = vec![None; photos.len()];
+    for (&group, members) in &groups {
+        table.insert(group, field.order(members, between, &mut tiebreaks));
+    }
+    let (taken, alike) = field.take(&table, between);
+    Ok(field.verdicts(&groups, &table, &taken, &alike, tiebreaks, between))
+}
+
+/// The photos with what was computed of each.
+struct Field<'a> {
+    photos: &'a [Photo],
+    rules: &'a Rules,
+    parts: Vec<Parts>,
+    composite: Vec<Option<f64>>,
+    failed: Vec<Option<Failed>>,
+}
+
+/// A photo passed over because it is too much like one taken: which, and how far it is.
+pub(super) type Alike = BTreeMap<usize, (usize, f64)>;
+
+impl<'a> Field<'a> {
+    fn new(photos: &'a [Photo], rules: &'a Rules) -> Self {
+        let parts: Vec<Parts> = photos.iter().map(|photo| Parts::of(photo, &rules.weights)).collect();
+        let composite = parts.iter().map(Parts::composite).collect();
+        let failed = photos.iter().map(|photo| rules.filters.failed(photo)).collect();
+        Self { photos, rules, parts, composite, failed }
+    }
+
+    fn is(&self, photo: usize, decision: Decision) -> bool {
+        self.photos[photo].decision == Some(decision)
+    }
+
+    /// A person's keep opens every bar, a person's reject closes the door.
+    fn eligible(&self, photo: usize) -> bool {
+        let given = &self.photos[photo];
+        match given.decision {
+            Some(Decision::Keep) => true,
+            Some(Decision::Reject) => false,
+            None => given.group.is_some() && self.failed[photo].is_none(),
+        }
+    }
+
+    /// Members of each group, best first.
+    fn groups(&self) -> BTreeMap<usize, Vec<usize>> {
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (photo, given) in self.photos.iter().enumerate() {
+            if let Some(group) = given.group {
+                groups.entry(group).or_default().push(photo);
+            }
+        }
+        for members in groups.values_mut() {
+            members.sort_by(|&a, &b| self.better_first(a, b));
+        }
+        groups
+    }
+
+    /// Composite, then sharpness, then path; what has no number comes after what has.
+    fn better_first(&self, a: usize, b: usize) -> Ordering {
+        let descending = |x: Option<f64>, y: Option<f64>| {
+            let value = |v: Option<f64>| v.filter(|v| v.is_finite()).unwrap_or(f64::NEG_INFINITY);
+            value(y).total_cmp(&value(x))
+        };
+        descending(self.composite[a], self.composite[b])
+            .then(descending(self.photos[a].sharpness, self.photos[b].sharpness))
+            .then_with(|| self.photos[a].path.cmp(&self.photos[b].path))
+            .then(a.cmp(&b))
+    }
+
+    /// Who enters the tie-break of a group (best first): all within the margin of the best, if there are two. Nobody
+    /// where a person has chosen already.
+    fn close(&self, members: &[usize]) -> Vec<usize> {
+        if members.iter().any(|&photo| self.is(photo, Decision::Keep)) {
+            return Vec::new();
+        }
+        let eligible: Vec<usize> = members.iter().copied().filter(|&photo| self.eligible(photo)).collect();
+        let Some(best) = eligible.first().and_then(|&photo| self.composite[photo]) else { return Vec::new() };
+        let near = |&photo: &usize| {
+            self.composite[photo].is_some_and(|composite| best - composite <= self.rules.tiebreak_margin)
+        };
+        let close: Vec<usize> = eligible.into_iter().take_while(near).collect();
+        if close.len() > 1 { close } else { Vec::new() }
+    }
+
+    /// The eligible members in the order in which the group gives them.
+    fn order(&self, members: &[usize], between: Between, tiebreaks: &mut [Option<Tiebreak>]) -> Vec<usize> {
+        let (kept, open): (Vec<usize>, Vec<usize>) = members
+            .iter()
+            .copied()
+            .filter(|&photo| self.eligible(photo))
+            .partition(|&photo| self.is(photo, Decision::Keep));
+        let close = self.close(members);
+        let mut order = kept;
+        if let Some(better) = between.better.filter(|_| !close.is_empty()) {
+            let entrants = close
+                .iter()
+                .map(|&photo| Entrant {
+                    photo,
+                    composite: self.composite[photo].unwrap_or(0.0),
+                    path: self.photos[photo].path.clone(),
+                })
+                .collect();
+            for (entrant, tiebreak) in tournament::play(entrants, better) {
+                order.push(entrant.photo);
+                tiebreaks[entrant.photo] = Some(tiebreak);
+            }
+            order.extend(open.iter().filter(|photo| !close.contains(photo)));
+        } else {
+            order.extend(open);
+        }
+        order
+    }
+
+    /// The picks in rank order, and who was passed over for likeness.
+    fn take(&self, table: &BTreeMap<usize, Vec<usize>>, between: Between) -> (Vec<usize>, Alike) {
+        let top = self.rules.top.unwrap_or(usize::MAX);
+        let mut taken: Vec<usize> = (0..self.photos.len()).filter(|&photo| self.is(photo, Decision::Keep)).collect();
+        taken.sort_by(|&a, &b| self.better_first(a, b));
+        let mut alike = Alike::new();
+        let rounds = table.values().map(Vec::len).max().unwrap_or(0);
+        for round in 0..rounds {
+            let beyond = round >= self.rules.per_group;
+            if taken.len() >= top || (beyond && !(self.rules.fill && self.rules.top.is_some())) {
+                break;
+            }
+            let mut offered: Vec<usize> = table.values().filter_map(|order| order.get(round)).copied().collect();
+            offered.retain(|&photo| !self.is(photo, Decision::Keep));
+            offered.sort_by(|&a, &b| self.better_first(a, b));
+            for photo in offered {
+                if taken.len() >= top {
+                    break;
+                }
+                match self.too_alike(photo, &taken, between).filter(|_| beyond) {
+                    Some(like) => _ = alike.insert(photo, like),
+                    None => taken.push(photo),
+                }
+            }
+        }
+        (taken, alike)
+    }
+
+    /// The nearest pick of the same group, if it is nearer than diversity allows.
+    fn too_alike(&self, photo: usize, taken: &[usize], between: Between) -> Option<(usize, f64)> {
+        let group = self.photos[photo].group;
+        taken
+            .iter()
+            .filter(|&&other| self.photos[other].group == group)
+            .filter_map(|&other| Some((other, (between.distance)(photo, other).filter(|d| d.is_finite())?)))
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .filter(|(_, distance)| *distance < self.rules.diversity)
+    }
+
+    fn verdicts(
+        &self,
+        groups: &BTreeMap<usize, Vec<usize>>,
+        table: &BTreeMap<usize, Vec<usize>>,
+        taken: &[usize],
+        alike: &Alike,
+        mut tiebreaks: Vec<Option<Tiebreak>>,
+        between: Between,
+    ) -> Vec<Verdict> {
+        let mut sequence = taken.to_vec();
+        let mut is_taken = vec![false; self.photos.len()];
+        for &photo in taken {
+            is_taken[photo] = true;
+        }
+        let mut passed: Vec<usize> = (0..self.photos.len()).filter(|&photo| !is_taken[photo]).collect();
+        passed.sort_by(|&a, &b| self.better_first(a, b));
+        sequence.extend(passed);
+        let none: Vec<usize> = Vec::new();
+        sequence
+            .into_iter()
+            .enumerate()
+            .map(|(at, photo)| {
+                let group = self.photos[photo].group;
+                let members = group.and_then(|group| groups.get(&group)).unwrap_or(&none);
+                let order = group.and_then(|group| table.get(&group)).unwrap_or(&none);
+                let scene = Scene {
+                    photos: self.photos,
+                    composite: &self.composite,
+                    tiebreaks: &tiebreaks,
+                    members,
+                    order,
+                    taken: &is_taken,
+                    model: between.better.is_some(),
+                };
+                let reason = reason::sentence(photo, self.fate(photo, at < taken.len(), alike), &scene, self.rules);
+                Verdict {
+                    photo,
+                    rank: (at < taken.len()).then_some(at + 1),
+                    composite: self.composite[photo],
+                    parts: self.parts[photo],
+                    group_size: members.len().max(1),
+                    tiebreak: None,
+                    reason,
+                }
+            })
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|verdict| Verdict { tiebreak: tiebreaks[verdict.photo].take(), ..verdict })
+            .collect()
+    }
+
+    fn fate(&self, photo: usize, picked: bool, alike: &Alike) -> Fate {
+        match (self.photos[photo].decision, picked, self.failed[photo]) {
+            (Some(Decision::Keep), ..) => Fate::Kept,
+            (Some(Decision::Reject), ..) => Fate::Rejected,
+            (None, true, _) => Fate::Picked,
+            (None, false, Some(failed)) => Fate::Filtered(failed),
+            (None, false, None) if self.photos[photo].group.is_none() => Fate::NoGroup,
+            (None, false, None) => {
+                alike.get(&photo).map_or(Fate::PassedOver, |&(other, distance)| Fate::TooAlike { other, distance })
+            }
+        }
+    }
+}

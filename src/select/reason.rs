@@ -1,0 +1,282 @@
+//! One plain sentence a photo: why it is in the album, or why not.
+
+use std::path::Path;
+
+use super::filter::Failed;
+use super::{Decision, Photo, Portrait, Rules, Tiebreak};
+
+/// What decided about a photo.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Fate {
+    Kept,
+    Rejected,
+    Picked,
+    Filtered(Failed),
+    NoGroup,
+    TooAlike { other: usize, distance: f64 },
+    PassedOver,
+}
+
+/// A photo's group and what was picked.
+pub(super) struct Scene<'a> {
+    pub photos: &'a [Photo],
+    pub composite: &'a [Option<f64>],
+    pub tiebreaks: &'a [Option<Tiebreak>],
+    /// All photos of the group.
+    pub members: &'a [usize],
+    /// Those that could be picked, in the order in which the group gives them.
+    pub order: &'a [usize],
+    pub taken: &'a [bool],
+    /// Whether a comparison model was there.
+    pub model: bool,
+}
+
+pub(super) fn sentence(photo: usize, fate: Fate, scene: &Scene, rules: &Rules) -> String {
+    let clauses = match fate {
+        Fate::Kept => vec!["You decided to keep it".to_owned()],
+        Fate::Rejected => vec!["You decided to reject it".to_owned()],
+        Fate::NoGroup => vec!["It belongs to no group, and photos without one are left out".to_owned()],
+        Fate::Filtered(failed) => vec![bar(failed)],
+        Fate::TooAlike { other, distance } => vec![format!(
+            "Too much like {}, which is in already: they differ by {distance:.2}, and {:.2} is asked",
+            scene.name(other),
+            rules.diversity
+        )],
+        Fate::Picked => scene.picked(photo),
+        Fate::PassedOver => scene.passed_over(photo, rules),
+    };
+    format!("{}.", clauses.join("; "))
+}
+
+fn bar(failed: Failed) -> String {
+    match failed {
+        Failed::Iqa { value, least } => {
+            format!("Technical quality {} is below the {least:.2} asked", short(value, least))
+        }
+        Failed::Aesthetic { value, least } => {
+            format!("Aesthetic score {} is below the {least:.2} asked", short(value, least))
+        }
+        Failed::Sharpness { value, least } => {
+            format!("Sharpness {} is below the {least:.2} asked", short(value, least))
+        }
+        Failed::EyesClosed => "A portrait with closed eyes, and open eyes are required".to_owned(),
+    }
+}
+
+/// Two digits, or as many as it takes to show that the value is below the bar.
+fn short(value: f64, least: f64) -> String {
+    let rounded = format!("{value:.2}");
+    if rounded == format!("{least:.2}") { format!("{value:.4}") } else { rounded }
+}
+
+fn ordinal(place: usize) -> String {
+    let ending = match (place % 10, place % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    match place {
+        2 => "Second".into(),
+        3 => "Third".into(),
+        4 => "Fourth".into(),
+        5 => "Fifth".into(),
+        _ => format!("{place}{ending}"),
+    }
+}
+
+/// "a", "a and b", "a, b and c", "a, b and 4 others".
+fn list(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [all @ .., last] if names.len() <= 4 => format!("{} and {last}", all.join(", ")),
+        _ => format!("{}, {} and {} others", names[0], names[1], names.len() - 2),
+    }
+}
+
+impl Scene<'_> {
+    fn name(&self, photo: usize) -> String {
+        file_name(&self.photos[photo].path)
+    }
+
+    fn picked(&self, photo: usize) -> Vec<String> {
+        if self.members.len() < 2 {
+            let mut clauses = vec!["The only photo of its scene".to_owned()];
+            clauses.extend(self.faces(photo));
+            return clauses;
+        }
+        if self.order.first() != Some(&photo) {
+            return self.further_pick(photo);
+        }
+        let takes = self.members.len();
+        let mut clauses = vec![match self.distinction(photo) {
+            Some(what) => format!("{what} of {takes} takes"),
+            None if self.order.len() == 1 => format!("The only one of {takes} takes that may be picked"),
+            None => format!("Best overall of {takes} takes"),
+        }];
+        clauses.extend(self.faces(photo));
+        clauses.extend(self.victory(photo));
+        clauses
+    }
+
+    /// A second or third photo of a group.
+    fn further_pick(&self, photo: usize) -> Vec<String> {
+        let place = self.order.iter().position(|&other| other == photo).map_or(1, |at| at + 1);
+        let before: Vec<String> =
+            self.order.iter().take(place - 1).filter(|&&other| self.taken[other]).map(|&o| self.name(o)).collect();
+        let mut clauses = vec![format!("{} best of {} takes", ordinal(place), self.members.len())];
+        if !before.is_empty() {
+            clauses.push(format!("different enough to stand beside {}", list(&before)));
+        }
+        clauses.extend(self.faces(photo));
+        clauses
+    }
+
+    /// What it has more of than every other take.
+    fn distinction(&self, photo: usize) -> Option<&'static str> {
+        let leads = |value: &dyn Fn(usize) -> Option<f64>| {
+            let others: Vec<f64> =
+                self.members.iter().filter(|&&other| other != photo).filter_map(|&other| value(other)).collect();
+            value(photo).is_some_and(|own| !others.is_empty() && others.iter().all(|other| own > *other))
+        };
+        if leads(&|photo| self.photos[photo].sharpness) {
+            Some("Sharpest")
+        } else if leads(&|photo| self.photos[photo].aesthetic.ok()) {
+            Some("Most pleasing")
+        } else if leads(&|photo| self.photos[photo].iqa.ok()) {
+            Some("Technically best")
+        } else {
+            None
+        }
+    }
+
+    fn faces(&self, photo: usize) -> Option<String> {
+        let portrait = self.photos[photo].portrait.as_ref().ok().filter(|portrait| portrait.is_portrait)?;
+        match (portrait.eyes_open, portrait.is_smiling) {
+            (Some(true), Some(true)) => Some("eyes open and smiling".into()),
+            (Some(true), _) => Some("eyes open".into()),
+            (_, Some(true)) => Some("smiling".into()),
+            _ => None,
+        }
+    }
+
+    /// Whom the first of a group left behind, and by what.
+    fn victory(&self, photo: usize) -> Option<String> {
+        if let Some(tiebreak) = &self.tiebreaks[photo] {
+            let beaten: Vec<String> =
+                tiebreak.met.iter().filter(|met| met.won == Some(true)).map(|met| file_name(&met.image_path)).collect();
+            return Some(if beaten.is_empty() {
+                let met: Vec<String> = tiebreak.met.iter().map(|met| file_name(&met.image_path)).collect();
+                format!("a coin flip against {} in the tie-break", list(&met))
+            } else {
+                format!("beat {} in the tie-break ({} of {} won)", list(&beaten), tiebreak.wins, tiebreak.meetings)
+            });
+        }
+        let &second = self.order.get(1)?;
+        let lead = self.composite[photo]? - self.composite[second]?;
+        Some(if lead >= 0.005 {
+            format!("{lead:.2} ahead of {}", self.name(second))
+        } else if self.model {
+            format!("just ahead of {}", self.name(second))
+        } else {
+            format!("just ahead of {}, with no comparison model to settle it", self.name(second))
+        })
+    }
+
+    fn passed_over(&self, photo: usize, rules: &Rules) -> Vec<String> {
+        let place = self.order.iter().position(|&other| other == photo).map_or(1, |at| at + 1);
+        let ahead = self.order.iter().copied().take(place - 1).find(|&other| self.taken[other]);
+        match ahead {
+            Some(winner) => self.beaten_by(winner, photo, place),
+            None => vec![self.no_room(place, rules)],
+        }
+    }
+
+    fn beaten_by(&self, winner: usize, photo: usize, place: usize) -> Vec<String> {
+        let name = self.name(winner);
+        if self.photos[winner].decision == Some(Decision::Keep) {
+            return vec![format!("You kept {name} of this scene")];
+        }
+        let mut clauses = vec![format!("{} of {} takes", ordinal(place), self.members.len())];
+        let meeting = self.tiebreaks[photo]
+            .as_ref()
+            .and_then(|tiebreak| tiebreak.met.iter().find(|met| met.image_path == self.photos[winner].path));
+        let difference = self.composite[winner].zip(self.composite[photo]).map(|(winner, own)| winner - own);
+        clauses.push(match (meeting.map(|met| met.won), difference) {
+            (Some(Some(false)), _) => format!("lost to {name} in the tie-break"),
+            (Some(_), _) => format!("{name} won more of the tie-break"),
+            (None, Some(difference)) if difference >= 0.005 => format!("{difference:.2} behind {name}"),
+            (None, Some(_)) => format!("just behind {name}"),
+            (None, None) => format!("{name} was preferred"),
+        });
+        clauses.extend(self.shortcoming(winner, photo));
+        clauses
+    }
+
+    /// The plainest thing the winner has and this photo lacks.
+    fn shortcoming(&self, winner: usize, photo: usize) -> Option<String> {
+        let faces = |photo: usize| self.photos[photo].portrait.as_ref().ok().filter(|portrait| portrait.is_portrait);
+        let says = |photo: usize, ask: fn(&Portrait) -> Option<bool>, what| faces(photo).and_then(ask) == Some(what);
+        let eyes: fn(&Portrait) -> Option<bool> = |portrait| portrait.eyes_open;
+        let smile: fn(&Portrait) -> Option<bool> = |portrait| portrait.is_smiling;
+        let gap = |value: fn(&Photo) -> Option<f64>, least: f64| {
+            let (theirs, own) = (value(&self.photos[winner])?, value(&self.photos[photo])?);
+            (theirs - own >= least).then_some(())
+        };
+        if says(photo, eyes, false) && says(winner, eyes, true) {
+            Some("eyes closed".into())
+        } else if gap(|photo| photo.sharpness, 0.05).is_some() {
+            Some("less sharp".into())
+        } else if says(photo, smile, false) && says(winner, smile, true) {
+            Some("no smile".into())
+        } else if gap(|photo| photo.aesthetic.ok(), 0.25).is_some() {
+            Some("less pleasing".into())
+        } else if gap(|photo| photo.iqa.ok(), 0.05).is_some() {
+            Some("technically weaker".into())
+        } else {
+            None
+        }
+    }
+
+    /// Nobody of its group was picked before it: the album was full.
+    fn no_room(&self, place: usize, rules: &Rules) -> String {
+        let what = match (self.members.len(), place) {
+            (0 | 1, _) => "The only photo of its scene".to_owned(),
+            (takes, 1) => format!("Best of {takes} takes"),
+            (takes, place) => format!("{} of {takes} takes", ordinal(place)),
+        };
+        match rules.top {
+            Some(0) => format!("{what}, but no photo was asked for"),
+            Some(1) => format!("{what}, but another photo scored higher and only one was asked for"),
+            Some(top) => format!("{what}, but {top} photos were asked for and others scored higher"),
+            None => format!("{what}, but no group was asked to give a photo"),
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_places_read_as_english() {
+        let names: Vec<String> = ["a", "b", "c", "d", "e"].map(String::from).to_vec();
+        assert_eq!(list(&names[..1]), "a");
+        assert_eq!(list(&names[..2]), "a and b");
+        assert_eq!(list(&names[..4]), "a, b, c and d");
+        assert_eq!(list(&names), "a, b and 3 others");
+        assert_eq!([2, 11, 21, 22, 23, 112].map(ordinal), ["Second", "11th", "21st", "22nd", "23rd", "112th"]);
+    }
+
+    #[test]
+    fn a_bar_missed_by_little_still_reads_as_missed() {
+        let told = bar(Failed::Sharpness { value: 0.1996, least: 0.2 });
+        assert_eq!(told, "Sharpness 0.1996 is below the 0.20 asked");
+    }
+}

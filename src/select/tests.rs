@@ -1,0 +1,384 @@
+use std::collections::{BTreeMap, HashSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn photo(path: &str, group: usize, iqa: f64) -> Photo {
+    Photo {
+        path: path.into(),
+        group: Some(group),
+        aesthetic: Err(Why::ModelMissing),
+        iqa: Ok(iqa),
+        portrait: Err(Why::ModelMissing),
+        sharpness: None,
+        decision: None,
+    }
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "the selection asks for an answer that may be missing")]
+fn apart(_: usize, _: usize) -> Option<f64> {
+    Some(1.0)
+}
+
+fn no_model() -> Between<'static> {
+    Between { better: None, distance: &apart }
+}
+
+fn picks(photos: &[Photo], rules: &Rules, between: Between) -> Vec<String> {
+    let verdicts = select(photos, rules, between).unwrap();
+    assert_eq!(verdicts.len(), photos.len());
+    verdicts.iter().filter(|v| v.selected()).map(|v| photos[v.photo].path.display().to_string()).collect()
+}
+
+fn reason<'a>(verdicts: &'a [Verdict], photos: &[Photo], path: &str) -> &'a str {
+    &verdicts.iter().find(|v| photos[v.photo].path.as_os_str() == path).unwrap().reason
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-6
+}
+
+#[test]
+fn composite_is_the_formula() {
+    // The worked example of the original.
+    let smiling = Portrait { is_portrait: true, eyes_open: Some(true), is_smiling: Some(true), smile_score: Some(0.9) };
+    let one = Photo { aesthetic: Ok(7.5), portrait: Ok(smiling), ..photo("a", 0, 0.8) };
+    assert!(close(Parts::of(&one, &Weights::default()).composite().unwrap(), 0.813_611_1));
+}
+
+#[test]
+fn a_missing_part_is_left_out_and_said_and_zero_is_zero() {
+    let weights = Weights::default();
+    let one = Photo { portrait: Ok(Portrait::default()), ..photo("a", 0, 0.0) };
+    let parts = Parts::of(&one, &weights);
+    assert_eq!((parts.aesthetic.value, parts.aesthetic.why), (None, Some(Why::ModelMissing)));
+    assert!(close(parts.iqa.weight, 0.4) && close(parts.portrait.weight, 0.6) && parts.aesthetic.weight == 0.0);
+    assert!(close(parts.composite().unwrap(), 0.4 * 0.0 + 0.6 * 0.5));
+    let nothing = Photo { iqa: Err(Why::Failed), ..photo("a", 0, 0.0) };
+    assert_eq!(Parts::of(&nothing, &weights).composite(), None);
+    let broken = Photo { aesthetic: Ok(f64::NAN), ..photo("a", 0, 0.5) };
+    assert_eq!(Parts::of(&broken, &weights).aesthetic.why, Some(Why::Failed));
+}
+
+#[test]
+fn weights_are_proportions() {
+    let one = Photo { aesthetic: Ok(5.5), ..photo("a", 0, 0.3) };
+    let small = Parts::of(&one, &Weights { aesthetic: 0.1, iqa: 0.3, portrait: 0.0 }).composite().unwrap();
+    let large = Parts::of(&one, &Weights { aesthetic: 10.0, iqa: 30.0, portrait: 0.0 }).composite().unwrap();
+    assert!(close(small, 0.25 * 0.5 + 0.75 * 0.3) && close(small, large));
+}
+
+#[test]
+fn portrait_part_rewards_eyes_and_smile_up_to_one() {
+    let part = |eyes_open, is_smiling, smile_score| {
+        portrait_part(&Portrait { is_portrait: true, eyes_open, is_smiling, smile_score })
+    };
+    assert!(close(portrait_part(&Portrait { eyes_open: Some(true), ..Portrait::default() }), 0.5));
+    assert!(close(part(None, None, None), 0.5) && close(part(Some(false), Some(false), Some(0.3)), 0.5));
+    assert!(close(part(Some(true), Some(false), Some(0.3)), 0.75));
+    assert!(close(part(Some(true), Some(true), Some(0.4)), 0.85));
+    assert!(close(part(Some(true), Some(true), Some(9.0)), 1.0));
+}
+
+#[test]
+fn the_best_of_each_group_then_different_ones() {
+    let photos = [photo("a1", 0, 0.9), photo("a2", 0, 0.8), photo("a3", 0, 0.7), photo("b1", 1, 0.5)];
+    let rules = |top| Rules { top: Some(top), ..Rules::default() };
+    assert_eq!(picks(&photos, &rules(1), no_model()), ["a1"]);
+    assert_eq!(picks(&photos, &rules(2), no_model()), ["a1", "b1"]);
+    assert_eq!(picks(&photos, &rules(9), no_model()), ["a1", "b1", "a2", "a3"]);
+    // a2 is a twin of a1.
+    let twin = |i: usize, j: usize| Some(if i.min(j) == 0 && i.max(j) == 1 { 0.01 } else { 0.5 });
+    let between = Between { better: None, distance: &twin };
+    assert_eq!(picks(&photos, &rules(9), between), ["a1", "b1", "a3"]);
+    let verdicts = select(&photos, &rules(9), between).unwrap();
+    assert_eq!(
+        reason(&verdicts, &photos, "a2"),
+        "Too much like a1, which is in already: they differ by 0.01, and 0.10 is asked."
+    );
+}
+
+#[test]
+fn per_group_gives_that_many_and_no_more_unless_it_may_fill() {
+    let photos = [photo("a1", 0, 0.9), photo("a2", 0, 0.8), photo("a3", 0, 0.7), photo("b1", 1, 0.5)];
+    let rules = Rules { per_group: 2, fill: false, ..Rules::default() };
+    assert_eq!(picks(&photos, &rules, no_model()), ["a1", "b1", "a2"]);
+    assert_eq!(picks(&photos, &Rules { top: Some(4), ..rules.clone() }, no_model()), ["a1", "b1", "a2"]);
+    assert_eq!(picks(&photos, &Rules { top: Some(4), fill: true, ..rules }, no_model()), ["a1", "b1", "a2", "a3"]);
+}
+
+#[test]
+fn without_a_model_ties_go_to_composite_then_sharpness_then_path() {
+    let sharp = |path: &str, sharpness| Photo { sharpness: Some(sharpness), ..photo(path, 0, 0.6) };
+    assert_eq!(picks(&[sharp("a", 0.2), sharp("b", 0.4)], &Rules::default(), no_model()), ["b"]);
+    assert_eq!(picks(&[sharp("b", 0.4), sharp("a", 0.4)], &Rules::default(), no_model()), ["a"]);
+}
+
+#[test]
+fn the_tie_break_decides_among_the_close_and_only_among_them() {
+    // The model likes later photos; d is beyond the margin.
+    let photos = [photo("a", 0, 0.90), photo("b", 0, 0.88), photo("c", 0, 0.86), photo("d", 0, 0.80)];
+    let asked = std::cell::RefCell::new(HashSet::new());
+    let later = |i: usize, j: usize| {
+        asked.borrow_mut().extend([i, j]);
+        Some(if i > j { 0.9 } else { 0.1 })
+    };
+    let between = Between { better: Some(&later), distance: &apart };
+    let verdicts = select(&photos, &Rules::default(), between).unwrap();
+    assert_eq!(*asked.borrow(), HashSet::from([0, 1, 2]));
+    assert_eq!(needs_comparison(&photos, &Rules::default()).unwrap(), [0, 1, 2]);
+    assert_eq!(verdicts[0].photo, 2);
+    let tiebreak = verdicts[0].tiebreak.as_ref().unwrap();
+    assert_eq!((tiebreak.wins, tiebreak.meetings, tiebreak.met.len()), (2, 2, 2));
+    assert!(close(tiebreak.confidence, 0.9));
+    assert_eq!(reason(&verdicts, &photos, "c"), "Best overall of 4 takes; beat a and b in the tie-break (2 of 2 won).");
+    assert_eq!(reason(&verdicts, &photos, "a"), "Third of 4 takes; lost to c in the tie-break.");
+    assert_eq!(reason(&verdicts, &photos, "d"), "Fourth of 4 takes; 0.06 behind c; technically weaker.");
+    assert!(verdicts.iter().find(|v| v.photo == 3).unwrap().tiebreak.is_none());
+}
+
+#[test]
+fn no_model_is_needed_where_nothing_is_close() {
+    let photos = [photo("a", 0, 0.9), photo("b", 0, 0.8), photo("c", 1, 0.8)];
+    assert!(needs_comparison(&photos, &Rules::default()).unwrap().is_empty());
+}
+
+#[test]
+fn a_biased_model_that_sees_no_difference_is_a_coin_flip() {
+    let photos = [photo("a", 0, 0.50), photo("b", 0, 0.52)];
+    let biased = |_: usize, _: usize| Some(0.8);
+    let verdicts = select(&photos, &Rules::default(), Between { better: Some(&biased), distance: &apart }).unwrap();
+    assert_eq!(verdicts[0].photo, 1, "composite decides");
+    let tiebreak = verdicts[0].tiebreak.as_ref().unwrap();
+    assert!(close(tiebreak.confidence, 0.5) && tiebreak.met[0].won.is_none());
+}
+
+#[test]
+fn filters_pass_what_was_not_measured_and_tell_what_failed() {
+    let closed = Portrait { is_portrait: true, eyes_open: Some(false), ..Portrait::default() };
+    let unsure = Portrait { eyes_open: None, ..closed };
+    let photos = [
+        photo("dull", 0, 0.2),
+        Photo { iqa: Err(Why::Failed), aesthetic: Ok(6.0), ..photo("unmeasured", 1, 0.0) },
+        Photo { aesthetic: Ok(3.0), ..photo("ugly", 2, 0.5) },
+        Photo { sharpness: Some(0.1), ..photo("soft", 3, 0.5) },
+        Photo { portrait: Ok(closed), ..photo("blink", 4, 0.5) },
+        Photo { portrait: Ok(unsure), ..photo("small face", 5, 0.5) },
+        Photo { group: None, ..photo("stray", 6, 0.9) },
+    ];
+    let filters = Filters { min_iqa: 0.3, min_aesthetic: 4.0, min_sharpness: 0.2, require_eyes_open: true };
+    let rules = Rules { filters, ..Rules::default() };
+    let mut chosen = picks(&photos, &rules, no_model());
+    chosen.sort();
+    assert_eq!(chosen, ["small face", "unmeasured"]);
+    let verdicts = select(&photos, &rules, no_model()).unwrap();
+    for (path, told) in [
+        ("dull", "Technical quality 0.20 is below the 0.30 asked."),
+        ("ugly", "Aesthetic score 3.00 is below the 4.00 asked."),
+        ("soft", "Sharpness 0.10 is below the 0.20 asked."),
+        ("blink", "A portrait with closed eyes, and open eyes are required."),
+        ("stray", "It belongs to no group, and photos without one are left out."),
+        ("unmeasured", "The only photo of its scene."),
+    ] {
+        assert_eq!(reason(&verdicts, &photos, path), told);
+    }
+}
+
+#[test]
+fn a_person_outranks_scores_filters_groups_and_top() {
+    let keep = |mut photo: Photo| {
+        photo.decision = Some(Decision::Keep);
+        photo
+    };
+    let mut rejected = photo("best", 0, 0.99);
+    rejected.decision = Some(Decision::Reject);
+    let photos = [
+        rejected,
+        keep(photo("worst", 0, 0.05)),
+        photo("middle", 0, 0.5),
+        keep(Photo { group: None, ..photo("stray", 9, 0.1) }),
+        photo("other", 1, 0.9),
+    ];
+    let filters = Filters { min_iqa: 0.2, ..Filters::default() };
+    let rules = Rules { filters, top: Some(1), ..Rules::default() };
+    assert_eq!(picks(&photos, &rules, no_model()), ["stray", "worst"]);
+    assert_eq!(picks(&photos, &Rules { top: None, ..rules.clone() }, no_model()), ["stray", "worst", "other"]);
+    let verdicts = select(&photos, &rules, no_model()).unwrap();
+    assert_eq!(reason(&verdicts, &photos, "worst"), "You decided to keep it.");
+    assert_eq!(reason(&verdicts, &photos, "best"), "You decided to reject it.");
+    assert_eq!(reason(&verdicts, &photos, "middle"), "You kept worst of this scene.");
+    assert_eq!(
+        reason(&verdicts, &photos, "other"),
+        "The only photo of its scene, but another photo scored higher and only one was asked for."
+    );
+}
+
+#[test]
+fn reasons_name_what_sets_a_take_apart() {
+    let face = |open, smile| {
+        Ok(Portrait { is_portrait: true, eyes_open: Some(open), is_smiling: Some(smile), smile_score: Some(0.4) })
+    };
+    let photos = [
+        Photo { sharpness: Some(0.8), portrait: face(true, true), ..photo("/x/DSC_1.jpg", 0, 0.7) },
+        Photo { sharpness: Some(0.7), portrait: face(false, false), ..photo("/x/DSC_2.jpg", 0, 0.7) },
+        Photo { sharpness: Some(0.4), portrait: face(true, false), ..photo("/x/DSC_3.jpg", 0, 0.7) },
+    ];
+    let verdicts = select(&photos, &Rules::default(), no_model()).unwrap();
+    for (path, told) in [
+        ("/x/DSC_1.jpg", "Sharpest of 3 takes; eyes open and smiling; 0.06 ahead of DSC_3.jpg."),
+        ("/x/DSC_2.jpg", "Third of 3 takes; 0.21 behind DSC_1.jpg; eyes closed."),
+        ("/x/DSC_3.jpg", "Second of 3 takes; 0.06 behind DSC_1.jpg; less sharp."),
+    ] {
+        assert_eq!(reason(&verdicts, &photos, path), told);
+    }
+}
+
+#[test]
+fn senseless_rules_are_refused() {
+    let zero = Rules { weights: Weights { aesthetic: 0.0, iqa: 0.0, portrait: 0.0 }, ..Rules::default() };
+    assert_eq!(select(&[], &zero, no_model()), Err(SelectError::Weights));
+    let endless = Rules { tiebreak_margin: f64::INFINITY, ..Rules::default() };
+    assert_eq!(select(&[], &endless, no_model()), Err(SelectError::Margin { name: "tiebreak_margin" }));
+    assert_eq!(select(&[], &Rules::default(), no_model()), Ok(Vec::new()));
+}
+
+prop_compose! {
+    fn any_part(low: f64, high: f64)(kind in 0..8, value in low..=high) -> Result<f64, Why> {
+        match kind {
+            0 => Err(Why::ModelMissing),
+            1 => Ok(f64::NAN),
+            2 => Ok(low),
+            _ => Ok(value),
+        }
+    }
+}
+
+prop_compose! {
+    fn any_photo()(
+        group in prop::option::weighted(0.95, 0_usize..6),
+        aesthetic in any_part(1.0, 10.0),
+        iqa in any_part(0.0, 1.0),
+        sharpness in prop::option::of(0.0..=1.0_f64),
+        face in prop::option::of((any::<bool>(), prop::option::of(any::<bool>()), prop::option::of(any::<bool>()), 0.0..1.0_f64)),
+        decision in prop::option::weighted(0.1, prop::bool::ANY),
+    ) -> Photo {
+        let portrait = face.map(|(is_portrait, eyes_open, is_smiling, smile)| Portrait {
+            is_portrait, eyes_open, is_smiling, smile_score: Some(smile),
+        });
+        Photo {
+            path: PathBuf::new(),
+            group, aesthetic, iqa,
+            portrait: portrait.ok_or(Why::ModelMissing),
+            sharpness,
+            decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
+        }
+    }
+}
+
+fn any_album() -> impl Strategy<Value = Vec<Photo>> {
+    prop::collection::vec(any_photo(), 0..40).prop_map(|mut photos| {
+        for (i, photo) in photos.iter_mut().enumerate() {
+            photo.path = format!("{}.jpg", (i * 17) % 41).into();
+        }
+        photos
+    })
+}
+
+/// A model without any logic: wins may run in circles.
+fn whim(seed: u64, photos: &[Photo]) -> impl Fn(usize, usize) -> Option<f64> {
+    let names: Vec<String> = photos.iter().map(|photo| photo.path.display().to_string()).collect();
+    move |a, b| {
+        let mixed = names[a]
+            .bytes()
+            .chain([1])
+            .chain(names[b].bytes())
+            .fold(seed, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        (mixed % 10 != 0).then_some((mixed % 1000) as f64 / 999.0)
+    }
+}
+
+proptest! {
+    #[test]
+    fn exactly_as_many_picks_as_asked_and_there_are(mut photos in any_album(), top in 0_usize..50) {
+        for photo in &mut photos {
+            photo.decision = None;
+            photo.group = photo.group.or(Some(7));
+        }
+        let rules = Rules { top: Some(top), diversity: 0.0, ..Rules::default() };
+        let chosen = picks(&photos, &rules, no_model());
+        prop_assert_eq!(chosen.len(), top.min(photos.len()));
+        prop_assert_eq!(chosen.iter().collect::<HashSet<_>>().len(), chosen.len());
+    }
+
+    #[test]
+    fn verdicts_cover_the_input_once_and_every_number_is_finite(photos in any_album(), top in prop::option::of(0_usize..20), seed: u64) {
+        let rules = Rules { top, ..Rules::default() };
+        let better = whim(seed, &photos);
+        let verdicts = select(&photos, &rules, Between { better: Some(&better), distance: &apart }).unwrap();
+        let seen: HashSet<usize> = verdicts.iter().map(|verdict| verdict.photo).collect();
+        prop_assert_eq!(seen.len(), photos.len());
+        for (at, verdict) in verdicts.iter().enumerate() {
+            prop_assert!(verdict.rank.is_none_or(|rank| rank == at + 1));
+            prop_assert!(verdict.composite.is_none_or(|value| (0.0..=1.0 + 1e-9).contains(&value)));
+            prop_assert!(verdict.reason.ends_with('.') && !verdict.reason.contains("NaN"), "{}", verdict.reason);
+            prop_assert!(verdict.tiebreak.as_ref().is_none_or(|tiebreak| tiebreak.confidence.is_finite()));
+            let decision = photos[verdict.photo].decision;
+            prop_assert!(decision.is_none_or(|decision| verdict.selected() == (decision == Decision::Keep)));
+        }
+    }
+
+    #[test]
+    fn composite_equals_the_formula(photo in any_photo(), wa in 0.01..1.0_f64, wq in 0.01..1.0_f64, wp in 0.01..1.0_f64) {
+        let (mut sum, mut weights) = (0.0, 0.0);
+        if let Some(score) = photo.aesthetic.ok().filter(|score| score.is_finite()) {
+            (sum, weights) = (sum + wa * (score - 1.0) / 9.0, weights + wa);
+        }
+        if let Some(score) = photo.iqa.ok().filter(|score| score.is_finite()) {
+            (sum, weights) = (sum + wq * score, weights + wq);
+        }
+        if let Ok(portrait) = photo.portrait {
+            let value = if portrait.is_portrait {
+                let eyes = 0.25 * f64::from(u8::from(portrait.eyes_open == Some(true)));
+                let smile = 0.25 * portrait.smile_score.unwrap() * f64::from(u8::from(portrait.is_smiling == Some(true)));
+                (0.5 + eyes + smile).min(1.0)
+            } else { 0.5 };
+            (sum, weights) = (sum + wp * value, weights + wp);
+        }
+        let ours = Parts::of(&photo, &Weights { aesthetic: wa, iqa: wq, portrait: wp }).composite();
+        prop_assert_eq!(ours.is_some(), weights > 0.0);
+        prop_assert!(ours.is_none_or(|ours| (ours - sum / weights).abs() < 1e-6));
+    }
+
+    #[test]
+    fn the_order_of_the_input_decides_nothing(photos in any_album(), top in prop::option::of(0_usize..20), seed: u64, turn in 0_usize..40) {
+        let rules = Rules { top, ..Rules::default() };
+        let told = |photos: &[Photo]| {
+            let better = whim(seed, photos);
+            let verdicts = select(photos, &rules, Between { better: Some(&better), distance: &apart }).unwrap();
+            verdicts.into_iter()
+                .map(|verdict| (photos[verdict.photo].path.clone(), Verdict { photo: 0, ..verdict }))
+                .collect::<Vec<_>>()
+        };
+        let mut turned = photos.clone();
+        turned.reverse();
+        let by = turn.min(turned.len());
+        turned.rotate_left(by);
+        prop_assert_eq!(told(&photos), told(&turned));
+    }
+
+    #[test]
+    fn the_tie_break_meets_only_within_the_margin(photos in any_album(), seed: u64) {
+        let rules = Rules::default();
+        let asked = std::cell::RefCell::new(Vec::new());
+        let whim = whim(seed, &photos);
+        let better = |a: usize, b: usize| { asked.borrow_mut().push((a, b)); whim(a, b) };
+        let verdicts = select(&photos, &rules, Between { better: Some(&better), distance: &apart }).unwrap();
+        let composite: BTreeMap<usize, Option<f64>> = verdicts.iter().map(|v| (v.photo, v.composite)).collect();
+        for (a, b) in asked.borrow().iter() {
+            prop_assert_eq!(photos[*a].group, photos[*b].group);
+            let gap = (composite[a].unwrap() - composite[b].unwrap()).abs();
+            prop_assert!(gap <= rules.tiebreak_margin + 1e-12, "{}", gap);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Times the networks on every path of this machine, beside candle's own kernels and a tuned matrix product.
+//!
+//! `cargo bench --bench networks` prints a table. `… -- serve` answers requests on stdin, one line each, so that
+//! `tests/bench/peers/networks.py` can interleave us with other runtimes in one run.
+#![allow(clippy::print_stdout)]
+
+#[path = "../parity/formula.rs"]
+mod formula;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use albumctl::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
+use albumctl::nn::checkpoint::{Ledger, var_builder};
+use albumctl::nn::dinov2::{self, Dinov2, FusedDinov2};
+use albumctl::nn::fused::{Batch, Runner};
+use albumctl::nn::resnet::{Depth, FusedResNet, Naming, ResNet};
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{Module, ModuleT};
+use formula::Formula;
+
+const SIDE: usize = 224;
+const NETWORKS: [&str; 3] = ["resnet50", "dinov2_small", "dinov2_base"];
+
+fn checkpoint(network: &str) -> Formula {
+    let path = format!("{}/tests/parity/{network}.json", env!("CARGO_MANIFEST_DIR"));
+    let record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    Formula::new(&record["tensors"])
+}
+
+/// Multiplications and additions of one photo, counted as two.
+fn operations(network: &str) -> f64 {
+    let vit = |width: f64| {
+        let (tokens, layers) = (257.0, 12.0);
+        // The last block works on the class token alone, behind its keys and values.
+        let layer = 2.0 * tokens * width * width * 12.0 + 4.0 * tokens * tokens * width;
+        2.0 * 256.0 * 588.0 * width + (layers - 1.0) * layer + 2.0 * tokens * width * width * 3.0
+    };
+    match network {
+        "resnet50" => 8.178e9,
+        "dinov2_small" => vit(384.0),
+        _ => vit(768.0),
+    }
+}
+
+fn photos(count: usize) -> Batch {
+    let data = (0..count * SIDE * SIDE * 3).map(|i| ((i * 7919 % 2003) as f32 / 1001.5) - 1.0).collect();
+    Batch::new(count, SIDE, SIDE, data).unwrap()
+}
+
+fn fused(network: &str, engine: Engine) -> Runner {
+    let checkpoint = checkpoint(network);
+    let ledger = Ledger::new(&checkpoint);
+    let names = ledger.root();
+    Runner::new(match network {
+        "resnet50" => Box::new(FusedResNet::new(Depth::Fifty, Naming::Torchvision, engine, &names).unwrap()),
+        _ => Box::new(FusedDinov2::new(engine, &names).unwrap()),
+    })
+}
+
+type Run = Box<dyn Fn(&Batch)>;
+
+/// The network as candle runs it.
+fn candle(network: &str) -> Run {
+    let checkpoint = checkpoint(network);
+    let vb = var_builder(&checkpoint, DType::F32, &Device::Cpu).unwrap();
+    let forward: Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor>> = if network == "resnet50" {
+        let network = ResNet::new(Depth::Fifty, Naming::Torchvision, &vb).unwrap();
+        Box::new(move |x| network.forward_t(x, false))
+    } else {
+        let ledger = Ledger::new(&checkpoint);
+        let network = Dinov2::new(dinov2::Config::of(&ledger.root()).unwrap(), &vb).unwrap();
+        Box::new(move |x| network.forward(x))
+    };
+    Box::new(move |batch| {
+        let shape = (batch.photos, batch.height, batch.width, Batch::CHANNELS);
+        let x = Tensor::from_slice(&batch.data, shape, &Device::Cpu).unwrap();
+        forward(&x.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap()).unwrap();
+    })
+}
+
+/// A network by the name of its path: `candle`, a [`Cpu`], or `amx-fast`.
+fn contender(network: &str, path: &str) -> Run {
+    if path == "candle" {
+        return candle(network);
+    }
+    let (name, precision) = match path.strip_suffix("-fast") {
+        Some(name) => (name, Precision::Fast),
+        None => (path, Precision::Full),
+    };
+    let cpu = Cpu::available().into_iter().find(|cpu| cpu.name() == name).expect("a path of this machine");
+    let runner = fused(network, Engine { cpu, precision });
+    Box::new(move |batch| {
+        runner.run(batch).unwrap();
+    })
+}
+
+fn milliseconds(work: impl FnOnce()) -> f64 {
+    let started = Instant::now();
+    work();
+    started.elapsed().as_secs_f64() * 1e3
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Operations a second of a large matrix product on all cores: what a network can hope for.
+fn peak(engine: Engine) -> f64 {
+    let (rows, inputs, outputs) = (768, 2048, 1024);
+    let layer = Linear::new(engine, &vec![0.01; inputs * outputs], &vec![0.0; outputs]);
+    let x = vec![0.5; rows * inputs];
+    let threads = rayon::current_num_threads();
+    let once = || {
+        milliseconds(|| {
+            rayon::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|_| {
+                        let mut y = vec![0.0; rows * outputs];
+                        layer.apply(&x, &mut y, Activation::Identity, &mut Scratch::new(1));
+                    });
+                }
+            });
+        })
+    };
+    let best = (0..7).map(|_| once()).fold(f64::MAX, f64::min);
+    2.0 * (rows * inputs * outputs * threads) as f64 / best / 1e-3
+}
+
+fn paths() -> Vec<String> {
+    let mut paths: Vec<String> = Cpu::available().into_iter().map(|cpu| cpu.name().to_owned()).collect();
+    if Cpu::Amx.supported() {
+        paths.push("amx-fast".into());
+    }
+    paths
+}
+
+fn table() {
+    let engine = |path: &str| {
+        let cpu = Cpu::available().into_iter().find(|cpu| path.starts_with(cpu.name())).unwrap();
+        let exact = Cpu::available().into_iter().find(|cpu| cpu.name() == path).unwrap_or(cpu);
+        let precision = if path.ends_with("-fast") { Precision::Fast } else { Precision::Full };
+        Engine { cpu: exact, precision }
+    };
+    println!("threads {}", rayon::current_num_threads());
+    for path in paths() {
+        println!("peak {path:9} {:7.1} GFLOP/s", peak(engine(&path)) / 1e9);
+    }
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| NETWORKS.contains(&arg.as_str())).collect();
+    for network in NETWORKS {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == network) {
+            continue;
+        }
+        for path in paths().iter().map(String::as_str).chain(["candle"]) {
+            let run = contender(network, path);
+            let mut line = format!("{network:13} {path:9}");
+            for count in [1, 2, 8] {
+                let batch = photos(count);
+                run(&batch);
+                let rounds = if path == "plain" || path == "candle" { 3 } else { 9 };
+                let time = median((0..rounds).map(|_| milliseconds(|| run(&batch)) / count as f64).collect());
+                line +=
+                    &format!("  batch {count}: {time:7.2} ms/photo {:6.1} GFLOP/s", operations(network) / time / 1e6);
+            }
+            println!("{line}");
+        }
+    }
+}
+
+/// `NETWORK PATH BATCH` in, milliseconds out; `peak PATH` in, GFLOP/s out.
+fn serve() {
+    let mut ready: BTreeMap<(String, String), Run> = BTreeMap::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let answer = match words[..] {
+            ["paths"] => paths().join(" "),
+            ["peak", path] => {
+                let cpu = Cpu::available().into_iter().find(|cpu| cpu.name() == path).unwrap();
+                format!("{:.1}", peak(Engine { cpu, precision: Precision::Full }) / 1e9)
+            }
+            [network, path, count] => {
+                let key = (network.to_owned(), path.to_owned());
+                let run = ready.entry(key).or_insert_with(|| contender(network, path));
+                let batch = photos(count.parse().unwrap());
+                format!("{:.4}", milliseconds(|| run(&batch)))
+            }
+            _ => "?".to_owned(),
+        };
+        println!("{answer}");
+        std::io::stdout().flush().unwrap();
+    }
+}
+
+fn main() {
+    if std::env::args().any(|arg| arg == "serve") {
+        serve();
+    } else {
+        table();
+    }
+}

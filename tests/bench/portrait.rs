@@ -1,0 +1,95 @@
+//! How long the face networks take on one core. Needs the weights in `../shared` (or `ALBUMCTL_SHARED`).
+//!
+//! `cargo bench --bench portrait` prints each network, and the whole way for a photo. With `--serve` it analyses the
+//! pictures named on standard input, one a line, and answers with milliseconds: `peers/mediapipe_faces.py` asks it in
+//! turn with MediaPipe.
+#![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)]
+
+use std::hint::black_box;
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use albumctl::hub::faces::{FaceAnalyzer, FaceFiles, Landmarks};
+use albumctl::hub::tflite::{Graph, Network};
+use albumctl::kernels::Cpu;
+use albumctl::pixels::Pixels;
+use albumctl::portrait::Thresholds;
+use criterion::Criterion;
+
+fn shared() -> PathBuf {
+    std::env::var_os("ALBUMCTL_SHARED")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")), PathBuf::from)
+}
+
+fn weights(name: &str) -> Option<Vec<u8>> {
+    std::fs::read(shared().join(format!("weights/mediapipe/{name}.tflite"))).ok()
+}
+
+fn analyzer(cpu: Cpu) -> Option<FaceAnalyzer> {
+    let files = FaceFiles {
+        full_range: &weights("face_detection_full_range_sparse")?,
+        short_range: &weights("face_detection_short_range")?,
+        mesh: &weights("face_landmark_with_attention")?,
+    };
+    FaceAnalyzer::load(files, Landmarks::Attention, Thresholds::default(), "bench", cpu).ok()
+}
+
+fn picture(path: &Path) -> Option<Pixels> {
+    let image = image::open(path).ok()?.to_rgb8();
+    Pixels::new(image.width(), image.height(), image.into_raw())
+}
+
+fn networks(c: &mut Criterion, cpu: Cpu) {
+    for (file, outputs) in [
+        ("face_detection_full_range_sparse", &[0, 1][..]),
+        ("face_detection_short_range", &[0, 1]),
+        ("face_landmark_with_attention", &[0, 6, 1, 2, 3]),
+        ("face_landmark", &[0, 1]),
+    ] {
+        let Some(bytes) = weights(file) else { return };
+        let network = Network::new(&Graph::parse(&bytes).unwrap(), outputs, cpu).unwrap();
+        let input = vec![0.25; network.input_shapes().next().unwrap().iter().product()];
+        c.bench_function(&format!("{file} {cpu}"), |b| b.iter(|| black_box(network.run(&[&input]))));
+    }
+}
+
+fn whole_photos(c: &mut Criterion, cpu: Cpu) {
+    let Some(analyzer) = analyzer(cpu) else { return };
+    for name in ["portrait_02", "n03124170_cowboy_hat"] {
+        if let Some(pixels) = picture(&shared().join(format!("data/faces_golden/png/{name}.png"))) {
+            c.bench_function(&format!("{name} {cpu}"), |b| b.iter(|| black_box(analyzer.analyse(&pixels))));
+        }
+    }
+}
+
+/// For each picture named, the time of one analysis (decoding not counted).
+fn serve() {
+    let analyzer = analyzer(Cpu::best()).expect("the weights are there");
+    for line in std::io::stdin().lock().lines() {
+        let pixels = picture(Path::new(&line.unwrap())).expect("a picture");
+        let start = Instant::now();
+        let portrait = black_box(analyzer.analyse(&pixels));
+        let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+        println!("{milliseconds:.3} {}", portrait.num_faces);
+        std::io::stdout().flush().unwrap();
+    }
+}
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--serve") {
+        return serve();
+    }
+    if weights("face_landmark").is_none() {
+        eprintln!("skipped: no ../shared/weights/mediapipe");
+        return;
+    }
+    let mut criterion = Criterion::default().configure_from_args().without_plots();
+    let mut paths = Cpu::available();
+    paths.retain(|&cpu| cpu != Cpu::Amx);
+    for cpu in paths.into_iter().rev() {
+        networks(&mut criterion, cpu);
+        whole_photos(&mut criterion, cpu);
+    }
+    criterion.final_summary();
+}

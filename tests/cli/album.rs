@@ -1,0 +1,245 @@
+//! `albumctl cluster`, `select`, `analyze`, and what is written for the picks.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// Takes of drawn scenes: `s0_t0.png`, `s0_t1.png`, …; the later the take, the softer.
+fn album(world: &World, scenes: u32, takes: u32) {
+    for scene in 0..scenes {
+        for take in 0..takes {
+            let picture = drawn(scene, take);
+            picture.save(world.photos().join(format!("s{scene}_t{take}.png"))).unwrap();
+        }
+    }
+}
+
+fn drawn(scene: u32, take: u32) -> image::RgbImage {
+    let (s, soft) = (scene as f32, 1.0 + 12.0 * take as f32);
+    image::RgbImage::from_fn(160, 120, |x, y| {
+        let (u, v) = (x as f32 / 160.0 + 0.004 * take as f32, y as f32 / 120.0);
+        let step = |edge: f32, at: f32| 1.0 / (1.0 + (-(at - edge) * 160.0 / soft).exp());
+        let angle = s * 2.4;
+        let across = u * angle.cos() + v * angle.sin();
+        let stripe = step(0.0, (across * (9.0 + 3.0 * s)).sin() * 0.1);
+        let ball = step(0.0, 0.2 - ((u - 0.2 - 0.15 * (s % 5.0)).powi(2) + (v - 0.4).powi(2)).sqrt());
+        let tone = |shift: f32| 60.0 + 150.0 * (0.5 + 0.5 * (s * 1.9 + shift).sin());
+        image::Rgb([0.0, 2.0, 4.0].map(|shift| {
+            let ground = tone(shift) * (0.4 + 0.6 * stripe);
+            (ground * (1.0 - ball) + tone(shift + 1.5) * ball).clamp(0.0, 255.0) as u8
+        }))
+    })
+}
+
+fn scene_of(line: &Value) -> String {
+    let name = Path::new(line["image_path"].as_str().unwrap()).file_stem().unwrap().to_string_lossy().into_owned();
+    name.split('_').next().unwrap().to_owned()
+}
+
+#[test]
+fn cluster_puts_takes_of_a_scene_together() {
+    let world = World::new();
+    album(&world, 4, 3);
+    let lines = world.run(["cluster", "photos"]).expect(0).lines();
+    assert_eq!(
+        lines[0].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["image_path", "image_path_b64", "cluster_id", "cluster_size", "is_noise", "method", "taken_at"]
+    );
+    let mut groups: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+    lines.iter().for_each(|line| groups.entry(scene_of(line)).or_default().push(&line["cluster_id"]));
+    for (number, (scene, ids)) in groups.iter().enumerate() {
+        assert!(ids.iter().all(|id| **id == number), "{scene}: {ids:?}");
+    }
+    assert!(lines.iter().all(|line| line["cluster_size"] == 3 && line["method"] == "hdbscan"));
+}
+
+#[test]
+fn cluster_writes_statistics_and_knows_its_methods() {
+    let world = World::new();
+    album(&world, 2, 2);
+    for method in ["hdbscan", "kmeans", "dbscan", "agglomerative", "hierarchical", "hybrid", "burst"] {
+        let lines = world.run(["cluster", "--method", method, "--stats", "stats.json", "photos"]).expect(0).lines();
+        let stats: Value = serde_json::from_slice(&fs::read(world.path("stats.json")).unwrap()).unwrap();
+        assert_eq!((lines.len(), &stats["algorithm"]), (4, &method.into()));
+    }
+    let refused = world.run(["cluster", "--method", "mean-shift", "photos"]).expect(2);
+    assert!(refused.stderr.contains("hdbscan"), "{}", refused.stderr);
+    let refused = world.run(["cluster", "--set", "album.clustering.method=mean-shift", "photos"]).expect(2);
+    assert!(refused.stderr.contains("mean-shift"), "{}", refused.stderr);
+}
+
+#[test]
+fn one_photo_is_an_album() {
+    let world = World::new();
+    world.photo("only.png", 1);
+    let line = world.run(["select", "--top", "3", "photos"]).expect(0).lines().remove(0);
+    assert_eq!((&line["rank"], &line["selected"], &line["cluster_size"]), (&1.into(), &true.into(), &1.into()));
+    assert_eq!(line["reason"], "The only photo of its scene.");
+}
+
+#[test]
+fn select_names_the_best_of_each_scene_with_reasons() {
+    let world = World::new();
+    album(&world, 4, 3);
+    let lines = world.run(["select", "--per-cluster", "1", "photos"]).expect(0).lines();
+    let keys: Vec<_> = lines[0].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "rank",
+            "image_path",
+            "image_path_b64",
+            "selected",
+            "composite_score",
+            "aesthetic_score",
+            "iqa_score",
+            "portrait_score",
+            "parts",
+            "cluster_id",
+            "cluster_size",
+            "tiebreak",
+            "reason",
+            "taken_at",
+            "decision",
+            "written"
+        ]
+    );
+    assert_eq!(lines.len(), 4);
+    for (at, line) in lines.iter().enumerate() {
+        assert_eq!(line["rank"], at + 1);
+        assert!(line["image_path"].as_str().unwrap().contains("_t0."), "{line}");
+        assert!(line["reason"].as_str().unwrap().starts_with("Sharpest of 3 takes"), "{line}");
+        assert_eq!(
+            (&line["parts"]["aesthetic"]["why"], &line["parts"]["iqa"]["weight"]),
+            (&"model_missing".into(), &1.0.into())
+        );
+    }
+    let all = world.run(["select", "--per-cluster", "1", "--all", "photos"]).expect(0).lines();
+    assert_eq!(all.len(), 12);
+    assert!(all[4..].iter().all(|line| line["rank"].is_null() && line["reason"].as_str().unwrap().contains("_t0.png")));
+}
+
+#[test]
+fn top_takes_the_best_scenes_first() {
+    let world = World::new();
+    album(&world, 4, 2);
+    let five = world.run(["select", "--top", "4", "photos"]).expect(0).names();
+    let two = world.run(["select", "--top", "2", "photos"]).expect(0).names();
+    assert_eq!(two, five[..2]);
+    assert_eq!(world.run(["select", "--top", "0", "photos"]).expect(0).lines().len(), 0);
+}
+
+#[test]
+fn the_same_album_cold_and_warm_with_any_threads_and_from_a_file() {
+    let world = World::new();
+    album(&world, 5, 3);
+    let args = ["select", "--top", "6", "--all", "photos"];
+    let cold = world.run(args.iter().chain(&["--threads", "1"])).expect(0).stdout;
+    assert_eq!(world.run(args.iter().chain(&["--threads", "5"])).expect(0).stdout, cold);
+    assert_eq!(world.run(args.iter().chain(&["--no-cache"])).expect(0).stdout, cold);
+    let analysed = world.run(["analyze", "photos"]).expect(0).stdout;
+    fs::write(world.path("all.jsonl"), &analysed).unwrap();
+    let from = ["select", "--from", "all.jsonl", "--top", "6", "--all"];
+    assert_eq!(String::from_utf8(world.run(from).expect(0).stdout).unwrap(), String::from_utf8(cold.clone()).unwrap());
+    let piped = world.run_with_stdin(["select", "--from", "-", "--top", "6", "--all"], &analysed).expect(0);
+    assert_eq!(piped.stdout, cold);
+    let refused = world.run_with_stdin(["select", "--from", "-"], b"{\"image_path\": \"a\"}\n").expect(2);
+    assert!(refused.stderr.contains("line 1"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_broken_photo_costs_itself_alone() {
+    let world = World::new();
+    album(&world, 2, 2);
+    fs::write(world.photos().join("broken.jpg"), b"\xff\xd8\xff no more").unwrap();
+    let seen = world.run(["select", "photos"]).expect(3);
+    assert_eq!(seen.lines().len(), 2);
+    assert!(seen.stderr.contains("broken.jpg"), "{}", seen.stderr);
+}
+
+#[test]
+fn copies_links_and_zips_say_where_they_are_and_a_dry_run_makes_none() {
+    let world = World::new();
+    album(&world, 2, 2);
+    for (flags, action) in [
+        (vec!["--copy-to", "out"], "copy"),
+        (vec!["--link-to", "links"], "soft_link"),
+        (vec!["--link-to", "hard", "--link", "hard", "--cluster-folders"], "hard_link"),
+        (vec!["--zip", "album.zip"], "zip"),
+    ] {
+        let args: Vec<&str> = ["select", "photos"].into_iter().chain(flags.iter().copied()).collect();
+        let dry = world.run(args.iter().chain(&["--dry-run"])).expect(0);
+        assert!(!world.path(flags[1]).exists(), "{action}: a dry run wrote");
+        let wet = world.run(&args).expect(0);
+        assert_eq!(wet.text().replace("\"applied\":true", "\"applied\":false"), dry.text(), "{action}");
+        for line in wet.lines() {
+            let written = &line["written"][0];
+            assert_eq!((&written["action"], &written["applied"]), (&action.into(), &true.into()));
+            let place = world.path(written["image_path"].as_str().unwrap());
+            if action != "zip" {
+                assert_eq!(
+                    fs::read(&place).unwrap(),
+                    fs::read(world.path(line["image_path"].as_str().unwrap())).unwrap()
+                );
+            }
+        }
+    }
+    let again = world.run(["select", "photos", "--zip", "album.zip"]).expect(2);
+    assert!(again.stderr.contains("exists already"), "{}", again.stderr);
+    world.run(["select", "photos", "--copy-to", "out"]).expect(0);
+    assert_eq!(fs::read_dir(world.path("out")).unwrap().count(), 2, "a second run adds nothing");
+}
+
+#[test]
+fn sidecars_follow_the_album_and_leave_people_alone() {
+    let world = World::new();
+    album(&world, 2, 2);
+    let side = |name: &str| world.photos().join(name);
+    let rate = |top: &str| world.run(["select", "photos", "--per-cluster", "1", "--top", top, "--xmp"]).expect(0);
+    rate("2");
+    let (first, second) = (side("s0_t0.xmp"), side("s1_t0.xmp"));
+    assert!(!side("s0_t1.xmp").exists() && fs::read_to_string(&first).unwrap().contains("xmp:Rating=\"4\""));
+    let state = |path: &Path| (fs::read(path).unwrap(), fs::metadata(path).unwrap().modified().unwrap());
+    let before = [state(&first), state(&second)];
+    rate("2");
+    assert_eq!([state(&first), state(&second)], before, "nothing changed, nothing is written");
+    // One falls out of the album, the other is rated by hand: ours goes, theirs stays.
+    let text = fs::read_to_string(&first).unwrap().replace("xmp:Rating=\"4\"", "xmp:Rating=\"5\"");
+    fs::write(&first, text).unwrap();
+    rate("0");
+    assert!(fs::read_to_string(&first).unwrap().contains("xmp:Rating=\"5\""));
+    assert!(!fs::read_to_string(&second).unwrap().contains("xmp:Rating="));
+    world.run(["select", "photos", "--xmp=full-name"]).expect(0);
+    assert!(side("s0_t0.png.xmp").exists());
+}
+
+#[test]
+fn the_report_is_one_file_with_all_photos() {
+    let world = World::new();
+    album(&world, 2, 2);
+    world.run(["select", "photos", "--report", "album.html"]).expect(0);
+    let html = fs::read_to_string(world.path("album.html")).unwrap();
+    assert!(html.contains("s0_t0.png") && html.contains("s1_t1.png") && html.contains("id=\"t3\""));
+    assert_eq!(html.matches("\"rank\":1").count(), 1);
+    fs::remove_file(world.path("album.html")).unwrap();
+    world.run(["select", "photos", "--report", "album.html", "--dry-run"]).expect(0);
+    assert!(!world.path("album.html").exists());
+}
+
+#[test]
+fn every_line_keeps_its_schema() {
+    let world = World::new();
+    album(&world, 2, 2);
+    for command in ["cluster", "select", "analyze"] {
+        let schema: Value = serde_json::from_slice(&world.run(["schema", command]).expect(0).stdout).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        for line in world.run([command, "photos"]).expect(0).lines() {
+            let errors: Vec<String> = validator.iter_errors(&line).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{command}: {errors:?}");
+        }
+    }
+}

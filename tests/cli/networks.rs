@@ -1,0 +1,152 @@
+//! `albumctl embed`, `aesthetics`, `compare`.
+
+use std::collections::HashMap;
+use std::fs;
+
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::Value;
+
+use crate::formula::Formula;
+use crate::world::{World, png};
+
+/// Writes a small DINOv2 that is never trained and returns the flag that chooses it.
+fn tiny_model(world: &World) -> String {
+    let path = format!("{}/tests/parity/dinov2_gated.json", env!("CARGO_MANIFEST_DIR"));
+    let record: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let formula = Formula::new(&record["tensors"]);
+    let bytes: HashMap<&String, Vec<u8>> = formula
+        .shapes
+        .keys()
+        .map(|name| (name, formula.values(name).iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = formula
+        .shapes
+        .iter()
+        .map(|(name, shape)| (name.clone(), TensorView::new(Dtype::F32, shape.clone(), &bytes[name]).unwrap()));
+    let file = world.path("tiny.safetensors");
+    safetensors::serialize_to_file(views, None, &file).unwrap();
+    format!("--model={}", file.display())
+}
+
+fn vector(line: &Value) -> Vec<f64> {
+    line["embedding"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn vectors_are_lines_with_model_and_dimension() {
+    let world = World::new();
+    world.many_photos(3);
+    let model = tiny_model(&world);
+    let lines = world.run(["embed", "photos", &model]).expect(0).lines();
+    assert_eq!(lines.len(), 3);
+    for line in &lines {
+        let keys: Vec<_> = line.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["image_path", "image_path_b64", "model", "dim", "embedding"]);
+        assert_eq!((&line["model"], &line["dim"]), (&"tiny@file".into(), &128.into()));
+        let length: f64 = vector(line).iter().map(|v| v * v).sum();
+        assert!((length - 1.0).abs() < 1e-5, "{length}");
+    }
+    assert_ne!(vector(&lines[0]), vector(&lines[1]));
+}
+
+#[test]
+fn vectors_are_the_same_bytes_for_any_threads_cold_or_warm() {
+    let world = World::new();
+    world.many_photos(5);
+    let model = tiny_model(&world);
+    let reference = world.run(["embed", "--no-cache", "--threads", "1", "photos", &model]).expect(0).stdout;
+    for threads in ["1", "2", "5"] {
+        assert!(
+            world.run(["embed", "--no-cache", "--threads", threads, "photos", &model]).expect(0).stdout == reference
+        );
+        assert!(world.run(["embed", "--threads", threads, "photos", &model]).expect(0).stdout == reference);
+    }
+    let warm = world.run(["embed", "-v", "photos", &model]).expect(0);
+    assert!(!warm.stderr.contains("loaded tiny"), "all is in the store, no network is needed: {}", warm.stderr);
+    let cold = world.run(["embed", "-v", "--no-cache", "photos", &model]).expect(0);
+    assert_eq!(cold.stderr.matches("loaded tiny (").count(), 1, "{}", cold.stderr);
+}
+
+#[test]
+fn every_path_of_the_processor_gives_the_same_vectors() {
+    let world = World::new();
+    world.photo("a.png", 1);
+    let model = tiny_model(&world);
+    let run = |cpu: &str| {
+        let output =
+            world.command(["embed", "--no-cache", "photos", &model]).env("ALBUMCTL_CPU", cpu).output().unwrap();
+        crate::world::Seen::from(output)
+    };
+    let plain = vector(&run("plain").expect(0).lines()[0]);
+    for cpu in albumctl::kernels::Cpu::available() {
+        let other = vector(&run(cpu.name()).expect(0).lines()[0]);
+        let distance = 1.0 - plain.iter().zip(&other).map(|(a, b)| a * b).sum::<f64>();
+        assert!(distance.abs() < 1e-6, "{cpu}: {distance}");
+    }
+    assert!(run("sse9").expect(2).stderr.contains("ALBUMCTL_CPU=sse9: no such path"));
+}
+
+#[test]
+fn a_file_of_numbers_replaces_lines() {
+    let world = World::new();
+    world.many_photos(2);
+    let model = tiny_model(&world);
+    assert!(world.run(["embed", "photos", &model, "-o", "out.npy"]).expect(0).stdout.is_empty());
+    let npy = fs::read(world.path("out.npy")).unwrap();
+    assert!(npy.starts_with(b"\x93NUMPY\x01\x00"));
+    assert!(String::from_utf8_lossy(&npy[..128]).contains("'shape': (2, 128)"));
+    let lines = world.run(["embed", "photos", &model]).expect(0).lines();
+    let last = f32::from_le_bytes(npy[npy.len() - 4..].try_into().unwrap());
+    assert!((f64::from(last) - vector(&lines[1])[127]).abs() < 1e-7);
+
+    world.run(["embed", "photos", &model, "-o", "out.parquet"]).expect(0);
+    let parquet = fs::read(world.path("out.parquet")).unwrap();
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+}
+
+#[test]
+fn a_missing_model_ends_the_run_and_says_how_to_get_it() {
+    let world = World::new();
+    world.photo("a.png", 1);
+    let seen = world.run(["aesthetics", "photos"]).expect(1);
+    for part in ["ava-resnet50", "ava_resnet50.pt", "96454336 bytes", "albumctl models import ava-resnet50"] {
+        assert!(seen.stderr.contains(part), "{}", seen.stderr);
+    }
+    let seen = world.run(["embed", "--set", "album.clustering.feature_checkpoint=none.pth", "photos"]).expect(1);
+    assert!(seen.stderr.contains("none.pth"), "{}", seen.stderr);
+    assert!(world.run(["embed", "--model", "dinov9", "photos"]).expect(2).stderr.contains("dinov2-b"));
+}
+
+#[test]
+fn without_a_model_for_pairs_the_composite_compares_and_says_so() {
+    let world = World::new();
+    fs::write(world.photos().join("flat.png"), png(64, 64, 0)).unwrap();
+    world.photo("busy.png", 7);
+    let run = |first: &str, second: &str| {
+        world.run(["compare", &format!("photos/{first}"), &format!("photos/{second}")]).expect(0)
+    };
+    let (there, back) = (run("flat.png", "busy.png"), run("busy.png", "flat.png"));
+    assert!(there.stderr.contains("siamese-resnet50") && there.stderr.contains("composite"), "{}", there.stderr);
+    let (there, back) = (there.lines().remove(0), back.lines().remove(0));
+    assert_eq!(there["method"], "composite");
+    assert_eq!(there["model"], Value::Null);
+    assert_eq!(there["confidence"], back["confidence"]);
+    assert_eq!(there["winner"].as_u64().unwrap() + back["winner"].as_u64().unwrap(), 3);
+    let itself = run("busy.png", "busy.png").lines().remove(0);
+    assert_eq!(itself["confidence"], 0.5);
+    world.run(["compare", "photos/busy.png"]).expect(2);
+    world.run(["compare", "--strict", "photos"]).expect(1);
+}
+
+#[test]
+fn more_than_two_photos_are_ranked() {
+    let world = World::new();
+    world.many_photos(4);
+    let lines = world.run(["compare", "photos"]).expect(0).lines();
+    let ranks: Vec<_> = lines.iter().map(|line| line["rank"].as_u64().unwrap()).collect();
+    assert_eq!(ranks, [1, 2, 3, 4]);
+    let wins: Vec<_> = lines.iter().map(|line| line["wins"].as_u64().unwrap()).collect();
+    assert!(wins.is_sorted_by(|a, b| a >= b), "{wins:?}");
+    let total: f64 = lines.iter().map(|line| line["confidence"].as_f64().unwrap()).sum();
+    assert!((total - 2.0).abs() < 1e-9, "every meeting shares out one: {total}");
+}

@@ -1,0 +1,106 @@
+//! `albumctl portrait`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::world::World;
+
+const KEYS: [&str; 14] = [
+    "image_path",
+    "image_path_b64",
+    "has_face",
+    "num_faces",
+    "is_portrait",
+    "eyes_open",
+    "is_smiling",
+    "smile_score",
+    "eye_aspect_ratio",
+    "face_ratio",
+    "center_offset",
+    "portrait_score",
+    "faces",
+    "portrait_model",
+];
+
+/// The folder of files that are not part of the repository.
+fn shared(below: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("ALBUMCTL_SHARED")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")), PathBuf::from);
+    let found = folder.join(below).canonicalize().ok();
+    if found.is_none() {
+        crate::world::skipped(&format!("no ../shared/{below}"));
+    }
+    found
+}
+
+fn copy_golden(world: &World, name: &str) -> Option<()> {
+    fs::copy(shared(&format!("data/faces_golden/png/{name}"))?, world.photos().join(name)).unwrap();
+    Some(())
+}
+
+#[test]
+fn without_the_models_it_says_how_to_get_them_and_other_commands_work() {
+    let world = World::new();
+    world.photo("a.png", 1);
+    let seen = world.run(["portrait", "photos"]).expect(1);
+    assert_eq!(seen.text(), "");
+    assert!(seen.stderr.contains("model `mediapipe-face-full-range` is not here"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("albumctl models pull mediapipe-face-full-range"), "{}", seen.stderr);
+    world.run(["score", "photos"]).expect(0);
+}
+
+#[test]
+fn a_damaged_model_is_not_used() {
+    let world = World::new();
+    world.photo("a.png", 1);
+    fs::create_dir(world.path("models")).unwrap();
+    fs::write(world.path("models/face_detection_full_range_sparse.tflite"), b"TFL3").unwrap();
+    let seen = world.run(["portrait", "--models-dir", "models", "photos"]).expect(1);
+    assert!(seen.stderr.contains("should have 2c3728e6"), "{}", seen.stderr);
+}
+
+#[test]
+fn a_portrait_and_a_picture_without_faces() {
+    let Some(models) = shared("weights/mediapipe") else { return };
+    let world = World::new();
+    world.photo("a-drawing.png", 1);
+    if copy_golden(&world, "n04591157_Windsor_tie.png").is_none() {
+        return;
+    }
+    let models = models.to_str().unwrap().to_owned();
+    let seen = world.run(["portrait", "--models-dir", &models, "photos"]).expect(0);
+    let [drawing, portrait] = seen.lines().try_into().unwrap();
+    assert_eq!(portrait.as_object().unwrap().keys().collect::<Vec<_>>(), KEYS);
+    assert_eq!(
+        (&drawing["has_face"], &drawing["eyes_open"], &drawing["portrait_score"]),
+        (&false.into(), &().into(), &0.5.into())
+    );
+    assert_eq!((&portrait["is_portrait"], &portrait["eyes_open"]), (&true.into(), &true.into()));
+    assert_eq!(portrait["is_smiling"], true);
+    assert_eq!(portrait["portrait_model"], "mediapipe-faces@0.10.21");
+    assert!(portrait["faces"][0]["left_ear"].as_f64().unwrap() > 0.3);
+    let again = world.run(["portrait", "--models-dir", &models, "--threads", "1", "photos"]).expect(0);
+    assert_eq!(again.text(), seen.text(), "from the store the same");
+}
+
+#[test]
+fn drawn_copies_go_where_they_are_wanted_and_never_over_anything() {
+    let Some(models) = shared("weights/mediapipe") else { return };
+    let world = World::new();
+    let name = "n04591157_Windsor_tie.png";
+    if copy_golden(&world, name).is_none() {
+        return;
+    }
+    let before = fs::read(world.photos().join(name)).unwrap();
+    let models = models.to_str().unwrap().to_owned();
+    // The folder of the photos themselves is the worst place to write to.
+    for _ in 0..2 {
+        world.run(["portrait", "--models-dir", &models, "--annotate", "photos", &format!("photos/{name}")]).expect(0);
+    }
+    assert_eq!(fs::read(world.photos().join(name)).unwrap(), before);
+    let first = image::open(world.path("photos/n04591157_Windsor_tie.faces.png")).unwrap();
+    let original = image::load_from_memory(&before).unwrap();
+    assert_eq!((first.width(), first.height()), (original.width(), original.height()));
+    assert_ne!(first.to_rgb8(), original.to_rgb8(), "something is drawn");
+    assert!(world.path("photos/n04591157_Windsor_tie.faces-2.png").exists());
+}

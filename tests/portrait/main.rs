@@ -1,0 +1,9 @@
+//! Faces: networks, detections, landmarks and decisions against MediaPipe 0.10.21.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod golden;
+mod interpreter;
+mod networks;
+mod oracle;
+mod shared;
+mod writer;

@@ -1,0 +1,206 @@
+"""Records what PyTorch computes for the networks, for tests/parity.
+
+    python -m venv v && v/bin/pip install -r tests/bench/peers/requirements.txt
+    v/bin/python tests/reference/networks.py tests/parity
+
+Weights and pictures come from formula.py, so only results are stored: features as base64 of little-endian f32.
+"""
+import base64
+import json
+import pathlib
+import sys
+
+import numpy as np
+import PIL
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import torchvision
+import transformers
+from torchvision import transforms as T
+from torchvision.transforms import InterpolationMode as I
+
+import formula
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+VERSIONS = {"torch": torch.__version__, "torchvision": torchvision.__version__, "transformers": transformers.__version__, "pillow": PIL.__version__}
+
+
+def fill(module, rename=lambda name: name):
+    """Gives every tensor of the module the formula's values."""
+    state = {name: torch.from_numpy(formula.tensor(rename(name), tuple(t.shape))).to(t.dtype).reshape(t.shape) for name, t in module.state_dict().items()}
+    module.load_state_dict(state)
+    return module.eval()
+
+
+def resize_crop(filter):
+    return T.Compose([T.Resize(256, filter), T.CenterCrop(224), T.ToTensor(), T.Normalize(MEAN, STD)])
+
+
+def fix_scale(image):
+    w, h = image.size
+    ow, oh = (int(w * 224 / h), 224) if w > h else (224, int(h * 224 / w))
+    image = image.resize((ow, oh), PIL.Image.Resampling.BILINEAR)
+    x, y = round((ow - 224) / 2), round((oh - 224) / 2)
+    return T.Compose([T.ToTensor(), T.Normalize(MEAN, STD)])(image.crop((x, y, x + 224, y + 224)))
+
+
+def encode(tensor):
+    return [base64.b64encode(row.numpy().astype("<f4").tobytes()).decode() for row in tensor]
+
+
+def batch(transform, count=12):
+    return torch.stack([transform(formula.picture(i)) for i in range(count)])
+
+
+def save(name, net, content, rename=lambda name: name):
+    path = pathlib.Path(sys.argv[1]) / f"{name}.json"
+    tensors = {rename(key): " ".join(map(str, value.shape)) for key, value in net.state_dict().items()}
+    path.write_text(json.dumps({"made_with": VERSIONS, **content, "tensors": tensors}, indent=0) + "\n")
+    print(path, path.stat().st_size)
+
+
+def positional_resnet50():
+    net = torchvision.models.resnet50()
+    return nn.Sequential(*list(net.children())[:-1], nn.Flatten())
+
+
+class Rated(nn.Module):
+    """The original's aesthetic network."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.backbone = positional_resnet50()
+        self.head = nn.Sequential(nn.Linear(2048, 256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, outputs))
+
+    def forward(self, x):
+        return self.head(self.backbone(x))
+
+
+class Ranker(nn.Module):
+    """The original's Siamese ranker."""
+
+    def __init__(self, backbone, features, hidden, activation):
+        super().__init__()
+        self.backbone = backbone
+        layers, width = [], features
+        for h in hidden:
+            layers += [nn.Linear(width, h), activation, nn.Dropout(0.0)]
+            width = h
+        self.mlp = nn.Sequential(*layers, nn.Linear(width, 2))
+
+    def forward(self, a, b):
+        return self.mlp(a - b)
+
+
+def vgg16_backbone():
+    from collections import OrderedDict
+
+    net = torchvision.models.vgg16()
+    layers = OrderedDict((str(i), layer) for i, layer in enumerate(net.features))
+    layers["31"], layers["32"] = net.avgpool, nn.Flatten()
+    layers["fc6"], layers["relu6"], layers["dropout6"] = net.classifier[0], nn.ReLU(), nn.Dropout()
+    layers["fc7"], layers["relu7"], layers["dropout7"] = net.classifier[3], nn.ReLU(), nn.Dropout()
+    return nn.Sequential(layers)
+
+
+def spread(head, features):
+    """Scales the last layer so that its outputs have a deviation of 1 around 5.5 (one output) or 0; returns gain and bias."""
+    with torch.no_grad():
+        raw = head(features)
+        gain = float(np.float32(1.0 / raw.std(dim=0).mean().item()))
+        head[-1].weight *= gain
+        head[-1].bias.copy_((5.5 if raw.shape[1] == 1 else 0.0) - gain * (raw.mean(0) - head[-1].bias))
+    return gain, head[-1].bias.tolist()
+
+
+@torch.no_grad()
+def resnet():
+    x = batch(resize_crop(I.BILINEAR))
+    for name, make in (("resnet18", torchvision.models.resnet18), ("resnet50", torchvision.models.resnet50)):
+        net = fill(make())
+        net.fc = nn.Identity()
+        save(name, net, {"features": encode(net(x))})
+
+
+@torch.no_grad()
+def ratings():
+    x = batch(resize_crop(I.BILINEAR))
+    for name, outputs in (("ava_regression", 1), ("ava_distribution", 10)):
+        net = fill(Rated(outputs))
+        features = net.backbone(x)
+        gain, bias = spread(net.head, features)
+        raw = net.head(features)
+        scores = raw.clamp(1, 10).squeeze(1) if outputs == 1 else (raw.softmax(1) * torch.arange(1, 11)).sum(1)
+        save(name, net, {"gain": gain, "bias": bias, "scores": scores.tolist()})
+
+
+@torch.no_grad()
+def preferences():
+    x = batch(fix_scale)
+    cases = (("siamese_linear", [], nn.ReLU()), ("siamese_mlp", [128, 64], nn.Tanh()))
+    for name, hidden, activation in cases:
+        net = fill(Ranker(positional_resnet50(), 2048, hidden, activation))
+        features = net.backbone(x)
+        differences = features - features.roll(1, 0)
+        gain, _ = spread(net.mlp, differences)
+        net.mlp[-1].bias.copy_(torch.tensor([0.3, -0.2]))
+        # Probability of the second class, both ways round.
+        pairs = [(i, (i + 1 + i % 3) % 12) for i in range(12)]
+        there = [net(features[a : a + 1], features[b : b + 1]).softmax(1)[0, 1].item() for a, b in pairs]
+        back = [net(features[b : b + 1], features[a : a + 1]).softmax(1)[0, 1].item() for a, b in pairs]
+        save(name, net, {"gain": gain, "bias": [0.3, -0.2], "pairs": pairs, "class_1": there, "class_1_swapped": back})
+    def placed(name):
+        return f"backbone.{name}"
+
+    net = fill(vgg16_backbone(), placed)
+    save("vgg16", net, {"features": encode(net(x[:2]))}, placed)
+
+
+def original_positions(module, registers):
+    """Resizes positions as the authors' own code does; the transformers library takes another scale."""
+
+    def interpolate(embeddings, height, width):
+        h, w = height // 14, width // 14
+        table = module.position_embeddings
+        side = int((table.shape[1] - 1) ** 0.5)
+        if (h, w) == (side, side):
+            return table
+        patches = table[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        if registers:
+            patches = F.interpolate(patches, mode="bicubic", antialias=True, size=(h, w))
+        else:
+            patches = F.interpolate(patches, mode="bicubic", antialias=False, scale_factor=(float(h + 0.1) / side, float(w + 0.1) / side))
+        return torch.cat((table[:, :1], patches.permute(0, 2, 3, 1).reshape(1, h * w, -1)), dim=1)
+
+    module.interpolate_pos_encoding = interpolate
+
+
+def dinov2(width, depth, gated=False, registers=0, image=518):
+    kind = transformers.Dinov2WithRegistersConfig if registers else transformers.Dinov2Config
+    extra = {"num_register_tokens": registers} if registers else {}
+    config = kind(hidden_size=width, num_hidden_layers=depth, num_attention_heads=width // 64, image_size=image, patch_size=14, use_swiglu_ffn=gated, layer_norm_eps=1e-6, hidden_act="gelu", **extra)
+    net = (transformers.Dinov2WithRegistersModel if registers else transformers.Dinov2Model)(config)
+    net = fill(net)
+    original_positions(net.embeddings, registers > 0)
+    return net
+
+
+@torch.no_grad()
+def transformers_():
+    x = batch(resize_crop(I.BICUBIC))
+    for name, width, depth, gated, registers in (("dinov2_small", 384, 12, False, 0), ("dinov2_base", 768, 12, False, 0), ("dinov2_gated", 128, 3, True, 0), ("dinov2_registers", 128, 3, False, 4)):
+        net = dinov2(width, depth, gated, registers)
+        out = net(x).last_hidden_state[:, 0]
+        save(name, net, {"features": encode(out)})
+    # A picture that is not square, without the resizing of positions' own size.
+    net = dinov2(128, 3)
+    save("dinov2_oblong", net, {"features": encode(net(x[:, :, :196, :168]).last_hidden_state[:, 0])})
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    wanted = sys.argv[2:]
+    for part in (transformers_, resnet, ratings, preferences):
+        if not wanted or part.__name__ in wanted:
+            part()
