@@ -4,11 +4,10 @@
 //! level here and there, so the two passes are written out. They are plain loops over fixed-size arrays; `pulp` compiles
 //! them for the processor it runs on.
 
-// What `pulp` compiles for a processor is only what is inlined into its closure.
-#![allow(clippy::inline_always)]
-
 use std::borrow::Cow;
 use std::f64::consts::PI;
+
+use pulp::{Simd, WithSimd};
 
 use crate::pixels::Pixels;
 
@@ -188,30 +187,42 @@ fn sinc(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { (x * PI).sin() / (x * PI) }
 }
 
-/// Rows taken together in the horizontal pass, and bytes taken together in the vertical one: wide enough to fill the
-/// vector registers of any processor, few enough that the sums stay in them.
+/// Rows taken together in the horizontal pass: a vector register of sums, or two.
 const LANES: usize = 16;
-const SPAN: usize = 64;
+
+// `pulp` compiles for the processor what is inlined into `with_simd`, hence `always` below; what it does not inline, a
+// closure's body among them, stays at the oldest processor's instructions and takes three times as long.
 
 /// Lays `LANES` rows side by side, one row a lane, so that neighbouring columns are neighbouring vectors and every
 /// weight is used for all lanes at once.
 fn horizontal(source: &Pixels, taps: &Taps) -> Pixels {
     let (from, to) = (source.width() as usize * 3, taps.len() * 3);
     let mut data = vec![0; to * source.height() as usize];
-    let mut lanes = vec![[0_u8; LANES]; from];
-    let mut sums = vec![[0_u8; LANES]; to];
+    let (mut lanes, mut sums) = (vec![[0_u8; LANES]; from], vec![[0_u8; LANES]; to]);
     let arch = pulp::Arch::new();
-    for (block, out) in source.data().chunks(from * LANES).zip(data.chunks_mut(to * LANES)) {
-        arch.dispatch(
-            #[inline(always)]
-            || {
-                interleave(block, from, &mut lanes);
-                weigh_lanes(&lanes, taps, &mut sums);
-                separate(&sums, to, out);
-            },
-        );
+    for (rows, out) in source.data().chunks(from * LANES).zip(data.chunks_mut(to * LANES)) {
+        arch.dispatch(Across { rows, taps, lanes: &mut lanes, sums: &mut sums, out });
     }
     whole(taps.len() as u32, source.height(), data)
+}
+
+struct Across<'a> {
+    rows: &'a [u8],
+    taps: &'a Taps,
+    lanes: &'a mut [[u8; LANES]],
+    sums: &'a mut [[u8; LANES]],
+    out: &'a mut [u8],
+}
+
+impl WithSimd for Across<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        interleave(self.rows, self.lanes.len(), self.lanes);
+        weigh_lanes(self.lanes, self.taps, self.sums);
+        separate(self.sums, self.sums.len(), self.out);
+    }
 }
 
 #[inline(always)]
@@ -277,15 +288,13 @@ fn transposed(mut rows: [u64; SIDE]) -> [u64; SIDE] {
 #[inline(always)]
 fn weigh_lanes(lanes: &[[u8; LANES]], taps: &Taps, out: &mut [[u8; LANES]]) {
     for ((start, weights), out) in taps.iter().zip(out.chunks_exact_mut(3)) {
-        let mut sums = [[HALF; LANES]; 3];
-        for (pixel, weight) in lanes[start * 3..].chunks_exact(3).zip(weights) {
-            for (sums, values) in sums.iter_mut().zip(pixel) {
+        for (channel, out) in out.iter_mut().enumerate() {
+            let mut sums = [HALF; LANES];
+            for (values, weight) in lanes[start * 3 + channel..].iter().step_by(3).zip(weights) {
                 for (sum, value) in sums.iter_mut().zip(values) {
                     *sum += i32::from(*value) * weight;
                 }
             }
-        }
-        for (out, sums) in out.iter_mut().zip(&sums) {
             *out = sums.map(to_byte);
         }
     }
@@ -294,35 +303,35 @@ fn weigh_lanes(lanes: &[[u8; LANES]], taps: &Taps, out: &mut [[u8; LANES]]) {
 fn vertical(source: &Pixels, taps: &Taps) -> Pixels {
     let row_bytes = source.width() as usize * 3;
     let mut data = vec![0; row_bytes * taps.len()];
+    let mut sums = vec![0; row_bytes];
     let arch = pulp::Arch::new();
     for ((start, weights), out) in taps.iter().zip(data.chunks_exact_mut(row_bytes)) {
         let rows = &source.data()[start * row_bytes..(start + weights.len()) * row_bytes];
-        arch.dispatch(
-            #[inline(always)]
-            || weigh_rows(rows, row_bytes, weights, out),
-        );
+        arch.dispatch(Down { rows, weights, sums: &mut sums, out });
     }
     whole(source.width(), taps.len() as u32, data)
 }
 
-#[inline(always)]
-fn weigh_rows(rows: &[u8], row_bytes: usize, weights: &[i32], out: &mut [u8]) {
-    for (span, out) in out.chunks_mut(SPAN).enumerate() {
-        let at = span * SPAN;
-        let mut sums = [HALF; SPAN];
-        for (row, weight) in rows.chunks_exact(row_bytes).zip(weights) {
-            if let Some(values) = row[at..].first_chunk::<SPAN>() {
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    *sum += i32::from(*value) * weight;
-                }
-            } else {
-                for (sum, value) in sums.iter_mut().zip(&row[at..]) {
-                    *sum += i32::from(*value) * weight;
-                }
+struct Down<'a> {
+    rows: &'a [u8],
+    weights: &'a [i32],
+    sums: &'a mut [i32],
+    out: &'a mut [u8],
+}
+
+impl WithSimd for Down<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.sums.fill(HALF);
+        for (row, weight) in self.rows.chunks_exact(self.sums.len()).zip(self.weights) {
+            for (sum, value) in self.sums.iter_mut().zip(row) {
+                *sum += i32::from(*value) * weight;
             }
         }
-        for (out, sum) in out.iter_mut().zip(sums) {
-            *out = to_byte(sum);
+        for (out, sum) in self.out.iter_mut().zip(self.sums) {
+            *out = to_byte(*sum);
         }
     }
 }
