@@ -269,7 +269,7 @@ fn sizes_that_overflow_or_exceed_all_reason_are_refused() {
     }
     let mut w = Writer::new();
     let input = w.tensor(&[1, 500, 500, 1]);
-    let weights = w.floats(&[1, 100, 100, 1], &[0.0; 10_000]);
+    let weights = w.floats(&[1, 100, 100, 1], &vec![0.0; 10_000]);
     let bias = w.floats(&[1], &[0.0]);
     let output = w.tensor(&[1, 500, 500, 1]);
     w.operator(CONV, "", &[input, weights, bias], output, window(true, 1, false, 3));
