@@ -36,12 +36,12 @@ fn labels_and_inertia_are_those_of_scikit_learn_from_the_same_centroids() {
         let mut options = options(&folder.path().join(format!("work{iterations}")), 9);
         options.given = Some((0..9).flat_map(|i| formula(i * 61, 12)).collect());
         options.max_iterations = iterations;
-        let (model, _) = fit(&[file.clone()], &options).unwrap();
+        let (model, _) = fit(std::slice::from_ref(&file), &options).unwrap();
         let expected = run["inertia"].as_f64().unwrap();
         assert!((model.inertia / expected - 1.0).abs() < 1e-6, "{iterations}: {} {expected}", model.inertia);
         let target = folder.path().join("labels.parquet");
         let centroids = model.centroids.values.clone();
-        let source = Source::open(&[file.clone()]).unwrap();
+        let source = Source::open(std::slice::from_ref(&file)).unwrap();
         assert_eq!(assign(&source, model, &target, 2, &AtomicBool::new(false)).unwrap(), 600);
         let expected: Vec<i64> = run["labels"].as_array().unwrap().iter().map(|l| l.as_i64().unwrap()).collect();
         for (i, (id, cluster, distance)) in labels(&target).into_iter().enumerate() {
@@ -61,7 +61,7 @@ fn inertia_falls_every_iteration_and_the_last_centroids_are_returned() {
     for init in [Init::KMeansPlusPlus, Init::Random] {
         let mut options = options(&folder.path().join(format!("work-{init:?}")), 12);
         options.init = init;
-        let (model, lines) = fit(&[file.clone()], &options).unwrap();
+        let (model, lines) = fit(std::slice::from_ref(&file), &options).unwrap();
         assert!(model.converged && lines.len() > 3, "{} iterations", lines.len());
         for pair in lines.windows(2) {
             assert!(pair[1].inertia <= pair[0].inertia, "{init:?}: {} after {}", pair[1].inertia, pair[0].inertia);
@@ -129,11 +129,11 @@ fn every_form_of_the_column_is_read_to_the_same_rows() {
 fn a_run_that_was_stopped_goes_on_to_the_same_model() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(&folder.path().join("f.parquet"), &rows(2000, 10), 0, 200);
-    let source = Source::open(&[file.clone()]).unwrap();
+    let source = Source::open(std::slice::from_ref(&file)).unwrap();
     for mini_batch in [None, Some(500)] {
         let mut whole = options(&folder.path().join(format!("whole{mini_batch:?}")), 12);
         (whole.mini_batch, whole.max_iterations) = (mini_batch, 9);
-        let (expected, lines) = fit(&[file.clone()], &whole).unwrap();
+        let (expected, lines) = fit(std::slice::from_ref(&file), &whole).unwrap();
         let mut cut = whole.clone();
         cut.work = folder.path().join(format!("cut{mini_batch:?}"));
         let mut told = 0;
@@ -163,7 +163,7 @@ fn what_a_kill_may_leave_behind_does_not_stand_in_the_way() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(&folder.path().join("f.parquet"), &rows(1000, 8), 0, 200);
     let options = options(&folder.path().join("work"), 8);
-    let (expected, lines) = fit(&[file.clone()], &options).unwrap();
+    let (expected, lines) = fit(std::slice::from_ref(&file), &options).unwrap();
     let last = options.work.join(format!("iter_{}", expected.iterations));
     // A folder without its file, a file cut short, a line cut short.
     fs::create_dir(options.work.join("iter_99")).unwrap();
@@ -183,7 +183,7 @@ fn a_work_folder_of_another_fit_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(&folder.path().join("f.parquet"), &rows(300, 8), 0, 200);
     let mut options = options(&folder.path().join("work"), 4);
-    fit(&[file.clone()], &options).unwrap();
+    fit(std::slice::from_ref(&file), &options).unwrap();
     let plan = fs::read(options.work.join("fit.json")).unwrap();
     options.seed = 7;
     let error = fit(&[file], &options).unwrap_err().to_string();
@@ -202,7 +202,7 @@ fn empty_clusters_are_given_a_new_place() {
         let far = |x: f32| vec![x; 6];
         options.given = Some([formula(0, 6), formula(1, 6), far(1e4), far(2e4), far(3e4)].concat());
         options.threads = threads;
-        let (model, lines) = fit(&[file.clone()], &options).unwrap();
+        let (model, lines) = fit(std::slice::from_ref(&file), &options).unwrap();
         assert_eq!(lines[0].reseeded, 3);
         assert!(model.sizes.iter().all(|&size| size > 0), "{:?}", model.sizes);
         assert!(lines[1].inertia < lines[0].inertia);
@@ -222,7 +222,7 @@ fn scalable_seeding_finds_clusters_that_random_rows_miss() {
         })
         .collect();
     let file = write(&folder.path().join("f.parquet"), &all, 0, 500);
-    let seeded = fit(&[file.clone()], &options(&folder.path().join("a"), 20)).unwrap().0;
+    let seeded = fit(std::slice::from_ref(&file), &options(&folder.path().join("a"), 20)).unwrap().0;
     let mut at_random = options(&folder.path().join("b"), 20);
     at_random.init = Init::Random;
     let random = fit(&[file], &at_random).unwrap().0;
@@ -233,7 +233,7 @@ fn scalable_seeding_finds_clusters_that_random_rows_miss() {
 fn mini_batches_come_near_the_whole_fit() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(&folder.path().join("f.parquet"), &rows(4000, 10), 0, 100);
-    let whole = fit(&[file.clone()], &options(&folder.path().join("whole"), 7)).unwrap().0;
+    let whole = fit(std::slice::from_ref(&file), &options(&folder.path().join("whole"), 7)).unwrap().0;
     let mut small = options(&folder.path().join("small"), 7);
     (small.mini_batch, small.max_iterations) = (Some(400), 30);
     let (model, lines) = fit(&[file], &small).unwrap();
