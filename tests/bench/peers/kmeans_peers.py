@@ -49,7 +49,7 @@ else:
     version = faiss.__version__
 
     def fit(iterations):
-        kmeans = faiss.Kmeans(dim, clusters, niter=iterations, max_points_per_centroid=1 << 40)
+        kmeans = faiss.Kmeans(dim, clusters, niter=iterations, max_points_per_centroid=1 << 30)
         kmeans.train(x, init_centroids=begin)
         return kmeans.obj[-1]
 
