@@ -117,7 +117,7 @@ impl Context {
             max_pixels: (limits.max_megapixels * 1e6) as u64,
             max_file_bytes: (limits.max_file_mb * 1e6) as u64,
             max_seconds: limits.max_seconds,
-            ..Limits::default()
+            max_alloc: (limits.max_decode_mb * 1e6) as u64,
         }
     }
 

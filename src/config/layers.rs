@@ -214,7 +214,7 @@ impl Stack {
 
     /// What the types alone cannot say.
     fn check(&self, settings: &Settings) -> Result<(), ConfigError> {
-        let Limits { max_megapixels, max_file_mb, max_seconds } = settings.limits;
+        let Limits { max_megapixels, max_file_mb, max_seconds, max_decode_mb } = settings.limits;
         let weights = settings.quality_assessment.weights;
         let selection = settings.album.selection;
         let positive = "must be greater than 0";
@@ -224,6 +224,7 @@ impl Stack {
             ("limits.max_megapixels", max_megapixels > 0.0, positive),
             ("limits.max_file_mb", max_file_mb > 0.0, positive),
             ("limits.max_seconds", max_seconds > 0.0, positive),
+            ("limits.max_decode_mb", max_decode_mb > 0.0, positive),
             ("thumbnail_sizes.medium", settings.thumbnail_sizes.medium > 0, positive),
             ("quality_assessment.weights.sharpness", weights.sharpness >= 0.0, not_negative),
             ("quality_assessment.weights.exposure", weights.exposure >= 0.0, not_negative),

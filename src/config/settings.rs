@@ -37,6 +37,7 @@ pub struct Limits {
     pub max_megapixels: f64,
     pub max_file_mb: f64,
     pub max_seconds: f64,
+    pub max_decode_mb: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -17,11 +17,12 @@ use super::exif::{self, Facts};
 use super::kind::{self, Kind};
 use super::limits::{Deadline, Limits};
 use super::raw;
+use super::room::{Place, Room};
 use crate::contain::contained;
 use crate::pixels::Pixels;
 
 /// Part of every stored result's key: raised when the same bytes come out as other pixels.
-pub const REVISION: &str = "decode/1";
+pub const REVISION: &str = "decode/2";
 
 /// How large the pixels are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +48,18 @@ pub struct Decoded {
 
 /// Decodes one photo. Never panics, whatever the bytes are.
 pub fn decode(bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, DecodeError> {
+    decode_in(&Room::new(limits.max_alloc).place(), bytes, scale, limits)
+}
+
+/// The same where others are at it: begins when there is room, and goes on holding what its pixels take.
+pub fn decode_in(place: &Place<'_>, bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
     limits.file(bytes.len())?;
     let kind = kind::sniff(bytes).ok_or_else(|| unknown(bytes))?;
-    let job = Job { bytes, kind, scale, limits, deadline: limits.deadline() };
+    let deadline = limits.deadline();
+    let job = Job { bytes, kind, scale, limits, place, deadline: &deadline };
     let raster = guarded(kind, || job.raster())?;
     let facts = guarded(kind, || Ok(exif::facts_of(bytes, kind)))?;
     let orientation = raster.orientation.unwrap_or(facts.orientation);
@@ -66,6 +73,7 @@ pub fn decode(bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, De
         Some(converted) => (converted, Some(stored)),
         None => (stored, None),
     };
+    place.shrink([Some(&pixels), as_stored.as_ref()].into_iter().flatten().map(|held| held.data().len() as u64).sum());
     Ok(Decoded { pixels, as_stored, width, height, kind, facts })
 }
 
@@ -90,7 +98,8 @@ struct Job<'a> {
     kind: Kind,
     scale: Scale,
     limits: &'a Limits,
-    deadline: Deadline,
+    place: &'a Place<'a>,
+    deadline: &'a Deadline,
 }
 
 /// A picture as stored, not turned yet.
@@ -106,6 +115,13 @@ struct Raster {
 }
 
 impl Job<'_> {
+    /// Before anything is allocated: a picture within the limits, once there is room for it.
+    fn admit(&self, width: u64, height: u64, bytes_per_pixel: u64) -> Result<(), DecodeError> {
+        let needed = self.limits.picture(self.kind, width, height, bytes_per_pixel)?;
+        self.deadline.postpone(self.place.grow(needed));
+        Ok(())
+    }
+
     fn raster(&self) -> Result<Raster, DecodeError> {
         match self.kind {
             Kind::Jpeg => jpeg::decode(self),

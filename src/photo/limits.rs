@@ -1,5 +1,6 @@
 //! What a photo may cost. Checked before anything is allocated, and while decoders read.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ pub struct Limits {
     pub max_pixels: u64,
     pub max_file_bytes: u64,
     pub max_seconds: f64,
-    /// Bytes that the decoding of one photo may hold at once.
+    /// Bytes that decoding may hold at once: one photo, and all that are decoded side by side.
     pub max_alloc: u64,
 }
 
@@ -33,8 +34,8 @@ impl Limits {
         Ok(())
     }
 
-    /// A picture of this size, of which decoding holds `bytes_per_pixel` at its peak.
-    pub(super) fn picture(&self, kind: Kind, width: u64, height: u64, bytes_per_pixel: u64) -> Result<(), DecodeError> {
+    /// What decoding a picture of this size holds, `bytes_per_pixel` at its peak.
+    pub(super) fn picture(&self, kind: Kind, width: u64, height: u64, bytes_per_pixel: u64) -> Result<u64, DecodeError> {
         let pixels = width.saturating_mul(height);
         if pixels == 0 {
             return Err(DecodeError::Corrupt { kind, cause: format!("its header says {width} x {height} pixels") });
@@ -48,27 +49,34 @@ impl Limits {
         let needed = pixels.saturating_mul(bytes_per_pixel);
         if needed > self.max_alloc {
             let (needs, may) = (grouped(needed), grouped(self.max_alloc));
-            return Err(DecodeError::TooLarge(format!("decoding needs {needs} bytes of memory, {may} are allowed")));
+            return Err(DecodeError::TooLarge(format!(
+                "decoding needs {needs} bytes of memory, {may} are allowed (limits.max_decode_mb)"
+            )));
         }
-        Ok(())
+        Ok(needed)
     }
 
     pub(super) fn deadline(&self) -> Deadline {
         let allowed = Duration::try_from_secs_f64(self.max_seconds).unwrap_or(Duration::MAX);
-        Deadline { at: Instant::now().checked_add(allowed), seconds: self.max_seconds }
+        Deadline { at: Cell::new(Instant::now().checked_add(allowed)), seconds: self.max_seconds }
     }
 }
 
 /// The moment after which decoding a photo is given up; `None` is never.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Deadline {
-    at: Option<Instant>,
+    at: Cell<Option<Instant>>,
     seconds: f64,
 }
 
 impl Deadline {
     pub fn passed(&self) -> bool {
-        self.at.is_some_and(|at| Instant::now() >= at)
+        self.at.get().is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// Time spent waiting for others does not count.
+    pub fn postpone(&self, by: Duration) {
+        self.at.set(self.at.get().and_then(|at| at.checked_add(by)));
     }
 
     pub fn check(&self, kind: Kind) -> Result<(), DecodeError> {
@@ -87,17 +95,17 @@ impl Deadline {
 
 /// Bytes in memory as a reader that stops serving when the deadline has passed.
 #[derive(Debug)]
-pub struct Timed<T> {
+pub struct Timed<'a, T> {
     inner: io::Cursor<T>,
-    deadline: Deadline,
+    deadline: &'a Deadline,
     served: usize,
 }
 
 /// Decoders read single bytes; asking the clock this seldom costs nothing that could be measured.
 const BYTES_BETWEEN_LOOKS: usize = 4096;
 
-impl<T: AsRef<[u8]>> Timed<T> {
-    pub fn new(bytes: T, deadline: Deadline) -> Self {
+impl<'a, T: AsRef<[u8]>> Timed<'a, T> {
+    pub fn new(bytes: T, deadline: &'a Deadline) -> Self {
         Self { inner: io::Cursor::new(bytes), deadline, served: 0 }
     }
 
@@ -113,14 +121,14 @@ impl<T: AsRef<[u8]>> Timed<T> {
     }
 }
 
-impl<T: AsRef<[u8]>> Read for Timed<T> {
+impl<T: AsRef<[u8]>> Read for Timed<'_, T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.serve(buffer.len())?;
         self.inner.read(buffer)
     }
 }
 
-impl<T: AsRef<[u8]>> BufRead for Timed<T> {
+impl<T: AsRef<[u8]>> BufRead for Timed<'_, T> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.serve(64)?;
         let rest = self.inner.fill_buf()?;
@@ -132,7 +140,7 @@ impl<T: AsRef<[u8]>> BufRead for Timed<T> {
     }
 }
 
-impl<T: AsRef<[u8]>> Seek for Timed<T> {
+impl<T: AsRef<[u8]>> Seek for Timed<'_, T> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.serve(64)?;
         self.inner.seek(to)
@@ -164,7 +172,7 @@ mod tests {
     #[test]
     fn a_reader_stops_when_the_time_is_over() {
         let over = Limits { max_seconds: 0.0, ..Limits::default() }.deadline();
-        let error = io::copy(&mut Timed::new(vec![0; 100_000], over), &mut io::sink()).expect_err("no time is left");
+        let error = io::copy(&mut Timed::new(vec![0; 100_000], &over), &mut io::sink()).expect_err("no time is left");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

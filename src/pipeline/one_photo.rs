@@ -8,7 +8,7 @@ use super::run::Job;
 use super::{Analysed, Analysis, Picture};
 use crate::failure::{Failure, Stage};
 use crate::photo::identity::{self, Bytes, ContentId, Stamp};
-use crate::photo::{self, Decoded, Scale, resize};
+use crate::photo::{self, Decoded, Room, Scale, resize};
 use crate::pixels::Pixels;
 use crate::store::Fingerprint;
 
@@ -43,7 +43,7 @@ impl Keys {
     }
 }
 
-pub fn process(job: &Job<'_>, keys: &Keys, path: &Path) -> Result<Finished, Failure> {
+pub fn process(job: &Job<'_>, keys: &Keys, room: &Room, path: &Path) -> Result<Finished, Failure> {
     let fail = |stage, code, cause: String| Failure { path: path.to_owned(), stage, code, cause };
     let read_failed = |error: identity::ReadError| fail(Stage::Read, error.code(), error.to_string());
 
@@ -61,9 +61,11 @@ pub fn process(job: &Job<'_>, keys: &Keys, path: &Path) -> Result<Finished, Fail
     if known.is_complete() {
         return known.complete(content, stamp, false).ok_or_else(|| fail(Stage::Read, "io", "vanished".into()));
     }
+    // Held until the photo's pixels are gone.
+    let place = room.place();
     let decoded = job
         .telemetry
-        .time("decode", || photo::decode(&bytes, job.scale(), &job.limits))
+        .time("decode", || photo::decode_in(&place, &bytes, job.scale(), &job.limits))
         .map_err(|error| fail(Stage::Decode, error.code(), error.to_string()))?;
     drop(bytes);
     known.compute(job, decoded, content, stamp).map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
@@ -134,8 +136,8 @@ impl Picture {
 }
 
 /// Runs one photo so that nothing it does, a panic included, reaches another photo.
-pub fn isolated(job: &Job<'_>, keys: &Keys, path: &Path) -> Result<Finished, Failure> {
-    crate::contain::contained(|| process(job, keys, path)).unwrap_or_else(|panic| {
+pub fn isolated(job: &Job<'_>, keys: &Keys, room: &Room, path: &Path) -> Result<Finished, Failure> {
+    crate::contain::contained(|| process(job, keys, room, path)).unwrap_or_else(|panic| {
         Err(Failure {
             path: path.to_owned(),
             stage: Stage::Analyse,

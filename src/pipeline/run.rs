@@ -9,7 +9,7 @@ use super::one_photo::{Finished, Keys, isolated};
 use super::{Analysed, Analysis};
 use crate::failure::Failure;
 use crate::photo::scan::Photo;
-use crate::photo::{Limits, Scale};
+use crate::photo::{Limits, Room, Scale};
 use crate::store::{Entry, Store};
 use crate::telemetry::Telemetry;
 
@@ -40,16 +40,16 @@ type Outcome = Result<Analysed, Failure>;
 /// Calls `each` with the outcome of every photo, in scan order, until all are done, the stop flag is raised, or `each`
 /// says so. Everything finished by then has been kept in the store and handed over.
 pub fn run(job: &Job<'_>, mut each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) {
-    let keys = Keys::of(job);
+    let (keys, room) = (Keys::of(job), Room::new(job.limits.max_alloc));
     let queue = Queue::new(job.photos.len(), AHEAD_PER_THREAD * job.threads.max(1));
     let threads = job.threads.clamp(1, job.photos.len().max(1));
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..threads {
-            let (sender, queue, keys) = (sender.clone(), &queue, &keys);
+            let (sender, queue, keys, room) = (sender.clone(), &queue, &keys, &room);
             scope.spawn(move || {
                 while let Some(index) = queue.claim(job.stop) {
-                    let finished = isolated(job, keys, &job.photos[index].path);
+                    let finished = isolated(job, keys, room, &job.photos[index].path);
                     if sender.send((index, finished)).is_err() {
                         return;
                     }

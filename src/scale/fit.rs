@@ -158,9 +158,10 @@ impl Fit<'_> {
                 None => self.step(&now)?,
             };
             line.shift = shift(&now.centroids, &next.centroids);
-            self.work.save(&next)?;
             line.seconds = started.elapsed().as_secs_f64();
+            // Before the centroids: a line too many is dropped when a killed run goes on, one too few never comes back.
             self.work.tell(&line)?;
+            self.work.save(&next)?;
             tell(&Event::Iterated(&line));
             rests = self.rests(&now.centroids, &next.centroids);
             now = next;

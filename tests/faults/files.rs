@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::world::{Seen, World, png, set_mode, skipped};
+use crate::world::{Seen, World, png, report, set_mode, skipped};
 
 /// Runs over `photos`, where one good photo and one bad one lie; the warning about the bad one.
 #[track_caller]
@@ -45,6 +45,42 @@ fn wrong_extension() {
     fs::write(world.photos().join("really-png.jpg"), png(40, 30, 1)).unwrap();
     fs::write(world.photos().join("photo.txt"), png(40, 30, 2)).unwrap();
     assert_eq!(world.run(["score", "photos"]).expect(0).names(), ["photo.txt", "really-png.jpg"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn huge_side_by_side() {
+    let world = World::new();
+    // Each takes 108 MB as pixels, twice that while it is decoded.
+    let flat = image::RgbImage::from_pixel(6000, 6000, image::Rgb([90, 120, 60]));
+    let first = world.photos().join("0.png");
+    flat.save(&first).unwrap();
+    for copy in 1..6_u8 {
+        // Trailing bytes make it another photo and change no pixel.
+        fs::write(world.photos().join(format!("{copy}.png")), [fs::read(&first).unwrap(), vec![copy]].concat()).unwrap();
+    }
+    let (alone, one) = peak_of_score(&world, &["--set", "limits.max_decode_mb=330"]);
+    let (free, six) = peak_of_score(&world, &["--set", "limits.max_decode_mb=4000"]);
+    assert_eq!((alone.len(), &alone), (6, &free));
+    report(&format!("six photos of 36 megapixels: {one} MB within 330 MB, {six} MB without a bound"));
+    assert!(one < 400 && six > 500, "{one} MB and {six} MB");
+}
+
+/// The lines of `score` with six threads and the most memory it held, in MB.
+#[cfg(target_os = "linux")]
+fn peak_of_score(world: &World, more: &[&str]) -> (Vec<String>, u64) {
+    let args = ["score", "photos", "--threads", "6", "--no-cache", "-q"];
+    let mut child = world.command(args.iter().chain(more)).stdout(Stdio::piped()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(&status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        peak = peak.max(line.trim().trim_end_matches(" kB").parse().unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
+    (lines, peak / 1024)
 }
 
 #[test]

@@ -83,6 +83,8 @@ fn all_orientations_of_a_picture_agree() {
             let small = resize::resize(&photo.pixels, 96, 96, resize::Filter::Bilinear);
             let off = difference(first.data(), small.data());
             say(&format!("{series} {} differs by {off:.2}", photo.facts.orientation));
+            // Each was saved as a JPEG of its own; a wrong turn is off by tens of levels.
+            assert!(off < 1.5, "{series} {} differs by {off:.2} levels", photo.facts.orientation);
         }
     }
 }

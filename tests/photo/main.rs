@@ -4,5 +4,6 @@ mod corpus;
 mod facts;
 mod formats;
 mod hostile;
+mod libjpeg;
 mod raw;
 mod shared;

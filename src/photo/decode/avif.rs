@@ -18,7 +18,7 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let item = meta.primary;
     let (width, height) = meta.size(item).ok_or_else(|| corrupt("it does not say how large the picture is"))?;
     // Planes of 16 bits, an upsampled row, the result; grids hold a tile and the canvas.
-    job.limits.picture(KIND, u64::from(width), u64::from(height), 12)?;
+    job.admit(u64::from(width), u64::from(height), 12)?;
     let mut picture = picture(job, &meta, item)?;
     lay_on_white(job, &meta, item, &mut picture);
     let pixels = rgb(KIND, picture.width as u32, picture.height as u32, picture.data)?;
@@ -58,7 +58,7 @@ fn picture(job: &Job, meta: &Meta, item: u32) -> Result<Canvas, DecodeError> {
 fn grid(job: &Job, meta: &Meta, item: u32) -> Result<Canvas, DecodeError> {
     let layout =
         meta.data(job.bytes, item).and_then(|data| Grid::read(&data)).ok_or_else(|| corrupt("its grid is broken"))?;
-    job.limits.picture(KIND, layout.width as u64, layout.height as u64, 12)?;
+    job.admit(layout.width as u64, layout.height as u64, 12)?;
     let mut canvas = Canvas::white(layout.width, layout.height);
     let tiles: Vec<u32> = meta.referenced(*b"dimg", item).collect();
     if tiles.len() != layout.rows * layout.columns {

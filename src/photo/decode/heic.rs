@@ -16,7 +16,7 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let corrupt = |cause: &str| DecodeError::Corrupt { kind: KIND, cause: cause.to_owned() };
     let meta = Meta::read(job.bytes).map_err(corrupt)?;
     let (width, height) = meta.size(meta.primary).ok_or_else(|| corrupt("it does not say how large the picture is"))?;
-    job.limits.picture(KIND, u64::from(width), u64::from(height), 12)?;
+    job.admit(u64::from(width), u64::from(height), 12)?;
     pixels(job)
 }
 

@@ -1,5 +1,6 @@
-//! JPEG: decoded at a half, a quarter or an eighth where that is enough, by jpeg-decoder; what that refuses is given to
-//! zune-jpeg, which reads some legal files more.
+//! JPEG: decoded at a half, a quarter or an eighth where that is enough. Sound files of the usual kinds go through
+//! [`libjpeg`]; the rest, CMYK and damaged ones among them, through jpeg-decoder; what that refuses is given to zune-jpeg,
+//! which reads some legal files more.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -11,6 +12,7 @@ use super::{Job, Raster, Scale, colour, failure, guarded, rgb};
 use crate::photo::container::jpeg::{self, Frame, Header};
 use crate::photo::error::DecodeError;
 use crate::photo::kind::Kind;
+use crate::photo::libjpeg::{self, Colours};
 use crate::photo::limits::{Deadline, grouped};
 use crate::pixels::Pixels;
 
@@ -67,7 +69,7 @@ fn check(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<(
     // Planes and interleaved pixels at the size asked for; a progressive file keeps all coefficients besides.
     let samples = frame.component_ids.len().max(3) as u64;
     let coefficients = if frame.progressive() { 2 * samples } else { 0 };
-    job.limits.picture(KIND, width, height, coefficients + (2 * samples).div_ceil(u64::from(shrink * shrink)))?;
+    job.admit(width, height, coefficients + (2 * samples).div_ceil(u64::from(shrink * shrink)))?;
     let Some(scan_at) = header.scan_at else { return Err(truncated("it ends before the picture data".to_owned())) };
     let data = (job.bytes.len() - scan_at) as u64;
     // A block of 8 x 8 takes a bit at the very least.
@@ -83,6 +85,9 @@ fn check(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<(
 fn scaled(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<Inks, DecodeError> {
     #[cfg(feature = "turbojpeg")]
     if let Some(pixels) = super::turbo::decode(job, frame, shrink) {
+        return Ok(Inks::Rgb(pixels));
+    }
+    if let Some(pixels) = libjpeg::decode(job.bytes, shrink, colours(header, frame), || !job.deadline.passed()) {
         return Ok(Inks::Rgb(pixels));
     }
     let (decoded, past_end) = run(job, header, frame, shrink, &[])?;
@@ -138,6 +143,14 @@ fn decode_with(
         PixelFormat::RGB24 => rgb(KIND, width, height, data).map(Inks::Rgb),
         PixelFormat::CMYK32 => Ok(Inks::Cmyk(width, height, data)),
     })
+}
+
+fn colours(header: &Header<'_>, frame: &Frame) -> Colours {
+    match colour_transform(header, frame) {
+        None => Colours::Grey,
+        Some(ColorTransform::RGB) => Colours::Rgb,
+        Some(_) => Colours::YCbCr,
+    }
 }
 
 /// libjpeg's rules. jpeg-decoder's own look at the component numbers first and take Photoshop's RGB files for YCbCr.
@@ -237,7 +250,7 @@ struct Source<'a> {
     free_until: usize,
     filler: &'static [u8],
     past_end: Rc<Cell<bool>>,
-    deadline: Deadline,
+    deadline: &'a Deadline,
 }
 
 const END: [u8; 2] = [0xff, 0xd9];

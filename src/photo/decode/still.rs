@@ -32,7 +32,7 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
 fn decode_png(job: &Job) -> Result<Raster, DecodeError> {
     let chunks = png::chunks(job.bytes);
     let (width, height) = (u64::from(chunks.width), u64::from(chunks.height));
-    job.limits.picture(job.kind, width, height, u64::from(chunks.bits.div_ceil(8)) + 3)?;
+    job.admit(width, height, u64::from(chunks.bits.div_ceil(8)) + 3)?;
     // Deflate shrinks to 1/1032 at best.
     let stored = (width * u64::from(chunks.bits)).div_ceil(8).saturating_mul(height);
     if stored / 1040 > chunks.data_length {
@@ -57,7 +57,7 @@ fn read<D: ImageDecoder>(job: &Job, decoder: ImageResult<D>, profile: Option<Vec
     let colour = decoder.color_type();
     // The decoder's own buffer, what it is given to fill, and the result.
     let held = 2 * u64::from(colour.bytes_per_pixel()) + 3;
-    job.limits.picture(job.kind, u64::from(width), u64::from(height), held)?;
+    job.admit(u64::from(width), u64::from(height), held)?;
     decoder.set_limits(image_limits(job)).map_err(explain)?;
     let mut data = vec![0; decoder.total_bytes() as usize];
     decoder.read_image(&mut data).map_err(explain)?;

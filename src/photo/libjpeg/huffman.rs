@@ -1,0 +1,262 @@
+//! Huffman codes and the bits they are read from.
+
+/// Codes up to this length are found by one look, the number that follows them included where it fits too.
+const LOOK: u32 = 11;
+
+#[derive(Debug)]
+pub struct Table {
+    looks: Box<[Entry; 1 << LOOK]>,
+    /// For each length the first number that is no code of it any more, aligned to 16 bits.
+    ends: [u32; 17],
+    /// For each length what to add to a code of it to have its place among the symbols.
+    offsets: [i32; 17],
+    symbols: [u8; 256],
+}
+
+/// What one look tells: the code's length (0: longer than a look), zeros to skip, bits of the number, and the number.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    length: u8,
+    symbol: u8,
+    /// Code and number together; 0 where the number has to be read by itself.
+    whole: u8,
+    number: i16,
+}
+
+impl Table {
+    /// `None` for counts that are no Huffman code.
+    pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
+        let mut table =
+            Self { looks: Box::new([Entry::default(); 1 << LOOK]), ends: [0; 17], offsets: [0; 17], symbols: [0; 256] };
+        table.symbols.get_mut(..symbols.len())?.copy_from_slice(symbols);
+        let (mut code, mut at) = (0_u32, 0_usize);
+        for (length, &count) in (1..).zip(counts) {
+            table.offsets[length] = at as i32 - code as i32;
+            for _ in 0..count {
+                if code >= (1 << length) || at >= symbols.len() {
+                    return None;
+                }
+                table.put(code, length as u32, symbols[at]);
+                code += 1;
+                at += 1;
+            }
+            table.ends[length] = code << (16 - length);
+            code <<= 1;
+        }
+        Some(table)
+    }
+
+    fn put(&mut self, code: u32, length: u32, symbol: u8) {
+        if length > LOOK {
+            return;
+        }
+        let free = LOOK - length;
+        let size = u32::from(symbol & 15);
+        for rest in 0..1_u32 << free {
+            let mut entry = Entry { length: length as u8, symbol, whole: 0, number: 0 };
+            if size <= free {
+                entry.whole = (length + size) as u8;
+                entry.number = extend(rest >> (free - size), size) as i16;
+            }
+            self.looks[((code << free) | rest) as usize] = entry;
+        }
+    }
+}
+
+/// A number of `size` bits: those that begin with 0 are negative.
+#[inline(always)]
+fn extend(bits: u32, size: u32) -> i32 {
+    if size == 0 || bits >> (size - 1) != 0 { bits as i32 } else { bits as i32 - ((1 << size) - 1) }
+}
+
+/// Entropy-coded bytes from the top bit down, up to the next marker; past it zeros are served and counted.
+#[derive(Debug)]
+pub struct Bits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// The next bits, from the top.
+    buffer: u64,
+    count: u32,
+    made_up: u32,
+}
+
+impl<'a> Bits<'a> {
+    pub fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at, buffer: 0, count: 0, made_up: 0 }
+    }
+
+    /// At least 56 bits.
+    #[inline(always)]
+    fn refill(&mut self) {
+        const LOW: u64 = 0x0101_0101_0101_0101;
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        if let Some(next) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+            let word = u64::from_be_bytes(*next);
+            let marks = (!word).wrapping_sub(LOW) & word & HIGH;
+            if marks == 0 {
+                // Bits beyond `count` are put there again, the same, the next time.
+                self.buffer |= word >> self.count;
+                self.at += ((63 - self.count) >> 3) as usize;
+                self.count |= 56;
+                return;
+            }
+        }
+        self.refill_bytewise();
+    }
+
+    #[cold]
+    fn refill_bytewise(&mut self) {
+        while self.count <= 56 {
+            let byte = match self.bytes.get(self.at) {
+                Some(0xff) if self.bytes.get(self.at + 1) == Some(&0) => {
+                    self.at += 2;
+                    0xff
+                }
+                None | Some(0xff) => {
+                    self.made_up += 8;
+                    0
+                }
+                Some(byte) => {
+                    self.at += 1;
+                    *byte
+                }
+            };
+            self.buffer |= u64::from(byte) << (56 - self.count);
+            self.count += 8;
+        }
+    }
+
+    #[inline(always)]
+    fn drop(&mut self, count: u32) {
+        self.buffer <<= count;
+        self.count -= count;
+    }
+
+    /// Room for a code and the number after it.
+    #[inline(always)]
+    fn ready(&mut self) {
+        if self.count < 32 {
+            self.refill();
+        }
+    }
+
+    /// More was read than there was.
+    pub fn overrun(&self) -> bool {
+        self.made_up > self.count
+    }
+
+    /// A code's symbol; `None` where the bits are no code.
+    #[inline(always)]
+    pub fn symbol(&mut self, table: &Table) -> Option<u8> {
+        self.ready();
+        let entry = table.looks[(self.buffer >> (64 - LOOK)) as usize];
+        if entry.length == 0 {
+            return self.long_symbol(table);
+        }
+        self.drop(u32::from(entry.length));
+        Some(entry.symbol)
+    }
+
+    #[cold]
+    fn long_symbol(&mut self, table: &Table) -> Option<u8> {
+        let sixteen = (self.buffer >> 48) as u32;
+        let length = (LOOK as usize + 1..17).find(|length| sixteen < table.ends[*length])?;
+        let place = (sixteen >> (16 - length)) as i32 + table.offsets[length];
+        self.drop(length as u32);
+        table.symbols.get(usize::try_from(place).ok()?).copied()
+    }
+
+    /// A symbol and the number it announces in its lower half.
+    #[inline(always)]
+    pub fn symbol_and_number(&mut self, table: &Table) -> Option<(u8, i32)> {
+        self.ready();
+        let entry = table.looks[(self.buffer >> (64 - LOOK)) as usize];
+        if entry.whole != 0 {
+            self.drop(u32::from(entry.whole));
+            return Some((entry.symbol, i32::from(entry.number)));
+        }
+        let symbol = self.symbol(table)?;
+        let size = u32::from(symbol & 15);
+        Some((symbol, extend(self.raw(size), size)))
+    }
+
+    /// `size` bits, at most 16.
+    #[inline(always)]
+    pub fn raw(&mut self, size: u32) -> u32 {
+        if size == 0 {
+            return 0;
+        }
+        if self.count < 16 {
+            self.refill();
+        }
+        let bits = (self.buffer >> (64 - size)) as u32;
+        self.drop(size);
+        bits
+    }
+
+    /// Where the marker begins that follows; `None` unless the data before it are used up.
+    pub fn marker(&mut self) -> Option<usize> {
+        self.refill_bytewise();
+        let used_up = self.made_up > 0 && !self.overrun() && self.count - self.made_up < 8;
+        used_up.then_some(self.at)
+    }
+
+    /// Steps over the restart marker that must follow.
+    pub fn restart(&mut self, number: u8) -> Option<()> {
+        let rest = self.bytes.get(self.marker()?..)?;
+        let filler = rest.iter().take_while(|byte| **byte == 0xff).count();
+        *self = Self::new(self.bytes, self.at + filler + 1);
+        (filler > 0 && rest.get(filler) == Some(&(0xd0 + number % 8))).then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Codes 0, 10, 110 … and one of 16 bits, for symbols of growing size.
+    fn table() -> Table {
+        let mut counts = [0; 16];
+        counts[..4].copy_from_slice(&[1, 1, 1, 1]);
+        counts[15] = 1;
+        Table::new(&counts, &[0, 1, 0x22, 0x0f, 0x13]).expect("a code")
+    }
+
+    #[test]
+    fn short_and_long_codes_and_their_numbers() {
+        // 0 | 10 1 | 110 01 | 1110 011111111111111 | 1111000000000000 101
+        let text = ["0", "101", "11001", "1110011111111111111", "1111000000000000101"].concat();
+        let mut bytes: Vec<u8> = Vec::new();
+        for bits in text.as_bytes().chunks(8) {
+            let byte = bits.iter().fold(0, |byte, bit| byte << 1 | (bit - b'0')) << (8 - bits.len());
+            bytes.push(byte);
+            bytes.extend((byte == 0xff).then_some(0));
+        }
+        let padding = text.len().div_ceil(8) * 8 - text.len();
+        *bytes.last_mut().unwrap() |= (1 << padding) - 1;
+        bytes.extend([0xff, 0xff, 0xd9]);
+        let mut bits = Bits::new(&bytes, 0);
+        let table = table();
+        let read: Vec<_> = (0..5).map(|_| bits.symbol_and_number(&table)).collect();
+        let wanted = [(0, 0), (1, 1), (0x22, -2), (0x0f, -16384), (0x13, 5)];
+        assert_eq!(read, wanted.map(Some));
+        assert_eq!(bits.marker(), Some(bytes.len() - 3));
+        bits.raw(16);
+        assert!(bits.overrun());
+    }
+
+    #[test]
+    fn counts_that_are_no_code_are_refused() {
+        let mut counts = [0; 16];
+        counts[0] = 3;
+        assert!(Table::new(&counts, &[1, 2, 3]).is_none());
+        counts[0] = 1;
+        assert!(Table::new(&counts, &[]).is_none());
+    }
+
+    #[test]
+    fn data_left_before_a_marker_are_noticed() {
+        assert!(Bits::new(&[1, 2, 3, 0xff, 0xd9], 0).marker().is_none());
+        assert!(Bits::new(&[0x7f; 64], 0).marker().is_none());
+    }
+}
