@@ -35,7 +35,13 @@ impl Limits {
     }
 
     /// What decoding a picture of this size holds, `bytes_per_pixel` at its peak.
-    pub(super) fn picture(&self, kind: Kind, width: u64, height: u64, bytes_per_pixel: u64) -> Result<u64, DecodeError> {
+    pub(super) fn picture(
+        &self,
+        kind: Kind,
+        width: u64,
+        height: u64,
+        bytes_per_pixel: u64,
+    ) -> Result<u64, DecodeError> {
         let pixels = width.saturating_mul(height);
         if pixels == 0 {
             return Err(DecodeError::Corrupt { kind, cause: format!("its header says {width} x {height} pixels") });

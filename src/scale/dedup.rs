@@ -1,13 +1,17 @@
 //! Semantic de-duplication: rows are dealt into parts by k-means, and inside a part a row goes when its cosine with a
 //! row that stays reaches the threshold. The result is a list; nothing is deleted.
 //!
+//! Borders between parts cut pairs apart, so what stays is dealt a second time, with borders elsewhere.
+//!
 //! Rows lie on disk, part by part, while they are compared; memory holds a part a thread.
 
 mod part;
 mod parts;
 mod recall;
 mod spill;
+mod standing;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -19,6 +23,9 @@ use super::nearest::Nearest;
 use super::source::Source;
 use super::sweep::Crew;
 pub use recall::Recall;
+use standing::Standing;
+
+const DEALS: u64 = 2;
 
 /// Which of a set of duplicates stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,25 +86,38 @@ pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Du
     let crew = Crew::new(source, reading, options.threads, stop)?;
     let groups = source.groups();
     let limit = part::rows_within(options.memory / options.threads.max(1), source.dim);
-    let dealt = parts::deal(&crew, &groups, options, limit)?;
-    let nearest = Nearest::new(dealt.centroids);
-    let spill = spill::Spill::write(&crew, &groups, &nearest, &dealt.sizes, &options.spill)?;
-    let pieces = spill.pieces(limit);
-    let cut =
-        pieces.iter().filter(|piece| piece.is_cut()).map(|piece| piece.part).collect::<std::collections::BTreeSet<_>>();
-    let removed: Vec<Vec<Removed>> = crew.install(|| {
-        let work = pieces.par_iter().with_max_len(1).map(|piece| {
-            if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                return Err(ScaleError::Stopped);
-            }
-            let rows = spill.read(piece)?;
-            Ok(part::duplicates(&rows, nearest.centroids().row(piece.part), options))
-        });
-        work.collect::<Result<_, _>>()
-    })?;
-    let mut removed: Vec<Removed> = removed.into_iter().flatten().collect();
+    let mut standing = Standing::new(source.rows);
+    let mut removed: Vec<Removed> = Vec::new();
+    let mut deals = Vec::new();
+    let (mut split, mut cut) = (0, 0);
+    for deal in 0..DEALS {
+        let dealt = parts::deal(&crew, &groups, options, options.seed.wrapping_add(deal), limit)?;
+        let nearest = Nearest::new(dealt.centroids);
+        let spill = spill::Spill::write(&crew, &groups, &nearest, &dealt.sizes, &standing, &options.spill)?;
+        let pieces = spill.pieces(limit);
+        let found: Vec<Vec<Removed>> = crew.install(|| {
+            let work = pieces.par_iter().with_max_len(1).map(|piece| {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    return Err(ScaleError::Stopped);
+                }
+                let rows = spill.read(piece)?;
+                Ok(part::duplicates(&rows, nearest.centroids().row(piece.part), options, &standing))
+            });
+            work.collect::<Result<_, _>>()
+        })?;
+        found.iter().flatten().for_each(|removed| standing.remove(removed));
+        removed.extend(found.into_iter().flatten());
+        if deal == 0 {
+            split = dealt.split;
+            cut = pieces.iter().filter(|piece| piece.is_cut()).map(|piece| piece.part).collect::<BTreeSet<_>>().len();
+        }
+        deals.push(nearest);
+        if deals[0].centroids().len() == 1 {
+            break;
+        }
+    }
     removed.sort_by_key(|removed| removed.row);
-    let recall = (options.sample > 0).then(|| recall::estimate(&crew, &groups, &nearest, options)).transpose()?;
-    let clusters = nearest.centroids().len();
-    Ok(Duplicates { removed, rows: source.rows, clusters, split: dealt.split, cut: cut.len(), recall })
+    let recall = (options.sample > 0).then(|| recall::estimate(&crew, &groups, &deals, options)).transpose()?;
+    let clusters = deals[0].centroids().len();
+    Ok(Duplicates { removed, rows: source.rows, clusters, split, cut, recall })
 }

@@ -57,7 +57,8 @@ fn huge_side_by_side() {
     flat.save(&first).unwrap();
     for copy in 1..6_u8 {
         // Trailing bytes make it another photo and change no pixel.
-        fs::write(world.photos().join(format!("{copy}.png")), [fs::read(&first).unwrap(), vec![copy]].concat()).unwrap();
+        fs::write(world.photos().join(format!("{copy}.png")), [fs::read(&first).unwrap(), vec![copy]].concat())
+            .unwrap();
     }
     let (alone, one) = peak_of_score(&world, &["--set", "limits.max_decode_mb=330"]);
     let (free, six) = peak_of_score(&world, &["--set", "limits.max_decode_mb=4000"]);

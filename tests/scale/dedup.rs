@@ -76,9 +76,9 @@ fn planted_duplicates_are_found_and_nothing_else() {
     let planted = |removed: &(u64, u64)| pairs.contains(removed);
     let told: Vec<(u64, u64)> = found.removed.iter().map(|r| (r.row, r.duplicate_of)).collect();
     assert!(told.iter().all(planted), "precision is 1");
-    // What the borders of the groups cut apart is missed; the estimate must tell as much.
+    // What borders cut apart both times is missed; the estimate must tell as much.
     let share = told.len() as f64 / pairs.len() as f64;
-    assert!(share >= 0.97, "recall: {} of {}", told.len(), pairs.len());
+    assert!(share >= 0.99, "recall: {} of {}", told.len(), pairs.len());
     for removed in &found.removed {
         let exact = cosine(&all[removed.row as usize], &all[removed.duplicate_of as usize]);
         assert!((removed.cosine - exact).abs() < 1e-5 && exact >= SIMILARITY - 1e-6);

@@ -134,7 +134,8 @@ impl Tables {
             0xc4 => {
                 while let Some((&head, rest)) = payload.split_first() {
                     let (counts, rest) = rest.split_first_chunk::<16>()?;
-                    let (symbols, rest) = rest.split_at_checked(counts.iter().map(|count| usize::from(*count)).sum())?;
+                    let (symbols, rest) =
+                        rest.split_at_checked(counts.iter().map(|count| usize::from(*count)).sum())?;
                     let kind = if head >> 4 == 0 { &mut self.dc } else { &mut self.ac };
                     *kind.get_mut(usize::from(head & 15))? = Some(Table::new(counts, symbols)?);
                     payload = rest;

@@ -31,7 +31,8 @@ pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> b
     }
     let mut samples: Vec<Vec<u8>> = frame.components.iter().map(|it| vec![0; it.samples()]).collect();
     if reader.is_one_scan(&frame) {
-        reader.stream(&mut frame, &go_on, |component, at, row, blocks| show(component, at, row, blocks, &mut samples))?;
+        reader
+            .stream(&mut frame, &go_on, |component, at, row, blocks| show(component, at, row, blocks, &mut samples))?;
     } else {
         let coefficients = reader.collect(&mut frame, &go_on)?;
         for ((at, component), blocks) in frame.components.iter().enumerate().zip(&coefficients) {
@@ -69,6 +70,55 @@ impl WithSimd for Transform<'_> {
         let (side, stride) = (self.component.side, self.component.stride());
         for (at, block) in self.blocks.iter().enumerate() {
             inverse(block, &self.component.quantisation, side, &mut self.out[at * side..], stride);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Colours, decode};
+    use crate::photo::container::jpeg::{Frame, header};
+
+    fn files() -> Vec<Vec<u8>> {
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/jpeg")).unwrap();
+        let files: Vec<_> = folder.map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect();
+        assert!(files.len() > 20);
+        files
+    }
+
+    #[test]
+    fn whoever_says_stop_is_heard() {
+        for file in files() {
+            assert!(
+                [Colours::Grey, Colours::YCbCr].iter().all(|colours| decode(&file, 1, *colours, || false).is_none())
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn damaged_files_never_panic(
+            mut file in prop::sample::select(files()),
+            hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+            shrink in 0_u32..10,
+        ) {
+            for (place, value) in hits {
+                let at = place.index(file.len());
+                file[at] = value;
+            }
+            if let Some(cut) = cut {
+                file.truncate(cut.index(file.len()));
+            }
+            let small = |frame: &Frame| frame.width * frame.height < 4_000_000;
+            prop_assume!(header(&file).frame.as_ref().is_some_and(small));
+            for colours in [Colours::Grey, Colours::YCbCr, Colours::Rgb] {
+                let _ = decode(&file, shrink, colours, || true);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::spill::Rows;
-use super::{Keep, Options, Removed};
+use super::{Keep, Options, Removed, Standing};
 use crate::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 use crate::scale::exact::squared_distance;
 use crate::scale::nearest::share;
@@ -30,10 +30,11 @@ struct Kept {
     packed: Linear,
 }
 
-pub fn duplicates(rows: &Rows, centroid: &[f32], options: &Options) -> Vec<Removed> {
+pub fn duplicates(rows: &Rows, centroid: &[f32], options: &Options, standing: &Standing) -> Vec<Removed> {
     let order = preference(rows, centroid, options);
     let engine = Engine { cpu: Cpu::chosen().unwrap_or_else(|_| Cpu::best()), precision: Precision::Full };
-    let mut search = Search { rows, engine, threshold: options.similarity, kept: Vec::new(), scratch: Scratch::new(1) };
+    let (threshold, kept, scratch) = (options.similarity, Vec::new(), Scratch::new(1));
+    let mut search = Search { rows, standing, engine, threshold, kept, scratch };
     order.chunks(BLOCK).flat_map(|block| search.block(block)).collect()
 }
 
@@ -65,6 +66,7 @@ fn preference(rows: &Rows, centroid: &[f32], options: &Options) -> Vec<usize> {
 
 struct Search<'a> {
     rows: &'a Rows,
+    standing: &'a Standing,
     engine: Engine,
     threshold: f64,
     kept: Vec<Kept>,
@@ -87,8 +89,8 @@ impl Search<'_> {
         let mut removed = Vec::new();
         let mut gone = HashSet::new();
         for (&i, close) in block.iter().zip(&close) {
-            let standing = close.iter().copied().filter(|other| !gone.contains(other));
-            match self.closest(i, standing) {
+            let others = close.iter().copied().filter(|other| !gone.contains(other));
+            match self.closest(i, others).filter(|_| !self.standing.must_stay(self.rows.numbers[i])) {
                 Some((other, cosine)) => {
                     gone.insert(i);
                     let (row, duplicate_of) = (self.rows.numbers[i], self.rows.numbers[other]);

@@ -22,13 +22,13 @@ pub struct Dealt {
     pub split: usize,
 }
 
-pub fn deal(crew: &Crew, groups: &[Group], options: &Options, limit: usize) -> Result<Dealt, ScaleError> {
+pub fn deal(crew: &Crew, groups: &[Group], options: &Options, seed: u64, limit: usize) -> Result<Dealt, ScaleError> {
     let dim = crew.source.dim;
     let usual = crew.source.rows.div_ceil(USUAL_ROWS).clamp(1, 1 << 16) as usize;
     let clusters = options.clusters.unwrap_or(usual);
     // Rows have length 1 here.
     let scale = Scale::new(crew.source.rows, 1.0 + 1e-6);
-    let mut centroids = survey(crew, groups, Init::Random, clusters, options.seed)?.rows();
+    let mut centroids = survey(crew, groups, Init::Random, clusters, seed)?.rows();
     let mut split = 0;
     let mut attempt = 0;
     loop {
@@ -41,7 +41,7 @@ pub fn deal(crew: &Crew, groups: &[Group], options: &Options, limit: usize) -> R
         let sizes = assigned(crew, groups, &nearest, scale)?.counts().to_vec();
         let large: Vec<usize> = (0..sizes.len()).filter(|&cluster| sizes[cluster] > limit as u64).collect();
         let more = match attempt {
-            0..SPLITS => splinters(crew, groups, &nearest, &sizes, &large, limit, options.seed)?,
+            0..SPLITS => splinters(crew, groups, &nearest, &sizes, &large, limit, seed)?,
             _ => Vec::new(),
         };
         let values = nearest.into_centroids().values;

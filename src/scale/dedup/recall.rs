@@ -15,7 +15,7 @@ use crate::scale::sweep::Crew;
 pub struct Recall {
     pub sampled: usize,
     pub pairs: u64,
-    /// Those whose rows came into the same cluster, and so were compared.
+    /// Those whose rows came into the same part once, and so were compared.
     pub found: u64,
 }
 
@@ -26,10 +26,12 @@ impl Recall {
     }
 }
 
-pub fn estimate(crew: &Crew, groups: &[Group], nearest: &Nearest, options: &Options) -> Result<Recall, ScaleError> {
+pub fn estimate(crew: &Crew, groups: &[Group], deals: &[Nearest], options: &Options) -> Result<Recall, ScaleError> {
     let dim = crew.source.dim;
-    let drawn = draw(crew, groups, nearest, options)?;
+    let drawn = draw(crew, groups, &deals[0], options)?;
     let weights: Vec<f32> = drawn.iter().flat_map(|drawn| drawn.row.iter().copied()).collect();
+    let norms: Vec<f64> = drawn.iter().map(|drawn| drawn.row.iter().map(|x| f64::from(*x).powi(2)).sum()).collect();
+    let parts_of_drawn = parts(deals, &weights, &norms, &mut Room::default());
     let engine = Engine { cpu: Cpu::chosen().unwrap_or_else(|_| Cpu::best()), precision: Precision::Full };
     let sample = Linear::new(engine, &weights, &vec![0.0; drawn.len()]);
     let limit = (options.similarity - margin(engine, dim)) as f32;
@@ -39,14 +41,15 @@ pub fn estimate(crew: &Crew, groups: &[Group], nearest: &Nearest, options: &Opti
         |((pairs, found), room, scratch, products), batch| {
             products.resize(batch.norms.len() * drawn.len(), 0.0f32);
             sample.apply(&batch.values, products, Activation::Identity, scratch);
-            let mut clusters = vec![0; batch.norms.len()];
-            nearest.assign(&batch.values, &batch.norms, room, |row, cluster| clusters[row] = cluster);
+            let parts = parts(deals, &batch.values, &batch.norms, room);
             for (row, products) in products.chunks_exact(drawn.len()).enumerate() {
-                for (product, drawn) in products.iter().zip(&drawn) {
+                for (other, (product, drawn)) in products.iter().zip(&drawn).enumerate() {
                     let values = &batch.values[row * dim..][..dim];
                     if *product >= limit && cosine(values, &drawn.row) >= options.similarity {
                         *pairs += 1;
-                        *found += u64::from(clusters[row] == drawn.cluster);
+                        let met =
+                            parts.iter().zip(&parts_of_drawn).any(|(part, of_drawn)| part[row] == of_drawn[other]);
+                        *found += u64::from(met);
                     }
                 }
             }
@@ -57,6 +60,16 @@ pub fn estimate(crew: &Crew, groups: &[Group], nearest: &Nearest, options: &Opti
     // Each sampled row has met itself, in its own cluster.
     let itself = drawn.len() as u64;
     Ok(Recall { sampled: drawn.len(), pairs: pairs - itself.min(pairs), found: found - itself.min(found) })
+}
+
+/// For each deal the part of each row.
+fn parts(deals: &[Nearest], rows: &[f32], norms: &[f64], room: &mut Room) -> Vec<Vec<usize>> {
+    let part_of_each = |nearest: &Nearest| {
+        let mut parts = vec![0; norms.len()];
+        nearest.assign(rows, norms, room, |row, part| parts[row] = part);
+        parts
+    };
+    deals.iter().map(part_of_each).collect()
 }
 
 fn draw(crew: &Crew, groups: &[Group], nearest: &Nearest, options: &Options) -> Result<Vec<Drawn>, ScaleError> {

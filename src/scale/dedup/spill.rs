@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Standing;
 use crate::scale::error::ScaleError;
 use crate::scale::nearest::{Nearest, Room};
 use crate::scale::source::Group;
@@ -17,8 +18,8 @@ pub struct Spill {
     file: File,
     folder: PathBuf,
     dim: usize,
-    /// First record of each part, and the end of the last.
-    begins: Vec<u64>,
+    /// First record of each part, and how many it has.
+    parts: Vec<(u64, u64)>,
 }
 
 /// Rows of a part that are compared together: nearly always all of them.
@@ -44,16 +45,20 @@ impl Spill {
         groups: &[Group],
         nearest: &Nearest,
         sizes: &[u64],
+        standing: &Standing,
         folder: &Path,
     ) -> Result<Self, ScaleError> {
-        let mut begins = vec![0];
-        begins.extend(sizes.iter().scan(0, |sum, size| {
-            *sum += size;
-            Some(*sum)
-        }));
+        // Rows that have gone leave their places empty.
+        let begins: Vec<u64> = sizes
+            .iter()
+            .scan(0, |sum, size| {
+                *sum += size;
+                Some(*sum - size)
+            })
+            .collect();
         let file = tempfile::tempfile_in(folder).map_err(ScaleError::io(folder))?;
-        let spill = Self { file, folder: folder.to_owned(), dim: crew.source.dim, begins };
-        let next: Vec<AtomicU64> = spill.begins.iter().map(|&begin| AtomicU64::new(begin)).collect();
+        let mut spill = Self { file, folder: folder.to_owned(), dim: crew.source.dim, parts: Vec::new() };
+        let next: Vec<AtomicU64> = begins.iter().map(|&begin| AtomicU64::new(begin)).collect();
         let gathered = (BUFFERS / (sizes.len() * spill.record())).clamp(1, 64) * spill.record();
         let write = |part: usize, records: &mut Vec<u8>| {
             let count = (records.len() / spill.record()) as u64;
@@ -69,8 +74,12 @@ impl Spill {
                 let first = batch.group.map_or(0, |group| group.first_row) + batch.first_row;
                 let mut written = Ok(());
                 nearest.assign(&batch.values, &batch.norms, room, |row, part| {
+                    let number = first + row as u64;
+                    if standing.is_gone(number) {
+                        return;
+                    }
                     let buffer = &mut buffers[part];
-                    buffer.extend((first + row as u64).to_le_bytes());
+                    buffer.extend(number.to_le_bytes());
                     let values = &batch.values[row * spill.dim..][..spill.dim];
                     buffer.extend(values.iter().flat_map(|x| x.to_le_bytes()));
                     if buffer.len() >= gathered && written.is_ok() {
@@ -85,6 +94,8 @@ impl Spill {
                 write(part, records)?;
             }
         }
+        spill.parts =
+            begins.iter().zip(&next).map(|(&begin, end)| (begin, end.load(Ordering::Relaxed) - begin)).collect();
         Ok(spill)
     }
 
@@ -95,12 +106,11 @@ impl Spill {
     /// Parts, the largest first so that no thread is left alone with one at the end; cut where they exceed `limit`.
     pub fn pieces(&self, limit: usize) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        for (part, ends) in self.begins.windows(2).enumerate() {
-            let of = ends[1] - ends[0];
+        for (part, &(begin, of)) in self.parts.iter().enumerate() {
             let cuts = of.div_ceil(limit as u64);
             for cut in 0..cuts {
                 let (first, end) = (of * cut / cuts, of * (cut + 1) / cuts);
-                pieces.push(Piece { part, first: ends[0] + first, rows: end - first, of });
+                pieces.push(Piece { part, first: begin + first, rows: end - first, of });
             }
         }
         pieces.sort_by_key(|piece| (std::cmp::Reverse(piece.rows), piece.first));
