@@ -92,7 +92,7 @@ impl Analysis for Hashing {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(["phash/1"])
+        Fingerprint::of(["phash/2"])
     }
 
     fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {

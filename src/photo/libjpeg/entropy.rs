@@ -27,12 +27,13 @@ pub struct Band {
 /// All of a block. `mean` is the last block's.
 #[inline(always)]
 pub fn sequential(bits: &mut Bits<'_>, dc: &Table, ac: &Table, mean: &mut i32, block: &mut Block) -> Option<()> {
-    let (_, difference) = bits.symbol_and_number(dc)?;
+    let mut own = *bits;
+    let (_, difference) = own.symbol_and_number(dc)?;
     *mean = mean.wrapping_add(difference);
     block[0] = *mean as i16;
     let mut at = 1;
     while at < 64 {
-        let (symbol, number) = bits.symbol_and_number(ac)?;
+        let (symbol, number) = own.symbol_and_number(ac)?;
         let run = usize::from(symbol >> 4);
         if symbol & 15 == 0 {
             if run < 15 {
@@ -48,6 +49,7 @@ pub fn sequential(bits: &mut Bits<'_>, dc: &Table, ac: &Table, mean: &mut i32, b
         block[place(at)] = number as i16;
         at += 1;
     }
+    *bits = own;
     Some(())
 }
 

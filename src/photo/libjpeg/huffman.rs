@@ -1,7 +1,7 @@
 //! Huffman codes and the bits they are read from.
 
 /// Codes up to this length are found by one look, the number that follows them included where it fits too.
-const LOOK: u32 = 11;
+const LOOK: u32 = 10;
 
 #[derive(Debug)]
 pub struct Table {
@@ -13,14 +13,40 @@ pub struct Table {
     symbols: [u8; 256],
 }
 
-/// What one look tells: the code's length (0: longer than a look), zeros to skip, bits of the number, and the number.
+/// What one look tells, in 32 bits, so that the tables of a picture stay in the nearest cache: from the top the number,
+/// the symbol, the length of code and number together (0 where the number has to be read by itself), and the code's
+/// length (0 where it is longer than a look).
 #[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    length: u8,
-    symbol: u8,
-    /// Code and number together; 0 where the number has to be read by itself.
-    whole: u8,
-    number: i16,
+struct Entry(u32);
+
+impl Entry {
+    fn new(length: u32, symbol: u8) -> Self {
+        Self(u32::from(symbol) << 8 | length)
+    }
+
+    fn with_number(self, size: u32, number: i32) -> Self {
+        Self(self.0 | (self.length() + size) << 4 | (number as u32) << 16)
+    }
+
+    #[inline(always)]
+    fn length(self) -> u32 {
+        self.0 & 15
+    }
+
+    #[inline(always)]
+    fn whole(self) -> u32 {
+        self.0 >> 4 & 15
+    }
+
+    #[inline(always)]
+    fn symbol(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    #[inline(always)]
+    fn number(self) -> i32 {
+        self.0 as i32 >> 16
+    }
 }
 
 impl Table {
@@ -46,6 +72,15 @@ impl Table {
         Some(table)
     }
 
+    /// The code of more bits than a look that these begin with: its length and its symbol.
+    #[cold]
+    fn long(&self, bits: u64) -> Option<(u32, u8)> {
+        let sixteen = (bits >> 48) as u32;
+        let length = (LOOK as usize + 1..17).find(|length| sixteen < self.ends[*length])?;
+        let place = (sixteen >> (16 - length)) as i32 + self.offsets[length];
+        Some((length as u32, *self.symbols.get(usize::try_from(place).ok()?)?))
+    }
+
     fn put(&mut self, code: u32, length: u32, symbol: u8) {
         if length > LOOK {
             return;
@@ -53,10 +88,9 @@ impl Table {
         let free = LOOK - length;
         let size = u32::from(symbol & 15);
         for rest in 0..1_u32 << free {
-            let mut entry = Entry { length: length as u8, symbol, whole: 0, number: 0 };
+            let mut entry = Entry::new(length, symbol);
             if size <= free {
-                entry.whole = (length + size) as u8;
-                entry.number = extend(rest >> (free - size), size) as i16;
+                entry = entry.with_number(size, extend(rest >> (free - size), size));
             }
             self.looks[((code << free) | rest) as usize] = entry;
         }
@@ -70,7 +104,7 @@ fn extend(bits: u32, size: u32) -> i32 {
 }
 
 /// Entropy-coded bytes from the top bit down, up to the next marker; past it zeros are served and counted.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -101,11 +135,12 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        self.refill_bytewise();
+        *self = self.refilled_bytewise();
     }
 
+    /// By value: a reader whose address nobody takes lives in registers.
     #[cold]
-    fn refill_bytewise(&mut self) {
+    fn refilled_bytewise(mut self) -> Self {
         while self.count <= 56 {
             let byte = match self.bytes.get(self.at) {
                 Some(0xff) if self.bytes.get(self.at + 1) == Some(&0) => {
@@ -124,6 +159,7 @@ impl<'a> Bits<'a> {
             self.buffer |= u64::from(byte) << (56 - self.count);
             self.count += 8;
         }
+        self
     }
 
     #[inline(always)]
@@ -150,20 +186,13 @@ impl<'a> Bits<'a> {
     pub fn symbol(&mut self, table: &Table) -> Option<u8> {
         self.ready();
         let entry = table.looks[(self.buffer >> (64 - LOOK)) as usize];
-        if entry.length == 0 {
-            return self.long_symbol(table);
+        if entry.length() == 0 {
+            let (length, symbol) = table.long(self.buffer)?;
+            self.drop(length);
+            return Some(symbol);
         }
-        self.drop(u32::from(entry.length));
-        Some(entry.symbol)
-    }
-
-    #[cold]
-    fn long_symbol(&mut self, table: &Table) -> Option<u8> {
-        let sixteen = (self.buffer >> 48) as u32;
-        let length = (LOOK as usize + 1..17).find(|length| sixteen < table.ends[*length])?;
-        let place = (sixteen >> (16 - length)) as i32 + table.offsets[length];
-        self.drop(length as u32);
-        table.symbols.get(usize::try_from(place).ok()?).copied()
+        self.drop(entry.length());
+        Some(entry.symbol())
     }
 
     /// A symbol and the number it announces in its lower half.
@@ -171,9 +200,9 @@ impl<'a> Bits<'a> {
     pub fn symbol_and_number(&mut self, table: &Table) -> Option<(u8, i32)> {
         self.ready();
         let entry = table.looks[(self.buffer >> (64 - LOOK)) as usize];
-        if entry.whole != 0 {
-            self.drop(u32::from(entry.whole));
-            return Some((entry.symbol, i32::from(entry.number)));
+        if entry.whole() != 0 {
+            self.drop(entry.whole());
+            return Some((entry.symbol(), entry.number()));
         }
         let symbol = self.symbol(table)?;
         let size = u32::from(symbol & 15);
@@ -196,7 +225,7 @@ impl<'a> Bits<'a> {
 
     /// Where the marker begins that follows; `None` unless the data before it are used up.
     pub fn marker(&mut self) -> Option<usize> {
-        self.refill_bytewise();
+        *self = self.refilled_bytewise();
         let used_up = self.made_up > 0 && !self.overrun() && self.count - self.made_up < 8;
         used_up.then_some(self.at)
     }

@@ -1,5 +1,8 @@
 //! From coefficients to samples: libjpeg's accurate integer transform (`jidctint`), and its smaller sisters that give a
-//! half, a quarter or an eighth of each side (`jidctred`). Their fixed point is part of the result, so it is kept.
+//! half, a quarter or an eighth of each side (`jidctred`).
+//!
+//! Their fixed point and their two roundings are part of the result. Between these all is sums of products of whole
+//! numbers, so it is written as two products with a matrix, which can leave out the frequencies a block has not.
 
 pub type Block = [i16; 64];
 
@@ -7,139 +10,119 @@ const FRACTION: u32 = 13;
 /// Bits kept between the two passes.
 const KEPT: u32 = 2;
 
-/// One number of each column, or of each row.
-type Lane = [i32; 8];
+/// For each frequency its share in each sample.
+type Shares<const SIDE: usize> = [[i32; SIDE]; 8];
+
+/// `jpeg_idct_islow`.
+const EIGHT: Shares<8> = [
+    [8192, 8192, 8192, 8192, 8192, 8192, 8192, 8192],
+    [11363, 9633, 6437, 2260, -2260, -6437, -9633, -11363],
+    [10703, 4433, -4433, -10703, -10703, -4433, 4433, 10703],
+    [9633, -2259, -11362, -6436, 6436, 11362, 2259, -9633],
+    [8192, -8192, -8192, 8192, 8192, -8192, -8192, 8192],
+    [6437, -11362, 2261, 9633, -9633, -2261, 11362, -6437],
+    [4433, -10704, 10704, -4433, -4433, 10704, -10704, 4433],
+    [2260, -6436, 9633, -11363, 11363, -9633, 6436, -2260],
+];
+
+/// `jpeg_idct_4x4`: the fourth frequency is not used.
+const FOUR: Shares<4> = [
+    [16384, 16384, 16384, 16384],
+    [20995, 8697, -8697, -20995],
+    [15137, -15137, -15137, 15137],
+    [7373, -17799, 17799, -7373],
+    [0; 4],
+    [-4926, 11893, -11893, 4926],
+    [-6270, 6270, 6270, -6270],
+    [-4176, -1730, 1730, 4176],
+];
+
+/// `jpeg_idct_2x2`: of the even frequencies only the mean is used.
+const TWO: Shares<2> =
+    [[32768, 32768], [29692, -29692], [0; 2], [-10426, 10426], [0; 2], [6967, -6967], [0; 2], [-5906, 5906]];
 
 /// Writes the `side` x `side` samples of a block, `stride` apart, to where `out` begins.
 #[inline(always)]
 pub fn inverse(block: &Block, quantisation: &[u16; 64], side: usize, out: &mut [u8], stride: usize) {
-    let mut alternating = 0;
-    for coefficient in &block[1..] {
-        alternating |= coefficient;
-    }
-    if side == 1 || alternating == 0 {
-        let level = sample(i32::from(block[0]) * i32::from(quantisation[0]), 3);
+    let (rows, columns) = extent(block);
+    if side == 1 || (rows, columns) == (1, 1) {
+        let level = sample(i32::from(block[0]) * i32::from(quantisation[0]) + (1 << 2), 3);
         for row in out.chunks_mut(stride).take(side) {
             row[..side].fill(level);
         }
         return;
     }
-    let mut rows = [[0; 8]; 8];
-    for ((row, coefficients), factors) in rows.iter_mut().zip(block.chunks_exact(8)).zip(quantisation.chunks_exact(8)) {
-        for ((value, coefficient), factor) in row.iter_mut().zip(coefficients).zip(factors) {
+    match side {
+        8 => two_passes(block, quantisation, &EIGHT, FRACTION, (rows, columns), out, stride),
+        4 => two_passes(block, quantisation, &FOUR, FRACTION + 1, (rows, columns), out, stride),
+        _ => two_passes(block, quantisation, &TWO, FRACTION + 2, (rows, columns), out, stride),
+    }
+}
+
+/// Up to which row and column there are coefficients.
+#[inline(always)]
+fn extent(block: &Block) -> (usize, usize) {
+    let (mut rows, mut union) = (1, [0_i16; 8]);
+    for (at, row) in block.chunks_exact(8).enumerate() {
+        let mut any = 0;
+        for (union, coefficient) in union.iter_mut().zip(row) {
+            any |= coefficient;
+            *union |= coefficient;
+        }
+        if any != 0 {
+            rows = at + 1;
+        }
+    }
+    let mut columns = 8;
+    while columns > 1 && union[columns - 1] == 0 {
+        columns -= 1;
+    }
+    (rows, columns)
+}
+
+#[inline(always)]
+fn two_passes<const SIDE: usize>(
+    block: &Block,
+    quantisation: &[u16; 64],
+    shares: &Shares<SIDE>,
+    fraction: u32,
+    (rows, columns): (usize, usize),
+    out: &mut [u8],
+    stride: usize,
+) {
+    let shift = fraction - KEPT;
+    let mut sums = [[1 << (shift - 1); 8]; SIDE];
+    let coded = block.chunks_exact(8).zip(quantisation.chunks_exact(8)).zip(shares);
+    for ((coefficients, factors), shares) in coded.take(rows) {
+        let mut values = [0; 8];
+        for ((value, coefficient), factor) in values.iter_mut().zip(coefficients).zip(factors) {
             *value = i32::from(*coefficient) * i32::from(*factor);
         }
+        for (sums, share) in sums.iter_mut().zip(shares) {
+            for (sum, value) in sums.iter_mut().zip(&values) {
+                *sum = value.wrapping_mul(*share).wrapping_add(*sum);
+            }
+        }
     }
-    match side {
-        8 => store(&eight(&transposed(&eight(&rows, FRACTION - KEPT)), FRACTION + KEPT + 3), 8, out, stride),
-        4 => store(&four(&transposed(&four(&rows, FRACTION - KEPT + 1)), FRACTION + KEPT + 4), 4, out, stride),
-        _ => store(&two(&transposed(&two(&rows, FRACTION - KEPT + 2)), FRACTION + KEPT + 5), 2, out, stride),
-    }
-}
-
-/// Rounded, brought back around 128, and cut to a byte.
-#[inline(always)]
-fn sample(value: i32, shift: u32) -> u8 {
-    (((value + (1 << (shift - 1))) >> shift) + 128).clamp(0, 255) as u8
-}
-
-/// `columns` holds the columns of the result, not rounded by the pass yet.
-#[inline(always)]
-fn store(columns: &[Lane; 8], side: usize, out: &mut [u8], stride: usize) {
-    for (row, out) in transposed(columns).iter().zip(out.chunks_mut(stride)).take(side) {
-        for (value, out) in row.iter().zip(&mut out[..side]) {
-            *out = (value + 128).clamp(0, 255) as u8;
+    let last = fraction + KEPT + 3;
+    for (row, out) in sums.iter().zip(out.chunks_mut(stride)) {
+        let mut sums = [1 << (last - 1); SIDE];
+        for (value, shares) in row.iter().zip(shares).take(columns) {
+            let value = value >> shift;
+            for (sum, share) in sums.iter_mut().zip(shares) {
+                *sum = value.wrapping_mul(*share).wrapping_add(*sum);
+            }
+        }
+        for (out, sum) in out[..SIDE].iter_mut().zip(&sums) {
+            *out = sample(*sum, last);
         }
     }
 }
 
+/// Brought back around 128, and cut to a byte.
 #[inline(always)]
-fn transposed(lanes: &[Lane; 8]) -> [Lane; 8] {
-    let mut turned = [[0; 8]; 8];
-    for (row, lane) in lanes.iter().enumerate() {
-        for (value, turned) in lane.iter().zip(&mut turned) {
-            turned[row] = *value;
-        }
-    }
-    turned
-}
-
-#[inline(always)]
-fn combined<const N: usize>(terms: [(&Lane, i32); N]) -> Lane {
-    let mut sum = [0; 8];
-    for (lane, factor) in terms {
-        for (sum, value) in sum.iter_mut().zip(lane) {
-            *sum = value.wrapping_mul(factor).wrapping_add(*sum);
-        }
-    }
-    sum
-}
-
-/// The sum of the two and their difference, each rounded by `shift` bits.
-#[inline(always)]
-fn butterfly(a: &Lane, b: &Lane, shift: u32) -> (Lane, Lane) {
-    let (mut sum, mut difference) = ([0; 8], [0; 8]);
-    for (((sum, difference), a), b) in sum.iter_mut().zip(&mut difference).zip(a).zip(b) {
-        let a = a.wrapping_add((1 << shift) >> 1);
-        *sum = a.wrapping_add(*b) >> shift;
-        *difference = a.wrapping_sub(*b) >> shift;
-    }
-    (sum, difference)
-}
-
-/// `jpeg_idct_islow`, one pass.
-#[inline(always)]
-fn eight(x: &[Lane; 8], shift: u32) -> [Lane; 8] {
-    let one = 1 << FRACTION;
-    let low = combined([(&x[0], one), (&x[4], one)]);
-    let high = combined([(&x[0], one), (&x[4], -one)]);
-    // 0.541196100 +- 0.765366865 and 1.847759065
-    let turned = combined([(&x[2], 4433), (&x[6], 4433 - 15137)]);
-    let raised = combined([(&x[2], 4433 + 6270), (&x[6], 4433)]);
-    let (even0, even3) = butterfly(&low, &raised, 0);
-    let (even1, even2) = butterfly(&high, &turned, 0);
-
-    let (a, b, c, d) = (&x[7], &x[5], &x[3], &x[1]);
-    // 1.175875602
-    let z5 = combined([(a, 9633), (b, 9633), (c, 9633), (d, 9633)]);
-    // -0.899976223, -2.562915447, -1.961570560, -0.390180644
-    let z1 = combined([(a, -7373), (d, -7373)]);
-    let z2 = combined([(b, -20995), (c, -20995)]);
-    let z3 = combined([(a, -16069), (c, -16069), (&z5, 1)]);
-    let z4 = combined([(b, -3196), (d, -3196), (&z5, 1)]);
-    // 0.298631336, 2.053119869, 3.072711026, 1.501321110
-    let odd0 = combined([(a, 2446), (&z1, 1), (&z3, 1)]);
-    let odd1 = combined([(b, 16819), (&z2, 1), (&z4, 1)]);
-    let odd2 = combined([(c, 25172), (&z2, 1), (&z3, 1)]);
-    let odd3 = combined([(d, 12299), (&z1, 1), (&z4, 1)]);
-
-    let (y0, y7) = butterfly(&even0, &odd3, shift);
-    let (y1, y6) = butterfly(&even1, &odd2, shift);
-    let (y2, y5) = butterfly(&even2, &odd1, shift);
-    let (y3, y4) = butterfly(&even3, &odd0, shift);
-    [y0, y1, y2, y3, y4, y5, y6, y7]
-}
-
-/// `jpeg_idct_4x4`, one pass; the fourth frequency is not used.
-#[inline(always)]
-fn four(x: &[Lane; 8], shift: u32) -> [Lane; 8] {
-    let mean = combined([(&x[0], 1 << (FRACTION + 1))]);
-    let even = combined([(&x[2], 15137), (&x[6], -6270)]);
-    let (outer, inner) = butterfly(&mean, &even, 0);
-    let odd0 = combined([(&x[7], -1730), (&x[5], 11893), (&x[3], -17799), (&x[1], 8697)]);
-    let odd2 = combined([(&x[7], -4176), (&x[5], -4926), (&x[3], 7373), (&x[1], 20995)]);
-    let (y0, y3) = butterfly(&outer, &odd2, shift);
-    let (y1, y2) = butterfly(&inner, &odd0, shift);
-    [y0, y1, y2, y3, [0; 8], [0; 8], [0; 8], [0; 8]]
-}
-
-/// `jpeg_idct_2x2`, one pass; of the even frequencies only the mean is used.
-#[inline(always)]
-fn two(x: &[Lane; 8], shift: u32) -> [Lane; 8] {
-    let mean = combined([(&x[0], 1 << (FRACTION + 2))]);
-    let odd = combined([(&x[7], -5906), (&x[5], 6967), (&x[3], -10426), (&x[1], 29692)]);
-    let (y0, y1) = butterfly(&mean, &odd, shift);
-    [y0, y1, [0; 8], [0; 8], [0; 8], [0; 8], [0; 8], [0; 8]]
+fn sample(sum: i32, shift: u32) -> u8 {
+    ((sum >> shift) + 128).clamp(0, 255) as u8
 }
 
 #[cfg(test)]
