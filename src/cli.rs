@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    aesthetics, analyze, cluster, compare, completions, config, dedup, device, embed, kmeans, man, models, portrait,
+    aesthetics, analyze, cluster, compare, completions, config, decide, dedup, device, embed, kmeans, man, models, portrait,
     schema, score, select,
 };
 use crate::report::Format;
@@ -43,6 +43,7 @@ pub enum Command {
     Cluster(cluster::Args),
     Select(select::Args),
     Analyze(analyze::Args),
+    Decide(decide::Args),
     Models(models::Args),
     Kmeans(kmeans::Args),
     Dedup(dedup::Args),

@@ -1,6 +1,7 @@
 //! Made once a run from what was typed: settings, store, terminal, stop flag. The rest of the program asks it and
 //! never the environment.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -13,8 +14,11 @@ use crate::cli::Global;
 use crate::config::{self, Resolved, Settings, Sources};
 use crate::error::CommandError;
 use crate::hub::cache::Cache;
+use crate::journal::{Decided, Journal, JournalError};
 use crate::photo::Limits;
+use crate::photo::identity::ContentId;
 use crate::report::{Format, Record, output::Output};
+use crate::select::Decision;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::ui::Ui;
@@ -91,6 +95,39 @@ impl Context {
         let gigabytes = self.settings().cache_max_size_gb;
         let limit = (gigabytes > 0.0).then_some((gigabytes * 1e9) as u64);
         Ok(Cache::new(folder, limit))
+    }
+
+    /// Where the journal lies; `None` where nothing says where. Neither `--no-cache` nor `--cache-dir` touches it.
+    pub fn data_folder(&self) -> Option<PathBuf> {
+        home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl"))
+    }
+
+    /// The journal, to be written in.
+    pub fn journal(&self) -> Result<Journal, CommandError> {
+        let nowhere = || CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
+        let folder = self.data_folder().ok_or_else(|| nowhere().hint("say where the journal lies with XDG_DATA_HOME"))?;
+        Journal::open(&folder).map_err(CommandError::failed)
+    }
+
+    /// What a person decided, by content. A journal that is there and cannot be read ends the run: an album that
+    /// forgets decisions is worse than none.
+    pub fn decisions(&self) -> Result<HashMap<ContentId, Decision>, CommandError> {
+        self.in_journal(Journal::decisions)
+    }
+
+    fn in_journal<T: Default>(
+        &self,
+        ask: impl Fn(&Journal) -> Result<T, JournalError>,
+    ) -> Result<T, CommandError> {
+        let Some(folder) = self.data_folder() else { return Ok(T::default()) };
+        let told = Journal::open_to_read(&folder).and_then(|journal| journal.as_ref().map(ask).transpose());
+        let way_out = "bring back a copy of the journal, or move it away to go on without your decisions";
+        told.map(Option::unwrap_or_default).map_err(|error| CommandError::failed(error).hint(way_out))
+    }
+
+    /// The same with all that was written down of each.
+    pub fn decided(&self) -> Result<Vec<Decided>, CommandError> {
+        self.in_journal(Journal::decided)
     }
 
     /// Where the user's own manifests of models lie.

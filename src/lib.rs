@@ -13,7 +13,8 @@
 //! | [`quality`] | pure: pixels → technical measures |
 //! | [`cluster`] | pure: embeddings and times → groups; a file a method |
 //! | [`select`] | pure: scores and groups → the picks, each with its reason |
-//! | [`store`] | the results store, by content and fingerprint |
+//! | [`store`] | the results store, by content and fingerprint; may be deleted at any time |
+//! | [`journal`] | what must not be forgotten: decisions of a person by content, and what runs for news have seen |
 //! | [`scale`] | past one album: k-means and de-duplication over Parquet features that need not fit in memory |
 //! | [`hub`] | the model hub: catalogue, fetching, the folder of verified files, networks loaded when a photo needs them |
 //! | [`nn`] | networks only: what the names in a checkpoint say, configuration, forward pass |
@@ -26,8 +27,8 @@
 //! | [`contain`] | a boundary no panic crosses |
 //! | [`pixels`] | a picture in memory, known to every room |
 //!
-//! Imports go down only: `main → cli, commands → pipeline, context → hub, store, report, photo → quality, pixels`; pure
-//! rooms see numbers, never files, clocks or the terminal. `tests/layering.rs` holds the imports against this.
+//! Imports go down only: `main → cli, commands → pipeline, context → hub, journal, store, report, photo → quality,
+//! pixels`; pure rooms see numbers, never files, clocks or the terminal. `tests/layering.rs` holds the imports against this.
 //!
 //! # `score`, in one line
 //!
@@ -43,6 +44,7 @@ pub mod context;
 pub mod error;
 pub mod failure;
 pub mod hub;
+pub mod journal;
 pub mod kernels;
 pub mod nn;
 pub mod photo;

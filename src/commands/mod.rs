@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod compare;
 pub mod completions;
 pub mod config;
+pub mod decide;
 pub mod dedup;
 mod deliver;
 pub mod device;
@@ -22,6 +23,7 @@ pub mod portrait;
 pub mod schema;
 pub mod score;
 pub mod select;
+mod since;
 
 use crate::cli::Command;
 use crate::context::Context;
@@ -34,6 +36,7 @@ pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError>
         Command::Models(args) => models::run(args, context),
         Command::Cluster(args) => cluster::run(args, context),
         Command::Select(args) => select::run(args, context),
+        Command::Decide(args) => decide::run(args, context),
         Command::Analyze(args) => analyze::run(args, context),
         Command::Aesthetics(args) => aesthetics::run(args, context),
         Command::Embed(args) => embed::run(args, context),

@@ -20,6 +20,11 @@ pub struct Tally {
 
 /// Finds the photos that were meant. Unreadable folders are told and counted by [`analyse`].
 pub fn find(args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
+    scan(&named(args)?, args, context)
+}
+
+/// What was typed, with the list on standard input in its place.
+pub fn named(args: &PhotoArgs) -> Result<Vec<PathBuf>, CommandError> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for path in &args.paths {
         if path == Path::new("-") {
@@ -29,9 +34,13 @@ pub fn find(args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
             paths.push(path.clone());
         }
     }
+    Ok(paths)
+}
+
+pub fn scan(paths: &[PathBuf], args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
     let options = scan::Options { follow: args.follow, exclude: args.exclude.clone() };
     let scan =
-        context.telemetry.time("discover_images", || scan::scan(&paths, &options)).map_err(|error| match error {
+        context.telemetry.time("discover_images", || scan::scan(paths, &options)).map_err(|error| match error {
             scan::ScanError::Pattern { .. } => CommandError::usage(error),
             scan::ScanError::List(_) => CommandError::failed(error),
         })?;

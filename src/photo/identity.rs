@@ -24,6 +24,26 @@ impl fmt::Display for ContentId {
     }
 }
 
+impl std::str::FromStr for ContentId {
+    type Err = NotAContentId;
+
+    /// The other way round of `Display`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut id = [0; 32];
+        if text.len() != 2 * id.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(NotAContentId);
+        }
+        for (byte, at) in id.iter_mut().zip((0..).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| NotAContentId)?;
+        }
+        Ok(Self(id))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("64 hexadecimal digits are asked for")]
+pub struct NotAContentId;
+
 impl fmt::Debug for ContentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ContentId({self})")
@@ -196,6 +216,11 @@ mod tests {
             ContentId::of(b"abc").to_string(),
             "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
         );
+        let id = ContentId::of(b"abc");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for odd in ["", "64", &"zz".repeat(32), &"é".repeat(32)] {
+            assert_eq!(odd.parse::<ContentId>(), Err(NotAContentId));
+        }
     }
 
     #[test]

@@ -77,6 +77,33 @@ fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
+/// Every file named outright brings along the RAW files and the JPEG of its shot that lie beside it.
+pub fn with_partners(named: Vec<PathBuf>) -> Vec<PathBuf> {
+    let of_a_pair = |path: &Path| is_jpeg_name(path.as_os_str()) || is_raw_name(path.as_os_str());
+    let mut listings: HashMap<PathBuf, HashMap<PathBuf, Vec<PathBuf>>> = HashMap::new();
+    let mut all = Vec::with_capacity(named.len());
+    for path in named {
+        let folder = path.parent().map(Path::to_owned).filter(|_| of_a_pair(&path) && path.is_file());
+        if let Some(folder) = folder {
+            let shots = listings.entry(folder).or_insert_with_key(|folder| {
+                let real = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                let mut shots: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
+                for entry in std::fs::read_dir(real).into_iter().flatten().flatten() {
+                    let file = folder.join(entry.file_name());
+                    if of_a_pair(&file) {
+                        shots.entry(file.with_extension("")).or_default().push(file);
+                    }
+                }
+                shots.values_mut().for_each(|files| files.sort());
+                shots
+            });
+            all.extend(shots.get(&path.with_extension("")).into_iter().flatten().filter(|file| **file != path).cloned());
+        }
+        all.push(path);
+    }
+    all
+}
+
 pub fn scan(paths: &[PathBuf], options: &Options) -> Result<Scan, ScanError> {
     let mut scanner = Scanner { options, seen: HashSet::new(), scan: Scan::default() };
     for path in paths {
@@ -203,6 +230,18 @@ mod tests {
         assert_eq!(names, ["a.jpg", "b c.jpg", "last"].map(PathBuf::from));
         let names = read_list(&b"line\nbreak.jpg\0b.jpg\0"[..], true).unwrap();
         assert_eq!(names, ["line\nbreak.jpg", "b.jpg"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn what_is_named_brings_its_shot_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a.CR2", "a.jpg", "a.txt", "b.jpg", "b.png"] {
+            std::fs::write(at(name), name).unwrap();
+        }
+        let named = vec![at("a.CR2"), at("b.jpg"), at("gone.jpg"), folder.path().to_owned()];
+        let expected = vec![at("a.jpg"), at("a.CR2"), at("b.jpg"), at("gone.jpg"), folder.path().to_owned()];
+        assert_eq!(with_partners(named), expected);
     }
 
     #[test]

@@ -7,10 +7,12 @@ mod facts;
 mod one_photo;
 mod run;
 
+use crate::photo::identity::ContentId;
 use crate::pixels::Pixels;
 use crate::store::Fingerprint;
 
 pub use facts::PhotoFacts;
+pub use one_photo::identify;
 pub use run::{Job, run};
 
 /// One way of looking at a picture. Its findings are bytes to everybody but itself.
@@ -50,6 +52,7 @@ impl Picture {
 /// What was found about one photo.
 #[derive(Debug)]
 pub struct Analysed {
+    pub content: ContentId,
     pub facts: PhotoFacts,
     /// One per analysis asked for, in the same order.
     pub findings: Vec<Vec<u8>>,

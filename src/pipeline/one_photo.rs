@@ -8,14 +8,13 @@ use super::run::Job;
 use super::{Analysed, Analysis, Picture};
 use crate::failure::{Failure, Stage};
 use crate::photo::identity::{self, Bytes, ContentId, Stamp};
-use crate::photo::{self, Decoded, Room, Scale, resize};
+use crate::photo::{self, Decoded, Limits, Room, Scale, resize};
 use crate::pixels::Pixels;
-use crate::store::Fingerprint;
+use crate::store::{Fingerprint, Store};
 
 /// A photo's outcome and what of it is new to the store.
 pub struct Finished {
     pub analysed: Analysed,
-    pub content: ContentId,
     pub stamp: Option<Stamp>,
     /// Indices into `analysed.findings` that were computed now.
     pub computed: Vec<usize>,
@@ -71,6 +70,19 @@ pub fn process(job: &Job<'_>, keys: &Keys, room: &Room, path: &Path) -> Result<F
     known.compute(job, decoded, content, stamp).map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
 }
 
+/// A photo's content alone: from its stamp where the store knows it, else from its bytes.
+pub fn identify(path: &Path, store: &Store, limits: &Limits) -> Result<ContentId, Failure> {
+    let failed = |error: identity::ReadError| {
+        let (path, code, cause) = (path.to_owned(), error.code(), error.to_string());
+        Failure { path, stage: Stage::Read, code, cause }
+    };
+    let stamp = identity::stamp(path).map_err(failed)?;
+    match store.content(path, &stamp) {
+        Some(content) => Ok(content),
+        None => Ok(ContentId::of(&identity::read(path, limits.max_file_bytes).map_err(failed)?.bytes)),
+    }
+}
+
 /// What the store has of one photo.
 struct Known {
     facts: Option<PhotoFacts>,
@@ -93,8 +105,8 @@ impl Known {
         let findings = self.findings.into_iter().collect::<Option<Vec<_>>>()?;
         // A stamp the store already has need not be written again.
         let stamp = stamp.filter(|_| !stamp_known);
-        let analysed = Analysed { facts, findings, from_store: true };
-        Some(Finished { analysed, content, stamp, computed: Vec::new(), facts_payload: None })
+        let analysed = Analysed { content, facts, findings, from_store: true };
+        Some(Finished { analysed, stamp, computed: Vec::new(), facts_payload: None })
     }
 
     fn compute(
@@ -118,8 +130,8 @@ impl Known {
             };
             findings.push(finding);
         }
-        let analysed = Analysed { facts, findings, from_store: false };
-        Ok(Finished { analysed, content, stamp, computed, facts_payload })
+        let analysed = Analysed { content, facts, findings, from_store: false };
+        Ok(Finished { analysed, stamp, computed, facts_payload })
     }
 }
 

@@ -117,7 +117,7 @@ fn entry<'a>(
     let findings: Vec<_> = facts.chain(computed).collect();
     let news = finished.stamp.is_some() || !findings.is_empty();
     let path = job.photos[index].path.as_path();
-    news.then_some(Entry { path, stamp: finished.stamp, content: finished.content, findings })
+    news.then_some(Entry { path, stamp: finished.stamp, content: finished.analysed.content, findings })
 }
 
 /// Hands out indices in order, never further ahead of the due one than the window.

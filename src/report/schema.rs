@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::records::{
-    AestheticsRecord, AnalyzeRecord, ClusterRecord, DeviceRecord, DuplicateRecord, EmbedRecord, KmeansModelRecord,
+    AestheticsRecord, AnalyzeRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord, DuplicateRecord, EmbedRecord, KmeansModelRecord,
     ModelPathRecord, ModelRecord, NearestRecord, PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord,
     ScoreRecord, SelectRecord, SettingRecord, VerifiedRecord,
 };
@@ -16,6 +16,10 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("analyze", schema_of::<AnalyzeRecord>()),
         ("cluster", schema_of::<ClusterRecord>()),
         ("config show", schema_of::<SettingRecord>()),
+        ("decide clear", schema_of::<DecisionRecord>()),
+        ("decide keep", schema_of::<DecisionRecord>()),
+        ("decide list", schema_of::<DecidedRecord>()),
+        ("decide reject", schema_of::<DecisionRecord>()),
         ("dedup", schema_of::<DuplicateRecord>()),
         ("device", schema_of::<DeviceRecord>()),
         ("embed", schema_of::<EmbedRecord>()),

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::select::{DecisionWord, Parts, TiebreakRecord};
+use super::DecisionWord;
+use super::select::{Parts, TiebreakRecord};
 use crate::portrait::Face;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
@@ -61,6 +62,9 @@ pub struct AnalyzeRecord {
     pub tiebreak: Option<TiebreakRecord>,
     pub reason: String,
     pub decision: Option<DecisionWord>,
+    /// BLAKE3 of the photo's bytes, by which a decision finds it again.
+    #[serde(default)]
+    pub content: Option<String>,
 }
 
 impl Record for AnalyzeRecord {

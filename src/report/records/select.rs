@@ -5,9 +5,10 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::DecisionWord;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
-use crate::select::{self, Decision, Tiebreak, Verdict, Why};
+use crate::select::{self, Tiebreak, Verdict, Why};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SelectRecord {
@@ -75,22 +76,6 @@ pub struct MetRecord {
     pub won: Option<bool>,
     /// The probability that this photo is the better of the two.
     pub confidence: f64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DecisionWord {
-    Keep,
-    Reject,
-}
-
-impl From<Decision> for DecisionWord {
-    fn from(decision: Decision) -> Self {
-        match decision {
-            Decision::Keep => Self::Keep,
-            Decision::Reject => Self::Reject,
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,0 +1,122 @@
+//! `albumctl decide`: what a person says about photos, written down for good.
+
+use anyhow::Context as _;
+
+use super::photos;
+use crate::cli::PhotoArgs;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::failure::{Failure, Stage};
+use crate::journal::Entry;
+use crate::photo::identity::{self, ContentId};
+use crate::photo::scan;
+use crate::report::photo_path::PhotoPath;
+use crate::report::records::{DecidedRecord, DecisionRecord};
+use crate::select::Decision;
+
+/// Keep or reject photos for good: `select` obeys before any score
+///
+/// A photo you keep is always picked, one you reject never. What you decide goes with the photo's content: renaming,
+/// moving or copying it, clearing the cache and changing models lose nothing; editing the file makes it another photo.
+/// Decisions lie in $XDG_DATA_HOME/albumctl/journal.sqlite. Of a RAW file and its JPEG both are meant, whichever is named.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    pub what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum What {
+    /// Always pick these photos
+    Keep(PhotosArgs),
+    /// Never pick these photos
+    Reject(PhotosArgs),
+    /// Take back what was decided about these photos
+    Clear(PhotosArgs),
+    /// Every decision in force, with the place where the photo lay then
+    List,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PhotosArgs {
+    #[command(flatten)]
+    pub photos: PhotoArgs,
+
+    /// Write nothing down, and say what would be
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    match &args.what {
+        What::Keep(args) => decide(args, Some(Decision::Keep), context),
+        What::Reject(args) => decide(args, Some(Decision::Reject), context),
+        What::Clear(args) => decide(args, None, context),
+        What::List => list(context),
+    }
+}
+
+/// A photo to decide about: its path, and the contents that stand for it.
+struct Meant {
+    photo: scan::Photo,
+    contents: Vec<ContentId>,
+}
+
+fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> Result<Ending, CommandError> {
+    let paths = scan::with_partners(photos::named(&args.photos)?);
+    let scan = photos::scan(&paths, &args.photos, context)?;
+    // Opened before the photos are read: where it cannot be written, nobody waits for nothing.
+    let journal = if args.dry_run { None } else { Some(context.journal()?) };
+    let before = context.decisions()?;
+    let (mut meant, mut unread) = (Vec::new(), Vec::new());
+    let medium = Some(context.settings().thumbnail_sizes.medium);
+    let mut tally = photos::analyse(&scan, &[], medium, context, |photo, analysed| {
+        let mut contents = vec![analysed.content];
+        for raw in &photo.raws {
+            match identity::read(raw, context.limits().max_file_bytes) {
+                Ok(read) => contents.push(ContentId::of(&read.bytes)),
+                Err(error) => unread.push(Failure {
+                    path: raw.clone(),
+                    stage: Stage::Read,
+                    code: error.code(),
+                    cause: error.to_string(),
+                }),
+            }
+        }
+        meant.push(Meant { photo: photo.clone(), contents });
+        Ok(())
+    })?;
+    unread.iter().try_for_each(|failure| tally.fail(failure, context))?;
+    if let Some(mut journal) = journal {
+        let entries: Vec<Entry> = meant
+            .iter()
+            .flat_map(|Meant { photo, contents }| {
+                contents.iter().map(|&content| Entry { content, decision, path: &photo.path })
+            })
+            .collect();
+        context.telemetry.time("journal", || journal.decide(&entries)).map_err(CommandError::failed)?;
+    }
+    // Told only now: what was printed is on disk.
+    let mut output = context.output::<DecisionRecord>()?;
+    for Meant { photo, contents } in &meant {
+        let record = DecisionRecord {
+            path: PhotoPath::of(&photo.path),
+            decision: decision.map(Into::into),
+            before: before.get(&contents[0]).copied().map(Into::into),
+            content: contents[0].to_string(),
+            applied: !args.dry_run,
+        };
+        output.write(&context.ui, &record).context("cannot write the results")?;
+    }
+    output.finish(&context.ui)?;
+    Ok(tally.end("decide", context))
+}
+
+fn list(context: &Context) -> Result<Ending, CommandError> {
+    let mut output = context.output::<DecidedRecord>()?;
+    for decided in context.decided()? {
+        output.write(&context.ui, &DecidedRecord::from(decided)).context("cannot write the results")?;
+    }
+    output.finish(&context.ui)?;
+    Ok(Ending::AllDone)
+}

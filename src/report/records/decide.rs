@@ -1,0 +1,98 @@
+//! Lines of `decide`: one a photo.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::journal::Decided;
+use crate::report::photo_path::PhotoPath;
+use crate::report::{Cell, Record, Tone};
+use crate::select::Decision;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionWord {
+    Keep,
+    Reject,
+}
+
+impl DecisionWord {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+impl From<Decision> for DecisionWord {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Keep => Self::Keep,
+            Decision::Reject => Self::Reject,
+        }
+    }
+}
+
+/// A line of `decide keep`, `reject` and `clear`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DecisionRecord {
+    #[serde(flatten)]
+    pub path: PhotoPath,
+    /// What holds from now on; null for nothing.
+    pub decision: Option<DecisionWord>,
+    /// What held before.
+    pub before: Option<DecisionWord>,
+    /// BLAKE3 of the photo's bytes, by which it is known again.
+    pub content: String,
+    /// Whether it is written down now; false in a dry run.
+    pub applied: bool,
+}
+
+/// A line of `decide list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DecidedRecord {
+    /// Where the photo lay when this was decided.
+    #[serde(flatten)]
+    pub path: PhotoPath,
+    pub decision: DecisionWord,
+    /// When, as UTC.
+    pub decided_at: String,
+    /// BLAKE3 of the photo's bytes.
+    pub content: String,
+}
+
+impl From<Decided> for DecidedRecord {
+    fn from(decided: Decided) -> Self {
+        let moment = jiff::Timestamp::from_millisecond(decided.decided_ms).unwrap_or_default();
+        Self {
+            path: PhotoPath::of(&decided.path),
+            decision: decided.decision.into(),
+            decided_at: format!("{moment:.0}"),
+            content: decided.content.to_string(),
+        }
+    }
+}
+
+fn cell(decision: Option<DecisionWord>) -> Cell {
+    match decision {
+        None => Cell::faint("-"),
+        Some(word @ DecisionWord::Keep) => Cell { text: word.word().into(), tone: Tone::Good },
+        Some(word @ DecisionWord::Reject) => Cell { text: word.word().into(), tone: Tone::Poor },
+    }
+}
+
+impl Record for DecisionRecord {
+    const HEADINGS: &'static [&'static str] = &["photo", "decision", "before"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::path(&self.path.image_path), cell(self.decision), cell(self.before)]
+    }
+}
+
+impl Record for DecidedRecord {
+    const HEADINGS: &'static [&'static str] = &["photo", "decision", "decided at"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::path(&self.path.image_path), cell(Some(self.decision)), Cell::faint(&self.decided_at)]
+    }
+}
