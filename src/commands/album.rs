@@ -1,5 +1,6 @@
 //! What `cluster`, `select` and `analyze` share: what is known of each photo, and the groups.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,20 +8,20 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 
-use super::aesthetics::Rating;
 use super::embed::Embedding;
 use super::experts::Experts;
 use super::photos::{self, Tally};
-use super::portrait::FaceFinding;
 use super::score::Scoring;
 use crate::cluster::{self, Clustering, Embeddings, Input, Method, Noise};
 use crate::config::AlbumClustering;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::photo::scan::Scan;
-use crate::pipeline::{Analysis, PhotoFacts, Picture};
+use crate::photo::identity::ContentId;
+use crate::photo::scan::{self, Scan};
+use crate::pipeline::{self, Analysis, PhotoFacts, Picture};
 use crate::quality::Quality;
 use crate::report::html::thumbnail::{self, Thumbnail};
+use crate::report::html::thumbnail_budget;
 use crate::report::records::AnalyzeRecord;
 use crate::select::{Portrait, Why};
 use crate::store::Fingerprint;
@@ -104,6 +105,8 @@ impl GroupArgs {
 #[derive(Debug, Clone)]
 pub struct Known {
     pub path: PathBuf,
+    /// `None` for a line of a file that does not tell, of a photo that is gone.
+    pub content: Option<ContentId>,
     pub facts: PhotoFacts,
     pub measured_at: u32,
     pub quality: Quality,
@@ -131,36 +134,28 @@ pub fn gather(
     let medium = settings.thumbnail_sizes.medium;
     let scoring = Scoring { weights: settings.quality_assessment.weights };
     let thumbs = thumbnails.map(|budget| Thumbs { budget });
-    let rating = experts.rating.as_ref();
-    let mut analyses: Vec<&dyn Analysis> = vec![&scoring, experts.features.analysis()];
-    analyses.extend(rating.map(|rating| rating as &dyn Analysis));
-    analyses.extend(experts.faces.as_ref().map(|faces| faces as &dyn Analysis));
+    let mut analyses = experts.scoring(&scoring);
+    analyses.push(experts.features.analysis());
     analyses.extend(thumbs.as_ref().map(|thumbs| thumbs as &dyn Analysis));
     let model = experts.features.reference();
     let mut known = Vec::new();
     let tally = photos::analyse(scan, &analyses, Some(medium), context, |photo, analysed| {
         experts.tell(context);
-        let mut findings = analysed.findings.iter().skip(2);
-        let aesthetic = match rating.and_then(|_| findings.next()) {
-            Some(finding) => Ok(as_written(Rating::read(finding)?)),
-            None => Err(Why::ModelMissing),
-        };
-        let faces = match experts.faces.as_ref().and_then(|_| findings.next()) {
-            Some(finding) => Some(FaceFinding::read(finding)?),
-            None => None,
-        };
+        let mut findings = analysed.findings.iter().map(Vec::as_slice);
+        let scores = experts.read_scores(&mut findings)?;
         known.push(Known {
             path: photo.path.clone(),
+            content: Some(analysed.content),
             measured_at: medium.min(analysed.facts.width.max(analysed.facts.height)),
-            quality: Scoring::read(&analysed.findings[0])?,
+            quality: scores.quality,
             model: model.clone(),
-            embedding: Embedding::read(&analysed.findings[1]),
-            aesthetic,
-            aesthetic_model: rating.map(|rating| rating.aesthetic.reference()),
-            trained_on_ava: rating.is_some_and(|rating| rating.aesthetic.trained_on_ava()),
-            portrait: faces.as_ref().map(of_faces).ok_or(Why::ModelMissing),
-            faces,
-            thumbnail: findings.next().and_then(|finding| Thumbnail::from_bytes(finding)),
+            embedding: findings.next().map(Embedding::read).unwrap_or_default(),
+            aesthetic: scores.aesthetic,
+            aesthetic_model: experts.rating.as_ref().map(|rating| rating.aesthetic.reference()),
+            trained_on_ava: experts.rating.as_ref().is_some_and(|rating| rating.aesthetic.trained_on_ava()),
+            portrait: scores.portrait(),
+            faces: scores.faces,
+            thumbnail: findings.next().and_then(Thumbnail::from_bytes),
             facts: analysed.facts,
         });
         Ok(())
@@ -169,22 +164,8 @@ pub fn gather(
     Ok((known, tally))
 }
 
-fn of_faces(faces: &crate::portrait::Portrait) -> Portrait {
-    Portrait {
-        is_portrait: faces.is_portrait,
-        eyes_open: faces.eyes_open,
-        is_smiling: faces.is_smiling,
-        smile_score: faces.smile_score,
-    }
-}
-
-/// The number that a 32-bit one is written as: the same digits come out of every command.
-fn as_written(score: f32) -> f64 {
-    score.to_string().parse().unwrap_or(f64::from(score))
-}
-
 /// Reads what `analyze` wrote; `-` is standard input.
-pub fn read(file: &Path) -> Result<Vec<Known>, CommandError> {
+pub fn read(file: &Path, context: &Context) -> Result<Vec<Known>, CommandError> {
     let named = file.display();
     let reader: Box<dyn BufRead> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())
@@ -201,12 +182,15 @@ pub fn read(file: &Path) -> Result<Vec<Known>, CommandError> {
         let record: AnalyzeRecord = serde_json::from_str(&line)
             .with_context(|| format!("{named}, line {}: not a line of `albumctl analyze`", number + 1))
             .map_err(CommandError::usage)?;
-        known.push(of_record(record));
+        known.push(of_record(record, context));
     }
     Ok(known)
 }
 
-fn of_record(record: AnalyzeRecord) -> Known {
+fn of_record(mut record: AnalyzeRecord, context: &Context) -> Known {
+    let path = record.path.to_path();
+    let told = record.content.as_ref().and_then(|content| content.parse().ok());
+    let faces = faces_of(&mut record);
     let portrait = record.is_portrait.map(|is_portrait| Portrait {
         is_portrait,
         eyes_open: record.eyes_open,
@@ -214,7 +198,8 @@ fn of_record(record: AnalyzeRecord) -> Known {
         smile_score: record.smile_score,
     });
     Known {
-        path: record.path.to_path(),
+        content: told.or_else(|| pipeline::identify(&path, context.store(), &context.limits()).ok()),
+        path,
         measured_at: record.measured_at,
         quality: Quality {
             overall: record.iqa_score,
@@ -231,7 +216,7 @@ fn of_record(record: AnalyzeRecord) -> Known {
         trained_on_ava: record.ava_score.is_some(),
         aesthetic_model: record.aesthetic_model,
         portrait: portrait.ok_or(Why::ModelMissing),
-        faces: None,
+        faces,
         thumbnail: None,
         facts: PhotoFacts {
             width: record.width,
@@ -240,6 +225,49 @@ fn of_record(record: AnalyzeRecord) -> Known {
             taken_at: record.taken_at,
         },
     }
+}
+
+fn faces_of(record: &mut AnalyzeRecord) -> Option<crate::portrait::Portrait> {
+    Some(crate::portrait::Portrait {
+        has_face: record.has_face?,
+        num_faces: record.num_faces?,
+        is_portrait: record.is_portrait?,
+        eyes_open: record.eyes_open,
+        is_smiling: record.is_smiling,
+        smile_score: record.smile_score,
+        eye_aspect_ratio: record.eye_aspect_ratio,
+        face_ratio: record.face_ratio,
+        center_offset: record.center_offset,
+        portrait_score: record.portrait_score?,
+        faces: record.faces.take()?,
+        portrait_model: record.portrait_model.take()?,
+    })
+}
+
+/// Thumbnails of photos read from a file, as far as they still lie there and are the same; how many could not be read.
+pub fn find_pictures(known: &mut [Known], context: &Context) -> Result<usize, CommandError> {
+    let thumbs = Thumbs { budget: thumbnail_budget(known.len()) };
+    let there = known.iter().filter(|photo| photo.path.is_file());
+    let there = there.map(|photo| scan::Photo { path: photo.path.clone(), raws: Vec::new() }).collect();
+    let scan = Scan { photos: there, unreadable: Vec::new(), passed_over: 0 };
+    let mut pictures: HashMap<PathBuf, (ContentId, Option<Thumbnail>)> = HashMap::new();
+    let medium = Some(context.settings().thumbnail_sizes.medium);
+    let tally = photos::analyse(&scan, &[&thumbs], medium, context, |photo, analysed| {
+        let thumbnail = Thumbnail::from_bytes(&analysed.findings[0]);
+        pictures.insert(photo.path.clone(), (analysed.content, thumbnail));
+        Ok(())
+    })?;
+    let mut without = 0;
+    for photo in known.iter_mut() {
+        let same = pictures.get(&photo.path).filter(|(content, _)| photo.content.is_none_or(|told| told == *content));
+        photo.thumbnail = same.and_then(|(_, thumbnail)| thumbnail.clone());
+        without += usize::from(photo.thumbnail.is_none());
+    }
+    if without > tally.failed {
+        let gone = photos::counted(without - tally.failed, "photo");
+        context.ui.note(&format!("{gone} moved or changed since they were analysed: the page is without their pictures"));
+    }
+    Ok(tally.failed)
 }
 
 /// What the camera's clock showed, as the pipeline counts it; the distance from UTC is not part of it.

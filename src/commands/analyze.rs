@@ -32,7 +32,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let experts = Experts::new(context)?;
     let (known, tally) = album::gather(&scan, &experts, None, context)?;
     let grouped = album::group(&known, &args.groups, context)?;
-    let photos = candidates(&known, &grouped);
+    let photos = candidates(&known, &grouped, &context.decisions()?);
     let mut verdicts = choose(&photos, &args.choice.rules(context), &grouped, &experts, context)?;
     // Lines come in the order of the scan, as from every command that looks at photos.
     verdicts.sort_by_key(|verdict| verdict.photo);
@@ -89,5 +89,6 @@ fn record(known: Known, photo: &Photo, verdict: Verdict, grouped: &Grouped) -> A
         tiebreak: verdict.tiebreak.map(Into::into),
         reason: verdict.reason,
         decision: photo.decision.map(Into::into),
+        content: known.content.map(|content| content.to_string()),
     }
 }

@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::aesthetics::{self, Rating};
+use super::experts::Experts;
 use super::networks::{self, NetworkArgs, Networks, Wanted};
 use super::photos::{self, Tally};
 use super::score::Scoring;
+use super::select::weights;
 use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::hub::{Comparator, HubError};
 use crate::photo::scan::Scan;
-use crate::pipeline::{Analysed, Analysis, Picture};
+use crate::pipeline::{Analysis, Picture};
 use crate::report::records::{Method, PairRecord, RankRecord};
+use crate::select::Parts;
 use crate::store::Fingerprint;
 
 pub const MODEL: &str = "siamese-resnet50";
@@ -20,7 +22,7 @@ pub const MODEL: &str = "siamese-resnet50";
 /// Which photo is better; of more than two, a ranking
 ///
 /// Every photo meets every other one, each pair is asked both ways round, and most wins comes first. Without a model for
-/// comparing, technical quality (and the aesthetic score, where its model is there) decides, which is said.
+/// comparing, the composite of `select` decides, which is said: aesthetic, technical and portrait parts as far as their models are there.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -45,7 +47,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Ok(comparator) => Contest::of_pairs(comparator, &scan, &networks, context)?,
         Err(missing @ HubError::Missing { .. }) if args.network.model.is_none() && !context.strict => {
             context.ui.note(&format!("{missing}; comparing by composite score"));
-            Contest::of_scores(&scan, &networks, context)?
+            Contest::of_scores(&scan, context)?
         }
         Err(error) => return Err(networks::refused(error)),
     };
@@ -91,31 +93,22 @@ impl Contest {
         Ok((Self { method, paths, better: Box::new(better), scores: None }, tally))
     }
 
-    /// Without a model for pairs: the parts of the composite that can be had, their weights rescaled.
-    fn of_scores(scan: &Scan, networks: &Networks, context: &Context) -> Result<(Self, Tally), CommandError> {
+    /// Without a model for pairs: what `select` ranks by.
+    fn of_scores(scan: &Scan, context: &Context) -> Result<(Self, Tally), CommandError> {
         let settings = context.settings();
+        let experts = Experts::for_scores(context)?;
         let scoring = Scoring { weights: settings.quality_assessment.weights };
-        let aesthetic = match settings.quality_assessment.ava_checkpoint.as_deref() {
-            Some(file) => Some(networks.hub.aesthetic_file(file).map_err(networks::refused)?),
-            None => networks.hub.aesthetic(aesthetics::MODEL).ok(),
-        };
-        let rating = aesthetic.map(Rating::new).transpose().map_err(networks::refused)?;
-        let mut analyses: Vec<&dyn Analysis> = vec![&scoring];
-        analyses.extend(rating.as_ref().map(|rating| rating as &dyn Analysis));
-        let selection = settings.album.selection;
-        let composite = |analysed: &Analysed| -> anyhow::Result<f64> {
-            let quality = Scoring::read(&analysed.findings[0])?.overall;
-            let Some(finding) = analysed.findings.get(1) else { return Ok(quality) };
-            let beauty = (f64::from(Rating::read(finding)?) - 1.0) / 9.0;
-            let total = selection.ava_weight + selection.iqa_weight;
-            let weighed = selection.ava_weight * beauty + selection.iqa_weight * quality;
-            Ok(if total > 0.0 { weighed / total } else { quality })
-        };
+        let weights = weights(&settings.album.selection);
+        weights.check().map_err(CommandError::usage)?;
         let (mut paths, mut scores) = (Vec::new(), Vec::new());
         let medium = Some(settings.thumbnail_sizes.medium);
-        let tally = photos::analyse(scan, &analyses, medium, context, |photo, analysed| {
+        let tally = photos::analyse(scan, &experts.scoring(&scoring), medium, context, |photo, analysed| {
+            experts.tell(context);
+            let told = experts.read_scores(&mut analysed.findings.iter().map(Vec::as_slice))?;
+            let parts = Parts::new(told.aesthetic, Ok(told.quality.overall), &told.portrait(), &weights);
             paths.push(photo.path.clone());
-            scores.push(composite(&analysed)?);
+            // All that has a weight may be missing; then no photo is better than another.
+            scores.push(parts.composite().unwrap_or(0.0));
             Ok(())
         })?;
         let method = Method { name: "composite", model: None };

@@ -11,6 +11,7 @@ use crate::portrait::Face;
 use crate::report::export::{self, Item, Way};
 use crate::report::html::{self, Entry, Face as FaceMark, Met, Page};
 use crate::report::output::whole_file;
+use crate::report::records::DecisionWord;
 use crate::report::records::select::Written;
 use crate::report::xmp::{self, Mark, Naming};
 use crate::select::{Decision, Photo, Verdict};
@@ -157,7 +158,7 @@ fn not_written(path: &Path, error: &dyn std::error::Error) -> Failure {
     Failure { path: path.to_owned(), stage: Stage::Write, code: "not_written", cause }
 }
 
-/// Picks get stars. A photo that was a pick of an earlier run loses those we gave it, and only those.
+/// Picks get stars, photos a person rejected the rating for that. A photo that was a pick of an earlier run loses those we gave it, and only those.
 fn sidecars(
     args: &DeliverArgs,
     naming: SidecarNaming,
@@ -178,15 +179,22 @@ fn sidecars(
     let paths: Vec<PathBuf> = photos.iter().map(|photo| photo.path.clone()).collect();
     for (photo, places) in xmp::sidecars(&paths, naming).into_iter().enumerate() {
         let Some(verdict) = verdict_of[photo] else { continue };
+        let decision = photos[photo].decision;
+        let own_label = args.xmp_label.clone().filter(|_| verdict.selected());
         let mark = Mark {
-            rating: verdict.selected().then_some(args.xmp_rating),
-            label: args.xmp_label.clone().filter(|_| verdict.selected()),
+            // −1 is how XMP says "rejected".
+            rating: match decision {
+                Some(Decision::Reject) => Some(-1),
+                _ => verdict.selected().then_some(args.xmp_rating),
+            },
+            label: own_label.or_else(|| decision.map(|decision| decision_label(decision).to_owned())),
+            decision: decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
             score: verdict.composite,
             model: Some(models(&known[photo])),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         for place in places {
-            if !verdict.selected() && !xmp::is_marked(&place) {
+            if !verdict.selected() && decision.is_none() && !xmp::is_marked(&place) {
                 continue;
             }
             match xmp::write(&place, &mark, args.dry_run) {
@@ -196,6 +204,14 @@ fn sidecars(
         }
     }
     Ok(())
+}
+
+/// Labels are free text that programs show; a label of the user's own goes before.
+fn decision_label(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Keep => "Keep",
+        Decision::Reject => "Reject",
+    }
 }
 
 /// What took part in judging a photo.
@@ -251,10 +267,7 @@ fn entry(known: &Known, photo: &Photo, verdict: &Verdict) -> Entry {
                 confidence: met.confidence,
             })
             .collect(),
-        decision: photo.decision.map(|decision| match decision {
-            Decision::Keep => "keep".to_owned(),
-            Decision::Reject => "reject".to_owned(),
-        }),
+        decision: photo.decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
     }
 }
 

@@ -1,15 +1,20 @@
 //! The models that take part in making an album, as far as they are there.
 
+use anyhow::Context as _;
+
 use super::aesthetics::{self, Rating};
 use super::compare::{self, Comparing};
 use super::embed::Embedding;
 use super::networks::{self, NetworkArgs, Networks, PrecisionArg};
 use super::portrait::FaceFinding;
+use super::score::Scoring;
 use crate::cluster::scene_layout;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::hub::HubError;
 use crate::pipeline::{Analysis, Picture};
+use crate::quality::Quality;
+use crate::select::{Portrait, Why};
 use crate::store::Fingerprint;
 
 #[derive(Debug)]
@@ -31,18 +36,23 @@ pub enum Features {
 const BUILT_IN: [&str; 2] = ["auto", scene_layout::NAME];
 
 impl Experts {
-    /// Only what photos are grouped by.
-    pub fn for_groups(context: &Context) -> Result<Self, CommandError> {
-        Self::gathered(context, false)
+    pub fn new(context: &Context) -> Result<Self, CommandError> {
+        Self::gathered(context, true, true)
     }
 
-    pub fn new(context: &Context) -> Result<Self, CommandError> {
-        Self::gathered(context, true)
+    /// Only what photos are grouped by.
+    pub fn for_groups(context: &Context) -> Result<Self, CommandError> {
+        Self::gathered(context, false, true)
+    }
+
+    /// Only what photos are scored by.
+    pub fn for_scores(context: &Context) -> Result<Self, CommandError> {
+        Self::gathered(context, true, false)
     }
 
     /// A model that is configured by path must be there. One that is merely not installed is done without, which is
     /// said, or with `--strict` ends the run.
-    fn gathered(context: &Context, rate: bool) -> Result<Self, CommandError> {
+    fn gathered(context: &Context, rate: bool, group: bool) -> Result<Self, CommandError> {
         let settings = context.settings();
         // Without any folder for models there are none.
         let networks = match context.models_dir() {
@@ -62,6 +72,7 @@ impl Experts {
         };
         let clustering = &settings.album.clustering;
         let embedder = match clustering.feature_checkpoint.as_deref() {
+            _ if !group => None,
             Some(file) => Some(hub.embedder_file(file).map_err(networks::refused)?),
             None if BUILT_IN.contains(&clustering.feature_method.as_str()) => None,
             None => {
@@ -76,6 +87,26 @@ impl Experts {
             None => Features::Layout(Layout),
         };
         Ok(Self { networks, rating, faces, features })
+    }
+
+    /// The analyses that score a photo, in the order in which [`Experts::read_scores`] takes their findings.
+    pub fn scoring<'a>(&'a self, technical: &'a Scoring) -> Vec<&'a dyn Analysis> {
+        let mut analyses: Vec<&dyn Analysis> = vec![technical];
+        analyses.extend(self.rating.as_ref().map(|rating| rating as &dyn Analysis));
+        analyses.extend(self.faces.as_ref().map(|faces| faces as &dyn Analysis));
+        analyses
+    }
+
+    pub fn read_scores<'a>(&self, findings: &mut impl Iterator<Item = &'a [u8]>) -> anyhow::Result<Scores> {
+        let mut next = || findings.next().context("a finding is missing");
+        Ok(Scores {
+            quality: Scoring::read(next()?)?,
+            aesthetic: match &self.rating {
+                Some(_) => Ok(as_written(Rating::read(next()?)?)),
+                None => Err(Why::ModelMissing),
+            },
+            faces: self.faces.as_ref().map(|_| FaceFinding::read(next()?)).transpose()?,
+        })
     }
 
     /// The model for the tie-break. Asked only when there is one to be played.
@@ -98,6 +129,33 @@ impl Experts {
             networks.tell(context);
         }
     }
+}
+
+/// What the experts say about one photo.
+#[derive(Debug)]
+pub struct Scores {
+    pub quality: Quality,
+    /// On 1–10.
+    pub aesthetic: Result<f64, Why>,
+    pub faces: Option<crate::portrait::Portrait>,
+}
+
+impl Scores {
+    /// What selection asks of the faces.
+    pub fn portrait(&self) -> Result<Portrait, Why> {
+        let faces = self.faces.as_ref().ok_or(Why::ModelMissing)?;
+        Ok(Portrait {
+            is_portrait: faces.is_portrait,
+            eyes_open: faces.eyes_open,
+            is_smiling: faces.is_smiling,
+            smile_score: faces.smile_score,
+        })
+    }
+}
+
+/// The number that a 32-bit one is written as: the same digits come out of every command.
+fn as_written(score: f32) -> f64 {
+    score.to_string().parse().unwrap_or(f64::from(score))
 }
 
 fn or_without<T>(model: Result<T, HubError>, instead: &str, context: &Context) -> Result<Option<T>, CommandError> {

@@ -10,13 +10,16 @@ use super::compare::Comparing;
 use super::deliver::{self, Album, DeliverArgs};
 use super::experts::Experts;
 use super::photos::{self, Tally};
+use super::since::{Since, Watch};
 use crate::cli::PhotoArgs;
+use crate::config::AlbumSelection;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::photo::identity::ContentId;
 use crate::photo::scan::{self, Scan};
 use crate::report::html::thumbnail_budget;
 use crate::report::records::SelectRecord;
-use crate::select::{self, Between, Filters, Photo, Rules, Verdict, Weights};
+use crate::select::{self, Between, Decision, Filters, Photo, Rules, Verdict, Weights};
 
 /// The album: the best of each group, ranked, each with its reason
 #[derive(Debug, clap::Args)]
@@ -27,6 +30,15 @@ pub struct Args {
     /// Take what `albumctl analyze` wrote instead of looking at photos; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     pub from: Option<PathBuf>,
+
+    /// Only photos that are new: since a date or time of this clock, for so long (7d, 36h), or since last-run
+    ///
+    /// A date means when the file came to its place or was changed, not when the photo was taken. last-run means what the
+    /// last run with last-run over the same folders with the same choice has not looked at yet, by content; two jobs that
+    /// share folders and choice tell themselves apart by a name (last-run:NAME). What a run looked at is written down
+    /// when all its outputs have been delivered. A run that meets itself still under way leaves quietly.
+    #[arg(long, value_name = "WHEN", conflicts_with = "from")]
+    pub since: Option<Since>,
 
     #[command(flatten)]
     pub choice: ChoiceArgs,
@@ -76,11 +88,7 @@ impl ChoiceArgs {
         let album = &context.settings().album;
         let (selection, quality) = (&album.selection, &album.quality);
         Rules {
-            weights: Weights {
-                aesthetic: selection.ava_weight,
-                iqa: selection.iqa_weight,
-                portrait: selection.portrait_weight,
-            },
+            weights: weights(selection),
             filters: Filters {
                 min_iqa: self.min_iqa.unwrap_or(quality.min_iqa_score),
                 min_aesthetic: self.min_aesthetic.unwrap_or(quality.min_ava_score),
@@ -96,17 +104,34 @@ impl ChoiceArgs {
     }
 }
 
+/// What the parts of the composite weigh.
+pub fn weights(selection: &AlbumSelection) -> Weights {
+    Weights { aesthetic: selection.ava_weight, iqa: selection.iqa_weight, portrait: selection.portrait_weight }
+}
+
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.method(context)?;
     args.deliver.check()?;
-    // A file brings its ratings along.
-    let experts = if args.from.is_some() { Experts::for_groups(context)? } else { Experts::new(context)? };
-    let (known, mut tally) = gather(args, &experts, context)?;
+    let Some(watch) = Watch::begin(args.since.as_ref(), &args.photos, &args.told(), context)? else {
+        context.ui.note("the same run is under way in another process, which delivers what is new");
+        return Ok(Ending::AllDone);
+    };
+    let Some(Gathered { known, mut tally, experts }) = gather(args, &watch, context)? else {
+        let since = watch.told().map_or_else(String::new, |since| format!(" since {since}"));
+        context.ui.note(&format!("no new photos{since}"));
+        context.output::<SelectRecord>()?.finish(&context.ui)?;
+        if !args.deliver.dry_run {
+            watch.finish(&[])?;
+        }
+        return Ok(Ending::AllDone);
+    };
     let grouped = album::group(&known, &args.groups, context)?;
-    let photos = candidates(&known, &grouped);
+    let photos = candidates(&known, &grouped, &context.decisions()?);
     let rules = args.choice.rules(context);
     let verdicts = choose(&photos, &rules, &grouped, &experts, context)?;
+    tell_of_kept(&photos, &rules, context);
     let album = Album { known: &known, photos: &photos, verdicts: &verdicts };
+    let unreadable = tally.failed;
     let written = deliver::deliver(&args.deliver, album, &mut tally, context)?;
     let mut output = context.output::<SelectRecord>()?;
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
@@ -119,22 +144,74 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     if let Some(file) = &args.deliver.report {
         deliver::write_page(file, album, args.deliver.dry_run, context)?;
     }
+    // Photos that could not be read are not among what was seen: they are looked at again.
+    let delivered = tally.failed == unreadable && !context.stopped() && !args.deliver.dry_run;
+    if delivered {
+        let seen: Vec<ContentId> = known.iter().filter_map(|photo| photo.content).collect();
+        watch.finish(&seen)?;
+    }
     Ok(tally.end("select", context))
 }
 
-fn gather(args: &Args, experts: &Experts, context: &Context) -> Result<(Vec<Known>, Tally), CommandError> {
-    if let Some(file) = &args.from {
-        let known = album::read(file)?;
-        let tally = Tally { done: known.len(), from_store: known.len(), failed: 0 };
-        return Ok((known, tally));
+impl Args {
+    /// The flags that shape the choice, as far as they were given.
+    fn told(&self) -> Vec<String> {
+        fn flag<T: ToString>(name: &str, value: Option<&T>) -> Option<String> {
+            value.map(|value| format!("{name}={}", value.to_string()))
+        }
+        let (choice, groups) = (&self.choice, &self.groups);
+        let given = [
+            flag("--top", choice.top.as_ref()),
+            flag("--per-cluster", choice.per_cluster.as_ref()),
+            flag("--min-iqa", choice.min_iqa.as_ref()),
+            flag("--min-aesthetic", choice.min_aesthetic.as_ref()),
+            flag("--min-sharpness", choice.min_sharpness.as_ref()),
+            choice.require_eyes_open.then(|| "--require-eyes-open".to_owned()),
+            flag("--method", groups.method.as_ref()),
+            flag("--min-cluster-size", groups.min_cluster_size.as_ref()),
+            flag("--noise", groups.noise.as_ref()),
+        ];
+        given.into_iter().flatten().collect()
     }
-    let scan = photos::find(&args.photos, context)?;
-    let budget = args.deliver.report.is_some().then(|| thumbnail_budget(scan.photos.len()));
-    album::gather(&scan, experts, budget, context)
+}
+
+/// What is known of the photos, and what it was known by.
+struct Gathered {
+    known: Vec<Known>,
+    tally: Tally,
+    experts: Experts,
+}
+
+/// `None` when `--since` leaves nothing to look at.
+fn gather(args: &Args, watch: &Watch, context: &Context) -> Result<Option<Gathered>, CommandError> {
+    let pages = args.deliver.report.is_some() && !args.deliver.dry_run;
+    if let Some(file) = &args.from {
+        // A file brings its ratings along.
+        let experts = Experts::for_groups(context)?;
+        let mut known = album::read(file, context)?;
+        let failed = if pages { album::find_pictures(&mut known, context)? } else { 0 };
+        let tally = Tally { done: known.len(), from_store: known.len(), failed };
+        return Ok(Some(Gathered { known, tally, experts }));
+    }
+    let scan = watch.narrow(photos::find(&args.photos, context)?, context);
+    if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
+        return Ok(None);
+    }
+    let experts = Experts::new(context)?;
+    let budget = pages.then(|| thumbnail_budget(scan.photos.len()));
+    let (known, tally) = album::gather(&scan, &experts, budget, context)?;
+    Ok(Some(Gathered { known, tally, experts }))
+}
+
+fn tell_of_kept(photos: &[Photo], rules: &Rules, context: &Context) {
+    let kept = photos.iter().filter(|photo| photo.decision == Some(Decision::Keep)).count();
+    if let Some(top) = rules.top.filter(|&top| top < kept) {
+        context.ui.note(&format!("you kept {kept} of these photos: all are picked, though --top asks for {top}"));
+    }
 }
 
 /// The photos as the selection sees them.
-pub fn candidates(known: &[Known], grouped: &Grouped) -> Vec<Photo> {
+pub fn candidates(known: &[Known], grouped: &Grouped, decisions: &HashMap<ContentId, Decision>) -> Vec<Photo> {
     known
         .iter()
         .zip(&grouped.clustering.labels)
@@ -145,7 +222,7 @@ pub fn candidates(known: &[Known], grouped: &Grouped) -> Vec<Photo> {
             iqa: Ok(photo.quality.overall),
             portrait: photo.portrait,
             sharpness: Some(photo.quality.sharpness),
-            decision: None,
+            decision: photo.content.and_then(|content| decisions.get(&content).copied()),
         })
         .collect()
 }

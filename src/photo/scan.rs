@@ -77,31 +77,43 @@ fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Every file named outright brings along the RAW files and the JPEG of its shot that lie beside it.
+/// Every file named outright brings along the RAW files and the JPEG that are the same shot and lie beside it.
 pub fn with_partners(named: Vec<PathBuf>) -> Vec<PathBuf> {
-    let of_a_pair = |path: &Path| is_jpeg_name(path.as_os_str()) || is_raw_name(path.as_os_str());
-    let mut listings: HashMap<PathBuf, HashMap<PathBuf, Vec<PathBuf>>> = HashMap::new();
+    let mut folders: HashMap<PathBuf, HashMap<PathBuf, Vec<PathBuf>>> = HashMap::new();
     let mut all = Vec::with_capacity(named.len());
     for path in named {
-        let folder = path.parent().map(Path::to_owned).filter(|_| of_a_pair(&path) && path.is_file());
-        if let Some(folder) = folder {
-            let shots = listings.entry(folder).or_insert_with_key(|folder| {
-                let real = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-                let mut shots: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
-                for entry in std::fs::read_dir(real).into_iter().flatten().flatten() {
-                    let file = folder.join(entry.file_name());
-                    if of_a_pair(&file) {
-                        shots.entry(file.with_extension("")).or_default().push(file);
-                    }
-                }
-                shots.values_mut().for_each(|files| files.sort());
-                shots
-            });
-            all.extend(shots.get(&path.with_extension("")).into_iter().flatten().filter(|file| **file != path).cloned());
+        if of_a_pair(&path) && path.is_file() {
+            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+            let shots = folders.entry(folder).or_insert_with_key(|folder| shots_in(folder));
+            let files = shots.get(&path.with_extension("")).map_or(&[][..], Vec::as_slice);
+            let jpeg = files.iter().find(|file| is_jpeg_name(file.as_os_str()));
+            // Of several JPEGs of one name the first has the RAW files, as in `pair_raws`.
+            if is_raw_name(path.as_os_str()) || jpeg == Some(&path) {
+                let raws = files.iter().filter(|file| is_raw_name(file.as_os_str()));
+                all.extend(jpeg.into_iter().chain(raws).filter(|file| **file != path).cloned());
+            }
         }
         all.push(path);
     }
     all
+}
+
+fn of_a_pair(path: &Path) -> bool {
+    is_jpeg_name(path.as_os_str()) || is_raw_name(path.as_os_str())
+}
+
+/// The JPEGs and RAW files of a folder by shot, in the order of names.
+fn shots_in(folder: &Path) -> HashMap<PathBuf, Vec<PathBuf>> {
+    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut shots: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
+    for entry in std::fs::read_dir(listed).into_iter().flatten().flatten() {
+        let file = folder.join(entry.file_name());
+        if of_a_pair(&file) {
+            shots.entry(file.with_extension("")).or_default().push(file);
+        }
+    }
+    shots.values_mut().for_each(|files| files.sort());
+    shots
 }
 
 pub fn scan(paths: &[PathBuf], options: &Options) -> Result<Scan, ScanError> {
@@ -236,11 +248,12 @@ mod tests {
     fn what_is_named_brings_its_shot_along() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        for name in ["a.CR2", "a.jpg", "a.txt", "b.jpg", "b.png"] {
+        for name in ["a.CR2", "a.jpg", "a.txt", "b.jpg", "b.jpeg", "b.png", "b.nef"] {
             std::fs::write(at(name), name).unwrap();
         }
-        let named = vec![at("a.CR2"), at("b.jpg"), at("gone.jpg"), folder.path().to_owned()];
-        let expected = vec![at("a.jpg"), at("a.CR2"), at("b.jpg"), at("gone.jpg"), folder.path().to_owned()];
+        let named = vec![at("a.CR2"), at("b.jpg"), at("b.jpeg"), at("gone.jpg"), folder.path().to_owned()];
+        let (jpegs, others) = ([at("b.jpg"), at("b.nef"), at("b.jpeg")], [at("gone.jpg"), folder.path().to_owned()]);
+        let expected: Vec<_> = [at("a.jpg"), at("a.CR2")].into_iter().chain(jpegs).chain(others).collect();
         assert_eq!(with_partners(named), expected);
     }
 

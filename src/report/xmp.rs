@@ -33,6 +33,8 @@ pub struct Mark {
     pub rating: Option<i8>,
     /// `xmp:Label`: free text; programs match it by name ("Red", "Green").
     pub label: Option<String>,
+    /// Ours: what a person decided, `keep` or `reject`.
+    pub decision: Option<String>,
     /// Ours: on 0–1.
     pub score: Option<f64>,
     pub model: Option<String>,

@@ -28,7 +28,7 @@ impl Default for Weights {
 }
 
 impl Weights {
-    pub(super) fn check(&self) -> Result<(), SelectError> {
+    pub fn check(&self) -> Result<(), SelectError> {
         let all = [self.aesthetic, self.iqa, self.portrait];
         let sound =
             all.iter().all(|weight| weight.is_finite() && *weight >= 0.0) && all.iter().any(|&weight| weight > 0.0);
@@ -74,14 +74,24 @@ pub struct Parts {
 
 impl Parts {
     pub fn of(photo: &Photo, weights: &Weights) -> Self {
+        Self::new(photo.aesthetic, photo.iqa, &photo.portrait, weights)
+    }
+
+    /// An aesthetic score on 1–10 and a technical one on 0–1.
+    pub fn new(
+        aesthetic: Result<f64, Why>,
+        iqa: Result<f64, Why>,
+        portrait: &Result<Portrait, Why>,
+        weights: &Weights,
+    ) -> Self {
         let finite = |value: Result<f64, Why>| match value {
             Ok(value) if !value.is_finite() => Err(Why::Failed),
             other => other,
         };
         let unit = |value: f64| value.clamp(0.0, 1.0);
-        let aesthetic = finite(photo.aesthetic).map(|score| unit((score - 1.0) / 9.0));
-        let iqa = finite(photo.iqa).map(unit);
-        let portrait = photo.portrait.as_ref().map(portrait_part).map_err(|why| *why);
+        let aesthetic = finite(aesthetic).map(|score| unit((score - 1.0) / 9.0));
+        let iqa = finite(iqa).map(unit);
+        let portrait = portrait.as_ref().map(portrait_part).map_err(|why| *why);
         let given = [(aesthetic, weights.aesthetic), (iqa, weights.iqa), (portrait, weights.portrait)];
         let in_force: f64 = given.iter().filter(|(value, _)| value.is_ok()).map(|(_, weight)| weight).sum();
         let [aesthetic, iqa, portrait] = given.map(|(value, weight)| Part {

@@ -192,6 +192,7 @@ impl<'a> Field<'a> {
         passed.sort_by(|&a, &b| self.better_first(a, b));
         sequence.extend(passed);
         let none: Vec<usize> = Vec::new();
+        let kept = (0..self.photos.len()).any(|photo| self.is(photo, Decision::Keep));
         sequence
             .into_iter()
             .enumerate()
@@ -207,8 +208,9 @@ impl<'a> Field<'a> {
                     order,
                     taken: &is_taken,
                     model: between.better.is_some(),
+                    kept,
                 };
-                let reason = reason::sentence(photo, self.fate(photo, at < taken.len(), alike), &scene, self.rules);
+                let reason = reason::sentence(photo, self.fate(photo, at, at < taken.len(), alike), &scene, self.rules);
                 Verdict {
                     photo,
                     rank: (at < taken.len()).then_some(at + 1),
@@ -225,9 +227,9 @@ impl<'a> Field<'a> {
             .collect()
     }
 
-    fn fate(&self, photo: usize, picked: bool, alike: &Alike) -> Fate {
+    fn fate(&self, photo: usize, at: usize, picked: bool, alike: &Alike) -> Fate {
         match (self.photos[photo].decision, picked, self.failed[photo]) {
-            (Some(Decision::Keep), ..) => Fate::Kept,
+            (Some(Decision::Keep), ..) => Fate::Kept { beyond: self.rules.top.filter(|&top| at >= top) },
             (Some(Decision::Reject), ..) => Fate::Rejected,
             (None, true, _) => Fate::Picked,
             (None, false, Some(failed)) => Fate::Filtered(failed),

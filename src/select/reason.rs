@@ -8,7 +8,8 @@ use super::{Decision, Photo, Portrait, Rules, Tiebreak};
 /// What decided about a photo.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fate {
-    Kept,
+    /// With the number asked for, where it stands beyond that.
+    Kept { beyond: Option<usize> },
     Rejected,
     Picked,
     Filtered(Failed),
@@ -29,12 +30,16 @@ pub(super) struct Scene<'a> {
     pub taken: &'a [bool],
     /// Whether a comparison model was there.
     pub model: bool,
+    /// Whether a person kept any photo.
+    pub kept: bool,
 }
 
 pub(super) fn sentence(photo: usize, fate: Fate, scene: &Scene, rules: &Rules) -> String {
     let clauses = match fate {
-        Fate::Kept => vec!["You decided to keep it".to_owned()],
-        Fate::Rejected => vec!["You decided to reject it".to_owned()],
+        Fate::Kept { beyond: None } => vec!["You kept it".to_owned()],
+        Fate::Kept { beyond: Some(1) } => vec!["You kept it, though only one was asked for".to_owned()],
+        Fate::Kept { beyond: Some(top) } => vec![format!("You kept it, though only {top} were asked for")],
+        Fate::Rejected => vec!["You rejected it".to_owned()],
         Fate::NoGroup => vec!["It belongs to no group, and photos without one are left out".to_owned()],
         Fate::Filtered(failed) => vec![bar(failed)],
         Fate::TooAlike { other, distance } => vec![format!(
@@ -249,7 +254,11 @@ impl Scene<'_> {
         };
         match rules.top {
             Some(0) => format!("{what}, but no photo was asked for"),
+            Some(1) if self.kept => format!("{what}, but only one photo was asked for and you kept another"),
             Some(1) => format!("{what}, but another photo scored higher and only one was asked for"),
+            Some(top) if self.kept => {
+                format!("{what}, but {top} photos were asked for and others were kept by you or scored higher")
+            }
             Some(top) => format!("{what}, but {top} photos were asked for and others scored higher"),
             None => format!("{what}, but no group was asked to give a photo"),
         }

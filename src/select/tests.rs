@@ -205,12 +205,13 @@ fn a_person_outranks_scores_filters_groups_and_top() {
     assert_eq!(picks(&photos, &rules, no_model()), ["stray", "worst"]);
     assert_eq!(picks(&photos, &Rules { top: None, ..rules.clone() }, no_model()), ["stray", "worst", "other"]);
     let verdicts = select(&photos, &rules, no_model()).unwrap();
-    assert_eq!(reason(&verdicts, &photos, "worst"), "You decided to keep it.");
-    assert_eq!(reason(&verdicts, &photos, "best"), "You decided to reject it.");
+    assert_eq!(reason(&verdicts, &photos, "stray"), "You kept it.");
+    assert_eq!(reason(&verdicts, &photos, "worst"), "You kept it, though only one was asked for.");
+    assert_eq!(reason(&verdicts, &photos, "best"), "You rejected it.");
     assert_eq!(reason(&verdicts, &photos, "middle"), "You kept worst of this scene.");
     assert_eq!(
         reason(&verdicts, &photos, "other"),
-        "The only photo of its scene, but another photo scored higher and only one was asked for."
+        "The only photo of its scene, but only one photo was asked for and you kept another."
     );
 }
 

@@ -53,6 +53,7 @@ pub fn merge(existing: Option<&[u8]>, mark: &Mark) -> Result<Merged, MergeError>
     let mut edit = Edit { found: &found, cuts: Vec::new(), added: Vec::new() };
     let rating = edit.shared("Rating", mark.rating.map(|stars| stars.to_string()));
     let label = edit.shared("Label", mark.label.clone());
+    edit.set(OURS, "Decision", mark.decision.clone());
     edit.set(OURS, "Score", mark.score.map(|score| format!("{score:.4}")));
     edit.set(OURS, "Model", mark.model.clone());
     edit.set(OURS, "Version", Some(mark.version.clone()));

@@ -4,6 +4,7 @@ fn mark(rating: i8) -> Mark {
     Mark {
         rating: Some(rating),
         label: Some("Green".into()),
+        decision: None,
         score: Some(0.712_345),
         model: Some("album-mini@1 & \"friends\"".into()),
         version: "0.1.0".into(),
