@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    aesthetics, analyze, cluster, compare, completions, config, decide, dedup, device, embed, kmeans, man, models, portrait,
-    schema, score, select,
+    aesthetics, analyze, cluster, compare, completions, config, decide, dedup, device, embed, kmeans, man, models,
+    portrait, schema, score, select,
 };
 use crate::report::Format;
 use crate::ui::ShowProgress;

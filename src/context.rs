@@ -105,7 +105,8 @@ impl Context {
     /// The journal, to be written in.
     pub fn journal(&self) -> Result<Journal, CommandError> {
         let nowhere = || CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
-        let folder = self.data_folder().ok_or_else(|| nowhere().hint("say where the journal lies with XDG_DATA_HOME"))?;
+        let folder =
+            self.data_folder().ok_or_else(|| nowhere().hint("say where the journal lies with XDG_DATA_HOME"))?;
         Journal::open(&folder).map_err(CommandError::failed)
     }
 
@@ -115,10 +116,7 @@ impl Context {
         self.in_journal(Journal::decisions)
     }
 
-    fn in_journal<T: Default>(
-        &self,
-        ask: impl Fn(&Journal) -> Result<T, JournalError>,
-    ) -> Result<T, CommandError> {
+    fn in_journal<T: Default>(&self, ask: impl Fn(&Journal) -> Result<T, JournalError>) -> Result<T, CommandError> {
         let Some(folder) = self.data_folder() else { return Ok(T::default()) };
         let told = Journal::open_to_read(&folder).and_then(|journal| journal.as_ref().map(ask).transpose());
         let way_out = "bring back a copy of the journal, or move it away to go on without your decisions";

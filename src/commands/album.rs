@@ -265,7 +265,9 @@ pub fn find_pictures(known: &mut [Known], context: &Context) -> Result<usize, Co
     }
     if without > tally.failed {
         let gone = photos::counted(without - tally.failed, "photo");
-        context.ui.note(&format!("{gone} moved or changed since they were analysed: the page is without their pictures"));
+        context
+            .ui
+            .note(&format!("{gone} moved or changed since they were analysed: the page is without their pictures"));
     }
     Ok(tally.failed)
 }

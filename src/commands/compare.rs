@@ -22,7 +22,8 @@ pub const MODEL: &str = "siamese-resnet50";
 /// Which photo is better; of more than two, a ranking
 ///
 /// Every photo meets every other one, each pair is asked both ways round, and most wins comes first. Without a model for
-/// comparing, the composite of `select` decides, which is said: aesthetic, technical and portrait parts as far as their models are there.
+/// comparing, the composite of `select` decides, which is said: aesthetic, technical and portrait part, as far as their
+/// models are there.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -106,9 +106,8 @@ impl Watch {
             Self::All => return scan,
             Self::After(moment) => scan.photos.retain(|photo| {
                 let stamp = identity::stamp(&photo.path);
-                stamp.map_or(true, |stamp| {
-                    i128::from(stamp.modified_ns.max(stamp.changed_ns)) >= moment.as_nanosecond()
-                })
+                stamp
+                    .map_or(true, |stamp| i128::from(stamp.modified_ns.max(stamp.changed_ns)) >= moment.as_nanosecond())
             }),
             Self::Run(run) => context.telemetry.time("identify_news", || {
                 let limits = context.limits();

@@ -62,10 +62,10 @@ impl Journal {
     pub fn decide(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
         let now = now_ms();
         self.change(|transaction| {
-            let mut standing = transaction
-                .prepare("SELECT word FROM decision WHERE content = ?1 ORDER BY id DESC LIMIT 1")?;
-            let mut add =
-                transaction.prepare("INSERT INTO decision (content, word, decided_ms, path) VALUES (?1, ?2, ?3, ?4)")?;
+            let mut standing =
+                transaction.prepare("SELECT word FROM decision WHERE content = ?1 ORDER BY id DESC LIMIT 1")?;
+            let mut add = transaction
+                .prepare("INSERT INTO decision (content, word, decided_ms, path) VALUES (?1, ?2, ?3, ?4)")?;
             for entry in entries {
                 let wish = entry.decision.map(word);
                 let before: Option<Option<String>> =

@@ -31,7 +31,8 @@ fn a_failing_change_leaves_everything_as_it_was() {
     let mut journal = Journal::open(folder.path()).unwrap();
     journal.decide(&[entry(1, Some(Decision::Keep))]).unwrap();
     let failed = journal.change(|transaction| {
-        transaction.execute("INSERT INTO decision (content, word, decided_ms, path) VALUES (x'00', 'keep', 0, x'')", [])?;
+        transaction
+            .execute("INSERT INTO decision (content, word, decided_ms, path) VALUES (x'00', 'keep', 0, x'')", [])?;
         transaction.execute("INSERT INTO nowhere VALUES (1)", [])
     });
     assert!(failed.unwrap_err().to_string().contains(FILE_NAME));
@@ -66,12 +67,12 @@ fn one_run_of_a_key_at_a_time() {
 fn damage_and_newer_layouts_are_errors_that_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(FILE_NAME);
-    std::fs::write(&file, [b'x'; 4096]).unwrap();
+    fs::write(&file, [b'x'; 4096]).unwrap();
     for refused in [Journal::open(folder.path()).map(|_| ()), Journal::open_to_read(folder.path()).map(|_| ())] {
         assert!(refused.unwrap_err().to_string().contains(FILE_NAME));
     }
-    assert_eq!(std::fs::read(&file).unwrap(), [b'x'; 4096], "it is left as it is");
-    std::fs::remove_file(&file).unwrap();
+    assert_eq!(fs::read(&file).unwrap(), [b'x'; 4096], "it is left as it is");
+    fs::remove_file(&file).unwrap();
     Journal::open(folder.path()).unwrap().connection.pragma_update(None, "user_version", 2).unwrap();
     assert!(matches!(Journal::open(folder.path()), Err(JournalError::Newer { found: 2, .. })));
 }

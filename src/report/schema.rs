@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::records::{
-    AestheticsRecord, AnalyzeRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord, DuplicateRecord, EmbedRecord, KmeansModelRecord,
-    ModelPathRecord, ModelRecord, NearestRecord, PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord,
-    ScoreRecord, SelectRecord, SettingRecord, VerifiedRecord,
+    AestheticsRecord, AnalyzeRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord, DuplicateRecord,
+    EmbedRecord, KmeansModelRecord, ModelPathRecord, ModelRecord, NearestRecord, PairRecord, PortraitRecord,
+    PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord, VerifiedRecord,
 };
 
 /// Every command with records, by the words that call it.

@@ -9,12 +9,17 @@ use super::{Decision, Photo, Portrait, Rules, Tiebreak};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fate {
     /// With the number asked for, where it stands beyond that.
-    Kept { beyond: Option<usize> },
+    Kept {
+        beyond: Option<usize>,
+    },
     Rejected,
     Picked,
     Filtered(Failed),
     NoGroup,
-    TooAlike { other: usize, distance: f64 },
+    TooAlike {
+        other: usize,
+        distance: f64,
+    },
     PassedOver,
 }
 

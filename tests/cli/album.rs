@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::world::World;
 
 /// Takes of drawn scenes: `s0_t0.png`, `s0_t1.png`, …; the later the take, the softer.
-fn album(world: &World, scenes: u32, takes: u32) {
+pub fn album(world: &World, scenes: u32, takes: u32) {
     for scene in 0..scenes {
         for take in 0..takes {
             let picture = drawn(scene, take);
@@ -228,6 +228,45 @@ fn the_report_is_one_file_with_all_photos() {
     fs::remove_file(world.path("album.html")).unwrap();
     world.run(["select", "photos", "--report", "album.html", "--dry-run"]).expect(0);
     assert!(!world.path("album.html").exists());
+}
+
+#[test]
+fn a_page_from_a_file_has_pictures_and_faces_as_far_as_they_are_there() {
+    let world = World::new();
+    album(&world, 2, 2);
+    let analysed = world.run(["analyze", "photos"]).expect(0).text();
+    // What a face model would have added to the first line.
+    let keypoints = "[[0.3,0.3],[0.5,0.3],[0.4,0.4],[0.4,0.5],[0.2,0.35],[0.6,0.35]]";
+    let face = format!(
+        "[{{\"bbox\":[0.25,0.125,0.5,0.5],\"confidence\":0.9,\"keypoints\":{keypoints},\"left_ear\":0.3,\
+         \"right_ear\":0.3,\"mouth_width_ratio\":0.4,\"corner_elevation\":0.01,\"eyes_open\":true,\"is_smiling\":true,\
+         \"smile_score\":0.8,\"unclear\":null}}]"
+    );
+    let with_face = analysed
+        .replacen(
+            "\"has_face\":null,\"num_faces\":null,\"is_portrait\":null",
+            "\"has_face\":true,\"num_faces\":1,\"is_portrait\":true",
+            1,
+        )
+        .replacen("\"portrait_score\":null", "\"portrait_score\":0.95", 1)
+        .replacen("\"faces\":null,\"portrait_model\":null", &format!("\"faces\":{face},\"portrait_model\":\"m@1\""), 1);
+    assert_ne!(with_face, analysed);
+    fs::write(world.path("all.jsonl"), with_face).unwrap();
+    let page = || {
+        let seen = world.run(["select", "--from", "all.jsonl", "--report", "album.html"]).expect(0);
+        (fs::read_to_string(world.path("album.html")).unwrap(), seen.stderr)
+    };
+    let pictures = |html: &str| (0..4).filter(|at| html.contains(&format!("id=\"t{at}\""))).collect::<Vec<_>>();
+    let (html, _) = page();
+    assert_eq!(pictures(&html), [0, 1, 2, 3]);
+    assert_eq!(html.matches("\"bbox\":[0.25,0.125,0.5,0.5],\"eyes_open\":true,\"smiling\":true").count(), 1);
+    // Of photos that moved or are others by now there is no picture, which is said.
+    fs::remove_file(world.path("photos/s0_t0.png")).unwrap();
+    drawn(7, 0).save(world.path("photos/s1_t1.png")).unwrap();
+    let (html, told) = page();
+    assert_eq!(pictures(&html), [1, 2]);
+    assert!(told.contains("2 photos moved or changed"), "{told}");
+    assert!(html.contains("s0_t0.png"));
 }
 
 #[test]

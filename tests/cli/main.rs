@@ -7,10 +7,12 @@ mod world;
 
 mod album;
 mod configuration;
+mod decide;
 mod lists_and_folders;
 mod networks;
 mod output;
 mod plumbing;
 mod portrait;
 mod score;
+mod since;
 mod store;
