@@ -44,6 +44,9 @@ const DRIVE: &str = r#"<script>
     seen.picked = shown();
     key('p');
     seen.unpicked = shown();
+    document.querySelector('[data-show=decided]').click();
+    seen.decided = shown();
+    document.querySelector('[data-show=all]').click();
     const find = document.getElementById('find');
     find.value = 'photo_3.';
     find.dispatchEvent(new Event('input', { bubbles: true }));
@@ -57,6 +60,7 @@ const DRIVE: &str = r#"<script>
     seen.leapt = document.activeElement.closest('.scene').querySelector('.photo') === document.activeElement;
     document.activeElement.click();
     seen.closer = document.getElementById('closer').open;
+    seen.commands = [...document.querySelectorAll('#closer .command')].map((line) => line.textContent.split(' ').slice(0, 3).join(' '));
     document.getElementById('closer').close();
     const before = document.documentElement.dataset.theme;
     document.getElementById('theme').click();
@@ -241,7 +245,9 @@ fn the_page_works_in_a_browser() {
     let middle = i64::midpoint(times[0], times[59]);
     assert_eq!(seen["time"], times.iter().filter(|&&time| time <= middle).count());
     assert_eq!((&seen["reset"], &seen["picked"], &seen["unpicked"]), (&60.into(), &12.into(), &60.into()));
-    assert_eq!(seen["found"], 1);
+    assert_eq!((&seen["found"], &seen["decided"]), (&1.into(), &1.into()));
+    let commands = ["albumctl decide keep", "albumctl decide reject"];
+    assert_eq!(seen["commands"], serde_json::json!(commands));
     for what in ["moved", "leapt", "closer", "theme"] {
         assert_eq!(seen[what], true, "{what}: {seen}");
     }

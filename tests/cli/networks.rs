@@ -131,6 +131,12 @@ fn without_a_model_for_pairs_the_composite_compares_and_says_so() {
     assert_eq!(there["method"], "composite");
     assert_eq!(there["model"], Value::Null);
     assert_eq!(there["confidence"], back["confidence"]);
+    // The very number that `select` ranks by.
+    let selected = world.run(["select", "--all", "photos"]).expect(0).lines();
+    for (at, name) in ["flat.png", "busy.png"].into_iter().enumerate() {
+        let line = selected.iter().find(|line| line["image_path"].as_str().unwrap().ends_with(name)).unwrap();
+        assert_eq!(there["scores"][at], line["composite_score"], "{name}");
+    }
     assert_eq!(there["winner"].as_u64().unwrap() + back["winner"].as_u64().unwrap(), 3);
     let itself = run("busy.png", "busy.png").lines().remove(0);
     assert_eq!(itself["confidence"], 0.5);

@@ -46,6 +46,60 @@ fn killed_a_hundred_times() {
     assert!(whole_run > Duration::ZERO);
 }
 
+#[test]
+fn killed_while_deciding() {
+    let world = World::new();
+    world.many_photos(60);
+    let started = Instant::now();
+    world.run(["decide", "keep", "photos"]).expect(0);
+    let whole_run = started.elapsed();
+    let (mut none, mut all) = (0, 0);
+    for kill in 0..KILLS {
+        world.run(["decide", "clear", "photos"]).expect(0);
+        let killed = killed_after(&world, &["decide", "keep", "photos"], whole_run, kill);
+        let list = world.run(["decide", "list"]).expect(0);
+        assert_eq!(list.stderr, "", "kill {kill}");
+        let decided = list.lines().len();
+        assert!(decided == 0 || decided == 60, "kill {kill}: {decided} of 60 decisions");
+        assert!(killed.lines().count() == 0 || decided == 60, "kill {kill}: told and not written down");
+        none += usize::from(decided == 0);
+        all += usize::from(decided == 60);
+    }
+    assert!(none > 0 && all > 0, "{none} kills before the decision, {all} after");
+}
+
+#[test]
+fn killed_while_delivering_news() {
+    let world = World::new();
+    world.many_photos(60);
+    let args = |name: &str| ["select", "photos", "--all", "-q", "--since", name].map(str::to_owned);
+    let started = Instant::now();
+    world.run(args("last-run")).expect(0);
+    let whole_run = started.elapsed();
+    let mut again = 0;
+    for kill in 0..KILLS / 2 {
+        let args = args(&format!("last-run:{kill}"));
+        let killed = killed_after(&world, &args, whole_run, kill * 2);
+        let told = killed.lines().count();
+        let next = world.run(&args).expect(0);
+        assert_eq!(next.stderr, "", "kill {kill}");
+        let next = next.lines().len();
+        assert!(next == 60 || (next == 0 && told == 60), "kill {kill}: {told} told, then {next}");
+        again += usize::from(next == 60);
+    }
+    assert!(again > 0, "no kill fell before the end");
+}
+
+/// What was printed in whole lines before the kill, which comes at another moment of the run each time.
+fn killed_after(world: &World, args: &[impl AsRef<std::ffi::OsStr>], whole_run: Duration, kill: u32) -> String {
+    let child = world.command(args).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(whole_run.mul_f64(1.2 * f64::from(kill * 37 % KILLS) / f64::from(KILLS)));
+    let pid = rustix::process::Pid::from_child(&child);
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    let printed = Seen::from(child.wait_with_output().unwrap()).text();
+    printed.rfind('\n').map_or_else(String::new, |end| printed[..=end].to_owned())
+}
+
 fn from_store(summary: &str) -> usize {
     let words: Vec<&str> = summary.split_whitespace().collect();
     let at = words.windows(3).position(|three| three == ["from", "the", "store,"]).unwrap();

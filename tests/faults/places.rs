@@ -116,6 +116,65 @@ fn damaged_store() {
 }
 
 #[test]
+fn damaged_journal() {
+    let world = World::new();
+    world.many_photos(2);
+    world.run(["decide", "reject", "photos/0000.png"]).expect(0);
+    let journal = world.path("home/.local/share/albumctl/journal.sqlite");
+    let sound = fs::read(&journal).unwrap();
+    let damaged = b"garbage ".repeat(2000);
+    fs::write(&journal, &damaged).unwrap();
+    for args in [&["select", "photos"][..], &["decide", "keep", "photos"], &["decide", "list"]] {
+        let seen = world.run(args).expect(1);
+        assert!(seen.stdout.is_empty() && seen.stderr.contains("journal.sqlite"), "{args:?}: {}", seen.stderr);
+    }
+    assert!(world.run(["select", "photos"]).expect(1).stderr.contains("hint: bring back a copy"));
+    assert!(fs::read(&journal).unwrap() == damaged, "it is left as it is");
+    world.run(["score", "photos"]).expect(0);
+    fs::write(&journal, sound).unwrap();
+    assert_eq!(world.run(["select", "photos", "--per-cluster", "9"]).expect(0).names(), ["0001.png"]);
+}
+
+#[test]
+fn unwritable_journal() {
+    let world = World::new();
+    world.many_photos(2);
+    world.run(["decide", "reject", "photos/0000.png"]).expect(0);
+    let folder = world.path("home/.local/share/albumctl");
+    set_mode(&folder.join("journal.sqlite"), 0o444);
+    set_mode(&folder, 0o555);
+    let run =
+        |args: &[&str]| world.command_without_privileges(args).map(|mut command| Seen::from(command.output().unwrap()));
+    let Some(selected) = run(&["select", "photos", "--no-cache", "--per-cluster", "9"]) else {
+        return skipped("cannot run without privileges here");
+    };
+    assert_eq!(selected.expect(0).names(), ["0001.png"], "what may only be read is obeyed");
+    for args in [&["decide", "keep", "photos"][..], &["select", "photos", "--since", "last-run"]] {
+        let seen = run(args).unwrap().expect(1);
+        assert!(
+            seen.stdout.is_empty() && seen.stderr.contains(&folder.display().to_string()),
+            "{args:?}: {}",
+            seen.stderr
+        );
+    }
+}
+
+#[test]
+fn overlapping_runs() {
+    let world = World::new();
+    world.many_photos(40);
+    let args = ["select", "photos", "--all", "-q", "--since", "last-run"];
+    let children: Vec<_> =
+        (0..6).map(|_| world.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).collect();
+    let seen: Vec<_> =
+        children.into_iter().map(|child| Seen::from(child.wait_with_output().unwrap()).expect(0)).collect();
+    assert!(seen.iter().all(|seen| seen.stderr.is_empty()));
+    let mut lines: Vec<usize> = seen.iter().map(|seen| seen.lines().len()).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [0, 0, 0, 0, 0, 40], "one delivers all that is new, the others nothing");
+}
+
+#[test]
 fn eight_at_once() {
     let world = World::new();
     world.many_photos(120);

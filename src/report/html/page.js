@@ -56,7 +56,7 @@
   };
   const state = { show: 'all', find: '', order: 'group' };
   const visible = (photo) =>
-    (state.show === 'all' || (state.show === 'picked') === (photo.rank !== null))
+    (state.show === 'all' || (state.show === 'decided' ? Boolean(photo.decision) : (state.show === 'picked') === (photo.rank !== null)))
     && (!state.find || photo.path.toLowerCase().includes(state.find))
     && filters.every((filter) => passes(filter, photo));
 
@@ -360,6 +360,9 @@
       side.append(line);
     }
     side.append(make('p', 'quiet', photo.path));
+    const words = photo.decision ? ['clear'] : ['keep', 'reject'];
+    side.append(make('h3', 'quiet', photo.decision ? `You decided to ${photo.decision} it; to take that back` : 'Decide it yourself'));
+    for (const word of words) side.append(make('code', 'command', `albumctl decide ${word} '${photo.path.replaceAll("'", "'\\''")}'`));
     box.append(frame, side);
     closer.replaceChildren(box);
     if (!closer.open) closer.showModal();
@@ -397,6 +400,7 @@
   $('title').textContent = page.title;
   const picked = photos.filter((photo) => photo.rank !== null).length;
   $('summary').textContent = `${picked.toLocaleString('en')} of ${count(photos.length, 'photo', 'photos')} picked, from ${count(scenes.size, 'scene', 'scenes')}`;
+  document.querySelector('[data-show=decided]').hidden = !photos.some((photo) => photo.decision);
   $('made').textContent = page.made_by;
   for (const note of page.notes) $('notes').append(make('p', '', note));
   update();
