@@ -12,6 +12,7 @@ pub mod hdbscan;
 pub mod hierarchical;
 pub mod hybrid;
 pub mod kmeans;
+pub mod moments;
 pub mod scene_layout;
 pub mod stats;
 
@@ -50,11 +51,13 @@ pub struct Input<'a> {
     pub times: &'a [Option<i64>],
     /// What the second level of [`Method::Hierarchical`] looks at; the first level's embeddings where absent.
     pub fine: Option<&'a Embeddings>,
+    /// How times are heeded by methods that look at likeness alone; not at all where absent.
+    pub clock: Option<moments::Clock>,
 }
 
 impl<'a> Input<'a> {
     pub fn new(embeddings: &'a Embeddings, times: &'a [Option<i64>]) -> Self {
-        Self { embeddings, times, fine: None }
+        Self { embeddings, times, fine: None, clock: None }
     }
 
     fn check(&self) -> Result<(), ClusterError> {
@@ -109,6 +112,21 @@ impl Method {
             Self::Hierarchical(_) => "hierarchical",
             Self::Hybrid(_) => "hybrid",
             Self::Burst(_) => "burst",
+        }
+    }
+
+    /// Whether the clock has a say: `burst` has heeded it already, k-means was told how many groups there are, and two
+    /// levels are there to part takes of one scene.
+    fn heeds_clock(&self) -> bool {
+        matches!(self, Self::Hdbscan(_) | Self::Dbscan(_) | Self::Agglomerative(_) | Self::Hybrid(_))
+    }
+
+    /// Fewer photos are no group.
+    fn smallest(&self) -> usize {
+        match self {
+            Self::Hdbscan(params) => params.min_cluster_size,
+            Self::Hybrid(params) => params.min_cluster_size,
+            _ => 1,
         }
     }
 
@@ -170,7 +188,10 @@ impl Clustering {
 
 pub fn cluster(input: &Input, method: &Method, noise: Noise) -> Result<Clustering, ClusterError> {
     input.check()?;
-    let found = if input.embeddings.is_empty() { Found::default() } else { method.run(input)? };
+    let mut found = if input.embeddings.is_empty() { Found::default() } else { method.run(input)? };
+    if let Some(clock) = input.clock.filter(|_| method.heeds_clock()) {
+        found.labels = moments::heed(&found.labels, input.embeddings, input.times, &clock, method.smallest());
+    }
     Ok(place_noise(found, method, noise))
 }
 

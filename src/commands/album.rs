@@ -9,9 +9,10 @@ use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 
 use super::embed::Embedding;
-use super::experts::Experts;
+use super::experts::{Experts, Layout};
 use super::photos::{self, Tally};
 use super::score::Scoring;
+use crate::cluster::moments::Clock;
 use crate::cluster::{self, Clustering, Embeddings, Input, Method, Noise};
 use crate::config::AlbumClustering;
 use crate::context::Context;
@@ -292,9 +293,13 @@ pub fn group(known: &[Known], args: &GroupArgs, context: &Context) -> Result<Gro
     let rows: Vec<f32> = known.iter().flat_map(|photo| &photo.embedding).copied().collect();
     let embeddings = Embeddings::new(&rows, dim).map_err(CommandError::failed)?;
     let times: Vec<Option<i64>> = known.iter().map(|photo| photo.facts.taken_ms).collect();
+    // How near in likeness counts as near was measured for the built-in embedding; others are left alone.
+    let built_in = known.first().is_some_and(|photo| photo.model == Layout::reference());
+    let clock = (built_in && context.settings().album.clustering.use_times).then(Clock::default);
+    let input = Input { clock, ..Input::new(&embeddings, &times) };
     let clustering = context
         .telemetry
-        .time("cluster_images", || cluster::cluster(&Input::new(&embeddings, &times), &method, noise))
+        .time("cluster_images", || cluster::cluster(&input, &method, noise))
         .map_err(CommandError::usage)?;
     Ok(Grouped { embeddings, clustering, method: method.name() })
 }

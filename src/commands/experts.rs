@@ -191,7 +191,7 @@ impl Features {
 pub struct Layout;
 
 impl Layout {
-    fn reference() -> String {
+    pub fn reference() -> String {
         format!("{}@{}", scene_layout::NAME, scene_layout::VERSION)
     }
 }

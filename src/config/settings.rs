@@ -103,6 +103,7 @@ pub struct AlbumClustering {
     pub n_clusters: Option<usize>,
     pub gap_seconds: Option<f64>,
     pub similarity: Option<f64>,
+    pub use_times: bool,
     pub handle_noise: String,
 }
 

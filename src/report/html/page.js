@@ -84,7 +84,7 @@
     const words = [];
     if (face.eyes_open === false) words.push('closed');
     if (face.smiling) words.push('smile');
-    if (words.length) mark.append(make('b', '', words.join(' · ')));
+    if (words.length) mark.append(make('b', '', words.join('\n')));
     return mark;
   });
 
