@@ -1,4 +1,4 @@
-//! How fast the photos are grouped, and how well: `cargo bench --bench cluster -- [speed|bursts|N]`.
+//! How fast the photos are grouped, and how well: `cargo bench --bench cluster -- [speed|bursts|times]`.
 //!
 //! `speed` times HDBSCAN beside the `hdbscan` crate on the same raw points (`tests/bench/peers/hdbscan_speed.py` times
 //! scikit-learn on them); `bursts` judges the methods on photos of known scenes where `../shared/data` is.
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use albumctl::cluster::agreement::{adjusted_rand, pairwise};
+use albumctl::cluster::moments::Clock;
 use albumctl::cluster::{
     Embeddings, Input, Method, Noise, agglomerative, burst, cluster, dbscan, hdbscan, hybrid, scene_layout,
 };
@@ -24,6 +25,9 @@ fn main() {
     }
     if wants("bursts") {
         bursts();
+    }
+    if wants("times") {
+        times();
     }
 }
 
@@ -281,6 +285,91 @@ fn albums(photos: &Photos, scenes: &[&String]) {
     for (told, method) in variants.into_iter().chain(originals()).chain(defaults) {
         let (f1, rand) = mean_score(&whole, &method);
         println!("| {told} | – | {f1:.3} | {rand:.3} | – |");
+    }
+}
+
+/// What heeding the clock is worth. The bursts carry no times, so they are dealt out: takes 0.3 to 3 s apart, and between
+/// one scene and the next a pause between two bounds, all lengths of pause equally likely on a logarithmic scale.
+fn times() {
+    let Some(photos) = load() else {
+        eprintln!("skipped: no ../shared/data");
+        return;
+    };
+    likeness(&photos);
+    let mut scenes: Vec<&String> = photos.scene.iter().collect();
+    scenes.sort();
+    scenes.dedup();
+    println!("\n| pauses between scenes | hdbscan, likeness alone | and the clock | burst |\n|---|---|---|---|");
+    for (told, shortest, longest) in [
+        ("2 s to 10 s: a party", 2.0, 10.0),
+        ("2 s to 10 min: a walk", 2.0, 600.0),
+        ("10 s to 4 h: a day out", 10.0, 14_400.0),
+        ("5 min to 24 h: a journey", 300.0, 86_400.0),
+    ] {
+        let mut chance = Chance(41);
+        let mut sums = [0.0; 3];
+        const ALBUMS: usize = 20;
+        for _ in 0..ALBUMS {
+            let (rows, truth, times) = timed_album(&photos, &scenes, [shortest, longest], &mut chance);
+            let hdbscan = Method::by_name("hdbscan").expect("a method of that name");
+            let burst = Method::by_name("burst").expect("a method of that name");
+            for (sum, (method, clock)) in
+                sums.iter_mut().zip([(&hdbscan, None), (&hdbscan, Some(Clock::default())), (&burst, None)])
+            {
+                let input = Input { clock, ..Input::new(&rows, &times) };
+                let told = cluster(&input, method, Noise::AsIndividualClusters).expect("groups");
+                *sum += pairwise(&truth, &told.labels).f1;
+            }
+        }
+        let [alone, heeded, burst] = sums.map(|sum| sum / ALBUMS as f64);
+        println!("| {told} | {alone:.3} | {heeded:.3} | {burst:.3} |");
+    }
+}
+
+/// One to six takes a scene, scenes in any order.
+fn timed_album(
+    photos: &Photos,
+    scenes: &[&String],
+    [shortest, longest]: [f64; 2],
+    chance: &mut Chance,
+) -> (Embeddings, Vec<String>, Vec<Option<i64>>) {
+    let (mut chosen, mut times, mut now) = (Vec::new(), Vec::new(), 0.0);
+    let mut order = scenes.to_vec();
+    for at in (1..order.len()).rev() {
+        order.swap(at, (chance.uniform() * (at + 1) as f64) as usize);
+    }
+    for scene in order {
+        now += shortest * (longest / shortest).powf(chance.uniform());
+        let mut takes: Vec<usize> = (0..photos.scene.len()).filter(|&i| photos.scene[i] == *scene).collect();
+        for _ in 0..[1, 1, 2, 2, 3, 4, 6][(chance.uniform() * 7.0) as usize].min(takes.len()) {
+            now += 0.3 + 2.7 * chance.uniform();
+            chosen.push(takes.swap_remove((chance.uniform() * takes.len() as f64) as usize));
+            times.push(Some((now * 1000.0) as i64));
+        }
+    }
+    let whole = Embeddings::new(&photos.rows, scene_layout::DIM).expect("finite rows");
+    (whole.subset(&chosen), chosen.iter().map(|&i| photos.scene[i].clone()).collect(), times)
+}
+
+/// How alike takes of one scene and of two are: what the values of the clock come from.
+fn likeness(photos: &Photos) {
+    let rows = Embeddings::new(&photos.rows, scene_layout::DIM).expect("finite rows");
+    let (mut same, mut other) = ([0.0_f64; 20], [0.0_f64; 20]);
+    for a in 0..rows.len() {
+        for b in 0..a {
+            let bin = (rows.cosine(a, b).clamp(0.0, 0.999) * 20.0) as usize;
+            let counts = if photos.scene[a] == photos.scene[b] { &mut same } else { &mut other };
+            counts[bin] += 1.0;
+        }
+    }
+    let totals = [same.iter().sum::<f64>(), other.iter().sum::<f64>()];
+    println!(
+        "\n{:.0} pairs of one scene, {:.0} of two\n\n| cosine | of one | of two | odds |\n|---|---|---|---|",
+        totals[0], totals[1]
+    );
+    for bin in 0..20 {
+        let (one, two) = (same[bin] / totals[0], other[bin] / totals[1]);
+        println!("| {:.2} | {one:.4} | {two:.4} | {:.2} |", bin as f64 / 20.0, one / two);
     }
 }
 

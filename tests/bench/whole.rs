@@ -1,4 +1,4 @@
-//! Whole processes: what a user waits for, and how much memory it takes. `cargo bench --bench whole`.
+//! Whole processes: what a user waits for, and how much memory it takes. `cargo bench --bench whole -- [score|select]`.
 //!
 //! Photos come from the folder in ALBUMCTL_BENCH_PHOTOS, else from fixtures/album.
 
@@ -21,12 +21,88 @@ fn main() {
     let sources = sources();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     println!("{} source photos, {threads} threads, medians of {ROUNDS}", sources.len());
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let wants = |what: &str| asked.is_empty() || asked.iter().any(|arg| arg == what);
+    if wants("score") {
+        let photos = linked(&room.path().join("some"), &sources, 60);
+        compare_with_the_parts(&photos, threads);
+        second_run(&room.path().join("thousand"), &sources);
+        start_up();
+        memory(room.path(), &sources);
+    }
+    if wants("select") {
+        select_large(room.path(), &sources);
+        select_again(room.path(), &sources);
+    }
+}
 
-    let photos = linked(&room.path().join("some"), &sources, 60);
-    compare_with_the_parts(&photos, threads);
-    second_run(&room.path().join("thousand"), &sources);
-    start_up();
-    memory(room.path(), &sources);
+/// `select` over 200 photos of 12 megapixels, as a phone takes them, first and again, with where the time went. Models
+/// are those of the machine: ALBUMCTL_MODELS_DIR says where they lie.
+fn select_large(room: &Path, sources: &[PathBuf]) {
+    let large = enlarged(&room.join("large"), sources);
+    let photos = linked(&room.join("two-hundred"), &large, 200);
+    let bytes: u64 =
+        fs::read_dir(&photos).expect("the photos").flatten().map(|e| e.metadata().map_or(0, |m| m.len())).sum();
+    let store = tempfile::tempdir().expect("a temporary folder");
+    let args = select_args(&photos, store.path());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (cold, report) = albumctl(&args);
+    println!("select of 200 photos of 12 MP ({:.1} MB each): first run {cold:.2?}", bytes as f64 / 200e6);
+    tell_split(&report);
+    let peak = report["metadata"]["peak_memory_kb"].as_f64().unwrap_or(f64::NAN) / 1024.0;
+    println!("  peak memory {peak:.0} MB");
+    let again: Vec<(Duration, Value)> = (0..ROUNDS).map(|_| albumctl(&args)).collect();
+    println!("  unchanged second run {:.2?}", median(again.iter().map(|(took, _)| *took).collect()));
+    tell_split(&again[0].1);
+    for folder in [large[0].parent().expect("a folder"), &photos] {
+        fs::remove_dir_all(folder).expect("the copies go");
+    }
+}
+
+fn select_again(room: &Path, sources: &[PathBuf]) {
+    let photos = linked(&room.join("select-thousand"), sources, 1000);
+    let store = tempfile::tempdir().expect("a temporary folder");
+    let args = select_args(&photos, store.path());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (cold, _) = albumctl(&args);
+    let again: Vec<(Duration, Value)> = (0..ROUNDS).map(|_| albumctl(&args)).collect();
+    let warm = median(again.iter().map(|(took, _)| *took).collect());
+    println!("select of 1,000 photos: first run {cold:.2?}, unchanged second run {warm:.2?}");
+    tell_split(&again[0].1);
+}
+
+fn select_args(photos: &Path, store: &Path) -> Vec<String> {
+    let text = |path: &Path| path.to_str().expect("a plain path").to_owned();
+    ["select", &text(photos), "--top", "20", "-q", "--cache-dir", &text(store)].map(str::to_owned).to_vec()
+}
+
+/// Summed over threads: two threads at work for a second are two seconds.
+fn tell_split(report: &Value) {
+    for timing in report["timings"].as_array().into_iter().flatten() {
+        let number = |key: &str| timing[key].as_f64().unwrap_or(f64::NAN);
+        let (name, spent, each) = (&timing["name"], number("duration_sec"), number("avg_per_item") * 1e3);
+        println!(
+            "    {:<18} {spent:8.3} s  {} times, {each:.2} ms each",
+            name.as_str().unwrap_or("?"),
+            timing["count"]
+        );
+    }
+}
+
+/// The sources at 4000 x 3000 or upright, as JPEG.
+fn enlarged(folder: &Path, sources: &[PathBuf]) -> Vec<PathBuf> {
+    fs::create_dir_all(folder).expect("a folder for the large photos");
+    let enlarge = |source: &PathBuf| {
+        let photo = image::open(source).expect("a source photo");
+        let (width, height) = if photo.width() >= photo.height() { (4000, 3000) } else { (3000, 4000) };
+        let large = photo.resize_exact(width, height, image::imageops::FilterType::CatmullRom).into_rgb8();
+        let path = folder.join(source.file_name().expect("a name"));
+        let encoder = jpeg_encoder::Encoder::new_file(&path, 90).expect("a large photo");
+        let (width, height) = (width as u16, height as u16);
+        encoder.encode(large.as_raw(), width, height, jpeg_encoder::ColorType::Rgb).expect("a large photo");
+        path
+    };
+    sources.iter().take(32).map(enlarge).collect()
 }
 
 fn sources() -> Vec<PathBuf> {
