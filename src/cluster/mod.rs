@@ -229,4 +229,6 @@ fn place_noise(found: Found, method: &Method, noise: Noise) -> Clustering {
 }
 
 #[cfg(test)]
+mod references;
+#[cfg(test)]
 mod tests;

@@ -126,9 +126,9 @@ pub fn deliver(
         }
     }
     if let Some(file) = &args.zip {
-        let entries = export::plan_zip(&items, args.cluster_folders).map_err(CommandError::failed)?;
+        let entries = export::zip::plan(&items, args.cluster_folders).map_err(CommandError::failed)?;
         if !args.dry_run {
-            export::write_zip(&items, &entries, file).map_err(CommandError::failed)?;
+            export::zip::write(&items, &entries, file).map_err(CommandError::failed)?;
         }
         for (&pick, entry) in picks.iter().zip(&entries) {
             written[pick].push(Written::new("zip", &file.join(entry), !args.dry_run));

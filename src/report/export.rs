@@ -2,17 +2,17 @@
 //!
 //! First a plan, then the work: a dry run is the plan alone, so it says what the run would do, name by name.
 
+pub mod zip;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read, Seek, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use zip::CompressionMethod;
-use zip::write::{SimpleFileOptions, ZipWriter};
 
 use crate::photo::identity::open_untouched;
 
@@ -27,7 +27,7 @@ pub enum ExportError {
     #[error("{}: has no file name", path.display())]
     Nameless { path: PathBuf },
     #[error("{}: {source}", path.display())]
-    Zip { path: PathBuf, source: zip::result::ZipError },
+    Zip { path: PathBuf, source: ::zip::result::ZipError },
 }
 
 fn io_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> ExportError {
@@ -211,76 +211,6 @@ fn copy(source: &Path, target: &Path) -> Result<bool, ExportError> {
     }
 }
 
-/// The name each photo has inside a zip.
-pub fn plan_zip(items: &[Item], group_folders: bool) -> Result<Vec<PathBuf>, ExportError> {
-    let mut claimed = HashSet::new();
-    items
-        .iter()
-        .map(|item| {
-            let folder = if group_folders { in_group(Path::new(""), item.group) } else { PathBuf::new() };
-            let mut free = names(&item.path)?.map(|name| folder.join(name)).filter(|path| claimed.insert(folded(path)));
-            Ok(free.next().unwrap_or_default())
-        })
-        .collect()
-}
-
-/// Writes the zip in one go: it has its name only when it is whole. Photos are compressed already and are stored as
-/// they are; entries carry no time, so the same photos make the same bytes.
-pub fn write_zip(items: &[Item], entries: &[PathBuf], file: &Path) -> Result<(), ExportError> {
-    if file.symlink_metadata().is_ok() {
-        return Err(ExportError::Exists { path: file.to_owned() });
-    }
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(io_error(folder, "create"))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".albumctl-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The usual mode of a new file; the process' umask takes away from it.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    let mut draft = builder.tempfile_in(folder).map_err(io_error(folder, "write in"))?;
-    let mut writer = ZipWriter::new(io::BufWriter::new(draft.as_file_mut()));
-    for (item, entry) in items.iter().zip(entries) {
-        add(&mut writer, &item.path, entry, file)?;
-    }
-    let zip_error = |source| ExportError::Zip { path: file.to_owned(), source };
-    writer
-        .finish()
-        .map_err(zip_error)?
-        .into_inner()
-        .map_err(|failure| io_error(file, "write")(failure.into_error()))?;
-    draft.as_file().sync_all().map_err(io_error(file, "write"))?;
-    match draft.persist_noclobber(file) {
-        Ok(_) => Ok(()),
-        Err(failure) if failure.error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(ExportError::Exists { path: file.to_owned() })
-        }
-        Err(failure) => Err(io_error(file, "name")(failure.error)),
-    }
-}
-
-fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, zip: &Path) -> Result<(), ExportError> {
-    let mut reader = open_untouched(photo).map_err(io_error(photo, "open"))?;
-    let size = reader.metadata().map_err(io_error(photo, "look at"))?.len();
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
-        .last_modified_time(zip::DateTime::default())
-        .unix_permissions(0o644)
-        .large_file(size >= u64::from(u32::MAX));
-    let name = entry.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
-    writer.start_file(name, options).map_err(|source| ExportError::Zip { path: zip.to_owned(), source })?;
-    let mut chunk = vec![0; 1 << 16];
-    loop {
-        let read = reader.read(&mut chunk).map_err(io_error(photo, "read"))?;
-        if read == 0 {
-            return Ok(());
-        }
-        writer.write_all(&chunk[..read]).map_err(io_error(zip, "write"))?;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -369,33 +299,5 @@ mod tests {
         let world = tempfile::tempdir().unwrap();
         let (a, out) = (file(world.path(), "x.jpg", b"one"), file(world.path(), "out", b""));
         assert!(matches!(plan(&items(&[&a]), &out, Way::Copy, false), Err(ExportError::NotAFolder { .. })));
-    }
-
-    #[test]
-    fn a_zip_holds_the_photos_and_is_the_same_every_time() {
-        let world = tempfile::tempdir().unwrap();
-        let (a, b) = (file(world.path(), "a/x.jpg", b"one"), file(world.path(), "b/x.jpg", b"two"));
-        let list = items(&[&a, &b]);
-        let entries = plan_zip(&list, false).unwrap();
-        assert_eq!(entries, [PathBuf::from("x.jpg"), PathBuf::from("x-2.jpg")]);
-        assert_eq!(plan_zip(&list, true).unwrap()[1], Path::new("cluster_1").join("x.jpg"));
-        let (first, second) = (world.path().join("1.zip"), world.path().join("2.zip"));
-        write_zip(&list, &entries, &first).unwrap();
-        write_zip(&list, &entries, &second).unwrap();
-        assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
-        let mut archive = zip::ZipArchive::new(File::open(&first).unwrap()).unwrap();
-        let mut content = String::new();
-        archive.by_name("x-2.jpg").unwrap().read_to_string(&mut content).unwrap();
-        assert_eq!((archive.len(), content.as_str()), (2, "two"));
-        assert!(matches!(write_zip(&list, &entries, &first), Err(ExportError::Exists { .. })));
-    }
-
-    #[test]
-    fn a_zip_that_fails_leaves_nothing() {
-        let world = tempfile::tempdir().unwrap();
-        let gone = Item { path: world.path().join("gone.jpg"), group: None };
-        let zip = world.path().join("album.zip");
-        assert!(write_zip(std::slice::from_ref(&gone), &["gone.jpg".into()], &zip).is_err());
-        assert_eq!(fs::read_dir(world.path()).unwrap().count(), 0);
     }
 }

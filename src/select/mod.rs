@@ -131,4 +131,6 @@ impl Verdict {
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

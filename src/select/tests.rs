@@ -1,6 +1,6 @@
-use std::collections::{BTreeMap, HashSet};
+//! Examples: one album, one answer.
 
-use proptest::prelude::*;
+use std::collections::HashSet;
 
 use super::*;
 
@@ -17,15 +17,15 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "the selection asks for an answer that may be missing")]
-fn apart(_: usize, _: usize) -> Option<f64> {
+pub(super) fn apart(_: usize, _: usize) -> Option<f64> {
     Some(1.0)
 }
 
-fn no_model() -> Between<'static> {
+pub(super) fn no_model() -> Between<'static> {
     Between { better: None, distance: &apart }
 }
 
-fn picks(photos: &[Photo], rules: &Rules, between: Between) -> Vec<String> {
+pub(super) fn picks(photos: &[Photo], rules: &Rules, between: Between) -> Vec<String> {
     let verdicts = select(photos, rules, between).unwrap();
     assert_eq!(verdicts.len(), photos.len());
     verdicts.iter().filter(|v| v.selected()).map(|v| photos[v.photo].path.display().to_string()).collect()
@@ -242,144 +242,4 @@ fn senseless_rules_are_refused() {
     let endless = Rules { tiebreak_margin: f64::INFINITY, ..Rules::default() };
     assert_eq!(select(&[], &endless, no_model()), Err(SelectError::Margin { name: "tiebreak_margin" }));
     assert_eq!(select(&[], &Rules::default(), no_model()), Ok(Vec::new()));
-}
-
-prop_compose! {
-    fn any_part(low: f64, high: f64)(kind in 0..8, value in low..=high) -> Result<f64, Why> {
-        match kind {
-            0 => Err(Why::ModelMissing),
-            1 => Ok(f64::NAN),
-            2 => Ok(low),
-            _ => Ok(value),
-        }
-    }
-}
-
-prop_compose! {
-    fn any_photo()(
-        group in prop::option::weighted(0.95, 0_usize..6),
-        aesthetic in any_part(1.0, 10.0),
-        iqa in any_part(0.0, 1.0),
-        sharpness in prop::option::of(0.0..=1.0_f64),
-        face in prop::option::of((any::<bool>(), prop::option::of(any::<bool>()), prop::option::of(any::<bool>()), 0.0..1.0_f64)),
-        decision in prop::option::weighted(0.1, prop::bool::ANY),
-    ) -> Photo {
-        let portrait = face.map(|(is_portrait, eyes_open, is_smiling, smile)| Portrait {
-            is_portrait, eyes_open, is_smiling, smile_score: Some(smile),
-        });
-        Photo {
-            path: PathBuf::new(),
-            group, aesthetic, iqa,
-            portrait: portrait.ok_or(Why::ModelMissing),
-            sharpness,
-            decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
-        }
-    }
-}
-
-fn any_album() -> impl Strategy<Value = Vec<Photo>> {
-    prop::collection::vec(any_photo(), 0..40).prop_map(|mut photos| {
-        for (i, photo) in photos.iter_mut().enumerate() {
-            photo.path = format!("{}.jpg", (i * 17) % 41).into();
-        }
-        photos
-    })
-}
-
-/// A model without any logic: wins may run in circles.
-fn whim(seed: u64, photos: &[Photo]) -> impl Fn(usize, usize) -> Option<f64> {
-    let names: Vec<String> = photos.iter().map(|photo| photo.path.display().to_string()).collect();
-    move |a, b| {
-        let mixed = names[a]
-            .bytes()
-            .chain([1])
-            .chain(names[b].bytes())
-            .fold(seed, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        (mixed % 10 != 0).then_some((mixed % 1000) as f64 / 999.0)
-    }
-}
-
-proptest! {
-    #[test]
-    fn exactly_as_many_picks_as_asked_and_there_are(mut photos in any_album(), top in 0_usize..50) {
-        for photo in &mut photos {
-            photo.decision = None;
-            photo.group = photo.group.or(Some(7));
-        }
-        let rules = Rules { top: Some(top), diversity: 0.0, ..Rules::default() };
-        let chosen = picks(&photos, &rules, no_model());
-        prop_assert_eq!(chosen.len(), top.min(photos.len()));
-        prop_assert_eq!(chosen.iter().collect::<HashSet<_>>().len(), chosen.len());
-    }
-
-    #[test]
-    fn verdicts_cover_the_input_once_and_every_number_is_finite(photos in any_album(), top in prop::option::of(0_usize..20), seed: u64) {
-        let rules = Rules { top, ..Rules::default() };
-        let better = whim(seed, &photos);
-        let verdicts = select(&photos, &rules, Between { better: Some(&better), distance: &apart }).unwrap();
-        let seen: HashSet<usize> = verdicts.iter().map(|verdict| verdict.photo).collect();
-        prop_assert_eq!(seen.len(), photos.len());
-        for (at, verdict) in verdicts.iter().enumerate() {
-            prop_assert!(verdict.rank.is_none_or(|rank| rank == at + 1));
-            prop_assert!(verdict.composite.is_none_or(|value| (0.0..=1.0 + 1e-9).contains(&value)));
-            prop_assert!(verdict.reason.ends_with('.') && !verdict.reason.contains("NaN"), "{}", verdict.reason);
-            prop_assert!(verdict.tiebreak.as_ref().is_none_or(|tiebreak| tiebreak.confidence.is_finite()));
-            let decision = photos[verdict.photo].decision;
-            prop_assert!(decision.is_none_or(|decision| verdict.selected() == (decision == Decision::Keep)));
-        }
-    }
-
-    #[test]
-    fn composite_equals_the_formula(photo in any_photo(), wa in 0.01..1.0_f64, wq in 0.01..1.0_f64, wp in 0.01..1.0_f64) {
-        let (mut sum, mut weights) = (0.0, 0.0);
-        if let Some(score) = photo.aesthetic.ok().filter(|score| score.is_finite()) {
-            (sum, weights) = (sum + wa * (score - 1.0) / 9.0, weights + wa);
-        }
-        if let Some(score) = photo.iqa.ok().filter(|score| score.is_finite()) {
-            (sum, weights) = (sum + wq * score, weights + wq);
-        }
-        if let Ok(portrait) = photo.portrait {
-            let value = if portrait.is_portrait {
-                let eyes = 0.25 * f64::from(u8::from(portrait.eyes_open == Some(true)));
-                let smile = 0.25 * portrait.smile_score.unwrap() * f64::from(u8::from(portrait.is_smiling == Some(true)));
-                (0.5 + eyes + smile).min(1.0)
-            } else { 0.5 };
-            (sum, weights) = (sum + wp * value, weights + wp);
-        }
-        let ours = Parts::of(&photo, &Weights { aesthetic: wa, iqa: wq, portrait: wp }).composite();
-        prop_assert_eq!(ours.is_some(), weights > 0.0);
-        prop_assert!(ours.is_none_or(|ours| (ours - sum / weights).abs() < 1e-6));
-    }
-
-    #[test]
-    fn the_order_of_the_input_decides_nothing(photos in any_album(), top in prop::option::of(0_usize..20), seed: u64, turn in 0_usize..40) {
-        let rules = Rules { top, ..Rules::default() };
-        let told = |photos: &[Photo]| {
-            let better = whim(seed, photos);
-            let verdicts = select(photos, &rules, Between { better: Some(&better), distance: &apart }).unwrap();
-            verdicts.into_iter()
-                .map(|verdict| (photos[verdict.photo].path.clone(), Verdict { photo: 0, ..verdict }))
-                .collect::<Vec<_>>()
-        };
-        let mut turned = photos.clone();
-        turned.reverse();
-        let by = turn.min(turned.len());
-        turned.rotate_left(by);
-        prop_assert_eq!(told(&photos), told(&turned));
-    }
-
-    #[test]
-    fn the_tie_break_meets_only_within_the_margin(photos in any_album(), seed: u64) {
-        let rules = Rules::default();
-        let asked = std::cell::RefCell::new(Vec::new());
-        let whim = whim(seed, &photos);
-        let better = |a: usize, b: usize| { asked.borrow_mut().push((a, b)); whim(a, b) };
-        let verdicts = select(&photos, &rules, Between { better: Some(&better), distance: &apart }).unwrap();
-        let composite: BTreeMap<usize, Option<f64>> = verdicts.iter().map(|v| (v.photo, v.composite)).collect();
-        for (a, b) in asked.borrow().iter() {
-            prop_assert_eq!(photos[*a].group, photos[*b].group);
-            let gap = (composite[a].unwrap() - composite[b].unwrap()).abs();
-            prop_assert!(gap <= rules.tiebreak_margin + 1e-12, "{}", gap);
-        }
-    }
 }

@@ -1,0 +1,125 @@
+//! The album as one zip.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use ::zip::write::{SimpleFileOptions, ZipWriter};
+use ::zip::{CompressionMethod, DateTime};
+
+use super::{ExportError, Item, folded, in_group, io_error, names};
+use crate::photo::identity::open_untouched;
+
+/// The name each photo has inside a zip.
+pub fn plan(items: &[Item], group_folders: bool) -> Result<Vec<PathBuf>, ExportError> {
+    let mut claimed = HashSet::new();
+    items
+        .iter()
+        .map(|item| {
+            let folder = if group_folders { in_group(Path::new(""), item.group) } else { PathBuf::new() };
+            let mut free = names(&item.path)?.map(|name| folder.join(name)).filter(|path| claimed.insert(folded(path)));
+            Ok(free.next().unwrap_or_default())
+        })
+        .collect()
+}
+
+/// Writes the zip in one go: it has its name only when it is whole. Photos are compressed already and are stored as
+/// they are; entries carry no time, so the same photos make the same bytes.
+pub fn write(items: &[Item], entries: &[PathBuf], file: &Path) -> Result<(), ExportError> {
+    if file.symlink_metadata().is_ok() {
+        return Err(ExportError::Exists { path: file.to_owned() });
+    }
+    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(io_error(folder, "create"))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".albumctl-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The usual mode of a new file; the process' umask takes away from it.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut draft = builder.tempfile_in(folder).map_err(io_error(folder, "write in"))?;
+    let mut writer = ZipWriter::new(io::BufWriter::new(draft.as_file_mut()));
+    for (item, entry) in items.iter().zip(entries) {
+        add(&mut writer, &item.path, entry, file)?;
+    }
+    let zip_error = |source| ExportError::Zip { path: file.to_owned(), source };
+    writer
+        .finish()
+        .map_err(zip_error)?
+        .into_inner()
+        .map_err(|failure| io_error(file, "write")(failure.into_error()))?;
+    draft.as_file().sync_all().map_err(io_error(file, "write"))?;
+    match draft.persist_noclobber(file) {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(ExportError::Exists { path: file.to_owned() })
+        }
+        Err(failure) => Err(io_error(file, "name")(failure.error)),
+    }
+}
+
+fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, zip: &Path) -> Result<(), ExportError> {
+    let mut reader = open_untouched(photo).map_err(io_error(photo, "open"))?;
+    let size = reader.metadata().map_err(io_error(photo, "look at"))?.len();
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644)
+        .large_file(size >= u64::from(u32::MAX));
+    let name = entry.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+    writer.start_file(name, options).map_err(|source| ExportError::Zip { path: zip.to_owned(), source })?;
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        let read = reader.read(&mut chunk).map_err(io_error(photo, "read"))?;
+        if read == 0 {
+            return Ok(());
+        }
+        writer.write_all(&chunk[..read]).map_err(io_error(zip, "write"))?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn file(folder: &Path, name: &str, content: &[u8]) -> PathBuf {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_zip_holds_the_photos_and_is_the_same_every_time() {
+        let world = tempfile::tempdir().unwrap();
+        let (a, b) = (file(world.path(), "a/x.jpg", b"one"), file(world.path(), "b/x.jpg", b"two"));
+        let item = |(group, path): (usize, &PathBuf)| Item { path: path.clone(), group: Some(group) };
+        let list: Vec<Item> = [&a, &b].into_iter().enumerate().map(item).collect();
+        let entries = plan(&list, false).unwrap();
+        assert_eq!(entries, [PathBuf::from("x.jpg"), PathBuf::from("x-2.jpg")]);
+        assert_eq!(plan(&list, true).unwrap()[1], Path::new("cluster_1").join("x.jpg"));
+        let (first, second) = (world.path().join("1.zip"), world.path().join("2.zip"));
+        write(&list, &entries, &first).unwrap();
+        write(&list, &entries, &second).unwrap();
+        assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
+        let mut archive = ::zip::ZipArchive::new(File::open(&first).unwrap()).unwrap();
+        let mut content = String::new();
+        archive.by_name("x-2.jpg").unwrap().read_to_string(&mut content).unwrap();
+        assert_eq!((archive.len(), content.as_str()), (2, "two"));
+        assert!(matches!(write(&list, &entries, &first), Err(ExportError::Exists { .. })));
+    }
+
+    #[test]
+    fn a_zip_that_fails_leaves_nothing() {
+        let world = tempfile::tempdir().unwrap();
+        let gone = Item { path: world.path().join("gone.jpg"), group: None };
+        let zip = world.path().join("album.zip");
+        assert!(write(std::slice::from_ref(&gone), &["gone.jpg".into()], &zip).is_err());
+        assert_eq!(fs::read_dir(world.path()).unwrap().count(), 0);
+    }
+}
