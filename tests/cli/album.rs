@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{World, fixture_album};
 
 /// Takes of drawn scenes: `s0_t0.png`, `s0_t1.png`, …; the later the take, the softer.
 pub fn album(world: &World, scenes: u32, takes: u32) {
@@ -55,6 +55,33 @@ fn cluster_puts_takes_of_a_scene_together() {
         assert!(ids.iter().all(|id| **id == number), "{scene}: {ids:?}");
     }
     assert!(lines.iter().all(|line| line["cluster_size"] == 3 && line["method"] == "hdbscan"));
+}
+
+#[test]
+fn the_clock_parts_scenes_of_other_hours_and_joins_the_tilted_take_of_a_burst() {
+    let world = World::new();
+    let album = fixture_album();
+    let truth = fs::read_to_string(album.join("truth.csv")).unwrap();
+    let scene_of: BTreeMap<&str, &str> = truth.lines().skip(1).filter_map(|line| line.split_once(',')).collect();
+    let scene_of = |name: &str| scene_of[name].split(',').next().unwrap();
+    let groups = |use_times: &str| {
+        let set = format!("album.clustering.use_times={use_times}");
+        let seen = world.run(["cluster".as_ref(), album.as_os_str(), "--set".as_ref(), set.as_ref()]).expect(0);
+        let mut groups: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        for (name, line) in seen.names().into_iter().zip(seen.lines()) {
+            groups.entry(line["cluster_id"].as_i64().unwrap()).or_default().push(name);
+        }
+        groups
+    };
+    let mixed = |groups: &BTreeMap<i64, Vec<String>>| {
+        groups.values().filter(|names| names.iter().any(|name| scene_of(name) != scene_of(&names[0]))).count()
+    };
+    let (blind, told) = (groups("false"), groups("true"));
+    assert!(mixed(&blind) > 0, "likeness alone mixes scenes here");
+    assert_eq!(mixed(&told), 0, "{told:?}");
+    assert!(told.len() < blind.len(), "{told:?}");
+    // Tilted, its path cut off, and taken two seconds after the others.
+    assert!(told.values().any(|names| names.len() == 4 && names.contains(&"DSC_0104.jpg".to_owned())), "{told:?}");
 }
 
 #[test]
