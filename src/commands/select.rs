@@ -211,7 +211,7 @@ fn tell_of_kept(photos: &[Photo], rules: &Rules, context: &Context) {
 }
 
 /// The photos as the selection sees them.
-pub fn candidates(known: &[Known], grouped: &Grouped, decisions: &HashMap<ContentId, Decision>) -> Vec<Photo> {
+pub(super) fn candidates(known: &[Known], grouped: &Grouped, decisions: &HashMap<ContentId, Decision>) -> Vec<Photo> {
     known
         .iter()
         .zip(&grouped.clustering.labels)
