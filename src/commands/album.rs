@@ -7,16 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 
-use super::aesthetics::Rating;
-use super::embed::Embedding;
 use super::experts::Experts;
 use super::photos::{self, Tally};
-use super::portrait::FaceFinding;
-use super::score::Scoring;
+use crate::analyses::{Panel, Scoring};
 use crate::cluster::{self, Clustering, Embeddings, Input, Method, Noise};
 use crate::config::AlbumClustering;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::hub::Network as _;
+use crate::library::grouping;
 use crate::photo::scan::Scan;
 use crate::pipeline::{Analysis, PhotoFacts, Picture};
 use crate::quality::Quality;
@@ -38,65 +37,28 @@ pub struct GroupArgs {
     pub min_cluster_size: Option<usize>,
 
     /// What becomes of photos in no group
-    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(NOISE_WORDS))]
+    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(grouping::NOISE_WORDS))]
     pub noise: Option<String>,
 }
 
-/// Lays what is configured over what was measured.
-fn configure(method: &mut Method, size: usize, settings: &AlbumClustering) {
-    fn lay<T: Copy>(over: &mut T, configured: Option<T>) {
-        if let Some(value) = configured {
-            *over = value;
-        }
-    }
-    match method {
-        Method::Hdbscan(params) => {
-            params.min_cluster_size = size;
-            params.min_samples = settings.min_samples.or(params.min_samples);
-            lay(&mut params.epsilon, settings.epsilon);
-        }
-        Method::Hybrid(params) => {
-            params.min_cluster_size = size;
-            lay(&mut params.min_samples, settings.min_samples);
-            lay(&mut params.cluster_selection_epsilon, settings.epsilon);
-        }
-        Method::Dbscan(params) => {
-            lay(&mut params.min_samples, settings.min_samples);
-            lay(&mut params.eps, settings.epsilon);
-        }
-        Method::Agglomerative(params) => lay(&mut params.distance_threshold, settings.distance_threshold),
-        Method::Kmeans(params) => lay(&mut params.n_clusters, settings.n_clusters),
-        Method::Burst(params) => {
-            lay(&mut params.gap_ms, settings.gap_seconds.map(|seconds| (seconds * 1000.0) as i64));
-            lay(&mut params.similarity, settings.similarity);
-        }
-        Method::Hierarchical(params) => {
-            configure(&mut params.level1, size, settings);
-        }
-    }
-}
-
-const NOISE_WORDS: [&str; 3] = ["as_individual_clusters", "group_together", "exclude"];
-
 impl GroupArgs {
     pub fn method(&self, context: &Context) -> Result<Method, CommandError> {
-        let settings = &context.settings().album.clustering;
-        let name = self.method.as_deref().unwrap_or(&settings.method);
-        let mut method = Method::by_name(name).ok_or_else(|| {
-            let known = Method::NAMES.join(", ");
-            CommandError::usage(anyhow::anyhow!("album.clustering.method: `{name}` is not one of {known}"))
-        })?;
-        let size = self.min_cluster_size.unwrap_or(settings.min_cluster_size);
-        configure(&mut method, size, settings);
-        Ok(method)
+        grouping::method(&self.over(context)).map_err(CommandError::usage)
     }
 
     fn noise(&self, context: &Context) -> Result<Noise, CommandError> {
-        let word = self.noise.as_deref().unwrap_or(&context.settings().album.clustering.handle_noise);
-        serde_json::from_value(word.into()).map_err(|_| {
-            let known = NOISE_WORDS.join(", ");
-            CommandError::usage(anyhow::anyhow!("album.clustering.handle_noise: `{word}` is not one of {known}"))
-        })
+        grouping::noise(&self.over(context)).map_err(CommandError::usage)
+    }
+
+    /// What was typed, over what is configured.
+    fn over(&self, context: &Context) -> AlbumClustering {
+        let configured = context.settings().album.clustering.clone();
+        AlbumClustering {
+            method: self.method.clone().unwrap_or(configured.method),
+            min_cluster_size: self.min_cluster_size.unwrap_or(configured.min_cluster_size),
+            handle_noise: self.noise.clone().unwrap_or(configured.handle_noise),
+            ..configured
+        }
     }
 }
 
@@ -129,38 +91,34 @@ pub fn gather(
 ) -> Result<(Vec<Known>, Tally), CommandError> {
     let settings = context.settings();
     let medium = settings.thumbnail_sizes.medium;
-    let scoring = Scoring { weights: settings.quality_assessment.weights };
     let thumbs = thumbnails.map(|budget| Thumbs { budget });
     let rating = experts.rating.as_ref();
-    let mut analyses: Vec<&dyn Analysis> = vec![&scoring, experts.features.analysis()];
-    analyses.extend(rating.map(|rating| rating as &dyn Analysis));
-    analyses.extend(experts.faces.as_ref().map(|faces| faces as &dyn Analysis));
+    let panel = Panel {
+        scoring: Scoring { weights: settings.quality_assessment.weights },
+        features: Some(experts.features.analysis()),
+        rating,
+        faces: experts.faces.as_ref(),
+    };
+    let mut analyses = panel.analyses();
     analyses.extend(thumbs.as_ref().map(|thumbs| thumbs as &dyn Analysis));
     let model = experts.features.reference();
     let mut known = Vec::new();
     let tally = photos::analyse(scan, &analyses, Some(medium), context, |photo, analysed| {
         experts.tell(context);
-        let mut findings = analysed.findings.iter().skip(2);
-        let aesthetic = match rating.and_then(|_| findings.next()) {
-            Some(finding) => Ok(as_written(Rating::read(finding)?)),
-            None => Err(Why::ModelMissing),
-        };
-        let faces = match experts.faces.as_ref().and_then(|_| findings.next()) {
-            Some(finding) => Some(FaceFinding::read(finding)?),
-            None => None,
-        };
+        let (found, more) = panel.read(&analysed.findings)?;
+        let faces = found.faces;
         known.push(Known {
             path: photo.path.clone(),
             measured_at: medium.min(analysed.facts.width.max(analysed.facts.height)),
-            quality: Scoring::read(&analysed.findings[0])?,
+            quality: found.quality,
             model: model.clone(),
-            embedding: Embedding::read(&analysed.findings[1]),
-            aesthetic,
-            aesthetic_model: rating.map(|rating| rating.aesthetic.reference()),
-            trained_on_ava: rating.is_some_and(|rating| rating.aesthetic.trained_on_ava()),
+            embedding: found.embedding.unwrap_or_default(),
+            aesthetic: found.aesthetic.map(as_written).ok_or(Why::ModelMissing),
+            aesthetic_model: rating.map(|rating| rating.network.reference()),
+            trained_on_ava: rating.is_some_and(|rating| rating.network.trained_on_ava()),
             portrait: faces.as_ref().map(of_faces).ok_or(Why::ModelMissing),
             faces,
-            thumbnail: findings.next().and_then(|finding| Thumbnail::from_bytes(finding)),
+            thumbnail: more.first().and_then(|finding| Thumbnail::from_bytes(finding)),
             facts: analysed.facts,
         });
         Ok(())

@@ -1,16 +1,12 @@
 //! The models that take part in making an album, as far as they are there.
 
-use super::aesthetics::{self, Rating};
-use super::compare::{self, Comparing};
-use super::embed::Embedding;
 use super::networks::{self, NetworkArgs, Networks, PrecisionArg};
-use super::portrait::FaceFinding;
+use super::{aesthetics, compare, portrait};
+use crate::analyses::{Comparing, Embedding, FaceFinding, Features, Layout, Rating};
 use crate::cluster::scene_layout;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::hub::HubError;
-use crate::pipeline::{Analysis, Picture};
-use crate::store::Fingerprint;
+use crate::hub::Which;
 
 #[derive(Debug)]
 pub struct Experts {
@@ -19,16 +15,6 @@ pub struct Experts {
     pub faces: Option<FaceFinding>,
     pub features: Features,
 }
-
-/// What photos are grouped by.
-#[derive(Debug)]
-pub enum Features {
-    Layout(Layout),
-    Network(Embedding),
-}
-
-/// Names in `album.clustering.feature_method` that ask for the built-in embedding.
-const BUILT_IN: [&str; 2] = ["auto", scene_layout::NAME];
 
 impl Experts {
     /// Only what photos are grouped by.
@@ -52,24 +38,27 @@ impl Experts {
             }
             None => None,
         };
-        let Some(hub) = networks.as_ref().map(|networks| &networks.hub) else {
+        let Some(here) = &networks else {
             return Ok(Self { networks, rating: None, faces: None, features: Features::Layout(Layout) });
         };
         let aesthetic = match settings.quality_assessment.ava_checkpoint.as_deref() {
             _ if !rate => None,
-            Some(file) => Some(hub.aesthetic_file(file).map_err(networks::refused)?),
-            None => or_without(hub.aesthetic(aesthetics::MODEL), "the other parts share its weight", context)?,
+            Some(file) => Some(here.open(Which::File(file), context)?),
+            None => {
+                let model = Which::Named(aesthetics::MODEL);
+                here.open_or_without(model, "the other parts share its weight", context)?
+            }
         };
         let clustering = &settings.album.clustering;
         let embedder = match clustering.feature_checkpoint.as_deref() {
-            Some(file) => Some(hub.embedder_file(file).map_err(networks::refused)?),
-            None if BUILT_IN.contains(&clustering.feature_method.as_str()) => None,
+            Some(file) => Some(here.open(Which::File(file), context)?),
+            None if Features::is_built_in(&clustering.feature_method) => None,
             None => {
                 let instead = format!("photos are grouped by the built-in {}", scene_layout::NAME);
-                or_without(hub.embedder(&clustering.feature_method), &instead, context)?
+                here.open_or_without(Which::Named(&clustering.feature_method), &instead, context)?
             }
         };
-        let faces = if rate { FaceFinding::load_or_without(context)? } else { None };
+        let faces = if rate { portrait::open_or_without(here, context)? } else { None };
         let rating = aesthetic.map(Rating::new).transpose().map_err(networks::refused)?;
         let features = match embedder.map(Embedding::new).transpose().map_err(networks::refused)? {
             Some(embedding) => Features::Network(embedding),
@@ -85,10 +74,10 @@ impl Experts {
             return Ok(None);
         };
         let comparator = if let Some(file) = settings.quality_assessment.siamese_checkpoint.as_deref() {
-            Some(networks.hub.comparator_file(file).map_err(networks::refused)?)
+            Some(networks.open(Which::File(file), context)?)
         } else {
             let instead = "close calls go by composite, then sharpness, then path";
-            or_without(networks.hub.comparator(compare::MODEL), instead, context)?
+            networks.open_or_without(Which::Named(compare::MODEL), instead, context)?
         };
         comparator.map(Comparing::new).transpose().map_err(networks::refused)
     }
@@ -97,57 +86,5 @@ impl Experts {
         if let Some(networks) = &self.networks {
             networks.tell(context);
         }
-    }
-}
-
-fn or_without<T>(model: Result<T, HubError>, instead: &str, context: &Context) -> Result<Option<T>, CommandError> {
-    match model {
-        Ok(model) => Ok(Some(model)),
-        Err(missing @ HubError::Missing { .. }) if !context.strict => {
-            context.ui.note(&format!("{missing}; {instead}"));
-            Ok(None)
-        }
-        Err(error) => Err(networks::refused(error)),
-    }
-}
-
-impl Features {
-    pub fn analysis(&self) -> &dyn Analysis {
-        match self {
-            Self::Layout(layout) => layout,
-            Self::Network(embedding) => embedding,
-        }
-    }
-
-    /// `name@version`.
-    pub fn reference(&self) -> String {
-        match self {
-            Self::Layout(_) => Layout::reference(),
-            Self::Network(embedding) => embedding.embedder.reference(),
-        }
-    }
-}
-
-/// The built-in embedding as an analysis of the pipeline.
-#[derive(Debug, Clone, Copy)]
-pub struct Layout;
-
-impl Layout {
-    fn reference() -> String {
-        format!("{}@{}", scene_layout::NAME, scene_layout::VERSION)
-    }
-}
-
-impl Analysis for Layout {
-    fn name(&self) -> &'static str {
-        "extract_features"
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of([Self::reference().as_str()])
-    }
-
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        Ok(scene_layout::describe(picture.medium()).iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 }

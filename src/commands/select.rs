@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::album::{self, GroupArgs, Grouped, Known};
-use super::compare::Comparing;
 use super::deliver::{self, Album, DeliverArgs};
 use super::experts::Experts;
 use super::photos::{self, Tally};
+use crate::analyses::Comparing;
 use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -199,6 +199,6 @@ impl Jury {
 
     fn prefer(&self, a: usize, b: usize) -> Option<f64> {
         let (a, b) = (self.features.get(&a)?, self.features.get(&b)?);
-        self.comparing.comparator.prefer(a, b).ok().map(f64::from)
+        self.comparing.network.prefer(a, b).ok().map(f64::from)
     }
 }
