@@ -146,6 +146,8 @@ pub enum SourceError {
     Status { status: u16 },
     #[error("{0}")]
     Connection(String),
+    #[error("{0}; the certificate of an authority of your own is named in SSL_CERT_FILE")]
+    NotTrusted(String),
     #[error("no byte came for {} s", .0.as_secs_f32())]
     Stalled(Duration),
     #[error("slower than {0} bytes a second")]

@@ -210,10 +210,12 @@ impl ModelHub {
         Ok(hub.unload(hub.catalogue().find(model)?))
     }
 
-    /// Deletes a model's files, but those that another model shares; one in use is an error. Whether there were any.
+    /// Gives back its memory and deletes a model's files, but those that another model shares; one that somebody holds
+    /// loaded is an error. Whether there were any.
     pub fn remove(&self, model: &str) -> Result<bool, ModelHubError> {
         let hub = self.hub();
         let entry = hub.catalogue().find(model)?;
+        hub.unload(entry);
         let mut removed = false;
         for digest in hub.holdings().own_files(&[entry])?.remove(&entry.reference()).unwrap_or_default() {
             removed |= hub.cache().remove(&digest)?;
