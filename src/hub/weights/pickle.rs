@@ -10,7 +10,7 @@ mod value;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-pub(super) use self::value::{Pickle, Storage, Tensor, Value};
+pub(super) use self::value::{Pickle, Tensor, Value};
 
 /// Reads a pickle; the message says what is wrong with one that cannot be.
 pub(super) fn parse(bytes: &[u8]) -> Result<(Pickle, Value), String> {
