@@ -217,6 +217,11 @@ impl Part {
         #[cfg(target_os = "linux")]
         if let Some((file, _)) = self.open.as_ref().filter(|_| total > self.bytes) {
             use rustix::fs::FallocateFlags;
+            /// A disk in memory takes room by clearing it, which would be done for nothing.
+            const IN_MEMORY: i64 = 0x0102_1994;
+            if rustix::fs::fstatfs(file).is_ok_and(|system| system.f_type as i64 == IN_MEMORY) {
+                return Ok(());
+            }
             let rest = total - self.bytes;
             return match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, self.bytes, rest) {
                 Err(error @ (rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT)) => Err(error.into()),
