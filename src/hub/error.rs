@@ -59,20 +59,23 @@ pub struct Missing {
 }
 
 fn missing(models: &[Missing]) -> String {
-    let of = |one: &Missing| {
-        format!("model `{}` is not here: {} is missing in {}", one.name, one.file, one.folder.display())
-    };
-    let each: Vec<String> = models.iter().map(of).collect();
-    let mend = match models {
-        [one] => one.mend.clone(),
-        several if several.iter().all(|one| one.reachable) => {
-            let names: Vec<&str> = several.iter().map(|one| one.name.as_str()).collect();
-            format!(
-                "`albumctl models pull {}`, or `albumctl models import FILE…` where there is no network",
-                names.join(" ")
-            )
+    let run = |mend: &str| if mend.starts_with('`') { format!("run {mend}") } else { mend.to_owned() };
+    let said: Vec<String> =
+        models.iter().map(|one| format!("model `{}` is not here: {} is missing", one.name, one.file)).collect();
+    match models {
+        [] => String::new(),
+        [one] => format!("{} in {}; put it there, or {}", said[0], one.folder.display(), run(&one.mend)),
+        [one, ..] => {
+            let mend = if models.iter().all(|one| one.reachable) {
+                let names: Vec<&str> = models.iter().map(|one| one.name.as_str()).collect();
+                let names = names.join(" ");
+                format!(
+                    "run `albumctl models pull {names}`, or `albumctl models import FILE…` where there is no network"
+                )
+            } else {
+                models.iter().map(|one| run(&one.mend)).collect::<Vec<_>>().join("; ")
+            };
+            format!("{}; put the files into {}, or {mend}", said.join("; "), one.folder.display())
         }
-        several => several.iter().map(|one| one.mend.as_str()).collect::<Vec<_>>().join("; "),
-    };
-    format!("{}; put it there, or {mend}", each.join("; "))
+    }
 }

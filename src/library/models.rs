@@ -82,6 +82,17 @@ impl ModelHub {
     }
 
     /// All about one model, `name` or `name@version`.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let info = hub.info("ava-resnet50@1")?;
+    /// assert_eq!((info.bytes, info.files[0].sha256_from), (Some(96_454_336), Some("manifest")));
+    /// println!("licence: {} ({})", info.license, info.terms);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn info(&self, model: &str) -> Result<ModelRecord, ModelHubError> {
         let hub = self.hub();
         let blobs = hub.cache().blobs()?;
@@ -164,7 +175,18 @@ impl ModelHub {
         Ok(pulled)
     }
 
-    /// Loads a model's network now. Loaded twice, it is in memory once.
+    /// Loads a model's network now. Loaded twice, it is in memory once. Nothing is fetched: the error says how to get it.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let error = hub.load("dinov2-s").unwrap_err().to_string();
+    /// assert!(error.contains("albumctl models pull dinov2-s"));
+    /// assert!(!hub.unload("dinov2-s")?, "it was not in memory");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn load(&self, model: &str) -> Result<LoadedModel, ModelHubError> {
         let hub = self.hub();
         let entry = hub.catalogue().find(model)?;

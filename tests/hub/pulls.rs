@@ -44,6 +44,13 @@ fn trust_at_first_pull() {
     assert!(matches!(source_error(place.pull(&starts("00000000"))), SourceError::HashStart { .. }));
     place.assert_is_missing(&bytes);
     place.pull(&starts(&Digest::of(&bytes).hex()[..8])).unwrap();
+    // What nothing says the end of is not trusted: it may have been cut.
+    let url = place.server.serve("/endless", Served { says_no_length: true, ..Served::file(&bytes) });
+    let endless = Wanted { sources: vec![Source::Address(url)], ..unknown.clone() };
+    assert!(matches!(source_error(place.pull(&endless)), SourceError::Endless));
+    let url = place.server.serve("/chunked", Served { chunked: true, ..Served::file(&bytes) });
+    let chunked = Wanted { sources: vec![Source::Address(url)], ..unknown };
+    assert_eq!(place.pull(&chunked).unwrap().digest, Digest::of(&bytes));
 }
 
 #[test]

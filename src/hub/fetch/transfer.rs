@@ -117,6 +117,11 @@ impl Transfer<'_> {
         {
             return Err(SourceError::Size { expected, found }.into());
         }
+        // A connection that was cut looks like the end of such a file.
+        let chunked = answer.header(header::TRANSFER_ENCODING).is_some_and(|how| how.eq_ignore_ascii_case("chunked"));
+        if self.wanted.sha256.is_none() && self.wanted.size.or(total).is_none() && !chunked {
+            return Err(SourceError::Endless.into());
+        }
         let text = |name| answer.header(name).map(str::to_owned);
         let (etag, last_modified) = (text(header::ETAG), text(header::LAST_MODIFIED));
         let total = self.wanted.size.or(total);
