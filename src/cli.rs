@@ -1,6 +1,7 @@
 //! The command line as typed: global flags and the list of commands, no logic.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -8,6 +9,7 @@ use crate::commands::{
     aesthetics, analyze, cluster, compare, completions, config, decide, dedup, device, embed, kmeans, man, models,
     portrait, schema, score, select,
 };
+use crate::hub::policy::LicencePolicy;
 use crate::report::Format;
 use crate::ui::ShowProgress;
 
@@ -88,6 +90,15 @@ pub struct Global {
     /// Where model files lie, instead of $XDG_DATA_HOME/albumctl/models
     #[arg(long, global = true, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
+
+    /// Fetch models that the command needs and are not here; nothing is ever fetched unasked
+    #[arg(long, global = true)]
+    pub pull: bool,
+
+    /// Licences of models that may be fetched: any, permissive, or a list such as
+    /// no-agpl,no-non-commercial,no-unknown
+    #[arg(long, global = true, value_name = "POLICY", value_parser = LicencePolicy::from_str)]
+    pub license_policy: Option<LicencePolicy>,
 
     /// Never open a network connection
     #[arg(long, global = true)]

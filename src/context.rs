@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::cli::Global;
-use crate::config::{self, Resolved, Settings, Sources};
+use crate::config::{self, Resolved, Settings, Sources, home};
 use crate::error::CommandError;
 use crate::hub::cache::Cache;
 use crate::journal::{Decided, Journal, JournalError};
@@ -30,6 +30,8 @@ pub struct Context {
     pub telemetry: Telemetry,
     pub strict: bool,
     pub offline: bool,
+    /// Models that are not here may be fetched.
+    pub pull: bool,
     stop: Arc<AtomicBool>,
     format: Format,
     output: Option<PathBuf>,
@@ -51,6 +53,7 @@ impl Context {
             telemetry: Telemetry::default(),
             strict: global.strict,
             offline: global.offline,
+            pull: global.pull,
             stop: stop_on_signals().context("cannot listen for signals")?,
             format: global.format,
             output: global.output.clone(),
@@ -66,7 +69,7 @@ impl Context {
 
     /// Opened by the first command that asks, so that `--help` and its like never make a file.
     pub fn store(&self) -> &Store {
-        self.store.get_or_init(|| match (self.no_cache, self.cache_folder()) {
+        self.store.get_or_init(|| match (self.no_cache, self.settings().results_folder()) {
             (true, _) => Store::none(),
             (false, Some(folder)) => Store::open(&folder),
             (false, None) => {
@@ -77,24 +80,16 @@ impl Context {
         })
     }
 
-    fn cache_folder(&self) -> Option<PathBuf> {
-        let own = self.settings().cache_dir.clone();
-        own.or_else(|| home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("albumctl")))
-    }
-
     /// Where model files lie; `None` where nothing says where.
     pub fn models_dir(&self) -> Option<PathBuf> {
-        let own = self.settings().models_dir.clone();
-        own.or_else(|| home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl/models")))
+        self.settings().models_folder()
     }
 
     /// The same as a folder of verified files, kept below its limit.
     pub fn model_cache(&self) -> Result<Cache, CommandError> {
         let nowhere = || CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
         let folder = self.models_dir().ok_or_else(|| nowhere().hint("name a folder with --models-dir DIR"))?;
-        let gigabytes = self.settings().cache_max_size_gb;
-        let limit = (gigabytes > 0.0).then_some((gigabytes * 1e9) as u64);
-        Ok(Cache::new(folder, limit))
+        Ok(Cache::new(folder, self.settings().models_limit()))
     }
 
     /// Where the journal lies; `None` where nothing says where. Neither `--no-cache` nor `--cache-dir` touches it.
@@ -128,11 +123,6 @@ impl Context {
         self.in_journal(Journal::decided)
     }
 
-    /// Where the user's own manifests of models lie.
-    pub fn own_manifests(&self) -> Option<PathBuf> {
-        home("XDG_CONFIG_HOME", ".config").map(|config| config.join("albumctl/models"))
-    }
-
     /// The file that `-o` names, for commands that write more than lines.
     pub fn output_file(&self) -> Option<&Path> {
         self.output.as_deref()
@@ -140,20 +130,11 @@ impl Context {
 
     /// One a core, unless told otherwise.
     pub fn threads(&self) -> usize {
-        match self.settings().num_workers {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            threads => threads,
-        }
+        self.settings().threads()
     }
 
     pub fn limits(&self) -> Limits {
-        let limits = self.settings().limits;
-        Limits {
-            max_pixels: (limits.max_megapixels * 1e6) as u64,
-            max_file_bytes: (limits.max_file_mb * 1e6) as u64,
-            max_seconds: limits.max_seconds,
-            max_alloc: (limits.max_decode_mb * 1e6) as u64,
-        }
+        self.settings().photo_limits()
     }
 
     pub fn output<R: Record>(&self) -> anyhow::Result<Output<R>> {
@@ -202,6 +183,7 @@ fn sources(global: &Global) -> Sources {
         ("num_workers", "--threads", global.threads.map(Value::from)),
         ("cache_dir", "--cache-dir", global.cache_dir.as_deref().map(path)),
         ("models_dir", "--models-dir", global.models_dir.as_deref().map(path)),
+        ("license_policy", "--license-policy", global.license_policy.as_ref().map(|policy| policy.to_string().into())),
     ];
     Sources {
         user_file: home("XDG_CONFIG_HOME", ".config").map(|folder| config::user_file(&folder)),
@@ -210,12 +192,6 @@ fn sources(global: &Global) -> Sources {
         set: global.set.clone(),
         flags: flags.into_iter().filter_map(|(key, flag, value)| Some((key, flag, value?))).collect(),
     }
-}
-
-/// An XDG folder, or its default below HOME. The standard says to ignore one that is not absolute.
-pub fn home(variable: &str, below_home: &str) -> Option<PathBuf> {
-    let given = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    given.or_else(|| std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(below_home)))
 }
 
 /// The first signal asks for an orderly end; a second one of the same kind ends at once.

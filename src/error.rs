@@ -12,6 +12,8 @@ pub enum Kind {
     Failed,
     /// The reader of our output went away; that is its right, not an error.
     BrokenPipe,
+    /// The user ended it before there was any result.
+    Interrupted,
 }
 
 /// How a run that was not cut short by an error ended.
@@ -63,6 +65,7 @@ impl CommandError {
             Kind::BrokenPipe => 0,
             Kind::Failed => 1,
             Kind::Usage => 2,
+            Kind::Interrupted => 130,
         })
     }
 }
@@ -89,7 +92,7 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let heading = match self.kind {
             Kind::Usage => "usage: ",
-            Kind::Failed | Kind::BrokenPipe => "",
+            Kind::Failed | Kind::BrokenPipe | Kind::Interrupted => "",
         };
         write!(f, "{heading}{:#}", self.cause)?;
         for hint in &self.hints {

@@ -7,6 +7,8 @@
 //! | [`cli`] | the command line as typed, no logic |
 //! | [`context`] | made once a run: settings, store, terminal, stop flag |
 //! | [`commands`] | a file a subcommand: arguments and `run`; wires, never computes |
+//! | [`library`] | what the commands do, for Rust programs: `ModelHub`, found at [`hub::ModelHub`] |
+//! | [`analyses`] | what is asked of a photo: measures and networks as the pipeline takes them |
 //! | [`pipeline`] | photos in, findings out in scan order: identify → store → read → decode once → analyse → keep |
 //! | [`photo`] | files to pixels: scan, identity, kind, decode, EXIF, resize |
 //! | [`portrait`] | pure: detections and landmarks → eyes, smile, portrait |
@@ -27,14 +29,16 @@
 //! | [`contain`] | a boundary no panic crosses |
 //! | [`pixels`] | a picture in memory, known to every room |
 //!
-//! Imports go down only: `main → cli, commands → pipeline, context → hub, journal, store, report, photo → quality,
-//! pixels`; pure rooms see numbers, never files, clocks or the terminal. `tests/layering.rs` holds the imports against this.
+//! Imports go down only: `main → cli, commands → library, context → analyses → pipeline, hub → journal, store, report,
+//! photo → quality, pixels`; pure rooms see numbers, never files, clocks or the terminal. `tests/layering.rs` holds the
+//! imports against this.
 //!
 //! # `score`, in one line
 //!
 //! paths → scan → stamp → store hits | misses → read → content → decode once (scaled, upright) → resize → measure →
 //! store → record in scan order → writer → exit code.
 
+pub mod analyses;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
@@ -46,6 +50,7 @@ pub mod failure;
 pub mod hub;
 pub mod journal;
 pub mod kernels;
+pub mod library;
 pub mod nn;
 pub mod photo;
 pub mod pipeline;

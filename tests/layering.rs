@@ -6,14 +6,34 @@ use std::path::{Path, PathBuf};
 
 /// Which rooms each room may know, beside itself and the leaves.
 const MAY_KNOW: &[(&str, &[&str])] = &[
-    ("cli", &["commands", "report", "ui"]),
+    ("cli", &["commands", "hub", "report", "ui"]),
     (
         "commands",
         &[
-            "cli", "cluster", "config", "context", "journal", "pipeline", "photo", "portrait", "quality", "report",
-            "scale", "select", "store", "hub", "kernels", "failure", "error", "ui",
+            "cli", "analyses", "cluster", "config", "context", "journal", "library", "pipeline", "photo", "portrait",
+            "quality", "report", "scale", "select", "store", "hub", "kernels", "failure", "error", "ui",
         ],
     ),
+    (
+        "library",
+        &[
+            "analyses",
+            "cluster",
+            "config",
+            "failure",
+            "hub",
+            "kernels",
+            "photo",
+            "pipeline",
+            "portrait",
+            "quality",
+            "report",
+            "select",
+            "store",
+            "telemetry",
+        ],
+    ),
+    ("analyses", &["cluster", "config", "hub", "pipeline", "portrait", "quality", "select", "store"]),
     ("context", &["cli", "config", "error", "hub", "journal", "photo", "report", "select", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
     ("hub", &["photo", "portrait", "nn", "kernels"]),
@@ -27,7 +47,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("cluster", &["kernels"]),
     ("scale", &["contain", "kernels"]),
     ("select", &[]),
-    ("config", &["quality"]),
+    ("config", &["photo", "quality"]),
     ("ui", &["error"]),
     ("failure", &["report"]),
     ("quality", &[]),
@@ -39,6 +59,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 /// Known to everybody.
 const LEAVES: &[&str] = &["pixels"];
+
+/// Lines that look up, each with its reason.
+const DOORS: &[(&str, &str)] = &[
+    // Programs look for the hub's face in the hub. It stands above the pipeline all the same, and nothing in the hub
+    // uses it: this line only says where the door is.
+    ("hub/mod.rs", "pub use crate::library::ModelHub;"),
+];
 
 #[test]
 fn imports_go_down_only() {
@@ -52,7 +79,12 @@ fn imports_go_down_only() {
             continue;
         }
         let allowed = rules.get(room).unwrap_or_else(|| panic!("no rule for the room `{room}`"));
-        for known in rooms_named_in(&fs::read_to_string(&file).unwrap()) {
+        let mut text = fs::read_to_string(&file).unwrap();
+        for (_, door) in DOORS.iter().filter(|(place, _)| Path::new(place) == below) {
+            assert_eq!(text.matches(door).count(), 1, "{}: `{door}` is not there any more", below.display());
+            text = text.replace(door, "");
+        }
+        for known in rooms_named_in(&text) {
             let fine = known == room || LEAVES.contains(&known.as_str()) || allowed.contains(&known.as_str());
             assert!(fine, "{}: `{room}` must not know `{known}`", below.display());
             checked += 1;

@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 
-use super::embed::Embedding;
-use super::experts::{Experts, Layout};
+use super::experts::Experts;
 use super::photos::{self, Tally};
-use super::score::Scoring;
+use crate::analyses::{Layout, Panel};
 use crate::cluster::moments::Clock;
 use crate::cluster::{self, Clustering, Embeddings, Input, Method, Noise};
 use crate::config::AlbumClustering;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::hub::Network as _;
+use crate::library::grouping;
 use crate::photo::identity::ContentId;
 use crate::photo::scan::{self, Scan};
 use crate::pipeline::{self, Analysis, PhotoFacts, Picture};
@@ -40,65 +41,28 @@ pub struct GroupArgs {
     pub min_cluster_size: Option<usize>,
 
     /// What becomes of photos in no group
-    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(NOISE_WORDS))]
+    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(grouping::NOISE_WORDS))]
     pub noise: Option<String>,
 }
 
-/// Lays what is configured over what was measured.
-fn configure(method: &mut Method, size: usize, settings: &AlbumClustering) {
-    fn lay<T: Copy>(over: &mut T, configured: Option<T>) {
-        if let Some(value) = configured {
-            *over = value;
-        }
-    }
-    match method {
-        Method::Hdbscan(params) => {
-            params.min_cluster_size = size;
-            params.min_samples = settings.min_samples.or(params.min_samples);
-            lay(&mut params.epsilon, settings.epsilon);
-        }
-        Method::Hybrid(params) => {
-            params.min_cluster_size = size;
-            lay(&mut params.min_samples, settings.min_samples);
-            lay(&mut params.cluster_selection_epsilon, settings.epsilon);
-        }
-        Method::Dbscan(params) => {
-            lay(&mut params.min_samples, settings.min_samples);
-            lay(&mut params.eps, settings.epsilon);
-        }
-        Method::Agglomerative(params) => lay(&mut params.distance_threshold, settings.distance_threshold),
-        Method::Kmeans(params) => lay(&mut params.n_clusters, settings.n_clusters),
-        Method::Burst(params) => {
-            lay(&mut params.gap_ms, settings.gap_seconds.map(|seconds| (seconds * 1000.0) as i64));
-            lay(&mut params.similarity, settings.similarity);
-        }
-        Method::Hierarchical(params) => {
-            configure(&mut params.level1, size, settings);
-        }
-    }
-}
-
-const NOISE_WORDS: [&str; 3] = ["as_individual_clusters", "group_together", "exclude"];
-
 impl GroupArgs {
     pub fn method(&self, context: &Context) -> Result<Method, CommandError> {
-        let settings = &context.settings().album.clustering;
-        let name = self.method.as_deref().unwrap_or(&settings.method);
-        let mut method = Method::by_name(name).ok_or_else(|| {
-            let known = Method::NAMES.join(", ");
-            CommandError::usage(anyhow::anyhow!("album.clustering.method: `{name}` is not one of {known}"))
-        })?;
-        let size = self.min_cluster_size.unwrap_or(settings.min_cluster_size);
-        configure(&mut method, size, settings);
-        Ok(method)
+        grouping::method(&self.over(context)).map_err(CommandError::usage)
     }
 
     fn noise(&self, context: &Context) -> Result<Noise, CommandError> {
-        let word = self.noise.as_deref().unwrap_or(&context.settings().album.clustering.handle_noise);
-        serde_json::from_value(word.into()).map_err(|_| {
-            let known = NOISE_WORDS.join(", ");
-            CommandError::usage(anyhow::anyhow!("album.clustering.handle_noise: `{word}` is not one of {known}"))
-        })
+        grouping::noise(&self.over(context)).map_err(CommandError::usage)
+    }
+
+    /// What was typed, over what is configured.
+    fn over(&self, context: &Context) -> AlbumClustering {
+        let configured = context.settings().album.clustering.clone();
+        AlbumClustering {
+            method: self.method.clone().unwrap_or(configured.method),
+            min_cluster_size: self.min_cluster_size.unwrap_or(configured.min_cluster_size),
+            handle_noise: self.noise.clone().unwrap_or(configured.handle_noise),
+            ..configured
+        }
     }
 }
 
@@ -133,30 +97,30 @@ pub fn gather(
 ) -> Result<(Vec<Known>, Tally), CommandError> {
     let settings = context.settings();
     let medium = settings.thumbnail_sizes.medium;
-    let scoring = Scoring { weights: settings.quality_assessment.weights };
     let thumbs = thumbnails.map(|budget| Thumbs { budget });
-    let mut analyses = experts.scoring(&scoring);
-    analyses.push(experts.features.analysis());
+    let panel = experts.panel(settings);
+    let panel = Panel { features: Some(experts.features.analysis()), ..panel };
+    let rating = panel.rating;
+    let mut analyses = panel.analyses();
     analyses.extend(thumbs.as_ref().map(|thumbs| thumbs as &dyn Analysis));
     let model = experts.features.reference();
     let mut known = Vec::new();
     let tally = photos::analyse(scan, &analyses, Some(medium), context, |photo, analysed| {
         experts.tell(context);
-        let mut findings = analysed.findings.iter().map(Vec::as_slice);
-        let scores = experts.read_scores(&mut findings)?;
+        let (found, more) = panel.read(&analysed.findings)?;
         known.push(Known {
             path: photo.path.clone(),
             content: Some(analysed.content),
             measured_at: medium.min(analysed.facts.width.max(analysed.facts.height)),
-            quality: scores.quality,
+            quality: found.quality,
             model: model.clone(),
-            embedding: findings.next().map(Embedding::read).unwrap_or_default(),
-            aesthetic: scores.aesthetic,
-            aesthetic_model: experts.rating.as_ref().map(|rating| rating.aesthetic.reference()),
-            trained_on_ava: experts.rating.as_ref().is_some_and(|rating| rating.aesthetic.trained_on_ava()),
-            portrait: scores.portrait(),
-            faces: scores.faces,
-            thumbnail: findings.next().and_then(Thumbnail::from_bytes),
+            aesthetic: found.aesthetic_score(),
+            aesthetic_model: rating.map(|rating| rating.network.reference()),
+            trained_on_ava: rating.is_some_and(|rating| rating.network.trained_on_ava()),
+            portrait: found.portrait(),
+            embedding: found.embedding.unwrap_or_default(),
+            faces: found.faces,
+            thumbnail: more.first().and_then(|finding| Thumbnail::from_bytes(finding)),
             facts: analysed.facts,
         });
         Ok(())

@@ -3,19 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::experts::Experts;
-use super::networks::{self, NetworkArgs, Networks, Wanted};
+use super::networks::{self, NetworkArgs, Networks};
 use super::photos::{self, Tally};
-use super::score::Scoring;
-use super::select::weights;
+use crate::analyses::Comparing;
 use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::{Comparator, HubError};
+use crate::hub::{Comparator, HubError, Network as _};
+use crate::library::comparing::{self, weights};
 use crate::photo::scan::Scan;
-use crate::pipeline::{Analysis, Picture};
 use crate::report::records::{Method, PairRecord, RankRecord};
-use crate::select::Parts;
-use crate::store::Fingerprint;
 
 pub const MODEL: &str = "siamese-resnet50";
 
@@ -40,17 +37,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Err(CommandError::usage(anyhow::anyhow!("comparing takes two photos at least")));
     }
     let configured = context.settings().quality_assessment.siamese_checkpoint.as_deref();
-    let comparator = match args.network.wanted(configured, MODEL) {
-        Wanted::Named(name) => networks.hub.comparator(name),
-        Wanted::File(file) => networks.hub.comparator_file(file),
+    let which = args.network.which(configured, MODEL);
+    let comparator = match &args.network.model {
+        Some(_) => Some(networks.open(which, context)?),
+        None => networks.open_or_without(which, "comparing by composite score", context)?,
     };
     let (contest, tally) = match comparator {
-        Ok(comparator) => Contest::of_pairs(comparator, &scan, &networks, context)?,
-        Err(missing @ HubError::Missing { .. }) if args.network.model.is_none() && !context.strict => {
-            context.ui.note(&format!("{missing}; comparing by composite score"));
-            Contest::of_scores(&scan, context)?
-        }
-        Err(error) => return Err(networks::refused(error)),
+        Some(comparator) => Contest::of_pairs(comparator, &scan, &networks, context)?,
+        None => Contest::of_scores(&scan, context)?,
     };
     networks.tell(context);
     // The same photo named twice is one photo; compared with itself it ties.
@@ -88,8 +82,8 @@ impl Contest {
             features.push(Comparing::read(&analysed.findings[0]));
             Ok(())
         })?;
-        let method = Method { name: "siamese", model: Some(comparing.comparator.reference()) };
-        let comparator = comparing.comparator;
+        let method = Method { name: "siamese", model: Some(comparing.network.reference()) };
+        let comparator = comparing.network;
         let better = move |a: usize, b: usize| comparator.prefer(&features[a], &features[b]).map(f64::from);
         Ok((Self { method, paths, better: Box::new(better), scores: None }, tally))
     }
@@ -98,23 +92,21 @@ impl Contest {
     fn of_scores(scan: &Scan, context: &Context) -> Result<(Self, Tally), CommandError> {
         let settings = context.settings();
         let experts = Experts::for_scores(context)?;
-        let scoring = Scoring { weights: settings.quality_assessment.weights };
         let weights = weights(&settings.album.selection);
         weights.check().map_err(CommandError::usage)?;
+        let panel = experts.panel(settings);
         let (mut paths, mut scores) = (Vec::new(), Vec::new());
         let medium = Some(settings.thumbnail_sizes.medium);
-        let tally = photos::analyse(scan, &experts.scoring(&scoring), medium, context, |photo, analysed| {
+        let tally = photos::analyse(scan, &panel.analyses(), medium, context, |photo, analysed| {
             experts.tell(context);
-            let told = experts.read_scores(&mut analysed.findings.iter().map(Vec::as_slice))?;
-            let parts = Parts::new(told.aesthetic, Ok(told.quality.overall), &told.portrait(), &weights);
+            let (found, _) = panel.read(&analysed.findings)?;
             paths.push(photo.path.clone());
-            // All that has a weight may be missing; then no photo is better than another.
-            scores.push(parts.composite().unwrap_or(0.0));
+            scores.push(comparing::composite(&found, &weights));
             Ok(())
         })?;
         let method = Method { name: "composite", model: None };
         let by_score = scores.clone();
-        let better = move |a: usize, b: usize| Ok(likelihood(by_score[a], by_score[b]));
+        let better = move |a: usize, b: usize| Ok(comparing::likelihood(by_score[a], by_score[b]));
         Ok((Self { method, paths, better: Box::new(better), scores: Some(scores) }, tally))
     }
 
@@ -162,56 +154,5 @@ impl Standing {
     fn meet(&mut self, probability: f64) {
         self.wins += usize::from(probability > 0.5);
         self.sum += probability;
-    }
-}
-
-/// The original's confidence for scores, on 0.5 to 1: their difference as a share of the larger one.
-fn likelihood(a: f64, b: f64) -> f64 {
-    0.5 + (a - b) / a.max(b).max(1e-6) / 2.0
-}
-
-/// The features of pairs as an analysis of the pipeline.
-#[derive(Debug)]
-pub struct Comparing {
-    pub comparator: Comparator,
-    identity: String,
-}
-
-impl Comparing {
-    pub fn new(comparator: Comparator) -> Result<Self, HubError> {
-        let identity = comparator.identity()?;
-        Ok(Self { comparator, identity })
-    }
-
-    pub fn read(finding: &[u8]) -> Vec<f32> {
-        finding.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-    }
-}
-
-impl Analysis for Comparing {
-    fn name(&self) -> &'static str {
-        "compare_features"
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(["comparing/1", &self.identity])
-    }
-
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        let features = self.comparator.features(std::slice::from_ref(picture.medium()))?;
-        Ok(features.concat().iter().flat_map(|v| v.to_le_bytes()).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scores_become_a_probability_that_mirrors() {
-        assert!((likelihood(0.4, 0.4) - 0.5).abs() < 1e-12);
-        assert!((likelihood(0.8, 0.4) - 0.75).abs() < 1e-12);
-        assert!((likelihood(0.4, 0.8) - 0.25).abs() < 1e-12);
-        assert!((0.5..=1.0).contains(&likelihood(1.0, 0.0)));
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::hub::DeviceChoice;
+use crate::hub::device::{self, Candidate};
 use crate::report::records::DeviceRecord;
 
 /// What it would run on, and why
@@ -9,43 +11,17 @@ use crate::report::records::DeviceRecord;
 pub struct Args {}
 
 pub fn run(_: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let wanted = context.settings().device.as_str();
-    if !matches!(wanted, "auto" | "cpu") && !wanted.starts_with("cuda") {
-        let unknown = anyhow::anyhow!("unknown device `{wanted}`");
-        return Err(CommandError::usage(unknown).hint("auto, cpu, cuda or cuda:N"));
-    }
+    let choice: DeviceChoice = context.settings().device.parse().map_err(CommandError::usage)?;
     let mut output = context.output::<DeviceRecord>()?;
-    output.write(&context.ui, &cpu(wanted, context.threads()))?;
-    output.write(&context.ui, &cuda(wanted))?;
+    for Candidate { kind, available, chosen, why } in device::survey(choice) {
+        let on_cpu = kind == "cpu";
+        let threads = on_cpu.then(|| context.threads());
+        let features = if on_cpu { cpu_features().into_iter().map(str::to_owned).collect() } else { Vec::new() };
+        let device = kind.to_owned();
+        output.write(&context.ui, &DeviceRecord { device, available, chosen, why, threads, features })?;
+    }
     output.finish(&context.ui)?;
     Ok(Ending::AllDone)
-}
-
-fn cpu(wanted: &str, threads: usize) -> DeviceRecord {
-    let (chosen, why) = match wanted {
-        "cpu" => (true, "asked for".to_owned()),
-        "auto" => (true, "no CUDA in this build".to_owned()),
-        _ => (false, format!("`{wanted}` was asked for")),
-    };
-    DeviceRecord {
-        device: "cpu".into(),
-        available: true,
-        chosen,
-        why,
-        threads: Some(threads),
-        features: cpu_features().into_iter().map(str::to_owned).collect(),
-    }
-}
-
-fn cuda(_wanted: &str) -> DeviceRecord {
-    DeviceRecord {
-        device: "cuda".into(),
-        available: false,
-        chosen: false,
-        why: "this build has no CUDA; build with `--features cuda`".into(),
-        threads: None,
-        features: Vec::new(),
-    }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::networks::{self, NetworkArgs, Networks, Wanted};
+use super::networks::{self, NetworkArgs, Networks};
 use super::photos;
+use crate::analyses::Embedding;
 use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::{Embedder, HubError};
-use crate::pipeline::{Analysis, Picture};
+use crate::hub::Network as _;
 use crate::report::output::whole_file;
 use crate::report::records::EmbedRecord;
 use crate::report::{npy, parquet};
-use crate::store::Fingerprint;
 
 /// Embedding vectors, to standard output or to a .parquet or .npy file
 ///
@@ -37,11 +36,8 @@ enum Table {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&args.network, context)?;
     let settings = &context.settings().album.clustering;
-    let embedder = match args.network.wanted(settings.feature_checkpoint.as_deref(), &settings.feature_method) {
-        Wanted::Named(name) => networks.hub.embedder(name),
-        Wanted::File(file) => networks.hub.embedder_file(file),
-    };
-    let embedding = Embedding::new(embedder.map_err(networks::refused)?).map_err(networks::refused)?;
+    let which = args.network.which(settings.feature_checkpoint.as_deref(), &settings.feature_method);
+    let embedding = Embedding::new(networks.open(which, context)?).map_err(networks::refused)?;
     let scan = photos::find(&args.photos, context)?;
     let medium = Some(context.settings().thumbnail_sizes.medium);
     let Some((table, file)) = table_file(context) else {
@@ -49,7 +45,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         let tally = photos::analyse(&scan, &[&embedding], medium, context, |photo, analysed| {
             networks.tell(context);
             let vector = Embedding::read(&analysed.findings[0]);
-            let record = EmbedRecord::new(&photo.path, &embedding.embedder.reference(), vector);
+            let record = EmbedRecord::new(&photo.path, &embedding.network.reference(), vector);
             Ok(output.write(&context.ui, &record)?)
         })?;
         networks.tell(context);
@@ -87,37 +83,4 @@ fn write_table(table: Table, file: &Path, rows: Vec<(String, Vec<f32>)>) -> anyh
             Ok(npy::write(out, dim, &vectors)?)
         }
     })
-}
-
-/// The vector as an analysis of the pipeline.
-#[derive(Debug)]
-pub struct Embedding {
-    pub embedder: Embedder,
-    identity: String,
-}
-
-impl Embedding {
-    pub fn new(embedder: Embedder) -> Result<Self, HubError> {
-        let identity = embedder.identity()?;
-        Ok(Self { embedder, identity })
-    }
-
-    pub fn read(finding: &[u8]) -> Vec<f32> {
-        finding.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-    }
-}
-
-impl Analysis for Embedding {
-    fn name(&self) -> &'static str {
-        "extract_features"
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(["embedding/1", &self.identity])
-    }
-
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        let vectors = self.embedder.embed(std::slice::from_ref(picture.medium()))?;
-        Ok(vectors.concat().iter().flat_map(|v| v.to_le_bytes()).collect())
-    }
 }

@@ -10,15 +10,14 @@ mod pull;
 mod rm;
 mod verify;
 
-use std::str::FromStr;
-
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::hub::catalogue::Entry;
 use crate::hub::policy::LicencePolicy;
 
 /// Models: list, fetch, check and remove them
 ///
-/// Nothing is ever downloaded unless asked for here (or by --pull). Files are kept by their sha256 and verified before
+/// Nothing is ever downloaded unless asked for here, or by --pull. Files are kept by their sha256 and verified before
 /// they are used.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,22 +41,20 @@ enum Command {
 /// What the user accepts; shared by the commands that bring files here.
 #[derive(Debug, clap::Args)]
 struct Acceptance {
-    /// Refuse licences: any, permissive, or a list such as no-agpl,no-non-commercial,no-unknown
-    /// (else the configuration's license_policy)
-    #[arg(long, value_name = "POLICY", value_parser = LicencePolicy::from_str)]
-    license_policy: Option<LicencePolicy>,
-
     /// Accept a file whose sha256 no manifest knows, and hold it to that hash from then on
     #[arg(long)]
     trust_first: bool,
 }
 
-impl Acceptance {
-    fn policy(&self, context: &Context) -> Result<LicencePolicy, CommandError> {
-        let configured = || context.settings().license_policy.parse().map_err(CommandError::usage);
-        self.license_policy.clone().map_or_else(configured, Ok)
-    }
+/// Tells the licence of a model that is about to be brought here, or refuses it.
+fn admit(entry: &Entry, context: &Context) -> Result<(), CommandError> {
+    let policy: LicencePolicy = context.settings().license_policy.parse().map_err(CommandError::usage)?;
+    let terms = policy.check(&entry.reference(), &entry.license).map_err(CommandError::failed)?;
+    context.ui.note(&format!("{}: licence {} ({terms})", entry.reference(), entry.license));
+    Ok(())
 }
+
+pub use pull::missing as fetch_missing;
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     match &args.command {

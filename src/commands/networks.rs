@@ -1,17 +1,15 @@
-//! What the commands with networks share: which model, on which device, and what is said about it.
+//! What the commands with networks share: which model, on which device, how it is got, and what is said about it.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::models;
+use crate::config;
 use crate::context::Context;
-use crate::error::CommandError;
-use crate::hub::catalogue::manifests_in;
-use crate::hub::manifest::Manifest;
-use crate::hub::{DeviceChoice, Hub, HubConfig, HubError};
+use crate::error::{CommandError, Kind};
+use crate::hub::catalogue::CatalogueError;
+use crate::hub::{DeviceChoice, Hub, HubConfig, HubError, Network, Which};
 use crate::kernels::{Cpu, Engine, Precision};
-
-/// Weights that may stay in memory together.
-const MEMORY: usize = 2 << 30;
 
 #[derive(Debug, clap::Args)]
 pub struct NetworkArgs {
@@ -37,21 +35,14 @@ pub struct Networks {
     notes: Arc<Mutex<Vec<String>>>,
 }
 
-/// A model by name, or by path where it looks like one.
-#[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
-    Named(&'a str),
-    File(&'a Path),
-}
-
 impl NetworkArgs {
     /// The model: as typed, else the configured file, else the configured name.
-    pub fn wanted<'a>(&'a self, file: Option<&'a Path>, name: &'a str) -> Wanted<'a> {
+    pub fn which<'a>(&'a self, file: Option<&'a Path>, name: &'a str) -> Which<'a> {
         match (&self.model, file) {
-            (Some(typed), _) if typed.contains(['/', '\\', '.']) => Wanted::File(Path::new(typed)),
-            (Some(typed), _) => Wanted::Named(typed),
-            (None, Some(file)) => Wanted::File(file),
-            (None, None) => Wanted::Named(name),
+            (Some(typed), _) if typed.contains(['/', '\\', '.']) => Which::File(Path::new(typed)),
+            (Some(typed), _) => Which::Named(typed),
+            (None, Some(file)) => Which::File(file),
+            (None, None) => Which::Named(name),
         }
     }
 }
@@ -59,24 +50,78 @@ impl NetworkArgs {
 impl Networks {
     pub fn new(args: &NetworkArgs, context: &Context) -> Result<Self, CommandError> {
         let settings = context.settings();
-        let choice: DeviceChoice = settings.device.parse().map_err(CommandError::usage)?;
-        let device = choice.resolve().map_err(CommandError::usage)?;
+        let device: DeviceChoice = settings.device.parse().map_err(CommandError::usage)?;
         let precision = match args.precision {
             PrecisionArg::Full => Precision::Full,
             PrecisionArg::Fast => Precision::Fast,
         };
         let engine = Engine { cpu: Cpu::chosen().map_err(CommandError::usage)?, precision };
-        let models_dir = context.models_dir().ok_or_else(|| {
-            let cause = anyhow::anyhow!("no folder for models: neither XDG_DATA_HOME nor HOME is set");
-            CommandError::usage(cause).hint("name one with --models-dir DIR")
-        })?;
         let notes: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = Arc::clone(&notes);
         let note = move |note: &str| heard.lock().unwrap_or_else(PoisonError::into_inner).push(note.to_owned());
-        let config = HubConfig { models_dir, engine, device, memory: MEMORY };
-        let mut hub = Hub::new(config, note).map_err(CommandError::failed)?;
-        add_own(&mut hub, context);
-        Ok(Self { hub, notes })
+        let own_manifests = config::own_manifests();
+        let config = HubConfig { own_manifests, engine, device, ..HubConfig::new(context.model_cache()?) };
+        let networks = Self { hub: Hub::new(config, note).map_err(refused)?, notes };
+        networks.tell(context);
+        Ok(networks)
+    }
+
+    /// The model. One that is not here is fetched first where `--pull` allows it, else the error says how to get it.
+    pub fn open<N: Network>(&self, which: Which<'_>, context: &Context) -> Result<N, CommandError> {
+        self.get(|| self.hub.open(which), context)
+    }
+
+    /// The same for a model that can be done without, which is said, or with `--strict` ends the run.
+    pub fn open_or_without<N: Network>(
+        &self,
+        which: Which<'_>,
+        instead: &str,
+        context: &Context,
+    ) -> Result<Option<N>, CommandError> {
+        self.get_or_without(|| self.hub.open(which), instead, context)
+    }
+
+    pub fn get<T>(&self, ask: impl Fn() -> Result<T, HubError>, context: &Context) -> Result<T, CommandError> {
+        let got = match ask() {
+            Err(HubError::Missing { models }) if context.pull => {
+                let names: Vec<&str> = models.iter().map(|missing| missing.reference.as_str()).collect();
+                models::fetch_missing(&names, context)?;
+                ask()
+            }
+            answer => answer,
+        };
+        self.tell(context);
+        got.map_err(refused)
+    }
+
+    pub fn get_or_without<T>(
+        &self,
+        ask: impl Fn() -> Result<T, HubError>,
+        instead: &str,
+        context: &Context,
+    ) -> Result<Option<T>, CommandError> {
+        let missing = match ask() {
+            Err(missing @ HubError::Missing { .. }) => missing,
+            answer => {
+                self.tell(context);
+                return answer.map(Some).map_err(refused);
+            }
+        };
+        if context.pull {
+            return match self.get(ask, context) {
+                Ok(model) => Ok(Some(model)),
+                Err(error) if context.strict || error.kind == Kind::Interrupted => Err(error),
+                Err(error) => {
+                    context.ui.warn(&format!("{error}\n{instead}"));
+                    Ok(None)
+                }
+            };
+        }
+        if context.strict {
+            return Err(refused(missing));
+        }
+        context.ui.note(&format!("{missing}; {instead}"));
+        Ok(None)
     }
 
     /// Passes on what the hub had to say since.
@@ -84,15 +129,8 @@ impl Networks {
         for note in self.notes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             context.ui.detail(&note);
         }
-    }
-}
-
-/// Models of the user's own that albumctl can run. One that is only kept, or cannot be read, is the matter of `models`.
-fn add_own(hub: &mut Hub, context: &Context) {
-    for file in context.own_manifests().map(|folder| manifests_in(&folder)).unwrap_or_default() {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        if let Ok(manifest) = Manifest::parse(&file.display().to_string(), &text) {
-            hub.add(manifest);
+        for fallback in self.hub.take_fallbacks() {
+            context.ui.note(&fallback);
         }
     }
 }
@@ -100,7 +138,12 @@ fn add_own(hub: &mut Hub, context: &Context) {
 /// A model that is not there, or a file that is none.
 pub fn refused(error: HubError) -> CommandError {
     match error {
-        HubError::Unknown { .. } | HubError::WrongTask { .. } => CommandError::usage(error),
+        HubError::Unknown { .. }
+        | HubError::WrongTask { .. }
+        | HubError::DoesNotRun { .. }
+        | HubError::NotOnDevice { .. }
+        | HubError::Device(_)
+        | HubError::Catalogue(CatalogueError::UnknownVersion { .. }) => CommandError::usage(error),
         _ => CommandError::failed(error),
     }
 }

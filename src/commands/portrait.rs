@@ -7,21 +7,18 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use image::ImageEncoder as _;
 
+use super::networks::{NetworkArgs, Networks, PrecisionArg};
 use super::photos;
+use crate::analyses::FaceFinding;
 use crate::cli::PhotoArgs;
-use crate::config::{self, PortraitAnalysis};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::face_files::{self, FaceFile, FaceFileError};
-use crate::hub::faces::{FaceAnalyzer, FaceFiles, Landmarks};
-use crate::kernels::Cpu;
+use crate::hub::faces::Landmarks;
 use crate::photo::{self, Scale, identity};
-use crate::pipeline::{Analysis, Picture};
 use crate::pixels::Pixels;
-use crate::portrait::{LandmarkRounding, Portrait, Thresholds};
+use crate::portrait::Thresholds;
 use crate::report::annotate::annotate;
 use crate::report::records::PortraitRecord;
-use crate::store::Fingerprint;
 
 /// Faces: a portrait or not, eyes open, a smile
 ///
@@ -47,7 +44,8 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mode = if args.fast { Landmarks::Fast } else { Landmarks::Attention };
-    let finding = FaceFinding::load(mode, context)?;
+    let networks = Networks::new(&NetworkArgs { model: None, precision: PrecisionArg::Full }, context)?;
+    let finding = open(mode, &networks, context)?;
     let scan = photos::find(&args.photos, context)?;
     let medium = (!args.full_resolution).then_some(context.settings().thumbnail_sizes.medium);
     if let Some(folder) = &args.annotate {
@@ -55,9 +53,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     let mut output = context.output::<PortraitRecord>()?;
     let tally = photos::analyse(&scan, &[&finding], medium, context, |photo, analysed| {
+        networks.tell(context);
         let portrait = FaceFinding::read(&analysed.findings[0])?;
         if let Some(folder) = &args.annotate
-            && let Err(error) = finding.draw(&photo.path, medium, folder, context)
+            && let Err(error) = draw(&finding, &photo.path, medium, folder, context)
         {
             context.ui.warn(&format!("{}: not drawn: {error:#}", photo.path.display()));
         }
@@ -67,110 +66,35 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(tally.end("portrait", context))
 }
 
-/// The face networks as an analysis of the pipeline.
-#[derive(Debug)]
-pub struct FaceFinding {
-    analyzer: FaceAnalyzer,
-    fingerprint: Fingerprint,
+/// The face networks, or how to get them.
+fn open(mode: Landmarks, networks: &Networks, context: &Context) -> Result<FaceFinding, CommandError> {
+    let thresholds = Thresholds::from(&context.settings().portrait_analysis);
+    let faces = networks.get(|| networks.hub.faces(mode, thresholds), context)?;
+    Ok(FaceFinding { faces })
 }
 
-impl FaceFinding {
-    /// Raised when the same pixels come to be judged differently.
-    const REVISION: &'static str = "portrait/1";
-
-    /// Reads the networks from the model folder; when one is missing, says how to get it.
-    pub fn load(mode: Landmarks, context: &Context) -> Result<Self, CommandError> {
-        let nowhere = "neither XDG_DATA_HOME nor HOME is set; say where models lie with --models-dir DIR";
-        let folder = context.models_dir().context(nowhere)?;
-        let (mesh, name) = match mode {
-            Landmarks::Attention => (face_files::MESH_WITH_ATTENTION, "mediapipe-faces"),
-            Landmarks::Fast => (face_files::MESH, "mediapipe-faces-fast"),
-        };
-        let files = [face_files::FULL_RANGE, face_files::SHORT_RANGE, mesh];
-        let [full_range, short_range, mesh_bytes] = files.map(|file| file.read(&folder).map_err(|e| mend(e, &files)));
-        let (full_range, short_range, mesh_bytes) = (full_range?, short_range?, mesh_bytes?);
-        let thresholds = thresholds(&context.settings().portrait_analysis);
-        let model = format!("{name}@{}", face_files::VERSION);
-        let parts = [Self::REVISION.to_owned(), model.clone(), format!("{thresholds:?}")];
-        let sums = files.map(|file| file.sha256);
-        let fingerprint = Fingerprint::of(parts.iter().map(String::as_str).chain(sums));
-        let files = FaceFiles { full_range: &full_range, short_range: &short_range, mesh: &mesh_bytes };
-        let cpu = Cpu::chosen().map_err(CommandError::usage)?;
-        let analyzer = FaceAnalyzer::load(files, mode, thresholds, model, cpu).map_err(CommandError::failed)?;
-        Ok(Self { analyzer, fingerprint })
-    }
-
-    /// For commands that do without when the networks are not installed, which is said, or with `--strict` ends the run.
-    pub fn load_or_without(context: &Context) -> Result<Option<Self>, CommandError> {
-        let missing = context.models_dir().and_then(|folder| {
-            let files = [face_files::FULL_RANGE, face_files::SHORT_RANGE, face_files::MESH_WITH_ATTENTION];
-            let missing = files.iter().find(|file| !file.is_in(&folder))?;
-            Some(mend(FaceFileError::Missing { file: *missing, folder }, &files))
-        });
-        match missing {
-            None if context.models_dir().is_none() => Ok(None),
-            None => Self::load(Landmarks::Attention, context).map(Some),
-            Some(error) if context.strict => Err(error),
-            Some(error) => {
-                let mend = error.hints.join("; ");
-                context.ui.note(&format!(
-                    "{}; {mend}; faces are not looked at, the other parts share their weight",
-                    error.cause
-                ));
-                Ok(None)
-            }
-        }
-    }
-
-    pub fn read(finding: &[u8]) -> anyhow::Result<Portrait> {
-        serde_json::from_slice(finding).context("a stored finding about faces cannot be read")
-    }
-
-    /// A copy with the faces drawn in. Records in the store hold no landmarks, so the photo is looked at again.
-    fn draw(&self, photo: &Path, medium: Option<u32>, folder: &Path, context: &Context) -> anyhow::Result<()> {
-        let limits = context.limits();
-        let bytes = identity::read(photo, limits.max_file_bytes)?.bytes;
-        let scale = medium.map_or(Scale::Full, Scale::AtLeast);
-        let pixels = photo::decode(&bytes, scale, &limits)?.pixels;
-        let portrait = self.analyzer.analyse(&pixels);
-        save(&annotate(pixels, &portrait), photo, folder)
-    }
+/// For commands that do without when the networks are not installed, which is said, or with `--strict` ends the run.
+pub fn open_or_without(networks: &Networks, context: &Context) -> Result<Option<FaceFinding>, CommandError> {
+    let thresholds = Thresholds::from(&context.settings().portrait_analysis);
+    let ask = || networks.hub.faces(Landmarks::Attention, thresholds);
+    let faces = networks.get_or_without(ask, "faces are not looked at, the other parts share their weight", context)?;
+    Ok(faces.map(|faces| FaceFinding { faces }))
 }
 
-impl Analysis for FaceFinding {
-    fn name(&self) -> &'static str {
-        "find_faces"
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        Ok(serde_json::to_vec(&self.analyzer.analyse(&picture.decoded))?)
-    }
-}
-
-fn mend(error: FaceFileError, files: &[FaceFile]) -> CommandError {
-    let models: Vec<_> = files.iter().map(|file| file.model).collect();
-    let hint = format!("run `albumctl models pull {}`", models.join(" "));
-    CommandError::failed(error).hint(hint)
-}
-
-fn thresholds(settings: &PortraitAnalysis) -> Thresholds {
-    Thresholds {
-        face_detection_confidence: settings.face_detection_confidence as f32,
-        portrait_face_ratio_threshold: settings.portrait_face_ratio_threshold,
-        portrait_center_offset_threshold: settings.portrait_center_offset_threshold,
-        eye_open_ear_threshold: settings.eye_open_ear_threshold,
-        smile_width_threshold: settings.smile_width_threshold,
-        smile_elevation_threshold: settings.smile_elevation_threshold,
-        landmark_rounding: match settings.landmark_rounding {
-            config::LandmarkRounding::Float => LandmarkRounding::Float,
-            config::LandmarkRounding::Pixel => LandmarkRounding::Pixel,
-        },
-        ..Thresholds::default()
-    }
+/// A copy with the faces drawn in. Records in the store hold no landmarks, so the photo is looked at again.
+fn draw(
+    finding: &FaceFinding,
+    photo: &Path,
+    medium: Option<u32>,
+    folder: &Path,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let limits = context.limits();
+    let bytes = identity::read(photo, limits.max_file_bytes)?.bytes;
+    let scale = medium.map_or(Scale::Full, Scale::AtLeast);
+    let pixels = photo::decode(&bytes, scale, &limits)?.pixels;
+    let portrait = finding.faces.analyse(&pixels)?;
+    save(&annotate(pixels, &portrait), photo, folder)
 }
 
 /// Writes `NAME.faces.png`, or `NAME.faces-2.png` and so on: nothing that is there is ever written over.

@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::album::{self, GroupArgs, Grouped, Known};
-use super::compare::Comparing;
 use super::deliver::{self, Album, DeliverArgs};
 use super::experts::Experts;
 use super::photos::{self, Tally};
 use super::since::{Since, Watch};
+use crate::analyses::Comparing;
 use crate::cli::PhotoArgs;
-use crate::config::AlbumSelection;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::library::comparing;
 use crate::photo::identity::ContentId;
 use crate::photo::scan::{self, Scan};
 use crate::report::html::thumbnail_budget;
 use crate::report::records::SelectRecord;
-use crate::select::{self, Between, Decision, Filters, Photo, Rules, Verdict, Weights};
+use crate::select::{self, Between, Decision, Filters, Photo, Rules, Verdict};
 
 /// The album: the best of each group, ranked, each with its reason
 #[derive(Debug, clap::Args)]
@@ -88,7 +88,7 @@ impl ChoiceArgs {
         let album = &context.settings().album;
         let (selection, quality) = (&album.selection, &album.quality);
         Rules {
-            weights: weights(selection),
+            weights: comparing::weights(selection),
             filters: Filters {
                 min_iqa: self.min_iqa.unwrap_or(quality.min_iqa_score),
                 min_aesthetic: self.min_aesthetic.unwrap_or(quality.min_ava_score),
@@ -102,11 +102,6 @@ impl ChoiceArgs {
             tiebreak_margin: selection.tiebreak_margin,
         }
     }
-}
-
-/// What the parts of the composite weigh.
-pub fn weights(selection: &AlbumSelection) -> Weights {
-    Weights { aesthetic: selection.ava_weight, iqa: selection.iqa_weight, portrait: selection.portrait_weight }
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
@@ -276,6 +271,6 @@ impl Jury {
 
     fn prefer(&self, a: usize, b: usize) -> Option<f64> {
         let (a, b) = (self.features.get(&a)?, self.features.get(&b)?);
-        self.comparing.comparator.prefer(a, b).ok().map(f64::from)
+        self.comparing.network.prefer(a, b).ok().map(f64::from)
     }
 }

@@ -1,9 +1,11 @@
 //! Settings: typed, resolved from layers, each value knowing where it came from.
 
 mod layers;
+mod places;
 mod settings;
 mod suggest;
 
 pub use layers::{ConfigError, Origin, Resolved, Sources, resolve, user_file};
+pub use places::{home, own_manifests};
 pub use settings::*;
 pub use suggest::nearest;

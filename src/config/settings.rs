@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::{ConfigError, Sources, resolve};
+use crate::photo;
 use crate::quality;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -20,6 +22,31 @@ pub struct Settings {
     pub quality_assessment: QualityAssessment,
     pub portrait_analysis: PortraitAnalysis,
     pub album: Album,
+}
+
+impl Settings {
+    /// What every binary carries, with nothing laid over it.
+    pub fn built_in() -> Result<Self, ConfigError> {
+        Ok(resolve(&Sources::default())?.settings)
+    }
+
+    /// One a core, unless told otherwise.
+    pub fn threads(&self) -> usize {
+        match self.num_workers {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            threads => threads,
+        }
+    }
+
+    /// What a photo may be and cost.
+    pub fn photo_limits(&self) -> photo::Limits {
+        photo::Limits {
+            max_pixels: (self.limits.max_megapixels * 1e6) as u64,
+            max_file_bytes: (self.limits.max_file_mb * 1e6) as u64,
+            max_seconds: self.limits.max_seconds,
+            max_alloc: (self.limits.max_decode_mb * 1e6) as u64,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]

@@ -306,6 +306,11 @@ impl Cache {
     }
 }
 
+/// Differs as soon as somebody wrote to the file or put another one in its place.
+pub fn stamp_of(path: &Path) -> String {
+    Stamp::of(path).map_or_else(String::new, |stamp| format!("{stamp:?}"))
+}
+
 /// The paths in a folder, sorted; none when there is no such folder.
 fn listed(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
     let entries = match fs::read_dir(folder) {

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub(super) use entry::text_or_number;
 pub use entry::{Entry, FileEntry, QualityFigure, Status};
 pub use version::order as version_order;
 
@@ -76,7 +77,11 @@ impl Catalogue {
             Some((name, version)) => (name, Some(version)),
             None => (reference, None),
         };
-        let versions: Vec<&Entry> = self.entries.iter().filter(|entry| entry.answers_to(name)).collect();
+        let mut versions: Vec<&Entry> = self.entries.iter().filter(|entry| entry.answers_to(name)).collect();
+        // A name of its own comes before a name that another one answers to as well.
+        if versions.iter().any(|entry| entry.name == name) {
+            versions.retain(|entry| entry.name == name);
+        }
         if versions.is_empty() {
             let known: Vec<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
             let (name, known) = (name.to_owned(), without_repeats(known).join(", "));

@@ -52,14 +52,85 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The device; `auto` never fails.
-    pub fn resolve(self) -> Result<Device, DeviceError> {
+    /// The device, and what must be said aloud: a build for cards that found none. `auto` never fails.
+    pub fn settle(self) -> Result<(Device, Option<String>), DeviceError> {
         match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(index) => cuda(index),
-            Self::Auto => Ok(cuda(0).unwrap_or(Device::Cpu)),
+            Self::Cpu => Ok((Device::Cpu, None)),
+            Self::Cuda(index) => Ok((cuda(index)?, None)),
+            Self::Auto => Ok(match cuda(0) {
+                Ok(device) => (device, None),
+                Err(DeviceError::NotBuilt(_)) => (Device::Cpu, None),
+                Err(error) => (Device::Cpu, Some(format!("{error}; networks run on the CPU, as with --device cpu"))),
+            }),
         }
     }
+}
+
+/// `cpu` or `cuda`, as manifests name them.
+pub fn kind(device: &Device) -> &'static str {
+    if device.is_cpu() { "cpu" } else { "cuda" }
+}
+
+/// Kinds of devices, as manifests name them.
+pub const KINDS: [&str; 2] = ["cpu", "cuda"];
+
+/// Where a model may run, in a run that is `here`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    Here,
+    /// Not on the card that `auto` took.
+    CpuInstead,
+    Nowhere,
+}
+
+/// A manifest that names no devices allows all of them.
+pub fn allowed(devices: &[String], here: &str, choice: DeviceChoice) -> Allowed {
+    let names = |kind: &str| devices.iter().any(|device| device == kind);
+    if devices.is_empty() || names(here) {
+        Allowed::Here
+    } else if choice == DeviceChoice::Auto && names("cpu") {
+        Allowed::CpuInstead
+    } else {
+        Allowed::Nowhere
+    }
+}
+
+/// A device, and whether a run would use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// `cpu` or `cuda`.
+    pub kind: &'static str,
+    pub available: bool,
+    pub chosen: bool,
+    /// Why it is, or is not, available and chosen.
+    pub why: String,
+}
+
+/// The devices of this machine, as a run that asks for `choice` sees them.
+pub fn survey(choice: DeviceChoice) -> [Candidate; 2] {
+    let index = if let DeviceChoice::Cuda(index) = choice { index } else { 0 };
+    let card =
+        if choice == DeviceChoice::Cpu && cfg!(feature = "cuda") { Err(None) } else { cuda(index).map_err(Some) };
+    let asked = || "asked for".to_owned();
+    let (cpu, why_cpu) = match (choice, &card) {
+        (DeviceChoice::Cpu, _) => (true, asked()),
+        (DeviceChoice::Auto, Ok(_)) => (false, "there is a card".to_owned()),
+        (DeviceChoice::Auto, Err(Some(DeviceError::NotBuilt(_)))) => (true, "no CUDA in this build".to_owned()),
+        (DeviceChoice::Auto, Err(_)) => (true, "no card answers".to_owned()),
+        (DeviceChoice::Cuda(_), _) => (false, format!("`{choice}` was asked for")),
+    };
+    let why_cuda = match (&card, choice) {
+        (Ok(_), DeviceChoice::Auto) => "the first card".to_owned(),
+        (Ok(_), _) => asked(),
+        (Err(Some(DeviceError::NotBuilt(_))), _) => "this build has no CUDA; build with `--features cuda`".to_owned(),
+        (Err(Some(error)), _) => error.to_string(),
+        (Err(None), _) => "`cpu` was asked for".to_owned(),
+    };
+    let found = card.is_ok();
+    [
+        Candidate { kind: "cpu", available: true, chosen: cpu, why: why_cpu },
+        Candidate { kind: "cuda", available: found, chosen: found && choice != DeviceChoice::Cpu, why: why_cuda },
+    ]
 }
 
 #[cfg(feature = "cuda")]
@@ -99,8 +170,33 @@ mod tests {
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn a_build_without_cuda_says_so_and_how_to_get_one() {
-        let error = DeviceChoice::Cuda(1).resolve().unwrap_err().to_string();
+        let error = DeviceChoice::Cuda(1).settle().unwrap_err().to_string();
         assert!(error.contains("cuda:1: this build has no CUDA") && error.contains("--features cuda"), "{error}");
-        assert!(DeviceChoice::Auto.resolve().unwrap().is_cpu());
+        let (device, fallback) = DeviceChoice::Auto.settle().unwrap();
+        assert!(device.is_cpu() && fallback.is_none(), "nothing to say: this is what was built");
+        for choice in [DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Cuda(0)] {
+            let [cpu, cuda] = survey(choice);
+            assert_eq!((cpu.available, cpu.chosen), (true, choice != DeviceChoice::Cuda(0)));
+            assert!(!cuda.available && !cuda.chosen && cuda.why.contains("--features cuda"), "{cuda:?}");
+        }
+    }
+
+    #[test]
+    fn a_model_runs_where_its_manifest_allows() {
+        let on = |devices: &[&str], here: &str, choice| {
+            allowed(&devices.iter().map(|&device| device.to_owned()).collect::<Vec<_>>(), here, choice)
+        };
+        for choice in [DeviceChoice::Auto, DeviceChoice::Cuda(0)] {
+            assert_eq!(on(&[], "cuda", choice), Allowed::Here);
+            assert_eq!(on(&["cpu", "cuda"], "cuda", choice), Allowed::Here);
+        }
+        assert_eq!(on(&["cpu"], "cuda", DeviceChoice::Auto), Allowed::CpuInstead);
+        assert_eq!(
+            on(&["cpu"], "cuda", DeviceChoice::Cuda(0)),
+            Allowed::Nowhere,
+            "who asks for a card is not fobbed off"
+        );
+        assert_eq!(on(&["cuda"], "cpu", DeviceChoice::Auto), Allowed::Nowhere);
+        assert_eq!(on(&["cpu"], "cpu", DeviceChoice::Cpu), Allowed::Here);
     }
 }

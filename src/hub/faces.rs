@@ -7,7 +7,7 @@ use crate::portrait::landmarks::{self, Refinement};
 use crate::portrait::{self, Crop, Detection, Detector, Mesh, Outside, Portrait, ROW, Thresholds};
 
 /// Which mesh network the landmarks come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Landmarks {
     /// Eyes and lips placed anew by attention heads: what the original uses.
     #[default]
@@ -44,6 +44,7 @@ pub struct FaceAnalyzer {
     refined: Vec<Vec<usize>>,
     thresholds: Thresholds,
     model: String,
+    bytes: usize,
 }
 
 impl FaceAnalyzer {
@@ -55,6 +56,7 @@ impl FaceAnalyzer {
         model: impl Into<String>,
         cpu: Cpu,
     ) -> Result<Self, FacesError> {
+        let bytes = files.full_range.len() + files.short_range.len() + files.mesh.len();
         let (mesh, refined) = mesh_network(files.mesh, mode, cpu)?;
         Ok(Self {
             full_range: detector_network(files.full_range, Detector::FullRange, cpu)?,
@@ -63,7 +65,13 @@ impl FaceAnalyzer {
             refined,
             thresholds,
             model: model.into(),
+            bytes,
         })
+    }
+
+    /// About what its weights take in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// What there is to say about the faces of an upright photo.

@@ -146,6 +146,8 @@ pub enum SourceError {
     Status { status: u16 },
     #[error("{0}")]
     Connection(String),
+    #[error("{0}; the certificate of an authority of your own is named in SSL_CERT_FILE")]
+    NotTrusted(String),
     #[error("no byte came for {} s", .0.as_secs_f32())]
     Stalled(Duration),
     #[error("slower than {0} bytes a second")]
@@ -164,6 +166,10 @@ pub enum SourceError {
     Hash { expected: Digest, found: Digest },
     #[error("has sha256 {found}, one that starts with {expected} is expected; what came was deleted")]
     HashStart { expected: String, found: Digest },
+    #[error(
+        "says no length, so nobody could tell whether what comes is all of it, and no sha256 is known to tell it by"
+    )]
+    Endless,
     #[error("is a web page, not a file")]
     WebPage,
     #[error("is sent encoded as {0}, which was not asked for")]

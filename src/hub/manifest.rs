@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::QualityFigure;
+use super::device;
+use super::sources::Source;
 use crate::nn::preference::Class1;
 use crate::nn::preprocess::{Preprocess, Resize};
 
@@ -11,26 +14,39 @@ pub enum ManifestError {
     Invalid { origin: String, why: String },
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// All of a manifest that a network can be built by; [`super::catalogue`] reads those of other models too.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     pub name: String,
+    #[serde(deserialize_with = "super::catalogue::text_or_number")]
     pub version: String,
+    #[serde(default, alias = "description")]
     pub title: String,
     pub task: Task,
     pub architecture: Architecture,
     /// Other names it answers to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub aliases: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub trained_on: Option<String>,
     pub license: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub origin: Option<String>,
+    /// Where it may run; empty: everywhere.
+    #[serde(default)]
+    pub devices: Vec<String>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    #[serde(default)]
+    pub quality: Vec<QualityFigure>,
+    #[serde(default)]
+    pub runs: Option<bool>,
+    #[serde(alias = "files", deserialize_with = "the_one")]
     pub file: File,
-    /// Addresses the file can be had from, tried in turn.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<String>,
+    /// Where the file can be had, tried in turn.
+    #[serde(default)]
+    pub sources: Vec<Source>,
     pub preprocess: Preprocess,
     /// For comparisons: which photo of a pair the second class of the head stands for.
     #[serde(default)]
@@ -38,14 +54,33 @@ pub struct Manifest {
 }
 
 /// A weights file; what is not known must be pinned by the user when it is first pulled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
     pub name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub size: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub sha256: Option<String>,
+    #[serde(default)]
+    pub sources: Vec<Source>,
+}
+
+/// A network comes in one file, written as `file` or as `files` with one entry.
+fn the_one<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<File, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        One(File),
+        Several(Vec<File>),
+    }
+    match Either::deserialize(deserializer)? {
+        Either::One(file) => Ok(file),
+        Either::Several(mut files) if files.len() == 1 => Ok(files.remove(0)),
+        Either::Several(files) => {
+            Err(serde::de::Error::custom(format!("{} files; a network comes in one", files.len())))
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,14 +103,15 @@ pub enum Architecture {
     Dinov2,
 }
 
-const BUILT_IN: [(&str, &str); 6] = [
-    ("models/ava-resnet50.yaml", include_str!("../../models/ava-resnet50.yaml")),
-    ("models/dinov2-b.yaml", include_str!("../../models/dinov2-b.yaml")),
-    ("models/dinov2-l.yaml", include_str!("../../models/dinov2-l.yaml")),
-    ("models/dinov2-s.yaml", include_str!("../../models/dinov2-s.yaml")),
-    ("models/resnet50.yaml", include_str!("../../models/resnet50.yaml")),
-    ("models/siamese-resnet50.yaml", include_str!("../../models/siamese-resnet50.yaml")),
-];
+impl Task {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aesthetics => "aesthetics",
+            Self::Comparison => "comparison",
+            Self::Embedding => "embedding",
+        }
+    }
+}
 
 impl Manifest {
     /// Reads one; `origin` says in errors where the text came from.
@@ -84,11 +120,6 @@ impl Manifest {
         let manifest: Self = serde_yaml::from_str(yaml).map_err(|error| invalid(error.to_string()))?;
         manifest.check().map_err(invalid)?;
         Ok(manifest)
-    }
-
-    /// Those that every binary carries.
-    pub fn built_in() -> Result<Vec<Self>, ManifestError> {
-        BUILT_IN.iter().map(|(origin, yaml)| Self::parse(origin, yaml)).collect()
     }
 
     fn check(&self) -> Result<(), String> {
@@ -102,6 +133,9 @@ impl Manifest {
         if self.preprocess.std.iter().any(|std| *std <= 0.0) {
             return Err("preprocess: `std` must be positive".into());
         }
+        if let Some(odd) = self.devices.iter().find(|device| !device::KINDS.contains(&device.as_str())) {
+            return Err(format!("devices: `{odd}` is none of {}", device::KINDS.join(", ")));
+        }
         if let Some(sha256) = &self.file.sha256
             && (sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()))
         {
@@ -113,10 +147,6 @@ impl Manifest {
         Ok(())
     }
 
-    pub fn answers_to(&self, name: &str) -> bool {
-        self.name == name || self.aliases.iter().any(|alias| alias == name)
-    }
-
     /// `name@version`, as results quote it.
     pub fn reference(&self) -> String {
         format!("{}@{}", self.name, self.version)
@@ -126,31 +156,53 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::built_in::MANIFESTS;
+    use crate::hub::catalogue::Catalogue;
 
     #[test]
     fn what_the_binary_carries_is_valid_and_has_names_of_its_own() {
-        let all = Manifest::built_in().unwrap();
-        for (i, one) in all.iter().enumerate() {
-            assert!(all[i + 1..].iter().all(|other| !other.answers_to(&one.name)), "{}", one.name);
+        let catalogue = Catalogue::load(MANIFESTS, None, |error| panic!("{error}")).unwrap();
+        for (i, one) in catalogue.entries().iter().enumerate() {
+            let mut others = catalogue.entries()[i + 1..].iter().filter(|other| other.name != one.name);
+            assert!(others.all(|other| !other.answers_to(&one.name)), "{}", one.name);
         }
+        let networks = ["aesthetics", "comparison", "embedding"];
+        let runnable = catalogue.entries().iter().filter(|entry| entry.runs && networks.contains(&entry.task.as_str()));
+        let all: Vec<Manifest> = runnable.map(|entry| entry.manifest().unwrap()).collect();
+        assert!(all.len() >= 6, "{}", all.len());
         let ava = all.iter().find(|manifest| manifest.name == "ava-resnet50").unwrap();
         assert_eq!(ava.file.size, Some(96_454_336));
-        assert_eq!(all.iter().filter(|manifest| manifest.answers_to("dinov2")).count(), 1);
         let siamese = all.iter().find(|manifest| manifest.task == Task::Comparison).unwrap();
         assert_eq!(siamese.class_1_prefers, Class1::Second);
     }
 
     #[test]
     fn a_manifest_that_cannot_work_says_why() {
-        let (origin, good) = BUILT_IN[0];
+        let (origin, good) = MANIFESTS.iter().find(|(origin, _)| origin.ends_with("ava-resnet50.yaml")).unwrap();
         for (from, to, why) in [
             ("crop: 224", "crop: 300", "the crop must lie inside"),
-            ("ava_resnet50.pt", "../ava_resnet50.pt", "not a path"),
+            ("name: ava_resnet50.pt", "name: ../ava_resnet50.pt", "not a path"),
             ("1f07083d", "xyz", "64 hexadecimal digits"),
             ("license:", "lisence:", "lisence"),
+            ("task:", "devices: [tpu]\ntask:", "`tpu` is none of cpu, cuda"),
+            ("file:", "files: []\nfail:", "one"),
         ] {
-            let error = Manifest::parse(origin, &good.replace(from, to)).unwrap_err().to_string();
+            let error = Manifest::parse(origin, &good.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(error.starts_with("models/ava-resnet50.yaml: ") && error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn all_that_a_manifest_may_say_is_understood_of_one_that_runs() {
+        let yaml = "name: net\nversion: 2\ndescription: A net\ntask: embedding\narchitecture: resnet\nlicense: MIT\n\
+                    devices: [cpu]\ntags: [small]\nruns: true\n\
+                    quality: [{metric: top-1, value: 76.1, data: ImageNet, source: its authors}]\n\
+                    files:\n- name: a.pth\n  sources: [https://example.org/a.pth]\n\
+                    sources:\n- wheel: {package: p, version: \"1\", file: p.whl, entry: p/a.pth}\n\
+                    preprocess: {resize: {square: 224}, filter: bicubic, mean: [0, 0, 0], std: [1, 1, 1]}\n";
+        let manifest = Manifest::parse("net.yaml", yaml).unwrap();
+        assert_eq!((manifest.reference().as_str(), manifest.file.name.as_str()), ("net@2", "a.pth"));
+        let two = yaml.replace("sources:\n-", "- name: b.pth\nsources:\n-");
+        assert!(Manifest::parse("net.yaml", &two).is_err());
     }
 }

@@ -1,17 +1,22 @@
 //! The model hub: what a model is, where its files come from, where they lie, that they are the right bytes, and how
 //! they become something that answers.
+//!
+//! Programs use it through [`ModelHub`].
 
 pub mod built_in;
 pub mod cache;
 pub mod catalogue;
 pub mod device;
 pub mod digest;
-pub mod face_files;
+mod error;
 pub mod faces;
 pub mod fetch;
+pub mod hashing;
+pub mod holdings;
 pub mod manifest;
 mod model;
 pub mod policy;
+mod portraits;
 pub mod prepare;
 pub mod recipe;
 pub mod registry;
@@ -25,192 +30,202 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Device;
 
-use self::cache::{Cache, CacheError, Lease};
+use self::cache::{Cache, Lease};
+use self::catalogue::{Catalogue, CatalogueError, Entry, FileEntry};
 pub use self::device::{DeviceChoice, DeviceError};
-use self::manifest::{Architecture, File, Manifest, ManifestError, Task};
+pub use self::error::{HubError, Missing};
+use self::faces::FaceAnalyzer;
+use self::holdings::Holdings;
+use self::manifest::{Architecture, Manifest, Task};
 use self::model::Model;
-pub use self::model::{Aesthetic, Comparator, Embedder};
-use self::shelf::Shelf;
+pub use self::model::{Aesthetic, Comparator, Embedder, Loaded, Network};
+pub use self::portraits::Faces;
+// The face of the hub, for programs. It stands above the pipeline; nothing in here uses it.
+use self::registry::Built;
+use self::shelf::{ByFolder, Shelves};
 use self::weights::WeightsFile;
-use crate::kernels::Engine;
-use crate::nn::checkpoint::{Checkpoint, WeightsError};
-
-#[derive(Debug, thiserror::Error)]
-pub enum HubError {
-    #[error("no model is called `{name}`; there are {known}")]
-    Unknown { name: String, known: String },
-    #[error("model `{name}` does not do this: it is for {}", task.name())]
-    WrongTask { name: String, task: Task },
-    #[error("model `{name}` is not here: {} {} is missing; {mend}", folder.display(), describe(file))]
-    Missing { name: String, folder: PathBuf, file: File, mend: String },
-    #[error("{}: {source}", path.display())]
-    Open { path: PathBuf, source: std::io::Error },
-    #[error("{}: a file of no known network for {}", path.display(), task.name())]
-    Unrecognised { path: PathBuf, task: Task },
-    #[error(transparent)]
-    Weights(WeightsError),
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-    #[error("model `{model}`: {source}")]
-    Run { model: String, source: candle_core::Error },
-    #[error("model `{model}` compares features of {expected} numbers, not {found}")]
-    Features { model: String, expected: usize, found: usize },
-}
-
-impl HubError {
-    fn no_head(manifest: &Manifest) -> Self {
-        Self::WrongTask { name: manifest.name.clone(), task: manifest.task }
-    }
-}
-
-impl Task {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Aesthetics => "aesthetics",
-            Self::Comparison => "comparison",
-            Self::Embedding => "embedding",
-        }
-    }
-}
-
-/// `ava_resnet50.pt (96454336 bytes, sha256 1f07…)`, as far as known.
-fn describe(file: &File) -> String {
-    let size = file.size.map(|size| format!("{size} bytes"));
-    let sha256 = file.sha256.as_ref().map(|sha256| format!("sha256 {sha256}"));
-    match size.into_iter().chain(sha256).collect::<Vec<_>>().join(", ") {
-        known if known.is_empty() => file.name.clone(),
-        known => format!("{} ({known})", file.name),
-    }
-}
+use crate::kernels::{Cpu, Engine, Precision};
+pub use crate::library::ModelHub;
+use crate::nn::checkpoint::Checkpoint;
 
 type Note = dyn Fn(&str) + Send + Sync;
 
 /// What all models of a hub share.
 struct Shared {
     engine: Engine,
+    choice: DeviceChoice,
     device: Device,
-    shelf: Shelf,
+    memory: usize,
+    shelves: Arc<Shelves<Built, FaceAnalyzer>>,
     note: Box<Note>,
-    /// Of the files in use: nobody clears them away meanwhile.
-    leases: Mutex<Vec<Lease>>,
+    /// What the user should hear of, and has not yet.
+    fallbacks: Mutex<Vec<String>>,
 }
+
+/// Networks in memory, by model folder.
+static SHELVES: ByFolder<Shelves<Built, FaceAnalyzer>> = ByFolder::new();
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("engine", &self.engine).field("shelf", &self.shelf).finish_non_exhaustive()
+        f.debug_struct("Shared").field("engine", &self.engine).field("choice", &self.choice).finish_non_exhaustive()
     }
 }
 
+/// The models there are, and those of them that are here, ready to answer.
 #[derive(Debug)]
 pub struct Hub {
-    manifests: Vec<Manifest>,
-    cache: Cache,
+    holdings: Holdings,
     shared: Arc<Shared>,
 }
 
 /// How a hub is set up.
 #[derive(Clone, Debug)]
 pub struct HubConfig {
-    /// Where weight files lie.
-    pub models_dir: PathBuf,
+    /// Where model files lie, and how many bytes they may take.
+    pub cache: Cache,
+    /// Where the user's own manifests lie.
+    pub own_manifests: Option<PathBuf>,
     pub engine: Engine,
-    pub device: Device,
-    /// Bytes that weights in memory may take together.
+    pub device: DeviceChoice,
+    /// Bytes that weights in memory may take together, beside those in use.
     pub memory: usize,
+}
+
+impl HubConfig {
+    /// Models in a folder, on the best this processor offers.
+    pub fn new(cache: Cache) -> Self {
+        let engine = Engine { cpu: Cpu::best(), precision: Precision::Full };
+        Self { cache, own_manifests: None, engine, device: DeviceChoice::Cpu, memory: 2 << 30 }
+    }
+}
+
+/// A model by name, `name` or `name@version`, or a weights file of the user's own.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    Named(&'a str),
+    File(&'a Path),
+}
+
+/// A file of a model that is here and was verified; nobody clears it away as long as this lives.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub path: PathBuf,
+    /// Of a file in the cache; one that was put into the folder by hand is the user's to keep.
+    #[expect(dead_code, reason = "held")]
+    lease: Option<Arc<Lease>>,
 }
 
 impl Hub {
     /// `note` hears what `-v` shows: `loaded ava-resnet50 (96 MB, 41 ms)`.
     pub fn new(config: HubConfig, note: impl Fn(&str) + Send + Sync + 'static) -> Result<Self, HubError> {
-        let HubConfig { models_dir, engine, device, memory } = config;
-        let shared =
-            Shared { engine, device, shelf: Shelf::new(memory), note: Box::new(note), leases: Mutex::default() };
-        Ok(Self { manifests: Manifest::built_in()?, cache: Cache::new(models_dir, None), shared: Arc::new(shared) })
+        let HubConfig { cache, own_manifests, engine, device: choice, memory } = config;
+        let (device, fallback) = choice.settle()?;
+        // What cannot be read is the matter of `models list`.
+        let holdings = Holdings::load(cache, own_manifests, drop)?;
+        let shelves = SHELVES.of(holdings.cache.root());
+        let fallbacks = Mutex::new(fallback.into_iter().collect());
+        let shared = Shared { engine, choice, device, memory, shelves, note: Box::new(note), fallbacks };
+        Ok(Self { holdings, shared: Arc::new(shared) })
     }
 
-    /// Adds a manifest of the user's own, in place of one of the same name.
-    pub fn add(&mut self, manifest: Manifest) {
-        self.manifests.retain(|there| there.name != manifest.name);
-        self.manifests.push(manifest);
+    pub fn holdings(&self) -> &Holdings {
+        &self.holdings
     }
 
-    pub fn manifests(&self) -> &[Manifest] {
-        &self.manifests
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.holdings.catalogue
+    }
+
+    pub fn cache(&self) -> &Cache {
+        &self.holdings.cache
+    }
+
+    /// Where it runs less well than asked for, and why; each is said once.
+    pub fn take_fallbacks(&self) -> Vec<String> {
+        std::mem::take(&mut *self.shared.fallbacks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The model, if it is of that kind and its files are here. Its network is loaded when the first photo needs it.
+    pub fn open<N: Network>(&self, which: Which<'_>) -> Result<N, HubError> {
+        match which {
+            Which::Named(name) => self.named(name, N::TASK).map(N::from),
+            Which::File(path) => self.file(path, N::TASK).map(N::from),
+        }
     }
 
     pub fn aesthetic(&self, name: &str) -> Result<Aesthetic, HubError> {
-        self.named(name, Aesthetic::TASK).map(Aesthetic)
+        self.open(Which::Named(name))
     }
 
     pub fn embedder(&self, name: &str) -> Result<Embedder, HubError> {
-        self.named(name, Embedder::TASK).map(Embedder)
+        self.open(Which::Named(name))
     }
 
     pub fn comparator(&self, name: &str) -> Result<Comparator, HubError> {
-        self.named(name, Comparator::TASK).map(Comparator)
+        self.open(Which::Named(name))
     }
 
-    /// A rater from a file of the user's own.
-    pub fn aesthetic_file(&self, path: &Path) -> Result<Aesthetic, HubError> {
-        self.file(path, Aesthetic::TASK).map(Aesthetic)
+    /// Whether the network of this model is in memory.
+    pub fn is_loaded(&self, entry: &Entry) -> bool {
+        let shelves = &self.shared.shelves;
+        shelves.photos.holds(&entry.reference()) || shelves.faces.holds(&entry.reference())
     }
 
-    pub fn embedder_file(&self, path: &Path) -> Result<Embedder, HubError> {
-        self.file(path, Embedder::TASK).map(Embedder)
+    /// Gives back the memory of a model's network; who uses it at the moment keeps it until done. Whether there was one.
+    pub fn unload(&self, entry: &Entry) -> bool {
+        let shelves = &self.shared.shelves;
+        let photos = shelves.photos.forget(&entry.reference());
+        shelves.faces.forget(&entry.reference()) || photos
     }
 
-    pub fn comparator_file(&self, path: &Path) -> Result<Comparator, HubError> {
-        self.file(path, Comparator::TASK).map(Comparator)
-    }
-
-    /// Where a model's file lies, if it is here: kept by its hash, or put into the folder by hand under its own name.
-    /// Where a hash is known, no file is used before it was read through once.
-    pub fn path_of(&self, manifest: &Manifest) -> Result<Option<PathBuf>, HubError> {
-        let name = &manifest.file.name;
-        let stated = manifest.file.sha256.as_deref().and_then(|sha256| sha256.parse().ok());
-        let known = match stated {
-            Some(sha256) => Some(sha256),
-            None => self.cache.trusted(&manifest.reference(), name)?,
+    /// A model's file, if it is here: kept by its hash, or put into the folder by hand under its own name. Where a hash is
+    /// known, no file is used before it was read through once.
+    pub fn held(&self, entry: &Entry, file: &FileEntry) -> Result<Option<Held>, HubError> {
+        let Some(digest) = entry.wanted_file(file, self.cache())?.sha256 else {
+            let path = self.cache().root().join(&file.name);
+            return Ok(path.is_file().then_some(Held { path, lease: None }));
         };
-        let Some(digest) = known else {
-            let path = self.cache.root().join(name);
-            return Ok(path.is_file().then_some(path));
-        };
-        if let Some(path) = self.cache.ready(&digest)? {
-            let mut leases = self.shared.leases.lock().unwrap_or_else(PoisonError::into_inner);
-            leases.push(self.cache.lease(&digest));
-            return Ok(Some(path));
+        // Taken first, so that nobody clears the file away between the look and the use.
+        let lease = self.cache().blob_path(&digest).is_file().then(|| self.cache().lease(&digest));
+        if let Some(path) = self.cache().ready(&digest)? {
+            return Ok(Some(Held { path, lease: lease.map(Arc::new) }));
         }
-        Ok(self.cache.ready_by_name(name, &digest)?)
+        Ok(self.cache().ready_by_name(&file.name, &digest)?.map(|path| Held { path, lease: None }))
+    }
+
+    fn missing(&self, entry: &Entry, file: &FileEntry) -> Missing {
+        Missing {
+            name: entry.name.clone(),
+            reference: entry.reference(),
+            file: entry.describe(file, self.cache()),
+            folder: self.cache().root().to_owned(),
+            mend: entry.mend(),
+            reachable: !file.sources.is_empty(),
+        }
     }
 
     fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
-        let Some(manifest) =
-            self.manifests.iter().find(|manifest| manifest.answers_to(name) || manifest.reference() == name)
-        else {
-            let fitting = self.manifests.iter().filter(|manifest| manifest.task == task);
-            let known: Vec<_> = fitting.map(|manifest| manifest.name.as_str()).collect();
-            return Err(HubError::Unknown { name: name.to_owned(), known: known.join(", ") });
-        };
-        if manifest.task != task {
-            return Err(HubError::WrongTask { name: manifest.name.clone(), task: manifest.task });
+        let entry = self.catalogue().find(name).map_err(|error| match error {
+            CatalogueError::Unknown { name, .. } => {
+                let fitting = self.catalogue().entries().iter().filter(|entry| entry.task == task.name() && entry.runs);
+                let known: Vec<_> = fitting.map(|entry| entry.name.as_str()).collect();
+                HubError::Unknown { name, known: known.join(", ") }
+            }
+            other => other.into(),
+        })?;
+        if entry.task != task.name() {
+            return Err(HubError::WrongTask { name: entry.name.clone(), task: entry.task.clone() });
         }
-        let path = self.path_of(manifest)?.ok_or_else(|| self.missing(manifest))?;
-        Ok(Model::new(self.shared.clone(), manifest.clone(), path, true))
-    }
-
-    fn missing(&self, manifest: &Manifest) -> HubError {
-        let name = &manifest.name;
-        let mend = if manifest.sources.is_empty() {
-            let origin = manifest.origin.as_deref().map(|origin| format!(" (it comes from {origin})"));
-            format!("put it there, or run `albumctl models import FILE`{}", origin.unwrap_or_default())
-        } else {
-            format!("put it there, or run `albumctl models pull {name}`")
-        };
-        let (folder, file) = (self.cache.root().to_owned(), manifest.file.clone());
-        HubError::Missing { name: name.clone(), folder, file, mend }
+        if !entry.runs {
+            return Err(HubError::DoesNotRun { reference: entry.reference() });
+        }
+        let manifest = entry.manifest()?;
+        let file = &entry.files[0];
+        let device = self.shared.device_for(&manifest)?;
+        let held = self.held(entry, file)?;
+        let held = held.ok_or_else(|| HubError::Missing { models: vec![self.missing(entry, file)] })?;
+        let sha256 = entry.wanted_file(file, self.cache())?.sha256;
+        Ok(Model::new(self.shared.clone(), manifest, held, sha256, device))
     }
 
     /// A file named by path borrows the manifest of the network that its tensors spell; its name is the file's.
@@ -219,15 +234,35 @@ impl Hub {
             return Err(HubError::Open { path: path.to_owned(), source });
         }
         let file = WeightsFile::open(path)?;
-        let architecture =
-            architecture_of(&file).ok_or_else(|| HubError::Unrecognised { path: path.to_owned(), task })?;
-        let fitting = |manifest: &&Manifest| manifest.task == task && manifest.architecture == architecture;
-        let Some(manifest) = self.manifests.iter().find(fitting) else {
-            return Err(HubError::Unrecognised { path: path.to_owned(), task });
-        };
+        let unrecognised = || HubError::Unrecognised { path: path.to_owned(), task };
+        let architecture = architecture_of(&file).ok_or_else(unrecognised)?;
+        let fitting = |manifest: &Manifest| manifest.task == task && manifest.architecture == architecture;
+        let runnable = self.catalogue().entries().iter().filter(|entry| entry.runs);
+        let manifest = runnable.filter_map(|entry| entry.manifest().ok()).find(fitting).ok_or_else(unrecognised)?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let manifest = Manifest { name: stem, version: "file".into(), aliases: Vec::new(), ..manifest.clone() };
-        Ok(Model::new(self.shared.clone(), manifest, path.to_owned(), false))
+        let manifest =
+            Manifest { name: stem, version: "file".into(), aliases: Vec::new(), devices: Vec::new(), ..manifest };
+        let held = Held { path: path.to_owned(), lease: None };
+        Ok(Model::new(self.shared.clone(), manifest, held, None, self.shared.device.clone()))
+    }
+}
+
+impl Shared {
+    /// Where a model runs: the manifest may allow less than the machine offers.
+    fn device_for(&self, manifest: &Manifest) -> Result<Device, HubError> {
+        let model = manifest.reference();
+        match device::allowed(&manifest.devices, device::kind(&self.device), self.choice) {
+            device::Allowed::Here => Ok(self.device.clone()),
+            device::Allowed::CpuInstead => {
+                let said = format!("{model} runs on the CPU: its manifest does not name cuda");
+                self.fallbacks.lock().unwrap_or_else(PoisonError::into_inner).push(said);
+                Ok(Device::Cpu)
+            }
+            device::Allowed::Nowhere => {
+                let (here, devices) = (device::kind(&self.device), manifest.devices.clone());
+                Err(HubError::NotOnDevice { model, here, devices })
+            }
+        }
     }
 }
 

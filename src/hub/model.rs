@@ -1,16 +1,19 @@
 //! One model as the commands see it: a manifest, a file, and a network that is loaded when the first photo needs it.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use candle_core::Device;
+
+use super::cache::stamp_of;
+use super::device;
+use super::digest::Digest;
 use super::manifest::{Manifest, Task};
 use super::prepare;
 use super::registry::{self, BuildError, Built};
-use super::shelf::Key;
+use super::shelf::{Key, Weight};
 use super::weights::WeightsFile;
-use super::{HubError, Shared};
-use crate::nn::checkpoint::WeightsError;
+use super::{Held, HubError, Shared};
 use crate::nn::preference;
 use crate::pixels::Pixels;
 
@@ -19,50 +22,87 @@ use crate::pixels::Pixels;
 pub(super) struct Model {
     shared: Arc<Shared>,
     manifest: Arc<Manifest>,
-    path: PathBuf,
-    /// Whether the file is the manifest's own, so that its hash must be the pinned one.
-    pinned: bool,
+    file: Held,
+    /// Of a file that was verified by it.
+    sha256: Option<Digest>,
+    device: Device,
+    key: Key,
     identity: Arc<OnceLock<String>>,
 }
 
+/// A kind of network: what it is for decides which models it can be.
+#[expect(private_bounds, reason = "only the hub makes models")]
+pub trait Network: From<Model> + Clone + std::fmt::Debug + Send + Sync {
+    const TASK: Task;
+
+    /// `name@version`.
+    fn reference(&self) -> String;
+
+    fn manifest(&self) -> &Manifest;
+
+    /// For cache keys: changes whenever a result could.
+    fn identity(&self) -> Result<String, HubError>;
+
+    /// Loads it now, if it is not in memory yet. It stays there as long as what is returned lives.
+    fn load(&self) -> Result<Loaded, HubError>;
+}
+
+/// Keeps a network in memory.
+#[derive(Clone, Debug)]
+pub struct Loaded(#[expect(dead_code, reason = "held")] Arc<dyn std::fmt::Debug + Send + Sync>);
+
+impl Loaded {
+    pub(super) fn of(network: Arc<dyn std::fmt::Debug + Send + Sync>) -> Self {
+        Self(network)
+    }
+}
+
+impl Weight for Built {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 impl Model {
-    pub fn new(shared: Arc<Shared>, manifest: Manifest, path: PathBuf, pinned: bool) -> Self {
-        Self { shared, manifest: Arc::new(manifest), path, pinned, identity: Arc::default() }
+    pub fn new(shared: Arc<Shared>, manifest: Manifest, file: Held, sha256: Option<Digest>, device: Device) -> Self {
+        let reference = manifest.reference();
+        let preprocess = preprocessing(&manifest);
+        let place = device.location();
+        let lies = stamp_of(&file.path);
+        let built = format!("{} {lies} {preprocess} {:?} {place:?}", file.path.display(), shared.engine);
+        let key = Key { reference, built };
+        Self { shared, manifest: Arc::new(manifest), file, sha256, device, key, identity: Arc::default() }
     }
 
     /// Everything that shapes the numbers: name, version, weights, preprocessing, precision.
     ///
-    /// A pinned file goes by its pinned hash (loading verifies it); any other is hashed.
+    /// A file that was verified goes by its hash; any other is hashed.
     pub fn identity(&self) -> Result<String, HubError> {
         if let Some(identity) = self.identity.get() {
             return Ok(identity.clone());
         }
-        let weights = match &self.manifest.file.sha256 {
-            Some(sha256) if self.pinned => format!("sha256:{sha256}"),
-            _ => format!("blake3:{}", WeightsFile::open(&self.path)?.blake3()?),
+        let weights = match &self.sha256 {
+            Some(sha256) => format!("sha256:{sha256}"),
+            None => format!("blake3:{}", WeightsFile::open(&self.file.path)?.blake3()?),
         };
-        let manifest = &self.manifest;
-        let preprocess = serde_json::json!([manifest.preprocess, manifest.class_1_prefers]);
-        let identity = format!("{} {weights} {preprocess} {:?}", manifest.reference(), self.shared.engine.precision);
+        let preprocess = preprocessing(&self.manifest);
+        let precision = self.shared.engine.precision;
+        let identity = format!("{} {weights} {preprocess} {precision:?}", self.manifest.reference());
         Ok(self.identity.get_or_init(|| identity).clone())
     }
 
     fn built(&self) -> Result<Arc<Built>, HubError> {
         let shared = &self.shared;
-        let built_for = format!("{} {:?} {:?}", self.manifest.reference(), shared.engine, shared.device.location());
-        let key = Key { file: self.path.clone(), built_for };
-        shared.shelf.get(&key, || self.load())
+        shared.shelves.photos.get(&self.key, shared.memory, || Arc::new(self.file.clone()), || self.load())
     }
 
     fn load(&self) -> Result<Built, HubError> {
         let started = Instant::now();
-        let file = WeightsFile::open(&self.path)?;
-        if let (true, Some(sha256)) = (self.pinned, &self.manifest.file.sha256) {
-            file.verify(sha256)?;
-        }
-        let built = registry::build(&self.manifest, &file, self.shared.engine, &self.shared.device)?;
+        let file = WeightsFile::open(&self.file.path)?;
+        let built = registry::build(&self.manifest, &file, self.shared.engine, &self.device)?;
         let (megabytes, milliseconds) = (file.bytes() as f64 / 1e6, started.elapsed().as_millis());
-        (self.shared.note)(&format!("loaded {} ({megabytes:.0} MB, {milliseconds} ms)", self.manifest.name));
+        let place = if self.device.is_cpu() { String::new() } else { format!(" on {}", device::kind(&self.device)) };
+        (self.shared.note)(&format!("loaded {}{place} ({megabytes:.0} MB, {milliseconds} ms)", self.manifest.name));
         Ok(built)
     }
 
@@ -73,6 +113,14 @@ impl Model {
             built.features(&batch).map_err(|source| HubError::Run { model: self.manifest.name.clone(), source })?;
         Ok((built, features))
     }
+
+    fn no_head(&self) -> HubError {
+        HubError::WrongTask { name: self.manifest.name.clone(), task: self.manifest.task.name().to_owned() }
+    }
+}
+
+fn preprocessing(manifest: &Manifest) -> serde_json::Value {
+    serde_json::json!([manifest.preprocess, manifest.class_1_prefers])
 }
 
 /// Rates photos.
@@ -80,12 +128,10 @@ impl Model {
 pub struct Aesthetic(pub(super) Model);
 
 impl Aesthetic {
-    pub(super) const TASK: Task = Task::Aesthetics;
-
     /// A rating on 1–10 for each photo.
     pub fn score(&self, photos: &[Pixels]) -> Result<Vec<f32>, HubError> {
         let (built, features) = self.0.features(photos)?;
-        let head = built.head.as_ref().ok_or_else(|| HubError::no_head(&self.0.manifest))?;
+        let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
         Ok(features.iter().map(|features| built.output.rating(&head.apply(features))).collect())
     }
 
@@ -100,8 +146,6 @@ impl Aesthetic {
 pub struct Embedder(pub(super) Model);
 
 impl Embedder {
-    pub(super) const TASK: Task = Task::Embedding;
-
     /// A vector of length 1 for each photo.
     pub fn embed(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let (_, mut features) = self.0.features(photos)?;
@@ -123,8 +167,6 @@ impl Embedder {
 pub struct Comparator(pub(super) Model);
 
 impl Comparator {
-    pub(super) const TASK: Task = Task::Comparison;
-
     /// What pairs are compared by: the costly part, once a photo.
     pub fn features(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         Ok(self.0.features(photos)?.1)
@@ -134,7 +176,7 @@ impl Comparator {
     /// gives one half.
     pub fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f32, HubError> {
         let built = self.0.built()?;
-        let head = built.head.as_ref().ok_or_else(|| HubError::no_head(&self.0.manifest))?;
+        let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
         if first.len() != built.dim || second.len() != built.dim {
             let (model, expected) = (self.0.manifest.name.clone(), built.dim);
             return Err(HubError::Features { model, expected, found: first.len().min(second.len()) });
@@ -143,26 +185,36 @@ impl Comparator {
     }
 }
 
-macro_rules! face {
-    ($($face:ident),*) => {$(
-        impl $face {
-            /// `name@version`.
-            pub fn reference(&self) -> String {
+macro_rules! network {
+    ($($network:ident: $task:ident),*) => {$(
+        impl From<Model> for $network {
+            fn from(model: Model) -> Self {
+                Self(model)
+            }
+        }
+
+        impl Network for $network {
+            const TASK: Task = Task::$task;
+
+            fn reference(&self) -> String {
                 self.0.manifest.reference()
             }
 
-            pub fn manifest(&self) -> &Manifest {
+            fn manifest(&self) -> &Manifest {
                 &self.0.manifest
             }
 
-            /// For cache keys: changes whenever a result could.
-            pub fn identity(&self) -> Result<String, HubError> {
+            fn identity(&self) -> Result<String, HubError> {
                 self.0.identity()
+            }
+
+            fn load(&self) -> Result<Loaded, HubError> {
+                Ok(Loaded(self.0.built()?))
             }
         }
     )*};
 }
-face!(Aesthetic, Embedder, Comparator);
+network!(Aesthetic: Aesthetics, Embedder: Embedding, Comparator: Comparison);
 
 impl From<BuildError> for HubError {
     fn from(error: BuildError) -> Self {
@@ -170,11 +222,5 @@ impl From<BuildError> for HubError {
             BuildError::Weights(error) => Self::Weights(error),
             BuildError::Device { file, source } => Self::Run { model: file, source },
         }
-    }
-}
-
-impl From<WeightsError> for HubError {
-    fn from(error: WeightsError) -> Self {
-        Self::Weights(error)
     }
 }

@@ -470,6 +470,30 @@ mod x86 {
 
     /// The body of a strip: `$init` when beginning, `$load` when resuming, `$step` for each step of inputs, `$store`.
     macro_rules! strip {
+        // Sums in all four registers: 32 rows.
+        ($strip:ident, pair: [$($step:literal),*]) => {
+            strip!($strip,
+                init: ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
+                load: [
+                    "tileloadd tmm0, [{sums} + {sixty_four}*2]", "tileloadd tmm1, [{sums} + {sixty_four}*2 + 64]",
+                    "tileloadd tmm2, [{sums} + {sixty_four}*2 + 2048]", "tileloadd tmm3, [{sums} + {sixty_four}*2 + 2112]"
+                ],
+                step: [$($step),*],
+                store: [
+                    "tilestored [{sums} + {sixty_four}*2], tmm0", "tilestored [{sums} + {sixty_four}*2 + 64], tmm1",
+                    "tilestored [{sums} + {sixty_four}*2 + 2048], tmm2", "tilestored [{sums} + {sixty_four}*2 + 2112], tmm3"
+                ]
+            )
+        };
+        // In the upper two: 16 rows.
+        ($strip:ident, single: [$($step:literal),*]) => {
+            strip!($strip,
+                init: ["tilezero tmm0", "tilezero tmm1"],
+                load: ["tileloadd tmm0, [{sums} + {sixty_four}*2]", "tileloadd tmm1, [{sums} + {sixty_four}*2 + 64]"],
+                step: [$($step),*],
+                store: ["tilestored [{sums} + {sixty_four}*2], tmm0", "tilestored [{sums} + {sixty_four}*2 + 64], tmm1"]
+            )
+        };
         ($strip:ident, init: [$($init:literal),*], load: [$($load:literal),*], step: [$($step:literal),*], store: [$($store:literal),*]) => {
             asm!(
                 "test {at}, {at}",
@@ -518,12 +542,7 @@ mod x86 {
             // SAFETY: the caller's promise; every register written is declared.
             unsafe {
                 strip!(self,
-                    init: ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
-                    load: [
-                        "tileloadd tmm0, [{sums} + {sixty_four}*2]", "tileloadd tmm1, [{sums} + {sixty_four}*2 + 64]",
-                        "tileloadd tmm2, [{sums} + {sixty_four}*2 + 2048]", "tileloadd tmm3, [{sums} + {sixty_four}*2 + 2112]"
-                    ],
-                    step: [
+                    pair: [
                         "tileloadd tmm6, [{w} + {sixty_four}*1]", "tileloadd tmm7, [{w} + {sixty_four}*1 + 1024]",
                         "add {p}, {low}", "tileloadd tmm4, [{p} + {stride}*1]", "sub {p}, {low}",
                         "add {q}, {low}", "tileloadd tmm5, [{q} + {stride}*1]", "sub {q}, {low}",
@@ -536,10 +555,6 @@ mod x86 {
                         "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
                         "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
                         "add {w}, 4096"
-                    ],
-                    store: [
-                        "tilestored [{sums} + {sixty_four}*2], tmm0", "tilestored [{sums} + {sixty_four}*2 + 64], tmm1",
-                        "tilestored [{sums} + {sixty_four}*2 + 2048], tmm2", "tilestored [{sums} + {sixty_four}*2 + 2112], tmm3"
                     ]
                 );
             }
@@ -552,9 +567,7 @@ mod x86 {
             // SAFETY: the caller's promise; every register written is declared.
             unsafe {
                 strip!(self,
-                    init: ["tilezero tmm0", "tilezero tmm1"],
-                    load: ["tileloadd tmm0, [{sums} + {sixty_four}*2]", "tileloadd tmm1, [{sums} + {sixty_four}*2 + 64]"],
-                    step: [
+                    single: [
                         "add {q}, {low}",
                         "tileloadd tmm6, [{w} + {sixty_four}*1]", "tileloadd tmm7, [{w} + {sixty_four}*1 + 1024]",
                         "tileloadd tmm4, [{q} + {stride}*1]",
@@ -564,8 +577,7 @@ mod x86 {
                         "tileloadd tmm6, [{w} + {sixty_four}*1 + 2048]", "tileloadd tmm7, [{w} + {sixty_four}*1 + 3072]",
                         "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
                         "add {w}, 4096"
-                    ],
-                    store: ["tilestored [{sums} + {sixty_four}*2], tmm0", "tilestored [{sums} + {sixty_four}*2 + 64], tmm1"]
+                    ]
                 );
             }
         }
@@ -577,22 +589,13 @@ mod x86 {
             // SAFETY: the caller's promise; every register written is declared.
             unsafe {
                 strip!(self,
-                    init: ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
-                    load: [
-                        "tileloadd tmm0, [{sums} + {sixty_four}*2]", "tileloadd tmm1, [{sums} + {sixty_four}*2 + 64]",
-                        "tileloadd tmm2, [{sums} + {sixty_four}*2 + 2048]", "tileloadd tmm3, [{sums} + {sixty_four}*2 + 2112]"
-                    ],
-                    step: [
+                    pair: [
                         "add {q}, {low}",
                         "tileloadd tmm6, [{w} + {sixty_four}*1]", "tileloadd tmm4, [{p} + {stride}*1]",
                         "tileloadd tmm7, [{w} + {sixty_four}*1 + 1024]", "tileloadd tmm5, [{q} + {stride}*1]",
                         "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
                         "tdpbf16ps tmm2, tmm5, tmm6", "tdpbf16ps tmm3, tmm5, tmm7",
                         "add {w}, 2048"
-                    ],
-                    store: [
-                        "tilestored [{sums} + {sixty_four}*2], tmm0", "tilestored [{sums} + {sixty_four}*2 + 64], tmm1",
-                        "tilestored [{sums} + {sixty_four}*2 + 2048], tmm2", "tilestored [{sums} + {sixty_four}*2 + 2112], tmm3"
                     ]
                 );
             }
@@ -605,16 +608,13 @@ mod x86 {
             // SAFETY: the caller's promise; every register written is declared.
             unsafe {
                 strip!(self,
-                    init: ["tilezero tmm0", "tilezero tmm1"],
-                    load: ["tileloadd tmm0, [{sums} + {sixty_four}*2]", "tileloadd tmm1, [{sums} + {sixty_four}*2 + 64]"],
-                    step: [
+                    single: [
                         "add {q}, {low}",
                         "tileloadd tmm6, [{w} + {sixty_four}*1]", "tileloadd tmm4, [{p} + {stride}*1]",
                         "tileloadd tmm7, [{w} + {sixty_four}*1 + 1024]",
                         "tdpbf16ps tmm0, tmm4, tmm6", "tdpbf16ps tmm1, tmm4, tmm7",
                         "add {w}, 2048"
-                    ],
-                    store: ["tilestored [{sums} + {sixty_four}*2], tmm0", "tilestored [{sums} + {sixty_four}*2 + 64], tmm1"]
+                    ]
                 );
             }
         }

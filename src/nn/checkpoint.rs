@@ -15,8 +15,6 @@ pub enum WeightsError {
     Truncated { file: PathBuf, what: String },
     #[error("{}: not a weights file that can be read: {why}", file.display())]
     Format { file: PathBuf, why: String },
-    #[error("{}: sha256 is {found}, expected {expected}", file.display())]
-    Hash { file: PathBuf, expected: String, found: String },
     #[error("{}: no tensor `{name}`", file.display())]
     Missing { file: PathBuf, name: String },
     #[error("{}: tensor `{name}` has shape {found:?}, expected {expected:?}", file.display())]

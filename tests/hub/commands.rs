@@ -35,7 +35,7 @@ fn from_nothing_to_ready_and_back() {
     let seen = world.run(["models", "path", "net"]).expect(1);
     let digest = Digest::of(&bytes).hex();
     for part in [
-        "model.bin: 100000 bytes",
+        "model.bin (100000 bytes",
         &digest,
         &server.url("/model.bin"),
         "blobs/sha256-",

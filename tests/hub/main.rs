@@ -3,9 +3,15 @@
 mod cache;
 mod commands;
 mod faults;
+#[path = "../parity/formula.rs"]
+mod formula;
+mod library;
 mod place;
 mod processes;
+mod pulls;
+mod runs;
 mod server;
+mod tls;
 mod wheels;
 #[path = "../world/mod.rs"]
 mod world;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use albumctl::hub::cache::Cache;
 use albumctl::hub::digest::Digest;
-use albumctl::hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, Wanted};
+use albumctl::hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, SourceError, Wanted};
 use albumctl::hub::sources::Source;
 use tempfile::TempDir;
 
@@ -116,4 +116,19 @@ impl Place {
         assert!(self.cache().ready(&Digest::of(bytes)).unwrap().is_none());
         assert_eq!(self.names("blobs"), [""; 0], "no bad file was kept");
     }
+}
+
+/// The one source's error.
+#[track_caller]
+pub fn source_error(outcome: Result<impl std::fmt::Debug, PullError>) -> SourceError {
+    match outcome.unwrap_err() {
+        PullError::NoGoodSource { mut tried, .. } => tried.remove(0).1,
+        other => panic!("{other}"),
+    }
+}
+
+/// What a killed process leaves: `bytes` of the file that should become `whole`.
+pub fn leave_a_part(place: &Place, whole: &[u8], bytes: &[u8], address: &str) {
+    let origin = albumctl::hub::cache::Origin { address: address.into(), ..Default::default() };
+    place.cache().new_part(&Digest::of(whole).hex(), origin).unwrap().append(bytes).unwrap();
 }

@@ -7,9 +7,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use albumctl::hub::{Hub, HubConfig, HubError};
-use albumctl::kernels::{Cpu, Engine, Precision};
-use candle_core::Device;
+use albumctl::hub::cache::Cache;
+use albumctl::hub::{Aesthetic, Comparator, Embedder, Hub, HubConfig, HubError, Network, Which};
 use formula::Formula;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -70,12 +69,15 @@ impl World {
 
     fn with_memory(memory: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let engine = Engine { cpu: Cpu::best(), precision: Precision::Full };
-        let config = HubConfig { models_dir: folder.path().to_owned(), engine, device: Device::Cpu, memory };
+        let config = HubConfig { memory, ..HubConfig::new(Cache::new(folder.path(), None)) };
         let notes = Arc::new(Mutex::new(Vec::new()));
         let heard = notes.clone();
         let hub = Hub::new(config, move |note| heard.lock().unwrap().push(note.to_owned())).unwrap();
         Self { folder, hub, notes }
+    }
+
+    fn open<N: Network>(&self, path: &Path) -> Result<N, HubError> {
+        self.hub.open(Which::File(path))
     }
 
     fn file(&self, name: &str, tensors: &[Tensor], config: &str) -> PathBuf {
@@ -134,7 +136,7 @@ fn a_file_that_is_not_the_pinned_one_is_refused_when_it_is_loaded() {
 fn vectors_have_length_one_and_do_not_depend_on_company() {
     let world = World::new();
     let path = world.file("tiny.safetensors", &tensors(&recorded("dinov2_gated"), str::to_owned), "{}");
-    let embedder = world.hub.embedder_file(&path).unwrap();
+    let embedder = world.open::<Embedder>(&path).unwrap();
     assert_eq!(world.notes(), [""; 0], "nothing is loaded before a photo needs it");
     let photos: Vec<_> = (0..3).map(formula::picture).collect();
     let together = embedder.embed(&photos).unwrap();
@@ -158,7 +160,7 @@ fn a_network_is_loaded_once_for_all_threads() {
     let path = world.file("tiny.safetensors", &tensors(&recorded("dinov2_gated"), str::to_owned), "{}");
     std::thread::scope(|scope| {
         for i in 0..4 {
-            let embedder = world.hub.embedder_file(&path).unwrap();
+            let embedder = world.open::<Embedder>(&path).unwrap();
             scope.spawn(move || embedder.embed(&[formula::picture(i)]).unwrap());
         }
     });
@@ -173,7 +175,7 @@ fn networks_leave_when_memory_is_short() {
     let all = tensors(&recorded("dinov2_gated"), str::to_owned);
     let [first, second] = ["one.safetensors", "two.safetensors"].map(|name| {
         let path = world.file(name, &all, "{}");
-        world.hub.embedder_file(&path).unwrap()
+        world.open::<Embedder>(&path).unwrap()
     });
     for embedder in [&first, &second, &first] {
         embedder.embed(&[formula::picture(0)]).unwrap();
@@ -186,19 +188,19 @@ fn ratings_follow_the_configuration_in_the_file() {
     let world = World::new();
     let config = r#"{"model": {"mlp_hidden_dims": [16], "output_mode": "distribution", "activation": "tanh"}}"#;
     let path = world.file("mine.safetensors", &original("head", &[512, 16, 10]), config);
-    let aesthetic = world.hub.aesthetic_file(&path).unwrap();
+    let aesthetic = world.open::<Aesthetic>(&path).unwrap();
     let scores = aesthetic.score(&[formula::picture(0), formula::picture(1)]).unwrap();
     assert!(scores.iter().all(|score| (1.0..=10.0).contains(score)), "{scores:?}");
     assert_ne!(scores[0], scores[1]);
 
     let config = r#"{"model": {"mlp_hidden_dims": [0]}}"#;
     let path = world.file("none.safetensors", &original("head", &[512, 16, 10]), config);
-    let error = world.hub.aesthetic_file(&path).unwrap().score(&[formula::picture(0)]).unwrap_err().to_string();
+    let error = world.open::<Aesthetic>(&path).unwrap().score(&[formula::picture(0)]).unwrap_err().to_string();
     assert!(error.contains("none.safetensors: a head of [0] hidden"), "{error}");
 
     let config = r#"{"model": {"mlp_hidden_dims": [16], "output_mode": "regression"}}"#;
     let path = world.file("odd.safetensors", &original("head", &[512, 16, 10]), config);
-    let error = world.hub.aesthetic_file(&path).unwrap().score(&[formula::picture(0)]).unwrap_err().to_string();
+    let error = world.open::<Aesthetic>(&path).unwrap().score(&[formula::picture(0)]).unwrap_err().to_string();
     assert!(error.contains("odd.safetensors") && error.contains("wants 1 outputs, the head has 10"), "{error}");
 }
 
@@ -206,7 +208,7 @@ fn ratings_follow_the_configuration_in_the_file() {
 fn comparisons_mirror_and_a_photo_ties_with_itself() {
     let world = World::new();
     let path = world.file("pairs.safetensors", &original("mlp", &[512, 2]), "{}");
-    let comparator = world.hub.comparator_file(&path).unwrap();
+    let comparator = world.open::<Comparator>(&path).unwrap();
     let features = comparator.features(&[formula::picture(0), formula::picture(1)]).unwrap();
     let (there, back) = (comparator.prefer(&features[0], &features[1]), comparator.prefer(&features[1], &features[0]));
     assert_eq!(there.unwrap(), 1.0 - back.unwrap());
@@ -220,7 +222,7 @@ fn a_tensor_that_belongs_to_nothing_is_named() {
     let mut all = original("mlp", &[512, 2]);
     all.push(("mlp.extra".into(), vec![1], vec![0.0]));
     let path = world.file("extra.safetensors", &all, "{}");
-    let error = world.hub.comparator_file(&path).unwrap().features(&[formula::picture(0)]).unwrap_err().to_string();
+    let error = world.open::<Comparator>(&path).unwrap().features(&[formula::picture(0)]).unwrap_err().to_string();
     assert!(error.contains("tensor `mlp.extra` is not part of the network"), "{error}");
 }
 
@@ -228,8 +230,8 @@ fn a_tensor_that_belongs_to_nothing_is_named() {
 fn a_file_of_no_known_network_is_refused() {
     let world = World::new();
     let path = world.file("odd.safetensors", &[("weights".into(), vec![1], vec![0.0])], "{}");
-    let error = world.hub.embedder_file(&path).unwrap_err().to_string();
+    let error = world.open::<Embedder>(&path).unwrap_err().to_string();
     assert!(error.contains("odd.safetensors: a file of no known network for embedding"), "{error}");
-    let error = world.hub.embedder_file(&world.folder.path().join("none.pt")).unwrap_err().to_string();
+    let error = world.open::<Embedder>(&world.folder.path().join("none.pt")).unwrap_err().to_string();
     assert!(error.contains("none.pt"), "{error}");
 }

@@ -9,7 +9,7 @@ use super::ending;
 use super::holdings::Holdings;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::catalogue::{CatalogueError, Entry, manifests_in};
+use crate::hub::catalogue::{CatalogueError, manifests_in};
 use crate::hub::fetch::{Client, Network, Settings, read_text};
 use crate::report::records::ModelRecord;
 
@@ -34,25 +34,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<ModelRecord>()?;
     let mut added = 0;
     for (origin, yaml) in manifests(&args.manifests, context)? {
-        let mut entry = Entry::parse(&origin, &yaml).map_err(CommandError::failed)?;
-        let taken = holdings.catalogue.entries().iter().find(|there| there.reference() == entry.reference());
-        if let Some(taken) = taken.filter(|taken| !args.force && !says_the_same(taken, &yaml)) {
-            let origin = taken.own.as_ref().map_or("the binary".to_owned(), |path| path.display().to_string());
-            let refusal = CatalogueError::Taken { reference: entry.reference(), origin };
-            return Err(CommandError::failed(refusal).hint("--force replaces it; another version stands beside it"));
-        }
-        let path = folder.join(format!("{}.yaml", entry.reference()));
-        write(&path, &yaml).with_context(|| format!("cannot write {}", path.display()))?;
-        entry.own = Some(path);
+        let entry = holdings.add(&folder, &origin, &yaml, args.force).map_err(|error| match error {
+            CatalogueError::Taken { .. } => {
+                CommandError::failed(error).hint("--force replaces it; another version stands beside it")
+            }
+            other => CommandError::failed(other),
+        })?;
         output.write(&context.ui, &holdings.record(&entry, &[]))?;
         added += 1;
     }
     output.finish(&context.ui)?;
     Ok(ending(added, usize::from(added == 0)))
-}
-
-fn says_the_same(taken: &Entry, yaml: &str) -> bool {
-    taken.own.as_ref().and_then(|path| fs::read_to_string(path).ok()).is_some_and(|text| text == yaml)
 }
 
 /// Origin and text of each.
@@ -82,15 +74,4 @@ fn manifests(given: &[String], context: &Context) -> Result<Vec<(String, String)
         }
     }
     Ok(found)
-}
-
-/// Whole or not at all.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".manifest-").tempfile_in(folder)?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::holdings::Holdings;
-use super::{Acceptance, ending, pull};
+use super::{Acceptance, admit, ending, pull};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::hub::catalogue::{Entry, FileEntry};
@@ -53,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
     }
     output.finish(&context.ui)?;
-    pull::make_room(&kept, &holdings.cache, context)?;
+    pull::make_room(&kept, &holdings, context)?;
     Ok(ending(done, failed))
 }
 
@@ -71,18 +71,15 @@ fn import(path: &Path, args: &Args, holdings: &Holdings, context: &Context) -> R
         let refusal = CommandError::failed(unknown).hint("`albumctl models list` shows what there is");
         return Err(refusal.hint("`--as MODEL --trust-first` takes it as that model's file"));
     }
-    let policy = args.acceptance.policy(context)?;
     for (entry, _) in &owners {
-        let terms = policy.check(&entry.reference(), &entry.license);
-        let terms = terms.map_err(CommandError::failed)?;
-        context.ui.note(&format!("{}: licence {} ({terms})", entry.reference(), entry.license));
+        admit(entry, context)?;
     }
     let already_there = holdings.cache.presence(&digest, Some(bytes)) == crate::hub::cache::Presence::Ready;
     holdings.cache.import(path, |found| *found == digest).map_err(named)?;
     let got = Pulled { path: holdings.cache.blob_path(&digest), digest, bytes, transferred: 0, already_there };
     let mut records = Vec::new();
     for (entry, wanted) in owners {
-        let trusted = pull::remember(entry, &wanted, &got, &holdings.cache, context)?;
+        let trusted = pull::remember(entry, &wanted, &got, holdings, context)?;
         records.push(pull::record(entry, &wanted, &got, trusted));
     }
     Ok(records)

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::holdings::{Holdings, human};
-use super::{Acceptance, ending};
+use super::{Acceptance, admit, ending};
 use crate::context::Context;
-use crate::error::{CommandError, Ending};
-use crate::hub::cache::{Cache, Collection, Leftover};
+use crate::error::{CommandError, Ending, Kind};
+use crate::hub::cache::{Cache, Leftover};
 use crate::hub::catalogue::Entry;
 use crate::hub::digest::Digest;
 use crate::hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, Wanted};
@@ -32,13 +32,12 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let holdings = Holdings::of(context)?;
     let entries = holdings.named(&args.models, args.all)?;
-    let policy = args.acceptance.policy(context)?;
     let mut order = Vec::new();
     let mut refused = 0;
     for entry in &entries {
-        match policy.check(&entry.reference(), &entry.license) {
-            Ok(terms) => context.ui.note(&format!("{}: licence {} ({terms})", entry.reference(), entry.license)),
-            Err(error) if entries.len() == 1 => return Err(CommandError::failed(error)),
+        match admit(entry, context) {
+            Ok(()) => {}
+            Err(error) if entries.len() == 1 || error.kind == Kind::Usage => return Err(error),
             Err(error) => {
                 context.ui.warn(&error.to_string());
                 refused += 1;
@@ -49,16 +48,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             order.push((*entry, wanted));
         }
     }
-    let settings =
-        Settings { offline: context.offline, trust_first: args.acceptance.trust_first, ..Settings::default() };
-    let outcomes = pull(&order, settings, &holdings.cache, context)?;
+    let outcomes = pull(&order, args.acceptance.trust_first, &holdings.cache, context)?;
     let mut output = context.output::<PulledRecord>()?;
     let (mut done, mut failed) = (0, refused);
     let mut pulled = Vec::new();
     for ((entry, wanted), outcome) in order.iter().zip(outcomes) {
         match outcome {
             Ok(got) => {
-                let trusted = remember(entry, wanted, &got, &holdings.cache, context)?;
+                let trusted = remember(entry, wanted, &got, &holdings, context)?;
                 output.write(&context.ui, &record(entry, wanted, &got, trusted))?;
                 pulled.push(got.digest);
                 done += 1;
@@ -76,11 +73,30 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
     }
     output.finish(&context.ui)?;
-    make_room(&pulled, &holdings.cache, context)?;
+    make_room(&pulled, &holdings, context)?;
     if context.stopped() {
         return Ok(Ending::Interrupted);
     }
     Ok(ending(done, failed))
+}
+
+/// Fetches models that a run cannot do without; all of them or an error.
+pub fn missing(references: &[&str], context: &Context) -> Result<(), CommandError> {
+    let holdings = Holdings::of(context)?;
+    let mut order = Vec::new();
+    for reference in references {
+        let entry = holdings.find(reference)?;
+        admit(entry, context)?;
+        let wanted = entry.wanted(&holdings.cache).map_err(CommandError::failed)?;
+        order.extend(wanted.into_iter().map(|wanted| (entry, wanted)));
+    }
+    let mut pulled = Vec::new();
+    for ((entry, wanted), outcome) in order.iter().zip(pull(&order, false, &holdings.cache, context)?) {
+        let got = outcome.map_err(|error| explained(entry, &error, &holdings.cache))?;
+        remember(entry, wanted, &got, &holdings, context)?;
+        pulled.push(got.digest);
+    }
+    make_room(&pulled, &holdings, context)
 }
 
 /// A file that is here now.
@@ -100,10 +116,11 @@ pub fn record(entry: &Entry, wanted: &Wanted, got: &Pulled, trusted_now: bool) -
 /// Fetches with a bar on the terminal and the turns it takes told.
 pub fn pull(
     order: &[(&Entry, Wanted)],
-    settings: Settings,
+    trust_first: bool,
     cache: &Cache,
     context: &Context,
 ) -> Result<Vec<Result<Pulled, PullError>>, CommandError> {
+    let settings = Settings { offline: context.offline, trust_first, ..Settings::default() };
     let network = Network::from_environment(std::env::vars_os());
     let client = Client::new(network, settings).map_err(CommandError::failed)?;
     let puller = Puller::new(&client, cache, context.stop());
@@ -150,21 +167,20 @@ fn advance(index: usize, bytes: u64, bar: &Bytes<'_>, have: &Mutex<HashMap<usize
     bar.set(have.values().sum());
 }
 
-/// A hash seen for the first time is what this file must have from now on. Whether that was so.
+/// Accepts a hash that no manifest knows, and says so.
 pub fn remember(
     entry: &Entry,
     wanted: &Wanted,
     got: &Pulled,
-    cache: &Cache,
+    holdings: &Holdings,
     context: &Context,
 ) -> Result<bool, CommandError> {
-    if wanted.sha256.is_some() {
-        return Ok(false);
+    let first = holdings.remember(entry, wanted, got).map_err(CommandError::failed)?;
+    if first {
+        let (name, digest) = (&wanted.name, got.digest);
+        context.ui.note(&format!("{name}: no manifest knows its sha256; {digest} is trusted from now on"));
     }
-    cache.trust(&entry.reference(), &wanted.name, &got.digest).map_err(CommandError::failed)?;
-    let (name, digest) = (&wanted.name, got.digest);
-    context.ui.note(&format!("{name}: no manifest knows its sha256; {digest} is trusted from now on"));
-    Ok(true)
+    Ok(first)
 }
 
 /// What the user can do about it.
@@ -184,19 +200,19 @@ fn explained(entry: &Entry, error: &PullError, cache: &Cache) -> CommandError {
             failed.hint("`albumctl models gc` shows what can go (--dry-run), or name another folder with --models-dir")
         }
         PullError::NoGoodSource { .. } => failed.hint(format!("bring the file by hand: {}", entry.mend())),
-        PullError::Interrupted { .. } | PullError::Cache(_) => failed,
+        PullError::Interrupted { .. } => CommandError { kind: Kind::Interrupted, ..failed },
+        PullError::Cache(_) => failed,
     }
 }
 
-/// Keeps the folder below its limit; never at the cost of what was just fetched.
-pub fn make_room(pulled: &[Digest], cache: &Cache, context: &Context) -> Result<(), CommandError> {
-    let collection = Collection { keep: pulled, ..Collection::default() };
-    for gone in cache.collect(&collection).map_err(CommandError::failed)? {
+/// Keeps the folder below its limit, and says what went.
+pub fn make_room(pulled: &[Digest], holdings: &Holdings, context: &Context) -> Result<(), CommandError> {
+    for gone in holdings.make_room(pulled).map_err(CommandError::failed)? {
         if let Leftover::Blob(digest) = gone.what {
             context.ui.note(&format!("removed sha256-{digest} ({}): {}", human(gone.bytes), gone.why));
         }
     }
-    let usage = cache.usage().map_err(CommandError::failed)?;
+    let usage = holdings.cache.usage().map_err(CommandError::failed)?;
     if let Some(max) = usage.max_bytes.filter(|max| usage.bytes > *max) {
         let over = format!("models take {}, more than cache_max_size_gb allows ({})", human(usage.bytes), human(max));
         context.ui.warn(&format!("{over}; what is in use or new is not removed"));

@@ -1,12 +1,9 @@
 //! `models rm`: delete the files of a model.
 
-use std::collections::HashSet;
-
 use super::holdings::Holdings;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::hub::catalogue::Entry;
-use crate::hub::digest::Digest;
 use crate::report::records::RemovedRecord;
 
 /// Delete the files of models; a file that another model shares stays
@@ -28,11 +25,10 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let holdings = Holdings::of(context)?;
     let entries = holdings.named(&args.models, false)?;
-    let shared = digests_of_others(&entries, &holdings)?;
+    let mut own = holdings.own_files(&entries).map_err(CommandError::failed)?;
     let mut output = context.output::<RemovedRecord>()?;
     for entry in entries {
-        for wanted in entry.wanted(&holdings.cache).map_err(CommandError::failed)? {
-            let Some(sha256) = wanted.sha256.filter(|sha256| !shared.contains(sha256)) else { continue };
+        for sha256 in own.remove(&entry.reference()).unwrap_or_default() {
             let path = holdings.cache.blob_path(&sha256);
             let Ok(metadata) = path.metadata() else { continue };
             if !args.dry_run {
@@ -72,14 +68,4 @@ fn forget(
     }
     let (model, path) = (Some(entry.reference()), own.display().to_string());
     Ok(write(&RemovedRecord { model, path, bytes, why: "manifest".to_owned(), applied: !args.dry_run })?)
-}
-
-fn digests_of_others(removed: &[&Entry], holdings: &Holdings) -> Result<HashSet<Digest>, CommandError> {
-    let mut digests = HashSet::new();
-    let going = |entry: &Entry| removed.iter().any(|gone| gone.reference() == entry.reference());
-    for entry in holdings.catalogue.entries().iter().filter(|entry| !going(entry)) {
-        let wanted = entry.wanted(&holdings.cache).map_err(CommandError::failed)?;
-        digests.extend(wanted.iter().filter_map(|wanted| wanted.sha256));
-    }
-    Ok(digests)
 }

@@ -35,6 +35,11 @@ impl Cache {
         Lease { path: made }
     }
 
+    /// Whether a running process has the file in use.
+    pub fn is_in_use(&self, digest: &Digest) -> bool {
+        self.holders(digest).next().is_some()
+    }
+
     /// Who uses the file, for people to read.
     pub(super) fn holders(&self, digest: &Digest) -> impl Iterator<Item = String> {
         let wanted = digest.hex();

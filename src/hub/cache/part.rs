@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::owner::{Life, Owner};
 use super::{At, Cache, CacheError, listed};
-use crate::hub::digest::{Digest, Hasher};
+use crate::hub::digest::Digest;
+use crate::hub::hashing::{Behind, Buffer};
 
 /// Those this process writes right now; what it wrote and gave up is as abandoned as another's.
 static OPEN: LazyLock<Mutex<Vec<PathBuf>>> = LazyLock::new(Mutex::default);
@@ -35,7 +36,7 @@ pub struct Part {
     bytes: u64,
     pub origin: Origin,
     /// Present once it is ours to write.
-    open: Option<(File, Hasher)>,
+    open: Option<(File, Behind)>,
     /// Put together from more than one answer, perhaps in more than one process.
     pub pieced: bool,
 }
@@ -46,7 +47,7 @@ impl Cache {
         let owner = Owner::this();
         let path = self.made_folder("parts")?.join(format!("{key}.{owner}.part"));
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).at(&path)?;
-        let part = Part::opened(path, owner, origin, (file, Hasher::default()));
+        let part = Part::opened(path, owner, origin, (file, Behind::default()));
         part.note_origin();
         Ok(part)
     }
@@ -80,16 +81,18 @@ impl Cache {
         }
         let _ = fs::rename(origin_path(&left.path), origin_path(&path));
         let mut file = OpenOptions::new().read(true).write(true).open(&path).at(&path)?;
-        let mut hasher = Hasher::default();
-        let mut buffer = vec![0; 1 << 18];
+        let (mut hashing, mut bytes) = (Behind::default(), 0);
         loop {
+            let mut buffer = hashing.buffer();
             match file.read(&mut buffer).at(&path)? {
                 0 => break,
-                count => hasher.update(&buffer[..count]),
+                count => {
+                    bytes += count as u64;
+                    hashing.take(buffer, count);
+                }
             }
         }
-        let bytes = hasher.bytes();
-        let mut part = Part::opened(path, owner, left.origin.clone(), (file, hasher));
+        let mut part = Part::opened(path, owner, left.origin.clone(), (file, hashing));
         (part.bytes, part.pieced) = (bytes, true);
         Ok(Some(part))
     }
@@ -105,7 +108,7 @@ impl Cache {
 }
 
 impl Part {
-    fn opened(path: PathBuf, owner: Owner, origin: Origin, open: (File, Hasher)) -> Self {
+    fn opened(path: PathBuf, owner: Owner, origin: Origin, open: (File, Behind)) -> Self {
         OPEN.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
         Self { path, owner, bytes: 0, origin, open: Some(open), pieced: false }
     }
@@ -145,35 +148,56 @@ impl Part {
 
     /// Of all bytes so far.
     pub fn digest(&self) -> Digest {
-        self.open.as_ref().map_or_else(|| Hasher::default().digest(), |(_, hasher)| hasher.digest())
+        self.open.as_ref().map_or_else(|| Digest::of(b""), |(_, hashing)| hashing.digest())
+    }
+
+    fn opened_for_writing(&mut self) -> Result<&mut (File, Behind), CacheError> {
+        let closed = || std::io::Error::other("not open for writing");
+        self.open.as_mut().ok_or_else(closed).at(&self.path)
     }
 
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
-        let Some((file, hasher)) = &mut self.open else {
-            return Err(std::io::Error::other("not open for writing")).at(&self.path);
-        };
-        file.write_all(bytes).at(&self.path)?;
-        hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(())
+        let (file, hashing) = self.opened_for_writing()?;
+        let written = file.write_all(bytes);
+        if written.is_ok() {
+            hashing.update(bytes);
+            self.bytes += bytes.len() as u64;
+        }
+        written.at(&self.path)
+    }
+
+    /// Room for what is to be appended.
+    pub fn buffer(&mut self) -> Result<Buffer, CacheError> {
+        Ok(self.opened_for_writing()?.1.buffer())
+    }
+
+    /// The first `count` bytes of a buffer: written now, hashed meanwhile.
+    pub fn append_buffer(&mut self, buffer: Buffer, count: usize) -> Result<(), CacheError> {
+        let (file, hashing) = self.opened_for_writing()?;
+        let written = file.write_all(&buffer[..count]);
+        if written.is_ok() {
+            hashing.take(buffer, count);
+            self.bytes += count as u64;
+        }
+        written.at(&self.path)
     }
 
     pub fn append_all(&mut self, source: &mut impl Read) -> Result<u64, CacheError> {
         let before = self.bytes;
-        let mut buffer = vec![0; 1 << 18];
         loop {
+            let mut buffer = self.buffer()?;
             match source.read(&mut buffer).at(&self.path)? {
                 0 => return Ok(self.bytes - before),
-                count => self.append(&buffer[..count])?,
+                count => self.append_buffer(buffer, count)?,
             }
         }
     }
 
     /// From the start again, from this origin.
     pub fn start_over(&mut self, origin: Origin) -> Result<(), CacheError> {
-        if let Some((file, hasher)) = &mut self.open {
+        if let Some((file, hashing)) = &mut self.open {
             file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).at(&self.path)?;
-            *hasher = Hasher::default();
+            *hashing = Behind::default();
         }
         (self.bytes, self.pieced) = (0, false);
         self.come_from(origin);
@@ -193,6 +217,11 @@ impl Part {
         #[cfg(target_os = "linux")]
         if let Some((file, _)) = self.open.as_ref().filter(|_| total > self.bytes) {
             use rustix::fs::FallocateFlags;
+            /// A disk in memory takes room by clearing it, which would be done for nothing.
+            const IN_MEMORY: i64 = 0x0102_1994;
+            if rustix::fs::fstatfs(file).is_ok_and(|system| system.f_type as i64 == IN_MEMORY) {
+                return Ok(());
+            }
             let rest = total - self.bytes;
             return match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, self.bytes, rest) {
                 Err(error @ (rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT)) => Err(error.into()),

@@ -10,6 +10,7 @@ use super::CatalogueError;
 use crate::hub::cache::{Cache, CacheError, Presence};
 use crate::hub::digest::Digest;
 use crate::hub::fetch::Wanted;
+use crate::hub::manifest::{Manifest, ManifestError};
 use crate::hub::sources::Source;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +49,9 @@ pub struct Entry {
     /// The user's manifest it was read from; none for one that is built in.
     #[serde(skip)]
     pub own: Option<PathBuf>,
+    /// Where the manifest was read, and what it says.
+    #[serde(skip)]
+    text: (String, String),
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -79,6 +83,8 @@ pub enum Status {
     /// All there; something was not read through since it came or was touched.
     Unverified,
     Ready,
+    /// Ready, and a running process has it in use.
+    Loaded,
     Error(String),
 }
 
@@ -89,6 +95,7 @@ impl Status {
             Self::Partial(_) => "partial",
             Self::Unverified => "unverified",
             Self::Ready => "ready",
+            Self::Loaded => "loaded",
             Self::Error(_) => "error",
         }
     }
@@ -105,6 +112,7 @@ impl Entry {
             file.sources.clone_from(&sources);
         }
         entry.check().map_err(invalid)?;
+        entry.text = (origin.to_owned(), yaml.to_owned());
         Ok(entry)
     }
 
@@ -133,6 +141,11 @@ impl Entry {
             }
         }
         Ok(())
+    }
+
+    /// The same manifest as what a network is built by; the error says why it cannot be.
+    pub fn manifest(&self) -> Result<Manifest, ManifestError> {
+        Manifest::parse(&self.text.0, &self.text.1)
     }
 
     pub fn answers_to(&self, name: &str) -> bool {
@@ -176,6 +189,7 @@ impl Entry {
             (true, true) => Status::Partial(here),
             (true, false) => Status::NotDownloaded,
             _ if statuses.contains(&Status::Unverified) => Status::Unverified,
+            _ if statuses.contains(&Status::Loaded) => Status::Loaded,
             _ => Status::Ready,
         }
     }
@@ -191,6 +205,7 @@ impl Entry {
             Presence::Missing => Status::NotDownloaded,
             Presence::Partial(bytes) => Status::Partial(bytes),
             Presence::Unverified => Status::Unverified,
+            Presence::Ready if cache.is_in_use(&digest) => Status::Loaded,
             Presence::Ready => Status::Ready,
             Presence::Wrong(found) => {
                 let path = cache.blob_path(&digest);
@@ -200,18 +215,24 @@ impl Entry {
         }
     }
 
+    /// `weights.pt (96454336 bytes, sha256 1f07…)`, as far as known.
+    pub fn describe(&self, file: &FileEntry, cache: &Cache) -> String {
+        let size = file.size.map_or("size unknown".to_owned(), |size| format!("{size} bytes"));
+        let sha256 = self.wanted_file(file, cache).ok().and_then(|wanted| wanted.sha256);
+        let hash = sha256.map_or("sha256 unknown".to_owned(), |sha256| format!("sha256 {sha256}"));
+        format!("{} ({size}, {hash})", file.name)
+    }
+
     /// What is missing, of which size and hash, where it can be had, and where it belongs.
     pub fn what_is_missing(&self, cache: &Cache) -> String {
         use std::fmt::Write;
         let mut text = format!("model {} is not here", self.reference());
         for file in &self.files {
-            if matches!(self.file_status(file, cache), Status::Ready | Status::Unverified) {
+            if self.file_status(file, cache).is_here() {
                 continue;
             }
-            let size = file.size.map_or("size unknown".to_owned(), |size| format!("{size} bytes"));
             let sha256 = self.wanted_file(file, cache).ok().and_then(|wanted| wanted.sha256);
-            let hash = sha256.map_or("sha256 unknown".to_owned(), |sha256| format!("sha256 {sha256}"));
-            let _ = write!(text, "\n  {}: {size}, {hash}", file.name);
+            let _ = write!(text, "\n  {}", self.describe(file, cache));
             for source in &file.sources {
                 let _ = write!(text, "\n    from {source}");
             }
@@ -249,10 +270,15 @@ impl FileEntry {
 }
 
 impl Status {
+    /// All of it.
+    pub fn is_here(&self) -> bool {
+        matches!(self, Self::Ready | Self::Loaded | Self::Unverified)
+    }
+
     fn bytes_here(&self, file: &FileEntry) -> u64 {
         match self {
             Self::Partial(bytes) => *bytes,
-            Self::Ready | Self::Unverified => file.size.unwrap_or(0),
+            Self::Ready | Self::Loaded | Self::Unverified => file.size.unwrap_or(0),
             Self::NotDownloaded | Self::Error(_) => 0,
         }
     }
@@ -263,7 +289,7 @@ fn yes() -> bool {
 }
 
 /// `version: 1` is as good as `version: "1"`.
-fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {
@@ -306,12 +332,16 @@ mod tests {
         cache.adopt(part, &Digest::of(b"aaa")).unwrap();
         assert_eq!(entry.status(&cache), Status::Partial(3));
         let missing = entry.what_is_missing(&cache);
-        assert!(missing.contains("b-0123abcd.pth: size unknown, sha256 unknown"), "{missing}");
+        assert!(missing.contains("b-0123abcd.pth (size unknown, sha256 unknown)"), "{missing}");
         assert!(!missing.contains("a.bin"), "{missing}");
         cache.trust("net@2", "b-0123abcd.pth", &Digest::of(b"b")).unwrap();
         fs::write(cache.blob_path(&Digest::of(b"b")), "b").unwrap();
         assert_eq!(entry.status(&cache), Status::Unverified);
         cache.ready(&Digest::of(b"b")).unwrap();
+        assert_eq!(entry.status(&cache), Status::Ready);
+        let lease = cache.lease(&Digest::of(b"b"));
+        assert_eq!(entry.status(&cache), Status::Loaded);
+        drop(lease);
         assert_eq!(entry.status(&cache), Status::Ready);
         fs::remove_file(cache.blob_path(&Digest::of(b"aaa"))).unwrap();
         fs::write(cache.blob_path(&Digest::of(b"aaa")), "aaaa").unwrap();
@@ -323,7 +353,7 @@ mod tests {
         let cache = Cache::new("/models", None);
         let text = two_files().what_is_missing(&cache);
         let expected = format!(
-            "a.bin: 3 bytes, sha256 {0}\n    from https://example.org/all\n    to   /models/blobs/sha256-{0}",
+            "a.bin (3 bytes, sha256 {0})\n    from https://example.org/all\n    to   /models/blobs/sha256-{0}",
             Digest::of(b"aaa")
         );
         assert!(text.contains(&expected), "{text}");

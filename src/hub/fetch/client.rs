@@ -76,6 +76,10 @@ impl Client {
                     Ok(PemItem::Certificate(certificate)) => Some(certificate),
                     _ => None,
                 });
+                let certificates: Vec<_> = certificates.collect();
+                if certificates.is_empty() {
+                    return Err(named(io::Error::other("no certificate in it that can be read")));
+                }
                 RootCerts::from(certificates)
             }
             None => RootCerts::WebPki,
@@ -183,6 +187,7 @@ impl Client {
             E::Timeout(_) => SourceError::Stalled(self.settings.stall_timeout),
             E::Io(error) => return self.broken(&error),
             E::BadUri(_) | E::Http(_) => return SourceError::Address(text).into(),
+            E::Rustls(_) | E::Tls(_) if text.contains("certificate") => return SourceError::NotTrusted(text).into(),
             E::Tls(_) | E::Rustls(_) | E::Pem(_) | E::LargeResponseHeader(..) => {
                 return SourceError::Connection(text).into();
             }
@@ -193,6 +198,10 @@ impl Client {
 
     /// What an error while reading the body means.
     pub(super) fn broken(&self, error: &io::Error) -> Trouble {
+        // What TLS refuses, it refuses again.
+        if error.kind() == io::ErrorKind::InvalidData && error.to_string().contains("certificate") {
+            return SourceError::NotTrusted(error.to_string()).into();
+        }
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
         let silent = matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
             || matches!(inner, Some(ureq::Error::Timeout(_)));

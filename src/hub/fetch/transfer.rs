@@ -11,8 +11,6 @@ use super::patience::Patience;
 use super::{Event, PullError, SourceError, Wanted};
 use crate::hub::cache::{Cache, CacheError, Origin, Part, Presence};
 
-/// Written and hashed at once; a kill loses no more than this.
-const CHUNK: usize = 1 << 18;
 /// A connection that brought less than this before it broke brought nothing.
 const PROGRESS: u64 = 1024;
 /// Left free on the disk.
@@ -119,6 +117,11 @@ impl Transfer<'_> {
         {
             return Err(SourceError::Size { expected, found }.into());
         }
+        // A connection that was cut looks like the end of such a file.
+        let chunked = answer.header(header::TRANSFER_ENCODING).is_some_and(|how| how.eq_ignore_ascii_case("chunked"));
+        if self.wanted.sha256.is_none() && self.wanted.size.or(total).is_none() && !chunked {
+            return Err(SourceError::Endless.into());
+        }
         let text = |name| answer.header(name).map(str::to_owned);
         let (etag, last_modified) = (text(header::ETAG), text(header::LAST_MODIFIED));
         let total = self.wanted.size.or(total);
@@ -173,12 +176,13 @@ impl Transfer<'_> {
         total: Option<u64>,
         counts: bool,
     ) -> Result<(), Trouble> {
-        let mut buffer = vec![0; CHUNK];
         let mut pace = Pace::new(self.client);
         let mut told = Instant::now();
         let mut looked = Instant::now();
         loop {
             self.check_stop()?;
+            let mut buffer = part.buffer()?;
+            // What has come is written at once: a kill loses no more than one buffer.
             let count = match reader.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
@@ -190,7 +194,7 @@ impl Transfer<'_> {
                 part.start_over(Origin::default())?;
                 return Err(SourceError::Size { expected, found }.into());
             }
-            part.append(&buffer[..count]).map_err(|error| self.full_disk(error, part))?;
+            part.append_buffer(buffer, count).map_err(|error| self.full_disk(error, part))?;
             if counts {
                 self.transferred += count as u64;
             }

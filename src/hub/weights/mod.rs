@@ -11,7 +11,6 @@ mod torch;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use self::safetensors::SafeTensors;
 use self::source::Source;
@@ -77,17 +76,6 @@ impl WeightsFile {
 
     pub fn bytes(&self) -> u64 {
         self.source().len()
-    }
-
-    /// Refuses a file that is not the expected one.
-    pub fn verify(&self, sha256: &str) -> Result<(), WeightsError> {
-        let mut hasher = Sha256::new();
-        self.each_chunk(|chunk| hasher.update(chunk))?;
-        let found = hasher.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-        if found.eq_ignore_ascii_case(sha256) {
-            return Ok(());
-        }
-        Err(WeightsError::Hash { file: self.file(), expected: sha256.to_owned(), found })
     }
 
     /// BLAKE3 of the whole file, in hexadecimal.

@@ -4,62 +4,13 @@
 //! and is otherwise an opaque value. Containers live in one arena, so that hostile cycles neither leak nor recurse,
 //! and every value takes at least a byte of the file, so that memory is bounded by it.
 
+mod construct;
+mod value;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use serde_json::{Map, Number, Value as Json};
-
-/// Deepest nesting that is turned to JSON.
-const DEEPEST: usize = 32;
-/// Most values that are turned to JSON: shared containers can name more of them than the file has bytes.
-const MOST: usize = 100_000;
-
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    None,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(Rc<str>),
-    Bytes(Rc<[u8]>),
-    /// Into [`Pickle::lists`].
-    List(usize),
-    Tuple(Rc<[Value]>),
-    /// Into [`Pickle::dicts`].
-    Dict(usize),
-    /// A class or function, by its full name.
-    Global(Rc<str>),
-    Storage(Rc<Storage>),
-    Tensor(Rc<Tensor>),
-    /// `numpy.dtype`, by its short name.
-    NumpyType(Rc<str>),
-    /// Something of a class that means nothing here.
-    Opaque,
-}
-
-#[derive(Debug)]
-pub(super) struct Storage {
-    /// `FloatStorage` and the like.
-    pub kind: Rc<str>,
-    pub key: Rc<str>,
-    /// Numbers in it.
-    pub len: usize,
-}
-
-/// A view into a storage.
-#[derive(Clone, Debug)]
-pub(super) struct Tensor {
-    pub storage: Rc<Storage>,
-    pub offset: usize,
-    pub shape: Vec<usize>,
-    pub strides: Vec<usize>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Pickle {
-    lists: Vec<Vec<Value>>,
-    dicts: Vec<Vec<(Value, Value)>>,
-}
+pub(super) use self::value::{Pickle, Tensor, Value};
 
 /// Reads a pickle; the message says what is wrong with one that cannot be.
 pub(super) fn parse(bytes: &[u8]) -> Result<(Pickle, Value), String> {
@@ -69,59 +20,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Pickle, Value), String> {
         let failed = |why| format!("byte {at} of the pickle: {why}");
         if let Some(value) = machine.step().map_err(failed)? {
             return Ok((machine.made, value));
-        }
-    }
-}
-
-impl Pickle {
-    pub fn dict(&self, value: &Value) -> Option<&[(Value, Value)]> {
-        match value {
-            Value::Dict(at) => Some(&self.dicts[*at]),
-            _ => None,
-        }
-    }
-
-    /// The value of a text key; the last one where it is set twice, as in Python.
-    pub fn get(&self, dict: &Value, key: &str) -> Option<&Value> {
-        let is_key = |(k, _): &&(Value, Value)| matches!(k, Value::Text(text) if &**text == key);
-        self.dict(dict)?.iter().rev().find(is_key).map(|(_, value)| value)
-    }
-
-    /// Everything but tensors, as JSON. Too deep or too many: `null`.
-    pub fn json(&self, value: &Value) -> Json {
-        self.json_within(value, DEEPEST, &mut { MOST })
-    }
-
-    fn json_within(&self, value: &Value, depth: usize, budget: &mut usize) -> Json {
-        if depth == 0 || *budget == 0 {
-            return Json::Null;
-        }
-        *budget -= 1;
-        let array = |items: &[Value], budget: &mut usize| -> Json {
-            items.iter().take(*budget).map(|item| self.json_within(item, depth - 1, budget)).collect()
-        };
-        match value {
-            Value::Bool(v) => Json::Bool(*v),
-            Value::Int(v) => Json::from(*v),
-            Value::Float(v) => Number::from_f64(*v).map_or(Json::Null, Json::Number),
-            Value::Text(text) => Json::from(&**text),
-            Value::List(at) => array(&self.lists[*at], budget),
-            Value::Tuple(items) => array(items, budget),
-            Value::Dict(at) => {
-                let mut map = Map::new();
-                for (key, value) in self.dicts[*at].iter().take(*budget) {
-                    let key = match key {
-                        Value::Text(text) => text.to_string(),
-                        Value::Int(v) => v.to_string(),
-                        _ => continue,
-                    };
-                    if !matches!(value, Value::Tensor(_) | Value::Storage(_)) {
-                        map.insert(key, self.json_within(value, depth - 1, budget));
-                    }
-                }
-                Json::Object(map)
-            }
-            _ => Json::Null,
         }
     }
 }
@@ -214,16 +112,6 @@ impl Machine<'_> {
     fn last(&mut self, count: usize) -> Step<Vec<Value>> {
         let from = self.stack.len().checked_sub(count).ok_or("it takes values where there are none")?;
         Ok(self.stack.split_off(from))
-    }
-
-    fn new_list(&mut self, items: Vec<Value>) -> Value {
-        self.made.lists.push(items);
-        Value::List(self.made.lists.len() - 1)
-    }
-
-    fn new_dict(&mut self, items: Vec<Value>) -> Value {
-        self.made.dicts.push(pairs(items));
-        Value::Dict(self.made.dicts.len() - 1)
     }
 
     fn append(&mut self, items: Vec<Value>) -> Step<()> {
@@ -345,15 +233,15 @@ impl Machine<'_> {
             0x86 => Value::Tuple(self.last(2)?.into()),
             0x87 => Value::Tuple(self.last(3)?.into()),
             b't' => Value::Tuple(self.since_mark()?.into()),
-            b']' | 0x8f => self.new_list(Vec::new()),
+            b']' | 0x8f => self.made.new_list(Vec::new()),
             b'l' | 0x91 => {
                 let items = self.since_mark()?;
-                self.new_list(items)
+                self.made.new_list(items)
             }
-            b'}' => self.new_dict(Vec::new()),
+            b'}' => self.made.new_dict(Vec::new()),
             b'd' => {
                 let items = self.since_mark()?;
-                self.new_dict(items)
+                self.made.new_dict(pairs(items))
             }
             b'c' => Value::Global(format!("{}.{}", self.line()?, self.line()?).into()),
             0x93 => match (self.pop()?, self.pop()?) {
@@ -362,54 +250,21 @@ impl Machine<'_> {
             },
             b'Q' => {
                 let id = self.pop()?;
-                storage(&id).ok_or("a persistent id that is no storage")?
+                construct::storage(&id).ok_or("a persistent id that is no storage")?
             }
             b'R' | 0x81 => {
                 let arguments = self.pop()?;
                 let class = self.pop()?;
-                self.construct(&class, &arguments)
+                construct::construct(&mut self.made, &class, &arguments)
             }
             0x92 => {
                 let _named = self.pop()?;
                 let arguments = self.pop()?;
                 let class = self.pop()?;
-                self.construct(&class, &arguments)
+                construct::construct(&mut self.made, &class, &arguments)
             }
             _ => return Err(format!("instruction {code:#04x} is not known")),
         })
-    }
-
-    /// What a class or function would make of its arguments, for the few that matter.
-    fn construct(&mut self, class: &Value, arguments: &Value) -> Value {
-        let (Value::Global(name), Value::Tuple(arguments)) = (class, arguments) else {
-            return Value::Opaque;
-        };
-        let module = name.split('.').next().unwrap_or_default();
-        let last = name.rsplit('.').next().unwrap_or_default();
-        let made = match (module, last) {
-            ("collections", "OrderedDict" | "defaultdict" | "Counter") => Some(self.new_dict(Vec::new())),
-            ("torch", "_rebuild_tensor_v2" | "_rebuild_tensor") => tensor(arguments),
-            ("torch", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
-                arguments.first().filter(|value| matches!(value, Value::Tensor(_))).cloned()
-            }
-            ("numpy", "dtype") => match arguments.first() {
-                Some(Value::Text(kind)) => Some(Value::NumpyType(kind.clone())),
-                _ => None,
-            },
-            ("numpy", "scalar") => numpy_scalar(arguments),
-            // Bytes in old protocols: text whose characters are the bytes.
-            ("_codecs", "encode") => match arguments.first() {
-                Some(Value::Text(text)) => Some(Value::Bytes(text.chars().map(|c| c as u32 as u8).collect())),
-                _ => None,
-            },
-            ("pathlib", "WindowsPath" | "PureWindowsPath") => path(arguments, "\\"),
-            ("pathlib", "PosixPath" | "PurePosixPath" | "Path") => path(arguments, "/"),
-            ("torch", "Size" | "device") | ("builtins" | "__builtin__", "set" | "frozenset" | "list" | "tuple") => {
-                arguments.first().cloned()
-            }
-            _ => None,
-        };
-        made.unwrap_or(Value::Opaque)
     }
 }
 
@@ -421,61 +276,4 @@ fn pairs(items: Vec<Value>) -> Vec<(Value, Value)> {
         pairs.push((key, value));
     }
     pairs
-}
-
-fn size(value: &Value) -> Option<usize> {
-    match value {
-        Value::Int(v) => usize::try_from(*v).ok(),
-        _ => None,
-    }
-}
-
-/// `("storage", class, key, device, numbers)`.
-fn storage(id: &Value) -> Option<Value> {
-    let Value::Tuple(parts) = id else { return None };
-    match &**parts {
-        [Value::Text(tag), Value::Global(kind), Value::Text(key), _, len] if &**tag == "storage" => {
-            let kind = kind.rsplit('.').next().unwrap_or_default().into();
-            Some(Value::Storage(Rc::new(Storage { kind, key: key.clone(), len: size(len)? })))
-        }
-        _ => None,
-    }
-}
-
-/// `(storage, offset, shape, strides, …)`.
-fn tensor(arguments: &[Value]) -> Option<Value> {
-    let [Value::Storage(storage), offset, Value::Tuple(shape), Value::Tuple(strides), ..] = arguments else {
-        return None;
-    };
-    let sizes = |values: &[Value]| values.iter().map(size).collect::<Option<Vec<_>>>();
-    let (shape, strides) = (sizes(shape)?, sizes(strides)?);
-    let tensor = Tensor { storage: storage.clone(), offset: size(offset)?, shape, strides };
-    (tensor.shape.len() == tensor.strides.len()).then(|| Value::Tensor(Rc::new(tensor)))
-}
-
-/// `(dtype, bytes)`.
-fn numpy_scalar(arguments: &[Value]) -> Option<Value> {
-    let [Value::NumpyType(kind), Value::Bytes(bytes)] = arguments else { return None };
-    let number = |len: usize| -> Option<[u8; 8]> {
-        let mut whole = [0; 8];
-        whole[..len].copy_from_slice(bytes.get(..len).filter(|_| bytes.len() == len)?);
-        Some(whole)
-    };
-    Some(match &**kind {
-        "f8" => Value::Float(f64::from_le_bytes(number(8)?)),
-        "f4" => Value::Float(f32::from_le_bytes(bytes[..].try_into().ok()?).into()),
-        "i8" => Value::Int(i64::from_le_bytes(number(8)?)),
-        "i4" => Value::Int(i32::from_le_bytes(bytes[..].try_into().ok()?).into()),
-        "b1" => Value::Bool(number(1)?[0] != 0),
-        _ => return None,
-    })
-}
-
-fn path(parts: &[Value], separator: &str) -> Option<Value> {
-    let part = |value: &Value| match value {
-        Value::Text(text) => Some(text.to_string()),
-        _ => None,
-    };
-    let parts = parts.iter().map(part).collect::<Option<Vec<_>>>()?;
-    Some(Value::Text(parts.join(separator).replace(&format!("{separator}{separator}"), separator).into()))
 }

@@ -17,7 +17,8 @@ pub struct ModelRecord {
     pub architecture: String,
     /// Whether albumctl can run it; others can be kept and verified.
     pub runs: bool,
-    /// `not_downloaded`, `partial`, `unverified`, `ready` or `error`, from looking at the disk.
+    /// `not_downloaded`, `partial`, `unverified`, `ready`, `loaded` (in use by a running process) or `error`, from looking
+    /// at the disk.
     pub status: &'static str,
     /// The cause, when the status is `error`; else null.
     pub error: Option<String>,
@@ -103,7 +104,7 @@ fn short(sha256: &str) -> Cell {
 
 fn status_cell(status: &str) -> Cell {
     let tone = match status {
-        "ready" => Tone::Good,
+        "ready" | "loaded" => Tone::Good,
         "error" => Tone::Poor,
         "not_downloaded" => Tone::Faint,
         _ => Tone::Fair,

@@ -1,0 +1,57 @@
+//! Faces, eyes, smiles.
+
+use anyhow::Context as _;
+
+use crate::config::{self, PortraitAnalysis};
+use crate::hub::Faces;
+use crate::pipeline::{Analysis, Picture};
+use crate::portrait::{LandmarkRounding, Portrait, Thresholds};
+use crate::store::Fingerprint;
+
+/// The face networks as an analysis of the pipeline.
+#[derive(Debug)]
+pub struct FaceFinding {
+    pub faces: Faces,
+}
+
+impl FaceFinding {
+    /// Raised when the same pixels come to be judged differently.
+    const REVISION: &'static str = "portrait/1";
+
+    pub fn read(finding: &[u8]) -> anyhow::Result<Portrait> {
+        serde_json::from_slice(finding).context("a stored finding about faces cannot be read")
+    }
+}
+
+impl Analysis for FaceFinding {
+    fn name(&self) -> &'static str {
+        "find_faces"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        let identity = self.faces.identity();
+        Fingerprint::of([Self::REVISION].into_iter().chain(identity.iter().map(String::as_str)))
+    }
+
+    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(&self.faces.analyse(&picture.decoded)?)?)
+    }
+}
+
+impl From<&PortraitAnalysis> for Thresholds {
+    fn from(settings: &PortraitAnalysis) -> Self {
+        Self {
+            face_detection_confidence: settings.face_detection_confidence as f32,
+            portrait_face_ratio_threshold: settings.portrait_face_ratio_threshold,
+            portrait_center_offset_threshold: settings.portrait_center_offset_threshold,
+            eye_open_ear_threshold: settings.eye_open_ear_threshold,
+            smile_width_threshold: settings.smile_width_threshold,
+            smile_elevation_threshold: settings.smile_elevation_threshold,
+            landmark_rounding: match settings.landmark_rounding {
+                config::LandmarkRounding::Float => LandmarkRounding::Float,
+                config::LandmarkRounding::Pixel => LandmarkRounding::Pixel,
+            },
+            ..Self::default()
+        }
+    }
+}

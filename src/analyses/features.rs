@@ -1,0 +1,59 @@
+//! What photos are grouped by.
+
+use super::network::Embedding;
+use crate::cluster::scene_layout;
+use crate::hub::Network;
+use crate::pipeline::{Analysis, Picture};
+use crate::store::Fingerprint;
+
+#[derive(Debug)]
+pub enum Features {
+    Layout(Layout),
+    Network(Embedding),
+}
+
+impl Features {
+    /// Whether a name in `album.clustering.feature_method` asks for the built-in embedding.
+    pub fn is_built_in(method: &str) -> bool {
+        ["auto", scene_layout::NAME].contains(&method)
+    }
+
+    pub fn analysis(&self) -> &dyn Analysis {
+        match self {
+            Self::Layout(layout) => layout,
+            Self::Network(embedding) => embedding,
+        }
+    }
+
+    /// `name@version`.
+    pub fn reference(&self) -> String {
+        match self {
+            Self::Layout(_) => Layout::reference(),
+            Self::Network(embedding) => embedding.network.reference(),
+        }
+    }
+}
+
+/// The built-in embedding as an analysis of the pipeline.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout;
+
+impl Layout {
+    pub fn reference() -> String {
+        format!("{}@{}", scene_layout::NAME, scene_layout::VERSION)
+    }
+}
+
+impl Analysis for Layout {
+    fn name(&self) -> &'static str {
+        "extract_features"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([Self::reference().as_str()])
+    }
+
+    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
+        Ok(scene_layout::describe(picture.medium()).iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+}

@@ -1,0 +1,93 @@
+//! Networks of the hub: numbers for each photo.
+
+use crate::hub::{Aesthetic, Comparator, Embedder, HubError, Network};
+use crate::pipeline::{Analysis, Picture};
+use crate::pixels::Pixels;
+use crate::store::Fingerprint;
+
+/// What a kind of network is asked.
+pub trait Question: Network {
+    /// The operation's name in telemetry.
+    const NAME: &'static str;
+    /// Raised when the same answers come to be kept differently.
+    const REVISION: &'static str;
+
+    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError>;
+}
+
+impl Question for Aesthetic {
+    const NAME: &'static str = "score_aesthetics";
+    const REVISION: &'static str = "rating/1";
+
+    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+        Ok(self.score(photos)?.into_iter().map(|score| vec![score]).collect())
+    }
+}
+
+impl Question for Embedder {
+    const NAME: &'static str = "extract_features";
+    const REVISION: &'static str = "embedding/1";
+
+    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+        self.embed(photos)
+    }
+}
+
+impl Question for Comparator {
+    const NAME: &'static str = "compare_features";
+    const REVISION: &'static str = "comparing/1";
+
+    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+        self.features(photos)
+    }
+}
+
+/// A network as an analysis of the pipeline.
+#[derive(Debug)]
+pub struct Asked<N> {
+    pub network: N,
+    identity: String,
+}
+
+/// How beautiful people would find it.
+pub type Rating = Asked<Aesthetic>;
+/// A vector of length 1.
+pub type Embedding = Asked<Embedder>;
+/// What pairs are compared by.
+pub type Comparing = Asked<Comparator>;
+
+impl<N: Question> Asked<N> {
+    pub fn new(network: N) -> Result<Self, HubError> {
+        let identity = network.identity()?;
+        Ok(Self { network, identity })
+    }
+
+    pub fn read(finding: &[u8]) -> Vec<f32> {
+        finding.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    }
+}
+
+impl Rating {
+    /// The one number of a rating.
+    pub fn read_score(finding: &[u8]) -> anyhow::Result<f32> {
+        match *Self::read(finding) {
+            [score] if finding.len() == 4 => Ok(score),
+            _ => Err(anyhow::anyhow!("a stored rating cannot be read")),
+        }
+    }
+}
+
+impl<N: Question> Analysis for Asked<N> {
+    fn name(&self) -> &'static str {
+        N::NAME
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([N::REVISION, &self.identity])
+    }
+
+    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
+        let numbers = self.network.answer(std::slice::from_ref(picture.medium()))?;
+        Ok(numbers.concat().iter().flat_map(|number| number.to_le_bytes()).collect())
+    }
+}

@@ -1,0 +1,81 @@
+//! What keeps a model from being used, and the way out.
+
+use std::path::PathBuf;
+
+use super::cache::CacheError;
+use super::catalogue::CatalogueError;
+use super::device::DeviceError;
+use super::faces::FacesError;
+use super::manifest::{ManifestError, Task};
+use crate::nn::checkpoint::WeightsError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    #[error("no model is called `{name}`; there are {known}")]
+    Unknown { name: String, known: String },
+    #[error("model `{name}` does not do this: it is for {task}")]
+    WrongTask { name: String, task: String },
+    #[error("model `{reference}` can be kept and verified, but albumctl does not run it yet")]
+    DoesNotRun { reference: String },
+    #[error("{}", missing(models))]
+    Missing { models: Vec<Missing> },
+    #[error("{}: {source}", path.display())]
+    Open { path: PathBuf, source: std::io::Error },
+    #[error("{}: a file of no known network for {}", path.display(), task.name())]
+    Unrecognised { path: PathBuf, task: Task },
+    #[error("model `{model}` does not run on {here}; its manifest names {}", devices.join(", "))]
+    NotOnDevice { model: String, here: &'static str, devices: Vec<String> },
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error("model `{model}`: {source}")]
+    Run { model: String, source: candle_core::Error },
+    #[error("model `{model}` compares features of {expected} numbers, not {found}")]
+    Features { model: String, expected: usize, found: usize },
+    #[error("{}: {source}", folder.display())]
+    Faces { folder: PathBuf, source: FacesError },
+}
+
+/// A model that is not here: what is missing of it, where that belongs, and how to get it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    pub name: String,
+    /// `name@version`, to be fetched by.
+    pub reference: String,
+    /// `ava_resnet50.pt (96454336 bytes, sha256 1f07…)`, as far as known.
+    pub file: String,
+    pub folder: PathBuf,
+    /// The command that mends it.
+    pub mend: String,
+    /// Whether any source is known.
+    pub reachable: bool,
+}
+
+fn missing(models: &[Missing]) -> String {
+    let run = |mend: &str| if mend.starts_with('`') { format!("run {mend}") } else { mend.to_owned() };
+    let said: Vec<String> =
+        models.iter().map(|one| format!("model `{}` is not here: {} is missing", one.name, one.file)).collect();
+    match models {
+        [] => String::new(),
+        [one] => format!("{} in {}; put it there, or {}", said[0], one.folder.display(), run(&one.mend)),
+        [one, ..] => {
+            let mend = if models.iter().all(|one| one.reachable) {
+                let names: Vec<&str> = models.iter().map(|one| one.name.as_str()).collect();
+                let names = names.join(" ");
+                format!(
+                    "run `albumctl models pull {names}`, or `albumctl models import FILE…` where there is no network"
+                )
+            } else {
+                models.iter().map(|one| run(&one.mend)).collect::<Vec<_>>().join("; ")
+            };
+            format!("{}; put the files into {}, or {mend}", said.join("; "), one.folder.display())
+        }
+    }
+}

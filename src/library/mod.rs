@@ -1,0 +1,199 @@
+//! What the commands do, for Rust programs: one [`ModelHub`] that has the models and asks them about photos.
+//!
+//! Programs reach it as `albumctl::hub::ModelHub`.
+
+pub mod comparing;
+pub mod grouping;
+mod models;
+mod photos;
+mod record;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub use models::{CacheInfo, CleanedUp, DeviceInfo, LoadedModel, PullProgress};
+pub use photos::{Album, Batch, Embedded, ImageMetrics, Preference};
+pub use record::record;
+
+use crate::cluster::ClusterError;
+use crate::config::{self, ConfigError, Settings, Sources};
+use crate::failure::Failure;
+use crate::hub::cache::{Cache, CacheError};
+use crate::hub::catalogue::CatalogueError;
+use crate::hub::fetch::{PullError, SourceError};
+use crate::hub::policy::{LicencePolicy, PolicyError};
+use crate::hub::{DeviceError, Hub, HubConfig, HubError};
+use crate::kernels::{Cpu, CpuError, Engine, Precision};
+use crate::store::Store;
+use crate::telemetry::Telemetry;
+
+/// All models, and all that is asked of photos, behind one door.
+///
+/// Models are found, fetched, verified, kept and loaded; photos are measured, rated, compared, described and grouped. Every
+/// method may be called from any number of threads. A network is loaded when it is first needed, once a process, shared by
+/// all threads and by all hubs over the same folder, and leaves when memory is short and nobody uses it. Nothing is ever
+/// fetched but by [`pull`](Self::pull) and [`ensure_ready`](Self::ensure_ready).
+///
+/// ```
+/// use albumctl::hub::ModelHub;
+/// use albumctl::library::Options;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+/// let quality = hub.score("fixtures/album/DSC_0102.jpg")?;
+/// assert!(quality.sharpness > 0.5);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ModelHub {
+    /// Replaced as a whole when a manifest is added.
+    hub: RwLock<Arc<Hub>>,
+    options: Options,
+    policy: LicencePolicy,
+    store: Store,
+    telemetry: Telemetry,
+    /// Never raised: a program stops by not asking further.
+    stop: AtomicBool,
+}
+
+/// How a [`ModelHub`] is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Device, threads, limits, thresholds, weights, methods and the licence policy.
+    pub settings: Settings,
+    /// Where model files lie, instead of where the settings or the XDG folders say.
+    pub models_dir: Option<PathBuf>,
+    /// Where manifests of the user's own lie.
+    pub own_manifests: Option<PathBuf>,
+    /// Where results are remembered; none: nowhere.
+    pub results: Option<PathBuf>,
+    /// Never open a connection.
+    pub offline: bool,
+    /// Accept files whose hash no manifest knows, and hold them to the hash they have then.
+    pub trust_first: bool,
+    /// Bytes that weights nobody uses may take in memory together.
+    pub memory: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ModelHubError {
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Licence(#[from] PolicyError),
+    #[error("model `{model}`: {source}")]
+    Pull { model: String, source: PullError },
+    #[error("{address}: {source}")]
+    Address { address: String, source: SourceError },
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Word(#[from] grouping::UnknownWord),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
+    Cpu(#[from] CpuError),
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("no folder for {what}: neither {variable} nor HOME is set")]
+    Nowhere { what: &'static str, variable: &'static str },
+    /// One photo, not the hub.
+    #[error("{0}")]
+    Photo(Failure),
+    #[error("a finding cannot be read: {0}")]
+    Finding(anyhow::Error),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+impl Options {
+    /// What every binary carries, whatever this machine's user has configured.
+    pub fn built_in() -> Result<Self, ConfigError> {
+        Ok(Self::of(Settings::built_in()?))
+    }
+
+    /// What this machine's user has configured: file and environment, as the commands read them.
+    pub fn of_this_user() -> Result<Self, ConfigError> {
+        let user_file = config::home("XDG_CONFIG_HOME", ".config").map(|folder| config::user_file(&folder));
+        let environment = std::env::vars_os().collect();
+        let settings = config::resolve(&Sources { user_file, environment, ..Sources::default() })?.settings;
+        let results = settings.results_folder();
+        Ok(Self { own_manifests: config::own_manifests(), results, ..Self::of(settings) })
+    }
+
+    fn of(settings: Settings) -> Self {
+        Self {
+            settings,
+            models_dir: None,
+            own_manifests: None,
+            results: None,
+            offline: false,
+            trust_first: false,
+            memory: 2 << 30,
+        }
+    }
+}
+
+impl ModelHub {
+    /// As this machine's user has configured it.
+    ///
+    /// ```no_run
+    /// use albumctl::hub::ModelHub;
+    ///
+    /// let hub = ModelHub::new()?;
+    /// for model in hub.list(Some("aesthetics")) {
+    ///     println!("{}: {} ({})", model.model, model.title, model.status);
+    /// }
+    /// # Ok::<(), albumctl::library::ModelHubError>(())
+    /// ```
+    pub fn new() -> Result<Self, ModelHubError> {
+        Self::open(Options::of_this_user()?)
+    }
+
+    pub fn open(options: Options) -> Result<Self, ModelHubError> {
+        let policy = options.settings.license_policy.parse()?;
+        let hub = RwLock::new(Arc::new(make(&options)?));
+        let store = options.results.as_deref().map_or_else(Store::none, Store::open);
+        Ok(Self { hub, options, policy, store, telemetry: Telemetry::default(), stop: AtomicBool::new(false) })
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.options.settings
+    }
+
+    fn hub(&self) -> Arc<Hub> {
+        self.hub.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the manifests again. Networks in memory stay there.
+    fn look_again(&self) -> Result<(), ModelHubError> {
+        let hub = Arc::new(make(&self.options)?);
+        *self.hub.write().unwrap_or_else(PoisonError::into_inner) = hub;
+        Ok(())
+    }
+}
+
+fn make(options: &Options) -> Result<Hub, ModelHubError> {
+    let Options { settings, models_dir, own_manifests, memory, .. } = options;
+    let nowhere = ModelHubError::Nowhere { what: "models", variable: "XDG_DATA_HOME" };
+    let folder = models_dir.clone().or_else(|| settings.models_folder()).ok_or(nowhere)?;
+    let engine = Engine { cpu: Cpu::chosen()?, precision: Precision::Full };
+    let config = HubConfig {
+        own_manifests: own_manifests.clone(),
+        engine,
+        device: settings.device.parse()?,
+        memory: *memory,
+        ..HubConfig::new(Cache::new(folder, settings.models_limit()))
+    };
+    Ok(Hub::new(config, drop_note)?)
+}
+
+/// A library says nothing of its own accord.
+fn drop_note(_: &str) {}

@@ -1,0 +1,366 @@
+//! Having models: listed, fetched, verified, loaded, given back, removed.
+
+use std::path::Path;
+
+use super::{ModelHub, ModelHubError, record};
+use crate::hub::cache::{Collection, Usage, Verdict};
+use crate::hub::catalogue::Status;
+use crate::hub::device::{self, Candidate};
+use crate::hub::faces::Landmarks;
+use crate::hub::fetch::{Client, Event, Network as NetworkSettings, Pulled, Puller, Settings, Wanted, read_text};
+use crate::hub::manifest::Task;
+use crate::hub::{Aesthetic, Comparator, Embedder, Faces, HubError, Loaded, Network, Which};
+use crate::portrait::Thresholds;
+use crate::report::records::ModelRecord;
+
+/// A manifest is read by people; nothing of that kind is longer.
+const LONGEST_MANIFEST: u64 = 1 << 20;
+
+/// How far a pull is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PullProgress {
+    /// Bytes of this model that are here.
+    pub have: u64,
+    /// Of all its files, where every size is known.
+    pub total: Option<u64>,
+}
+
+/// A model in memory. It stays there as long as this lives, and as long as memory allows after that.
+#[derive(Debug, Clone)]
+pub enum LoadedModel {
+    Aesthetic(Aesthetic, Loaded),
+    Embedder(Embedder, Loaded),
+    Comparator(Comparator, Loaded),
+    /// The three face networks that work together.
+    Faces(Faces, Loaded),
+}
+
+/// The folder of model files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CacheInfo {
+    pub usage: Usage,
+    /// Share of the limit that is used; 0 where there is none.
+    pub utilization: f64,
+    /// Models of which something is here.
+    pub models: Vec<ModelRecord>,
+}
+
+/// Where networks run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    pub devices: [Candidate; 2],
+    /// `cpu` or `cuda`.
+    pub recommended: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CleanedUp {
+    pub removed: usize,
+    pub bytes: u64,
+}
+
+impl ModelHub {
+    /// The models there are, by name, newest version first; of one task (`aesthetics`, `comparison`, `embedding`, `face`,
+    /// `detection`, …) or of all. Those that can only be kept, not run, have `runs` false.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let raters = hub.list(Some("aesthetics"));
+    /// assert!(raters.iter().any(|model| model.name == "ava-resnet50" && model.status == "not_downloaded"));
+    /// assert!(hub.list(None).iter().any(|model| model.name == "yolov8n" && !model.runs));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn list(&self, task: Option<&str>) -> Vec<ModelRecord> {
+        let hub = self.hub();
+        let blobs = hub.cache().blobs().unwrap_or_default();
+        let entries = hub.catalogue().entries().iter();
+        let fitting = entries.filter(|entry| task.is_none_or(|task| entry.task == task));
+        fitting.map(|entry| record(entry, hub.cache(), &blobs)).collect()
+    }
+
+    /// All about one model, `name` or `name@version`.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let info = hub.info("ava-resnet50@1")?;
+    /// assert_eq!((info.bytes, info.files[0].sha256_from), (Some(96_454_336), Some("manifest")));
+    /// println!("licence: {} ({})", info.license, info.terms);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn info(&self, model: &str) -> Result<ModelRecord, ModelHubError> {
+        let hub = self.hub();
+        let blobs = hub.cache().blobs()?;
+        Ok(record(hub.catalogue().find(model)?, hub.cache(), &blobs))
+    }
+
+    /// What is on disk of a model, and whether it is in memory; looked at, not remembered.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// use albumctl::hub::catalogue::Status;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// assert_eq!(hub.status("dinov2-s")?, Status::NotDownloaded);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn status(&self, model: &str) -> Result<Status, ModelHubError> {
+        let hub = self.hub();
+        let entry = hub.catalogue().find(model)?;
+        Ok(if hub.is_loaded(entry) { Status::Loaded } else { entry.status(hub.cache()) })
+    }
+
+    /// Fetches what is missing of a model, and verifies it; an earlier pull that was cut short is continued.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # use std::io::{Read, Write};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// # let address = listener.local_addr()?;
+    /// # std::thread::spawn(move || {
+    /// #     let mut connection = listener.accept().unwrap().0;
+    /// #     let _ = connection.read(&mut [0; 4096]);
+    /// #     let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc");
+    /// # });
+    /// let manifest = format!(
+    ///     "name: mine\nversion: 1\ntask: embedding\nlicense: MIT\nsources: [\"http://{address}/weights.bin\"]\n\
+    ///      file: {{name: weights.bin, size: 3, sha256: ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad}}\n"
+    /// );
+    /// # let (models_dir, own_manifests) = (Some(folder.path().join("models")), Some(folder.path().join("mine")));
+    /// let hub = ModelHub::open(Options { models_dir, own_manifests, ..Options::built_in()? })?;
+    /// # std::fs::write(folder.path().join("mine.yaml"), &manifest)?;
+    /// hub.add(folder.path().join("mine.yaml").to_str().unwrap())?;
+    /// let pulled = hub.pull("mine@1", |progress| assert_eq!(progress.total, Some(3)))?;
+    /// assert_eq!((pulled[0].bytes, pulled[0].transferred), (3, 3));
+    /// assert!(hub.validate("mine")?);
+    /// assert!(hub.remove("mine")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pull(&self, model: &str, progress: impl Fn(PullProgress) + Sync) -> Result<Vec<Pulled>, ModelHubError> {
+        let hub = self.hub();
+        let entry = hub.catalogue().find(model)?;
+        self.policy.check(&entry.reference(), &entry.license)?;
+        let wanted = entry.wanted(hub.cache())?;
+        let client = self.client().map_err(|source| self.io(source))?;
+        let have = std::sync::Mutex::new(vec![0; wanted.len()]);
+        let tell = |index: usize, event| {
+            let bytes = match event {
+                Event::Begun { from, .. } => from,
+                Event::Bytes { have, .. } => have,
+                Event::Done => wanted[index].size.unwrap_or(0),
+                _ => return,
+            };
+            let mut have = have.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            have[index] = bytes;
+            progress(PullProgress { have: have.iter().sum(), total: entry.bytes() });
+        };
+        let outcomes = Puller::new(&client, hub.cache(), &self.stop).pull(&wanted, &tell);
+        let mut pulled = Vec::new();
+        for (wanted, outcome) in wanted.iter().zip(outcomes) {
+            let failed = |source| ModelHubError::Pull { model: entry.reference(), source };
+            let got: Pulled = outcome.map_err(failed)?;
+            hub.holdings().remember(entry, wanted, &got)?;
+            pulled.push(got);
+        }
+        let kept: Vec<_> = pulled.iter().map(|got| got.digest).collect();
+        hub.holdings().make_room(&kept)?;
+        Ok(pulled)
+    }
+
+    /// Loads a model's network now. Loaded twice, it is in memory once. Nothing is fetched: the error says how to get it.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let error = hub.load("dinov2-s").unwrap_err().to_string();
+    /// assert!(error.contains("albumctl models pull dinov2-s"));
+    /// assert!(!hub.unload("dinov2-s")?, "it was not in memory");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn load(&self, model: &str) -> Result<LoadedModel, ModelHubError> {
+        let hub = self.hub();
+        let entry = hub.catalogue().find(model)?;
+        let which = Which::Named(model);
+        let is_for = |task: Task| entry.task == task.name();
+        Ok(if is_for(Task::Aesthetics) {
+            let network: Aesthetic = hub.open(which)?;
+            LoadedModel::Aesthetic(network.clone(), network.load()?)
+        } else if is_for(Task::Embedding) {
+            let network: Embedder = hub.open(which)?;
+            LoadedModel::Embedder(network.clone(), network.load()?)
+        } else if is_for(Task::Comparison) {
+            let network: Comparator = hub.open(which)?;
+            LoadedModel::Comparator(network.clone(), network.load()?)
+        } else if let Some(mode) = modes().find(|mode| entry.runs && mode.models().contains(&entry.name.as_str())) {
+            let faces = hub.faces(mode, Thresholds::from(&self.settings().portrait_analysis))?;
+            LoadedModel::Faces(faces.clone(), faces.load()?)
+        } else {
+            return Err(HubError::DoesNotRun { reference: entry.reference() }.into());
+        })
+    }
+
+    /// Fetches what is missing and loads the network: of a face network also those that it works with.
+    pub fn ensure_ready(
+        &self,
+        model: &str,
+        progress: impl Fn(PullProgress) + Sync,
+    ) -> Result<LoadedModel, ModelHubError> {
+        match self.load(model) {
+            Err(ModelHubError::Hub(HubError::Missing { models })) => {
+                for missing in models {
+                    self.pull(&missing.reference, &progress)?;
+                }
+                self.load(model)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Gives back the memory of a model's network; who uses it keeps it until done. Whether it was in memory.
+    pub fn unload(&self, model: &str) -> Result<bool, ModelHubError> {
+        let hub = self.hub();
+        Ok(hub.unload(hub.catalogue().find(model)?))
+    }
+
+    /// Gives back its memory and deletes a model's files, but those that another model shares; one that somebody holds
+    /// loaded is an error. Whether there were any.
+    pub fn remove(&self, model: &str) -> Result<bool, ModelHubError> {
+        let hub = self.hub();
+        let entry = hub.catalogue().find(model)?;
+        hub.unload(entry);
+        let mut removed = false;
+        for digest in hub.holdings().own_files(&[entry])?.remove(&entry.reference()).unwrap_or_default() {
+            removed |= hub.cache().remove(&digest)?;
+        }
+        Ok(removed)
+    }
+
+    /// Reads a model's files through and compares their hashes. Wrong ones are set aside, so that the next pull brings
+    /// the right ones.
+    pub fn validate(&self, model: &str) -> Result<bool, ModelHubError> {
+        let hub = self.hub();
+        let good = |wanted: &Wanted| match &wanted.sha256 {
+            Some(sha256) => Ok(hub.cache().verify(sha256)? == Verdict::Good),
+            None => Ok(false),
+        };
+        let wanted = hub.catalogue().find(model)?.wanted(hub.cache())?;
+        let all: Result<Vec<bool>, ModelHubError> = wanted.iter().map(good).collect();
+        Ok(all?.into_iter().all(|good| good))
+    }
+
+    /// Adds a model by its manifest, a YAML file or an address, to the user's own. One of the same name and version that
+    /// says something else is an error; another version stands beside it.
+    pub fn add(&self, manifest: &str) -> Result<ModelRecord, ModelHubError> {
+        let yaml = if manifest.starts_with("https://") || manifest.starts_with("http://") {
+            let address = || manifest.to_owned();
+            let client = self.client().map_err(|source| self.io(source))?;
+            let text = read_text(&client, manifest, LONGEST_MANIFEST);
+            text.map_err(|source| ModelHubError::Address { address: address(), source })?
+        } else {
+            let io = |source| ModelHubError::Io { path: manifest.into(), source };
+            std::fs::read_to_string(Path::new(manifest)).map_err(io)?
+        };
+        let hub = self.hub();
+        let nowhere = ModelHubError::Nowhere { what: "manifests of your own", variable: "XDG_CONFIG_HOME" };
+        let folder = self.options.own_manifests.as_deref().ok_or(nowhere)?;
+        let entry = hub.holdings().add(folder, manifest, &yaml, false)?;
+        self.look_again()?;
+        Ok(record(&entry, hub.cache(), &[]))
+    }
+
+    /// The folder of model files, and what is in it.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let info = hub.cache_info()?;
+    /// assert_eq!((info.usage.files, info.utilization), (0, 0.0));
+    /// assert_eq!(hub.cleanup()?.removed, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cache_info(&self) -> Result<CacheInfo, ModelHubError> {
+        let usage = self.hub().cache().usage()?;
+        let utilization = usage.max_bytes.map_or(0.0, |max| usage.bytes as f64 / max as f64);
+        let models = self.list(None).into_iter().filter(|model| model.bytes_here > 0).collect();
+        Ok(CacheInfo { usage, utilization, models })
+    }
+
+    /// Where networks run, and why.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let mut options = Options { models_dir: Some(folder.path().into()), ..Options::built_in()? };
+    /// # options.settings.device = "cpu".into();
+    /// # let hub = ModelHub::open(options)?;
+    /// let info = hub.device_info()?;
+    /// assert!(info.devices[0].available);
+    /// println!("networks run on {}: {}", info.recommended, info.devices[0].why);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn device_info(&self) -> Result<DeviceInfo, ModelHubError> {
+        let devices = device::survey(self.settings().device.parse()?);
+        let recommended = devices.iter().find(|device| device.chosen).map_or("cpu", |device| device.kind);
+        Ok(DeviceInfo { devices, recommended })
+    }
+
+    /// Reads every model file through, and clears away what is wrong, what pulls left behind, and what is over the limit.
+    pub fn cleanup(&self) -> Result<CleanedUp, ModelHubError> {
+        let hub = self.hub();
+        for blob in hub.cache().blobs()? {
+            // A wrong one is set aside, and goes with what was set aside before.
+            hub.cache().verify(&blob.digest)?;
+        }
+        let gone = hub.cache().collect(&Collection { leftovers: true, ..Collection::default() })?;
+        Ok(CleanedUp { removed: gone.len(), bytes: gone.iter().map(|one| one.bytes).sum() })
+    }
+
+    fn client(&self) -> std::io::Result<Client> {
+        let settings =
+            Settings { offline: self.options.offline, trust_first: self.options.trust_first, ..Settings::default() };
+        Client::new(NetworkSettings::from_environment(std::env::vars_os()), settings)
+    }
+
+    fn io(&self, source: std::io::Error) -> ModelHubError {
+        ModelHubError::Io { path: self.hub().cache().root().to_owned(), source }
+    }
+
+    /// A model by configured file, else by name.
+    pub(super) fn open_configured<N: Network>(&self, file: Option<&Path>, name: &str) -> Result<N, ModelHubError> {
+        Ok(self.hub().open(file.map_or(Which::Named(name), Which::File))?)
+    }
+
+    pub(super) fn faces(&self) -> Result<Faces, ModelHubError> {
+        let thresholds = Thresholds::from(&self.settings().portrait_analysis);
+        Ok(self.hub().faces(Landmarks::Attention, thresholds)?)
+    }
+}
+
+fn modes() -> impl Iterator<Item = Landmarks> {
+    [Landmarks::Attention, Landmarks::Fast].into_iter()
+}
+
+impl LoadedModel {
+    /// `name@version`.
+    pub fn reference(&self) -> String {
+        match self {
+            Self::Aesthetic(network, _) => network.reference(),
+            Self::Embedder(network, _) => network.reference(),
+            Self::Comparator(network, _) => network.reference(),
+            Self::Faces(faces, _) => faces.reference().to_owned(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A model as a record: what its manifest says, and what of it is on disk.
+
+use crate::hub::cache::{Blob, Cache};
+use crate::hub::catalogue::{Entry, FileEntry, QualityFigure, Status};
+use crate::hub::policy::Terms;
+use crate::report::records::{ModelFile, ModelQuality, ModelRecord};
+
+pub fn record(entry: &Entry, cache: &Cache, blobs: &[Blob]) -> ModelRecord {
+    let status = entry.status(cache);
+    let files: Vec<ModelFile> = entry.files.iter().map(|file| file_record(entry, file, cache)).collect();
+    let used = blobs.iter().filter(|blob| files.iter().any(|file| file.sha256 == Some(blob.digest.hex())));
+    ModelRecord {
+        model: entry.reference(),
+        name: entry.name.clone(),
+        version: entry.version.clone(),
+        title: entry.title.clone(),
+        task: entry.task.clone(),
+        architecture: entry.architecture.clone(),
+        runs: entry.runs,
+        status: status.word(),
+        error: if let Status::Error(cause) = status { Some(cause) } else { None },
+        bytes: entry.bytes(),
+        bytes_here: files.iter().map(|file| file.bytes_here).sum(),
+        license: entry.license.clone(),
+        terms: Terms::of(&entry.license).to_string(),
+        devices: entry.devices.clone(),
+        tags: entry.tags.clone(),
+        quality: entry.quality.iter().map(figure).collect(),
+        aliases: entry.aliases.clone(),
+        origin: entry.origin.clone(),
+        manifest: entry.own.as_ref().map_or("built-in".to_owned(), |path| path.display().to_string()),
+        last_used: used.map(|blob| blob.note.last_used).max().and_then(timestamp),
+        files,
+    }
+}
+
+fn file_record(entry: &Entry, file: &FileEntry, cache: &Cache) -> ModelFile {
+    let status = entry.file_status(file, cache);
+    let sha256 = entry.wanted_file(file, cache).ok().and_then(|wanted| wanted.sha256);
+    let path = sha256.map(|sha256| cache.blob_path(&sha256));
+    let here = status.is_here();
+    let length = || path.as_ref().and_then(|path| path.metadata().ok()).map_or(0, |metadata| metadata.len());
+    ModelFile {
+        name: file.name.clone(),
+        size: file.size,
+        sha256: sha256.map(|sha256| sha256.hex()),
+        sha256_from: match (file.sha256, sha256) {
+            (Some(_), _) => Some("manifest"),
+            (None, Some(_)) => Some("first pull"),
+            (None, None) => None,
+        },
+        status: status.word(),
+        bytes_here: if let Status::Partial(bytes) = status { bytes } else { length() },
+        path: path.filter(|_| here).map(|path| path.display().to_string()),
+        sources: file.sources.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn figure(figure: &QualityFigure) -> ModelQuality {
+    let QualityFigure { metric, value, data, source } = figure.clone();
+    ModelQuality { metric, value, data, source }
+}
+
+fn timestamp(time: std::time::SystemTime) -> Option<String> {
+    let time = jiff::Timestamp::try_from(time).ok()?;
+    Some(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
