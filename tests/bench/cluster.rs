@@ -308,7 +308,6 @@ fn times() {
     ] {
         let mut chance = Chance(41);
         let mut sums = [0.0; 3];
-        const ALBUMS: usize = 20;
         for _ in 0..ALBUMS {
             let (rows, truth, times) = timed_album(&photos, &scenes, [shortest, longest], &mut chance);
             let hdbscan = Method::by_name("hdbscan").expect("a method of that name");
@@ -325,6 +324,8 @@ fn times() {
         println!("| {told} | {alone:.3} | {heeded:.3} | {burst:.3} |");
     }
 }
+
+const ALBUMS: usize = 20;
 
 /// One to six takes a scene, scenes in any order.
 fn timed_album(
