@@ -141,7 +141,7 @@ impl fmt::Debug for Behind {
 
 impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Buffer").field("len", &self.bytes.len()).finish()
+        f.debug_struct("Buffer").field("len", &self.bytes.len()).finish_non_exhaustive()
     }
 }
 

@@ -27,6 +27,7 @@ pub struct PullProgress {
 
 /// A model in memory. It stays there as long as this lives, and as long as memory allows after that.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a program holds a handful of them")]
 pub enum LoadedModel {
     Aesthetic(Aesthetic, Loaded),
     Embedder(Embedder, Loaded),

@@ -218,8 +218,8 @@ impl Part {
         if let Some((file, _)) = self.open.as_ref().filter(|_| total > self.bytes) {
             use rustix::fs::FallocateFlags;
             /// A disk in memory takes room by clearing it, which would be done for nothing.
-            const IN_MEMORY: i64 = 0x0102_1994;
-            if rustix::fs::fstatfs(file).is_ok_and(|system| system.f_type as i64 == IN_MEMORY) {
+            const IN_MEMORY: rustix::fs::FsWord = 0x0102_1994;
+            if rustix::fs::fstatfs(file).is_ok_and(|system| system.f_type == IN_MEMORY) {
                 return Ok(());
             }
             let rest = total - self.bytes;

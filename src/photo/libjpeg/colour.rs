@@ -110,7 +110,7 @@ fn between(sums: &[u16], shift: u32, left: u16, right: u16, row: &mut [u8]) {
     let last = sums.len() - 1;
     row[0] = ((sums[0] * 4 + left) >> shift) as u8;
     row[2 * last + 1] = ((sums[last] * 4 + right) >> shift) as u8;
-    for ((pair, a), b) in row[1..2 * last + 1].chunks_exact_mut(2).zip(sums).zip(&sums[1..]) {
+    for ((pair, a), b) in row[1..=2 * last].chunks_exact_mut(2).zip(sums).zip(&sums[1..]) {
         pair[0] = ((a * 3 + b + right) >> shift) as u8;
         pair[1] = ((b * 3 + a + left) >> shift) as u8;
     }

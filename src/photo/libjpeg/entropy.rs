@@ -34,8 +34,8 @@ pub fn sequential(bits: &mut Bits<'_>, dc: &Table, ac: &Table, mean: &mut i32, b
     let mut at = 1;
     while at < 64 {
         let (symbol, number) = own.symbol_and_number(ac)?;
-        let run = usize::from(symbol >> 4);
-        if symbol & 15 == 0 {
+        let (run, size) = (usize::from(symbol >> 4), symbol & 15);
+        if size == 0 {
             if run < 15 {
                 break;
             }

@@ -131,7 +131,7 @@ impl<'a> Bits<'a> {
                 // Bits beyond `count` are put there again, the same, the next time.
                 self.buffer |= word >> self.count;
                 self.at += ((63 - self.count) >> 3) as usize;
-                self.count |= 56;
+                self.count |= 0x38;
                 return;
             }
         }
