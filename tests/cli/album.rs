@@ -248,7 +248,7 @@ fn sidecars_follow_the_album_and_leave_people_alone() {
     rate("0");
     assert!(fs::read_to_string(&first).unwrap().contains("xmp:Rating=\"5\""));
     assert!(!fs::read_to_string(&second).unwrap().contains("xmp:Rating="));
-    world.run(["select", "photos", "--xmp=full-name"]).expect(0);
+    world.run(["select", "photos", "--xmp=full-name"].iter().chain(&BY_RULES)).expect(0);
     assert!(side("s0_t0.png.xmp").exists());
 }
 
