@@ -2,7 +2,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-peers parity fixtures doc install
+.PHONY: help run test lint bench bench-peers parity train-builtin fixtures doc install
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,12 @@ bench-peers: ## networks beside ONNX Runtime and PyTorch, in one run; see tests/
 
 parity: ## all networks on all pictures, batches and processor paths against PyTorch's numbers
 	ALBUMCTL_PARITY=wide $(CARGO) test --release --test parity -- --nocapture --test-threads=1
+
+train-builtin: ## train models/album-mini again: DATA is a folder with the photos and labels of the recipe; resumable
+	$(CARGO) run --release -- train mini --data $(DATA) --run target/train/album-mini
+	cp target/train/album-mini/best.safetensors models/album-mini.safetensors
+	@echo "put size and sha256 into models/album-mini.yaml:"
+	@wc -c models/album-mini.safetensors && sha256sum models/album-mini.safetensors
 
 fixtures: ## draw fixtures/album again
 	$(CARGO) run --release --example draw_album -- fixtures/album

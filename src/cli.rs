@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    aesthetics, analyze, cluster, compare, completions, config, decide, dedup, device, embed, kmeans, man, models,
-    portrait, schema, score, select,
+    aesthetics, analyze, cluster, compare, completions, config, decide, dedup, device, embed, eval, kmeans, man,
+    models, portrait, schema, score, select, train,
 };
 use crate::hub::policy::LicencePolicy;
 use crate::report::Format;
@@ -49,6 +49,8 @@ pub enum Command {
     Models(models::Args),
     Kmeans(kmeans::Args),
     Dedup(dedup::Args),
+    Train(train::Args),
+    Eval(eval::Args),
     Device(device::Args),
     Config(config::Args),
     Schema(schema::Args),

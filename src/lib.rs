@@ -20,6 +20,8 @@
 //! | [`scale`] | past one album: k-means and de-duplication over Parquet features that need not fit in memory |
 //! | [`hub`] | the model hub: catalogue, fetching, the folder of verified files, networks loaded when a photo needs them |
 //! | [`nn`] | networks only: what the names in a checkpoint say, configuration, forward pass |
+//! | [`train`] | labelled photos to weights: augmentation, losses, optimiser, checkpoints, curves |
+//! | [`eval`] | pure: predictions and truths to figures with intervals |
 //! | [`kernels`] | the processor's own instructions under the networks, chosen at run time |
 //! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
 //! | [`config`] | typed settings from layers, each value knowing who set it |
@@ -46,6 +48,7 @@ pub mod config;
 pub mod contain;
 pub mod context;
 pub mod error;
+pub mod eval;
 pub mod failure;
 pub mod hub;
 pub mod journal;
@@ -62,4 +65,5 @@ pub mod scale;
 pub mod select;
 pub mod store;
 pub mod telemetry;
+pub mod train;
 pub mod ui;

@@ -11,7 +11,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "commands",
         &[
             "cli", "analyses", "cluster", "config", "context", "journal", "library", "pipeline", "photo", "portrait",
-            "quality", "report", "scale", "select", "store", "hub", "kernels", "failure", "error", "ui",
+            "quality", "report", "scale", "select", "store", "train", "eval", "hub", "nn", "kernels", "failure",
+            "error", "ui",
         ],
     ),
     (
@@ -36,7 +37,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("analyses", &["cluster", "config", "hub", "pipeline", "portrait", "quality", "select", "store"]),
     ("context", &["cli", "config", "error", "hub", "journal", "photo", "report", "select", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
-    ("hub", &["photo", "portrait", "nn", "kernels"]),
+    ("hub", &["photo", "portrait", "nn", "kernels", "quality"]),
+    ("train", &["eval", "kernels", "nn", "photo", "quality"]),
+    ("eval", &[]),
     ("nn", &["kernels"]),
     ("kernels", &[]),
     ("store", &["photo"]),

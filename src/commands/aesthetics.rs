@@ -11,10 +11,13 @@ use crate::report::records::AestheticsRecord;
 
 /// The model whose ratings are those of the original system.
 pub const MODEL: &str = "ava-resnet50";
+/// What the built-in model does in its place.
+pub const RATES: &str = "rates";
 
 /// Learned aesthetic score on 1 to 10
 ///
-/// Photos are rated at a long side of 1024 pixels, smaller ones as they are.
+/// Photos are rated at a long side of 1024 pixels, smaller ones as they are. Without a model trained on AVA the built-in
+/// one says how people would judge their quality, which is said.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -28,7 +31,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&args.network, context)?;
     let settings = context.settings();
     let which = args.network.which(settings.quality_assessment.ava_checkpoint.as_deref(), MODEL);
-    let rating = Rating::new(networks.open(which, context)?).map_err(networks::refused)?;
+    let model = match &args.network.model {
+        Some(_) => networks.open(which, context)?,
+        None => networks.open_or_built_in(which, RATES, context)?,
+    };
+    let rating = Rating::new(model).map_err(networks::refused)?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<AestheticsRecord>()?;
     let medium = Some(settings.thumbnail_sizes.medium);

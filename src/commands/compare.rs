@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::experts::Experts;
 use super::networks::{self, NetworkArgs, Networks};
 use super::photos::{self, Tally};
 use crate::analyses::Comparing;
@@ -10,17 +9,17 @@ use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::hub::{Comparator, HubError, Network as _};
-use crate::library::comparing::{self, weights};
 use crate::photo::scan::Scan;
 use crate::report::records::{Method, PairRecord, RankRecord};
 
 pub const MODEL: &str = "siamese-resnet50";
+/// What the built-in model does in its place.
+pub const COMPARES: &str = "compares";
 
 /// Which photo is better; of more than two, a ranking
 ///
-/// Every photo meets every other one, each pair is asked both ways round, and most wins comes first. Without a model for
-/// comparing, the composite of `select` decides, which is said: aesthetic, technical and portrait part, as far as their
-/// models are there.
+/// Every photo meets every other one, each pair is asked both ways round, and most wins comes first. Where the
+/// configured model for pairs is not here the built-in one compares, which is said.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -39,13 +38,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let configured = context.settings().quality_assessment.siamese_checkpoint.as_deref();
     let which = args.network.which(configured, MODEL);
     let comparator = match &args.network.model {
-        Some(_) => Some(networks.open(which, context)?),
-        None => networks.open_or_without(which, "comparing by composite score", context)?,
+        Some(_) => networks.open(which, context)?,
+        None => networks.open_or_built_in(which, COMPARES, context)?,
     };
-    let (contest, tally) = match comparator {
-        Some(comparator) => Contest::of_pairs(comparator, &scan, &networks, context)?,
-        None => Contest::of_scores(&scan, context)?,
-    };
+    let (contest, tally) = Contest::of_pairs(comparator, &scan, &networks, context)?;
     networks.tell(context);
     // The same photo named twice is one photo; compared with itself it ties.
     let twice = contest.paths.len() == 1 && args.photos.paths.len() == 2 && tally.failed == 0;
@@ -63,7 +59,6 @@ struct Contest {
     paths: Vec<PathBuf>,
     /// The probability that the first index is the better photo.
     better: Box<dyn Fn(usize, usize) -> Result<f64, HubError>>,
-    scores: Option<Vec<f64>>,
 }
 
 impl Contest {
@@ -84,38 +79,20 @@ impl Contest {
         })?;
         let method = Method { name: "siamese", model: Some(comparing.network.reference()) };
         let comparator = comparing.network;
-        let better = move |a: usize, b: usize| comparator.prefer(&features[a], &features[b]).map(f64::from);
-        Ok((Self { method, paths, better: Box::new(better), scores: None }, tally))
-    }
-
-    /// Without a model for pairs: what `select` ranks by.
-    fn of_scores(scan: &Scan, context: &Context) -> Result<(Self, Tally), CommandError> {
-        let settings = context.settings();
-        let experts = Experts::for_scores(context)?;
-        let weights = weights(&settings.album.selection);
-        weights.check().map_err(CommandError::usage)?;
-        let panel = experts.panel(settings);
-        let (mut paths, mut scores) = (Vec::new(), Vec::new());
-        let medium = Some(settings.thumbnail_sizes.medium);
-        let tally = photos::analyse(scan, &panel.analyses(), medium, context, |photo, analysed| {
-            experts.tell(context);
-            let (found, _) = panel.read(&analysed.findings)?;
-            paths.push(photo.path.clone());
-            scores.push(comparing::composite(&found, &weights));
-            Ok(())
-        })?;
-        let method = Method { name: "composite", model: None };
-        let by_score = scores.clone();
-        let better = move |a: usize, b: usize| Ok(comparing::likelihood(by_score[a], by_score[b]));
-        Ok((Self { method, paths, better: Box::new(better), scores: Some(scores) }, tally))
+        // Both orders share the digits of the smaller probability.
+        let better = move |a: usize, b: usize| {
+            let ahead = f64::from(comparator.prefer(&features[a], &features[b])?);
+            let behind = f64::from(comparator.prefer(&features[b], &features[a])?);
+            Ok(if ahead > behind { 1.0 - behind } else { ahead })
+        };
+        Ok((Self { method, paths, better: Box::new(better) }, tally))
     }
 
     fn write_pair(&self, [first, second]: [usize; 2], context: &Context) -> Result<(), CommandError> {
         let probability = (self.better)(first, second).map_err(networks::refused)?;
         let paths = [first, second].map(|index| Path::new(&self.paths[index]));
-        let scores = self.scores.as_ref().map(|scores| [scores[first], scores[second]]);
         let mut output = context.output::<PairRecord>()?;
-        output.write(&context.ui, &PairRecord::new(paths, probability, &self.method, scores))?;
+        output.write(&context.ui, &PairRecord::new(paths, probability, &self.method, None))?;
         Ok(output.finish(&context.ui)?)
     }
 

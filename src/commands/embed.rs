@@ -8,7 +8,7 @@ use crate::analyses::Embedding;
 use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::Network as _;
+use crate::hub::{Network as _, built_in};
 use crate::report::output::whole_file;
 use crate::report::records::EmbedRecord;
 use crate::report::{npy, parquet};
@@ -36,8 +36,15 @@ enum Table {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&args.network, context)?;
     let settings = &context.settings().album.clustering;
-    let which = args.network.which(settings.feature_checkpoint.as_deref(), &settings.feature_method);
-    let embedding = Embedding::new(networks.open(which, context)?).map_err(networks::refused)?;
+    // What groups best of what is built in is no network; a network is asked for here.
+    let auto = settings.feature_method == "auto";
+    let name = if auto { built_in::MINI } else { &settings.feature_method };
+    let which = args.network.which(settings.feature_checkpoint.as_deref(), name);
+    let embedder = match &args.network.model {
+        Some(_) => networks.open(which, context)?,
+        None => networks.open_or_built_in(which, "describes photos", context)?,
+    };
+    let embedding = Embedding::new(embedder).map_err(networks::refused)?;
     let scan = photos::find(&args.photos, context)?;
     let medium = Some(context.settings().thumbnail_sizes.medium);
     let Some((table, file)) = table_file(context) else {

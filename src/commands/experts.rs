@@ -19,22 +19,17 @@ pub struct Experts {
 
 impl Experts {
     pub fn new(context: &Context) -> Result<Self, CommandError> {
-        Self::gathered(context, true, true)
+        Self::gathered(context, true)
     }
 
     /// Only what photos are grouped by.
     pub fn for_groups(context: &Context) -> Result<Self, CommandError> {
-        Self::gathered(context, false, true)
+        Self::gathered(context, false)
     }
 
-    /// Only what photos are scored by.
-    pub fn for_scores(context: &Context) -> Result<Self, CommandError> {
-        Self::gathered(context, true, false)
-    }
-
-    /// A model that is configured by path must be there. One that is merely not installed is done without, which is
-    /// said, or with `--strict` ends the run.
-    fn gathered(context: &Context, rate: bool, group: bool) -> Result<Self, CommandError> {
+    /// A model that is configured by path must be there. In the place of one that is merely not installed
+    /// stands what is built in, which is said, or with `--strict` ends the run.
+    fn gathered(context: &Context, rate: bool) -> Result<Self, CommandError> {
         let settings = context.settings();
         // Without any folder for models there are none.
         let networks = match context.models_dir() {
@@ -52,12 +47,11 @@ impl Experts {
             Some(file) => Some(here.open(Which::File(file), context)?),
             None => {
                 let model = Which::Named(aesthetics::MODEL);
-                here.open_or_without(model, "the other parts share its weight", context)?
+                Some(here.open_or_built_in(model, aesthetics::RATES, context)?)
             }
         };
         let clustering = &settings.album.clustering;
         let embedder = match clustering.feature_checkpoint.as_deref() {
-            _ if !group => None,
             Some(file) => Some(here.open(Which::File(file), context)?),
             None if Features::is_built_in(&clustering.feature_method) => None,
             None => {
@@ -87,12 +81,11 @@ impl Experts {
             return Ok(None);
         };
         let comparator = if let Some(file) = settings.quality_assessment.siamese_checkpoint.as_deref() {
-            Some(networks.open(Which::File(file), context)?)
+            networks.open(Which::File(file), context)?
         } else {
-            let instead = "close calls go by composite, then sharpness, then path";
-            networks.open_or_without(Which::Named(compare::MODEL), instead, context)?
+            networks.open_or_built_in(Which::Named(compare::MODEL), compare::COMPARES, context)?
         };
-        comparator.map(Comparing::new).transpose().map_err(networks::refused)
+        Comparing::new(comparator).map(Some).map_err(networks::refused)
     }
 
     pub fn tell(&self, context: &Context) {

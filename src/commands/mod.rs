@@ -12,6 +12,7 @@ pub mod dedup;
 mod deliver;
 pub mod device;
 pub mod embed;
+pub mod eval;
 mod experts;
 mod features;
 pub mod kmeans;
@@ -24,6 +25,7 @@ pub mod schema;
 pub mod score;
 pub mod select;
 mod since;
+pub mod train;
 
 use crate::cli::Command;
 use crate::context::Context;
@@ -43,6 +45,8 @@ pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError>
         Command::Compare(args) => compare::run(args, context),
         Command::Kmeans(args) => kmeans::run(args, context),
         Command::Dedup(args) => dedup::run(args, context),
+        Command::Train(args) => train::run(args, context),
+        Command::Eval(args) => eval::run(args, context),
         Command::Device(args) => device::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Schema(args) => schema::run(args, context),

@@ -8,7 +8,7 @@ use crate::config;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::hub::catalogue::CatalogueError;
-use crate::hub::{DeviceChoice, Hub, HubConfig, HubError, Network, Which};
+use crate::hub::{DeviceChoice, Hub, HubConfig, HubError, Network, Which, built_in};
 use crate::kernels::{Cpu, Engine, Precision};
 
 #[derive(Debug, clap::Args)]
@@ -49,8 +49,7 @@ impl NetworkArgs {
 
 impl Networks {
     pub fn new(args: &NetworkArgs, context: &Context) -> Result<Self, CommandError> {
-        let settings = context.settings();
-        let device: DeviceChoice = settings.device.parse().map_err(CommandError::usage)?;
+        let device = device_choice(context)?;
         let precision = match args.precision {
             PrecisionArg::Full => Precision::Full,
             PrecisionArg::Fast => Precision::Fast,
@@ -79,6 +78,20 @@ impl Networks {
         context: &Context,
     ) -> Result<Option<N>, CommandError> {
         self.get_or_without(|| self.hub.open(which), instead, context)
+    }
+
+    /// The same with the built-in model in the place of one that is not here.
+    pub fn open_or_built_in<N: Network>(
+        &self,
+        which: Which<'_>,
+        does: &str,
+        context: &Context,
+    ) -> Result<N, CommandError> {
+        let instead = format!("the built-in {} {does} instead", built_in::MINI);
+        match self.open_or_without(which, &instead, context)? {
+            Some(model) => Ok(model),
+            None => self.open(Which::Named(built_in::MINI), context),
+        }
     }
 
     pub fn get<T>(&self, ask: impl Fn() -> Result<T, HubError>, context: &Context) -> Result<T, CommandError> {
@@ -133,6 +146,20 @@ impl Networks {
             context.ui.note(&fallback);
         }
     }
+}
+
+fn device_choice(context: &Context) -> Result<DeviceChoice, CommandError> {
+    context.settings().device.parse().map_err(CommandError::usage)
+}
+
+/// What training runs on: the processor's path at full precision, and the configured device.
+pub fn engine_and_device(context: &Context) -> Result<(Engine, candle_core::Device), CommandError> {
+    let (device, fallback) = device_choice(context)?.settle().map_err(CommandError::usage)?;
+    if let Some(fallback) = fallback {
+        context.ui.note(&fallback);
+    }
+    let cpu = Cpu::chosen().map_err(CommandError::usage)?;
+    Ok((Engine { cpu, precision: Precision::Full }, device))
 }
 
 /// A model that is not there, or a file that is none.

@@ -1,7 +1,10 @@
-//! The manifests every binary carries.
+//! The manifests every binary carries, and the weights.
+
+use super::catalogue::{Entry, FileEntry};
 
 /// Path in the repository, and text.
 pub const MANIFESTS: &[(&str, &str)] = &[
+    ("models/album-mini.yaml", include_str!("../../models/album-mini.yaml")),
     ("models/ava-resnet50.yaml", include_str!("../../models/ava-resnet50.yaml")),
     ("models/dinov2-b.yaml", include_str!("../../models/dinov2-b.yaml")),
     ("models/dinov2-l.yaml", include_str!("../../models/dinov2-l.yaml")),
@@ -20,6 +23,18 @@ pub const MANIFESTS: &[(&str, &str)] = &[
     ("models/yolov8n.yaml", include_str!("../../models/yolov8n.yaml")),
     ("models/yolov8s.yaml", include_str!("../../models/yolov8s.yaml")),
 ];
+
+/// The model that takes the place of any that is not here.
+pub const MINI: &str = "album-mini";
+
+/// File name, and content.
+const WEIGHTS: &[(&str, &[u8])] = &[("album-mini.safetensors", include_bytes!("../../models/album-mini.safetensors"))];
+
+/// The content of a model's file that is part of the binary; a model of the user's own has none there.
+pub fn weights(entry: &Entry, file: &FileEntry) -> Option<&'static [u8]> {
+    let here = WEIGHTS.iter().find(|(name, _)| *name == file.name)?;
+    entry.own.is_none().then_some(here.1)
+}
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,9 @@ pub struct Manifest {
     #[serde(default, alias = "description")]
     pub title: String,
     pub task: Task,
+    /// What else it does.
+    #[serde(default)]
+    pub also: Vec<Task>,
     pub architecture: Architecture,
     /// Other names it answers to.
     #[serde(default)]
@@ -101,6 +104,8 @@ pub enum Architecture {
     Siamese,
     Resnet,
     Dinov2,
+    /// Our own small network with a head for every task.
+    AlbumMini,
 }
 
 impl Task {
@@ -145,6 +150,10 @@ impl Manifest {
             return Err("file: `name` is a file name, not a path".into());
         }
         Ok(())
+    }
+
+    pub fn does(&self, task: Task) -> bool {
+        self.task == task || self.also.contains(&task)
     }
 
     /// `name@version`, as results quote it.

@@ -23,6 +23,7 @@ pub mod registry;
 mod shelf;
 pub mod sources;
 pub mod tflite;
+mod views;
 pub mod weights;
 
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ use self::shelf::{ByFolder, Shelves};
 use self::weights::WeightsFile;
 use crate::kernels::{Cpu, Engine, Precision};
 pub use crate::library::ModelHub;
-use crate::nn::checkpoint::Checkpoint;
+use crate::nn::checkpoint::{Checkpoint, WeightsError};
 
 type Note = dyn Fn(&str) + Send + Sync;
 
@@ -113,6 +114,21 @@ pub struct Held {
     /// Of a file in the cache; one that was put into the folder by hand is the user's to keep.
     #[expect(dead_code, reason = "held")]
     lease: Option<Arc<Lease>>,
+    /// Of a file that is part of the binary.
+    content: Option<&'static [u8]>,
+}
+
+impl Held {
+    fn new(path: PathBuf) -> Self {
+        Self { path, lease: None, content: None }
+    }
+
+    fn open(&self) -> Result<WeightsFile, WeightsError> {
+        match self.content {
+            Some(content) => WeightsFile::built_in(&self.path, content),
+            None => WeightsFile::open(&self.path),
+        }
+    }
 }
 
 impl Hub {
@@ -181,16 +197,19 @@ impl Hub {
     /// A model's file, if it is here: kept by its hash, or put into the folder by hand under its own name. Where a hash is
     /// known, no file is used before it was read through once.
     pub fn held(&self, entry: &Entry, file: &FileEntry) -> Result<Option<Held>, HubError> {
+        if let Some(content) = built_in::weights(entry, file) {
+            return Ok(Some(Held { content: Some(content), ..Held::new(PathBuf::from(&file.name)) }));
+        }
         let Some(digest) = entry.wanted_file(file, self.cache())?.sha256 else {
             let path = self.cache().root().join(&file.name);
-            return Ok(path.is_file().then_some(Held { path, lease: None }));
+            return Ok(path.is_file().then(|| Held::new(path)));
         };
         // Taken first, so that nobody clears the file away between the look and the use.
         let lease = self.cache().blob_path(&digest).is_file().then(|| self.cache().lease(&digest));
         if let Some(path) = self.cache().ready(&digest)? {
-            return Ok(Some(Held { path, lease: lease.map(Arc::new) }));
+            return Ok(Some(Held { lease: lease.map(Arc::new), ..Held::new(path) }));
         }
-        Ok(self.cache().ready_by_name(&file.name, &digest)?.map(|path| Held { path, lease: None }))
+        Ok(self.cache().ready_by_name(&file.name, &digest)?.map(Held::new))
     }
 
     fn missing(&self, entry: &Entry, file: &FileEntry) -> Missing {
@@ -207,13 +226,13 @@ impl Hub {
     fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
         let entry = self.catalogue().find(name).map_err(|error| match error {
             CatalogueError::Unknown { name, .. } => {
-                let fitting = self.catalogue().entries().iter().filter(|entry| entry.task == task.name() && entry.runs);
+                let fitting = self.catalogue().entries().iter().filter(|entry| entry.does(task.name()) && entry.runs);
                 let known: Vec<_> = fitting.map(|entry| entry.name.as_str()).collect();
                 HubError::Unknown { name, known: known.join(", ") }
             }
             other => other.into(),
         })?;
-        if entry.task != task.name() {
+        if !entry.does(task.name()) {
             return Err(HubError::WrongTask { name: entry.name.clone(), task: entry.task.clone() });
         }
         if !entry.runs {
@@ -236,13 +255,13 @@ impl Hub {
         let file = WeightsFile::open(path)?;
         let unrecognised = || HubError::Unrecognised { path: path.to_owned(), task };
         let architecture = architecture_of(&file).ok_or_else(unrecognised)?;
-        let fitting = |manifest: &Manifest| manifest.task == task && manifest.architecture == architecture;
+        let fitting = |manifest: &Manifest| manifest.does(task) && manifest.architecture == architecture;
         let runnable = self.catalogue().entries().iter().filter(|entry| entry.runs);
         let manifest = runnable.filter_map(|entry| entry.manifest().ok()).find(fitting).ok_or_else(unrecognised)?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let manifest =
             Manifest { name: stem, version: "file".into(), aliases: Vec::new(), devices: Vec::new(), ..manifest };
-        let held = Held { path: path.to_owned(), lease: None };
+        let held = Held::new(path.to_owned());
         Ok(Model::new(self.shared.clone(), manifest, held, None, self.shared.device.clone()))
     }
 }
@@ -268,7 +287,9 @@ impl Shared {
 
 fn architecture_of(file: &WeightsFile) -> Option<Architecture> {
     let has = |name: &str| file.shape(name).is_some();
-    if has("head.0.weight") {
+    if has("stages.0.merge.weight") {
+        Some(Architecture::AlbumMini)
+    } else if has("head.0.weight") {
         Some(Architecture::RatedResnet)
     } else if has("mlp.0.weight") {
         Some(Architecture::Siamese)

@@ -8,12 +8,13 @@ use candle_core::Device;
 use super::cache::stamp_of;
 use super::device;
 use super::digest::Digest;
-use super::manifest::{Manifest, Task};
+use super::manifest::{Architecture, Manifest, Task};
 use super::prepare;
 use super::registry::{self, BuildError, Built};
 use super::shelf::{Key, Weight};
-use super::weights::WeightsFile;
+use super::views;
 use super::{Held, HubError, Shared};
+use crate::nn::mini::answer;
 use crate::nn::preference;
 use crate::pixels::Pixels;
 
@@ -83,11 +84,12 @@ impl Model {
         }
         let weights = match &self.sha256 {
             Some(sha256) => format!("sha256:{sha256}"),
-            None => format!("blake3:{}", WeightsFile::open(&self.file.path)?.blake3()?),
+            None => format!("blake3:{}", self.file.open()?.blake3()?),
         };
         let preprocess = preprocessing(&self.manifest);
         let precision = self.shared.engine.precision;
-        let identity = format!("{} {weights} {preprocess} {precision:?}", self.manifest.reference());
+        let shown = if self.manifest.architecture == Architecture::AlbumMini { views::REVISION } else { "" };
+        let identity = format!("{} {weights} {preprocess} {precision:?}{shown}", self.manifest.reference());
         Ok(self.identity.get_or_init(|| identity).clone())
     }
 
@@ -98,7 +100,7 @@ impl Model {
 
     fn load(&self) -> Result<Built, HubError> {
         let started = Instant::now();
-        let file = WeightsFile::open(&self.file.path)?;
+        let file = self.file.open()?;
         let built = registry::build(&self.manifest, &file, self.shared.engine, &self.device)?;
         let (megabytes, milliseconds) = (file.bytes() as f64 / 1e6, started.elapsed().as_millis());
         let place = if self.device.is_cpu() { String::new() } else { format!(" on {}", device::kind(&self.device)) };
@@ -108,9 +110,13 @@ impl Model {
 
     fn features(&self, photos: &[Pixels]) -> Result<(Arc<Built>, Vec<Vec<f32>>), HubError> {
         let built = self.built()?;
+        let failed = |source| HubError::Run { model: self.manifest.name.clone(), source };
+        if built.answers {
+            let said = photos.iter().map(|photo| answers(&built, photo)).collect::<candle_core::Result<_>>();
+            return Ok((built, said.map_err(failed)?));
+        }
         let batch = prepare::batch(&built.preprocess, photos);
-        let features =
-            built.features(&batch).map_err(|source| HubError::Run { model: self.manifest.name.clone(), source })?;
+        let features = built.features(&batch).map_err(failed)?;
         Ok((built, features))
     }
 
@@ -123,6 +129,17 @@ fn preprocessing(manifest: &Manifest) -> serde_json::Value {
     serde_json::json!([manifest.preprocess, manifest.class_1_prefers])
 }
 
+/// What the small network says of all it is shown of a photo.
+fn answers(built: &Built, photo: &Pixels) -> candle_core::Result<Vec<f32>> {
+    let view = |view: &Pixels| Ok(built.features(&prepare::as_it_is(&built.preprocess, view))?.concat());
+    Ok(views::together(&views::of(photo).iter().map(view).collect::<candle_core::Result<Vec<_>>>()?))
+}
+
+/// Opinions of quality lie in 0 to 1, ratings in 1 to 10.
+fn rating_of_opinion(opinion: f32) -> f32 {
+    1.0 + 9.0 * opinion.clamp(0.0, 1.0)
+}
+
 /// Rates photos.
 #[derive(Clone, Debug)]
 pub struct Aesthetic(pub(super) Model);
@@ -131,6 +148,9 @@ impl Aesthetic {
     /// A rating on 1–10 for each photo.
     pub fn score(&self, photos: &[Pixels]) -> Result<Vec<f32>, HubError> {
         let (built, features) = self.0.features(photos)?;
+        if built.answers {
+            return Ok(features.iter().map(|said| rating_of_opinion(said[answer::OPINION])).collect());
+        }
         let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
         Ok(features.iter().map(|features| built.output.rating(&head.apply(features))).collect())
     }
@@ -148,7 +168,10 @@ pub struct Embedder(pub(super) Model);
 impl Embedder {
     /// A vector of length 1 for each photo.
     pub fn embed(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
-        let (_, mut features) = self.0.features(photos)?;
+        let (built, mut features) = self.0.features(photos)?;
+        if built.answers {
+            features.iter_mut().for_each(|said| *said = said[answer::EMBEDDED].to_vec());
+        }
         for vector in &mut features {
             let length = vector.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
             vector.iter_mut().for_each(|v| *v = (f64::from(*v) / (length + 1e-12)) as f32);
@@ -158,7 +181,8 @@ impl Embedder {
 
     /// Numbers in a vector.
     pub fn dim(&self) -> Result<usize, HubError> {
-        Ok(self.0.built()?.dim)
+        let built = self.0.built()?;
+        Ok(if built.answers { answer::EMBEDDED.len() } else { built.dim })
     }
 }
 
@@ -169,13 +193,24 @@ pub struct Comparator(pub(super) Model);
 impl Comparator {
     /// What pairs are compared by: the costly part, once a photo.
     pub fn features(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
-        Ok(self.0.features(photos)?.1)
+        let (built, features) = self.0.features(photos)?;
+        if built.answers {
+            return Ok(features.iter().zip(photos).map(|(said, photo)| vec![views::strength(said, photo)]).collect());
+        }
+        Ok(features)
     }
 
     /// The probability that the first photo is the better one; swapping the photos mirrors it, a photo against itself
     /// gives one half.
     pub fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f32, HubError> {
         let built = self.0.built()?;
+        if built.answers {
+            let ([first], [second]) = (first, second) else {
+                let (model, found) = (self.0.manifest.name.clone(), first.len().max(second.len()));
+                return Err(HubError::Features { model, expected: 1, found });
+            };
+            return Ok(preference::stronger(f64::from(*first) - f64::from(*second)));
+        }
         let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
         if first.len() != built.dim || second.len() != built.dim {
             let (model, expected) = (self.0.manifest.name.clone(), built.dim);

@@ -19,10 +19,18 @@ pub fn batch(preprocess: &Preprocess, photos: &[Pixels]) -> Batch {
     Batch { photos: photos.len(), height: side, width: side, data: prepared.concat() }
 }
 
+/// Pictures that have the network's size already, as a batch of one.
+pub fn as_it_is(preprocess: &Preprocess, picture: &Pixels) -> Batch {
+    let mut data = Vec::with_capacity(picture.data().len());
+    preprocess.normalise(picture.data(), &mut data);
+    Batch { photos: 1, height: picture.height() as usize, width: picture.width() as usize, data }
+}
+
 fn square(preprocess: &Preprocess, photo: &Pixels, side: u32) -> Vec<f32> {
     let filter = match preprocess.filter {
         Filter::Bilinear => resize::Filter::Bilinear,
         Filter::Bicubic => resize::Filter::Bicubic,
+        Filter::Lanczos => resize::Filter::Lanczos3,
     };
     let resized = match preprocess.resize {
         Resize::ShortSide(short) => resize::short_side(photo, short, filter),

@@ -6,11 +6,12 @@ use candle_nn::{Module, ModuleT, VarBuilder};
 use super::manifest::{Architecture, Manifest};
 use super::recipe::{Backbone, Recipe};
 use super::weights::WeightsFile;
-use crate::kernels::{Engine, Precision};
+use crate::kernels::{Cpu, Engine, Precision};
 use crate::nn::checkpoint::{Ledger, Names, WeightsError, var_builder};
 use crate::nn::dinov2::{self, Dinov2, FusedDinov2};
 use crate::nn::fused::{Batch, Runner};
 use crate::nn::head::{FusedHead, HeadConfig};
+use crate::nn::mini::FusedMini;
 use crate::nn::preprocess::Preprocess;
 use crate::nn::rating::Output;
 use crate::nn::resnet::{Depth, FusedResNet, Naming, ResNet};
@@ -22,6 +23,8 @@ pub struct Built {
     /// Numbers a photo.
     pub dim: usize,
     pub head: Option<FusedHead>,
+    /// Whether the numbers are the answers themselves, as [`crate::nn::mini::answer`] places them.
+    pub answers: bool,
     /// What the head of an aesthetic network says.
     pub output: Output,
     pub preprocess: Preprocess,
@@ -63,6 +66,7 @@ enum Plan {
     Resnet { depth: Depth, naming: Naming, prefix: Option<&'static str> },
     Vgg16,
     Dinov2,
+    Mini,
 }
 
 impl Plan {
@@ -74,6 +78,7 @@ impl Plan {
             }
             Self::Vgg16 => Box::new(FusedVgg16::new(engine, &names.under("backbone"))?),
             Self::Dinov2 => Box::new(FusedDinov2::new(engine, names)?),
+            Self::Mini => Box::new(FusedMini::new(engine, names)?),
         }))
     }
 
@@ -92,6 +97,11 @@ impl Plan {
                 let network = Dinov2::new(dinov2::Config::of(names)?, vb)?;
                 Box::new(move |x| network.forward(x))
             }
+            // Small enough to run beside the card: see `build`.
+            Self::Mini => {
+                let network = self.fused(Engine { cpu: Cpu::Plain, precision: Precision::Full }, names)?;
+                Box::new(move |x| x.to_device(&Device::Cpu)?.apply_op1_no_bwd(&network))
+            }
         })
     }
 
@@ -100,6 +110,7 @@ impl Plan {
             Self::Resnet { depth, .. } => depth.features(),
             Self::Vgg16 => crate::nn::vgg::FEATURES,
             Self::Dinov2 => dinov2::Config::of(names)?.width,
+            Self::Mini => crate::nn::mini::answer::LEN,
         })
     }
 }
@@ -135,6 +146,7 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
         },
         Architecture::Resnet => (resnet_by_names(&names), None, "fc."),
         Architecture::Dinov2 => (Plan::Dinov2, None, ""),
+        Architecture::AlbumMini => (Plan::Mini, None, ""),
     };
     let dim = plan.features(&names)?;
     let head_config = head_part.map(|part| recipe.head(part, dim)).transpose()?;
@@ -148,7 +160,8 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
     };
     let head =
         head_config.zip(head_part).map(|(config, part)| build_head(&config, part, engine, &names)).transpose()?;
-    let (features, bytes) = if device.is_cpu() {
+    // The small network takes longer to the card and back than on the processor.
+    let (features, bytes) = if device.is_cpu() || matches!(plan, Plan::Mini) {
         let runner = plan.fused(engine, &names)?;
         let bytes = runner.network().bytes();
         ledger.close(|name| !forgiven.is_empty() && name.starts_with(forgiven))?;
@@ -158,7 +171,8 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
         let on_device = on_device(&plan, file, &names, engine.precision, device)?;
         (Features::Candle(on_device), usize::try_from(file.bytes()).unwrap_or(usize::MAX))
     };
-    Ok(Built { features, dim, head, output, preprocess, bytes })
+    let answers = matches!(plan, Plan::Mini);
+    Ok(Built { features, dim, head, answers, output, preprocess, bytes })
 }
 
 fn build_head(config: &HeadConfig, part: &str, engine: Engine, names: &Names<'_>) -> Result<FusedHead, WeightsError> {

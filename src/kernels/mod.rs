@@ -11,6 +11,7 @@ mod attention;
 mod conv;
 mod cpu;
 mod engine;
+pub mod gradient;
 pub mod gram;
 pub(crate) mod lanes;
 mod linear;

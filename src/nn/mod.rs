@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod dinov2;
 pub mod fused;
 pub mod head;
+pub mod mini;
 pub mod preference;
 pub mod preprocess;
 pub mod rating;

@@ -22,9 +22,14 @@ pub fn first_is_better(head: &FusedHead, class_1: Class1, first: &[f32], second:
     };
     let second_class = (lead(first, second) - lead(second, first)) / 2.0;
     let for_first = if class_1 == Class1::First { second_class } else { -second_class };
+    stronger(for_first)
+}
+
+/// The probability that goes with a lead of the first photo.
+pub fn stronger(lead: f64) -> f32 {
     // The smaller probability is computed and the other is its complement: both orders share their rounding.
-    let smaller = (1.0 / (1.0 + for_first.abs().exp())) as f32;
-    if for_first > 0.0 { 1.0 - smaller } else { smaller }
+    let smaller = (1.0 / (1.0 + lead.abs().exp())) as f32;
+    if lead > 0.0 { 1.0 - smaller } else { smaller }
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub enum Resize {
 pub enum Filter {
     Bilinear,
     Bicubic,
+    Lanczos,
 }
 
 impl Preprocess {

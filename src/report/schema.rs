@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::records::{
     AestheticsRecord, AnalyzeRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord, DuplicateRecord,
-    EmbedRecord, KmeansModelRecord, ModelPathRecord, ModelRecord, NearestRecord, PairRecord, PortraitRecord,
-    PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord, VerifiedRecord,
+    EmbedRecord, EvalRecord, KmeansModelRecord, ModelPathRecord, ModelRecord, NearestRecord, PairRecord,
+    PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord, TrainRecord,
+    VerifiedRecord,
 };
 
 /// Every command with records, by the words that call it.
@@ -23,6 +24,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("dedup", schema_of::<DuplicateRecord>()),
         ("device", schema_of::<DeviceRecord>()),
         ("embed", schema_of::<EmbedRecord>()),
+        ("eval", schema_of::<EvalRecord>()),
         ("models add", schema_of::<ModelRecord>()),
         ("models gc", schema_of::<RemovedRecord>()),
         ("models import", schema_of::<PulledRecord>()),
@@ -38,6 +40,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("kmeans info", schema_of::<KmeansModelRecord>()),
         ("score", schema_of::<ScoreRecord>()),
         ("select", schema_of::<SelectRecord>()),
+        ("train", schema_of::<TrainRecord>()),
     ]
 }
 

@@ -16,3 +16,4 @@ mod portrait;
 mod score;
 mod since;
 mod store;
+mod train;

@@ -105,20 +105,32 @@ fn a_file_of_numbers_replaces_lines() {
 }
 
 #[test]
-fn a_missing_model_ends_the_run_and_says_how_to_get_it() {
+fn the_built_in_model_rates_where_that_of_ava_is_missing_and_says_how_to_get_it() {
     let world = World::new();
     world.photo("a.png", 1);
-    let seen = world.run(["aesthetics", "photos"]).expect(1);
-    for part in ["ava-resnet50", "ava_resnet50.pt", "96454336 bytes", "albumctl models import FILE"] {
+    let seen = world.run(["aesthetics", "photos"]).expect(0);
+    for part in ["ava-resnet50", "ava_resnet50.pt", "96454336 bytes", "albumctl models import FILE", "album-mini rates"]
+    {
         assert!(seen.stderr.contains(part), "{}", seen.stderr);
     }
+    let line = &seen.lines()[0];
+    assert_eq!((&line["aesthetic_model"], &line["ava_score"]), (&"album-mini@1".into(), &Value::Null));
+    assert!((1.0..=10.0).contains(&line["aesthetic_score"].as_f64().unwrap()), "{line}");
+    world.run(["aesthetics", "--strict", "photos"]).expect(1);
+    // Asked for by name it is no fallback, and nothing is said.
+    let named = world.run(["aesthetics", "--strict", "--model", "album-mini", "photos"]).expect(0);
+    assert_eq!((named.stdout, named.stderr.contains("ava")), (seen.stdout, false));
+    let missing = world.run(["aesthetics", "--model", "ava-resnet50", "photos"]).expect(1);
+    assert!(missing.stderr.contains("albumctl models import FILE"), "{}", missing.stderr);
     let seen = world.run(["embed", "--set", "album.clustering.feature_checkpoint=none.pth", "photos"]).expect(1);
     assert!(seen.stderr.contains("none.pth"), "{}", seen.stderr);
     assert!(world.run(["embed", "--model", "dinov9", "photos"]).expect(2).stderr.contains("dinov2-b"));
+    let line = world.run(["embed", "photos"]).expect(0).lines().remove(0);
+    assert_eq!((&line["model"], &line["dim"]), (&"album-mini@1".into(), &128.into()));
 }
 
 #[test]
-fn without_a_model_for_pairs_the_composite_compares_and_says_so() {
+fn the_built_in_model_compares_where_that_for_pairs_is_missing_and_says_so() {
     let world = World::new();
     fs::write(world.photos().join("flat.png"), png(64, 64, 0)).unwrap();
     world.photo("busy.png", 7);
@@ -126,10 +138,13 @@ fn without_a_model_for_pairs_the_composite_compares_and_says_so() {
         world.run(["compare", &format!("photos/{first}"), &format!("photos/{second}")]).expect(0)
     };
     let (there, back) = (run("flat.png", "busy.png"), run("busy.png", "flat.png"));
-    assert!(there.stderr.contains("siamese-resnet50") && there.stderr.contains("composite"), "{}", there.stderr);
+    assert!(
+        there.stderr.contains("siamese-resnet50") && there.stderr.contains("album-mini compares"),
+        "{}",
+        there.stderr
+    );
     let (there, back) = (there.lines().remove(0), back.lines().remove(0));
-    assert_eq!(there["method"], "composite");
-    assert_eq!(there["model"], Value::Null);
+    assert_eq!((&there["method"], &there["model"]), (&"siamese".into(), &"album-mini@1".into()));
     assert_eq!(there["confidence"], back["confidence"]);
     // The very number that `select` ranks by.
     let selected = world.run(["select", "--all", "photos"]).expect(0).lines();
@@ -142,6 +157,20 @@ fn without_a_model_for_pairs_the_composite_compares_and_says_so() {
     assert_eq!(itself["confidence"], 0.5);
     world.run(["compare", "photos/busy.png"]).expect(2);
     world.run(["compare", "--strict", "photos"]).expect(1);
+}
+
+#[test]
+fn the_built_in_models_answers_depend_on_nothing_but_the_photo() {
+    let world = World::new();
+    world.many_photos(5);
+    for command in ["aesthetics", "embed", "compare"] {
+        let one = world.run([command, "--no-cache", "--threads", "1", "photos"]).expect(0).stdout;
+        for threads in ["2", "5"] {
+            assert!(world.run([command, "--no-cache", "--threads", threads, "photos"]).expect(0).stdout == one);
+        }
+        assert!(world.run([command, "photos"]).expect(0).stdout == one);
+        assert!(world.run([command, "photos"]).expect(0).stdout == one, "warm");
+    }
 }
 
 #[test]

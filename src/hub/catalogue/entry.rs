@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::CatalogueError;
+use crate::hub::built_in;
 use crate::hub::cache::{Cache, CacheError, Presence};
 use crate::hub::digest::Digest;
 use crate::hub::fetch::Wanted;
@@ -21,6 +22,9 @@ pub struct Entry {
     #[serde(default, alias = "description")]
     pub title: String,
     pub task: String,
+    /// What else it does.
+    #[serde(default)]
+    pub also: Vec<String>,
     #[serde(default)]
     pub architecture: String,
     #[serde(default)]
@@ -148,6 +152,10 @@ impl Entry {
         Manifest::parse(&self.text.0, &self.text.1)
     }
 
+    pub fn does(&self, task: &str) -> bool {
+        self.task == task || self.also.iter().any(|also| also == task)
+    }
+
     pub fn answers_to(&self, name: &str) -> bool {
         self.name == name || self.aliases.iter().any(|alias| alias == name)
     }
@@ -195,6 +203,9 @@ impl Entry {
     }
 
     pub fn file_status(&self, file: &FileEntry, cache: &Cache) -> Status {
+        if built_in::weights(self, file).is_some() {
+            return Status::Ready;
+        }
         let digest = match self.wanted_file(file, cache) {
             Ok(Wanted { sha256: Some(digest), .. }) => digest,
             // Without a hash nothing can be recognised as this file.

@@ -32,7 +32,15 @@ enum Format {
 impl WeightsFile {
     /// Recognises the format by the first bytes, not by the name.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
-        let source = Source::open(path)?;
+        Self::of(Source::open(path)?)
+    }
+
+    /// Weights that are part of the binary.
+    pub fn built_in(name: &Path, bytes: &'static [u8]) -> Result<Self, WeightsError> {
+        Self::of(Source::built_in(name, bytes))
+    }
+
+    fn of(source: Source) -> Result<Self, WeightsError> {
         let start = source.read(0, source.len().min(9))?;
         let format = match *start.as_slice() {
             [b'P', b'K', 3, 4, ..] => Format::Torch(TorchFile::open(source)?),
@@ -43,7 +51,7 @@ impl WeightsFile {
             }
             _ if start.len() < 9 => {
                 let what = format!("it has only {} bytes", start.len());
-                return Err(WeightsError::Truncated { file: path.to_owned(), what });
+                return Err(WeightsError::Truncated { file: source.path().to_owned(), what });
             }
             _ => return Err(source.format_error("neither safetensors nor a zip of torch.save")),
         };

@@ -11,8 +11,15 @@ use crate::nn::checkpoint::WeightsError;
 #[derive(Debug)]
 pub(super) struct Source {
     path: PathBuf,
-    file: Mutex<File>,
+    bytes: Bytes,
     len: u64,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    OnDisk(Mutex<File>),
+    /// Part of the binary.
+    BuiltIn(&'static [u8]),
 }
 
 impl Source {
@@ -20,7 +27,12 @@ impl Source {
         let io = |source| WeightsError::Io { file: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
         let len = file.metadata().map_err(io)?.len();
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), len })
+        Ok(Self { path: path.to_owned(), bytes: Bytes::OnDisk(Mutex::new(file)), len })
+    }
+
+    /// `name` stands for it in errors.
+    pub fn built_in(name: &Path, bytes: &'static [u8]) -> Self {
+        Self { path: name.to_owned(), bytes: Bytes::BuiltIn(bytes), len: bytes.len() as u64 }
     }
 
     pub fn path(&self) -> &Path {
@@ -37,7 +49,11 @@ impl Source {
             let what = format!("{len} bytes at {offset} were expected, the file has {}", self.len);
             return Err(WeightsError::Truncated { file: self.path.clone(), what });
         }
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match &self.bytes {
+            Bytes::OnDisk(file) => file,
+            Bytes::BuiltIn(bytes) => return Ok(bytes[offset as usize..(offset + len) as usize].to_vec()),
+        };
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = vec![0; len as usize];
         let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut bytes));
         read.map_err(|source| WeightsError::Io { file: self.path.clone(), source })?;

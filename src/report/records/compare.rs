@@ -20,11 +20,11 @@ pub struct PairRecord {
     pub winner: u8,
     /// 0.5 to 1: how sure it is that the winner is the better one.
     pub confidence: f64,
-    /// `siamese`, or `composite` where no model for comparing is there.
+    /// `siamese`: by a model for pairs. (`composite` was what compared before one was built in.)
     pub method: String,
     /// `name@version` of the model, null without one.
     pub model: Option<String>,
-    /// What the composite method compared, null for a model that only knows pairs.
+    /// Null: a model for pairs knows no scores.
     pub scores: Option<[f64; 2]>,
 }
 
@@ -77,7 +77,7 @@ pub struct RankRecord {
     pub wins: usize,
     /// Mean over its pairs of the probability that it is the better one.
     pub confidence: f64,
-    /// `siamese`, or `composite` where no model for comparing is there.
+    /// `siamese`: by a model for pairs. (`composite` was what compared before one was built in.)
     pub method: String,
     /// `name@version` of the model, null without one.
     pub model: Option<String>,

@@ -1,0 +1,6 @@
+//! Pure: predictions and truths to figures. Correlations, rankings inside groups, and how sure one can be of them.
+
+pub mod bootstrap;
+pub mod ranking;
+pub mod scores;
+pub mod variants;

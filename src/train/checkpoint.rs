@@ -1,0 +1,159 @@
+//! A training run on disk: everything it needs to go on, written whole or not at all.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+
+use candle_core::Var;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+use super::adam::{Adam, set, values};
+
+/// What is known beside the tensors.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Finished epochs.
+    pub epoch: u64,
+    pub steps: u64,
+    /// The best figure so far, and the epoch it is of.
+    pub best: Option<f64>,
+    pub best_epoch: u64,
+    /// What must not change between two sittings.
+    pub recipe: String,
+    pub history: Vec<Epoch>,
+}
+
+/// One line of the metrics file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    pub epoch: u64,
+    pub steps: u64,
+    pub learning_rate: f64,
+    pub train_loss: f64,
+    pub gradient: f64,
+    pub seconds: f64,
+    pub best: bool,
+    pub metrics: BTreeMap<String, f64>,
+}
+
+const KEY: &str = "albumctl.progress";
+
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// Writes variables, moments and means.
+pub fn save(path: &Path, vars: &BTreeMap<String, Var>, adam: &Adam, progress: &Progress) -> Result<(), TrainError> {
+    let mut all: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    for (name, var) in vars {
+        let shape = var.dims().to_vec();
+        all.push((format!("value/{name}"), shape.clone(), bytes(&values(var)?)));
+        if let Some(moments) = adam.state.get(name) {
+            for (kind, values) in [("first", &moments.first), ("second", &moments.second), ("mean", &moments.mean)] {
+                all.push((format!("{kind}/{name}"), shape.clone(), bytes(values)));
+            }
+        }
+    }
+    let progress = serde_json::to_string(progress).map_err(|error| TrainError::at(path, error))?;
+    write(path, &all, Dtype::F32, (KEY, progress))
+}
+
+/// Tensors to a file that appears whole.
+pub fn write(
+    path: &Path,
+    tensors: &[(String, Vec<usize>, Vec<u8>)],
+    dtype: Dtype,
+    about: (&str, String),
+) -> Result<(), TrainError> {
+    let views = tensors
+        .iter()
+        .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(dtype, shape.clone(), data)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|error| TrainError::at(path, error))?;
+    // One key: several would stand in another order each time.
+    let about = HashMap::from([(about.0.to_owned(), about.1)]);
+    let file = safetensors::serialize(views, Some(about)).map_err(|error| TrainError::at(path, error))?;
+    replace(path, &file)
+}
+
+/// Puts a file in the place of another, so that a kill leaves the one or the other.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), TrainError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    });
+    written.map_err(|error| TrainError::at(path, error))
+}
+
+/// The metrics file and the picture.
+pub fn write_course(folder: &Path, title: &str, progress: &Progress) -> Result<(), TrainError> {
+    let lines: Vec<String> =
+        progress.history.iter().map(|epoch| serde_json::to_string(epoch).unwrap_or_default()).collect();
+    replace(&folder.join("metrics.jsonl"), (lines.join("\n") + "\n").as_bytes())?;
+    replace(&folder.join("curve.svg"), super::curve::svg(title, &progress.history).as_bytes())
+}
+
+/// Takes a run up again; `None` where there is none yet.
+pub fn load(path: &Path, vars: &BTreeMap<String, Var>, adam: &mut Adam) -> Result<Option<Progress>, TrainError> {
+    let file = match std::fs::read(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(TrainError::at(path, error)),
+    };
+    let (_, header) = SafeTensors::read_metadata(&file).map_err(|error| TrainError::at(path, error))?;
+    let progress = header.metadata().as_ref().and_then(|about| about.get(KEY)).cloned();
+    let progress = progress.ok_or_else(|| TrainError::at(path, "it is no checkpoint of a training run"))?;
+    let progress: Progress = serde_json::from_str(&progress).map_err(|error| TrainError::at(path, error))?;
+    let tensors = SafeTensors::deserialize(&file).map_err(|error| TrainError::at(path, error))?;
+    let read = |name: String, len: usize| -> Result<Vec<f32>, TrainError> {
+        let tensor = tensors.tensor(&name).map_err(|error| TrainError::at(path, error))?;
+        let values: Vec<f32> = tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        if values.len() == len {
+            return Ok(values);
+        }
+        Err(TrainError::at(path, format!("`{name}` has {} numbers, {len} are expected", values.len())))
+    };
+    for (name, var) in vars {
+        let len = var.elem_count();
+        set(var, read(format!("value/{name}"), len)?)?;
+        if let Some(moments) = adam.state.get_mut(name) {
+            moments.first = read(format!("first/{name}"), len)?;
+            moments.second = read(format!("second/{name}"), len)?;
+            moments.mean = read(format!("mean/{name}"), len)?;
+        }
+    }
+    adam.steps = progress.steps;
+    Ok(Some(progress))
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_run_goes_on_where_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("checkpoint.safetensors");
+        let var = |values: Vec<f32>| Var::from_vec(values, 3, &Device::Cpu).expect("a variable");
+        let vars: BTreeMap<String, Var> = [("x".to_owned(), var(vec![1.0, 2.0, 3.0]))].into();
+        let mut adam = Adam::new(&vars).expect("state");
+        adam.state.get_mut("x").expect("x").second = vec![0.5; 3];
+        let progress = Progress { epoch: 3, steps: 70, best: Some(0.5), ..Progress::default() };
+        save(&path, &vars, &adam, &progress).expect("written");
+        let others: BTreeMap<String, Var> = [("x".to_owned(), var(vec![0.0; 3]))].into();
+        let mut other = Adam::new(&others).expect("state");
+        assert_eq!(load(&path, &others, &mut other).expect("read"), Some(progress));
+        assert_eq!((&other.state, other.steps), (&adam.state, 70));
+        assert_eq!(values(&others["x"]).expect("values"), [1.0, 2.0, 3.0]);
+        assert!(load(&folder.path().join("none"), &others, &mut other).expect("nothing there").is_none());
+        std::fs::write(&path, b"cut short").expect("written");
+        assert!(load(&path, &others, &mut other).is_err());
+    }
+}

@@ -1,0 +1,262 @@
+//! Labels in the forms that data sets come in: AVA's votes, PhotoTriage's pairs, folders of classes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::TrainError;
+use super::photos::Label;
+
+/// What is known of one photo, or of a pair.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// One photo, or two of a pair.
+    pub files: Vec<PathBuf>,
+    pub target: Target,
+    /// What must not be split between training and judging.
+    pub series: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// On 1–10.
+    Rating(f32),
+    /// Shares of the votes for 1 to 10.
+    Votes([f32; 10]),
+    /// 1 where the second photo is the better one.
+    Class(usize),
+    /// Faults are made up on the way.
+    Faults,
+}
+
+fn bad(file: &Path, why: String) -> TrainError {
+    TrainError::Labels { file: file.to_owned(), why }
+}
+
+/// `AVA.txt`: a running index, the photo's number, the votes for 1 to 10, two tags, the challenge. Photos that are not
+/// in the folder are left out; how many, is returned.
+pub fn ava(file: &Path, photos: &Path) -> Result<(Vec<Item>, usize), TrainError> {
+    let text = std::fs::read_to_string(file).map_err(|error| bad(file, error.to_string()))?;
+    let (mut items, mut absent) = (Vec::new(), 0);
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let numbers: Result<Vec<u64>, _> = line.split_whitespace().map(str::parse).collect();
+        let numbers = numbers.map_err(|_| bad(file, format!("line {}: not fifteen whole numbers", at + 1)))?;
+        if numbers.len() != 15 {
+            return Err(bad(file, format!("line {}: {} numbers, fifteen are expected", at + 1, numbers.len())));
+        }
+        let votes = &numbers[2..12];
+        let total: u64 = votes.iter().sum();
+        if total == 0 {
+            return Err(bad(file, format!("line {}: nobody voted", at + 1)));
+        }
+        let path = photos.join(format!("{}.jpg", numbers[1]));
+        if !path.is_file() {
+            absent += 1;
+            continue;
+        }
+        let shares = std::array::from_fn(|k| votes[k] as f32 / total as f32);
+        items.push(Item { files: vec![path], target: Target::Votes(shares), series: numbers[1].to_string() });
+    }
+    Ok((items, absent))
+}
+
+/// Scores of 0 to 1 (or, where any is larger, of 1 to 10) as ratings.
+pub fn rated(labels: &[Label], photos: &Path) -> Vec<Item> {
+    let on_ten = labels.iter().any(|label| label.score > 1.0);
+    let rating = |score: f32| if on_ten { score } else { 1.0 + 9.0 * score };
+    let item = |label: &Label| Item {
+        files: vec![photos.join(&label.file)],
+        target: Target::Rating(rating(label.score)),
+        series: label.group.clone().unwrap_or_else(|| label.file.clone()),
+    };
+    labels.iter().map(item).collect()
+}
+
+/// Which pairs count.
+#[derive(Debug, Clone, Copy)]
+pub struct Agreement {
+    /// Share of the reviewers that agree, at least.
+    pub least: f64,
+    pub reviewers: usize,
+}
+
+/// The official list: `series first second preference rank rank`, where the preference is the share of people for the
+/// first. (Its last columns are ranks; the original system read them as names.)
+pub fn pair_list(file: &Path, photos: &Path, agreement: Agreement) -> Result<Vec<Item>, TrainError> {
+    let text = std::fs::read_to_string(file).map_err(|error| bad(file, error.to_string()))?;
+    let mut items = Vec::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let numbers = || -> Option<(u64, u64, u64, f64)> {
+            let [series, first, second, preference, ..] = fields[..] else { return None };
+            Some((series.parse().ok()?, first.parse().ok()?, second.parse().ok()?, preference.parse().ok()?))
+        };
+        let Some((series, first, second, preference)) = numbers().filter(|n| (0.0..=1.0).contains(&n.3)) else {
+            return Err(bad(file, format!("line {}: not `series first second preference …`", at + 1)));
+        };
+        if preference.max(1.0 - preference) < agreement.least || preference == 0.5 {
+            continue;
+        }
+        let path = |number: u64| photos.join(format!("{series:06}-{number:02}.JPG"));
+        items.push(Item {
+            files: vec![path(first), path(second)],
+            target: Target::Class(usize::from(preference < 0.5)),
+            series: series.to_string(),
+        });
+    }
+    Ok(items)
+}
+
+#[derive(Deserialize)]
+struct Reviews {
+    reviews: Vec<Review>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Review {
+    compare_file1: String,
+    compare_file2: String,
+    user_choice: String,
+}
+
+/// A folder of review files, one a series: `{reviews: [{compareFile1, compareFile2, userChoice}]}`.
+pub fn reviews(folder: &Path, photos: &Path, agreement: Agreement) -> Result<Vec<Item>, TrainError> {
+    let entries = std::fs::read_dir(folder).map_err(|error| bad(folder, error.to_string()))?;
+    let json = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(json).collect();
+    files.sort();
+    let mut items = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).map_err(|error| bad(&file, error.to_string()))?;
+        let Reviews { reviews } = serde_json::from_str(&text).map_err(|error| bad(&file, error.to_string()))?;
+        // Both orders of a pair are one: votes for the file that comes first by name, and all.
+        let mut votes: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
+        for Review { compare_file1: a, compare_file2: b, user_choice } in reviews {
+            let left = match user_choice.as_str() {
+                "LEFT" => true,
+                "RIGHT" => false,
+                other => return Err(bad(&file, format!("userChoice `{other}` is neither LEFT nor RIGHT"))),
+            };
+            let (pair, for_first) = if a < b { ((a, b), left) } else { ((b, a), !left) };
+            let count = votes.entry(pair).or_default();
+            count.0 += usize::from(for_first);
+            count.1 += 1;
+        }
+        for ((first, second), (for_first, all)) in votes {
+            let most = for_first.max(all - for_first);
+            if all < agreement.reviewers || 2 * most == all || (most as f64) < agreement.least * all as f64 {
+                continue;
+            }
+            items.push(Item {
+                files: vec![photos.join(first), photos.join(second)],
+                target: Target::Class(usize::from(2 * for_first < all)),
+                series: file.display().to_string(),
+            });
+        }
+    }
+    Ok(items)
+}
+
+/// Pairs of each group whose scores lie far enough apart.
+pub fn pairs_of_groups(labels: &[Label], photos: &Path, margin: f32) -> Vec<Item> {
+    let mut items = Vec::new();
+    for (at, first) in labels.iter().enumerate() {
+        for second in &labels[at + 1..] {
+            let Some(series) = first.group.clone().filter(|group| Some(group) == second.group.as_ref()) else {
+                continue;
+            };
+            if (first.score - second.score).abs() < margin {
+                continue;
+            }
+            items.push(Item {
+                files: vec![photos.join(&first.file), photos.join(&second.file)],
+                target: Target::Class(usize::from(second.score > first.score)),
+                series,
+            });
+        }
+    }
+    items
+}
+
+/// A folder a class, in the order of their names; the names come along.
+pub fn classes(folder: &Path) -> Result<(Vec<Item>, Vec<String>), TrainError> {
+    let listed = |folder: &Path| -> Result<Vec<PathBuf>, TrainError> {
+        let entries = std::fs::read_dir(folder).map_err(|error| bad(folder, error.to_string()))?;
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        Ok(paths)
+    };
+    let folders: Vec<PathBuf> = listed(folder)?.into_iter().filter(|path| path.is_dir()).collect();
+    if folders.len() < 2 {
+        return Err(bad(folder, format!("{} folders of classes, two are the least", folders.len())));
+    }
+    let mut items = Vec::new();
+    let mut names = Vec::new();
+    for (class, folder) in folders.iter().enumerate() {
+        names.push(folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        let photos = listed(folder)?.into_iter();
+        for path in photos.filter(|path| path.file_name().is_some_and(crate::photo::is_photo_name)) {
+            let series = path.display().to_string();
+            items.push(Item { files: vec![path], target: Target::Class(class), series });
+        }
+    }
+    Ok((items, names))
+}
+
+/// All photos below a folder, to be degraded.
+pub fn clean(folder: &Path) -> Result<Vec<Item>, TrainError> {
+    let entries = std::fs::read_dir(folder).map_err(|error| bad(folder, error.to_string()))?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.file_name().is_some_and(crate::photo::is_photo_name));
+    paths.sort();
+    let item = |path: PathBuf| Item { series: path.display().to_string(), files: vec![path], target: Target::Faults };
+    Ok(paths.into_iter().map(item).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: Agreement = Agreement { least: 0.7, reviewers: 2 };
+
+    #[test]
+    fn votes_of_ava_become_shares_and_absent_photos_are_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("953619.jpg"), b"x").expect("written");
+        let file = folder.path().join("AVA.txt");
+        std::fs::write(&file, "1 953619 0 1 5 17 38 36 15 6 5 1 1 22 1396\n2 1 1 0 0 0 0 0 0 0 0 1 0 0 1\n")
+            .expect("written");
+        let (items, absent) = ava(&file, folder.path()).expect("read");
+        assert_eq!((items.len(), absent), (1, 1));
+        let Target::Votes(shares) = items[0].target else { panic!("votes") };
+        assert!((shares[4] - 38.0 / 124.0).abs() < 1e-6);
+        std::fs::write(&file, "1 2 3\n").expect("written");
+        assert!(ava(&file, folder.path()).is_err_and(|error| error.to_string().contains("line 1: 3 numbers")));
+    }
+
+    #[test]
+    fn pairs_say_which_of_the_two_is_better() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("train_pairlist.txt");
+        std::fs::write(&file, "7 1 2 0.2 2 1\n7 1 3 0.55 1 2\n8 1 2 0.9 1 2\n").expect("written");
+        let items = pair_list(&file, Path::new("p"), ANY).expect("read");
+        let seen: Vec<_> = items.iter().map(|item| (item.files[0].clone(), item.target.clone())).collect();
+        let path = |name: &str| Path::new("p").join(name);
+        assert_eq!(seen, [(path("000007-01.JPG"), Target::Class(1)), (path("000008-01.JPG"), Target::Class(0))]);
+        let review = |a: &str, b: &str, choice: &str| {
+            format!(r#"{{"compareFile1":"{a}","compareFile2":"{b}","userChoice":"{choice}"}}"#)
+        };
+        let all = [review("a", "b", "LEFT"), review("b", "a", "RIGHT"), review("a", "c", "LEFT")].join(",");
+        let reviewed = tempfile::tempdir().expect("a folder");
+        std::fs::write(reviewed.path().join("1.json"), format!(r#"{{"reviews":[{all}]}}"#)).expect("written");
+        let items = reviews(reviewed.path(), Path::new("p"), ANY).expect("read");
+        assert_eq!(items.len(), 1, "one reviewer is too few for a and c");
+        assert_eq!((&items[0].files[1], &items[0].target), (&path("b"), &Target::Class(0)));
+        let label = |file: &str, score, group: &str| Label { file: file.into(), score, group: Some(group.into()) };
+        let labels = [label("a", 0.2, "g"), label("b", 0.9, "g"), label("c", 0.1, "h")];
+        let items = pairs_of_groups(&labels, Path::new(""), 0.15);
+        assert_eq!((items.len(), &items[0].target), (1, &Target::Class(1)));
+    }
+}

@@ -1,0 +1,99 @@
+//! What is asked of the network, as losses over small batches.
+
+use candle_core::{D, Result, Tensor};
+
+/// `ln(1 + e^-x)`, for any x.
+fn softplus_of_minus(x: &Tensor) -> Result<Tensor> {
+    x.neg()?.relu()? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?
+}
+
+/// The difference, squared where it is small and plain where it is large.
+pub fn gentle(predicted: &Tensor, truth: &Tensor, bend: f64) -> Result<Tensor> {
+    let apart = ((predicted - truth)? / bend)?;
+    ((apart.sqr()? + 1.0)?.sqrt()? - 1.0)?.mean_all()
+}
+
+/// One minus Pearson's correlation, halved.
+pub fn uncorrelated(predicted: &Tensor, truth: &Tensor) -> Result<Tensor> {
+    let centred = |x: &Tensor| x.broadcast_sub(&x.mean_keepdim(0)?);
+    let (a, b) = (centred(predicted)?, centred(truth)?);
+    let size = ((a.sqr()?.sum_all()? * b.sqr()?.sum_all()?)? + 1e-8)?.sqrt()?;
+    let correlation = ((a * b)?.sum_all()? / size)?;
+    (1.0 - correlation)? * 0.5
+}
+
+/// Pairs in the wrong order: `order[i][j]` is positive where `i` ought to lead, its size what the pair weighs.
+pub fn disorder(scores: &Tensor, order: &Tensor, width: f64) -> Result<Tensor> {
+    let count = scores.dim(0)?;
+    let apart = (scores.reshape((count, 1))?.broadcast_sub(&scores.reshape((1, count))?)? / width)?;
+    let wrong = softplus_of_minus(&(apart * order.sign()?)?)?;
+    let weight = order.abs()?;
+    (wrong * &weight)?.sum_all()? / (weight.sum_all()? + 1e-6)?
+}
+
+/// `better` ought to lead `worse`, pair by pair, each weighed.
+pub fn behind(better: &Tensor, worse: &Tensor, weight: &Tensor, width: f64) -> Result<Tensor> {
+    let wrong = softplus_of_minus(&((better - worse)? / width)?)?;
+    (wrong * weight)?.sum_all()? / (weight.sum_all()? + 1e-6)?
+}
+
+/// Cross entropy of logits with targets in 0..1, weighed one by one.
+pub fn logistic(logits: &Tensor, targets: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    // -t ln s(x) - (1-t) ln(1-s(x)) = softplus(-x) + (1-t) x
+    let each = (softplus_of_minus(logits)? + ((1.0 - targets)? * logits)?)?;
+    (each * weight)?.sum_all()? / (weight.sum_all()? + 1e-6)?
+}
+
+/// Each row of `views` ought to be nearest to the row of `anchors` of the same number, among those and `others`, which
+/// are kept out where `masked` is large.
+pub fn contrast(anchors: &Tensor, views: &Tensor, others: &Tensor, masked: &Tensor, heat: f64) -> Result<Tensor> {
+    let count = anchors.dim(0)?;
+    let near = (anchors.matmul(&views.t()?)? / heat)?;
+    let far = ((anchors.matmul(&others.t()?)? / heat)? - masked)?;
+    let logits = Tensor::cat(&[near, far], 1)?;
+    let targets = Tensor::arange(0u32, count as u32, anchors.device())?;
+    let likelihood = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
+    likelihood.gather(&targets.unsqueeze(1)?, 1)?.mean_all()?.neg()
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    fn row(values: &[f32]) -> Tensor {
+        Tensor::new(values, &Device::Cpu).expect("a row")
+    }
+
+    fn number(tensor: Result<Tensor>) -> f32 {
+        tensor.and_then(|tensor| tensor.to_scalar()).expect("a number")
+    }
+
+    #[test]
+    fn right_is_cheap_and_wrong_is_dear() {
+        let truth = row(&[0.1, 0.5, 0.9]);
+        assert!(number(uncorrelated(&row(&[1.0, 2.0, 3.0]), &truth)) < 1e-4);
+        assert!(number(uncorrelated(&row(&[3.0, 2.0, 1.0]), &truth)) > 0.99);
+        assert!(number(gentle(&truth, &truth, 0.1)) < 1e-6);
+        let order = Tensor::new(&[[0.0f32, -1.0], [1.0, 0.0]], &Device::Cpu).expect("order");
+        let (right, wrong) = (row(&[0.0, 1.0]), row(&[1.0, 0.0]));
+        assert!(number(disorder(&right, &order, 0.1)) < 1e-3 && number(disorder(&wrong, &order, 0.1)) > 9.0);
+        let one = row(&[1.0]);
+        assert!(number(behind(&row(&[1.0]), &row(&[0.0]), &one, 0.1)) < 1e-3);
+        assert!((number(logistic(&row(&[0.0]), &row(&[1.0]), &one)) - std::f32::consts::LN_2).abs() < 1e-4);
+        assert!(number(logistic(&row(&[80.0]), &row(&[1.0]), &one)) < 1e-6);
+    }
+
+    #[test]
+    fn views_are_pulled_to_their_anchors() -> Result<()> {
+        let device = &Device::Cpu;
+        let anchors = Tensor::new(&[[1.0f32, 0.0], [0.0, 1.0]], device)?;
+        let swapped = Tensor::new(&[[0.0f32, 1.0], [1.0, 0.0]], device)?;
+        let mask = Tensor::new(&[[1e4f32, 0.0], [0.0, 1e4]], device)?;
+        let right = contrast(&anchors, &anchors, &anchors, &mask, 0.1)?.to_scalar::<f32>()?;
+        let wrong = contrast(&anchors, &swapped, &anchors, &mask, 0.1)?.to_scalar::<f32>()?;
+        assert!(right < 0.01 && wrong > 5.0, "{right} {wrong}");
+        Ok(())
+    }
+}

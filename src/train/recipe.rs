@@ -1,0 +1,109 @@
+//! What a training run is told in YAML.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+
+/// The recipe of the small network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MiniRecipe {
+    pub name: String,
+    pub version: String,
+    pub data: MiniData,
+    /// Photos are dealt to so many folds, bursts whole; one is held out and judged after every epoch.
+    pub folds: u64,
+    pub held_out: u64,
+    pub seed: u64,
+    pub epochs: u64,
+    /// The last so many epochs bring the learning rate down to nothing.
+    pub decay_epochs: u64,
+    /// Ends the run when so many epochs brought nothing better.
+    pub patience: u64,
+    pub learning_rate: f32,
+    pub weight_decay: f32,
+    pub warmup_steps: u64,
+    /// Share of the running mean of the weights that stays at each step.
+    pub mean_keep: f32,
+    pub longest_gradient: f32,
+    pub dropout: f32,
+    /// Side of the squares that are cut from the photos.
+    pub crop: u32,
+    pub batch: BatchRecipe,
+    pub losses: Losses,
+    /// Steps between two checkpoints.
+    pub checkpoint_steps: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MiniData {
+    /// `file,mos`
+    pub labels: PathBuf,
+    pub photos: PathBuf,
+    /// `file,group,mos`: takes of one scene, larger.
+    pub bursts: Option<BurstData>,
+    /// Photos whose names begin so are test shots in series: neighbours in number are takes of a scene.
+    pub series: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BurstData {
+    pub labels: PathBuf,
+    pub photos: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchRecipe {
+    /// Photos that stand alone.
+    pub singles: usize,
+    /// Runs of neighbours from the series, and how long they are.
+    pub runs: usize,
+    pub run: usize,
+    /// Of all these, so many come a second time: cut otherwise, and most of them degraded.
+    pub variants: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Losses {
+    pub opinion: f64,
+    pub correlation: f64,
+    pub order: f64,
+    pub preference: f64,
+    pub degraded_order: f64,
+    pub degradation: f64,
+    pub contrast: f64,
+}
+
+impl MiniRecipe {
+    pub fn parse(file: &Path, yaml: &str) -> Result<Self, TrainError> {
+        let bad = |why: String| TrainError::Recipe { file: file.to_owned(), why };
+        let recipe: Self = serde_yaml::from_str(yaml).map_err(|error| bad(error.to_string()))?;
+        let batch = recipe.batch;
+        let clean = batch.singles + batch.runs * batch.run;
+        if recipe.epochs == 0 || recipe.folds < 2 || recipe.held_out >= recipe.folds {
+            return Err(bad("at least one epoch, two folds, and `held_out` one of them".into()));
+        }
+        if !recipe.crop.is_multiple_of(32) || !(64..=224).contains(&recipe.crop) {
+            return Err(bad("`crop` is a multiple of 32 from 64 to 224".into()));
+        }
+        if clean < 4 || batch.variants > batch.singles || batch.variants == 0 {
+            return Err(bad("a batch has 4 photos at least, and from 1 variant to as many as it has singles".into()));
+        }
+        if !(recipe.learning_rate > 0.0 && recipe.learning_rate < 1.0) {
+            return Err(bad("`learning_rate` lies between 0 and 1".into()));
+        }
+        Ok(recipe)
+    }
+
+    /// What must not change between two sittings of a run: all but how long it lasts.
+    pub fn identity(&self) -> String {
+        let lasting = Self { epochs: 0, decay_epochs: 0, patience: 0, checkpoint_steps: 0, ..self.clone() };
+        serde_json::to_string(&lasting).unwrap_or_default()
+    }
+}

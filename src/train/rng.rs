@@ -1,0 +1,77 @@
+//! Chance that repeats: a stream for every (seed, place), so that neither threads nor a restart change what is drawn.
+
+/// SplitMix64.
+#[derive(Clone, Debug)]
+pub struct Rng(u64);
+
+impl Rng {
+    /// The stream of a place, such as (epoch, photo).
+    pub fn at(seed: u64, place: [u64; 2]) -> Self {
+        let mut rng = Self(seed);
+        for part in place {
+            rng.0 = rng.draw().wrapping_add(part.wrapping_mul(0xD1B5_4A32_D192_ED03));
+        }
+        rng.draw();
+        rng
+    }
+
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// In 0..1.
+    pub fn unit(&mut self) -> f32 {
+        (self.draw() >> 40) as f32 / 16_777_216.0
+    }
+
+    pub fn between(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.unit()
+    }
+
+    /// In `0..bound`; 0 where the bound is.
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.draw()) * bound as u128) >> 64) as usize
+    }
+
+    pub fn chance(&mut self, probability: f32) -> bool {
+        self.unit() < probability
+    }
+
+    pub fn normal(&mut self) -> f32 {
+        let radius = (-2.0 * self.unit().max(1e-12).ln()).sqrt();
+        radius * (std::f32::consts::TAU * self.unit()).cos()
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_repeat_and_are_spread() {
+        let (mut a, mut b) = (Rng::at(1, [2, 3]), Rng::at(1, [2, 3]));
+        let draws: Vec<f32> = (0..1000).map(|_| a.unit()).collect();
+        assert!(draws.iter().all(|v| *v == b.unit() && (0.0..1.0).contains(v)));
+        let mean = draws.iter().sum::<f32>() / 1000.0;
+        assert!((mean - 0.5).abs() < 0.03, "{mean}");
+        assert_ne!(Rng::at(1, [2, 4]).draw(), Rng::at(1, [3, 2]).draw());
+        let normal: Vec<f32> = (0..4000).map(|_| a.normal()).collect();
+        let spread = normal.iter().map(|v| v * v).sum::<f32>() / 4000.0;
+        assert!((spread - 1.0).abs() < 0.1, "{spread}");
+        let mut order: Vec<usize> = (0..50).collect();
+        a.shuffle(&mut order);
+        assert_ne!(order, (0..50).collect::<Vec<_>>());
+        order.sort_unstable();
+        assert_eq!(order, (0..50).collect::<Vec<_>>());
+    }
+}
