@@ -78,7 +78,7 @@ impl ModelHub {
         let hub = self.hub();
         let blobs = hub.cache().blobs().unwrap_or_default();
         let entries = hub.catalogue().entries().iter();
-        let fitting = entries.filter(|entry| task.is_none_or(|task| entry.task == task));
+        let fitting = entries.filter(|entry| task.is_none_or(|task| entry.does(task)));
         fitting.map(|entry| record(entry, hub.cache(), &blobs)).collect()
     }
 

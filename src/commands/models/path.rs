@@ -5,6 +5,7 @@ use anyhow::anyhow;
 use super::holdings::Holdings;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::hub::built_in;
 use crate::report::records::ModelPathRecord;
 
 /// Where the verified files of a model lie
@@ -20,6 +21,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<ModelPathRecord>()?;
     for entry in holdings.named(&args.models, false)? {
         for file in &entry.files {
+            if built_in::weights(entry, file).is_some() {
+                let cause = anyhow!("{}: {} is part of the binary and lies in no folder", entry.reference(), file.name);
+                return Err(CommandError::usage(cause));
+            }
             let wanted = entry.wanted_file(file, &holdings.cache).map_err(CommandError::failed)?;
             let ready = match wanted.sha256 {
                 Some(sha256) => holdings.cache.ready(&sha256).map_err(CommandError::failed)?,

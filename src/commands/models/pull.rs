@@ -7,6 +7,7 @@ use super::holdings::{Holdings, human};
 use super::{Acceptance, admit, ending};
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
+use crate::hub::built_in;
 use crate::hub::cache::{Cache, Leftover};
 use crate::hub::catalogue::Entry;
 use crate::hub::digest::Digest;
@@ -44,9 +45,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
                 continue;
             }
         }
-        for wanted in entry.wanted(&holdings.cache).map_err(CommandError::failed)? {
-            order.push((*entry, wanted));
+        // What is part of the binary is here already.
+        let elsewhere = entry.files.iter().filter(|file| built_in::weights(entry, file).is_none());
+        for file in elsewhere {
+            order.push((*entry, entry.wanted_file(file, &holdings.cache).map_err(CommandError::failed)?));
         }
+    }
+    if order.is_empty() && refused == 0 {
+        context.ui.note("all of it is part of the binary");
+        return Ok(Ending::AllDone);
     }
     let outcomes = pull(&order, args.acceptance.trust_first, &holdings.cache, context)?;
     let mut output = context.output::<PulledRecord>()?;

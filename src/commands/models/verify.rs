@@ -5,6 +5,7 @@ use anyhow::anyhow;
 use super::holdings::Holdings;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::hub::built_in;
 use crate::hub::cache::Verdict;
 use crate::hub::digest::Digest;
 use crate::report::records::VerifiedRecord;
@@ -28,7 +29,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     } else {
         let mut files = Vec::new();
         for entry in holdings.named(&args.models, args.all)? {
-            for wanted in entry.wanted(&holdings.cache).map_err(CommandError::failed)? {
+            // What is part of the binary lies in no folder.
+            let on_disk = entry.files.iter().filter(|file| built_in::weights(entry, file).is_none());
+            for file in on_disk {
+                let wanted = entry.wanted_file(file, &holdings.cache).map_err(CommandError::failed)?;
                 files.push((Some(entry.reference()), wanted.name, wanted.sha256));
             }
         }
