@@ -193,7 +193,7 @@ mod tests {
             ("name: ava_resnet50.pt", "name: ../ava_resnet50.pt", "not a path"),
             ("1f07083d", "xyz", "64 hexadecimal digits"),
             ("license:", "lisence:", "lisence"),
-            ("task:", "devices: [tpu]\ntask:", "`tpu` is none of cpu, cuda"),
+            ("devices: [cpu, cuda]", "devices: [tpu]", "`tpu` is none of cpu, cuda"),
             ("file:", "files: []\nfail:", "one"),
         ] {
             let error = Manifest::parse(origin, &good.replacen(from, to, 1)).unwrap_err().to_string();
