@@ -214,11 +214,7 @@ impl Cache {
         if let Some(by) = self.holders(digest).next() {
             return Err(CacheError::InUse { digest: *digest, by });
         }
-        for part in self.parts(&digest.hex()) {
-            if part.is_abandoned() {
-                part.remove();
-            }
-        }
+        self.sweep(&digest.hex());
         let path = self.blob_path(digest);
         match fs::remove_file(&path) {
             Ok(()) => {
@@ -235,17 +231,24 @@ impl Cache {
     pub fn adopt(&self, part: Part, digest: &Digest) -> Result<PathBuf, CacheError> {
         let place = self.blob_path(digest);
         self.made_folder("blobs")?;
-        let bytes = part.bytes();
+        let (bytes, key) = (part.bytes(), part.key().map(str::to_owned));
         if self.presence(digest, Some(bytes)) == Presence::Ready {
             part.remove();
-            return Ok(place);
+        } else {
+            part.publish(&place)?;
+            self.note_new(digest, &place);
         }
-        part.publish(&place)?;
-        let now = SystemTime::now();
-        if let Some(stamp) = Stamp::of(&place) {
-            self.remember(digest, &Note { stamp, verified: now, added: now, last_used: now });
+        if let Some(key) = key {
+            self.sweep(&key);
         }
         Ok(place)
+    }
+
+    fn note_new(&self, digest: &Digest, place: &Path) {
+        let now = SystemTime::now();
+        if let Some(stamp) = Stamp::of(place) {
+            self.remember(digest, &Note { stamp, verified: now, added: now, last_used: now });
+        }
     }
 
     /// Copies a file of the user's into the cache; its hash decides what it is. `wanted` is asked before anything is

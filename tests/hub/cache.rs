@@ -190,6 +190,26 @@ fn leftovers_are_collected_and_running_pulls_are_not() {
 }
 
 #[test]
+fn a_whole_file_takes_with_it_what_killed_pulls_of_it_left() {
+    let (_folder, cache, _) = cache_of(None, &[&noise(1000, 41)]);
+    let (key, other) = (Digest::of(&[3; 900]).hex(), Digest::of(b"other").hex());
+    let parts = || fs::read_dir(cache.root().join("parts")).unwrap().count();
+    for key in [&key, &other] {
+        // Killed before its first byte; killed between the rename and the removal of the note.
+        drop(cache.new_part(key, Origin::default()).unwrap());
+        let renamed = cache.new_part(key, Origin::default()).unwrap();
+        fs::remove_file(renamed.path()).unwrap();
+    }
+    assert_eq!(parts(), 6);
+    let mut whole = cache.new_part(&key, Origin::default()).unwrap();
+    whole.append(&[3; 900]).unwrap();
+    cache.adopt(whole, &Digest::of(&[3; 900])).unwrap();
+    assert_eq!(parts(), 3, "what is left of another file may still be taken up");
+    cache.collect(&Collection { leftovers: true, ..Collection::default() }).unwrap();
+    assert_eq!(parts(), 0);
+}
+
+#[test]
 fn files_no_manifest_names_go_only_when_asked() {
     let (_folder, cache, digests) = cache_of(None, &[&noise(1000, 50), &noise(1000, 51)]);
     for digest in &digests {

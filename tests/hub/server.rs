@@ -59,6 +59,8 @@ impl Asked {
 struct State {
     files: HashMap<String, (Served, usize)>,
     log: Vec<Asked>,
+    /// How often the log was forgotten: what an older answer still sends is not counted for a newer one.
+    age: u64,
 }
 
 pub struct Server {
@@ -109,7 +111,9 @@ impl Server {
     }
 
     pub fn forget_log(&self) {
-        self.state.lock().unwrap().log.clear();
+        let mut state = self.state.lock().unwrap();
+        state.log.clear();
+        state.age += 1;
     }
 
     /// Bytes of body sent for all requests so far.
@@ -204,14 +208,15 @@ fn answer(mut connection: &TcpStream, mut asked: Asked, state: &Mutex<State>) ->
         _ => head = format!("{head}content-length: {}\r\n", served.says_length.unwrap_or(body.len())),
     }
     connection.write_all(format!("{head}\r\n").as_bytes())?;
-    let log_index = {
+    let (age, log_index) = {
         let mut state = state.lock().unwrap();
         state.log.push(asked);
-        state.log.len() - 1
+        (state.age, state.log.len() - 1)
     };
     let written = send_body(connection, &served, body, &|sent| {
-        if let Some(entry) = state.lock().unwrap().log.get_mut(log_index) {
-            entry.sent += sent as u64;
+        let mut state = state.lock().unwrap();
+        if state.age == age {
+            state.log[log_index].sent += sent as u64;
         }
     });
     written?;

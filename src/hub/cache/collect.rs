@@ -109,6 +109,9 @@ impl Cache {
                 }
             }
         }
+        if !dry_run {
+            self.stray_notes().iter().for_each(|note| drop(fs::remove_file(note)));
+        }
         for path in listed(&self.folder("quarantine"))? {
             let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
             if dry_run || fs::remove_file(&path).is_ok() {

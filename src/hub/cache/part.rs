@@ -76,10 +76,13 @@ impl Cache {
         }
         let owner = Owner::this();
         let path = self.folder("parts").join(format!("{key}.{owner}.part"));
+        // The note goes ahead: whenever this process dies, the part lies beside a note of its name.
+        let _ = fs::copy(origin_path(&left.path), origin_path(&path));
         if fs::rename(&left.path, &path).is_err() {
+            let _ = fs::remove_file(origin_path(&path));
             return Ok(None);
         }
-        let _ = fs::rename(origin_path(&left.path), origin_path(&path));
+        let _ = fs::remove_file(origin_path(&left.path));
         let mut file = OpenOptions::new().read(true).write(true).open(&path).at(&path)?;
         let (mut hashing, mut bytes) = (Behind::default(), 0);
         loop {
@@ -105,6 +108,47 @@ impl Cache {
     pub(super) fn all_parts(&self) -> Vec<Part> {
         listed(&self.folder("parts")).unwrap_or_default().into_iter().filter_map(Part::found).collect()
     }
+
+    /// Notes of parts that were published or taken over just before their writer died.
+    pub(super) fn stray_notes(&self) -> Vec<PathBuf> {
+        let stray = |note: &PathBuf| {
+            let part = note.with_extension("part");
+            let owner = note.extension().filter(|end| *end == "json").and_then(|_| owner_of(&part));
+            owner.is_some_and(|owner| !part.exists() && is_abandoned(&owner, &part, note))
+        };
+        listed(&self.folder("parts")).unwrap_or_default().into_iter().filter(stray).collect()
+    }
+
+    /// Removes what processes that are gone left of this file.
+    pub(super) fn sweep(&self, key: &str) {
+        for part in self.parts(key).into_iter().filter(Part::is_abandoned) {
+            part.remove();
+        }
+        for note in self.stray_notes().into_iter().filter(|note| key_of(note) == Some(key)) {
+            let _ = fs::remove_file(note);
+        }
+    }
+}
+
+fn key_of(path: &Path) -> Option<&str> {
+    Some(path.file_name()?.to_str()?.split_once('.')?.0)
+}
+
+fn owner_of(part: &Path) -> Option<Owner> {
+    part.file_name()?.to_str()?.strip_suffix(".part")?.split_once('.')?.1.parse().ok()
+}
+
+/// Whether the process that wrote it is gone, as far as can be known; `touched` is what it wrote last.
+fn is_abandoned(owner: &Owner, part: &Path, touched: &Path) -> bool {
+    match owner.life() {
+        Life::Ours => !OPEN.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|open| open == part),
+        Life::Alive => false,
+        Life::Dead => true,
+        Life::Elsewhere => {
+            let modified = fs::metadata(touched).and_then(|metadata| metadata.modified());
+            modified.is_ok_and(|time| SystemTime::now().duration_since(time).unwrap_or_default() > QUIET)
+        }
+    }
 }
 
 impl Part {
@@ -114,15 +158,14 @@ impl Part {
     }
 
     fn found(path: PathBuf) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.strip_suffix(".part")?;
-        let owner = name.split_once('.')?.1.parse().ok()?;
+        let owner = owner_of(&path)?;
         let bytes = fs::metadata(&path).ok()?.len();
         let origin = fs::read(origin_path(&path)).ok().and_then(|json| serde_json::from_slice(&json).ok());
         Some(Self { path, owner, bytes, origin: origin.unwrap_or_default(), open: None, pieced: true })
     }
 
-    fn key(&self) -> Option<&str> {
-        Some(self.path.file_name()?.to_str()?.split_once('.')?.0)
+    pub(super) fn key(&self) -> Option<&str> {
+        key_of(&self.path)
     }
 
     pub fn bytes(&self) -> u64 {
@@ -133,17 +176,8 @@ impl Part {
         &self.path
     }
 
-    /// Whether the process that wrote it is gone, as far as can be known.
     pub(super) fn is_abandoned(&self) -> bool {
-        match self.owner.life() {
-            Life::Ours => !OPEN.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.path),
-            Life::Alive => false,
-            Life::Dead => true,
-            Life::Elsewhere => {
-                let modified = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
-                modified.is_ok_and(|time| SystemTime::now().duration_since(time).unwrap_or_default() > QUIET)
-            }
-        }
+        is_abandoned(&self.owner, &self.path, &self.path)
     }
 
     /// Of all bytes so far.
