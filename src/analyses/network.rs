@@ -1,6 +1,6 @@
 //! Networks of the hub: numbers for each photo.
 
-use crate::hub::{Aesthetic, Comparator, Embedder, HubError, Network};
+use crate::hub::{Aesthetic, Comparator, Embedder, HubError, Judgement, Network};
 use crate::pipeline::{Analysis, Picture};
 use crate::pixels::Pixels;
 use crate::store::Fingerprint;
@@ -17,10 +17,12 @@ pub trait Question: Network {
 
 impl Question for Aesthetic {
     const NAME: &'static str = "score_aesthetics";
-    const REVISION: &'static str = "rating/1";
+    const REVISION: &'static str = "rating/2";
 
+    /// The score, and behind it the strength in pairs where the network tells it.
     fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
-        Ok(self.score(photos)?.into_iter().map(|score| vec![score]).collect())
+        let judged = self.judge(photos)?.into_iter();
+        Ok(judged.map(|judgement| [judgement.score].into_iter().chain(judgement.strength).collect()).collect())
     }
 }
 
@@ -68,10 +70,10 @@ impl<N: Question> Asked<N> {
 }
 
 impl Rating {
-    /// The one number of a rating.
-    pub fn read_score(finding: &[u8]) -> anyhow::Result<f32> {
+    pub fn read_judgement(finding: &[u8]) -> anyhow::Result<Judgement> {
         match *Self::read(finding) {
-            [score] if finding.len() == 4 => Ok(score),
+            [score] if finding.len() == 4 => Ok(Judgement { score, strength: None }),
+            [score, strength] if finding.len() == 8 => Ok(Judgement { score, strength: Some(strength) }),
             _ => Err(anyhow::anyhow!("a stored rating cannot be read")),
         }
     }

@@ -1,6 +1,7 @@
 //! All analyses of a photo that take part in judging it, and their findings told apart.
 
 use super::{Embedding, FaceFinding, Rating, Scoring};
+use crate::hub::Judgement;
 use crate::pipeline::Analysis;
 use crate::portrait::Portrait;
 use crate::quality::Quality;
@@ -21,15 +22,14 @@ pub struct Panel<'a> {
 pub struct Found {
     pub quality: Quality,
     pub embedding: Option<Vec<f32>>,
-    /// On 1–10.
-    pub aesthetic: Option<f32>,
+    pub aesthetic: Option<Judgement>,
     pub faces: Option<Portrait>,
 }
 
 impl Found {
     /// The number that the 32-bit one is written as: the same digits come out of every command.
     pub fn aesthetic_score(&self) -> Result<f64, Why> {
-        let score = self.aesthetic.ok_or(Why::ModelMissing)?;
+        let score = self.aesthetic.ok_or(Why::ModelMissing)?.score;
         Ok(score.to_string().parse().unwrap_or(f64::from(score)))
     }
 
@@ -66,7 +66,7 @@ impl<'a> Panel<'a> {
         let found = Found {
             quality: Scoring::read(quality)?,
             embedding: embedding.map(|finding| Embedding::read(finding)),
-            aesthetic: aesthetic.map(|finding| Rating::read_score(finding)).transpose()?,
+            aesthetic: aesthetic.map(|finding| Rating::read_judgement(finding)).transpose()?,
             faces: faces.map(|finding| FaceFinding::read(finding)).transpose()?,
         };
         Ok((found, rest.as_slice()))

@@ -41,7 +41,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let medium = Some(settings.thumbnail_sizes.medium);
     let tally = photos::analyse(&scan, &[&rating], medium, context, |photo, analysed| {
         networks.tell(context);
-        let score = Rating::read_score(&analysed.findings[0])?;
+        let score = Rating::read_judgement(&analysed.findings[0])?.score;
         let record =
             AestheticsRecord::new(&photo.path, score, rating.network.reference(), rating.network.trained_on_ava());
         Ok(output.write(&context.ui, &record)?)

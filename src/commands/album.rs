@@ -81,6 +81,8 @@ pub struct Known {
     /// On 1–10.
     pub aesthetic: Result<f64, Why>,
     pub aesthetic_model: Option<String>,
+    /// What the model that rated it would compare it by.
+    pub strength: Option<f32>,
     pub trained_on_ava: bool,
     pub portrait: Result<Portrait, Why>,
     /// All that was found about faces; `portrait` is what selection asks of it.
@@ -115,6 +117,7 @@ pub fn gather(
             quality: found.quality,
             model: model.clone(),
             aesthetic: found.aesthetic_score(),
+            strength: found.aesthetic.and_then(|judgement| judgement.strength),
             aesthetic_model: rating.map(|rating| rating.network.reference()),
             trained_on_ava: rating.is_some_and(|rating| rating.network.trained_on_ava()),
             portrait: found.portrait(),
@@ -180,6 +183,7 @@ fn of_record(mut record: AnalyzeRecord, context: &Context) -> Known {
         aesthetic: record.aesthetic_score.ok_or(Why::ModelMissing),
         trained_on_ava: record.ava_score.is_some(),
         aesthetic_model: record.aesthetic_model,
+        strength: None,
         portrait: portrait.ok_or(Why::ModelMissing),
         faces,
         thumbnail: None,

@@ -33,7 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let (known, tally) = album::gather(&scan, &experts, None, context)?;
     let grouped = album::group(&known, &args.groups, context)?;
     let photos = candidates(&known, &grouped, &context.decisions()?);
-    let mut verdicts = choose(&photos, &args.choice.rules(context), &grouped, &experts, context)?;
+    let mut verdicts = choose(&known, &photos, &args.choice.rules(context), &grouped, &experts, context)?;
     // Lines come in the order of the scan, as from every command that looks at photos.
     verdicts.sort_by_key(|verdict| verdict.photo);
     let mut output = context.output::<AnalyzeRecord>()?;

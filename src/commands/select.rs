@@ -8,18 +8,18 @@ use anyhow::Context as _;
 use super::album::{self, GroupArgs, Grouped, Known};
 use super::deliver::{self, Album, DeliverArgs};
 use super::experts::Experts;
+use super::networks;
 use super::photos::{self, Tally};
 use super::since::{Since, Watch};
 use crate::analyses::Comparing;
 use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::library::comparing;
 use crate::photo::identity::ContentId;
 use crate::photo::scan::{self, Scan};
 use crate::report::html::thumbnail_budget;
 use crate::report::records::SelectRecord;
-use crate::select::{self, Between, Decision, Filters, Photo, Rules, Verdict};
+use crate::select::{self, Between, Decision, Filters, Photo, Rules, Verdict, Weights};
 
 /// The album: the best of each group, ranked, each with its reason
 #[derive(Debug, clap::Args)]
@@ -88,7 +88,11 @@ impl ChoiceArgs {
         let album = &context.settings().album;
         let (selection, quality) = (&album.selection, &album.quality);
         Rules {
-            weights: comparing::weights(selection),
+            weights: Weights {
+                aesthetic: selection.ava_weight,
+                iqa: selection.iqa_weight,
+                portrait: selection.portrait_weight,
+            },
             filters: Filters {
                 min_iqa: self.min_iqa.unwrap_or(quality.min_iqa_score),
                 min_aesthetic: self.min_aesthetic.unwrap_or(quality.min_ava_score),
@@ -123,7 +127,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let grouped = album::group(&known, &args.groups, context)?;
     let photos = candidates(&known, &grouped, &context.decisions()?);
     let rules = args.choice.rules(context);
-    let verdicts = choose(&photos, &rules, &grouped, &experts, context)?;
+    let verdicts = choose(&known, &photos, &rules, &grouped, &experts, context)?;
     tell_of_kept(&photos, &rules, context);
     let album = Album { known: &known, photos: &photos, verdicts: &verdicts };
     let unreadable = tally.failed;
@@ -223,6 +227,7 @@ pub(super) fn candidates(known: &[Known], grouped: &Grouped, decisions: &HashMap
 }
 
 pub fn choose(
+    known: &[Known],
     photos: &[Photo],
     rules: &Rules,
     grouped: &Grouped,
@@ -230,7 +235,7 @@ pub fn choose(
     context: &Context,
 ) -> Result<Vec<Verdict>, CommandError> {
     let close = select::needs_comparison(photos, rules).map_err(CommandError::usage)?;
-    let jury = if close.is_empty() { None } else { Jury::hear(photos, &close, experts, context)? };
+    let jury = if close.is_empty() { None } else { Jury::hear(known, &close, experts, context)? };
     let distance = |a: usize, b: usize| Some(1.0 - grouped.embeddings.cosine(a, b));
     let prefer = jury.as_ref().map(|jury| move |a: usize, b: usize| jury.prefer(a, b));
     let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
@@ -246,18 +251,29 @@ struct Jury {
 }
 
 impl Jury {
-    /// Each photo passes the network once; a photo that fails is a coin flip against everybody.
+    /// Each photo passes the network once, and not again where the model that rated it is the one that compares. A
+    /// photo that fails is a coin flip against everybody.
     fn hear(
-        photos: &[Photo],
+        known: &[Known],
         close: &[usize],
         experts: &Experts,
         context: &Context,
     ) -> Result<Option<Self>, CommandError> {
         let Some(comparing) = experts.comparing(context)? else { return Ok(None) };
-        let scanned = close.iter().map(|&photo| scan::Photo { path: photos[photo].path.clone(), raws: Vec::new() });
+        let rated_by_it = match &experts.rating {
+            Some(rating) => rating.network.is_also(&comparing.network).map_err(networks::refused)?,
+            None => false,
+        };
+        let strength = |photo: &usize| known[*photo].strength.filter(|_| rated_by_it);
+        let mut features: HashMap<usize, Vec<f32>> =
+            close.iter().filter_map(|photo| Some((*photo, vec![strength(photo)?]))).collect();
+        let unheard: Vec<usize> = close.iter().copied().filter(|photo| !features.contains_key(photo)).collect();
+        if unheard.is_empty() {
+            return Ok(Some(Self { comparing, features }));
+        }
+        let scanned = unheard.iter().map(|&photo| scan::Photo { path: known[photo].path.clone(), raws: Vec::new() });
         let scan = Scan { photos: scanned.collect(), unreadable: Vec::new(), passed_over: 0 };
-        let index: HashMap<&Path, usize> = close.iter().map(|&photo| (photos[photo].path.as_path(), photo)).collect();
-        let mut features = HashMap::new();
+        let index: HashMap<&Path, usize> = unheard.iter().map(|&photo| (known[photo].path.as_path(), photo)).collect();
         let medium = Some(context.settings().thumbnail_sizes.medium);
         photos::analyse(&scan, &[&comparing], medium, context, |photo, analysed| {
             experts.tell(context);

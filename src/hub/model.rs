@@ -140,6 +140,15 @@ fn rating_of_opinion(opinion: f32) -> f32 {
     1.0 + 9.0 * opinion.clamp(0.0, 1.0)
 }
 
+/// What a rating network says of a photo.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judgement {
+    /// On 1–10.
+    pub score: f32,
+    /// What pairs are compared by, where the same network compares, too.
+    pub strength: Option<f32>,
+}
+
 /// Rates photos.
 #[derive(Clone, Debug)]
 pub struct Aesthetic(pub(super) Model);
@@ -147,12 +156,27 @@ pub struct Aesthetic(pub(super) Model);
 impl Aesthetic {
     /// A rating on 1–10 for each photo.
     pub fn score(&self, photos: &[Pixels]) -> Result<Vec<f32>, HubError> {
+        Ok(self.judge(photos)?.into_iter().map(|judgement| judgement.score).collect())
+    }
+
+    /// All that one pass of the network says of each photo.
+    pub fn judge(&self, photos: &[Pixels]) -> Result<Vec<Judgement>, HubError> {
         let (built, features) = self.0.features(photos)?;
         if built.answers {
-            return Ok(features.iter().map(|said| rating_of_opinion(said[answer::OPINION])).collect());
+            let judged = features.iter().zip(photos).map(|(said, photo)| Judgement {
+                score: rating_of_opinion(said[answer::OPINION]),
+                strength: Some(views::strength(said, photo)),
+            });
+            return Ok(judged.collect());
         }
         let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
-        Ok(features.iter().map(|features| built.output.rating(&head.apply(features))).collect())
+        let score = |features: &Vec<f32>| built.output.rating(&head.apply(features));
+        Ok(features.iter().map(|features| Judgement { score: score(features), strength: None }).collect())
+    }
+
+    /// Whether [`Judgement::strength`] is what this one compares by.
+    pub fn is_also(&self, comparator: &Comparator) -> Result<bool, HubError> {
+        Ok(self.0.identity()? == comparator.0.identity()?)
     }
 
     /// Whether the ratings are those that AVA's photographers gave.

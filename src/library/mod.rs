@@ -2,7 +2,6 @@
 //!
 //! Programs reach it as `albumctl::hub::ModelHub`.
 
-pub mod comparing;
 pub mod grouping;
 mod models;
 mod photos;
@@ -13,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use models::{CacheInfo, CleanedUp, DeviceInfo, LoadedModel, PullProgress};
-pub use photos::{Album, Batch, Embedded, ImageMetrics, Preference};
+pub use photos::{Album, Batch, Embedded, ImageMetrics, Preference, Rated};
 pub use record::record;
 
 use crate::cluster::ClusterError;

@@ -211,6 +211,19 @@ impl ModelHub {
     }
 
     /// Fetches what is missing and loads the network: of a face network also those that it works with.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// use albumctl::hub::catalogue::Status;
+    ///
+    /// let ready = hub.ensure_ready("album-mini", |progress| println!("{} bytes", progress.have))?;
+    /// assert_eq!(ready.reference(), "album-mini@1");
+    /// assert_eq!(hub.status("album-mini")?, Status::Loaded);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ensure_ready(
         &self,
         model: &str,
@@ -228,6 +241,18 @@ impl ModelHub {
     }
 
     /// Gives back the memory of a model's network; who uses it keeps it until done. Whether it was in memory.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let loaded = hub.load("album-mini")?;
+    /// drop(loaded);
+    /// assert!(hub.unload("album-mini")?);
+    /// assert!(!hub.unload("album-mini")?, "it was not in memory any more");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unload(&self, model: &str) -> Result<bool, ModelHubError> {
         let hub = self.hub();
         Ok(hub.unload(hub.catalogue().find(model)?))
@@ -235,6 +260,16 @@ impl ModelHub {
 
     /// Gives back its memory and deletes a model's files, but those that another model shares; one that somebody holds
     /// loaded is an error. Whether there were any.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// assert!(!hub.remove("dinov2-s")?, "nothing of it was here");
+    /// assert!(hub.remove("no-such-model").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove(&self, model: &str) -> Result<bool, ModelHubError> {
         let hub = self.hub();
         let entry = hub.catalogue().find(model)?;
@@ -319,6 +354,17 @@ impl ModelHub {
     }
 
     /// Reads every model file through, and clears away what is wrong, what pulls left behind, and what is over the limit.
+    ///
+    /// ```
+    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let cleaned = hub.cleanup()?;
+    /// println!("{} files of {} bytes cleared away", cleaned.removed, cleaned.bytes);
+    /// assert_eq!(cleaned.removed, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cleanup(&self) -> Result<CleanedUp, ModelHubError> {
         let hub = self.hub();
         for blob in hub.cache().blobs()? {

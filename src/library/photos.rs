@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::{ModelHub, ModelHubError, comparing, grouping};
+use super::{ModelHub, ModelHubError, grouping};
 use crate::analyses::{Comparing, Embedding, FaceFinding, Features, Found, Layout, Panel, Rating, Scoring};
 use crate::cluster::{self, Clustering, Embeddings, Input};
 use crate::failure::Failure;
-use crate::hub::{Comparator, HubError, Network as _};
+use crate::hub::{Comparator, HubError, Judgement, Network, built_in};
 use crate::photo::scan::Photo;
 use crate::pipeline::{self, Analysed, Analysis, Job};
 use crate::portrait::Portrait;
@@ -27,8 +27,7 @@ pub struct ImageMetrics {
     /// Local time of the shot as EXIF gives it.
     pub taken_at: Option<String>,
     pub quality: Quality,
-    /// On 1–10; none without its model.
-    pub aesthetic: Option<f32>,
+    pub aesthetic: Option<Rated>,
     /// None without its models.
     pub portrait: Option<Portrait>,
     /// Only where features were asked for.
@@ -36,12 +35,22 @@ pub struct ImageMetrics {
     taken_ms: Option<i64>,
 }
 
+/// How beautiful people would find a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rated {
+    /// On 1–10.
+    pub score: f32,
+    /// `name@version` of the network that said so.
+    pub model: String,
+}
+
 /// What is known of many photos.
 #[derive(Debug)]
 pub struct Batch {
     /// In the order asked for; a photo that cannot be read hinders no other.
     pub photos: Vec<Result<ImageMetrics, Failure>>,
-    /// Models that are not here, so that nothing was asked of them; each says how to get it.
+    /// Models that are not here; each says how to get it. The built-in one rated in the place of those that rate, and
+    /// nothing was asked of the others.
     pub left_out: Vec<HubError>,
     /// `name@version` of what made the embeddings, where they were asked for.
     pub features_model: Option<String>,
@@ -71,8 +80,8 @@ pub struct Album {
 pub struct Preference {
     /// The probability that the first is the better one; 0.5 is a tie.
     pub first_is_better: f64,
-    /// `name@version` of the network that said so; none where the composite score did.
-    pub model: Option<String>,
+    /// `name@version` of the network that said so.
+    pub model: String,
 }
 
 impl ModelHub {
@@ -94,24 +103,27 @@ impl ModelHub {
         Scoring::read(&findings[0]).map_err(ModelHubError::Finding)
     }
 
-    /// How beautiful people would find it, on 1–10. Without its model the error says how to get it.
+    /// How beautiful people would find it, on 1–10. Where no model trained on AVA is here the built-in one says how they
+    /// would judge its quality.
     ///
     /// ```
     /// # use albumctl::hub::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
-    /// let error = hub.aesthetics("fixtures/album/DSC_0102.jpg").unwrap_err().to_string();
-    /// assert!(error.contains("ava_resnet50.pt (96454336 bytes") && error.contains("albumctl models import"));
+    /// let sharp = hub.aesthetics("fixtures/album/DSC_0102.jpg")?;
+    /// let blurred = hub.aesthetics("fixtures/album/DSC_0101.jpg")?;
+    /// assert!(sharp.score > blurred.score && sharp.model == "album-mini@1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn aesthetics(&self, photo: impl AsRef<Path>) -> Result<f32, ModelHubError> {
-        let rating = self.rating()?;
+    pub fn aesthetics(&self, photo: impl AsRef<Path>) -> Result<Rated, ModelHubError> {
+        let rating = self.rating(&mut Vec::new())?;
         let findings = self.ask_one(photo.as_ref(), &[&rating])?.findings;
-        Rating::read_score(&findings[0]).map_err(ModelHubError::Finding)
+        let score = Rating::read_judgement(&findings[0]).map_err(ModelHubError::Finding)?.score;
+        Ok(Rated { score, model: rating.network.reference() })
     }
 
-    /// Which of two photos is better: by the network trained to compare, or without it by the composite score.
+    /// Which of two photos is better: by the network trained to compare, or without it by the built-in one.
     ///
     /// ```
     /// # use albumctl::hub::ModelHub;
@@ -119,37 +131,18 @@ impl ModelHub {
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let preference = hub.compare("fixtures/album/DSC_0102.jpg", "fixtures/album/DSC_0101.jpg")?;
-    /// assert!(preference.first_is_better > 0.5 && preference.model.is_none());
+    /// assert!(preference.first_is_better > 0.5 && preference.model == "album-mini@1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compare(&self, first: impl AsRef<Path>, second: impl AsRef<Path>) -> Result<Preference, ModelHubError> {
         let photos = [first.as_ref(), second.as_ref()];
         let configured = self.settings().quality_assessment.siamese_checkpoint.as_deref();
-        match self.open_configured::<Comparator>(configured, COMPARISON_MODEL) {
-            Ok(network) => {
-                let comparing = Comparing::new(network)?;
-                let features = |photo: &Path| self.ask_one(photo, &[&comparing]);
-                let [first, second] = photos.map(features);
-                let read = |analysed: Analysed| Comparing::read(&analysed.findings[0]);
-                let probability = comparing.network.prefer(&read(first?), &read(second?))?;
-                Ok(Preference { first_is_better: probability.into(), model: Some(comparing.network.reference()) })
-            }
-            Err(ModelHubError::Hub(HubError::Missing { .. })) => {
-                let weights = comparing::weights(&self.settings().album.selection);
-                let rating = if_here(self.rating(), &mut Vec::new())?;
-                let faces = if_here(self.faces(), &mut Vec::new())?.map(|faces| FaceFinding { faces });
-                let (scoring, rating, faces) = (self.scoring(), rating.as_ref(), faces.as_ref());
-                let panel = Panel { scoring, features: None, rating, faces };
-                let score = |photo: &Path| -> Result<f64, ModelHubError> {
-                    let findings = self.ask_one(photo, &panel.analyses())?.findings;
-                    let (found, _) = panel.read(&findings).map_err(ModelHubError::Finding)?;
-                    Ok(comparing::composite(&found, &weights))
-                };
-                let [first, second] = photos.map(score);
-                Ok(Preference { first_is_better: comparing::likelihood(first?, second?), model: None })
-            }
-            Err(error) => Err(error),
-        }
+        let comparator = self.open_or_built_in::<Comparator>(configured, COMPARISON_MODEL, &mut Vec::new())?;
+        let comparing = Comparing::new(comparator)?;
+        let [first, second] = photos.map(|photo| self.ask_one(photo, &[&comparing]));
+        let read = |analysed: Analysed| Comparing::read(&analysed.findings[0]);
+        let probability = comparing.network.prefer(&read(first?), &read(second?))?;
+        Ok(Preference { first_is_better: probability.into(), model: comparing.network.reference() })
     }
 
     /// Faces, portrait or not, eyes, smile. Without its models the error says how to get them.
@@ -217,7 +210,7 @@ impl ModelHub {
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let metrics = hub.analyse("fixtures/album/DSC_0102.jpg")?;
     /// assert_eq!((metrics.width, metrics.height), (1200, 1600));
-    /// assert!(metrics.quality.overall > 0.0 && metrics.aesthetic.is_none(), "its model is not here");
+    /// assert!(metrics.quality.overall > 0.0 && metrics.aesthetic.is_some_and(|rated| rated.score > 1.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn analyse(&self, photo: impl AsRef<Path>) -> Result<ImageMetrics, ModelHubError> {
@@ -250,20 +243,21 @@ impl ModelHub {
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Batch, ModelHubError> {
         let mut left_out = Vec::new();
-        let rating = if_here(self.rating(), &mut left_out)?;
+        let rating = self.rating(&mut left_out)?;
         let faces = if_here(self.faces(), &mut left_out)?.map(|faces| FaceFinding { faces });
         let features = include_features.then(|| self.configured_features()).transpose()?;
         let panel = Panel {
             scoring: self.scoring(),
             features: features.as_ref().map(Features::analysis),
-            rating: rating.as_ref(),
+            rating: Some(&rating),
             faces: faces.as_ref(),
         };
+        let model = rating.network.reference();
         let mut outcomes = Vec::with_capacity(photos.len());
         let mut broken = None;
         self.ask(photos, &panel.analyses(), |photo, outcome| {
             let metrics = outcome.map(|analysed| match panel.read(&analysed.findings) {
-                Ok((found, _)) => Some(ImageMetrics::new(photo, &analysed, found)),
+                Ok((found, _)) => Some(ImageMetrics::new(photo, &analysed, found, &model)),
                 Err(error) => {
                     broken = Some(error);
                     None
@@ -299,9 +293,22 @@ impl ModelHub {
         Scoring { weights: self.settings().quality_assessment.weights }
     }
 
-    fn rating(&self) -> Result<Rating, ModelHubError> {
+    fn rating(&self, left_out: &mut Vec<HubError>) -> Result<Rating, ModelHubError> {
         let configured = self.settings().quality_assessment.ava_checkpoint.as_deref();
-        Ok(Rating::new(self.open_configured(configured, AESTHETIC_MODEL)?)?)
+        Ok(Rating::new(self.open_or_built_in(configured, AESTHETIC_MODEL, left_out)?)?)
+    }
+
+    /// The built-in model in the place of one that is not here.
+    fn open_or_built_in<N: Network>(
+        &self,
+        configured: Option<&Path>,
+        name: &str,
+        left_out: &mut Vec<HubError>,
+    ) -> Result<N, ModelHubError> {
+        match if_here(self.open_configured(configured, name), left_out)? {
+            Some(network) => Ok(network),
+            None => self.open_configured(None, built_in::MINI),
+        }
     }
 
     fn configured_features(&self) -> Result<Features, ModelHubError> {
@@ -347,14 +354,15 @@ impl ModelHub {
 }
 
 impl ImageMetrics {
-    fn new(path: &Path, analysed: &Analysed, found: Found) -> Self {
+    fn new(path: &Path, analysed: &Analysed, found: Found, rated_by: &str) -> Self {
+        let rated = |judgement: Judgement| Rated { score: judgement.score, model: rated_by.to_owned() };
         Self {
             path: path.to_owned(),
             width: analysed.facts.width,
             height: analysed.facts.height,
             taken_at: analysed.facts.taken_at.clone(),
             quality: found.quality,
-            aesthetic: found.aesthetic,
+            aesthetic: found.aesthetic.map(rated),
             portrait: found.faces,
             embedding: found.embedding,
             taken_ms: analysed.facts.taken_ms,

@@ -1,15 +1,19 @@
 """Times MediaPipe's own Python pipeline and ours on the same pictures, photo by photo in turn, and prints medians.
 
-    python3.11 -m venv mp && mp/bin/pip install mediapipe==0.10.21
-    cargo bench --bench portrait --no-run          # prints the path of the executable
-    taskset -c 0 mp/bin/python tests/bench/peers/mediapipe_faces.py EXECUTABLE PICTURE...
+    make bench-peers
+
+or, with a python that has mediapipe 0.10.21: `python mediapipe_faces.py [--everything] [PICTURE...]`. Without pictures
+those of ../shared/data/faces_golden are taken.
 
 MediaPipe does what the original asks of it: the full-range detector on every photo, the mesh with attention where
 exactly one face was found. With --everything it runs the mesh (up to five faces) wherever there is a face, which is what
-we do. Decoding is not timed on either side. `taskset` keeps both to one core. Beside the time on the clock it prints
+we do. Decoding is not timed on either side. Both are kept to one core. Beside the time on the clock it prints
 processor time, which means the same on a machine that does other things meanwhile.
 """
 
+import json
+import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -19,10 +23,21 @@ import cv2
 import mediapipe as mp
 
 
+def our_bench():
+    """Builds the bench `portrait`; the path of its executable."""
+    command = [os.environ.get("CARGO", "cargo"), "bench", "--bench", "portrait", "--no-run", "--message-format", "json"]
+    messages = map(json.loads, subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines())
+    return next(m["executable"] for m in messages if m.get("target", {}).get("name") == "portrait" and m.get("executable"))
+
+
 def main():
-    arguments = [a for a in sys.argv[1:] if a != "--everything"]
     everything = "--everything" in sys.argv
-    executable, *paths = arguments
+    golden = pathlib.Path(__file__).parents[4] / "shared/data/faces_golden/png"
+    paths = [a for a in sys.argv[1:] if a != "--everything"] or sorted(map(str, golden.glob("*.png")))
+    if not paths:
+        sys.exit(f"skipped: no pictures given, and none in {golden}")
+    executable = our_bench()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     ours = subprocess.Popen([executable, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     detector = mp.solutions.face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5)
     mesh = mp.solutions.face_mesh.FaceMesh(
