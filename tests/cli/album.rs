@@ -322,7 +322,7 @@ fn every_line_keeps_its_schema() {
 fn a_fresh_machine_picks_the_best_take_of_seven_of_the_eight_drawn_scenes() {
     let world = World::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/album");
-    let seen = world.run(["select", folder.to_str().unwrap(), "--top", "8"]).expect(0);
+    let seen = world.run(["select", folder.to_str().unwrap(), "--top", "8", "-v"]).expect(0);
     let truth = fs::read_to_string(folder.join("truth.csv")).unwrap();
     let best = |name: &str| truth.lines().any(|line| line.starts_with(name) && line.contains(",true,"));
     let lines = seen.lines();
@@ -338,4 +338,7 @@ fn a_fresh_machine_picks_the_best_take_of_seven_of_the_eight_drawn_scenes() {
         "{}",
         seen.stderr
     );
+    assert!(lines.iter().any(|line| line["tiebreak"].is_object()), "takes met in the tie-break");
+    let decoded = seen.stderr.lines().find_map(|line| line.strip_prefix("decode ")).unwrap();
+    assert_eq!(decoded.split_whitespace().nth(1), Some("32"), "each photo is looked at once: {}", seen.stderr);
 }
