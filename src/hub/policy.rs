@@ -31,8 +31,11 @@ impl Terms {
     ];
 
     /// Of a licence as manifests name it: an SPDX expression, or free words. With `OR` the kinder half counts, with
-    /// `AND` the harder one.
+    /// `AND` the harder one; so it does where a semicolon adds what else is in it.
     pub fn of(licence: &str) -> Self {
+        if let Some((left, right)) = licence.split_once(';') {
+            return Self::of(left).max(Self::of(right));
+        }
         let text = licence.trim().trim_start_matches('(').trim_end_matches(')').to_ascii_lowercase();
         if let Some((left, right)) = text.split_once(" and ") {
             return Self::of(left).max(Self::of(right));
@@ -164,6 +167,8 @@ mod tests {
             ("PolyForm-Noncommercial-1.0.0", Terms::NonCommercial),
             ("GPL-3.0 OR MIT", Terms::Permissive),
             ("MIT AND CC-BY-NC-4.0", Terms::NonCommercial),
+            ("MIT for the code; the photos carry terms of their own", Terms::Unknown),
+            ("MIT; CC-BY-NC-4.0 for the photos", Terms::NonCommercial),
             ("Unknown", Terms::Unknown),
             ("", Terms::Unknown),
         ];
