@@ -169,7 +169,7 @@ fn table() {
     }
 }
 
-/// `NETWORK PATH BATCH` in, milliseconds out; `peak PATH` in, GFLOP/s out.
+/// `NETWORK PATH BATCH` in, milliseconds out; `peak PATH` in, GFLOP/s out; `operations NETWORK` in, GFLOP a photo out.
 fn serve() {
     let mut ready: BTreeMap<(String, String), Run> = BTreeMap::new();
     for line in std::io::stdin().lock().lines() {
@@ -181,6 +181,7 @@ fn serve() {
                 let cpu = Cpu::available().into_iter().find(|cpu| cpu.name() == path).unwrap();
                 format!("{:.1}", peak(Engine { cpu, precision: Precision::Full }) / 1e9)
             }
+            ["operations", network] => format!("{:.3}", operations(network) / 1e9),
             [network, path, count] => {
                 let key = (network.to_owned(), path.to_owned());
                 let run = ready.entry(key).or_insert_with(|| contender(network, path));

@@ -84,9 +84,9 @@ def main():
     paths = [p for p in ours.ask("paths").split() if p != "plain"]
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
     print(f"machine: {cpu}, {args.threads} threads; onnxruntime {onnxruntime.__version__}, torch {torch.__version__}")
-    for path in paths:
-        if not path.endswith("-fast"):
-            print(f"peak {path}: {ours.ask('peak', path)} GFLOP/s (a large matrix product)")
+    peaks = {path: float(ours.ask("peak", path)) for path in paths if not path.endswith("-fast")}
+    for path, peak in peaks.items():
+        print(f"peak {path}: {peak} GFLOP/s (a large matrix product)")
     folder = pathlib.Path(__file__).parent / ".onnx"
     folder.mkdir(exist_ok=True)
     with torch.no_grad():
@@ -111,9 +111,11 @@ def main():
                             times[who].append(elapsed)
                 medians = {who: statistics.median(t) / count for who, t in times.items()}
                 base = medians["onnxruntime"]
-                print(f"\n{name}, batch {count}: ms a photo, and as a multiple of onnxruntime's time")
+                operations = float(ours.ask("operations", name))
+                print(f"\n{name}, batch {count}: ms a photo, as a multiple of onnxruntime's time, and of the path's peak")
                 for who, ms in sorted(medians.items(), key=lambda item: item[1]):
-                    print(f"  {who:12} {ms:8.2f}  {ms / base:5.2f}x")
+                    share = f"  {operations / ms * 1e3 / peaks[who]:4.0%}" if who in peaks else ""
+                    print(f"  {who:12} {ms:8.2f}  {ms / base:5.2f}x{share}")
                 sys.stdout.flush()
 
 
