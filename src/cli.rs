@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     aesthetics, analyze, cluster, compare, completions, config, decide, dedup, device, embed, eval, kmeans, man,
-    models, portrait, schema, score, select, train,
+    models, node, portrait, schema, score, select, train,
 };
 use crate::hub::policy::LicencePolicy;
 use crate::report::Format;
@@ -49,6 +49,7 @@ pub enum Command {
     Models(models::Args),
     Kmeans(kmeans::Args),
     Dedup(dedup::Args),
+    Node(node::Args),
     Train(train::Args),
     Eval(eval::Args),
     Device(device::Args),

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::scale::{ScaleError, Source, expand, read_list};
 
 #[derive(Debug, clap::Args)]
 pub struct DataArgs {
-    /// Parquet files, or patterns with *, ?, [..] and **
+    /// Parquet files, or patterns with *, ?, [..] and **; builds with `object-stores` take s3:// and https:// too
     #[arg(long, value_name = "GLOB", num_args = 1.., conflicts_with = "data_file")]
     data: Vec<String>,
 
@@ -22,7 +23,11 @@ impl DataArgs {
     }
 }
 
-pub fn open(args: &DataArgs) -> Result<Source, CommandError> {
+pub fn open(args: &DataArgs, context: &Context) -> Result<Source, CommandError> {
+    if context.offline && args.data.iter().any(|data| data.contains("://") && !data.starts_with("file://")) {
+        let refused = anyhow::anyhow!("--data names an address on the network, and --offline forbids it");
+        return Err(CommandError::usage(refused));
+    }
     let paths = match &args.data_file {
         Some(list) => read_list(list),
         None if args.data.is_empty() => {

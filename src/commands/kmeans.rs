@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use super::engine::{self, EngineArgs};
 use super::features::{self, DataArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::records::{KmeansModelRecord, NearestRecord};
 use crate::scale::fit::{self, Event};
-use crate::scale::{Init, Model, Nearest, Room, assign};
+use crate::scale::{Init, Model, Nearest, Room, ScaleError, Source, assign};
 
 /// Clusters of features in Parquet files, more of them than fit in memory
 ///
@@ -33,7 +34,8 @@ enum Command {
 /// Find clusters
 ///
 /// Memory holds the centroids and a few batches of rows. The same rows give the same centroids to the bit, for any
-/// number of threads, files and order of files. A run that was killed goes on where it was when started again.
+/// number of threads, files and order of files, on this machine and on a cluster (--engine). A run that was killed goes
+/// on where it was when started again.
 #[derive(Debug, clap::Args)]
 struct FitArgs {
     #[command(flatten)]
@@ -73,6 +75,17 @@ struct FitArgs {
     /// Where iterations are kept, to go on from; beside the model unless told
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
+
+    #[command(flatten)]
+    engine: EngineArgs,
+
+    /// On a cluster: a folder or an s3:// address that every machine sees, for centroids on their way; --work unless told
+    #[arg(long, value_name = "DIR|URL", help_heading = "Where the work is done")]
+    share: Option<String>,
+
+    /// On a cluster: rows of a task; more tasks spread better and lose less with a machine, fewer move fewer sums
+    #[arg(long, value_name = "ROWS", help_heading = "Where the work is done", value_parser = clap::value_parser!(u64).range(1..))]
+    task_rows: Option<u64>,
 }
 
 /// Each row's cluster and its distance, as Parquet; or the cluster of vectors on standard input
@@ -112,7 +125,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 }
 
 fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
-    let source = features::open(&args.data)?;
+    let source = features::open(&args.data, context)?;
     let options = fit::Options {
         clusters: args.clusters as usize,
         init: match args.init {
@@ -130,7 +143,11 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
         batch_rows: None,
     };
     let started = Instant::now();
-    let model = fit::fit(&source, &options, context.stop(), &mut |event| progress(event, context));
+    let mut told = |event: &Event| progress(event, context);
+    let model = match args.engine.cluster(context)? {
+        None => fit::fit(&source, &options, context.stop(), &mut told),
+        Some(address) => on_cluster(address, args, &source, &options, context, &mut told),
+    };
     let Some(model) = features::unless_stopped(model)? else {
         context.ui.note("interrupted; started again, it goes on from the last whole iteration");
         return Ok(Ending::Interrupted);
@@ -148,6 +165,38 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
         false,
     );
     tell(&model, &args.model, context)
+}
+
+#[cfg(feature = "distributed")]
+fn on_cluster(
+    address: &str,
+    args: &FitArgs,
+    source: &Source,
+    options: &fit::Options,
+    context: &Context,
+    told: &mut dyn FnMut(&Event),
+) -> Result<Model, ScaleError> {
+    use crate::scale::distributed::client::{Client, Cluster};
+    let work = || engine::everywhere(&options.work).to_string_lossy().into_owned();
+    let share = args.share.clone().unwrap_or_else(work);
+    let mut options_of_client = args.engine.client_options(address, share);
+    options_of_client.task_rows = args.task_rows;
+    let tell = |what: &str| context.ui.warn(what);
+    let client = Client::connect(&options_of_client, context.stop(), &tell)?;
+    let cluster = Cluster::new(source, options.normalize, options.threads, client)?;
+    fit::fit_on(&cluster, options, told)
+}
+
+#[cfg(not(feature = "distributed"))]
+fn on_cluster(
+    address: &str,
+    _: &FitArgs,
+    _: &Source,
+    _: &fit::Options,
+    _: &Context,
+    _: &mut dyn FnMut(&Event),
+) -> Result<Model, ScaleError> {
+    Err(ScaleError::Engine { cause: engine::lacking(address).to_string() })
 }
 
 fn progress(event: &Event, context: &Context) {
@@ -176,7 +225,7 @@ fn assign(args: &AssignArgs, context: &Context) -> Result<Ending, CommandError> 
     if args.data.is_empty() {
         return assign_lines(model, context);
     }
-    let source = features::open(&args.data)?;
+    let source = features::open(&args.data, context)?;
     let Some(target) = context.output_file() else {
         let unnamed = anyhow::anyhow!("the labels need a file to go to");
         return Err(CommandError::usage(unnamed).hint("-o labels.parquet"));

@@ -12,6 +12,7 @@ pub mod dedup;
 mod deliver;
 pub mod device;
 pub mod embed;
+mod engine;
 pub mod eval;
 mod experts;
 mod features;
@@ -19,6 +20,7 @@ pub mod kmeans;
 pub mod man;
 pub mod models;
 pub mod networks;
+pub mod node;
 mod photos;
 pub mod portrait;
 pub mod schema;
@@ -45,6 +47,7 @@ pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError>
         Command::Compare(args) => compare::run(args, context),
         Command::Kmeans(args) => kmeans::run(args, context),
         Command::Dedup(args) => dedup::run(args, context),
+        Command::Node(args) => node::run(args, context),
         Command::Train(args) => train::run(args, context),
         Command::Eval(args) => eval::run(args, context),
         Command::Device(args) => device::run(args, context),

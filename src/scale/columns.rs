@@ -1,7 +1,5 @@
 //! The other columns of the data: ids and scores, alone and in the order of the data.
 
-use std::fs::File;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef};
@@ -10,6 +8,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::error::ScaleError;
+use super::input::Input;
 use super::source::{DataFile, ID, Source};
 
 impl Source {
@@ -65,7 +64,7 @@ impl Source {
         for data in &self.files {
             let unreadable = |cause: String| ScaleError::Parquet { path: data.path.clone(), cause };
             let place = data.metadata.schema().index_of(name).map_err(|error| unreadable(error.to_string()))?;
-            let file = File::open(&data.path).map_err(ScaleError::io(&data.path))?;
+            let file = Input::open(&data.path)?;
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
             let mask = ProjectionMask::roots(data.metadata.parquet_schema(), [place]);
             let batches = builder.with_projection(mask).with_batch_size(8192).build();

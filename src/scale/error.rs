@@ -24,7 +24,8 @@ pub enum ScaleError {
     #[error("`{pattern}`: {cause}")]
     Pattern { pattern: String, cause: String },
     #[error(
-        "`{address}`: object stores are not read by this build; copy the files, or mount the bucket, and give a path"
+        "`{address}`: object stores are not read by this build, which lacks the feature `object-stores`; copy the files, or \
+         mount the bucket, and give a path"
     )]
     ObjectStore { address: String },
     #[error("the data has no rows")]
@@ -47,6 +48,8 @@ pub enum ScaleError {
     Model { path: PathBuf, cause: String },
     #[error("{}: has {found} numbers a row where the model has {wanted}", path.display())]
     OtherDimension { path: PathBuf, found: usize, wanted: usize },
+    #[error("{cause}")]
+    Engine { cause: String },
     #[error("cannot start threads: {cause}")]
     Threads { cause: String },
     #[error("interrupted")]

@@ -1,8 +1,6 @@
 //! Row groups to batches of checked f32 rows. One reader serves all column types; lists of f32 stored plainly, which
 //! is what `embed` and most writers leave, take a short way through [`super::pages`].
 
-use std::fs::File;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float16Type, Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -12,6 +10,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 
 use super::error::{Place, RowError, ScaleError};
 use super::exact::squared_norm;
+use super::input::Input;
 use super::pages::PlainLists;
 use super::source::{DataFile, FEATURE, Group, ID, Source};
 
@@ -63,7 +62,7 @@ impl Reading {
 impl<'a> GroupReader<'a> {
     pub fn open(source: &'a Source, group: Group, reading: Reading) -> Result<Self, ScaleError> {
         let data = &source.files[group.file];
-        let file = File::open(&data.path).map_err(ScaleError::io(&data.path))?;
+        let file = Input::open(&data.path)?;
         let plain = if reading.ids { None } else { PlainLists::open(data, &file, group.group, source.dim) };
         let mut reader = Self { source, group, reading, next_row: 0, rows: Rows::Unopened };
         reader.rows = match plain {
@@ -76,7 +75,7 @@ impl<'a> GroupReader<'a> {
     /// The reader for everything, from the next row on.
     fn general(&self) -> Result<Rows, ScaleError> {
         let data = &self.source.files[self.group.file];
-        let file = File::open(&data.path).map_err(ScaleError::io(&data.path))?;
+        let file = Input::open(&data.path)?;
         let reader = arrow(data, file, self.group.group, self.reading, self.next_row as usize);
         let reader = reader.map_err(|error| self.at(None, RowError::Unreadable { cause: error.to_string() }))?;
         Ok(Rows::Arrow(Box::new(reader)))
@@ -133,7 +132,7 @@ pub(super) fn dimension(data: &DataFile) -> Result<usize, ScaleError> {
     let place = Place { file: data.path.clone(), group, row: Some(0) };
     let wrong = |cause: RowError| ScaleError::Row { place: place.clone(), cause };
     let unreadable = |cause: String| wrong(RowError::Unreadable { cause });
-    let file = File::open(&data.path).map_err(ScaleError::io(&data.path))?;
+    let file = Input::open(&data.path)?;
     let reading = Reading { ids: false, normalize: false, batch_rows: 1 };
     let mut reader = arrow(data, file, group, reading, 0).map_err(|error| unreadable(error.to_string()))?;
     let rows = reader.next().ok_or_else(|| unreadable("no rows".into()))?.map_err(|e| unreadable(e.to_string()))?;
@@ -148,7 +147,7 @@ pub(super) fn dimension(data: &DataFile) -> Result<usize, ScaleError> {
 
 fn arrow(
     data: &DataFile,
-    file: File,
+    file: Input,
     group: usize,
     reading: Reading,
     skip: usize,

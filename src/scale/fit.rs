@@ -5,13 +5,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::error::ScaleError;
-use super::exact::squared_distance;
 use super::features::Reading;
-use super::lottery::{Drawn, Draws, Smallest, mixed};
+use super::lottery::{Drawn, Draws, mixed};
 use super::model::Model;
-use super::nearest::{Centroids, Nearest, Room};
-use super::seeding::{self, Init, assigned};
-use super::source::{Group, Source};
+use super::nearest::{Centroids, Nearest};
+use super::pass::{Engine, Pass, Question};
+use super::seeding::{self, Init};
+use super::source::{Group, Source, absolute};
 use super::step::{Partial, Scale, shift};
 use super::sweep::Crew;
 use super::work::{Iteration, Plan, Snapshot, Work};
@@ -49,7 +49,7 @@ pub enum Event<'a> {
 
 struct Fit<'a> {
     options: &'a Options,
-    crew: Crew<'a>,
+    engine: &'a dyn Engine,
     groups: Vec<Group>,
     scale: Scale,
     work: Work,
@@ -61,14 +61,19 @@ pub fn fit(
     stop: &AtomicBool,
     tell: &mut dyn FnMut(&Event),
 ) -> Result<Model, ScaleError> {
+    let batch_rows = options.batch_rows.unwrap_or_else(|| Reading::rows_for(source.dim));
+    let reading = Reading { ids: false, normalize: options.normalize, batch_rows };
+    fit_on(&Crew::new(source, reading, options.threads, stop)?, options, tell)
+}
+
+/// The same fit on any engine: the model is the same to the bit.
+pub fn fit_on(engine: &dyn Engine, options: &Options, tell: &mut dyn FnMut(&Event)) -> Result<Model, ScaleError> {
+    let source = engine.source();
     if options.clusters as u64 > source.rows {
         return Err(ScaleError::TooFewRows { clusters: options.clusters, rows: source.rows.to_string() });
     }
-    let batch_rows = options.batch_rows.unwrap_or_else(|| Reading::rows_for(source.dim));
-    let reading = Reading { ids: false, normalize: options.normalize, batch_rows };
-    let crew = Crew::new(source, reading, options.threads, stop)?;
     let groups = source.groups();
-    let (fit, first) = begin(source, options, crew, groups, tell)?;
+    let (fit, first) = begin(engine, options, groups, tell)?;
     let (last, converged) = fit.iterate(first, tell)?;
     tell(&Event::Measuring);
     fit.measure(last, converged)
@@ -76,22 +81,21 @@ pub fn fit(
 
 /// Takes up what the work folder holds, or looks the data through and seeds.
 fn begin<'a>(
-    source: &Source,
+    engine: &'a dyn Engine,
     options: &'a Options,
-    crew: Crew<'a>,
     groups: Vec<Group>,
     tell: &mut dyn FnMut(&Event),
 ) -> Result<(Fit<'a>, Snapshot), ScaleError> {
     let existed = options.work.exists();
-    let (work, kept) = Work::open(&options.work, plan(source, options)?)?;
+    let (work, kept) = Work::open(&options.work, plan(engine.source(), options)?)?;
     if let Some(bits) = kept
         && let Some(snapshot) = work.latest()
     {
         tell(&Event::Resumed { iteration: snapshot.iteration });
-        return Ok((Fit { options, crew, groups, scale: Scale::from_bits(bits), work }, snapshot));
+        return Ok((Fit { options, engine, groups, scale: Scale::from_bits(bits), work }, snapshot));
     }
     tell(&Event::Seeding);
-    let seeded = seed(options, &crew, &groups, source);
+    let seeded = seed(options, engine, &groups);
     let (scale, centroids) = seeded.inspect_err(|_| {
         if !existed {
             // Nothing was written into it yet; when it is not empty it stays.
@@ -101,15 +105,15 @@ fn begin<'a>(
     work.begin(scale.bits())?;
     let snapshot = Snapshot { iteration: 0, centroids, seen: vec![0; options.clusters] };
     work.save(&snapshot)?;
-    Ok((Fit { options, crew, groups, scale, work }, snapshot))
+    Ok((Fit { options, engine, groups, scale, work }, snapshot))
 }
 
-fn seed(options: &Options, crew: &Crew, groups: &[Group], source: &Source) -> Result<(Scale, Vec<f32>), ScaleError> {
-    let survey = seeding::survey(crew, groups, options.init, options.clusters, options.seed)?;
-    let scale = Scale::new(source.rows, survey.longest);
+fn seed(options: &Options, engine: &dyn Engine, groups: &[Group]) -> Result<(Scale, Vec<f32>), ScaleError> {
+    let survey = seeding::survey(engine, groups, options.init, options.clusters, options.seed)?;
+    let scale = Scale::new(engine.source().rows, survey.longest);
     let centroids = match &options.given {
         Some(given) => given.clone(),
-        None => survey.seed(crew, groups, (options.init, options.clusters, options.seed), scale)?,
+        None => survey.seed(engine, groups, (options.init, options.clusters, options.seed), scale)?,
     };
     Ok((scale, centroids))
 }
@@ -117,11 +121,10 @@ fn seed(options: &Options, crew: &Crew, groups: &[Group], source: &Source) -> Re
 fn plan(source: &Source, options: &Options) -> Result<Plan, ScaleError> {
     let mut data = blake3::Hasher::new();
     for file in &source.files {
-        let path = std::path::absolute(&file.path).unwrap_or_else(|_| file.path.clone());
-        let bytes = std::fs::metadata(&file.path).map_err(ScaleError::io(&file.path))?.len();
+        let path = absolute(&file.path);
         data.update(path.as_os_str().as_encoded_bytes());
         data.update(&[0]);
-        data.update(&bytes.to_le_bytes());
+        data.update(&file.bytes.to_le_bytes());
         data.update(&file.rows().to_le_bytes());
     }
     let given = options.given.as_ref().map(|values| {
@@ -177,7 +180,7 @@ impl Fit<'_> {
     /// All rows to their nearest centroids, all centroids to the mean of their rows.
     fn step(&self, now: &Snapshot) -> Result<(Snapshot, Iteration), ScaleError> {
         let nearest = self.nearest(&now.centroids);
-        let mut whole = assigned(&self.crew, &self.groups, &nearest, self.scale)?;
+        let mut whole = self.engine.step(&nearest, self.scale, &self.groups)?;
         let update = whole.finish(nearest.centroids());
         let mut line = line(now.iteration, &update.counts, update.inertia);
         let mut centroids = update.centroids;
@@ -191,10 +194,10 @@ impl Fit<'_> {
     /// Mini-batch: each centroid goes toward the mean of its rows in the batch, the less the more rows it has seen.
     fn step_toward(&self, now: &Snapshot, groups: &[Group]) -> Result<(Snapshot, Iteration), ScaleError> {
         let nearest = self.nearest(&now.centroids);
-        let batch = assigned(&self.crew, groups, &nearest, self.scale)?;
+        let batch = self.engine.step(&nearest, self.scale, groups)?;
         let inertia = batch.finish(nearest.centroids()).inertia;
         let mut next = Snapshot { iteration: now.iteration + 1, ..now.clone() };
-        for (cluster, centroid) in next.centroids.chunks_exact_mut(self.crew.source.dim).enumerate() {
+        for (cluster, centroid) in next.centroids.chunks_exact_mut(self.engine.source().dim).enumerate() {
             let count = batch.counts()[cluster];
             if count > 0 {
                 next.seen[cluster] += count;
@@ -209,26 +212,8 @@ impl Fit<'_> {
 
     /// Gives empty clusters the rows farthest from their centroids, as scikit-learn does. Says how many.
     fn reseed(&self, nearest: &Nearest, whole: &mut Partial, empty: &[usize]) -> Result<usize, ScaleError> {
-        let dim = self.crew.source.dim;
-        let wanted = 2 * empty.len();
-        let states = self.crew.sweep(
-            &self.groups,
-            || (Smallest::new(wanted), Room::default()),
-            |(farthest, room), batch| {
-                nearest.assign(&batch.values, &batch.norms, room, |row, cluster| {
-                    let row = &batch.values[row * dim..][..dim];
-                    let distance = squared_distance(row, nearest.centroids().row(cluster));
-                    if distance > 0.0 {
-                        farthest.offer(-distance, row, cluster);
-                    }
-                });
-                Ok(())
-            },
-        )?;
-        let mut farthest = Smallest::new(wanted);
-        for (rows, _) in states {
-            farthest.merge(rows);
-        }
+        let question = Question::Farthest { wanted: 2 * empty.len() };
+        let farthest = self.engine.draw(&Pass { question, nearest: Some(nearest) }, &self.groups)?;
         let mut waiting = empty.iter();
         let mut reseeded = 0;
         for Drawn { row, cluster, .. } in farthest.into_rows() {
@@ -245,13 +230,13 @@ impl Fit<'_> {
     /// A last pass: how large the clusters are and how far the rows, with the centroids as they are now.
     fn measure(&self, last: Snapshot, converged: bool) -> Result<Model, ScaleError> {
         let nearest = self.nearest(&last.centroids);
-        let whole = assigned(&self.crew, &self.groups, &nearest, self.scale)?;
+        let whole = self.engine.step(&nearest, self.scale, &self.groups)?;
         let update = whole.finish(nearest.centroids());
         Ok(Model {
-            centroids: Centroids::new(self.crew.source.dim, last.centroids),
+            centroids: Centroids::new(self.engine.source().dim, last.centroids),
             sizes: update.counts,
             normalize: self.options.normalize,
-            rows: self.crew.source.rows,
+            rows: self.engine.source().rows,
             iterations: last.iteration,
             converged,
             inertia: update.inertia,
@@ -260,7 +245,7 @@ impl Fit<'_> {
     }
 
     fn nearest(&self, centroids: &[f32]) -> Nearest {
-        Nearest::new(Centroids::new(self.crew.source.dim, centroids.to_vec()))
+        Nearest::new(Centroids::new(self.engine.source().dim, centroids.to_vec()))
     }
 }
 

@@ -83,6 +83,15 @@ impl Smallest {
         Self { wanted, heap: BinaryHeap::new() }
     }
 
+    pub fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// In no order.
+    pub fn rows(&self) -> impl Iterator<Item = &Drawn> {
+        self.heap.iter()
+    }
+
     pub fn offer(&mut self, key: f64, row: &[f32], cluster: usize) {
         if self.heap.len() == self.wanted && self.heap.peek().is_none_or(|worst| key > worst.key) {
             return;

@@ -5,18 +5,24 @@
 pub mod assign;
 mod columns;
 pub mod dedup;
+#[cfg(feature = "distributed")]
+pub mod distributed;
 mod error;
 mod exact;
 mod features;
 pub mod fit;
+mod input;
 mod lottery;
 mod model;
 mod nearest;
 mod pages;
+pub mod pass;
 pub mod phash;
 mod seeding;
 mod source;
 pub mod step;
+#[cfg(feature = "object-stores")]
+pub mod stores;
 mod sweep;
 mod work;
 

@@ -2,7 +2,6 @@
 //! as they lie. The general reader spells out two levels and a validity bit for each number, which takes several times
 //! longer than the arithmetic of k-means. Whatever is out of the ordinary is left to that reader.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use parquet::basic::{Encoding, Type};
 use parquet::column::page::{Page, PageReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::input::Input;
 use super::source::{DataFile, FEATURE};
 
 /// Something this reader does not take; the general one will read it, or say what is wrong.
@@ -17,7 +17,7 @@ use super::source::{DataFile, FEATURE};
 pub struct Unusual;
 
 pub struct PlainLists {
-    pages: SerializedPageReader<File>,
+    pages: SerializedPageReader<Input>,
     dim: usize,
     max_definition: u64,
     dictionary: Vec<f32>,
@@ -34,7 +34,7 @@ enum Values {
 
 impl PlainLists {
     /// `None` where the column is of another kind.
-    pub fn open(data: &DataFile, file: &File, group: usize, dim: usize) -> Option<Self> {
+    pub fn open(data: &DataFile, file: &Input, group: usize, dim: usize) -> Option<Self> {
         let schema = data.metadata.parquet_schema();
         let root = data.metadata.schema().index_of(FEATURE).ok()?;
         let mut leaves = (0..schema.num_columns()).filter(|&leaf| schema.get_column_root_idx(leaf) == root);

@@ -9,11 +9,11 @@ use rayon::prelude::*;
 
 use super::error::ScaleError;
 use super::exact::squared_distance;
-use super::lottery::{Drawn, Draws, Smallest, lot, mixed, share};
-use super::nearest::{Centroids, Nearest, Room};
+use super::lottery::{Drawn, Draws, mixed};
+use super::nearest::{Centroids, Nearest};
+use super::pass::{Engine, Pass, Question};
 use super::source::Group;
-use super::step::{Partial, Scale};
-use super::sweep::Crew;
+use super::step::Scale;
 
 /// Passes that draw. Bahmani and others found five to be as good as more; from four on the difference is small.
 const ROUNDS: u64 = 4;
@@ -36,26 +36,16 @@ pub struct Survey {
 }
 
 /// Checks every row, measures the longest and draws the first rows.
-pub fn survey(crew: &Crew, groups: &[Group], init: Init, clusters: usize, seed: u64) -> Result<Survey, ScaleError> {
+pub fn survey(
+    engine: &dyn Engine,
+    groups: &[Group],
+    init: Init,
+    clusters: usize,
+    seed: u64,
+) -> Result<Survey, ScaleError> {
     let wanted = if init == Init::Random { clusters } else { 1 };
-    let dim = crew.source.dim;
-    let states = crew.sweep(
-        groups,
-        || (0.0f64, Smallest::new(wanted)),
-        |(longest, drawn), batch| {
-            for (row, &norm) in batch.values.chunks_exact(dim).zip(&batch.norms) {
-                *longest = longest.max(norm);
-                drawn.offer(share(lot(seed, row)), row, 0);
-            }
-            Ok(())
-        },
-    )?;
-    let mut all = (0.0f64, Smallest::new(wanted));
-    for (longest, drawn) in states {
-        all.0 = all.0.max(longest);
-        all.1.merge(drawn);
-    }
-    Ok(Survey { longest: all.0.sqrt(), drawn: all.1.into_rows() })
+    let lots = engine.draw(&Pass { question: Question::Survey { wanted, seed }, nearest: None }, groups)?;
+    Ok(Survey { longest: lots.longest.sqrt(), drawn: lots.into_rows() })
 }
 
 impl Survey {
@@ -67,7 +57,7 @@ impl Survey {
     /// The first centroids.
     pub fn seed(
         self,
-        crew: &Crew,
+        engine: &dyn Engine,
         groups: &[Group],
         (init, clusters, seed): (Init, usize, u64),
         scale: Scale,
@@ -75,8 +65,8 @@ impl Survey {
         let drawn = match init {
             Init::Random => self.drawn,
             Init::KMeansPlusPlus => {
-                let drawn = draw_far(crew, groups, self.drawn, clusters, seed)?;
-                if drawn.len() > clusters { choose(crew, groups, &drawn, clusters, seed, scale)? } else { drawn }
+                let drawn = draw_far(engine, groups, self.drawn, clusters, seed)?;
+                if drawn.len() > clusters { choose(engine, groups, &drawn, clusters, seed, scale)? } else { drawn }
             }
         };
         if drawn.len() < clusters {
@@ -87,39 +77,21 @@ impl Survey {
 }
 
 fn draw_far(
-    crew: &Crew,
+    engine: &dyn Engine,
     groups: &[Group],
     mut drawn: Vec<Drawn>,
     clusters: usize,
     seed: u64,
 ) -> Result<Vec<Drawn>, ScaleError> {
-    let dim = crew.source.dim;
+    let dim = engine.source().dim;
     for round in 1.. {
         // Data with few different rows needs more rounds only to find that there are no more.
         if round > ROUNDS && drawn.len() >= clusters {
             break;
         }
         let nearest = Nearest::new(centroids(dim, &drawn));
-        let round_seed = mixed(seed.wrapping_add(round));
-        let states = crew.sweep(
-            groups,
-            || (Smallest::new(clusters), Room::default()),
-            |(smallest, room), batch| {
-                nearest.assign(&batch.values, &batch.norms, room, |row, cluster| {
-                    let row = &batch.values[row * dim..][..dim];
-                    let distance = squared_distance(row, nearest.centroids().row(cluster));
-                    if distance > 0.0 {
-                        smallest.offer(share(lot(round_seed, row)) / distance, row, cluster);
-                    }
-                });
-                Ok(())
-            },
-        )?;
-        let mut far = Smallest::new(clusters);
-        for (smallest, _) in states {
-            far.merge(smallest);
-        }
-        let far = far.into_rows();
+        let question = Question::Far { wanted: clusters, seed: mixed(seed.wrapping_add(round)) };
+        let far = engine.draw(&Pass { question, nearest: Some(&nearest) }, groups)?.into_rows();
         if far.is_empty() {
             break;
         }
@@ -130,23 +102,23 @@ fn draw_far(
 
 /// k-means++ among the drawn rows, each weighing as much as the rows nearest to it.
 fn choose(
-    crew: &Crew,
+    engine: &dyn Engine,
     groups: &[Group],
     drawn: &[Drawn],
     clusters: usize,
     seed: u64,
     scale: Scale,
 ) -> Result<Vec<Drawn>, ScaleError> {
-    let dim = crew.source.dim;
+    let dim = engine.source().dim;
     let nearest = Nearest::new(centroids(dim, drawn));
-    let whole = assigned(crew, groups, &nearest, scale)?;
+    let whole = engine.step(&nearest, scale, groups)?;
     let weights: Vec<f64> = whole.counts().iter().map(|&count| count as f64).collect();
     let mut draws = Draws::new(seed);
     let mut chosen = vec![pick(&weights, draws.next_share())];
     let mut distances = vec![f64::INFINITY; drawn.len()];
     while chosen.len() < clusters {
         let last = &drawn[chosen[chosen.len() - 1]].row;
-        crew.install(|| {
+        engine.pool().install(|| {
             distances.par_iter_mut().with_min_len(256).zip(drawn).for_each(|(distance, drawn)| {
                 *distance = distance.min(squared_distance(&drawn.row, last));
             });
@@ -162,24 +134,6 @@ fn choose(
         }
     }
     Ok(chosen.into_iter().map(|i| drawn[i].clone()).collect())
-}
-
-/// One step over `groups`.
-pub fn assigned(crew: &Crew, groups: &[Group], nearest: &Nearest, scale: Scale) -> Result<Partial, ScaleError> {
-    let (clusters, dim) = (nearest.centroids().len(), crew.source.dim);
-    let states = crew.sweep(
-        groups,
-        || (Partial::new(clusters, dim, scale), Room::default()),
-        |(partial, room), batch| {
-            partial.assign(nearest, &batch.values, &batch.norms, room);
-            Ok(())
-        },
-    )?;
-    let mut whole = Partial::new(clusters, dim, scale);
-    for (partial, _) in &states {
-        whole.merge(partial);
-    }
-    Ok(whole)
 }
 
 fn centroids(dim: usize, drawn: &[Drawn]) -> Centroids {

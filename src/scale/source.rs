@@ -1,12 +1,13 @@
 //! Which Parquet files are meant, what they hold, and how their row groups are listed.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_schema::{DataType, Field};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::reader::Length as _;
 
 use super::error::ScaleError;
+use super::input::{Input, is_remote};
 use crate::contain::contained;
 
 pub const ID: &str = "id";
@@ -24,6 +25,7 @@ pub struct Source {
 #[derive(Debug, Clone)]
 pub struct DataFile {
     pub path: PathBuf,
+    pub bytes: u64,
     pub(super) metadata: ArrowReaderMetadata,
 }
 
@@ -69,11 +71,11 @@ impl Source {
 
 impl DataFile {
     fn open(path: PathBuf) -> Result<Self, ScaleError> {
-        let file = File::open(&path).map_err(ScaleError::io(&path))?;
+        let file = Input::open(&path)?;
         let metadata = contained(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))
             .and_then(|metadata| metadata.map_err(|error| error.to_string()))
             .map_err(|cause| ScaleError::Parquet { path: path.clone(), cause })?;
-        let data = Self { path, metadata };
+        let data = Self { bytes: file.len(), path, metadata };
         let feature = data.column(FEATURE)?;
         if !is_vector(feature.data_type()) {
             return Err(data.wrong_type(feature, FEATURE, "a list of f32, f64 or f16"));
@@ -87,6 +89,13 @@ impl DataFile {
 
     pub fn rows(&self) -> u64 {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Where a row group begins in the file, as engines over Parquet understand it.
+    #[cfg(feature = "distributed")]
+    pub(super) fn begin(&self, group: usize) -> i64 {
+        let column = self.metadata.metadata().row_group(group).column(0);
+        column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset())
     }
 
     pub(super) fn column(&self, name: &'static str) -> Result<&Field, ScaleError> {
@@ -108,21 +117,31 @@ fn is_vector(list: &DataType) -> bool {
     matches!(item.data_type(), DataType::Float16 | DataType::Float32 | DataType::Float64)
 }
 
+/// A path that means the same wherever one stands.
+pub fn absolute(path: &Path) -> PathBuf {
+    if is_remote(path) { path.to_owned() } else { std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) }
+}
+
 /// The files that patterns name: a path as it is, or one with `*`, `?`, `[…]`, `**`.
 pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
     let mut paths = Vec::new();
     for pattern in patterns {
-        if pattern.contains("://") {
-            return Err(ScaleError::ObjectStore { address: pattern.clone() });
-        }
+        let pattern = pattern.strip_prefix("file://").unwrap_or(pattern);
         if Path::new(pattern).is_file() {
             paths.push(PathBuf::from(pattern));
             continue;
         }
         let before = paths.len();
-        matching(pattern, &mut paths)?;
+        if is_remote(Path::new(pattern)) {
+            #[cfg(feature = "object-stores")]
+            super::stores::matching(pattern, &mut paths)?;
+            #[cfg(not(feature = "object-stores"))]
+            return Err(ScaleError::ObjectStore { address: pattern.to_owned() });
+        } else {
+            matching(pattern, &mut paths)?;
+        }
         if paths.len() == before {
-            return Err(ScaleError::NoFile { pattern: pattern.clone() });
+            return Err(ScaleError::NoFile { pattern: pattern.to_owned() });
         }
     }
     Ok(paths)

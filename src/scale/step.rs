@@ -9,7 +9,7 @@ use super::exact::{dot, squared_norm};
 use super::nearest::{Centroids, Nearest, Room};
 
 /// Where the fixed point lies: a coordinate `x` is kept as `round(x · 2^bits)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Scale {
     bits: i32,
 }
@@ -22,8 +22,8 @@ pub struct Partial {
     /// Per cluster, the sum of its rows in the fixed point.
     sums: Vec<i64>,
     counts: Vec<u64>,
-    /// Sum of the squared lengths of all rows, in a fixed point of twice as many bits.
-    norms: i128,
+    /// Per cluster, the sum of the squared lengths of its rows, in a fixed point of twice as many bits.
+    norms: Vec<i128>,
 }
 
 /// What a step came to.
@@ -69,7 +69,7 @@ fn whole(v: f64) -> i64 {
 
 impl Partial {
     pub fn new(clusters: usize, dim: usize, scale: Scale) -> Self {
-        Self { dim, scale, sums: vec![0; clusters * dim], counts: vec![0; clusters], norms: 0 }
+        Self { dim, scale, sums: vec![0; clusters * dim], counts: vec![0; clusters], norms: vec![0; clusters] }
     }
 
     /// Adds rows that are nearest to what `nearest` says.
@@ -86,7 +86,7 @@ impl Partial {
             || sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum = sum.wrapping_add(whole(f64::from(x) * factor))),
         );
         self.counts[cluster] += 1;
-        self.norms += (norm * factor * factor) as i128;
+        self.norms[cluster] += (norm * factor * factor) as i128;
     }
 
     /// Takes a row out of the cluster it was added to.
@@ -106,7 +106,49 @@ impl Partial {
         debug_assert_eq!((self.dim, self.scale), (other.dim, other.scale));
         self.sums.iter_mut().zip(&other.sums).for_each(|(sum, other)| *sum += other);
         self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
-        self.norms += other.norms;
+        self.norms.iter_mut().zip(&other.norms).for_each(|(norm, other)| *norm += other);
+    }
+
+    /// Room for so many clusters; it never shrinks.
+    pub fn grow(&mut self, clusters: usize) {
+        if clusters > self.counts.len() {
+            self.sums.resize(clusters * self.dim, 0);
+            self.counts.resize(clusters, 0);
+            self.norms.resize(clusters, 0);
+        }
+    }
+
+    /// How many words [`Self::words`] makes of a cluster with rows of `dim` numbers.
+    pub fn width(dim: usize) -> usize {
+        dim + 3
+    }
+
+    /// A cluster's sum, as it travels between machines.
+    pub fn words(&self, cluster: usize, out: &mut Vec<i64>) {
+        out.extend_from_slice(&self.sums[cluster * self.dim..][..self.dim]);
+        let norm = self.norms[cluster];
+        out.extend([self.counts[cluster] as i64, norm as i64, (norm >> 64) as i64]);
+    }
+
+    /// Adds what [`Self::words`] told of other rows.
+    pub fn merge_words(&mut self, cluster: usize, words: &[i64]) {
+        let (sums, rest) = words.split_at(self.dim);
+        let own = &mut self.sums[cluster * self.dim..][..self.dim];
+        own.iter_mut().zip(sums).for_each(|(sum, other)| *sum = sum.wrapping_add(*other));
+        self.counts[cluster] += rest[0] as u64;
+        self.norms[cluster] += (i128::from(rest[2]) << 64) | i128::from(rest[1] as u64);
+    }
+
+    /// Forgets the first clusters; those behind take their places.
+    pub fn drop_first(&mut self, clusters: usize) {
+        self.sums.drain(..clusters * self.dim);
+        self.counts.drain(..clusters);
+        self.norms.drain(..clusters);
+    }
+
+    /// Bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        8 * self.sums.capacity() + 8 * self.counts.capacity() + 16 * self.norms.capacity()
     }
 
     pub fn counts(&self) -> &[u64] {
@@ -138,7 +180,7 @@ impl Partial {
     /// Σ|x − c|² = Σ|x|² − 2 Σ c·s + Σ n|c|²: the sums are known, so no distance need be measured.
     fn inertia(&self, centroids: &Centroids) -> f64 {
         let factor = self.scale.factor();
-        let norms = self.norms as f64 / factor / factor;
+        let norms = self.norms.iter().sum::<i128>() as f64 / factor / factor;
         let moved: f64 = centroids
             .rows()
             .zip(self.sums.chunks_exact(self.dim))
@@ -189,6 +231,17 @@ mod tests {
             let (left, right) = rows.split_at(cut.min(rows.len()));
             let mut merged = partial(right, scale);
             merged.merge(&partial(left, scale));
+            let mut told = Partial::new(0, 3, Scale::from_bits(0));
+            told.grow(2);
+            for part in [partial(left, scale), partial(right, scale)] {
+                for cluster in 0..2 {
+                    let mut words = Vec::new();
+                    part.words(cluster, &mut words);
+                    prop_assert_eq!(words.len(), Partial::width(3));
+                    told.merge_words(cluster, &words);
+                }
+            }
+            prop_assert_eq!((&told.sums, &told.counts, &told.norms), (&whole.sums, &whole.counts, &whole.norms));
             let reversed: Vec<_> = rows.iter().rev().cloned().collect();
             prop_assert_eq!(&whole, &merged);
             prop_assert_eq!(&whole, &partial(&reversed, scale));

@@ -6,6 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::error::{Place, RowError, ScaleError};
 use super::features::{Batch, GroupReader, Reading};
+use super::nearest::Room;
+use super::pass::{Answer, Engine, Pass};
 use super::source::{Group, Source};
 use crate::contain::contained;
 
@@ -146,6 +148,31 @@ impl Shelf<'_> {
         if self.failed.as_ref().is_none_or(|(first, _)| number < *first) {
             self.failed = Some((number, error));
         }
+    }
+}
+
+impl Engine for Crew<'_> {
+    fn source(&self) -> &Source {
+        self.source
+    }
+
+    fn pool(&self) -> &rayon::ThreadPool {
+        &self.pool
+    }
+
+    fn ask(&self, pass: &Pass, groups: &[Group]) -> Result<Answer, ScaleError> {
+        let dim = self.source.dim;
+        let answers = self.sweep(
+            groups,
+            || (pass.begin(dim), Room::default()),
+            |(answer, room), batch| {
+                pass.take(answer, dim, &batch.values, &batch.norms, room);
+                Ok(())
+            },
+        )?;
+        let mut whole = pass.begin(dim);
+        answers.into_iter().for_each(|(answer, _)| whole.merge(answer));
+        Ok(whole)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::scale::dedup::{Duplicates, Options, Removed, dedup};
 use crate::scale::{ScaleError, Source};
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let source = features::open(&args.data)?;
+    let source = features::open(&args.data, context)?;
     let options = options(args, &source, context)?;
     let found = dedup(&source, &options, context.stop());
     let Some(found) = features::unless_stopped(found)? else { return Ok(Ending::Interrupted) };

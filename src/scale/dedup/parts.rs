@@ -4,7 +4,8 @@ use super::Options;
 use crate::scale::error::ScaleError;
 use crate::scale::lottery::{Smallest, lot, share};
 use crate::scale::nearest::{Centroids, Nearest, Room};
-use crate::scale::seeding::{Init, assigned, survey};
+use crate::scale::pass::Engine as _;
+use crate::scale::seeding::{Init, survey};
 use crate::scale::source::Group;
 use crate::scale::step::Scale;
 use crate::scale::sweep::Crew;
@@ -34,11 +35,11 @@ pub fn deal(crew: &Crew, groups: &[Group], options: &Options, seed: u64, limit: 
     loop {
         for _ in 0..STEPS {
             let nearest = Nearest::new(Centroids::new(dim, centroids));
-            centroids = assigned(crew, groups, &nearest, scale)?.finish(nearest.centroids()).centroids;
+            centroids = crew.step(&nearest, scale, groups)?.finish(nearest.centroids()).centroids;
         }
         // A step moves centroids after it has counted; this counts what the rows are dealt by.
         let nearest = Nearest::new(Centroids::new(dim, centroids));
-        let sizes = assigned(crew, groups, &nearest, scale)?.counts().to_vec();
+        let sizes = crew.step(&nearest, scale, groups)?.counts().to_vec();
         let large: Vec<usize> = (0..sizes.len()).filter(|&cluster| sizes[cluster] > limit as u64).collect();
         let more = match attempt {
             0..SPLITS => splinters(crew, groups, &nearest, &sizes, &large, limit, seed)?,

@@ -1,0 +1,87 @@
+//! Which engine does the work: this machine, or a cluster. Its options stand in every build, so that one without the
+//! feature can say what is missing.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::context::Context;
+use crate::error::CommandError;
+
+const SCHEME: &str = "ballista://";
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Where the work is done")]
+pub struct EngineArgs {
+    /// local: the threads of this machine; ballista://HOST:PORT: the cluster of that scheduler
+    #[arg(long, value_name = "ENGINE", default_value = "local")]
+    pub engine: Engine,
+
+    /// On a cluster: start over what has not moved for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub deadline: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Engine {
+    Local,
+    /// `HOST:PORT` of a scheduler.
+    Cluster(String),
+}
+
+impl FromStr for Engine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "local" {
+            return Ok(Self::Local);
+        }
+        let address = text.strip_prefix(SCHEME).ok_or("local, or ballista://HOST:PORT")?.trim_end_matches('/');
+        host_and_port(address).map(|_| Self::Cluster(address.to_owned()))
+    }
+}
+
+/// `HOST:PORT` in its parts.
+pub fn host_and_port(address: &str) -> Result<(String, u16), String> {
+    let parts = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let port = parts.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+    port.ok_or_else(|| format!("`{address}` is no HOST:PORT, such as 10.0.0.1:50050"))
+}
+
+impl EngineArgs {
+    /// The scheduler's address where there is a cluster; refused where this run may not or this build cannot have one.
+    pub fn cluster(&self, context: &Context) -> Result<Option<&str>, CommandError> {
+        let Engine::Cluster(address) = &self.engine else { return Ok(None) };
+        if cfg!(not(feature = "distributed")) {
+            return Err(lacking(&format!("--engine {SCHEME}{address}")));
+        }
+        if context.offline {
+            let refused = anyhow::anyhow!("--engine {SCHEME}{address} needs the network, and --offline forbids it");
+            return Err(CommandError::usage(refused));
+        }
+        Ok(Some(address))
+    }
+
+    #[cfg(feature = "distributed")]
+    pub fn client_options(&self, address: &str, share: String) -> crate::scale::distributed::client::Options {
+        crate::scale::distributed::client::Options {
+            address: address.to_owned(),
+            share,
+            deadline: std::time::Duration::from_secs(self.deadline),
+            attempts: 3,
+            task_rows: None,
+        }
+    }
+}
+
+/// What needs the feature `distributed`, in a build without it.
+#[cfg_attr(feature = "distributed", allow(dead_code, reason = "only builds without the feature lack it"))]
+pub fn lacking(what: &str) -> CommandError {
+    let cause = anyhow::anyhow!("{what}: this build lacks the feature `distributed`");
+    CommandError::usage(cause).hint("cargo install --path . --locked --features distributed")
+}
+
+/// A path as every machine must see it.
+#[cfg_attr(not(feature = "distributed"), allow(dead_code, reason = "paths are told to clusters alone"))]
+pub fn everywhere(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

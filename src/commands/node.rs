@@ -1,0 +1,165 @@
+//! `albumctl node`: this machine as part of a cluster.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::engine;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+
+#[cfg(feature = "distributed")]
+mod embedding;
+
+/// This machine as part of a cluster
+///
+/// One scheduler, and an executor on every machine that is to work; then `kmeans fit --engine ballista://HOST:PORT` and
+/// `embed --engine …` on any machine. Data and work folders lie on storage that all of them see under the same path.
+/// Nodes know no passwords: whoever reaches their ports can have them read files, so keep them inside a network of your
+/// own. SIGTERM ends a node when its tasks are done.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Scheduler(SchedulerArgs),
+    Executor(ExecutorArgs),
+}
+
+/// Deals out tasks
+#[derive(Debug, clap::Args)]
+struct SchedulerArgs {
+    /// Where to listen; 0.0.0.0:50050 for every network this machine is in, port 0 for a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 50050)))]
+    bind: SocketAddr,
+
+    /// Give up an executor that was silent for so long, and have its tasks done by others
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(8..))]
+    executor_timeout: u64,
+}
+
+/// Runs tasks, --threads at a time
+#[derive(Debug, clap::Args)]
+struct ExecutorArgs {
+    /// The scheduler to work for
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50050", value_parser = engine::host_and_port)]
+    scheduler: (String, u16),
+
+    /// Where to listen for those who fetch results; 0.0.0.0 for every network this machine is in
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    bind: IpAddr,
+
+    /// The port of that; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 50051)]
+    port: u16,
+
+    /// What the other machines call this one; the address it calls from, unless told
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+
+    /// Where results lie until they are fetched; a temporary folder unless told
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+
+    /// Wait so long for a scheduler that is not there yet
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    wait: u16,
+}
+
+#[cfg(not(feature = "distributed"))]
+pub fn run(args: &Args, _: &Context) -> Result<Ending, CommandError> {
+    let _ = &args.command;
+    Err(engine::lacking("node"))
+}
+
+#[cfg(feature = "distributed")]
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    if context.offline {
+        return Err(CommandError::usage(anyhow::anyhow!("a node is all network, and --offline forbids it")));
+    }
+    log_to(context);
+    match &args.command {
+        Command::Scheduler(args) => scheduler(args, context),
+        Command::Executor(args) => executor(args, context),
+    }
+}
+
+#[cfg(feature = "distributed")]
+fn scheduler(args: &SchedulerArgs, context: &Context) -> Result<Ending, CommandError> {
+    use crate::scale::distributed::node;
+    let options = node::SchedulerOptions { bind: args.bind, executor_timeout: args.executor_timeout };
+    node::scheduler(&options, context.stop(), |address| {
+        context.ui.note(&format!("the scheduler listens on {address}"));
+    })
+    .map_err(|cause| CommandError::failed(anyhow::anyhow!("the scheduler: {cause}")))?;
+    context.ui.note("the scheduler ended");
+    Ok(Ending::AllDone)
+}
+
+#[cfg(feature = "distributed")]
+fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandError> {
+    use crate::scale::distributed::{functions, node};
+    let temporary = match &args.work {
+        Some(_) => None,
+        None => Some(tempfile::tempdir().map_err(|error| CommandError::failed(anyhow::Error::from(error)))?),
+    };
+    let work = args.work.clone().or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
+    let work = work.unwrap_or_default();
+    std::fs::create_dir_all(&work)
+        .map_err(|error| CommandError::failed(anyhow::anyhow!("{}: {error}", work.display())))?;
+    let options = node::ExecutorOptions {
+        scheduler: args.scheduler.clone(),
+        bind: args.bind,
+        port: args.port,
+        host: args.host.clone(),
+        tasks: context.threads(),
+        work,
+        patience: args.wait,
+    };
+    let (host, port) = &args.scheduler;
+    embedding::with_embedders(context, |embed| {
+        node::executor(&options, embed, context.stop(), |own| {
+            let tasks = options.tasks;
+            context.ui.note(&format!("the executor works for {host}:{port}, {tasks} tasks at a time, on port {own}"));
+        })
+    })
+    .map_err(|cause| {
+        let error = CommandError::failed(anyhow::anyhow!("the executor: {cause}"));
+        error.hint(format!("is there a scheduler? albumctl node scheduler --bind {host}:{port}"))
+    })?;
+    let (rows, passes) = functions::looked_at();
+    context.ui.note(&format!("the executor ended; it looked at {rows} rows in {passes} passes"));
+    Ok(Ending::AllDone)
+}
+
+/// What the engine has to say: its errors always, the rest with -v.
+#[cfg(feature = "distributed")]
+fn log_to(context: &Context) {
+    use crate::ui::{ShowProgress, Ui};
+
+    struct Log(Ui);
+
+    impl log::Log for Log {
+        fn enabled(&self, _: &log::Metadata) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record) {
+            let text = format!("{}: {}", record.target().split("::").next().unwrap_or_default(), record.args());
+            match record.level() {
+                log::Level::Error => self.0.warn(&text),
+                _ => self.0.detail(&text),
+            }
+        }
+
+        fn flush(&self) {}
+    }
+
+    let verbose = context.ui.is_verbose();
+    let ui = Ui::new(false, u8::from(verbose), ShowProgress::Never);
+    if log::set_boxed_logger(Box::new(Log(ui))).is_ok() {
+        log::set_max_level(if verbose { log::LevelFilter::Info } else { log::LevelFilter::Error });
+    }
+}

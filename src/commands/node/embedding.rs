@@ -1,0 +1,127 @@
+//! Lists of photos that an executor was dealt, to parts of features.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use super::super::networks::{NetworkArgs, Networks, PrecisionArg};
+use crate::analyses::Embedding;
+use crate::context::Context;
+use crate::hub::{Network as _, Which};
+use crate::photo::scan::Photo;
+use crate::pipeline::{self, Job};
+use crate::report::output::whole_file;
+use crate::report::parquet;
+use crate::scale::distributed::functions::EmbedPart;
+use crate::scale::distributed::photos::{List, Told, Unread};
+
+/// How often an embedder without work looks whether it is still needed.
+const LOOK: Duration = Duration::from_millis(100);
+
+type Asked = (String, mpsc::Sender<Result<String, String>>);
+
+/// Runs `work` with a function that embeds lists; the lists are worked on by threads that know the context.
+pub fn with_embedders<T>(context: &Context, work: impl FnOnce(EmbedPart) -> T) -> T {
+    let (asks, asked) = mpsc::channel::<Asked>();
+    let asked = Mutex::new(asked);
+    let ended = AtomicBool::new(false);
+    let embedders = Embedders { context, open: Mutex::default() };
+    std::thread::scope(|scope| {
+        for _ in 0..context.threads() {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(LOOK);
+                    if let Ok((list, answer)) = next {
+                        let told = embedders.embed(Path::new(&list)).map_err(|error| format!("{error:#}"));
+                        let _ = answer.send(told);
+                    }
+                }
+            });
+        }
+        let embed: EmbedPart = Arc::new(move |list| {
+            let (answer, answered) = mpsc::channel();
+            asks.send((list.to_owned(), answer)).map_err(|_| "the executor is ending".to_owned())?;
+            answered.recv().map_err(|_| "the executor is ending".to_owned())?
+        });
+        let done = work(embed);
+        ended.store(true, Ordering::Relaxed);
+        done
+    })
+}
+
+/// Networks that were asked for, open as long as the executor runs.
+struct Embedders<'a> {
+    context: &'a Context,
+    open: Mutex<HashMap<(String, bool), Arc<Embedding>>>,
+}
+
+impl Embedders<'_> {
+    /// Makes a part, unless it is there.
+    fn embed(&self, list: &Path) -> anyhow::Result<String> {
+        let list = List::read(list)?;
+        if !list.part.exists() {
+            self.make(&list)?;
+        }
+        Ok(list.part.to_string_lossy().into_owned())
+    }
+
+    fn make(&self, list: &List) -> anyhow::Result<()> {
+        let embedding = self.embedding(list)?;
+        let photos: Vec<Photo> =
+            list.photos.iter().map(|item| Photo { path: item.path.clone(), raws: Vec::new() }).collect();
+        let ids: HashMap<PathBuf, &str> = list.photos.iter().map(|item| (item.path.clone(), item.id.as_str())).collect();
+        let (mut rows, mut told) = (Vec::new(), Told::default());
+        let analyses: [&dyn pipeline::Analysis; 1] = [&*embedding];
+        let job = Job {
+            photos: &photos,
+            analyses: &analyses,
+            store: self.context.store(),
+            telemetry: &self.context.telemetry,
+            limits: self.context.limits(),
+            medium: Some(self.context.settings().thumbnail_sizes.medium),
+            // Tasks run beside each other.
+            threads: 1,
+            stop: &AtomicBool::new(false),
+        };
+        pipeline::run(&job, |photo, outcome| {
+            let id = ids.get(&photo.path).map_or_else(String::new, |id| (*id).to_owned());
+            match outcome {
+                Ok(analysed) => rows.push((id, Embedding::read(&analysed.findings[0]))),
+                Err(failure) => {
+                    told.failed.push(Unread { id, cause: format!("{}: {}", failure.stage, failure.cause) });
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        told.done = rows.len();
+        // The part comes last: where it is, all is.
+        told.keep(&list.part)?;
+        whole_file(&list.part, |out| Ok(parquet::write(out, &rows)?))
+    }
+
+    fn embedding(&self, list: &List) -> anyhow::Result<Arc<Embedding>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (list.model.clone(), list.fast);
+        if let Some(embedding) = open.get(&key) {
+            return Ok(Arc::clone(embedding));
+        }
+        let precision = if list.fast { PrecisionArg::Fast } else { PrecisionArg::Full };
+        let networks = Networks::new(&NetworkArgs { model: None, precision }, self.context).map_err(|e| e.cause)?;
+        let file = Path::new(&list.model);
+        let which = if file.is_absolute() { Which::File(file) } else { Which::Named(&list.model) };
+        let embedding = Embedding::new(networks.open(which, self.context).map_err(|error| error.cause)?)?;
+        let identity = embedding.network.identity()?;
+        anyhow::ensure!(
+            identity == list.identity,
+            "the model {} is not the same on this executor ({identity}) as where it was asked for ({})",
+            list.model,
+            list.identity
+        );
+        let embedding = Arc::new(embedding);
+        open.insert(key, Arc::clone(&embedding));
+        Ok(embedding)
+    }
+}

@@ -1,0 +1,421 @@
+//! The engine's client: hands a plan to the scheduler, waits for the answer within a deadline, and asks again.
+//!
+//! A pass may be asked any number of times: it changes nothing, and its answer is always the same. So whatever is lost
+//! (an executor, the scheduler, an answer on its way) costs time alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ballista_core::client::BallistaClient;
+use ballista_core::extension::SessionConfigExt as _;
+use ballista_core::serde::protobuf::execute_query_params::Query;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::protobuf::{
+    CancelJobParams, ExecuteQueryParams, GetJobStatusParams, KeyValuePair, PartitionLocation, execute_query_result,
+    job_status,
+};
+use ballista_core::utils::{GrpcClientConfig, create_grpc_client_endpoint};
+use ballista_core::version::insert_version_header;
+use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
+use datafusion::arrow::datatypes::{Int64Type, UInt32Type};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion_proto::physical_plan::AsExecutionPlan as _;
+use datafusion_proto::protobuf::PhysicalPlanNode;
+use futures::{StreamExt as _, TryStreamExt as _};
+use tonic::transport::Channel;
+
+use super::functions::{BAD_ROW, NO_PASS};
+use super::{MESSAGE, plan, settings};
+use crate::scale::error::ScaleError;
+use crate::scale::features::Reading;
+use crate::scale::pass::{Answer, Engine, Lots, Pass, Question, Stored};
+use crate::scale::source::{Group, Source};
+use crate::scale::stores;
+use crate::scale::sweep::Crew;
+
+/// How often the scheduler is asked how a job stands.
+const POLL: Duration = Duration::from_millis(20);
+
+/// How often work that may take long is looked at, whether it moves.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Where a cluster is and how much patience it is owed.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `HOST:PORT` of the scheduler.
+    pub address: String,
+    /// A folder or an address that every machine sees under this name; passes lie there while they are asked.
+    pub share: String,
+    /// How long a pass may take before it is asked again.
+    pub deadline: Duration,
+    /// How often a pass is asked.
+    pub attempts: u32,
+    /// Rows of a task; as many as suit the data when not told.
+    pub task_rows: Option<u64>,
+}
+
+/// Why a plan came to nothing.
+#[derive(Debug)]
+enum Lost {
+    /// The scheduler cannot be reached.
+    Unreachable(String),
+    /// No answer within the deadline.
+    Late,
+    /// The engine failed; the same may well succeed when asked again.
+    Failed(String),
+    Stopped,
+}
+
+/// Hands plans to a scheduler.
+pub struct Client<'a> {
+    options: &'a Options,
+    stop: &'a AtomicBool,
+    runtime: tokio::runtime::Runtime,
+    session: String,
+    /// Hears when something has to be asked again.
+    tell: &'a (dyn Fn(&str) + Sync),
+}
+
+/// Rows of files, on the machines of a cluster.
+pub struct Cluster<'a> {
+    source: &'a Source,
+    normalize: bool,
+    client: Client<'a>,
+    pool: rayon::ThreadPool,
+}
+
+impl<'a> Client<'a> {
+    /// Makes sure that there is a scheduler.
+    pub fn connect(
+        options: &'a Options,
+        stop: &'a AtomicBool,
+        tell: &'a (dyn Fn(&str) + Sync),
+    ) -> Result<Self, ScaleError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|error| ScaleError::Threads { cause: error.to_string() })?;
+        let moment = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let session = format!("albumctl-{}-{}", std::process::id(), moment.as_nanos());
+        let client = Self { options, stop, runtime, session, tell };
+        client.runtime.block_on(client.scheduler()).map_err(|lost| client.given_up(lost, 1))?;
+        Ok(client)
+    }
+
+    async fn scheduler(&self) -> Result<SchedulerGrpcClient<Channel>, Lost> {
+        let config = GrpcClientConfig::from(&settings().ballista_config());
+        let unreachable = |error: &dyn std::error::Error| Lost::Unreachable(whole(error));
+        let address = format!("http://{}", self.options.address);
+        let endpoint = create_grpc_client_endpoint(address, Some(&config)).map_err(|error| unreachable(&error))?;
+        let channel = endpoint.connect().await.map_err(|error| unreachable(&error))?;
+        Ok(SchedulerGrpcClient::new(channel).max_encoding_message_size(MESSAGE).max_decoding_message_size(MESSAGE))
+    }
+
+    /// Runs what `ask` plans, again when it is late or lost, and reads the answer.
+    fn run<T>(
+        &self,
+        ask: impl AsyncFn() -> datafusion::common::Result<Arc<dyn ExecutionPlan>>,
+        moved: Option<&(dyn Fn() -> usize + Sync)>,
+        read: impl Fn(&[RecordBatch]) -> Result<T, ScaleError>,
+    ) -> Result<T, ScaleError> {
+        let mut asked = 0;
+        loop {
+            asked += 1;
+            let outcome = self.runtime.block_on(async {
+                let plan = ask().await.map_err(|error| Lost::Failed(error.to_string()))?;
+                self.once(plan, moved).await
+            });
+            let lost = match outcome {
+                Ok(batches) => return read(&batches),
+                Err(lost) => lost,
+            };
+            let for_good = match &lost {
+                Lost::Stopped => true,
+                Lost::Failed(cause) => cause.contains(BAD_ROW) || is_unseen(cause),
+                Lost::Late | Lost::Unreachable(_) => false,
+            };
+            if for_good || asked >= self.options.attempts {
+                return Err(self.given_up(lost, asked));
+            }
+            match &lost {
+                Lost::Late => (self.tell)(&format!(
+                    "no answer from the cluster within {} s; asking again",
+                    self.options.deadline.as_secs()
+                )),
+                Lost::Unreachable(cause) | Lost::Failed(cause) => {
+                    (self.tell)(&format!("the cluster failed ({}); asking again", first_line(cause)));
+                }
+                Lost::Stopped => {}
+            }
+            // A scheduler that is being started again needs a moment.
+            let pause = Duration::from_millis(500) * 2u32.pow(asked.min(5));
+            self.runtime.block_on(tokio::time::sleep(pause.min(self.options.deadline)));
+        }
+    }
+
+    async fn once(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        moved: Option<&(dyn Fn() -> usize + Sync)>,
+    ) -> Result<Vec<RecordBatch>, Lost> {
+        let mut scheduler = self.scheduler().await?;
+        let job = self.submit(&mut scheduler, plan).await?;
+        match self.wait(&mut scheduler, &job, moved).await {
+            Err(lost) => {
+                let _ = scheduler.cancel_job(CancelJobParams { job_id: job }).await;
+                Err(lost)
+            }
+            Ok(places) => {
+                let fetched = futures::stream::iter(places.into_iter().map(fetch)).buffered(8).try_collect::<Vec<_>>();
+                let fetched = tokio::time::timeout(self.options.deadline, fetched).await.map_err(|_| Lost::Late)??;
+                Ok(fetched.into_iter().flatten().collect())
+            }
+        }
+    }
+
+    async fn submit(&self, scheduler: &mut SchedulerGrpcClient<Channel>, plan: Arc<dyn ExecutionPlan>) -> Result<String, Lost> {
+        let config = settings();
+        let failed = |error: &dyn std::error::Error| Lost::Failed(whole(error));
+        let codec = config.ballista_physical_extension_codec();
+        let message = PhysicalPlanNode::try_from_physical_plan(plan, codec.as_ref());
+        let mut bytes = Vec::new();
+        message.and_then(|message| message.try_encode(&mut bytes)).map_err(|error| failed(&error))?;
+        let entries = config.options().entries().into_iter();
+        let settings = entries.map(|entry| KeyValuePair { key: entry.key, value: entry.value }).collect();
+        let mut request = tonic::Request::new(ExecuteQueryParams {
+            query: Some(Query::PhysicalPlan(bytes)),
+            settings,
+            session_id: self.session.clone(),
+            operation_id: self.session.clone(),
+        });
+        insert_version_header(request.metadata_mut());
+        let told = scheduler.execute_query(request).await.map_err(|error| failed(&error))?.into_inner();
+        match told.result {
+            Some(execute_query_result::Result::Success(success)) => Ok(success.job_id),
+            Some(execute_query_result::Result::Failure(failure)) => Err(Lost::Failed(format!("{failure:?}"))),
+            None => Err(Lost::Failed("the scheduler gave no answer".into())),
+        }
+    }
+
+    async fn wait(
+        &self,
+        scheduler: &mut SchedulerGrpcClient<Channel>,
+        job: &str,
+        moved: Option<&(dyn Fn() -> usize + Sync)>,
+    ) -> Result<Vec<PartitionLocation>, Lost> {
+        let mut began = Instant::now();
+        let (mut looked, mut stood) = (began, None);
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Lost::Stopped);
+            }
+            if let Some(moved) = moved
+                && looked.elapsed() > LOOK
+            {
+                let stands = Some(moved());
+                (looked, began) = (Instant::now(), if stands == stood { began } else { Instant::now() });
+                stood = stands;
+            }
+            if began.elapsed() >= self.options.deadline {
+                return Err(Lost::Late);
+            }
+            let asked = scheduler.get_job_status(GetJobStatusParams { job_id: job.to_owned() }).await;
+            let told = asked.map_err(|error| Lost::Failed(whole(&error)))?.into_inner();
+            match told.status.and_then(|status| status.status) {
+                Some(job_status::Status::Successful(done)) => return Ok(done.partition_location),
+                Some(job_status::Status::Failed(failed)) => return Err(Lost::Failed(failed.error)),
+                _ => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+
+    fn given_up(&self, lost: Lost, asked: u32) -> ScaleError {
+        let address = &self.options.address;
+        let cause = match lost {
+            Lost::Stopped => return ScaleError::Stopped,
+            Lost::Unreachable(cause) => format!(
+                "cannot reach the scheduler at {address}: {cause}; start one with `albumctl node scheduler --bind \
+                 {address}`, or check host and port"
+            ),
+            Lost::Late => format!(
+                "no answer from the cluster at {address} within {} s, asked {asked} times; are there executors \
+                 (`albumctl node executor --scheduler {address}`)? A scheduler that hangs has to be started again; \
+                 a pass over much data may need a longer --deadline",
+                self.options.deadline.as_secs()
+            ),
+            Lost::Failed(cause) if is_unseen(&cause) => format!(
+                "an executor does not see what this machine sees: {}; the data and {} must lie on shared storage, \
+                 under the same path on every machine, readable by the executors",
+                unseen(&cause),
+                self.options.share
+            ),
+            Lost::Failed(cause) => format!("the cluster at {address} failed, asked {asked} times: {}", first_line(&cause)),
+        };
+        ScaleError::Engine { cause }
+    }
+
+    /// Has photos embedded: asks for the lists that `left` names until it names none. The deadline is for the next part
+    /// to be done, not for all of them.
+    pub fn embed(&self, left: &(dyn Fn() -> Vec<String> + Sync)) -> Result<(), ScaleError> {
+        let moved = || left().len();
+        let ask = async || plan::embed(&left()).await;
+        self.run(ask, Some(&moved), |_| Ok(()))
+    }
+}
+
+impl<'a> Cluster<'a> {
+    pub fn new(source: &'a Source, normalize: bool, threads: usize, client: Client<'a>) -> Result<Self, ScaleError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+        let pool = pool.map_err(|error| ScaleError::Threads { cause: error.to_string() })?;
+        Ok(Self { source, normalize, client, pool })
+    }
+
+    /// Enough tasks to go round and to lose one cheaply; few enough that their sums, which all travel, are little
+    /// beside the rows they are made of.
+    fn task_rows(&self, pass: &Pass) -> u64 {
+        let clusters = pass.nearest.map_or(1, |nearest| nearest.centroids().len()) as u64;
+        let least = (20 * clusters).max(1 << 14);
+        self.client.options.task_rows.unwrap_or_else(|| (self.source.rows / 256).clamp(least, least.max(1 << 20)))
+    }
+
+    fn asked(&self, pass: &Pass, name: &str, groups: &[Group]) -> Result<Answer, ScaleError> {
+        let dim = self.source.dim;
+        let mut whole = pass.begin(dim);
+        for table in plan::tables(self.source, groups, self.task_rows(pass))? {
+            let answer = match pass.question {
+                Question::Step { .. } => {
+                    let clusters = pass.nearest.map_or(0, |nearest| nearest.centroids().len());
+                    let ask = async || plan::step(&table, name, clusters, dim).await;
+                    self.client.run(ask, None, |batches| sums(batches, pass.begin(dim), clusters, dim))
+                }
+                _ => self.client.run(async || plan::draw(&table, name).await, None, |batches| lots(batches, dim)),
+            };
+            whole.merge(answer?);
+        }
+        let expected: u64 = groups.iter().map(|group| group.rows).sum();
+        if whole.rows() != expected {
+            let cause = format!(
+                "the executors saw {} rows where this machine sees {expected}: the paths do not hold the same files \
+                 on every machine",
+                whole.rows()
+            );
+            return Err(ScaleError::Engine { cause });
+        }
+        Ok(whole)
+    }
+
+    /// Which row was meant: halves the files as long as there are several, then looks for itself.
+    fn find(&self, pass: &Pass, name: &str, groups: &[Group], error: ScaleError) -> ScaleError {
+        let mut left = groups;
+        while let (Some(first), Some(last)) = (left.first(), left.last())
+            && first.file != last.file
+        {
+            let middle = left[left.len() / 2].file;
+            let cut = left.partition_point(|group| group.file < middle.max(first.file + 1));
+            let (before, behind) = left.split_at(cut);
+            left = match self.asked(pass, name, before) {
+                Err(ScaleError::Engine { cause }) if cause.contains(BAD_ROW) => before,
+                _ => behind,
+            };
+        }
+        let reading =
+            Reading { ids: false, normalize: self.normalize, batch_rows: Reading::rows_for(self.source.dim) };
+        let threads = self.pool.current_num_threads();
+        let looked = Crew::new(self.source, reading, threads, self.client.stop).and_then(|crew| crew.ask(pass, left));
+        looked.err().unwrap_or(error)
+    }
+}
+
+impl Engine for Cluster<'_> {
+    fn source(&self) -> &Source {
+        self.source
+    }
+
+    fn pool(&self) -> &rayon::ThreadPool {
+        &self.pool
+    }
+
+    fn ask(&self, pass: &Pass, groups: &[Group]) -> Result<Answer, ScaleError> {
+        let bytes = Stored::write(pass, self.source.dim, self.normalize);
+        let share = self.client.options.share.trim_end_matches('/');
+        let name = format!("{share}/pass-{}.bin", &blake3::hash(&bytes).to_hex()[..32]);
+        stores::write(&name, bytes)?;
+        let answer = self.asked(pass, &name, groups).map_err(|error| match &error {
+            ScaleError::Engine { cause } if cause.contains(BAD_ROW) => self.find(pass, &name, groups, error),
+            _ => error,
+        });
+        stores::remove(&name);
+        answer
+    }
+}
+
+fn sums(batches: &[RecordBatch], mut answer: Answer, clusters: usize, dim: usize) -> Result<Answer, ScaleError> {
+    let wrong = || ScaleError::Engine { cause: "an executor sent sums that are none".into() };
+    let Answer::Sums(partial) = &mut answer else { return Err(wrong()) };
+    for batch in batches {
+        let ids = batch.column(0).as_primitive_opt::<UInt32Type>().ok_or_else(wrong)?;
+        let sums = batch.column(1).as_list_opt::<i32>().ok_or_else(wrong)?;
+        for row in 0..batch.num_rows() {
+            let (cluster, words) = (ids.value(row) as usize, sums.value(row));
+            let words = words.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?.values();
+            if cluster >= clusters || words.len() != crate::scale::step::Partial::width(dim) {
+                return Err(wrong());
+            }
+            partial.merge_words(cluster, words);
+        }
+    }
+    Ok(answer)
+}
+
+fn lots(batches: &[RecordBatch], dim: usize) -> Result<Answer, ScaleError> {
+    let wrong = || ScaleError::Engine { cause: "an executor sent lots that are none".into() };
+    let batch = batches.iter().find(|batch| batch.num_rows() > 0).ok_or_else(wrong)?;
+    let column = batch.column(0).as_binary_opt::<i64>().filter(|column| !column.is_null(0)).ok_or_else(wrong)?;
+    Lots::from_bytes(column.value(0), dim).map(Answer::Drawn).ok_or_else(wrong)
+}
+
+/// A part of the answer, from the executor that holds it.
+async fn fetch(place: PartitionLocation) -> Result<Vec<RecordBatch>, Lost> {
+    let layout = place.layout();
+    let (Some(executor), Some(partition)) = (place.executor_meta, place.partition_id) else {
+        return Err(Lost::Failed("the scheduler does not say where the answer lies".into()));
+    };
+    let failed = |error: &dyn std::error::Error| Lost::Failed(format!("fetching the answer: {}", whole(error)));
+    let (host, port) = (executor.host.as_str(), executor.port as u16);
+    let client = BallistaClient::try_new(host, port, MESSAGE, false, None, 3, 500, 0, 0).await;
+    let mut client = client.map_err(|error| failed(&error))?;
+    let partition = partition.into();
+    let stream = client.fetch_partition_proxied(&executor.id, &partition, place.file_id, layout, host, port, true).await;
+    stream.map_err(|error| failed(&error))?.try_collect().await.map_err(|error| failed(&error))
+}
+
+/// An error with all that lies below it.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(source) = below {
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        below = source.source();
+    }
+    text
+}
+
+fn first_line(text: &str) -> &str {
+    let begin = text.find(BAD_ROW).unwrap_or(0);
+    text[begin..].lines().next().unwrap_or_default()
+}
+
+/// What an executor says of a file that is not there for it.
+fn is_unseen(cause: &str) -> bool {
+    cause.contains(NO_PASS)
+        || ["not found", "NotFound", "No such file", "Permission denied"].iter().any(|sign| cause.contains(sign))
+            && cause.contains("Object")
+}
+
+/// The part of a failed job's text that names the file.
+fn unseen(cause: &str) -> &str {
+    let begin = cause.find(NO_PASS).or_else(|| cause.find("Object at location")).or_else(|| cause.find("Object Store"));
+    first_line(&cause[begin.unwrap_or(0)..])
+}

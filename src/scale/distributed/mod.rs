@@ -1,0 +1,103 @@
+//! The same passes on many machines: Apache DataFusion Ballista, an engine over Arrow and Parquet.
+//!
+//! A pass is a query. `SELECT cluster, vector_sum(feature, pass) FROM (SELECT feature, nearest_centroid(feature, pass) AS
+//! cluster FROM rows) GROUP BY cluster` is a step of k-means; `SELECT drawn_rows(feature, pass) FROM rows` a lottery. The
+//! client plans it ([`plan`]), with the row groups dealt to tasks, and hands it to the scheduler ([`client`]); executors
+//! run it ([`functions`]) with the code of `pass`, `nearest` and `step`. Sums are whole numbers, so neither the machines
+//! nor their order show in the result.
+//!
+//! Scheduling is by pull and the planner the static one: with the others, losing an executor at the wrong moment left
+//! queries hanging.
+
+mod arrays;
+pub mod client;
+pub mod functions;
+pub mod node;
+pub mod photos;
+pub mod plan;
+
+use std::sync::Arc;
+
+use ballista_core::extension::SessionConfigExt as _;
+use datafusion::common::Result;
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry as _, object_store::DefaultObjectStoreRegistry};
+use datafusion::prelude::SessionConfig;
+use functions::EmbedPart;
+use url::Url;
+
+use super::stores;
+
+const NEAREST: &str = "nearest_centroid";
+const VECTOR_SUM: &str = "vector_sum";
+const DRAWN_ROWS: &str = "drawn_rows";
+const EMBED_PART: &str = "embed_part";
+
+/// A message between machines is at most this long: the rows of a lottery travel as one.
+const MESSAGE: usize = 256 << 20;
+/// Sums that one task merges: more of them are dealt out by cluster.
+const MERGED_AT_ONCE: usize = 8 << 20;
+
+/// The settings all machines agree on.
+fn settings() -> SessionConfig {
+    SessionConfig::new_with_ballista()
+        .with_target_partitions(1)
+        .with_batch_size(8192)
+        .set_bool("ballista.planner.adaptive.enabled", false)
+        .set_str("ballista.client.grpc_max_message_size", &MESSAGE.to_string())
+        .set_str("ballista.client.grpc_connect_timeout_seconds", "5")
+        .set_str("ballista.client.io_retries_times", "3")
+        .set_str("ballista.client.io_retry_wait_time_ms", "500")
+        // A task is the smallest thing that can be lost, so it is a partition, not all that fit on an executor.
+        .set_str("ballista.scheduler.max_partitions_per_task", "1")
+        .set_bool("datafusion.optimizer.enable_round_robin_repartition", false)
+        .set_bool("datafusion.optimizer.repartition_file_scans", false)
+        .set_bool("datafusion.execution.collect_statistics", false)
+        // Pages of vectors are never skipped; the index would be read for nothing.
+        .set_bool("datafusion.execution.parquet.enable_page_index", false)
+        .set_bool("datafusion.execution.parquet.pruning", false)
+        // Keeps `nearest_centroid` from being computed twice a row.
+        .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false)
+}
+
+fn session(config: SessionConfig, embed: Option<EmbedPart>) -> Result<SessionState> {
+    let builder = SessionStateBuilder::new().with_default_features().with_config(config);
+    let mut state = builder.with_runtime_env(runtime()?).build();
+    for function in functions::scalars(embed) {
+        state.register_udf(Arc::new(function))?;
+    }
+    for function in functions::aggregates() {
+        state.register_udaf(Arc::new(function))?;
+    }
+    Ok(state)
+}
+
+fn runtime() -> Result<Arc<RuntimeEnv>> {
+    RuntimeEnvBuilder::new().with_object_store_registry(Arc::new(Stores::default())).build_arc()
+}
+
+/// Opens object stores when they are first asked for.
+#[derive(Debug, Default)]
+struct Stores {
+    files: DefaultObjectStoreRegistry,
+}
+
+impl ObjectStoreRegistry for Stores {
+    fn register_store(
+        &self,
+        url: &Url,
+        store: Arc<dyn object_store::ObjectStore>,
+    ) -> Option<Arc<dyn object_store::ObjectStore>> {
+        self.files.register_store(url, store)
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn object_store::ObjectStore>> {
+        if url.scheme() == "file" {
+            return self.files.get_store(url);
+        }
+        let place = stores::place(url.as_str());
+        place.map(|(store, _)| store).map_err(|error| datafusion::common::DataFusionError::External(error.into()))
+    }
+}

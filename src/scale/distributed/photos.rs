@@ -1,0 +1,145 @@
+//! Photos dealt out to be embedded: lists of a few hundred, each of which becomes a part, a Parquet file of its own.
+//!
+//! Where a list ends follows from the names of the photos, so a photo that comes or goes changes one list and the rest
+//! keep theirs; a part is named by all that shapes it, so one that is there need not be made again.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::scale::error::ScaleError;
+use crate::scale::work::write_whole;
+
+/// Photos of a list, on average.
+pub const USUAL: u64 = 256;
+
+/// What an executor is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// The model, by name or by the path of a file.
+    pub model: String,
+    /// What tells it from every other: its weights, how photos are prepared, how exact sums are.
+    pub identity: String,
+    /// Sums may be fast instead of full.
+    pub fast: bool,
+    /// Where the part goes.
+    pub part: PathBuf,
+    pub photos: Vec<Item>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// As the photo was named; the `id` of its row.
+    pub id: String,
+    /// As every machine finds it.
+    pub path: PathBuf,
+    /// Its size and when it was changed last.
+    pub stamp: String,
+}
+
+/// What an executor says of a part; kept beside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub done: usize,
+    pub failed: Vec<Unread>,
+}
+
+/// A photo that could not be embedded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    pub id: String,
+    /// Where on its way, and why.
+    pub cause: String,
+}
+
+/// Cuts photos into lists of about `usual`.
+pub fn lists(photos: Vec<Item>, usual: u64) -> Vec<Vec<Item>> {
+    let usual = usual.max(1);
+    let mut lists: Vec<Vec<Item>> = Vec::new();
+    let mut open = false;
+    for photo in photos {
+        if !open {
+            lists.push(Vec::new());
+        }
+        let Some(list) = lists.last_mut() else { continue };
+        let lot = blake3::hash(photo.id.as_bytes());
+        let lot = u64::from_le_bytes(*lot.as_bytes().first_chunk().unwrap_or(&[0; 8]));
+        list.push(photo);
+        open = !lot.is_multiple_of(usual) && (list.len() as u64) < 4 * usual;
+    }
+    lists
+}
+
+/// The name of the part that a list becomes: the photos as they are, and what turns them into numbers.
+pub fn part_name(photos: &[Item], network: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |text: &str| {
+        hasher.update(text.as_bytes());
+        hasher.update(&[0]);
+    };
+    add(network);
+    photos.iter().for_each(|photo| {
+        add(&photo.id);
+        add(&photo.stamp);
+    });
+    format!("part-{}.parquet", &hasher.finalize().to_hex()[..20])
+}
+
+fn beside(part: &Path) -> PathBuf {
+    part.with_extension("json")
+}
+
+impl List {
+    pub fn read(path: &Path) -> Result<Self, ScaleError> {
+        let text = std::fs::read(path).map_err(ScaleError::io(path))?;
+        serde_json::from_slice(&text).map_err(|error| ScaleError::io(path)(error.into()))
+    }
+
+    pub fn write(&self, path: &Path) -> Result<(), ScaleError> {
+        let text = serde_json::to_vec(self).map_err(|error| ScaleError::io(path)(error.into()))?;
+        write_whole(path, &text)
+    }
+}
+
+impl Told {
+    /// What is known of a part that is there.
+    pub fn beside(part: &Path) -> Self {
+        let text = std::fs::read(beside(part)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Removes a part and what was said of it.
+    pub fn forget(part: &Path) {
+        let _ = std::fs::remove_file(part);
+        let _ = std::fs::remove_file(beside(part));
+    }
+
+    pub fn keep(&self, part: &Path) -> Result<(), ScaleError> {
+        let path = beside(part);
+        let text = serde_json::to_vec(self).map_err(|error| ScaleError::io(&path)(error.into()))?;
+        write_whole(&path, &text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(numbers: impl Iterator<Item = usize>) -> Vec<Item> {
+        let item = |n| Item { id: format!("photos/{n:05}.jpg"), path: PathBuf::new(), stamp: "1".into() };
+        numbers.map(item).collect()
+    }
+
+    #[test]
+    fn a_photo_more_changes_one_part_and_leaves_the_rest() {
+        let all = lists(items(0..5000), 50);
+        assert!((40..250).contains(&all.len()) && all.iter().all(|list| list.len() <= 200), "{} lists", all.len());
+        assert_eq!(all.concat(), items(0..5000));
+        let fewer = lists(items((0..5000).filter(|n| *n != 2500)), 50);
+        let names = |lists: &[Vec<Item>]| lists.iter().map(|list| part_name(list, "a")).collect::<Vec<_>>();
+        let (all, fewer) = (names(&all), names(&fewer));
+        let kept = fewer.iter().filter(|name| all.contains(name)).count();
+        assert!(kept + 2 >= all.len(), "{kept} of {}", all.len());
+        assert_ne!(part_name(&items(0..3), "a"), part_name(&items(0..3), "b"));
+    }
+}

@@ -1,0 +1,260 @@
+//! What is asked of all rows at once, without an engine: rows go in, answers are merged in any order, and come out the
+//! same to the bit. [`super::sweep`] asks the threads of this machine, `super::distributed` the machines of a cluster.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::ScaleError;
+use super::exact::squared_distance;
+use super::lottery::{Drawn, Smallest, lot, share};
+use super::nearest::{Centroids, Nearest, Room};
+use super::source::{Group, Source};
+use super::step::{Partial, Scale};
+
+/// Whoever can put a question to rows.
+pub trait Engine {
+    fn source(&self) -> &Source;
+
+    /// Threads of this machine, for what is worked out about answers.
+    fn pool(&self) -> &rayon::ThreadPool;
+
+    fn ask(&self, pass: &Pass, groups: &[Group]) -> Result<Answer, ScaleError>;
+
+    /// Rows that were drawn.
+    fn draw(&self, pass: &Pass, groups: &[Group]) -> Result<Lots, ScaleError> {
+        match self.ask(pass, groups)? {
+            Answer::Drawn(lots) => Ok(lots),
+            Answer::Sums(_) => Err(ScaleError::Engine { cause: "sums where rows were asked for".into() }),
+        }
+    }
+
+    /// One step of k-means.
+    fn step(&self, nearest: &Nearest, scale: Scale, groups: &[Group]) -> Result<Partial, ScaleError> {
+        match self.ask(&Pass { question: Question::Step { scale }, nearest: Some(nearest) }, groups)? {
+            Answer::Sums(partial) => Ok(partial),
+            Answer::Drawn(_) => Err(ScaleError::Engine { cause: "rows where sums were asked for".into() }),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Question {
+    /// How long the longest row is, and some rows drawn with even odds.
+    Survey { wanted: usize, seed: u64 },
+    /// Rows drawn with odds in proportion to their squared distance from the nearest centroid.
+    Far { wanted: usize, seed: u64 },
+    /// The rows farthest from their centroids.
+    Farthest { wanted: usize },
+    /// Sums of the rows nearest to each centroid.
+    Step { scale: Scale },
+}
+
+/// A question, and the centroids it is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Pass<'a> {
+    pub question: Question,
+    /// For all but a survey.
+    pub nearest: Option<&'a Nearest>,
+}
+
+#[derive(Debug)]
+pub enum Answer {
+    Drawn(Lots),
+    Sums(Partial),
+}
+
+#[derive(Debug)]
+pub struct Lots {
+    /// Rows that were looked at.
+    pub rows: u64,
+    /// Squared length of the longest of them.
+    pub longest: f64,
+    pub drawn: Smallest,
+}
+
+impl Pass<'_> {
+    pub fn begin(&self, dim: usize) -> Answer {
+        let lots = |wanted| Answer::Drawn(Lots { rows: 0, longest: 0.0, drawn: Smallest::new(wanted) });
+        match self.question {
+            Question::Survey { wanted, .. } | Question::Far { wanted, .. } | Question::Farthest { wanted } => {
+                lots(wanted)
+            }
+            Question::Step { scale } => {
+                let clusters = self.nearest.map_or(0, |nearest| nearest.centroids().len());
+                Answer::Sums(Partial::new(clusters, dim, scale))
+            }
+        }
+    }
+
+    /// Takes rows in; `norms` are their squared lengths.
+    pub fn take(&self, answer: &mut Answer, dim: usize, rows: &[f32], norms: &[f64], room: &mut Room) {
+        match answer {
+            Answer::Sums(partial) => {
+                if let Some(nearest) = self.nearest {
+                    partial.assign(nearest, rows, norms, room);
+                }
+            }
+            Answer::Drawn(lots) => {
+                lots.rows += norms.len() as u64;
+                lots.longest = norms.iter().fold(lots.longest, |longest, &norm| longest.max(norm));
+                self.draw(&mut lots.drawn, dim, rows, norms, room);
+            }
+        }
+    }
+
+    fn draw(&self, drawn: &mut Smallest, dim: usize, rows: &[f32], norms: &[f64], room: &mut Room) {
+        let distance = |nearest: &Nearest, row: &[f32], cluster| squared_distance(row, nearest.centroids().row(cluster));
+        match (self.question, self.nearest) {
+            (Question::Survey { seed, .. }, _) => {
+                rows.chunks_exact(dim).for_each(|row| drawn.offer(share(lot(seed, row)), row, 0));
+            }
+            (Question::Far { seed, .. }, Some(nearest)) => nearest.assign(rows, norms, room, |row, cluster| {
+                let row = &rows[row * dim..][..dim];
+                let distance = distance(nearest, row, cluster);
+                if distance > 0.0 {
+                    drawn.offer(share(lot(seed, row)) / distance, row, cluster);
+                }
+            }),
+            (Question::Farthest { .. }, Some(nearest)) => nearest.assign(rows, norms, room, |row, cluster| {
+                let row = &rows[row * dim..][..dim];
+                let distance = distance(nearest, row, cluster);
+                if distance > 0.0 {
+                    drawn.offer(-distance, row, cluster);
+                }
+            }),
+            _ => {}
+        }
+    }
+}
+
+impl Answer {
+    /// Adds what other rows answered; in any order.
+    pub fn merge(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Sums(sums), Self::Sums(other)) => sums.merge(&other),
+            (Self::Drawn(lots), Self::Drawn(other)) => lots.merge(other),
+            _ => debug_assert!(false, "answers to two questions"),
+        }
+    }
+
+    /// How many rows had a say.
+    pub fn rows(&self) -> u64 {
+        match self {
+            Self::Sums(sums) => sums.counts().iter().sum(),
+            Self::Drawn(lots) => lots.rows,
+        }
+    }
+}
+
+impl Lots {
+    pub fn merge(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.longest = self.longest.max(other.longest);
+        self.drawn.merge(other.drawn);
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(self.rows.to_le_bytes());
+        bytes.extend(self.longest.to_le_bytes());
+        bytes.extend((self.drawn.wanted() as u64).to_le_bytes());
+        for drawn in self.drawn.rows() {
+            bytes.extend(drawn.key.to_le_bytes());
+            bytes.extend((drawn.cluster as u64).to_le_bytes());
+            bytes.extend(drawn.row.iter().flat_map(|x| x.to_le_bytes()));
+        }
+        bytes
+    }
+
+    /// `None` where the bytes are not what [`Self::to_bytes`] makes of rows of `dim` numbers.
+    pub fn from_bytes(bytes: &[u8], dim: usize) -> Option<Self> {
+        let (head, drawn) = bytes.split_at_checked(24)?;
+        let word = |at: usize| <[u8; 8]>::try_from(&head[at..at + 8]).unwrap_or_default();
+        let mut smallest = Smallest::new(u64::from_le_bytes(word(16)) as usize);
+        let entries = drawn.chunks_exact(16 + 4 * dim);
+        if !entries.remainder().is_empty() {
+            return None;
+        }
+        for entry in entries {
+            let key = f64::from_le_bytes(entry[..8].try_into().ok()?);
+            let cluster = u64::from_le_bytes(entry[8..16].try_into().ok()?) as usize;
+            let row: Vec<f32> = entry[16..].as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+            smallest.offer(key, &row, cluster);
+        }
+        Some(Self { rows: u64::from_le_bytes(word(0)), longest: f64::from_le_bytes(word(8)), drawn: smallest })
+    }
+
+    /// Smallest lot first.
+    pub fn into_rows(self) -> Vec<Drawn> {
+        self.drawn.into_rows()
+    }
+}
+
+/// A pass as a file, for machines that do not share this memory.
+#[derive(Debug)]
+pub struct Stored {
+    pub dim: usize,
+    pub normalize: bool,
+    pub question: Question,
+    pub nearest: Option<Nearest>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    dim: usize,
+    normalize: bool,
+    question: Question,
+    centroids: usize,
+}
+
+impl Stored {
+    pub fn write(pass: &Pass, dim: usize, normalize: bool) -> Vec<u8> {
+        let centroids = pass.nearest.map_or(&[][..], |nearest| &nearest.centroids().values);
+        let head = Head { dim, normalize, question: pass.question, centroids: centroids.len() / dim };
+        let mut bytes = serde_json::to_vec(&head).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes.extend(centroids.iter().flat_map(|x| x.to_le_bytes()));
+        bytes
+    }
+
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let end = bytes.iter().position(|&byte| byte == b'\n').ok_or("no pass of k-means")?;
+        let head: Head = serde_json::from_slice(&bytes[..end]).map_err(|error| format!("no pass of k-means: {error}"))?;
+        let words = bytes[end + 1..].as_chunks::<4>();
+        if head.dim == 0 || words.0.len() != head.centroids * head.dim || !words.1.is_empty() {
+            return Err("a pass of k-means cut short".into());
+        }
+        let values: Vec<f32> = words.0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        let nearest = (head.centroids > 0).then(|| Nearest::new(Centroids::new(head.dim, values)));
+        Ok(Self { dim: head.dim, normalize: head.normalize, question: head.question, nearest })
+    }
+
+    pub fn pass(&self) -> Pass<'_> {
+        Pass { question: self.question, nearest: self.nearest.as_ref() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_and_its_answers_survive_their_bytes() {
+        let nearest = Nearest::new(Centroids::new(2, vec![0.0, 0.0, 5.0, 5.0]));
+        let far = Pass { question: Question::Far { wanted: 3, seed: 7 }, nearest: Some(&nearest) };
+        let bytes = Stored::write(&far, 2, true);
+        let stored = Stored::read(&bytes).unwrap();
+        assert_eq!((stored.question, stored.dim, stored.normalize), (far.question, 2, true));
+        assert_eq!(stored.nearest.as_ref().unwrap().centroids().values, nearest.centroids().values);
+        assert!(Stored::read(&bytes[..bytes.len() - 1]).is_err() && Stored::read(b"x").is_err());
+
+        let rows = [1.0f32, 0.0, 4.0, 5.0, 9.0, 9.0, 0.0, 0.5, 7.0, 1.0];
+        let norms: Vec<f64> = rows.chunks_exact(2).map(super::super::exact::squared_norm).collect();
+        let mut answer = stored.pass().begin(2);
+        stored.pass().take(&mut answer, 2, &rows, &norms, &mut Room::default());
+        let Answer::Drawn(lots) = answer else { panic!("rows were asked for") };
+        let again = Lots::from_bytes(&lots.to_bytes(), 2).unwrap();
+        assert_eq!((again.rows, again.longest), (5, 162.0));
+        assert!(Lots::from_bytes(&lots.to_bytes()[1..], 2).is_none());
+        assert_eq!(again.into_rows(), lots.into_rows());
+    }
+}
