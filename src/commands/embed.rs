@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::engine::EngineArgs;
 use super::networks::{self, NetworkArgs, Networks};
 use super::photos;
 use crate::analyses::Embedding;
@@ -13,10 +14,14 @@ use crate::report::output::whole_file;
 use crate::report::records::EmbedRecord;
 use crate::report::{npy, parquet};
 
+#[cfg(feature = "distributed")]
+mod parts;
+
 /// Embedding vectors, to standard output or to a .parquet or .npy file
 ///
 /// With -o FILE.parquet the columns are `id` (the path) and `feature`; with -o FILE.npy rows stand in the order of the
-/// photos.
+/// photos. With --engine ballista://… executors read the photos from shared storage and write parts into the folder -o DIR;
+/// parts that are there already are not made again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -24,6 +29,13 @@ pub struct Args {
 
     #[command(flatten)]
     pub network: NetworkArgs,
+
+    #[command(flatten)]
+    pub engine: EngineArgs,
+
+    /// On a cluster: photos of a part, about
+    #[arg(long, value_name = "N", help_heading = "Where the work is done", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
+    pub part_photos: u64,
 }
 
 /// A file of numbers instead of lines.
@@ -34,6 +46,7 @@ enum Table {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    let cluster = args.engine.cluster(context)?;
     let networks = Networks::new(&args.network, context)?;
     let settings = &context.settings().album.clustering;
     // What groups best of what is built in is no network; a network is asked for here.
@@ -46,6 +59,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     };
     let embedding = Embedding::new(embedder).map_err(networks::refused)?;
     let scan = photos::find(&args.photos, context)?;
+    if let Some(address) = cluster {
+        networks.tell(context);
+        return on_cluster(address, args, &embedding, scan, context);
+    }
     let medium = Some(context.settings().thumbnail_sizes.medium);
     let Some((table, file)) = table_file(context) else {
         let mut output = context.output::<EmbedRecord>()?;
@@ -68,6 +85,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     networks.tell(context);
     write_table(table, &file, rows)?;
     Ok(tally.end("embed", context))
+}
+
+#[cfg(feature = "distributed")]
+use parts::on_cluster;
+
+#[cfg(not(feature = "distributed"))]
+fn on_cluster(address: &str, _: &Args, _: &Embedding, _: crate::photo::scan::Scan, _: &Context) -> Result<Ending, CommandError> {
+    Err(super::engine::lacking(address))
 }
 
 /// Where `-o` names a file of numbers.

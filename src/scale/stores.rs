@@ -69,6 +69,7 @@ impl Object {
 }
 
 /// Reads an object from some place on.
+#[derive(Debug)]
 pub struct Reader {
     object: Arc<Object>,
     at: u64,
@@ -154,19 +155,26 @@ pub fn place(address: &str) -> Result<(Arc<dyn ObjectStore>, Key), ScaleError> {
     static STORES: OnceLock<Mutex<HashMap<String, Arc<dyn ObjectStore>>>> = OnceLock::new();
     let wrong = |cause: String| ScaleError::Pattern { pattern: address.to_owned(), cause };
     let url = Url::parse(address).map_err(|error| wrong(error.to_string()))?;
-    if !matches!(url.scheme(), "s3" | "s3a" | "http" | "https") {
-        return Err(wrong("addresses begin with s3://, https://, http:// or file://".into()));
-    }
     let root = url[..url::Position::BeforePath].to_owned();
     let mut stores = STORES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(store) = stores.get(&root) {
         let key = Key::from_url_path(url.path()).map_err(|error| wrong(error.to_string()))?;
         return Ok((Arc::clone(store), key));
     }
-    let (store, key) = parse_url_opts(&url, settings(&url)).map_err(|error| wrong(error.to_string()))?;
-    let store: Arc<dyn ObjectStore> = store.into();
+    let (store, key) = fresh(&url)?;
     stores.insert(root, Arc::clone(&store));
     Ok((store, key))
+}
+
+/// A store with connections of its own. Those of [`place`] live in the threads of this module; whoever runs threads of
+/// another kind, and blocks them, would wait for ever on connections shared with it.
+pub fn fresh(url: &Url) -> Result<(Arc<dyn ObjectStore>, Key), ScaleError> {
+    let wrong = |cause: String| ScaleError::Pattern { pattern: url.to_string(), cause };
+    if !matches!(url.scheme(), "s3" | "s3a" | "http" | "https") {
+        return Err(wrong("addresses begin with s3://, https://, http:// or file://".into()));
+    }
+    let (store, key) = parse_url_opts(url, settings(url)).map_err(|error| wrong(error.to_string()))?;
+    Ok((store.into(), key))
 }
 
 fn settings(url: &Url) -> Vec<(String, String)> {

@@ -34,6 +34,9 @@ use crate::scale::source::{Group, Source};
 use crate::scale::stores;
 use crate::scale::sweep::Crew;
 
+/// What the engine says of a file that is another than the one it was told of.
+const NO_FOOTER: &str = "Failed to fetch metadata for file";
+
 /// How often the scheduler is asked how a job stands.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -68,6 +71,7 @@ enum Lost {
 }
 
 /// Hands plans to a scheduler.
+#[allow(missing_debug_implementations, reason = "it holds whom to tell")]
 pub struct Client<'a> {
     options: &'a Options,
     stop: &'a AtomicBool,
@@ -78,6 +82,7 @@ pub struct Client<'a> {
 }
 
 /// Rows of files, on the machines of a cluster.
+#[allow(missing_debug_implementations, reason = "its client has none")]
 pub struct Cluster<'a> {
     source: &'a Source,
     normalize: bool,
@@ -148,7 +153,7 @@ impl<'a> Client<'a> {
             }
             // A scheduler that is being started again needs a moment.
             let pause = Duration::from_millis(500) * 2u32.pow(asked.min(5));
-            self.runtime.block_on(tokio::time::sleep(pause.min(self.options.deadline)));
+            std::thread::sleep(pause.min(self.options.deadline));
         }
     }
 
@@ -410,12 +415,13 @@ fn first_line(text: &str) -> &str {
 /// What an executor says of a file that is not there for it.
 fn is_unseen(cause: &str) -> bool {
     cause.contains(NO_PASS)
+        || cause.contains(NO_FOOTER)
         || ["not found", "NotFound", "No such file", "Permission denied"].iter().any(|sign| cause.contains(sign))
             && cause.contains("Object")
 }
 
 /// The part of a failed job's text that names the file.
 fn unseen(cause: &str) -> &str {
-    let begin = cause.find(NO_PASS).or_else(|| cause.find("Object at location")).or_else(|| cause.find("Object Store"));
+    let begin = cause.find(NO_PASS).or_else(|| cause.find(NO_FOOTER)).or_else(|| cause.find("Object at location")).or_else(|| cause.find("Object Store"));
     first_line(&cause[begin.unwrap_or(0)..])
 }

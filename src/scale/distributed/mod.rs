@@ -19,7 +19,7 @@ pub mod plan;
 use std::sync::Arc;
 
 use ballista_core::extension::SessionConfigExt as _;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -81,7 +81,7 @@ fn runtime() -> Result<Arc<RuntimeEnv>> {
 /// Opens object stores when they are first asked for.
 #[derive(Debug, Default)]
 struct Stores {
-    files: DefaultObjectStoreRegistry,
+    known: DefaultObjectStoreRegistry,
 }
 
 impl ObjectStoreRegistry for Stores {
@@ -90,14 +90,15 @@ impl ObjectStoreRegistry for Stores {
         url: &Url,
         store: Arc<dyn object_store::ObjectStore>,
     ) -> Option<Arc<dyn object_store::ObjectStore>> {
-        self.files.register_store(url, store)
+        self.known.register_store(url, store)
     }
 
     fn get_store(&self, url: &Url) -> Result<Arc<dyn object_store::ObjectStore>> {
-        if url.scheme() == "file" {
-            return self.files.get_store(url);
+        if let Ok(store) = self.known.get_store(url) {
+            return Ok(store);
         }
-        let place = stores::place(url.as_str());
-        place.map(|(store, _)| store).map_err(|error| datafusion::common::DataFusionError::External(error.into()))
+        let (store, _) = stores::fresh(url).map_err(|error| DataFusionError::External(error.into()))?;
+        self.known.register_store(url, Arc::clone(&store));
+        Ok(store)
     }
 }

@@ -1,10 +1,10 @@
 //! The two kinds of node of a cluster: the scheduler, which deals out tasks, and executors, which run them.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::registry::BallistaFunctionRegistry;
@@ -112,7 +112,7 @@ pub fn executor(
         grpc_port: 0,
         scheduler_host: options.scheduler.0.clone(),
         scheduler_port: options.scheduler.1,
-        scheduler_connect_timeout_seconds: options.patience.max(1),
+        scheduler_connect_timeout_seconds: 0,
         vcores: options.tasks.max(1),
         task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
         work_dir: Some(options.work.to_string_lossy().into_owned()),
@@ -128,6 +128,7 @@ pub fn executor(
         override_runtime_producer: Some(Arc::new(|_| runtime())),
         ..ExecutorProcessConfig::default()
     };
+    await_scheduler(options, stop)?;
     ready(port);
     let ended = runtime_of_tasks.block_on(start_executor_process(Arc::new(config)));
     runtime_of_tasks.shutdown_timeout(Duration::from_secs(1));
@@ -136,6 +137,22 @@ pub fn executor(
             Err(format!("{}:{}: {error}", options.scheduler.0, options.scheduler.1))
         }
         _ => Ok(()),
+    }
+}
+
+/// The engine's own waiting has no end.
+fn await_scheduler(options: &ExecutorOptions, stop: &AtomicBool) -> Result<(), String> {
+    let (host, port) = &options.scheduler;
+    let begun = Instant::now();
+    loop {
+        match TcpStream::connect((host.as_str(), *port)) {
+            Ok(_) => return Ok(()),
+            Err(_) if stop.load(Ordering::Relaxed) => return Ok(()),
+            Err(error) if begun.elapsed().as_secs() >= u64::from(options.patience) => {
+                return Err(format!("cannot reach the scheduler at {host}:{port}: {error}"));
+            }
+            Err(_) => std::thread::sleep(LOOK),
+        }
     }
 }
 

@@ -10,9 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::scale::error::ScaleError;
 use crate::scale::work::write_whole;
 
-/// Photos of a list, on average.
-pub const USUAL: u64 = 256;
-
 /// What an executor is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
