@@ -2,16 +2,22 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-peers parity train-builtin fixtures doc install
+.PHONY: help run test test-distributed lint lint-distributed bench bench-peers parity train-builtin fixtures doc install
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 run: ## score the album that comes with the repository
 	$(CARGO) run -- score fixtures/album
 
 test: lint ## everything that must hold: lint, unit, command line, faults, parity, documentation
 	$(CARGO) test --no-fail-fast
+
+test-distributed: ## the engine for many machines, and object stores: nodes as processes; some minutes to build
+	$(CARGO) test --profile cluster --features distributed --no-fail-fast --test distributed
+
+lint-distributed: ## clippy with the feature `distributed`, warnings as errors
+	$(CARGO) clippy --profile cluster --features distributed --lib --bins --test distributed -- -D warnings
 
 lint: ## formatting and clippy, warnings as errors
 	$(CARGO) fmt --check

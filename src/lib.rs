@@ -17,7 +17,7 @@
 //! | [`select`] | pure: scores and groups → the picks, each with its reason |
 //! | [`store`] | the results store, by content and fingerprint; may be deleted at any time |
 //! | [`journal`] | what must not be forgotten: decisions of a person by content, and what runs for news have seen |
-//! | [`scale`] | past one album: k-means and de-duplication over Parquet features that need not fit in memory |
+//! | [`scale`] | past one album: k-means and de-duplication over Parquet features that need not fit in memory; on this machine, or with `distributed` on a cluster |
 //! | [`hub`] | the model hub: catalogue, fetching, the folder of verified files, networks loaded when a photo needs them |
 //! | [`nn`] | networks only: what the names in a checkpoint say, configuration, forward pass |
 //! | [`train`] | labelled photos to weights: augmentation, losses, optimiser, checkpoints, curves |

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::deliver::{Delivery, FolderArgs};
 use super::features::DataArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::report::export::Item;
 use crate::scale::dedup::Keep;
 
 /// Which photos say the same again
@@ -21,7 +23,7 @@ use crate::scale::dedup::Keep;
 /// By default by what they show: rows of features (--data) are grouped by k-means, and inside a group a row goes when
 /// its cosine with one that stays reaches the threshold. With --method phash by how they look: photos (PATH) whose
 /// perceptual hashes differ in few bits. One line each: whether it stays and, when not, what it duplicates. Nothing is
-/// ever deleted.
+/// ever deleted; --copy-to and --link-to put what stays into a folder, where ids are paths of photos.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Photos and folders, with --method phash
@@ -81,6 +83,13 @@ pub struct Args {
     /// Lines for rows that stay, for rows that go, or for both
     #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
     show: Show,
+
+    #[command(flatten)]
+    folder: FolderArgs,
+
+    /// Write nothing, and say what would be written
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -125,6 +134,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 }
 
 impl Args {
+    /// Where the photos that stay go, by their ids in order.
+    fn delivery(&self, kept: impl Iterator<Item = String>) -> Result<Delivery, CommandError> {
+        let items: Vec<Item> = kept.map(|id| Item { path: PathBuf::from(id), group: None }).collect();
+        self.folder.plan(&items, false, self.dry_run)
+    }
+
     /// Lines of this row are wanted.
     fn shows(&self, kept: bool) -> bool {
         match self.show {

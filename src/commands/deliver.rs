@@ -19,17 +19,8 @@ use crate::select::{Decision, Photo, Verdict};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "What to do with the picks")]
 pub struct DeliverArgs {
-    /// Copy the picks into this folder; nothing is overwritten
-    #[arg(long, value_name = "DIR", conflicts_with = "link_to")]
-    pub copy_to: Option<PathBuf>,
-
-    /// Link the picks into this folder
-    #[arg(long, value_name = "DIR")]
-    pub link_to: Option<PathBuf>,
-
-    /// How --link-to links
-    #[arg(long, value_enum, value_name = "KIND", default_value = "soft", requires = "link_to")]
-    pub link: LinkKind,
+    #[command(flatten)]
+    pub folder: FolderArgs,
 
     /// Put each group into a folder of its own
     #[arg(long)]
@@ -60,6 +51,22 @@ pub struct DeliverArgs {
     pub dry_run: bool,
 }
 
+/// A folder of copies or links, as every command that picks photos offers it.
+#[derive(Debug, clap::Args)]
+pub struct FolderArgs {
+    /// Copy the picks into this folder; nothing is overwritten
+    #[arg(long, value_name = "DIR", conflicts_with = "link_to")]
+    pub copy_to: Option<PathBuf>,
+
+    /// Link the picks into this folder
+    #[arg(long, value_name = "DIR")]
+    pub link_to: Option<PathBuf>,
+
+    /// How --link-to links
+    #[arg(long, value_enum, value_name = "KIND", default_value = "soft", requires = "link_to")]
+    pub link: LinkKind,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LinkKind {
     Soft,
@@ -84,7 +91,9 @@ impl DeliverArgs {
             _ => Ok(()),
         }
     }
+}
 
+impl FolderArgs {
     fn folder(&self) -> Option<(&Path, Way)> {
         let link = match self.link {
             LinkKind::Soft => Way::SoftLink,
@@ -92,6 +101,39 @@ impl DeliverArgs {
         };
         let copies = self.copy_to.as_deref().map(|folder| (folder, Way::Copy));
         copies.or_else(|| self.link_to.as_deref().map(|folder| (folder, link)))
+    }
+
+    pub fn is_asked(&self) -> bool {
+        self.folder().is_some()
+    }
+
+    /// Where each of these would go; nothing is written yet.
+    pub fn plan(&self, items: &[Item], group_folders: bool, dry_run: bool) -> Result<Delivery, CommandError> {
+        let Some((folder, way)) = self.folder() else {
+            return Ok(Delivery { steps: Vec::new().into_iter(), way: Way::Copy, dry_run });
+        };
+        let steps = export::plan(items, folder, way, group_folders).map_err(CommandError::failed)?;
+        Ok(Delivery { steps: steps.into_iter(), way, dry_run })
+    }
+}
+
+/// Photos on their way into a folder, in the order they were planned.
+#[derive(Debug)]
+pub struct Delivery {
+    steps: std::vec::IntoIter<export::Step>,
+    way: Way,
+    dry_run: bool,
+}
+
+impl Delivery {
+    /// Places the next photo, or says where it would go; `None` where that failed, which is told, or none is left.
+    pub fn next(&mut self, tally: &mut Tally, context: &Context) -> Result<Option<Written>, CommandError> {
+        let Some(step) = self.steps.next() else { return Ok(None) };
+        let placed = if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step) };
+        match placed {
+            Ok(target) => Ok(Some(Written::new(way_word(self.way), &target, !self.dry_run))),
+            Err(error) => tally.fail(&not_written(&step.source, &error), context).map(|()| None),
+        }
     }
 }
 
@@ -115,14 +157,10 @@ pub fn deliver(
     let items: Vec<Item> =
         picks.iter().map(|&pick| Item { path: photos[pick].path.clone(), group: photos[pick].group }).collect();
     let mut written = vec![Vec::new(); photos.len()];
-    if let Some((folder, way)) = args.folder() {
-        let steps = export::plan(&items, folder, way, args.cluster_folders).map_err(CommandError::failed)?;
-        for (&pick, step) in picks.iter().zip(&steps) {
-            let placed = if args.dry_run { Ok(step.target.clone()) } else { export::apply(step) };
-            match placed {
-                Ok(target) => written[pick].push(Written::new(way_word(way), &target, !args.dry_run)),
-                Err(error) => tally.fail(&not_written(&photos[pick].path, &error), context)?,
-            }
+    if args.folder.is_asked() {
+        let mut delivery = args.folder.plan(&items, args.cluster_folders, args.dry_run)?;
+        for &pick in &picks {
+            written[pick].extend(delivery.next(tally, context)?);
         }
     }
     if let Some(file) = &args.zip {

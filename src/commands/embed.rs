@@ -91,7 +91,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 use parts::on_cluster;
 
 #[cfg(not(feature = "distributed"))]
-fn on_cluster(address: &str, _: &Args, _: &Embedding, _: crate::photo::scan::Scan, _: &Context) -> Result<Ending, CommandError> {
+fn on_cluster(
+    address: &str,
+    _: &Args,
+    _: &Embedding,
+    _: crate::photo::scan::Scan,
+    _: &Context,
+) -> Result<Ending, CommandError> {
     Err(super::engine::lacking(address))
 }
 

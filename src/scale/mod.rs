@@ -1,6 +1,7 @@
 //! Past one album: k-means and semantic de-duplication over Parquet features that need not fit in memory.
 //!
-//! [`step`] is k-means without an engine; [`fit`] drives it over row groups with the threads of this machine.
+//! [`step`] is k-means without an engine, [`pass`] what is asked of all rows at once; [`fit`] asks it. Who answers is an
+//! engine: the threads of this machine, or with the feature `distributed` those of a cluster.
 
 pub mod assign;
 mod columns;

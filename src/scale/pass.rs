@@ -102,7 +102,8 @@ impl Pass<'_> {
     }
 
     fn draw(&self, drawn: &mut Smallest, dim: usize, rows: &[f32], norms: &[f64], room: &mut Room) {
-        let distance = |nearest: &Nearest, row: &[f32], cluster| squared_distance(row, nearest.centroids().row(cluster));
+        let distance =
+            |nearest: &Nearest, row: &[f32], cluster| squared_distance(row, nearest.centroids().row(cluster));
         match (self.question, self.nearest) {
             (Question::Survey { seed, .. }, _) => {
                 rows.chunks_exact(dim).for_each(|row| drawn.offer(share(lot(seed, row)), row, 0));
@@ -218,7 +219,8 @@ impl Stored {
 
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let end = bytes.iter().position(|&byte| byte == b'\n').ok_or("no pass of k-means")?;
-        let head: Head = serde_json::from_slice(&bytes[..end]).map_err(|error| format!("no pass of k-means: {error}"))?;
+        let head: Head =
+            serde_json::from_slice(&bytes[..end]).map_err(|error| format!("no pass of k-means: {error}"))?;
         let words = bytes[end + 1..].as_chunks::<4>();
         if head.dim == 0 || words.0.len() != head.centroids * head.dim || !words.1.is_empty() {
             return Err("a pass of k-means cut short".into());

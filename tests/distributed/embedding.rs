@@ -48,7 +48,9 @@ fn parts_hold_what_this_machine_computes_and_are_not_made_twice() {
     assert!(made.len() > 2, "{made:?}");
     assert_eq!(vectors(&made), vectors(&[world.path("local.parquet")]));
     // Asked again: nothing is made, the broken photo is told again.
-    let times = |parts: &[PathBuf]| parts.iter().map(|part| fs::metadata(part).unwrap().modified().unwrap()).collect::<Vec<_>>();
+    let times = |parts: &[PathBuf]| {
+        parts.iter().map(|part| fs::metadata(part).unwrap().modified().unwrap()).collect::<Vec<_>>()
+    };
     let before = times(&made);
     let seen = world.run(embed).expect(3);
     assert!(seen.stderr.contains(&format!("{0} of {0} parts are there already", made.len())), "{}", seen.stderr);

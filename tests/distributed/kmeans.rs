@@ -68,7 +68,10 @@ fn one_two_and_four_executors_give_the_bits_of_this_machine() {
             let work = |model: &str| world.path(format!("{model}.work"));
             assert_eq!(iterations(&work(&model)), iterations(&work(&local)), "{executors} executors, {form:?}");
             let left = fs::read_dir(work(&model)).unwrap().flatten().map(|entry| entry.file_name());
-            assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with("pass-")), "passes are cleared away");
+            assert!(
+                left.into_iter().all(|name| !name.to_string_lossy().starts_with("pass-")),
+                "passes are cleared away"
+            );
         }
     }
     for executor in &mut cluster.executors {

@@ -53,6 +53,15 @@ fn a_vector_on_standard_input_gives_its_cluster() {
     }
 }
 
+#[cfg(not(feature = "object-stores"))]
+const OFFLINE: &str = "-q";
+#[cfg(feature = "object-stores")]
+const OFFLINE: &str = "--offline";
+#[cfg(not(feature = "object-stores"))]
+const BUCKET: &str = "lacks the feature `object-stores`";
+#[cfg(feature = "object-stores")]
+const BUCKET: &str = "--offline forbids it";
+
 #[test]
 fn wrong_usage_is_told_and_leaves_nothing() {
     let world = World::new();
@@ -60,7 +69,7 @@ fn wrong_usage_is_told_and_leaves_nothing() {
     let cases: [(&[&str], &str); 6] = [
         (&["kmeans", "fit"], "no data was named"),
         (&["kmeans", "fit", "--data", "z*.parquet"], "`z*.parquet` names no file"),
-        (&["kmeans", "fit", "--data", "s3://bucket/*.parquet"], "object stores are not read"),
+        (&["kmeans", "fit", "--data", "s3://bucket/*.parquet", OFFLINE], BUCKET),
         (&["kmeans", "fit", "--data", "a.parquet", "-k", "51"], "51 clusters were asked for, but the data has only 50"),
         (&["dedup", "--data", "a.parquet", "--keep", "best"], "--keep best needs scores"),
         (&["dedup", "--data", "a.parquet", "--similarity", "1.5"], "a cosine above 0 and up to 1"),
@@ -104,6 +113,45 @@ fn dedup_keeps_the_best_and_says_what_the_others_duplicate() {
 }
 
 #[test]
+fn photos_that_stay_are_linked_into_a_folder_and_missing_ones_are_told() {
+    let world = World::new();
+    world.many_photos(3);
+    world.run(["embed", "photos", "-o", "f.parquet"]).expect(0);
+    let linked = ["dedup", "--data", "f.parquet", "--similarity", "1", "--link-to", "kept"];
+    let lines = world.run(linked).expect(0).lines();
+    let written: Vec<_> = lines.iter().flat_map(|line| line["written"].as_array().unwrap()).collect();
+    let kept = lines.iter().filter(|line| line["kept"] == json!(true)).count();
+    assert_eq!((written.len(), fs::read_dir(world.path("kept")).unwrap().count()), (kept, kept));
+    assert!(fs::read_link(world.path("kept/0000.png")).unwrap().ends_with("photos/0000.png"));
+    fs::remove_file(world.photos().join("0000.png")).unwrap();
+    let copied = ["dedup", "--data", "f.parquet", "--similarity", "1", "--copy-to", "copies"];
+    let seen = world.run(copied).expect(3);
+    assert!(seen.stderr.contains("photos/0000.png: write"), "{}", seen.stderr);
+}
+
+#[test]
+#[cfg(not(feature = "distributed"))]
+fn a_build_without_the_engine_says_which_feature_it_lacks() {
+    let world = World::new();
+    write(&world.path("a.parquet"), &rows(50, 6), 0, 20);
+    world.photo("a.png", 1);
+    let engine = ["--engine", "ballista://127.0.0.1:50050"];
+    let commands: [&[&str]; 4] = [
+        &["kmeans", "fit", "--data", "a.parquet", "-k", "2"],
+        &["embed", "photos", "-o", "parts"],
+        &["node", "scheduler"],
+        &["node", "executor"],
+    ];
+    for (number, command) in commands.into_iter().enumerate() {
+        let more: &[&str] = if number < 2 { &engine } else { &[] };
+        let seen = world.run([command, more].concat()).expect(2);
+        assert!(seen.stderr.contains("lacks the feature `distributed`"), "{}", seen.stderr);
+        assert!(seen.stderr.contains("--features distributed"), "{}", seen.stderr);
+    }
+    assert!(!world.path("kmeans.safetensors.work").exists() && !world.path("parts").exists());
+}
+
+#[test]
 fn photos_that_look_the_same_are_told_by_their_hashes() {
     let world = World::new();
     let original = world.photo("a.png", 5);
@@ -120,6 +168,15 @@ fn photos_that_look_the_same_are_told_by_their_hashes() {
         [("photos/a.png", true), ("photos/b.png", false), ("photos/c.png", false), ("photos/d.png", true)]
     );
     assert_eq!((&seen[2]["duplicate_of"], &seen[2]["differing_bits"]), (&json!("photos/a.png"), &json!(0)));
+    let plan = ["dedup", "--method", "phash", "photos", "--copy-to", "kept", "--dry-run"];
+    let planned = world.run(plan).expect(0).lines();
+    assert_eq!(planned[0]["written"][0]["applied"], json!(false));
+    assert!(!world.path("kept").exists());
+    let copied = world.run(&plan[..6]).expect(0).lines();
+    let mut lying: Vec<_> = fs::read_dir(world.path("kept")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    lying.sort();
+    assert_eq!(lying, ["a.png", "d.png"]);
+    assert_eq!((&copied[0]["written"][0]["action"], &copied[1]["written"]), (&json!("copy"), &json!([])));
     let exact =
         world.run(["dedup", "--method", "phash", "--bits", "0", "photos", "--show", "removed"]).expect(0).lines();
     assert!(exact.iter().any(|l| l["id"] == "photos/c.png"));

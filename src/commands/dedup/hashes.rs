@@ -21,7 +21,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let named = PhotoArgs { paths: args.paths.clone(), null: false, exclude: Vec::new(), follow: false };
     let scan = photos::find(&named, context)?;
     let (mut ids, mut hashes) = (Vec::new(), Vec::new());
-    let tally = photos::analyse(&scan, &[&Hashing], Some(MEASURED_AT), context, |photo, analysed| {
+    let mut tally = photos::analyse(&scan, &[&Hashing], Some(MEASURED_AT), context, |photo, analysed| {
         hashes.push(Hashing::read(&analysed.findings[0])?);
         ids.push(photo.path.to_string_lossy().into_owned());
         Ok(())
@@ -33,8 +33,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
     }
     let duplicates = phash::near(&hashes, &order, args.bits);
+    let kept = ids.iter().zip(&duplicates).filter(|(_, duplicate)| duplicate.is_none() && args.folder.is_asked());
+    let mut delivery = args.delivery(kept.map(|(id, _)| id.clone()))?;
     let mut output = context.output::<DuplicateRecord>()?;
     for (id, duplicate) in ids.iter().zip(&duplicates) {
+        let placed = if duplicate.is_none() { delivery.next(&mut tally, context)? } else { None };
         if args.shows(duplicate.is_none()) {
             output.write(
                 &context.ui,
@@ -44,6 +47,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
                     duplicate_of: duplicate.map(|(other, _)| ids[other].clone()),
                     cosine: None,
                     differing_bits: duplicate.map(|(_, bits)| bits),
+                    written: placed.into_iter().collect(),
                 },
             )?;
         }

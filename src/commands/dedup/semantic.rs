@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
+use super::super::deliver::Delivery;
 use super::super::features;
+use super::super::photos::Tally;
 use super::{Args, read_scores, warn_of_missing};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -16,9 +18,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let options = options(args, &source, context)?;
     let found = dedup(&source, &options, context.stop());
     let Some(found) = features::unless_stopped(found)? else { return Ok(Ending::Interrupted) };
-    write(args, &source, &found, context)?;
+    let tally = write(args, &source, &found, context)?;
     summarise(&found, context);
-    Ok(Ending::AllDone)
+    Ok(if tally.failed > 0 { Ending::SomeFailed } else { Ending::AllDone })
 }
 
 fn options(args: &Args, source: &Source, context: &Context) -> Result<Options, CommandError> {
@@ -46,7 +48,8 @@ fn options(args: &Args, source: &Source, context: &Context) -> Result<Options, C
     })
 }
 
-fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) -> Result<(), CommandError> {
+fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) -> Result<Tally, CommandError> {
+    let (mut delivery, mut tally) = (delivery(args, source, found)?, Tally::default());
     let wanted: HashSet<u64> = found.removed.iter().map(|removed| removed.duplicate_of).collect();
     let mut names: HashMap<u64, String> = HashMap::with_capacity(wanted.len());
     source.each_id(|row, id| {
@@ -59,6 +62,7 @@ fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) ->
     let mut removed = found.removed.iter().peekable();
     source.each_id(|row, id| {
         let gone: Option<&Removed> = removed.next_if(|removed| removed.row == row);
+        let placed = if gone.is_none() { delivery.next(&mut tally, context)? } else { None };
         if args.shows(gone.is_none()) {
             output.write(
                 &context.ui,
@@ -68,13 +72,29 @@ fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) ->
                     duplicate_of: gone.and_then(|gone| names.get(&gone.duplicate_of).cloned()),
                     cosine: gone.map(|gone| gone.cosine),
                     differing_bits: None,
+                    written: placed.into_iter().collect(),
                 },
             )?;
         }
         Ok::<_, CommandError>(())
     })?;
     output.finish(&context.ui)?;
-    Ok(())
+    Ok(tally)
+}
+
+/// The ids of all that stays are held only where they go into a folder: names may clash.
+fn delivery(args: &Args, source: &Source, found: &Duplicates) -> Result<Delivery, CommandError> {
+    let mut kept = Vec::new();
+    if args.folder.is_asked() {
+        let mut removed = found.removed.iter().peekable();
+        source.each_id(|row, id| {
+            if removed.next_if(|removed| removed.row == row).is_none() {
+                kept.push(id.to_owned());
+            }
+            Ok::<_, ScaleError>(())
+        })?;
+    }
+    args.delivery(kept.into_iter())
 }
 
 fn summarise(found: &Duplicates, context: &Context) {

@@ -93,13 +93,7 @@ fn stamp(photo: &Path) -> String {
     format!("{} {}", metadata.len(), modified.unwrap_or_default().as_nanos())
 }
 
-fn embed(
-    address: &str,
-    args: &Args,
-    parts: &[List],
-    folder: &Path,
-    context: &Context,
-) -> Result<(), ScaleError> {
+fn embed(address: &str, args: &Args, parts: &[List], folder: &Path, context: &Context) -> Result<(), ScaleError> {
     let waiting = folder.join(LISTS);
     fs::create_dir_all(&waiting).map_err(|cause| ScaleError::Io { path: waiting.clone(), cause })?;
     let mut todo: Vec<(PathBuf, &Path)> = Vec::new();

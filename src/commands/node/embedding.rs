@@ -72,7 +72,8 @@ impl Embedders<'_> {
         let embedding = self.embedding(list)?;
         let photos: Vec<Photo> =
             list.photos.iter().map(|item| Photo { path: item.path.clone(), raws: Vec::new() }).collect();
-        let ids: HashMap<PathBuf, &str> = list.photos.iter().map(|item| (item.path.clone(), item.id.as_str())).collect();
+        let ids: HashMap<PathBuf, &str> =
+            list.photos.iter().map(|item| (item.path.clone(), item.id.as_str())).collect();
         let (mut rows, mut told) = (Vec::new(), Told::default());
         let analyses: [&dyn pipeline::Analysis; 1] = [&*embedding];
         let job = Job {

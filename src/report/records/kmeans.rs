@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::select::Written;
 use crate::report::{Cell, Record};
 
 /// `kmeans fit` and `kmeans info`.
@@ -47,6 +48,8 @@ pub struct DuplicateRecord {
     pub cosine: Option<f64>,
     /// Bits of 64 in which the perceptual hashes differ; null when features are compared.
     pub differing_bits: Option<u32>,
+    /// What was, or in a dry run would be, written of a photo that stays.
+    pub written: Vec<Written>,
 }
 
 impl Record for KmeansModelRecord {

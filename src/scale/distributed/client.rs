@@ -177,7 +177,11 @@ impl<'a> Client<'a> {
         }
     }
 
-    async fn submit(&self, scheduler: &mut SchedulerGrpcClient<Channel>, plan: Arc<dyn ExecutionPlan>) -> Result<String, Lost> {
+    async fn submit(
+        &self,
+        scheduler: &mut SchedulerGrpcClient<Channel>,
+        plan: Arc<dyn ExecutionPlan>,
+    ) -> Result<String, Lost> {
         let config = settings();
         let failed = |error: &dyn std::error::Error| Lost::Failed(whole(error));
         let codec = config.ballista_physical_extension_codec();
@@ -253,7 +257,9 @@ impl<'a> Client<'a> {
                 unseen(&cause),
                 self.options.share
             ),
-            Lost::Failed(cause) => format!("the cluster at {address} failed, asked {asked} times: {}", first_line(&cause)),
+            Lost::Failed(cause) => {
+                format!("the cluster at {address} failed, asked {asked} times: {}", first_line(&cause))
+            }
         };
         ScaleError::Engine { cause }
     }
@@ -322,8 +328,7 @@ impl<'a> Cluster<'a> {
                 _ => behind,
             };
         }
-        let reading =
-            Reading { ids: false, normalize: self.normalize, batch_rows: Reading::rows_for(self.source.dim) };
+        let reading = Reading { ids: false, normalize: self.normalize, batch_rows: Reading::rows_for(self.source.dim) };
         let threads = self.pool.current_num_threads();
         let looked = Crew::new(self.source, reading, threads, self.client.stop).and_then(|crew| crew.ask(pass, left));
         looked.err().unwrap_or(error)
@@ -389,7 +394,8 @@ async fn fetch(place: PartitionLocation) -> Result<Vec<RecordBatch>, Lost> {
     let client = BallistaClient::try_new(host, port, MESSAGE, false, None, 3, 500, 0, 0).await;
     let mut client = client.map_err(|error| failed(&error))?;
     let partition = partition.into();
-    let stream = client.fetch_partition_proxied(&executor.id, &partition, place.file_id, layout, host, port, true).await;
+    let stream =
+        client.fetch_partition_proxied(&executor.id, &partition, place.file_id, layout, host, port, true).await;
     stream.map_err(|error| failed(&error))?.try_collect().await.map_err(|error| failed(&error))
 }
 
@@ -422,6 +428,10 @@ fn is_unseen(cause: &str) -> bool {
 
 /// The part of a failed job's text that names the file.
 fn unseen(cause: &str) -> &str {
-    let begin = cause.find(NO_PASS).or_else(|| cause.find(NO_FOOTER)).or_else(|| cause.find("Object at location")).or_else(|| cause.find("Object Store"));
+    let begin = cause
+        .find(NO_PASS)
+        .or_else(|| cause.find(NO_FOOTER))
+        .or_else(|| cause.find("Object at location"))
+        .or_else(|| cause.find("Object Store"));
     first_line(&cause[begin.unwrap_or(0)..])
 }

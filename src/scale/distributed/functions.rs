@@ -248,12 +248,7 @@ impl GroupsAccumulator for Sums {
         Ok(vec![self.emit(emit)])
     }
 
-    fn merge_batch(
-        &mut self,
-        values: &[ArrayRef],
-        groups: &[usize],
-        total: usize,
-    ) -> Result<()> {
+    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
         let states = values[0].as_list::<i32>();
         for (row, &group) in groups.iter().enumerate() {
             let words = states.value(row);
