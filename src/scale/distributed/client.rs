@@ -52,7 +52,7 @@ pub struct Options {
     pub share: String,
     /// How long a pass may take before it is asked again.
     pub deadline: Duration,
-    /// How often a pass is asked.
+    /// How often a pass is asked of a scheduler that is there.
     pub attempts: u32,
     /// Rows of a task; as many as suit the data when not told.
     pub task_rows: Option<u64>,
@@ -123,8 +123,8 @@ impl<'a> Client<'a> {
         read: impl Fn(&[RecordBatch]) -> Result<T, ScaleError>,
     ) -> Result<T, ScaleError> {
         let mut asked = 0;
+        let mut away: Option<Instant> = None;
         loop {
-            asked += 1;
             let outcome = self.runtime.block_on(async {
                 let plan = ask().await.map_err(|error| Lost::Failed(error.to_string()))?;
                 self.once(plan, moved).await
@@ -133,27 +133,33 @@ impl<'a> Client<'a> {
                 Ok(batches) => return read(&batches),
                 Err(lost) => lost,
             };
-            let for_good = match &lost {
-                Lost::Stopped => true,
-                Lost::Failed(cause) => cause.contains(BAD_ROW) || is_unseen(cause),
-                Lost::Late | Lost::Unreachable(_) => false,
-            };
-            if for_good || asked >= self.options.attempts {
-                return Err(self.given_up(lost, asked));
-            }
             match &lost {
-                Lost::Late => (self.tell)(&format!(
-                    "no answer from the cluster within {} s; asking again",
-                    self.options.deadline.as_secs()
-                )),
-                Lost::Unreachable(cause) | Lost::Failed(cause) => {
-                    (self.tell)(&format!("the cluster failed ({}); asking again", first_line(cause)));
+                // A scheduler that is being started again is waited for; it was not even asked.
+                Lost::Unreachable(cause) => {
+                    if away.is_none() {
+                        (self.tell)(&format!("the scheduler went away ({}); waiting for it", first_line(cause)));
+                    }
+                    let waited = away.get_or_insert_with(Instant::now).elapsed();
+                    if waited < self.options.deadline && !self.stop.load(Ordering::Relaxed) {
+                        std::thread::sleep(LOOK.min(self.options.deadline));
+                        continue;
+                    }
                 }
+                Lost::Late => asked += 1,
+                Lost::Failed(cause) if cause.contains(BAD_ROW) || is_unseen(cause) => asked = self.options.attempts,
+                Lost::Failed(_) => asked += 1,
                 Lost::Stopped => {}
             }
-            // A scheduler that is being started again needs a moment.
-            let pause = Duration::from_millis(500) * 2u32.pow(asked.min(5));
-            std::thread::sleep(pause.min(self.options.deadline));
+            if matches!(lost, Lost::Stopped | Lost::Unreachable(_)) || asked >= self.options.attempts {
+                return Err(self.given_up(lost, asked));
+            }
+            away = None;
+            let why = match &lost {
+                Lost::Failed(cause) => format!("the cluster failed ({})", first_line(cause)),
+                _ => format!("no answer from the cluster within {} s", self.options.deadline.as_secs()),
+            };
+            (self.tell)(&format!("{why}; asking again"));
+            std::thread::sleep(LOOK.min(self.options.deadline));
         }
     }
 
