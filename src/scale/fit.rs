@@ -87,7 +87,7 @@ fn begin<'a>(
     tell: &mut dyn FnMut(&Event),
 ) -> Result<(Fit<'a>, Snapshot), ScaleError> {
     let existed = options.work.exists();
-    let (work, kept) = Work::open(&options.work, plan(engine.source(), options)?)?;
+    let (work, kept) = Work::open(&options.work, plan(engine.source(), options))?;
     if let Some(bits) = kept
         && let Some(snapshot) = work.latest()
     {
@@ -118,7 +118,7 @@ fn seed(options: &Options, engine: &dyn Engine, groups: &[Group]) -> Result<(Sca
     Ok((scale, centroids))
 }
 
-fn plan(source: &Source, options: &Options) -> Result<Plan, ScaleError> {
+fn plan(source: &Source, options: &Options) -> Plan {
     let mut data = blake3::Hasher::new();
     for file in &source.files {
         let path = absolute(&file.path);
@@ -131,7 +131,7 @@ fn plan(source: &Source, options: &Options) -> Result<Plan, ScaleError> {
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         blake3::hash(&bytes).to_hex().to_string()
     });
-    Ok(Plan {
+    Plan {
         revision: 1,
         clusters: options.clusters,
         dim: source.dim,
@@ -142,7 +142,7 @@ fn plan(source: &Source, options: &Options) -> Result<Plan, ScaleError> {
         normalize: options.normalize,
         mini_batch: options.mini_batch,
         data: data.finalize().to_hex().to_string(),
-    })
+    }
 }
 
 impl Fit<'_> {

@@ -133,10 +133,7 @@ pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
         }
         let before = paths.len();
         if is_remote(Path::new(pattern)) {
-            #[cfg(feature = "object-stores")]
-            super::stores::matching(pattern, &mut paths)?;
-            #[cfg(not(feature = "object-stores"))]
-            return Err(ScaleError::ObjectStore { address: pattern.to_owned() });
+            matching_remotely(pattern, &mut paths)?;
         } else {
             matching(pattern, &mut paths)?;
         }
@@ -152,6 +149,14 @@ pub fn read_list(list: &Path) -> Result<Vec<PathBuf>, ScaleError> {
     let text = std::fs::read_to_string(list).map_err(ScaleError::io(list))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     expand(&lines.map(str::to_owned).collect::<Vec<_>>())
+}
+
+#[cfg(feature = "object-stores")]
+use super::stores::matching as matching_remotely;
+
+#[cfg(not(feature = "object-stores"))]
+fn matching_remotely(pattern: &str, _: &mut [PathBuf]) -> Result<(), ScaleError> {
+    Err(ScaleError::ObjectStore { address: pattern.to_owned() })
 }
 
 /// Walks from the last folder that is named without wildcards.
