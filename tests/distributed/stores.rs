@@ -91,6 +91,17 @@ fn answer(mut stream: &TcpStream, objects: &Objects) -> Option<()> {
             objects.remove(&key);
             told("204 No Content", "", b"", 0)
         }
+        // Many at once, named by an XML body.
+        ("POST", _) if query.starts_with("delete") => {
+            let asked = String::from_utf8(body).ok()?;
+            let names = asked.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+            let names: Vec<String> = names.map(|(name, _)| name.to_owned()).collect();
+            let bucket = key.trim_end_matches('/');
+            names.iter().for_each(|name| drop(objects.remove(&format!("{bucket}/{name}"))));
+            let gone: String = names.iter().map(|name| format!("<Deleted><Key>{name}</Key></Deleted>")).collect();
+            let text = format!("<DeleteResult>{gone}</DeleteResult>");
+            told("200 OK", "", text.as_bytes(), text.len())
+        }
         _ => told("404 Not Found", "", b"", 0),
     }
 }
