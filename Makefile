@@ -40,10 +40,12 @@ parity: ## all networks on all pictures, batches and processor paths against PyT
 	ALBUMCTL_PARITY=wide $(CARGO) test --release --test parity -- --nocapture --test-threads=1
 
 train-builtin: ## train models/album-mini again: DATA is a folder with the photos and labels of the recipe; resumable
+	$(if $(DATA),,$(error name the folder with the photos and labels: make train-builtin DATA=FOLDER))
 	$(CARGO) run --release -- train mini --data $(DATA) --run target/train/album-mini
 	cp target/train/album-mini/best.safetensors models/album-mini.safetensors
-	@echo "put size and sha256 into models/album-mini.yaml:"
-	@wc -c models/album-mini.safetensors && sha256sum models/album-mini.safetensors
+	sed -i -e "s/^  size: .*/  size: $$(wc -c < models/album-mini.safetensors)/" \
+		-e "s/^  sha256: .*/  sha256: $$(sha256sum models/album-mini.safetensors | cut -d ' ' -f 1)/" models/album-mini.yaml
+	@echo "models/album-mini.yaml tells the new weights; build again to have them in the binary"
 
 fixtures: ## draw fixtures/album again
 	$(CARGO) run --release --example draw_album -- fixtures/album

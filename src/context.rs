@@ -87,9 +87,14 @@ impl Context {
 
     /// The same as a folder of verified files, kept below its limit.
     pub fn model_cache(&self) -> Result<Cache, CommandError> {
-        let nowhere = || CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
-        let folder = self.models_dir().ok_or_else(|| nowhere().hint("name a folder with --models-dir DIR"))?;
+        let folder = self.models_dir().ok_or_else(Self::no_models_dir)?;
         Ok(Cache::new(folder, self.settings().models_limit()))
+    }
+
+    /// What to say where models are asked for and nothing says where they lie.
+    pub fn no_models_dir() -> CommandError {
+        let nowhere = CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
+        nowhere.hint("name a folder with --models-dir DIR")
     }
 
     /// Where the journal lies; `None` where nothing says where. Neither `--no-cache` nor `--cache-dir` touches it.

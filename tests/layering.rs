@@ -38,7 +38,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("context", &["cli", "config", "error", "hub", "journal", "photo", "report", "select", "store", "telemetry", "ui"]),
     ("pipeline", &["photo", "store", "telemetry", "failure", "contain"]),
     ("hub", &["photo", "portrait", "nn", "kernels", "quality"]),
-    ("train", &["eval", "kernels", "nn", "photo", "quality"]),
+    ("train", &["eval", "kernels", "nn", "photo", "quality", "report"]),
     ("eval", &[]),
     ("nn", &["kernels"]),
     ("kernels", &[]),

@@ -1,6 +1,6 @@
 //! Networks of the hub: numbers for each photo.
 
-use crate::hub::{Aesthetic, Comparator, Embedder, HubError, Judgement, Network};
+use crate::hub::{Aesthetic, Comparator, Degradations, Embedder, HubError, Judgement, Network};
 use crate::pipeline::{Analysis, Picture};
 use crate::pixels::Pixels;
 use crate::store::Fingerprint;
@@ -44,6 +44,15 @@ impl Question for Comparator {
     }
 }
 
+impl Question for Degradations {
+    const NAME: &'static str = "find_degradations";
+    const REVISION: &'static str = "degradations/1";
+
+    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+        self.strengths(photos)
+    }
+}
+
 /// A network as an analysis of the pipeline.
 #[derive(Debug)]
 pub struct Asked<N> {
@@ -57,6 +66,8 @@ pub type Rating = Asked<Aesthetic>;
 pub type Embedding = Asked<Embedder>;
 /// What pairs are compared by.
 pub type Comparing = Asked<Comparator>;
+/// What is wrong with it.
+pub type Degrading = Asked<Degradations>;
 
 impl<N: Question> Asked<N> {
     pub fn new(network: N) -> Result<Self, HubError> {

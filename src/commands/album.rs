@@ -29,7 +29,7 @@ use crate::select::{Portrait, Why};
 use crate::store::Fingerprint;
 
 /// How photos are grouped; what is not given comes from the configuration.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Groups")]
 pub struct GroupArgs {
     /// How photos are put into groups of one scene

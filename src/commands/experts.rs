@@ -11,7 +11,7 @@ use crate::hub::Which;
 
 #[derive(Debug)]
 pub struct Experts {
-    networks: Option<Networks>,
+    networks: Networks,
     pub rating: Option<Rating>,
     pub faces: Option<FaceFinding>,
     pub features: Features,
@@ -31,17 +31,8 @@ impl Experts {
     /// stands what is built in, which is said, or with `--strict` ends the run.
     fn gathered(context: &Context, rate: bool) -> Result<Self, CommandError> {
         let settings = context.settings();
-        // Without any folder for models there are none.
-        let networks = match context.models_dir() {
-            Some(_) => {
-                let args = NetworkArgs { model: None, precision: PrecisionArg::Full };
-                Some(Networks::new(&args, context)?)
-            }
-            None => None,
-        };
-        let Some(here) = &networks else {
-            return Ok(Self { networks, rating: None, faces: None, features: Features::Layout(Layout) });
-        };
+        let networks = Networks::new(&NetworkArgs { model: None, precision: PrecisionArg::Full }, context)?;
+        let here = &networks;
         let aesthetic = match settings.quality_assessment.ava_checkpoint.as_deref() {
             _ if !rate => None,
             Some(file) => Some(here.open(Which::File(file), context)?),
@@ -77,9 +68,10 @@ impl Experts {
     /// The model for the tie-break. Asked only when there is one to be played.
     pub fn comparing(&self, context: &Context) -> Result<Option<Comparing>, CommandError> {
         let settings = context.settings();
-        let Some(networks) = self.networks.as_ref().filter(|_| settings.album.selection.use_siamese_tiebreaker) else {
+        if !settings.album.selection.use_siamese_tiebreaker {
             return Ok(None);
-        };
+        }
+        let networks = &self.networks;
         let comparator = if let Some(file) = settings.quality_assessment.siamese_checkpoint.as_deref() {
             networks.open(Which::File(file), context)?
         } else {
@@ -89,8 +81,6 @@ impl Experts {
     }
 
     pub fn tell(&self, context: &Context) {
-        if let Some(networks) = &self.networks {
-            networks.tell(context);
-        }
+        self.networks.tell(context);
     }
 }

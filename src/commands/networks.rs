@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context as _;
+
 use super::models;
 use crate::config;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
+use crate::hub::cache::Cache;
 use crate::hub::catalogue::CatalogueError;
 use crate::hub::{DeviceChoice, Hub, HubConfig, HubError, Network, Which, built_in};
 use crate::kernels::{Cpu, Engine, Precision};
@@ -33,6 +36,8 @@ pub enum PrecisionArg {
 pub struct Networks {
     pub hub: Hub,
     notes: Arc<Mutex<Vec<String>>>,
+    /// An empty folder in the place of one for models, where nothing says where those lie: what is built in runs.
+    nowhere: Option<tempfile::TempDir>,
 }
 
 impl NetworkArgs {
@@ -58,9 +63,15 @@ impl Networks {
         let notes: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = Arc::clone(&notes);
         let note = move |note: &str| heard.lock().unwrap_or_else(PoisonError::into_inner).push(note.to_owned());
+        let nowhere = context.models_dir().is_none().then(tempfile::tempdir).transpose();
+        let nowhere = nowhere.context("no folder for temporary files").map_err(CommandError::failed)?;
+        let cache = match &nowhere {
+            Some(folder) => Cache::new(folder.path(), None),
+            None => context.model_cache()?,
+        };
         let own_manifests = config::own_manifests();
-        let config = HubConfig { own_manifests, engine, device, ..HubConfig::new(context.model_cache()?) };
-        let networks = Self { hub: Hub::new(config, note).map_err(refused)?, notes };
+        let config = HubConfig { own_manifests, engine, device, ..HubConfig::new(cache) };
+        let networks = Self { hub: Hub::new(config, note).map_err(refused)?, notes, nowhere };
         networks.tell(context);
         Ok(networks)
     }
@@ -104,7 +115,15 @@ impl Networks {
             answer => answer,
         };
         self.tell(context);
-        got.map_err(refused)
+        got.map_err(|error| self.refused(error))
+    }
+
+    /// Where nothing says where models lie, the way out is to say so.
+    fn refused(&self, error: HubError) -> CommandError {
+        match (&self.nowhere, error) {
+            (Some(_), HubError::Missing { .. }) => Context::no_models_dir(),
+            (_, error) => refused(error),
+        }
     }
 
     pub fn get_or_without<T>(
@@ -131,9 +150,12 @@ impl Networks {
             };
         }
         if context.strict {
-            return Err(refused(missing));
+            return Err(self.refused(missing));
         }
-        context.ui.note(&format!("{missing}; {instead}"));
+        match &self.nowhere {
+            Some(_) => context.ui.note(&format!("no folder for models is known (--models-dir DIR); {instead}")),
+            None => context.ui.note(&format!("{missing}; {instead}")),
+        }
         Ok(None)
     }
 

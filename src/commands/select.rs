@@ -55,7 +55,7 @@ pub struct Args {
 }
 
 /// Which photos are picked; what is not given comes from the configuration.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Choice")]
 pub struct ChoiceArgs {
     /// Pick at most N photos; further photos of a group only if different enough

@@ -22,6 +22,9 @@ const AESTHETICS: (&str, &str) = ("configs/train/aesthetics.yaml", include_str!(
 const SIAMESE: (&str, &str) = ("configs/train/siamese.yaml", include_str!("../../configs/train/siamese.yaml"));
 const QUALITY: (&str, &str) = ("configs/train/quality.yaml", include_str!("../../configs/train/quality.yaml"));
 const CLASSIFIER: (&str, &str) = ("configs/train/classifier.yaml", include_str!("../../configs/train/classifier.yaml"));
+/// What labels may be.
+const RATINGS: &str = "AVA.txt, or a CSV with columns file and score";
+const PAIRS: &str = "The official pair list, a folder of review files, or a CSV with columns file, score and group";
 const MINI: (&str, &str) = ("configs/train/album-mini.yaml", include_str!("../../configs/train/album-mini.yaml"));
 
 /// Train models on labelled photos
@@ -37,8 +40,12 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Mini(MiniArgs),
-    Aesthetics(AestheticsArgs),
-    Siamese(SiameseArgs),
+    /// Ratings, from AVA's votes or from scores; the result works with `aesthetics --model`
+    #[command(mut_arg("labels", |arg| arg.help(RATINGS)))]
+    Aesthetics(LabelledArgs),
+    /// Which of two is better, from people's choices; the result works with `compare --model`
+    #[command(mut_arg("labels", |arg| arg.help(PAIRS)))]
+    Siamese(LabelledArgs),
     Quality(QualityArgs),
     Classifier(ClassifierArgs),
 }
@@ -63,25 +70,9 @@ struct LargeArgs {
     epochs: Option<u64>,
 }
 
-/// Ratings, from AVA's votes or from scores; the result works with `aesthetics --model`
+/// Labels in one place and photos in another.
 #[derive(Debug, clap::Args)]
-struct AestheticsArgs {
-    /// AVA.txt, or a CSV with columns file and score
-    #[arg(value_name = "LABELS")]
-    labels: PathBuf,
-
-    /// Where the photos lie
-    #[arg(long, value_name = "DIR")]
-    photos: PathBuf,
-
-    #[command(flatten)]
-    large: LargeArgs,
-}
-
-/// Which of two is better, from people's choices; the result works with `compare --model`
-#[derive(Debug, clap::Args)]
-struct SiameseArgs {
-    /// The official pair list, a folder of review files, or a CSV with columns file, score and group
+struct LabelledArgs {
     #[arg(value_name = "LABELS")]
     labels: PathBuf,
 
@@ -290,17 +281,7 @@ impl mini::Listener for Told<'_, crate::report::output::Output<TrainRecord>> {
     }
 
     fn epoch(&self, epoch: &Epoch) {
-        let record = TrainRecord {
-            model: self.model.to_owned(),
-            epoch: epoch.epoch,
-            steps: epoch.steps,
-            learning_rate: epoch.learning_rate,
-            train_loss: epoch.train_loss,
-            gradient: epoch.gradient,
-            seconds: epoch.seconds,
-            best: epoch.best,
-            metrics: epoch.metrics.clone(),
-        };
+        let record = TrainRecord { model: self.model.to_owned(), epoch: epoch.clone() };
         let written = self.output.lock().map(|mut output| output.write(&self.context.ui, &record));
         if let (Ok(Err(error)), Ok(mut failed)) = (written, self.failed.lock()) {
             failed.get_or_insert(error);

@@ -92,6 +92,7 @@ pub enum Task {
     Aesthetics,
     Comparison,
     Embedding,
+    Degradations,
 }
 
 /// How the tensors of the file are put together; one arm each in [`super::registry`].
@@ -114,6 +115,7 @@ impl Task {
             Self::Aesthetics => "aesthetics",
             Self::Comparison => "comparison",
             Self::Embedding => "embedding",
+            Self::Degradations => "degradations",
         }
     }
 }

@@ -39,7 +39,7 @@ use self::faces::FaceAnalyzer;
 use self::holdings::Holdings;
 use self::manifest::{Architecture, Manifest, Task};
 use self::model::Model;
-pub use self::model::{Aesthetic, Comparator, Embedder, Judgement, Loaded, Network};
+pub use self::model::{Aesthetic, Comparator, Degradations, Embedder, Judgement, Loaded, Network};
 pub use self::portraits::Faces;
 // The face of the hub, for programs. It stands above the pipeline; nothing in here uses it.
 use self::registry::Built;

@@ -244,6 +244,21 @@ impl Comparator {
     }
 }
 
+/// Names what is wrong with a photo.
+#[derive(Clone, Debug)]
+pub struct Degradations(pub(super) Model);
+
+impl Degradations {
+    /// For each photo, how strong each of [`crate::nn::mini::DEGRADATIONS`] is, 0 (none) to 1.
+    pub fn strengths(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+        let (built, said) = self.0.features(photos)?;
+        if !built.answers {
+            return Err(self.0.no_head());
+        }
+        Ok(said.iter().map(|said| said[answer::DEGRADED].to_vec()).collect())
+    }
+}
+
 macro_rules! network {
     ($($network:ident: $task:ident),*) => {$(
         impl From<Model> for $network {
@@ -273,7 +288,7 @@ macro_rules! network {
         }
     )*};
 }
-network!(Aesthetic: Aesthetics, Embedder: Embedding, Comparator: Comparison);
+network!(Aesthetic: Aesthetics, Embedder: Embedding, Comparator: Comparison, Degradations: Degradations);
 
 impl From<BuildError> for HubError {
     fn from(error: BuildError) -> Self {

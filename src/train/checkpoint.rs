@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::adam::{Adam, set, values};
+pub use crate::report::records::Epoch;
 
 /// What is known beside the tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,22 +21,9 @@ pub struct Progress {
     /// The best figure so far, and the epoch it is of.
     pub best: Option<f64>,
     pub best_epoch: u64,
-    /// What must not change between two sittings.
+    /// What must not change between two stretches.
     pub recipe: String,
     pub history: Vec<Epoch>,
-}
-
-/// One line of the metrics file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    pub epoch: u64,
-    pub steps: u64,
-    pub learning_rate: f64,
-    pub train_loss: f64,
-    pub gradient: f64,
-    pub seconds: f64,
-    pub best: bool,
-    pub metrics: BTreeMap<String, f64>,
 }
 
 const KEY: &str = "albumctl.progress";

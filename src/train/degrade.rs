@@ -61,7 +61,7 @@ pub fn apply(photo: &Pixels, kind: usize, strength: f32, rng: &mut Rng) -> Pixel
     }
 }
 
-fn mapped(photo: &Pixels, mut value: impl FnMut(usize, f32) -> f32) -> Pixels {
+pub(super) fn mapped(photo: &Pixels, mut value: impl FnMut(usize, f32) -> f32) -> Pixels {
     let bytes =
         photo.data().iter().enumerate().map(|(i, v)| value(i % 3, f32::from(*v)).round().clamp(0.0, 255.0) as u8);
     same_size(photo, bytes.collect())
@@ -122,7 +122,7 @@ fn blurred(photo: &Pixels, strength: f32, rng: &mut Rng) -> Pixels {
 }
 
 /// The weighted mean of shifted pictures, edges repeated.
-fn convolved(photo: &Pixels, taps: &[(i32, i32, f32)]) -> Pixels {
+pub(super) fn convolved(photo: &Pixels, taps: &[(i32, i32, f32)]) -> Pixels {
     let (width, height) = (photo.width() as i32, photo.height() as i32);
     let total: f32 = taps.iter().map(|tap| tap.2).sum();
     let reach = taps.iter().map(|tap| tap.0.abs()).max().unwrap_or(0);

@@ -26,7 +26,7 @@ pub enum Target {
     Votes([f32; 10]),
     /// 1 where the second photo is the better one.
     Class(usize),
-    /// Faults are made up on the way.
+    /// Flaws are drawn upon it on the way.
     Faults,
 }
 

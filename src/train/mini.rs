@@ -246,7 +246,7 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
     Ok((progress, Ended::Done))
 }
 
-/// Sums over the steps of an epoch, or of what of it this sitting saw.
+/// Sums over the steps of an epoch, or of what of it this stretch saw.
 #[derive(Debug, Default)]
 struct Course {
     steps: u64,

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod checkpoint;
 pub mod curve;
 pub mod degrade;
+pub mod flaws;
 pub mod labels;
 pub mod loss;
 pub mod mini;
@@ -12,6 +13,7 @@ pub mod photos;
 pub mod recipe;
 pub mod rng;
 pub mod supervised;
+pub mod watermark;
 
 use std::path::{Path, PathBuf};
 

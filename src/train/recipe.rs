@@ -101,9 +101,11 @@ impl MiniRecipe {
         Ok(recipe)
     }
 
-    /// What must not change between two sittings of a run: all but how long it lasts.
+    /// What must not change between two stretches of a run: all but how long it lasts and how fast it learns, which one
+    /// lowers when a loss explodes.
     pub fn identity(&self) -> String {
-        let lasting = Self { epochs: 0, decay_epochs: 0, patience: 0, checkpoint_steps: 0, ..self.clone() };
+        let lasting =
+            Self { epochs: 0, decay_epochs: 0, patience: 0, checkpoint_steps: 0, learning_rate: 0.0, ..self.clone() };
         serde_json::to_string(&lasting).unwrap_or_default()
     }
 }

@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
 use crate::formula::Formula;
-use crate::world::{World, png};
+use crate::world::{Seen, World, png};
 
 /// Writes a small DINOv2 that is never trained and returns the flag that chooses it.
 fn tiny_model(world: &World) -> String {
@@ -75,7 +75,7 @@ fn every_path_of_the_processor_gives_the_same_vectors() {
     let run = |cpu: &str| {
         let output =
             world.command(["embed", "--no-cache", "photos", &model]).env("ALBUMCTL_CPU", cpu).output().unwrap();
-        crate::world::Seen::from(output)
+        Seen::from(output)
     };
     let plain = vector(&run("plain").expect(0).lines()[0]);
     for cpu in albumctl::kernels::Cpu::available() {
@@ -178,4 +178,22 @@ fn more_than_two_photos_are_ranked() {
     assert!(wins.is_sorted_by(|a, b| a >= b), "{wins:?}");
     let total: f64 = lines.iter().map(|line| line["confidence"].as_f64().unwrap()).sum();
     assert!((total - 2.0).abs() < 1e-9, "every meeting shares out one: {total}");
+}
+
+#[test]
+fn what_is_built_in_runs_where_no_folder_for_models_is_known() {
+    let world = World::new();
+    world.many_photos(4);
+    let homeless = |args: &[&str]| {
+        let mut command = world.command(args);
+        // Without HOME the system is asked; a folder that is no place is none.
+        Seen::from(command.env("HOME", "nowhere").output().unwrap())
+    };
+    let rated = homeless(&["aesthetics", "photos"]).expect(0);
+    assert_eq!(rated.lines().len(), 4);
+    assert!(rated.stderr.contains("--models-dir") && rated.stderr.contains("album-mini rates"), "{}", rated.stderr);
+    let picked = homeless(&["select", "photos", "--top", "2"]).expect(0).lines();
+    assert!(picked.iter().all(|line| line["aesthetic_score"].is_f64()), "{picked:?}");
+    let named = homeless(&["aesthetics", "--model", "ava-resnet50", "photos"]).expect(2);
+    assert!(named.stderr.contains("--models-dir"), "{}", named.stderr);
 }

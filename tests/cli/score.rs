@@ -87,3 +87,23 @@ fn photos_are_never_changed_not_even_their_access_times() {
     world.run(["score", "--no-cache", "photos"]).expect(0);
     assert_eq!(state(fs::metadata(&photo).unwrap()), before);
 }
+
+#[test]
+fn what_is_wrong_is_said_when_asked() {
+    let world = World::new();
+    world.many_photos(2);
+    let plain = world.run(["score", "photos"]).expect(0).lines();
+    let lines = world.run(["score", "--degradations", "photos"]).expect(0).lines();
+    for (plain, line) in plain.iter().zip(&lines) {
+        assert!(plain.get("degradations").is_none());
+        assert_eq!(line["iqa_score"], plain["iqa_score"]);
+        assert!(line["degradation_model"].as_str().unwrap().starts_with("album-mini@"), "{line}");
+        let named: Vec<&String> = line["degradations"].as_object().unwrap().keys().collect();
+        assert_eq!(named, ["blur", "noise", "color_cast", "exposure", "jpeg"]);
+        for (name, value) in line["degradations"].as_object().unwrap() {
+            assert!((0.0..=1.0).contains(&value.as_f64().unwrap()), "{name}: {line}");
+        }
+    }
+    let table = world.run(["score", "--degradations", "--format", "table", "photos"]).expect(0).text();
+    assert!(table.contains("blur") && table.contains("JPEG"), "{table}");
+}

@@ -133,6 +133,10 @@ fn eval_sets_models_beside_baselines() {
     }
     assert_eq!(of(&figures("groups", "takes.csv"), "pixels", "f1").len(), 2);
     let degraded = figures("degradations", "labels.csv");
+    for line in figures("groups", "takes.csv") {
+        let [value, low, high] = ["value", "low", "high"].map(|key| line[key].as_f64().unwrap());
+        assert!(low <= high && (-1.0..=1.0).contains(&value), "{line}");
+    }
     assert_eq!(of(&degraded, "album-mini@1", "confidence"), [0.5], "a photo against itself");
     assert_eq!(of(&degraded, "album-mini@1", "first_preferred"), [0.5], "the order of a pair changes nothing");
     let refused = world.run(["eval", "bursts", "labels.csv", "--photos", "photos"]).expect(2);
@@ -182,7 +186,11 @@ fn large_networks_learn_ratings_pairs_faults_and_classes_and_are_used_at_once() 
     assert!(lines[1]["metrics"]["accuracy"].is_f64(), "{}", lines[1]);
     let pair = ["compare", "--model", "pairs/best.safetensors", "photos/take_10.png", "photos/take_17.png"];
     assert_eq!(world.run(pair).expect(0).lines()[0]["model"], "best@file");
-    assert_eq!(world.run(train("quality", "photos", "faults")).expect(0).lines().len(), 2);
+    let flawed = world.run(train("quality", "photos", "faults")).expect(0).lines();
+    for head in ["color_cast", "blurriness", "watermark", "noise", "overall"] {
+        let error = flawed[1]["metrics"][format!("mae_{head}")].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&error), "{head}: {}", flawed[1]);
+    }
     for class in ["cats", "dogs"] {
         fs::create_dir_all(world.path("classes").join(class)).unwrap();
         for n in 0..4 {
@@ -194,4 +202,62 @@ fn large_networks_learn_ratings_pairs_faults_and_classes_and_are_used_at_once() 
     fs::remove_file(world.path("photos/photo_3.png")).unwrap();
     let refused = world.run(train("aesthetics", "labels.csv", "other")).expect(1);
     assert!(refused.stderr.contains("photo_3.png"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_loss_that_explodes_ends_the_run_and_loses_nothing() {
+    let world = World::new();
+    school(&world);
+    large(&world, "mlp_hidden_dims: [8]\n");
+    let train = |epochs: &str| {
+        let fixed = ["train", "aesthetics", "labels.csv", "--photos", "photos", "--recipe", "large.yaml"];
+        fixed.into_iter().chain(["--run", "run", "--epochs", epochs]).map(str::to_owned).collect::<Vec<_>>()
+    };
+    world.run(train("1")).expect(0);
+    let kept =
+        || ["checkpoint.safetensors", "best.safetensors"].map(|name| fs::read(world.path("run").join(name)).unwrap());
+    let before = kept();
+    let recipe = fs::read_to_string(world.path("large.yaml")).unwrap();
+    let absurd = recipe.replace("learning_rate: 0.001", "learning_rate: 1.0e+30");
+    assert_ne!(absurd, recipe);
+    fs::write(world.path("large.yaml"), absurd).unwrap();
+    let ended = world.run(train("2")).expect(1);
+    for said in ["epoch 2", "no number", "learning_rate"] {
+        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    }
+    assert!(kept() == before, "the checkpoint and the model are as they were");
+    fs::write(world.path("large.yaml"), recipe).unwrap();
+    let lines = world.run(train("2")).expect(0).lines();
+    assert_eq!((lines.len(), &lines[0]["epoch"]), (1, &2.into()), "it goes on from there");
+    // The small network's run says the same.
+    let labels = fs::read_to_string(world.path("labels.csv")).unwrap();
+    fs::write(world.path("labels.csv"), labels.replace("photo_1.png,0.24", "photo_1.png,3e38")).unwrap();
+    let ended = world.run(["train", "mini", "--data", ".", "--recipe", "recipe.yaml", "--run", "mini"]).expect(1);
+    assert!(ended.stderr.contains("no number"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_whole_selection_is_judged_and_figures_are_drawn() {
+    let world = World::new();
+    school(&world);
+    let run = ["eval", "selection", "takes.csv", "--photos", "photos", "--margin", "0.02", "--plots", "drawn"];
+    let figures = world.run(run).expect(0).lines();
+    let of = |subject: &str, metric: &str| {
+        let fitting = figures.iter().find(|line| line["subject"] == subject && line["metric"] == metric);
+        fitting.unwrap_or_else(|| panic!("{subject} {metric}"))["value"].as_f64().unwrap()
+    };
+    for metric in ["f1", "ari", "best_picked", "falls_short", "picks_per_group", "pairwise", "top1", "mrr"] {
+        assert!((-1.0..=3.0).contains(&of("select", metric)), "{metric}");
+    }
+    assert_eq!(
+        (of("random", "pairwise"), of("each photo alone", "recall"), of("all together", "recall")),
+        (0.5, 0.0, 1.0)
+    );
+    for drawn in ["selection-f1.svg", "selection-pairwise.svg", "selection-ranks.svg"] {
+        let picture = fs::read_to_string(world.path("drawn").join(drawn)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("select"), "{drawn}");
+    }
+    world.run(["eval", "scores", "labels.csv", "--photos", "photos", "--plots", "drawn"]).expect(0);
+    let points = fs::read_to_string(world.path("drawn/scores-scatter.svg")).unwrap();
+    assert_eq!(points.matches("<circle").count(), 18);
 }

@@ -8,7 +8,7 @@ use crate::report::{Cell, Record};
 /// A figure.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EvalRecord {
-    /// `scores`, `bursts`, `groups` or `degradations`.
+    /// `scores`, `bursts`, `groups`, `degradations` or `selection`.
     pub task: String,
     /// What is judged: a model, or a baseline.
     pub subject: String,

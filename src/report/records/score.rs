@@ -53,6 +53,41 @@ impl ScoreRecord {
     }
 }
 
+/// With what a network says is wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DegradedRecord {
+    #[serde(flatten)]
+    pub score: ScoreRecord,
+    /// Each 0 (none) to 1.
+    pub degradations: Degradations,
+    /// `name@version` of what said so.
+    pub degradation_model: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Degradations {
+    pub blur: f32,
+    pub noise: f32,
+    pub color_cast: f32,
+    pub exposure: f32,
+    pub jpeg: f32,
+}
+
+impl Record for DegradedRecord {
+    const HEADINGS: &'static [&'static str] =
+        &["photo", ">overall", ">blur", ">noise", ">colour cast", ">exposure", ">JPEG", ">size"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let mut cells = self.score.cells();
+        let size = cells.pop();
+        cells.truncate(2);
+        let Degradations { blur, noise, color_cast, exposure, jpeg } = self.degradations;
+        cells.extend([blur, noise, color_cast, exposure, jpeg].map(|strength| Cell::score(f64::from(strength))));
+        cells.extend(size);
+        cells
+    }
+}
+
 impl Record for ScoreRecord {
     const HEADINGS: &'static [&'static str] =
         &["photo", ">overall", ">sharpness", ">exposure", ">colour", ">contrast", ">size"];

@@ -1,0 +1,43 @@
+//! The order of takes inside groups.
+
+use rayon::prelude::*;
+
+use super::{DataArgs, Judgement, baselines, comparator, groups_of, medium, order};
+use crate::analyses::Comparing;
+use crate::commands::networks::{self, Networks};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::hub::Network as _;
+use crate::pixels::Pixels;
+use crate::train::photos::Label;
+
+pub fn judge(
+    data: &DataArgs,
+    labels: &[Label],
+    networks: &Networks,
+    context: &Context,
+) -> Result<Judgement, CommandError> {
+    let groups = groups_of(labels)?;
+    let comparing = Comparing::new(comparator(data, networks, context)?).map_err(networks::refused)?;
+    let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
+    let features: Vec<Vec<f32>> = photos
+        .par_iter()
+        .map(|photo| {
+            let features = comparing.network.features(std::slice::from_ref(photo)).map_err(networks::refused)?;
+            Ok(features.concat())
+        })
+        .collect::<Result<_, CommandError>>()?;
+    // Pairs are what such a model answers: a photo's place is the sum of its leads over its group.
+    let mut said = vec![0.0; labels.len()];
+    for (i, own) in features.iter().enumerate() {
+        for (j, other) in features.iter().enumerate() {
+            if i != j && groups[i] == groups[j] {
+                let ahead = comparing.network.prefer(own, other).map_err(networks::refused)?;
+                said[i] += f64::from(ahead);
+            }
+        }
+    }
+    let mut subjects = vec![(comparing.network.reference(), said)];
+    subjects.extend(baselines::orders(data, labels, &photos, context)?);
+    Ok(order::judge("bursts", &subjects, labels, &groups, data.margin))
+}

@@ -1,0 +1,113 @@
+//! Photos against degraded copies of themselves, asked both ways round.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::{DRAWS, DataArgs, Judgement, comparator, figure, medium};
+use crate::commands::networks::{self, Networks};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::eval::bootstrap;
+use crate::eval::variants::{self, Fault, Variant};
+use crate::hub::Network as _;
+use crate::pixels::Pixels;
+use crate::quality;
+use crate::train::degrade;
+use crate::train::photos::Label;
+
+/// Both photos of a pair are written by the encoder, the degraded one at its own quality: files tell nothing.
+const ENCODED: u8 = 95;
+
+pub fn judge(
+    data: &DataArgs,
+    labels: &[Label],
+    networks: &Networks,
+    context: &Context,
+) -> Result<Judgement, CommandError> {
+    let comparing = comparator(data, networks, context)?;
+    let step = (labels.len() / data.sample.max(1)).max(1);
+    let chosen: Vec<Label> = labels.iter().step_by(step).take(data.sample).cloned().collect();
+    let originals: Vec<Pixels> = data.decoded(&chosen)?.iter().map(|photo| medium(photo, context)).collect();
+    let variants = variants::all();
+    let weights = context.settings().quality_assessment.weights;
+    let features = |photo: &Pixels| -> Result<Vec<f32>, CommandError> {
+        Ok(comparing.features(std::slice::from_ref(photo)).map_err(networks::refused)?.concat())
+    };
+    let prefer = |a: &[f32], b: &[f32]| comparing.prefer(a, b).map(f64::from).map_err(networks::refused);
+    // Per photo: for each variant whether the original won when first and when second, by the model and by the rules.
+    let asked = |original: &Pixels| -> Result<Vec<[f64; 4]>, CommandError> {
+        let whole = degrade::encoded(original, ENCODED);
+        let (own, own_rules) = (features(&whole)?, quality::measure(&whole, &weights));
+        let itself = prefer(&own, &own)?;
+        let mut rows = vec![[itself; 4]];
+        for variant in &variants {
+            let worse = match variant.fault {
+                Fault::Jpeg(quality) => degrade::encoded(original, quality),
+                fault => degrade::encoded(&fault.apply(original).unwrap_or_else(|| original.clone()), ENCODED),
+            };
+            let (other, rules) = (features(&worse)?, quality::measure(&worse, &weights));
+            let won = |ahead: f64| {
+                if ahead > 0.5 {
+                    1.0
+                } else if ahead < 0.5 {
+                    0.0
+                } else {
+                    0.5
+                }
+            };
+            let by_rule = |a: f64, b: f64| {
+                if a > b {
+                    1.0
+                } else if a < b {
+                    0.0
+                } else {
+                    0.5
+                }
+            };
+            rows.push([
+                won(prefer(&own, &other)?),
+                1.0 - won(prefer(&other, &own)?),
+                by_rule(own_rules.overall, rules.overall),
+                by_rule(own_rules.sharpness_raw, rules.sharpness_raw),
+            ]);
+        }
+        Ok(rows)
+    };
+    let rows: Vec<Vec<[f64; 4]>> = originals.par_iter().map(asked).collect::<Result<_, _>>()?;
+    let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut add = |kind, at| kinds.entry(kind).or_default().push(at);
+    for (at, Variant { kind, technical, .. }) in variants.iter().enumerate() {
+        add(kind, at + 1);
+        add(if *technical { "technical" } else { "crops" }, at + 1);
+    }
+    let mut figures = Vec::new();
+    let reference = comparing.reference();
+    let subjects: [(&str, &[usize]); 3] = [(&reference, &[0, 1]), ("rule-based", &[2]), ("sharpness", &[3])];
+    for (subject, columns) in subjects {
+        for (kind, at) in &kinds {
+            let mean = |photos: &[&Vec<[f64; 4]>]| {
+                let mut values = Vec::new();
+                for rows in photos {
+                    at.iter().for_each(|&v| values.extend(columns.iter().map(|&c| rows[v][c])));
+                }
+                values.iter().sum::<f64>() / values.len().max(1) as f64
+            };
+            let [low, high] = bootstrap::interval(&rows, DRAWS, 1, mean);
+            let mut row = figure("degradations", subject, kind, "original_preferred");
+            row.value = mean(&rows.iter().collect::<Vec<_>>());
+            (row.low, row.high, row.count) = (Some(low), Some(high), rows.len() * at.len());
+            figures.push(row);
+        }
+    }
+    // A constant answer would show here: the share of pairs in which the first photo won, both ways round.
+    let firsts = rows.iter().flat_map(|rows| &rows[1..]).map(|row| f64::midpoint(row[0], 1.0 - row[1]));
+    let count = rows.len() * variants.len() * 2;
+    let mut row = figure("degradations", &reference, "all", "first_preferred");
+    (row.value, row.count) = (firsts.sum::<f64>() / (count / 2).max(1) as f64, count);
+    figures.push(row);
+    let mut row = figure("degradations", &reference, "identity", "confidence");
+    (row.value, row.count) = (rows.iter().map(|rows| rows[0][0]).sum::<f64>() / rows.len().max(1) as f64, rows.len());
+    figures.push(row);
+    Ok(Judgement { figures, ..Judgement::default() })
+}

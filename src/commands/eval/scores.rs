@@ -1,0 +1,72 @@
+//! Ratings against given scores.
+
+use super::baselines::{Judge, SHARPNESS, each, rule_based};
+use super::{DRAWS, DataArgs, Judgement, figure, medium};
+use crate::commands::aesthetics;
+use crate::commands::networks::{self, Networks};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::eval::{bootstrap, scores};
+use crate::hub::{Aesthetic, Network as _};
+use crate::pixels::Pixels;
+use crate::report::plot;
+use crate::train::photos::Label;
+
+pub fn judge(
+    data: &DataArgs,
+    labels: &[Label],
+    networks: &Networks,
+    context: &Context,
+) -> Result<Judgement, CommandError> {
+    let file = context.settings().quality_assessment.ava_checkpoint.as_deref();
+    let model: Aesthetic =
+        data.model(data.network.which(file, aesthetics::MODEL), aesthetics::RATES, networks, context)?;
+    let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
+    let rate = |photo: &Pixels| {
+        let rated = model.score(std::slice::from_ref(photo)).map_err(networks::refused)?;
+        // On the scale of the labels, for the mean error.
+        Ok((f64::from(rated[0]) - 1.0) / 9.0)
+    };
+    let mut judges: Vec<Judge<'_>> = vec![(model.reference(), Box::new(rate))];
+    judges.extend(rule_based(context));
+    let mut judgement = Judgement::default();
+    let in_series = |label: &Label| label.file.starts_with(&data.series);
+    for judge in &judges {
+        let said = each(&photos, judge)?;
+        let rows: Vec<(f64, f64, bool)> =
+            labels.iter().zip(&said).map(|(label, said)| (*said, f64::from(label.score), in_series(label))).collect();
+        for (part, keep) in [("all", None), ("series", Some(true)), ("singles", Some(false))] {
+            let rows: Vec<(f64, f64)> = (rows.iter())
+                .filter(|row| keep.is_none_or(|keep| row.2 == keep))
+                .map(|(said, truth, _)| (*said, *truth))
+                .collect();
+            if rows.len() < 3 {
+                continue;
+            }
+            let split = |rows: &[&(f64, f64)]| -> (Vec<f64>, Vec<f64>) { rows.iter().copied().copied().unzip() };
+            let metrics: [(&str, fn(&[f64], &[f64]) -> f64); 3] =
+                [("srcc", scores::spearman), ("plcc", scores::pearson), ("mae", scores::mean_absolute_error)];
+            for (name, metric) in metrics {
+                // Raw sharpness is on no scale of scores.
+                if name == "mae" && judge.0 == SHARPNESS {
+                    continue;
+                }
+                let value = |rows: &[&(f64, f64)]| {
+                    let (said, truth) = split(rows);
+                    metric(&said, &truth)
+                };
+                let [low, high] = bootstrap::interval(&rows, DRAWS / 2, 1, value);
+                let mut row = figure("scores", &judge.0, part, name);
+                row.value = value(&rows.iter().collect::<Vec<_>>());
+                (row.low, row.high, row.count) = (Some(low), Some(high), rows.len());
+                judgement.figures.push(row);
+            }
+        }
+        if judge.0 == model.reference() {
+            let points: Vec<(f64, f64)> = rows.iter().map(|(said, truth, _)| (*truth, *said)).collect();
+            let title = format!("scores: {} against what people said", judge.0);
+            judgement.pictures.push(("scatter.svg".to_owned(), plot::scatter(&title, ["given", "predicted"], &points)));
+        }
+    }
+    Ok(judgement)
+}

@@ -1,0 +1,130 @@
+//! The whole selection against what people said: its groups, its picks, its order.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::groups::agreeing;
+use super::{DRAWS, DataArgs, Judgement, baselines, figure, groups_of, medium, order};
+use crate::commands::album::{self, Grouped, Known};
+use crate::commands::experts::Experts;
+use crate::commands::select::{ChoiceArgs, candidates, choose};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::eval::bootstrap;
+use crate::photo::scan::{self, Scan};
+use crate::pixels::Pixels;
+use crate::train::photos::Label;
+
+const SUBJECT: &str = "select";
+
+pub fn judge(data: &DataArgs, labels: &[Label], context: &Context) -> Result<Judgement, CommandError> {
+    let truth = groups_of(labels)?;
+    let experts = Experts::new(context)?;
+    let known = gather(data, labels, &experts, context)?;
+    let found = album::group(&known, &album::GroupArgs::default(), context)?;
+    let mut figures = agreeing("selection", SUBJECT, "groups", &truth, &found.clustering.labels);
+    let alone: Vec<usize> = (0..labels.len()).collect();
+    figures.extend(agreeing("selection", "each photo alone", "groups", &truth, &alone));
+    figures.extend(agreeing("selection", "all together", "groups", &truth, &vec![0; labels.len()]));
+
+    let picks = Picks::of(&known, &found, &experts, context)?;
+    figures.extend(album_figures(labels, &truth, &picks));
+
+    // The order inside given groups, so that a group not found does not count twice.
+    let mut given = found;
+    given.clustering.labels = truth.iter().map(|&group| group as i64).collect();
+    let picks = Picks::of(&known, &given, &experts, context)?;
+    let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
+    let mut orders = vec![(SUBJECT.to_owned(), picks.order())];
+    orders.extend(baselines::orders(data, labels, &photos, context)?);
+    let mut judgement = order::judge("selection", &orders, labels, &truth, data.margin);
+    figures.append(&mut judgement.figures);
+    Ok(Judgement { figures, ..judgement })
+}
+
+/// As `select` looks at them, in the order of the labels.
+fn gather(data: &DataArgs, labels: &[Label], experts: &Experts, context: &Context) -> Result<Vec<Known>, CommandError> {
+    let paths: Vec<PathBuf> = labels.iter().map(|label| data.folder().join(&label.file)).collect();
+    let photos = paths.iter().map(|path| scan::Photo { path: path.clone(), raws: Vec::new() }).collect();
+    let scan = Scan { photos, unreadable: Vec::new(), passed_over: 0 };
+    let (known, _) = album::gather(&scan, experts, None, context)?;
+    let mut by_path: HashMap<PathBuf, Known> = known.into_iter().map(|photo| (photo.path.clone(), photo)).collect();
+    let found = |path: &PathBuf| {
+        by_path.remove(path).ok_or_else(|| {
+            CommandError::failed(anyhow::anyhow!("{}: it cannot be judged with the others", Path::display(path)))
+        })
+    };
+    paths.iter().map(found).collect()
+}
+
+/// One pick of every group, and what the choice saw.
+struct Picks {
+    picked: Vec<bool>,
+    composite: Vec<f64>,
+}
+
+impl Picks {
+    fn of(known: &[Known], grouped: &Grouped, experts: &Experts, context: &Context) -> Result<Self, CommandError> {
+        let photos = candidates(known, grouped, &HashMap::new());
+        let rules = ChoiceArgs { per_cluster: Some(1), ..ChoiceArgs::default() }.rules(context);
+        let verdicts = choose(known, &photos, &rules, grouped, experts, context)?;
+        let mut picks = Self { picked: vec![false; known.len()], composite: vec![0.0; known.len()] };
+        for verdict in verdicts {
+            picks.picked[verdict.photo] = verdict.selected();
+            picks.composite[verdict.photo] = verdict.composite.unwrap_or(0.0);
+        }
+        Ok(picks)
+    }
+
+    /// The pick before all others, and those by what they were rated.
+    fn order(&self) -> Vec<f64> {
+        // A composite is 1 at most.
+        self.picked
+            .iter()
+            .zip(&self.composite)
+            .map(|(&picked, composite)| f64::from(u8::from(picked)) * 2.0 + composite)
+            .collect()
+    }
+}
+
+/// What of each given group came into the album, whatever groups were found.
+struct Shown {
+    /// Whether the best take was picked.
+    best: f64,
+    /// By how much the best of those picked falls short of the best; of a group without a pick all of it.
+    short: f64,
+    picks: f64,
+}
+
+fn album_figures(labels: &[Label], truth: &[usize], picks: &Picks) -> Vec<crate::report::records::EvalRecord> {
+    let groups = truth.iter().max().map_or(0, |most| most + 1);
+    let shown: Vec<Shown> = (0..groups)
+        .map(|group| {
+            let members: Vec<usize> = (0..labels.len()).filter(|&i| truth[i] == group).collect();
+            let score = |i: &usize| f64::from(labels[*i].score);
+            let best = members.iter().map(score).fold(f64::MIN, f64::max);
+            let of_picked: Vec<f64> = members.iter().filter(|&&i| picks.picked[i]).map(score).collect();
+            let most = of_picked.iter().copied().fold(0.0, f64::max);
+            Shown {
+                best: f64::from(u8::from(!of_picked.is_empty() && most >= best)),
+                short: best - most,
+                picks: of_picked.len() as f64,
+            }
+        })
+        .collect();
+    let metrics: [(&str, fn(&Shown) -> f64); 3] = [
+        ("best_picked", |shown| shown.best),
+        ("falls_short", |shown| shown.short),
+        ("picks_per_group", |shown| shown.picks),
+    ];
+    let of_metric = |(name, metric): (&str, fn(&Shown) -> f64)| {
+        let mean =
+            |groups: &[&Shown]| groups.iter().map(|shown| metric(shown)).sum::<f64>() / groups.len().max(1) as f64;
+        let [low, high] = bootstrap::interval(&shown, DRAWS, 1, mean);
+        let mut row = figure("selection", SUBJECT, "album", name);
+        row.value = mean(&shown.iter().collect::<Vec<_>>());
+        (row.low, row.high, row.count) = (Some(low), Some(high), shown.len());
+        row
+    };
+    metrics.into_iter().map(of_metric).collect()
+}

@@ -1,0 +1,103 @@
+//! How far found groups agree with given ones, countable again for any draw of the given groups.
+
+/// Pairs of photos inside and between the given groups.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counted {
+    sizes: Vec<f64>,
+    /// Pairs put together: `[a][b]`, with `a <= b` among the given groups.
+    put: Vec<Vec<f64>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Agreement {
+    /// Share of the pairs put together that belong together; 1 when none was put together.
+    pub precision: f64,
+    /// Share of the pairs that belong together that were put together; 1 when none belongs.
+    pub recall: f64,
+    pub f1: f64,
+    /// Corrected for chance: 1 when the groups are the same, about 0 for unrelated ones.
+    pub adjusted_rand: f64,
+}
+
+fn pairs(n: f64) -> f64 {
+    n * (n - 1.0) / 2.0
+}
+
+impl Counted {
+    /// Given groups are numbered from 0.
+    pub fn new<T: PartialEq>(truth: &[usize], found: &[T]) -> Self {
+        let count = truth.iter().max().map_or(0, |most| most + 1);
+        let mut sizes = vec![0.0; count];
+        let mut put = vec![vec![0.0; count]; count];
+        for (i, (&group, label)) in truth.iter().zip(found).enumerate() {
+            sizes[group] += 1.0;
+            for (&other, _) in truth[..i].iter().zip(found).filter(|(_, before)| *before == label) {
+                put[group.min(other)][group.max(other)] += 1.0;
+            }
+        }
+        Self { sizes, put }
+    }
+
+    pub fn groups(&self) -> usize {
+        self.sizes.len()
+    }
+
+    /// With every given group once.
+    pub fn agreement(&self) -> Agreement {
+        self.drawn(&vec![1.0; self.groups()])
+    }
+
+    /// With each given group so many times. Copies of a group do not meet each other.
+    pub fn drawn(&self, times: &[f64]) -> Agreement {
+        let (mut both, mut belong, mut together, mut all) = (0.0, 0.0, 0.0, 0.0);
+        for (a, row) in self.put.iter().enumerate() {
+            both += times[a] * row[a];
+            belong += times[a] * pairs(self.sizes[a]);
+            all += times[a] * pairs(self.sizes[a]);
+            together += times[a] * row[a];
+            for b in a + 1..row.len() {
+                together += times[a] * times[b] * row[b];
+                all += times[a] * times[b] * self.sizes[a] * self.sizes[b];
+            }
+        }
+        let share = |of: f64| if of > 0.0 { both / of } else { 1.0 };
+        let (precision, recall) = (share(together), share(belong));
+        let sum = precision + recall;
+        let by_chance = if all > 0.0 { belong * together / all } else { 0.0 };
+        let most = f64::midpoint(belong, together);
+        let even = (most - by_chance).abs() < f64::EPSILON * most.max(1.0);
+        Agreement {
+            precision,
+            recall,
+            f1: if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 },
+            adjusted_rand: if even { 1.0 } else { (both - by_chance) / (most - by_chance) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agreement_of_known_cases() {
+        let truth = [0, 0, 0, 1, 1, 1];
+        let same = Counted::new(&truth, &["b", "b", "b", "a", "a", "a"]).agreement();
+        assert_eq!((same.f1, same.adjusted_rand), (1.0, 1.0));
+        // sklearn.metrics.adjusted_rand_score([0,0,0,1,1,1], [0,0,1,1,2,2]) = 0.242424…
+        let found = Counted::new(&truth, &[0, 0, 1, 1, 2, 2]).agreement();
+        assert!((found.adjusted_rand - 0.242_424_242).abs() < 1e-6, "{found:?}");
+        assert_eq!((found.precision, found.recall), (2.0 / 3.0, 1.0 / 3.0));
+        let alone = Counted::new(&truth, &[0, 1, 2, 3, 4, 5]).agreement();
+        assert_eq!((alone.precision, alone.recall, alone.f1), (1.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn a_group_drawn_twice_counts_twice_and_does_not_meet_itself() {
+        let counted = Counted::new(&[0, 0, 1, 1, 2, 2], &[7, 7, 7, 8, 9, 9]);
+        let drawn = counted.drawn(&[2.0, 0.0, 1.0]);
+        assert_eq!((drawn.precision, drawn.recall), (1.0, 1.0));
+        let mixed = counted.drawn(&[1.0, 1.0, 0.0]);
+        assert_eq!((mixed.precision, mixed.recall), (1.0 / 3.0, 0.5));
+    }
+}

@@ -1,0 +1,156 @@
+//! Photos and what is asked about them, as tensors.
+
+use std::path::Path;
+
+use candle_core::{D, Device, Tensor};
+use rayon::prelude::*;
+
+use super::recipe::{LargeRecipe, OutputMode};
+use crate::photo::{self, Limits, Scale, resize};
+use crate::pixels::Pixels;
+use crate::train::flaws::{self, HEADS};
+use crate::train::labels::{Item, Target};
+use crate::train::rng::Rng;
+use crate::train::{TrainError, degrade};
+
+const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+const STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// What a batch is asked.
+pub struct Targets {
+    pub ratings: Vec<f32>,
+    votes: Vec<f32>,
+    pub classes: Vec<u32>,
+    pub strengths: Vec<f32>,
+    device: Device,
+}
+
+impl Targets {
+    pub fn loss(&self, said: &Tensor, recipe: &LargeRecipe) -> candle_core::Result<Tensor> {
+        let count = said.dim(0)?;
+        if !self.strengths.is_empty() {
+            let strengths = Tensor::from_slice(&self.strengths, (count, HEADS.len()), &self.device)?;
+            let apart = (candle_nn::ops::sigmoid(said)? - strengths)?.sqr()?;
+            return apart.broadcast_mul(&Tensor::new(&flaws::LOSS_WEIGHTS, &self.device)?)?.mean_all();
+        }
+        if !self.classes.is_empty() {
+            return candle_nn::loss::cross_entropy(said, &Tensor::from_slice(&self.classes, count, &self.device)?);
+        }
+        if recipe.output_mode == OutputMode::Distribution {
+            let votes = Tensor::from_slice(&self.votes, (count, 10), &self.device)?;
+            let likely = candle_nn::ops::log_softmax(said, D::Minus1)?;
+            return ((likely * votes)?.sum_all()? / -(count as f64))?.reshape(());
+        }
+        let ratings = Tensor::from_slice(&self.ratings, count, &self.device)?;
+        (said.squeeze(1)? - ratings)?.sqr()?.mean_all()
+    }
+}
+
+/// Photos of the chosen items as tensors, one for each photo of an item, and what is asked about them. With a step they
+/// are augmented as that step says.
+pub fn batch(
+    items: &[Item],
+    chosen: &[usize],
+    recipe: &LargeRecipe,
+    step: Option<u64>,
+    device: &Device,
+) -> Result<(Vec<Tensor>, Targets), TrainError> {
+    let sides = chosen.first().map_or(1, |&i| items[i].files.len());
+    let prepared: Vec<(Vec<Vec<f32>>, flaws::Strengths)> = chosen
+        .par_iter()
+        .enumerate()
+        .map(|(at, &i)| {
+            let mut rng =
+                Rng::at(recipe.seed ^ 0xA6, [step.unwrap_or(u64::MAX), if step.is_some() { at } else { i } as u64]);
+            let mut strengths = [0.0; HEADS.len()];
+            let mut photos = Vec::new();
+            for file in &items[i].files {
+                let mut photo = opened(file, recipe)?;
+                // One clean photo to five that are drawn upon.
+                if items[i].target == Target::Faults && rng.chance(5.0 / 6.0) {
+                    (photo, strengths) = flaws::flawed(&photo, &mut rng);
+                }
+                photos.push(tensor_data(&photo, recipe, step.map(|_| &mut rng)));
+            }
+            Ok((photos, strengths))
+        })
+        .collect::<Result<_, TrainError>>()?;
+    let side = recipe.crop as usize;
+    let mut tensors = Vec::new();
+    for which in 0..sides {
+        let data: Vec<f32> = prepared.iter().flat_map(|(photos, _)| photos[which].iter().copied()).collect();
+        let x = Tensor::from_vec(data, (chosen.len(), side, side, 3), device)?;
+        tensors.push(x.permute((0, 3, 1, 2))?.contiguous()?);
+    }
+    let mut targets = Targets {
+        ratings: Vec::new(),
+        votes: Vec::new(),
+        classes: Vec::new(),
+        strengths: Vec::new(),
+        device: device.clone(),
+    };
+    for (&i, (_, strengths)) in chosen.iter().zip(&prepared) {
+        match &items[i].target {
+            Target::Rating(rating) => {
+                targets.ratings.push(*rating);
+                // A lone rating as votes: for the two whole numbers around it.
+                let (low, share) = ((rating.floor() as usize).clamp(1, 9), rating - rating.floor().clamp(1.0, 9.0));
+                targets.votes.extend((1..=10).map(|k| match k {
+                    k if k == low => 1.0 - share,
+                    k if k == low + 1 => share,
+                    _ => 0.0,
+                }));
+            }
+            Target::Votes(votes) => {
+                targets.ratings.push(votes.iter().zip(1..).map(|(share, k)| share * k as f32).sum());
+                targets.votes.extend(votes);
+            }
+            Target::Class(class) => targets.classes.push(*class as u32),
+            Target::Faults => targets.strengths.extend(strengths),
+        }
+    }
+    Ok((tensors, targets))
+}
+
+fn opened(file: &Path, recipe: &LargeRecipe) -> Result<Pixels, TrainError> {
+    let failed = |why: String| TrainError::Photos { path: file.to_owned(), why, others: 0, of: 1 };
+    let bytes = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
+    let decoded = photo::decode(&bytes, Scale::AtLeast(2 * recipe.resize), &Limits::default());
+    let pixels = decoded.map_err(|error| failed(error.to_string()))?.pixels;
+    Ok(resize::short_side(&pixels, recipe.resize, resize::Filter::Bilinear).into_owned())
+}
+
+fn tensor_data(photo: &Pixels, recipe: &LargeRecipe, rng: Option<&mut Rng>) -> Vec<f32> {
+    let side = recipe.crop;
+    let Some(rng) = rng else { return normalised(&resize::centre_crop(photo, side), [1.0; 3]) };
+    let augment = recipe.augment;
+    let room = |whole: u32| (whole.saturating_sub(side) + 1) as usize;
+    let mut cut = resize::centre_crop(photo, side);
+    if augment.random_crop {
+        let (x, y) = (rng.below(room(photo.width())) as u32, rng.below(room(photo.height())) as u32);
+        cut = resize::crop(photo, x, y, side, side).unwrap_or(cut);
+    }
+    if rng.chance(augment.flip) {
+        cut = degrade::mirrored(&cut);
+    }
+    let around = |rng: &mut Rng, by: f32| rng.between(1.0 - by, 1.0 + by);
+    let jitter = [around(rng, augment.brightness), around(rng, augment.contrast), around(rng, augment.saturation)];
+    normalised(&cut, jitter)
+}
+
+/// Brightness, contrast and saturation are factors.
+fn normalised(photo: &Pixels, [brightness, contrast, saturation]: [f32; 3]) -> Vec<f32> {
+    let pixels = photo.data().as_chunks::<3>().0;
+    let light = |p: &[u8; 3]| 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
+    let mean = brightness * pixels.iter().map(light).sum::<f32>() / pixels.len().max(1) as f32;
+    let mut out = Vec::with_capacity(3 * pixels.len());
+    for p in pixels {
+        let grey = light(p);
+        for c in 0..3 {
+            let value = brightness * (grey + saturation * (f32::from(p[c]) - grey));
+            let value = (mean + contrast * (value - mean)).clamp(0.0, 255.0);
+            out.push((value / 255.0 - MEAN[c]) / STD[c]);
+        }
+    }
+    out
+}

@@ -1,0 +1,90 @@
+//! What the run of a large network is told in YAML.
+
+use serde::{Deserialize, Serialize};
+
+use crate::nn::resnet::Depth;
+use crate::train::TrainError;
+
+/// The recipe of a large network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LargeRecipe {
+    pub name: String,
+    /// resnet18 or resnet50.
+    pub backbone: String,
+    /// For ratings: regression or distribution.
+    #[serde(default)]
+    pub output_mode: OutputMode,
+    /// Hidden layers of the head.
+    #[serde(default)]
+    pub mlp_hidden_dims: Vec<usize>,
+    #[serde(default)]
+    pub dropout: f32,
+    pub resize: u32,
+    pub crop: u32,
+    pub augment: Augment,
+    /// Of the backbone; the head's is so many times as high.
+    pub learning_rate: f32,
+    pub head_factor: f32,
+    pub weight_decay: f32,
+    pub batch: usize,
+    pub epochs: u64,
+    pub patience: u64,
+    pub seed: u64,
+    /// Share of the series that is held out and judged.
+    pub held_out: f64,
+    /// For pairs.
+    #[serde(default)]
+    pub min_agreement: f64,
+    #[serde(default)]
+    pub min_reviewers: usize,
+    /// For pairs derived from scores: how far apart those lie.
+    #[serde(default)]
+    pub margin: f32,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputMode {
+    #[default]
+    Regression,
+    Distribution,
+}
+
+/// What is done to photos that are learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    pub random_crop: bool,
+    pub flip: f32,
+    pub brightness: f32,
+    pub contrast: f32,
+    pub saturation: f32,
+}
+
+impl LargeRecipe {
+    pub fn parse(file: &std::path::Path, yaml: &str) -> Result<Self, TrainError> {
+        let bad = |why: String| TrainError::Recipe { file: file.to_owned(), why };
+        let recipe: Self = serde_yaml::from_str(yaml).map_err(|error| bad(error.to_string()))?;
+        if !matches!(recipe.backbone.as_str(), "resnet18" | "resnet50") {
+            return Err(bad(format!("backbone `{}` is not known; resnet18 or resnet50", recipe.backbone)));
+        }
+        if recipe.crop < 32 || recipe.crop > recipe.resize || recipe.batch < 2 || recipe.epochs == 0 {
+            return Err(bad("`crop` lies between 32 and `resize`, `batch` is 2 or more, `epochs` 1 or more".into()));
+        }
+        if !(recipe.held_out > 0.0 && recipe.held_out < 1.0) || recipe.mlp_hidden_dims.contains(&0) {
+            return Err(bad("`held_out` is a share between 0 and 1, hidden layers have a width".into()));
+        }
+        Ok(recipe)
+    }
+
+    pub fn depth(&self) -> Depth {
+        if self.backbone == "resnet18" { Depth::Eighteen } else { Depth::Fifty }
+    }
+
+    /// What must not change between two stretches of a run.
+    pub fn identity(&self, items: usize) -> String {
+        let lasting = Self { epochs: 0, patience: 0, learning_rate: 0.0, ..self.clone() };
+        format!("{} {items}", serde_json::to_string(&lasting).unwrap_or_default())
+    }
+}
