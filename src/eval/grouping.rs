@@ -47,8 +47,12 @@ impl Counted {
         self.drawn(&vec![1.0; self.groups()])
     }
 
-    /// With each given group so many times. Copies of a group do not meet each other.
+    /// With each given group so many times. Copies of a group do not meet each other; the meetings of others count for
+    /// them, or a draw would seem to mix up less than there is.
     pub fn drawn(&self, times: &[f64]) -> Agreement {
+        let drawn: f64 = times.iter().sum();
+        let meetings = drawn * drawn - times.iter().map(|times| times * times).sum::<f64>();
+        let weight = if meetings > 0.0 { drawn * (drawn - 1.0) / meetings } else { 0.0 };
         let (mut both, mut belong, mut together, mut all) = (0.0, 0.0, 0.0, 0.0);
         for (a, row) in self.put.iter().enumerate() {
             both += times[a] * row[a];
@@ -56,8 +60,9 @@ impl Counted {
             all += times[a] * pairs(self.sizes[a]);
             together += times[a] * row[a];
             for b in a + 1..row.len() {
-                together += times[a] * times[b] * row[b];
-                all += times[a] * times[b] * self.sizes[a] * self.sizes[b];
+                let meet = weight * times[a] * times[b];
+                together += meet * row[b];
+                all += meet * self.sizes[a] * self.sizes[b];
             }
         }
         let share = |of: f64| if of > 0.0 { both / of } else { 1.0 };
@@ -99,5 +104,14 @@ mod tests {
         assert_eq!((drawn.precision, drawn.recall), (1.0, 1.0));
         let mixed = counted.drawn(&[1.0, 1.0, 0.0]);
         assert_eq!((mixed.precision, mixed.recall), (1.0 / 3.0, 0.5));
+    }
+
+    #[test]
+    fn draws_spread_around_what_was_measured() {
+        let truth: Vec<usize> = (0..40).map(|photo| photo / 4).collect();
+        let counted = Counted::new(&truth, &[0; 40]);
+        let mut draw = vec![1.0; 10];
+        (draw[0], draw[1], draw[2]) = (3.0, 0.0, 0.0);
+        assert!((counted.drawn(&draw).precision - counted.agreement().precision).abs() < 1e-12);
     }
 }
