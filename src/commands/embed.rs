@@ -61,7 +61,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let scan = photos::find(&args.photos, context)?;
     if let Some(address) = cluster {
         networks.tell(context);
-        return on_cluster(address, args, &embedding, scan, context);
+        return on_cluster(address, args, &embedding, &scan, context);
     }
     let medium = Some(context.settings().thumbnail_sizes.medium);
     let Some((table, file)) = table_file(context) else {
@@ -95,7 +95,7 @@ fn on_cluster(
     address: &str,
     _: &Args,
     _: &Embedding,
-    _: crate::photo::scan::Scan,
+    _: &crate::photo::scan::Scan,
     _: &Context,
 ) -> Result<Ending, CommandError> {
     Err(super::engine::lacking(address))

@@ -189,12 +189,11 @@ fn settings(url: &Url) -> Vec<(String, String)> {
 /// Runs a request to its end, from any thread.
 fn wait<T: Send + 'static>(request: impl Future<Output = T> + Send + 'static) -> io::Result<T> {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    let runtime = match RUNTIME.get() {
-        Some(runtime) => runtime,
-        None => {
-            let made = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            RUNTIME.get_or_init(|| made)
-        }
+    let runtime = if let Some(runtime) = RUNTIME.get() {
+        runtime
+    } else {
+        let made = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        RUNTIME.get_or_init(|| made)
     };
     let (told, heard) = std::sync::mpsc::sync_channel(1);
     runtime.spawn(async move {

@@ -59,7 +59,7 @@ fn answer(mut stream: &TcpStream, objects: &Objects) -> Option<()> {
             let prefix = prefix.replace("%2F", "/");
             let bucket = format!("{}/", key.trim_end_matches('/'));
             let matching = objects.iter().filter_map(|(key, value)| Some((key.strip_prefix(&bucket)?, value.len())));
-            let listed: String = matching
+            let listed: Vec<String> = matching
                 .filter(|(key, _)| key.starts_with(&prefix))
                 .map(|(key, size)| {
                     format!(
@@ -68,7 +68,8 @@ fn answer(mut stream: &TcpStream, objects: &Objects) -> Option<()> {
                     )
                 })
                 .collect();
-            let text = format!("<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>");
+            let text =
+                format!("<ListBucketResult><IsTruncated>false</IsTruncated>{}</ListBucketResult>", listed.concat());
             told("200 OK", "", text.as_bytes(), text.len())
         }
         ("HEAD", Some(object)) => told("200 OK", "Accept-Ranges: bytes\r\n", b"", object.len()),
@@ -98,8 +99,8 @@ fn answer(mut stream: &TcpStream, objects: &Objects) -> Option<()> {
             let names: Vec<String> = names.map(|(name, _)| name.to_owned()).collect();
             let bucket = key.trim_end_matches('/');
             names.iter().for_each(|name| drop(objects.remove(&format!("{bucket}/{name}"))));
-            let gone: String = names.iter().map(|name| format!("<Deleted><Key>{name}</Key></Deleted>")).collect();
-            let text = format!("<DeleteResult>{gone}</DeleteResult>");
+            let gone: Vec<String> = names.iter().map(|name| format!("<Deleted><Key>{name}</Key></Deleted>")).collect();
+            let text = format!("<DeleteResult>{}</DeleteResult>", gone.concat());
             told("200 OK", "", text.as_bytes(), text.len())
         }
         _ => told("404 Not Found", "", b"", 0),

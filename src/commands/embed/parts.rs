@@ -27,7 +27,7 @@ pub fn on_cluster(
     address: &str,
     args: &Args,
     embedding: &Embedding,
-    scan: Scan,
+    scan: &Scan,
     context: &Context,
 ) -> Result<Ending, CommandError> {
     let Some(folder) = context.output_file() else {
@@ -40,7 +40,7 @@ pub fn on_cluster(
         let (path, cause) = (unreadable.path.clone(), unreadable.cause.to_string());
         tally.fail(&Failure { path, stage: Stage::Scan, code: unreadable.cause.code(), cause }, context)?;
     }
-    let parts = parts(args, embedding, &scan, &folder)?;
+    let parts = parts(args, embedding, scan, &folder)?;
     let there = parts.iter().filter(|list| list.part.exists()).count();
     if there > 0 {
         context.ui.note(&format!("{there} of {} parts are there already", parts.len()));
@@ -136,6 +136,7 @@ fn settle(parts: &[List], folder: &Path) -> Result<(), CommandError> {
         }
     }
     let there = parts.iter().filter(|list| list.part.exists());
-    let text: String = there.map(|list| format!("{}\n", list.part.display())).collect();
-    fs::write(&path, text).map_err(|error| CommandError::failed(anyhow::anyhow!("{}: {error}", path.display())))
+    let lines: Vec<String> = there.map(|list| list.part.display().to_string() + "\n").collect();
+    fs::write(&path, lines.concat())
+        .map_err(|error| CommandError::failed(anyhow::anyhow!("{}: {error}", path.display())))
 }

@@ -145,9 +145,8 @@ impl<'a> Client<'a> {
                         continue;
                     }
                 }
-                Lost::Late => asked += 1,
                 Lost::Failed(cause) if cause.contains(BAD_ROW) || is_unseen(cause) => asked = self.options.attempts,
-                Lost::Failed(_) => asked += 1,
+                Lost::Late | Lost::Failed(_) => asked += 1,
                 Lost::Stopped => {}
             }
             if matches!(lost, Lost::Stopped | Lost::Unreachable(_)) || asked >= self.options.attempts {

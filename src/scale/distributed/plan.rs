@@ -1,6 +1,7 @@
 //! Passes as plans: row groups dealt to tasks, and what is computed about them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -39,8 +40,8 @@ pub struct Table {
 pub fn tables(source: &Source, groups: &[Group], rows: u64) -> std::result::Result<Vec<Table>, ScaleError> {
     let mut places = BTreeMap::new();
     for group in groups {
-        if !places.contains_key(&group.file) {
-            places.insert(group.file, Place::of(&source.files[group.file])?);
+        if let Entry::Vacant(place) = places.entry(group.file) {
+            place.insert(Place::of(&source.files[group.file])?);
         }
     }
     let mut tables: Vec<(Table, u64)> = Vec::new();
