@@ -280,6 +280,10 @@ impl mini::Listener for Told<'_, crate::report::output::Output<TrainRecord>> {
         }
     }
 
+    fn told(&self, what: &str) {
+        self.context.ui.note(what);
+    }
+
     fn epoch(&self, epoch: &Epoch) {
         let record = TrainRecord { model: self.model.to_owned(), epoch: epoch.clone() };
         let written = self.output.lock().map(|mut output| output.write(&self.context.ui, &record));

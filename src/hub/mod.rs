@@ -23,7 +23,6 @@ pub mod registry;
 mod shelf;
 pub mod sources;
 pub mod tflite;
-mod views;
 pub mod weights;
 
 use std::path::{Path, PathBuf};

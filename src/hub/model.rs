@@ -12,9 +12,10 @@ use super::manifest::{Architecture, Manifest, Task};
 use super::prepare;
 use super::registry::{self, BuildError, Built};
 use super::shelf::{Key, Weight};
-use super::views;
 use super::{Held, HubError, Shared};
-use crate::nn::mini::answer;
+use crate::cluster::scene_layout;
+use crate::nn::mini::views::{self, Said};
+use crate::nn::mini::{Referee, answer, witnesses};
 use crate::nn::preference;
 use crate::pixels::Pixels;
 
@@ -108,16 +109,23 @@ impl Model {
         Ok(built)
     }
 
-    fn features(&self, photos: &[Pixels]) -> Result<(Arc<Built>, Vec<Vec<f32>>), HubError> {
-        let built = self.built()?;
+    fn features(&self, built: &Built, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let failed = |source| HubError::Run { model: self.manifest.name.clone(), source };
-        if built.answers {
-            let said = photos.iter().map(|photo| answers(&built, photo)).collect::<candle_core::Result<_>>();
-            return Ok((built, said.map_err(failed)?));
-        }
         let batch = prepare::batch(&built.preprocess, photos);
-        let features = built.features(&batch).map_err(failed)?;
-        Ok((built, features))
+        built.features(&batch).map_err(failed)
+    }
+
+    /// What the small network says of all it is shown of each photo.
+    fn said(&self, built: &Built, photos: &[Pixels]) -> Result<Vec<Said>, HubError> {
+        let failed = |source| HubError::Run { model: self.manifest.name.clone(), source };
+        let answer = |view: &Pixels| -> candle_core::Result<Vec<f32>> {
+            Ok(built.features(&prepare::as_it_is(&built.preprocess, view))?.concat())
+        };
+        let said = |photo: &Pixels| -> candle_core::Result<Said> {
+            let views = views::of(photo);
+            Ok(Said { whole: answer(&views.whole)?, middle: views.middle.as_ref().map(answer).transpose()? })
+        };
+        photos.iter().map(said).collect::<candle_core::Result<_>>().map_err(failed)
     }
 
     fn no_head(&self) -> HubError {
@@ -129,10 +137,18 @@ fn preprocessing(manifest: &Manifest) -> serde_json::Value {
     serde_json::json!([manifest.preprocess, manifest.class_1_prefers])
 }
 
-/// What the small network says of all it is shown of a photo.
-fn answers(built: &Built, photo: &Pixels) -> candle_core::Result<Vec<f32>> {
-    let view = |view: &Pixels| Ok(built.features(&prepare::as_it_is(&built.preprocess, view))?.concat());
-    Ok(views::together(&views::of(photo).iter().map(view).collect::<candle_core::Result<Vec<_>>>()?))
+/// What the small network recognises beside where things lie in the photo, which it does not see: together they tell
+/// scenes apart better than either.
+fn joined(recognised: &[f32], photo: &Pixels) -> Vec<f32> {
+    const LAYOUT: f32 = 0.8;
+    let length = recognised.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-9);
+    let layout = scene_layout::describe(photo).into_iter().map(|v| v * LAYOUT.sqrt());
+    layout.chain(recognised.iter().map(|v| v / length * (1.0 - LAYOUT).sqrt())).collect()
+}
+
+/// What a photo brings into a comparison.
+fn strength(referee: &Referee, said: &Said, photo: &Pixels) -> f32 {
+    referee.strength(&witnesses(said, &views::closely(photo)))
 }
 
 /// Opinions of quality lie in 0 to 1, ratings in 1 to 10.
@@ -161,14 +177,15 @@ impl Aesthetic {
 
     /// All that one pass of the network says of each photo.
     pub fn judge(&self, photos: &[Pixels]) -> Result<Vec<Judgement>, HubError> {
-        let (built, features) = self.0.features(photos)?;
-        if built.answers {
-            let judged = features.iter().zip(photos).map(|(said, photo)| Judgement {
-                score: rating_of_opinion(said[answer::OPINION]),
-                strength: Some(views::strength(said, photo)),
+        let built = self.0.built()?;
+        if let Some(referee) = &built.referee {
+            let judged = self.0.said(&built, photos)?.into_iter().zip(photos).map(|(said, photo)| Judgement {
+                score: rating_of_opinion(said.opinion()),
+                strength: Some(strength(referee, &said, photo)),
             });
             return Ok(judged.collect());
         }
+        let features = self.0.features(&built, photos)?;
         let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
         let score = |features: &Vec<f32>| built.output.rating(&head.apply(features));
         Ok(features.iter().map(|features| Judgement { score: score(features), strength: None }).collect())
@@ -192,10 +209,13 @@ pub struct Embedder(pub(super) Model);
 impl Embedder {
     /// A vector of length 1 for each photo.
     pub fn embed(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
-        let (built, mut features) = self.0.features(photos)?;
-        if built.answers {
-            features.iter_mut().for_each(|said| *said = said[answer::EMBEDDED].to_vec());
-        }
+        let built = self.0.built()?;
+        let mut features: Vec<Vec<f32>> = if built.referee.is_some() {
+            let said = self.0.said(&built, photos)?;
+            said.iter().zip(photos).map(|(said, photo)| joined(said.embedded(), photo)).collect()
+        } else {
+            self.0.features(&built, photos)?
+        };
         for vector in &mut features {
             let length = vector.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
             vector.iter_mut().for_each(|v| *v = (f64::from(*v) / (length + 1e-12)) as f32);
@@ -206,7 +226,7 @@ impl Embedder {
     /// Numbers in a vector.
     pub fn dim(&self) -> Result<usize, HubError> {
         let built = self.0.built()?;
-        Ok(if built.answers { answer::EMBEDDED.len() } else { built.dim })
+        Ok(if built.referee.is_some() { scene_layout::DIM + answer::EMBEDDED.len() } else { built.dim })
     }
 }
 
@@ -217,18 +237,17 @@ pub struct Comparator(pub(super) Model);
 impl Comparator {
     /// What pairs are compared by: the costly part, once a photo.
     pub fn features(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
-        let (built, features) = self.0.features(photos)?;
-        if built.answers {
-            return Ok(features.iter().zip(photos).map(|(said, photo)| vec![views::strength(said, photo)]).collect());
-        }
-        Ok(features)
+        let built = self.0.built()?;
+        let Some(referee) = &built.referee else { return self.0.features(&built, photos) };
+        let said = self.0.said(&built, photos)?;
+        Ok(said.iter().zip(photos).map(|(said, photo)| vec![strength(referee, said, photo)]).collect())
     }
 
     /// The probability that the first photo is the better one; swapping the photos mirrors it, a photo against itself
     /// gives one half.
     pub fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f32, HubError> {
         let built = self.0.built()?;
-        if built.answers {
+        if built.referee.is_some() {
             let ([first], [second]) = (first, second) else {
                 let (model, found) = (self.0.manifest.name.clone(), first.len().max(second.len()));
                 return Err(HubError::Features { model, expected: 1, found });
@@ -251,11 +270,11 @@ pub struct Degradations(pub(super) Model);
 impl Degradations {
     /// For each photo, how strong each of [`crate::nn::mini::DEGRADATIONS`] is, 0 (none) to 1.
     pub fn strengths(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
-        let (built, said) = self.0.features(photos)?;
-        if !built.answers {
+        let built = self.0.built()?;
+        if built.referee.is_none() {
             return Err(self.0.no_head());
         }
-        Ok(said.iter().map(|said| said[answer::DEGRADED].to_vec()).collect())
+        Ok(self.0.said(&built, photos)?.iter().map(Said::degraded).collect())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::nn::checkpoint::{Ledger, Names, WeightsError, var_builder};
 use crate::nn::dinov2::{self, Dinov2, FusedDinov2};
 use crate::nn::fused::{Batch, Runner};
 use crate::nn::head::{FusedHead, HeadConfig};
-use crate::nn::mini::FusedMini;
+use crate::nn::mini::{FusedMini, Referee};
 use crate::nn::preprocess::Preprocess;
 use crate::nn::rating::Output;
 use crate::nn::resnet::{Depth, FusedResNet, Naming, ResNet};
@@ -23,8 +23,9 @@ pub struct Built {
     /// Numbers a photo.
     pub dim: usize,
     pub head: Option<FusedHead>,
-    /// Whether the numbers are the answers themselves, as [`crate::nn::mini::answer`] places them.
-    pub answers: bool,
+    /// Where the numbers are the answers themselves, as [`crate::nn::mini::answer`] places them: what compares photos by
+    /// them.
+    pub referee: Option<Referee>,
     /// What the head of an aesthetic network says.
     pub output: Output,
     pub preprocess: Preprocess,
@@ -158,6 +159,7 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
         Architecture::Siamese => recipe.ranker_preprocess(manifest)?,
         _ => recipe.preprocess(manifest)?,
     };
+    let referee = matches!(plan, Plan::Mini).then(|| Referee::new(&names.under("referee"))).transpose()?;
     let head =
         head_config.zip(head_part).map(|(config, part)| build_head(&config, part, engine, &names)).transpose()?;
     // The small network takes longer to the card and back than on the processor.
@@ -171,8 +173,7 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
         let on_device = on_device(&plan, file, &names, engine.precision, device)?;
         (Features::Candle(on_device), usize::try_from(file.bytes()).unwrap_or(usize::MAX))
     };
-    let answers = matches!(plan, Plan::Mini);
-    Ok(Built { features, dim, head, answers, output, preprocess, bytes })
+    Ok(Built { features, dim, head, referee, output, preprocess, bytes })
 }
 
 fn build_head(config: &HeadConfig, part: &str, engine: Engine, names: &Names<'_>) -> Result<FusedHead, WeightsError> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::adam::{Adam, set, values};
+use crate::nn::checkpoint::InMemory;
 pub use crate::report::records::Epoch;
 
 /// What is known beside the tensors.
@@ -64,6 +65,31 @@ pub fn write(
     let about = HashMap::from([(about.0.to_owned(), about.1)]);
     let file = safetensors::serialize(views, Some(about)).map_err(|error| TrainError::at(path, error))?;
     replace(path, &file)
+}
+
+/// What a model that was written says of itself.
+pub const ABOUT: &str = "albumctl";
+
+/// What the model there says of itself; `None` where there is none that says anything.
+pub fn about(path: &Path) -> Option<String> {
+    let file = std::fs::read(path).ok()?;
+    let (_, header) = SafeTensors::read_metadata(&file).ok()?;
+    header.metadata().as_ref()?.get(ABOUT).cloned()
+}
+
+/// The tensors of a file in half precision.
+pub fn read_half(path: &Path) -> Result<InMemory, TrainError> {
+    let file = std::fs::read(path).map_err(|error| TrainError::at(path, error))?;
+    let tensors = SafeTensors::deserialize(&file).map_err(|error| TrainError::at(path, error))?;
+    let mut found = InMemory::default();
+    for (name, tensor) in tensors.tensors() {
+        if tensor.dtype() != Dtype::F16 {
+            return Err(TrainError::at(path, format!("`{name}` is not in half precision")));
+        }
+        let values = tensor.data().as_chunks::<2>().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32());
+        found.tensors.insert(name, (tensor.shape().to_vec(), values.collect()));
+    }
+    Ok(found)
 }
 
 /// Puts a file in the place of another, so that a kill leaves the one or the other.

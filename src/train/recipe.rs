@@ -35,6 +35,9 @@ pub struct MiniRecipe {
     pub losses: Losses,
     /// Steps between two checkpoints.
     pub checkpoint_steps: u64,
+    /// Learns last, on the finished network: another one does not make the network another.
+    #[serde(skip_serializing)]
+    pub referee: RefereeRecipe,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +83,33 @@ pub struct Losses {
     pub contrast: f64,
 }
 
+/// How comparing is learned.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefereeRecipe {
+    pub steps: u64,
+    pub learning_rate: f32,
+    pub weight_decay: f32,
+    /// Of what it hears, and of its hidden layer.
+    pub dropout: [f32; 2],
+    /// Photos that stand alone and are degraded, beside all takes.
+    pub singles: usize,
+    /// Degraded copies of each.
+    pub copies: usize,
+    pub losses: RefereeLosses,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefereeLosses {
+    /// Takes of a burst in the order of their scores, and neighbours of a series.
+    pub takes: f64,
+    pub series: f64,
+    /// Takes and single photos before degraded copies.
+    pub degraded_takes: f64,
+    pub degraded: f64,
+}
+
 impl MiniRecipe {
     pub fn parse(file: &Path, yaml: &str) -> Result<Self, TrainError> {
         let bad = |why: String| TrainError::Recipe { file: file.to_owned(), why };
@@ -95,8 +125,12 @@ impl MiniRecipe {
         if clean < 4 || batch.variants > batch.singles || batch.variants == 0 {
             return Err(bad("a batch has 4 photos at least, and from 1 variant to as many as it has singles".into()));
         }
-        if !(recipe.learning_rate > 0.0 && recipe.learning_rate < 1.0) {
+        let referee = recipe.referee;
+        if [recipe.learning_rate, referee.learning_rate].iter().any(|rate| !(*rate > 0.0 && *rate < 1.0)) {
             return Err(bad("`learning_rate` lies between 0 and 1".into()));
+        }
+        if referee.dropout.iter().any(|share| !(0.0..1.0).contains(share)) {
+            return Err(bad("`dropout` lies between 0 and 1".into()));
         }
         Ok(recipe)
     }

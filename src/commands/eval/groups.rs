@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{DRAWS, DataArgs, Judgement, figure, groups_of, medium};
-use crate::cluster::{self, Embeddings, Input, Method, Noise, scene_layout};
+use crate::cluster::{self, Embeddings, Input, Method, Noise, agglomerative, hdbscan, scene_layout};
 use crate::commands::networks::{self, Networks};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -43,8 +43,14 @@ pub fn judge(
         let dim = rows.first().map_or(0, Vec::len);
         let embeddings = Embeddings::new(&rows.concat(), dim).map_err(CommandError::failed)?;
         let times = vec![None; labels.len()];
-        for name in ["hdbscan", "agglomerative"] {
-            let Some(method) = Method::by_name(name) else { continue };
+        // The defaults fit albums, in which most scenes have one take or two; bursts have many.
+        let many = hdbscan::Params { min_cluster_size: 5, min_samples: Some(1), epsilon: 0.0 };
+        let methods = [
+            ("hdbscan", Method::Hdbscan(hdbscan::Params::default())),
+            ("hdbscan, size 5", Method::Hdbscan(many)),
+            ("agglomerative", Method::Agglomerative(agglomerative::Params::default())),
+        ];
+        for (name, method) in methods {
             let input = Input::new(&embeddings, &times);
             let found = cluster::cluster(&input, &method, Noise::AsIndividualClusters).map_err(CommandError::failed)?;
             figures.extend(agreeing("groups", subject, name, &truth, &found.labels));

@@ -1,5 +1,7 @@
 //! What the network is given of a picture: colours and the Laplacian at half size, and measures of the whole.
 
+use pulp::{Simd, WithSimd};
+
 use super::{INPUTS, MEAN, STD};
 use crate::kernels::Map;
 
@@ -32,7 +34,7 @@ pub struct Prepared {
 
 /// The natural logarithm of what is at least 1, to five digits: the same on every machine, and in lanes.
 #[inline(always)]
-fn ln(v: f32) -> f32 {
+pub(super) fn ln(v: f32) -> f32 {
     let bits = v.to_bits();
     let exponent = (bits >> 23) as f32 - 127.0;
     let mantissa = f32::from_bits(bits & 0x007F_FFFF | 0x3F80_0000);
@@ -42,21 +44,78 @@ fn ln(v: f32) -> f32 {
     exponent * std::f32::consts::LN_2 + 2.0 * s * series
 }
 
-/// A plane of brightness, 0 to 255.
-struct Plane {
-    width: usize,
-    height: usize,
-    data: Vec<f32>,
+/// A sum in sixteen lanes, joined in one order: the same on every processor, and as fast as it allows.
+#[inline(always)]
+pub(super) fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+    let (chunks, rest) = values.as_chunks::<16>();
+    let mut sums = [0.0f32; 16];
+    for chunk in chunks {
+        for (sum, v) in sums.iter_mut().zip(chunk) {
+            *sum += of(*v);
+        }
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|v| of(*v)).sum::<f32>()
+}
+
+/// The sums of squares in each of the squares of a band of rows.
+#[inline(always)]
+pub(super) fn add_squares(band: &[f32], width: usize, side: usize, squares: &mut Vec<f32>) {
+    let mut columns = vec![0.0f32; width];
+    for row in band.chunks_exact(width) {
+        for (column, v) in columns.iter_mut().zip(row) {
+            *column += v * v;
+        }
+    }
+    for part in columns.chunks_exact(side) {
+        let mut sum = 0.0;
+        for v in part {
+            sum += v;
+        }
+        squares.push(sum);
+    }
+}
+
+/// Brightness, 0 to 255.
+pub(super) struct Plane {
+    pub width: usize,
+    pub height: usize,
+    pub data: Vec<f32>,
+}
+
+/// [`View::prepare`], compiled for the processor.
+struct Preparation<'a, 'b> {
+    view: &'a View<'b>,
+    map: &'a mut Map,
+    image: usize,
+}
+
+impl WithSimd for Preparation<'_, '_> {
+    type Output = Prepared;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Prepared {
+        let (luma, edges) = self.view.fill(self.map, self.image);
+        Prepared { measures: self.view.measures(luma, edges) }
+    }
 }
 
 impl View<'_> {
+    #[inline(always)]
     fn luma(&self) -> Plane {
-        let light = |p: &[f32; 3]| (0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]).mul_add(STD, MEAN) * 255.0;
-        Plane { width: self.width, height: self.height, data: self.data.as_chunks::<3>().0.iter().map(light).collect() }
+        let mut data = vec![0.0; self.width * self.height];
+        for (light, p) in data.iter_mut().zip(self.data.as_chunks::<3>().0) {
+            *light = ((0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]) * STD + MEAN) * 255.0;
+        }
+        Plane { width: self.width, height: self.height, data }
     }
 
     /// Fills one image of a map of half the size and computes the measures.
     pub fn prepare(&self, map: &mut Map, image: usize) -> Prepared {
+        pulp::Arch::new().dispatch(Preparation { view: self, map, image })
+    }
+
+    #[inline(always)]
+    fn fill(&self, map: &mut Map, image: usize) -> (Plane, Vec<f32>) {
         let luma = self.luma();
         let edges = luma.laplacian();
         let (width, data) = (self.width, self.data);
@@ -72,9 +131,10 @@ impl View<'_> {
                 }
             }
         }
-        Prepared { measures: self.measures(luma, edges) }
+        (luma, edges)
     }
 
+    #[inline(always)]
     fn measures(&self, luma: Plane, edges: Vec<f32>) -> [f32; MEASURES] {
         let mut all = Vec::with_capacity(MEASURES);
         self.colours(&luma, &mut all);
@@ -93,6 +153,7 @@ impl View<'_> {
     }
 
     /// Brightness, clipping and colour of the whole picture.
+    #[inline(always)]
     fn colours(&self, luma: &Plane, all: &mut Vec<f32>) {
         let count = luma.data.len() as f32;
         let mut histogram = [0u32; 256];
@@ -108,15 +169,20 @@ impl View<'_> {
             });
             at.unwrap_or(255) as f32 / 255.0
         };
-        let mean = luma.data.iter().sum::<f32>() / count;
-        let spread = (luma.data.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / count).sqrt();
+        let mean = sum(&luma.data, |v| v) / count;
+        let spread = (sum(&luma.data, |v| (v - mean) * (v - mean)) / count).sqrt();
         // Two opposed colours, in units of the full range.
         let (mut sums, mut squares) = ([0.0f32; 2], [0.0f32; 2]);
-        for p in self.data.as_chunks::<3>().0 {
-            let axes = [(p[0] - p[1]) * STD, (0.5 * (p[0] + p[1]) - p[2]) * STD];
-            for i in 0..2 {
-                sums[i] += axes[i];
-                squares[i] += axes[i] * axes[i];
+        for pixels in self.data.chunks(3 * 256) {
+            // A stretch at a time, each colour side by side.
+            let mut axes = [[0.0f32; 256]; 2];
+            for (at, p) in pixels.as_chunks::<3>().0.iter().enumerate() {
+                axes[0][at] = (p[0] - p[1]) * STD;
+                axes[1][at] = (0.5 * (p[0] + p[1]) - p[2]) * STD;
+            }
+            for (axis, (all, square)) in axes.iter().zip(sums.iter_mut().zip(&mut squares)) {
+                *all += sum(axis, |v| v);
+                *square += sum(axis, |v| v * v);
             }
         }
         let means = sums.map(|sum| sum / count);
@@ -127,44 +193,50 @@ impl View<'_> {
 }
 
 impl Plane {
-    fn row(&self, y: usize) -> &[f32] {
+    #[inline(always)]
+    pub fn row(&self, y: usize) -> &[f32] {
         &self.data[y * self.width..][..self.width]
     }
 
     /// Four neighbours minus four times the middle; zero along the edge.
+    #[inline(always)]
     fn laplacian(&self) -> Vec<f32> {
         let (width, height) = (self.width, self.height);
         let mut out = vec![0.0; width * height];
         for y in 1..height.saturating_sub(1) {
             let (above, here, below) = (self.row(y - 1), self.row(y), self.row(y + 1));
             let row = &mut out[y * width + 1..(y + 1) * width - 1];
-            for (x, out) in row.iter_mut().enumerate() {
-                *out = above[x + 1] + below[x + 1] + here[x] + here[x + 2] - 4.0 * here[x + 1];
+            let beside = here.iter().zip(&here[1..]).zip(&here[2..]);
+            for (out, ((above, below), ((left, middle), right))) in
+                row.iter_mut().zip(above[1..].iter().zip(&below[1..]).zip(beside))
+            {
+                *out = above + below + left + right - 4.0 * middle;
             }
         }
         out
     }
 
-    fn halved(&self) -> Self {
+    #[inline(always)]
+    pub fn halved(&self) -> Self {
         let (width, height) = (self.width / 2, self.height / 2);
-        let mut data = Vec::with_capacity(width * height);
-        for y in 0..height {
-            let (above, below) = (self.row(2 * y), self.row(2 * y + 1));
-            data.extend((0..width).map(|x| 0.25 * (above[2 * x] + above[2 * x + 1] + below[2 * x] + below[2 * x + 1])));
+        let mut data = vec![0.0; width * height];
+        for (y, row) in data.chunks_exact_mut(width.max(1)).enumerate() {
+            let (above, below) = (self.row(2 * y).as_chunks::<2>().0, self.row(2 * y + 1).as_chunks::<2>().0);
+            for (v, (a, b)) in row.iter_mut().zip(above.iter().zip(below)) {
+                *v = 0.25 * (a[0] + a[1] + b[0] + b[1]);
+            }
         }
         Self { width, height, data }
     }
 
     /// How sharp the squares of the picture are: on average, the sharpest, and between.
+    #[inline(always)]
     fn sharpness(&self, edges: &[f32], all: &mut Vec<f32>) {
         let side = (self.width.min(self.height) / SQUARES).max(1);
         let (across, down) = (self.width / side, self.height / side);
-        let mut squares = vec![0.0f32; across * down];
-        for y in 0..down * side {
-            let line = &mut squares[y / side * across..][..across];
-            for (sum, part) in line.iter_mut().zip(edges[y * self.width..].chunks_exact(side)) {
-                *sum += part.iter().map(|v| v * v).sum::<f32>();
-            }
+        let mut squares = Vec::with_capacity(across * down);
+        for band in edges.chunks_exact(self.width * side).take(down) {
+            add_squares(band, self.width, side, &mut squares);
         }
         let area = (side * side) as f32;
         for square in &mut squares {
@@ -176,27 +248,35 @@ impl Plane {
     }
 
     /// Statistics of brightness over its local deviation, which blur, noise and blocks disturb.
+    #[inline(always)]
     fn natural(&self, all: &mut Vec<f32>) {
         let mean = self.smooth();
-        let squares = Self { data: self.data.iter().map(|v| v * v).collect(), ..*self }.smooth();
-        let even: Vec<f32> = (self.data.iter().zip(&mean).zip(&squares))
-            .map(|((v, mean), square)| (v - mean) / ((square - mean * mean).max(0.0).sqrt() + 1.0))
-            .collect();
-        let count = even.len() as f32;
-        let size = even.iter().map(|v| v.abs()).sum::<f32>() / count;
-        let spread = even.iter().map(|v| v * v).sum::<f32>() / count;
+        let mut squares = vec![0.0; self.data.len()];
+        for (square, v) in squares.iter_mut().zip(&self.data) {
+            *square = v * v;
+        }
+        let squares = Self { data: squares, ..*self }.smooth();
+        let count = self.data.len() as f32;
+        let mut even = vec![0.0; self.data.len()];
+        for (even, ((v, mean), square)) in even.iter_mut().zip(self.data.iter().zip(&mean).zip(&squares)) {
+            *even = (v - mean) / ((square - mean * mean).max(0.0).sqrt() + 1.0);
+        }
+        let size = sum(&even, f32::abs) / count;
+        let spread = sum(&even, |v| v * v) / count;
         all.extend([spread.sqrt(), size * size / (spread + 1e-6)]);
         for shift in [1, self.width] {
-            let (mut sum, mut sizes) = (0.0f32, 0.0f32);
-            for (a, b) in even.iter().zip(&even[shift.min(even.len())..]) {
-                sum += a * b;
-                sizes += (a * b).abs();
+            let shifted = &even[shift.min(even.len())..];
+            let mut products = vec![0.0; shifted.len()];
+            for (product, (a, b)) in products.iter_mut().zip(even.iter().zip(shifted)) {
+                *product = a * b;
             }
-            all.extend([sum / (spread * count + 1e-6), sizes / (spread * count + 1e-6)]);
+            let whole = spread * count + 1e-6;
+            all.extend([sum(&products, |v| v) / whole, sum(&products, f32::abs) / whole]);
         }
     }
 
     /// A Gaussian of seven taps, edges repeated.
+    #[inline(always)]
     fn smooth(&self) -> Vec<f32> {
         const TAPS: [f32; 7] = [0.012_545, 0.076_616, 0.227_142, 0.367_394, 0.227_142, 0.076_616, 0.012_545];
         let (width, height) = (self.width, self.height);

@@ -4,14 +4,18 @@
 //! numbers depend on nothing but the photo. What the rule-based measures see (the Laplacian, local contrast, clipping)
 //! goes in beside the colours: pooled features alone find focus hard.
 
+mod detail;
 mod fused;
 mod input;
 mod passes;
+mod referee;
 mod trained;
+pub mod views;
 
 pub use fused::FusedMini;
 pub use input::{MEASURES, Prepared, SIDE_STEP, View};
 pub use passes::{Convs, Grad};
+pub use referee::{FAR, HIDDEN, Referee, WITNESSES, witnesses};
 pub use trained::{GROUP, Mini, Outputs};
 
 use crate::kernels::Window;
@@ -41,7 +45,7 @@ pub mod answer {
 
     /// Opinion of quality, 0 to 1.
     pub const OPINION: usize = 0;
-    /// Strength in a comparison; only differences mean something.
+    /// Strength in a comparison, as far as one view tells; only differences mean something.
     pub const PREFERENCE: usize = 1;
     pub const DEGRADED: std::ops::Range<usize> = 2..2 + DEGRADATIONS.len();
     pub const EMBEDDED: std::ops::Range<usize> = DEGRADED.end..DEGRADED.end + EMBEDDING;

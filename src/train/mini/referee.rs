@@ -1,0 +1,226 @@
+//! The last stretch of a run: on the finished network a referee learns to compare photos, from takes of scenes that people
+//! rated and from degraded copies. The network stays as it is, so its opinions do.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::{Device, Tensor, Var};
+use rayon::prelude::*;
+
+use super::MARGIN;
+use super::data::Burst;
+use super::judge;
+use crate::eval::ranking::{self, Judged};
+use crate::eval::variants::Fault;
+use crate::nn::checkpoint::{InMemory, Ledger};
+use crate::nn::fused::Runner;
+use crate::nn::mini::views::{self, Said};
+use crate::nn::mini::{FAR, HIDDEN, Referee, WITNESSES, witnesses};
+use crate::pixels::Pixels;
+use crate::train::adam::{Adam, Pace, values};
+use crate::train::batch::Sample;
+use crate::train::recipe::RefereeRecipe;
+use crate::train::rng::Rng;
+use crate::train::{TrainError, degrade, loss};
+
+/// Takes of a series this far from each other show the same scene, more or less.
+const NEAR: usize = 3;
+/// Opinions closer than this order nothing; those farther apart than [`FULL`] all weigh the same.
+const LEAST_APART: f32 = 0.05;
+const FULL: f32 = 0.3;
+/// Files tell nothing when both of a pair are written alike.
+const ENCODED: u8 = 95;
+
+/// What it learns from.
+#[derive(Debug, Clone, Copy)]
+pub struct School<'a> {
+    pub takes: &'a [Burst],
+    pub singles: &'a [Sample],
+    pub series: &'a [Sample],
+}
+
+type Row = [f32; WITNESSES];
+
+/// Pairs of rows, the better one first, with what each weighs.
+#[derive(Debug, Default)]
+struct Pairs {
+    better: Vec<u32>,
+    worse: Vec<u32>,
+    weight: Vec<f32>,
+}
+
+impl Pairs {
+    fn add(&mut self, better: usize, worse: usize, weight: f32) {
+        self.better.push(better as u32);
+        self.worse.push(worse as u32);
+        self.weight.push(weight);
+    }
+
+    /// The rows `from..` in the order of their scores.
+    fn order(&mut self, from: usize, scores: &[f32], alike: impl Fn(usize, usize) -> bool) {
+        for i in 0..scores.len() {
+            for j in (0..scores.len()).filter(|&j| scores[i] - scores[j] >= LEAST_APART && alike(i, j)) {
+                self.add(from + i, from + j, (scores[i] - scores[j]).min(FULL) / FULL);
+            }
+        }
+    }
+
+    fn loss(&self, strengths: &Tensor) -> candle_core::Result<Tensor> {
+        let device = strengths.device();
+        let of = |rows: &[u32]| strengths.index_select(&Tensor::new(rows, device)?, 0);
+        loss::behind(&of(&self.better)?, &of(&self.worse)?, &Tensor::new(self.weight.as_slice(), device)?, 1.0)
+    }
+}
+
+/// The tensors of a referee by the names that [`Referee::new`] reads; `None` when it was asked to stop.
+pub fn train(
+    runner: &Runner,
+    school: School<'_>,
+    recipe: &RefereeRecipe,
+    seed: u64,
+    stop: &AtomicBool,
+) -> Result<Option<InMemory>, TrainError> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut lessons: Vec<(f64, Pairs)> = Vec::new();
+    // Takes as they are, in the order that people gave them.
+    let takes: Vec<&Pixels> = school.takes.iter().map(|take| &take.pixels).collect();
+    let Some(own) = heard(runner, &takes, stop)? else { return Ok(None) };
+    let mut pairs = Pairs::default();
+    let scores: Vec<f32> = school.takes.iter().map(|take| take.score).collect();
+    pairs.order(rows.len(), &scores, |i, j| school.takes[i].group == school.takes[j].group);
+    rows.extend(own);
+    lessons.push((recipe.losses.takes, pairs));
+    let near: Vec<&Pixels> = school.series.iter().map(|sample| &sample.pixels).collect();
+    let Some(own) = heard(runner, &near, stop)? else { return Ok(None) };
+    let mut pairs = Pairs::default();
+    let scores: Vec<f32> = school.series.iter().map(|sample| sample.score).collect();
+    pairs.order(rows.len(), &scores, |i, j| i.abs_diff(j) <= NEAR);
+    rows.extend(own);
+    lessons.push((recipe.losses.series, pairs));
+    // Photos of both kinds before degraded copies of themselves.
+    let step = (school.singles.len() / recipe.singles.max(1)).max(1);
+    let singles: Vec<&Pixels> =
+        school.singles.iter().step_by(step).take(recipe.singles).map(|sample| &sample.pixels).collect();
+    for (of, photos, weight) in [(1, &takes, recipe.losses.degraded_takes), (2, &singles, recipe.losses.degraded)] {
+        let copies = |(at, photo): (usize, &&Pixels)| -> Result<Option<Vec<Row>>, TrainError> {
+            let mut all = vec![degrade::encoded(photo, ENCODED)];
+            let mut rng = Rng::at(seed ^ of, [at as u64, 3]);
+            all.extend((0..recipe.copies).map(|copy| degraded(photo, copy, &mut rng)));
+            heard(runner, &all.iter().collect::<Vec<_>>(), stop)
+        };
+        let found: Result<Option<Vec<Vec<Row>>>, TrainError> = photos.par_iter().enumerate().map(copies).collect();
+        let Some(found) = found? else { return Ok(None) };
+        let mut pairs = Pairs::default();
+        for own in found {
+            (1..own.len()).for_each(|copy| pairs.add(rows.len(), rows.len() + copy, 1.0));
+            rows.extend(own);
+        }
+        lessons.push((weight, pairs));
+    }
+    lessons.retain(|(weight, pairs)| *weight > 0.0 && !pairs.weight.is_empty());
+    learn(&rows, &lessons, recipe, seed).map(Some)
+}
+
+/// One fault, most of them faint.
+fn degraded(photo: &Pixels, copy: usize, rng: &mut Rng) -> Pixels {
+    let strength = if rng.chance(0.5) { rng.between(0.02, 0.4) } else { rng.between(0.1, 1.0) };
+    let applied = |fault: Fault| fault.apply(photo).unwrap_or_else(|| photo.clone());
+    let worse = match copy % 4 {
+        0 => degrade::apply(photo, degrade::BLUR, strength, rng),
+        1 => applied(Fault::Noise(4.0 + 40.0 * strength)),
+        2 => {
+            let stops = 0.4 + 1.8 * strength;
+            applied(Fault::Exposure(if rng.chance(0.5) { stops } else { -stops }))
+        }
+        _ => return degrade::encoded(photo, (90.0 - 84.0 * strength.sqrt()) as u8),
+    };
+    degrade::encoded(&worse, ENCODED)
+}
+
+/// What the referee hears about each photo; `None` when asked to stop.
+fn heard(runner: &Runner, photos: &[&Pixels], stop: &AtomicBool) -> Result<Option<Vec<Row>>, TrainError> {
+    let heard = |photo: &&Pixels| -> Result<Option<Row>, TrainError> {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let views = views::of(photo);
+        let shown: Vec<&Pixels> = [Some(&views.whole), views.middle.as_ref()].into_iter().flatten().collect();
+        let mut said = judge::answers(runner, &shown)?.into_iter();
+        let said = Said { whole: said.next().unwrap_or_default(), middle: said.next() };
+        Ok(Some(witnesses(&said, &views::closely(photo))))
+    };
+    photos.par_iter().map(heard).collect()
+}
+
+fn learn(rows: &[Row], lessons: &[(f64, Pairs)], recipe: &RefereeRecipe, seed: u64) -> Result<InMemory, TrainError> {
+    let device = &Device::Cpu;
+    let count = rows.len().max(1) as f32;
+    let mean: Row = std::array::from_fn(|at| rows.iter().map(|row| row[at]).sum::<f32>() / count);
+    let std: Row = std::array::from_fn(|at| {
+        (rows.iter().map(|row| (row[at] - mean[at]).powi(2)).sum::<f32>() / count).sqrt() + 1e-3
+    });
+    let even = rows.iter().flat_map(|row| (0..WITNESSES).map(|at| ((row[at] - mean[at]) / std[at]).clamp(-FAR, FAR)));
+    let even = Tensor::from_vec(even.collect::<Vec<f32>>(), (rows.len(), WITNESSES), device)?;
+    let mut rng = Rng::at(seed, [1, 4]);
+    let mut vars: BTreeMap<String, Var> = BTreeMap::new();
+    for (name, shape, scale) in [
+        ("hidden.weight", vec![HIDDEN, WITNESSES], (WITNESSES as f32).sqrt().recip()),
+        ("hidden.bias", vec![HIDDEN], 0.0),
+        ("out.weight", vec![1, HIDDEN], (HIDDEN as f32).sqrt().recip()),
+    ] {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| scale * rng.normal()).collect();
+        vars.insert(name.to_owned(), Var::from_vec(values, shape, device)?);
+    }
+    let mut adam = Adam::new(&vars)?;
+    let mask = |shape: (usize, usize), dropped: f32, rng: &mut Rng| -> candle_core::Result<Tensor> {
+        let keep = 1.0 - dropped;
+        let values = (0..shape.0 * shape.1).map(|_| if rng.chance(keep) { 1.0 / keep } else { 0.0 });
+        Tensor::from_vec(values.collect::<Vec<f32>>(), shape, device)
+    };
+    for step in 0..recipe.steps {
+        let at = (step as f32 + 0.5) / recipe.steps as f32;
+        let rate = (at / 0.3).min((1.0 - at) / 0.7);
+        let shown = (&even * mask((rows.len(), WITNESSES), recipe.dropout[0], &mut rng)?)?;
+        let hidden =
+            shown.matmul(&vars["hidden.weight"].t()?)?.broadcast_add(vars["hidden.bias"].as_tensor())?.relu()?;
+        let hidden = (hidden * mask((rows.len(), HIDDEN), recipe.dropout[1], &mut rng)?)?;
+        let strengths = hidden.matmul(&vars["out.weight"].t()?)?.squeeze(1)?;
+        let mut total = Tensor::zeros((), candle_core::DType::F32, device)?;
+        for (weight, pairs) in lessons {
+            total = (total + (pairs.loss(&strengths)? * *weight)?)?;
+        }
+        let pace = Pace {
+            learning_rate: recipe.learning_rate * rate,
+            head_factor: 1.0,
+            weight_decay: recipe.weight_decay,
+            longest: 4.0,
+            keep: 0.0,
+        };
+        if !adam.step(&vars, &total.backward()?, pace)?.is_finite() {
+            return Err(TrainError::NotFinite { epoch: 0, step });
+        }
+    }
+    let mut found = InMemory::default();
+    for (name, var) in &vars {
+        found.tensors.insert(name.clone(), (var.dims().to_vec(), values(var)?));
+    }
+    found.tensors.insert("mean".into(), (vec![WITNESSES], mean.to_vec()));
+    found.tensors.insert("std".into(), (vec![WITNESSES], std.to_vec()));
+    Ok(found)
+}
+
+/// Pairs and first places of takes that it has not seen: the shares in which it agrees with people.
+pub fn agreement(runner: &Runner, tensors: &InMemory, takes: &[Burst]) -> Result<Option<[f64; 2]>, TrainError> {
+    let referee = Referee::new(&Ledger::new(tensors).root()).map_err(candle_core::Error::wrap)?;
+    let photos: Vec<&Pixels> = takes.iter().map(|take| &take.pixels).collect();
+    let Some(heard) = heard(runner, &photos, &AtomicBool::new(false))? else { return Ok(None) };
+    let judged: Vec<Judged> = (takes.iter().zip(&heard))
+        .map(|(take, heard)| Judged {
+            group: take.group,
+            truth: f64::from(take.score),
+            predicted: f64::from(referee.strength(heard)),
+        })
+        .collect();
+    let total = ranking::total(&ranking::by_group(&judged, MARGIN));
+    Ok((!judged.is_empty()).then(|| [total.pairwise(), total.top1()]))
+}
