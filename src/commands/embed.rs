@@ -1,7 +1,9 @@
 //! `albumctl embed`: a vector for each photo.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::anywhere::{self, lines_stay_here, refuse_offline};
 use super::engine::EngineArgs;
 use super::networks::{self, NetworkArgs, Networks};
 use super::photos;
@@ -13,6 +15,7 @@ use crate::hub::{Network as _, built_in};
 use crate::report::output::whole_file;
 use crate::report::records::EmbedRecord;
 use crate::report::{npy, parquet};
+use crate::scale::{files, is_remote};
 
 #[cfg(feature = "distributed")]
 mod parts;
@@ -20,8 +23,9 @@ mod parts;
 /// Embedding vectors, to standard output or to a .parquet or .npy file
 ///
 /// With -o FILE.parquet the columns are `id` (the path) and `feature`; with -o FILE.npy rows stand in the order of the
-/// photos. With --engine ballista://… executors read the photos from shared storage and write parts into the folder -o DIR;
-/// parts that are there already are not made again.
+/// photos. With --engine ballista://… executors read the photos and write parts into the folder -o DIR; parts that are
+/// there already are not made again. Builds with `object-stores` take photos and folders in buckets too
+/// (s3://bucket/folder, told by their names), single photos on web servers, and addresses for -o.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -47,6 +51,7 @@ enum Table {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let cluster = args.engine.cluster(context)?;
+    refuse_offline(context.output_file().as_slice(), context)?;
     let networks = Networks::new(&args.network, context)?;
     let settings = &context.settings().album.clustering;
     // What groups best of what is built in is no network; a network is asked for here.
@@ -58,15 +63,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         None => networks.open_or_built_in(which, "describes photos", context)?,
     };
     let embedding = Embedding::new(embedder).map_err(networks::refused)?;
-    let scan = photos::find(&args.photos, context)?;
+    let found = anywhere::find(&args.photos, context)?;
+    let scan = &found.scan;
     if let Some(address) = cluster {
         networks.tell(context);
-        return on_cluster(address, args, &embedding, &scan, context);
+        return on_cluster(address, args, &embedding, &found, context);
     }
     let medium = Some(context.settings().thumbnail_sizes.medium);
     let Some((table, file)) = table_file(context) else {
+        lines_stay_here(context)?;
         let mut output = context.output::<EmbedRecord>()?;
-        let tally = photos::analyse(&scan, &[&embedding], medium, context, |photo, analysed| {
+        let tally = photos::analyse(scan, &[&embedding], medium, context, |photo, analysed| {
             networks.tell(context);
             let vector = Embedding::read(&analysed.findings[0]);
             let record = EmbedRecord::new(&photo.path, &embedding.network.reference(), vector);
@@ -77,7 +84,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Ok(tally.end("embed", context));
     };
     let mut rows: Vec<(String, Vec<f32>)> = Vec::new();
-    let tally = photos::analyse(&scan, &[&embedding], medium, context, |photo, analysed| {
+    let tally = photos::analyse(scan, &[&embedding], medium, context, |photo, analysed| {
         networks.tell(context);
         rows.push((photo.path.to_string_lossy().into_owned(), Embedding::read(&analysed.findings[0])));
         Ok(())
@@ -95,7 +102,7 @@ fn on_cluster(
     address: &str,
     _: &Args,
     _: &Embedding,
-    _: &crate::photo::scan::Scan,
+    _: &anywhere::Found,
     _: &Context,
 ) -> Result<Ending, CommandError> {
     Err(super::engine::lacking(address))
@@ -113,12 +120,18 @@ fn table_file(context: &Context) -> Option<(Table, PathBuf)> {
 }
 
 fn write_table(table: Table, file: &Path, rows: Vec<(String, Vec<f32>)>) -> anyhow::Result<()> {
-    whole_file(file, |out| match table {
+    let write = |out: &mut (dyn Write + Send)| match table {
         Table::Parquet => Ok(parquet::write(out, &rows)?),
         Table::Npy => {
             let vectors: Vec<Vec<f32>> = rows.into_iter().map(|(_, vector)| vector).collect();
             let dim = vectors.first().map_or(0, Vec::len);
             Ok(npy::write(out, dim, &vectors)?)
         }
-    })
+    };
+    if !is_remote(file) {
+        return whole_file(file, write);
+    }
+    let mut bytes = Vec::new();
+    write(&mut bytes)?;
+    Ok(files::write(file, bytes)?)
 }

@@ -1,7 +1,6 @@
 //! Which engine does the work: this machine, or a cluster. Its options stand in every build, so that one without the
 //! feature can say what is missing.
 
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::context::Context;
@@ -78,10 +77,4 @@ impl EngineArgs {
 pub fn lacking(what: &str) -> CommandError {
     let cause = anyhow::anyhow!("{what}: this build lacks the feature `distributed`");
     CommandError::usage(cause).hint("cargo install --path . --locked --features distributed")
-}
-
-/// A path as every machine must see it.
-#[cfg_attr(not(feature = "distributed"), allow(dead_code, reason = "paths are told to clusters alone"))]
-pub fn everywhere(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

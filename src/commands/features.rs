@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::anywhere::refuse_offline;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::scale::{ScaleError, Source, expand, read_list};
@@ -24,10 +25,8 @@ impl DataArgs {
 }
 
 pub fn open(args: &DataArgs, context: &Context) -> Result<Source, CommandError> {
-    if context.offline && args.data.iter().any(|data| data.contains("://") && !data.starts_with("file://")) {
-        let refused = anyhow::anyhow!("--data names an address on the network, and --offline forbids it");
-        return Err(CommandError::usage(refused));
-    }
+    refuse_offline(&args.data, context)?;
+    refuse_offline(args.data_file.as_slice(), context)?;
     let paths = match &args.data_file {
         Some(list) => read_list(list),
         None if args.data.is_empty() => {

@@ -6,7 +6,10 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
-use super::engine::{self, EngineArgs};
+use super::anywhere::{here_only, lines_stay_here, refuse_offline};
+use super::engine::EngineArgs;
+#[cfg(not(feature = "distributed"))]
+use super::engine;
 use super::features::{self, DataArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -68,11 +71,11 @@ struct FitArgs {
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     mini_batch: Option<u64>,
 
-    /// Where the model goes
+    /// Where the model goes; with `object-stores` it may be an address
     #[arg(short, long, value_name = "FILE", default_value = "kmeans.safetensors")]
     model: PathBuf,
 
-    /// Where iterations are kept, to go on from; beside the model unless told
+    /// Where iterations are kept on this machine, to go on from; beside the model unless told
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
 
@@ -120,11 +123,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     match &args.command {
         Command::Fit(args) => fit(args, context),
         Command::Assign(args) => assign(args, context),
-        Command::Info(args) => tell(&load(&args.model)?, &args.model, context),
+        Command::Info(args) => {
+            lines_stay_here(context)?;
+            tell(&load(&args.model, context)?, &args.model, context)
+        }
     }
 }
 
 fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
+    lines_stay_here(context)?;
+    refuse_offline(&[&args.model], context)?;
+    let work = args.work.clone().unwrap_or_else(|| fit::work_beside(&args.model));
+    here_only(Some(&work), "the folder of iterations", "--work DIR")?;
     let source = features::open(&args.data, context)?;
     let options = fit::Options {
         clusters: args.clusters as usize,
@@ -138,7 +148,7 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
         seed: args.seed,
         normalize: args.normalize,
         mini_batch: args.mini_batch,
-        work: args.work.clone().unwrap_or_else(|| fit::work_beside(&args.model)),
+        work,
         threads: context.threads(),
         batch_rows: None,
     };
@@ -177,7 +187,7 @@ fn on_cluster(
     told: &mut dyn FnMut(&Event),
 ) -> Result<Model, ScaleError> {
     use crate::scale::distributed::client::{Client, Cluster};
-    let work = || engine::everywhere(&options.work).to_string_lossy().into_owned();
+    let work = || crate::scale::absolute(&options.work).to_string_lossy().into_owned();
     let share = args.share.clone().unwrap_or_else(work);
     let mut options_of_client = args.engine.client_options(address, share);
     options_of_client.task_rows = args.task_rows;
@@ -221,10 +231,12 @@ fn progress(event: &Event, context: &Context) {
 }
 
 fn assign(args: &AssignArgs, context: &Context) -> Result<Ending, CommandError> {
-    let model = load(&args.model)?;
     if args.data.is_empty() {
-        return assign_lines(model, context);
+        lines_stay_here(context)?;
+        return assign_lines(load(&args.model, context)?, context);
     }
+    refuse_offline(context.output_file().as_slice(), context)?;
+    let model = load(&args.model, context)?;
     let source = features::open(&args.data, context)?;
     let Some(target) = context.output_file() else {
         let unnamed = anyhow::anyhow!("the labels need a file to go to");
@@ -268,7 +280,8 @@ fn vector(line: &str, dim: usize) -> anyhow::Result<Vec<f32>> {
     Ok(vector)
 }
 
-fn load(model: &Path) -> Result<Model, CommandError> {
+fn load(model: &Path, context: &Context) -> Result<Model, CommandError> {
+    refuse_offline(&[model], context)?;
     Ok(Model::load(model)?)
 }
 

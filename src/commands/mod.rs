@@ -3,6 +3,7 @@
 pub mod aesthetics;
 mod album;
 pub mod analyze;
+mod anywhere;
 pub mod cluster;
 pub mod compare;
 pub mod completions;
@@ -34,6 +35,9 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 
 pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError> {
+    if !matches!(command, Command::Embed(_) | Command::Kmeans(_)) {
+        anywhere::lines_stay_here(context)?;
+    }
     match command {
         Command::Score(args) => score::run(args, context),
         Command::Portrait(args) => portrait::run(args, context),

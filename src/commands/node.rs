@@ -59,7 +59,7 @@ struct ExecutorArgs {
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
 
-    /// Where results lie until they are fetched; a temporary folder unless told
+    /// Where results lie until they are fetched, in a folder of their own; among temporary files unless told
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
 
@@ -100,29 +100,30 @@ fn scheduler(args: &SchedulerArgs, context: &Context) -> Result<Ending, CommandE
 
 #[cfg(feature = "distributed")]
 fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandError> {
-    use crate::scale::distributed::{functions, node};
-    let temporary = match &args.work {
-        Some(_) => None,
-        None => Some(tempfile::tempdir().map_err(|error| CommandError::failed(anyhow::Error::from(error)))?),
-    };
-    let work = args.work.clone().or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
-    let work = work.unwrap_or_default();
-    std::fs::create_dir_all(&work)
-        .map_err(|error| CommandError::failed(anyhow::anyhow!("{}: {error}", work.display())))?;
-    let options = node::ExecutorOptions {
+    use crate::scale::distributed::executor::{self, Event};
+    use crate::scale::distributed::functions;
+    let folder = args.work.clone().unwrap_or_else(std::env::temp_dir);
+    let work = std::fs::create_dir_all(&folder)
+        .and_then(|()| tempfile::Builder::new().prefix("albumctl-executor-").tempdir_in(&folder))
+        .map_err(|error| CommandError::failed(anyhow::anyhow!("{}: {error}", folder.display())))?;
+    let options = executor::Options {
         scheduler: args.scheduler.clone(),
-        bind: args.bind,
-        port: args.port,
+        bind: SocketAddr::new(args.bind, args.port),
         host: args.host.clone(),
-        tasks: context.threads(),
-        work,
+        tasks: context.threads().max(1),
+        work: work.path().to_owned(),
         patience: args.wait,
     };
     let (host, port) = &args.scheduler;
     embedding::with_embedders(context, |embed| {
-        node::executor(&options, embed, context.stop(), |own| {
+        executor::run(&options, embed, context.stop(), |event| {
             let tasks = options.tasks;
-            context.ui.note(&format!("the executor works for {host}:{port}, {tasks} tasks at a time, on port {own}"));
+            context.ui.note(&match event {
+                Event::Ready(own) => {
+                    format!("the executor works for {host}:{port}, {tasks} tasks at a time, on port {own}")
+                }
+                Event::Ending(running) => format!("the executor takes no more tasks, and ends when {running} are done"),
+            });
         })
     })
     .map_err(|cause| {

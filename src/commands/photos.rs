@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::anywhere::{Anywhere, here_only};
 use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
@@ -20,7 +21,11 @@ pub struct Tally {
 
 /// Finds the photos that were meant. Unreadable folders are told and counted by [`analyse`].
 pub fn find(args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
-    scan(&named(args)?, args, context)
+    let named = named(args)?;
+    for path in &named {
+        here_only(Some(path), "what is looked at", "mount the bucket and give a path; `embed` alone reads addresses")?;
+    }
+    scan(&named, args, context)
 }
 
 /// What was typed, with the list on standard input in its place.
@@ -68,6 +73,7 @@ pub fn analyse(
     let progress = context.ui.progress(scan.photos.len() as u64);
     let job = Job {
         photos: &scan.photos,
+        files: &Anywhere,
         analyses,
         store: context.store(),
         telemetry: &context.telemetry,

@@ -8,6 +8,7 @@ use crate::analyses::{Comparing, Embedding, FaceFinding, Features, Found, Layout
 use crate::cluster::{self, Clustering, Embeddings, Input};
 use crate::failure::Failure;
 use crate::hub::{Comparator, HubError, Judgement, Network, built_in};
+use crate::photo::identity::Disk;
 use crate::photo::scan::Photo;
 use crate::pipeline::{self, Analysed, Analysis, Job};
 use crate::portrait::Portrait;
@@ -338,6 +339,7 @@ impl ModelHub {
         let settings = self.settings();
         let job = Job {
             photos: &photos.iter().map(photo).collect::<Vec<_>>(),
+            files: &Disk,
             analyses,
             store: &self.store,
             telemetry: &self.telemetry,

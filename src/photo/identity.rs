@@ -93,6 +93,10 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    pub fn too_large(bytes: u64, most: u64) -> Self {
+        Self::TooLarge { megabytes: bytes as f64 / 1e6, limit: most as f64 / 1e6 }
+    }
+
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -122,20 +126,41 @@ pub struct Bytes {
     pub stamp: Option<Stamp>,
 }
 
+/// Where photos are read from.
+pub trait Files: Sync {
+    /// `None` where nothing says without reading whether a photo is as it was.
+    fn stamp(&self, path: &Path) -> Result<Option<Stamp>, ReadError>;
+
+    fn read(&self, path: &Path, max_bytes: u64) -> Result<Bytes, ReadError>;
+}
+
+/// The files of this machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn stamp(&self, path: &Path) -> Result<Option<Stamp>, ReadError> {
+        stamp(path).map(Some)
+    }
+
+    fn read(&self, path: &Path, max_bytes: u64) -> Result<Bytes, ReadError> {
+        read(path, max_bytes)
+    }
+}
+
 /// Reads a whole photo without leaving a trace on it: read-only, its access time kept where the system allows.
 pub fn read(path: &Path, max_bytes: u64) -> Result<Bytes, ReadError> {
     let mut file = open_untouched(path)?;
     let before = file.metadata()?;
     regular(&before)?;
-    let too_large = |size: u64| ReadError::TooLarge { megabytes: size as f64 / 1e6, limit: max_bytes as f64 / 1e6 };
     if before.len() > max_bytes {
-        return Err(too_large(before.len()));
+        return Err(ReadError::too_large(before.len(), max_bytes));
     }
     let mut bytes = Vec::with_capacity(before.len() as usize);
     // One byte more than allowed tells a file that grew past the limit while being read.
     (&mut file).take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
-        return Err(too_large(bytes.len() as u64));
+        return Err(ReadError::too_large(bytes.len() as u64, max_bytes));
     }
     let (before, after) = (Stamp::of(&before), Stamp::of(&file.metadata()?));
     let stamp = (before == after && after.size == bytes.len() as u64).then_some(after);

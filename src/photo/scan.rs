@@ -54,6 +54,17 @@ pub struct Options {
     pub exclude: Vec<String>,
 }
 
+impl Options {
+    fn excludes(&self, root: &Path) -> Result<Gitignore, ScanError> {
+        let mut builder = GitignoreBuilder::new(root);
+        for pattern in &self.exclude {
+            let fail = |cause| ScanError::Pattern { pattern: pattern.clone(), cause };
+            builder.add_line(None, pattern).map_err(fail)?;
+        }
+        builder.build().map_err(|cause| ScanError::Pattern { pattern: self.exclude.join(" "), cause })
+    }
+}
+
 /// Reads the names of a `-`: one a line, or NUL-separated. Empty names are dropped.
 pub fn read_list(mut input: impl BufRead, null: bool) -> Result<Vec<PathBuf>, ScanError> {
     let mut bytes = Vec::new();
@@ -128,6 +139,25 @@ pub fn scan(paths: &[PathBuf], options: &Options) -> Result<Scan, ScanError> {
     Ok(scanner.finish())
 }
 
+/// The photos among files that were listed elsewhere, told by their names alone.
+pub fn among(root: &Path, files: Vec<PathBuf>, options: &Options) -> Result<Scan, ScanError> {
+    let mut scan = Scan::default();
+    let excludes = options.excludes(Path::new(""))?;
+    for path in files {
+        let below = path.strip_prefix(root).unwrap_or(&path);
+        if excludes.matched_path_or_any_parents(below, false).is_ignore() {
+            continue;
+        }
+        if is_photo_name(path.as_os_str()) {
+            scan.photos.push(Photo { path, raws: Vec::new() });
+        } else {
+            scan.passed_over += 1;
+        }
+    }
+    pair_raws(&mut scan.photos);
+    Ok(scan)
+}
+
 struct Scanner<'a> {
     options: &'a Options,
     /// Real path of every photo taken, so that no photo is taken twice under two names.
@@ -137,7 +167,7 @@ struct Scanner<'a> {
 
 impl Scanner<'_> {
     fn folder(&mut self, root: &Path) -> Result<(), ScanError> {
-        let excludes = self.excludes(root)?;
+        let excludes = self.options.excludes(root)?;
         let keep = |entry: &DirEntry| {
             entry.depth() == 0 || !excludes.matched(entry.path(), entry.file_type().is_dir()).is_ignore()
         };
@@ -149,16 +179,6 @@ impl Scanner<'_> {
             }
         }
         Ok(())
-    }
-
-    fn excludes(&self, root: &Path) -> Result<Gitignore, ScanError> {
-        let mut builder = GitignoreBuilder::new(root);
-        for pattern in &self.options.exclude {
-            let fail = |cause| ScanError::Pattern { pattern: pattern.clone(), cause };
-            builder.add_line(None, pattern).map_err(fail)?;
-        }
-        let all = || self.options.exclude.join(" ");
-        builder.build().map_err(|cause| ScanError::Pattern { pattern: all(), cause })
     }
 
     fn entry(&mut self, entry: &DirEntry) {

@@ -46,15 +46,17 @@ pub fn process(job: &Job<'_>, keys: &Keys, room: &Room, path: &Path) -> Result<F
     let fail = |stage, code, cause: String| Failure { path: path.to_owned(), stage, code, cause };
     let read_failed = |error: identity::ReadError| fail(Stage::Read, error.code(), error.to_string());
 
-    let stamp = identity::stamp(path).map_err(read_failed)?;
-    if let Some(content) = job.store.content(path, &stamp) {
+    let stamp = job.files.stamp(path).map_err(read_failed)?;
+    if let Some(stamp) = stamp
+        && let Some(content) = job.store.content(path, &stamp)
+    {
         let known = Known::ask(job, keys, content);
         if let Some(finished) = known.complete(content, Some(stamp), true) {
             return Ok(finished);
         }
     }
     let Bytes { bytes, stamp } =
-        job.telemetry.time("read", || identity::read(path, job.limits.max_file_bytes)).map_err(read_failed)?;
+        job.telemetry.time("read", || job.files.read(path, job.limits.max_file_bytes)).map_err(read_failed)?;
     let content = job.telemetry.time("identify", || ContentId::of(&bytes));
     let known = Known::ask(job, keys, content);
     if known.is_complete() {

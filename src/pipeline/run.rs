@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use super::one_photo::{Finished, Keys, isolated};
 use super::{Analysed, Analysis};
 use crate::failure::Failure;
+use crate::photo::identity::Files;
 use crate::photo::scan::Photo;
 use crate::photo::{Limits, Room, Scale};
 use crate::store::{Entry, Store};
@@ -19,6 +20,7 @@ const AHEAD_PER_THREAD: usize = 32;
 #[expect(missing_debug_implementations, reason = "analyses need not be printable")]
 pub struct Job<'a> {
     pub photos: &'a [Photo],
+    pub files: &'a dyn Files,
     pub analyses: &'a [&'a dyn Analysis],
     pub store: &'a Store,
     pub telemetry: &'a Telemetry,

@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 use super::error::ScaleError;
 use super::exact::squared_distance;
 use super::features::Reading;
+use super::files;
 use super::model::Model;
 use super::nearest::{Nearest, Room};
 use super::source::{ID, Source};
@@ -73,8 +74,7 @@ impl<'a> Labels<'a> {
             Field::new("cluster", DataType::Int32, false),
             Field::new("distance", DataType::Float64, false),
         ]));
-        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(folder).map_err(ScaleError::io(target))?;
+        let file = files::begin(target)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(1 << 17))
@@ -101,8 +101,7 @@ impl<'a> Labels<'a> {
 
     fn finish(self) -> Result<u64, ScaleError> {
         let file = self.writer.into_inner().map_err(unwritable(self.target))?;
-        file.as_file().sync_all().map_err(ScaleError::io(self.target))?;
-        file.persist(self.target).map_err(|error| ScaleError::io(self.target)(error.error))?;
+        files::settle(file, self.target)?;
         Ok(self.next_row)
     }
 }

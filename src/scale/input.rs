@@ -21,7 +21,8 @@ pub enum Input {
 
 /// An address, not a path.
 pub fn is_remote(path: &Path) -> bool {
-    path.to_string_lossy().contains("://")
+    let name = path.to_string_lossy();
+    name.contains("://") && !name.starts_with("file://")
 }
 
 impl Input {

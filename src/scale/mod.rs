@@ -11,6 +11,7 @@ pub mod distributed;
 mod error;
 mod exact;
 mod features;
+pub mod files;
 pub mod fit;
 mod input;
 mod lottery;
@@ -23,13 +24,14 @@ mod seeding;
 mod source;
 pub mod step;
 #[cfg(feature = "object-stores")]
-pub mod stores;
+mod stores;
 mod sweep;
 mod work;
 
 pub use error::{Place, RowError, ScaleError};
+pub use input::is_remote;
 pub use model::Model;
 pub use nearest::{Centroids, Nearest, Room};
 pub use seeding::Init;
-pub use source::{DataFile, Group, Source, expand, read_list};
+pub use source::{DataFile, Group, Source, absolute, expand, read_list};
 pub use work::Iteration;

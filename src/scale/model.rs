@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::error::ScaleError;
 use super::nearest::Centroids;
-use super::work::write_whole;
+use super::files;
 
 /// The one entry of the metadata: several would be written in an order of chance, and equal models as unequal files.
 const ENTRY: &str = "albumctl.kmeans.1";
@@ -59,11 +59,11 @@ impl Model {
         };
         let facts = serde_json::to_string(&facts).map_err(|error| ScaleError::io(path)(error.into()))?;
         let bytes = safetensors::serialize(tensors, Some(HashMap::from([(ENTRY.to_owned(), facts)]))).map_err(wrong)?;
-        write_whole(path, &bytes)
+        files::write(path, bytes)
     }
 
     pub fn load(path: &Path) -> Result<Self, ScaleError> {
-        let bytes = std::fs::read(path).map_err(ScaleError::io(path))?;
+        let bytes = files::read(path)?;
         Self::read(&bytes).map_err(|cause| ScaleError::Model { path: path.into(), cause })
     }
 

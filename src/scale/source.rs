@@ -7,6 +7,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::reader::Length as _;
 
 use super::error::ScaleError;
+use super::files;
 use super::input::{Input, is_remote};
 use crate::contain::contained;
 
@@ -146,7 +147,8 @@ pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
 
 /// A list of files or patterns, one a line; blank lines and lines that begin with `#` are passed over.
 pub fn read_list(list: &Path) -> Result<Vec<PathBuf>, ScaleError> {
-    let text = std::fs::read_to_string(list).map_err(ScaleError::io(list))?;
+    let text = String::from_utf8(files::read(list)?);
+    let text = text.map_err(|error| ScaleError::io(list)(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     expand(&lines.map(str::to_owned).collect::<Vec<_>>())
 }

@@ -6,20 +6,21 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::TryStreamExt as _;
 use object_store::path::Path as Key;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, parse_url_opts};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, WriteMultipart, parse_url_opts};
 use url::Url;
 
 use super::error::ScaleError;
-use super::input::is_remote;
 
 /// Read ahead at a time: a column chunk is read from one end to the other, in small pieces.
 const AHEAD: u64 = 4 << 20;
+/// Sent at a time; stores take no less but at the end.
+const PART: usize = 5 << 20;
 
 /// An object that is there.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Object {
             let store = Arc::clone(&store);
             async move { store.head(&key).await }
         });
-        let meta = meta.and_then(|meta| meta.map_err(io::Error::other)).map_err(ScaleError::io(address))?;
+        let meta = meta.and_then(|meta| meta.map_err(told)).map_err(ScaleError::io(address))?;
         Ok(Self { address: address.to_owned(), store, meta, ahead: Mutex::default() })
     }
 
@@ -93,61 +94,135 @@ impl Read for Reader {
     }
 }
 
+/// An object that a folder holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub address: String,
+    /// Another when the object was changed.
+    pub stamp: String,
+}
+
+impl Listed {
+    fn of(address: String, meta: &ObjectMeta) -> Self {
+        let version = meta.e_tag.as_deref().unwrap_or_default();
+        Self { address, stamp: format!("{} {} {version}", meta.size, meta.last_modified.timestamp_millis()) }
+    }
+}
+
+/// All objects below an address, in the order of their keys.
+pub fn list(folder: &str) -> Result<Vec<Listed>, ScaleError> {
+    if is_web(folder) {
+        return Err(unlisted(folder));
+    }
+    let (store, prefix) = place(folder)?;
+    let listed = wait(async move { store.list(Some(&prefix)).try_collect::<Vec<_>>().await });
+    let mut listed = listed.and_then(|listed| listed.map_err(told)).map_err(ScaleError::io(folder))?;
+    listed.sort_by(|a, b| a.location.cmp(&b.location));
+    let start = folder[..folder.len() - below(folder).len()].trim_end_matches('/');
+    Ok(listed.iter().map(|meta| Listed::of(format!("{start}/{}", meta.location), meta)).collect())
+}
+
 /// Objects whose address matches a pattern; an address without wildcards is taken as it is.
 pub fn matching(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ScaleError> {
     let wrong = |cause: String| ScaleError::Pattern { pattern: pattern.to_owned(), cause };
-    let is_web = pattern.starts_with("http://") || pattern.starts_with("https://");
-    let Some(wild) = pattern.find(['*', '?', '[', '{']).filter(|_| !is_web || pattern.contains('*')) else {
+    let Some(wild) = pattern.find(['*', '?', '[', '{']).filter(|_| !is_web(pattern) || pattern.contains('*')) else {
         paths.push(pattern.into());
         return Ok(());
     };
-    if is_web {
-        return Err(wrong("web servers do not say what they hold; name each file".into()));
+    if is_web(pattern) {
+        return Err(unlisted(pattern));
     }
     let folder = &pattern[..=pattern[..wild].rfind('/').unwrap_or(0)];
-    let root = Url::parse(folder).map_err(|error| wrong(error.to_string()))?;
-    let (store, prefix) = place(folder)?;
     let glob = globset::GlobBuilder::new(pattern).literal_separator(true).build();
     let glob = glob.map_err(|error| wrong(error.kind().to_string()))?.compile_matcher();
-    let listed = wait(async move { store.list(Some(&prefix)).collect::<Vec<_>>().await });
-    let listed = listed.map_err(ScaleError::io(folder))?;
-    let start = format!("{}://{}/", root.scheme(), root.host_str().unwrap_or_default());
-    for entry in listed {
-        let entry = entry.map_err(|error| ScaleError::io(folder)(io::Error::other(error)))?;
-        let address = format!("{start}{}", entry.location);
-        if glob.is_match(&address) {
-            paths.push(address.into());
-        }
-    }
+    let found = list(folder)?.into_iter().filter(|found| glob.is_match(&found.address));
+    paths.extend(found.map(|found| PathBuf::from(found.address)));
     Ok(())
 }
 
-/// The whole of a file or an object.
-pub fn read(name: &str) -> io::Result<Vec<u8>> {
-    if !is_remote(Path::new(name)) {
-        return std::fs::read(name);
-    }
-    let (store, key) = place(name).map_err(io::Error::other)?;
-    let bytes = wait(async move { store.get(&key).await?.bytes().await })?;
-    Ok(bytes.map_err(io::Error::other)?.to_vec())
+fn unlisted(pattern: &str) -> ScaleError {
+    let cause = "web servers do not say what they hold; name each file".into();
+    ScaleError::Pattern { pattern: pattern.to_owned(), cause }
 }
 
-pub fn write(name: &str, bytes: Vec<u8>) -> Result<(), ScaleError> {
-    if !is_remote(Path::new(name)) {
-        return super::work::write_whole(Path::new(name), &bytes);
-    }
-    let (store, key) = place(name)?;
-    let written = wait(async move { store.put(&key, bytes.into()).await });
-    written.and_then(|done| done.map_err(io::Error::other)).map(drop).map_err(ScaleError::io(name))
+fn is_web(address: &str) -> bool {
+    address.starts_with("http://") || address.starts_with("https://")
+}
+
+/// The whole of an object, unless it is larger than `most` bytes: then how large it is.
+pub fn get(address: &str, most: u64) -> io::Result<Result<Vec<u8>, u64>> {
+    let (store, key) = place(address).map_err(io::Error::other)?;
+    let fetched = wait(async move {
+        let found = store.get(&key).await?;
+        let size = found.meta.size;
+        if size > most {
+            return Ok(Err(size));
+        }
+        let mut bytes = Vec::with_capacity(size as usize);
+        let mut pieces = found.into_stream();
+        while let Some(piece) = pieces.try_next().await? {
+            // A server may send more than it said.
+            if bytes.len() as u64 + piece.len() as u64 > most {
+                return Ok(Err(bytes.len() as u64 + piece.len() as u64));
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(Ok(bytes))
+    });
+    fetched?.map_err(told)
+}
+
+/// Sends what `content` holds; large contents in parts, a few of which are in memory.
+pub fn put(address: &str, mut content: impl Read + Send + 'static) -> Result<(), ScaleError> {
+    let (store, key) = place(address)?;
+    let sent = wait(async move {
+        let mut first = Vec::new();
+        content.by_ref().take(PART as u64).read_to_end(&mut first)?;
+        if first.len() < PART {
+            return store.put(&key, first.into()).await.map(drop).map_err(told);
+        }
+        let mut upload = WriteMultipart::new_with_chunk_size(store.put_multipart(&key).await.map_err(told)?, PART);
+        let mut part = first;
+        while !part.is_empty() {
+            upload.wait_for_capacity(4).await.map_err(told)?;
+            upload.write(&part);
+            part.clear();
+            content.by_ref().take(PART as u64).read_to_end(&mut part)?;
+        }
+        upload.finish().await.map(drop).map_err(told)
+    });
+    sent.and_then(|sent| sent).map_err(ScaleError::io(address))
 }
 
 /// What cannot be removed stays.
-pub fn remove(name: &str) {
-    if !is_remote(Path::new(name)) {
-        let _ = std::fs::remove_file(name);
-    } else if let Ok((store, key)) = place(name) {
+pub fn delete(address: &str) {
+    if let Ok((store, key)) = place(address) {
         let _ = wait(async move { store.delete(&key).await });
     }
+}
+
+/// The object of an address, where there is one.
+pub fn look(address: &str) -> Option<Listed> {
+    let (store, key) = place(address).ok()?;
+    let meta = wait(async move { store.head(&key).await }).ok()?.ok()?;
+    Some(Listed::of(address.to_owned(), &meta))
+}
+
+/// The kind says what a user can do about it.
+fn told(error: object_store::Error) -> io::Error {
+    use object_store::Error;
+    let kind = match &error {
+        Error::NotFound { .. } => io::ErrorKind::NotFound,
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error)
+}
+
+/// What stands behind the bucket or host.
+fn below(address: &str) -> &str {
+    let behind = address.split_once("://").map_or(address, |(_, behind)| behind);
+    behind.split_once('/').map_or("", |(_, key)| key)
 }
 
 /// The store of an address, one for all addresses of a bucket or host, and the key inside.
@@ -155,26 +230,32 @@ pub fn place(address: &str) -> Result<(Arc<dyn ObjectStore>, Key), ScaleError> {
     static STORES: OnceLock<Mutex<HashMap<String, Arc<dyn ObjectStore>>>> = OnceLock::new();
     let wrong = |cause: String| ScaleError::Pattern { pattern: address.to_owned(), cause };
     let url = Url::parse(address).map_err(|error| wrong(error.to_string()))?;
+    // Keys of buckets stand in addresses as they are, with `#` and `%` in them; those of web servers are encoded.
+    let key = if is_web(address) {
+        Key::from_url_path(url.path()).map_err(|error| wrong(error.to_string()))?
+    } else {
+        Key::parse(below(address)).map_err(|error| wrong(error.to_string()))?
+    };
     let root = url[..url::Position::BeforePath].to_owned();
     let mut stores = STORES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(store) = stores.get(&root) {
-        let key = Key::from_url_path(url.path()).map_err(|error| wrong(error.to_string()))?;
         return Ok((Arc::clone(store), key));
     }
-    let (store, key) = fresh(&url)?;
+    let store = fresh(&url)?;
     stores.insert(root, Arc::clone(&store));
     Ok((store, key))
 }
 
 /// A store with connections of its own. Those of [`place`] live in the threads of this module; whoever runs threads of
 /// another kind, and blocks them, would wait for ever on connections shared with it.
-pub fn fresh(url: &Url) -> Result<(Arc<dyn ObjectStore>, Key), ScaleError> {
+pub fn fresh(url: &Url) -> Result<Arc<dyn ObjectStore>, ScaleError> {
     let wrong = |cause: String| ScaleError::Pattern { pattern: url.to_string(), cause };
     if !matches!(url.scheme(), "s3" | "s3a" | "http" | "https") {
         return Err(wrong("addresses begin with s3://, https://, http:// or file://".into()));
     }
-    let (store, key) = parse_url_opts(url, settings(url)).map_err(|error| wrong(error.to_string()))?;
-    Ok((store.into(), key))
+    let root = Url::parse(&url[..url::Position::BeforePath]).map_err(|error| wrong(error.to_string()))?;
+    let (store, _) = parse_url_opts(&root, settings(url)).map_err(|error| wrong(error.to_string()))?;
+    Ok(store.into())
 }
 
 fn settings(url: &Url) -> Vec<(String, String)> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::ScaleError;
+use super::files;
 use super::seeding::Init;
 
 /// What makes one fit different from another: with the same plan, and only then, a fit can be taken up again.
@@ -88,7 +89,7 @@ impl Work {
         let kept = Kept { plan: self.plan.clone(), scale_bits };
         let path = self.plan_file();
         let text = serde_json::to_vec_pretty(&kept).map_err(|error| ScaleError::io(&path)(error.into()))?;
-        write_whole(&path, &text)
+        files::write(&path, text)
     }
 
     fn plan_file(&self) -> PathBuf {
@@ -110,10 +111,10 @@ impl Work {
         fs::create_dir_all(folder).map_err(ScaleError::io(folder))?;
         if self.plan.mini_batch.is_some() {
             let seen = snapshot.seen.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
-            write_whole(&folder.join("seen.npy"), &npy("<u8", &[snapshot.seen.len()], &seen))?;
+            files::write(&folder.join("seen.npy"), npy("<u8", &[snapshot.seen.len()], &seen))?;
         }
         let bytes: Vec<u8> = snapshot.centroids.iter().flat_map(|x| x.to_le_bytes()).collect();
-        write_whole(&path, &npy("<f4", &[self.plan.clusters, self.plan.dim], &bytes))
+        files::write(&path, npy("<f4", &[self.plan.clusters, self.plan.dim], &bytes))
     }
 
     pub fn load(&self, iteration: u64) -> Option<Snapshot> {
@@ -157,7 +158,7 @@ impl Work {
             Ok::<_, serde_json::Error>(text)
         });
         let path = self.telemetry_file();
-        write_whole(&path, &text.map_err(|error| ScaleError::io(&path)(error.into()))?)?;
+        files::write(&path, text.map_err(|error| ScaleError::io(&path)(error.into()))?)?;
         Ok(lines)
     }
 
@@ -178,17 +179,6 @@ fn difference(kept: &Plan, asked: &Plan) -> String {
         "data" => "other data files".to_owned(),
         _ => format!("{key} {value}, not {}", asked.get(key).unwrap_or(&serde_json::Value::Null)),
     })
-}
-
-/// Written beside its place, forced to disk, then renamed: the file is there whole or not at all.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ScaleError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = tempfile::Builder::new().prefix(".").suffix(".part").tempfile_in(folder).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)
-    });
-    written.map(drop).map_err(ScaleError::io(path))
 }
 
 fn npy(kind: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
+use std::path::Path;
 
+use super::super::anywhere::here_only;
 use super::super::deliver::Delivery;
 use super::super::features;
 use super::super::photos::Tally;
@@ -14,7 +16,13 @@ use crate::scale::dedup::{Duplicates, Options, Removed, dedup};
 use crate::scale::{ScaleError, Source};
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    here_only(args.work.as_deref(), "the folder of rows", "--work DIR")?;
+    here_only(args.scores.as_deref(), "the file of scores", "copy it and give a path")?;
     let source = features::open(&args.data, context)?;
+    if args.folder.is_asked() {
+        let way_out = "the list names what stays; --copy-to and --link-to take photos of this machine";
+        source.each_id(|_, id| here_only(Some(Path::new(id)), "what is put into a folder", way_out))?;
+    }
     let options = options(args, &source, context)?;
     let found = dedup(&source, &options, context.stop());
     let Some(found) = features::unless_stopped(found)? else { return Ok(Ending::Interrupted) };

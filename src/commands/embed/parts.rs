@@ -1,22 +1,21 @@
 //! Photos embedded by a cluster: lists are dealt out, parts come back, and those that are there stay.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Args;
 use crate::analyses::Embedding;
-use crate::commands::engine::everywhere;
+use crate::commands::anywhere::Found;
 use crate::commands::networks::{self, PrecisionArg};
 use crate::commands::photos::Tally;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::failure::{Failure, Stage};
 use crate::hub::Network as _;
-use crate::photo::scan::Scan;
-use crate::scale::ScaleError;
 use crate::scale::distributed::client::Client;
 use crate::scale::distributed::photos::{Item, List, Told, lists, part_name};
+use crate::scale::{ScaleError, absolute, files};
 
 /// The parts of the last run, for `--data-file`.
 const PARTS: &str = "parts.txt";
@@ -27,30 +26,42 @@ pub fn on_cluster(
     address: &str,
     args: &Args,
     embedding: &Embedding,
-    scan: &Scan,
+    found: &Found,
     context: &Context,
 ) -> Result<Ending, CommandError> {
     let Some(folder) = context.output_file() else {
         let unnamed = anyhow::anyhow!("the parts need a folder to go to, which every machine sees");
-        return Err(CommandError::usage(unnamed).hint("-o features/"));
+        return Err(CommandError::usage(unnamed).hint("-o features/, or -o s3://bucket/features"));
     };
-    let folder = everywhere(folder);
+    let folder = absolute(folder);
+    files::make_folder(&folder)?;
     let mut tally = Tally::default();
-    for unreadable in &scan.unreadable {
+    for unreadable in &found.scan.unreadable {
         let (path, cause) = (unreadable.path.clone(), unreadable.cause.to_string());
         tally.fail(&Failure { path, stage: Stage::Scan, code: unreadable.cause.code(), cause }, context)?;
     }
-    let parts = parts(args, embedding, scan, &folder)?;
-    let there = parts.iter().filter(|list| list.part.exists()).count();
-    if there > 0 {
-        context.ui.note(&format!("{there} of {} parts are there already", parts.len()));
+    let parts = parts(args, embedding, found, &folder)?;
+    let mut told = HashMap::new();
+    for part in there(&parts, &folder)? {
+        let before = Told::beside(&part);
+        // What could not be had the last time may be now.
+        if before.may_come() {
+            Told::forget(&part);
+        } else {
+            told.insert(part, before);
+        }
     }
-    let embedded = embed(address, args, &parts, &folder, context);
-    settle(&parts, &folder)?;
+    if !told.is_empty() {
+        context.ui.note(&format!("{} of {} parts are there already", told.len(), parts.len()));
+    }
+    let todo: Vec<&List> = parts.iter().filter(|list| !told.contains_key(&list.part)).collect();
+    let embedded = if todo.is_empty() { Ok(()) } else { embed(address, args, &todo, &folder, context) };
+    let there = there(&parts, &folder)?;
+    settle(&parts, &there, &folder)?;
     let names: HashMap<String, &PathBuf> =
-        scan.photos.iter().map(|photo| (photo.path.to_string_lossy().into_owned(), &photo.path)).collect();
-    for list in parts.iter().filter(|list| list.part.exists()) {
-        let told = Told::beside(&list.part);
+        found.scan.photos.iter().map(|photo| (photo.path.to_string_lossy().into_owned(), &photo.path)).collect();
+    for list in parts.iter().filter(|list| there.contains(&list.part)) {
+        let told = told.remove(&list.part).unwrap_or_else(|| Told::beside(&list.part));
         tally.done += told.done;
         for unread in told.failed {
             let path = names.get(&unread.id).map_or_else(|| PathBuf::from(&unread.id), |path| (*path).clone());
@@ -65,16 +76,16 @@ pub fn on_cluster(
 }
 
 /// What there is to do, list by list, done or not.
-fn parts(args: &Args, embedding: &Embedding, scan: &Scan, folder: &Path) -> Result<Vec<List>, CommandError> {
+fn parts(args: &Args, embedding: &Embedding, found: &Found, folder: &Path) -> Result<Vec<List>, CommandError> {
     let identity = embedding.network.identity().map_err(networks::refused)?;
     let model = match &args.network.model {
-        Some(typed) if typed.contains(['/', '\\', '.']) => everywhere(Path::new(typed)).to_string_lossy().into_owned(),
+        Some(typed) if typed.contains(['/', '\\', '.']) => absolute(Path::new(typed)).to_string_lossy().into_owned(),
         _ => embedding.network.reference(),
     };
-    let items = scan.photos.iter().map(|photo| Item {
+    let items = found.scan.photos.iter().map(|photo| Item {
         id: photo.path.to_string_lossy().into_owned(),
-        path: everywhere(&photo.path),
-        stamp: stamp(&photo.path),
+        path: absolute(&photo.path),
+        stamp: found.stamps.get(&photo.path).cloned().unwrap_or_else(|| stamp(&photo.path)),
     });
     let lists = lists(items.collect(), args.part_photos).into_iter().map(|photos| List {
         model: model.clone(),
@@ -88,32 +99,34 @@ fn parts(args: &Args, embedding: &Embedding, scan: &Scan, folder: &Path) -> Resu
 
 /// Another when the photo was changed.
 fn stamp(photo: &Path) -> String {
-    let Ok(metadata) = fs::metadata(photo) else { return String::new() };
+    let Ok(metadata) = std::fs::metadata(photo) else { return String::new() };
     let modified = metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     format!("{} {}", metadata.len(), modified.unwrap_or_default().as_nanos())
 }
 
-fn embed(address: &str, args: &Args, parts: &[List], folder: &Path, context: &Context) -> Result<(), ScaleError> {
+/// Which of the parts are there.
+fn there(parts: &[List], folder: &Path) -> Result<HashSet<PathBuf>, ScaleError> {
+    let lying: HashSet<PathBuf> = files::lying_in(folder)?.into_iter().collect();
+    Ok(parts.iter().map(|list| &list.part).filter(|part| lying.contains(*part)).cloned().collect())
+}
+
+fn embed(address: &str, args: &Args, todo: &[&List], folder: &Path, context: &Context) -> Result<(), ScaleError> {
     let waiting = folder.join(LISTS);
-    fs::create_dir_all(&waiting).map_err(|cause| ScaleError::Io { path: waiting.clone(), cause })?;
-    let mut todo: Vec<(PathBuf, &Path)> = Vec::new();
-    for list in parts.iter().filter(|list| !list.part.exists()) {
-        let path = waiting.join(list.part.with_extension("list").file_name().unwrap_or_default());
-        list.write(&path)?;
-        todo.push((path, &list.part));
-    }
-    if todo.is_empty() {
-        let _ = fs::remove_dir_all(&waiting);
-        return Ok(());
+    files::make_folder(&waiting)?;
+    let place = |list: &List| waiting.join(list.part.with_extension("list").file_name().unwrap_or_default());
+    for list in todo {
+        list.write(&place(list))?;
     }
     let share = folder.to_string_lossy().into_owned();
     let options = args.engine.client_options(address, share);
     let progress = context.ui.progress(todo.len() as u64);
-    let told = std::sync::atomic::AtomicUsize::new(todo.len());
+    let told = AtomicUsize::new(todo.len());
     let left = || {
-        let left = todo.iter().filter(|(_, part)| !part.exists()).map(|(list, _)| list.to_string_lossy().into_owned());
-        let left: Vec<String> = left.collect();
-        for _ in left.len()..told.swap(left.len(), std::sync::atomic::Ordering::Relaxed) {
+        // A folder that cannot be looked at now is looked at again soon.
+        let lying: HashSet<PathBuf> = files::lying_in(folder).unwrap_or_default().into_iter().collect();
+        let left = todo.iter().filter(|list| !lying.contains(&list.part));
+        let left: Vec<String> = left.map(|list| place(list).to_string_lossy().into_owned()).collect();
+        for _ in left.len()..told.fetch_min(left.len(), Ordering::Relaxed) {
             progress.step();
         }
         left
@@ -121,22 +134,22 @@ fn embed(address: &str, args: &Args, parts: &[List], folder: &Path, context: &Co
     let tell = |what: &str| context.ui.warn(what);
     let embedded = Client::connect(&options, context.stop(), &tell).and_then(|client| client.embed(&left));
     drop(progress);
-    let _ = fs::remove_dir_all(&waiting);
+    todo.iter().for_each(|list| files::remove(&place(list)));
+    let _ = std::fs::remove_dir(&waiting);
     embedded
 }
 
 /// Says which parts belong together, and removes those that an earlier run left and this one has no photos for.
-fn settle(parts: &[List], folder: &Path) -> Result<(), CommandError> {
+fn settle(parts: &[List], there: &HashSet<PathBuf>, folder: &Path) -> Result<(), CommandError> {
     let path = folder.join(PARTS);
     let now: HashSet<&Path> = parts.iter().map(|list| list.part.as_path()).collect();
-    for line in fs::read_to_string(&path).unwrap_or_default().lines() {
-        let part = Path::new(line);
+    let before = files::read(&path).unwrap_or_default();
+    for part in String::from_utf8_lossy(&before).lines().map(Path::new) {
         if !now.contains(part) && part.parent() == Some(folder) {
             Told::forget(part);
         }
     }
-    let there = parts.iter().filter(|list| list.part.exists());
+    let there = parts.iter().filter(|list| there.contains(&list.part));
     let lines: Vec<String> = there.map(|list| list.part.display().to_string() + "\n").collect();
-    fs::write(&path, lines.concat())
-        .map_err(|error| CommandError::failed(anyhow::anyhow!("{}: {error}", path.display())))
+    Ok(files::write(&path, lines.concat().into_bytes())?)
 }

@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+use super::super::anywhere::Anywhere;
 use super::super::networks::{NetworkArgs, Networks, PrecisionArg};
 use crate::analyses::Embedding;
 use crate::context::Context;
 use crate::hub::{Network as _, Which};
 use crate::photo::scan::Photo;
 use crate::pipeline::{self, Job};
-use crate::report::output::whole_file;
 use crate::report::parquet;
+use crate::scale::files;
 use crate::scale::distributed::functions::EmbedPart;
 use crate::scale::distributed::photos::{List, Told, Unread};
 
@@ -62,7 +63,7 @@ impl Embedders<'_> {
     /// Makes a part, unless it is there.
     fn embed(&self, list: &Path) -> anyhow::Result<String> {
         let list = List::read(list)?;
-        if !list.part.exists() {
+        if !files::exists(&list.part) {
             self.make(&list)?;
         }
         Ok(list.part.to_string_lossy().into_owned())
@@ -78,6 +79,7 @@ impl Embedders<'_> {
         let analyses: [&dyn pipeline::Analysis; 1] = [&*embedding];
         let job = Job {
             photos: &photos,
+            files: &Anywhere,
             analyses: &analyses,
             store: self.context.store(),
             telemetry: &self.context.telemetry,
@@ -92,7 +94,8 @@ impl Embedders<'_> {
             match outcome {
                 Ok(analysed) => rows.push((id, Embedding::read(&analysed.findings[0]))),
                 Err(failure) => {
-                    told.failed.push(Unread { id, cause: format!("{}: {}", failure.stage, failure.cause) });
+                    let cause = format!("{}: {}", failure.stage, failure.cause);
+                    told.failed.push(Unread { id, cause, again: failure.code == "io" });
                 }
             }
             ControlFlow::Continue(())
@@ -100,7 +103,9 @@ impl Embedders<'_> {
         told.done = rows.len();
         // The part comes last: where it is, all is.
         told.keep(&list.part)?;
-        whole_file(&list.part, |out| Ok(parquet::write(out, &rows)?))
+        let mut part = Vec::new();
+        parquet::write(&mut part, &rows)?;
+        Ok(files::write(&list.part, part)?)
     }
 
     fn embedding(&self, list: &List) -> anyhow::Result<Arc<Embedding>> {

@@ -3,6 +3,7 @@
 //! A pass may be asked any number of times: it changes nothing, and its answer is always the same. So whatever is lost
 //! (an executor, the scheduler, an answer on its way) costs time alone.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,10 +29,10 @@ use tonic::transport::Channel;
 use super::functions::{BAD_ROW, NO_PASS};
 use super::{MESSAGE, plan, settings};
 use crate::scale::error::ScaleError;
+use crate::scale::files;
 use crate::scale::features::Reading;
 use crate::scale::pass::{Answer, Engine, Lots, Pass, Question, Stored};
 use crate::scale::source::{Group, Source};
-use crate::scale::stores;
 use crate::scale::sweep::Crew;
 
 /// What the engine says of a file that is another than the one it was told of.
@@ -353,12 +354,12 @@ impl Engine for Cluster<'_> {
         let bytes = Stored::write(pass, self.source.dim, self.normalize);
         let share = self.client.options.share.trim_end_matches('/');
         let name = format!("{share}/pass-{}.bin", &blake3::hash(&bytes).to_hex()[..32]);
-        stores::write(&name, bytes)?;
+        files::write(Path::new(&name), bytes)?;
         let answer = self.asked(pass, &name, groups).map_err(|error| match &error {
             ScaleError::Engine { cause } if cause.contains(BAD_ROW) => self.find(pass, &name, groups, error),
             _ => error,
         });
-        stores::remove(&name);
+        files::remove(Path::new(&name));
         answer
     }
 }
@@ -400,7 +401,7 @@ async fn fetch(place: PartitionLocation) -> Result<Vec<RecordBatch>, Lost> {
     let mut client = client.map_err(|error| failed(&error))?;
     let partition = partition.into();
     let stream =
-        client.fetch_partition_proxied(&executor.id, &partition, place.file_id, layout, host, port, true).await;
+        client.fetch_partition_proxied(&executor.id, &partition, place.file_id, layout, host, port, false).await;
     stream.map_err(|error| failed(&error))?.try_collect().await.map_err(|error| failed(&error))
 }
 

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -24,10 +25,10 @@ use datafusion::logical_expr::{
 
 use super::arrays::Rows;
 use crate::scale::error::RowError;
+use crate::scale::files;
 use crate::scale::nearest::Room;
 use crate::scale::pass::{Answer, Lots, Question, Stored};
 use crate::scale::step::{Partial, Scale};
-use crate::scale::stores;
 
 /// Opens what a client reads out of the text of a failed job.
 pub const BAD_ROW: &str = "albumctl: bad row: ";
@@ -74,8 +75,8 @@ fn pass(name: &str) -> Result<Arc<Stored>> {
         return Ok(Arc::clone(pass));
     }
     // An I/O error is tried again, on another executor as well; anything else ends the job.
-    let bytes = stores::read(name)
-        .map_err(|error| DataFusionError::IoError(std::io::Error::other(format!("{NO_PASS}{name}: {error}"))))?;
+    let bytes = files::read(Path::new(name))
+        .map_err(|error| DataFusionError::IoError(std::io::Error::other(format!("{NO_PASS}{error}"))))?;
     let stored = Stored::read(&bytes).map_err(|cause| DataFusionError::Execution(format!("{name}: {cause}")))?;
     if passes.len() >= KEPT_PASSES {
         passes.clear();

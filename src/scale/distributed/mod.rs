@@ -11,6 +11,7 @@
 
 mod arrays;
 pub mod client;
+pub mod executor;
 pub mod functions;
 pub mod node;
 pub mod photos;
@@ -97,7 +98,7 @@ impl ObjectStoreRegistry for Stores {
         if let Ok(store) = self.known.get_store(url) {
             return Ok(store);
         }
-        let (store, _) = stores::fresh(url).map_err(|error| DataFusionError::External(error.into()))?;
+        let store = stores::fresh(url).map_err(|error| DataFusionError::External(error.into()))?;
         self.known.register_store(url, Arc::clone(&store));
         Ok(store)
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::scale::error::ScaleError;
-use crate::scale::work::write_whole;
+use crate::scale::files;
 
 /// What an executor is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Item {
     pub id: String,
     /// As every machine finds it.
     pub path: PathBuf,
-    /// Its size and when it was changed last.
+    /// Its size and when it was changed last, or its version in a store.
     pub stamp: String,
 }
 
@@ -47,6 +47,9 @@ pub struct Unread {
     pub id: String,
     /// Where on its way, and why.
     pub cause: String,
+    /// It was not to be had then, and may be the next time.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Cuts photos into lists of about `usual`.
@@ -88,33 +91,38 @@ fn beside(part: &Path) -> PathBuf {
 
 impl List {
     pub fn read(path: &Path) -> Result<Self, ScaleError> {
-        let text = std::fs::read(path).map_err(ScaleError::io(path))?;
+        let text = files::read(path)?;
         serde_json::from_slice(&text).map_err(|error| ScaleError::io(path)(error.into()))
     }
 
     pub fn write(&self, path: &Path) -> Result<(), ScaleError> {
         let text = serde_json::to_vec(self).map_err(|error| ScaleError::io(path)(error.into()))?;
-        write_whole(path, &text)
+        files::write(path, text)
     }
 }
 
 impl Told {
     /// What is known of a part that is there.
     pub fn beside(part: &Path) -> Self {
-        let text = std::fs::read(beside(part)).unwrap_or_default();
+        let text = files::read(&beside(part)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// A photo may be there the next time that was not.
+    pub fn may_come(&self) -> bool {
+        self.failed.iter().any(|unread| unread.again)
     }
 
     /// Removes a part and what was said of it.
     pub fn forget(part: &Path) {
-        let _ = std::fs::remove_file(part);
-        let _ = std::fs::remove_file(beside(part));
+        files::remove(part);
+        files::remove(&beside(part));
     }
 
     pub fn keep(&self, part: &Path) -> Result<(), ScaleError> {
         let path = beside(part);
         let text = serde_json::to_vec(self).map_err(|error| ScaleError::io(&path)(error.into()))?;
-        write_whole(&path, &text)
+        files::write(&path, text)
     }
 }
 

@@ -1,0 +1,197 @@
+//! A node that runs tasks: it asks the scheduler for them and keeps what they made until it is fetched.
+//!
+//! The engine's parts are put together here, and not by its own `start_executor_process`, for the sake of the end: that
+//! one goes on asking for tasks while it waits for the last to be done, and clears every folder it finds in the folder
+//! it works in.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use ballista_core::extension::SessionConfigExt as _;
+use ballista_core::registry::BallistaFunctionRegistry;
+use ballista_core::serde::BallistaCodec;
+use ballista_core::serde::protobuf::ExecutorStoppedParams;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::utils::{GrpcClientConfig, GrpcServerConfig, create_grpc_client_endpoint, create_grpc_server};
+use ballista_executor::execution_engine::DefaultExecutionEngine;
+use ballista_executor::execution_loop::poll_loop;
+use ballista_executor::executor::Executor;
+use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
+use ballista_executor::flight_service::BallistaFlightService;
+use ballista_executor::health::ExecutorHealth;
+use ballista_executor::metrics::LoggingMetricsCollector;
+use ballista_executor::runtime_cache::DefaultSessionRuntimeCache;
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use futures::FutureExt as _;
+use tokio::sync::Semaphore;
+use tonic::transport::Channel;
+use tonic::transport::server::TcpIncoming;
+
+use super::functions::EmbedPart;
+use super::node::{LOOK, raised, threads};
+use super::{MESSAGE, runtime, session, settings};
+
+/// Sessions, each of one client, whose footers and connections are kept.
+const KEPT_SESSIONS: usize = 16;
+/// Results nobody fetched for so long, nor asked to be removed, are those of a scheduler that is gone.
+const FORGOTTEN: Duration = Duration::from_secs(6 * 3600);
+/// The scheduler is told goodbye; one that does not listen is left without.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `HOST` and `PORT` of the scheduler.
+    pub scheduler: (String, u16),
+    /// Where it listens for those who fetch its results; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// What the others call this machine; the address the scheduler sees when not told.
+    pub host: Option<String>,
+    /// Tasks at a time.
+    pub tasks: usize,
+    /// Where results lie until they are fetched; a folder of its own.
+    pub work: PathBuf,
+    /// Seconds to wait for a scheduler that is not there yet.
+    pub patience: u16,
+}
+
+/// What an executor says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// It listens on this port.
+    Ready(u16),
+    /// It was asked to end, takes no more tasks, and waits for those that run.
+    Ending(usize),
+}
+
+/// Runs until it is asked to stop, and then until its tasks are done.
+pub fn run(
+    options: &Options,
+    embed: EmbedPart,
+    stop: &AtomicBool,
+    told: impl Fn(Event),
+) -> Result<(), String> {
+    await_scheduler(options, stop)?;
+    let runtime = threads()?;
+    let ended = runtime.block_on(serve(options, embed, stop, told));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn serve(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: impl Fn(Event)) -> Result<(), String> {
+    let incoming = TcpIncoming::bind(options.bind).map_err(|e| format!("cannot listen on {}: {e}", options.bind))?;
+    let port = incoming.local_addr().map_err(|error| error.to_string())?.port();
+    let executor = executor(options, port, embed)?;
+    let (id, work) = (executor.metadata.id.clone(), executor.work_dir.clone());
+    let mut scheduler = scheduler(options).await?;
+    let places = Arc::new(Semaphore::new(options.tasks));
+    let codec = BallistaCodec::<LogicalPlanNode, PhysicalPlanNode>::default();
+    let polling = poll_loop(
+        scheduler.clone(),
+        Arc::clone(&executor),
+        codec,
+        None,
+        Some(Arc::clone(&places)),
+        ExecutorHealth::new(),
+    );
+    let polling = tokio::spawn(polling);
+    let service = FlightServiceServer::new(BallistaFlightService::new(work.clone()));
+    let serving = create_grpc_server(&GrpcServerConfig::default()).add_service(service);
+    let serving = tokio::spawn(serving.serve_with_incoming(incoming.with_nodelay(Some(true))));
+    let sweeping = tokio::spawn(sweep(work));
+    told(Event::Ready(port));
+    let (mut polling, mut serving) = (pin!(polling), pin!(serving));
+    let broken = tokio::select! {
+        ended = &mut polling => Some(format!("asking for tasks: {ended:?}")),
+        ended = &mut serving => Some(format!("handing out results: {ended:?}")),
+        () = raised(stop) => None,
+    };
+    if broken.is_none() {
+        drain(&executor, &places, options.tasks, &told).await;
+    }
+    polling.abort();
+    serving.abort();
+    sweeping.abort();
+    let goodbye = scheduler.executor_stopped(ExecutorStoppedParams { executor_id: id, reason: "it was ended".into() });
+    let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    broken.map_or(Ok(()), Err)
+}
+
+/// Takes every place that a task could have, as they become free: the scheduler is told that there are none.
+async fn drain(executor: &Executor, places: &Semaphore, all: usize, told: &impl Fn(Event)) {
+    let mut taken = pin!(places.acquire_many(all as u32));
+    let free = taken.as_mut().now_or_never();
+    told(Event::Ending(executor.active_task_count()));
+    if free.is_none() {
+        let _ = taken.await;
+    }
+    // A task that was on its way then finds no place; the goodbye has it given to another.
+    tokio::time::sleep(2 * LOOK).await;
+}
+
+fn executor(options: &Options, port: u16, embed: EmbedPart) -> Result<Arc<Executor>, String> {
+    let functions = session(settings(), Some(embed)).map_err(|error| error.to_string())?;
+    let config = ExecutorProcessConfig {
+        external_host: options.host.clone(),
+        port,
+        // Nobody calls an executor that asks for its tasks.
+        grpc_port: 0,
+        ..ExecutorProcessConfig::default()
+    };
+    let executor = Executor::new(
+        structure_executor_metadata(&Arc::new(config), options.tasks as u32),
+        &options.work.to_string_lossy(),
+        Arc::new(|_| runtime()),
+        Arc::new(settings),
+        Arc::new(BallistaFunctionRegistry::from(&functions)),
+        Arc::new(LoggingMetricsCollector::default()),
+        options.tasks,
+        Arc::new(DefaultExecutionEngine::new()),
+    );
+    // What the functions hold is bounded by the centroids, and cannot be spilled: memory is not dealt out.
+    let kept = DefaultSessionRuntimeCache::new(Arc::new(|_| runtime()), Arc::new(|base, _, _| Ok(base)), KEPT_SESSIONS);
+    Ok(Arc::new(executor.with_session_runtime_cache(Some(Arc::new(kept)))))
+}
+
+async fn scheduler(options: &Options) -> Result<SchedulerGrpcClient<Channel>, String> {
+    let (host, port) = &options.scheduler;
+    let failed = |error: String| format!("cannot reach the scheduler at {host}:{port}: {error}");
+    let config = GrpcClientConfig::from(&settings().ballista_config());
+    let endpoint = create_grpc_client_endpoint(format!("http://{host}:{port}"), Some(&config));
+    let channel = endpoint.map_err(|error| failed(error.to_string()))?.connect().await;
+    let client = SchedulerGrpcClient::new(channel.map_err(|error| failed(error.to_string()))?);
+    Ok(client.max_encoding_message_size(MESSAGE).max_decoding_message_size(MESSAGE))
+}
+
+/// The engine's own waiting has no end.
+fn await_scheduler(options: &Options, stop: &AtomicBool) -> Result<(), String> {
+    let (host, port) = &options.scheduler;
+    let begun = Instant::now();
+    loop {
+        match TcpStream::connect((host.as_str(), *port)) {
+            Ok(_) => return Ok(()),
+            Err(_) if stop.load(Ordering::Relaxed) => return Ok(()),
+            Err(error) if begun.elapsed().as_secs() >= u64::from(options.patience) => {
+                return Err(format!("cannot reach the scheduler at {host}:{port}: {error}"));
+            }
+            Err(_) => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+/// Removes results that were forgotten. The scheduler has all others removed, when their job is over.
+async fn sweep(work: String) {
+    loop {
+        tokio::time::sleep(FORGOTTEN / 36).await;
+        for job in std::fs::read_dir(&work).into_iter().flatten().flatten() {
+            let age = job.metadata().and_then(|job| job.modified()).ok().and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > FORGOTTEN) {
+                let _ = std::fs::remove_dir_all(job.path());
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Files by name, read and written whole: on this machine or, where the build has the feature `object-stores`, in an
+//! object store.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::error::ScaleError;
+use super::input::is_remote;
+#[cfg(feature = "object-stores")]
+use super::stores;
+
+pub fn read(name: &Path) -> Result<Vec<u8>, ScaleError> {
+    if !is_remote(name) {
+        return std::fs::read(name).map_err(ScaleError::io(name));
+    }
+    let within = read_within(name, u64::MAX).map_err(ScaleError::io(name))?;
+    within.map_err(|_| ScaleError::io(name)(io::ErrorKind::FileTooLarge.into()))
+}
+
+/// The whole of what lies at an address, unless it is larger than `most` bytes: then how large it is.
+pub fn read_within(address: &Path, most: u64) -> io::Result<Result<Vec<u8>, u64>> {
+    #[cfg(feature = "object-stores")]
+    return stores::get(&address.to_string_lossy(), most);
+    #[cfg(not(feature = "object-stores"))]
+    {
+        let _ = most;
+        Err(io::Error::other(lacking(address)))
+    }
+}
+
+/// The file is there whole or not at all.
+pub fn write(name: &Path, bytes: Vec<u8>) -> Result<(), ScaleError> {
+    if !is_remote(name) {
+        let mut file = begin(name)?;
+        file.write_all(&bytes).map_err(ScaleError::io(name))?;
+        return settle(file, name);
+    }
+    #[cfg(feature = "object-stores")]
+    return stores::put(&name.to_string_lossy(), io::Cursor::new(bytes));
+    #[cfg(not(feature = "object-stores"))]
+    Err(lacking(name))
+}
+
+/// What cannot be removed stays.
+pub fn remove(name: &Path) {
+    if !is_remote(name) {
+        let _ = std::fs::remove_file(name);
+        return;
+    }
+    #[cfg(feature = "object-stores")]
+    stores::delete(&name.to_string_lossy());
+}
+
+/// A file to be written at leisure, which [`settle`] puts into its place; what is meant for a store waits in the folder
+/// of temporary files.
+pub fn begin(name: &Path) -> Result<NamedTempFile, ScaleError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The usual mode of a new file, which the process' umask takes away from: other machines may read it as others.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let file = if is_remote(name) {
+        builder.tempfile()
+    } else {
+        builder.tempfile_in(name.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    };
+    file.map_err(ScaleError::io(name))
+}
+
+/// Forces a file to disk and renames it, or sends it.
+pub fn settle(file: NamedTempFile, name: &Path) -> Result<(), ScaleError> {
+    if !is_remote(name) {
+        file.as_file().sync_all().map_err(ScaleError::io(name))?;
+        return file.persist(name).map(drop).map_err(|error| ScaleError::io(name)(error.error));
+    }
+    #[cfg(feature = "object-stores")]
+    return stores::put(&name.to_string_lossy(), file.reopen().map_err(ScaleError::io(name))?);
+    #[cfg(not(feature = "object-stores"))]
+    Err(lacking(name))
+}
+
+pub fn exists(name: &Path) -> bool {
+    if !is_remote(name) {
+        return name.exists();
+    }
+    stamp(name).is_ok_and(|stamp| stamp.is_some())
+}
+
+/// What changes when an object does; `None` where there is no object.
+pub fn stamp(address: &Path) -> Result<Option<String>, ScaleError> {
+    #[cfg(feature = "object-stores")]
+    return Ok(stores::look(&address.to_string_lossy()).map(|found| found.stamp));
+    #[cfg(not(feature = "object-stores"))]
+    Err(lacking(address))
+}
+
+/// All objects below an address, each with its stamp, in the order of their keys.
+pub fn list(address: &Path) -> Result<Vec<(PathBuf, String)>, ScaleError> {
+    #[cfg(feature = "object-stores")]
+    {
+        let listed = stores::list(&address.to_string_lossy())?;
+        Ok(listed.into_iter().map(|listed| (PathBuf::from(listed.address), listed.stamp)).collect())
+    }
+    #[cfg(not(feature = "object-stores"))]
+    Err(lacking(address))
+}
+
+/// Folders of stores are there when something lies in them.
+pub fn make_folder(folder: &Path) -> Result<(), ScaleError> {
+    if is_remote(folder) { Ok(()) } else { std::fs::create_dir_all(folder).map_err(ScaleError::io(folder)) }
+}
+
+/// What lies directly in a folder; nothing where there is no folder.
+pub fn lying_in(folder: &Path) -> Result<Vec<PathBuf>, ScaleError> {
+    if !is_remote(folder) {
+        return match std::fs::read_dir(folder) {
+            Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(ScaleError::io(folder)(error)),
+        };
+    }
+    let listed = list(folder)?.into_iter().map(|(path, _)| path);
+    Ok(listed.filter(|path| path.parent() == Some(folder)).collect())
+}
+
+/// What needs the feature `object-stores`, in a build without it.
+#[cfg_attr(feature = "object-stores", allow(dead_code, reason = "only builds without the feature lack it"))]
+pub fn lacking(address: &Path) -> ScaleError {
+    ScaleError::ObjectStore { address: address.to_string_lossy().into_owned() }
+}
