@@ -7,6 +7,7 @@ mod features;
 #[path = "../world/mod.rs"]
 mod world;
 
+mod bucket;
 mod embedding;
 mod errors;
 mod kmeans;

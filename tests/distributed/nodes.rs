@@ -1,7 +1,7 @@
 //! Schedulers and executors as processes.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStderr, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn start(mut command: std::process::Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         listen(child.stderr.take().unwrap(), Arc::clone(&said));
@@ -39,7 +39,7 @@ impl Node {
 
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     pub fn wait(&mut self) -> ExitStatus {
@@ -94,8 +94,12 @@ impl Cluster {
     }
 
     pub fn join(&mut self, world: &World) {
-        let args = ["node", "executor", "--scheduler", &self.address, "--port", "0", "--threads", "1"];
-        let executor = Node::start(world.command(args));
+        self.join_with(world, |command| command, &["--threads", "1"]);
+    }
+
+    pub fn join_with(&mut self, world: &World, prepared: impl FnOnce(Command) -> Command, more: &[&str]) {
+        let args = ["node", "executor", "--scheduler", &self.address, "--port", "0"];
+        let executor = Node::start(prepared(world.command([&args[..], more].concat())));
         executor.wait_for("works for");
         self.executors.push(executor);
     }

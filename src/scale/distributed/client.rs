@@ -116,19 +116,24 @@ impl<'a> Client<'a> {
         Ok(SchedulerGrpcClient::new(channel).max_encoding_message_size(MESSAGE).max_decoding_message_size(MESSAGE))
     }
 
-    /// Runs what `ask` plans, again when it is late or lost, and reads the answer.
+    /// Runs what `ask` plans, again when it is late or lost, and reads the answer. `left` counts what is yet to be done,
+    /// where that can be seen.
     fn run<T>(
         &self,
         ask: impl AsyncFn() -> datafusion::common::Result<Arc<dyn ExecutionPlan>>,
-        moved: Option<&(dyn Fn() -> usize + Sync)>,
+        left: Option<&(dyn Fn() -> usize + Sync)>,
         read: impl Fn(&[RecordBatch]) -> Result<T, ScaleError>,
     ) -> Result<T, ScaleError> {
         let mut asked = 0;
         let mut away: Option<Instant> = None;
         loop {
+            // All may be done though the answer was lost.
+            if left.is_some_and(|left| left() == 0) {
+                return read(&[]);
+            }
             let outcome = self.runtime.block_on(async {
                 let plan = ask().await.map_err(|error| Lost::Failed(error.to_string()))?;
-                self.once(plan, moved).await
+                self.once(plan, left).await
             });
             let lost = match outcome {
                 Ok(batches) => return read(&batches),
@@ -166,11 +171,11 @@ impl<'a> Client<'a> {
     async fn once(
         &self,
         plan: Arc<dyn ExecutionPlan>,
-        moved: Option<&(dyn Fn() -> usize + Sync)>,
+        left: Option<&(dyn Fn() -> usize + Sync)>,
     ) -> Result<Vec<RecordBatch>, Lost> {
         let mut scheduler = self.scheduler().await?;
         let job = self.submit(&mut scheduler, plan).await?;
-        match self.wait(&mut scheduler, &job, moved).await {
+        match self.wait(&mut scheduler, &job, left).await {
             Err(lost) => {
                 let _ = scheduler.cancel_job(CancelJobParams { job_id: job }).await;
                 Err(lost)
@@ -215,7 +220,7 @@ impl<'a> Client<'a> {
         &self,
         scheduler: &mut SchedulerGrpcClient<Channel>,
         job: &str,
-        moved: Option<&(dyn Fn() -> usize + Sync)>,
+        left: Option<&(dyn Fn() -> usize + Sync)>,
     ) -> Result<Vec<PartitionLocation>, Lost> {
         let mut began = Instant::now();
         let (mut looked, mut stood) = (began, None);
@@ -223,10 +228,10 @@ impl<'a> Client<'a> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Lost::Stopped);
             }
-            if let Some(moved) = moved
+            if let Some(left) = left
                 && looked.elapsed() > LOOK
             {
-                let stands = Some(moved());
+                let stands = Some(left());
                 (looked, began) = (Instant::now(), if stands == stood { began } else { Instant::now() });
                 stood = stands;
             }
@@ -273,9 +278,9 @@ impl<'a> Client<'a> {
     /// Has photos embedded: asks for the lists that `left` names until it names none. The deadline is for the next part
     /// to be done, not for all of them.
     pub fn embed(&self, left: &(dyn Fn() -> Vec<String> + Sync)) -> Result<(), ScaleError> {
-        let moved = || left().len();
+        let number = || left().len();
         let ask = async || plan::embed(&left()).await;
-        self.run(ask, Some(&moved), |_| Ok(()))
+        self.run(ask, Some(&number), |_| Ok(()))
     }
 }
 

@@ -123,12 +123,13 @@ async fn serve(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: imp
 
 /// Takes every place that a task could have, as they become free: the scheduler is told that there are none.
 async fn drain(executor: &Executor, places: &Semaphore, all: usize, told: &impl Fn(Event)) {
-    let mut taken = pin!(places.acquire_many(all as u32));
-    let free = taken.as_mut().now_or_never();
+    let mut taking = pin!(places.acquire_many(all as u32));
+    let taken = taking.as_mut().now_or_never();
     told(Event::Ending(executor.active_task_count()));
-    if free.is_none() {
-        let _ = taken.await;
-    }
+    let _taken = match taken {
+        Some(taken) => taken,
+        None => taking.await,
+    };
     // A task that was on its way then finds no place; the goodbye has it given to another.
     tokio::time::sleep(2 * LOOK).await;
 }
