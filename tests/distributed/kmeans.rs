@@ -6,8 +6,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use albumctl::scale::Source;
+use albumctl::scale::distributed::MESSAGE;
 use albumctl::scale::distributed::client::{self, Client};
 use albumctl::scale::fit::{Event, fit_on};
+use albumctl::scale::pass::{Engine as _, Pass, Question};
 
 use super::features::{Form, bits, formula, options, plain, rows, write, write_as};
 use super::nodes::Cluster;
@@ -34,6 +36,47 @@ fn data(world: &World) {
         } else {
             write(&path, &some, 0, 50 + part * 40);
         }
+    }
+}
+
+#[test]
+fn rows_that_were_drawn_may_be_more_than_a_message_holds() {
+    // Long rows, as many as there are clusters: what seeding many clusters of usual rows comes to.
+    const DIM: usize = 20_000;
+    let world = World::new();
+    let count = MESSAGE / (4 * DIM) + 60;
+    // Nothing that can be compressed, but for the number of the row at its end.
+    let mut state = 1u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 24) as f32
+    };
+    let mut row = |number: usize| (1..DIM).map(|_| noise()).chain([number as f32]).collect::<Vec<f32>>();
+    let files = [0, 1].map(|part| {
+        let some: Vec<_> = (0..count).filter(|number| number % 2 == part).map(&mut row).collect();
+        write(&world.path(format!("{part}.parquet")), &some, 0, 100)
+    });
+    let source = Source::open(&files).unwrap();
+    let nodes = Cluster::of(&world, 2);
+    let client = client_options(&world, &nodes);
+    let stop = AtomicBool::new(false);
+    let connected = Client::connect(&client, &stop, &|told| panic!("{told}")).unwrap();
+    let engine = client::Cluster::new(&source, false, 1, connected).unwrap();
+    let survey = Pass { question: Question::Survey { wanted: count, seed: 1 }, nearest: None };
+    let drawn = engine.draw(&survey, &source.groups()).unwrap().into_rows();
+    let mut numbers: Vec<f32> = drawn.iter().map(|drawn| drawn.row[DIM - 1]).collect();
+    numbers.sort_by(f32::total_cmp);
+    assert_eq!(numbers, (0..count).map(|number| number as f32).collect::<Vec<_>>());
+}
+
+fn client_options(world: &World, nodes: &Cluster) -> client::Options {
+    fs::create_dir(world.path("share")).unwrap();
+    client::Options {
+        address: nodes.address.clone(),
+        share: world.path("share").to_string_lossy().into_owned(),
+        deadline: Duration::from_secs(60),
+        attempts: 2,
+        task_rows: Some(100),
     }
 }
 
@@ -97,14 +140,7 @@ fn empty_clusters_are_given_the_same_new_place_and_a_share_may_lie_elsewhere() {
     let (expected, lines) = super::features::fit(std::slice::from_ref(&file), &local).unwrap();
     assert_eq!(lines[0].reseeded, 3);
     let nodes = Cluster::of(&world, 2);
-    fs::create_dir(world.path("share")).unwrap();
-    let client = client::Options {
-        address: nodes.address.clone(),
-        share: world.path("share").to_string_lossy().into_owned(),
-        deadline: Duration::from_secs(60),
-        attempts: 2,
-        task_rows: Some(100),
-    };
+    let client = client_options(&world, &nodes);
     let stop = AtomicBool::new(false);
     let connected = Client::connect(&client, &stop, &|told| panic!("{told}")).unwrap();
     let engine = client::Cluster::new(&source, false, 1, connected).unwrap();

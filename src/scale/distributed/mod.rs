@@ -36,8 +36,9 @@ const VECTOR_SUM: &str = "vector_sum";
 const DRAWN_ROWS: &str = "drawn_rows";
 const EMBED_PART: &str = "embed_part";
 
-/// A message between machines is at most this long: the rows of a lottery travel as one.
-const MESSAGE: usize = 256 << 20;
+/// A message between machines is at most this long: a plan, which names every row group. What rows come to may be longer
+/// and travels in blocks.
+pub const MESSAGE: usize = 64 << 20;
 /// Sums that one task merges: more of them are dealt out by cluster.
 const MERGED_AT_ONCE: usize = 8 << 20;
 
