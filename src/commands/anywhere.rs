@@ -26,7 +26,11 @@ impl Files for Anywhere {
         if !is_remote(path) {
             return Disk.read(path, max_bytes);
         }
-        let bytes = files::read_within(path, max_bytes)?.map_err(|size| ReadError::too_large(size, max_bytes))?;
+        let read = files::read_within(path, max_bytes).map_err(|error| match error {
+            ScaleError::Io { cause, .. } => ReadError::from(cause),
+            error => ReadError::Io(std::io::Error::other(error)),
+        });
+        let bytes = read?.map_err(|size| ReadError::too_large(size, max_bytes))?;
         Ok(Bytes { bytes, stamp: None })
     }
 }
@@ -95,7 +99,8 @@ pub fn here_only(path: Option<&Path>, what: &str, way_out: &str) -> Result<(), C
     match path.filter(|path| is_remote(path)) {
         None => Ok(()),
         Some(address) => {
-            let refused = anyhow::anyhow!("{}: {what} must lie on this machine, not in an object store", address.display());
+            let refused =
+                anyhow::anyhow!("{}: {what} must lie on this machine, not in an object store", address.display());
             Err(CommandError::usage(refused).hint(way_out))
         }
     }

@@ -133,5 +133,5 @@ fn write_table(table: Table, file: &Path, rows: Vec<(String, Vec<f32>)>) -> anyh
     }
     let mut bytes = Vec::new();
     write(&mut bytes)?;
-    Ok(files::write(file, bytes)?)
+    Ok(files::write(file, &bytes)?)
 }

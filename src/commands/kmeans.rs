@@ -7,9 +7,9 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use super::anywhere::{here_only, lines_stay_here, refuse_offline};
-use super::engine::EngineArgs;
 #[cfg(not(feature = "distributed"))]
 use super::engine;
+use super::engine::EngineArgs;
 use super::features::{self, DataArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};

@@ -13,9 +13,10 @@ mod embedding;
 /// This machine as part of a cluster
 ///
 /// One scheduler, and an executor on every machine that is to work; then `kmeans fit --engine ballista://HOST:PORT` and
-/// `embed --engine …` on any machine. Data and work folders lie on storage that all of them see under the same path.
+/// `embed --engine …` on any machine. Data and work folders lie on storage that all of them see under the same path, or in
+/// a bucket.
 /// Nodes know no passwords: whoever reaches their ports can have them read files, so keep them inside a network of your
-/// own. SIGTERM ends a node when its tasks are done.
+/// own. After SIGTERM a node takes no more tasks, and ends when its own are done.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

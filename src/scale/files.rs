@@ -1,5 +1,4 @@
-//! Files by name, read and written whole: on this machine or, where the build has the feature `object-stores`, in an
-//! object store.
+//! Files by name, read and written whole, on this machine or in an object store.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,49 +7,28 @@ use tempfile::NamedTempFile;
 
 use super::error::ScaleError;
 use super::input::is_remote;
-#[cfg(feature = "object-stores")]
 use super::stores;
 
 pub fn read(name: &Path) -> Result<Vec<u8>, ScaleError> {
     if !is_remote(name) {
         return std::fs::read(name).map_err(ScaleError::io(name));
     }
-    let within = read_within(name, u64::MAX).map_err(ScaleError::io(name))?;
-    within.map_err(|_| ScaleError::io(name)(io::ErrorKind::FileTooLarge.into()))
+    read_within(name, u64::MAX)?.map_err(|_| ScaleError::io(name)(io::ErrorKind::FileTooLarge.into()))
 }
 
 /// The whole of what lies at an address, unless it is larger than `most` bytes: then how large it is.
-pub fn read_within(address: &Path, most: u64) -> io::Result<Result<Vec<u8>, u64>> {
-    #[cfg(feature = "object-stores")]
-    return stores::get(&address.to_string_lossy(), most);
-    #[cfg(not(feature = "object-stores"))]
-    {
-        let _ = most;
-        Err(io::Error::other(lacking(address)))
-    }
+pub fn read_within(address: &Path, most: u64) -> Result<Result<Vec<u8>, u64>, ScaleError> {
+    stores::get(&address.to_string_lossy(), most)
 }
 
 /// The file is there whole or not at all.
-pub fn write(name: &Path, bytes: Vec<u8>) -> Result<(), ScaleError> {
-    if !is_remote(name) {
-        let mut file = begin(name)?;
-        file.write_all(&bytes).map_err(ScaleError::io(name))?;
-        return settle(file, name);
+pub fn write(name: &Path, bytes: &[u8]) -> Result<(), ScaleError> {
+    if is_remote(name) {
+        return stores::put(&name.to_string_lossy(), io::Cursor::new(bytes.to_vec()));
     }
-    #[cfg(feature = "object-stores")]
-    return stores::put(&name.to_string_lossy(), io::Cursor::new(bytes));
-    #[cfg(not(feature = "object-stores"))]
-    Err(lacking(name))
-}
-
-/// What cannot be removed stays.
-pub fn remove(name: &Path) {
-    if !is_remote(name) {
-        let _ = std::fs::remove_file(name);
-        return;
-    }
-    #[cfg(feature = "object-stores")]
-    stores::delete(&name.to_string_lossy());
+    let mut file = begin(name)?;
+    file.write_all(bytes).map_err(ScaleError::io(name))?;
+    settle(file, name)
 }
 
 /// A file to be written at leisure, which [`settle`] puts into its place; what is meant for a store waits in the folder
@@ -74,40 +52,35 @@ pub fn begin(name: &Path) -> Result<NamedTempFile, ScaleError> {
 
 /// Forces a file to disk and renames it, or sends it.
 pub fn settle(file: NamedTempFile, name: &Path) -> Result<(), ScaleError> {
-    if !is_remote(name) {
-        file.as_file().sync_all().map_err(ScaleError::io(name))?;
-        return file.persist(name).map(drop).map_err(|error| ScaleError::io(name)(error.error));
+    if is_remote(name) {
+        return stores::put(&name.to_string_lossy(), file.reopen().map_err(ScaleError::io(name))?);
     }
-    #[cfg(feature = "object-stores")]
-    return stores::put(&name.to_string_lossy(), file.reopen().map_err(ScaleError::io(name))?);
-    #[cfg(not(feature = "object-stores"))]
-    Err(lacking(name))
+    file.as_file().sync_all().map_err(ScaleError::io(name))?;
+    file.persist(name).map(drop).map_err(|error| ScaleError::io(name)(error.error))
+}
+
+/// What cannot be removed stays.
+pub fn remove(name: &Path) {
+    if is_remote(name) {
+        stores::delete(&name.to_string_lossy());
+    } else {
+        let _ = std::fs::remove_file(name);
+    }
 }
 
 pub fn exists(name: &Path) -> bool {
-    if !is_remote(name) {
-        return name.exists();
-    }
-    stamp(name).is_ok_and(|stamp| stamp.is_some())
+    if is_remote(name) { stamp(name).is_ok_and(|stamp| stamp.is_some()) } else { name.exists() }
 }
 
 /// What changes when an object does; `None` where there is no object.
 pub fn stamp(address: &Path) -> Result<Option<String>, ScaleError> {
-    #[cfg(feature = "object-stores")]
-    return Ok(stores::look(&address.to_string_lossy()).map(|found| found.stamp));
-    #[cfg(not(feature = "object-stores"))]
-    Err(lacking(address))
+    Ok(stores::look(&address.to_string_lossy())?.map(|found| found.stamp))
 }
 
 /// All objects below an address, each with its stamp, in the order of their keys.
 pub fn list(address: &Path) -> Result<Vec<(PathBuf, String)>, ScaleError> {
-    #[cfg(feature = "object-stores")]
-    {
-        let listed = stores::list(&address.to_string_lossy())?;
-        Ok(listed.into_iter().map(|listed| (PathBuf::from(listed.address), listed.stamp)).collect())
-    }
-    #[cfg(not(feature = "object-stores"))]
-    Err(lacking(address))
+    let listed = stores::list(&address.to_string_lossy())?;
+    Ok(listed.into_iter().map(|listed| (PathBuf::from(listed.address), listed.stamp)).collect())
 }
 
 /// Folders of stores are there when something lies in them.
@@ -117,19 +90,13 @@ pub fn make_folder(folder: &Path) -> Result<(), ScaleError> {
 
 /// What lies directly in a folder; nothing where there is no folder.
 pub fn lying_in(folder: &Path) -> Result<Vec<PathBuf>, ScaleError> {
-    if !is_remote(folder) {
-        return match std::fs::read_dir(folder) {
-            Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(ScaleError::io(folder)(error)),
-        };
+    if is_remote(folder) {
+        let listed = list(folder)?.into_iter().map(|(path, _)| path);
+        return Ok(listed.filter(|path| path.parent() == Some(folder)).collect());
     }
-    let listed = list(folder)?.into_iter().map(|(path, _)| path);
-    Ok(listed.filter(|path| path.parent() == Some(folder)).collect())
-}
-
-/// What needs the feature `object-stores`, in a build without it.
-#[cfg_attr(feature = "object-stores", allow(dead_code, reason = "only builds without the feature lack it"))]
-pub fn lacking(address: &Path) -> ScaleError {
-    ScaleError::ObjectStore { address: address.to_string_lossy().into_owned() }
+    match std::fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(ScaleError::io(folder)(error)),
+    }
 }

@@ -1,22 +1,20 @@
 //! A file of features: on this machine or, where the build has the feature `object-stores`, in an object store.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
-#[cfg(feature = "object-stores")]
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::error::ScaleError;
-#[cfg(feature = "object-stores")]
-use super::stores;
+use super::stores::Object;
 
 #[derive(Debug)]
 pub enum Input {
     Local(File),
-    #[cfg(feature = "object-stores")]
-    Remote(Arc<stores::Object>),
+    Remote(Arc<Object>),
 }
 
 /// An address, not a path.
@@ -27,19 +25,16 @@ pub fn is_remote(path: &Path) -> bool {
 
 impl Input {
     pub fn open(path: &Path) -> Result<Self, ScaleError> {
-        #[cfg(feature = "object-stores")]
         if is_remote(path) {
-            let address = path.to_string_lossy();
-            return stores::Object::open(&address).map(|object| Self::Remote(Arc::new(object)));
+            return Object::open(&path.to_string_lossy()).map(|object| Self::Remote(Arc::new(object)));
         }
         File::open(path).map(Self::Local).map_err(ScaleError::io(path))
     }
 
     /// Another hand on the same file.
-    pub fn try_clone(&self) -> std::io::Result<Self> {
+    pub fn try_clone(&self) -> io::Result<Self> {
         match self {
             Self::Local(file) => file.try_clone().map(Self::Local),
-            #[cfg(feature = "object-stores")]
             Self::Remote(object) => Ok(Self::Remote(Arc::clone(object))),
         }
     }
@@ -49,28 +44,44 @@ impl Length for Input {
     fn len(&self) -> u64 {
         match self {
             Self::Local(file) => Length::len(file),
-            #[cfg(feature = "object-stores")]
             Self::Remote(object) => object.size(),
         }
     }
 }
 
 impl ChunkReader for Input {
-    type T = Box<dyn std::io::Read>;
+    type T = Box<dyn Read>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
         match self {
             Self::Local(file) => Ok(Box::new(file.get_read(start)?)),
-            #[cfg(feature = "object-stores")]
-            Self::Remote(object) => Ok(Box::new(stores::Reader::new(Arc::clone(object), start))),
+            Self::Remote(object) => Ok(Box::new(FromObject { object: Arc::clone(object), at: start })),
         }
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
         match self {
             Self::Local(file) => file.get_bytes(start, length),
-            #[cfg(feature = "object-stores")]
             Self::Remote(object) => Ok(object.bytes(start, length)?),
         }
+    }
+}
+
+/// Reads an object from some place on.
+#[derive(Debug)]
+struct FromObject {
+    object: Arc<Object>,
+    at: u64,
+}
+
+impl Read for FromObject {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let left = self.object.size().saturating_sub(self.at);
+        let wanted = (out.len() as u64).min(left) as usize;
+        if wanted > 0 {
+            out[..wanted].copy_from_slice(&self.object.bytes(self.at, wanted)?);
+            self.at += wanted as u64;
+        }
+        Ok(wanted)
     }
 }

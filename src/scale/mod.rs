@@ -25,6 +25,9 @@ mod source;
 pub mod step;
 #[cfg(feature = "object-stores")]
 mod stores;
+#[cfg(not(feature = "object-stores"))]
+#[path = "no_stores.rs"]
+mod stores;
 mod sweep;
 mod work;
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::error::ScaleError;
-use super::nearest::Centroids;
 use super::files;
+use super::nearest::Centroids;
 
 /// The one entry of the metadata: several would be written in an order of chance, and equal models as unequal files.
 const ENTRY: &str = "albumctl.kmeans.1";
@@ -59,7 +59,7 @@ impl Model {
         };
         let facts = serde_json::to_string(&facts).map_err(|error| ScaleError::io(path)(error.into()))?;
         let bytes = safetensors::serialize(tensors, Some(HashMap::from([(ENTRY.to_owned(), facts)]))).map_err(wrong)?;
-        files::write(path, bytes)
+        files::write(path, &bytes)
     }
 
     pub fn load(path: &Path) -> Result<Self, ScaleError> {

@@ -9,6 +9,7 @@ use parquet::file::reader::Length as _;
 use super::error::ScaleError;
 use super::files;
 use super::input::{Input, is_remote};
+use super::stores;
 use crate::contain::contained;
 
 pub const ID: &str = "id";
@@ -134,7 +135,7 @@ pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
         }
         let before = paths.len();
         if is_remote(Path::new(pattern)) {
-            matching_remotely(pattern, &mut paths)?;
+            stores::matching(pattern, &mut paths)?;
         } else {
             matching(pattern, &mut paths)?;
         }
@@ -148,17 +149,10 @@ pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
 /// A list of files or patterns, one a line; blank lines and lines that begin with `#` are passed over.
 pub fn read_list(list: &Path) -> Result<Vec<PathBuf>, ScaleError> {
     let text = String::from_utf8(files::read(list)?);
-    let text = text.map_err(|error| ScaleError::io(list)(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
+    let text =
+        text.map_err(|error| ScaleError::io(list)(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     expand(&lines.map(str::to_owned).collect::<Vec<_>>())
-}
-
-#[cfg(feature = "object-stores")]
-use super::stores::matching as matching_remotely;
-
-#[cfg(not(feature = "object-stores"))]
-fn matching_remotely(pattern: &str, _: &mut [PathBuf]) -> Result<(), ScaleError> {
-    Err(ScaleError::ObjectStore { address: pattern.to_owned() })
 }
 
 /// Walks from the last folder that is named without wildcards.

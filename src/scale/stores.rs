@@ -69,31 +69,6 @@ impl Object {
     }
 }
 
-/// Reads an object from some place on.
-#[derive(Debug)]
-pub struct Reader {
-    object: Arc<Object>,
-    at: u64,
-}
-
-impl Reader {
-    pub fn new(object: Arc<Object>, at: u64) -> Self {
-        Self { object, at }
-    }
-}
-
-impl Read for Reader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let left = self.object.size().saturating_sub(self.at);
-        let wanted = (out.len() as u64).min(left) as usize;
-        if wanted > 0 {
-            out[..wanted].copy_from_slice(&self.object.bytes(self.at, wanted)?);
-            self.at += wanted as u64;
-        }
-        Ok(wanted)
-    }
-}
-
 /// An object that a folder holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -150,8 +125,8 @@ fn is_web(address: &str) -> bool {
 }
 
 /// The whole of an object, unless it is larger than `most` bytes: then how large it is.
-pub fn get(address: &str, most: u64) -> io::Result<Result<Vec<u8>, u64>> {
-    let (store, key) = place(address).map_err(io::Error::other)?;
+pub fn get(address: &str, most: u64) -> Result<Result<Vec<u8>, u64>, ScaleError> {
+    let (store, key) = place(address)?;
     let fetched = wait(async move {
         let found = store.get(&key).await?;
         let size = found.meta.size;
@@ -169,7 +144,7 @@ pub fn get(address: &str, most: u64) -> io::Result<Result<Vec<u8>, u64>> {
         }
         Ok(Ok(bytes))
     });
-    fetched?.map_err(told)
+    fetched.and_then(|fetched| fetched.map_err(told)).map_err(ScaleError::io(address))
 }
 
 /// Sends what `content` holds; large contents in parts, a few of which are in memory.
@@ -201,11 +176,11 @@ pub fn delete(address: &str) {
     }
 }
 
-/// The object of an address, where there is one.
-pub fn look(address: &str) -> Option<Listed> {
-    let (store, key) = place(address).ok()?;
-    let meta = wait(async move { store.head(&key).await }).ok()?.ok()?;
-    Some(Listed::of(address.to_owned(), &meta))
+/// The object of an address; `None` where there is none, or where it cannot be told.
+pub fn look(address: &str) -> Result<Option<Listed>, ScaleError> {
+    let (store, key) = place(address)?;
+    let meta = wait(async move { store.head(&key).await });
+    Ok(meta.ok().and_then(Result::ok).map(|meta| Listed::of(address.to_owned(), &meta)))
 }
 
 /// The kind says what a user can do about it.

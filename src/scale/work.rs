@@ -89,7 +89,7 @@ impl Work {
         let kept = Kept { plan: self.plan.clone(), scale_bits };
         let path = self.plan_file();
         let text = serde_json::to_vec_pretty(&kept).map_err(|error| ScaleError::io(&path)(error.into()))?;
-        files::write(&path, text)
+        files::write(&path, &text)
     }
 
     fn plan_file(&self) -> PathBuf {
@@ -111,10 +111,10 @@ impl Work {
         fs::create_dir_all(folder).map_err(ScaleError::io(folder))?;
         if self.plan.mini_batch.is_some() {
             let seen = snapshot.seen.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
-            files::write(&folder.join("seen.npy"), npy("<u8", &[snapshot.seen.len()], &seen))?;
+            files::write(&folder.join("seen.npy"), &npy("<u8", &[snapshot.seen.len()], &seen))?;
         }
         let bytes: Vec<u8> = snapshot.centroids.iter().flat_map(|x| x.to_le_bytes()).collect();
-        files::write(&path, npy("<f4", &[self.plan.clusters, self.plan.dim], &bytes))
+        files::write(&path, &npy("<f4", &[self.plan.clusters, self.plan.dim], &bytes))
     }
 
     pub fn load(&self, iteration: u64) -> Option<Snapshot> {
@@ -158,7 +158,7 @@ impl Work {
             Ok::<_, serde_json::Error>(text)
         });
         let path = self.telemetry_file();
-        files::write(&path, text.map_err(|error| ScaleError::io(&path)(error.into()))?)?;
+        files::write(&path, &text.map_err(|error| ScaleError::io(&path)(error.into()))?)?;
         Ok(lines)
     }
 

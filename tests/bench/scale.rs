@@ -2,8 +2,10 @@
 //!
 //! cargo bench --bench scale
 //!
-//! `ALBUMCTL_PEERS_PYTHON` names a Python that has numpy, pyarrow, scikit-learn and faiss-cpu; without it only our own
-//! figures are printed. `ALBUMCTL_BENCH_FOLDER` is where the data (2 GB) is made and kept.
+//! `ALBUMCTL_PEERS_PYTHON` names a Python that has what `peers/requirements.txt` lists; without it only our own figures
+//! are printed. `ALBUMCTL_BENCH_FOLDER` is where the data (2 GB) is made and kept. Clusters of processes are measured
+//! with `--features distributed`, or with a binary of that build that `ALBUMCTL_DISTRIBUTED` names; `-- cluster`
+//! measures nothing else.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench talks to whoever runs it")]
 
@@ -13,6 +15,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+
+#[path = "nodes.rs"]
+mod nodes;
 
 use albumctl::scale::dedup::{self, Keep};
 use albumctl::scale::fit::{self, Event};
@@ -37,6 +42,7 @@ fn main() {
     match args.get(1).map(String::as_str) {
         Some("measure-fit") => measure_fit(&folder, &args[2], args[3].parse().unwrap()),
         Some("measure-dedup") => measure_dedup(&folder),
+        Some("cluster") => compare_nodes(&folder),
         _ => compare(&folder),
     }
 }
@@ -60,6 +66,16 @@ fn compare(folder: &Path) {
         println!("ALBUMCTL_PEERS_PYTHON is not set: no peers");
     }
     measured(&["measure-dedup"]);
+    compare_nodes(folder);
+}
+
+fn compare_nodes(folder: &Path) {
+    let data = folder.join("features");
+    make_features(&data, ROWS, 0);
+    match nodes::binary() {
+        Some(binary) => nodes::compare(&binary, &data, folder, CLUSTERS),
+        None => println!("no `--features distributed`, and ALBUMCTL_DISTRIBUTED is not set: no clusters"),
+    }
 }
 
 fn measured(args: &[&str]) {
@@ -109,7 +125,7 @@ fn measure_fit(folder: &Path, init: &str, threads: usize) {
         seconds[0],
         seconds[seconds.len() - 1],
         model.inertia,
-        peak_megabytes()
+        nodes::peak_megabytes(std::process::id())
     );
 }
 
@@ -139,20 +155,13 @@ fn measure_dedup(folder: &Path) {
         right as f64 / PLANTED as f64,
         found.recall.and_then(dedup::Recall::share),
         found.clusters,
-        peak_megabytes()
+        nodes::peak_megabytes(std::process::id())
     );
 }
 
 fn median(seconds: &mut [f64]) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
-}
-
-fn peak_megabytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) / 1024
 }
 
 /// Every so many rows, one repeats the row before it but for a little noise.

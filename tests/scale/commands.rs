@@ -66,10 +66,13 @@ const BUCKET: &str = "--offline forbids it";
 fn wrong_usage_is_told_and_leaves_nothing() {
     let world = World::new();
     write(&world.path("a.parquet"), &rows(50, 6), 0, 20);
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["kmeans", "fit"], "no data was named"),
         (&["kmeans", "fit", "--data", "z*.parquet"], "`z*.parquet` names no file"),
         (&["kmeans", "fit", "--data", "s3://bucket/*.parquet", OFFLINE], BUCKET),
+        (&["embed", "s3://bucket/album", OFFLINE], BUCKET),
+        (&["kmeans", "info", "s3://bucket/m.safetensors", OFFLINE], BUCKET),
+        (&["score", "s3://bucket/album"], "must lie on this machine"),
         (&["kmeans", "fit", "--data", "a.parquet", "-k", "51"], "51 clusters were asked for, but the data has only 50"),
         (&["dedup", "--data", "a.parquet", "--keep", "best"], "--keep best needs scores"),
         (&["dedup", "--data", "a.parquet", "--similarity", "1.5"], "a cosine above 0 and up to 1"),

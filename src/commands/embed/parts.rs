@@ -151,5 +151,5 @@ fn settle(parts: &[List], there: &HashSet<PathBuf>, folder: &Path) -> Result<(),
     }
     let there = parts.iter().filter(|list| there.contains(&list.part));
     let lines: Vec<String> = there.map(|list| list.part.display().to_string() + "\n").collect();
-    Ok(files::write(&path, lines.concat().into_bytes())?)
+    Ok(files::write(&path, lines.concat().as_bytes())?)
 }

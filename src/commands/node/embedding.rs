@@ -15,9 +15,9 @@ use crate::hub::{Network as _, Which};
 use crate::photo::scan::Photo;
 use crate::pipeline::{self, Job};
 use crate::report::parquet;
-use crate::scale::files;
 use crate::scale::distributed::functions::EmbedPart;
 use crate::scale::distributed::photos::{List, Told, Unread};
+use crate::scale::files;
 
 /// How often an embedder without work looks whether it is still needed.
 const LOOK: Duration = Duration::from_millis(100);
@@ -105,7 +105,7 @@ impl Embedders<'_> {
         told.keep(&list.part)?;
         let mut part = Vec::new();
         parquet::write(&mut part, &rows)?;
-        Ok(files::write(&list.part, part)?)
+        Ok(files::write(&list.part, &part)?)
     }
 
     fn embedding(&self, list: &List) -> anyhow::Result<Arc<Embedding>> {

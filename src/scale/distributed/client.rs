@@ -29,8 +29,8 @@ use tonic::transport::Channel;
 use super::functions::{BAD_ROW, NO_PASS};
 use super::{MESSAGE, plan, settings};
 use crate::scale::error::ScaleError;
-use crate::scale::files;
 use crate::scale::features::Reading;
+use crate::scale::files;
 use crate::scale::pass::{Answer, Engine, Lots, Pass, Question, Stored};
 use crate::scale::source::{Group, Source};
 use crate::scale::sweep::Crew;
@@ -359,7 +359,7 @@ impl Engine for Cluster<'_> {
         let bytes = Stored::write(pass, self.source.dim, self.normalize);
         let share = self.client.options.share.trim_end_matches('/');
         let name = format!("{share}/pass-{}.bin", &blake3::hash(&bytes).to_hex()[..32]);
-        files::write(Path::new(&name), bytes)?;
+        files::write(Path::new(&name), &bytes)?;
         let answer = self.asked(pass, &name, groups).map_err(|error| match &error {
             ScaleError::Engine { cause } if cause.contains(BAD_ROW) => self.find(pass, &name, groups, error),
             _ => error,

@@ -69,12 +69,7 @@ pub enum Event {
 }
 
 /// Runs until it is asked to stop, and then until its tasks are done.
-pub fn run(
-    options: &Options,
-    embed: EmbedPart,
-    stop: &AtomicBool,
-    told: impl Fn(Event),
-) -> Result<(), String> {
+pub fn run(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: impl Fn(Event)) -> Result<(), String> {
     await_scheduler(options, stop)?;
     let runtime = threads()?;
     let ended = runtime.block_on(serve(options, embed, stop, told));

@@ -97,7 +97,7 @@ impl List {
 
     pub fn write(&self, path: &Path) -> Result<(), ScaleError> {
         let text = serde_json::to_vec(self).map_err(|error| ScaleError::io(path)(error.into()))?;
-        files::write(path, text)
+        files::write(path, &text)
     }
 }
 
@@ -122,7 +122,7 @@ impl Told {
     pub fn keep(&self, part: &Path) -> Result<(), ScaleError> {
         let path = beside(part);
         let text = serde_json::to_vec(self).map_err(|error| ScaleError::io(&path)(error.into()))?;
-        files::write(&path, text)
+        files::write(&path, &text)
     }
 }
 
