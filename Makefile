@@ -26,11 +26,12 @@ lint: ## formatting and clippy, warnings as errors
 bench: ## parts (criterion) and whole processes beside their rivals; see tests/bench/RESULTS.md
 	$(CARGO) bench
 
-bench-peers: ## networks beside ONNX Runtime and PyTorch, faces beside MediaPipe; see tests/bench/results/networks.md, portrait.md
+bench-peers: ## networks, k-means and faces beside ONNX Runtime, PyTorch, scikit-learn, faiss and MediaPipe; see tests/bench/results
 	test -d tests/bench/peers/.venv || python3 -m venv tests/bench/peers/.venv
 	tests/bench/peers/.venv/bin/pip install --quiet -r tests/bench/peers/requirements.txt
 	$(CARGO) bench --bench networks --no-run
 	tests/bench/peers/.venv/bin/python tests/bench/peers/networks.py $(CARGO) bench --quiet --bench networks --
+	ALBUMCTL_PEERS_PYTHON=$(CURDIR)/tests/bench/peers/.venv/bin/python $(CARGO) bench --bench scale
 	test -d tests/bench/peers/.venv-faces || python3.11 -m venv tests/bench/peers/.venv-faces
 	tests/bench/peers/.venv-faces/bin/pip install --quiet mediapipe==0.10.21
 	tests/bench/peers/.venv-faces/bin/python tests/bench/peers/mediapipe_faces.py

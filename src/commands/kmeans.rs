@@ -186,7 +186,8 @@ fn on_cluster(
     context: &Context,
     told: &mut dyn FnMut(&Event),
 ) -> Result<Model, ScaleError> {
-    use crate::scale::distributed::client::{Client, Cluster};
+    use crate::scale::distributed::client::Client;
+    use crate::scale::distributed::engine::Cluster;
     let work = || crate::scale::absolute(&options.work).to_string_lossy().into_owned();
     let share = args.share.clone().unwrap_or_else(work);
     let mut options_of_client = args.engine.client_options(address, share);

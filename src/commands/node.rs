@@ -89,9 +89,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 
 #[cfg(feature = "distributed")]
 fn scheduler(args: &SchedulerArgs, context: &Context) -> Result<Ending, CommandError> {
-    use crate::scale::distributed::node;
-    let options = node::SchedulerOptions { bind: args.bind, executor_timeout: args.executor_timeout };
-    node::scheduler(&options, context.stop(), |address| {
+    use crate::scale::distributed::scheduler;
+    let options = scheduler::Options { bind: args.bind, executor_timeout: args.executor_timeout };
+    scheduler::run(&options, context.stop(), |address| {
         context.ui.note(&format!("the scheduler listens on {address}"));
     })
     .map_err(|cause| CommandError::failed(anyhow::anyhow!("the scheduler: {cause}")))?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use albumctl::scale::Source;
 use albumctl::scale::distributed::MESSAGE;
 use albumctl::scale::distributed::client::{self, Client};
+use albumctl::scale::distributed::engine;
 use albumctl::scale::fit::{Event, fit_on};
 use albumctl::scale::pass::{Engine as _, Pass, Question};
 
@@ -61,7 +62,7 @@ fn rows_that_were_drawn_may_be_more_than_a_message_holds() {
     let client = client_options(&world, &nodes);
     let stop = AtomicBool::new(false);
     let connected = Client::connect(&client, &stop, &|told| panic!("{told}")).unwrap();
-    let engine = client::Cluster::new(&source, false, 1, connected).unwrap();
+    let engine = engine::Cluster::new(&source, false, 1, connected).unwrap();
     let survey = Pass { question: Question::Survey { wanted: count, seed: 1 }, nearest: None };
     let drawn = engine.draw(&survey, &source.groups()).unwrap().into_rows();
     let mut numbers: Vec<f32> = drawn.iter().map(|drawn| drawn.row[DIM - 1]).collect();
@@ -143,7 +144,7 @@ fn empty_clusters_are_given_the_same_new_place_and_a_share_may_lie_elsewhere() {
     let client = client_options(&world, &nodes);
     let stop = AtomicBool::new(false);
     let connected = Client::connect(&client, &stop, &|told| panic!("{told}")).unwrap();
-    let engine = client::Cluster::new(&source, false, 1, connected).unwrap();
+    let engine = engine::Cluster::new(&source, false, 1, connected).unwrap();
     let mut far_away = options(&world.path("far"), 5);
     far_away.given = local.given.clone();
     let mut told = Vec::new();

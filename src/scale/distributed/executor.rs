@@ -33,7 +33,7 @@ use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;
 
 use super::functions::EmbedPart;
-use super::node::{LOOK, raised, threads};
+use super::scheduler::{LOOK, raised, threads};
 use super::{MESSAGE, runtime, session, settings};
 
 /// Sessions, each of one client, whose footers and connections are kept.
@@ -74,7 +74,8 @@ pub fn run(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: impl Fn
     let runtime = threads()?;
     let ended = runtime.block_on(serve(options, embed, stop, told));
     runtime.shutdown_timeout(Duration::from_secs(1));
-    ended
+    // Who is to end anyway need not say what it could not begin.
+    if stop.load(Ordering::Relaxed) { Ok(()) } else { ended }
 }
 
 async fn serve(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: impl Fn(Event)) -> Result<(), String> {

@@ -1,5 +1,5 @@
-//! The functions an executor runs where the rows lie: the nearest centroid of a row, the sum of the rows of a cluster,
-//! the rows drawn by a lottery. All of them call the very code that the threads of one machine run.
+//! The functions an executor runs where the rows lie, one by one: the nearest centroid of a row, a list of photos to a
+//! part. With [`super::aggregates`] they call the very code that the threads of one machine run.
 //!
 //! What they need beside rows, a pass of k-means with its centroids, is a file on storage that all machines see. Its
 //! name says its content, so a process reads it once and never holds a stale one; the query carries only the name.
@@ -10,25 +10,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, StringArray, UInt32Array,
-};
-use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray, UInt32Array};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, internal_err};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, GroupsAccumulator, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::arrays::Rows;
 use crate::scale::error::RowError;
 use crate::scale::files;
 use crate::scale::nearest::Room;
-use crate::scale::pass::{Answer, Lots, Question, Stored};
-use crate::scale::step::{Partial, Scale};
+use crate::scale::pass::Stored;
 
 /// Opens what a client reads out of the text of a failed job.
 pub const BAD_ROW: &str = "albumctl: bad row: ";
@@ -48,14 +39,6 @@ pub fn scalars(embed: Option<EmbedPart>) -> Vec<ScalarUDF> {
     ]
 }
 
-pub fn aggregates() -> Vec<AggregateUDF> {
-    let two = || Signature::any(2, Volatility::Immutable);
-    vec![
-        AggregateUDF::new_from_impl(VectorSum { signature: two() }),
-        AggregateUDF::new_from_impl(DrawnRows { signature: two() }),
-    ]
-}
-
 static LOOKED_AT: (AtomicU64, AtomicU64) = (AtomicU64::new(0), AtomicU64::new(0));
 
 /// How many rows this process has looked at, and how many passes it has read.
@@ -63,12 +46,16 @@ pub fn looked_at() -> (u64, u64) {
     (LOOKED_AT.0.load(Ordering::Relaxed), LOOKED_AT.1.load(Ordering::Relaxed))
 }
 
+pub(super) fn looked_at_more(rows: usize) {
+    LOOKED_AT.0.fetch_add(rows as u64, Ordering::Relaxed);
+}
+
 thread_local! {
-    static ROOM: RefCell<(Rows, Room)> = RefCell::default();
+    pub(super) static ROOM: RefCell<(Rows, Room)> = RefCell::default();
 }
 
 /// The pass of that name, read once.
-fn pass(name: &str) -> Result<Arc<Stored>> {
+pub(super) fn pass(name: &str) -> Result<Arc<Stored>> {
     static PASSES: OnceLock<Mutex<HashMap<String, Arc<Stored>>>> = OnceLock::new();
     let mut passes = PASSES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pass) = passes.get(name) {
@@ -87,7 +74,7 @@ fn pass(name: &str) -> Result<Arc<Stored>> {
     Ok(pass)
 }
 
-fn text(column: &ArrayRef) -> Result<String> {
+pub(super) fn text(column: &ArrayRef) -> Result<String> {
     match ScalarValue::try_from_array(column, 0)? {
         ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
             Ok(text)
@@ -96,7 +83,7 @@ fn text(column: &ArrayRef) -> Result<String> {
     }
 }
 
-fn bad_row(cause: &RowError) -> DataFusionError {
+pub(super) fn bad_row(cause: &RowError) -> DataFusionError {
     DataFusionError::Execution(format!("{BAD_ROW}{cause}"))
 }
 
@@ -125,7 +112,7 @@ impl ScalarUDFImpl for NearestCentroid {
         let pass = pass(&text(&name.to_array(1)?)?)?;
         let Some(nearest) = &pass.nearest else { return exec_err!("a pass without centroids") };
         let mut clusters = vec![0u32; column.len()];
-        LOOKED_AT.0.fetch_add(column.len() as u64, Ordering::Relaxed);
+        looked_at_more(column.len());
         ROOM.with_borrow_mut(|(rows, room)| {
             rows.fill(&column, pass.dim, pass.normalize)?;
             nearest.assign(&rows.values, &rows.norms, room, |row, cluster| clusters[row] = cluster as u32);
@@ -133,244 +120,6 @@ impl ScalarUDFImpl for NearestCentroid {
         })
         .map_err(|cause| bad_row(&cause))?;
         Ok(ColumnarValue::Array(Arc::new(UInt32Array::from(clusters))))
-    }
-}
-
-fn words_type() -> DataType {
-    DataType::new_list(DataType::Int64, true)
-}
-
-/// `vector_sum(feature, pass)`, by cluster: the sum of the rows in the fixed point of the pass, how many they are, and
-/// the sum of their squared lengths. Whole numbers, so the order does not matter.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct VectorSum {
-    signature: Signature,
-}
-
-impl AggregateUDFImpl for VectorSum {
-    fn name(&self) -> &'static str {
-        super::VECTOR_SUM
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(words_type())
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![Arc::new(Field::new(format!("{}[words]", args.name), words_type(), true))])
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        AggregateOrderSensitivity::Insensitive
-    }
-
-    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        exec_err!("{} sums by cluster", super::VECTOR_SUM)
-    }
-
-    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Sums { partial: None }))
-    }
-}
-
-#[derive(Debug)]
-struct Sums {
-    partial: Option<Partial>,
-}
-
-impl Sums {
-    fn partial(&mut self, dim: usize, scale: Scale, groups: usize) -> &mut Partial {
-        let partial = self.partial.get_or_insert_with(|| Partial::new(0, dim, scale));
-        partial.grow(groups);
-        partial
-    }
-
-    fn emit(&mut self, emit: EmitTo) -> ArrayRef {
-        let mut words = Vec::new();
-        let mut lengths = Vec::new();
-        if let Some(partial) = &mut self.partial {
-            let all = partial.counts().len();
-            let clusters = match emit {
-                EmitTo::All => all,
-                EmitTo::First(first) => first,
-            };
-            for cluster in 0..clusters {
-                let before = words.len();
-                partial.words(cluster, &mut words);
-                lengths.push(words.len() - before);
-            }
-            partial.drop_first(clusters);
-        }
-        let item = Arc::new(Field::new_list_field(DataType::Int64, true));
-        let offsets = OffsetBuffer::from_lengths(lengths);
-        Arc::new(ListArray::new(item, offsets, Arc::new(Int64Array::from(words)), None))
-    }
-}
-
-impl GroupsAccumulator for Sums {
-    fn update_batch(
-        &mut self,
-        values: &[ArrayRef],
-        groups: &[usize],
-        filter: Option<&BooleanArray>,
-        total: usize,
-    ) -> Result<()> {
-        if values[0].is_empty() {
-            return Ok(());
-        }
-        if filter.is_some() {
-            return internal_err!("{} takes no filter", super::VECTOR_SUM);
-        }
-        let pass = pass(&text(&values[1])?)?;
-        let Question::Step { scale } = pass.question else { return exec_err!("a pass that sums nothing") };
-        let partial = self.partial(pass.dim, scale, total);
-        ROOM.with_borrow_mut(|(rows, _)| {
-            rows.fill(&values[0], pass.dim, pass.normalize)?;
-            let rows = rows.values.chunks_exact(pass.dim).zip(&rows.norms);
-            groups.iter().zip(rows).for_each(|(&group, (row, &norm))| partial.add(group, row, norm));
-            Ok(())
-        })
-        .map_err(|cause| bad_row(&cause))
-    }
-
-    fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
-        Ok(self.emit(emit))
-    }
-
-    fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {
-        Ok(vec![self.emit(emit)])
-    }
-
-    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
-        let states = values[0].as_list::<i32>();
-        for (row, &group) in groups.iter().enumerate() {
-            let words = states.value(row);
-            let words = words.as_primitive::<Int64Type>().values();
-            let Some(dim) = words.len().checked_sub(Partial::width(0)).filter(|&dim| dim > 0) else {
-                return exec_err!("a sum cut short");
-            };
-            // Whole numbers are merged; where their point lies is known to who asked.
-            self.partial(dim, Scale::from_bits(0), total).merge_words(group, words);
-        }
-        Ok(())
-    }
-
-    /// Each row a sum of its own.
-    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let mut alone = Self { partial: None };
-        let rows: Vec<usize> = (0..values[0].len()).collect();
-        alone.update_batch(values, &rows, filter, rows.len())?;
-        alone.state(EmitTo::All)
-    }
-
-    fn size(&self) -> usize {
-        self.partial.as_ref().map_or(0, Partial::size)
-    }
-}
-
-/// `drawn_rows(feature, pass)`: what a lottery among all rows came to, as bytes.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct DrawnRows {
-    signature: Signature,
-}
-
-impl AggregateUDFImpl for DrawnRows {
-    fn name(&self) -> &'static str {
-        super::DRAWN_ROWS
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::LargeBinary)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let field = |name: &str, kind| Arc::new(Field::new(format!("{}[{name}]", args.name), kind, true));
-        Ok(vec![field("lots", DataType::LargeBinary), field("dim", DataType::UInt64)])
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        AggregateOrderSensitivity::Insensitive
-    }
-
-    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Drawing { lots: None }))
-    }
-}
-
-#[derive(Debug)]
-struct Drawing {
-    lots: Option<(Lots, usize)>,
-}
-
-impl Drawing {
-    fn bytes(&self) -> Option<Vec<u8>> {
-        self.lots.as_ref().map(|(lots, _)| lots.to_bytes())
-    }
-}
-
-impl Accumulator for Drawing {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        if values[0].is_empty() {
-            return Ok(());
-        }
-        let stored = pass(&text(&values[1])?)?;
-        let (pass, dim) = (stored.pass(), stored.dim);
-        LOOKED_AT.0.fetch_add(values[0].len() as u64, Ordering::Relaxed);
-        let mut answer = match self.lots.take() {
-            Some((lots, _)) => Answer::Drawn(lots),
-            None => pass.begin(dim),
-        };
-        ROOM.with_borrow_mut(|(rows, room)| {
-            rows.fill(&values[0], dim, stored.normalize)?;
-            pass.take(&mut answer, dim, &rows.values, &rows.norms, room);
-            Ok(())
-        })
-        .map_err(|cause| bad_row(&cause))?;
-        let Answer::Drawn(lots) = answer else { return exec_err!("a pass that draws nothing") };
-        self.lots = Some((lots, dim));
-        Ok(())
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let (lots, dims) = (states[0].as_binary::<i64>(), &states[1]);
-        for row in (0..lots.len()).filter(|&row| !lots.is_null(row)) {
-            let ScalarValue::UInt64(Some(dim)) = ScalarValue::try_from_array(dims, row)? else {
-                return exec_err!("lots without a width");
-            };
-            let Some(other) = Lots::from_bytes(lots.value(row), dim as usize) else {
-                return exec_err!("lots cut short");
-            };
-            match &mut self.lots {
-                Some((lots, _)) => lots.merge(other),
-                None => self.lots = Some((other, dim as usize)),
-            }
-        }
-        Ok(())
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let dim = self.lots.as_ref().map(|(_, dim)| *dim as u64);
-        Ok(vec![ScalarValue::LargeBinary(self.bytes()), ScalarValue::UInt64(dim)])
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::LargeBinary(self.bytes()))
-    }
-
-    fn size(&self) -> usize {
-        self.lots.as_ref().map_or(0, |(lots, dim)| lots.drawn.wanted() * (4 * dim + 32))
     }
 }
 

@@ -2,20 +2,22 @@
 //!
 //! A pass is a query. `SELECT cluster, vector_sum(feature, pass) FROM (SELECT feature, nearest_centroid(feature, pass) AS
 //! cluster FROM rows) GROUP BY cluster` is a step of k-means; `SELECT drawn_rows(feature, pass) FROM rows` a lottery. The
-//! client plans it ([`plan`]), with the row groups dealt to tasks, and hands it to the scheduler ([`client`]); executors
-//! run it ([`functions`]) with the code of `pass`, `nearest` and `step`. Sums are whole numbers, so neither the machines
-//! nor their order show in the result.
+//! client plans it ([`engine`], [`plan`]), with the row groups dealt to tasks, and hands it to the scheduler ([`client`]);
+//! executors run it ([`functions`], [`aggregates`]) with the code of `pass`, `nearest` and `step`. Sums are whole numbers, so
+//! neither the machines nor their order show in the result.
 //!
 //! Scheduling is by pull and the planner the static one: with the others, losing an executor at the wrong moment left
 //! queries hanging.
 
+mod aggregates;
 mod arrays;
 pub mod client;
+pub mod engine;
 pub mod executor;
 pub mod functions;
-pub mod node;
 pub mod photos;
 pub mod plan;
+pub mod scheduler;
 
 use std::sync::Arc;
 
@@ -70,7 +72,7 @@ fn session(config: SessionConfig, embed: Option<EmbedPart>) -> Result<SessionSta
     for function in functions::scalars(embed) {
         state.register_udf(Arc::new(function))?;
     }
-    for function in functions::aggregates() {
+    for function in aggregates::aggregates() {
         state.register_udaf(Arc::new(function))?;
     }
     Ok(state)

@@ -1,4 +1,4 @@
-//! The scheduler, the node that deals out tasks, and what it has in common with those that run them.
+//! The node that deals out tasks, and what it has in common with those that run them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use super::{MESSAGE, session, settings};
 
 #[derive(Debug, Clone)]
-pub struct SchedulerOptions {
+pub struct Options {
     /// Where it listens; port 0 takes a free one.
     pub bind: SocketAddr,
     /// An executor that was silent for so long is given up.
@@ -25,7 +25,7 @@ pub struct SchedulerOptions {
 pub const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs until `stop` is raised; says where it listens.
-pub fn scheduler(options: &SchedulerOptions, stop: &AtomicBool, ready: impl FnOnce(SocketAddr)) -> Result<(), String> {
+pub fn run(options: &Options, stop: &AtomicBool, ready: impl FnOnce(SocketAddr)) -> Result<(), String> {
     let runtime = threads()?;
     let serving = async {
         let listener = tokio::net::TcpListener::bind(options.bind).await;

@@ -1,0 +1,136 @@
+//! The cluster as an engine: passes over rows, asked as queries and put together from what comes back.
+
+use std::path::Path;
+
+use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
+use datafusion::arrow::datatypes::{Int64Type, UInt32Type};
+
+use super::client::Client;
+use super::functions::BAD_ROW;
+use super::plan;
+use crate::scale::error::ScaleError;
+use crate::scale::features::Reading;
+use crate::scale::files;
+use crate::scale::pass::{Answer, Engine, Lots, Pass, Question, Stored};
+use crate::scale::source::{Group, Source};
+use crate::scale::step::Partial;
+use crate::scale::sweep::Crew;
+
+/// Rows of files, on the machines of a cluster.
+#[allow(missing_debug_implementations, reason = "its client has none")]
+pub struct Cluster<'a> {
+    source: &'a Source,
+    normalize: bool,
+    client: Client<'a>,
+    pool: rayon::ThreadPool,
+}
+
+impl<'a> Cluster<'a> {
+    pub fn new(source: &'a Source, normalize: bool, threads: usize, client: Client<'a>) -> Result<Self, ScaleError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+        let pool = pool.map_err(|error| ScaleError::Threads { cause: error.to_string() })?;
+        Ok(Self { source, normalize, client, pool })
+    }
+
+    /// Enough tasks to go round and to lose one cheaply; few enough that their sums, which all travel, are little
+    /// beside the rows they are made of.
+    fn task_rows(&self, pass: &Pass) -> u64 {
+        let clusters = pass.nearest.map_or(1, |nearest| nearest.centroids().len()) as u64;
+        let least = (20 * clusters).max(1 << 14);
+        self.client.options.task_rows.unwrap_or_else(|| (self.source.rows / 256).clamp(least, least.max(1 << 20)))
+    }
+
+    fn asked(&self, pass: &Pass, name: &str, groups: &[Group]) -> Result<Answer, ScaleError> {
+        let dim = self.source.dim;
+        let mut whole = pass.begin(dim);
+        for table in plan::tables(self.source, groups, self.task_rows(pass))? {
+            let answer = match pass.question {
+                Question::Step { .. } => {
+                    let clusters = pass.nearest.map_or(0, |nearest| nearest.centroids().len());
+                    let ask = async || plan::step(&table, name, clusters, dim).await;
+                    self.client.run(ask, None, |batches| sums(batches, pass.begin(dim), clusters, dim))
+                }
+                _ => self.client.run(async || plan::draw(&table, name).await, None, |batches| lots(batches, dim)),
+            };
+            whole.merge(answer?);
+        }
+        let expected: u64 = groups.iter().map(|group| group.rows).sum();
+        if whole.rows() != expected {
+            let cause = format!(
+                "the executors saw {} rows where this machine sees {expected}: the paths do not hold the same files \
+                 on every machine",
+                whole.rows()
+            );
+            return Err(ScaleError::Engine { cause });
+        }
+        Ok(whole)
+    }
+
+    /// Which row was meant: halves the files as long as there are several, then looks for itself.
+    fn find(&self, pass: &Pass, name: &str, groups: &[Group], error: ScaleError) -> ScaleError {
+        let mut left = groups;
+        while let (Some(first), Some(last)) = (left.first(), left.last())
+            && first.file != last.file
+        {
+            let middle = left[left.len() / 2].file;
+            let cut = left.partition_point(|group| group.file < middle.max(first.file + 1));
+            let (before, behind) = left.split_at(cut);
+            left = match self.asked(pass, name, before) {
+                Err(ScaleError::Engine { cause }) if cause.contains(BAD_ROW) => before,
+                _ => behind,
+            };
+        }
+        let reading = Reading { ids: false, normalize: self.normalize, batch_rows: Reading::rows_for(self.source.dim) };
+        let threads = self.pool.current_num_threads();
+        let looked = Crew::new(self.source, reading, threads, self.client.stop).and_then(|crew| crew.ask(pass, left));
+        looked.err().unwrap_or(error)
+    }
+}
+
+impl Engine for Cluster<'_> {
+    fn source(&self) -> &Source {
+        self.source
+    }
+
+    fn pool(&self) -> &rayon::ThreadPool {
+        &self.pool
+    }
+
+    fn ask(&self, pass: &Pass, groups: &[Group]) -> Result<Answer, ScaleError> {
+        let bytes = Stored::write(pass, self.source.dim, self.normalize);
+        let share = self.client.options.share.trim_end_matches('/');
+        let name = format!("{share}/pass-{}.bin", &blake3::hash(&bytes).to_hex()[..32]);
+        files::write(Path::new(&name), &bytes)?;
+        let answer = self.asked(pass, &name, groups).map_err(|error| match &error {
+            ScaleError::Engine { cause } if cause.contains(BAD_ROW) => self.find(pass, &name, groups, error),
+            _ => error,
+        });
+        files::remove(Path::new(&name));
+        answer
+    }
+}
+
+fn sums(batches: &[RecordBatch], mut answer: Answer, clusters: usize, dim: usize) -> Result<Answer, ScaleError> {
+    let wrong = || ScaleError::Engine { cause: "an executor sent sums that are none".into() };
+    let Answer::Sums(partial) = &mut answer else { return Err(wrong()) };
+    for batch in batches {
+        let ids = batch.column(0).as_primitive_opt::<UInt32Type>().ok_or_else(wrong)?;
+        let sums = batch.column(1).as_list_opt::<i32>().ok_or_else(wrong)?;
+        for row in 0..batch.num_rows() {
+            let (cluster, words) = (ids.value(row) as usize, sums.value(row));
+            let words = words.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?.values();
+            if cluster >= clusters || words.len() != Partial::width(dim) {
+                return Err(wrong());
+            }
+            partial.merge_words(cluster, words);
+        }
+    }
+    Ok(answer)
+}
+
+fn lots(batches: &[RecordBatch], dim: usize) -> Result<Answer, ScaleError> {
+    let wrong = || ScaleError::Engine { cause: "an executor sent lots that are none".into() };
+    let batch = batches.iter().find(|batch| batch.num_rows() > 0).ok_or_else(wrong)?;
+    let column = batch.column(0).as_binary_opt::<i64>().filter(|column| !column.is_null(0)).ok_or_else(wrong)?;
+    Lots::from_bytes(column.value(0), dim).map(Answer::Drawn).ok_or_else(wrong)
+}
