@@ -123,7 +123,9 @@ fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandErr
                 Event::Ready(own) => {
                     format!("the executor works for {host}:{port}, {tasks} tasks at a time, on port {own}")
                 }
-                Event::Ending(running) => format!("the executor takes no more tasks, and ends when {running} are done"),
+                Event::Ending(running) => {
+                    format!("the executor takes no more tasks, and ends with those it has: {running}")
+                }
             });
         })
     })
