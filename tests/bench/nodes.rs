@@ -72,7 +72,7 @@ impl Bench<'_> {
         let _ = fs::remove_dir_all(&work);
         fs::create_dir_all(&work).unwrap();
         let (model, telemetry) = (work.join("m.safetensors"), work.join("m.safetensors.work/telemetry.jsonl"));
-        let mut command = Command::new(self.binary);
+        let mut command = albumctl(self.binary);
         command.args(["kmeans", "fit", "--init", "random", "--tolerance", "0", "--seed", "1", "-q", "--data"]);
         command.arg(self.data.join("*.parquet")).arg("-k").arg(self.clusters.to_string());
         command.arg("--max-iterations").arg(ITERATIONS.to_string()).arg("--model").arg(&model).args(more);
@@ -138,7 +138,7 @@ struct Node {
 
 impl Node {
     fn start(binary: &Path, args: &[&str]) -> Self {
-        let mut command = Command::new(binary);
+        let mut command = albumctl(binary);
         let mut child = command.arg("node").args(args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let (tell, said) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -171,6 +171,15 @@ impl Drop for Node {
         let _ = self.child.borrow_mut().kill();
         let _ = self.child.borrow_mut().wait();
     }
+}
+
+/// A bench's own variables are no settings of the program.
+fn albumctl(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ALBUMCTL_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 fn median(values: &[f64]) -> f64 {
