@@ -231,6 +231,8 @@ struct Closed {
     most: usize,
     /// The doors where somebody waits, or has waited.
     held: Vec<usize>,
+    /// Another whenever the gate is closed or opened.
+    chapter: usize,
     /// How many of them may go.
     free: usize,
 }
@@ -245,11 +247,17 @@ impl Gate {
     /// From the `from`-th different object with `counted` in its key on, holds reads of `held` at `doors`.
     pub fn close(&self, (counted, from): (&'static str, usize), held: &'static str, doors: &[usize], most: usize) {
         let doors = doors.to_vec();
-        *self.state.lock().unwrap() = Closed { counted, from, held_keys: held, doors, most, ..Closed::default() };
+        self.begin(Closed { counted, from, held_keys: held, doors, most, ..Closed::default() });
     }
 
     pub fn open(&self) {
-        *self.state.lock().unwrap() = Closed::default();
+        self.begin(Closed::default());
+    }
+
+    /// Whoever was held before goes on.
+    fn begin(&self, next: Closed) {
+        let mut state = self.state.lock().unwrap();
+        *state = Closed { chapter: state.chapter + 1, ..next };
         self.changed.notify_all();
     }
 
@@ -279,7 +287,9 @@ impl Gate {
         if due && state.doors.contains(&door) && state.at(door) < state.most {
             state.held.push(door);
             self.changed.notify_all();
-            let mut state = self.changed.wait_while(state, |state| state.from > 0 && state.free == 0).unwrap();
+            let chapter = state.chapter;
+            let waits = |state: &mut Closed| state.chapter == chapter && state.free == 0;
+            let mut state = self.changed.wait_while(state, waits).unwrap();
             state.free = state.free.saturating_sub(1);
         }
     }

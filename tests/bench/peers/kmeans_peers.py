@@ -55,9 +55,13 @@ else:
 
 
 def timed(iterations):
-    started = time.perf_counter()
-    fit(iterations)
-    return time.perf_counter() - started
+    """The better of two: the first fit of a process also finds its memory."""
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        fit(iterations)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
 
 
 one, six = timed(1), timed(6)
