@@ -224,3 +224,40 @@ pub fn agreement(runner: &Runner, tensors: &InMemory, takes: &[Burst]) -> Result
     let total = ranking::total(&ranking::by_group(&judged, MARGIN));
     Ok((!judged.is_empty()).then(|| [total.pairwise(), total.top1()]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::recipe::RefereeLosses;
+
+    #[test]
+    fn what_decides_is_found_among_what_does_not() {
+        let mut rng = Rng::at(5, [0, 0]);
+        let rows: Vec<Row> = (0..600).map(|_| std::array::from_fn(|_| 3.0 + rng.normal())).collect();
+        let mut pairs = Pairs::default();
+        // Many of the last number and few of the first make a good photo.
+        let scores: Vec<f32> = rows.iter().map(|row| 0.1 * (row[WITNESSES - 1] - row[0])).collect();
+        pairs.order(0, &scores[..550], |i, j| i / 10 == j / 10);
+        let losses = RefereeLosses { takes: 1.0, series: 0.0, degraded_takes: 0.0, degraded: 0.0 };
+        let recipe = RefereeRecipe {
+            steps: 150,
+            learning_rate: 0.01,
+            weight_decay: 0.05,
+            dropout: [0.05, 0.2],
+            singles: 0,
+            copies: 0,
+            losses,
+        };
+        let tensors = learn(&rows, &[(1.0, pairs)], &recipe, 1).expect("a referee");
+        let referee = Referee::new(&Ledger::new(&tensors).root()).expect("its tensors");
+        let strengths: Vec<f32> = rows.iter().map(|row| referee.strength(row)).collect();
+        let (mut right, mut all) = (0, 0);
+        for i in 550..600 {
+            for j in (550..600).filter(|&j| scores[i] > scores[j] + 0.05) {
+                all += 1;
+                right += usize::from(strengths[i] > strengths[j]);
+            }
+        }
+        assert!(all > 500 && right * 10 > all * 9, "{right} of {all}");
+    }
+}
