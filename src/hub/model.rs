@@ -118,12 +118,12 @@ impl Model {
     /// What the small network says of all it is shown of each photo.
     fn said(&self, built: &Built, photos: &[Pixels]) -> Result<Vec<Said>, HubError> {
         let failed = |source| HubError::Run { model: self.manifest.name.clone(), source };
-        let answer = |view: &Pixels| -> candle_core::Result<Vec<f32>> {
-            Ok(built.features(&prepare::as_it_is(&built.preprocess, view))?.concat())
-        };
         let said = |photo: &Pixels| -> candle_core::Result<Said> {
             let views = views::of(photo);
-            Ok(Said { whole: answer(&views.whole)?, middle: views.middle.as_ref().map(answer).transpose()? })
+            // Together: the weights are read once for both.
+            let shown: Vec<&Pixels> = [Some(&views.whole), views.middle.as_ref()].into_iter().flatten().collect();
+            let mut answers = built.features(&prepare::as_they_are(&built.preprocess, &shown))?.into_iter();
+            Ok(Said { whole: answers.next().unwrap_or_default(), middle: answers.next() })
         };
         photos.iter().map(said).collect::<candle_core::Result<_>>().map_err(failed)
     }

@@ -19,11 +19,12 @@ pub fn batch(preprocess: &Preprocess, photos: &[Pixels]) -> Batch {
     Batch { photos: photos.len(), height: side, width: side, data: prepared.concat() }
 }
 
-/// Pictures that have the network's size already, as a batch of one.
-pub fn as_it_is(preprocess: &Preprocess, picture: &Pixels) -> Batch {
-    let mut data = Vec::with_capacity(picture.data().len());
-    preprocess.normalise(picture.data(), &mut data);
-    Batch { photos: 1, height: picture.height() as usize, width: picture.width() as usize, data }
+/// Pictures that have the network's size already.
+pub fn as_they_are(preprocess: &Preprocess, pictures: &[&Pixels]) -> Batch {
+    let (width, height) = pictures.first().map_or((0, 0), |picture| (picture.width(), picture.height()));
+    let mut data = Vec::with_capacity(pictures.iter().map(|picture| picture.data().len()).sum());
+    pictures.iter().for_each(|picture| preprocess.normalise(picture.data(), &mut data));
+    Batch { photos: pictures.len(), height: height as usize, width: width as usize, data }
 }
 
 fn square(preprocess: &Preprocess, photo: &Pixels, side: u32) -> Vec<f32> {

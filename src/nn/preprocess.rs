@@ -50,7 +50,12 @@ impl Preprocess {
         };
         let levels = [level(0), level(1), level(2)];
         let pixels = pixels.as_chunks::<{ Batch::CHANNELS }>().0;
-        out.extend(pixels.iter().flat_map(|pixel| [0, 1, 2].map(|c| levels[c][usize::from(pixel[c])])));
+        let start = out.len();
+        out.resize(start + pixels.len() * Batch::CHANNELS, 0.0);
+        for (out, pixel) in out[start..].as_chunks_mut::<{ Batch::CHANNELS }>().0.iter_mut().zip(pixels) {
+            *out =
+                [levels[0][usize::from(pixel[0])], levels[1][usize::from(pixel[1])], levels[2][usize::from(pixel[2])]];
+        }
     }
 }
 

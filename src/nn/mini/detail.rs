@@ -218,7 +218,7 @@ fn light(luma: &Plane, bytes: &[u8]) -> [f32; LIGHT] {
     let mut four = [[0u32; 256]; 4];
     for values in luma.data.chunks(4) {
         for (histogram, v) in four.iter_mut().zip(values) {
-            histogram[v.clamp(0.0, 255.0) as usize] += 1;
+            histogram[usize::from(*v as u8)] += 1;
         }
     }
     let histogram: [u32; 256] = std::array::from_fn(|v| four.iter().map(|histogram| histogram[v]).sum());

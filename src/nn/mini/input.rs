@@ -158,7 +158,7 @@ impl View<'_> {
         let count = luma.data.len() as f32;
         let mut histogram = [0u32; 256];
         for v in &luma.data {
-            histogram[v.clamp(0.0, 255.0) as usize] += 1;
+            histogram[usize::from(*v as u8)] += 1;
         }
         let share = |range: std::ops::Range<usize>| histogram[range].iter().sum::<u32>() as f32 / count;
         let quantile = |q: f32| {
