@@ -121,9 +121,7 @@ impl Model {
         let said = |photo: &Pixels| -> candle_core::Result<Said> {
             let views = views::of(photo);
             // Together: the weights are read once for both.
-            let shown: Vec<&Pixels> = [Some(&views.whole), views.middle.as_ref()].into_iter().flatten().collect();
-            let mut answers = built.features(&prepare::as_they_are(&built.preprocess, &shown))?.into_iter();
-            Ok(Said { whole: answers.next().unwrap_or_default(), middle: answers.next() })
+            Ok(Said::of(built.features(&prepare::as_they_are(&built.preprocess, &views.shown()))?))
         };
         photos.iter().map(said).collect::<candle_core::Result<_>>().map_err(failed)
     }
@@ -148,7 +146,7 @@ fn joined(recognised: &[f32], photo: &Pixels) -> Vec<f32> {
 
 /// What a photo brings into a comparison.
 fn strength(referee: &Referee, said: &Said, photo: &Pixels) -> f32 {
-    referee.strength(&witnesses(said, &views::closely(photo)))
+    referee.strength(&witnesses(said, photo))
 }
 
 /// Opinions of quality lie in 0 to 1, ratings in 1 to 10.

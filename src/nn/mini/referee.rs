@@ -3,7 +3,7 @@
 
 use super::answer;
 use super::detail::{DETAILS, details};
-use super::views::Said;
+use super::views::{self, Said};
 use crate::nn::checkpoint::{Names, WeightsError};
 use crate::pixels::Pixels;
 
@@ -31,7 +31,7 @@ pub fn witnesses(said: &Said, photo: &Pixels) -> [f32; WITNESSES] {
     for (at, said) in [&said.whole, closely].into_iter().enumerate() {
         (all[at], all[2 + at]) = (said[answer::PREFERENCE], OPINION * said[answer::OPINION]);
     }
-    all[4..].copy_from_slice(&details(photo));
+    all[4..].copy_from_slice(&details(&views::closely(photo)));
     all
 }
 

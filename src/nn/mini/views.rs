@@ -25,7 +25,7 @@ pub struct Views {
 }
 
 /// The photo at the size at which its details are looked at.
-pub fn closely(photo: &Pixels) -> Cow<'_, Pixels> {
+pub(super) fn closely(photo: &Pixels) -> Cow<'_, Pixels> {
     resize::within(photo, CLOSEST)
 }
 
@@ -37,6 +37,13 @@ pub fn of(photo: &Pixels) -> Views {
     Views { whole, middle: wide.map(|seen| resize::centre_crop(&seen, CUT)) }
 }
 
+impl Views {
+    /// All, the whole first: of one size, so that they can be one batch.
+    pub fn shown(&self) -> Vec<&Pixels> {
+        [Some(&self.whole), self.middle.as_ref()].into_iter().flatten().collect()
+    }
+}
+
 /// The network's answers to both.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Said {
@@ -45,6 +52,12 @@ pub struct Said {
 }
 
 impl Said {
+    /// From the answers to what was [shown](Views::shown).
+    pub fn of(answers: Vec<Vec<f32>>) -> Self {
+        let mut answers = answers.into_iter();
+        Self { whole: answers.next().unwrap_or_default(), middle: answers.next() }
+    }
+
     /// The mean of both judgements: the middle alone is a worse judge than the whole, together they are better than either.
     fn judged(&self, at: usize) -> f32 {
         let whole = self.whole[at];

@@ -143,11 +143,8 @@ fn heard(runner: &Runner, photos: &[&Pixels], stop: &AtomicBool) -> Result<Optio
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let views = views::of(photo);
-        let shown: Vec<&Pixels> = [Some(&views.whole), views.middle.as_ref()].into_iter().flatten().collect();
-        let mut said = judge::answers(runner, &shown)?.into_iter();
-        let said = Said { whole: said.next().unwrap_or_default(), middle: said.next() };
-        Ok(Some(witnesses(&said, &views::closely(photo))))
+        let said = Said::of(judge::answers(runner, &views::of(photo).shown())?);
+        Ok(Some(witnesses(&said, photo)))
     };
     photos.par_iter().map(heard).collect()
 }
