@@ -128,7 +128,7 @@ struct MiniArgs {
     #[arg(long, value_name = "N")]
     decay_epochs: Option<u64>,
 
-    /// The fold that is held out, instead of the recipe's
+    /// The fold that is held out and judged, counted from 0, instead of the recipe's
     #[arg(long, value_name = "N")]
     held_out: Option<u64>,
 }
@@ -186,7 +186,8 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
     let mut recipe = MiniRecipe::parse(&origin, &text).map_err(refused)?;
     recipe.epochs = args.epochs.unwrap_or(recipe.epochs);
     recipe.decay_epochs = args.decay_epochs.unwrap_or(recipe.decay_epochs);
-    recipe.held_out = args.held_out.unwrap_or(recipe.held_out) % recipe.folds;
+    recipe.held_out = args.held_out.or(recipe.held_out);
+    let recipe = recipe.checked(&origin).map_err(refused)?;
     let (engine, device) = networks::engine_and_device(context)?;
     let job = mini::Job {
         recipe: &recipe,

@@ -48,7 +48,7 @@ pub trait Listener: Sync {
     fn told(&self, what: &str);
 }
 
-/// The network alone, as of its best epoch.
+/// The network alone, as of the epoch that is kept.
 const NETWORK: &str = "network.safetensors";
 /// The model: the network and its referee.
 const MODEL: &str = "best.safetensors";
@@ -104,10 +104,12 @@ fn network(
             progress.epoch = progress.steps / per_epoch;
             adam.exchange(&mini.vars)?;
             let metrics = judge::judge(&fused(&tensors(&mini, lessons)?, *engine)?, held)?;
-            let figure = metrics.get("figure").copied().unwrap_or(0.0);
-            let best = progress.best.is_none_or(|best| figure > best);
+            let figure = metrics.get("figure").copied();
+            let best = figure.is_some_and(|figure| progress.best.is_none_or(|best| figure > best));
             if best {
-                (progress.best, progress.best_epoch) = (Some(figure), progress.epoch);
+                (progress.best, progress.best_epoch) = (figure, progress.epoch);
+            }
+            if best || recipe.patience.is_none() {
                 export(&tensors(&mini, lessons)?, &about(recipe, &progress), &out.join(NETWORK))?;
             }
             adam.exchange(&mini.vars)?;
@@ -128,7 +130,7 @@ fn network(
             if let Some(done) = progress.history.last() {
                 listener.epoch(done);
             }
-            if progress.epoch - progress.best_epoch >= recipe.patience {
+            if recipe.patience.is_some_and(|patience| progress.epoch - progress.best_epoch >= patience) {
                 return Ok((progress, Ended::Early));
             }
         } else if progress.steps.is_multiple_of(recipe.checkpoint_steps.max(1)) {
@@ -292,7 +294,8 @@ fn tensors(mini: &Mini, lessons: &Lessons) -> Result<InMemory, TrainError> {
 /// What a file says of itself.
 fn about(recipe: &MiniRecipe, progress: &Progress) -> String {
     let MiniRecipe { name, version, held_out, referee, .. } = recipe;
-    let (epoch, seed) = (progress.best_epoch, recipe.seed);
+    let epoch = if recipe.patience.is_some() { progress.best_epoch } else { progress.epoch };
+    let seed = recipe.seed;
     serde_json::json!({
         "name": name, "version": version, "epoch": epoch, "held_out": held_out, "seed": seed, "referee": referee,
     })

@@ -13,15 +13,17 @@ pub struct MiniRecipe {
     pub name: String,
     pub version: String,
     pub data: MiniData,
-    /// Photos are dealt to so many folds, bursts whole; one is held out and judged after every epoch.
+    /// Photos are dealt to so many folds, bursts whole; the one that is held out is judged after every epoch.
     pub folds: u64,
-    pub held_out: u64,
+    /// Without one, everything is learned from.
+    pub held_out: Option<u64>,
     pub seed: u64,
     pub epochs: u64,
     /// The last so many epochs bring the learning rate down to nothing.
     pub decay_epochs: u64,
-    /// Ends the run when so many epochs brought nothing better.
-    pub patience: u64,
+    /// With it the best epoch on the fold is kept, and the run ends when so many brought nothing better. Without it the
+    /// last epoch is kept: nothing is chosen, so the fold judges fairly.
+    pub patience: Option<u64>,
     pub learning_rate: f32,
     pub weight_decay: f32,
     pub warmup_steps: u64,
@@ -112,25 +114,35 @@ pub struct RefereeLosses {
 
 impl MiniRecipe {
     pub fn parse(file: &Path, yaml: &str) -> Result<Self, TrainError> {
-        let bad = |why: String| TrainError::Recipe { file: file.to_owned(), why };
-        let recipe: Self = serde_yaml::from_str(yaml).map_err(|error| bad(error.to_string()))?;
+        let recipe: Self = serde_yaml::from_str(yaml)
+            .map_err(|error| TrainError::Recipe { file: file.to_owned(), why: error.to_string() })?;
+        recipe.checked(file)
+    }
+
+    /// The recipe, if it can be followed.
+    pub fn checked(self, file: &Path) -> Result<Self, TrainError> {
+        let bad = |why: &str| TrainError::Recipe { file: file.to_owned(), why: why.to_owned() };
+        let recipe = self;
         let batch = recipe.batch;
         let clean = batch.singles + batch.runs * batch.run;
-        if recipe.epochs == 0 || recipe.folds < 2 || recipe.held_out >= recipe.folds {
-            return Err(bad("at least one epoch, two folds, and `held_out` one of them".into()));
+        if recipe.epochs == 0 || recipe.folds < 2 || recipe.held_out.is_some_and(|fold| fold >= recipe.folds) {
+            return Err(bad("at least one epoch, two folds, and `held_out` one of them, counted from 0"));
+        }
+        if recipe.patience.is_some() && recipe.held_out.is_none() {
+            return Err(bad("`patience` chooses an epoch by a fold that is held out: name one as `held_out`"));
         }
         if !recipe.crop.is_multiple_of(32) || !(64..=224).contains(&recipe.crop) {
-            return Err(bad("`crop` is a multiple of 32 from 64 to 224".into()));
+            return Err(bad("`crop` is a multiple of 32 from 64 to 224"));
         }
         if clean < 4 || batch.variants > batch.singles || batch.variants == 0 {
-            return Err(bad("a batch has 4 photos at least, and from 1 variant to as many as it has singles".into()));
+            return Err(bad("a batch has 4 photos at least, and from 1 variant to as many as it has singles"));
         }
         let referee = recipe.referee;
         if [recipe.learning_rate, referee.learning_rate].iter().any(|rate| !(*rate > 0.0 && *rate < 1.0)) {
-            return Err(bad("`learning_rate` lies between 0 and 1".into()));
+            return Err(bad("`learning_rate` lies between 0 and 1"));
         }
         if referee.dropout.iter().any(|share| !(0.0..1.0).contains(share)) {
-            return Err(bad("`dropout` lies between 0 and 1".into()));
+            return Err(bad("`dropout` lies between 0 and 1"));
         }
         Ok(recipe)
     }
@@ -138,8 +150,14 @@ impl MiniRecipe {
     /// What must not change between two stretches of a run: all but how long it lasts and how fast it learns, which one
     /// lowers when a loss explodes.
     pub fn identity(&self) -> String {
-        let lasting =
-            Self { epochs: 0, decay_epochs: 0, patience: 0, checkpoint_steps: 0, learning_rate: 0.0, ..self.clone() };
+        let lasting = Self {
+            epochs: 0,
+            decay_epochs: 0,
+            patience: None,
+            checkpoint_steps: 0,
+            learning_rate: 0.0,
+            ..self.clone()
+        };
         serde_json::to_string(&lasting).unwrap_or_default()
     }
 }

@@ -58,6 +58,28 @@ fn a_run_leaves_a_model_that_rates_and_its_course() {
 }
 
 #[test]
+fn where_nothing_is_held_out_nothing_is_chosen() {
+    let world = World::new();
+    school(&world);
+    let recipe = fs::read_to_string(world.path("recipe.yaml")).unwrap();
+    fs::write(world.path("recipe.yaml"), recipe.replace("held_out: 0\n", "").replace("patience: 9\n", "")).unwrap();
+    for epoch in world.run(train("run", &[])).expect(0).lines() {
+        assert_eq!((&epoch["best"], epoch["metrics"].as_object().unwrap().len()), (&false.into(), 0), "{epoch}");
+    }
+    // The end of the course is what is kept: going on makes another model.
+    let kept = fs::read(world.path("run/best.safetensors")).unwrap();
+    assert_eq!(world.run(train("run", &["--epochs", "3"])).expect(0).lines().len(), 1);
+    assert!(kept != fs::read(world.path("run/best.safetensors")).unwrap());
+    let judged = world.run(train("fold", &["--held-out", "1"])).expect(0).lines();
+    assert!(judged[1]["metrics"]["srcc"].is_f64());
+    let refused = world.run(train("fold", &["--held-out", "3"])).expect(2);
+    assert!(refused.stderr.contains("counted from 0"), "{}", refused.stderr);
+    fs::write(world.path("recipe.yaml"), recipe.replace("held_out: 0\n", "")).unwrap();
+    let refused = world.run(train("other", &[])).expect(2);
+    assert!(refused.stderr.contains("`patience`"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_run_that_is_killed_ends_with_the_same_model() {
     let world = World::new();
     school(&world);

@@ -28,7 +28,7 @@ pub struct Gathered {
     pub held: Held,
 }
 
-/// The photos of a fold that is held out.
+/// The photos of a fold that is held out, if one is.
 #[derive(Debug)]
 pub struct Held {
     pub photos: Vec<(Pixels, f32, bool)>,
@@ -97,7 +97,7 @@ pub fn gather(
     let mut takes = Vec::new();
     let mut deal = |label: &Label, pixels: Pixels, held: &mut Held| {
         let in_series = label.file.starts_with(&own.series);
-        if folds.of(&label.file) == recipe.held_out {
+        if recipe.held_out == Some(folds.of(&label.file)) {
             held.photos.push((pixels, label.score, in_series));
         } else if in_series {
             series.push((number(&label.file), Sample { pixels, score: label.score }));
@@ -123,10 +123,14 @@ pub fn gather(
             }
             let group = label.group.as_ref().and_then(|group| groups.binary_search(&group).ok());
             let Some(group) = group else { continue };
-            let out = folds.of(&label.file) == recipe.held_out;
+            let out = recipe.held_out == Some(folds.of(&label.file));
             let place = if out { &mut held.bursts } else { &mut takes };
             place.push(Burst { pixels, score: label.score, group });
         }
+    }
+    if let (Some(fold), true) = (recipe.held_out, held.photos.is_empty()) {
+        let why = format!("no photo falls to fold {fold} of {}: hold out another, or none", recipe.folds);
+        return Err(TrainError::Labels { file: data.join(&own.labels), why });
     }
     series.sort_by_key(|(number, _)| *number);
     let series: Vec<Sample> = series.into_iter().map(|(_, sample)| sample).collect();
