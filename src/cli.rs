@@ -6,8 +6,8 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    aesthetics, analyze, cluster, compare, completions, config, decide, dedup, device, embed, eval, kmeans, man,
-    models, node, portrait, schema, score, select, train,
+    aesthetics, analyze, classify, cluster, compare, completions, config, decide, dedup, device, embed, eval, kmeans,
+    man, models, node, portrait, schema, score, select, train,
 };
 use crate::hub::policy::LicencePolicy;
 use crate::report::Format;
@@ -42,6 +42,7 @@ pub enum Command {
     Aesthetics(aesthetics::Args),
     Embed(embed::Args),
     Compare(compare::Args),
+    Classify(classify::Args),
     Cluster(cluster::Args),
     Select(select::Args),
     Analyze(analyze::Args),

@@ -10,6 +10,6 @@ mod quality;
 
 pub use faces::FaceFinding;
 pub use features::{Features, Layout};
-pub use network::{Asked, Comparing, Degrading, Embedding, Question, Rating};
+pub use network::{Asked, Classifying, Comparing, Degrading, Embedding, Question, Rating};
 pub use panel::{Found, Panel};
 pub use quality::Scoring;

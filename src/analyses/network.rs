@@ -1,6 +1,6 @@
 //! Networks of the hub: numbers for each photo.
 
-use crate::hub::{Aesthetic, Comparator, Degradations, Embedder, HubError, Judgement, Network};
+use crate::hub::{Aesthetic, Classifier, Comparator, Degradations, Embedder, HubError, Judgement, Network};
 use crate::pipeline::{Analysis, Picture};
 use crate::pixels::Pixels;
 use crate::store::Fingerprint;
@@ -53,6 +53,15 @@ impl Question for Degradations {
     }
 }
 
+impl Question for Classifier {
+    const NAME: &'static str = "classify";
+    const REVISION: &'static str = "classes/1";
+
+    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+        self.probabilities(photos)
+    }
+}
+
 /// A network as an analysis of the pipeline.
 #[derive(Debug)]
 pub struct Asked<N> {
@@ -68,6 +77,8 @@ pub type Embedding = Asked<Embedder>;
 pub type Comparing = Asked<Comparator>;
 /// What is wrong with it.
 pub type Degrading = Asked<Degradations>;
+/// What kind of photo it is.
+pub type Classifying = Asked<Classifier>;
 
 impl<N: Question> Asked<N> {
     pub fn new(network: N) -> Result<Self, HubError> {

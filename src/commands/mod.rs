@@ -4,6 +4,7 @@ pub mod aesthetics;
 mod album;
 pub mod analyze;
 mod anywhere;
+pub mod classify;
 pub mod cluster;
 pub mod compare;
 pub mod completions;
@@ -42,6 +43,7 @@ pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError>
         Command::Score(args) => score::run(args, context),
         Command::Portrait(args) => portrait::run(args, context),
         Command::Models(args) => models::run(args, context),
+        Command::Classify(args) => classify::run(args, context),
         Command::Cluster(args) => cluster::run(args, context),
         Command::Select(args) => select::run(args, context),
         Command::Decide(args) => decide::run(args, context),

@@ -84,7 +84,7 @@ struct LabelledArgs {
     large: LargeArgs,
 }
 
-/// Degradations, put into clean photos on the way
+/// Flaws, drawn upon clean photos on the way; the result works with `score --degradations --model`
 #[derive(Debug, clap::Args)]
 struct QualityArgs {
     /// A folder of clean photos
@@ -95,7 +95,7 @@ struct QualityArgs {
     large: LargeArgs,
 }
 
-/// Classes, from a folder with a folder for each
+/// Classes, from a folder with a folder for each; the result works with `classify --model`
 #[derive(Debug, clap::Args)]
 struct ClassifierArgs {
     #[arg(value_name = "DIR", help = "A folder with a folder of photos for each class")]

@@ -15,6 +15,7 @@ pub const MANIFESTS: &[(&str, &str)] = &[
     ("models/mediapipe-face-mesh.yaml", include_str!("../../models/mediapipe-face-mesh.yaml")),
     ("models/mediapipe-face-short-range.yaml", include_str!("../../models/mediapipe-face-short-range.yaml")),
     ("models/mobilenet-v2.yaml", include_str!("../../models/mobilenet-v2.yaml")),
+    ("models/multihead-quality.yaml", include_str!("../../models/multihead-quality.yaml")),
     ("models/resnet50-v1.yaml", include_str!("../../models/resnet50-v1.yaml")),
     ("models/resnet50.yaml", include_str!("../../models/resnet50.yaml")),
     ("models/siamese-resnet50.yaml", include_str!("../../models/siamese-resnet50.yaml")),

@@ -93,6 +93,7 @@ pub enum Task {
     Comparison,
     Embedding,
     Degradations,
+    Classification,
 }
 
 /// How the tensors of the file are put together; one arm each in [`super::registry`].
@@ -107,6 +108,10 @@ pub enum Architecture {
     Dinov2,
     /// Our own small network with a head for every task.
     AlbumMini,
+    /// `backbone.*`, `channel_attention.*` and a head for each flaw: what the original's later hub judges quality by.
+    MultiHead,
+    /// `backbone.*` and `head.*`, and the names of classes in the configuration.
+    Classifier,
 }
 
 impl Task {
@@ -116,6 +121,7 @@ impl Task {
             Self::Comparison => "comparison",
             Self::Embedding => "embedding",
             Self::Degradations => "degradations",
+            Self::Classification => "classification",
         }
     }
 }
@@ -154,6 +160,15 @@ impl Manifest {
         Ok(())
     }
 
+    /// What a classifier that somebody trained is: none has a name of its own.
+    pub fn of_classifiers() -> Result<Self, ManifestError> {
+        const TEXT: &str = "{name: classifier, version: file, task: classification, architecture: classifier, \
+            license: its owner's, file: {name: classifier}, \
+            preprocess: {resize: {short_side: 256}, filter: bilinear, crop: 224, \
+            mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}}";
+        Self::parse("classifiers", TEXT)
+    }
+
     pub fn does(&self, task: Task) -> bool {
         self.task == task || self.also.contains(&task)
     }
@@ -180,6 +195,7 @@ mod tests {
         let networks = ["aesthetics", "comparison", "embedding"];
         let runnable = catalogue.entries().iter().filter(|entry| entry.runs && networks.contains(&entry.task.as_str()));
         let all: Vec<Manifest> = runnable.map(|entry| entry.manifest().unwrap()).collect();
+        assert!(Manifest::of_classifiers().unwrap().does(Task::Classification));
         assert!(all.len() >= 6, "{}", all.len());
         let ava = all.iter().find(|manifest| manifest.name == "ava-resnet50").unwrap();
         assert_eq!(ava.file.size, Some(96_454_336));

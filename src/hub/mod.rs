@@ -38,9 +38,10 @@ use self::faces::FaceAnalyzer;
 use self::holdings::Holdings;
 use self::manifest::{Architecture, Manifest, Task};
 use self::model::Model;
-pub use self::model::{Aesthetic, Comparator, Degradations, Embedder, Judgement, Loaded, Network};
+pub use self::model::{Aesthetic, Classifier, Comparator, Degradations, Embedder, Judgement, Loaded, Network};
 pub use self::portraits::Faces;
 // The face of the hub, for programs. It stands above the pipeline; nothing in here uses it.
+use self::recipe::Recipe;
 use self::registry::Built;
 use self::shelf::{ByFolder, Shelves};
 use self::weights::WeightsFile;
@@ -256,7 +257,8 @@ impl Hub {
         let architecture = architecture_of(&file).ok_or_else(unrecognised)?;
         let fitting = |manifest: &Manifest| manifest.does(task) && manifest.architecture == architecture;
         let runnable = self.catalogue().entries().iter().filter(|entry| entry.runs);
-        let manifest = runnable.filter_map(|entry| entry.manifest().ok()).find(fitting).ok_or_else(unrecognised)?;
+        let mut known = runnable.filter_map(|entry| entry.manifest().ok()).chain(Manifest::of_classifiers());
+        let manifest = known.find(fitting).ok_or_else(unrecognised)?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let manifest =
             Manifest { name: stem, version: "file".into(), aliases: Vec::new(), devices: Vec::new(), ..manifest };
@@ -288,6 +290,10 @@ fn architecture_of(file: &WeightsFile) -> Option<Architecture> {
     let has = |name: &str| file.shape(name).is_some();
     if has("stages.0.merge.weight") {
         Some(Architecture::AlbumMini)
+    } else if has("channel_attention.0.weight") {
+        Some(Architecture::MultiHead)
+    } else if has("head.0.weight") && Recipe::of(file).tells_classes() {
+        Some(Architecture::Classifier)
     } else if has("head.0.weight") {
         Some(Architecture::RatedResnet)
     } else if has("mlp.0.weight") {

@@ -149,6 +149,13 @@ fn strength(referee: &Referee, said: &Said, photo: &Pixels) -> f32 {
     referee.strength(&witnesses(said, photo))
 }
 
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::MIN, f32::max);
+    let shares: Vec<f64> = logits.iter().map(|logit| f64::from(logit - most).exp()).collect();
+    let total: f64 = shares.iter().sum();
+    shares.iter().map(|share| (share / total) as f32).collect()
+}
+
 /// Opinions of quality lie in 0 to 1, ratings in 1 to 10.
 fn rating_of_opinion(opinion: f32) -> f32 {
     1.0 + 9.0 * opinion.clamp(0.0, 1.0)
@@ -266,13 +273,38 @@ impl Comparator {
 pub struct Degradations(pub(super) Model);
 
 impl Degradations {
-    /// For each photo, how strong each of [`crate::nn::mini::DEGRADATIONS`] is, 0 (none) to 1.
+    /// For each photo, how strong each of [`crate::nn::mini::DEGRADATIONS`] is, 0 (none) to 1; of a multi-head network
+    /// [`crate::nn::multihead::FLAWS`], and behind them the quality over all.
     pub fn strengths(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let built = self.0.built()?;
+        if self.is_multi_head() {
+            return self.0.features(&built, photos);
+        }
         if built.referee.is_none() {
             return Err(self.0.no_head());
         }
         Ok(self.0.said(&built, photos)?.iter().map(Said::degraded).collect())
+    }
+
+    pub fn is_multi_head(&self) -> bool {
+        self.0.manifest.architecture == Architecture::MultiHead
+    }
+}
+
+/// Tells classes of photos apart.
+#[derive(Clone, Debug)]
+pub struct Classifier(pub(super) Model);
+
+impl Classifier {
+    pub fn classes(&self) -> Result<Vec<String>, HubError> {
+        Ok(self.0.built()?.classes.clone())
+    }
+
+    /// For each photo, how likely each class is.
+    pub fn probabilities(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+        let built = self.0.built()?;
+        let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
+        Ok(self.0.features(&built, photos)?.iter().map(|features| softmax(&head.apply(features))).collect())
     }
 }
 
@@ -305,7 +337,7 @@ macro_rules! network {
         }
     )*};
 }
-network!(Aesthetic: Aesthetics, Embedder: Embedding, Comparator: Comparison, Degradations: Degradations);
+network!(Aesthetic: Aesthetics, Embedder: Embedding, Comparator: Comparison, Degradations: Degradations, Classifier: Classification);
 
 impl From<BuildError> for HubError {
     fn from(error: BuildError) -> Self {

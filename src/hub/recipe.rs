@@ -73,6 +73,23 @@ impl<'a> Recipe<'a> {
         Ok(output)
     }
 
+    /// The names of what a classifier tells apart, in the order of its outputs.
+    pub fn classes(&self, head: &HeadConfig) -> Result<Vec<String>, WeightsError> {
+        let classes = self.get("classes").and_then(Value::as_array);
+        let classes: Option<Vec<String>> =
+            classes.and_then(|all| all.iter().map(|name| name.as_str().map(str::to_owned)).collect());
+        let classes = classes.ok_or_else(|| self.error("config: `classes` is no list of names".into()))?;
+        if classes.len() == head.outputs {
+            return Ok(classes);
+        }
+        Err(self.error(format!("config: {} classes for {} outputs", classes.len(), head.outputs)))
+    }
+
+    /// Whether it is a classifier's.
+    pub fn tells_classes(&self) -> bool {
+        self.get("classes").is_some()
+    }
+
     /// The backbone of a ranker.
     pub fn backbone(&self) -> Result<Backbone, WeightsError> {
         let by_names = if self.file.shape("backbone.fc6.weight").is_some() { "vgg16" } else { "resnet50" };
@@ -88,9 +105,8 @@ impl<'a> Recipe<'a> {
         let mut preprocess = manifest.preprocess.clone();
         if let Some(transform) = self.config.get("transform").filter(|value| value.is_object()) {
             let side = |key: &str| transform.get(key).and_then(Value::as_u64).map(|side| side as u32);
-            if let (Some(side), Resize::ShortSide(short)) = (side("resize_size"), &mut preprocess.resize) {
-                *short = side;
-            }
+            let (Resize::ShortSide(resized) | Resize::Square(resized)) = &mut preprocess.resize;
+            *resized = side("resize_size").unwrap_or(*resized);
             preprocess.crop = side("crop_size").or(preprocess.crop);
             for (key, to) in [("normalize_mean", &mut preprocess.mean), ("normalize_std", &mut preprocess.std)] {
                 if let Some(values) = transform.get(key).and_then(Value::as_array) {

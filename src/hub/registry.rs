@@ -12,6 +12,7 @@ use crate::nn::dinov2::{self, Dinov2, FusedDinov2};
 use crate::nn::fused::{Batch, Runner};
 use crate::nn::head::{FusedHead, HeadConfig};
 use crate::nn::mini::{FusedMini, Referee};
+use crate::nn::multihead::{self, FusedMultiHead, MultiHead};
 use crate::nn::preprocess::Preprocess;
 use crate::nn::rating::Output;
 use crate::nn::resnet::{Depth, FusedResNet, Naming, ResNet};
@@ -28,6 +29,8 @@ pub struct Built {
     pub referee: Option<Referee>,
     /// What the head of an aesthetic network says.
     pub output: Output,
+    /// What the head of a classifier tells apart.
+    pub classes: Vec<String>,
     pub preprocess: Preprocess,
     /// Memory its weights take.
     pub bytes: usize,
@@ -68,6 +71,7 @@ enum Plan {
     Vgg16,
     Dinov2,
     Mini,
+    MultiHead,
 }
 
 impl Plan {
@@ -80,6 +84,7 @@ impl Plan {
             Self::Vgg16 => Box::new(FusedVgg16::new(engine, &names.under("backbone"))?),
             Self::Dinov2 => Box::new(FusedDinov2::new(engine, names)?),
             Self::Mini => Box::new(FusedMini::new(engine, names)?),
+            Self::MultiHead => Box::new(FusedMultiHead::new(engine, names)?),
         }))
     }
 
@@ -103,6 +108,11 @@ impl Plan {
                 let network = self.fused(Engine { cpu: Cpu::Plain, precision: Precision::Full }, names)?;
                 Box::new(move |x| x.to_device(&Device::Cpu)?.apply_op1_no_bwd(&network))
             }
+            Self::MultiHead => {
+                let network = MultiHead::new(0.0, vb)?;
+                let weights = multihead::weights(names)?;
+                Box::new(move |x| multihead::answer(&network.forward_t(x, false)?, &weights))
+            }
         })
     }
 
@@ -112,6 +122,7 @@ impl Plan {
             Self::Vgg16 => crate::nn::vgg::FEATURES,
             Self::Dinov2 => dinov2::Config::of(names)?.width,
             Self::Mini => crate::nn::mini::answer::LEN,
+            Self::MultiHead => multihead::ANSWER,
         })
     }
 }
@@ -140,7 +151,7 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
     let recipe = Recipe::of(file);
     // The plan, the part of the file that is the head, and tensors that may be left alone.
     let (plan, head_part, forgiven) = match manifest.architecture {
-        Architecture::RatedResnet => (resnet_by_names(&names), Some("head"), ""),
+        Architecture::RatedResnet | Architecture::Classifier => (resnet_by_names(&names), Some("head"), ""),
         Architecture::Siamese => match recipe.backbone()? {
             Backbone::Resnet => (resnet_by_names(&names), Some("mlp"), ""),
             Backbone::Vgg16 => (Plan::Vgg16, Some("mlp"), ""),
@@ -148,12 +159,17 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
         Architecture::Resnet => (resnet_by_names(&names), None, "fc."),
         Architecture::Dinov2 => (Plan::Dinov2, None, ""),
         Architecture::AlbumMini => (Plan::Mini, None, ""),
+        Architecture::MultiHead => (Plan::MultiHead, None, ""),
     };
     let dim = plan.features(&names)?;
     let head_config = head_part.map(|part| recipe.head(part, dim)).transpose()?;
     let output = match (&head_config, manifest.architecture) {
         (Some(config), Architecture::RatedResnet) => recipe.output(config)?,
         _ => Output::Regression,
+    };
+    let classes = match (&head_config, manifest.architecture) {
+        (Some(config), Architecture::Classifier) => recipe.classes(config)?,
+        _ => Vec::new(),
     };
     let preprocess = match manifest.architecture {
         Architecture::Siamese => recipe.ranker_preprocess(manifest)?,
@@ -173,7 +189,7 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
         let on_device = on_device(&plan, file, &names, engine.precision, device)?;
         (Features::Candle(on_device), usize::try_from(file.bytes()).unwrap_or(usize::MAX))
     };
-    Ok(Built { features, dim, head, referee, output, preprocess, bytes })
+    Ok(Built { features, dim, head, referee, output, classes, preprocess, bytes })
 }
 
 fn build_head(config: &HeadConfig, part: &str, engine: Engine, names: &Names<'_>) -> Result<FusedHead, WeightsError> {

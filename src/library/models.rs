@@ -9,7 +9,7 @@ use crate::hub::device::{self, Candidate};
 use crate::hub::faces::Landmarks;
 use crate::hub::fetch::{Client, Event, Network as NetworkSettings, Pulled, Puller, Settings, Wanted, read_text};
 use crate::hub::manifest::Task;
-use crate::hub::{Aesthetic, Comparator, Embedder, Faces, HubError, Loaded, Network, Which};
+use crate::hub::{Aesthetic, Comparator, Degradations, Embedder, Faces, HubError, Loaded, Network, Which};
 use crate::portrait::Thresholds;
 use crate::report::records::ModelRecord;
 
@@ -32,6 +32,7 @@ pub enum LoadedModel {
     Aesthetic(Aesthetic, Loaded),
     Embedder(Embedder, Loaded),
     Comparator(Comparator, Loaded),
+    Degradations(Degradations, Loaded),
     /// The three face networks that work together.
     Faces(Faces, Loaded),
 }
@@ -202,6 +203,9 @@ impl ModelHub {
         } else if is_for(Task::Comparison) {
             let network: Comparator = hub.open(which)?;
             LoadedModel::Comparator(network.clone(), network.load()?)
+        } else if is_for(Task::Degradations) {
+            let network: Degradations = hub.open(which)?;
+            LoadedModel::Degradations(network.clone(), network.load()?)
         } else if let Some(mode) = modes().find(|mode| entry.runs && mode.models().contains(&entry.name.as_str())) {
             let faces = hub.faces(mode, Thresholds::from(&self.settings().portrait_analysis))?;
             LoadedModel::Faces(faces.clone(), faces.load()?)
@@ -407,6 +411,7 @@ impl LoadedModel {
             Self::Aesthetic(network, _) => network.reference(),
             Self::Embedder(network, _) => network.reference(),
             Self::Comparator(network, _) => network.reference(),
+            Self::Degradations(network, _) => network.reference(),
             Self::Faces(faces, _) => faces.reference().to_owned(),
         }
     }

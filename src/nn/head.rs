@@ -52,6 +52,11 @@ impl FusedHead {
         Ok(Self { layers, bend: config.bend })
     }
 
+    /// Memory that the packed weights take.
+    pub fn bytes(&self) -> usize {
+        self.layers.iter().map(Linear::bytes).sum()
+    }
+
     /// Rows of features to rows of outputs.
     pub fn apply(&self, features: &[f32]) -> Vec<f32> {
         let mut x = features.to_vec();

@@ -4,9 +4,11 @@
 
 pub mod checkpoint;
 pub mod dinov2;
+pub mod folded;
 pub mod fused;
 pub mod head;
 pub mod mini;
+pub mod multihead;
 pub mod preference;
 pub mod preprocess;
 pub mod rating;

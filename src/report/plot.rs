@@ -82,37 +82,13 @@ pub fn scatter(title: &str, [across, up]: [&str; 2], points: &[(f64, f64)]) -> S
     const SIDE: f64 = 480.0;
     const LEFT: f64 = 60.0;
     const TOP: f64 = 40.0;
-    let finite = || points.iter().filter(|(x, y)| x.is_finite() && y.is_finite());
-    let range = |pick: fn(&(f64, f64)) -> f64| {
-        let (low, high) = finite().map(pick).fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
-        if high > low { (low, high) } else { (low.min(high).min(0.0), high.max(low).max(1.0)) }
-    };
     let mut out = begun(title, TOP + SIDE + 50.0);
-    if finite().next().is_some() {
-        let ((x0, x1), (y0, y1)) = (range(|p| p.0), range(|p| p.1));
-        for step in 0..=4 {
-            let share = f64::from(step) / 4.0;
-            let (x, y) = (LEFT + SIDE * share, TOP + SIDE * (1.0 - share));
-            let _ = write!(
-                out,
-                "<path d=\"M{LEFT} {y:.1}h{SIDE}M{x:.1} {TOP}v{SIDE}\" stroke=\"#d8dee4\"/><text x=\"{:.1}\" \
-                 y=\"{:.1}\" text-anchor=\"end\">{:.3}</text><text x=\"{x:.1}\" y=\"{:.1}\" \
-                 text-anchor=\"middle\">{:.3}</text>",
-                LEFT - 5.0,
-                y + 4.0,
-                y0 + (y1 - y0) * share,
-                TOP + SIDE + 16.0,
-                x0 + (x1 - x0) * share
-            );
-        }
-        for (x, y) in finite() {
-            let _ = write!(
-                out,
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"2\" fill=\"{}\" fill-opacity=\"0.4\"/>",
-                LEFT + (x - x0) / (x1 - x0) * SIDE,
-                TOP + SIDE * (1.0 - (y - y0) / (y1 - y0)),
-                COLOURS[0]
-            );
+    if let Some(frame) = Frame::around(points, [LEFT, TOP, SIDE, SIDE]) {
+        frame.rows(&mut out);
+        frame.columns(&mut out, 4, |x| format!("{x:.3}"));
+        for (x, y) in finite(points).map(|point| frame.place(point)) {
+            let colour = COLOURS[0];
+            let _ = write!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2\" fill=\"{colour}\" fill-opacity=\"0.4\"/>");
         }
     }
     let _ = writeln!(
@@ -128,6 +104,114 @@ pub fn scatter(title: &str, [across, up]: [&str; 2], points: &[(f64, f64)]) -> S
     out
 }
 
+/// Points by what lies across, and a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    pub name: String,
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Charts of lines, one under another, each with a title of its own; `across` names what they run over, by whole numbers.
+pub fn charts(charts: &[(&str, Vec<Line>)], across: &str) -> String {
+    const HEIGHT: f64 = 220.0;
+    const INSIDE: [f64; 4] = [52.0, 34.0, WIDTH - 232.0, HEIGHT - 62.0];
+    let [left, top, width, height] = INSIDE;
+    let mut out = begun("", HEIGHT * charts.len() as f64);
+    for (at, (title, lines)) in charts.iter().enumerate() {
+        let above = HEIGHT * at as f64;
+        let title = escaped(title);
+        let _ = write!(out, "<text x=\"{left}\" y=\"{:.1}\" font-weight=\"bold\">{title}</text>", above + 18.0);
+        let points: Vec<(f64, f64)> = lines.iter().flat_map(|line| line.points.iter().copied()).collect();
+        let Some(frame) = Frame::around(&points, [left, above + top, width, height]) else { continue };
+        frame.rows(&mut out);
+        frame.columns(&mut out, 1, |x| format!("{across} {x:.0}"));
+        for (number, line) in lines.iter().enumerate() {
+            let colour = COLOURS[number % COLOURS.len()];
+            let place = |point| {
+                let (x, y) = frame.place(point);
+                format!("{x:.1},{y:.1}")
+            };
+            let path: Vec<String> = finite(&line.points).map(place).collect();
+            let _ = write!(
+                out,
+                "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{}\"/><text x=\"{:.1}\" \
+                 y=\"{:.1}\" fill=\"{colour}\">{}</text>",
+                path.join(" "),
+                left + width + 8.0,
+                above + top + 10.0 + 15.0 * number as f64,
+                escaped(&line.name)
+            );
+        }
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn finite(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite())
+}
+
+/// A rectangle, and what numbers its sides stand for.
+struct Frame {
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+    x: (f64, f64),
+    y: (f64, f64),
+}
+
+impl Frame {
+    /// `None` where no point can be drawn.
+    fn around(points: &[(f64, f64)], [left, top, width, height]: [f64; 4]) -> Option<Self> {
+        finite(points).next()?;
+        let range = |pick: fn((f64, f64)) -> f64| {
+            let (low, high) = finite(points).map(pick).fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
+            if high > low { (low, high) } else { (low - 0.5, high + 0.5) }
+        };
+        Some(Self { left, top, width, height, x: range(|p| p.0), y: range(|p| p.1) })
+    }
+
+    fn place(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        let share = |v: f64, (low, high): (f64, f64)| (v - low) / (high - low);
+        (self.left + share(x, self.x) * self.width, self.top + (1.0 - share(y, self.y)) * self.height)
+    }
+
+    /// Lines across, with numbers before them.
+    fn rows(&self, out: &mut String) {
+        for step in 0..=4 {
+            let value = self.y.0 + (self.y.1 - self.y.0) * f64::from(step) / 4.0;
+            let y = self.place((self.x.0, value)).1;
+            let _ = write!(
+                out,
+                "<path d=\"M{} {y:.1}h{}\" stroke=\"#d8dee4\"/><text x=\"{:.1}\" y=\"{:.1}\" \
+                 text-anchor=\"end\">{value:.3}</text>",
+                self.left,
+                self.width,
+                self.left - 5.0,
+                y + 4.0
+            );
+        }
+    }
+
+    /// Lines upwards, with what `told` says below them.
+    fn columns(&self, out: &mut String, steps: u32, told: impl Fn(f64) -> String) {
+        for step in 0..=steps {
+            let value = self.x.0 + (self.x.1 - self.x.0) * f64::from(step) / f64::from(steps);
+            let x = self.place((value, self.y.0)).0;
+            let _ = write!(
+                out,
+                "<path d=\"M{x:.1} {}v{}\" stroke=\"#d8dee4\"/><text x=\"{x:.1}\" y=\"{:.1}\" \
+                 text-anchor=\"middle\">{}</text>",
+                self.top,
+                self.height,
+                self.top + self.height + 16.0,
+                escaped(&told(value))
+            );
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +224,17 @@ mod tests {
         assert!(drawn.contains("a &lt; b") && drawn.contains("0.500") && !drawn.contains("NaN"));
         let drawn = scatter("s", ["x", "y"], &[(0.0, 1.0), (1.0, 2.0), (f64::INFINITY, 0.0)]);
         assert_eq!(drawn.matches("<circle").count(), 2);
+        let line = |name: &str, points: &[(f64, f64)]| Line { name: name.into(), points: points.to_vec() };
+        let drawn = charts(
+            &[
+                ("a < b", vec![line("srcc", &[(1.0, 0.1), (2.0, f64::NAN), (3.0, 0.3)])]),
+                ("two", vec![line("x", &[(1.0, 1.0)]), line("y", &[(1.0, 2.0)])]),
+            ],
+            "epoch",
+        );
+        assert_eq!((drawn.matches("<polyline").count(), drawn.matches(">epoch 3<").count()), (3, 1));
+        assert!(drawn.contains(">srcc<") && drawn.contains("a &lt; b") && !drawn.contains("NaN"), "{drawn}");
+        assert!(!charts(&[("nothing yet", vec![line("x", &[])])], "epoch").contains("polyline"));
         for empty in [bars("none", &[]), scatter("none", ["", ""], &[]), scatter("one", ["", ""], &[(1.0, 1.0)])] {
             assert!(empty.ends_with("</svg>\n") && !empty.contains("NaN"), "{empty}");
         }

@@ -2,6 +2,7 @@
 
 mod aesthetics;
 mod analyze;
+mod classify;
 mod cluster;
 mod compare;
 mod decide;
@@ -18,6 +19,7 @@ mod train;
 
 pub use aesthetics::AestheticsRecord;
 pub use analyze::AnalyzeRecord;
+pub use classify::ClassifyRecord;
 pub use cluster::ClusterRecord;
 pub use compare::{Method, PairRecord, RankRecord};
 pub use decide::{DecidedRecord, DecisionRecord, DecisionWord};
@@ -27,7 +29,7 @@ pub use eval::EvalRecord;
 pub use kmeans::{DuplicateRecord, KmeansModelRecord, NearestRecord};
 pub use model::{ModelFile, ModelPathRecord, ModelQuality, ModelRecord, PulledRecord, RemovedRecord, VerifiedRecord};
 pub use portrait::PortraitRecord;
-pub use score::{Degradations, DegradedRecord, ScoreRecord};
+pub use score::{DegradedRecord, FlawedRecord, ScoreRecord};
 pub use select::SelectRecord;
 pub use setting::SettingRecord;
 pub use train::{Epoch, TrainRecord};

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::records::{
-    AestheticsRecord, AnalyzeRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord, DuplicateRecord,
-    EmbedRecord, EvalRecord, KmeansModelRecord, ModelPathRecord, ModelRecord, NearestRecord, PairRecord,
-    PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord, TrainRecord,
-    VerifiedRecord,
+    AestheticsRecord, AnalyzeRecord, ClassifyRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord,
+    DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, ModelPathRecord, ModelRecord, NearestRecord,
+    PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord,
+    TrainRecord, VerifiedRecord,
 };
 
 /// Every command with records, by the words that call it.
@@ -15,6 +15,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("aesthetics", schema_of::<AestheticsRecord>()),
         ("compare", json!({ "anyOf": [schema_of::<PairRecord>(), schema_of::<RankRecord>()] })),
         ("analyze", schema_of::<AnalyzeRecord>()),
+        ("classify", schema_of::<ClassifyRecord>()),
         ("cluster", schema_of::<ClusterRecord>()),
         ("config show", schema_of::<SettingRecord>()),
         ("decide clear", schema_of::<DecisionRecord>()),

@@ -3,16 +3,13 @@
 use super::degrade::{convolved, mapped};
 use super::rng::Rng;
 use super::watermark;
+use crate::nn::multihead::FLAWS;
 use crate::pixels::Pixels;
 
-/// Each 0 (none) to 1.
-pub const HEADS: [&str; 4] = ["color_cast", "blurriness", "watermark", "noise"];
-pub type Strengths = [f32; HEADS.len()];
+pub type Strengths = [f32; FLAWS.len()];
 
-/// What each takes away from the quality over all.
-pub const WEIGHTS: [f64; 4] = [0.2, 0.3, 0.25, 0.25];
 /// What a head's error counts in the loss: watermarks are the hard ones.
-pub const LOSS_WEIGHTS: [f32; 4] = [1.0, 1.0, 1.5, 1.0];
+pub const LOSS_WEIGHTS: [f32; FLAWS.len()] = [1.0, 1.0, 1.5, 1.0];
 
 const TINTS: [[f32; 3]; 8] = [
     [255.0, 200.0, 200.0],
@@ -25,17 +22,12 @@ const TINTS: [[f32; 3]; 8] = [
     [180.0, 200.0, 255.0],
 ];
 
-/// 1 for a photo without flaws.
-pub fn overall(strengths: [f64; 4]) -> f64 {
-    1.0 - strengths.iter().zip(WEIGHTS).map(|(strength, weight)| strength * weight).sum::<f64>()
-}
-
 /// None to all four, in any order.
 pub fn flawed(photo: &Pixels, rng: &mut Rng) -> (Pixels, Strengths) {
     let mut heads = [0, 1, 2, 3];
     rng.shuffle(&mut heads);
     let count = rng.below(heads.len() + 1);
-    let (mut photo, mut strengths) = (photo.clone(), [0.0; HEADS.len()]);
+    let (mut photo, mut strengths) = (photo.clone(), [0.0; FLAWS.len()]);
     for &head in &heads[..count] {
         let strength = rng.between(0.1, if matches!(head, 0 | 2) { 0.5 } else { 1.0 });
         photo = drawn(&photo, head, strength, rng);
@@ -44,7 +36,7 @@ pub fn flawed(photo: &Pixels, rng: &mut Rng) -> (Pixels, Strengths) {
     (photo, strengths)
 }
 
-/// One flaw of a given strength, by its place in [`HEADS`].
+/// One flaw of a given strength, by its place in [`FLAWS`].
 pub fn drawn(photo: &Pixels, head: usize, strength: f32, rng: &mut Rng) -> Pixels {
     match head {
         0 => {
@@ -113,7 +105,7 @@ mod tests {
         let apart = |other: &Pixels| -> f64 {
             other.data().iter().zip(photo.data()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum()
         };
-        for (head, name) in HEADS.iter().enumerate() {
+        for (head, name) in FLAWS.iter().enumerate() {
             for seed in 0..9 {
                 let made = |strength| drawn(&photo, head, strength, &mut Rng::at(seed, [1, 1]));
                 let (weak, strong) = (apart(&made(0.1)), apart(&made(0.5)));
@@ -128,6 +120,5 @@ mod tests {
             assert_eq!(flaws == 0, made == photo);
         }
         assert_eq!(seen, [true; 5]);
-        assert_eq!((overall([0.0; 4]), overall([1.0; 4])), (1.0, 0.0));
     }
 }

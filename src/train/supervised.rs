@@ -1,5 +1,5 @@
-//! One loop for the large networks: a ResNet, a head, and items whose targets are ratings, votes, pairs, classes or
-//! flaws. On candle, so that it runs on a card as well.
+//! One loop for the large networks: a ResNet with a head for ratings, votes, pairs or classes, or the multi-head network
+//! for flaws. On candle, so that it runs on a card as well.
 
 mod batch;
 mod judge;
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use candle_core::Device;
 
-pub use recipe::{Augment, LargeRecipe, OutputMode};
+pub use recipe::{Augment, Backbone, LargeRecipe, OutputMode};
 
 use self::network::Network;
 use super::adam::{Adam, Pace};
@@ -88,10 +88,10 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
             let loss = targets.loss(&network.forward(&photos, true)?, recipe)?;
             let value = f64::from(loss.to_scalar::<f32>()?);
             let pace = Pace {
-                learning_rate: recipe.learning_rate,
+                learning_rate: recipe.rate(progress.epoch),
                 head_factor: recipe.head_factor,
                 weight_decay: recipe.weight_decay,
-                longest: f32::MAX,
+                longest: recipe.longest_gradient.unwrap_or(f32::MAX),
                 keep: 0.0,
             };
             let length = if value.is_finite() { adam.step(&network.vars, &loss.backward()?, pace)? } else { f32::NAN };
@@ -114,7 +114,7 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
         let done = Epoch {
             epoch: progress.epoch,
             steps: progress.steps,
-            learning_rate: f64::from(recipe.learning_rate),
+            learning_rate: f64::from(recipe.rate(progress.epoch - 1)),
             train_loss: total / per_epoch as f64,
             gradient: lengths / per_epoch as f64,
             seconds: started.elapsed().as_secs_f64(),

@@ -210,11 +210,31 @@ fn large_networks_learn_ratings_pairs_faults_and_classes_and_are_used_at_once() 
     assert!(lines[1]["metrics"]["accuracy"].is_f64(), "{}", lines[1]);
     let pair = ["compare", "--model", "pairs/best.safetensors", "photos/take_10.png", "photos/take_17.png"];
     assert_eq!(world.run(pair).expect(0).lines()[0]["model"], "best@file");
+    let refused = world.run(train("quality", "photos", "faults")).expect(2);
+    assert!(refused.stderr.contains("`backbone: multi-head`"), "{}", refused.stderr);
+    let recipe = fs::read_to_string(world.path("large.yaml")).unwrap();
+    let whole = recipe.replace("resnet18", "multi-head").replace("resize: 36", "resize: 32");
+    fs::write(world.path("large.yaml"), whole + "final_rate: 0.1\nlongest_gradient: 1.0\n").unwrap();
     let flawed = world.run(train("quality", "photos", "faults")).expect(0).lines();
+    assert!(flawed[1]["learning_rate"].as_f64() < flawed[0]["learning_rate"].as_f64(), "{}", flawed[1]);
     for head in ["color_cast", "blurriness", "watermark", "noise", "overall"] {
         let error = flawed[1]["metrics"][format!("mae_{head}")].as_f64().unwrap();
         assert!((0.0..=1.0).contains(&error), "{head}: {}", flawed[1]);
     }
+    let found = ["score", "--degradations", "--model", "faults/best.safetensors", "photos"];
+    for line in world.run(found).expect(0).lines() {
+        let flaws = line["degradations"].as_object().unwrap();
+        let names: Vec<&String> = flaws.keys().collect();
+        assert_eq!(names, ["color_cast", "blurriness", "watermark", "noise"]);
+        let weighed: Vec<f64> =
+            flaws.values().zip([0.2, 0.3, 0.25, 0.25]).map(|(v, w)| v.as_f64().unwrap() * w).collect();
+        let quality = line["overall_quality"].as_f64().unwrap();
+        assert!((quality - (1.0 - weighed.iter().sum::<f64>())).abs() < 1e-5, "{line}");
+        assert_eq!(line["degradation_model"], "best@file");
+    }
+    let table = world.run(found.into_iter().chain(["--format", "table"])).expect(0).text();
+    assert!(table.contains("watermark"), "{table}");
+    large(&world, "");
     for class in ["cats", "dogs"] {
         fs::create_dir_all(world.path("classes").join(class)).unwrap();
         for n in 0..4 {
@@ -223,6 +243,18 @@ fn large_networks_learn_ratings_pairs_faults_and_classes_and_are_used_at_once() 
         }
     }
     assert_eq!(world.run(train("classifier", "classes", "classes-run")).expect(0).lines().len(), 2);
+    let told = world.run(["classify", "--model", "classes-run/best.safetensors", "photos"]).expect(0).lines();
+    assert_eq!(told.len(), 23);
+    for line in told {
+        let likely = |class: &str| line["classes"][class].as_f64().unwrap();
+        let (label, other) = if line["label"] == "cats" { ("cats", "dogs") } else { ("dogs", "cats") };
+        assert!(likely(label) >= likely(other) && (likely(label) + likely(other) - 1.0).abs() < 1e-5, "{line}");
+        assert_eq!((&line["confidence"], &line["label"]), (&line["classes"][label], &label.into()));
+    }
+    let refused = world.run(["aesthetics", "--model", "classes-run/best.safetensors", "photos"]).expect(1);
+    assert!(refused.stderr.contains("best.safetensors"), "{}", refused.stderr);
+    let refused = world.run(["classify", "--model", "rated/best.safetensors", "photos"]).expect(1);
+    assert!(refused.stderr.contains("best.safetensors"), "{}", refused.stderr);
     fs::remove_file(world.path("photos/photo_3.png")).unwrap();
     let refused = world.run(train("aesthetics", "labels.csv", "other")).expect(1);
     assert!(refused.stderr.contains("photo_3.png"), "{}", refused.stderr);

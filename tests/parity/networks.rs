@@ -11,6 +11,7 @@ use albumctl::nn::checkpoint::{Checkpoint, InMemory, Ledger, Names, WeightsError
 use albumctl::nn::dinov2::FusedDinov2;
 use albumctl::nn::fused::{Batch, Network, Runner};
 use albumctl::nn::head::{Bend, FusedHead, HeadConfig};
+use albumctl::nn::multihead::{FLAWS, FusedMultiHead};
 use albumctl::nn::preference::{Class1, first_is_better};
 use albumctl::nn::preprocess::{Filter, Preprocess, Resize};
 use albumctl::nn::rating::Output;
@@ -246,6 +247,41 @@ fn preferences_of_a_linear_head_equal_the_originals() {
 #[test]
 fn preferences_of_a_deep_head_equal_the_originals() {
     check_preferences("siamese_mlp", vec![128, 64], Bend::Tanh);
+}
+
+#[test]
+fn flaws_equal_those_of_pytorch() {
+    let record = recorded("multihead");
+    let mut checkpoint = Formula::new(&record["tensors"]);
+    for flaw in FLAWS {
+        let last = format!("head_{flaw}.6");
+        let gain = record["gains"][flaw].as_f64().unwrap() as f32;
+        let weight = checkpoint.values(&format!("{last}.weight")).iter().map(|w| w * gain).collect();
+        checkpoint.changed.insert(format!("{last}.weight"), weight);
+        let bias = record["biases"][flaw][0].as_f64().unwrap() as f32;
+        checkpoint.changed.insert(format!("{last}.bias"), vec![bias]);
+    }
+    let expected = features(&record);
+    let count = count(2);
+    let whole = Preprocess {
+        resize: Resize::Square(224),
+        crop: None,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+        ..imagenet(224, Filter::Lanczos, 224)
+    };
+    let batch = pictures(&whole, count);
+    for engine in engines_for_large() {
+        let runner = build(&checkpoint, &[], |names| FusedMultiHead::new(engine, names));
+        let got = run(&runner, &batch, count);
+        let apart =
+            |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+        let most = got.iter().zip(&expected).map(apart).fold(0.0, f64::max);
+        report("multihead", engine, "answers, absolute", most);
+        assert!(most < 1e-3, "on {}: {most:e}", engine.cpu);
+    }
+    let (low, high) = expected.iter().map(|row| row[1]).fold((1.0f32, 0.0f32), |(l, h), v| (l.min(v), h.max(v)));
+    assert!(high - low > 0.3, "answers that hardly differ prove nothing: {low} {high}");
 }
 
 fn check_dinov2(name: &str, default_count: usize, crop: Option<(usize, usize)>) {

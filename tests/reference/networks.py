@@ -93,6 +93,51 @@ class Ranker(nn.Module):
         return self.mlp(a - b)
 
 
+class MultiHead(nn.Module):
+    """The quality model of the original's later hub: a backbone, attention over channels, a head for each flaw."""
+
+    FLAWS = ("color_cast", "blurriness", "watermark", "noise")
+
+    class Entry(nn.Module):
+        def __init__(self, inputs, outputs):
+            super().__init__()
+            self.conv, self.bn = nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs)
+
+        def forward(self, x):
+            return self.bn(self.conv(x)).relu()
+
+    class Block(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width)
+            self.conv2, self.bn2 = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width)
+
+        def forward(self, x):
+            return (self.bn2(self.conv2(self.bn1(self.conv1(x)).relu())) + x).relu()
+
+    def __init__(self):
+        super().__init__()
+        layers, inputs = [], 3
+        for width in (32, 64, 128, 256):
+            layers += [self.Entry(inputs, width), self.Block(width), nn.MaxPool2d(2)]
+            inputs = width
+        self.backbone = nn.Sequential(*layers)
+        self.channel_attention = nn.Sequential(nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 256), nn.Sigmoid())
+        for flaw in self.FLAWS:
+            head = nn.Sequential(nn.Linear(256, 256), nn.ReLU(), nn.Dropout(0.3), nn.Linear(256, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, 1))
+            setattr(self, f"head_{flaw}", head)
+        self.register_buffer("degradation_weights", torch.zeros(4))
+
+    def features(self, x):
+        pooled = self.backbone(x).mean((2, 3))
+        return pooled * self.channel_attention(pooled)
+
+    def forward(self, x):
+        features = self.features(x)
+        flaws = torch.cat([getattr(self, f"head_{flaw}")(features) for flaw in self.FLAWS], 1).sigmoid()
+        return torch.cat([flaws, 1 - (flaws * self.degradation_weights).sum(1, keepdim=True)], 1)
+
+
 def vgg16_backbone():
     from collections import OrderedDict
 
@@ -157,6 +202,20 @@ def preferences():
     save("vgg16", net, {"features": encode(net(x[:2]))}, placed)
 
 
+@torch.no_grad()
+def flaws():
+    x = torch.stack([T.ToTensor()(formula.picture(i).resize((224, 224), PIL.Image.Resampling.LANCZOS)) for i in range(12)])
+    net = fill(MultiHead())
+    features = net.features(x)
+    # Each head's outputs spread around one half.
+    spreads = {flaw: spread(getattr(net, f"head_{flaw}"), features)[0] for flaw in net.FLAWS}
+    for flaw in net.FLAWS:
+        head = getattr(net, f"head_{flaw}")
+        head[-1].bias -= 5.5
+    biases = {flaw: getattr(net, f"head_{flaw}")[-1].bias.tolist() for flaw in net.FLAWS}
+    save("multihead", net, {"gains": spreads, "biases": biases, "features": encode(net(x))})
+
+
 def original_positions(module, registers):
     """Resizes positions as the authors' own code does; the transformers library takes another scale."""
 
@@ -201,6 +260,6 @@ def transformers_():
 if __name__ == "__main__":
     torch.set_num_threads(2)
     wanted = sys.argv[2:]
-    for part in (transformers_, resnet, ratings, preferences):
+    for part in (transformers_, resnet, ratings, preferences, flaws):
         if not wanted or part.__name__ in wanted:
             part()

@@ -1,5 +1,6 @@
 //! Photos against degraded copies of themselves, asked both ways round.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
@@ -10,7 +11,8 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::eval::bootstrap;
 use crate::eval::variants::{self, Fault, Variant};
-use crate::hub::Network as _;
+use crate::hub::{Comparator, Degradations, HubError, Network as _};
+use crate::nn::multihead::FLAWS;
 use crate::pixels::Pixels;
 use crate::quality;
 use crate::train::degrade;
@@ -19,22 +21,69 @@ use crate::train::photos::Label;
 /// Both photos of a pair are written by the encoder, the degraded one at its own quality: files tell nothing.
 const ENCODED: u8 = 95;
 
+/// What says which of two photos is better.
+enum Judging {
+    Comparing(Comparator),
+    /// By the quality of each.
+    Quality(Degradations),
+}
+
+impl Judging {
+    fn of(data: &DataArgs, networks: &Networks, context: &Context) -> Result<Self, CommandError> {
+        let named = data.network.model.as_ref().map(|_| data.network.which(None, ""));
+        match named.map(|which| networks.hub.open::<Degradations>(which)) {
+            Some(Ok(model)) if model.is_multi_head() => Ok(Self::Quality(model)),
+            _ => Ok(Self::Comparing(comparator(data, networks, context)?)),
+        }
+    }
+
+    fn reference(&self) -> String {
+        match self {
+            Self::Comparing(model) => model.reference(),
+            Self::Quality(model) => model.reference(),
+        }
+    }
+
+    fn features(&self, photo: &Pixels) -> Result<Vec<f32>, HubError> {
+        let photos = std::slice::from_ref(photo);
+        match self {
+            Self::Comparing(model) => Ok(model.features(photos)?.concat()),
+            Self::Quality(model) => Ok(model.strengths(photos)?.concat().split_off(FLAWS.len())),
+        }
+    }
+
+    /// How likely the first is better: of qualities, which is greater.
+    fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f64, HubError> {
+        match self {
+            Self::Comparing(model) => model.prefer(first, second).map(f64::from),
+            Self::Quality(_) => Ok(share(f64::from(first[0]), f64::from(second[0]))),
+        }
+    }
+}
+
+/// 1 where the first is ahead, 0 where the second is.
+fn share(first: f64, second: f64) -> f64 {
+    match first.partial_cmp(&second) {
+        Some(Ordering::Greater) => 1.0,
+        Some(Ordering::Less) => 0.0,
+        _ => 0.5,
+    }
+}
+
 pub fn judge(
     data: &DataArgs,
     labels: &[Label],
     networks: &Networks,
     context: &Context,
 ) -> Result<Judgement, CommandError> {
-    let comparing = comparator(data, networks, context)?;
+    let judging = Judging::of(data, networks, context)?;
     let step = (labels.len() / data.sample.max(1)).max(1);
     let chosen: Vec<Label> = labels.iter().step_by(step).take(data.sample).cloned().collect();
     let originals: Vec<Pixels> = data.decoded(&chosen)?.iter().map(|photo| medium(photo, context)).collect();
     let variants = variants::all();
     let weights = context.settings().quality_assessment.weights;
-    let features = |photo: &Pixels| -> Result<Vec<f32>, CommandError> {
-        Ok(comparing.features(std::slice::from_ref(photo)).map_err(networks::refused)?.concat())
-    };
-    let prefer = |a: &[f32], b: &[f32]| comparing.prefer(a, b).map(f64::from).map_err(networks::refused);
+    let features = |photo: &Pixels| judging.features(photo).map_err(networks::refused);
+    let prefer = |a: &[f32], b: &[f32]| judging.prefer(a, b).map_err(networks::refused);
     // Per photo: for each variant whether the original won when first and when second, by the model and by the rules.
     let asked = |original: &Pixels| -> Result<Vec<[f64; 4]>, CommandError> {
         let whole = degrade::encoded(original, ENCODED);
@@ -47,29 +96,11 @@ pub fn judge(
                 fault => degrade::encoded(&fault.apply(original).unwrap_or_else(|| original.clone()), ENCODED),
             };
             let (other, rules) = (features(&worse)?, quality::measure(&worse, &weights));
-            let won = |ahead: f64| {
-                if ahead > 0.5 {
-                    1.0
-                } else if ahead < 0.5 {
-                    0.0
-                } else {
-                    0.5
-                }
-            };
-            let by_rule = |a: f64, b: f64| {
-                if a > b {
-                    1.0
-                } else if a < b {
-                    0.0
-                } else {
-                    0.5
-                }
-            };
             rows.push([
-                won(prefer(&own, &other)?),
-                1.0 - won(prefer(&other, &own)?),
-                by_rule(own_rules.overall, rules.overall),
-                by_rule(own_rules.sharpness_raw, rules.sharpness_raw),
+                share(prefer(&own, &other)?, 0.5),
+                share(0.5, prefer(&other, &own)?),
+                share(own_rules.overall, rules.overall),
+                share(own_rules.sharpness_raw, rules.sharpness_raw),
             ]);
         }
         Ok(rows)
@@ -82,7 +113,7 @@ pub fn judge(
         add(if *technical { "technical" } else { "crops" }, at + 1);
     }
     let mut figures = Vec::new();
-    let reference = comparing.reference();
+    let reference = judging.reference();
     let subjects: [(&str, &[usize]); 3] = [(&reference, &[0, 1]), ("rule-based", &[2]), ("sharpness", &[3])];
     for (subject, columns) in subjects {
         for (kind, at) in &kinds {

@@ -3,6 +3,7 @@
 use super::{BlockPlan, Depth, EPS, Naming};
 use crate::kernels::{Activation, Conv, Engine, Map, Shape, Window, max_pool, mean_pool};
 use crate::nn::checkpoint::{Names, WeightsError};
+use crate::nn::folded::{Normalised, folded};
 use crate::nn::fused::{Batch, Network, Photos, Workspace};
 
 const STEM: Window = Window { side: 7, stride: 2, padding: 3 };
@@ -26,19 +27,19 @@ struct Block {
 impl FusedResNet {
     pub fn new(depth: Depth, naming: Naming, engine: Engine, names: &Names<'_>) -> Result<Self, WeightsError> {
         let (conv, norm) = naming.stem();
-        let stem = folded(engine, names, conv, norm, [Batch::CHANNELS, 64], STEM)?;
+        let stem = layer(engine, names, [conv, norm], [Batch::CHANNELS, 64], STEM)?;
         let block = |plan: BlockPlan| {
             let names = names.under(naming.stage(plan.stage)).under(plan.index);
             let conv = |(i, [inputs, outputs, side, stride]): (usize, [usize; 4])| {
                 let window = Window { side, stride, padding: side / 2 };
                 let (conv, norm) = (format!("conv{}", i + 1), format!("bn{}", i + 1));
-                folded(engine, &names, &conv, &norm, [inputs, outputs], window)
+                layer(engine, &names, [&conv, &norm], [inputs, outputs], window)
             };
             let convs = plan.convolutions(depth).into_iter().enumerate().map(conv).collect::<Result<_, _>>()?;
             let window = Window { side: 1, stride: plan.stride, padding: 0 };
             let shortcut = plan
                 .projects()
-                .then(|| folded(engine, &names, "downsample.0", "downsample.1", [plan.inputs, plan.outputs], window))
+                .then(|| layer(engine, &names, ["downsample.0", "downsample.1"], [plan.inputs, plan.outputs], window))
                 .transpose()?;
             Ok(Block { convs, shortcut })
         };
@@ -47,28 +48,14 @@ impl FusedResNet {
     }
 }
 
-/// A convolution without bias and the normalisation behind it, as one convolution with bias.
-fn folded(
+fn layer(
     engine: Engine,
     names: &Names<'_>,
-    conv: &str,
-    norm: &str,
+    [conv, norm]: [&str; 2],
     [inputs, outputs]: [usize; 2],
     window: Window,
 ) -> Result<Conv, WeightsError> {
-    let Window { side, .. } = window;
-    let mut weight = names.under(conv).take("weight", &[outputs, inputs, side, side])?;
-    let norm = names.under(norm);
-    let [scale, shift] = [norm.take("weight", &[outputs])?, norm.take("bias", &[outputs])?];
-    let [mean, variance] = [norm.take("running_mean", &[outputs])?, norm.take("running_var", &[outputs])?];
-    norm.skip("num_batches_tracked");
-    let mut bias = vec![0.0; outputs];
-    for (n, weight) in weight.chunks_exact_mut(inputs * side * side).enumerate() {
-        let factor = f64::from(scale[n]) / (f64::from(variance[n]) + EPS).sqrt();
-        weight.iter_mut().for_each(|w| *w = (f64::from(*w) * factor) as f32);
-        bias[n] = (f64::from(shift[n]) - f64::from(mean[n]) * factor) as f32;
-    }
-    Ok(Conv::new(engine, window, &weight, &bias))
+    folded(engine, names, &Normalised { conv, norm, inputs, outputs, window, biased: false, eps: EPS })
 }
 
 impl Block {

@@ -73,6 +73,13 @@ pub struct Degradations {
     pub jpeg: f32,
 }
 
+impl DegradedRecord {
+    pub fn new(score: ScoreRecord, found: [f32; 5], degradation_model: String) -> Self {
+        let [blur, noise, color_cast, exposure, jpeg] = found;
+        Self { score, degradations: Degradations { blur, noise, color_cast, exposure, jpeg }, degradation_model }
+    }
+}
+
 impl Record for DegradedRecord {
     const HEADINGS: &'static [&'static str] =
         &["photo", ">overall", ">blur", ">noise", ">colour cast", ">exposure", ">JPEG", ">size"];
@@ -83,6 +90,51 @@ impl Record for DegradedRecord {
         cells.truncate(2);
         let Degradations { blur, noise, color_cast, exposure, jpeg } = self.degradations;
         cells.extend([blur, noise, color_cast, exposure, jpeg].map(|strength| Cell::score(f64::from(strength))));
+        cells.extend(size);
+        cells
+    }
+}
+
+/// With what a multi-head quality model says is wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FlawedRecord {
+    #[serde(flatten)]
+    pub score: ScoreRecord,
+    /// Each 0 (none) to 1.
+    pub degradations: Flaws,
+    /// 1 for a photo without any.
+    pub overall_quality: f32,
+    /// `name@version` of what said so.
+    pub degradation_model: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Flaws {
+    pub color_cast: f32,
+    pub blurriness: f32,
+    pub watermark: f32,
+    pub noise: f32,
+}
+
+impl FlawedRecord {
+    pub fn new(score: ScoreRecord, found: [f32; 5], degradation_model: String) -> Self {
+        let [color_cast, blurriness, watermark, noise, overall_quality] = found;
+        let degradations = Flaws { color_cast, blurriness, watermark, noise };
+        Self { score, degradations, overall_quality, degradation_model }
+    }
+}
+
+impl Record for FlawedRecord {
+    const HEADINGS: &'static [&'static str] =
+        &["photo", ">overall", ">colour cast", ">blur", ">watermark", ">noise", ">quality", ">size"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let mut cells = self.score.cells();
+        let size = cells.pop();
+        cells.truncate(2);
+        let Flaws { color_cast, blurriness, watermark, noise } = self.degradations;
+        let found = [color_cast, blurriness, watermark, noise, self.overall_quality];
+        cells.extend(found.map(|strength| Cell::score(f64::from(strength))));
         cells.extend(size);
         cells
     }

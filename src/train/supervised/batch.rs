@@ -5,10 +5,11 @@ use std::path::Path;
 use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
-use super::recipe::{LargeRecipe, OutputMode};
+use super::recipe::{Backbone, LargeRecipe, OutputMode};
+use crate::nn::multihead::FLAWS;
 use crate::photo::{self, Limits, Scale, resize};
 use crate::pixels::Pixels;
-use crate::train::flaws::{self, HEADS};
+use crate::train::flaws;
 use crate::train::labels::{Item, Target};
 use crate::train::rng::Rng;
 use crate::train::{TrainError, degrade};
@@ -29,7 +30,7 @@ impl Targets {
     pub fn loss(&self, said: &Tensor, recipe: &LargeRecipe) -> candle_core::Result<Tensor> {
         let count = said.dim(0)?;
         if !self.strengths.is_empty() {
-            let strengths = Tensor::from_slice(&self.strengths, (count, HEADS.len()), &self.device)?;
+            let strengths = Tensor::from_slice(&self.strengths, (count, FLAWS.len()), &self.device)?;
             let apart = (candle_nn::ops::sigmoid(said)? - strengths)?.sqr()?;
             return apart.broadcast_mul(&Tensor::new(&flaws::LOSS_WEIGHTS, &self.device)?)?.mean_all();
         }
@@ -62,7 +63,7 @@ pub fn batch(
         .map(|(at, &i)| {
             let mut rng =
                 Rng::at(recipe.seed ^ 0xA6, [step.unwrap_or(u64::MAX), if step.is_some() { at } else { i } as u64]);
-            let mut strengths = [0.0; HEADS.len()];
+            let mut strengths = [0.0; FLAWS.len()];
             let mut photos = Vec::new();
             for file in &items[i].files {
                 let mut photo = opened(file, recipe)?;
@@ -117,12 +118,16 @@ fn opened(file: &Path, recipe: &LargeRecipe) -> Result<Pixels, TrainError> {
     let bytes = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
     let decoded = photo::decode(&bytes, Scale::AtLeast(2 * recipe.resize), &Limits::default());
     let pixels = decoded.map_err(|error| failed(error.to_string()))?.pixels;
-    Ok(resize::short_side(&pixels, recipe.resize, resize::Filter::Bilinear).into_owned())
+    Ok(match recipe.backbone {
+        Backbone::MultiHead => resize::resize(&pixels, recipe.resize, recipe.resize, resize::Filter::Lanczos3),
+        _ => resize::short_side(&pixels, recipe.resize, resize::Filter::Bilinear).into_owned(),
+    })
 }
 
 fn tensor_data(photo: &Pixels, recipe: &LargeRecipe, rng: Option<&mut Rng>) -> Vec<f32> {
     let side = recipe.crop;
-    let Some(rng) = rng else { return normalised(&resize::centre_crop(photo, side), [1.0; 3]) };
+    let [mean, std] = if recipe.backbone == Backbone::MultiHead { [[0.0; 3], [1.0; 3]] } else { [MEAN, STD] };
+    let Some(rng) = rng else { return normalised(&resize::centre_crop(photo, side), [1.0; 3], mean, std) };
     let augment = recipe.augment;
     let room = |whole: u32| (whole.saturating_sub(side) + 1) as usize;
     let mut cut = resize::centre_crop(photo, side);
@@ -135,11 +140,12 @@ fn tensor_data(photo: &Pixels, recipe: &LargeRecipe, rng: Option<&mut Rng>) -> V
     }
     let around = |rng: &mut Rng, by: f32| rng.between(1.0 - by, 1.0 + by);
     let jitter = [around(rng, augment.brightness), around(rng, augment.contrast), around(rng, augment.saturation)];
-    normalised(&cut, jitter)
+    normalised(&cut, jitter, mean, std)
 }
 
 /// Brightness, contrast and saturation are factors.
-fn normalised(photo: &Pixels, [brightness, contrast, saturation]: [f32; 3]) -> Vec<f32> {
+fn normalised(photo: &Pixels, jitter: [f32; 3], by_mean: [f32; 3], by_std: [f32; 3]) -> Vec<f32> {
+    let [brightness, contrast, saturation] = jitter;
     let pixels = photo.data().as_chunks::<3>().0;
     let light = |p: &[u8; 3]| 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
     let mean = brightness * pixels.iter().map(light).sum::<f32>() / pixels.len().max(1) as f32;
@@ -149,7 +155,7 @@ fn normalised(photo: &Pixels, [brightness, contrast, saturation]: [f32; 3]) -> V
         for c in 0..3 {
             let value = brightness * (grey + saturation * (f32::from(p[c]) - grey));
             let value = (mean + contrast * (value - mean)).clamp(0.0, 255.0);
-            out.push((value / 255.0 - MEAN[c]) / STD[c]);
+            out.push((value / 255.0 - by_mean[c]) / by_std[c]);
         }
     }
     out

@@ -8,8 +8,9 @@ use super::batch::batch;
 use super::network::Network;
 use super::recipe::{LargeRecipe, OutputMode};
 use crate::eval::scores;
+use crate::nn::multihead::{self, FLAWS};
 use crate::train::TrainError;
-use crate::train::flaws::{self, HEADS};
+use crate::train::flaws;
 use crate::train::labels::Item;
 
 /// Figures on what is held out.
@@ -22,7 +23,7 @@ pub fn judge(
 ) -> Result<BTreeMap<String, f64>, TrainError> {
     let (mut predicted, mut truth) = (Vec::new(), Vec::new());
     let mut right = 0usize;
-    let mut flaws: Vec<[[f64; 2]; HEADS.len()]> = Vec::new();
+    let mut flaws: Vec<[[f64; 2]; FLAWS.len()]> = Vec::new();
     for chosen in held.chunks(recipe.batch) {
         let (photos, targets) = batch(items, chosen, recipe, None, device)?;
         let said = network.forward(&photos, false)?.to_vec2::<f32>()?;
@@ -38,7 +39,7 @@ pub fn judge(
                 predicted.push(f64::from(output.rating(row)));
                 truth.push(f64::from(targets.ratings[at]));
             } else {
-                let own = &targets.strengths[at * HEADS.len()..];
+                let own = &targets.strengths[at * FLAWS.len()..];
                 let logistic = |v: f32| f64::from(1.0 / (1.0 + (-v).exp()));
                 flaws.push(std::array::from_fn(|head| [logistic(row[head]), f64::from(own[head])]));
             }
@@ -61,16 +62,19 @@ pub fn judge(
 }
 
 /// Mean error of each head and of the quality over all; the figure falls with the loss.
-fn of_flaws(rows: &[[[f64; 2]; HEADS.len()]], metrics: &mut BTreeMap<String, f64>) {
+fn of_flaws(rows: &[[[f64; 2]; FLAWS.len()]], metrics: &mut BTreeMap<String, f64>) {
     let count = rows.len() as f64;
     let mut loss = 0.0;
-    for (at, head) in HEADS.iter().enumerate() {
-        let apart = |row: &[[f64; 2]; HEADS.len()]| row[at][0] - row[at][1];
+    for (at, head) in FLAWS.iter().enumerate() {
+        let apart = |row: &[[f64; 2]; FLAWS.len()]| row[at][0] - row[at][1];
         metrics.insert(format!("mae_{head}"), rows.iter().map(|row| apart(row).abs()).sum::<f64>() / count);
         let square = rows.iter().map(|row| apart(row).powi(2)).sum::<f64>() / count;
-        loss += f64::from(flaws::LOSS_WEIGHTS[at]) * square / HEADS.len() as f64;
+        loss += f64::from(flaws::LOSS_WEIGHTS[at]) * square / FLAWS.len() as f64;
     }
-    let overall = |row: &[[f64; 2]; HEADS.len()], side: usize| flaws::overall(std::array::from_fn(|at| row[at][side]));
+    let overall = |row: &[[f64; 2]; FLAWS.len()], side: usize| {
+        let found: [f32; FLAWS.len()] = std::array::from_fn(|at| row[at][side] as f32);
+        f64::from(multihead::overall(&found, &multihead::WEIGHTS))
+    };
     let apart = rows.iter().map(|row| (overall(row, 0) - overall(row, 1)).abs()).sum::<f64>() / count;
     metrics.insert("mae_overall".to_owned(), apart);
     metrics.insert("figure".to_owned(), 1.0 - loss);

@@ -1,4 +1,4 @@
-//! A ResNet with a head, as it is trained and as it is written.
+//! A network, as it is trained and as it is written.
 
 use std::collections::BTreeMap;
 
@@ -7,49 +7,79 @@ use candle_nn::{ModuleT, VarBuilder, VarMap};
 use safetensors::tensor::Dtype;
 
 use super::Job;
-use super::recipe::OutputMode;
+use super::recipe::{Backbone, OutputMode};
 use crate::nn::checkpoint::Checkpoint;
 use crate::nn::head::{Bend, Head, HeadConfig};
-use crate::nn::resnet::{Naming, ResNet};
+use crate::nn::multihead::{self, FLAWS, MultiHead};
+use crate::nn::resnet::{Depth, Naming, ResNet};
 use crate::train::TrainError;
 use crate::train::adam::{set, values};
 use crate::train::checkpoint::{self, Progress};
-use crate::train::flaws::{self, HEADS};
 use crate::train::labels::Target;
 use crate::train::rng::Rng;
 
 /// The variables and what is made of them.
 pub struct Network {
     pub vars: BTreeMap<String, Var>,
-    backbone: ResNet,
-    head: Head,
-    config: HeadConfig,
-    /// What the head is called in a file.
-    part: &'static str,
+    body: Body,
+}
+
+enum Body {
+    Pooled { backbone: ResNet, head: Head, config: HeadConfig, part: Part },
+    MultiHead(MultiHead),
+}
+
+/// What the head says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Ratings,
+    Classes,
+    /// Of two photos.
+    Preference,
+}
+
+impl Part {
+    /// What it is called in a file.
+    fn name(self) -> &'static str {
+        if self == Self::Preference { "mlp" } else { "head" }
+    }
 }
 
 impl Network {
     pub fn new(job: &Job<'_>) -> Result<Self, TrainError> {
         let recipe = job.recipe;
-        let (part, outputs) = match job.items.first().map(|item| (&item.target, item.files.len())) {
-            Some((Target::Class(_), 2)) => ("mlp", 2),
-            Some((Target::Class(_), _)) => ("head", job.classes.len()),
-            Some((Target::Faults, _)) => ("head", HEADS.len()),
-            _ if recipe.output_mode == OutputMode::Distribution => ("head", 10),
-            _ => ("head", 1),
-        };
         let map = VarMap::new();
         let vb = VarBuilder::from_varmap(&map, DType::F32, &job.device);
-        let depth = recipe.depth();
-        let backbone = ResNet::new(depth, Naming::Torchvision, &vb.pp("backbone"))?;
-        let config = HeadConfig {
-            inputs: depth.features(),
-            hidden: recipe.mlp_hidden_dims.clone(),
-            outputs,
-            bend: Bend::Relu,
-            dropout: recipe.dropout,
+        let asked = job.items.first().map(|item| (&item.target, item.files.len()));
+        let flaws = matches!(asked, Some((Target::Faults, _)));
+        let depth = match recipe.backbone {
+            Backbone::Resnet18 if !flaws => Some(Depth::Eighteen),
+            Backbone::Resnet50 if !flaws => Some(Depth::Fifty),
+            Backbone::MultiHead if flaws => None,
+            _ => {
+                let why = "`backbone: multi-head` is for quality, and quality for it".to_owned();
+                return Err(TrainError::Recipe { file: recipe.name.clone().into(), why });
+            }
         };
-        let head = Head::new(&config, &vb.pp(part))?;
+        let body = if let Some(depth) = depth {
+            let (part, outputs) = match asked {
+                Some((Target::Class(_), 2)) => (Part::Preference, 2),
+                Some((Target::Class(_), _)) => (Part::Classes, job.classes.len()),
+                _ if recipe.output_mode == OutputMode::Distribution => (Part::Ratings, 10),
+                _ => (Part::Ratings, 1),
+            };
+            let config = HeadConfig {
+                inputs: depth.features(),
+                hidden: recipe.mlp_hidden_dims.clone(),
+                outputs,
+                bend: Bend::Relu,
+                dropout: recipe.dropout,
+            };
+            let backbone = ResNet::new(depth, Naming::Torchvision, &vb.pp("backbone"))?;
+            Body::Pooled { backbone, head: Head::new(&config, &vb.pp(part.name()))?, config, part }
+        } else {
+            Body::MultiHead(MultiHead::new(recipe.dropout, &vb)?)
+        };
         let vars: BTreeMap<String, Var> =
             map.data().lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone().into_iter().collect();
         // candle draws from a source that cannot be repeated: everything is drawn again.
@@ -64,12 +94,12 @@ impl Network {
             set(var, value)?;
         }
         // Ratings begin in the middle of their scale.
-        if outputs == 1
+        if matches!(&body, Body::Pooled { config, .. } if config.outputs == 1)
             && let Some((_, var)) = vars.iter().rfind(|(name, _)| name.starts_with("head.") && name.ends_with("bias"))
         {
             set(var, vec![5.5])?;
         }
-        let network = Self { vars, backbone, head, config, part };
+        let network = Self { vars, body };
         if let Some(start) = job.start {
             network.begin_with(start)?;
         }
@@ -93,46 +123,51 @@ impl Network {
     }
 
     pub fn forward(&self, photos: &[Tensor], train: bool) -> candle_core::Result<Tensor> {
-        let features =
-            photos.iter().map(|x| self.backbone.forward_t(x, train)).collect::<candle_core::Result<Vec<_>>>()?;
-        match &features[..] {
-            [first, second] => self.head.forward_t(&(first - second)?, train),
-            [only] => self.head.forward_t(only, train),
+        match (&self.body, photos) {
+            (Body::Pooled { backbone, head, .. }, [first, second]) => {
+                let apart = backbone.forward_t(first, train)? - backbone.forward_t(second, train)?;
+                head.forward_t(&apart?, train)
+            }
+            (Body::Pooled { backbone, head, .. }, [only]) => head.forward_t(&backbone.forward_t(only, train)?, train),
+            (Body::MultiHead(network), [only]) => network.forward_t(only, train),
             _ => candle_core::bail!("items of one photo, or two"),
         }
     }
 }
 
-/// Weights and configuration as `aesthetics --model` and `compare --model` read them.
+/// Weights and configuration as `aesthetics`, `compare`, `classify` and `score --degradations` read them with `--model`.
 pub fn export(network: &Network, job: &Job<'_>, progress: &Progress) -> Result<(), TrainError> {
     let recipe = job.recipe;
+    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let mut all = Vec::new();
     for (name, var) in &network.vars {
-        let bytes = values(var)?.iter().flat_map(|v| v.to_le_bytes()).collect();
-        all.push((name.clone(), var.dims().to_vec(), bytes));
+        all.push((name.clone(), var.dims().to_vec(), bytes(&values(var)?)));
     }
-    let mode = if recipe.output_mode == OutputMode::Distribution { "distribution" } else { "regression" };
     let mut config = serde_json::json!({
-        "model": {
-            "backbone": recipe.backbone,
-            "mlp_hidden_dims": network.config.hidden,
-            "dropout": recipe.dropout,
-            "activation": "relu",
-        },
+        "name": recipe.name,
+        "epoch": progress.epoch,
+        "model": { "backbone": recipe.backbone },
         "transform": { "resize_size": recipe.resize, "crop_size": recipe.crop },
     });
-    if network.part == "mlp" {
-        config["model"]["cnn_backbone"] = "resnet50".into();
-        config["model"]["transform_type"] = "standard".into();
-    } else if job.items.first().is_some_and(|item| item.target == Target::Faults) {
-        config["heads"] = serde_json::json!(HEADS);
-        config["degradation_weights"] = serde_json::json!(flaws::WEIGHTS);
-    } else if job.classes.is_empty() {
-        config["model"]["output_mode"] = mode.into();
-    } else {
-        config["classes"] = serde_json::json!(job.classes);
+    match &network.body {
+        Body::MultiHead(_) => {
+            all.push(("degradation_weights".into(), vec![FLAWS.len()], bytes(&multihead::WEIGHTS)));
+            config["heads"] = serde_json::json!(FLAWS);
+        }
+        Body::Pooled { config: head, part, .. } => {
+            let model = &mut config["model"];
+            model["mlp_hidden_dims"] = serde_json::json!(head.hidden);
+            model["dropout"] = serde_json::json!(recipe.dropout);
+            model["activation"] = "relu".into();
+            match part {
+                Part::Preference => {
+                    model["cnn_backbone"] = "resnet50".into();
+                    model["transform_type"] = "standard".into();
+                }
+                Part::Ratings => model["output_mode"] = serde_json::json!(recipe.output_mode),
+                Part::Classes => config["classes"] = serde_json::json!(job.classes),
+            }
+        }
     }
-    config["name"] = recipe.name.clone().into();
-    config["epoch"] = progress.epoch.into();
     checkpoint::write(&job.out.join("best.safetensors"), &all, Dtype::F32, ("config", config.to_string()))
 }

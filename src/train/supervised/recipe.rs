@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::nn::resnet::Depth;
 use crate::train::TrainError;
 
 /// The recipe of a large network.
@@ -10,8 +9,7 @@ use crate::train::TrainError;
 #[serde(deny_unknown_fields)]
 pub struct LargeRecipe {
     pub name: String,
-    /// resnet18 or resnet50.
-    pub backbone: String,
+    pub backbone: Backbone,
     /// For ratings: regression or distribution.
     #[serde(default)]
     pub output_mode: OutputMode,
@@ -25,7 +23,12 @@ pub struct LargeRecipe {
     pub augment: Augment,
     /// Of the backbone; the head's is so many times as high.
     pub learning_rate: f32,
+    /// The share of it that the last epoch comes down to, along half a cosine; without it, it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_rate: Option<f32>,
     pub head_factor: f32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_gradient: Option<f32>,
     pub weight_decay: f32,
     pub batch: usize,
     pub epochs: u64,
@@ -41,6 +44,15 @@ pub struct LargeRecipe {
     /// For pairs derived from scores: how far apart those lie.
     #[serde(default)]
     pub margin: f32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backbone {
+    Resnet18,
+    Resnet50,
+    /// The whole network of the multi-head quality model; for flaws, and nothing else is.
+    MultiHead,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,8 +78,11 @@ impl LargeRecipe {
     pub fn parse(file: &std::path::Path, yaml: &str) -> Result<Self, TrainError> {
         let bad = |why: String| TrainError::Recipe { file: file.to_owned(), why };
         let recipe: Self = serde_yaml::from_str(yaml).map_err(|error| bad(error.to_string()))?;
-        if !matches!(recipe.backbone.as_str(), "resnet18" | "resnet50") {
-            return Err(bad(format!("backbone `{}` is not known; resnet18 or resnet50", recipe.backbone)));
+        if recipe.backbone == Backbone::MultiHead && recipe.crop != recipe.resize {
+            return Err(bad("a multi-head network sees whole photos: `crop` is the same as `resize`".into()));
+        }
+        if recipe.final_rate.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            return Err(bad("`final_rate` is a share from 0 to 1".into()));
         }
         if recipe.crop < 32 || recipe.crop > recipe.resize || recipe.batch < 2 || recipe.epochs == 0 {
             return Err(bad("`crop` lies between 32 and `resize`, `batch` is 2 or more, `epochs` 1 or more".into()));
@@ -78,8 +93,11 @@ impl LargeRecipe {
         Ok(recipe)
     }
 
-    pub fn depth(&self) -> Depth {
-        if self.backbone == "resnet18" { Depth::Eighteen } else { Depth::Fifty }
+    /// How fast the backbone learns in an epoch, counted from 0.
+    pub fn rate(&self, epoch: u64) -> f32 {
+        let Some(last) = self.final_rate else { return self.learning_rate };
+        let way = std::f32::consts::PI * epoch as f32 / self.epochs as f32;
+        self.learning_rate * (last + (1.0 - last) * f32::midpoint(1.0, way.cos()))
     }
 
     /// What must not change between two stretches of a run.
