@@ -11,20 +11,38 @@ use super::embeddings::Embeddings;
 
 /// How near in time weighs against how alike. The values are for `scene_layout`: on the bursts of BIQ2021 the odds of two
 /// photos being of one scene are even at cosine 0.44 and grow by e¹⁶ a unit. To say 20 to 1 for takes within three
-/// seconds, and 20 to 1 against for takes half an hour apart, moves this by 0.19 down or up.
+/// seconds, and 20 to 1 against for takes half an hour apart, moves this by 0.19 down or up; 60 to 1 for takes within a
+/// second, in which nobody turns to something else, by 0.26.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Clock {
     /// Takes this near in time, in milliseconds, are of one burst if they are on average at least this alike.
     pub near_ms: i64,
     pub near_similarity: f64,
+    /// The same for takes at one go.
+    pub burst_ms: i64,
+    pub burst_similarity: f64,
     /// Takes with a pause this long between them are of one scene only if they are on average this alike.
     pub far_ms: i64,
     pub far_similarity: f64,
 }
 
+impl Clock {
+    /// How alike takes so far apart must be, at most [`Self::near_ms`].
+    fn asks(&self, apart_ms: i64) -> f64 {
+        if apart_ms <= self.burst_ms { self.burst_similarity } else { self.near_similarity }
+    }
+}
+
 impl Default for Clock {
     fn default() -> Self {
-        Self { near_ms: 3_000, near_similarity: 0.25, far_ms: 1_800_000, far_similarity: 0.63 }
+        Self {
+            near_ms: 3_000,
+            near_similarity: 0.25,
+            burst_ms: 1_000,
+            burst_similarity: 0.18,
+            far_ms: 1_800_000,
+            far_similarity: 0.63,
+        }
     }
 }
 
@@ -49,10 +67,10 @@ pub(super) fn heed(
     for members in groups.values() {
         units.extend(parted(members, rows, times, clock));
     }
-    let near = neighbours(&units, times, clock.near_ms);
+    let near = neighbours(&units, times, clock);
     let mut fresh = groups.keys().next_back().map_or(0, |last| last + 1);
     let mut told = vec![NOISE; labels.len()];
-    for mut unit in Merging::new(units, rows).run(near, clock.near_similarity) {
+    for mut unit in Merging::new(units, rows).run(near) {
         unit.sort_unstable();
         let standing = labels[unit[0]];
         let unchanged = groups.get(&standing) == Some(&unit);
@@ -76,8 +94,8 @@ fn parted(members: &[usize], rows: &Embeddings, times: &[Option<i64>], clock: &C
     if sittings.len() < 2 {
         return vec![members.to_vec()];
     }
-    let all = (0..sittings.len()).flat_map(|a| (0..a).map(move |b| (b, a))).collect();
-    let mut parts = Merging::new(sittings, rows).run(all, clock.far_similarity);
+    let all = (0..sittings.len()).flat_map(|a| (0..a).map(move |b| ((b, a), clock.far_similarity))).collect();
+    let mut parts = Merging::new(sittings, rows).run(all);
     let sums: Vec<Vec<f64>> = parts.iter().map(|part| sum(part, rows)).collect();
     for &photo in members.iter().filter(|&&photo| times[photo].is_none()) {
         let own = sum(&[photo], rows);
@@ -88,22 +106,26 @@ fn parted(members: &[usize], rows: &Embeddings, times: &[Option<i64>], clock: &C
     parts
 }
 
-/// Pairs of units that hold takes within `near_ms` of each other.
-fn neighbours(units: &[Vec<usize>], times: &[Option<i64>], near_ms: i64) -> BTreeSet<(usize, usize)> {
+/// Pairs of units that hold takes near each other in time, and how alike they must be.
+type Pairs = BTreeMap<(usize, usize), f64>;
+
+fn neighbours(units: &[Vec<usize>], times: &[Option<i64>], clock: &Clock) -> Pairs {
     let mut timed: Vec<(i64, usize)> = units
         .iter()
         .enumerate()
         .flat_map(|(unit, photos)| photos.iter().filter_map(move |&photo| Some((times[photo]?, unit))))
         .collect();
     timed.sort_unstable();
-    let mut pairs = BTreeSet::new();
+    let mut pairs = Pairs::new();
     for (at, &(time, a)) in timed.iter().enumerate() {
         // The next take of every other unit is enough: the rest of it is no nearer.
         let mut met = BTreeSet::from([a]);
-        let within = timed[at + 1..].iter().take_while(|(later, _)| later.saturating_sub(time) <= near_ms);
-        for &(_, b) in within {
+        let within = timed[at + 1..].iter().take_while(|(later, _)| later.saturating_sub(time) <= clock.near_ms);
+        for &(later, b) in within {
             if met.insert(b) {
-                pairs.insert((a.min(b), a.max(b)));
+                let asked = clock.asks(later.saturating_sub(time));
+                let least = pairs.entry((a.min(b), a.max(b))).or_insert(asked);
+                *least = least.min(asked);
             }
         }
     }
@@ -146,12 +168,12 @@ impl<'a> Merging<'a> {
         Self { rows, units: units.into_iter().map(Some).collect(), sums: BTreeMap::new() }
     }
 
-    fn run(mut self, pairs: BTreeSet<(usize, usize)>, least: f64) -> Vec<Vec<usize>> {
-        let mut beside: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    fn run(mut self, pairs: Pairs) -> Vec<Vec<usize>> {
+        let mut beside: BTreeMap<usize, BTreeMap<usize, f64>> = BTreeMap::new();
         let mut offers = BinaryHeap::new();
-        for (a, b) in pairs {
-            beside.entry(a).or_default().insert(b);
-            beside.entry(b).or_default().insert(a);
+        for ((a, b), least) in pairs {
+            beside.entry(a).or_default().insert(b, least);
+            beside.entry(b).or_default().insert(a, least);
             offers.extend(self.offer(a, b, least));
         }
         while let Some(Offer { a, b, .. }) = offers.pop() {
@@ -164,11 +186,13 @@ impl<'a> Merging<'a> {
             let c = self.units.len();
             self.units.push(Some(whole));
             self.sums.extend(sums.map(|(x, y)| (c, x.iter().zip(&y).map(|(x, y)| x + y).collect())));
-            let mut around: BTreeSet<usize> = beside.remove(&a).unwrap_or_default();
-            around.extend(beside.remove(&b).unwrap_or_default());
-            around.retain(|&other| self.units[other].is_some());
-            for &other in &around {
-                beside.entry(other).or_default().insert(c);
+            let mut around: BTreeMap<usize, f64> = beside.remove(&a).unwrap_or_default();
+            for (other, least) in beside.remove(&b).unwrap_or_default() {
+                around.entry(other).and_modify(|asked| *asked = asked.min(least)).or_insert(least);
+            }
+            around.retain(|&other, _| self.units[other].is_some());
+            for (&other, &least) in &around {
+                beside.entry(other).or_default().insert(c, least);
                 offers.extend(self.offer(other, c, least));
             }
             beside.insert(c, around);
@@ -221,6 +245,10 @@ mod tests {
         let times = [Some(0), Some(1000), Some(2500), Some(3000)];
         // 60 degrees: cosine 0.5, near in time. 80 degrees to the other side: 0.05 on average.
         assert_eq!(told(&[0, 0, NOISE, NOISE], &[0.0, 5.0, 60.0, -80.0], &times, 2), [1, 1, 1, NOISE]);
+        // 78 degrees: cosine 0.21 to the first, too little after a second and a half, enough at one go.
+        let angles = [0.0, 0.0, 78.0];
+        assert_eq!(told(&[0, 0, NOISE], &angles, &[Some(0), Some(300), Some(1800)], 2), [0, 0, NOISE]);
+        assert_eq!(told(&[0, 0, NOISE], &angles, &[Some(0), Some(300), Some(1300)], 2), [1, 1, 1]);
         let later = [Some(0), Some(1000), Some(4500), None];
         assert_eq!(told(&[0, 0, NOISE, NOISE], &[0.0, 5.0, 60.0, 60.0], &later, 2), [0, 0, NOISE, NOISE]);
     }
@@ -243,7 +271,7 @@ mod tests {
     #[test]
     fn many_photos_of_one_second_are_done_at_once() {
         let count = 3000;
-        let angles: Vec<f64> = (0..count).map(|i| f64::from(i) * 0.05).collect();
+        let angles: Vec<f64> = (0..count).map(|i| f64::from(i) * 0.06).collect();
         let times: Vec<_> = (0..count).map(|i| Some(i64::from(i) * 20)).collect();
         let labels = told(&vec![NOISE; count as usize], &angles, &times, 2);
         assert!(labels.iter().all(|label| *label >= 0));

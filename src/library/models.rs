@@ -224,7 +224,7 @@ impl ModelHub {
     /// use albumctl::hub::catalogue::Status;
     ///
     /// let ready = hub.ensure_ready("album-mini", |progress| println!("{} bytes", progress.have))?;
-    /// assert_eq!(ready.reference(), "album-mini@2");
+    /// assert_eq!(ready.reference(), "album-mini@3");
     /// assert_eq!(hub.status("album-mini")?, Status::Loaded);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

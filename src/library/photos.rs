@@ -114,7 +114,7 @@ impl ModelHub {
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let sharp = hub.aesthetics("fixtures/album/DSC_0102.jpg")?;
     /// let blurred = hub.aesthetics("fixtures/album/DSC_0101.jpg")?;
-    /// assert!(sharp.score > blurred.score && sharp.model == "album-mini@2");
+    /// assert!(sharp.score > blurred.score && sharp.model == "album-mini@3");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn aesthetics(&self, photo: impl AsRef<Path>) -> Result<Rated, ModelHubError> {
@@ -132,7 +132,7 @@ impl ModelHub {
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let preference = hub.compare("fixtures/album/DSC_0102.jpg", "fixtures/album/DSC_0101.jpg")?;
-    /// assert!(preference.first_is_better > 0.5 && preference.model == "album-mini@2");
+    /// assert!(preference.first_is_better > 0.5 && preference.model == "album-mini@3");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compare(&self, first: impl AsRef<Path>, second: impl AsRef<Path>) -> Result<Preference, ModelHubError> {

@@ -114,7 +114,7 @@ fn the_built_in_model_rates_where_that_of_ava_is_missing_and_says_how_to_get_it(
         assert!(seen.stderr.contains(part), "{}", seen.stderr);
     }
     let line = &seen.lines()[0];
-    assert_eq!((&line["aesthetic_model"], &line["ava_score"]), (&"album-mini@2".into(), &Value::Null));
+    assert_eq!((&line["aesthetic_model"], &line["ava_score"]), (&"album-mini@3".into(), &Value::Null));
     assert!((1.0..=10.0).contains(&line["aesthetic_score"].as_f64().unwrap()), "{line}");
     world.run(["aesthetics", "--strict", "photos"]).expect(1);
     // Asked for by name it is no fallback, and nothing is said.
@@ -126,7 +126,7 @@ fn the_built_in_model_rates_where_that_of_ava_is_missing_and_says_how_to_get_it(
     assert!(seen.stderr.contains("none.pth"), "{}", seen.stderr);
     assert!(world.run(["embed", "--model", "dinov9", "photos"]).expect(2).stderr.contains("dinov2-b"));
     let line = world.run(["embed", "photos"]).expect(0).lines().remove(0);
-    assert_eq!((&line["model"], &line["dim"]), (&"album-mini@2".into(), &720.into()));
+    assert_eq!((&line["model"], &line["dim"]), (&"album-mini@3".into(), &720.into()));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn the_built_in_model_compares_where_that_for_pairs_is_missing_and_says_so() {
         there.stderr
     );
     let (there, back) = (there.lines().remove(0), back.lines().remove(0));
-    assert_eq!((&there["method"], &there["model"]), (&"siamese".into(), &"album-mini@2".into()));
+    assert_eq!((&there["method"], &there["model"]), (&"siamese".into(), &"album-mini@3".into()));
     assert_eq!(there["confidence"], back["confidence"]);
     assert_eq!(there["winner"].as_u64().unwrap() + back["winner"].as_u64().unwrap(), 3);
     let itself = run("busy.png", "busy.png").lines().remove(0);

@@ -146,7 +146,7 @@ fn eval_sets_models_beside_baselines() {
         fitting.map(|line| line["value"].as_f64().unwrap()).collect()
     };
     let scores = figures("scores", "labels.csv");
-    for subject in ["album-mini@2", "sharpness", "rule-based"] {
+    for subject in ["album-mini@3", "sharpness", "rule-based"] {
         assert!(!of(&scores, subject, "srcc").is_empty(), "{subject}");
     }
     let bursts = figures("bursts", "takes.csv");
@@ -161,8 +161,8 @@ fn eval_sets_models_beside_baselines() {
         let [value, low, high] = ["value", "low", "high"].map(|key| line[key].as_f64().unwrap());
         assert!(low <= high && (-1.0..=1.0).contains(&value), "{line}");
     }
-    assert_eq!(of(&degraded, "album-mini@2", "confidence"), [0.5], "a photo against itself");
-    assert_eq!(of(&degraded, "album-mini@2", "first_preferred"), [0.5], "the order of a pair changes nothing");
+    assert_eq!(of(&degraded, "album-mini@3", "confidence"), [0.5], "a photo against itself");
+    assert_eq!(of(&degraded, "album-mini@3", "first_preferred"), [0.5], "the order of a pair changes nothing");
     let refused = world.run(["eval", "bursts", "labels.csv", "--photos", "photos"]).expect(2);
     assert!(refused.stderr.contains("column `group`"), "{}", refused.stderr);
 }
