@@ -3,6 +3,7 @@
 //! Each network has a form that trains (candle modules) and one that infers on the fused kernels.
 
 pub mod checkpoint;
+mod convolution;
 pub mod dinov2;
 pub mod folded;
 pub mod fused;

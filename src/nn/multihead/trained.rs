@@ -6,6 +6,7 @@ use candle_nn::{
 };
 
 use super::{EPS, FEATURES, FLAWS, NARROW, head, stages};
+use crate::nn::convolution;
 use crate::nn::head::Head;
 
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ impl ConvNorm {
 
 impl ModuleT for ConvNorm {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        self.norm.forward_t(&x.apply(&self.conv)?, train)
+        self.norm.forward_t(&convolution::through(x, &self.conv)?, train)
     }
 }
 

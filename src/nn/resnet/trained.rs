@@ -4,6 +4,7 @@ use candle_core::{D, Result, Tensor};
 use candle_nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, ModuleT, VarBuilder, batch_norm, conv2d_no_bias};
 
 use super::{BlockPlan, Depth, EPS, Naming};
+use crate::nn::convolution;
 
 #[derive(Clone, Debug)]
 pub struct ResNet {
@@ -30,7 +31,7 @@ impl ConvNorm {
 
 impl ModuleT for ConvNorm {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        self.norm.forward_t(&x.apply(&self.conv)?, train)
+        self.norm.forward_t(&convolution::through(x, &self.conv)?, train)
     }
 }
 

@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Dropout, Linear, ModuleT, VarBuilder, conv2d, linear};
 
 use super::{CHANNELS, CONVOLUTIONS, FEATURES, SIDE};
+use crate::nn::convolution;
 
 #[derive(Clone, Debug)]
 pub struct Vgg16 {
@@ -32,7 +33,7 @@ impl ModuleT for Vgg16 {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let mut x = x.clone();
         for (conv, (.., pooled)) in self.convs.iter().zip(CONVOLUTIONS) {
-            x = x.apply(conv)?.relu()?;
+            x = convolution::through(&x, conv)?.relu()?;
             if pooled {
                 x = x.max_pool2d(2)?;
             }

@@ -1,0 +1,119 @@
+//! Convolutions that learn. On processors candle's own gradient is a transposed convolution, many times slower than the
+//! plain convolution that says the same.
+
+use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Tensor};
+use candle_nn::Conv2d;
+
+/// `x` through the convolution, without its bias.
+fn weighed(x: &Tensor, conv: &Conv2d) -> Result<Tensor> {
+    let config = conv.config();
+    let plain = Plain { padding: config.padding, stride: config.stride };
+    if x.device().is_cpu() && x.dtype() == DType::F32 && config.dilation == 1 && config.groups == 1 {
+        return x.contiguous()?.apply_op2(&conv.weight().contiguous()?, plain);
+    }
+    x.conv2d(conv.weight(), plain.padding, plain.stride, config.dilation, config.groups)
+}
+
+/// `[photos, channels, height, width]` through the convolution.
+pub fn through(x: &Tensor, conv: &Conv2d) -> Result<Tensor> {
+    let y = weighed(x, conv)?;
+    match conv.bias() {
+        Some(bias) => y.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?),
+        None => Ok(y),
+    }
+}
+
+/// Square kernels, the same padding all around.
+struct Plain {
+    padding: usize,
+    stride: usize,
+}
+
+impl CustomOp2 for Plain {
+    fn name(&self) -> &'static str {
+        "convolution"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, x_at: &Layout, w: &CpuStorage, w_at: &Layout) -> Result<(CpuStorage, Shape)> {
+        let y = tensor(x, x_at)?.conv2d(&tensor(w, w_at)?, self.padding, self.stride, 1, 1)?;
+        let shape = y.shape().clone();
+        Ok((CpuStorage::F32(y.flatten_all()?.to_vec1()?), shape))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let Self { padding, stride } = *self;
+        let side = w.dim(2)?;
+        // As if every pixel had had its window: zeros for those that were stepped over, and a border.
+        let mut spread = gradient.contiguous()?;
+        for axis in [2, 3] {
+            spread = stepped(&spread, axis, stride)?;
+            let before = side - 1 - padding;
+            let behind = x.dim(axis)? + side - 1 - before - spread.dim(axis)?;
+            spread = spread.pad_with_zeros(axis, before, behind)?;
+        }
+        let turned = w.flip(&[2, 3])?.transpose(0, 1)?.contiguous()?;
+        let of_x = spread.conv2d(&turned, 0, 1, 1, 1)?;
+        let of_w = x.transpose(0, 1)?.conv2d(&gradient.transpose(0, 1)?, padding, 1, stride, 1)?;
+        // Pixels at the far edge that no window reached make it larger than the kernel.
+        let of_w = of_w.transpose(0, 1)?.narrow(2, 0, side)?.narrow(3, 0, side)?;
+        Ok((Some(of_x), Some(of_w.contiguous()?)))
+    }
+}
+
+fn tensor(storage: &CpuStorage, layout: &Layout) -> Result<Tensor> {
+    let Some((from, to)) = layout.contiguous_offsets() else { candle_core::bail!("a tensor in one piece is needed") };
+    Tensor::from_slice(&storage.as_slice::<f32>()?[from..to], layout.shape(), &Device::Cpu)
+}
+
+/// With zeros between neighbours along an axis.
+fn stepped(x: &Tensor, axis: usize, stride: usize) -> Result<Tensor> {
+    if stride == 1 {
+        return Ok(x.clone());
+    }
+    let mut shape = x.dims().to_vec();
+    let count = shape[axis];
+    shape.insert(axis + 1, 1);
+    let apart = x.reshape(shape)?.pad_with_zeros(axis + 1, 0, stride - 1)?;
+    let mut shape = x.dims().to_vec();
+    shape[axis] = count * stride;
+    apart.reshape(shape)?.narrow(axis, 0, (count - 1) * stride + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Var;
+    use candle_nn::Conv2dConfig;
+
+    use super::*;
+
+    #[test]
+    fn both_gradients_are_candles_own() -> Result<()> {
+        // With a stride candle has a gradient for squares only.
+        let device = &Device::Cpu;
+        for (side, stride, padding, height, width) in
+            [(3, 1, 1, 7, 6), (3, 2, 1, 7, 7), (7, 2, 3, 12, 12), (1, 1, 0, 5, 4), (1, 2, 0, 6, 6), (3, 2, 1, 8, 8)]
+        {
+            let x = Var::randn(0f32, 1.0, (2, 3, height, width), device)?;
+            let w = Var::randn(0f32, 1.0, (4, 3, side, side), device)?;
+            let b = Var::randn(0f32, 1.0, 4, device)?;
+            let config = Conv2dConfig { padding, stride, ..Default::default() };
+            let conv = Conv2d::new(w.as_tensor().clone(), Some(b.as_tensor().clone()), config);
+            let (ours, theirs) = (through(&x, &conv)?, x.apply(&conv)?);
+            let asked = Tensor::randn(0f32, 1.0, ours.shape(), device)?;
+            let gradients = [ours, theirs].map(|y| (y * &asked).and_then(|y| y.sum_all()).and_then(|y| y.backward()));
+            let [ours, theirs] = gradients;
+            let (ours, theirs) = (ours?, theirs?);
+            for var in [&x, &w, &b] {
+                let of = |all: &candle_core::backprop::GradStore| -> Result<Vec<f32>> {
+                    all.get(var).map_or_else(|| Ok(Vec::new()), |g| g.flatten_all()?.to_vec1())
+                };
+                let (ours, theirs) = (of(&ours)?, of(&theirs)?);
+                assert_eq!((ours.len(), theirs.len()), (var.elem_count(), var.elem_count()));
+                for (a, b) in ours.iter().zip(&theirs) {
+                    assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "{side}/{stride}: {a} {b}");
+                }
+            }
+        }
+        Ok(())
+    }
+}
