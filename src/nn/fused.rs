@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 
-use crate::kernels::{Arena, Scratch};
+use crate::kernels::{Arena, Map, Scratch, Shape as MapShape};
 
 /// Photos as networks take them: normalised, channels innermost, one after the other.
 #[derive(Clone, Debug)]
@@ -37,6 +37,18 @@ pub struct Photos<'a> {
     pub height: usize,
     pub width: usize,
     pub data: &'a [f32],
+}
+
+impl Photos<'_> {
+    /// As a map with so wide a border of zeros.
+    pub fn map(&self, border: usize, arena: &mut Arena) -> Map {
+        let Self { count, height, width, data } = *self;
+        let mut map = arena.take(MapShape { images: count, height, width, channels: Batch::CHANNELS, border });
+        for (line, row) in data.chunks_exact(width * Batch::CHANNELS).enumerate() {
+            map.row_mut(line / height, line % height).copy_from_slice(row);
+        }
+        map
+    }
 }
 
 /// What a thread keeps between photos.

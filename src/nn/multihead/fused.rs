@@ -4,7 +4,7 @@ use super::{ANSWER, FEATURES, FLAWS, LEAST_SIDE, NARROW, head, overall, stages, 
 use crate::kernels::{Activation, Conv, Engine, Linear, Map, Shape, Window, max_pool, mean_pool};
 use crate::nn::checkpoint::{Names, WeightsError};
 use crate::nn::folded::{Normalised, folded};
-use crate::nn::fused::{Batch, Network, Photos, Workspace};
+use crate::nn::fused::{Network, Photos, Workspace};
 use crate::nn::head::FusedHead;
 
 const CONV: Window = Window { side: 3, stride: 1, padding: 1 };
@@ -118,12 +118,7 @@ impl Network for FusedMultiHead {
     }
 
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
-        let Photos { count, height, width, data } = photos;
-        let shape = Shape { images: count, height, width, channels: Batch::CHANNELS, border: CONV.padding };
-        let mut map = work.arena.take(shape);
-        for (line, row) in data.chunks_exact(width * Batch::CHANNELS).enumerate() {
-            map.row_mut(line / height, line % height).copy_from_slice(row);
-        }
+        let mut map = photos.map(CONV.padding, &mut work.arena);
         for (at, stage) in self.stages.iter().enumerate() {
             let last = at + 1 == self.stages.len();
             map = stage.apply(self.engine, map, usize::from(!last), work);

@@ -112,13 +112,8 @@ impl Network for FusedResNet {
     }
 
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
-        let Photos { count, height, width, data } = photos;
-        let shape = Shape { images: count, height, width, channels: Batch::CHANNELS, border: STEM.padding };
-        let mut input = work.arena.take(shape);
-        for (line, row) in data.chunks_exact(width * Batch::CHANNELS).enumerate() {
-            input.row_mut(line / height, line % height).copy_from_slice(row);
-        }
-        let mut stem = work.arena.take(self.stem.output(shape, 0));
+        let input = photos.map(STEM.padding, &mut work.arena);
+        let mut stem = work.arena.take(self.stem.output(input.shape(), 0));
         self.stem.apply(&input, &mut stem, None, Activation::Relu, &mut work.scratch);
         work.arena.give(input);
         // The first convolution of a bottleneck is 1x1 and needs no border; that of a basic block is 3x3.

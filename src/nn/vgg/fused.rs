@@ -3,7 +3,7 @@
 use super::{CHANNELS, CONVOLUTIONS, FEATURES, SIDE};
 use crate::kernels::{Activation, Conv, Engine, Linear, Shape, Window, max_pool};
 use crate::nn::checkpoint::{Names, WeightsError};
-use crate::nn::fused::{Batch, Network, Photos, Workspace};
+use crate::nn::fused::{Network, Photos, Workspace};
 
 const WINDOW: Window = Window { side: 3, stride: 1, padding: 1 };
 const POOL: Window = Window { side: 2, stride: 2, padding: 0 };
@@ -63,12 +63,7 @@ impl Network for FusedVgg16 {
     }
 
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
-        let Photos { count, height, width, data } = photos;
-        let shape = Shape { images: count, height, width, channels: Batch::CHANNELS, border: 1 };
-        let mut map = work.arena.take(shape);
-        for (line, row) in data.chunks_exact(width * Batch::CHANNELS).enumerate() {
-            map.row_mut(line / height, line % height).copy_from_slice(row);
-        }
+        let mut map = photos.map(1, &mut work.arena);
         for (conv, (.., pooled)) in self.convs.iter().zip(CONVOLUTIONS) {
             let mut next = work.arena.take(conv.output(map.shape(), 1));
             conv.apply(&map, &mut next, None, Activation::Relu, &mut work.scratch);
@@ -83,7 +78,7 @@ impl Network for FusedVgg16 {
                 work.arena.give(std::mem::replace(&mut map, next));
             }
         }
-        let mut hidden = work.arena.buffer(count * FEATURES);
+        let mut hidden = work.arena.buffer(photos.count * FEATURES);
         self.fc6.apply(map.data(), &mut hidden, Activation::Relu, &mut work.scratch);
         self.fc7.apply(&hidden, out, Activation::Relu, &mut work.scratch);
         work.arena.give_buffer(hidden);

@@ -53,6 +53,15 @@ impl ScoreRecord {
     }
 }
 
+impl ScoreRecord {
+    /// The cells of photo, score and size, with what was found between.
+    fn beside(&self, found: [f32; 5]) -> Vec<Cell> {
+        let mut cells = self.cells();
+        cells.splice(2..cells.len() - 1, found.map(|strength| Cell::score(f64::from(strength))));
+        cells
+    }
+}
+
 /// With what a network says is wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DegradedRecord {
@@ -85,13 +94,8 @@ impl Record for DegradedRecord {
         &["photo", ">overall", ">blur", ">noise", ">colour cast", ">exposure", ">JPEG", ">size"];
 
     fn cells(&self) -> Vec<Cell> {
-        let mut cells = self.score.cells();
-        let size = cells.pop();
-        cells.truncate(2);
         let Degradations { blur, noise, color_cast, exposure, jpeg } = self.degradations;
-        cells.extend([blur, noise, color_cast, exposure, jpeg].map(|strength| Cell::score(f64::from(strength))));
-        cells.extend(size);
-        cells
+        self.score.beside([blur, noise, color_cast, exposure, jpeg])
     }
 }
 
@@ -129,14 +133,8 @@ impl Record for FlawedRecord {
         &["photo", ">overall", ">colour cast", ">blur", ">watermark", ">noise", ">quality", ">size"];
 
     fn cells(&self) -> Vec<Cell> {
-        let mut cells = self.score.cells();
-        let size = cells.pop();
-        cells.truncate(2);
         let Flaws { color_cast, blurriness, watermark, noise } = self.degradations;
-        let found = [color_cast, blurriness, watermark, noise, self.overall_quality];
-        cells.extend(found.map(|strength| Cell::score(f64::from(strength))));
-        cells.extend(size);
-        cells
+        self.score.beside([color_cast, blurriness, watermark, noise, self.overall_quality])
     }
 }
 
