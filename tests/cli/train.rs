@@ -234,6 +234,13 @@ fn large_networks_learn_ratings_pairs_faults_and_classes_and_are_used_at_once() 
     }
     let table = world.run(found.into_iter().chain(["--format", "table"])).expect(0).text();
     assert!(table.contains("watermark"), "{table}");
+    let judged = ["eval", "degradations", "labels.csv", "--photos", "photos", "--sample", "1"];
+    let by = |model: &'static str| judged.into_iter().chain(["--model", model]);
+    let figures = world.run(by("faults/best.safetensors")).expect(0).lines();
+    let itself = figures.iter().find(|line| line["metric"] == "confidence").unwrap();
+    assert_eq!((&itself["subject"], &itself["value"]), (&"best@file".into(), &0.5.into()), "a photo against itself");
+    let absent = world.run(by("multihead-quality")).expect(1);
+    assert!(absent.stderr.contains("multihead_quality_model.pth"), "{}", absent.stderr);
     large(&world, "");
     for class in ["cats", "dogs"] {
         fs::create_dir_all(world.path("classes").join(class)).unwrap();

@@ -30,11 +30,16 @@ enum Judging {
 
 impl Judging {
     fn of(data: &DataArgs, networks: &Networks, context: &Context) -> Result<Self, CommandError> {
-        let named = data.network.model.as_ref().map(|_| data.network.which(None, ""));
-        match named.map(|which| networks.hub.open::<Degradations>(which)) {
-            Some(Ok(model)) if model.is_multi_head() => Ok(Self::Quality(model)),
-            _ => Ok(Self::Comparing(comparator(data, networks, context)?)),
+        // What was named and does not compare is one that finds flaws.
+        if data.network.model.is_some() {
+            let which = data.network.which(None, "");
+            if let Err(HubError::WrongTask { .. } | HubError::Unrecognised { .. }) =
+                networks.hub.open::<Comparator>(which)
+            {
+                return networks.open(which, context).map(Self::Quality);
+            }
         }
+        comparator(data, networks, context).map(Self::Comparing)
     }
 
     fn reference(&self) -> String {
