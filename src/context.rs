@@ -2,6 +2,7 @@
 //! never the environment.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -17,7 +18,8 @@ use crate::hub::cache::Cache;
 use crate::journal::{Decided, Journal, JournalError};
 use crate::photo::Limits;
 use crate::photo::identity::ContentId;
-use crate::report::{Format, Record, output::Output};
+use crate::report::output::{Output, whole_file};
+use crate::report::{Format, Record};
 use crate::select::Decision;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
@@ -148,9 +150,8 @@ impl Context {
 
     /// For documents that are no records: a schema, a man page.
     pub fn write_text(&self, text: &str) -> anyhow::Result<()> {
-        use std::io::Write;
-        if let Some(path) = &self.output {
-            return std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()));
+        if let Some(path) = self.output.as_deref().filter(|path| *path != Path::new("-")) {
+            return whole_file(path, |out| Ok(out.write_all(text.as_bytes())?));
         }
         let mut out = Ui::stdout();
         out.write_all(text.as_bytes())?;
@@ -172,10 +173,9 @@ impl Context {
             self.ui.detail(&report.table());
         }
         if let Some(path) = &self.telemetry_file {
-            let written =
-                serde_json::to_vec_pretty(&report).map_err(Into::into).and_then(|json| std::fs::write(path, json));
+            let written = whole_file(path, |out| Ok(serde_json::to_writer_pretty(out, &report)?));
             if let Err(error) = written {
-                self.ui.warn(&format!("{}: telemetry: {error}", path.display()));
+                self.ui.warn(&format!("telemetry: {error:#}"));
             }
         }
     }

@@ -29,6 +29,7 @@
 //! | [`telemetry`] | where the time went |
 //! | [`error`], [`failure`] | what ends a run; what costs one photo |
 //! | [`contain`] | a boundary no panic crosses |
+//! | [`atomic`] | files that appear whole: the only way one is put into its place |
 //! | [`pixels`] | a picture in memory, known to every room |
 //!
 //! Imports go down only: `main → cli, commands → library, context → analyses → pipeline, hub → journal, store, report,
@@ -41,6 +42,7 @@
 //! store → record in scan order → writer → exit code.
 
 pub mod analyses;
+pub mod atomic;
 pub mod cli;
 pub mod cluster;
 pub mod commands;

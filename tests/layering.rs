@@ -58,10 +58,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("telemetry", &[]),
     ("pixels", &[]),
+    ("atomic", &[]),
 ];
 
 /// Known to everybody.
-const LEAVES: &[&str] = &["pixels"];
+const LEAVES: &[&str] = &["pixels", "atomic"];
 
 /// Lines that look up, each with its reason.
 const DOORS: &[(&str, &str)] = &[

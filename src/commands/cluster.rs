@@ -1,6 +1,5 @@
 //! `albumctl cluster`: groups of the same scene.
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -11,6 +10,7 @@ use super::photos;
 use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::report::output::whole_file;
 use crate::report::photo_path::PhotoPath;
 use crate::report::records::ClusterRecord;
 
@@ -48,8 +48,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     output.finish(&context.ui)?;
     if let Some(file) = &args.stats {
-        let json = serde_json::to_vec_pretty(&grouped.clustering.stats.to_json()).context("statistics")?;
-        fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
+        let stats = grouped.clustering.stats.to_json();
+        whole_file(file, |out| Ok(serde_json::to_writer_pretty(out, &stats)?))?;
     }
     let groups = photos::counted(grouped.clustering.groups(), "group");
     context.ui.detail(&format!("{groups}, {} in none", grouped.clustering.stats.noise));

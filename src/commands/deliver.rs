@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 use super::album::Known;
 use super::photos::Tally;
+use crate::atomic::Folders;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::failure::{Failure, Stage};
@@ -110,10 +113,15 @@ impl FolderArgs {
     /// Where each of these would go; nothing is written yet.
     pub fn plan(&self, items: &[Item], group_folders: bool, dry_run: bool) -> Result<Delivery, CommandError> {
         let Some((folder, way)) = self.folder() else {
-            return Ok(Delivery { steps: Vec::new().into_iter(), way: Way::Copy, dry_run });
+            return Ok(Delivery {
+                steps: Vec::new().into_iter(),
+                way: Way::Copy,
+                dry_run,
+                folders: Folders::default(),
+            });
         };
         let steps = export::plan(items, folder, way, group_folders).map_err(CommandError::failed)?;
-        Ok(Delivery { steps: steps.into_iter(), way, dry_run })
+        Ok(Delivery { steps: steps.into_iter(), way, dry_run, folders: Folders::default() })
     }
 }
 
@@ -123,17 +131,23 @@ pub struct Delivery {
     steps: std::vec::IntoIter<export::Step>,
     way: Way,
     dry_run: bool,
+    folders: Folders,
 }
 
 impl Delivery {
     /// Places the next photo, or says where it would go; `None` where that failed, which is told, or none is left.
     pub fn next(&mut self, tally: &mut Tally, context: &Context) -> Result<Option<Written>, CommandError> {
         let Some(step) = self.steps.next() else { return Ok(None) };
-        let placed = if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step) };
+        let placed = if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step, &mut self.folders) };
         match placed {
             Ok(target) => Ok(Some(Written::new(way_word(self.way), &target, !self.dry_run))),
             Err(error) => tally.fail(&not_written(&step.source, &error), context).map(|()| None),
         }
+    }
+
+    /// Sees to it that what was placed is there after a crash, too.
+    pub fn finish(mut self) -> Result<(), CommandError> {
+        self.folders.sync().context("cannot keep what was put into the folder").map_err(CommandError::failed)
     }
 }
 
@@ -162,6 +176,7 @@ pub fn deliver(
         for &pick in &picks {
             written[pick].extend(delivery.next(tally, context)?);
         }
+        delivery.finish()?;
     }
     if let Some(file) = &args.zip {
         let entries = export::zip::plan(&items, args.cluster_folders).map_err(CommandError::failed)?;
@@ -215,6 +230,7 @@ fn sidecars(
         verdict_of[verdict.photo] = Some(verdict);
     }
     let paths: Vec<PathBuf> = photos.iter().map(|photo| photo.path.clone()).collect();
+    let mut folders = Folders::default();
     for (photo, places) in xmp::sidecars(&paths, naming).into_iter().enumerate() {
         let Some(verdict) = verdict_of[photo] else { continue };
         let decision = photos[photo].decision;
@@ -235,13 +251,13 @@ fn sidecars(
             if !verdict.selected() && decision.is_none() && !xmp::is_marked(&place) {
                 continue;
             }
-            match xmp::write(&place, &mark, args.dry_run) {
+            match xmp::write(&place, &mark, args.dry_run, &mut folders) {
                 Ok(_) => written[photo].push(Written::new("xmp", &place, !args.dry_run)),
                 Err(error) => tally.fail(&not_written(&photos[photo].path, &error), context)?,
             }
         }
     }
-    Ok(())
+    folders.sync().context("cannot keep the sidecars").map_err(CommandError::failed)
 }
 
 /// Labels are free text that programs show; a label of the user's own goes before.

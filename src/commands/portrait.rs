@@ -1,7 +1,5 @@
 //! `albumctl portrait`: faces, eyes, smiles.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -10,6 +8,7 @@ use image::ImageEncoder as _;
 use super::networks::{NetworkArgs, Networks, PrecisionArg};
 use super::photos;
 use crate::analyses::FaceFinding;
+use crate::atomic::{Draft, Folders};
 use crate::cli::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -48,20 +47,22 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let finding = open(mode, &networks, context)?;
     let scan = photos::find(&args.photos, context)?;
     let medium = (!args.full_resolution).then_some(context.settings().thumbnail_sizes.medium);
+    let mut folders = Folders::default();
     if let Some(folder) = &args.annotate {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        folders.make(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let mut output = context.output::<PortraitRecord>()?;
     let tally = photos::analyse(&scan, &[&finding], medium, context, |photo, analysed| {
         networks.tell(context);
         let portrait = FaceFinding::read(&analysed.findings[0])?;
         if let Some(folder) = &args.annotate
-            && let Err(error) = draw(&finding, &photo.path, medium, folder, context)
+            && let Err(error) = draw(&finding, &photo.path, medium, folder, &mut folders, context)
         {
             context.ui.warn(&format!("{}: not drawn: {error:#}", photo.path.display()));
         }
         Ok(output.write(&context.ui, &PortraitRecord::new(&photo.path, portrait))?)
     })?;
+    folders.sync().context("cannot keep the annotated copies")?;
     output.finish(&context.ui)?;
     Ok(tally.end("portrait", context))
 }
@@ -87,6 +88,7 @@ fn draw(
     photo: &Path,
     medium: Option<u32>,
     folder: &Path,
+    folders: &mut Folders,
     context: &Context,
 ) -> anyhow::Result<()> {
     let limits = context.limits();
@@ -94,25 +96,25 @@ fn draw(
     let scale = medium.map_or(Scale::Full, Scale::AtLeast);
     let pixels = photo::decode(&bytes, scale, &limits)?.pixels;
     let portrait = finding.faces.analyse(&pixels)?;
-    save(&annotate(pixels, &portrait), photo, folder)
+    save(&annotate(pixels, &portrait), photo, folder, folders)
 }
 
 /// Writes `NAME.faces.png`, or `NAME.faces-2.png` and so on: nothing that is there is ever written over.
-fn save(pixels: &Pixels, photo: &Path, folder: &Path) -> anyhow::Result<()> {
+fn save(pixels: &Pixels, photo: &Path, folder: &Path, folders: &mut Folders) -> anyhow::Result<()> {
     let stem = photo.file_stem().unwrap_or_default().to_string_lossy();
     let names =
         std::iter::once(format!("{stem}.faces.png")).chain((2..10_000).map(|n| format!("{stem}.faces-{n}.png")));
-    for path in names.map(|name| folder.join(name)) {
-        let file = match File::create_new(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
-            Err(error) => return Err(error).with_context(|| format!("cannot write {}", path.display())),
-        };
-        let encoder = image::codecs::png::PngEncoder::new(BufWriter::new(file));
+    let cannot = |path: &Path| format!("cannot write {}", path.display());
+    for path in names.map(|name| folder.join(name)).filter(|path| path.symlink_metadata().is_err()) {
+        let mut draft = Draft::beside(&path).with_context(|| cannot(&path))?;
+        let encoder = image::codecs::png::PngEncoder::new(&mut draft);
         let (width, height) = (pixels.width(), pixels.height());
-        return encoder
+        encoder
             .write_image(pixels.data(), width, height, image::ExtendedColorType::Rgb8)
-            .with_context(|| format!("cannot write {}", path.display()));
+            .with_context(|| cannot(&path))?;
+        if draft.place_new(folders).with_context(|| cannot(&path))? {
+            return Ok(());
+        }
     }
     anyhow::bail!("{}: too many copies of this name", folder.display())
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::built_in::MANIFESTS;
@@ -10,6 +9,7 @@ use super::cache::{Cache, CacheError, Collected, Collection};
 use super::catalogue::{Catalogue, CatalogueError, Entry};
 use super::digest::Digest;
 use super::fetch::{Pulled, Wanted};
+use crate::atomic;
 
 #[derive(Debug)]
 pub struct Holdings {
@@ -78,11 +78,6 @@ impl Holdings {
 
 /// Whole or not at all.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".manifest-").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    fs::create_dir_all(atomic::folder_of(path))?;
+    atomic::write(path, text.as_bytes())
 }

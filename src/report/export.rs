@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::atomic::{Draft, Folders, folder_of};
 use crate::photo::identity::open_untouched;
 
 #[derive(Debug, Error)]
@@ -146,18 +147,19 @@ fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
 }
 
 /// Does one step and says where the photo came to lie: a name taken since the plan was made is left to its owner.
-pub fn apply(step: &Step) -> Result<PathBuf, ExportError> {
+/// `folders` are to be forced to disk in the end.
+pub fn apply(step: &Step, folders: &mut Folders) -> Result<PathBuf, ExportError> {
     if step.present {
         return Ok(step.target.clone());
     }
-    let folder = step.target.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(io_error(folder, "create"))?;
-    if place(&step.source, &step.target, step.way)? {
+    let folder = folder_of(&step.target);
+    folders.make(folder).map_err(io_error(folder, "create"))?;
+    if place(&step.source, &step.target, step.way, folders)? {
         return Ok(step.target.clone());
     }
     for name in names(&step.target)?.skip(1) {
         let target = folder.join(name);
-        if place(&step.source, &target, step.way)? {
+        if place(&step.source, &target, step.way, folders)? {
             return Ok(target);
         }
     }
@@ -165,14 +167,17 @@ pub fn apply(step: &Step) -> Result<PathBuf, ExportError> {
 }
 
 /// `false` when the name is taken.
-fn place(source: &Path, target: &Path, way: Way) -> Result<bool, ExportError> {
+fn place(source: &Path, target: &Path, way: Way, folders: &mut Folders) -> Result<bool, ExportError> {
     let placed = match way {
-        Way::Copy => return copy(source, target),
+        Way::Copy => return copy(source, target, folders),
         Way::HardLink => fs::hard_link(source, target),
         Way::SoftLink => soft_link(&absolute(source)?, target),
     };
     match placed {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            folders.changed_by(target);
+            Ok(true)
+        }
         Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(failure) => Err(io_error(target, "link")(failure)),
     }
@@ -189,26 +194,18 @@ fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
 }
 
 /// Under another name first: a copy cut off half-way never looks like a photo. Its time of change is the source's.
-fn copy(source: &Path, target: &Path) -> Result<bool, ExportError> {
-    let folder = target.parent().unwrap_or(Path::new("."));
+fn copy(source: &Path, target: &Path, folders: &mut Folders) -> Result<bool, ExportError> {
     let mut reader = open_untouched(source).map_err(io_error(source, "open"))?;
     let metadata = reader.metadata().map_err(io_error(source, "look at"))?;
     // As `cp` does it: the rights of the source, less what the umask takes.
-    let mut draft = tempfile::Builder::new()
-        .prefix(".albumctl-")
-        .permissions(metadata.permissions())
-        .tempfile_in(folder)
-        .map_err(io_error(folder, "write in"))?;
-    io::copy(&mut reader, draft.as_file_mut()).map_err(io_error(target, "write"))?;
+    let draft = Draft::with_permissions(target, metadata.permissions());
+    let mut draft = draft.map_err(io_error(folder_of(target), "write in"))?;
+    let mut file = draft.file().map_err(io_error(target, "write"))?;
+    io::copy(&mut reader, &mut file).map_err(io_error(target, "write"))?;
     if let Ok(changed) = metadata.modified() {
-        draft.as_file().set_modified(changed).map_err(io_error(target, "set the time of"))?;
+        file.set_modified(changed).map_err(io_error(target, "set the time of"))?;
     }
-    draft.as_file().sync_all().map_err(io_error(target, "write"))?;
-    match draft.persist_noclobber(target) {
-        Ok(_) => Ok(true),
-        Err(failure) if failure.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(failure) => Err(io_error(target, "name")(failure.error)),
-    }
+    draft.place_new(folders).map_err(io_error(target, "write"))
 }
 
 #[cfg(test)]
@@ -230,7 +227,11 @@ mod tests {
 
     fn run(items: &[Item], folder: &Path, way: Way) -> Vec<String> {
         let steps = plan(items, folder, way, false).unwrap();
-        steps.iter().map(|step| apply(step).unwrap().file_name().unwrap().to_string_lossy().into_owned()).collect()
+        let mut folders = Folders::default();
+        steps
+            .iter()
+            .map(|step| apply(step, &mut folders).unwrap().file_name().unwrap().to_string_lossy().into_owned())
+            .collect()
     }
 
     #[test]
@@ -267,7 +268,7 @@ mod tests {
         assert!(!out.exists());
         assert_eq!(steps[0].target, out.join("cluster_0/x.jpg"));
         for step in &steps {
-            assert_eq!(apply(step).unwrap(), step.target);
+            assert_eq!(apply(step, &mut Folders::default()).unwrap(), step.target);
         }
     }
 
@@ -278,7 +279,7 @@ mod tests {
         let out = world.path().join("out");
         let steps = plan(&items(&[&a]), &out, Way::Copy, false).unwrap();
         let late = file(&out, "x.jpg", b"late");
-        assert_eq!(apply(&steps[0]).unwrap(), out.join("x-2.jpg"));
+        assert_eq!(apply(&steps[0], &mut Folders::default()).unwrap(), out.join("x-2.jpg"));
         assert_eq!(fs::read(late).unwrap(), b"late");
     }
 

@@ -3,12 +3,12 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
-use tempfile::NamedTempFile;
 
 use super::{Cell, Format, Record, csv, jsonl, table};
+use crate::atomic::Draft;
 use crate::ui::Ui;
 
 /// Writes records of one kind as they come; a table waits for the last one.
@@ -27,10 +27,7 @@ enum Target {
     /// A pipe, a device: written as it is.
     Stream(BufWriter<File>),
     /// Written beside its place and renamed at the end, so that a run cut short leaves the older file whole.
-    File {
-        temporary: BufWriter<NamedTempFile>,
-        place: PathBuf,
-    },
+    File(Draft),
 }
 
 impl<R: Record> Output<R> {
@@ -69,7 +66,7 @@ impl<R: Record> Output<R> {
         match self.target {
             Target::Stdout(mut out) => out.flush()?,
             Target::Stream(mut out) => out.flush()?,
-            Target::File { temporary, place } => settle(temporary, &place)?,
+            Target::File(draft) => settle(draft)?,
         }
         Ok(())
     }
@@ -79,7 +76,7 @@ impl<R: Record> Output<R> {
             Target::Stdout(out) if self.flush_each => ui.aside(|| write(out).and_then(|()| out.flush())),
             Target::Stdout(out) => write(out),
             Target::Stream(out) => write(out),
-            Target::File { temporary, .. } => write(temporary),
+            Target::File(draft) => write(draft),
         }
     }
 }
@@ -93,19 +90,17 @@ pub fn whole_file(
     match open_file(path).with_context(cannot)? {
         Target::Stdout(mut out) => write(&mut out).with_context(cannot),
         Target::Stream(mut out) => write(&mut out).and_then(|()| Ok(out.flush()?)).with_context(cannot),
-        Target::File { mut temporary, place } => {
-            write(&mut temporary).with_context(cannot)?;
-            settle(temporary, &place)
+        Target::File(mut draft) => {
+            write(&mut draft).with_context(cannot)?;
+            settle(draft)
         }
     }
 }
 
 /// Puts a finished file into its place.
-fn settle(temporary: BufWriter<NamedTempFile>, place: &Path) -> anyhow::Result<()> {
-    let file = temporary.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    file.persist(place).with_context(|| format!("cannot write {}", place.display()))?;
-    Ok(())
+fn settle(draft: Draft) -> anyhow::Result<()> {
+    let cannot = format!("cannot write {}", draft.place().display());
+    draft.settle().context(cannot)
 }
 
 fn open_file(path: &Path) -> io::Result<Target> {
@@ -116,18 +111,7 @@ fn open_file(path: &Path) -> io::Result<Target> {
     if existing.is_some_and(|metadata| metadata.is_dir()) {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder"));
     }
-    // A link keeps pointing where it points.
-    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".albumctl-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The usual mode of a new file; the process' umask takes away from it.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    Ok(Target::File { temporary: BufWriter::new(builder.tempfile_in(folder)?), place })
+    Draft::beside(path).map(Target::File)
 }
 
 impl<R> std::fmt::Debug for Output<R> {

@@ -16,6 +16,8 @@ use thiserror::Error;
 
 pub use merge::{MergeError, Merged, merge};
 
+use crate::atomic::{Draft, Folders};
+
 #[derive(Debug, Error)]
 pub enum XmpError {
     #[error("{}: {action}", path.display())]
@@ -94,8 +96,9 @@ pub struct Outcome {
     pub rating_is_a_persons: bool,
 }
 
-/// Merges the mark into the sidecar, which is made if there is none. With `dry_run` nothing is written.
-pub fn write(sidecar: &Path, mark: &Mark, dry_run: bool) -> Result<Outcome, XmpError> {
+/// Merges the mark into the sidecar, which is made if there is none. With `dry_run` nothing is written. `folders` are to
+/// be forced to disk in the end.
+pub fn write(sidecar: &Path, mark: &Mark, dry_run: bool, folders: &mut Folders) -> Result<Outcome, XmpError> {
     // A linked sidecar is changed where it lies; the link stays a link.
     let place = fs::canonicalize(sidecar).unwrap_or_else(|_| sidecar.to_owned());
     for _ in 0..3 {
@@ -103,7 +106,7 @@ pub fn write(sidecar: &Path, mark: &Mark, dry_run: bool) -> Result<Outcome, XmpE
         let Merged { bytes, rating_is_a_persons } =
             merge(before.as_deref(), mark).map_err(|source| XmpError::Merge { path: sidecar.to_owned(), source })?;
         let changed = before.as_deref() != Some(&bytes[..]);
-        if !changed || dry_run || replace(&place, before.as_deref(), &bytes)? {
+        if !changed || dry_run || replace(&place, before.as_deref(), &bytes, folders)? {
             return Ok(Outcome { changed, rating_is_a_persons });
         }
     }
@@ -119,37 +122,24 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, XmpError> {
 }
 
 /// Whole or not at all; `false` when the file is no longer what was merged.
-fn replace(path: &Path, before: Option<&[u8]>, bytes: &[u8]) -> Result<bool, XmpError> {
+fn replace(path: &Path, before: Option<&[u8]>, bytes: &[u8], folders: &mut Folders) -> Result<bool, XmpError> {
     let failed = |action| {
         let path = path.to_owned();
         move |source| XmpError::Io { path, action, source }
     };
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".albumctl-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The usual mode of a new file; the process' umask takes away from it.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    let mut draft = builder.tempfile_in(folder).map_err(failed("write"))?;
+    let mut draft = Draft::beside(path).map_err(failed("write"))?;
     draft.write_all(bytes).map_err(failed("write"))?;
-    draft.as_file().sync_all().map_err(failed("write"))?;
-    if let Some(expected) = before {
-        let permissions = fs::metadata(path).map_err(failed("look at"))?.permissions();
-        draft.as_file().set_permissions(permissions).map_err(failed("set the rights of"))?;
-        if read(path)?.as_deref() != Some(expected) {
-            return Ok(false);
-        }
-        draft.persist(path).map_err(|failure| failed("replace")(failure.error))?;
-        return Ok(true);
+    let Some(expected) = before else { return draft.place_new(folders).map_err(failed("write")) };
+    let permissions = fs::metadata(path).map_err(failed("look at"))?.permissions();
+    let file = draft.file().map_err(failed("write"))?;
+    file.set_permissions(permissions).map_err(failed("set the rights of"))?;
+    // Forced to disk before the last look: between that and the rename nothing takes long.
+    file.sync_all().map_err(failed("write"))?;
+    if read(path)?.as_deref() != Some(expected) {
+        return Ok(false);
     }
-    match draft.persist_noclobber(path) {
-        Ok(_) => Ok(true),
-        Err(failure) if failure.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(failure) => Err(failed("name")(failure.error)),
-    }
+    draft.replace(folders).map_err(failed("replace"))?;
+    Ok(true)
 }
 
 #[cfg(test)]

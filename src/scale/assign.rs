@@ -10,7 +10,6 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
-use tempfile::NamedTempFile;
 
 use super::error::ScaleError;
 use super::exact::squared_distance;
@@ -20,6 +19,7 @@ use super::model::Model;
 use super::nearest::{Nearest, Room};
 use super::source::{ID, Source};
 use super::sweep::Crew;
+use crate::atomic::Draft;
 
 /// Writes `id`, `cluster`, `distance` (Euclidean) to `target`, which appears whole at the end. Returns the rows.
 pub fn assign(
@@ -61,7 +61,7 @@ struct Part {
 /// The file, and the parts that came before their turn.
 struct Labels<'a> {
     target: &'a Path,
-    writer: ArrowWriter<NamedTempFile>,
+    writer: ArrowWriter<Draft>,
     schema: SchemaRef,
     early: BTreeMap<u64, Part>,
     next_row: u64,

@@ -1,13 +1,12 @@
 //! Files by name, read and written whole, on this machine or in an object store.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
 
 use super::error::ScaleError;
 use super::input::is_remote;
 use super::stores;
+use crate::atomic::{self, Draft};
 
 pub fn read(name: &Path) -> Result<Vec<u8>, ScaleError> {
     if !is_remote(name) {
@@ -26,37 +25,22 @@ pub fn write(name: &Path, bytes: &[u8]) -> Result<(), ScaleError> {
     if is_remote(name) {
         return stores::put(&name.to_string_lossy(), io::Cursor::new(bytes.to_vec()));
     }
-    let mut file = begin(name)?;
-    file.write_all(bytes).map_err(ScaleError::io(name))?;
-    settle(file, name)
+    atomic::write(name, bytes).map_err(ScaleError::io(name))
 }
 
 /// A file to be written at leisure, which [`settle`] puts into its place; what is meant for a store waits in the folder
 /// of temporary files.
-pub fn begin(name: &Path) -> Result<NamedTempFile, ScaleError> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".").suffix(".part");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The usual mode of a new file, which the process' umask takes away from: other machines may read it as others.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let file = if is_remote(name) {
-        builder.tempfile()
-    } else {
-        builder.tempfile_in(name.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
-    };
-    file.map_err(ScaleError::io(name))
+pub fn begin(name: &Path) -> Result<Draft, ScaleError> {
+    let draft = if is_remote(name) { Draft::beside(&std::env::temp_dir().join("object")) } else { Draft::beside(name) };
+    draft.map_err(ScaleError::io(name))
 }
 
 /// Forces a file to disk and renames it, or sends it.
-pub fn settle(file: NamedTempFile, name: &Path) -> Result<(), ScaleError> {
+pub fn settle(draft: Draft, name: &Path) -> Result<(), ScaleError> {
     if is_remote(name) {
-        return stores::put(&name.to_string_lossy(), file.reopen().map_err(ScaleError::io(name))?);
+        return stores::put(&name.to_string_lossy(), draft.reopened().map_err(ScaleError::io(name))?);
     }
-    file.as_file().sync_all().map_err(ScaleError::io(name))?;
-    file.persist(name).map(drop).map_err(|error| ScaleError::io(name)(error.error))
+    draft.settle().map_err(ScaleError::io(name))
 }
 
 /// What cannot be removed stays.

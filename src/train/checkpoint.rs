@@ -1,7 +1,6 @@
 //! A training run on disk: everything it needs to go on, written whole or not at all.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::Path;
 
 use candle_core::Var;
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::adam::{Adam, set, values};
+use crate::atomic;
 use crate::nn::checkpoint::InMemory;
 pub use crate::report::records::Epoch;
 
@@ -94,14 +94,7 @@ pub fn read_half(path: &Path) -> Result<InMemory, TrainError> {
 
 /// Puts a file in the place of another, so that a kill leaves the one or the other.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), TrainError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    });
-    written.map_err(|error| TrainError::at(path, error))
+    atomic::write(path, content).map_err(|error| TrainError::at(path, error))
 }
 
 /// The metrics file and the picture.

@@ -52,6 +52,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             )?;
         }
     }
+    delivery.finish()?;
     output.finish(&context.ui)?;
     let gone = duplicates.iter().flatten().count();
     context.ui.note(&format!("dedup: {} photos, {} stay, {gone} are duplicates", ids.len(), ids.len() - gone));

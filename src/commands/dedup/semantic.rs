@@ -86,6 +86,7 @@ fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) ->
         }
         Ok::<_, CommandError>(())
     })?;
+    delivery.finish()?;
     output.finish(&context.ui)?;
     Ok(tally)
 }

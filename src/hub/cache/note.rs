@@ -1,11 +1,13 @@
 //! What is remembered of a blob: that it was verified, as it lay there then, and when it was used.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+
+use crate::atomic;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -38,14 +40,7 @@ impl Note {
 
     /// Not being able to remember costs time later, and nothing else.
     pub(super) fn write(&self, path: &Path) {
-        let write = || -> io::Result<()> {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            let mut file = tempfile::Builder::new().prefix(".note-").tempfile_in(folder)?;
-            file.write_all(&serde_json::to_vec(self)?)?;
-            file.persist(path)?;
-            Ok(())
-        };
-        let _ = write();
+        let _ = serde_json::to_vec(self).map(|json| atomic::write(path, &json));
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::owner::{Life, Owner};
 use super::{At, Cache, CacheError, listed};
+use crate::atomic::Folders;
 use crate::hub::digest::Digest;
 use crate::hub::hashing::{Behind, Buffer};
 
@@ -281,11 +282,9 @@ impl Part {
         fs::rename(&self.path, place).at(place)?;
         let _ = fs::remove_file(origin_path(&self.path));
         // The rename itself is only safe once the folder is.
-        #[cfg(unix)]
-        if let Some(folder) = place.parent() {
-            File::open(folder).and_then(|folder| folder.sync_all()).at(folder)?;
-        }
-        Ok(())
+        let mut folders = Folders::default();
+        folders.changed_by(place);
+        folders.sync().at(place)
     }
 
     fn note_origin(&self) {

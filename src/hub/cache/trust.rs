@@ -1,10 +1,10 @@
 //! Hashes the user accepted: a manifest that knows none is pinned by the first pull the user trusts.
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 
 use super::{At, Cache, CacheError};
+use crate::atomic;
 use crate::hub::digest::Digest;
 
 impl Cache {
@@ -24,11 +24,7 @@ impl Cache {
         let path = self.pin_path(model, file);
         let folder = path.parent().unwrap_or(&self.root).to_owned();
         fs::create_dir_all(&folder).at(&folder)?;
-        let mut temporary = tempfile::Builder::new().prefix(".pin-").tempfile_in(&folder).at(&folder)?;
-        writeln!(temporary, "{digest}").at(&path)?;
-        temporary.as_file().sync_all().at(&path)?;
-        temporary.persist(&path).map_err(|error| error.error).at(&path)?;
-        Ok(())
+        atomic::write(&path, format!("{digest}\n").as_bytes()).at(&path)
     }
 
     pub fn distrust(&self, model: &str, file: &str) -> Result<(), CacheError> {

@@ -1,14 +1,14 @@
 //! The album as one zip.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use ::zip::write::{SimpleFileOptions, ZipWriter};
 use ::zip::{CompressionMethod, DateTime};
 
 use super::{ExportError, Item, folded, in_group, io_error, names};
+use crate::atomic::{Draft, Folders, folder_of};
 use crate::photo::identity::open_untouched;
 
 /// The name each photo has inside a zip.
@@ -30,35 +30,17 @@ pub fn write(items: &[Item], entries: &[PathBuf], file: &Path) -> Result<(), Exp
     if file.symlink_metadata().is_ok() {
         return Err(ExportError::Exists { path: file.to_owned() });
     }
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(io_error(folder, "create"))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".albumctl-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // The usual mode of a new file; the process' umask takes away from it.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    let mut draft = builder.tempfile_in(folder).map_err(io_error(folder, "write in"))?;
-    let mut writer = ZipWriter::new(io::BufWriter::new(draft.as_file_mut()));
+    let (folder, mut folders) = (folder_of(file), Folders::default());
+    folders.make(folder).map_err(io_error(folder, "create"))?;
+    let mut writer = ZipWriter::new(Draft::beside(file).map_err(io_error(folder, "write in"))?);
     for (item, entry) in items.iter().zip(entries) {
         add(&mut writer, &item.path, entry, file)?;
     }
-    let zip_error = |source| ExportError::Zip { path: file.to_owned(), source };
-    writer
-        .finish()
-        .map_err(zip_error)?
-        .into_inner()
-        .map_err(|failure| io_error(file, "write")(failure.into_error()))?;
-    draft.as_file().sync_all().map_err(io_error(file, "write"))?;
-    match draft.persist_noclobber(file) {
-        Ok(_) => Ok(()),
-        Err(failure) if failure.error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(ExportError::Exists { path: file.to_owned() })
-        }
-        Err(failure) => Err(io_error(file, "name")(failure.error)),
+    let draft = writer.finish().map_err(|source| ExportError::Zip { path: file.to_owned(), source })?;
+    if !draft.place_new(&mut folders).map_err(io_error(file, "write"))? {
+        return Err(ExportError::Exists { path: file.to_owned() });
     }
+    folders.sync().map_err(io_error(file, "write"))
 }
 
 fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, zip: &Path) -> Result<(), ExportError> {
@@ -83,7 +65,7 @@ fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, z
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::fs::{self, File};
 
     use super::*;
 

@@ -160,16 +160,16 @@ fn what_is_no_xmp_is_refused_not_replaced() {
 fn an_unchanged_sidecar_is_not_written_and_a_dry_run_writes_nothing() {
     let world = tempfile::tempdir().unwrap();
     let sidecar = world.path().join("a.xmp");
-    let told = write(&sidecar, &mark(4), true).unwrap();
+    let told = write(&sidecar, &mark(4), true, &mut Folders::default()).unwrap();
     assert!(told.changed && !sidecar.exists());
-    assert!(write(&sidecar, &mark(4), false).unwrap().changed);
+    assert!(write(&sidecar, &mark(4), false, &mut Folders::default()).unwrap().changed);
     let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
     fs::File::options().write(true).open(&sidecar).unwrap().set_modified(long_ago).unwrap();
-    assert!(!write(&sidecar, &mark(4), false).unwrap().changed);
+    assert!(!write(&sidecar, &mark(4), false, &mut Folders::default()).unwrap().changed);
     assert_eq!(sidecar.metadata().unwrap().modified().unwrap(), long_ago);
     assert_eq!(fs::read_dir(world.path()).unwrap().count(), 1, "no draft is left behind");
     fs::write(&sidecar, "no xml").unwrap();
-    assert!(matches!(write(&sidecar, &mark(4), false), Err(XmpError::Merge { .. })));
+    assert!(matches!(write(&sidecar, &mark(4), false, &mut Folders::default()), Err(XmpError::Merge { .. })));
     assert_eq!(fs::read_to_string(&sidecar).unwrap(), "no xml");
 }
 
@@ -182,7 +182,7 @@ fn a_linked_sidecar_stays_a_link_and_rights_stay() {
     fs::write(&real, DARKTABLE).unwrap();
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
     symlink(&real, &link).unwrap();
-    assert!(write(&link, &mark(4), false).unwrap().changed);
+    assert!(write(&link, &mark(4), false, &mut Folders::default()).unwrap().changed);
     assert!(link.symlink_metadata().unwrap().is_symlink());
     assert_eq!(real.metadata().unwrap().permissions().mode() & 0o777, 0o640);
     assert!(fs::read_to_string(&real).unwrap().contains("xmp:Rating=\"4\""));
