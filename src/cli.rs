@@ -21,7 +21,8 @@ Exit codes:
   3    done, but some photos failed
   130  interrupted; what was finished is kept and printed
 
-Data goes to stdout, everything else to stderr. Photos are only ever read.";
+Data goes to stdout, everything else to stderr. Photos are only ever read, and no output takes the place
+of a photo, a model or what a run reads.";
 
 /// Names the photos of a folder that belong in the album, and says why.
 #[derive(Debug, Parser)]

@@ -13,12 +13,13 @@ use serde_json::Value;
 
 use crate::cli::Global;
 use crate::config::{self, Resolved, Settings, Sources, home};
-use crate::error::CommandError;
+use crate::error::{CommandError, Ending, Kind};
 use crate::hub::cache::Cache;
 use crate::journal::{Decided, Journal, JournalError};
 use crate::photo::Limits;
 use crate::photo::identity::ContentId;
 use crate::report::output::{Output, whole_file};
+use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::{Format, Record};
 use crate::select::Decision;
 use crate::store::Store;
@@ -40,12 +41,16 @@ pub struct Context {
     telemetry_file: Option<PathBuf>,
     no_cache: bool,
     store: OnceLock<Store>,
+    outputs: OnceLock<Outputs>,
+    /// Files of settings that were read.
+    configuration: Vec<PathBuf>,
 }
 
 impl Context {
     pub fn new(global: &Global) -> Result<Self, CommandError> {
         let ui = Ui::new(global.quiet, global.verbose, global.progress);
-        let config = config::resolve(&sources(global)).map_err(CommandError::usage)?;
+        let sources = sources(global);
+        let config = config::resolve(&sources).map_err(CommandError::usage)?;
         for (key, origin) in &config.without_effect {
             ui.note(&format!("`{key}` in {origin} is a key of the original system that has no effect in albumctl"));
         }
@@ -62,6 +67,8 @@ impl Context {
             telemetry_file: global.telemetry.clone(),
             no_cache: global.no_cache,
             store: OnceLock::new(),
+            outputs: OnceLock::new(),
+            configuration: sources.user_file.into_iter().chain(sources.file).collect(),
         })
     }
 
@@ -130,6 +137,26 @@ impl Context {
         self.in_journal(Journal::decided)
     }
 
+    /// From here on it is known what the run writes.
+    pub fn claim(&self, outputs: Outputs) -> Result<(), CommandError> {
+        let outputs = self.outputs.get_or_init(|| outputs);
+        self.configuration.iter().try_for_each(|file| outputs.spare(file)).map_err(place_refused)
+    }
+
+    /// To be told of every file that a run reads: none of them may be written by it.
+    pub fn reads(&self, file: &Path) -> Result<(), CommandError> {
+        self.outputs.get().map_or(Ok(()), |outputs| outputs.spare(file)).map_err(place_refused)
+    }
+
+    /// The same of standard input.
+    pub fn reads_stdin(&self) -> Result<(), CommandError> {
+        self.outputs.get().map_or(Ok(()), Outputs::spare_stdin).map_err(place_refused)
+    }
+
+    pub fn telemetry_file(&self) -> Option<&Path> {
+        self.telemetry_file.as_deref()
+    }
+
     /// The file that `-o` names, for commands that write more than lines.
     pub fn output_file(&self) -> Option<&Path> {
         self.output.as_deref()
@@ -151,7 +178,7 @@ impl Context {
     /// For documents that are no records: a schema, a man page.
     pub fn write_text(&self, text: &str) -> anyhow::Result<()> {
         if let Some(path) = self.output.as_deref().filter(|path| *path != Path::new("-")) {
-            return whole_file(path, |out| Ok(out.write_all(text.as_bytes())?));
+            return whole_file(path, Content::Text, |out| Ok(out.write_all(text.as_bytes())?));
         }
         let mut out = Ui::stdout();
         out.write_all(text.as_bytes())?;
@@ -166,19 +193,39 @@ impl Context {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Says and writes where the time went. A report that cannot be written spoils no finished run.
-    pub fn tell_telemetry(&self) {
+    /// Says and writes where the time went. A report that cannot be written spoils no finished run; a run that was
+    /// refused writes none, and one without results leaves an older one.
+    pub fn tell_telemetry(&self, ended: &Result<Ending, CommandError>) {
         let report = self.telemetry.report();
         if self.ui.is_verbose() && !report.timings.is_empty() {
             self.ui.detail(&report.table());
         }
-        if let Some(path) = &self.telemetry_file {
-            let written = whole_file(path, |out| Ok(serde_json::to_writer_pretty(out, &report)?));
+        let written = match ended {
+            Err(CommandError { kind: Kind::Usage, .. }) => None,
+            Err(CommandError { kind: Kind::Failed, .. }) | Ok(Ending::NoneUsable | Ending::NothingFound) => {
+                self.telemetry_file.as_ref().filter(|path| !path.exists())
+            }
+            _ => self.telemetry_file.as_ref(),
+        };
+        if let Some(path) = written {
+            let written = whole_file(path, Content::Text, |out| Ok(serde_json::to_writer_pretty(out, &report)?));
             if let Err(error) = written {
                 self.ui.warn(&format!("telemetry: {error:#}"));
             }
         }
     }
+}
+
+/// The user's to mend, and how.
+pub fn place_refused(error: PlaceError) -> CommandError {
+    let way_out = match &error {
+        PlaceError::Foreign { .. } | PlaceError::Input { .. } => {
+            "name a new file or earlier results of the same kind; of several names, as of *.jpg, an option takes the first"
+        }
+        PlaceError::Exists { .. } => "name a new file, or move this one away",
+        PlaceError::Twice { .. } => "give each a file of its own",
+    };
+    CommandError::usage(error).hint(way_out)
 }
 
 fn sources(global: &Global) -> Sources {

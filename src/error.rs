@@ -20,6 +20,8 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     AllDone,
+    /// There was nothing to look at.
+    NothingFound,
     /// Results were printed, and some photos failed.
     SomeFailed,
     /// There were photos, and every one of them failed.
@@ -30,7 +32,7 @@ pub enum Ending {
 impl From<Ending> for ExitCode {
     fn from(ending: Ending) -> Self {
         Self::from(match ending {
-            Ending::AllDone => 0,
+            Ending::AllDone | Ending::NothingFound => 0,
             Ending::NoneUsable => 1,
             Ending::SomeFailed => 3,
             Ending::Interrupted => 130,

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&Ui::new(cli.global.quiet, 0, ShowProgress::Never), &error),
     };
     let ended = commands::run(&cli.command, &context);
-    context.tell_telemetry();
+    context.tell_telemetry(&ended);
     match ended {
         Ok(ending) => ending.into(),
         Err(error) => fail(&context.ui, &error),

@@ -136,8 +136,10 @@ pub fn gather(
 pub fn read(file: &Path, context: &Context) -> Result<Vec<Known>, CommandError> {
     let named = file.display();
     let reader: Box<dyn BufRead> = if file == Path::new("-") {
+        context.reads_stdin()?;
         Box::new(std::io::stdin().lock())
     } else {
+        context.reads(file)?;
         let opened = File::open(file).with_context(|| format!("cannot read {named}")).map_err(CommandError::usage)?;
         Box::new(BufReader::new(opened))
     };

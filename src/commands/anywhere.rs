@@ -44,7 +44,7 @@ pub struct Found {
 
 /// Finds photos here and in object stores; those here come first.
 pub fn find(args: &PhotoArgs, context: &Context) -> Result<Found, CommandError> {
-    let named = photos::named(args)?.into_iter().map(|path| match path.to_str() {
+    let named = photos::named(args, context)?.into_iter().map(|path| match path.to_str() {
         Some(address) => address.strip_prefix("file://").map(PathBuf::from).unwrap_or(path),
         None => path,
     });

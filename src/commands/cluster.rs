@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::output::whole_file;
 use crate::report::photo_path::PhotoPath;
+use crate::report::place::Content;
 use crate::report::records::ClusterRecord;
 
 /// Groups of the same scene: bursts and takes
@@ -49,7 +50,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     output.finish(&context.ui)?;
     if let Some(file) = &args.stats {
         let stats = grouped.clustering.stats.to_json();
-        whole_file(file, |out| Ok(serde_json::to_writer_pretty(out, &stats)?))?;
+        whole_file(file, Content::Text, |out| Ok(serde_json::to_writer_pretty(out, &stats)?))?;
     }
     let groups = photos::counted(grouped.clustering.groups(), "group");
     context.ui.detail(&format!("{groups}, {} in none", grouped.clustering.stats.noise));

@@ -63,7 +63,7 @@ struct Meant {
 }
 
 fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> Result<Ending, CommandError> {
-    let paths = scan::with_partners(photos::named(&args.photos)?);
+    let paths = scan::with_partners(photos::named(&args.photos, context)?);
     let scan = photos::scan(&paths, &args.photos, context)?;
     // Opened before the photos are read: where it cannot be written, nobody waits for nothing.
     let journal = if args.dry_run { None } else { Some(context.journal()?) };

@@ -123,6 +123,7 @@ fn cosine(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    args.scores.iter().try_for_each(|file| context.reads(file))?;
     match args.method {
         Method::Semantic if args.paths.is_empty() => semantic::run(args, context),
         Method::Semantic => {

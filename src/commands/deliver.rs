@@ -14,6 +14,7 @@ use crate::portrait::Face;
 use crate::report::export::{self, Item, Way};
 use crate::report::html::{self, Entry, Face as FaceMark, Met, Page};
 use crate::report::output::whole_file;
+use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::DecisionWord;
 use crate::report::records::select::Written;
 use crate::report::xmp::{self, Mark, Naming};
@@ -84,15 +85,12 @@ pub enum SidecarNaming {
 }
 
 impl DeliverArgs {
-    /// What can be refused before any work is done is refused then.
-    pub fn check(&self) -> Result<(), CommandError> {
-        match &self.zip {
-            Some(file) if file.exists() => {
-                let cause = anyhow::anyhow!("--zip: {} exists already, and nothing is overwritten", file.display());
-                Err(CommandError::usage(cause))
-            }
-            _ => Ok(()),
+    /// The files it names, to be checked before any work.
+    pub fn claim(&self, outputs: &mut Outputs) -> Result<(), PlaceError> {
+        if let Some(file) = &self.zip {
+            outputs.add("--zip", file, Content::New)?;
         }
+        self.report.as_ref().map_or(Ok(()), |file| outputs.add("--report", file, Content::Text))
     }
 }
 
@@ -346,7 +344,9 @@ pub fn write_page(file: &Path, album: Album, dry_run: bool, context: &Context) -
     }
     let page = page(album);
     context.telemetry.time("write_report", || {
-        whole_file(file, |out| Ok(html::write(out, &page, &mut |photo| album.known[photo].thumbnail.clone())?))
+        whole_file(file, Content::Text, |out| {
+            Ok(html::write(out, &page, &mut |photo| album.known[photo].thumbnail.clone())?)
+        })
     })?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::hub::{Network as _, built_in};
 use crate::report::output::whole_file;
+use crate::report::place::Content;
 use crate::report::records::EmbedRecord;
 use crate::report::{npy, parquet};
 use crate::scale::{files, is_remote};
@@ -44,9 +45,18 @@ pub struct Args {
 
 /// A file of numbers instead of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Table {
+pub enum Table {
     Parquet,
     Npy,
+}
+
+impl Table {
+    pub fn content(self) -> Content {
+        match self {
+            Self::Parquet => Content::Parquet,
+            Self::Npy => Content::Npy,
+        }
+    }
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
@@ -109,7 +119,7 @@ fn on_cluster(
 }
 
 /// Where `-o` names a file of numbers.
-fn table_file(context: &Context) -> Option<(Table, PathBuf)> {
+pub fn table_file(context: &Context) -> Option<(Table, PathBuf)> {
     let file = context.output_file()?;
     let table = match file.extension()?.to_str()? {
         "parquet" => Table::Parquet,
@@ -129,7 +139,7 @@ fn write_table(table: Table, file: &Path, rows: Vec<(String, Vec<f32>)>) -> anyh
         }
     };
     if !is_remote(file) {
-        return whole_file(file, write);
+        return whole_file(file, table.content(), write);
     }
     let mut bytes = Vec::new();
     write(&mut bytes)?;

@@ -20,6 +20,7 @@ use crate::hub::{Comparator, Network, Which};
 use crate::photo::resize;
 use crate::pixels::Pixels;
 use crate::report::output::whole_file;
+use crate::report::place::Content;
 use crate::report::plot::{self, Bar};
 use crate::report::records::EvalRecord;
 use crate::train::mini::Folds;
@@ -107,6 +108,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Command::Degradations(data) => ("degradations", data),
         Command::Selection(data) => ("selection", data),
     };
+    context.reads(&data.labels)?;
+    data.groups.iter().try_for_each(|file| context.reads(file))?;
     let labels = data.labels().map_err(CommandError::usage)?;
     let judgement = if let Command::Selection(_) = &args.command {
         selection::judge(data, &labels, context)?
@@ -152,7 +155,11 @@ fn draw(folder: &Path, task: &str, judgement: &Judgement) -> anyhow::Result<()> 
     };
     let pictures = metrics.into_iter().map(bars).chain(judgement.pictures.iter().cloned());
     for (name, picture) in pictures {
-        whole_file(&folder.join(format!("{task}-{name}")), |out| Ok(out.write_all(picture.as_bytes())?))?;
+        whole_file(
+            &folder.join(format!("{task}-{name}")),
+            Content::Text,
+            |out| Ok(out.write_all(picture.as_bytes())?),
+        )?;
     }
     Ok(())
 }

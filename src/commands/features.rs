@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::anywhere::refuse_offline;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::scale::{ScaleError, Source, expand, read_list};
+use crate::scale::{ScaleError, Source, expand, is_remote, read_list};
 
 #[derive(Debug, clap::Args)]
 pub struct DataArgs {
@@ -35,7 +35,9 @@ pub fn open(args: &DataArgs, context: &Context) -> Result<Source, CommandError> 
         }
         None => expand(&args.data),
     };
-    Ok(Source::open(&paths?)?)
+    let paths = paths?;
+    args.data_file.iter().chain(&paths).filter(|file| !is_remote(file)).try_for_each(|file| context.reads(file))?;
+    Ok(Source::open(&paths)?)
 }
 
 /// `None` when the user asked to stop.

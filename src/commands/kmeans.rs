@@ -13,9 +13,10 @@ use super::engine::EngineArgs;
 use super::features::{self, DataArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::{KmeansModelRecord, NearestRecord};
 use crate::scale::fit::{self, Event};
-use crate::scale::{Init, Model, Nearest, Room, ScaleError, Source, assign};
+use crate::scale::{Init, MODEL_MARK, Model, Nearest, Room, ScaleError, Source, assign, is_remote};
 
 /// Clusters of features in Parquet files, more of them than fit in memory
 ///
@@ -117,6 +118,23 @@ enum InitArg {
     #[value(name = "kmeans++")]
     KMeansPlusPlus,
     Random,
+}
+
+impl Args {
+    /// The files it names, to be checked before any work.
+    pub fn claim(&self, outputs: &mut Outputs) -> Result<(), PlaceError> {
+        match &self.command {
+            Command::Fit(args) if !is_remote(&args.model) => {
+                outputs.add("--model", &args.model, Content::Model(MODEL_MARK))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether -o takes rows instead of lines.
+    pub fn writes_labels(&self) -> bool {
+        matches!(&self.command, Command::Assign(args) if !args.data.is_empty())
+    }
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
@@ -255,6 +273,7 @@ fn assign_lines(model: Model, context: &Context) -> Result<Ending, CommandError>
     let (dim, normalize) = (model.centroids.dim, model.normalize);
     let nearest = Nearest::new(model.centroids);
     let mut room = Room::default();
+    context.reads_stdin()?;
     let mut output = context.output::<NearestRecord>()?;
     for (number, line) in std::io::stdin().lock().lines().enumerate() {
         let line = line.context("standard input")?;

@@ -23,6 +23,7 @@ pub mod man;
 pub mod models;
 pub mod networks;
 pub mod node;
+mod outputs;
 mod photos;
 pub mod portrait;
 pub mod schema;
@@ -39,6 +40,7 @@ pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError>
     if !matches!(command, Command::Embed(_) | Command::Kmeans(_)) {
         anywhere::lines_stay_here(context)?;
     }
+    outputs::claim(command, context)?;
     match command {
         Command::Score(args) => score::run(args, context),
         Command::Portrait(args) => portrait::run(args, context),

@@ -21,7 +21,7 @@ pub struct Tally {
 
 /// Finds the photos that were meant. Unreadable folders are told and counted by [`analyse`].
 pub fn find(args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
-    let named = named(args)?;
+    let named = named(args, context)?;
     for path in &named {
         here_only(Some(path), "what is looked at", "mount the bucket and give a path; `embed` alone reads addresses")?;
     }
@@ -29,10 +29,11 @@ pub fn find(args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
 }
 
 /// What was typed, with the list on standard input in its place.
-pub fn named(args: &PhotoArgs) -> Result<Vec<PathBuf>, CommandError> {
+pub fn named(args: &PhotoArgs, context: &Context) -> Result<Vec<PathBuf>, CommandError> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for path in &args.paths {
         if path == Path::new("-") {
+            context.reads_stdin()?;
             let list = scan::read_list(std::io::stdin().lock(), args.null).map_err(CommandError::failed)?;
             paths.extend(list);
         } else {
@@ -52,6 +53,8 @@ pub fn scan(paths: &[PathBuf], args: &PhotoArgs, context: &Context) -> Result<Sc
     if scan.passed_over > 0 {
         context.ui.detail(&format!("{} passed over: no photos", counted(scan.passed_over, "file")));
     }
+    let files = scan.photos.iter().flat_map(|photo| std::iter::once(&photo.path).chain(&photo.raws));
+    files.into_iter().try_for_each(|file| context.reads(file))?;
     Ok(scan)
 }
 

@@ -110,7 +110,6 @@ impl ChoiceArgs {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.method(context)?;
-    args.deliver.check()?;
     let Some(watch) = Watch::begin(args.since.as_ref(), &args.photos, &args.told(), context)? else {
         context.ui.note("the same run is under way in another process, which delivers what is new");
         return Ok(Ending::AllDone);

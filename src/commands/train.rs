@@ -10,8 +10,9 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::hub::weights::WeightsFile;
 use crate::nn::checkpoint::Checkpoint;
+use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::TrainRecord;
-use crate::train::checkpoint::{Epoch, Progress};
+use crate::train::checkpoint::{ABOUT, CHECKPOINT, CURVE, Epoch, KEY, METRICS, MODEL, Progress};
 use crate::train::labels::{self, Agreement, Item};
 use crate::train::recipe::MiniRecipe;
 use crate::train::supervised::{self, LargeRecipe};
@@ -133,10 +134,33 @@ struct MiniArgs {
     held_out: Option<u64>,
 }
 
+impl Args {
+    /// The files it writes, to be checked before any work.
+    pub fn claim(&self, outputs: &mut Outputs) -> Result<(), PlaceError> {
+        let run = match &self.command {
+            Command::Mini(args) => &args.run,
+            Command::Aesthetics(args) | Command::Siamese(args) => &args.large.run,
+            Command::Quality(args) => &args.large.run,
+            Command::Classifier(args) => &args.large.run,
+        };
+        let place = |name: &str| run.join(name);
+        let checkpoint = place(CHECKPOINT);
+        outputs.add("--run", &checkpoint, Content::Model(KEY))?;
+        // A run that has begun owns the models beside its checkpoint.
+        if !checkpoint.exists() {
+            outputs.add("--run", &place(mini::NETWORK), Content::Model(ABOUT))?;
+            outputs.add("--run", &place(MODEL), Content::Model(ABOUT))?;
+        }
+        outputs.add("--run", &place(METRICS), Content::Text)?;
+        outputs.add("--run", &place(CURVE), Content::Text)
+    }
+}
+
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     match &args.command {
         Command::Mini(args) => run_mini(args, context),
         Command::Aesthetics(args) => {
+            context.reads(&args.labels)?;
             let recipe = large_recipe(&args.large, &AESTHETICS)?;
             let items = if args.labels.extension().is_some_and(|extension| extension == "txt") {
                 let (items, absent) = labels::ava(&args.labels, &args.photos).map_err(refused)?;
@@ -150,6 +174,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             run_large(&args.large, &recipe, (items, Vec::new()), context)
         }
         Command::Siamese(args) => {
+            context.reads(&args.labels)?;
             let recipe = large_recipe(&args.large, &SIAMESE)?;
             let agreement = Agreement { least: recipe.min_agreement, reviewers: recipe.min_reviewers };
             let items = if args.labels.is_dir() {
@@ -189,6 +214,7 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
     recipe.held_out = args.held_out.or(recipe.held_out);
     let recipe = recipe.checked(&origin).map_err(refused)?;
     let (engine, device) = networks::engine_and_device(context)?;
+    args.recipe.iter().try_for_each(|file| context.reads(file))?;
     let job = mini::Job {
         recipe: &recipe,
         data: args.data.clone(),
@@ -218,6 +244,7 @@ fn run_large(
     (items, classes): (Vec<Item>, Vec<String>),
     context: &Context,
 ) -> Result<Ending, CommandError> {
+    args.recipe.iter().chain(&args.start).try_for_each(|file| context.reads(file))?;
     let (_, device) = networks::engine_and_device(context)?;
     let start = args.start.as_ref().map(|file| WeightsFile::open(file)).transpose().map_err(CommandError::usage)?;
     let job = supervised::Job {

@@ -10,6 +10,7 @@ pub mod npy;
 pub mod output;
 pub mod parquet;
 pub mod photo_path;
+pub mod place;
 pub mod plot;
 pub mod records;
 pub mod schema;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use super::place::{self, Content};
 use super::{Cell, Format, Record, csv, jsonl, table};
 use crate::atomic::Draft;
 use crate::ui::Ui;
@@ -66,7 +67,7 @@ impl<R: Record> Output<R> {
         match self.target {
             Target::Stdout(mut out) => out.flush()?,
             Target::Stream(mut out) => out.flush()?,
-            Target::File(draft) => settle(draft)?,
+            Target::File(draft) => settle(draft, Content::Text)?,
         }
         Ok(())
     }
@@ -84,6 +85,7 @@ impl<R: Record> Output<R> {
 /// Writes a file that appears whole, or not at all.
 pub fn whole_file(
     path: &Path,
+    content: Content,
     write: impl FnOnce(&mut (dyn Write + Send)) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let cannot = || format!("cannot write {}", path.display());
@@ -92,14 +94,16 @@ pub fn whole_file(
         Target::Stream(mut out) => write(&mut out).and_then(|()| Ok(out.flush()?)).with_context(cannot),
         Target::File(mut draft) => {
             write(&mut draft).with_context(cannot)?;
-            settle(draft)
+            settle(draft, content)
         }
     }
 }
 
 /// Puts a finished file into its place.
-fn settle(draft: Draft) -> anyhow::Result<()> {
+fn settle(draft: Draft, content: Content) -> anyhow::Result<()> {
     let cannot = format!("cannot write {}", draft.place().display());
+    // Once more: what was put there since the run began is left alone, too.
+    place::check(draft.place(), content).context(cannot.clone())?;
     draft.settle().context(cannot)
 }
 

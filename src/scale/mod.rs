@@ -33,7 +33,7 @@ mod work;
 
 pub use error::{Place, RowError, ScaleError};
 pub use input::is_remote;
-pub use model::Model;
+pub use model::{MODEL_MARK, Model};
 pub use nearest::{Centroids, Nearest, Room};
 pub use seeding::Init;
 pub use source::{DataFile, Group, Source, absolute, expand, read_list};

@@ -11,6 +11,8 @@ use super::nearest::Centroids;
 
 /// The one entry of the metadata: several would be written in an order of chance, and equal models as unequal files.
 const ENTRY: &str = "albumctl.kmeans.1";
+/// How the entry of any version begins: by it a model of ours is told.
+pub const MODEL_MARK: &str = "albumctl.kmeans.";
 
 /// What is kept beside the tensors.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]

@@ -27,7 +27,13 @@ pub struct Progress {
     pub history: Vec<Epoch>,
 }
 
-const KEY: &str = "albumctl.progress";
+/// The entry by which a checkpoint of a run is told.
+pub const KEY: &str = "albumctl.progress";
+/// What the files of a run are called.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+pub const MODEL: &str = "best.safetensors";
+pub const METRICS: &str = "metrics.jsonl";
+pub const CURVE: &str = "curve.svg";
 
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
@@ -101,8 +107,8 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), TrainError> {
 pub fn write_course(folder: &Path, title: &str, progress: &Progress) -> Result<(), TrainError> {
     let lines: Vec<String> =
         progress.history.iter().map(|epoch| serde_json::to_string(epoch).unwrap_or_default()).collect();
-    replace(&folder.join("metrics.jsonl"), (lines.join("\n") + "\n").as_bytes())?;
-    replace(&folder.join("curve.svg"), super::curve::svg(title, &progress.history).as_bytes())
+    replace(&folder.join(METRICS), (lines.join("\n") + "\n").as_bytes())?;
+    replace(&folder.join(CURVE), super::curve::svg(title, &progress.history).as_bytes())
 }
 
 /// Takes a run up again; `None` where there is none yet.

@@ -49,9 +49,7 @@ pub trait Listener: Sync {
 }
 
 /// The network alone, as of the epoch that is kept.
-const NETWORK: &str = "network.safetensors";
-/// The model: the network and its referee.
-const MODEL: &str = "best.safetensors";
+pub const NETWORK: &str = "network.safetensors";
 
 /// Trains until the recipe's end, a stop, or no hope. What is finished lies in `out`.
 pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), TrainError> {
@@ -75,7 +73,7 @@ fn network(
     let mut rng = Rng::at(recipe.seed, [0, 9]);
     let mini = Mini::new(*engine, device, || rng.normal())?;
     let mut adam = Adam::new(&mini.vars)?;
-    let file = out.join("checkpoint.safetensors");
+    let file = out.join(checkpoint::CHECKPOINT);
     let identity = format!("{} {} {}", recipe.identity(), lessons.singles.len(), lessons.series.len());
     let mut progress = match checkpoint::load(&file, &mini.vars, &mut adam)? {
         Some(progress) if progress.recipe != identity => return Err(TrainError::Changed { path: file }),
@@ -255,7 +253,8 @@ fn finish(
 ) -> Result<bool, TrainError> {
     let Job { recipe, out, engine, stop, .. } = job;
     let about = about(recipe, progress);
-    let model = out.join(MODEL);
+    // The network and its referee.
+    let model = out.join(checkpoint::MODEL);
     if checkpoint::about(&model).is_some_and(|found| found == about) {
         return Ok(true);
     }

@@ -61,7 +61,7 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
     check(items)?;
     let network = Network::new(job)?;
     let mut adam = Adam::new(&network.vars)?;
-    let file = out.join("checkpoint.safetensors");
+    let file = out.join(checkpoint::CHECKPOINT);
     let identity = recipe.identity(items.len());
     let mut progress = match checkpoint::load(&file, &network.vars, &mut adam)? {
         Some(progress) if progress.recipe != identity => return Err(TrainError::Changed { path: file }),

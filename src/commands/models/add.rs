@@ -51,6 +51,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 fn manifests(given: &[String], context: &Context) -> Result<Vec<(String, String)>, CommandError> {
     let mut found = Vec::new();
     for one in given {
+        context.reads(Path::new(one))?;
         if one.starts_with("https://") || one.starts_with("http://") {
             let settings = Settings { offline: context.offline, ..Settings::default() };
             let client = Client::new(Network::from_environment(std::env::vars_os()), settings);

@@ -34,6 +34,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let (mut done, mut failed) = (0, 0);
     let mut kept = Vec::new();
     for path in &args.files {
+        context.reads(path)?;
         match import(path, args, &holdings, context) {
             Ok(records) => {
                 kept.extend(records.iter().filter_map(|record| record.sha256.parse::<Digest>().ok()));

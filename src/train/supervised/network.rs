@@ -145,6 +145,7 @@ pub fn export(network: &Network, job: &Job<'_>, progress: &Progress) -> Result<(
     }
     let mut config = serde_json::json!({
         "name": recipe.name,
+        "made_by": "albumctl",
         "epoch": progress.epoch,
         "model": { "backbone": recipe.backbone },
         "transform": { "resize_size": recipe.resize, "crop_size": recipe.crop },
@@ -169,5 +170,5 @@ pub fn export(network: &Network, job: &Job<'_>, progress: &Progress) -> Result<(
             }
         }
     }
-    checkpoint::write(&job.out.join("best.safetensors"), &all, Dtype::F32, ("config", config.to_string()))
+    checkpoint::write(&job.out.join(checkpoint::MODEL), &all, Dtype::F32, ("config", config.to_string()))
 }

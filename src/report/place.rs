@@ -1,0 +1,280 @@
+//! What may lie where results go: nothing, or results of an earlier run. A photo, a model, or what the run reads is
+//! never replaced.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::atomic::folder_of;
+use crate::photo::identity::open_untouched;
+use crate::photo::sniff;
+
+/// What is about to be written, by which results of an earlier run are told from everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Lines, tables, pages, scripts.
+    Text,
+    Parquet,
+    Npy,
+    /// Safetensors of ours, with an entry in their metadata whose name begins so, or a configuration made by us.
+    Model(&'static str),
+    /// Nothing is ever replaced by it.
+    New,
+}
+
+#[derive(Debug, Error)]
+pub enum PlaceError {
+    #[error("{}: {what} lies there, and albumctl writes over nothing but its own earlier results", path.display())]
+    Foreign { path: PathBuf, what: String },
+    #[error("{}: exists already, and nothing is overwritten", path.display())]
+    Exists { path: PathBuf },
+    #[error("{}: this run reads it, and cannot write its results over it", path.display())]
+    Input { path: PathBuf },
+    #[error("{} and {} would be the same file", flags[0], flags[1])]
+    Twice { flags: [String; 2] },
+}
+
+/// Whether what lies there, if anything, may be replaced.
+pub fn check(path: &Path, content: Content) -> Result<(), PlaceError> {
+    if content == Content::New {
+        let taken = path.symlink_metadata().is_ok();
+        return if taken { Err(PlaceError::Exists { path: path.to_owned() }) } else { Ok(()) };
+    }
+    let there = fs::metadata(path).ok().filter(|there| there.is_file() && there.len() > 0);
+    if there.is_none() {
+        return Ok(());
+    }
+    match head(path) {
+        Ok(head) if is_earlier(&head, path, content) => Ok(()),
+        Ok(head) => Err(PlaceError::Foreign { path: path.to_owned(), what: name(&head) }),
+        Err(error) => {
+            let what = format!("a file that cannot be looked into ({error})");
+            Err(PlaceError::Foreign { path: path.to_owned(), what })
+        }
+    }
+}
+
+/// As much as is needed to tell what a file is.
+const HEAD_BYTES: u64 = 1 << 13;
+
+/// Photos are looked at without a trace, as everywhere.
+fn head(path: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    open_untouched(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+fn is_earlier(head: &[u8], path: &Path, content: Content) -> bool {
+    match content {
+        Content::Text => is_text(head) && sniff(head).is_none() && !is_sidecar(head),
+        Content::Parquet => head.starts_with(b"PAR1"),
+        Content::Npy => head.starts_with(b"\x93NUMPY"),
+        Content::Model(mark) => has_mark(path, mark).unwrap_or(false),
+        Content::New => false,
+    }
+}
+
+/// All that we write as lines and pages is UTF-8 without NUL; photos, films, archives and models are not.
+fn is_text(head: &[u8]) -> bool {
+    let whole = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        // The last character may be cut.
+        Err(error) => error.error_len().is_none() && head.len() as u64 == HEAD_BYTES,
+    };
+    whole && !head.contains(&0)
+}
+
+fn is_sidecar(head: &[u8]) -> bool {
+    head.windows(10).any(|window| window == b"<x:xmpmeta")
+}
+
+/// Whether the metadata of the safetensors there says that we made them.
+fn has_mark(path: &Path, mark: &str) -> io::Result<bool> {
+    let mut file = open_untouched(path)?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    let mut header = Vec::new();
+    // No header of ours is longer; a length that lies reads no further than the file.
+    file.take(u64::from_le_bytes(length).min(1 << 24)).read_to_end(&mut header)?;
+    let header: serde_json::Value = serde_json::from_slice(&header).map_err(io::Error::other)?;
+    let Some(entries) = header.get("__metadata__").and_then(serde_json::Value::as_object) else { return Ok(false) };
+    let config = entries.get("config").and_then(|text| serde_json::from_str::<serde_json::Value>(text.as_str()?).ok());
+    let by_us = config.is_some_and(|config| config["made_by"] == mark);
+    Ok(by_us || entries.keys().any(|key| key.starts_with(mark)))
+}
+
+/// What to call a file that is none of ours.
+fn name(head: &[u8]) -> String {
+    if let Some(kind) = sniff(head) {
+        return format!("a photo ({})", kind.name());
+    }
+    let known = [
+        (0, &b"PAR1"[..], "a Parquet file"),
+        (0, b"\x93NUMPY", "an npy file"),
+        (0, b"PK\x03\x04", "a zip archive or a model (.pt)"),
+        (0, b"\x80\x02", "a model (pickle)"),
+        (4, b"TFL3", "a model (TensorFlow Lite)"),
+        (4, b"ftyp", "a film"),
+        (8, b"{\"", "a model (safetensors)"),
+    ];
+    let found = known.iter().find(|(at, magic, _)| head.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
+    let what = match found {
+        _ if is_sidecar(head) => "an XMP sidecar",
+        Some((_, _, what)) => what,
+        None if is_text(head) => "a text",
+        None => "a file of another kind",
+    };
+    what.to_owned()
+}
+
+/// Which file a name leads to, whatever it is called there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Identity {
+    #[cfg(unix)]
+    Inode(u64, u64),
+    Name(PathBuf),
+}
+
+impl Identity {
+    fn of(path: &Path) -> Self {
+        #[cfg(unix)]
+        if let Ok(there) = fs::metadata(path) {
+            return Self::of_metadata(&there);
+        }
+        let folder = fs::canonicalize(folder_of(path)).unwrap_or_else(|_| folder_of(path).to_owned());
+        Self::Name(fs::canonicalize(path).unwrap_or_else(|_| folder.join(path.file_name().unwrap_or(OsStr::new("")))))
+    }
+
+    #[cfg(unix)]
+    fn of_metadata(there: &fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self::Inode(there.dev(), there.ino())
+    }
+}
+
+/// The files that a run will write, checked before there is anything to write.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    places: Vec<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    /// As typed, for the message: `-o results.jsonl`.
+    typed: String,
+    identity: Identity,
+    there: bool,
+}
+
+impl Outputs {
+    /// One more output, named by `flag`. Pipes and devices are written as they are.
+    pub fn add(&mut self, flag: &str, path: &Path, content: Content) -> Result<(), PlaceError> {
+        if path == Path::new("-") || path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Ok(());
+        }
+        check(path, content)?;
+        let (typed, identity) = (format!("{flag} {}", path.display()), Identity::of(path));
+        if let Some(same) = self.places.iter().find(|place| place.identity == identity) {
+            return Err(PlaceError::Twice { flags: [same.typed.clone(), typed] });
+        }
+        self.places.push(Place { typed, identity, there: path.exists() });
+        Ok(())
+    }
+
+    /// A file that the run reads must be none that it writes.
+    pub fn spare(&self, input: &Path) -> Result<(), PlaceError> {
+        // Most runs write no file, or one that is not there yet.
+        if self.places.iter().any(|place| place.there) && self.lead_to(&Identity::of(input)) {
+            return Err(PlaceError::Input { path: input.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// The same for what a shell led to standard input.
+    pub fn spare_stdin(&self) -> Result<(), PlaceError> {
+        #[cfg(unix)]
+        {
+            use std::os::fd::AsFd;
+            let stdin = io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| fs::File::from(stdin).metadata());
+            if stdin.is_ok_and(|stdin| self.lead_to(&Identity::of_metadata(&stdin))) {
+                return Err(PlaceError::Input { path: PathBuf::from("standard input") });
+            }
+        }
+        Ok(())
+    }
+
+    fn lead_to(&self, identity: &Identity) -> bool {
+        self.places.iter().any(|place| place.identity == *identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn may_replace(content: &[u8], by: Content) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("there");
+        fs::write(&path, content).unwrap();
+        check(&path, by).is_ok()
+    }
+
+    #[test]
+    fn lines_replace_text_and_nothing_else() {
+        let letters = "ä".repeat(HEAD_BYTES as usize);
+        let cut = format!("x{letters}");
+        for text in ["", "{\"image_path\":\"a.jpg\"}\n", "rank,path\n", "<!doctype html>", &letters, &cut] {
+            assert!(may_replace(text.as_bytes(), Content::Text), "{text:.20}");
+        }
+        let sidecar = br#"<?xpacket begin=""?><x:xmpmeta xmlns:x="adobe:ns:meta/"/>"#;
+        let others: [&[u8]; 7] = [
+            b"\xff\xd8\xff\xe0",
+            b"\0\0\0\x14ftypqt  ",
+            b"PK\x03\x04\x14\0\0",
+            b"\x80\x02}q",
+            b"PAR1\x15\0",
+            b"caf\xe9",
+            sidecar,
+        ];
+        for other in others {
+            assert!(!may_replace(other, Content::Text), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn tables_and_models_replace_their_like() {
+        let model = |entry: &str| {
+            let header = format!("{{\"__metadata__\":{{\"{entry}\":\"{{}}\"}}}}");
+            [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()
+        };
+        let clusters = Content::Model("albumctl.kmeans");
+        assert!(may_replace(b"PAR1\x15", Content::Parquet) && !may_replace(b"\x93NUMPY", Content::Parquet));
+        assert!(may_replace(b"\x93NUMPY\x01", Content::Npy) && !may_replace(b"{}", Content::Npy));
+        assert!(may_replace(&model("albumctl.kmeans.1"), clusters) && may_replace(b"", clusters));
+        for other in [&model("format")[..], b"\xff\xff\xff\xff\xff\xff\xff\xff{", b"x"] {
+            assert!(!may_replace(other, clusters), "{other:?}");
+        }
+        assert!(!may_replace(b"", Content::New));
+    }
+
+    #[test]
+    fn no_file_is_written_twice_and_none_that_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let [new, old, linked] = ["new", "old", "linked"].map(|name| folder.path().join(name));
+        fs::write(&old, "older results").unwrap();
+        fs::hard_link(&old, &linked).unwrap();
+        let mut outputs = Outputs::default();
+        outputs.add("-o", &new, Content::Text).unwrap();
+        let dotted = folder.path().join("./new");
+        assert!(matches!(outputs.add("--report", &dotted, Content::Text), Err(PlaceError::Twice { .. })));
+        outputs.add("--report", &old, Content::Text).unwrap();
+        assert!(matches!(outputs.add("--telemetry", &linked, Content::Text), Err(PlaceError::Twice { .. })));
+        assert!(matches!(outputs.spare(&linked), Err(PlaceError::Input { .. })));
+        outputs.spare(&folder.path().join("another")).unwrap();
+        outputs.add("-o", Path::new("/dev/null"), Content::Text).unwrap();
+        outputs.add("--telemetry", Path::new("/dev/null"), Content::Text).unwrap();
+    }
+}
