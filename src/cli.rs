@@ -19,10 +19,10 @@ Exit codes:
   1    failed, no usable result
   2    usage or configuration
   3    done, but some photos failed
-  130  interrupted; what was finished is kept and printed
+  130  interrupted; what was finished is kept and printed, no choice is made, no file replaced
 
 Data goes to stdout, everything else to stderr. Photos are only ever read, and no output takes the place
-of a photo, a model or what a run reads.";
+of a photo, a model or what a run reads. Earlier results give way only to those of a whole run that has some.";
 
 /// Names the photos of a folder that belong in the album, and says why.
 #[derive(Debug, Parser)]

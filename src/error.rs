@@ -56,6 +56,11 @@ impl CommandError {
         Self { kind: Kind::Failed, cause: cause.into(), hints: Vec::new() }
     }
 
+    /// Somebody asked to stop; `cause` says what is there and what is not.
+    pub fn interrupted(cause: impl Into<anyhow::Error>) -> Self {
+        Self { kind: Kind::Interrupted, cause: cause.into(), hints: Vec::new() }
+    }
+
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

@@ -8,10 +8,10 @@ use super::photos;
 use super::select::{ChoiceArgs, candidates, choose};
 use crate::cli::PhotoArgs;
 use crate::context::Context;
-use crate::error::{CommandError, Ending};
+use crate::error::{CommandError, Ending, Kind};
 use crate::report::photo_path::PhotoPath;
 use crate::report::records::AnalyzeRecord;
-use crate::select::{Photo, Verdict};
+use crate::select::{self, Between, Photo, Rules, Verdict};
 
 /// Everything about each photo at once: scores, embedding, group, and whether it would be picked
 #[derive(Debug, clap::Args)]
@@ -30,18 +30,36 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.method(context)?;
     let scan = photos::find(&args.photos, context)?;
     let experts = Experts::new(context)?;
-    let (known, tally) = album::gather(&scan, &experts, None, context)?;
+    let (known, mut tally) = album::gather(&scan, &experts, None, context)?;
     let grouped = album::group(&known, &args.groups, context)?;
     let photos = candidates(&known, &grouped, &context.decisions()?);
-    let mut verdicts = choose(&known, &photos, &args.choice.rules(context), &grouped, &experts, context)?;
+    let rules = args.choice.rules(context);
+    let mut verdicts = match choose(&known, &photos, &rules, &grouped, &experts, context) {
+        Err(CommandError { kind: Kind::Interrupted, .. }) => {
+            tally.interrupted = true;
+            measured(&photos, &rules)?
+        }
+        chosen => chosen?,
+    };
     // Lines come in the order of the scan, as from every command that looks at photos.
     verdicts.sort_by_key(|verdict| verdict.photo);
     let mut output = context.output::<AnalyzeRecord>()?;
     for ((known, photo), verdict) in known.into_iter().zip(&photos).zip(verdicts) {
         output.write(&context.ui, &record(known, photo, verdict, &grouped)).context("cannot write the results")?;
     }
-    output.finish(&context.ui)?;
+    tally.close(output, context)?;
     Ok(tally.end("analyze", context))
+}
+
+/// What is known without a choice, which is not made among a part of the photos.
+fn measured(photos: &[Photo], rules: &Rules) -> Result<Vec<Verdict>, CommandError> {
+    let between = Between { better: None, distance: &|_, _| None };
+    let mut verdicts = select::select(photos, rules, between).map_err(CommandError::usage)?;
+    for verdict in &mut verdicts {
+        (verdict.rank, verdict.tiebreak) = (None, None);
+        "Not judged: the run was interrupted before all photos were looked at.".clone_into(&mut verdict.reason);
+    }
+    Ok(verdicts)
 }
 
 fn record(known: Known, photo: &Photo, verdict: Verdict, grouped: &Grouped) -> AnalyzeRecord {

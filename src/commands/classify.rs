@@ -43,6 +43,6 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Ok(output.write(&context.ui, &record)?)
     })?;
     networks.tell(context);
-    output.finish(&context.ui)?;
+    tally.close(output, context)?;
     Ok(tally.end("classify", context))
 }

@@ -34,7 +34,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let scan = photos::find(&args.photos, context)?;
     let experts = Experts::for_groups(context)?;
     let (known, tally) = album::gather(&scan, &experts, None, context)?;
+    photos::unless_interrupted(context)?;
     let grouped = album::group(&known, &args.groups, context)?;
+    photos::unless_interrupted(context)?;
     let mut output = context.output::<ClusterRecord>()?;
     for (i, photo) in known.iter().enumerate() {
         let record = ClusterRecord {
@@ -47,8 +49,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         };
         output.write(&context.ui, &record).context("cannot write the results")?;
     }
-    output.finish(&context.ui)?;
-    if let Some(file) = &args.stats {
+    tally.close(output, context)?;
+    if let Some(file) = args.stats.as_ref().filter(|file| tally.done > 0 || !file.exists()) {
         let stats = grouped.clustering.stats.to_json();
         whole_file(file, Content::Text, |out| Ok(serde_json::to_writer_pretty(out, &stats)?))?;
     }

@@ -43,6 +43,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     };
     let (contest, tally) = Contest::of_pairs(comparator, &scan, &networks, context)?;
     networks.tell(context);
+    photos::unless_interrupted(context)?;
     // The same photo named twice is one photo; compared with itself it ties.
     let twice = contest.paths.len() == 1 && args.photos.paths.len() == 2 && tally.failed == 0;
     if contest.paths.len() == 2 || twice {

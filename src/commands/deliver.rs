@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::album::Known;
-use super::photos::Tally;
+use super::photos::{Tally, counted};
 use crate::atomic::Folders;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -110,16 +110,14 @@ impl FolderArgs {
 
     /// Where each of these would go; nothing is written yet.
     pub fn plan(&self, items: &[Item], group_folders: bool, dry_run: bool) -> Result<Delivery, CommandError> {
-        let Some((folder, way)) = self.folder() else {
-            return Ok(Delivery {
-                steps: Vec::new().into_iter(),
-                way: Way::Copy,
-                dry_run,
-                folders: Folders::default(),
-            });
+        let (steps, way) = match self.folder() {
+            Some((folder, way)) => {
+                (export::plan(items, folder, way, group_folders).map_err(CommandError::failed)?, way)
+            }
+            None => (Vec::new(), Way::Copy),
         };
-        let steps = export::plan(items, folder, way, group_folders).map_err(CommandError::failed)?;
-        Ok(Delivery { steps: steps.into_iter(), way, dry_run, folders: Folders::default() })
+        let (all, steps) = (steps.len(), steps.into_iter());
+        Ok(Delivery { steps, way, dry_run, all, placed: 0, folders: Folders::default() })
     }
 }
 
@@ -129,16 +127,26 @@ pub struct Delivery {
     steps: std::vec::IntoIter<export::Step>,
     way: Way,
     dry_run: bool,
+    all: usize,
+    placed: usize,
     folders: Folders,
 }
 
 impl Delivery {
     /// Places the next photo, or says where it would go; `None` where that failed, which is told, or none is left.
     pub fn next(&mut self, tally: &mut Tally, context: &Context) -> Result<Option<Written>, CommandError> {
+        if context.stopped() && !self.dry_run && self.steps.len() > 0 {
+            self.folders.sync().context("cannot keep what was put into the folder")?;
+            let done = if self.way == Way::Copy { "copied" } else { "linked" };
+            return Err(interrupted(&format!("{} of {} were {done}", self.placed, counted(self.all, "photo"))));
+        }
         let Some(step) = self.steps.next() else { return Ok(None) };
         let placed = if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step, &mut self.folders) };
         match placed {
-            Ok(target) => Ok(Some(Written::new(way_word(self.way), &target, !self.dry_run))),
+            Ok(target) => {
+                self.placed += 1;
+                Ok(Some(Written::new(way_word(self.way), &target, !self.dry_run)))
+            }
             Err(error) => tally.fail(&not_written(&step.source, &error), context).map(|()| None),
         }
     }
@@ -179,7 +187,10 @@ pub fn deliver(
     if let Some(file) = &args.zip {
         let entries = export::zip::plan(&items, args.cluster_folders).map_err(CommandError::failed)?;
         if !args.dry_run {
-            export::zip::write(&items, &entries, file).map_err(CommandError::failed)?;
+            let whole = export::zip::write(&items, &entries, file, context.stop()).map_err(CommandError::failed)?;
+            if !whole {
+                return Err(interrupted("no zip was written"));
+            }
         }
         for (&pick, entry) in picks.iter().zip(&entries) {
             written[pick].push(Written::new("zip", &file.join(entry), !args.dry_run));
@@ -189,6 +200,12 @@ pub fn deliver(
         sidecars(args, naming, album, &mut written, tally, context)?;
     }
     Ok(written)
+}
+
+/// What is there is whole; lists and pages, which would call the album finished, are not written.
+fn interrupted(there: &str) -> CommandError {
+    let cause = anyhow::anyhow!("interrupted: {there}, and nothing after that; the same command does the rest");
+    CommandError::interrupted(cause)
 }
 
 fn way_word(way: Way) -> &'static str {
@@ -231,6 +248,11 @@ fn sidecars(
     let mut folders = Folders::default();
     for (photo, places) in xmp::sidecars(&paths, naming).into_iter().enumerate() {
         let Some(verdict) = verdict_of[photo] else { continue };
+        if context.stopped() && !args.dry_run {
+            folders.sync().context("cannot keep the sidecars")?;
+            let marked = written.iter().flatten().filter(|written| written.action == "xmp").count();
+            return Err(interrupted(&format!("{} were written", counted(marked, "sidecar"))));
+        }
         let decision = photos[photo].decision;
         let own_label = args.xmp_label.clone().filter(|_| verdict.selected());
         let mark = Mark {

@@ -90,7 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             Ok(output.write(&context.ui, &record)?)
         })?;
         networks.tell(context);
-        output.finish(&context.ui)?;
+        tally.close(output, context)?;
         return Ok(tally.end("embed", context));
     };
     let mut rows: Vec<(String, Vec<f32>)> = Vec::new();
@@ -100,7 +100,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Ok(())
     })?;
     networks.tell(context);
-    write_table(table, &file, rows)?;
+    if tally.interrupted || (rows.is_empty() && files::exists(&file)) {
+        tally.tell_kept(context);
+    } else {
+        write_table(table, &file, rows)?;
+    }
     Ok(tally.end("embed", context))
 }
 

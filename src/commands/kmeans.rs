@@ -262,7 +262,10 @@ fn assign(args: &AssignArgs, context: &Context) -> Result<Ending, CommandError> 
         return Err(CommandError::usage(unnamed).hint("-o labels.parquet"));
     };
     let rows = assign::assign(&source, model, target, context.threads(), context.stop());
-    let Some(rows) = features::unless_stopped(rows)? else { return Ok(Ending::Interrupted) };
+    let Some(rows) = features::unless_stopped(rows)? else {
+        context.ui.warn(&format!("{}: not written: the run was interrupted", target.display()));
+        return Ok(Ending::Interrupted);
+    };
     let seconds = context.telemetry.elapsed().as_secs_f64();
     context.ui.summary(&format!("kmeans assign: {rows} rows in {seconds:.1} s to {}", target.display()), false);
     Ok(Ending::AllDone)

@@ -14,6 +14,8 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::hub::catalogue::Entry;
 use crate::hub::policy::LicencePolicy;
+use crate::report::Record;
+use crate::report::output::Output;
 
 /// Models: list, fetch, check and remove them
 ///
@@ -67,6 +69,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Command::Rm(args) => rm::run(args, context),
         Command::Gc(args) => gc::run(args, context),
         Command::Path(args) => path::run(args, context),
+    }
+}
+
+/// Closes the lines of a run over several things: without a good one, those of an earlier run stay.
+fn close<R: Record>(output: Output<R>, done: usize, context: &Context) -> anyhow::Result<()> {
+    if context.stopped() {
+        output.finish_part(&context.ui).map(drop)
+    } else if done == 0 {
+        output.finish_empty(&context.ui).map(drop)
+    } else {
+        output.finish(&context.ui)
     }
 }
 

@@ -10,6 +10,8 @@ use crate::error::{CommandError, Ending, Kind};
 use crate::failure::{Failure, Stage};
 use crate::photo::scan::{self, Photo, Scan};
 use crate::pipeline::{self, Analysed, Analysis, Job};
+use crate::report::Record;
+use crate::report::output::Output;
 
 /// What a run over photos came to.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub struct Tally {
     pub done: usize,
     pub from_store: usize,
     pub failed: usize,
+    /// Somebody asked to stop before all photos were looked at.
+    pub interrupted: bool,
 }
 
 /// Finds the photos that were meant. Unreadable folders are told and counted by [`analyse`].
@@ -74,6 +78,7 @@ pub fn analyse(
         tally.fail(&failure, context)?;
     }
     let progress = context.ui.progress(scan.photos.len() as u64);
+    let mut looked_at = 0;
     let job = Job {
         photos: &scan.photos,
         files: &Anywhere,
@@ -87,6 +92,7 @@ pub fn analyse(
     };
     pipeline::run(&job, |photo, outcome| {
         progress.step();
+        looked_at += 1;
         let taken = match outcome {
             Ok(analysed) => {
                 tally.done += 1;
@@ -106,7 +112,18 @@ pub fn analyse(
     });
     drop(progress);
     tell_store_warnings(context);
+    tally.interrupted = looked_at < scan.photos.len() && context.stopped();
     ended.map(|()| tally)
+}
+
+/// To be asked before every step of a choice and its delivery: of a part of the photos none is made.
+pub fn unless_interrupted(context: &Context) -> Result<(), CommandError> {
+    if !context.stopped() {
+        return Ok(());
+    }
+    let cause = "interrupted: nothing was chosen or written, files of earlier runs are as they were; what was measured \
+                 is remembered, and the same command goes on from there";
+    Err(CommandError::interrupted(anyhow::anyhow!(cause)))
 }
 
 fn tell_store_warnings(context: &Context) {
@@ -126,11 +143,38 @@ impl Tally {
         Ok(())
     }
 
+    /// Closes the lines of a run over photos: only a whole run with results takes the place of earlier ones.
+    pub fn close<R: Record>(&self, output: Output<R>, context: &Context) -> Result<(), CommandError> {
+        let kept = if self.interrupted {
+            output.finish_part(&context.ui)?
+        } else if self.done == 0 {
+            output.finish_empty(&context.ui)?
+        } else {
+            output.finish(&context.ui)?;
+            false
+        };
+        if kept {
+            self.tell_kept(context);
+        }
+        Ok(())
+    }
+
+    /// Says that the file that was asked for is not made anew.
+    pub fn tell_kept(&self, context: &Context) {
+        let Some(file) = context.output_file() else { return };
+        let why = if self.interrupted {
+            "not written: the run was interrupted; what was measured is remembered, and the same command goes on from there"
+        } else {
+            "left as it was: there are no results to take its place"
+        };
+        context.ui.warn(&format!("{}: {why}", file.display()));
+    }
+
     /// Says the summary line and decides the exit code.
     pub fn end(&self, command: &str, context: &Context) -> Ending {
         let seconds = context.telemetry.elapsed().as_secs_f64();
         let rate = self.done as f64 / seconds.max(1e-9);
-        let stopped = if context.stopped() { ", interrupted" } else { "" };
+        let stopped = if self.interrupted { ", interrupted" } else { "" };
         context.telemetry.count("total_images", (self.done + self.failed) as u64);
         context.telemetry.count("from_store", self.from_store as u64);
         context.telemetry.count("failed", self.failed as u64);
@@ -144,12 +188,12 @@ impl Tally {
             ),
             self.failed > 0,
         );
-        if context.stopped() {
+        if self.interrupted {
             Ending::Interrupted
+        } else if self.failed == 0 && self.done == 0 {
+            context.ui.note("no photos found");
+            Ending::NothingFound
         } else if self.failed == 0 {
-            if self.done == 0 {
-                context.ui.note("no photos found");
-            }
             Ending::AllDone
         } else if self.done == 0 {
             Ending::NoneUsable

@@ -63,7 +63,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Ok(output.write(&context.ui, &PortraitRecord::new(&photo.path, portrait))?)
     })?;
     folders.sync().context("cannot keep the annotated copies")?;
-    output.finish(&context.ui)?;
+    tally.close(output, context)?;
     Ok(tally.end("portrait", context))
 }
 

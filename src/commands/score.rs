@@ -81,6 +81,6 @@ fn measured<R: Record>(
         let score = ScoreRecord::new(&photo.path, &quality, (width, height), measured_at);
         Ok(output.write(&context.ui, &record(score, &analysed)?)?)
     })?;
-    output.finish(&context.ui)?;
+    tally.close(output, context)?;
     Ok(tally.end("score", context))
 }

@@ -117,17 +117,23 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let Some(Gathered { known, mut tally, experts }) = gather(args, &watch, context)? else {
         let since = watch.told().map_or_else(String::new, |since| format!(" since {since}"));
         context.ui.note(&format!("no new photos{since}"));
-        context.output::<SelectRecord>()?.finish(&context.ui)?;
+        context.output::<SelectRecord>()?.finish_empty(&context.ui)?;
         if !args.deliver.dry_run {
             watch.finish(&[])?;
         }
-        return Ok(Ending::AllDone);
+        return Ok(Ending::NothingFound);
     };
+    photos::unless_interrupted(context)?;
+    if known.is_empty() {
+        tally.close(context.output::<SelectRecord>()?, context)?;
+        return Ok(tally.end("select", context));
+    }
     let grouped = album::group(&known, &args.groups, context)?;
     let photos = candidates(&known, &grouped, &context.decisions()?);
     let rules = args.choice.rules(context);
     let verdicts = choose(&known, &photos, &rules, &grouped, &experts, context)?;
     tell_of_kept(&photos, &rules, context);
+    photos::unless_interrupted(context)?;
     let album = Album { known: &known, photos: &photos, verdicts: &verdicts };
     let unreadable = tally.failed;
     let written = deliver::deliver(&args.deliver, album, &mut tally, context)?;
@@ -142,8 +148,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     if let Some(file) = &args.deliver.report {
         deliver::write_page(file, album, args.deliver.dry_run, context)?;
     }
-    // Photos that could not be read are not among what was seen: they are looked at again.
-    let delivered = tally.failed == unreadable && !context.stopped() && !args.deliver.dry_run;
+    // Photos that could not be read are not among what was seen: they are looked at again. All that was delivered is on
+    // disk by now, and so are the folders it lies in.
+    let delivered = tally.failed == unreadable && !args.deliver.dry_run;
     if delivered {
         let seen: Vec<ContentId> = known.iter().filter_map(|photo| photo.content).collect();
         watch.finish(&seen)?;
@@ -188,7 +195,7 @@ fn gather(args: &Args, watch: &Watch, context: &Context) -> Result<Option<Gather
         let experts = Experts::for_groups(context)?;
         let mut known = album::read(file, context)?;
         let failed = if pages { album::find_pictures(&mut known, context)? } else { 0 };
-        let tally = Tally { done: known.len(), from_store: known.len(), failed };
+        let tally = Tally { done: known.len(), from_store: known.len(), failed, interrupted: false };
         return Ok(Some(Gathered { known, tally, experts }));
     }
     let scan = watch.narrow(photos::find(&args.photos, context)?, context);
@@ -233,6 +240,7 @@ pub fn choose(
     experts: &Experts,
     context: &Context,
 ) -> Result<Vec<Verdict>, CommandError> {
+    photos::unless_interrupted(context)?;
     let close = select::needs_comparison(photos, rules).map_err(CommandError::usage)?;
     let jury = if close.is_empty() { None } else { Jury::hear(known, &close, experts, context)? };
     let distance = |a: usize, b: usize| Some(1.0 - grouped.embeddings.cosine(a, b));
@@ -281,6 +289,7 @@ impl Jury {
             }
             Ok(())
         })?;
+        photos::unless_interrupted(context)?;
         Ok(Some(Self { comparing, features }))
     }
 

@@ -272,7 +272,12 @@ fn report(
     if let Some(error) = told.failed.into_inner().unwrap_or_default() {
         return Err(error.into());
     }
-    output.into_inner().map_err(|_| anyhow::anyhow!("the output broke"))?.finish(&context.ui)?;
+    let output = output.into_inner().map_err(|_| anyhow::anyhow!("the output broke"))?;
+    if ended == Ended::Stopped {
+        output.finish_part(&context.ui)?;
+    } else {
+        output.finish(&context.ui)?;
+    }
     let run = run.display();
     match ended {
         Ended::Stopped => {

@@ -58,7 +58,23 @@ impl<R: Record> Output<R> {
     }
 
     /// Must be called for a file to appear in its place.
-    pub fn finish(mut self, ui: &Ui) -> anyhow::Result<()> {
+    pub fn finish(self, ui: &Ui) -> anyhow::Result<()> {
+        self.close(ui, |_| true).map(drop)
+    }
+
+    /// For a run that had nothing to tell of: results of an earlier one stay. Whether they did.
+    pub fn finish_empty(self, ui: &Ui) -> anyhow::Result<bool> {
+        self.close(ui, |place| !place.exists())
+    }
+
+    /// For a run that was cut short: what is printed stays printed, and no file is made or replaced. Whether one was
+    /// asked for.
+    pub fn finish_part(self, ui: &Ui) -> anyhow::Result<bool> {
+        self.close(ui, |_| false)
+    }
+
+    /// Whether there is a file and it was left as it is.
+    fn close(mut self, ui: &Ui, replaces: impl FnOnce(&Path) -> bool) -> anyhow::Result<bool> {
         let rows = std::mem::take(&mut self.rows);
         self.flush_each = false;
         if self.format == Format::Table {
@@ -67,9 +83,10 @@ impl<R: Record> Output<R> {
         match self.target {
             Target::Stdout(mut out) => out.flush()?,
             Target::Stream(mut out) => out.flush()?,
-            Target::File(draft) => settle(draft, Content::Text)?,
+            Target::File(draft) if replaces(draft.place()) => settle(draft, Content::Text)?,
+            Target::File(_) => return Ok(true),
         }
-        Ok(())
+        Ok(false)
     }
 
     fn on_target(&mut self, ui: &Ui, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

@@ -163,3 +163,57 @@ fn output_taken_meanwhile() {
     assert_eq!(fs::read(world.path("album/0000.png")).unwrap(), fs::read(photo).unwrap());
     assert_eq!(fs::read_dir(world.path("album")).unwrap().count(), 1);
 }
+
+#[test]
+fn nothing_to_deliver() {
+    let world = World::new();
+    world.many_photos(4);
+    for empty in ["empty", "broken"] {
+        fs::create_dir(world.path(empty)).unwrap();
+    }
+    fs::write(world.path("broken/a.jpg"), "no photo").unwrap();
+    let commands: [&[&str]; 9] = [
+        &["select", "photos", "-o", "p.jsonl", "--report", "p.html", "--xmp", "--telemetry", "t.json"],
+        &["score", "photos", "-o", "s.jsonl"],
+        &["analyze", "photos", "-o", "a.jsonl"],
+        &["aesthetics", "photos", "-o", "b.jsonl"],
+        &["embed", "photos", "-o", "e.jsonl"],
+        &["embed", "photos", "-o", "f.parquet"],
+        &["embed", "photos", "-o", "f.npy"],
+        &["cluster", "photos", "-o", "c.jsonl", "--stats", "c.json"],
+        &["dedup", "photos", "--method", "phash", "-o", "d.jsonl"],
+    ];
+    commands.iter().for_each(|args| drop(world.run(*args).expect(0)));
+    let sidecars = |name: String| world.path("photos").join(name);
+    let files = ["p.jsonl", "p.html", "t.json", "s.jsonl", "a.jsonl", "b.jsonl", "e.jsonl", "f.parquet", "f.npy"];
+    let files = files.iter().chain(&["c.jsonl", "c.json", "d.jsonl"]).map(|name| world.path(name));
+    let first_pick = world.run(["select", "photos"]).expect(0).names().remove(0);
+    let kept = Kept::of(files.chain([sidecars(first_pick.replace(".png", ".xmp"))]));
+    for (folder, code) in [("gone", 1), ("broken", 1), ("empty", 0)] {
+        for args in commands {
+            let args: Vec<&str> = args.iter().map(|arg| if *arg == "photos" { folder } else { arg }).collect();
+            let seen = world.run(&args).expect(code);
+            kept.check(&args);
+            let output = args[args.iter().position(|arg| *arg == "-o").unwrap() + 1];
+            assert!(seen.stderr.contains(&format!("{output}: left as it was")), "{args:?}: {}", seen.stderr);
+        }
+    }
+    // Lines that were read before and lead to nothing now are no results either.
+    fs::write(world.path("none.jsonl"), "").unwrap();
+    world.run(["select", "--from", "none.jsonl", "-o", "p.jsonl", "--report", "p.html"]).expect(0);
+    kept.check(&"--from an empty file");
+    // Where nothing was, an empty file says that nothing was found.
+    world.run(["score", "empty", "-o", "new.jsonl"]).expect(0);
+    assert_eq!(fs::read(world.path("new.jsonl")).unwrap(), b"");
+
+    let news = ["select", "photos", "--since", "last-run", "-o", "news.jsonl"];
+    world.run(news).expect(0);
+    let news_kept = Kept::of([world.path("news.jsonl")]);
+    assert!(!fs::read(world.path("news.jsonl")).unwrap().is_empty());
+    world.run(news).expect(0);
+    news_kept.check(&news);
+
+    // A choice that picks nothing is a result.
+    world.run(["select", "photos", "--min-iqa", "1", "-o", "p.jsonl"]).expect(0);
+    assert_eq!(fs::read(world.path("p.jsonl")).unwrap(), b"");
+}

@@ -26,6 +26,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         ids.push(photo.path.to_string_lossy().into_owned());
         Ok(())
     })?;
+    photos::unless_interrupted(context)?;
     let scores = scores(args, &ids, context)?;
     let mut order: Vec<usize> = (0..ids.len()).collect();
     if args.keep(!scores.is_empty())? == Keep::Best {
@@ -33,6 +34,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
     }
     let duplicates = phash::near(&hashes, &order, args.bits);
+    photos::unless_interrupted(context)?;
     let kept = ids.iter().zip(&duplicates).filter(|(_, duplicate)| duplicate.is_none() && args.folder.is_asked());
     let mut delivery = args.delivery(kept.map(|(id, _)| id.clone()))?;
     let mut output = context.output::<DuplicateRecord>()?;
@@ -53,7 +55,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
     }
     delivery.finish()?;
-    output.finish(&context.ui)?;
+    tally.close(output, context)?;
     let gone = duplicates.iter().flatten().count();
     context.ui.note(&format!("dedup: {} photos, {} stay, {gone} are duplicates", ids.len(), ids.len() - gone));
     Ok(tally.end("dedup", context))

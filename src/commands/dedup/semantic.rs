@@ -7,7 +7,7 @@ use std::path::Path;
 use super::super::anywhere::here_only;
 use super::super::deliver::Delivery;
 use super::super::features;
-use super::super::photos::Tally;
+use super::super::photos::{self, Tally};
 use super::{Args, read_scores, warn_of_missing};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -25,7 +25,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     let options = options(args, &source, context)?;
     let found = dedup(&source, &options, context.stop());
-    let Some(found) = features::unless_stopped(found)? else { return Ok(Ending::Interrupted) };
+    photos::unless_interrupted(context)?;
+    let found = found?;
     let tally = write(args, &source, &found, context)?;
     summarise(&found, context);
     Ok(if tally.failed > 0 { Ending::SomeFailed } else { Ending::AllDone })

@@ -57,7 +57,11 @@ pub fn on_cluster(
     let todo: Vec<&List> = parts.iter().filter(|list| !told.contains_key(&list.part)).collect();
     let embedded = if todo.is_empty() { Ok(()) } else { embed(address, args, &todo, &folder, context) };
     let there = there(&parts, &folder)?;
-    settle(&parts, &there, &folder)?;
+    // The list of an earlier run stays until a whole one with results takes its place.
+    tally.interrupted = matches!(embedded, Err(ScaleError::Stopped));
+    if !tally.interrupted && !there.is_empty() {
+        settle(&parts, &there, &folder)?;
+    }
     let names: HashMap<String, &PathBuf> =
         found.scan.photos.iter().map(|photo| (photo.path.to_string_lossy().into_owned(), &photo.path)).collect();
     for list in parts.iter().filter(|list| there.contains(&list.part)) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::holdings::Holdings;
-use super::{Acceptance, admit, ending, pull};
+use super::{Acceptance, admit, close, ending, pull};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::hub::catalogue::{Entry, FileEntry};
@@ -44,7 +44,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
                 done += 1;
             }
             Err(error) if args.files.len() == 1 || context.strict => {
-                output.finish(&context.ui)?;
+                close(output, done, context)?;
                 return Err(error);
             }
             Err(error) => {
@@ -53,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             }
         }
     }
-    output.finish(&context.ui)?;
+    close(output, done, context)?;
     pull::make_room(&kept, &holdings, context)?;
     Ok(ending(done, failed))
 }

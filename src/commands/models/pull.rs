@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::holdings::{Holdings, human};
-use super::{Acceptance, admit, ending};
+use super::{Acceptance, admit, close, ending};
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
 use crate::hub::built_in;
@@ -72,14 +72,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
                 failed += 1;
                 let error = explained(entry, &error, &holdings.cache);
                 if context.strict || order.len() == 1 {
-                    output.finish(&context.ui)?;
+                    close(output, done, context)?;
                     return Err(error);
                 }
                 context.ui.warn(&error.to_string());
             }
         }
     }
-    output.finish(&context.ui)?;
+    close(output, done, context)?;
     make_room(&pulled, &holdings, context)?;
     if context.stopped() {
         return Ok(Ending::Interrupted);

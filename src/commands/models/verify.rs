@@ -42,7 +42,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut bad = 0;
     for (model, file, sha256) in files {
         if context.stopped() {
-            output.finish(&context.ui)?;
+            output.finish_part(&context.ui)?;
             return Ok(Ending::Interrupted);
         }
         let verdict = match &sha256 {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::zip::write::{SimpleFileOptions, ZipWriter};
 use ::zip::{CompressionMethod, DateTime};
@@ -25,8 +26,9 @@ pub fn plan(items: &[Item], group_folders: bool) -> Result<Vec<PathBuf>, ExportE
 }
 
 /// Writes the zip in one go: it has its name only when it is whole. Photos are compressed already and are stored as
-/// they are; entries carry no time, so the same photos make the same bytes.
-pub fn write(items: &[Item], entries: &[PathBuf], file: &Path) -> Result<(), ExportError> {
+/// they are; entries carry no time, so the same photos make the same bytes. `false` when it was stopped, and there is
+/// none.
+pub fn write(items: &[Item], entries: &[PathBuf], file: &Path, stop: &AtomicBool) -> Result<bool, ExportError> {
     if file.symlink_metadata().is_ok() {
         return Err(ExportError::Exists { path: file.to_owned() });
     }
@@ -34,13 +36,17 @@ pub fn write(items: &[Item], entries: &[PathBuf], file: &Path) -> Result<(), Exp
     folders.make(folder).map_err(io_error(folder, "create"))?;
     let mut writer = ZipWriter::new(Draft::beside(file).map_err(io_error(folder, "write in"))?);
     for (item, entry) in items.iter().zip(entries) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         add(&mut writer, &item.path, entry, file)?;
     }
     let draft = writer.finish().map_err(|source| ExportError::Zip { path: file.to_owned(), source })?;
     if !draft.place_new(&mut folders).map_err(io_error(file, "write"))? {
         return Err(ExportError::Exists { path: file.to_owned() });
     }
-    folders.sync().map_err(io_error(file, "write"))
+    folders.sync().map_err(io_error(file, "write"))?;
+    Ok(true)
 }
 
 fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, zip: &Path) -> Result<(), ExportError> {
@@ -86,14 +92,15 @@ mod tests {
         assert_eq!(entries, [PathBuf::from("x.jpg"), PathBuf::from("x-2.jpg")]);
         assert_eq!(plan(&list, true).unwrap()[1], Path::new("cluster_1").join("x.jpg"));
         let (first, second) = (world.path().join("1.zip"), world.path().join("2.zip"));
-        write(&list, &entries, &first).unwrap();
-        write(&list, &entries, &second).unwrap();
+        let go_on = AtomicBool::new(false);
+        assert!(write(&list, &entries, &first, &go_on).unwrap());
+        assert!(write(&list, &entries, &second, &go_on).unwrap());
         assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
         let mut archive = ::zip::ZipArchive::new(File::open(&first).unwrap()).unwrap();
         let mut content = String::new();
         archive.by_name("x-2.jpg").unwrap().read_to_string(&mut content).unwrap();
         assert_eq!((archive.len(), content.as_str()), (2, "two"));
-        assert!(matches!(write(&list, &entries, &first), Err(ExportError::Exists { .. })));
+        assert!(matches!(write(&list, &entries, &first, &go_on), Err(ExportError::Exists { .. })));
     }
 
     #[test]
@@ -101,7 +108,10 @@ mod tests {
         let world = tempfile::tempdir().unwrap();
         let gone = Item { path: world.path().join("gone.jpg"), group: None };
         let zip = world.path().join("album.zip");
-        assert!(write(std::slice::from_ref(&gone), &["gone.jpg".into()], &zip).is_err());
+        for (stop, ended) in [(false, None), (true, Some(false))] {
+            let written = write(std::slice::from_ref(&gone), &["gone.jpg".into()], &zip, &AtomicBool::new(stop));
+            assert_eq!(written.ok(), ended);
+        }
         assert_eq!(fs::read_dir(world.path()).unwrap().count(), 0);
     }
 }
