@@ -1,10 +1,12 @@
-//! What outputs must not do to files that are there.
+//! What outputs must not do to files that are there, and what must be on disk before a run counts as done.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use crate::world::{Seen, World, fixture_album};
+use crate::world::{Seen, World, fixture_album, skipped};
 
 /// Files that must stay as they are, content and time.
 struct Kept(Vec<(PathBuf, Vec<u8>, std::time::SystemTime)>);
@@ -216,4 +218,56 @@ fn nothing_to_deliver() {
     // A choice that picks nothing is a result.
     world.run(["select", "photos", "--min-iqa", "1", "-o", "p.jsonl"]).expect(0);
     assert_eq!(fs::read(world.path("p.jsonl")).unwrap(), b"");
+}
+
+/// A power cut cannot be had here; what the kernel is asked to do can be seen.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_disk_before_it_counts() {
+    let world = World::new();
+    world.many_photos(4);
+    let traced = Command::new("strace").arg("true").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !traced.is_ok_and(|status| status.success()) {
+        return skipped("no strace here, or nobody may be traced");
+    }
+    world.run(["select", "photos", "--no-cache", "--since", "last-run:first"]).expect(0);
+    let calls = "trace=rename,renameat,renameat2,link,linkat,symlink,symlinkat,fsync,fdatasync,write,pwrite64";
+    let binary = env!("CARGO_BIN_EXE_albumctl");
+    let args = ["select", "photos", "--no-cache", "--since", "last-run", "-o", "out/picks.jsonl"];
+    let more = ["--report", "out/page.html", "--copy-to", "new/album", "--zip", "zips/album.zip", "--xmp"];
+    fs::create_dir(world.path("out")).unwrap();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-s", "4", "-o", "calls", "-e", calls]).arg(binary).args(args).args(more);
+    strace.env_clear().env("HOME", world.path("home")).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    strace.current_dir(world.path(""));
+    Seen::from(strace.output().unwrap()).expect(0);
+    let trace = fs::read_to_string(world.path("calls")).unwrap();
+    let lines: Vec<&str> = trace.lines().collect();
+    let root = fs::canonicalize(world.path("")).unwrap();
+    // Where each name came to lie, and when; the name is the last one of the call.
+    let named = |line: &str| Some(root.join(line.rsplit('"').nth(1)?));
+    let is_naming = |line: &str| ["rename", "link", "symlink"].iter().any(|call| line.contains(call));
+    let namings: Vec<(usize, PathBuf)> = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| is_naming(line) && line.ends_with("= 0") && !line.contains("journal"))
+        .filter_map(|(at, line)| Some((at, named(line)?)))
+        .collect();
+    let folders: BTreeSet<&Path> = namings.iter().filter_map(|(_, path)| path.parent()).collect();
+    let expected = ["out", "new/album", "zips", "photos"].map(|folder| root.join(folder));
+    assert!(expected.iter().all(|folder| folders.contains(folder.as_path())), "{folders:?}");
+    let last = namings.iter().map(|(at, _)| *at).max().unwrap();
+    let counted = (last..lines.len())
+        .find(|&at| lines[at].contains("write") && lines[at].contains("/journal.sqlite"))
+        .expect("the news are written down after the last file has its name");
+    for (at, path) in &namings {
+        let folder = format!("<{}>", path.parent().unwrap().display());
+        let found = lines[*at..counted].iter().any(|line| line.contains("fsync(") && line.contains(&folder));
+        assert!(found, "{} is not surely on disk when the news count", path.display());
+    }
+    // Folders that were made are names in others.
+    for folder in [root.clone(), root.join("new")] {
+        let folder = format!("<{}>", folder.display());
+        assert!(lines[..counted].iter().any(|line| line.contains("fsync(") && line.contains(&folder)), "{folder}");
+    }
 }
