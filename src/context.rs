@@ -24,6 +24,7 @@ use crate::report::{Format, Record};
 use crate::select::Decision;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
+use crate::threads;
 use crate::ui::Ui;
 
 #[derive(Debug)]
@@ -51,6 +52,9 @@ impl Context {
         let ui = Ui::new(global.quiet, global.verbose, global.progress);
         let sources = sources(global);
         let config = config::resolve(&sources).map_err(CommandError::usage)?;
+        if let Some(fewer) = threads::prepare().context("cannot start threads")? {
+            ui.warn(&fewer);
+        }
         for (key, origin) in &config.without_effect {
             ui.note(&format!("`{key}` in {origin} is a key of the original system that has no effect in albumctl"));
         }

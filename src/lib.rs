@@ -28,8 +28,9 @@
 //! | [`ui`] | the only writer to the terminal |
 //! | [`telemetry`] | where the time went |
 //! | [`error`], [`failure`] | what ends a run; what costs one photo |
-//! | [`contain`] | a boundary no panic crosses |
+//! | [`contain`] | a boundary no panic crosses; the last one ends the run with a line |
 //! | [`atomic`] | files that appear whole: the only way one is put into its place |
+//! | [`threads`] | pools of threads where few can be had |
 //! | [`pixels`] | a picture in memory, known to every room |
 //!
 //! Imports go down only: `main → cli, commands → library, context → analyses → pipeline, hub → journal, store, report,
@@ -67,5 +68,6 @@ pub mod scale;
 pub mod select;
 pub mod store;
 pub mod telemetry;
+pub mod threads;
 pub mod train;
 pub mod ui;

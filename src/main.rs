@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use albumctl::cli::Cli;
 use albumctl::commands;
+use albumctl::contain::or_one_line;
 use albumctl::context::Context;
 use albumctl::error::{CommandError, Kind};
 use albumctl::ui::{ShowProgress, Ui};
@@ -13,6 +14,10 @@ use clap::Parser;
 const USUAL: usize = 31 << 20;
 
 fn main() -> ExitCode {
+    or_one_line(run, ExitCode::FAILURE)
+}
+
+fn run() -> ExitCode {
     // Nothing is written to it. Once such a piece has been freed, glibc keeps the memory of one photo for the next
     // instead of handing it back and clearing it anew, which took a quarter of the time of `score`.
     drop(std::hint::black_box(Vec::<u8>::with_capacity(USUAL)));

@@ -41,66 +41,82 @@ type Outcome = Result<Analysed, Failure>;
 
 /// Calls `each` with the outcome of every photo, in scan order, until all are done, the stop flag is raised, or `each`
 /// says so. Everything finished by then has been kept in the store and handed over.
-pub fn run(job: &Job<'_>, mut each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) {
+pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) {
     let (keys, room) = (Keys::of(job), Room::new(job.limits.max_alloc));
     let queue = Queue::new(job.photos.len(), AHEAD_PER_THREAD * job.threads.max(1));
     let threads = job.threads.clamp(1, job.photos.len().max(1));
+    let mut due = Due { job, keys: &keys, queue: &queue, each, waiting: VecDeque::new(), next: 0 };
+    let one = |index: usize| (index, isolated(job, &keys, &room, &job.photos[index].path));
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..threads {
-            let (sender, queue, keys, room) = (sender.clone(), &queue, &keys, &room);
-            scope.spawn(move || {
+            let (sender, queue, one) = (sender.clone(), &queue, &one);
+            let work = move || {
                 while let Some(index) = queue.claim(job.stop) {
-                    let finished = isolated(job, keys, room, &job.photos[index].path);
-                    if sender.send((index, finished)).is_err() {
+                    if sender.send(one(index)).is_err() {
                         return;
                     }
                 }
-            });
+            };
+            // Those that are there do the work of the others.
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
         drop(sender);
-        collect(job, &keys, &queue, &receiver, &mut each);
-        queue.close();
-    });
-}
-
-/// Keeps what has arrived in one transaction, then hands over whatever is due.
-fn collect(
-    job: &Job<'_>,
-    keys: &Keys,
-    queue: &Queue,
-    receiver: &mpsc::Receiver<(usize, Result<Finished, Failure>)>,
-    each: &mut impl FnMut(&Photo, Outcome) -> ControlFlow<()>,
-) {
-    let mut waiting: VecDeque<Option<Outcome>> = VecDeque::new();
-    let mut due = 0;
-    while let Ok(first) = receiver.recv() {
-        let mut arrived = vec![first];
-        arrived.extend(receiver.try_iter());
-        keep(job, keys, &arrived);
-        for (index, finished) in arrived {
-            let slot = index - due;
-            if waiting.len() <= slot {
-                waiting.resize_with(slot + 1, || None);
-            }
-            waiting[slot] = Some(finished.map(|finished| finished.analysed));
-        }
-        while let Some(Some(_)) = waiting.front() {
-            let Some(Some(outcome)) = waiting.pop_front() else { break };
-            let flow = each(&job.photos[due], outcome);
-            due += 1;
-            if flow.is_break() {
+        while let Ok(first) = receiver.recv() {
+            let mut arrived = vec![first];
+            arrived.extend(receiver.try_iter());
+            if due.take(arrived).is_break() {
                 queue.close();
                 // What other threads still finish is worth keeping, though nobody will hear of it.
                 let rest: Vec<_> = receiver.iter().collect();
-                return keep(job, keys, &rest);
+                return keep(job, &keys, &rest);
             }
         }
-        queue.advance(due);
+        // Without a thread to be had, one photo after the other; otherwise nothing is left.
+        while let Some(index) = queue.claim(job.stop) {
+            if due.take(vec![one(index)]).is_break() {
+                return;
+            }
+        }
+    });
+}
+
+/// Puts outcomes, which arrive in any order, into that of the scan.
+struct Due<'a, E> {
+    job: &'a Job<'a>,
+    keys: &'a Keys,
+    queue: &'a Queue,
+    each: E,
+    waiting: VecDeque<Option<Outcome>>,
+    next: usize,
+}
+
+type Arrived = (usize, Result<Finished, Failure>);
+
+impl<E: FnMut(&Photo, Outcome) -> ControlFlow<()>> Due<'_, E> {
+    /// Keeps what has arrived in one transaction, then hands over whatever is due.
+    fn take(&mut self, arrived: Vec<Arrived>) -> ControlFlow<()> {
+        keep(self.job, self.keys, &arrived);
+        for (index, finished) in arrived {
+            let slot = index - self.next;
+            if self.waiting.len() <= slot {
+                self.waiting.resize_with(slot + 1, || None);
+            }
+            self.waiting[slot] = Some(finished.map(|finished| finished.analysed));
+        }
+        while let Some(Some(_)) = self.waiting.front() {
+            let Some(Some(outcome)) = self.waiting.pop_front() else { break };
+            self.next += 1;
+            (self.each)(&self.job.photos[self.next - 1], outcome)?;
+        }
+        self.queue.advance(self.next);
+        ControlFlow::Continue(())
     }
 }
 
-fn keep(job: &Job<'_>, keys: &Keys, arrived: &[(usize, Result<Finished, Failure>)]) {
+fn keep(job: &Job<'_>, keys: &Keys, arrived: &[Arrived]) {
     let entries: Vec<_> = arrived.iter().filter_map(|(index, finished)| entry(job, keys, *index, finished)).collect();
     if !entries.is_empty() {
         job.telemetry.time("store", || job.store.keep(&entries));

@@ -10,6 +10,7 @@ use super::nearest::Room;
 use super::pass::{Answer, Engine, Pass};
 use super::source::{Group, Source};
 use crate::contain::contained;
+use crate::threads::pool;
 
 /// The threads of this machine and what they read.
 pub struct Crew<'a> {
@@ -32,10 +33,7 @@ struct Shelf<'a> {
 
 impl<'a> Crew<'a> {
     pub fn new(source: &'a Source, reading: Reading, threads: usize, stop: &'a AtomicBool) -> Result<Self, ScaleError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.max(1))
-            .build()
-            .map_err(|error| ScaleError::Threads { cause: error.to_string() })?;
+        let pool = pool(threads).map_err(|error| ScaleError::Threads { cause: error.to_string() })?;
         Ok(Self { source, reading, stop, pool })
     }
 

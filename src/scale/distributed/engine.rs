@@ -27,7 +27,7 @@ pub struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     pub fn new(source: &'a Source, normalize: bool, threads: usize, client: Client<'a>) -> Result<Self, ScaleError> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+        let pool = crate::threads::pool(threads);
         let pool = pool.map_err(|error| ScaleError::Threads { cause: error.to_string() })?;
         Ok(Self { source, normalize, client, pool })
     }
