@@ -7,10 +7,9 @@
 mod construct;
 mod value;
 
-use std::collections::HashMap;
-use std::rc::Rc;
-
+use self::value::Tuple;
 pub(super) use self::value::{Pickle, Tensor, Value};
+use std::collections::HashMap;
 
 /// Reads a pickle; the message says what is wrong with one that cannot be.
 pub(super) fn parse(bytes: &[u8]) -> Result<(Pickle, Value), String> {
@@ -228,11 +227,11 @@ impl Machine<'_> {
             b'B' => self.u32().and_then(|len| self.raw(len))?,
             b'C' => self.u8().and_then(|len| self.raw(len))?,
             0x8e | 0x96 => self.u64().and_then(|len| self.raw(len))?,
-            b')' => Value::Tuple(Rc::new([])),
-            0x85 => Value::Tuple(self.last(1)?.into()),
-            0x86 => Value::Tuple(self.last(2)?.into()),
-            0x87 => Value::Tuple(self.last(3)?.into()),
-            b't' => Value::Tuple(self.since_mark()?.into()),
+            b')' => tuple(&[])?,
+            0x85 => tuple(&self.last(1)?)?,
+            0x86 => tuple(&self.last(2)?)?,
+            0x87 => tuple(&self.last(3)?)?,
+            b't' => tuple(&self.since_mark()?)?,
             b']' | 0x8f => self.made.new_list(Vec::new()),
             b'l' | 0x91 => {
                 let items = self.since_mark()?;
@@ -266,6 +265,10 @@ impl Machine<'_> {
             _ => return Err(format!("instruction {code:#04x} is not known")),
         })
     }
+}
+
+fn tuple(items: &[Value]) -> Step<Value> {
+    Tuple::of(items).map(Value::Tuple).ok_or_else(|| "tuples are nested too deeply for a checkpoint".into())
 }
 
 /// Keys and values by turns; an odd one out is dropped.

@@ -1,11 +1,14 @@
 //! What a pickle says, and the same as JSON.
 
+use std::ops::Deref;
 use std::rc::Rc;
 
 use serde_json::{Map, Number, Value as Json};
 
 /// Deepest nesting that is turned to JSON.
 const DEEPEST: usize = 32;
+/// Deepest nesting of tuples, which lie in one another; checkpoints nest three or four. Dropping one recurses so deep.
+const DEEPEST_TUPLE: usize = 100;
 /// Most values that are turned to JSON: shared containers can name more of them than the file has bytes.
 const MOST: usize = 100_000;
 
@@ -19,7 +22,7 @@ pub(in crate::hub::weights) enum Value {
     Bytes(Rc<[u8]>),
     /// Into [`Pickle::lists`].
     List(usize),
-    Tuple(Rc<[Value]>),
+    Tuple(Tuple),
     /// Into [`Pickle::dicts`].
     Dict(usize),
     /// A class or function, by its full name.
@@ -30,6 +33,30 @@ pub(in crate::hub::weights) enum Value {
     NumpyType(Rc<str>),
     /// Something of a class that means nothing here.
     Opaque,
+}
+
+/// Values that are there when it is made, so none is inside itself.
+#[derive(Clone, Debug)]
+pub(in crate::hub::weights) struct Tuple {
+    items: Rc<[Value]>,
+    depth: usize,
+}
+
+impl Tuple {
+    /// `None` where it would be nested too deeply.
+    pub(super) fn of(items: &[Value]) -> Option<Self> {
+        let inner = items.iter().map(|item| if let Value::Tuple(tuple) = item { tuple.depth } else { 0 }).max();
+        let depth = 1 + inner.unwrap_or(0);
+        (depth <= DEEPEST_TUPLE).then(|| Self { items: items.into(), depth })
+    }
+}
+
+impl Deref for Tuple {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.items
+    }
 }
 
 #[derive(Debug)]
