@@ -10,6 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::error::ScaleError;
 use super::input::Input;
 use super::source::{DataFile, ID, Source};
+use crate::contain::contained;
 
 impl Source {
     /// Hands every row's number and id to `each`.
@@ -67,8 +68,11 @@ impl Source {
             let file = Input::open(&data.path)?;
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
             let mask = ProjectionMask::roots(data.metadata.parquet_schema(), [place]);
-            let batches = builder.with_projection(mask).with_batch_size(8192).build();
-            for batch in batches.map_err(|error| unreadable(error.to_string()))? {
+            // Damage that the Parquet reader did not foresee may make it panic.
+            let batches = contained(|| builder.with_projection(mask).with_batch_size(8192).build());
+            let batches = batches.map_err(unreadable)?;
+            let mut batches = batches.map_err(|error| unreadable(error.to_string()))?;
+            while let Some(batch) = contained(|| batches.next()).map_err(unreadable)? {
                 let batch = batch.map_err(|error| unreadable(error.to_string()))?;
                 each(data, batch.column(0))?;
             }

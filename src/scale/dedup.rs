@@ -86,14 +86,16 @@ pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Du
     let crew = Crew::new(source, reading, options.threads, stop)?;
     let groups = source.groups();
     let limit = part::rows_within(options.memory / options.threads.max(1), source.dim);
-    let mut standing = Standing::new(source.rows);
+    let mut standing = None;
     let mut removed: Vec<Removed> = Vec::new();
     let mut deals = Vec::new();
     let (mut split, mut cut) = (0, 0);
     for deal in 0..DEALS {
         let dealt = parts::deal(&crew, &groups, options, options.seed.wrapping_add(deal), limit)?;
         let nearest = Nearest::new(dealt.centroids);
-        let spill = spill::Spill::write(&crew, &groups, &nearest, &dealt.sizes, &standing, &options.spill)?;
+        // All rows have been seen by now, so there are as many as the data says.
+        let standing = standing.get_or_insert_with(|| Standing::new(source.rows));
+        let spill = spill::Spill::write(&crew, &groups, &nearest, &dealt.sizes, standing, &options.spill)?;
         let pieces = spill.pieces(limit);
         let found: Vec<Vec<Removed>> = crew.install(|| {
             let work = pieces.par_iter().with_max_len(1).map(|piece| {
@@ -101,7 +103,7 @@ pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Du
                     return Err(ScaleError::Stopped);
                 }
                 let rows = spill.read(piece)?;
-                Ok(part::duplicates(&rows, nearest.centroids().row(piece.part), options, &standing))
+                Ok(part::duplicates(&rows, nearest.centroids().row(piece.part), options, standing))
             });
             work.collect::<Result<_, _>>()
         })?;

@@ -13,6 +13,7 @@ use super::exact::squared_norm;
 use super::input::Input;
 use super::pages::PlainLists;
 use super::source::{DataFile, FEATURE, Group, ID, Source};
+use crate::contain::contained;
 
 /// Rows that are worked on together.
 #[derive(Debug, Default)]
@@ -105,6 +106,10 @@ impl<'a> GroupReader<'a> {
         filled.and_then(|()| check(batch, dim, self.reading.normalize)).map_err(|(row, cause)| self.at(row, cause))?;
         let rows = (batch.values.len() / dim) as u64;
         self.next_row += rows;
+        if self.next_row > self.group.rows {
+            let cause = format!("has more than the {} rows it says", self.group.rows);
+            return Err(self.at(None, RowError::Unreadable { cause }));
+        }
         if rows == 0 && self.next_row != self.group.rows {
             let cause = format!("ends after {} of {} rows", self.next_row, self.group.rows);
             return Err(self.at(None, RowError::Unreadable { cause }));
@@ -134,8 +139,11 @@ pub(super) fn dimension(data: &DataFile) -> Result<usize, ScaleError> {
     let unreadable = |cause: String| wrong(RowError::Unreadable { cause });
     let file = Input::open(&data.path)?;
     let reading = Reading { ids: false, normalize: false, batch_rows: 1 };
-    let mut reader = arrow(data, file, group, reading, 0).map_err(|error| unreadable(error.to_string()))?;
-    let rows = reader.next().ok_or_else(|| unreadable("no rows".into()))?.map_err(|e| unreadable(e.to_string()))?;
+    // Damage that the Parquet reader did not foresee may make it panic.
+    let first =
+        contained(|| -> parquet::errors::Result<_> { Ok(arrow(data, file, group, reading, 0)?.next().transpose()?) });
+    let first = first.and_then(|first| first.map_err(|error| error.to_string()));
+    let rows = first.map_err(unreadable)?.ok_or_else(|| unreadable("no rows".into()))?;
     let column = rows.column_by_name(FEATURE).ok_or_else(|| unreadable("no feature".into()))?;
     let lengths = lengths(column);
     match lengths.first() {

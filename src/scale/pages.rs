@@ -16,6 +16,9 @@ use super::source::{DataFile, FEATURE};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unusual;
 
+/// Numbers of a page; writers begin a new one after a megabyte or so. A damaged one says billions.
+const LARGEST_PAGE: usize = 1 << 26;
+
 pub struct PlainLists {
     pages: SerializedPageReader<Input>,
     dim: usize,
@@ -79,6 +82,9 @@ impl PlainLists {
             return Ok(false);
         };
         let count = page.num_values() as usize;
+        if count > LARGEST_PAGE {
+            return Err(Unusual);
+        }
         match page {
             Page::DictionaryPage { buf, .. } => {
                 self.dictionary = floats(&buf).collect();

@@ -5,11 +5,13 @@
 //! A pass draws a fixed number by the smallest of `lot / distance²` (priority sampling), which needs no sum of
 //! distances beforehand, and so one pass where the textbook needs two.
 
+use std::collections::HashSet;
+
 use rayon::prelude::*;
 
 use super::error::ScaleError;
 use super::exact::squared_distance;
-use super::lottery::{Drawn, Draws, mixed};
+use super::lottery::{Drawn, Draws, lot, mixed};
 use super::nearest::{Centroids, Nearest};
 use super::pass::{Engine, Pass, Question};
 use super::source::Group;
@@ -84,6 +86,7 @@ fn draw_far(
     seed: u64,
 ) -> Result<Vec<Drawn>, ScaleError> {
     let dim = engine.source().dim;
+    let mut known: HashSet<u64> = drawn.iter().map(|drawn| lot(0, &drawn.row)).collect();
     for round in 1.. {
         // Data with few different rows needs more rounds only to find that there are no more.
         if round > ROUNDS && drawn.len() >= clusters {
@@ -91,7 +94,9 @@ fn draw_far(
         }
         let nearest = Nearest::new(centroids(dim, &drawn));
         let question = Question::Far { wanted: clusters, seed: mixed(seed.wrapping_add(round)) };
-        let far = engine.draw(&Pass { question, nearest: Some(&nearest) }, groups)?.into_rows();
+        let mut far = engine.draw(&Pass { question, nearest: Some(&nearest) }, groups)?.into_rows();
+        // Numbers near the end of f32 are far from themselves as far as arithmetic tells, round after round.
+        far.retain(|far| known.insert(lot(0, &far.row)));
         if far.is_empty() {
             break;
         }
