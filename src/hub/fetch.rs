@@ -8,7 +8,7 @@ mod pull;
 mod transfer;
 mod turn;
 mod wheel;
-mod zip;
+pub mod zip;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -200,3 +200,15 @@ fn archives_of_nonsense_do_no_harm() {
         broken.place.assert_is_missing(&model);
     }
 }
+
+#[test]
+fn a_wheel_whose_directory_is_empty_is_refused() {
+    let model = noise(1000, 1);
+    // Longer than what is asked for first, so that the directory would be asked for by its place.
+    for before in [0, 200_000] {
+        let bytes = [noise(before, 2), b"PK\x05\x06".to_vec(), vec![0; 18]].concat();
+        let broken = index(|_| Served::file(&bytes));
+        let error = broken.place.pull(&wanted("kit/a.bin", &model, None)).unwrap_err().to_string();
+        assert!(error.contains("its directory is empty"), "{error}");
+    }
+}

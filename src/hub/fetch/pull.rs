@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::client::{Client, Trouble};
@@ -24,6 +25,21 @@ pub struct Puller<'a> {
     borrowed: Mutex<Vec<Digest>>,
 }
 
+/// Ends the watcher, also when the work it watches panics: nobody would wait for it any more.
+struct Watched<'a> {
+    done: &'a AtomicBool,
+    watcher: Option<Thread>,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        if let Some(watcher) = &self.watcher {
+            watcher.unpark();
+        }
+    }
+}
+
 impl<'a> Puller<'a> {
     /// When `stop` becomes true, connections are hung up and what has come so far is kept.
     pub fn new(client: &'a Client, cache: &'a Cache, stop: &'a AtomicBool) -> Self {
@@ -43,16 +59,18 @@ impl<'a> Puller<'a> {
                 outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome));
             }
         };
-        std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| self.hang_up_when_stopped(&done));
+        thread::scope(|scope| {
+            // Where no thread can be had, files come one after the other, and a stop is noticed between two pieces.
+            let watcher = thread::Builder::new().spawn_scoped(scope, || self.hang_up_when_stopped(&done)).ok();
+            let watched = Watched { done: &done, watcher: watcher.as_ref().map(|watcher| watcher.thread().clone()) };
             let parallel = self.client.settings().parallel_files.clamp(1, wanted.len().max(1));
-            let workers: Vec<_> = (1..parallel).map(|_| scope.spawn(work)).collect();
+            let workers: Vec<_> =
+                (1..parallel).map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
             work();
             for worker in workers {
                 let _ = worker.join();
             }
-            done.store(true, Ordering::Relaxed);
-            watcher.thread().unpark();
+            drop(watched);
         });
         for wheel in self.borrowed.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = self.cache.remove(&wheel);
@@ -67,7 +85,7 @@ impl<'a> Puller<'a> {
             if self.stop.load(Ordering::Relaxed) {
                 self.client.hang_up();
             }
-            std::thread::park_timeout(Duration::from_millis(50));
+            thread::park_timeout(Duration::from_millis(50));
         }
     }
 

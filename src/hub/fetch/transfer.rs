@@ -156,7 +156,7 @@ impl Transfer<'_> {
     }
 
     pub fn check_room(&self, part: &Part, total: u64) -> Result<(), Trouble> {
-        let needed = total.saturating_sub(part.bytes()) + MARGIN;
+        let needed = total.saturating_sub(part.bytes()).saturating_add(MARGIN);
         let short = self.cache.free_bytes().filter(|free| *free < needed);
         let refused = part.reserve(total).is_err().then(|| self.cache.free_bytes().unwrap_or(0));
         match short.or(refused) {

@@ -34,6 +34,7 @@ pub fn directory_place(tail: &[u8], size: u64) -> Result<(u64, u64), SourceError
         (length, offset) = (u64_at(wide, 40)?, u64_at(wide, 48)?);
     }
     match offset.checked_add(length) {
+        _ if length == 0 => Err(broken("its directory is empty")),
         Some(end) if end <= size => Ok((offset, length)),
         _ => Err(broken("the directory lies outside the file")),
     }
@@ -57,6 +58,9 @@ pub fn entries(directory: &[u8], directory_offset: u64) -> Result<Vec<Entry>, So
             }
         };
         let (bytes, packed_bytes, offset) = (number(24)?, number(20)?, number(42)?);
+        if offset >= directory_offset {
+            return Err(broken("an entry lies behind the directory"));
+        }
         let deflated = match (u16_at(rest, 10)?, u16_at(rest, 8)? & 1) {
             (_, 1) => None,
             (0, _) => Some(false),

@@ -132,6 +132,14 @@ pub fn gather(
         let why = format!("no photo falls to fold {fold} of {}: hold out another, or none", recipe.folds);
         return Err(TrainError::Labels { file: data.join(&own.labels), why });
     }
+    if singles.is_empty() {
+        let why = format!(
+            "every photo to learn from is of the series `{}` (data.series of the recipe); a batch begins with photos that \
+             stand alone, so some must",
+            own.series
+        );
+        return Err(TrainError::Labels { file: data.join(&own.labels), why });
+    }
     series.sort_by_key(|(number, _)| *number);
     let series: Vec<Sample> = series.into_iter().map(|(_, sample)| sample).collect();
     let everything = || singles.iter().chain(&series);
