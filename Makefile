@@ -2,7 +2,15 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-distributed lint lint-distributed bench bench-peers parity train-builtin fixtures doc install
+# What libFuzzer steers by, on a stable compiler.
+COVERED = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+READER ?= png
+SECONDS ?= 600
+
+.PHONY: help run test fuzz test-distributed lint lint-distributed bench bench-peers parity train-builtin fixtures doc install
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -36,6 +44,12 @@ bench-peers: ## networks, k-means and faces beside ONNX Runtime, PyTorch, scikit
 	tests/bench/peers/.venv-faces/bin/pip install --quiet mediapipe==0.10.21
 	tests/bench/peers/.venv-faces/bin/python tests/bench/peers/mediapipe_faces.py
 	tests/bench/peers/.venv-faces/bin/python tests/bench/peers/mediapipe_faces.py --everything
+
+fuzz: ## bytes of strangers for READER (png, xmp, features, …) for SECONDS; SEEDS: a folder of more files to start from
+	cd fuzz && RUSTFLAGS="$(COVERED)" $(CARGO) build --release --target $(HOST) --bin reader
+	cd fuzz && $(CARGO) run --quiet --bin seeds corpus && mkdir -p corpus/$(READER)
+	cd fuzz && ALBUMCTL_READER=$(READER) target/$(HOST)/release/reader corpus/$(READER) $(SEEDS) \
+		-max_len=16384 -rss_limit_mb=1024 -timeout=10 -max_total_time=$(SECONDS)
 
 parity: ## all networks on all pictures, batches and processor paths against PyTorch's numbers
 	ALBUMCTL_PARITY=wide $(CARGO) test --release --test parity -- --nocapture --test-threads=1

@@ -1,4 +1,4 @@
-//! Small sound `.tflite` files for the fuzzer to start from, one with each operator; into the folder given.
+//! Small sound files for the fuzzer to start from, a folder for each reader; `.tflite` files have every operator.
 
 #[path = "../tests/portrait/writer.rs"]
 mod writer;
@@ -75,11 +75,108 @@ fn landmarks() -> Vec<u8> {
     w.finish(&[map, matrix, points], &[crop, moved])
 }
 
+/// A raw file's structure: a TIFF of a maker, with sensor data that nobody reads and a preview.
+fn raw(preview: &[u8]) -> Vec<u8> {
+    let maker = b"NIKON CORPORATION\0";
+    let after = 8 + 2 + 5 * 12 + 4;
+    let fields = [
+        (0x103, 3, 1, 34713),
+        (0x106, 3, 1, 32803),
+        (0x10f, 2, maker.len() as u32, after),
+        (0x201, 4, 1, after + maker.len() as u32),
+        (0x202, 4, 1, preview.len() as u32),
+    ];
+    let mut bytes = b"II*\0\x08\0\0\0\x05\0".to_vec();
+    for (tag, kind, count, value) in fields {
+        bytes.extend([u16::to_le_bytes(tag), u16::to_le_bytes(kind)].concat());
+        bytes.extend([u32::to_le_bytes(count), u32::to_le_bytes(value)].concat());
+    }
+    [&bytes[..], &[0; 4], maker, preview].concat()
+}
+
+fn photos() -> Vec<(&'static str, Vec<u8>)> {
+    let picture = image::RgbImage::from_fn(19, 13, |x, y| image::Rgb([(x * 13) as u8, (y * 19) as u8, (x * y) as u8]));
+    let written = |format| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, format).expect("written");
+        bytes.into_inner()
+    };
+    use image::ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+    let mut photos: Vec<_> = [("png", Png), ("webp", WebP), ("tiff", Tiff), ("gif", Gif), ("bmp", Bmp), ("jpeg", Jpeg)]
+        .map(|(name, format)| (name, written(format)))
+        .into();
+    photos.push(("raw", raw(&written(Jpeg))));
+    photos
+}
+
+const SIDECAR: &str = "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\
+    <rdf:Description rdf:about='' xmlns:xmp='http://ns.adobe.com/xap/1.0/' xmp:Rating='3'><xmp:Label>Red</xmp:Label>\
+    </rdf:Description></rdf:RDF></x:xmpmeta>";
+
+const MANIFEST: &str = "name: net\nversion: 2\ntask: embedding\narchitecture: resnet\nlicense: MIT\ndevices: [cpu]\n\
+    quality: [{metric: top-1, value: 76.1, data: ImageNet, source: its authors}]\n\
+    files:\n- {name: a.pth, size: 9, sources: [https://example.org/a.pth]}\n\
+    sources:\n- wheel: {package: p, version: \"1\", file: p.whl, entry: p/a.pth}\n\
+    preprocess: {resize: {square: 224}, filter: bicubic, mean: [0, 0, 0], std: [1, 1, 1]}\n";
+
+/// Twelve rows of three numbers in two row groups, with scores.
+fn features() -> Vec<u8> {
+    use arrow_array::builder::{Float32Builder, ListBuilder};
+    use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray};
+    use std::sync::Arc;
+    let mut rows = ListBuilder::new(Float32Builder::new());
+    for row in 0..12u8 {
+        rows.append_value((0..3).map(|at| Some(f32::from((row * 7 + at * 5) % 11) + 0.5)));
+    }
+    let batch = RecordBatch::try_from_iter([
+        ("id", Arc::new(StringArray::from_iter_values((0..12).map(|row| format!("{row}.jpg")))) as ArrayRef),
+        ("feature", Arc::new(rows.finish())),
+        ("score", Arc::new(Float32Array::from_iter_values((0..12u8).map(f32::from)))),
+    ])
+    .expect("a batch");
+    let properties =
+        parquet::file::properties::WriterProperties::builder().set_max_row_group_row_count(Some(8)).build();
+    let mut writer =
+        parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.into_inner().expect("whole")
+}
+
+/// A stored and a deflated entry, as in a wheel.
+fn wheel() -> Vec<u8> {
+    use std::io::Write as _;
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for name in ["p/a.pth", "p-1.dist-info/RECORD"] {
+        archive.start_file(name, stored).expect("begun");
+        archive.write_all(b"some bytes").expect("written");
+    }
+    archive.finish().expect("whole").into_inner()
+}
+
+/// Into a folder for each reader below the folder given.
 fn main() -> std::io::Result<()> {
     let folder = PathBuf::from(std::env::args().nth(1).expect("a folder"));
-    std::fs::create_dir_all(&folder)?;
+    let write = |reader: &str, name: &str, bytes: &[u8]| {
+        let folder = folder.join(reader);
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join(name), bytes)
+    };
     for (name, bytes) in [("block", block()), ("rearrangements", rearrangements()), ("landmarks", landmarks())] {
-        std::fs::write(folder.join(name), bytes)?;
+        write("tflite", name, &bytes)?;
     }
-    Ok(())
+    for (reader, bytes) in photos() {
+        write(reader, "drawn", &bytes)?;
+    }
+    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+    for (reader, folder) in [("jpeg", "jpeg"), ("weights", "checkpoints")] {
+        for entry in std::fs::read_dir(fixtures.join(folder))?.flatten().filter(|entry| entry.path().is_file()) {
+            write(reader, &entry.file_name().to_string_lossy(), &std::fs::read(entry.path())?)?;
+        }
+    }
+    write("resize", "up", &[18, 12, 30, 3, 0, 9])?;
+    write("xmp", "rated", SIDECAR.as_bytes())?;
+    write("manifest", "net", MANIFEST.as_bytes())?;
+    write("features", "rows", &features())?;
+    write("wheel", "two", &wheel())
 }

@@ -6,7 +6,7 @@
 //! RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 //!   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 //!   -Cllvm-args=-sanitizer-coverage-trace-compares" cargo build --release --target x86_64-unknown-linux-gnu --bin tflite
-//! cargo run --bin seeds corpus/tflite
+//! cargo run --bin seeds corpus
 //! target/x86_64-unknown-linux-gnu/release/tflite corpus/tflite -max_len=16384 -rss_limit_mb=1024 -timeout=10 -max_total_time=600
 //! ```
 #![no_main]

@@ -1,0 +1,181 @@
+//! Bytes of a stranger for one of our readers, chosen by `ALBUMCTL_READER`: whatever they are, reading them ends in an
+//! error or an answer, soon, without much memory. `make fuzz READER=png` builds and runs it; tflite.rs says how by hand.
+#![no_main]
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
+
+use albumctl::hub::catalogue::Entry;
+use albumctl::hub::fetch::zip;
+use albumctl::hub::weights::WeightsFile;
+use albumctl::nn::checkpoint::Checkpoint;
+use albumctl::photo::resize::{self, Filter};
+use albumctl::photo::{self, Kind, Limits, Scale};
+use albumctl::pixels::Pixels;
+use albumctl::report::records::AnalyzeRecord;
+use albumctl::report::xmp::{self, Mark};
+use albumctl::scale::dedup::{self, Keep};
+use albumctl::scale::{Init, ScaleError, Source, fit};
+use libfuzzer_sys::fuzz_target;
+
+/// One after the other; `seeds` writes files to start from for those that cannot take a photo's.
+const READERS: &[(&str, fn(&[u8]))] = &[
+    ("jpeg", |bytes| photo(bytes, |kind| kind == Kind::Jpeg)),
+    ("png", |bytes| photo(bytes, |kind| kind == Kind::Png)),
+    ("webp", |bytes| photo(bytes, |kind| kind == Kind::Webp)),
+    ("tiff", |bytes| photo(bytes, |kind| kind == Kind::Tiff)),
+    ("gif", |bytes| photo(bytes, |kind| kind == Kind::Gif)),
+    ("bmp", |bytes| photo(bytes, |kind| kind == Kind::Bmp)),
+    ("avif", |bytes| photo(bytes, |kind| kind == Kind::Avif)),
+    ("heic", |bytes| photo(bytes, |kind| kind == Kind::Heic)),
+    ("raw", |bytes| photo(bytes, |kind| matches!(kind, Kind::Raw(_)))),
+    ("resize", resized),
+    ("xmp", sidecar),
+    ("weights", weights),
+    ("features", features),
+    ("records", records),
+    ("manifest", manifest),
+    ("wheel", wheel),
+];
+
+static READER: LazyLock<fn(&[u8])> = LazyLock::new(|| {
+    let wanted = std::env::var("ALBUMCTL_READER").unwrap_or_default();
+    let names = READERS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let found = READERS.iter().find(|(name, _)| *name == wanted);
+    found.unwrap_or_else(|| panic!("ALBUMCTL_READER is one of {names}")).1
+});
+
+static GO_ON: AtomicBool = AtomicBool::new(false);
+
+fuzz_target!(|bytes: &[u8]| READER(bytes));
+
+fn photo(bytes: &[u8], meant: fn(Kind) -> bool) {
+    if !photo::sniff(bytes).is_some_and(meant) {
+        return;
+    }
+    let limits = Limits { max_pixels: 1 << 20, max_file_bytes: 1 << 20, max_seconds: 2.0, max_alloc: 128 << 20 };
+    for scale in [Scale::Full, Scale::AtLeast(20)] {
+        if let Ok(decoded) = photo::decode(bytes, scale, &limits) {
+            let small = resize::within(&decoded.pixels, 64);
+            assert!(small.long_side() <= 64 && decoded.width > 0 && decoded.height > 0);
+        }
+    }
+}
+
+/// Two sides, a filter, and the pixels; what is missing is grey.
+fn resized(bytes: &[u8]) {
+    let [a, b, c, d, filter, rest @ ..] = bytes else { return };
+    let [width, height, wide, high] = [a, b, c, d].map(|side| u32::from(*side) + 1);
+    let mut data = rest.to_vec();
+    data.resize((width * height * 3) as usize, 128);
+    let Some(pixels) = Pixels::new(width, height, data) else { return };
+    let filter = if filter % 2 == 0 { Filter::Lanczos3 } else { Filter::Bilinear };
+    let resized = resize::resize(&pixels, wide, high, filter);
+    assert_eq!((resized.width(), resized.height()), (wide, high));
+}
+
+/// Merging the same mark again changes nothing.
+fn sidecar(bytes: &[u8]) {
+    let mark = Mark {
+        rating: Some(4),
+        label: Some("Keep".into()),
+        decision: Some("keep".into()),
+        score: Some(0.5),
+        model: Some("a & b".into()),
+        version: "1".into(),
+    };
+    let Ok(once) = xmp::merge(Some(bytes), &mark) else { return };
+    let twice = xmp::merge(Some(&once.bytes), &mark).expect("what was written can be read");
+    assert_eq!(once.bytes, twice.bytes);
+}
+
+/// A file of this process with these bytes, in memory where the system has such a folder.
+fn file(bytes: &[u8], name: &str) -> PathBuf {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let memory = PathBuf::from("/dev/shm");
+        let folder = if memory.is_dir() { memory } else { std::env::temp_dir() };
+        let folder = folder.join(format!("albumctl-fuzz-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        folder
+    });
+    let path = FOLDER.join(name);
+    std::fs::write(&path, bytes).expect("written");
+    path
+}
+
+fn weights(bytes: &[u8]) {
+    let Ok(weights) = WeightsFile::open(&file(bytes, "weights")) else { return };
+    let _ = (weights.metadata(), weights.config(), weights.blake3());
+    for name in weights.names() {
+        let shape = weights.shape(&name).expect("a tensor that is named has a shape");
+        if let Ok(values) = weights.read(&name) {
+            assert_eq!(values.len(), shape.iter().product::<usize>());
+        }
+    }
+}
+
+fn features(bytes: &[u8]) {
+    let path = file(bytes, "features.parquet");
+    let Ok(source) = Source::open(&[path.clone()]) else { return };
+    let _ = source.each_id(|_, _| Ok::<_, ScaleError>(()));
+    let _ = source.scores("score");
+    let work = path.with_file_name("work");
+    let fitting = fit::Options {
+        clusters: 2,
+        init: Init::KMeansPlusPlus,
+        given: None,
+        max_iterations: 2,
+        tolerance: 1e-4,
+        seed: 1,
+        normalize: false,
+        mini_batch: None,
+        work: work.clone(),
+        threads: 1,
+        batch_rows: None,
+    };
+    let _ = fit::fit(&source, &fitting, &GO_ON, &mut |_| ());
+    let _ = std::fs::remove_dir_all(&work);
+    let options = dedup::Options {
+        clusters: None,
+        similarity: 0.9,
+        keep: Keep::First,
+        scores: Vec::new(),
+        seed: 1,
+        threads: 1,
+        memory: 1 << 20,
+        spill: path.with_file_name(""),
+        sample: 2,
+    };
+    let _ = dedup::dedup(&source, &options, &GO_ON);
+}
+
+fn records(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for line in text.lines() {
+        if let Ok(record) = serde_json::from_str::<AnalyzeRecord>(line) {
+            let _ = record.path.to_path();
+            let written = serde_json::to_string(&record).expect("what was read can be written");
+            serde_json::from_str::<AnalyzeRecord>(&written).expect("what was written can be read");
+        }
+    }
+}
+
+fn manifest(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(entry) = Entry::parse("fuzz", text) else { return };
+    let _ = (entry.manifest(), entry.mend(), entry.bytes(), entry.reference());
+}
+
+fn wheel(bytes: &[u8]) {
+    use std::io::Read as _;
+    let tail = &bytes[bytes.len().saturating_sub(zip::TAIL as usize)..];
+    let Ok((offset, length)) = zip::directory_place(tail, bytes.len() as u64) else { return };
+    let directory = &bytes[offset as usize..(offset + length) as usize];
+    for entry in zip::entries(directory, offset).unwrap_or_default() {
+        let start = bytes.get(entry.offset as usize..).expect("an entry begins inside the file");
+        if let Ok(unpacked) = zip::unpacked(start, &entry) {
+            let _ = std::io::copy(&mut unpacked.take(1 << 20), &mut std::io::sink());
+        }
+    }
+}
