@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::reading::was_stopped;
+
 /// Exit codes are part of the contract with scripts; see `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -49,11 +51,18 @@ pub struct CommandError {
 
 impl CommandError {
     pub fn usage(cause: impl Into<anyhow::Error>) -> Self {
-        Self { kind: Kind::Usage, cause: cause.into(), hints: Vec::new() }
+        Self::of(Kind::Usage, cause.into())
     }
 
     pub fn failed(cause: impl Into<anyhow::Error>) -> Self {
-        Self { kind: Kind::Failed, cause: cause.into(), hints: Vec::new() }
+        Self::of(Kind::Failed, cause.into())
+    }
+
+    /// Reading that was ended by the user is no failure, whatever it was for.
+    fn of(kind: Kind, cause: anyhow::Error) -> Self {
+        let mut errors = cause.chain().filter_map(|error| error.downcast_ref());
+        let kind = if errors.any(was_stopped) { Kind::Interrupted } else { kind };
+        Self { kind, cause, hints: Vec::new() }
     }
 
     /// Somebody asked to stop; `cause` says what is there and what is not.
@@ -84,8 +93,7 @@ impl From<anyhow::Error> for CommandError {
             .chain()
             .filter_map(|e| e.downcast_ref::<std::io::Error>())
             .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe);
-        let kind = if closed { Kind::BrokenPipe } else { Kind::Failed };
-        Self { kind, cause, hints: Vec::new() }
+        Self::of(if closed { Kind::BrokenPipe } else { Kind::Failed }, cause)
     }
 }
 

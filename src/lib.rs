@@ -31,6 +31,7 @@
 //! | [`contain`] | a boundary no panic crosses; the last one ends the run with a line |
 //! | [`atomic`] | files that appear whole: the only way one is put into its place |
 //! | [`threads`] | pools of threads where few can be had |
+//! | [`reading`] | files that are no photos: regular ones, bounded, and streams that end when the run is asked to stop |
 //! | [`pixels`] | a picture in memory, known to every room |
 //!
 //! Imports go down only: `main → cli, commands → library, context → analyses → pipeline, hub → journal, store, report,
@@ -63,6 +64,7 @@ pub mod pipeline;
 pub mod pixels;
 pub mod portrait;
 pub mod quality;
+pub mod reading;
 pub mod report;
 pub mod scale;
 pub mod select;

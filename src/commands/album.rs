@@ -1,8 +1,6 @@
 //! What `cluster`, `select` and `analyze` share: what is known of each photo, and the groups.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -22,6 +20,7 @@ use crate::photo::identity::ContentId;
 use crate::photo::scan::{self, Scan};
 use crate::pipeline::{self, Analysis, PhotoFacts, Picture};
 use crate::quality::Quality;
+use crate::reading::Stream;
 use crate::report::html::thumbnail::{self, Thumbnail};
 use crate::report::html::thumbnail_budget;
 use crate::report::records::AnalyzeRecord;
@@ -135,16 +134,16 @@ pub fn gather(
 /// Reads what `analyze` wrote; `-` is standard input.
 pub fn read(file: &Path, context: &Context) -> Result<Vec<Known>, CommandError> {
     let named = file.display();
-    let reader: Box<dyn BufRead> = if file == Path::new("-") {
+    let records = if file == Path::new("-") {
         context.reads_stdin()?;
-        Box::new(std::io::stdin().lock())
+        Stream::standard_input(context.stop())
     } else {
         context.reads(file)?;
-        let opened = File::open(file).with_context(|| format!("cannot read {named}")).map_err(CommandError::usage)?;
-        Box::new(BufReader::new(opened))
+        let opened = Stream::open(file, context.stop());
+        opened.with_context(|| format!("cannot read {named}")).map_err(CommandError::usage)?
     };
     let mut known = Vec::new();
-    for (number, line) in reader.lines().enumerate() {
+    for (number, line) in records.lines().enumerate() {
         let line = line.with_context(|| format!("cannot read {named}"))?;
         if line.trim().is_empty() {
             continue;

@@ -4,8 +4,6 @@ mod hashes;
 mod semantic;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -15,6 +13,7 @@ use super::deliver::{Delivery, FolderArgs};
 use super::features::DataArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::reading::Stream;
 use crate::report::export::Item;
 use crate::scale::dedup::Keep;
 
@@ -166,11 +165,11 @@ impl Args {
 }
 
 /// The score of each photo by its path, from JSON lines.
-fn read_scores(file: &Path, field: Option<&str>) -> anyhow::Result<HashMap<String, f32>> {
-    let lines = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+fn read_scores(file: &Path, field: Option<&str>, context: &Context) -> anyhow::Result<HashMap<String, f32>> {
+    let lines = Stream::open(file, context.stop()).with_context(|| format!("cannot read {}", file.display()))?;
     let names = field.map_or_else(|| vec!["composite_score", "aesthetic_score", "iqa_score"], |field| vec![field]);
     let mut scores = HashMap::new();
-    for (number, line) in BufReader::new(lines).lines().enumerate() {
+    for (number, line) in lines.lines().enumerate() {
         let place = || format!("{}: line {}", file.display(), number + 1);
         let line = line.with_context(place)?;
         if line.trim().is_empty() {

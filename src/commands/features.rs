@@ -28,7 +28,7 @@ pub fn open(args: &DataArgs, context: &Context) -> Result<Source, CommandError> 
     refuse_offline(&args.data, context)?;
     refuse_offline(args.data_file.as_slice(), context)?;
     let paths = match &args.data_file {
-        Some(list) => read_list(list),
+        Some(list) => read_list(list, context.stop()),
         None if args.data.is_empty() => {
             let unnamed = anyhow::anyhow!("no data was named");
             return Err(CommandError::usage(unnamed).hint("--data 'features/*.parquet', or --data-file LIST"));
@@ -57,6 +57,7 @@ impl From<ScaleError> for CommandError {
             | ScaleError::ObjectStore { .. }
             | ScaleError::TooFewRows { .. }
             | ScaleError::OtherFit { .. } => Self::usage(error),
+            ScaleError::Stopped => Self::interrupted(error),
             _ => Self::failed(error),
         }
     }

@@ -1,6 +1,5 @@
 //! `albumctl kmeans`: clusters of features in Parquet files, however many.
 
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use super::engine::EngineArgs;
 use super::features::{self, DataArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::reading::Stream;
 use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::{KmeansModelRecord, NearestRecord};
 use crate::scale::fit::{self, Event};
@@ -278,7 +278,7 @@ fn assign_lines(model: Model, context: &Context) -> Result<Ending, CommandError>
     let mut room = Room::default();
     context.reads_stdin()?;
     let mut output = context.output::<NearestRecord>()?;
-    for (number, line) in std::io::stdin().lock().lines().enumerate() {
+    for (number, line) in Stream::standard_input(context.stop()).lines().enumerate() {
         let line = line.context("standard input")?;
         if line.trim().is_empty() {
             continue;

@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 use super::anywhere::{Anywhere, here_only};
 use crate::cli::PhotoArgs;
 use crate::context::Context;
@@ -10,6 +12,7 @@ use crate::error::{CommandError, Ending, Kind};
 use crate::failure::{Failure, Stage};
 use crate::photo::scan::{self, Photo, Scan};
 use crate::pipeline::{self, Analysed, Analysis, Job};
+use crate::reading::{self, Stream};
 use crate::report::Record;
 use crate::report::output::Output;
 
@@ -38,8 +41,9 @@ pub fn named(args: &PhotoArgs, context: &Context) -> Result<Vec<PathBuf>, Comman
     for path in &args.paths {
         if path == Path::new("-") {
             context.reads_stdin()?;
-            let list = scan::read_list(std::io::stdin().lock(), args.null).map_err(CommandError::failed)?;
-            paths.extend(list);
+            let list = Stream::standard_input(context.stop()).bytes(reading::LIST);
+            let list = list.context("cannot read the list of photos from standard input")?;
+            paths.extend(scan::listed(&list, args.null));
         } else {
             paths.push(path.clone());
         }
@@ -50,10 +54,7 @@ pub fn named(args: &PhotoArgs, context: &Context) -> Result<Vec<PathBuf>, Comman
 pub fn scan(paths: &[PathBuf], args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
     let options = scan::Options { follow: args.follow, exclude: args.exclude.clone() };
     let scan =
-        context.telemetry.time("discover_images", || scan::scan(paths, &options)).map_err(|error| match error {
-            scan::ScanError::Pattern { .. } => CommandError::usage(error),
-            scan::ScanError::List(_) => CommandError::failed(error),
-        })?;
+        context.telemetry.time("discover_images", || scan::scan(paths, &options)).map_err(CommandError::usage)?;
     if scan.passed_over > 0 {
         context.ui.detail(&format!("{} passed over: no photos", counted(scan.passed_over, "file")));
     }

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::hub::weights::WeightsFile;
 use crate::nn::checkpoint::Checkpoint;
+use crate::reading;
 use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::TrainRecord;
 use crate::train::checkpoint::{ABOUT, CHECKPOINT, CURVE, Epoch, KEY, METRICS, MODEL, Progress};
@@ -204,7 +205,8 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
     let (origin, text) = match &args.recipe {
         None => (PathBuf::from(MINI.0), MINI.1.to_owned()),
         Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+            let text =
+                reading::read_text(file, reading::TEXT).with_context(|| format!("cannot read {}", file.display()));
             (file.clone(), text.map_err(CommandError::usage)?)
         }
     };
@@ -230,7 +232,8 @@ fn large_recipe(args: &LargeArgs, (origin, text): &(&str, &str)) -> Result<Large
     let recipe = match &args.recipe {
         None => LargeRecipe::parse(Path::new(origin), text),
         Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+            let text =
+                reading::read_text(file, reading::TEXT).with_context(|| format!("cannot read {}", file.display()));
             LargeRecipe::parse(file, &text.map_err(CommandError::usage)?)
         }
     };

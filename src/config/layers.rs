@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::suggest::nearest;
 use super::{Limits, Settings};
+use crate::reading::{self, Stream};
 
 const BUILT_IN: &str = include_str!("../../configs/global_config.yaml");
 const ENVIRONMENT_PREFIX: &str = "ALBUMCTL_";
@@ -148,8 +150,12 @@ impl Stack {
     }
 
     fn lay_file(&mut self, path: &Path, origin: &Origin) -> Result<(), ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = match origin {
+            // Named outright: `--config <(…)` and `--config /dev/null` are meant.
+            Origin::File(_) => Stream::open(path, &AtomicBool::new(false)).and_then(|file| file.text(reading::TEXT)),
+            _ => reading::read_text(path, reading::TEXT),
+        };
+        let text = text.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let tree = parse(&text, origin)?;
         let mut flat = Vec::new();
         flatten("", &tree, &|key| self.values.contains_key(key), &mut flat);

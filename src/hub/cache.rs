@@ -21,9 +21,10 @@ mod owner;
 mod part;
 mod trust;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 pub use collect::{Collected, Collection, Leftover, Usage};
@@ -33,6 +34,7 @@ pub use part::{Origin, Part};
 
 use self::note::Stamp;
 use super::digest::Digest;
+use crate::reading::{self, Stream};
 
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -163,7 +165,7 @@ impl Cache {
         if Note::read(&note_path).is_some_and(|note| note.stamp == stamp) {
             return Ok(Some(path));
         }
-        let (found, _) = File::open(&path).and_then(Digest::of_reader).at(&path)?;
+        let (found, _) = reading::open(&path).and_then(Digest::of_reader).at(&path)?;
         if found != *digest {
             let fate = "it is left as it is; remove it, or fetch the right one".to_owned();
             return Err(CacheError::Corrupt { path, expected: *digest, found, fate });
@@ -177,7 +179,7 @@ impl Cache {
     /// Reads the file through, whatever is remembered of it.
     pub fn verify(&self, digest: &Digest) -> Result<Verdict, CacheError> {
         let path = self.blob_path(digest);
-        let (file, stamp) = match File::open(&path).and_then(|file| Ok((Stamp::of_file(&file)?, file))) {
+        let (file, stamp) = match reading::open(&path).and_then(|file| Ok((Stamp::of_file(&file)?, file))) {
             Ok((stamp, file)) => (file, stamp),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Verdict::Missing),
             Err(error) => return Err(error).at(&path),
@@ -252,9 +254,15 @@ impl Cache {
     }
 
     /// Copies a file of the user's into the cache; its hash decides what it is. `wanted` is asked before anything is
-    /// kept.
-    pub fn import(&self, file: &Path, wanted: impl FnOnce(&Digest) -> bool) -> Result<Option<Digest>, CacheError> {
-        let (digest, bytes) = File::open(file).and_then(Digest::of_reader).at(file)?;
+    /// kept. When `stop` becomes true nothing is.
+    pub fn import(
+        &self,
+        file: &Path,
+        stop: &AtomicBool,
+        wanted: impl FnOnce(&Digest) -> bool,
+    ) -> Result<Option<Digest>, CacheError> {
+        let open = || reading::open(file).map(|file| Stream::of(file, stop));
+        let (digest, bytes) = open().and_then(Digest::of_reader).at(file)?;
         if !wanted(&digest) {
             return Ok(None);
         }
@@ -262,8 +270,7 @@ impl Cache {
             return Ok(Some(digest));
         }
         let mut part = self.new_part(&digest.hex(), Origin::default())?;
-        let mut source = File::open(file).at(file)?;
-        let copied = part.append_all(&mut source)?;
+        let copied = open().at(file).and_then(|mut source| part.append_all(&mut source))?;
         let found = part.digest();
         if found != digest || copied != bytes {
             part.remove();

@@ -10,6 +10,7 @@ use super::catalogue::{Catalogue, CatalogueError, Entry};
 use super::digest::Digest;
 use super::fetch::{Pulled, Wanted};
 use crate::atomic;
+use crate::reading;
 
 #[derive(Debug)]
 pub struct Holdings {
@@ -34,8 +35,9 @@ impl Holdings {
     /// `force`. The catalogue at hand stays as it is.
     pub fn add(&self, folder: &Path, origin: &str, yaml: &str, force: bool) -> Result<Entry, CatalogueError> {
         let mut entry = Entry::parse(origin, yaml)?;
-        let same =
-            |there: &Entry| there.own.as_ref().and_then(|path| fs::read_to_string(path).ok()).as_deref() == Some(yaml);
+        let same = |there: &Entry| {
+            there.own.as_ref().and_then(|path| reading::read_text(path, reading::TEXT).ok()).as_deref() == Some(yaml)
+        };
         let taken = self.catalogue.entries().iter().find(|there| there.reference() == entry.reference());
         if let Some(taken) = taken.filter(|taken| !force && !same(taken)) {
             let origin = taken.own.as_ref().map_or("the binary".to_owned(), |path| path.display().to_string());

@@ -48,6 +48,7 @@ use self::weights::WeightsFile;
 use crate::kernels::{Cpu, Engine, Precision};
 pub use crate::library::ModelHub;
 use crate::nn::checkpoint::{Checkpoint, WeightsError};
+use crate::reading;
 
 type Note = dyn Fn(&str) + Send + Sync;
 
@@ -249,7 +250,7 @@ impl Hub {
 
     /// A file named by path borrows the manifest of the network that its tensors spell; its name is the file's.
     fn file(&self, path: &Path, task: Task) -> Result<Model, HubError> {
-        if let Err(source) = std::fs::File::open(path) {
+        if let Err(source) = reading::open(path) {
             return Err(HubError::Open { path: path.to_owned(), source });
         }
         let file = WeightsFile::open(path)?;

@@ -12,6 +12,7 @@ use super::{Held, Hub, HubError, Shared};
 use crate::hub::cache::{CacheError, stamp_of};
 use crate::pixels::Pixels;
 use crate::portrait::{Portrait, Thresholds};
+use crate::reading;
 
 const FULL_RANGE: &str = "mediapipe-face-full-range";
 const SHORT_RANGE: &str = "mediapipe-face-short-range";
@@ -119,10 +120,14 @@ impl Faces {
     }
 }
 
+/// Published ones have some megabytes.
+const LARGEST_FACE_FILE: u64 = 256 << 20;
+
 /// These files are small: they are held to their hash as they are read.
 fn read((held, sha256): &(Held, Option<Digest>)) -> Result<Vec<u8>, HubError> {
     let path = held.path.clone();
-    let bytes = std::fs::read(&path).map_err(|source| HubError::Open { path: path.clone(), source })?;
+    let bytes =
+        reading::read(&path, LARGEST_FACE_FILE).map_err(|source| HubError::Open { path: path.clone(), source })?;
     let found = Digest::of(&bytes);
     match *sha256 {
         Some(expected) if expected != found => {

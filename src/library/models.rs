@@ -11,10 +11,8 @@ use crate::hub::fetch::{Client, Event, Network as NetworkSettings, Pulled, Pulle
 use crate::hub::manifest::Task;
 use crate::hub::{Aesthetic, Comparator, Degradations, Embedder, Faces, HubError, Loaded, Network, Which};
 use crate::portrait::Thresholds;
+use crate::reading;
 use crate::report::records::ModelRecord;
-
-/// A manifest is read by people; nothing of that kind is longer.
-const LONGEST_MANIFEST: u64 = 1 << 20;
 
 /// How far a pull is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,11 +302,11 @@ impl ModelHub {
         let yaml = if manifest.starts_with("https://") || manifest.starts_with("http://") {
             let address = || manifest.to_owned();
             let client = self.client().map_err(|source| self.io(source))?;
-            let text = read_text(&client, manifest, LONGEST_MANIFEST);
+            let text = read_text(&client, manifest, reading::TEXT);
             text.map_err(|source| ModelHubError::Address { address: address(), source })?
         } else {
             let io = |source| ModelHubError::Io { path: manifest.into(), source };
-            std::fs::read_to_string(Path::new(manifest)).map_err(io)?
+            reading::read_text(Path::new(manifest), reading::TEXT).map_err(io)?
         };
         let hub = self.hub();
         let nowhere = ModelHubError::Nowhere { what: "manifests of your own", variable: "XDG_CONFIG_HOME" };

@@ -8,6 +8,8 @@ use std::time::UNIX_EPOCH;
 
 use thiserror::Error;
 
+use crate::reading::other_than_a_file;
+
 /// BLAKE3 of a file's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentId(pub [u8; 32]);
@@ -184,24 +186,7 @@ pub fn head(path: &Path, length: usize) -> Result<Vec<u8>, ReadError> {
 }
 
 fn regular(metadata: &Metadata) -> Result<(), ReadError> {
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        return Ok(());
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        if kind.is_fifo() {
-            return Err(ReadError::NotAFile("a pipe"));
-        }
-        if kind.is_socket() {
-            return Err(ReadError::NotAFile("a socket"));
-        }
-        if kind.is_block_device() || kind.is_char_device() {
-            return Err(ReadError::NotAFile("a device"));
-        }
-    }
-    Err(ReadError::NotAFile(if kind.is_dir() { "a folder" } else { "something else" }))
+    other_than_a_file(metadata).map_or(Ok(()), |what| Err(ReadError::NotAFile(what)))
 }
 
 /// Opening must not hang on a pipe, and reading must not move a photo's access time. Only a file's owner may ask

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::io::{self, BufRead};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -42,8 +42,6 @@ pub struct Scan {
 pub enum ScanError {
     #[error("the pattern `{pattern}` of --exclude: {cause}")]
     Pattern { pattern: String, cause: ignore::Error },
-    #[error("cannot read the list of photos from standard input: {0}")]
-    List(io::Error),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -65,16 +63,14 @@ impl Options {
     }
 }
 
-/// Reads the names of a `-`: one a line, or NUL-separated. Empty names are dropped.
-pub fn read_list(mut input: impl BufRead, null: bool) -> Result<Vec<PathBuf>, ScanError> {
-    let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes).map_err(ScanError::List)?;
+/// The names in a list of photos: one a line, or NUL-separated. Empty names are dropped.
+pub fn listed(bytes: &[u8], null: bool) -> Vec<PathBuf> {
     let separator = if null { 0 } else { b'\n' };
     let names = bytes.split(|&byte| byte == separator).map(|name| {
         // A list written on another system may end its lines with CR LF.
         if null { name } else { name.strip_suffix(b"\r").unwrap_or(name) }
     });
-    Ok(names.filter(|name| !name.is_empty()).map(path_from_bytes).collect())
+    names.filter(|name| !name.is_empty()).map(path_from_bytes).collect()
 }
 
 #[cfg(unix)]
@@ -258,9 +254,9 @@ mod tests {
 
     #[test]
     fn lists_may_end_lines_either_way_and_hold_odd_names() {
-        let names = read_list(&b"a.jpg\r\n\nb c.jpg\nlast"[..], false).unwrap();
+        let names = listed(b"a.jpg\r\n\nb c.jpg\nlast", false);
         assert_eq!(names, ["a.jpg", "b c.jpg", "last"].map(PathBuf::from));
-        let names = read_list(&b"line\nbreak.jpg\0b.jpg\0"[..], true).unwrap();
+        let names = listed(b"line\nbreak.jpg\0b.jpg\0", true);
         assert_eq!(names, ["line\nbreak.jpg", "b.jpg"].map(PathBuf::from));
     }
 

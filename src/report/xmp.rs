@@ -14,6 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::reading;
+
 pub use merge::{MergeError, Merged, merge};
 
 use crate::atomic::{Draft, Folders};
@@ -84,7 +86,8 @@ fn existing_spelling(path: PathBuf) -> PathBuf {
 
 /// Whether there is a sidecar that speaks of us.
 pub fn is_marked(sidecar: &Path) -> bool {
-    fs::read(sidecar).is_ok_and(|bytes| bytes.windows(merge::OURS.len()).any(|window| window == merge::OURS.as_bytes()))
+    reading::read(sidecar, reading::SIDECAR)
+        .is_ok_and(|bytes| bytes.windows(merge::OURS.len()).any(|window| window == merge::OURS.as_bytes()))
 }
 
 /// What writing a sidecar came to, or would come to.
@@ -114,7 +117,7 @@ pub fn write(sidecar: &Path, mark: &Mark, dry_run: bool, folders: &mut Folders) 
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, XmpError> {
-    match fs::read(path) {
+    match reading::read(path, reading::SIDECAR) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(failure) if failure.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(XmpError::Io { path: path.to_owned(), action: "read", source }),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::reading::was_stopped;
+
 /// Where in the data: a row group of a file and, where one row is to blame, its number inside the group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -75,6 +77,6 @@ pub enum RowError {
 impl ScaleError {
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        |cause| Self::Io { path, cause }
+        |cause| if was_stopped(&cause) { Self::Stopped } else { Self::Io { path, cause } }
     }
 }

@@ -7,10 +7,11 @@ use super::error::ScaleError;
 use super::input::is_remote;
 use super::stores;
 use crate::atomic::{self, Draft};
+use crate::reading;
 
 pub fn read(name: &Path) -> Result<Vec<u8>, ScaleError> {
     if !is_remote(name) {
-        return std::fs::read(name).map_err(ScaleError::io(name));
+        return reading::read(name, reading::MODEL).map_err(ScaleError::io(name));
     }
     read_within(name, u64::MAX)?.map_err(|_| ScaleError::io(name)(io::ErrorKind::FileTooLarge.into()))
 }

@@ -10,6 +10,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::error::ScaleError;
 use super::stores::Object;
+use crate::reading;
 
 #[derive(Debug)]
 pub enum Input {
@@ -28,7 +29,7 @@ impl Input {
         if is_remote(path) {
             return Object::open(&path.to_string_lossy()).map(|object| Self::Remote(Arc::new(object)));
         }
-        File::open(path).map(Self::Local).map_err(ScaleError::io(path))
+        reading::open(path).map(Self::Local).map_err(ScaleError::io(path))
     }
 
     /// Another hand on the same file.

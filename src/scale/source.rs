@@ -1,6 +1,7 @@
 //! Which Parquet files are meant, what they hold, and how their row groups are listed.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use arrow_schema::{DataType, Field};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -11,9 +12,15 @@ use super::files;
 use super::input::{Input, is_remote};
 use super::stores;
 use crate::contain::contained;
+use crate::reading::{self, Stream};
 
 pub const ID: &str = "id";
 pub const FEATURE: &str = "feature";
+
+/// Numbers in a row; features have some thousands. What is worked out about rows takes memory in proportion.
+const WIDEST: usize = 1 << 16;
+/// Rows of a file; what a damaged one says is far beyond.
+const MOST_ROWS: i64 = 1 << 40;
 
 /// Files in the order of their paths, so that nothing depends on the order they were named in.
 #[derive(Debug, Clone)]
@@ -51,6 +58,10 @@ impl Source {
         let rows = files.iter().map(DataFile::rows).sum();
         let first = files.iter().find(|file| file.rows() > 0).ok_or(ScaleError::Empty)?;
         let dim = super::features::dimension(first)?;
+        if dim > WIDEST {
+            let cause = format!("its rows have {dim} numbers; {WIDEST} is the most that is taken");
+            return Err(ScaleError::Parquet { path: first.path.clone(), cause });
+        }
         Ok(Self { files, rows, dim })
     }
 
@@ -86,7 +97,21 @@ impl DataFile {
         if !matches!(id.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
             return Err(data.wrong_type(id, ID, "a string"));
         }
+        data.check_rows()?;
         Ok(data)
+    }
+
+    fn check_rows(&self) -> Result<(), ScaleError> {
+        let metadata = self.metadata.metadata();
+        let said = metadata.file_metadata().num_rows();
+        let plausible = |rows: &i64| (0..=MOST_ROWS).contains(rows);
+        let groups = metadata.row_groups().iter().map(|group| Some(group.num_rows()).filter(plausible));
+        let sum = groups.sum::<Option<i64>>().filter(plausible);
+        if sum != Some(said) {
+            let cause = format!("it says it has {said} rows, and its row groups say otherwise");
+            return Err(ScaleError::Parquet { path: self.path.clone(), cause });
+        }
+        Ok(())
     }
 
     pub fn rows(&self) -> u64 {
@@ -147,10 +172,15 @@ pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
 }
 
 /// A list of files or patterns, one a line; blank lines and lines that begin with `#` are passed over.
-pub fn read_list(list: &Path) -> Result<Vec<PathBuf>, ScaleError> {
-    let text = String::from_utf8(files::read(list)?);
-    let text =
-        text.map_err(|error| ScaleError::io(list)(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
+/// A list on this machine may come out of a pipe, until `stop` becomes true.
+pub fn read_list(list: &Path, stop: &AtomicBool) -> Result<Vec<PathBuf>, ScaleError> {
+    let text = if is_remote(list) {
+        String::from_utf8(files::read(list)?)
+            .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error.utf8_error()))
+    } else {
+        Stream::open(list, stop).and_then(|list| list.text(reading::LIST))
+    };
+    let text = text.map_err(ScaleError::io(list))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     expand(&lines.map(str::to_owned).collect::<Vec<_>>())
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ScaleError;
 use super::files;
 use super::seeding::Init;
+use crate::reading;
 
 /// What makes one fit different from another: with the same plan, and only then, a fit can be taken up again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,7 +72,7 @@ impl Work {
         fs::create_dir_all(folder).map_err(ScaleError::io(folder))?;
         let work = Self { folder: folder.to_owned(), plan };
         let path = work.plan_file();
-        let text = match fs::read_to_string(&path) {
+        let text = match reading::read_text(&path, reading::TEXT) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((work, None)),
             Err(error) => return Err(ScaleError::io(&path)(error)),
@@ -120,12 +121,12 @@ impl Work {
     pub fn load(&self, iteration: u64) -> Option<Snapshot> {
         let path = self.centroids_file(iteration);
         let shape = [self.plan.clusters, self.plan.dim];
-        let bytes = fs::read(&path).ok()?;
+        let bytes = reading::read(&path, reading::MODEL).ok()?;
         let words = npy_data(&bytes, "<f4", &shape)?;
         let centroids: Vec<f32> = words.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
         let mut seen = vec![0; self.plan.clusters];
         if self.plan.mini_batch.is_some() {
-            let bytes = fs::read(path.with_file_name("seen.npy")).ok()?;
+            let bytes = reading::read(&path.with_file_name("seen.npy"), reading::MODEL).ok()?;
             let words = npy_data(&bytes, "<u8", &shape[..1])?;
             seen = words.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
         }
@@ -144,7 +145,7 @@ impl Work {
 
     /// The lines there are; a line cut short by a kill, and all after it, is left out.
     pub fn telemetry(&self) -> Vec<Iteration> {
-        let text = fs::read_to_string(self.telemetry_file()).unwrap_or_default();
+        let text = reading::read_text(&self.telemetry_file(), reading::LIST).unwrap_or_default();
         text.lines().map_while(|line| serde_json::from_str(line).ok()).collect()
     }
 

@@ -11,6 +11,7 @@ use super::TrainError;
 use super::adam::{Adam, set, values};
 use crate::atomic;
 use crate::nn::checkpoint::InMemory;
+use crate::reading;
 pub use crate::report::records::Epoch;
 
 /// What is known beside the tensors.
@@ -78,14 +79,14 @@ pub const ABOUT: &str = "albumctl";
 
 /// What the model there says of itself; `None` where there is none that says anything.
 pub fn about(path: &Path) -> Option<String> {
-    let file = std::fs::read(path).ok()?;
+    let file = reading::read(path, reading::MODEL).ok()?;
     let (_, header) = SafeTensors::read_metadata(&file).ok()?;
     header.metadata().as_ref()?.get(ABOUT).cloned()
 }
 
 /// The tensors of a file in half precision.
 pub fn read_half(path: &Path) -> Result<InMemory, TrainError> {
-    let file = std::fs::read(path).map_err(|error| TrainError::at(path, error))?;
+    let file = reading::read(path, reading::MODEL).map_err(|error| TrainError::at(path, error))?;
     let tensors = SafeTensors::deserialize(&file).map_err(|error| TrainError::at(path, error))?;
     let mut found = InMemory::default();
     for (name, tensor) in tensors.tensors() {
@@ -113,7 +114,7 @@ pub fn write_course(folder: &Path, title: &str, progress: &Progress) -> Result<(
 
 /// Takes a run up again; `None` where there is none yet.
 pub fn load(path: &Path, vars: &BTreeMap<String, Var>, adam: &mut Adam) -> Result<Option<Progress>, TrainError> {
-    let file = match std::fs::read(path) {
+    let file = match reading::read(path, reading::MODEL) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(TrainError::at(path, error)),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::TrainError;
 use super::photos::Label;
+use crate::reading;
 
 /// What is known of one photo, or of a pair.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +38,7 @@ fn bad(file: &Path, why: String) -> TrainError {
 /// `AVA.txt`: a running index, the photo's number, the votes for 1 to 10, two tags, the challenge. Photos that are not
 /// in the folder are left out; how many, is returned.
 pub fn ava(file: &Path, photos: &Path) -> Result<(Vec<Item>, usize), TrainError> {
-    let text = std::fs::read_to_string(file).map_err(|error| bad(file, error.to_string()))?;
+    let text = reading::read_text(file, reading::LIST).map_err(|error| bad(file, error.to_string()))?;
     let (mut items, mut absent) = (Vec::new(), 0);
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let numbers: Result<Vec<u64>, _> = line.split_whitespace().map(str::parse).collect();
@@ -84,7 +85,7 @@ pub struct Agreement {
 /// The official list: `series first second preference rank rank`, where the preference is the share of people for the
 /// first. (Its last columns are ranks; the original system read them as names.)
 pub fn pair_list(file: &Path, photos: &Path, agreement: Agreement) -> Result<Vec<Item>, TrainError> {
-    let text = std::fs::read_to_string(file).map_err(|error| bad(file, error.to_string()))?;
+    let text = reading::read_text(file, reading::LIST).map_err(|error| bad(file, error.to_string()))?;
     let mut items = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -129,7 +130,7 @@ pub fn reviews(folder: &Path, photos: &Path, agreement: Agreement) -> Result<Vec
     files.sort();
     let mut items = Vec::new();
     for file in files {
-        let text = std::fs::read_to_string(&file).map_err(|error| bad(&file, error.to_string()))?;
+        let text = reading::read_text(&file, reading::LIST).map_err(|error| bad(&file, error.to_string()))?;
         let Reviews { reviews } = serde_json::from_str(&text).map_err(|error| bad(&file, error.to_string()))?;
         // Both orders of a pair are one: votes for the file that comes first by name, and all.
         let mut votes: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();

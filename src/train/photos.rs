@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::TrainError;
 use crate::photo::{self, Limits, Scale, resize};
 use crate::pixels::Pixels;
+use crate::reading;
 
 /// A line of a label file.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +22,8 @@ pub struct Label {
 /// Reads a CSV with columns `file`, `score` (or `mos`) and perhaps `group`.
 pub fn labels(path: &Path) -> Result<Vec<Label>, TrainError> {
     let bad = |why: String| TrainError::Labels { file: path.to_owned(), why };
-    let mut reader = csv::Reader::from_path(path).map_err(|error| bad(error.to_string()))?;
+    let table = reading::read(path, reading::LIST).map_err(|error| bad(error.to_string()))?;
+    let mut reader = csv::Reader::from_reader(&table[..]);
     let headers = reader.headers().map_err(|error| bad(error.to_string()))?.clone();
     let column = |names: &[&str]| headers.iter().position(|header| names.contains(&header.trim()));
     let file = column(&["file", "image", "image_path"]).ok_or_else(|| bad("no column `file`".into()))?;
@@ -59,9 +61,10 @@ pub fn decode(folder: &Path, names: &[&str], done: impl Fn(usize) + Sync) -> Res
     let count = AtomicUsize::new(0);
     let read = |name: &&str| -> Result<Pixels, (PathBuf, String)> {
         let path = folder.join(name);
-        let decoded = std::fs::read(&path).map_err(|error| error.to_string()).and_then(|bytes| {
-            photo::decode(&bytes, Scale::Full, &Limits::default()).map_err(|error| error.to_string())
-        });
+        let limits = Limits::default();
+        let read = photo::identity::read(&path, limits.max_file_bytes).map_err(|error| error.to_string());
+        let decoded =
+            read.and_then(|file| photo::decode(&file.bytes, Scale::Full, &limits).map_err(|error| error.to_string()));
         done(count.fetch_add(1, Ordering::Relaxed) + 1);
         decoded.map(|decoded| decoded.pixels).map_err(|why| (path, why))
     };

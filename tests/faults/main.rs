@@ -8,6 +8,7 @@ mod interrupted;
 mod killed;
 mod outputs;
 mod places;
+mod reading;
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,7 @@ fn every_row_has_its_test() {
         include_str!("killed.rs"),
         include_str!("outputs.rs"),
         include_str!("places.rs"),
+        include_str!("reading.rs"),
     ]
     .concat();
     let promised: BTreeSet<&str> =

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use albumctl::hub::cache::{Cache, CacheError, Collection, Leftover, Origin, Presence, Verdict};
@@ -21,7 +22,7 @@ fn cache_of(max_bytes: Option<u64>, files: &[&[u8]]) -> (TempDir, Cache, Vec<Dig
 fn add(cache: &Cache, folder: &Path, bytes: &[u8]) -> Digest {
     let file = folder.join("file-to-import");
     fs::write(&file, bytes).unwrap();
-    cache.import(&file, |_| true).unwrap().unwrap()
+    cache.import(&file, &AtomicBool::new(false), |_| true).unwrap().unwrap()
 }
 
 /// As if added and last used so many hours ago.

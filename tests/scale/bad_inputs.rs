@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use albumctl::scale::{ScaleError, expand, read_list};
 use arrow_array::builder::{Float32Builder, Int32Builder, ListBuilder};
@@ -166,7 +167,10 @@ fn patterns_and_lists_name_files() {
     assert_eq!(names(&["odd[1].parquet"]), ["odd[1].parquet"], "a file that is there needs no pattern");
     let list = folder.path().join("list");
     fs::write(&list, format!("{}\n\n# more\n  {}  \n", pattern("b.parquet"), pattern("x/*.parquet"))).unwrap();
-    assert_eq!(read_list(&list).unwrap(), [folder.path().join("b.parquet"), folder.path().join("x/d.parquet")]);
+    assert_eq!(
+        read_list(&list, &AtomicBool::new(false)).unwrap(),
+        [folder.path().join("b.parquet"), folder.path().join("x/d.parquet")]
+    );
     assert!(matches!(expand(&[pattern("z*.parquet")]), Err(ScaleError::NoFile { .. })));
     assert!(matches!(expand(&["s3://bucket/f.parquet".into()]), Err(ScaleError::ObjectStore { .. })));
 }

@@ -76,7 +76,7 @@ fn refuse_what_is_for_features(args: &Args) -> Result<(), CommandError> {
 
 fn scores(args: &Args, ids: &[String], context: &Context) -> Result<Vec<Option<f32>>, CommandError> {
     let Some(file) = &args.scores else { return Ok(Vec::new()) };
-    let by_id = read_scores(file, args.score_field.as_deref())?;
+    let by_id = read_scores(file, args.score_field.as_deref(), context)?;
     let scores: Vec<_> = ids.iter().map(|id| by_id.get(id).copied()).collect();
     warn_of_missing(&scores, file, context);
     Ok(scores)

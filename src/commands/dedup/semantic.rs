@@ -37,7 +37,7 @@ fn options(args: &Args, source: &Source, context: &Context) -> Result<Options, C
     if let Some(column) = &args.score_column {
         scores = source.scores(column)?;
     } else if let Some(file) = &args.scores {
-        let by_id = read_scores(file, args.score_field.as_deref())?;
+        let by_id = read_scores(file, args.score_field.as_deref(), context)?;
         source.each_id(|_, id| {
             scores.push(by_id.get(id).copied());
             Ok::<_, ScaleError>(())

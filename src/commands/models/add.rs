@@ -1,6 +1,6 @@
 //! `models add`: manifests of the user's own.
 
-use std::fs;
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
@@ -11,10 +11,8 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::hub::catalogue::{CatalogueError, manifests_in};
 use crate::hub::fetch::{Client, Network, Settings, read_text};
+use crate::reading::{self, Stream};
 use crate::report::records::ModelRecord;
-
-/// A manifest is read by people; nothing of that kind is longer.
-const LONGEST_MANIFEST: u64 = 1 << 20;
 
 /// Add models by their manifests: a YAML file, an address, or a folder of YAML files
 #[derive(Debug, clap::Args)]
@@ -55,24 +53,34 @@ fn manifests(given: &[String], context: &Context) -> Result<Vec<(String, String)
         if one.starts_with("https://") || one.starts_with("http://") {
             let settings = Settings { offline: context.offline, ..Settings::default() };
             let client = Client::new(Network::from_environment(std::env::vars_os()), settings);
-            let text = read_text(&client.map_err(CommandError::failed)?, one, LONGEST_MANIFEST);
+            let text = read_text(&client.map_err(CommandError::failed)?, one, reading::TEXT);
             found.push((one.clone(), text.with_context(|| one.clone())?));
             continue;
         }
         let path = Path::new(one);
-        let files = if path.is_dir() { manifests_in(path) } else { vec![path.to_owned()] };
+        if !path.is_dir() {
+            let text = Stream::open(path, context.stop()).and_then(|file| file.text(reading::TEXT));
+            found.push((one.clone(), text.map_err(|error| unreadable(path, error))?));
+            continue;
+        }
+        let files = manifests_in(path);
         if files.is_empty() {
             return Err(CommandError::failed(anyhow!("{one}: there is no YAML file in it")));
         }
         for file in files {
-            let bytes = fs::metadata(&file).with_context(|| file.display().to_string())?.len();
-            if bytes > LONGEST_MANIFEST {
-                let refusal = CommandError::usage(anyhow!("{}: {bytes} bytes is no manifest", file.display()));
-                return Err(refusal.hint("a manifest is a short YAML file; `albumctl models import` takes model files"));
-            }
-            let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            let text = reading::read_text(&file, reading::TEXT).map_err(|error| unreadable(&file, error))?;
             found.push((file.display().to_string(), text));
         }
     }
     Ok(found)
+}
+
+fn unreadable(file: &Path, error: io::Error) -> CommandError {
+    let too_long = error.kind() == io::ErrorKind::FileTooLarge;
+    let error = anyhow::Error::new(error).context(format!("{}: cannot be read as a manifest", file.display()));
+    if too_long {
+        let way_out = "a manifest is a short YAML file; `albumctl models import` takes model files";
+        return CommandError::usage(error).hint(way_out);
+    }
+    CommandError::failed(error)
 }

@@ -11,6 +11,7 @@ use crate::error::{CommandError, Ending};
 use crate::hub::catalogue::{Entry, FileEntry};
 use crate::hub::digest::Digest;
 use crate::hub::fetch::{Pulled, Wanted};
+use crate::reading::{self, Stream};
 use crate::report::records::PulledRecord;
 
 /// Take model files from disk; each is recognised by its sha256
@@ -61,8 +62,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 /// One record for each model the file belongs to.
 fn import(path: &Path, args: &Args, holdings: &Holdings, context: &Context) -> Result<Vec<PulledRecord>, CommandError> {
     let named = |error| anyhow::Error::new(error).context(path.display().to_string());
-    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
-    let (digest, bytes) = Digest::of_reader(file).with_context(|| path.display().to_string())?;
+    let file = reading::open(path).map(|file| Stream::of(file, context.stop()));
+    let (digest, bytes) = file.and_then(Digest::of_reader).with_context(|| path.display().to_string())?;
     let owners = match &args.model {
         Some(reference) => vec![owner_by_name(path, digest, bytes, holdings.find(reference)?, args, holdings)?],
         None => owners_by_hash(&digest, holdings)?,
@@ -76,7 +77,7 @@ fn import(path: &Path, args: &Args, holdings: &Holdings, context: &Context) -> R
         admit(entry, context)?;
     }
     let already_there = holdings.cache.presence(&digest, Some(bytes)) == crate::hub::cache::Presence::Ready;
-    holdings.cache.import(path, |found| *found == digest).map_err(named)?;
+    holdings.cache.import(path, context.stop(), |found| *found == digest).map_err(named)?;
     let got = Pulled { path: holdings.cache.blob_path(&digest), digest, bytes, transferred: 0, already_there };
     let mut records = Vec::new();
     for (entry, wanted) in owners {

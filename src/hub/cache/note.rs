@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
+use crate::reading;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -35,7 +36,7 @@ impl Note {
 
     /// A damaged note is as good as none: the blob will be read through again.
     pub(super) fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+        serde_json::from_slice(&reading::read(path, reading::TEXT).ok()?).ok()
     }
 
     /// Not being able to remember costs time later, and nothing else.

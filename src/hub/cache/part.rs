@@ -14,6 +14,7 @@ use super::{At, Cache, CacheError, listed};
 use crate::atomic::Folders;
 use crate::hub::digest::Digest;
 use crate::hub::hashing::{Behind, Buffer};
+use crate::reading;
 
 /// Those this process writes right now; what it wrote and gave up is as abandoned as another's.
 static OPEN: LazyLock<Mutex<Vec<PathBuf>>> = LazyLock::new(Mutex::default);
@@ -69,7 +70,7 @@ impl Cache {
     /// wrote that cannot be seen from here is copied instead: should it live after all, it shares no file with us.
     fn take_over(&self, key: &str, left: &Part) -> Result<Option<Part>, CacheError> {
         if left.owner.life() == Life::Elsewhere {
-            let Ok(mut source) = File::open(&left.path) else { return Ok(None) };
+            let Ok(mut source) = reading::open(&left.path) else { return Ok(None) };
             let mut part = self.new_part(key, left.origin.clone())?;
             part.append_all(&mut source)?;
             part.pieced = true;
@@ -160,8 +161,9 @@ impl Part {
 
     fn found(path: PathBuf) -> Option<Self> {
         let owner = owner_of(&path)?;
-        let bytes = fs::metadata(&path).ok()?.len();
-        let origin = fs::read(origin_path(&path)).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        let bytes = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?.len();
+        let origin =
+            reading::read(&origin_path(&path), reading::TEXT).ok().and_then(|json| serde_json::from_slice(&json).ok());
         Some(Self { path, owner, bytes, origin: origin.unwrap_or_default(), open: None, pieced: true })
     }
 

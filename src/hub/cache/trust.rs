@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use super::{At, Cache, CacheError};
 use crate::atomic;
 use crate::hub::digest::Digest;
+use crate::reading;
 
 impl Cache {
     /// What the user accepted for this file of this model. A pin that cannot be read is an error, not an absence:
     /// to take it for none would accept any bytes.
     pub fn trusted(&self, model: &str, file: &str) -> Result<Option<Digest>, CacheError> {
         let path = self.pin_path(model, file);
-        let text = match fs::read_to_string(&path) {
+        let text = match reading::read_text(&path, reading::TEXT) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).at(&path),

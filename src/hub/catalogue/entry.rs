@@ -1,6 +1,5 @@
 //! One model of the catalogue: its files, where they come from, and what of them is here.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -13,6 +12,10 @@ use crate::hub::digest::Digest;
 use crate::hub::fetch::Wanted;
 use crate::hub::manifest::{Manifest, ManifestError};
 use crate::hub::sources::Source;
+use crate::reading;
+
+/// A thousand times the largest models there are.
+const LARGEST: u64 = 1 << 44;
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Entry {
@@ -121,7 +124,8 @@ impl Entry {
     }
 
     pub fn read(path: &Path) -> Result<Self, CatalogueError> {
-        let text = fs::read_to_string(path).map_err(|source| CatalogueError::Io { path: path.to_owned(), source })?;
+        let text = reading::read_text(path, reading::TEXT);
+        let text = text.map_err(|source| CatalogueError::Io { path: path.to_owned(), source })?;
         Self::parse(&path.display().to_string(), &text)
     }
 
@@ -139,6 +143,9 @@ impl Entry {
         for (index, file) in self.files.iter().enumerate() {
             if file.name.is_empty() || file.name.contains(['/', '\\']) || file.name.chars().any(char::is_control) {
                 return Err(format!("file: `{}` is not the name of a file", file.name));
+            }
+            if let Some(size) = file.size.filter(|size| *size > LARGEST) {
+                return Err(format!("file: {} of {size} bytes is larger than any model", file.name));
             }
             if self.files[..index].iter().any(|other| other.name == file.name) {
                 return Err(format!("file: `{}` is named twice", file.name));
@@ -315,6 +322,8 @@ pub fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn two_files() -> Entry {

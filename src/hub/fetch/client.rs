@@ -13,6 +13,7 @@ use ureq::{Agent, Body, Proxy};
 use super::address::Address;
 use super::patience::retry_after;
 use super::{Network, PullError, Settings, SourceError};
+use crate::reading;
 
 const REDIRECTS: usize = 10;
 
@@ -66,12 +67,15 @@ pub struct Answer {
     body: Body,
 }
 
+/// A system's bundle of roots has about 200 kB.
+const CERTIFICATES: u64 = 16 << 20;
+
 impl Client {
     pub fn new(network: Network, settings: Settings) -> io::Result<Self> {
         let roots = match &network.certificates {
             Some(file) => {
                 let named = |error| io::Error::other(format!("{}: {error}", file.display()));
-                let pem = std::fs::read(file).map_err(named)?;
+                let pem = reading::read(file, CERTIFICATES).map_err(named)?;
                 let certificates = parse_pem(&pem).filter_map(|item| match item {
                     Ok(PemItem::Certificate(certificate)) => Some(certificate),
                     _ => None,

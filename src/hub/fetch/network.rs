@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::reading;
+
 #[derive(Debug, Clone, Default)]
 pub struct Network {
     /// For `http://` addresses, for `https://` ones.
@@ -53,7 +55,8 @@ fn indexes(variables: &HashMap<String, String>) -> Vec<String> {
     if variables.get("PIP_NO_INDEX").is_some_and(|value| !matches!(value.as_str(), "0" | "false" | "no" | "off")) {
         return Vec::new();
     }
-    let files: Vec<_> = pip_files(variables).iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+    let files: Vec<_> =
+        pip_files(variables).iter().filter_map(|file| reading::read_text(file, reading::TEXT).ok()).collect();
     let configured = |key: &str| files.iter().find_map(|text| setting(text, key));
     let given = |names: &[&str]| names.iter().find_map(|name| variables.get(*name)).cloned();
     let main = given(&["PIP_INDEX_URL"]).or_else(|| configured("index-url"));

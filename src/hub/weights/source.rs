@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::nn::checkpoint::WeightsError;
+use crate::reading;
 
 /// Not a memory map: a file that shrinks while it is read must be an error, not a signal.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ enum Bytes {
 impl Source {
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         let io = |source| WeightsError::Io { file: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
+        let file = reading::open(path).map_err(io)?;
         let len = file.metadata().map_err(io)?.len();
         Ok(Self { path: path.to_owned(), bytes: Bytes::OnDisk(Mutex::new(file)), len })
     }

@@ -115,8 +115,9 @@ pub fn batch(
 
 fn opened(file: &Path, recipe: &LargeRecipe) -> Result<Pixels, TrainError> {
     let failed = |why: String| TrainError::Photos { path: file.to_owned(), why, others: 0, of: 1 };
-    let bytes = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
-    let decoded = photo::decode(&bytes, Scale::AtLeast(2 * recipe.resize), &Limits::default());
+    let limits = Limits::default();
+    let read = photo::identity::read(file, limits.max_file_bytes).map_err(|error| failed(error.to_string()))?;
+    let decoded = photo::decode(&read.bytes, Scale::AtLeast(2 * recipe.resize), &limits);
     let pixels = decoded.map_err(|error| failed(error.to_string()))?.pixels;
     Ok(match recipe.backbone {
         Backbone::MultiHead => resize::resize(&pixels, recipe.resize, recipe.resize, resize::Filter::Lanczos3),
