@@ -84,6 +84,7 @@ impl Context {
     pub fn store(&self) -> &Store {
         self.store.get_or_init(|| match (self.no_cache, self.settings().results_folder()) {
             (true, _) => Store::none(),
+            (false, Some(folder)) if self.settings().cache_dir.is_none() => Store::open_own(&folder),
             (false, Some(folder)) => Store::open(&folder),
             (false, None) => {
                 self.ui

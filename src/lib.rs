@@ -17,6 +17,7 @@
 //! | [`select`] | pure: scores and groups → the picks, each with its reason |
 //! | [`store`] | the results store, by content and fingerprint; may be deleted at any time |
 //! | [`journal`] | what must not be forgotten: decisions of a person by content, and what runs for news have seen |
+//! | [`sqlite`] | what the two share as files: owner's eyes only, one deadline for locks, what counts as damage |
 //! | [`scale`] | past one album: k-means and de-duplication over Parquet features that need not fit in memory; on this machine, or with `distributed` on a cluster |
 //! | [`hub`] | the model hub: catalogue, fetching, the folder of verified files, networks loaded when a photo needs them |
 //! | [`nn`] | networks only: what the names in a checkpoint say, configuration, forward pass |
@@ -68,6 +69,7 @@ pub mod reading;
 pub mod report;
 pub mod scale;
 pub mod select;
+pub mod sqlite;
 pub mod store;
 pub mod telemetry;
 pub mod threads;

@@ -36,6 +36,10 @@ impl Analysis for FaceFinding {
     fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
         Ok(serde_json::to_vec(&self.faces.analyse(&picture.decoded)?)?)
     }
+
+    fn can_read(&self, finding: &[u8]) -> bool {
+        Self::read(finding).is_ok()
+    }
 }
 
 impl From<&PortraitAnalysis> for Thresholds {

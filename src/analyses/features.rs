@@ -1,6 +1,6 @@
 //! What photos are grouped by.
 
-use super::network::Embedding;
+use super::network::{Embedding, numbers};
 use crate::cluster::scene_layout;
 use crate::hub::Network;
 use crate::pipeline::{Analysis, Picture};
@@ -55,5 +55,9 @@ impl Analysis for Layout {
 
     fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
         Ok(scene_layout::describe(picture.medium()).iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn can_read(&self, finding: &[u8]) -> bool {
+        numbers(finding).is_some_and(|numbers| numbers.len() == scene_layout::DIM)
     }
 }

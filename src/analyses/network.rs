@@ -13,6 +13,11 @@ pub trait Question: Network {
     const REVISION: &'static str;
 
     fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError>;
+
+    /// Whether as many numbers can be an answer.
+    fn answers_with(&self, count: usize) -> bool {
+        count > 0
+    }
 }
 
 impl Question for Aesthetic {
@@ -23,6 +28,10 @@ impl Question for Aesthetic {
     fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let judged = self.judge(photos)?.into_iter();
         Ok(judged.map(|judgement| [judgement.score].into_iter().chain(judgement.strength).collect()).collect())
+    }
+
+    fn answers_with(&self, count: usize) -> bool {
+        matches!(count, 1 | 2)
     }
 }
 
@@ -51,6 +60,10 @@ impl Question for Degradations {
     fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         self.strengths(photos)
     }
+
+    fn answers_with(&self, count: usize) -> bool {
+        count == 5
+    }
 }
 
 impl Question for Classifier {
@@ -59,6 +72,10 @@ impl Question for Classifier {
 
     fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         self.probabilities(photos)
+    }
+
+    fn answers_with(&self, count: usize) -> bool {
+        self.classes().is_ok_and(|classes| classes.len() == count)
     }
 }
 
@@ -114,4 +131,15 @@ impl<N: Question> Analysis for Asked<N> {
         let numbers = self.network.answer(std::slice::from_ref(picture.medium()))?;
         Ok(numbers.concat().iter().flat_map(|number| number.to_le_bytes()).collect())
     }
+
+    fn can_read(&self, finding: &[u8]) -> bool {
+        numbers(finding).is_some_and(|numbers| self.network.answers_with(numbers.len()))
+    }
+}
+
+/// The numbers of a finding; `None` where it is none of numbers, or one is not a number.
+pub fn numbers(finding: &[u8]) -> Option<Vec<f32>> {
+    let (whole, rest) = finding.as_chunks::<4>();
+    let numbers: Vec<f32> = whole.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    (rest.is_empty() && numbers.iter().all(|number| number.is_finite())).then_some(numbers)
 }

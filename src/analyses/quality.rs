@@ -35,4 +35,8 @@ impl Analysis for Scoring {
     fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
         Ok(serde_json::to_vec(&quality::measure(picture.medium_as_stored(), &self.weights))?)
     }
+
+    fn can_read(&self, finding: &[u8]) -> bool {
+        Self::read(finding).is_ok()
+    }
 }

@@ -299,4 +299,8 @@ impl Analysis for Thumbs {
         let small = thumbnail::encode(picture.medium(), self.budget).context("no thumbnail can be made of it")?;
         Ok(small.to_bytes())
     }
+
+    fn can_read(&self, finding: &[u8]) -> bool {
+        Thumbnail::from_bytes(finding).is_some()
+    }
 }

@@ -159,7 +159,9 @@ impl ModelHub {
     pub fn open(options: Options) -> Result<Self, ModelHubError> {
         let policy = options.settings.license_policy.parse()?;
         let hub = RwLock::new(Arc::new(make(&options)?));
-        let store = options.results.as_deref().map_or_else(Store::none, Store::open);
+        let own = options.settings.cache_dir.is_none() && options.results == options.settings.results_folder();
+        let open = if own { Store::open_own } else { Store::open };
+        let store = options.results.as_deref().map_or_else(Store::none, open);
         Ok(Self { hub, options, policy, store, telemetry: Telemetry::default(), stop: AtomicBool::new(false) })
     }
 

@@ -24,6 +24,9 @@ pub trait Analysis: Sync {
     fn fingerprint(&self) -> Fingerprint;
 
     fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>>;
+
+    /// Whether a finding from the store is one of these. One that is not is computed again.
+    fn can_read(&self, finding: &[u8]) -> bool;
 }
 
 /// A decoded photo as analyses see it.

@@ -94,7 +94,10 @@ struct Known {
 impl Known {
     fn ask(job: &Job<'_>, keys: &Keys, content: ContentId) -> Self {
         let facts = job.store.finding(&content, &keys.facts).and_then(|json| serde_json::from_slice(&json).ok());
-        let findings = keys.analyses.iter().map(|key| job.store.finding(&content, key)).collect();
+        let kept = |(key, analysis): (&Fingerprint, &&dyn Analysis)| {
+            job.store.finding(&content, key).filter(|finding| analysis.can_read(finding))
+        };
+        let findings = keys.analyses.iter().zip(job.analyses).map(kept).collect();
         Self { facts, findings }
     }
 

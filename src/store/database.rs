@@ -1,36 +1,32 @@
 //! The SQL of the store.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::Entry;
 use crate::photo::identity::{ContentId, Stamp};
+use crate::sqlite::{self, Patience, check_of};
 
-/// Longer than any transaction of ours by orders of magnitude, so that only a stuck process trips it.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of BLAKE3 kept with each payload: SQLite notices a torn page, not a flipped bit inside one.
-const CHECK_BYTES: usize = 8;
-
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS file (
+/// What SQLite keeps behind `CREATE TABLE`, letter by letter.
+const TABLES: [&str; 2] = [
+    "file (
         path        BLOB PRIMARY KEY,
         size        INTEGER NOT NULL,
         modified_ns INTEGER NOT NULL,
         changed_ns  INTEGER NOT NULL,
         inode       INTEGER NOT NULL,
         content     BLOB NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS finding (
+    ) WITHOUT ROWID",
+    "finding (
         content  BLOB NOT NULL,
         analysis BLOB NOT NULL,
         payload  BLOB NOT NULL,
         PRIMARY KEY (content, analysis)
-    ) WITHOUT ROWID;
-";
+    ) WITHOUT ROWID",
+];
 
 #[derive(Debug)]
 pub struct Database {
@@ -38,40 +34,42 @@ pub struct Database {
 }
 
 impl Database {
-    pub fn open(file: &Path) -> rusqlite::Result<Self> {
-        let connection = Connection::open_with_flags(
+    pub fn open(file: &Path, patience: &Patience) -> rusqlite::Result<Self> {
+        make_private_file(file);
+        let mut connection = Connection::open_with_flags(
             file,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
-        connection.busy_timeout(PATIENCE)?;
-        use_write_ahead_log(&connection)?;
+        patience.govern(&mut connection)?;
+        use_write_ahead_log(&connection, patience)?;
         // A killed process loses nothing in this mode; a power cut may lose the last transactions, never the file.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let tables: u32 = connection.query_row(
-            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('file', 'finding')",
-            [],
-            |row| row.get(0),
-        )?;
-        if tables < 2 {
-            connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?;
+        connection.pragma_update(None, "cell_size_check", true)?;
+        if !has_tables(&connection)? {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for table in TABLES {
+                transaction.execute(&format!("CREATE TABLE IF NOT EXISTS {table}"), [])?;
+            }
+            transaction.commit()?;
         }
         Ok(Self { connection })
     }
 
-    pub fn open_to_read(file: &Path) -> rusqlite::Result<Self> {
+    pub fn open_to_read(file: &Path, patience: &Patience) -> rusqlite::Result<Self> {
         // Where not even the lock file of the log can be made, nobody else of our rights writes either: the file may be
-        // read as if it stood still. Each payload carries its own check, should somebody of greater rights write.
+        // read as if it stood still. Each row carries its own check, should somebody of greater rights write.
         let still = format!("file:{}?immutable=1", escaped(file));
-        Self::open_with(file, OpenFlags::SQLITE_OPEN_READ_ONLY, &file.to_string_lossy())
-            .or_else(|_| Self::open_with(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI, &still))
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        Self::open_with(file, flags, &file.to_string_lossy(), patience)
+            .or_else(|_| Self::open_with(file, flags | OpenFlags::SQLITE_OPEN_URI, &still, patience))
     }
 
-    fn open_with(file: &Path, flags: OpenFlags, name: &str) -> rusqlite::Result<Self> {
+    fn open_with(file: &Path, flags: OpenFlags, name: &str, patience: &Patience) -> rusqlite::Result<Self> {
         if !file.exists() {
             return Err(rusqlite::Error::InvalidPath(file.to_owned()));
         }
-        let connection = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(PATIENCE)?;
+        let mut connection = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        patience.govern(&mut connection)?;
         let database = Self { connection };
         // Opening is lazy: only a question shows whether the file can be read.
         database.finding(&ContentId([0; 32]), &[0; 16])?;
@@ -79,31 +77,27 @@ impl Database {
     }
 
     pub fn content(&self, path: &Path, stamp: &Stamp) -> rusqlite::Result<Option<ContentId>> {
-        self.connection
+        let (path, numbers) = (key(path), numbers(stamp));
+        let [size, modified_ns, changed_ns, inode] = numbers;
+        let stored = self
+            .connection
             .prepare_cached(
                 "SELECT content FROM file
                  WHERE path = ?1 AND size = ?2 AND modified_ns = ?3 AND changed_ns = ?4 AND inode = ?5",
             )?
-            .query_row(
-                params![key(path), stamp.size as i64, stamp.modified_ns, stamp.changed_ns, stamp.inode as i64],
-                |row| row.get::<_, [u8; 32]>(0),
-            )
-            .optional()
-            .map(|content| content.map(ContentId))
+            .query_row(params![path, size, modified_ns, changed_ns, inode], bytes)
+            .optional()?;
+        Ok(stored.and_then(|stored| opened(&file_key(&path, &numbers), stored?)?.try_into().ok()).map(ContentId))
     }
 
-    /// `None` for a payload whose check does not fit: computing it again is always right.
+    /// `None` for a row whose check does not fit: computing it again is always right.
     pub fn finding(&self, content: &ContentId, analysis: &[u8; 16]) -> rusqlite::Result<Option<Vec<u8>>> {
-        let stored: Option<Vec<u8>> = self
+        let stored = self
             .connection
             .prepare_cached("SELECT payload FROM finding WHERE content = ?1 AND analysis = ?2")?
-            .query_row(params![content.0, analysis], |row| row.get(0))
+            .query_row(params![content.0, analysis], bytes)
             .optional()?;
-        Ok(stored.and_then(|mut payload| {
-            let length = payload.len().checked_sub(CHECK_BYTES)?;
-            let check = payload.split_off(length);
-            (check == check_of(&payload)).then_some(payload)
-        }))
+        Ok(stored.and_then(|stored| opened(&[&content.0[..], analysis].concat(), stored?)))
     }
 
     pub fn keep(&mut self, entries: &[Entry<'_>]) -> rusqlite::Result<()> {
@@ -112,18 +106,14 @@ impl Database {
             let mut file = transaction.prepare_cached("INSERT OR REPLACE INTO file VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
             let mut finding = transaction.prepare_cached("INSERT OR REPLACE INTO finding VALUES (?1, ?2, ?3)")?;
             for entry in entries {
-                if let Some(stamp) = entry.stamp {
-                    file.execute(params![
-                        key(entry.path),
-                        stamp.size as i64,
-                        stamp.modified_ns,
-                        stamp.changed_ns,
-                        stamp.inode as i64,
-                        entry.content.0
-                    ])?;
+                if let Some(stamp) = &entry.stamp {
+                    let (path, numbers) = (key(entry.path), numbers(stamp));
+                    let [size, modified_ns, changed_ns, inode] = numbers;
+                    let checked = checked(&file_key(&path, &numbers), &entry.content.0);
+                    file.execute(params![path, size, modified_ns, changed_ns, inode, checked])?;
                 }
                 for (analysis, payload) in &entry.findings {
-                    let checked = [*payload, &check_of(payload)[..]].concat();
+                    let checked = checked(&[&entry.content.0[..], &analysis.0].concat(), payload);
                     finding.execute(params![entry.content.0, analysis.0, checked])?;
                 }
             }
@@ -132,8 +122,29 @@ impl Database {
     }
 }
 
-fn check_of(payload: &[u8]) -> Vec<u8> {
-    blake3::hash(payload).as_bytes()[..CHECK_BYTES].to_vec()
+/// A value with a check behind it that binds it to its row: neither a flipped bit nor the value of another row is taken
+/// for this one.
+fn checked(key: &[u8], value: &[u8]) -> Vec<u8> {
+    [value, &check_of([key, value])].concat()
+}
+
+/// The other way round, where the check fits.
+fn opened(key: &[u8], mut stored: Vec<u8>) -> Option<Vec<u8>> {
+    let check = stored.split_off(stored.len().checked_sub(check_of([]).len())?);
+    (check == check_of([key, stored.as_slice()])).then_some(stored)
+}
+
+/// What was written as bytes; anything else is damage of this one row.
+fn bytes(row: &Row<'_>) -> rusqlite::Result<Option<Vec<u8>>> {
+    Ok(row.get_ref(0)?.as_blob().ok().map(<[u8]>::to_vec))
+}
+
+fn numbers(stamp: &Stamp) -> [i64; 4] {
+    [stamp.size as i64, stamp.modified_ns, stamp.changed_ns, stamp.inode as i64]
+}
+
+fn file_key(path: &[u8], numbers: &[i64; 4]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).chain(path.iter().copied()).collect()
 }
 
 /// Two relative names of one file share a row; the bytes of a name need not be UTF-8.
@@ -141,10 +152,35 @@ fn key(path: &Path) -> Vec<u8> {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).into_os_string().into_encoded_bytes()
 }
 
+/// False where a table is still to be made; one of another make is damage.
+fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut made = 0;
+    for table in TABLES {
+        let name = table.split_whitespace().next();
+        let sql: Option<String> = connection
+            .query_row("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| row.get(0))
+            .optional()?;
+        match sql {
+            Some(sql) if sql != format!("CREATE TABLE {table}") => return Err(sqlite::damage("a table is not ours")),
+            found => made += usize::from(found.is_some()),
+        }
+    }
+    Ok(made == TABLES.len())
+}
+
+/// The store holds thumbnails of private photos. SQLite gives what it lays beside a file the file's own mode.
+fn make_private_file(file: &Path) {
+    let mut options = fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // Where it cannot be made the opening of the database will say why; where it is there its mode is mended already.
+    let _ = options.open(file);
+}
+
 /// Readers and a writer at the same time, and a commit is one append. SQLite does not wait for others when the mode
 /// changes, so processes that meet on a new file must.
-fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
-    let mut waited = Duration::ZERO;
+fn use_write_ahead_log(connection: &Connection, patience: &Patience) -> rusqlite::Result<()> {
     loop {
         let current: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         if current == "wal" {
@@ -153,11 +189,7 @@ fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
         match connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)) {
             // A file system without shared memory keeps the older journal, which is slower and as safe.
             Ok(_) => return Ok(()),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && waited < PATIENCE => {
-                let pause = Duration::from_millis(5);
-                std::thread::sleep(pause);
-                waited += pause;
-            }
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && patience.wait() => {}
             Err(error) => return Err(error),
         }
     }
@@ -172,22 +204,30 @@ pub enum SetAside {
 
 /// Moves a damaged store out of the way, together with its journal. One process at a time: the second one finds a
 /// sound store and leaves it alone.
-pub fn set_aside(file: &Path) -> io::Result<SetAside> {
+pub fn set_aside(file: &Path, patience: &Patience) -> io::Result<SetAside> {
     let lock_name = with_suffix(file, ".mending");
     let lock = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&lock_name)?;
-    lock.lock()?;
-    let outcome = if is_sound(file) { Ok(SetAside::AlreadyMended) } else { move_away(file).map(SetAside::Moved) };
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if patience.wait() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let outcome =
+        if is_sound(file, patience) { Ok(SetAside::AlreadyMended) } else { move_away(file).map(SetAside::Moved) };
     let _ = fs::remove_file(&lock_name);
     outcome
 }
 
-fn is_sound(file: &Path) -> bool {
-    let check = || -> rusqlite::Result<String> {
-        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.busy_timeout(PATIENCE)?;
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+fn is_sound(file: &Path, patience: &Patience) -> bool {
+    let check = || -> rusqlite::Result<()> {
+        let mut connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        patience.govern(&mut connection)?;
+        sqlite::check_pages(&connection, true)?;
+        has_tables(&connection).map(|_| ())
     };
-    check().is_ok_and(|verdict| verdict == "ok")
+    check().is_ok()
 }
 
 fn move_away(file: &Path) -> io::Result<PathBuf> {

@@ -8,13 +8,16 @@ mod database;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use rusqlite::ErrorCode;
-
 use crate::photo::identity::{ContentId, Stamp};
+use crate::sqlite::{self, Patience, is_damage, is_locked};
 use database::Database;
 
 /// The name carries the layout's version: an older albumctl beside a newer one keeps its own file.
-const FILE_NAME: &str = "results-v1.sqlite";
+const FILE_NAME: &str = "results-v2.sqlite";
+/// What the names of all layouts begin with, and of what lies beside them.
+const FILE_NAMES: &str = "results-v";
+
+const LOCKED: &str = "is held by another process, or lies where files cannot be locked";
 
 /// Everything that shapes a result, hashed: the analysis, its settings, its model's bytes, the decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,23 +63,33 @@ struct State {
     /// `None`: working without a store from here on.
     database: Option<Database>,
     writable: bool,
+    /// Met damage in this run, and found a sound file when it looked again.
+    mended: bool,
+    patience: Patience,
     warnings: Vec<String>,
 }
 
 impl Store {
     /// A store that remembers nothing, for `--no-cache`.
     pub fn none() -> Self {
-        let state = State { database: None, writable: false, warnings: Vec::new() };
-        Self { file: PathBuf::new(), state: Mutex::new(state) }
+        Self { file: PathBuf::new(), state: Mutex::new(State::new(false)) }
+    }
+
+    /// Opens the store in the folder that is albumctl's own: nobody else looks into it any more. One that the user chose
+    /// may be meant for others, too.
+    pub fn open_own(folder: &Path) -> Self {
+        sqlite::make_private(folder);
+        Self::open(folder)
     }
 
     /// Opens the store in a folder, making both. Never fails: at worst it is a store that remembers nothing.
     pub fn open(folder: &Path) -> Self {
         let file = folder.join(FILE_NAME);
-        let mut state = State { database: None, writable: true, warnings: Vec::new() };
+        let mut state = State::new(true);
         // A folder that cannot be made shows itself when the file cannot be opened.
-        let _ = std::fs::create_dir_all(folder);
-        match Database::open(&file) {
+        let _ = sqlite::make_private_folder(folder);
+        sqlite::make_files_private(folder, FILE_NAMES);
+        match Database::open(&file, &state.patience) {
             Ok(database) => state.database = Some(database),
             Err(error) if is_damage(&error) => state.set_aside(&file),
             Err(error) => state.without_writing(&file, &error),
@@ -104,6 +117,7 @@ impl Store {
         if !state.writable || entries.is_empty() {
             return;
         }
+        state.patience.again();
         let Some(database) = &mut state.database else { return };
         if let Err(error) = database.keep(entries) {
             state.mend(&self.file, &error);
@@ -121,6 +135,7 @@ impl Store {
 
     fn ask<T>(&self, question: impl Fn(&Database) -> rusqlite::Result<Option<T>>) -> Option<T> {
         let mut state = self.lock();
+        state.patience.again();
         match question(state.database.as_ref()?) {
             Ok(answer) => answer,
             Err(error) => {
@@ -137,10 +152,16 @@ impl Store {
 }
 
 impl State {
+    fn new(writable: bool) -> Self {
+        Self { database: None, writable, mended: false, patience: Patience::begin(), warnings: Vec::new() }
+    }
+
     fn mend(&mut self, file: &Path, error: &rusqlite::Error) {
         if is_damage(error) {
             self.database = None;
             self.set_aside(file);
+        } else if is_locked(error) {
+            self.without(file, LOCKED);
         } else if self.writable {
             self.writable = false;
             self.warnings.push(format!(
@@ -151,22 +172,18 @@ impl State {
     }
 
     fn set_aside(&mut self, file: &Path) {
-        match database::set_aside(file) {
+        match database::set_aside(file, &self.patience) {
             Ok(database::SetAside::Moved(to)) => self.warnings.push(format!(
                 "the results store {} is damaged; it was set aside as {} and is rebuilt",
                 file.display(),
                 to.display()
             )),
-            Ok(database::SetAside::AlreadyMended) => {}
-            Err(cause) => {
-                self.warnings.push(format!(
-                    "the results store {} is damaged and cannot be set aside ({cause}); working without it",
-                    file.display()
-                ));
-                return;
-            }
+            // Another process found the damage first. Whoever meets it again has met what no check of the file shows.
+            Ok(database::SetAside::AlreadyMended) if !self.mended => self.mended = true,
+            Ok(database::SetAside::AlreadyMended) => return self.without(file, "is damaged"),
+            Err(cause) => return self.without(file, &format!("is damaged and cannot be set aside ({cause})")),
         }
-        match Database::open(file) {
+        match Database::open(file, &self.patience) {
             Ok(database) => self.database = Some(database),
             Err(error) => self.without_writing(file, &error),
         }
@@ -174,19 +191,27 @@ impl State {
 
     /// What was found before is still worth reading when nothing new can be written.
     fn without_writing(&mut self, file: &Path, error: &rusqlite::Error) {
+        if is_locked(error) {
+            return self.without(file, LOCKED);
+        }
+        self.database = Database::open_to_read(file, &self.patience).ok();
+        if self.database.is_none() {
+            return self.without(file, &format!("cannot be written ({error})"));
+        }
         self.writable = false;
-        self.database = Database::open_to_read(file).ok();
-        let consequence =
-            if self.database.is_some() { "it is only read" } else { "working without it, nothing is remembered" };
         self.warnings.push(format!(
-            "the results store {} cannot be written ({error}); {consequence} (another place: --cache-dir DIR)",
+            "the results store {} cannot be written ({error}); it is only read (another place: --cache-dir DIR)",
             file.display()
         ));
     }
-}
 
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    fn without(&mut self, file: &Path, why: &str) {
+        (self.database, self.writable) = (None, false);
+        self.warnings.push(format!(
+            "the results store {} {why}; working without it, nothing is remembered (another place: --cache-dir DIR)",
+            file.display()
+        ));
+    }
 }
 
 #[cfg(test)]

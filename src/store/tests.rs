@@ -85,3 +85,23 @@ fn a_folder_that_cannot_be_made_means_no_store_and_one_warning() {
     keep_one(&store, "/a.jpg", ContentId::of(b"photo"), Fingerprint::of(["score"]), b"result");
     assert_eq!(store.take_warnings().len(), 0);
 }
+
+#[test]
+fn a_sound_value_in_another_row_is_a_miss() {
+    let folder = tempfile::tempdir().unwrap();
+    let analysis = Fingerprint::of(["score"]);
+    let store = Store::open(folder.path());
+    let [a, b] = [&b"a"[..], b"b"].map(ContentId::of);
+    keep_one(&store, "/a.jpg", a, analysis, b"result of a");
+    keep_one(&store, "/b.jpg", b, analysis, b"result of b");
+    let other = rusqlite::Connection::open(folder.path().join(FILE_NAME)).unwrap();
+    other.execute("UPDATE finding SET payload = (SELECT max(payload) FROM finding)", []).unwrap();
+    other.execute("UPDATE file SET content = (SELECT max(content) FROM file)", []).unwrap();
+    let found = [a, b].map(|content| store.finding(&content, &analysis));
+    assert_eq!(found, [None, Some(b"result of b".to_vec())]);
+    let known = ["/a.jpg", "/b.jpg"].map(|path| store.content(Path::new(path), &stamp(9)));
+    assert_eq!(known.iter().flatten().count(), 1);
+    keep_one(&store, "/a.jpg", a, analysis, b"result of a");
+    assert_eq!(store.finding(&a, &analysis).as_deref(), Some(&b"result of a"[..]));
+    assert_eq!(store.take_warnings(), [""; 0]);
+}

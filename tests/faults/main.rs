@@ -9,6 +9,7 @@ mod killed;
 mod outputs;
 mod places;
 mod reading;
+mod store;
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,7 @@ fn every_row_has_its_test() {
         include_str!("outputs.rs"),
         include_str!("places.rs"),
         include_str!("reading.rs"),
+        include_str!("store.rs"),
     ]
     .concat();
     let promised: BTreeSet<&str> =

@@ -105,4 +105,8 @@ impl Analysis for Hashing {
     fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
         Ok(phash::phash(picture.medium()).to_le_bytes().to_vec())
     }
+
+    fn can_read(&self, finding: &[u8]) -> bool {
+        Self::read(finding).is_ok()
+    }
 }

@@ -42,9 +42,13 @@ impl Thumbnail {
         bytes
     }
 
+    /// `None` for what is no JPEG behind two sides.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (width, rest) = bytes.split_first_chunk::<4>()?;
         let (height, jpeg) = rest.split_first_chunk::<4>()?;
+        if !jpeg.starts_with(b"\xff\xd8") {
+            return None;
+        }
         Some(Self { jpeg: jpeg.to_vec(), width: u32::from_le_bytes(*width), height: u32::from_le_bytes(*height) })
     }
 }
