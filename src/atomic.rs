@@ -58,6 +58,11 @@ impl Draft {
         &self.place
     }
 
+    /// Where it lies meanwhile, for a library that writes by name.
+    pub fn path(&self) -> &Path {
+        self.writer.get_ref().path()
+    }
+
     /// What is written so far, for its rights and times.
     pub fn file(&mut self) -> io::Result<&File> {
         self.writer.flush()?;

@@ -121,7 +121,7 @@ impl Context {
         let nowhere = || CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
         let folder =
             self.data_folder().ok_or_else(|| nowhere().hint("say where the journal lies with XDG_DATA_HOME"))?;
-        Journal::open(&folder).map_err(CommandError::failed)
+        Journal::open(&folder).map_err(journal_failed)
     }
 
     /// What a person decided, by content. A journal that is there and cannot be read ends the run: an album that
@@ -133,8 +133,7 @@ impl Context {
     fn in_journal<T: Default>(&self, ask: impl Fn(&Journal) -> Result<T, JournalError>) -> Result<T, CommandError> {
         let Some(folder) = self.data_folder() else { return Ok(T::default()) };
         let told = Journal::open_to_read(&folder).and_then(|journal| journal.as_ref().map(ask).transpose());
-        let way_out = "bring back a copy of the journal, or move it away to go on without your decisions";
-        told.map(Option::unwrap_or_default).map_err(|error| CommandError::failed(error).hint(way_out))
+        told.map(Option::unwrap_or_default).map_err(journal_failed)
     }
 
     /// The same with all that was written down of each.
@@ -231,6 +230,11 @@ pub fn place_refused(error: PlaceError) -> CommandError {
         PlaceError::Twice { .. } => "give each a file of its own",
     };
     CommandError::usage(error).hint(way_out)
+}
+
+pub fn journal_failed(error: JournalError) -> CommandError {
+    let way_out = error.way_out();
+    CommandError::failed(error).hint(way_out)
 }
 
 fn sources(global: &Global) -> Sources {

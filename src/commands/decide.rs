@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use super::photos;
 use crate::cli::PhotoArgs;
-use crate::context::Context;
+use crate::context::{Context, journal_failed};
 use crate::error::{CommandError, Ending};
 use crate::failure::{Failure, Stage};
 use crate::journal::Entry;
@@ -87,6 +87,12 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
         Ok(())
     })?;
     unread.iter().try_for_each(|failure| tally.fail(failure, context))?;
+    if tally.interrupted {
+        let cause = "interrupted before all photos were read; nothing was decided";
+        return Err(CommandError::interrupted(anyhow::anyhow!(cause)));
+    }
+    // Opened before anything is written down: decisions that cannot be told are not made.
+    let mut output = context.output::<DecisionRecord>()?;
     if let Some(mut journal) = journal {
         let entries: Vec<Entry> = meant
             .iter()
@@ -94,10 +100,9 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
                 contents.iter().map(|&content| Entry { content, decision, path: &photo.path })
             })
             .collect();
-        context.telemetry.time("journal", || journal.decide(&entries)).map_err(CommandError::failed)?;
+        context.telemetry.time("journal", || journal.decide(&entries)).map_err(journal_failed)?;
     }
     // Told only now: what was printed is on disk.
-    let mut output = context.output::<DecisionRecord>()?;
     for Meant { photo, contents } in &meant {
         let record = DecisionRecord {
             path: PhotoPath::of(&photo.path),
@@ -108,7 +113,7 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
         };
         output.write(&context.ui, &record).context("cannot write the results")?;
     }
-    output.finish(&context.ui)?;
+    tally.close(output, context)?;
     Ok(tally.end("decide", context))
 }
 

@@ -11,7 +11,7 @@ use jiff::{Span, Timestamp, Zoned, civil};
 use super::photos;
 use crate::cli::PhotoArgs;
 use crate::config::Origin;
-use crate::context::Context;
+use crate::context::{Context, journal_failed};
 use crate::error::CommandError;
 use crate::journal::{Journal, RunLock};
 use crate::photo::identity::{self, ContentId};
@@ -90,9 +90,9 @@ impl Watch {
         let key = key(name, &folders, photos, flags, context);
         let journal = context.journal()?;
         let data = context.data_folder().context("the journal has no folder")?;
-        let Some(lock) = RunLock::take(&data, &key).map_err(CommandError::failed)? else { return Ok(None) };
+        let Some(lock) = RunLock::take(&data, &key).map_err(journal_failed)? else { return Ok(None) };
         // Asked under the lock: what the run before has seen is written down by now.
-        let last = journal.last_run(&key).map_err(CommandError::failed)?;
+        let last = journal.last_run(&key).map_err(journal_failed)?;
         let (finished, seen) = last.map_or((None, HashSet::new()), |last| (Some(last.finished_ms), last.seen));
         let last = finished.and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let about = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" ");

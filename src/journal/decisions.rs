@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{OptionalExtension, params};
-
+use super::rows::Said;
 use super::{Journal, JournalError, now_ms};
 use crate::photo::identity::ContentId;
 use crate::select::Decision;
@@ -30,10 +29,6 @@ pub struct Decided {
     pub path: PathBuf,
 }
 
-/// The last word about each photo.
-const IN_FORCE: &str = "SELECT content, word, decided_ms, path FROM decision
-     WHERE id IN (SELECT max(id) FROM decision GROUP BY content) AND word IS NOT NULL";
-
 impl Journal {
     pub fn decisions(&self) -> Result<HashMap<ContentId, Decision>, JournalError> {
         Ok(self.decided()?.into_iter().map(|decided| (decided.content, decided.decision)).collect())
@@ -41,55 +36,34 @@ impl Journal {
 
     /// In the order of paths.
     pub fn decided(&self) -> Result<Vec<Decided>, JournalError> {
-        let read = || -> rusqlite::Result<Vec<Decided>> {
-            let mut statement = self.connection.prepare(IN_FORCE)?;
-            let rows = statement.query_map([], |row| {
-                Ok(Decided {
-                    content: ContentId(row.get(0)?),
-                    decision: decision(&row.get::<_, String>(1)?),
-                    decided_ms: row.get(2)?,
-                    path: path(row.get(3)?),
-                })
-            })?;
-            rows.collect()
-        };
-        let mut decided = read().map_err(self.failed("cannot be read"))?;
+        let said = self.contents()?.said.into_iter();
+        let last: HashMap<ContentId, Said> = said.map(|said| (said.content, said)).collect();
+        let in_force = last.into_values().filter_map(|Said { content, decision, decided_ms, path: bytes }| {
+            Some(Decided { content, decision: decision?, decided_ms, path: path(bytes) })
+        });
+        let mut decided: Vec<_> = in_force.collect();
         decided.sort_by(|a, b| a.path.cmp(&b.path).then(a.content.cmp(&b.content)));
         Ok(decided)
     }
 
     /// All of them, or none. What holds already is not written again.
     pub fn decide(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
-        let now = now_ms();
-        self.change(|transaction| {
-            let mut standing =
-                transaction.prepare("SELECT word FROM decision WHERE content = ?1 ORDER BY id DESC LIMIT 1")?;
-            let mut add = transaction
-                .prepare("INSERT INTO decision (content, word, decided_ms, path) VALUES (?1, ?2, ?3, ?4)")?;
-            for entry in entries {
-                let wish = entry.decision.map(word);
-                let before: Option<Option<String>> =
-                    standing.query_row([entry.content.0], |row| row.get(0)).optional()?;
-                if before.flatten().as_deref() != wish {
-                    let path = std::path::absolute(entry.path).unwrap_or_else(|_| entry.path.to_owned());
-                    add.execute(params![entry.content.0, wish, now, path.as_os_str().as_encoded_bytes()])?;
+        let decided_ms = now_ms();
+        self.change(|transaction, contents| {
+            let mut id = contents.said.len();
+            let mut standing: HashMap<ContentId, Option<Decision>> =
+                contents.said.into_iter().map(|said| (said.content, said.decision)).collect();
+            for &Entry { content, decision, path } in entries {
+                if standing.insert(content, decision).flatten() != decision {
+                    id += 1;
+                    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+                    let path = path.into_os_string().into_encoded_bytes();
+                    Said { content, decision, decided_ms, path }.put(transaction, id)?;
                 }
             }
             Ok(())
         })
     }
-}
-
-fn word(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Keep => "keep",
-        Decision::Reject => "reject",
-    }
-}
-
-/// The layout says that there is no third word.
-fn decision(word: &str) -> Decision {
-    if word == "keep" { Decision::Keep } else { Decision::Reject }
 }
 
 #[cfg(unix)]

@@ -2,13 +2,13 @@
 //! nor a card whose photos are older than the last run, nor a renamed folder misleads it.
 
 use std::collections::HashSet;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
-use rusqlite::{OptionalExtension, params};
-
+use super::rows::{self, Contents, Finished};
 use super::{Journal, JournalError, now_ms};
 use crate::photo::identity::ContentId;
+use crate::sqlite;
 
 /// What the last run of a key left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl RunLock {
         let folder = folder.join("running");
         let place = folder.join(format!("{key}.lock"));
         let failed = |source| JournalError::Io { file: place.clone(), action: "cannot be locked", source };
-        fs::create_dir_all(&folder).map_err(failed)?;
+        sqlite::make_private_folder(&folder).map_err(failed)?;
         // The file stays: taking it away would let two runs hold two files of one name.
         let file = File::options().create(true).truncate(false).write(true).open(&place).map_err(failed)?;
         match file.try_lock() {
@@ -44,33 +44,26 @@ impl RunLock {
 impl Journal {
     /// `None` where no run of that key ever came to its end.
     pub fn last_run(&self, key: &str) -> Result<Option<LastRun>, JournalError> {
-        let read = || -> rusqlite::Result<Option<LastRun>> {
-            let run: Option<(i64, i64)> = self
-                .connection
-                .query_row("SELECT id, finished_ms FROM run WHERE key = ?1", [key], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
-                .optional()?;
-            let Some((id, finished_ms)) = run else { return Ok(None) };
-            let mut statement = self.connection.prepare("SELECT content FROM seen WHERE run = ?1")?;
-            let seen = statement.query_map([id], |row| Ok(ContentId(row.get(0)?)))?.collect::<Result<_, _>>()?;
-            Ok(Some(LastRun { finished_ms, seen }))
-        };
-        read().map_err(self.failed("cannot be read"))
+        let contents = self.contents()?;
+        let run = contents.runs.iter().position(|run| run.key == key);
+        Ok(run.map(|at| LastRun { finished_ms: contents.runs[at].finished_ms, seen: seen_by(at, &contents) }))
     }
 
     /// Writes down that a run came to its end and what it looked at. `about` tells a person which run this is.
     pub fn finish_run(&mut self, key: &str, about: &str, seen: &[ContentId]) -> Result<(), JournalError> {
-        let now = now_ms();
-        self.change(|transaction| {
-            transaction.execute(
-                "INSERT INTO run (key, about, finished_ms) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (key) DO UPDATE SET about = excluded.about, finished_ms = excluded.finished_ms",
-                params![key, about, now],
-            )?;
-            let id: i64 = transaction.query_row("SELECT id FROM run WHERE key = ?1", [key], |row| row.get(0))?;
-            let mut add = transaction.prepare("INSERT OR IGNORE INTO seen (run, content) VALUES (?1, ?2)")?;
-            seen.iter().try_for_each(|content| add.execute(params![id, content.0]).map(|_| ()))
+        let finished_ms = now_ms();
+        self.change(|transaction, contents| {
+            let at = contents.runs.iter().position(|run| run.key == key).unwrap_or(contents.runs.len());
+            Finished { key: key.into(), about: about.into(), finished_ms }.put(transaction, at + 1)?;
+            let mut known = seen_by(at, &contents);
+            let new = seen.iter().filter(|content| known.insert(**content));
+            (contents.seen.len() + 1..)
+                .zip(new)
+                .try_for_each(|(id, content)| rows::put_seen(transaction, id, at as i64 + 1, content))
         })
     }
+}
+
+fn seen_by(at: usize, contents: &Contents) -> HashSet<ContentId> {
+    contents.seen.iter().filter(|(run, _)| *run == at as i64 + 1).map(|(_, content)| *content).collect()
 }

@@ -30,9 +30,8 @@ fn a_failing_change_leaves_everything_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(folder.path()).unwrap();
     journal.decide(&[entry(1, Some(Decision::Keep))]).unwrap();
-    let failed = journal.change(|transaction| {
-        transaction
-            .execute("INSERT INTO decision (content, word, decided_ms, path) VALUES (x'00', 'keep', 0, x'')", [])?;
+    let failed = journal.change(|transaction, _| {
+        transaction.execute("DELETE FROM decision", [])?;
         transaction.execute("INSERT INTO nowhere VALUES (1)", [])
     });
     assert!(failed.unwrap_err().to_string().contains(FILE_NAME));
@@ -73,6 +72,48 @@ fn damage_and_newer_layouts_are_errors_that_name_the_file() {
     }
     assert_eq!(fs::read(&file).unwrap(), [b'x'; 4096], "it is left as it is");
     fs::remove_file(&file).unwrap();
-    Journal::open(folder.path()).unwrap().connection.pragma_update(None, "user_version", 2).unwrap();
-    assert!(matches!(Journal::open(folder.path()), Err(JournalError::Newer { found: 2, .. })));
+    Journal::open(folder.path()).unwrap().connection.pragma_update(None, "user_version", LAYOUT + 1).unwrap();
+    assert!(matches!(Journal::open(folder.path()), Err(JournalError::Newer { found: 3, .. })));
+}
+
+#[test]
+fn half_a_change_without_the_log_to_take_it_back_is_damage() {
+    let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut journal = Journal::open(folder.path()).unwrap();
+    let many: Vec<_> = (0..200).map(|n| entry(n, Some(Decision::Keep))).collect();
+    journal.decide(&many).unwrap();
+    // So little memory that pages reach the file before the change is done, as they do in a long one.
+    journal.connection.pragma_update(None, "cache_size", 5).unwrap();
+    let transaction = journal.connection.transaction().unwrap();
+    transaction.execute("UPDATE decision SET word = 'reject', path = zeroblob(3000)", []).unwrap();
+    fs::copy(folder.path().join(FILE_NAME), copied.path().join(FILE_NAME)).unwrap();
+    drop(transaction);
+    let opened = Journal::open_to_read(copied.path()).and_then(|half| half.unwrap().decisions());
+    assert!(matches!(opened, Err(JournalError::Damaged { .. })), "{opened:?}");
+    assert_eq!(journal.decisions().unwrap().len(), 200);
+}
+
+#[test]
+fn neither_a_lost_row_nor_a_lost_seal_passes() {
+    for loss in ["DELETE FROM decision WHERE id = 3", "DELETE FROM decision WHERE id = 1", "DELETE FROM seal"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        journal.decide(&[1, 2, 3].map(|n| entry(n, Some(Decision::Keep)))).unwrap();
+        journal.connection.execute(loss, []).unwrap();
+        assert!(matches!(journal.decisions(), Err(JournalError::Damaged { .. })), "{loss}");
+        assert!(matches!(journal.decide(&[entry(4, None)]), Err(JournalError::Damaged { .. })), "{loss}");
+    }
+}
+
+#[test]
+fn two_that_make_the_journal_at_once_share_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let folder = folder.path();
+            scope.spawn(move || Journal::open(folder).unwrap().decide(&[entry(n, Some(Decision::Keep))]).unwrap());
+        }
+    });
+    assert_eq!(Journal::open_to_read(folder.path()).unwrap().unwrap().decisions().unwrap().len(), 8);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished is left");
 }

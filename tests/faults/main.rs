@@ -5,6 +5,7 @@ mod world;
 
 mod files;
 mod interrupted;
+mod journal;
 mod killed;
 mod outputs;
 mod places;
@@ -19,6 +20,7 @@ fn every_row_has_its_test() {
     let sources = [
         include_str!("files.rs"),
         include_str!("interrupted.rs"),
+        include_str!("journal.rs"),
         include_str!("killed.rs"),
         include_str!("outputs.rs"),
         include_str!("places.rs"),

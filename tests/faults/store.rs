@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
-use crate::world::{Random, Seen, World, png};
+use crate::world::{Random, Seen, World, png, set_mode};
 
 fn store(world: &World) -> PathBuf {
     let entries = fs::read_dir(world.cache()).unwrap().map(|entry| entry.unwrap().path());
@@ -148,4 +149,63 @@ fn store_damaged_in_the_middle_of_a_run() {
         world.run(["score", "photos"]).expect(0);
     }
     assert!(met > 0, "no run met the damage");
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Folder and files of ours, with their modes.
+fn modes(folder: &Path) -> Vec<u32> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    [mode(folder)].into_iter().chain(files.map(|file| mode(&file))).collect()
+}
+
+#[test]
+fn private_files() {
+    for umask in ["022", "000"] {
+        let world = World::new();
+        world.many_photos(2);
+        let run = |args: &[&str]| {
+            let binary = env!("CARGO_BIN_EXE_albumctl");
+            let output = Command::new("sh")
+                .args(["-c", &format!("umask {umask}; exec \"$@\""), "sh", binary])
+                .args(args)
+                .env_clear()
+                .env("HOME", world.path("home"))
+                .current_dir(world.path(""))
+                .output()
+                .unwrap();
+            Seen::from(output).expect(0)
+        };
+        let (cache, data) = (world.cache(), world.path("home/.local/share/albumctl"));
+        run(&["score", "photos"]);
+        run(&["decide", "keep", "photos"]);
+        assert_eq!((modes(&cache), modes(&data)), (vec![0o700, 0o600], vec![0o700, 0o600]), "umask {umask}");
+        // What an older albumctl left open to others, its log included.
+        for folder in [&cache, &data] {
+            set_mode(folder, 0o755);
+            fs::read_dir(folder).unwrap().for_each(|entry| set_mode(&entry.unwrap().path(), 0o644));
+        }
+        fs::write(cache.join("results-v1.sqlite"), "an older layout").unwrap();
+        let held = Connection::open(store(&world)).unwrap();
+        held.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
+        held.execute_batch("CREATE TABLE IF NOT EXISTS other (a); DROP TABLE other").unwrap();
+        run(&["score", "photos"]);
+        run(&["decide", "list"]);
+        assert_eq!(
+            modes(&cache),
+            [&[0o700][..], &[0o600; 4]].concat(),
+            "umask {umask}: two databases, a log, its index"
+        );
+        assert_eq!(modes(&data), [0o700, 0o600], "umask {umask}");
+        drop(held);
+        // A folder the user made is the user's; what we put there is not for others.
+        fs::create_dir(world.path("shared")).unwrap();
+        set_mode(&world.path("shared"), 0o775);
+        run(&["score", "photos", "--cache-dir", "shared"]);
+        run(&["score", "photos", "--cache-dir", "made/here"]);
+        assert_eq!(modes(&world.path("shared")), [0o775, 0o600], "umask {umask}");
+        assert_eq!(modes(&world.path("made/here")), [0o700, 0o600], "umask {umask}");
+    }
 }

@@ -1,0 +1,242 @@
+//! The rows as they lie in the file. Each carries a check of its own, and a seal goes over all checks: neither a flipped
+//! bit nor a lost row passes unseen. Everything is read in the order in which it was written, through no index, so that
+//! what is read is what was checked.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use super::LAYOUT;
+use crate::photo::identity::ContentId;
+use crate::select::Decision;
+use crate::sqlite::{check_of, damage};
+
+pub struct Table {
+    pub name: &'static str,
+    /// Without `id`, which is the row's place from 1 on, and the check.
+    columns: &'static [&'static str],
+    /// How the first layout, which had no checks, is asked for the same columns.
+    first_layout: &'static str,
+}
+
+pub const DECISION: Table = Table {
+    name: "decision",
+    columns: &["content", "word", "decided_ms", "path"],
+    first_layout: "SELECT content, word, decided_ms, path FROM decision ORDER BY id",
+};
+pub const RUN: Table = Table {
+    name: "run",
+    columns: &["key", "about", "finished_ms"],
+    first_layout: "SELECT key, about, finished_ms FROM run ORDER BY id",
+};
+pub const SEEN: Table = Table {
+    name: "seen",
+    columns: &["run", "content"],
+    first_layout: "SELECT (SELECT count(*) FROM run WHERE id <= seen.run), content FROM seen ORDER BY run, content",
+};
+pub const TABLES: [Table; 3] = [DECISION, RUN, SEEN];
+
+pub const SCHEMA: &str = "
+    CREATE TABLE decision (
+        id         INTEGER PRIMARY KEY,
+        content    BLOB NOT NULL,
+        word       TEXT,
+        decided_ms INTEGER NOT NULL,
+        path       BLOB NOT NULL,
+        digest     BLOB NOT NULL
+    );
+    CREATE TABLE run (
+        id          INTEGER PRIMARY KEY,
+        key         TEXT NOT NULL,
+        about       TEXT NOT NULL,
+        finished_ms INTEGER NOT NULL,
+        digest      BLOB NOT NULL
+    );
+    CREATE TABLE seen (
+        id      INTEGER PRIMARY KEY,
+        run     INTEGER NOT NULL,
+        content BLOB NOT NULL,
+        digest  BLOB NOT NULL
+    );
+    CREATE TABLE seal (digest BLOB NOT NULL);
+    PRAGMA user_version = 2;
+";
+
+/// One word of a person about a photo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    pub content: ContentId,
+    /// `None` takes back what was decided before.
+    pub decision: Option<Decision>,
+    pub decided_ms: i64,
+    pub path: Vec<u8>,
+}
+
+/// The end of the last run of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    pub key: String,
+    pub about: String,
+    pub finished_ms: i64,
+}
+
+/// All of the file, in the order in which it was written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    pub said: Vec<Said>,
+    pub runs: Vec<Finished>,
+    /// The place of the run, from 1 on, and what it looked at.
+    pub seen: Vec<(i64, ContentId)>,
+}
+
+impl Said {
+    pub fn put(&self, connection: &Connection, id: usize) -> rusqlite::Result<()> {
+        let word = self.decision.map_or(Value::Null, |decision| Value::Text(word(decision).into()));
+        let values = [self.content.0.to_vec().into(), word, self.decided_ms.into(), self.path.clone().into()];
+        put(connection, &DECISION, id, &values)
+    }
+}
+
+impl Finished {
+    pub fn put(&self, connection: &Connection, id: usize) -> rusqlite::Result<()> {
+        let values = [self.key.clone().into(), self.about.clone().into(), self.finished_ms.into()];
+        put(connection, &RUN, id, &values)
+    }
+}
+
+pub fn put_seen(connection: &Connection, id: usize, run: i64, content: &ContentId) -> rusqlite::Result<()> {
+    put(connection, &SEEN, id, &[run.into(), content.0.to_vec().into()])
+}
+
+/// Everything, once it has proved whole. To be called within a transaction.
+pub fn read(connection: &Connection) -> rusqlite::Result<Contents> {
+    let mut contents = Contents::default();
+    let layout = layout(connection)?;
+    let whole = visit(connection, layout, |table, id, values| match contents.take(table, values) {
+        Some(()) => Ok(()),
+        None => Err(damage(format!("row {id} of `{}` holds what is never written there", table.name))),
+    })?;
+    if layout == LAYOUT {
+        let seals: Vec<Vec<u8>> = connection
+            .prepare("SELECT digest FROM seal")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        if seals != [whole.as_bytes()] {
+            return Err(damage("rows are missing, or its seal is"));
+        }
+    }
+    Ok(contents)
+}
+
+/// Sets the seal over the rows as they are now. To be called within the transaction that changed them.
+pub fn seal(connection: &Connection) -> rusqlite::Result<()> {
+    let whole = visit(connection, LAYOUT, |_, _, _| Ok(()))?;
+    connection.execute("DELETE FROM seal", [])?;
+    connection.execute("INSERT INTO seal VALUES (?1)", [whole.as_bytes()]).map(|_| ())
+}
+
+/// Brings the first layout to this one. To be called within a transaction.
+pub fn take_over(connection: &Connection) -> rusqlite::Result<()> {
+    let Contents { said, runs, seen } = read(connection)?;
+    connection.execute_batch("DROP TABLE seen; DROP TABLE run; DROP TABLE decision;")?;
+    connection.execute_batch(SCHEMA)?;
+    (1..).zip(&said).try_for_each(|(id, said)| said.put(connection, id))?;
+    (1..).zip(&runs).try_for_each(|(id, run)| run.put(connection, id))?;
+    (1..).zip(&seen).try_for_each(|(id, (run, content))| put_seen(connection, id, *run, content))?;
+    seal(connection)
+}
+
+pub fn layout(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Hands over every row whose check fits; the hash of all checks.
+fn visit(
+    connection: &Connection,
+    layout: i64,
+    mut each: impl FnMut(&Table, i64, &[Value]) -> rusqlite::Result<()>,
+) -> rusqlite::Result<blake3::Hash> {
+    let mut whole = blake3::Hasher::new();
+    for table in &TABLES {
+        let columns = table.columns.len();
+        let mut statement = if layout == LAYOUT {
+            let names = table.columns.join(", ");
+            connection.prepare(&format!("SELECT {names}, id, digest FROM {} ORDER BY id", table.name))?
+        } else {
+            connection.prepare(table.first_layout)?
+        };
+        let mut rows = statement.query([])?;
+        let mut id = 0;
+        while let Some(row) = rows.next()? {
+            id += 1;
+            let values = (0..columns).map(|at| row.get(at)).collect::<Result<Vec<Value>, _>>()?;
+            let check = check(table, id, &values);
+            if layout == LAYOUT {
+                let (id_there, check_there): (i64, Vec<u8>) = (row.get(columns)?, row.get(columns + 1)?);
+                if id_there != id || check_there != check {
+                    return Err(damage(format!("row {id} of `{}` is missing or altered", table.name)));
+                }
+            }
+            whole.update(&check);
+            each(table, id, &values)?;
+        }
+    }
+    Ok(whole.finalize())
+}
+
+fn put(connection: &Connection, table: &Table, id: usize, values: &[Value]) -> rusqlite::Result<()> {
+    let id = id as i64;
+    let all = values.iter().cloned().chain([id.into(), check(table, id, values).to_vec().into()]);
+    let (names, places) = (table.columns.join(", "), vec!["?"; values.len() + 2].join(", "));
+    let sql = format!("INSERT OR REPLACE INTO {} ({names}, id, digest) VALUES ({places})", table.name);
+    connection.prepare_cached(&sql)?.execute(params_from_iter(all)).map(|_| ())
+}
+
+fn check(table: &Table, id: i64, values: &[Value]) -> [u8; 8] {
+    let mut parts = vec![table.name.as_bytes().to_vec(), id.to_le_bytes().to_vec()];
+    for value in values {
+        parts.push(match value {
+            Value::Null => vec![b'n'],
+            Value::Integer(number) => [&b"i"[..], &number.to_le_bytes()].concat(),
+            Value::Real(number) => [&b"r"[..], &number.to_le_bytes()].concat(),
+            Value::Text(text) => [b"t", text.as_bytes()].concat(),
+            Value::Blob(bytes) => [b"b", bytes.as_slice()].concat(),
+        });
+    }
+    check_of(parts.iter().map(Vec::as_slice))
+}
+
+impl Contents {
+    /// `None` for a row that nobody of ours has written.
+    fn take(&mut self, table: &Table, values: &[Value]) -> Option<()> {
+        match (table.name, values) {
+            ("decision", [Value::Blob(content), said, Value::Integer(decided_ms), Value::Blob(path)]) => {
+                let decision = match said {
+                    Value::Null => None,
+                    Value::Text(said) => {
+                        Some([Decision::Keep, Decision::Reject].into_iter().find(|&one| word(one) == said)?)
+                    }
+                    _ => return None,
+                };
+                let (content, decided_ms, path) = (content_id(content)?, *decided_ms, path.clone());
+                self.said.push(Said { content, decision, decided_ms, path });
+            }
+            ("run", [Value::Text(key), Value::Text(about), Value::Integer(finished_ms)]) => {
+                self.runs.push(Finished { key: key.clone(), about: about.clone(), finished_ms: *finished_ms });
+            }
+            ("seen", [Value::Integer(run), Value::Blob(content)]) => self.seen.push((*run, content_id(content)?)),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+fn content_id(bytes: &[u8]) -> Option<ContentId> {
+    Some(ContentId(bytes.try_into().ok()?))
+}
+
+fn word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Keep => "keep",
+        Decision::Reject => "reject",
+    }
+}
