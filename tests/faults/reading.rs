@@ -162,7 +162,7 @@ fn deep_weights() {
     let world = World::new();
     world.photo("good.png", 1);
     // `()` and two hundred thousand tuples of one around it.
-    let pickle = [&b"\x80\x02)"[..], &[0x85; 200_000], b"."].concat();
+    let pickle = [&b"\x80\x02)"[..], &vec![0x85; 200_000], b"."].concat();
     fs::write(world.path("deep.pt"), checkpoint(&pickle)).unwrap();
     let args = ["aesthetics", "photos", "--set", "quality_assessment.ava_checkpoint=deep.pt"];
     let seen = soon(world.command(args));
@@ -188,8 +188,8 @@ fn boundless_manifest() {
 fn series_without_singles() {
     let world = World::new();
     world.many_photos(4);
-    let lines: String = (0..4).map(|n| format!("000{n}.png,0.{n}\n")).collect();
-    fs::write(world.path("train.csv"), format!("file,score\n{lines}")).unwrap();
+    let labels = "file,score\n0000.png,0.1\n0001.png,0.2\n0002.png,0.3\n0003.png,0.4\n";
+    fs::write(world.path("train.csv"), labels).unwrap();
     let recipe = include_str!("../../configs/train/album-mini.yaml");
     let recipe = recipe.replace("series: ss01_", "series: '0'").replace("photos: train", "photos: photos");
     let bursts = "bursts: { labels: bursts.csv, photos: bursts }";
@@ -283,7 +283,7 @@ fn mutated(whole: &[u8], round: u64, lottery: &mut u64) -> Vec<u8> {
         (*lottery >> 33) as usize % below
     };
     let mut bytes = whole.to_vec();
-    for _ in 0..1 + round % 3 {
+    for _ in 0..=round % 3 {
         let reach = if draw(3) > 0 { bytes.len().min(1500) } else { bytes.len() };
         let at = bytes.len() - 1 - draw(reach);
         bytes[at] = match draw(4) {
