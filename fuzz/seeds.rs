@@ -130,8 +130,8 @@ fn features() -> Vec<u8> {
     }
     let batch = RecordBatch::try_from_iter([
         ("id", Arc::new(StringArray::from_iter_values((0..12).map(|row| format!("{row}.jpg")))) as ArrayRef),
-        ("feature", Arc::new(rows.finish())),
-        ("score", Arc::new(Float32Array::from_iter_values((0..12u8).map(f32::from)))),
+        ("feature", Arc::new(rows.finish()) as ArrayRef),
+        ("score", Arc::new(Float32Array::from_iter_values((0..12u8).map(f32::from))) as ArrayRef),
     ])
     .expect("a batch");
     let properties =

@@ -54,7 +54,7 @@ fn photo(bytes: &[u8], meant: fn(Kind) -> bool) {
     if !photo::sniff(bytes).is_some_and(meant) {
         return;
     }
-    let limits = Limits { max_pixels: 1 << 20, max_file_bytes: 1 << 20, max_seconds: 2.0, max_alloc: 128 << 20 };
+    let limits = Limits { max_pixels: 1 << 20, max_seconds: 2.0, max_alloc: 128 << 20, ..Limits::default() };
     for scale in [Scale::Full, Scale::AtLeast(20)] {
         if let Ok(decoded) = photo::decode(bytes, scale, &limits) {
             let small = resize::within(&decoded.pixels, 64);
