@@ -1,5 +1,6 @@
 //! Faults of files that are no photos: sidecars, models, lists, records, features.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
@@ -208,12 +209,14 @@ fn few_threads() {
     set_mode(&world.photos(), 0o755);
     let limited = |most: u32, args: &[&str]| {
         let command = world.command_without_privileges(args)?;
-        let mut whole = Command::new(command.get_program());
-        let (before, after): (Vec<_>, Vec<_>) =
-            command.get_args().map(ToOwned::to_owned).partition(|arg| arg.to_string_lossy().starts_with("--re"));
-        whole.args(before).args(["--clear-groups", "--", "prlimit", &format!("--nproc={most}"), "--"]);
-        whole.args(after.into_iter().filter(|arg| arg != "--clear-groups" && arg != "--"));
-        whole.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let mut words: Vec<OsString> = words.map(ToOwned::to_owned).collect();
+        // Behind what takes the privileges away, where that is needed: for root there is no limit.
+        let place = words.iter().position(|word| word == "--").map_or(0, |at| at + 1);
+        words.splice(place..place, ["prlimit".into(), format!("--nproc={most}").into(), "--".into()]);
+        let mut whole = Command::new(&words[0]);
+        whole.args(&words[1..]).env_clear();
+        whole.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         whole.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
         Some(soon(whole))
     };
@@ -225,7 +228,7 @@ fn few_threads() {
         assert_eq!(seen.expect(0).stdout, plain.stdout, "{most} threads");
         let seen = limited(most, &[&["select", "photos", "--all"][..], &threads].concat()).unwrap().expect(0);
         assert_eq!(seen.stdout, album.stdout, "{most} threads");
-        assert!(seen.stderr.contains("threads can be started"), "{}", seen.stderr);
+        assert!(most > 1 || seen.stderr.contains("no threads can be started"), "{}", seen.stderr);
     }
 }
 
