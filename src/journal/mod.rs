@@ -29,28 +29,29 @@ pub const FILE_NAME: &str = "journal.sqlite";
 /// Raised when an older albumctl could no longer read the file rightly. The first one had no checks.
 const LAYOUT: i64 = 2;
 
+/// Each tells its cause itself: as a `source` it would be told twice.
 #[derive(Debug, Error)]
 pub enum JournalError {
     #[error("the journal {} is damaged and left as it is: {what}", file.display())]
     Damaged { file: PathBuf, what: String },
     #[error("the journal {}: {action}: another process holds it, or its file system offers no locks", file.display())]
     Locked { file: PathBuf, action: &'static str },
-    #[error("the journal {}: {action}: {source}", file.display())]
-    Sql { file: PathBuf, action: &'static str, source: rusqlite::Error },
-    #[error("the journal {}: {action}: {source}", file.display())]
-    Io { file: PathBuf, action: &'static str, source: io::Error },
+    #[error("the journal {}: {action}: {cause}", file.display())]
+    Sql { file: PathBuf, action: &'static str, cause: rusqlite::Error },
+    #[error("the journal {}: {action}: {cause}", file.display())]
+    Io { file: PathBuf, action: &'static str, cause: io::Error },
     #[error("the journal {} was written by a newer albumctl (layout {found}, this one knows {LAYOUT})", file.display())]
     Newer { file: PathBuf, found: i64 },
 }
 
 impl JournalError {
-    fn of(file: PathBuf, action: &'static str, source: rusqlite::Error) -> Self {
-        if sqlite::is_damage(&source) {
-            Self::Damaged { file, what: source.to_string() }
-        } else if sqlite::is_locked(&source) {
+    fn of(file: PathBuf, action: &'static str, cause: rusqlite::Error) -> Self {
+        if sqlite::is_damage(&cause) {
+            Self::Damaged { file, what: cause.to_string() }
+        } else if sqlite::is_locked(&cause) {
             Self::Locked { file, action }
         } else {
-            Self::Sql { file, action, source }
+            Self::Sql { file, action, cause }
         }
     }
 
@@ -77,15 +78,15 @@ impl Journal {
     /// For writing in; the file and its folder are made where there are none.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let file = folder.join(FILE_NAME);
-        let failed = |source| JournalError::Io { file: file.clone(), action: "cannot make its folder", source };
+        let failed = |cause| JournalError::Io { file: file.clone(), action: "cannot make its folder", cause };
         sqlite::make_private_folder(folder).map_err(failed)?;
         if !is_there(folder, &file)? {
             create(folder, &file)?;
         }
         let mut journal = Self::connect(folder, file)?;
         if journal.connection.is_readonly("main").map_err(journal.failed("cannot be opened"))? {
-            let source = io::ErrorKind::PermissionDenied.into();
-            return Err(JournalError::Io { file: journal.file, action: "cannot be written", source });
+            let cause = io::ErrorKind::PermissionDenied.into();
+            return Err(JournalError::Io { file: journal.file, action: "cannot be written", cause });
         }
         // A tool that put a log beside the file must not leave us with it.
         let alone = journal.connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
@@ -110,7 +111,7 @@ impl Journal {
         sqlite::make_files_private(folder, FILE_NAME);
         let patience = Patience::begin();
         let opened = open(&file, &patience);
-        let connection = opened.map_err(|source| JournalError::of(file.clone(), "cannot be opened", source))?;
+        let connection = opened.map_err(|cause| JournalError::of(file.clone(), "cannot be opened", cause))?;
         let journal = Self { file, connection, patience };
         let layout = match journal.layout()? {
             found if found > LAYOUT => return Err(JournalError::Newer { file: journal.file, found }),
@@ -165,7 +166,7 @@ impl Journal {
 
     fn failed(&self, action: &'static str) -> impl FnOnce(rusqlite::Error) -> JournalError + use<> {
         let file = self.file.clone();
-        move |source| JournalError::of(file, action, source)
+        move |cause| JournalError::of(file, action, cause)
     }
 
     fn damaged(&self, what: &str) -> JournalError {
@@ -175,7 +176,7 @@ impl Journal {
 
 /// Whether there is a journal. One that cannot be looked at, or hangs on a link to nowhere, is not taken for none.
 fn is_there(folder: &Path, file: &Path) -> Result<bool, JournalError> {
-    let failed = |source| JournalError::Io { file: file.to_owned(), action: "cannot be looked at", source };
+    let failed = |cause| JournalError::Io { file: file.to_owned(), action: "cannot be looked at", cause };
     for place in [folder, file] {
         match fs::symlink_metadata(place) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -201,10 +202,10 @@ fn open(file: &Path, patience: &Patience) -> rusqlite::Result<Connection> {
 /// Makes the file under another name and moves it here once it is whole on disk. Whoever comes first wins.
 fn create(folder: &Path, file: &Path) -> Result<(), JournalError> {
     const ACTION: &str = "cannot be made";
-    let failed = |source| JournalError::Io { file: file.to_owned(), action: ACTION, source };
+    let failed = |cause| JournalError::Io { file: file.to_owned(), action: ACTION, cause };
     let make = |folders: &mut Folders| -> Result<bool, JournalError> {
         let draft = Draft::private(file).map_err(failed)?;
-        write_tables(draft.path()).map_err(|source| JournalError::of(file.to_owned(), ACTION, source))?;
+        write_tables(draft.path()).map_err(|cause| JournalError::of(file.to_owned(), ACTION, cause))?;
         draft.place_new(folders).map_err(failed)
     };
     let mut folders = Folders::default();

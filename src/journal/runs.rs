@@ -29,14 +29,14 @@ impl RunLock {
     pub fn take(folder: &Path, key: &str) -> Result<Option<Self>, JournalError> {
         let folder = folder.join("running");
         let place = folder.join(format!("{key}.lock"));
-        let failed = |source| JournalError::Io { file: place.clone(), action: "cannot be locked", source };
+        let failed = |cause| JournalError::Io { file: place.clone(), action: "cannot be locked", cause };
         sqlite::make_private_folder(&folder).map_err(failed)?;
         // The file stays: taking it away would let two runs hold two files of one name.
         let file = File::options().create(true).truncate(false).write(true).open(&place).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
+            Err(TryLockError::Error(cause)) => Err(failed(cause)),
         }
     }
 }

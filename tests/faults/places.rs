@@ -156,6 +156,7 @@ fn unwritable_journal() {
             "{args:?}: {}",
             seen.stderr
         );
+        assert_eq!(seen.stderr.matches("permission denied").count(), 1, "{args:?}: {}", seen.stderr);
     }
 }
 
