@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 
+use crate::escape::visible;
+
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -75,9 +77,7 @@ fn taken_from_pool() -> Option<String> {
 /// The first is the cause; those that follow are threads that miss the first.
 fn tell(what: &str) {
     if !TOLD.swap(true, Ordering::Relaxed) {
-        let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-        let what: String = what.chars().map(plain).collect();
-        let _ = writeln!(std::io::stderr(), "error: internal error: {what}; please report it");
+        let _ = writeln!(std::io::stderr(), "error: internal error: {}; please report it", visible(what));
     }
 }
 

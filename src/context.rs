@@ -202,7 +202,7 @@ impl Context {
     pub fn tell_telemetry(&self, ended: &Result<Ending, CommandError>) {
         let report = self.telemetry.report();
         if self.ui.is_verbose() && !report.timings.is_empty() {
-            self.ui.detail(&report.table());
+            report.table().lines().for_each(|line| self.ui.detail(line));
         }
         let written = match ended {
             Err(CommandError { kind: Kind::Usage, .. }) => None,

@@ -76,6 +76,15 @@ impl CommandError {
         self
     }
 
+    /// What went wrong, without the way out.
+    pub fn headline(&self) -> String {
+        let heading = match self.kind {
+            Kind::Usage => "usage: ",
+            Kind::Failed | Kind::BrokenPipe | Kind::Interrupted => "",
+        };
+        format!("{heading}{:#}", self.cause)
+    }
+
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self.kind {
             Kind::BrokenPipe => 0,
@@ -105,11 +114,7 @@ impl From<std::io::Error> for CommandError {
 
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let heading = match self.kind {
-            Kind::Usage => "usage: ",
-            Kind::Failed | Kind::BrokenPipe | Kind::Interrupted => "",
-        };
-        write!(f, "{heading}{:#}", self.cause)?;
+        f.write_str(&self.headline())?;
         for hint in &self.hints {
             write!(f, "\nhint: {hint}")?;
         }

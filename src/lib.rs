@@ -33,6 +33,7 @@
 //! | [`atomic`] | files that appear whole: the only way one is put into its place |
 //! | [`threads`] | pools of threads where few can be had |
 //! | [`reading`] | files that are no photos: regular ones, bounded, and streams that end when the run is asked to stop |
+//! | [`escape`] | what is printed cannot steer a terminal |
 //! | [`pixels`] | a picture in memory, known to every room |
 //!
 //! Imports go down only: `main → cli, commands → library, context → analyses → pipeline, hub → journal, store, report,
@@ -53,6 +54,7 @@ pub mod config;
 pub mod contain;
 pub mod context;
 pub mod error;
+pub mod escape;
 pub mod eval;
 pub mod failure;
 pub mod hub;

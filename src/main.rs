@@ -7,6 +7,7 @@ use albumctl::commands;
 use albumctl::contain::or_one_line;
 use albumctl::context::Context;
 use albumctl::error::{CommandError, Kind};
+use albumctl::escape::visible;
 use albumctl::ui::{ShowProgress, Ui};
 use clap::Parser;
 
@@ -39,7 +40,17 @@ fn run() -> ExitCode {
 
 /// Help and version are refusals to clap; they exit with 0, wrong usage with 2. A closed pipe is fine either way.
 fn refuse(refusal: &clap::Error) -> ExitCode {
-    let _ = refusal.print();
+    if refusal.use_stderr() {
+        // What clap says repeats what was typed: it is asked again about arguments that cannot steer the terminal.
+        let harmless = std::env::args_os().map(|argument| visible(&argument.to_string_lossy()).into_owned());
+        match Cli::try_parse_from(harmless) {
+            Err(refusal) => _ = refusal.print(),
+            Ok(cli) => Ui::new(cli.global.quiet, 0, ShowProgress::Never)
+                .error(&CommandError::usage(anyhow::anyhow!("{}", refusal.kind()))),
+        }
+    } else {
+        let _ = refusal.print();
+    }
     ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(2))
 }
 

@@ -1,12 +1,13 @@
-//! The only writer to the terminal: data to stdout, talk and progress to stderr.
+//! The only writer to the terminal: data to stdout, talk and progress to stderr. What is said passes [`escape`].
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::Mutex;
 
-use console::style;
+use console::{StyledObject, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::CommandError;
+use crate::escape;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ShowProgress {
@@ -42,31 +43,34 @@ impl Ui {
 
     /// Something went wrong that the run survives. Said even with `--quiet`: silence would be a lie.
     pub fn warn(&self, message: &str) {
-        self.say(&format!("{} {message}", style("warning:").yellow().bold().for_stderr()));
+        self.say(Some(style("warning:").yellow().bold()), message);
     }
 
     pub fn note(&self, message: &str) {
         if !self.quiet {
-            self.say(&format!("{} {message}", style("note:").cyan().bold().for_stderr()));
+            self.say(Some(style("note:").cyan().bold()), message);
         }
     }
 
     /// Details for `-v`.
     pub fn detail(&self, message: &str) {
         if self.verbosity > 0 && !self.quiet {
-            self.say(message);
+            self.say(None, message);
         }
     }
 
     /// How the run went: for whoever watches, and in any case when something failed.
     pub fn summary(&self, message: &str, failures: bool) {
         if !self.quiet && (failures || self.talk_is_seen || self.verbosity > 0) {
-            self.say(message);
+            self.say(None, message);
         }
     }
 
     pub fn error(&self, error: &CommandError) {
-        self.say(&format!("{} {error}", style("error:").red().bold().for_stderr()));
+        self.say(Some(style("error:").red().bold()), &error.headline());
+        for hint in &error.hints {
+            self.say(Some(style("hint:")), hint);
+        }
     }
 
     pub fn is_verbose(&self) -> bool {
@@ -127,9 +131,12 @@ impl Ui {
         }
     }
 
-    fn say(&self, message: &str) {
+    /// Colours come after the escaping: those of a message itself do not get through.
+    fn say(&self, heading: Option<StyledObject<&str>>, message: &str) {
+        let message = escape::message(message);
+        let heading = heading.map_or_else(String::new, |heading| format!("{} ", heading.for_stderr()));
         // When stderr is gone there is nobody to tell.
-        let _ = self.aside(|| writeln!(io::stderr(), "{message}"));
+        let _ = self.aside(|| writeln!(io::stderr(), "{heading}{message}"));
     }
 
     fn bar(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
@@ -173,7 +180,7 @@ impl Bytes<'_> {
 
     pub fn say(&self, what: &str) {
         if let Some(bar) = &*self.ui.bar() {
-            bar.set_message(what.to_owned());
+            bar.set_message(escape::visible(what).into_owned());
         }
     }
 }

@@ -77,12 +77,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("pixels", &[]),
     ("atomic", &[]),
+    ("escape", &[]),
     ("reading", &[]),
     ("threads", &[]),
 ];
 
 /// Known to everybody.
-const LEAVES: &[&str] = &["pixels", "atomic"];
+const LEAVES: &[&str] = &["pixels", "atomic", "escape"];
 
 /// Lines that look up, each with its reason.
 const DOORS: &[(&str, &str)] = &[

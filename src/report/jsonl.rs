@@ -2,9 +2,48 @@
 
 use std::io::{self, Write};
 
+use serde_json::ser::{Formatter, Serializer};
+
 use super::Record;
+use crate::escape::steers;
 
 pub fn write<R: Record>(out: &mut dyn Write, record: &R) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, record)?;
+    record.serialize(&mut Serializer::with_formatter(&mut *out, Escaping))?;
     out.write_all(b"\n")
+}
+
+/// JSON asks for no escape past U+001F, but a terminal obeys U+009B as it does ESC: what steers is escaped as well.
+struct Escaping;
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(steers) {
+            let (before, from) = rest.split_at(at);
+            out.write_all(before.as_bytes())?;
+            let mut after = from.chars();
+            if let Some(character) = after.next() {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}")?;
+                }
+            }
+            rest = after.as_str();
+        }
+        out.write_all(rest.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_is_escaped_and_reads_back_as_it_was() {
+        let text = "a\u{9b}31m\u{7f}\u{202e}é\u{e0041}\u{1b}\n.jpg";
+        let mut out = Vec::new();
+        serde::Serialize::serialize(text, &mut Serializer::with_formatter(&mut out, Escaping)).unwrap();
+        let line = String::from_utf8(out).unwrap();
+        assert_eq!(line, r#""a\u009b31m\u007f\u202eé\udb40\udc41\u001b\n.jpg""#);
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
 }

@@ -1,7 +1,7 @@
 //! Where records go: standard output, or a file that appears whole.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::marker::PhantomData;
 use std::path::Path;
 
@@ -20,6 +20,8 @@ pub struct Output<R> {
     written: usize,
     /// Flushing after each record shows results as they come, to whoever reads a pipe.
     flush_each: bool,
+    /// Whether it is shown on a terminal.
+    terminal: bool,
     record: PhantomData<R>,
 }
 
@@ -35,7 +37,11 @@ impl<R: Record> Output<R> {
     pub fn open(format: Format, file: Option<&Path>) -> anyhow::Result<Self> {
         let (target, terminal) = match file.filter(|path| *path != Path::new("-")) {
             None => (Target::Stdout(Box::new(Ui::stdout())), Ui::stdout_is_terminal()),
-            Some(path) => (open_file(path).with_context(|| format!("cannot write {}", path.display()))?, false),
+            Some(path) => {
+                let target = open_file(path).with_context(|| format!("cannot write {}", path.display()))?;
+                let terminal = matches!(&target, Target::Stream(stream) if stream.get_ref().is_terminal());
+                (target, terminal)
+            }
         };
         let format = match format {
             Format::Auto if terminal => Format::Table,
@@ -43,7 +49,7 @@ impl<R: Record> Output<R> {
             chosen => chosen,
         };
         let flush_each = matches!(target, Target::Stdout(_));
-        Ok(Self { target, format, rows: Vec::new(), written: 0, flush_each, record: PhantomData })
+        Ok(Self { target, format, rows: Vec::new(), written: 0, flush_each, terminal, record: PhantomData })
     }
 
     pub fn write(&mut self, ui: &Ui, record: &R) -> io::Result<()> {
@@ -51,7 +57,10 @@ impl<R: Record> Output<R> {
         self.written += 1;
         match self.format {
             Format::Table => self.rows.push(record.cells()),
-            Format::Csv => self.on_target(ui, |out| csv::write(out, record, first))?,
+            Format::Csv => {
+                let terminal = self.terminal;
+                self.on_target(ui, |out| csv::write(out, record, first, terminal))?;
+            }
             Format::Jsonl | Format::Auto => self.on_target(ui, |out| jsonl::write(out, record))?,
         }
         Ok(())

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use console::{StyledObject, measure_text_width, style};
 
-use super::photo_path::visible;
 use super::{Cell, Tone};
+use crate::escape::visible;
 
 const GAP: &str = "  ";
 /// A path is never cut below this, even if the table grows too wide.
@@ -15,14 +15,16 @@ pub fn write(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>], width: 
     if rows.is_empty() {
         return Ok(());
     }
-    let widths = column_widths(headings, rows, width);
+    let shown = |cell: &Cell| Cell { text: visible(&cell.text).into_owned(), tone: cell.tone };
+    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
+    let widths = column_widths(headings, &rows, width);
     let heading = |text: &&str| Cell::faint(text.trim_start_matches('>'));
     let right = |column: usize| headings[column].starts_with('>');
     let heading_row: Vec<Cell> = headings.iter().map(heading).collect();
-    for row in std::iter::once(&heading_row).chain(rows) {
+    for row in std::iter::once(&heading_row).chain(&rows) {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            let text = shorten_in_the_middle(&visible(&cell.text), widths[column]);
+            let text = shorten_in_the_middle(&cell.text, widths[column]);
             let pad = " ".repeat(widths[column].saturating_sub(measure_text_width(&text)));
             let text = painted(&text, cell.tone).to_string();
             let last = column + 1 == row.len();
@@ -106,6 +108,12 @@ mod tests {
     fn columns_line_up_whatever_the_script() {
         let rows = [vec![Cell::path("a.jpg"), Cell::score(0.5)], vec![Cell::path("写真.jpg"), Cell::score(1.0)]];
         assert_eq!(table(&rows, 80), "photo     score\na.jpg     0.500\n写真.jpg  1.000\n");
+    }
+
+    #[test]
+    fn what_steers_is_shown_as_a_mark_and_takes_its_place() {
+        let rows = [vec![Cell::path("a\u{1b}[2J\u{202e}.jpg"), Cell::score(0.5)]];
+        assert_eq!(table(&rows, 80), "photo       score\na\u{fffd}[2J\u{fffd}.jpg  0.500\n");
     }
 
     #[test]
