@@ -187,3 +187,62 @@ fn evil_words_on_a_terminal() {
             .all(|line| { line["image_path"].as_str().unwrap().contains(EVIL) })
     );
 }
+
+#[test]
+fn silent_decoders() {
+    let world = World::new();
+    world.photo("fine.png", 1);
+    // A width that is a text of half a gigabyte.
+    let text = [&b"II*\0\x08\0\0\0\x01\0\x00\x01\x02\0"[..], &0x2000_0000u32.to_le_bytes(), &[8, 0, 0, 0, 0, 0, 0, 0]]
+        .concat();
+    fs::write(world.photos().join("text.tif"), text).unwrap();
+    fs::write(world.photos().join("empty.avif"), avif_without_data()).unwrap();
+    let seen = world.run(["score", "photos"]).expect(3);
+    assert_eq!(seen.names(), ["fine.png"]);
+    let lines: Vec<&str> = seen.stderr.lines().collect();
+    assert!(lines.len() == 3, "{}", seen.stderr);
+    assert!(lines[0].starts_with("warning: photos/empty.avif: decode: "), "{}", seen.stderr);
+    assert!(lines[1].starts_with("warning: photos/text.tif: decode: "), "{}", seen.stderr);
+    assert!(lines[2].starts_with("score: 1 photo"), "{}", seen.stderr);
+}
+
+/// A picture of 48 x 36 pixels whose AV1 data are no bytes at all.
+fn avif_without_data() -> Vec<u8> {
+    let boxed = |name: &[u8; 4], parts: &[&[u8]]| {
+        let payload = parts.concat();
+        [&(payload.len() as u32 + 8).to_be_bytes()[..], name, &payload].concat()
+    };
+    let item = boxed(b"infe", &[&[2, 0, 0, 0, 0, 1, 0, 0], b"av01\0"]);
+    let size = boxed(b"ispe", &[&[0; 4], &48u32.to_be_bytes(), &36u32.to_be_bytes()]);
+    let meta = [
+        boxed(b"pitm", &[&[0, 0, 0, 0, 0, 1]]),
+        boxed(b"iinf", &[&[0, 0, 0, 0, 0, 1], &item]),
+        // One extent of 4 bytes of offset and length: at 0, of none, taken from `idat`.
+        boxed(b"iloc", &[&[1, 0, 0, 0, 0x44, 0, 0, 1, 0, 1, 0, 1, 0, 0, 0, 1], &[0; 8]]),
+        boxed(b"iprp", &[&boxed(b"ipco", &[&size]), &boxed(b"ipma", &[&[0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, 1]])]),
+        boxed(b"idat", &[]),
+    ];
+    let meta: Vec<&[u8]> = std::iter::once(&[0; 4][..]).chain(meta.iter().map(Vec::as_slice)).collect();
+    [boxed(b"ftyp", &[b"avif\0\0\0\0avifmif1"]), boxed(b"meta", &meta)].concat()
+}
+
+#[test]
+fn full_zip() {
+    let world = World::new();
+    for seed in 0..2 {
+        let photo = world.photo(format!("{seed}.png"), seed);
+        fs::write(&photo, [png(48, 36, seed), vec![0; 100_000]].concat()).unwrap();
+    }
+    let mut command =
+        limited(&world, &["select", "photos", "--no-cache", "-q", "--per-cluster", "9", "--zip", "album.zip"]);
+    let seen = Seen::from(command.output().unwrap()).expect(1);
+    let lines: Vec<&str> = seen.stderr.lines().collect();
+    assert!(lines.iter().all(|line| line.starts_with("error: ") || line.starts_with("note: ")), "{}", seen.stderr);
+    assert!(seen.stderr.contains("album.zip") && seen.stderr.contains("File too large"), "{}", seen.stderr);
+    assert!(!world.path("album.zip").exists());
+    let left = fs::read_dir(world.path(""))
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(".albumctl-"));
+    assert_eq!(left.count(), 0);
+}

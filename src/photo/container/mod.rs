@@ -4,4 +4,5 @@
 pub mod bmff;
 pub mod jpeg;
 pub mod png;
+pub mod tiff;
 pub mod webp;

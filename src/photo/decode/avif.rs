@@ -149,6 +149,10 @@ fn frame(job: &Job, meta: &Meta, item: u32) -> Result<Frame, DecodeError> {
         kind: KIND,
         cause: "the picture data lie past the end of the file".to_owned(),
     })?;
+    // The decoder prints something of its own about no data.
+    if data.is_empty() {
+        return Err(corrupt("it holds no picture data"));
+    }
     let mut settings = Settings::new();
     settings.set_n_threads(1);
     settings.set_max_frame_delay(1);

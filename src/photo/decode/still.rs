@@ -4,7 +4,7 @@ use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::Tif
 use image::{ColorType, ImageDecoder, ImageResult};
 
 use super::{Job, Raster, failure, rgb};
-use crate::photo::container::{png, webp};
+use crate::photo::container::{png, tiff, webp};
 use crate::photo::error::DecodeError;
 use crate::photo::kind::Kind;
 use crate::photo::limits::{Timed, grouped};
@@ -20,6 +20,10 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
         Kind::Gif => read(job, GifDecoder::new(timed()), None),
         Kind::Bmp => read(job, BmpDecoder::new(timed()), None),
         _ => {
+            if let Some(tag) = tiff::text_for_numbers(job.bytes) {
+                let cause = format!("its tag {tag} holds text where numbers belong");
+                return Err(DecodeError::Corrupt { kind: job.kind, cause });
+            }
             let mut decoder = TiffDecoder::new(timed()).map_err(|error| failure(job, job.kind, &error))?;
             let profile = decoder.icc_profile().ok().flatten();
             read(job, Ok(decoder), profile)

@@ -1,7 +1,9 @@
 //! The album as one zip.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
-use std::io::{Read, Seek, Write};
+use std::ffi::OsStr;
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,14 +14,17 @@ use super::{ExportError, Item, folded, in_group, io_error, names};
 use crate::atomic::{Draft, Folders, folder_of};
 use crate::photo::identity::open_untouched;
 
-/// The name each photo has inside a zip.
+/// The name each photo has inside a zip, where no two have one.
 pub fn plan(items: &[Item], group_folders: bool) -> Result<Vec<PathBuf>, ExportError> {
     let mut claimed = HashSet::new();
     items
         .iter()
         .map(|item| {
             let folder = if group_folders { in_group(Path::new(""), item.group) } else { PathBuf::new() };
-            let mut free = names(&item.path)?.map(|name| folder.join(name)).filter(|path| claimed.insert(folded(path)));
+            let name = item.path.file_name().ok_or_else(|| ExportError::Nameless { path: item.path.clone() })?;
+            let name = portable(name);
+            let mut free =
+                names(Path::new(&name))?.map(|name| folder.join(name)).filter(|path| claimed.insert(folded(path)));
             Ok(free.next().unwrap_or_default())
         })
         .collect()
@@ -34,15 +39,20 @@ pub fn write(items: &[Item], entries: &[PathBuf], file: &Path, stop: &AtomicBool
     }
     let (folder, mut folders) = (folder_of(file), Folders::default());
     folders.make(folder).map_err(io_error(folder, "create"))?;
-    let mut writer = ZipWriter::new(Draft::beside(file).map_err(io_error(folder, "write in"))?);
+    let draft = Draft::beside(file).map_err(io_error(folder, "write in"))?;
+    let failed = RefCell::new(None);
+    let mut writer = ZipWriter::new(Unfailing { inner: draft, at: 0, failed: &failed });
+    let check = || failed.take().map_or(Ok(()), |failure| Err(io_error(file, "write")(failure)));
     for (item, entry) in items.iter().zip(entries) {
         if stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
         add(&mut writer, &item.path, entry, file)?;
+        check()?;
     }
-    let draft = writer.finish().map_err(|source| ExportError::Zip { path: file.to_owned(), source })?;
-    if !draft.place_new(&mut folders).map_err(io_error(file, "write"))? {
+    let whole = writer.finish().map_err(|source| ExportError::Zip { path: file.to_owned(), source })?;
+    check()?;
+    if !whole.inner.place_new(&mut folders).map_err(io_error(file, "write"))? {
         return Err(ExportError::Exists { path: file.to_owned() });
     }
     folders.sync().map_err(io_error(file, "write"))?;
@@ -67,6 +77,72 @@ fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, z
         }
         writer.write_all(&chunk[..read]).map_err(io_error(zip, "write"))?;
     }
+}
+
+/// Keeps the first failure of a writer to itself: a zip writer that meets one writes about it to the terminal when it is
+/// dropped.
+struct Unfailing<'a, W> {
+    inner: W,
+    at: u64,
+    failed: &'a RefCell<Option<io::Error>>,
+}
+
+impl<W> Unfailing<'_, W> {
+    /// Does the work unless it has failed before.
+    fn attempt<T>(&mut self, work: impl FnOnce(&mut W) -> io::Result<T>) -> Option<T> {
+        let mut failed = self.failed.borrow_mut();
+        if failed.is_some() {
+            return None;
+        }
+        work(&mut self.inner).map_err(|failure| *failed = Some(failure)).ok()
+    }
+}
+
+impl<W: Write> Write for Unfailing<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(|inner| inner.write_all(bytes));
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt(Write::flush);
+        Ok(())
+    }
+}
+
+impl<W: Seek> Seek for Unfailing<'_, W> {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        self.at = match (self.attempt(|inner| inner.seek(to)), to) {
+            (Some(at), _) | (None, io::SeekFrom::Start(at)) => at,
+            (None, io::SeekFrom::Current(by) | io::SeekFrom::End(by)) => self.at.saturating_add_signed(by),
+        };
+        Ok(self.at)
+    }
+}
+
+/// Characters that part folders here or elsewhere, or that Windows refuses in names.
+const UNPORTABLE: &str = "\\/:*?\"<>|";
+/// Names of devices on Windows, whatever their extension.
+const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];
+
+/// The name as every system can unpack it, and none takes it for a path.
+fn portable(name: &OsStr) -> String {
+    let plain = |character: char| !character.is_control() && !UNPORTABLE.contains(character);
+    let name: String =
+        name.to_string_lossy().chars().map(|character| if plain(character) { character } else { '_' }).collect();
+    // Windows drops dots and blanks at the end.
+    let kept = name.trim_end_matches(['.', ' ']);
+    let mut portable = format!("{kept}{}", "_".repeat(name.len() - kept.len()));
+    let stem = portable.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let numbered = |port: &str| {
+        stem.strip_prefix(port)
+            .is_some_and(|number| number.len() == 1 && number.contains(|digit| matches!(digit, '1'..='9')))
+    };
+    if DEVICES.contains(&stem.as_str()) || numbered("COM") || numbered("LPT") {
+        portable.insert(0, '_');
+    }
+    portable
 }
 
 #[cfg(test)]
@@ -101,6 +177,39 @@ mod tests {
         archive.by_name("x-2.jpg").unwrap().read_to_string(&mut content).unwrap();
         assert_eq!((archive.len(), content.as_str()), (2, "two"));
         assert!(matches!(write(&list, &entries, &first, &go_on), Err(ExportError::Exists { .. })));
+    }
+
+    #[test]
+    fn names_in_a_zip_are_names_everywhere_and_never_clash() {
+        let named = [
+            "..\\..\\evil.jpg",
+            ".._.._evil.jpg",
+            "a\u{1b}[2J\n.jpg",
+            "10:31.jpg",
+            "con.jpg",
+            "COM1",
+            "comet.jpg",
+            "x.jpg. .",
+            "...",
+            "写真.jpg",
+        ];
+        let list: Vec<Item> = named.iter().map(|name| Item { path: Path::new("/p").join(name), group: None }).collect();
+        let entries = plan(&list, false).unwrap();
+        let expected = [
+            ".._.._evil.jpg",
+            ".._.._evil-2.jpg",
+            "a_[2J_.jpg",
+            "10_31.jpg",
+            "_con.jpg",
+            "_COM1",
+            "comet.jpg",
+            "x.jpg___",
+            "___",
+            "写真.jpg",
+        ];
+        assert_eq!(entries, expected.map(PathBuf::from));
+        let nameless = [Item { path: "/p/..".into(), group: None }];
+        assert!(matches!(plan(&nameless, false), Err(ExportError::Nameless { .. })));
     }
 
     #[test]
