@@ -132,7 +132,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let photos = candidates(&known, &grouped, &context.decisions()?);
     let rules = args.choice.rules(context);
     let verdicts = choose(&known, &photos, &rules, &grouped, &experts, context)?;
-    tell_of_kept(&photos, &rules, context);
+    tell_of_kept(&photos, &verdicts, &rules, context);
     photos::unless_interrupted(context)?;
     let album = Album { known: &known, photos: &photos, verdicts: &verdicts };
     let unreadable = tally.failed;
@@ -208,8 +208,9 @@ fn gather(args: &Args, watch: &Watch, context: &Context) -> Result<Option<Gather
     Ok(Some(Gathered { known, tally, experts }))
 }
 
-fn tell_of_kept(photos: &[Photo], rules: &Rules, context: &Context) {
-    let kept = photos.iter().filter(|photo| photo.decision == Some(Decision::Keep)).count();
+fn tell_of_kept(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {
+    let picks = verdicts.iter().filter(|verdict| verdict.selected());
+    let kept = picks.filter(|pick| photos[pick.photo].decision == Some(Decision::Keep)).count();
     if let Some(top) = rules.top.filter(|&top| top < kept) {
         context.ui.note(&format!("you kept {kept} of these photos: all are picked, though --top asks for {top}"));
     }
@@ -228,6 +229,7 @@ pub(super) fn candidates(known: &[Known], grouped: &Grouped, decisions: &HashMap
             portrait: photo.portrait,
             sharpness: Some(photo.quality.sharpness),
             decision: photo.content.and_then(|content| decisions.get(&content).copied()),
+            content: photo.content.map(|content| content.0),
         })
         .collect()
 }

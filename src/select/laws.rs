@@ -38,6 +38,7 @@ prop_compose! {
             portrait: portrait.ok_or(Why::ModelMissing),
             sharpness,
             decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
+            content: None,
         }
     }
 }
@@ -75,6 +76,22 @@ proptest! {
         let chosen = picks(&photos, &rules, no_model());
         prop_assert_eq!(chosen.len(), top.min(photos.len()));
         prop_assert_eq!(chosen.iter().collect::<HashSet<_>>().len(), chosen.len());
+    }
+
+    #[test]
+    fn copies_of_photos_change_no_pick(mut photos in any_album(), top in prop::option::of(0_usize..20), seed: u64) {
+        for (number, photo) in photos.iter_mut().enumerate() {
+            photo.content = Some([number as u8; 32]);
+        }
+        let copy = |photo: &Photo| Photo { path: PathBuf::from("copies").join(&photo.path), ..photo.clone() };
+        let copies: Vec<Photo> = photos.iter().step_by(2).map(copy).collect();
+        let with_copies = [copies, photos.clone()].concat();
+        let rules = Rules { top, ..Rules::default() };
+        let chosen = |photos: &[Photo]| {
+            let better = whim(seed, photos);
+            picks(photos, &rules, Between { better: Some(&better), distance: &apart })
+        };
+        prop_assert_eq!(chosen(&photos), chosen(&with_copies));
     }
 
     #[test]

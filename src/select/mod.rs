@@ -48,6 +48,8 @@ pub struct Photo {
     /// On 0–1.
     pub sharpness: Option<f64>,
     pub decision: Option<Decision>,
+    /// A hash of its bytes. Photos that have the same one are one picture, which takes one place.
+    pub content: Option<[u8; 32]>,
 }
 
 /// How the album is to be made.

@@ -1,7 +1,7 @@
 //! From groups to picks: the order within each group, then rounds over the groups.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::filter::Failed;
 use super::reason::{self, Fate, Scene};
@@ -38,6 +38,28 @@ struct Field<'a> {
     parts: Vec<Parts>,
     composite: Vec<Option<f64>>,
     failed: Vec<Option<Failed>>,
+    /// The photo that stands for a picture of which there are several files, for each of the others.
+    same_as: Vec<Option<usize>>,
+}
+
+/// For each further file of a picture, the one that stands for it: the one with the plainest path.
+fn same_as(photos: &[Photo]) -> Vec<Option<usize>> {
+    let plainness = |photo: usize| {
+        let Photo { path, group, .. } = &photos[photo];
+        (group.is_none(), path.components().count(), path.as_os_str().len(), path)
+    };
+    let mut first: HashMap<[u8; 32], usize> = HashMap::new();
+    for (photo, given) in photos.iter().enumerate() {
+        let Some(content) = given.content else { continue };
+        let standing = first.entry(content).or_insert(photo);
+        if plainness(photo) < plainness(*standing) {
+            *standing = photo;
+        }
+    }
+    let standing = |(photo, given): (usize, &Photo)| {
+        given.content.and_then(|content| first.get(&content).copied()).filter(|&standing| standing != photo)
+    };
+    photos.iter().enumerate().map(standing).collect()
 }
 
 /// A photo passed over because it is too much like one taken: which, and how far it is.
@@ -48,7 +70,7 @@ impl<'a> Field<'a> {
         let parts: Vec<Parts> = photos.iter().map(|photo| Parts::of(photo, &rules.weights)).collect();
         let composite = parts.iter().map(Parts::composite).collect();
         let failed = photos.iter().map(|photo| rules.filters.failed(photo)).collect();
-        Self { photos, rules, parts, composite, failed }
+        Self { photos, rules, parts, composite, failed, same_as: same_as(photos) }
     }
 
     fn is(&self, photo: usize, decision: Decision) -> bool {
@@ -59,17 +81,18 @@ impl<'a> Field<'a> {
     fn eligible(&self, photo: usize) -> bool {
         let given = &self.photos[photo];
         match given.decision {
+            _ if self.same_as[photo].is_some() => false,
             Some(Decision::Keep) => true,
             Some(Decision::Reject) => false,
             None => given.group.is_some() && self.failed[photo].is_none(),
         }
     }
 
-    /// Members of each group, best first.
+    /// Members of each group, best first; a picture is one member, however many files of it there are.
     fn groups(&self) -> BTreeMap<usize, Vec<usize>> {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (photo, given) in self.photos.iter().enumerate() {
-            if let Some(group) = given.group {
+            if let (Some(group), None) = (given.group, self.same_as[photo]) {
                 groups.entry(group).or_default().push(photo);
             }
         }
@@ -138,7 +161,8 @@ impl<'a> Field<'a> {
     /// The picks in rank order, and who was passed over for likeness.
     fn take(&self, table: &BTreeMap<usize, Vec<usize>>, between: Between) -> (Vec<usize>, Alike) {
         let top = self.rules.top.unwrap_or(usize::MAX);
-        let mut taken: Vec<usize> = (0..self.photos.len()).filter(|&photo| self.is(photo, Decision::Keep)).collect();
+        let is_kept = |&photo: &usize| self.is(photo, Decision::Keep) && self.same_as[photo].is_none();
+        let mut taken: Vec<usize> = (0..self.photos.len()).filter(is_kept).collect();
         taken.sort_by(|&a, &b| self.better_first(a, b));
         let mut alike = Alike::new();
         let rounds = table.values().map(Vec::len).max().unwrap_or(0);
@@ -228,6 +252,9 @@ impl<'a> Field<'a> {
     }
 
     fn fate(&self, photo: usize, at: usize, picked: bool, alike: &Alike) -> Fate {
+        if let (Some(other), None | Some(Decision::Keep)) = (self.same_as[photo], self.photos[photo].decision) {
+            return Fate::Same { other };
+        }
         match (self.photos[photo].decision, picked, self.failed[photo]) {
             (Some(Decision::Keep), ..) => Fate::Kept { beyond: self.rules.top.filter(|&top| at >= top) },
             (Some(Decision::Reject), ..) => Fate::Rejected,

@@ -13,6 +13,10 @@ pub(super) enum Fate {
         beyond: Option<usize>,
     },
     Rejected,
+    /// Another file of a picture.
+    Same {
+        other: usize,
+    },
     Picked,
     Filtered(Failed),
     NoGroup,
@@ -45,6 +49,7 @@ pub(super) fn sentence(photo: usize, fate: Fate, scene: &Scene, rules: &Rules) -
         Fate::Kept { beyond: Some(1) } => vec!["You kept it, though only one was asked for".to_owned()],
         Fate::Kept { beyond: Some(top) } => vec![format!("You kept it, though only {top} were asked for")],
         Fate::Rejected => vec!["You rejected it".to_owned()],
+        Fate::Same { other } => vec![format!("The same picture as {}, byte for byte", scene.name_beside(other, photo))],
         Fate::NoGroup => vec!["It belongs to no group, and photos without one are left out".to_owned()],
         Fate::Filtered(failed) => vec![bar(failed)],
         Fate::TooAlike { other, distance } => vec![format!(
@@ -109,6 +114,12 @@ fn list(names: &[String]) -> String {
 impl Scene<'_> {
     fn name(&self, photo: usize) -> String {
         file_name(&self.photos[photo].path)
+    }
+
+    /// Where two photos have one name the whole path tells them apart.
+    fn name_beside(&self, photo: usize, other: usize) -> String {
+        let path = &self.photos[photo].path;
+        if self.name(photo) == self.name(other) { path.to_string_lossy().into_owned() } else { file_name(path) }
     }
 
     fn picked(&self, photo: usize) -> Vec<String> {

@@ -13,6 +13,7 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         portrait: Err(Why::ModelMissing),
         sharpness: None,
         decision: None,
+        content: None,
     }
 }
 
@@ -33,6 +34,24 @@ pub(super) fn picks(photos: &[Photo], rules: &Rules, between: Between) -> Vec<St
 
 fn reason<'a>(verdicts: &'a [Verdict], photos: &[Photo], path: &str) -> &'a str {
     &verdicts.iter().find(|v| photos[v.photo].path.as_os_str() == path).unwrap().reason
+}
+
+#[test]
+fn a_picture_takes_one_place_however_many_files_it_has() {
+    let same = |path: &str| Photo { content: Some([7; 32]), decision: Some(Decision::Keep), ..photo(path, 0, 0.8) };
+    let photos = [
+        same("a/copies/x.jpg"),
+        same("a/x.jpg"),
+        same("a/x (1).jpg"),
+        photo("a/y.jpg", 0, 0.6),
+        photo("a/z.jpg", 1, 0.5),
+    ];
+    let rules = Rules { per_group: 9, ..Rules::default() };
+    let verdicts = select(&photos, &rules, no_model()).unwrap();
+    assert_eq!(picks(&photos, &rules, no_model()), ["a/x.jpg", "a/z.jpg", "a/y.jpg"]);
+    assert_eq!(reason(&verdicts, &photos, "a/x (1).jpg"), "The same picture as x.jpg, byte for byte.");
+    assert_eq!(reason(&verdicts, &photos, "a/copies/x.jpg"), "The same picture as a/x.jpg, byte for byte.");
+    assert!(verdicts.iter().all(|verdict| verdict.group_size == if verdict.photo == 4 { 1 } else { 2 }));
 }
 
 fn close(a: f64, b: f64) -> bool {

@@ -11,6 +11,7 @@ mod outputs;
 mod places;
 mod reading;
 mod store;
+mod strays;
 mod words;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ fn every_row_has_its_test() {
         include_str!("places.rs"),
         include_str!("reading.rs"),
         include_str!("store.rs"),
+        include_str!("strays.rs"),
         include_str!("words.rs"),
     ]
     .concat();
