@@ -1,6 +1,8 @@
 //! Files that appear whole or not at all, and are there after a crash: written beside their place, forced to disk,
 //! renamed, and the folder forced to disk, too.
 
+mod unfinished;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -8,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// How the names of files that are not finished begin. A kill may leave one.
-pub const PREFIX: &str = ".albumctl-";
+pub use unfinished::is_unfinished;
 
 /// A file on its way to its place. Dropped, it is gone.
 #[derive(Debug)]
@@ -49,7 +50,11 @@ impl Draft {
     fn made(place: &Path, mut builder: tempfile::Builder<'_, '_>) -> io::Result<Self> {
         // A link keeps pointing where it points.
         let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
-        let file = builder.prefix(PREFIX).tempfile_in(folder_of(&place))?;
+        let folder = folder_of(&place);
+        unfinished::sweep_once(folder);
+        let file = builder.prefix(unfinished::PREFIX).rand_bytes(unfinished::RANDOM).tempfile_in(folder)?;
+        // Where files cannot be locked, their age alone protects them.
+        let _ = file.as_file().try_lock();
         Ok(Self { writer: BufWriter::new(file), place })
     }
 

@@ -71,6 +71,8 @@ pub struct Known {
     pub path: PathBuf,
     /// `None` for a line of a file that does not tell, of a photo that is gone.
     pub content: Option<ContentId>,
+    /// Whether a file tells of it, and this run has not looked at it.
+    pub from_file: bool,
     pub facts: PhotoFacts,
     pub measured_at: u32,
     pub quality: Quality,
@@ -112,6 +114,7 @@ pub fn gather(
         known.push(Known {
             path: photo.path.clone(),
             content: Some(analysed.content),
+            from_file: false,
             measured_at: medium.min(analysed.facts.width.max(analysed.facts.height)),
             quality: found.quality,
             model: model.clone(),
@@ -169,6 +172,7 @@ fn of_record(mut record: AnalyzeRecord, context: &Context) -> Known {
     Known {
         content: told.or_else(|| pipeline::identify(&path, context.store(), &context.limits()).ok()),
         path,
+        from_file: true,
         measured_at: record.measured_at,
         quality: Quality {
             overall: record.iqa_score,
@@ -219,7 +223,7 @@ pub fn find_pictures(known: &mut [Known], context: &Context) -> Result<usize, Co
     let thumbs = Thumbs { budget: thumbnail_budget(known.len()) };
     let there = known.iter().filter(|photo| photo.path.is_file());
     let there = there.map(|photo| scan::Photo { path: photo.path.clone(), raws: Vec::new() }).collect();
-    let scan = Scan { photos: there, unreadable: Vec::new(), passed_over: 0 };
+    let scan = Scan { photos: there, ..Scan::default() };
     let mut pictures: HashMap<PathBuf, (ContentId, Option<Thumbnail>)> = HashMap::new();
     let medium = Some(context.settings().thumbnail_sizes.medium);
     let tally = photos::analyse(&scan, &[&thumbs], medium, context, |photo, analysed| {

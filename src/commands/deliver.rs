@@ -58,11 +58,11 @@ pub struct DeliverArgs {
 /// A folder of copies or links, as every command that picks photos offers it.
 #[derive(Debug, clap::Args)]
 pub struct FolderArgs {
-    /// Copy the picks into this folder; nothing is overwritten
+    /// Copy the picks into this folder, which is not looked at then; nothing is overwritten
     #[arg(long, value_name = "DIR", conflicts_with = "link_to")]
     pub copy_to: Option<PathBuf>,
 
-    /// Link the picks into this folder
+    /// Link the picks into this folder, which is not looked at then
     #[arg(long, value_name = "DIR")]
     pub link_to: Option<PathBuf>,
 
@@ -104,6 +104,11 @@ impl FolderArgs {
         copies.or_else(|| self.link_to.as_deref().map(|folder| (folder, link)))
     }
 
+    /// The folder that is written to.
+    pub fn place(&self) -> Option<&Path> {
+        self.folder().map(|(folder, _)| folder)
+    }
+
     pub fn is_asked(&self) -> bool {
         self.folder().is_some()
     }
@@ -141,7 +146,10 @@ impl Delivery {
             return Err(interrupted(&format!("{} of {} were {done}", self.placed, counted(self.all, "photo"))));
         }
         let Some(step) = self.steps.next() else { return Ok(None) };
-        let placed = if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step, &mut self.folders) };
+        // The names may come from a file that anybody wrote.
+        let placed = export::check(&step.source, None).and_then(|()| {
+            if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step, &mut self.folders) }
+        });
         match placed {
             Ok(target) => {
                 self.placed += 1;
@@ -172,8 +180,16 @@ pub fn deliver(
     tally: &mut Tally,
     context: &Context,
 ) -> Result<Vec<Vec<Written>>, CommandError> {
-    let Album { photos, verdicts, .. } = album;
-    let picks: Vec<usize> = verdicts.iter().filter(|verdict| verdict.selected()).map(|verdict| verdict.photo).collect();
+    let Album { known, photos, verdicts } = album;
+    let mut picks: Vec<usize> =
+        verdicts.iter().filter(|verdict| verdict.selected()).map(|verdict| verdict.photo).collect();
+    let mut gate = Gate { known, passed: vec![None; known.len()] };
+    if args.folder.is_asked() || args.zip.is_some() {
+        picks = picks
+            .into_iter()
+            .filter_map(|pick| gate.lets(pick, tally, context).map(|passes| passes.then_some(pick)).transpose())
+            .collect::<Result<_, _>>()?;
+    }
     let items: Vec<Item> =
         picks.iter().map(|&pick| Item { path: photos[pick].path.clone(), group: photos[pick].group }).collect();
     let mut written = vec![Vec::new(); photos.len()];
@@ -197,7 +213,7 @@ pub fn deliver(
         }
     }
     if let Some(naming) = args.xmp {
-        sidecars(args, naming, album, &mut written, tally, context)?;
+        sidecars(args, naming, album, &mut gate, &mut written, tally, context)?;
     }
     Ok(written)
 }
@@ -206,6 +222,28 @@ pub fn deliver(
 fn interrupted(there: &str) -> CommandError {
     let cause = anyhow::anyhow!("interrupted: {there}, and nothing after that; the same command does the rest");
     CommandError::interrupted(cause)
+}
+
+/// Lets a photo that only a file tells of through when it is what the file tells: anybody may have written the file.
+struct Gate<'a> {
+    known: &'a [Known],
+    passed: Vec<Option<bool>>,
+}
+
+impl Gate<'_> {
+    /// Each photo is looked at once, and what is wrong with it is told once.
+    fn lets(&mut self, photo: usize, tally: &mut Tally, context: &Context) -> Result<bool, CommandError> {
+        if let Some(passed) = self.passed[photo] {
+            return Ok(passed);
+        }
+        let known = &self.known[photo];
+        let checked = if known.from_file { export::check(&known.path, known.content) } else { Ok(()) };
+        self.passed[photo] = Some(checked.is_ok());
+        match checked {
+            Ok(()) => Ok(true),
+            Err(error) => tally.fail(&not_written(&known.path, &error), context).map(|()| false),
+        }
+    }
 }
 
 fn way_word(way: Way) -> &'static str {
@@ -231,6 +269,7 @@ fn sidecars(
     args: &DeliverArgs,
     naming: SidecarNaming,
     Album { known, photos, verdicts }: Album,
+    gate: &mut Gate,
     written: &mut [Vec<Written>],
     tally: &mut Tally,
     context: &Context,
@@ -270,6 +309,9 @@ fn sidecars(
         for place in places {
             if !verdict.selected() && decision.is_none() && !xmp::is_marked(&place) {
                 continue;
+            }
+            if !gate.lets(photo, tally, context)? {
+                break;
             }
             match xmp::write(&place, &mark, args.dry_run, &mut folders) {
                 Ok(_) => written[photo].push(Written::new("xmp", &place, !args.dry_run)),

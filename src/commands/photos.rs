@@ -28,11 +28,26 @@ pub struct Tally {
 
 /// Finds the photos that were meant. Unreadable folders are told and counted by [`analyse`].
 pub fn find(args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
+    find_beside(args, None, context)
+}
+
+/// The same for a run that writes pictures into a folder: what it and earlier runs put there is not looked at.
+pub fn find_beside(args: &PhotoArgs, written_to: Option<&Path>, context: &Context) -> Result<Scan, CommandError> {
     let named = named(args, context)?;
     for path in &named {
         here_only(Some(path), "what is looked at", "mount the bucket and give a path; `embed` alone reads addresses")?;
     }
-    scan(&named, args, context)
+    if let Some(written_to) = written_to
+        && let Some(both) = named.iter().find(|path| path.is_dir() && is_same_folder(path, written_to))
+    {
+        let cause = anyhow::anyhow!("{} is to be looked at and written to", both.display());
+        return Err(CommandError::usage(cause).hint("write into another folder, which may lie inside this one"));
+    }
+    scan_beside(&named, args, written_to, context)
+}
+
+fn is_same_folder(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// What was typed, with the list on standard input in its place.
@@ -52,11 +67,24 @@ pub fn named(args: &PhotoArgs, context: &Context) -> Result<Vec<PathBuf>, Comman
 }
 
 pub fn scan(paths: &[PathBuf], args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
-    let options = scan::Options { follow: args.follow, exclude: args.exclude.clone() };
+    scan_beside(paths, args, None, context)
+}
+
+fn scan_beside(
+    paths: &[PathBuf],
+    args: &PhotoArgs,
+    written_to: Option<&Path>,
+    context: &Context,
+) -> Result<Scan, CommandError> {
+    let written_to = written_to.into_iter().map(Path::to_owned).collect();
+    let options = scan::Options { follow: args.follow, exclude: args.exclude.clone(), written_to };
     let scan =
         context.telemetry.time("discover_images", || scan::scan(paths, &options)).map_err(CommandError::usage)?;
     if scan.passed_over > 0 {
         context.ui.detail(&format!("{} passed over: no photos", counted(scan.passed_over, "file")));
+    }
+    for folder in &scan.left_out {
+        context.ui.detail(&format!("{}: passed over, for this run writes there", folder.display()));
     }
     let files = scan.photos.iter().flat_map(|photo| std::iter::once(&photo.path).chain(&photo.raws));
     files.into_iter().try_for_each(|file| context.reads(file))?;

@@ -45,7 +45,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mode = if args.fast { Landmarks::Fast } else { Landmarks::Attention };
     let networks = Networks::new(&NetworkArgs { model: None, precision: PrecisionArg::Full }, context)?;
     let finding = open(mode, &networks, context)?;
-    let scan = photos::find(&args.photos, context)?;
+    let scan = photos::find_beside(&args.photos, args.annotate.as_deref(), context)?;
     let medium = (!args.full_resolution).then_some(context.settings().thumbnail_sizes.medium);
     let mut folders = Folders::default();
     if let Some(folder) = &args.annotate {

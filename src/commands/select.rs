@@ -28,6 +28,8 @@ pub struct Args {
     pub photos: PhotoArgs,
 
     /// Take what `albumctl analyze` wrote instead of looking at photos; - is standard input
+    ///
+    /// Only photos whose content is still the one that the file tells of are copied, linked, put into a zip or rated.
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     pub from: Option<PathBuf>,
 
@@ -198,7 +200,7 @@ fn gather(args: &Args, watch: &Watch, context: &Context) -> Result<Option<Gather
         let tally = Tally { done: known.len(), from_store: known.len(), failed, interrupted: false };
         return Ok(Some(Gathered { known, tally, experts }));
     }
-    let scan = watch.narrow(photos::find(&args.photos, context)?, context);
+    let scan = watch.narrow(photos::find_beside(&args.photos, args.deliver.folder.place(), context)?, context);
     if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
         return Ok(None);
     }
@@ -281,7 +283,7 @@ impl Jury {
             return Ok(Some(Self { comparing, features }));
         }
         let scanned = unheard.iter().map(|&photo| scan::Photo { path: known[photo].path.clone(), raws: Vec::new() });
-        let scan = Scan { photos: scanned.collect(), unreadable: Vec::new(), passed_over: 0 };
+        let scan = Scan { photos: scanned.collect(), ..Scan::default() };
         let index: HashMap<&Path, usize> = unheard.iter().map(|&photo| (known[photo].path.as_path(), photo)).collect();
         let medium = Some(context.settings().thumbnail_sizes.medium);
         photos::analyse(&scan, &[&comparing], medium, context, |photo, analysed| {

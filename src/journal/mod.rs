@@ -17,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use thiserror::Error;
 
-use crate::atomic::{self, Draft, Folders};
+use crate::atomic::{Draft, Folders, is_unfinished};
 use crate::sqlite::{self, Patience};
 use rows::Contents;
 
@@ -228,7 +228,7 @@ fn write_tables(file: &Path) -> rusqlite::Result<()> {
 
 /// What killed processes left of journals that never were one.
 fn sweep(folder: &Path) -> io::Result<()> {
-    let unfinished = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(atomic::PREFIX.as_bytes());
+    let unfinished = |entry: &fs::DirEntry| is_unfinished(&entry.path());
     fs::read_dir(folder)?.flatten().filter(unfinished).for_each(|entry| {
         let _ = fs::remove_file(entry.path());
     });

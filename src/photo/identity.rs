@@ -88,6 +88,8 @@ pub enum ReadError {
     Denied,
     #[error("not a regular file but {0}")]
     NotAFile(&'static str),
+    #[error("a file of albumctl's own that a run left unfinished, and no photo; it may be deleted")]
+    Unfinished,
     #[error("{megabytes:.0} MB, more than the limit of {limit:.0} MB (limits.max_file_mb)")]
     TooLarge { megabytes: f64, limit: f64 },
     #[error("{0}")]
@@ -104,6 +106,7 @@ impl ReadError {
             Self::Missing => "missing",
             Self::Denied => "permission",
             Self::NotAFile(_) => "not_a_file",
+            Self::Unfinished => "unfinished",
             Self::TooLarge { .. } => "too_large",
             Self::Io(_) => "io",
         }

@@ -11,6 +11,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::identity::{self, ReadError};
 use super::kind::{is_jpeg_name, is_photo_name, is_raw_name, sniff};
+use crate::atomic::is_unfinished;
 
 /// As much of a file as is needed to tell what it is.
 const HEAD_BYTES: usize = 64;
@@ -36,6 +37,8 @@ pub struct Scan {
     pub unreadable: Vec<Unreadable>,
     /// Files in folders that are no photos, neither by name nor by content.
     pub passed_over: usize,
+    /// Folders that were met and not looked into, because the run writes there.
+    pub left_out: Vec<PathBuf>,
 }
 
 #[derive(Debug, Error)]
@@ -50,6 +53,8 @@ pub struct Options {
     pub follow: bool,
     /// gitignore patterns, matched below each given folder.
     pub exclude: Vec<String>,
+    /// Folders the run writes to: what lies there came from photos and is none to look at again.
+    pub written_to: Vec<PathBuf>,
 }
 
 impl Options {
@@ -128,6 +133,9 @@ pub fn scan(paths: &[PathBuf], options: &Options) -> Result<Scan, ScanError> {
     for path in paths {
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => scanner.folder(path)?,
+            Ok(_) if is_unfinished(path) => {
+                scanner.scan.unreadable.push(Unreadable { path: path.clone(), cause: ReadError::Unfinished });
+            }
             // A missing or odd file named outright is kept as a photo: reading it says what is wrong, in its place.
             _ => scanner.take(path.clone()),
         }
@@ -164,8 +172,22 @@ struct Scanner<'a> {
 impl Scanner<'_> {
     fn folder(&mut self, root: &Path) -> Result<(), ScanError> {
         let excludes = self.options.excludes(root)?;
+        // A folder that is not there yet holds nothing.
+        let written_to: Vec<PathBuf> = self.options.written_to.iter().filter_map(|it| it.canonicalize().ok()).collect();
+        let mut left_out = Vec::new();
         let keep = |entry: &DirEntry| {
-            entry.depth() == 0 || !excludes.matched(entry.path(), entry.file_type().is_dir()).is_ignore()
+            let is_folder = entry.file_type().is_dir();
+            if entry.depth() == 0 {
+                return true;
+            }
+            if excludes.matched(entry.path(), is_folder).is_ignore() {
+                return false;
+            }
+            let written = is_folder
+                && !written_to.is_empty()
+                && entry.path().canonicalize().is_ok_and(|real| written_to.contains(&real));
+            left_out.extend(written.then(|| entry.path().to_owned()));
+            !written
         };
         let walk = WalkDir::new(root).follow_links(self.options.follow).follow_root_links(true).sort_by_file_name();
         for entry in walk.into_iter().filter_entry(keep) {
@@ -174,6 +196,7 @@ impl Scanner<'_> {
                 Err(error) => self.walk_error(root, error),
             }
         }
+        self.scan.left_out.extend(left_out);
         Ok(())
     }
 
@@ -184,7 +207,7 @@ impl Scanner<'_> {
         if kind.is_dir() {
             return;
         }
-        if regular && (is_photo_name(path.as_os_str()) || is_photo_by_content(path)) {
+        if regular && !is_unfinished(path) && (is_photo_name(path.as_os_str()) || is_photo_by_content(path)) {
             self.take(path.to_owned());
         } else {
             self.scan.passed_over += 1;

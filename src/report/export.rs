@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::atomic::{Draft, Folders, folder_of};
-use crate::photo::identity::open_untouched;
+use crate::photo::identity::{self, ContentId, ReadError, open_untouched};
+use crate::photo::sniff;
 
 #[derive(Debug, Error)]
 pub enum ExportError {
@@ -27,6 +28,10 @@ pub enum ExportError {
     NotAFolder { path: PathBuf },
     #[error("{}: has no file name", path.display())]
     Nameless { path: PathBuf },
+    #[error("not delivered: it is no photo by its content")]
+    NoPhoto,
+    #[error("not delivered: its content is not that of the photo which the list tells of")]
+    AnotherContent,
     #[error("{}: {source}", path.display())]
     Zip { path: PathBuf, source: ::zip::result::ZipError },
 }
@@ -133,13 +138,14 @@ fn is_same(source: &Path, target: &Path, way: Way) -> Result<bool, ExportError> 
 }
 
 fn same_bytes(a: &Path, b: &Path) -> Result<bool, ExportError> {
-    let digest = |path: &Path| {
-        let mut hasher = blake3::Hasher::new();
-        let file = open_untouched(path).map_err(io_error(path, "open"))?;
-        hasher.update_reader(file).map_err(io_error(path, "read"))?;
-        Ok(hasher.finalize())
-    };
     Ok(digest(a)? == digest(b)?)
+}
+
+fn digest(path: &Path) -> Result<ContentId, ExportError> {
+    let mut hasher = blake3::Hasher::new();
+    let file = open_untouched(path).map_err(io_error(path, "open"))?;
+    hasher.update_reader(file).map_err(io_error(path, "read"))?;
+    Ok(ContentId(*hasher.finalize().as_bytes()))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
@@ -197,8 +203,7 @@ fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
 fn copy(source: &Path, target: &Path, folders: &mut Folders) -> Result<bool, ExportError> {
     let mut reader = open_untouched(source).map_err(io_error(source, "open"))?;
     let metadata = reader.metadata().map_err(io_error(source, "look at"))?;
-    // As `cp` does it: the rights of the source, less what the umask takes.
-    let draft = Draft::with_permissions(target, metadata.permissions());
+    let draft = Draft::with_permissions(target, rights(&metadata));
     let mut draft = draft.map_err(io_error(folder_of(target), "write in"))?;
     let mut file = draft.file().map_err(io_error(target, "write"))?;
     io::copy(&mut reader, &mut file).map_err(io_error(target, "write"))?;
@@ -206,6 +211,34 @@ fn copy(source: &Path, target: &Path, folders: &mut Folders) -> Result<bool, Exp
         file.set_modified(changed).map_err(io_error(target, "set the time of"))?;
     }
     draft.place_new(folders).map_err(io_error(target, "write"))
+}
+
+/// Those of the source, as `cp` gives them, but for the bits that let a program run as somebody else.
+fn rights(source: &fs::Metadata) -> fs::Permissions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::Permissions::from_mode(source.permissions().mode() & 0o777)
+    }
+    #[cfg(not(unix))]
+    {
+        source.permissions()
+    }
+}
+
+/// As much of a file as may tell its kind.
+const HEAD_BYTES: usize = 1 << 10;
+
+/// Whether what a list tells of may be delivered: a photo by its content, and the very one that was meant.
+pub fn check(path: &Path, meant: Option<ContentId>) -> Result<(), ExportError> {
+    let failed = |cause: ReadError| io_error(path, "read")(io::Error::other(cause));
+    if sniff(&identity::head(path, HEAD_BYTES).map_err(failed)?).is_none() {
+        return Err(ExportError::NoPhoto);
+    }
+    match meant {
+        Some(meant) if digest(path)? != meant => Err(ExportError::AnotherContent),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ const MEASURED_AT: u32 = 256;
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     refuse_what_is_for_features(args)?;
     let named = PhotoArgs { paths: args.paths.clone(), null: false, exclude: Vec::new(), follow: false };
-    let scan = photos::find(&named, context)?;
+    let scan = photos::find_beside(&named, args.folder.place(), context)?;
     let (mut ids, mut hashes) = (Vec::new(), Vec::new());
     let mut tally = photos::analyse(&scan, &[&Hashing], Some(MEASURED_AT), context, |photo, analysed| {
         hashes.push(Hashing::read(&analysed.findings[0])?);

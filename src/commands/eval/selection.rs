@@ -46,7 +46,7 @@ pub fn judge(data: &DataArgs, labels: &[Label], context: &Context) -> Result<Jud
 fn gather(data: &DataArgs, labels: &[Label], experts: &Experts, context: &Context) -> Result<Vec<Known>, CommandError> {
     let paths: Vec<PathBuf> = labels.iter().map(|label| data.folder().join(&label.file)).collect();
     let photos = paths.iter().map(|path| scan::Photo { path: path.clone(), raws: Vec::new() }).collect();
-    let scan = Scan { photos, unreadable: Vec::new(), passed_over: 0 };
+    let scan = Scan { photos, ..Scan::default() };
     let (known, _) = album::gather(&scan, experts, None, context)?;
     let mut by_path: HashMap<PathBuf, Known> = known.into_iter().map(|photo| (photo.path.clone(), photo)).collect();
     let found = |path: &PathBuf| {
