@@ -33,11 +33,12 @@ fn square(preprocess: &Preprocess, photo: &Pixels, side: u32) -> Vec<f32> {
         Filter::Bicubic => resize::Filter::Bicubic,
         Filter::Lanczos => resize::Filter::Lanczos3,
     };
-    let resized = match preprocess.resize {
-        Resize::ShortSide(short) => resize::short_side(photo, short, filter),
-        Resize::Square(side) => std::borrow::Cow::Owned(resize::resize(photo, side, side, filter)),
+    let cropped = match (preprocess.resize, preprocess.crop) {
+        (Resize::ShortSide(short), Some(_)) => resize::short_side_cropped(photo, short, filter, side),
+        (Resize::ShortSide(short), None) => resize::short_side(photo, short, filter).into_owned(),
+        (Resize::Square(square), Some(_)) => resize::centre_crop(&resize::resize(photo, square, square, filter), side),
+        (Resize::Square(square), None) => resize::resize(photo, square, square, filter),
     };
-    let cropped = if preprocess.crop.is_some() { resize::centre_crop(&resized, side) } else { resized.into_owned() };
     let mut out = Vec::with_capacity(cropped.data().len());
     preprocess.normalise(cropped.data(), &mut out);
     out

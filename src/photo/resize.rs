@@ -3,9 +3,13 @@
 //! `fast_image_resize` (ported from Pillow-SIMD) keeps 16-bit weights where Pillow keeps 32-bit ones and differs by a
 //! level here and there, so the two passes are written out. They are plain loops over fixed-size arrays; `pulp` compiles
 //! them for the processor it runs on.
+//!
+//! Both passes run side by side: rows are made narrow as the rows of the result need them and forgotten after that, and
+//! weights are made as they are used. Beside the result this holds little, whatever the shape of the picture.
 
 use std::borrow::Cow;
 use std::f64::consts::PI;
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
@@ -22,22 +26,21 @@ pub enum Filter {
 /// which moves single pixels by a level; what the networks learned from did not.) A side of zero is taken as one.
 pub fn resize(source: &Pixels, width: u32, height: u32, filter: Filter) -> Pixels {
     let (width, height) = (width.max(1), height.max(1));
-    let mut result = Cow::Borrowed(source);
-    if width != source.width() {
-        result = Cow::Owned(horizontal(source, &Taps::new(source.width(), width, filter)));
-    }
-    if height != source.height() {
-        result = Cow::Owned(vertical(&result, &Taps::new(source.height(), height, filter)));
-    }
-    result.into_owned()
+    part(source, (width, height), filter, 0..width, 0..height, &|| true).expect("nobody says stop")
 }
 
 /// Pillow's `thumbnail` with Lanczos and no reducing gap: the long side at most `long_side`, never enlarged.
 pub fn within(source: &Pixels, long_side: u32) -> Cow<'_, Pixels> {
-    match size_within(source.width(), source.height(), long_side) {
-        (width, height) if (width, height) == (source.width(), source.height()) => Cow::Borrowed(source),
-        (width, height) => Cow::Owned(resize(source, width, height, Filter::Lanczos3)),
+    within_while(source, long_side, &|| true).expect("nobody says stop")
+}
+
+/// The same, given up with `None` soon after `go_on` is false.
+pub fn within_while<'a>(source: &'a Pixels, long_side: u32, go_on: &dyn Fn() -> bool) -> Option<Cow<'a, Pixels>> {
+    let (width, height) = size_within(source.width(), source.height(), long_side);
+    if (width, height) == (source.width(), source.height()) {
+        return Some(Cow::Borrowed(source));
     }
+    part(source, (width, height), Filter::Lanczos3, 0..width, 0..height, go_on).map(Cow::Owned)
 }
 
 /// The size [`within`] gives to a picture of `width` x `height`.
@@ -63,23 +66,41 @@ fn nearest(number: f64, cost: impl Fn(f64) -> f64) -> u32 {
 
 /// torchvision's `Resize(side)`: the short side becomes `side`, the long side `trunc(side * long / short)`.
 pub fn short_side(source: &Pixels, side: u32, filter: Filter) -> Cow<'_, Pixels> {
-    let side = side.max(1);
-    let (width, height) = (source.width(), source.height());
-    if width.min(height) == side {
+    let (width, height) = size_by_short_side(source, side);
+    if (width, height) == (source.width(), source.height()) {
         return Cow::Borrowed(source);
     }
-    let along = |long: u32, short: u32| (u64::from(side) * u64::from(long) / u64::from(short)) as u32;
-    let (to_width, to_height) =
-        if width <= height { (side, along(height, width)) } else { (along(width, height), side) };
-    Cow::Owned(resize(source, to_width, to_height, filter))
+    Cow::Owned(resize(source, width, height, filter))
+}
+
+/// [`short_side`] and then [`centre_crop`], without ever making what the crop leaves away: of a strip of 1024 x 1 that
+/// would be 200 MB.
+pub fn short_side_cropped(source: &Pixels, side: u32, filter: Filter, crop: u32) -> Pixels {
+    let (width, height) = size_by_short_side(source, side);
+    let (x, y) = (middle(width, crop), middle(height, crop));
+    part(source, (width, height), filter, x, y, &|| true).expect("nobody says stop")
+}
+
+fn size_by_short_side(source: &Pixels, side: u32) -> (u32, u32) {
+    let side = side.max(1);
+    let (width, height) = (source.width(), source.height());
+    let along =
+        |long: u32, short: u32| u32::try_from(u64::from(side) * u64::from(long) / u64::from(short)).unwrap_or(u32::MAX);
+    if width <= height { (side, along(height, width)) } else { (along(width, height), side) }
 }
 
 /// torchvision's `CenterCrop(side)`; offsets round half to even as Python does. A picture smaller than that is cut to
 /// what there is.
 pub fn centre_crop(source: &Pixels, side: u32) -> Pixels {
-    let (width, height) = (source.width().min(side.max(1)), source.height().min(side.max(1)));
-    let offset = |long: u32, short: u32| (f64::from(long - short) / 2.0).round_ties_even() as u32;
-    cut(source, offset(source.width(), width), offset(source.height(), height), width, height)
+    let (x, y) = (middle(source.width(), side), middle(source.height(), side));
+    cut(source, x.start, y.start, x.end - x.start, y.end - y.start)
+}
+
+/// The middle of a side, as long as is asked for or the side is.
+fn middle(long: u32, wanted: u32) -> Range<u32> {
+    let length = long.min(wanted.max(1));
+    let offset = (f64::from(long - length) / 2.0).round_ties_even() as u32;
+    offset..offset + length
 }
 
 /// The rectangle, or `None` where it is empty or leaves the picture.
@@ -105,45 +126,71 @@ fn whole(width: u32, height: u32, data: Vec<u8>) -> Pixels {
 const PRECISION: u32 = 32 - 8 - 2;
 const HALF: i32 = 1 << (PRECISION - 1);
 
-/// For each output position the first input position and the weights that start there.
-struct Taps {
-    window: usize,
-    starts: Vec<usize>,
-    counts: Vec<usize>,
-    weights: Vec<i32>,
+/// How one side of a picture is resized.
+#[derive(Clone, Copy)]
+struct Axis {
+    input: usize,
+    scale: f64,
+    stretch: f64,
+    support: f64,
+    filter: Filter,
 }
 
-impl Taps {
-    /// Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`, with their order of operations.
+impl Axis {
     fn new(input: u32, output: u32, filter: Filter) -> Self {
         let scale = f64::from(input) / f64::from(output);
         let stretch = scale.max(1.0);
-        let support = filter.support() * stretch;
-        let window = support.ceil() as usize * 2 + 1;
-        let mut taps = Self { window, starts: Vec::new(), counts: Vec::new(), weights: Vec::new() };
-        let mut raw = Vec::with_capacity(window);
-        for position in 0..output {
-            let centre = (f64::from(position) + 0.5) * scale;
-            let first = (centre - support + 0.5).max(0.0) as usize;
-            let end = ((centre + support + 0.5) as usize).min(input as usize);
-            raw.clear();
-            raw.extend((first..end).map(|x| filter.at((x as f64 - centre + 0.5) * (1.0 / stretch))));
-            let sum: f64 = raw.iter().sum();
-            taps.starts.push(first);
-            taps.counts.push(raw.len());
-            taps.weights.extend(raw.iter().map(|weight| fixed(if sum == 0.0 { *weight } else { weight / sum })));
-            taps.weights.resize(taps.starts.len() * window, 0);
+        Self { input: input as usize, scale, stretch, support: filter.support() * stretch, filter }
+    }
+
+    /// How many input positions an output position takes at most.
+    fn window(&self) -> usize {
+        self.support.ceil() as usize * 2 + 1
+    }
+
+    /// The input positions that make an output position; their weights are put behind those that are in `weights`.
+    /// Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`, with their order of operations.
+    fn weigh(&self, position: u32, raw: &mut Vec<f64>, weights: &mut Vec<i32>) -> Range<usize> {
+        let centre = (f64::from(position) + 0.5) * self.scale;
+        let first = (centre - self.support + 0.5).max(0.0) as usize;
+        let end = ((centre + self.support + 0.5) as usize).min(self.input);
+        raw.clear();
+        raw.extend((first..end).map(|x| self.filter.at((x as f64 - centre + 0.5) * (1.0 / self.stretch))));
+        let sum: f64 = raw.iter().sum();
+        weights.extend(raw.iter().map(|weight| fixed(if sum == 0.0 { *weight } else { weight / sum })));
+        first..end
+    }
+}
+
+/// The weights of neighbouring output columns.
+struct Taps {
+    /// For each column where its input begins, and where its weights end.
+    columns: Vec<(usize, usize)>,
+    weights: Vec<i32>,
+    /// The input columns that all of them take together.
+    input: Range<usize>,
+}
+
+impl Taps {
+    fn new(axis: &Axis, output: Range<u32>) -> Self {
+        let (mut columns, mut weights, mut raw) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut first, mut end) = (usize::MAX, 0);
+        for position in output {
+            let input = axis.weigh(position, &mut raw, &mut weights);
+            columns.push((input.start, weights.len()));
+            (first, end) = (first.min(input.start), end.max(input.end));
         }
-        taps
+        Self { columns, weights, input: first..end }
     }
 
+    /// For each column the first input column, counted from the first of all, and the weights that start there.
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        let weights = self.weights.chunks_exact(self.window);
-        self.starts.iter().zip(&self.counts).zip(weights).map(|((&start, &count), weights)| (start, &weights[..count]))
-    }
-
-    fn len(&self) -> usize {
-        self.starts.len()
+        let mut from = 0;
+        self.columns.iter().map(move |&(start, end)| {
+            let weights = &self.weights[from..end];
+            from = end;
+            (start - self.input.start, weights)
+        })
     }
 }
 
@@ -193,21 +240,122 @@ const LANES: usize = 16;
 // `pulp` compiles for the processor what is inlined into `with_simd`, hence `always` below; what it does not inline, a
 // closure's body among them, stays at the oldest processor's instructions and takes three times as long.
 
-/// Lays `LANES` rows side by side, one row a lane, so that neighbouring columns are neighbouring vectors and every
-/// weight is used for all lanes at once.
-fn horizontal(source: &Pixels, taps: &Taps) -> Pixels {
-    let (from, to) = (source.width() as usize * 3, taps.len() * 3);
-    let mut data = vec![0; to * source.height() as usize];
-    let (mut lanes, mut sums) = (vec![[0_u8; LANES]; from], vec![[0_u8; LANES]; to]);
-    let arch = pulp::Arch::new();
-    for (rows, out) in source.data().chunks(from * LANES).zip(data.chunks_mut(to * LANES)) {
-        arch.dispatch(Across { rows, taps, lanes: &mut lanes, sums: &mut sums, out });
+/// Weights held at once: columns are made in strips of as many as this allows. A photo is one strip.
+const WEIGHTS_AT_ONCE: usize = 1 << 20;
+
+/// The columns `x` and rows `y` of the picture resized to `size`. `None` when `go_on` came to be false.
+fn part(
+    source: &Pixels,
+    size: (u32, u32),
+    filter: Filter,
+    x: Range<u32>,
+    y: Range<u32>,
+    go_on: &dyn Fn() -> bool,
+) -> Option<Pixels> {
+    let (width, height) = (x.end - x.start, y.end - y.start);
+    if size == (source.width(), source.height()) {
+        return Some(cut(source, x.start, y.start, width, height));
     }
-    whole(taps.len() as u32, source.height(), data)
+    let mut data = vec![0; width as usize * height as usize * 3];
+    let across = (size.0 != source.width()).then(|| Axis::new(source.width(), size.0, filter));
+    let down = (size.1 != source.height()).then(|| Axis::new(source.height(), size.1, filter));
+    let columns = across.map_or(width, |axis| (WEIGHTS_AT_ONCE / axis.window()).clamp(1, width as usize) as u32);
+    for left in x.clone().step_by(columns as usize) {
+        let strip = left..left.saturating_add(columns).min(x.end);
+        let mut rows = Narrowed::new(source, across.as_ref(), strip.clone());
+        let out = (strip.start - x.start) as usize * 3..(strip.end - x.start) as usize * 3;
+        let lines = data.chunks_exact_mut(width as usize * 3).map(|line| &mut line[out.clone()]);
+        fill(lines, y.clone(), down.as_ref(), &mut rows, go_on)?;
+    }
+    Some(whole(width, height, data))
 }
 
+/// Makes the rows `y` of the result, each from the rows that it takes.
+fn fill<'a>(
+    lines: impl Iterator<Item = &'a mut [u8]>,
+    y: Range<u32>,
+    down: Option<&Axis>,
+    rows: &mut Narrowed,
+    go_on: &dyn Fn() -> bool,
+) -> Option<()> {
+    let arch = pulp::Arch::new();
+    let (mut raw, mut weights, mut sums) = (Vec::new(), Vec::new(), Vec::new());
+    for (position, out) in y.zip(lines) {
+        if !go_on() {
+            return None;
+        }
+        let Some(axis) = down else {
+            let (rows, _, first) = rows.reach(position as usize..position as usize + 1, &arch);
+            out.copy_from_slice(&rows[first..first + out.len()]);
+            continue;
+        };
+        weights.clear();
+        let needed = axis.weigh(position, &mut raw, &mut weights);
+        sums.resize(out.len(), 0);
+        let (rows, stride, first) = rows.reach(needed, &arch);
+        arch.dispatch(Down { rows, stride, first, weights: &weights, sums: &mut sums, out });
+    }
+    Some(())
+}
+
+/// The rows of a picture, made as wide as the result is when they are asked for, from top to bottom.
+struct Narrowed<'a> {
+    source: &'a Pixels,
+    strip: Range<u32>,
+    taps: Option<Taps>,
+    lanes: Vec<[u8; LANES]>,
+    sums: Vec<[u8; LANES]>,
+    /// Rows that are made and may be asked for again, and the number of the first.
+    band: Vec<u8>,
+    first: usize,
+}
+
+impl<'a> Narrowed<'a> {
+    fn new(source: &'a Pixels, axis: Option<&Axis>, strip: Range<u32>) -> Self {
+        let taps = axis.map(|axis| Taps::new(axis, strip.clone()));
+        let (from, to) = taps.as_ref().map_or((0, 0), |taps| (taps.input.len() * 3, taps.columns.len() * 3));
+        let (lanes, sums) = (vec![[0; LANES]; from], vec![[0; LANES]; to]);
+        Self { source, strip, taps, lanes, sums, band: Vec::new(), first: 0 }
+    }
+
+    /// Bytes that begin with the first of `rows`, how far apart its rows lie, and where in each the strip begins. No row
+    /// before it can be asked for later.
+    fn reach(&mut self, rows: Range<usize>, arch: &pulp::Arch) -> (&[u8], usize, usize) {
+        let stored = self.source.width() as usize * 3;
+        let Some(taps) = &self.taps else {
+            return (
+                &self.source.data()[rows.start * stored..rows.end * stored],
+                stored,
+                self.strip.start as usize * 3,
+            );
+        };
+        let stride = taps.columns.len() * 3;
+        let mut made = self.first + self.band.len() / stride;
+        if made < rows.end {
+            let done = rows.start.min(made) - self.first;
+            self.band.drain(..done * stride);
+            self.first = rows.start;
+            made = made.max(rows.start);
+        }
+        while made < rows.end {
+            let count = LANES.min(self.source.height() as usize - made);
+            let from = self.band.len();
+            self.band.resize(from + count * stride, 0);
+            let rows = &self.source.data()[made * stored..(made + count) * stored];
+            let (lanes, sums, out) = (&mut self.lanes, &mut self.sums, &mut self.band[from..]);
+            arch.dispatch(Across { rows, stored, count, taps, lanes, sums, out });
+            made += count;
+        }
+        (&self.band[(rows.start - self.first) * stride..], stride, 0)
+    }
+}
+
+/// Lays `LANES` rows side by side, one row a lane, so that neighbouring columns are neighbouring vectors and every
+/// weight is used for all lanes at once.
 struct Across<'a> {
     rows: &'a [u8],
+    stored: usize,
+    count: usize,
     taps: &'a Taps,
     lanes: &'a mut [[u8; LANES]],
     sums: &'a mut [[u8; LANES]],
@@ -219,25 +367,25 @@ impl WithSimd for Across<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        interleave(self.rows, self.lanes.len(), self.lanes);
+        interleave(&self.rows[self.taps.input.start * 3..], self.stored, self.count, self.lanes);
         weigh_lanes(self.lanes, self.taps, self.sums);
         separate(self.sums, self.sums.len(), self.out);
     }
 }
 
 #[inline(always)]
-fn interleave(rows: &[u8], width: usize, lanes: &mut [[u8; LANES]]) {
-    let squares = if rows.len() == width * LANES { width / SIDE } else { 0 };
+fn interleave(rows: &[u8], stride: usize, count: usize, lanes: &mut [[u8; LANES]]) {
+    let squares = if count == LANES { lanes.len() / SIDE } else { 0 };
     for square in 0..squares {
         let x = square * SIDE;
         for first in (0..LANES).step_by(SIDE) {
-            let columns = transposed(std::array::from_fn(|row| word(&rows[(first + row) * width + x..])));
+            let columns = transposed(std::array::from_fn(|row| word(&rows[(first + row) * stride + x..])));
             for (lane, column) in lanes[x..x + SIDE].iter_mut().zip(columns) {
                 lane[first..first + SIDE].copy_from_slice(&column.to_le_bytes());
             }
         }
     }
-    for (lane, row) in rows.chunks_exact(width).enumerate() {
+    for (lane, row) in rows.chunks(stride).take(count).enumerate() {
         for (column, value) in lanes.iter_mut().zip(row).skip(squares * SIDE) {
             column[lane] = *value;
         }
@@ -300,20 +448,12 @@ fn weigh_lanes(lanes: &[[u8; LANES]], taps: &Taps, out: &mut [[u8; LANES]]) {
     }
 }
 
-fn vertical(source: &Pixels, taps: &Taps) -> Pixels {
-    let row_bytes = source.width() as usize * 3;
-    let mut data = vec![0; row_bytes * taps.len()];
-    let mut sums = vec![0; row_bytes];
-    let arch = pulp::Arch::new();
-    for ((start, weights), out) in taps.iter().zip(data.chunks_exact_mut(row_bytes)) {
-        let rows = &source.data()[start * row_bytes..(start + weights.len()) * row_bytes];
-        arch.dispatch(Down { rows, weights, sums: &mut sums, out });
-    }
-    whole(source.width(), taps.len() as u32, data)
-}
-
+/// Weighs rows from top to bottom: as many as there are weights.
 struct Down<'a> {
     rows: &'a [u8],
+    stride: usize,
+    /// Where in each row the columns begin that are wanted.
+    first: usize,
     weights: &'a [i32],
     sums: &'a mut [i32],
     out: &'a mut [u8],
@@ -325,8 +465,8 @@ impl WithSimd for Down<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         self.sums.fill(HALF);
-        for (row, weight) in self.rows.chunks_exact(self.sums.len()).zip(self.weights) {
-            for (sum, value) in self.sums.iter_mut().zip(row) {
+        for (row, weight) in self.rows.chunks_exact(self.stride).zip(self.weights) {
+            for (sum, value) in self.sums.iter_mut().zip(&row[self.first..]) {
                 *sum += i32::from(*value) * weight;
             }
         }
@@ -404,6 +544,80 @@ mod tests {
             let long_side = case["side"].as_u64().expect("a side") as u32;
             assert_recorded(&within(&source, long_side), case);
         }
+    }
+
+    /// Both passes one after the other over all of the picture, with the same weights.
+    fn plainly(source: &Pixels, size: (u32, u32), filter: Filter) -> Pixels {
+        let weighed = |axis: &Axis, at: u32, value: &dyn Fn(usize) -> u8| {
+            let mut weights = Vec::new();
+            let input = axis.weigh(at, &mut Vec::new(), &mut weights);
+            to_byte(HALF + input.zip(weights).map(|(from, weight)| i32::from(value(from)) * weight).sum::<i32>())
+        };
+        let (stored, rows) = (source.width() as usize, source.height());
+        let across = Axis::new(source.width(), size.0, filter);
+        let mut narrow = Vec::new();
+        for (y, x, c) in (0..rows as usize).flat_map(|y| (0..size.0).flat_map(move |x| (0..3).map(move |c| (y, x, c))))
+        {
+            let value = |from: usize| source.data()[(y * stored + from) * 3 + c];
+            narrow.push(if size.0 == source.width() { value(x as usize) } else { weighed(&across, x, &value) });
+        }
+        let (down, line) = (Axis::new(rows, size.1, filter), size.0 as usize * 3);
+        let mut data = Vec::new();
+        for (y, at) in (0..size.1).flat_map(|y| (0..line).map(move |at| (y, at))) {
+            let value = |from: usize| narrow[from * line + at];
+            data.push(if size.1 == rows { value(y as usize) } else { weighed(&down, y, &value) });
+        }
+        whole(size.0, size.1, data)
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn any_part_equals_that_part_of_the_whole(
+            from in (1_u32..90, 1_u32..90),
+            to in (1_u32..70, 1_u32..70),
+            (left, top) in (0.0..1.0_f64, 0.0..1.0_f64),
+            filter in proptest::sample::select(vec![Filter::Bilinear, Filter::Bicubic, Filter::Lanczos3]),
+        ) {
+            let source = picture(from.0, from.1);
+            let expected = plainly(&source, to, filter);
+            proptest::prop_assert_eq!(&resize(&source, to.0, to.1, filter), &expected);
+            let (x, y) = ((f64::from(to.0) * left) as u32, (f64::from(to.1) * top) as u32);
+            let shown = part(&source, to, filter, x..to.0, y..to.1, &|| true);
+            proptest::prop_assert_eq!(shown, crop(&expected, x, y, to.0 - x, to.1 - y));
+        }
+    }
+
+    #[test]
+    fn strips_of_columns_join_without_a_seam() {
+        let source = picture(700_000, 2);
+        for (size, filter) in [((5, 2), Filter::Lanczos3), ((7, 1), Filter::Bilinear)] {
+            assert!(WEIGHTS_AT_ONCE / Axis::new(source.width(), size.0, filter).window() < size.0 as usize);
+            assert_eq!(resize(&source, size.0, size.1, filter), plainly(&source, size, filter));
+        }
+    }
+
+    #[test]
+    fn a_crop_of_an_enlarged_strip_costs_only_itself() {
+        let strip = picture(1024, 1);
+        let all = centre_crop(&short_side(&strip, 64, Filter::Bicubic), 60);
+        assert_eq!(short_side_cropped(&strip, 64, Filter::Bicubic, 60), all);
+        // The whole would be 75,000,000 x 250.
+        let long = picture(300_000, 1);
+        assert_eq!(short_side_cropped(&long, 250, Filter::Bilinear, 224).width(), 224);
+        for (width, height, side, crop) in
+            [(300, 200, 256, 224), (200, 301, 256, 224), (40, 30, 30, 24), (64, 64, 64, 70)]
+        {
+            let photo = picture(width, height);
+            let expected = centre_crop(&short_side(&photo, side, Filter::Bilinear), crop);
+            assert_eq!(short_side_cropped(&photo, side, Filter::Bilinear, crop), expected);
+        }
+    }
+
+    #[test]
+    fn whoever_says_stop_is_heard() {
+        assert!(within_while(&picture(300, 200), 100, &|| false).is_none());
     }
 
     #[test]
