@@ -8,15 +8,18 @@ mod orient;
 mod still;
 #[cfg(feature = "turbojpeg")]
 mod turbo;
+mod watch;
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 
 use super::error::DecodeError;
 use super::exif::{self, Facts};
 use super::kind::{self, Kind};
-use super::limits::{Deadline, Limits};
+use super::limits::{self, Deadline, Limits};
 use super::raw;
+use super::resize;
 use super::room::{Place, Room};
 use crate::contain::contained;
 use crate::pixels::Pixels;
@@ -44,6 +47,18 @@ pub struct Decoded {
     pub height: u32,
     pub kind: Kind,
     pub facts: Facts,
+    deadline: Deadline,
+}
+
+impl Decoded {
+    /// The picture made to lie within `long_side`, where it does not already; this too has to be done in the photo's time.
+    pub fn reduced(&self, pixels: &Pixels, long_side: u32) -> Result<Option<Pixels>, DecodeError> {
+        let reduced = resize::within_while(pixels, long_side, &|| !self.deadline.passed());
+        match reduced.ok_or_else(|| self.deadline.error(self.kind))? {
+            Cow::Owned(reduced) => Ok(Some(reduced)),
+            Cow::Borrowed(_) => Ok(None),
+        }
+    }
 }
 
 /// Decodes one photo. Never panics, whatever the bytes are.
@@ -51,30 +66,32 @@ pub fn decode(bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, De
     decode_in(&Room::new(limits.max_alloc).place(), bytes, scale, limits)
 }
 
-/// The same where others are at it: begins when there is room, and goes on holding what its pixels take.
-pub fn decode_in(place: &Place<'_>, bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, DecodeError> {
+/// The same where others are at it: begins when there is room. The place goes on holding what decoding took, which is
+/// enough to make the picture smaller too, until the caller shrinks it.
+pub fn decode_in(place: &Place, bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
     limits.file(bytes.len())?;
     let kind = kind::sniff(bytes).ok_or_else(|| unknown(bytes))?;
     let deadline = limits.deadline();
-    let job = Job { bytes, kind, scale, limits, place, deadline: &deadline };
+    let job = Job { bytes, file: bytes.len() as u64, kind, scale, limits, place, deadline: &deadline };
     let raster = guarded(kind, || job.raster())?;
     let facts = guarded(kind, || Ok(exif::facts_of(bytes, kind)))?;
     let orientation = raster.orientation.unwrap_or(facts.orientation);
     let (width, height) = orient::upright_size(raster.width, raster.height, orientation);
-    let stored = orient::upright(raster.pixels, orientation);
+    let go_on = || !deadline.passed();
+    let stored = orient::upright(raster.pixels, orientation, &go_on);
     let converted = match &raster.profile {
-        Some(profile) => guarded(kind, || Ok(colour::to_srgb(&stored, profile)))?,
+        Some(profile) => guarded(kind, || Ok(colour::to_srgb(&stored, profile, &go_on)))?,
         None => None,
     };
+    deadline.check(kind)?;
     let (pixels, as_stored) = match converted {
         Some(converted) => (converted, Some(stored)),
         None => (stored, None),
     };
-    place.shrink([Some(&pixels), as_stored.as_ref()].into_iter().flatten().map(|held| held.data().len() as u64).sum());
-    Ok(Decoded { pixels, as_stored, width, height, kind, facts })
+    Ok(Decoded { pixels, as_stored, width, height, kind, facts, deadline })
 }
 
 /// Runs a decoder. What it leaves behind after a panic is dropped with it, so nothing half-made is seen.
@@ -95,10 +112,12 @@ fn unknown(bytes: &[u8]) -> DecodeError {
 /// One photo to decode.
 struct Job<'a> {
     bytes: &'a [u8],
+    /// The length of the file, of which `bytes` may be a part.
+    file: u64,
     kind: Kind,
     scale: Scale,
     limits: &'a Limits,
-    place: &'a Place<'a>,
+    place: &'a Place,
     deadline: &'a Deadline,
 }
 
@@ -117,8 +136,17 @@ struct Raster {
 impl Job<'_> {
     /// Before anything is allocated: a picture within the limits, once there is room for it.
     fn admit(&self, width: u64, height: u64, bytes_per_pixel: u64) -> Result<(), DecodeError> {
+        self.admit_beside(0, width, height, bytes_per_pixel)
+    }
+
+    /// The same where other buffers of this photo, `held` bytes of them, stay.
+    fn admit_beside(&self, held: u64, width: u64, height: u64, bytes_per_pixel: u64) -> Result<(), DecodeError> {
         let needed = self.limits.picture(self.kind, width, height, bytes_per_pixel)?;
-        self.deadline.postpone(self.place.grow(needed));
+        // PNG and JPEG have bounds of their own, by what their coding can do.
+        if !matches!(self.kind, Kind::Png | Kind::Jpeg) {
+            limits::plausible(width, height, self.bytes.len())?;
+        }
+        self.deadline.postpone(self.place.grow(needed.saturating_add(held).saturating_add(self.file)));
         Ok(())
     }
 

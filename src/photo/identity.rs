@@ -172,6 +172,19 @@ pub fn read(path: &Path, max_bytes: u64) -> Result<Bytes, ReadError> {
     Ok(Bytes { bytes, stamp })
 }
 
+/// The content of a photo that need not be looked at; takes no memory for it.
+pub fn content(path: &Path, max_bytes: u64) -> Result<ContentId, ReadError> {
+    let file = open_untouched(path)?;
+    let metadata = file.metadata()?;
+    regular(&metadata)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file.take(max_bytes.saturating_add(1)))?;
+    if metadata.len() > max_bytes || hasher.count() > max_bytes {
+        return Err(ReadError::too_large(metadata.len().max(hasher.count()), max_bytes));
+    }
+    Ok(ContentId(*hasher.finalize().as_bytes()))
+}
+
 /// The stamp of a file as it stands now; follows symbolic links, as reading does.
 pub fn stamp(path: &Path) -> Result<Stamp, ReadError> {
     let metadata = std::fs::metadata(path)?;
@@ -242,6 +255,8 @@ mod tests {
         std::fs::write(file.path(), [0; 100]).unwrap();
         assert!(matches!(read(file.path(), 99), Err(ReadError::TooLarge { .. })));
         assert_eq!(read(file.path(), 100).unwrap().bytes.len(), 100);
+        assert!(matches!(content(file.path(), 99), Err(ReadError::TooLarge { .. })));
+        assert_eq!(content(file.path(), 100).unwrap(), ContentId::of(&[0; 100]));
     }
 
     #[cfg(unix)]

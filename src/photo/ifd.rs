@@ -3,6 +3,8 @@
 /// A directory may point anywhere, at itself too; no camera writes nearly as many.
 const MAX_DIRECTORIES: usize = 64;
 const MAX_ENTRIES: usize = 1024;
+/// Bytes of a text; names of makers and cameras take some twenty.
+const MAX_TEXT: usize = 1024;
 const SUB_IFDS: u16 = 0x014a;
 const EXIF_IFD: u16 = 0x8769;
 
@@ -142,8 +144,10 @@ impl<'a> Ifd<'a> {
         self.tiff.bytes.get(entry.at..entry.at.checked_add(length)?)
     }
 
+    /// The text of an entry, or the first of it where it is longer than any text that is meant to be read.
     pub fn text(&self, tag: u16) -> Option<String> {
         let raw = self.bytes(tag)?;
+        let raw = &raw[..raw.len().min(MAX_TEXT)];
         let end = raw.iter().position(|byte| *byte == 0).unwrap_or(raw.len());
         Some(String::from_utf8_lossy(&raw[..end]).trim().to_owned())
     }

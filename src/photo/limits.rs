@@ -4,17 +4,29 @@ use std::cell::Cell;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::error::DecodeError;
 use super::kind::Kind;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     pub max_pixels: u64,
     pub max_file_bytes: u64,
     pub max_seconds: f64,
-    /// Bytes that decoding may hold at once: one photo, and all that are decoded side by side.
+    /// Bytes that decoding may hold at once: one picture, and all photos that are decoded side by side, their files
+    /// included.
     pub max_alloc: u64,
 }
+
+/// The longest side of a picture: that of the largest files that picture programs write (Photoshop's PSB). Work beside the
+/// pixels grows with the longer side, so that a line of 300 million pixels would take 20 GB.
+const MAX_SIDE: u64 = 300_000;
+/// Pictures up to this size may be as good as empty.
+const EMPTY_PIXELS: u64 = 25_000_000;
+/// What a byte of a larger one's file may hold: more than GIF (2,731) can. WebP, AV1 and files that show the same bytes
+/// again and again know no bound.
+const PIXELS_PER_BYTE: u64 = 10_000;
 
 impl Default for Limits {
     /// Room for the 200-megapixel sensors of today's telephones, decoded whole.
@@ -52,6 +64,12 @@ impl Limits {
                 "{width} x {height} pixels, {may} are allowed (limits.max_megapixels)"
             )));
         }
+        if width.max(height) > MAX_SIDE {
+            let may = grouped(MAX_SIDE);
+            return Err(DecodeError::TooLarge(format!(
+                "{width} x {height} pixels, a side may have {may}; cut the picture into shorter parts"
+            )));
+        }
         let needed = pixels.saturating_mul(bytes_per_pixel);
         if needed > self.max_alloc {
             let (needs, may) = (grouped(needed), grouped(self.max_alloc));
@@ -68,8 +86,20 @@ impl Limits {
     }
 }
 
+/// Whether a file of this length can hold a photo of this size. Sensors are noisy, so what packs more tightly shows nothing.
+pub(super) fn plausible(width: u64, height: u64, file: usize) -> Result<(), DecodeError> {
+    let pixels = width.saturating_mul(height);
+    if pixels <= EMPTY_PIXELS || pixels / PIXELS_PER_BYTE <= file as u64 {
+        return Ok(());
+    }
+    let has = grouped(file as u64);
+    Err(DecodeError::TooLarge(format!(
+        "{width} x {height} pixels in a file of {has} bytes, as no photo is; save it as JPEG to have it read"
+    )))
+}
+
 /// The moment after which decoding a photo is given up; `None` is never.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Deadline {
     at: Cell<Option<Instant>>,
     seconds: f64,
@@ -78,6 +108,11 @@ pub struct Deadline {
 impl Deadline {
     pub fn passed(&self) -> bool {
         self.at.get().is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// The time until then; `None` is without end.
+    pub fn left(&self) -> Option<Duration> {
+        self.at.get().map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Time spent waiting for others does not count.
@@ -107,8 +142,12 @@ pub struct Timed<'a, T> {
     served: usize,
 }
 
-/// Decoders read single bytes; asking the clock this seldom costs nothing that could be measured.
-const BYTES_BETWEEN_LOOKS: usize = 4096;
+/// Decoders read single bytes; asking the clock this seldom costs nothing that could be measured. A deflated byte may
+/// stand for a thousand.
+const BYTES_BETWEEN_LOOKS: usize = 1024;
+const BYTES_AT_ONCE: usize = 4096;
+/// What a call for the buffer counts for, whatever is taken of it.
+const BYTES_OF_A_CALL: usize = 16;
 
 impl<'a, T: AsRef<[u8]>> Timed<'a, T> {
     pub fn new(bytes: T, deadline: &'a Deadline) -> Self {
@@ -136,19 +175,20 @@ impl<T: AsRef<[u8]>> Read for Timed<'_, T> {
 
 impl<T: AsRef<[u8]>> BufRead for Timed<'_, T> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.serve(64)?;
+        self.serve(BYTES_OF_A_CALL)?;
         let rest = self.inner.fill_buf()?;
-        Ok(&rest[..rest.len().min(BYTES_BETWEEN_LOOKS)])
+        Ok(&rest[..rest.len().min(BYTES_AT_ONCE)])
     }
 
     fn consume(&mut self, amount: usize) {
+        self.served += amount;
         self.inner.consume(amount);
     }
 }
 
 impl<T: AsRef<[u8]>> Seek for Timed<'_, T> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.serve(64)?;
+        self.serve(BYTES_OF_A_CALL)?;
         self.inner.seek(to)
     }
 }

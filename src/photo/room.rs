@@ -1,100 +1,124 @@
 //! The memory that all photos being decoded at one time may hold together. A photo waits until there is room for it.
 
-use std::cell::Cell;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+#[derive(Clone, Debug)]
+pub struct Room(Arc<Shared>);
+
 #[derive(Debug)]
-pub struct Room {
-    free: Mutex<u64>,
+struct Shared {
+    state: Mutex<State>,
     changed: Condvar,
     size: u64,
 }
 
+#[derive(Debug)]
+struct State {
+    /// Below zero where one photo was let in because all others waited.
+    free: i64,
+    /// Photos that hold something, and those of them that wait for more.
+    holders: usize,
+    waiting: usize,
+}
+
 impl Room {
     pub fn new(size: u64) -> Self {
-        Self { free: Mutex::new(size), changed: Condvar::new(), size }
+        let size = size.min(i64::MAX as u64);
+        let state = Mutex::new(State { free: size as i64, holders: 0, waiting: 0 });
+        Self(Arc::new(Shared { state, changed: Condvar::new(), size }))
     }
 
     /// A place in the room that takes nothing yet.
-    pub fn place(&self) -> Place<'_> {
-        Place { room: self, taken: Cell::new(0) }
+    pub fn place(&self) -> Place {
+        Place(Arc::new(Held { room: self.0.clone(), taken: AtomicU64::new(0) }))
     }
+}
 
-    fn take(&self, bytes: u64) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free < bytes {
-            free = self.changed.wait(free).unwrap_or_else(PoisonError::into_inner);
+impl Shared {
+    /// Takes `more` for a photo that holds `had`.
+    fn take(&self, had: u64, more: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let holds = usize::from(had > 0);
+        state.waiting += holds;
+        // Where everyone who holds something waits for more, nobody would ever give any back: one of them goes on.
+        while state.free < more as i64 && !(holds == 1 && state.waiting == state.holders) {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        *free -= bytes;
+        state.waiting -= holds;
+        state.holders += 1 - holds;
+        state.free -= more as i64;
     }
 
-    fn give_back(&self, bytes: u64) {
-        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
+    fn give_back(&self, bytes: u64, all: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.free += bytes as i64;
+        state.holders -= usize::from(all && bytes > 0);
         self.changed.notify_all();
     }
 }
 
-/// What one photo holds of a [`Room`]; given back when dropped.
+/// What one photo holds of a [`Room`]; given back when the last copy of it is dropped.
+#[derive(Clone, Debug)]
+pub struct Place(Arc<Held>);
+
 #[derive(Debug)]
-pub struct Place<'a> {
-    room: &'a Room,
-    taken: Cell<u64>,
+struct Held {
+    room: Arc<Shared>,
+    taken: AtomicU64,
 }
 
-impl Place<'_> {
-    /// Makes it at least this large and says how long that took. Whoever has to wait lets go of what it has, so that two
-    /// never wait for each other; whatever needs more than the whole room has it to itself.
+impl Place {
+    /// Makes it at least this large and says how long that took. What is held stays held meanwhile, for it is still in
+    /// memory; whatever needs more than the whole room has it to itself.
     pub fn grow(&self, bytes: u64) -> Duration {
-        let bytes = bytes.min(self.room.size);
-        let had = self.taken.get();
+        let bytes = bytes.min(self.0.room.size);
+        let had = self.0.taken.load(Ordering::Relaxed);
         if bytes <= had {
             return Duration::ZERO;
         }
         let began = Instant::now();
-        self.room.give_back(had);
-        self.taken.set(0);
-        self.room.take(bytes);
-        self.taken.set(bytes);
+        self.0.room.take(had, bytes - had);
+        self.0.taken.store(bytes, Ordering::Relaxed);
         began.elapsed()
     }
 
-    /// What is still held once the decoder's own buffers are gone.
+    /// What is still held once the buffers that decoding takes are gone.
     pub fn shrink(&self, bytes: u64) {
-        let had = self.taken.get();
+        let bytes = bytes.max(1);
+        let had = self.0.taken.load(Ordering::Relaxed);
         if bytes < had {
-            self.taken.set(bytes);
-            self.room.give_back(had - bytes);
+            self.0.taken.store(bytes, Ordering::Relaxed);
+            self.0.room.give_back(had - bytes, false);
         }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Held {
     fn drop(&mut self) {
-        self.room.give_back(self.taken.get());
+        self.room.give_back(self.taken.load(Ordering::Relaxed), true);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use super::*;
 
-    #[test]
-    fn together_they_never_hold_more_than_the_room_has() {
-        let (room, held, most) = (Room::new(100), AtomicU64::new(0), AtomicU64::new(0));
+    /// Grows eight places at once, each in two steps to at most `most`, and says how much was held together at the peak.
+    fn peak(room: &Room, first: u64, most: u64) -> u64 {
+        let (held, peak) = (AtomicU64::new(0), AtomicU64::new(0));
         std::thread::scope(|scope| {
             for thread in 0..8 {
-                let (room, held, most) = (&room, &held, &most);
+                let (held, peak) = (&held, &peak);
                 scope.spawn(move || {
                     for round in 0..50 {
                         let place = room.place();
                         let mut mine = 0;
-                        for bytes in [10 + thread, 45 + (round % 7) * 10] {
-                            held.fetch_sub(mine, Ordering::SeqCst);
+                        for bytes in [first + thread, (most - (round % 7) * 5).max(first + thread)] {
                             place.grow(bytes);
-                            most.fetch_max(held.fetch_add(bytes, Ordering::SeqCst) + bytes, Ordering::SeqCst);
+                            let now = held.fetch_add(bytes - mine, Ordering::SeqCst) + bytes - mine;
+                            peak.fetch_max(now, Ordering::SeqCst);
                             mine = bytes;
                         }
                         held.fetch_sub(mine, Ordering::SeqCst);
@@ -102,8 +126,16 @@ mod tests {
                 });
             }
         });
-        assert!(most.load(Ordering::SeqCst) <= 105, "{most:?} of 100");
-        assert_eq!(*room.free.lock().unwrap(), 100);
+        let state = room.0.state.lock().unwrap();
+        assert_eq!((state.free, state.holders, state.waiting), (100, 0, 0));
+        peak.into_inner()
+    }
+
+    #[test]
+    fn together_they_hold_what_the_room_has_and_one_photo_more() {
+        assert!(peak(&Room::new(100), 40, 48) <= 100);
+        // All that fit in wait for more, again and again: without the one that goes on this would never end.
+        assert!(peak(&Room::new(100), 10, 90) <= 190);
     }
 
     #[test]
@@ -115,7 +147,7 @@ mod tests {
             let large = scope.spawn(|| room.place().grow(1000));
             std::thread::sleep(Duration::from_millis(30));
             assert!(!large.is_finished(), "did not wait");
-            small.shrink(0);
+            drop(small);
             assert!(large.join().unwrap() >= Duration::from_millis(20));
         });
     }

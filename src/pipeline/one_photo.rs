@@ -1,6 +1,5 @@
 //! The way of one photo: stamp, store, bytes, pixels, findings.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use super::facts::{self, PhotoFacts};
@@ -8,8 +7,7 @@ use super::run::Job;
 use super::{Analysed, Analysis, Picture};
 use crate::failure::{Failure, Stage};
 use crate::photo::identity::{self, Bytes, ContentId, Stamp};
-use crate::photo::{self, Decoded, Limits, Room, Scale, resize};
-use crate::pixels::Pixels;
+use crate::photo::{self, DecodeError, Decoded, Limits, Room, Scale};
 use crate::store::{Fingerprint, Store};
 
 /// A photo's outcome and what of it is new to the store.
@@ -55,6 +53,9 @@ pub fn process(job: &Job<'_>, keys: &Keys, room: &Room, path: &Path) -> Result<F
             return Ok(finished);
         }
     }
+    // Held until the photo's pixels are gone.
+    let place = room.place();
+    place.grow(stamp.map_or(0, |stamp| stamp.size.min(job.limits.max_file_bytes)));
     let Bytes { bytes, stamp } =
         job.telemetry.time("read", || job.files.read(path, job.limits.max_file_bytes)).map_err(read_failed)?;
     let content = job.telemetry.time("identify", || ContentId::of(&bytes));
@@ -62,14 +63,18 @@ pub fn process(job: &Job<'_>, keys: &Keys, room: &Room, path: &Path) -> Result<F
     if known.is_complete() {
         return known.complete(content, stamp, false).ok_or_else(|| fail(Stage::Read, "io", "vanished".into()));
     }
-    // Held until the photo's pixels are gone.
-    let place = room.place();
+    let decode_failed = |error: DecodeError| fail(Stage::Decode, error.code(), error.to_string());
     let decoded = job
         .telemetry
         .time("decode", || photo::decode_in(&place, &bytes, job.scale(), &job.limits))
-        .map_err(|error| fail(Stage::Decode, error.code(), error.to_string()))?;
+        .map_err(decode_failed)?;
     drop(bytes);
-    known.compute(job, decoded, content, stamp).map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
+    let facts = PhotoFacts::of(&decoded);
+    let picture = job.telemetry.time("resize", || Picture::new(decoded, job.medium)).map_err(decode_failed)?;
+    place.shrink(picture.bytes());
+    known
+        .compute(job, facts, &picture, content, stamp)
+        .map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
 }
 
 /// A photo's content alone: from its stamp where the store knows it, else from its bytes.
@@ -81,7 +86,7 @@ pub fn identify(path: &Path, store: &Store, limits: &Limits) -> Result<ContentId
     let stamp = identity::stamp(path).map_err(failed)?;
     match store.content(path, &stamp) {
         Some(content) => Ok(content),
-        None => Ok(ContentId::of(&identity::read(path, limits.max_file_bytes).map_err(failed)?.bytes)),
+        None => identity::content(path, limits.max_file_bytes).map_err(failed),
     }
 }
 
@@ -117,13 +122,12 @@ impl Known {
     fn compute(
         self,
         job: &Job<'_>,
-        decoded: Decoded,
+        facts: PhotoFacts,
+        picture: &Picture,
         content: ContentId,
         stamp: Option<Stamp>,
     ) -> anyhow::Result<Finished> {
-        let facts = PhotoFacts::of(&decoded);
         let facts_payload = Some(serde_json::to_vec(&facts)?);
-        let picture = job.telemetry.time("resize", || Picture::new(decoded, job.medium));
         let mut computed = Vec::new();
         let mut findings = Vec::with_capacity(self.findings.len());
         for (index, (known, analysis)) in self.findings.into_iter().zip(job.analyses).enumerate() {
@@ -131,7 +135,7 @@ impl Known {
                 finding
             } else {
                 computed.push(index);
-                job.telemetry.time(analysis.name(), || analysis.analyse(&picture))?
+                job.telemetry.time(analysis.name(), || analysis.analyse(picture))?
             };
             findings.push(finding);
         }
@@ -141,14 +145,21 @@ impl Known {
 }
 
 impl Picture {
-    fn new(photo: Decoded, medium: Option<u32>) -> Self {
-        let reduce = |pixels: &Pixels| match medium.map(|side| resize::within(pixels, side)) {
-            Some(Cow::Owned(reduced)) => Some(reduced),
-            Some(Cow::Borrowed(_)) | None => None,
+    fn new(mut photo: Decoded, medium: Option<u32>) -> Result<Self, DecodeError> {
+        let as_stored = photo.as_stored.take();
+        let reduce = |pixels| medium.map_or(Ok(None), |side| photo.reduced(pixels, side));
+        let reduced = reduce(&photo.pixels)?;
+        let as_stored = match as_stored {
+            Some(stored) => Some(reduce(&stored)?.unwrap_or(stored)),
+            None => None,
         };
-        let reduced = reduce(&photo.pixels);
-        let as_stored = photo.as_stored.map(|stored| reduce(&stored).unwrap_or(stored));
-        Self { decoded: photo.pixels, reduced, as_stored }
+        Ok(Self { decoded: photo.pixels, reduced, as_stored })
+    }
+
+    /// What it holds in memory.
+    fn bytes(&self) -> u64 {
+        let held = [Some(&self.decoded), self.reduced.as_ref(), self.as_stored.as_ref()];
+        held.into_iter().flatten().map(|pixels| pixels.data().len() as u64).sum()
     }
 }
 

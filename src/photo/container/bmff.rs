@@ -80,11 +80,20 @@ pub struct Meta<'a> {
     data: &'a [u8],
 }
 
+/// What describes a picture lists its parts at 16 bytes each or so; a grid has at most 65,536 tiles.
+const MAX_META: usize = 4 << 20;
+/// An EXIF block that lies in pieces is put together up to here: in a JPEG it cannot pass 64 KiB.
+const MAX_EXIF: usize = 16 << 20;
+/// Tracks of a CR3 have few kinds: pictures, and data about them.
+const MAX_TRACKS: usize = 16;
 const NO_PICTURE: &str = "it describes no still picture";
 
 impl<'a> Meta<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, &'static str> {
         let meta = child(bytes, *b"meta").and_then(|meta| meta.get(4..)).ok_or(NO_PICTURE)?;
+        if child(meta, *b"idat").map_or(meta.len(), |data| meta.len() - data.len()) > MAX_META {
+            return Err("its description takes more than 4 MiB");
+        }
         let mut read = Self { data: child(meta, *b"idat").unwrap_or_default(), ..Self::default() };
         let primary = child(meta, *b"pitm").and_then(|pitm| {
             let mut cursor = Cursor(pitm);
@@ -236,7 +245,8 @@ impl<'a> Meta<'a> {
     /// The TIFF block of the EXIF item.
     pub fn exif(&self, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         let item = self.items.iter().find(|item| &item.kind == b"Exif")?;
-        let data = self.data(bytes, item.id)?;
+        let data =
+            self.data(bytes, item.id).filter(|data| matches!(data, Cow::Borrowed(_)) || data.len() <= MAX_EXIF)?;
         let skipped = u32::from_be_bytes(*data.first_chunk()?) as usize;
         let start = skipped.checked_add(4).filter(|start| *start <= data.len())?;
         Some(match data {
@@ -287,7 +297,7 @@ pub fn canon_previews(bytes: &[u8]) -> Vec<&[u8]> {
     let start = |data: &[u8]| data.windows(3).take(64).position(|it| it == [0xff, 0xd8, 0xff]);
     let mut found = Vec::new();
     let moov = child(bytes, *b"moov").unwrap_or_default();
-    for (_, track) in boxes(moov).filter(|(name, _)| name == b"trak") {
+    for (_, track) in boxes(moov).filter(|(name, _)| name == b"trak").take(MAX_TRACKS) {
         found.extend(first_sample(bytes, track));
     }
     let preview = uuid(bytes, PREVIEW_UUID).and_then(|it| child(it.get(8..)?, *b"PRVW"));

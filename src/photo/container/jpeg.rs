@@ -87,7 +87,10 @@ impl<'a> Header<'a> {
             0xe0 if payload.starts_with(b"JFIF\0") => self.jfif = true,
             0xe1 if payload.starts_with(b"Exif\0") => self.exif = self.exif.or(payload.get(6..)),
             0xe2 => {
-                if let Some([number, of, data @ ..]) = payload.strip_prefix(b"ICC_PROFILE\0") {
+                // Parts are numbered in a byte.
+                if let Some([number, of, data @ ..]) = payload.strip_prefix(b"ICC_PROFILE\0")
+                    && self.profile_parts.len() < 256
+                {
                     self.profile_parts.push((*number, *of, data));
                 }
             }

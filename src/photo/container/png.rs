@@ -4,9 +4,9 @@ use std::io::Read;
 
 use flate2::read::ZlibDecoder;
 
+use super::MAX_PROFILE;
+
 const SIGNATURE: usize = 8;
-/// Inflated, a colour profile of a CMYK press takes 2 MB; a bomb takes what it is given.
-const MAX_PROFILE: u64 = 4 << 20;
 
 #[derive(Debug, Default)]
 pub struct Chunks<'a> {
@@ -77,7 +77,7 @@ impl<'a> Chunks<'a> {
         let data = self.profile.filter(|_| !self.srgb)?;
         let name_end = data.iter().take(80).position(|byte| *byte == 0)?;
         let mut profile = Vec::new();
-        ZlibDecoder::new(data.get(name_end + 2..)?).take(MAX_PROFILE + 1).read_to_end(&mut profile).ok()?;
-        (profile.len() as u64 <= MAX_PROFILE).then_some(profile)
+        ZlibDecoder::new(data.get(name_end + 2..)?).take(MAX_PROFILE as u64 + 1).read_to_end(&mut profile).ok()?;
+        (profile.len() <= MAX_PROFILE).then_some(profile)
     }
 }

@@ -1,5 +1,7 @@
 //! The RIFF chunks of a WebP that say something about its picture.
 
+use super::MAX_PROFILE;
+
 #[derive(Debug, Default)]
 pub struct Chunks<'a> {
     pub exif: Option<&'a [u8]>,
@@ -14,7 +16,7 @@ pub fn chunks(bytes: &[u8]) -> Chunks<'_> {
         let data = &bytes[at + 8..(at + 8).saturating_add(length).min(bytes.len())];
         match &[a, b, c, d] {
             b"EXIF" => found.exif = found.exif.or(Some(data.strip_prefix(b"Exif\0\0").unwrap_or(data))),
-            b"ICCP" => found.profile = found.profile.or(Some(data)),
+            b"ICCP" => found.profile = found.profile.or((data.len() <= MAX_PROFILE).then_some(data)),
             _ => {}
         }
         at = at.saturating_add(8).saturating_add(length).saturating_add(length & 1);

@@ -5,25 +5,32 @@
 use re_rav1d::dav1d::pixel::YUVRange;
 use re_rav1d::dav1d::{Decoder, PixelLayout, PlanarImageComponent as Component, Settings};
 
+use super::watch::watched;
 use super::{Job, Raster, colour, failure, rgb};
 use crate::photo::container::bmff::Meta;
+use crate::photo::container::{MAX_PROFILE, av1};
 use crate::photo::error::DecodeError;
 use crate::photo::kind::Kind;
 use crate::pixels::Pixels;
 
 const KIND: Kind = Kind::Avif;
+/// The decoder's planes of 16 bits, ours, then ours and the result.
+const BYTES_PER_PIXEL: u64 = 12;
+/// What the decoder keeps of each picture that others may refer to, and how many of them.
+const BYTES_OF_REFERENCE: u64 = 6;
+const REFERENCES: u64 = 8;
 
 pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let meta = Meta::read(job.bytes).map_err(corrupt)?;
     let item = meta.primary;
     let (width, height) = meta.size(item).ok_or_else(|| corrupt("it does not say how large the picture is"))?;
-    // Planes of 16 bits, an upsampled row, the result; grids hold a tile and the canvas.
-    job.admit(u64::from(width), u64::from(height), 12)?;
-    let mut picture = picture(job, &meta, item)?;
-    lay_on_white(job, &meta, item, &mut picture);
+    job.admit(u64::from(width), u64::from(height), BYTES_PER_PIXEL)?;
+    let mut picture = picture(job, &meta, item, 0)?;
+    lay_on_white(job, &meta, item, &mut picture)?;
+    job.deadline.check(KIND)?;
     let pixels = rgb(KIND, picture.width as u32, picture.height as u32, picture.data)?;
     let profile = match Colours::of(&meta, item) {
-        Colours::Profile(profile) => Some(profile.to_vec()),
+        Colours::Profile(profile) => (profile.len() <= MAX_PROFILE).then(|| profile.to_vec()),
         Colours::Coded { primaries, transfer, .. } => colour::coded_profile(primaries, transfer),
         Colours::Unsaid => None,
     };
@@ -43,10 +50,11 @@ struct Canvas {
     data: Vec<u8>,
 }
 
-fn picture(job: &Job, meta: &Meta, item: u32) -> Result<Canvas, DecodeError> {
+/// A picture beside `held` bytes of others.
+fn picture(job: &Job, meta: &Meta, item: u32, held: u64) -> Result<Canvas, DecodeError> {
     match meta.kind(item).as_ref() {
-        Some(b"av01") => Ok(to_rgb(&frame(job, meta, item)?, &Colours::of(meta, item))),
-        Some(b"grid") => grid(job, meta, item),
+        Some(b"av01") => to_rgb(job, &frame(job, meta, item, held)?, &Colours::of(meta, item)),
+        Some(b"grid") => grid(job, meta, item, held),
         Some(other) => {
             let name = String::from_utf8_lossy(other).into_owned();
             Err(DecodeError::Unsupported(format!("AVIF holding a picture of type {name:?} is not supported")))
@@ -55,11 +63,12 @@ fn picture(job: &Job, meta: &Meta, item: u32) -> Result<Canvas, DecodeError> {
     }
 }
 
-fn grid(job: &Job, meta: &Meta, item: u32) -> Result<Canvas, DecodeError> {
+fn grid(job: &Job, meta: &Meta, item: u32, held: u64) -> Result<Canvas, DecodeError> {
     let layout =
         meta.data(job.bytes, item).and_then(|data| Grid::read(&data)).ok_or_else(|| corrupt("its grid is broken"))?;
-    job.admit(layout.width as u64, layout.height as u64, 12)?;
+    job.admit_beside(held, layout.width as u64, layout.height as u64, 3)?;
     let mut canvas = Canvas::white(layout.width, layout.height);
+    let held = held + canvas.data.len() as u64;
     let tiles: Vec<u32> = meta.referenced(*b"dimg", item).collect();
     if tiles.len() != layout.rows * layout.columns {
         return Err(corrupt("its grid has not as many tiles as it says"));
@@ -70,7 +79,7 @@ fn grid(job: &Job, meta: &Meta, item: u32) -> Result<Canvas, DecodeError> {
         if meta.kind(tile).as_ref() != Some(b"av01") {
             return Err(corrupt("a tile of its grid is no picture"));
         }
-        let tile = to_rgb(&frame(job, meta, tile)?, &Colours::of(meta, item));
+        let tile = to_rgb(job, &frame(job, meta, tile, held)?, &Colours::of(meta, item))?;
         let (width, height) = *size.get_or_insert((tile.width, tile.height));
         canvas.place(&tile, index % layout.columns * width, index / layout.columns * height);
     }
@@ -144,29 +153,44 @@ impl Plane {
     }
 }
 
-fn frame(job: &Job, meta: &Meta, item: u32) -> Result<Frame, DecodeError> {
+/// Nothing stops the decoder once it has begun: a picture is one call.
+fn frame(job: &Job, meta: &Meta, item: u32, held: u64) -> Result<Frame, DecodeError> {
     let data = meta.data(job.bytes, item).ok_or_else(|| DecodeError::Truncated {
         kind: KIND,
         cause: "the picture data lie past the end of the file".to_owned(),
     })?;
-    // The decoder prints something of its own about no data.
-    if data.is_empty() {
-        return Err(corrupt("it holds no picture data"));
-    }
+    // What the container says of the size need not be true.
+    let stream = av1::stream(&data).ok_or_else(|| corrupt("its AV1 data begin with no header"))?;
+    let kept = stream.frames.saturating_sub(1).min(REFERENCES) * BYTES_OF_REFERENCE;
+    let held = held.saturating_add(data.len() as u64);
+    job.admit_beside(held, u64::from(stream.width), u64::from(stream.height), BYTES_PER_PIXEL + kept)?;
+    let data = data.into_owned();
+    let most = stream.width.saturating_mul(stream.height);
+    watched(job, move || decoded(data, most))?.map_err(|error| match error {
+        Refusal::Decoder(error) => failure(job, KIND, &error),
+        Refusal::Planes => corrupt("its planes are smaller than the picture"),
+    })
+}
+
+enum Refusal {
+    Decoder(re_rav1d::dav1d::Error),
+    Planes,
+}
+
+/// The first picture, of at most that many pixels.
+fn decoded(data: Vec<u8>, most: u32) -> Result<Frame, Refusal> {
     let mut settings = Settings::new();
     settings.set_n_threads(1);
     settings.set_max_frame_delay(1);
     settings.set_all_layers(false);
-    settings.set_frame_size_limit(u32::try_from(job.limits.max_pixels).unwrap_or(u32::MAX));
-    let explain = |error: re_rav1d::dav1d::Error| failure(job, KIND, &error);
-    let mut decoder = Decoder::with_settings(&settings).map_err(explain)?;
-    match decoder.send_data(data.into_owned(), None, None, None) {
+    settings.set_frame_size_limit(most);
+    let mut decoder = Decoder::with_settings(&settings).map_err(Refusal::Decoder)?;
+    match decoder.send_data(data, None, None, None) {
         Ok(()) => {}
         Err(error) if error.is_again() => {}
-        Err(error) => return Err(explain(error)),
+        Err(error) => return Err(Refusal::Decoder(error)),
     }
-    let picture = decoder.get_picture().map_err(explain)?;
-    job.deadline.check(KIND)?;
+    let picture = decoder.get_picture().map_err(Refusal::Decoder)?;
     let layout = picture.pixel_layout();
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let components =
@@ -184,7 +208,7 @@ fn frame(job: &Job, meta: &Meta, item: u32) -> Result<Frame, DecodeError> {
         bits: picture.bits_per_component().map_or(8, |bits| bits.0 as u32),
         full_range: picture.color_range() == YUVRange::Full,
         matrix: picture.matrix_coefficients() as u16,
-        planes: planes.collect::<Option<_>>().ok_or_else(|| corrupt("its planes are smaller than the picture"))?,
+        planes: planes.collect::<Option<_>>().ok_or(Refusal::Planes)?,
     })
 }
 
@@ -270,7 +294,7 @@ impl Matrix {
 const IDENTITY: u16 = 0;
 const YCGCO: u16 = 8;
 
-fn to_rgb(frame: &Frame, colours: &Colours) -> Canvas {
+fn to_rgb(job: &Job, frame: &Frame, colours: &Colours) -> Result<Canvas, DecodeError> {
     let (matrix, full_range) = match colours {
         Colours::Coded { matrix, full_range, .. } => (*matrix, *full_range),
         Colours::Profile(_) | Colours::Unsaid => (frame.matrix, frame.full_range),
@@ -281,6 +305,7 @@ fn to_rgb(frame: &Frame, colours: &Colours) -> Canvas {
         Canvas { width: frame.width, height: frame.height, data: Vec::with_capacity(frame.width * frame.height * 3) };
     let mut chroma = [vec![0.0; frame.width], vec![0.0; frame.width]];
     for y in 0..frame.height {
+        job.deadline.check(KIND)?;
         let luma = frame.planes[0].row(y);
         for (row, plane) in chroma.iter_mut().zip(&frame.planes[1..]) {
             upsampled(plane, frame.layout, y, row);
@@ -300,7 +325,7 @@ fn to_rgb(frame: &Frame, colours: &Colours) -> Canvas {
             canvas.data.extend(pixel.map(|channel| (channel.clamp(0.0, 1.0) * 255.0 + 0.5) as u8));
         }
     }
-    canvas
+    Ok(canvas)
 }
 
 /// From samples to 0..1 for luma and -0.5..0.5 for chroma.
@@ -351,20 +376,24 @@ fn upsampled(plane: &Plane, layout: PixelLayout, y: usize, out: &mut [f32]) {
 }
 
 /// Blends a picture with its alpha plane, where it has one that can be read, over white.
-fn lay_on_white(job: &Job, meta: &Meta, item: u32, picture: &mut Canvas) {
+fn lay_on_white(job: &Job, meta: &Meta, item: u32, picture: &mut Canvas) -> Result<(), DecodeError> {
+    const CANDIDATES: usize = 16;
     let is_alpha =
         |item: &u32| meta.property(*item, *b"auxC").is_some_and(|kind| kind.windows(5).any(|it| it == b"alpha"));
-    let Some(alpha) = meta.referring(*b"auxl", item).find(is_alpha) else { return };
-    let Ok(alpha) = self::picture(job, meta, alpha) else { return };
-    if (alpha.width, alpha.height) != (picture.width, picture.height) {
-        return;
-    }
+    let Some(alpha) = meta.referring(*b"auxl", item).take(CANDIDATES).find(is_alpha) else { return Ok(()) };
+    let alpha = match self::picture(job, meta, alpha, picture.data.len() as u64) {
+        Ok(alpha) if (alpha.width, alpha.height) == (picture.width, picture.height) => alpha,
+        // With more time it would look different.
+        Err(late @ DecodeError::Timeout { .. }) => return Err(late),
+        _ => return Ok(()),
+    };
     for (pixel, alpha) in picture.data.chunks_exact_mut(3).zip(alpha.data.chunks_exact(3)) {
         let alpha = u32::from(alpha[0]);
         for channel in pixel {
             *channel = ((u32::from(*channel) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
         }
     }
+    Ok(())
 }
 
 /// The part of the picture meant to be shown, when the file names one that lies inside.

@@ -21,13 +21,13 @@ enum Conversion {
 }
 
 /// The picture in sRGB, or `None` where it is that already. A profile that is broken or made for other inks is passed
-/// over: colours slightly off are better than no photo.
-pub fn to_srgb(pixels: &Pixels, profile: &[u8]) -> Option<Pixels> {
+/// over: colours slightly off are better than no photo. When `go_on` comes to be false the rest stays black.
+pub fn to_srgb(pixels: &Pixels, profile: &[u8], go_on: &dyn Fn() -> bool) -> Option<Pixels> {
     let data = match conversion(profile) {
         Conversion::None | Conversion::Cmyk(_) => return None,
         Conversion::Rgb(transform) => {
             let mut data = vec![0; pixels.data().len()];
-            for (row, out) in pixels.data().chunks(ROW).zip(data.chunks_mut(ROW)) {
+            for (row, out) in pixels.data().chunks(ROW).zip(data.chunks_mut(ROW)).take_while(|_| go_on()) {
                 transform.transform(row, out).ok()?;
             }
             data
@@ -35,8 +35,10 @@ pub fn to_srgb(pixels: &Pixels, profile: &[u8]) -> Option<Pixels> {
         // Grey files reach here with three equal channels; a coloured pixel cannot be meant by a grey profile.
         Conversion::Gray(levels) => {
             let mut data = pixels.data().to_vec();
-            for pixel in data.chunks_exact_mut(3).filter(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]) {
-                pixel.copy_from_slice(&levels[usize::from(pixel[0])]);
+            for row in data.chunks_mut(ROW).take_while(|_| go_on()) {
+                for pixel in row.chunks_exact_mut(3).filter(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]) {
+                    pixel.copy_from_slice(&levels[usize::from(pixel[0])]);
+                }
             }
             data
         }
@@ -45,21 +47,28 @@ pub fn to_srgb(pixels: &Pixels, profile: &[u8]) -> Option<Pixels> {
 }
 
 /// Ink amounts, 255 being full ink, to sRGB: through the profile if it has one for four inks, else as printers' inks
-/// were perfect, which is what Pillow does.
-pub fn cmyk_to_srgb(inks: &[u8], profile: Option<&[u8]>) -> Vec<u8> {
+/// were perfect, which is what Pillow does. When `go_on` comes to be false the rest stays black.
+pub fn cmyk_to_srgb(inks: &[u8], profile: Option<&[u8]>, go_on: &dyn Fn() -> bool) -> Vec<u8> {
     let mut rgb = vec![0; inks.len() / 4 * 3];
-    if let Some(Conversion::Cmyk(transform)) = profile.map(conversion)
-        && transform.transform(inks, &mut rgb).is_ok()
-    {
-        return rgb;
+    let transform = match profile.map(conversion) {
+        Some(Conversion::Cmyk(transform)) => Some(transform),
+        _ => None,
+    };
+    for (inks, rgb) in inks.chunks(ROW / 3 * 4).zip(rgb.chunks_mut(ROW)).take_while(|_| go_on()) {
+        if transform.as_ref().is_none_or(|transform| transform.transform(inks, rgb).is_err()) {
+            plainly_to_srgb(inks, rgb);
+        }
     }
+    rgb
+}
+
+fn plainly_to_srgb(inks: &[u8], rgb: &mut [u8]) {
     for (inks, rgb) in inks.chunks_exact(4).zip(rgb.chunks_exact_mut(3)) {
         let paper = u32::from(255 - inks[3]);
         for (ink, out) in inks.iter().zip(rgb) {
             *out = ((u32::from(255 - ink) * paper + 127) / 255) as u8;
         }
     }
-    rgb
 }
 
 const ROW: usize = 3 * 4096;

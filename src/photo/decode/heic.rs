@@ -16,7 +16,7 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let corrupt = |cause: &str| DecodeError::Corrupt { kind: KIND, cause: cause.to_owned() };
     let meta = Meta::read(job.bytes).map_err(corrupt)?;
     let (width, height) = meta.size(meta.primary).ok_or_else(|| corrupt("it does not say how large the picture is"))?;
-    job.admit(u64::from(width), u64::from(height), 12)?;
+    job.admit_beside(job.bytes.len() as u64, u64::from(width), u64::from(height), 12)?;
     pixels(job)
 }
 
@@ -30,16 +30,22 @@ fn pixels(_: &Job) -> Result<Raster, DecodeError> {
 fn pixels(job: &Job) -> Result<Raster, DecodeError> {
     use libheif_rs::{ColorSpace, HeifContext, LibHeif, RgbChroma};
     let explain = |error: libheif_rs::HeifError| super::failure(job, KIND, &error);
-    let context = HeifContext::read_from_bytes(job.bytes).map_err(explain)?;
-    let handle = context.primary_image_handle().map_err(explain)?;
-    let image = LibHeif::new().decode(&handle, ColorSpace::Rgb(RgbChroma::Rgb), None).map_err(explain)?;
-    job.deadline.check(KIND)?;
-    let planes = image.planes();
-    let plane = planes.interleaved.ok_or_else(|| super::failure(job, KIND, &std::io::Error::other("no RGB plane")))?;
-    let (width, height) = (plane.width, plane.height);
-    let rows = plane.data.chunks(plane.stride).take(height as usize);
-    let data: Vec<u8> = rows.flat_map(|row| row.iter().take(width as usize * 3).copied()).collect();
+    let bytes = job.bytes.to_vec();
+    let drawn = super::watch::watched(job, move || {
+        let context = HeifContext::read_from_bytes(&bytes)?;
+        let handle = context.primary_image_handle()?;
+        let image = LibHeif::new().decode(&handle, ColorSpace::Rgb(RgbChroma::Rgb), None)?;
+        let plane = image.planes().interleaved;
+        let pixels = plane.map(|plane| {
+            let rows = plane.data.chunks(plane.stride).take(plane.height as usize);
+            let data = rows.flat_map(|row| row.iter().take(plane.width as usize * 3).copied()).collect::<Vec<u8>>();
+            (plane.width, plane.height, data)
+        });
+        Ok((pixels, handle.color_profile_raw().map(|profile| profile.data)))
+    })?;
+    let (pixels, profile) = drawn.map_err(explain)?;
+    let (width, height, data) =
+        pixels.ok_or_else(|| super::failure(job, KIND, &std::io::Error::other("no RGB plane")))?;
     let pixels = rgb(KIND, width, height, data)?;
-    let profile = handle.color_profile_raw().map(|profile| profile.data);
     Ok(Raster { pixels, width, height, orientation: Some(1), profile })
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat, UnsupportedFeature};
 
+use super::watch::watched;
 use super::{Job, Raster, Scale, colour, failure, guarded, rgb};
 use crate::photo::container::jpeg::{self, Frame, Header};
 use crate::photo::error::DecodeError;
@@ -27,7 +28,11 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     check(job, &header, &frame, shrink)?;
     let inks = match guarded(KIND, || scaled(job, &header, &frame, shrink)) {
         Err(first @ (DecodeError::Corrupt { .. } | DecodeError::Unsupported(_) | DecodeError::Panicked { .. })) => {
-            guarded(KIND, || whole(job)).map_err(|_| first)?
+            match whole(job, &frame) {
+                Ok(inks) => inks,
+                Err(late @ DecodeError::Timeout { .. }) => return Err(late),
+                Err(_) => return Err(first),
+            }
         }
         outcome => outcome?,
     };
@@ -35,7 +40,8 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let (pixels, profile) = match inks {
         Inks::Rgb(pixels) => (pixels, profile),
         Inks::Cmyk(width, height, data) => {
-            (rgb(KIND, width, height, colour::cmyk_to_srgb(&data, profile.as_deref()))?, None)
+            let data = colour::cmyk_to_srgb(&data, profile.as_deref(), &|| !job.deadline.passed());
+            (rgb(KIND, width, height, data)?, None)
         }
     };
     Ok(Raster { pixels, width: frame.width, height: frame.height, orientation: None, profile })
@@ -228,17 +234,22 @@ fn named(feature: &UnsupportedFeature) -> String {
 }
 
 /// The second decoder: always whole, and strict, so that it does not make up what the first rightly missed.
-fn whole(job: &Job) -> Result<Inks, DecodeError> {
+fn whole(job: &Job, frame: &Frame) -> Result<Inks, DecodeError> {
     use zune_jpeg::zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
+    // All coefficients where it is progressive, planes, and pixels.
+    let held = 3 * frame.component_ids.len().max(3) as u64;
+    job.admit_beside(job.bytes.len() as u64, u64::from(frame.width), u64::from(frame.height), held)?;
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX))
         .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(job.bytes), options);
-    let data = decoder.decode().map_err(|error| failure(job, KIND, &error))?;
-    job.deadline.check(KIND)?;
-    let (width, height) = decoder.dimensions().unwrap_or_default();
+    let bytes = job.bytes.to_vec();
+    let decoded = watched(job, move || {
+        let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+        decoder.decode().map(|data| (data, decoder.dimensions().unwrap_or_default()))
+    })?;
+    let (data, (width, height)) = decoded.map_err(|error| failure(job, KIND, &error))?;
     rgb(KIND, width as u32, height as u32, data).map(Inks::Rgb)
 }
 

@@ -2,18 +2,19 @@
 
 use crate::pixels::Pixels;
 
-/// Undoes EXIF orientation 1 to 8; any other number leaves the picture as it is.
-pub fn upright(pixels: Pixels, orientation: u8) -> Pixels {
+/// Undoes EXIF orientation 1 to 8; any other number leaves the picture as it is. When `go_on` comes to be false the rest
+/// stays black.
+pub fn upright(pixels: Pixels, orientation: u8, go_on: &dyn Fn() -> bool) -> Pixels {
     let (width, height) = (pixels.width() as usize, pixels.height() as usize);
     // For each: where the picture's pixel (x, y) of the result comes from.
     match orientation {
-        2 => place(&pixels, width, height, |x, y| (width - 1 - x, y)),
-        3 => place(&pixels, width, height, |x, y| (width - 1 - x, height - 1 - y)),
-        4 => place(&pixels, width, height, |x, y| (x, height - 1 - y)),
-        5 => place(&pixels, height, width, |x, y| (y, x)),
-        6 => place(&pixels, height, width, |x, y| (y, height - 1 - x)),
-        7 => place(&pixels, height, width, |x, y| (width - 1 - y, height - 1 - x)),
-        8 => place(&pixels, height, width, |x, y| (width - 1 - y, x)),
+        2 => place(&pixels, width, height, |x, y| (width - 1 - x, y), go_on),
+        3 => place(&pixels, width, height, |x, y| (width - 1 - x, height - 1 - y), go_on),
+        4 => place(&pixels, width, height, |x, y| (x, height - 1 - y), go_on),
+        5 => place(&pixels, height, width, |x, y| (y, x), go_on),
+        6 => place(&pixels, height, width, |x, y| (y, height - 1 - x), go_on),
+        7 => place(&pixels, height, width, |x, y| (width - 1 - y, height - 1 - x), go_on),
+        8 => place(&pixels, height, width, |x, y| (width - 1 - y, x), go_on),
         _ => pixels,
     }
 }
@@ -21,10 +22,16 @@ pub fn upright(pixels: Pixels, orientation: u8) -> Pixels {
 /// Tiles keep both the rows read and the rows written in the cache when the two run across each other.
 const TILE: usize = 32;
 
-fn place(source: &Pixels, width: usize, height: usize, from: impl Fn(usize, usize) -> (usize, usize)) -> Pixels {
+fn place(
+    source: &Pixels,
+    width: usize,
+    height: usize,
+    from: impl Fn(usize, usize) -> (usize, usize),
+    go_on: &dyn Fn() -> bool,
+) -> Pixels {
     let (data, stride) = (source.data(), source.width() as usize);
     let mut out = vec![0; data.len()];
-    for top in (0..height).step_by(TILE) {
+    for top in (0..height).step_by(TILE).take_while(|_| go_on()) {
         for left in (0..width).step_by(TILE) {
             for y in top..(top + TILE).min(height) {
                 let right = (left + TILE).min(width);
@@ -53,7 +60,7 @@ mod tests {
     fn turned(stored: &[&str], orientation: u8) -> Vec<String> {
         let data = stored.concat().bytes().flat_map(|letter| [letter; 3]).collect();
         let pixels = Pixels::new(stored[0].len() as u32, stored.len() as u32, data).expect("whole");
-        let upright = upright(pixels, orientation);
+        let upright = upright(pixels, orientation, &|| true);
         upright.rows().map(|row| row.chunks(3).map(|pixel| char::from(pixel[0])).collect()).collect()
     }
 

@@ -1,33 +1,26 @@
 //! PNG, WebP, TIFF, GIF and BMP, through the `image` crate: whole, then without alpha and in eight bits.
 
+use std::io::Cursor;
+
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
 use image::{ColorType, ImageDecoder, ImageResult};
 
+use super::watch::watched;
 use super::{Job, Raster, failure, rgb};
-use crate::photo::container::{png, tiff, webp};
+use crate::photo::container::{gif, jpeg, png, tiff, webp};
 use crate::photo::error::DecodeError;
+use crate::photo::ifd::Tiff;
 use crate::photo::kind::Kind;
-use crate::photo::limits::{Timed, grouped};
+use crate::photo::limits::{Timed, grouped, plausible};
 
 pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let timed = || Timed::new(job.bytes, job.deadline);
     match job.kind {
         Kind::Png => decode_png(job),
-        Kind::Webp => {
-            let profile = webp::chunks(job.bytes).profile.map(<[u8]>::to_vec);
-            read(job, WebPDecoder::new(timed()), profile)
-        }
-        Kind::Gif => read(job, GifDecoder::new(timed()), None),
-        Kind::Bmp => read(job, BmpDecoder::new(timed()), None),
-        _ => {
-            if let Some(tag) = tiff::text_for_numbers(job.bytes) {
-                let cause = format!("its tag {tag} holds text where numbers belong");
-                return Err(DecodeError::Corrupt { kind: job.kind, cause });
-            }
-            let mut decoder = TiffDecoder::new(timed()).map_err(|error| failure(job, job.kind, &error))?;
-            let profile = decoder.icc_profile().ok().flatten();
-            read(job, Ok(decoder), profile)
-        }
+        Kind::Webp => decode_webp(job),
+        Kind::Gif => decode_gif(job),
+        Kind::Bmp => read(job, 0, BmpDecoder::new(timed()), None),
+        _ => decode_tiff(job),
     }
 }
 
@@ -44,8 +37,86 @@ fn decode_png(job: &Job) -> Result<Raster, DecodeError> {
         let cause = format!("{has} bytes of picture data cannot hold {width} x {height} pixels");
         return Err(DecodeError::Truncated { kind: job.kind, cause });
     }
-    let picture = Timed::new(chunks.picture.concat(), job.deadline);
-    read(job, PngDecoder::with_limits(picture, image_limits(job)), chunks.profile())
+    let picture = chunks.picture.concat();
+    let held = picture.len() as u64;
+    let picture = Timed::new(picture, job.deadline);
+    read(job, held, PngDecoder::with_limits(picture, image_limits(job)), chunks.profile())
+}
+
+/// Its decoder takes all data in before it makes a pixel, and asks nobody after that.
+fn decode_webp(job: &Job) -> Result<Raster, DecodeError> {
+    let chunks = webp::chunks(job.bytes);
+    let decoder =
+        WebPDecoder::new(Timed::new(job.bytes, job.deadline)).map_err(|error| failure(job, job.kind, &error))?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    // A frame of an animation is laid on a canvas before it is handed over.
+    let canvas = if decoder.has_animation() { pixels.saturating_mul(8) } else { 0 };
+    admit(job, canvas.saturating_add(job.bytes.len() as u64), &decoder)?;
+    let (bytes, limits) = (job.bytes.to_vec(), image_limits(job));
+    let drawn = watched(job, move || WebPDecoder::new(Cursor::new(bytes)).and_then(|decoder| draw(decoder, limits)))?;
+    finish(job, drawn, chunks.profile.map(<[u8]>::to_vec))
+}
+
+/// The first frame is drawn by itself when it does not fill the screen.
+fn decode_gif(job: &Job) -> Result<Raster, DecodeError> {
+    let frame = match gif::first_frame(job.bytes) {
+        Some((width, height)) => {
+            plausible(width, height, job.bytes.len())?;
+            job.limits.picture(job.kind, width, height, 4)?
+        }
+        None => 0,
+    };
+    read(job, frame, GifDecoder::new(Timed::new(job.bytes, job.deadline)), None)
+}
+
+fn decode_tiff(job: &Job) -> Result<Raster, DecodeError> {
+    if let Some(tag) = tiff::text_for_numbers(job.bytes) {
+        let cause = format!("its tag {tag} holds text where numbers belong");
+        return Err(DecodeError::Corrupt { kind: job.kind, cause });
+    }
+    let mut decoder =
+        TiffDecoder::new(Timed::new(job.bytes, job.deadline)).map_err(|error| failure(job, job.kind, &error))?;
+    let profile = decoder.icc_profile().ok().flatten();
+    let Some(largest) = largest_jpeg(job)? else { return read(job, 0, Ok(decoder), profile) };
+    // A strip or tile that is a JPEG is decoded in one go, as large as it says it is.
+    admit(job, largest.saturating_add(job.bytes.len() as u64), &decoder)?;
+    let (bytes, limits) = (job.bytes.to_vec(), image_limits(job));
+    let drawn = watched(job, move || TiffDecoder::new(Cursor::new(bytes)).and_then(|decoder| draw(decoder, limits)))?;
+    finish(job, drawn, profile)
+}
+
+const COMPRESSION: u16 = 0x0103;
+const JPEG_COMPRESSION: u32 = 7;
+const JPEG_TABLES: u16 = 0x015b;
+/// Where strips and tiles begin, and how long they are.
+const PIECES: [(u16, u16); 2] = [(0x0111, 0x0117), (0x0144, 0x0145)];
+
+/// What decoding the largest of the JPEGs takes that the first picture of a TIFF is made of; `None` where it is of none.
+fn largest_jpeg(job: &Job) -> Result<Option<u64>, DecodeError> {
+    let Some(first) = Tiff::new(job.bytes).and_then(|tiff| tiff.first()) else { return Ok(None) };
+    if first.number(COMPRESSION) != Some(JPEG_COMPRESSION) {
+        return Ok(None);
+    }
+    let mut largest = 0;
+    let mut take = |bytes: &[u8]| {
+        job.deadline.check(job.kind)?;
+        let Some(frame) = jpeg::header(bytes).frame else { return Ok(()) };
+        let (width, height) = (u64::from(frame.width), u64::from(frame.height));
+        plausible(width, height, job.bytes.len())?;
+        largest =
+            largest.max(job.limits.picture(job.kind, width, height, 3 * frame.component_ids.len().max(3) as u64)?);
+        Ok(())
+    };
+    first.bytes(JPEG_TABLES).map_or(Ok(()), &mut take)?;
+    for (offsets, lengths) in PIECES {
+        let (Some(offsets), Some(lengths)) = (first.entry(offsets), first.entry(lengths)) else { continue };
+        for (at, length) in first.numbers(offsets).zip(first.numbers(lengths)) {
+            let end = (at as usize).saturating_add(length as usize).min(job.bytes.len());
+            job.bytes.get(at as usize..end).map_or(Ok(()), &mut take)?;
+        }
+    }
+    Ok(Some(largest))
 }
 
 fn image_limits(job: &Job) -> image::Limits {
@@ -54,17 +125,45 @@ fn image_limits(job: &Job) -> image::Limits {
     limits
 }
 
-fn read<D: ImageDecoder>(job: &Job, decoder: ImageResult<D>, profile: Option<Vec<u8>>) -> Result<Raster, DecodeError> {
-    let explain = |error| failure(job, job.kind, &error);
-    let mut decoder = decoder.map_err(explain)?;
+/// Makes room for what the decoder says it will draw, beside what is `held` already.
+fn admit(job: &Job, held: u64, decoder: &impl ImageDecoder) -> Result<(), DecodeError> {
+    let (width, height) = decoder.dimensions();
+    let stored = u64::from(decoder.color_type().bytes_per_pixel());
+    // The decoder's own buffer, what it is given to fill, and the result; turning or converting that needs another.
+    let result = if decoder.color_type() == ColorType::Rgb8 { 0 } else { 3 };
+    job.admit_beside(held, u64::from(width), u64::from(height), (2 * stored + result).max(6))
+}
+
+/// A picture as its decoder gives it.
+struct Drawn {
+    width: u32,
+    height: u32,
+    colour: ColorType,
+    data: Vec<u8>,
+}
+
+fn draw(mut decoder: impl ImageDecoder, limits: image::Limits) -> ImageResult<Drawn> {
     let (width, height) = decoder.dimensions();
     let colour = decoder.color_type();
-    // The decoder's own buffer, what it is given to fill, and the result.
-    let held = 2 * u64::from(colour.bytes_per_pixel()) + 3;
-    job.admit(u64::from(width), u64::from(height), held)?;
-    decoder.set_limits(image_limits(job)).map_err(explain)?;
+    decoder.set_limits(limits)?;
     let mut data = vec![0; decoder.total_bytes() as usize];
-    decoder.read_image(&mut data).map_err(explain)?;
+    decoder.read_image(&mut data)?;
+    Ok(Drawn { width, height, colour, data })
+}
+
+fn read<D: ImageDecoder>(
+    job: &Job,
+    held: u64,
+    decoder: ImageResult<D>,
+    profile: Option<Vec<u8>>,
+) -> Result<Raster, DecodeError> {
+    let decoder = decoder.map_err(|error| failure(job, job.kind, &error))?;
+    admit(job, held, &decoder)?;
+    finish(job, draw(decoder, image_limits(job)), profile)
+}
+
+fn finish(job: &Job, drawn: ImageResult<Drawn>, profile: Option<Vec<u8>>) -> Result<Raster, DecodeError> {
+    let Drawn { width, height, colour, data } = drawn.map_err(|error| failure(job, job.kind, &error))?;
     job.deadline.check(job.kind)?;
     let pixels = rgb(job.kind, width, height, flatten(job, colour, data)?)?;
     Ok(Raster { pixels, width, height, orientation: None, profile })

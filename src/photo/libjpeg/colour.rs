@@ -35,12 +35,14 @@ impl Colours {
     }
 }
 
-/// All of the picture, interleaved.
+/// Rows of the picture, interleaved.
 pub struct Interleave<'a> {
     pub planes: &'a [Plane],
     pub colours: Colours,
     pub width: usize,
     pub smooth: bool,
+    /// The number of the first row.
+    pub first: usize,
     pub out: &'a mut [u8],
 }
 
@@ -51,7 +53,7 @@ impl WithSimd for Interleave<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let mut rows = [const { Vec::new() }; 3];
         let mut sums = Vec::new();
-        for (y, out) in self.out.chunks_exact_mut(self.width * 3).enumerate() {
+        for (y, out) in (self.first..).zip(self.out.chunks_exact_mut(self.width * 3)) {
             for (plane, row) in self.planes.iter().zip(&mut rows) {
                 enlarge(plane, y, self.smooth, self.width, &mut sums, row);
             }

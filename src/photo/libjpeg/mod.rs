@@ -22,6 +22,9 @@ use transform::inverse;
 
 use crate::pixels::Pixels;
 
+/// Rows put together between two looks at whether to go on.
+const ROWS_BETWEEN_LOOKS: usize = 64;
+
 /// `go_on` is asked after every row of blocks; when it is false this gives up.
 pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> bool) -> Option<Pixels> {
     let side = 8_usize.checked_div(shrink as usize).filter(|side| side.is_power_of_two())?;
@@ -36,7 +39,7 @@ pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> b
     } else {
         let coefficients = reader.collect(&mut frame, &go_on)?;
         for ((at, component), blocks) in frame.components.iter().enumerate().zip(&coefficients) {
-            for (row, blocks) in blocks.chunks_exact(component.blocks_across).enumerate() {
+            for (row, blocks) in blocks.chunks_exact(component.blocks_across).enumerate().take_while(|_| go_on()) {
                 show(component, at, row, blocks, &mut samples);
             }
         }
@@ -45,7 +48,11 @@ pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> b
     let planes: Vec<Plane> =
         frame.components.iter().zip(samples).map(|(component, data)| component.plane(&frame, data)).collect();
     let mut out = vec![0; width * height * 3];
-    pulp::Arch::new().dispatch(Interleave { planes: &planes, colours, width, smooth: side > 1, out: &mut out });
+    let arch = pulp::Arch::new();
+    for (at, out) in out.chunks_mut(ROWS_BETWEEN_LOOKS * width * 3).enumerate().take_while(|_| go_on()) {
+        let first = at * ROWS_BETWEEN_LOOKS;
+        arch.dispatch(Interleave { planes: &planes, colours, width, smooth: side > 1, first, out });
+    }
     go_on().then(|| Pixels::new(width as u32, height as u32, out))?
 }
 

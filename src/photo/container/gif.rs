@@ -1,0 +1,44 @@
+//! The blocks of a GIF up to its first picture.
+
+/// Width and height of the first frame, which may be larger or smaller than the screen it is shown on.
+pub fn first_frame(bytes: &[u8]) -> Option<(u64, u64)> {
+    const HEADER: usize = 13;
+    let mut at = HEADER + table(*bytes.get(10)?);
+    loop {
+        match bytes.get(at)? {
+            // An extension: its label, then blocks that each begin with their length, the last with zero.
+            0x21 => {
+                at += 2;
+                while *bytes.get(at)? != 0 {
+                    at += 1 + usize::from(bytes[at]);
+                }
+                at += 1;
+            }
+            0x2c => {
+                let side = |from: usize| Some(u64::from(u16::from_le_bytes(*bytes.get(at + from..)?.first_chunk()?)));
+                return Some((side(5)?, side(7)?));
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Bytes of the colour table that these flags announce.
+fn table(flags: u8) -> usize {
+    if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_frame;
+
+    #[test]
+    fn the_frame_is_found_behind_tables_and_extensions() {
+        let head = b"GIF89a\x0a\0\x0a\0\x80\0\0\0\0\0\xff\xff\xff";
+        let file = [&head[..], b"!\xfe\x03abc\x01d\0", b"!\xf9\x04\0\0\0\0\0", b",\0\0\0\0\x05\x01\x07\0\0"].concat();
+        assert_eq!(first_frame(&file), Some((261, 7)));
+        for end in 0..file.len() - 1 {
+            assert_eq!(first_frame(&file[..end]), None);
+        }
+    }
+}

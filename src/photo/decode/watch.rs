@@ -1,0 +1,88 @@
+//! For decoders that nothing can stop: they run on a thread of their own, which is left to itself when the time is over.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+
+use super::Job;
+use crate::contain::contained;
+use crate::photo::error::DecodeError;
+
+/// Runs `work`, which holds its part of the memory for all photos until it ends, also when nobody waits for it any more.
+pub fn watched<T: Send + 'static>(job: &Job, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DecodeError> {
+    let kind = job.kind;
+    job.deadline.check(kind)?;
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let place = job.place.clone();
+    let run = move || {
+        let outcome = contained(work);
+        // The place goes first: whoever gets the outcome owns its memory.
+        drop(place);
+        let _ = sender.send(outcome);
+    };
+    let failed = |message| DecodeError::Panicked { kind, message };
+    thread::Builder::new().spawn(run).map_err(|error| failed(format!("no thread could be started: {error}")))?;
+    let outcome = match job.deadline.left() {
+        Some(left) => receiver.recv_timeout(left),
+        None => receiver.recv().map_err(RecvTimeoutError::from),
+    };
+    match outcome {
+        Ok(outcome) => outcome.map_err(failed),
+        Err(RecvTimeoutError::Timeout) => Err(job.deadline.error(kind)),
+        Err(RecvTimeoutError::Disconnected) => Err(failed("its thread ended".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::photo::kind::Kind;
+    use crate::photo::{Limits, Room, Scale};
+
+    #[test]
+    fn what_does_not_end_is_left_with_its_memory() {
+        let limits = Limits { max_seconds: 0.05, ..Limits::default() };
+        let (room, deadline) = (Room::new(100), limits.deadline());
+        let place = room.place();
+        place.grow(80);
+        let job = Job {
+            bytes: &[],
+            file: 0,
+            kind: Kind::Avif,
+            scale: Scale::Full,
+            limits: &limits,
+            place: &place,
+            deadline: &deadline,
+        };
+        let (sender, receiver) = mpsc::channel::<()>();
+        let begun = Instant::now();
+        let outcome = watched(&job, move || receiver.recv());
+        assert!(matches!(outcome, Err(DecodeError::Timeout { .. })));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        drop(place);
+        let next = thread::spawn(move || room.place().grow(30));
+        thread::sleep(Duration::from_millis(30));
+        assert!(!next.is_finished(), "its memory was given away");
+        drop(sender);
+        assert!(next.join().unwrap() >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn what_panics_is_told() {
+        let limits = Limits::default();
+        let (place, deadline) = (Room::new(1).place(), limits.deadline());
+        let job = Job {
+            bytes: &[],
+            file: 0,
+            kind: Kind::Webp,
+            scale: Scale::Full,
+            limits: &limits,
+            place: &place,
+            deadline: &deadline,
+        };
+        let outcome = watched(&job, || -> u8 { panic!("of fear") });
+        assert!(matches!(outcome, Err(DecodeError::Panicked { message, .. }) if message.starts_with("of fear")));
+        assert_eq!(watched(&job, || 7), Ok(7));
+    }
+}
