@@ -117,6 +117,11 @@ pub struct Global {
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
 
+    /// Decode photos in processes of their own, so that a file that kills its decoder costs itself alone: auto, on or
+    /// off
+    #[arg(long, global = true, value_name = "WHEN", value_parser = ["auto", "on", "off"])]
+    pub isolate: Option<String>,
+
     /// Say nothing but warnings and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,

@@ -12,12 +12,13 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::cli::Global;
-use crate::config::{self, Resolved, Settings, Sources, home};
+use crate::config::{self, Isolate, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
 use crate::hub::cache::Cache;
 use crate::journal::{Decided, Journal, JournalError};
 use crate::photo::Limits;
 use crate::photo::identity::ContentId;
+use crate::pipeline::Isolation;
 use crate::report::output::{Output, whole_file};
 use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::{Format, Record};
@@ -52,6 +53,11 @@ impl Context {
         let ui = Ui::new(global.quiet, global.verbose, global.progress);
         let sources = sources(global);
         let config = config::resolve(&sources).map_err(CommandError::usage)?;
+        if cfg!(not(unix)) && config.settings.isolate == Isolate::On {
+            let cause =
+                anyhow::anyhow!("`isolate: on` is not possible here: workers are given photos over Unix sockets");
+            return Err(CommandError::usage(cause).hint("leave it at `auto`"));
+        }
         if let Some(fewer) = threads::prepare().context("cannot start threads")? {
             ui.warn(&fewer);
         }
@@ -171,6 +177,22 @@ impl Context {
         self.settings().threads()
     }
 
+    /// Whether photos are decoded in processes of their own.
+    #[cfg(unix)]
+    pub fn isolation(&self) -> Isolation {
+        match self.settings().isolate {
+            Isolate::Auto => Isolation::WherePossible,
+            Isolate::On => Isolation::Always,
+            Isolate::Off => Isolation::Off,
+        }
+    }
+
+    /// The same where no process can be shown a photo: on this system `isolate: on` is refused before.
+    #[cfg(not(unix))]
+    pub fn isolation(&self) -> Isolation {
+        Isolation::Off
+    }
+
     pub fn limits(&self) -> Limits {
         self.settings().photo_limits()
     }
@@ -242,6 +264,7 @@ fn sources(global: &Global) -> Sources {
     let flags = [
         ("device", "--device", global.device.clone().map(Value::String)),
         ("num_workers", "--threads", global.threads.map(Value::from)),
+        ("isolate", "--isolate", global.isolate.clone().map(Value::String)),
         ("cache_dir", "--cache-dir", global.cache_dir.as_deref().map(path)),
         ("models_dir", "--models-dir", global.models_dir.as_deref().map(path)),
         ("license_policy", "--license-policy", global.license_policy.as_ref().map(|policy| policy.to_string().into())),

@@ -9,7 +9,7 @@
 //! | [`commands`] | a file a subcommand: arguments and `run`; wires, never computes |
 //! | [`library`] | what the commands do, for Rust programs: `ModelHub`, found at [`hub::ModelHub`] |
 //! | [`analyses`] | what is asked of a photo: measures and networks as the pipeline takes them |
-//! | [`pipeline`] | photos in, findings out in scan order: identify → store → read → decode once → analyse → keep |
+//! | [`pipeline`] | photos in, findings out in scan order: identify → store → read → decode once, in a process of its own → analyse → keep |
 //! | [`photo`] | files to pixels: scan, identity, kind, decode, EXIF, resize |
 //! | [`portrait`] | pure: detections and landmarks → eyes, smile, portrait |
 //! | [`quality`] | pure: pixels → technical measures |

@@ -22,6 +22,10 @@ fn run() -> ExitCode {
     // Nothing is written to it. Once such a piece has been freed, glibc keeps the memory of one photo for the next
     // instead of handing it back and clearing it anew, which took a quarter of the time of `score`.
     drop(std::hint::black_box(Vec::<u8>::with_capacity(USUAL)));
+    #[cfg(unix)]
+    if std::env::args_os().nth(1).is_some_and(|word| word == albumctl::pipeline::COMMAND) {
+        return albumctl::pipeline::serve();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(refusal) => return refuse(&refusal),

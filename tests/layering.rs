@@ -45,6 +45,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "hub",
             "journal",
             "photo",
+            "pipeline",
             "report",
             "select",
             "store",

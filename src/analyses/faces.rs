@@ -33,6 +33,10 @@ impl Analysis for FaceFinding {
         Fingerprint::of([Self::REVISION].into_iter().chain(identity.iter().map(String::as_str)))
     }
 
+    fn looks_closely(&self) -> bool {
+        true
+    }
+
     fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
         Ok(serde_json::to_vec(&self.faces.analyse(&picture.decoded)?)?)
     }

@@ -118,6 +118,7 @@ pub fn analyse(
         medium,
         threads: context.threads(),
         stop: context.stop(),
+        isolation: context.isolation(),
     };
     pipeline::run(&job, |photo, outcome| {
         progress.step();

@@ -314,6 +314,7 @@ fn plant(tree: &mut Value, key: &str, value: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Isolate;
 
     fn with_set(pairs: &[&str]) -> Result<Resolved, ConfigError> {
         resolve(&Sources { set: pairs.iter().map(|&p| p.to_owned()).collect(), ..Sources::default() })
@@ -375,6 +376,17 @@ mod tests {
     fn a_value_of_the_wrong_type_names_its_key_and_place() {
         let error = with_set(&["limits.max_seconds=soon"]).unwrap_err().to_string();
         assert!(error.starts_with("`limits.max_seconds` in --set: "), "{error}");
+    }
+
+    #[test]
+    fn on_and_off_are_words_of_ours_and_truths_to_yaml() {
+        for (word, isolate) in
+            [("on", Isolate::On), ("off", Isolate::Off), ("\"off\"", Isolate::Off), ("auto", Isolate::Auto)]
+        {
+            assert_eq!(with_set(&[&format!("isolate={word}")]).unwrap().settings.isolate, isolate, "{word}");
+        }
+        let error = with_set(&["isolate=perhaps"]).unwrap_err().to_string();
+        assert!(error.starts_with("`isolate` in --set: ") && error.contains("`auto`"), "{error}");
     }
 
     #[test]

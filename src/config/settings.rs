@@ -13,6 +13,7 @@ use crate::quality;
 pub struct Settings {
     pub device: String,
     pub num_workers: usize,
+    pub isolate: Isolate,
     pub cache_dir: Option<PathBuf>,
     pub models_dir: Option<PathBuf>,
     pub cache_max_size_gb: f64,
@@ -45,6 +46,41 @@ impl Settings {
             max_file_bytes: (self.limits.max_file_mb * 1e6) as u64,
             max_seconds: self.limits.max_seconds,
             max_alloc: (self.limits.max_decode_mb * 1e6) as u64,
+        }
+    }
+}
+
+/// Whether photos are decoded in processes of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Switch")]
+pub enum Isolate {
+    /// Where a process can be started.
+    Auto,
+    On,
+    Off,
+}
+
+/// YAML takes the words `on` and `off` for truths.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Switch {
+    Truth(bool),
+    Word(String),
+}
+
+impl TryFrom<Switch> for Isolate {
+    type Error = &'static str;
+
+    fn try_from(switch: Switch) -> Result<Self, Self::Error> {
+        match switch {
+            Switch::Truth(true) => Ok(Self::On),
+            Switch::Truth(false) => Ok(Self::Off),
+            Switch::Word(word) => match word.as_str() {
+                "auto" => Ok(Self::Auto),
+                "on" => Ok(Self::On),
+                "off" => Ok(Self::Off),
+                _ => Err("`auto`, `on` or `off` is asked for"),
+            },
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::hub::{Comparator, HubError, Judgement, Network, built_in};
 use crate::photo::identity::Disk;
 use crate::photo::scan::Photo;
-use crate::pipeline::{self, Analysed, Analysis, Job};
+use crate::pipeline::{self, Analysed, Analysis, Isolation, Job};
 use crate::portrait::Portrait;
 use crate::quality::Quality;
 
@@ -347,6 +347,8 @@ impl ModelHub {
             medium: Some(settings.thumbnail_sizes.medium),
             threads: settings.threads(),
             stop: &self.stop,
+            // That takes the binary, which programs that use the library are not.
+            isolation: Isolation::Off,
         };
         pipeline::run(&job, |photo, outcome| {
             each(&photo.path, outcome);

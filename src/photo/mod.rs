@@ -19,4 +19,4 @@ pub use error::DecodeError;
 pub use exif::{Camera, Fact, Facts, TakenAt, facts};
 pub use kind::{Kind, Raw, is_photo_name, sniff};
 pub use limits::Limits;
-pub use room::Room;
+pub use room::{Budget, Place, Room};

@@ -1,5 +1,6 @@
 //! The memory that all photos being decoded at one time may hold together. A photo waits until there is room for it.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -59,38 +60,62 @@ impl Shared {
     }
 }
 
-/// What one photo holds of a [`Room`]; given back when the last copy of it is dropped.
-#[derive(Clone, Debug)]
-pub struct Place(Arc<Held>);
+/// Where the memory for a photo comes from.
+pub trait Budget: fmt::Debug + Send + Sync {
+    /// Makes what the photo holds at least this large and says how long that took.
+    fn grow(&self, bytes: u64) -> Duration;
 
+    fn shrink(&self, bytes: u64);
+}
+
+/// What one photo holds; given back when the last copy of it is dropped.
+#[derive(Clone, Debug)]
+pub struct Place(Arc<dyn Budget>);
+
+impl Place {
+    pub fn of(budget: Arc<dyn Budget>) -> Self {
+        Self(budget)
+    }
+
+    /// Makes it at least this large and says how long that took.
+    pub fn grow(&self, bytes: u64) -> Duration {
+        self.0.grow(bytes)
+    }
+
+    /// What is still held once the buffers that decoding takes are gone.
+    pub fn shrink(&self, bytes: u64) {
+        self.0.shrink(bytes);
+    }
+}
+
+/// A part of a [`Room`].
 #[derive(Debug)]
 struct Held {
     room: Arc<Shared>,
     taken: AtomicU64,
 }
 
-impl Place {
-    /// Makes it at least this large and says how long that took. What is held stays held meanwhile, for it is still in
-    /// memory; whatever needs more than the whole room has it to itself.
-    pub fn grow(&self, bytes: u64) -> Duration {
-        let bytes = bytes.min(self.0.room.size);
-        let had = self.0.taken.load(Ordering::Relaxed);
+impl Budget for Held {
+    /// What is held stays held meanwhile, for it is still in memory. Whatever needs more than the whole room has it to
+    /// itself.
+    fn grow(&self, bytes: u64) -> Duration {
+        let bytes = bytes.min(self.room.size);
+        let had = self.taken.load(Ordering::Relaxed);
         if bytes <= had {
             return Duration::ZERO;
         }
         let began = Instant::now();
-        self.0.room.take(had, bytes - had);
-        self.0.taken.store(bytes, Ordering::Relaxed);
+        self.room.take(had, bytes - had);
+        self.taken.store(bytes, Ordering::Relaxed);
         began.elapsed()
     }
 
-    /// What is still held once the buffers that decoding takes are gone.
-    pub fn shrink(&self, bytes: u64) {
+    fn shrink(&self, bytes: u64) {
         let bytes = bytes.max(1);
-        let had = self.0.taken.load(Ordering::Relaxed);
+        let had = self.taken.load(Ordering::Relaxed);
         if bytes < had {
-            self.0.taken.store(bytes, Ordering::Relaxed);
-            self.0.room.give_back(had - bytes, false);
+            self.taken.store(bytes, Ordering::Relaxed);
+            self.room.give_back(had - bytes, false);
         }
     }
 }

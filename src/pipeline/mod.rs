@@ -4,14 +4,19 @@
 //! What is finished is kept in the store before anybody hears of it. Nothing here knows what an analysis finds.
 
 mod facts;
+mod isolation;
 mod one_photo;
 mod run;
+mod seen;
 
 use crate::photo::identity::ContentId;
 use crate::pixels::Pixels;
 use crate::store::Fingerprint;
 
 pub use facts::PhotoFacts;
+pub use isolation::Isolation;
+#[cfg(unix)]
+pub use isolation::{COMMAND, serve};
 pub use one_photo::identify;
 pub use run::{Job, run};
 
@@ -27,12 +32,18 @@ pub trait Analysis: Sync {
 
     /// Whether a finding from the store is one of these. One that is not is computed again.
     fn can_read(&self, finding: &[u8]) -> bool;
+
+    /// Whether it looks at the photo as it was decoded, not only at the size at which photos are measured.
+    fn looks_closely(&self) -> bool {
+        false
+    }
 }
 
 /// A decoded photo as analyses see it.
 #[derive(Debug)]
 pub struct Picture {
-    /// Upright, as decoded: at least `medium` large where the photo is, whole when it had to be.
+    /// Upright; for analyses that look closely as decoded: at least `medium` large where the photo is, whole when it had to
+    /// be.
     pub decoded: Pixels,
     /// Within the size at which photos are measured; absent when `decoded` already is.
     reduced: Option<Pixels>,

@@ -1,13 +1,16 @@
 //! The way of one photo: stamp, store, bytes, pixels, findings.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::facts::{self, PhotoFacts};
+use super::isolation::Decoding;
 use super::run::Job;
+use super::seen::Seen;
 use super::{Analysed, Analysis, Picture};
 use crate::failure::{Failure, Stage};
 use crate::photo::identity::{self, Bytes, ContentId, Stamp};
-use crate::photo::{self, DecodeError, Decoded, Limits, Room, Scale};
+use crate::photo::{self, Limits, Room, Scale};
 use crate::store::{Fingerprint, Store};
 
 /// A photo's outcome and what of it is new to the store.
@@ -27,7 +30,7 @@ pub struct Keys {
 
 impl Keys {
     pub fn of(job: &Job<'_>) -> Self {
-        let scale = match job.scale() {
+        let scale = match job.wanted().scale() {
             Scale::Full => "whole".to_owned(),
             Scale::AtLeast(side) => format!("at least {side}"),
         };
@@ -40,7 +43,13 @@ impl Keys {
     }
 }
 
-pub fn process(job: &Job<'_>, keys: &Keys, room: &Room, path: &Path) -> Result<Finished, Failure> {
+pub fn process(
+    job: &Job<'_>,
+    keys: &Keys,
+    room: &Room,
+    decoding: &mut Decoding,
+    path: &Path,
+) -> Result<Finished, Failure> {
     let fail = |stage, code, cause: String| Failure { path: path.to_owned(), stage, code, cause };
     let read_failed = |error: identity::ReadError| fail(Stage::Read, error.code(), error.to_string());
 
@@ -63,14 +72,12 @@ pub fn process(job: &Job<'_>, keys: &Keys, room: &Room, path: &Path) -> Result<F
     if known.is_complete() {
         return known.complete(content, stamp, false).ok_or_else(|| fail(Stage::Read, "io", "vanished".into()));
     }
-    let decode_failed = |error: DecodeError| fail(Stage::Decode, error.code(), error.to_string());
-    let decoded = job
-        .telemetry
-        .time("decode", || photo::decode_in(&place, &bytes, job.scale(), &job.limits))
-        .map_err(decode_failed)?;
-    drop(bytes);
-    let facts = PhotoFacts::of(&decoded);
-    let picture = job.telemetry.time("resize", || Picture::new(decoded, job.medium)).map_err(decode_failed)?;
+    let begun = Instant::now();
+    let seen = decoding.see(&place, bytes, &job.wanted());
+    let resizing = seen.as_ref().map_or(Duration::ZERO, |seen| seen.resizing);
+    job.telemetry.add("decode", begun.elapsed().saturating_sub(resizing), 1);
+    let Seen { facts, picture, resizing } = seen.map_err(|refused| fail(Stage::Decode, refused.code, refused.cause))?;
+    job.telemetry.add("resize", resizing, 1);
     place.shrink(picture.bytes());
     known
         .compute(job, facts, &picture, content, stamp)
@@ -144,28 +151,15 @@ impl Known {
     }
 }
 
-impl Picture {
-    fn new(mut photo: Decoded, medium: Option<u32>) -> Result<Self, DecodeError> {
-        let as_stored = photo.as_stored.take();
-        let reduce = |pixels| medium.map_or(Ok(None), |side| photo.reduced(pixels, side));
-        let reduced = reduce(&photo.pixels)?;
-        let as_stored = match as_stored {
-            Some(stored) => Some(reduce(&stored)?.unwrap_or(stored)),
-            None => None,
-        };
-        Ok(Self { decoded: photo.pixels, reduced, as_stored })
-    }
-
-    /// What it holds in memory.
-    fn bytes(&self) -> u64 {
-        let held = [Some(&self.decoded), self.reduced.as_ref(), self.as_stored.as_ref()];
-        held.into_iter().flatten().map(|pixels| pixels.data().len() as u64).sum()
-    }
-}
-
 /// Runs one photo so that nothing it does, a panic included, reaches another photo.
-pub fn isolated(job: &Job<'_>, keys: &Keys, room: &Room, path: &Path) -> Result<Finished, Failure> {
-    crate::contain::contained(|| process(job, keys, room, path)).unwrap_or_else(|panic| {
+pub fn isolated(
+    job: &Job<'_>,
+    keys: &Keys,
+    room: &Room,
+    decoding: &mut Decoding,
+    path: &Path,
+) -> Result<Finished, Failure> {
+    crate::contain::contained(|| process(job, keys, room, decoding, path)).unwrap_or_else(|panic| {
         Err(Failure {
             path: path.to_owned(),
             stage: Stage::Analyse,

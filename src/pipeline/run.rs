@@ -5,12 +5,14 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 
+use super::isolation::{Decoding, Isolation};
 use super::one_photo::{Finished, Keys, isolated};
+use super::seen::Wanted;
 use super::{Analysed, Analysis};
 use crate::failure::Failure;
 use crate::photo::identity::Files;
 use crate::photo::scan::Photo;
-use crate::photo::{Limits, Room, Scale};
+use crate::photo::{Limits, Room};
 use crate::store::{Entry, Store};
 use crate::telemetry::Telemetry;
 
@@ -29,11 +31,12 @@ pub struct Job<'a> {
     pub medium: Option<u32>,
     pub threads: usize,
     pub stop: &'a AtomicBool,
+    pub isolation: Isolation,
 }
 
 impl Job<'_> {
-    pub(super) fn scale(&self) -> Scale {
-        self.medium.map_or(Scale::Full, Scale::AtLeast)
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted::of(self.limits, self.medium, self.analyses)
     }
 }
 
@@ -46,14 +49,16 @@ pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) 
     let queue = Queue::new(job.photos.len(), AHEAD_PER_THREAD * job.threads.max(1));
     let threads = job.threads.clamp(1, job.photos.len().max(1));
     let mut due = Due { job, keys: &keys, queue: &queue, each, waiting: VecDeque::new(), next: 0 };
-    let one = |index: usize| (index, isolated(job, &keys, &room, &job.photos[index].path));
+    let one =
+        |index: usize, decoding: &mut Decoding| (index, isolated(job, &keys, &room, decoding, &job.photos[index].path));
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..threads {
             let (sender, queue, one) = (sender.clone(), &queue, &one);
             let work = move || {
+                let mut decoding = Decoding::new(job.isolation);
                 while let Some(index) = queue.claim(job.stop) {
-                    if sender.send(one(index)).is_err() {
+                    if sender.send(one(index, &mut decoding)).is_err() {
                         return;
                     }
                 }
@@ -75,8 +80,9 @@ pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) 
             }
         }
         // Without a thread to be had, one photo after the other; otherwise nothing is left.
+        let mut decoding = Decoding::new(job.isolation);
         while let Some(index) = queue.claim(job.stop) {
-            if due.take(vec![one(index)]).is_break() {
+            if due.take(vec![one(index, &mut decoding)]).is_break() {
                 return;
             }
         }

@@ -70,18 +70,57 @@ fn huge_side_by_side() {
 /// The lines of `score` with six threads and the most memory it held, in MB.
 #[cfg(target_os = "linux")]
 fn peak_of_score(world: &World, more: &[&str]) -> (Vec<String>, u64) {
-    let args = ["score", "photos", "--threads", "6", "--no-cache", "-q"];
-    let mut child = world.command(args.iter().chain(more)).stdout(Stdio::piped()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    while child.try_wait().unwrap().is_none() {
-        let status = fs::read_to_string(&status).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        peak = peak.max(line.trim().trim_end_matches(" kB").parse().unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
-    (lines, peak / 1024)
+    let args = ["score", "photos", "--threads", "6", "--no-cache", "-q", "--isolate", "off"];
+    let (seen, peak) = peak_of(world.command(args.iter().chain(more)));
+    (seen.text().lines().map(str::to_owned).collect(), peak)
+}
+
+/// What a run shows, and the most memory that it and the processes it started held, in MB.
+#[cfg(target_os = "linux")]
+pub fn peak_of(mut command: Command) -> (Seen, u64) {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let parent = child.id();
+    let watch = std::thread::spawn(move || {
+        let mut peak = 0;
+        // What has ended has no memory any more.
+        while let Some(held) = memory(parent, "VmHWM:") {
+            let now = memory(parent, "VmRSS:").unwrap_or(0);
+            let workers: u64 =
+                children(parent).into_iter().filter_map(|pid| Some(memory(pid, "VmRSS:")? + exchanged(pid))).sum();
+            peak = peak.max(held).max(now + workers);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        peak / 1024
+    });
+    let output = child.wait_with_output().unwrap();
+    (Seen::from(output), watch.join().unwrap())
+}
+
+/// In KiB.
+#[cfg(target_os = "linux")]
+fn memory(pid: u32, figure: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(figure))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// What the file in memory holds that a worker has for its standard output, in KiB.
+#[cfg(target_os = "linux")]
+fn exchanged(pid: u32) -> u64 {
+    fs::metadata(format!("/proc/{pid}/fd/1")).map_or(0, |file| file.len() / 1024)
+}
+
+/// The processes that `parent` has started and that run.
+#[cfg(target_os = "linux")]
+pub fn children(parent: u32) -> Vec<u32> {
+    let is_child = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let Some((_, after_name)) = stat.rsplit_once(") ") else { return false };
+        let mut fields = after_name.split(' ');
+        fields.next() != Some("Z") && fields.next() == Some(&parent.to_string())
+    };
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(is_child).collect()
 }
 
 #[test]
@@ -101,7 +140,7 @@ fn bomb() {
     );
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
+pub fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
     })

@@ -3,8 +3,12 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+#[cfg(target_os = "linux")]
+mod bombs;
 mod files;
 mod interrupted;
+#[cfg(target_os = "linux")]
+mod isolated;
 mod journal;
 mod killed;
 mod outputs;
@@ -20,8 +24,10 @@ use std::collections::BTreeSet;
 fn every_row_has_its_test() {
     let table = include_str!("README.md");
     let sources = [
+        include_str!("bombs.rs"),
         include_str!("files.rs"),
         include_str!("interrupted.rs"),
+        include_str!("isolated.rs"),
         include_str!("journal.rs"),
         include_str!("killed.rs"),
         include_str!("outputs.rs"),

@@ -88,6 +88,7 @@ impl Embedders<'_> {
             // Tasks run beside each other.
             threads: 1,
             stop: &AtomicBool::new(false),
+            isolation: self.context.isolation(),
         };
         pipeline::run(&job, |photo, outcome| {
             let id = ids.get(&photo.path).map_or_else(String::new, |id| (*id).to_owned());

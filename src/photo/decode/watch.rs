@@ -12,15 +12,21 @@ pub fn watched<T: Send + 'static>(job: &Job, work: impl FnOnce() -> T + Send + '
     let kind = job.kind;
     job.deadline.check(kind)?;
     let (sender, receiver) = mpsc::sync_channel(1);
+    let (give, take) = mpsc::sync_channel(1);
     let place = job.place.clone();
     let run = move || {
+        let Ok(work) = take.recv() else { return };
         let outcome = contained(work);
         // The place goes first: whoever gets the outcome owns its memory.
         drop(place);
         let _ = sender.send(outcome);
     };
     let failed = |message| DecodeError::Panicked { kind, message };
-    thread::Builder::new().spawn(run).map_err(|error| failed(format!("no thread could be started: {error}")))?;
+    if thread::Builder::new().spawn(run).is_err() {
+        // Where no thread can be had a photo may take longer than its time.
+        return contained(work).map_err(failed);
+    }
+    give.send(work).map_err(|_| failed("its thread ended".to_owned()))?;
     let outcome = match job.deadline.left() {
         Some(left) => receiver.recv_timeout(left),
         None => receiver.recv().map_err(RecvTimeoutError::from),

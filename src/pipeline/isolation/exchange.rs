@@ -1,0 +1,55 @@
+//! The file in memory that a worker and whoever asks it share. Every access says where, for they share its position too.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use crate::pixels::Pixels;
+
+#[derive(Debug)]
+pub struct Exchange(File);
+
+/// Beyond this its memory is given back after each photo; what it has is dear to get anew.
+const KEPT: u64 = 64 << 20;
+
+impl Exchange {
+    pub fn new() -> io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        let file = File::from(rustix::fs::memfd_create("albumctl photo", rustix::fs::MemfdFlags::CLOEXEC)?);
+        #[cfg(not(target_os = "linux"))]
+        let file = tempfile::tempfile()?;
+        Ok(Self(file))
+    }
+
+    pub fn of(file: File) -> Self {
+        Self(file)
+    }
+
+    /// The same file, for another process.
+    pub fn file(&self) -> io::Result<File> {
+        self.0.try_clone()
+    }
+
+    pub fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, at)
+    }
+
+    /// `None` where the file is shorter.
+    pub fn read(&self, at: u64, length: u64) -> io::Result<Option<Vec<u8>>> {
+        if at.checked_add(length).is_none_or(|end| self.0.metadata().is_ok_and(|file| end > file.len())) {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; length as usize];
+        self.0.read_exact_at(&mut bytes, at)?;
+        Ok(Some(bytes))
+    }
+
+    pub fn pixels(&self, at: u64, width: u32, height: u32) -> io::Result<Option<Pixels>> {
+        let length = u64::from(width) * u64::from(height) * 3;
+        Ok(self.read(at, length)?.and_then(|data| Pixels::new(width, height, data)))
+    }
+
+    pub fn tidy(&self) -> io::Result<()> {
+        if self.0.metadata()?.len() > KEPT { self.0.set_len(0) } else { Ok(()) }
+    }
+}
