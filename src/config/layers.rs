@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -115,8 +116,13 @@ pub fn user_file(config_home: &Path) -> PathBuf {
 
 pub fn resolve(sources: &Sources) -> Result<Resolved, ConfigError> {
     let mut stack = Stack::built_in()?;
-    if let Some(path) = sources.user_file.as_ref().filter(|path| path.exists()) {
-        stack.lay_file(path, &Origin::UserFile(path.clone()))?;
+    if let Some(path) = &sources.user_file {
+        match stack.lay_file(path, &Origin::UserFile(path.clone())) {
+            // Only a file that is not there may be missed: one that cannot be read says something else than nothing.
+            Err(ConfigError::Read { source, .. })
+                if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            laid => laid?,
+        }
     }
     if let Some(path) = &sources.file {
         stack.lay_file(path, &Origin::File(path.clone()))?;
