@@ -1,5 +1,9 @@
 //! `models rm`: delete the files of a model.
 
+use std::io::ErrorKind;
+
+use anyhow::Context as _;
+
 use super::holdings::Holdings;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -30,7 +34,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     for entry in entries {
         for sha256 in own.remove(&entry.reference()).unwrap_or_default() {
             let path = holdings.cache.blob_path(&sha256);
-            let Ok(metadata) = path.metadata() else { continue };
+            let metadata = match path.metadata() {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                looked => looked.with_context(|| path.display().to_string())?,
+            };
             if !args.dry_run {
                 holdings.cache.remove(&sha256).map_err(CommandError::failed)?;
             }
@@ -64,7 +71,7 @@ fn forget(
     };
     let bytes = own.metadata().map_or(0, |metadata| metadata.len());
     if !args.dry_run {
-        std::fs::remove_file(own)?;
+        std::fs::remove_file(own).with_context(|| own.display().to_string())?;
     }
     let (model, path) = (Some(entry.reference()), own.display().to_string());
     Ok(write(&RemovedRecord { model, path, bytes, why: "manifest".to_owned(), applied: !args.dry_run })?)
