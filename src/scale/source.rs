@@ -1,5 +1,6 @@
 //! Which Parquet files are meant, what they hold, and how their row groups are listed.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -154,7 +155,8 @@ pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
     let mut paths = Vec::new();
     for pattern in patterns {
         let pattern = pattern.strip_prefix("file://").unwrap_or(pattern);
-        if Path::new(pattern).is_file() {
+        let there = std::fs::metadata(pattern);
+        if there.as_ref().is_ok_and(std::fs::Metadata::is_file) {
             paths.push(PathBuf::from(pattern));
             continue;
         }
@@ -165,7 +167,10 @@ pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
             matching(pattern, &mut paths)?;
         }
         if paths.len() == before {
-            return Err(ScaleError::NoFile { pattern: pattern.to_owned() });
+            return Err(match there {
+                Err(cause) if cause.kind() != ErrorKind::NotFound => ScaleError::Io { path: pattern.into(), cause },
+                _ => ScaleError::NoFile { pattern: pattern.to_owned() },
+            });
         }
     }
     Ok(paths)
