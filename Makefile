@@ -10,7 +10,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 READER ?= png
 SECONDS ?= 600
 
-.PHONY: help run test fuzz test-distributed lint lint-distributed bench bench-peers parity train-builtin fixtures doc install
+.PHONY: help run test faults fuzz test-distributed lint lint-distributed bench bench-peers parity train-builtin fixtures doc install
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -20,6 +20,9 @@ run: ## score the album that comes with the repository
 
 test: lint ## everything that must hold: lint, unit, command line, faults, parity, documentation
 	$(CARGO) test --no-fail-fast
+
+faults: ## every call to the system of every command that writes fails, once and from then on: thousands of runs, half an hour
+	ALBUMCTL_FAULTS=all $(CARGO) test --test faults failing_calls -- --nocapture
 
 test-distributed: ## the engine for many machines, and object stores: nodes as processes; some minutes to build
 	$(CARGO) test --profile cluster --features distributed --no-fail-fast --test distributed

@@ -5,6 +5,7 @@ mod world;
 
 #[cfg(target_os = "linux")]
 mod bombs;
+mod calls;
 mod files;
 mod interrupted;
 #[cfg(target_os = "linux")]
@@ -25,6 +26,7 @@ fn every_row_has_its_test() {
     let table = include_str!("README.md");
     let sources = [
         include_str!("bombs.rs"),
+        include_str!("calls.rs"),
         include_str!("files.rs"),
         include_str!("interrupted.rs"),
         include_str!("isolated.rs"),

@@ -37,6 +37,10 @@ impl World {
         self.folder.path().join(below)
     }
 
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn photos(&self) -> PathBuf {
         self.path("photos")
     }
@@ -69,6 +73,11 @@ impl World {
         }
         shell.arg(binary);
         works.then(|| self.prepared(shell, args))
+    }
+
+    /// The same through another program, which is given the words of the binary after its own.
+    pub fn through(&self, program: Command, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        self.prepared(program, args)
     }
 
     fn prepared(&self, mut command: Command, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
@@ -193,12 +202,17 @@ impl Random {
 
 /// The shared data for tests, where it is at hand; says so where it is not.
 pub fn shared_data(below: &str) -> Option<PathBuf> {
+    shared(&format!("data/{below}"))
+}
+
+/// The same for all that is shared: weights, too.
+pub fn shared(below: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("ALBUMCTL_SHARED").map_or_else(beside, PathBuf::from).join("data").join(below);
+    let folder = std::env::var_os("ALBUMCTL_SHARED").map_or_else(beside, PathBuf::from).join(below);
     if folder.exists() {
         return Some(folder);
     }
-    skipped(&format!("no ../shared/data/{below}"));
+    skipped(&format!("no ../shared/{below}"));
     None
 }
 
