@@ -26,6 +26,7 @@ faults: ## every call to the system of every command that writes fails, once and
 
 test-distributed: ## the engine for many machines, and object stores: nodes as processes; some minutes to build
 	$(CARGO) test --profile cluster --features distributed --no-fail-fast --test distributed
+	$(CARGO) test --profile cluster --features distributed --lib -- scale::distributed commands::trust
 
 lint-distributed: ## clippy with the feature `distributed`, warnings as errors
 	$(CARGO) clippy --profile cluster --features distributed --lib --bins --test distributed -- -D warnings

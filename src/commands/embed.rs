@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::anywhere::{self, lines_stay_here, refuse_offline};
+#[cfg(not(feature = "distributed"))]
+use super::engine::Cluster;
 use super::engine::EngineArgs;
 use super::networks::{self, NetworkArgs, Networks};
 use super::photos;
@@ -75,9 +77,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let embedding = Embedding::new(embedder).map_err(networks::refused)?;
     let found = anywhere::find(&args.photos, context)?;
     let scan = &found.scan;
-    if let Some(address) = cluster {
+    if let Some(cluster) = cluster {
         networks.tell(context);
-        return on_cluster(address, args, &embedding, &found, context);
+        return on_cluster(&cluster, args, &embedding, &found, context);
     }
     let medium = Some(context.settings().thumbnail_sizes.medium);
     let Some((table, file)) = table_file(context) else {
@@ -113,13 +115,13 @@ use parts::on_cluster;
 
 #[cfg(not(feature = "distributed"))]
 fn on_cluster(
-    address: &str,
+    cluster: &Cluster<'_>,
     _: &Args,
     _: &Embedding,
     _: &anywhere::Found,
     _: &Context,
 ) -> Result<Ending, CommandError> {
-    Err(super::engine::lacking(address))
+    Err(super::engine::lacking(cluster.address))
 }
 
 /// Where `-o` names a file of numbers.

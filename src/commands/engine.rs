@@ -3,8 +3,11 @@
 
 use std::str::FromStr;
 
+use super::trust::{AuthorityArgs, TokenArgs};
 use crate::context::Context;
 use crate::error::CommandError;
+#[cfg(feature = "distributed")]
+use crate::scale::distributed::{client, trust::Trust};
 
 const SCHEME: &str = "ballista://";
 
@@ -18,6 +21,23 @@ pub struct EngineArgs {
     /// On a cluster: start over what has not moved for so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub deadline: u64,
+
+    #[command(flatten)]
+    token: TokenArgs,
+
+    #[command(flatten)]
+    authority: AuthorityArgs,
+}
+
+/// A cluster that this run may ask.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "distributed"), allow(dead_code, reason = "a build without the feature has none"))]
+pub struct Cluster<'a> {
+    args: &'a EngineArgs,
+    /// `HOST:PORT` of its scheduler.
+    pub address: &'a str,
+    #[cfg(feature = "distributed")]
+    trust: Trust,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +67,8 @@ pub fn host_and_port(address: &str) -> Result<(String, u16), String> {
 }
 
 impl EngineArgs {
-    /// The scheduler's address where there is a cluster; refused where this run may not or this build cannot have one.
-    pub fn cluster(&self, context: &Context) -> Result<Option<&str>, CommandError> {
+    /// The cluster, where one was named; refused where this run may not or this build cannot have one.
+    pub fn cluster(&self, context: &Context) -> Result<Option<Cluster<'_>>, CommandError> {
         let Engine::Cluster(address) = &self.engine else { return Ok(None) };
         if cfg!(not(feature = "distributed")) {
             return Err(lacking(&format!("--engine {SCHEME}{address}")));
@@ -57,17 +77,30 @@ impl EngineArgs {
             let refused = anyhow::anyhow!("--engine {SCHEME}{address} needs the network, and --offline forbids it");
             return Err(CommandError::usage(refused));
         }
-        Ok(Some(address))
+        #[cfg(feature = "distributed")]
+        let trust = {
+            let (host, _) = host_and_port(address).map_err(|cause| CommandError::usage(anyhow::anyhow!(cause)))?;
+            super::trust::trust(&[("--engine", &host)], &self.token, Some(&self.authority), None, context)?
+        };
+        Ok(Some(Cluster {
+            args: self,
+            address,
+            #[cfg(feature = "distributed")]
+            trust,
+        }))
     }
+}
 
-    #[cfg(feature = "distributed")]
-    pub fn client_options(&self, address: &str, share: String) -> crate::scale::distributed::client::Options {
-        crate::scale::distributed::client::Options {
-            address: address.to_owned(),
+#[cfg(feature = "distributed")]
+impl Cluster<'_> {
+    pub fn options(&self, share: String) -> client::Options {
+        client::Options {
+            address: self.address.to_owned(),
             share,
-            deadline: std::time::Duration::from_secs(self.deadline),
+            deadline: std::time::Duration::from_secs(self.args.deadline),
             attempts: 3,
             task_rows: None,
+            trust: self.trust.clone(),
         }
     }
 }

@@ -6,9 +6,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use super::anywhere::{here_only, lines_stay_here, refuse_offline};
-#[cfg(not(feature = "distributed"))]
-use super::engine;
-use super::engine::EngineArgs;
+use super::engine::{self, EngineArgs};
 use super::features::{self, DataArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -153,6 +151,7 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
     refuse_offline(&[&args.model], context)?;
     let work = args.work.clone().unwrap_or_else(|| fit::work_beside(&args.model));
     here_only(Some(&work), "the folder of iterations", "--work DIR")?;
+    let cluster = args.engine.cluster(context)?;
     let source = features::open(&args.data, context)?;
     let options = fit::Options {
         clusters: args.clusters as usize,
@@ -172,9 +171,9 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
     };
     let started = Instant::now();
     let mut told = |event: &Event| progress(event, context);
-    let model = match args.engine.cluster(context)? {
+    let model = match cluster {
         None => fit::fit(&source, &options, context.stop(), &mut told),
-        Some(address) => on_cluster(address, args, &source, &options, context, &mut told),
+        Some(cluster) => on_cluster(&cluster, args, &source, &options, context, &mut told),
     };
     let Some(model) = features::unless_stopped(model)? else {
         context.ui.note("interrupted; started again, it goes on from the last whole iteration");
@@ -197,7 +196,7 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
 
 #[cfg(feature = "distributed")]
 fn on_cluster(
-    address: &str,
+    cluster: &engine::Cluster<'_>,
     args: &FitArgs,
     source: &Source,
     options: &fit::Options,
@@ -208,7 +207,7 @@ fn on_cluster(
     use crate::scale::distributed::engine::Cluster;
     let work = || crate::scale::absolute(&options.work).to_string_lossy().into_owned();
     let share = args.share.clone().unwrap_or_else(work);
-    let mut options_of_client = args.engine.client_options(address, share);
+    let mut options_of_client = cluster.options(share);
     options_of_client.task_rows = args.task_rows;
     let tell = |what: &str| context.ui.warn(what);
     let client = Client::connect(&options_of_client, context.stop(), &tell)?;
@@ -218,14 +217,14 @@ fn on_cluster(
 
 #[cfg(not(feature = "distributed"))]
 fn on_cluster(
-    address: &str,
+    cluster: &engine::Cluster<'_>,
     _: &FitArgs,
     _: &Source,
     _: &fit::Options,
     _: &Context,
     _: &mut dyn FnMut(&Event),
 ) -> Result<Model, ScaleError> {
-    Err(ScaleError::Engine { cause: engine::lacking(address).to_string() })
+    Err(ScaleError::Engine { cause: engine::lacking(cluster.address).to_string() })
 }
 
 fn progress(event: &Event, context: &Context) {

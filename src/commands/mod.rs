@@ -31,6 +31,7 @@ pub mod score;
 pub mod select;
 mod since;
 pub mod train;
+mod trust;
 
 use crate::cli::Command;
 use crate::context::Context;

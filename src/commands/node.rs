@@ -4,19 +4,23 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::engine;
+use super::trust::{AuthorityArgs, CertificateArgs, TokenArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 
 #[cfg(feature = "distributed")]
 mod embedding;
+#[cfg(feature = "distributed")]
+use {super::trust, crate::scale::distributed::shares::Shares, std::sync::Arc};
 
 /// This machine as part of a cluster
 ///
 /// One scheduler, and an executor on every machine that is to work; then `kmeans fit --engine ballista://HOST:PORT` and
 /// `embed --engine …` on any machine. Data and work folders lie on storage that all of them see under the same path, or in
 /// a bucket.
-/// Nodes know no passwords: whoever reaches their ports can have them read files, so keep them inside a network of your
-/// own. After SIGTERM a node takes no more tasks, and ends when its own are done.
+/// Nodes do the passes of albumctl and nothing else, on files that lie in the shares of an executor (--share). On addresses
+/// that other machines reach they ask for a token, over TLS: --token-file, --tls-cert, --tls-key and, of those who call,
+/// --tls-ca; or for the word --insecure. After SIGTERM a node takes no more tasks, and ends when its own are done.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -39,6 +43,12 @@ struct SchedulerArgs {
     /// Give up an executor that was silent for so long, and have its tasks done by others
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(8..))]
     executor_timeout: u64,
+
+    #[command(flatten, next_help_heading = TRUST)]
+    token: TokenArgs,
+
+    #[command(flatten, next_help_heading = TRUST)]
+    certificate: CertificateArgs,
 }
 
 /// Runs tasks, --threads at a time
@@ -67,7 +77,24 @@ struct ExecutorArgs {
     /// Wait so long for a scheduler that is not there yet
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     wait: u16,
+
+    /// Tasks read and write in this folder, or below this address, alone (repeatable): photos, features, models named by
+    /// path, what `embed -o` and `kmeans fit --work` or --share name. Where no other machine is reached and no share is
+    /// named, everywhere
+    #[arg(long, value_name = "DIR|URL")]
+    share: Vec<String>,
+
+    #[command(flatten, next_help_heading = TRUST)]
+    token: TokenArgs,
+
+    #[command(flatten, next_help_heading = TRUST)]
+    certificate: CertificateArgs,
+
+    #[command(flatten, next_help_heading = TRUST)]
+    authority: AuthorityArgs,
 }
+
+const TRUST: &str = "Who takes part";
 
 #[cfg(not(feature = "distributed"))]
 pub fn run(args: &Args, _: &Context) -> Result<Ending, CommandError> {
@@ -90,7 +117,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 #[cfg(feature = "distributed")]
 fn scheduler(args: &SchedulerArgs, context: &Context) -> Result<Ending, CommandError> {
     use crate::scale::distributed::scheduler;
-    let options = scheduler::Options { bind: args.bind, executor_timeout: args.executor_timeout };
+    let host = args.bind.ip().to_string();
+    let trust = trust::trust(&[("--bind", &host)], &args.token, None, Some(&args.certificate), context)?;
+    let options = scheduler::Options { bind: args.bind, executor_timeout: args.executor_timeout, trust };
     scheduler::run(&options, context.stop(), |address| {
         context.ui.note(&format!("the scheduler listens on {address}"));
     })
@@ -103,6 +132,11 @@ fn scheduler(args: &SchedulerArgs, context: &Context) -> Result<Ending, CommandE
 fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandError> {
     use crate::scale::distributed::executor::{self, Event};
     use crate::scale::distributed::functions;
+    let bind = args.bind.to_string();
+    let mut reached = vec![("--bind", bind.as_str()), ("--scheduler", args.scheduler.0.as_str())];
+    reached.extend(args.host.as_deref().map(|host| ("--host", host)));
+    let trust = trust::trust(&reached, &args.token, Some(&args.authority), Some(&args.certificate), context)?;
+    let shares = Arc::new(shares(args, reached.iter().all(|(_, host)| trust::is_loopback(host)))?);
     let folder = args.work.clone().unwrap_or_else(std::env::temp_dir);
     let work = std::fs::create_dir_all(&folder)
         .and_then(|()| tempfile::Builder::new().prefix("albumctl-executor-").tempdir_in(&folder))
@@ -114,9 +148,11 @@ fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandErr
         tasks: context.threads().max(1),
         work: work.path().to_owned(),
         patience: args.wait,
+        trust,
+        shares: Arc::clone(&shares),
     };
     let (host, port) = &args.scheduler;
-    embedding::with_embedders(context, |embed| {
+    embedding::with_embedders(context, &shares, |embed| {
         executor::run(&options, embed, context.stop(), |event| {
             let tasks = options.tasks;
             context.ui.note(&match event {
@@ -130,12 +166,30 @@ fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandErr
         })
     })
     .map_err(|cause| {
+        let away = cause.contains("cannot reach the scheduler");
         let error = CommandError::failed(anyhow::anyhow!("the executor: {cause}"));
-        error.hint(format!("is there a scheduler? albumctl node scheduler --bind {host}:{port}"))
+        if away {
+            error.hint(format!("is there a scheduler? albumctl node scheduler --bind {host}:{port}"))
+        } else {
+            error
+        }
     })?;
     let (rows, passes) = functions::looked_at();
     context.ui.note(&format!("the executor ended; it looked at {rows} rows in {passes} passes"));
     Ok(Ending::AllDone)
+}
+
+/// Where tasks may read and write; `alone` where no other machine comes into it.
+#[cfg(feature = "distributed")]
+fn shares(args: &ExecutorArgs, alone: bool) -> Result<Shares, CommandError> {
+    if args.share.is_empty() && alone {
+        return Ok(Shares::anywhere());
+    }
+    if args.share.is_empty() {
+        let open = anyhow::anyhow!("an executor that works for other machines is told where: --share DIR|URL");
+        return Err(CommandError::usage(open).hint("--share /shared, or --share s3://bucket; several may be named"));
+    }
+    Shares::new(args.share.iter().map(String::as_str)).map_err(|cause| CommandError::usage(anyhow::anyhow!(cause)))
 }
 
 /// What the engine has to say: its errors always, the rest with -v.

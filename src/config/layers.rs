@@ -17,7 +17,7 @@ use crate::reading::{self, Stream};
 const BUILT_IN: &str = include_str!("../../configs/global_config.yaml");
 const ENVIRONMENT_PREFIX: &str = "ALBUMCTL_";
 /// Read elsewhere; not configuration keys.
-const OTHER_VARIABLES: [&str; 3] = ["ALBUMCTL_CONFIG", "ALBUMCTL_CPU", "ALBUMCTL_SHARED"];
+const OTHER_VARIABLES: [&str; 4] = ["ALBUMCTL_CONFIG", "ALBUMCTL_CPU", "ALBUMCTL_SHARED", "ALBUMCTL_TOKEN_FILE"];
 
 /// Keys of the original's file that belong to its other programs or to ways of working we do not have.
 /// They are accepted, so that its file can be used as it is, and named once: they change nothing here.

@@ -9,6 +9,7 @@ use albumctl::scale::Source;
 use albumctl::scale::distributed::MESSAGE;
 use albumctl::scale::distributed::client::{self, Client};
 use albumctl::scale::distributed::engine;
+use albumctl::scale::distributed::trust::Trust;
 use albumctl::scale::fit::{Event, fit_on};
 use albumctl::scale::pass::{Engine as _, Pass, Question};
 
@@ -78,6 +79,7 @@ fn client_options(world: &World, nodes: &Cluster) -> client::Options {
         deadline: Duration::from_secs(60),
         attempts: 2,
         task_rows: Some(100),
+        trust: Trust::default(),
     }
 }
 

@@ -13,4 +13,6 @@ mod errors;
 mod kmeans;
 mod losses;
 mod nodes;
+mod shares;
 mod stores;
+mod trust;

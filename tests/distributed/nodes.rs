@@ -86,8 +86,13 @@ impl Cluster {
     }
 
     pub fn without_executors(world: &World, bind: &str) -> Self {
+        Self::with(world, bind, &[])
+    }
+
+    /// A scheduler with more options.
+    pub fn with(world: &World, bind: &str, more: &[&str]) -> Self {
         let args = ["node", "scheduler", "--bind", bind, "--executor-timeout", "8"];
-        let scheduler = Node::start(world.command(args));
+        let scheduler = Node::start(world.command([&args[..], more].concat()));
         let line = scheduler.wait_for("listens on");
         let address = line.rsplit(' ').next().unwrap().to_owned();
         Self { scheduler, executors: Vec::new(), address }

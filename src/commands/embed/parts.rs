@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::Args;
 use crate::analyses::Embedding;
 use crate::commands::anywhere::Found;
+use crate::commands::engine::Cluster;
 use crate::commands::networks::{self, PrecisionArg};
 use crate::commands::photos::Tally;
 use crate::context::Context;
@@ -23,7 +24,7 @@ const PARTS: &str = "parts.txt";
 const LISTS: &str = "lists";
 
 pub fn on_cluster(
-    address: &str,
+    cluster: &Cluster<'_>,
     args: &Args,
     embedding: &Embedding,
     found: &Found,
@@ -55,7 +56,7 @@ pub fn on_cluster(
         context.ui.note(&format!("{} of {} parts are there already", told.len(), parts.len()));
     }
     let todo: Vec<&List> = parts.iter().filter(|list| !told.contains_key(&list.part)).collect();
-    let embedded = if todo.is_empty() { Ok(()) } else { embed(address, args, &todo, &folder, context) };
+    let embedded = if todo.is_empty() { Ok(()) } else { embed(cluster, &todo, &folder, context) };
     let there = there(&parts, &folder)?;
     // The list of an earlier run stays until a whole one with results takes its place.
     tally.interrupted = matches!(embedded, Err(ScaleError::Stopped));
@@ -114,7 +115,7 @@ fn there(parts: &[List], folder: &Path) -> Result<HashSet<PathBuf>, ScaleError> 
     Ok(parts.iter().map(|list| &list.part).filter(|part| lying.contains(*part)).cloned().collect())
 }
 
-fn embed(address: &str, args: &Args, todo: &[&List], folder: &Path, context: &Context) -> Result<(), ScaleError> {
+fn embed(cluster: &Cluster<'_>, todo: &[&List], folder: &Path, context: &Context) -> Result<(), ScaleError> {
     let waiting = folder.join(LISTS);
     files::make_folder(&waiting)?;
     let place = |list: &List| waiting.join(list.part.with_extension("list").file_name().unwrap_or_default());
@@ -122,7 +123,7 @@ fn embed(address: &str, args: &Args, todo: &[&List], folder: &Path, context: &Co
         list.write(&place(list))?;
     }
     let share = folder.to_string_lossy().into_owned();
-    let options = args.engine.client_options(address, share);
+    let options = cluster.options(share);
     let progress = context.ui.progress(todo.len() as u64);
     let told = AtomicUsize::new(todo.len());
     let left = || {

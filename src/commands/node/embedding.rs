@@ -17,6 +17,7 @@ use crate::pipeline::{self, Job};
 use crate::report::parquet;
 use crate::scale::distributed::functions::EmbedPart;
 use crate::scale::distributed::photos::{List, Told, Unread};
+use crate::scale::distributed::shares::Shares;
 use crate::scale::files;
 
 /// How often an embedder without work looks whether it is still needed.
@@ -25,11 +26,11 @@ const LOOK: Duration = Duration::from_millis(100);
 type Asked = (String, mpsc::Sender<Result<String, String>>);
 
 /// Runs `work` with a function that embeds lists; the lists are worked on by threads that know the context.
-pub fn with_embedders<T>(context: &Context, work: impl FnOnce(EmbedPart) -> T) -> T {
+pub fn with_embedders<T>(context: &Context, shares: &Shares, work: impl FnOnce(EmbedPart) -> T) -> T {
     let (asks, asked) = mpsc::channel::<Asked>();
     let asked = Mutex::new(asked);
     let ended = AtomicBool::new(false);
-    let embedders = Embedders { context, open: Mutex::default() };
+    let embedders = Embedders { context, shares, open: Mutex::default() };
     std::thread::scope(|scope| {
         for _ in 0..context.threads() {
             scope.spawn(|| {
@@ -56,13 +57,18 @@ pub fn with_embedders<T>(context: &Context, work: impl FnOnce(EmbedPart) -> T) -
 /// Networks that were asked for, open as long as the executor runs.
 struct Embedders<'a> {
     context: &'a Context,
+    shares: &'a Shares,
     open: Mutex<HashMap<(String, bool), Arc<Embedding>>>,
 }
 
 impl Embedders<'_> {
-    /// Makes a part, unless it is there.
+    /// Makes a part, unless it is there. What is read and written lies in the shares.
     fn embed(&self, list: &Path) -> anyhow::Result<String> {
-        let list = List::read(list)?;
+        let within = |path: &Path| self.shares.allow(path).map_err(anyhow::Error::msg);
+        let mut list = List::read(&within(list)?)?;
+        list.part = within(&list.part)?;
+        // Photos keep their names, by which they are told apart.
+        list.photos.iter().try_for_each(|photo| within(&photo.path).map(drop))?;
         if !files::exists(&list.part) {
             self.make(&list)?;
         }
@@ -118,7 +124,8 @@ impl Embedders<'_> {
         let precision = if list.fast { PrecisionArg::Fast } else { PrecisionArg::Full };
         let networks = Networks::new(&NetworkArgs { model: None, precision }, self.context).map_err(|e| e.cause)?;
         let file = Path::new(&list.model);
-        let which = if file.is_absolute() { Which::File(file) } else { Which::Named(&list.model) };
+        let within = if file.is_absolute() { Some(self.shares.allow(file).map_err(anyhow::Error::msg)?) } else { None };
+        let which = within.as_deref().map_or(Which::Named(&list.model), Which::File);
         let embedding = Embedding::new(networks.open(which, self.context).map_err(|error| error.cause)?)?;
         let identity = embedding.network.identity()?;
         anyhow::ensure!(

@@ -13,14 +13,15 @@ use datafusion::logical_expr::{
 };
 
 use super::functions::{ROOM, bad_row, looked_at_more, pass, text};
+use super::shares::Shares;
 use crate::scale::pass::{Answer, Lots, Question};
 use crate::scale::step::{Partial, Scale};
 
-pub fn aggregates() -> Vec<AggregateUDF> {
+pub fn aggregates(shares: &Arc<Shares>) -> Vec<AggregateUDF> {
     let two = || Signature::any(2, Volatility::Immutable);
     vec![
-        AggregateUDF::new_from_impl(VectorSum { signature: two() }),
-        AggregateUDF::new_from_impl(DrawnRows { signature: two() }),
+        AggregateUDF::new_from_impl(VectorSum { signature: two(), shares: Arc::clone(shares) }),
+        AggregateUDF::new_from_impl(DrawnRows { signature: two(), shares: Arc::clone(shares) }),
     ]
 }
 
@@ -33,6 +34,7 @@ fn words_type() -> DataType {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct VectorSum {
     signature: Signature,
+    shares: Arc<Shares>,
 }
 
 impl AggregateUDFImpl for VectorSum {
@@ -65,13 +67,14 @@ impl AggregateUDFImpl for VectorSum {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Sums { partial: None }))
+        Ok(Box::new(Sums { partial: None, shares: Arc::clone(&self.shares) }))
     }
 }
 
 #[derive(Debug)]
 struct Sums {
     partial: Option<Partial>,
+    shares: Arc<Shares>,
 }
 
 impl Sums {
@@ -117,7 +120,7 @@ impl GroupsAccumulator for Sums {
         if filter.is_some() {
             return internal_err!("{} takes no filter", super::VECTOR_SUM);
         }
-        let pass = pass(&text(&values[1])?)?;
+        let pass = pass(&text(&values[1])?, &self.shares)?;
         let Question::Step { scale } = pass.question else { return exec_err!("a pass that sums nothing") };
         let partial = self.partial(pass.dim, scale, total);
         ROOM.with_borrow_mut(|(rows, _)| {
@@ -153,7 +156,7 @@ impl GroupsAccumulator for Sums {
 
     /// Each row a sum of its own.
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let mut alone = Self { partial: None };
+        let mut alone = Self { partial: None, shares: Arc::clone(&self.shares) };
         let rows: Vec<usize> = (0..values[0].len()).collect();
         alone.update_batch(values, &rows, filter, rows.len())?;
         alone.state(EmitTo::All)
@@ -168,6 +171,7 @@ impl GroupsAccumulator for Sums {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct DrawnRows {
     signature: Signature,
+    shares: Arc<Shares>,
 }
 
 impl AggregateUDFImpl for DrawnRows {
@@ -193,13 +197,14 @@ impl AggregateUDFImpl for DrawnRows {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Drawing { lots: None }))
+        Ok(Box::new(Drawing { lots: None, shares: Arc::clone(&self.shares) }))
     }
 }
 
 #[derive(Debug)]
 struct Drawing {
     lots: Option<(Lots, usize)>,
+    shares: Arc<Shares>,
 }
 
 impl Drawing {
@@ -213,7 +218,7 @@ impl Accumulator for Drawing {
         if values[0].is_empty() {
             return Ok(());
         }
-        let stored = pass(&text(&values[1])?)?;
+        let stored = pass(&text(&values[1])?, &self.shares)?;
         let (pass, dim) = (stored.pass(), stored.dim);
         looked_at_more(values[0].len());
         let mut answer = match self.lots.take() {

@@ -12,10 +12,8 @@ use ballista_core::extension::SessionConfigExt as _;
 use ballista_core::serde::protobuf::execute_query_params::Query;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{
-    CancelJobParams, ExecuteQueryParams, GetJobStatusParams, KeyValuePair, PartitionLocation, execute_query_result,
-    job_status,
+    CancelJobParams, ExecuteQueryParams, GetJobStatusParams, PartitionLocation, execute_query_result, job_status,
 };
-use ballista_core::utils::{GrpcClientConfig, create_grpc_client_endpoint};
 use ballista_core::version::insert_version_header;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
@@ -23,8 +21,11 @@ use datafusion_proto::physical_plan::AsExecutionPlan as _;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 
 use super::functions::{BAD_ROW, NO_PASS};
+use super::shares::OUTSIDE;
+use super::trust::{Trust, whole};
 use super::{MESSAGE, plan, settings};
 use crate::scale::error::ScaleError;
 
@@ -50,6 +51,7 @@ pub struct Options {
     pub attempts: u32,
     /// Rows of a task; as many as suit the data when not told.
     pub task_rows: Option<u64>,
+    pub trust: Trust,
 }
 
 /// Why a plan came to nothing.
@@ -57,6 +59,8 @@ pub struct Options {
 enum Lost {
     /// The scheduler cannot be reached.
     Unreachable(String),
+    /// The cluster does not work for this client.
+    Refused(String),
     /// No answer within the deadline.
     Late,
     /// The engine failed; the same may well succeed when asked again.
@@ -76,7 +80,7 @@ pub struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// Makes sure that there is a scheduler.
+    /// Makes sure that there is a scheduler, and that it works for this client.
     pub fn connect(
         options: &'a Options,
         stop: &'a AtomicBool,
@@ -87,16 +91,23 @@ impl<'a> Client<'a> {
         let moment = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let session = format!("albumctl-{}-{}", std::process::id(), moment.as_nanos());
         let client = Self { options, stop, runtime, session, tell };
-        client.runtime.block_on(client.scheduler()).map_err(|lost| client.given_up(lost, 1))?;
+        client.runtime.block_on(client.answered()).map_err(|lost| client.given_up(lost, 1))?;
         Ok(client)
     }
 
+    /// Asks what is of no matter: how a job stands that there is not.
+    async fn answered(&self) -> Result<(), Lost> {
+        let nothing = GetJobStatusParams { job_id: self.session.clone() };
+        let answer = self.scheduler().await?.get_job_status(nothing).await;
+        answer.map(drop).map_err(|status| match lost(&status) {
+            Lost::Failed(cause) => Lost::Unreachable(cause),
+            lost => lost,
+        })
+    }
+
     async fn scheduler(&self) -> Result<SchedulerGrpcClient<Channel>, Lost> {
-        let config = GrpcClientConfig::from(&settings().ballista_config());
-        let unreachable = |error: &dyn std::error::Error| Lost::Unreachable(whole(error));
-        let address = format!("http://{}", self.options.address);
-        let endpoint = create_grpc_client_endpoint(address, Some(&config)).map_err(|error| unreachable(&error))?;
-        let channel = endpoint.connect().await.map_err(|error| unreachable(&error))?;
+        let channel = self.options.trust.connect(&self.options.address).await;
+        let channel = channel.map_err(|error| Lost::Unreachable(whole(&error)))?;
         Ok(SchedulerGrpcClient::new(channel).max_encoding_message_size(MESSAGE).max_decoding_message_size(MESSAGE))
     }
 
@@ -135,11 +146,12 @@ impl<'a> Client<'a> {
                         continue;
                     }
                 }
-                Lost::Failed(cause) if cause.contains(BAD_ROW) || is_unseen(cause) => asked = self.options.attempts,
+                Lost::Failed(cause) if is_final(cause) => asked = self.options.attempts,
                 Lost::Late | Lost::Failed(_) => asked += 1,
-                Lost::Stopped => {}
+                Lost::Stopped | Lost::Refused(_) => {}
             }
-            if matches!(lost, Lost::Stopped | Lost::Unreachable(_)) || asked >= self.options.attempts {
+            if matches!(lost, Lost::Stopped | Lost::Refused(_) | Lost::Unreachable(_)) || asked >= self.options.attempts
+            {
                 return Err(self.given_up(lost, asked));
             }
             away = None;
@@ -165,7 +177,8 @@ impl<'a> Client<'a> {
                 Err(lost)
             }
             Ok(places) => {
-                let fetched = futures::stream::iter(places.into_iter().map(fetch)).buffered(8).try_collect::<Vec<_>>();
+                let fetched = places.into_iter().map(|place| fetch(place, &self.options.trust));
+                let fetched = futures::stream::iter(fetched).buffered(8).try_collect::<Vec<_>>();
                 let fetched = tokio::time::timeout(self.options.deadline, fetched).await.map_err(|_| Lost::Late)??;
                 Ok(fetched.into_iter().flatten().collect())
             }
@@ -177,22 +190,19 @@ impl<'a> Client<'a> {
         scheduler: &mut SchedulerGrpcClient<Channel>,
         plan: Arc<dyn ExecutionPlan>,
     ) -> Result<String, Lost> {
-        let config = settings();
         let failed = |error: &dyn std::error::Error| Lost::Failed(whole(error));
-        let codec = config.ballista_physical_extension_codec();
+        let codec = settings().ballista_physical_extension_codec();
         let message = PhysicalPlanNode::try_from_physical_plan(plan, codec.as_ref());
         let mut bytes = Vec::new();
         message.and_then(|message| message.try_encode(&mut bytes)).map_err(|error| failed(&error))?;
-        let entries = config.options().entries().into_iter();
-        let settings = entries.map(|entry| KeyValuePair { key: entry.key, value: entry.value }).collect();
         let mut request = tonic::Request::new(ExecuteQueryParams {
             query: Some(Query::PhysicalPlan(bytes)),
-            settings,
+            settings: Vec::new(),
             session_id: self.session.clone(),
             operation_id: self.session.clone(),
         });
         insert_version_header(request.metadata_mut());
-        let told = scheduler.execute_query(request).await.map_err(|error| failed(&error))?.into_inner();
+        let told = scheduler.execute_query(request).await.map_err(|status| lost(&status))?.into_inner();
         match told.result {
             Some(execute_query_result::Result::Success(success)) => Ok(success.job_id),
             Some(execute_query_result::Result::Failure(failure)) => Err(Lost::Failed(format!("{failure:?}"))),
@@ -223,7 +233,7 @@ impl<'a> Client<'a> {
                 return Err(Lost::Late);
             }
             let asked = scheduler.get_job_status(GetJobStatusParams { job_id: job.to_owned() }).await;
-            let told = asked.map_err(|error| Lost::Failed(whole(&error)))?.into_inner();
+            let told = asked.map_err(|status| lost(&status))?.into_inner();
             match told.status.and_then(|status| status.status) {
                 Some(job_status::Status::Successful(done)) => return Ok(done.partition_location),
                 Some(job_status::Status::Failed(failed)) => return Err(Lost::Failed(failed.error)),
@@ -238,14 +248,18 @@ impl<'a> Client<'a> {
             Lost::Stopped => return ScaleError::Stopped,
             Lost::Unreachable(cause) => format!(
                 "cannot reach the scheduler at {address}: {cause}; start one with `albumctl node scheduler --bind \
-                 {address}`, or check host and port"
+                 {address}`, or check host and port, and that both sides speak TLS (--tls-ca here) or neither"
             ),
+            Lost::Refused(cause) => format!("the scheduler at {address} refuses: {cause}"),
             Lost::Late => format!(
                 "no answer from the cluster at {address} within {} s, asked {asked} times; are there executors \
                  (`albumctl node executor --scheduler {address}`)? A scheduler that hangs has to be started again; \
                  a pass over much data may need a longer --deadline",
                 self.options.deadline.as_secs()
             ),
+            Lost::Failed(cause) if cause.contains(OUTSIDE) => {
+                format!("an executor of {address} refuses: {}", outside(&cause))
+            }
             Lost::Failed(cause) if is_unseen(&cause) => format!(
                 "an executor does not see what this machine sees: {}; the data and {} must lie on shared storage, \
                  under the same path on every machine, readable by the executors",
@@ -269,14 +283,16 @@ impl<'a> Client<'a> {
 }
 
 /// A part of the answer, from the executor that holds it.
-async fn fetch(place: PartitionLocation) -> Result<Vec<RecordBatch>, Lost> {
+async fn fetch(place: PartitionLocation, trust: &Trust) -> Result<Vec<RecordBatch>, Lost> {
     let layout = place.layout();
     let (Some(executor), Some(partition)) = (place.executor_meta, place.partition_id) else {
         return Err(Lost::Failed("the scheduler does not say where the answer lies".into()));
     };
     let failed = |error: &dyn std::error::Error| Lost::Failed(format!("fetching the answer: {}", whole(error)));
     let (host, port) = (executor.host.as_str(), executor.port as u16);
-    let client = BallistaClient::try_new(host, port, MESSAGE, false, None, 3, 500, 0, 0).await;
+    let settings = trust.settings();
+    let (tls, shown) = (settings.ballista_use_tls(), settings.ballista_override_create_grpc_client_endpoint());
+    let client = BallistaClient::try_new(host, port, MESSAGE, tls, shown, 3, 500, 0, 0).await;
     let mut client = client.map_err(|error| failed(&error))?;
     let partition = partition.into();
     let stream =
@@ -284,23 +300,29 @@ async fn fetch(place: PartitionLocation) -> Result<Vec<RecordBatch>, Lost> {
     stream.map_err(|error| failed(&error))?.try_collect().await.map_err(|error| failed(&error))
 }
 
-/// An error with all that lies below it.
-fn whole(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(source) = below {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        below = source.source();
-    }
-    text
-}
-
 fn first_line(text: &str) -> &str {
     let begin = text.find(BAD_ROW).unwrap_or(0);
     text[begin..].lines().next().unwrap_or_default()
+}
+
+fn lost(status: &Status) -> Lost {
+    match status.code() {
+        Code::Unauthenticated | Code::PermissionDenied => Lost::Refused(status.message().to_owned()),
+        _ => Lost::Failed(whole(status)),
+    }
+}
+
+/// Asked again, it would be the same.
+fn is_final(cause: &str) -> bool {
+    cause.contains(BAD_ROW) || cause.contains(OUTSIDE) || is_unseen(cause)
+}
+
+/// The part of a failed job's text that names a path outside the shares.
+fn outside(cause: &str) -> &str {
+    let begin = cause.find(OUTSIDE).map_or(0, |at| at + OUTSIDE.len());
+    let text = &cause[begin..];
+    // The engine quotes it.
+    &text[..text.find("\")").unwrap_or(text.len())]
 }
 
 /// What an executor says of a file that is not there for it.

@@ -12,13 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use ballista_core::extension::SessionConfigExt as _;
 use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_core::serde::BallistaCodec;
-use ballista_core::serde::protobuf::ExecutorStoppedParams;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
-use ballista_core::utils::{GrpcClientConfig, GrpcServerConfig, create_grpc_client_endpoint, create_grpc_server};
-use ballista_executor::execution_engine::DefaultExecutionEngine;
+use ballista_core::serde::protobuf::{ExecutorStoppedParams, PollWorkParams};
 use ballista_executor::execution_loop::poll_loop;
 use ballista_executor::executor::Executor;
 use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
@@ -29,12 +26,16 @@ use ballista_executor::runtime_cache::DefaultSessionRuntimeCache;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;
 
+use super::doors::{ResultsDoor, TaskDoor};
 use super::functions::EmbedPart;
 use super::scheduler::{LOOK, raised, threads};
-use super::{MESSAGE, runtime, session, settings};
+use super::shares::Shares;
+use super::trust::{Trust, whole};
+use super::{MESSAGE, runtime, session};
 
 /// Sessions, each of one client, whose footers and connections are kept.
 const KEPT_SESSIONS: usize = 16;
@@ -57,6 +58,9 @@ pub struct Options {
     pub work: PathBuf,
     /// Seconds to wait for a scheduler that is not there yet.
     pub patience: u16,
+    pub trust: Trust,
+    /// Where tasks may read and write.
+    pub shares: Arc<Shares>,
 }
 
 /// What an executor says of itself.
@@ -84,6 +88,13 @@ async fn serve(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: imp
     let executor = executor(options, port, embed)?;
     let (id, work) = (executor.metadata.id.clone(), executor.work_dir.clone());
     let mut scheduler = scheduler(options).await?;
+    // The loop below would ask for ever a scheduler that refuses it.
+    let metadata = Some(executor.metadata.clone());
+    let first = PollWorkParams { metadata, num_free_vcores: 0, task_status: Vec::new() };
+    scheduler.poll_work(first).await.map_err(|status| {
+        let (host, port) = &options.scheduler;
+        format!("the scheduler at {host}:{port} refuses: {}", status.message())
+    })?;
     let places = Arc::new(Semaphore::new(options.tasks));
     let codec = BallistaCodec::<LogicalPlanNode, PhysicalPlanNode>::default();
     let polling = poll_loop(
@@ -95,8 +106,8 @@ async fn serve(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: imp
         ExecutorHealth::new(),
     );
     let polling = tokio::spawn(polling);
-    let service = FlightServiceServer::new(BallistaFlightService::new(work.clone()));
-    let serving = create_grpc_server(&GrpcServerConfig::default()).add_service(service);
+    let results = FlightServiceServer::new(ResultsDoor(BallistaFlightService::new(work.clone())));
+    let serving = options.trust.server()?.add_service(InterceptedService::new(results, options.trust.gate()));
     let serving = tokio::spawn(serving.serve_with_incoming(incoming.with_nodelay(Some(true))));
     let sweeping = tokio::spawn(sweep(work));
     told(Event::Ready(port));
@@ -131,7 +142,8 @@ async fn drain(executor: &Executor, places: &Semaphore, all: usize, told: &impl 
 }
 
 fn executor(options: &Options, port: u16, embed: EmbedPart) -> Result<Arc<Executor>, String> {
-    let functions = session(settings(), Some(embed)).map_err(|error| error.to_string())?;
+    let trust = options.trust.clone();
+    let functions = session(trust.settings(), Some(embed), &options.shares).map_err(|error| error.to_string())?;
     let config = ExecutorProcessConfig {
         external_host: options.host.clone(),
         port,
@@ -143,11 +155,11 @@ fn executor(options: &Options, port: u16, embed: EmbedPart) -> Result<Arc<Execut
         structure_executor_metadata(&Arc::new(config), options.tasks as u32),
         &options.work.to_string_lossy(),
         Arc::new(|_| runtime()),
-        Arc::new(settings),
+        Arc::new(move || trust.settings()),
         Arc::new(BallistaFunctionRegistry::from(&functions)),
         Arc::new(LoggingMetricsCollector::default()),
         options.tasks,
-        Arc::new(DefaultExecutionEngine::new()),
+        Arc::new(TaskDoor::new(Arc::clone(&options.shares))),
     );
     // What the functions hold is bounded by the centroids, and cannot be spilled: memory is not dealt out.
     let kept = DefaultSessionRuntimeCache::new(Arc::new(|_| runtime()), Arc::new(|base, _, _| Ok(base)), KEPT_SESSIONS);
@@ -156,11 +168,9 @@ fn executor(options: &Options, port: u16, embed: EmbedPart) -> Result<Arc<Execut
 
 async fn scheduler(options: &Options) -> Result<SchedulerGrpcClient<Channel>, String> {
     let (host, port) = &options.scheduler;
-    let failed = |error: String| format!("cannot reach the scheduler at {host}:{port}: {error}");
-    let config = GrpcClientConfig::from(&settings().ballista_config());
-    let endpoint = create_grpc_client_endpoint(format!("http://{host}:{port}"), Some(&config));
-    let channel = endpoint.map_err(|error| failed(error.to_string()))?.connect().await;
-    let client = SchedulerGrpcClient::new(channel.map_err(|error| failed(error.to_string()))?);
+    let channel = options.trust.connect(&format!("{host}:{port}")).await;
+    let channel = channel.map_err(|error| format!("cannot reach the scheduler at {host}:{port}: {}", whole(&error)))?;
+    let client = SchedulerGrpcClient::new(channel);
     Ok(client.max_encoding_message_size(MESSAGE).max_decoding_message_size(MESSAGE))
 }
 

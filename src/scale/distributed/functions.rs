@@ -16,6 +16,7 @@ use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, interna
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::arrays::Rows;
+use super::shares::Shares;
 use crate::scale::error::RowError;
 use crate::scale::files;
 use crate::scale::nearest::Room;
@@ -31,10 +32,10 @@ pub type EmbedPart = Arc<dyn Fn(&str) -> std::result::Result<String, String> + S
 /// Passes of one fit follow each other; a few fits may share an executor.
 const KEPT_PASSES: usize = 4;
 
-pub fn scalars(embed: Option<EmbedPart>) -> Vec<ScalarUDF> {
+pub fn scalars(embed: Option<EmbedPart>, shares: &Arc<Shares>) -> Vec<ScalarUDF> {
     let two = Signature::any(2, Volatility::Immutable);
     vec![
-        ScalarUDF::new_from_impl(NearestCentroid { signature: two }),
+        ScalarUDF::new_from_impl(NearestCentroid { signature: two, shares: Arc::clone(shares) }),
         ScalarUDF::new_from_impl(Embed { signature: Signature::any(1, Volatility::Volatile), embed: Work(embed) }),
     ]
 }
@@ -54,15 +55,16 @@ thread_local! {
     pub(super) static ROOM: RefCell<(Rows, Room)> = RefCell::default();
 }
 
-/// The pass of that name, read once.
-pub(super) fn pass(name: &str) -> Result<Arc<Stored>> {
+/// The pass of that name, read once, if it lies in the shares.
+pub(super) fn pass(name: &str, shares: &Shares) -> Result<Arc<Stored>> {
     static PASSES: OnceLock<Mutex<HashMap<String, Arc<Stored>>>> = OnceLock::new();
     let mut passes = PASSES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pass) = passes.get(name) {
         return Ok(Arc::clone(pass));
     }
+    let path = shares.allow(Path::new(name)).map_err(DataFusionError::Execution)?;
     // An I/O error is tried again, on another executor as well; anything else ends the job.
-    let bytes = files::read(Path::new(name))
+    let bytes = files::read(&path)
         .map_err(|error| DataFusionError::IoError(std::io::Error::other(format!("{NO_PASS}{error}"))))?;
     let stored = Stored::read(&bytes).map_err(|cause| DataFusionError::Execution(format!("{name}: {cause}")))?;
     if passes.len() >= KEPT_PASSES {
@@ -91,6 +93,7 @@ pub(super) fn bad_row(cause: &RowError) -> DataFusionError {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct NearestCentroid {
     signature: Signature,
+    shares: Arc<Shares>,
 }
 
 impl ScalarUDFImpl for NearestCentroid {
@@ -109,7 +112,7 @@ impl ScalarUDFImpl for NearestCentroid {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [feature, name] = args.args.as_slice() else { return internal_err!("two arguments are taken") };
         let column = feature.to_array(args.number_rows)?;
-        let pass = pass(&text(&name.to_array(1)?)?)?;
+        let pass = pass(&text(&name.to_array(1)?)?, &self.shares)?;
         let Some(nearest) = &pass.nearest else { return exec_err!("a pass without centroids") };
         let mut clusters = vec![0u32; column.len()];
         looked_at_more(column.len());

@@ -8,16 +8,23 @@
 //!
 //! Scheduling is by pull and the planner the static one: with the others, losing an executor at the wrong moment left
 //! queries hanging.
+//!
+//! Who may speak to a node is a matter of [`trust`], what of the engine it offers then one of [`doors`]: plans of our own
+//! ([`allowed`]) about paths that lie in the [`shares`].
 
 mod aggregates;
+mod allowed;
 mod arrays;
 pub mod client;
+mod doors;
 pub mod engine;
 pub mod executor;
 pub mod functions;
 pub mod photos;
 pub mod plan;
 pub mod scheduler;
+pub mod shares;
+pub mod trust;
 
 use std::sync::Arc;
 
@@ -29,6 +36,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{FunctionRegistry as _, object_store::DefaultObjectStoreRegistry};
 use datafusion::prelude::SessionConfig;
 use functions::EmbedPart;
+use shares::Shares;
 use url::Url;
 
 use super::stores;
@@ -66,13 +74,14 @@ fn settings() -> SessionConfig {
         .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false)
 }
 
-fn session(config: SessionConfig, embed: Option<EmbedPart>) -> Result<SessionState> {
-    let builder = SessionStateBuilder::new().with_default_features().with_config(config);
-    let mut state = builder.with_runtime_env(runtime()?).build();
-    for function in functions::scalars(embed) {
+/// A session that knows our functions and no others. They work with `embed` and in `shares`; where plans are made or
+/// handed on, without either.
+fn session(config: SessionConfig, embed: Option<EmbedPart>, shares: &Arc<Shares>) -> Result<SessionState> {
+    let mut state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime()?).build();
+    for function in functions::scalars(embed, shares) {
         state.register_udf(Arc::new(function))?;
     }
-    for function in aggregates::aggregates() {
+    for function in aggregates::aggregates(shares) {
         state.register_udaf(Arc::new(function))?;
     }
     Ok(state)

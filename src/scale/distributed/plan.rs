@@ -145,7 +145,8 @@ impl TableProvider for Table {
 /// A step of k-means: the sums of the rows nearest to each of `clusters` centroids.
 pub async fn step(table: &Table, pass: &str, clusters: usize, dim: usize) -> Result<Arc<dyn ExecutionPlan>> {
     let merged = (clusters * Partial::width(dim) * 8).div_ceil(MERGED_AT_ONCE).clamp(1, 64);
-    let context = SessionContext::new_with_state(session(settings().with_target_partitions(merged), None)?);
+    let context =
+        SessionContext::new_with_state(session(settings().with_target_partitions(merged), None, &Arc::default())?);
     let nearest = context.state().udf(NEAREST)?.call(vec![col(FEATURE), lit(pass)]);
     let sum = context.state().udaf(VECTOR_SUM)?.call(vec![col(FEATURE), lit(pass)]);
     let rows = context.read_table(Arc::new(table.clone()))?.select(vec![col(FEATURE), nearest.alias("cluster")])?;
@@ -154,7 +155,7 @@ pub async fn step(table: &Table, pass: &str, clusters: usize, dim: usize) -> Res
 
 /// A lottery among all rows.
 pub async fn draw(table: &Table, pass: &str) -> Result<Arc<dyn ExecutionPlan>> {
-    let context = SessionContext::new_with_state(session(settings(), None)?);
+    let context = SessionContext::new_with_state(session(settings(), None, &Arc::default())?);
     let drawn = context.state().udaf(DRAWN_ROWS)?.call(vec![col(FEATURE), lit(pass)]);
     let rows = context.read_table(Arc::new(table.clone()))?;
     rows.aggregate(Vec::new(), vec![drawn.alias("drawn")])?.create_physical_plan().await
@@ -162,7 +163,7 @@ pub async fn draw(table: &Table, pass: &str) -> Result<Arc<dyn ExecutionPlan>> {
 
 /// Lists of photos to be embedded, a task each.
 pub async fn embed(lists: &[String]) -> Result<Arc<dyn ExecutionPlan>> {
-    let context = SessionContext::new_with_state(session(settings(), None)?);
+    let context = SessionContext::new_with_state(session(settings(), None, &Arc::default())?);
     let schema = Arc::new(Schema::new(vec![Field::new("list", DataType::Utf8, false)]));
     let part = |list: &String| {
         let column = Arc::new(StringArray::from(vec![list.clone()]));

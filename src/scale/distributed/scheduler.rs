@@ -6,12 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
-use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service_with_listener};
+use ballista_scheduler::scheduler_process::create_scheduler;
+use datafusion::prelude::SessionContext;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::server::TcpIncoming;
 
-use super::{MESSAGE, session, settings};
+use super::doors::SchedulerDoor;
+use super::trust::{Trust, whole};
+use super::{MESSAGE, session};
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -19,6 +25,7 @@ pub struct Options {
     pub bind: SocketAddr,
     /// An executor that was silent for so long is given up.
     pub executor_timeout: u64,
+    pub trust: Trust,
 }
 
 /// How often a node looks whether it is asked to stop.
@@ -28,17 +35,18 @@ pub const LOOK: Duration = Duration::from_millis(50);
 pub fn run(options: &Options, stop: &AtomicBool, ready: impl FnOnce(SocketAddr)) -> Result<(), String> {
     let runtime = threads()?;
     let serving = async {
-        let listener = tokio::net::TcpListener::bind(options.bind).await;
-        let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", options.bind))?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let incoming =
+            TcpIncoming::bind(options.bind).map_err(|e| format!("cannot listen on {}: {e}", options.bind))?;
+        let address = incoming.local_addr().map_err(|error| error.to_string())?;
+        let trust = options.trust.clone();
         let timeout = options.executor_timeout;
         let config = SchedulerConfig {
             bind_host: address.ip().to_string(),
             external_host: address.ip().to_string(),
             bind_port: address.port(),
             scheduling_policy: TaskSchedulingPolicy::PullStaged,
-            override_config_producer: Some(Arc::new(settings)),
-            override_session_builder: Some(Arc::new(|config| session(config, None))),
+            override_config_producer: Some(Arc::new(move || trust.settings())),
+            override_session_builder: Some(Arc::new(|config| session(config, None, &Arc::default()))),
             grpc_server_max_decoding_message_size: MESSAGE as u32,
             grpc_server_max_encoding_message_size: MESSAGE as u32,
             grpc_client_max_message_size: MESSAGE as u32,
@@ -52,10 +60,14 @@ pub fn run(options: &Options, stop: &AtomicBool, ready: impl FnOnce(SocketAddr))
         };
         config.validate().map_err(|error| error.to_string())?;
         let cluster = BallistaCluster::new_from_config(&config).await.map_err(|error| error.to_string())?;
-        let server = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(config)).await;
-        let server = server.map_err(|error| error.to_string())?;
+        let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(config)).await;
+        let scheduler = scheduler.map_err(|error| error.to_string())?;
+        let known = session(options.trust.settings(), None, &Arc::default()).map_err(|error| error.to_string())?;
+        let door = SchedulerDoor::new(scheduler, &SessionContext::new_with_state(known));
+        let door = SchedulerGrpcServer::new(door).max_encoding_message_size(MESSAGE).max_decoding_message_size(MESSAGE);
+        let server = options.trust.server()?.add_service(InterceptedService::new(door, options.trust.gate()));
         ready(address);
-        start_grpc_service_with_listener(listener, server).await.map_err(|error| error.to_string())
+        server.serve_with_incoming(incoming.with_nodelay(Some(true))).await.map_err(|error| whole(&error))
     };
     let ended = runtime.block_on(async {
         tokio::select! {

@@ -1,0 +1,100 @@
+//! Which plans are run: those of our own passes, over Parquet features that lie in the shares, and no others.
+//!
+//! The scheduler looks at what a client asks, an executor again at each task it is dealt. Functions need no look: sessions
+//! know our own alone, and what they are told to read they look at themselves.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ballista_core::JobId;
+use ballista_core::execution_plans::{ShuffleReaderExec, ShuffleWriterExec, SortShuffleWriterExec};
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::{FileScanConfig, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use object_store::local::LocalFileSystem;
+use url::Url;
+
+use super::shares::Shares;
+
+/// Opens what is said of a plan that is none of ours.
+pub const FOREIGN: &str = "albumctl: foreign plan: ";
+
+/// What a client may ask.
+pub fn asked(plan: &dyn ExecutionPlan) -> Result<(), String> {
+    computed(plan, &Shares::anywhere())?;
+    plan.children().into_iter().try_for_each(|below| asked(below.as_ref()))
+}
+
+/// What an executor may be dealt as a task of `job`: a piece of what may be asked, between results of other tasks.
+pub fn dealt(plan: &dyn ExecutionPlan, job: &JobId, shares: &Shares) -> Result<(), String> {
+    if !is_plain(job.as_str()) {
+        return Err(format!("{FOREIGN}a job of the name `{}`", job.as_str()));
+    }
+    if let Some(reader) = plan.downcast_ref::<ShuffleReaderExec>() {
+        let foreign = reader.partition.iter().flatten().find(|place| place.partition_id.job_id != *job);
+        return foreign.map_or(Ok(()), |_| Err(format!("{FOREIGN}results of another job")));
+    }
+    if !plan.is::<ShuffleWriterExec>() && !plan.is::<SortShuffleWriterExec>() {
+        computed(plan, shares)?;
+    }
+    plan.children().into_iter().try_for_each(|below| dealt(below.as_ref(), job, shares))
+}
+
+/// Names of jobs become folders.
+pub fn is_plain(job: &str) -> bool {
+    !job.is_empty() && job.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// One operator.
+fn computed(plan: &dyn ExecutionPlan, shares: &Shares) -> Result<(), String> {
+    if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
+        return match scan.downcast_to_file_source::<ParquetSource>() {
+            Some((files, _)) => read(files, shares),
+            None if scan.data_source().is::<MemorySourceConfig>() => Ok(()),
+            None => Err(format!("{FOREIGN}it reads what is no Parquet")),
+        };
+    }
+    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+        return projection.expr().iter().try_for_each(|column| expression(&column.expr));
+    }
+    if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+        let (by, of) = (aggregate.group_expr().expr().iter(), aggregate.aggr_expr().iter());
+        let mut all = by.map(|(by, _)| Arc::clone(by)).chain(of.flat_map(|of| of.expressions()));
+        all.try_for_each(|column| expression(&column))?;
+        let filtered = aggregate.filter_expr().iter().any(Option::is_some);
+        return if filtered { Err(format!("{FOREIGN}it filters rows")) } else { Ok(()) };
+    }
+    if plan.is::<RepartitionExec>() || plan.is::<CoalescePartitionsExec>() {
+        return Ok(());
+    }
+    Err(format!("{FOREIGN}no pass of albumctl has a {}", plan.name()))
+}
+
+/// Columns, and functions of them.
+fn expression(of: &Arc<dyn PhysicalExpr>) -> Result<(), String> {
+    if !of.is::<Column>() && !of.is::<Literal>() && !of.is::<ScalarFunctionExpr>() {
+        return Err(format!("{FOREIGN}no pass of albumctl computes {of}"));
+    }
+    of.children().into_iter().try_for_each(expression)
+}
+
+fn read(files: &FileScanConfig, shares: &Shares) -> Result<(), String> {
+    let store: &Url = files.object_store_url.as_ref();
+    let here = LocalFileSystem::new();
+    for file in files.file_groups.iter().flat_map(|group| group.iter()) {
+        if store.scheme() == "file" {
+            let path = here.path_to_filesystem(file.path()).map_err(|error| format!("{FOREIGN}{error}"))?;
+            shares.allow(Path::new(&path))?;
+        } else {
+            shares.allow_object(&store[..url::Position::BeforePath], file.path())?;
+        }
+    }
+    Ok(())
+}
