@@ -6,6 +6,7 @@ mod element;
 mod pickle;
 mod safetensors;
 mod source;
+mod stream;
 mod torch;
 
 use std::path::{Path, PathBuf};
@@ -43,17 +44,14 @@ impl WeightsFile {
     fn of(source: Source) -> Result<Self, WeightsError> {
         let start = source.read(0, source.len().min(9))?;
         let format = match *start.as_slice() {
-            [b'P', b'K', 3, 4, ..] => Format::Torch(TorchFile::open(source)?),
+            [b'P', b'K', 3, 4, ..] => Format::Torch(TorchFile::open_zip(source)?),
             [_, _, _, _, _, _, _, _, b'{'] => Format::SafeTensors(SafeTensors::open(source)?),
-            [0x80, 2..=5, ..] => {
-                let why = "a bare pickle, as torch.save wrote before version 1.6; load and save it with a newer torch";
-                return Err(source.format_error(why));
-            }
+            [0x80, 2..=5, ..] => Format::Torch(TorchFile::open_stream(source)?),
             _ if start.len() < 9 => {
                 let what = format!("it has only {} bytes", start.len());
                 return Err(WeightsError::Truncated { file: source.path().to_owned(), what });
             }
-            _ => return Err(source.format_error("neither safetensors nor a zip of torch.save")),
+            _ => return Err(source.format_error("neither safetensors nor a file of torch.save")),
         };
         Ok(Self { format })
     }

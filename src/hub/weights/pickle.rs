@@ -13,11 +13,17 @@ use std::collections::HashMap;
 
 /// Reads a pickle; the message says what is wrong with one that cannot be.
 pub(super) fn parse(bytes: &[u8]) -> Result<(Pickle, Value), String> {
+    first(&mut { bytes })
+}
+
+/// Reads the pickle that `bytes` begin with, and leaves what lies behind it.
+pub(super) fn first(bytes: &mut &[u8]) -> Result<(Pickle, Value), String> {
     let mut machine = Machine { rest: bytes, all: bytes.len(), ..Machine::default() };
     loop {
         let at = machine.position();
         let failed = |why| format!("byte {at} of the pickle: {why}");
         if let Some(value) = machine.step().map_err(failed)? {
+            *bytes = machine.rest;
             return Ok((machine.made, value));
         }
     }
@@ -249,7 +255,9 @@ impl Machine<'_> {
             },
             b'Q' => {
                 let id = self.pop()?;
-                construct::storage(&id).ok_or("a persistent id that is no storage")?
+                let storage = construct::storage(&id).ok_or("a persistent id that is no storage")?;
+                self.made.storages.push(storage.clone());
+                Value::Storage(storage)
             }
             b'R' | 0x81 => {
                 let arguments = self.pop()?;

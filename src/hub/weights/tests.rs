@@ -34,7 +34,8 @@ fn check_state(file: &WeightsFile) {
 
 #[test]
 fn checkpoints_of_all_shapes_hold_the_same_tensors() {
-    for name in ["nested.pt", "windows.pt", "bare.pth", "parallel.pth", "foreign.pt", "plain.safetensors"] {
+    for name in ["nested.pt", "windows.pt", "bare.pth", "parallel.pth", "foreign.pt", "legacy.pt", "plain.safetensors"]
+    {
         let file = WeightsFile::open(&fixture(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         check_state(&file);
     }
@@ -42,17 +43,19 @@ fn checkpoints_of_all_shapes_hold_the_same_tensors() {
 
 #[test]
 fn what_training_wrote_beside_the_tensors_is_there() {
-    let file = WeightsFile::open(&fixture("nested.pt")).unwrap();
-    assert_eq!(file.metadata()["epoch"], 11);
-    assert_eq!(file.metadata()["val_spearman"], 0.637);
-    assert_eq!(file.metadata()["val_acc"], 0.5);
-    let config = file.config().unwrap();
-    assert_eq!(config["model"]["mlp_hidden_dims"], serde_json::json!([256]));
-    assert_eq!(config["model"]["output_mode"], "regression");
-    assert_eq!(config["output_dir"], "outputs/ava");
-    assert_eq!(config["pretrained"], true);
-    assert_eq!(config["cached"], Value::Null);
-    assert_eq!(config["unicode"], "Bäume");
+    for name in ["nested.pt", "legacy.pt"] {
+        let file = WeightsFile::open(&fixture(name)).unwrap();
+        assert_eq!(file.metadata()["epoch"], 11);
+        assert_eq!(file.metadata()["val_spearman"], 0.637);
+        assert_eq!(file.metadata()["val_acc"], 0.5);
+        let config = file.config().unwrap();
+        assert_eq!(config["model"]["mlp_hidden_dims"], serde_json::json!([256]));
+        assert_eq!(config["model"]["output_mode"], "regression");
+        assert_eq!(config["output_dir"], "outputs/ava");
+        assert_eq!(config["pretrained"], true);
+        assert_eq!(config["cached"], Value::Null);
+        assert_eq!(config["unicode"], "Bäume");
+    }
 }
 
 #[test]
@@ -69,11 +72,9 @@ fn metadata_of_safetensors_may_carry_a_configuration() {
 
 #[test]
 fn files_that_cannot_be_read_say_why() {
-    for (name, why) in [
-        ("legacy.pt", "before version 1.6"),
-        ("no_tensors.pt", "it holds no tensors"),
-        ("../../Cargo.toml", "neither safetensors nor a zip"),
-    ] {
+    for (name, why) in
+        [("no_tensors.pt", "it holds no tensors"), ("../../Cargo.toml", "neither safetensors nor a file of torch.save")]
+    {
         let error = WeightsFile::open(&fixture(name)).unwrap_err().to_string();
         assert!(error.contains(why), "{name}: {error}");
     }
@@ -92,7 +93,7 @@ fn read_all(bytes: &[u8]) -> Result<(), WeightsError> {
 
 #[test]
 fn a_file_cut_anywhere_is_an_error() {
-    for name in ["nested.pt", "plain.safetensors"] {
+    for name in ["nested.pt", "legacy.pt", "plain.safetensors"] {
         let whole = fs::read(fixture(name)).unwrap();
         read_all(&whole).unwrap();
         for len in (0..whole.len()).step_by(7) {
@@ -155,6 +156,57 @@ fn a_tensor_stays_inside_its_storage() {
     }
 }
 
+/// The stream of torch.save before the zip: its object, what is said of the machine, the keys, and each storage with the
+/// count before it.
+fn stream(object: &[u8], machine: &[u8], keys: &[&str], storages: &[(u64, &[u8])]) -> Vec<u8> {
+    let listed = keys.iter().map(|key| [b"U", [key.len() as u8].as_slice(), key.as_bytes(), b"a"].concat());
+    let mut out = [
+        b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.".as_slice(),
+        machine,
+        object,
+        b"\x80\x02]",
+        &listed.collect::<Vec<_>>().concat(),
+        b".",
+    ]
+    .concat();
+    for (count, numbers) in storages {
+        out.extend([&count.to_le_bytes(), *numbers].concat());
+    }
+    out
+}
+
+#[test]
+fn storages_of_a_stream_are_where_it_says_or_refused() {
+    let numbers: Vec<u8> = numbers(6).iter().flat_map(|v| v.to_le_bytes()).collect();
+    let object = one_tensor(6, 0, [2, 3], [3, 1]);
+    let (little, big) = (b"\x80\x02}.".as_slice(), b"\x80\x02}U\x0dlittle_endian\x89s.".as_slice());
+    let whole = (6, numbers.as_slice());
+    read_all(&stream(&object, little, &["0"], &[whole])).unwrap();
+    for (bytes, why) in [
+        (stream(&object, little, &["0"], &[(5, &numbers)]), "has 5 numbers, its tensors say 6"),
+        (stream(&object, little, &["0"], &[(u64::MAX, &numbers)]), "its tensors say 6"),
+        (stream(&object, little, &["0"], &[(6, &numbers[..20])]), "passes the end"),
+        (stream(&object, little, &["0"], &[]), "cut short"),
+        (stream(&object, little, &["0", "0"], &[whole, whole]), "listed twice"),
+        (stream(&object, little, &["0", "1"], &[whole, whole]), "belongs to no tensor"),
+        (stream(&object, little, &[], &[]), "it has no storage `0`"),
+        (stream(&object, big, &["0"], &[whole]), "big-endian"),
+        (stream(&one_tensor(6, 1, [2, 3], [3, 1]), little, &["0"], &[whole]), "reaches beyond its storage"),
+        (stream(&one_tensor(0x7fff_ffff, 0, [2, 3], [3, 1]), little, &["0"], &[(0x7fff_ffff, &numbers)]), "passes"),
+        (object.clone(), "a pickle, but not one of torch.save"),
+    ] {
+        let error = read_all(&bytes).unwrap_err().to_string();
+        assert!(error.contains(why), "{error} for {why}");
+    }
+    let other = stream(&object, little, &["0"], &[whole])
+        .iter()
+        .map(|b| if *b == 0xe9 { 0xe8 } else { *b })
+        .collect::<Vec<_>>();
+    assert!(read_all(&other).unwrap_err().to_string().contains("its protocol is not 1001"));
+    // An object that does not end where it should.
+    assert!(read_all(&stream(&object[..object.len() - 1], little, &["0"], &[whole])).is_err());
+}
+
 #[test]
 fn nothing_is_executed_and_cycles_end() {
     // os.system("touch …"), and a list inside itself, beside a tensor.
@@ -178,7 +230,7 @@ proptest! {
 
     #[test]
     fn damaged_files_never_panic(at in 0usize..4000, byte: u8, cut in 0usize..4200) {
-        for name in ["nested.pt", "plain.safetensors"] {
+        for name in ["nested.pt", "legacy.pt", "plain.safetensors"] {
             let mut bytes = fs::read(fixture(name)).unwrap();
             let place = at % bytes.len();
             bytes[place] = byte;

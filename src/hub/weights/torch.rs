@@ -1,4 +1,4 @@
-//! `.pt` and `.pth`: what `torch.save` has written since version 1.6.
+//! `.pt` and `.pth`: what `torch.save` writes, a zip since version 1.6 and a stream before.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -9,20 +9,47 @@ use super::archive::Archive;
 use super::element::{Element, count};
 use super::pickle::{self, Pickle, Tensor, Value};
 use super::source::Source;
+use super::stream::Stream;
 use crate::nn::checkpoint::WeightsError;
 
 /// The structure of a checkpoint, without its numbers, is small.
-const LONGEST_PICKLE: u64 = 64 << 20;
+pub(super) const LONGEST_PICKLE: u64 = 64 << 20;
 /// Most tensors, numbers of a tensor and their storage: what the largest network here has, many times over.
-const MOST_TENSORS: usize = 1 << 17;
+pub(super) const MOST_TENSORS: usize = 1 << 17;
 
 #[derive(Debug)]
 pub(super) struct TorchFile {
-    archive: Archive,
-    /// Before the names of all members.
-    prefix: String,
+    storages: Storages,
     pub metadata: Json,
     tensors: BTreeMap<String, View>,
+}
+
+/// Where the numbers are.
+#[derive(Debug)]
+enum Storages {
+    /// A member for each; `prefix` stands before the names of all members.
+    Zip {
+        archive: Archive,
+        prefix: String,
+    },
+    Stream(Stream),
+}
+
+impl Storages {
+    fn source(&self) -> &Source {
+        match self {
+            Self::Zip { archive, .. } => &archive.source,
+            Self::Stream(stream) => &stream.source,
+        }
+    }
+
+    /// `len` bytes of a storage from `offset` on.
+    fn read(&self, key: &str, offset: u64, len: u64) -> Result<Vec<u8>, WeightsError> {
+        match self {
+            Self::Zip { archive, prefix } => archive.read(&format!("{prefix}data/{key}"), offset, len),
+            Self::Stream(stream) => stream.read(key, offset, len),
+        }
+    }
 }
 
 /// Where a tensor's numbers lie.
@@ -37,7 +64,7 @@ struct View {
 }
 
 impl TorchFile {
-    pub fn open(source: Source) -> Result<Self, WeightsError> {
+    pub fn open_zip(source: Source) -> Result<Self, WeightsError> {
         let archive = Archive::open(source)?;
         let pickle_name = archive.names().find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"));
         let Some(pickle_name) = pickle_name.map(str::to_owned) else {
@@ -56,13 +83,24 @@ impl TorchFile {
         }
         let bytes = archive.read(&pickle_name, 0, len)?;
         let (pickle, root) = pickle::parse(&bytes).map_err(|why| archive.source.format_error(why))?;
-        let state = state_dict(&pickle, &root).ok_or_else(|| archive.source.format_error("it holds no tensors"))?;
-        let tensors = tensors(&pickle, state);
-        Ok(Self { archive, prefix, metadata: pickle.json(&root), tensors })
+        Self::of(Storages::Zip { archive, prefix }, &pickle, &root)
+    }
+
+    pub fn open_stream(source: Source) -> Result<Self, WeightsError> {
+        let (stream, pickle, root) = Stream::open(source)?;
+        Self::of(Storages::Stream(stream), &pickle, &root)
+    }
+
+    fn of(storages: Storages, pickle: &Pickle, root: &Value) -> Result<Self, WeightsError> {
+        let Some(state) = state_dict(pickle, root) else {
+            return Err(storages.source().format_error("it holds no tensors"));
+        };
+        let tensors = tensors(pickle, state);
+        Ok(Self { storages, metadata: pickle.json(root), tensors })
     }
 
     pub fn source(&self) -> &Source {
-        &self.archive.source
+        self.storages.source()
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -87,8 +125,7 @@ impl TorchFile {
             return Err(failed(format!("reaches beyond its storage of {} numbers", view.storage_len)));
         }
         let size = element.size() as u64;
-        let member = format!("{}data/{}", self.prefix, view.key);
-        let numbers = element.decode(&self.archive.read(&member, view.offset as u64 * size, span as u64 * size)?);
+        let numbers = element.decode(&self.storages.read(&view.key, view.offset as u64 * size, span as u64 * size)?);
         Ok(if view.is_row_major() { numbers } else { view.gather(&numbers, len) })
     }
 }

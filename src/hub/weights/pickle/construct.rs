@@ -44,13 +44,17 @@ fn size(value: &Value) -> Option<usize> {
     }
 }
 
-/// `("storage", class, key, device, numbers)`.
-pub fn storage(id: &Value) -> Option<Value> {
+/// `("storage", class, key, device, numbers)`; before the zip format a sixth part could make it a piece of another
+/// storage, which is refused: only the first versions of torch wrote that.
+pub fn storage(id: &Value) -> Option<Rc<Storage>> {
     let Value::Tuple(parts) = id else { return None };
     match &**parts {
-        [Value::Text(tag), Value::Global(kind), Value::Text(key), _, len] if &**tag == "storage" => {
+        [Value::Text(tag), Value::Global(kind), Value::Text(key), _, len]
+        | [Value::Text(tag), Value::Global(kind), Value::Text(key), _, len, Value::None]
+            if &**tag == "storage" =>
+        {
             let kind = kind.rsplit('.').next().unwrap_or_default().into();
-            Some(Value::Storage(Rc::new(Storage { kind, key: key.clone(), len: size(len)? })))
+            Some(Rc::new(Storage { kind, key: key.clone(), len: size(len)? }))
         }
         _ => None,
     }

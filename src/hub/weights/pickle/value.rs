@@ -81,6 +81,8 @@ pub(in crate::hub::weights) struct Tensor {
 pub(in crate::hub::weights) struct Pickle {
     pub(super) lists: Vec<Vec<Value>>,
     pub(super) dicts: Vec<Vec<(Value, Value)>>,
+    /// Every storage that it names, in order, as often as it does.
+    pub storages: Vec<Rc<Storage>>,
 }
 
 impl Pickle {
@@ -92,6 +94,13 @@ impl Pickle {
     pub fn new_dict(&mut self, items: Vec<(Value, Value)>) -> Value {
         self.dicts.push(items);
         Value::Dict(self.dicts.len() - 1)
+    }
+
+    pub fn list(&self, value: &Value) -> Option<&[Value]> {
+        match value {
+            Value::List(at) => Some(&self.lists[*at]),
+            _ => None,
+        }
     }
 
     pub fn dict(&self, value: &Value) -> Option<&[(Value, Value)]> {
