@@ -30,6 +30,7 @@ pub use norm::{LayerNorm, gated};
 pub use pool::{max_pool, mean_pool};
 pub use product::Activation;
 
-// The small, odd-shaped layers of face networks.
+// The small, odd-shaped layers of face networks, and those of networks of inverted residuals.
+pub mod channelwise;
 pub mod depthwise;
 pub mod pointwise;

@@ -28,6 +28,8 @@ pub fn vector_width(cpu: Cpu) -> usize {
 pub enum Rectifier {
     Identity,
     Relu,
+    /// Between 0 and 6.
+    Relu6,
     /// `x` where positive, else `x` times the slope of its channel.
     Prelu(Vec<f32>),
 }
@@ -57,9 +59,36 @@ impl Reach {
         Self { step, lines: 1, line_len: inputs, line_step: 0 }
     }
 
-    /// Floats from the first input of the first to behind the last input of the last of `pixels`.
-    fn extent(&self, pixels: usize) -> usize {
-        (pixels - 1) * self.step + (self.lines - 1) * self.line_step + self.line_len
+    /// Floats from the first input of a pixel to behind its last.
+    fn len(&self) -> usize {
+        (self.lines - 1) * self.line_step + self.line_len
+    }
+}
+
+/// How pixels lie in a buffer: `width` of them in a line, `step` floats apart, and lines `line_step` floats apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lines {
+    pub width: usize,
+    pub step: usize,
+    pub line_step: usize,
+}
+
+impl Lines {
+    /// All of `pixels` at one distance.
+    pub fn one(pixels: usize, step: usize) -> Self {
+        Self { width: pixels, step, line_step: 0 }
+    }
+
+    /// Where a pixel begins.
+    #[inline(always)]
+    pub(super) fn at(&self, pixel: usize) -> usize {
+        (pixel / self.width) * self.line_step + (pixel % self.width) * self.step
+    }
+
+    /// Floats up to where the farthest of `pixels` begins.
+    pub(super) fn extent(&self, pixels: usize) -> usize {
+        assert!(pixels > 0 && self.width > 0, "lines of pixels");
+        (pixels - 1) / self.width * self.line_step + (self.width.min(pixels) - 1) * self.step
     }
 }
 
@@ -108,6 +137,11 @@ impl Pointwise {
         self.inputs
     }
 
+    /// Floats of the packed weights.
+    pub fn weights(&self) -> usize {
+        self.panels.len()
+    }
+
     /// Outputs a pixel, rounded up to whole vectors.
     pub fn width(&self) -> usize {
         self.width
@@ -115,28 +149,54 @@ impl Pointwise {
 
     /// Multiplies `pixels` pixels of `input` into `output`, [`Self::width`] floats apart.
     pub fn run(&self, input: &[f32], reach: Reach, pixels: usize, residual: Option<Residual>, output: &mut [f32]) {
+        let (from, to) = (Lines::one(pixels, reach.step), Lines::one(pixels, self.width));
+        self.run_lines((input, from), reach, pixels, residual, (output, to));
+    }
+
+    /// The same with input and output in lines of pixels; `reach.step` is that of the lines.
+    pub fn run_lines(
+        &self,
+        (input, from): (&[f32], Lines),
+        reach: Reach,
+        pixels: usize,
+        residual: Option<Residual>,
+        (output, to): (&mut [f32], Lines),
+    ) {
         assert!(pixels > 0 && reach.lines * reach.line_len == self.inputs && self.inputs > 0, "inputs as packed");
-        assert!(reach.extent(pixels) <= input.len(), "pixels lie inside the input");
-        assert!(pixels * self.width <= output.len(), "pixels lie inside the output");
+        assert!(from.extent(pixels) + reach.len() <= input.len(), "pixels lie inside the input");
+        assert!(to.extent(pixels) + self.width <= output.len(), "pixels lie inside the output");
         if let Some(residual) = residual {
             assert!(pixels * residual.step <= residual.data.len(), "pixels lie inside the residual");
             assert!(residual.step.is_multiple_of(vector_width(self.cpu)), "residual channels are whole vectors");
         }
-        let sweep = Sweep { product: self, input, reach, pixels, residual, output: output.as_mut_ptr() };
+        let sweep = Sweep { product: self, input, from, reach, pixels, residual, output: output.as_mut_ptr(), to };
         // SAFETY: the asserts above are what `Sweep` asks for.
         unsafe { lanes::run(self.cpu, sweep) };
     }
 }
 
-/// One call of [`Pointwise::run`], whose asserts it relies on.
+/// One call of [`Pointwise::run_lines`], whose asserts it relies on.
 struct Sweep<'a> {
     product: &'a Pointwise,
     input: &'a [f32],
+    from: Lines,
     reach: Reach,
     pixels: usize,
     residual: Option<Residual<'a>>,
     /// Borrowed mutably for the whole call.
     output: *mut f32,
+    to: Lines,
+}
+
+/// Pixels whose sums are in registers together, at most.
+const TALLEST: usize = 12;
+
+/// A few pixels: the number of the first, and where each begins in input and output.
+struct Tile {
+    first: usize,
+    count: usize,
+    from: [usize; TALLEST],
+    to: [usize; TALLEST],
 }
 
 impl Kernel for Sweep<'_> {
@@ -145,57 +205,68 @@ impl Kernel for Sweep<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         // Sums of 12 pixels × 2 vectors fill 24 of 32 registers; machines with 16 hold 6 × 2.
-        let tallest = if L::WIDTH == 16 { 12 } else { 6 };
+        let tallest = if L::WIDTH == 16 { TALLEST } else { 6 };
         let tiles = self.pixels.div_ceil(tallest);
-        let (low, extra) = (self.pixels / tiles, self.pixels % tiles);
-        let mut pixel = 0;
-        for tile in 0..tiles {
-            let count = low + usize::from(tile < extra);
-            // SAFETY: `pixel + count <= self.pixels` by the division above.
-            unsafe { self.all_panels::<L>(pixel, count) };
-            pixel += count;
+        let width = self.product.width;
+        // What is larger, weights or pixels, is read once; the other again and again, from a nearer cache.
+        let weights_outside = self.product.panels.len() > self.pixels * self.product.inputs;
+        let (panels, inner) = if weights_outside { (width.div_ceil(2 * L::WIDTH), 1) } else { (1, usize::MAX) };
+        for panel in 0..panels {
+            for tile in 0..tiles {
+                let tile = self.tile_of(tile, tiles);
+                let mut first = panel * 2 * L::WIDTH;
+                let mut left = inner;
+                while first < width && left > 0 {
+                    // SAFETY: the tile lies inside the pixels, `first` is the first output of a panel.
+                    unsafe {
+                        if width - first >= 2 * L::WIDTH {
+                            self.panel::<L, true>(&tile, first);
+                        } else {
+                            self.panel::<L, false>(&tile, first);
+                        }
+                    }
+                    first += 2 * L::WIDTH;
+                    left -= 1;
+                }
+            }
         }
     }
 }
 
 impl Sweep<'_> {
-    /// # Safety
-    /// As for [`Lanes`]; `pixel + count` may not pass the number of pixels.
+    /// One of `tiles` even parts of the pixels.
     #[inline(always)]
-    unsafe fn all_panels<L: Lanes>(&self, pixel: usize, count: usize) {
-        let mut first = 0;
-        while first < self.product.width {
-            // SAFETY: `first` is the first output of a panel; the rest is the caller's promise.
-            unsafe {
-                if self.product.width - first >= 2 * L::WIDTH {
-                    self.panel::<L, true>(pixel, count, first);
-                } else {
-                    self.panel::<L, false>(pixel, count, first);
-                }
-            }
-            first += 2 * L::WIDTH;
+    fn tile_of(&self, tile: usize, tiles: usize) -> Tile {
+        let (low, extra) = (self.pixels / tiles, self.pixels % tiles);
+        let first = tile * low + tile.min(extra);
+        let count = low + usize::from(tile < extra);
+        let mut places = Tile { first, count, from: [0; TALLEST], to: [0; TALLEST] };
+        for i in 0..count {
+            places.from[i] = self.from.at(first + i);
+            places.to[i] = self.to.at(first + i);
         }
+        places
     }
 
     /// # Safety
-    /// As for [`Self::tile`], with `count` in place of `M`.
+    /// As for [`Self::tile`], with `at.count` in place of `M`.
     #[inline(always)]
-    unsafe fn panel<L: Lanes, const TWO: bool>(&self, pixel: usize, count: usize, first: usize) {
+    unsafe fn panel<L: Lanes, const TWO: bool>(&self, at: &Tile, first: usize) {
         // SAFETY: the caller's promise.
         unsafe {
-            match count {
-                1 => self.tile::<L, 1, TWO>(pixel, first),
-                2 => self.tile::<L, 2, TWO>(pixel, first),
-                3 => self.tile::<L, 3, TWO>(pixel, first),
-                4 => self.tile::<L, 4, TWO>(pixel, first),
-                5 => self.tile::<L, 5, TWO>(pixel, first),
-                6 => self.tile::<L, 6, TWO>(pixel, first),
-                7 => self.tile::<L, 7, TWO>(pixel, first),
-                8 => self.tile::<L, 8, TWO>(pixel, first),
-                9 => self.tile::<L, 9, TWO>(pixel, first),
-                10 => self.tile::<L, 10, TWO>(pixel, first),
-                11 => self.tile::<L, 11, TWO>(pixel, first),
-                _ => self.tile::<L, 12, TWO>(pixel, first),
+            match at.count {
+                1 => self.tile::<L, 1, TWO>(at, first),
+                2 => self.tile::<L, 2, TWO>(at, first),
+                3 => self.tile::<L, 3, TWO>(at, first),
+                4 => self.tile::<L, 4, TWO>(at, first),
+                5 => self.tile::<L, 5, TWO>(at, first),
+                6 => self.tile::<L, 6, TWO>(at, first),
+                7 => self.tile::<L, 7, TWO>(at, first),
+                8 => self.tile::<L, 8, TWO>(at, first),
+                9 => self.tile::<L, 9, TWO>(at, first),
+                10 => self.tile::<L, 10, TWO>(at, first),
+                11 => self.tile::<L, 11, TWO>(at, first),
+                _ => self.tile::<L, 12, TWO>(at, first),
             }
         }
     }
@@ -207,11 +278,11 @@ impl Sweep<'_> {
     /// because one of pairs is kept in memory, with a store after each multiplication.
     ///
     /// # Safety
-    /// As for [`Lanes`]; `pixel + M` may not pass the number of pixels; a panel of one or two vectors begins at `first`.
+    /// As for [`Lanes`]; `at` holds `M` of the pixels; a panel of one or two vectors begins at `first`.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see above")]
-    unsafe fn tile<L: Lanes, const M: usize, const TWO: bool>(&self, pixel: usize, first: usize) {
-        // SAFETY: `Pointwise::run` checked that all pixels lie inside input, output and residual; panels hold `inputs`
+    unsafe fn tile<L: Lanes, const M: usize, const TWO: bool>(&self, at: &Tile, first: usize) {
+        // SAFETY: `Pointwise::run_lines` checked that all pixels lie inside input, output and residual; panels hold `inputs`
         // times their vectors from `first * inputs` on, bias and slopes `width` floats; steps are whole vectors.
         unsafe {
             let (product, reach) = (self.product, self.reach);
@@ -220,9 +291,9 @@ impl Sweep<'_> {
             let mut more = [L::load(product.bias.as_ptr().add(second)); M];
             let mut weights = product.panels.as_ptr().add(first * product.inputs);
             for line in 0..reach.lines {
-                let mut from = [self.input.as_ptr().add(pixel * reach.step + line * reach.line_step); M];
-                for i in 1..M {
-                    from[i] = from[i - 1].add(reach.step);
+                let mut from = [self.input.as_ptr().add(line * reach.line_step); M];
+                for i in 0..M {
+                    from[i] = from[i].add(at.from[i]);
                 }
                 for k in 0..reach.line_len {
                     let w = L::load(weights);
@@ -242,9 +313,9 @@ impl Sweep<'_> {
                     }
                 }
             }
-            self.finish::<L, M>(sums, pixel, first);
+            self.finish::<L, M>(sums, at, first);
             if TWO {
-                self.finish::<L, M>(more, pixel, second);
+                self.finish::<L, M>(more, at, second);
             }
         }
     }
@@ -255,14 +326,14 @@ impl Sweep<'_> {
     /// As for [`Self::tile`]; `column` begins a vector of outputs.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `tile`")]
-    unsafe fn finish<L: Lanes, const M: usize>(&self, mut sums: [L::V; M], pixel: usize, column: usize) {
+    unsafe fn finish<L: Lanes, const M: usize>(&self, mut sums: [L::V; M], at: &Tile, column: usize) {
         // SAFETY: see `tile`. The output is borrowed mutably for as long as the sweep runs.
         unsafe {
             let product = self.product;
             if let Some(residual) = self.residual
                 && column < residual.step
             {
-                let from = residual.data.as_ptr().add(pixel * residual.step + column);
+                let from = residual.data.as_ptr().add(at.first * residual.step + column);
                 for i in 0..M {
                     sums[i] = L::add(sums[i], L::load(from.add(i * residual.step)));
                 }
@@ -274,6 +345,11 @@ impl Sweep<'_> {
                         sums[i] = L::max(sums[i], L::splat(0.0));
                     }
                 }
+                Rectifier::Relu6 => {
+                    for i in 0..M {
+                        sums[i] = L::min(L::max(sums[i], L::splat(0.0)), L::splat(6.0));
+                    }
+                }
                 Rectifier::Prelu(slope) => {
                     let slope = L::load(slope.as_ptr().add(column));
                     for i in 0..M {
@@ -281,9 +357,9 @@ impl Sweep<'_> {
                     }
                 }
             }
-            let to = self.output.add(pixel * product.width + column);
+            let to = self.output.add(column);
             for i in 0..M {
-                L::store(to.add(i * product.width), sums[i]);
+                L::store(to.add(at.to[i]), sums[i]);
             }
         }
     }
@@ -308,6 +384,7 @@ mod tests {
         match rectifier {
             Rectifier::Identity => v,
             Rectifier::Relu => v.max(0.0),
+            Rectifier::Relu6 => v.clamp(0.0, 6.0),
             Rectifier::Prelu(slope) => {
                 if v >= 0.0 {
                     v
@@ -325,7 +402,9 @@ mod tests {
             let lanes = vector_width(cpu);
             for (pixels, inputs, outputs) in [(1, 5, 3), (7, 24, 28), (13, 32, 33), (25, 17, 48), (96, 8, 70)] {
                 let (weights, bias) = (numbers(inputs * outputs, 1), numbers(outputs, 2));
-                for rectifier in [Rectifier::Identity, Rectifier::Relu, Rectifier::Prelu(numbers(outputs, 3))] {
+                for rectifier in
+                    [Rectifier::Identity, Rectifier::Relu, Rectifier::Relu6, Rectifier::Prelu(numbers(outputs, 3))]
+                {
                     let step = inputs.next_multiple_of(lanes);
                     let input = numbers(pixels * step, 4);
                     let residual = numbers(pixels * lanes, 5);
@@ -385,6 +464,32 @@ mod tests {
             let mut output = vec![0.0; 2 * product.width()];
             product.run(&input, reach, 2, None, &mut output);
             assert_eq!([output[0], output[product.width()]], [36.0, 52.0], "{cpu}");
+        }
+    }
+
+    /// Lines with a margin on either side, and every count of pixels that a line can break.
+    #[test]
+    fn pixels_in_lines_are_those_of_one_line() {
+        for cpu in Cpu::available() {
+            let (inputs, outputs) = (5, 40);
+            let product = Pointwise::pack(cpu, &numbers(inputs * outputs, 1), &numbers(outputs, 2), Rectifier::Relu6);
+            for (width, lines) in [(7, 4), (1, 3), (14, 2), (30, 1)] {
+                let input = numbers(width * lines * inputs, 3);
+                let pixels = width * lines;
+                let mut want = vec![0.0; pixels * product.width()];
+                product.run(&input, Reach::pixel(inputs, inputs), pixels, None, &mut want);
+                let pitch = (width + 3) * product.width();
+                let to = Lines { width, step: product.width(), line_step: pitch };
+                let mut got = vec![-1.0; lines * pitch];
+                let from = Lines { width, step: inputs, line_step: width * inputs };
+                let margin = product.width();
+                let reach = Reach::pixel(inputs, inputs);
+                product.run_lines((&input, from), reach, pixels, None, (&mut got[margin..], to));
+                for (got, want) in got.chunks_exact(pitch).zip(want.chunks_exact(width * margin)) {
+                    assert_eq!(got[margin..][..width * margin], *want, "{cpu} {width}");
+                    assert!(got[..margin].iter().chain(&got[(width + 1) * margin..]).all(|&v| v == -1.0), "{cpu}");
+                }
+            }
         }
     }
 

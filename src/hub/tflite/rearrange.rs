@@ -226,6 +226,7 @@ impl Layer for Elementwise {
         match &self.rectifier {
             Rectifier::Identity => {}
             Rectifier::Relu => output.iter_mut().for_each(|v| *v = larger(*v, 0.0)),
+            Rectifier::Relu6 => output.iter_mut().for_each(|v| *v = larger(*v, 0.0).min(6.0)),
             Rectifier::Prelu(slope) => {
                 for pixel in output.chunks_exact_mut(self.output.step) {
                     for (v, slope) in pixel.iter_mut().zip(slope) {
