@@ -9,6 +9,7 @@ pub mod folded;
 pub mod fused;
 pub mod head;
 pub mod mini;
+pub mod mobile;
 pub mod multihead;
 pub mod preference;
 pub mod preprocess;

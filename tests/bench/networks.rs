@@ -15,13 +15,14 @@ use albumctl::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 use albumctl::nn::checkpoint::{Ledger, var_builder};
 use albumctl::nn::dinov2::{self, Dinov2, FusedDinov2};
 use albumctl::nn::fused::{Batch, Runner};
+use albumctl::nn::mobile::{Family, FusedMobile, Mobile};
 use albumctl::nn::resnet::{Depth, FusedResNet, Naming, ResNet};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, ModuleT};
 use formula::Formula;
 
 const SIDE: usize = 224;
-const NETWORKS: [&str; 3] = ["resnet50", "dinov2_small", "dinov2_base"];
+const NETWORKS: [&str; 5] = ["resnet50", "dinov2_small", "dinov2_base", "efficientnet_lite0", "mobilenet_v2"];
 
 fn checkpoint(network: &str) -> Formula {
     let path = format!("{}/tests/parity/{network}.json", env!("CARGO_MANIFEST_DIR"));
@@ -40,6 +41,8 @@ fn operations(network: &str) -> f64 {
     match network {
         "resnet50" => 8.178e9,
         "dinov2_small" => vit(384.0),
+        "efficientnet_lite0" => 0.794e9,
+        "mobilenet_v2" => 0.599e9,
         _ => vit(768.0),
     }
 }
@@ -55,6 +58,8 @@ fn fused(network: &str, engine: Engine) -> Runner {
     let names = ledger.root();
     Runner::new(match network {
         "resnet50" => Box::new(FusedResNet::new(Depth::Fifty, Naming::Torchvision, engine, &names).unwrap()),
+        "efficientnet_lite0" => Box::new(FusedMobile::new(Family::EfficientNetLite, engine, &names).unwrap()),
+        "mobilenet_v2" => Box::new(FusedMobile::new(Family::MobileNetV2, engine, &names).unwrap()),
         _ => Box::new(FusedDinov2::new(engine, &names).unwrap()),
     })
 }
@@ -68,6 +73,12 @@ fn candle(network: &str) -> Run {
     let forward: Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor>> = if network == "resnet50" {
         let network = ResNet::new(Depth::Fifty, Naming::Torchvision, &vb).unwrap();
         Box::new(move |x| network.forward_t(x, false))
+    } else if network == "efficientnet_lite0" || network == "mobilenet_v2" {
+        let family = if network == "mobilenet_v2" { Family::MobileNetV2 } else { Family::EfficientNetLite };
+        let ledger = Ledger::new(&checkpoint);
+        let engine = Engine { cpu: Cpu::Plain, precision: Precision::Full };
+        let network = Mobile::new(family, engine, &ledger.root(), &Device::Cpu).unwrap();
+        Box::new(move |x| network.pooled_by_candle(x, usize::MAX))
     } else {
         let ledger = Ledger::new(&checkpoint);
         let network = Dinov2::new(dinov2::Config::of(&ledger.root()).unwrap(), &vb).unwrap();

@@ -4,13 +4,18 @@
 //! every path of this machine; `ALBUMCTL_PARITY=wide` (`make parity`) runs all twelve in batches of 1, 3 and 8, and
 //! VGG16, and prints the largest differences.
 
+use std::path::PathBuf;
+
 use crate::formula::{self, Formula};
+use crate::world::skipped;
 use albumctl::hub::prepare;
-use albumctl::kernels::{Cpu, Engine, Precision};
+use albumctl::hub::weights::WeightsFile;
+use albumctl::kernels::{Activation, Cpu, Engine, Precision, Scratch};
 use albumctl::nn::checkpoint::{Checkpoint, InMemory, Ledger, Names, WeightsError};
 use albumctl::nn::dinov2::FusedDinov2;
 use albumctl::nn::fused::{Batch, Network, Runner};
 use albumctl::nn::head::{Bend, FusedHead, HeadConfig};
+use albumctl::nn::mobile::{self, Family, FusedMobile};
 use albumctl::nn::multihead::{FLAWS, FusedMultiHead};
 use albumctl::nn::preference::{Class1, first_is_better};
 use albumctl::nn::preprocess::{Filter, Preprocess, Resize};
@@ -51,11 +56,15 @@ pub fn recorded(name: &str) -> Value {
 }
 
 fn features(record: &Value) -> Vec<Vec<f32>> {
+    rows(&record["features"])
+}
+
+fn rows(texts: &Value) -> Vec<Vec<f32>> {
     let row = |text: &Value| -> Vec<f32> {
         let bytes = base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap();
         bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()
     };
-    record["features"].as_array().unwrap().iter().map(row).collect()
+    texts.as_array().unwrap().iter().map(row).collect()
 }
 
 pub fn imagenet(resize: u32, filter: Filter, crop: u32) -> Preprocess {
@@ -145,6 +154,108 @@ fn resnet18_equals_torchvisions() {
 #[test]
 fn resnet50_equals_torchvisions() {
     check_resnet("resnet50", Depth::Fifty);
+}
+
+fn lite(resize: u32, crop: u32) -> Preprocess {
+    let (mean, std) = ([127.0 / 255.0; 3], [128.0 / 255.0; 3]);
+    Preprocess { mean, std, ..imagenet(resize, Filter::Bicubic, crop) }
+}
+
+fn check_mobile(name: &str, family: Family, preprocess: &Preprocess) {
+    let record = recorded(name);
+    let (checkpoint, expected) = (Formula::new(&record["tensors"]), features(&record));
+    let count = if wide() { expected.len() } else { 2 };
+    let batch = pictures(preprocess, count);
+    for engine in engines_for_large() {
+        let unused = [family.classifier()];
+        let runner = build(&checkpoint, &unused, |names| FusedMobile::new(family, engine, names));
+        let got = run(&runner, &batch, count);
+        let most = got.iter().zip(&expected).map(|(a, b)| relative(a, b)).fold(0.0, f64::max);
+        report(name, engine, "features, relative", most);
+        assert!(most < 1e-4, "{name} on {}: {most:e}", engine.cpu);
+        let ledger = Ledger::new(&checkpoint);
+        let classifier = mobile::classifier(family, engine, &ledger.root()).unwrap().unwrap();
+        let mut classes = vec![0.0; classifier.outputs()];
+        classifier.apply(&got[0], &mut classes, Activation::Identity, &mut Scratch::new(1));
+        let most = relative(&classes, &rows(&record["classes"])[0]);
+        report(name, engine, "classes, relative", most);
+        assert!(most < 1e-4, "{name} on {}: classes {most:e}", engine.cpu);
+    }
+}
+
+#[test]
+fn efficientnet_lite0_equals_timms() {
+    check_mobile("efficientnet_lite0", Family::EfficientNetLite, &lite(256, 224));
+}
+
+#[test]
+fn efficientnet_lite2_equals_timms() {
+    if wide() {
+        check_mobile("efficientnet_lite2", Family::EfficientNetLite, &lite(292, 260));
+    }
+}
+
+#[test]
+fn mobilenet_v2_equals_torchvisions() {
+    check_mobile("mobilenet_v2", Family::MobileNetV2, &imagenet(256, Filter::Bilinear, 224));
+}
+
+/// The published files, read and run as they are.
+#[test]
+fn published_weights_say_what_timm_makes_of_them() {
+    let Some(folder) = std::env::var_os("ALBUMCTL_WEIGHTS").map(PathBuf::from) else {
+        return skipped("ALBUMCTL_WEIGHTS names no folder with the published weights");
+    };
+    for (name, resize) in [("efficientnet_lite0_published", 256), ("efficientnet_lite2_published", 292)] {
+        let record = recorded(name);
+        let path = folder.join(record["file"].as_str().unwrap());
+        if !path.exists() {
+            skipped(&format!("no {}", path.display()));
+            continue;
+        }
+        let (file, expected) = (WeightsFile::open(&path).unwrap(), features(&record));
+        let batch = pictures(&lite(resize, record["side"].as_u64().unwrap() as u32), expected.len());
+        for engine in engines_for_large() {
+            let family = Family::EfficientNetLite;
+            let runner = build(&file, &[family.classifier()], |names| FusedMobile::new(family, engine, names));
+            let got = run(&runner, &batch, expected.len());
+            let most = got.iter().zip(&expected).map(|(a, b)| relative(a, b)).fold(0.0, f64::max);
+            report(name, engine, "features, relative", most);
+            assert!(most < 1e-4, "{name} on {}: {most:e}", engine.cpu);
+        }
+    }
+}
+
+/// The numbering of blocks before torchvision 0.8: every layer of a block by its place.
+#[test]
+fn mobilenet_v2_reads_both_numberings() {
+    let record = recorded("mobilenet_v2");
+    let spelled = Formula::new(&record["tensors"]);
+    let mut older = InMemory::default();
+    for name in spelled.names() {
+        let parts: Vec<&str> = name.split('.').collect();
+        let renamed = match parts[..] {
+            ["features", block, "conv", at, inner, last] => {
+                let place = 3 * at.parse::<usize>().unwrap() + inner.parse::<usize>().unwrap();
+                format!("features.{block}.conv.{place}.{last}")
+            }
+            ["features", block, "conv", at, last] => {
+                // A convolution and its normalisation, behind one or two parts of three layers each.
+                let wide = usize::from(block != "1");
+                let place = at.parse::<usize>().unwrap() - 1 - wide + 3 * (1 + wide);
+                format!("features.{block}.conv.{place}.{last}")
+            }
+            _ => name.clone(),
+        };
+        older.tensors.insert(renamed, (spelled.shapes[&name].clone(), spelled.values(&name)));
+    }
+    assert!(older.tensors.contains_key("features.17.conv.7.running_mean"));
+    let engine = engines_for_heads()[0];
+    let batch = pictures(&imagenet(256, Filter::Bilinear, 224), 1);
+    let family = Family::MobileNetV2;
+    let runner = build(&older, &[family.classifier()], |names| FusedMobile::new(family, engine, names));
+    let most = relative(&run(&runner, &batch, 1)[0], &features(&record)[0]);
+    assert!(most < 1e-4, "{most:e}");
 }
 
 /// The backbone of the original's checkpoints, and a head over it with its last layer scaled as recorded.

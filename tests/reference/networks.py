@@ -7,6 +7,7 @@ Weights and pictures come from formula.py, so only results are stored: features 
 """
 import base64
 import json
+import os
 import pathlib
 import sys
 
@@ -257,9 +258,65 @@ def transformers_():
     save("dinov2_oblong", net, {"features": encode(net(x[:, :, :196, :168]).last_hidden_state[:, 0])})
 
 
+def efficientnet_names(net):
+    """timm's names to those of efficientnet-pytorch, which the files have: blocks are counted through all stages."""
+    stages = [len(stage) for stage in net.blocks]
+    parts = {"conv_pw": "_expand_conv", "bn1": "_bn0", "conv_dw": "_depthwise_conv", "bn2": "_bn1", "conv_pwl": "_project_conv", "bn3": "_bn2"}
+    # The first block expands nothing.
+    first = {"conv_dw": "_depthwise_conv", "bn1": "_bn1", "conv_pw": "_project_conv", "bn2": "_bn2"}
+    outside = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1", "classifier": "_fc"}
+
+    def rename(name):
+        if not name.startswith("blocks."):
+            part, last = name.split(".")
+            return f"{outside[part]}.{last}"
+        _, stage, index, part, last = name.split(".")
+        block = sum(stages[: int(stage)]) + int(index)
+        return f"_blocks.{block}.{(parts if block else first)[part]}.{last}"
+
+    return rename
+
+
+def efficientnet(variant, weights=None):
+    """EfficientNet-Lite by timm, with the formula's weights or those of a file with the names of efficientnet-pytorch."""
+    import timm
+
+    net = timm.create_model(f"tf_efficientnet_lite{variant}", pretrained=False)
+    rename = efficientnet_names(net)
+    if weights is None:
+        return fill(net, rename), rename
+    stored = torch.load(weights, weights_only=True)
+    net.load_state_dict({name: stored[rename(name)] for name in net.state_dict()})
+    return net.eval(), rename
+
+
+def lite_crop(side):
+    mean, std = 127 / 255, 128 / 255
+    return T.Compose([T.Resize({224: 256, 260: 292}[side], I.BICUBIC), T.CenterCrop(side), T.ToTensor(), T.Normalize((mean,) * 3, (std,) * 3)])
+
+
+@torch.no_grad()
+def mobile():
+    for variant, side in ((0, 224), (2, 260)):
+        x = batch(lite_crop(side), 6)
+        net, rename = efficientnet(variant)
+        features = net.forward_features(x).mean((2, 3))
+        save(f"efficientnet_lite{variant}", net, {"features": encode(features), "classes": encode(net.classifier(features[:1]))}, rename)
+    net = fill(torchvision.models.mobilenet_v2())
+    features = net.features(batch(resize_crop(I.BILINEAR), 6)).mean((2, 3))
+    save("mobilenet_v2", net, {"features": encode(features), "classes": encode(net.classifier(features[:1]))})
+    # The published weights, where ALBUMCTL_WEIGHTS names the folder they are in.
+    folder = os.environ.get("ALBUMCTL_WEIGHTS")
+    if folder:
+        for variant, side, name in ((0, 224, "efficientnet-lite0-57934424.pth"), (2, 260, "efficientnet-lite2-9656183e.pth")):
+            net, rename = efficientnet(variant, pathlib.Path(folder) / name)
+            features = net.forward_features(batch(lite_crop(side), 2)).mean((2, 3))
+            save(f"efficientnet_lite{variant}_published", torch.nn.Module(), {"file": name, "side": side, "features": encode(features)})
+
+
 if __name__ == "__main__":
     torch.set_num_threads(2)
     wanted = sys.argv[2:]
-    for part in (transformers_, resnet, ratings, preferences, flaws):
+    for part in (transformers_, resnet, ratings, preferences, flaws, mobile):
         if not wanted or part.__name__ in wanted:
             part()

@@ -37,6 +37,14 @@ def model(name):
         net = networks.fill(torchvision.models.resnet50())
         net.fc = torch.nn.Identity()
         return net.eval()
+    if name == "efficientnet_lite0":
+        net = networks.efficientnet(0)[0]
+        net.classifier = torch.nn.Identity()
+        return net.eval()
+    if name == "mobilenet_v2":
+        net = networks.fill(torchvision.models.mobilenet_v2())
+        net.classifier = torch.nn.Identity()
+        return net.eval()
     width = {"dinov2_small": 384, "dinov2_base": 768}[name]
     net = networks.dinov2(width, 12)
     # The resized positions are a constant of the exported graph.
@@ -74,7 +82,7 @@ def timed(work):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("ours", nargs="+", help="the command of our bench, without `serve`")
-    parser.add_argument("--networks", default="resnet50,dinov2_small,dinov2_base")
+    parser.add_argument("--networks", default="resnet50,dinov2_small,dinov2_base,efficientnet_lite0,mobilenet_v2")
     parser.add_argument("--batches", default="1,8")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
