@@ -106,6 +106,8 @@ pub enum Architecture {
     Siamese,
     Resnet,
     Dinov2,
+    EfficientnetLite,
+    MobilenetV2,
     /// Our own small network with a head for every task.
     AlbumMini,
     /// `backbone.*`, `channel_attention.*` and a head for each flaw: what the original's later hub judges quality by.

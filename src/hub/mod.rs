@@ -301,6 +301,10 @@ fn architecture_of(file: &WeightsFile) -> Option<Architecture> {
         Some(Architecture::Siamese)
     } else if has("pos_embed") || has("embeddings.position_embeddings") {
         Some(Architecture::Dinov2)
+    } else if has("_conv_stem.weight") {
+        Some(Architecture::EfficientnetLite)
+    } else if has("features.0.0.weight") {
+        Some(Architecture::MobilenetV2)
     } else if ["conv1.weight", "backbone.conv1.weight", "0.weight", "backbone.0.weight"].into_iter().any(has) {
         Some(Architecture::Resnet)
     } else {

@@ -12,6 +12,7 @@ use crate::nn::dinov2::{self, Dinov2, FusedDinov2};
 use crate::nn::fused::{Batch, Runner};
 use crate::nn::head::{FusedHead, HeadConfig};
 use crate::nn::mini::{FusedMini, Referee};
+use crate::nn::mobile::{self, Family, FusedMobile, Mobile};
 use crate::nn::multihead::{self, FusedMultiHead, MultiHead};
 use crate::nn::preprocess::Preprocess;
 use crate::nn::rating::Output;
@@ -70,6 +71,7 @@ enum Plan {
     Resnet { depth: Depth, naming: Naming, prefix: Option<&'static str> },
     Vgg16,
     Dinov2,
+    Mobile(Family),
     Mini,
     MultiHead,
 }
@@ -83,6 +85,7 @@ impl Plan {
             }
             Self::Vgg16 => Box::new(FusedVgg16::new(engine, &names.under("backbone"))?),
             Self::Dinov2 => Box::new(FusedDinov2::new(engine, names)?),
+            Self::Mobile(family) => Box::new(FusedMobile::new(family, engine, names)?),
             Self::Mini => Box::new(FusedMini::new(engine, names)?),
             Self::MultiHead => Box::new(FusedMultiHead::new(engine, names)?),
         }))
@@ -103,6 +106,15 @@ impl Plan {
                 let network = Dinov2::new(dinov2::Config::of(names)?, vb)?;
                 Box::new(move |x| network.forward(x))
             }
+            Self::Mobile(family) => {
+                let engine = Engine { cpu: Cpu::Plain, precision: Precision::Full };
+                let network = Mobile::new(family, engine, names, vb.device())?;
+                let features = network.plan().pooled().1;
+                Box::new(move |x| {
+                    let rows = network.pooled_by_candle(&x.to_dtype(DType::F32)?, 0)?;
+                    rows.narrow(1, features.start, features.len())
+                })
+            }
             // Small enough to run beside the card: see `build`.
             Self::Mini => {
                 let network = self.fused(Engine { cpu: Cpu::Plain, precision: Precision::Full }, names)?;
@@ -121,6 +133,7 @@ impl Plan {
             Self::Resnet { depth, .. } => depth.features(),
             Self::Vgg16 => crate::nn::vgg::FEATURES,
             Self::Dinov2 => dinov2::Config::of(names)?.width,
+            Self::Mobile(family) => mobile::Plan::of(*family, names)?.features(),
             Self::Mini => crate::nn::mini::answer::LEN,
             Self::MultiHead => multihead::ANSWER,
         })
@@ -158,6 +171,8 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
         },
         Architecture::Resnet => (resnet_by_names(&names), None, "fc."),
         Architecture::Dinov2 => (Plan::Dinov2, None, ""),
+        Architecture::EfficientnetLite => of_mobile(Family::EfficientNetLite),
+        Architecture::MobilenetV2 => of_mobile(Family::MobileNetV2),
         Architecture::AlbumMini => (Plan::Mini, None, ""),
         Architecture::MultiHead => (Plan::MultiHead, None, ""),
     };
@@ -194,6 +209,11 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
 
 fn build_head(config: &HeadConfig, part: &str, engine: Engine, names: &Names<'_>) -> Result<FusedHead, WeightsError> {
     FusedHead::new(config, engine, &names.under(part))
+}
+
+/// What tells the classes of ImageNet is not part of an embedding.
+fn of_mobile(family: Family) -> (Plan, Option<&'static str>, &'static str) {
+    (Plan::Mobile(family), None, family.classifier())
 }
 
 fn resnet_by_names(names: &Names<'_>) -> Plan {

@@ -11,7 +11,12 @@ use crate::world::{Seen, World, png};
 
 /// Writes a small DINOv2 that is never trained and returns the flag that chooses it.
 fn tiny_model(world: &World) -> String {
-    let path = format!("{}/tests/parity/dinov2_gated.json", env!("CARGO_MANIFEST_DIR"));
+    recorded_model(world, "dinov2_gated", "tiny")
+}
+
+/// The same of a network whose tensors `tests/parity` records.
+fn recorded_model(world: &World, record: &str, name: &str) -> String {
+    let path = format!("{}/tests/parity/{record}.json", env!("CARGO_MANIFEST_DIR"));
     let record: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let formula = Formula::new(&record["tensors"]);
     let bytes: HashMap<&String, Vec<u8>> = formula
@@ -23,7 +28,7 @@ fn tiny_model(world: &World) -> String {
         .shapes
         .iter()
         .map(|(name, shape)| (name.clone(), TensorView::new(Dtype::F32, shape.clone(), &bytes[name]).unwrap()));
-    let file = world.path("tiny.safetensors");
+    let file = world.path(format!("{name}.safetensors"));
     safetensors::serialize_to_file(views, None, &file).unwrap();
     format!("--model={}", file.display())
 }
@@ -47,6 +52,19 @@ fn vectors_are_lines_with_model_and_dimension() {
         assert!((length - 1.0).abs() < 1e-5, "{length}");
     }
     assert_ne!(vector(&lines[0]), vector(&lines[1]));
+}
+
+#[test]
+fn files_of_efficientnet_lite_and_mobilenet_embed() {
+    let world = World::new();
+    world.many_photos(2);
+    for (record, name) in [("efficientnet_lite0", "lite"), ("mobilenet_v2", "mobile")] {
+        let model = recorded_model(&world, record, name);
+        let lines = world.run(["embed", "photos", &model]).expect(0).lines();
+        assert_eq!(lines.len(), 2);
+        assert_eq!((&lines[0]["model"], &lines[0]["dim"]), (&format!("{name}@file").into(), &1280.into()));
+        assert_ne!(vector(&lines[0]), vector(&lines[1]));
+    }
 }
 
 #[test]
