@@ -17,6 +17,7 @@ mod places;
 mod reading;
 mod store;
 mod strays;
+mod weights;
 mod words;
 
 use std::collections::BTreeSet;
@@ -37,6 +38,7 @@ fn every_row_has_its_test() {
         include_str!("reading.rs"),
         include_str!("store.rs"),
         include_str!("strays.rs"),
+        include_str!("weights.rs"),
         include_str!("words.rs"),
     ]
     .concat();
