@@ -132,6 +132,15 @@ impl Seek for Draft {
     }
 }
 
+/// What lies at a path; nothing only where the system says so. A look that fails is not taken for an empty place.
+pub fn found(path: &Path) -> io::Result<Option<fs::Metadata>> {
+    match fs::metadata(path) {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes a whole file for good.
 pub fn write(place: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut draft = Draft::beside(place)?;

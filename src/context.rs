@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use serde_json::Value;
 
+use crate::atomic::found;
 use crate::cli::Global;
 use crate::config::{self, Isolate, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
@@ -229,7 +230,7 @@ impl Context {
         let written = match ended {
             Err(CommandError { kind: Kind::Usage, .. }) => None,
             Err(CommandError { kind: Kind::Failed, .. }) | Ok(Ending::NoneUsable | Ending::NothingFound) => {
-                self.telemetry_file.as_ref().filter(|path| !path.exists())
+                self.telemetry_file.as_ref().filter(|path| matches!(found(path), Ok(None)))
             }
             _ => self.telemetry_file.as_ref(),
         };

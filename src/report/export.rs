@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::atomic::{Draft, Folders, folder_of};
+use crate::atomic::{Draft, Folders, folder_of, found};
 use crate::photo::identity::{self, ContentId, ReadError, open_untouched};
 use crate::photo::sniff;
 
@@ -71,7 +71,7 @@ pub struct Step {
 /// Where each photo would go. The first of a name gets it, later ones `name-2.jpg`, `name-3.jpg`; names differing only
 /// in case clash, too, for the album may be carried to a disk that does not tell them apart.
 pub fn plan(items: &[Item], folder: &Path, way: Way, group_folders: bool) -> Result<Vec<Step>, ExportError> {
-    if folder.exists() && !folder.is_dir() {
+    if found(folder).map_err(io_error(folder, "look at"))?.is_some_and(|there| !there.is_dir()) {
         return Err(ExportError::NotAFolder { path: folder.to_owned() });
     }
     let mut claimed = HashSet::new();
@@ -83,7 +83,7 @@ pub fn plan(items: &[Item], folder: &Path, way: Way, group_folders: bool) -> Res
             let lying = listings.entry(folder.clone()).or_insert_with(|| listing(&folder));
             for name in names(&item.path)? {
                 let target = folder.join(name);
-                let present = target.symlink_metadata().is_ok() && is_same(&item.path, &target, way)?;
+                let present = lies(&target)? && is_same(&item.path, &target, way)?;
                 if (present || !lying.contains(&folded(&target))) && claimed.insert(folded(&target)) {
                     return Ok(Step { source: item.path.clone(), target, way, present });
                 }
@@ -123,6 +123,15 @@ fn names(path: &Path) -> Result<impl Iterator<Item = OsString>, ExportError> {
         name
     });
     Ok(std::iter::once(whole).chain(numbered))
+}
+
+/// Whether something has the name, a broken link included.
+fn lies(target: &Path) -> Result<bool, ExportError> {
+    match target.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(io_error(target, "look at")(error)),
+    }
 }
 
 /// Whether `target` is what placing `source` there would make.

@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use super::place::{self, Content};
 use super::{Cell, Format, Record, csv, jsonl, table};
-use crate::atomic::Draft;
+use crate::atomic::{Draft, found};
 use crate::ui::Ui;
 
 /// Writes records of one kind as they come; a table waits for the last one.
@@ -73,7 +73,7 @@ impl<R: Record> Output<R> {
 
     /// For a run that had nothing to tell of: results of an earlier one stay. Whether they did.
     pub fn finish_empty(self, ui: &Ui) -> anyhow::Result<bool> {
-        self.close(ui, |place| !place.exists())
+        self.close(ui, |place| matches!(found(place), Ok(None)))
     }
 
     /// For a run that was cut short: what is printed stays printed, and no file is made or replaced. Whether one was
@@ -134,7 +134,7 @@ fn settle(draft: Draft, content: Content) -> anyhow::Result<()> {
 }
 
 fn open_file(path: &Path) -> io::Result<Target> {
-    let existing = fs::metadata(path).ok();
+    let existing = found(path)?;
     if existing.as_ref().is_some_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         return Ok(Target::Stream(BufWriter::new(fs::OpenOptions::new().write(true).open(path)?)));
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::atomic::folder_of;
+use crate::atomic::{folder_of, found};
 use crate::photo::identity::open_untouched;
 use crate::photo::sniff;
 
@@ -40,12 +40,16 @@ pub enum PlaceError {
 /// Whether what lies there, if anything, may be replaced.
 pub fn check(path: &Path, content: Content) -> Result<(), PlaceError> {
     if content == Content::New {
-        let taken = path.symlink_metadata().is_ok();
-        return if taken { Err(PlaceError::Exists { path: path.to_owned() }) } else { Ok(()) };
+        let free = path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        return if free { Ok(()) } else { Err(PlaceError::Exists { path: path.to_owned() }) };
     }
-    let there = fs::metadata(path).ok().filter(|there| there.is_file() && there.len() > 0);
-    if there.is_none() {
-        return Ok(());
+    match found(path) {
+        Ok(there) if there.as_ref().is_none_or(|there| !there.is_file() || there.len() == 0) => return Ok(()),
+        Ok(_) => {}
+        Err(error) => {
+            let what = format!("something that cannot be looked at ({error})");
+            return Err(PlaceError::Foreign { path: path.to_owned(), what });
+        }
     }
     match head(path) {
         Ok(head) if is_earlier(&head, path, content) => Ok(()),
@@ -180,7 +184,7 @@ impl Outputs {
         if let Some(same) = self.places.iter().find(|place| place.identity == identity) {
             return Err(PlaceError::Twice { flags: [same.typed.clone(), typed] });
         }
-        self.places.push(Place { typed, identity, there: path.exists() });
+        self.places.push(Place { typed, identity, there: !matches!(found(path), Ok(None)) });
         Ok(())
     }
 

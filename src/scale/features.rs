@@ -5,15 +5,15 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float16Type, Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
+pub use super::arrow_rows::Reading;
+use super::arrow_rows::{arrow, lengths};
 use super::error::{Place, RowError, ScaleError};
 use super::exact::squared_norm;
 use super::input::Input;
 use super::pages::PlainLists;
-use super::source::{DataFile, FEATURE, Group, ID, Source};
-use crate::contain::contained;
+use super::source::{FEATURE, Group, ID, Source};
 
 /// Rows that are worked on together.
 #[derive(Debug, Default)]
@@ -29,15 +29,6 @@ pub struct Batch {
     pub ids: Vec<String>,
 }
 
-/// What to read and how.
-#[derive(Debug, Clone, Copy)]
-pub struct Reading {
-    pub ids: bool,
-    /// Divide every row by its length.
-    pub normalize: bool,
-    pub batch_rows: usize,
-}
-
 /// Reads one row group, a batch at a time.
 pub struct GroupReader<'a> {
     source: &'a Source,
@@ -51,13 +42,6 @@ enum Rows {
     Unopened,
     Plain(Box<PlainLists>),
     Arrow(Box<ParquetRecordBatchReader>),
-}
-
-impl Reading {
-    /// Rows whose numbers, together, stay in the second-level cache on their way from decoding to sums.
-    pub fn rows_for(dim: usize) -> usize {
-        ((1 << 20) / (4 * dim.max(1))).clamp(64, 8192)
-    }
 }
 
 impl<'a> GroupReader<'a> {
@@ -127,60 +111,6 @@ impl<'a> GroupReader<'a> {
 
 /// A row within its batch, and what is wrong with it.
 pub(super) type Wrong = (Option<u64>, RowError);
-
-/// How many numbers the first row of a file has.
-pub(super) fn dimension(data: &DataFile) -> Result<usize, ScaleError> {
-    if let DataType::FixedSizeList(_, dim) = data.column(FEATURE)?.data_type() {
-        return Ok(usize::try_from(*dim).unwrap_or(0).max(1));
-    }
-    let group = data.metadata.metadata().row_groups().iter().position(|group| group.num_rows() > 0).unwrap_or(0);
-    let place = Place { file: data.path.clone(), group, row: Some(0) };
-    let wrong = |cause: RowError| ScaleError::Row { place: place.clone(), cause };
-    let unreadable = |cause: String| wrong(RowError::Unreadable { cause });
-    let file = Input::open(&data.path)?;
-    let reading = Reading { ids: false, normalize: false, batch_rows: 1 };
-    // Damage that the Parquet reader did not foresee may make it panic.
-    let first =
-        contained(|| -> parquet::errors::Result<_> { Ok(arrow(data, file, group, reading, 0)?.next().transpose()?) });
-    let first = first.and_then(|first| first.map_err(|error| error.to_string()));
-    let rows = first.map_err(unreadable)?.ok_or_else(|| unreadable("no rows".into()))?;
-    let column = rows.column_by_name(FEATURE).ok_or_else(|| unreadable("no feature".into()))?;
-    let lengths = lengths(column);
-    match lengths.first() {
-        Some(Some(0)) | None => Err(wrong(RowError::Length { found: 0, wanted: 1 })),
-        Some(None) => Err(wrong(RowError::Null)),
-        Some(Some(length)) => Ok(*length),
-    }
-}
-
-fn arrow(
-    data: &DataFile,
-    file: Input,
-    group: usize,
-    reading: Reading,
-    skip: usize,
-) -> parquet::errors::Result<ParquetRecordBatchReader> {
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
-    let columns: &[&str] = if reading.ids { &[ID, FEATURE] } else { &[FEATURE] };
-    let roots = columns.iter().filter_map(|name| data.metadata.schema().index_of(name).ok());
-    let mask = ProjectionMask::roots(data.metadata.parquet_schema(), roots);
-    builder
-        .with_row_groups(vec![group])
-        .with_projection(mask)
-        .with_batch_size(reading.batch_rows)
-        .with_offset(skip)
-        .build()
-}
-
-/// The length of each row, `None` for a null.
-fn lengths(column: &ArrayRef) -> Vec<Option<usize>> {
-    let length = |row: usize| match column.data_type() {
-        DataType::List(_) => column.as_list::<i32>().value_length(row) as usize,
-        DataType::LargeList(_) => column.as_list::<i64>().value_length(row) as usize,
-        _ => column.as_fixed_size_list().value_length() as usize,
-    };
-    (0..column.len()).map(|row| (!column.is_null(row)).then(|| length(row))).collect()
-}
 
 fn fill(rows: &RecordBatch, dim: usize, ids: bool, batch: &mut Batch) -> Result<(), Wrong> {
     let missing = |name: &str| (None, RowError::Unreadable { cause: format!("no column `{name}`") });

@@ -3,8 +3,10 @@
 //! [`step`] is k-means without an engine, [`pass`] what is asked of all rows at once; [`fit`] asks it. Who answers is an
 //! engine: the threads of this machine, or with the feature `distributed` those of a cluster.
 
+mod arrow_rows;
 pub mod assign;
 mod columns;
+mod data_file;
 pub mod dedup;
 #[cfg(feature = "distributed")]
 pub mod distributed;

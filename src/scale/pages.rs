@@ -9,8 +9,8 @@ use parquet::basic::{Encoding, Type};
 use parquet::column::page::{Page, PageReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::data_file::{DataFile, FEATURE};
 use super::input::Input;
-use super::source::{DataFile, FEATURE};
 
 /// Something this reader does not take; the general one will read it, or say what is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

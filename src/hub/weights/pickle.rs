@@ -11,6 +11,11 @@ use self::value::Tuple;
 pub(super) use self::value::{Pickle, Tensor, Value};
 use std::collections::HashMap;
 
+/// The structure of a checkpoint, without its numbers, is small.
+pub(super) const LONGEST: u64 = 64 << 20;
+/// Most tensors, numbers of a tensor and their storage: what the largest network here has, many times over.
+pub(super) const MOST_TENSORS: usize = 1 << 17;
+
 /// Reads a pickle; the message says what is wrong with one that cannot be.
 pub(super) fn parse(bytes: &[u8]) -> Result<(Pickle, Value), String> {
     first(&mut { bytes })

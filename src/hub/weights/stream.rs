@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use super::element::Element;
 use super::pickle::{self, Pickle, Value};
 use super::source::Source;
-use super::torch::{LONGEST_PICKLE, MOST_TENSORS};
 use crate::nn::checkpoint::WeightsError;
 
 /// The magic number, as pickled.
@@ -34,7 +33,7 @@ struct Place {
 impl Stream {
     /// The file, and the object that was saved.
     pub fn open(source: Source) -> Result<(Self, Pickle, Value), WeightsError> {
-        let start = source.read(0, source.len().min(LONGEST_PICKLE))?;
+        let start = source.read(0, source.len().min(pickle::LONGEST))?;
         let read = Structure::read(&start);
         let structure = read.map_err(|why| {
             let whole = start.len() as u64 == source.len();
@@ -108,7 +107,7 @@ impl Structure {
         }
         let (pickle, root) = pickle::first(&mut rest)?;
         let (keys, list) = pickle::first(&mut rest)?;
-        let list = keys.list(&list).filter(|list| list.len() <= MOST_TENSORS);
+        let list = keys.list(&list).filter(|list| list.len() <= pickle::MOST_TENSORS);
         let list = list.ok_or("its storages are not listed")?;
         let kinds: BTreeMap<&str, _> = pickle.storages.iter().map(|storage| (&*storage.key, storage)).collect();
         let storage = |key: &Value| {

@@ -12,11 +12,6 @@ use super::source::Source;
 use super::stream::Stream;
 use crate::nn::checkpoint::WeightsError;
 
-/// The structure of a checkpoint, without its numbers, is small.
-pub(super) const LONGEST_PICKLE: u64 = 64 << 20;
-/// Most tensors, numbers of a tensor and their storage: what the largest network here has, many times over.
-pub(super) const MOST_TENSORS: usize = 1 << 17;
-
 #[derive(Debug)]
 pub(super) struct TorchFile {
     storages: Storages,
@@ -78,7 +73,7 @@ impl TorchFile {
             return Err(archive.source.format_error("its numbers are big-endian"));
         }
         let len = archive.len_of(&pickle_name).unwrap_or(0);
-        if len > LONGEST_PICKLE {
+        if len > pickle::LONGEST {
             return Err(archive.source.format_error(format!("its structure alone takes {len} bytes")));
         }
         let bytes = archive.read(&pickle_name, 0, len)?;
@@ -196,7 +191,8 @@ fn tensors(pickle: &Pickle, state: &Value) -> BTreeMap<String, View> {
             _ => None,
         }
     };
-    let found: Vec<_> = pickle.dict(state).unwrap_or_default().iter().filter_map(entry).take(MOST_TENSORS).collect();
+    let found: Vec<_> =
+        pickle.dict(state).unwrap_or_default().iter().filter_map(entry).take(pickle::MOST_TENSORS).collect();
     // Models trained on several devices are saved inside a wrapper called `module`.
     let wrapped = found.iter().all(|(name, _)| name.starts_with("module."));
     let bare = |name: &str| if wrapped { name["module.".len()..].to_owned() } else { name.to_owned() };
