@@ -69,7 +69,7 @@ fn forget(
         context.ui.note(&format!("the manifest of {} is built in and stays", entry.reference()));
         return Ok(());
     };
-    let bytes = own.metadata().map_or(0, |metadata| metadata.len());
+    let bytes = own.metadata().with_context(|| own.display().to_string())?.len();
     if !args.dry_run {
         std::fs::remove_file(own).with_context(|| own.display().to_string())?;
     }
