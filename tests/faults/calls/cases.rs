@@ -126,6 +126,7 @@ fn kept_for_good() -> Vec<Case> {
         Case { probe: listed, ..case("models_add", "models add net.yaml", manifest) },
         Case {
             probe: listed,
+            keeps: Some("home/.local/share/albumctl/models/parts"),
             ..case("models_import", "models import net.bin", |world| {
                 manifest(world);
                 run(world, "models add net.yaml");
