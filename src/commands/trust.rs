@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use {
     crate::context::Context,
     crate::error::CommandError,
-    crate::photo::identity,
+    crate::reading,
     crate::scale::distributed::trust::{Token, Trust},
     std::net::IpAddr,
     std::path::Path,
@@ -48,10 +48,6 @@ pub struct CertificateArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 }
-
-/// A file of certificates is not large.
-#[cfg(feature = "distributed")]
-const LARGEST: u64 = 4 << 20;
 
 /// Whether an address is this machine's alone.
 #[cfg(feature = "distributed")]
@@ -121,8 +117,7 @@ pub fn trust(
 
 #[cfg(feature = "distributed")]
 fn read(option: &str, path: &Path) -> Result<Vec<u8>, CommandError> {
-    let read = identity::read(path, LARGEST).map_err(|error| refused(option, path, &error.to_string()))?;
-    Ok(read.bytes)
+    reading::read(path, reading::TEXT).map_err(|error| refused(option, path, &error.to_string()))
 }
 
 #[cfg(feature = "distributed")]

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ballista::prelude::SessionContextExt as _;
+use ballista_core::client::BallistaClient;
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::extension::SessionConfigExt as _;
 use ballista_core::serde::protobuf::ExecuteQueryParams;
 use ballista_core::serde::protobuf::execute_query_params::Query;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::scheduler::{PartitionId, ShuffleLayout};
 use ballista_core::version::insert_version_header;
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
@@ -156,6 +158,28 @@ fn an_executor_refuses_what_another_scheduler_deals_out() {
     });
     nothing_stolen(&world);
     assert!(executor.said().contains("a task was refused"), "{}", executor.said());
+}
+
+#[test]
+fn an_executor_hands_out_results_of_jobs_alone() {
+    let world = World::new();
+    // Where a job of that name would have a result, from the folder of the executor.
+    fs::create_dir_all(world.path("secret/1/0")).unwrap();
+    fs::write(world.path("secret/1/0/data.arrow"), "secret").unwrap();
+    let mut cluster = Cluster::without_executors(&world, "127.0.0.1:0");
+    cluster.join_with(&world, |command| command, &["--threads", "1", "--work", "work"]);
+    let line = cluster.executors[0].wait_for("on port");
+    let port = line.rsplit(' ').next().unwrap().parse().unwrap();
+    let secret = world.path("secret").display().to_string();
+    runtime().block_on(async {
+        for job in ["../../secret", &secret, ".", "..", ""] {
+            let client = BallistaClient::try_new("127.0.0.1", port, 1 << 20, false, None, 1, 1, 0, 0).await;
+            let place = PartitionId { job_id: job.into(), stage_id: 1, partition_id: 0 };
+            let fetched = client.unwrap().fetch_partition("e", &place, None, ShuffleLayout::Passthrough, false).await;
+            let told = fetched.err().expect(job).to_string();
+            assert!(told.contains("no name of a job"), "{job}: {told}");
+        }
+    });
 }
 
 /// An executor that was told of `shares`, and no other.
