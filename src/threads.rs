@@ -9,34 +9,39 @@ use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 /// Makes the pool that networks and kernels compute in. It has a thread a core, or as many as can be had; where there
 /// is none at all, this thread does the work. Says when it has fewer than it should.
 pub fn prepare() -> Result<Option<String>, ThreadPoolBuildError> {
-    // A pool can be tried only once, so its first thread is there before it is.
-    let (give, take) = mpsc::channel::<ThreadBuilder>();
-    let first = thread::Builder::new().spawn(move || take.recv().map(ThreadBuilder::run));
-    if let Err(error) = first {
-        ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global()?;
-        return Ok(Some(format!("no threads can be started ({error}); working with one")));
-    }
-    let (mut started, mut missing) = (0, None);
-    ThreadPoolBuilder::new()
-        .spawn_handler(|thread| {
-            let outcome = if started == 0 {
-                give.send(thread).map_err(|_| io::ErrorKind::BrokenPipe.into())
-            } else {
-                start(thread)
-            };
-            match outcome {
-                Ok(()) => started += 1,
-                // The others do the work of one that is not there.
-                Err(error) => missing = Some(error),
+    // A pool waits for all of its threads, and can be made only once: so they are there before it is.
+    let (mut started, mut missing) = (Vec::new(), None);
+    for _ in 0..wanted() {
+        let (give, take) = mpsc::channel::<ThreadBuilder>();
+        match thread::Builder::new().spawn(move || take.recv().map(ThreadBuilder::run)) {
+            Ok(_) => started.push(give),
+            Err(error) => {
+                missing = Some(error);
+                break;
             }
-            Ok(())
-        })
-        .build_global()?;
-    Ok(missing.map(|error| format!("only {started} threads can be started ({error}); working with those")))
+        }
+    }
+    let count = started.len();
+    if count == 0 {
+        ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global()?;
+    } else {
+        let mut started = started.into_iter();
+        let mut run = |thread| started.next().and_then(|give| give.send(thread).ok());
+        ThreadPoolBuilder::new()
+            .num_threads(count)
+            .spawn_handler(|thread| run(thread).ok_or_else(|| io::ErrorKind::BrokenPipe.into()))
+            .build_global()?;
+    }
+    Ok(missing.map(|error| match count {
+        0 => format!("no threads can be started ({error}); working with one"),
+        _ => format!("only {count} threads can be started ({error}); working with those"),
+    }))
 }
 
-fn start(thread: ThreadBuilder) -> io::Result<()> {
-    thread::Builder::new().spawn(|| thread.run()).map(drop)
+/// As many as rayon would start.
+fn wanted() -> usize {
+    let said = std::env::var("RAYON_NUM_THREADS").ok().and_then(|count| count.parse().ok()).filter(|&count| count > 0);
+    said.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// A pool of so many threads, or of fewer where they cannot be had.

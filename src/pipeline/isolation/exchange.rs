@@ -14,6 +14,10 @@ const KEPT: u64 = 64 << 20;
 
 impl Exchange {
     pub fn new() -> io::Result<Self> {
+        // Such a limit holds for files in memory, too, and pixels are large.
+        if rustix::process::getrlimit(rustix::process::Resource::Fsize).current.is_some() {
+            return Err(io::Error::other("the size of files is limited (ulimit -f)"));
+        }
         #[cfg(target_os = "linux")]
         let file = File::from(rustix::fs::memfd_create("albumctl photo", rustix::fs::MemfdFlags::CLOEXEC)?);
         #[cfg(not(target_os = "linux"))]
