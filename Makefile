@@ -10,7 +10,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 READER ?= png
 SECONDS ?= 600
 
-.PHONY: help run test faults fuzz test-distributed lint lint-distributed bench bench-peers parity train-builtin fixtures doc install
+.PHONY: help run test faults fuzz features test-distributed lint lint-distributed bench bench-peers parity train-builtin fixtures doc install
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -19,21 +19,28 @@ run: ## score the album that comes with the repository
 	$(CARGO) run -- score fixtures/album
 
 test: lint ## everything that must hold: lint, unit, command line, faults, parity, documentation
-	$(CARGO) test --no-fail-fast
+	$(CARGO) test --workspace --no-fail-fast
 
 faults: ## every call to the system of every command that writes fails, once and from then on: thousands of runs, half an hour
 	ALBUMCTL_FAULTS=all $(CARGO) test --test faults failing_calls -- --nocapture
 
 test-distributed: ## the engine for many machines, and object stores: nodes as processes; some minutes to build
 	$(CARGO) test --profile cluster --features distributed --no-fail-fast --test distributed
-	$(CARGO) test --profile cluster --features distributed --lib -- scale::distributed commands::trust
+	$(CARGO) test --profile cluster --features distributed --lib -- commands::trust
+	$(CARGO) test --profile cluster -p albumctl-scale --features distributed --lib -- distributed
 
 lint-distributed: ## clippy with the feature `distributed`, warnings as errors
 	$(CARGO) clippy --profile cluster --features distributed --lib --bins --test distributed -- -D warnings
 
 lint: ## formatting and clippy, warnings as errors
-	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+features: ## each optional feature alone compiles; CONTRIBUTING.md names the packages they need
+	$(CARGO) check --features object-stores
+	$(CARGO) check --profile cluster --features distributed
+	$(CARGO) check --features turbojpeg
+	$(CARGO) check --features heic
 
 bench: ## parts (criterion) and whole processes beside their rivals; see tests/bench/RESULTS.md
 	$(CARGO) bench
@@ -70,7 +77,7 @@ fixtures: ## draw fixtures/album again
 	$(CARGO) run --release --example draw_album -- fixtures/album
 
 doc: ## the documentation of the library, warnings as errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 install: ## install the binary for this user
 	$(CARGO) install --path . --locked

@@ -1,17 +1,17 @@
-//! The command line as typed: global flags and the list of commands, no logic.
+//! The command line: the list of commands, and which file runs each.
 
-use std::path::PathBuf;
-use std::str::FromStr;
+mod outputs;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::arguments::Global;
 
 use crate::commands::{
-    aesthetics, analyze, classify, cluster, compare, completions, config, decide, dedup, device, embed, eval, kmeans,
-    man, models, node, portrait, schema, score, select, train,
+    self, aesthetics, analyze, classify, cluster, compare, completions, config, decide, dedup, device, embed, eval,
+    kmeans, man, models, node, portrait, schema, score, select, train,
 };
-use crate::hub::policy::LicencePolicy;
-use crate::report::Format;
-use crate::ui::ShowProgress;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -61,100 +61,33 @@ pub enum Command {
     Man(man::Args),
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// A configuration file, laid over the built-in one and your own
-    #[arg(long, global = true, value_name = "FILE", env = "ALBUMCTL_CONFIG")]
-    pub config: Option<PathBuf>,
-
-    /// Set one configuration key, e.g. album.selection.ava_weight=0.6; may be repeated
-    #[arg(long, global = true, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-
-    /// Where networks run: auto, cpu, cuda or cuda:N
-    #[arg(long, global = true, value_name = "DEVICE")]
-    pub device: Option<String>,
-
-    /// How results are written; auto is a table on a terminal and JSON lines in a pipe
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "auto", hide_default_value = true)]
-    pub format: Format,
-
-    /// Write results to a file, which appears whole when the run ends
-    #[arg(short, long, global = true, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-
-    /// Keep the results store here instead of in $XDG_CACHE_HOME/albumctl
-    #[arg(long, global = true, value_name = "DIR")]
-    pub cache_dir: Option<PathBuf>,
-
-    /// Neither read nor write the results store
-    #[arg(long, global = true)]
-    pub no_cache: bool,
-
-    /// Where model files lie, instead of $XDG_DATA_HOME/albumctl/models
-    #[arg(long, global = true, value_name = "DIR")]
-    pub models_dir: Option<PathBuf>,
-
-    /// Fetch models that the command needs and are not here; nothing is ever fetched unasked
-    #[arg(long, global = true)]
-    pub pull: bool,
-
-    /// Licences of models that may be fetched: any, permissive, or a list such as
-    /// no-agpl,no-non-commercial,no-unknown
-    #[arg(long, global = true, value_name = "POLICY", value_parser = LicencePolicy::from_str)]
-    pub license_policy: Option<LicencePolicy>,
-
-    /// Never open a network connection
-    #[arg(long, global = true)]
-    pub offline: bool,
-
-    /// End the run at the first failure, missing model or fallback
-    #[arg(long, global = true)]
-    pub strict: bool,
-
-    /// Threads of work; 0 means one a core
-    #[arg(long, global = true, value_name = "N")]
-    pub threads: Option<usize>,
-
-    /// Decode photos in processes of their own, so that a file that kills its decoder costs itself alone: auto, on or
-    /// off
-    #[arg(long, global = true, value_name = "WHEN", value_parser = ["auto", "on", "off"])]
-    pub isolate: Option<String>,
-
-    /// Say nothing but warnings and errors
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-
-    /// Say more: what was passed over, what was cached, where the time went
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-
-    /// Show progress on stderr: auto, always or never
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
-    pub progress: ShowProgress,
-
-    /// Write a JSON report of where the time went
-    #[arg(long, global = true, value_name = "FILE")]
-    pub telemetry: Option<PathBuf>,
-}
-
-/// Which photos; shared by every command that takes some.
-#[derive(Debug, Args)]
-pub struct PhotoArgs {
-    /// Photos, folders (walked through and through), or - for a list on standard input
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-
-    /// The list on standard input is separated by NUL instead of newlines
-    #[arg(short = '0', long)]
-    pub null: bool,
-
-    /// Leave out what matches this gitignore pattern, e.g. '.*' or 'Trash/'; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    pub exclude: Vec<String>,
-
-    /// Follow symbolic links to folders
-    #[arg(long)]
-    pub follow: bool,
+/// Runs what was asked for.
+pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError> {
+    if !matches!(command, Command::Embed(_) | Command::Kmeans(_)) {
+        commands::lines_stay_here(context)?;
+    }
+    outputs::claim(command, context)?;
+    match command {
+        Command::Score(args) => score::run(args, context),
+        Command::Portrait(args) => portrait::run(args, context),
+        Command::Models(args) => models::run(args, context),
+        Command::Classify(args) => classify::run(args, context),
+        Command::Cluster(args) => cluster::run(args, context),
+        Command::Select(args) => select::run(args, context),
+        Command::Decide(args) => decide::run(args, context),
+        Command::Analyze(args) => analyze::run(args, context),
+        Command::Aesthetics(args) => aesthetics::run(args, context),
+        Command::Embed(args) => embed::run(args, context),
+        Command::Compare(args) => compare::run(args, context),
+        Command::Kmeans(args) => kmeans::run(args, context),
+        Command::Dedup(args) => dedup::run(args, context),
+        Command::Node(args) => node::run(args, context),
+        Command::Train(args) => train::run(args, context),
+        Command::Eval(args) => eval::run(args, context),
+        Command::Device(args) => device::run(args, context),
+        Command::Config(args) => config::run(args, context),
+        Command::Schema(args) => schema::run(args, context),
+        Command::Completions(args) => completions::run(args, Cli::command(), context),
+        Command::Man(args) => man::run(args, Cli::command(), context),
+    }
 }

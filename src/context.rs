@@ -11,23 +11,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::atomic::found;
-use crate::cli::Global;
+use crate::arguments::Global;
 use crate::config::{self, Isolate, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
-use crate::hub::cache::Cache;
 use crate::journal::{Decided, Journal, JournalError};
-use crate::photo::Limits;
-use crate::photo::identity::ContentId;
 use crate::pipeline::Isolation;
 use crate::report::output::{Output, whole_file};
 use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::{Format, Record};
-use crate::select::Decision;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
-use crate::threads;
 use crate::ui::Ui;
+use base::atomic::found;
+use base::threads;
+use hub::cache::Cache;
+use judge::select::Decision;
+use photo::Limits;
+use photo::identity::ContentId;
 
 #[derive(Debug)]
 pub struct Context {

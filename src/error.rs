@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::reading::was_stopped;
+use base::reading::was_stopped;
 
 /// Exit codes are part of the contract with scripts; see `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,44 +1,52 @@
 //! albumctl looks at folders of photos and names those that belong in the album.
 //!
-//! # The house
+//! # Where things live
 //!
-//! | room | what it is for |
+//! A folder of `src/` with a `Cargo.toml` of its own is a crate. A crate sees only those that it names, so the compiler
+//! keeps this order, from the bottom up:
+//!
+//! | crate | what it is for | it must never know |
+//! |---|---|---|
+//! | [`base`] | a picture in memory, the panic boundary, reading and writing files safely | what a photo is |
+//! | [`kernels`] | the processor's own instructions under the networks, chosen at run time; the only `unsafe` | files, models |
+//! | [`photo`] | files to pixels: scan, identity, kind, decoding within limits, EXIF, resize | what a picture is worth |
+//! | [`judge`] | pure decisions over numbers: `quality`, `portrait`, `cluster`, `select` | files, clocks, networks, the terminal |
+//! | [`networks`] | networks, and the formats of weight files they are read from | where a file came from |
+//! | `models` | the manifests every binary carries, and the weights that are part of it | how anything runs |
+//! | [`hub`] | the model hub: manifests, catalogue, fetching, verified files, networks in memory | the photos of a run |
+//! | [`scale`] | k-means and de-duplication over features that need not fit in memory, here or on a cluster | photos, models |
+//! | [`train`] | labelled photos to weights; `train::eval`: predictions to figures with intervals | the command line |
+//!
+//! The package `albumctl` around them, again from the bottom up:
+//!
+//! | module | what it is for |
 //! |---|---|
-//! | [`cli`] | the command line as typed, no logic |
-//! | [`context`] | made once a run: settings, store, terminal, stop flag |
-//! | [`commands`] | a file a subcommand: arguments and `run`; wires, never computes |
-//! | [`library`] | what the commands do, for Rust programs: `ModelHub`, found at [`hub::ModelHub`] |
-//! | [`analyses`] | what is asked of a photo: measures and networks as the pipeline takes them |
-//! | [`pipeline`] | photos in, findings out in scan order: identify → store → read → decode once, in a process of its own → analyse → keep |
-//! | [`photo`] | files to pixels: scan, identity, kind, decode, EXIF, resize |
-//! | [`portrait`] | pure: detections and landmarks → eyes, smile, portrait |
-//! | [`quality`] | pure: pixels → technical measures |
-//! | [`cluster`] | pure: embeddings and times → groups; a file a method |
-//! | [`select`] | pure: scores and groups → the picks, each with its reason |
-//! | [`store`] | the results store, by content and fingerprint; may be deleted at any time |
-//! | [`journal`] | what must not be forgotten: decisions of a person by content, and what runs for news have seen |
-//! | [`sqlite`] | what the two share as files: owner's eyes only, one deadline for locks, what counts as damage |
-//! | [`scale`] | past one album: k-means and de-duplication over Parquet features that need not fit in memory; on this machine, or with `distributed` on a cluster |
-//! | [`hub`] | the model hub: catalogue, fetching, the folder of verified files, networks loaded when a photo needs them |
-//! | [`nn`] | networks only: what the names in a checkpoint say, configuration, forward pass |
-//! | [`train`] | labelled photos to weights: augmentation, losses, optimiser, checkpoints, curves |
-//! | [`eval`] | pure: predictions and truths to figures with intervals |
-//! | [`kernels`] | the processor's own instructions under the networks, chosen at run time |
-//! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
-//! | [`config`] | typed settings from layers, each value knowing who set it |
-//! | [`ui`] | the only writer to the terminal |
-//! | [`telemetry`] | where the time went |
 //! | [`error`], [`failure`] | what ends a run; what costs one photo |
-//! | [`contain`] | a boundary no panic crosses; the last one ends the run with a line |
-//! | [`atomic`] | files that appear whole: the only way one is put into its place |
-//! | [`threads`] | pools of threads where few can be had |
-//! | [`reading`] | files that are no photos: regular ones, bounded, and streams that end when the run is asked to stop |
-//! | [`escape`] | what is printed cannot steer a terminal |
-//! | [`pixels`] | a picture in memory, known to every room |
+//! | [`ui`], [`telemetry`] | the only writer to the terminal; where the time went |
+//! | [`config`] | typed settings from layers, each value knowing who set it |
+//! | [`store`] | the results store, by content and fingerprint; may be deleted at any time |
+//! | [`journal`] | what must not be forgotten: decisions of a person, and what runs for news have seen |
+//! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
+//! | [`pipeline`] | photos in, findings out in scan order: identify, look up, read, decode once, analyse, keep |
+//! | [`analyses`] | what is asked of a photo: measures and networks as the pipeline takes them |
+//! | [`library`] | what the commands do, for Rust programs: [`ModelHub`] |
+//! | [`arguments`], [`context`] | what all commands are told; made once a run: settings, store, terminal, stop flag |
+//! | [`commands`] | a file a command: arguments and `run`; wires, never computes |
+//! | [`cli`] | the command line: which commands there are, and which file runs each |
 //!
-//! Imports go down only: `main → cli, commands → library, context → analyses → pipeline, hub → journal, store, report,
-//! photo → quality, pixels`; pure rooms see numbers, never files, clocks or the terminal. `tests/layering.rs` holds the
-//! imports against this.
+//! No two files import each other in a circle; `tests/layering.rs` looks.
+//!
+//! # Where is …
+//!
+//! | question | place |
+//! |---|---|
+//! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file a format |
+//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `moments.rs` (time), a file a method |
+//! | why was this photo picked? | `src/judge/select/`: `composite.rs`, `tournament.rs`, `pick.rs`, `reason.rs` |
+//! | a field of a JSON line | `src/report/records/`, a file a command |
+//! | a key of the configuration | `src/config/settings.rs`, with its default in `configs/global_config.yaml` |
+//! | where is a model's file fetched from? | its manifest in `models/`; `src/hub/fetch/` |
+//! | what happens when something breaks? | `tests/faults/README.md`, each row with its test |
 //!
 //! # `score`, in one line
 //!
@@ -46,34 +54,20 @@
 //! store → record in scan order → writer → exit code.
 
 pub mod analyses;
-pub mod atomic;
+pub mod arguments;
 pub mod cli;
-pub mod cluster;
 pub mod commands;
 pub mod config;
-pub mod contain;
 pub mod context;
 pub mod error;
-pub mod escape;
-pub mod eval;
 pub mod failure;
-pub mod hub;
 pub mod journal;
-pub mod kernels;
 pub mod library;
-pub mod nn;
-pub mod photo;
 pub mod pipeline;
-pub mod pixels;
-pub mod portrait;
-pub mod quality;
-pub mod reading;
 pub mod report;
-pub mod scale;
-pub mod select;
 pub mod sqlite;
 pub mod store;
 pub mod telemetry;
-pub mod threads;
-pub mod train;
 pub mod ui;
+
+pub use library::ModelHub;

@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use albumctl::cli::Cli;
-use albumctl::commands;
-use albumctl::contain::or_one_line;
+use albumctl::cli::{self, Cli};
 use albumctl::context::Context;
 use albumctl::error::{CommandError, Kind};
-use albumctl::escape::visible;
 use albumctl::ui::{ShowProgress, Ui};
+use base::contain::or_one_line;
+use base::escape::visible;
 use clap::Parser;
 
 /// The largest piece that glibc takes as a measure of what a program usually asks for.
@@ -34,7 +33,7 @@ fn run() -> ExitCode {
         Ok(context) => context,
         Err(error) => return fail(&Ui::new(cli.global.quiet, 0, ShowProgress::Never), &error),
     };
-    let ended = commands::run(&cli.command, &context);
+    let ended = cli::run(&cli.command, &context);
     context.tell_telemetry(&ended);
     match ended {
         Ok(ending) => ending.into(),

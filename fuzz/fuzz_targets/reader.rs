@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
-use albumctl::hub::catalogue::Entry;
-use albumctl::hub::fetch::zip;
-use albumctl::hub::weights::WeightsFile;
-use albumctl::nn::checkpoint::Checkpoint;
-use albumctl::photo::resize::{self, Filter};
-use albumctl::photo::{self, Kind, Limits, Scale};
-use albumctl::pixels::Pixels;
+use hub::catalogue::Entry;
+use hub::fetch::zip;
+use networks::weights::WeightsFile;
+use networks::checkpoint::Checkpoint;
+use photo::resize::{self, Filter};
+use photo::{self, Kind, Limits, Scale};
+use base::pixels::Pixels;
 use albumctl::report::records::AnalyzeRecord;
 use albumctl::report::xmp::{self, Mark};
-use albumctl::scale::dedup::{self, Keep};
-use albumctl::scale::{Init, ScaleError, Source, fit};
+use scale::dedup::{self, Keep};
+use scale::{Init, ScaleError, Source, fit};
 use libfuzzer_sys::fuzz_target;
 
 /// One after the other; `seeds` writes files to start from for those that cannot take a photo's.

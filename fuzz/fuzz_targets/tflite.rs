@@ -11,8 +11,8 @@
 //! ```
 #![no_main]
 
-use albumctl::hub::tflite::{Graph, Network};
-use albumctl::kernels::Cpu;
+use networks::tflite::{Graph, Network};
+use kernels::Cpu;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,10 +3,10 @@
 use anyhow::Context as _;
 
 use crate::config::{self, PortraitAnalysis};
-use crate::hub::Faces;
 use crate::pipeline::{Analysis, Picture};
-use crate::portrait::{LandmarkRounding, Portrait, Thresholds};
 use crate::store::Fingerprint;
+use hub::Faces;
+use judge::portrait::{LandmarkRounding, Portrait, Thresholds};
 
 /// The face networks as an analysis of the pipeline.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! What photos are grouped by.
 
 use super::network::{Embedding, numbers};
-use crate::cluster::scene_layout;
-use crate::hub::Network;
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
+use hub::Network;
+use judge::cluster::scene_layout;
 
 #[derive(Debug)]
 pub enum Features {

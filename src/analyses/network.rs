@@ -1,9 +1,9 @@
 //! Networks of the hub: numbers for each photo.
 
-use crate::hub::{Aesthetic, Classifier, Comparator, Degradations, Embedder, HubError, Judgement, Network};
 use crate::pipeline::{Analysis, Picture};
-use crate::pixels::Pixels;
 use crate::store::Fingerprint;
+use base::pixels::Pixels;
+use hub::{Aesthetic, Classifier, Comparator, Degradations, Embedder, HubError, Judgement, Network};
 
 /// What a kind of network is asked.
 pub trait Question: Network {

@@ -1,11 +1,11 @@
 //! All analyses of a photo that take part in judging it, and their findings told apart.
 
 use super::{Embedding, FaceFinding, Rating, Scoring};
-use crate::hub::Judgement;
 use crate::pipeline::Analysis;
-use crate::portrait::Portrait;
-use crate::quality::Quality;
-use crate::select::{self, Why};
+use hub::Judgement;
+use judge::portrait::Portrait;
+use judge::quality::Quality;
+use judge::select::{self, Why};
 
 /// What is asked, as far as its models are there.
 #[expect(missing_debug_implementations, reason = "analyses need not be printable")]

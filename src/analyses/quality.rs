@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 
 use crate::pipeline::{Analysis, Picture};
-use crate::quality::{self, Quality, Weights};
 use crate::store::Fingerprint;
+use judge::quality::{self, Quality, Weights};
 
 /// The technical measures as an analysis of the pipeline.
 #[derive(Debug, Clone, Copy)]

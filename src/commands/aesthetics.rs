@@ -1,13 +1,13 @@
 //! `albumctl aesthetics`: how beautiful people would find a photo.
 
-use super::networks::{self, NetworkArgs, Networks};
+use super::open_models::{self, NetworkArgs, Networks};
 use super::photos;
 use crate::analyses::Rating;
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::Network as _;
 use crate::report::records::AestheticsRecord;
+use hub::Network as _;
 
 /// The model whose ratings are those of the original system.
 pub const MODEL: &str = "ava-resnet50";
@@ -35,7 +35,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Some(_) => networks.open(which, context)?,
         None => networks.open_or_built_in(which, RATES, context)?,
     };
-    let rating = Rating::new(model).map_err(networks::refused)?;
+    let rating = Rating::new(model).map_err(open_models::refused)?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<AestheticsRecord>()?;
     let medium = Some(settings.thumbnail_sizes.medium);

@@ -6,26 +6,26 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 
-use super::experts::Experts;
+use super::album_models::AlbumModels;
 use super::photos::{self, Tally};
 use crate::analyses::{Layout, Panel};
-use crate::cluster::moments::Clock;
-use crate::cluster::{self, Clustering, Embeddings, Input, Method, Noise};
 use crate::config::AlbumClustering;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::hub::Network as _;
 use crate::library::grouping;
-use crate::photo::identity::ContentId;
-use crate::photo::scan::{self, Scan};
 use crate::pipeline::{self, Analysis, PhotoFacts, Picture};
-use crate::quality::Quality;
-use crate::reading::Stream;
 use crate::report::html::thumbnail::{self, Thumbnail};
 use crate::report::html::thumbnail_budget;
 use crate::report::records::AnalyzeRecord;
-use crate::select::{Portrait, Why};
 use crate::store::Fingerprint;
+use base::reading::Stream;
+use hub::Network as _;
+use judge::cluster::moments::Clock;
+use judge::cluster::{self, Clustering, Embeddings, Input, Method, Noise};
+use judge::quality::Quality;
+use judge::select::{Portrait, Why};
+use photo::identity::ContentId;
+use photo::scan::{self, Scan};
 
 /// How photos are grouped; what is not given comes from the configuration.
 #[derive(Debug, Default, clap::Args)]
@@ -87,29 +87,29 @@ pub struct Known {
     pub trained_on_ava: bool,
     pub portrait: Result<Portrait, Why>,
     /// All that was found about faces; `portrait` is what selection asks of it.
-    pub faces: Option<crate::portrait::Portrait>,
+    pub faces: Option<judge::portrait::Portrait>,
     pub thumbnail: Option<Thumbnail>,
 }
 
 /// Analyses the photos; with a budget in bytes, makes thumbnails, too.
 pub fn gather(
     scan: &Scan,
-    experts: &Experts,
+    models: &AlbumModels,
     thumbnails: Option<usize>,
     context: &Context,
 ) -> Result<(Vec<Known>, Tally), CommandError> {
     let settings = context.settings();
     let medium = settings.thumbnail_sizes.medium;
     let thumbs = thumbnails.map(|budget| Thumbs { budget });
-    let panel = experts.panel(settings);
-    let panel = Panel { features: Some(experts.features.analysis()), ..panel };
+    let panel = models.panel(settings);
+    let panel = Panel { features: Some(models.features.analysis()), ..panel };
     let rating = panel.rating;
     let mut analyses = panel.analyses();
     analyses.extend(thumbs.as_ref().map(|thumbs| thumbs as &dyn Analysis));
-    let model = experts.features.reference();
+    let model = models.features.reference();
     let mut known = Vec::new();
     let tally = photos::analyse(scan, &analyses, Some(medium), context, |photo, analysed| {
-        experts.tell(context);
+        models.tell(context);
         let (found, more) = panel.read(&analysed.findings)?;
         known.push(Known {
             path: photo.path.clone(),
@@ -130,7 +130,7 @@ pub fn gather(
         });
         Ok(())
     })?;
-    experts.tell(context);
+    models.tell(context);
     Ok((known, tally))
 }
 
@@ -201,8 +201,8 @@ fn of_record(mut record: AnalyzeRecord, context: &Context) -> Known {
     }
 }
 
-fn faces_of(record: &mut AnalyzeRecord) -> Option<crate::portrait::Portrait> {
-    Some(crate::portrait::Portrait {
+fn faces_of(record: &mut AnalyzeRecord) -> Option<judge::portrait::Portrait> {
+    Some(judge::portrait::Portrait {
         has_face: record.has_face?,
         num_faces: record.num_faces?,
         is_portrait: record.is_portrait?,

@@ -3,15 +3,15 @@
 use anyhow::Context as _;
 
 use super::album::{self, GroupArgs, Grouped, Known};
-use super::experts::Experts;
+use super::album_models::AlbumModels;
 use super::photos;
 use super::select::{ChoiceArgs, candidates, choose};
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
 use crate::report::photo_path::PhotoPath;
 use crate::report::records::AnalyzeRecord;
-use crate::select::{self, Between, Photo, Rules, Verdict};
+use judge::select::{self, Between, Photo, Rules, Verdict};
 
 /// Everything about each photo at once: scores, embedding, group, and whether it would be picked
 #[derive(Debug, clap::Args)]
@@ -29,12 +29,12 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.method(context)?;
     let scan = photos::find(&args.photos, context)?;
-    let experts = Experts::new(context)?;
-    let (known, mut tally) = album::gather(&scan, &experts, None, context)?;
+    let models = AlbumModels::new(context)?;
+    let (known, mut tally) = album::gather(&scan, &models, None, context)?;
     let grouped = album::group(&known, &args.groups, context)?;
     let photos = candidates(&known, &grouped, &context.decisions()?);
     let rules = args.choice.rules(context);
-    let mut verdicts = match choose(&known, &photos, &rules, &grouped, &experts, context) {
+    let mut verdicts = match choose(&known, &photos, &rules, &grouped, &models, context) {
         Err(CommandError { kind: Kind::Interrupted, .. }) => {
             tally.interrupted = true;
             measured(&photos, &rules)?

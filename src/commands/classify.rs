@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::networks::{self, NetworkArgs, Networks, PrecisionArg};
+use super::open_models::{self, NetworkArgs, Networks, PrecisionArg};
 use super::photos;
 use crate::analyses::Classifying;
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::{Network as _, Which};
 use crate::report::records::ClassifyRecord;
+use hub::{Network as _, Which};
 
 /// Which class a photo belongs to, by a model of your own
 ///
@@ -30,8 +30,9 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&NetworkArgs { model: None, precision: args.precision }, context)?;
-    let classifying = Classifying::new(networks.open(Which::File(&args.model), context)?).map_err(networks::refused)?;
-    let classes = classifying.network.classes().map_err(networks::refused)?;
+    let classifying =
+        Classifying::new(networks.open(Which::File(&args.model), context)?).map_err(open_models::refused)?;
+    let classes = classifying.network.classes().map_err(open_models::refused)?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<ClassifyRecord>()?;
     let medium = Some(context.settings().thumbnail_sizes.medium);

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::album::{self, GroupArgs};
-use super::experts::Experts;
+use super::album_models::AlbumModels;
 use super::photos;
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::output::whole_file;
@@ -32,8 +32,8 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.method(context)?;
     let scan = photos::find(&args.photos, context)?;
-    let experts = Experts::for_groups(context)?;
-    let (known, tally) = album::gather(&scan, &experts, None, context)?;
+    let models = AlbumModels::for_groups(context)?;
+    let (known, tally) = album::gather(&scan, &models, None, context)?;
     photos::unless_interrupted(context)?;
     let grouped = album::group(&known, &args.groups, context)?;
     photos::unless_interrupted(context)?;

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::networks::{self, NetworkArgs, Networks};
+use super::open_models::{self, NetworkArgs, Networks};
 use super::photos::{self, Tally};
 use crate::analyses::Comparing;
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::{Comparator, HubError, Network as _};
-use crate::photo::scan::Scan;
 use crate::report::records::{Method, PairRecord, RankRecord};
+use hub::{Comparator, HubError, Network as _};
+use photo::scan::Scan;
 
 pub const MODEL: &str = "siamese-resnet50";
 /// What the built-in model does in its place.
@@ -69,7 +69,7 @@ impl Contest {
         networks: &Networks,
         context: &Context,
     ) -> Result<(Self, Tally), CommandError> {
-        let comparing = Comparing::new(comparator).map_err(networks::refused)?;
+        let comparing = Comparing::new(comparator).map_err(open_models::refused)?;
         let (mut paths, mut features) = (Vec::new(), Vec::new());
         let medium = Some(context.settings().thumbnail_sizes.medium);
         let tally = photos::analyse(scan, &[&comparing], medium, context, |photo, analysed| {
@@ -90,7 +90,7 @@ impl Contest {
     }
 
     fn write_pair(&self, [first, second]: [usize; 2], context: &Context) -> Result<(), CommandError> {
-        let probability = (self.better)(first, second).map_err(networks::refused)?;
+        let probability = (self.better)(first, second).map_err(open_models::refused)?;
         let paths = [first, second].map(|index| Path::new(&self.paths[index]));
         let mut output = context.output::<PairRecord>()?;
         output.write(&context.ui, &PairRecord::new(paths, probability, &self.method, None))?;
@@ -102,7 +102,7 @@ impl Contest {
         let mut standing: Vec<Standing> = (0..count).map(|photo| Standing { photo, wins: 0, sum: 0.0 }).collect();
         for a in 0..count {
             for b in a + 1..count {
-                let probability = (self.better)(a, b).map_err(networks::refused)?;
+                let probability = (self.better)(a, b).map_err(open_models::refused)?;
                 standing[a].meet(probability);
                 standing[b].meet(1.0 - probability);
             }

@@ -1,8 +1,5 @@
 //! `albumctl completions`: what the shell needs to complete our words.
 
-use clap::CommandFactory;
-
-use crate::cli::Cli;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 
@@ -13,9 +10,9 @@ pub struct Args {
     shell: clap_complete::Shell,
 }
 
-pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+pub fn run(args: &Args, mut command: clap::Command, context: &Context) -> Result<Ending, CommandError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "albumctl", &mut script);
+    clap_complete::generate(args.shell, &mut command, "albumctl", &mut script);
     context.write_text(&String::from_utf8_lossy(&script))?;
     Ok(Ending::AllDone)
 }

@@ -3,16 +3,16 @@
 use anyhow::Context as _;
 
 use super::photos;
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::{Context, journal_failed};
 use crate::error::{CommandError, Ending};
 use crate::failure::{Failure, Stage};
 use crate::journal::Entry;
-use crate::photo::identity::{self, ContentId};
-use crate::photo::scan;
 use crate::report::photo_path::PhotoPath;
 use crate::report::records::{DecidedRecord, DecisionRecord};
-use crate::select::Decision;
+use judge::select::Decision;
+use photo::identity::{self, ContentId};
+use photo::scan;
 
 /// Keep or reject photos for good: `select` obeys before any score
 ///

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::deliver::{Delivery, FolderArgs};
+use super::album_export::{Delivery, FolderArgs};
 use super::features::DataArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::reading::Stream;
 use crate::report::export::Item;
-use crate::scale::dedup::Keep;
+use base::reading::Stream;
+use scale::dedup::Keep;
 
 /// Which photos say the same again
 ///

@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::DeviceChoice;
-use crate::hub::device::{self, Candidate};
 use crate::report::records::DeviceRecord;
+use hub::DeviceChoice;
+use hub::device::{self, Candidate};
 
 /// What it would run on, and why
 #[derive(Debug, clap::Args)]

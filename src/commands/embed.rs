@@ -3,23 +3,24 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::anywhere::{self, lines_stay_here, refuse_offline};
 #[cfg(not(feature = "distributed"))]
 use super::engine::Cluster;
 use super::engine::EngineArgs;
-use super::networks::{self, NetworkArgs, Networks};
+use super::open_models::{self, NetworkArgs, Networks};
+use super::photo_source::{lines_stay_here, refuse_offline};
 use super::photos;
 use crate::analyses::Embedding;
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::{Network as _, built_in};
 use crate::report::output::whole_file;
 use crate::report::place::Content;
 use crate::report::records::EmbedRecord;
 use crate::report::{npy, parquet};
-use crate::scale::{files, is_remote};
+use hub::Network as _;
+use scale::{files, is_remote};
 
+mod find;
 #[cfg(feature = "distributed")]
 mod parts;
 
@@ -68,14 +69,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let settings = &context.settings().album.clustering;
     // What groups best of what is built in is no network; a network is asked for here.
     let auto = settings.feature_method == "auto";
-    let name = if auto { built_in::MINI } else { &settings.feature_method };
+    let name = if auto { hub::MINI } else { &settings.feature_method };
     let which = args.network.which(settings.feature_checkpoint.as_deref(), name);
     let embedder = match &args.network.model {
         Some(_) => networks.open(which, context)?,
         None => networks.open_or_built_in(which, "describes photos", context)?,
     };
-    let embedding = Embedding::new(embedder).map_err(networks::refused)?;
-    let found = anywhere::find(&args.photos, context)?;
+    let embedding = Embedding::new(embedder).map_err(open_models::refused)?;
+    let found = find::find(&args.photos, context)?;
     let scan = &found.scan;
     if let Some(cluster) = cluster {
         networks.tell(context);
@@ -118,7 +119,7 @@ fn on_cluster(
     cluster: &Cluster<'_>,
     _: &Args,
     _: &Embedding,
-    _: &anywhere::Found,
+    _: &find::Found,
     _: &Context,
 ) -> Result<Ending, CommandError> {
     Err(super::engine::lacking(cluster.address))

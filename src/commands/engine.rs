@@ -7,7 +7,7 @@ use super::trust::{AuthorityArgs, TokenArgs};
 use crate::context::Context;
 use crate::error::CommandError;
 #[cfg(feature = "distributed")]
-use crate::scale::distributed::{client, trust::Trust};
+use scale::distributed::{client, trust::Trust};
 
 const SCHEME: &str = "ballista://";
 

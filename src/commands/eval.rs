@@ -13,18 +13,18 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::compare;
-use super::networks::{NetworkArgs, Networks};
+use super::open_models::{NetworkArgs, Networks};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::{Comparator, Network, Which};
-use crate::photo::resize;
-use crate::pixels::Pixels;
 use crate::report::output::whole_file;
 use crate::report::place::Content;
-use crate::report::plot::{self, Bar};
 use crate::report::records::EvalRecord;
-use crate::train::mini::Folds;
-use crate::train::photos::{self, Label};
+use base::pixels::Pixels;
+use hub::{Comparator, Network, Which};
+use photo::resize;
+use train::mini::Folds;
+use train::photos::{self, Label};
+use train::plot::{self, Bar};
 
 /// Draws for an interval.
 const DRAWS: usize = 1000;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::anywhere::refuse_offline;
+use super::photo_source::refuse_offline;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::scale::{ScaleError, Source, expand, is_remote, read_list};
+use scale::{ScaleError, Source, expand, is_remote, read_list};
 
 #[derive(Debug, clap::Args)]
 pub struct DataArgs {

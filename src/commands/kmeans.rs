@@ -5,16 +5,16 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
-use super::anywhere::{here_only, lines_stay_here, refuse_offline};
 use super::engine::{self, EngineArgs};
 use super::features::{self, DataArgs};
+use super::photo_source::{here_only, lines_stay_here, refuse_offline};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::reading::Stream;
 use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::{KmeansModelRecord, NearestRecord};
-use crate::scale::fit::{self, Event};
-use crate::scale::{Init, MODEL_MARK, Model, Nearest, Room, ScaleError, Source, assign, is_remote};
+use base::reading::Stream;
+use scale::fit::{self, Event};
+use scale::{Init, MODEL_MARK, Model, Nearest, NearestScratch, ScaleError, Source, assign, is_remote};
 
 /// Clusters of features in Parquet files, more of them than fit in memory
 ///
@@ -203,9 +203,9 @@ fn on_cluster(
     context: &Context,
     told: &mut dyn FnMut(&Event),
 ) -> Result<Model, ScaleError> {
-    use crate::scale::distributed::client::Client;
-    use crate::scale::distributed::engine::Cluster;
-    let work = || crate::scale::absolute(&options.work).to_string_lossy().into_owned();
+    use scale::distributed::client::Client;
+    use scale::distributed::engine::Cluster;
+    let work = || scale::absolute(&options.work).to_string_lossy().into_owned();
     let share = args.share.clone().unwrap_or_else(work);
     let mut options_of_client = cluster.options(share);
     options_of_client.task_rows = args.task_rows;
@@ -274,7 +274,7 @@ fn assign(args: &AssignArgs, context: &Context) -> Result<Ending, CommandError> 
 fn assign_lines(model: Model, context: &Context) -> Result<Ending, CommandError> {
     let (dim, normalize) = (model.centroids.dim, model.normalize);
     let nearest = Nearest::new(model.centroids);
-    let mut room = Room::default();
+    let mut room = NearestScratch::default();
     context.reads_stdin()?;
     let mut output = context.output::<NearestRecord>()?;
     for (number, line) in Stream::standard_input(context.stop()).lines().enumerate() {

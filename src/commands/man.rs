@@ -1,8 +1,5 @@
 //! `albumctl man`: the manual, in roff, made from the same text as `--help`.
 
-use clap::CommandFactory;
-
-use crate::cli::Cli;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 
@@ -13,8 +10,7 @@ pub struct Args {
     command: Option<String>,
 }
 
-pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let mut root = Cli::command();
+pub fn run(args: &Args, mut root: clap::Command, context: &Context) -> Result<Ending, CommandError> {
     root.build();
     let page = match &args.command {
         None => root,

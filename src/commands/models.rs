@@ -2,9 +2,9 @@
 
 mod add;
 mod gc;
-mod holdings;
 mod import;
 mod info;
+mod model_library;
 mod path;
 mod pull;
 mod rm;
@@ -12,10 +12,10 @@ mod verify;
 
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::catalogue::Entry;
-use crate::hub::policy::LicencePolicy;
 use crate::report::Record;
 use crate::report::output::Output;
+use hub::catalogue::Entry;
+use hub::policy::LicencePolicy;
 
 /// Models: list, fetch, check and remove them
 ///

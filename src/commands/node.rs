@@ -11,7 +11,7 @@ use crate::error::{CommandError, Ending};
 #[cfg(feature = "distributed")]
 mod embedding;
 #[cfg(feature = "distributed")]
-use {super::trust, crate::scale::distributed::shares::Shares, std::sync::Arc};
+use {super::trust, scale::distributed::shares::Shares, std::sync::Arc};
 
 /// This machine as part of a cluster
 ///
@@ -116,7 +116,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 
 #[cfg(feature = "distributed")]
 fn scheduler(args: &SchedulerArgs, context: &Context) -> Result<Ending, CommandError> {
-    use crate::scale::distributed::scheduler;
+    use scale::distributed::scheduler;
     let host = args.bind.ip().to_string();
     let trust = trust::trust(&[("--bind", &host)], &args.token, None, Some(&args.certificate), context)?;
     let options = scheduler::Options { bind: args.bind, executor_timeout: args.executor_timeout, trust };
@@ -130,8 +130,8 @@ fn scheduler(args: &SchedulerArgs, context: &Context) -> Result<Ending, CommandE
 
 #[cfg(feature = "distributed")]
 fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandError> {
-    use crate::scale::distributed::executor::{self, Event};
-    use crate::scale::distributed::functions;
+    use scale::distributed::executor::{self, Event};
+    use scale::distributed::functions;
     let bind = args.bind.to_string();
     let mut reached = vec![("--bind", bind.as_str()), ("--scheduler", args.scheduler.0.as_str())];
     reached.extend(args.host.as_deref().map(|host| ("--host", host)));

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::anywhere::{Anywhere, here_only};
-use crate::cli::PhotoArgs;
+use super::photo_source::{PhotoSource, here_only};
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
 use crate::failure::{Failure, Stage};
-use crate::photo::scan::{self, Photo, Scan};
 use crate::pipeline::{self, Analysed, Analysis, Job};
-use crate::reading::{self, Stream};
 use crate::report::Record;
 use crate::report::output::Output;
+use base::reading::{self, Stream};
+use photo::scan::{self, Photo, Scan};
 
 /// What a run over photos came to.
 #[derive(Debug, Default)]
@@ -110,7 +110,7 @@ pub fn analyse(
     let mut looked_at = 0;
     let job = Job {
         photos: &scan.photos,
-        files: &Anywhere,
+        files: &PhotoSource,
         analyses,
         store: context.store(),
         telemetry: &context.telemetry,

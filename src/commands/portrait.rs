@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use image::ImageEncoder as _;
 
-use super::networks::{NetworkArgs, Networks, PrecisionArg};
+use super::open_models::{NetworkArgs, Networks, PrecisionArg};
 use super::photos;
 use crate::analyses::FaceFinding;
-use crate::atomic::{Draft, Folders};
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::faces::Landmarks;
-use crate::photo::{self, Scale, identity};
-use crate::pixels::Pixels;
-use crate::portrait::Thresholds;
 use crate::report::annotate::annotate;
 use crate::report::records::PortraitRecord;
+use base::atomic::{Draft, Folders};
+use base::pixels::Pixels;
+use hub::faces::Landmarks;
+use judge::portrait::Thresholds;
+use photo::{self, Scale, identity};
 
 /// Faces: a portrait or not, eyes open, a smile
 ///

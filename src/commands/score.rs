@@ -1,15 +1,15 @@
 //! `albumctl score`: technical quality.
 
-use super::networks::{self, NetworkArgs, Networks, PrecisionArg};
+use super::open_models::{self, NetworkArgs, Networks, PrecisionArg};
 use super::photos;
 use crate::analyses::{Degrading, Scoring};
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::{Network as _, built_in};
 use crate::pipeline::{Analysed, Analysis};
 use crate::report::Record;
 use crate::report::records::{DegradedRecord, FlawedRecord, ScoreRecord};
+use hub::Network as _;
 
 /// Technical quality: sharpness, exposure, colourfulness, contrast, and all in one number
 ///
@@ -40,8 +40,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     let network = NetworkArgs { model: args.model.clone(), precision: PrecisionArg::Full };
     let networks = Networks::new(&network, context)?;
-    let model = networks.open(network.which(None, built_in::MINI), context)?;
-    let degrading = Degrading::new(model).map_err(networks::refused)?;
+    let model = networks.open(network.which(None, hub::MINI), context)?;
+    let degrading = Degrading::new(model).map_err(open_models::refused)?;
     let found = |analysed: &Analysed| {
         networks.tell(context);
         let found = Degrading::read(&analysed.findings[1]).try_into();

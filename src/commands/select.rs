@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::album::{self, GroupArgs, Grouped, Known};
-use super::deliver::{self, Album, DeliverArgs};
-use super::experts::Experts;
-use super::networks;
+use super::album_export::{self, Album, DeliverArgs};
+use super::album_models::AlbumModels;
+use super::open_models;
 use super::photos::{self, Tally};
-use super::since::{Since, Watch};
+use super::run_history::{RunHistory, Since};
 use crate::analyses::Comparing;
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::photo::identity::ContentId;
-use crate::photo::scan::{self, Scan};
 use crate::report::html::thumbnail_budget;
 use crate::report::records::SelectRecord;
-use crate::select::{self, Between, Decision, Filters, Photo, Rules, Verdict, Weights};
+use judge::select::{self, Between, Decision, Filters, Photo, Rules, Verdict, Weights};
+use photo::identity::ContentId;
+use photo::scan::{self, Scan};
 
 /// The album: the best of each group, ranked, each with its reason
 #[derive(Debug, clap::Args)]
@@ -112,16 +112,16 @@ impl ChoiceArgs {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.method(context)?;
-    let Some(watch) = Watch::begin(args.since.as_ref(), &args.photos, &args.told(), context)? else {
+    let Some(history) = RunHistory::begin(args.since.as_ref(), &args.photos, &args.told(), context)? else {
         context.ui.note("the same run is under way in another process, which delivers what is new");
         return Ok(Ending::AllDone);
     };
-    let Some(Gathered { known, mut tally, experts }) = gather(args, &watch, context)? else {
-        let since = watch.told().map_or_else(String::new, |since| format!(" since {since}"));
+    let Some(Gathered { known, mut tally, models }) = gather(args, &history, context)? else {
+        let since = history.told().map_or_else(String::new, |since| format!(" since {since}"));
         context.ui.note(&format!("no new photos{since}"));
         context.output::<SelectRecord>()?.finish_empty(&context.ui)?;
         if !args.deliver.dry_run {
-            watch.finish(&[])?;
+            history.finish(&[])?;
         }
         return Ok(Ending::NothingFound);
     };
@@ -133,12 +133,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let grouped = album::group(&known, &args.groups, context)?;
     let photos = candidates(&known, &grouped, &context.decisions()?);
     let rules = args.choice.rules(context);
-    let verdicts = choose(&known, &photos, &rules, &grouped, &experts, context)?;
+    let verdicts = choose(&known, &photos, &rules, &grouped, &models, context)?;
     tell_of_kept(&photos, &verdicts, &rules, context);
     photos::unless_interrupted(context)?;
     let album = Album { known: &known, photos: &photos, verdicts: &verdicts };
     let unreadable = tally.failed;
-    let written = deliver::deliver(&args.deliver, album, &mut tally, context)?;
+    let written = album_export::deliver(&args.deliver, album, &mut tally, context)?;
     let mut output = context.output::<SelectRecord>()?;
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
         let (photo, facts) = (&photos[verdict.photo], &known[verdict.photo].facts);
@@ -148,14 +148,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     output.finish(&context.ui)?;
     if let Some(file) = &args.deliver.report {
-        deliver::write_page(file, album, args.deliver.dry_run, context)?;
+        album_export::write_page(file, album, args.deliver.dry_run, context)?;
     }
     // Photos that could not be read are not among what was seen: they are looked at again. All that was delivered is on
     // disk by now, and so are the folders it lies in.
     let delivered = tally.failed == unreadable && !args.deliver.dry_run;
     if delivered {
         let seen: Vec<ContentId> = known.iter().filter_map(|photo| photo.content).collect();
-        watch.finish(&seen)?;
+        history.finish(&seen)?;
     }
     Ok(tally.end("select", context))
 }
@@ -186,28 +186,28 @@ impl Args {
 struct Gathered {
     known: Vec<Known>,
     tally: Tally,
-    experts: Experts,
+    models: AlbumModels,
 }
 
 /// `None` when `--since` leaves nothing to look at.
-fn gather(args: &Args, watch: &Watch, context: &Context) -> Result<Option<Gathered>, CommandError> {
+fn gather(args: &Args, history: &RunHistory, context: &Context) -> Result<Option<Gathered>, CommandError> {
     let pages = args.deliver.report.is_some() && !args.deliver.dry_run;
     if let Some(file) = &args.from {
         // A file brings its ratings along.
-        let experts = Experts::for_groups(context)?;
+        let models = AlbumModels::for_groups(context)?;
         let mut known = album::read(file, context)?;
         let failed = if pages { album::find_pictures(&mut known, context)? } else { 0 };
         let tally = Tally { done: known.len(), from_store: known.len(), failed, interrupted: false };
-        return Ok(Some(Gathered { known, tally, experts }));
+        return Ok(Some(Gathered { known, tally, models }));
     }
-    let scan = watch.narrow(photos::find_beside(&args.photos, args.deliver.folder.place(), context)?, context);
+    let scan = history.narrow(photos::find_beside(&args.photos, args.deliver.folder.place(), context)?, context);
     if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
         return Ok(None);
     }
-    let experts = Experts::new(context)?;
+    let models = AlbumModels::new(context)?;
     let budget = pages.then(|| thumbnail_budget(scan.photos.len()));
-    let (known, tally) = album::gather(&scan, &experts, budget, context)?;
-    Ok(Some(Gathered { known, tally, experts }))
+    let (known, tally) = album::gather(&scan, &models, budget, context)?;
+    Ok(Some(Gathered { known, tally, models }))
 }
 
 fn tell_of_kept(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {
@@ -241,14 +241,14 @@ pub fn choose(
     photos: &[Photo],
     rules: &Rules,
     grouped: &Grouped,
-    experts: &Experts,
+    models: &AlbumModels,
     context: &Context,
 ) -> Result<Vec<Verdict>, CommandError> {
     photos::unless_interrupted(context)?;
     let close = select::needs_comparison(photos, rules).map_err(CommandError::usage)?;
-    let jury = if close.is_empty() { None } else { Jury::hear(known, &close, experts, context)? };
+    let tiebreaker = if close.is_empty() { None } else { Tiebreaker::compare(known, &close, models, context)? };
     let distance = |a: usize, b: usize| Some(1.0 - grouped.embeddings.cosine(a, b));
-    let prefer = jury.as_ref().map(|jury| move |a: usize, b: usize| jury.prefer(a, b));
+    let prefer = tiebreaker.as_ref().map(|tiebreaker| move |a: usize, b: usize| tiebreaker.prefer(a, b));
     let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
     let between = Between { better, distance: &distance };
     let verdicts = context.telemetry.time("select_best", || select::select(photos, rules, between));
@@ -256,38 +256,38 @@ pub fn choose(
 }
 
 /// The comparison model with the features of the photos in a tie-break.
-struct Jury {
+struct Tiebreaker {
     comparing: Comparing,
     features: HashMap<usize, Vec<f32>>,
 }
 
-impl Jury {
+impl Tiebreaker {
     /// Each photo passes the network once, and not again where the model that rated it is the one that compares. A
     /// photo that fails is a coin flip against everybody.
-    fn hear(
+    fn compare(
         known: &[Known],
         close: &[usize],
-        experts: &Experts,
+        models: &AlbumModels,
         context: &Context,
     ) -> Result<Option<Self>, CommandError> {
-        let Some(comparing) = experts.comparing(context)? else { return Ok(None) };
-        let rated_by_it = match &experts.rating {
-            Some(rating) => rating.network.is_also(&comparing.network).map_err(networks::refused)?,
+        let Some(comparing) = models.comparing(context)? else { return Ok(None) };
+        let rated_by_it = match &models.rating {
+            Some(rating) => rating.network.is_also(&comparing.network).map_err(open_models::refused)?,
             None => false,
         };
         let strength = |photo: &usize| known[*photo].strength.filter(|_| rated_by_it);
         let mut features: HashMap<usize, Vec<f32>> =
             close.iter().filter_map(|photo| Some((*photo, vec![strength(photo)?]))).collect();
-        let unheard: Vec<usize> = close.iter().copied().filter(|photo| !features.contains_key(photo)).collect();
-        if unheard.is_empty() {
+        let unseen: Vec<usize> = close.iter().copied().filter(|photo| !features.contains_key(photo)).collect();
+        if unseen.is_empty() {
             return Ok(Some(Self { comparing, features }));
         }
-        let scanned = unheard.iter().map(|&photo| scan::Photo { path: known[photo].path.clone(), raws: Vec::new() });
+        let scanned = unseen.iter().map(|&photo| scan::Photo { path: known[photo].path.clone(), raws: Vec::new() });
         let scan = Scan { photos: scanned.collect(), ..Scan::default() };
-        let index: HashMap<&Path, usize> = unheard.iter().map(|&photo| (known[photo].path.as_path(), photo)).collect();
+        let index: HashMap<&Path, usize> = unseen.iter().map(|&photo| (known[photo].path.as_path(), photo)).collect();
         let medium = Some(context.settings().thumbnail_sizes.medium);
         photos::analyse(&scan, &[&comparing], medium, context, |photo, analysed| {
-            experts.tell(context);
+            models.tell(context);
             if let Some(&photo) = index.get(photo.path.as_path()) {
                 features.insert(photo, Comparing::read(&analysed.findings[0]));
             }

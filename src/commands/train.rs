@@ -5,19 +5,20 @@ use std::sync::Mutex;
 
 use anyhow::Context as _;
 
-use super::networks;
+use super::open_models;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::weights::WeightsFile;
-use crate::nn::checkpoint::Checkpoint;
-use crate::reading;
 use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::TrainRecord;
-use crate::train::checkpoint::{ABOUT, CHECKPOINT, CURVE, Epoch, KEY, METRICS, MODEL, Progress};
-use crate::train::labels::{self, Agreement, Item};
-use crate::train::recipe::MiniRecipe;
-use crate::train::supervised::{self, LargeRecipe};
-use crate::train::{Ended, TrainError, mini, photos};
+use base::reading;
+use networks::checkpoint::Checkpoint;
+use networks::weights::WeightsFile;
+use train::checkpoint::{ABOUT, CHECKPOINT, CURVE, KEY, METRICS, MODEL, Progress};
+use train::epoch::Epoch;
+use train::labels::{self, Agreement, Item};
+use train::recipe::MiniRecipe;
+use train::supervised::{self, LargeRecipe};
+use train::{Ended, TrainError, mini, photos};
 
 /// Path in the repository, and text.
 const AESTHETICS: (&str, &str) = ("configs/train/aesthetics.yaml", include_str!("../../configs/train/aesthetics.yaml"));
@@ -215,7 +216,7 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
     recipe.decay_epochs = args.decay_epochs.unwrap_or(recipe.decay_epochs);
     recipe.held_out = args.held_out.or(recipe.held_out);
     let recipe = recipe.checked(&origin).map_err(refused)?;
-    let (engine, device) = networks::engine_and_device(context)?;
+    let (engine, device) = open_models::engine_and_device(context)?;
     args.recipe.iter().try_for_each(|file| context.reads(file))?;
     let job = mini::Job {
         recipe: &recipe,
@@ -248,7 +249,7 @@ fn run_large(
     context: &Context,
 ) -> Result<Ending, CommandError> {
     args.recipe.iter().chain(&args.start).try_for_each(|file| context.reads(file))?;
-    let (_, device) = networks::engine_and_device(context)?;
+    let (_, device) = open_models::engine_and_device(context)?;
     let start = args.start.as_ref().map(|file| WeightsFile::open(file)).transpose().map_err(CommandError::usage)?;
     let job = supervised::Job {
         recipe,
@@ -270,7 +271,7 @@ fn report(
     work: impl FnOnce(&dyn mini::Listener) -> Result<(Progress, Ended), TrainError>,
 ) -> Result<Ending, CommandError> {
     let output = Mutex::new(context.output::<TrainRecord>()?);
-    let told = Told { context, model, output: &output, failed: Mutex::default() };
+    let told = Listener { context, model, output: &output, failed: Mutex::default() };
     let (progress, ended) = work(&told).map_err(refused)?;
     if let Some(error) = told.failed.into_inner().unwrap_or_default() {
         return Err(error.into());
@@ -296,14 +297,14 @@ fn report(
 }
 
 /// Passes epochs on as lines, and steps as progress.
-struct Told<'a, W> {
+struct Listener<'a, W> {
     context: &'a Context,
     model: &'a str,
     output: &'a Mutex<W>,
     failed: Mutex<Option<std::io::Error>>,
 }
 
-impl mini::Listener for Told<'_, crate::report::output::Output<TrainRecord>> {
+impl mini::Listener for Listener<'_, crate::report::output::Output<TrainRecord>> {
     fn decoded(&self, photos: usize, of: usize) {
         if photos == of {
             self.context.ui.detail(&format!("read {of} photos"));

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use {
     crate::context::Context,
     crate::error::CommandError,
-    crate::reading,
-    crate::scale::distributed::trust::{Token, Trust},
+    base::reading,
+    scale::distributed::trust::{Token, Trust},
     std::net::IpAddr,
     std::path::Path,
 };

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::suggest::nearest;
 use super::{Limits, Settings};
-use crate::reading::{self, Stream};
+use base::reading::{self, Stream};
 
 const BUILT_IN: &str = include_str!("../../configs/global_config.yaml");
 const ENVIRONMENT_PREFIX: &str = "ALBUMCTL_";
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn built_in_file_is_whole() {
         let resolved = resolve(&Sources::default()).unwrap();
-        assert_eq!(resolved.settings.quality_assessment.weights, crate::quality::Weights::default());
+        assert_eq!(resolved.settings.quality_assessment.weights, judge::quality::Weights::default());
         assert!(resolved.leaves.iter().all(|(_, _, origin)| *origin == Origin::BuiltIn));
     }
 

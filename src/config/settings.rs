@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{ConfigError, Sources, resolve};
-use crate::photo;
-use crate::quality;
+use judge::quality;
+use photo;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

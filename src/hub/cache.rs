@@ -34,7 +34,7 @@ pub use part::{Origin, Part};
 
 use self::note::Stamp;
 use super::digest::Digest;
-use crate::reading::{self, Stream};
+use base::reading::{self, Stream};
 
 #[derive(Debug, Clone)]
 pub struct Cache {

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(super) use entry::text_or_number;
-pub use entry::{Entry, FileEntry, QualityFigure, Status};
+pub use entry::{Entry, FileEntry, Status};
 pub use version::order as version_order;
 
 use super::digest::Digest;
@@ -122,6 +122,8 @@ pub fn manifests_in(folder: &Path) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use models::MANIFESTS;
+
     use super::*;
 
     fn manifest(name: &str, version: &str) -> String {
@@ -161,5 +163,24 @@ mod tests {
     #[test]
     fn a_built_in_manifest_must_be_right() {
         assert!(Catalogue::load(&[("a.yaml", "name: x")], None, |_| {}).is_err());
+    }
+
+    #[test]
+    fn every_manifest_of_the_repository_is_carried_and_right() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+        let mut files: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| format!("models/{}", entry.unwrap().file_name().to_str().unwrap()))
+            .filter(|name| Path::new(name).extension() == Some("yaml".as_ref()))
+            .collect();
+        files.sort();
+        let mut carried: Vec<&str> = MANIFESTS.iter().map(|(path, _)| *path).collect();
+        carried.sort_unstable();
+        assert_eq!(carried, files);
+        let catalogue = Catalogue::load(MANIFESTS, None, |error| panic!("{error}")).unwrap();
+        assert_eq!(catalogue.entries().len(), files.len(), "no two are of the same name and version");
+        for entry in catalogue.entries() {
+            assert!(!entry.title.is_empty() && !entry.license.is_empty(), "{}", entry.reference());
+        }
     }
 }

@@ -136,7 +136,7 @@ pub fn survey(choice: DeviceChoice) -> [Candidate; 2] {
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<Device, DeviceError> {
     // The driver library may panic instead of answering when the machine has none.
-    match crate::contain::contained(|| Device::new_cuda(index)) {
+    match base::contain::contained(|| Device::new_cuda(index)) {
         Ok(Ok(device)) => Ok(device),
         Ok(Err(error)) => Err(DeviceError::Unavailable { index, why: error.to_string() }),
         Err(_) => Err(DeviceError::Unavailable { index, why: "the CUDA driver does not answer".into() }),

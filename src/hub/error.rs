@@ -7,7 +7,7 @@ use super::catalogue::CatalogueError;
 use super::device::DeviceError;
 use super::faces::FacesError;
 use super::manifest::{ManifestError, Task};
-use crate::nn::checkpoint::WeightsError;
+use networks::checkpoint::WeightsError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {

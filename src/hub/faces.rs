@@ -1,10 +1,10 @@
 //! Pixels in, faces out: MediaPipe's networks and the arithmetic around them.
 
-use super::tflite::{Graph, Network, Operator, TfliteError};
-use crate::kernels::Cpu;
-use crate::pixels::Pixels;
-use crate::portrait::landmarks::{self, Refinement};
-use crate::portrait::{self, Crop, Detection, Detector, Mesh, Outside, Portrait, ROW, Thresholds};
+use base::pixels::Pixels;
+use judge::portrait::landmarks::{self, Refinement};
+use judge::portrait::{self, Crop, Detection, Detector, Mesh, Outside, Portrait, ROW, Thresholds};
+use kernels::Cpu;
+use networks::tflite::{Graph, Network, Operator, TfliteError};
 
 /// Which mesh network the landmarks come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -1,12 +1,21 @@
 //! What a model is: a YAML file each, those of `models/` built into the binary.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::QualityFigure;
 use super::device;
 use super::sources::Source;
-use crate::nn::preference::Class1;
-use crate::nn::preprocess::{Preprocess, Resize};
+use networks::preference::Class1;
+use networks::preprocess::{Preprocess, Resize};
+
+/// A figure means nothing without the data it was measured on and who measured it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct QualityFigure {
+    pub metric: String,
+    pub value: f64,
+    pub data: String,
+    pub source: String,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -184,8 +193,8 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::built_in::MANIFESTS;
-    use crate::hub::catalogue::Catalogue;
+    use crate::catalogue::Catalogue;
+    use models::MANIFESTS;
 
     #[test]
     fn what_the_binary_carries_is_valid_and_has_names_of_its_own() {

@@ -8,16 +8,16 @@ use candle_core::Device;
 use super::cache::stamp_of;
 use super::device;
 use super::digest::Digest;
+use super::loaded_networks::{Key, Weight};
 use super::manifest::{Architecture, Manifest, Task};
 use super::prepare;
 use super::registry::{self, BuildError, Built};
-use super::shelf::{Key, Weight};
 use super::{Held, HubError, Shared};
-use crate::cluster::scene_layout;
-use crate::nn::mini::views::{self, Said};
-use crate::nn::mini::{Referee, answer, witnesses};
-use crate::nn::preference;
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
+use judge::cluster::scene_layout;
+use networks::mini::views::{self, Answers};
+use networks::mini::{ComparisonHead, answer, comparison_features};
+use networks::preference;
 
 /// What a face holds on to.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ impl Model {
 
     fn built(&self) -> Result<Arc<Built>, HubError> {
         let shared = &self.shared;
-        shared.shelves.photos.get(&self.key, shared.memory, || Arc::new(self.file.clone()), || self.load())
+        shared.loaded.photos.get(&self.key, shared.memory, || Arc::new(self.file.clone()), || self.load())
     }
 
     fn load(&self) -> Result<Built, HubError> {
@@ -116,14 +116,14 @@ impl Model {
     }
 
     /// What the small network says of all it is shown of each photo.
-    fn said(&self, built: &Built, photos: &[Pixels]) -> Result<Vec<Said>, HubError> {
+    fn answers(&self, built: &Built, photos: &[Pixels]) -> Result<Vec<Answers>, HubError> {
         let failed = |source| HubError::Run { model: self.manifest.name.clone(), source };
-        let said = |photo: &Pixels| -> candle_core::Result<Said> {
+        let answers = |photo: &Pixels| -> candle_core::Result<Answers> {
             let views = views::of(photo);
             // Together: the weights are read once for both.
-            Ok(Said::of(built.features(&prepare::as_they_are(&built.preprocess, &views.shown()))?))
+            Ok(Answers::of(built.features(&prepare::as_they_are(&built.preprocess, &views.shown()))?))
         };
-        photos.iter().map(said).collect::<candle_core::Result<_>>().map_err(failed)
+        photos.iter().map(answers).collect::<candle_core::Result<_>>().map_err(failed)
     }
 
     fn no_head(&self) -> HubError {
@@ -145,8 +145,8 @@ fn joined(recognised: &[f32], photo: &Pixels) -> Vec<f32> {
 }
 
 /// What a photo brings into a comparison.
-fn strength(referee: &Referee, said: &Said, photo: &Pixels) -> f32 {
-    referee.strength(&witnesses(said, photo))
+fn strength(referee: &ComparisonHead, answers: &Answers, photo: &Pixels) -> f32 {
+    referee.strength(&comparison_features(answers, photo))
 }
 
 fn softmax(logits: &[f32]) -> Vec<f32> {
@@ -184,9 +184,9 @@ impl Aesthetic {
     pub fn judge(&self, photos: &[Pixels]) -> Result<Vec<Judgement>, HubError> {
         let built = self.0.built()?;
         if let Some(referee) = &built.referee {
-            let judged = self.0.said(&built, photos)?.into_iter().zip(photos).map(|(said, photo)| Judgement {
-                score: rating_of_opinion(said.opinion()),
-                strength: Some(strength(referee, &said, photo)),
+            let judged = self.0.answers(&built, photos)?.into_iter().zip(photos).map(|(answers, photo)| Judgement {
+                score: rating_of_opinion(answers.opinion()),
+                strength: Some(strength(referee, &answers, photo)),
             });
             return Ok(judged.collect());
         }
@@ -216,8 +216,8 @@ impl Embedder {
     pub fn embed(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let built = self.0.built()?;
         let mut features: Vec<Vec<f32>> = if built.referee.is_some() {
-            let said = self.0.said(&built, photos)?;
-            said.iter().zip(photos).map(|(said, photo)| joined(said.embedded(), photo)).collect()
+            let answers = self.0.answers(&built, photos)?;
+            answers.iter().zip(photos).map(|(answers, photo)| joined(answers.embedded(), photo)).collect()
         } else {
             self.0.features(&built, photos)?
         };
@@ -244,8 +244,8 @@ impl Comparator {
     pub fn features(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let built = self.0.built()?;
         let Some(referee) = &built.referee else { return self.0.features(&built, photos) };
-        let said = self.0.said(&built, photos)?;
-        Ok(said.iter().zip(photos).map(|(said, photo)| vec![strength(referee, said, photo)]).collect())
+        let answers = self.0.answers(&built, photos)?;
+        Ok(answers.iter().zip(photos).map(|(answers, photo)| vec![strength(referee, answers, photo)]).collect())
     }
 
     /// The probability that the first photo is the better one; swapping the photos mirrors it, a photo against itself
@@ -273,8 +273,8 @@ impl Comparator {
 pub struct Degradations(pub(super) Model);
 
 impl Degradations {
-    /// For each photo, how strong each of [`crate::nn::mini::DEGRADATIONS`] is, 0 (none) to 1; of a multi-head network
-    /// [`crate::nn::multihead::FLAWS`], and behind them the quality over all.
+    /// For each photo, how strong each of [`networks::mini::DEGRADATIONS`] is, 0 (none) to 1; of a multi-head network
+    /// [`networks::multihead::FLAWS`], and behind them the quality over all.
     pub fn strengths(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let built = self.0.built()?;
         if self.is_multi_head() {
@@ -283,7 +283,7 @@ impl Degradations {
         if built.referee.is_none() {
             return Err(self.0.no_head());
         }
-        Ok(self.0.said(&built, photos)?.iter().map(Said::degraded).collect())
+        Ok(self.0.answers(&built, photos)?.iter().map(Answers::degraded).collect())
     }
 
     pub fn is_multi_head(&self) -> bool {

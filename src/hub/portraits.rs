@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use super::digest::Digest;
 use super::faces::{FaceAnalyzer, FaceFiles, FacesError, Landmarks};
+use super::loaded_networks::{Key, Weight};
 use super::model::Loaded;
-use super::shelf::{Key, Weight};
 use super::{Held, Hub, HubError, Shared};
-use crate::hub::cache::{CacheError, stamp_of};
-use crate::pixels::Pixels;
-use crate::portrait::{Portrait, Thresholds};
-use crate::reading;
+use crate::cache::{CacheError, stamp_of};
+use base::pixels::Pixels;
+use base::reading;
+use judge::portrait::{Portrait, Thresholds};
 
 const FULL_RANGE: &str = "mediapipe-face-full-range";
 const SHORT_RANGE: &str = "mediapipe-face-short-range";
@@ -102,7 +102,7 @@ impl Faces {
 
     fn analyzer(&self) -> Result<Arc<FaceAnalyzer>, HubError> {
         let leases = || -> Arc<dyn std::fmt::Debug + Send + Sync> { Arc::new(self.files.clone()) };
-        self.shared.shelves.faces.get(&self.key, self.shared.memory, leases, || self.build())
+        self.shared.loaded.faces.get(&self.key, self.shared.memory, leases, || self.build())
     }
 
     fn build(&self) -> Result<FaceAnalyzer, HubError> {

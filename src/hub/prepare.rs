@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use crate::nn::fused::Batch;
-use crate::nn::preprocess::{Filter, Preprocess, Resize};
-use crate::photo::resize;
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
+use networks::fused::Batch;
+use networks::preprocess::{Filter, Preprocess, Resize};
+use photo::resize;
 
 /// The photos as one batch of squares.
 pub fn batch(preprocess: &Preprocess, photos: &[Pixels]) -> Batch {

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::manifest::Manifest;
-use super::weights::WeightsFile;
-use crate::nn::checkpoint::{Checkpoint, WeightsError};
-use crate::nn::head::{Bend, HeadConfig};
-use crate::nn::preprocess::{Filter, Preprocess, Resize};
-use crate::nn::rating::Output;
+use networks::checkpoint::{Checkpoint, WeightsError};
+use networks::head::{Bend, HeadConfig};
+use networks::preprocess::{Filter, Preprocess, Resize};
+use networks::rating::Output;
+use networks::weights::WeightsFile;
 
 /// The configuration of a checkpoint; the original keeps the network's part under `model`, or at the top.
 #[derive(Debug)]

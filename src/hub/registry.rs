@@ -5,19 +5,19 @@ use candle_nn::{Module, ModuleT, VarBuilder};
 
 use super::manifest::{Architecture, Manifest};
 use super::recipe::{Backbone, Recipe};
-use super::weights::WeightsFile;
-use crate::kernels::{Cpu, Engine, Precision};
-use crate::nn::checkpoint::{Ledger, Names, WeightsError, var_builder};
-use crate::nn::dinov2::{self, Dinov2, FusedDinov2};
-use crate::nn::fused::{Batch, Runner};
-use crate::nn::head::{FusedHead, HeadConfig};
-use crate::nn::mini::{FusedMini, Referee};
-use crate::nn::mobile::{self, Family, FusedMobile, Mobile};
-use crate::nn::multihead::{self, FusedMultiHead, MultiHead};
-use crate::nn::preprocess::Preprocess;
-use crate::nn::rating::Output;
-use crate::nn::resnet::{Depth, FusedResNet, Naming, ResNet};
-use crate::nn::vgg::{FusedVgg16, Vgg16};
+use kernels::{Cpu, Engine, Precision};
+use networks::checkpoint::{Ledger, Names, WeightsError, var_builder};
+use networks::dinov2::{self, Dinov2, FusedDinov2};
+use networks::fused::{Batch, Runner};
+use networks::head::{FusedHead, HeadConfig};
+use networks::mini::{ComparisonHead, FusedMini};
+use networks::mobile::{self, Family, FusedMobile, Mobile};
+use networks::multihead::{self, FusedMultiHead, MultiHead};
+use networks::preprocess::Preprocess;
+use networks::rating::Output;
+use networks::resnet::{Depth, FusedResNet, Naming, ResNet};
+use networks::vgg::{FusedVgg16, Vgg16};
+use networks::weights::WeightsFile;
 
 /// A network ready to answer.
 pub struct Built {
@@ -25,9 +25,9 @@ pub struct Built {
     /// Numbers a photo.
     pub dim: usize,
     pub head: Option<FusedHead>,
-    /// Where the numbers are the answers themselves, as [`crate::nn::mini::answer`] places them: what compares photos by
+    /// Where the numbers are the answers themselves, as [`networks::mini::answer`] places them: what compares photos by
     /// them.
-    pub referee: Option<Referee>,
+    pub referee: Option<ComparisonHead>,
     /// What the head of an aesthetic network says.
     pub output: Output,
     /// What the head of a classifier tells apart.
@@ -131,10 +131,10 @@ impl Plan {
     fn features(&self, names: &Names<'_>) -> Result<usize, WeightsError> {
         Ok(match self {
             Self::Resnet { depth, .. } => depth.features(),
-            Self::Vgg16 => crate::nn::vgg::FEATURES,
+            Self::Vgg16 => networks::vgg::FEATURES,
             Self::Dinov2 => dinov2::Config::of(names)?.width,
             Self::Mobile(family) => mobile::Plan::of(*family, names)?.features(),
-            Self::Mini => crate::nn::mini::answer::LEN,
+            Self::Mini => networks::mini::answer::LEN,
             Self::MultiHead => multihead::ANSWER,
         })
     }
@@ -190,7 +190,7 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
         Architecture::Siamese => recipe.ranker_preprocess(manifest)?,
         _ => recipe.preprocess(manifest)?,
     };
-    let referee = matches!(plan, Plan::Mini).then(|| Referee::new(&names.under("referee"))).transpose()?;
+    let referee = matches!(plan, Plan::Mini).then(|| ComparisonHead::new(&names.under("referee"))).transpose()?;
     let head =
         head_config.zip(head_part).map(|(config, part)| build_head(&config, part, engine, &names)).transpose()?;
     // The small network takes longer to the card and back than on the processor.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::rows::Said;
 use super::{Journal, JournalError, now_ms};
-use crate::photo::identity::ContentId;
-use crate::select::Decision;
+use judge::select::Decision;
+use photo::identity::ContentId;
 
 /// One thing to write down; `None` takes back what was decided.
 #[derive(Debug, Clone, Copy)]

@@ -17,8 +17,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use thiserror::Error;
 
-use crate::atomic::{Draft, Folders, is_unfinished};
 use crate::sqlite::{self, Patience};
+use base::atomic::{Draft, Folders, is_unfinished};
 use rows::Contents;
 
 pub use decisions::{Decided, Entry};

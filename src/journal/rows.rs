@@ -6,9 +6,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::LAYOUT;
-use crate::photo::identity::ContentId;
-use crate::select::Decision;
 use crate::sqlite::{check_of, damage};
+use judge::select::Decision;
+use photo::identity::ContentId;
 
 pub struct Table {
     pub name: &'static str,

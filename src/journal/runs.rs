@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::rows::{self, Contents, Finished};
 use super::{Journal, JournalError, now_ms};
-use crate::photo::identity::ContentId;
 use crate::sqlite;
+use photo::identity::ContentId;
 
 /// What the last run of a key left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::photo::identity::ContentId;
-use crate::select::Decision;
+use judge::select::Decision;
+use photo::identity::ContentId;
 
 fn content(n: u8) -> ContentId {
     ContentId([n; 32])

@@ -9,7 +9,7 @@ use super::Precision;
 use super::product::{Finish, Part, even_blocks};
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{available, multiply, split};
+pub(crate) use x86::{multiply, split};
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use elsewhere::{multiply, split};
@@ -176,71 +176,17 @@ const DROPPED: (usize, usize) = (usize::MAX, usize::MAX);
 mod x86 {
     use std::arch::asm;
     use std::arch::x86_64::{
-        __cpuid, __cpuid_count, __m256i, __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_castsi512_si256,
-        _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_extracti64x4_epi64, _mm512_maskz_loadu_ps,
-        _mm512_slli_epi32, _mm512_storeu_si512, _mm512_sub_ps, _xgetbv,
+        __m256i, __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepu16_epi32,
+        _mm512_cvtne2ps_pbh, _mm512_extracti64x4_epi64, _mm512_maskz_loadu_ps, _mm512_slli_epi32, _mm512_storeu_si512,
+        _mm512_sub_ps,
     };
-    use std::sync::OnceLock;
 
     use super::{
         BLOCK_TILES, DROPPED, Finish, Halves, Lines, PANEL, Part, Precision, SIDE, STEP, STRETCH, Tiles, even_blocks,
         planes,
     };
-    use crate::kernels::cpu::Cpu;
-    use crate::kernels::lanes::{self, Kernel, Lanes};
-
-    /// Whether the processor has bf16 tiles and the operating system lets this process use them.
-    pub(crate) fn available() -> bool {
-        static GRANTED: OnceLock<bool> = OnceLock::new();
-        *GRANTED.get_or_init(|| processor_has_tiles() && permitted())
-    }
-
-    fn processor_has_tiles() -> bool {
-        const OSXSAVE: u32 = 1 << 27;
-        const BF16: u32 = 1 << 22;
-        const TILE: u32 = 1 << 24;
-        const STATE: u64 = 0b11 << 17;
-        if __cpuid(0).eax < 7 || __cpuid(1).ecx & OSXSAVE == 0 {
-            return false;
-        }
-        let features = __cpuid_count(7, 0).edx;
-        // SAFETY: OSXSAVE says that XGETBV exists and is enabled.
-        features & BF16 != 0 && features & TILE != 0 && unsafe { enabled_state() } & STATE == STATE
-    }
-
-    #[target_feature(enable = "xsave")]
-    unsafe fn enabled_state() -> u64 {
-        // SAFETY: register 0 exists wherever XGETBV does.
-        unsafe { _xgetbv(0) }
-    }
-
-    /// Tile registers are 8 KiB of state a thread: Linux saves it only for processes that ask.
-    #[cfg(target_os = "linux")]
-    fn permitted() -> bool {
-        const ARCH_PRCTL: i64 = 158;
-        const REQUEST_PERMISSION: i64 = 0x1023;
-        const TILE_DATA: i64 = 18;
-        let answer: i64;
-        // SAFETY: a system call that takes numbers only and touches no memory of ours; the kernel overwrites rcx and
-        // r11, which are declared.
-        unsafe {
-            asm!(
-                "syscall",
-                inlateout("rax") ARCH_PRCTL => answer,
-                in("rdi") REQUEST_PERMISSION,
-                in("rsi") TILE_DATA,
-                out("rcx") _,
-                out("r11") _,
-                options(nostack),
-            );
-        }
-        answer == 0
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn permitted() -> bool {
-        false
-    }
+    use crate::cpu::Cpu;
+    use crate::lanes::{self, Kernel, Lanes};
 
     /// The tile registers, shaped for as long as this value lives on its thread: eight of sixteen rows by 64 bytes.
     struct Shaped {
@@ -249,7 +195,7 @@ mod x86 {
 
     impl Shaped {
         /// # Safety
-        /// [`available`] must have said yes.
+        /// [`available`](crate::tiles::available) must have said yes.
         unsafe fn new() -> Self {
             #[repr(align(64))]
             struct Configuration([u8; 64]);

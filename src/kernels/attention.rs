@@ -36,13 +36,13 @@ impl Heads {
         assert_eq!(out.len(), images * queries * width, "a row of output for each query");
         let out = Place(out.as_mut_ptr());
         engine::each(engine::parts(images * self.heads, 1, false, threads), |part: Part| {
-            let mut room = Room::default();
+            let mut buffers = Buffers::default();
             for unit in part.rows {
                 let (image, head) = (unit / self.heads, unit % self.heads);
                 let qkv = &qkv[image * tokens * 3 * width..][..tokens * 3 * width];
                 // SAFETY: `image` and `head` are inside; each unit has columns of its own in `out`.
                 let out = Place(unsafe { out.get().add(image * queries * width + head * self.size) });
-                let one = Head { shape: *self, qkv, head, queries, out, room: &mut room };
+                let one = Head { shape: *self, qkv, head, queries, out, buffers: &mut buffers };
                 // SAFETY: `qkv` is one whole image, `out` the head's columns of its rows, `head` one of `heads`.
                 unsafe { lanes::run(self.cpu, one) };
             }
@@ -66,7 +66,7 @@ unsafe impl Send for Place {}
 unsafe impl Sync for Place {}
 
 #[derive(Default)]
-struct Room {
+struct Buffers {
     keys: Vec<f32>,
     values: Vec<f32>,
     scores: Vec<f32>,
@@ -80,7 +80,7 @@ struct Head<'a> {
     head: usize,
     queries: usize,
     out: Place,
-    room: &'a mut Room,
+    buffers: &'a mut Buffers,
 }
 
 impl Kernel for Head<'_> {
@@ -92,7 +92,7 @@ impl Kernel for Head<'_> {
         let step = 3 * self.shape.width();
         let padded = tokens.next_multiple_of(L::PANEL);
         let value_panels = size.div_ceil(L::PANEL);
-        let Room { keys, values, scores, mixed } = self.room;
+        let Buffers { keys, values, scores, mixed } = self.buffers;
         keys.resize(padded * size, 0.0);
         values.resize(value_panels * tokens * L::PANEL, 0.0);
         scores.resize(QUERIES * padded, 0.0);

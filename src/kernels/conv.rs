@@ -251,7 +251,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{Cpu, Precision};
+    use crate::{Cpu, Precision};
 
     /// Numbers in -1..1 that repeat on every machine.
     fn noise(len: usize, seed: u32) -> Vec<f32> {

@@ -1,7 +1,7 @@
 //! The configured method of grouping, with the parameters that were measured for albums where nothing else is said.
 
-use crate::cluster::{Method, Noise};
 use crate::config::AlbumClustering;
+use judge::cluster::{Method, Noise};
 
 /// What `album.clustering.handle_noise` may say.
 pub const NOISE_WORDS: [&str; 3] = ["as_individual_clusters", "group_together", "exclude"];

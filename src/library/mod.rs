@@ -1,6 +1,6 @@
 //! What the commands do, for Rust programs: one [`ModelHub`] that has the models and asks them about photos.
 //!
-//! Programs reach it as `albumctl::hub::ModelHub`.
+//! Programs reach it as `albumctl::ModelHub`.
 
 pub mod grouping;
 mod models;
@@ -15,17 +15,17 @@ pub use models::{CacheInfo, CleanedUp, DeviceInfo, LoadedModel, PullProgress};
 pub use photos::{Album, Batch, Embedded, ImageMetrics, Preference, Rated};
 pub use record::record;
 
-use crate::cluster::ClusterError;
 use crate::config::{self, ConfigError, Settings, Sources};
 use crate::failure::Failure;
-use crate::hub::cache::{Cache, CacheError};
-use crate::hub::catalogue::CatalogueError;
-use crate::hub::fetch::{PullError, SourceError};
-use crate::hub::policy::{LicencePolicy, PolicyError};
-use crate::hub::{DeviceError, Hub, HubConfig, HubError};
-use crate::kernels::{Cpu, CpuError, Engine, Precision};
 use crate::store::Store;
 use crate::telemetry::Telemetry;
+use hub::cache::{Cache, CacheError};
+use hub::catalogue::CatalogueError;
+use hub::fetch::{PullError, SourceError};
+use hub::policy::{LicencePolicy, PolicyError};
+use hub::{DeviceError, Hub, HubConfig, HubError};
+use judge::cluster::ClusterError;
+use kernels::{Cpu, CpuError, Engine, Precision};
 
 /// All models, and all that is asked of photos, behind one door.
 ///
@@ -35,7 +35,7 @@ use crate::telemetry::Telemetry;
 /// fetched but by [`pull`](Self::pull) and [`ensure_ready`](Self::ensure_ready).
 ///
 /// ```
-/// use albumctl::hub::ModelHub;
+/// use albumctl::ModelHub;
 /// use albumctl::library::Options;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -144,7 +144,7 @@ impl ModelHub {
     /// As this machine's user has configured it.
     ///
     /// ```no_run
-    /// use albumctl::hub::ModelHub;
+    /// use albumctl::ModelHub;
     ///
     /// let hub = ModelHub::new()?;
     /// for model in hub.list(Some("aesthetics")) {

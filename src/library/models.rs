@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use super::{ModelHub, ModelHubError, record};
-use crate::hub::cache::{Collection, Usage, Verdict};
-use crate::hub::catalogue::Status;
-use crate::hub::device::{self, Candidate};
-use crate::hub::faces::Landmarks;
-use crate::hub::fetch::{Client, Event, Network as NetworkSettings, Pulled, Puller, Settings, Wanted, read_text};
-use crate::hub::manifest::Task;
-use crate::hub::{Aesthetic, Comparator, Degradations, Embedder, Faces, HubError, Loaded, Network, Which};
-use crate::portrait::Thresholds;
-use crate::reading;
 use crate::report::records::ModelRecord;
+use base::reading;
+use hub::cache::{Collection, Usage, Verdict};
+use hub::catalogue::Status;
+use hub::device::{self, Candidate};
+use hub::faces::Landmarks;
+use hub::fetch::{Client, Event, Network as NetworkSettings, Pulled, Puller, Settings, Wanted, read_text};
+use hub::manifest::Task;
+use hub::{Aesthetic, Comparator, Degradations, Embedder, Faces, HubError, Loaded, Network, Which};
+use judge::portrait::Thresholds;
 
 /// How far a pull is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl ModelHub {
     /// `detection`, …) or of all. Those that can only be kept, not run, have `runs` false.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -84,7 +84,7 @@ impl ModelHub {
     /// All about one model, `name` or `name@version`.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -102,9 +102,9 @@ impl ModelHub {
     /// What is on disk of a model, and whether it is in memory; looked at, not remembered.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
-    /// use albumctl::hub::catalogue::Status;
+    /// use hub::catalogue::Status;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// assert_eq!(hub.status("dinov2-s")?, Status::NotDownloaded);
@@ -119,7 +119,7 @@ impl ModelHub {
     /// Fetches what is missing of a model, and verifies it; an earlier pull that was cut short is continued.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # use std::io::{Read, Write};
     /// # let folder = tempfile::tempdir()?;
@@ -167,18 +167,18 @@ impl ModelHub {
         for (wanted, outcome) in wanted.iter().zip(outcomes) {
             let failed = |source| ModelHubError::Pull { model: entry.reference(), source };
             let got: Pulled = outcome.map_err(failed)?;
-            hub.holdings().remember(entry, wanted, &got)?;
+            hub.library().remember(entry, wanted, &got)?;
             pulled.push(got);
         }
         let kept: Vec<_> = pulled.iter().map(|got| got.digest).collect();
-        hub.holdings().make_room(&kept)?;
+        hub.library().make_room(&kept)?;
         Ok(pulled)
     }
 
     /// Loads a model's network now. Loaded twice, it is in memory once. Nothing is fetched: the error says how to get it.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -215,11 +215,11 @@ impl ModelHub {
     /// Fetches what is missing and loads the network: of a face network also those that it works with.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
-    /// use albumctl::hub::catalogue::Status;
+    /// use hub::catalogue::Status;
     ///
     /// let ready = hub.ensure_ready("album-mini", |progress| println!("{} bytes", progress.have))?;
     /// assert_eq!(ready.reference(), "album-mini@3");
@@ -245,7 +245,7 @@ impl ModelHub {
     /// Gives back the memory of a model's network; who uses it keeps it until done. Whether it was in memory.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -264,7 +264,7 @@ impl ModelHub {
     /// loaded is an error. Whether there were any.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -277,7 +277,7 @@ impl ModelHub {
         let entry = hub.catalogue().find(model)?;
         hub.unload(entry);
         let mut removed = false;
-        for digest in hub.holdings().own_files(&[entry])?.remove(&entry.reference()).unwrap_or_default() {
+        for digest in hub.library().own_files(&[entry])?.remove(&entry.reference()).unwrap_or_default() {
             removed |= hub.cache().remove(&digest)?;
         }
         Ok(removed)
@@ -311,7 +311,7 @@ impl ModelHub {
         let hub = self.hub();
         let nowhere = ModelHubError::Nowhere { what: "manifests of your own", variable: "XDG_CONFIG_HOME" };
         let folder = self.options.own_manifests.as_deref().ok_or(nowhere)?;
-        let entry = hub.holdings().add(folder, manifest, &yaml, false)?;
+        let entry = hub.library().add(folder, manifest, &yaml, false)?;
         self.look_again()?;
         Ok(record(&entry, hub.cache(), &[]))
     }
@@ -319,7 +319,7 @@ impl ModelHub {
     /// The folder of model files, and what is in it.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -338,7 +338,7 @@ impl ModelHub {
     /// Where networks run, and why.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let mut options = Options { models_dir: Some(folder.path().into()), ..Options::built_in()? };
@@ -358,7 +358,7 @@ impl ModelHub {
     /// Reads every model file through, and clears away what is wrong, what pulls left behind, and what is over the limit.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::{ModelHub, ModelHubError, grouping};
 use crate::analyses::{Comparing, Embedding, FaceFinding, Features, Found, Layout, Panel, Rating, Scoring};
-use crate::cluster::{self, Clustering, Embeddings, Input};
 use crate::failure::Failure;
-use crate::hub::{Comparator, HubError, Judgement, Network, built_in};
-use crate::photo::identity::Disk;
-use crate::photo::scan::Photo;
 use crate::pipeline::{self, Analysed, Analysis, Isolation, Job};
-use crate::portrait::Portrait;
-use crate::quality::Quality;
+use hub::{Comparator, HubError, Judgement, Network};
+use judge::cluster::{self, Clustering, Embeddings, Input};
+use judge::portrait::Portrait;
+use judge::quality::Quality;
+use photo::identity::Disk;
+use photo::scan::Photo;
 
 /// The models whose scores are those of the original system.
 const AESTHETIC_MODEL: &str = "ava-resnet50";
@@ -89,7 +89,7 @@ impl ModelHub {
     /// Technical quality: sharpness, exposure, colourfulness, contrast, and all in one number.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -108,7 +108,7 @@ impl ModelHub {
     /// would judge its quality.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -127,7 +127,7 @@ impl ModelHub {
     /// Which of two photos is better: by the network trained to compare, or without it by the built-in one.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -149,7 +149,7 @@ impl ModelHub {
     /// Faces, portrait or not, eyes, smile. Without its models the error says how to get them.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -185,7 +185,7 @@ impl ModelHub {
     /// Groups of the same scene, by the configured method.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -205,7 +205,7 @@ impl ModelHub {
     /// Everything about one photo that the models here can tell.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -222,7 +222,7 @@ impl ModelHub {
     /// Everything about many photos, on all cores. `progress` hears how many of how many are done.
     ///
     /// ```
-    /// # use albumctl::hub::ModelHub;
+    /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
@@ -308,7 +308,7 @@ impl ModelHub {
     ) -> Result<N, ModelHubError> {
         match if_here(self.open_configured(configured, name), left_out)? {
             Some(network) => Ok(network),
-            None => self.open_configured(None, built_in::MINI),
+            None => self.open_configured(None, hub::MINI),
         }
     }
 

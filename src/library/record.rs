@@ -1,9 +1,10 @@
 //! A model as a record: what its manifest says, and what of it is on disk.
 
-use crate::hub::cache::{Blob, Cache};
-use crate::hub::catalogue::{Entry, FileEntry, QualityFigure, Status};
-use crate::hub::policy::Terms;
 use crate::report::records::{ModelFile, ModelQuality, ModelRecord};
+use hub::cache::{Blob, Cache};
+use hub::catalogue::{Entry, FileEntry, Status};
+use hub::manifest::QualityFigure;
+use hub::policy::Terms;
 
 pub fn record(entry: &Entry, cache: &Cache, blobs: &[Blob]) -> ModelRecord {
     let status = entry.status(cache);

@@ -18,11 +18,11 @@ use super::error::DecodeError;
 use super::exif::{self, Facts};
 use super::kind::{self, Kind};
 use super::limits::{self, Deadline, Limits};
+use super::memory_budget::{MemoryBudget, Place};
 use super::raw;
 use super::resize;
-use super::room::{Place, Room};
-use crate::contain::contained;
-use crate::pixels::Pixels;
+use base::contain::contained;
+use base::pixels::Pixels;
 
 /// Part of every stored result's key: raised when the same bytes come out as other pixels.
 pub const REVISION: &str = "decode/2";
@@ -63,7 +63,7 @@ impl Decoded {
 
 /// Decodes one photo. Never panics, whatever the bytes are.
 pub fn decode(bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, DecodeError> {
-    decode_in(&Room::new(limits.max_alloc).place(), bytes, scale, limits)
+    decode_in(&MemoryBudget::new(limits.max_alloc).place(), bytes, scale, limits)
 }
 
 /// The same where others are at it: begins when there is room. The place goes on holding what decoding took, which is

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use thiserror::Error;
 
-use crate::reading::other_than_a_file;
+use base::reading::other_than_a_file;
 
 /// BLAKE3 of a file's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

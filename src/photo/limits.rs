@@ -29,7 +29,7 @@ const EMPTY_PIXELS: u64 = 25_000_000;
 const PIXELS_PER_BYTE: u64 = 10_000;
 
 impl Default for Limits {
-    /// Room for the 200-megapixel sensors of today's telephones, decoded whole.
+    /// MemoryBudget for the 200-megapixel sensors of today's telephones, decoded whole.
     fn default() -> Self {
         Self { max_pixels: 300_000_000, max_file_bytes: 1 << 30, max_seconds: 30.0, max_alloc: 2 << 30 }
     }

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Filter {

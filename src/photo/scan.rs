@@ -11,7 +11,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::identity::{self, ReadError};
 use super::kind::{is_jpeg_name, is_photo_name, is_raw_name, sniff};
-use crate::atomic::is_unfinished;
+use base::atomic::is_unfinished;
 
 /// As much of a file as is needed to tell what it is.
 const HEAD_BYTES: usize = 64;

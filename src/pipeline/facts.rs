@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::photo::{Decoded, TakenAt};
+use photo::{Decoded, TakenAt};
 
 /// Raised when the meaning of the fields changes.
 pub const REVISION: &str = "facts/1";

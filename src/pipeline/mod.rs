@@ -5,20 +5,22 @@
 
 mod facts;
 mod isolation;
+mod job;
 mod one_photo;
 mod run;
 mod seen;
 
-use crate::photo::identity::ContentId;
-use crate::pixels::Pixels;
 use crate::store::Fingerprint;
+use base::pixels::Pixels;
+use photo::identity::ContentId;
 
 pub use facts::PhotoFacts;
 pub use isolation::Isolation;
 #[cfg(unix)]
 pub use isolation::{COMMAND, serve};
+pub use job::Job;
 pub use one_photo::identify;
-pub use run::{Job, run};
+pub use run::run;
 
 /// One way of looking at a picture. Its findings are bytes to everybody but itself.
 pub trait Analysis: Sync {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::facts::{self, PhotoFacts};
 use super::isolation::Decoding;
-use super::run::Job;
+use super::job::Job;
 use super::seen::Seen;
 use super::{Analysed, Analysis, Picture};
 use crate::failure::{Failure, Stage};
-use crate::photo::identity::{self, Bytes, ContentId, Stamp};
-use crate::photo::{self, Limits, Room, Scale};
 use crate::store::{Fingerprint, Store};
+use photo::identity::{self, Bytes, ContentId, Stamp};
+use photo::{self, Limits, MemoryBudget, Scale};
 
 /// A photo's outcome and what of it is new to the store.
 pub struct Finished {
@@ -46,7 +46,7 @@ impl Keys {
 pub fn process(
     job: &Job<'_>,
     keys: &Keys,
-    room: &Room,
+    budget: &MemoryBudget,
     decoding: &mut Decoding,
     path: &Path,
 ) -> Result<Finished, Failure> {
@@ -63,7 +63,7 @@ pub fn process(
         }
     }
     // Held until the photo's pixels are gone.
-    let place = room.place();
+    let place = budget.place();
     place.grow(stamp.map_or(0, |stamp| stamp.size.min(job.limits.max_file_bytes)));
     let Bytes { bytes, stamp } =
         job.telemetry.time("read", || job.files.read(path, job.limits.max_file_bytes)).map_err(read_failed)?;
@@ -155,11 +155,11 @@ impl Known {
 pub fn isolated(
     job: &Job<'_>,
     keys: &Keys,
-    room: &Room,
+    budget: &MemoryBudget,
     decoding: &mut Decoding,
     path: &Path,
 ) -> Result<Finished, Failure> {
-    crate::contain::contained(|| process(job, keys, room, decoding, path)).unwrap_or_else(|panic| {
+    base::contain::contained(|| process(job, keys, budget, decoding, path)).unwrap_or_else(|panic| {
         Err(Failure {
             path: path.to_owned(),
             stage: Stage::Analyse,

@@ -5,52 +5,30 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 
-use super::isolation::{Decoding, Isolation};
+use super::Analysed;
+use super::isolation::Decoding;
+use super::job::Job;
 use super::one_photo::{Finished, Keys, isolated};
-use super::seen::Wanted;
-use super::{Analysed, Analysis};
 use crate::failure::Failure;
-use crate::photo::identity::Files;
-use crate::photo::scan::Photo;
-use crate::photo::{Limits, Room};
-use crate::store::{Entry, Store};
-use crate::telemetry::Telemetry;
+use crate::store::Entry;
+use photo::MemoryBudget;
+use photo::scan::Photo;
 
 /// How many photos a thread may be ahead of the one whose answer is due next. Bounds what waits in memory.
 const AHEAD_PER_THREAD: usize = 32;
-
-#[expect(missing_debug_implementations, reason = "analyses need not be printable")]
-pub struct Job<'a> {
-    pub photos: &'a [Photo],
-    pub files: &'a dyn Files,
-    pub analyses: &'a [&'a dyn Analysis],
-    pub store: &'a Store,
-    pub telemetry: &'a Telemetry,
-    pub limits: Limits,
-    /// Long side at which photos are measured; `None` measures originals.
-    pub medium: Option<u32>,
-    pub threads: usize,
-    pub stop: &'a AtomicBool,
-    pub isolation: Isolation,
-}
-
-impl Job<'_> {
-    pub(super) fn wanted(&self) -> Wanted {
-        Wanted::of(self.limits, self.medium, self.analyses)
-    }
-}
 
 type Outcome = Result<Analysed, Failure>;
 
 /// Calls `each` with the outcome of every photo, in scan order, until all are done, the stop flag is raised, or `each`
 /// says so. Everything finished by then has been kept in the store and handed over.
 pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) {
-    let (keys, room) = (Keys::of(job), Room::new(job.limits.max_alloc));
+    let (keys, budget) = (Keys::of(job), MemoryBudget::new(job.limits.max_alloc));
     let queue = Queue::new(job.photos.len(), AHEAD_PER_THREAD * job.threads.max(1));
     let threads = job.threads.clamp(1, job.photos.len().max(1));
     let mut due = Due { job, keys: &keys, queue: &queue, each, waiting: VecDeque::new(), next: 0 };
-    let one =
-        |index: usize, decoding: &mut Decoding| (index, isolated(job, &keys, &room, decoding, &job.photos[index].path));
+    let one = |index: usize, decoding: &mut Decoding| {
+        (index, isolated(job, &keys, &budget, decoding, &job.photos[index].path))
+    };
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..threads {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::PhotoFacts;
 use super::{Analysis, Picture};
-use crate::photo::{self, DecodeError, Decoded, Limits, Place, Scale};
+use photo::{self, DecodeError, Decoded, Limits, Place, Scale};
 
 /// What is wanted of every photo of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

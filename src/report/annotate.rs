@@ -1,9 +1,9 @@
 //! A copy of a photo with the faces drawn in, for people who want to see why it was judged as it was.
 
 use super::lettering;
-use crate::pixels::Pixels;
-use crate::portrait::landmarks::{LEFT_EYE, LIPS, MOUTH_CORNERS, RIGHT_EYE};
-use crate::portrait::{Face, Portrait, Unclear};
+use base::pixels::Pixels;
+use judge::portrait::landmarks::{LEFT_EYE, LIPS, MOUTH_CORNERS, RIGHT_EYE};
+use judge::portrait::{Face, Portrait, Unclear};
 
 type Colour = [u8; 3];
 
@@ -149,8 +149,8 @@ impl Canvas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::portrait::Thresholds;
-    use crate::portrait::{Detection, Mesh};
+    use judge::portrait::Thresholds;
+    use judge::portrait::{Detection, Mesh};
 
     fn portrait(edges: [f64; 4], landmark: [f64; 3]) -> Portrait {
         let face = Detection { score: 0.9, edges, keypoints: [[0.0; 2]; 6] };

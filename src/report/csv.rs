@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::Record;
-use crate::escape::visible;
+use base::escape::visible;
 
 /// Writes one record, and before the first one the names of the columns.
 pub fn write<R: Record>(out: &mut dyn Write, record: &R, first: bool, terminal: bool) -> io::Result<()> {

@@ -14,9 +14,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::atomic::{Draft, Folders, folder_of, found};
-use crate::photo::identity::{self, ContentId, ReadError, open_untouched};
-use crate::photo::sniff;
+use base::atomic::{Draft, Folders, folder_of, found};
+use photo::identity::{self, ContentId, ReadError, open_untouched};
+use photo::sniff;
 
 #[derive(Debug, Error)]
 pub enum ExportError {

@@ -148,7 +148,7 @@ fn text(plain: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pixels::Pixels;
+    use base::pixels::Pixels;
 
     fn page(count: usize) -> Page {
         let entry = |i: usize| Entry { path: format!("p{i}.jpg"), reason: "</script><b>".into(), ..Entry::default() };

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::ser::{Formatter, Serializer};
 
 use super::Record;
-use crate::escape::steers;
+use base::escape::steers;
 
 pub fn write<R: Record>(out: &mut dyn Write, record: &R) -> io::Result<()> {
     record.serialize(&mut Serializer::with_formatter(&mut *out, Escaping))?;

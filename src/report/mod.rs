@@ -11,7 +11,6 @@ pub mod output;
 pub mod parquet;
 pub mod photo_path;
 pub mod place;
-pub mod plot;
 pub mod records;
 pub mod schema;
 mod table;

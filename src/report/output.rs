@@ -9,8 +9,8 @@ use anyhow::Context;
 
 use super::place::{self, Content};
 use super::{Cell, Format, Record, csv, jsonl, table};
-use crate::atomic::{Draft, found};
 use crate::ui::Ui;
+use base::atomic::{Draft, found};
 
 /// Writes records of one kind as they come; a table waits for the last one.
 pub struct Output<R> {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::atomic::{folder_of, found};
-use crate::photo::identity::open_untouched;
-use crate::photo::sniff;
+use base::atomic::{folder_of, found};
+use photo::identity::open_untouched;
+use photo::sniff;
 
 /// What is about to be written, by which results of an earlier run are told from everything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

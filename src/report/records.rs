@@ -17,6 +17,7 @@ pub mod select;
 mod setting;
 mod train;
 
+pub use self::train::TrainRecord;
 pub use aesthetics::AestheticsRecord;
 pub use analyze::AnalyzeRecord;
 pub use classify::ClassifyRecord;
@@ -32,4 +33,3 @@ pub use portrait::PortraitRecord;
 pub use score::{DegradedRecord, FlawedRecord, ScoreRecord};
 pub use select::SelectRecord;
 pub use setting::SettingRecord;
-pub use train::{Epoch, TrainRecord};

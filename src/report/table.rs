@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use console::{StyledObject, measure_text_width, style};
 
 use super::{Cell, Tone};
-use crate::escape::visible;
+use base::escape::visible;
 
 const GAP: &str = "  ";
 /// A path is never cut below this, even if the table grows too wide.

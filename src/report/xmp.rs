@@ -14,11 +14,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::reading;
+use base::reading;
 
 pub use merge::{MergeError, Merged, merge};
 
-use crate::atomic::{Draft, Folders};
+use base::atomic::{Draft, Folders};
 
 #[derive(Debug, Error)]
 pub enum XmpError {

@@ -9,7 +9,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use super::data_file::{DataFile, FEATURE, ID};
 use super::error::{Place, RowError, ScaleError};
 use super::input::Input;
-use crate::contain::contained;
+use base::contain::contained;
 
 /// What to read and how.
 #[derive(Debug, Clone, Copy)]

@@ -16,10 +16,10 @@ use super::exact::squared_distance;
 use super::features::Reading;
 use super::files;
 use super::model::Model;
-use super::nearest::{Nearest, Room};
+use super::nearest::{Nearest, NearestScratch};
+use super::scan_pool::ScanPool;
 use super::source::{ID, Source};
-use super::sweep::Crew;
-use crate::atomic::Draft;
+use base::atomic::Draft;
 
 /// Writes `id`, `cluster`, `distance` (Euclidean) to `target`, which appears whole at the end. Returns the rows.
 pub fn assign(
@@ -34,13 +34,13 @@ pub fn assign(
         return Err(ScaleError::OtherDimension { path, found: source.dim, wanted });
     }
     let reading = Reading { ids: true, normalize: model.normalize, batch_rows: Reading::rows_for(source.dim) };
-    let crew = Crew::new(source, reading, threads, stop)?;
+    let scan_pool = ScanPool::new(source, reading, threads, stop)?;
     let nearest = Nearest::new(model.centroids);
     let labels = Mutex::new(Labels::create(target)?);
-    crew.sweep(&source.groups(), Room::default, |room, batch| {
+    scan_pool.scan(&source.groups(), NearestScratch::default, |nearest_scratch, batch| {
         let mut clusters = Vec::with_capacity(batch.norms.len());
         let mut distances = Vec::with_capacity(batch.norms.len());
-        nearest.assign(&batch.values, &batch.norms, room, |row, cluster| {
+        nearest.assign(&batch.values, &batch.norms, nearest_scratch, |row, cluster| {
             let values = &batch.values[row * source.dim..][..source.dim];
             clusters.push(cluster as i32);
             distances.push(squared_distance(values, nearest.centroids().row(cluster)).sqrt());

@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::error::ScaleError;
 use super::input::Input;
 use super::source::{DataFile, ID, Source};
-use crate::contain::contained;
+use base::contain::contained;
 
 impl Source {
     /// Hands every row's number and id to `each`.

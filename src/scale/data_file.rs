@@ -8,7 +8,7 @@ use parquet::file::reader::Length as _;
 
 use super::error::ScaleError;
 use super::input::Input;
-use crate::contain::contained;
+use base::contain::contained;
 
 pub const ID: &str = "id";
 pub const FEATURE: &str = "feature";

@@ -8,8 +8,8 @@
 mod part;
 mod parts;
 mod recall;
+mod removal_state;
 mod spill;
-mod standing;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -20,10 +20,10 @@ use rayon::prelude::*;
 use super::error::ScaleError;
 use super::features::Reading;
 use super::nearest::Nearest;
+use super::scan_pool::ScanPool;
 use super::source::Source;
-use super::sweep::Crew;
 pub use recall::Recall;
-use standing::Standing;
+use removal_state::RemovalState;
 
 const DEALS: u64 = 2;
 
@@ -83,31 +83,31 @@ pub struct Duplicates {
 
 pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Duplicates, ScaleError> {
     let reading = Reading { ids: false, normalize: true, batch_rows: Reading::rows_for(source.dim) };
-    let crew = Crew::new(source, reading, options.threads, stop)?;
+    let scan_pool = ScanPool::new(source, reading, options.threads, stop)?;
     let groups = source.groups();
     let limit = part::rows_within(options.memory / options.threads.max(1), source.dim);
-    let mut standing = None;
+    let mut removal_state = None;
     let mut removed: Vec<Removed> = Vec::new();
     let mut deals = Vec::new();
     let (mut split, mut cut) = (0, 0);
     for deal in 0..DEALS {
-        let dealt = parts::deal(&crew, &groups, options, options.seed.wrapping_add(deal), limit)?;
+        let dealt = parts::deal(&scan_pool, &groups, options, options.seed.wrapping_add(deal), limit)?;
         let nearest = Nearest::new(dealt.centroids);
         // All rows have been seen by now, so there are as many as the data says.
-        let standing = standing.get_or_insert_with(|| Standing::new(source.rows));
-        let spill = spill::Spill::write(&crew, &groups, &nearest, &dealt.sizes, standing, &options.spill)?;
+        let removal_state = removal_state.get_or_insert_with(|| RemovalState::new(source.rows));
+        let spill = spill::Spill::write(&scan_pool, &groups, &nearest, &dealt.sizes, removal_state, &options.spill)?;
         let pieces = spill.pieces(limit);
-        let found: Vec<Vec<Removed>> = crew.install(|| {
+        let found: Vec<Vec<Removed>> = scan_pool.install(|| {
             let work = pieces.par_iter().with_max_len(1).map(|piece| {
                 if stop.load(std::sync::atomic::Ordering::Relaxed) {
                     return Err(ScaleError::Stopped);
                 }
                 let rows = spill.read(piece)?;
-                Ok(part::duplicates(&rows, nearest.centroids().row(piece.part), options, standing))
+                Ok(part::duplicates(&rows, nearest.centroids().row(piece.part), options, removal_state))
             });
             work.collect::<Result<_, _>>()
         })?;
-        found.iter().flatten().for_each(|removed| standing.remove(removed));
+        found.iter().flatten().for_each(|removed| removal_state.remove(removed));
         removed.extend(found.into_iter().flatten());
         if deal == 0 {
             split = dealt.split;
@@ -119,7 +119,7 @@ pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Du
         }
     }
     removed.sort_by_key(|removed| removed.row);
-    let recall = (options.sample > 0).then(|| recall::estimate(&crew, &groups, &deals, options)).transpose()?;
+    let recall = (options.sample > 0).then(|| recall::estimate(&scan_pool, &groups, &deals, options)).transpose()?;
     let clusters = deals[0].centroids().len();
     Ok(Duplicates { removed, rows: source.rows, clusters, split, cut, recall })
 }

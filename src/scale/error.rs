@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::reading::was_stopped;
+use base::reading::was_stopped;
 
 /// Where in the data: a row group of a file and, where one row is to blame, its number inside the group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::error::ScaleError;
 use super::input::is_remote;
 use super::stores;
-use crate::atomic::{self, Draft};
-use crate::reading;
+use base::atomic::{self, Draft};
+use base::reading;
 
 pub fn read(name: &Path) -> Result<Vec<u8>, ScaleError> {
     if !is_remote(name) {

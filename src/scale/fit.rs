@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use super::error::ScaleError;
 use super::features::Reading;
-use super::lottery::{Drawn, Draws, mixed};
 use super::model::Model;
 use super::nearest::{Centroids, Nearest};
 use super::pass::{Engine, Pass, Question};
+use super::sampling::{Drawn, Draws, mixed};
+use super::scan_pool::ScanPool;
 use super::seeding::{self, Init};
 use super::source::{Group, Source, absolute};
 use super::step::{Partial, Scale, shift};
-use super::sweep::Crew;
 use super::work::{Iteration, Plan, Snapshot, Work};
 
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ pub fn fit(
 ) -> Result<Model, ScaleError> {
     let batch_rows = options.batch_rows.unwrap_or_else(|| Reading::rows_for(source.dim));
     let reading = Reading { ids: false, normalize: options.normalize, batch_rows };
-    fit_on(&Crew::new(source, reading, options.threads, stop)?, options, tell)
+    fit_on(&ScanPool::new(source, reading, options.threads, stop)?, options, tell)
 }
 
 /// The same fit on any engine: the model is the same to the bit.

@@ -10,7 +10,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::error::ScaleError;
 use super::stores::Object;
-use crate::reading;
+use base::reading;
 
 #[derive(Debug)]
 pub enum Input {

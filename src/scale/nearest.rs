@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::error::RowError;
 use super::exact::{squared_distance, squared_norm};
 use super::features::prepare;
-use crate::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
+use kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 
 /// Scores worked on at a time: rows × centroids, one megabyte.
 const SCORES: usize = 1 << 18;
@@ -46,12 +46,12 @@ struct Tally {
 
 /// What one thread needs besides rows and centroids.
 #[derive(Debug)]
-pub struct Room {
+pub struct NearestScratch {
     scores: Vec<f32>,
     scratch: Scratch,
 }
 
-impl Default for Room {
+impl Default for NearestScratch {
     fn default() -> Self {
         Self { scores: Vec::new(), scratch: Scratch::new(1) }
     }
@@ -102,16 +102,22 @@ impl Nearest {
     }
 
     /// Hands each row's nearest centroid to `each(row, cluster)`. `norms` are the squared lengths of the rows.
-    pub fn assign(&self, rows: &[f32], norms: &[f64], room: &mut Room, mut each: impl FnMut(usize, usize)) {
+    pub fn assign(
+        &self,
+        rows: &[f32],
+        norms: &[f64],
+        nearest_scratch: &mut NearestScratch,
+        mut each: impl FnMut(usize, usize),
+    ) {
         let (dim, clusters) = (self.centroids.dim, self.centroids.len());
         let chunk = (SCORES / clusters).max(16);
         for (number, (rows, norms)) in rows.chunks(chunk * dim).zip(norms.chunks(chunk)).enumerate() {
             let which = self.product();
             let product = &self.products[which];
-            room.scores.resize(norms.len() * clusters, 0.0);
-            product.linear.apply(rows, &mut room.scores, Activation::Identity, &mut room.scratch);
+            nearest_scratch.scores.resize(norms.len() * clusters, 0.0);
+            product.linear.apply(rows, &mut nearest_scratch.scores, Activation::Identity, &mut nearest_scratch.scratch);
             let mut compared = 0;
-            let scores = room.scores.chunks_exact(clusters);
+            let scores = nearest_scratch.scores.chunks_exact(clusters);
             for (row, ((values, scores), norm)) in rows.chunks_exact(dim).zip(scores).zip(norms).enumerate() {
                 let window = 2.0 * product.worst_error(norm.sqrt(), self.longest, dim);
                 let cluster = self.decide(values, scores, window as f32, &mut compared);
@@ -123,10 +129,15 @@ impl Nearest {
     }
 
     /// The nearest centroid of one row, and the distance.
-    pub fn one(&self, mut row: Vec<f32>, normalize: bool, room: &mut Room) -> Result<(usize, f64), RowError> {
+    pub fn one(
+        &self,
+        mut row: Vec<f32>,
+        normalize: bool,
+        nearest_scratch: &mut NearestScratch,
+    ) -> Result<(usize, f64), RowError> {
         let norm = prepare(&mut row, normalize)?;
         let mut nearest = 0;
-        self.assign(&row, &[norm], room, |_, cluster| nearest = cluster);
+        self.assign(&row, &[norm], nearest_scratch, |_, cluster| nearest = cluster);
         Ok((nearest, squared_distance(&row, self.centroids.row(nearest)).sqrt()))
     }
 
@@ -261,7 +272,7 @@ mod tests {
         let mut clusters = Vec::new();
         for rows in rows.chunks(chunk * dim) {
             let norms: Vec<f64> = rows.chunks_exact(dim).map(squared_norm).collect();
-            nearest.assign(rows, &norms, &mut Room::default(), |_, cluster| clusters.push(cluster));
+            nearest.assign(rows, &norms, &mut NearestScratch::default(), |_, cluster| clusters.push(cluster));
         }
         clusters
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ScaleError;
 use super::exact::squared_distance;
-use super::lottery::{Drawn, Smallest, lot, share};
-use super::nearest::{Centroids, Nearest, Room};
+use super::nearest::{Centroids, Nearest, NearestScratch};
+use super::sampling::{Drawn, Smallest, lot, share};
 use super::source::{Group, Source};
 use super::step::{Partial, Scale};
 
@@ -20,9 +20,9 @@ pub trait Engine {
     fn ask(&self, pass: &Pass, groups: &[Group]) -> Result<Answer, ScaleError>;
 
     /// Rows that were drawn.
-    fn draw(&self, pass: &Pass, groups: &[Group]) -> Result<Lots, ScaleError> {
+    fn draw(&self, pass: &Pass, groups: &[Group]) -> Result<SampledRows, ScaleError> {
         match self.ask(pass, groups)? {
-            Answer::Drawn(lots) => Ok(lots),
+            Answer::Drawn(sampled) => Ok(sampled),
             Answer::Sums(_) => Err(ScaleError::Engine { cause: "sums where rows were asked for".into() }),
         }
     }
@@ -58,12 +58,12 @@ pub struct Pass<'a> {
 
 #[derive(Debug)]
 pub enum Answer {
-    Drawn(Lots),
+    Drawn(SampledRows),
     Sums(Partial),
 }
 
 #[derive(Debug)]
-pub struct Lots {
+pub struct SampledRows {
     /// Rows that were looked at.
     pub rows: u64,
     /// Squared length of the longest of them.
@@ -73,10 +73,10 @@ pub struct Lots {
 
 impl Pass<'_> {
     pub fn begin(&self, dim: usize) -> Answer {
-        let lots = |wanted| Answer::Drawn(Lots { rows: 0, longest: 0.0, drawn: Smallest::new(wanted) });
+        let sampled = |wanted| Answer::Drawn(SampledRows { rows: 0, longest: 0.0, drawn: Smallest::new(wanted) });
         match self.question {
             Question::Survey { wanted, .. } | Question::Far { wanted, .. } | Question::Farthest { wanted } => {
-                lots(wanted)
+                sampled(wanted)
             }
             Question::Step { scale } => {
                 let clusters = self.nearest.map_or(0, |nearest| nearest.centroids().len());
@@ -86,42 +86,60 @@ impl Pass<'_> {
     }
 
     /// Takes rows in; `norms` are their squared lengths.
-    pub fn take(&self, answer: &mut Answer, dim: usize, rows: &[f32], norms: &[f64], room: &mut Room) {
+    pub fn take(
+        &self,
+        answer: &mut Answer,
+        dim: usize,
+        rows: &[f32],
+        norms: &[f64],
+        nearest_scratch: &mut NearestScratch,
+    ) {
         match answer {
             Answer::Sums(partial) => {
                 if let Some(nearest) = self.nearest {
-                    partial.assign(nearest, rows, norms, room);
+                    partial.assign(nearest, rows, norms, nearest_scratch);
                 }
             }
-            Answer::Drawn(lots) => {
-                lots.rows += norms.len() as u64;
-                lots.longest = norms.iter().fold(lots.longest, |longest, &norm| longest.max(norm));
-                self.draw(&mut lots.drawn, dim, rows, norms, room);
+            Answer::Drawn(sampled) => {
+                sampled.rows += norms.len() as u64;
+                sampled.longest = norms.iter().fold(sampled.longest, |longest, &norm| longest.max(norm));
+                self.draw(&mut sampled.drawn, dim, rows, norms, nearest_scratch);
             }
         }
     }
 
-    fn draw(&self, drawn: &mut Smallest, dim: usize, rows: &[f32], norms: &[f64], room: &mut Room) {
+    fn draw(
+        &self,
+        drawn: &mut Smallest,
+        dim: usize,
+        rows: &[f32],
+        norms: &[f64],
+        nearest_scratch: &mut NearestScratch,
+    ) {
         let distance =
             |nearest: &Nearest, row: &[f32], cluster| squared_distance(row, nearest.centroids().row(cluster));
         match (self.question, self.nearest) {
             (Question::Survey { seed, .. }, _) => {
                 rows.chunks_exact(dim).for_each(|row| drawn.offer(share(lot(seed, row)), row, 0));
             }
-            (Question::Far { seed, .. }, Some(nearest)) => nearest.assign(rows, norms, room, |row, cluster| {
-                let row = &rows[row * dim..][..dim];
-                let distance = distance(nearest, row, cluster);
-                if distance > 0.0 {
-                    drawn.offer(share(lot(seed, row)) / distance, row, cluster);
-                }
-            }),
-            (Question::Farthest { .. }, Some(nearest)) => nearest.assign(rows, norms, room, |row, cluster| {
-                let row = &rows[row * dim..][..dim];
-                let distance = distance(nearest, row, cluster);
-                if distance > 0.0 {
-                    drawn.offer(-distance, row, cluster);
-                }
-            }),
+            (Question::Far { seed, .. }, Some(nearest)) => {
+                nearest.assign(rows, norms, nearest_scratch, |row, cluster| {
+                    let row = &rows[row * dim..][..dim];
+                    let distance = distance(nearest, row, cluster);
+                    if distance > 0.0 {
+                        drawn.offer(share(lot(seed, row)) / distance, row, cluster);
+                    }
+                });
+            }
+            (Question::Farthest { .. }, Some(nearest)) => {
+                nearest.assign(rows, norms, nearest_scratch, |row, cluster| {
+                    let row = &rows[row * dim..][..dim];
+                    let distance = distance(nearest, row, cluster);
+                    if distance > 0.0 {
+                        drawn.offer(-distance, row, cluster);
+                    }
+                });
+            }
             _ => {}
         }
     }
@@ -132,7 +150,7 @@ impl Answer {
     pub fn merge(&mut self, other: Self) {
         match (self, other) {
             (Self::Sums(sums), Self::Sums(other)) => sums.merge(&other),
-            (Self::Drawn(lots), Self::Drawn(other)) => lots.merge(other),
+            (Self::Drawn(sampled), Self::Drawn(other)) => sampled.merge(other),
             _ => debug_assert!(false, "answers to two questions"),
         }
     }
@@ -141,12 +159,12 @@ impl Answer {
     pub fn rows(&self) -> u64 {
         match self {
             Self::Sums(sums) => sums.counts().iter().sum(),
-            Self::Drawn(lots) => lots.rows,
+            Self::Drawn(sampled) => sampled.rows,
         }
     }
 }
 
-impl Lots {
+impl SampledRows {
     pub fn merge(&mut self, other: Self) {
         self.rows += other.rows;
         self.longest = self.longest.max(other.longest);
@@ -252,11 +270,11 @@ mod tests {
         let rows = [1.0f32, 0.0, 4.0, 5.0, 9.0, 9.0, 0.0, 0.5, 7.0, 1.0];
         let norms: Vec<f64> = rows.chunks_exact(2).map(super::super::exact::squared_norm).collect();
         let mut answer = stored.pass().begin(2);
-        stored.pass().take(&mut answer, 2, &rows, &norms, &mut Room::default());
-        let Answer::Drawn(lots) = answer else { panic!("rows were asked for") };
-        let again = Lots::from_bytes(&lots.to_bytes(), 2).unwrap();
+        stored.pass().take(&mut answer, 2, &rows, &norms, &mut NearestScratch::default());
+        let Answer::Drawn(sampled) = answer else { panic!("rows were asked for") };
+        let again = SampledRows::from_bytes(&sampled.to_bytes(), 2).unwrap();
         assert_eq!((again.rows, again.longest), (5, 162.0));
-        assert!(Lots::from_bytes(&lots.to_bytes()[1..], 2).is_none());
-        assert_eq!(again.into_rows(), lots.into_rows());
+        assert!(SampledRows::from_bytes(&sampled.to_bytes()[1..], 2).is_none());
+        assert_eq!(again.into_rows(), sampled.into_rows());
     }
 }

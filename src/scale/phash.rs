@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
 
 /// Side of the reduced picture.
 const SIDE: usize = 32;

@@ -11,9 +11,9 @@ use rayon::prelude::*;
 
 use super::error::ScaleError;
 use super::exact::squared_distance;
-use super::lottery::{Drawn, Draws, lot, mixed};
 use super::nearest::{Centroids, Nearest};
 use super::pass::{Engine, Pass, Question};
+use super::sampling::{Drawn, Draws, lot, mixed};
 use super::source::Group;
 use super::step::Scale;
 
@@ -46,8 +46,8 @@ pub fn survey(
     seed: u64,
 ) -> Result<Survey, ScaleError> {
     let wanted = if init == Init::Random { clusters } else { 1 };
-    let lots = engine.draw(&Pass { question: Question::Survey { wanted, seed }, nearest: None }, groups)?;
-    Ok(Survey { longest: lots.longest.sqrt(), drawn: lots.into_rows() })
+    let sampled = engine.draw(&Pass { question: Question::Survey { wanted, seed }, nearest: None }, groups)?;
+    Ok(Survey { longest: sampled.longest.sqrt(), drawn: sampled.into_rows() })
 }
 
 impl Survey {

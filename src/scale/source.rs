@@ -9,7 +9,7 @@ use super::error::ScaleError;
 use super::files;
 use super::input::is_remote;
 use super::stores;
-use crate::reading::{self, Stream};
+use base::reading::{self, Stream};
 
 /// Numbers in a row; features have some thousands. What is worked out about rows takes memory in proportion.
 const WIDEST: usize = 1 << 16;

@@ -6,7 +6,7 @@
 //! every order. The step follows from the number of rows and the longest of them alone.
 
 use super::exact::{dot, squared_norm};
-use super::nearest::{Centroids, Nearest, Room};
+use super::nearest::{Centroids, Nearest, NearestScratch};
 
 /// Where the fixed point lies: a coordinate `x` is kept as `round(x · 2^bits)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -73,9 +73,11 @@ impl Partial {
     }
 
     /// Adds rows that are nearest to what `nearest` says.
-    pub fn assign(&mut self, nearest: &Nearest, rows: &[f32], norms: &[f64], room: &mut Room) {
+    pub fn assign(&mut self, nearest: &Nearest, rows: &[f32], norms: &[f64], nearest_scratch: &mut NearestScratch) {
         let dim = self.dim;
-        nearest.assign(rows, norms, room, |row, cluster| self.add(cluster, &rows[row * dim..][..dim], norms[row]));
+        nearest.assign(rows, norms, nearest_scratch, |row, cluster| {
+            self.add(cluster, &rows[row * dim..][..dim], norms[row]);
+        });
     }
 
     pub fn add(&mut self, cluster: usize, row: &[f32], norm: f64) {
@@ -109,7 +111,7 @@ impl Partial {
         self.norms.iter_mut().zip(&other.norms).for_each(|(norm, other)| *norm += other);
     }
 
-    /// Room for so many clusters; it never shrinks.
+    /// NearestScratch for so many clusters; it never shrinks.
     pub fn grow(&mut self, clusters: usize) {
         if clusters > self.counts.len() {
             self.sums.resize(clusters * self.dim, 0);
@@ -257,7 +259,7 @@ mod tests {
             let mut inertia = 0.0;
             for cluster in 0..2 {
                 let of: Vec<_> = rows.iter().filter(|row| usize::from(row[0] > 0.0) == cluster).collect();
-                inertia += of.iter().map(|row| crate::scale::exact::squared_distance(row, before.row(cluster))).sum::<f64>();
+                inertia += of.iter().map(|row| crate::exact::squared_distance(row, before.row(cluster))).sum::<f64>();
                 for i in 0..3 {
                     let mean = of.iter().map(|row| f64::from(row[i])).sum::<f64>() / of.len() as f64;
                     let expected = if of.is_empty() { f64::from(before.row(cluster)[i]) } else { mean };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ScaleError;
 use super::files;
 use super::seeding::Init;
-use crate::reading;
+use base::reading;
 
 /// What makes one fit different from another: with the same plan, and only then, a fit can be taken up again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

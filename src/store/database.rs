@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::Entry;
-use crate::photo::identity::{ContentId, Stamp};
 use crate::sqlite::{self, Patience, check_of};
+use photo::identity::{ContentId, Stamp};
 
 /// What SQLite keeps behind `CREATE TABLE`, letter by letter.
 const TABLES: [&str; 2] = [

@@ -8,9 +8,9 @@ mod database;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::photo::identity::{ContentId, Stamp};
 use crate::sqlite::{self, Patience, is_damage, is_locked};
 use database::Database;
+use photo::identity::{ContentId, Stamp};
 
 /// The name carries the layout's version: an older albumctl beside a newer one keeps its own file.
 const FILE_NAME: &str = "results-v2.sqlite";

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 use super::degrade::{self, Strengths};
 use super::recipe::{BatchRecipe, MiniRecipe};
 use super::rng::Rng;
-use crate::kernels::Map;
-use crate::nn::mini::{Convs, DEGRADATIONS, GROUP, MEAN, MEASURES, STD, TRUNK, View};
-use crate::photo::resize;
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
+use kernels::Map;
+use networks::mini::{Convs, DEGRADATIONS, GROUP, MEAN, MEASURES, STD, TRUNK, View};
+use photo::resize;
 
 /// A photo to learn from.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Sample {
 
 /// Photos that stand alone, and series in order.
 #[derive(Debug)]
-pub struct Lessons {
+pub struct TrainingPhotos {
     pub singles: Vec<Sample>,
     pub series: Vec<Sample>,
     /// What brings the measures around zero.
@@ -30,7 +30,7 @@ pub struct Lessons {
 
 /// A batch as the network and the losses take it. Clean photos come first: singles, then runs; variants follow.
 #[derive(Debug)]
-pub struct Lesson {
+pub struct Minibatch {
     pub maps: Vec<Map>,
     pub measures: Tensor,
     pub dropped: Tensor,
@@ -65,7 +65,7 @@ pub fn normalised(pixels: &Pixels) -> Vec<f32> {
     pixels.data().iter().map(|v| table[usize::from(*v)]).collect()
 }
 
-impl Lessons {
+impl TrainingPhotos {
     /// Steps in which every single photo is seen once.
     pub fn steps(&self, batch: &BatchRecipe) -> u64 {
         (self.singles.len() / batch.singles.max(1)).max(1) as u64
@@ -77,7 +77,7 @@ impl Lessons {
     }
 
     /// The batch of a step: the same for any number of threads, and after a restart.
-    pub fn lesson(&self, recipe: &MiniRecipe, step: u64, device: &Device) -> Result<Lesson> {
+    pub fn minibatch(&self, recipe: &MiniRecipe, step: u64, device: &Device) -> Result<Minibatch> {
         let batch = recipe.batch;
         let steps = self.steps(&batch);
         let (epoch, at) = (step / steps, (step % steps) as usize);
@@ -150,7 +150,7 @@ impl Lessons {
             let origin = origins[v];
             (0..clean).map(move |i| if same(origin, i) { 1e4 } else { 0.0 }).collect::<Vec<f32>>()
         });
-        Ok(Lesson {
+        Ok(Minibatch {
             maps,
             measures: tensor(measures, &[count, MEASURES])?,
             dropped: tensor(dropped, &[count, TRUNK])?,

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::adam::{Adam, set, values};
-use crate::atomic;
-use crate::nn::checkpoint::InMemory;
-use crate::reading;
-pub use crate::report::records::Epoch;
+use super::epoch::Epoch;
+use base::atomic;
+use base::reading;
+use networks::checkpoint::InMemory;
 
 /// What is known beside the tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! The course of a training run as a picture.
 
-use super::checkpoint::Epoch;
-use crate::report::plot::{self, Line};
+use super::epoch::Epoch;
+use crate::plot::{self, Line};
 
 /// A chart for losses, and one for every figure measured after epochs.
 pub fn svg(title: &str, history: &[Epoch]) -> String {

@@ -3,9 +3,9 @@
 use jpeg_encoder::{ColorType, Encoder};
 
 use super::rng::Rng;
-use crate::nn::mini::DEGRADATIONS;
-use crate::photo::{self, Limits, Scale, resize};
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
+use networks::mini::DEGRADATIONS;
+use photo::{self, Limits, Scale, resize};
 
 /// Strength of each fault of [`DEGRADATIONS`], 0 (none) to 1.
 pub type Strengths = [f32; DEGRADATIONS.len()];
@@ -229,7 +229,7 @@ pub fn mirrored(photo: &Pixels) -> Pixels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quality::{Weights, measure};
+    use judge::quality::{Weights, measure};
 
     fn photo() -> Pixels {
         let mut rng = Rng::at(3, [0, 0]);

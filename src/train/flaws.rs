@@ -3,8 +3,8 @@
 use super::degrade::{convolved, mapped};
 use super::rng::Rng;
 use super::watermark;
-use crate::nn::multihead::FLAWS;
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
+use networks::multihead::FLAWS;
 
 pub type Strengths = [f32; FLAWS.len()];
 

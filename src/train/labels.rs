@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::TrainError;
 use super::photos::Label;
-use crate::reading;
+use base::reading;
 
 /// What is known of one photo, or of a pair.
 #[derive(Debug, Clone, PartialEq)]
@@ -198,7 +198,7 @@ pub fn classes(folder: &Path) -> Result<(Vec<Item>, Vec<String>), TrainError> {
     for (class, folder) in folders.iter().enumerate() {
         names.push(folder.file_name().unwrap_or_default().to_string_lossy().into_owned());
         let photos = listed(folder)?.into_iter();
-        for path in photos.filter(|path| path.file_name().is_some_and(crate::photo::is_photo_name)) {
+        for path in photos.filter(|path| path.file_name().is_some_and(photo::is_photo_name)) {
             let series = path.display().to_string();
             items.push(Item { files: vec![path], target: Target::Class(class), series });
         }
@@ -210,7 +210,7 @@ pub fn classes(folder: &Path) -> Result<(Vec<Item>, Vec<String>), TrainError> {
 pub fn clean(folder: &Path) -> Result<Vec<Item>, TrainError> {
     let entries = std::fs::read_dir(folder).map_err(|error| bad(folder, error.to_string()))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.file_name().is_some_and(crate::photo::is_photo_name));
+    paths.retain(|path| path.file_name().is_some_and(photo::is_photo_name));
     paths.sort();
     let item = |path: PathBuf| Item { series: path.display().to_string(), files: vec![path], target: Target::Faults };
     Ok(paths.into_iter().map(item).collect())

@@ -1,8 +1,8 @@
 //! The training run of the small network.
 
+mod comparison_head;
 mod data;
 mod judge;
-mod referee;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,19 +11,20 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use safetensors::tensor::Dtype;
 
+use self::comparison_head::TrainingSet;
 pub use self::data::Folds;
 use self::data::{Gathered, Held};
-use self::referee::School;
 use super::adam::{Adam, Pace};
-use super::batch::{Lesson, Lessons};
-use super::checkpoint::{self, Epoch, Progress};
+use super::batch::{Minibatch, TrainingPhotos};
+use super::checkpoint::{self, Progress};
+use super::epoch::Epoch;
 use super::recipe::{Losses, MiniRecipe};
 use super::rng::Rng;
 use super::{Ended, TrainError, loss};
-use crate::kernels::Engine;
-use crate::nn::checkpoint::{InMemory, Ledger};
-use crate::nn::fused::Runner;
-use crate::nn::mini::{FusedMini, MEASURES, Mini, Outputs};
+use kernels::Engine;
+use networks::checkpoint::{InMemory, Ledger};
+use networks::fused::Runner;
+use networks::mini::{FusedMini, MEASURES, Mini, Outputs};
 
 /// Pairs of a burst count when opinions lie this far apart.
 pub const MARGIN: f64 = 0.15;
@@ -55,7 +56,7 @@ pub const NETWORK: &str = "network.safetensors";
 pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), TrainError> {
     std::fs::create_dir_all(&job.out).map_err(|error| TrainError::at(&job.out, error))?;
     let gathered = data::gather(job.recipe, &job.data, &|done, of| listener.decoded(done, of))?;
-    let (progress, ended) = network(job, &gathered.lessons, &gathered.held, listener)?;
+    let (progress, ended) = network(job, &gathered.training_photos, &gathered.held, listener)?;
     if ended == Ended::Stopped || !finish(job, &gathered, &progress, listener)? {
         return Ok((progress, Ended::Stopped));
     }
@@ -65,7 +66,7 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
 /// The first stretch: all that the network says.
 fn network(
     job: &Job<'_>,
-    lessons: &Lessons,
+    training_photos: &TrainingPhotos,
     held: &Held,
     listener: &dyn Listener,
 ) -> Result<(Progress, Ended), TrainError> {
@@ -74,13 +75,13 @@ fn network(
     let mini = Mini::new(*engine, device, || rng.normal())?;
     let mut adam = Adam::new(&mini.vars)?;
     let file = out.join(checkpoint::CHECKPOINT);
-    let identity = format!("{} {} {}", recipe.identity(), lessons.singles.len(), lessons.series.len());
+    let identity = format!("{} {} {}", recipe.identity(), training_photos.singles.len(), training_photos.series.len());
     let mut progress = match checkpoint::load(&file, &mini.vars, &mut adam)? {
         Some(progress) if progress.recipe != identity => return Err(TrainError::Changed { path: file }),
         Some(progress) => progress,
         None => Progress { recipe: identity, ..Progress::default() },
     };
-    let per_epoch = lessons.steps(&recipe.batch);
+    let per_epoch = training_photos.steps(&recipe.batch);
     let mut epoch = Course::default();
     let mut started = Instant::now();
     while progress.steps < recipe.epochs * per_epoch {
@@ -88,10 +89,10 @@ fn network(
             checkpoint::save(&file, &mini.vars, &adam, &progress)?;
             return Ok((progress, Ended::Stopped));
         }
-        let lesson = lessons.lesson(recipe, progress.steps, device)?;
+        let minibatch = training_photos.minibatch(recipe, progress.steps, device)?;
         let pace = pace(recipe, progress.steps, per_epoch);
         let at = (progress.steps / per_epoch + 1, progress.steps + 1);
-        let (value, length) = step(&mini, &mut adam, lesson, recipe, pace)?;
+        let (value, length) = step(&mini, &mut adam, minibatch, recipe, pace)?;
         if !(value.is_finite() && length.is_finite()) {
             return Err(TrainError::NotFinite { epoch: at.0, step: at.1 });
         }
@@ -101,14 +102,14 @@ fn network(
         if progress.steps.is_multiple_of(per_epoch) {
             progress.epoch = progress.steps / per_epoch;
             adam.exchange(&mini.vars)?;
-            let metrics = judge::judge(&fused(&tensors(&mini, lessons)?, *engine)?, held)?;
+            let metrics = judge::judge(&fused(&tensors(&mini, training_photos)?, *engine)?, held)?;
             let figure = metrics.get("figure").copied();
             let best = figure.is_some_and(|figure| progress.best.is_none_or(|best| figure > best));
             if best {
                 (progress.best, progress.best_epoch) = (figure, progress.epoch);
             }
             if best || recipe.patience.is_none() {
-                export(&tensors(&mini, lessons)?, &about(recipe, &progress), &out.join(NETWORK))?;
+                export(&tensors(&mini, training_photos)?, &about(recipe, &progress), &out.join(NETWORK))?;
             }
             adam.exchange(&mini.vars)?;
             progress.history.push(Epoch {
@@ -180,23 +181,23 @@ fn pace(recipe: &MiniRecipe, step: u64, per_epoch: u64) -> Pace {
 fn step(
     mini: &Mini,
     adam: &mut Adam,
-    lesson: Lesson,
+    minibatch: Minibatch,
     recipe: &MiniRecipe,
     pace: Pace,
 ) -> Result<(f64, f32), TrainError> {
-    let device = lesson.scores.device().clone();
-    let pooled = mini.pooled(lesson.maps, &device)?;
-    let said = mini.heads(&pooled, &lesson.measures, Some(&lesson.dropped))?;
+    let device = minibatch.scores.device().clone();
+    let pooled = mini.pooled(minibatch.maps, &device)?;
+    let said = mini.heads(&pooled, &minibatch.measures, Some(&minibatch.dropped))?;
     let asked = Asked {
-        clean: lesson.clean,
-        origins: lesson.origins,
-        scores: lesson.scores,
-        order: lesson.order,
-        preferred: lesson.preferred,
-        worse: lesson.worse,
-        strengths: lesson.strengths,
-        known: lesson.strengths_known,
-        selves: lesson.selves,
+        clean: minibatch.clean,
+        origins: minibatch.origins,
+        scores: minibatch.scores,
+        order: minibatch.order,
+        preferred: minibatch.preferred,
+        worse: minibatch.worse,
+        strengths: minibatch.strengths,
+        known: minibatch.strengths_known,
+        selves: minibatch.selves,
     };
     let total = asked.loss(&said, &recipe.losses)?;
     let value = f64::from(total.to_scalar::<f32>()?);
@@ -260,12 +261,12 @@ fn finish(
     }
     let mut all = checkpoint::read_half(&out.join(NETWORK))?;
     let runner = fused(&all, *engine)?;
-    let Gathered { lessons, takes, held } = gathered;
-    let school = School { takes, singles: &lessons.singles, series: &lessons.series };
-    let Some(referee) = referee::train(&runner, school, &recipe.referee, recipe.seed, stop)? else {
+    let Gathered { training_photos, takes, held } = gathered;
+    let training_set = TrainingSet { takes, singles: &training_photos.singles, series: &training_photos.series };
+    let Some(referee) = comparison_head::train(&runner, training_set, &recipe.referee, recipe.seed, stop)? else {
         return Ok(false);
     };
-    if let Some([pairs, first]) = referee::agreement(&runner, &referee, &held.bursts)? {
+    if let Some([pairs, first]) = comparison_head::agreement(&runner, &referee, &held.bursts)? {
         listener.told(&format!("takes held out: {pairs:.3} of the pairs in order, {first:.3} of the first places"));
     }
     all.tensors.extend(referee.tensors.into_iter().map(|(name, tensor)| (format!("referee.{name}"), tensor)));
@@ -280,13 +281,13 @@ fn fused(tensors: &InMemory, engine: Engine) -> Result<Runner, TrainError> {
     Ok(Runner::new(Box::new(network)))
 }
 
-fn tensors(mini: &Mini, lessons: &Lessons) -> Result<InMemory, TrainError> {
+fn tensors(mini: &Mini, training_photos: &TrainingPhotos) -> Result<InMemory, TrainError> {
     let mut all = InMemory::default();
     for (name, tensor) in mini.tensors()? {
         all.tensors.insert(name, (tensor.dims().to_vec(), tensor.flatten_all()?.to_vec1()?));
     }
-    all.tensors.insert("measures.mean".into(), (vec![MEASURES], lessons.mean.clone()));
-    all.tensors.insert("measures.std".into(), (vec![MEASURES], lessons.std.clone()));
+    all.tensors.insert("measures.mean".into(), (vec![MEASURES], training_photos.mean.clone()));
+    all.tensors.insert("measures.std".into(), (vec![MEASURES], training_photos.std.clone()));
     Ok(all)
 }
 

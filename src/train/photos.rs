@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::TrainError;
-use crate::photo::{self, Limits, Scale, resize};
-use crate::pixels::Pixels;
-use crate::reading;
+use base::pixels::Pixels;
+use base::reading;
+use photo::{self, Limits, Scale, resize};
 
 /// A line of a label file.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,12 +16,13 @@ pub use recipe::{Augment, Backbone, LargeRecipe, OutputMode};
 
 use self::network::Network;
 use super::adam::{Adam, Pace};
-use super::checkpoint::{self, Epoch, Progress};
+use super::checkpoint::{self, Progress};
+use super::epoch::Epoch;
 use super::labels::Item;
 use super::mini::Listener;
 use super::rng::Rng;
 use super::{Ended, TrainError};
-use crate::nn::checkpoint::Checkpoint;
+use networks::checkpoint::Checkpoint;
 
 /// A run of a large network.
 pub struct Job<'a> {

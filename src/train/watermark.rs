@@ -1,7 +1,7 @@
 //! Grey letters over a photo, as agencies put them.
 
 use super::rng::Rng;
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
 
 const TEXTS: [&str; 10] =
     ["SAMPLE", "PROOF", "PREVIEW", "DRAFT", "STOCK", "COPYRIGHT", "DO NOT COPY", "WATERMARK", "DEMO", "PHOTOGRAPHY"];

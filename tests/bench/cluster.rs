@@ -10,12 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use albumctl::cluster::agreement::{adjusted_rand, pairwise};
-use albumctl::cluster::moments::Clock;
-use albumctl::cluster::{
+use base::pixels::Pixels;
+use judge::cluster::agreement::{adjusted_rand, pairwise};
+use judge::cluster::moments::Clock;
+use judge::cluster::{
     Embeddings, Input, Method, Noise, agglomerative, burst, cluster, dbscan, hdbscan, hybrid, scene_layout,
 };
-use albumctl::pixels::Pixels;
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();

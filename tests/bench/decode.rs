@@ -5,10 +5,10 @@
 use std::hint::black_box;
 use std::path::Path;
 
-use albumctl::photo::{Limits, Scale, decode, resize};
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};
+use photo::{Limits, Scale, decode, resize};
 
 const WIDTH: u32 = 4000;
 const HEIGHT: u32 = 3000;

@@ -11,15 +11,15 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use albumctl::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
-use albumctl::nn::checkpoint::{Ledger, var_builder};
-use albumctl::nn::dinov2::{self, Dinov2, FusedDinov2};
-use albumctl::nn::fused::{Batch, Runner};
-use albumctl::nn::mobile::{Family, FusedMobile, Mobile};
-use albumctl::nn::resnet::{Depth, FusedResNet, Naming, ResNet};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, ModuleT};
 use formula::Formula;
+use kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
+use networks::checkpoint::{Ledger, var_builder};
+use networks::dinov2::{self, Dinov2, FusedDinov2};
+use networks::fused::{Batch, Runner};
+use networks::mobile::{Family, FusedMobile, Mobile};
+use networks::resnet::{Depth, FusedResNet, Naming, ResNet};
 
 const SIDE: usize = 224;
 const NETWORKS: [&str; 5] = ["resnet50", "dinov2_small", "dinov2_base", "efficientnet_lite0", "mobilenet_v2"];

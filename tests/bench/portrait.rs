@@ -11,12 +11,12 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use albumctl::hub::faces::{FaceAnalyzer, FaceFiles, Landmarks};
-use albumctl::hub::tflite::{Graph, Network};
-use albumctl::kernels::Cpu;
-use albumctl::pixels::Pixels;
-use albumctl::portrait::Thresholds;
+use base::pixels::Pixels;
 use criterion::Criterion;
+use hub::faces::{FaceAnalyzer, FaceFiles, Landmarks};
+use judge::portrait::Thresholds;
+use kernels::Cpu;
+use networks::tflite::{Graph, Network};
 
 fn shared() -> PathBuf {
     std::env::var_os("ALBUMCTL_SHARED")

@@ -1,8 +1,8 @@
 //! The technical measures of one picture at the size at which photos are measured.
 
-use albumctl::pixels::Pixels;
-use albumctl::quality::{Weights, measure};
+use base::pixels::Pixels;
 use criterion::{Criterion, criterion_group, criterion_main};
+use judge::quality::{Weights, measure};
 
 fn textured(width: u32, height: u32) -> Pixels {
     let mut state = 7u32;

@@ -19,13 +19,13 @@ use std::time::Instant;
 #[path = "nodes.rs"]
 mod nodes;
 
-use albumctl::scale::dedup::{self, Keep};
-use albumctl::scale::fit::{self, Event};
-use albumctl::scale::{Init, Source};
 use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
+use scale::dedup::{self, Keep};
+use scale::fit::{self, Event};
+use scale::{Init, Source};
 
 const DIM: usize = 384;
 const ROWS: usize = 1_000_000;

@@ -10,8 +10,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use albumctl::photo::{Limits, Scale, decode, resize};
-use albumctl::quality::{Weights, measure};
+use judge::quality::{Weights, measure};
+use photo::{Limits, Scale, decode, resize};
 use serde_json::Value;
 
 const ROUNDS: usize = 5;

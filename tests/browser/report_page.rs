@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use albumctl::pixels::Pixels;
 use albumctl::report::html::{Entry, Face, Met, Page, thumbnail, thumbnail_budget, write};
+use base::pixels::Pixels;
 
 /// Collects what goes wrong before anything else runs.
 const LISTEN: &str = "<script>window.wrong=[];addEventListener('error',e=>wrong.push(e.message));\

@@ -96,7 +96,7 @@ fn every_path_of_the_processor_gives_the_same_vectors() {
         Seen::from(output)
     };
     let plain = vector(&run("plain").expect(0).lines()[0]);
-    for cpu in albumctl::kernels::Cpu::available() {
+    for cpu in kernels::Cpu::available() {
         let other = vector(&run(cpu.name()).expect(0).lines()[0]);
         let distance = 1.0 - plain.iter().zip(&other).map(|(a, b)| a * b).sum::<f64>();
         assert!(distance.abs() < 1e-6, "{cpu}: {distance}");

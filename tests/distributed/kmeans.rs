@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use albumctl::scale::Source;
-use albumctl::scale::distributed::MESSAGE;
-use albumctl::scale::distributed::client::{self, Client};
-use albumctl::scale::distributed::engine;
-use albumctl::scale::distributed::trust::Trust;
-use albumctl::scale::fit::{Event, fit_on};
-use albumctl::scale::pass::{Engine as _, Pass, Question};
+use scale::Source;
+use scale::distributed::MESSAGE;
+use scale::distributed::client::{self, Client};
+use scale::distributed::engine;
+use scale::distributed::trust::Trust;
+use scale::fit::{Event, fit_on};
+use scale::pass::{Engine as _, Pass, Question};
 
 use super::features::{Form, bits, formula, options, plain, rows, write, write_as};
 use super::nodes::Cluster;

@@ -242,7 +242,7 @@ fn panics() {
         });
         0
     };
-    std::process::exit(albumctl::contain::or_one_line(run, 1));
+    std::process::exit(base::contain::or_one_line(run, 1));
 }
 
 #[test]

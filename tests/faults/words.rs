@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use albumctl::escape::steers;
+use base::escape::steers;
 
 use crate::world::{Seen, World, png, skipped};
 

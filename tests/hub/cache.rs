@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
-use albumctl::hub::cache::{Cache, CacheError, Collection, Leftover, Origin, Presence, Verdict};
-use albumctl::hub::digest::Digest;
+use hub::cache::{Cache, CacheError, Collection, Leftover, Origin, Presence, Verdict};
+use hub::digest::Digest;
 use tempfile::TempDir;
 
 use crate::place::noise;
@@ -41,8 +41,8 @@ fn overwrite(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-fn blobs(collected: &[albumctl::hub::cache::Collected]) -> Vec<Digest> {
-    let blob = |one: &albumctl::hub::cache::Collected| match one.what {
+fn blobs(collected: &[hub::cache::Collected]) -> Vec<Digest> {
+    let blob = |one: &hub::cache::Collected| match one.what {
         Leftover::Blob(digest) => Some(digest),
         Leftover::File(_) => None,
     };

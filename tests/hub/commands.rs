@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use albumctl::hub::digest::Digest;
+use hub::digest::Digest;
 use serde_json::Value;
 
 use crate::place::noise;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use albumctl::hub::digest::Digest;
-use albumctl::hub::fetch::{Event, SourceError, Wanted};
+use hub::digest::Digest;
+use hub::fetch::{Event, SourceError, Wanted};
 
 use crate::place::{Place, leave_a_part, noise, source_error, wanted};
 use crate::server::Served;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use albumctl::hub::ModelHub;
-use albumctl::hub::cache::CacheError;
-use albumctl::hub::catalogue::Status;
-use albumctl::hub::digest::Digest;
+use albumctl::ModelHub;
 use albumctl::library::{ModelHubError, Options};
+use hub::cache::CacheError;
+use hub::catalogue::Status;
+use hub::digest::Digest;
 use tempfile::TempDir;
 
 use crate::place::noise;

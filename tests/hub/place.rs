@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use albumctl::hub::cache::Cache;
-use albumctl::hub::digest::Digest;
-use albumctl::hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, SourceError, Wanted};
-use albumctl::hub::sources::Source;
+use hub::cache::Cache;
+use hub::digest::Digest;
+use hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, SourceError, Wanted};
+use hub::sources::Source;
 use tempfile::TempDir;
 
 use crate::server::Server;
@@ -129,6 +129,6 @@ pub fn source_error(outcome: Result<impl std::fmt::Debug, PullError>) -> SourceE
 
 /// What a killed process leaves: `bytes` of the file that should become `whole`.
 pub fn leave_a_part(place: &Place, whole: &[u8], bytes: &[u8], address: &str) {
-    let origin = albumctl::hub::cache::Origin { address: address.into(), ..Default::default() };
+    let origin = hub::cache::Origin { address: address.into(), ..Default::default() };
     place.cache().new_part(&Digest::of(whole).hex(), origin).unwrap().append(bytes).unwrap();
 }

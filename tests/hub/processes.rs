@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use albumctl::hub::digest::Digest;
+use hub::digest::Digest;
 
 use crate::place::noise;
 use crate::server::{Served, Server};

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use albumctl::hub::cache::Presence;
-use albumctl::hub::digest::Digest;
-use albumctl::hub::fetch::{Event, PullError, Settings, SourceError, Wanted};
-use albumctl::hub::sources::Source;
+use hub::cache::Presence;
+use hub::digest::Digest;
+use hub::fetch::{Event, PullError, Settings, SourceError, Wanted};
+use hub::sources::Source;
 
 use crate::place::{Place, leave_a_part, noise, source_error, wanted};
 use crate::server::Served;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 
-use albumctl::hub::digest::Digest;
+use hub::digest::Digest;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::formula::Formula;

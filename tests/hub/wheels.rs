@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use albumctl::hub::digest::Digest;
-use albumctl::hub::fetch::{PullError, SourceError, Wanted};
-use albumctl::hub::sources::{Source, Wheel, WheelEntry};
+use hub::digest::Digest;
+use hub::fetch::{PullError, SourceError, Wanted};
+use hub::sources::{Source, Wheel, WheelEntry};
 
 use crate::place::{Place, noise};
 use crate::server::Served;

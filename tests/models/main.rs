@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use albumctl::hub::cache::Cache;
-use albumctl::hub::{Aesthetic, Comparator, Embedder, Hub, HubConfig, HubError, Network, Which};
 use formula::Formula;
+use hub::cache::Cache;
+use hub::{Aesthetic, Comparator, Embedder, Hub, HubConfig, HubError, Network, Which};
 use safetensors::tensor::{Dtype, TensorView};
 
 /// Name, shape and values.

@@ -1,15 +1,15 @@
 //! The forms that train against the forms that infer, and that gradients reach every weight.
 
-use albumctl::hub::prepare;
-use albumctl::kernels::{Cpu, Engine, Precision};
-use albumctl::nn::checkpoint::{Checkpoint, Ledger, Names, var_builder};
-use albumctl::nn::dinov2::{Config, Dinov2, FusedDinov2};
-use albumctl::nn::fused::{Batch, Network, Runner};
-use albumctl::nn::head::{Bend, Head, HeadConfig};
-use albumctl::nn::preprocess::Filter;
-use albumctl::nn::resnet::{Depth, FusedResNet, Naming, ResNet};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Module, ModuleT, Optimizer, VarBuilder, VarMap};
+use hub::prepare;
+use kernels::{Cpu, Engine, Precision};
+use networks::checkpoint::{Checkpoint, Ledger, Names, var_builder};
+use networks::dinov2::{Config, Dinov2, FusedDinov2};
+use networks::fused::{Batch, Network, Runner};
+use networks::head::{Bend, Head, HeadConfig};
+use networks::preprocess::Filter;
+use networks::resnet::{Depth, FusedResNet, Naming, ResNet};
 
 use crate::formula::{self, Formula};
 use crate::networks::{imagenet, recorded, relative};

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use albumctl::nn::checkpoint::{Checkpoint, WeightsError};
-use albumctl::pixels::Pixels;
+use base::pixels::Pixels;
+use networks::checkpoint::{Checkpoint, WeightsError};
 
 const SIZES: [(u32, u32); 12] = [
     (300, 400),

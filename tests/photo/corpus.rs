@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use albumctl::photo::{DecodeError, Limits, Scale, decode, resize};
+use photo::{DecodeError, Limits, Scale, decode, resize};
 
 use crate::shared::{data, difference, files, full, read, say};
 
@@ -24,7 +24,7 @@ fn table(folder: &Path, codes: &mut BTreeMap<&'static str, usize>) -> Vec<(Strin
         *codes.entry(code).or_default() += 1;
         match &outcome {
             Ok(photo) => {
-                let taken = photo.facts.taken_at.known().map(albumctl::photo::TakenAt::text).unwrap_or_default();
+                let taken = photo.facts.taken_at.known().map(photo::TakenAt::text).unwrap_or_default();
                 say(&format!(
                     "{name:60.60} {:>8} {}x{} o{} {taken} {:?} {:?}",
                     photo.kind.name(),
@@ -46,7 +46,7 @@ fn table(folder: &Path, codes: &mut BTreeMap<&'static str, usize>) -> Vec<(Strin
 }
 
 /// Writes what was decoded as a small PNG for human eyes.
-fn show(folder: &Path, name: &str, photo: &albumctl::photo::Decoded) {
+fn show(folder: &Path, name: &str, photo: &photo::Decoded) {
     let small = resize::within(&photo.pixels, 200);
     fs::create_dir_all(folder).expect("a folder to show pictures in");
     let path = folder.join(format!("{}.png", name.replace(['/', ' '], "_")));

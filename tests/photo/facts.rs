@@ -1,7 +1,7 @@
 //! What cameras wrote: known, absent or unreadable, and never a reason to lose the photo.
 
-use albumctl::photo::{Camera, Fact, TakenAt, facts};
 use exif::{Rational, Tag, Value};
+use photo::{Camera, Fact, TakenAt, facts};
 
 use crate::shared::{ascii, data, exif_block, files, fixture, full, jpeg, quarters, read, with_segment};
 

@@ -1,7 +1,7 @@
 //! Every container and coding shows the same drawn picture, upright and in sRGB.
 
-use albumctl::photo::{Fact, Kind, Limits, Scale, decode, resize};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, imageops};
+use photo::{Fact, Kind, Limits, Scale, decode, resize};
 
 use crate::shared::{
     SIZE, deflated, difference, drawn, encoded, fixture, full, jpeg, oriented, quarters, with_chunk, with_segment,

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use albumctl::photo::{DecodeError, Limits, Scale, decode};
 use image::{DynamicImage, ImageFormat};
+use photo::{DecodeError, Limits, Scale, decode};
 use proptest::prelude::*;
 
 use crate::shared::{deflated, drawn, encoded, fixture, full, jpeg, png_chunk, quarters, with_chunk, with_segment};
@@ -164,7 +164,7 @@ fn survives(mut bytes: Vec<u8>, hits: &[(prop::sample::Index, u8)], cut: Option<
     for scale in [Scale::Full, Scale::AtLeast(8)] {
         let _ = decode(&bytes, scale, &limits);
     }
-    let _ = albumctl::photo::facts(&bytes);
+    let _ = photo::facts(&bytes);
     assert!(begun.elapsed().as_secs_f64() < 5.0, "took {:?}", begun.elapsed());
 }
 

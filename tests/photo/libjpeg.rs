@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use albumctl::photo::{Limits, Scale, decode};
+use photo::{Limits, Scale, decode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

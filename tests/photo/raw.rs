@@ -1,7 +1,7 @@
 //! Raw files put together as cameras lay them out: the largest preview that decodes stands for the sensor data.
 
-use albumctl::photo::{Fact, Kind, Raw, sniff};
 use image::RgbImage;
+use photo::{Fact, Kind, Raw, sniff};
 
 use crate::shared::{SIZE, ascii, difference, drawn, exif_block, full, jpeg, oriented, quarters, with_segment};
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use albumctl::photo::{DecodeError, Decoded, Limits, Scale, decode};
+use photo::{DecodeError, Decoded, Limits, Scale, decode};
 
 /// The folder of real photos beside the repository, where there is one.
 pub fn data(folder: &str) -> Option<PathBuf> {

@@ -1,9 +1,9 @@
 //! Whole photos against what MediaPipe answered on the same pixels.
 
-use albumctl::hub::faces::{FaceAnalyzer, FaceFiles, Landmarks};
-use albumctl::kernels::Cpu;
-use albumctl::pixels::Pixels;
-use albumctl::portrait::{Crop, Detection, Detector, Expression, LandmarkRounding, Outside, Portrait, Thresholds};
+use base::pixels::Pixels;
+use hub::faces::{FaceAnalyzer, FaceFiles, Landmarks};
+use judge::portrait::{Crop, Detection, Detector, Expression, LandmarkRounding, Outside, Portrait, Thresholds};
+use kernels::Cpu;
 use safetensors::SafeTensors;
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! Small graphs of all operators, written here, against candle; and files that must be refused.
 
-use albumctl::hub::tflite::{Graph, Network, TfliteError};
-use albumctl::kernels::Cpu;
+use kernels::Cpu;
+use networks::tflite::{Graph, Network, TfliteError};
 use proptest::prelude::*;
 
 use crate::oracle;

@@ -1,7 +1,7 @@
 //! The four networks on recorded inputs: raw outputs against those of the reference, on every processor path.
 
-use albumctl::hub::tflite::{Graph, Network};
-use albumctl::kernels::Cpu;
+use kernels::Cpu;
+use networks::tflite::{Graph, Network};
 use safetensors::SafeTensors;
 
 use crate::shared;

@@ -1,8 +1,8 @@
 //! A graph run operator by operator on candle's own operations: slow, plain, and independent of planning, fusing and
 //! packing. What the interpreter is compared with.
 
-use albumctl::hub::tflite::{Activation, Graph, Node, Operator, Padding};
 use candle_core::{Device, Result, Tensor};
+use networks::tflite::{Activation, Graph, Node, Operator, Padding};
 
 /// Every output, flat.
 pub fn run(graph: &Graph, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {

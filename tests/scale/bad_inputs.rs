@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use albumctl::scale::{ScaleError, expand, read_list};
 use arrow_array::builder::{Float32Builder, Int32Builder, ListBuilder};
 use arrow_array::{ArrayRef, Int64Array, StringArray};
+use scale::{ScaleError, expand, read_list};
 
 use super::features::{Form, column, fit, options, plain, rows, write, write_columns};
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use albumctl::scale::Source;
-use albumctl::scale::dedup::{Duplicates, Keep, Options, dedup};
+use scale::Source;
+use scale::dedup::{Duplicates, Keep, Options, dedup};
 
 use super::features::{rows, write};
 
@@ -154,7 +154,7 @@ fn clusters_that_do_not_fit_in_memory_are_split_and_piles_of_equal_rows_cut() {
     let (mut all, pairs) = planted(2400);
     let planted = all.len();
     let file = write(&folder.path().join("a.parquet"), &all, 0, 400);
-    // Room for 256 rows a thread, the least there is.
+    // NearestScratch for 256 rows a thread, the least there is.
     let small = Options { clusters: Some(2), memory: 1, ..options(folder.path()) };
     let found = run(&[file], &small);
     assert!(found.split > 0 && found.cut == 0 && found.clusters > 4, "{} split, {} cut", found.split, found.cut);

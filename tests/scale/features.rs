@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use albumctl::scale::fit::{self, Event, Options};
-use albumctl::scale::{Init, Iteration, Model, ScaleError, Source};
 use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, LargeListBuilder, ListBuilder};
 use arrow_array::builder::{Float16Builder, Float64Builder};
 use arrow_array::{ArrayRef, LargeStringArray, RecordBatch, StringArray};
 use half::f16;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use scale::fit::{self, Event, Options};
+use scale::{Init, Iteration, Model, ScaleError, Source};
 
 /// A row of the formula that `tests/reference/kmeans.py` shares.
 pub fn formula(i: usize, dim: usize) -> Vec<f32> {

@@ -3,13 +3,13 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use albumctl::scale::assign::assign;
-use albumctl::scale::fit::Event;
-use albumctl::scale::{Init, Model, ScaleError, Source};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
+use scale::assign::assign;
+use scale::fit::Event;
+use scale::{Init, Model, ScaleError, Source};
 use serde_json::Value;
 
 use super::features::{Form, bits, fit, formula, options, plain, rows, version_2, write, write_as};
@@ -140,7 +140,7 @@ fn a_run_that_was_stopped_goes_on_to_the_same_model() {
         let model = loop {
             let stop = AtomicBool::new(false);
             let mut steps = 0;
-            let ended = albumctl::scale::fit::fit(&source, &cut, &stop, &mut |event| {
+            let ended = scale::fit::fit(&source, &cut, &stop, &mut |event| {
                 if matches!(event, Event::Iterated(_)) {
                     steps += 1;
                     stop.store(steps == 2, Ordering::Relaxed);

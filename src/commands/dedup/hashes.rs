@@ -4,14 +4,14 @@ use anyhow::Context as _;
 
 use super::super::photos;
 use super::{Args, read_scores, warn_of_missing};
-use crate::cli::PhotoArgs;
+use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::pipeline::{Analysis, Picture};
 use crate::report::records::DuplicateRecord;
-use crate::scale::dedup::Keep;
-use crate::scale::phash;
 use crate::store::Fingerprint;
+use scale::dedup::Keep;
+use scale::phash;
 
 /// Long side at which photos are hashed: many pixels to each of the 32 cells, and little to decode.
 const MEASURED_AT: u32 = 256;

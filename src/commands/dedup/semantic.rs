@@ -4,16 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::path::Path;
 
-use super::super::anywhere::here_only;
-use super::super::deliver::Delivery;
+use super::super::album_export::Delivery;
 use super::super::features;
+use super::super::photo_source::here_only;
 use super::super::photos::{self, Tally};
 use super::{Args, read_scores, warn_of_missing};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::records::DuplicateRecord;
-use crate::scale::dedup::{Duplicates, Options, Removed, dedup};
-use crate::scale::{ScaleError, Source};
+use scale::dedup::{Duplicates, Options, Removed, dedup};
+use scale::{ScaleError, Source};
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     here_only(args.work.as_deref(), "the folder of rows", "--work DIR")?;

@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Args;
+use super::find::Found;
 use crate::analyses::Embedding;
-use crate::commands::anywhere::Found;
 use crate::commands::engine::Cluster;
-use crate::commands::networks::{self, PrecisionArg};
+use crate::commands::open_models::{self, PrecisionArg};
 use crate::commands::photos::Tally;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::failure::{Failure, Stage};
-use crate::hub::Network as _;
-use crate::scale::distributed::client::Client;
-use crate::scale::distributed::photos::{Item, List, Told, lists, part_name};
-use crate::scale::{ScaleError, absolute, files};
+use hub::Network as _;
+use scale::distributed::client::Client;
+use scale::distributed::photos::{Item, List, Notes, lists, part_name};
+use scale::{ScaleError, absolute, files};
 
 /// The parts of the last run, for `--data-file`.
 const PARTS: &str = "parts.txt";
@@ -44,10 +44,10 @@ pub fn on_cluster(
     let parts = parts(args, embedding, found, &folder)?;
     let mut told = HashMap::new();
     for part in there(&parts, &folder)? {
-        let before = Told::beside(&part);
+        let before = Notes::beside(&part);
         // What could not be had the last time may be now.
         if before.may_come() {
-            Told::forget(&part);
+            Notes::forget(&part);
         } else {
             told.insert(part, before);
         }
@@ -66,7 +66,7 @@ pub fn on_cluster(
     let names: HashMap<String, &PathBuf> =
         found.scan.photos.iter().map(|photo| (photo.path.to_string_lossy().into_owned(), &photo.path)).collect();
     for list in parts.iter().filter(|list| there.contains(&list.part)) {
-        let told = told.remove(&list.part).unwrap_or_else(|| Told::beside(&list.part));
+        let told = told.remove(&list.part).unwrap_or_else(|| Notes::beside(&list.part));
         tally.done += told.done;
         for unread in told.failed {
             let path = names.get(&unread.id).map_or_else(|| PathBuf::from(&unread.id), |path| (*path).clone());
@@ -82,7 +82,7 @@ pub fn on_cluster(
 
 /// What there is to do, list by list, done or not.
 fn parts(args: &Args, embedding: &Embedding, found: &Found, folder: &Path) -> Result<Vec<List>, CommandError> {
-    let identity = embedding.network.identity().map_err(networks::refused)?;
+    let identity = embedding.network.identity().map_err(open_models::refused)?;
     let model = match &args.network.model {
         Some(typed) if typed.contains(['/', '\\', '.']) => absolute(Path::new(typed)).to_string_lossy().into_owned(),
         _ => embedding.network.reference(),
@@ -151,7 +151,7 @@ fn settle(parts: &[List], there: &HashSet<PathBuf>, folder: &Path) -> Result<(),
     let before = files::read(&path).unwrap_or_default();
     for part in String::from_utf8_lossy(&before).lines().map(Path::new) {
         if !now.contains(part) && part.parent() == Some(folder) {
-            Told::forget(part);
+            Notes::forget(part);
         }
     }
     let there = parts.iter().filter(|list| there.contains(&list.part));

@@ -5,9 +5,9 @@ use rayon::prelude::*;
 use super::DataArgs;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::pixels::Pixels;
-use crate::quality;
-use crate::train::photos::Label;
+use base::pixels::Pixels;
+use judge::quality;
+use train::photos::Label;
 
 /// The baseline that is the variance of the Laplacian.
 pub const SHARPNESS: &str = "sharpness";

@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::{DRAWS, DataArgs, Judgement, comparator, figure, medium};
-use crate::commands::networks::{self, Networks};
+use crate::commands::open_models::{self, Networks};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::eval::bootstrap;
-use crate::eval::variants::{self, Fault, Variant};
-use crate::hub::{Comparator, Degradations, HubError, Network as _};
-use crate::nn::multihead::FLAWS;
-use crate::pixels::Pixels;
-use crate::quality;
-use crate::train::degrade;
-use crate::train::photos::Label;
+use base::pixels::Pixels;
+use hub::{Comparator, Degradations, HubError, Network as _};
+use judge::quality;
+use networks::multihead::FLAWS;
+use train::degrade;
+use train::eval::bootstrap;
+use train::eval::variants::{self, Fault, Variant};
+use train::photos::Label;
 
 /// Both photos of a pair are written by the encoder, the degraded one at its own quality: files tell nothing.
 const ENCODED: u8 = 95;
@@ -87,8 +87,8 @@ pub fn judge(
     let originals: Vec<Pixels> = data.decoded(&chosen)?.iter().map(|photo| medium(photo, context)).collect();
     let variants = variants::all();
     let weights = context.settings().quality_assessment.weights;
-    let features = |photo: &Pixels| judging.features(photo).map_err(networks::refused);
-    let prefer = |a: &[f32], b: &[f32]| judging.prefer(a, b).map_err(networks::refused);
+    let features = |photo: &Pixels| judging.features(photo).map_err(open_models::refused);
+    let prefer = |a: &[f32], b: &[f32]| judging.prefer(a, b).map_err(open_models::refused);
     // Per photo: for each variant whether the original won when first and when second, by the model and by the rules.
     let asked = |original: &Pixels| -> Result<Vec<[f64; 4]>, CommandError> {
         let whole = degrade::encoded(original, ENCODED);

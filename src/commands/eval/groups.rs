@@ -3,17 +3,17 @@
 use rayon::prelude::*;
 
 use super::{DRAWS, DataArgs, Judgement, figure, groups_of, medium};
-use crate::cluster::{self, Embeddings, Input, Method, Noise, agglomerative, hdbscan, scene_layout};
-use crate::commands::networks::{self, Networks};
+use crate::commands::open_models::{self, Networks};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::eval::bootstrap;
-use crate::eval::grouping::{Agreement, Counted};
-use crate::hub::{Embedder, Network as _, built_in};
-use crate::photo::resize;
-use crate::pixels::Pixels;
 use crate::report::records::EvalRecord;
-use crate::train::photos::Label;
+use base::pixels::Pixels;
+use hub::{Embedder, Network as _};
+use judge::cluster::{self, Embeddings, Input, Method, Noise, agglomerative, hdbscan, scene_layout};
+use photo::resize;
+use train::eval::bootstrap;
+use train::eval::grouping::{Agreement, Counted};
+use train::photos::Label;
 
 pub fn judge(
     data: &DataArgs,
@@ -23,10 +23,10 @@ pub fn judge(
 ) -> Result<Judgement, CommandError> {
     let truth = groups_of(labels)?;
     let file = context.settings().album.clustering.feature_checkpoint.as_deref();
-    let model: Embedder = networks.open(data.network.which(file, built_in::MINI), context)?;
+    let model: Embedder = networks.open(data.network.which(file, hub::MINI), context)?;
     let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
     let learned = |photo: &Pixels| -> Result<Vec<f32>, CommandError> {
-        Ok(model.embed(std::slice::from_ref(photo)).map_err(networks::refused)?.concat())
+        Ok(model.embed(std::slice::from_ref(photo)).map_err(open_models::refused)?.concat())
     };
     let described: [(String, Box<dyn Fn(&Pixels) -> Result<Vec<f32>, CommandError> + Sync>); 4] = [
         (model.reference(), Box::new(learned)),

@@ -1,10 +1,10 @@
 //! Orders of photos inside groups, to figures.
 
 use super::{DRAWS, Judgement, figure};
-use crate::eval::bootstrap;
-use crate::eval::ranking::{self, Judged, Ranking};
-use crate::report::plot::{self, Bar};
-use crate::train::photos::Label;
+use train::eval::bootstrap;
+use train::eval::ranking::{self, Judged, Ranking};
+use train::photos::Label;
+use train::plot::{self, Bar};
 
 /// Places that are told apart in the picture; the last stands for all behind.
 const PLACES: usize = 8;

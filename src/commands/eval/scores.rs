@@ -3,14 +3,14 @@
 use super::baselines::{Judge, SHARPNESS, each, rule_based};
 use super::{DRAWS, DataArgs, Judgement, figure, medium};
 use crate::commands::aesthetics;
-use crate::commands::networks::{self, Networks};
+use crate::commands::open_models::{self, Networks};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::eval::{bootstrap, scores};
-use crate::hub::{Aesthetic, Network as _};
-use crate::pixels::Pixels;
-use crate::report::plot;
-use crate::train::photos::Label;
+use base::pixels::Pixels;
+use hub::{Aesthetic, Network as _};
+use train::eval::{bootstrap, scores};
+use train::photos::Label;
+use train::plot;
 
 pub fn judge(
     data: &DataArgs,
@@ -23,7 +23,7 @@ pub fn judge(
         data.model(data.network.which(file, aesthetics::MODEL), aesthetics::RATES, networks, context)?;
     let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
     let rate = |photo: &Pixels| {
-        let rated = model.score(std::slice::from_ref(photo)).map_err(networks::refused)?;
+        let rated = model.score(std::slice::from_ref(photo)).map_err(open_models::refused)?;
         // On the scale of the labels, for the mean error.
         Ok((f64::from(rated[0]) - 1.0) / 9.0)
     };

@@ -6,34 +6,34 @@ use std::path::{Path, PathBuf};
 use super::groups::agreeing;
 use super::{DRAWS, DataArgs, Judgement, baselines, figure, groups_of, medium, order};
 use crate::commands::album::{self, Grouped, Known};
-use crate::commands::experts::Experts;
+use crate::commands::album_models::AlbumModels;
 use crate::commands::select::{ChoiceArgs, candidates, choose};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::eval::bootstrap;
-use crate::photo::scan::{self, Scan};
-use crate::pixels::Pixels;
-use crate::train::photos::Label;
+use base::pixels::Pixels;
+use photo::scan::{self, Scan};
+use train::eval::bootstrap;
+use train::photos::Label;
 
 const SUBJECT: &str = "select";
 
 pub fn judge(data: &DataArgs, labels: &[Label], context: &Context) -> Result<Judgement, CommandError> {
     let truth = groups_of(labels)?;
-    let experts = Experts::new(context)?;
-    let known = gather(data, labels, &experts, context)?;
+    let models = AlbumModels::new(context)?;
+    let known = gather(data, labels, &models, context)?;
     let found = album::group(&known, &album::GroupArgs::default(), context)?;
     let mut figures = agreeing("selection", SUBJECT, "groups", &truth, &found.clustering.labels);
     let alone: Vec<usize> = (0..labels.len()).collect();
     figures.extend(agreeing("selection", "each photo alone", "groups", &truth, &alone));
     figures.extend(agreeing("selection", "all together", "groups", &truth, &vec![0; labels.len()]));
 
-    let picks = Picks::of(&known, &found, &experts, context)?;
+    let picks = Picks::of(&known, &found, &models, context)?;
     figures.extend(album_figures(labels, &truth, &picks));
 
     // The order inside given groups, so that a group not found does not count twice.
     let mut given = found;
     given.clustering.labels = truth.iter().map(|&group| group as i64).collect();
-    let picks = Picks::of(&known, &given, &experts, context)?;
+    let picks = Picks::of(&known, &given, &models, context)?;
     let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
     let mut orders = vec![(SUBJECT.to_owned(), picks.order())];
     orders.extend(baselines::orders(data, labels, &photos, context)?);
@@ -43,11 +43,16 @@ pub fn judge(data: &DataArgs, labels: &[Label], context: &Context) -> Result<Jud
 }
 
 /// As `select` looks at them, in the order of the labels.
-fn gather(data: &DataArgs, labels: &[Label], experts: &Experts, context: &Context) -> Result<Vec<Known>, CommandError> {
+fn gather(
+    data: &DataArgs,
+    labels: &[Label],
+    models: &AlbumModels,
+    context: &Context,
+) -> Result<Vec<Known>, CommandError> {
     let paths: Vec<PathBuf> = labels.iter().map(|label| data.folder().join(&label.file)).collect();
     let photos = paths.iter().map(|path| scan::Photo { path: path.clone(), raws: Vec::new() }).collect();
     let scan = Scan { photos, ..Scan::default() };
-    let (known, _) = album::gather(&scan, experts, None, context)?;
+    let (known, _) = album::gather(&scan, models, None, context)?;
     let mut by_path: HashMap<PathBuf, Known> = known.into_iter().map(|photo| (photo.path.clone(), photo)).collect();
     let found = |path: &PathBuf| {
         by_path.remove(path).ok_or_else(|| {
@@ -64,10 +69,10 @@ struct Picks {
 }
 
 impl Picks {
-    fn of(known: &[Known], grouped: &Grouped, experts: &Experts, context: &Context) -> Result<Self, CommandError> {
+    fn of(known: &[Known], grouped: &Grouped, models: &AlbumModels, context: &Context) -> Result<Self, CommandError> {
         let photos = candidates(known, grouped, &HashMap::new());
         let rules = ChoiceArgs { per_cluster: Some(1), ..ChoiceArgs::default() }.rules(context);
-        let verdicts = choose(known, &photos, &rules, grouped, experts, context)?;
+        let verdicts = choose(known, &photos, &rules, grouped, models, context)?;
         let mut picks = Self { picked: vec![false; known.len()], composite: vec![0.0; known.len()] };
         for verdict in verdicts {
             picks.picked[verdict.photo] = verdict.selected();

@@ -6,13 +6,14 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 
 use super::ending;
-use super::holdings::Holdings;
+use super::model_library;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::catalogue::{CatalogueError, manifests_in};
-use crate::hub::fetch::{Client, Network, Settings, read_text};
-use crate::reading::{self, Stream};
+use crate::library::record;
 use crate::report::records::ModelRecord;
+use base::reading::{self, Stream};
+use hub::catalogue::{CatalogueError, manifests_in};
+use hub::fetch::{Client, Network, Settings, read_text};
 
 /// Add models by their manifests: a YAML file, an address, or a folder of YAML files
 #[derive(Debug, clap::Args)]
@@ -26,19 +27,19 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let holdings = Holdings::of(context)?;
+    let library = model_library::open(context)?;
     let no_home = || CommandError::failed(anyhow!("neither XDG_CONFIG_HOME nor HOME is set"));
-    let folder = holdings.own_folder.clone().ok_or_else(no_home)?;
+    let folder = library.own_folder.clone().ok_or_else(no_home)?;
     let mut output = context.output::<ModelRecord>()?;
     let mut added = 0;
     for (origin, yaml) in manifests(&args.manifests, context)? {
-        let entry = holdings.add(&folder, &origin, &yaml, args.force).map_err(|error| match error {
+        let entry = library.add(&folder, &origin, &yaml, args.force).map_err(|error| match error {
             CatalogueError::Taken { .. } => {
                 CommandError::failed(error).hint("--force replaces it; another version stands beside it")
             }
             other => CommandError::failed(other),
         })?;
-        output.write(&context.ui, &holdings.record(&entry, &[]))?;
+        output.write(&context.ui, &record(&entry, &library.cache, &[]))?;
         added += 1;
     }
     output.finish(&context.ui)?;

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::holdings::Holdings;
+use super::model_library;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::cache::{Collection, Leftover};
-use crate::hub::digest::Digest;
 use crate::report::records::RemovedRecord;
+use hub::cache::{Collection, Leftover};
+use hub::digest::Digest;
+use hub::model_library::ModelLibrary;
 
 /// Clear away pulls cut short and files set aside, and bring the folder below cache_max_size_gb
 ///
@@ -24,35 +25,33 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let holdings = Holdings::of(context)?;
-    let listed = listed(&holdings)?;
+    let library = model_library::open(context)?;
+    let listed = listed(&library)?;
     let collection =
         Collection { keep: &[], listed: args.unlisted.then_some(&listed), leftovers: true, dry_run: args.dry_run };
     let mut output = context.output::<RemovedRecord>()?;
-    for gone in holdings.cache.collect(&collection).map_err(CommandError::failed)? {
+    for gone in library.cache.collect(&collection).map_err(CommandError::failed)? {
         let path = match &gone.what {
-            Leftover::Blob(digest) => holdings.cache.blob_path(digest),
+            Leftover::Blob(digest) => library.cache.blob_path(digest),
             Leftover::File(path) => path.clone(),
         };
         let model = match &gone.what {
-            Leftover::Blob(digest) => {
-                holdings.catalogue.with_digest(digest).first().map(|(entry, _)| entry.reference())
-            }
+            Leftover::Blob(digest) => library.catalogue.with_digest(digest).first().map(|(entry, _)| entry.reference()),
             Leftover::File(_) => None,
         };
         let (path, why) = (path.display().to_string(), gone.why.to_owned());
         output.write(&context.ui, &RemovedRecord { model, path, bytes: gone.bytes, why, applied: !args.dry_run })?;
     }
     output.finish(&context.ui)?;
-    context.ui.summary(&holdings.usage()?, false);
+    context.ui.summary(&model_library::usage(&library)?, false);
     Ok(Ending::AllDone)
 }
 
 /// What manifests name, with the hashes the user has accepted.
-fn listed(holdings: &Holdings) -> Result<HashSet<Digest>, CommandError> {
+fn listed(library: &ModelLibrary) -> Result<HashSet<Digest>, CommandError> {
     let mut listed = HashSet::new();
-    for entry in holdings.catalogue.entries() {
-        let wanted = entry.wanted(&holdings.cache).map_err(CommandError::failed)?;
+    for entry in library.catalogue.entries() {
+        let wanted = entry.wanted(&library.cache).map_err(CommandError::failed)?;
         listed.extend(wanted.iter().filter_map(|wanted| wanted.sha256));
     }
     Ok(listed)

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
-use super::holdings::Holdings;
+use super::model_library;
 use super::{Acceptance, admit, close, ending, pull};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::catalogue::{Entry, FileEntry};
-use crate::hub::digest::Digest;
-use crate::hub::fetch::{Pulled, Wanted};
-use crate::reading::{self, Stream};
 use crate::report::records::PulledRecord;
+use base::reading::{self, Stream};
+use hub::catalogue::{Entry, FileEntry};
+use hub::digest::Digest;
+use hub::fetch::{Pulled, Wanted};
+use hub::model_library::ModelLibrary;
 
 /// Take model files from disk; each is recognised by its sha256
 #[derive(Debug, clap::Args)]
@@ -30,13 +31,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let holdings = Holdings::of(context)?;
+    let library = model_library::open(context)?;
     let mut output = context.output::<PulledRecord>()?;
     let (mut done, mut failed) = (0, 0);
     let mut kept = Vec::new();
     for path in &args.files {
         context.reads(path)?;
-        match import(path, args, &holdings, context) {
+        match import(path, args, &library, context) {
             Ok(records) => {
                 kept.extend(records.iter().filter_map(|record| record.sha256.parse::<Digest>().ok()));
                 for record in records {
@@ -55,18 +56,25 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
     }
     close(output, done, context)?;
-    pull::make_room(&kept, &holdings, context)?;
+    pull::make_room(&kept, &library, context)?;
     Ok(ending(done, failed))
 }
 
 /// One record for each model the file belongs to.
-fn import(path: &Path, args: &Args, holdings: &Holdings, context: &Context) -> Result<Vec<PulledRecord>, CommandError> {
+fn import(
+    path: &Path,
+    args: &Args,
+    library: &ModelLibrary,
+    context: &Context,
+) -> Result<Vec<PulledRecord>, CommandError> {
     let named = |error| anyhow::Error::new(error).context(path.display().to_string());
     let file = reading::open(path).map(|file| Stream::of(file, context.stop()));
     let (digest, bytes) = file.and_then(Digest::of_reader).with_context(|| path.display().to_string())?;
     let owners = match &args.model {
-        Some(reference) => vec![owner_by_name(path, digest, bytes, holdings.find(reference)?, args, holdings)?],
-        None => owners_by_hash(&digest, holdings)?,
+        Some(reference) => {
+            vec![owner_by_name(path, digest, bytes, model_library::find(library, reference)?, args, library)?]
+        }
+        None => owners_by_hash(&digest, library)?,
     };
     if owners.is_empty() {
         let unknown = anyhow!("{}: no model has a file with sha256 {digest}", path.display());
@@ -76,21 +84,21 @@ fn import(path: &Path, args: &Args, holdings: &Holdings, context: &Context) -> R
     for (entry, _) in &owners {
         admit(entry, context)?;
     }
-    let already_there = holdings.cache.presence(&digest, Some(bytes)) == crate::hub::cache::Presence::Ready;
-    holdings.cache.import(path, context.stop(), |found| *found == digest).map_err(named)?;
-    let got = Pulled { path: holdings.cache.blob_path(&digest), digest, bytes, transferred: 0, already_there };
+    let already_there = library.cache.presence(&digest, Some(bytes)) == hub::cache::Presence::Ready;
+    library.cache.import(path, context.stop(), |found| *found == digest).map_err(named)?;
+    let got = Pulled { path: library.cache.blob_path(&digest), digest, bytes, transferred: 0, already_there };
     let mut records = Vec::new();
     for (entry, wanted) in owners {
-        let trusted = pull::remember(entry, &wanted, &got, holdings, context)?;
+        let trusted = pull::remember(entry, &wanted, &got, library, context)?;
         records.push(pull::record(entry, &wanted, &got, trusted));
     }
     Ok(records)
 }
 
-fn owners_by_hash<'a>(digest: &Digest, holdings: &'a Holdings) -> Result<Vec<(&'a Entry, Wanted)>, CommandError> {
+fn owners_by_hash<'a>(digest: &Digest, library: &'a ModelLibrary) -> Result<Vec<(&'a Entry, Wanted)>, CommandError> {
     let mut owners = Vec::new();
-    for entry in holdings.catalogue.entries() {
-        for wanted in entry.wanted(&holdings.cache).map_err(CommandError::failed)? {
+    for entry in library.catalogue.entries() {
+        for wanted in entry.wanted(&library.cache).map_err(CommandError::failed)? {
             if wanted.sha256 == Some(*digest) {
                 owners.push((entry, wanted));
             }
@@ -106,9 +114,9 @@ fn owner_by_name<'a>(
     bytes: u64,
     entry: &'a Entry,
     args: &Args,
-    holdings: &Holdings,
+    library: &ModelLibrary,
 ) -> Result<(&'a Entry, Wanted), CommandError> {
-    let wanted = |file: &FileEntry| entry.wanted_file(file, &holdings.cache).map_err(CommandError::failed);
+    let wanted = |file: &FileEntry| entry.wanted_file(file, &library.cache).map_err(CommandError::failed);
     let same_name = |file: &&FileEntry| path.file_name().is_some_and(|name| name == file.name.as_str());
     let file = match entry.files.as_slice() {
         [only] => only,

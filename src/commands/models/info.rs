@@ -1,8 +1,9 @@
 //! `models list` and `models info`.
 
-use super::holdings::Holdings;
+use super::model_library;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::library::record;
 use crate::report::records::ModelRecord;
 
 /// Every model, and what of it is here
@@ -26,32 +27,32 @@ pub struct InfoArgs {
 }
 
 pub fn list(args: &ListArgs, context: &Context) -> Result<Ending, CommandError> {
-    let holdings = Holdings::of(context)?;
-    let blobs = holdings.cache.blobs().map_err(CommandError::failed)?;
+    let library = model_library::open(context)?;
+    let blobs = library.cache.blobs().map_err(CommandError::failed)?;
     let mut output = context.output::<ModelRecord>()?;
-    for entry in holdings.catalogue.entries() {
-        let record = holdings.record(entry, &blobs);
+    for entry in library.catalogue.entries() {
+        let record = record(entry, &library.cache, &blobs);
         let right_task = args.task.as_ref().is_none_or(|task| *task == record.task);
         if right_task && (!args.here || record.bytes_here > 0) {
             output.write(&context.ui, &record)?;
         }
     }
     output.finish(&context.ui)?;
-    context.ui.summary(&holdings.usage()?, false);
+    context.ui.summary(&model_library::usage(&library)?, false);
     Ok(Ending::AllDone)
 }
 
 pub fn info(args: &InfoArgs, context: &Context) -> Result<Ending, CommandError> {
-    let holdings = Holdings::of(context)?;
-    let entries = holdings.named(&args.models, false)?;
-    let blobs = holdings.cache.blobs().map_err(CommandError::failed)?;
+    let library = model_library::open(context)?;
+    let entries = model_library::named(&library, &args.models, false)?;
+    let blobs = library.cache.blobs().map_err(CommandError::failed)?;
     let mut output = context.output::<ModelRecord>()?;
     for entry in &entries {
-        output.write(&context.ui, &holdings.record(entry, &blobs))?;
+        output.write(&context.ui, &record(entry, &library.cache, &blobs))?;
     }
     output.finish(&context.ui)?;
     for entry in entries {
-        let record = holdings.record(entry, &blobs);
+        let record = record(entry, &library.cache, &blobs);
         if crate::ui::Ui::stdout_is_terminal() {
             context.ui.note(&record.in_full());
         }

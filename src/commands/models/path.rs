@@ -2,10 +2,9 @@
 
 use anyhow::anyhow;
 
-use super::holdings::Holdings;
+use super::model_library;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::built_in;
 use crate::report::records::ModelPathRecord;
 
 /// Where the verified files of a model lie
@@ -17,20 +16,20 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let holdings = Holdings::of(context)?;
+    let library = model_library::open(context)?;
     let mut output = context.output::<ModelPathRecord>()?;
-    for entry in holdings.named(&args.models, false)? {
+    for entry in model_library::named(&library, &args.models, false)? {
         for file in &entry.files {
-            if built_in::weights(entry, file).is_some() {
+            if entry.built_in_weights(file).is_some() {
                 let cause = anyhow!("{}: {} is part of the binary and lies in no folder", entry.reference(), file.name);
                 return Err(CommandError::usage(cause));
             }
-            let wanted = entry.wanted_file(file, &holdings.cache).map_err(CommandError::failed)?;
+            let wanted = entry.wanted_file(file, &library.cache).map_err(CommandError::failed)?;
             let ready = match wanted.sha256 {
-                Some(sha256) => holdings.cache.ready(&sha256).map_err(CommandError::failed)?,
+                Some(sha256) => library.cache.ready(&sha256).map_err(CommandError::failed)?,
                 None => None,
             };
-            let missing = || CommandError::failed(anyhow!("{}", entry.what_is_missing(&holdings.cache)));
+            let missing = || CommandError::failed(anyhow!("{}", entry.what_is_missing(&library.cache)));
             let path = ready.ok_or_else(|| missing().hint(entry.mend()))?;
             let (model, file, path) = (entry.reference(), file.name.clone(), path.display().to_string());
             output.write(&context.ui, &ModelPathRecord { model, file, path })?;

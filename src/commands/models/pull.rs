@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::holdings::{Holdings, human};
+use super::model_library::{self, human};
 use super::{Acceptance, admit, close, ending};
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
-use crate::hub::built_in;
-use crate::hub::cache::{Cache, Leftover};
-use crate::hub::catalogue::Entry;
-use crate::hub::digest::Digest;
-use crate::hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, Wanted};
 use crate::report::records::PulledRecord;
 use crate::ui::Bytes;
+use hub::cache::{Cache, Leftover};
+use hub::catalogue::Entry;
+use hub::digest::Digest;
+use hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, Wanted};
+use hub::model_library::ModelLibrary;
 
 /// Fetch models; an earlier pull that was cut short is continued
 #[derive(Debug, clap::Args)]
@@ -31,8 +31,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let holdings = Holdings::of(context)?;
-    let entries = holdings.named(&args.models, args.all)?;
+    let library = model_library::open(context)?;
+    let entries = model_library::named(&library, &args.models, args.all)?;
     let mut order = Vec::new();
     let mut refused = 0;
     for entry in &entries {
@@ -46,23 +46,23 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             }
         }
         // What is part of the binary is here already.
-        let elsewhere = entry.files.iter().filter(|file| built_in::weights(entry, file).is_none());
+        let elsewhere = entry.files.iter().filter(|file| entry.built_in_weights(file).is_none());
         for file in elsewhere {
-            order.push((*entry, entry.wanted_file(file, &holdings.cache).map_err(CommandError::failed)?));
+            order.push((*entry, entry.wanted_file(file, &library.cache).map_err(CommandError::failed)?));
         }
     }
     if order.is_empty() && refused == 0 {
         context.ui.note("all of it is part of the binary");
         return Ok(Ending::AllDone);
     }
-    let outcomes = pull(&order, args.acceptance.trust_first, &holdings.cache, context)?;
+    let outcomes = pull(&order, args.acceptance.trust_first, &library.cache, context)?;
     let mut output = context.output::<PulledRecord>()?;
     let (mut done, mut failed) = (0, refused);
     let mut pulled = Vec::new();
     for ((entry, wanted), outcome) in order.iter().zip(outcomes) {
         match outcome {
             Ok(got) => {
-                let trusted = remember(entry, wanted, &got, &holdings, context)?;
+                let trusted = remember(entry, wanted, &got, &library, context)?;
                 output.write(&context.ui, &record(entry, wanted, &got, trusted))?;
                 pulled.push(got.digest);
                 done += 1;
@@ -70,7 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             Err(PullError::Interrupted { .. }) => {}
             Err(error) => {
                 failed += 1;
-                let error = explained(entry, &error, &holdings.cache);
+                let error = explained(entry, &error, &library.cache);
                 if context.strict || order.len() == 1 {
                     close(output, done, context)?;
                     return Err(error);
@@ -80,7 +80,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
     }
     close(output, done, context)?;
-    make_room(&pulled, &holdings, context)?;
+    make_room(&pulled, &library, context)?;
     if context.stopped() {
         return Ok(Ending::Interrupted);
     }
@@ -89,21 +89,21 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 
 /// Fetches models that a run cannot do without; all of them or an error.
 pub fn missing(references: &[&str], context: &Context) -> Result<(), CommandError> {
-    let holdings = Holdings::of(context)?;
+    let library = model_library::open(context)?;
     let mut order = Vec::new();
     for reference in references {
-        let entry = holdings.find(reference)?;
+        let entry = model_library::find(&library, reference)?;
         admit(entry, context)?;
-        let wanted = entry.wanted(&holdings.cache).map_err(CommandError::failed)?;
+        let wanted = entry.wanted(&library.cache).map_err(CommandError::failed)?;
         order.extend(wanted.into_iter().map(|wanted| (entry, wanted)));
     }
     let mut pulled = Vec::new();
-    for ((entry, wanted), outcome) in order.iter().zip(pull(&order, false, &holdings.cache, context)?) {
-        let got = outcome.map_err(|error| explained(entry, &error, &holdings.cache))?;
-        remember(entry, wanted, &got, &holdings, context)?;
+    for ((entry, wanted), outcome) in order.iter().zip(pull(&order, false, &library.cache, context)?) {
+        let got = outcome.map_err(|error| explained(entry, &error, &library.cache))?;
+        remember(entry, wanted, &got, &library, context)?;
         pulled.push(got.digest);
     }
-    make_room(&pulled, &holdings, context)
+    make_room(&pulled, &library, context)
 }
 
 /// A file that is here now.
@@ -179,10 +179,10 @@ pub fn remember(
     entry: &Entry,
     wanted: &Wanted,
     got: &Pulled,
-    holdings: &Holdings,
+    library: &ModelLibrary,
     context: &Context,
 ) -> Result<bool, CommandError> {
-    let first = holdings.remember(entry, wanted, got).map_err(CommandError::failed)?;
+    let first = library.remember(entry, wanted, got).map_err(CommandError::failed)?;
     if first {
         let (name, digest) = (&wanted.name, got.digest);
         context.ui.note(&format!("{name}: no manifest knows its sha256; {digest} is trusted from now on"));
@@ -213,13 +213,13 @@ fn explained(entry: &Entry, error: &PullError, cache: &Cache) -> CommandError {
 }
 
 /// Keeps the folder below its limit, and says what went.
-pub fn make_room(pulled: &[Digest], holdings: &Holdings, context: &Context) -> Result<(), CommandError> {
-    for gone in holdings.make_room(pulled).map_err(CommandError::failed)? {
+pub fn make_room(pulled: &[Digest], library: &ModelLibrary, context: &Context) -> Result<(), CommandError> {
+    for gone in library.make_room(pulled).map_err(CommandError::failed)? {
         if let Leftover::Blob(digest) = gone.what {
             context.ui.note(&format!("removed sha256-{digest} ({}): {}", human(gone.bytes), gone.why));
         }
     }
-    let usage = holdings.cache.usage().map_err(CommandError::failed)?;
+    let usage = library.cache.usage().map_err(CommandError::failed)?;
     if let Some(max) = usage.max_bytes.filter(|max| usage.bytes > *max) {
         let over = format!("models take {}, more than cache_max_size_gb allows ({})", human(usage.bytes), human(max));
         context.ui.warn(&format!("{over}; what is in use or new is not removed"));

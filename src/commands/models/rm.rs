@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 
 use anyhow::Context as _;
 
-use super::holdings::Holdings;
+use super::model_library;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::catalogue::Entry;
 use crate::report::records::RemovedRecord;
+use hub::catalogue::Entry;
+use hub::model_library::ModelLibrary;
 
 /// Delete the files of models; a file that another model shares stays
 #[derive(Debug, clap::Args)]
@@ -27,19 +28,19 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let holdings = Holdings::of(context)?;
-    let entries = holdings.named(&args.models, false)?;
-    let mut own = holdings.own_files(&entries).map_err(CommandError::failed)?;
+    let library = model_library::open(context)?;
+    let entries = model_library::named(&library, &args.models, false)?;
+    let mut own = library.own_files(&entries).map_err(CommandError::failed)?;
     let mut output = context.output::<RemovedRecord>()?;
     for entry in entries {
         for sha256 in own.remove(&entry.reference()).unwrap_or_default() {
-            let path = holdings.cache.blob_path(&sha256);
+            let path = library.cache.blob_path(&sha256);
             let metadata = match path.metadata() {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 looked => looked.with_context(|| path.display().to_string())?,
             };
             if !args.dry_run {
-                holdings.cache.remove(&sha256).map_err(CommandError::failed)?;
+                library.cache.remove(&sha256).map_err(CommandError::failed)?;
             }
             let model = Some(entry.reference());
             let why = "asked for".to_owned();
@@ -48,7 +49,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             output.write(&context.ui, &record)?;
         }
         if args.forget {
-            forget(entry, args, &holdings, context, &mut |record| output.write(&context.ui, record))?;
+            forget(entry, args, &library, context, &mut |record| output.write(&context.ui, record))?;
         }
     }
     output.finish(&context.ui)?;
@@ -58,12 +59,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 fn forget(
     entry: &Entry,
     args: &Args,
-    holdings: &Holdings,
+    library: &ModelLibrary,
     context: &Context,
     write: &mut dyn FnMut(&RemovedRecord) -> std::io::Result<()>,
 ) -> Result<(), CommandError> {
     for file in entry.files.iter().filter(|file| file.sha256.is_none() && !args.dry_run) {
-        holdings.cache.distrust(&entry.reference(), &file.name).map_err(CommandError::failed)?;
+        library.cache.distrust(&entry.reference(), &file.name).map_err(CommandError::failed)?;
     }
     let Some(own) = &entry.own else {
         context.ui.note(&format!("the manifest of {} is built in and stays", entry.reference()));

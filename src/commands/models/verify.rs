@@ -2,13 +2,13 @@
 
 use anyhow::anyhow;
 
-use super::holdings::Holdings;
+use super::model_library;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::hub::built_in;
-use crate::hub::cache::Verdict;
-use crate::hub::digest::Digest;
 use crate::report::records::VerifiedRecord;
+use hub::cache::Verdict;
+use hub::digest::Digest;
+use hub::model_library::ModelLibrary;
 
 /// Read model files through and compare their sha256; a wrong one is set aside
 #[derive(Debug, clap::Args)]
@@ -23,16 +23,16 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let holdings = Holdings::of(context)?;
+    let library = model_library::open(context)?;
     let files = if args.all && args.models.is_empty() {
-        every_file(&holdings)?
+        every_file(&library)?
     } else {
         let mut files = Vec::new();
-        for entry in holdings.named(&args.models, args.all)? {
+        for entry in model_library::named(&library, &args.models, args.all)? {
             // What is part of the binary lies in no folder.
-            let on_disk = entry.files.iter().filter(|file| built_in::weights(entry, file).is_none());
+            let on_disk = entry.files.iter().filter(|file| entry.built_in_weights(file).is_none());
             for file in on_disk {
-                let wanted = entry.wanted_file(file, &holdings.cache).map_err(CommandError::failed)?;
+                let wanted = entry.wanted_file(file, &library.cache).map_err(CommandError::failed)?;
                 files.push((Some(entry.reference()), wanted.name, wanted.sha256));
             }
         }
@@ -46,7 +46,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             return Ok(Ending::Interrupted);
         }
         let verdict = match &sha256 {
-            Some(sha256) => holdings.cache.verify(sha256).map_err(CommandError::failed)?,
+            Some(sha256) => library.cache.verify(sha256).map_err(CommandError::failed)?,
             None => Verdict::Missing,
         };
         bad += usize::from(verdict != Verdict::Good);
@@ -72,13 +72,13 @@ fn record(model: Option<String>, file: String, sha256: Option<Digest>, verdict: 
 type File = (Option<String>, String, Option<Digest>);
 
 /// What lies in the folder, under the names manifests give it.
-fn every_file(holdings: &Holdings) -> Result<Vec<File>, CommandError> {
-    let blobs = holdings.cache.blobs().map_err(CommandError::failed)?;
+fn every_file(library: &ModelLibrary) -> Result<Vec<File>, CommandError> {
+    let blobs = library.cache.blobs().map_err(CommandError::failed)?;
     let named = |digest: Digest| {
-        let entries = holdings.catalogue.entries().iter();
+        let entries = library.catalogue.entries().iter();
         let mut files = entries.flat_map(|entry| entry.files.iter().map(move |file| (entry, file)));
         let found = files.find(|(entry, file)| {
-            entry.wanted_file(file, &holdings.cache).is_ok_and(|wanted| wanted.sha256 == Some(digest))
+            entry.wanted_file(file, &library.cache).is_ok_and(|wanted| wanted.sha256 == Some(digest))
         });
         found.map(|(entry, file)| (entry.reference(), file.name.clone()))
     };

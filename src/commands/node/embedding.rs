@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use super::super::anywhere::Anywhere;
-use super::super::networks::{NetworkArgs, Networks, PrecisionArg};
+use super::super::open_models::{NetworkArgs, Networks, PrecisionArg};
+use super::super::photo_source::PhotoSource;
 use crate::analyses::Embedding;
 use crate::context::Context;
-use crate::hub::{Network as _, Which};
-use crate::photo::scan::Photo;
 use crate::pipeline::{self, Job};
 use crate::report::parquet;
-use crate::scale::distributed::functions::EmbedPart;
-use crate::scale::distributed::photos::{List, Told, Unread};
-use crate::scale::distributed::shares::Shares;
-use crate::scale::files;
+use hub::{Network as _, Which};
+use photo::scan::Photo;
+use scale::distributed::functions::EmbedPart;
+use scale::distributed::photos::{List, Notes, Unread};
+use scale::distributed::shares::Shares;
+use scale::files;
 
 /// How often an embedder without work looks whether it is still needed.
 const LOOK: Duration = Duration::from_millis(100);
@@ -81,11 +81,11 @@ impl Embedders<'_> {
             list.photos.iter().map(|item| Photo { path: item.path.clone(), raws: Vec::new() }).collect();
         let ids: HashMap<PathBuf, &str> =
             list.photos.iter().map(|item| (item.path.clone(), item.id.as_str())).collect();
-        let (mut rows, mut told) = (Vec::new(), Told::default());
+        let (mut rows, mut told) = (Vec::new(), Notes::default());
         let analyses: [&dyn pipeline::Analysis; 1] = [&*embedding];
         let job = Job {
             photos: &photos,
-            files: &Anywhere,
+            files: &PhotoSource,
             analyses: &analyses,
             store: self.context.store(),
             telemetry: &self.context.telemetry,

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use super::{Blob, Cache, CacheError, listed};
-use crate::hub::digest::Digest;
+use crate::digest::Digest;
 
 /// A file just added is not taken away again before its user could use it, not even by another process.
 const FRESH: Duration = Duration::from_secs(600);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::owner::{Life, Owner};
 use super::{Cache, listed};
-use crate::hub::digest::Digest;
+use crate::digest::Digest;
 
 /// Whoever cannot be seen from here is believed for a day.
 const BELIEVED: Duration = Duration::from_secs(24 * 3600);

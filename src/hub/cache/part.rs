@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::owner::{Life, Owner};
 use super::{At, Cache, CacheError, listed};
-use crate::atomic::Folders;
-use crate::hub::digest::Digest;
-use crate::hub::hashing::{Behind, Buffer};
-use crate::reading;
+use crate::digest::Digest;
+use crate::hashing::{Behind, Buffer};
+use base::atomic::Folders;
+use base::reading;
 
 /// Those this process writes right now; what it wrote and gave up is as abandoned as another's.
 static OPEN: LazyLock<Mutex<Vec<PathBuf>>> = LazyLock::new(Mutex::default);

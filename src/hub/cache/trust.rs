@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::{At, Cache, CacheError};
-use crate::atomic;
-use crate::hub::digest::Digest;
-use crate::reading;
+use crate::digest::Digest;
+use base::atomic;
+use base::reading;
 
 impl Cache {
     /// What the user accepted for this file of this model. A pin that cannot be read is an error, not an absence:

@@ -2,17 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::CatalogueError;
-use crate::hub::built_in;
-use crate::hub::cache::{Cache, CacheError, Presence};
-use crate::hub::digest::Digest;
-use crate::hub::fetch::Wanted;
-use crate::hub::manifest::{Manifest, ManifestError};
-use crate::hub::sources::Source;
-use crate::reading;
+use crate::cache::{Cache, CacheError, Presence};
+use crate::digest::Digest;
+use crate::fetch::Wanted;
+use crate::manifest::{Manifest, ManifestError, QualityFigure};
+use crate::sources::Source;
+use base::reading;
 
 /// A thousand times the largest models there are.
 const LARGEST: u64 = 1 << 44;
@@ -70,15 +68,6 @@ pub struct FileEntry {
     pub sha256: Option<Digest>,
     #[serde(default)]
     pub sources: Vec<Source>,
-}
-
-/// A figure means nothing without the data it was measured on and who measured it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct QualityFigure {
-    pub metric: String,
-    pub value: f64,
-    pub data: String,
-    pub source: String,
 }
 
 /// What is on disk of a model, from looking at the disk.
@@ -209,8 +198,14 @@ impl Entry {
         }
     }
 
+    /// The content of a file that is part of the binary; a model of the user's own has none there.
+    pub fn built_in_weights(&self, file: &FileEntry) -> Option<&'static [u8]> {
+        let here = models::WEIGHTS.iter().find(|(name, _)| *name == file.name)?;
+        self.own.is_none().then_some(here.1)
+    }
+
     pub fn file_status(&self, file: &FileEntry, cache: &Cache) -> Status {
-        if built_in::weights(self, file).is_some() {
+        if self.built_in_weights(file).is_some() {
             return Status::Ready;
         }
         let digest = match self.wanted_file(file, cache) {
@@ -345,7 +340,7 @@ mod tests {
         assert_eq!(wanted[1].sources[0].address(), Some("https://example.org/b"));
         assert_eq!(wanted[1].sha256_starts.as_deref(), Some("0123abcd"));
         assert_eq!(entry.status(&cache), Status::NotDownloaded);
-        let mut part = cache.new_part(&Digest::of(b"aaa").hex(), crate::hub::cache::Origin::default()).unwrap();
+        let mut part = cache.new_part(&Digest::of(b"aaa").hex(), crate::cache::Origin::default()).unwrap();
         part.append(b"aa").unwrap();
         assert_eq!(entry.status(&cache), Status::Partial(2));
         part.append(b"a").unwrap();

@@ -15,7 +15,7 @@ pub struct Address {
 
 impl Address {
     pub fn parse(text: &str) -> Result<Self, SourceError> {
-        let refuse = || SourceError::Address(crate::hub::sources::without_secrets(text));
+        let refuse = || SourceError::Address(crate::sources::without_secrets(text));
         let (scheme, rest) = text.trim().split_once("://").ok_or_else(refuse)?;
         let scheme = scheme.to_ascii_lowercase();
         if !matches!(scheme.as_str(), "http" | "https") || rest.chars().any(|c| c.is_control() || c == ' ') {

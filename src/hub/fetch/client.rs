@@ -13,7 +13,7 @@ use ureq::{Agent, Body, Proxy};
 use super::address::Address;
 use super::patience::retry_after;
 use super::{Network, PullError, Settings, SourceError};
-use crate::reading;
+use base::reading;
 
 const REDIRECTS: usize = 10;
 
@@ -44,8 +44,8 @@ impl From<SourceError> for Trouble {
     }
 }
 
-impl From<crate::hub::cache::CacheError> for Trouble {
-    fn from(error: crate::hub::cache::CacheError) -> Self {
+impl From<crate::cache::CacheError> for Trouble {
+    fn from(error: crate::cache::CacheError) -> Self {
         Self::Fatal(error.into())
     }
 }
@@ -109,7 +109,7 @@ impl Client {
 
     pub(super) fn get(&self, question: &Question<'_>) -> Result<Answer, Trouble> {
         if self.settings.offline {
-            let name = crate::hub::sources::without_secrets(question.address);
+            let name = crate::sources::without_secrets(question.address);
             return Err(Trouble::Fatal(PullError::Offline { name }));
         }
         let mut address = Address::parse(question.address)?;
@@ -287,5 +287,5 @@ fn location(response: &Response<Body>) -> Option<String> {
 }
 
 fn no_proxy(proxy: &str) -> SourceError {
-    SourceError::Connection(format!("`{}` is no proxy", crate::hub::sources::without_secrets(proxy)))
+    SourceError::Connection(format!("`{}` is no proxy", crate::sources::without_secrets(proxy)))
 }

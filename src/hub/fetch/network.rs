@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::reading;
+use base::reading;
 
 #[derive(Debug, Clone, Default)]
 pub struct Network {

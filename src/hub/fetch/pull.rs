@@ -11,9 +11,9 @@ use super::transfer::Transfer;
 use super::turn::Turn;
 use super::wheel::{self, Got, Link, Wheels};
 use super::{Event, PullError, Pulled, SourceError, Wanted};
-use crate::hub::cache::{Cache, CacheError, Origin, Part};
-use crate::hub::digest::Digest;
-use crate::hub::sources::{Source, Url, Wheel, WheelEntry};
+use crate::cache::{Cache, CacheError, Origin, Part};
+use crate::digest::Digest;
+use crate::sources::{Source, Url, Wheel, WheelEntry};
 
 #[derive(Debug)]
 pub struct Puller<'a> {

@@ -9,7 +9,7 @@ use ureq::http::header;
 use super::client::{Answer, Client, Question, Trouble};
 use super::patience::Patience;
 use super::{Event, PullError, SourceError, Wanted};
-use crate::hub::cache::{Cache, CacheError, Origin, Part, Presence};
+use crate::cache::{Cache, CacheError, Origin, Part, Presence};
 
 /// A connection that brought less than this before it broke brought nothing.
 const PROGRESS: u64 = 1024;

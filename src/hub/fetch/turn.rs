@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Event;
 use super::client::Trouble;
 use super::transfer::Transfer;
-use crate::hub::cache::{Part, Presence};
+use crate::cache::{Part, Presence};
 
 const LOOK: Duration = Duration::from_millis(50);
 

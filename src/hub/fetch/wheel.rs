@@ -13,10 +13,10 @@ use super::client::{Answer, Question, Trouble};
 use super::transfer::Transfer;
 use super::zip::{self, Entry};
 use super::{Event, SourceError};
-use crate::hub::cache::{Origin, Part};
-use crate::hub::digest::Digest;
-use crate::hub::sources::WheelEntry;
-use crate::reading;
+use crate::cache::{Origin, Part};
+use crate::digest::Digest;
+use crate::sources::WheelEntry;
+use base::reading;
 
 /// A page of a package with thousands of files has a few megabytes.
 const LONGEST_PAGE: u64 = 64 << 20;

@@ -7,11 +7,11 @@ use re_rav1d::dav1d::{Decoder, PixelLayout, PlanarImageComponent as Component, S
 
 use super::watch::watched;
 use super::{Job, Raster, colour, failure, rgb};
-use crate::photo::container::bmff::Meta;
-use crate::photo::container::{MAX_PROFILE, av1};
-use crate::photo::error::DecodeError;
-use crate::photo::kind::Kind;
-use crate::pixels::Pixels;
+use crate::container::bmff::Meta;
+use crate::container::{MAX_PROFILE, av1};
+use crate::error::DecodeError;
+use crate::kind::Kind;
+use base::pixels::Pixels;
 
 const KIND: Kind = Kind::Avif;
 /// The decoder's planes of 16 bits, ours, then ours and the result.
@@ -412,5 +412,5 @@ fn clean_aperture(meta: &Meta, item: u32, pixels: Pixels) -> Pixels {
     let top = (i64::from(pixels.height()) - height) / 2 + y / y_by;
     let parts = [left, top, width, height].map(u32::try_from);
     let [Ok(left), Ok(top), Ok(width), Ok(height)] = parts else { return pixels };
-    crate::photo::resize::crop(&pixels, left, top, width, height).unwrap_or(pixels)
+    crate::resize::crop(&pixels, left, top, width, height).unwrap_or(pixels)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
 
 /// What a profile does to 8-bit colours.
 #[derive(Clone)]

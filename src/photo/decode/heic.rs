@@ -3,9 +3,9 @@
 //! A thumbnail inside the file is never taken for the photo: it is smaller than anything that is asked for here.
 
 use super::{Job, Raster};
-use crate::photo::container::bmff::Meta;
-use crate::photo::error::DecodeError;
-use crate::photo::kind::Kind;
+use crate::container::bmff::Meta;
+use crate::error::DecodeError;
+use crate::kind::Kind;
 
 #[cfg(feature = "heic")]
 use super::rgb;

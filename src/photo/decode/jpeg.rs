@@ -10,12 +10,12 @@ use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat, UnsupportedFeatu
 
 use super::watch::watched;
 use super::{Job, Raster, Scale, colour, failure, guarded, rgb};
-use crate::photo::container::jpeg::{self, Frame, Header};
-use crate::photo::error::DecodeError;
-use crate::photo::kind::Kind;
-use crate::photo::libjpeg::{self, Colours};
-use crate::photo::limits::{Deadline, grouped};
-use crate::pixels::Pixels;
+use crate::container::jpeg::{self, Frame, Header};
+use crate::error::DecodeError;
+use crate::kind::Kind;
+use crate::libjpeg::{self, Colours};
+use crate::limits::{Deadline, grouped};
+use base::pixels::Pixels;
 
 const KIND: Kind = Kind::Jpeg;
 /// As many as libjpeg's own fuzzing allows: a scan costs a pass over the picture and may take few bytes.

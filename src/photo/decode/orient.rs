@@ -1,6 +1,6 @@
 //! Turning a picture upright, in one pass over it.
 
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
 
 /// Undoes EXIF orientation 1 to 8; any other number leaves the picture as it is. When `go_on` comes to be false the rest
 /// stays black.

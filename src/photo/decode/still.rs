@@ -7,11 +7,11 @@ use image::{ColorType, ImageDecoder, ImageResult};
 
 use super::watch::watched;
 use super::{Job, Raster, failure, rgb};
-use crate::photo::container::{gif, jpeg, png, tiff, webp};
-use crate::photo::error::DecodeError;
-use crate::photo::ifd::Tiff;
-use crate::photo::kind::Kind;
-use crate::photo::limits::{Timed, grouped, plausible};
+use crate::container::{gif, jpeg, png, tiff, webp};
+use crate::error::DecodeError;
+use crate::ifd::Tiff;
+use crate::kind::Kind;
+use crate::limits::{Timed, grouped, plausible};
 
 pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let timed = || Timed::new(job.bytes, job.deadline);

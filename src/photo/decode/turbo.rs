@@ -6,9 +6,9 @@
 use turbojpeg::{Decompressor, Image, PixelFormat, ScalingFactor};
 
 use super::{Job, rgb};
-use crate::photo::container::jpeg::Frame;
-use crate::photo::kind::Kind;
-use crate::pixels::Pixels;
+use crate::container::jpeg::Frame;
+use crate::kind::Kind;
+use base::pixels::Pixels;
 
 pub fn decode(job: &Job, frame: &Frame, shrink: u32) -> Option<Pixels> {
     if !matches!(frame.component_ids.len(), 1 | 3) {

@@ -4,8 +4,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
 use super::Job;
-use crate::contain::contained;
-use crate::photo::error::DecodeError;
+use crate::error::DecodeError;
+use base::contain::contained;
 
 /// Runs `work`, which holds its part of the memory for all photos until it ends, also when nobody waits for it any more.
 pub fn watched<T: Send + 'static>(job: &Job, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DecodeError> {
@@ -43,14 +43,14 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::photo::kind::Kind;
-    use crate::photo::{Limits, Room, Scale};
+    use crate::kind::Kind;
+    use crate::{Limits, MemoryBudget, Scale};
 
     #[test]
     fn what_does_not_end_is_left_with_its_memory() {
         let limits = Limits { max_seconds: 0.05, ..Limits::default() };
-        let (room, deadline) = (Room::new(100), limits.deadline());
-        let place = room.place();
+        let (budget, deadline) = (MemoryBudget::new(100), limits.deadline());
+        let place = budget.place();
         place.grow(80);
         let job = Job {
             bytes: &[],
@@ -67,7 +67,7 @@ mod tests {
         assert!(matches!(outcome, Err(DecodeError::Timeout { .. })));
         assert!(begun.elapsed() < Duration::from_secs(5));
         drop(place);
-        let next = thread::spawn(move || room.place().grow(30));
+        let next = thread::spawn(move || budget.place().grow(30));
         thread::sleep(Duration::from_millis(30));
         assert!(!next.is_finished(), "its memory was given away");
         drop(sender);
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn what_panics_is_told() {
         let limits = Limits::default();
-        let (place, deadline) = (Room::new(1).place(), limits.deadline());
+        let (place, deadline) = (MemoryBudget::new(1).place(), limits.deadline());
         let job = Job {
             bytes: &[],
             file: 0,

@@ -168,7 +168,7 @@ impl<'a> Bits<'a> {
         self.count -= count;
     }
 
-    /// Room for a code and the number after it.
+    /// MemoryBudget for a code and the number after it.
     #[inline(always)]
     fn ready(&mut self) {
         if self.count < 32 {

@@ -20,7 +20,7 @@ use frame::Component;
 use scan::Reader;
 use transform::inverse;
 
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
 
 /// Rows put together between two looks at whether to go on.
 const ROWS_BETWEEN_LOOKS: usize = 64;
@@ -86,10 +86,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Colours, decode};
-    use crate::photo::container::jpeg::{Frame, header};
+    use crate::container::jpeg::{Frame, header};
 
     fn files() -> Vec<Vec<u8>> {
-        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/jpeg")).unwrap();
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/jpeg")).unwrap();
         let files: Vec<_> = folder.map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect();
         assert!(files.len() > 20);
         files

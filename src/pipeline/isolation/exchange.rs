@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
 
 #[derive(Debug)]
 pub struct Exchange(File);

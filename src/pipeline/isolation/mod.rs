@@ -17,7 +17,7 @@ mod worker;
 pub use worker::serve;
 
 use super::seen::{Refused, Seen, Wanted, see};
-use crate::photo::Place;
+use photo::Place;
 
 /// The word that makes the binary a worker; no command for people.
 #[cfg(unix)]

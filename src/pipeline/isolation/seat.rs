@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use super::COMMAND;
 use super::exchange::Exchange;
 use super::message::{Ask, Granted, Reply, Shown, receive, send};
-use crate::photo::{Place, sniff};
 use crate::pipeline::Picture;
 use crate::pipeline::seen::{Refused, Seen, Wanted};
+use photo::{Place, sniff};
 
 /// What a worker gets beyond a photo's time to say itself that the time is over.
 const GRACE: Duration = Duration::from_millis(500);

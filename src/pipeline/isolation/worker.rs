@@ -13,9 +13,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::exchange::Exchange;
 use super::message::{Ask, Granted, Reply, Shown, receive, send};
-use crate::photo::{Budget, Place};
 use crate::pipeline::Picture;
 use crate::pipeline::seen::{Seen, see};
+use photo::{Budget, Place};
 
 /// The process's own memory, beside that of the photo.
 const OWN: u64 = 256 << 20;
@@ -42,7 +42,7 @@ fn serve_until_left() -> io::Result<()> {
         };
         limit(OWN.saturating_add(ask.wanted.limits.max_alloc).saturating_add(ask.length));
         let bytes = exchange.read(0, ask.length)?.ok_or(io::ErrorKind::InvalidData)?;
-        let seen = crate::contain::contained(|| see(&place, &bytes, &ask.wanted));
+        let seen = base::contain::contained(|| see(&place, &bytes, &ask.wanted));
         drop(bytes);
         let reply = match seen {
             Ok(Ok(seen)) => show(&exchange, ask.length, seen)?,
@@ -55,7 +55,7 @@ fn serve_until_left() -> io::Result<()> {
 
 fn show(exchange: &Exchange, mut at: u64, seen: Seen) -> io::Result<Reply> {
     let Seen { facts, picture: Picture { decoded, reduced, as_stored }, resizing } = seen;
-    let size = |pixels: &crate::pixels::Pixels| (pixels.width(), pixels.height());
+    let size = |pixels: &base::pixels::Pixels| (pixels.width(), pixels.height());
     let shown = Shown {
         facts,
         decoded: size(&decoded),

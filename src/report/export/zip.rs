@@ -11,8 +11,8 @@ use ::zip::write::{SimpleFileOptions, ZipWriter};
 use ::zip::{CompressionMethod, DateTime};
 
 use super::{ExportError, Item, folded, in_group, io_error, names};
-use crate::atomic::{Draft, Folders, folder_of};
-use crate::photo::identity::open_untouched;
+use base::atomic::{Draft, Folders, folder_of};
+use photo::identity::open_untouched;
 
 /// The name each photo has inside a zip, where no two have one.
 pub fn plan(items: &[Item], group_folders: bool) -> Result<Vec<PathBuf>, ExportError> {

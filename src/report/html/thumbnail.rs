@@ -2,8 +2,8 @@
 
 use jpeg_encoder::{ColorType, Encoder};
 
-use crate::photo::resize;
-use crate::pixels::Pixels;
+use base::pixels::Pixels;
+use photo::resize;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thumbnail {

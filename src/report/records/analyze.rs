@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::DecisionWord;
 use super::select::{Parts, TiebreakRecord};
-use crate::portrait::Face;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
+use judge::portrait::Face;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AnalyzeRecord {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::journal::Decided;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
-use crate::select::Decision;
+use judge::select::Decision;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

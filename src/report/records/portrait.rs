@@ -5,9 +5,9 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::portrait::Portrait;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
+use judge::portrait::Portrait;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PortraitRecord {

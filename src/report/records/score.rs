@@ -5,9 +5,9 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::quality::Quality;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
+use judge::quality::Quality;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoreRecord {

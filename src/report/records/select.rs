@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::DecisionWord;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
-use crate::select::{self, Tiebreak, Verdict, Why};
+use judge::select::{self, Tiebreak, Verdict, Why};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SelectRecord {

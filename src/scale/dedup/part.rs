@@ -4,11 +4,11 @@
 use std::collections::HashSet;
 
 use super::spill::Rows;
-use super::{Keep, Options, Removed, Standing};
-use crate::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
-use crate::scale::exact::squared_distance;
-use crate::scale::nearest::share;
-use crate::scale::step::cosine;
+use super::{Keep, Options, RemovalState, Removed};
+use crate::exact::squared_distance;
+use crate::nearest::share;
+use crate::step::cosine;
+use kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 
 /// Rows compared at a time.
 const BLOCK: usize = 256;
@@ -30,11 +30,11 @@ struct Kept {
     packed: Linear,
 }
 
-pub fn duplicates(rows: &Rows, centroid: &[f32], options: &Options, standing: &Standing) -> Vec<Removed> {
+pub fn duplicates(rows: &Rows, centroid: &[f32], options: &Options, removal_state: &RemovalState) -> Vec<Removed> {
     let order = preference(rows, centroid, options);
     let engine = Engine { cpu: Cpu::chosen().unwrap_or_else(|_| Cpu::best()), precision: Precision::Full };
     let (threshold, kept, scratch) = (options.similarity, Vec::new(), Scratch::new(1));
-    let mut search = Search { rows, standing, engine, threshold, kept, scratch };
+    let mut search = Search { rows, removal_state, engine, threshold, kept, scratch };
     order.chunks(BLOCK).flat_map(|block| search.block(block)).collect()
 }
 
@@ -66,7 +66,7 @@ fn preference(rows: &Rows, centroid: &[f32], options: &Options) -> Vec<usize> {
 
 struct Search<'a> {
     rows: &'a Rows,
-    standing: &'a Standing,
+    removal_state: &'a RemovalState,
     engine: Engine,
     threshold: f64,
     kept: Vec<Kept>,
@@ -90,7 +90,7 @@ impl Search<'_> {
         let mut gone = HashSet::new();
         for (&i, close) in block.iter().zip(&close) {
             let others = close.iter().copied().filter(|other| !gone.contains(other));
-            match self.closest(i, others).filter(|_| !self.standing.must_stay(self.rows.numbers[i])) {
+            match self.closest(i, others).filter(|_| !self.removal_state.must_stay(self.rows.numbers[i])) {
                 Some((other, cosine)) => {
                     gone.insert(i);
                     let (row, duplicate_of) = (self.rows.numbers[i], self.rows.numbers[other]);

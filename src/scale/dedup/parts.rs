@@ -1,14 +1,14 @@
 //! Centroids whose rows fit in memory, cluster by cluster.
 
 use super::Options;
-use crate::scale::error::ScaleError;
-use crate::scale::lottery::{Smallest, lot, share};
-use crate::scale::nearest::{Centroids, Nearest, Room};
-use crate::scale::pass::Engine as _;
-use crate::scale::seeding::{Init, survey};
-use crate::scale::source::Group;
-use crate::scale::step::Scale;
-use crate::scale::sweep::Crew;
+use crate::error::ScaleError;
+use crate::nearest::{Centroids, Nearest, NearestScratch};
+use crate::pass::Engine as _;
+use crate::sampling::{Smallest, lot, share};
+use crate::scan_pool::ScanPool;
+use crate::seeding::{Init, survey};
+use crate::source::Group;
+use crate::step::Scale;
 
 /// Enough for rows to find their neighbours; the last digits of a centroid decide nothing here.
 const STEPS: usize = 6;
@@ -23,26 +23,32 @@ pub struct Dealt {
     pub split: usize,
 }
 
-pub fn deal(crew: &Crew, groups: &[Group], options: &Options, seed: u64, limit: usize) -> Result<Dealt, ScaleError> {
-    let dim = crew.source.dim;
-    let usual = crew.source.rows.div_ceil(USUAL_ROWS).clamp(1, 1 << 16) as usize;
+pub fn deal(
+    scan_pool: &ScanPool,
+    groups: &[Group],
+    options: &Options,
+    seed: u64,
+    limit: usize,
+) -> Result<Dealt, ScaleError> {
+    let dim = scan_pool.source.dim;
+    let usual = scan_pool.source.rows.div_ceil(USUAL_ROWS).clamp(1, 1 << 16) as usize;
     let clusters = options.clusters.unwrap_or(usual);
     // Rows have length 1 here.
-    let scale = Scale::new(crew.source.rows, 1.0 + 1e-6);
-    let mut centroids = survey(crew, groups, Init::Random, clusters, seed)?.rows();
+    let scale = Scale::new(scan_pool.source.rows, 1.0 + 1e-6);
+    let mut centroids = survey(scan_pool, groups, Init::Random, clusters, seed)?.rows();
     let mut split = 0;
     let mut attempt = 0;
     loop {
         for _ in 0..STEPS {
             let nearest = Nearest::new(Centroids::new(dim, centroids));
-            centroids = crew.step(&nearest, scale, groups)?.finish(nearest.centroids()).centroids;
+            centroids = scan_pool.step(&nearest, scale, groups)?.finish(nearest.centroids()).centroids;
         }
         // A step moves centroids after it has counted; this counts what the rows are dealt by.
         let nearest = Nearest::new(Centroids::new(dim, centroids));
-        let sizes = crew.step(&nearest, scale, groups)?.counts().to_vec();
+        let sizes = scan_pool.step(&nearest, scale, groups)?.counts().to_vec();
         let large: Vec<usize> = (0..sizes.len()).filter(|&cluster| sizes[cluster] > limit as u64).collect();
         let more = match attempt {
-            0..SPLITS => splinters(crew, groups, &nearest, &sizes, &large, limit, seed)?,
+            0..SPLITS => splinters(scan_pool, groups, &nearest, &sizes, &large, limit, seed)?,
             _ => Vec::new(),
         };
         let values = nearest.into_centroids().values;
@@ -58,7 +64,7 @@ pub fn deal(crew: &Crew, groups: &[Group], options: &Options, seed: u64, limit: 
 
 /// Rows out of clusters that are too large, to be centroids beside theirs. None where all rows are the same.
 fn splinters(
-    crew: &Crew,
+    scan_pool: &ScanPool,
     groups: &[Group],
     nearest: &Nearest,
     sizes: &[u64],
@@ -69,15 +75,15 @@ fn splinters(
     if large.is_empty() {
         return Ok(Vec::new());
     }
-    let dim = crew.source.dim;
+    let dim = scan_pool.source.dim;
     let place = |cluster: usize| large.binary_search(&cluster).ok();
     let wanted = |cluster: usize| (2 * sizes[cluster]).div_ceil(limit as u64).min(4096) as usize;
     let empty = || large.iter().map(|&cluster| Smallest::new(wanted(cluster))).collect::<Vec<_>>();
-    let states = crew.sweep(
+    let states = scan_pool.scan(
         groups,
-        || (empty(), Room::default()),
-        |(drawn, room), batch| {
-            nearest.assign(&batch.values, &batch.norms, room, |row, cluster| {
+        || (empty(), NearestScratch::default()),
+        |(drawn, nearest_scratch), batch| {
+            nearest.assign(&batch.values, &batch.norms, nearest_scratch, |row, cluster| {
                 if let Some(place) = place(cluster) {
                     let row = &batch.values[row * dim..][..dim];
                     drawn[place].offer(share(lot(seed, row)), row, cluster);

@@ -2,13 +2,13 @@
 
 use super::Options;
 use super::part::margin;
-use crate::kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
-use crate::scale::error::ScaleError;
-use crate::scale::lottery::{Drawn, Smallest, lot, mixed, share};
-use crate::scale::nearest::{Nearest, Room};
-use crate::scale::source::Group;
-use crate::scale::step::cosine;
-use crate::scale::sweep::Crew;
+use crate::error::ScaleError;
+use crate::nearest::{Nearest, NearestScratch};
+use crate::sampling::{Drawn, Smallest, lot, mixed, share};
+use crate::scan_pool::ScanPool;
+use crate::source::Group;
+use crate::step::cosine;
+use kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 
 /// Pairs of a sampled row and any other row whose cosine reaches the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,22 +26,27 @@ impl Recall {
     }
 }
 
-pub fn estimate(crew: &Crew, groups: &[Group], deals: &[Nearest], options: &Options) -> Result<Recall, ScaleError> {
-    let dim = crew.source.dim;
-    let drawn = draw(crew, groups, &deals[0], options)?;
+pub fn estimate(
+    scan_pool: &ScanPool,
+    groups: &[Group],
+    deals: &[Nearest],
+    options: &Options,
+) -> Result<Recall, ScaleError> {
+    let dim = scan_pool.source.dim;
+    let drawn = draw(scan_pool, groups, &deals[0], options)?;
     let weights: Vec<f32> = drawn.iter().flat_map(|drawn| drawn.row.iter().copied()).collect();
     let norms: Vec<f64> = drawn.iter().map(|drawn| drawn.row.iter().map(|x| f64::from(*x).powi(2)).sum()).collect();
-    let parts_of_drawn = parts(deals, &weights, &norms, &mut Room::default());
+    let parts_of_drawn = parts(deals, &weights, &norms, &mut NearestScratch::default());
     let engine = Engine { cpu: Cpu::chosen().unwrap_or_else(|_| Cpu::best()), precision: Precision::Full };
     let sample = Linear::new(engine, &weights, &vec![0.0; drawn.len()]);
     let limit = (options.similarity - margin(engine, dim)) as f32;
-    let states = crew.sweep(
+    let states = scan_pool.scan(
         groups,
-        || ((0u64, 0u64), Room::default(), Scratch::new(1), Vec::new()),
-        |((pairs, found), room, scratch, products), batch| {
+        || ((0u64, 0u64), NearestScratch::default(), Scratch::new(1), Vec::new()),
+        |((pairs, found), nearest_scratch, scratch, products), batch| {
             products.resize(batch.norms.len() * drawn.len(), 0.0f32);
             sample.apply(&batch.values, products, Activation::Identity, scratch);
-            let parts = parts(deals, &batch.values, &batch.norms, room);
+            let parts = parts(deals, &batch.values, &batch.norms, nearest_scratch);
             for (row, products) in products.chunks_exact(drawn.len()).enumerate() {
                 for (other, (product, drawn)) in products.iter().zip(&drawn).enumerate() {
                     let values = &batch.values[row * dim..][..dim];
@@ -63,23 +68,28 @@ pub fn estimate(crew: &Crew, groups: &[Group], deals: &[Nearest], options: &Opti
 }
 
 /// For each deal the part of each row.
-fn parts(deals: &[Nearest], rows: &[f32], norms: &[f64], room: &mut Room) -> Vec<Vec<usize>> {
+fn parts(deals: &[Nearest], rows: &[f32], norms: &[f64], nearest_scratch: &mut NearestScratch) -> Vec<Vec<usize>> {
     let part_of_each = |nearest: &Nearest| {
         let mut parts = vec![0; norms.len()];
-        nearest.assign(rows, norms, room, |row, part| parts[row] = part);
+        nearest.assign(rows, norms, nearest_scratch, |row, part| parts[row] = part);
         parts
     };
     deals.iter().map(part_of_each).collect()
 }
 
-fn draw(crew: &Crew, groups: &[Group], nearest: &Nearest, options: &Options) -> Result<Vec<Drawn>, ScaleError> {
-    let dim = crew.source.dim;
+fn draw(
+    scan_pool: &ScanPool,
+    groups: &[Group],
+    nearest: &Nearest,
+    options: &Options,
+) -> Result<Vec<Drawn>, ScaleError> {
+    let dim = scan_pool.source.dim;
     let seed = mixed(options.seed ^ 0x7265_6361_6c6c);
-    let states = crew.sweep(
+    let states = scan_pool.scan(
         groups,
-        || (Smallest::new(options.sample), Room::default()),
-        |(drawn, room), batch| {
-            nearest.assign(&batch.values, &batch.norms, room, |row, cluster| {
+        || (Smallest::new(options.sample), NearestScratch::default()),
+        |(drawn, nearest_scratch), batch| {
+            nearest.assign(&batch.values, &batch.norms, nearest_scratch, |row, cluster| {
                 let row = &batch.values[row * dim..][..dim];
                 drawn.offer(share(lot(seed, row)), row, cluster);
             });

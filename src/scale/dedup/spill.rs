@@ -5,11 +5,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Standing;
-use crate::scale::error::ScaleError;
-use crate::scale::nearest::{Nearest, Room};
-use crate::scale::source::Group;
-use crate::scale::sweep::Crew;
+use super::RemovalState;
+use crate::error::ScaleError;
+use crate::nearest::{Nearest, NearestScratch};
+use crate::scan_pool::ScanPool;
+use crate::source::Group;
 
 /// Bytes a thread gathers before it writes.
 const BUFFERS: usize = 16 << 20;
@@ -41,11 +41,11 @@ pub struct Rows {
 
 impl Spill {
     pub fn write(
-        crew: &Crew,
+        scan_pool: &ScanPool,
         groups: &[Group],
         nearest: &Nearest,
         sizes: &[u64],
-        standing: &Standing,
+        removal_state: &RemovalState,
         folder: &Path,
     ) -> Result<Self, ScaleError> {
         // Rows that have gone leave their places empty.
@@ -57,7 +57,7 @@ impl Spill {
             })
             .collect();
         let file = tempfile::tempfile_in(folder).map_err(ScaleError::io(folder))?;
-        let mut spill = Self { file, folder: folder.to_owned(), dim: crew.source.dim, parts: Vec::new() };
+        let mut spill = Self { file, folder: folder.to_owned(), dim: scan_pool.source.dim, parts: Vec::new() };
         let next: Vec<AtomicU64> = begins.iter().map(|&begin| AtomicU64::new(begin)).collect();
         let gathered = (BUFFERS / (sizes.len() * spill.record())).clamp(1, 64) * spill.record();
         let write = |part: usize, records: &mut Vec<u8>| {
@@ -67,15 +67,15 @@ impl Spill {
             records.clear();
             written
         };
-        let states = crew.sweep(
+        let states = scan_pool.scan(
             groups,
-            || (vec![Vec::new(); sizes.len()], Room::default()),
-            |(buffers, room), batch| {
+            || (vec![Vec::new(); sizes.len()], NearestScratch::default()),
+            |(buffers, nearest_scratch), batch| {
                 let first = batch.group.map_or(0, |group| group.first_row) + batch.first_row;
                 let mut written = Ok(());
-                nearest.assign(&batch.values, &batch.norms, room, |row, part| {
+                nearest.assign(&batch.values, &batch.norms, nearest_scratch, |row, part| {
                     let number = first + row as u64;
-                    if standing.is_gone(number) {
+                    if removal_state.is_gone(number) {
                         return;
                     }
                     let buffer = &mut buffers[part];

@@ -1,4 +1,4 @@
-//! What executors make of many rows: the sum of the rows of a cluster, the rows drawn by a lottery.
+//! What executors make of many rows: the sum of the rows of a cluster, the rows drawn by sampling.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::functions::{ROOM, bad_row, looked_at_more, pass, text};
+use super::functions::{SCRATCH, bad_row, looked_at_more, pass, text};
 use super::shares::Shares;
-use crate::scale::pass::{Answer, Lots, Question};
-use crate::scale::step::{Partial, Scale};
+use crate::pass::{Answer, Question, SampledRows};
+use crate::step::{Partial, Scale};
 
 pub fn aggregates(shares: &Arc<Shares>) -> Vec<AggregateUDF> {
     let two = || Signature::any(2, Volatility::Immutable);
@@ -123,13 +123,14 @@ impl GroupsAccumulator for Sums {
         let pass = pass(&text(&values[1])?, &self.shares)?;
         let Question::Step { scale } = pass.question else { return exec_err!("a pass that sums nothing") };
         let partial = self.partial(pass.dim, scale, total);
-        ROOM.with_borrow_mut(|(rows, _)| {
-            rows.fill(&values[0], pass.dim, pass.normalize)?;
-            let rows = rows.values.chunks_exact(pass.dim).zip(&rows.norms);
-            groups.iter().zip(rows).for_each(|(&group, (row, &norm))| partial.add(group, row, norm));
-            Ok(())
-        })
-        .map_err(|cause| bad_row(&cause))
+        SCRATCH
+            .with_borrow_mut(|(rows, _)| {
+                rows.fill(&values[0], pass.dim, pass.normalize)?;
+                let rows = rows.values.chunks_exact(pass.dim).zip(&rows.norms);
+                groups.iter().zip(rows).for_each(|(&group, (row, &norm))| partial.add(group, row, norm));
+                Ok(())
+            })
+            .map_err(|cause| bad_row(&cause))
     }
 
     fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
@@ -167,7 +168,7 @@ impl GroupsAccumulator for Sums {
     }
 }
 
-/// `drawn_rows(feature, pass)`: what a lottery among all rows came to, as bytes.
+/// `drawn_rows(feature, pass)`: what a sample of all rows came to, as bytes.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct DrawnRows {
     signature: Signature,
@@ -189,7 +190,7 @@ impl AggregateUDFImpl for DrawnRows {
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         let field = |name: &str, kind| Arc::new(Field::new(format!("{}[{name}]", args.name), kind, true));
-        Ok(vec![field("lots", DataType::LargeBinary), field("dim", DataType::UInt64)])
+        Ok(vec![field("sampled", DataType::LargeBinary), field("dim", DataType::UInt64)])
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
@@ -197,19 +198,19 @@ impl AggregateUDFImpl for DrawnRows {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Drawing { lots: None, shares: Arc::clone(&self.shares) }))
+        Ok(Box::new(Drawing { sampled: None, shares: Arc::clone(&self.shares) }))
     }
 }
 
 #[derive(Debug)]
 struct Drawing {
-    lots: Option<(Lots, usize)>,
+    sampled: Option<(SampledRows, usize)>,
     shares: Arc<Shares>,
 }
 
 impl Drawing {
     fn bytes(&self) -> Option<Vec<u8>> {
-        self.lots.as_ref().map(|(lots, _)| lots.to_bytes())
+        self.sampled.as_ref().map(|(sampled, _)| sampled.to_bytes())
     }
 }
 
@@ -221,40 +222,41 @@ impl Accumulator for Drawing {
         let stored = pass(&text(&values[1])?, &self.shares)?;
         let (pass, dim) = (stored.pass(), stored.dim);
         looked_at_more(values[0].len());
-        let mut answer = match self.lots.take() {
-            Some((lots, _)) => Answer::Drawn(lots),
+        let mut answer = match self.sampled.take() {
+            Some((sampled, _)) => Answer::Drawn(sampled),
             None => pass.begin(dim),
         };
-        ROOM.with_borrow_mut(|(rows, room)| {
-            rows.fill(&values[0], dim, stored.normalize)?;
-            pass.take(&mut answer, dim, &rows.values, &rows.norms, room);
-            Ok(())
-        })
-        .map_err(|cause| bad_row(&cause))?;
-        let Answer::Drawn(lots) = answer else { return exec_err!("a pass that draws nothing") };
-        self.lots = Some((lots, dim));
+        SCRATCH
+            .with_borrow_mut(|(rows, nearest_scratch)| {
+                rows.fill(&values[0], dim, stored.normalize)?;
+                pass.take(&mut answer, dim, &rows.values, &rows.norms, nearest_scratch);
+                Ok(())
+            })
+            .map_err(|cause| bad_row(&cause))?;
+        let Answer::Drawn(sampled) = answer else { return exec_err!("a pass that draws nothing") };
+        self.sampled = Some((sampled, dim));
         Ok(())
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let (lots, dims) = (states[0].as_binary::<i64>(), &states[1]);
-        for row in (0..lots.len()).filter(|&row| !lots.is_null(row)) {
+        let (sampled, dims) = (states[0].as_binary::<i64>(), &states[1]);
+        for row in (0..sampled.len()).filter(|&row| !sampled.is_null(row)) {
             let ScalarValue::UInt64(Some(dim)) = ScalarValue::try_from_array(dims, row)? else {
-                return exec_err!("lots without a width");
+                return exec_err!("sampled without a width");
             };
-            let Some(other) = Lots::from_bytes(lots.value(row), dim as usize) else {
-                return exec_err!("lots cut short");
+            let Some(other) = SampledRows::from_bytes(sampled.value(row), dim as usize) else {
+                return exec_err!("sampled cut short");
             };
-            match &mut self.lots {
-                Some((lots, _)) => lots.merge(other),
-                None => self.lots = Some((other, dim as usize)),
+            match &mut self.sampled {
+                Some((sampled, _)) => sampled.merge(other),
+                None => self.sampled = Some((other, dim as usize)),
             }
         }
         Ok(())
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let dim = self.lots.as_ref().map(|(_, dim)| *dim as u64);
+        let dim = self.sampled.as_ref().map(|(_, dim)| *dim as u64);
         Ok(vec![ScalarValue::LargeBinary(self.bytes()), ScalarValue::UInt64(dim)])
     }
 
@@ -263,6 +265,6 @@ impl Accumulator for Drawing {
     }
 
     fn size(&self) -> usize {
-        self.lots.as_ref().map_or(0, |(lots, dim)| lots.drawn.wanted() * (4 * dim + 32))
+        self.sampled.as_ref().map_or(0, |(sampled, dim)| sampled.drawn.wanted() * (4 * dim + 32))
     }
 }

@@ -3,8 +3,8 @@
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
 
-use crate::scale::error::RowError;
-use crate::scale::features::prepare;
+use crate::error::RowError;
+use crate::features::prepare;
 
 /// Rows, and the squared length of each.
 #[derive(Debug, Default)]

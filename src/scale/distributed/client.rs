@@ -27,7 +27,7 @@ use super::functions::{BAD_ROW, NO_PASS};
 use super::shares::OUTSIDE;
 use super::trust::{Trust, whole};
 use super::{MESSAGE, plan, settings};
-use crate::scale::error::ScaleError;
+use crate::error::ScaleError;
 
 /// What the engine says of a file that is another than the one it was told of.
 const NO_FOOTER: &str = "Failed to fetch metadata for file";

@@ -8,13 +8,13 @@ use datafusion::arrow::datatypes::{Int64Type, UInt32Type};
 use super::client::Client;
 use super::functions::BAD_ROW;
 use super::plan;
-use crate::scale::error::ScaleError;
-use crate::scale::features::Reading;
-use crate::scale::files;
-use crate::scale::pass::{Answer, Engine, Lots, Pass, Question, Stored};
-use crate::scale::source::{Group, Source};
-use crate::scale::step::Partial;
-use crate::scale::sweep::Crew;
+use crate::error::ScaleError;
+use crate::features::Reading;
+use crate::files;
+use crate::pass::{Answer, Engine, Pass, Question, SampledRows, Stored};
+use crate::scan_pool::ScanPool;
+use crate::source::{Group, Source};
+use crate::step::Partial;
 
 /// Rows of files, on the machines of a cluster.
 #[allow(missing_debug_implementations, reason = "its client has none")]
@@ -27,7 +27,7 @@ pub struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     pub fn new(source: &'a Source, normalize: bool, threads: usize, client: Client<'a>) -> Result<Self, ScaleError> {
-        let pool = crate::threads::pool(threads);
+        let pool = base::threads::pool(threads);
         let pool = pool.map_err(|error| ScaleError::Threads { cause: error.to_string() })?;
         Ok(Self { source, normalize, client, pool })
     }
@@ -50,7 +50,7 @@ impl<'a> Cluster<'a> {
                     let ask = async || plan::step(&table, name, clusters, dim).await;
                     self.client.run(ask, None, |batches| sums(batches, pass.begin(dim), clusters, dim))
                 }
-                _ => self.client.run(async || plan::draw(&table, name).await, None, |batches| lots(batches, dim)),
+                _ => self.client.run(async || plan::draw(&table, name).await, None, |batches| sampled(batches, dim)),
             };
             whole.merge(answer?);
         }
@@ -82,7 +82,8 @@ impl<'a> Cluster<'a> {
         }
         let reading = Reading { ids: false, normalize: self.normalize, batch_rows: Reading::rows_for(self.source.dim) };
         let threads = self.pool.current_num_threads();
-        let looked = Crew::new(self.source, reading, threads, self.client.stop).and_then(|crew| crew.ask(pass, left));
+        let looked = ScanPool::new(self.source, reading, threads, self.client.stop)
+            .and_then(|scan_pool| scan_pool.ask(pass, left));
         looked.err().unwrap_or(error)
     }
 }
@@ -128,9 +129,9 @@ fn sums(batches: &[RecordBatch], mut answer: Answer, clusters: usize, dim: usize
     Ok(answer)
 }
 
-fn lots(batches: &[RecordBatch], dim: usize) -> Result<Answer, ScaleError> {
-    let wrong = || ScaleError::Engine { cause: "an executor sent lots that are none".into() };
+fn sampled(batches: &[RecordBatch], dim: usize) -> Result<Answer, ScaleError> {
+    let wrong = || ScaleError::Engine { cause: "an executor sent sampled that are none".into() };
     let batch = batches.iter().find(|batch| batch.num_rows() > 0).ok_or_else(wrong)?;
     let column = batch.column(0).as_binary_opt::<i64>().filter(|column| !column.is_null(0)).ok_or_else(wrong)?;
-    Lots::from_bytes(column.value(0), dim).map(Answer::Drawn).ok_or_else(wrong)
+    SampledRows::from_bytes(column.value(0), dim).map(Answer::Drawn).ok_or_else(wrong)
 }

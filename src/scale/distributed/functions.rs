@@ -17,10 +17,10 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, Sca
 
 use super::arrays::Rows;
 use super::shares::Shares;
-use crate::scale::error::RowError;
-use crate::scale::files;
-use crate::scale::nearest::Room;
-use crate::scale::pass::Stored;
+use crate::error::RowError;
+use crate::files;
+use crate::nearest::NearestScratch;
+use crate::pass::Stored;
 
 /// Opens what a client reads out of the text of a failed job.
 pub const BAD_ROW: &str = "albumctl: bad row: ";
@@ -52,7 +52,7 @@ pub(super) fn looked_at_more(rows: usize) {
 }
 
 thread_local! {
-    pub(super) static ROOM: RefCell<(Rows, Room)> = RefCell::default();
+    pub(super) static SCRATCH: RefCell<(Rows, NearestScratch)> = RefCell::default();
 }
 
 /// The pass of that name, read once, if it lies in the shares.
@@ -116,12 +116,14 @@ impl ScalarUDFImpl for NearestCentroid {
         let Some(nearest) = &pass.nearest else { return exec_err!("a pass without centroids") };
         let mut clusters = vec![0u32; column.len()];
         looked_at_more(column.len());
-        ROOM.with_borrow_mut(|(rows, room)| {
-            rows.fill(&column, pass.dim, pass.normalize)?;
-            nearest.assign(&rows.values, &rows.norms, room, |row, cluster| clusters[row] = cluster as u32);
-            Ok(())
-        })
-        .map_err(|cause| bad_row(&cause))?;
+        SCRATCH
+            .with_borrow_mut(|(rows, nearest_scratch)| {
+                rows.fill(&column, pass.dim, pass.normalize)?;
+                nearest
+                    .assign(&rows.values, &rows.norms, nearest_scratch, |row, cluster| clusters[row] = cluster as u32);
+                Ok(())
+            })
+            .map_err(|cause| bad_row(&cause))?;
         Ok(ColumnarValue::Array(Arc::new(UInt32Array::from(clusters))))
     }
 }

@@ -1,7 +1,7 @@
 //! The same passes on many machines: Apache DataFusion Ballista, an engine over Arrow and Parquet.
 //!
 //! A pass is a query. `SELECT cluster, vector_sum(feature, pass) FROM (SELECT feature, nearest_centroid(feature, pass) AS
-//! cluster FROM rows) GROUP BY cluster` is a step of k-means; `SELECT drawn_rows(feature, pass) FROM rows` a lottery. The
+//! cluster FROM rows) GROUP BY cluster` is a step of k-means; `SELECT drawn_rows(feature, pass) FROM rows` a sample. The
 //! client plans it ([`engine`], [`plan`]), with the row groups dealt to tasks, and hands it to the scheduler ([`client`]);
 //! executors run it ([`functions`], [`aggregates`]) with the code of `pass`, `nearest` and `step`. Sums are whole numbers, so
 //! neither the machines nor their order show in the result.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::scale::error::ScaleError;
-use crate::scale::files;
+use crate::error::ScaleError;
+use crate::files;
 
 /// What an executor is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Item {
 
 /// What an executor says of a part; kept beside it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct Notes {
     pub done: usize,
     pub failed: Vec<Unread>,
 }
@@ -101,7 +101,7 @@ impl List {
     }
 }
 
-impl Told {
+impl Notes {
     /// What is known of a part that is there.
     pub fn beside(part: &Path) -> Self {
         let text = files::read(&beside(part)).unwrap_or_default();

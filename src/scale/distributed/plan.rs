@@ -22,11 +22,11 @@ use object_store::ObjectMeta;
 use url::Url;
 
 use super::{DRAWN_ROWS, EMBED_PART, MERGED_AT_ONCE, NEAREST, VECTOR_SUM, session, settings};
-use crate::scale::error::ScaleError;
-use crate::scale::input::is_remote;
-use crate::scale::source::{DataFile, FEATURE, Group, Source, absolute};
-use crate::scale::step::Partial;
-use crate::scale::stores;
+use crate::error::ScaleError;
+use crate::input::is_remote;
+use crate::source::{DataFile, FEATURE, Group, Source, absolute};
+use crate::step::Partial;
+use crate::stores;
 
 /// Row groups of files in one store whose features are of one type, dealt to tasks.
 #[derive(Debug, Clone)]
@@ -153,7 +153,7 @@ pub async fn step(table: &Table, pass: &str, clusters: usize, dim: usize) -> Res
     rows.aggregate(vec![col("cluster")], vec![sum.alias("sum")])?.create_physical_plan().await
 }
 
-/// A lottery among all rows.
+/// A sample of all rows.
 pub async fn draw(table: &Table, pass: &str) -> Result<Arc<dyn ExecutionPlan>> {
     let context = SessionContext::new_with_state(session(settings(), None, &Arc::default())?);
     let drawn = context.state().udaf(DRAWN_ROWS)?.call(vec![col(FEATURE), lit(pass)]);

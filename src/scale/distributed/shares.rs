@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use object_store::path::Path as Key;
 use url::Url;
 
-use crate::scale::input::is_remote;
-use crate::scale::stores;
+use crate::input::is_remote;
+use crate::stores;
 
 /// Opens what a client reads out of the text of a failed job.
 pub const OUTSIDE: &str = "albumctl: outside the shares: ";

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use crate::kernels::Map;
-use crate::nn::mini::{Convs, MEASURES, SIDE, View};
-use crate::pixels::Pixels;
-use crate::train::TrainError;
-use crate::train::batch::{Lessons, Sample, normalised};
-use crate::train::photos::{self, Label};
-use crate::train::recipe::MiniRecipe;
-use crate::train::rng::Rng;
+use crate::TrainError;
+use crate::batch::{Sample, TrainingPhotos, normalised};
+use crate::photos::{self, Label};
+use crate::recipe::MiniRecipe;
+use crate::rng::Rng;
+use base::pixels::Pixels;
+use kernels::Map;
+use networks::mini::{Convs, MEASURES, SIDE, View};
 
 /// Photos from which the measures' means are taken.
 const MEASURED: usize = 2000;
@@ -22,7 +22,7 @@ const BLOCK: u64 = 50;
 /// All photos, dealt out.
 #[derive(Debug)]
 pub struct Gathered {
-    pub lessons: Lessons,
+    pub training_photos: TrainingPhotos,
     /// Takes to learn from, as large as they are.
     pub takes: Vec<Burst>,
     pub held: Held,
@@ -145,7 +145,7 @@ pub fn gather(
     let everything = || singles.iter().chain(&series);
     let step = (everything().count() / MEASURED).max(1);
     let (mean, std) = spread(everything().step_by(step));
-    Ok(Gathered { lessons: Lessons { singles, series, mean, std }, takes, held })
+    Ok(Gathered { training_photos: TrainingPhotos { singles, series, mean, std }, takes, held })
 }
 
 /// Mean and deviation of the measures.

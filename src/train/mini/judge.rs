@@ -6,15 +6,15 @@ use rayon::prelude::*;
 
 use super::MARGIN;
 use super::data::Held;
+use crate::TrainError;
+use crate::batch::normalised;
 use crate::eval::ranking::{self, Judged};
 use crate::eval::scores;
-use crate::nn::fused::{Batch, Runner};
-use crate::nn::mini::{GROUP, SIDE, answer};
-use crate::pixels::Pixels;
-use crate::quality::{self, Weights};
-use crate::train::TrainError;
-use crate::train::batch::normalised;
-use crate::train::photos;
+use crate::photos;
+use base::pixels::Pixels;
+use judge::quality::{self, Weights};
+use networks::fused::{Batch, Runner};
+use networks::mini::{GROUP, SIDE, answer};
 
 /// The answers for photos of the size that the network judges.
 pub fn answers(runner: &Runner, photos: &[&Pixels]) -> Result<Vec<Vec<f32>>, TrainError> {

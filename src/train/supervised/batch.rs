@@ -6,13 +6,13 @@ use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
 use super::recipe::{Backbone, LargeRecipe, OutputMode};
-use crate::nn::multihead::FLAWS;
-use crate::photo::{self, Limits, Scale, resize};
-use crate::pixels::Pixels;
-use crate::train::flaws;
-use crate::train::labels::{Item, Target};
-use crate::train::rng::Rng;
-use crate::train::{TrainError, degrade};
+use crate::flaws;
+use crate::labels::{Item, Target};
+use crate::rng::Rng;
+use crate::{TrainError, degrade};
+use base::pixels::Pixels;
+use networks::multihead::FLAWS;
+use photo::{self, Limits, Scale, resize};
 
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const STD: [f32; 3] = [0.229, 0.224, 0.225];

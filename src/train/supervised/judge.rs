@@ -7,11 +7,11 @@ use candle_core::Device;
 use super::batch::batch;
 use super::network::Network;
 use super::recipe::{LargeRecipe, OutputMode};
+use crate::TrainError;
 use crate::eval::scores;
-use crate::nn::multihead::{self, FLAWS};
-use crate::train::TrainError;
-use crate::train::flaws;
-use crate::train::labels::Item;
+use crate::flaws;
+use crate::labels::Item;
+use networks::multihead::{self, FLAWS};
 
 /// Figures on what is held out.
 pub fn judge(
@@ -33,8 +33,8 @@ pub fn judge(
                 right += usize::from(best == Some(*class));
             } else if targets.strengths.is_empty() {
                 let output = match recipe.output_mode {
-                    OutputMode::Regression => crate::nn::rating::Output::Regression,
-                    OutputMode::Distribution => crate::nn::rating::Output::Distribution,
+                    OutputMode::Regression => networks::rating::Output::Regression,
+                    OutputMode::Distribution => networks::rating::Output::Distribution,
                 };
                 predicted.push(f64::from(output.rating(row)));
                 truth.push(f64::from(targets.ratings[at]));

@@ -8,15 +8,15 @@ use safetensors::tensor::Dtype;
 
 use super::Job;
 use super::recipe::{Backbone, OutputMode};
-use crate::nn::checkpoint::Checkpoint;
-use crate::nn::head::{Bend, Head, HeadConfig};
-use crate::nn::multihead::{self, FLAWS, MultiHead};
-use crate::nn::resnet::{Depth, Naming, ResNet};
-use crate::train::TrainError;
-use crate::train::adam::{set, values};
-use crate::train::checkpoint::{self, Progress};
-use crate::train::labels::Target;
-use crate::train::rng::Rng;
+use crate::TrainError;
+use crate::adam::{set, values};
+use crate::checkpoint::{self, Progress};
+use crate::labels::Target;
+use crate::rng::Rng;
+use networks::checkpoint::Checkpoint;
+use networks::head::{Bend, Head, HeadConfig};
+use networks::multihead::{self, FLAWS, MultiHead};
+use networks::resnet::{Depth, Naming, ResNet};
 
 /// The variables and what is made of them.
 pub struct Network {

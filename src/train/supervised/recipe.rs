@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::train::TrainError;
+use crate::TrainError;
 
 /// The recipe of a large network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

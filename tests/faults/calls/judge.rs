@@ -239,7 +239,7 @@ impl<'a> Reference<'a> {
         }
         let told_all = disturbed.ended.stdout == self.first.ended.stdout;
         let is_like = |wanted: &&Outcome| {
-            let due = if std::ptr::eq(*wanted, &self.first) {
+            let due = if std::ptr::eq(*wanted, &raw const self.first) {
                 !self.case.news || disturbed.ended.code() != Some(0)
             } else {
                 !self.case.news || told_all
@@ -265,8 +265,8 @@ impl<'a> Reference<'a> {
     /// Files that should be there and are not, or are others.
     fn unlike<'b>(&'b self, wanted: &'b Snapshot, found: &'b Snapshot) -> impl Iterator<Item = String> + 'b {
         let differs = |path: &&PathBuf| {
-            !same_at(wanted, found, path)
-                && !(self.loose.contains(*path) && found.0.get(*path).is_some_and(|node| self.is_whole(path, node)))
+            let loose = self.loose.contains(*path) && found.0.get(*path).is_some_and(|node| self.is_whole(path, node));
+            !same_at(wanted, found, path) && !loose
         };
         wanted.0.keys().filter(differs).map(|path| path.display().to_string())
     }

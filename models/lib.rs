@@ -1,0 +1,33 @@
+//! The manifests that every binary carries, and the weights that are part of it.
+
+/// Path in the repository, and text.
+pub const MANIFESTS: &[(&str, &str)] = &[
+    ("models/album-mini.yaml", include_str!("album-mini.yaml")),
+    ("models/ava-resnet50.yaml", include_str!("ava-resnet50.yaml")),
+    ("models/dinov2-b.yaml", include_str!("dinov2-b.yaml")),
+    ("models/dinov2-l.yaml", include_str!("dinov2-l.yaml")),
+    ("models/dinov2-s.yaml", include_str!("dinov2-s.yaml")),
+    ("models/efficientnet-lite0.yaml", include_str!("efficientnet-lite0.yaml")),
+    ("models/efficientnet-lite2.yaml", include_str!("efficientnet-lite2.yaml")),
+    ("models/face-recognition-dlib.yaml", include_str!("face-recognition-dlib.yaml")),
+    ("models/mediapipe-face-full-range.yaml", include_str!("mediapipe-face-full-range.yaml")),
+    ("models/mediapipe-face-mesh-attention.yaml", include_str!("mediapipe-face-mesh-attention.yaml")),
+    ("models/mediapipe-face-mesh.yaml", include_str!("mediapipe-face-mesh.yaml")),
+    ("models/mediapipe-face-short-range.yaml", include_str!("mediapipe-face-short-range.yaml")),
+    ("models/mobilenet-v2-v1.yaml", include_str!("mobilenet-v2-v1.yaml")),
+    ("models/mobilenet-v2.yaml", include_str!("mobilenet-v2.yaml")),
+    ("models/multihead-quality.yaml", include_str!("multihead-quality.yaml")),
+    ("models/resnet50-v1.yaml", include_str!("resnet50-v1.yaml")),
+    ("models/resnet50.yaml", include_str!("resnet50.yaml")),
+    ("models/siamese-resnet50.yaml", include_str!("siamese-resnet50.yaml")),
+    ("models/ssd-mobilenet-v2.yaml", include_str!("ssd-mobilenet-v2.yaml")),
+    ("models/tesseract-eng.yaml", include_str!("tesseract-eng.yaml")),
+    ("models/yolov8n.yaml", include_str!("yolov8n.yaml")),
+    ("models/yolov8s.yaml", include_str!("yolov8s.yaml")),
+];
+
+/// The model that takes the place of any that is not here.
+pub const MINI: &str = "album-mini";
+
+/// File name, and content.
+pub const WEIGHTS: &[(&str, &[u8])] = &[("album-mini.safetensors", include_bytes!("album-mini.safetensors"))];

@@ -1,0 +1,10 @@
+//! What everything stands on: a picture in memory, a boundary no panic crosses.
+//!
+//! It must never know what a photo is, where a file comes from, or that there is a command line.
+
+pub mod atomic;
+pub mod contain;
+pub mod escape;
+pub mod pixels;
+pub mod reading;
+pub mod threads;

@@ -1,0 +1,416 @@
+//! What people do with the picks: copies, links, a zip, sidecars, a page to look at.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::album::Known;
+use super::photos::{Tally, counted};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::failure::{Failure, Stage};
+use crate::report::export::{self, Item, Way};
+use crate::report::html::{self, Entry, Face as FaceMark, Met, Page};
+use crate::report::output::whole_file;
+use crate::report::place::{Content, Outputs, PlaceError};
+use crate::report::records::DecisionWord;
+use crate::report::records::select::Written;
+use crate::report::xmp::{self, Mark, Naming};
+use base::atomic::Folders;
+use judge::portrait::Face;
+use judge::select::{Decision, Photo, Verdict};
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What to do with the picks")]
+pub struct DeliverArgs {
+    #[command(flatten)]
+    pub folder: FolderArgs,
+
+    /// Put each group into a folder of its own
+    #[arg(long)]
+    pub cluster_folders: bool,
+
+    /// Put the picks into a zip, which must not exist yet
+    #[arg(long, value_name = "FILE")]
+    pub zip: Option<PathBuf>,
+
+    /// Rate the picks in XMP sidecars: IMG.xmp (stem), IMG.JPG.xmp (full-name), or both
+    #[arg(long, value_enum, value_name = "NAMING", num_args = 0..=1, default_missing_value = "stem", require_equals = true)]
+    pub xmp: Option<SidecarNaming>,
+
+    /// Stars a pick gets in its sidecar; a rating a person set stays
+    #[arg(long, value_name = "STARS", default_value_t = 4, value_parser = clap::value_parser!(i8).range(1..=5), requires = "xmp")]
+    pub xmp_rating: i8,
+
+    /// Label a pick gets in its sidecar; programs match it by name
+    #[arg(long, value_name = "TEXT", requires = "xmp")]
+    pub xmp_label: Option<String>,
+
+    /// Write a page to look at: all photos, the picks marked
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+
+    /// Write nothing, and say what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A folder of copies or links, as every command that picks photos offers it.
+#[derive(Debug, clap::Args)]
+pub struct FolderArgs {
+    /// Copy the picks into this folder, which is not looked at then; nothing is overwritten
+    #[arg(long, value_name = "DIR", conflicts_with = "link_to")]
+    pub copy_to: Option<PathBuf>,
+
+    /// Link the picks into this folder, which is not looked at then
+    #[arg(long, value_name = "DIR")]
+    pub link_to: Option<PathBuf>,
+
+    /// How --link-to links
+    #[arg(long, value_enum, value_name = "KIND", default_value = "soft", requires = "link_to")]
+    pub link: LinkKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LinkKind {
+    Soft,
+    Hard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SidecarNaming {
+    Stem,
+    FullName,
+    Both,
+}
+
+impl DeliverArgs {
+    /// The files it names, to be checked before any work.
+    pub fn claim(&self, outputs: &mut Outputs) -> Result<(), PlaceError> {
+        if let Some(file) = &self.zip {
+            outputs.add("--zip", file, Content::New)?;
+        }
+        self.report.as_ref().map_or(Ok(()), |file| outputs.add("--report", file, Content::Text))
+    }
+}
+
+impl FolderArgs {
+    fn folder(&self) -> Option<(&Path, Way)> {
+        let link = match self.link {
+            LinkKind::Soft => Way::SoftLink,
+            LinkKind::Hard => Way::HardLink,
+        };
+        let copies = self.copy_to.as_deref().map(|folder| (folder, Way::Copy));
+        copies.or_else(|| self.link_to.as_deref().map(|folder| (folder, link)))
+    }
+
+    /// The folder that is written to.
+    pub fn place(&self) -> Option<&Path> {
+        self.folder().map(|(folder, _)| folder)
+    }
+
+    pub fn is_asked(&self) -> bool {
+        self.folder().is_some()
+    }
+
+    /// Where each of these would go; nothing is written yet.
+    pub fn plan(&self, items: &[Item], group_folders: bool, dry_run: bool) -> Result<Delivery, CommandError> {
+        let (steps, way) = match self.folder() {
+            Some((folder, way)) => {
+                (export::plan(items, folder, way, group_folders).map_err(CommandError::failed)?, way)
+            }
+            None => (Vec::new(), Way::Copy),
+        };
+        let (all, steps) = (steps.len(), steps.into_iter());
+        Ok(Delivery { steps, way, dry_run, all, placed: 0, folders: Folders::default() })
+    }
+}
+
+/// Photos on their way into a folder, in the order they were planned.
+#[derive(Debug)]
+pub struct Delivery {
+    steps: std::vec::IntoIter<export::Step>,
+    way: Way,
+    dry_run: bool,
+    all: usize,
+    placed: usize,
+    folders: Folders,
+}
+
+impl Delivery {
+    /// Places the next photo, or says where it would go; `None` where that failed, which is told, or none is left.
+    pub fn next(&mut self, tally: &mut Tally, context: &Context) -> Result<Option<Written>, CommandError> {
+        if context.stopped() && !self.dry_run && self.steps.len() > 0 {
+            self.folders.sync().context("cannot keep what was put into the folder")?;
+            let done = if self.way == Way::Copy { "copied" } else { "linked" };
+            return Err(interrupted(&format!("{} of {} were {done}", self.placed, counted(self.all, "photo"))));
+        }
+        let Some(step) = self.steps.next() else { return Ok(None) };
+        // The names may come from a file that anybody wrote.
+        let placed = export::check(&step.source, None).and_then(|()| {
+            if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step, &mut self.folders) }
+        });
+        match placed {
+            Ok(target) => {
+                self.placed += 1;
+                Ok(Some(Written::new(way_word(self.way), &target, !self.dry_run)))
+            }
+            Err(error) => tally.fail(&not_written(&step.source, &error), context).map(|()| None),
+        }
+    }
+
+    /// Sees to it that what was placed is there after a crash, too.
+    pub fn finish(mut self) -> Result<(), CommandError> {
+        self.folders.sync().context("cannot keep what was put into the folder").map_err(CommandError::failed)
+    }
+}
+
+/// An album that was made: photos by index, verdicts in their order.
+#[derive(Debug, Clone, Copy)]
+pub struct Album<'a> {
+    pub known: &'a [Known],
+    pub photos: &'a [Photo],
+    pub verdicts: &'a [Verdict],
+}
+
+/// Writes what was asked for, and tells per photo what was, or in a dry run would be, written.
+pub fn deliver(
+    args: &DeliverArgs,
+    album: Album,
+    tally: &mut Tally,
+    context: &Context,
+) -> Result<Vec<Vec<Written>>, CommandError> {
+    let Album { known, photos, verdicts } = album;
+    let mut picks: Vec<usize> =
+        verdicts.iter().filter(|verdict| verdict.selected()).map(|verdict| verdict.photo).collect();
+    let mut gate = Gate { known, passed: vec![None; known.len()] };
+    if args.folder.is_asked() || args.zip.is_some() {
+        picks = picks
+            .into_iter()
+            .filter_map(|pick| gate.lets(pick, tally, context).map(|passes| passes.then_some(pick)).transpose())
+            .collect::<Result<_, _>>()?;
+    }
+    let items: Vec<Item> =
+        picks.iter().map(|&pick| Item { path: photos[pick].path.clone(), group: photos[pick].group }).collect();
+    let mut written = vec![Vec::new(); photos.len()];
+    if args.folder.is_asked() {
+        let mut delivery = args.folder.plan(&items, args.cluster_folders, args.dry_run)?;
+        for &pick in &picks {
+            written[pick].extend(delivery.next(tally, context)?);
+        }
+        delivery.finish()?;
+    }
+    if let Some(file) = &args.zip {
+        let entries = export::zip::plan(&items, args.cluster_folders).map_err(CommandError::failed)?;
+        if !args.dry_run {
+            let whole = export::zip::write(&items, &entries, file, context.stop()).map_err(CommandError::failed)?;
+            if !whole {
+                return Err(interrupted("no zip was written"));
+            }
+        }
+        for (&pick, entry) in picks.iter().zip(&entries) {
+            written[pick].push(Written::new("zip", &file.join(entry), !args.dry_run));
+        }
+    }
+    if let Some(naming) = args.xmp {
+        sidecars(args, naming, album, &mut gate, &mut written, tally, context)?;
+    }
+    Ok(written)
+}
+
+/// What is there is whole; lists and pages, which would call the album finished, are not written.
+fn interrupted(there: &str) -> CommandError {
+    let cause = anyhow::anyhow!("interrupted: {there}, and nothing after that; the same command does the rest");
+    CommandError::interrupted(cause)
+}
+
+/// Lets a photo that only a file tells of through when it is what the file tells: anybody may have written the file.
+struct Gate<'a> {
+    known: &'a [Known],
+    passed: Vec<Option<bool>>,
+}
+
+impl Gate<'_> {
+    /// Each photo is looked at once, and what is wrong with it is told once.
+    fn lets(&mut self, photo: usize, tally: &mut Tally, context: &Context) -> Result<bool, CommandError> {
+        if let Some(passed) = self.passed[photo] {
+            return Ok(passed);
+        }
+        let known = &self.known[photo];
+        let checked = if known.from_file { export::check(&known.path, known.content) } else { Ok(()) };
+        self.passed[photo] = Some(checked.is_ok());
+        match checked {
+            Ok(()) => Ok(true),
+            Err(error) => tally.fail(&not_written(&known.path, &error), context).map(|()| false),
+        }
+    }
+}
+
+fn way_word(way: Way) -> &'static str {
+    match way {
+        Way::Copy => "copy",
+        Way::HardLink => "hard_link",
+        Way::SoftLink => "soft_link",
+    }
+}
+
+fn not_written(path: &Path, error: &dyn std::error::Error) -> Failure {
+    let mut cause = error.to_string();
+    let mut below = error.source();
+    while let Some(source) = below {
+        cause = format!("{cause}: {source}");
+        below = source.source();
+    }
+    Failure { path: path.to_owned(), stage: Stage::Write, code: "not_written", cause }
+}
+
+/// Picks get stars, photos a person rejected the rating for that. A photo that was a pick of an earlier run loses those we gave it, and only those.
+fn sidecars(
+    args: &DeliverArgs,
+    naming: SidecarNaming,
+    Album { known, photos, verdicts }: Album,
+    gate: &mut Gate,
+    written: &mut [Vec<Written>],
+    tally: &mut Tally,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let naming = match naming {
+        SidecarNaming::Stem => Naming::Stem,
+        SidecarNaming::FullName => Naming::FullName,
+        SidecarNaming::Both => Naming::Both,
+    };
+    let mut verdict_of: Vec<Option<&Verdict>> = vec![None; photos.len()];
+    for verdict in verdicts {
+        verdict_of[verdict.photo] = Some(verdict);
+    }
+    let paths: Vec<PathBuf> = photos.iter().map(|photo| photo.path.clone()).collect();
+    let mut folders = Folders::default();
+    for (photo, places) in xmp::sidecars(&paths, naming).into_iter().enumerate() {
+        let Some(verdict) = verdict_of[photo] else { continue };
+        if context.stopped() && !args.dry_run {
+            folders.sync().context("cannot keep the sidecars")?;
+            let marked = written.iter().flatten().filter(|written| written.action == "xmp").count();
+            return Err(interrupted(&format!("{} were written", counted(marked, "sidecar"))));
+        }
+        let decision = photos[photo].decision;
+        let own_label = args.xmp_label.clone().filter(|_| verdict.selected());
+        let mark = Mark {
+            // −1 is how XMP says "rejected".
+            rating: match decision {
+                Some(Decision::Reject) => Some(-1),
+                _ => verdict.selected().then_some(args.xmp_rating),
+            },
+            label: own_label.or_else(|| decision.map(|decision| decision_label(decision).to_owned())),
+            decision: decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
+            score: verdict.composite,
+            model: Some(models(&known[photo])),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        for place in places {
+            if !verdict.selected() && decision.is_none() && !xmp::is_marked(&place) {
+                continue;
+            }
+            if !gate.lets(photo, tally, context)? {
+                break;
+            }
+            match xmp::write(&place, &mark, args.dry_run, &mut folders) {
+                Ok(_) => written[photo].push(Written::new("xmp", &place, !args.dry_run)),
+                Err(error) => tally.fail(&not_written(&photos[photo].path, &error), context)?,
+            }
+        }
+    }
+    folders.sync().context("cannot keep the sidecars").map_err(CommandError::failed)
+}
+
+/// Labels are free text that programs show; a label of the user's own goes before.
+fn decision_label(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Keep => "Keep",
+        Decision::Reject => "Reject",
+    }
+}
+
+/// What took part in judging a photo.
+fn models(photo: &Known) -> String {
+    let aesthetic = photo.aesthetic_model.iter().map(String::as_str);
+    aesthetic.chain([photo.model.as_str()]).collect::<Vec<_>>().join(", ")
+}
+
+/// The page of an album.
+fn page(Album { known, photos, verdicts }: Album) -> Page {
+    let mut entries: Vec<Entry> = known.iter().map(|_| Entry::default()).collect();
+    for verdict in verdicts {
+        entries[verdict.photo] = entry(&known[verdict.photo], &photos[verdict.photo], verdict);
+    }
+    let mut notes = Vec::new();
+    if photos.iter().all(|photo| photo.aesthetic.is_err()) {
+        notes.push("No aesthetic model took part: the other parts share its weight.".to_owned());
+    }
+    if photos.iter().all(|photo| photo.portrait.is_err()) {
+        notes.push("No face model took part: eyes and smiles do not count.".to_owned());
+    }
+    Page {
+        title: "The album".to_owned(),
+        made_by: known
+            .first()
+            .map_or_else(String::new, |photo| format!("albumctl {} · {}", env!("CARGO_PKG_VERSION"), models(photo))),
+        notes,
+        photos: entries,
+    }
+}
+
+fn entry(known: &Known, photo: &Photo, verdict: &Verdict) -> Entry {
+    let met = verdict.tiebreak.iter().flat_map(|tiebreak| &tiebreak.met);
+    Entry {
+        path: photo.path.to_string_lossy().into_owned(),
+        link: html::file_link(&photo.path),
+        group: photo.group,
+        rank: verdict.rank,
+        composite: verdict.composite,
+        aesthetic: verdict.parts.aesthetic.value,
+        technical: verdict.parts.iqa.value,
+        portrait: verdict.parts.portrait.value,
+        sharpness: Some(known.quality.sharpness),
+        exposure: Some(known.quality.exposure),
+        taken_at: known.facts.taken_at.as_deref().map(readable),
+        taken_ms: known.facts.taken_ms,
+        faces: known.faces.iter().flat_map(|found| &found.faces).map(face_mark).collect(),
+        reason: verdict.reason.clone(),
+        met: met
+            .map(|met| Met {
+                path: met.image_path.to_string_lossy().into_owned(),
+                won: met.won,
+                confidence: met.confidence,
+            })
+            .collect(),
+        decision: photo.decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
+    }
+}
+
+/// A box may reach beyond the picture; its mark does not.
+fn face_mark(face: &Face) -> FaceMark {
+    let [x, y, width, height] = face.bbox;
+    let (left, top) = (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0));
+    let (right, bottom) = ((x + width).max(left).min(1.0), (y + height).max(top).min(1.0));
+    FaceMark { bbox: [left, top, right - left, bottom - top], eyes_open: face.eyes_open, smiling: face.is_smiling }
+}
+
+/// `2026-05-14 10:31:07` out of `2026-05-14T10:31:07.250+02:00`.
+fn readable(taken_at: &str) -> String {
+    taken_at.replacen('T', " ", 1).chars().take(19).collect()
+}
+
+/// Whole or not at all. A report is made anew every run: it is ours alone, and may be replaced.
+pub fn write_page(file: &Path, album: Album, dry_run: bool, context: &Context) -> Result<(), CommandError> {
+    if dry_run {
+        context.ui.detail(&format!("{} would be written", file.display()));
+        return Ok(());
+    }
+    let page = page(album);
+    context.telemetry.time("write_report", || {
+        whole_file(file, Content::Text, |out| {
+            Ok(html::write(out, &page, &mut |photo| album.known[photo].thumbnail.clone())?)
+        })
+    })?;
+    Ok(())
+}

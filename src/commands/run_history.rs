@@ -1,0 +1,200 @@
+//! `select --since`: only photos that are new.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context as _, anyhow};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned, civil};
+
+use super::photos;
+use crate::arguments::PhotoArgs;
+use crate::config::Origin;
+use crate::context::{Context, journal_failed};
+use crate::error::CommandError;
+use crate::journal::{Journal, RunLock};
+use crate::pipeline;
+use crate::store::Fingerprint;
+use photo::identity::{self, ContentId};
+use photo::scan::Scan;
+
+/// What `--since` was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Since {
+    /// The last run of that name; most have none.
+    LastRun(String),
+    Moment(Timestamp),
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "last-run" => return Ok(Self::LastRun(String::new())),
+            Some(("last-run", name)) if !name.is_empty() => return Ok(Self::LastRun(name.to_owned())),
+            _ => {}
+        }
+        moment(text, &Zoned::now()).map(Self::Moment).ok_or_else(|| {
+            "neither last-run nor a date (2026-01-01), a time (2026-01-01T18:00) or how long ago (7d, 36h)".to_owned()
+        })
+    }
+}
+
+/// A date or time of the local clock, a time with its distance from UTC, or how long before `now`.
+fn moment(text: &str, now: &Zoned) -> Option<Timestamp> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Some(moment);
+    }
+    if let Ok(clock) = text.parse::<civil::DateTime>() {
+        return Some(clock.to_zoned(now.time_zone().clone()).ok()?.timestamp());
+    }
+    let ago: Span = text.parse().ok()?;
+    let then = now.checked_sub(ago).ok()?;
+    (then <= *now).then(|| then.timestamp())
+}
+
+/// What lets photos through, and what is written down when all is done.
+#[derive(Debug)]
+pub enum RunHistory {
+    All,
+    After(Timestamp),
+    Run(Box<Run>),
+}
+
+#[derive(Debug)]
+pub struct Run {
+    journal: Journal,
+    key: String,
+    about: String,
+    last: Option<Timestamp>,
+    seen: HashSet<ContentId>,
+    _lock: RunLock,
+}
+
+impl RunHistory {
+    /// `None` when the same run is under way in another process. `flags` are those of the choice.
+    pub fn begin(
+        since: Option<&Since>,
+        photos: &PhotoArgs,
+        flags: &[String],
+        context: &Context,
+    ) -> Result<Option<Self>, CommandError> {
+        let name = match since {
+            None => return Ok(Some(Self::All)),
+            Some(Since::Moment(moment)) => return Ok(Some(Self::After(*moment))),
+            Some(Since::LastRun(name)) => name,
+        };
+        let folders = folders(&photos.paths)?;
+        let key = key(name, &folders, photos, flags, context);
+        let journal = context.journal()?;
+        let data = context.data_folder().context("the journal has no folder")?;
+        let Some(lock) = RunLock::take(&data, &key).map_err(journal_failed)? else { return Ok(None) };
+        // Asked under the lock: what the run before has seen is written down by now.
+        let last = journal.last_run(&key).map_err(journal_failed)?;
+        let (finished, seen) = last.map_or((None, HashSet::new()), |last| (Some(last.finished_ms), last.seen));
+        let last = finished.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let about = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" ");
+        Ok(Some(Self::Run(Box::new(Run { journal, key, about, last, seen, _lock: lock }))))
+    }
+
+    /// The scan without the photos that are not new. What cannot be looked at stays: the run will say why.
+    pub fn narrow(&self, mut scan: Scan, context: &Context) -> Scan {
+        let before = scan.photos.len();
+        match self {
+            Self::All => return scan,
+            Self::After(moment) => scan.photos.retain(|photo| {
+                let stamp = identity::stamp(&photo.path);
+                stamp
+                    .map_or(true, |stamp| i128::from(stamp.modified_ns.max(stamp.changed_ns)) >= moment.as_nanosecond())
+            }),
+            Self::Run(run) => context.telemetry.time("identify_news", || {
+                let limits = context.limits();
+                scan.photos.retain(|photo| {
+                    let content = pipeline::identify(&photo.path, context.store(), &limits);
+                    content.map_or(true, |content| !run.seen.contains(&content))
+                });
+            }),
+        }
+        context.ui.detail(&format!("{} of {} new", scan.photos.len(), photos::counted(before, "photo")));
+        scan
+    }
+
+    /// Since when photos count as new, in words.
+    pub fn told(&self) -> Option<String> {
+        let local = |moment: &Timestamp| moment.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string();
+        match self {
+            Self::All => None,
+            Self::After(moment) => Some(local(moment)),
+            Self::Run(run) => run.last.as_ref().map(|last| format!("the run of {}", local(last))),
+        }
+    }
+
+    /// To be called when everything has been delivered, and only then.
+    pub fn finish(self, seen: &[ContentId]) -> Result<(), CommandError> {
+        let Self::Run(mut run) = self else { return Ok(()) };
+        let written = run.journal.finish_run(&run.key, &run.about, seen);
+        let again = "the album was delivered; the next run will look at the same photos again";
+        written.map_err(|error| CommandError::failed(error).hint(again))
+    }
+}
+
+/// The folders of a run, as the file system knows them, in the order of names.
+fn folders(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CommandError> {
+    let folder = |path: &PathBuf| {
+        if path == Path::new("-") || path.is_file() {
+            let cause = anyhow!("--since last-run compares whole folders, and {} is none", path.display());
+            return Err(CommandError::usage(cause).hint("name the folder; for a list say since when: --since 7d"));
+        }
+        path.canonicalize().with_context(|| format!("cannot look at {}", path.display())).map_err(CommandError::failed)
+    };
+    let mut folders = paths.iter().map(folder).collect::<Result<Vec<_>, _>>()?;
+    folders.sort();
+    folders.dedup();
+    Ok(folders)
+}
+
+/// What a run is remembered by: its name, its folders, and what a person set that shapes the choice. Values nobody set
+/// are left out, so that a newer albumctl with another default goes on where the older one stopped; so are the places
+/// that are written to, which often carry a date.
+fn key(name: &str, folders: &[PathBuf], photos: &PhotoArgs, flags: &[String], context: &Context) -> String {
+    const SHAPING: [&str; 4] = ["album.", "quality_assessment.", "portrait_analysis.", "thumbnail_sizes.medium"];
+    let settings = context.config.leaves.iter().filter(|(key, _, origin)| {
+        *origin != Origin::BuiltIn && SHAPING.iter().any(|shaping| key.starts_with(shaping))
+    });
+    let mut parts = vec!["run/1".to_owned(), name.to_owned()];
+    parts.extend(folders.iter().map(|folder| format!("{}", folder.as_os_str().as_encoded_bytes().escape_ascii())));
+    parts.extend(settings.map(|(key, value, _)| format!("{key}={value}")));
+    parts.extend(photos.exclude.iter().map(|pattern| format!("--exclude={pattern}")));
+    parts.extend(photos.follow.then(|| "--follow".to_owned()));
+    parts.extend_from_slice(flags);
+    Fingerprint::of(parts.iter().map(String::as_str)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_dates_times_and_how_long_ago() {
+        let now = civil::date(2026, 3, 10).at(12, 0, 0, 0).to_zoned(TimeZone::fixed(jiff::tz::offset(2))).unwrap();
+        let told = |text| moment(text, &now).map(|moment| moment.to_string());
+        for (text, expected) in [
+            ("2026-01-01", "2025-12-31T22:00:00Z"),
+            ("2026-01-01T18:00", "2026-01-01T16:00:00Z"),
+            ("2026-01-01T18:00Z", "2026-01-01T18:00:00Z"),
+            ("7d", "2026-03-03T10:00:00Z"),
+            ("36h", "2026-03-08T22:00:00Z"),
+            ("2 weeks", "2026-02-24T10:00:00Z"),
+        ] {
+            assert_eq!(told(text).as_deref(), Some(expected), "{text}");
+        }
+        for senseless in ["", "yesterday", "7", "-7d", "last-run:", "2026-13-01"] {
+            assert_eq!(told(senseless), None, "{senseless}");
+        }
+        assert_eq!("last-run".parse(), Ok(Since::LastRun(String::new())));
+        assert_eq!("last-run:phone".parse(), Ok(Since::LastRun("phone".into())));
+        assert!("last-run:".parse::<Since>().is_err() && "lastrun".parse::<Since>().is_err());
+    }
+}

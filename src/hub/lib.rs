@@ -1,0 +1,310 @@
+//! The model hub: what a model is, where its files come from, where they lie, that they are the right bytes, and how
+//! they become something that answers.
+//!
+//! Programs use it through `albumctl::ModelHub`. It must never know the photos of a run, the store or the terminal.
+
+pub mod cache;
+pub mod catalogue;
+pub mod device;
+pub mod digest;
+mod error;
+pub mod faces;
+pub mod fetch;
+pub mod hashing;
+mod loaded_networks;
+pub mod manifest;
+mod model;
+pub mod model_library;
+pub mod policy;
+mod portraits;
+pub mod prepare;
+pub mod recipe;
+pub mod registry;
+pub mod sources;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::Device;
+
+use self::cache::{Cache, Lease};
+use self::catalogue::{Catalogue, CatalogueError, Entry, FileEntry};
+pub use self::device::{DeviceChoice, DeviceError};
+pub use self::error::{HubError, Missing};
+use self::faces::FaceAnalyzer;
+use self::loaded_networks::{ByFolder, LoadedModels};
+pub use models::MINI;
+
+use self::manifest::{Architecture, Manifest, Task};
+use self::model::Model;
+pub use self::model::{Aesthetic, Classifier, Comparator, Degradations, Embedder, Judgement, Loaded, Network};
+use self::model_library::ModelLibrary;
+pub use self::portraits::Faces;
+use self::recipe::Recipe;
+use self::registry::Built;
+use base::reading;
+use kernels::{Cpu, Engine, Precision};
+use networks::checkpoint::{Checkpoint, WeightsError};
+use networks::weights::WeightsFile;
+
+type Note = dyn Fn(&str) + Send + Sync;
+
+/// What all models of a hub share.
+struct Shared {
+    engine: Engine,
+    choice: DeviceChoice,
+    device: Device,
+    memory: usize,
+    loaded: Arc<LoadedModels<Built, FaceAnalyzer>>,
+    note: Box<Note>,
+    /// What the user should hear of, and has not yet.
+    fallbacks: Mutex<Vec<String>>,
+}
+
+/// Networks in memory, by model folder.
+static LOADED: ByFolder<LoadedModels<Built, FaceAnalyzer>> = ByFolder::new();
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("engine", &self.engine).field("choice", &self.choice).finish_non_exhaustive()
+    }
+}
+
+/// The models there are, and those of them that are here, ready to answer.
+#[derive(Debug)]
+pub struct Hub {
+    library: ModelLibrary,
+    shared: Arc<Shared>,
+}
+
+/// How a hub is set up.
+#[derive(Clone, Debug)]
+pub struct HubConfig {
+    /// Where model files lie, and how many bytes they may take.
+    pub cache: Cache,
+    /// Where the user's own manifests lie.
+    pub own_manifests: Option<PathBuf>,
+    pub engine: Engine,
+    pub device: DeviceChoice,
+    /// Bytes that weights in memory may take together, beside those in use.
+    pub memory: usize,
+}
+
+impl HubConfig {
+    /// Models in a folder, on the best this processor offers.
+    pub fn new(cache: Cache) -> Self {
+        let engine = Engine { cpu: Cpu::best(), precision: Precision::Full };
+        Self { cache, own_manifests: None, engine, device: DeviceChoice::Cpu, memory: 2 << 30 }
+    }
+}
+
+/// A model by name, `name` or `name@version`, or a weights file of the user's own.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    Named(&'a str),
+    File(&'a Path),
+}
+
+/// A file of a model that is here and was verified; nobody clears it away as long as this lives.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub path: PathBuf,
+    /// Of a file in the cache; one that was put into the folder by hand is the user's to keep.
+    #[expect(dead_code, reason = "held")]
+    lease: Option<Arc<Lease>>,
+    /// Of a file that is part of the binary.
+    content: Option<&'static [u8]>,
+}
+
+impl Held {
+    fn new(path: PathBuf) -> Self {
+        Self { path, lease: None, content: None }
+    }
+
+    fn open(&self) -> Result<WeightsFile, WeightsError> {
+        match self.content {
+            Some(content) => WeightsFile::built_in(&self.path, content),
+            None => WeightsFile::open(&self.path),
+        }
+    }
+}
+
+impl Hub {
+    /// `note` hears what `-v` shows: `loaded ava-resnet50 (96 MB, 41 ms)`.
+    pub fn new(config: HubConfig, note: impl Fn(&str) + Send + Sync + 'static) -> Result<Self, HubError> {
+        let HubConfig { cache, own_manifests, engine, device: choice, memory } = config;
+        let (device, fallback) = choice.settle()?;
+        // What cannot be read is the matter of `models list`.
+        let library = ModelLibrary::load(cache, own_manifests, drop)?;
+        let loaded = LOADED.of(library.cache.root());
+        let fallbacks = Mutex::new(fallback.into_iter().collect());
+        let shared = Shared { engine, choice, device, memory, loaded, note: Box::new(note), fallbacks };
+        Ok(Self { library, shared: Arc::new(shared) })
+    }
+
+    pub fn library(&self) -> &ModelLibrary {
+        &self.library
+    }
+
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.library.catalogue
+    }
+
+    pub fn cache(&self) -> &Cache {
+        &self.library.cache
+    }
+
+    /// Where it runs less well than asked for, and why; each is said once.
+    pub fn take_fallbacks(&self) -> Vec<String> {
+        std::mem::take(&mut *self.shared.fallbacks.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The model, if it is of that kind and its files are here. Its network is loaded when the first photo needs it.
+    pub fn open<N: Network>(&self, which: Which<'_>) -> Result<N, HubError> {
+        match which {
+            Which::Named(name) => self.named(name, N::TASK).map(N::from),
+            Which::File(path) => self.file(path, N::TASK).map(N::from),
+        }
+    }
+
+    pub fn aesthetic(&self, name: &str) -> Result<Aesthetic, HubError> {
+        self.open(Which::Named(name))
+    }
+
+    pub fn embedder(&self, name: &str) -> Result<Embedder, HubError> {
+        self.open(Which::Named(name))
+    }
+
+    pub fn comparator(&self, name: &str) -> Result<Comparator, HubError> {
+        self.open(Which::Named(name))
+    }
+
+    /// Whether the network of this model is in memory.
+    pub fn is_loaded(&self, entry: &Entry) -> bool {
+        let loaded = &self.shared.loaded;
+        loaded.photos.holds(&entry.reference()) || loaded.faces.holds(&entry.reference())
+    }
+
+    /// Gives back the memory of a model's network; who uses it at the moment keeps it until done. Whether there was one.
+    pub fn unload(&self, entry: &Entry) -> bool {
+        let loaded = &self.shared.loaded;
+        let photos = loaded.photos.forget(&entry.reference());
+        loaded.faces.forget(&entry.reference()) || photos
+    }
+
+    /// A model's file, if it is here: kept by its hash, or put into the folder by hand under its own name. Where a hash is
+    /// known, no file is used before it was read through once.
+    pub fn held(&self, entry: &Entry, file: &FileEntry) -> Result<Option<Held>, HubError> {
+        if let Some(content) = entry.built_in_weights(file) {
+            return Ok(Some(Held { content: Some(content), ..Held::new(PathBuf::from(&file.name)) }));
+        }
+        let Some(digest) = entry.wanted_file(file, self.cache())?.sha256 else {
+            let path = self.cache().root().join(&file.name);
+            return Ok(path.is_file().then(|| Held::new(path)));
+        };
+        // Taken first, so that nobody clears the file away between the look and the use.
+        let lease = self.cache().blob_path(&digest).is_file().then(|| self.cache().lease(&digest));
+        if let Some(path) = self.cache().ready(&digest)? {
+            return Ok(Some(Held { lease: lease.map(Arc::new), ..Held::new(path) }));
+        }
+        Ok(self.cache().ready_by_name(&file.name, &digest)?.map(Held::new))
+    }
+
+    fn missing(&self, entry: &Entry, file: &FileEntry) -> Missing {
+        Missing {
+            name: entry.name.clone(),
+            reference: entry.reference(),
+            file: entry.describe(file, self.cache()),
+            folder: self.cache().root().to_owned(),
+            mend: entry.mend(),
+            reachable: !file.sources.is_empty(),
+        }
+    }
+
+    fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
+        let entry = self.catalogue().find(name).map_err(|error| match error {
+            CatalogueError::Unknown { name, .. } => {
+                let fitting = self.catalogue().entries().iter().filter(|entry| entry.does(task.name()) && entry.runs);
+                let known: Vec<_> = fitting.map(|entry| entry.name.as_str()).collect();
+                HubError::Unknown { name, known: known.join(", ") }
+            }
+            other => other.into(),
+        })?;
+        if !entry.does(task.name()) {
+            return Err(HubError::WrongTask { name: entry.name.clone(), task: entry.task.clone() });
+        }
+        if !entry.runs {
+            return Err(HubError::DoesNotRun { reference: entry.reference() });
+        }
+        let manifest = entry.manifest()?;
+        let file = &entry.files[0];
+        let device = self.shared.device_for(&manifest)?;
+        let held = self.held(entry, file)?;
+        let held = held.ok_or_else(|| HubError::Missing { models: vec![self.missing(entry, file)] })?;
+        let sha256 = entry.wanted_file(file, self.cache())?.sha256;
+        Ok(Model::new(self.shared.clone(), manifest, held, sha256, device))
+    }
+
+    /// A file named by path borrows the manifest of the network that its tensors spell; its name is the file's.
+    fn file(&self, path: &Path, task: Task) -> Result<Model, HubError> {
+        if let Err(source) = reading::open(path) {
+            return Err(HubError::Open { path: path.to_owned(), source });
+        }
+        let file = WeightsFile::open(path)?;
+        let unrecognised = || HubError::Unrecognised { path: path.to_owned(), task };
+        let architecture = architecture_of(&file).ok_or_else(unrecognised)?;
+        let fitting = |manifest: &Manifest| manifest.does(task) && manifest.architecture == architecture;
+        let runnable = self.catalogue().entries().iter().filter(|entry| entry.runs);
+        let mut known = runnable.filter_map(|entry| entry.manifest().ok()).chain(Manifest::of_classifiers());
+        let manifest = known.find(fitting).ok_or_else(unrecognised)?;
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let manifest =
+            Manifest { name: stem, version: "file".into(), aliases: Vec::new(), devices: Vec::new(), ..manifest };
+        let held = Held::new(path.to_owned());
+        Ok(Model::new(self.shared.clone(), manifest, held, None, self.shared.device.clone()))
+    }
+}
+
+impl Shared {
+    /// Where a model runs: the manifest may allow less than the machine offers.
+    fn device_for(&self, manifest: &Manifest) -> Result<Device, HubError> {
+        let model = manifest.reference();
+        match device::allowed(&manifest.devices, device::kind(&self.device), self.choice) {
+            device::Allowed::Here => Ok(self.device.clone()),
+            device::Allowed::CpuInstead => {
+                let said = format!("{model} runs on the CPU: its manifest does not name cuda");
+                self.fallbacks.lock().unwrap_or_else(PoisonError::into_inner).push(said);
+                Ok(Device::Cpu)
+            }
+            device::Allowed::Nowhere => {
+                let (here, devices) = (device::kind(&self.device), manifest.devices.clone());
+                Err(HubError::NotOnDevice { model, here, devices })
+            }
+        }
+    }
+}
+
+fn architecture_of(file: &WeightsFile) -> Option<Architecture> {
+    let has = |name: &str| file.shape(name).is_some();
+    if has("stages.0.merge.weight") {
+        Some(Architecture::AlbumMini)
+    } else if has("channel_attention.0.weight") {
+        Some(Architecture::MultiHead)
+    } else if has("head.0.weight") && Recipe::of(file).tells_classes() {
+        Some(Architecture::Classifier)
+    } else if has("head.0.weight") {
+        Some(Architecture::RatedResnet)
+    } else if has("mlp.0.weight") {
+        Some(Architecture::Siamese)
+    } else if has("pos_embed") || has("embeddings.position_embeddings") {
+        Some(Architecture::Dinov2)
+    } else if has("_conv_stem.weight") {
+        Some(Architecture::EfficientnetLite)
+    } else if has("features.0.0.weight") {
+        Some(Architecture::MobilenetV2)
+    } else if ["conv1.weight", "backbone.conv1.weight", "0.weight", "backbone.0.weight"].into_iter().any(has) {
+        Some(Architecture::Resnet)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,234 @@
+//! The networks that are in memory: each is built once, when first needed, and leaves when room is needed.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+
+/// What tells loaded networks apart: the model, and all it was built from and for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// `name@version`.
+    pub reference: String,
+    /// Files as they lay there, preprocessing, processor, device and precision.
+    pub built: String,
+}
+
+/// Memory that something takes.
+pub(super) trait Weight {
+    fn bytes(&self) -> usize;
+}
+
+#[derive(Debug)]
+pub(super) struct LoadedNetworks<T> {
+    /// Least recently used first.
+    slots: Mutex<Vec<(Key, Arc<Slot<T>>)>>,
+}
+
+type Slot<T> = Mutex<Option<Loaded<T>>>;
+
+#[derive(Debug)]
+struct Loaded<T> {
+    network: Arc<T>,
+    /// What must live as long as the network does: the leases of its files.
+    _with: Arc<dyn std::fmt::Debug + Send + Sync>,
+}
+
+impl<T> Default for LoadedNetworks<T> {
+    fn default() -> Self {
+        Self { slots: Mutex::default() }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: Weight> LoadedNetworks<T> {
+    /// The network, built by `build` if it is not here. Others that want the same one wait meanwhile, so nothing is
+    /// built twice; who wants another one does not.
+    ///
+    /// Then networks nobody uses leave, least recently used first, until all together are within `budget`. One in use
+    /// is never dropped, whatever it takes.
+    pub fn get<E>(
+        &self,
+        key: &Key,
+        budget: usize,
+        with: impl FnOnce() -> Arc<dyn std::fmt::Debug + Send + Sync>,
+        build: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Arc<T>, E> {
+        let slot = self.slot(key);
+        let mut place = locked(&slot);
+        if let Some(there) = &*place {
+            return Ok(there.network.clone());
+        }
+        let network = Arc::new(build()?);
+        *place = Some(Loaded { network: network.clone(), _with: with() });
+        drop(place);
+        drop(slot);
+        self.make_room(budget);
+        Ok(network)
+    }
+
+    fn slot(&self, key: &Key) -> Arc<Slot<T>> {
+        let mut slots = locked(&self.slots);
+        let slot = match slots.iter().position(|(there, _)| there == key) {
+            Some(at) => slots.remove(at).1,
+            None => Arc::default(),
+        };
+        slots.push((key.clone(), slot.clone()));
+        slot
+    }
+
+    fn make_room(&self, budget: usize) {
+        let mut slots = locked(&self.slots);
+        let bytes = |slot: &Arc<Slot<T>>| {
+            slot.try_lock().ok().and_then(|place| Some(place.as_ref()?.network.bytes())).unwrap_or(0)
+        };
+        let mut total: usize = slots.iter().map(|(_, slot)| bytes(slot)).fold(0, usize::saturating_add);
+        slots.retain(|(_, slot)| {
+            // Somebody waits for it or builds it.
+            if Arc::strong_count(slot) > 1 {
+                return true;
+            }
+            let Ok(place) = slot.try_lock() else { return true };
+            let Some(loaded) = &*place else { return false };
+            let goes = total > budget && Arc::strong_count(&loaded.network) == 1;
+            total -= if goes { loaded.network.bytes() } else { 0 };
+            !goes
+        });
+    }
+
+    /// Whether any network of this model is in memory.
+    pub fn holds(&self, reference: &str) -> bool {
+        let slots = locked(&self.slots);
+        slots.iter().any(|(key, slot)| key.reference == reference && slot.try_lock().is_ok_and(|place| place.is_some()))
+    }
+
+    /// Forgets the networks of a model; who uses one keeps it until done. Whether there was any.
+    pub fn forget(&self, reference: &str) -> bool {
+        let held = self.holds(reference);
+        locked(&self.slots).retain(|(key, _)| key.reference != reference);
+        held
+    }
+}
+
+/// What is loaded from a model folder: all hubs of a process over the same folder share them.
+#[derive(Debug)]
+pub(super) struct LoadedModels<P, F> {
+    pub photos: LoadedNetworks<P>,
+    pub faces: LoadedNetworks<F>,
+}
+
+impl<P, F> Default for LoadedModels<P, F> {
+    fn default() -> Self {
+        Self { photos: LoadedNetworks::default(), faces: LoadedNetworks::default() }
+    }
+}
+
+/// Held weakly: with the last hub its networks go, and with them the leases on their files.
+pub(super) struct ByFolder<T>(LazyLock<Mutex<Vec<(PathBuf, Weak<T>)>>>);
+
+impl<T: Default> ByFolder<T> {
+    pub const fn new() -> Self {
+        Self(LazyLock::new(Mutex::default))
+    }
+
+    pub fn of(&self, folder: &Path) -> Arc<T> {
+        let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        let mut all = locked(&self.0);
+        all.retain(|(_, there)| there.strong_count() > 0);
+        if let Some(there) = all.iter().find(|(path, _)| *path == folder).and_then(|(_, there)| there.upgrade()) {
+            return there;
+        }
+        let made = Arc::new(T::default());
+        all.push((folder, Arc::downgrade(&made)));
+        made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    impl Weight for usize {
+        fn bytes(&self) -> usize {
+            *self
+        }
+    }
+
+    fn key(name: &str) -> Key {
+        Key { reference: name.to_owned(), built: String::new() }
+    }
+
+    fn put(networks: &LoadedNetworks<usize>, name: &str, budget: usize, bytes: usize) -> Arc<usize> {
+        networks.get(&key(name), budget, || Arc::new(()), || Ok::<_, ()>(bytes)).unwrap()
+    }
+
+    #[test]
+    fn what_nobody_uses_leaves_when_room_is_short_and_what_is_in_use_stays() {
+        let networks = LoadedNetworks::default();
+        let held = put(&networks, "a", 100, 60);
+        drop(put(&networks, "b", 100, 30));
+        drop(put(&networks, "c", 100, 30));
+        assert_eq!(["a", "b", "c"].map(|name| networks.holds(name)), [true, false, true]);
+        drop(put(&networks, "d", 1, 5));
+        assert_eq!(["a", "c", "d"].map(|name| networks.holds(name)), [true, false, true]);
+        drop(held);
+        drop(put(&networks, "e", 1, 0));
+        assert!(!networks.holds("a"));
+    }
+
+    #[test]
+    fn a_network_that_cannot_be_built_is_tried_again_and_one_forgotten_is_built_anew() {
+        let networks = LoadedNetworks::default();
+        assert_eq!(networks.get(&key("a"), 100, || Arc::new(()), || Err::<usize, _>("no")), Err("no"));
+        assert!(!networks.holds("a"));
+        let first = put(&networks, "a", 100, 1);
+        assert!(Arc::ptr_eq(&first, &put(&networks, "a", 100, 1)));
+        assert!(networks.forget("a") && !networks.forget("a"));
+        assert!(!Arc::ptr_eq(&first, &put(&networks, "a", 100, 1)));
+    }
+
+    #[test]
+    fn eight_threads_build_one_and_who_wants_another_does_not_wait() {
+        let (networks, built, barrier) = (LoadedNetworks::default(), AtomicUsize::new(0), Barrier::new(2));
+        std::thread::scope(|scope| {
+            let slow = scope.spawn(|| {
+                let build = || {
+                    // The other one is got while this one is being built, or never.
+                    barrier.wait();
+                    Ok::<usize, ()>(1)
+                };
+                networks.get(&key("slow"), 100, || Arc::new(()), build)
+            });
+            put(&networks, "quick", 100, 1);
+            barrier.wait();
+            slow.join().unwrap().unwrap();
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let build = || {
+                        built.fetch_add(1, Ordering::Relaxed);
+                        std::thread::sleep(std::time::Duration::from_millis(20));
+                        Ok::<usize, ()>(1)
+                    };
+                    networks.get(&key("one"), 100, || Arc::new(()), build).unwrap();
+                });
+            }
+        });
+        assert_eq!(built.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn hubs_over_the_same_folder_share_and_the_last_one_takes_all_with_it() {
+        static LOADED: ByFolder<LoadedModels<usize, usize>> = ByFolder::new();
+        let folder = tempfile::tempdir().unwrap();
+        let first = LOADED.of(folder.path());
+        drop(put(&first.photos, "a", 100, 1));
+        let second = LOADED.of(&folder.path().join("."));
+        assert!(Arc::ptr_eq(&first, &second));
+        drop((first, second));
+        assert!(!LOADED.of(folder.path()).photos.holds("a"));
+    }
+}

@@ -1,0 +1,287 @@
+//! `scene-layout`: a hand-made embedding for machines without a trained model. Where edges run which way, where it is
+//! bright, where which colour lies; enough to tell takes of one scene from the next scene, knowing nothing of what is
+//! in the picture.
+//!
+//! Weights and sizes were chosen on bursts of 37 scenes (`tests/bench/results/cluster.md`): edge directions alone carry
+//! most of it, brightness and colour help little but steadily.
+
+use base::pixels::Pixels;
+
+pub const NAME: &str = "scene-layout";
+/// Raised whenever the numbers change, so that cached ones are not mixed with new ones.
+pub const VERSION: u32 = 1;
+
+/// The photo is squashed to this many pixels a side: framing moves by a hand's breadth then stay within a cell.
+const SIDE: usize = 64;
+const PIXELS: usize = SIDE * SIDE;
+
+const EDGE_CELLS: usize = 6;
+const DIRECTIONS: usize = 12;
+const LIGHT_CELLS: usize = 8;
+const COLOUR_CELLS: usize = 4;
+const COLOUR_BINS: usize = 8;
+
+/// Shares of the parts in the cosine, before the whole is normalised.
+const EDGE_SHARE: f32 = 4.0;
+const LIGHT_SHARE: f32 = 1.0;
+const COLOUR_SHARE: f32 = 0.5;
+const PALETTE_SHARE: f32 = 0.5;
+
+pub const DIM: usize = EDGE_CELLS * EDGE_CELLS * DIRECTIONS
+    + LIGHT_CELLS * LIGHT_CELLS
+    + COLOUR_CELLS * COLOUR_CELLS * 2
+    + COLOUR_BINS * COLOUR_BINS;
+
+/// [`DIM`] numbers of unit length.
+pub fn describe(pixels: &Pixels) -> Vec<f32> {
+    let [light, green_red, blue_yellow] = lab(&shrink(pixels));
+    let mut whole = Vec::with_capacity(DIM);
+    let mut add = |part: Vec<f32>, share: f32| {
+        let scale = share.sqrt();
+        whole.extend(unit(part).into_iter().map(|value| value * scale));
+    };
+    add(edges(&blur(&light, 1.0)), EDGE_SHARE);
+    add(centred(cells(&blur(&light, 3.0), LIGHT_CELLS)), LIGHT_SHARE);
+    add([cells(&green_red, COLOUR_CELLS), cells(&blue_yellow, COLOUR_CELLS)].concat(), COLOUR_SHARE);
+    add(palette(&green_red, &blue_yellow), PALETTE_SHARE);
+    unit(whole)
+}
+
+/// To length 1; what has no length stays zero.
+fn unit(mut values: Vec<f32>) -> Vec<f32> {
+    let norm = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+    if norm > 1e-9 {
+        for value in &mut values {
+            *value /= norm;
+        }
+    }
+    values
+}
+
+/// Minus its mean: takes exposure out of brightness, and lets unlike histograms be unlike instead of merely positive.
+fn centred(mut values: Vec<f32>) -> Vec<f32> {
+    let mean = values.iter().sum::<f32>() / values.len() as f32;
+    for value in &mut values {
+        *value -= mean;
+    }
+    values
+}
+
+/// Which source pixels make one target pixel, with their shares.
+fn spans(length: usize) -> Vec<Vec<(usize, f32)>> {
+    let step = length as f64 / SIDE as f64;
+    (0..SIDE)
+        .map(|target| {
+            let (from, to) = (target as f64 * step, (target + 1) as f64 * step);
+            let last = (to.ceil() as usize).min(length);
+            (from as usize..last.max(from as usize + 1))
+                .map(|at| {
+                    let covered = to.min((at + 1) as f64) - from.max(at as f64);
+                    (at.min(length - 1), (covered / step) as f32)
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// Area averages, `PIXELS` triples of 0..=255.
+fn shrink(pixels: &Pixels) -> Vec<[f32; 3]> {
+    let columns = spans(pixels.width() as usize);
+    let rows: Vec<&[u8]> = pixels.rows().collect();
+    let mut small = Vec::with_capacity(PIXELS);
+    for row_span in spans(pixels.height() as usize) {
+        let mut line = [[0.0_f32; 3]; SIDE];
+        for (y, share) in row_span {
+            for (cell, span) in line.iter_mut().zip(&columns) {
+                for &(x, part) in span {
+                    let weight = share * part;
+                    for (sum, &value) in cell.iter_mut().zip(&rows[y][x * 3..x * 3 + 3]) {
+                        *sum += weight * f32::from(value);
+                    }
+                }
+            }
+        }
+        small.extend(line);
+    }
+    small
+}
+
+/// CIE L*a*b* under D65, as three planes.
+fn lab(pixels: &[[f32; 3]]) -> [Vec<f32>; 3] {
+    let linear = |value: f32| {
+        let value = value / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    let curve = |t: f32| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
+    let mut planes = [Vec::with_capacity(PIXELS), Vec::with_capacity(PIXELS), Vec::with_capacity(PIXELS)];
+    for pixel in pixels {
+        let [r, g, b] = pixel.map(linear);
+        let x = curve((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505);
+        let y = curve(0.2126 * r + 0.7152 * g + 0.0722 * b);
+        let z = curve((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089);
+        for (plane, value) in planes.iter_mut().zip([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]) {
+            plane.push(value);
+        }
+    }
+    planes
+}
+
+/// Gaussian, edges repeated.
+fn blur(plane: &[f32], sigma: f32) -> Vec<f32> {
+    let radius = (4.0 * sigma).ceil() as isize;
+    let kernel: Vec<f32> = (-radius..=radius).map(|at| (-0.5 * (at as f32 / sigma).powi(2)).exp()).collect();
+    let total: f32 = kernel.iter().sum();
+    let pass = |source: &[f32], step: usize, across: usize| -> Vec<f32> {
+        let mut out = vec![0.0; PIXELS];
+        for line in 0..SIDE {
+            for at in 0..SIDE {
+                let sum: f32 = kernel
+                    .iter()
+                    .zip(-radius..)
+                    .map(|(weight, shift)| {
+                        let from = (at as isize + shift).clamp(0, SIDE as isize - 1) as usize;
+                        weight * source[line * across + from * step]
+                    })
+                    .sum();
+                out[line * across + at * step] = sum / total;
+            }
+        }
+        out
+    };
+    pass(&pass(plane, 1, SIDE), SIDE, 1)
+}
+
+/// Means over `count` x `count` squares.
+fn cells(plane: &[f32], count: usize) -> Vec<f32> {
+    let side = SIDE / count;
+    let mut sums = vec![0.0; count * count];
+    for (at, value) in plane.iter().enumerate() {
+        sums[at / SIDE / side * count + at % SIDE / side] += value;
+    }
+    sums.iter().map(|sum| sum / (side * side) as f32).collect()
+}
+
+/// Histograms of edge direction around a grid of points. Square roots, so that one strong edge does not outshout the
+/// rest; the overall strength falls out with the length, and with it contrast and blur.
+fn edges(light: &[f32]) -> Vec<f32> {
+    let mut votes = vec![[0.0_f32; DIRECTIONS]; PIXELS];
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let inner = |at: usize| at > 0 && at < SIDE - 1;
+            let dx = if inner(x) { light[y * SIDE + x + 1] - light[y * SIDE + x - 1] } else { 0.0 };
+            let dy = if inner(y) { light[(y + 1) * SIDE + x] - light[(y - 1) * SIDE + x] } else { 0.0 };
+            let strength = dx.hypot(dy);
+            // A direction and its opposite are one: half a turn holds all of them.
+            let turn = dy.atan2(dx).rem_euclid(std::f32::consts::PI) / std::f32::consts::PI * DIRECTIONS as f32;
+            let share = turn - turn.floor();
+            let first = turn as usize % DIRECTIONS;
+            votes[y * SIDE + x][first] += strength * (1.0 - share);
+            votes[y * SIDE + x][(first + 1) % DIRECTIONS] += strength * share;
+        }
+    }
+    centred(unit(gather(&votes)).into_iter().map(f32::sqrt).collect())
+}
+
+/// Sums the votes around each grid point, fading with distance, so that an edge on a border counts on both sides.
+fn gather(votes: &[[f32; DIRECTIONS]]) -> Vec<f32> {
+    let spread = SIDE as f32 / 2.0 / EDGE_CELLS as f32;
+    let weights: Vec<[f32; SIDE]> = (0..EDGE_CELLS)
+        .map(|cell| {
+            let centre = ((cell as f32 + 0.5) * SIDE as f32 / EDGE_CELLS as f32).floor();
+            std::array::from_fn(|at| (-0.5 * ((at as f32 - centre) / spread).powi(2)).exp())
+        })
+        .collect();
+    let mut all = Vec::with_capacity(EDGE_CELLS * EDGE_CELLS * DIRECTIONS);
+    for down in &weights {
+        let mut strip = [[0.0_f32; DIRECTIONS]; SIDE];
+        for (line, weight) in votes.chunks_exact(SIDE).zip(down) {
+            for (sum, vote) in strip.iter_mut().zip(line) {
+                (0..DIRECTIONS).for_each(|k| sum[k] += weight * vote[k]);
+            }
+        }
+        for across in &weights {
+            let mut sum = [0.0_f32; DIRECTIONS];
+            for (vote, weight) in strip.iter().zip(across) {
+                (0..DIRECTIONS).for_each(|k| sum[k] += weight * vote[k]);
+            }
+            all.extend(sum);
+        }
+    }
+    all
+}
+
+/// How much of which colour, wherever it lies: a soft histogram over a* and b*, finer near grey.
+fn palette(green_red: &[f32], blue_yellow: &[f32]) -> Vec<f32> {
+    let place = |value: f32| {
+        let value = (value / 80.0).clamp(-1.0, 1.0);
+        let at = f32::midpoint(value.signum() * value.abs().sqrt(), 1.0) * (COLOUR_BINS - 1) as f32;
+        let low = (at as usize).min(COLOUR_BINS - 2);
+        (low, at - low as f32)
+    };
+    let mut bins = vec![0.0_f32; COLOUR_BINS * COLOUR_BINS];
+    for (&a, &b) in green_red.iter().zip(blue_yellow) {
+        let ((row, down), (column, across)) = (place(a), place(b));
+        for (r, vertical) in [(row, 1.0 - down), (row + 1, down)] {
+            for (c, horizontal) in [(column, 1.0 - across), (column + 1, across)] {
+                bins[r * COLOUR_BINS + c] += vertical * horizontal;
+            }
+        }
+    }
+    centred(bins.iter().map(|count| (count / PIXELS as f32).sqrt()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hill under a sky with a house; `shift` moves the frame, `gain` the exposure.
+    fn scene(width: u32, height: u32, shift: f32, gain: f32, seed: f32) -> Pixels {
+        let mut data = Vec::new();
+        for y in 0..height {
+            for x in 0..width {
+                let (u, v) = (x as f32 / width as f32 + shift, y as f32 / height as f32);
+                let hill = 0.5 + 0.2 * (u * (4.0 + seed) + seed).sin();
+                let house = (u - 0.3 - 0.1 * seed).abs() < 0.08 && (v - 0.55).abs() < 0.1;
+                let colour = if house {
+                    [190.0, 70.0 + 20.0 * seed, 60.0]
+                } else if v < hill {
+                    [110.0, 150.0, 220.0 - 60.0 * v]
+                } else {
+                    [60.0 + 30.0 * (u * 40.0).sin(), 130.0, 50.0]
+                };
+                data.extend(colour.map(|value: f32| (value * gain).clamp(0.0, 255.0) as u8));
+            }
+        }
+        Pixels::new(width, height, data).unwrap()
+    }
+
+    fn likeness(a: &Pixels, b: &Pixels) -> f32 {
+        describe(a).iter().zip(describe(b)).map(|(x, y)| x * y).sum()
+    }
+
+    #[test]
+    fn a_take_stays_near_through_exposure_framing_and_size_and_another_scene_does_not() {
+        let first = scene(300, 200, 0.0, 1.0, 0.0);
+        for (what, take) in [
+            ("exposure", scene(300, 200, 0.0, 0.7, 0.0)),
+            ("framing", scene(300, 200, 0.02, 1.0, 0.0)),
+            ("size", scene(150, 100, 0.0, 1.0, 0.0)),
+        ] {
+            assert!(likeness(&first, &take) > 0.85, "{what}: {}", likeness(&first, &take));
+        }
+        let other = likeness(&first, &scene(300, 200, 0.0, 1.0, 3.0));
+        assert!(other < 0.7, "another scene: {other}");
+    }
+
+    #[test]
+    fn any_size_gives_a_unit_vector_of_the_promised_length() {
+        for (width, height) in [(1, 1), (1, 500), (63, 65), (64, 64), (1000, 3)] {
+            let described = describe(&scene(width, height, 0.0, 1.0, 1.0));
+            assert_eq!(described.len(), DIM);
+            let norm: f32 = described.iter().map(|value| value * value).sum();
+            assert!((norm - 1.0).abs() < 1e-4, "{width}x{height}: {norm}");
+        }
+        let black = describe(&Pixels::new(9, 9, vec![0; 243]).unwrap());
+        assert!(black.iter().all(|value| value.is_finite()) && black.iter().any(|value| *value != 0.0));
+    }
+}

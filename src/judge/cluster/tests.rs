@@ -1,0 +1,243 @@
+//! Every method, on photos whose groups are known.
+
+use std::collections::HashSet;
+
+use super::agreement::adjusted_rand;
+use super::references::blobs;
+use super::*;
+
+pub(super) fn labels_of(rows: &Embeddings, method: &Method, noise: Noise) -> Vec<i64> {
+    let times = vec![None; rows.len()];
+    cluster(&Input::new(rows, &times), method, noise).unwrap().labels
+}
+
+/// Agreement 1 with −1 a group of its own: the same photos must be noise, too.
+pub(super) fn same_grouping(ours: &[i64], theirs: &[i64], what: &str) {
+    let rand = adjusted_rand(ours, theirs);
+    assert!(rand > 1.0 - 1e-9, "{what}: adjusted Rand {rand}\nours   {ours:?}\ntheirs {theirs:?}");
+}
+
+#[test]
+fn every_method_finds_blobs_that_lie_apart() {
+    let rows = blobs(6, 9, 48, 0.08, 3);
+    let truth: Vec<usize> = (0..rows.len()).map(|i| i % 6).collect();
+    let kmeans = Method::Kmeans(kmeans::Params { n_clusters: 6, ..kmeans::Params::default() });
+    let methods = Method::NAMES.iter().filter(|name| **name != "kmeans").map(|name| Method::by_name(name).unwrap());
+    for method in methods.chain([kmeans]) {
+        let labels = labels_of(&rows, &method, Noise::AsIndividualClusters);
+        assert!(adjusted_rand(&truth, &labels) > 0.999, "{}: {labels:?}", method.name());
+    }
+}
+
+#[test]
+fn names_and_variants_are_one_list() {
+    for name in Method::NAMES {
+        assert_eq!(Method::by_name(name).unwrap().name(), name);
+    }
+    assert!(Method::by_name("mean-shift").is_none());
+}
+
+#[test]
+fn no_photo_and_one_photo_work_with_every_method() {
+    let none = Embeddings::new(&[], 0).unwrap();
+    let one = Embeddings::new(&[0.6, 0.8], 2).unwrap();
+    for name in Method::NAMES {
+        let method = Method::by_name(name).unwrap();
+        assert!(labels_of(&none, &method, Noise::default()).is_empty(), "{name}");
+        assert_eq!(labels_of(&one, &method, Noise::default()), [0], "{name}");
+    }
+}
+
+#[test]
+fn one_tight_scene_is_one_group_and_unrelated_photos_are_none() {
+    let method = Method::by_name("hdbscan").unwrap();
+    for n in [2, 3, 8, 40] {
+        let tight = blobs(1, n, 32, 0.02, n as u64);
+        assert_eq!(labels_of(&tight, &method, Noise::Exclude), vec![0; n], "{n} takes");
+    }
+    // Coordinate axes: each exactly as far from every other as any.
+    let axes: Vec<f32> = (0..64).map(|i| f32::from(u8::from(i % 9 == 0))).collect();
+    let apart = Embeddings::new(&axes, 8).unwrap();
+    assert_eq!(labels_of(&apart, &method, Noise::Exclude), [-1; 8]);
+}
+
+#[test]
+fn min_cluster_size_one_leaves_no_photo_without_a_group() {
+    let rows = blobs(3, 5, 16, 0.9, 11);
+    let method = Method::Hdbscan(hdbscan::Params { min_cluster_size: 1, ..hdbscan::Params::default() });
+    assert!(labels_of(&rows, &method, Noise::Exclude).iter().all(|&label| label >= 0));
+}
+
+#[test]
+fn noise_goes_where_it_is_told() {
+    // Two pairs and two strangers, the first photo being one of them.
+    let rows = [
+        [0.0, 0.0, 1.0, 0.0],
+        [1.0, 0.0, 0.0, 0.0],
+        [1.0, 0.01, 0.0, 0.0],
+        [0.0, 1.0, 0.0, 0.0],
+        [0.01, 1.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ];
+    let rows = Embeddings::new(&rows.concat(), 4).unwrap();
+    let method = Method::Dbscan(dbscan::Params { eps: 0.1, min_samples: 2 });
+    assert_eq!(labels_of(&rows, &method, Noise::AsIndividualClusters), [0, 1, 1, 2, 2, 3]);
+    assert_eq!(labels_of(&rows, &method, Noise::GroupTogether), [0, 1, 1, 2, 2, 0]);
+    assert_eq!(labels_of(&rows, &method, Noise::Exclude), [-1, 0, 0, 1, 1, -1]);
+    let told = cluster(&Input::new(&rows, &[None; 6]), &method, Noise::Exclude).unwrap();
+    assert_eq!(told.is_noise, [true, false, false, false, false, true]);
+    assert_eq!((told.size_of(0), told.size_of(1)), (1, 2));
+}
+
+#[test]
+fn copies_of_one_photo_are_finite_and_together() {
+    let mut rows: Vec<f32> = Vec::new();
+    for i in 0..12 {
+        rows.extend(if i % 2 == 0 { [1.0, 0.2, 0.0] } else { [0.0, 0.1, 1.0] });
+    }
+    let rows = Embeddings::new(&rows, 3).unwrap();
+    for name in ["hdbscan", "dbscan", "agglomerative", "hybrid", "burst"] {
+        let labels = labels_of(&rows, &Method::by_name(name).unwrap(), Noise::Exclude);
+        assert_eq!(labels, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1], "{name}");
+    }
+}
+
+#[test]
+fn hostile_embeddings_are_refused_by_row() {
+    assert_eq!(Embeddings::new(&[1.0, 2.0, f32::NAN, 0.0], 2), Err(ClusterError::NotANumber { row: 1 }));
+    assert_eq!(Embeddings::new(&[f32::INFINITY, 2.0], 2), Err(ClusterError::Infinite { row: 0 }));
+    assert_eq!(Embeddings::new(&[0.0; 6], 2), Err(ClusterError::AllZero));
+    assert_eq!(Embeddings::new(&[1.0; 5], 2), Err(ClusterError::Ragged { numbers: 5, dim: 2 }));
+    let rows = Embeddings::new(&[1.0, 0.0], 2).unwrap();
+    let missing = cluster(&Input::new(&rows, &[]), &Method::by_name("burst").unwrap(), Noise::default());
+    assert_eq!(missing, Err(ClusterError::Times { times: 0, photos: 1 }));
+}
+
+#[test]
+fn threads_do_not_change_the_labels() {
+    let rows = blobs(30, 25, 64, 0.5, 9);
+    for name in Method::NAMES {
+        let method = Method::by_name(name).unwrap();
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| labels_of(&rows, &method, Noise::default()))
+        };
+        assert_eq!(with(1), with(7), "{name}");
+    }
+}
+
+#[test]
+fn dbscan_counts_the_bound_and_the_photo_itself() {
+    // Cosines of 60 degrees are one half: distance 0.5 exactly at the bound.
+    let rows = Embeddings::new(&[1.0, 0.0, 0.5, 0.866_025_4], 2).unwrap();
+    let at = |eps, min_samples| labels_of(&rows, &Method::Dbscan(dbscan::Params { eps, min_samples }), Noise::Exclude);
+    assert_eq!(at(0.500_001, 2), [0, 0]);
+    assert_eq!(at(0.49, 2), [-1, -1]);
+    assert_eq!(at(0.49, 1), [0, 1]);
+    assert_eq!(at(0.500_001, 3), [-1, -1]);
+}
+
+#[test]
+fn average_linkage_equals_the_definition() {
+    let rows = blobs(5, 7, 6, 0.7, 21);
+    for threshold in [0.1, 0.3, 0.6, 0.9] {
+        let method = Method::Agglomerative(agglomerative::Params { distance_threshold: threshold });
+        let ours = labels_of(&rows, &method, Noise::Exclude);
+        same_grouping(&ours, &average_linkage_by_definition(&rows, threshold), &format!("threshold {threshold}"));
+    }
+}
+
+/// Always merges the pair of groups with the least average distance, all pairs looked at every time.
+fn average_linkage_by_definition(rows: &Embeddings, threshold: f64) -> Vec<i64> {
+    let mut groups: Vec<Vec<usize>> = (0..rows.len()).map(|i| vec![i]).collect();
+    loop {
+        let mut best = (f64::INFINITY, 0, 0);
+        for a in 0..groups.len() {
+            for b in a + 1..groups.len() {
+                let sum: f64 =
+                    groups[a].iter().flat_map(|&i| groups[b].iter().map(move |&j| 1.0 - rows.cosine(i, j))).sum();
+                let average = sum / (groups[a].len() * groups[b].len()) as f64;
+                if average < best.0 {
+                    best = (average, a, b);
+                }
+            }
+        }
+        if best.0 >= threshold {
+            break;
+        }
+        let gone = groups.remove(best.2);
+        groups[best.1].extend(gone);
+    }
+    let mut labels = vec![0; rows.len()];
+    for (label, members) in groups.iter().enumerate() {
+        for &member in members {
+            labels[member] = label as i64;
+        }
+    }
+    labels
+}
+
+#[test]
+fn kmeans_asked_for_more_groups_than_photos_gives_each_its_own() {
+    let rows = blobs(1, 4, 8, 0.5, 2);
+    let labels = labels_of(&rows, &Method::by_name("kmeans").unwrap(), Noise::default());
+    assert_eq!(labels.iter().collect::<HashSet<_>>().len(), 4);
+}
+
+#[test]
+fn a_burst_needs_time_and_likeness() {
+    let (beach, hill) = ([1.0, 0.0, 0.1], [0.0, 1.0, 0.1]);
+    let rows = [beach, beach, hill, beach, beach, hill, beach];
+    let rows = Embeddings::new(&rows.concat(), 3).unwrap();
+    let times = [Some(0), Some(400), Some(800), Some(1200), Some(60_000), None, None];
+    let clustering = cluster(&Input::new(&rows, &times), &Method::by_name("burst").unwrap(), Noise::default()).unwrap();
+    // A stranger amid the burst does not split it; a minute later is another moment; photos without a time go to the
+    // moment they are most like, and the one like two moments ties them not together.
+    assert_eq!(clustering.labels, [0, 0, 1, 0, 2, 1, 0]);
+}
+
+#[test]
+fn two_levels_divide_scenes_and_keep_their_noise() {
+    let rows = blobs(4, 6, 24, 0.05, 13);
+    let scenes = Method::Agglomerative(agglomerative::Params { distance_threshold: 1.9 });
+    let takes = Method::Agglomerative(agglomerative::Params { distance_threshold: 0.2 });
+    let both = Method::Hierarchical(hierarchical::Params { level1: Box::new(scenes), level2: Box::new(takes.clone()) });
+    let times = vec![None; rows.len()];
+    let told = cluster(&Input::new(&rows, &times), &both, Noise::Exclude).unwrap();
+    same_grouping(&told.labels, &labels_of(&rows, &takes, Noise::Exclude), "one scene divided");
+    assert_eq!(told.stats.to_json()["n_clusters_level1"], 1);
+}
+
+#[test]
+fn hybrid_attaches_the_straggler_and_tells_why() {
+    let mut rows = Vec::new();
+    for i in 0..8 {
+        rows.extend([1.0, 0.01 * i as f32, 0.0, 0.0]);
+    }
+    rows.extend([1.0, 0.35, 0.0, 0.0]);
+    for i in 0..8 {
+        rows.extend([0.0, 0.0, 1.0, 0.01 * i as f32]);
+    }
+    let rows = Embeddings::new(&rows, 4).unwrap();
+    let params = hybrid::Params { cluster_selection_epsilon: 0.05, debug: true, ..hybrid::Params::default() };
+    let times = [None; 17];
+    let told = cluster(&Input::new(&rows, &times), &Method::Hybrid(params), Noise::Exclude).unwrap();
+    assert_eq!(told.labels[8], 0, "{:?}", told.labels);
+    let stats = told.stats.to_json();
+    for key in ["cluster_thresholds", "cluster_exemplars", "cluster_d3_stats", "merge_decisions", "attach_decisions"] {
+        assert!(!stats["debug"][key].is_null(), "{key}");
+    }
+}
+
+#[test]
+fn statistics_and_csv_are_the_originals() {
+    let rows = blobs(2, 5, 16, 0.05, 1);
+    let times = [None; 10];
+    let told = cluster(&Input::new(&rows, &times), &Method::by_name("hdbscan").unwrap(), Noise::Exclude).unwrap();
+    let stats = told.stats.to_json();
+    assert_eq!(stats["algorithm"], "hdbscan");
+    assert_eq!((&stats["n_clusters"], &stats["n_noise"]), (&2.into(), &0.into()));
+    assert_eq!(stats["cluster_sizes"], serde_json::json!({ "0": 5, "1": 5 }));
+    assert_eq!(stats["params"]["min_cluster_size"], 2);
+    assert!(stats["cluster_persistence"]["0"].as_f64().is_some_and(|value| (0.0..=1.0).contains(&value)));
+}

@@ -1,0 +1,22 @@
+//! Networks: what the names in a checkpoint say, the configuration, the forward pass; and the formats of weight files.
+//!
+//! Each network has a form that trains (candle modules) and one that infers on the fused kernels.
+//! Weights are data: nothing in a file is executed, and every length is checked before memory is taken.
+//! It must never know where a file came from, a manifest, or which device was chosen.
+
+pub mod checkpoint;
+mod convolution;
+pub mod dinov2;
+pub mod folded;
+pub mod fused;
+pub mod head;
+pub mod mini;
+pub mod mobile;
+pub mod multihead;
+pub mod preference;
+pub mod preprocess;
+pub mod rating;
+pub mod resnet;
+pub mod tflite;
+pub mod vgg;
+pub mod weights;

@@ -1,0 +1,156 @@
+//! What a pickle says, and the same as JSON.
+
+use std::ops::Deref;
+use std::rc::Rc;
+
+use serde_json::{Map, Number, Value as Json};
+
+/// Deepest nesting that is turned to JSON.
+const DEEPEST: usize = 32;
+/// Deepest nesting of tuples, which lie in one another; checkpoints nest three or four. Dropping one recurses so deep.
+const DEEPEST_TUPLE: usize = 100;
+/// Most values that are turned to JSON: shared containers can name more of them than the file has bytes.
+const MOST: usize = 100_000;
+
+#[derive(Clone, Debug)]
+pub(in crate::weights) enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(Rc<str>),
+    Bytes(Rc<[u8]>),
+    /// Into [`Pickle::lists`].
+    List(usize),
+    Tuple(Tuple),
+    /// Into [`Pickle::dicts`].
+    Dict(usize),
+    /// A class or function, by its full name.
+    Global(Rc<str>),
+    Storage(Rc<Storage>),
+    Tensor(Rc<Tensor>),
+    /// `numpy.dtype`, by its short name.
+    NumpyType(Rc<str>),
+    /// Something of a class that means nothing here.
+    Opaque,
+}
+
+/// Values that are there when it is made, so none is inside itself.
+#[derive(Clone, Debug)]
+pub(in crate::weights) struct Tuple {
+    items: Rc<[Value]>,
+    depth: usize,
+}
+
+impl Tuple {
+    /// `None` where it would be nested too deeply.
+    pub(super) fn of(items: &[Value]) -> Option<Self> {
+        let inner = items.iter().map(|item| if let Value::Tuple(tuple) = item { tuple.depth } else { 0 }).max();
+        let depth = 1 + inner.unwrap_or(0);
+        (depth <= DEEPEST_TUPLE).then(|| Self { items: items.into(), depth })
+    }
+}
+
+impl Deref for Tuple {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.items
+    }
+}
+
+#[derive(Debug)]
+pub(in crate::weights) struct Storage {
+    /// `FloatStorage` and the like.
+    pub kind: Rc<str>,
+    pub key: Rc<str>,
+    /// Numbers in it.
+    pub len: usize,
+}
+
+/// A view into a storage.
+#[derive(Clone, Debug)]
+pub(in crate::weights) struct Tensor {
+    pub storage: Rc<Storage>,
+    pub offset: usize,
+    pub shape: Vec<usize>,
+    pub strides: Vec<usize>,
+}
+
+#[derive(Debug, Default)]
+pub(in crate::weights) struct Pickle {
+    pub(super) lists: Vec<Vec<Value>>,
+    pub(super) dicts: Vec<Vec<(Value, Value)>>,
+    /// Every storage that it names, in order, as often as it does.
+    pub storages: Vec<Rc<Storage>>,
+}
+
+impl Pickle {
+    pub fn new_list(&mut self, items: Vec<Value>) -> Value {
+        self.lists.push(items);
+        Value::List(self.lists.len() - 1)
+    }
+
+    pub fn new_dict(&mut self, items: Vec<(Value, Value)>) -> Value {
+        self.dicts.push(items);
+        Value::Dict(self.dicts.len() - 1)
+    }
+
+    pub fn list(&self, value: &Value) -> Option<&[Value]> {
+        match value {
+            Value::List(at) => Some(&self.lists[*at]),
+            _ => None,
+        }
+    }
+
+    pub fn dict(&self, value: &Value) -> Option<&[(Value, Value)]> {
+        match value {
+            Value::Dict(at) => Some(&self.dicts[*at]),
+            _ => None,
+        }
+    }
+
+    /// The value of a text key; the last one where it is set twice, as in Python.
+    pub fn get(&self, dict: &Value, key: &str) -> Option<&Value> {
+        let is_key = |(k, _): &&(Value, Value)| matches!(k, Value::Text(text) if &**text == key);
+        self.dict(dict)?.iter().rev().find(is_key).map(|(_, value)| value)
+    }
+
+    /// Everything but tensors, as JSON. Too deep or too many: `null`.
+    pub fn json(&self, value: &Value) -> Json {
+        self.json_within(value, DEEPEST, &mut { MOST })
+    }
+
+    fn json_within(&self, value: &Value, depth: usize, budget: &mut usize) -> Json {
+        if depth == 0 || *budget == 0 {
+            return Json::Null;
+        }
+        *budget -= 1;
+        let array = |items: &[Value], budget: &mut usize| -> Json {
+            items.iter().take(*budget).map(|item| self.json_within(item, depth - 1, budget)).collect()
+        };
+        match value {
+            Value::Bool(v) => Json::Bool(*v),
+            Value::Int(v) => Json::from(*v),
+            Value::Float(v) => Number::from_f64(*v).map_or(Json::Null, Json::Number),
+            Value::Text(text) => Json::from(&**text),
+            Value::List(at) => array(&self.lists[*at], budget),
+            Value::Tuple(items) => array(items, budget),
+            Value::Dict(at) => {
+                let mut map = Map::new();
+                for (key, value) in self.dicts[*at].iter().take(*budget) {
+                    let key = match key {
+                        Value::Text(text) => text.to_string(),
+                        Value::Int(v) => v.to_string(),
+                        _ => continue,
+                    };
+                    if !matches!(value, Value::Tensor(_) | Value::Storage(_)) {
+                        map.insert(key, self.json_within(value, depth - 1, budget));
+                    }
+                }
+                Json::Object(map)
+            }
+            _ => Json::Null,
+        }
+    }
+}

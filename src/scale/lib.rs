@@ -1,0 +1,44 @@
+//! Past one album: k-means and semantic de-duplication over Parquet features that need not fit in memory.
+//!
+//! [`step`] is k-means without an engine, [`pass`] what is asked of all rows at once; [`fit`] asks it. Who answers is an
+//! engine: the threads of this machine, or with the feature `distributed` those of a cluster.
+//!
+//! It must never know photos, models or the command line.
+
+mod arrow_rows;
+pub mod assign;
+mod columns;
+mod data_file;
+pub mod dedup;
+#[cfg(feature = "distributed")]
+pub mod distributed;
+mod error;
+mod exact;
+mod features;
+pub mod files;
+pub mod fit;
+mod input;
+mod model;
+mod nearest;
+mod pages;
+pub mod pass;
+pub mod phash;
+mod sampling;
+mod scan_pool;
+mod seeding;
+mod source;
+pub mod step;
+#[cfg(feature = "object-stores")]
+mod stores;
+#[cfg(not(feature = "object-stores"))]
+#[path = "object_stores_stub.rs"]
+mod stores;
+mod work;
+
+pub use error::{Place, RowError, ScaleError};
+pub use input::is_remote;
+pub use model::{MODEL_MARK, Model};
+pub use nearest::{Centroids, Nearest, NearestScratch};
+pub use seeding::Init;
+pub use source::{DataFile, Group, Source, absolute, expand, read_list};
+pub use work::Iteration;

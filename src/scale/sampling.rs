@@ -1,0 +1,168 @@
+//! Drawing rows by what they hold, not by where they lie: the same rows are drawn however the data is cut into files,
+//! in whatever order and with however many threads it is read. Equal rows therefore share one lot.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// A number that looks random, from a seed and the numbers of a row.
+pub fn lot(seed: u64, row: &[f32]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut lanes = [seed, seed ^ ODD, seed.rotate_left(32), !seed];
+    let chunks = row.chunks_exact(4);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane = (*lane ^ u64::from(x.to_bits())).wrapping_mul(ODD).rotate_left(29);
+        }
+    }
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane = (*lane ^ u64::from(x.to_bits())).wrapping_mul(ODD).rotate_left(29);
+    }
+    lanes.into_iter().fold(row.len() as u64, |hash, lane| mixed(hash ^ lane))
+}
+
+/// The finaliser of SplitMix64: every bit in changes every bit out with about even odds.
+pub fn mixed(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// From 0 (never reached) to 1, both ends out of reach of a division.
+pub fn share(lot: u64) -> f64 {
+    ((lot >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+}
+
+/// A stream of sampled.
+#[derive(Debug, Clone)]
+pub struct Draws {
+    state: u64,
+}
+
+impl Draws {
+    pub fn new(seed: u64) -> Self {
+        Self { state: mixed(seed ^ 0x5851_f42d_4c95_7f2d) }
+    }
+
+    pub fn next_lot(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed(self.state)
+    }
+
+    pub fn next_share(&mut self) -> f64 {
+        share(self.next_lot())
+    }
+
+    /// The same numbers in another order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, (self.next_share() * (last + 1) as f64) as usize);
+        }
+    }
+}
+
+/// A row that was drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawn {
+    /// Smaller is better.
+    pub key: f64,
+    pub row: Vec<f32>,
+    /// The cluster it was nearest to, where somebody asked.
+    pub cluster: usize,
+}
+
+/// The rows with the smallest keys, each only once.
+#[derive(Debug, Clone)]
+pub struct Smallest {
+    wanted: usize,
+    heap: BinaryHeap<Drawn>,
+}
+
+impl Smallest {
+    pub fn new(wanted: usize) -> Self {
+        Self { wanted, heap: BinaryHeap::new() }
+    }
+
+    pub fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// In no order.
+    pub fn rows(&self) -> impl Iterator<Item = &Drawn> {
+        self.heap.iter()
+    }
+
+    pub fn offer(&mut self, key: f64, row: &[f32], cluster: usize) {
+        if self.heap.len() == self.wanted && self.heap.peek().is_none_or(|worst| key > worst.key) {
+            return;
+        }
+        let drawn = Drawn { key, row: row.to_vec(), cluster };
+        // Equal rows have equal keys, and there are few rows of one key.
+        if self.heap.iter().any(|other| other == &drawn) {
+            return;
+        }
+        self.heap.push(drawn);
+        if self.heap.len() > self.wanted {
+            self.heap.pop();
+        }
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        for drawn in other.heap {
+            self.offer(drawn.key, &drawn.row, drawn.cluster);
+        }
+    }
+
+    /// Smallest key first.
+    pub fn into_rows(self) -> Vec<Drawn> {
+        self.heap.into_sorted_vec()
+    }
+}
+
+impl Eq for Drawn {}
+
+impl Ord for Drawn {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let bits = |drawn: &Self| drawn.row.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        self.key.total_cmp(&other.key).then_with(|| bits(self).cmp(&bits(other)))
+    }
+}
+
+impl PartialOrd for Drawn {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lots_are_spread_evenly() {
+        let mut tenths = [0; 10];
+        for i in 0..10_000 {
+            let row: Vec<f32> = (0..7).map(|j| (i * 7 + j) as f32).collect();
+            tenths[(share(lot(1, &row)) * 10.0) as usize] += 1;
+        }
+        assert!(tenths.iter().all(|&n| (850..1150).contains(&n)), "{tenths:?}");
+    }
+
+    #[test]
+    fn the_same_rows_are_drawn_in_any_order_and_equal_rows_once() {
+        let rows: Vec<[f32; 2]> = (0..50).map(|i| [(i % 20) as f32, 1.0]).collect();
+        let draw = |rows: &[[f32; 2]]| {
+            let mut smallest = Smallest::new(8);
+            for row in rows {
+                smallest.offer(share(lot(3, row)), row, 0);
+            }
+            smallest.into_rows()
+        };
+        let mut reversed = rows.clone();
+        reversed.reverse();
+        let drawn = draw(&rows);
+        assert_eq!(drawn, draw(&reversed));
+        assert_eq!(drawn.len(), 8);
+        assert!(drawn.windows(2).all(|pair| pair[0].row != pair[1].row));
+    }
+}
