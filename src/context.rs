@@ -15,6 +15,7 @@ use crate::arguments::Global;
 use crate::config::{self, Isolate, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
 use crate::journal::{Decided, Journal, JournalError};
+use crate::library::{ModelHub, ModelHubError, Options, Surroundings};
 use crate::pipeline::Isolation;
 use crate::report::output::{Output, whole_file};
 use crate::report::place::{Content, Outputs, PlaceError};
@@ -26,14 +27,15 @@ use base::atomic::found;
 use base::threads;
 use hub::cache::Cache;
 use judge::select::Decision;
+use kernels::Precision;
 use photo::Limits;
 use photo::identity::ContentId;
 
 #[derive(Debug)]
 pub struct Context {
-    pub ui: Ui,
+    pub ui: Arc<Ui>,
     pub config: Resolved,
-    pub telemetry: Telemetry,
+    pub telemetry: Arc<Telemetry>,
     pub strict: bool,
     pub offline: bool,
     /// Models that are not here may be fetched.
@@ -43,7 +45,7 @@ pub struct Context {
     output: Option<PathBuf>,
     telemetry_file: Option<PathBuf>,
     no_cache: bool,
-    store: OnceLock<Store>,
+    store: OnceLock<Arc<Store>>,
     outputs: OnceLock<Outputs>,
     /// Files of settings that were read.
     configuration: Vec<PathBuf>,
@@ -51,7 +53,8 @@ pub struct Context {
 
 impl Context {
     pub fn new(global: &Global) -> Result<Self, CommandError> {
-        let ui = Ui::new(global.quiet, global.verbose, global.progress);
+        let ui = Arc::new(Ui::new(global.quiet, global.verbose, global.progress));
+        ui.take_log();
         let sources = sources(global);
         let config = config::resolve(&sources).map_err(CommandError::usage)?;
         if cfg!(not(unix)) && config.settings.isolate == Isolate::On {
@@ -68,7 +71,7 @@ impl Context {
         Ok(Self {
             ui,
             config,
-            telemetry: Telemetry::default(),
+            telemetry: Arc::default(),
             strict: global.strict,
             offline: global.offline,
             pull: global.pull,
@@ -88,8 +91,8 @@ impl Context {
     }
 
     /// Opened by the first command that asks, so that `--help` and its like never make a file.
-    pub fn store(&self) -> &Store {
-        self.store.get_or_init(|| match (self.no_cache, self.settings().results_folder()) {
+    pub fn store(&self) -> &Arc<Store> {
+        let open = || match (self.no_cache, self.settings().results_folder()) {
             (true, _) => Store::none(),
             (false, Some(folder)) if self.settings().cache_dir.is_none() => Store::open_own(&folder),
             (false, Some(folder)) => Store::open(&folder),
@@ -98,7 +101,32 @@ impl Context {
                     .warn("neither XDG_CACHE_HOME nor HOME is set; working without a results store (--cache-dir DIR)");
                 Store::none()
             }
-        })
+        };
+        self.store.get_or_init(|| Arc::new(open()))
+    }
+
+    /// The engine, with this run's settings, store and stop flag.
+    pub fn model_hub(&self, precision: Precision) -> Result<ModelHub, ModelHubError> {
+        ModelHub::within(self.hub_options(precision), self.surroundings())
+    }
+
+    pub fn hub_options(&self, precision: Precision) -> Options {
+        Options {
+            models_dir: self.models_dir(),
+            own_manifests: config::own_manifests(),
+            offline: self.offline,
+            precision,
+            ..Options::of(self.settings().clone())
+        }
+    }
+
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            store: Arc::clone(self.store()),
+            telemetry: Arc::clone(&self.telemetry),
+            stop: Arc::clone(&self.stop),
+            isolation: self.isolation(),
+        }
     }
 
     /// Where model files lie; `None` where nothing says where.

@@ -26,10 +26,11 @@
 //! | [`config`] | typed settings from layers, each value knowing who set it |
 //! | [`store`] | the results store, by content and fingerprint; may be deleted at any time |
 //! | [`journal`] | what must not be forgotten: decisions of a person, and what runs for news have seen |
+//! | [`photo_report`], [`thumbnail`] | what is known of one photo; a small picture of it |
 //! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
 //! | [`pipeline`] | photos in, findings out in scan order: identify, look up, read, decode once, analyse, keep |
 //! | [`analyses`] | what is asked of a photo: measures and networks as the pipeline takes them |
-//! | [`library`] | what the commands do, for Rust programs: [`ModelHub`] |
+//! | [`library`] | the engine of every command, and of Rust programs: [`ModelHub`] |
 //! | [`arguments`], [`context`] | what all commands are told; made once a run: settings, store, terminal, stop flag |
 //! | [`commands`] | a file a command: arguments and `run`; wires, never computes |
 //! | [`cli`] | the command line: which commands there are, and which file runs each |
@@ -63,11 +64,13 @@ pub mod error;
 pub mod failure;
 pub mod journal;
 pub mod library;
+pub mod photo_report;
 pub mod pipeline;
 pub mod report;
 pub mod sqlite;
 pub mod store;
 pub mod telemetry;
+pub mod thumbnail;
 pub mod ui;
 
 pub use library::ModelHub;

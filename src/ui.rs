@@ -1,7 +1,7 @@
 //! The only writer to the terminal: data to stdout, talk and progress to stderr. What is said passes [`escape`].
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use console::{StyledObject, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,6 +15,25 @@ pub enum ShowProgress {
     Auto,
     Always,
     Never,
+}
+
+/// What the library says, for the terminal. Other packages' records are for their developers.
+struct Log(Arc<Ui>);
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("albumctl")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        match record.level() {
+            _ if !self.enabled(record.metadata()) => {}
+            log::Level::Error | log::Level::Warn => self.0.note(&record.args().to_string()),
+            _ => self.0.detail(&record.args().to_string()),
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 #[derive(Debug)]
@@ -39,6 +58,14 @@ impl Ui {
         console::set_colors_enabled(colour(io::stdout().is_terminal()));
         console::set_colors_enabled_stderr(colour(talk_is_seen));
         Self { quiet, verbosity, show_progress, talk_is_seen, bar: Mutex::new(None) }
+    }
+
+    /// Shows what the library logs: warnings as notes, the rest with `-v`.
+    pub fn take_log(self: &Arc<Self>) {
+        // A second run in one process keeps the first one's terminal.
+        if log::set_boxed_logger(Box::new(Log(Arc::clone(self)))).is_ok() {
+            log::set_max_level(log::LevelFilter::Info);
+        }
     }
 
     /// Something went wrong that the run survives. Said even with `--quiet`: silence would be a lie.

@@ -1,12 +1,11 @@
 //! Faces, eyes, smiles.
 
-use anyhow::Context as _;
-
 use crate::config::{self, PortraitAnalysis};
+use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use hub::Faces;
-use judge::portrait::{LandmarkRounding, Portrait, Thresholds};
+use judge::portrait::{LandmarkRounding, Thresholds};
 
 /// The face networks as an analysis of the pipeline.
 #[derive(Debug)]
@@ -17,10 +16,6 @@ pub struct FaceFinding {
 impl FaceFinding {
     /// Raised when the same pixels come to be judged differently.
     const REVISION: &'static str = "portrait/1";
-
-    pub fn read(finding: &[u8]) -> anyhow::Result<Portrait> {
-        serde_json::from_slice(finding).context("a stored finding about faces cannot be read")
-    }
 }
 
 impl Analysis for FaceFinding {
@@ -37,12 +32,19 @@ impl Analysis for FaceFinding {
         true
     }
 
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        Ok(serde_json::to_vec(&self.faces.analyse(&picture.decoded)?)?)
+    fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
+        report.portrait = Some(self.faces.analyse(&picture.decoded)?);
+        Ok(())
     }
 
-    fn can_read(&self, finding: &[u8]) -> bool {
-        Self::read(finding).is_ok()
+    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(&report.portrait)?)
+    }
+
+    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+        // Landmarks are not kept.
+        report.portrait = Some(serde_json::from_slice(finding).ok()?);
+        Some(())
     }
 }
 

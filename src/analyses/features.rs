@@ -1,6 +1,7 @@
 //! What photos are grouped by.
 
-use super::network::{Embedding, numbers};
+use super::network::{Embedding, numbers, to_bytes};
+use crate::photo_report::{Embedded, PhotoReport};
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use hub::Network;
@@ -53,11 +54,19 @@ impl Analysis for Layout {
         Fingerprint::of([Self::reference().as_str()])
     }
 
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        Ok(scene_layout::describe(picture.medium()).iter().flat_map(|value| value.to_le_bytes()).collect())
+    fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
+        let vector = scene_layout::describe(picture.medium());
+        report.embedding = Some(Embedded { vector, model: Self::reference() });
+        Ok(())
     }
 
-    fn can_read(&self, finding: &[u8]) -> bool {
-        numbers(finding).is_some_and(|numbers| numbers.len() == scene_layout::DIM)
+    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+        Ok(report.embedding.as_ref().map(|embedded| to_bytes(&embedded.vector)).unwrap_or_default())
+    }
+
+    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+        let vector = numbers(finding).filter(|vector| vector.len() == scene_layout::DIM)?;
+        report.embedding = Some(Embedded { vector, model: Self::reference() });
+        Some(())
     }
 }

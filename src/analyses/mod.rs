@@ -1,15 +1,22 @@
-//! What is asked of a photo: an [`Analysis`](crate::pipeline::Analysis) each, made of pure measures and the hub's networks.
-//!
-//! Commands and the library's face ask the same ones, so that they share results in the store.
+//! What is asked of a photo: an [`Analysis`] each, made of pure measures and the hub's networks.
 
 mod faces;
 mod features;
+mod hashing;
 mod network;
-mod panel;
 mod quality;
+mod thumbnails;
+
+use crate::pipeline::Analysis;
 
 pub use faces::FaceFinding;
 pub use features::{Features, Layout};
+pub use hashing::Hashing;
 pub use network::{Asked, Classifying, Comparing, Degrading, Embedding, Question, Rating};
-pub use panel::{Found, Panel};
 pub use quality::Scoring;
+pub use thumbnails::Thumbnails;
+
+/// Those that are there, for the pipeline.
+pub fn asked<const N: usize>(analyses: [Option<&dyn Analysis>; N]) -> Vec<&dyn Analysis> {
+    analyses.into_iter().flatten().collect()
+}

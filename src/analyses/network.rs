@@ -1,11 +1,12 @@
 //! Networks of the hub: numbers for each photo.
 
+use crate::photo_report::{Embedded, PhotoReport, Rated};
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use base::pixels::Pixels;
-use hub::{Aesthetic, Classifier, Comparator, Degradations, Embedder, HubError, Judgement, Network};
+use hub::{Aesthetic, Classifier, Comparator, Degradations, Embedder, HubError, Network};
 
-/// What a kind of network is asked.
+/// What a kind of network is asked, and which part of the report its numbers are.
 pub trait Question: Network {
     /// The operation's name in telemetry.
     const NAME: &'static str;
@@ -14,10 +15,11 @@ pub trait Question: Network {
 
     fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError>;
 
-    /// Whether as many numbers can be an answer.
-    fn answers_with(&self, count: usize) -> bool {
-        count > 0
-    }
+    /// Puts an answer into the report; `None` where it cannot be one.
+    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()>;
+
+    /// The answer as it stands in the report.
+    fn told(report: &PhotoReport) -> Option<Vec<f32>>;
 }
 
 impl Question for Aesthetic {
@@ -30,8 +32,22 @@ impl Question for Aesthetic {
         Ok(judged.map(|judgement| [judgement.score].into_iter().chain(judgement.strength).collect()).collect())
     }
 
-    fn answers_with(&self, count: usize) -> bool {
-        matches!(count, 1 | 2)
+    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+        let (score, strength) = match *answer {
+            [score] => (score, None),
+            [score, strength] => (score, Some(strength)),
+            _ => return None,
+        };
+        // The number that the 32-bit one is written as: every command prints the same digits.
+        let score = score.to_string().parse().ok()?;
+        let (model, trained_on_ava) = (self.reference(), self.trained_on_ava());
+        report.aesthetic = Some(Rated { score, model, trained_on_ava, strength });
+        Some(())
+    }
+
+    fn told(report: &PhotoReport) -> Option<Vec<f32>> {
+        let rated = report.aesthetic.as_ref()?;
+        Some([rated.score as f32].into_iter().chain(rated.strength).collect())
     }
 }
 
@@ -42,6 +58,15 @@ impl Question for Embedder {
     fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         self.embed(photos)
     }
+
+    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+        report.embedding = (!answer.is_empty()).then(|| Embedded { vector: answer, model: self.reference() });
+        report.embedding.is_some().then_some(())
+    }
+
+    fn told(report: &PhotoReport) -> Option<Vec<f32>> {
+        report.embedding.as_ref().map(|embedded| embedded.vector.clone())
+    }
 }
 
 impl Question for Comparator {
@@ -50,6 +75,15 @@ impl Question for Comparator {
 
     fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         self.features(photos)
+    }
+
+    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+        report.comparison = Some(answer).filter(|answer| !answer.is_empty());
+        report.comparison.is_some().then_some(())
+    }
+
+    fn told(report: &PhotoReport) -> Option<Vec<f32>> {
+        report.comparison.clone()
     }
 }
 
@@ -61,8 +95,13 @@ impl Question for Degradations {
         self.strengths(photos)
     }
 
-    fn answers_with(&self, count: usize) -> bool {
-        count == 5
+    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+        report.degradations = Some(answer.try_into().ok()?);
+        Some(())
+    }
+
+    fn told(report: &PhotoReport) -> Option<Vec<f32>> {
+        report.degradations.map(Into::into)
     }
 }
 
@@ -74,8 +113,13 @@ impl Question for Classifier {
         self.probabilities(photos)
     }
 
-    fn answers_with(&self, count: usize) -> bool {
-        self.classes().is_ok_and(|classes| classes.len() == count)
+    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+        report.classes = (self.classes().ok()?.len() == answer.len()).then_some(answer);
+        report.classes.is_some().then_some(())
+    }
+
+    fn told(report: &PhotoReport) -> Option<Vec<f32>> {
+        report.classes.clone()
     }
 }
 
@@ -102,20 +146,6 @@ impl<N: Question> Asked<N> {
         let identity = network.identity()?;
         Ok(Self { network, identity })
     }
-
-    pub fn read(finding: &[u8]) -> Vec<f32> {
-        finding.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-    }
-}
-
-impl Rating {
-    pub fn read_judgement(finding: &[u8]) -> anyhow::Result<Judgement> {
-        match *Self::read(finding) {
-            [score] if finding.len() == 4 => Ok(Judgement { score, strength: None }),
-            [score, strength] if finding.len() == 8 => Ok(Judgement { score, strength: Some(strength) }),
-            _ => Err(anyhow::anyhow!("a stored rating cannot be read")),
-        }
-    }
 }
 
 impl<N: Question> Analysis for Asked<N> {
@@ -127,14 +157,25 @@ impl<N: Question> Analysis for Asked<N> {
         Fingerprint::of([N::REVISION, &self.identity])
     }
 
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        let numbers = self.network.answer(std::slice::from_ref(picture.medium()))?;
-        Ok(numbers.concat().iter().flat_map(|number| number.to_le_bytes()).collect())
+    fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
+        let answer = self.network.answer(std::slice::from_ref(picture.medium()))?.concat();
+        self.network
+            .tell(answer, report)
+            .ok_or_else(|| anyhow::anyhow!("{}: an answer of another form", self.network.reference()))
     }
 
-    fn can_read(&self, finding: &[u8]) -> bool {
-        numbers(finding).is_some_and(|numbers| self.network.answers_with(numbers.len()))
+    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+        Ok(to_bytes(&N::told(report).unwrap_or_default()))
     }
+
+    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+        self.network.tell(numbers(finding)?, report)
+    }
+}
+
+/// Numbers as the store keeps them.
+pub fn to_bytes(numbers: &[f32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 /// The numbers of a finding; `None` where it is none of numbers, or one is not a number.

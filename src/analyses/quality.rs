@@ -1,10 +1,9 @@
 //! The technical measures.
 
-use anyhow::Context as _;
-
+use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
-use judge::quality::{self, Quality, Weights};
+use judge::quality::{self, Weights};
 
 /// The technical measures as an analysis of the pipeline.
 #[derive(Debug, Clone, Copy)]
@@ -15,10 +14,6 @@ pub struct Scoring {
 impl Scoring {
     /// Raised when the measures change.
     const REVISION: &'static str = "quality/1";
-
-    pub fn read(finding: &[u8]) -> anyhow::Result<Quality> {
-        serde_json::from_slice(finding).context("a stored quality cannot be read")
-    }
 }
 
 impl Analysis for Scoring {
@@ -32,11 +27,17 @@ impl Analysis for Scoring {
         Fingerprint::of([Self::REVISION].into_iter().chain(weights.iter().map(String::as_str)))
     }
 
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        Ok(serde_json::to_vec(&quality::measure(picture.medium_as_stored(), &self.weights))?)
+    fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
+        report.quality = Some(quality::measure(picture.medium_as_stored(), &self.weights));
+        Ok(())
     }
 
-    fn can_read(&self, finding: &[u8]) -> bool {
-        Self::read(finding).is_ok()
+    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(&report.quality)?)
+    }
+
+    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+        report.quality = Some(serde_json::from_slice(finding).ok()?);
+        Some(())
     }
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::album::Known;
 use super::photos::{Tally, counted};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::failure::{Failure, Stage};
+use crate::photo_report::PhotoReport;
 use crate::report::export::{self, Item, Way};
 use crate::report::html::{self, Entry, Face as FaceMark, Met, Page};
 use crate::report::output::whole_file;
@@ -168,7 +168,9 @@ impl Delivery {
 /// An album that was made: photos by index, verdicts in their order.
 #[derive(Debug, Clone, Copy)]
 pub struct Album<'a> {
-    pub known: &'a [Known],
+    pub reports: &'a [PhotoReport],
+    /// Whether a file tells of the photos, and this run has not looked at them.
+    pub from_file: bool,
     pub photos: &'a [Photo],
     pub verdicts: &'a [Verdict],
 }
@@ -180,10 +182,10 @@ pub fn deliver(
     tally: &mut Tally,
     context: &Context,
 ) -> Result<Vec<Vec<Written>>, CommandError> {
-    let Album { known, photos, verdicts } = album;
+    let Album { reports, from_file, photos, verdicts } = album;
     let mut picks: Vec<usize> =
         verdicts.iter().filter(|verdict| verdict.selected()).map(|verdict| verdict.photo).collect();
-    let mut gate = Gate { known, passed: vec![None; known.len()] };
+    let mut gate = Gate { reports, from_file, passed: vec![None; reports.len()] };
     if args.folder.is_asked() || args.zip.is_some() {
         picks = picks
             .into_iter()
@@ -226,7 +228,8 @@ fn interrupted(there: &str) -> CommandError {
 
 /// Lets a photo that only a file tells of through when it is what the file tells: anybody may have written the file.
 struct Gate<'a> {
-    known: &'a [Known],
+    reports: &'a [PhotoReport],
+    from_file: bool,
     passed: Vec<Option<bool>>,
 }
 
@@ -236,12 +239,12 @@ impl Gate<'_> {
         if let Some(passed) = self.passed[photo] {
             return Ok(passed);
         }
-        let known = &self.known[photo];
-        let checked = if known.from_file { export::check(&known.path, known.content) } else { Ok(()) };
+        let report = &self.reports[photo];
+        let checked = if self.from_file { export::check(&report.path, report.content) } else { Ok(()) };
         self.passed[photo] = Some(checked.is_ok());
         match checked {
             Ok(()) => Ok(true),
-            Err(error) => tally.fail(&not_written(&known.path, &error), context).map(|()| false),
+            Err(error) => tally.fail(&not_written(&report.path, &error), context).map(|()| false),
         }
     }
 }
@@ -268,7 +271,7 @@ fn not_written(path: &Path, error: &dyn std::error::Error) -> Failure {
 fn sidecars(
     args: &DeliverArgs,
     naming: SidecarNaming,
-    Album { known, photos, verdicts }: Album,
+    Album { reports, photos, verdicts, .. }: Album,
     gate: &mut Gate,
     written: &mut [Vec<Written>],
     tally: &mut Tally,
@@ -303,7 +306,7 @@ fn sidecars(
             label: own_label.or_else(|| decision.map(|decision| decision_label(decision).to_owned())),
             decision: decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
             score: verdict.composite,
-            model: Some(models(&known[photo])),
+            model: Some(models(&reports[photo])),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         for place in places {
@@ -331,16 +334,17 @@ fn decision_label(decision: Decision) -> &'static str {
 }
 
 /// What took part in judging a photo.
-fn models(photo: &Known) -> String {
-    let aesthetic = photo.aesthetic_model.iter().map(String::as_str);
-    aesthetic.chain([photo.model.as_str()]).collect::<Vec<_>>().join(", ")
+fn models(photo: &PhotoReport) -> String {
+    let aesthetic = photo.aesthetic.iter().map(|rated| rated.model.as_str());
+    let embedding = photo.embedding.iter().map(|embedded| embedded.model.as_str());
+    aesthetic.chain(embedding).collect::<Vec<_>>().join(", ")
 }
 
 /// The page of an album.
-fn page(Album { known, photos, verdicts }: Album) -> Page {
-    let mut entries: Vec<Entry> = known.iter().map(|_| Entry::default()).collect();
+fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
+    let mut entries: Vec<Entry> = reports.iter().map(|_| Entry::default()).collect();
     for verdict in verdicts {
-        entries[verdict.photo] = entry(&known[verdict.photo], &photos[verdict.photo], verdict);
+        entries[verdict.photo] = entry(&reports[verdict.photo], &photos[verdict.photo], verdict);
     }
     let mut notes = Vec::new();
     if photos.iter().all(|photo| photo.aesthetic.is_err()) {
@@ -351,7 +355,7 @@ fn page(Album { known, photos, verdicts }: Album) -> Page {
     }
     Page {
         title: "The album".to_owned(),
-        made_by: known
+        made_by: reports
             .first()
             .map_or_else(String::new, |photo| format!("albumctl {} · {}", env!("CARGO_PKG_VERSION"), models(photo))),
         notes,
@@ -359,7 +363,7 @@ fn page(Album { known, photos, verdicts }: Album) -> Page {
     }
 }
 
-fn entry(known: &Known, photo: &Photo, verdict: &Verdict) -> Entry {
+fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
     let met = verdict.tiebreak.iter().flat_map(|tiebreak| &tiebreak.met);
     Entry {
         path: photo.path.to_string_lossy().into_owned(),
@@ -370,11 +374,11 @@ fn entry(known: &Known, photo: &Photo, verdict: &Verdict) -> Entry {
         aesthetic: verdict.parts.aesthetic.value,
         technical: verdict.parts.iqa.value,
         portrait: verdict.parts.portrait.value,
-        sharpness: Some(known.quality.sharpness),
-        exposure: Some(known.quality.exposure),
-        taken_at: known.facts.taken_at.as_deref().map(readable),
-        taken_ms: known.facts.taken_ms,
-        faces: known.faces.iter().flat_map(|found| &found.faces).map(face_mark).collect(),
+        sharpness: report.quality.as_ref().map(|quality| quality.sharpness),
+        exposure: report.quality.as_ref().map(|quality| quality.exposure),
+        taken_at: report.taken_at.map(|taken| taken.local.strftime("%Y-%m-%d %H:%M:%S").to_string()),
+        taken_ms: report.taken_ms(),
+        faces: report.portrait.iter().flat_map(|found| &found.faces).map(face_mark).collect(),
         reason: verdict.reason.clone(),
         met: met
             .map(|met| Met {
@@ -395,11 +399,6 @@ fn face_mark(face: &Face) -> FaceMark {
     FaceMark { bbox: [left, top, right - left, bottom - top], eyes_open: face.eyes_open, smiling: face.is_smiling }
 }
 
-/// `2026-05-14 10:31:07` out of `2026-05-14T10:31:07.250+02:00`.
-fn readable(taken_at: &str) -> String {
-    taken_at.replacen('T', " ", 1).chars().take(19).collect()
-}
-
 /// Whole or not at all. A report is made anew every run: it is ours alone, and may be replaced.
 pub fn write_page(file: &Path, album: Album, dry_run: bool, context: &Context) -> Result<(), CommandError> {
     if dry_run {
@@ -409,7 +408,7 @@ pub fn write_page(file: &Path, album: Album, dry_run: bool, context: &Context) -
     let page = page(album);
     context.telemetry.time("write_report", || {
         whole_file(file, Content::Text, |out| {
-            Ok(html::write(out, &page, &mut |photo| album.known[photo].thumbnail.clone())?)
+            Ok(html::write(out, &page, &mut |photo| album.reports[photo].thumbnail.clone())?)
         })
     })?;
     Ok(())

@@ -2,14 +2,14 @@
 
 use anyhow::Context as _;
 
-use super::album::{self, GroupArgs, Grouped, Known};
-use super::album_models::AlbumModels;
+use super::album::{self, GroupArgs};
+use super::open_models::Networks;
 use super::photos;
-use super::select::{ChoiceArgs, candidates, choose};
+use super::select::{ChoiceArgs, choose};
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
-use crate::report::photo_path::PhotoPath;
+use crate::library::{ModelHubError, choice};
 use crate::report::records::AnalyzeRecord;
 use judge::select::{self, Between, Photo, Rules, Verdict};
 
@@ -27,14 +27,17 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    args.groups.method(context)?;
+    args.groups.check(context)?;
     let scan = photos::find(&args.photos, context)?;
-    let models = AlbumModels::new(context)?;
-    let (known, mut tally) = album::gather(&scan, &models, None, context)?;
-    let grouped = album::group(&known, &args.groups, context)?;
-    let photos = candidates(&known, &grouped, &context.decisions()?);
+    let networks = Networks::configured(context)?;
+    let hub = &networks.hub;
+    let models = hub.album_models(&mut &networks)?;
+    let (reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
+    let groups = hub.cluster_with(&reports, &args.groups.over(context))?;
+    let photos = choice::candidates(&reports, &groups, &context.decisions()?);
     let rules = args.choice.rules(context);
-    let mut verdicts = match choose(&known, &photos, &rules, &grouped, &models, context) {
+    let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);
+    let mut verdicts = match chosen {
         Err(CommandError { kind: Kind::Interrupted, .. }) => {
             tally.interrupted = true;
             measured(&photos, &rules)?
@@ -44,8 +47,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     // Lines come in the order of the scan, as from every command that looks at photos.
     verdicts.sort_by_key(|verdict| verdict.photo);
     let mut output = context.output::<AnalyzeRecord>()?;
-    for ((known, photo), verdict) in known.into_iter().zip(&photos).zip(verdicts) {
-        output.write(&context.ui, &record(known, photo, verdict, &grouped)).context("cannot write the results")?;
+    for ((report, photo), verdict) in reports.into_iter().zip(&photos).zip(verdicts) {
+        let record = AnalyzeRecord::new(report, photo, verdict, (&groups.clustering, groups.method))
+            .ok_or(ModelHubError::Unanswered)?;
+        output.write(&context.ui, &record).context("cannot write the results")?;
     }
     tally.close(output, context)?;
     Ok(tally.end("analyze", context))
@@ -60,53 +65,4 @@ fn measured(photos: &[Photo], rules: &Rules) -> Result<Vec<Verdict>, CommandErro
         "Not judged: the run was interrupted before all photos were looked at.".clone_into(&mut verdict.reason);
     }
     Ok(verdicts)
-}
-
-fn record(known: Known, photo: &Photo, verdict: Verdict, grouped: &Grouped) -> AnalyzeRecord {
-    let (selected, portrait, found) = (verdict.selected(), known.portrait.ok(), known.faces);
-    let about = found.as_ref();
-    AnalyzeRecord {
-        path: PhotoPath::of(&known.path),
-        iqa_score: known.quality.overall,
-        sharpness: known.quality.sharpness,
-        exposure: known.quality.exposure,
-        colorfulness: known.quality.colorfulness,
-        contrast: known.quality.contrast,
-        sharpness_raw: known.quality.sharpness_raw,
-        colorfulness_raw: known.quality.colorfulness_raw,
-        width: known.facts.width,
-        height: known.facts.height,
-        measured_at: known.measured_at,
-        aesthetic_score: known.aesthetic.ok(),
-        ava_score: known.aesthetic.ok().filter(|_| known.trained_on_ava),
-        aesthetic_model: known.aesthetic_model,
-        has_face: about.map(|found| found.has_face),
-        num_faces: about.map(|found| found.num_faces),
-        is_portrait: portrait.map(|portrait| portrait.is_portrait),
-        eyes_open: portrait.and_then(|portrait| portrait.eyes_open),
-        is_smiling: portrait.and_then(|portrait| portrait.is_smiling),
-        smile_score: portrait.and_then(|portrait| portrait.smile_score),
-        eye_aspect_ratio: about.and_then(|found| found.eye_aspect_ratio),
-        face_ratio: about.and_then(|found| found.face_ratio),
-        center_offset: about.and_then(|found| found.center_offset),
-        portrait_score: verdict.parts.portrait.value,
-        portrait_model: about.map(|found| found.portrait_model.clone()),
-        faces: found.map(|found| found.faces),
-        model: known.model,
-        dim: known.embedding.len(),
-        embedding: known.embedding,
-        cluster_id: grouped.clustering.labels[verdict.photo],
-        cluster_size: grouped.clustering.size_of(verdict.photo),
-        is_noise: grouped.clustering.is_noise[verdict.photo],
-        method: grouped.method.to_owned(),
-        taken_at: known.facts.taken_at,
-        rank: verdict.rank,
-        selected,
-        composite_score: verdict.composite,
-        parts: verdict.parts.into(),
-        tiebreak: verdict.tiebreak.map(Into::into),
-        reason: verdict.reason,
-        decision: photo.decision.map(Into::into),
-        content: known.content.map(|content| content.to_string()),
-    }
 }

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::open_models::{self, NetworkArgs, Networks, PrecisionArg};
+use super::open_models::{NetworkArgs, Networks, PrecisionArg};
 use super::photos;
 use crate::analyses::Classifying;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::library::ModelHubError;
 use crate::report::records::ClassifyRecord;
 use hub::{Network as _, Which};
 
@@ -30,20 +31,17 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&NetworkArgs { model: None, precision: args.precision }, context)?;
-    let classifying =
-        Classifying::new(networks.open(Which::File(&args.model), context)?).map_err(open_models::refused)?;
-    let classes = classifying.network.classes().map_err(open_models::refused)?;
+    let classifying = Classifying::new(networks.open(Which::File(&args.model))?)?;
+    let classes = classifying.network.classes()?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<ClassifyRecord>()?;
-    let medium = Some(context.settings().thumbnail_sizes.medium);
-    let tally = photos::analyse(&scan, &[&classifying], medium, context, |photo, analysed| {
-        networks.tell(context);
-        let likely = Classifying::read(&analysed.findings[0]);
-        let record = ClassifyRecord::new(&photo.path, &classes, &likely, classifying.network.reference())
-            .ok_or_else(|| anyhow::anyhow!("stored classes cannot be read"))?;
+    let hub = &networks.hub;
+    let tally = photos::analyse(&scan, &[&classifying], hub.medium(), hub, context, |_, report| {
+        let likely = report.classes.unwrap_or_default();
+        let record = ClassifyRecord::new(&report.path, &classes, &likely, classifying.network.reference())
+            .ok_or(ModelHubError::Unanswered)?;
         Ok(output.write(&context.ui, &record)?)
     })?;
-    networks.tell(context);
     tally.close(output, context)?;
     Ok(tally.end("classify", context))
 }

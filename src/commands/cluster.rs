@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::album::{self, GroupArgs};
-use super::album_models::AlbumModels;
+use super::open_models::Networks;
 use super::photos;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
@@ -30,31 +30,33 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    args.groups.method(context)?;
+    args.groups.check(context)?;
     let scan = photos::find(&args.photos, context)?;
-    let models = AlbumModels::for_groups(context)?;
-    let (known, tally) = album::gather(&scan, &models, None, context)?;
+    let networks = Networks::configured(context)?;
+    let hub = &networks.hub;
+    let models = hub.group_models(&mut &networks)?;
+    let (reports, tally) = album::gather(&scan, &models, None, hub, context)?;
     photos::unless_interrupted(context)?;
-    let grouped = album::group(&known, &args.groups, context)?;
+    let groups = hub.cluster_with(&reports, &args.groups.over(context))?;
     photos::unless_interrupted(context)?;
     let mut output = context.output::<ClusterRecord>()?;
-    for (i, photo) in known.iter().enumerate() {
+    for (i, report) in reports.iter().enumerate() {
         let record = ClusterRecord {
-            path: PhotoPath::of(&photo.path),
-            cluster_id: grouped.clustering.labels[i],
-            cluster_size: grouped.clustering.size_of(i),
-            is_noise: grouped.clustering.is_noise[i],
-            method: grouped.method.to_owned(),
-            taken_at: photo.facts.taken_at.clone(),
+            path: PhotoPath::of(&report.path),
+            cluster_id: groups.clustering.labels[i],
+            cluster_size: groups.clustering.size_of(i),
+            is_noise: groups.clustering.is_noise[i],
+            method: groups.method.to_owned(),
+            taken_at: report.taken_at_text(),
         };
         output.write(&context.ui, &record).context("cannot write the results")?;
     }
     tally.close(output, context)?;
     if let Some(file) = args.stats.as_ref().filter(|file| tally.done > 0 || !file.exists()) {
-        let stats = grouped.clustering.stats.to_json();
+        let stats = groups.clustering.stats.to_json();
         whole_file(file, Content::Text, |out| Ok(serde_json::to_writer_pretty(out, &stats)?))?;
     }
-    let groups = photos::counted(grouped.clustering.groups(), "group");
-    context.ui.detail(&format!("{groups}, {} in none", grouped.clustering.stats.noise));
+    let counted = photos::counted(groups.clustering.groups(), "group");
+    context.ui.detail(&format!("{counted}, {} in none", groups.clustering.stats.noise));
     Ok(tally.end("cluster", context))
 }

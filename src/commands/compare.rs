@@ -2,19 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::open_models::{self, NetworkArgs, Networks};
+use super::open_models::{NetworkArgs, Networks};
 use super::photos::{self, Tally};
 use crate::analyses::Comparing;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::library::ModelHubError;
+use crate::library::asking::{COMPARES, COMPARISON_MODEL};
 use crate::report::records::{Method, PairRecord, RankRecord};
 use hub::{Comparator, HubError, Network as _};
 use photo::scan::Scan;
-
-pub const MODEL: &str = "siamese-resnet50";
-/// What the built-in model does in its place.
-pub const COMPARES: &str = "compares";
 
 /// Which photo is better; of more than two, a ranking
 ///
@@ -36,13 +34,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Err(CommandError::usage(anyhow::anyhow!("comparing takes two photos at least")));
     }
     let configured = context.settings().quality_assessment.siamese_checkpoint.as_deref();
-    let which = args.network.which(configured, MODEL);
-    let comparator = match &args.network.model {
-        Some(_) => networks.open(which, context)?,
-        None => networks.open_or_built_in(which, COMPARES, context)?,
-    };
+    let which = args.network.which(configured, COMPARISON_MODEL);
+    let comparator = networks.open_or_built_in(args.network.model.is_some(), which, COMPARES)?;
     let (contest, tally) = Contest::of_pairs(comparator, &scan, &networks, context)?;
-    networks.tell(context);
     photos::unless_interrupted(context)?;
     // The same photo named twice is one photo; compared with itself it ties.
     let twice = contest.paths.len() == 1 && args.photos.paths.len() == 2 && tally.failed == 0;
@@ -66,16 +60,15 @@ impl Contest {
     fn of_pairs(
         comparator: Comparator,
         scan: &Scan,
-        networks: &Networks,
+        networks: &Networks<'_>,
         context: &Context,
     ) -> Result<(Self, Tally), CommandError> {
-        let comparing = Comparing::new(comparator).map_err(open_models::refused)?;
+        let comparing = Comparing::new(comparator)?;
         let (mut paths, mut features) = (Vec::new(), Vec::new());
-        let medium = Some(context.settings().thumbnail_sizes.medium);
-        let tally = photos::analyse(scan, &[&comparing], medium, context, |photo, analysed| {
-            networks.tell(context);
-            paths.push(photo.path.clone());
-            features.push(Comparing::read(&analysed.findings[0]));
+        let hub = &networks.hub;
+        let tally = photos::analyse(scan, &[&comparing], hub.medium(), hub, context, |_, report| {
+            features.push(report.comparison.ok_or(ModelHubError::Unanswered)?);
+            paths.push(report.path);
             Ok(())
         })?;
         let method = Method { name: "siamese", model: Some(comparing.network.reference()) };
@@ -90,7 +83,7 @@ impl Contest {
     }
 
     fn write_pair(&self, [first, second]: [usize; 2], context: &Context) -> Result<(), CommandError> {
-        let probability = (self.better)(first, second).map_err(open_models::refused)?;
+        let probability = (self.better)(first, second)?;
         let paths = [first, second].map(|index| Path::new(&self.paths[index]));
         let mut output = context.output::<PairRecord>()?;
         output.write(&context.ui, &PairRecord::new(paths, probability, &self.method, None))?;
@@ -102,7 +95,7 @@ impl Contest {
         let mut standing: Vec<Standing> = (0..count).map(|photo| Standing { photo, wins: 0, sum: 0.0 }).collect();
         for a in 0..count {
             for b in a + 1..count {
-                let probability = (self.better)(a, b).map_err(open_models::refused)?;
+                let probability = (self.better)(a, b)?;
                 standing[a].meet(probability);
                 standing[b].meet(1.0 - probability);
             }

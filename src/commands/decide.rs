@@ -11,6 +11,7 @@ use crate::journal::Entry;
 use crate::report::photo_path::PhotoPath;
 use crate::report::records::{DecidedRecord, DecisionRecord};
 use judge::select::Decision;
+use kernels::Precision;
 use photo::identity::{self, ContentId};
 use photo::scan;
 
@@ -69,9 +70,9 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
     let journal = if args.dry_run { None } else { Some(context.journal()?) };
     let before = context.decisions()?;
     let (mut meant, mut unread) = (Vec::new(), Vec::new());
-    let medium = Some(context.settings().thumbnail_sizes.medium);
-    let mut tally = photos::analyse(&scan, &[], medium, context, |photo, analysed| {
-        let mut contents = vec![analysed.content];
+    let hub = context.model_hub(Precision::Full)?;
+    let mut tally = photos::analyse(&scan, &[], hub.medium(), &hub, context, |photo, report| {
+        let mut contents: Vec<ContentId> = report.content.into_iter().collect();
         for raw in &photo.raws {
             match identity::read(raw, context.limits().max_file_bytes) {
                 Ok(read) => contents.push(ContentId::of(&read.bytes)),

@@ -3,21 +3,21 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::addresses::{lines_stay_here, refuse_offline};
 #[cfg(not(feature = "distributed"))]
 use super::engine::Cluster;
 use super::engine::EngineArgs;
-use super::open_models::{self, NetworkArgs, Networks};
-use super::photo_source::{lines_stay_here, refuse_offline};
+use super::open_models::{NetworkArgs, Networks};
 use super::photos;
 use crate::analyses::Embedding;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::library::ModelHubError;
 use crate::report::output::whole_file;
 use crate::report::place::Content;
 use crate::report::records::EmbedRecord;
 use crate::report::{npy, parquet};
-use hub::Network as _;
 use scale::{files, is_remote};
 
 mod find;
@@ -71,38 +71,30 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let auto = settings.feature_method == "auto";
     let name = if auto { hub::MINI } else { &settings.feature_method };
     let which = args.network.which(settings.feature_checkpoint.as_deref(), name);
-    let embedder = match &args.network.model {
-        Some(_) => networks.open(which, context)?,
-        None => networks.open_or_built_in(which, "describes photos", context)?,
-    };
-    let embedding = Embedding::new(embedder).map_err(open_models::refused)?;
+    let embedder = networks.open_or_built_in(args.network.model.is_some(), which, "describes photos")?;
+    let embedding = Embedding::new(embedder)?;
     let found = find::find(&args.photos, context)?;
     let scan = &found.scan;
     if let Some(cluster) = cluster {
-        networks.tell(context);
         return on_cluster(&cluster, args, &embedding, &found, context);
     }
-    let medium = Some(context.settings().thumbnail_sizes.medium);
+    let hub = &networks.hub;
     let Some((table, file)) = table_file(context) else {
         lines_stay_here(context)?;
         let mut output = context.output::<EmbedRecord>()?;
-        let tally = photos::analyse(scan, &[&embedding], medium, context, |photo, analysed| {
-            networks.tell(context);
-            let vector = Embedding::read(&analysed.findings[0]);
-            let record = EmbedRecord::new(&photo.path, &embedding.network.reference(), vector);
-            Ok(output.write(&context.ui, &record)?)
+        let tally = photos::analyse(scan, &[&embedding], hub.medium(), hub, context, |_, report| {
+            let embedded = report.embedding.ok_or(ModelHubError::Unanswered)?;
+            Ok(output.write(&context.ui, &EmbedRecord::new(&report.path, embedded))?)
         })?;
-        networks.tell(context);
         tally.close(output, context)?;
         return Ok(tally.end("embed", context));
     };
     let mut rows: Vec<(String, Vec<f32>)> = Vec::new();
-    let tally = photos::analyse(scan, &[&embedding], medium, context, |photo, analysed| {
-        networks.tell(context);
-        rows.push((photo.path.to_string_lossy().into_owned(), Embedding::read(&analysed.findings[0])));
+    let tally = photos::analyse(scan, &[&embedding], hub.medium(), hub, context, |_, report| {
+        let embedded = report.embedding.ok_or(ModelHubError::Unanswered)?;
+        rows.push((report.path.to_string_lossy().into_owned(), embedded.vector));
         Ok(())
     })?;
-    networks.tell(context);
     if tally.interrupted || (rows.is_empty() && files::exists(&file)) {
         tally.tell_kept(context);
     } else {

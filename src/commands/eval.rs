@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::compare;
 use super::open_models::{NetworkArgs, Networks};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::library::asking::{COMPARES, COMPARISON_MODEL};
 use crate::report::output::whole_file;
 use crate::report::place::Content;
 use crate::report::records::EvalRecord;
@@ -115,14 +115,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         selection::judge(data, &labels, context)?
     } else {
         let networks = Networks::new(&data.network, context)?;
-        let judgement = match &args.command {
+        match &args.command {
             Command::Scores(_) => scores::judge(data, &labels, &networks, context)?,
             Command::Bursts(_) => bursts::judge(data, &labels, &networks, context)?,
             Command::Groups(_) => groups::judge(data, &labels, &networks, context)?,
             _ => degradations::judge(data, &labels, &networks, context)?,
-        };
-        networks.tell(context);
-        judgement
+        }
     };
     let mut output = context.output::<EvalRecord>()?;
     for figure in &judgement.figures {
@@ -182,17 +180,8 @@ impl DataArgs {
     }
 
     /// As typed, as configured, or what is built in.
-    fn model<N: Network>(
-        &self,
-        which: Which<'_>,
-        does: &str,
-        networks: &Networks,
-        context: &Context,
-    ) -> Result<N, CommandError> {
-        match &self.network.model {
-            Some(_) => networks.open(which, context),
-            None => networks.open_or_built_in(which, does, context),
-        }
+    fn model<N: Network>(&self, which: Which<'_>, does: &str, networks: &Networks<'_>) -> Result<N, CommandError> {
+        networks.open_or_built_in(self.network.model.is_some(), which, does)
     }
 
     /// Where the photos lie.
@@ -224,9 +213,9 @@ fn medium(photo: &Pixels, context: &Context) -> Pixels {
     resize::within(photo, context.settings().thumbnail_sizes.medium).into_owned()
 }
 
-fn comparator(data: &DataArgs, networks: &Networks, context: &Context) -> Result<Comparator, CommandError> {
+fn comparator(data: &DataArgs, networks: &Networks<'_>, context: &Context) -> Result<Comparator, CommandError> {
     let file = context.settings().quality_assessment.siamese_checkpoint.as_deref();
-    data.model(data.network.which(file, compare::MODEL), compare::COMPARES, networks, context)
+    data.model(data.network.which(file, COMPARISON_MODEL), COMPARES, networks)
 }
 
 /// The group of each label, numbered in the order of their names.

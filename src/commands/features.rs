@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::photo_source::refuse_offline;
+use super::addresses::refuse_offline;
 use crate::context::Context;
 use crate::error::CommandError;
 use scale::{ScaleError, Source, expand, is_remote, read_list};

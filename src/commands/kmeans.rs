@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use super::addresses::{here_only, lines_stay_here, refuse_offline};
 use super::engine::{self, EngineArgs};
 use super::features::{self, DataArgs};
-use super::photo_source::{here_only, lines_stay_here, refuse_offline};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::place::{Content, Outputs, PlaceError};

@@ -1,9 +1,9 @@
 //! A file a subcommand: its arguments, and a `run` that wires rooms together and computes nothing.
 
+mod addresses;
 pub mod aesthetics;
 mod album;
 mod album_export;
-mod album_models;
 pub mod analyze;
 pub mod classify;
 pub mod cluster;
@@ -22,7 +22,6 @@ pub mod man;
 pub mod models;
 pub mod node;
 pub mod open_models;
-mod photo_source;
 mod photos;
 pub mod portrait;
 mod run_history;
@@ -32,4 +31,4 @@ pub mod select;
 pub mod train;
 mod trust;
 
-pub use photo_source::lines_stay_here;
+pub use addresses::lines_stay_here;

@@ -1,17 +1,15 @@
 //! What the commands with networks share: which model, on which device, how it is got, and what is said about it.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context as _;
-
-use super::models;
-use crate::config;
+use super::{models, photos};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use hub::cache::Cache;
+use crate::library::asking::Absent;
+use crate::library::{ModelHub, ModelHubError};
 use hub::catalogue::CatalogueError;
-use hub::{DeviceChoice, Hub, HubConfig, HubError, Network, Which};
+use hub::{DeviceChoice, HubError, Missing, Network, Which};
+use judge::cluster::ClusterError;
 use kernels::{Cpu, Engine, Precision};
 
 #[derive(Debug, clap::Args)]
@@ -31,13 +29,11 @@ pub enum PrecisionArg {
     Fast,
 }
 
-/// A hub, and what it has to say.
+/// The engine, opened for a command: models that are not here are fetched, done without, or end the run, as was asked.
 #[derive(Debug)]
-pub struct Networks {
-    pub hub: Hub,
-    notes: Arc<Mutex<Vec<String>>>,
-    /// An empty folder in the place of one for models, where nothing says where those lie: what is built in runs.
-    nowhere: Option<tempfile::TempDir>,
+pub struct Networks<'a> {
+    pub hub: ModelHub,
+    context: &'a Context,
 }
 
 impl NetworkArgs {
@@ -52,121 +48,84 @@ impl NetworkArgs {
     }
 }
 
-impl Networks {
-    pub fn new(args: &NetworkArgs, context: &Context) -> Result<Self, CommandError> {
-        let device = device_choice(context)?;
+impl<'a> Networks<'a> {
+    pub fn new(args: &NetworkArgs, context: &'a Context) -> Result<Self, CommandError> {
         let precision = match args.precision {
             PrecisionArg::Full => Precision::Full,
             PrecisionArg::Fast => Precision::Fast,
         };
-        let engine = Engine { cpu: Cpu::chosen().map_err(CommandError::usage)?, precision };
-        let notes: Arc<Mutex<Vec<String>>> = Arc::default();
-        let heard = Arc::clone(&notes);
-        let note = move |note: &str| heard.lock().unwrap_or_else(PoisonError::into_inner).push(note.to_owned());
-        let nowhere = context.models_dir().is_none().then(tempfile::tempdir).transpose();
-        let nowhere = nowhere.context("no folder for temporary files").map_err(CommandError::failed)?;
-        let cache = match &nowhere {
-            Some(folder) => Cache::new(folder.path(), None),
-            None => context.model_cache()?,
-        };
-        let own_manifests = config::own_manifests();
-        let config = HubConfig { own_manifests, engine, device, ..HubConfig::new(cache) };
-        let networks = Self { hub: Hub::new(config, note).map_err(refused)?, notes, nowhere };
-        networks.tell(context);
-        Ok(networks)
+        Ok(Self { hub: context.model_hub(precision)?, context })
+    }
+
+    /// For commands that have no say in which networks run, and how.
+    pub fn configured(context: &'a Context) -> Result<Self, CommandError> {
+        Self::new(&NetworkArgs { model: None, precision: PrecisionArg::Full }, context)
     }
 
     /// The model. One that is not here is fetched first where `--pull` allows it, else the error says how to get it.
-    pub fn open<N: Network>(&self, which: Which<'_>, context: &Context) -> Result<N, CommandError> {
-        self.get(|| self.hub.open(which), context)
+    pub fn open<N: Network>(&self, which: Which<'_>) -> Result<N, CommandError> {
+        self.get(|| self.hub.network(which))
     }
 
-    /// The same for a model that can be done without, which is said, or with `--strict` ends the run.
-    pub fn open_or_without<N: Network>(
-        &self,
-        which: Which<'_>,
-        instead: &str,
-        context: &Context,
-    ) -> Result<Option<N>, CommandError> {
-        self.get_or_without(|| self.hub.open(which), instead, context)
-    }
-
-    /// The same with the built-in model in the place of one that is not here.
-    pub fn open_or_built_in<N: Network>(
-        &self,
-        which: Which<'_>,
-        does: &str,
-        context: &Context,
-    ) -> Result<N, CommandError> {
-        let instead = format!("the built-in {} {does} instead", hub::MINI);
-        match self.open_or_without(which, &instead, context)? {
-            Some(model) => Ok(model),
-            None => self.open(Which::Named(hub::MINI), context),
+    /// A model that was named must be there; in the place of a configured one stands what is built in.
+    pub fn open_or_built_in<N: Network>(&self, named: bool, which: Which<'_>, does: &str) -> Result<N, CommandError> {
+        if named || matches!(which, Which::File(_)) {
+            return self.open(which);
         }
+        self.hub.open_or_built_in(which, does, &mut &*self)
     }
 
-    pub fn get<T>(&self, ask: impl Fn() -> Result<T, HubError>, context: &Context) -> Result<T, CommandError> {
+    pub fn get<T>(&self, ask: impl Fn() -> Result<T, ModelHubError>) -> Result<T, CommandError> {
         let got = match ask() {
-            Err(HubError::Missing { models }) if context.pull => {
-                let names: Vec<&str> = models.iter().map(|missing| missing.reference.as_str()).collect();
-                models::fetch_missing(&names, context)?;
+            Err(ModelHubError::Hub(HubError::Missing { models })) if self.context.pull => {
+                self.fetch(&models)?;
                 ask()
             }
             answer => answer,
         };
-        self.tell(context);
         got.map_err(|error| self.refused(error))
     }
 
-    /// Where nothing says where models lie, the way out is to say so.
-    fn refused(&self, error: HubError) -> CommandError {
-        match (&self.nowhere, error) {
-            (Some(_), HubError::Missing { .. }) => Context::no_models_dir(),
-            (_, error) => refused(error),
-        }
+    fn fetch(&self, models: &[Missing]) -> Result<(), CommandError> {
+        let names: Vec<&str> = models.iter().map(|missing| missing.reference.as_str()).collect();
+        models::fetch_missing(&names, self.context)
     }
 
-    pub fn get_or_without<T>(
-        &self,
-        ask: impl Fn() -> Result<T, HubError>,
-        instead: &str,
-        context: &Context,
-    ) -> Result<Option<T>, CommandError> {
-        let missing = match ask() {
-            Err(missing @ HubError::Missing { .. }) => missing,
-            answer => {
-                self.tell(context);
-                return answer.map(Some).map_err(refused);
-            }
-        };
-        if context.pull {
-            return match self.get(ask, context) {
-                Ok(model) => Ok(Some(model)),
+    /// Where nothing says where models lie, the way out is to say so.
+    fn refused(&self, error: ModelHubError) -> CommandError {
+        match error {
+            ModelHubError::Hub(HubError::Missing { .. }) if self.hub.has_no_folder() => Context::no_models_dir(),
+            error => error.into(),
+        }
+    }
+}
+
+impl Absent for &Networks<'_> {
+    type Error = CommandError;
+
+    fn absent(&mut self, missing: HubError, instead: &str) -> Result<bool, CommandError> {
+        let context = self.context;
+        if let HubError::Missing { models } = &missing
+            && context.pull
+        {
+            return match self.fetch(models) {
+                Ok(()) => Ok(true),
                 Err(error) if context.strict || error.kind == Kind::Interrupted => Err(error),
                 Err(error) => {
                     context.ui.warn(&format!("{error}\n{instead}"));
-                    Ok(None)
+                    Ok(false)
                 }
             };
         }
         if context.strict {
-            return Err(self.refused(missing));
+            return Err(self.refused(missing.into()));
         }
-        match &self.nowhere {
-            Some(_) => context.ui.note(&format!("no folder for models is known (--models-dir DIR); {instead}")),
-            None => context.ui.note(&format!("{missing}; {instead}")),
+        if self.hub.has_no_folder() {
+            context.ui.note(&format!("no folder for models is known (--models-dir DIR); {instead}"));
+        } else {
+            context.ui.note(&format!("{missing}; {instead}"));
         }
-        Ok(None)
-    }
-
-    /// Passes on what the hub had to say since.
-    pub fn tell(&self, context: &Context) {
-        for note in self.notes.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            context.ui.detail(&note);
-        }
-        for fallback in self.hub.take_fallbacks() {
-            context.ui.note(&fallback);
-        }
+        Ok(false)
     }
 }
 
@@ -184,15 +143,35 @@ pub fn engine_and_device(context: &Context) -> Result<(Engine, candle_core::Devi
     Ok((Engine { cpu, precision: Precision::Full }, device))
 }
 
-/// A model that is not there, or a file that is none.
-pub fn refused(error: HubError) -> CommandError {
-    match error {
-        HubError::Unknown { .. }
-        | HubError::WrongTask { .. }
-        | HubError::DoesNotRun { .. }
-        | HubError::NotOnDevice { .. }
-        | HubError::Device(_)
-        | HubError::Catalogue(CatalogueError::UnknownVersion { .. }) => CommandError::usage(error),
-        _ => CommandError::failed(error),
+impl From<HubError> for CommandError {
+    fn from(error: HubError) -> Self {
+        match error {
+            HubError::Unknown { .. }
+            | HubError::WrongTask { .. }
+            | HubError::DoesNotRun { .. }
+            | HubError::NotOnDevice { .. }
+            | HubError::Device(_)
+            | HubError::Catalogue(CatalogueError::UnknownVersion { .. }) => Self::usage(error),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+/// What the user can mend is wrong usage.
+impl From<ModelHubError> for CommandError {
+    fn from(error: ModelHubError) -> Self {
+        match error {
+            ModelHubError::Hub(error) => error.into(),
+            ModelHubError::Interrupted => photos::interrupted(),
+            ModelHubError::Nowhere { .. } => Context::no_models_dir(),
+            ModelHubError::Word(_)
+            | ModelHubError::Lengths { .. }
+            | ModelHubError::Cluster(ClusterError::Parameter { .. })
+            | ModelHubError::Select(_)
+            | ModelHubError::Licence(_)
+            | ModelHubError::Device(_)
+            | ModelHubError::Cpu(_) => Self::usage(error),
+            error => Self::failed(error),
+        }
     }
 }

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::photo_source::{PhotoSource, here_only};
+use super::addresses::here_only;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
 use crate::failure::{Failure, Stage};
-use crate::pipeline::{self, Analysed, Analysis, Job};
+use crate::library::ModelHub;
+use crate::photo_report::PhotoReport;
+use crate::pipeline::Analysis;
 use crate::report::Record;
 use crate::report::output::Output;
 use base::reading::{self, Stream};
@@ -91,13 +93,14 @@ fn scan_beside(
     Ok(scan)
 }
 
-/// Runs the analyses over the photos and hands each success to `each`, in scan order.
+/// Runs the analyses over the photos and hands the report of each success to `each`, in scan order.
 pub fn analyse(
     scan: &Scan,
     analyses: &[&dyn Analysis],
     medium: Option<u32>,
+    hub: &ModelHub,
     context: &Context,
-    mut each: impl FnMut(&Photo, Analysed) -> Result<(), CommandError>,
+    mut each: impl FnMut(&Photo, PhotoReport) -> Result<(), CommandError>,
 ) -> Result<Tally, CommandError> {
     let mut tally = Tally::default();
     let mut ended = Ok(());
@@ -108,26 +111,14 @@ pub fn analyse(
     }
     let progress = context.ui.progress(scan.photos.len() as u64);
     let mut looked_at = 0;
-    let job = Job {
-        photos: &scan.photos,
-        files: &PhotoSource,
-        analyses,
-        store: context.store(),
-        telemetry: &context.telemetry,
-        limits: context.limits(),
-        medium,
-        threads: context.threads(),
-        stop: context.stop(),
-        isolation: context.isolation(),
-    };
-    pipeline::run(&job, |photo, outcome| {
+    hub.look_at(&scan.photos, analyses, medium, |photo, outcome| {
         progress.step();
         looked_at += 1;
         let taken = match outcome {
             Ok(analysed) => {
                 tally.done += 1;
                 tally.from_store += usize::from(analysed.from_store);
-                each(photo, analysed)
+                each(photo, analysed.report)
             }
             Err(failure) => tally.fail(&failure, context),
         };
@@ -148,12 +139,13 @@ pub fn analyse(
 
 /// To be asked before every step of a choice and its delivery: of a part of the photos none is made.
 pub fn unless_interrupted(context: &Context) -> Result<(), CommandError> {
-    if !context.stopped() {
-        return Ok(());
-    }
+    if context.stopped() { Err(interrupted()) } else { Ok(()) }
+}
+
+pub fn interrupted() -> CommandError {
     let cause = "interrupted: nothing was chosen or written, files of earlier runs are as they were; what was measured \
                  is remembered, and the same command goes on from there";
-    Err(CommandError::interrupted(anyhow::anyhow!(cause)))
+    CommandError::interrupted(anyhow::anyhow!(cause))
 }
 
 fn tell_store_warnings(context: &Context) {

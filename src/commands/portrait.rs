@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use image::ImageEncoder as _;
 
-use super::open_models::{NetworkArgs, Networks, PrecisionArg};
+use super::open_models::Networks;
 use super::photos;
 use crate::analyses::FaceFinding;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::library::ModelHubError;
 use crate::report::annotate::annotate;
 use crate::report::records::PortraitRecord;
 use base::atomic::{Draft, Folders};
 use base::pixels::Pixels;
 use hub::faces::Landmarks;
-use judge::portrait::Thresholds;
 use photo::{self, Scale, identity};
 
 /// Faces: a portrait or not, eyes open, a smile
@@ -43,8 +43,8 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mode = if args.fast { Landmarks::Fast } else { Landmarks::Attention };
-    let networks = Networks::new(&NetworkArgs { model: None, precision: PrecisionArg::Full }, context)?;
-    let finding = open(mode, &networks, context)?;
+    let networks = Networks::configured(context)?;
+    let finding = networks.get(|| networks.hub.face_finding(mode))?;
     let scan = photos::find_beside(&args.photos, args.annotate.as_deref(), context)?;
     let medium = (!args.full_resolution).then_some(context.settings().thumbnail_sizes.medium);
     let mut folders = Folders::default();
@@ -52,34 +52,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         folders.make(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let mut output = context.output::<PortraitRecord>()?;
-    let tally = photos::analyse(&scan, &[&finding], medium, context, |photo, analysed| {
-        networks.tell(context);
-        let portrait = FaceFinding::read(&analysed.findings[0])?;
+    let tally = photos::analyse(&scan, &[&finding], medium, &networks.hub, context, |_, report| {
         if let Some(folder) = &args.annotate
-            && let Err(error) = draw(&finding, &photo.path, medium, folder, &mut folders, context)
+            && let Err(error) = draw(&finding, &report.path, medium, folder, &mut folders, context)
         {
-            context.ui.warn(&format!("{}: not drawn: {error:#}", photo.path.display()));
+            context.ui.warn(&format!("{}: not drawn: {error:#}", report.path.display()));
         }
-        Ok(output.write(&context.ui, &PortraitRecord::new(&photo.path, portrait))?)
+        let portrait = report.portrait.ok_or(ModelHubError::Unanswered)?;
+        Ok(output.write(&context.ui, &PortraitRecord::new(&report.path, portrait))?)
     })?;
     folders.sync().context("cannot keep the annotated copies")?;
     tally.close(output, context)?;
     Ok(tally.end("portrait", context))
-}
-
-/// The face networks, or how to get them.
-fn open(mode: Landmarks, networks: &Networks, context: &Context) -> Result<FaceFinding, CommandError> {
-    let thresholds = Thresholds::from(&context.settings().portrait_analysis);
-    let faces = networks.get(|| networks.hub.faces(mode, thresholds), context)?;
-    Ok(FaceFinding { faces })
-}
-
-/// For commands that do without when the networks are not installed, which is said, or with `--strict` ends the run.
-pub fn open_or_without(networks: &Networks, context: &Context) -> Result<Option<FaceFinding>, CommandError> {
-    let thresholds = Thresholds::from(&context.settings().portrait_analysis);
-    let ask = || networks.hub.faces(Landmarks::Attention, thresholds);
-    let faces = networks.get_or_without(ask, "faces are not looked at, the other parts share their weight", context)?;
-    Ok(faces.map(|faces| FaceFinding { faces }))
 }
 
 /// A copy with the faces drawn in. Records in the store hold no landmarks, so the photo is looked at again.

@@ -1,15 +1,18 @@
 //! `albumctl score`: technical quality.
 
-use super::open_models::{self, NetworkArgs, Networks, PrecisionArg};
+use super::open_models::{NetworkArgs, Networks, PrecisionArg};
 use super::photos;
-use crate::analyses::{Degrading, Scoring};
+use crate::analyses::{Degrading, asked};
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::pipeline::{Analysed, Analysis};
+use crate::library::{ModelHub, ModelHubError};
+use crate::photo_report::PhotoReport;
+use crate::pipeline::Analysis;
 use crate::report::Record;
 use crate::report::records::{DegradedRecord, FlawedRecord, ScoreRecord};
 use hub::Network as _;
+use kernels::Precision;
 
 /// Technical quality: sharpness, exposure, colourfulness, contrast, and all in one number
 ///
@@ -36,25 +39,22 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     if !args.degradations {
-        return measured(args, None, context, |score, _| Ok(score));
+        let hub = context.model_hub(Precision::Full)?;
+        return measured(args, None, &hub, context, |score, _| Ok(score));
     }
     let network = NetworkArgs { model: args.model.clone(), precision: PrecisionArg::Full };
     let networks = Networks::new(&network, context)?;
-    let model = networks.open(network.which(None, hub::MINI), context)?;
-    let degrading = Degrading::new(model).map_err(open_models::refused)?;
-    let found = |analysed: &Analysed| {
-        networks.tell(context);
-        let found = Degrading::read(&analysed.findings[1]).try_into();
-        found.map_err(|_| anyhow::anyhow!("stored degradations cannot be read"))
-    };
+    let hub = &networks.hub;
+    let degrading = Degrading::new(networks.open(network.which(None, hub::MINI))?)?;
+    let found = |report: &PhotoReport| report.degradations.ok_or(ModelHubError::Unanswered);
     let name = || degrading.network.reference();
     if degrading.network.is_multi_head() {
-        measured(args, Some(&degrading), context, |score, analysed| {
-            Ok(FlawedRecord::new(score, found(analysed)?, name()))
+        measured(args, Some(&degrading), hub, context, |score, report| {
+            Ok(FlawedRecord::new(score, found(report)?, name()))
         })
     } else {
-        measured(args, Some(&degrading), context, |score, analysed| {
-            Ok(DegradedRecord::new(score, found(analysed)?, name()))
+        measured(args, Some(&degrading), hub, context, |score, report| {
+            Ok(DegradedRecord::new(score, found(report)?, name()))
         })
     }
 }
@@ -63,23 +63,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 fn measured<R: Record>(
     args: &Args,
     degrading: Option<&Degrading>,
+    hub: &ModelHub,
     context: &Context,
-    record: impl Fn(ScoreRecord, &Analysed) -> anyhow::Result<R>,
+    record: impl Fn(ScoreRecord, &PhotoReport) -> Result<R, ModelHubError>,
 ) -> Result<Ending, CommandError> {
     let scan = photos::find(&args.photos, context)?;
-    let settings = context.settings();
-    let medium = (!args.full_resolution).then_some(settings.thumbnail_sizes.medium);
-    let scoring = Scoring { weights: settings.quality_assessment.weights };
-    let analyses: Vec<&dyn Analysis> =
-        [&scoring as &dyn Analysis].into_iter().chain(degrading.map(|degrading| degrading as &dyn Analysis)).collect();
+    let medium = if args.full_resolution { None } else { hub.medium() };
+    let scoring = hub.scoring();
+    let analyses = asked([Some(&scoring), degrading.map(|degrading| degrading as &dyn Analysis)]);
     let mut output = context.output::<R>()?;
-    let tally = photos::analyse(&scan, &analyses, medium, context, |photo, analysed| {
-        let quality = Scoring::read(&analysed.findings[0])?;
-        let (width, height) = (analysed.facts.width, analysed.facts.height);
-        let long_side = width.max(height);
-        let measured_at = medium.map_or(long_side, |side| long_side.min(side));
-        let score = ScoreRecord::new(&photo.path, &quality, (width, height), measured_at);
-        Ok(output.write(&context.ui, &record(score, &analysed)?)?)
+    let tally = photos::analyse(&scan, &analyses, medium, hub, context, |_, report| {
+        let score = ScoreRecord::of(&report).ok_or(ModelHubError::Unanswered)?;
+        Ok(output.write(&context.ui, &record(score, &report)?)?)
     })?;
     tally.close(output, context)?;
     Ok(tally.end("score", context))

@@ -1,23 +1,26 @@
 //! `albumctl select`: the album.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::album::{self, GroupArgs, Grouped, Known};
+use super::album::{self, GroupArgs};
 use super::album_export::{self, Album, DeliverArgs};
-use super::album_models::AlbumModels;
-use super::open_models;
+use super::open_models::Networks;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
 use crate::analyses::Comparing;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::library::Groups;
+use crate::library::asking::AlbumModels;
+use crate::library::choice::{self, Referee};
+use crate::photo_report::PhotoReport;
+use crate::pipeline::Analysis;
 use crate::report::html::thumbnail_budget;
 use crate::report::records::SelectRecord;
-use judge::select::{self, Between, Decision, Filters, Photo, Rules, Verdict, Weights};
+use judge::select::{Decision, Filters, Photo, Rules, Verdict, Weights};
 use photo::identity::ContentId;
 use photo::scan::{self, Scan};
 
@@ -111,12 +114,13 @@ impl ChoiceArgs {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    args.groups.method(context)?;
+    args.groups.check(context)?;
     let Some(history) = RunHistory::begin(args.since.as_ref(), &args.photos, &args.told(), context)? else {
         context.ui.note("the same run is under way in another process, which delivers what is new");
         return Ok(Ending::AllDone);
     };
-    let Some(Gathered { known, mut tally, models }) = gather(args, &history, context)? else {
+    let networks = Networks::configured(context)?;
+    let Some(Gathered { reports, mut tally, models }) = gather(args, &history, &networks, context)? else {
         let since = history.told().map_or_else(String::new, |since| format!(" since {since}"));
         context.ui.note(&format!("no new photos{since}"));
         context.output::<SelectRecord>()?.finish_empty(&context.ui)?;
@@ -126,23 +130,23 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Ok(Ending::NothingFound);
     };
     photos::unless_interrupted(context)?;
-    if known.is_empty() {
+    if reports.is_empty() {
         tally.close(context.output::<SelectRecord>()?, context)?;
         return Ok(tally.end("select", context));
     }
-    let grouped = album::group(&known, &args.groups, context)?;
-    let photos = candidates(&known, &grouped, &context.decisions()?);
+    let groups = networks.hub.cluster_with(&reports, &args.groups.over(context))?;
+    let photos = choice::candidates(&reports, &groups, &context.decisions()?);
     let rules = args.choice.rules(context);
-    let verdicts = choose(&known, &photos, &rules, &grouped, &models, context)?;
+    let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
     tell_of_kept(&photos, &verdicts, &rules, context);
     photos::unless_interrupted(context)?;
-    let album = Album { known: &known, photos: &photos, verdicts: &verdicts };
+    let album = Album { reports: &reports, from_file: args.from.is_some(), photos: &photos, verdicts: &verdicts };
     let unreadable = tally.failed;
     let written = album_export::deliver(&args.deliver, album, &mut tally, context)?;
     let mut output = context.output::<SelectRecord>()?;
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
-        let (photo, facts) = (&photos[verdict.photo], &known[verdict.photo].facts);
-        let mut record = SelectRecord::new(photo, verdict, facts.taken_at.clone());
+        let (photo, report) = (&photos[verdict.photo], &reports[verdict.photo]);
+        let mut record = SelectRecord::new(photo, verdict, report.taken_at_text());
         record.written.clone_from(&written[verdict.photo]);
         output.write(&context.ui, &record).context("cannot write the results")?;
     }
@@ -154,7 +158,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     // disk by now, and so are the folders it lies in.
     let delivered = tally.failed == unreadable && !args.deliver.dry_run;
     if delivered {
-        let seen: Vec<ContentId> = known.iter().filter_map(|photo| photo.content).collect();
+        let seen: Vec<ContentId> = reports.iter().filter_map(|photo| photo.content).collect();
         history.finish(&seen)?;
     }
     Ok(tally.end("select", context))
@@ -184,30 +188,36 @@ impl Args {
 
 /// What is known of the photos, and what it was known by.
 struct Gathered {
-    known: Vec<Known>,
+    reports: Vec<PhotoReport>,
     tally: Tally,
     models: AlbumModels,
 }
 
 /// `None` when `--since` leaves nothing to look at.
-fn gather(args: &Args, history: &RunHistory, context: &Context) -> Result<Option<Gathered>, CommandError> {
+fn gather(
+    args: &Args,
+    history: &RunHistory,
+    networks: &Networks<'_>,
+    context: &Context,
+) -> Result<Option<Gathered>, CommandError> {
+    let (hub, mut absent) = (&networks.hub, networks);
     let pages = args.deliver.report.is_some() && !args.deliver.dry_run;
     if let Some(file) = &args.from {
         // A file brings its ratings along.
-        let models = AlbumModels::for_groups(context)?;
-        let mut known = album::read(file, context)?;
-        let failed = if pages { album::find_pictures(&mut known, context)? } else { 0 };
-        let tally = Tally { done: known.len(), from_store: known.len(), failed, interrupted: false };
-        return Ok(Some(Gathered { known, tally, models }));
+        let models = hub.choice_models(&mut absent)?;
+        let mut reports = album::read(file, context)?;
+        let failed = if pages { album::find_pictures(&mut reports, hub, context)? } else { 0 };
+        let tally = Tally { done: reports.len(), from_store: reports.len(), failed, interrupted: false };
+        return Ok(Some(Gathered { reports, tally, models }));
     }
     let scan = history.narrow(photos::find_beside(&args.photos, args.deliver.folder.place(), context)?, context);
     if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
         return Ok(None);
     }
-    let models = AlbumModels::new(context)?;
+    let models = hub.album_models(&mut absent)?;
     let budget = pages.then(|| thumbnail_budget(scan.photos.len()));
-    let (known, tally) = album::gather(&scan, &models, budget, context)?;
-    Ok(Some(Gathered { known, tally, models }))
+    let (reports, tally) = album::gather(&scan, &models, budget, hub, context)?;
+    Ok(Some(Gathered { reports, tally, models }))
 }
 
 fn tell_of_kept(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {
@@ -218,87 +228,49 @@ fn tell_of_kept(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: 
     }
 }
 
-/// The photos as the selection sees them.
-pub(super) fn candidates(known: &[Known], grouped: &Grouped, decisions: &HashMap<ContentId, Decision>) -> Vec<Photo> {
-    known
-        .iter()
-        .zip(&grouped.clustering.labels)
-        .map(|(photo, &label)| Photo {
-            path: photo.path.clone(),
-            group: usize::try_from(label).ok(),
-            aesthetic: photo.aesthetic,
-            iqa: Ok(photo.quality.overall),
-            portrait: photo.portrait,
-            sharpness: Some(photo.quality.sharpness),
-            decision: photo.content.and_then(|content| decisions.get(&content).copied()),
-            content: photo.content.map(|content| content.0),
-        })
-        .collect()
-}
-
+/// Ranks the photos. Those that fail on the way to a tie-break count as failed.
+#[expect(clippy::too_many_arguments, reason = "a choice is made of all of these")]
 pub fn choose(
-    known: &[Known],
+    reports: &[PhotoReport],
     photos: &[Photo],
     rules: &Rules,
-    grouped: &Grouped,
+    groups: &Groups,
     models: &AlbumModels,
+    networks: &Networks<'_>,
+    tally: &mut Tally,
     context: &Context,
 ) -> Result<Vec<Verdict>, CommandError> {
     photos::unless_interrupted(context)?;
-    let close = select::needs_comparison(photos, rules).map_err(CommandError::usage)?;
-    let tiebreaker = if close.is_empty() { None } else { Tiebreaker::compare(known, &close, models, context)? };
-    let distance = |a: usize, b: usize| Some(1.0 - grouped.embeddings.cosine(a, b));
-    let prefer = tiebreaker.as_ref().map(|tiebreaker| move |a: usize, b: usize| tiebreaker.prefer(a, b));
-    let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
-    let between = Between { better, distance: &distance };
-    let verdicts = context.telemetry.time("select_best", || select::select(photos, rules, between));
-    verdicts.map_err(CommandError::usage)
+    let mut referee = TieBreak { networks, tally, context };
+    networks.hub.choose(reports, photos, rules, groups, models, &mut referee)
 }
 
-/// The comparison model with the features of the photos in a tie-break.
-struct Tiebreaker {
-    comparing: Comparing,
-    features: HashMap<usize, Vec<f32>>,
+/// Opens the comparison network when a tie-break asks for it, and has photos looked at again.
+struct TieBreak<'a> {
+    networks: &'a Networks<'a>,
+    tally: &'a mut Tally,
+    context: &'a Context,
 }
 
-impl Tiebreaker {
-    /// Each photo passes the network once, and not again where the model that rated it is the one that compares. A
-    /// photo that fails is a coin flip against everybody.
-    fn compare(
-        known: &[Known],
-        close: &[usize],
-        models: &AlbumModels,
-        context: &Context,
-    ) -> Result<Option<Self>, CommandError> {
-        let Some(comparing) = models.comparing(context)? else { return Ok(None) };
-        let rated_by_it = match &models.rating {
-            Some(rating) => rating.network.is_also(&comparing.network).map_err(open_models::refused)?,
-            None => false,
-        };
-        let strength = |photo: &usize| known[*photo].strength.filter(|_| rated_by_it);
-        let mut features: HashMap<usize, Vec<f32>> =
-            close.iter().filter_map(|photo| Some((*photo, vec![strength(photo)?]))).collect();
-        let unseen: Vec<usize> = close.iter().copied().filter(|photo| !features.contains_key(photo)).collect();
-        if unseen.is_empty() {
-            return Ok(Some(Self { comparing, features }));
+impl Referee for TieBreak<'_> {
+    type Error = CommandError;
+
+    fn comparing(&mut self) -> Result<Option<Comparing>, CommandError> {
+        if !self.context.settings().album.selection.use_siamese_tiebreaker {
+            return Ok(None);
         }
-        let scanned = unseen.iter().map(|&photo| scan::Photo { path: known[photo].path.clone(), raws: Vec::new() });
-        let scan = Scan { photos: scanned.collect(), ..Scan::default() };
-        let index: HashMap<&Path, usize> = unseen.iter().map(|&photo| (known[photo].path.as_path(), photo)).collect();
-        let medium = Some(context.settings().thumbnail_sizes.medium);
-        photos::analyse(&scan, &[&comparing], medium, context, |photo, analysed| {
-            models.tell(context);
-            if let Some(&photo) = index.get(photo.path.as_path()) {
-                features.insert(photo, Comparing::read(&analysed.findings[0]));
-            }
-            Ok(())
-        })?;
-        photos::unless_interrupted(context)?;
-        Ok(Some(Self { comparing, features }))
+        self.networks.hub.comparing(&mut &*self.networks).map(Some)
     }
 
-    fn prefer(&self, a: usize, b: usize) -> Option<f64> {
-        let (a, b) = (self.features.get(&a)?, self.features.get(&b)?);
-        self.comparing.network.prefer(a, b).ok().map(f64::from)
+    fn look_at(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, CommandError> {
+        let (hub, scan) = (&self.networks.hub, Scan { photos: photos.to_vec(), ..Scan::default() });
+        let mut reports = Vec::new();
+        let looked = photos::analyse(&scan, &[analysis], hub.medium(), hub, self.context, |_, report| {
+            reports.push(report);
+            Ok(())
+        })?;
+        self.tally.failed += looked.failed;
+        photos::unless_interrupted(self.context)?;
+        Ok(reports)
     }
 }

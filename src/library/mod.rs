@@ -1,22 +1,29 @@
-//! What the commands do, for Rust programs: one [`ModelHub`] that has the models and asks them about photos.
+//! The engine of every command, and of Rust programs: one [`ModelHub`] that has the models and asks them about photos.
 //!
-//! Programs reach it as `albumctl::ModelHub`.
+//! Programs reach it as `albumctl::ModelHub`. What it has to say goes to the `log` facade.
 
-pub mod grouping;
+pub mod asking;
+pub mod choice;
+pub mod groups;
 mod models;
 mod photos;
 mod record;
+mod source;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use choice::Preference;
+pub use groups::Groups;
 pub use models::{CacheInfo, CleanedUp, DeviceInfo, LoadedModel, PullProgress};
-pub use photos::{Album, Batch, Embedded, ImageMetrics, Preference, Rated};
+pub use photos::{Batch, PhotoInput, Progress};
 pub use record::record;
+pub use source::PhotoSource;
 
 use crate::config::{self, ConfigError, Settings, Sources};
 use crate::failure::Failure;
+use crate::pipeline::Isolation;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use hub::cache::{Cache, CacheError};
@@ -25,6 +32,7 @@ use hub::fetch::{PullError, SourceError};
 use hub::policy::{LicencePolicy, PolicyError};
 use hub::{DeviceError, Hub, HubConfig, HubError};
 use judge::cluster::ClusterError;
+use judge::select::SelectError;
 use kernels::{Cpu, CpuError, Engine, Precision};
 
 /// All models, and all that is asked of photos, behind one door.
@@ -52,10 +60,21 @@ pub struct ModelHub {
     hub: RwLock<Arc<Hub>>,
     options: Options,
     policy: LicencePolicy,
-    store: Store,
-    telemetry: Telemetry,
-    /// Never raised: a program stops by not asking further.
-    stop: AtomicBool,
+    surroundings: Surroundings,
+    /// In the place of a folder for models, where nothing says where those lie: what is built in runs.
+    nowhere: Option<tempfile::TempDir>,
+}
+
+/// What a hub shares with the run it is part of.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Where results are remembered.
+    pub store: Arc<Store>,
+    pub telemetry: Arc<Telemetry>,
+    /// Raised when somebody asks to stop.
+    pub stop: Arc<AtomicBool>,
+    /// Whether photos are decoded in processes of their own, which takes the binary.
+    pub isolation: Isolation,
 }
 
 /// How a [`ModelHub`] is set up.
@@ -75,6 +94,8 @@ pub struct Options {
     pub trust_first: bool,
     /// Bytes that weights nobody uses may take in memory together.
     pub memory: usize,
+    /// How exact sums are where the processor offers a choice.
+    pub precision: Precision,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +115,7 @@ pub enum ModelHubError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Word(#[from] grouping::UnknownWord),
+    Word(#[from] groups::UnknownWord),
     #[error(transparent)]
     Device(#[from] DeviceError),
     #[error(transparent)]
@@ -106,10 +127,16 @@ pub enum ModelHubError {
     /// One photo, not the hub.
     #[error("{0}")]
     Photo(Failure),
-    #[error("a finding cannot be read: {0}")]
-    Finding(anyhow::Error),
+    #[error("a network gave no answer")]
+    Unanswered,
+    #[error("interrupted")]
+    Interrupted,
+    #[error("{}: its embedding is of another length than the others", path.display())]
+    Lengths { path: PathBuf },
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Select(#[from] SelectError),
 }
 
 impl Options {
@@ -127,7 +154,8 @@ impl Options {
         Ok(Self { own_manifests: config::own_manifests(), results, ..Self::of(settings) })
     }
 
-    fn of(settings: Settings) -> Self {
+    /// With these settings, and nothing remembered.
+    pub fn of(settings: Settings) -> Self {
         Self {
             settings,
             models_dir: None,
@@ -136,6 +164,7 @@ impl Options {
             offline: false,
             trust_first: false,
             memory: 2 << 30,
+            precision: Precision::Full,
         }
     }
 }
@@ -157,12 +186,53 @@ impl ModelHub {
     }
 
     pub fn open(options: Options) -> Result<Self, ModelHubError> {
-        let policy = options.settings.license_policy.parse()?;
-        let hub = RwLock::new(Arc::new(make(&options)?));
         let own = options.settings.cache_dir.is_none() && options.results == options.settings.results_folder();
         let open = if own { Store::open_own } else { Store::open };
         let store = options.results.as_deref().map_or_else(Store::none, open);
-        Ok(Self { hub, options, policy, store, telemetry: Telemetry::default(), stop: AtomicBool::new(false) })
+        let surroundings = Surroundings {
+            store: Arc::new(store),
+            telemetry: Arc::default(),
+            stop: Arc::default(),
+            isolation: Isolation::Off,
+        };
+        let known = options.models_dir.is_some() || options.settings.models_folder().is_some();
+        if !known {
+            return Err(ModelHubError::Nowhere { what: "models", variable: "XDG_DATA_HOME" });
+        }
+        Self::within(options, surroundings)
+    }
+
+    /// As a part of a run, which goes on with what is built in where nothing says where models lie.
+    pub fn within(mut options: Options, surroundings: Surroundings) -> Result<Self, ModelHubError> {
+        let policy = options.settings.license_policy.parse()?;
+        let known = options.models_dir.is_some() || options.settings.models_folder().is_some();
+        let io = |source| ModelHubError::Io { path: std::env::temp_dir(), source };
+        let nowhere = (!known).then(tempfile::tempdir).transpose().map_err(io)?;
+        if let Some(folder) = &nowhere {
+            options.models_dir = Some(folder.path().to_owned());
+        }
+        let hub = RwLock::new(Arc::new(make(&options)?));
+        let hub = Self { hub, options, policy, surroundings, nowhere };
+        hub.tell_fallbacks();
+        Ok(hub)
+    }
+
+    /// Whether nothing says where models lie.
+    pub fn has_no_folder(&self) -> bool {
+        self.nowhere.is_some()
+    }
+
+    /// Says where networks run on another device than was asked for.
+    fn tell_fallbacks(&self) {
+        self.hub().take_fallbacks().iter().for_each(|fallback| log::warn!("{fallback}"));
+    }
+
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.surroundings.telemetry
+    }
+
+    fn stop(&self) -> &AtomicBool {
+        &self.surroundings.stop
     }
 
     pub fn settings(&self) -> &Settings {
@@ -185,7 +255,7 @@ fn make(options: &Options) -> Result<Hub, ModelHubError> {
     let Options { settings, models_dir, own_manifests, memory, .. } = options;
     let nowhere = ModelHubError::Nowhere { what: "models", variable: "XDG_DATA_HOME" };
     let folder = models_dir.clone().or_else(|| settings.models_folder()).ok_or(nowhere)?;
-    let engine = Engine { cpu: Cpu::chosen()?, precision: Precision::Full };
+    let engine = Engine { cpu: Cpu::chosen()?, precision: options.precision };
     let config = HubConfig {
         own_manifests: own_manifests.clone(),
         engine,
@@ -193,8 +263,5 @@ fn make(options: &Options) -> Result<Hub, ModelHubError> {
         memory: *memory,
         ..HubConfig::new(Cache::new(folder, settings.models_limit()))
     };
-    Ok(Hub::new(config, drop_note)?)
+    Ok(Hub::new(config, |note: &str| log::info!("{note}"))?)
 }
-
-/// A library says nothing of its own accord.
-fn drop_note(_: &str) {}

@@ -162,7 +162,7 @@ impl ModelHub {
             have[index] = bytes;
             progress(PullProgress { have: have.iter().sum(), total: entry.bytes() });
         };
-        let outcomes = Puller::new(&client, hub.cache(), &self.stop).pull(&wanted, &tell);
+        let outcomes = Puller::new(&client, hub.cache(), self.stop()).pull(&wanted, &tell);
         let mut pulled = Vec::new();
         for (wanted, outcome) in wanted.iter().zip(outcomes) {
             let failed = |source| ModelHubError::Pull { model: entry.reference(), source };
@@ -385,16 +385,6 @@ impl ModelHub {
 
     fn io(&self, source: std::io::Error) -> ModelHubError {
         ModelHubError::Io { path: self.hub().cache().root().to_owned(), source }
-    }
-
-    /// A model by configured file, else by name.
-    pub(super) fn open_configured<N: Network>(&self, file: Option<&Path>, name: &str) -> Result<N, ModelHubError> {
-        Ok(self.hub().open(file.map_or(Which::Named(name), Which::File))?)
-    }
-
-    pub(super) fn faces(&self) -> Result<Faces, ModelHubError> {
-        let thresholds = Thresholds::from(&self.settings().portrait_analysis);
-        Ok(self.hub().faces(Landmarks::Attention, thresholds)?)
     }
 }
 

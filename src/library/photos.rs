@@ -1,88 +1,52 @@
 //! Asking the models about photos.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
-use super::{ModelHub, ModelHubError, grouping};
-use crate::analyses::{Comparing, Embedding, FaceFinding, Features, Found, Layout, Panel, Rating, Scoring};
+use super::asking::LeftOut;
+use super::source::InMemory;
+use super::{ModelHub, ModelHubError, PhotoSource};
 use crate::failure::Failure;
-use crate::pipeline::{self, Analysed, Analysis, Isolation, Job};
-use hub::{Comparator, HubError, Judgement, Network};
-use judge::cluster::{self, Clustering, Embeddings, Input};
+use crate::photo_report::{PhotoReport, Rated};
+use crate::pipeline::{self, Analysed, Analysis, Job};
+use hub::HubError;
+use hub::faces::Landmarks;
 use judge::portrait::Portrait;
 use judge::quality::Quality;
-use photo::identity::Disk;
+use photo::identity::Files;
 use photo::scan::Photo;
 
-/// The models whose scores are those of the original system.
-const AESTHETIC_MODEL: &str = "ava-resnet50";
-const COMPARISON_MODEL: &str = "siamese-resnet50";
+/// What photos that are in memory are called in reports and errors.
+const IN_MEMORY: &str = "(in memory)";
 
-/// What is known of one photo.
+/// A photo by its path, or its bytes.
 #[derive(Debug, Clone)]
-pub struct ImageMetrics {
-    pub path: PathBuf,
-    /// Upright size of the original.
-    pub width: u32,
-    pub height: u32,
-    /// Local time of the shot as EXIF gives it.
-    pub taken_at: Option<String>,
-    pub quality: Quality,
-    pub aesthetic: Option<Rated>,
-    /// None without its models.
-    pub portrait: Option<Portrait>,
-    /// Only where features were asked for.
-    pub embedding: Option<Vec<f32>>,
-    taken_ms: Option<i64>,
-}
-
-/// How beautiful people would find a photo.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rated {
-    /// On 1–10.
-    pub score: f32,
-    /// `name@version` of the network that said so.
-    pub model: String,
+pub enum PhotoInput<'a> {
+    Path(Cow<'a, Path>),
+    Bytes(&'a [u8]),
 }
 
 /// What is known of many photos.
 #[derive(Debug)]
 pub struct Batch {
     /// In the order asked for; a photo that cannot be read hinders no other.
-    pub photos: Vec<Result<ImageMetrics, Failure>>,
+    pub photos: Vec<Result<PhotoReport, Failure>>,
     /// Models that are not here; each says how to get it. The built-in one rated in the place of those that rate, and
     /// nothing was asked of the others.
     pub left_out: Vec<HubError>,
-    /// `name@version` of what made the embeddings, where they were asked for.
-    pub features_model: Option<String>,
 }
 
-/// Photos as vectors, fit for grouping.
-#[derive(Debug)]
-pub struct Embedded {
-    pub paths: Vec<PathBuf>,
-    pub embeddings: Embeddings,
-    /// `name@version` of what made them.
-    pub model: String,
-    /// Photos that could not be read.
-    pub failures: Vec<Failure>,
-    times: Vec<Option<i64>>,
-}
-
-/// Photos in groups of one scene.
-#[derive(Debug)]
-pub struct Album {
-    pub paths: Vec<PathBuf>,
-    pub clustering: Clustering,
-}
-
-/// Which of two photos is better.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Preference {
-    /// The probability that the first is the better one; 0.5 is a tie.
-    pub first_is_better: f64,
-    /// `name@version` of the network that said so.
-    pub model: String,
+/// How far a batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// `analyze_images` or `extract_features`.
+    pub operation: &'static str,
+    /// Photos done, this one included.
+    pub done: usize,
+    pub total: usize,
+    pub photo: &'a Path,
 }
 
 impl ModelHub {
@@ -94,14 +58,13 @@ impl ModelHub {
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let sharp = hub.score("fixtures/album/DSC_0102.jpg")?;
-    /// let blurred = hub.score("fixtures/album/DSC_0101.jpg")?;
+    /// let blurred = hub.score(&std::fs::read("fixtures/album/DSC_0101.jpg")?)?;
     /// assert!(sharp.overall > blurred.overall);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn score(&self, photo: impl AsRef<Path>) -> Result<Quality, ModelHubError> {
-        let scoring = self.scoring();
-        let findings = self.ask_one(photo.as_ref(), &[&scoring])?.findings;
-        Scoring::read(&findings[0]).map_err(ModelHubError::Finding)
+    pub fn score<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<Quality, ModelHubError> {
+        let report = self.ask_one(photo.into(), &[&self.scoring()])?;
+        report.quality.ok_or(ModelHubError::Unanswered)
     }
 
     /// How beautiful people would find it, on 1–10. Where no model trained on AVA is here the built-in one says how they
@@ -114,36 +77,12 @@ impl ModelHub {
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let sharp = hub.aesthetics("fixtures/album/DSC_0102.jpg")?;
     /// let blurred = hub.aesthetics("fixtures/album/DSC_0101.jpg")?;
-    /// assert!(sharp.score > blurred.score && sharp.model == "album-mini@3");
+    /// assert!(sharp.score > blurred.score && sharp.model.starts_with("album-mini@"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn aesthetics(&self, photo: impl AsRef<Path>) -> Result<Rated, ModelHubError> {
-        let rating = self.rating(&mut Vec::new())?;
-        let findings = self.ask_one(photo.as_ref(), &[&rating])?.findings;
-        let score = Rating::read_judgement(&findings[0]).map_err(ModelHubError::Finding)?.score;
-        Ok(Rated { score, model: rating.network.reference() })
-    }
-
-    /// Which of two photos is better: by the network trained to compare, or without it by the built-in one.
-    ///
-    /// ```
-    /// # use albumctl::ModelHub;
-    /// # use albumctl::library::Options;
-    /// # let folder = tempfile::tempdir()?;
-    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
-    /// let preference = hub.compare("fixtures/album/DSC_0102.jpg", "fixtures/album/DSC_0101.jpg")?;
-    /// assert!(preference.first_is_better > 0.5 && preference.model == "album-mini@3");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn compare(&self, first: impl AsRef<Path>, second: impl AsRef<Path>) -> Result<Preference, ModelHubError> {
-        let photos = [first.as_ref(), second.as_ref()];
-        let configured = self.settings().quality_assessment.siamese_checkpoint.as_deref();
-        let comparator = self.open_or_built_in::<Comparator>(configured, COMPARISON_MODEL, &mut Vec::new())?;
-        let comparing = Comparing::new(comparator)?;
-        let [first, second] = photos.map(|photo| self.ask_one(photo, &[&comparing]));
-        let read = |analysed: Analysed| Comparing::read(&analysed.findings[0]);
-        let probability = comparing.network.prefer(&read(first?), &read(second?))?;
-        Ok(Preference { first_is_better: probability.into(), model: comparing.network.reference() })
+    pub fn aesthetics<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<Rated, ModelHubError> {
+        let rating = self.rating(&mut LeftOut::default())?;
+        self.ask_one(photo.into(), &[&rating])?.aesthetic.ok_or(ModelHubError::Unanswered)
     }
 
     /// Faces, portrait or not, eyes, smile. Without its models the error says how to get them.
@@ -157,49 +96,17 @@ impl ModelHub {
     /// assert!(error.contains("albumctl models pull mediapipe-face-full-range"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn portrait(&self, photo: impl AsRef<Path>) -> Result<Portrait, ModelHubError> {
-        let finding = FaceFinding { faces: self.faces()? };
-        let findings = self.ask_one(photo.as_ref(), &[&finding])?.findings;
-        FaceFinding::read(&findings[0]).map_err(ModelHubError::Finding)
+    pub fn portrait<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<Portrait, ModelHubError> {
+        let finding = self.face_finding(Landmarks::Attention)?;
+        self.ask_one(photo.into(), &[&finding])?.portrait.ok_or(ModelHubError::Unanswered)
     }
 
     /// A vector for each photo, by the configured model or the built-in description of scenes.
-    pub fn features<P: AsRef<Path>>(&self, photos: &[P]) -> Result<Embedded, ModelHubError> {
-        let features = self.configured_features()?;
-        let (mut paths, mut rows, mut times, mut failures) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut dim = 0;
-        self.ask(photos, &[features.analysis()], |photo, outcome| match outcome {
-            Ok(analysed) => {
-                let row = Embedding::read(&analysed.findings[0]);
-                dim = row.len();
-                rows.extend(row);
-                paths.push(photo.to_owned());
-                times.push(analysed.facts.taken_ms);
-            }
-            Err(failure) => failures.push(failure),
-        });
-        let embeddings = Embeddings::new(&rows, dim)?;
-        Ok(Embedded { paths, embeddings, model: features.reference(), failures, times })
-    }
-
-    /// Groups of the same scene, by the configured method.
-    ///
-    /// ```
-    /// # use albumctl::ModelHub;
-    /// # use albumctl::library::Options;
-    /// # let folder = tempfile::tempdir()?;
-    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
-    /// let photos = ["DSC_0101", "DSC_0102", "DSC_0109", "DSC_0111"].map(|name| format!("fixtures/album/{name}.jpg"));
-    /// let album = hub.cluster(hub.features(&photos)?)?;
-    /// assert_eq!(album.clustering.labels.len(), album.paths.len());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn cluster(&self, features: Embedded) -> Result<Album, ModelHubError> {
-        let Embedded { paths, embeddings, times, .. } = features;
-        let settings = &self.settings().album.clustering;
-        let (method, noise) = (grouping::method(settings)?, grouping::noise(settings)?);
-        let clustering = cluster::cluster(&Input::new(&embeddings, &times), &method, noise)?;
-        Ok(Album { paths, clustering })
+    pub fn features<P: AsRef<Path>>(&self, photos: &[P]) -> Result<Batch, ModelHubError> {
+        let mut left_out = LeftOut::default();
+        let features = self.features_model(&mut left_out)?;
+        let photos = self.ask_all(photos, &[features.analysis()], "extract_features", |_| ())?;
+        Ok(Batch { photos, left_out: left_out.0 })
     }
 
     /// Everything about one photo that the models here can tell.
@@ -209,17 +116,17 @@ impl ModelHub {
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
-    /// let metrics = hub.analyse("fixtures/album/DSC_0102.jpg")?;
-    /// assert_eq!((metrics.width, metrics.height), (1200, 1600));
-    /// assert!(metrics.quality.overall > 0.0 && metrics.aesthetic.is_some_and(|rated| rated.score > 1.0));
+    /// let report = hub.analyse("fixtures/album/DSC_0102.jpg")?;
+    /// assert_eq!((report.width, report.height), (1200, 1600));
+    /// assert!(report.quality.is_some() && report.aesthetic.is_some_and(|rated| rated.score > 1.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn analyse(&self, photo: impl AsRef<Path>) -> Result<ImageMetrics, ModelHubError> {
-        let mut batch = self.analyse_batch(&[photo], false, |_, _| ())?;
-        batch.photos.remove(0).map_err(ModelHubError::Photo)
+    pub fn analyse<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<PhotoReport, ModelHubError> {
+        let models = self.album_models(&mut LeftOut::default())?;
+        self.ask_one(photo.into(), &models.analyses())
     }
 
-    /// Everything about many photos, on all cores. `progress` hears how many of how many are done.
+    /// Everything about many photos, on all cores; what photos are grouped by only where it is asked for.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -228,7 +135,7 @@ impl ModelHub {
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let photos = ["fixtures/album/DSC_0101.jpg", "fixtures/album/none.jpg", "fixtures/album/DSC_0102.jpg"];
     /// let mut heard = Vec::new();
-    /// let batch = hub.analyse_batch(&photos, true, |done, all| heard.push((done, all)))?;
+    /// let batch = hub.analyse_batch(&photos, true, |step| heard.push((step.done, step.total)))?;
     /// assert_eq!(heard, [(1, 3), (2, 3), (3, 3)]);
     /// assert!(batch.photos[0].is_ok() && batch.photos[1].is_err());
     /// assert_eq!(batch.photos[2].as_ref().unwrap().path.to_str(), Some(photos[2]));
@@ -241,147 +148,137 @@ impl ModelHub {
         &self,
         photos: &[P],
         include_features: bool,
-        mut progress: impl FnMut(usize, usize),
+        progress: impl FnMut(Progress<'_>),
     ) -> Result<Batch, ModelHubError> {
-        let mut left_out = Vec::new();
-        let rating = self.rating(&mut left_out)?;
-        let faces = if_here(self.faces(), &mut left_out)?.map(|faces| FaceFinding { faces });
-        let features = include_features.then(|| self.configured_features()).transpose()?;
-        let panel = Panel {
-            scoring: self.scoring(),
-            features: features.as_ref().map(Features::analysis),
-            rating: Some(&rating),
-            faces: faces.as_ref(),
+        let mut left_out = LeftOut::default();
+        let mut models = self.album_models(&mut left_out)?;
+        if !include_features {
+            models.features = None;
+        }
+        let photos = self.ask_all(photos, &models.analyses(), "analyze_images", progress)?;
+        Ok(Batch { photos, left_out: left_out.0 })
+    }
+
+    /// Photos through the pipeline, in the order asked for, until `each` ends it or somebody asks to stop. `medium` is the
+    /// long side at which photos are measured; without it they are measured as they are.
+    pub fn look_at(
+        &self,
+        photos: &[Photo],
+        analyses: &[&dyn Analysis],
+        medium: Option<u32>,
+        each: impl FnMut(&Photo, Result<Analysed, Failure>) -> ControlFlow<()>,
+    ) {
+        self.look_in(&PhotoSource, photos, analyses, medium, each);
+    }
+
+    /// The size at which photos are measured unless somebody asks for another.
+    pub fn medium(&self) -> Option<u32> {
+        Some(self.settings().thumbnail_sizes.medium)
+    }
+
+    fn look_in(
+        &self,
+        files: &dyn Files,
+        photos: &[Photo],
+        analyses: &[&dyn Analysis],
+        medium: Option<u32>,
+        each: impl FnMut(&Photo, Result<Analysed, Failure>) -> ControlFlow<()>,
+    ) {
+        let (settings, around) = (self.settings(), &self.surroundings);
+        let job = Job {
+            photos,
+            files,
+            analyses,
+            store: &around.store,
+            telemetry: &around.telemetry,
+            limits: settings.photo_limits(),
+            medium,
+            threads: settings.threads(),
+            stop: &around.stop,
+            isolation: around.isolation,
         };
-        let model = rating.network.reference();
-        let mut outcomes = Vec::with_capacity(photos.len());
-        let mut broken = None;
-        self.ask(photos, &panel.analyses(), |photo, outcome| {
-            let metrics = outcome.map(|analysed| match panel.read(&analysed.findings) {
-                Ok((found, _)) => Some(ImageMetrics::new(photo, &analysed, found, &model)),
-                Err(error) => {
-                    broken = Some(error);
-                    None
-                }
-            });
-            outcomes.extend(metrics.transpose());
-            progress(outcomes.len(), photos.len());
-        });
-        match broken {
-            Some(error) => Err(ModelHubError::Finding(error)),
-            None => {
-                Ok(Batch { photos: outcomes, left_out, features_model: features.map(|features| features.reference()) })
+        pipeline::run(&job, each);
+        self.tell_fallbacks();
+    }
+
+    pub(super) fn ask_one(
+        &self,
+        photo: PhotoInput<'_>,
+        analyses: &[&dyn Analysis],
+    ) -> Result<PhotoReport, ModelHubError> {
+        let mut answer = None;
+        let take = |_: &Photo, outcome| {
+            answer = Some(outcome);
+            ControlFlow::Continue(())
+        };
+        match photo {
+            PhotoInput::Path(path) => self.look_at(&named(&[path]), analyses, self.medium(), take),
+            PhotoInput::Bytes(bytes) => {
+                self.look_in(&InMemory(bytes), &named(&[IN_MEMORY]), analyses, self.medium(), take);
             }
         }
+        let analysed = answer.ok_or(ModelHubError::Interrupted)?.map_err(ModelHubError::Photo)?;
+        Ok(analysed.report)
     }
 
-    /// Groups the photos of a batch whose features were asked for; one that could not be read is in none.
-    pub fn cluster_batch(&self, batch: &Batch) -> Result<Album, ModelHubError> {
-        let (mut paths, mut rows, mut times) = (Vec::new(), Vec::new(), Vec::new());
-        let mut dim = 0;
-        for metrics in batch.photos.iter().flatten() {
-            let Some(row) = &metrics.embedding else { continue };
-            dim = row.len();
-            rows.extend_from_slice(row);
-            paths.push(metrics.path.clone());
-            times.push(metrics.taken_ms);
-        }
-        let model = batch.features_model.clone().unwrap_or_default();
-        self.cluster(Embedded { paths, embeddings: Embeddings::new(&rows, dim)?, model, failures: Vec::new(), times })
-    }
-
-    fn scoring(&self) -> Scoring {
-        Scoring { weights: self.settings().quality_assessment.weights }
-    }
-
-    fn rating(&self, left_out: &mut Vec<HubError>) -> Result<Rating, ModelHubError> {
-        let configured = self.settings().quality_assessment.ava_checkpoint.as_deref();
-        Ok(Rating::new(self.open_or_built_in(configured, AESTHETIC_MODEL, left_out)?)?)
-    }
-
-    /// The built-in model in the place of one that is not here.
-    fn open_or_built_in<N: Network>(
-        &self,
-        configured: Option<&Path>,
-        name: &str,
-        left_out: &mut Vec<HubError>,
-    ) -> Result<N, ModelHubError> {
-        match if_here(self.open_configured(configured, name), left_out)? {
-            Some(network) => Ok(network),
-            None => self.open_configured(None, hub::MINI),
-        }
-    }
-
-    fn configured_features(&self) -> Result<Features, ModelHubError> {
-        let settings = &self.settings().album.clustering;
-        let file = settings.feature_checkpoint.as_deref();
-        if file.is_none() && Features::is_built_in(&settings.feature_method) {
-            return Ok(Features::Layout(Layout));
-        }
-        Ok(Features::Network(Embedding::new(self.open_configured(file, &settings.feature_method)?)?))
-    }
-
-    fn ask_one(&self, photo: &Path, analyses: &[&dyn Analysis]) -> Result<Analysed, ModelHubError> {
-        let mut answer = None;
-        self.ask(&[photo], analyses, |_, outcome| answer = Some(outcome));
-        let unanswered = || anyhow::anyhow!("{}: nothing was found", photo.display());
-        answer.ok_or_else(|| ModelHubError::Finding(unanswered()))?.map_err(ModelHubError::Photo)
-    }
-
-    /// Photos through the pipeline, in the order asked for.
-    fn ask<P: AsRef<Path>>(
+    fn ask_all<P: AsRef<Path>>(
         &self,
         photos: &[P],
         analyses: &[&dyn Analysis],
-        mut each: impl FnMut(&Path, Result<Analysed, Failure>),
-    ) {
-        let photo = |path: &P| Photo { path: path.as_ref().to_owned(), raws: Vec::new() };
-        let settings = self.settings();
-        let job = Job {
-            photos: &photos.iter().map(photo).collect::<Vec<_>>(),
-            files: &Disk,
-            analyses,
-            store: &self.store,
-            telemetry: &self.telemetry,
-            limits: settings.photo_limits(),
-            medium: Some(settings.thumbnail_sizes.medium),
-            threads: settings.threads(),
-            stop: &self.stop,
-            // That takes the binary, which programs that use the library are not.
-            isolation: Isolation::Off,
-        };
-        pipeline::run(&job, |photo, outcome| {
-            each(&photo.path, outcome);
+        operation: &'static str,
+        mut progress: impl FnMut(Progress<'_>),
+    ) -> Result<Vec<Result<PhotoReport, Failure>>, ModelHubError> {
+        let mut outcomes = Vec::with_capacity(photos.len());
+        self.look_at(&named(photos), analyses, self.medium(), |photo, outcome| {
+            outcomes.push(outcome.map(|analysed| analysed.report));
+            progress(Progress { operation, done: outcomes.len(), total: photos.len(), photo: &photo.path });
             ControlFlow::Continue(())
         });
+        self.unless_stopped()?;
+        Ok(outcomes)
+    }
+
+    pub(super) fn unless_stopped(&self) -> Result<(), ModelHubError> {
+        if self.stop().load(Ordering::Relaxed) { Err(ModelHubError::Interrupted) } else { Ok(()) }
     }
 }
 
-impl ImageMetrics {
-    fn new(path: &Path, analysed: &Analysed, found: Found, rated_by: &str) -> Self {
-        let rated = |judgement: Judgement| Rated { score: judgement.score, model: rated_by.to_owned() };
-        Self {
-            path: path.to_owned(),
-            width: analysed.facts.width,
-            height: analysed.facts.height,
-            taken_at: analysed.facts.taken_at.clone(),
-            quality: found.quality,
-            aesthetic: found.aesthetic.map(rated),
-            portrait: found.faces,
-            embedding: found.embedding,
-            taken_ms: analysed.facts.taken_ms,
-        }
+pub(super) fn named<P: AsRef<Path>>(paths: &[P]) -> Vec<Photo> {
+    paths.iter().map(|path| Photo { path: path.as_ref().to_owned(), raws: Vec::new() }).collect()
+}
+
+impl<'a> From<&'a Path> for PhotoInput<'a> {
+    fn from(path: &'a Path) -> Self {
+        Self::Path(path.into())
     }
 }
 
-/// Does without a model that is not here; anything else that is wrong with it is an error.
-fn if_here<T>(model: Result<T, ModelHubError>, left_out: &mut Vec<HubError>) -> Result<Option<T>, ModelHubError> {
-    match model {
-        Ok(model) => Ok(Some(model)),
-        Err(ModelHubError::Hub(missing @ HubError::Missing { .. })) => {
-            left_out.push(missing);
-            Ok(None)
-        }
-        Err(error) => Err(error),
+impl<'a> From<&'a PathBuf> for PhotoInput<'a> {
+    fn from(path: &'a PathBuf) -> Self {
+        Self::Path(path.into())
+    }
+}
+
+impl From<PathBuf> for PhotoInput<'_> {
+    fn from(path: PathBuf) -> Self {
+        Self::Path(path.into())
+    }
+}
+
+impl<'a> From<&'a str> for PhotoInput<'a> {
+    fn from(path: &'a str) -> Self {
+        Self::Path(Path::new(path).into())
+    }
+}
+
+impl<'a> From<&'a [u8]> for PhotoInput<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for PhotoInput<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Bytes(bytes)
     }
 }

@@ -5,6 +5,7 @@
 //! `kamadak-exif` multiplies its work when one directory names many sub-directories; it serves as the oracle in tests.
 
 use std::fmt::Write as _;
+use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime, Time};
 
@@ -91,6 +92,17 @@ impl TakenAt {
             write!(text, "{sign}{hours:02}:{minutes:02}").expect("writing to a string cannot fail");
         }
         text
+    }
+}
+
+/// Reads what [`TakenAt::text`] writes.
+impl FromStr for TakenAt {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let time = text.find(['T', ' ']).unwrap_or(text.len());
+        let offset = text[time..].find(['+', '-']).map_or(text.len(), |at| time + at);
+        Ok(Self { local: text[..offset].parse()?, offset_minutes: minutes_from_utc(&text[offset..]) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::photo_report::PhotoReport;
 use photo::{Decoded, TakenAt};
 
 /// Raised when the meaning of the fields changes.
@@ -13,19 +14,20 @@ pub struct PhotoFacts {
     pub width: u32,
     pub height: u32,
     /// Local time of the shot as EXIF gives it, with its offset where it has one.
-    pub taken_at: Option<String>,
-    /// The same in milliseconds, for telling how far apart two shots are.
-    pub taken_ms: Option<i64>,
+    taken_at: Option<String>,
 }
 
 impl PhotoFacts {
     pub fn of(photo: &Decoded) -> Self {
-        let taken = photo.facts.taken_at.known();
-        Self {
-            width: photo.width,
-            height: photo.height,
-            taken_at: taken.map(TakenAt::text),
-            taken_ms: taken.map(TakenAt::sort_key),
-        }
+        let taken_at = photo.facts.taken_at.known().map(TakenAt::text);
+        Self { width: photo.width, height: photo.height, taken_at }
+    }
+
+    /// What is said without looking: `medium` is the long side at which photos are measured.
+    pub fn tell(&self, medium: Option<u32>, report: &mut PhotoReport) {
+        let long_side = self.width.max(self.height);
+        (report.width, report.height) = (self.width, self.height);
+        report.taken_at = self.taken_at.as_deref().and_then(|text| text.parse().ok());
+        report.measured_at = medium.map_or(long_side, |medium| medium.min(long_side));
     }
 }

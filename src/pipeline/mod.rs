@@ -1,7 +1,8 @@
 //! Where files, models and pure logic meet: photos in, findings out in the order of the scan.
 //!
 //! A photo is identified, looked up, and only then read, decoded once and given to the analyses that miss something.
-//! What is finished is kept in the store before anybody hears of it. Nothing here knows what an analysis finds.
+//! What is finished is kept in the store before anybody hears of it. Each analysis writes its own part of the photo's
+//! report; nothing here knows which.
 
 mod facts;
 mod isolation;
@@ -10,11 +11,10 @@ mod one_photo;
 mod run;
 mod seen;
 
+use crate::photo_report::PhotoReport;
 use crate::store::Fingerprint;
 use base::pixels::Pixels;
-use photo::identity::ContentId;
 
-pub use facts::PhotoFacts;
 pub use isolation::Isolation;
 #[cfg(unix)]
 pub use isolation::{COMMAND, serve};
@@ -22,7 +22,7 @@ pub use job::Job;
 pub use one_photo::identify;
 pub use run::run;
 
-/// One way of looking at a picture. Its findings are bytes to everybody but itself.
+/// One way of looking at a picture: it fills a part of the photo's report, and knows how that part is kept in the store.
 pub trait Analysis: Sync {
     /// The operation's name in telemetry.
     fn name(&self) -> &'static str;
@@ -30,10 +30,13 @@ pub trait Analysis: Sync {
     /// Everything that shapes the finding, given the decoded picture.
     fn fingerprint(&self) -> Fingerprint;
 
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>>;
+    fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()>;
 
-    /// Whether a finding from the store is one of these. One that is not is computed again.
-    fn can_read(&self, finding: &[u8]) -> bool;
+    /// Its part of the report, as kept in the store.
+    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>>;
+
+    /// Puts a finding from the store into the report; `None` for what is none, which is computed again.
+    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()>;
 
     /// Whether it looks at the photo as it was decoded, not only at the size at which photos are measured.
     fn looks_closely(&self) -> bool {
@@ -65,13 +68,10 @@ impl Picture {
     }
 }
 
-/// What was found about one photo.
+/// A photo that was looked at.
 #[derive(Debug)]
 pub struct Analysed {
-    pub content: ContentId,
-    pub facts: PhotoFacts,
-    /// One per analysis asked for, in the same order.
-    pub findings: Vec<Vec<u8>>,
+    pub report: PhotoReport,
     /// Nothing had to be computed.
     pub from_store: bool,
 }

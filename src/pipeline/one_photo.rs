@@ -9,6 +9,7 @@ use super::job::Job;
 use super::seen::Seen;
 use super::{Analysed, Analysis, Picture};
 use crate::failure::{Failure, Stage};
+use crate::photo_report::PhotoReport;
 use crate::store::{Fingerprint, Store};
 use photo::identity::{self, Bytes, ContentId, Stamp};
 use photo::{self, Limits, MemoryBudget, Scale};
@@ -17,8 +18,8 @@ use photo::{self, Limits, MemoryBudget, Scale};
 pub struct Finished {
     pub analysed: Analysed,
     pub stamp: Option<Stamp>,
-    /// Indices into `analysed.findings` that were computed now.
-    pub computed: Vec<usize>,
+    /// What was found just now, each with the index of its analysis.
+    pub computed: Vec<(usize, Vec<u8>)>,
     pub facts_payload: Option<Vec<u8>>,
 }
 
@@ -57,8 +58,8 @@ pub fn process(
     if let Some(stamp) = stamp
         && let Some(content) = job.store.content(path, &stamp)
     {
-        let known = Known::ask(job, keys, content);
-        if let Some(finished) = known.complete(content, Some(stamp), true) {
+        let known = Known::ask(job, keys, path, content);
+        if let Some(finished) = known.complete(job, Some(stamp), true) {
             return Ok(finished);
         }
     }
@@ -68,9 +69,9 @@ pub fn process(
     let Bytes { bytes, stamp } =
         job.telemetry.time("read", || job.files.read(path, job.limits.max_file_bytes)).map_err(read_failed)?;
     let content = job.telemetry.time("identify", || ContentId::of(&bytes));
-    let known = Known::ask(job, keys, content);
+    let known = Known::ask(job, keys, path, content);
     if known.is_complete() {
-        return known.complete(content, stamp, false).ok_or_else(|| fail(Stage::Read, "io", "vanished".into()));
+        return known.complete(job, stamp, false).ok_or_else(|| fail(Stage::Read, "io", "vanished".into()));
     }
     let begun = Instant::now();
     let seen = decoding.see(&place, bytes, &job.wanted());
@@ -79,9 +80,7 @@ pub fn process(
     let Seen { facts, picture, resizing } = seen.map_err(|refused| fail(Stage::Decode, refused.code, refused.cause))?;
     job.telemetry.add("resize", resizing, 1);
     place.shrink(picture.bytes());
-    known
-        .compute(job, facts, &picture, content, stamp)
-        .map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
+    known.compute(job, &facts, &picture, stamp).map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
 }
 
 /// A photo's content alone: from its stamp where the store knows it, else from its bytes.
@@ -100,53 +99,53 @@ pub fn identify(path: &Path, store: &Store, limits: &Limits) -> Result<ContentId
 /// What the store has of one photo.
 struct Known {
     facts: Option<PhotoFacts>,
-    findings: Vec<Option<Vec<u8>>>,
+    report: PhotoReport,
+    /// Analyses whose part of the report is missing, by index.
+    missing: Vec<usize>,
 }
 
 impl Known {
-    fn ask(job: &Job<'_>, keys: &Keys, content: ContentId) -> Self {
+    fn ask(job: &Job<'_>, keys: &Keys, path: &Path, content: ContentId) -> Self {
         let facts = job.store.finding(&content, &keys.facts).and_then(|json| serde_json::from_slice(&json).ok());
-        let kept = |(key, analysis): (&Fingerprint, &&dyn Analysis)| {
-            job.store.finding(&content, key).filter(|finding| analysis.can_read(finding))
+        let mut report = PhotoReport { content: Some(content), ..PhotoReport::of(path) };
+        let mut recall = |index: &usize| {
+            let finding = job.store.finding(&content, &keys.analyses[*index]);
+            finding.and_then(|finding| job.analyses[*index].recall(&finding, &mut report)).is_none()
         };
-        let findings = keys.analyses.iter().zip(job.analyses).map(kept).collect();
-        Self { facts, findings }
+        let missing = (0..job.analyses.len()).filter(|index| recall(index)).collect();
+        Self { facts, report, missing }
     }
 
     fn is_complete(&self) -> bool {
-        self.facts.is_some() && self.findings.iter().all(Option::is_some)
+        self.facts.is_some() && self.missing.is_empty()
     }
 
-    fn complete(self, content: ContentId, stamp: Option<Stamp>, stamp_known: bool) -> Option<Finished> {
-        let facts = self.facts?;
-        let findings = self.findings.into_iter().collect::<Option<Vec<_>>>()?;
+    fn complete(self, job: &Job<'_>, stamp: Option<Stamp>, stamp_known: bool) -> Option<Finished> {
+        let mut report = self.report;
+        self.facts.filter(|_| self.missing.is_empty())?.tell(job.medium, &mut report);
         // A stamp the store already has need not be written again.
         let stamp = stamp.filter(|_| !stamp_known);
-        let analysed = Analysed { content, facts, findings, from_store: true };
+        let analysed = Analysed { report, from_store: true };
         Some(Finished { analysed, stamp, computed: Vec::new(), facts_payload: None })
     }
 
     fn compute(
         self,
         job: &Job<'_>,
-        facts: PhotoFacts,
+        facts: &PhotoFacts,
         picture: &Picture,
-        content: ContentId,
         stamp: Option<Stamp>,
     ) -> anyhow::Result<Finished> {
-        let facts_payload = Some(serde_json::to_vec(&facts)?);
-        let mut computed = Vec::new();
-        let mut findings = Vec::with_capacity(self.findings.len());
-        for (index, (known, analysis)) in self.findings.into_iter().zip(job.analyses).enumerate() {
-            let finding = if let Some(finding) = known {
-                finding
-            } else {
-                computed.push(index);
-                job.telemetry.time(analysis.name(), || analysis.analyse(picture))?
-            };
-            findings.push(finding);
+        let facts_payload = Some(serde_json::to_vec(facts)?);
+        let mut report = self.report;
+        facts.tell(job.medium, &mut report);
+        let mut computed = Vec::with_capacity(self.missing.len());
+        for index in self.missing {
+            let analysis = job.analyses[index];
+            job.telemetry.time(analysis.name(), || analysis.analyse(picture, &mut report))?;
+            computed.push((index, analysis.keep(&report)?));
         }
-        let analysed = Analysed { content, facts, findings, from_store: false };
+        let analysed = Analysed { report, from_store: false };
         Ok(Finished { analysed, stamp, computed, facts_payload })
     }
 }

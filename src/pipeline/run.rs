@@ -115,11 +115,12 @@ fn entry<'a>(
 ) -> Option<Entry<'a>> {
     let finished = finished.as_ref().ok()?;
     let facts = finished.facts_payload.iter().map(|payload| (keys.facts, payload.as_slice()));
-    let computed = finished.computed.iter().map(|&at| (keys.analyses[at], finished.analysed.findings[at].as_slice()));
+    let computed = finished.computed.iter().map(|(at, finding)| (keys.analyses[*at], finding.as_slice()));
     let findings: Vec<_> = facts.chain(computed).collect();
     let news = finished.stamp.is_some() || !findings.is_empty();
     let path = job.photos[index].path.as_path();
-    news.then_some(Entry { path, stamp: finished.stamp, content: finished.analysed.content, findings })
+    let content = finished.analysed.report.content?;
+    news.then_some(Entry { path, stamp: finished.stamp, content, findings })
 }
 
 /// Hands out indices in order, never further ahead of the due one than the window.

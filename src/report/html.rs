@@ -1,8 +1,6 @@
 //! `--report`: the album as one page to look at. Everything is in the file, thumbnails included; the page forbids
 //! itself the network. The browser decodes a thumbnail when it comes into view.
 
-pub mod thumbnail;
-
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -10,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use thumbnail::Thumbnail;
+use crate::thumbnail::Thumbnail;
 
 const TEMPLATE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/page.css");
@@ -148,6 +146,7 @@ fn text(plain: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::thumbnail::encode;
     use base::pixels::Pixels;
 
     fn page(count: usize) -> Page {
@@ -162,7 +161,7 @@ mod tests {
 
     fn written(page: &Page, pixels: &dyn Fn(usize) -> Option<Pixels>) -> String {
         let mut out = Vec::new();
-        write(&mut out, page, &mut |i| thumbnail::encode(&pixels(i)?, thumbnail_budget(2))).unwrap();
+        write(&mut out, page, &mut |i| encode(&pixels(i)?, thumbnail_budget(2))).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -190,7 +189,7 @@ mod tests {
     #[test]
     fn thumbnails_of_two_thousand_of_the_worst_photos_stay_under_the_limit() {
         let budget = thumbnail_budget(2000);
-        let small = thumbnail::encode(&noise(1200, 900), budget).unwrap();
+        let small = encode(&noise(1200, 900), budget).unwrap();
         assert!(budget * 2000 <= THUMBNAIL_BYTES && small.jpeg.len() <= budget, "{}", small.jpeg.len());
         assert!(small.jpeg.starts_with(&[0xFF, 0xD8]) && small.width * 3 == small.height * 4);
     }

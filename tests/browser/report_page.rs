@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use albumctl::report::html::{Entry, Face, Met, Page, thumbnail, thumbnail_budget, write};
+use albumctl::report::html::{Entry, Face, Met, Page, thumbnail_budget, write};
+use albumctl::thumbnail;
 use base::pixels::Pixels;
 
 /// Collects what goes wrong before anything else runs.

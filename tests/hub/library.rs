@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use albumctl::ModelHub;
-use albumctl::library::{ModelHubError, Options};
+use albumctl::library::{Batch, ModelHubError, Options};
 use hub::cache::CacheError;
 use hub::catalogue::Status;
 use hub::digest::Digest;
@@ -74,10 +74,14 @@ fn every_operation_in_turn() {
     assert_eq!((info.usage.files, info.models.len(), info.models[0].status), (1, 1, "loaded"));
     let photos: Vec<PathBuf> = (0..6).map(|seed| here.photo(seed)).collect();
     let features = hub.features(&photos).unwrap();
-    assert_eq!((features.model.as_str(), features.embeddings.len(), features.embeddings.dim()), ("mine@1", 6, 128));
-    assert_eq!(hub.cluster(features).unwrap().clustering.labels.len(), 6);
-    let batch = hub.analyse_batch(&photos, true, |_, _| ()).unwrap();
-    assert_eq!(hub.cluster_batch(&batch).unwrap().paths, photos);
+    for report in &features.photos {
+        let embedded = report.as_ref().unwrap().embedding.as_ref().unwrap();
+        assert_eq!((embedded.model.as_str(), embedded.vector.len()), ("mine@1", 128));
+    }
+    let batch = hub.analyse_batch(&photos, true, |_| ()).unwrap();
+    let reports: Vec<_> = batch.photos.into_iter().map(Result::unwrap).collect();
+    assert!(reports.iter().map(|report| &report.path).eq(&photos), "in the order asked for");
+    assert_eq!(hub.cluster(&reports).unwrap().clustering.labels.len(), 6);
     let missing: String = batch.left_out.iter().map(|error| error.to_string() + "\n").collect();
     assert!(missing.contains("ava_resnet50.pt") && missing.contains("face_landmark_with_attention"), "{missing}");
     drop(loaded);
@@ -141,9 +145,9 @@ fn eight_threads_do_everything_at_once() {
     let (hub, second) = (here.hub(), ModelHub::open(here.options()).unwrap());
     let expected: Vec<f32> = {
         let loaded = hub.ensure_ready("mine", |_| ()).unwrap();
-        let features = hub.features(&[here.photo(0)]).unwrap();
+        let expected = embedding(&hub.features(&[here.photo(0)]).unwrap());
         drop(loaded);
-        features.embeddings.row(0).to_vec()
+        expected
     };
     let answers = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -163,11 +167,12 @@ fn eight_threads_do_everything_at_once() {
                         7 => drop(hub.status("mine").unwrap()),
                         8 => drop(hub.add(here.folder.path().join("mine.yaml").to_str().unwrap()).unwrap()),
                         _ => match hub.features(&[here.photo(0)]) {
-                            Ok(features) => {
-                                assert_eq!(features.embeddings.row(0), expected);
+                            Ok(batch) if batch.left_out.is_empty() => {
+                                assert_eq!(embedding(&batch), *expected);
                                 answers.fetch_add(1, Ordering::Relaxed);
                             }
-                            Err(error) => assert!(error.to_string().contains("is not here"), "{error}"),
+                            Ok(batch) => assert!(batch.left_out[0].to_string().contains("is not here")),
+                            Err(error) => panic!("{error}"),
                         },
                     }
                 }
@@ -178,6 +183,11 @@ fn eight_threads_do_everything_at_once() {
     hub.ensure_ready("mine", |_| ()).unwrap();
     assert!(hub.validate("mine").unwrap());
     assert_eq!(hub.cache_info().unwrap().usage.quarantined_bytes, 0, "no good file was taken for a bad one");
+}
+
+/// Of the first photo.
+fn embedding(batch: &Batch) -> Vec<f32> {
+    batch.photos[0].as_ref().unwrap().embedding.clone().unwrap().vector
 }
 
 /// Two hubs over one folder share networks: the process holds each once.

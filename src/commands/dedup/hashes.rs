@@ -1,15 +1,14 @@
 //! Duplicates among photos, by perceptual hashes.
 
-use anyhow::Context as _;
-
 use super::super::photos;
 use super::{Args, read_scores, warn_of_missing};
+use crate::analyses::Hashing;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::pipeline::{Analysis, Picture};
+use crate::library::ModelHubError;
 use crate::report::records::DuplicateRecord;
-use crate::store::Fingerprint;
+use kernels::Precision;
 use scale::dedup::Keep;
 use scale::phash;
 
@@ -21,9 +20,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let named = PhotoArgs { paths: args.paths.clone(), null: false, exclude: Vec::new(), follow: false };
     let scan = photos::find_beside(&named, args.folder.place(), context)?;
     let (mut ids, mut hashes) = (Vec::new(), Vec::new());
-    let mut tally = photos::analyse(&scan, &[&Hashing], Some(MEASURED_AT), context, |photo, analysed| {
-        hashes.push(Hashing::read(&analysed.findings[0])?);
-        ids.push(photo.path.to_string_lossy().into_owned());
+    let hub = context.model_hub(Precision::Full)?;
+    let mut tally = photos::analyse(&scan, &[&Hashing], Some(MEASURED_AT), &hub, context, |_, report| {
+        hashes.push(report.perceptual_hash.ok_or(ModelHubError::Unanswered)?);
+        ids.push(report.path.to_string_lossy().into_owned());
         Ok(())
     })?;
     photos::unless_interrupted(context)?;
@@ -80,33 +80,4 @@ fn scores(args: &Args, ids: &[String], context: &Context) -> Result<Vec<Option<f
     let scores: Vec<_> = ids.iter().map(|id| by_id.get(id).copied()).collect();
     warn_of_missing(&scores, file, context);
     Ok(scores)
-}
-
-/// The hash as an analysis of the pipeline.
-#[derive(Debug, Clone, Copy)]
-struct Hashing;
-
-impl Hashing {
-    fn read(finding: &[u8]) -> anyhow::Result<u64> {
-        let bytes = finding.try_into().context("a stored hash cannot be read")?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-}
-
-impl Analysis for Hashing {
-    fn name(&self) -> &'static str {
-        "perceptual_hash"
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(["phash/2"])
-    }
-
-    fn analyse(&self, picture: &Picture) -> anyhow::Result<Vec<u8>> {
-        Ok(phash::phash(picture.medium()).to_le_bytes().to_vec())
-    }
-
-    fn can_read(&self, finding: &[u8]) -> bool {
-        Self::read(finding).is_ok()
-    }
 }

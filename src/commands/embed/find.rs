@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::arguments::PhotoArgs;
-use crate::commands::photo_source::refuse_offline;
+use crate::commands::addresses::refuse_offline;
 use crate::commands::photos;
 use crate::context::Context;
 use crate::error::CommandError;

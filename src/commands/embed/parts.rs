@@ -8,7 +8,7 @@ use super::Args;
 use super::find::Found;
 use crate::analyses::Embedding;
 use crate::commands::engine::Cluster;
-use crate::commands::open_models::{self, PrecisionArg};
+use crate::commands::open_models::PrecisionArg;
 use crate::commands::photos::Tally;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -82,7 +82,7 @@ pub fn on_cluster(
 
 /// What there is to do, list by list, done or not.
 fn parts(args: &Args, embedding: &Embedding, found: &Found, folder: &Path) -> Result<Vec<List>, CommandError> {
-    let identity = embedding.network.identity().map_err(open_models::refused)?;
+    let identity = embedding.network.identity()?;
     let model = match &args.network.model {
         Some(typed) if typed.contains(['/', '\\', '.']) => absolute(Path::new(typed)).to_string_lossy().into_owned(),
         _ => embedding.network.reference(),

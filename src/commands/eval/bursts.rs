@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{DataArgs, Judgement, baselines, comparator, groups_of, medium, order};
 use crate::analyses::Comparing;
-use crate::commands::open_models::{self, Networks};
+use crate::commands::open_models::Networks;
 use crate::context::Context;
 use crate::error::CommandError;
 use base::pixels::Pixels;
@@ -14,16 +14,16 @@ use train::photos::Label;
 pub fn judge(
     data: &DataArgs,
     labels: &[Label],
-    networks: &Networks,
+    networks: &Networks<'_>,
     context: &Context,
 ) -> Result<Judgement, CommandError> {
     let groups = groups_of(labels)?;
-    let comparing = Comparing::new(comparator(data, networks, context)?).map_err(open_models::refused)?;
+    let comparing = Comparing::new(comparator(data, networks, context)?)?;
     let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
     let features: Vec<Vec<f32>> = photos
         .par_iter()
         .map(|photo| {
-            let features = comparing.network.features(std::slice::from_ref(photo)).map_err(open_models::refused)?;
+            let features = comparing.network.features(std::slice::from_ref(photo))?;
             Ok(features.concat())
         })
         .collect::<Result<_, CommandError>>()?;
@@ -32,7 +32,7 @@ pub fn judge(
     for (i, own) in features.iter().enumerate() {
         for (j, other) in features.iter().enumerate() {
             if i != j && groups[i] == groups[j] {
-                let ahead = comparing.network.prefer(own, other).map_err(open_models::refused)?;
+                let ahead = comparing.network.prefer(own, other)?;
                 said[i] += f64::from(ahead);
             }
         }

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::{DRAWS, DataArgs, Judgement, comparator, figure, medium};
-use crate::commands::open_models::{self, Networks};
+use crate::commands::open_models::Networks;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::library::ModelHubError;
 use base::pixels::Pixels;
 use hub::{Comparator, Degradations, HubError, Network as _};
 use judge::quality;
@@ -29,14 +30,14 @@ enum Judging {
 }
 
 impl Judging {
-    fn of(data: &DataArgs, networks: &Networks, context: &Context) -> Result<Self, CommandError> {
+    fn of(data: &DataArgs, networks: &Networks<'_>, context: &Context) -> Result<Self, CommandError> {
         // What was named and does not compare is one that finds flaws.
         if data.network.model.is_some() {
             let which = data.network.which(None, "");
-            if let Err(HubError::WrongTask { .. } | HubError::Unrecognised { .. }) =
-                networks.hub.open::<Comparator>(which)
+            if let Err(ModelHubError::Hub(HubError::WrongTask { .. } | HubError::Unrecognised { .. })) =
+                networks.hub.network::<Comparator>(which)
             {
-                return networks.open(which, context).map(Self::Quality);
+                return networks.open(which).map(Self::Quality);
             }
         }
         comparator(data, networks, context).map(Self::Comparing)
@@ -78,7 +79,7 @@ fn share(first: f64, second: f64) -> f64 {
 pub fn judge(
     data: &DataArgs,
     labels: &[Label],
-    networks: &Networks,
+    networks: &Networks<'_>,
     context: &Context,
 ) -> Result<Judgement, CommandError> {
     let judging = Judging::of(data, networks, context)?;
@@ -87,8 +88,8 @@ pub fn judge(
     let originals: Vec<Pixels> = data.decoded(&chosen)?.iter().map(|photo| medium(photo, context)).collect();
     let variants = variants::all();
     let weights = context.settings().quality_assessment.weights;
-    let features = |photo: &Pixels| judging.features(photo).map_err(open_models::refused);
-    let prefer = |a: &[f32], b: &[f32]| judging.prefer(a, b).map_err(open_models::refused);
+    let features = |photo: &Pixels| judging.features(photo);
+    let prefer = |a: &[f32], b: &[f32]| judging.prefer(a, b);
     // Per photo: for each variant whether the original won when first and when second, by the model and by the rules.
     let asked = |original: &Pixels| -> Result<Vec<[f64; 4]>, CommandError> {
         let whole = degrade::encoded(original, ENCODED);

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{DRAWS, DataArgs, Judgement, figure, groups_of, medium};
-use crate::commands::open_models::{self, Networks};
+use crate::commands::open_models::Networks;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::report::records::EvalRecord;
@@ -18,16 +18,15 @@ use train::photos::Label;
 pub fn judge(
     data: &DataArgs,
     labels: &[Label],
-    networks: &Networks,
+    networks: &Networks<'_>,
     context: &Context,
 ) -> Result<Judgement, CommandError> {
     let truth = groups_of(labels)?;
     let file = context.settings().album.clustering.feature_checkpoint.as_deref();
-    let model: Embedder = networks.open(data.network.which(file, hub::MINI), context)?;
+    let model: Embedder = networks.open(data.network.which(file, hub::MINI))?;
     let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
-    let learned = |photo: &Pixels| -> Result<Vec<f32>, CommandError> {
-        Ok(model.embed(std::slice::from_ref(photo)).map_err(open_models::refused)?.concat())
-    };
+    let learned =
+        |photo: &Pixels| -> Result<Vec<f32>, CommandError> { Ok(model.embed(std::slice::from_ref(photo))?.concat()) };
     let described: [(String, Box<dyn Fn(&Pixels) -> Result<Vec<f32>, CommandError> + Sync>); 4] = [
         (model.reference(), Box::new(learned)),
         (

@@ -2,10 +2,10 @@
 
 use super::baselines::{Judge, SHARPNESS, each, rule_based};
 use super::{DRAWS, DataArgs, Judgement, figure, medium};
-use crate::commands::aesthetics;
-use crate::commands::open_models::{self, Networks};
+use crate::commands::open_models::Networks;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::library::asking::{AESTHETIC_MODEL, RATES};
 use base::pixels::Pixels;
 use hub::{Aesthetic, Network as _};
 use train::eval::{bootstrap, scores};
@@ -15,15 +15,14 @@ use train::plot;
 pub fn judge(
     data: &DataArgs,
     labels: &[Label],
-    networks: &Networks,
+    networks: &Networks<'_>,
     context: &Context,
 ) -> Result<Judgement, CommandError> {
     let file = context.settings().quality_assessment.ava_checkpoint.as_deref();
-    let model: Aesthetic =
-        data.model(data.network.which(file, aesthetics::MODEL), aesthetics::RATES, networks, context)?;
+    let model: Aesthetic = data.model(data.network.which(file, AESTHETIC_MODEL), RATES, networks)?;
     let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
     let rate = |photo: &Pixels| {
-        let rated = model.score(std::slice::from_ref(photo)).map_err(open_models::refused)?;
+        let rated = model.score(std::slice::from_ref(photo))?;
         // On the scale of the labels, for the mean error.
         Ok((f64::from(rated[0]) - 1.0) / 9.0)
     };

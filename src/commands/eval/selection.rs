@@ -5,11 +5,16 @@ use std::path::{Path, PathBuf};
 
 use super::groups::agreeing;
 use super::{DRAWS, DataArgs, Judgement, baselines, figure, groups_of, medium, order};
-use crate::commands::album::{self, Grouped, Known};
-use crate::commands::album_models::AlbumModels;
-use crate::commands::select::{ChoiceArgs, candidates, choose};
+use crate::commands::album;
+use crate::commands::open_models::Networks;
+use crate::commands::photos::Tally;
+use crate::commands::select::{ChoiceArgs, choose};
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::library::Groups;
+use crate::library::asking::AlbumModels;
+use crate::library::choice::candidates;
+use crate::photo_report::PhotoReport;
 use base::pixels::Pixels;
 use photo::scan::{self, Scan};
 use train::eval::bootstrap;
@@ -19,21 +24,22 @@ const SUBJECT: &str = "select";
 
 pub fn judge(data: &DataArgs, labels: &[Label], context: &Context) -> Result<Judgement, CommandError> {
     let truth = groups_of(labels)?;
-    let models = AlbumModels::new(context)?;
-    let known = gather(data, labels, &models, context)?;
-    let found = album::group(&known, &album::GroupArgs::default(), context)?;
+    let networks = Networks::configured(context)?;
+    let models = networks.hub.album_models(&mut &networks)?;
+    let reports = gather(data, labels, &models, &networks, context)?;
+    let found = networks.hub.cluster(&reports)?;
     let mut figures = agreeing("selection", SUBJECT, "groups", &truth, &found.clustering.labels);
     let alone: Vec<usize> = (0..labels.len()).collect();
     figures.extend(agreeing("selection", "each photo alone", "groups", &truth, &alone));
     figures.extend(agreeing("selection", "all together", "groups", &truth, &vec![0; labels.len()]));
 
-    let picks = Picks::of(&known, &found, &models, context)?;
+    let picks = Picks::of(&reports, &found, &models, &networks, context)?;
     figures.extend(album_figures(labels, &truth, &picks));
 
     // The order inside given groups, so that a group not found does not count twice.
     let mut given = found;
     given.clustering.labels = truth.iter().map(|&group| group as i64).collect();
-    let picks = Picks::of(&known, &given, &models, context)?;
+    let picks = Picks::of(&reports, &given, &models, &networks, context)?;
     let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
     let mut orders = vec![(SUBJECT.to_owned(), picks.order())];
     orders.extend(baselines::orders(data, labels, &photos, context)?);
@@ -47,13 +53,15 @@ fn gather(
     data: &DataArgs,
     labels: &[Label],
     models: &AlbumModels,
+    networks: &Networks<'_>,
     context: &Context,
-) -> Result<Vec<Known>, CommandError> {
+) -> Result<Vec<PhotoReport>, CommandError> {
     let paths: Vec<PathBuf> = labels.iter().map(|label| data.folder().join(&label.file)).collect();
     let photos = paths.iter().map(|path| scan::Photo { path: path.clone(), raws: Vec::new() }).collect();
     let scan = Scan { photos, ..Scan::default() };
-    let (known, _) = album::gather(&scan, models, None, context)?;
-    let mut by_path: HashMap<PathBuf, Known> = known.into_iter().map(|photo| (photo.path.clone(), photo)).collect();
+    let (reports, _) = album::gather(&scan, models, None, &networks.hub, context)?;
+    let mut by_path: HashMap<PathBuf, PhotoReport> =
+        reports.into_iter().map(|photo| (photo.path.clone(), photo)).collect();
     let found = |path: &PathBuf| {
         by_path.remove(path).ok_or_else(|| {
             CommandError::failed(anyhow::anyhow!("{}: it cannot be judged with the others", Path::display(path)))
@@ -69,11 +77,18 @@ struct Picks {
 }
 
 impl Picks {
-    fn of(known: &[Known], grouped: &Grouped, models: &AlbumModels, context: &Context) -> Result<Self, CommandError> {
-        let photos = candidates(known, grouped, &HashMap::new());
+    fn of(
+        reports: &[PhotoReport],
+        groups: &Groups,
+        models: &AlbumModels,
+        networks: &Networks<'_>,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        let photos = candidates(reports, groups, &HashMap::new());
         let rules = ChoiceArgs { per_cluster: Some(1), ..ChoiceArgs::default() }.rules(context);
-        let verdicts = choose(known, &photos, &rules, grouped, models, context)?;
-        let mut picks = Self { picked: vec![false; known.len()], composite: vec![0.0; known.len()] };
+        let mut tally = Tally::default();
+        let verdicts = choose(reports, &photos, &rules, groups, models, networks, &mut tally, context)?;
+        let mut picks = Self { picked: vec![false; reports.len()], composite: vec![0.0; reports.len()] };
         for verdict in verdicts {
             picks.picked[verdict.photo] = verdict.selected();
             picks.composite[verdict.photo] = verdict.composite.unwrap_or(0.0);

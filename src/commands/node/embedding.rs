@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use super::super::open_models::{NetworkArgs, Networks, PrecisionArg};
-use super::super::photo_source::PhotoSource;
 use crate::analyses::Embedding;
 use crate::context::Context;
-use crate::pipeline::{self, Job};
+use crate::library::{ModelHub, Surroundings};
 use crate::report::parquet;
 use hub::{Network as _, Which};
+use kernels::Precision;
 use photo::scan::Photo;
 use scale::distributed::functions::EmbedPart;
 use scale::distributed::photos::{List, Notes, Unread};
@@ -82,24 +82,14 @@ impl Embedders<'_> {
         let ids: HashMap<PathBuf, &str> =
             list.photos.iter().map(|item| (item.path.clone(), item.id.as_str())).collect();
         let (mut rows, mut told) = (Vec::new(), Notes::default());
-        let analyses: [&dyn pipeline::Analysis; 1] = [&*embedding];
-        let job = Job {
-            photos: &photos,
-            files: &PhotoSource,
-            analyses: &analyses,
-            store: self.context.store(),
-            telemetry: &self.context.telemetry,
-            limits: self.context.limits(),
-            medium: Some(self.context.settings().thumbnail_sizes.medium),
-            // Tasks run beside each other.
-            threads: 1,
-            stop: &AtomicBool::new(false),
-            isolation: self.context.isolation(),
-        };
-        pipeline::run(&job, |photo, outcome| {
+        let mut options = self.context.hub_options(Precision::Full);
+        // Tasks run beside each other, and one that was begun is finished.
+        options.settings.num_workers = 1;
+        let hub = ModelHub::within(options, Surroundings { stop: Arc::default(), ..self.context.surroundings() })?;
+        hub.look_at(&photos, &[&*embedding], hub.medium(), |photo, outcome| {
             let id = ids.get(&photo.path).map_or_else(String::new, |id| (*id).to_owned());
             match outcome {
-                Ok(analysed) => rows.push((id, Embedding::read(&analysed.findings[0]))),
+                Ok(analysed) => rows.extend(analysed.report.embedding.map(|embedded| (id, embedded.vector))),
                 Err(failure) => {
                     let cause = format!("{}: {}", failure.stage, failure.cause);
                     told.failed.push(Unread { id, cause, again: failure.code == "io" });
@@ -126,7 +116,7 @@ impl Embedders<'_> {
         let file = Path::new(&list.model);
         let within = if file.is_absolute() { Some(self.shares.allow(file).map_err(anyhow::Error::msg)?) } else { None };
         let which = within.as_deref().map_or(Which::Named(&list.model), Which::File);
-        let embedding = Embedding::new(networks.open(which, self.context).map_err(|error| error.cause)?)?;
+        let embedding = Embedding::new(networks.open(which).map_err(|error| error.cause)?)?;
         let identity = embedding.network.identity()?;
         anyhow::ensure!(
             identity == list.identity,

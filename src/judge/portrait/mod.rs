@@ -10,5 +10,5 @@ mod thresholds;
 pub use crop::{Crop, Outside};
 pub use detection::{Detection, Detector, ROW, decode};
 pub use expression::Expression;
-pub use record::{Face, Mesh, Portrait, Unclear, crops};
+pub use record::{Face, Mesh, Portrait, Unclear, crops, score};
 pub use thresholds::{LandmarkRounding, Thresholds};

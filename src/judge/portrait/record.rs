@@ -196,13 +196,13 @@ impl Portrait {
 }
 
 /// A photo without a portrait is in the middle; a portrait starts there and can only gain.
-fn score(is_portrait: bool, eyes_open: Option<bool>, is_smiling: Option<bool>, smile_score: Option<f64>) -> f64 {
+pub fn score(is_portrait: bool, eyes_open: Option<bool>, is_smiling: Option<bool>, smile_score: Option<f64>) -> f64 {
     if !is_portrait {
         return 0.5;
     }
     let eyes = if eyes_open == Some(true) { 0.25 } else { 0.0 };
-    let smile = if is_smiling == Some(true) { 0.25 * smile_score.unwrap_or(0.0) } else { 0.0 };
-    (0.5 + eyes + smile).min(1.0)
+    let smile = smile_score.filter(|score| score.is_finite() && is_smiling == Some(true));
+    (0.5 + eyes + 0.25 * smile.unwrap_or(0.0).max(0.0)).min(1.0)
 }
 
 #[cfg(test)]
@@ -239,6 +239,16 @@ mod tests {
         assert!(!portrait.has_face && !portrait.is_portrait && portrait.eyes_open.is_none());
         assert!((portrait.portrait_score - 0.5).abs() < 1e-12);
         assert_eq!(portrait.face_ratio, None);
+    }
+
+    #[test]
+    fn the_score_rewards_eyes_and_smile_up_to_one() {
+        assert_eq!(score(false, Some(true), Some(true), Some(0.9)), 0.5);
+        assert_eq!(score(true, None, None, None), 0.5);
+        assert_eq!(score(true, Some(false), Some(false), Some(0.3)), 0.5);
+        assert_eq!(score(true, Some(true), Some(false), Some(0.3)), 0.75);
+        assert_eq!(score(true, Some(true), Some(true), Some(0.5)), 0.875);
+        assert_eq!(score(true, Some(true), Some(true), Some(9.0)), 1.0);
     }
 
     #[test]

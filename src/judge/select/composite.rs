@@ -39,20 +39,11 @@ impl Weights {
 /// What the face analysis found; `None` is "cannot tell".
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Portrait {
+    /// The part itself, 0 to 1.
+    pub score: f64,
     pub is_portrait: bool,
     pub eyes_open: Option<bool>,
     pub is_smiling: Option<bool>,
-    pub smile_score: Option<f64>,
-}
-
-/// 0.5 for what is no portrait; open eyes and a smile add up to a quarter each.
-pub fn portrait_part(portrait: &Portrait) -> f64 {
-    if !portrait.is_portrait {
-        return 0.5;
-    }
-    let eyes = if portrait.eyes_open == Some(true) { 0.25 } else { 0.0 };
-    let smile = portrait.smile_score.filter(|score| score.is_finite() && portrait.is_smiling == Some(true));
-    (0.5 + eyes + 0.25 * smile.unwrap_or(0.0).max(0.0)).min(1.0)
 }
 
 /// One part as it counted.
@@ -91,7 +82,7 @@ impl Parts {
         let unit = |value: f64| value.clamp(0.0, 1.0);
         let aesthetic = finite(aesthetic).map(|score| unit((score - 1.0) / 9.0));
         let iqa = finite(iqa).map(unit);
-        let portrait = portrait.as_ref().map(portrait_part).map_err(|why| *why);
+        let portrait = finite(portrait.as_ref().map(|portrait| portrait.score).map_err(|why| *why)).map(unit);
         let given = [(aesthetic, weights.aesthetic), (iqa, weights.iqa), (portrait, weights.portrait)];
         let in_force: f64 = given.iter().filter(|(value, _)| value.is_ok()).map(|(_, weight)| weight).sum();
         let [aesthetic, iqa, portrait] = given.map(|(value, weight)| Part {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use composite::{Parts, Portrait, Weights, Why, portrait_part};
+pub use composite::{Parts, Portrait, Weights, Why};
 pub use filter::Filters;
 pub use pick::{needs_comparison, select};
 pub use tournament::{Met, Tiebreak};

@@ -26,12 +26,10 @@ prop_compose! {
         aesthetic in any_part(1.0, 10.0),
         iqa in any_part(0.0, 1.0),
         sharpness in prop::option::of(0.0..=1.0_f64),
-        face in prop::option::of((any::<bool>(), prop::option::of(any::<bool>()), prop::option::of(any::<bool>()), 0.0..1.0_f64)),
+        face in prop::option::of((0.0..1.0_f64, any::<bool>(), prop::option::of(any::<bool>()), prop::option::of(any::<bool>()))),
         decision in prop::option::weighted(0.1, prop::bool::ANY),
     ) -> Photo {
-        let portrait = face.map(|(is_portrait, eyes_open, is_smiling, smile)| Portrait {
-            is_portrait, eyes_open, is_smiling, smile_score: Some(smile),
-        });
+        let portrait = face.map(|(score, is_portrait, eyes_open, is_smiling)| Portrait { score, is_portrait, eyes_open, is_smiling });
         Photo {
             path: PathBuf::new(),
             group, aesthetic, iqa,
@@ -121,12 +119,7 @@ proptest! {
             (sum, weights) = (sum + wq * score, weights + wq);
         }
         if let Ok(portrait) = photo.portrait {
-            let value = if portrait.is_portrait {
-                let eyes = 0.25 * f64::from(u8::from(portrait.eyes_open == Some(true)));
-                let smile = 0.25 * portrait.smile_score.unwrap() * f64::from(u8::from(portrait.is_smiling == Some(true)));
-                (0.5 + eyes + smile).min(1.0)
-            } else { 0.5 };
-            (sum, weights) = (sum + wp * value, weights + wp);
+            (sum, weights) = (sum + wp * portrait.score, weights + wp);
         }
         let ours = Parts::of(&photo, &Weights { aesthetic: wa, iqa: wq, portrait: wp }).composite();
         prop_assert_eq!(ours.is_some(), weights > 0.0);

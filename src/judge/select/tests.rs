@@ -61,7 +61,7 @@ fn close(a: f64, b: f64) -> bool {
 #[test]
 fn composite_is_the_formula() {
     // The worked example of the original.
-    let smiling = Portrait { is_portrait: true, eyes_open: Some(true), is_smiling: Some(true), smile_score: Some(0.9) };
+    let smiling = Portrait { score: 0.975, is_portrait: true, eyes_open: Some(true), is_smiling: Some(true) };
     let one = Photo { aesthetic: Ok(7.5), portrait: Ok(smiling), ..photo("a", 0, 0.8) };
     assert!(close(Parts::of(&one, &Weights::default()).composite().unwrap(), 0.813_611_1));
 }
@@ -69,7 +69,7 @@ fn composite_is_the_formula() {
 #[test]
 fn a_missing_part_is_left_out_and_said_and_zero_is_zero() {
     let weights = Weights::default();
-    let one = Photo { portrait: Ok(Portrait::default()), ..photo("a", 0, 0.0) };
+    let one = Photo { portrait: Ok(Portrait { score: 0.5, ..Portrait::default() }), ..photo("a", 0, 0.0) };
     let parts = Parts::of(&one, &weights);
     assert_eq!((parts.aesthetic.value, parts.aesthetic.why), (None, Some(Why::ModelMissing)));
     assert!(close(parts.iqa.weight, 0.4) && close(parts.portrait.weight, 0.6) && parts.aesthetic.weight == 0.0);
@@ -86,18 +86,6 @@ fn weights_are_proportions() {
     let small = Parts::of(&one, &Weights { aesthetic: 0.1, iqa: 0.3, portrait: 0.0 }).composite().unwrap();
     let large = Parts::of(&one, &Weights { aesthetic: 10.0, iqa: 30.0, portrait: 0.0 }).composite().unwrap();
     assert!(close(small, 0.25 * 0.5 + 0.75 * 0.3) && close(small, large));
-}
-
-#[test]
-fn portrait_part_rewards_eyes_and_smile_up_to_one() {
-    let part = |eyes_open, is_smiling, smile_score| {
-        portrait_part(&Portrait { is_portrait: true, eyes_open, is_smiling, smile_score })
-    };
-    assert!(close(portrait_part(&Portrait { eyes_open: Some(true), ..Portrait::default() }), 0.5));
-    assert!(close(part(None, None, None), 0.5) && close(part(Some(false), Some(false), Some(0.3)), 0.5));
-    assert!(close(part(Some(true), Some(false), Some(0.3)), 0.75));
-    assert!(close(part(Some(true), Some(true), Some(0.4)), 0.85));
-    assert!(close(part(Some(true), Some(true), Some(9.0)), 1.0));
 }
 
 #[test]
@@ -175,7 +163,7 @@ fn a_biased_model_that_sees_no_difference_is_a_coin_flip() {
 
 #[test]
 fn filters_pass_what_was_not_measured_and_tell_what_failed() {
-    let closed = Portrait { is_portrait: true, eyes_open: Some(false), ..Portrait::default() };
+    let closed = Portrait { score: 0.5, is_portrait: true, eyes_open: Some(false), ..Portrait::default() };
     let unsure = Portrait { eyes_open: None, ..closed };
     let photos = [
         photo("dull", 0, 0.2),
@@ -237,7 +225,8 @@ fn a_person_outranks_scores_filters_groups_and_top() {
 #[test]
 fn reasons_name_what_sets_a_take_apart() {
     let face = |open, smile| {
-        Ok(Portrait { is_portrait: true, eyes_open: Some(open), is_smiling: Some(smile), smile_score: Some(0.4) })
+        let score = crate::portrait::score(true, Some(open), Some(smile), Some(0.4));
+        Ok(Portrait { score, is_portrait: true, eyes_open: Some(open), is_smiling: Some(smile) })
     };
     let photos = [
         Photo { sharpness: Some(0.8), portrait: face(true, true), ..photo("/x/DSC_1.jpg", 0, 0.7) },

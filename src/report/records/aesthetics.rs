@@ -5,6 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::photo_report::Rated;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
 
@@ -13,15 +14,16 @@ pub struct AestheticsRecord {
     #[serde(flatten)]
     pub path: PhotoPath,
     /// 1 to 10, higher is better.
-    pub aesthetic_score: f32,
+    pub aesthetic_score: f64,
     /// The same number when the model learned from AVA's ratings, else null.
-    pub ava_score: Option<f32>,
+    pub ava_score: Option<f64>,
     /// `name@version` of the model.
     pub aesthetic_model: String,
 }
 
 impl AestheticsRecord {
-    pub fn new(path: &Path, score: f32, model: String, trained_on_ava: bool) -> Self {
+    pub fn new(path: &Path, rated: Rated) -> Self {
+        let Rated { score, model, trained_on_ava, .. } = rated;
         let ava_score = trained_on_ava.then_some(score);
         Self { path: PhotoPath::of(path), aesthetic_score: score, ava_score, aesthetic_model: model }
     }
@@ -31,7 +33,7 @@ impl Record for AestheticsRecord {
     const HEADINGS: &'static [&'static str] = &["photo", ">aesthetic", "model"];
 
     fn cells(&self) -> Vec<Cell> {
-        let share = (f64::from(self.aesthetic_score) - 1.0) / 9.0;
+        let share = (self.aesthetic_score - 1.0) / 9.0;
         let score = Cell { text: format!("{:.2}", self.aesthetic_score), ..Cell::score(share) };
         vec![Cell::path(&self.path.image_path), score, Cell::faint(&self.aesthetic_model)]
     }

@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::DecisionWord;
 use super::select::{Parts, TiebreakRecord};
+use crate::photo_report::{Embedded, PhotoReport, Rated};
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
-use judge::portrait::Face;
+use judge::cluster::Clustering;
+use judge::portrait::{self, Face, Portrait};
+use judge::quality::Quality;
+use judge::select::{self, Verdict};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AnalyzeRecord {
@@ -65,6 +69,113 @@ pub struct AnalyzeRecord {
     /// BLAKE3 of the photo's bytes, by which a decision finds it again.
     #[serde(default)]
     pub content: Option<String>,
+}
+
+impl AnalyzeRecord {
+    /// `groups` are those of all photos, with the method that made them. `None` for a photo that was not measured.
+    pub fn new(
+        report: PhotoReport,
+        photo: &select::Photo,
+        verdict: Verdict,
+        groups: (&Clustering, &str),
+    ) -> Option<Self> {
+        let selected = verdict.selected();
+        let (quality, (clustering, method)) = (report.quality?, groups);
+        let (taken_at, rated) = (report.taken_at_text(), report.aesthetic);
+        let score = rated.as_ref().map(|rated| rated.score);
+        let (embedded, portrait) = (report.embedding.unwrap_or_default(), report.portrait);
+        let faces = portrait.as_ref();
+        Some(Self {
+            path: PhotoPath::of(&report.path),
+            iqa_score: quality.overall,
+            sharpness: quality.sharpness,
+            exposure: quality.exposure,
+            colorfulness: quality.colorfulness,
+            contrast: quality.contrast,
+            sharpness_raw: quality.sharpness_raw,
+            colorfulness_raw: quality.colorfulness_raw,
+            width: report.width,
+            height: report.height,
+            measured_at: report.measured_at,
+            aesthetic_score: score,
+            ava_score: score.filter(|_| rated.as_ref().is_some_and(|rated| rated.trained_on_ava)),
+            aesthetic_model: rated.map(|rated| rated.model),
+            has_face: faces.map(|found| found.has_face),
+            num_faces: faces.map(|found| found.num_faces),
+            is_portrait: faces.map(|found| found.is_portrait),
+            eyes_open: faces.and_then(|found| found.eyes_open),
+            is_smiling: faces.and_then(|found| found.is_smiling),
+            smile_score: faces.and_then(|found| found.smile_score),
+            eye_aspect_ratio: faces.and_then(|found| found.eye_aspect_ratio),
+            face_ratio: faces.and_then(|found| found.face_ratio),
+            center_offset: faces.and_then(|found| found.center_offset),
+            portrait_score: verdict.parts.portrait.value,
+            portrait_model: faces.map(|found| found.portrait_model.clone()),
+            faces: portrait.map(|found| found.faces),
+            model: embedded.model,
+            dim: embedded.vector.len(),
+            embedding: embedded.vector,
+            cluster_id: clustering.labels[verdict.photo],
+            cluster_size: clustering.size_of(verdict.photo),
+            is_noise: clustering.is_noise[verdict.photo],
+            method: method.to_owned(),
+            taken_at,
+            rank: verdict.rank,
+            selected,
+            composite_score: verdict.composite,
+            parts: verdict.parts.into(),
+            tiebreak: verdict.tiebreak.map(Into::into),
+            reason: verdict.reason,
+            decision: photo.decision.map(Into::into),
+            content: report.content.map(|content| content.to_string()),
+        })
+    }
+
+    /// What the line tells of the photo itself: its group and its choice are made anew.
+    pub fn into_report(self) -> PhotoReport {
+        let path = self.path.to_path();
+        let portrait = self.is_portrait.map(|is_portrait| Portrait {
+            has_face: self.has_face.unwrap_or(is_portrait),
+            num_faces: self.num_faces.unwrap_or(usize::from(is_portrait)),
+            is_portrait,
+            eyes_open: self.eyes_open,
+            is_smiling: self.is_smiling,
+            smile_score: self.smile_score,
+            eye_aspect_ratio: self.eye_aspect_ratio,
+            face_ratio: self.face_ratio,
+            center_offset: self.center_offset,
+            portrait_score: self
+                .portrait_score
+                .unwrap_or_else(|| portrait::score(is_portrait, self.eyes_open, self.is_smiling, self.smile_score)),
+            faces: self.faces.unwrap_or_default(),
+            portrait_model: self.portrait_model.unwrap_or_default(),
+        });
+        PhotoReport {
+            content: self.content.as_ref().and_then(|content| content.parse().ok()),
+            width: self.width,
+            height: self.height,
+            taken_at: self.taken_at.as_deref().and_then(|text| text.parse().ok()),
+            measured_at: self.measured_at,
+            quality: Some(Quality {
+                overall: self.iqa_score,
+                sharpness: self.sharpness,
+                exposure: self.exposure,
+                colorfulness: self.colorfulness,
+                contrast: self.contrast,
+                sharpness_raw: self.sharpness_raw,
+                colorfulness_raw: self.colorfulness_raw,
+            }),
+            aesthetic: self.aesthetic_score.map(|score| Rated {
+                score,
+                model: self.aesthetic_model.unwrap_or_default(),
+                trained_on_ava: self.ava_score.is_some(),
+                strength: None,
+            }),
+            portrait,
+            embedding: Some(Embedded { vector: self.embedding, model: self.model }),
+            ..PhotoReport::of(&path)
+        }
+    }
 }
 
 impl Record for AnalyzeRecord {

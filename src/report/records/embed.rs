@@ -5,6 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::photo_report::Embedded;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
 
@@ -21,8 +22,8 @@ pub struct EmbedRecord {
 }
 
 impl EmbedRecord {
-    pub fn new(path: &Path, model: &str, embedding: Vec<f32>) -> Self {
-        Self { path: PhotoPath::of(path), model: model.to_owned(), dim: embedding.len(), embedding }
+    pub fn new(path: &Path, Embedded { vector, model }: Embedded) -> Self {
+        Self { path: PhotoPath::of(path), model, dim: vector.len(), embedding: vector }
     }
 }
 

@@ -1,13 +1,11 @@
 //! A line of `score`.
 
-use std::path::Path;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::photo_report::PhotoReport;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
-use judge::quality::Quality;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoreRecord {
@@ -36,9 +34,11 @@ pub struct ScoreRecord {
 }
 
 impl ScoreRecord {
-    pub fn new(path: &Path, quality: &Quality, (width, height): (u32, u32), measured_at: u32) -> Self {
-        Self {
-            path: PhotoPath::of(path),
+    /// `None` for a photo that was not measured.
+    pub fn of(report: &PhotoReport) -> Option<Self> {
+        let quality = report.quality.as_ref()?;
+        Some(Self {
+            path: PhotoPath::of(&report.path),
             iqa_score: quality.overall,
             sharpness: quality.sharpness,
             exposure: quality.exposure,
@@ -46,14 +46,12 @@ impl ScoreRecord {
             contrast: quality.contrast,
             sharpness_raw: quality.sharpness_raw,
             colorfulness_raw: quality.colorfulness_raw,
-            width,
-            height,
-            measured_at,
-        }
+            width: report.width,
+            height: report.height,
+            measured_at: report.measured_at,
+        })
     }
-}
 
-impl ScoreRecord {
     /// The cells of photo, score and size, with what was found between.
     fn beside(&self, found: [f32; 5]) -> Vec<Cell> {
         let mut cells = self.cells();

@@ -1,34 +1,10 @@
-//! Photos and results that may lie in an object store: `s3://bucket/folder` and the like.
+//! Addresses of object stores, `s3://bucket/folder` and the like: where they will do and where not.
 
 use std::path::Path;
 
 use crate::context::Context;
 use crate::error::CommandError;
-use photo::identity::{Bytes, Disk, Files, ReadError, Stamp};
-use scale::{ScaleError, files, is_remote};
-
-/// This machine and object stores.
-#[derive(Debug, Clone, Copy)]
-pub struct PhotoSource;
-
-impl Files for PhotoSource {
-    fn stamp(&self, path: &Path) -> Result<Option<Stamp>, ReadError> {
-        // Asking a store takes as long as reading a photo from it.
-        if is_remote(path) { Ok(None) } else { Disk.stamp(path) }
-    }
-
-    fn read(&self, path: &Path, max_bytes: u64) -> Result<Bytes, ReadError> {
-        if !is_remote(path) {
-            return Disk.read(path, max_bytes);
-        }
-        let read = files::read_within(path, max_bytes).map_err(|error| match error {
-            ScaleError::Io { cause, .. } => ReadError::from(cause),
-            error => ReadError::Io(std::io::Error::other(error)),
-        });
-        let bytes = read?.map_err(|size| ReadError::too_large(size, max_bytes))?;
-        Ok(Bytes { bytes, stamp: None })
-    }
-}
+use scale::is_remote;
 
 pub fn refuse_offline<P: AsRef<Path>>(paths: &[P], context: &Context) -> Result<(), CommandError> {
     let remote = paths.iter().map(AsRef::as_ref).find(|path| is_remote(path));

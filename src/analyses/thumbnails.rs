@@ -1,0 +1,39 @@
+//! Small pictures for the report page.
+
+use anyhow::Context as _;
+
+use crate::photo_report::PhotoReport;
+use crate::pipeline::{Analysis, Picture};
+use crate::store::Fingerprint;
+use crate::thumbnail::{self, Thumbnail};
+
+#[derive(Debug, Clone, Copy)]
+pub struct Thumbnails {
+    /// Bytes of one.
+    pub budget: usize,
+}
+
+impl Analysis for Thumbnails {
+    fn name(&self) -> &'static str {
+        "thumbnails"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(["thumbnail/1", &self.budget.to_string()])
+    }
+
+    fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
+        let small = thumbnail::encode(picture.medium(), self.budget).context("no thumbnail can be made of it")?;
+        report.thumbnail = Some(small);
+        Ok(())
+    }
+
+    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+        Ok(report.thumbnail.as_ref().map(Thumbnail::to_bytes).unwrap_or_default())
+    }
+
+    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+        report.thumbnail = Some(Thumbnail::from_bytes(finding)?);
+        Some(())
+    }
+}

@@ -1,0 +1,177 @@
+//! Which models are asked: the configured file, else the named model, else what is built in.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{ModelHub, ModelHubError};
+use crate::analyses::{Comparing, Embedding, FaceFinding, Features, Layout, Rating, Scoring, asked};
+use crate::pipeline::Analysis;
+use hub::faces::Landmarks;
+use hub::{HubError, Network, Which};
+use judge::cluster::scene_layout;
+use judge::portrait::Thresholds;
+
+/// The model whose ratings are those of the original system.
+pub const AESTHETIC_MODEL: &str = "ava-resnet50";
+/// The model that compares as the original system did.
+pub const COMPARISON_MODEL: &str = "siamese-resnet50";
+/// What the built-in model does in the place of either, and of one that embeds.
+pub const RATES: &str = "rates";
+pub const COMPARES: &str = "compares";
+
+/// What becomes of a model that is not here.
+pub trait Absent {
+    type Error: From<ModelHubError>;
+
+    /// Whether it is worth asking for it again. If not, `instead` says what happens in its place.
+    fn absent(&mut self, missing: HubError, instead: &str) -> Result<bool, Self::Error>;
+}
+
+/// Goes on without it, and remembers that.
+#[derive(Debug, Default)]
+pub struct LeftOut(pub Vec<HubError>);
+
+impl Absent for LeftOut {
+    type Error = ModelHubError;
+
+    fn absent(&mut self, missing: HubError, _: &str) -> Result<bool, ModelHubError> {
+        self.0.push(missing);
+        Ok(false)
+    }
+}
+
+/// The models that take part in making an album, as far as they are here.
+#[derive(Debug)]
+pub struct AlbumModels {
+    scoring: Scoring,
+    pub rating: Option<Rating>,
+    pub faces: Option<FaceFinding>,
+    pub features: Option<Features>,
+    /// The configured file that decides between takes; any other network for that is opened when one is to be decided.
+    pub comparing: Option<Arc<Comparing>>,
+}
+
+impl AlbumModels {
+    /// All that they are asked of a photo.
+    pub fn analyses(&self) -> Vec<&dyn Analysis> {
+        asked([
+            Some(&self.scoring),
+            self.features.as_ref().map(Features::analysis),
+            self.rating.as_ref().map(|rating| rating as &dyn Analysis),
+            self.faces.as_ref().map(|faces| faces as &dyn Analysis),
+        ])
+    }
+}
+
+impl ModelHub {
+    pub fn scoring(&self) -> Scoring {
+        Scoring { weights: self.settings().quality_assessment.weights }
+    }
+
+    /// For an album: what rates, what finds faces, and what photos are grouped and compared by.
+    pub fn album_models<A: Absent>(&self, absent: &mut A) -> Result<AlbumModels, A::Error> {
+        let rating = Some(self.rating(absent)?);
+        let models = self.choice_models(absent)?;
+        Ok(AlbumModels { rating, faces: self.faces_or_without(absent)?, ..models })
+    }
+
+    /// For photos that are rated already: what they are grouped and compared by.
+    pub fn choice_models<A: Absent>(&self, absent: &mut A) -> Result<AlbumModels, A::Error> {
+        let models = self.group_models(absent)?;
+        let configured = self.settings().quality_assessment.siamese_checkpoint.as_deref();
+        let open = |file| Comparing::new(self.network(Which::File(file))?).map(Arc::new).map_err(ModelHubError::from);
+        Ok(AlbumModels { comparing: configured.map(open).transpose()?, ..models })
+    }
+
+    /// Only what photos are grouped by.
+    pub fn group_models<A: Absent>(&self, absent: &mut A) -> Result<AlbumModels, A::Error> {
+        let features = Some(self.features_model(absent)?);
+        Ok(AlbumModels { scoring: self.scoring(), rating: None, faces: None, features, comparing: None })
+    }
+
+    pub fn rating<A: Absent>(&self, absent: &mut A) -> Result<Rating, A::Error> {
+        let configured = self.settings().quality_assessment.ava_checkpoint.as_deref();
+        let network = self.configured_or_built_in(configured, AESTHETIC_MODEL, RATES, absent)?;
+        Ok(Rating::new(network).map_err(ModelHubError::from)?)
+    }
+
+    pub fn comparing<A: Absent>(&self, absent: &mut A) -> Result<Comparing, A::Error> {
+        let configured = self.settings().quality_assessment.siamese_checkpoint.as_deref();
+        let network = self.configured_or_built_in(configured, COMPARISON_MODEL, COMPARES, absent)?;
+        Ok(Comparing::new(network).map_err(ModelHubError::from)?)
+    }
+
+    /// What photos are grouped by. The built-in layout stands in for a model that is not here.
+    pub fn features_model<A: Absent>(&self, absent: &mut A) -> Result<Features, A::Error> {
+        let settings = &self.settings().album.clustering;
+        let network = match settings.feature_checkpoint.as_deref() {
+            Some(file) => Some(self.network(Which::File(file))?),
+            None if Features::is_built_in(&settings.feature_method) => None,
+            None => {
+                let instead = format!("photos are grouped by the built-in {}", scene_layout::NAME);
+                open_or_without(|| self.network(Which::Named(&settings.feature_method)), &instead, absent)?
+            }
+        };
+        let network = network.map(Embedding::new).transpose().map_err(ModelHubError::from)?;
+        Ok(network.map_or(Features::Layout(Layout), Features::Network))
+    }
+
+    pub fn faces_or_without<A: Absent>(&self, absent: &mut A) -> Result<Option<FaceFinding>, A::Error> {
+        let instead = "faces are not looked at, the other parts share their weight";
+        open_or_without(|| self.face_finding(Landmarks::Attention), instead, absent)
+    }
+
+    pub fn face_finding(&self, mode: Landmarks) -> Result<FaceFinding, ModelHubError> {
+        let thresholds = Thresholds::from(&self.settings().portrait_analysis);
+        Ok(FaceFinding { faces: self.hub().faces(mode, thresholds)? })
+    }
+
+    /// The network of a model. Nothing is fetched: the error says how to get it.
+    pub fn network<N: Network>(&self, which: Which<'_>) -> Result<N, ModelHubError> {
+        Ok(self.hub().open(which)?)
+    }
+
+    /// A configured file must be there. In the place of a model that is merely not here stands the built-in one.
+    fn configured_or_built_in<N: Network, A: Absent>(
+        &self,
+        configured: Option<&Path>,
+        name: &str,
+        does: &str,
+        absent: &mut A,
+    ) -> Result<N, A::Error> {
+        match configured {
+            Some(file) => Ok(self.network(Which::File(file))?),
+            None => self.open_or_built_in(Which::Named(name), does, absent),
+        }
+    }
+
+    pub fn open_or_built_in<N: Network, A: Absent>(
+        &self,
+        which: Which<'_>,
+        does: &str,
+        absent: &mut A,
+    ) -> Result<N, A::Error> {
+        let instead = format!("the built-in {} {does} instead", hub::MINI);
+        match open_or_without(|| self.network(which), &instead, absent)? {
+            Some(network) => Ok(network),
+            None => Ok(self.network(Which::Named(hub::MINI))?),
+        }
+    }
+}
+
+fn open_or_without<T, A: Absent>(
+    open: impl Fn() -> Result<T, ModelHubError>,
+    instead: &str,
+    absent: &mut A,
+) -> Result<Option<T>, A::Error> {
+    match open() {
+        Err(ModelHubError::Hub(missing @ HubError::Missing { .. })) => {
+            if absent.absent(missing, instead)? {
+                Ok(Some(open()?))
+            } else {
+                Ok(None)
+            }
+        }
+        opened => Ok(Some(opened?)),
+    }
+}

@@ -1,0 +1,154 @@
+//! Which photos are picked, and which of two is better.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use super::asking::{AlbumModels, LeftOut};
+use super::groups::Groups;
+use super::photos::named;
+use super::{ModelHub, ModelHubError, PhotoInput};
+use crate::analyses::Comparing;
+use crate::photo_report::PhotoReport;
+use crate::pipeline::Analysis;
+use hub::Network as _;
+use judge::select::{self, Between, Decision, Photo, Portrait, Rules, Verdict, Why};
+use photo::identity::ContentId;
+use photo::scan;
+
+/// Which of two photos is better.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preference {
+    /// The probability that the first is the better one; 0.5 is a tie.
+    pub first_is_better: f64,
+    /// `name@version` of the network that said so.
+    pub model: String,
+}
+
+/// What a choice asks for when it meets photos that are too close to call.
+pub trait Referee {
+    type Error: From<ModelHubError>;
+
+    /// The network that compares, if one is to.
+    fn comparing(&mut self) -> Result<Option<Comparing>, Self::Error>;
+
+    /// Has photos looked at. Those that fail are left out, and are the caller's to report.
+    fn look_at(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, Self::Error>;
+}
+
+/// The photos as the choice sees them.
+pub fn candidates<S: BuildHasher>(
+    photos: &[PhotoReport],
+    groups: &Groups,
+    decisions: &HashMap<ContentId, Decision, S>,
+) -> Vec<Photo> {
+    let candidate = |(photo, &label): (&PhotoReport, &i64)| Photo {
+        path: photo.path.clone(),
+        group: usize::try_from(label).ok(),
+        aesthetic: photo.aesthetic.as_ref().map(|rated| rated.score).ok_or(Why::ModelMissing),
+        iqa: photo.quality.as_ref().map(|quality| quality.overall).ok_or(Why::NotMeasured),
+        portrait: photo.portrait.as_ref().map(faces).ok_or(Why::ModelMissing),
+        sharpness: photo.quality.as_ref().map(|quality| quality.sharpness),
+        decision: photo.content.and_then(|content| decisions.get(&content).copied()),
+        content: photo.content.map(|content| content.0),
+    };
+    photos.iter().zip(&groups.clustering.labels).map(candidate).collect()
+}
+
+/// What the choice asks of the faces.
+fn faces(found: &judge::portrait::Portrait) -> Portrait {
+    Portrait {
+        score: found.portrait_score,
+        is_portrait: found.is_portrait,
+        eyes_open: found.eyes_open,
+        is_smiling: found.is_smiling,
+    }
+}
+
+impl ModelHub {
+    /// Which of two photos is better: by the network trained to compare, or without it by the built-in one.
+    ///
+    /// ```
+    /// # use albumctl::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let preference = hub.compare("fixtures/album/DSC_0102.jpg", "fixtures/album/DSC_0101.jpg")?;
+    /// assert!(preference.first_is_better > 0.5 && preference.model.starts_with("album-mini@"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn compare<'a>(
+        &self,
+        first: impl Into<PhotoInput<'a>>,
+        second: impl Into<PhotoInput<'a>>,
+    ) -> Result<Preference, ModelHubError> {
+        let comparing = self.comparing(&mut LeftOut::default())?;
+        let features = |photo| self.ask_one(photo, &[&comparing])?.comparison.ok_or(ModelHubError::Unanswered);
+        let (first, second) = (features(first.into())?, features(second.into())?);
+        let first_is_better = comparing.network.prefer(&first, &second)?.into();
+        Ok(Preference { first_is_better, model: comparing.network.reference() })
+    }
+
+    /// Ranks the photos and says of each why it was picked or not.
+    pub fn choose<R: Referee>(
+        &self,
+        photos: &[PhotoReport],
+        candidates: &[Photo],
+        rules: &Rules,
+        groups: &Groups,
+        models: &AlbumModels,
+        referee: &mut R,
+    ) -> Result<Vec<Verdict>, R::Error> {
+        let close = select::needs_comparison(candidates, rules).map_err(ModelHubError::from)?;
+        let tiebreaker = if close.is_empty() { None } else { Tiebreaker::compare(photos, &close, models, referee)? };
+        self.unless_stopped()?;
+        let distance = |a: usize, b: usize| Some(1.0 - groups.embeddings.cosine(a, b));
+        let prefer = tiebreaker.as_ref().map(|tiebreaker| move |a: usize, b: usize| tiebreaker.prefer(a, b));
+        let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
+        let between = Between { better, distance: &distance };
+        let verdicts = self.telemetry().time("select_best", || select::select(candidates, rules, between));
+        Ok(verdicts.map_err(ModelHubError::from)?)
+    }
+}
+
+/// The comparison model with the features of the photos in a tie-break.
+struct Tiebreaker {
+    comparing: Arc<Comparing>,
+    features: HashMap<usize, Vec<f32>>,
+}
+
+impl Tiebreaker {
+    /// Each photo passes the network once, and not again where the model that rated it is the one that compares. A
+    /// photo that fails is a coin flip against everybody.
+    fn compare<R: Referee>(
+        photos: &[PhotoReport],
+        close: &[usize],
+        models: &AlbumModels,
+        referee: &mut R,
+    ) -> Result<Option<Self>, R::Error> {
+        let asked = || Ok(referee.comparing()?.map(Arc::new));
+        let Some(comparing) = models.comparing.clone().map_or_else(asked, |comparing| Ok(Some(comparing)))? else {
+            return Ok(None);
+        };
+        let is_also = |rating: &crate::analyses::Rating| rating.network.is_also(&comparing.network);
+        let rated_by_it = models.rating.as_ref().map_or(Ok(false), is_also).map_err(ModelHubError::from)?;
+        let strength = |photo: usize| photos[photo].aesthetic.as_ref()?.strength.filter(|_| rated_by_it);
+        let mut features: HashMap<usize, Vec<f32>> =
+            close.iter().filter_map(|&photo| Some((photo, vec![strength(photo)?]))).collect();
+        let unseen: Vec<usize> = close.iter().copied().filter(|photo| !features.contains_key(photo)).collect();
+        if !unseen.is_empty() {
+            let paths: Vec<_> = unseen.iter().map(|&photo| photos[photo].path.as_path()).collect();
+            let index: HashMap<_, usize> = paths.iter().copied().zip(unseen.iter().copied()).collect();
+            for report in referee.look_at(&named(&paths), &*comparing)? {
+                let photo = index.get(report.path.as_path());
+                features.extend(photo.and_then(|&photo| Some((photo, report.comparison?))));
+            }
+        }
+        Ok(Some(Self { comparing, features }))
+    }
+
+    fn prefer(&self, a: usize, b: usize) -> Option<f64> {
+        let (a, b) = (self.features.get(&a)?, self.features.get(&b)?);
+        self.comparing.network.prefer(a, b).ok().map(f64::from)
+    }
+}

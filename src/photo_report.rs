@@ -1,0 +1,87 @@
+//! What is known of one photo: made by the pipeline, read back from a line of `analyze`, looked at by everything after.
+
+use std::path::{Path, PathBuf};
+
+use crate::thumbnail::Thumbnail;
+use judge::portrait::Portrait;
+use judge::quality::Quality;
+use photo::TakenAt;
+use photo::identity::ContentId;
+
+/// Each part is there if it was asked for and its model is here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhotoReport {
+    pub path: PathBuf,
+    /// `None` only for a photo that a file tells of without naming its content, and that is gone.
+    pub content: Option<ContentId>,
+    /// Upright size of the original.
+    pub width: u32,
+    pub height: u32,
+    pub taken_at: Option<TakenAt>,
+    /// Long side at which it was measured.
+    pub measured_at: u32,
+    pub quality: Option<Quality>,
+    pub aesthetic: Option<Rated>,
+    pub portrait: Option<Portrait>,
+    pub embedding: Option<Embedded>,
+    pub degradations: Option<[f32; 5]>,
+    /// The probability of each class of the classifier.
+    pub classes: Option<Vec<f32>>,
+    /// What a comparison network compares pairs by.
+    pub comparison: Option<Vec<f32>>,
+    pub perceptual_hash: Option<u64>,
+    pub thumbnail: Option<Thumbnail>,
+}
+
+/// How beautiful people would find it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rated {
+    /// On 1–10.
+    pub score: f64,
+    /// `name@version` of the network that said so.
+    pub model: String,
+    pub trained_on_ava: bool,
+    /// What the same network would compare it by, where it tells it.
+    pub strength: Option<f32>,
+}
+
+/// The photo as a vector of length 1.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Embedded {
+    pub vector: Vec<f32>,
+    /// `name@version` of what made it.
+    pub model: String,
+}
+
+impl PhotoReport {
+    /// Nothing but the name.
+    pub fn of(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            content: None,
+            width: 0,
+            height: 0,
+            taken_at: None,
+            measured_at: 0,
+            quality: None,
+            aesthetic: None,
+            portrait: None,
+            embedding: None,
+            degradations: None,
+            classes: None,
+            comparison: None,
+            perceptual_hash: None,
+            thumbnail: None,
+        }
+    }
+
+    /// The same as written.
+    pub fn taken_at_text(&self) -> Option<String> {
+        self.taken_at.map(|taken| taken.text())
+    }
+
+    /// What the camera's clock showed, in milliseconds.
+    pub fn taken_ms(&self) -> Option<i64> {
+        self.taken_at.map(|taken| taken.sort_key())
+    }
+}
