@@ -126,10 +126,11 @@ impl Tiebreaker {
         models: &AlbumModels,
         referee: &mut R,
     ) -> Result<Option<Self>, R::Error> {
-        let asked = || Ok(referee.comparing()?.map(Arc::new));
-        let Some(comparing) = models.comparing.clone().map_or_else(asked, |comparing| Ok(Some(comparing)))? else {
-            return Ok(None);
+        let comparing = match &models.comparing {
+            Some(comparing) => Some(Arc::clone(comparing)),
+            None => referee.comparing()?.map(Arc::new),
         };
+        let Some(comparing) = comparing else { return Ok(None) };
         let is_also = |rating: &crate::analyses::Rating| rating.network.is_also(&comparing.network);
         let rated_by_it = models.rating.as_ref().map_or(Ok(false), is_also).map_err(ModelHubError::from)?;
         let strength = |photo: usize| photos[photo].aesthetic.as_ref()?.strength.filter(|_| rated_by_it);
