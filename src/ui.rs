@@ -1,7 +1,8 @@
 //! The only writer to the terminal: data to stdout, talk and progress to stderr. What is said passes [`escape`].
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use console::{StyledObject, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,19 +18,30 @@ pub enum ShowProgress {
     Never,
 }
 
-/// What the library says, for the terminal. Other packages' records are for their developers.
+/// What the library says, for the terminal. Other packages' records are for their developers, unless they are asked for.
+#[derive(Debug)]
 struct Log(Arc<Ui>);
+
+fn is_ours(target: &str) -> bool {
+    target.split("::").next() == Some("albumctl")
+}
 
 impl log::Log for Log {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.target().starts_with("albumctl")
+        is_ours(metadata.target()) || self.0.hears_all.load(Ordering::Relaxed)
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        match record.level() {
-            _ if !self.enabled(record.metadata()) => {}
-            log::Level::Error | log::Level::Warn => self.0.note(&record.args().to_string()),
-            _ => self.0.detail(&record.args().to_string()),
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let (level, text) = (record.level(), record.args().to_string());
+        let package = record.target().split("::").next().unwrap_or_default();
+        match level {
+            log::Level::Error | log::Level::Warn if is_ours(package) => self.0.note(&text),
+            _ if is_ours(package) => self.0.detail(&text),
+            log::Level::Error => self.0.warn(&format!("{package}: {text}")),
+            _ => self.0.detail(&format!("{package}: {text}")),
         }
     }
 
@@ -43,6 +55,7 @@ pub struct Ui {
     show_progress: bool,
     talk_is_seen: bool,
     bar: Mutex<Option<ProgressBar>>,
+    hears_all: AtomicBool,
 }
 
 impl Ui {
@@ -57,15 +70,21 @@ impl Ui {
         let colour = |terminal: bool| terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         console::set_colors_enabled(colour(io::stdout().is_terminal()));
         console::set_colors_enabled_stderr(colour(talk_is_seen));
-        Self { quiet, verbosity, show_progress, talk_is_seen, bar: Mutex::new(None) }
+        Self { quiet, verbosity, show_progress, talk_is_seen, bar: Mutex::new(None), hears_all: AtomicBool::new(false) }
     }
 
     /// Shows what the library logs: warnings as notes, the rest with `-v`.
     pub fn take_log(self: &Arc<Self>) {
+        static LOG: OnceLock<Log> = OnceLock::new();
         // A second run in one process keeps the first one's terminal.
-        if log::set_boxed_logger(Box::new(Log(Arc::clone(self)))).is_ok() {
+        if log::set_logger(LOG.get_or_init(|| Log(Arc::clone(self)))).is_ok() {
             log::set_max_level(log::LevelFilter::Info);
         }
+    }
+
+    /// Shows what other packages log as well: their errors as warnings, the rest with `-v`.
+    pub fn hear_all(&self) {
+        self.hears_all.store(true, Ordering::Relaxed);
     }
 
     /// Something went wrong that the run survives. Said even with `--quiet`: silence would be a lie.

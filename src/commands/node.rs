@@ -107,7 +107,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     if context.offline {
         return Err(CommandError::usage(anyhow::anyhow!("a node is all network, and --offline forbids it")));
     }
-    log_to(context);
+    context.ui.hear_all();
     match &args.command {
         Command::Scheduler(args) => scheduler(args, context),
         Command::Executor(args) => executor(args, context),
@@ -190,34 +190,4 @@ fn shares(args: &ExecutorArgs, alone: bool) -> Result<Shares, CommandError> {
         return Err(CommandError::usage(open).hint("--share /shared, or --share s3://bucket; several may be named"));
     }
     Shares::new(args.share.iter().map(String::as_str)).map_err(|cause| CommandError::usage(anyhow::anyhow!(cause)))
-}
-
-/// What the engine has to say: its errors always, the rest with -v.
-#[cfg(feature = "distributed")]
-fn log_to(context: &Context) {
-    use crate::ui::{ShowProgress, Ui};
-
-    struct Log(Ui);
-
-    impl log::Log for Log {
-        fn enabled(&self, _: &log::Metadata) -> bool {
-            true
-        }
-
-        fn log(&self, record: &log::Record) {
-            let text = format!("{}: {}", record.target().split("::").next().unwrap_or_default(), record.args());
-            match record.level() {
-                log::Level::Error => self.0.warn(&text),
-                _ => self.0.detail(&text),
-            }
-        }
-
-        fn flush(&self) {}
-    }
-
-    let verbose = context.ui.is_verbose();
-    let ui = Ui::new(false, u8::from(verbose), ShowProgress::Never);
-    if log::set_boxed_logger(Box::new(Log(ui))).is_ok() {
-        log::set_max_level(if verbose { log::LevelFilter::Info } else { log::LevelFilter::Error });
-    }
 }
