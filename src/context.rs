@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::arguments::Global;
-use crate::config::{self, Isolate, Resolved, Settings, Sources, home};
+use crate::config::{self, Isolate, Origin, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
 use crate::journal::{Decided, Journal, JournalError};
 use crate::library::{ModelHub, ModelHubError, Options, Surroundings};
@@ -26,6 +26,7 @@ use crate::ui::Ui;
 use base::atomic::found;
 use base::threads;
 use hub::cache::Cache;
+use hub::{DeviceChoice, DeviceError};
 use judge::select::Decision;
 use kernels::Precision;
 use photo::Limits;
@@ -47,6 +48,8 @@ pub struct Context {
     no_cache: bool,
     store: OnceLock<Arc<Store>>,
     outputs: OnceLock<Outputs>,
+    /// That there is no card was said.
+    device_told: OnceLock<()>,
     /// Files of settings that were read.
     configuration: Vec<PathBuf>,
 }
@@ -82,6 +85,7 @@ impl Context {
             no_cache: global.no_cache,
             store: OnceLock::new(),
             outputs: OnceLock::new(),
+            device_told: OnceLock::new(),
             configuration: sources.user_file.into_iter().chain(sources.file).collect(),
         })
     }
@@ -107,16 +111,37 @@ impl Context {
 
     /// The engine, with this run's settings, store and stop flag.
     pub fn model_hub(&self, precision: Precision) -> Result<ModelHub, ModelHubError> {
-        ModelHub::within(self.hub_options(precision), self.surroundings())
+        ModelHub::within(self.hub_options(precision)?, self.surroundings())
     }
 
-    pub fn hub_options(&self, precision: Precision) -> Options {
-        Options {
+    pub fn hub_options(&self, precision: Precision) -> Result<Options, ModelHubError> {
+        let mut settings = self.settings().clone();
+        settings.device = self.device()?.to_string();
+        Ok(Options {
             models_dir: self.models_dir(),
             own_manifests: config::own_manifests(),
             offline: self.offline,
             precision,
-            ..Options::of(self.settings().clone())
+            ..Options::of(settings)
+        })
+    }
+
+    /// Where networks run. Who asks for a card gets one or an error; a file of settings, which may come from another
+    /// machine, is met with the processor and one line.
+    pub fn device(&self) -> Result<DeviceChoice, DeviceError> {
+        let choice: DeviceChoice = self.settings().device.parse()?;
+        let by_file = self.config.origin_of("device").is_some_and(Origin::is_file);
+        if self.strict || !by_file || !matches!(choice, DeviceChoice::Cuda(_)) {
+            return Ok(choice);
+        }
+        match choice.settle() {
+            Ok(_) => Ok(choice),
+            Err(error) => {
+                self.device_told.get_or_init(|| {
+                    self.ui.note(&format!("{error}; the settings ask for it, and networks run on the CPU instead"));
+                });
+                Ok(DeviceChoice::Cpu)
+            }
         }
     }
 

@@ -94,8 +94,17 @@ impl Ui {
 
     pub fn note(&self, message: &str) {
         if !self.quiet {
-            self.say(Some(style("note:").cyan().bold()), message);
+            self.loss(message);
         }
+    }
+
+    /// A part of the result is missing. Said even with `--quiet`.
+    pub fn loss(&self, message: &str) {
+        self.say(Some(style("note:").cyan().bold()), message);
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Details for `-v`.

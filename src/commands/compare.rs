@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::open_models::{NetworkArgs, Networks};
 use super::photos::{self, Tally};
+use super::select::ChoiceArgs;
 use crate::analyses::Comparing;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::library::ModelHubError;
 use crate::library::asking::{COMPARES, COMPARISON_MODEL};
+use crate::library::{ModelHubError, choice};
 use crate::report::records::{Method, PairRecord, RankRecord};
-use hub::{Comparator, HubError, Network as _};
+use hub::{Comparator, HubError, Network as _, Which};
+use judge::select::Parts;
 use photo::scan::Scan;
 
 /// Which photo is better; of more than two, a ranking
@@ -25,6 +27,19 @@ pub struct Args {
 
     #[command(flatten)]
     pub network: NetworkArgs,
+
+    /// What compares: the configured model for pairs or else the built-in one (auto), one of them alone, or the score by
+    /// which the album is made
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "auto", conflicts_with = "model")]
+    pub comparer: Comparer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Comparer {
+    Auto,
+    Siamese,
+    AlbumMini,
+    Composite,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
@@ -33,10 +48,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     if scan.photos.len() + scan.unreadable.len() < 2 && args.photos.paths.len() < 2 {
         return Err(CommandError::usage(anyhow::anyhow!("comparing takes two photos at least")));
     }
-    let configured = context.settings().quality_assessment.siamese_checkpoint.as_deref();
-    let which = args.network.which(configured, COMPARISON_MODEL);
-    let comparator = networks.open_or_built_in(args.network.model.is_some(), which, COMPARES)?;
-    let (contest, tally) = Contest::of_pairs(comparator, &scan, &networks, context)?;
+    let (contest, tally) = match args.comparer {
+        Comparer::Composite => Contest::of_scores(&scan, &networks, context)?,
+        comparer => Contest::of_pairs(args.comparator(comparer, &networks, context)?, &scan, &networks, context)?,
+    };
     photos::unless_interrupted(context)?;
     // The same photo named twice is one photo; compared with itself it ties.
     let twice = contest.paths.len() == 1 && args.photos.paths.len() == 2 && tally.failed == 0;
@@ -48,10 +63,29 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(tally.end("compare", context))
 }
 
+impl Args {
+    fn comparator(
+        &self,
+        comparer: Comparer,
+        networks: &Networks<'_>,
+        context: &Context,
+    ) -> Result<Comparator, CommandError> {
+        let configured = context.settings().quality_assessment.siamese_checkpoint.as_deref();
+        let which = self.network.which(configured, COMPARISON_MODEL);
+        match comparer {
+            Comparer::AlbumMini => networks.open(Which::Named(hub::MINI)),
+            Comparer::Siamese => networks.open(which),
+            _ => networks.open_or_built_in(self.network.model.is_some(), which, COMPARES),
+        }
+    }
+}
+
 /// What photos are compared by, photo by photo.
 struct Contest {
     method: Method,
     paths: Vec<PathBuf>,
+    /// One number a photo where that is what is compared.
+    scores: Option<Vec<f64>>,
     /// The probability that the first index is the better photo.
     better: Box<dyn Fn(usize, usize) -> Result<f64, HubError>>,
 }
@@ -71,22 +105,50 @@ impl Contest {
             paths.push(report.path);
             Ok(())
         })?;
-        let method = Method { name: "siamese", model: Some(comparing.network.reference()) };
         let comparator = comparing.network;
+        let reference = comparator.reference();
+        let name = if reference.split('@').next() == Some(hub::MINI) { hub::MINI } else { "siamese" };
+        let single = |features: &Vec<f32>| if let [one] = features[..] { Some(f64::from(one)) } else { None };
+        let scores = features.iter().map(single).collect();
         // Both orders share the digits of the smaller probability.
         let better = move |a: usize, b: usize| {
             let ahead = f64::from(comparator.prefer(&features[a], &features[b])?);
             let behind = f64::from(comparator.prefer(&features[b], &features[a])?);
             Ok(if ahead > behind { 1.0 - behind } else { ahead })
         };
-        Ok((Self { method, paths, better: Box::new(better) }, tally))
+        let method = Method { name, model: Some(reference) };
+        Ok((Self { method, paths, scores, better: Box::new(better) }, tally))
+    }
+
+    /// By the score of the album, as the original compared quality where it had no model for pairs: how sure it is grows
+    /// with the share by which the better one is ahead.
+    fn of_scores(scan: &Scan, networks: &Networks<'_>, context: &Context) -> Result<(Self, Tally), CommandError> {
+        let hub = &networks.hub;
+        let models = hub.album_models(&mut &*networks)?;
+        let weights = ChoiceArgs::default().rules(context).weights;
+        let (mut paths, mut scores) = (Vec::new(), Vec::new());
+        let tally = photos::analyse(scan, &models.analyses(), hub.medium(), hub, context, |_, report| {
+            let parts = Parts::of(&choice::candidate(&report, None, None), &weights);
+            scores.push(parts.composite().ok_or(ModelHubError::Unanswered)?);
+            paths.push(report.path);
+            Ok(())
+        })?;
+        let of = scores.clone();
+        let better = move |a: usize, b: usize| {
+            let (a, b) = (of[a], of[b]);
+            let lead = ((a - b).abs() / a.max(b).max(0.001)).min(1.0);
+            Ok(0.5 + if a > b { lead / 2.0 } else { -lead / 2.0 })
+        };
+        let method = Method { name: "composite", model: None };
+        Ok((Self { method, paths, scores: Some(scores), better: Box::new(better) }, tally))
     }
 
     fn write_pair(&self, [first, second]: [usize; 2], context: &Context) -> Result<(), CommandError> {
         let probability = (self.better)(first, second)?;
         let paths = [first, second].map(|index| Path::new(&self.paths[index]));
         let mut output = context.output::<PairRecord>()?;
-        output.write(&context.ui, &PairRecord::new(paths, probability, &self.method, None))?;
+        let scores = self.scores.as_ref().map(|scores| [scores[first], scores[second]]);
+        output.write(&context.ui, &PairRecord::new(paths, probability, &self.method, scores))?;
         Ok(output.finish(&context.ui)?)
     }
 

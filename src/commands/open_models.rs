@@ -5,10 +5,10 @@ use std::path::Path;
 use super::{models, photos};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::library::asking::Absent;
+use crate::library::asking::{Absent, Instead};
 use crate::library::{ModelHub, ModelHubError};
 use hub::catalogue::CatalogueError;
-use hub::{DeviceChoice, HubError, Missing, Network, Which};
+use hub::{HubError, Missing, Network, Which};
 use judge::cluster::ClusterError;
 use kernels::{Cpu, Engine, Precision};
 
@@ -103,7 +103,7 @@ impl<'a> Networks<'a> {
 impl Absent for &Networks<'_> {
     type Error = CommandError;
 
-    fn absent(&mut self, missing: HubError, instead: &str) -> Result<bool, CommandError> {
+    fn absent(&mut self, missing: HubError, instead: &Instead) -> Result<bool, CommandError> {
         let context = self.context;
         if let HubError::Missing { models } = &missing
             && context.pull
@@ -120,7 +120,9 @@ impl Absent for &Networks<'_> {
         if context.strict {
             return Err(self.refused(missing.into()));
         }
-        if self.hub.has_no_folder() {
+        if let (true, Instead::Nobody(loss)) = (context.ui.is_quiet(), instead) {
+            context.ui.loss(&format!("{loss}: models for that are not here (`--strict` makes this an error)"));
+        } else if self.hub.has_no_folder() {
             context.ui.note(&format!("no folder for models is known (--models-dir DIR); {instead}"));
         } else {
             context.ui.note(&format!("{missing}; {instead}"));
@@ -129,13 +131,9 @@ impl Absent for &Networks<'_> {
     }
 }
 
-fn device_choice(context: &Context) -> Result<DeviceChoice, CommandError> {
-    context.settings().device.parse().map_err(CommandError::usage)
-}
-
 /// What training runs on: the processor's path at full precision, and the configured device.
 pub fn engine_and_device(context: &Context) -> Result<(Engine, candle_core::Device), CommandError> {
-    let (device, fallback) = device_choice(context)?.settle().map_err(CommandError::usage)?;
+    let (device, fallback) = context.device().map_err(CommandError::usage)?.settle().map_err(CommandError::usage)?;
     if let Some(fallback) = fallback {
         context.ui.note(&fallback);
     }

@@ -109,6 +109,19 @@ pub struct Resolved {
     pub without_effect: Vec<(String, Origin)>,
 }
 
+impl Resolved {
+    /// Who set a key.
+    pub fn origin_of(&self, key: &str) -> Option<&Origin> {
+        self.leaves.iter().find(|(leaf, ..)| leaf == key).map(|(.., origin)| origin)
+    }
+}
+
+impl Origin {
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::UserFile(_) | Self::File(_))
+    }
+}
+
 /// `$XDG_CONFIG_HOME/albumctl/config.yaml`.
 pub fn user_file(config_home: &Path) -> PathBuf {
     config_home.join("albumctl").join("config.yaml")

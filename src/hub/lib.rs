@@ -257,11 +257,27 @@ impl Hub {
         let runnable = self.catalogue().entries().iter().filter(|entry| entry.runs);
         let mut known = runnable.filter_map(|entry| entry.manifest().ok()).chain(Manifest::of_classifiers());
         let manifest = known.find(fitting).ok_or_else(unrecognised)?;
+        let trained_on = trained_on(&file, &manifest);
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let manifest =
-            Manifest { name: stem, version: "file".into(), aliases: Vec::new(), devices: Vec::new(), ..manifest };
+        let manifest = Manifest {
+            name: stem,
+            version: "file".into(),
+            trained_on,
+            aliases: Vec::new(),
+            devices: Vec::new(),
+            ..manifest
+        };
         let held = Held::new(path.to_owned());
         Ok(Model::new(self.shared.clone(), manifest, held, None, self.shared.device.clone()))
+    }
+}
+
+/// What a file learned from. One of our own training says so itself, if anything; those of others have the form of a known
+/// model and are taken for it.
+fn trained_on(file: &WeightsFile, form: &Manifest) -> Option<String> {
+    match file.config().filter(|config| config["made_by"] == "albumctl") {
+        Some(config) => config["trained_on"].as_str().map(str::to_owned),
+        None => form.trained_on.clone(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which models are asked: the configured file, else the named model, else what is built in.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,7 +25,23 @@ pub trait Absent {
     type Error: From<ModelHubError>;
 
     /// Whether it is worth asking for it again. If not, `instead` says what happens in its place.
-    fn absent(&mut self, missing: HubError, instead: &str) -> Result<bool, Self::Error>;
+    fn absent(&mut self, missing: HubError, instead: &Instead) -> Result<bool, Self::Error>;
+}
+
+/// What happens in the place of a model that is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instead {
+    /// Another one does its work.
+    Other(String),
+    /// Nobody does: a part of the score is missing.
+    Nobody(String),
+}
+
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Other(text) | Self::Nobody(text)) = self;
+        f.write_str(text)
+    }
 }
 
 /// Goes on without it, and remembers that.
@@ -34,7 +51,7 @@ pub struct LeftOut(pub Vec<HubError>);
 impl Absent for LeftOut {
     type Error = ModelHubError;
 
-    fn absent(&mut self, missing: HubError, _: &str) -> Result<bool, ModelHubError> {
+    fn absent(&mut self, missing: HubError, _: &Instead) -> Result<bool, ModelHubError> {
         self.0.push(missing);
         Ok(false)
     }
@@ -108,7 +125,7 @@ impl ModelHub {
             Some(file) => Some(self.network(Which::File(file))?),
             None if Features::is_built_in(&settings.feature_method) => None,
             None => {
-                let instead = format!("photos are grouped by the built-in {}", scene_layout::NAME);
+                let instead = Instead::Other(format!("photos are grouped by the built-in {}", scene_layout::NAME));
                 open_or_without(|| self.network(Which::Named(&settings.feature_method)), &instead, absent)?
             }
         };
@@ -117,8 +134,8 @@ impl ModelHub {
     }
 
     pub fn faces_or_without<A: Absent>(&self, absent: &mut A) -> Result<Option<FaceFinding>, A::Error> {
-        let instead = "faces are not looked at, the other parts share their weight";
-        open_or_without(|| self.face_finding(Landmarks::Attention), instead, absent)
+        let instead = Instead::Nobody("faces are not looked at, the other parts share their weight".to_owned());
+        open_or_without(|| self.face_finding(Landmarks::Attention), &instead, absent)
     }
 
     pub fn face_finding(&self, mode: Landmarks) -> Result<FaceFinding, ModelHubError> {
@@ -151,7 +168,7 @@ impl ModelHub {
         does: &str,
         absent: &mut A,
     ) -> Result<N, A::Error> {
-        let instead = format!("the built-in {} {does} instead", hub::MINI);
+        let instead = Instead::Other(format!("the built-in {} {does} instead", hub::MINI));
         match open_or_without(|| self.network(which), &instead, absent)? {
             Some(network) => Ok(network),
             None => Ok(self.network(Which::Named(hub::MINI))?),
@@ -161,7 +178,7 @@ impl ModelHub {
 
 fn open_or_without<T, A: Absent>(
     open: impl Fn() -> Result<T, ModelHubError>,
-    instead: &str,
+    instead: &Instead,
     absent: &mut A,
 ) -> Result<Option<T>, A::Error> {
     match open() {

@@ -42,17 +42,23 @@ pub fn candidates<S: BuildHasher>(
     groups: &Groups,
     decisions: &HashMap<ContentId, Decision, S>,
 ) -> Vec<Photo> {
-    let candidate = |(photo, &label): (&PhotoReport, &i64)| Photo {
+    let decided = |photo: &PhotoReport| photo.content.and_then(|content| decisions.get(&content).copied());
+    let labelled = photos.iter().zip(&groups.clustering.labels);
+    labelled.map(|(photo, &label)| candidate(photo, usize::try_from(label).ok(), decided(photo))).collect()
+}
+
+/// One photo as the choice sees it, in a group and with a person's decision where there are these.
+pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Decision>) -> Photo {
+    Photo {
         path: photo.path.clone(),
-        group: usize::try_from(label).ok(),
+        group,
         aesthetic: photo.aesthetic.as_ref().map(|rated| rated.score).ok_or(Why::ModelMissing),
         iqa: photo.quality.as_ref().map(|quality| quality.overall).ok_or(Why::NotMeasured),
         portrait: photo.portrait.as_ref().map(faces).ok_or(Why::ModelMissing),
         sharpness: photo.quality.as_ref().map(|quality| quality.sharpness),
-        decision: photo.content.and_then(|content| decisions.get(&content).copied()),
+        decision,
         content: photo.content.map(|content| content.0),
-    };
-    photos.iter().zip(&groups.clustering.labels).map(candidate).collect()
+    }
 }
 
 /// What the choice asks of the faces.

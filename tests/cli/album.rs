@@ -266,6 +266,20 @@ fn the_report_is_one_file_with_all_photos() {
 }
 
 #[test]
+fn a_portrait_score_in_a_file_is_the_one_that_counts() {
+    let world = World::new();
+    album(&world, 1, 1);
+    let analysed = world.run(["analyze", "photos"]).expect(0).text();
+    let faces = "\"is_portrait\":true,\"eyes_open\":true,\"is_smiling\":true,\"smile_score\":0.8";
+    let none = "\"is_portrait\":null,\"eyes_open\":null,\"is_smiling\":null,\"smile_score\":null";
+    let with_face = analysed.replacen(none, faces, 1).replacen("\"portrait_score\":null", "\"portrait_score\":0.99", 1);
+    assert_ne!(with_face, analysed);
+    fs::write(world.path("all.jsonl"), with_face).unwrap();
+    let line = world.run(["select", "--from", "all.jsonl"]).expect(0).lines().remove(0);
+    assert_eq!((&line["portrait_score"], &line["parts"]["portrait"]["value"]), (&0.99.into(), &0.99.into()));
+}
+
+#[test]
 fn a_page_from_a_file_has_pictures_and_faces_as_far_as_they_are_there() {
     let world = World::new();
     album(&world, 2, 2);

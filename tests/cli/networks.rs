@@ -162,13 +162,69 @@ fn the_built_in_model_compares_where_that_for_pairs_is_missing_and_says_so() {
         there.stderr
     );
     let (there, back) = (there.lines().remove(0), back.lines().remove(0));
-    assert_eq!((&there["method"], &there["model"]), (&"siamese".into(), &"album-mini@3".into()));
+    assert_eq!((&there["method"], &there["model"]), (&"album-mini".into(), &"album-mini@3".into()));
+    let score = |at: usize| there["scores"][at].as_f64().unwrap();
+    assert_eq!(score(0) > score(1), there["winner"] == 1, "{there}");
     assert_eq!(there["confidence"], back["confidence"]);
     assert_eq!(there["winner"].as_u64().unwrap() + back["winner"].as_u64().unwrap(), 3);
     let itself = run("busy.png", "busy.png").lines().remove(0);
     assert_eq!(itself["confidence"], 0.5);
     world.run(["compare", "photos/busy.png"]).expect(2);
     world.run(["compare", "--strict", "photos"]).expect(1);
+}
+
+#[test]
+fn what_compares_can_be_chosen() {
+    let world = World::new();
+    world.many_photos(3);
+    let run = |comparer: &str, photos: &[&str]| world.run(["compare", "--comparer", comparer].iter().chain(photos));
+    let pair = ["photos/0000.png", "photos/0001.png"];
+    let line = run("composite", &pair).expect(0).lines().remove(0);
+    assert_eq!((&line["method"], &line["model"]), (&"composite".into(), &Value::Null));
+    let album = world.run(["analyze", "photos"]).expect(0).lines();
+    assert_eq!(line["scores"], serde_json::json!([album[0]["composite_score"], album[1]["composite_score"]]));
+    let score = |at: usize| line["scores"][at].as_f64().unwrap();
+    assert_eq!(score(0) >= score(1), line["winner"] == 1);
+    let share = (score(0) - score(1)).abs() / score(0).max(score(1));
+    assert!((line["confidence"].as_f64().unwrap() - 0.5 - share / 2.0).abs() < 1e-9, "{line}");
+    let ranked = run("composite", &["photos"]).expect(0).lines();
+    assert!(ranked.iter().all(|line| line["method"] == "composite"));
+    // One alone is no choice to fall back from.
+    assert!(run("siamese", &pair).expect(1).stderr.contains("albumctl models import"));
+    let built_in = run("album-mini", &pair).expect(0);
+    assert!(!built_in.stderr.contains("siamese"), "{}", built_in.stderr);
+    assert_eq!(built_in.lines()[0]["method"], "album-mini");
+}
+
+#[test]
+fn a_file_that_is_configured_is_opened_before_any_photo() {
+    let world = World::new();
+    world.many_photos(2);
+    for key in ["siamese_checkpoint", "ava_checkpoint"] {
+        for command in ["select", "analyze"] {
+            let set = format!("quality_assessment.{key}=none.pt");
+            let seen = world.run([command, "photos", "--per-cluster", "9", "--set", &set]).expect(1);
+            assert_eq!(seen.stderr.matches("none.pt").count(), 1, "{}", seen.stderr);
+            assert!(seen.stdout.is_empty());
+        }
+    }
+}
+
+#[test]
+fn settings_of_another_machine_may_ask_for_a_card() {
+    let world = World::new();
+    world.photo("a.png", 1);
+    fs::write(world.path("there.yaml"), "device: cuda\n").unwrap();
+    let run = |more: &[&str]| world.run(["aesthetics", "photos"].iter().chain(more));
+    let plain = run(&[]).expect(0).stdout;
+    if run(&["--device", "cuda"]).code == Some(0) {
+        return crate::world::skipped("there is a card");
+    }
+    run(&["--device", "cuda"]).expect(2);
+    let seen = run(&["--config", "there.yaml"]).expect(0);
+    assert_eq!(seen.stdout, plain);
+    assert_eq!(seen.stderr.matches("run on the CPU instead").count(), 1, "{}", seen.stderr);
+    run(&["--config", "there.yaml", "--strict", "--model", "album-mini"]).expect(2);
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Embedders<'_> {
         let ids: HashMap<PathBuf, &str> =
             list.photos.iter().map(|item| (item.path.clone(), item.id.as_str())).collect();
         let (mut rows, mut told) = (Vec::new(), Notes::default());
-        let mut options = self.context.hub_options(Precision::Full);
+        let mut options = self.context.hub_options(Precision::Full)?;
         // Tasks run beside each other, and one that was begun is finished.
         options.settings.num_workers = 1;
         let hub = ModelHub::within(options, Surroundings { stop: Arc::default(), ..self.context.surroundings() })?;

@@ -20,11 +20,11 @@ pub struct PairRecord {
     pub winner: u8,
     /// 0.5 to 1: how sure it is that the winner is the better one.
     pub confidence: f64,
-    /// `siamese`: by a model for pairs. (`composite` was what compared before one was built in.)
+    /// `siamese`: by a model for pairs; `album-mini`: by the built-in one; `composite`: by what the album counts.
     pub method: String,
-    /// `name@version` of the model, null without one.
+    /// `name@version` of the model, null for `composite`.
     pub model: Option<String>,
-    /// Null: a model for pairs knows no scores.
+    /// What was compared, higher is better; null by a model for pairs, which knows no scores.
     pub scores: Option<[f64; 2]>,
 }
 
@@ -77,9 +77,9 @@ pub struct RankRecord {
     pub wins: usize,
     /// Mean over its pairs of the probability that it is the better one.
     pub confidence: f64,
-    /// `siamese`: by a model for pairs. (`composite` was what compared before one was built in.)
+    /// `siamese`: by a model for pairs; `album-mini`: by the built-in one; `composite`: by what the album counts.
     pub method: String,
-    /// `name@version` of the model, null without one.
+    /// `name@version` of the model, null for `composite`.
     pub model: Option<String>,
 }
 
