@@ -70,7 +70,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "WHEN", value_parser = ["auto", "on", "off"])]
     pub isolate: Option<String>,
 
-    /// Say nothing but warnings and errors
+    /// Say nothing but warnings, errors, and what is missing in the score
     #[arg(short, long, global = true)]
     pub quiet: bool,
 
