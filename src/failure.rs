@@ -24,6 +24,14 @@ pub struct Failure {
     pub cause: String,
 }
 
+impl Failure {
+    /// Whether it will fail again for as long as its bytes are the same and the decoders are.
+    pub fn is_lasting(&self) -> bool {
+        let lasting = ["empty", "truncated", "corrupt", "unsupported", "not_a_photo"];
+        self.stage == Stage::Decode && lasting.contains(&self.code)
+    }
+}
+
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

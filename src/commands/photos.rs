@@ -24,6 +24,8 @@ pub struct Tally {
     pub done: usize,
     pub from_store: usize,
     pub failed: usize,
+    /// Those that fail again as long as nobody changes them.
+    pub broken: Vec<PathBuf>,
     /// Somebody asked to stop before all photos were looked at.
     pub interrupted: bool,
 }
@@ -157,6 +159,7 @@ fn tell_store_warnings(context: &Context) {
 impl Tally {
     pub fn fail(&mut self, failure: &Failure, context: &Context) -> Result<(), CommandError> {
         self.failed += 1;
+        self.broken.extend(failure.is_lasting().then(|| failure.path.clone()));
         context.ui.warn(&failure.to_string());
         if context.strict {
             let cause = anyhow::anyhow!("ended at the first failure, as --strict asks");

@@ -113,7 +113,9 @@ impl RunHistory {
                 let limits = context.limits();
                 scan.photos.retain(|photo| {
                     let content = pipeline::identify(&photo.path, context.store(), &limits);
-                    content.map_or(true, |content| !run.seen.contains(&content))
+                    content.map_or(true, |content| {
+                        !run.seen.contains(&content) && !run.seen.contains(&told_as_broken(content))
+                    })
                 });
             }),
         }
@@ -131,13 +133,22 @@ impl RunHistory {
         }
     }
 
-    /// To be called when everything has been delivered, and only then.
-    pub fn finish(self, seen: &[ContentId]) -> Result<(), CommandError> {
+    /// To be called when everything has been delivered, and only then. Broken photos are told once, not by every run.
+    pub fn finish(self, seen: &[ContentId], broken: &[PathBuf], context: &Context) -> Result<(), CommandError> {
         let Self::Run(mut run) = self else { return Ok(()) };
-        let written = run.journal.finish_run(&run.key, &run.about, seen);
+        let limits = context.limits();
+        let broken = broken.iter().filter_map(|path| pipeline::identify(path, context.store(), &limits).ok());
+        let seen: Vec<ContentId> = seen.iter().copied().chain(broken.map(told_as_broken)).collect();
+        let written = run.journal.finish_run(&run.key, &run.about, &seen);
         let again = "the album was delivered; the next run will look at the same photos again";
         written.map_err(|error| CommandError::failed(error).hint(again))
     }
+}
+
+/// What is written down of a photo that these decoders cannot read; others may, and look at it again.
+fn told_as_broken(content: ContentId) -> ContentId {
+    let version = concat!("broken/", env!("CARGO_PKG_VERSION"), "/");
+    ContentId::of(&[version.as_bytes(), photo::REVISION.as_bytes(), &content.0].concat())
 }
 
 /// The folders of a run, as the file system knows them, in the order of names.

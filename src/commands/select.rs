@@ -125,13 +125,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         context.ui.note(&format!("no new photos{since}"));
         context.output::<SelectRecord>()?.finish_empty(&context.ui)?;
         if !args.deliver.dry_run {
-            history.finish(&[])?;
+            history.finish(&[], &[], context)?;
         }
         return Ok(Ending::NothingFound);
     };
     photos::unless_interrupted(context)?;
     if reports.is_empty() {
         tally.close(context.output::<SelectRecord>()?, context)?;
+        if !args.deliver.dry_run {
+            history.finish(&[], &tally.broken, context)?;
+        }
         return Ok(tally.end("select", context));
     }
     let groups = networks.hub.cluster_with(&reports, &args.groups.over(context))?;
@@ -159,7 +162,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let delivered = tally.failed == unreadable && !args.deliver.dry_run;
     if delivered {
         let seen: Vec<ContentId> = reports.iter().filter_map(|photo| photo.content).collect();
-        history.finish(&seen)?;
+        history.finish(&seen, &tally.broken, context)?;
     }
     Ok(tally.end("select", context))
 }
@@ -207,7 +210,7 @@ fn gather(
         let models = hub.choice_models(&mut absent)?;
         let mut reports = album::read(file, context)?;
         let failed = if pages { album::find_pictures(&mut reports, hub, context)? } else { 0 };
-        let tally = Tally { done: reports.len(), from_store: reports.len(), failed, interrupted: false };
+        let tally = Tally { done: reports.len(), from_store: reports.len(), failed, ..Tally::default() };
         return Ok(Some(Gathered { reports, tally, models }));
     }
     let scan = history.narrow(photos::find_beside(&args.photos, args.deliver.folder.place(), context)?, context);
