@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::Precision;
-use super::product::{Finish, Part, even_blocks};
+use super::product::{Bias, Share, even_blocks};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{multiply, split};
@@ -33,7 +33,7 @@ pub(crate) struct Tiles {
     n: usize,
     steps: usize,
     weights: Vec<u16>,
-    bias: Vec<f32>,
+    bias: Bias,
 }
 
 impl Tiles {
@@ -58,9 +58,7 @@ impl Tiles {
                 }
             }
         }
-        let mut padded = bias.to_vec();
-        padded.resize(panels * PANEL, 0.0);
-        Self { precision, n, steps, weights, bias: padded }
+        Self { precision, n, steps, weights, bias: Bias::new(bias) }
     }
 
     pub fn outputs(&self) -> usize {
@@ -72,10 +70,10 @@ impl Tiles {
     }
 
     pub fn bytes(&self) -> usize {
-        self.weights.len() * size_of::<u16>() + self.bias.len() * size_of::<f32>()
+        self.weights.len() * size_of::<u16>() + self.bias.bytes()
     }
 
-    pub fn bias(&self) -> &[f32] {
+    pub fn bias(&self) -> &Bias {
         &self.bias
     }
 }
@@ -182,8 +180,7 @@ mod x86 {
     };
 
     use super::{
-        BLOCK_TILES, DROPPED, Finish, Halves, Lines, PANEL, Part, Precision, SIDE, STEP, STRETCH, Tiles, even_blocks,
-        planes,
+        BLOCK_TILES, DROPPED, Halves, Lines, PANEL, Precision, SIDE, STEP, STRETCH, Share, Tiles, even_blocks, planes,
     };
     use crate::cpu::Cpu;
     use crate::lanes::{self, Kernel, Lanes};
@@ -284,14 +281,8 @@ mod x86 {
 
     /// Multiplies one part; `part.rows` count tiles of `lines`. `steps` says where, from the beginning of a row, each
     /// step of inputs is found.
-    pub(crate) fn multiply(
-        tiles: &Tiles,
-        left: &Halves,
-        lines: &Lines,
-        steps: &[usize],
-        finish: Finish<'_>,
-        part: Part,
-    ) {
+    pub(crate) fn multiply(tiles: &Tiles, left: &Halves, lines: &Lines, steps: &[usize], share: Share<'_>) {
+        let part = &share.part;
         assert!(Cpu::Amx.supported(), "asked for on a machine without it");
         assert_eq!(steps.len(), tiles.steps, "steps cover the inputs");
         assert!(part.rows.end <= lines.tiles() && part.panels.end <= tiles.panels(), "the part lies in the product");
@@ -303,7 +294,7 @@ mod x86 {
         assert!(lines.tiles() == 0 || last + reach <= plane, "tiles lie inside the left matrix");
         assert!(left.data.len() >= plane * planes(tiles.precision), "so do their low parts");
         let bytes: Vec<usize> = steps.iter().map(|step| step * size_of::<u16>()).collect();
-        let sweep = TileSweep { tiles, left, lines, steps: &bytes, finish, part };
+        let sweep = TileSweep { tiles, left, lines, steps: &bytes, share };
         // SAFETY: checked above and in `Finish::new`.
         unsafe { lanes::run(Cpu::Amx, sweep) };
     }
@@ -315,8 +306,7 @@ mod x86 {
         lines: &'a Lines,
         /// In bytes.
         steps: &'a [usize],
-        finish: Finish<'a>,
-        part: Part,
+        share: Share<'a>,
     }
 
     #[repr(align(64))]
@@ -332,25 +322,25 @@ mod x86 {
             let mut sums = Sums([0.0; BLOCK_TILES * SIDE * PANEL]);
             let mut begins = [0usize; BLOCK_TILES];
             let mut places = [DROPPED; BLOCK_TILES * SIDE];
-            let block = even_blocks(self.part.rows.len(), BLOCK_TILES, 2);
-            let mut tile = self.part.rows.start;
-            while tile < self.part.rows.end {
-                let count = block.min(self.part.rows.end - tile);
+            let block = even_blocks(self.share.part.rows.len(), BLOCK_TILES, 2);
+            let mut tile = self.share.part.rows.start;
+            while tile < self.share.part.rows.end {
+                let count = block.min(self.share.part.rows.end - tile);
                 for t in 0..count {
                     begins[t] = self.lines.begin(tile + t);
                     for i in 0..SIDE {
                         let row = self.lines.product_row(tile + t, i);
-                        places[t * SIDE + i] = row.map_or(DROPPED, |row| self.finish.places(row));
+                        places[t * SIDE + i] = row.map_or(DROPPED, |row| self.share.finish.places(row));
                     }
                 }
-                for panel in self.part.panels.clone() {
+                for panel in self.share.part.panels.clone() {
                     // SAFETY: `multiply` checked tiles, steps and panels; `places` are rows of the product.
                     unsafe {
                         self.sum_block(panel, &begins[..count], &mut sums);
                         for (i, &place) in places[..count * SIDE].iter().enumerate() {
                             if place != DROPPED {
                                 let sums = sums.0.as_ptr().add(i * PANEL);
-                                self.finish.store::<L>(sums, PANEL, panel * PANEL, place);
+                                self.share.finish.store::<L>(sums, PANEL, panel * PANEL, place);
                             }
                         }
                     }
@@ -567,8 +557,8 @@ mod x86 {
     }
 }
 
-/// What the room looks like on processors that cannot have tiles: [`Cpu::supported`](super::cpu::Cpu::supported) never
-/// answers yes there, so nothing is ever multiplied this way.
+/// For processors that cannot have tiles: [`Cpu::supported`](super::cpu::Cpu::supported) never answers yes there, so
+/// nothing is ever multiplied this way.
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere {
     use super::*;
@@ -577,7 +567,7 @@ mod elsewhere {
         unreachable!("tiles exist on x86-64 only");
     }
 
-    pub(crate) fn multiply(_: &Tiles, _: &Halves, _: &Lines, _: &[usize], _: Finish<'_>, _: Part) {
+    pub(crate) fn multiply(_: &Tiles, _: &Halves, _: &Lines, _: &[usize], _: Share<'_>) {
         unreachable!("tiles exist on x86-64 only");
     }
 }

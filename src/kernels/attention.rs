@@ -7,7 +7,7 @@
 use super::cpu::Cpu;
 use super::engine;
 use super::lanes::{self, Kernel, Lanes, math};
-use super::product::{Part, Run, tile_rows};
+use super::product::{Part, Run, parts, tile_rows};
 
 /// Queries whose scores are in work at a time.
 const QUERIES: usize = 48;
@@ -35,7 +35,7 @@ impl Heads {
         assert_eq!(qkv.len(), images * tokens * 3 * width, "whole images");
         assert_eq!(out.len(), images * queries * width, "a row of output for each query");
         let out = Place(out.as_mut_ptr());
-        engine::each(engine::parts(images * self.heads, 1, false, threads), |part: Part| {
+        engine::each(parts(images * self.heads, 1, false, threads), |part: Part| {
             let mut buffers = Buffers::default();
             for unit in part.rows {
                 let (image, head) = (unit / self.heads, unit % self.heads);

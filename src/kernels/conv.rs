@@ -95,20 +95,20 @@ impl Conv {
         });
         let grid = to.inside();
         let target = Target::new(output.data_mut(), grid);
-        let finish = Finish::new(to.channels, self.packed.bias(), grid.rows(), target, residual, activation);
+        let finish = Finish::new(self.packed.bias(), grid.rows(), target, residual, activation);
         let by_panels = to.channels > grid.rows();
         match &self.packed {
             Packed::Lanes(panels) => {
                 let (begins, runs) = self.windows(from, to);
                 let left = Left { data: input.data(), from: begins, runs: &runs };
-                let parts = engine::parts(grid.rows(), panels.panels(), by_panels, scratch.threads);
-                engine::each(parts, |part| panels.multiply(&left, finish, part));
+                let shares = finish.shares(grid.rows(), panels.panels(), by_panels, scratch.threads);
+                engine::each(shares, |share| panels.multiply(&left, share));
             }
             Packed::Tiles(tiles) => {
                 let (lines, steps) = self.spread(input, to, scratch);
-                let parts = engine::parts(lines.tiles(), tiles.panels(), by_panels, scratch.threads);
+                let shares = finish.shares(lines.tiles(), tiles.panels(), by_panels, scratch.threads);
                 let halves = &scratch.halves;
-                engine::each(parts, |part| amx::multiply(tiles, halves, &lines, &steps, finish, part));
+                engine::each(shares, |share| amx::multiply(tiles, halves, &lines, &steps, share));
             }
         }
     }

@@ -1,10 +1,8 @@
 //! What a network is built for, and how a layer's work is cut for threads.
 
-use std::ops::Range;
-
 use super::amx::{Halves, STEP, Tiles};
 use super::cpu::Cpu;
-use super::product::{Panels, Part};
+use super::product::{Bias, Panels};
 
 /// How exact sums are where the processor offers a choice (today: tiles).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -77,8 +75,7 @@ impl Packed {
         }
     }
 
-    /// Padded to whole panels.
-    pub fn bias(&self) -> &[f32] {
+    pub fn bias(&self) -> &Bias {
         match self {
             Self::Lanes(panels) => panels.bias(),
             Self::Tiles(tiles) => tiles.bias(),
@@ -93,23 +90,8 @@ impl Packed {
     }
 }
 
-/// Cuts a product of `rows` (or tiles of rows) by `panels` for threads: along the larger matrix, so that each thread
-/// reads its own half of it.
-pub(crate) fn parts(rows: usize, panels: usize, by_panels: bool, threads: usize) -> Vec<Part> {
-    let cut = |len: usize, i: usize| -> Range<usize> { len * i / threads..len * (i + 1) / threads };
-    let by_panels = by_panels && panels >= threads;
-    let part = |i| {
-        if by_panels {
-            Part { rows: 0..rows, panels: cut(panels, i) }
-        } else {
-            Part { rows: cut(rows, i), panels: 0..panels }
-        }
-    };
-    (0..threads).map(part).filter(|part| !part.rows.is_empty() && !part.panels.is_empty()).collect()
-}
-
 /// Does all parts, on as many threads of the current rayon pool.
-pub(crate) fn each(mut parts: Vec<Part>, work: impl Fn(Part) + Sync) {
+pub(crate) fn each<P: Send>(mut parts: Vec<P>, work: impl Fn(P) + Sync) {
     let Some(own) = parts.pop() else { return };
     if parts.is_empty() {
         return work(own);

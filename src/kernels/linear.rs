@@ -68,13 +68,13 @@ impl Linear {
         scratch: &mut Scratch,
     ) {
         let by_panels = self.outputs() > rows;
-        let finish = Finish::new(self.outputs(), self.packed.bias(), rows, target, residual, activation);
+        let finish = Finish::new(self.packed.bias(), rows, target, residual, activation);
         match &self.packed {
             Packed::Lanes(panels) => {
                 let runs = [Run { offset: 0, len: self.inputs }];
                 let left = Left { data: x, from: Grid::matrix(rows, self.inputs), runs: &runs };
-                let parts = engine::parts(rows, panels.panels(), by_panels, scratch.threads);
-                engine::each(parts, |part| panels.multiply(&left, finish, part));
+                let shares = finish.shares(rows, panels.panels(), by_panels, scratch.threads);
+                engine::each(shares, |share| panels.multiply(&left, share));
             }
             Packed::Tiles(tiles) => {
                 let padded = self.inputs.next_multiple_of(STEP);
@@ -84,9 +84,9 @@ impl Linear {
                 });
                 let lines = Lines::matrix(rows, padded);
                 let steps: Vec<usize> = (0..padded).step_by(STEP).collect();
-                let parts = engine::parts(lines.tiles(), tiles.panels(), by_panels, scratch.threads);
+                let shares = finish.shares(lines.tiles(), tiles.panels(), by_panels, scratch.threads);
                 let halves = &scratch.halves;
-                engine::each(parts, |part| amx::multiply(tiles, halves, &lines, &steps, finish, part));
+                engine::each(shares, |share| amx::multiply(tiles, halves, &lines, &steps, share));
             }
         }
     }

@@ -39,20 +39,13 @@ pub(crate) struct Run {
     pub len: usize,
 }
 
-/// The output of a product, shared by the threads that fill it; each writes rows and columns of its own.
-#[derive(Clone, Copy)]
+/// The output of a product.
 pub(crate) struct Target<'a> {
     data: *mut f32,
     len: usize,
     pub grid: Grid,
     lifetime: std::marker::PhantomData<&'a mut [f32]>,
 }
-
-// SAFETY: a `Target` is only a place to write to; `Sweep::new` and its AMX sibling take the part that a thread may
-// touch, and `parts` hands out parts that do not overlap.
-unsafe impl Send for Target<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for Target<'_> {}
 
 impl<'a> Target<'a> {
     pub fn new(data: &'a mut [f32], grid: Grid) -> Self {
@@ -65,6 +58,40 @@ impl<'a> Target<'a> {
 pub(crate) struct Part {
     pub rows: Range<usize>,
     pub panels: Range<usize>,
+}
+
+/// Cuts a product of `rows` (or tiles of rows) by `panels` for threads: along the larger matrix, so that each thread
+/// reads its own half of it. Parts do not overlap.
+pub(crate) fn parts(rows: usize, panels: usize, by_panels: bool, threads: usize) -> Vec<Part> {
+    let cut = |len: usize, i: usize| -> Range<usize> { len * i / threads..len * (i + 1) / threads };
+    let by_panels = by_panels && panels >= threads;
+    let part = |i| {
+        if by_panels {
+            Part { rows: 0..rows, panels: cut(panels, i) }
+        } else {
+            Part { rows: cut(rows, i), panels: 0..panels }
+        }
+    };
+    (0..threads).map(part).filter(|part| !part.rows.is_empty() && !part.panels.is_empty()).collect()
+}
+
+/// A number for each output, padded with zeros so that whole vectors can be loaded from any panel of any path.
+#[derive(Debug)]
+pub(crate) struct Bias {
+    padded: Vec<f32>,
+    outputs: usize,
+}
+
+impl Bias {
+    pub fn new(bias: &[f32]) -> Self {
+        let mut padded = bias.to_vec();
+        padded.resize(bias.len().next_multiple_of(WIDEST), 0.0);
+        Self { padded, outputs: bias.len() }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.padded.len() * size_of::<f32>()
+    }
 }
 
 /// Rows are worked off in blocks, so that a block of the left matrix stays in the second-level cache while all weights
@@ -85,8 +112,7 @@ pub(crate) struct Panels {
     k: usize,
     panel: usize,
     weights: Vec<f32>,
-    /// Padded with zeros to whole panels.
-    bias: Vec<f32>,
+    bias: Bias,
 }
 
 /// The size of blocks when `count` things are cut into as few as possible of at most `most`, a multiple of `unit`: a last
@@ -130,9 +156,7 @@ impl Panels {
                 packed.iter_mut().enumerate().for_each(|(i, w)| *w = rows[i * k + input]);
             }
         }
-        let mut padded = bias.to_vec();
-        padded.resize(panels * panel, 0.0);
-        Self { cpu, n, k, panel, weights, bias: padded }
+        Self { cpu, n, k, panel, weights, bias: Bias::new(bias) }
     }
 
     pub fn outputs(&self) -> usize {
@@ -144,7 +168,7 @@ impl Panels {
     }
 
     pub fn bytes(&self) -> usize {
-        (self.weights.len() + self.bias.len()) * size_of::<f32>()
+        self.weights.len() * size_of::<f32>() + self.bias.bytes()
     }
 
     /// Stretches of runs whose weights of one panel fit the first-level cache.
@@ -169,13 +193,13 @@ impl Panels {
         stretches
     }
 
-    /// Padded to whole panels.
-    pub fn bias(&self) -> &[f32] {
+    pub fn bias(&self) -> &Bias {
         &self.bias
     }
 
-    /// Multiplies one part.
-    pub fn multiply(&self, left: &Left<'_>, finish: Finish<'_>, part: Part) {
+    /// Multiplies what one thread does.
+    pub fn multiply(&self, left: &Left<'_>, share: Share<'_>) {
+        let Share { finish, part } = share;
         let Left { data, from, runs } = *left;
         let reach = runs.iter().map(|run| run.offset + run.len).max().unwrap_or(0);
         assert_eq!(runs.iter().map(|run| run.len).sum::<usize>(), self.k, "runs cover the inputs");
@@ -197,13 +221,18 @@ pub(crate) struct Left<'a> {
     pub runs: &'a [Run],
 }
 
-// SAFETY: `Finish` reads bias and residual, which outlive it, and writes through its `Target`.
-unsafe impl Sync for Finish<'_> {}
-// SAFETY: as above.
+// SAFETY: `Finish` reads bias and residual, which outlive it, and writes through its `Target`, which is its own or, in a
+// `Share`, touched by others elsewhere only.
 unsafe impl Send for Finish<'_> {}
 
-/// The stores at the end of a product, checked once: bias, residual, activation.
-#[derive(Clone, Copy)]
+/// What one thread does of a product, and where it stores it.
+pub(crate) struct Share<'a> {
+    pub finish: Finish<'a>,
+    pub part: Part,
+}
+
+/// The stores at the end of a product, checked once: bias, residual, activation. There is one for an output, or one in
+/// each of its shares.
 pub(crate) struct Finish<'a> {
     n: usize,
     bias: *const f32,
@@ -213,16 +242,14 @@ pub(crate) struct Finish<'a> {
 }
 
 impl<'a> Finish<'a> {
-    /// `bias` must cover whole panels.
     pub fn new(
-        n: usize,
-        bias: &'a [f32],
+        bias: &'a Bias,
         rows: usize,
         target: Target<'a>,
         residual: Residual<'a>,
         activation: Activation,
     ) -> Self {
-        assert!(bias.len() >= n, "a bias for each output");
+        let n = bias.outputs;
         assert_eq!(target.grid.rows(), rows, "as many rows out as in");
         assert!(rows == 0 || target.grid.last() + n <= target.len, "rows lie inside the output");
         let residual = match residual {
@@ -234,7 +261,17 @@ impl<'a> Finish<'a> {
                 (data.as_ptr(), grid)
             }
         };
-        Self { n, bias: bias.as_ptr(), target, residual, activation }
+        Self { n, bias: bias.padded.as_ptr(), target, residual, activation }
+    }
+
+    /// Hands the output out to threads, each with a part that no other has: as [`parts`] cuts it.
+    pub fn shares(self, rows: usize, panels: usize, by_panels: bool, threads: usize) -> Vec<Share<'a>> {
+        let Self { n, bias, target: Target { data, len, grid, lifetime }, residual, activation } = self;
+        let of = |part| {
+            let target = Target { data, len, grid, lifetime };
+            Share { finish: Self { n, bias, target, residual, activation }, part }
+        };
+        parts(rows, panels, by_panels, threads).into_iter().map(of).collect()
     }
 
     /// The offsets of a row in the output and in the residual.
