@@ -1,7 +1,5 @@
 //! `albumctl classify`: which of your own classes a photo belongs to.
 
-use std::path::PathBuf;
-
 use super::open_models::{NetworkArgs, Networks, PrecisionArg};
 use super::photos;
 use crate::analyses::Classifying;
@@ -20,9 +18,9 @@ pub struct Args {
     #[command(flatten)]
     pub photos: PhotoArgs,
 
-    /// The classifier: best.safetensors of its run
-    #[arg(long, value_name = "FILE")]
-    pub model: PathBuf,
+    /// The classifier: its name, or best.safetensors of its run
+    #[arg(long, value_name = "NAME|FILE")]
+    pub model: String,
 
     /// How exact sums are where the processor offers a choice: fast is good to about three digits
     #[arg(long, value_enum, value_name = "HOW", default_value = "full")]
@@ -31,7 +29,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&NetworkArgs { model: None, precision: args.precision }, context)?;
-    let classifying = Classifying::new(networks.open(Which::File(&args.model))?)?;
+    let classifying = Classifying::new(networks.open(Which::typed(&args.model))?)?;
     let classes = classifying.network.classes()?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<ClassifyRecord>()?;

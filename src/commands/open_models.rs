@@ -40,8 +40,7 @@ impl NetworkArgs {
     /// The model: as typed, else the configured file, else the configured name.
     pub fn which<'a>(&'a self, file: Option<&'a Path>, name: &'a str) -> Which<'a> {
         match (&self.model, file) {
-            (Some(typed), _) if typed.contains(['/', '\\', '.']) => Which::File(Path::new(typed)),
-            (Some(typed), _) => Which::Named(typed),
+            (Some(typed), _) => Which::typed(typed),
             (None, Some(file)) => Which::File(file),
             (None, None) => Which::Named(name),
         }
@@ -144,8 +143,10 @@ pub fn engine_and_device(context: &Context) -> Result<(Engine, candle_core::Devi
 impl From<HubError> for CommandError {
     fn from(error: HubError) -> Self {
         match error {
-            HubError::Unknown { .. }
-            | HubError::WrongTask { .. }
+            HubError::Unknown { .. } => {
+                Self::usage(error).hint("no file lies there either; `albumctl models list` shows the names")
+            }
+            HubError::WrongTask { .. }
             | HubError::DoesNotRun { .. }
             | HubError::NotOnDevice { .. }
             | HubError::Device(_)

@@ -105,6 +105,19 @@ pub enum Which<'a> {
     File(&'a Path),
 }
 
+impl<'a> Which<'a> {
+    /// As a user names a model. A path begins with `/`, `./`, `../` or `~`, or a file lies there; the rest are names,
+    /// which may hold dots: `mine@1.0.0`.
+    pub fn typed(text: &'a str) -> Self {
+        let path = Path::new(text);
+        let begins = ["/", "./", "../", "~"].iter().any(|start| text.starts_with(start));
+        if begins || std::fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
+            return Self::File(path);
+        }
+        Self::Named(text)
+    }
+}
+
 /// A file of a model that is here and was verified; nobody clears it away as long as this lives.
 #[derive(Clone, Debug)]
 pub struct Held {

@@ -119,6 +119,26 @@ fn versions_stand_side_by_side_and_a_pin_chooses() {
 }
 
 #[test]
+fn a_version_with_dots_is_a_name_and_a_file_needs_no_mark() {
+    let (server, bytes) = (Server::start(), tiny_weights("1"));
+    let world = world(&server, &bytes);
+    let yaml = manifest(1, &bytes, &server.url("/mine.safetensors")).replace("version: 1\n", "version: 1.0.0\n");
+    add_manifest(&world, "mine", &yaml);
+    world.run(["models", "pull", "mine"]).expect(0);
+    let by = |model: &str| world.run(["embed", "photos", "--model", model]);
+    assert_eq!(by("mine@1.0.0").expect(0).lines()[0]["model"], "mine@1.0.0");
+    fs::write(world.path("weights.v2"), &bytes).unwrap();
+    assert_eq!(by("weights.v2").expect(0).lines()[0]["model"], "weights@file");
+    assert_eq!(by("./weights.v2").expect(0).lines()[0]["model"], "weights@file");
+    // A folder of a model's name hides no model.
+    fs::create_dir(world.path("mine")).unwrap();
+    assert_eq!(by("mine").expect(0).lines()[0]["model"], "mine@1.0.0");
+    let seen = by("wieghts.v2").expect(2);
+    assert!(seen.stderr.contains("`wieghts.v2`") && seen.stderr.contains("no file lies there"), "{}", seen.stderr);
+    assert!(by("./wieghts.v2").expect(1).stderr.contains("./wieghts.v2: No such file"));
+}
+
+#[test]
 fn a_model_runs_where_its_manifest_allows_and_only_what_it_is_for() {
     let (server, bytes) = (Server::start(), tiny_weights("1"));
     let world = world(&server, &bytes);
