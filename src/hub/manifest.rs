@@ -125,6 +125,26 @@ pub enum Architecture {
     Classifier,
 }
 
+/// Architectures that run without the registry: of the face networks, which work together.
+const ELSEWHERE: [&str; 1] = ["tflite"];
+
+impl Architecture {
+    /// By the word of a manifest.
+    fn named(word: &str) -> Option<Self> {
+        Self::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(word)).ok()
+    }
+
+    /// Whether anything here runs what a manifest calls by this word.
+    pub fn is_run(word: &str) -> bool {
+        ELSEWHERE.contains(&word) || Self::named(word).is_some()
+    }
+
+    /// Whether a manifest of it must say all that a network is built by.
+    pub fn is_built(word: &str) -> bool {
+        Self::named(word).is_some()
+    }
+}
+
 impl Task {
     pub fn name(self) -> &'static str {
         match self {

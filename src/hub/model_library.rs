@@ -8,6 +8,7 @@ use super::cache::{Cache, CacheError, Collected, Collection};
 use super::catalogue::{Catalogue, CatalogueError, Entry};
 use super::digest::Digest;
 use super::fetch::{Pulled, Wanted};
+use super::manifest::{Architecture, ManifestError};
 use base::atomic;
 use base::reading;
 use models::MANIFESTS;
@@ -32,9 +33,14 @@ impl ModelLibrary {
     }
 
     /// Keeps a manifest of the user's own. One of the same name and version that says something else is only replaced by
-    /// `force`. The catalogue at hand stays as it is.
+    /// `force`. One that says it runs must say all that its network is built by. The catalogue at hand stays as it is.
     pub fn add(&self, folder: &Path, origin: &str, yaml: &str, force: bool) -> Result<Entry, CatalogueError> {
         let mut entry = Entry::parse(origin, yaml)?;
+        if entry.runs && Architecture::is_built(&entry.architecture) {
+            entry
+                .manifest()
+                .map_err(|ManifestError::Invalid { origin, why }| CatalogueError::Invalid { origin, why })?;
+        }
         let same = |there: &Entry| {
             there.own.as_ref().and_then(|path| reading::read_text(path, reading::TEXT).ok()).as_deref() == Some(yaml)
         };

@@ -207,6 +207,43 @@ fn manifests_are_added_from_files_folders_and_addresses() {
 }
 
 #[test]
+fn what_nothing_runs_is_kept_and_says_so() {
+    let world = World::new();
+    let add = |architecture: &str, more: &str| {
+        let yaml = format!(
+            "name: own\nversion: 1\ntask: embedding\narchitecture: {architecture}\nlicense: MIT\n\
+             file: {{name: own.bin}}\nruns: true\n{more}"
+        );
+        fs::write(world.path("own.yaml"), yaml).unwrap();
+        world.run(["models", "add", "--force", "own.yaml"])
+    };
+    let seen = add("yolo-v9", "").expect(0);
+    assert!(seen.stderr.contains("own@1") && seen.stderr.contains("nothing here runs `yolo-v9`"), "{}", seen.stderr);
+    assert_eq!((&seen.lines()[0]["runs"], &line_of(&world, "own")["runs"]), (&false.into(), &false.into()));
+    world.photo("a.png", 1);
+    let seen = world.run(["embed", "photos", "--model", "own"]).expect(2);
+    assert!(seen.stderr.contains("does not run it"), "{}", seen.stderr);
+    // One that would run is taken only when it says all that its network is built by.
+    let seen = add("dinov2", "").expect(1);
+    assert!(seen.stderr.contains("own.yaml") && seen.stderr.contains("preprocess"), "{}", seen.stderr);
+    let preprocess = "preprocess: {resize: {square: 28}, filter: bicubic, mean: [0, 0, 0], std: [1, 1, 1]}\n";
+    let seen = add("dinov2", preprocess).expect(0);
+    assert_eq!((&seen.lines()[0]["runs"], seen.stderr.contains("nothing here runs")), (&true.into(), false));
+}
+
+#[test]
+fn what_is_part_of_the_binary_is_here_and_lies_nowhere() {
+    let world = World::new();
+    let line = line_of(&world, "album-mini");
+    let file = &line["files"][0];
+    assert_eq!((&line["status"], &file["status"]), (&"ready".into(), &"ready".into()));
+    assert_eq!((&line["bytes_here"], &file["bytes_here"]), (&line["bytes"], &line["bytes"]));
+    assert_eq!(file["path"], Value::Null);
+    let here = world.run(["models", "list", "--here"]).expect(0).lines();
+    assert_eq!(here.iter().map(|line| &line["name"]).collect::<Vec<_>>(), ["album-mini"]);
+}
+
+#[test]
 fn the_limit_of_the_folder_is_kept() {
     let (server, bytes) = (Server::start(), noise(100_000, 88));
     let world = world_with(&server, &bytes, Served::file(&bytes));

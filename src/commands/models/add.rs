@@ -14,6 +14,7 @@ use crate::report::records::ModelRecord;
 use base::reading::{self, Stream};
 use hub::catalogue::{CatalogueError, manifests_in};
 use hub::fetch::{Client, Network, Settings, read_text};
+use hub::manifest::Architecture;
 
 /// Add models by their manifests: a YAML file, an address, or a folder of YAML files
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             }
             other => CommandError::failed(other),
         })?;
+        if !entry.runs && !entry.architecture.is_empty() && !Architecture::is_run(&entry.architecture) {
+            let (model, architecture) = (entry.reference(), &entry.architecture);
+            context.ui.note(&format!("{model} can be kept and verified, but nothing here runs `{architecture}`"));
+        }
         output.write(&context.ui, &record(&entry, &library.cache, &[]))?;
         added += 1;
     }

@@ -40,7 +40,13 @@ pub struct Entry {
     pub tags: Vec<String>,
     #[serde(default)]
     pub quality: Vec<QualityFigure>,
-    /// False for one that can be kept, but not run yet.
+    /// What other software a file of the kind asks for, as its publisher says; nothing here needs it.
+    #[serde(default)]
+    pub dependencies: Vec<String>,
+    /// When its publisher changed it last.
+    #[serde(default)]
+    pub last_updated: Option<String>,
+    /// False for one that can be kept, but not run: its manifest says so, or nothing here runs its architecture.
     #[serde(default = "yes")]
     pub runs: bool,
     #[serde(default)]
@@ -108,6 +114,7 @@ impl Entry {
             file.sources.clone_from(&sources);
         }
         entry.check().map_err(invalid)?;
+        entry.runs &= Architecture::is_run(&entry.architecture);
         entry.text = (origin.to_owned(), yaml.to_owned());
         Ok(entry)
     }
