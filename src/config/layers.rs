@@ -13,6 +13,7 @@ use thiserror::Error;
 use super::suggest::nearest;
 use super::{Limits, Settings};
 use base::reading::{self, Stream};
+use hub::DeviceChoice;
 
 const BUILT_IN: &str = include_str!("../../configs/global_config.yaml");
 const ENVIRONMENT_PREFIX: &str = "ALBUMCTL_";
@@ -38,7 +39,10 @@ const WITHOUT_EFFECT: [&str; 15] = [
     "album.preprocessing",
     "album.export",
 ];
-const WITHOUT_EFFECT_LEAVES: [&str; 6] = [
+const WITHOUT_EFFECT_LEAVES: [&str; 9] = [
+    "thumbnail_sizes.tiny",
+    "thumbnail_sizes.small",
+    "thumbnail_sizes.large",
     "quality_assessment.default_method",
     "quality_assessment.enable_cache",
     "quality_assessment.batch_size",
@@ -245,7 +249,9 @@ impl Stack {
         let positive = "must be greater than 0";
         let not_negative = "must not be negative";
         let sum = "at least one of these weights must be greater than 0";
+        let device = settings.device.parse::<DeviceChoice>().is_ok();
         let rules = [
+            ("device", device, "must be auto, cpu, cuda or cuda:N"),
             ("limits.max_megapixels", max_megapixels > 0.0, positive),
             ("limits.max_file_mb", max_file_mb > 0.0, positive),
             ("limits.max_seconds", max_seconds > 0.0, positive),

@@ -88,10 +88,7 @@ impl TryFrom<Switch> for Isolate {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThumbnailSizes {
-    pub tiny: u32,
-    pub small: u32,
     pub medium: u32,
-    pub large: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]

@@ -71,7 +71,23 @@ fn mistakes_name_the_key_the_place_and_what_was_meant() {
     assert!(
         world.run(["score", "--set", "num_workers=many", "photos"]).expect(2).stderr.contains("`num_workers` in --set")
     );
+    let seen = world.run(["score", "--device", "banana", "photos"]).expect(2);
+    assert!(seen.stderr.contains("`device` in --device: must be auto, cpu, cuda or cuda:N"), "{}", seen.stderr);
     assert!(world.run(["score", "--set", "nonsense", "photos"]).expect(2).stderr.contains("KEY=VALUE"));
+}
+
+#[test]
+fn keys_that_change_nothing_are_named_once() {
+    let world = World::new();
+    world.photo("a.png", 1);
+    fs::write(world.path("original.yaml"), "thumbnail_sizes: {tiny: 128, small: 512, medium: 1024, large: 2048}\n")
+        .unwrap();
+    let seen = world.run(["score", "--config", "original.yaml", "photos"]).expect(0);
+    for dead in ["tiny", "small", "large"] {
+        let note = format!("`thumbnail_sizes.{dead}` in original.yaml is a key of the original system");
+        assert_eq!(seen.stderr.matches(&note).count(), 1, "{}", seen.stderr);
+    }
+    assert!(!seen.stderr.contains("medium"), "{}", seen.stderr);
 }
 
 #[test]
