@@ -74,6 +74,10 @@ impl ModelHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn list(&self, task: Option<&str>) -> Vec<ModelRecord> {
+        self.records(|entry| task.is_none_or(|task| entry.does(task)))
+    }
+
+    fn records(&self, fitting: impl Fn(&Entry) -> bool) -> Vec<ModelRecord> {
         let hub = self.hub();
         let blobs = hub.cache().blobs().unwrap_or_default();
         let entries = hub.catalogue().entries().iter();
@@ -287,9 +291,13 @@ impl ModelHub {
     /// the right ones.
     pub fn validate(&self, model: &str) -> Result<bool, ModelHubError> {
         let hub = self.hub();
-        let good = |wanted: &Wanted| match &wanted.sha256 {
-            Some(sha256) => Ok(hub.cache().verify(sha256)? == Verdict::Good),
-            None => Ok(false),
+        let entry = hub.catalogue().find(model)?;
+        let good = |file: &FileEntry| {
+            let Some(sha256) = entry.wanted_file(file, hub.cache())?.sha256 else { return Ok(false) };
+            match entry.built_in_weights(file) {
+                Some(content) => Ok(Digest::of(content) == sha256),
+                None => Ok(hub.cache().verify(&sha256)? == Verdict::Good),
+            }
         };
         let wanted = hub.catalogue().find(model)?.wanted(hub.cache())?;
         let all: Result<Vec<bool>, ModelHubError> = wanted.iter().map(good).collect();
@@ -331,7 +339,8 @@ impl ModelHub {
     pub fn cache_info(&self) -> Result<CacheInfo, ModelHubError> {
         let usage = self.hub().cache().usage()?;
         let utilization = usage.max_bytes.map_or(0.0, |max| usage.bytes as f64 / max as f64);
-        let models = self.list(None).into_iter().filter(|model| model.bytes_here > 0).collect();
+        let in_folder = |entry: &Entry| entry.files.iter().any(|file| entry.built_in_weights(file).is_none());
+        let models = self.records(in_folder).into_iter().filter(|model| model.bytes_here > 0).collect();
         Ok(CacheInfo { usage, utilization, models })
     }
 

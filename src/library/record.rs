@@ -38,9 +38,12 @@ pub fn record(entry: &Entry, cache: &Cache, blobs: &[Blob]) -> ModelRecord {
 fn file_record(entry: &Entry, file: &FileEntry, cache: &Cache) -> ModelFile {
     let status = entry.file_status(file, cache);
     let sha256 = entry.wanted_file(file, cache).ok().and_then(|wanted| wanted.sha256);
-    let path = sha256.map(|sha256| cache.blob_path(&sha256));
+    let built_in = entry.built_in_weights(file);
+    // What is part of the binary lies in no folder.
+    let path = sha256.filter(|_| built_in.is_none()).map(|sha256| cache.blob_path(&sha256));
     let here = status.is_here();
-    let length = || path.as_ref().and_then(|path| path.metadata().ok()).map_or(0, |metadata| metadata.len());
+    let on_disk = || path.as_ref().and_then(|path| path.metadata().ok()).map_or(0, |metadata| metadata.len());
+    let length = || built_in.map_or_else(on_disk, |content| content.len() as u64);
     ModelFile {
         name: file.name.clone(),
         size: file.size,

@@ -70,6 +70,7 @@ fn every_operation_in_turn() {
     // Who holds it keeps it.
     let error = hub.remove("mine").unwrap_err();
     assert!(matches!(error, ModelHubError::Cache(CacheError::InUse { .. })), "{error}");
+    assert!(hub.validate("album-mini").unwrap(), "what is part of the binary is checked where it is");
     let info = hub.cache_info().unwrap();
     assert_eq!((info.usage.files, info.models.len(), info.models[0].status), (1, 1, "loaded"));
     let photos: Vec<PathBuf> = (0..6).map(|seed| here.photo(seed)).collect();

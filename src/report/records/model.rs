@@ -60,7 +60,7 @@ pub struct ModelFile {
     pub sha256_from: Option<&'static str>,
     pub status: &'static str,
     pub bytes_here: u64,
-    /// Null when it is not here.
+    /// Null when it is not here, or part of the binary.
     pub path: Option<String>,
     pub sources: Vec<String>,
 }
