@@ -55,6 +55,7 @@ struct Shared {
     choice: DeviceChoice,
     device: Device,
     memory: usize,
+    by_candle: bool,
     loaded: Arc<LoadedModels<Built, FaceAnalyzer>>,
     note: Box<Note>,
     /// What the user should hear of, and has not yet.
@@ -153,6 +154,16 @@ impl Hub {
         let fallbacks = Mutex::new(fallback.into_iter().collect());
         let shared = Shared { engine, choice, device, memory, loaded, note: Box::new(note), fallbacks };
         Ok(Self { library, shared: Arc::new(shared) })
+    }
+
+    /// The same models, networks in memory included, on another device.
+    pub fn on(&self, choice: DeviceChoice) -> Result<Self, HubError> {
+        let (device, fallback) = choice.settle()?;
+        let fallbacks = Mutex::new(fallback.into_iter().collect());
+        let Shared { engine, memory, by_candle, ref loaded, ref note, .. } = *self.shared;
+        let (loaded, note) = (loaded.clone(), note.clone());
+        let shared = Shared { engine, choice, device, memory, by_candle, loaded, note, fallbacks };
+        Ok(Self { library: self.library.clone(), shared: Arc::new(shared) })
     }
 
     pub fn library(&self) -> &ModelLibrary {

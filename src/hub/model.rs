@@ -71,7 +71,8 @@ impl Model {
         let preprocess = preprocessing(&manifest);
         let place = device.location();
         let lies = stamp_of(&file.path);
-        let built = format!("{} {lies} {preprocess} {:?} {place:?}", file.path.display(), shared.engine);
+        let by = by_candle(&shared, &device);
+        let built = format!("{} {lies} {preprocess} {:?} {place:?}{by}", file.path.display(), shared.engine);
         let key = Key { reference, built };
         Self { shared, manifest: Arc::new(manifest), file, sha256, device, key, identity: Arc::default() }
     }
@@ -90,7 +91,8 @@ impl Model {
         let preprocess = preprocessing(&self.manifest);
         let precision = self.shared.engine.precision;
         let shown = if self.manifest.architecture == Architecture::AlbumMini { views::REVISION } else { "" };
-        let identity = format!("{} {weights} {preprocess} {precision:?}{shown}", self.manifest.reference());
+        let by = by_candle(&self.shared, &self.device);
+        let identity = format!("{} {weights} {preprocess} {precision:?}{shown}{by}", self.manifest.reference());
         Ok(self.identity.get_or_init(|| identity).clone())
     }
 
@@ -102,7 +104,7 @@ impl Model {
     fn load(&self) -> Result<Built, HubError> {
         let started = Instant::now();
         let file = self.file.open()?;
-        let built = registry::build(&self.manifest, &file, self.shared.engine, &self.device)?;
+        let built = registry::build(&self.manifest, &file, self.shared.engine, &self.device, self.shared.by_candle)?;
         let (megabytes, milliseconds) = (file.bytes() as f64 / 1e6, started.elapsed().as_millis());
         let place = if self.device.is_cpu() { String::new() } else { format!(" on {}", device::kind(&self.device)) };
         (self.shared.note)(&format!("loaded {}{place} ({megabytes:.0} MB, {milliseconds} ms)", self.manifest.name));
@@ -274,7 +276,7 @@ pub struct Degradations(pub(super) Model);
 
 impl Degradations {
     /// For each photo, how strong each of [`networks::mini::DEGRADATIONS`] is, 0 (none) to 1; of a multi-head network
-    /// [`networks::multihead::FLAWS`], and behind them the quality over all.
+    /// [`networks::multihead::FLAWS`], and behind them the quality over all; of a single-head network the quality alone.
     pub fn strengths(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let built = self.0.built()?;
         if self.is_multi_head() {

@@ -10,7 +10,7 @@ use networks::checkpoint::{Ledger, Names, WeightsError, var_builder};
 use networks::dinov2::{self, Dinov2, FusedDinov2};
 use networks::fused::{Batch, Runner};
 use networks::head::{FusedHead, HeadConfig};
-use networks::mini::{ComparisonHead, FusedMini};
+use networks::mini::{CandleMini, ComparisonHead, FusedMini};
 use networks::mobile::{self, Family, FusedMobile, Mobile};
 use networks::multihead::{self, FusedMultiHead, MultiHead};
 use networks::preprocess::Preprocess;
@@ -45,7 +45,7 @@ enum Features {
 
 type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
 
-/// A candle network on a card.
+/// A candle network, on a card or not.
 struct OnDevice {
     forward: Forward,
     device: Device,
@@ -115,10 +115,9 @@ impl Plan {
                     rows.narrow(1, features.start, features.len())
                 })
             }
-            // Small enough to run beside the card: see `build`.
             Self::Mini => {
-                let network = self.fused(Engine { cpu: Cpu::Plain, precision: Precision::Full }, names)?;
-                Box::new(move |x| x.to_device(&Device::Cpu)?.apply_op1_no_bwd(&network))
+                let network = CandleMini::new(vb)?;
+                Box::new(move |x| network.forward(x))
             }
             Self::MultiHead => {
                 let network = MultiHead::new(0.0, vb)?;
@@ -157,8 +156,14 @@ impl From<candle_core::Error> for CandleError {
     }
 }
 
-/// Puts the network together. On the CPU it runs on the fused kernels of `engine`, elsewhere on candle.
-pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &Device) -> Result<Built, BuildError> {
+/// Puts the network together. On the CPU it runs on the fused kernels of `engine`, on a card or `by_candle` on candle.
+pub fn build(
+    manifest: &Manifest,
+    file: &WeightsFile,
+    engine: Engine,
+    device: &Device,
+    by_candle: bool,
+) -> Result<Built, BuildError> {
     let ledger = Ledger::new(file);
     let names = ledger.root();
     let recipe = Recipe::of(file);
@@ -194,13 +199,13 @@ pub fn build(manifest: &Manifest, file: &WeightsFile, engine: Engine, device: &D
     let head =
         head_config.zip(head_part).map(|(config, part)| build_head(&config, part, engine, &names)).transpose()?;
     // The small network takes longer to the card and back than on the processor.
-    let (features, bytes) = if device.is_cpu() || matches!(plan, Plan::Mini) {
+    let (features, bytes) = if !by_candle && (device.is_cpu() || matches!(plan, Plan::Mini)) {
         let runner = plan.fused(engine, &names)?;
         let bytes = runner.network().bytes();
         ledger.close(|name| !forgiven.is_empty() && name.starts_with(forgiven))?;
         (Features::Fused(runner), bytes)
     } else {
-        // The fused form takes every tensor by name and shape; on a card the same check is made without building it.
+        // The fused form takes every tensor by name and shape; here the same check is made without building it.
         let on_device = on_device(&plan, file, &names, engine.precision, device)?;
         (Features::Candle(on_device), usize::try_from(file.bytes()).unwrap_or(usize::MAX))
     };
@@ -238,7 +243,7 @@ fn on_device(
     precision: Precision,
     device: &Device,
 ) -> Result<OnDevice, BuildError> {
-    let dtype = if precision == Precision::Fast { DType::BF16 } else { DType::F32 };
+    let dtype = if precision == Precision::Fast && !device.is_cpu() { DType::BF16 } else { DType::F32 };
     let vb = var_builder(file, dtype, device)?;
     match plan.candle(names, &vb) {
         Ok(forward) => Ok(OnDevice { forward, device: device.clone(), dtype }),

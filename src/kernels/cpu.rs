@@ -22,9 +22,12 @@ pub enum Cpu {
 /// The environment variable that forces a path.
 pub const VARIABLE: &str = "ALBUMCTL_CPU";
 
+/// The word for networks on candle's own operations, as on a card; what has no such form takes the best path.
+const CANDLE: &str = "candle";
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CpuError {
-    #[error("{VARIABLE}={asked}: no such path; one of plain, neon, avx2, avx512, amx")]
+    #[error("{VARIABLE}={asked}: no such path; one of plain, neon, avx2, avx512, amx, candle")]
     Unknown { asked: String },
     #[error("{VARIABLE}={asked}: this machine cannot run it; it can run {available}")]
     Unsupported { asked: Cpu, available: String },
@@ -83,8 +86,13 @@ impl Cpu {
         }
     }
 
+    /// Whether `ALBUMCTL_CPU` asks for networks on candle's own operations.
+    pub fn candle_is_asked() -> bool {
+        std::env::var_os(VARIABLE).is_some_and(|asked| asked.eq_ignore_ascii_case(CANDLE))
+    }
+
     fn parse(asked: &str) -> Result<Self, CpuError> {
-        if asked.is_empty() {
+        if asked.is_empty() || asked.eq_ignore_ascii_case(CANDLE) {
             return Ok(Self::best());
         }
         let path = Self::ALL
@@ -118,7 +126,7 @@ mod tests {
     #[test]
     fn an_unknown_path_is_refused_by_name() {
         let error = Cpu::parse("sse9").unwrap_err();
-        assert_eq!(error.to_string(), "ALBUMCTL_CPU=sse9: no such path; one of plain, neon, avx2, avx512, amx");
+        assert_eq!(error.to_string(), "ALBUMCTL_CPU=sse9: no such path; one of plain, neon, avx2, avx512, amx, candle");
     }
 
     #[test]

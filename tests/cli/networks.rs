@@ -105,6 +105,30 @@ fn every_path_of_the_processor_gives_the_same_vectors() {
 }
 
 #[test]
+fn candles_own_operations_give_the_same_numbers_where_they_are_asked_for() {
+    let world = World::new();
+    world.many_photos(2);
+    let run = |args: &[&str], cpu: &str| {
+        let output = world.command(args).args(["-v", "photos"]).env("ALBUMCTL_CPU", cpu).output().unwrap();
+        Seen::from(output).expect(0)
+    };
+    let models = ["dinov2_gated", "efficientnet_lite0", "mobilenet_v2"].map(|name| recorded_model(&world, name, name));
+    for model in models.iter().map(String::as_str).chain(["--model=album-mini"]) {
+        let ours = run(&["embed", model], "");
+        // Asked without --no-cache: what the kernels found does not pass for candle's.
+        let candles = run(&["embed", model], "candle");
+        assert!(candles.stderr.contains(" by candle ("), "{model}: {}", candles.stderr);
+        assert!(!ours.stderr.contains("by candle"), "{model}: {}", ours.stderr);
+        for (ours, candles) in ours.lines().iter().zip(candles.lines()) {
+            let distance = 1.0 - vector(ours).iter().zip(vector(&candles)).map(|(a, b)| a * b).sum::<f64>();
+            assert!(distance.abs() < 1e-6, "{model}: {distance}");
+        }
+    }
+    let rating = |cpu| run(&["aesthetics", "--model=album-mini"], cpu).lines()[0]["aesthetic_score"].as_f64().unwrap();
+    assert!((rating("plain") - rating("candle")).abs() < 1e-3);
+}
+
+#[test]
 fn a_file_of_numbers_replaces_lines() {
     let world = World::new();
     world.many_photos(2);

@@ -4,6 +4,7 @@
 //! numbers depend on nothing but the photo. What the rule-based measures see (the Laplacian, local contrast, clipping)
 //! goes in beside the colours: pooled features alone find focus hard.
 
+mod by_candle;
 mod comparison_head;
 mod detail;
 mod fused;
@@ -12,6 +13,7 @@ mod passes;
 mod trained;
 pub mod views;
 
+pub use by_candle::CandleMini;
 pub use comparison_head::{COMPARISON_FEATURES, ComparisonHead, FAR, HIDDEN, comparison_features};
 pub use fused::FusedMini;
 pub use input::{MEASURES, Prepared, SIDE_STEP, View};

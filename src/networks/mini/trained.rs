@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp1, D, DType, Device, Result, Shape, Tensor, Var};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Result, Shape, Tensor, Var};
 use rayon::prelude::*;
 
+use super::by_candle::{self, nchw};
 use super::passes::{Convs, Grad, Tape};
 use super::{DEGRADATIONS, EMBEDDING, Kind, Layer, MEASURES, POOLED, TRUNK, layers};
 use crate::fused::Workspace;
@@ -121,27 +122,7 @@ impl Mini {
 
     /// The same on candle's own convolutions: for cards, and to hold the other form against.
     pub fn pooled_by_candle(&self, x: &Tensor) -> Result<Tensor> {
-        let mut chain = vec![x.clone()];
-        let mut pooled = Vec::new();
-        for (name, layer) in layers() {
-            let (weight, bias) = self.effective(&name, &layer)?;
-            let window = layer.window();
-            let last = &chain[chain.len() - 1];
-            let mut y = last.conv2d(&weight, window.padding, window.stride, 1, 1)?;
-            y = y.broadcast_add(&bias.reshape((1, layer.outputs, 1, 1))?)?;
-            if layer.kind == Kind::Point {
-                y = (y + &chain[chain.len() - 2])?;
-            }
-            let y = y.relu()?;
-            if layer.pooled {
-                let flat = y.flatten_from(2)?;
-                let mean = flat.mean_keepdim(D::Minus1)?;
-                let spread = ((flat.sqr()?.mean_keepdim(D::Minus1)? - mean.sqr()?)?.relu()? + 1e-4)?.sqrt()?;
-                pooled.extend([mean.squeeze(D::Minus1)?, spread.squeeze(D::Minus1)?]);
-            }
-            chain.push(y);
-        }
-        Tensor::cat(&pooled, 1)
+        by_candle::pooled(x, |_, name, layer| self.effective(name, layer))
     }
 
     /// What the heads make of pooled features and scaled measures; `dropped` is laid over the trunk while it trains.
@@ -179,16 +160,6 @@ impl Mini {
         }
         Ok(all)
     }
-}
-
-fn nchw(map: &Map, device: &Device) -> Result<Tensor> {
-    let shape = map.shape();
-    let mut data = Vec::with_capacity(shape.len());
-    for image in 0..shape.images {
-        (0..shape.height).for_each(|y| data.extend_from_slice(map.row(image, y)));
-    }
-    let dims = (shape.images, shape.height, shape.width, shape.channels);
-    Tensor::from_vec(data, dims, device)?.permute((0, 3, 1, 2))?.contiguous()
 }
 
 /// All convolutions and the pooling as one operation on the row of weights; the photos are part of the operation.
