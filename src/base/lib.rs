@@ -5,6 +5,7 @@
 pub mod atomic;
 pub mod contain;
 pub mod escape;
+pub mod npy;
 pub mod pixels;
 pub mod reading;
 pub mod threads;

@@ -243,7 +243,18 @@ pub struct Lines<'a> {
     failed: bool,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    /// What comes next and stays to be read; nothing at the end.
+    pub fn ahead(&mut self) -> io::Result<&[u8]> {
+        use io::BufRead as _;
+        self.reader.fill_buf()
+    }
+
+    /// What was not read yet, as bytes.
+    pub fn into_rest(self) -> io::BufReader<Stream<'a>> {
+        self.reader
+    }
+
     fn line(&mut self) -> io::Result<Option<String>> {
         use io::BufRead as _;
         let mut line = Vec::new();

@@ -1,4 +1,4 @@
-//! The part that commands over Parquet features share: which files, and what their errors mean to a user.
+//! The part that commands over features share: which files, and what their errors mean to a user.
 
 use std::path::PathBuf;
 
@@ -9,13 +9,18 @@ use scale::{ScaleError, Source, expand, is_remote, read_list};
 
 #[derive(Debug, clap::Args)]
 pub struct DataArgs {
-    /// Parquet files, or patterns with *, ?, [..] and **; builds with `object-stores` take s3:// and https:// too
+    /// Parquet files or .npy matrices, or patterns with *, ?, [..] and **; builds with `object-stores` take s3:// and
+    /// https:// too
     #[arg(long, value_name = "GLOB", num_args = 1.., conflicts_with = "data_file")]
     data: Vec<String>,
 
     /// A list of files or patterns, one a line
     #[arg(long, value_name = "LIST")]
     data_file: Option<PathBuf>,
+
+    /// The ids of the rows of one .npy matrix, a list of texts or whole numbers; without, rows go by their numbers
+    #[arg(long, value_name = "FILE.npy")]
+    ids: Option<PathBuf>,
 }
 
 impl DataArgs {
@@ -37,7 +42,17 @@ pub fn open(args: &DataArgs, context: &Context) -> Result<Source, CommandError> 
     };
     let paths = paths?;
     args.data_file.iter().chain(&paths).filter(|file| !is_remote(file)).try_for_each(|file| context.reads(file))?;
-    Ok(Source::open(&paths)?)
+    let source = Source::open(&paths)?;
+    let Some(ids) = &args.ids else { return Ok(source) };
+    if !matches!(source.files.as_slice(), [one] if one.is_array()) {
+        let refusal = anyhow::anyhow!("--ids goes with one .npy file; Parquet files have a column `id`");
+        return Err(CommandError::usage(refusal));
+    }
+    refuse_offline(&[ids], context)?;
+    if !is_remote(ids) {
+        context.reads(ids)?;
+    }
+    Ok(source.with_ids(ids)?)
 }
 
 /// `None` when the user asked to stop.

@@ -1,9 +1,9 @@
-//! `albumctl kmeans`: clusters of features in Parquet files, however many.
+//! `albumctl kmeans`: clusters of features in Parquet or `.npy` files, however many.
+
+mod vectors;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-use anyhow::Context as _;
 
 use super::addresses::{here_only, lines_stay_here, refuse_offline};
 use super::engine::{self, EngineArgs};
@@ -11,15 +11,14 @@ use super::features::{self, DataArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::place::{Content, Outputs, PlaceError};
-use crate::report::records::{KmeansModelRecord, NearestRecord};
-use base::reading::Stream;
+use crate::report::records::KmeansModelRecord;
 use scale::fit::{self, Event};
-use scale::{Init, MODEL_MARK, Model, Nearest, NearestScratch, ScaleError, Source, assign, is_remote};
+use scale::{DataFile, Init, MODEL_MARK, Model, ScaleError, Source, assign, is_remote};
 
-/// Clusters of features in Parquet files, more of them than fit in memory
+/// Clusters of features in files, more of them than fit in memory
 ///
 /// The files are what `embed --output features.parquet` writes: a column `id` (string) and a column `feature` (list of
-/// f32, f64 or f16).
+/// f32, f64 or f16); or .npy matrices with a row each, as `embed --output features.npy` writes them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -78,6 +77,11 @@ struct FitArgs {
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
 
+    /// Before each iteration, keep every row's cluster, id and distance beside the centroids, as .npy files: a shard is a
+    /// file of the data (takes another pass over it)
+    #[arg(long)]
+    write_assignments: bool,
+
     #[command(flatten)]
     engine: EngineArgs,
 
@@ -93,11 +97,16 @@ struct FitArgs {
 /// Each row's cluster and its distance, as Parquet; or the cluster of vectors on standard input
 ///
 /// With --data or --data-file the rows `id, cluster, distance` go to the Parquet file named by -o. Without, each line
-/// of standard input is a vector: numbers in JSON brackets, or set apart by blanks or commas.
+/// of --vector or of standard input is a vector: numbers in JSON brackets, or set apart by blanks or commas; or it is an
+/// .npy array of one vector, or of one a row.
 #[derive(Debug, clap::Args)]
 struct AssignArgs {
     #[command(flatten)]
     data: DataArgs,
+
+    /// A file of vectors instead of standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "data_file"])]
+    vector: Option<PathBuf>,
 
     /// The model that `kmeans fit` made
     #[arg(short, long, value_name = "FILE", default_value = "kmeans.safetensors")]
@@ -153,6 +162,10 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
     here_only(Some(&work), "the folder of iterations", "--work DIR")?;
     let cluster = args.engine.cluster(context)?;
     let source = features::open(&args.data, context)?;
+    if cluster.is_some() && (args.write_assignments || source.files.iter().any(DataFile::is_array)) {
+        let refusal = anyhow::anyhow!("a cluster reads Parquet files and keeps no assignments");
+        return Err(CommandError::usage(refusal).hint("without --engine this machine does"));
+    }
     let options = fit::Options {
         clusters: args.clusters as usize,
         init: match args.init {
@@ -166,6 +179,7 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
         normalize: args.normalize,
         mini_batch: args.mini_batch,
         work,
+        write_assignments: args.write_assignments,
         threads: context.threads(),
         batch_rows: None,
     };
@@ -251,7 +265,7 @@ fn progress(event: &Event, context: &Context) {
 fn assign(args: &AssignArgs, context: &Context) -> Result<Ending, CommandError> {
     if args.data.is_empty() {
         lines_stay_here(context)?;
-        return assign_lines(load(&args.model, context)?, context);
+        return vectors::assign(load(&args.model, context)?, args.vector.as_deref(), context);
     }
     refuse_offline(context.output_file().as_slice(), context)?;
     let model = load(&args.model, context)?;
@@ -268,38 +282,6 @@ fn assign(args: &AssignArgs, context: &Context) -> Result<Ending, CommandError> 
     let seconds = context.telemetry.elapsed().as_secs_f64();
     context.ui.summary(&format!("kmeans assign: {rows} rows in {seconds:.1} s to {}", target.display()), false);
     Ok(Ending::AllDone)
-}
-
-/// Vectors on standard input, a line each.
-fn assign_lines(model: Model, context: &Context) -> Result<Ending, CommandError> {
-    let (dim, normalize) = (model.centroids.dim, model.normalize);
-    let nearest = Nearest::new(model.centroids);
-    let mut room = NearestScratch::default();
-    context.reads_stdin()?;
-    let mut output = context.output::<NearestRecord>()?;
-    for (number, line) in Stream::standard_input(context.stop()).lines().enumerate() {
-        let line = line.context("standard input")?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let vector = vector(&line, dim).with_context(|| format!("standard input: line {}", number + 1))?;
-        let (cluster, distance) = nearest
-            .one(vector, normalize, &mut room)
-            .map_err(|cause| anyhow::anyhow!("standard input: line {}: {cause}", number + 1))?;
-        output.write(&context.ui, &NearestRecord { cluster, distance })?;
-    }
-    output.finish(&context.ui)?;
-    Ok(Ending::AllDone)
-}
-
-fn vector(line: &str, dim: usize) -> anyhow::Result<Vec<f32>> {
-    let inner = line.trim().trim_start_matches('[').trim_end_matches(']');
-    let words = inner.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
-    let vector = words
-        .map(|word| word.parse::<f32>().with_context(|| format!("`{word}` is no number")))
-        .collect::<anyhow::Result<Vec<f32>>>()?;
-    anyhow::ensure!(vector.len() == dim, "{} numbers where the model has {dim}", vector.len());
-    Ok(vector)
 }
 
 fn load(model: &Path, context: &Context) -> Result<Model, CommandError> {

@@ -4,7 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::data_file::{DataFile, FEATURE, ID};
 use super::error::{Place, RowError, ScaleError};
@@ -27,20 +27,22 @@ impl Reading {
     }
 }
 
-/// How many numbers the first row of a file has.
+/// How many numbers the first row of a Parquet file has.
 pub fn dimension(data: &DataFile) -> Result<usize, ScaleError> {
-    if let DataType::FixedSizeList(_, dim) = data.column(FEATURE)?.data_type() {
+    let metadata = data.parquet().ok_or(ScaleError::Empty)?;
+    if let DataType::FixedSizeList(_, dim) = data.column(metadata, FEATURE)?.data_type() {
         return Ok(usize::try_from(*dim).unwrap_or(0).max(1));
     }
-    let group = data.metadata.metadata().row_groups().iter().position(|group| group.num_rows() > 0).unwrap_or(0);
+    let group = metadata.metadata().row_groups().iter().position(|group| group.num_rows() > 0).unwrap_or(0);
     let place = Place { file: data.path.clone(), group, row: Some(0) };
     let wrong = |cause: RowError| ScaleError::Row { place: place.clone(), cause };
     let unreadable = |cause: String| wrong(RowError::Unreadable { cause });
     let file = Input::open(&data.path)?;
     let reading = Reading { ids: false, normalize: false, batch_rows: 1 };
     // Damage that the Parquet reader did not foresee may make it panic.
-    let first =
-        contained(|| -> parquet::errors::Result<_> { Ok(arrow(data, file, group, reading, 0)?.next().transpose()?) });
+    let first = contained(|| -> parquet::errors::Result<_> {
+        Ok(arrow(metadata, file, group, reading, 0)?.next().transpose()?)
+    });
     let first = first.and_then(|first| first.map_err(|error| error.to_string()));
     let rows = first.map_err(unreadable)?.ok_or_else(|| unreadable("no rows".into()))?;
     let column = rows.column_by_name(FEATURE).ok_or_else(|| unreadable("no feature".into()))?;
@@ -53,16 +55,16 @@ pub fn dimension(data: &DataFile) -> Result<usize, ScaleError> {
 }
 
 pub fn arrow(
-    data: &DataFile,
+    metadata: &ArrowReaderMetadata,
     file: Input,
     group: usize,
     reading: Reading,
     skip: usize,
 ) -> parquet::errors::Result<ParquetRecordBatchReader> {
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
     let columns: &[&str] = if reading.ids { &[ID, FEATURE] } else { &[FEATURE] };
-    let roots = columns.iter().filter_map(|name| data.metadata.schema().index_of(name).ok());
-    let mask = ProjectionMask::roots(data.metadata.parquet_schema(), roots);
+    let roots = columns.iter().filter_map(|name| metadata.schema().index_of(name).ok());
+    let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
     builder
         .with_row_groups(vec![group])
         .with_projection(mask)

@@ -1,8 +1,10 @@
 //! The other columns of the data: ids and scores, alone and in the order of the data.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -64,10 +66,24 @@ impl Source {
     ) -> Result<(), E> {
         for data in &self.files {
             let unreadable = |cause: String| ScaleError::Parquet { path: data.path.clone(), cause };
-            let place = data.metadata.schema().index_of(name).map_err(|error| unreadable(error.to_string()))?;
+            let metadata = match (data.array(), data.parquet()) {
+                (Some(array), _) if name == ID => {
+                    for first in (0..array.rows()).step_by(8192) {
+                        let ids = array.ids(first, (array.rows() - first).min(8192) as usize)?;
+                        each(data, &(Arc::new(StringArray::from(ids)) as ArrayRef))?;
+                    }
+                    continue;
+                }
+                (None, Some(metadata)) => metadata,
+                _ => {
+                    let cause = std::io::Error::other(format!("an .npy file has no column `{name}`"));
+                    return Err(ScaleError::Io { path: data.path.clone(), cause }.into());
+                }
+            };
+            let place = metadata.schema().index_of(name).map_err(|error| unreadable(error.to_string()))?;
             let file = Input::open(&data.path)?;
-            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, data.metadata.clone());
-            let mask = ProjectionMask::roots(data.metadata.parquet_schema(), [place]);
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
+            let mask = ProjectionMask::roots(metadata.parquet_schema(), [place]);
             // Damage that the Parquet reader did not foresee may make it panic.
             let batches = contained(|| builder.with_projection(mask).with_batch_size(8192).build());
             let batches = batches.map_err(unreadable)?;

@@ -1,11 +1,12 @@
-//! One Parquet file of features: its columns and row groups, checked before anything is read.
+//! One file of features, Parquet or `.npy`: its columns and row groups, checked before anything is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow_schema::{DataType, Field};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::reader::Length as _;
 
+use super::arrays::Array;
 use super::error::ScaleError;
 use super::input::Input;
 use base::contain::contained;
@@ -20,10 +21,16 @@ const MOST_ROWS: i64 = 1 << 40;
 pub struct DataFile {
     pub path: PathBuf,
     pub bytes: u64,
-    pub(super) metadata: ArrowReaderMetadata,
+    content: Content,
 }
 
-/// A row group of a file.
+#[derive(Debug, Clone)]
+enum Content {
+    Parquet(ArrowReaderMetadata),
+    Array(Array),
+}
+
+/// A row group of a file; of an array, a part of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
     pub file: usize,
@@ -36,24 +43,49 @@ pub struct Group {
 impl DataFile {
     pub(super) fn open(path: PathBuf) -> Result<Self, ScaleError> {
         let file = Input::open(&path)?;
+        if let Some(array) = Array::open(&path, &file)? {
+            return Ok(Self { bytes: file.len(), path, content: Content::Array(array) });
+        }
         let metadata = contained(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))
             .and_then(|metadata| metadata.map_err(|error| error.to_string()))
             .map_err(|cause| ScaleError::Parquet { path: path.clone(), cause })?;
-        let data = Self { bytes: file.len(), path, metadata };
-        let feature = data.column(FEATURE)?;
+        let data = Self { bytes: file.len(), path, content: Content::Parquet(metadata.clone()) };
+        let feature = data.column(&metadata, FEATURE)?;
         if !is_vector(feature.data_type()) {
             return Err(data.wrong_type(feature, FEATURE, "a list of f32, f64 or f16"));
         }
-        let id = data.column(ID)?;
+        let id = data.column(&metadata, ID)?;
         if !matches!(id.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
             return Err(data.wrong_type(id, ID, "a string"));
         }
-        data.check_rows()?;
+        data.check_rows(&metadata)?;
         Ok(data)
     }
 
-    fn check_rows(&self) -> Result<(), ScaleError> {
-        let metadata = self.metadata.metadata();
+    /// Takes the ids of an array from a file of their own.
+    pub(super) fn take_ids(&mut self, ids: &Path) -> Result<(), ScaleError> {
+        match &mut self.content {
+            Content::Array(array) => array.take_ids(ids),
+            Content::Parquet(_) => Ok(()),
+        }
+    }
+
+    /// Of a Parquet file.
+    pub(super) fn parquet(&self) -> Option<&ArrowReaderMetadata> {
+        if let Content::Parquet(metadata) = &self.content { Some(metadata) } else { None }
+    }
+
+    /// Of an `.npy` file.
+    pub(super) fn array(&self) -> Option<&Array> {
+        if let Content::Array(array) = &self.content { Some(array) } else { None }
+    }
+
+    pub fn is_array(&self) -> bool {
+        self.array().is_some()
+    }
+
+    fn check_rows(&self, metadata: &ArrowReaderMetadata) -> Result<(), ScaleError> {
+        let metadata = metadata.metadata();
         let said = metadata.file_metadata().num_rows();
         let plausible = |rows: &i64| (0..=MOST_ROWS).contains(rows);
         let groups = metadata.row_groups().iter().map(|group| Some(group.num_rows()).filter(plausible));
@@ -66,19 +98,36 @@ impl DataFile {
     }
 
     pub fn rows(&self) -> u64 {
-        u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+        self.group_rows().iter().sum()
+    }
+
+    /// Rows of each row group.
+    pub fn group_rows(&self) -> Vec<u64> {
+        match &self.content {
+            Content::Array(array) => array.group_rows(),
+            Content::Parquet(metadata) => {
+                let groups = metadata.metadata().row_groups().iter();
+                groups.map(|group| u64::try_from(group.num_rows()).unwrap_or(0)).collect()
+            }
+        }
     }
 
     /// Where a row group begins in the file, as engines over Parquet understand it.
     #[cfg(feature = "distributed")]
     pub(super) fn begin(&self, group: usize) -> i64 {
-        let column = self.metadata.metadata().row_group(group).column(0);
-        column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset())
+        self.parquet().map_or(0, |metadata| {
+            let column = metadata.metadata().row_group(group).column(0);
+            column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset())
+        })
     }
 
-    pub(super) fn column(&self, name: &'static str) -> Result<&Field, ScaleError> {
-        self.metadata.schema().field_with_name(name).map_err(|_| {
-            let names: Vec<_> = self.metadata.schema().fields().iter().map(|f| format!("`{}`", f.name())).collect();
+    pub(super) fn column<'a>(
+        &self,
+        metadata: &'a ArrowReaderMetadata,
+        name: &'static str,
+    ) -> Result<&'a Field, ScaleError> {
+        metadata.schema().field_with_name(name).map_err(|_| {
+            let names: Vec<_> = metadata.schema().fields().iter().map(|f| format!("`{}`", f.name())).collect();
             ScaleError::NoColumn { path: self.path.clone(), column: name, found: names.join(", ") }
         })
     }

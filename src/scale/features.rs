@@ -7,6 +7,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 
+use super::arrays::{ArrayError, ArrayReader};
 pub use super::arrow_rows::Reading;
 use super::arrow_rows::{arrow, lengths};
 use super::error::{Place, RowError, ScaleError};
@@ -42,26 +43,36 @@ enum Rows {
     Unopened,
     Plain(Box<PlainLists>),
     Arrow(Box<ParquetRecordBatchReader>),
+    Array(Box<ArrayReader>),
 }
 
 impl<'a> GroupReader<'a> {
     pub fn open(source: &'a Source, group: Group, reading: Reading) -> Result<Self, ScaleError> {
         let data = &source.files[group.file];
-        let file = Input::open(&data.path)?;
-        let plain = if reading.ids { None } else { PlainLists::open(data, &file, group.group, source.dim) };
         let mut reader = Self { source, group, reading, next_row: 0, rows: Rows::Unopened };
-        reader.rows = match plain {
-            Some(plain) => Rows::Plain(Box::new(plain)),
-            None => reader.general()?,
+        reader.rows = match (data.array(), data.parquet()) {
+            (Some(array), _) if array.dim() != source.dim => {
+                return Err(reader.at(Some(0), RowError::Length { found: array.dim(), wanted: source.dim }));
+            }
+            (Some(array), _) => Rows::Array(Box::new(ArrayReader::open(&data.path, array, group.group)?)),
+            (None, Some(metadata)) if !reading.ids => {
+                let file = Input::open(&data.path)?;
+                match PlainLists::open(metadata, &file, group.group, source.dim) {
+                    Some(plain) => Rows::Plain(Box::new(plain)),
+                    None => reader.general()?,
+                }
+            }
+            _ => reader.general()?,
         };
         Ok(reader)
     }
 
-    /// The reader for everything, from the next row on.
+    /// The reader for every column of Parquet, from the next row on.
     fn general(&self) -> Result<Rows, ScaleError> {
         let data = &self.source.files[self.group.file];
+        let Some(metadata) = data.parquet() else { return Ok(Rows::Unopened) };
         let file = Input::open(&data.path)?;
-        let reader = arrow(data, file, self.group.group, self.reading, self.next_row as usize);
+        let reader = arrow(metadata, file, self.group.group, self.reading, self.next_row as usize);
         let reader = reader.map_err(|error| self.at(None, RowError::Unreadable { cause: error.to_string() }))?;
         Ok(Rows::Arrow(Box::new(reader)))
     }
@@ -81,6 +92,14 @@ impl<'a> GroupReader<'a> {
         }
         let filled = match &mut self.rows {
             Rows::Unopened | Rows::Plain(_) => Ok(()),
+            Rows::Array(array) => {
+                let ids = self.reading.ids.then_some(&mut batch.ids);
+                match array.read(self.next_row, self.reading.batch_rows, &mut batch.values, ids) {
+                    Ok(()) => Ok(()),
+                    Err(ArrayError::Row(row, cause)) => Err((Some(row), cause)),
+                    Err(ArrayError::File(error)) => return Err(error),
+                }
+            }
             Rows::Arrow(reader) => match reader.next() {
                 None => Ok(()),
                 Some(Ok(rows)) => fill(&rows, dim, self.reading.ids, batch),

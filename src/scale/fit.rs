@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use super::assignments::Assignments;
 use super::error::ScaleError;
 use super::features::Reading;
 use super::model::Model;
@@ -30,6 +31,8 @@ pub struct Options {
     /// Rows, in whole row groups, that an iteration looks at instead of all.
     pub mini_batch: Option<u64>,
     pub work: PathBuf,
+    /// Whether the cluster of every row is kept in the work folder before each iteration.
+    pub write_assignments: bool,
     pub threads: usize,
     /// Rows decoded at a time; `None` for as many as suit the cache.
     pub batch_rows: Option<usize>,
@@ -53,6 +56,7 @@ struct Fit<'a> {
     groups: Vec<Group>,
     scale: Scale,
     work: Work,
+    assignments: Option<Assignments<'a>>,
 }
 
 pub fn fit(
@@ -63,17 +67,29 @@ pub fn fit(
 ) -> Result<Model, ScaleError> {
     let batch_rows = options.batch_rows.unwrap_or_else(|| Reading::rows_for(source.dim));
     let reading = Reading { ids: false, normalize: options.normalize, batch_rows };
-    fit_on(&ScanPool::new(source, reading, options.threads, stop)?, options, tell)
+    let keep = || Assignments::new(source, options.normalize, options.threads, &options.work, stop);
+    let assignments = options.write_assignments.then(keep).transpose()?;
+    run(&ScanPool::new(source, reading, options.threads, stop)?, options, assignments, tell)
 }
 
-/// The same fit on any engine: the model is the same to the bit.
+/// The same fit on any engine: the model is the same to the bit. Assignments are kept by this machine alone.
 pub fn fit_on(engine: &dyn Engine, options: &Options, tell: &mut dyn FnMut(&Event)) -> Result<Model, ScaleError> {
+    run(engine, options, None, tell)
+}
+
+fn run(
+    engine: &dyn Engine,
+    options: &Options,
+    assignments: Option<Assignments<'_>>,
+    tell: &mut dyn FnMut(&Event),
+) -> Result<Model, ScaleError> {
     let source = engine.source();
     if options.clusters as u64 > source.rows {
         return Err(ScaleError::TooFewRows { clusters: options.clusters, rows: source.rows.to_string() });
     }
     let groups = source.groups();
-    let (fit, first) = begin(engine, options, groups, tell)?;
+    let (mut fit, first) = begin(engine, options, groups, tell)?;
+    fit.assignments = assignments;
     let (last, converged) = fit.iterate(first, tell)?;
     tell(&Event::Measuring);
     fit.measure(last, converged)
@@ -92,7 +108,7 @@ fn begin<'a>(
         && let Some(snapshot) = work.latest()
     {
         tell(&Event::Resumed { iteration: snapshot.iteration });
-        return Ok((Fit { options, engine, groups, scale: Scale::from_bits(bits), work }, snapshot));
+        return Ok((Fit { options, engine, groups, scale: Scale::from_bits(bits), work, assignments: None }, snapshot));
     }
     tell(&Event::Seeding);
     let seeded = seed(options, engine, &groups);
@@ -105,7 +121,7 @@ fn begin<'a>(
     work.begin(scale.bits())?;
     let snapshot = Snapshot { iteration: 0, centroids, seen: vec![0; options.clusters] };
     work.save(&snapshot)?;
-    Ok((Fit { options, engine, groups, scale, work }, snapshot))
+    Ok((Fit { options, engine, groups, scale, work, assignments: None }, snapshot))
 }
 
 fn seed(options: &Options, engine: &dyn Engine, groups: &[Group]) -> Result<(Scale, Vec<f32>), ScaleError> {
@@ -156,6 +172,9 @@ impl Fit<'_> {
         batches.skip(now.iteration);
         while !rests && now.iteration < self.options.max_iterations {
             let started = Instant::now();
+            if let Some(assignments) = &self.assignments {
+                assignments.write(now.iteration, &self.nearest(&now.centroids))?;
+            }
             let (next, mut line) = match batches.next() {
                 Some(groups) => self.step_toward(&now, &groups)?,
                 None => self.step(&now)?,

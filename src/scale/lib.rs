@@ -1,12 +1,14 @@
-//! Past one album: k-means and semantic de-duplication over Parquet features that need not fit in memory.
+//! Past one album: k-means and semantic de-duplication over features that need not fit in memory.
 //!
 //! [`step`] is k-means without an engine, [`pass`] what is asked of all rows at once; [`fit`] asks it. Who answers is an
 //! engine: the threads of this machine, or with the feature `distributed` those of a cluster.
 //!
 //! It must never know photos, models or the command line.
 
+mod arrays;
 mod arrow_rows;
 pub mod assign;
+mod assignments;
 mod columns;
 mod data_file;
 pub mod dedup;

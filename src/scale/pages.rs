@@ -5,11 +5,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::{Encoding, Type};
 use parquet::column::page::{Page, PageReader};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::data_file::{DataFile, FEATURE};
+use super::data_file::FEATURE;
 use super::input::Input;
 
 /// Something this reader does not take; the general one will read it, or say what is wrong.
@@ -37,13 +38,13 @@ enum Values {
 
 impl PlainLists {
     /// `None` where the column is of another kind.
-    pub fn open(data: &DataFile, file: &Input, group: usize, dim: usize) -> Option<Self> {
-        let schema = data.metadata.parquet_schema();
-        let root = data.metadata.schema().index_of(FEATURE).ok()?;
+    pub fn open(metadata: &ArrowReaderMetadata, file: &Input, group: usize, dim: usize) -> Option<Self> {
+        let schema = metadata.parquet_schema();
+        let root = metadata.schema().index_of(FEATURE).ok()?;
         let mut leaves = (0..schema.num_columns()).filter(|&leaf| schema.get_column_root_idx(leaf) == root);
         let leaf = leaves.next()?;
         let column = schema.column(leaf);
-        let chunk = data.metadata.metadata().row_group(group).column(leaf);
+        let chunk = metadata.metadata().row_group(group).column(leaf);
         let readable = |encoding: Encoding| {
             use Encoding::{PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY};
             matches!(encoding, PLAIN | PLAIN_DICTIONARY | RLE_DICTIONARY | RLE)
@@ -53,7 +54,7 @@ impl PlainLists {
         if !is_list_of_f32 || !chunk.encodings().all(readable) {
             return None;
         }
-        let rows = usize::try_from(data.metadata.metadata().row_group(group).num_rows()).ok()?;
+        let rows = usize::try_from(metadata.metadata().row_group(group).num_rows()).ok()?;
         let pages = SerializedPageReader::new(Arc::new(file.try_clone().ok()?), chunk, rows, None).ok()?;
         Some(Self {
             pages,

@@ -1,4 +1,4 @@
-//! Which Parquet files are meant, what they hold, and how their row groups are listed.
+//! Which files of features are meant, what they hold, and how their row groups are listed.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,10 @@ impl Source {
         let files = paths.into_iter().map(DataFile::open).collect::<Result<Vec<_>, _>>()?;
         let rows = files.iter().map(DataFile::rows).sum();
         let first = files.iter().find(|file| file.rows() > 0).ok_or(ScaleError::Empty)?;
-        let dim = super::arrow_rows::dimension(first)?;
+        let dim = match first.array() {
+            Some(array) => array.dim(),
+            None => super::arrow_rows::dimension(first)?,
+        };
         if dim > WIDEST {
             let cause = format!("its rows have {dim} numbers; {WIDEST} is the most that is taken");
             return Err(ScaleError::Parquet { path: first.path.clone(), cause });
@@ -39,13 +42,18 @@ impl Source {
         Ok(Self { files, rows, dim })
     }
 
+    /// The same of one `.npy` file whose ids lie in another.
+    pub fn with_ids(mut self, ids: &Path) -> Result<Self, ScaleError> {
+        self.files.iter_mut().try_for_each(|file| file.take_ids(ids))?;
+        Ok(self)
+    }
+
     /// Row groups that hold rows, in the order of the data.
     pub fn groups(&self) -> Vec<Group> {
         let mut groups = Vec::new();
         let mut first_row = 0;
         for (file, data) in self.files.iter().enumerate() {
-            for (group, metadata) in data.metadata.metadata().row_groups().iter().enumerate() {
-                let rows = u64::try_from(metadata.num_rows()).unwrap_or(0);
+            for (group, rows) in data.group_rows().into_iter().enumerate() {
                 if rows > 0 {
                     groups.push(Group { file, group, first_row, rows });
                 }

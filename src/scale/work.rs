@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ScaleError;
 use super::files;
 use super::seeding::Init;
+use base::npy;
 use base::reading;
 
 /// What makes one fit different from another: with the same plan, and only then, a fit can be taken up again.
@@ -183,15 +184,7 @@ fn difference(kept: &Plan, asked: &Plan) -> String {
 }
 
 fn npy(kind: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
-    let shape = shape.iter().map(|n| format!("{n},")).collect::<Vec<_>>().join(" ");
-    let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
-    // Data begins at a multiple of 64; the line ends the header.
-    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
-    header.push_str(&" ".repeat(length - header.len() - 1));
-    header.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((length as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
+    let mut bytes = npy::header(kind, shape);
     bytes.extend(data);
     bytes
 }

@@ -102,6 +102,7 @@ fn measure_fit(folder: &Path, init: &str, threads: usize) {
         mini_batch: None,
         work,
         threads,
+        write_assignments: false,
         batch_rows: None,
     };
     let source = parts(&folder.join("features"));

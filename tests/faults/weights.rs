@@ -26,3 +26,29 @@ fn lying_storages() {
         assert!(seen.stderr.contains("weights.pth") && seen.stderr.contains(why), "{}", seen.stderr);
     }
 }
+
+#[test]
+fn lying_arrays() {
+    let world = World::new();
+    let save = |name: &str, kind: &str, shape: &[usize], data: &[u8]| {
+        fs::write(world.path(name), [base::npy::header(kind, shape), data.to_vec()].concat()).unwrap();
+    };
+    save("giant.npy", "<f4", &[1 << 40, 512], &[0; 64]);
+    save("wide.npy", "<f4", &[1, 1 << 40], &[0; 64]);
+    save("none.npy", "<f4", &[usize::MAX, usize::MAX], &[]);
+    save("objects.npy", "|O", &[8], b"cos\nsystem\n(S'touch owned'\ntR.");
+    save("labels.npy", "<f4", &[4], &[0; 16]);
+    save("pictures.npy", "|u1", &[4, 1 << 20, 1 << 20, 3], &[0; 64]);
+    fs::write(world.path("header.npy"), b"\x93NUMPY\x02\x00\xff\xff\xff\xff{'descr'").unwrap();
+    for name in ["giant.npy", "wide.npy", "none.npy", "objects.npy", "pictures.npy", "header.npy"] {
+        for args in [
+            &["kmeans", "fit", "-k", "2", "--data", name][..],
+            &["dedup", "--data", name],
+            &["train", "quality", "--images", name, "--labels", "labels.npy", "--run", "run"],
+        ] {
+            let seen = world.run(args).expect(1);
+            assert!(seen.stderr.contains(name) && seen.stderr.lines().count() <= 2, "{args:?}: {}", seen.stderr);
+        }
+    }
+    assert!(!world.path("owned").exists(), "nothing in a file is run");
+}

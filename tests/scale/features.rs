@@ -126,6 +126,7 @@ pub fn options(work: &Path, clusters: usize) -> Options {
         mini_batch: None,
         work: work.to_owned(),
         threads: 2,
+        write_assignments: false,
         batch_rows: None,
     }
 }

@@ -3,6 +3,7 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod arrays;
 mod bad_inputs;
 mod commands;
 mod dedup;
