@@ -24,7 +24,8 @@ pub struct PhotoReport {
     pub aesthetic: Option<Rated>,
     pub portrait: Option<Portrait>,
     pub embedding: Option<Embedded>,
-    pub degradations: Option<[f32; 5]>,
+    /// As many numbers as the network tells, in its order.
+    pub degradations: Option<Vec<f32>>,
     /// The probability of each class of the classifier.
     pub classes: Option<Vec<f32>>,
     /// What a comparison network compares pairs by.

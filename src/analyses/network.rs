@@ -4,7 +4,7 @@ use crate::photo_report::{Embedded, PhotoReport, Rated};
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use base::pixels::Pixels;
-use hub::{Aesthetic, Classifier, Comparator, Degradations, Embedder, HubError, Network};
+use hub::{Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, HubError, Network};
 
 /// What a kind of network is asked, and which part of the report its numbers are.
 pub trait Question: Network {
@@ -96,12 +96,13 @@ impl Question for Degradations {
     }
 
     fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
-        report.degradations = Some(answer.try_into().ok()?);
-        Some(())
+        let expected = if self.kind() == DegradationsKind::SingleHead { 1 } else { 5 };
+        report.degradations = (answer.len() == expected).then_some(answer);
+        report.degradations.as_ref().map(drop)
     }
 
     fn told(report: &PhotoReport) -> Option<Vec<f32>> {
-        report.degradations.map(Into::into)
+        report.degradations.clone()
     }
 }
 

@@ -37,8 +37,16 @@ pub fn find(args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
 
 /// The same for a run that writes pictures into a folder: what it and earlier runs put there is not looked at.
 pub fn find_beside(args: &PhotoArgs, written_to: Option<&Path>, context: &Context) -> Result<Scan, CommandError> {
-    let named = named(args, context)?;
-    for path in &named {
+    found(&named(args, context)?, args, written_to, context)
+}
+
+fn found(
+    named: &[PathBuf],
+    args: &PhotoArgs,
+    written_to: Option<&Path>,
+    context: &Context,
+) -> Result<Scan, CommandError> {
+    for path in named {
         here_only(Some(path), "what is looked at", "mount the bucket and give a path; `embed` alone reads addresses")?;
     }
     if let Some(written_to) = written_to
@@ -47,7 +55,7 @@ pub fn find_beside(args: &PhotoArgs, written_to: Option<&Path>, context: &Contex
         let cause = anyhow::anyhow!("{} is to be looked at and written to", both.display());
         return Err(CommandError::usage(cause).hint("write into another folder, which may lie inside this one"));
     }
-    scan_beside(&named, args, written_to, context)
+    scan_beside(named, args, written_to, context)
 }
 
 fn is_same_folder(a: &Path, b: &Path) -> bool {
@@ -68,6 +76,29 @@ pub fn named(args: &PhotoArgs, context: &Context) -> Result<Vec<PathBuf>, Comman
         }
     }
     Ok(paths)
+}
+
+/// What was asked to be looked at.
+#[derive(Debug)]
+pub enum Given {
+    /// The bytes of one photo, out of standard input.
+    Bytes(Vec<u8>),
+    Files(Scan),
+}
+
+/// The photos that were meant; where `-` alone was typed, standard input may also be a photo itself.
+pub fn given(args: &PhotoArgs, context: &Context) -> Result<Given, CommandError> {
+    if !matches!(args.paths.as_slice(), [only] if only == Path::new("-")) {
+        return find(args, context).map(Given::Files);
+    }
+    context.reads_stdin()?;
+    let most = context.settings().photo_limits().max_file_bytes.max(reading::LIST);
+    let bytes = Stream::standard_input(context.stop()).bytes(most);
+    let bytes = bytes.context("cannot read standard input")?;
+    if photo::sniff(&bytes).is_some() {
+        return Ok(Given::Bytes(bytes));
+    }
+    found(&scan::listed(&bytes, args.null), args, None, context).map(Given::Files)
 }
 
 pub fn scan(paths: &[PathBuf], args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {

@@ -1,23 +1,23 @@
 //! `albumctl score`: technical quality.
 
 use super::open_models::{NetworkArgs, Networks, PrecisionArg};
-use super::photos;
+use super::photos::{self, Given};
 use crate::analyses::{Degrading, asked};
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::library::{ModelHub, ModelHubError};
+use crate::library::{ModelHub, ModelHubError, PhotoInput};
 use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::report::Record;
-use crate::report::records::{DegradedRecord, FlawedRecord, ScoreRecord};
-use hub::Network as _;
+use crate::report::records::{DegradedRecord, FlawedRecord, QualityRecord, ScoreRecord};
+use hub::{DegradationsKind, Network as _};
 use kernels::Precision;
 
 /// Technical quality: sharpness, exposure, colourfulness, contrast, and all in one number
 ///
 /// Photos are measured at a long side of 1024 pixels, smaller ones as they are, and by the values the file holds, before
-/// any colour conversion: so did the original.
+/// any colour conversion: so did the original. `score -` also takes the bytes of one photo.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -46,17 +46,25 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&network, context)?;
     let hub = &networks.hub;
     let degrading = Degrading::new(networks.open(network.which(None, hub::MINI))?)?;
-    let found = |report: &PhotoReport| report.degradations.ok_or(ModelHubError::Unanswered);
     let name = || degrading.network.reference();
-    if degrading.network.is_multi_head() {
-        measured(args, Some(&degrading), hub, context, |score, report| {
-            Ok(FlawedRecord::new(score, found(report)?, name()))
-        })
-    } else {
-        measured(args, Some(&degrading), hub, context, |score, report| {
-            Ok(DegradedRecord::new(score, found(report)?, name()))
-        })
+    match degrading.network.kind() {
+        DegradationsKind::MultiHead => measured(args, Some(&degrading), hub, context, |score, report| {
+            Ok(FlawedRecord::new(score, numbers(report)?, name()))
+        }),
+        DegradationsKind::SingleHead => measured(args, Some(&degrading), hub, context, |score, report| {
+            let [overall_quality] = numbers(report)?;
+            Ok(QualityRecord { score, overall_quality, degradation_model: name() })
+        }),
+        DegradationsKind::Mini => measured(args, Some(&degrading), hub, context, |score, report| {
+            Ok(DegradedRecord::new(score, numbers(report)?, name()))
+        }),
     }
+}
+
+/// As many as the network says.
+fn numbers<const N: usize>(report: &PhotoReport) -> Result<[f32; N], ModelHubError> {
+    let said = report.degradations.as_deref();
+    said.and_then(|said| said.try_into().ok()).ok_or(ModelHubError::Unanswered)
 }
 
 /// Measures every photo, and writes what is made of it and of what else was asked.
@@ -67,10 +75,22 @@ fn measured<R: Record>(
     context: &Context,
     record: impl Fn(ScoreRecord, &PhotoReport) -> Result<R, ModelHubError>,
 ) -> Result<Ending, CommandError> {
-    let scan = photos::find(&args.photos, context)?;
+    let given = photos::given(&args.photos, context)?;
     let medium = if args.full_resolution { None } else { hub.medium() };
     let scoring = hub.scoring();
     let analyses = asked([Some(&scoring), degrading.map(|degrading| degrading as &dyn Analysis)]);
+    let scan = match given {
+        Given::Files(scan) => scan,
+        Given::Bytes(photo) => {
+            let mut report = hub.ask_one(PhotoInput::Bytes(&photo), medium, &analyses)?;
+            report.path = "-".into();
+            let mut output = context.output::<R>()?;
+            let score = ScoreRecord::of(&report).ok_or(ModelHubError::Unanswered)?;
+            output.write(&context.ui, &record(score, &report)?)?;
+            output.finish(&context.ui)?;
+            return Ok(Ending::AllDone);
+        }
+    };
     let mut output = context.output::<R>()?;
     let tally = photos::analyse(&scan, &analyses, medium, hub, context, |_, report| {
         let score = ScoreRecord::of(&report).ok_or(ModelHubError::Unanswered)?;

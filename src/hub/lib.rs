@@ -37,7 +37,9 @@ pub use models::MINI;
 
 use self::manifest::{Architecture, Manifest, Task};
 use self::model::Model;
-pub use self::model::{Aesthetic, Classifier, Comparator, Degradations, Embedder, Judgement, Loaded, Network};
+pub use self::model::{
+    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Loaded, Network,
+};
 use self::model_library::ModelLibrary;
 pub use self::portraits::Faces;
 use self::recipe::Recipe;
@@ -279,7 +281,7 @@ impl Hub {
         let architecture = architecture_of(&file).ok_or_else(unrecognised)?;
         let fitting = |manifest: &Manifest| manifest.does(task) && manifest.architecture == architecture;
         let runnable = self.catalogue().entries().iter().filter(|entry| entry.runs);
-        let mut known = runnable.filter_map(|entry| entry.manifest().ok()).chain(Manifest::of_classifiers());
+        let mut known = runnable.filter_map(|entry| entry.manifest().ok()).chain(Manifest::of_trained()?);
         let manifest = known.find(fitting).ok_or_else(unrecognised)?;
         let trained_on = trained_on(&file, &manifest);
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -330,6 +332,8 @@ fn architecture_of(file: &WeightsFile) -> Option<Architecture> {
         Some(Architecture::AlbumMini)
     } else if has("channel_attention.0.weight") {
         Some(Architecture::MultiHead)
+    } else if has("conv3.weight") && has("fc.weight") {
+        Some(Architecture::SingleHead)
     } else if has("head.0.weight") && Recipe::of(file).tells_classes() {
         Some(Architecture::Classifier)
     } else if has("head.0.weight") {

@@ -121,6 +121,8 @@ pub enum Architecture {
     AlbumMini,
     /// `backbone.*`, `channel_attention.*` and a head for each flaw: what the original's later hub judges quality by.
     MultiHead,
+    /// `conv1`, `conv2`, `conv3` and `fc`: what the original's first hub judged quality by.
+    SingleHead,
     /// `backbone.*` and `head.*`, and the names of classes in the configuration.
     Classifier,
 }
@@ -191,8 +193,15 @@ impl Manifest {
         Ok(())
     }
 
-    /// What a classifier that somebody trained is: none has a name of its own.
-    pub fn of_classifiers() -> Result<Self, ManifestError> {
+    /// What networks are that somebody trained, and that have no name of their own.
+    pub fn of_trained() -> Result<[Self; 2], ManifestError> {
+        const QUALITY: &str = "{name: quality, version: file, task: degradations, architecture: single-head, \
+            license: its owner's, file: {name: quality}, \
+            preprocess: {resize: {square: 224}, filter: lanczos, mean: [0, 0, 0], std: [1, 1, 1]}}";
+        Ok([Self::of_classifiers()?, Self::parse("quality models", QUALITY)?])
+    }
+
+    fn of_classifiers() -> Result<Self, ManifestError> {
         const TEXT: &str = "{name: classifier, version: file, task: classification, architecture: classifier, \
             license: its owner's, file: {name: classifier}, \
             preprocess: {resize: {short_side: 256}, filter: bilinear, crop: 224, \
@@ -226,7 +235,7 @@ mod tests {
         let networks = ["aesthetics", "comparison", "embedding"];
         let runnable = catalogue.entries().iter().filter(|entry| entry.runs && networks.contains(&entry.task.as_str()));
         let all: Vec<Manifest> = runnable.map(|entry| entry.manifest().unwrap()).collect();
-        assert!(Manifest::of_classifiers().unwrap().does(Task::Classification));
+        assert!(Manifest::of_trained().unwrap()[0].does(Task::Classification));
         assert!(all.len() >= 6, "{}", all.len());
         let ava = all.iter().find(|manifest| manifest.name == "ava-resnet50").unwrap();
         assert_eq!(ava.file.size, Some(96_454_336));

@@ -279,7 +279,7 @@ impl Degradations {
     /// [`networks::multihead::FLAWS`], and behind them the quality over all; of a single-head network the quality alone.
     pub fn strengths(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let built = self.0.built()?;
-        if self.is_multi_head() {
+        if self.kind() != DegradationsKind::Mini {
             return self.0.features(&built, photos);
         }
         if built.referee.is_none() {
@@ -288,9 +288,21 @@ impl Degradations {
         Ok(self.0.answers(&built, photos)?.iter().map(Answers::degraded).collect())
     }
 
-    pub fn is_multi_head(&self) -> bool {
-        self.0.manifest.architecture == Architecture::MultiHead
+    pub fn kind(&self) -> DegradationsKind {
+        match self.0.manifest.architecture {
+            Architecture::MultiHead => DegradationsKind::MultiHead,
+            Architecture::SingleHead => DegradationsKind::SingleHead,
+            _ => DegradationsKind::Mini,
+        }
     }
+}
+
+/// Whose words a network uses for what is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DegradationsKind {
+    Mini,
+    MultiHead,
+    SingleHead,
 }
 
 /// Tells classes of photos apart.

@@ -16,6 +16,7 @@ use networks::multihead::{self, FusedMultiHead, MultiHead};
 use networks::preprocess::Preprocess;
 use networks::rating::Output;
 use networks::resnet::{Depth, FusedResNet, Naming, ResNet};
+use networks::singlehead::{self, FusedSingleHead, SingleHead};
 use networks::vgg::{FusedVgg16, Vgg16};
 use networks::weights::WeightsFile;
 
@@ -74,6 +75,7 @@ enum Plan {
     Mobile(Family),
     Mini,
     MultiHead,
+    SingleHead,
 }
 
 impl Plan {
@@ -88,6 +90,7 @@ impl Plan {
             Self::Mobile(family) => Box::new(FusedMobile::new(family, engine, names)?),
             Self::Mini => Box::new(FusedMini::new(engine, names)?),
             Self::MultiHead => Box::new(FusedMultiHead::new(engine, names)?),
+            Self::SingleHead => Box::new(FusedSingleHead::new(engine, names)?),
         }))
     }
 
@@ -124,6 +127,10 @@ impl Plan {
                 let weights = multihead::weights(names)?;
                 Box::new(move |x| multihead::answer(&network.forward_t(x, false)?, &weights))
             }
+            Self::SingleHead => {
+                let network = SingleHead::new(vb)?;
+                Box::new(move |x| candle_nn::ops::sigmoid(&network.forward(x)?))
+            }
         })
     }
 
@@ -135,6 +142,7 @@ impl Plan {
             Self::Mobile(family) => mobile::Plan::of(*family, names)?.features(),
             Self::Mini => networks::mini::answer::LEN,
             Self::MultiHead => multihead::ANSWER,
+            Self::SingleHead => singlehead::ANSWER,
         })
     }
 }
@@ -180,6 +188,7 @@ pub fn build(
         Architecture::MobilenetV2 => of_mobile(Family::MobileNetV2),
         Architecture::AlbumMini => (Plan::Mini, None, ""),
         Architecture::MultiHead => (Plan::MultiHead, None, ""),
+        Architecture::SingleHead => (Plan::SingleHead, None, ""),
     };
     let dim = plan.features(&names)?;
     let head_config = head_part.map(|part| recipe.head(part, dim)).transpose()?;

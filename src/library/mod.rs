@@ -3,6 +3,7 @@
 //! Programs reach it as `albumctl::ModelHub`. What it has to say goes to the `log` facade.
 
 pub mod asking;
+mod bytes;
 pub mod choice;
 pub mod groups;
 mod models;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use bytes::Predicted;
 pub use choice::Preference;
 pub use groups::Groups;
 pub use models::{CacheInfo, CleanedUp, DeviceInfo, LoadedModel, PullProgress};

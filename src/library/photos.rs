@@ -63,7 +63,7 @@ impl ModelHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn score<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<Quality, ModelHubError> {
-        let report = self.ask_one(photo.into(), &[&self.scoring()])?;
+        let report = self.ask_one(photo.into(), self.medium(), &[&self.scoring()])?;
         report.quality.ok_or(ModelHubError::Unanswered)
     }
 
@@ -82,7 +82,7 @@ impl ModelHub {
     /// ```
     pub fn aesthetics<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<Rated, ModelHubError> {
         let rating = self.rating(&mut LeftOut::default())?;
-        self.ask_one(photo.into(), &[&rating])?.aesthetic.ok_or(ModelHubError::Unanswered)
+        self.ask_one(photo.into(), self.medium(), &[&rating])?.aesthetic.ok_or(ModelHubError::Unanswered)
     }
 
     /// Faces, portrait or not, eyes, smile. Without its models the error says how to get them.
@@ -98,7 +98,7 @@ impl ModelHub {
     /// ```
     pub fn portrait<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<Portrait, ModelHubError> {
         let finding = self.face_finding(Landmarks::Attention)?;
-        self.ask_one(photo.into(), &[&finding])?.portrait.ok_or(ModelHubError::Unanswered)
+        self.ask_one(photo.into(), self.medium(), &[&finding])?.portrait.ok_or(ModelHubError::Unanswered)
     }
 
     /// A vector for each photo, by the configured model or the built-in description of scenes.
@@ -123,7 +123,7 @@ impl ModelHub {
     /// ```
     pub fn analyse<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<PhotoReport, ModelHubError> {
         let models = self.album_models(&mut LeftOut::default())?;
-        self.ask_one(photo.into(), &models.analyses())
+        self.ask_one(photo.into(), self.medium(), &models.analyses())
     }
 
     /// Everything about many photos, on all cores; what photos are grouped by only where it is asked for.
@@ -201,9 +201,10 @@ impl ModelHub {
         self.tell_fallbacks();
     }
 
-    pub(super) fn ask_one(
+    pub fn ask_one(
         &self,
         photo: PhotoInput<'_>,
+        medium: Option<u32>,
         analyses: &[&dyn Analysis],
     ) -> Result<PhotoReport, ModelHubError> {
         let mut answer = None;
@@ -212,9 +213,9 @@ impl ModelHub {
             ControlFlow::Continue(())
         };
         match photo {
-            PhotoInput::Path(path) => self.look_at(&named(&[path]), analyses, self.medium(), take),
+            PhotoInput::Path(path) => self.look_at(&named(&[path]), analyses, medium, take),
             PhotoInput::Bytes(bytes) => {
-                self.look_in(&InMemory(bytes), &named(&[IN_MEMORY]), analyses, self.medium(), take);
+                self.look_in(&InMemory(bytes), &named(&[IN_MEMORY]), analyses, medium, take);
             }
         }
         let analysed = answer.ok_or(ModelHubError::Interrupted)?.map_err(ModelHubError::Photo)?;

@@ -17,6 +17,7 @@ pub mod preference;
 pub mod preprocess;
 pub mod rating;
 pub mod resnet;
+pub mod singlehead;
 pub mod tflite;
 pub mod vgg;
 pub mod weights;

@@ -30,6 +30,6 @@ pub use eval::EvalRecord;
 pub use kmeans::{DuplicateRecord, KmeansModelRecord, NearestRecord};
 pub use model::{ModelFile, ModelPathRecord, ModelQuality, ModelRecord, PulledRecord, RemovedRecord, VerifiedRecord};
 pub use portrait::PortraitRecord;
-pub use score::{DegradedRecord, FlawedRecord, ScoreRecord};
+pub use score::{DegradedRecord, FlawedRecord, QualityRecord, ScoreRecord};
 pub use select::SelectRecord;
 pub use setting::SettingRecord;

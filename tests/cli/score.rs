@@ -107,3 +107,20 @@ fn what_is_wrong_is_said_when_asked() {
     let table = world.run(["score", "--degradations", "--format", "table", "photos"]).expect(0).text();
     assert!(table.contains("blur") && table.contains("JPEG"), "{table}");
 }
+
+#[test]
+fn a_photos_own_bytes_may_come_on_standard_input() {
+    let world = World::new();
+    let photo = world.photo("a.png", 7);
+    let bytes = fs::read(photo).unwrap();
+    for more in [&[][..], &["--degradations"]] {
+        let mut named = world.run(["score", "photos/a.png"].iter().chain(more)).expect(0).lines().remove(0);
+        named["image_path"] = "-".into();
+        let piped = world.run_with_stdin(["score", "-"].iter().chain(more), &bytes).expect(0).lines();
+        assert_eq!(piped, [named]);
+    }
+    let list = world.run_with_stdin(["score", "-"], b"photos/a.png\n").expect(0).lines();
+    assert_eq!(list[0]["image_path"], "photos/a.png", "a list is still a list");
+    let cut = world.run_with_stdin(["score", "-"], &bytes[..200]).expect(1);
+    assert!(cut.stdout.is_empty() && cut.stderr.contains("decode"), "{}", cut.stderr);
+}

@@ -13,7 +13,6 @@ use crate::library::ModelHubError;
 use base::pixels::Pixels;
 use hub::{Comparator, Degradations, HubError, Network as _};
 use judge::quality;
-use networks::multihead::FLAWS;
 use train::degrade;
 use train::eval::bootstrap;
 use train::eval::variants::{self, Fault, Variant};
@@ -54,7 +53,8 @@ impl Judging {
         let photos = std::slice::from_ref(photo);
         match self {
             Self::Comparing(model) => Ok(model.features(photos)?.concat()),
-            Self::Quality(model) => Ok(model.strengths(photos)?.concat().split_off(FLAWS.len())),
+            // The quality over all comes last.
+            Self::Quality(model) => Ok(model.strengths(photos)?.concat().pop().into_iter().collect()),
         }
     }
 

@@ -53,7 +53,7 @@ impl ScoreRecord {
     }
 
     /// The cells of photo, score and size, with what was found between.
-    fn beside(&self, found: [f32; 5]) -> Vec<Cell> {
+    fn beside<const N: usize>(&self, found: [f32; N]) -> Vec<Cell> {
         let mut cells = self.cells();
         cells.splice(2..cells.len() - 1, found.map(|strength| Cell::score(f64::from(strength))));
         cells
@@ -133,6 +133,25 @@ impl Record for FlawedRecord {
     fn cells(&self) -> Vec<Cell> {
         let Flaws { color_cast, blurriness, watermark, noise } = self.degradations;
         self.score.beside([color_cast, blurriness, watermark, noise, self.overall_quality])
+    }
+}
+
+/// With what a single-head quality model says over all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct QualityRecord {
+    #[serde(flatten)]
+    pub score: ScoreRecord,
+    /// 1 for a photo without flaws.
+    pub overall_quality: f32,
+    /// `name@version` of what said so.
+    pub degradation_model: String,
+}
+
+impl Record for QualityRecord {
+    const HEADINGS: &'static [&'static str] = &["photo", ">overall", ">quality", ">size"];
+
+    fn cells(&self) -> Vec<Cell> {
+        self.score.beside([self.overall_quality])
     }
 }
 

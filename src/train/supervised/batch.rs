@@ -6,6 +6,7 @@ use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
 use super::recipe::{Backbone, LargeRecipe, OutputMode};
+use crate::arrays;
 use crate::flaws;
 use crate::labels::{Item, Target};
 use crate::rng::Rng;
@@ -23,12 +24,18 @@ pub struct Targets {
     votes: Vec<f32>,
     pub classes: Vec<u32>,
     pub strengths: Vec<f32>,
+    /// Over all.
+    pub qualities: Vec<f32>,
     device: Device,
 }
 
 impl Targets {
     pub fn loss(&self, said: &Tensor, recipe: &LargeRecipe) -> candle_core::Result<Tensor> {
         let count = said.dim(0)?;
+        if !self.qualities.is_empty() {
+            let qualities = Tensor::from_slice(&self.qualities, (count, 1), &self.device)?;
+            return (candle_nn::ops::sigmoid(said)? - qualities)?.sqr()?.mean_all();
+        }
         if !self.strengths.is_empty() {
             let strengths = Tensor::from_slice(&self.strengths, (count, FLAWS.len()), &self.device)?;
             let apart = (candle_nn::ops::sigmoid(said)? - strengths)?.sqr()?;
@@ -88,6 +95,7 @@ pub fn batch(
         votes: Vec::new(),
         classes: Vec::new(),
         strengths: Vec::new(),
+        qualities: Vec::new(),
         device: device.clone(),
     };
     for (&i, (_, strengths)) in chosen.iter().zip(&prepared) {
@@ -107,13 +115,35 @@ pub fn batch(
                 targets.votes.extend(votes);
             }
             Target::Class(class) => targets.classes.push(*class as u32),
+            // One number for all that was drawn.
+            Target::Faults if recipe.backbone == Backbone::SingleHead => {
+                targets.qualities.push(multihead::overall(strengths, &multihead::WEIGHTS));
+            }
+            Target::Strengths(strengths) if recipe.backbone == Backbone::SingleHead => {
+                targets.qualities.push(multihead::overall(strengths, &multihead::WEIGHTS));
+            }
             Target::Faults => targets.strengths.extend(strengths),
+            Target::Strengths(strengths) => targets.strengths.extend(strengths),
+            Target::Quality(quality) => targets.qualities.push(*quality),
         }
     }
     Ok((tensors, targets))
 }
 
-fn opened(file: &Path, recipe: &LargeRecipe) -> Result<Pixels, TrainError> {
+/// A photo of a file, or one of an array.
+fn opened(file: &Path, row: Option<usize>, recipe: &LargeRecipe) -> Result<Pixels, TrainError> {
+    let pixels = match row {
+        Some(row) => arrays::picture(file, row)?,
+        None => decoded(file, recipe)?,
+    };
+    Ok(if recipe.backbone.judges_quality() {
+        resize::resize(&pixels, recipe.resize, recipe.resize, resize::Filter::Lanczos3)
+    } else {
+        resize::short_side(&pixels, recipe.resize, resize::Filter::Bilinear).into_owned()
+    })
+}
+
+fn decoded(file: &Path, recipe: &LargeRecipe) -> Result<Pixels, TrainError> {
     let failed = |why: String| TrainError::Photos { path: file.to_owned(), why, others: 0, of: 1 };
     let limits = Limits::default();
     let read = photo::identity::read(file, limits.max_file_bytes).map_err(|error| failed(error.to_string()))?;
@@ -127,7 +157,7 @@ fn opened(file: &Path, recipe: &LargeRecipe) -> Result<Pixels, TrainError> {
 
 fn tensor_data(photo: &Pixels, recipe: &LargeRecipe, rng: Option<&mut Rng>) -> Vec<f32> {
     let side = recipe.crop;
-    let [mean, std] = if recipe.backbone == Backbone::MultiHead { [[0.0; 3], [1.0; 3]] } else { [MEAN, STD] };
+    let [mean, std] = if recipe.backbone.judges_quality() { [[0.0; 3], [1.0; 3]] } else { [MEAN, STD] };
     let Some(rng) = rng else { return normalised(&resize::centre_crop(photo, side), [1.0; 3], mean, std) };
     let augment = recipe.augment;
     let room = |whole: u32| (whole.saturating_sub(side) + 1) as usize;

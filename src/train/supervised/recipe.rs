@@ -53,6 +53,15 @@ pub enum Backbone {
     Resnet50,
     /// The whole network of the multi-head quality model; for flaws, and nothing else is.
     MultiHead,
+    /// The whole network of the single-head quality model: quality over all.
+    SingleHead,
+}
+
+impl Backbone {
+    /// Whether it is a whole network that judges quality.
+    pub fn judges_quality(self) -> bool {
+        matches!(self, Self::MultiHead | Self::SingleHead)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +87,15 @@ impl LargeRecipe {
     pub fn parse(file: &std::path::Path, yaml: &str) -> Result<Self, TrainError> {
         let bad = |why: String| TrainError::Recipe { file: file.to_owned(), why };
         let recipe: Self = serde_yaml::from_str(yaml).map_err(|error| bad(error.to_string()))?;
-        if recipe.backbone == Backbone::MultiHead && recipe.crop != recipe.resize {
-            return Err(bad("a multi-head network sees whole photos: `crop` is the same as `resize`".into()));
+        recipe.checked(file)
+    }
+
+    /// The recipe, if it can be followed.
+    pub fn checked(self, file: &std::path::Path) -> Result<Self, TrainError> {
+        let bad = |why: &str| TrainError::Recipe { file: file.to_owned(), why: why.to_owned() };
+        let recipe = self;
+        if recipe.backbone.judges_quality() && recipe.crop != recipe.resize {
+            return Err(bad("a quality network sees whole photos: `crop` is the same as `resize`"));
         }
         if recipe.final_rate.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
             return Err(bad("`final_rate` is a share from 0 to 1".into()));
