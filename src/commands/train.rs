@@ -1,39 +1,42 @@
 //! `albumctl train`: models from labelled photos.
 
+mod course;
+
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use anyhow::Context as _;
 
+use self::course::{refused, report, typed};
 use super::open_models;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::place::{Content, Outputs, PlaceError};
-use crate::report::records::TrainRecord;
 use base::reading;
 use networks::checkpoint::Checkpoint;
 use networks::weights::WeightsFile;
-use train::checkpoint::{ABOUT, CHECKPOINT, CURVE, KEY, METRICS, MODEL, Progress};
-use train::epoch::Epoch;
-use train::labels::{self, Agreement, Item};
+use train::checkpoint::{ABOUT, CHECKPOINT, COMMAND, CURVE, KEY, METRICS, MODEL, RECIPE, RESULTS};
+use train::labels::{self, Agreement, Item, Target};
 use train::recipe::MiniRecipe;
 use train::supervised::{self, LargeRecipe};
-use train::{Ended, TrainError, mini, photos};
+use train::{TrainError, arrays, mini, photos, review_table};
 
 /// Path in the repository, and text.
 const AESTHETICS: (&str, &str) = ("configs/train/aesthetics.yaml", include_str!("../../configs/train/aesthetics.yaml"));
 const SIAMESE: (&str, &str) = ("configs/train/siamese.yaml", include_str!("../../configs/train/siamese.yaml"));
 const QUALITY: (&str, &str) = ("configs/train/quality.yaml", include_str!("../../configs/train/quality.yaml"));
+const SINGLE_HEAD: (&str, &str) =
+    ("configs/train/quality-single-head.yaml", include_str!("../../configs/train/quality-single-head.yaml"));
 const CLASSIFIER: (&str, &str) = ("configs/train/classifier.yaml", include_str!("../../configs/train/classifier.yaml"));
 /// What labels may be.
 const RATINGS: &str = "AVA.txt, or a CSV with columns file and score";
-const PAIRS: &str = "The official pair list, a folder of review files, or a CSV with columns file, score and group";
+const PAIRS: &str = "The official pair list, a folder of review files, the CSV of reviews (compareFile1, LEFT, …), or a CSV with columns file, score and group";
 const MINI: (&str, &str) = ("configs/train/album-mini.yaml", include_str!("../../configs/train/album-mini.yaml"));
 
 /// Train models on labelled photos
 ///
-/// A run writes into its folder: checkpoint.safetensors to go on from, best.safetensors (the model), metrics.jsonl and
-/// curve.svg. Started again with the same folder it goes on where it was, after a kill, too.
+/// A run writes into its folder: checkpoint.safetensors to go on from, best.safetensors (the model), metrics.jsonl,
+/// curve.svg, recipe.yaml and command.txt; a large network's also results.json, and in predictions/ what it said of every
+/// photo held out, an epoch a Parquet file. Started again with the same folder it goes on where it was, after a kill, too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -60,7 +63,7 @@ struct LargeArgs {
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
 
-    /// A recipe instead of the built-in one in configs/train
+    /// A recipe instead of the built-in one in configs/train, or a training file of the original's as it is
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
 
@@ -68,9 +71,24 @@ struct LargeArgs {
     #[arg(long, value_name = "FILE")]
     start: Option<PathBuf>,
 
+    #[command(flatten)]
+    course: Course,
+}
+
+/// What is often told otherwise than a recipe does.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Course {
     /// So many epochs instead of the recipe's
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
+
+    /// So many photos, or pairs, a step instead of the recipe's
+    #[arg(long, alias = "batch_size", value_name = "N")]
+    batch_size: Option<usize>,
+
+    /// The learning rate instead of the recipe's
+    #[arg(long, alias = "learning-rate", value_name = "RATE")]
+    lr: Option<f32>,
 }
 
 /// Labels in one place and photos in another.
@@ -87,12 +105,24 @@ struct LabelledArgs {
     large: LargeArgs,
 }
 
-/// Flaws, drawn upon clean photos on the way; the result works with `score --degradations --model`
+/// Quality, from flaws drawn upon clean photos on the way, or from labelled arrays; the result works with
+/// `score --degradations --model`
+///
+/// A folder of clean photos teaches a head for each flaw. Arrays teach what their labels say: four flaws (colour cast,
+/// blurriness, watermark, noise) a photo teach the same heads, one number a photo the smaller network with a single head.
 #[derive(Debug, clap::Args)]
 struct QualityArgs {
     /// A folder of clean photos
-    #[arg(value_name = "DIR")]
-    photos: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "images", conflicts_with = "images")]
+    photos: Option<PathBuf>,
+
+    /// Photos as an .npy array, N×H×W×3 or N×3×H×W: bytes, or numbers from 0 to 1 or to 255
+    #[arg(long, alias = "train_images", value_name = "FILE.npy", requires = "labels")]
+    images: Option<PathBuf>,
+
+    /// Their labels as an .npy array, each 0 to 1: N of quality over all, or N×4 of flaws
+    #[arg(long, alias = "train_labels", value_name = "FILE.npy", requires = "images")]
+    labels: Option<PathBuf>,
 
     #[command(flatten)]
     large: LargeArgs,
@@ -123,9 +153,8 @@ struct MiniArgs {
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
 
-    /// So many epochs instead of the recipe's
-    #[arg(long, value_name = "N")]
-    epochs: Option<u64>,
+    #[command(flatten)]
+    course: Course,
 
     /// The last N epochs slow down, instead of the recipe's
     #[arg(long, value_name = "N")]
@@ -146,6 +175,7 @@ impl Args {
             Command::Classifier(args) => &args.large.run,
         };
         let place = |name: &str| run.join(name);
+        let large = !matches!(self.command, Command::Mini(_));
         let checkpoint = place(CHECKPOINT);
         outputs.add("--run", &checkpoint, Content::Model(KEY))?;
         // A run that has begun owns the models beside its checkpoint.
@@ -153,8 +183,8 @@ impl Args {
             outputs.add("--run", &place(mini::NETWORK), Content::Model(ABOUT))?;
             outputs.add("--run", &place(MODEL), Content::Model(ABOUT))?;
         }
-        outputs.add("--run", &place(METRICS), Content::Text)?;
-        outputs.add("--run", &place(CURVE), Content::Text)
+        let texts = [METRICS, CURVE, RECIPE, COMMAND].into_iter().chain(large.then_some(RESULTS));
+        texts.map(place).try_for_each(|text| outputs.add("--run", &text, Content::Text))
     }
 }
 
@@ -163,7 +193,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Command::Mini(args) => run_mini(args, context),
         Command::Aesthetics(args) => {
             context.reads(&args.labels)?;
-            let recipe = large_recipe(&args.large, &AESTHETICS)?;
+            let recipe = large_recipe(&args.large, &AESTHETICS, context)?;
             let items = if args.labels.extension().is_some_and(|extension| extension == "txt") {
                 let (items, absent) = labels::ava(&args.labels, &args.photos).map_err(refused)?;
                 if absent > 0 {
@@ -177,10 +207,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
         Command::Siamese(args) => {
             context.reads(&args.labels)?;
-            let recipe = large_recipe(&args.large, &SIAMESE)?;
-            let agreement = Agreement { least: recipe.min_agreement, reviewers: recipe.min_reviewers };
+            let recipe = large_recipe(&args.large, &SIAMESE, context)?;
+            let agreement = Agreement { least: recipe.min_agreement, reviewers: recipe.min_reviewers.unwrap_or(2) };
+            let counted = args.labels.is_dir() || review_table::is_one(&args.labels);
+            if !counted && let Some(least) = recipe.min_reviewers.filter(|least| *least > 1) {
+                let (file, why) =
+                    (args.labels.clone(), format!("it counts no reviewers; `min_reviewers: {least}` asks for them"));
+                return Err(refused(TrainError::Labels { file, why }));
+            }
             let items = if args.labels.is_dir() {
                 labels::reviews(&args.labels, &args.photos, agreement)
+            } else if counted {
+                review_table::pairs(&args.labels, &args.photos, agreement)
             } else if args.labels.extension().is_some_and(|extension| extension == "txt") {
                 labels::pair_list(&args.labels, &args.photos, agreement)
             } else {
@@ -190,12 +228,20 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             run_large(&args.large, &recipe, (items.map_err(refused)?, Vec::new()), context)
         }
         Command::Quality(args) => {
-            let recipe = large_recipe(&args.large, &QUALITY)?;
-            let items = labels::clean(&args.photos).map_err(refused)?;
+            let files = args.images.iter().chain(&args.labels);
+            files.into_iter().try_for_each(|file| context.reads(file))?;
+            let items = match (&args.images, &args.labels, &args.photos) {
+                (Some(images), Some(labels), _) => arrays::items(images, labels),
+                (.., Some(photos)) => labels::clean(photos),
+                _ => Ok(Vec::new()),
+            };
+            let items = items.map_err(refused)?;
+            let one_label = matches!(items.first(), Some(Item { target: Target::Quality(_), .. }));
+            let recipe = large_recipe(&args.large, if one_label { &SINGLE_HEAD } else { &QUALITY }, context)?;
             run_large(&args.large, &recipe, (items, Vec::new()), context)
         }
         Command::Classifier(args) => {
-            let recipe = large_recipe(&args.large, &CLASSIFIER)?;
+            let recipe = large_recipe(&args.large, &CLASSIFIER, context)?;
             let found = labels::classes(&args.photos).map_err(refused)?;
             run_large(&args.large, &recipe, found, context)
         }
@@ -212,7 +258,11 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
         }
     };
     let mut recipe = MiniRecipe::parse(&origin, &text).map_err(refused)?;
-    recipe.epochs = args.epochs.unwrap_or(recipe.epochs);
+    recipe.epochs = args.course.epochs.unwrap_or(recipe.epochs);
+    recipe.learning_rate = args.course.lr.unwrap_or(recipe.learning_rate);
+    if let Some(photos) = args.course.batch_size {
+        recipe.batch = recipe.batch.of(photos);
+    }
     recipe.decay_epochs = args.decay_epochs.unwrap_or(recipe.decay_epochs);
     recipe.held_out = args.held_out.or(recipe.held_out);
     let recipe = recipe.checked(&origin).map_err(refused)?;
@@ -224,22 +274,35 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
         out: args.run.clone(),
         engine,
         device,
+        command: typed(),
         stop: context.stop(),
     };
     report(&recipe.name, &args.run, context, |told| mini::run(&job, told))
 }
 
-fn large_recipe(args: &LargeArgs, (origin, text): &(&str, &str)) -> Result<LargeRecipe, CommandError> {
+fn large_recipe(
+    args: &LargeArgs,
+    (origin, text): &(&str, &str),
+    context: &Context,
+) -> Result<LargeRecipe, CommandError> {
+    let mut told = |what: &str| context.ui.note(what);
     let recipe = match &args.recipe {
-        None => LargeRecipe::parse(Path::new(origin), text),
+        None => supervised::read_recipe(Path::new(origin), text, &mut told),
         Some(file) => {
             let text =
                 reading::read_text(file, reading::TEXT).with_context(|| format!("cannot read {}", file.display()));
-            LargeRecipe::parse(file, &text.map_err(CommandError::usage)?)
+            supervised::read_recipe(file, &text.map_err(CommandError::usage)?, &mut told)
         }
     };
     let recipe = recipe.map_err(refused)?;
-    Ok(LargeRecipe { epochs: args.epochs.unwrap_or(recipe.epochs), ..recipe })
+    let Course { epochs, batch_size, lr } = args.course;
+    let recipe = LargeRecipe {
+        epochs: epochs.unwrap_or(recipe.epochs),
+        batch: batch_size.unwrap_or(recipe.batch),
+        learning_rate: lr.unwrap_or(recipe.learning_rate),
+        ..recipe
+    };
+    recipe.checked(args.recipe.as_deref().unwrap_or(Path::new(origin))).map_err(refused)
 }
 
 fn run_large(
@@ -258,86 +321,8 @@ fn run_large(
         start: start.as_ref().map(|file| file as &dyn Checkpoint),
         out: args.run.clone(),
         device,
+        command: typed(),
         stop: context.stop(),
     };
     report(&recipe.name, &args.run, context, |told| supervised::run(&job, told))
-}
-
-/// Runs, passes epochs on, and says how it ended.
-fn report(
-    model: &str,
-    run: &Path,
-    context: &Context,
-    work: impl FnOnce(&dyn mini::Listener) -> Result<(Progress, Ended), TrainError>,
-) -> Result<Ending, CommandError> {
-    let output = Mutex::new(context.output::<TrainRecord>()?);
-    let told = Listener { context, model, output: &output, failed: Mutex::default() };
-    let (progress, ended) = work(&told).map_err(refused)?;
-    if let Some(error) = told.failed.into_inner().unwrap_or_default() {
-        return Err(error.into());
-    }
-    let output = output.into_inner().map_err(|_| anyhow::anyhow!("the output broke"))?;
-    if ended == Ended::Stopped {
-        output.finish_part(&context.ui)?;
-    } else {
-        output.finish(&context.ui)?;
-    }
-    let run = run.display();
-    match ended {
-        Ended::Stopped => {
-            context.ui.note(&format!("stopped after {} steps; the same command goes on from {run}", progress.steps));
-            Ok(Ending::Interrupted)
-        }
-        Ended::Early => {
-            context.ui.note(&format!("nothing better since epoch {}; ended early", progress.best_epoch));
-            Ok(Ending::AllDone)
-        }
-        Ended::Done => Ok(Ending::AllDone),
-    }
-}
-
-/// Passes epochs on as lines, and steps as progress.
-struct Listener<'a, W> {
-    context: &'a Context,
-    model: &'a str,
-    output: &'a Mutex<W>,
-    failed: Mutex<Option<std::io::Error>>,
-}
-
-impl mini::Listener for Listener<'_, crate::report::output::Output<TrainRecord>> {
-    fn decoded(&self, photos: usize, of: usize) {
-        if photos == of {
-            self.context.ui.detail(&format!("read {of} photos"));
-        }
-    }
-
-    fn step(&self, step: u64, of: u64, loss: f64) {
-        if step.is_multiple_of(20) {
-            self.context.ui.detail(&format!("step {step} of {of}, loss {loss:.4}"));
-        }
-    }
-
-    fn told(&self, what: &str) {
-        self.context.ui.note(what);
-    }
-
-    fn epoch(&self, epoch: &Epoch) {
-        let record = TrainRecord { model: self.model.to_owned(), epoch: epoch.clone() };
-        let written = self.output.lock().map(|mut output| output.write(&self.context.ui, &record));
-        if let (Ok(Err(error)), Ok(mut failed)) = (written, self.failed.lock()) {
-            failed.get_or_insert(error);
-        }
-    }
-}
-
-/// Recipes and labels are the user's to mend.
-fn refused(error: TrainError) -> CommandError {
-    match error {
-        TrainError::Recipe { .. }
-        | TrainError::Labels { .. }
-        | TrainError::TooFew { .. }
-        | TrainError::OneSeries
-        | TrainError::Changed { .. } => CommandError::usage(error),
-        _ => CommandError::failed(error),
-    }
 }

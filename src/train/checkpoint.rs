@@ -35,6 +35,13 @@ pub const CHECKPOINT: &str = "checkpoint.safetensors";
 pub const MODEL: &str = "best.safetensors";
 pub const METRICS: &str = "metrics.jsonl";
 pub const CURVE: &str = "curve.svg";
+/// The recipe in force, and what was typed.
+pub const RECIPE: &str = "recipe.yaml";
+pub const COMMAND: &str = "command.txt";
+/// What the run came to.
+pub const RESULTS: &str = "results.json";
+/// A folder: what was said of the items held out, an epoch a file.
+pub const PREDICTIONS: &str = "predictions";
 
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
@@ -110,6 +117,14 @@ pub fn write_course(folder: &Path, title: &str, progress: &Progress) -> Result<(
         progress.history.iter().map(|epoch| serde_json::to_string(epoch).unwrap_or_default()).collect();
     replace(&folder.join(METRICS), (lines.join("\n") + "\n").as_bytes())?;
     replace(&folder.join(CURVE), super::curve::svg(title, &progress.history).as_bytes())
+}
+
+/// Keeps how the run is made: the recipe in force, and the command.
+pub fn write_terms(folder: &Path, recipe: &impl Serialize, command: &str) -> Result<(), TrainError> {
+    let path = folder.join(RECIPE);
+    let text = serde_yaml::to_string(recipe).map_err(|error| TrainError::at(&path, error))?;
+    replace(&path, text.as_bytes())?;
+    replace(&folder.join(COMMAND), format!("{command}\n").as_bytes())
 }
 
 /// Takes a run up again; `None` where there is none yet.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::TrainError;
+use super::flaws::Strengths;
 use super::photos::Label;
 use base::reading;
 
@@ -15,8 +16,18 @@ pub struct Item {
     /// One photo, or two of a pair.
     pub files: Vec<PathBuf>,
     pub target: Target,
+    /// Where the file is an array of photos: which of them.
+    pub row: Option<usize>,
     /// What must not be split between training and judging.
     pub series: String,
+}
+
+impl Item {
+    /// The photo, as tables name it: its file without folders and extension, of an array its number.
+    pub fn name(&self) -> String {
+        let stem = self.files.first().and_then(|file| file.file_stem());
+        self.row.map_or_else(|| stem.unwrap_or_default().to_string_lossy().into_owned(), |row| row.to_string())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +40,10 @@ pub enum Target {
     Class(usize),
     /// Flaws are drawn upon it on the way.
     Faults,
+    /// How strong each flaw is, 0 to 1.
+    Strengths(Strengths),
+    /// How good it is over all, 0 to 1.
+    Quality(f32),
 }
 
 fn bad(file: &Path, why: String) -> TrainError {
@@ -57,7 +72,8 @@ pub fn ava(file: &Path, photos: &Path) -> Result<(Vec<Item>, usize), TrainError>
             continue;
         }
         let shares = std::array::from_fn(|k| votes[k] as f32 / total as f32);
-        items.push(Item { files: vec![path], target: Target::Votes(shares), series: numbers[1].to_string() });
+        let series = numbers[1].to_string();
+        items.push(Item { files: vec![path], target: Target::Votes(shares), row: None, series });
     }
     Ok((items, absent))
 }
@@ -69,6 +85,7 @@ pub fn rated(labels: &[Label], photos: &Path) -> Vec<Item> {
     let item = |label: &Label| Item {
         files: vec![photos.join(&label.file)],
         target: Target::Rating(rating(label.score)),
+        row: None,
         series: label.group.clone().unwrap_or_else(|| label.file.clone()),
     };
     labels.iter().map(item).collect()
@@ -80,6 +97,14 @@ pub struct Agreement {
     /// Share of the reviewers that agree, at least.
     pub least: f64,
     pub reviewers: usize,
+}
+
+/// Whether the second of a pair is the better one, by the votes for the first and all of them; `None` where they are too
+/// few, or agree too little.
+pub fn majority(for_first: usize, all: usize, agreement: Agreement) -> Option<bool> {
+    let most = for_first.max(all - for_first);
+    let counts = all >= agreement.reviewers && 2 * most != all && (most as f64) >= agreement.least * all as f64;
+    counts.then_some(2 * for_first < all)
 }
 
 /// The official list: `series first second preference rank rank`, where the preference is the share of people for the
@@ -103,6 +128,7 @@ pub fn pair_list(file: &Path, photos: &Path, agreement: Agreement) -> Result<Vec
         items.push(Item {
             files: vec![path(first), path(second)],
             target: Target::Class(usize::from(preference < 0.5)),
+            row: None,
             series: series.to_string(),
         });
     }
@@ -146,13 +172,11 @@ pub fn reviews(folder: &Path, photos: &Path, agreement: Agreement) -> Result<Vec
             count.1 += 1;
         }
         for ((first, second), (for_first, all)) in votes {
-            let most = for_first.max(all - for_first);
-            if all < agreement.reviewers || 2 * most == all || (most as f64) < agreement.least * all as f64 {
-                continue;
-            }
+            let Some(second_is_better) = majority(for_first, all, agreement) else { continue };
             items.push(Item {
                 files: vec![photos.join(first), photos.join(second)],
-                target: Target::Class(usize::from(2 * for_first < all)),
+                target: Target::Class(usize::from(second_is_better)),
+                row: None,
                 series: file.display().to_string(),
             });
         }
@@ -174,6 +198,7 @@ pub fn pairs_of_groups(labels: &[Label], photos: &Path, margin: f32) -> Vec<Item
             items.push(Item {
                 files: vec![photos.join(&first.file), photos.join(&second.file)],
                 target: Target::Class(usize::from(second.score > first.score)),
+                row: None,
                 series,
             });
         }
@@ -200,7 +225,7 @@ pub fn classes(folder: &Path) -> Result<(Vec<Item>, Vec<String>), TrainError> {
         let photos = listed(folder)?.into_iter();
         for path in photos.filter(|path| path.file_name().is_some_and(photo::is_photo_name)) {
             let series = path.display().to_string();
-            items.push(Item { files: vec![path], target: Target::Class(class), series });
+            items.push(Item { files: vec![path], target: Target::Class(class), row: None, series });
         }
     }
     Ok((items, names))
@@ -212,7 +237,10 @@ pub fn clean(folder: &Path) -> Result<Vec<Item>, TrainError> {
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| path.file_name().is_some_and(photo::is_photo_name));
     paths.sort();
-    let item = |path: PathBuf| Item { series: path.display().to_string(), files: vec![path], target: Target::Faults };
+    let item = |path: PathBuf| {
+        let series = path.display().to_string();
+        Item { series, files: vec![path], target: Target::Faults, row: None }
+    };
     Ok(paths.into_iter().map(item).collect())
 }
 

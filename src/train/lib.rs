@@ -4,6 +4,7 @@
 //! intervals. It must never know the command line or the model hub.
 
 pub mod adam;
+pub mod arrays;
 pub mod batch;
 pub mod checkpoint;
 pub mod curve;
@@ -17,6 +18,7 @@ pub mod mini;
 pub mod photos;
 pub mod plot;
 pub mod recipe;
+pub mod review_table;
 pub mod rng;
 pub mod supervised;
 pub mod watermark;

@@ -37,6 +37,8 @@ pub struct Job<'a> {
     pub out: PathBuf,
     pub engine: Engine,
     pub device: Device,
+    /// What was typed, to be kept beside the model.
+    pub command: String,
     pub stop: &'a AtomicBool,
 }
 
@@ -81,6 +83,7 @@ fn network(
         Some(progress) => progress,
         None => Progress { recipe: identity, ..Progress::default() },
     };
+    checkpoint::write_terms(out, &recipe.in_full(), &job.command)?;
     let per_epoch = training_photos.steps(&recipe.batch);
     let mut epoch = Course::default();
     let mut started = Instant::now();

@@ -85,6 +85,15 @@ pub struct Losses {
     pub contrast: f64,
 }
 
+impl BatchRecipe {
+    /// The same runs in a batch of so many photos; what is left stands alone.
+    #[must_use]
+    pub fn of(self, photos: usize) -> Self {
+        let singles = photos.saturating_sub(self.runs * self.run);
+        Self { singles, variants: self.variants.min(singles), ..self }
+    }
+}
+
 /// How comparing is learned.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,6 +154,13 @@ impl MiniRecipe {
             return Err(bad("`dropout` lies between 0 and 1"));
         }
         Ok(recipe)
+    }
+
+    /// All of it, to be read again.
+    pub fn in_full(&self) -> serde_json::Value {
+        let mut all = serde_json::json!(self);
+        all["referee"] = serde_json::json!(self.referee);
+        all
     }
 
     /// What must not change between two stretches of a run: all but how long it lasts and how fast it learns, which one

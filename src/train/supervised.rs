@@ -4,14 +4,18 @@
 mod batch;
 mod judge;
 mod network;
+mod original;
+mod predictions;
 mod recipe;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use candle_core::Device;
 
+pub use original::read_recipe;
 pub use recipe::{Augment, Backbone, LargeRecipe, OutputMode};
 
 use self::network::Network;
@@ -34,6 +38,8 @@ pub struct Job<'a> {
     pub start: Option<&'a dyn Checkpoint>,
     pub out: PathBuf,
     pub device: Device,
+    /// What was typed, to be kept beside the model.
+    pub command: String,
     pub stop: &'a std::sync::atomic::AtomicBool,
 }
 
@@ -43,16 +49,33 @@ impl std::fmt::Debug for Job<'_> {
     }
 }
 
-/// Splits whole series into those to learn from and those to judge by.
-fn split(items: &[Item], recipe: &LargeRecipe) -> (Vec<usize>, Vec<usize>) {
+/// Items to learn from, to choose the best epoch by, and to be judged at the end.
+struct Split {
+    learned: Vec<usize>,
+    held: Vec<usize>,
+    test: Vec<usize>,
+}
+
+/// Series stay whole.
+fn split(items: &[Item], recipe: &LargeRecipe) -> Split {
     let mut series: Vec<&str> = items.iter().map(|item| item.series.as_str()).collect();
     series.sort_unstable();
     series.dedup();
     let mut rng = Rng::at(recipe.seed, [0, 5]);
     rng.shuffle(&mut series);
-    let held = ((series.len() as f64 * recipe.held_out).round() as usize).clamp(1, series.len().max(2) - 1);
-    let held: std::collections::HashSet<&str> = series.into_iter().take(held).collect();
-    (0..items.len()).partition(|&i| !held.contains(items[i].series.as_str()))
+    let count = |share: f64| (series.len() as f64 * share).round() as usize;
+    let held = count(recipe.held_out).clamp(1, series.len().max(2) - 1);
+    let test = if recipe.test > 0.0 { count(recipe.test).clamp(1, series.len().max(held + 2) - held - 1) } else { 0 };
+    let place: HashMap<&str, usize> = series.into_iter().enumerate().map(|(at, series)| (series, at)).collect();
+    let mut split = Split { learned: Vec::new(), held: Vec::new(), test: Vec::new() };
+    for (i, item) in items.iter().enumerate() {
+        match place.get(item.series.as_str()) {
+            Some(at) if *at < held => split.held.push(i),
+            Some(at) if *at < held + test => split.test.push(i),
+            _ => split.learned.push(i),
+        }
+    }
+    split
 }
 
 /// Trains until the recipe's end, a stop, or no hope.
@@ -69,10 +92,13 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
         Some(progress) => progress,
         None => Progress { recipe: identity, ..Progress::default() },
     };
-    let (learned, held) = split(items, recipe);
+    let split = split(items, recipe);
+    let Split { learned, held, .. } = &split;
     if learned.is_empty() {
         return Err(TrainError::OneSeries);
     }
+    checkpoint::write_terms(out, recipe, &job.command)?;
+    let begun = progress.epoch;
     let per_epoch = (learned.len() / recipe.batch).max(1) as u64;
     while progress.epoch < recipe.epochs {
         let started = Instant::now();
@@ -105,7 +131,9 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
         }
         progress.steps = adam.steps;
         progress.epoch += 1;
-        let metrics = judge::judge(&network, items, &held, recipe, device)?;
+        let (metrics, said_of) = judge::judge(&network, items, held, recipe, device)?;
+        said_of
+            .write(&out.join(checkpoint::PREDICTIONS).join(format!("val_epoch_{:03}.parquet", progress.epoch - 1)))?;
         let figure = metrics.get("figure").copied().unwrap_or(0.0);
         let best = progress.best.is_none_or(|best| figure > best);
         if best {
@@ -127,10 +155,42 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
         checkpoint::write_course(out, &format!("{}: train loss", recipe.name), &progress)?;
         listener.epoch(&done);
         if progress.epoch - progress.best_epoch >= recipe.patience {
+            conclude(job, &network, &split, &progress, listener)?;
             return Ok((progress, Ended::Early));
         }
     }
+    if progress.epoch > begun {
+        conclude(job, &network, &split, &progress, listener)?;
+    }
     Ok((progress, Ended::Done))
+}
+
+/// What the run came to: the best epoch's figures, and those of the test, which nothing was chosen by.
+fn conclude(
+    job: &Job<'_>,
+    network: &Network,
+    split: &Split,
+    progress: &Progress,
+    listener: &dyn Listener,
+) -> Result<(), TrainError> {
+    let best = progress.history.iter().find(|epoch| epoch.epoch == progress.best_epoch);
+    let mut results = serde_json::json!({
+        "best_epoch": progress.best_epoch,
+        "final_epoch": progress.epoch,
+        "validation": best.map(|epoch| &epoch.metrics),
+        "test": null,
+        "test_items": split.test.len(),
+    });
+    if !split.test.is_empty() {
+        network.load(&job.out.join(checkpoint::MODEL))?;
+        let (metrics, said_of) = judge::judge(network, &job.items, &split.test, job.recipe, &job.device)?;
+        said_of.write(&job.out.join(checkpoint::PREDICTIONS).join("test.parquet"))?;
+        let told: Vec<String> = metrics.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
+        listener.told(&format!("test on {} items that nothing was chosen by: {}", split.test.len(), told.join(", ")));
+        results["test"] = serde_json::json!(metrics);
+    }
+    let text = serde_json::to_vec_pretty(&results).map_err(|error| TrainError::at(&job.out, error))?;
+    checkpoint::replace(&job.out.join(checkpoint::RESULTS), &text)
 }
 
 /// All files are there before anything is spent on any.

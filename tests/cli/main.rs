@@ -17,3 +17,5 @@ mod score;
 mod since;
 mod store;
 mod train;
+mod train_arrays;
+mod train_course;

@@ -205,6 +205,13 @@ fn large_networks_learn_ratings_pairs_faults_and_classes_and_are_used_at_once() 
     (1..=5).for_each(|n| drop(world.photo(format!("{n}.jpg"), n)));
     let seen = world.run(train("aesthetics", "AVA.txt", "ava")).expect(0);
     assert!(seen.stderr.contains("1 photos of AVA.txt are not here"), "{}", seen.stderr);
+    let of = |run: &str| {
+        let model = format!("{run}/best.safetensors");
+        world.run(["aesthetics", "--model", &model, "photos/1.jpg"]).expect(0).lines().remove(0)
+    };
+    let (voted, rated) = (of("ava"), of("rated"));
+    assert_eq!(voted["ava_score"], voted["aesthetic_score"], "{voted}");
+    assert!(rated["ava_score"].is_null() && rated["aesthetic_score"].is_f64(), "other ratings are not AVA's: {rated}");
     large(&world, "margin: 0.02\n");
     let lines = world.run(train("siamese", "takes.csv", "pairs")).expect(0).lines();
     assert!(lines[1]["metrics"]["accuracy"].is_f64(), "{}", lines[1]);

@@ -26,6 +26,10 @@ pub fn mean_absolute_error(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| (x - y).abs()).sum::<f64>() / a.len().max(1) as f64
 }
 
+pub fn mean_squared_error(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>() / a.len().max(1) as f64
+}
+
 fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
@@ -52,5 +56,6 @@ mod tests {
         assert!((spearman(&a, &[5.0, 6.0, 7.0, 8.0, 7.0]) - 0.820_782_681_668_123_3).abs() < 1e-12);
         assert_eq!(pearson(&a, &[3.0; 5]), 0.0);
         assert!((mean_absolute_error(&a, &[2.0, 2.0, 3.0, 4.0, 3.0]) - 0.6).abs() < 1e-12);
+        assert!((mean_squared_error(&a, &[2.0, 2.0, 3.0, 4.0, 3.0]) - 1.0).abs() < 1e-12);
     }
 }

@@ -47,6 +47,7 @@ pub fn judge(runner: &Runner, held: &Held) -> Result<BTreeMap<String, f64>, Trai
     metrics.insert("srcc".to_owned(), srcc);
     metrics.insert("plcc".to_owned(), scores::pearson(&predicted, &scores));
     metrics.insert("mae".to_owned(), scores::mean_absolute_error(&predicted, &scores));
+    metrics.insert("mse".to_owned(), scores::mean_squared_error(&predicted, &scores));
     let (predicted, scores) = pick(&|series| series);
     metrics.insert("srcc_series".to_owned(), scores::spearman(&predicted, &scores));
     let (predicted, scores) = pick(&|series| !series);

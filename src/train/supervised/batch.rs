@@ -12,7 +12,7 @@ use crate::labels::{Item, Target};
 use crate::rng::Rng;
 use crate::{TrainError, degrade};
 use base::pixels::Pixels;
-use networks::multihead::FLAWS;
+use networks::multihead::{self, FLAWS};
 use photo::{self, Limits, Scale, resize};
 
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -21,7 +21,8 @@ const STD: [f32; 3] = [0.229, 0.224, 0.225];
 /// What a batch is asked.
 pub struct Targets {
     pub ratings: Vec<f32>,
-    votes: Vec<f32>,
+    /// Shares for 1 to 10.
+    pub votes: Vec<f32>,
     pub classes: Vec<u32>,
     pub strengths: Vec<f32>,
     /// Over all.
@@ -73,7 +74,7 @@ pub fn batch(
             let mut strengths = [0.0; FLAWS.len()];
             let mut photos = Vec::new();
             for file in &items[i].files {
-                let mut photo = opened(file, recipe)?;
+                let mut photo = opened(file, items[i].row, recipe)?;
                 // One clean photo to five that are drawn upon.
                 if items[i].target == Target::Faults && rng.chance(5.0 / 6.0) {
                     (photo, strengths) = flaws::flawed(&photo, &mut rng);
@@ -148,11 +149,7 @@ fn decoded(file: &Path, recipe: &LargeRecipe) -> Result<Pixels, TrainError> {
     let limits = Limits::default();
     let read = photo::identity::read(file, limits.max_file_bytes).map_err(|error| failed(error.to_string()))?;
     let decoded = photo::decode(&read.bytes, Scale::AtLeast(2 * recipe.resize), &limits);
-    let pixels = decoded.map_err(|error| failed(error.to_string()))?.pixels;
-    Ok(match recipe.backbone {
-        Backbone::MultiHead => resize::resize(&pixels, recipe.resize, recipe.resize, resize::Filter::Lanczos3),
-        _ => resize::short_side(&pixels, recipe.resize, resize::Filter::Bilinear).into_owned(),
-    })
+    Ok(decoded.map_err(|error| failed(error.to_string()))?.pixels)
 }
 
 fn tensor_data(photo: &Pixels, recipe: &LargeRecipe, rng: Option<&mut Rng>) -> Vec<f32> {

@@ -6,42 +6,56 @@ use candle_core::Device;
 
 use super::batch::batch;
 use super::network::Network;
+use super::predictions::Predictions;
 use super::recipe::{LargeRecipe, OutputMode};
 use crate::TrainError;
 use crate::eval::scores;
 use crate::flaws;
 use crate::labels::Item;
 use networks::multihead::{self, FLAWS};
+use networks::rating::Output;
 
-/// Figures on what is held out.
+/// Figures on items that were not learned from, and what the network said of each.
 pub fn judge(
     network: &Network,
     items: &[Item],
     held: &[usize],
     recipe: &LargeRecipe,
     device: &Device,
-) -> Result<BTreeMap<String, f64>, TrainError> {
+) -> Result<(BTreeMap<String, f64>, Predictions), TrainError> {
+    let mut said_of = Predictions::default();
     let (mut predicted, mut truth) = (Vec::new(), Vec::new());
-    let mut right = 0usize;
+    let mut choices = Choices::default();
     let mut flaws: Vec<[[f64; 2]; FLAWS.len()]> = Vec::new();
     for chosen in held.chunks(recipe.batch) {
         let (photos, targets) = batch(items, chosen, recipe, None, device)?;
         let said = network.forward(&photos, false)?.to_vec2::<f32>()?;
         for (at, row) in said.iter().enumerate() {
+            let item = &items[chosen[at]];
             if let Some(class) = targets.classes.get(at) {
-                let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| class as u32);
-                right += usize::from(best == Some(*class));
+                choices.add(row, *class as usize, item, &mut said_of);
+                continue;
+            }
+            said_of.text("image_id", item.name());
+            if let Some(quality) = targets.qualities.get(at) {
+                predicted.push(logistic(row[0]));
+                truth.push(f64::from(*quality));
             } else if targets.strengths.is_empty() {
-                let output = match recipe.output_mode {
-                    OutputMode::Regression => networks::rating::Output::Regression,
-                    OutputMode::Distribution => networks::rating::Output::Distribution,
-                };
-                predicted.push(f64::from(output.rating(row)));
+                predicted.push(f64::from(output(recipe).rating(row)));
                 truth.push(f64::from(targets.ratings[at]));
             } else {
                 let own = &targets.strengths[at * FLAWS.len()..];
-                let logistic = |v: f32| f64::from(1.0 / (1.0 + (-v).exp()));
                 flaws.push(std::array::from_fn(|head| [logistic(row[head]), f64::from(own[head])]));
+                for (head, flaw) in FLAWS.iter().enumerate() {
+                    said_of.number(&format!("pred_{flaw}"), logistic(row[head]));
+                    said_of.number(&format!("gt_{flaw}"), f64::from(own[head]));
+                }
+                continue;
+            }
+            said_of.number("pred_mean", predicted[predicted.len() - 1]);
+            said_of.number("gt_mean", truth[truth.len() - 1]);
+            if targets.qualities.is_empty() {
+                shares(row, &targets.votes[at * 10..][..10], recipe, &mut said_of);
             }
         }
     }
@@ -49,16 +63,91 @@ pub fn judge(
     if !flaws.is_empty() {
         of_flaws(&flaws, &mut metrics);
     } else if predicted.is_empty() {
-        let accuracy = right as f64 / held.len().max(1) as f64;
-        metrics.insert("accuracy".to_owned(), accuracy);
-        metrics.insert("figure".to_owned(), accuracy);
+        choices.figures(&mut metrics);
     } else {
         metrics.insert("srcc".to_owned(), scores::spearman(&predicted, &truth));
         metrics.insert("plcc".to_owned(), scores::pearson(&predicted, &truth));
         metrics.insert("mae".to_owned(), scores::mean_absolute_error(&predicted, &truth));
+        metrics.insert("mse".to_owned(), scores::mean_squared_error(&predicted, &truth));
         metrics.insert("figure".to_owned(), metrics["srcc"]);
     }
-    Ok(metrics)
+    Ok((metrics, said_of))
+}
+
+fn output(recipe: &LargeRecipe) -> Output {
+    match recipe.output_mode {
+        OutputMode::Regression => Output::Regression,
+        OutputMode::Distribution => Output::Distribution,
+    }
+}
+
+/// The votes for 1 to 10; of a network that says one number, zeros, as the original writes them.
+fn shares(row: &[f32], votes: &[f32], recipe: &LargeRecipe, said_of: &mut Predictions) {
+    let said = match recipe.output_mode {
+        OutputMode::Regression => vec![0.0; votes.len()],
+        OutputMode::Distribution => softmax(row),
+    };
+    for (k, (said, vote)) in (1..).zip(said.iter().zip(votes)) {
+        said_of.number(&format!("pred_dist_{k}"), *said);
+        said_of.number(&format!("gt_dist_{k}"), f64::from(*vote));
+    }
+}
+
+/// Classes, or which of two: how often right, and how sure.
+#[derive(Default)]
+struct Choices {
+    /// How sure, where right and where wrong.
+    right: Vec<f64>,
+    wrong: Vec<f64>,
+}
+
+impl Choices {
+    fn add(&mut self, row: &[f32], class: usize, item: &Item, said_of: &mut Predictions) {
+        let likely = softmax(row);
+        let best = (0..likely.len()).max_by(|a, b| likely[*a].total_cmp(&likely[*b])).unwrap_or(0);
+        if best == class { &mut self.right } else { &mut self.wrong }.push(likely[best]);
+        if let [first, second] = item.files.as_slice() {
+            said_of.text("image1", first.display().to_string());
+            said_of.text("image2", second.display().to_string());
+        } else {
+            said_of.text("image_id", item.name());
+        }
+        said_of.text("series_id", item.series.clone());
+        said_of.number("winner", class as f64);
+        said_of.number("pred", best as f64);
+        for (k, (logit, share)) in row.iter().zip(&likely).enumerate() {
+            said_of.number(&format!("logit{k}"), f64::from(*logit));
+            said_of.number(&format!("p{k}"), *share);
+        }
+    }
+
+    fn figures(&self, metrics: &mut BTreeMap<String, f64>) {
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+        let all = [self.right.as_slice(), self.wrong.as_slice()].concat();
+        let accuracy = self.right.len() as f64 / all.len().max(1) as f64;
+        let middle = mean(&all);
+        let spread = (all.iter().map(|v| (v - middle).powi(2)).sum::<f64>() / all.len().max(1) as f64).sqrt();
+        metrics.insert("accuracy".to_owned(), accuracy);
+        metrics.insert("figure".to_owned(), accuracy);
+        metrics.insert("confidence".to_owned(), middle);
+        metrics.insert("confidence_deviation".to_owned(), spread);
+        for (name, some) in [("confidence_right", &self.right), ("confidence_wrong", &self.wrong)] {
+            if !some.is_empty() {
+                metrics.insert(name.to_owned(), mean(some));
+            }
+        }
+    }
+}
+
+fn softmax(row: &[f32]) -> Vec<f64> {
+    let most = row.iter().copied().fold(f32::MIN, f32::max);
+    let shares: Vec<f64> = row.iter().map(|v| f64::from(v - most).exp()).collect();
+    let total: f64 = shares.iter().sum();
+    shares.into_iter().map(|share| share / total).collect()
+}
+
+fn logistic(v: f32) -> f64 {
+    f64::from(1.0 / (1.0 + (-v).exp()))
 }
 
 /// Mean error of each head and of the quality over all; the figure falls with the loss.

@@ -1,9 +1,10 @@
 //! A network, as it is trained and as it is written.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use candle_core::{DType, Tensor, Var};
-use candle_nn::{ModuleT, VarBuilder, VarMap};
+use candle_nn::{Module as _, ModuleT, VarBuilder, VarMap};
 use safetensors::tensor::Dtype;
 
 use super::Job;
@@ -17,6 +18,8 @@ use networks::checkpoint::Checkpoint;
 use networks::head::{Bend, Head, HeadConfig};
 use networks::multihead::{self, FLAWS, MultiHead};
 use networks::resnet::{Depth, Naming, ResNet};
+use networks::singlehead::SingleHead;
+use networks::weights::WeightsFile;
 
 /// The variables and what is made of them.
 pub struct Network {
@@ -27,6 +30,7 @@ pub struct Network {
 enum Body {
     Pooled { backbone: ResNet, head: Head, config: HeadConfig, part: Part },
     MultiHead(MultiHead),
+    SingleHead(SingleHead),
 }
 
 /// What the head says.
@@ -51,17 +55,21 @@ impl Network {
         let map = VarMap::new();
         let vb = VarBuilder::from_varmap(&map, DType::F32, &job.device);
         let asked = job.items.first().map(|item| (&item.target, item.files.len()));
-        let flaws = matches!(asked, Some((Target::Faults, _)));
+        let quality = matches!(asked, Some((Target::Faults | Target::Strengths(_) | Target::Quality(_), _)));
+        let alone = matches!(asked, Some((Target::Quality(_), _)));
+        let refused = |why: &str| TrainError::Recipe { file: recipe.name.clone().into(), why: why.to_owned() };
         let depth = match recipe.backbone {
-            Backbone::Resnet18 if !flaws => Some(Depth::Eighteen),
-            Backbone::Resnet50 if !flaws => Some(Depth::Fifty),
-            Backbone::MultiHead if flaws => None,
-            _ => {
-                let why = "`backbone: multi-head` is for quality, and quality for it".to_owned();
-                return Err(TrainError::Recipe { file: recipe.name.clone().into(), why });
+            Backbone::Resnet18 if !quality => Some(Depth::Eighteen),
+            Backbone::Resnet50 if !quality => Some(Depth::Fifty),
+            Backbone::MultiHead if alone => {
+                return Err(refused("`backbone: multi-head` asks for four labels a photo; `single-head` for one"));
             }
+            Backbone::MultiHead | Backbone::SingleHead if quality => None,
+            _ => return Err(refused("`backbone: multi-head` and `single-head` are for quality, and quality for them")),
         };
-        let body = if let Some(depth) = depth {
+        let body = if recipe.backbone == Backbone::SingleHead {
+            Body::SingleHead(SingleHead::new(&vb)?)
+        } else if let Some(depth) = depth {
             let (part, outputs) = match asked {
                 Some((Target::Class(_), 2)) => (Part::Preference, 2),
                 Some((Target::Class(_), _)) => (Part::Classes, job.classes.len()),
@@ -122,6 +130,15 @@ impl Network {
         Ok(())
     }
 
+    /// Takes the weights of a model that was written.
+    pub fn load(&self, model: &Path) -> Result<(), TrainError> {
+        let file = WeightsFile::open(model).map_err(|error| TrainError::at(model, error))?;
+        for (name, var) in &self.vars {
+            set(var, file.read(name).map_err(|error| TrainError::at(model, error))?)?;
+        }
+        Ok(())
+    }
+
     pub fn forward(&self, photos: &[Tensor], train: bool) -> candle_core::Result<Tensor> {
         match (&self.body, photos) {
             (Body::Pooled { backbone, head, .. }, [first, second]) => {
@@ -130,6 +147,7 @@ impl Network {
             }
             (Body::Pooled { backbone, head, .. }, [only]) => head.forward_t(&backbone.forward_t(only, train)?, train),
             (Body::MultiHead(network), [only]) => network.forward_t(only, train),
+            (Body::SingleHead(network), [only]) => network.forward(only),
             _ => candle_core::bail!("items of one photo, or two"),
         }
     }
@@ -155,6 +173,7 @@ pub fn export(network: &Network, job: &Job<'_>, progress: &Progress) -> Result<(
             all.push(("degradation_weights".into(), vec![FLAWS.len()], bytes(&multihead::WEIGHTS)));
             config["heads"] = serde_json::json!(FLAWS);
         }
+        Body::SingleHead(_) => {}
         Body::Pooled { config: head, part, .. } => {
             let model = &mut config["model"];
             model["mlp_hidden_dims"] = serde_json::json!(head.hidden);
@@ -163,9 +182,16 @@ pub fn export(network: &Network, job: &Job<'_>, progress: &Progress) -> Result<(
             match part {
                 Part::Preference => {
                     model["cnn_backbone"] = "resnet50".into();
-                    model["transform_type"] = "standard".into();
+                    // A crop of the whole short side is how the original fed pairs.
+                    model["transform_type"] = if recipe.crop == recipe.resize { "paper" } else { "standard" }.into();
                 }
-                Part::Ratings => model["output_mode"] = serde_json::json!(recipe.output_mode),
+                Part::Ratings => {
+                    model["output_mode"] = serde_json::json!(recipe.output_mode);
+                    // Shares of votes are AVA's; other ratings have scales of their own.
+                    if matches!(job.items.first().map(|item| &item.target), Some(Target::Votes(_))) {
+                        config["trained_on"] = "ava".into();
+                    }
+                }
                 Part::Classes => config["classes"] = serde_json::json!(job.classes),
             }
         }

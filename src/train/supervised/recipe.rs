@@ -34,13 +34,17 @@ pub struct LargeRecipe {
     pub epochs: u64,
     pub patience: u64,
     pub seed: u64,
-    /// Share of the series that is held out and judged.
+    /// Share of the series that is held out and judged after every epoch, which chooses the best.
     pub held_out: f64,
+    /// Share of the series that nothing is chosen by: judged once, at the end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub test: f64,
     /// For pairs.
     #[serde(default)]
     pub min_agreement: f64,
-    #[serde(default)]
-    pub min_reviewers: usize,
+    /// Where labels count reviewers, at least so many; without it, two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_reviewers: Option<usize>,
     /// For pairs derived from scores: how far apart those lie.
     #[serde(default)]
     pub margin: f32,
@@ -83,6 +87,14 @@ pub struct Augment {
     pub saturation: f32,
 }
 
+impl Augment {
+    pub const NONE: Self = Self { random_crop: false, flip: 0.0, brightness: 0.0, contrast: 0.0, saturation: 0.0 };
+}
+
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
+}
+
 impl LargeRecipe {
     pub fn parse(file: &std::path::Path, yaml: &str) -> Result<Self, TrainError> {
         let bad = |why: String| TrainError::Recipe { file: file.to_owned(), why };
@@ -98,13 +110,17 @@ impl LargeRecipe {
             return Err(bad("a quality network sees whole photos: `crop` is the same as `resize`"));
         }
         if recipe.final_rate.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
-            return Err(bad("`final_rate` is a share from 0 to 1".into()));
+            return Err(bad("`final_rate` is a share from 0 to 1"));
         }
         if recipe.crop < 32 || recipe.crop > recipe.resize || recipe.batch < 2 || recipe.epochs == 0 {
-            return Err(bad("`crop` lies between 32 and `resize`, `batch` is 2 or more, `epochs` 1 or more".into()));
+            return Err(bad("`crop` lies between 32 and `resize`, `batch` is 2 or more, `epochs` 1 or more"));
         }
-        if !(recipe.held_out > 0.0 && recipe.held_out < 1.0) || recipe.mlp_hidden_dims.contains(&0) {
-            return Err(bad("`held_out` is a share between 0 and 1, hidden layers have a width".into()));
+        let shares = recipe.held_out > 0.0 && recipe.test >= 0.0 && recipe.held_out + recipe.test < 1.0;
+        if !shares || recipe.mlp_hidden_dims.contains(&0) {
+            return Err(bad("`held_out` and `test` are shares that leave something, hidden layers have a width"));
+        }
+        if recipe.learning_rate.is_nan() || recipe.learning_rate <= 0.0 {
+            return Err(bad("`learning_rate` is greater than 0"));
         }
         Ok(recipe)
     }

@@ -1,0 +1,101 @@
+//! How a training run goes: epochs as lines, steps as progress, and how it ended.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::report::records::TrainRecord;
+use train::checkpoint::Progress;
+use train::epoch::Epoch;
+use train::{Ended, TrainError, mini};
+
+/// Runs, passes epochs on, and says how it ended.
+pub fn report(
+    model: &str,
+    run: &Path,
+    context: &Context,
+    work: impl FnOnce(&dyn mini::Listener) -> Result<(Progress, Ended), TrainError>,
+) -> Result<Ending, CommandError> {
+    let output = Mutex::new(context.output::<TrainRecord>()?);
+    let told = Listener { context, model, output: &output, failed: Mutex::default() };
+    let (progress, ended) = work(&told).map_err(refused)?;
+    if let Some(error) = told.failed.into_inner().unwrap_or_default() {
+        return Err(error.into());
+    }
+    let output = output.into_inner().map_err(|_| anyhow::anyhow!("the output broke"))?;
+    if ended == Ended::Stopped {
+        output.finish_part(&context.ui)?;
+    } else {
+        output.finish(&context.ui)?;
+    }
+    let run = run.display();
+    match ended {
+        Ended::Stopped => {
+            context.ui.note(&format!("stopped after {} steps; the same command goes on from {run}", progress.steps));
+            Ok(Ending::Interrupted)
+        }
+        Ended::Early => {
+            context.ui.note(&format!("nothing better since epoch {}; ended early", progress.best_epoch));
+            Ok(Ending::AllDone)
+        }
+        Ended::Done => Ok(Ending::AllDone),
+    }
+}
+
+/// Passes epochs on as lines, and steps as progress.
+struct Listener<'a, W> {
+    context: &'a Context,
+    model: &'a str,
+    output: &'a Mutex<W>,
+    failed: Mutex<Option<std::io::Error>>,
+}
+
+impl mini::Listener for Listener<'_, crate::report::output::Output<TrainRecord>> {
+    fn decoded(&self, photos: usize, of: usize) {
+        if photos == of {
+            self.context.ui.detail(&format!("read {of} photos"));
+        }
+    }
+
+    fn step(&self, step: u64, of: u64, loss: f64) {
+        if step.is_multiple_of(20) {
+            self.context.ui.detail(&format!("step {step} of {of}, loss {loss:.4}"));
+        }
+    }
+
+    fn told(&self, what: &str) {
+        self.context.ui.note(what);
+    }
+
+    fn epoch(&self, epoch: &Epoch) {
+        let record = TrainRecord { model: self.model.to_owned(), epoch: epoch.clone() };
+        let written = self.output.lock().map(|mut output| output.write(&self.context.ui, &record));
+        if let (Ok(Err(error)), Ok(mut failed)) = (written, self.failed.lock()) {
+            failed.get_or_insert(error);
+        }
+    }
+}
+
+/// The command line, as a shell would take it again.
+pub fn typed() -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+%".contains(c);
+    let quoted = |word: String| {
+        let quotes = word.is_empty() || !word.chars().all(plain);
+        if quotes { format!("'{}'", word.replace('\'', "'\\''")) } else { word }
+    };
+    let words = std::env::args_os().map(|word| quoted(word.to_string_lossy().into_owned()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Recipes and labels are the user's to mend.
+pub fn refused(error: TrainError) -> CommandError {
+    match error {
+        TrainError::Recipe { .. }
+        | TrainError::Labels { .. }
+        | TrainError::TooFew { .. }
+        | TrainError::OneSeries
+        | TrainError::Changed { .. } => CommandError::usage(error),
+        _ => CommandError::failed(error),
+    }
+}
