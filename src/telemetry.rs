@@ -22,6 +22,33 @@ struct Operation {
     count: u64,
 }
 
+/// All that is done to photos one by one; its time is that of its parts.
+pub const ANALYSIS: &str = "analyze_images";
+/// Photos compared in pairs because their composites lie close together.
+pub const TIE_BREAK: &str = "tie_break";
+const SELECTION: &str = "select_best";
+
+/// Parts of an operation, and what the original calls them where it has them.
+const PARTS: [(&str, &str, Option<&str>); 12] = [
+    ("read", ANALYSIS, None),
+    ("identify", ANALYSIS, None),
+    ("decode", ANALYSIS, None),
+    ("resize", ANALYSIS, None),
+    ("score_quality", ANALYSIS, Some("IQA Quality")),
+    ("score_aesthetics", ANALYSIS, Some("AVA Aesthetics")),
+    ("find_faces", ANALYSIS, Some("Portrait Detection")),
+    ("find_degradations", ANALYSIS, None),
+    ("classify", ANALYSIS, None),
+    ("thumbnails", ANALYSIS, None),
+    ("store", ANALYSIS, None),
+    (TIE_BREAK, SELECTION, Some("Siamese Tiebreaker")),
+];
+
+/// Whether an operation is a part of what is done to photos one by one.
+pub fn is_part_of_analysis(operation: &str) -> bool {
+    PARTS.iter().any(|(part, whole, _)| *part == operation && *whole == ANALYSIS)
+}
+
 /// The shape of the original's telemetry file.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -34,6 +61,10 @@ pub struct Report {
 #[derive(Debug, Serialize)]
 pub struct Timing {
     pub name: &'static str,
+    /// What the original calls it, where it has it.
+    pub label: Option<&'static str>,
+    /// The operation that it is a part of, whose time holds its own.
+    pub part_of: Option<&'static str>,
     /// Summed over threads, so it may exceed the run's own duration.
     pub duration_sec: f64,
     pub count: u64,
@@ -80,17 +111,28 @@ impl Telemetry {
 
     pub fn report(&self) -> Report {
         let operations = self.operations.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut ordered: Vec<_> = operations.iter().collect();
-        ordered.sort_by_key(|(_, operation)| operation.order);
-        let timings = ordered
-            .into_iter()
-            .map(|(&name, operation)| Timing {
+        let part = |name: &str| PARTS.iter().find(|(part, ..)| *part == name);
+        let whole_of =
+            |name: &str| part(name).map(|(_, whole, _)| *whole).filter(|whole| operations.contains_key(whole));
+        let own = |name: &'static str, operation: &Operation| {
+            let parts = operations.iter().filter(|(part, _)| whole_of(part) == Some(name));
+            let spent = operation.spent + parts.map(|(_, part)| part.spent).sum::<Duration>();
+            Timing {
                 name,
-                duration_sec: operation.spent.as_secs_f64(),
+                label: part(name).and_then(|(.., label)| *label),
+                part_of: whole_of(name),
+                duration_sec: spent.as_secs_f64(),
                 count: operation.count,
-                avg_per_item: operation.spent.as_secs_f64() / operation.count.max(1) as f64,
-            })
-            .collect();
+                avg_per_item: spent.as_secs_f64() / operation.count.max(1) as f64,
+            }
+        };
+        // Each operation where it first appeared, its parts below it.
+        let mut ordered: Vec<_> = operations.iter().collect();
+        ordered.sort_by_key(|(name, operation)| {
+            let whole = whole_of(name).and_then(|whole| operations.get(whole));
+            (whole.unwrap_or(operation).order, whole.is_some(), operation.order)
+        });
+        let timings = ordered.into_iter().map(|(&name, operation)| own(name, operation)).collect();
         let mut metadata = self.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         metadata.extend(peak_memory_kb().map(|peak| ("peak_memory_kb", peak)));
         Report { run_id: self.run_id.clone(), total_duration_sec: self.elapsed().as_secs_f64(), timings, metadata }
@@ -111,8 +153,9 @@ impl Report {
         let mut text = format!("{:<22} {:>10} {:>8} {:>12}\n", "operation", "seconds", "count", "ms each");
         for timing in &self.timings {
             let each = timing.avg_per_item * 1000.0;
-            let _ =
-                writeln!(text, "{:<22} {:>10.3} {:>8} {each:>12.3}", timing.name, timing.duration_sec, timing.count);
+            let name = timing.label.unwrap_or(timing.name);
+            let name = if timing.part_of.is_some() { format!("  {name}") } else { name.to_owned() };
+            let _ = writeln!(text, "{name:<22} {:>10.3} {:>8} {each:>12.3}", timing.duration_sec, timing.count);
         }
         let _ = write!(text, "{:<22} {:>10.3}", "whole run", self.total_duration_sec);
         text
@@ -133,5 +176,21 @@ mod tests {
         assert_eq!(report.timings.iter().map(|t| t.name).collect::<Vec<_>>(), ["scan", "decode"]);
         assert_eq!(report.timings[1].count, 4);
         assert!((report.timings[1].avg_per_item - 0.01).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_whole_has_the_time_of_its_parts_which_stand_below_it() {
+        let telemetry = Telemetry::default();
+        telemetry.add("discover_images", Duration::from_millis(1), 1);
+        telemetry.add("decode", Duration::from_millis(30), 2);
+        telemetry.add(ANALYSIS, Duration::ZERO, 2);
+        telemetry.add("cluster_images", Duration::from_millis(5), 1);
+        telemetry.add("score_quality", Duration::from_millis(10), 2);
+        let report = telemetry.report();
+        let names: Vec<_> = report.timings.iter().map(|timing| timing.name).collect();
+        assert_eq!(names, ["discover_images", ANALYSIS, "decode", "score_quality", "cluster_images"]);
+        assert!((report.timings[1].duration_sec - 0.04).abs() < 1e-9);
+        assert_eq!((report.timings[3].label, report.timings[3].part_of), (Some("IQA Quality"), Some(ANALYSIS)));
+        assert!(report.table().contains("\n  IQA Quality "), "{}", report.table());
     }
 }

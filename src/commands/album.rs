@@ -71,6 +71,7 @@ pub fn gather(
     let mut analyses = models.analyses();
     analyses.extend(thumbnails.as_ref().map(|thumbnails| thumbnails as &dyn Analysis));
     let mut reports = Vec::new();
+    context.ui.detail(&format!("Analyzing batch of {} images", scan.photos.len()));
     let tally = photos::analyse(scan, &analyses, hub.medium(), hub, context, |_, report| {
         reports.push(report);
         Ok(())

@@ -1,5 +1,6 @@
 //! `albumctl select`: the album.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -142,6 +143,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let rules = args.choice.rules(context);
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
     tell_of_kept(&photos, &verdicts, &rules, context);
+    tell_of_choice(&photos, &verdicts, context);
     photos::unless_interrupted(context)?;
     let album = Album { reports: &reports, from_file: args.from.is_some(), photos: &photos, verdicts: &verdicts };
     let unreadable = tally.failed;
@@ -228,6 +230,21 @@ fn tell_of_kept(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: 
     let kept = picks.filter(|pick| photos[pick.photo].decision == Some(Decision::Keep)).count();
     if let Some(top) = rules.top.filter(|&top| top < kept) {
         context.ui.note(&format!("you kept {kept} of these photos: all are picked, though --top asks for {top}"));
+    }
+}
+
+/// What the choice came to, in the words of the original's log.
+fn tell_of_choice(photos: &[Photo], verdicts: &[Verdict], context: &Context) {
+    let groups_of = |some: &dyn Fn(&Verdict) -> bool| {
+        // A photo without a group is one alone.
+        let group = |verdict: &Verdict| photos[verdict.photo].group.map_or((1, verdict.photo), |group| (0, group));
+        verdicts.iter().filter(|verdict| some(verdict)).map(group).collect::<BTreeSet<_>>().len()
+    };
+    let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();
+    context.ui.detail(&format!("Selected {picks} images from {} clusters", groups_of(&|_| true)));
+    let close = groups_of(&|verdict| verdict.tiebreak.is_some());
+    if close > 0 {
+        context.ui.detail(&format!("Applied Siamese tiebreaker: {close} close calls"));
     }
 }
 

@@ -146,7 +146,7 @@ impl Held {
 }
 
 impl Hub {
-    /// `note` hears what `-v` shows: `loaded ava-resnet50 (96 MB, 41 ms)`.
+    /// `note` hears what `-v` shows: `Loaded AVA model ava-resnet50 (96 MB, 41 ms)`.
     pub fn new(config: HubConfig, note: impl Fn(&str) + Send + Sync + 'static) -> Result<Self, HubError> {
         let HubConfig { cache, own_manifests, engine, device: choice, memory } = config;
         let (device, fallback) = choice.settle()?;

@@ -106,8 +106,13 @@ impl Model {
         let file = self.file.open()?;
         let built = registry::build(&self.manifest, &file, self.shared.engine, &self.device, self.shared.by_candle)?;
         let (megabytes, milliseconds) = (file.bytes() as f64 / 1e6, started.elapsed().as_millis());
-        let place = if self.device.is_cpu() { String::new() } else { format!(" on {}", device::kind(&self.device)) };
-        (self.shared.note)(&format!("loaded {}{place} ({megabytes:.0} MB, {milliseconds} ms)", self.manifest.name));
+        let on_card = || format!(" on {}", device::kind(&self.device));
+        let place = if self.device.is_cpu() { by_candle(&self.shared, &self.device).to_owned() } else { on_card() };
+        let role = role(&self.manifest);
+        (self.shared.note)(&format!(
+            "Loaded {role} {}{place} ({megabytes:.0} MB, {milliseconds} ms)",
+            self.manifest.name
+        ));
         Ok(built)
     }
 
@@ -131,6 +136,26 @@ impl Model {
     fn no_head(&self) -> HubError {
         HubError::WrongTask { name: self.manifest.name.clone(), task: self.manifest.task.name().to_owned() }
     }
+}
+
+/// What a network is for, in the words of the original's log where it has some.
+fn role(manifest: &Manifest) -> &'static str {
+    match manifest.architecture {
+        Architecture::RatedResnet if manifest.trained_on.as_deref() == Some("ava") => "AVA model",
+        Architecture::RatedResnet => "aesthetic model",
+        Architecture::Siamese => "Siamese comparison model",
+        Architecture::Classifier => "classifier",
+        Architecture::MultiHead | Architecture::SingleHead => "quality model",
+        Architecture::AlbumMini => "built-in model",
+        Architecture::Resnet | Architecture::Dinov2 | Architecture::EfficientnetLite | Architecture::MobilenetV2 => {
+            "feature extractor"
+        }
+    }
+}
+
+/// What is added to names where candle takes the place of the processor's own kernels, whose last digits differ.
+fn by_candle(shared: &Shared, device: &Device) -> &'static str {
+    if shared.by_candle && device.is_cpu() { " by candle" } else { "" }
 }
 
 fn preprocessing(manifest: &Manifest) -> serde_json::Value {

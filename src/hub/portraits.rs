@@ -115,7 +115,10 @@ impl Faces {
         let analyzer =
             FaceAnalyzer::load(files, self.mode, self.thresholds, self.reference.as_str(), cpu).map_err(named)?;
         let (megabytes, milliseconds) = (analyzer.bytes() as f64 / 1e6, started.elapsed().as_millis());
-        (self.shared.note)(&format!("loaded {} ({megabytes:.0} MB, {milliseconds} ms)", self.mode.name()));
+        (self.shared.note)(&format!(
+            "Loaded portrait analyzer {} ({megabytes:.0} MB, {milliseconds} ms)",
+            self.mode.name()
+        ));
         Ok(analyzer)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::asking::{AlbumModels, LeftOut};
 use super::groups::Groups;
@@ -11,6 +12,7 @@ use super::{ModelHub, ModelHubError, PhotoInput};
 use crate::analyses::Comparing;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
+use crate::telemetry::TIE_BREAK;
 use hub::Network as _;
 use judge::select::{self, Between, Decision, Photo, Portrait, Rules, Verdict, Why};
 use photo::identity::ContentId;
@@ -89,7 +91,8 @@ impl ModelHub {
         second: impl Into<PhotoInput<'a>>,
     ) -> Result<Preference, ModelHubError> {
         let comparing = self.comparing(&mut LeftOut::default())?;
-        let features = |photo| self.ask_one(photo, &[&comparing])?.comparison.ok_or(ModelHubError::Unanswered);
+        let features =
+            |photo| self.ask_one(photo, self.medium(), &[&comparing])?.comparison.ok_or(ModelHubError::Unanswered);
         let (first, second) = (features(first.into())?, features(second.into())?);
         let first_is_better = comparing.network.prefer(&first, &second)?.into();
         Ok(Preference { first_is_better, model: comparing.network.reference() })
@@ -106,7 +109,11 @@ impl ModelHub {
         referee: &mut R,
     ) -> Result<Vec<Verdict>, R::Error> {
         let close = select::needs_comparison(candidates, rules).map_err(ModelHubError::from)?;
+        let begun = Instant::now();
         let tiebreaker = if close.is_empty() { None } else { Tiebreaker::compare(photos, &close, models, referee)? };
+        if tiebreaker.is_some() {
+            self.telemetry().add(TIE_BREAK, begun.elapsed(), close.len() as u64);
+        }
         self.unless_stopped()?;
         let distance = |a: usize, b: usize| Some(1.0 - groups.embeddings.cosine(a, b));
         let prefer = tiebreaker.as_ref().map(|tiebreaker| move |a: usize, b: usize| tiebreaker.prefer(a, b));

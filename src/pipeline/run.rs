@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use super::Analysed;
 use super::isolation::Decoding;
@@ -11,6 +12,7 @@ use super::job::Job;
 use super::one_photo::{Finished, Keys, isolated};
 use crate::failure::Failure;
 use crate::store::Entry;
+use crate::telemetry::{ANALYSIS, is_part_of_analysis};
 use photo::MemoryBudget;
 use photo::scan::Photo;
 
@@ -25,7 +27,10 @@ pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) 
     let (keys, budget) = (Keys::of(job), MemoryBudget::new(job.limits.max_alloc));
     let queue = Queue::new(job.photos.len(), AHEAD_PER_THREAD * job.threads.max(1));
     let threads = job.threads.clamp(1, job.photos.len().max(1));
-    let mut due = Due { job, keys: &keys, queue: &queue, each, waiting: VecDeque::new(), next: 0 };
+    // What is asked has its place in the report even where all answers are in the store.
+    job.analyses.iter().for_each(|analysis| job.telemetry.add(analysis.name(), Duration::ZERO, 0));
+    let counts = job.analyses.iter().any(|analysis| is_part_of_analysis(analysis.name()));
+    let mut due = Due { job, keys: &keys, queue: &queue, each, waiting: VecDeque::new(), next: 0, counts };
     let one = |index: usize, decoding: &mut Decoding| {
         (index, isolated(job, &keys, &budget, decoding, &job.photos[index].path))
     };
@@ -75,6 +80,8 @@ struct Due<'a, E> {
     each: E,
     waiting: VecDeque<Option<Outcome>>,
     next: usize,
+    /// Whether photos are analysed, and not only compared or described.
+    counts: bool,
 }
 
 type Arrived = (usize, Result<Finished, Failure>);
@@ -92,6 +99,9 @@ impl<E: FnMut(&Photo, Outcome) -> ControlFlow<()>> Due<'_, E> {
         }
         while let Some(Some(_)) = self.waiting.front() {
             let Some(Some(outcome)) = self.waiting.pop_front() else { break };
+            if self.counts {
+                self.job.telemetry.add(ANALYSIS, Duration::ZERO, 1);
+            }
             self.next += 1;
             (self.each)(&self.job.photos[self.next - 1], outcome)?;
         }
@@ -180,7 +190,7 @@ mod tests {
         assert_eq!([queue.claim(&stop), queue.claim(&stop)], [Some(0), Some(1)]);
         std::thread::scope(|scope| {
             let third = scope.spawn(|| queue.claim(&stop));
-            std::thread::sleep(std::time::Duration::from_millis(30));
+            std::thread::sleep(Duration::from_millis(30));
             assert!(!third.is_finished(), "claimed past the window");
             queue.advance(1);
             assert_eq!(third.join().unwrap(), Some(2));

@@ -80,9 +80,13 @@ fn vectors_are_the_same_bytes_for_any_threads_cold_or_warm() {
         assert!(world.run(["embed", "--threads", threads, "photos", &model]).expect(0).stdout == reference);
     }
     let warm = world.run(["embed", "-v", "photos", &model]).expect(0);
-    assert!(!warm.stderr.contains("loaded tiny"), "all is in the store, no network is needed: {}", warm.stderr);
+    assert!(
+        !warm.stderr.contains("Loaded feature extractor tiny"),
+        "all is in the store, no network is needed: {}",
+        warm.stderr
+    );
     let cold = world.run(["embed", "-v", "--no-cache", "photos", &model]).expect(0);
-    assert_eq!(cold.stderr.matches("loaded tiny (").count(), 1, "{}", cold.stderr);
+    assert_eq!(cold.stderr.matches("Loaded feature extractor tiny (").count(), 1, "{}", cold.stderr);
 }
 
 #[test]

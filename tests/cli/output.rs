@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{World, fixture_album};
 
 #[test]
 fn every_line_fits_its_schema() {
@@ -108,6 +108,51 @@ fn telemetry_says_where_the_time_went() {
     }
     assert_eq!(report["metadata"]["total_images"], 3);
     assert!(seen.stderr.contains("decode") && seen.stderr.contains("ms each"), "{}", seen.stderr);
+}
+
+#[test]
+fn select_tells_its_steps_in_the_words_of_the_original_cold_and_warm() {
+    let world = World::new();
+    let album = fixture_album();
+    let run = |telemetry: &str| {
+        let args = ["select", album.to_str().unwrap(), "--all", "-v", "--telemetry", telemetry];
+        let seen = world.run(args).expect(0);
+        let report: Value = serde_json::from_slice(&fs::read(world.path(telemetry)).unwrap()).unwrap();
+        (seen, report["timings"].as_array().unwrap().clone())
+    };
+    let (cold, timings) = run("cold.json");
+    let lines = cold.lines();
+    let clusters = |some: &dyn Fn(&&Value) -> bool| {
+        let ids = lines.iter().filter(some).map(|line| line["cluster_id"].to_string());
+        ids.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let picks = lines.iter().filter(|line| line["selected"] == true).count();
+    let told = format!("Selected {picks} images from {} clusters", clusters(&|_| true));
+    for part in ["Loaded built-in model album-mini", &format!("Analyzing batch of {} images", lines.len()), &told] {
+        assert!(cold.stderr.contains(part), "{part}: {}", cold.stderr);
+    }
+    let close = clusters(&|line| !line["tiebreak"].is_null());
+    let told = format!("Applied Siamese tiebreaker: {close} close calls");
+    assert_eq!(cold.stderr.contains(&told), close > 0, "{told}: {}", cold.stderr);
+    let of = |timings: &[Value], name: &str| timings.iter().find(|timing| timing["name"] == name).unwrap().clone();
+    let whole = of(&timings, "analyze_images");
+    let parts = timings.iter().filter(|timing| timing["part_of"] == "analyze_images");
+    let sum: f64 = parts.map(|part| part["duration_sec"].as_f64().unwrap()).sum();
+    assert!((whole["duration_sec"].as_f64().unwrap() - sum).abs() < 1e-6, "{whole}");
+    assert_eq!(whole["count"], lines.len());
+    assert_eq!(of(&timings, "score_quality")["label"], "IQA Quality");
+    assert_eq!(of(&timings, "score_aesthetics")["label"], "AVA Aesthetics");
+    // What is in the store takes no time, and has its row all the same.
+    let (warm, warm_timings) = run("warm.json");
+    assert_eq!(warm.stdout, cold.stdout);
+    for row in
+        ["discover_images", "analyze_images", "score_quality", "score_aesthetics", "cluster_images", "select_best"]
+    {
+        assert!(of(&warm_timings, row)["duration_sec"].is_f64());
+    }
+    assert_eq!(of(&warm_timings, "analyze_images")["count"], lines.len());
+    assert_eq!(of(&warm_timings, "score_quality")["count"], 0);
+    assert!(warm.stderr.contains("  AVA Aesthetics "), "{}", warm.stderr);
 }
 
 #[test]
