@@ -30,7 +30,7 @@
 //! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
 //! | [`pipeline`] | photos in, findings out in scan order: identify, look up, read, decode once, analyse, keep |
 //! | [`analyses`] | what is asked of a photo: measures and networks as the pipeline takes them |
-//! | [`library`] | the engine of every command, and of Rust programs: [`ModelHub`] |
+//! | [`library`] | the engine of every command, and of Rust programs: [`ModelHub`]; shown by `examples/model_hub.rs` |
 //! | [`arguments`], [`context`] | what all commands are told; made once a run: settings, store, terminal, stop flag |
 //! | [`commands`] | a file a command: arguments and `run`; wires, never computes |
 //! | [`cli`] | the command line: which commands there are, and which file runs each |

@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::report::records::DeviceRecord;
+use crate::report::records::{DeviceRecord, Gpu};
 use hub::DeviceChoice;
-use hub::device::{self, Candidate};
+use hub::device::{self, Candidate, Card};
 
 /// What it would run on, and why
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,11 @@ pub fn run(_: &Args, context: &Context) -> Result<Ending, CommandError> {
         let threads = on_cpu.then(|| context.threads());
         let features = if on_cpu { cpu_features().into_iter().map(str::to_owned).collect() } else { Vec::new() };
         let device = kind.to_owned();
-        output.write(&context.ui, &DeviceRecord { device, available, chosen, why, threads, features })?;
+        let cards = if on_cpu { Vec::new() } else { device::cards() };
+        let gpus: Vec<Gpu> = cards.into_iter().map(|Card { name, memory_bytes }| Gpu { name, memory_bytes }).collect();
+        let gpu_count = (!on_cpu).then_some(gpus.len());
+        let record = DeviceRecord { device, available, chosen, why, threads, features, gpu_count, gpus };
+        output.write(&context.ui, &record)?;
     }
     output.finish(&context.ui)?;
     Ok(Ending::AllDone)

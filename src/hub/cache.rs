@@ -6,6 +6,7 @@
 //!   notes/sha256-<hex>.json     when verified, last used; made again from the blob when damaged or gone
 //!   parts/<key>.<owner>.part    not whole yet, each written by one process only
 //!   leases/<hex>.<owner>        in use by that process
+//!   checks/<hex>.<owner>        being read through by that process
 //!   trusted/<name>/<file>       a hash the user accepted at the first pull
 //!   quarantine/                 what was found to be wrong
 //! ```
@@ -56,8 +57,12 @@ pub enum CacheError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     Missing,
-    /// A pull was cut short, or runs; so many bytes are there.
+    /// A pull was cut short; so many bytes are there.
     Partial(u64),
+    /// A running process fetches it; so many bytes are there.
+    Arriving(u64),
+    /// A running process reads it through.
+    Checked,
     /// There, of the right size, and not looked into yet.
     Unverified,
     Ready,
@@ -129,12 +134,19 @@ impl Cache {
     pub fn presence(&self, digest: &Digest, size: Option<u64>) -> Presence {
         let path = self.blob_path(digest);
         let Some(stamp) = Stamp::of(&path) else {
-            let longest = self.parts(&digest.hex()).iter().map(Part::bytes).max();
-            return longest.map_or(Presence::Missing, Presence::Partial);
+            let parts = self.parts(&digest.hex());
+            let arriving = parts.iter().filter(|part| !part.is_abandoned()).map(Part::bytes).max();
+            let longest = parts.iter().map(Part::bytes).max();
+            return match (arriving, longest) {
+                (Some(bytes), _) => Presence::Arriving(bytes),
+                (None, Some(bytes)) => Presence::Partial(bytes),
+                (None, None) => Presence::Missing,
+            };
         };
         match size {
             Some(size) if size != stamp.bytes => Presence::Wrong(stamp.bytes),
             _ if Note::read(&self.note_path(digest)).is_some_and(|note| note.stamp == stamp) => Presence::Ready,
+            _ if self.is_checked(digest) => Presence::Checked,
             _ => Presence::Unverified,
         }
     }
@@ -184,15 +196,18 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Verdict::Missing),
             Err(error) => return Err(error).at(&path),
         };
+        let checked = self.check(digest);
         let (found, _) = Digest::of_reader(file).at(&path)?;
+        drop(checked);
         if found != *digest {
             return Ok(Verdict::Bad { found, fate: self.set_aside(&path) });
         }
         let now = SystemTime::now();
         let before = Note::read(&self.note_path(digest));
-        let (added, last_used) = before.map_or((now, now), |note| (note.added, note.last_used));
+        let fresh = (now, now, 0);
+        let (added, last_used, uses) = before.map_or(fresh, |note| (note.added, note.last_used, note.uses));
         // Taken before the file was read: whoever wrote while we read has changed it since.
-        self.remember(digest, &Note { stamp, verified: now, added, last_used });
+        self.remember(digest, &Note { stamp, verified: now, added, last_used, uses });
         Ok(Verdict::Good)
     }
 
@@ -249,7 +264,7 @@ impl Cache {
     fn note_new(&self, digest: &Digest, place: &Path) {
         let now = SystemTime::now();
         if let Some(stamp) = Stamp::of(place) {
-            self.remember(digest, &Note { stamp, verified: now, added: now, last_used: now });
+            self.remember(digest, &Note { stamp, verified: now, added: now, last_used: now, uses: 0 });
         }
     }
 
@@ -292,13 +307,10 @@ impl Cache {
         }
     }
 
-    /// Least recently used needs no more than minutes.
+    /// Uses of two processes at the same moment may be told as one.
     fn touch(&self, digest: &Digest, note: Note) {
-        const OFTEN_ENOUGH: std::time::Duration = std::time::Duration::from_secs(60);
-        let now = SystemTime::now();
-        if now.duration_since(note.last_used).is_ok_and(|age| age > OFTEN_ENOUGH) {
-            self.remember(digest, &Note { last_used: now, ..note });
-        }
+        let uses = note.uses + 1;
+        self.remember(digest, &Note { last_used: SystemTime::now(), uses, ..note });
     }
 
     /// Moves a wrong file out of the way; says what became of it.

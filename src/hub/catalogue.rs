@@ -4,6 +4,7 @@
 //! that a model may be listed, pulled and verified before it can run.
 
 mod entry;
+mod status;
 mod version;
 
 use std::collections::HashSet;
@@ -11,7 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(super) use entry::text_or_number;
-pub use entry::{Entry, FileEntry, Status};
+pub use entry::{Entry, FileEntry};
+pub use status::Status;
 pub use version::order as version_order;
 
 use super::digest::Digest;
@@ -93,6 +95,11 @@ impl Catalogue {
             let (name, version) = (name.to_owned(), version.unwrap_or_default().to_owned());
             CatalogueError::UnknownVersion { name, version, known: known.join(", ") }
         })
+    }
+
+    /// The same models in every version.
+    pub fn versions_of(&self, named: &[&Entry]) -> Vec<&Entry> {
+        self.entries.iter().filter(|entry| named.iter().any(|one| one.name == entry.name)).collect()
     }
 
     /// Whose file has this hash.

@@ -1,6 +1,7 @@
 //! Where networks run: the CPU's own kernels, or a CUDA device of a build that has them.
 
 use std::fmt;
+use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use candle_core::Device;
@@ -104,6 +105,25 @@ pub struct Candidate {
     pub chosen: bool,
     /// Why it is, or is not, available and chosen.
     pub why: String,
+}
+
+/// A graphics card of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    pub name: String,
+    pub memory_bytes: u64,
+}
+
+/// The cards that the driver's own tool tells of; none where there is no such tool, or it does not answer.
+pub fn cards() -> Vec<Card> {
+    let asked = ["--query-gpu=name,memory.total", "--format=csv,noheader,nounits"];
+    let answer = Command::new("nvidia-smi").args(asked).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let text = answer.ok().filter(|answer| answer.status.success()).map(|answer| answer.stdout).unwrap_or_default();
+    let card = |line: &str| {
+        let (name, mebibytes) = line.rsplit_once(',')?;
+        Some(Card { name: name.trim().to_owned(), memory_bytes: mebibytes.trim().parse::<u64>().ok()? << 20 })
+    };
+    String::from_utf8_lossy(&text).lines().filter_map(card).collect()
 }
 
 /// The devices of this machine, as a run that asks for `choice` sees them.

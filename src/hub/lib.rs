@@ -11,6 +11,7 @@ mod error;
 pub mod faces;
 pub mod fetch;
 pub mod hashing;
+mod idle;
 mod loaded_networks;
 pub mod manifest;
 mod model;
@@ -24,11 +25,12 @@ pub mod sources;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use candle_core::Device;
 
 use self::cache::{Cache, Lease};
-use self::catalogue::{Catalogue, CatalogueError, Entry, FileEntry};
+use self::catalogue::{Catalogue, CatalogueError, Entry, FileEntry, Status};
 pub use self::device::{DeviceChoice, DeviceError};
 pub use self::error::{HubError, Missing};
 use self::faces::FaceAnalyzer;
@@ -59,7 +61,7 @@ struct Shared {
     memory: usize,
     by_candle: bool,
     loaded: Arc<LoadedModels<Built, FaceAnalyzer>>,
-    note: Box<Note>,
+    note: Arc<Note>,
     /// What the user should hear of, and has not yet.
     fallbacks: Mutex<Vec<String>>,
 }
@@ -76,7 +78,7 @@ impl std::fmt::Debug for Shared {
 /// The models there are, and those of them that are here, ready to answer.
 #[derive(Debug)]
 pub struct Hub {
-    library: ModelLibrary,
+    library: Arc<ModelLibrary>,
     shared: Arc<Shared>,
 }
 
@@ -91,13 +93,25 @@ pub struct HubConfig {
     pub device: DeviceChoice,
     /// Bytes that weights in memory may take together, beside those in use.
     pub memory: usize,
+    /// Whether networks run on candle's own operations on the processor, too.
+    pub by_candle: bool,
+    /// Networks that nobody has asked for since so long leave memory; without it they stay while there is room.
+    pub unload_after: Option<Duration>,
 }
 
 impl HubConfig {
     /// Models in a folder, on the best this processor offers.
     pub fn new(cache: Cache) -> Self {
         let engine = Engine { cpu: Cpu::best(), precision: Precision::Full };
-        Self { cache, own_manifests: None, engine, device: DeviceChoice::Cpu, memory: 2 << 30 }
+        Self {
+            cache,
+            own_manifests: None,
+            engine,
+            device: DeviceChoice::Cpu,
+            memory: 2 << 30,
+            by_candle: false,
+            unload_after: None,
+        }
     }
 }
 
@@ -148,13 +162,16 @@ impl Held {
 impl Hub {
     /// `note` hears what `-v` shows: `Loaded AVA model ava-resnet50 (96 MB, 41 ms)`.
     pub fn new(config: HubConfig, note: impl Fn(&str) + Send + Sync + 'static) -> Result<Self, HubError> {
-        let HubConfig { cache, own_manifests, engine, device: choice, memory } = config;
+        let HubConfig { cache, own_manifests, engine, device: choice, memory, by_candle, unload_after } = config;
         let (device, fallback) = choice.settle()?;
         // What cannot be read is the matter of `models list`.
-        let library = ModelLibrary::load(cache, own_manifests, drop)?;
+        let library = Arc::new(ModelLibrary::load(cache, own_manifests, drop)?);
         let loaded = LOADED.of(library.cache.root());
         let fallbacks = Mutex::new(fallback.into_iter().collect());
-        let shared = Shared { engine, choice, device, memory, loaded, note: Box::new(note), fallbacks };
+        let shared = Shared { engine, choice, device, memory, by_candle, loaded, note: Arc::new(note), fallbacks };
+        if let Some(after) = unload_after {
+            idle::watch(&shared.loaded, after);
+        }
         Ok(Self { library, shared: Arc::new(shared) })
     }
 
@@ -205,10 +222,13 @@ impl Hub {
         self.open(Which::Named(name))
     }
 
-    /// Whether the network of this model is in memory.
-    pub fn is_loaded(&self, entry: &Entry) -> bool {
-        let loaded = &self.shared.loaded;
-        loaded.photos.holds(&entry.reference()) || loaded.faces.holds(&entry.reference())
+    /// Whether the network of this model is in memory, or on its way there.
+    pub fn memory_status(&self, entry: &Entry) -> Option<Status> {
+        let (loaded, reference) = (&self.shared.loaded, entry.reference());
+        if loaded.photos.builds(&reference) || loaded.faces.builds(&reference) {
+            return Some(Status::Loading);
+        }
+        (loaded.photos.holds(&reference) || loaded.faces.holds(&reference)).then_some(Status::Loaded)
     }
 
     /// Gives back the memory of a model's network; who uses it at the moment keeps it until done. Whether there was one.

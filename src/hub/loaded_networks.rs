@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 /// What tells loaded networks apart: the model, and all it was built from and for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,32 @@ pub(super) trait Weight {
 #[derive(Debug)]
 pub(super) struct LoadedNetworks<T> {
     /// Least recently used first.
-    slots: Mutex<Vec<(Key, Arc<Slot<T>>)>>,
+    slots: Mutex<Vec<Place<T>>>,
+    /// Those that are being built.
+    building: Mutex<Vec<Key>>,
+}
+
+/// A network, or where one comes to be.
+#[derive(Debug)]
+struct Place<T> {
+    key: Key,
+    slot: Arc<Slot<T>>,
+    used: Instant,
+}
+
+/// A network that is being built; also when that fails or panics, it is so no more.
+struct Building<'a> {
+    all: &'a Mutex<Vec<Key>>,
+    key: &'a Key,
+}
+
+impl Drop for Building<'_> {
+    fn drop(&mut self) {
+        let mut all = locked(self.all);
+        if let Some(at) = all.iter().position(|key| key == self.key) {
+            all.swap_remove(at);
+        }
+    }
 }
 
 type Slot<T> = Mutex<Option<Loaded<T>>>;
@@ -34,7 +60,7 @@ struct Loaded<T> {
 
 impl<T> Default for LoadedNetworks<T> {
     fn default() -> Self {
-        Self { slots: Mutex::default() }
+        Self { slots: Mutex::default(), building: Mutex::default() }
     }
 }
 
@@ -60,7 +86,10 @@ impl<T: Weight> LoadedNetworks<T> {
         if let Some(there) = &*place {
             return Ok(there.network.clone());
         }
+        locked(&self.building).push(key.clone());
+        let building = Building { all: &self.building, key };
         let network = Arc::new(build()?);
+        drop(building);
         *place = Some(Loaded { network: network.clone(), _with: with() });
         drop(place);
         drop(slot);
@@ -70,11 +99,11 @@ impl<T: Weight> LoadedNetworks<T> {
 
     fn slot(&self, key: &Key) -> Arc<Slot<T>> {
         let mut slots = locked(&self.slots);
-        let slot = match slots.iter().position(|(there, _)| there == key) {
-            Some(at) => slots.remove(at).1,
+        let slot = match slots.iter().position(|place| place.key == *key) {
+            Some(at) => slots.remove(at).slot,
             None => Arc::default(),
         };
-        slots.push((key.clone(), slot.clone()));
+        slots.push(Place { key: key.clone(), slot: slot.clone(), used: Instant::now() });
         slot
     }
 
@@ -83,8 +112,8 @@ impl<T: Weight> LoadedNetworks<T> {
         let bytes = |slot: &Arc<Slot<T>>| {
             slot.try_lock().ok().and_then(|place| Some(place.as_ref()?.network.bytes())).unwrap_or(0)
         };
-        let mut total: usize = slots.iter().map(|(_, slot)| bytes(slot)).fold(0, usize::saturating_add);
-        slots.retain(|(_, slot)| {
+        let mut total: usize = slots.iter().map(|place| bytes(&place.slot)).fold(0, usize::saturating_add);
+        slots.retain(|Place { slot, .. }| {
             // Somebody waits for it or builds it.
             if Arc::strong_count(slot) > 1 {
                 return true;
@@ -97,16 +126,31 @@ impl<T: Weight> LoadedNetworks<T> {
         });
     }
 
+    /// Lets networks go that nobody uses and nobody has asked for since so long.
+    pub fn forget_idle(&self, since: Duration) {
+        locked(&self.slots).retain(|Place { slot, used, .. }| {
+            let idle = used.elapsed() >= since && Arc::strong_count(slot) == 1;
+            let Ok(place) = slot.try_lock() else { return true };
+            !idle || place.as_ref().is_some_and(|loaded| Arc::strong_count(&loaded.network) > 1)
+        });
+    }
+
+    /// Whether any network of this model is being built.
+    pub fn builds(&self, reference: &str) -> bool {
+        locked(&self.building).iter().any(|key| key.reference == reference)
+    }
+
     /// Whether any network of this model is in memory.
     pub fn holds(&self, reference: &str) -> bool {
         let slots = locked(&self.slots);
-        slots.iter().any(|(key, slot)| key.reference == reference && slot.try_lock().is_ok_and(|place| place.is_some()))
+        let holds = |place: &Place<T>| place.slot.try_lock().is_ok_and(|place| place.is_some());
+        slots.iter().any(|place| place.key.reference == reference && holds(place))
     }
 
     /// Forgets the networks of a model; who uses one keeps it until done. Whether there was any.
     pub fn forget(&self, reference: &str) -> bool {
         let held = self.holds(reference);
-        locked(&self.slots).retain(|(key, _)| key.reference != reference);
+        locked(&self.slots).retain(|place| place.key.reference != reference);
         held
     }
 }
@@ -181,6 +225,20 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_asks_for_leaves_after_a_while_and_what_is_held_stays() {
+        let networks = LoadedNetworks::default();
+        let held = put(&networks, "held", 100, 1);
+        drop(put(&networks, "idle", 100, 1));
+        networks.forget_idle(Duration::from_secs(60));
+        assert_eq!(["held", "idle"].map(|name| networks.holds(name)), [true, true]);
+        networks.forget_idle(Duration::ZERO);
+        assert_eq!(["held", "idle"].map(|name| networks.holds(name)), [true, false]);
+        drop(held);
+        networks.forget_idle(Duration::ZERO);
+        assert!(!networks.holds("held"));
+    }
+
+    #[test]
     fn a_network_that_cannot_be_built_is_tried_again_and_one_forgotten_is_built_anew() {
         let networks = LoadedNetworks::default();
         assert_eq!(networks.get(&key("a"), 100, || Arc::new(()), || Err::<usize, _>("no")), Err("no"));
@@ -197,6 +255,7 @@ mod tests {
         std::thread::scope(|scope| {
             let slow = scope.spawn(|| {
                 let build = || {
+                    assert!(networks.builds("slow") && !networks.builds("never"));
                     // The other one is got while this one is being built, or never.
                     barrier.wait();
                     Ok::<usize, ()>(1)
@@ -210,7 +269,7 @@ mod tests {
                 scope.spawn(|| {
                     let build = || {
                         built.fetch_add(1, Ordering::Relaxed);
-                        std::thread::sleep(std::time::Duration::from_millis(20));
+                        std::thread::sleep(Duration::from_millis(20));
                         Ok::<usize, ()>(1)
                     };
                     networks.get(&key("one"), 100, || Arc::new(()), build).unwrap();

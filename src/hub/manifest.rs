@@ -53,6 +53,10 @@ pub struct Manifest {
     #[serde(default)]
     pub quality: Vec<QualityFigure>,
     #[serde(default)]
+    pub dependencies: Vec<String>,
+    #[serde(default)]
+    pub last_updated: Option<String>,
+    #[serde(default)]
     pub runs: Option<bool>,
     #[serde(alias = "files", deserialize_with = "the_one")]
     pub file: File,

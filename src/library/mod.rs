@@ -6,6 +6,7 @@ pub mod asking;
 mod bytes;
 pub mod choice;
 pub mod groups;
+mod memory;
 mod models;
 mod photos;
 mod record;
@@ -14,11 +15,13 @@ mod source;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 pub use bytes::Predicted;
 pub use choice::Preference;
 pub use groups::Groups;
-pub use models::{CacheInfo, CleanedUp, DeviceInfo, LoadedModel, PullProgress};
+pub use memory::LoadedModel;
+pub use models::{CacheInfo, CleanedUp, DeviceInfo, PullProgress};
 pub use photos::{Batch, PhotoInput, Progress};
 pub use record::record;
 pub use source::PhotoSource;
@@ -98,6 +101,8 @@ pub struct Options {
     pub memory: usize,
     /// How exact sums are where the processor offers a choice.
     pub precision: Precision,
+    /// Networks that nobody has asked for since so long leave memory; none: they stay while there is room.
+    pub unload_after: Option<Duration>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +172,7 @@ impl Options {
             trust_first: false,
             memory: 2 << 30,
             precision: Precision::Full,
+            unload_after: None,
         }
     }
 }
@@ -254,7 +260,7 @@ impl ModelHub {
 }
 
 fn make(options: &Options) -> Result<Hub, ModelHubError> {
-    let Options { settings, models_dir, own_manifests, memory, .. } = options;
+    let Options { settings, models_dir, own_manifests, memory, unload_after, .. } = options;
     let nowhere = ModelHubError::Nowhere { what: "models", variable: "XDG_DATA_HOME" };
     let folder = models_dir.clone().or_else(|| settings.models_folder()).ok_or(nowhere)?;
     let engine = Engine { cpu: Cpu::chosen()?, precision: options.precision };
@@ -263,6 +269,8 @@ fn make(options: &Options) -> Result<Hub, ModelHubError> {
         engine,
         device: settings.device.parse()?,
         memory: *memory,
+        by_candle: Cpu::candle_is_asked(),
+        unload_after: *unload_after,
         ..HubConfig::new(Cache::new(folder, settings.models_limit()))
     };
     Ok(Hub::new(config, |note: &str| log::info!("{note}"))?)

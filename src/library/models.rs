@@ -6,13 +6,10 @@ use super::{ModelHub, ModelHubError, record};
 use crate::report::records::ModelRecord;
 use base::reading;
 use hub::cache::{Collection, Usage, Verdict};
-use hub::catalogue::Status;
-use hub::device::{self, Candidate};
-use hub::faces::Landmarks;
-use hub::fetch::{Client, Event, Network as NetworkSettings, Pulled, Puller, Settings, Wanted, read_text};
-use hub::manifest::Task;
-use hub::{Aesthetic, Comparator, Degradations, Embedder, Faces, HubError, Loaded, Network, Which};
-use judge::portrait::Thresholds;
+use hub::catalogue::{Entry, FileEntry, Status};
+use hub::device::{self, Candidate, Card};
+use hub::digest::Digest;
+use hub::fetch::{Client, Event, Network as NetworkSettings, Pulled, Puller, Settings, read_text};
 
 /// How far a pull is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,18 +18,6 @@ pub struct PullProgress {
     pub have: u64,
     /// Of all its files, where every size is known.
     pub total: Option<u64>,
-}
-
-/// A model in memory. It stays there as long as this lives, and as long as memory allows after that.
-#[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a program holds a handful of them")]
-pub enum LoadedModel {
-    Aesthetic(Aesthetic, Loaded),
-    Embedder(Embedder, Loaded),
-    Comparator(Comparator, Loaded),
-    Degradations(Degradations, Loaded),
-    /// The three face networks that work together.
-    Faces(Faces, Loaded),
 }
 
 /// The folder of model files.
@@ -51,6 +36,8 @@ pub struct DeviceInfo {
     pub devices: [Candidate; 2],
     /// `cpu` or `cuda`.
     pub recommended: &'static str,
+    /// Cards that the driver tells of, whether this build can use them or not.
+    pub cards: Vec<Card>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,9 +67,8 @@ impl ModelHub {
     fn records(&self, fitting: impl Fn(&Entry) -> bool) -> Vec<ModelRecord> {
         let hub = self.hub();
         let blobs = hub.cache().blobs().unwrap_or_default();
-        let entries = hub.catalogue().entries().iter();
-        let fitting = entries.filter(|entry| task.is_none_or(|task| entry.does(task)));
-        fitting.map(|entry| record(entry, hub.cache(), &blobs)).collect()
+        let entries = hub.catalogue().entries().iter().filter(|entry| fitting(entry));
+        entries.map(|entry| record(entry, hub.cache(), &blobs)).collect()
     }
 
     /// All about one model, `name` or `name@version`.
@@ -117,7 +103,10 @@ impl ModelHub {
     pub fn status(&self, model: &str) -> Result<Status, ModelHubError> {
         let hub = self.hub();
         let entry = hub.catalogue().find(model)?;
-        Ok(if hub.is_loaded(entry) { Status::Loaded } else { entry.status(hub.cache()) })
+        Ok(match hub.memory_status(entry) {
+            Some(status) => status,
+            None => entry.status(hub.cache()),
+        })
     }
 
     /// Fetches what is missing of a model, and verifies it; an earlier pull that was cut short is continued.
@@ -179,91 +168,6 @@ impl ModelHub {
         Ok(pulled)
     }
 
-    /// Loads a model's network now. Loaded twice, it is in memory once. Nothing is fetched: the error says how to get it.
-    ///
-    /// ```
-    /// # use albumctl::ModelHub;
-    /// # use albumctl::library::Options;
-    /// # let folder = tempfile::tempdir()?;
-    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
-    /// let error = hub.load("dinov2-s").unwrap_err().to_string();
-    /// assert!(error.contains("albumctl models pull dinov2-s"));
-    /// assert!(!hub.unload("dinov2-s")?, "it was not in memory");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn load(&self, model: &str) -> Result<LoadedModel, ModelHubError> {
-        let hub = self.hub();
-        let entry = hub.catalogue().find(model)?;
-        let which = Which::Named(model);
-        let is_for = |task: Task| entry.task == task.name();
-        Ok(if is_for(Task::Aesthetics) {
-            let network: Aesthetic = hub.open(which)?;
-            LoadedModel::Aesthetic(network.clone(), network.load()?)
-        } else if is_for(Task::Embedding) {
-            let network: Embedder = hub.open(which)?;
-            LoadedModel::Embedder(network.clone(), network.load()?)
-        } else if is_for(Task::Comparison) {
-            let network: Comparator = hub.open(which)?;
-            LoadedModel::Comparator(network.clone(), network.load()?)
-        } else if is_for(Task::Degradations) {
-            let network: Degradations = hub.open(which)?;
-            LoadedModel::Degradations(network.clone(), network.load()?)
-        } else if let Some(mode) = modes().find(|mode| entry.runs && mode.models().contains(&entry.name.as_str())) {
-            let faces = hub.faces(mode, Thresholds::from(&self.settings().portrait_analysis))?;
-            LoadedModel::Faces(faces.clone(), faces.load()?)
-        } else {
-            return Err(HubError::DoesNotRun { reference: entry.reference() }.into());
-        })
-    }
-
-    /// Fetches what is missing and loads the network: of a face network also those that it works with.
-    ///
-    /// ```
-    /// # use albumctl::ModelHub;
-    /// # use albumctl::library::Options;
-    /// # let folder = tempfile::tempdir()?;
-    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
-    /// use hub::catalogue::Status;
-    ///
-    /// let ready = hub.ensure_ready("album-mini", |progress| println!("{} bytes", progress.have))?;
-    /// assert_eq!(ready.reference(), "album-mini@3");
-    /// assert_eq!(hub.status("album-mini")?, Status::Loaded);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn ensure_ready(
-        &self,
-        model: &str,
-        progress: impl Fn(PullProgress) + Sync,
-    ) -> Result<LoadedModel, ModelHubError> {
-        match self.load(model) {
-            Err(ModelHubError::Hub(HubError::Missing { models })) => {
-                for missing in models {
-                    self.pull(&missing.reference, &progress)?;
-                }
-                self.load(model)
-            }
-            answer => answer,
-        }
-    }
-
-    /// Gives back the memory of a model's network; who uses it keeps it until done. Whether it was in memory.
-    ///
-    /// ```
-    /// # use albumctl::ModelHub;
-    /// # use albumctl::library::Options;
-    /// # let folder = tempfile::tempdir()?;
-    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
-    /// let loaded = hub.load("album-mini")?;
-    /// drop(loaded);
-    /// assert!(hub.unload("album-mini")?);
-    /// assert!(!hub.unload("album-mini")?, "it was not in memory any more");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn unload(&self, model: &str) -> Result<bool, ModelHubError> {
-        let hub = self.hub();
-        Ok(hub.unload(hub.catalogue().find(model)?))
-    }
-
     /// Gives back its memory and deletes a model's files, but those that another model shares; one that somebody holds
     /// loaded is an error. Whether there were any.
     ///
@@ -278,10 +182,31 @@ impl ModelHub {
     /// ```
     pub fn remove(&self, model: &str) -> Result<bool, ModelHubError> {
         let hub = self.hub();
-        let entry = hub.catalogue().find(model)?;
-        hub.unload(entry);
+        self.remove_all(&[hub.catalogue().find(model)?])
+    }
+
+    /// The same of all versions of a model.
+    ///
+    /// ```
+    /// # use albumctl::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// assert!(!hub.remove_all_versions("mobilenet-v2")?, "nothing of its two versions was here");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn remove_all_versions(&self, model: &str) -> Result<bool, ModelHubError> {
+        let hub = self.hub();
+        self.remove_all(&hub.catalogue().versions_of(&[hub.catalogue().find(model)?]))
+    }
+
+    fn remove_all(&self, entries: &[&Entry]) -> Result<bool, ModelHubError> {
+        let hub = self.hub();
+        for entry in entries {
+            hub.unload(entry);
+        }
         let mut removed = false;
-        for digest in hub.library().own_files(&[entry])?.remove(&entry.reference()).unwrap_or_default() {
+        for digest in hub.library().own_files(entries)?.into_values().flatten() {
             removed |= hub.cache().remove(&digest)?;
         }
         Ok(removed)
@@ -299,8 +224,7 @@ impl ModelHub {
                 None => Ok(hub.cache().verify(&sha256)? == Verdict::Good),
             }
         };
-        let wanted = hub.catalogue().find(model)?.wanted(hub.cache())?;
-        let all: Result<Vec<bool>, ModelHubError> = wanted.iter().map(good).collect();
+        let all: Result<Vec<bool>, ModelHubError> = entry.files.iter().map(good).collect();
         Ok(all?.into_iter().all(|good| good))
     }
 
@@ -361,7 +285,7 @@ impl ModelHub {
     pub fn device_info(&self) -> Result<DeviceInfo, ModelHubError> {
         let devices = device::survey(self.settings().device.parse()?);
         let recommended = devices.iter().find(|device| device.chosen).map_or("cpu", |device| device.kind);
-        Ok(DeviceInfo { devices, recommended })
+        Ok(DeviceInfo { devices, recommended, cards: device::cards() })
     }
 
     /// Reads every model file through, and clears away what is wrong, what pulls left behind, and what is over the limit.
@@ -394,22 +318,5 @@ impl ModelHub {
 
     fn io(&self, source: std::io::Error) -> ModelHubError {
         ModelHubError::Io { path: self.hub().cache().root().to_owned(), source }
-    }
-}
-
-fn modes() -> impl Iterator<Item = Landmarks> {
-    [Landmarks::Attention, Landmarks::Fast].into_iter()
-}
-
-impl LoadedModel {
-    /// `name@version`.
-    pub fn reference(&self) -> String {
-        match self {
-            Self::Aesthetic(network, _) => network.reference(),
-            Self::Embedder(network, _) => network.reference(),
-            Self::Comparator(network, _) => network.reference(),
-            Self::Degradations(network, _) => network.reference(),
-            Self::Faces(faces, _) => faces.reference().to_owned(),
-        }
     }
 }

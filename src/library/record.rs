@@ -9,7 +9,9 @@ use hub::policy::Terms;
 pub fn record(entry: &Entry, cache: &Cache, blobs: &[Blob]) -> ModelRecord {
     let status = entry.status(cache);
     let files: Vec<ModelFile> = entry.files.iter().map(|file| file_record(entry, file, cache)).collect();
-    let used = blobs.iter().filter(|blob| files.iter().any(|file| file.sha256 == Some(blob.digest.hex())));
+    let own = |blob: &&Blob| files.iter().any(|file| file.sha256 == Some(blob.digest.hex()));
+    let own: Vec<&Blob> = blobs.iter().filter(own).collect();
+    let taken: u64 = own.iter().map(|blob| blob.bytes).sum();
     ModelRecord {
         model: entry.reference(),
         name: entry.name.clone(),
@@ -30,7 +32,11 @@ pub fn record(entry: &Entry, cache: &Cache, blobs: &[Blob]) -> ModelRecord {
         aliases: entry.aliases.clone(),
         origin: entry.origin.clone(),
         manifest: entry.own.as_ref().map_or("built-in".to_owned(), |path| path.display().to_string()),
-        last_used: used.map(|blob| blob.note.last_used).max().and_then(timestamp),
+        dependencies: entry.dependencies.clone(),
+        last_updated: entry.last_updated.clone(),
+        last_used: own.iter().map(|blob| blob.note.last_used).max().and_then(timestamp),
+        access_count: own.iter().map(|blob| blob.note.uses).max().unwrap_or(0),
+        utilization: cache.max_bytes().filter(|max| *max > 0).map(|max| taken as f64 / max as f64),
         files,
     }
 }
@@ -54,7 +60,10 @@ fn file_record(entry: &Entry, file: &FileEntry, cache: &Cache) -> ModelFile {
             (None, None) => None,
         },
         status: status.word(),
-        bytes_here: if let Status::Partial(bytes) = status { bytes } else { length() },
+        bytes_here: match status {
+            Status::Partial(bytes) | Status::Downloading(bytes) => bytes,
+            _ => length(),
+        },
         path: path.filter(|_| here).map(|path| path.display().to_string()),
         sources: file.sources.iter().map(ToString::to_string).collect(),
     }

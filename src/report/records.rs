@@ -24,7 +24,7 @@ pub use classify::ClassifyRecord;
 pub use cluster::ClusterRecord;
 pub use compare::{Method, PairRecord, RankRecord};
 pub use decide::{DecidedRecord, DecisionRecord, DecisionWord};
-pub use device::DeviceRecord;
+pub use device::{DeviceRecord, Gpu};
 pub use embed::EmbedRecord;
 pub use eval::EvalRecord;
 pub use kmeans::{DuplicateRecord, KmeansModelRecord, NearestRecord};

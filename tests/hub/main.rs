@@ -2,6 +2,7 @@
 
 mod cache;
 mod commands;
+mod demo;
 mod faults;
 #[path = "../parity/formula.rs"]
 mod formula;
@@ -11,6 +12,7 @@ mod processes;
 mod pulls;
 mod runs;
 mod server;
+mod states;
 mod tls;
 mod wheels;
 #[path = "../world/mod.rs"]

@@ -18,6 +18,10 @@ pub struct Args {
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
 
+    /// Every version of the models named
+    #[arg(long)]
+    all_versions: bool,
+
     /// Also forget your own manifest of the model, and the hashes accepted for it
     #[arg(long)]
     forget: bool,
@@ -29,7 +33,8 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let library = model_library::open(context)?;
-    let entries = model_library::named(&library, &args.models, false)?;
+    let named = model_library::named(&library, &args.models, false)?;
+    let entries = if args.all_versions { library.catalogue.versions_of(&named) } else { named };
     let mut own = library.own_files(&entries).map_err(CommandError::failed)?;
     let mut output = context.output::<RemovedRecord>()?;
     for entry in entries {

@@ -119,8 +119,9 @@ impl Cache {
             }
         }
         if !dry_run {
-            for lease in self.leases().into_iter().filter(|lease| !lease.counts()) {
-                let _ = fs::remove_file(&lease.path);
+            let marks = self.leases().into_iter().chain(self.checks());
+            for mark in marks.filter(|mark| !mark.counts()) {
+                let _ = fs::remove_file(&mark.path);
             }
         }
         Ok(())

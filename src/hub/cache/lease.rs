@@ -8,6 +8,8 @@ use super::owner::{Life, Owner};
 use super::{Cache, listed};
 use crate::digest::Digest;
 
+const LEASES: &str = "leases";
+const CHECKS: &str = "checks";
 /// Whoever cannot be seen from here is believed for a day.
 const BELIEVED: Duration = Duration::from_secs(24 * 3600);
 
@@ -28,7 +30,22 @@ impl Drop for Lease {
 
 impl Cache {
     pub fn lease(&self, digest: &Digest) -> Lease {
-        let made = self.made_folder("leases").ok().and_then(|folder| {
+        self.marked(LEASES, digest)
+    }
+
+    /// Says to others that the file is being read through.
+    pub(crate) fn check(&self, digest: &Digest) -> Lease {
+        self.marked(CHECKS, digest)
+    }
+
+    /// Whether a running process reads the file through.
+    pub(super) fn is_checked(&self, digest: &Digest) -> bool {
+        let wanted = digest.hex();
+        self.marks(CHECKS).iter().any(|mark| mark.hex == wanted && mark.counts())
+    }
+
+    fn marked(&self, folder: &str, digest: &Digest) -> Lease {
+        let made = self.made_folder(folder).ok().and_then(|folder| {
             let path = folder.join(format!("{digest}.{}", Owner::this()));
             fs::File::create(&path).ok().map(|_| path)
         });
@@ -47,7 +64,15 @@ impl Cache {
     }
 
     pub(super) fn leases(&self) -> Vec<Held> {
-        let paths = listed(&self.folder("leases")).unwrap_or_default();
+        self.marks(LEASES)
+    }
+
+    pub(super) fn checks(&self) -> Vec<Held> {
+        self.marks(CHECKS)
+    }
+
+    fn marks(&self, folder: &str) -> Vec<Held> {
+        let paths = listed(&self.folder(folder)).unwrap_or_default();
         let held = |path: PathBuf| {
             let name = path.file_name()?.to_str()?;
             let (hex, owner) = name.split_once('.')?;

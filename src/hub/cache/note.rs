@@ -16,6 +16,9 @@ pub struct Note {
     pub verified: SystemTime,
     pub added: SystemTime,
     pub last_used: SystemTime,
+    /// How often it was made ready for use.
+    #[serde(default)]
+    pub uses: u64,
 }
 
 /// Differs as soon as somebody wrote to the file or put another one in its place.
@@ -31,7 +34,7 @@ impl Note {
     /// Of a blob without a note of its own: the file's times stand in.
     pub(super) fn unread(stamp: Stamp) -> Self {
         let time = stamp.modified.unwrap_or(SystemTime::UNIX_EPOCH);
-        Self { stamp, verified: SystemTime::UNIX_EPOCH, added: time, last_used: time }
+        Self { stamp, verified: SystemTime::UNIX_EPOCH, added: time, last_used: time, uses: 0 }
     }
 
     /// A damaged note is as good as none: the blob will be read through again.

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::CatalogueError;
+use super::status::Status;
 use crate::cache::{Cache, CacheError, Presence};
 use crate::digest::Digest;
 use crate::fetch::Wanted;
-use crate::manifest::{Manifest, ManifestError, QualityFigure};
+use crate::manifest::{Architecture, Manifest, ManifestError, QualityFigure};
 use crate::sources::Source;
 use base::reading;
 
@@ -74,33 +75,6 @@ pub struct FileEntry {
     pub sha256: Option<Digest>,
     #[serde(default)]
     pub sources: Vec<Source>,
-}
-
-/// What is on disk of a model, from looking at the disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
-    NotDownloaded,
-    /// So many bytes of it are there.
-    Partial(u64),
-    /// All there; something was not read through since it came or was touched.
-    Unverified,
-    Ready,
-    /// Ready, and a running process has it in use.
-    Loaded,
-    Error(String),
-}
-
-impl Status {
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::NotDownloaded => "not_downloaded",
-            Self::Partial(_) => "partial",
-            Self::Unverified => "unverified",
-            Self::Ready => "ready",
-            Self::Loaded => "loaded",
-            Self::Error(_) => "error",
-        }
-    }
 }
 
 impl Entry {
@@ -193,12 +167,16 @@ impl Entry {
         if let Some(at) = statuses.iter().position(|status| matches!(status, Status::Error(_))) {
             return statuses.swap_remove(at);
         }
-        let here: u64 = self.files.iter().zip(&statuses).map(|(file, status)| status.bytes_here(file)).sum();
+        let here: u64 = self.files.iter().zip(&statuses).map(|(file, status)| status.bytes_here(file.size)).sum();
         let some_missing = statuses.iter().any(|status| matches!(status, Status::NotDownloaded | Status::Partial(_)));
         let some_here = statuses.iter().any(|status| *status != Status::NotDownloaded);
+        if statuses.iter().any(|status| matches!(status, Status::Downloading(_))) {
+            return Status::Downloading(here);
+        }
         match (some_missing, some_here) {
             (true, true) => Status::Partial(here),
             (true, false) => Status::NotDownloaded,
+            _ if statuses.contains(&Status::Validating) => Status::Validating,
             _ if statuses.contains(&Status::Unverified) => Status::Unverified,
             _ if statuses.contains(&Status::Loaded) => Status::Loaded,
             _ => Status::Ready,
@@ -224,6 +202,8 @@ impl Entry {
         match cache.presence(&digest, file.size) {
             Presence::Missing => Status::NotDownloaded,
             Presence::Partial(bytes) => Status::Partial(bytes),
+            Presence::Arriving(bytes) => Status::Downloading(bytes),
+            Presence::Checked => Status::Validating,
             Presence::Unverified => Status::Unverified,
             Presence::Ready if cache.is_in_use(&digest) => Status::Loaded,
             Presence::Ready => Status::Ready,
@@ -289,21 +269,6 @@ impl FileEntry {
     }
 }
 
-impl Status {
-    /// All of it.
-    pub fn is_here(&self) -> bool {
-        matches!(self, Self::Ready | Self::Loaded | Self::Unverified)
-    }
-
-    fn bytes_here(&self, file: &FileEntry) -> u64 {
-        match self {
-            Self::Partial(bytes) => *bytes,
-            Self::Ready | Self::Loaded | Self::Unverified => file.size.unwrap_or(0),
-            Self::NotDownloaded | Self::Error(_) => 0,
-        }
-    }
-}
-
 fn yes() -> bool {
     true
 }
@@ -349,7 +314,7 @@ mod tests {
         assert_eq!(entry.status(&cache), Status::NotDownloaded);
         let mut part = cache.new_part(&Digest::of(b"aaa").hex(), crate::cache::Origin::default()).unwrap();
         part.append(b"aa").unwrap();
-        assert_eq!(entry.status(&cache), Status::Partial(2));
+        assert_eq!(entry.status(&cache), Status::Downloading(2));
         part.append(b"a").unwrap();
         cache.adopt(part, &Digest::of(b"aaa")).unwrap();
         assert_eq!(entry.status(&cache), Status::Partial(3));
@@ -368,6 +333,20 @@ mod tests {
         fs::remove_file(cache.blob_path(&Digest::of(b"aaa"))).unwrap();
         fs::write(cache.blob_path(&Digest::of(b"aaa")), "aaaa").unwrap();
         assert!(matches!(entry.status(&cache), Status::Error(cause) if cause.contains("has 4 bytes")));
+    }
+
+    #[test]
+    fn a_file_that_is_read_through_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path(), None);
+        let (entry, digest) = (two_files(), Digest::of(b"aaa"));
+        fs::create_dir(folder.path().join("blobs")).unwrap();
+        fs::write(cache.blob_path(&digest), "aaa").unwrap();
+        assert_eq!(entry.file_status(&entry.files[0], &cache), Status::Unverified);
+        let checked = cache.check(&digest);
+        assert_eq!(entry.file_status(&entry.files[0], &cache), Status::Validating);
+        drop(checked);
+        assert_eq!(entry.file_status(&entry.files[0], &cache), Status::Unverified);
     }
 
     #[test]

@@ -18,6 +18,27 @@ pub struct DeviceRecord {
     pub threads: Option<usize>,
     /// What the device offers to our kernels.
     pub features: Vec<String>,
+    /// Cards that the driver tells of, whether this build can use them or not; null for the processor.
+    pub gpu_count: Option<usize>,
+    /// One each; empty for the processor.
+    pub gpus: Vec<Gpu>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Gpu {
+    pub name: String,
+    pub memory_bytes: u64,
+}
+
+impl DeviceRecord {
+    fn offers(&self) -> String {
+        let gpu = |gpu: &Gpu| format!("{} ({:.0} GB)", gpu.name, gpu.memory_bytes as f64 / 1e9);
+        if self.gpus.is_empty() {
+            self.features.join(" ")
+        } else {
+            self.gpus.iter().map(gpu).collect::<Vec<_>>().join(", ")
+        }
+    }
 }
 
 impl Record for DeviceRecord {
@@ -33,7 +54,7 @@ impl Record for DeviceRecord {
             Cell::plain(&self.device),
             chosen,
             self.threads.map_or_else(|| Cell::faint("-"), |threads| Cell::plain(&threads)),
-            Cell::plain(&self.features.join(" ")),
+            Cell::plain(&self.offers()),
             Cell::faint(&self.why),
         ]
     }

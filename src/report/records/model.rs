@@ -17,8 +17,8 @@ pub struct ModelRecord {
     pub architecture: String,
     /// Whether albumctl can run it; others can be kept and verified.
     pub runs: bool,
-    /// `not_downloaded`, `partial`, `unverified`, `ready`, `loaded` (in use by a running process) or `error`, from looking
-    /// at the disk.
+    /// `not_downloaded`, `downloading` (by a running process), `partial`, `unverified`, `validating` (a running process
+    /// reads it through), `ready`, `loaded` (in use by a running process) or `error`, from looking at the disk.
     pub status: &'static str,
     /// The cause, when the status is `error`; else null.
     pub error: Option<String>,
@@ -37,8 +37,16 @@ pub struct ModelRecord {
     pub origin: Option<String>,
     /// `built-in`, or the path of your manifest.
     pub manifest: String,
-    /// UTC, to the minute or so; null when it is not here.
+    /// Other software that its publisher names; nothing here needs it.
+    pub dependencies: Vec<String>,
+    /// When its publisher changed it last; null when not stated.
+    pub last_updated: Option<String>,
+    /// UTC; null when it is not here.
     pub last_used: Option<String>,
+    /// How often it was made ready for use; 0 when it is not here.
+    pub access_count: u64,
+    /// The share of `cache_max_size_gb` that its files take; null where there is no limit.
+    pub utilization: Option<f64>,
     pub files: Vec<ModelFile>,
 }
 
@@ -75,6 +83,19 @@ impl ModelRecord {
                 let _ = write!(text, "\n  {name:<8} {value}");
             }
         }
+        if !self.dependencies.is_empty() {
+            let _ = write!(text, "\n  needs    {}", self.dependencies.join(", "));
+        }
+        if let Some(updated) = &self.last_updated {
+            let _ = write!(text, "\n  updated  {updated}");
+        }
+        if let Some(used) = &self.last_used {
+            let times = if self.access_count == 1 { "once".to_owned() } else { format!("{} times", self.access_count) };
+            let _ = write!(text, "\n  used     {times}, last {used}");
+        }
+        if let Some(share) = self.utilization.filter(|share| *share > 0.0) {
+            let _ = write!(text, "\n  takes    {:.1} % of the room for models", 100.0 * share);
+        }
         for ModelQuality { metric, value, data, source } in &self.quality {
             let _ = write!(text, "\n  quality  {metric} {value} on {data} ({source})");
         }
@@ -104,7 +125,7 @@ fn short(sha256: &str) -> Cell {
 
 fn status_cell(status: &str) -> Cell {
     let tone = match status {
-        "ready" | "loaded" => Tone::Good,
+        "ready" | "loading" | "loaded" => Tone::Good,
         "error" => Tone::Poor,
         "not_downloaded" => Tone::Faint,
         _ => Tone::Fair,

@@ -1,0 +1,145 @@
+//! Networks in memory: loaded, kept there, given back.
+
+use super::models::PullProgress;
+use super::{ModelHub, ModelHubError};
+use crate::config::Settings;
+use hub::faces::Landmarks;
+use hub::manifest::Task;
+use hub::{Aesthetic, Comparator, Degradations, Embedder, Faces, Hub, HubError, Loaded, Network as _, Which};
+use judge::portrait::Thresholds;
+
+/// A model in memory. It stays there as long as this lives, and as long as memory allows after that.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a program holds a handful of them")]
+pub enum LoadedModel {
+    Aesthetic(Aesthetic, Loaded),
+    Embedder(Embedder, Loaded),
+    Comparator(Comparator, Loaded),
+    Degradations(Degradations, Loaded),
+    /// The three face networks that work together.
+    Faces(Faces, Loaded),
+}
+
+impl ModelHub {
+    /// Loads a model's network now. Loaded twice, it is in memory once. Nothing is fetched: the error says how to get it.
+    ///
+    /// ```
+    /// # use albumctl::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let error = hub.load("dinov2-s").unwrap_err().to_string();
+    /// assert!(error.contains("albumctl models pull dinov2-s"));
+    /// assert!(!hub.unload("dinov2-s")?, "it was not in memory");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn load(&self, model: &str) -> Result<LoadedModel, ModelHubError> {
+        load(&self.hub(), self.settings(), model)
+    }
+
+    /// The same on a device of its own, whatever the settings say: `auto`, `cpu`, `cuda` or `cuda:N`. A card that is not
+    /// there is an error; `auto` takes the processor then.
+    ///
+    /// ```
+    /// # use albumctl::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let loaded = hub.load_on("album-mini", "cpu")?;
+    /// assert_eq!(loaded.reference(), "album-mini@3");
+    /// assert!(hub.load_on("album-mini", "banana").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn load_on(&self, model: &str, device: &str) -> Result<LoadedModel, ModelHubError> {
+        load(&self.hub().on(device.parse()?)?, self.settings(), model)
+    }
+
+    /// Fetches what is missing and loads the network: of a face network also those that it works with.
+    ///
+    /// ```
+    /// # use albumctl::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// use hub::catalogue::Status;
+    ///
+    /// let ready = hub.ensure_ready("album-mini", |progress| println!("{} bytes", progress.have))?;
+    /// assert_eq!(ready.reference(), "album-mini@3");
+    /// assert_eq!(hub.status("album-mini")?, Status::Loaded);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ensure_ready(
+        &self,
+        model: &str,
+        progress: impl Fn(PullProgress) + Sync,
+    ) -> Result<LoadedModel, ModelHubError> {
+        match self.load(model) {
+            Err(ModelHubError::Hub(HubError::Missing { models })) => {
+                for missing in models {
+                    self.pull(&missing.reference, &progress)?;
+                }
+                self.load(model)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Gives back the memory of a model's network; who uses it keeps it until done. Whether it was in memory.
+    ///
+    /// ```
+    /// # use albumctl::ModelHub;
+    /// # use albumctl::library::Options;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
+    /// let loaded = hub.load("album-mini")?;
+    /// drop(loaded);
+    /// assert!(hub.unload("album-mini")?);
+    /// assert!(!hub.unload("album-mini")?, "it was not in memory any more");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unload(&self, model: &str) -> Result<bool, ModelHubError> {
+        let hub = self.hub();
+        Ok(hub.unload(hub.catalogue().find(model)?))
+    }
+}
+
+fn load(hub: &Hub, settings: &Settings, model: &str) -> Result<LoadedModel, ModelHubError> {
+    let entry = hub.catalogue().find(model)?;
+    let which = Which::Named(model);
+    let is_for = |task: Task| entry.task == task.name();
+    Ok(if is_for(Task::Aesthetics) {
+        let network: Aesthetic = hub.open(which)?;
+        LoadedModel::Aesthetic(network.clone(), network.load()?)
+    } else if is_for(Task::Embedding) {
+        let network: Embedder = hub.open(which)?;
+        LoadedModel::Embedder(network.clone(), network.load()?)
+    } else if is_for(Task::Comparison) {
+        let network: Comparator = hub.open(which)?;
+        LoadedModel::Comparator(network.clone(), network.load()?)
+    } else if is_for(Task::Degradations) {
+        let network: Degradations = hub.open(which)?;
+        LoadedModel::Degradations(network.clone(), network.load()?)
+    } else if let Some(mode) = modes().find(|mode| entry.runs && mode.models().contains(&entry.name.as_str())) {
+        let faces = hub.faces(mode, Thresholds::from(&settings.portrait_analysis))?;
+        LoadedModel::Faces(faces.clone(), faces.load()?)
+    } else {
+        return Err(HubError::DoesNotRun { reference: entry.reference() }.into());
+    })
+}
+
+fn modes() -> impl Iterator<Item = Landmarks> {
+    [Landmarks::Attention, Landmarks::Fast].into_iter()
+}
+
+impl LoadedModel {
+    /// `name@version`.
+    pub fn reference(&self) -> String {
+        match self {
+            Self::Aesthetic(network, _) => network.reference(),
+            Self::Embedder(network, _) => network.reference(),
+            Self::Comparator(network, _) => network.reference(),
+            Self::Degradations(network, _) => network.reference(),
+            Self::Faces(faces, _) => faces.reference().to_owned(),
+        }
+    }
+}
