@@ -34,6 +34,31 @@ fn commands_run_and_print_what_the_readme_shows() {
     }
 }
 
+#[test]
+fn every_test_that_the_table_of_the_seeds_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = fs::read_to_string(root.join("tests/seeds.md")).unwrap();
+    let mut sources = String::new();
+    for folder in ["src", "tests"] {
+        let files = walkdir::WalkDir::new(root.join(folder)).into_iter().flatten();
+        for file in files.filter(|file| file.path().extension().is_some_and(|extension| extension == "rs")) {
+            sources += &fs::read_to_string(file.path()).unwrap();
+        }
+    }
+    let rows: Vec<&str> =
+        table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| statement")).collect();
+    assert!(rows.len() > 100, "{}", rows.len());
+    for row in rows {
+        let shown = row.rsplit_once(" | ").unwrap_or_else(|| panic!("two columns: {row}")).1;
+        let is_test =
+            |word: &&str| word.matches('_').count() > 1 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        for test in shown.split('`').skip(1).step_by(2).filter(is_test) {
+            assert!(sources.contains(&format!("fn {test}(")), "no test `{test}`: {row}");
+        }
+        assert!(shown.contains('`') || shown.contains("differently"), "nothing shows it: {row}");
+    }
+}
+
 /// Programs of the examples that not every machine has; what else they use, every Unix has.
 const TOOLS: [&str; 3] = ["jq", "fd", "xargs"];
 
