@@ -166,7 +166,7 @@ fn a_network_is_loaded_once_for_all_threads() {
     });
     let notes = world.notes();
     assert_eq!(notes.len(), 1, "{notes:?}");
-    assert!(notes[0].starts_with("loaded tiny (") && notes[0].ends_with(" ms)"), "{notes:?}");
+    assert!(notes[0].starts_with("Loaded feature extractor tiny (") && notes[0].ends_with(" ms)"), "{notes:?}");
 }
 
 #[test]
