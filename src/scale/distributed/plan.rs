@@ -90,7 +90,8 @@ impl Place {
         let last_modified = datafusion::common::arrow::temporal_conversions::timestamp_ns_to_datetime(0);
         let last_modified = last_modified.map(|time| time.and_utc()).unwrap_or_default();
         let meta = ObjectMeta { location, last_modified, size: data.bytes, e_tag: None, version: None };
-        let feature = data.column(FEATURE)?;
+        let metadata = data.parquet().ok_or_else(|| wrong("a cluster reads Parquet alone".to_owned()))?;
+        let feature = data.column(metadata, FEATURE)?;
         let kind = kind(feature.data_type()).ok_or_else(|| wrong(format!("a column of {}", feature.data_type())))?;
         let schema = Arc::new(Schema::new(vec![Field::new(FEATURE, kind, feature.is_nullable())]));
         Ok(Self { store, meta, schema })
