@@ -132,6 +132,7 @@ fn features(bytes: &[u8]) {
         mini_batch: None,
         work: work.clone(),
         threads: 1,
+        write_assignments: false,
         batch_rows: None,
     };
     let _ = fit::fit(&source, &fitting, &GO_ON, &mut |_| ());
