@@ -18,7 +18,7 @@ help: ## this list
 run: ## score the album that comes with the repository
 	$(CARGO) run -- score fixtures/album
 
-test: lint ## everything that must hold: lint, unit, command line, faults, parity, documentation
+test: lint doc ## everything that must hold: lint, unit, command line, faults, parity, documentation
 	$(CARGO) test --workspace --no-fail-fast
 
 faults: ## every call to the system of every command that writes fails, once and from then on: thousands of runs, half an hour

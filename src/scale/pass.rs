@@ -1,5 +1,5 @@
 //! What is asked of all rows at once, without an engine: rows go in, answers are merged in any order, and come out the
-//! same to the bit. [`super::sweep`] asks the threads of this machine, `super::distributed` the machines of a cluster.
+//! same to the bit. `scan_pool` asks the threads of this machine, `super::distributed` the machines of a cluster.
 
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use kernels::Map;
 /// Sides of pictures must be a multiple of this: the number of halvings.
 pub const SIDE_STEP: usize = 32;
 
-/// Numbers of [`View::measures`].
+/// Numbers of `View::measures`.
 pub const MEASURES: usize = SCALES * SHARPNESS + NATURAL_SCALES * NATURAL + COLOURS;
 const SCALES: usize = 3;
 const SHARPNESS: usize = 4;
