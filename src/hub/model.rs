@@ -89,10 +89,10 @@ impl Model {
             None => format!("blake3:{}", self.file.open()?.blake3()?),
         };
         let preprocess = preprocessing(&self.manifest);
-        let precision = self.shared.engine.precision;
+        let precision = self.shared.engine.precision.name();
         let shown = if self.manifest.architecture == Architecture::AlbumMini { views::REVISION } else { "" };
         let by = by_candle(&self.shared, &self.device);
-        let identity = format!("{} {weights} {preprocess} {precision:?}{shown}{by}", self.manifest.reference());
+        let identity = format!("{} {weights} {preprocess} {precision}{shown}{by}", self.manifest.reference());
         Ok(self.identity.get_or_init(|| identity).clone())
     }
 

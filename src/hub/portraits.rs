@@ -87,7 +87,7 @@ impl Faces {
     /// For cache keys: changes whenever a result could.
     pub fn identity(&self) -> Vec<String> {
         let sums = self.files.iter().map(|(_, sha256)| sha256.map(|sha256| sha256.hex()).unwrap_or_default());
-        [self.reference.clone(), format!("{:?}", self.thresholds)].into_iter().chain(sums).collect()
+        [self.reference.clone(), self.thresholds.key()].into_iter().chain(sums).collect()
     }
 
     /// What there is to say about the faces of an upright photo.

@@ -14,6 +14,16 @@ pub enum Precision {
     Fast,
 }
 
+impl Precision {
+    /// As stored results are kept by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "Full",
+            Self::Fast => "Fast",
+        }
+    }
+}
+
 /// The path and the precision that weights are packed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Engine {

@@ -38,6 +38,41 @@ pub struct Thresholds {
     pub farthest_turn: f64,
 }
 
+impl Thresholds {
+    /// As stored findings are kept by: every number that shapes them.
+    pub fn key(&self) -> String {
+        let Self {
+            face_detection_confidence,
+            landmark_detection_confidence,
+            landmark_presence_confidence,
+            portrait_face_ratio_threshold,
+            portrait_center_offset_threshold,
+            eye_open_ear_threshold,
+            smile_width_threshold,
+            smile_elevation_threshold,
+            landmark_rounding,
+            smallest_face,
+            farthest_turn,
+        } = *self;
+        let rounding = match landmark_rounding {
+            LandmarkRounding::Float => "float",
+            LandmarkRounding::Pixel => "pixel",
+        };
+        let confidences = [face_detection_confidence, landmark_detection_confidence, landmark_presence_confidence];
+        let lines = [
+            portrait_face_ratio_threshold,
+            portrait_center_offset_threshold,
+            eye_open_ear_threshold,
+            smile_width_threshold,
+            smile_elevation_threshold,
+            smallest_face,
+            farthest_turn,
+        ];
+        let numbers = confidences.iter().map(f32::to_string).chain(lines.iter().map(f64::to_string));
+        numbers.chain([rounding.to_owned()]).collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
