@@ -9,6 +9,7 @@ COVERED = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 READER ?= png
 SECONDS ?= 600
+START ?= efficientnet-lite0
 
 .PHONY: help run test faults fuzz features test-distributed lint lint-distributed bench bench-peers parity train-builtin fixtures doc install
 
@@ -65,9 +66,9 @@ fuzz: ## bytes of strangers for READER (png, xmp, features, …) for SECONDS; SE
 parity: ## all networks on all pictures, batches and processor paths against PyTorch's numbers
 	ALBUMCTL_PARITY=wide $(CARGO) test --release --test parity -- --nocapture --test-threads=1
 
-train-builtin: ## train models/album-mini again: DATA is a folder with the photos and labels of the recipe; resumable
+train-builtin: ## train models/album-mini again on the trunk of START: DATA is a folder with the photos and labels; resumable
 	$(if $(DATA),,$(error name the folder with the photos and labels: make train-builtin DATA=FOLDER))
-	$(CARGO) run --release -- train mini --data $(DATA) --run target/train/album-mini
+	$(CARGO) run --release -- train mini --pull --start $(START) --data $(DATA) --run target/train/album-mini
 	cp target/train/album-mini/best.safetensors models/album-mini.safetensors
 	sed -i -e "s/^  size: .*/  size: $$(wc -c < models/album-mini.safetensors)/" \
 		-e "s/^  sha256: .*/  sha256: $$(sha256sum models/album-mini.safetensors | cut -d ' ' -f 1)/" models/album-mini.yaml

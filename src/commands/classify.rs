@@ -1,6 +1,6 @@
-//! `albumctl classify`: which of your own classes a photo belongs to.
+//! `albumctl classify`: whether a picture is a photograph, or which of your own classes it belongs to.
 
-use super::open_models::{NetworkArgs, Networks, PrecisionArg};
+use super::open_models::{NetworkArgs, Networks};
 use super::photos;
 use crate::analyses::Classifying;
 use crate::arguments::PhotoArgs;
@@ -8,28 +8,24 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::library::ModelHubError;
 use crate::report::records::ClassifyRecord;
-use hub::{Network as _, Which};
+use hub::Network as _;
 
-/// Which class a photo belongs to, by a model of your own
+/// What kind of picture it is, or which class of a model of your own
 ///
-/// `albumctl train classifier` makes one from a folder of photos for each class.
+/// The built-in model tells photographs from screenshots, documents, receipts, charts, drawings and memes. `albumctl train
+/// classifier` makes a model of your own from a folder of photos for each class; name its best.safetensors.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub photos: PhotoArgs,
 
-    /// The classifier: its name, or best.safetensors of its run
-    #[arg(long, value_name = "NAME|FILE")]
-    pub model: String,
-
-    /// How exact sums are where the processor offers a choice: fast is good to about three digits
-    #[arg(long, value_enum, value_name = "HOW", default_value = "full")]
-    pub precision: PrecisionArg,
+    #[command(flatten)]
+    pub network: NetworkArgs,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let networks = Networks::new(&NetworkArgs { model: None, precision: args.precision }, context)?;
-    let classifying = Classifying::new(networks.open(Which::typed(&args.model))?)?;
+    let networks = Networks::new(&args.network, context)?;
+    let classifying = Classifying::new(networks.open(args.network.which(None, hub::MINI))?)?;
     let classes = classifying.network.classes()?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<ClassifyRecord>()?;

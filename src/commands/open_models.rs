@@ -11,6 +11,7 @@ use hub::catalogue::CatalogueError;
 use hub::{HubError, Missing, Network, Which};
 use judge::cluster::ClusterError;
 use kernels::{Cpu, Engine, Precision};
+use networks::weights::WeightsFile;
 
 #[derive(Debug, clap::Args)]
 pub struct NetworkArgs {
@@ -64,6 +65,11 @@ impl<'a> Networks<'a> {
     /// The model. One that is not here is fetched first where `--pull` allows it, else the error says how to get it.
     pub fn open<N: Network>(&self, which: Which<'_>) -> Result<N, CommandError> {
         self.get(|| self.hub.network(which))
+    }
+
+    /// The file of a model's weights, as it is.
+    pub fn weights(&self, which: Which<'_>) -> Result<WeightsFile, CommandError> {
+        self.get(|| self.hub.weights(which))
     }
 
     /// A model that was named must be there; in the place of a configured one stands what is built in.

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use self::course::{refused, report, typed};
-use super::open_models;
+use super::open_models::{self, NetworkArgs, Networks, PrecisionArg};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::place::{Content, Outputs, PlaceError};
 use base::reading;
+use hub::Which;
 use networks::checkpoint::Checkpoint;
 use networks::weights::WeightsFile;
 use train::checkpoint::{ABOUT, CHECKPOINT, COMMAND, CURVE, KEY, METRICS, MODEL, RECIPE, RESULTS};
@@ -36,7 +37,8 @@ const MINI: (&str, &str) = ("configs/train/album-mini.yaml", include_str!("../..
 ///
 /// A run writes into its folder: checkpoint.safetensors to go on from, best.safetensors (the model), metrics.jsonl,
 /// curve.svg, recipe.yaml and command.txt; a large network's also results.json, and in predictions/ what it said of every
-/// photo held out, an epoch a Parquet file. Started again with the same folder it goes on where it was, after a kill, too.
+/// photo held out, an epoch a Parquet file; the small network's network.safetensors and looks.safetensors. Started again
+/// with the same folder it goes on where it was, after a kill, too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -149,6 +151,14 @@ struct MiniArgs {
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
 
+    /// Whose trunk it stands on: a model such as efficientnet-lite0, or a file of its weights
+    #[arg(long, value_name = "NAME|FILE", default_value = hub::MINI)]
+    start: String,
+
+    /// Where is kept what the trunk saw of the photos, if not in the run's folder; runs over the same photos may share it
+    #[arg(long, value_name = "FILE")]
+    looks: Option<PathBuf>,
+
     /// A recipe instead of the built-in one, configs/train/album-mini.yaml
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
@@ -176,6 +186,10 @@ impl Args {
         };
         let place = |name: &str| run.join(name);
         let large = !matches!(self.command, Command::Mini(_));
+        if let Command::Mini(MiniArgs { looks, .. }) = &self.command {
+            let looks = looks.clone().unwrap_or_else(|| place(mini::LOOKS));
+            outputs.add("--looks", &looks, Content::Model(mini::LOOKS_KEY))?;
+        }
         let checkpoint = place(CHECKPOINT);
         outputs.add("--run", &checkpoint, Content::Model(KEY))?;
         // A run that has begun owns the models beside its checkpoint.
@@ -266,14 +280,21 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
     recipe.decay_epochs = args.decay_epochs.unwrap_or(recipe.decay_epochs);
     recipe.held_out = args.held_out.or(recipe.held_out);
     let recipe = recipe.checked(&origin).map_err(refused)?;
-    let (engine, device) = open_models::engine_and_device(context)?;
+    let (engine, _) = open_models::engine_and_device(context)?;
+    let networks = NetworkArgs { model: Some(args.start.clone()), precision: PrecisionArg::Full };
+    let which = networks.which(None, hub::MINI);
+    if let Which::File(file) = which {
+        context.reads(file)?;
+    }
     args.recipe.iter().try_for_each(|file| context.reads(file))?;
+    let start = Networks::new(&networks, context)?.weights(which)?;
     let job = mini::Job {
         recipe: &recipe,
         data: args.data.clone(),
+        start: &start,
         out: args.run.clone(),
+        looks: args.looks.clone(),
         engine,
-        device,
         command: typed(),
         stop: context.stop(),
     };

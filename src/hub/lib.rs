@@ -210,6 +210,14 @@ impl Hub {
         }
     }
 
+    /// The file of a model's weights, as it is: what training begins with.
+    pub fn weights(&self, which: Which<'_>) -> Result<WeightsFile, HubError> {
+        match which {
+            Which::Named(name) => self.named(name, Task::Embedding)?.weights(),
+            Which::File(path) => Ok(WeightsFile::open(path)?),
+        }
+    }
+
     pub fn aesthetic(&self, name: &str) -> Result<Aesthetic, HubError> {
         self.open(Which::Named(name))
     }
@@ -348,7 +356,7 @@ impl Shared {
 
 fn architecture_of(file: &WeightsFile) -> Option<Architecture> {
     let has = |name: &str| file.shape(name).is_some();
-    if has("stages.0.merge.weight") {
+    if has("trunk._conv_stem.weight") {
         Some(Architecture::AlbumMini)
     } else if has("channel_attention.0.weight") {
         Some(Architecture::MultiHead)

@@ -11,13 +11,14 @@ use super::digest::Digest;
 use super::loaded_networks::{Key, Weight};
 use super::manifest::{Architecture, Manifest, Task};
 use super::prepare;
-use super::registry::{self, BuildError, Built};
+use super::registry::{self, BuildError, Built, OnTrunk};
 use super::{Held, HubError, Shared};
 use base::pixels::Pixels;
 use judge::cluster::scene_layout;
-use networks::mini::views::{self, Answers};
-use networks::mini::{ComparisonHead, answer, comparison_features};
+use networks::mini::views::{self, Answers, Views};
+use networks::mini::{KINDS, answer, comparison_features, details_of};
 use networks::preference;
+use networks::weights::WeightsFile;
 
 /// What a face holds on to.
 #[derive(Clone, Debug)]
@@ -96,6 +97,11 @@ impl Model {
         Ok(self.identity.get_or_init(|| identity).clone())
     }
 
+    /// The file of its weights, as it is.
+    pub fn weights(&self) -> Result<WeightsFile, HubError> {
+        Ok(self.file.open()?)
+    }
+
     fn built(&self) -> Result<Arc<Built>, HubError> {
         let shared = &self.shared;
         shared.loaded.photos.get(&self.key, shared.memory, || Arc::new(self.file.clone()), || self.load())
@@ -122,15 +128,13 @@ impl Model {
         built.features(&batch).map_err(failed)
     }
 
-    /// What the small network says of all it is shown of each photo.
-    fn answers(&self, built: &Built, photos: &[Pixels]) -> Result<Vec<Answers>, HubError> {
+    /// What the small network says of each photo.
+    fn answers(&self, built: &Built, mini: &OnTrunk, photos: &[Pixels]) -> Result<Vec<Answers>, HubError> {
         let failed = |source| HubError::Run { model: self.manifest.name.clone(), source };
-        let answers = |photo: &Pixels| -> candle_core::Result<Answers> {
-            let views = views::of(photo);
-            // Together: the weights are read once for both.
-            Ok(Answers::of(built.features(&prepare::as_they_are(&built.preprocess, &views.shown()))?))
-        };
-        photos.iter().map(answers).collect::<candle_core::Result<_>>().map_err(failed)
+        let views: Vec<Views> = photos.iter().map(views::of).collect();
+        let whole: Vec<&Pixels> = views.iter().map(|views| &views.whole).collect();
+        let pooled = built.features(&prepare::as_they_are(&built.preprocess, &whole)).map_err(failed)?;
+        Ok(pooled.iter().zip(&views).map(|(row, views)| Answers::of(&mini.heads, row, &views.measured())).collect())
     }
 
     fn no_head(&self) -> HubError {
@@ -165,15 +169,15 @@ fn preprocessing(manifest: &Manifest) -> serde_json::Value {
 /// What the small network recognises beside where things lie in the photo, which it does not see: together they tell
 /// scenes apart better than either.
 fn joined(recognised: &[f32], photo: &Pixels) -> Vec<f32> {
-    const LAYOUT: f32 = 0.8;
+    const LAYOUT: f32 = 0.5;
     let length = recognised.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-9);
     let layout = scene_layout::describe(photo).into_iter().map(|v| v * LAYOUT.sqrt());
     layout.chain(recognised.iter().map(|v| v / length * (1.0 - LAYOUT).sqrt())).collect()
 }
 
 /// What a photo brings into a comparison.
-fn strength(referee: &ComparisonHead, answers: &Answers, photo: &Pixels) -> f32 {
-    referee.strength(&comparison_features(answers, photo))
+fn strength(mini: &OnTrunk, answers: &Answers, photo: &Pixels) -> f32 {
+    mini.referee.strength(&comparison_features(answers, &details_of(photo)))
 }
 
 fn softmax(logits: &[f32]) -> Vec<f32> {
@@ -210,11 +214,12 @@ impl Aesthetic {
     /// All that one pass of the network says of each photo.
     pub fn judge(&self, photos: &[Pixels]) -> Result<Vec<Judgement>, HubError> {
         let built = self.0.built()?;
-        if let Some(referee) = &built.referee {
-            let judged = self.0.answers(&built, photos)?.into_iter().zip(photos).map(|(answers, photo)| Judgement {
-                score: rating_of_opinion(answers.opinion()),
-                strength: Some(strength(referee, &answers, photo)),
-            });
+        if let Some(mini) = &built.mini {
+            let judged =
+                self.0.answers(&built, mini, photos)?.into_iter().zip(photos).map(|(answers, photo)| Judgement {
+                    score: rating_of_opinion(answers.opinion()),
+                    strength: Some(strength(mini, &answers, photo)),
+                });
             return Ok(judged.collect());
         }
         let features = self.0.features(&built, photos)?;
@@ -242,8 +247,8 @@ impl Embedder {
     /// A vector of length 1 for each photo.
     pub fn embed(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let built = self.0.built()?;
-        let mut features: Vec<Vec<f32>> = if built.referee.is_some() {
-            let answers = self.0.answers(&built, photos)?;
+        let mut features: Vec<Vec<f32>> = if let Some(mini) = &built.mini {
+            let answers = self.0.answers(&built, mini, photos)?;
             answers.iter().zip(photos).map(|(answers, photo)| joined(answers.embedded(), photo)).collect()
         } else {
             self.0.features(&built, photos)?
@@ -258,7 +263,7 @@ impl Embedder {
     /// Numbers in a vector.
     pub fn dim(&self) -> Result<usize, HubError> {
         let built = self.0.built()?;
-        Ok(if built.referee.is_some() { scene_layout::DIM + answer::EMBEDDED.len() } else { built.dim })
+        Ok(if built.mini.is_some() { scene_layout::DIM + answer::EMBEDDED.len() } else { built.dim })
     }
 }
 
@@ -270,16 +275,16 @@ impl Comparator {
     /// What pairs are compared by: the costly part, once a photo.
     pub fn features(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let built = self.0.built()?;
-        let Some(referee) = &built.referee else { return self.0.features(&built, photos) };
-        let answers = self.0.answers(&built, photos)?;
-        Ok(answers.iter().zip(photos).map(|(answers, photo)| vec![strength(referee, answers, photo)]).collect())
+        let Some(mini) = &built.mini else { return self.0.features(&built, photos) };
+        let answers = self.0.answers(&built, mini, photos)?;
+        Ok(answers.iter().zip(photos).map(|(answers, photo)| vec![strength(mini, answers, photo)]).collect())
     }
 
     /// The probability that the first photo is the better one; swapping the photos mirrors it, a photo against itself
     /// gives one half.
     pub fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f32, HubError> {
         let built = self.0.built()?;
-        if built.referee.is_some() {
+        if built.mini.is_some() {
             let ([first], [second]) = (first, second) else {
                 let (model, found) = (self.0.manifest.name.clone(), first.len().max(second.len()));
                 return Err(HubError::Features { model, expected: 1, found });
@@ -307,10 +312,8 @@ impl Degradations {
         if self.kind() != DegradationsKind::Mini {
             return self.0.features(&built, photos);
         }
-        if built.referee.is_none() {
-            return Err(self.0.no_head());
-        }
-        Ok(self.0.answers(&built, photos)?.iter().map(Answers::degraded).collect())
+        let mini = built.mini.as_ref().ok_or_else(|| self.0.no_head())?;
+        Ok(self.0.answers(&built, mini, photos)?.iter().map(Answers::degraded).collect())
     }
 
     pub fn kind(&self) -> DegradationsKind {
@@ -336,12 +339,16 @@ pub struct Classifier(pub(super) Model);
 
 impl Classifier {
     pub fn classes(&self) -> Result<Vec<String>, HubError> {
-        Ok(self.0.built()?.classes.clone())
+        let built = self.0.built()?;
+        Ok(if built.mini.is_some() { KINDS.map(str::to_owned).to_vec() } else { built.classes.clone() })
     }
 
     /// For each photo, how likely each class is.
     pub fn probabilities(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let built = self.0.built()?;
+        if let Some(mini) = &built.mini {
+            return Ok(self.0.answers(&built, mini, photos)?.iter().map(|answers| answers.kind().to_vec()).collect());
+        }
         let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
         Ok(self.0.features(&built, photos)?.iter().map(|features| softmax(&head.apply(features))).collect())
     }

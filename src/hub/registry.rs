@@ -10,7 +10,7 @@ use networks::checkpoint::{Ledger, Names, WeightsError, var_builder};
 use networks::dinov2::{self, Dinov2, FusedDinov2};
 use networks::fused::{Batch, Runner};
 use networks::head::{FusedHead, HeadConfig};
-use networks::mini::{CandleMini, ComparisonHead, FusedMini};
+use networks::mini::{self, ComparisonHead, Heads};
 use networks::mobile::{self, Family, FusedMobile, Mobile};
 use networks::multihead::{self, FusedMultiHead, MultiHead};
 use networks::preprocess::Preprocess;
@@ -26,9 +26,8 @@ pub struct Built {
     /// Numbers a photo.
     pub dim: usize,
     pub head: Option<FusedHead>,
-    /// Where the numbers are the answers themselves, as [`networks::mini::answer`] places them: what compares photos by
-    /// them.
-    pub referee: Option<ComparisonHead>,
+    /// Where the features are those of the small network's trunk: what is made of them.
+    pub mini: Option<OnTrunk>,
     /// What the head of an aesthetic network says.
     pub output: Output,
     /// What the head of a classifier tells apart.
@@ -36,6 +35,13 @@ pub struct Built {
     pub preprocess: Preprocess,
     /// Memory its weights take.
     pub bytes: usize,
+}
+
+/// What the small network makes of its trunk's numbers, and what compares photos by that.
+#[derive(Debug)]
+pub struct OnTrunk {
+    pub heads: Heads,
+    pub referee: ComparisonHead,
 }
 
 /// Where photos become features.
@@ -88,7 +94,7 @@ impl Plan {
             Self::Vgg16 => Box::new(FusedVgg16::new(engine, &names.under("backbone"))?),
             Self::Dinov2 => Box::new(FusedDinov2::new(engine, names)?),
             Self::Mobile(family) => Box::new(FusedMobile::new(family, engine, names)?),
-            Self::Mini => Box::new(FusedMini::new(engine, names)?),
+            Self::Mini => Box::new(FusedMobile::trunk(mini::FAMILY, engine, &names.under(mini::TRUNK))?),
             Self::MultiHead => Box::new(FusedMultiHead::new(engine, names)?),
             Self::SingleHead => Box::new(FusedSingleHead::new(engine, names)?),
         }))
@@ -119,8 +125,9 @@ impl Plan {
                 })
             }
             Self::Mini => {
-                let network = CandleMini::new(vb)?;
-                Box::new(move |x| network.forward(x))
+                let engine = Engine { cpu: Cpu::Plain, precision: Precision::Full };
+                let network = Mobile::trunk(mini::FAMILY, engine, &names.under(mini::TRUNK), vb.device())?;
+                Box::new(move |x| network.pooled_by_candle(&x.to_dtype(DType::F32)?, 0))
             }
             Self::MultiHead => {
                 let network = MultiHead::new(0.0, vb)?;
@@ -140,7 +147,7 @@ impl Plan {
             Self::Vgg16 => networks::vgg::FEATURES,
             Self::Dinov2 => dinov2::Config::of(names)?.width,
             Self::Mobile(family) => mobile::Plan::of(*family, names)?.features(),
-            Self::Mini => networks::mini::answer::LEN,
+            Self::Mini => mini::POOLED,
             Self::MultiHead => multihead::ANSWER,
             Self::SingleHead => singlehead::ANSWER,
         })
@@ -204,13 +211,16 @@ pub fn build(
         Architecture::Siamese => recipe.ranker_preprocess(manifest)?,
         _ => recipe.preprocess(manifest)?,
     };
-    let referee = matches!(plan, Plan::Mini).then(|| ComparisonHead::new(&names.under("referee"))).transpose()?;
+    let on_trunk = || -> Result<OnTrunk, WeightsError> {
+        Ok(OnTrunk { heads: Heads::new(engine, &names)?, referee: ComparisonHead::new(&names.under("referee"))? })
+    };
+    let mini = matches!(plan, Plan::Mini).then(on_trunk).transpose()?;
     let head =
         head_config.zip(head_part).map(|(config, part)| build_head(&config, part, engine, &names)).transpose()?;
     // The small network takes longer to the card and back than on the processor.
     let (features, bytes) = if !by_candle && (device.is_cpu() || matches!(plan, Plan::Mini)) {
         let runner = plan.fused(engine, &names)?;
-        let bytes = runner.network().bytes();
+        let bytes = runner.network().bytes() + mini.as_ref().map_or(0, |mini| mini.heads.bytes());
         ledger.close(|name| !forgiven.is_empty() && name.starts_with(forgiven))?;
         (Features::Fused(runner), bytes)
     } else {
@@ -218,7 +228,7 @@ pub fn build(
         let on_device = on_device(&plan, file, &names, engine.precision, device)?;
         (Features::Candle(on_device), usize::try_from(file.bytes()).unwrap_or(usize::MAX))
     };
-    Ok(Built { features, dim, head, referee, output, classes, preprocess, bytes })
+    Ok(Built { features, dim, head, mini, output, classes, preprocess, bytes })
 }
 
 fn build_head(config: &HeadConfig, part: &str, engine: Engine, names: &Names<'_>) -> Result<FusedHead, WeightsError> {

@@ -11,6 +11,7 @@ use hub::faces::Landmarks;
 use hub::{HubError, Network, Which};
 use judge::cluster::scene_layout;
 use judge::portrait::Thresholds;
+use networks::weights::WeightsFile;
 
 /// The model whose ratings are those of the original system.
 pub const AESTHETIC_MODEL: &str = "ava-resnet50";
@@ -146,6 +147,11 @@ impl ModelHub {
     /// The network of a model. Nothing is fetched: the error says how to get it.
     pub fn network<N: Network>(&self, which: Which<'_>) -> Result<N, ModelHubError> {
         Ok(self.hub().open(which)?)
+    }
+
+    /// The file of a model's weights, as it is.
+    pub fn weights(&self, which: Which<'_>) -> Result<WeightsFile, ModelHubError> {
+        Ok(self.hub().weights(which)?)
     }
 
     /// A configured file must be there. In the place of a model that is merely not here stands the built-in one.

@@ -5,10 +5,10 @@
 
 pub mod adam;
 pub mod arrays;
-pub mod batch;
 pub mod checkpoint;
 pub mod curve;
 pub mod degrade;
+pub mod drawn;
 pub mod epoch;
 pub mod eval;
 pub mod flaws;

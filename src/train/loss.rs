@@ -1,6 +1,6 @@
 //! What is asked of the network, as losses over small batches.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 /// `ln(1 + e^-x)`, for any x.
 fn softplus_of_minus(x: &Tensor) -> Result<Tensor> {
@@ -44,18 +44,6 @@ pub fn logistic(logits: &Tensor, targets: &Tensor, weight: &Tensor) -> Result<Te
     (each * weight)?.sum_all()? / (weight.sum_all()? + 1e-6)?
 }
 
-/// Each row of `views` ought to be nearest to the row of `anchors` of the same number, among those and `others`, which
-/// are kept out where `masked` is large.
-pub fn contrast(anchors: &Tensor, views: &Tensor, others: &Tensor, masked: &Tensor, heat: f64) -> Result<Tensor> {
-    let count = anchors.dim(0)?;
-    let near = (anchors.matmul(&views.t()?)? / heat)?;
-    let far = ((anchors.matmul(&others.t()?)? / heat)? - masked)?;
-    let logits = Tensor::cat(&[near, far], 1)?;
-    let targets = Tensor::arange(0u32, count as u32, anchors.device())?;
-    let likelihood = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
-    likelihood.gather(&targets.unsqueeze(1)?, 1)?.mean_all()?.neg()
-}
-
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
@@ -83,17 +71,5 @@ mod tests {
         assert!(number(behind(&row(&[1.0]), &row(&[0.0]), &one, 0.1)) < 1e-3);
         assert!((number(logistic(&row(&[0.0]), &row(&[1.0]), &one)) - std::f32::consts::LN_2).abs() < 1e-4);
         assert!(number(logistic(&row(&[80.0]), &row(&[1.0]), &one)) < 1e-6);
-    }
-
-    #[test]
-    fn views_are_pulled_to_their_anchors() -> Result<()> {
-        let device = &Device::Cpu;
-        let anchors = Tensor::new(&[[1.0f32, 0.0], [0.0, 1.0]], device)?;
-        let swapped = Tensor::new(&[[0.0f32, 1.0], [1.0, 0.0]], device)?;
-        let mask = Tensor::new(&[[1e4f32, 0.0], [0.0, 1e4]], device)?;
-        let right = contrast(&anchors, &anchors, &anchors, &mask, 0.1)?.to_scalar::<f32>()?;
-        let wrong = contrast(&anchors, &swapped, &anchors, &mask, 0.1)?.to_scalar::<f32>()?;
-        assert!(right < 0.01 && wrong > 5.0, "{right} {wrong}");
-        Ok(())
     }
 }

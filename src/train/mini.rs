@@ -1,8 +1,12 @@
 //! The training run of the small network.
 
+mod batch;
 mod comparison_head;
 mod data;
 mod judge;
+mod looks;
+mod views;
+mod whitening;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,80 +15,114 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use safetensors::tensor::Dtype;
 
-use self::comparison_head::TrainingSet;
+use self::batch::{Minibatch, TrainingSet};
 pub use self::data::Folds;
-use self::data::{Gathered, Held};
+pub use self::looks::{FILE as LOOKS, KEY as LOOKS_KEY};
+use self::looks::{Looking, Places};
 use super::adam::{Adam, Pace};
-use super::batch::{Minibatch, TrainingPhotos};
 use super::checkpoint::{self, Progress};
 use super::epoch::Epoch;
 use super::recipe::{Losses, MiniRecipe};
 use super::rng::Rng;
 use super::{Ended, TrainError, loss};
 use kernels::Engine;
-use networks::checkpoint::{InMemory, Ledger};
+use networks::checkpoint::{Checkpoint, InMemory, Ledger};
 use networks::fused::Runner;
-use networks::mini::{FusedMini, MEASURES, Mini, Outputs};
+use networks::mini::{self, FAMILY, Heads, Mini, Outputs, SEEN, TRUNK};
+use networks::mobile::FusedMobile;
 
 /// Pairs of a burst count when opinions lie this far apart.
 pub const MARGIN: f64 = 0.15;
 
+/// Pictures are taken for something else than photographs as readily as this share of the photos to learn from allows: they
+/// know no screens and papers but those that were drawn, and real ones lie nearer to photos.
+const STRANGE: f64 = 0.0025;
+
 /// Where a run reads and writes, and on what it computes.
-#[derive(Debug)]
 pub struct Job<'a> {
     pub recipe: &'a MiniRecipe,
     pub data: PathBuf,
+    /// Whose trunk it stands on.
+    pub start: &'a dyn Checkpoint,
     pub out: PathBuf,
+    /// Where looks are kept, if not in `out`.
+    pub looks: Option<PathBuf>,
     pub engine: Engine,
-    pub device: Device,
     /// What was typed, to be kept beside the model.
     pub command: String,
     pub stop: &'a AtomicBool,
 }
 
+impl std::fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("data", &self.data).field("out", &self.out).finish_non_exhaustive()
+    }
+}
+
 /// What a run tells while it goes on.
 pub trait Listener: Sync {
     fn decoded(&self, photos: usize, of: usize);
+    fn looked(&self, pictures: usize, of: usize);
     fn step(&self, step: u64, of: u64, loss: f64);
     fn epoch(&self, epoch: &Epoch);
     /// What is worth knowing beside the epochs.
     fn told(&self, what: &str);
 }
 
-/// The network alone, as of the epoch that is kept.
+/// The heads alone, as of the epoch that is kept.
 pub const NETWORK: &str = "network.safetensors";
 
 /// Trains until the recipe's end, a stop, or no hope. What is finished lies in `out`.
 pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), TrainError> {
-    std::fs::create_dir_all(&job.out).map_err(|error| TrainError::at(&job.out, error))?;
-    let gathered = data::gather(job.recipe, &job.data, &|done, of| listener.decoded(done, of))?;
-    let (progress, ended) = network(job, &gathered.training_photos, &gathered.held, listener)?;
-    if ended == Ended::Stopped || !finish(job, &gathered, &progress, listener)? {
+    let Job { recipe, out, stop, .. } = job;
+    std::fs::create_dir_all(out).map_err(|error| TrainError::at(out, error))?;
+    let names = Ledger::new(job.start);
+    let mut trunk = mini::folded(&names.root()).map_err(candle_core::Error::wrap)?;
+    // Looked at as it ships: in half precision.
+    let all = trunk.tensors.values_mut().flat_map(|(_, values)| values);
+    all.for_each(|v| *v = half::f16::from_f32(*v).to_f32());
+    let runner = {
+        let ledger = Ledger::new(&trunk);
+        let network = FusedMobile::trunk(FAMILY, job.engine, &ledger.root().under(TRUNK));
+        Runner::new(Box::new(network.map_err(candle_core::Error::wrap)?))
+    };
+    let gathered = data::gather(recipe, &job.data, &|done, of| listener.decoded(done, of))?;
+    let (photos, takes) = (&gathered.photos[..], &gathered.takes[..]);
+    let places = Places::new(recipe, photos, takes);
+    let looking = Looking { recipe, photos, takes, runner: &runner, trunk: &trunk };
+    let file = job.looks.clone().unwrap_or_else(|| out.join(LOOKS));
+    let Some(looks) = looking.all(&places, &file, stop, &|done, of| listener.looked(done, of))? else {
+        return Ok((Progress::default(), Ended::Stopped));
+    };
+    let set = TrainingSet::new(recipe, (photos, takes), &looks, &places);
+    let (progress, ended) = network(job, &set, &looking.identity(), listener)?;
+    if ended == Ended::Stopped || !finish(job, &set, trunk, &progress, listener)? {
         return Ok((progress, Ended::Stopped));
     }
     Ok((progress, ended))
 }
 
-/// The first stretch: all that the network says.
+/// The first stretch: all that the heads say.
 fn network(
     job: &Job<'_>,
-    training_photos: &TrainingPhotos,
-    held: &Held,
+    set: &TrainingSet<'_>,
+    looks: &str,
     listener: &dyn Listener,
 ) -> Result<(Progress, Ended), TrainError> {
-    let Job { recipe, out, engine, device, stop, .. } = job;
+    let Job { recipe, out, stop, .. } = job;
     let mut rng = Rng::at(recipe.seed, [0, 9]);
-    let mini = Mini::new(*engine, device, || rng.normal())?;
+    let mini = Mini::new(&Device::Cpu, || rng.normal())?;
     let mut adam = Adam::new(&mini.vars)?;
     let file = out.join(checkpoint::CHECKPOINT);
-    let identity = format!("{} {} {}", recipe.identity(), training_photos.singles.len(), training_photos.series.len());
+    let [singles, series] = set.counts();
+    let identity = format!("{} {looks} {singles} {series}", recipe.identity());
     let mut progress = match checkpoint::load(&file, &mini.vars, &mut adam)? {
         Some(progress) if progress.recipe != identity => return Err(TrainError::Changed { path: file }),
         Some(progress) => progress,
         None => Progress { recipe: identity, ..Progress::default() },
     };
     checkpoint::write_terms(out, &recipe.in_full(), &job.command)?;
-    let per_epoch = training_photos.steps(&recipe.batch);
+    let per_epoch = set.steps(&recipe.batch);
     let mut epoch = Course::default();
     let mut started = Instant::now();
     while progress.steps < recipe.epochs * per_epoch {
@@ -92,10 +130,10 @@ fn network(
             checkpoint::save(&file, &mini.vars, &adam, &progress)?;
             return Ok((progress, Ended::Stopped));
         }
-        let minibatch = training_photos.minibatch(recipe, progress.steps, device)?;
+        let minibatch = set.minibatch(recipe, progress.steps, &Device::Cpu)?;
         let pace = pace(recipe, progress.steps, per_epoch);
         let at = (progress.steps / per_epoch + 1, progress.steps + 1);
-        let (value, length) = step(&mini, &mut adam, minibatch, recipe, pace)?;
+        let (value, length) = step(&mini, &mut adam, &minibatch, recipe, pace)?;
         if !(value.is_finite() && length.is_finite()) {
             return Err(TrainError::NotFinite { epoch: at.0, step: at.1 });
         }
@@ -105,14 +143,14 @@ fn network(
         if progress.steps.is_multiple_of(per_epoch) {
             progress.epoch = progress.steps / per_epoch;
             adam.exchange(&mini.vars)?;
-            let metrics = judge::judge(&fused(&tensors(&mini, training_photos)?, *engine)?, held)?;
+            let metrics = judge::judge(&mini, set)?;
             let figure = metrics.get("figure").copied();
             let best = figure.is_some_and(|figure| progress.best.is_none_or(|best| figure > best));
             if best {
                 (progress.best, progress.best_epoch) = (figure, progress.epoch);
             }
             if best || recipe.patience.is_none() {
-                export(&tensors(&mini, training_photos)?, &about(recipe, &progress), &out.join(NETWORK))?;
+                export(&tensors(&mini, set)?, &about(recipe, &progress), &out.join(NETWORK))?;
             }
             adam.exchange(&mini.vars)?;
             progress.history.push(Epoch {
@@ -184,25 +222,12 @@ fn pace(recipe: &MiniRecipe, step: u64, per_epoch: u64) -> Pace {
 fn step(
     mini: &Mini,
     adam: &mut Adam,
-    minibatch: Minibatch,
+    minibatch: &Minibatch,
     recipe: &MiniRecipe,
     pace: Pace,
 ) -> Result<(f64, f32), TrainError> {
-    let device = minibatch.scores.device().clone();
-    let pooled = mini.pooled(minibatch.maps, &device)?;
-    let said = mini.heads(&pooled, &minibatch.measures, Some(&minibatch.dropped))?;
-    let asked = Asked {
-        clean: minibatch.clean,
-        origins: minibatch.origins,
-        scores: minibatch.scores,
-        order: minibatch.order,
-        preferred: minibatch.preferred,
-        worse: minibatch.worse,
-        strengths: minibatch.strengths,
-        known: minibatch.strengths_known,
-        selves: minibatch.selves,
-    };
-    let total = asked.loss(&said, &recipe.losses)?;
+    let said = mini.heads(&minibatch.seen, Some(&minibatch.dropped))?;
+    let total = losses(minibatch, &said, &recipe.losses)?;
     let value = f64::from(total.to_scalar::<f32>()?);
     if !value.is_finite() {
         return Ok((value, 0.0));
@@ -211,86 +236,69 @@ fn step(
     Ok((value, length))
 }
 
-/// The questions of a batch, without its photos.
-struct Asked {
-    clean: usize,
-    origins: Tensor,
-    scores: Tensor,
-    order: Tensor,
-    preferred: Tensor,
-    worse: Tensor,
-    strengths: Tensor,
-    known: Tensor,
-    selves: Tensor,
-}
-
-impl Asked {
-    fn loss(&self, said: &Outputs, weights: &Losses) -> candle_core::Result<Tensor> {
-        let variants = self.worse.dim(0)?;
-        let clean = |all: &Tensor| all.narrow(0, 0, self.clean);
-        let varied = |all: &Tensor| all.narrow(0, self.clean, variants);
-        let of_origins = |all: &Tensor| clean(all)?.contiguous()?.index_select(&self.origins, 0);
-        let opinion = clean(&said.opinion)?;
-        let preference = clean(&said.preference)?;
-        let mut total = (loss::gentle(&opinion, &self.scores, 0.1)? * weights.opinion)?;
-        total = (total + (loss::uncorrelated(&opinion, &self.scores)? * weights.correlation)?)?;
-        total = (total + (loss::disorder(&opinion, &self.order, 0.1)? * weights.order)?)?;
-        total = (total + (loss::disorder(&preference, &self.preferred, 1.0)? * weights.preference)?)?;
-        let behind = |all: &Tensor, width: f64| loss::behind(&of_origins(all)?, &varied(all)?, &self.worse, width);
-        let degraded = (behind(&said.preference, 1.0)? + (behind(&said.opinion, 0.1)? * 0.5)?)?;
-        total = (total + (degraded * weights.degraded_order)?)?;
-        let faults = loss::logistic(&said.degradation, &self.strengths, &self.known)?;
-        total = (total + (faults * weights.degradation)?)?;
-        let (anchors, others) = (of_origins(&said.embedding)?, clean(&said.embedding)?);
-        let contrast = loss::contrast(&anchors, &varied(&said.embedding)?, &others, &self.selves, 0.1)?;
-        total + (contrast * weights.contrast)?
-    }
+/// All that is asked of a batch.
+fn losses(asked: &Minibatch, said: &Outputs, weights: &Losses) -> candle_core::Result<Tensor> {
+    let variants = asked.worse.dim(0)?;
+    let clean = |all: &Tensor| all.narrow(0, 0, asked.clean);
+    let varied = |all: &Tensor| all.narrow(0, asked.clean, variants);
+    let of_origins = |all: &Tensor| clean(all)?.contiguous()?.index_select(&asked.origins, 0);
+    let opinion = clean(&said.opinion)?;
+    let preference = clean(&said.preference)?;
+    let mut total = (loss::gentle(&opinion, &asked.scores, 0.1)? * weights.opinion)?;
+    total = (total + (loss::uncorrelated(&opinion, &asked.scores)? * weights.correlation)?)?;
+    total = (total + (loss::disorder(&opinion, &asked.order, 0.1)? * weights.order)?)?;
+    total = (total + (loss::disorder(&preference, &asked.preferred, 1.0)? * weights.preference)?)?;
+    let behind = |all: &Tensor, width: f64| loss::behind(&of_origins(all)?, &varied(all)?, &asked.worse, width);
+    let degraded = (behind(&said.preference, 1.0)? + (behind(&said.opinion, 0.1)? * 0.5)?)?;
+    total = (total + (degraded * weights.degraded_order)?)?;
+    let photos = said.degradation.narrow(0, 0, asked.clean + variants)?;
+    let faults = loss::logistic(&photos, &asked.strengths, &asked.strengths_known)?;
+    total = (total + (faults * weights.degradation)?)?;
+    total + (candle_nn::loss::cross_entropy(&said.kind, &asked.kinds)? * weights.kind)?
 }
 
 /// The second stretch: the referee, and the model that is whole; `false` when asked to stop. A model that this run made
 /// before is left alone.
 fn finish(
     job: &Job<'_>,
-    gathered: &Gathered,
+    set: &TrainingSet<'_>,
+    trunk: InMemory,
     progress: &Progress,
     listener: &dyn Listener,
 ) -> Result<bool, TrainError> {
     let Job { recipe, out, engine, stop, .. } = job;
     let about = about(recipe, progress);
-    // The network and its referee.
     let model = out.join(checkpoint::MODEL);
     if checkpoint::about(&model).is_some_and(|found| found == about) {
         return Ok(true);
     }
     let mut all = checkpoint::read_half(&out.join(NETWORK))?;
-    let runner = fused(&all, *engine)?;
-    let Gathered { training_photos, takes, held } = gathered;
-    let training_set = TrainingSet { takes, singles: &training_photos.singles, series: &training_photos.series };
-    let Some(referee) = comparison_head::train(&runner, training_set, &recipe.referee, recipe.seed, stop)? else {
+    all.tensors.extend(whitening::embedding(&set.clean()?)?.tensors);
+    let heads = |all: &InMemory| -> Result<Heads, TrainError> {
+        let ledger = Ledger::new(all);
+        Ok(Heads::new(*engine, &ledger.root()).map_err(candle_core::Error::wrap)?)
+    };
+    let margin = judge::margin(&heads(&all)?, set, STRANGE);
+    if let Some((_, bias)) = all.tensors.get_mut("kind.bias") {
+        bias[0] -= margin;
+    }
+    let heads = heads(&all)?;
+    let Some(referee) = comparison_head::train(&heads, set, &recipe.referee, recipe.seed, stop)? else {
         return Ok(false);
     };
-    if let Some([pairs, first]) = comparison_head::agreement(&runner, &referee, &held.bursts)? {
+    if let Some([pairs, first]) = comparison_head::agreement(&heads, &referee, set)? {
         listener.told(&format!("takes held out: {pairs:.3} of the pairs in order, {first:.3} of the first places"));
     }
     all.tensors.extend(referee.tensors.into_iter().map(|(name, tensor)| (format!("referee.{name}"), tensor)));
+    all.tensors.extend(trunk.tensors);
     export(&all, &about, &model)?;
     Ok(true)
 }
 
-/// The network as it would be used, in memory.
-fn fused(tensors: &InMemory, engine: Engine) -> Result<Runner, TrainError> {
-    let ledger = Ledger::new(tensors);
-    let network = FusedMini::new(engine, &ledger.root()).map_err(candle_core::Error::wrap)?;
-    Ok(Runner::new(Box::new(network)))
-}
-
-fn tensors(mini: &Mini, training_photos: &TrainingPhotos) -> Result<InMemory, TrainError> {
-    let mut all = InMemory::default();
-    for (name, tensor) in mini.tensors()? {
-        all.tensors.insert(name, (tensor.dims().to_vec(), tensor.flatten_all()?.to_vec1()?));
-    }
-    all.tensors.insert("measures.mean".into(), (vec![MEASURES], training_photos.mean.clone()));
-    all.tensors.insert("measures.std".into(), (vec![MEASURES], training_photos.std.clone()));
+fn tensors(mini: &Mini, set: &TrainingSet<'_>) -> Result<InMemory, TrainError> {
+    let mut all = InMemory { tensors: mini.tensors()? };
+    all.tensors.insert("seen.mean".into(), (vec![SEEN], set.mean.clone()));
+    all.tensors.insert("seen.std".into(), (vec![SEEN], set.std.clone()));
     Ok(all)
 }
 

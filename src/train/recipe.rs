@@ -30,9 +30,14 @@ pub struct MiniRecipe {
     /// Share of the running mean of the weights that stays at each step.
     pub mean_keep: f32,
     pub longest_gradient: f32,
-    pub dropout: f32,
-    /// Side of the squares that are cut from the photos.
+    /// Of what the heads read, and of the layer that they share.
+    pub dropout: [f32; 2],
+    /// The least side of the squares that are cut from the photos.
     pub crop: u32,
+    /// So often each photo is looked at, and as often with faults: the trunk stays as it is, so looks can be kept.
+    pub looks: usize,
+    /// So many pictures of each kind that is no photograph are drawn.
+    pub drawn: usize,
     pub batch: BatchRecipe,
     pub losses: Losses,
     /// Steps between two checkpoints.
@@ -71,6 +76,8 @@ pub struct BatchRecipe {
     pub run: usize,
     /// Of all these, so many come a second time: cut otherwise, and most of them degraded.
     pub variants: usize,
+    /// Pictures that are no photographs.
+    pub drawn: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -82,7 +89,7 @@ pub struct Losses {
     pub preference: f64,
     pub degraded_order: f64,
     pub degradation: f64,
-    pub contrast: f64,
+    pub kind: f64,
 }
 
 impl BatchRecipe {
@@ -140,8 +147,11 @@ impl MiniRecipe {
         if recipe.patience.is_some() && recipe.held_out.is_none() {
             return Err(bad("`patience` chooses an epoch by a fold that is held out: name one as `held_out`"));
         }
-        if !recipe.crop.is_multiple_of(32) || !(64..=224).contains(&recipe.crop) {
-            return Err(bad("`crop` is a multiple of 32 from 64 to 224"));
+        if !(64..=224).contains(&recipe.crop) {
+            return Err(bad("`crop` lies between 64 and 224"));
+        }
+        if recipe.looks == 0 || recipe.drawn == 0 {
+            return Err(bad("each photo is looked at once at least (`looks`), and a picture of each kind is `drawn`"));
         }
         if clean < 4 || batch.variants > batch.singles || batch.variants == 0 {
             return Err(bad("a batch has 4 photos at least, and from 1 variant to as many as it has singles"));
@@ -150,7 +160,7 @@ impl MiniRecipe {
         if [recipe.learning_rate, referee.learning_rate].iter().any(|rate| !(*rate > 0.0 && *rate < 1.0)) {
             return Err(bad("`learning_rate` lies between 0 and 1"));
         }
-        if referee.dropout.iter().any(|share| !(0.0..1.0).contains(share)) {
+        if recipe.dropout.iter().chain(&referee.dropout).any(|share| !(0.0..1.0).contains(share)) {
             return Err(bad("`dropout` lies between 0 and 1"));
         }
         Ok(recipe)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
@@ -160,7 +161,7 @@ fn the_built_in_model_rates_where_that_of_ava_is_missing_and_says_how_to_get_it(
         assert!(seen.stderr.contains(part), "{}", seen.stderr);
     }
     let line = &seen.lines()[0];
-    assert_eq!((&line["aesthetic_model"], &line["ava_score"]), (&"album-mini@3".into(), &Value::Null));
+    assert_eq!((&line["aesthetic_model"], &line["ava_score"]), (&"album-mini@4".into(), &Value::Null));
     assert!((1.0..=10.0).contains(&line["aesthetic_score"].as_f64().unwrap()), "{line}");
     world.run(["aesthetics", "--strict", "photos"]).expect(1);
     // Asked for by name it is no fallback, and nothing is said.
@@ -172,7 +173,7 @@ fn the_built_in_model_rates_where_that_of_ava_is_missing_and_says_how_to_get_it(
     assert!(seen.stderr.contains("none.pth"), "{}", seen.stderr);
     assert!(world.run(["embed", "--model", "dinov9", "photos"]).expect(2).stderr.contains("dinov2-b"));
     let line = world.run(["embed", "photos"]).expect(0).lines().remove(0);
-    assert_eq!((&line["model"], &line["dim"]), (&"album-mini@3".into(), &720.into()));
+    assert_eq!((&line["model"], &line["dim"]), (&"album-mini@4".into(), &848.into()));
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn the_built_in_model_compares_where_that_for_pairs_is_missing_and_says_so() {
         there.stderr
     );
     let (there, back) = (there.lines().remove(0), back.lines().remove(0));
-    assert_eq!((&there["method"], &there["model"]), (&"album-mini".into(), &"album-mini@3".into()));
+    assert_eq!((&there["method"], &there["model"]), (&"album-mini".into(), &"album-mini@4".into()));
     let score = |at: usize| there["scores"][at].as_f64().unwrap();
     assert_eq!(score(0) > score(1), there["winner"] == 1, "{there}");
     assert_eq!(there["confidence"], back["confidence"]);
@@ -298,4 +299,32 @@ fn what_is_built_in_runs_where_no_folder_for_models_is_known() {
     assert!(picked.iter().all(|line| line["aesthetic_score"].is_f64()), "{picked:?}");
     let named = homeless(&["aesthetics", "--model", "ava-resnet50", "photos"]).expect(2);
     assert!(named.stderr.contains("--models-dir"), "{}", named.stderr);
+}
+
+#[test]
+fn the_built_in_model_tells_photographs_from_screens_papers_and_memes() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    if !data.join("text").is_dir() || !data.join("biq2021").is_dir() {
+        return crate::world::skipped("no ../shared/data");
+    }
+    let world = World::new();
+    let kinds = |folder: &Path| world.run(["classify", folder.to_str().unwrap()]).expect(0).lines();
+    let shown = kinds(&data.join("text"));
+    assert_eq!(shown.len(), 10);
+    for line in &shown {
+        assert_ne!(line["label"], "photograph", "{line}");
+        let shares: f64 = line["classes"].as_object().unwrap().values().map(|share| share.as_f64().unwrap()).sum();
+        assert!((shares - 1.0).abs() < 1e-5, "{line}");
+    }
+    let photos = world.path("real");
+    fs::create_dir_all(&photos).unwrap();
+    for n in 1..=200 {
+        let name = format!("ss03_{n:04}.jpg");
+        if data.join("biq2021/train").join(&name).is_file() {
+            fs::copy(data.join("biq2021/train").join(&name), photos.join(name)).unwrap();
+        }
+    }
+    let real = kinds(&photos);
+    let strange = real.iter().filter(|line| line["label"] != "photograph").count();
+    assert!(real.len() > 100 && strange * 100 <= 2 * real.len(), "{strange} of {}", real.len());
 }

@@ -58,6 +58,10 @@ impl mini::Listener for Listener<'_, crate::report::output::Output<TrainRecord>>
         }
     }
 
+    fn looked(&self, pictures: usize, of: usize) {
+        self.context.ui.detail(&format!("the trunk saw {pictures} of {of} pictures"));
+    }
+
     fn step(&self, step: u64, of: u64, loss: f64) {
         if step.is_multiple_of(20) {
             self.context.ui.detail(&format!("step {step} of {of}, loss {loss:.4}"));

@@ -2,10 +2,9 @@
 //! weighed by a small layer that learned from takes of scenes and from degraded copies.
 
 use super::answer;
-use super::detail::{DETAILS, details};
-use super::views::{self, Answers};
+use super::detail::DETAILS;
+use super::views::Answers;
 use crate::checkpoint::{Names, WeightsError};
-use base::pixels::Pixels;
 
 /// Numbers the referee is given of a photo.
 pub const COMPARISON_FEATURES: usize = 4 + DETAILS;
@@ -25,13 +24,13 @@ pub struct ComparisonHead {
 }
 
 /// The numbers by which a photo is compared.
-pub fn comparison_features(answers: &Answers, photo: &Pixels) -> [f32; COMPARISON_FEATURES] {
+pub fn comparison_features(answers: &Answers, details: &[f32; DETAILS]) -> [f32; COMPARISON_FEATURES] {
     let mut all = [0.0; COMPARISON_FEATURES];
     let closely = answers.middle.as_ref().unwrap_or(&answers.whole);
     for (at, answers) in [&answers.whole, closely].into_iter().enumerate() {
         (all[at], all[2 + at]) = (answers[answer::PREFERENCE], OPINION * answers[answer::OPINION]);
     }
-    all[4..].copy_from_slice(&details(&views::closely(photo)));
+    all[4..].copy_from_slice(details);
     all
 }
 

@@ -3,7 +3,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::input::{Plane, add_squares, ln, sum};
+use super::measures::{Plane, add_squares, ln, sum};
 use base::pixels::Pixels;
 
 /// Numbers of [`details`].
@@ -47,7 +47,7 @@ impl WithSimd for Measure<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let (picture, all) = (self.picture, self.all);
-        let luma = luma(picture);
+        let luma = Plane::luma(picture);
         let mut beyond_grain = [0.0; 2];
         let mut smaller: Option<Plane> = None;
         for scale in 0..SCALES {
@@ -68,15 +68,6 @@ impl WithSimd for Measure<'_> {
 
 fn logarithm(v: f32) -> f32 {
     ln(1.0 + v.max(0.0))
-}
-
-#[inline(always)]
-fn luma(picture: &Pixels) -> Plane {
-    let mut data = vec![0.0; (picture.width() * picture.height()) as usize];
-    for (light, p) in data.iter_mut().zip(picture.data().as_chunks::<3>().0) {
-        *light = 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
-    }
-    Plane { width: picture.width() as usize, height: picture.height() as usize, data }
 }
 
 /// The variance of the Laplacian, and its mean square in the squares at [`PLACES`].

@@ -1,18 +1,18 @@
-//! What the small network is shown of a photo: the whole at its own small size, and the middle as large as it is. Noise
-//! and slight blur vanish when a photo is made small.
+//! What the small network is shown of a photo: the whole at its own small size, and for the measures also the middle as
+//! large as it is. Noise and slight blur vanish when a photo is made small.
 
 use std::borrow::Cow;
 
-use super::{SIDE, answer};
+use super::{DETAILS, Heads, MEASURES, SIDE, answer, details, measures};
 use base::pixels::Pixels;
 use photo::resize;
 
 /// Part of every stored result's key: raised when the same photo comes to be shown otherwise.
-pub const REVISION: &str = "views/2";
+pub const REVISION: &str = "views/3";
 
 /// Side of what is cut from the middle.
 const CUT: u32 = SIDE as u32;
-/// The middle is looked at as large as it is, but no larger than a photo of this long side shows it.
+/// The middle is measured as large as it is, but no larger than a photo of this long side shows it.
 const CLOSEST: u32 = 1024;
 /// Below this long side the whole shows about as much.
 const LEAST: u32 = 400;
@@ -24,8 +24,12 @@ pub struct Views {
     pub middle: Option<Pixels>,
 }
 
-/// The photo at the size at which its details are looked at.
-pub(super) fn closely(photo: &Pixels) -> Cow<'_, Pixels> {
+/// The details of a photo at the size at which they are looked at.
+pub fn details_of(photo: &Pixels) -> [f32; DETAILS] {
+    details(&closely(photo))
+}
+
+fn closely(photo: &Pixels) -> Cow<'_, Pixels> {
     resize::within(photo, CLOSEST)
 }
 
@@ -38,13 +42,19 @@ pub fn of(photo: &Pixels) -> Views {
 }
 
 impl Views {
-    /// All, the whole first: of one size, so that they can be one batch.
-    pub fn shown(&self) -> Vec<&Pixels> {
-        [Some(&self.whole), self.middle.as_ref()].into_iter().flatten().collect()
+    pub fn measured(&self) -> Measured {
+        Measured { whole: measures(&self.whole), middle: self.middle.as_ref().map(measures) }
     }
 }
 
-/// The network's answers to both.
+/// What is measured of both.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    pub whole: [f32; MEASURES],
+    pub middle: Option<[f32; MEASURES]>,
+}
+
+/// What the heads say by the measures of both; what the trunk saw is the whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answers {
     pub whole: Vec<f32>,
@@ -52,13 +62,13 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// From the answers to what was [shown](Views::shown).
-    pub fn of(answers: Vec<Vec<f32>>) -> Self {
-        let mut answers = answers.into_iter();
-        Self { whole: answers.next().unwrap_or_default(), middle: answers.next() }
+    /// From the trunk's numbers of the whole.
+    pub fn of(heads: &Heads, pooled: &[f32], measured: &Measured) -> Self {
+        let answer = |measures: &[f32; MEASURES]| heads.answer(pooled, measures);
+        Self { whole: answer(&measured.whole), middle: measured.middle.as_ref().map(answer) }
     }
 
-    /// The mean of both judgements: the middle alone is a worse judge than the whole, together they are better than either.
+    /// The mean of both judgements.
     fn judged(&self, at: usize) -> f32 {
         let whole = self.whole[at];
         self.middle.as_ref().map_or(whole, |middle| f32::midpoint(whole, middle[at]))
@@ -71,6 +81,11 @@ impl Answers {
 
     pub fn degraded(&self) -> Vec<f32> {
         answer::DEGRADED.map(|at| self.judged(at)).collect()
+    }
+
+    /// How likely each of [`super::KINDS`] is, by the whole.
+    pub fn kind(&self) -> &[f32] {
+        &self.whole[answer::KIND]
     }
 
     /// Of the whole.

@@ -22,7 +22,8 @@ pub struct FusedMobile {
     stages: Vec<Option<std::ops::Range<usize>>>,
     /// Channels of each block's output.
     channels: Vec<usize>,
-    head: Pointwise,
+    /// None in a trunk.
+    head: Option<Pointwise>,
     features: usize,
     pooled: usize,
     /// The first block that takes all photos in turn.
@@ -38,19 +39,25 @@ impl FusedMobile {
         Ok(Self::pack(engine, &plan, &folded))
     }
 
+    /// Without the last convolution: its features are what is pooled of the stages.
+    pub fn trunk(family: Family, engine: Engine, names: &Names<'_>) -> Result<Self, WeightsError> {
+        let plan = Plan::trunk(family, names)?;
+        let folded = plan.folded(names)?;
+        Ok(Self::pack(engine, &plan, &folded))
+    }
+
     pub fn pack(engine: Engine, plan: &Plan, folded: &[Folded]) -> Self {
         let blocks: Vec<FusedBlock> =
             plan.blocks.iter().map(|block| FusedBlock::new(engine.cpu, plan, *block, folded)).collect();
         let (stages, features) = plan.pooled();
         let mut stages = stages.into_iter();
         let stages = plan.blocks.iter().map(|block| if block.ends_stage { stages.next() } else { None }).collect();
-        let last = plan.convs.len() - 1;
         Self {
             heavy: blocks.iter().position(|block| block.weights() > HEAVY).unwrap_or(blocks.len()).max(1),
             blocks,
             stages,
             channels: plan.blocks.iter().map(|block| plan.convs[block.project].outputs).collect(),
-            head: pointwise(engine.cpu, &plan.convs[last], &folded[last]),
+            head: plan.head().map(|head| pointwise(engine.cpu, &plan.convs[head], &folded[head])),
             features: plan.features(),
             pooled: features.end,
         }
@@ -95,15 +102,17 @@ impl FusedMobile {
             }
             work.arena.give_buffer(std::mem::replace(&mut maps, next));
         }
-        let size = sizes[self.blocks.len()];
-        let mut wide = work.arena.buffer(size.pixels() * self.head.width());
-        for image in rows() {
-            let map = &maps[image * size.len()..][..size.len()];
-            self.head.run(map, Reach::pixel(self.head.inputs(), size.step), size.pixels(), None, &mut wide);
-            let features = &mut out[image * row + row - self.features..][..self.features];
-            means(&wide, self.head.width(), size.pixels(), features);
+        if let Some(head) = &self.head {
+            let size = sizes[self.blocks.len()];
+            let mut wide = work.arena.buffer(size.pixels() * head.width());
+            for image in rows() {
+                let map = &maps[image * size.len()..][..size.len()];
+                head.run(map, Reach::pixel(head.inputs(), size.step), size.pixels(), None, &mut wide);
+                let features = &mut out[image * row + row - self.features..][..self.features];
+                means(&wide, head.width(), size.pixels(), features);
+            }
+            work.arena.give_buffer(wide);
         }
-        work.arena.give_buffer(wide);
         work.arena.give_buffer(maps);
     }
 
@@ -165,12 +174,12 @@ pub fn classifier(family: Family, engine: Engine, names: &Names<'_>) -> Result<O
 
 impl Network for FusedMobile {
     fn features(&self) -> usize {
-        self.features
+        if self.head.is_some() { self.features } else { self.pooled }
     }
 
     fn bytes(&self) -> usize {
-        let weights = self.blocks.iter().map(FusedBlock::weights).sum::<usize>() + self.head.weights();
-        weights * size_of::<f32>()
+        let weights = self.blocks.iter().map(FusedBlock::weights).chain(self.head.iter().map(Pointwise::weights));
+        weights.sum::<usize>() * size_of::<f32>()
     }
 
     fn group(&self) -> usize {
@@ -183,6 +192,6 @@ impl Network for FusedMobile {
     }
 
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
-        self.run(photos, work, out, self.features, false);
+        self.run(photos, work, out, self.features(), self.head.is_none());
     }
 }

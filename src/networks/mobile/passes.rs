@@ -18,8 +18,17 @@ pub struct Passes {
     /// Blocks whose weights stay as they are, from the first on.
     still: Vec<FusedBlock>,
     learning: Vec<Learning>,
-    head: Pointwise,
-    head_back: Pointwise,
+    /// None in a trunk.
+    head: Option<Head>,
+}
+
+/// The last convolution, and the way back.
+#[derive(Debug)]
+struct Head {
+    /// Place in [`Plan::convs`].
+    at: usize,
+    there: Pointwise,
+    back: Pointwise,
 }
 
 /// A block that learns.
@@ -65,7 +74,7 @@ pub struct Tape {
     /// Of the last map.
     last: Size,
     blocks: Vec<Kept>,
-    head: Buffer,
+    head: Option<Buffer>,
 }
 
 /// Of one block: what was widened, filtered and narrowed.
@@ -340,15 +349,18 @@ fn add_weights(
 impl Passes {
     /// The first `still` blocks keep their weights and pass nothing back.
     pub fn new(cpu: Cpu, plan: &Plan, folded: &[Folded], still: usize) -> Self {
-        let last = plan.convs.len() - 1;
+        let head = plan.head().map(|at| Head {
+            at,
+            there: pointwise(cpu, &plan.convs[at], &folded[at]),
+            back: back(cpu, &plan.convs[at], &folded[at]),
+        });
         let (kept, learning) = plan.blocks.split_at(still.min(plan.blocks.len()));
         Self {
             cpu,
             plan: plan.clone(),
             still: kept.iter().map(|block| FusedBlock::new(cpu, plan, *block, folded)).collect(),
             learning: learning.iter().map(|block| Learning::new(cpu, plan, *block, folded)).collect(),
-            head: pointwise(cpu, &plan.convs[last], &folded[last]),
-            head_back: back(cpu, &plan.convs[last], &folded[last]),
+            head,
         }
     }
 
@@ -389,12 +401,15 @@ impl Passes {
             blocks.push(kept);
         }
         let input = blocks.last().map_or(&first, |kept| &kept.out);
-        let step = self.head.width();
-        let mut head = work.arena.buffer(images * size.pixels() * step);
-        self.head.run(input, Reach::pixel(self.head.inputs(), size.step), images * size.pixels(), None, &mut head);
-        for (map, row) in head.chunks_exact(size.pixels() * step).zip(rows.chunks_exact_mut(features.end)) {
-            means(map, step, size.pixels(), &mut row[features.clone()]);
-        }
+        let head = self.head.as_ref().map(|Head { there, .. }| {
+            let step = there.width();
+            let mut head = work.arena.buffer(images * size.pixels() * step);
+            there.run(input, Reach::pixel(there.inputs(), size.step), images * size.pixels(), None, &mut head);
+            for (map, row) in head.chunks_exact(size.pixels() * step).zip(rows.chunks_exact_mut(features.end)) {
+                means(map, step, size.pixels(), &mut row[features.clone()]);
+            }
+            head
+        });
         Tape { images, first, last: size, blocks, head }
     }
 
@@ -403,26 +418,29 @@ impl Passes {
         let Tape { images, first, last, mut blocks, head } = tape;
         let arena = &mut work.arena;
         let (mut stages, features) = self.plan.pooled();
-        let at = self.plan.convs.len() - 1;
-        let (step, pixels) = (self.head.width(), last.pixels());
-        // Each pixel of the last map has its share in the mean.
-        let mut d_head = arena.buffer(head.len());
-        for (map, row) in d_head.chunks_exact_mut(pixels * step).zip(d_rows.chunks_exact(features.end)) {
-            for pixel in map.chunks_exact_mut(step) {
-                let (own, padding) = pixel.split_at_mut(features.len());
-                own.iter_mut().zip(&row[features.clone()]).for_each(|(d, row)| *d = row / pixels as f32);
-                padding.fill(0.0);
-            }
-        }
-        let dense = Lines::one(images * pixels, step);
-        pass_back_six(self.cpu, (&mut d_head, dense), (&head, dense), images * pixels, &mut grads.biases[at]);
-        let input = blocks.last().map_or(&first, |kept| &kept.out);
-        let sides = [self.head.inputs(), features.len()];
-        add_weights(input, last.step, &d_head, step, sides, images * pixels, &mut grads.weights[at]);
         let mut d = arena.buffer(images * last.len());
-        self.head_back.run(&d_head, Reach::pixel(features.len(), step), images * pixels, None, &mut d);
-        arena.give_buffer(d_head);
-        arena.give_buffer(head);
+        if let (Some(Head { at, there, back }), Some(head)) = (&self.head, head) {
+            let (step, pixels) = (there.width(), last.pixels());
+            // Each pixel of the last map has its share in the mean.
+            let mut d_head = arena.buffer(head.len());
+            for (map, row) in d_head.chunks_exact_mut(pixels * step).zip(d_rows.chunks_exact(features.end)) {
+                for pixel in map.chunks_exact_mut(step) {
+                    let (own, padding) = pixel.split_at_mut(features.len());
+                    own.iter_mut().zip(&row[features.clone()]).for_each(|(d, row)| *d = row / pixels as f32);
+                    padding.fill(0.0);
+                }
+            }
+            let dense = Lines::one(images * pixels, step);
+            pass_back_six(self.cpu, (&mut d_head, dense), (&head, dense), images * pixels, &mut grads.biases[*at]);
+            let input = blocks.last().map_or(&first, |kept| &kept.out);
+            let sides = [there.inputs(), features.len()];
+            add_weights(input, last.step, &d_head, step, sides, images * pixels, &mut grads.weights[*at]);
+            back.run(&d_head, Reach::pixel(features.len(), step), images * pixels, None, &mut d);
+            arena.give_buffer(d_head);
+            arena.give_buffer(head);
+        } else {
+            d.fill(0.0);
+        }
         while let Some(kept) = blocks.pop() {
             let block = &self.learning[blocks.len()];
             if block.block.ends_stage

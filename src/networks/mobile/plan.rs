@@ -40,6 +40,29 @@ pub struct Conv {
 }
 
 impl Conv {
+    /// By the names of a file, with the channels that come in and the stride.
+    fn of(
+        family: Family,
+        names: &Names<'_>,
+        block: usize,
+        kind: Kind,
+        [inputs, stride]: [usize; 2],
+    ) -> Result<Self, WeightsError> {
+        let [conv, norm] = family.part(names, block, kind);
+        let tensor = format!("{conv}.weight");
+        let [outputs, _, side, _] = names.dims(&tensor)?;
+        let right = match kind {
+            Kind::Stem => side == 3,
+            Kind::Depthwise => (side == 3 || side == 5) && outputs == inputs,
+            Kind::Expand | Kind::Project | Kind::Head => side == 1,
+        };
+        if !right || outputs == 0 || outputs > WIDEST {
+            let why = format!("no {kind:?} convolution has {outputs} outputs and a side of {side}");
+            return Err(WeightsError::Tensor { file: names.file(), name: tensor, why });
+        }
+        Ok(Self { kind, conv, norm, inputs, outputs, side, stride })
+    }
+
     /// As files keep the weights.
     pub fn shape(&self) -> [usize; 4] {
         let inputs = if self.kind == Kind::Depthwise { 1 } else { self.inputs };
@@ -148,6 +171,14 @@ impl Family {
 impl Plan {
     /// Widths and windows are the file's; what they must agree on is checked when weights are taken.
     pub fn of(family: Family, names: &Names<'_>) -> Result<Self, WeightsError> {
+        let mut plan = Self::trunk(family, names)?;
+        let (block, inputs) = (plan.blocks.len(), plan.convs.last().map_or(0, |conv| conv.outputs));
+        plan.convs.push(Conv::of(family, names, block, Kind::Head, [inputs, 1])?);
+        Ok(plan)
+    }
+
+    /// The same without the last convolution: what is pooled of the stages is all that is asked of it.
+    pub fn trunk(family: Family, names: &Names<'_>) -> Result<Self, WeightsError> {
         let has = |block: usize| {
             let [conv, _] = family.part(names, block, Kind::Depthwise);
             names.has(&format!("{conv}.weight"))
@@ -157,21 +188,7 @@ impl Plan {
             let why = format!("{family:?} with {count} blocks is not known");
             return Err(WeightsError::Config { file: names.file(), why });
         };
-        let conv = |block: usize, kind: Kind, inputs: usize, stride: usize| {
-            let [conv, norm] = family.part(names, block, kind);
-            let tensor = format!("{conv}.weight");
-            let [outputs, _, side, _] = names.dims(&tensor)?;
-            let right = match kind {
-                Kind::Stem => side == 3,
-                Kind::Depthwise => (side == 3 || side == 5) && outputs == inputs,
-                Kind::Expand | Kind::Project | Kind::Head => side == 1,
-            };
-            if !right || outputs == 0 || outputs > WIDEST {
-                let why = format!("no {kind:?} convolution has {outputs} outputs and a side of {side}");
-                return Err(WeightsError::Tensor { file: names.file(), name: tensor, why });
-            }
-            Ok(Conv { kind, conv, norm, inputs, outputs, side, stride })
-        };
+        let conv = |block, kind, inputs, stride| Conv::of(family, names, block, kind, [inputs, stride]);
         let mut convs = vec![conv(0, Kind::Stem, 3, 2)?];
         let mut blocks = Vec::new();
         let strides = [1, 2, 2, 2, 1, 2, 1];
@@ -191,14 +208,17 @@ impl Plan {
                 blocks.push(Block { expand, depthwise: convs.len() - 2, project: convs.len() - 1, skips, ends_stage });
             }
         }
-        let inputs = convs[convs.len() - 1].outputs;
-        convs.push(conv(blocks.len(), Kind::Head, inputs, 1)?);
         Ok(Self { family, convs, blocks })
+    }
+
+    /// Where the convolution behind the blocks stands, if the network has it.
+    pub fn head(&self) -> Option<usize> {
+        self.convs.iter().position(|conv| conv.kind == Kind::Head)
     }
 
     /// Numbers that the last convolution gives a photo.
     pub fn features(&self) -> usize {
-        self.convs.last().map_or(0, |conv| conv.outputs)
+        self.head().map_or(0, |head| self.convs[head].outputs)
     }
 
     /// Where mean and deviation of each stage stand in a row of pooled numbers, and behind them the features.
@@ -237,8 +257,14 @@ pub struct Norm {
 }
 
 impl Norm {
-    pub fn read(conv: &Conv, names: &Names<'_>) -> Result<Self, WeightsError> {
+    /// Where the convolution has a bias the normalisation is part of it already.
+    pub fn read(conv: &Conv, eps: f64, names: &Names<'_>) -> Result<Self, WeightsError> {
         let (norm, shape) = (names.under(&conv.norm), [conv.outputs]);
+        if names.has(&format!("{}.bias", conv.conv)) {
+            let shift = names.under(&conv.conv).take("bias", &shape)?;
+            let all = |value: f32| vec![value; conv.outputs];
+            return Ok(Self { scale: all(1.0), shift, mean: all(0.0), variance: all((1.0 - eps) as f32) });
+        }
         norm.skip("num_batches_tracked");
         Ok(Self {
             scale: norm.take("weight", &shape)?,
@@ -252,7 +278,7 @@ impl Norm {
 impl Folded {
     fn read(conv: &Conv, eps: f64, names: &Names<'_>) -> Result<Self, WeightsError> {
         let mut weight = names.under(&conv.conv).take("weight", &conv.shape())?;
-        let Norm { scale, mut shift, mean, variance } = Norm::read(conv, names)?;
+        let Norm { scale, mut shift, mean, variance } = Norm::read(conv, eps, names)?;
         let rows = weight.chunks_exact_mut(conv.weights() / conv.outputs).zip(&mut shift);
         for ((row, shift), ((scale, mean), variance)) in rows.zip(scale.iter().zip(&mean).zip(&variance)) {
             let factor = f64::from(*scale) / (f64::from(*variance) + eps).sqrt();

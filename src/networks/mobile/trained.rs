@@ -38,16 +38,28 @@ pub struct Mobile {
 impl Mobile {
     pub fn new(family: Family, engine: Engine, names: &Names<'_>, device: &Device) -> Result<Self> {
         let plan = Plan::of(family, names).map_err(candle_core::Error::wrap)?;
+        Self::of(plan, engine, names, device)
+    }
+
+    /// Without the last convolution.
+    pub fn trunk(family: Family, engine: Engine, names: &Names<'_>, device: &Device) -> Result<Self> {
+        let plan = Plan::trunk(family, names).map_err(candle_core::Error::wrap)?;
+        Self::of(plan, engine, names, device)
+    }
+
+    fn of(plan: Plan, engine: Engine, names: &Names<'_>, device: &Device) -> Result<Self> {
+        let eps = plan.family.eps();
         let (mut vars, mut stored, mut statistics) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for conv in &plan.convs {
-            let Norm { scale, shift, mean, variance } = Norm::read(conv, names).map_err(candle_core::Error::wrap)?;
+            let Norm { scale, shift, mean, variance } =
+                Norm::read(conv, eps, names).map_err(candle_core::Error::wrap)?;
             let weight = names.under(&conv.conv).take("weight", &conv.shape()).map_err(candle_core::Error::wrap)?;
             let row = |values: Vec<f32>| Tensor::from_vec(values, conv.outputs, device);
             vars.insert(format!("{}.weight", conv.conv), Var::from_vec(weight, &conv.shape(), device)?);
             vars.insert(format!("{}.weight", conv.norm), Var::from_vec(scale, conv.outputs, device)?);
             vars.insert(format!("{}.bias", conv.norm), Var::from_vec(shift, conv.outputs, device)?);
             let (mean, variance) = (row(mean)?, row(variance)?);
-            statistics.push([mean.clone(), (&variance + family.eps())?.sqrt()?]);
+            statistics.push([mean.clone(), (&variance + eps)?.sqrt()?]);
             stored.insert(format!("{}.running_mean", conv.norm), mean);
             stored.insert(format!("{}.running_var", conv.norm), variance);
         }
@@ -136,7 +148,9 @@ impl Mobile {
                 pooled.extend([mean.squeeze(D::Minus1)?, spread]);
             }
         }
-        pooled.push(through(&x, self.plan.convs.len() - 1)?.flatten_from(2)?.mean(D::Minus1)?);
+        if let Some(head) = self.plan.head() {
+            pooled.push(through(&x, head)?.flatten_from(2)?.mean(D::Minus1)?);
+        }
         Tensor::cat(&pooled, 1)
     }
 
@@ -414,6 +428,39 @@ mod tests {
             }
             assert_eq!(learned, network.vars.len() - 3 * network.still(still), "all but the still ones learn");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_trunk_gives_the_stages_and_learns_by_them() -> Result<()> {
+        let (family, cpu) = (Family::EfficientNetLite, Cpu::best());
+        let file = file(family);
+        let whole = Mobile::new(family, engine(cpu), &Ledger::new(&file).root(), &Device::Cpu)?;
+        let ledger = Ledger::new(&file);
+        let trunk = Mobile::trunk(family, engine(cpu), &ledger.root(), &Device::Cpu)?;
+        assert!(ledger.close(|name| name.starts_with("_conv_head") || name.starts_with("_bn1")).is_ok());
+        let (stages, features) = whole.plan().pooled();
+        let width = stages.last().map_or(0, |range| range.end);
+        assert_eq!(trunk.plan().pooled(), (stages, features.start..features.start));
+        let batch = photos(3, 64, 96);
+        let ours = trunk.pooled(batch.clone(), 2)?;
+        assert!(apart(&ours, &whole.pooled(batch.clone(), 2)?.narrow(1, 0, width)?)? < 1e-5);
+        let theirs = trunk.pooled_by_candle(&nchw(&batch)?, 2)?;
+        let loss = Tensor::from_vec(numbers(3 * width, 3), (3, width), &Device::Cpu)?;
+        let (a, b) = ((&ours * &loss)?.sum_all()?.backward()?, (theirs * &loss)?.sum_all()?.backward()?);
+        for (name, var) in &trunk.vars {
+            if let (Some(a), Some(b)) = (a.get(var), b.get(var)) {
+                assert!(apart(a, b)? < 2e-3, "{name}");
+            }
+        }
+        // Folded, and read again from where the small network's files have it.
+        let folded = crate::mini::folded(&Ledger::new(&file).root()).map_err(candle_core::Error::wrap)?;
+        let ledger = Ledger::new(&folded);
+        let fused = FusedMobile::trunk(family, engine(cpu), &ledger.root().under(crate::mini::TRUNK));
+        let fused = fused.map_err(candle_core::Error::wrap)?;
+        assert!(ledger.close(|_| false).is_ok());
+        let rows = crate::fused::Runner::new(Box::new(fused)).run(&batch).map_err(candle_core::Error::wrap)?;
+        assert!(apart(&Tensor::from_vec(rows, (3, width), &Device::Cpu)?, &ours)? < 1e-4);
         Ok(())
     }
 

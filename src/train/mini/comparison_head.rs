@@ -8,36 +8,21 @@ use candle_core::{Device, Tensor, Var};
 use rayon::prelude::*;
 
 use super::MARGIN;
-use super::data::Burst;
-use super::judge;
+use super::batch::TrainingSet;
 use crate::adam::{Adam, Pace, values};
-use crate::batch::Sample;
 use crate::eval::ranking::{self, Judged};
-use crate::eval::variants::Fault;
 use crate::recipe::RefereeRecipe;
 use crate::rng::Rng;
-use crate::{TrainError, degrade, loss};
-use base::pixels::Pixels;
+use crate::{TrainError, loss};
 use networks::checkpoint::{InMemory, Ledger};
-use networks::fused::Runner;
-use networks::mini::views::{self, Answers};
-use networks::mini::{COMPARISON_FEATURES, ComparisonHead, FAR, HIDDEN, comparison_features};
+use networks::mini::views::Answers;
+use networks::mini::{COMPARISON_FEATURES, ComparisonHead, FAR, HIDDEN, Heads, comparison_features};
 
 /// Takes of a series this far from each other show the same scene, more or less.
 const NEAR: usize = 3;
 /// Opinions closer than this order nothing; those farther apart than [`FULL`] all weigh the same.
 const LEAST_APART: f32 = 0.05;
 const FULL: f32 = 0.3;
-/// Files tell nothing when both of a pair are written alike.
-const ENCODED: u8 = 95;
-
-/// What it learns from.
-#[derive(Debug, Clone, Copy)]
-pub struct TrainingSet<'a> {
-    pub takes: &'a [Burst],
-    pub singles: &'a [Sample],
-    pub series: &'a [Sample],
-}
 
 type Row = [f32; COMPARISON_FEATURES];
 
@@ -74,79 +59,54 @@ impl Pairs {
 
 /// The tensors of a referee by the names that [`ComparisonHead::new`] reads; `None` when it was asked to stop.
 pub fn train(
-    runner: &Runner,
-    training_set: TrainingSet<'_>,
+    heads: &Heads,
+    set: &TrainingSet<'_>,
     recipe: &RefereeRecipe,
     seed: u64,
     stop: &AtomicBool,
 ) -> Result<Option<InMemory>, TrainError> {
+    let (photos, places) = (set.photos, set.places);
     let mut rows: Vec<Row> = Vec::new();
     let mut training_photos: Vec<(f64, Pairs)> = Vec::new();
     // Takes as they are, in the order that people gave them.
-    let takes: Vec<&Pixels> = training_set.takes.iter().map(|take| &take.pixels).collect();
-    let Some(own) = heard(runner, &takes, stop)? else { return Ok(None) };
+    let takes: Vec<usize> = (0..set.takes.len()).filter(|take| !set.takes[*take].held).collect();
     let mut pairs = Pairs::default();
-    let scores: Vec<f32> = training_set.takes.iter().map(|take| take.score).collect();
-    pairs.order(rows.len(), &scores, |i, j| training_set.takes[i].group == training_set.takes[j].group);
-    rows.extend(own);
+    let scores: Vec<f32> = takes.iter().map(|take| set.takes[*take].score).collect();
+    pairs.order(rows.len(), &scores, |i, j| set.takes[takes[i]].group == set.takes[takes[j]].group);
+    rows.extend(heard(heads, set, takes.iter().map(|take| places.take(*take))));
     training_photos.push((recipe.losses.takes, pairs));
-    let near: Vec<&Pixels> = training_set.series.iter().map(|sample| &sample.pixels).collect();
-    let Some(own) = heard(runner, &near, stop)? else { return Ok(None) };
     let mut pairs = Pairs::default();
-    let scores: Vec<f32> = training_set.series.iter().map(|sample| sample.score).collect();
+    let scores: Vec<f32> = set.series().iter().map(|photo| photos[*photo].score).collect();
     pairs.order(rows.len(), &scores, |i, j| i.abs_diff(j) <= NEAR);
-    rows.extend(own);
+    rows.extend(heard(heads, set, set.series().iter().map(|photo| places.view(*photo, 0, false))));
     training_photos.push((recipe.losses.series, pairs));
     // Photos of both kinds before degraded copies of themselves.
-    let step = (training_set.singles.len() / recipe.singles.max(1)).max(1);
-    let singles: Vec<&Pixels> =
-        training_set.singles.iter().step_by(step).take(recipe.singles).map(|sample| &sample.pixels).collect();
-    for (of, photos, weight) in [(1, &takes, recipe.losses.degraded_takes), (2, &singles, recipe.losses.degraded)] {
-        let copies = |(at, photo): (usize, &&Pixels)| -> Result<Option<Vec<Row>>, TrainError> {
-            let mut all = vec![degrade::encoded(photo, ENCODED)];
-            let mut rng = Rng::at(seed ^ of, [at as u64, 3]);
-            all.extend((0..recipe.copies).map(|copy| degraded(photo, copy, &mut rng)));
-            heard(runner, &all.iter().collect::<Vec<_>>(), stop)
-        };
-        let found: Result<Option<Vec<Vec<Row>>>, TrainError> = photos.par_iter().enumerate().map(copies).collect();
-        let Some(found) = found? else { return Ok(None) };
+    let of_takes = takes.iter().map(|take| places.copies_of_take(*take)).collect::<Vec<_>>();
+    let of_singles = places.copies().filter(|(photo, _)| !photos[*photo].held).map(|(_, copies)| copies).collect();
+    for (copies, weight) in [(of_takes, recipe.losses.degraded_takes), (of_singles, recipe.losses.degraded)] {
         let mut pairs = Pairs::default();
-        for own in found {
-            (1..own.len()).for_each(|copy| pairs.add(rows.len(), rows.len() + copy, 1.0));
-            rows.extend(own);
+        for own in copies {
+            let first = rows.len();
+            (1..own.len()).for_each(|copy| pairs.add(first, first + copy, 1.0));
+            rows.extend(heard(heads, set, own));
         }
         training_photos.push((weight, pairs));
+    }
+    if stop.load(Ordering::Relaxed) {
+        return Ok(None);
     }
     training_photos.retain(|(weight, pairs)| *weight > 0.0 && !pairs.weight.is_empty());
     learn(&rows, &training_photos, recipe, seed).map(Some)
 }
 
-/// One fault, most of them faint.
-fn degraded(photo: &Pixels, copy: usize, rng: &mut Rng) -> Pixels {
-    let strength = if rng.chance(0.5) { rng.between(0.02, 0.4) } else { rng.between(0.1, 1.0) };
-    let applied = |fault: Fault| fault.apply(photo).unwrap_or_else(|| photo.clone());
-    let worse = match copy % 4 {
-        0 => degrade::apply(photo, degrade::BLUR, strength, rng),
-        1 => applied(Fault::Noise(4.0 + 40.0 * strength)),
-        2 => {
-            let stops = 0.4 + 1.8 * strength;
-            applied(Fault::Exposure(if rng.chance(0.5) { stops } else { -stops }))
-        }
-        _ => return degrade::encoded(photo, (90.0 - 84.0 * strength.sqrt()) as u8),
+/// What the referee hears about the pictures of some looks.
+fn heard(heads: &Heads, set: &TrainingSet<'_>, looks: impl IntoIterator<Item = usize>) -> Vec<Row> {
+    let looks: Vec<usize> = looks.into_iter().collect();
+    let heard = |row: &usize| {
+        let said = Answers::of(heads, &set.looks.pooled(*row), &set.looks.measured(*row));
+        comparison_features(&said, &set.looks.details(*row))
     };
-    degrade::encoded(&worse, ENCODED)
-}
-
-/// What the referee hears about each photo; `None` when asked to stop.
-fn heard(runner: &Runner, photos: &[&Pixels], stop: &AtomicBool) -> Result<Option<Vec<Row>>, TrainError> {
-    let heard = |photo: &&Pixels| -> Result<Option<Row>, TrainError> {
-        if stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let said = Answers::of(judge::answers(runner, &views::of(photo).shown())?);
-        Ok(Some(comparison_features(&said, photo)))
-    };
-    photos.par_iter().map(heard).collect()
+    looks.par_iter().map(heard).collect()
 }
 
 fn learn(
@@ -214,14 +174,14 @@ fn learn(
 }
 
 /// Pairs and first places of takes that it has not seen: the shares in which it agrees with people.
-pub fn agreement(runner: &Runner, tensors: &InMemory, takes: &[Burst]) -> Result<Option<[f64; 2]>, TrainError> {
+pub fn agreement(heads: &Heads, tensors: &InMemory, set: &TrainingSet<'_>) -> Result<Option<[f64; 2]>, TrainError> {
     let referee = ComparisonHead::new(&Ledger::new(tensors).root()).map_err(candle_core::Error::wrap)?;
-    let photos: Vec<&Pixels> = takes.iter().map(|take| &take.pixels).collect();
-    let Some(heard) = heard(runner, &photos, &AtomicBool::new(false))? else { return Ok(None) };
-    let judged: Vec<Judged> = (takes.iter().zip(&heard))
+    let held: Vec<usize> = (0..set.takes.len()).filter(|take| set.takes[*take].held).collect();
+    let heard = heard(heads, set, held.iter().map(|take| set.places.take(*take)));
+    let judged: Vec<Judged> = (held.iter().zip(&heard))
         .map(|(take, heard)| Judged {
-            group: take.group,
-            truth: f64::from(take.score),
+            group: set.takes[*take].group,
+            truth: f64::from(set.takes[*take].score),
             predicted: f64::from(referee.strength(heard)),
         })
         .collect();

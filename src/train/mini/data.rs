@@ -3,44 +3,41 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use rayon::prelude::*;
-
 use crate::TrainError;
-use crate::batch::{Sample, TrainingPhotos, normalised};
 use crate::photos::{self, Label};
 use crate::recipe::MiniRecipe;
 use crate::rng::Rng;
 use base::pixels::Pixels;
-use kernels::Map;
-use networks::mini::{Convs, MEASURES, SIDE, View};
+use networks::mini::SIDE;
 
-/// Photos from which the measures' means are taken.
-const MEASURED: usize = 2000;
 /// Neighbouring numbers of a series that stay in one fold where no group is known.
 const BLOCK: u64 = 50;
 
-/// All photos, dealt out.
+/// All photos: those that stand alone, then the series in order; and takes.
 #[derive(Debug)]
 pub struct Gathered {
-    pub training_photos: TrainingPhotos,
-    /// Takes to learn from, as large as they are.
-    pub takes: Vec<Burst>,
-    pub held: Held,
+    pub photos: Vec<Photo>,
+    pub takes: Vec<Take>,
 }
 
-/// The photos of a fold that is held out, if one is.
+/// A photo with an opinion, at the size that the trunk sees.
 #[derive(Debug)]
-pub struct Held {
-    pub photos: Vec<(Pixels, f32, bool)>,
-    pub bursts: Vec<Burst>,
+pub struct Photo {
+    pub file: String,
+    pub pixels: Pixels,
+    pub score: f32,
+    /// Its number in a series.
+    pub place: Option<u64>,
+    pub held: bool,
 }
 
-/// A take, as large as it is.
+/// A take of a scene, as large as it is.
 #[derive(Debug)]
-pub struct Burst {
+pub struct Take {
     pub pixels: Pixels,
     pub score: f32,
     pub group: usize,
+    pub held: bool,
 }
 
 /// Which fold each photo belongs to: a burst goes as a whole, and so do neighbours in a series.
@@ -89,50 +86,44 @@ pub fn gather(
     let bursts = bursts.unwrap_or_default();
     let folds = Folds::new(&bursts, &own.series, recipe.folds);
     let known: HashSet<&str> = labels.iter().map(|label| label.file.as_str()).collect();
+    let mut groups: Vec<&String> = bursts.iter().filter_map(|label| label.group.as_ref()).collect();
+    groups.sort();
+    groups.dedup();
+    let group = |label: &Label| label.group.as_ref().and_then(|group| groups.binary_search(&group).ok());
     let total = labels.len() + bursts.len();
     let names: Vec<&str> = labels.iter().map(|label| label.file.as_str()).collect();
     let pixels = photos::decode(&data.join(&own.photos), &names, |done| decoded(done, total))?;
-    let (mut singles, mut series) = (Vec::new(), Vec::new());
-    let mut held = Held { photos: Vec::new(), bursts: Vec::new() };
-    let mut takes = Vec::new();
-    let mut deal = |label: &Label, pixels: Pixels, held: &mut Held| {
-        let in_series = label.file.starts_with(&own.series);
-        if recipe.held_out == Some(folds.of(&label.file)) {
-            held.photos.push((pixels, label.score, in_series));
-        } else if in_series {
-            series.push((number(&label.file), Sample { pixels, score: label.score }));
-        } else {
-            singles.push(Sample { pixels, score: label.score });
-        }
+    let held = |label: &Label| recipe.held_out == Some(folds.of(&label.file));
+    let photo = |label: &Label, pixels: Pixels| Photo {
+        file: label.file.clone(),
+        pixels,
+        score: label.score,
+        place: label.file.starts_with(&own.series).then(|| number(&label.file)),
+        held: held(label),
     };
+    let (mut photos, mut takes) = (Vec::new(), Vec::new());
     let side = SIDE as u32;
     for (label, pixels) in labels.iter().zip(pixels) {
         let fits = (pixels.width(), pixels.height()) == (side, side);
-        let pixels = if fits { pixels } else { photos::squared(&pixels, side) };
-        deal(label, pixels, &mut held);
+        photos.push(photo(label, if fits { pixels } else { photos::squared(&pixels, side) }));
     }
     if let Some(files) = &own.bursts {
         let names: Vec<&str> = bursts.iter().map(|label| label.file.as_str()).collect();
         let pixels = photos::decode(&data.join(&files.photos), &names, |done| decoded(labels.len() + done, total))?;
-        let mut groups: Vec<&String> = bursts.iter().filter_map(|label| label.group.as_ref()).collect();
-        groups.sort();
-        groups.dedup();
         for (label, pixels) in bursts.iter().zip(pixels) {
             if !known.contains(label.file.as_str()) {
-                deal(label, photos::squared(&pixels, side), &mut held);
+                photos.push(photo(label, photos::squared(&pixels, side)));
             }
-            let group = label.group.as_ref().and_then(|group| groups.binary_search(&group).ok());
-            let Some(group) = group else { continue };
-            let out = recipe.held_out == Some(folds.of(&label.file));
-            let place = if out { &mut held.bursts } else { &mut takes };
-            place.push(Burst { pixels, score: label.score, group });
+            if let Some(group) = group(label) {
+                takes.push(Take { pixels, score: label.score, group, held: held(label) });
+            }
         }
     }
-    if let (Some(fold), true) = (recipe.held_out, held.photos.is_empty()) {
+    if let (Some(fold), false) = (recipe.held_out, photos.iter().any(|photo| photo.held)) {
         let why = format!("no photo falls to fold {fold} of {}: hold out another, or none", recipe.folds);
         return Err(TrainError::Labels { file: data.join(&own.labels), why });
     }
-    if singles.is_empty() {
+    if !photos.iter().any(|photo| photo.place.is_none() && !photo.held) {
         let why = format!(
             "every photo to learn from is of the series `{}` (data.series of the recipe); a batch begins with photos that \
              stand alone, so some must",
@@ -140,29 +131,6 @@ pub fn gather(
         );
         return Err(TrainError::Labels { file: data.join(&own.labels), why });
     }
-    series.sort_by_key(|(number, _)| *number);
-    let series: Vec<Sample> = series.into_iter().map(|(_, sample)| sample).collect();
-    let everything = || singles.iter().chain(&series);
-    let step = (everything().count() / MEASURED).max(1);
-    let (mean, std) = spread(everything().step_by(step));
-    Ok(Gathered { training_photos: TrainingPhotos { singles, series, mean, std }, takes, held })
-}
-
-/// Mean and deviation of the measures.
-fn spread<'a>(samples: impl Iterator<Item = &'a Sample>) -> (Vec<f32>, Vec<f32>) {
-    let rows: Vec<&Sample> = samples.collect();
-    let rows: Vec<[f32; MEASURES]> = rows
-        .par_iter()
-        .map(|sample| {
-            let (width, height) = (sample.pixels.width() as usize, sample.pixels.height() as usize);
-            let data = normalised(&sample.pixels);
-            let mut map = Map::zeros(Convs::input(1, height, width));
-            View { width, height, data: &data }.prepare(&mut map, 0).measures
-        })
-        .collect();
-    let count = rows.len().max(1) as f32;
-    let mean: Vec<f32> = (0..MEASURES).map(|i| rows.iter().map(|row| row[i]).sum::<f32>() / count).collect();
-    let square = |i: usize| rows.iter().map(|row| (row[i] - mean[i]).powi(2)).sum::<f32>() / count;
-    let std = (0..MEASURES).map(|i| square(i).sqrt().max(1e-4)).collect();
-    (mean, std)
+    photos.sort_by_key(|photo| photo.place);
+    Ok(Gathered { photos, takes })
 }

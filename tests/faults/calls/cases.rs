@@ -223,9 +223,9 @@ fn school(world: &World) {
     let recipe = "name: tiny\nversion: '0'\n\
         data: { labels: labels.csv, photos: photos, bursts: { labels: takes.csv, photos: photos }, series: take_ }\n\
         folds: 2\nheld_out: 0\nseed: 1\nepochs: 1\ndecay_epochs: 0\npatience: 9\nlearning_rate: 0.001\nweight_decay: 0.01\n\
-        warmup_steps: 1\nmean_keep: 0.9\nlongest_gradient: 4.0\ndropout: 0.1\ncrop: 32\n\
-        batch: { singles: 2, runs: 1, run: 2, variants: 2 }\n\
-        losses: { opinion: 1, correlation: 1, order: 1, preference: 1, degraded_order: 1, degradation: 1, contrast: 0.1 }\n\
+        warmup_steps: 1\nmean_keep: 0.9\nlongest_gradient: 4.0\ndropout: [0.1, 0.1]\ncrop: 64\nlooks: 1\ndrawn: 2\n\
+        batch: { singles: 2, runs: 1, run: 2, variants: 2, drawn: 1 }\n\
+        losses: { opinion: 1, correlation: 1, order: 1, preference: 1, degraded_order: 1, degradation: 1, kind: 1 }\n\
         checkpoint_steps: 1\n\
         referee: { steps: 1, learning_rate: 0.01, weight_decay: 0, dropout: [0, 0], singles: 2, copies: 2, \
         losses: { takes: 1, series: 1, degraded_takes: 1, degraded: 1 } }\n";

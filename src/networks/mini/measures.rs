@@ -1,14 +1,11 @@
-//! What the network is given of a picture: colours and the Laplacian at half size, and measures of the whole.
+//! What the heads are told of a picture beside the trunk's numbers: its light, its colours, how sharp its squares are, and
+//! the statistics that blur, noise and blocks disturb. Pooled features alone find focus hard.
 
 use pulp::{Simd, WithSimd};
 
-use super::{INPUTS, MEAN, STD};
-use kernels::Map;
+use base::pixels::Pixels;
 
-/// Sides of pictures must be a multiple of this: the number of halvings.
-pub const SIDE_STEP: usize = 32;
-
-/// Numbers of `View::measures`.
+/// Numbers of [`measures`].
 pub const MEASURES: usize = SCALES * SHARPNESS + NATURAL_SCALES * NATURAL + COLOURS;
 const SCALES: usize = 3;
 const SHARPNESS: usize = 4;
@@ -17,20 +14,6 @@ const NATURAL: usize = 6;
 const COLOURS: usize = 10;
 /// The picture is cut into this many squares a side for the spread of sharpness.
 const SQUARES: usize = 12;
-
-/// A picture, channels innermost and brought around zero.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    pub width: usize,
-    pub height: usize,
-    pub data: &'a [f32],
-}
-
-/// What is computed once from a picture before the network runs.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    pub measures: [f32; MEASURES],
-}
 
 /// The natural logarithm of what is at least 1, to five digits: the same on every machine, and in lanes.
 #[inline(always)]
@@ -82,63 +65,23 @@ pub(super) struct Plane {
     pub data: Vec<f32>,
 }
 
-/// [`View::prepare`], compiled for the processor.
-struct Preparation<'a, 'b> {
-    view: &'a View<'b>,
-    map: &'a mut Map,
-    image: usize,
+/// Of a picture of 32 pixels a side at least.
+pub fn measures(picture: &Pixels) -> [f32; MEASURES] {
+    pulp::Arch::new().dispatch(Measure(picture))
 }
 
-impl WithSimd for Preparation<'_, '_> {
-    type Output = Prepared;
+/// Compiled for the processor.
+struct Measure<'a>(&'a Pixels);
+
+impl WithSimd for Measure<'_> {
+    type Output = [f32; MEASURES];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Prepared {
-        let (luma, edges) = self.view.fill(self.map, self.image);
-        Prepared { measures: self.view.measures(luma, edges) }
-    }
-}
-
-impl View<'_> {
-    #[inline(always)]
-    fn luma(&self) -> Plane {
-        let mut data = vec![0.0; self.width * self.height];
-        for (light, p) in data.iter_mut().zip(self.data.as_chunks::<3>().0) {
-            *light = ((0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]) * STD + MEAN) * 255.0;
-        }
-        Plane { width: self.width, height: self.height, data }
-    }
-
-    /// Fills one image of a map of half the size and computes the measures.
-    pub fn prepare(&self, map: &mut Map, image: usize) -> Prepared {
-        pulp::Arch::new().dispatch(Preparation { view: self, map, image })
-    }
-
-    #[inline(always)]
-    fn fill(&self, map: &mut Map, image: usize) -> (Plane, Vec<f32>) {
-        let luma = self.luma();
-        let edges = luma.laplacian();
-        let (width, data) = (self.width, self.data);
-        for y in 0..self.height / 2 {
-            let rows = [2 * y, 2 * y + 1].map(|y| (&data[y * width * 3..][..width * 3], &edges[y * width..][..width]));
-            for (x, pixel) in map.row_mut(image, y).chunks_exact_mut(INPUTS).enumerate() {
-                for (half, (colours, edges)) in rows.iter().enumerate() {
-                    pixel[6 * half..6 * half + 6].copy_from_slice(&colours[6 * x..6 * x + 6]);
-                    for side in 0..2 {
-                        // Gentle for strong edges; around zero.
-                        pixel[12 + 2 * half + side] = ln(1.0 + edges[2 * x + side].abs() * 0.25) - 1.0;
-                    }
-                }
-            }
-        }
-        (luma, edges)
-    }
-
-    #[inline(always)]
-    fn measures(&self, luma: Plane, edges: Vec<f32>) -> [f32; MEASURES] {
+    fn with_simd<S: Simd>(self, _: S) -> [f32; MEASURES] {
         let mut all = Vec::with_capacity(MEASURES);
-        self.colours(&luma, &mut all);
-        let (mut plane, mut edges) = (luma, edges);
+        let mut plane = Plane::luma(self.0);
+        self.colours(&plane, &mut all);
+        let mut edges = plane.laplacian();
         for scale in 0..SCALES {
             if scale > 0 {
                 plane = plane.halved();
@@ -151,7 +94,9 @@ impl View<'_> {
         }
         all.try_into().unwrap_or([0.0; MEASURES])
     }
+}
 
+impl Measure<'_> {
     /// Brightness, clipping and colour of the whole picture.
     #[inline(always)]
     fn colours(&self, luma: &Plane, all: &mut Vec<f32>) {
@@ -173,12 +118,13 @@ impl View<'_> {
         let spread = (sum(&luma.data, |v| (v - mean) * (v - mean)) / count).sqrt();
         // Two opposed colours, in units of the full range.
         let (mut sums, mut squares) = ([0.0f32; 2], [0.0f32; 2]);
-        for pixels in self.data.chunks(3 * 256) {
+        for pixels in self.0.data().chunks(3 * 256) {
             // A stretch at a time, each colour side by side.
             let mut axes = [[0.0f32; 256]; 2];
             for (at, p) in pixels.as_chunks::<3>().0.iter().enumerate() {
-                axes[0][at] = (p[0] - p[1]) * STD;
-                axes[1][at] = (0.5 * (p[0] + p[1]) - p[2]) * STD;
+                let [red, green, blue] = p.map(|v| f32::from(v) / 255.0);
+                axes[0][at] = red - green;
+                axes[1][at] = 0.5 * (red + green) - blue;
             }
             for (axis, (all, square)) in axes.iter().zip(sums.iter_mut().zip(&mut squares)) {
                 *all += sum(axis, |v| v);
@@ -193,6 +139,15 @@ impl View<'_> {
 }
 
 impl Plane {
+    #[inline(always)]
+    pub fn luma(picture: &Pixels) -> Self {
+        let mut data = vec![0.0; (picture.width() * picture.height()) as usize];
+        for (light, p) in data.iter_mut().zip(picture.data().as_chunks::<3>().0) {
+            *light = 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
+        }
+        Self { width: picture.width() as usize, height: picture.height() as usize, data }
+    }
+
     #[inline(always)]
     pub fn row(&self, y: usize) -> &[f32] {
         &self.data[y * self.width..][..self.width]
@@ -316,11 +271,9 @@ mod tests {
 
     #[test]
     fn measures_of_any_picture_are_finite() {
-        for value in [-1.8f32, 0.0, 2.2] {
-            let data = vec![value; 64 * 32 * 3];
-            let mut map = Map::zeros(crate::mini::Convs::input(1, 32, 64));
-            let prepared = View { width: 64, height: 32, data: &data }.prepare(&mut map, 0);
-            assert!(prepared.measures.iter().all(|v| v.is_finite()), "{:?}", prepared.measures);
+        for value in [0, 115, 255] {
+            let found = measures(&Pixels::new(64, 32, vec![value; 64 * 32 * 3]).expect("pixels"));
+            assert!(found.iter().all(|v| v.is_finite()), "{found:?}");
         }
     }
 }

@@ -1,0 +1,36 @@
+//! Where the numbers that the heads read come from.
+
+use crate::checkpoint::{InMemory, Names, WeightsError};
+use crate::mobile::{self, Family};
+use crate::preprocess::{Filter, Preprocess, Resize};
+
+use super::SIDE;
+
+pub const FAMILY: Family = Family::EfficientNetLite;
+/// Under which name a file of the small network has its trunk.
+pub const TRUNK: &str = "trunk";
+
+/// The trunk of a file of the family, or of the small network, with its normalisations folded in, by the names that the
+/// small network's own files have.
+pub fn folded(names: &Names<'_>) -> Result<InMemory, WeightsError> {
+    let own = names.under(TRUNK);
+    let names = if own.has("_conv_stem.weight") { &own } else { names };
+    let plan = mobile::Plan::trunk(FAMILY, names)?;
+    let mut all = InMemory::default();
+    for (conv, folded) in plan.convs.iter().zip(plan.folded(names)?) {
+        all.tensors.insert(format!("{TRUNK}.{}.weight", conv.conv), (conv.shape().to_vec(), folded.weight));
+        all.tensors.insert(format!("{TRUNK}.{}.bias", conv.conv), (vec![conv.outputs], folded.bias));
+    }
+    Ok(all)
+}
+
+/// As the trunk learned to see photos: (v - 127) / 128 on bytes.
+pub fn preprocess() -> Preprocess {
+    Preprocess {
+        resize: Resize::Square(SIDE as u32),
+        filter: Filter::Lanczos,
+        crop: None,
+        mean: [127.0 / 255.0; 3],
+        std: [128.0 / 255.0; 3],
+    }
+}
