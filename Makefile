@@ -11,7 +11,7 @@ READER ?= png
 SECONDS ?= 600
 START ?= efficientnet-lite0
 
-.PHONY: help run test faults fuzz features test-distributed lint lint-distributed bench bench-peers parity train-builtin fixtures doc install
+.PHONY: help run test faults fuzz features test-distributed lint lint-distributed bench bench-peers parity train-builtin layout-whitening fixtures doc install
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -73,6 +73,10 @@ train-builtin: ## train models/album-mini again on the trunk of START: DATA is a
 	sed -i -e "s/^  size: .*/  size: $$(wc -c < models/album-mini.safetensors)/" \
 		-e "s/^  sha256: .*/  sha256: $$(sha256sum models/album-mini.safetensors | cut -d ' ' -f 1)/" models/album-mini.yaml
 	@echo "models/album-mini.yaml tells the new weights; build again to have them in the binary"
+
+layout-whitening: ## learn the whitening of scene-layout again: PHOTOS is a folder of single photographs, PREFIX begins their names
+	$(if $(PHOTOS),,$(error name the folder with the photos: make layout-whitening PHOTOS=FOLDER PREFIX=ss03_))
+	$(CARGO) run --release --example whiten_layout -- $(PHOTOS) "$(PREFIX)" src/judge/cluster/scene_layout.whitening
 
 fixtures: ## draw fixtures/album again
 	$(CARGO) run --release --example draw_album -- fixtures/album

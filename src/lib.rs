@@ -42,7 +42,7 @@
 //! | question | place |
 //! |---|---|
 //! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file a format |
-//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `moments.rs` (time), a file a method |
+//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `calibration.rs` (how alike is alike), `moments.rs` (time), a file a method |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs`, `tournament.rs`, `pick.rs`, `reason.rs` |
 //! | a field of a JSON line | `src/report/records/`, a file a command |
 //! | a key of the configuration | `src/config/settings.rs`, with its default in `configs/global_config.yaml` |

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::thumbnail::Thumbnail;
 use judge::portrait::Portrait;
 use judge::quality::Quality;
-use photo::TakenAt;
+use photo::Taken;
 use photo::identity::ContentId;
 
 /// Each part is there if it was asked for and its model is here.
@@ -17,7 +20,9 @@ pub struct PhotoReport {
     /// Upright size of the original.
     pub width: u32,
     pub height: u32,
-    pub taken_at: Option<TakenAt>,
+    pub taken_at: Option<Taken>,
+    /// What says so; `None` where nothing does.
+    pub taken_from: Option<TakenFrom>,
     /// Long side at which it was measured.
     pub measured_at: u32,
     pub quality: Option<Quality>,
@@ -32,6 +37,16 @@ pub struct PhotoReport {
     pub comparison: Option<Vec<f32>>,
     pub perceptual_hash: Option<u64>,
     pub thumbnail: Option<Thumbnail>,
+}
+
+/// What says when a photo was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TakenFrom {
+    /// The camera, in the file.
+    Exif,
+    /// The name of the file.
+    FileName,
 }
 
 /// How beautiful people would find it.
@@ -63,6 +78,7 @@ impl PhotoReport {
             width: 0,
             height: 0,
             taken_at: None,
+            taken_from: None,
             measured_at: 0,
             quality: None,
             aesthetic: None,
@@ -81,8 +97,8 @@ impl PhotoReport {
         self.taken_at.map(|taken| taken.text())
     }
 
-    /// What the camera's clock showed, in milliseconds.
+    /// What the camera's clock showed, in milliseconds; `None` where only the day is known.
     pub fn taken_ms(&self) -> Option<i64> {
-        self.taken_at.map(|taken| taken.sort_key())
+        self.taken_at.filter(|taken| matches!(taken, Taken::Moment(_))).map(|taken| taken.sort_key())
     }
 }

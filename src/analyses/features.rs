@@ -14,9 +14,13 @@ pub enum Features {
 }
 
 impl Features {
-    /// Whether a name in `album.clustering.feature_method` asks for the built-in embedding.
-    pub fn is_built_in(method: &str) -> bool {
-        ["auto", scene_layout::NAME].contains(&method)
+    /// The network that a name in `album.clustering.feature_method` asks for; `None` for the layout, which is none.
+    pub fn network(method: &str) -> Option<&str> {
+        match method {
+            "auto" => Some(hub::MINI),
+            scene_layout::NAME => None,
+            name => Some(name),
+        }
     }
 
     pub fn analysis(&self) -> &dyn Analysis {
@@ -35,7 +39,7 @@ impl Features {
     }
 }
 
-/// The built-in embedding as an analysis of the pipeline.
+/// What lies where, which takes no network, as an analysis of the pipeline.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout;
 

@@ -4,6 +4,7 @@ mod faces;
 mod features;
 mod hashing;
 mod network;
+mod one_pass;
 mod quality;
 mod thumbnails;
 
@@ -13,6 +14,7 @@ pub use faces::FaceFinding;
 pub use features::{Features, Layout};
 pub use hashing::Hashing;
 pub use network::{Asked, Classifying, Comparing, Degrading, Embedding, Question, Rating};
+pub use one_pass::OnePass;
 pub use quality::Scoring;
 pub use thumbnails::Thumbnails;
 

@@ -53,7 +53,7 @@ impl Question for Aesthetic {
 
 impl Question for Embedder {
     const NAME: &'static str = "extract_features";
-    const REVISION: &'static str = "embedding/1";
+    const REVISION: &'static str = "embedding/2";
 
     fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         self.embed(photos)

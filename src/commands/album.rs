@@ -19,7 +19,7 @@ use crate::pipeline::{self, Analysis};
 use crate::report::html::thumbnail_budget;
 use crate::report::records::AnalyzeRecord;
 use base::reading::Stream;
-use judge::cluster::Method;
+use judge::cluster::{Calibration, Method};
 use photo::scan::{self, Scan};
 
 /// How photos are grouped; what is not given comes from the configuration.
@@ -43,7 +43,7 @@ impl GroupArgs {
     /// Refuses words that are no method before any photo is looked at.
     pub fn check(&self, context: &Context) -> Result<(), CommandError> {
         let settings = self.over(context);
-        groups::method(&settings).map(drop).map_err(CommandError::usage)?;
+        groups::method(&settings, &Calibration::default()).map(drop).map_err(CommandError::usage)?;
         groups::noise(&settings).map(drop).map_err(CommandError::usage)
     }
 

@@ -376,7 +376,7 @@ fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
         portrait: verdict.parts.portrait.value,
         sharpness: report.quality.as_ref().map(|quality| quality.sharpness),
         exposure: report.quality.as_ref().map(|quality| quality.exposure),
-        taken_at: report.taken_at.map(|taken| taken.local.strftime("%Y-%m-%d %H:%M:%S").to_string()),
+        taken_at: report.taken_at_text().map(|text| text.replacen('T', " ", 1).chars().take(19).collect()),
         taken_ms: report.taken_ms(),
         faces: report.portrait.iter().flat_map(|found| &found.faces).map(face_mark).collect(),
         reason: verdict.reason.clone(),

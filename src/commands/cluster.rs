@@ -48,6 +48,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             is_noise: groups.clustering.is_noise[i],
             method: groups.method.to_owned(),
             taken_at: report.taken_at_text(),
+            taken_from: report.taken_from,
         };
         output.write(&context.ui, &record).context("cannot write the results")?;
     }

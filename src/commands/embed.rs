@@ -9,7 +9,7 @@ use super::engine::Cluster;
 use super::engine::EngineArgs;
 use super::open_models::{NetworkArgs, Networks};
 use super::photos;
-use crate::analyses::Embedding;
+use crate::analyses::{Embedding, Features};
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -67,9 +67,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     refuse_offline(context.output_file().as_slice(), context)?;
     let networks = Networks::new(&args.network, context)?;
     let settings = &context.settings().album.clustering;
-    // What groups best of what is built in is no network; a network is asked for here.
-    let auto = settings.feature_method == "auto";
-    let name = if auto { hub::MINI } else { &settings.feature_method };
+    let name = Features::network(&settings.feature_method).unwrap_or(&settings.feature_method);
     let which = args.network.which(settings.feature_checkpoint.as_deref(), name);
     let embedder = networks.open_or_built_in(args.network.model.is_some(), which, "describes photos")?;
     let embedding = Embedding::new(embedder)?;

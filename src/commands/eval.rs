@@ -44,8 +44,8 @@ enum Command {
     Scores(DataArgs),
     /// Order of takes inside groups: pairs, first place, reciprocal rank
     Bursts(DataArgs),
-    /// Groups found by embeddings, against given ones
-    Groups(DataArgs),
+    /// Groups found by embeddings, against given ones, and what becomes of strangers dealt among them
+    Groups(groups::Args),
     /// Photos against degraded copies of themselves, asked both ways round
     Degradations(DataArgs),
     /// What `select` picks: its groups, the take it picks of each given group, and the order it sees
@@ -68,7 +68,7 @@ struct DataArgs {
     #[arg(long, value_name = "K/N")]
     held_out: Option<String>,
 
-    /// With --held-out: names of photos in series begin so
+    /// With --held-out and --strangers: names of photos in series begin so
     #[arg(long, value_name = "PREFIX", default_value = "ss01_")]
     series: String,
 
@@ -104,7 +104,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let (task, data) = match &args.command {
         Command::Scores(data) => ("scores", data),
         Command::Bursts(data) => ("bursts", data),
-        Command::Groups(data) => ("groups", data),
+        Command::Groups(args) => ("groups", &args.data),
         Command::Degradations(data) => ("degradations", data),
         Command::Selection(data) => ("selection", data),
     };
@@ -118,7 +118,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         match &args.command {
             Command::Scores(_) => scores::judge(data, &labels, &networks, context)?,
             Command::Bursts(_) => bursts::judge(data, &labels, &networks, context)?,
-            Command::Groups(_) => groups::judge(data, &labels, &networks, context)?,
+            Command::Groups(args) => groups::judge(args, &labels, &networks, context)?,
             _ => degradations::judge(data, &labels, &networks, context)?,
         }
     };

@@ -151,7 +151,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<SelectRecord>()?;
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
         let (photo, report) = (&photos[verdict.photo], &reports[verdict.photo]);
-        let mut record = SelectRecord::new(photo, verdict, report.taken_at_text());
+        let mut record = SelectRecord::new(photo, verdict, report);
         record.written.clone_from(&written[verdict.photo]);
         output.write(&context.ui, &record).context("cannot write the results")?;
     }

@@ -166,13 +166,21 @@ fn preprocessing(manifest: &Manifest) -> serde_json::Value {
     serde_json::json!([manifest.preprocess, manifest.class_1_prefers])
 }
 
-/// What the small network recognises beside where things lie in the photo, which it does not see: together they tell
-/// scenes apart better than either.
+/// Where things lie in the photo, and what the small network recognises, half of the cosine each: together they tell scenes
+/// apart better than either. Both are whitened. Of length 1.
 fn joined(recognised: &[f32], photo: &Pixels) -> Vec<f32> {
-    const LAYOUT: f32 = 0.5;
-    let length = recognised.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-9);
-    let layout = scene_layout::describe(photo).into_iter().map(|v| v * LAYOUT.sqrt());
-    layout.chain(recognised.iter().map(|v| v / length * (1.0 - LAYOUT).sqrt())).collect()
+    let mut whole: Vec<f32> = scene_layout::describe(photo).into_iter().chain(recognised.iter().copied()).collect();
+    to_unit(&mut whole);
+    whole
+}
+
+fn to_unit(vector: &mut [f32]) {
+    let length = vector.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
+    vector.iter_mut().for_each(|v| *v = (f64::from(*v) / (length + 1e-12)) as f32);
+}
+
+fn judgement(mini: &OnTrunk, answers: &Answers, photo: &Pixels) -> Judgement {
+    Judgement { score: rating_of_opinion(answers.opinion()), strength: Some(strength(mini, answers, photo)) }
 }
 
 /// What a photo brings into a comparison.
@@ -215,17 +223,28 @@ impl Aesthetic {
     pub fn judge(&self, photos: &[Pixels]) -> Result<Vec<Judgement>, HubError> {
         let built = self.0.built()?;
         if let Some(mini) = &built.mini {
-            let judged =
-                self.0.answers(&built, mini, photos)?.into_iter().zip(photos).map(|(answers, photo)| Judgement {
-                    score: rating_of_opinion(answers.opinion()),
-                    strength: Some(strength(mini, &answers, photo)),
-                });
-            return Ok(judged.collect());
+            let answers = self.0.answers(&built, mini, photos)?;
+            return Ok(answers.iter().zip(photos).map(|(answers, photo)| judgement(mini, answers, photo)).collect());
         }
         let features = self.0.features(&built, photos)?;
         let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
         let score = |features: &Vec<f32>| built.output.rating(&head.apply(features));
         Ok(features.iter().map(|features| Judgement { score: score(features), strength: None }).collect())
+    }
+
+    /// Whether one pass of the network answers both.
+    pub fn embeds_as(&self, embedder: &Embedder) -> Result<bool, HubError> {
+        let one = self.0.manifest.architecture == Architecture::AlbumMini;
+        Ok(one && self.0.identity()? == embedder.0.identity()?)
+    }
+
+    /// What [`Self::judge`] says of a photo, and what the [`Embedder`] of the same network does.
+    pub fn judge_and_embed(&self, photo: &Pixels) -> Result<(Judgement, Vec<f32>), HubError> {
+        let built = self.0.built()?;
+        let mini = built.mini.as_ref().ok_or_else(|| self.0.no_head())?;
+        let answers = self.0.answers(&built, mini, std::slice::from_ref(photo))?;
+        let whole = |answers: &Answers| (judgement(mini, answers, photo), joined(answers.embedded(), photo));
+        answers.first().map(whole).ok_or_else(|| self.0.no_head())
     }
 
     /// Whether [`Judgement::strength`] is what this one compares by.
@@ -253,10 +272,7 @@ impl Embedder {
         } else {
             self.0.features(&built, photos)?
         };
-        for vector in &mut features {
-            let length = vector.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
-            vector.iter_mut().for_each(|v| *v = (f64::from(*v) / (length + 1e-12)) as f32);
-        }
+        features.iter_mut().for_each(|vector| to_unit(vector));
         Ok(features)
     }
 

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{ModelHub, ModelHubError};
-use crate::analyses::{Comparing, Embedding, FaceFinding, Features, Layout, Rating, Scoring, asked};
+use crate::analyses::{Comparing, Embedding, FaceFinding, Features, Layout, OnePass, Rating, Scoring, asked};
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
 use hub::{HubError, Network, Which};
-use judge::cluster::scene_layout;
 use judge::portrait::Thresholds;
 use networks::weights::WeightsFile;
 
@@ -65,6 +64,8 @@ pub struct AlbumModels {
     pub rating: Option<Rating>,
     pub faces: Option<FaceFinding>,
     pub features: Option<Features>,
+    /// In the place of `rating` and `features` where one network answers both.
+    one_pass: Option<OnePass>,
     /// The configured file that decides between takes; any other network for that is opened when one is to be decided.
     pub comparing: Option<Arc<Comparing>>,
 }
@@ -72,10 +73,13 @@ pub struct AlbumModels {
 impl AlbumModels {
     /// All that they are asked of a photo.
     pub fn analyses(&self) -> Vec<&dyn Analysis> {
+        let one_pass = self.one_pass.as_ref().filter(|_| self.features.is_some());
+        let apart = one_pass.is_none();
         asked([
             Some(&self.scoring),
-            self.features.as_ref().map(Features::analysis),
-            self.rating.as_ref().map(|rating| rating as &dyn Analysis),
+            one_pass.map(|both| both as &dyn Analysis),
+            self.features.as_ref().filter(|_| apart).map(Features::analysis),
+            self.rating.as_ref().filter(|_| apart).map(|rating| rating as &dyn Analysis),
             self.faces.as_ref().map(|faces| faces as &dyn Analysis),
         ])
     }
@@ -88,9 +92,13 @@ impl ModelHub {
 
     /// For an album: what rates, what finds faces, and what photos are grouped and compared by.
     pub fn album_models<A: Absent>(&self, absent: &mut A) -> Result<AlbumModels, A::Error> {
-        let rating = Some(self.rating(absent)?);
+        let rating = self.rating(absent)?;
         let models = self.choice_models(absent)?;
-        Ok(AlbumModels { rating, faces: self.faces_or_without(absent)?, ..models })
+        let one_pass = match &models.features {
+            Some(Features::Network(embedding)) => OnePass::of(&rating, embedding).map_err(ModelHubError::from)?,
+            _ => None,
+        };
+        Ok(AlbumModels { rating: Some(rating), one_pass, faces: self.faces_or_without(absent)?, ..models })
     }
 
     /// For photos that are rated already: what they are grouped and compared by.
@@ -104,7 +112,14 @@ impl ModelHub {
     /// Only what photos are grouped by.
     pub fn group_models<A: Absent>(&self, absent: &mut A) -> Result<AlbumModels, A::Error> {
         let features = Some(self.features_model(absent)?);
-        Ok(AlbumModels { scoring: self.scoring(), rating: None, faces: None, features, comparing: None })
+        Ok(AlbumModels {
+            scoring: self.scoring(),
+            rating: None,
+            faces: None,
+            features,
+            one_pass: None,
+            comparing: None,
+        })
     }
 
     pub fn rating<A: Absent>(&self, absent: &mut A) -> Result<Rating, A::Error> {
@@ -119,16 +134,20 @@ impl ModelHub {
         Ok(Comparing::new(network).map_err(ModelHubError::from)?)
     }
 
-    /// What photos are grouped by. The built-in layout stands in for a model that is not here.
+    /// What photos are grouped by. The built-in model stands in for one that is not here.
     pub fn features_model<A: Absent>(&self, absent: &mut A) -> Result<Features, A::Error> {
         let settings = &self.settings().album.clustering;
         let network = match settings.feature_checkpoint.as_deref() {
             Some(file) => Some(self.network(Which::File(file))?),
-            None if Features::is_built_in(&settings.feature_method) => None,
-            None => {
-                let instead = Instead::Other(format!("photos are grouped by the built-in {}", scene_layout::NAME));
-                open_or_without(|| self.network(Which::Named(&settings.feature_method)), &instead, absent)?
-            }
+            None => match Features::network(&settings.feature_method) {
+                Some(name) => {
+                    let built_in = || self.network(Which::Named(hub::MINI));
+                    let instead = Instead::Other(format!("photos are grouped by the built-in {}", hub::MINI));
+                    let named = open_or_without(|| self.network(Which::Named(name)), &instead, absent)?;
+                    Some(named.map_or_else(built_in, Ok)?)
+                }
+                None => None,
+            },
         };
         let network = network.map(Embedding::new).transpose().map_err(ModelHubError::from)?;
         Ok(network.map_or(Features::Layout(Layout), Features::Network))

@@ -1,11 +1,10 @@
 //! Groups of one scene, by the configured method with the parameters that were measured for albums.
 
 use super::{ModelHub, ModelHubError};
-use crate::analyses::Layout;
 use crate::config::AlbumClustering;
 use crate::photo_report::PhotoReport;
-use judge::cluster::moments::Clock;
-use judge::cluster::{self, Clustering, Embeddings, Input, Method, Noise};
+use judge::cluster::{self, Calibration, Clustering, Embeddings, Input, Method, Moment, Noise};
+use photo::Taken;
 
 /// What `album.clustering.handle_noise` may say.
 pub const NOISE_WORDS: [&str; 3] = ["as_individual_clusters", "group_together", "exclude"];
@@ -46,29 +45,36 @@ impl ModelHub {
 
     /// The same with other settings.
     pub fn cluster_with(&self, photos: &[PhotoReport], settings: &AlbumClustering) -> Result<Groups, ModelHubError> {
-        let (method, noise) = (method(settings)?, noise(settings)?);
+        let embedded = || photos.iter().filter_map(|photo| photo.embedding.as_ref());
+        let calibration =
+            embedded().next().map_or_else(Calibration::default, |embedded| Calibration::of(&embedded.model));
+        let (method, noise) = (method(settings, &calibration)?, noise(settings)?);
         let vector = |photo: &PhotoReport| photo.embedding.as_ref().map_or(0, |embedded| embedded.vector.len());
         let dim = photos.first().map_or(0, vector);
         if let Some(odd) = photos.iter().find(|photo| vector(photo) != dim) {
             return Err(ModelHubError::Lengths { path: odd.path.clone() });
         }
-        let embedded = || photos.iter().filter_map(|photo| photo.embedding.as_ref());
         let rows: Vec<f32> = embedded().flat_map(|embedded| &embedded.vector).copied().collect();
         let embeddings = Embeddings::new(&rows, dim)?;
-        let times: Vec<Option<i64>> = photos.iter().map(PhotoReport::taken_ms).collect();
-        // How near in likeness counts as near was measured for the built-in embedding; others are left alone.
-        let built_in = embedded().next().is_some_and(|embedded| embedded.model == Layout::reference());
-        let clock = (built_in && settings.use_times).then(Clock::default);
+        let times: Vec<Option<Moment>> = photos.iter().map(moment).collect();
+        let clock = calibration.clock.filter(|_| settings.use_times);
         let input = Input { clock, ..Input::new(&embeddings, &times) };
         let clustering = self.telemetry().time("cluster_images", || cluster::cluster(&input, &method, noise))?;
         Ok(Groups { embeddings, clustering, method: method.name() })
     }
 }
 
-pub fn method(settings: &AlbumClustering) -> Result<Method, UnknownWord> {
+fn moment(photo: &PhotoReport) -> Option<Moment> {
+    photo.taken_at.map(|taken| match taken {
+        Taken::Moment(_) => Moment::at(taken.sort_key()),
+        Taken::Day(_) => Moment::of_day(taken.sort_key()),
+    })
+}
+
+pub fn method(settings: &AlbumClustering, calibration: &Calibration) -> Result<Method, UnknownWord> {
     let word = &settings.method;
     let unknown = || UnknownWord { key: "method", word: word.clone(), known: Method::NAMES.join(", ") };
-    let mut method = Method::by_name(word).ok_or_else(unknown)?;
+    let mut method = Method::calibrated(word, calibration).ok_or_else(unknown)?;
     configure(&mut method, settings.min_cluster_size, settings);
     Ok(method)
 }
@@ -101,7 +107,10 @@ fn configure(method: &mut Method, size: usize, settings: &AlbumClustering) {
             lay(&mut params.min_samples, settings.min_samples);
             lay(&mut params.eps, settings.epsilon);
         }
-        Method::Agglomerative(params) => lay(&mut params.distance_threshold, settings.distance_threshold),
+        Method::Agglomerative(params) => {
+            params.min_cluster_size = size;
+            lay(&mut params.distance_threshold, settings.distance_threshold);
+        }
         Method::Kmeans(params) => lay(&mut params.n_clusters, settings.n_clusters),
         Method::Burst(params) => {
             lay(&mut params.gap_ms, settings.gap_seconds.map(|seconds| (seconds * 1000.0) as i64));

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::photo_report::PhotoReport;
-use photo::{Decoded, TakenAt};
+use crate::photo_report::{PhotoReport, TakenFrom};
+use photo::{Decoded, Taken, TakenAt};
 
 /// Raised when the meaning of the fields changes.
 pub const REVISION: &str = "facts/1";
@@ -27,7 +27,13 @@ impl PhotoFacts {
     pub fn tell(&self, medium: Option<u32>, report: &mut PhotoReport) {
         let long_side = self.width.max(self.height);
         (report.width, report.height) = (self.width, self.height);
-        report.taken_at = self.taken_at.as_deref().and_then(|text| text.parse().ok());
+        let by_camera = self.taken_at.as_deref().and_then(|text| text.parse().ok()).map(Taken::Moment);
+        // A name belongs to the path and not to the content, so it is read anew and never kept.
+        let name = report.path.file_name().unwrap_or_default().to_string_lossy();
+        (report.taken_at, report.taken_from) = match by_camera {
+            Some(taken) => (Some(taken), Some(TakenFrom::Exif)),
+            None => photo::taken_in_name(&name).map(|taken| (taken, TakenFrom::FileName)).unzip(),
+        };
         report.measured_at = medium.map_or(long_side, |medium| medium.min(long_side));
     }
 }

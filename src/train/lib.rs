@@ -22,6 +22,7 @@ pub mod review_table;
 pub mod rng;
 pub mod supervised;
 pub mod watermark;
+pub mod whitening;
 
 use std::path::{Path, PathBuf};
 

@@ -173,7 +173,7 @@ fn the_built_in_model_rates_where_that_of_ava_is_missing_and_says_how_to_get_it(
     assert!(seen.stderr.contains("none.pth"), "{}", seen.stderr);
     assert!(world.run(["embed", "--model", "dinov9", "photos"]).expect(2).stderr.contains("dinov2-b"));
     let line = world.run(["embed", "photos"]).expect(0).lines().remove(0);
-    assert_eq!((&line["model"], &line["dim"]), (&"album-mini@4".into(), &848.into()));
+    assert_eq!((&line["model"], &line["dim"]), (&"album-mini@4".into(), &512.into()));
 }
 
 #[test]

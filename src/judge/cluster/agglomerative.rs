@@ -3,23 +3,29 @@
 //! For unit vectors the average of all cosines between two groups is the product of their mean vectors, so a group is
 //! one vector and no N×N matrix is ever needed. Merging goes along chains of nearest neighbours, which for average
 //! linkage gives the same tree as always merging the globally nearest pair.
+//!
+//! Two groups whose average is below the threshold hold at least one pair below it. So photos that no path of such pairs
+//! ties together never meet, and each part of the graph of such pairs is merged by itself. In an album parts are small.
 
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::distances;
 use super::embeddings::Embeddings;
 use super::forest::Forest;
-use super::{ClusterError, Found};
+use super::{ClusterError, Found, NOISE};
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
     /// Groups merge while their average cosine distance is below this.
     pub distance_threshold: f64,
+    /// Fewer photos than this are no group. At 1 every photo is one: alone where it has no company.
+    pub min_cluster_size: usize,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { distance_threshold: 0.4 }
+        Self { distance_threshold: 0.4, min_cluster_size: 1 }
     }
 }
 
@@ -30,14 +36,64 @@ pub(super) fn run(rows: &Embeddings, params: Params) -> Result<Found, ClusterErr
     if params.distance_threshold.is_nan() || params.distance_threshold < 0.0 {
         return Err(ClusterError::Parameter { parameter: "distance_threshold", wanted: "a cosine distance" });
     }
-    let mut forest = Forest::new(rows.len());
-    for merge in merges(rows) {
-        if merge.distance < params.distance_threshold {
-            forest.join(merge.a, merge.b);
-        }
+    if params.min_cluster_size == 0 {
+        return Err(ClusterError::Parameter { parameter: "min_cluster_size", wanted: "at least 1" });
     }
+    let merged: Vec<(usize, usize)> = parts(rows, params.distance_threshold)
+        .into_par_iter()
+        .flat_map_iter(|part| {
+            let merges = merges(&rows.subset(&part)).into_iter();
+            merges
+                .filter(|merge| merge.distance < params.distance_threshold)
+                .map(|merge| (part[merge.a], part[merge.b]))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let mut forest = Forest::new(rows.len());
+    merged.into_iter().for_each(|(a, b)| _ = forest.join(a, b));
+    let sizes: Vec<usize> = (0..rows.len()).map(|photo| forest.size_of(photo)).collect();
     let (labels, _) = forest.numbered();
-    Ok(Found { labels: labels.into_iter().map(|label| label as i32).collect(), ..Found::default() })
+    let told = |(label, size): (u32, usize)| if size < params.min_cluster_size { NOISE } else { label as i32 };
+    Ok(Found { labels: labels.into_iter().zip(sizes).map(told).collect(), ..Found::default() })
+}
+
+/// Blocks of products are single precision: pairs this little beyond the threshold still tie.
+const SLACK: f64 = 1e-4;
+
+/// The photos that paths of pairs within the threshold tie together, two or more each.
+fn parts(rows: &Embeddings, threshold: f64) -> Vec<Vec<usize>> {
+    // On unit vectors the squared Euclidean distance is twice the cosine distance. A zero vector, at cosine distance 1 from
+    // all, lies nearer than that here, and tying too much does no harm.
+    let most = 2.0 * (threshold + SLACK);
+    if threshold >= 1.0 {
+        return vec![(0..rows.len()).collect()];
+    }
+    let norms = distances::squared_norms(rows);
+    let ties_of_block = |block: std::ops::Range<usize>, line: &mut Vec<f32>| -> Vec<(usize, usize)> {
+        let to = block.start..rows.len();
+        distances::squared(rows, &norms, &block, &to, line);
+        let mut tied = Forest::new(to.len());
+        let mut ties = Vec::new();
+        for (i, line) in block.zip(line.chunks_exact(to.len())) {
+            for (j, &squared) in line.iter().enumerate() {
+                if f64::from(squared) <= most && tied.join(i - to.start, j) {
+                    ties.push((i, to.start + j));
+                }
+            }
+        }
+        ties
+    };
+    let ties: Vec<Vec<(usize, usize)>> = distances::blocks(rows.len())
+        .into_par_iter()
+        .map_init(Vec::new, |line, block| ties_of_block(block, line))
+        .collect();
+    let mut forest = Forest::new(rows.len());
+    ties.into_iter().flatten().for_each(|(a, b)| _ = forest.join(a, b));
+    let (labels, count) = forest.numbered();
+    let mut parts = vec![Vec::new(); count];
+    labels.into_iter().enumerate().for_each(|(photo, part)| parts[part as usize].push(photo));
+    parts.retain(|part| part.len() > 1);
+    parts
 }
 
 struct Merge {

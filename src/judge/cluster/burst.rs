@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::agglomerative;
 use super::embeddings::Embeddings;
 use super::forest::Forest;
+use super::moments::Moment;
 use super::{ClusterError, Found};
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -23,7 +24,8 @@ impl Default for Params {
     }
 }
 
-pub(super) fn run(rows: &Embeddings, times: &[Option<i64>], params: &Params) -> Result<Found, ClusterError> {
+/// A photo that only tells the day it was taken is of no moment.
+pub(super) fn run(rows: &Embeddings, times: &[Option<Moment>], params: &Params) -> Result<Found, ClusterError> {
     if params.gap_ms < 0 {
         return Err(ClusterError::Parameter { parameter: "gap_ms", wanted: "at least 0" });
     }
@@ -31,9 +33,10 @@ pub(super) fn run(rows: &Embeddings, times: &[Option<i64>], params: &Params) -> 
     if !cosine(params.similarity) || !cosine(params.untimed_similarity) {
         return Err(ClusterError::Parameter { parameter: "similarity", wanted: "a cosine, −1 to 1" });
     }
+    let times: Vec<Option<i64>> = times.iter().map(|time| time.and_then(Moment::exact)).collect();
     let mut forest = Forest::new(rows.len());
-    join_takes(rows, times, params, &mut forest);
-    join_untimed(rows, times, params, &mut forest)?;
+    join_takes(rows, &times, params, &mut forest);
+    join_untimed(rows, &times, params, &mut forest)?;
     let (labels, _) = forest.numbered();
     Ok(Found { labels: labels.into_iter().map(|label| label as i32).collect(), ..Found::default() })
 }
@@ -65,7 +68,8 @@ fn join_untimed(
         return Ok(());
     }
     // `agglomerative` merges below its threshold; the nudge lets the bound itself count as alike.
-    let threshold = agglomerative::Params { distance_threshold: 1.0 - params.untimed_similarity + 1e-9 };
+    let distance_threshold = 1.0 - params.untimed_similarity + 1e-9;
+    let threshold = agglomerative::Params { distance_threshold, ..agglomerative::Params::default() };
     let labels = agglomerative::run(&rows.subset(&untimed), threshold)?.labels;
     let groups = labels.iter().copied().max().map_or(0, |highest| highest as usize + 1);
     let (moments, _) = forest.numbered();

@@ -3,21 +3,13 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{ClusterError, Found, Input, Method, NOISE, agglomerative, hdbscan};
+use super::moments::Moment;
+use super::{ClusterError, Found, Input, Method, NOISE};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Params {
     pub level1: Box<Method>,
     pub level2: Box<Method>,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self {
-            level1: Box::new(Method::Hdbscan(hdbscan::Params::default())),
-            level2: Box::new(Method::Agglomerative(agglomerative::Params { distance_threshold: 0.25 })),
-        }
-    }
 }
 
 pub(super) fn run(input: &Input, params: &Params) -> Result<Found, ClusterError> {
@@ -50,7 +42,7 @@ fn divide(input: &Input, members: &[usize], method: &Method) -> Result<(Vec<i32>
         return Ok((vec![0; members.len()], members.len() as i32));
     }
     let rows = input.fine.unwrap_or(input.embeddings).subset(members);
-    let times: Vec<Option<i64>> = members.iter().map(|&i| input.times[i]).collect();
+    let times: Vec<Option<Moment>> = members.iter().map(|&i| input.times[i]).collect();
     let mut labels = method.run(&Input::new(&rows, &times))?.labels;
     let mut ids: Vec<i32> = labels.iter().copied().filter(|&label| label != NOISE).collect();
     ids.sort_unstable();

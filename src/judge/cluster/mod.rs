@@ -4,6 +4,7 @@
 pub mod agglomerative;
 pub mod agreement;
 pub mod burst;
+mod calibration;
 pub mod dbscan;
 mod distances;
 mod embeddings;
@@ -15,11 +16,14 @@ pub mod kmeans;
 pub mod moments;
 pub mod scene_layout;
 pub mod stats;
+pub mod whitening;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use calibration::Calibration;
 pub use embeddings::Embeddings;
+pub use moments::{Clock, Moment};
 pub use stats::Stats;
 
 /// What a method says about one photo before noise is placed: a group, or none.
@@ -47,16 +51,16 @@ pub enum ClusterError {
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     pub embeddings: &'a Embeddings,
-    /// When each photo was taken, in milliseconds since any fixed moment; `None` where the photo does not say.
-    pub times: &'a [Option<i64>],
+    /// When each photo was taken; `None` where the photo does not say.
+    pub times: &'a [Option<Moment>],
     /// What the second level of [`Method::Hierarchical`] looks at; the first level's embeddings where absent.
     pub fine: Option<&'a Embeddings>,
     /// How times are heeded by methods that look at likeness alone; not at all where absent.
-    pub clock: Option<moments::Clock>,
+    pub clock: Option<Clock>,
 }
 
 impl<'a> Input<'a> {
-    pub fn new(embeddings: &'a Embeddings, times: &'a [Option<i64>]) -> Self {
+    pub fn new(embeddings: &'a Embeddings, times: &'a [Option<Moment>]) -> Self {
         Self { embeddings, times, fine: None, clock: None }
     }
 
@@ -89,16 +93,25 @@ impl Method {
     pub const NAMES: [&'static str; 7] =
         ["hdbscan", "kmeans", "dbscan", "agglomerative", "hierarchical", "hybrid", "burst"];
 
-    /// The method of that name with the defaults measured for albums; the original's names are understood too.
+    /// The method of that name, with values for photos of which nothing more is known; the original's names are
+    /// understood too.
     pub fn by_name(name: &str) -> Option<Self> {
+        Self::calibrated(name, &Calibration::default())
+    }
+
+    /// The same with the values that were measured for what the photos are compared by.
+    pub fn calibrated(name: &str, calibration: &Calibration) -> Option<Self> {
         Some(match name {
-            "hdbscan" => Self::Hdbscan(hdbscan::Params::default()),
+            "hdbscan" => Self::Hdbscan(calibration.hdbscan),
             "kmeans" => Self::Kmeans(kmeans::Params::default()),
-            "dbscan" => Self::Dbscan(dbscan::Params::default()),
-            "agglomerative" => Self::Agglomerative(agglomerative::Params::default()),
-            "hierarchical" => Self::Hierarchical(hierarchical::Params::default()),
-            "hybrid" | "hybrid_hdbscan_knn" => Self::Hybrid(hybrid::Params::default()),
-            "burst" => Self::Burst(burst::Params::default()),
+            "dbscan" => Self::Dbscan(calibration.dbscan),
+            "agglomerative" => Self::Agglomerative(calibration.agglomerative),
+            "hierarchical" => Self::Hierarchical(hierarchical::Params {
+                level1: Box::new(Self::Hdbscan(calibration.hdbscan)),
+                level2: Box::new(Self::Agglomerative(calibration.takes)),
+            }),
+            "hybrid" | "hybrid_hdbscan_knn" => Self::Hybrid(calibration.hybrid),
+            "burst" => Self::Burst(calibration.burst),
             _ => return None,
         })
     }
@@ -126,6 +139,7 @@ impl Method {
         match self {
             Self::Hdbscan(params) => params.min_cluster_size,
             Self::Hybrid(params) => params.min_cluster_size,
+            Self::Agglomerative(params) => params.min_cluster_size,
             _ => 1,
         }
     }

@@ -3,13 +3,17 @@
 //! in the picture.
 //!
 //! Weights and sizes were chosen on bursts of 37 scenes (`tests/bench/results/cluster.md`): edge directions alone carry
-//! most of it, brightness and colour help little but steadily.
+//! most of it, brightness and colour help little but steadily. What is measured is then whitened: all photos have much in
+//! common (a horizon, a bright sky, a subject in the middle), and what is common tells no scene from another.
 
+use std::sync::LazyLock;
+
+use super::whitening::Whitening;
 use base::pixels::Pixels;
 
 pub const NAME: &str = "scene-layout";
 /// Raised whenever the numbers change, so that cached ones are not mixed with new ones.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The photo is squashed to this many pixels a side: framing moves by a hand's breadth then stay within a cell.
 const SIDE: usize = 64;
@@ -27,13 +31,26 @@ const LIGHT_SHARE: f32 = 1.0;
 const COLOUR_SHARE: f32 = 0.5;
 const PALETTE_SHARE: f32 = 0.5;
 
-pub const DIM: usize = EDGE_CELLS * EDGE_CELLS * DIRECTIONS
+/// Numbers of [`measure`].
+pub const MEASURED: usize = EDGE_CELLS * EDGE_CELLS * DIRECTIONS
     + LIGHT_CELLS * LIGHT_CELLS
     + COLOUR_CELLS * COLOUR_CELLS * 2
     + COLOUR_BINS * COLOUR_BINS;
 
-/// [`DIM`] numbers of unit length.
+/// Numbers of [`describe`].
+pub const DIM: usize = 256;
+
+/// Learned from single photographs by `make layout-whitening`.
+static WHITENING: LazyLock<Whitening> =
+    LazyLock::new(|| Whitening::from_bytes(include_bytes!("scene_layout.whitening"), MEASURED, DIM));
+
+/// [`DIM`] numbers of unit length, by which photos are compared.
 pub fn describe(pixels: &Pixels) -> Vec<f32> {
+    WHITENING.apply(&measure(pixels))
+}
+
+/// [`MEASURED`] numbers of unit length: what is seen, before it is whitened.
+pub fn measure(pixels: &Pixels) -> Vec<f32> {
     let [light, green_red, blue_yellow] = lab(&shrink(pixels));
     let mut whole = Vec::with_capacity(DIM);
     let mut add = |part: Vec<f32>, share: f32| {
@@ -267,10 +284,10 @@ mod tests {
             ("framing", scene(300, 200, 0.02, 1.0, 0.0)),
             ("size", scene(150, 100, 0.0, 1.0, 0.0)),
         ] {
-            assert!(likeness(&first, &take) > 0.85, "{what}: {}", likeness(&first, &take));
+            assert!(likeness(&first, &take) > 0.7, "{what}: {}", likeness(&first, &take));
         }
         let other = likeness(&first, &scene(300, 200, 0.0, 1.0, 3.0));
-        assert!(other < 0.7, "another scene: {other}");
+        assert!(other < 0.62, "another scene: {other}");
     }
 
     #[test]

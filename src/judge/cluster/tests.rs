@@ -140,11 +140,41 @@ fn dbscan_counts_the_bound_and_the_photo_itself() {
 #[test]
 fn average_linkage_equals_the_definition() {
     let rows = blobs(5, 7, 6, 0.7, 21);
-    for threshold in [0.1, 0.3, 0.6, 0.9] {
-        let method = Method::Agglomerative(agglomerative::Params { distance_threshold: threshold });
+    for threshold in [0.1, 0.3, 0.6, 0.9, 1.2] {
+        let method =
+            Method::Agglomerative(agglomerative::Params { distance_threshold: threshold, min_cluster_size: 1 });
         let ours = labels_of(&rows, &method, Noise::Exclude);
         same_grouping(&ours, &average_linkage_by_definition(&rows, threshold), &format!("threshold {threshold}"));
     }
+}
+
+/// Each photo is much like the one before it, and the last is the opposite of the first.
+#[test]
+fn average_linkage_chains_no_strangers() {
+    let count = 32;
+    let row = |i: usize| [(i as f32 * 0.1).cos(), (i as f32 * 0.1).sin()];
+    let rows = Embeddings::new(&(0..count).flat_map(row).collect::<Vec<f32>>(), 2).unwrap();
+    let chained = labels_of(&rows, &Method::by_name("hdbscan").unwrap(), Noise::default());
+    assert!(chained.iter().all(|&label| label == 0), "single links chain: {chained:?}");
+    let labels = labels_of(&rows, &Method::by_name("agglomerative").unwrap(), Noise::default());
+    assert_ne!(labels[0], labels[count - 1]);
+    for group in 0..=*labels.iter().max().unwrap() {
+        let members: Vec<usize> = (0..count).filter(|&i| labels[i] == group).collect();
+        let others = |&a: &usize| members.iter().filter(move |&&b| a != b).map(move |&b| (a, b));
+        let pairs: Vec<(usize, usize)> = members.iter().flat_map(others).collect();
+        let sum: f64 = pairs.iter().map(|&(a, b)| rows.cosine(a, b)).sum();
+        assert!(sum >= 0.6 * pairs.len() as f64, "{members:?} are alike by {} only", sum / pairs.len() as f64);
+    }
+}
+
+#[test]
+fn average_linkage_leaves_alone_what_is_too_small_for_a_group() {
+    let rows = blobs(3, 4, 16, 0.05, 17).subset(&[0, 1, 2, 3, 4, 6, 7]);
+    let method = |min_cluster_size| {
+        Method::Agglomerative(agglomerative::Params { min_cluster_size, ..agglomerative::Params::default() })
+    };
+    assert_eq!(labels_of(&rows, &method(1), Noise::Exclude), [0, 1, 2, 0, 1, 0, 1]);
+    assert_eq!(labels_of(&rows, &method(2), Noise::Exclude), [0, 1, -1, 0, 1, 0, 1]);
 }
 
 /// Always merges the pair of groups with the least average distance, all pairs looked at every time.
@@ -189,7 +219,8 @@ fn a_burst_needs_time_and_likeness() {
     let (beach, hill) = ([1.0, 0.0, 0.1], [0.0, 1.0, 0.1]);
     let rows = [beach, beach, hill, beach, beach, hill, beach];
     let rows = Embeddings::new(&rows.concat(), 3).unwrap();
-    let times = [Some(0), Some(400), Some(800), Some(1200), Some(60_000), None, None];
+    let at = |ms| Some(Moment::at(ms));
+    let times = [at(0), at(400), at(800), at(1200), at(60_000), None, None];
     let clustering = cluster(&Input::new(&rows, &times), &Method::by_name("burst").unwrap(), Noise::default()).unwrap();
     // A stranger amid the burst does not split it; a minute later is another moment; photos without a time go to the
     // moment they are most like, and the one like two moments ties them not together.
@@ -199,8 +230,8 @@ fn a_burst_needs_time_and_likeness() {
 #[test]
 fn two_levels_divide_scenes_and_keep_their_noise() {
     let rows = blobs(4, 6, 24, 0.05, 13);
-    let scenes = Method::Agglomerative(agglomerative::Params { distance_threshold: 1.9 });
-    let takes = Method::Agglomerative(agglomerative::Params { distance_threshold: 0.2 });
+    let scenes = Method::Agglomerative(agglomerative::Params { distance_threshold: 1.9, min_cluster_size: 1 });
+    let takes = Method::Agglomerative(agglomerative::Params { distance_threshold: 0.2, min_cluster_size: 1 });
     let both = Method::Hierarchical(hierarchical::Params { level1: Box::new(scenes), level2: Box::new(takes.clone()) });
     let times = vec![None; rows.len()];
     let told = cluster(&Input::new(&rows, &times), &both, Noise::Exclude).unwrap();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DecisionWord;
 use super::select::{Parts, TiebreakRecord};
-use crate::photo_report::{Embedded, PhotoReport, Rated};
+use crate::photo_report::{Embedded, PhotoReport, Rated, TakenFrom};
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
@@ -56,8 +56,11 @@ pub struct AnalyzeRecord {
     pub cluster_size: usize,
     pub is_noise: bool,
     pub method: String,
-    /// When it was taken by the camera's clock; null when the file does not say.
+    /// When it was taken by the camera's clock, or the day alone; null when neither the file nor its name says.
     pub taken_at: Option<String>,
+    /// What says so: the camera in the file, or the file's name.
+    #[serde(default)]
+    pub taken_from: Option<TakenFrom>,
     /// 1 for the first pick; null for photos that would not be picked.
     pub rank: Option<usize>,
     pub selected: bool,
@@ -81,7 +84,7 @@ impl AnalyzeRecord {
     ) -> Option<Self> {
         let selected = verdict.selected();
         let (quality, (clustering, method)) = (report.quality?, groups);
-        let (taken_at, rated) = (report.taken_at_text(), report.aesthetic);
+        let (taken_at, taken_from, rated) = (report.taken_at_text(), report.taken_from, report.aesthetic);
         let score = rated.as_ref().map(|rated| rated.score);
         let (embedded, portrait) = (report.embedding.unwrap_or_default(), report.portrait);
         let faces = portrait.as_ref();
@@ -120,6 +123,7 @@ impl AnalyzeRecord {
             is_noise: clustering.is_noise[verdict.photo],
             method: method.to_owned(),
             taken_at,
+            taken_from,
             rank: verdict.rank,
             selected,
             composite_score: verdict.composite,
@@ -155,6 +159,7 @@ impl AnalyzeRecord {
             width: self.width,
             height: self.height,
             taken_at: self.taken_at.as_deref().and_then(|text| text.parse().ok()),
+            taken_from: self.taken_from,
             measured_at: self.measured_at,
             quality: Some(Quality {
                 overall: self.iqa_score,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::photo_report::TakenFrom;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
 
@@ -17,8 +18,10 @@ pub struct ClusterRecord {
     /// Whether the method found no group for it.
     pub is_noise: bool,
     pub method: String,
-    /// When it was taken by the camera's clock; null when the file does not say.
+    /// When it was taken by the camera's clock, or the day alone; null when neither the file nor its name says.
     pub taken_at: Option<String>,
+    /// What says so: the camera in the file, or the file's name.
+    pub taken_from: Option<TakenFrom>,
 }
 
 impl Record for ClusterRecord {

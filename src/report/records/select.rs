@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DecisionWord;
+use crate::photo_report::{PhotoReport, TakenFrom};
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
 use judge::select::{self, Tiebreak, Verdict, Why};
@@ -33,8 +34,10 @@ pub struct SelectRecord {
     pub tiebreak: Option<TiebreakRecord>,
     /// Why it was picked, or why not, in one sentence.
     pub reason: String,
-    /// When it was taken by the camera's clock; null when the file does not say.
+    /// When it was taken by the camera's clock, or the day alone; null when neither the file nor its name says.
     pub taken_at: Option<String>,
+    /// What says so: the camera in the file, or the file's name.
+    pub taken_from: Option<TakenFrom>,
     /// What a person decided about it.
     pub decision: Option<DecisionWord>,
     /// What was written for it outside the results: copies, links, sidecars. Empty when nothing was asked for.
@@ -126,7 +129,7 @@ impl From<Tiebreak> for TiebreakRecord {
 
 impl SelectRecord {
     /// `cluster_id` is −1 for a photo in no group.
-    pub fn new(photo: &select::Photo, verdict: &Verdict, taken_at: Option<String>) -> Self {
+    pub fn new(photo: &select::Photo, verdict: &Verdict, report: &PhotoReport) -> Self {
         Self {
             rank: verdict.rank,
             path: PhotoPath::of(&photo.path),
@@ -140,7 +143,8 @@ impl SelectRecord {
             cluster_size: verdict.group_size,
             tiebreak: verdict.tiebreak.clone().map(Into::into),
             reason: verdict.reason.clone(),
-            taken_at,
+            taken_at: report.taken_at_text(),
+            taken_from: report.taken_from,
             decision: photo.decision.map(Into::into),
             written: Vec::new(),
         }

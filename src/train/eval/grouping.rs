@@ -1,4 +1,7 @@
-//! How far found groups agree with given ones, countable again for any draw of the given groups.
+//! How far found groups agree with given ones, countable again for any draw of the given groups; and what became of
+//! photos that belong to none.
+
+use std::collections::BTreeMap;
 
 /// Pairs of photos inside and between the given groups.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,9 +83,46 @@ impl Counted {
     }
 }
 
+/// What became of photos that belong to nobody.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Strangers {
+    /// Share of them that were put together with anything.
+    pub joined: f64,
+    /// Photos of the largest group that holds a stranger beside others; 0 where there is none.
+    pub largest: usize,
+}
+
+impl Strangers {
+    /// `truth` is `None` for a stranger.
+    pub fn new<T: Ord>(truth: &[Option<usize>], found: &[T]) -> Self {
+        let mut groups: BTreeMap<&T, (usize, usize)> = BTreeMap::new();
+        for (group, label) in truth.iter().zip(found) {
+            let (size, strangers) = groups.entry(label).or_default();
+            *size += 1;
+            *strangers += usize::from(group.is_none());
+        }
+        let among_others = || groups.values().filter(|(size, strangers)| *strangers > 0 && *size > 1);
+        let all: usize = groups.values().map(|(_, strangers)| strangers).sum();
+        let joined: usize = among_others().map(|(_, strangers)| strangers).sum();
+        Self {
+            joined: if all > 0 { joined as f64 / all as f64 } else { 0.0 },
+            largest: among_others().map(|(size, _)| *size).max().unwrap_or(0),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strangers_are_joined_wherever_they_are_not_alone() {
+        let truth = [Some(0), Some(0), None, None, None, None];
+        let joined = Strangers::new(&truth, &[1, 1, 1, 2, 2, 3]);
+        assert_eq!(joined, Strangers { joined: 0.75, largest: 3 });
+        assert_eq!(Strangers::new(&truth, &[1, 1, 2, 3, 4, 5]), Strangers { joined: 0.0, largest: 0 });
+        assert_eq!(Strangers::new(&[Some(0)], &[1]), Strangers { joined: 0.0, largest: 0 });
+    }
 
     #[test]
     fn agreement_of_known_cases() {
