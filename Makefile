@@ -24,6 +24,7 @@ test: lint doc ## everything that must hold: lint, unit, command line, faults, p
 
 faults: ## every call to the system of every command that writes fails, once and from then on: thousands of runs, half an hour
 	ALBUMCTL_FAULTS=all $(CARGO) test --test faults failing_calls -- --nocapture
+	ALBUMCTL_MUTATIONS=100000 $(CARGO) test --test faults mutated_photos -- --nocapture
 
 test-distributed: ## the engine for many machines, and object stores: nodes as processes; some minutes to build
 	$(CARGO) test --profile cluster --features distributed --no-fail-fast --test distributed

@@ -82,7 +82,7 @@ impl CommandError {
             Kind::Usage => "usage: ",
             Kind::Failed | Kind::BrokenPipe | Kind::Interrupted => "",
         };
-        format!("{heading}{:#}", self.cause)
+        format!("{heading}{}", told(&self.cause))
     }
 
     pub fn exit_code(&self) -> ExitCode {
@@ -93,6 +93,15 @@ impl CommandError {
             Kind::Interrupted => 130,
         })
     }
+}
+
+/// An error with its causes, each once: some tell theirs themselves.
+pub fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        _ if told.ends_with(&cause) => told,
+        _ => format!("{told}: {cause}"),
+    })
 }
 
 /// An I/O error that is really a closed pipe keeps its meaning through every layer of context.

@@ -78,7 +78,21 @@ pub fn is_locked(error: &Error) -> bool {
 pub fn check_pages(connection: &Connection, thorough: bool) -> rusqlite::Result<()> {
     let check = if thorough { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
     let verdict: String = connection.query_row(check, [], |row| row.get(0))?;
-    if verdict == "ok" { Ok(()) } else { Err(damage(verdict)) }
+    match refused(&verdict) {
+        _ if verdict == "ok" => Ok(()),
+        Some(code) => Err(Error::SqliteFailure(ffi::Error::new(code), None)),
+        None => Err(damage(verdict)),
+    }
+}
+
+/// A page that the system did not hand out says nothing about the page: the check tells of it among the damages, by the
+/// number of SQLite's error.
+fn refused(verdict: &str) -> Option<std::ffi::c_int> {
+    const PRIMARY: std::ffi::c_int = 0xff;
+    let number = verdict.split("error code ").nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?;
+    let code: std::ffi::c_int = number.parse().ok()?;
+    // A page that lies beyond the end of the file is damage.
+    (code & PRIMARY == ffi::SQLITE_IOERR && code != ffi::SQLITE_IOERR_SHORT_READ).then_some(code)
 }
 
 /// SQLite notices a torn page, not a flipped bit inside a row: that is what this is for. No two different lists of parts

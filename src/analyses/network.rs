@@ -33,6 +33,9 @@ impl Question for Aesthetic {
     }
 
     fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+        if answer.len() != 1 + usize::from(self.tells_strength()) {
+            return None;
+        }
         let (score, strength) = match *answer {
             [score] => (score, None),
             [score, strength] => (score, Some(strength)),
@@ -60,8 +63,11 @@ impl Question for Embedder {
     }
 
     fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
-        report.embedding = (!answer.is_empty()).then(|| Embedded { vector: answer, model: self.reference() });
-        report.embedding.is_some().then_some(())
+        if answer.len() != self.dim().ok()? {
+            return None;
+        }
+        report.embedding = Some(Embedded { vector: answer, model: self.reference() });
+        Some(())
     }
 
     fn told(report: &PhotoReport) -> Option<Vec<f32>> {
@@ -78,8 +84,11 @@ impl Question for Comparator {
     }
 
     fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
-        report.comparison = Some(answer).filter(|answer| !answer.is_empty());
-        report.comparison.is_some().then_some(())
+        if answer.len() != self.dim().ok()? {
+            return None;
+        }
+        report.comparison = Some(answer);
+        Some(())
     }
 
     fn told(report: &PhotoReport) -> Option<Vec<f32>> {

@@ -1,7 +1,5 @@
 //! `albumctl analyze`: everything at once.
 
-use anyhow::Context as _;
-
 use super::album::{self, GroupArgs};
 use super::open_models::Networks;
 use super::photos;
@@ -50,7 +48,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     for ((report, photo), verdict) in reports.into_iter().zip(&photos).zip(verdicts) {
         let record = AnalyzeRecord::new(report, photo, verdict, (&groups.clustering, groups.method))
             .ok_or(ModelHubError::Unanswered)?;
-        output.write(&context.ui, &record).context("cannot write the results")?;
+        output.write(&context.ui, &record)?;
     }
     tally.close(output, context)?;
     Ok(tally.end("analyze", context))

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-
 use super::album::{self, GroupArgs};
 use super::open_models::Networks;
 use super::photos;
@@ -50,7 +48,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             taken_at: report.taken_at_text(),
             taken_from: report.taken_from,
         };
-        output.write(&context.ui, &record).context("cannot write the results")?;
+        output.write(&context.ui, &record)?;
     }
     tally.close(output, context)?;
     if let Some(file) = args.stats.as_ref().filter(|file| tally.done > 0 || !file.exists()) {

@@ -1,7 +1,5 @@
 //! `albumctl decide`: what a person says about photos, written down for good.
 
-use anyhow::Context as _;
-
 use super::photos;
 use crate::arguments::PhotoArgs;
 use crate::context::{Context, journal_failed};
@@ -112,7 +110,7 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
             content: contents[0].to_string(),
             applied: !args.dry_run,
         };
-        output.write(&context.ui, &record).context("cannot write the results")?;
+        output.write(&context.ui, &record)?;
     }
     tally.close(output, context)?;
     Ok(tally.end("decide", context))
@@ -121,7 +119,7 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
 fn list(context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<DecidedRecord>()?;
     for decided in context.decided()? {
-        output.write(&context.ui, &DecidedRecord::from(decided)).context("cannot write the results")?;
+        output.write(&context.ui, &DecidedRecord::from(decided))?;
     }
     output.finish(&context.ui)?;
     Ok(Ending::AllDone)

@@ -11,6 +11,7 @@ use crate::analyses::FaceFinding;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::failure::{Failure, Stage};
 use crate::library::ModelHubError;
 use crate::report::annotate::annotate;
 use crate::report::records::PortraitRecord;
@@ -52,15 +53,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         folders.make(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let mut output = context.output::<PortraitRecord>()?;
-    let tally = photos::analyse(&scan, &[&finding], medium, &networks.hub, context, |_, report| {
+    let mut undrawn = Vec::new();
+    let mut tally = photos::analyse(&scan, &[&finding], medium, &networks.hub, context, |_, report| {
         if let Some(folder) = &args.annotate
             && let Err(error) = draw(&finding, &report.path, medium, folder, &mut folders, context)
         {
-            context.ui.warn(&format!("{}: not drawn: {error:#}", report.path.display()));
+            let (path, cause) = (report.path.clone(), format!("not drawn: {error:#}"));
+            undrawn.push(Failure { path, stage: Stage::Write, code: "not_written", cause });
         }
         let portrait = report.portrait.ok_or(ModelHubError::Unanswered)?;
         Ok(output.write(&context.ui, &PortraitRecord::new(&report.path, portrait))?)
     })?;
+    undrawn.iter().try_for_each(|failure| tally.fail(failure, context))?;
     folders.sync().context("cannot keep the annotated copies")?;
     tally.close(output, context)?;
     Ok(tally.end("portrait", context))

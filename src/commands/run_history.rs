@@ -17,7 +17,7 @@ use crate::journal::{Journal, RunLock};
 use crate::pipeline;
 use crate::store::Fingerprint;
 use photo::identity::{self, ContentId};
-use photo::scan::Scan;
+use photo::scan::{Scan, Unreadable};
 
 /// What `--since` was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,26 +99,31 @@ impl RunHistory {
         Ok(Some(Self::Run(Box::new(Run { journal, key, about, last, seen, _lock: lock }))))
     }
 
-    /// The scan without the photos that are not new. What cannot be looked at stays: the run will say why.
+    /// The scan without the photos that are not new. What cannot be looked at has failed: of a photo that was delivered a
+    /// second look, if it went better, would make a new one.
     pub fn narrow(&self, mut scan: Scan, context: &Context) -> Scan {
-        let before = scan.photos.len();
-        match self {
-            Self::All => return scan,
-            Self::After(moment) => scan.photos.retain(|photo| {
-                let stamp = identity::stamp(&photo.path);
-                stamp
-                    .map_or(true, |stamp| i128::from(stamp.modified_ns.max(stamp.changed_ns)) >= moment.as_nanosecond())
-            }),
-            Self::Run(run) => context.telemetry.time("identify_news", || {
-                let limits = context.limits();
-                scan.photos.retain(|photo| {
-                    let content = pipeline::identify(&photo.path, context.store(), &limits);
-                    content.map_or(true, |content| {
-                        !run.seen.contains(&content) && !run.seen.contains(&told_as_broken(content))
-                    })
-                });
-            }),
+        if matches!(self, Self::All) {
+            return scan;
         }
+        let (before, limits) = (scan.photos.len(), context.limits());
+        let is_new = |path: &Path| match self {
+            Self::All => Ok(true),
+            Self::After(moment) => identity::stamp(path)
+                .map(|stamp| i128::from(stamp.modified_ns.max(stamp.changed_ns)) >= moment.as_nanosecond()),
+            Self::Run(run) => {
+                let content = pipeline::identify(path, context.store(), &limits)?;
+                Ok(!run.seen.contains(&content) && !run.seen.contains(&told_as_broken(content)))
+            }
+        };
+        let Scan { photos, unreadable, .. } = &mut scan;
+        context.telemetry.time("identify_news", || {
+            photos.retain(|photo| {
+                is_new(&photo.path).unwrap_or_else(|cause| {
+                    unreadable.push(Unreadable { path: photo.path.clone(), cause });
+                    false
+                })
+            });
+        });
         context.ui.detail(&format!("{} of {} new", scan.photos.len(), photos::counted(before, "photo")));
         scan
     }

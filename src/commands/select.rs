@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-
 use super::album::{self, GroupArgs};
 use super::album_export::{self, Album, DeliverArgs};
 use super::open_models::Networks;
@@ -153,7 +151,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         let (photo, report) = (&photos[verdict.photo], &reports[verdict.photo]);
         let mut record = SelectRecord::new(photo, verdict, report);
         record.written.clone_from(&written[verdict.photo]);
-        output.write(&context.ui, &record).context("cannot write the results")?;
+        output.write(&context.ui, &record)?;
     }
     output.finish(&context.ui)?;
     if let Some(file) = &args.deliver.report {

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::place::{Content, Outputs, PlaceError};
 use base::reading;
+use base::threads;
 use hub::Which;
 use networks::checkpoint::Checkpoint;
 use networks::weights::WeightsFile;
@@ -203,6 +204,7 @@ impl Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    threads::all_can_start().context("cannot start the threads that training needs, one a core")?;
     match &args.command {
         Command::Mini(args) => run_mini(args, context),
         Command::Aesthetics(args) => {

@@ -203,6 +203,11 @@ impl Stack {
 
     fn set(&mut self, key: &str, value: Value, origin: &Origin) -> Result<(), ConfigError> {
         if let Some(slot) = self.values.get_mut(key) {
+            let value = match (key, value) {
+                // YAML takes the words `on` and `off` for truths.
+                ("isolate", Value::Bool(truth)) => if truth { "on" } else { "off" }.into(),
+                (_, value) => value,
+            };
             *slot = (value, origin.clone());
             return Ok(());
         }
@@ -408,7 +413,10 @@ mod tests {
         for (word, isolate) in
             [("on", Isolate::On), ("off", Isolate::Off), ("\"off\"", Isolate::Off), ("auto", Isolate::Auto)]
         {
-            assert_eq!(with_set(&[&format!("isolate={word}")]).unwrap().settings.isolate, isolate, "{word}");
+            let resolved = with_set(&[&format!("isolate={word}")]).unwrap();
+            assert_eq!(resolved.settings.isolate, isolate, "{word}");
+            let shown = resolved.leaves.into_iter().find(|(key, ..)| key == "isolate").unwrap().1;
+            assert_eq!(shown, word.trim_matches('"'));
         }
         let error = with_set(&["isolate=perhaps"]).unwrap_err().to_string();
         assert!(error.starts_with("`isolate` in --set: ") && error.contains("`auto`"), "{error}");

@@ -52,37 +52,12 @@ impl Settings {
 
 /// Whether photos are decoded in processes of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Switch")]
+#[serde(rename_all = "lowercase")]
 pub enum Isolate {
     /// Where a process can be started.
     Auto,
     On,
     Off,
-}
-
-/// YAML takes the words `on` and `off` for truths.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Switch {
-    Truth(bool),
-    Word(String),
-}
-
-impl TryFrom<Switch> for Isolate {
-    type Error = &'static str;
-
-    fn try_from(switch: Switch) -> Result<Self, Self::Error> {
-        match switch {
-            Switch::Truth(true) => Ok(Self::On),
-            Switch::Truth(false) => Ok(Self::Off),
-            Switch::Word(word) => match word.as_str() {
-                "auto" => Ok(Self::Auto),
-                "on" => Ok(Self::On),
-                "off" => Ok(Self::Off),
-                _ => Err("`auto`, `on` or `off` is asked for"),
-            },
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]

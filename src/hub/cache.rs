@@ -228,11 +228,12 @@ impl Cache {
 
     /// Deletes a file that nobody uses; whether there was one.
     pub fn remove(&self, digest: &Digest) -> Result<bool, CacheError> {
+        self.sweep(&digest.hex());
+        let path = self.blob_path(digest);
+        // The last thing before: whoever takes a lease between the two finds the file gone when it is opened.
         if let Some(by) = self.holders(digest).next() {
             return Err(CacheError::InUse { digest: *digest, by });
         }
-        self.sweep(&digest.hex());
-        let path = self.blob_path(digest);
         match fs::remove_file(&path) {
             Ok(()) => {
                 let _ = fs::remove_file(self.note_path(digest));
@@ -285,15 +286,18 @@ impl Cache {
             return Ok(Some(digest));
         }
         let mut part = self.new_part(&digest.hex(), Origin::default())?;
-        let copied = open().at(file).and_then(|mut source| part.append_all(&mut source))?;
-        let found = part.digest();
-        if found != digest || copied != bytes {
-            part.remove();
-            let fate = "it changed while it was read".to_owned();
-            return Err(CacheError::Corrupt { path: file.to_owned(), expected: digest, found, fate });
-        }
-        self.adopt(part, &digest)?;
-        Ok(Some(digest))
+        let place = part.path().to_owned();
+        let copied = open().at(file).and_then(|mut source| part.append_all(&mut source));
+        let adopted = copied.and_then(|copied| {
+            let found = part.digest();
+            if found != digest || copied != bytes {
+                let fate = "it changed while it was read".to_owned();
+                return Err(CacheError::Corrupt { path: file.to_owned(), expected: digest, found, fate });
+            }
+            self.adopt(part, &digest)
+        });
+        // Nothing goes on from half a copy: the file is there to be copied again.
+        adopted.inspect_err(|_| Part::discard(&place)).map(|_| Some(digest))
     }
 
     fn note_path(&self, digest: &Digest) -> PathBuf {

@@ -9,6 +9,7 @@ mod version;
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 pub(super) use entry::text_or_number;
@@ -29,7 +30,7 @@ pub enum CatalogueError {
     #[error("{origin}: {why}")]
     Invalid { origin: String, why: String },
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    Io { path: PathBuf, source: io::Error },
     #[error("no model is called `{name}`; there are {known}")]
     Unknown { name: String, known: String },
     #[error("model `{name}` has no version {version}; there are {known}")]
@@ -50,7 +51,14 @@ impl Catalogue {
         for (origin, yaml) in built_in {
             catalogue.insert(Entry::parse(origin, yaml)?);
         }
-        for file in own_folder.map(manifests_in).unwrap_or_default() {
+        let own = own_folder.map_or(Ok(Vec::new()), |folder| {
+            manifests_in(folder).map_err(|source| CatalogueError::Io { path: folder.to_owned(), source })
+        });
+        let own = own.unwrap_or_else(|error| {
+            tell(error);
+            Vec::new()
+        });
+        for file in own {
             match Entry::read(&file) {
                 Ok(mut entry) => {
                     entry.own = Some(file);
@@ -118,13 +126,16 @@ fn without_repeats(mut names: Vec<&str>) -> Vec<&str> {
     names
 }
 
-/// Sorted, so that every run sees them in the same order.
-pub fn manifests_in(folder: &Path) -> Vec<PathBuf> {
-    let yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(yaml).collect();
+/// Sorted, so that every run sees them in the same order; none where there is no such folder.
+pub fn manifests_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed?,
+    };
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
     files.sort();
-    files
+    Ok(files)
 }
 
 #[cfg(test)]

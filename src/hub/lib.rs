@@ -48,7 +48,7 @@ use self::recipe::Recipe;
 use self::registry::Built;
 use base::reading;
 use kernels::{Cpu, Engine, Precision};
-use networks::checkpoint::{Checkpoint, WeightsError};
+use networks::checkpoint::Checkpoint;
 use networks::weights::WeightsFile;
 
 type Note = dyn Fn(&str) + Send + Sync;
@@ -144,17 +144,30 @@ pub struct Held {
     lease: Option<Arc<Lease>>,
     /// Of a file that is part of the binary.
     content: Option<&'static [u8]>,
+    /// What to say when the file of a model is gone after all.
+    missing: Option<Arc<Missing>>,
 }
 
 impl Held {
     fn new(path: PathBuf) -> Self {
-        Self { path, lease: None, content: None }
+        Self { path, lease: None, content: None, missing: None }
     }
 
-    fn open(&self) -> Result<WeightsFile, WeightsError> {
-        match self.content {
+    fn open(&self) -> Result<WeightsFile, HubError> {
+        let opened = match self.content {
             Some(content) => WeightsFile::built_in(&self.path, content),
             None => WeightsFile::open(&self.path),
+        };
+        opened.map_err(|error| self.unless_gone(error.into()))
+    }
+
+    /// Who removed the model just before our lease was there took the file away after we saw it: then the model is not
+    /// here, like any other that was removed.
+    fn unless_gone(&self, error: HubError) -> HubError {
+        let is_gone = self.path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        match &self.missing {
+            Some(missing) if is_gone => HubError::Missing { models: vec![Missing::clone(missing)] },
+            _ => error,
         }
     }
 }
@@ -259,7 +272,10 @@ impl Hub {
         // Taken first, so that nobody clears the file away between the look and the use.
         let lease = self.cache().blob_path(&digest).is_file().then(|| self.cache().lease(&digest));
         if let Some(path) = self.cache().ready(&digest)? {
-            return Ok(Some(Held { lease: lease.map(Arc::new), ..Held::new(path) }));
+            // Where somebody put it there only now, there is no lease yet.
+            let lease = lease.unwrap_or_else(|| self.cache().lease(&digest));
+            let missing = Some(Arc::new(self.missing(entry, file)));
+            return Ok(Some(Held { lease: Some(Arc::new(lease)), missing, ..Held::new(path) }));
         }
         Ok(self.cache().ready_by_name(&file.name, &digest)?.map(Held::new))
     }

@@ -31,6 +31,7 @@ pub(super) struct Model {
     device: Device,
     key: Key,
     identity: Arc<OnceLock<String>>,
+    dim: Arc<OnceLock<usize>>,
 }
 
 /// A kind of network: what it is for decides which models it can be.
@@ -75,7 +76,16 @@ impl Model {
         let by = by_candle(&shared, &device);
         let built = format!("{} {lies} {preprocess} {:?} {place:?}{by}", file.path.display(), shared.engine);
         let key = Key { reference, built };
-        Self { shared, manifest: Arc::new(manifest), file, sha256, device, key, identity: Arc::default() }
+        Self {
+            shared,
+            manifest: Arc::new(manifest),
+            file,
+            sha256,
+            device,
+            key,
+            identity: Arc::default(),
+            dim: Arc::default(),
+        }
     }
 
     /// Everything that shapes the numbers: name, version, weights, preprocessing, precision.
@@ -91,7 +101,7 @@ impl Model {
         };
         let preprocess = preprocessing(&self.manifest);
         let precision = self.shared.engine.precision.name();
-        let shown = if self.manifest.architecture == Architecture::AlbumMini { views::REVISION } else { "" };
+        let shown = if self.is_mini() { views::REVISION } else { "" };
         let by = by_candle(&self.shared, &self.device);
         let identity = format!("{} {weights} {preprocess} {precision}{shown}{by}", self.manifest.reference());
         Ok(self.identity.get_or_init(|| identity).clone())
@@ -99,12 +109,29 @@ impl Model {
 
     /// The file of its weights, as it is.
     pub fn weights(&self) -> Result<WeightsFile, HubError> {
-        Ok(self.file.open()?)
+        self.file.open()
+    }
+
+    /// Features of a photo. The network need not be in memory to tell.
+    fn dim(&self) -> Result<usize, HubError> {
+        if let Some(dim) = self.dim.get() {
+            return Ok(*dim);
+        }
+        let dim = registry::dim(&self.manifest, &self.file.open()?)?;
+        Ok(*self.dim.get_or_init(|| dim))
+    }
+
+    /// Whether it is the small network, whose numbers are the answers themselves.
+    fn is_mini(&self) -> bool {
+        self.manifest.architecture == Architecture::AlbumMini
     }
 
     fn built(&self) -> Result<Arc<Built>, HubError> {
         let shared = &self.shared;
-        shared.loaded.photos.get(&self.key, shared.memory, || Arc::new(self.file.clone()), || self.load())
+        let built =
+            shared.loaded.photos.get(&self.key, shared.memory, || Arc::new(self.file.clone()), || self.load())?;
+        let _ = self.dim.set(built.dim);
+        Ok(built)
     }
 
     fn load(&self) -> Result<Built, HubError> {
@@ -252,6 +279,11 @@ impl Aesthetic {
         Ok(self.0.identity()? == comparator.0.identity()?)
     }
 
+    /// Whether [`Judgement::strength`] is there.
+    pub fn tells_strength(&self) -> bool {
+        self.0.is_mini()
+    }
+
     /// Whether the ratings are those that AVA's photographers gave.
     pub fn trained_on_ava(&self) -> bool {
         self.0.manifest.trained_on.as_deref() == Some("ava")
@@ -278,8 +310,7 @@ impl Embedder {
 
     /// Numbers in a vector.
     pub fn dim(&self) -> Result<usize, HubError> {
-        let built = self.0.built()?;
-        Ok(if built.mini.is_some() { scene_layout::DIM + answer::EMBEDDED.len() } else { built.dim })
+        if self.0.is_mini() { Ok(scene_layout::DIM + answer::EMBEDDED.len()) } else { self.0.dim() }
     }
 }
 
@@ -294,6 +325,11 @@ impl Comparator {
         let Some(mini) = &built.mini else { return self.0.features(&built, photos) };
         let answers = self.0.answers(&built, mini, photos)?;
         Ok(answers.iter().zip(photos).map(|(answers, photo)| vec![strength(mini, answers, photo)]).collect())
+    }
+
+    /// Numbers that a photo is compared by.
+    pub fn dim(&self) -> Result<usize, HubError> {
+        if self.0.is_mini() { Ok(1) } else { self.0.dim() }
     }
 
     /// The probability that the first photo is the better one; swapping the photos mirrors it, a photo against itself

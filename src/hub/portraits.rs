@@ -129,8 +129,8 @@ const LARGEST_FACE_FILE: u64 = 256 << 20;
 /// These files are small: they are held to their hash as they are read.
 fn read((held, sha256): &(Held, Option<Digest>)) -> Result<Vec<u8>, HubError> {
     let path = held.path.clone();
-    let bytes =
-        reading::read(&path, LARGEST_FACE_FILE).map_err(|source| HubError::Open { path: path.clone(), source })?;
+    let bytes = reading::read(&path, LARGEST_FACE_FILE)
+        .map_err(|source| held.unless_gone(HubError::Open { path: path.clone(), source }))?;
     let found = Digest::of(&bytes);
     match *sha256 {
         Some(expected) if expected != found => {

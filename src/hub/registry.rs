@@ -171,6 +171,35 @@ impl From<candle_core::Error> for CandleError {
     }
 }
 
+/// The plan, the part of the file that is the head, and tensors that may be left alone.
+fn plan(
+    architecture: Architecture,
+    names: &Names<'_>,
+    recipe: &Recipe,
+) -> Result<(Plan, Option<&'static str>, &'static str), WeightsError> {
+    Ok(match architecture {
+        Architecture::RatedResnet | Architecture::Classifier => (resnet_by_names(names), Some("head"), ""),
+        Architecture::Siamese => match recipe.backbone()? {
+            Backbone::Resnet => (resnet_by_names(names), Some("mlp"), ""),
+            Backbone::Vgg16 => (Plan::Vgg16, Some("mlp"), ""),
+        },
+        Architecture::Resnet => (resnet_by_names(names), None, "fc."),
+        Architecture::Dinov2 => (Plan::Dinov2, None, ""),
+        Architecture::EfficientnetLite => of_mobile(Family::EfficientNetLite),
+        Architecture::MobilenetV2 => of_mobile(Family::MobileNetV2),
+        Architecture::AlbumMini => (Plan::Mini, None, ""),
+        Architecture::MultiHead => (Plan::MultiHead, None, ""),
+        Architecture::SingleHead => (Plan::SingleHead, None, ""),
+    })
+}
+
+/// How many numbers the network would give for a photo, from the names and shapes in its file alone.
+pub fn dim(manifest: &Manifest, file: &WeightsFile) -> Result<usize, WeightsError> {
+    let ledger = Ledger::new(file);
+    let names = ledger.root();
+    plan(manifest.architecture, &names, &Recipe::of(file))?.0.features(&names)
+}
+
 /// Puts the network together. On the CPU it runs on the fused kernels of `engine`, on a card or `by_candle` on candle.
 pub fn build(
     manifest: &Manifest,
@@ -182,21 +211,7 @@ pub fn build(
     let ledger = Ledger::new(file);
     let names = ledger.root();
     let recipe = Recipe::of(file);
-    // The plan, the part of the file that is the head, and tensors that may be left alone.
-    let (plan, head_part, forgiven) = match manifest.architecture {
-        Architecture::RatedResnet | Architecture::Classifier => (resnet_by_names(&names), Some("head"), ""),
-        Architecture::Siamese => match recipe.backbone()? {
-            Backbone::Resnet => (resnet_by_names(&names), Some("mlp"), ""),
-            Backbone::Vgg16 => (Plan::Vgg16, Some("mlp"), ""),
-        },
-        Architecture::Resnet => (resnet_by_names(&names), None, "fc."),
-        Architecture::Dinov2 => (Plan::Dinov2, None, ""),
-        Architecture::EfficientnetLite => of_mobile(Family::EfficientNetLite),
-        Architecture::MobilenetV2 => of_mobile(Family::MobileNetV2),
-        Architecture::AlbumMini => (Plan::Mini, None, ""),
-        Architecture::MultiHead => (Plan::MultiHead, None, ""),
-        Architecture::SingleHead => (Plan::SingleHead, None, ""),
-    };
+    let (plan, head_part, forgiven) = plan(manifest.architecture, &names, &recipe)?;
     let dim = plan.features(&names)?;
     let head_config = head_part.map(|part| recipe.head(part, dim)).transpose()?;
     let output = match (&head_config, manifest.architecture) {

@@ -12,6 +12,8 @@ const EXIF_IFD: u16 = 0x8769;
 pub struct Tiff<'a> {
     bytes: &'a [u8],
     little_endian: bool,
+    /// BigTIFF, where offsets and counts have eight bytes.
+    big: bool,
 }
 
 #[derive(Debug)]
@@ -32,18 +34,20 @@ pub struct Entry {
 }
 
 impl<'a> Tiff<'a> {
-    /// Takes the byte order only: raw files put marks of their own where TIFF has 42.
+    /// Takes the byte order, and whether it is a BigTIFF: raw files put marks of their own where TIFF has 42.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
-        match bytes.get(..2)? {
-            b"II" => Some(Self { bytes, little_endian: true }),
-            b"MM" => Some(Self { bytes, little_endian: false }),
-            _ => None,
-        }
+        let little_endian = match bytes.get(..2)? {
+            b"II" => true,
+            b"MM" => false,
+            _ => return None,
+        };
+        let small = Self { bytes, little_endian, big: false };
+        Some(Self { big: small.u16(2) == Some(43), ..small })
     }
 
     /// All directories: the main chain first, each followed by its sub-directories.
     pub fn directories(&self) -> Vec<Ifd<'a>> {
-        let mut waiting = vec![self.u32(4).unwrap_or(0)];
+        let mut waiting = vec![self.start().unwrap_or(0)];
         let (mut seen, mut found) = (Vec::new(), Vec::new());
         while let Some(offset) = waiting.pop() {
             if offset == 0 || seen.contains(&offset) || seen.len() == MAX_DIRECTORIES {
@@ -62,7 +66,11 @@ impl<'a> Tiff<'a> {
 
     /// The first directory of the main chain.
     pub fn first(&self) -> Option<Ifd<'a>> {
-        self.at(self.u32(4)?)
+        self.at(self.start()?)
+    }
+
+    fn start(&self) -> Option<u32> {
+        self.word(if self.big { 8 } else { 4 })
     }
 
     pub fn at(&self, offset: u32) -> Option<Ifd<'a>> {
@@ -70,18 +78,20 @@ impl<'a> Tiff<'a> {
     }
 
     fn directory(&self, offset: usize) -> Option<(Ifd<'a>, u32)> {
-        let count = usize::from(self.u16(offset)?);
+        let (count, head, size) =
+            if self.big { (self.word(offset)? as usize, 8, 20) } else { (usize::from(self.u16(offset)?), 2, 12) };
         let entries: Vec<Entry> =
-            (0..count.min(MAX_ENTRIES)).map_while(|i| self.entry_at(offset + 2 + i * 12)).collect();
-        let next = self.u32(offset + 2 + count * 12).unwrap_or(0);
+            (0..count.min(MAX_ENTRIES)).map_while(|i| self.entry_at(offset + head + i * size)).collect();
+        let next = self.word(offset.saturating_add(head + count * size)).unwrap_or(0);
         let cut = entries.len() < count;
         Some((Ifd { tiff: *self, entries, cut }, next))
     }
 
     fn entry_at(&self, at: usize) -> Option<Entry> {
-        let (tag, format, count) = (self.u16(at)?, self.u16(at + 2)?, self.u32(at + 4)?);
-        let inline = size_of_format(format).saturating_mul(count as usize) <= 4;
-        let place = if inline { at + 8 } else { self.u32(at + 8)? as usize };
+        let (tag, format, count) = (self.u16(at)?, self.u16(at + 2)?, self.word(at + 4)?);
+        let size = if self.big { 8 } else { 4 };
+        let inline = size_of_format(format).saturating_mul(count as usize) <= size;
+        let place = if inline { at + 4 + size } else { self.word(at + 4 + size)? as usize };
         Some(Entry { tag, format, count, at: place })
     }
 
@@ -94,13 +104,23 @@ impl<'a> Tiff<'a> {
         let raw = *self.bytes.get(at..)?.first_chunk()?;
         Some(if self.little_endian { u32::from_le_bytes(raw) } else { u32::from_be_bytes(raw) })
     }
+
+    /// An offset or a count; one of a BigTIFF that lies beyond all files read here is the largest there is.
+    fn word(&self, at: usize) -> Option<u32> {
+        if self.big { self.u64(at).map(|word| u32::try_from(word).unwrap_or(u32::MAX)) } else { self.u32(at) }
+    }
+
+    fn u64(&self, at: usize) -> Option<u64> {
+        let raw = *self.bytes.get(at..)?.first_chunk()?;
+        Some(if self.little_endian { u64::from_le_bytes(raw) } else { u64::from_be_bytes(raw) })
+    }
 }
 
 fn size_of_format(format: u16) -> usize {
     match format {
         3 | 8 => 2,
         4 | 9 | 11 | 13 => 4,
-        5 | 10 | 12 => 8,
+        5 | 10 | 12 | 16..=18 => 8,
         _ => 1,
     }
 }
@@ -124,6 +144,7 @@ impl<'a> Ifd<'a> {
                 1 | 7 => tiff.bytes.get(at).map(|byte| u32::from(*byte)),
                 3 => tiff.u16(at).map(u32::from),
                 4 | 13 => tiff.u32(at),
+                16 | 18 => tiff.u64(at).map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
                 _ => None,
             }
         })
@@ -164,6 +185,20 @@ mod tests {
         let directories = Tiff::new(&bytes).expect("a TIFF").directories();
         assert_eq!(directories.len(), 1);
         assert_eq!(directories[0].number(0x0112), Some(6));
+    }
+
+    #[test]
+    fn a_bigtiff_is_read_like_a_small_one() {
+        let mut bytes = b"MM\0\x2b\0\x08\0\0\0\0\0\0\0\0\0\x10".to_vec();
+        bytes.extend([0, 0, 0, 0, 0, 0, 0, 2]);
+        bytes.extend([1, 0x12, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([1, 0x11, 0, 16, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 72]);
+        bytes.extend([0; 8]);
+        bytes.extend([[0, 0, 0, 0, 0, 0, 0, 5], [9, 0, 0, 0, 0, 0, 0, 0]].concat());
+        let first = Tiff::new(&bytes).and_then(|tiff| tiff.first()).expect("a directory");
+        assert_eq!(first.number(0x0112), Some(6));
+        let strips = first.entry(0x0111).expect("strips");
+        assert_eq!(first.numbers(strips).collect::<Vec<_>>(), [5, u32::MAX]);
     }
 
     #[test]

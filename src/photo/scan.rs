@@ -136,6 +136,10 @@ pub fn scan(paths: &[PathBuf], options: &Options) -> Result<Scan, ScanError> {
             Ok(_) if is_unfinished(path) => {
                 scanner.scan.unreadable.push(Unreadable { path: path.clone(), cause: ReadError::Unfinished });
             }
+            // It may be a folder: what cannot be looked at is not taken for a file.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                scanner.scan.unreadable.push(Unreadable { path: path.clone(), cause: error.into() });
+            }
             // A missing or odd file named outright is kept as a photo: reading it says what is wrong, in its place.
             _ => scanner.take(path.clone()),
         }

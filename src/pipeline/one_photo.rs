@@ -84,15 +84,11 @@ pub fn process(
 }
 
 /// A photo's content alone: from its stamp where the store knows it, else from its bytes.
-pub fn identify(path: &Path, store: &Store, limits: &Limits) -> Result<ContentId, Failure> {
-    let failed = |error: identity::ReadError| {
-        let (path, code, cause) = (path.to_owned(), error.code(), error.to_string());
-        Failure { path, stage: Stage::Read, code, cause }
-    };
-    let stamp = identity::stamp(path).map_err(failed)?;
+pub fn identify(path: &Path, store: &Store, limits: &Limits) -> Result<ContentId, identity::ReadError> {
+    let stamp = identity::stamp(path)?;
     match store.content(path, &stamp) {
         Some(content) => Ok(content),
-        None => identity::content(path, limits.max_file_bytes).map_err(failed),
+        None => identity::content(path, limits.max_file_bytes),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::marker::PhantomData;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -28,7 +28,7 @@ pub struct Output<R> {
 enum Target {
     Stdout(Box<dyn Write + Send>),
     /// A pipe, a device: written as it is.
-    Stream(BufWriter<File>),
+    Stream(PathBuf, BufWriter<File>),
     /// Written beside its place and renamed at the end, so that a run cut short leaves the older file whole.
     File(Draft),
 }
@@ -38,8 +38,8 @@ impl<R: Record> Output<R> {
         let (target, terminal) = match file.filter(|path| *path != Path::new("-")) {
             None => (Target::Stdout(Box::new(Ui::stdout())), Ui::stdout_is_terminal()),
             Some(path) => {
-                let target = open_file(path).with_context(|| format!("cannot write {}", path.display()))?;
-                let terminal = matches!(&target, Target::Stream(stream) if stream.get_ref().is_terminal());
+                let target = open_file(path).with_context(|| cannot_write(path))?;
+                let terminal = matches!(&target, Target::Stream(_, stream) if stream.get_ref().is_terminal());
                 (target, terminal)
             }
         };
@@ -52,7 +52,7 @@ impl<R: Record> Output<R> {
         Ok(Self { target, format, rows: Vec::new(), written: 0, flush_each, terminal, record: PhantomData })
     }
 
-    pub fn write(&mut self, ui: &Ui, record: &R) -> io::Result<()> {
+    pub fn write(&mut self, ui: &Ui, record: &R) -> anyhow::Result<()> {
         let first = self.written == 0;
         self.written += 1;
         match self.format {
@@ -90,22 +90,30 @@ impl<R: Record> Output<R> {
             self.on_target(ui, |out| table::write(out, R::HEADINGS, &rows, Ui::width()))?;
         }
         match self.target {
-            Target::Stdout(mut out) => out.flush()?,
-            Target::Stream(mut out) => out.flush()?,
+            Target::Stdout(mut out) => out.flush().context(CANNOT_PRINT)?,
+            Target::Stream(path, mut out) => out.flush().with_context(|| cannot_write(&path))?,
             Target::File(draft) if replaces(draft.place()) => settle(draft, Content::Text)?,
             Target::File(_) => return Ok(true),
         }
         Ok(false)
     }
 
-    fn on_target(&mut self, ui: &Ui, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    fn on_target(&mut self, ui: &Ui, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
         match &mut self.target {
-            Target::Stdout(out) if self.flush_each => ui.aside(|| write(out).and_then(|()| out.flush())),
-            Target::Stdout(out) => write(out),
-            Target::Stream(out) => write(out),
-            Target::File(draft) => write(draft),
+            Target::Stdout(out) if self.flush_each => {
+                ui.aside(|| write(out).and_then(|()| out.flush())).context(CANNOT_PRINT)
+            }
+            Target::Stdout(out) => write(out).context(CANNOT_PRINT),
+            Target::Stream(path, out) => write(out).with_context(|| cannot_write(path)),
+            Target::File(draft) => write(draft).with_context(|| cannot_write(draft.place())),
         }
     }
+}
+
+const CANNOT_PRINT: &str = "cannot write to standard output";
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
 }
 
 /// Writes a file that appears whole, or not at all.
@@ -114,10 +122,10 @@ pub fn whole_file(
     content: Content,
     write: impl FnOnce(&mut (dyn Write + Send)) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let cannot = || format!("cannot write {}", path.display());
+    let cannot = || cannot_write(path);
     match open_file(path).with_context(cannot)? {
         Target::Stdout(mut out) => write(&mut out).with_context(cannot),
-        Target::Stream(mut out) => write(&mut out).and_then(|()| Ok(out.flush()?)).with_context(cannot),
+        Target::Stream(_, mut out) => write(&mut out).and_then(|()| Ok(out.flush()?)).with_context(cannot),
         Target::File(mut draft) => {
             write(&mut draft).with_context(cannot)?;
             settle(draft, content)
@@ -127,7 +135,7 @@ pub fn whole_file(
 
 /// Puts a finished file into its place.
 fn settle(draft: Draft, content: Content) -> anyhow::Result<()> {
-    let cannot = format!("cannot write {}", draft.place().display());
+    let cannot = cannot_write(draft.place());
     // Once more: what was put there since the run began is left alone, too.
     place::check(draft.place(), content).context(cannot.clone())?;
     draft.settle().context(cannot)
@@ -136,7 +144,8 @@ fn settle(draft: Draft, content: Content) -> anyhow::Result<()> {
 fn open_file(path: &Path) -> io::Result<Target> {
     let existing = found(path)?;
     if existing.as_ref().is_some_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        return Ok(Target::Stream(BufWriter::new(fs::OpenOptions::new().write(true).open(path)?)));
+        let stream = fs::OpenOptions::new().write(true).open(path)?;
+        return Ok(Target::Stream(path.to_owned(), BufWriter::new(stream)));
     }
     if existing.is_some_and(|metadata| metadata.is_dir()) {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder"));

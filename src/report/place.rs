@@ -51,9 +51,9 @@ pub fn check(path: &Path, content: Content) -> Result<(), PlaceError> {
             return Err(PlaceError::Foreign { path: path.to_owned(), what });
         }
     }
-    match head(path) {
-        Ok(head) if is_earlier(&head, path, content) => Ok(()),
-        Ok(head) => Err(PlaceError::Foreign { path: path.to_owned(), what: name(&head) }),
+    match head(path).and_then(|head| Ok((is_earlier(&head, path, content)?, head))) {
+        Ok((true, _)) => Ok(()),
+        Ok((false, head)) => Err(PlaceError::Foreign { path: path.to_owned(), what: name(&head) }),
         Err(error) => {
             let what = format!("a file that cannot be looked into ({error})");
             Err(PlaceError::Foreign { path: path.to_owned(), what })
@@ -71,14 +71,18 @@ fn head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-fn is_earlier(head: &[u8], path: &Path, content: Content) -> bool {
-    match content {
+fn is_earlier(head: &[u8], path: &Path, content: Content) -> io::Result<bool> {
+    Ok(match content {
         Content::Text => is_text(head) && sniff(head).is_none() && !is_sidecar(head),
         Content::Parquet => head.starts_with(b"PAR1"),
         Content::Npy => head.starts_with(b"\x93NUMPY"),
-        Content::Model(mark) => has_mark(path, mark).unwrap_or(false),
+        Content::Model(mark) => match has_mark(path, mark) {
+            // What the system refuses says nothing about the file; anything else is not how ours begin.
+            Err(error) if error.raw_os_error().is_some() => return Err(error),
+            found => found.unwrap_or(false),
+        },
         Content::New => false,
-    }
+    })
 }
 
 /// All that we write as lines and pages is UTF-8 without NUL; photos, films, archives and models are not.

@@ -14,7 +14,8 @@ use base::reading;
 
 #[derive(Debug)]
 pub enum Input {
-    Local(File),
+    /// With its length, asked for once: a later question that fails would be answered with 0.
+    Local(File, u64),
     Remote(Arc<Object>),
 }
 
@@ -29,13 +30,14 @@ impl Input {
         if is_remote(path) {
             return Object::open(&path.to_string_lossy()).map(|object| Self::Remote(Arc::new(object)));
         }
-        reading::open(path).map(Self::Local).map_err(ScaleError::io(path))
+        let file = reading::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        file.map(|(length, file)| Self::Local(file, length)).map_err(ScaleError::io(path))
     }
 
     /// Another hand on the same file.
     pub fn try_clone(&self) -> io::Result<Self> {
         match self {
-            Self::Local(file) => file.try_clone().map(Self::Local),
+            Self::Local(file, length) => Ok(Self::Local(file.try_clone()?, *length)),
             Self::Remote(object) => Ok(Self::Remote(Arc::clone(object))),
         }
     }
@@ -44,7 +46,7 @@ impl Input {
 impl Length for Input {
     fn len(&self) -> u64 {
         match self {
-            Self::Local(file) => Length::len(file),
+            Self::Local(_, length) => *length,
             Self::Remote(object) => object.size(),
         }
     }
@@ -55,14 +57,14 @@ impl ChunkReader for Input {
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
         match self {
-            Self::Local(file) => Ok(Box::new(file.get_read(start)?)),
+            Self::Local(file, _) => Ok(Box::new(file.get_read(start)?)),
             Self::Remote(object) => Ok(Box::new(FromObject { object: Arc::clone(object), at: start })),
         }
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
         match self {
-            Self::Local(file) => file.get_bytes(start, length),
+            Self::Local(file, _) => file.get_bytes(start, length),
             Self::Remote(object) => Ok(object.bytes(start, length)?),
         }
     }

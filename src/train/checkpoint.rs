@@ -111,8 +111,11 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), TrainError> {
     atomic::write(path, content).map_err(|error| TrainError::at(path, error))
 }
 
-/// The metrics file and the picture.
+/// The metrics file and the picture, once there is something to tell.
 pub fn write_course(folder: &Path, title: &str, progress: &Progress) -> Result<(), TrainError> {
+    if progress.history.is_empty() {
+        return Ok(());
+    }
     let lines: Vec<String> =
         progress.history.iter().map(|epoch| serde_json::to_string(epoch).unwrap_or_default()).collect();
     replace(&folder.join(METRICS), (lines.join("\n") + "\n").as_bytes())?;

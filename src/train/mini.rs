@@ -116,9 +116,14 @@ fn network(
     let file = out.join(checkpoint::CHECKPOINT);
     let [singles, series] = set.counts();
     let identity = format!("{} {looks} {singles} {series}", recipe.identity());
+    let title = format!("{} {}: train loss", recipe.name, recipe.version);
     let mut progress = match checkpoint::load(&file, &mini.vars, &mut adam)? {
         Some(progress) if progress.recipe != identity => return Err(TrainError::Changed { path: file }),
-        Some(progress) => progress,
+        Some(progress) => {
+            // What the run before could not write of its course is not made by what is left to do.
+            checkpoint::write_course(out, &title, &progress)?;
+            progress
+        }
         None => Progress { recipe: identity, ..Progress::default() },
     };
     checkpoint::write_terms(out, &recipe.in_full(), &job.command)?;
@@ -166,7 +171,7 @@ fn network(
             started = Instant::now();
             epoch = Course::default();
             checkpoint::save(&file, &mini.vars, &adam, &progress)?;
-            checkpoint::write_course(out, &format!("{} {}: train loss", recipe.name, recipe.version), &progress)?;
+            checkpoint::write_course(out, &title, &progress)?;
             if let Some(done) = progress.history.last() {
                 listener.epoch(done);
             }

@@ -87,9 +87,14 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
     let mut adam = Adam::new(&network.vars)?;
     let file = out.join(checkpoint::CHECKPOINT);
     let identity = recipe.identity(items.len());
+    let title = format!("{}: train loss", recipe.name);
     let mut progress = match checkpoint::load(&file, &network.vars, &mut adam)? {
         Some(progress) if progress.recipe != identity => return Err(TrainError::Changed { path: file }),
-        Some(progress) => progress,
+        Some(progress) => {
+            // What the run before could not write of its course is not made by what is left to do.
+            checkpoint::write_course(out, &title, &progress)?;
+            progress
+        }
         None => Progress { recipe: identity, ..Progress::default() },
     };
     let split = split(items, recipe);
@@ -152,7 +157,7 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
         };
         progress.history.push(done.clone());
         checkpoint::save(&file, &network.vars, &adam, &progress)?;
-        checkpoint::write_course(out, &format!("{}: train loss", recipe.name), &progress)?;
+        checkpoint::write_course(out, &title, &progress)?;
         listener.epoch(&done);
         if progress.epoch - progress.best_epoch >= recipe.patience {
             conclude(job, &network, &split, &progress, listener)?;

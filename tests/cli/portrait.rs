@@ -104,3 +104,21 @@ fn drawn_copies_go_where_they_are_wanted_and_never_over_anything() {
     assert_ne!(first.to_rgb8(), original.to_rgb8(), "something is drawn");
     assert!(world.path("photos/n04591157_Windsor_tie.faces-2.png").exists());
 }
+
+#[test]
+fn a_copy_that_cannot_be_written_is_a_failure() {
+    let Some(models) = shared("weights/mediapipe") else { return };
+    let world = World::new();
+    // With what is added to it this name is too long for a file.
+    world.photo(format!("{}.png", "n".repeat(250)), 1);
+    world.photo("short.png", 2);
+    let seen =
+        world.run(["portrait", "--models-dir", models.to_str().unwrap(), "--annotate", "drawn", "photos"]).expect(3);
+    assert_eq!(seen.lines().len(), 2);
+    assert!(
+        seen.stderr.contains("write: not drawn: cannot write") && seen.stderr.contains("1 failed"),
+        "{}",
+        seen.stderr
+    );
+    assert!(world.path("drawn/short.faces.png").exists());
+}

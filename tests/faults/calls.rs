@@ -12,29 +12,15 @@ mod snapshot;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use self::cases::Case;
-use self::injector::{Injector, Mode, Point};
+use self::injector::{Injector, Mode, Point, run_alone};
 use self::judge::Reference;
-use crate::world::{report, skipped};
+use crate::world::{World, report, skipped};
 
 /// Points of each command where not all are asked for.
 const SAMPLE: usize = 7;
-
-/// Commands with faults that are known and not mended, of which the judge asks too much, or (`train`) whose recipe does not
-/// run yet: only the complete run, which fails because of them, looks at these.
-const KNOWN_TO_FAIL: [&str; 10] = [
-    "dedup",
-    "kmeans_assign",
-    "kmeans_fit",
-    "models_gc",
-    "models_import",
-    "models_rm",
-    "select_link",
-    "select_since",
-    "select_zip",
-    "train",
-];
 
 #[test]
 fn failing_calls() {
@@ -47,11 +33,7 @@ fn failing_calls() {
         words.iter().all(|word| word.strip_prefix('-').map_or_else(|| says(word), |absent| !says(absent)))
     };
     let named: Vec<Case> = cases::all().into_iter().filter(|case| words.contains(&case.name)).collect();
-    let mut cases = if named.is_empty() { cases::all() } else { named };
-    if wish.is_empty() {
-        cases.retain(|case| !KNOWN_TO_FAIL.contains(&case.name));
-        report(&format!("left to `make faults`, which fails there: {}", KNOWN_TO_FAIL.join(", ")));
-    }
+    let cases = if named.is_empty() { cases::all() } else { named };
     let cases = Mutex::new(cases.into_iter());
     let told = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -70,6 +52,30 @@ fn failing_calls() {
         }
     });
     summarise(&told.into_inner().unwrap());
+}
+
+#[test]
+fn no_locks_to_be_had() {
+    let Some(injector) = Injector::build() else { return skipped("system calls cannot be watched here") };
+    let world = World::new();
+    world.many_photos(4);
+    let reference = run_alone(&world, &["score", "photos", "--no-cache"]).stdout;
+    let point = Point { class: "lock".into(), number: 1, mode: Mode::Always };
+    let without_locks = |args: &[&str]| {
+        let started = Instant::now();
+        let ended = injector.run(&world, args, Some(&point));
+        assert!(ended.refused().count() > 0, "nothing was locked: {}", ended.stderr);
+        assert!(started.elapsed() < Duration::from_secs(30), "{args:?}: {:?}", started.elapsed());
+        ended
+    };
+    let scored = without_locks(&["score", "photos"]);
+    assert_eq!((scored.how.as_str(), &scored.stdout), ("exit 0", &reference), "{}", scored.stderr);
+    assert_eq!(scored.stderr.matches("warning: ").count(), 1, "{}", scored.stderr);
+    assert!(scored.stderr.contains("where files cannot be locked"), "{}", scored.stderr);
+    let decided = without_locks(&["decide", "keep", "photos", "--no-cache"]);
+    assert_eq!((decided.how.as_str(), decided.stdout.as_str()), ("exit 1", ""), "{}", decided.stderr);
+    assert!(decided.stderr.contains("journal.sqlite") && decided.stderr.contains("no locks"), "{}", decided.stderr);
+    assert_eq!(run_alone(&world, &["decide", "list"]).stdout, "");
 }
 
 /// A point, and what did not hold there.

@@ -12,6 +12,8 @@ mod interrupted;
 mod isolated;
 mod journal;
 mod killed;
+#[cfg(target_os = "linux")]
+mod mutations;
 mod outputs;
 mod places;
 mod reading;
@@ -33,6 +35,7 @@ fn every_row_has_its_test() {
         include_str!("isolated.rs"),
         include_str!("journal.rs"),
         include_str!("killed.rs"),
+        include_str!("mutations.rs"),
         include_str!("outputs.rs"),
         include_str!("places.rs"),
         include_str!("reading.rs"),

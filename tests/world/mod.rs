@@ -65,9 +65,11 @@ impl World {
             .args(["--reuid=65534", "--clear-groups", "true"])
             .status()
             .is_ok_and(|s| s.success());
-        // The test build may lie below a folder that only its owner may enter.
+        // The test build may lie below a folder that only its owner may enter. Another process copies it: a program that
+        // some test starts while we held the copy open for writing would hold it open, too, and it could not be run.
         let binary = self.path("albumctl");
-        fs::copy(env!("CARGO_BIN_EXE_albumctl"), &binary).unwrap();
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_albumctl")).arg(&binary).status();
+        assert!(copied.is_ok_and(|status| status.success()), "the binary cannot be copied");
         for folder in [self.folder.path().to_owned(), self.path("home")] {
             set_mode(&folder, 0o777);
         }

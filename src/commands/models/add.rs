@@ -69,7 +69,7 @@ fn manifests(given: &[String], context: &Context) -> Result<Vec<(String, String)
             found.push((one.clone(), text.map_err(|error| unreadable(path, error))?));
             continue;
         }
-        let files = manifests_in(path);
+        let files = manifests_in(path).with_context(|| format!("cannot list {one}"))?;
         if files.is_empty() {
             return Err(CommandError::failed(anyhow!("{one}: there is no YAML file in it")));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::model_library;
+use super::{ending, model_library};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::records::RemovedRecord;
@@ -30,7 +30,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let collection =
         Collection { keep: &[], listed: args.unlisted.then_some(&listed), leftovers: true, dry_run: args.dry_run };
     let mut output = context.output::<RemovedRecord>()?;
-    for gone in library.cache.collect(&collection).map_err(CommandError::failed)? {
+    let mut failed = 0;
+    let collected = library.cache.collect_telling(&collection, |error| {
+        context.ui.warn(&format!("not removed: {error}"));
+        failed += 1;
+    });
+    let collected = collected.map_err(CommandError::failed)?;
+    let done = collected.len();
+    for gone in collected {
         let path = match &gone.what {
             Leftover::Blob(digest) => library.cache.blob_path(digest),
             Leftover::File(path) => path.clone(),
@@ -43,8 +50,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         output.write(&context.ui, &RemovedRecord { model, path, bytes: gone.bytes, why, applied: !args.dry_run })?;
     }
     output.finish(&context.ui)?;
-    context.ui.summary(&model_library::usage(&library)?, false);
-    Ok(Ending::AllDone)
+    context.ui.summary(&model_library::usage(&library)?, failed > 0);
+    Ok(ending(done, failed))
 }
 
 /// What manifests name, with the hashes the user has accepted.

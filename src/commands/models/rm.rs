@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 
 use anyhow::Context as _;
 
-use super::model_library;
+use super::{close, ending, model_library};
 use crate::context::Context;
-use crate::error::{CommandError, Ending};
+use crate::error::{CommandError, Ending, told};
 use crate::report::records::RemovedRecord;
 use hub::catalogue::Entry;
+use hub::digest::Digest;
 use hub::model_library::ModelLibrary;
 
 /// Delete the files of models; a file that another model shares stays
@@ -37,48 +38,70 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let entries = if args.all_versions { library.catalogue.versions_of(&named) } else { named };
     let mut own = library.own_files(&entries).map_err(CommandError::failed)?;
     let mut output = context.output::<RemovedRecord>()?;
+    let (mut done, mut failed) = (0, 0);
     for entry in entries {
-        for sha256 in own.remove(&entry.reference()).unwrap_or_default() {
-            let path = library.cache.blob_path(&sha256);
-            let metadata = match path.metadata() {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                looked => looked.with_context(|| path.display().to_string())?,
-            };
-            if !args.dry_run {
-                library.cache.remove(&sha256).map_err(CommandError::failed)?;
-            }
-            let model = Some(entry.reference());
-            let why = "asked for".to_owned();
-            let path = path.display().to_string();
-            let record = RemovedRecord { model, path, bytes: metadata.len(), why, applied: !args.dry_run };
-            output.write(&context.ui, &record)?;
+        let digests = own.remove(&entry.reference()).unwrap_or_default();
+        let files = digests.iter().map(|sha256| delete(entry, sha256, args, &library));
+        let mut outcomes: Vec<_> = files.collect();
+        // A model whose file could not be deleted is still named, so that it can be asked for again.
+        if args.forget && outcomes.iter().all(Result::is_ok) {
+            outcomes.push(forget(entry, args, &library, context));
         }
-        if args.forget {
-            forget(entry, args, &library, context, &mut |record| output.write(&context.ui, record))?;
+        for outcome in outcomes {
+            match outcome {
+                Ok(Some(record)) => {
+                    output.write(&context.ui, &record)?;
+                    done += 1;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    failed += 1;
+                    context.ui.warn(&format!("{}: not removed: {}", entry.reference(), told(&error)));
+                }
+            }
         }
     }
-    output.finish(&context.ui)?;
-    Ok(Ending::AllDone)
+    close(output, done, context)?;
+    Ok(ending(done, failed))
 }
 
+/// A file of the model's own; `None` where it is not here.
+fn delete(
+    entry: &Entry,
+    sha256: &Digest,
+    args: &Args,
+    library: &ModelLibrary,
+) -> anyhow::Result<Option<RemovedRecord>> {
+    let path = library.cache.blob_path(sha256);
+    let metadata = match path.metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        looked => looked.with_context(|| path.display().to_string())?,
+    };
+    if !args.dry_run {
+        library.cache.remove(sha256)?;
+    }
+    let (model, path, why) = (Some(entry.reference()), path.display().to_string(), "asked for".to_owned());
+    Ok(Some(RemovedRecord { model, path, bytes: metadata.len(), why, applied: !args.dry_run }))
+}
+
+/// The user's own manifest of it, and the hashes accepted for it.
 fn forget(
     entry: &Entry,
     args: &Args,
     library: &ModelLibrary,
     context: &Context,
-    write: &mut dyn FnMut(&RemovedRecord) -> std::io::Result<()>,
-) -> Result<(), CommandError> {
+) -> anyhow::Result<Option<RemovedRecord>> {
     for file in entry.files.iter().filter(|file| file.sha256.is_none() && !args.dry_run) {
-        library.cache.distrust(&entry.reference(), &file.name).map_err(CommandError::failed)?;
+        library.cache.distrust(&entry.reference(), &file.name)?;
     }
     let Some(own) = &entry.own else {
         context.ui.note(&format!("the manifest of {} is built in and stays", entry.reference()));
-        return Ok(());
+        return Ok(None);
     };
     let bytes = own.metadata().with_context(|| own.display().to_string())?.len();
     if !args.dry_run {
         std::fs::remove_file(own).with_context(|| own.display().to_string())?;
     }
     let (model, path) = (Some(entry.reference()), own.display().to_string());
-    Ok(write(&RemovedRecord { model, path, bytes, why: "manifest".to_owned(), applied: !args.dry_run })?)
+    Ok(Some(RemovedRecord { model, path, bytes, why: "manifest".to_owned(), applied: !args.dry_run }))
 }

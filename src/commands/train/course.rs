@@ -48,7 +48,7 @@ struct Listener<'a, W> {
     context: &'a Context,
     model: &'a str,
     output: &'a Mutex<W>,
-    failed: Mutex<Option<std::io::Error>>,
+    failed: Mutex<Option<anyhow::Error>>,
 }
 
 impl mini::Listener for Listener<'_, crate::report::output::Output<TrainRecord>> {

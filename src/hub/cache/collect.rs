@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use super::{Blob, Cache, CacheError, listed};
+use super::{At, Blob, Cache, CacheError, listed};
 use crate::digest::Digest;
 
 /// A file just added is not taken away again before its user could use it, not even by another process.
@@ -45,14 +47,14 @@ pub struct Collected {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leftover {
     Blob(Digest),
-    File(std::path::PathBuf),
+    File(PathBuf),
 }
 
 impl Cache {
     pub fn usage(&self) -> Result<Usage, CacheError> {
         let blobs = self.blobs()?;
         let quarantined = listed(&self.folder("quarantine"))?;
-        let size = |path: &std::path::PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let size = |path: &PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
         Ok(Usage {
             files: blobs.len(),
             bytes: blobs.iter().map(|blob| blob.bytes).sum(),
@@ -73,9 +75,18 @@ impl Cache {
     /// Brings the cache below its limit, least recently used first, and clears away what the collection says. Files in
     /// use, just added or to be kept stay, though the limit be passed.
     pub fn collect(&self, collection: &Collection<'_>) -> Result<Vec<Collected>, CacheError> {
+        self.collect_telling(collection, drop)
+    }
+
+    /// The same; `tell` hears of what should have gone and could not be removed.
+    pub fn collect_telling(
+        &self,
+        collection: &Collection<'_>,
+        mut tell: impl FnMut(CacheError),
+    ) -> Result<Vec<Collected>, CacheError> {
         let mut collected = Vec::new();
         if collection.leftovers {
-            self.collect_leftovers(collection.dry_run, &mut collected)?;
+            self.collect_leftovers(collection.dry_run, &mut collected, &mut tell)?;
         }
         let blobs = self.blobs()?;
         let mut bytes: u64 = blobs.iter().map(|blob| blob.bytes).sum();
@@ -90,33 +101,52 @@ impl Cache {
             if spared(&blob, collection.keep) {
                 continue;
             }
-            // Somebody may have begun to use it since; then it stays.
-            if collection.dry_run || self.remove(&blob.digest).is_ok() {
-                bytes -= blob.bytes;
-                collected.push(Collected { what: Leftover::Blob(blob.digest), bytes: blob.bytes, why });
+            let removed = if collection.dry_run { Ok(true) } else { self.remove(&blob.digest) };
+            match removed {
+                Ok(_) => {
+                    bytes -= blob.bytes;
+                    collected.push(Collected { what: Leftover::Blob(blob.digest), bytes: blob.bytes, why });
+                }
+                // Somebody has begun to use it since: it stays.
+                Err(CacheError::InUse { .. }) => {}
+                Err(error) => tell(error),
             }
         }
         Ok(collected)
     }
 
-    fn collect_leftovers(&self, dry_run: bool, collected: &mut Vec<Collected>) -> Result<(), CacheError> {
-        for part in self.all_parts() {
-            if part.is_abandoned() {
-                let (what, bytes) = (Leftover::File(part.path().to_owned()), part.bytes());
-                collected.push(Collected { what, bytes, why: "a pull that was cut short" });
+    fn collect_leftovers(
+        &self,
+        dry_run: bool,
+        collected: &mut Vec<Collected>,
+        tell: &mut impl FnMut(CacheError),
+    ) -> Result<(), CacheError> {
+        let mut take = |path: PathBuf, bytes: Result<u64, CacheError>, why| {
+            let removed = bytes.and_then(|bytes| {
                 if !dry_run {
-                    part.remove();
+                    fs::remove_file(&path).at(&path)?;
                 }
+                Ok(bytes)
+            });
+            match removed {
+                Ok(bytes) => collected.push(Collected { what: Leftover::File(path), bytes, why }),
+                // Another process clears away, too.
+                Err(CacheError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => tell(error),
+            }
+        };
+        for part in self.all_parts().into_iter().filter(super::Part::is_abandoned) {
+            take(part.path().to_owned(), Ok(part.bytes()), "a pull that was cut short");
+            if !dry_run && !part.path().exists() {
+                part.remove();
             }
         }
         if !dry_run {
             self.stray_notes().iter().for_each(|note| drop(fs::remove_file(note)));
         }
         for path in listed(&self.folder("quarantine"))? {
-            let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            if dry_run || fs::remove_file(&path).is_ok() {
-                collected.push(Collected { what: Leftover::File(path), bytes, why: "failed verification" });
-            }
+            let bytes = fs::metadata(&path).at(&path).map(|metadata| metadata.len());
+            take(path, bytes, "failed verification");
         }
         if !dry_run {
             let marks = self.leases().into_iter().chain(self.checks());

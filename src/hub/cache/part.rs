@@ -38,7 +38,7 @@ pub struct Part {
     bytes: u64,
     pub origin: Origin,
     /// Present once it is ours to write.
-    open: Option<(File, Behind)>,
+    open: Option<(File, Behind, Claim)>,
     /// Put together from more than one answer, perhaps in more than one process.
     pub pieced: bool,
 }
@@ -48,8 +48,9 @@ impl Cache {
     pub fn new_part(&self, key: &str, origin: Origin) -> Result<Part, CacheError> {
         let owner = Owner::this();
         let path = self.made_folder("parts")?.join(format!("{key}.{owner}.part"));
+        let claim = Claim::of(&path);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).at(&path)?;
-        let part = Part::opened(path, owner, origin, (file, Behind::default()));
+        let part = Part::opened(path, owner, origin, (file, Behind::default(), claim));
         part.note_origin();
         Ok(part)
     }
@@ -78,6 +79,7 @@ impl Cache {
         }
         let owner = Owner::this();
         let path = self.folder("parts").join(format!("{key}.{owner}.part"));
+        let claim = Claim::of(&path);
         // The note goes ahead: whenever this process dies, the part lies beside a note of its name.
         let _ = fs::copy(origin_path(&left.path), origin_path(&path));
         if fs::rename(&left.path, &path).is_err() {
@@ -97,7 +99,7 @@ impl Cache {
                 }
             }
         }
-        let mut part = Part::opened(path, owner, left.origin.clone(), (file, hashing));
+        let mut part = Part::opened(path, owner, left.origin.clone(), (file, hashing, claim));
         (part.bytes, part.pieced) = (bytes, true);
         Ok(Some(part))
     }
@@ -154,8 +156,7 @@ fn is_abandoned(owner: &Owner, part: &Path, touched: &Path) -> bool {
 }
 
 impl Part {
-    fn opened(path: PathBuf, owner: Owner, origin: Origin, open: (File, Behind)) -> Self {
-        OPEN.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+    fn opened(path: PathBuf, owner: Owner, origin: Origin, open: (File, Behind, Claim)) -> Self {
         Self { path, owner, bytes: 0, origin, open: Some(open), pieced: false }
     }
 
@@ -185,16 +186,16 @@ impl Part {
 
     /// Of all bytes so far.
     pub fn digest(&self) -> Digest {
-        self.open.as_ref().map_or_else(|| Digest::of(b""), |(_, hashing)| hashing.digest())
+        self.open.as_ref().map_or_else(|| Digest::of(b""), |(_, hashing, _)| hashing.digest())
     }
 
-    fn opened_for_writing(&mut self) -> Result<&mut (File, Behind), CacheError> {
+    fn opened_for_writing(&mut self) -> Result<&mut (File, Behind, Claim), CacheError> {
         let closed = || std::io::Error::other("not open for writing");
         self.open.as_mut().ok_or_else(closed).at(&self.path)
     }
 
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), CacheError> {
-        let (file, hashing) = self.opened_for_writing()?;
+        let (file, hashing, _) = self.opened_for_writing()?;
         let written = file.write_all(bytes);
         if written.is_ok() {
             hashing.update(bytes);
@@ -210,7 +211,7 @@ impl Part {
 
     /// The first `count` bytes of a buffer: written now, hashed meanwhile.
     pub fn append_buffer(&mut self, buffer: Buffer, count: usize) -> Result<(), CacheError> {
-        let (file, hashing) = self.opened_for_writing()?;
+        let (file, hashing, _) = self.opened_for_writing()?;
         let written = file.write_all(&buffer[..count]);
         if written.is_ok() {
             hashing.take(buffer, count);
@@ -232,7 +233,7 @@ impl Part {
 
     /// From the start again, from this origin.
     pub fn start_over(&mut self, origin: Origin) -> Result<(), CacheError> {
-        if let Some((file, hashing)) = &mut self.open {
+        if let Some((file, hashing, _)) = &mut self.open {
             file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).at(&self.path)?;
             *hashing = Behind::default();
         }
@@ -252,7 +253,7 @@ impl Part {
     /// Takes room for what is to come, so that a full disk is met now. Not every file system can.
     pub fn reserve(&self, total: u64) -> std::io::Result<()> {
         #[cfg(target_os = "linux")]
-        if let Some((file, _)) = self.open.as_ref().filter(|_| total > self.bytes) {
+        if let Some((file, ..)) = self.open.as_ref().filter(|_| total > self.bytes) {
             use rustix::fs::FallocateFlags;
             /// A disk in memory takes room by clearing it, which would be done for nothing.
             const IN_MEMORY: rustix::fs::FsWord = 0x0102_1994;
@@ -270,13 +271,18 @@ impl Part {
     }
 
     pub fn remove(self) {
-        let _ = fs::remove_file(origin_path(&self.path));
-        let _ = fs::remove_file(&self.path);
+        Self::discard(&self.path);
+    }
+
+    /// The same for a part whose owner is gone.
+    pub(super) fn discard(path: &Path) {
+        let _ = fs::remove_file(origin_path(path));
+        let _ = fs::remove_file(path);
     }
 
     /// Makes it the file at `place`: first safe on disk, then there under its name.
     pub(super) fn publish(self, place: &Path) -> Result<(), CacheError> {
-        if let Some((file, _)) = &self.open {
+        if let Some((file, ..)) = &self.open {
             file.set_len(self.bytes).at(&self.path)?;
             make_read_only(file).at(&self.path)?;
             file.sync_all().at(&self.path)?;
@@ -297,11 +303,20 @@ impl Part {
     }
 }
 
-impl Drop for Part {
+/// Made before there is a file of that name, so that no other thread finds one and takes it for abandoned.
+#[derive(Debug)]
+struct Claim(PathBuf);
+
+impl Claim {
+    fn of(path: &Path) -> Self {
+        OPEN.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Claim {
     fn drop(&mut self) {
-        if self.open.is_some() {
-            OPEN.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.path);
-        }
+        OPEN.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
     }
 }
 

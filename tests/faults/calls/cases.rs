@@ -141,6 +141,9 @@ fn kept_for_good() -> Vec<Case> {
                 run(world, "models add net.yaml");
                 run(world, "models import net.bin");
                 fs::remove_file(world.path("home/.config/albumctl/models/net@1.yaml")).unwrap();
+                let aside = world.path("home/.local/share/albumctl/models/quarantine");
+                fs::create_dir(&aside).unwrap();
+                (0..2).for_each(|n| fs::write(aside.join(format!("wrong.{n}")), "set aside").unwrap());
             })
         },
     ]

@@ -40,6 +40,7 @@ impl<'a> Reference<'a> {
         let world = World::new();
         (case.prepare)(&world);
         let whole = Snapshot::take(world.root());
+        whole.put_back(world.root());
         let probe_before = probe(case, &world);
         whole.put_back(world.root());
         let other = outcome(case, &world, run_alone(&world, &case.args));
@@ -76,7 +77,7 @@ impl<'a> Reference<'a> {
         let took = started.elapsed();
         let disturbed = outcome(self.case, &self.world, ended);
         let mut broken = Vec::new();
-        self.judge_end(&disturbed.ended, &mut broken);
+        self.judge_end(&disturbed.ended, point, &mut broken);
         self.judge_files(&disturbed, point, &mut broken);
         self.judge_word(&disturbed, &mut broken);
         if self.case.ends != "exit 0" && disturbed.ended.code() == Some(0) {
@@ -97,19 +98,22 @@ impl<'a> Reference<'a> {
         broken
     }
 
-    fn judge_end(&self, ended: &Ended, broken: &mut Vec<String>) {
+    fn judge_end(&self, ended: &Ended, point: &Point, broken: &mut Vec<String>) {
         let Some(code @ 0..=3) = ended.code() else { return broken.push(format!("ended with {}", ended.how)) };
         let told = ended.stderr.lines().any(|line| line.starts_with("error:") || line.starts_with("warning:"));
         let as_ever = ended.how == self.case.ends && ended.stderr == self.first.ended.stderr;
-        if code != 0 && !as_ever && !(told && names_a_cause(&ended.stderr) && self.names_a_file(&ended.stderr)) {
+        // A thread has no file.
+        let names_a_file = point.class == "thread" || self.names_a_file(&ended.stderr);
+        if code != 0 && !as_ever && !(told && names_a_cause(&ended.stderr) && names_a_file) {
             broken.push(format!("exit {code} without a file or a cause"));
         }
     }
 
+    /// Or a folder, by its last name.
     fn names_a_file(&self, stderr: &str) -> bool {
-        let mut files =
-            self.before.0.keys().chain(self.first.state.0.keys()).filter_map(|path| path.file_name()?.to_str());
-        stderr.contains('/') || files.any(|name| stderr.contains(name))
+        let paths = self.before.0.keys().chain(self.first.state.0.keys());
+        let mut files = paths.flat_map(|path| path.iter()).filter_map(|name| name.to_str());
+        ["/", "standard output"].iter().any(|place| stderr.contains(place)) || files.any(|name| stderr.contains(name))
     }
 
     /// Photos and other inputs are as they were; of outputs there is the older or the newer one; nothing else is there.
@@ -137,9 +141,12 @@ impl<'a> Reference<'a> {
                 }
             }
         }
+        let left = Snapshot::take(self.world.root());
+        // What cannot be read now is no damage.
+        let aside = left.0.keys().filter(|path| path.to_string_lossy().contains(".damaged-"));
+        broken.extend(aside.map(|path| format!("a sound store was set aside as {}", path.display())));
         let scratch = |path: &&PathBuf| path.starts_with("tmp") && path.as_path() != Path::new("tmp/stdout");
         if point.class != "unlink" {
-            let left = Snapshot::take(self.world.root());
             broken.extend(
                 left.0
                     .keys()
@@ -277,7 +284,8 @@ fn outcome(case: &Case, world: &World, ended: Ended) -> Outcome {
     Outcome { ended, state, probe: probe(case, world) }
 }
 
-/// What the probe says, without the times that it tells.
+/// What the probe says, without the times that it tells and the models that every binary has. Whether a model file was
+/// read through already is remembered where that can be, and read again where not.
 fn probe(case: &Case, world: &World) -> String {
     if case.probe.is_empty() {
         return String::new();
@@ -286,12 +294,15 @@ fn probe(case: &Case, world: &World) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in seen.stdout.lines() {
         let mut value: Value = serde_json::from_str(line).unwrap_or(Value::Null);
+        if value["manifest"] == "built-in" {
+            continue;
+        }
         for time in ["decided_at", "last_used"] {
             if let Some(time) = value.get_mut(time) {
                 time.take();
             }
         }
-        lines.push(value.to_string());
+        lines.push(value.to_string().replace("\"unverified\"", "\"ready\""));
     }
     format!("{} {}\n{}", seen.how, seen.stderr.trim(), lines.join("\n"))
 }

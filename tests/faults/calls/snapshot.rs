@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -36,6 +38,17 @@ impl Node {
     }
 }
 
+/// Without changing when it was read last: a hard link elsewhere is the photo itself.
+fn read_unnoticed(path: &Path) -> Vec<u8> {
+    #[cfg(target_os = "linux")]
+    let flags = rustix::fs::OFlags::NOATIME.bits().cast_signed();
+    #[cfg(not(target_os = "linux"))]
+    let flags = 0;
+    let mut bytes = Vec::new();
+    File::options().read(true).custom_flags(flags).open(path).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
 /// By path below the folder.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot(pub BTreeMap<PathBuf, Node>);
@@ -58,9 +71,8 @@ impl Snapshot {
             } else if metadata.is_symlink() {
                 Node::Link(fs::read_link(&path).unwrap())
             } else {
-                // The times first: reading changes one of them.
                 let (modified, accessed) = (metadata.modified().unwrap(), metadata.accessed().unwrap());
-                Node::File { bytes: fs::read(&path).unwrap(), modified, accessed }
+                Node::File { bytes: read_unnoticed(&path), modified, accessed }
             };
             self.0.insert(name, node);
         }
@@ -85,12 +97,13 @@ impl Snapshot {
         }
     }
 
-    /// Without what has its own promises: the results store, the journal, scratch files.
+    /// Without what has its own promises: the results store, the journal, scratch files, what is remembered of model files.
     pub fn visible(mut self) -> Self {
         let hidden = |path: &Path| {
             path.starts_with("home/.cache")
                 || path.starts_with("tmp")
                 || path.starts_with("home/.local/share/albumctl/running")
+                || path.starts_with("home/.local/share/albumctl/models/notes")
                 || path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("journal.sqlite"))
         };
         self.0.retain(|path, node| *node != Node::Folder && !hidden(path));
