@@ -38,24 +38,6 @@ pub fn prepare() -> Result<Option<String>, ThreadPoolBuildError> {
     }))
 }
 
-/// For work that cannot do with fewer threads than it would like, a thread a core: whether they can be had.
-pub fn all_can_start() -> io::Result<()> {
-    let mut started = Vec::new();
-    for _ in 0..wanted() {
-        let (give, take) = mpsc::channel::<()>();
-        // Each waits until it is let go, so that all are there at once.
-        let thread = thread::Builder::new().spawn(move || {
-            let _ = take.recv();
-        })?;
-        started.push((give, thread));
-    }
-    for (give, thread) in started {
-        drop(give);
-        let _ = thread.join();
-    }
-    Ok(())
-}
-
 /// As many as rayon would start.
 fn wanted() -> usize {
     let said = std::env::var("RAYON_NUM_THREADS").ok().and_then(|count| count.parse().ok()).filter(|&count| count > 0);

@@ -11,8 +11,8 @@ use super::open_models::{self, NetworkArgs, Networks, PrecisionArg};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::place::{Content, Outputs, PlaceError};
+use base::contain::contained;
 use base::reading;
-use base::threads;
 use hub::Which;
 use networks::checkpoint::Checkpoint;
 use networks::weights::WeightsFile;
@@ -204,7 +204,9 @@ impl Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    threads::all_can_start().context("cannot start the threads that training needs, one a core")?;
+    // A thread a core, started all together: training cannot do with fewer.
+    contained(candle_core::utils::barrier_pool)
+        .map_err(|cause| anyhow::anyhow!("cannot start the threads that training computes in: {cause}"))?;
     match &args.command {
         Command::Mini(args) => run_mini(args, context),
         Command::Aesthetics(args) => {

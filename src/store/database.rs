@@ -220,6 +220,19 @@ pub fn set_aside(file: &Path, patience: &Patience) -> io::Result<SetAside> {
     outcome
 }
 
+/// Whether the system hands out all of the file and of what SQLite keeps beside it.
+pub fn read_through(file: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-journal"] {
+        match fs::File::open(with_suffix(file, suffix)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => {
+                io::copy(&mut opened?, &mut io::sink())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn is_sound(file: &Path, patience: &Patience) -> bool {
     let check = || -> rusqlite::Result<()> {
         let mut connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;

@@ -172,6 +172,10 @@ impl State {
     }
 
     fn set_aside(&mut self, file: &Path) {
+        // SQLite takes some of what it cannot read for damage.
+        if let Err(cause) = database::read_through(file) {
+            return self.without(file, &format!("cannot be read ({cause})"));
+        }
         match database::set_aside(file, &self.patience) {
             Ok(database::SetAside::Moved(to)) => self.warnings.push(format!(
                 "the results store {} is damaged; it was set aside as {} and is rebuilt",

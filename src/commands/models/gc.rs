@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{ending, model_library};
 use crate::context::Context;
-use crate::error::{CommandError, Ending};
+use crate::error::{CommandError, Ending, told};
 use crate::report::records::RemovedRecord;
 use hub::cache::{Collection, Leftover};
 use hub::digest::Digest;
@@ -50,7 +50,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         output.write(&context.ui, &RemovedRecord { model, path, bytes: gone.bytes, why, applied: !args.dry_run })?;
     }
     output.finish(&context.ui)?;
-    context.ui.summary(&model_library::usage(&library)?, failed > 0);
+    match model_library::usage(&library) {
+        Ok(usage) => context.ui.summary(&usage, failed > 0),
+        Err(error) => {
+            context.ui.warn(&format!("how much is left cannot be told: {}", told(&error)));
+            failed += 1;
+        }
+    }
     Ok(ending(done, failed))
 }
 

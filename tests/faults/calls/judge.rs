@@ -320,8 +320,9 @@ fn image_path(line: &str) -> Option<String> {
 
 /// The words of the system, or those of SQLite for the same.
 fn names_a_cause(stderr: &str) -> bool {
-    const CAUSES: [&str; 8] = [
+    const CAUSES: [&str; 9] = [
         "os error",
+        "Resource temporarily unavailable",
         "permission denied",
         "readonly",
         "not a readable",
