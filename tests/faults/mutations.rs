@@ -37,7 +37,7 @@ fn mutated_photos() {
             slowest = slowest.max(time_of(&bytes));
             fs::write(world.photos().join(format!("{number:06}.{extension}")), bytes).unwrap();
         }
-        let isolate = if first / TOGETHER % 2 == 0 { "off" } else { "on" };
+        let isolate = if (first / TOGETHER).is_multiple_of(2) { "off" } else { "on" };
         let (room, seconds) = (format!("limits.max_decode_mb={ROOM}"), format!("limits.max_seconds={MAX_SECONDS}"));
         let limits = ["--set", &room, "--set", &seconds, "--isolate", isolate];
         let args = ["score", "photos", "--threads", "2", "--no-cache", "-o", "scores.jsonl"];
