@@ -33,7 +33,9 @@ impl Analysis for Thumbnails {
     }
 
     fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
-        report.thumbnail = Some(Thumbnail::from_bytes(finding)?);
+        // The end of a JPEG: one without it would show half a picture.
+        let whole = Some(finding).filter(|finding| finding.ends_with(&[0xff, 0xd9]))?;
+        report.thumbnail = Some(Thumbnail::from_bytes(whole)?);
         Some(())
     }
 }
