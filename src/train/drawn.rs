@@ -41,15 +41,15 @@ mod tests {
     #[test]
     fn pictures_repeat_with_their_chance_and_differ_by_it() {
         let photo = Pixels::new(64, 48, (0..64 * 48 * 3).map(|v| (v % 251) as u8).collect()).expect("pixels");
-        for kind in 1..KINDS.len() {
+        for (kind, name) in KINDS.iter().enumerate().skip(1) {
             let draw = |seed| drawn(kind, &[&photo], &mut Rng::at(seed, [kind as u64, 0]));
             let (one, other) = (draw(1), draw(2));
-            assert_eq!(one, draw(1), "{}", KINDS[kind]);
-            assert_ne!(one, other, "{}", KINDS[kind]);
+            assert_eq!(one, draw(1), "{name}");
+            assert_ne!(one, other, "{name}");
             // Nothing is drawn on nothing: a picture has something to see.
             for picture in [one, other] {
                 let (least, most) = (picture.data().iter().min(), picture.data().iter().max());
-                assert!(most.zip(least).is_some_and(|(most, least)| most - least > 60), "{}", KINDS[kind]);
+                assert!(most.zip(least).is_some_and(|(most, least)| most - least > 60), "{name}");
             }
         }
         // Without photos there are plain grounds.
