@@ -101,23 +101,27 @@ fn folders_settings_and_names_tell_runs_apart_and_destinations_do_not() {
 fn only_what_was_delivered_counts_as_seen() {
     let world = World::new();
     world.many_photos(2);
-    let dry = world.run(ALL_NEW.iter().chain(&["--dry-run", "--copy-to", "out"])).expect(0);
+    // Both, whether or not they are one scene.
+    let args = |more: &[&'static str]| -> Vec<&str> {
+        ALL_NEW.iter().chain(&["--per-cluster", "9"]).chain(more).copied().collect()
+    };
+    let dry = world.run(args(&["--dry-run", "--copy-to", "out"])).expect(0);
     assert_eq!(dry.lines().len(), 2);
-    world.run(ALL_NEW.iter().chain(&["-o", "no/such/folder/lines.jsonl"])).expect(1);
-    world.run(ALL_NEW.iter().chain(&["--report", "no/such/folder/page.html"])).expect(1);
+    world.run(args(&["-o", "no/such/folder/lines.jsonl"])).expect(1);
+    world.run(args(&["--report", "no/such/folder/page.html"])).expect(1);
     fs::write(world.path("file"), "in the way").unwrap();
-    world.run(ALL_NEW.iter().chain(&["--copy-to", "file"])).expect(1);
+    world.run(args(&["--copy-to", "file"])).expect(1);
     // A sidecar that cannot be written costs its photo, and the run is not the last one yet.
     fs::write(world.path("photos/0000.xmp"), "no XMP").unwrap();
-    world.run(ALL_NEW.iter().chain(&["--xmp"])).expect(3);
+    world.run(args(&["--xmp"])).expect(3);
     fs::remove_file(world.path("photos/0000.xmp")).unwrap();
     // A reader that goes away was told nothing.
-    let mut child = world.command(ALL_NEW).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = world.command(args(&[])).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
-    assert_eq!(news(&world, &["--copy-to", "out"]).len(), 2);
+    assert_eq!(news(&world, &["--per-cluster", "9", "--copy-to", "out"]).len(), 2);
     assert_eq!(fs::read_dir(world.path("out")).unwrap().count(), 2);
-    assert!(news(&world, &[]).is_empty());
+    assert!(news(&world, &["--per-cluster", "9"]).is_empty());
 }
 
 #[test]
