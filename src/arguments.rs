@@ -90,7 +90,7 @@ pub struct Global {
 /// Which photos; shared by every command that takes some.
 #[derive(Debug, Args)]
 pub struct PhotoArgs {
-    /// Photos, folders (walked through and through), or - for a list on standard input
+    /// Photos, folders (with all folders below them), or - for a list on standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
