@@ -161,6 +161,10 @@ impl Options {
         Ok(Self { own_manifests: config::own_manifests(), results, ..Self::of(settings) })
     }
 
+    fn name_a_models_folder(&self) -> bool {
+        self.models_dir.is_some() || self.settings.models_folder().is_some()
+    }
+
     /// With these settings, and nothing remembered.
     pub fn of(settings: Settings) -> Self {
         Self {
@@ -203,8 +207,7 @@ impl ModelHub {
             stop: Arc::default(),
             isolation: Isolation::Off,
         };
-        let known = options.models_dir.is_some() || options.settings.models_folder().is_some();
-        if !known {
+        if !options.name_a_models_folder() {
             return Err(ModelHubError::Nowhere { what: "models", variable: "XDG_DATA_HOME" });
         }
         Self::within(options, surroundings)
@@ -213,9 +216,8 @@ impl ModelHub {
     /// As a part of a run, which goes on with what is built in where nothing says where models lie.
     pub fn within(mut options: Options, surroundings: Surroundings) -> Result<Self, ModelHubError> {
         let policy = options.settings.license_policy.parse()?;
-        let known = options.models_dir.is_some() || options.settings.models_folder().is_some();
         let io = |source| ModelHubError::Io { path: std::env::temp_dir(), source };
-        let nowhere = (!known).then(tempfile::tempdir).transpose().map_err(io)?;
+        let nowhere = (!options.name_a_models_folder()).then(tempfile::tempdir).transpose().map_err(io)?;
         if let Some(folder) = &nowhere {
             options.models_dir = Some(folder.path().to_owned());
         }

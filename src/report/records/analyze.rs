@@ -3,33 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DecisionWord;
 use super::select::{Parts, TiebreakRecord};
+use super::{DecisionWord, ScoreRecord};
 use crate::photo_report::{Embedded, PhotoReport, Rated, TakenFrom};
-use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
-use judge::quality::Quality;
 use judge::select::{self, Verdict};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AnalyzeRecord {
     #[serde(flatten)]
-    pub path: PhotoPath,
-    /// Technical quality over all, 0 to 1.
-    pub iqa_score: f64,
-    pub sharpness: f64,
-    pub exposure: f64,
-    pub colorfulness: f64,
-    pub contrast: f64,
-    pub sharpness_raw: f64,
-    pub colorfulness_raw: f64,
-    /// Upright width and height of the original in pixels.
-    pub width: u32,
-    pub height: u32,
-    /// Long side in pixels at which the photo was measured.
-    pub measured_at: u32,
+    pub score: ScoreRecord,
     /// 1 to 10; null without an aesthetic model.
     pub aesthetic_score: Option<f64>,
     /// The same number when the model was trained on AVA.
@@ -82,24 +67,13 @@ impl AnalyzeRecord {
         verdict: Verdict,
         groups: (&Clustering, &str),
     ) -> Option<Self> {
-        let selected = verdict.selected();
-        let (quality, (clustering, method)) = (report.quality?, groups);
+        let (selected, measured, (clustering, method)) = (verdict.selected(), ScoreRecord::of(&report)?, groups);
         let (taken_at, taken_from, rated) = (report.taken_at_text(), report.taken_from, report.aesthetic);
         let score = rated.as_ref().map(|rated| rated.score);
         let (embedded, portrait) = (report.embedding.unwrap_or_default(), report.portrait);
         let faces = portrait.as_ref();
         Some(Self {
-            path: PhotoPath::of(&report.path),
-            iqa_score: quality.overall,
-            sharpness: quality.sharpness,
-            exposure: quality.exposure,
-            colorfulness: quality.colorfulness,
-            contrast: quality.contrast,
-            sharpness_raw: quality.sharpness_raw,
-            colorfulness_raw: quality.colorfulness_raw,
-            width: report.width,
-            height: report.height,
-            measured_at: report.measured_at,
+            score: measured,
             aesthetic_score: score,
             ava_score: score.filter(|_| rated.as_ref().is_some_and(|rated| rated.trained_on_ava)),
             aesthetic_model: rated.map(|rated| rated.model),
@@ -137,7 +111,7 @@ impl AnalyzeRecord {
 
     /// What the line tells of the photo itself: its group and its choice are made anew.
     pub fn into_report(self) -> PhotoReport {
-        let path = self.path.to_path();
+        let path = self.score.path.to_path();
         let portrait = self.is_portrait.map(|is_portrait| Portrait {
             has_face: self.has_face.unwrap_or(is_portrait),
             num_faces: self.num_faces.unwrap_or(usize::from(is_portrait)),
@@ -156,20 +130,12 @@ impl AnalyzeRecord {
         });
         PhotoReport {
             content: self.content.as_ref().and_then(|content| content.parse().ok()),
-            width: self.width,
-            height: self.height,
+            width: self.score.width,
+            height: self.score.height,
             taken_at: self.taken_at.as_deref().and_then(|text| text.parse().ok()),
             taken_from: self.taken_from,
-            measured_at: self.measured_at,
-            quality: Some(Quality {
-                overall: self.iqa_score,
-                sharpness: self.sharpness,
-                exposure: self.exposure,
-                colorfulness: self.colorfulness,
-                contrast: self.contrast,
-                sharpness_raw: self.sharpness_raw,
-                colorfulness_raw: self.colorfulness_raw,
-            }),
+            measured_at: self.score.measured_at,
+            quality: Some(self.score.quality()),
             aesthetic: self.aesthetic_score.map(|score| Rated {
                 score,
                 model: self.aesthetic_model.unwrap_or_default(),
@@ -189,10 +155,10 @@ impl Record for AnalyzeRecord {
 
     fn cells(&self) -> Vec<Cell> {
         vec![
-            Cell::path(&self.path.image_path),
+            Cell::path(&self.score.path.image_path),
             Cell::score_or_dash(self.composite_score),
             self.aesthetic_score.map_or_else(|| Cell::faint("-"), |score| Cell::plain(&format!("{score:.2}"))),
-            Cell::score(self.iqa_score),
+            Cell::score(self.score.iqa_score),
             Cell::score_or_dash(self.portrait_score),
             if self.cluster_id < 0 { Cell::faint("-") } else { Cell::plain(&self.cluster_id) },
             self.rank.map_or_else(|| Cell::faint("-"), |rank| Cell::plain(&rank)),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::photo_report::PhotoReport;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
+use judge::quality::Quality;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoreRecord {
@@ -50,6 +51,19 @@ impl ScoreRecord {
             height: report.height,
             measured_at: report.measured_at,
         })
+    }
+
+    /// The measures as they were.
+    pub fn quality(&self) -> Quality {
+        Quality {
+            overall: self.iqa_score,
+            sharpness: self.sharpness,
+            exposure: self.exposure,
+            colorfulness: self.colorfulness,
+            contrast: self.contrast,
+            sharpness_raw: self.sharpness_raw,
+            colorfulness_raw: self.colorfulness_raw,
+        }
     }
 
     /// The cells of photo, score and size, with what was found between.
