@@ -1,10 +1,13 @@
 //! Small sound files for the fuzzer to start from, a folder for each reader; `.tflite` files have every operator.
 
+#[path = "../tests/world/raw_file.rs"]
+mod raw_file;
 #[path = "../tests/portrait/writer.rs"]
 mod writer;
 
 use std::path::PathBuf;
 
+use raw_file::raw;
 use writer::{Field, Writer};
 
 fn window(stride: i32, multiplier: bool) -> Vec<Field> {
@@ -73,25 +76,6 @@ fn landmarks() -> Vec<u8> {
     let moved = w.tensor(&[1, 5, 2]);
     w.operator(32, "TransformLandmarks", &[points, matrix], moved, vec![]);
     w.finish(&[map, matrix, points], &[crop, moved])
-}
-
-/// A raw file's structure: a TIFF of a maker, with sensor data that nobody reads and a preview.
-fn raw(preview: &[u8]) -> Vec<u8> {
-    let maker = b"NIKON CORPORATION\0";
-    let after = 8 + 2 + 5 * 12 + 4;
-    let fields = [
-        (0x103, 3, 1, 34713),
-        (0x106, 3, 1, 32803),
-        (0x10f, 2, maker.len() as u32, after),
-        (0x201, 4, 1, after + maker.len() as u32),
-        (0x202, 4, 1, preview.len() as u32),
-    ];
-    let mut bytes = b"II*\0\x08\0\0\0\x05\0".to_vec();
-    for (tag, kind, count, value) in fields {
-        bytes.extend([u16::to_le_bytes(tag), u16::to_le_bytes(kind)].concat());
-        bytes.extend([u32::to_le_bytes(count), u32::to_le_bytes(value)].concat());
-    }
-    [&bytes[..], &[0; 4], maker, preview].concat()
 }
 
 fn photos() -> Vec<(&'static str, Vec<u8>)> {

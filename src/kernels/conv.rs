@@ -251,16 +251,12 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_numbers::numbers;
     use crate::{Cpu, Precision};
 
     /// Numbers in -1..1 that repeat on every machine.
     fn noise(len: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / 8_388_608.0 - 1.0
-        };
-        (0..len).map(|_| next()).collect()
+        numbers(len, seed.wrapping_mul(2_654_435_761).wrapping_add(12345))
     }
 
     fn filled(shape: Shape, seed: u32) -> Map {

@@ -216,16 +216,7 @@ impl Sweep<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn numbers(count: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
-            })
-            .collect()
-    }
+    use crate::test_numbers::numbers;
 
     /// The definition, pixel by pixel; `step` floats from one input pixel to the next.
     fn expected(slide: &Slide, weights: &[f32], bias: &[f32], input: &[f32], step: usize, relu: bool) -> Vec<f32> {

@@ -21,6 +21,8 @@ mod map;
 mod norm;
 mod pool;
 mod product;
+#[cfg(test)]
+mod test_numbers;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 

@@ -369,16 +369,7 @@ impl Sweep<'_> {
 #[allow(clippy::float_cmp, reason = "exact by construction")]
 mod tests {
     use super::*;
-
-    fn numbers(count: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        (0..count)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
-            })
-            .collect()
-    }
+    use crate::test_numbers::numbers;
 
     fn rectified(rectifier: &Rectifier, channel: usize, v: f32) -> f32 {
         match rectifier {
