@@ -24,7 +24,6 @@ pub use memory::LoadedModel;
 pub use models::{CacheInfo, CleanedUp, DeviceInfo, PullProgress};
 pub use photos::{Batch, PhotoInput, Progress};
 pub use record::record;
-pub use source::PhotoSource;
 
 use crate::config::{self, ConfigError, Settings, Sources};
 use crate::failure::Failure;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use super::asking::LeftOut;
-use super::source::InMemory;
-use super::{ModelHub, ModelHubError, PhotoSource};
+use super::source::{InMemory, PhotoSource};
+use super::{ModelHub, ModelHubError};
 use crate::failure::Failure;
 use crate::photo_report::{PhotoReport, Rated};
 use crate::pipeline::{self, Analysed, Analysis, Job};
