@@ -84,11 +84,13 @@ impl Cache {
         collection: &Collection<'_>,
         mut tell: impl FnMut(CacheError),
     ) -> Result<Vec<Collected>, CacheError> {
+        // All that can fail as a whole comes before the first file goes: the caller hears of every file that went.
+        let blobs = self.blobs()?;
         let mut collected = Vec::new();
         if collection.leftovers {
-            self.collect_leftovers(collection.dry_run, &mut collected, &mut tell)?;
+            let quarantined = listed(&self.folder("quarantine"))?;
+            self.collect_leftovers(quarantined, collection.dry_run, &mut collected, &mut tell);
         }
-        let blobs = self.blobs()?;
         let mut bytes: u64 = blobs.iter().map(|blob| blob.bytes).sum();
         for blob in blobs {
             let over = self.max_bytes.is_some_and(|max| bytes > max);
@@ -117,10 +119,11 @@ impl Cache {
 
     fn collect_leftovers(
         &self,
+        quarantined: Vec<PathBuf>,
         dry_run: bool,
         collected: &mut Vec<Collected>,
         tell: &mut impl FnMut(CacheError),
-    ) -> Result<(), CacheError> {
+    ) {
         let mut take = |path: PathBuf, bytes: Result<u64, CacheError>, why| {
             let removed = bytes.and_then(|bytes| {
                 if !dry_run {
@@ -144,7 +147,7 @@ impl Cache {
         if !dry_run {
             self.stray_notes().iter().for_each(|note| drop(fs::remove_file(note)));
         }
-        for path in listed(&self.folder("quarantine"))? {
+        for path in quarantined {
             let bytes = fs::metadata(&path).at(&path).map(|metadata| metadata.len());
             take(path, bytes, "failed verification");
         }
@@ -154,7 +157,6 @@ impl Cache {
                 let _ = fs::remove_file(&mark.path);
             }
         }
-        Ok(())
     }
 }
 
