@@ -6,6 +6,7 @@ mod album;
 mod album_export;
 pub mod analyze;
 pub mod classify;
+mod closing;
 pub mod cluster;
 pub mod compare;
 pub mod completions;

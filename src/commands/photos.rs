@@ -228,22 +228,35 @@ impl Tally {
 
     /// Says the summary line and decides the exit code.
     pub fn end(&self, command: &str, context: &Context) -> Ending {
+        context.ui.summary(&self.summary(command, context), self.failed > 0);
+        self.ending(context)
+    }
+
+    /// The same of a run that tells in words of its own what it came to; in any case when it `wrote` something.
+    pub fn end_with(&self, told: &str, wrote: bool, command: &str, context: &Context) -> Ending {
+        context.ui.detail(&self.summary(command, context));
+        let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
+        context.ui.summary(&format!("{told}{failed}"), wrote || self.failed > 0);
+        self.ending(context)
+    }
+
+    fn summary(&self, command: &str, context: &Context) -> String {
         let seconds = context.telemetry.elapsed().as_secs_f64();
         let rate = self.done as f64 / seconds.max(1e-9);
         let stopped = if self.interrupted { ", interrupted" } else { "" };
+        format!(
+            "{command}: {} in {seconds:.2} s ({rate:.1}/s), {} computed, {} from the store, {} failed{stopped}",
+            counted(self.done, "photo"),
+            self.done - self.from_store,
+            self.from_store,
+            self.failed
+        )
+    }
+
+    fn ending(&self, context: &Context) -> Ending {
         context.telemetry.count("total_images", (self.done + self.failed) as u64);
         context.telemetry.count("from_store", self.from_store as u64);
         context.telemetry.count("failed", self.failed as u64);
-        context.ui.summary(
-            &format!(
-                "{command}: {} in {seconds:.2} s ({rate:.1}/s), {} computed, {} from the store, {} failed{stopped}",
-                counted(self.done, "photo"),
-                self.done - self.from_store,
-                self.from_store,
-                self.failed
-            ),
-            self.failed > 0,
-        );
         if self.interrupted {
             Ending::Interrupted
         } else if self.failed == 0 && self.done == 0 {

@@ -17,6 +17,7 @@ mod portrait;
 mod score;
 mod since;
 mod store;
+mod terminal;
 mod train;
 mod train_arrays;
 mod train_course;
