@@ -228,16 +228,25 @@ impl Tally {
 
     /// Says the summary line and decides the exit code.
     pub fn end(&self, command: &str, context: &Context) -> Ending {
+        self.tell_lacking(context);
         context.ui.summary(&self.summary(command, context), self.failed > 0);
         self.ending(context)
     }
 
     /// The same of a run that tells in words of its own what it came to; in any case when it `wrote` something.
     pub fn end_with(&self, told: &str, wrote: bool, command: &str, context: &Context) -> Ending {
+        self.tell_lacking(context);
         context.ui.detail(&self.summary(command, context));
         let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
         context.ui.summary(&format!("{told}{failed}"), wrote || self.failed > 0);
         self.ending(context)
+    }
+
+    /// Where there are results.
+    fn tell_lacking(&self, context: &Context) {
+        if self.done > 0 && !self.interrupted {
+            context.tell_lacking();
+        }
     }
 
     fn summary(&self, command: &str, context: &Context) -> String {
