@@ -17,6 +17,7 @@ pub mod device;
 pub mod embed;
 mod engine;
 pub mod eval;
+mod failures;
 mod features;
 pub mod kmeans;
 pub mod man;
