@@ -26,6 +26,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.check(context)?;
+    ChoiceArgs::check(context)?;
     let scan = photos::find(&args.photos, context)?;
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;

@@ -6,10 +6,10 @@ use super::album_export::DeliverArgs;
 use super::photos::counted;
 use crate::report::records::select::Written;
 
-/// What was picked from how many photos and delivered, in the words of one line; `results` is the file of `-o`.
+/// What was picked from how many photos, `how`, and delivered, in the words of one line; `results` is the file of `-o`.
 pub fn told(
     args: &DeliverArgs,
-    (picks, photos): (usize, usize),
+    (picks, photos, how): (usize, usize, &str),
     written: &[Vec<Written>],
     results: Option<&Path>,
 ) -> String {
@@ -17,7 +17,7 @@ pub fn told(
         written.iter().flatten().filter(|written| actions.contains(&written.action.as_str())).count()
     };
     let verb = |done: &str, would: &str| if args.dry_run { format!("would {would}") } else { done.to_owned() };
-    let mut parts = vec![format!("picked {picks} of {}", counted(photos, "photo"))];
+    let mut parts = vec![format!("picked {picks} of {}{how}", counted(photos, "photo"))];
     if let Some(folder) = &args.folder.copy_to {
         parts.push(format!("{} {} to {}", verb("copied", "copy"), count(&["copy"]), folder.display()));
     }

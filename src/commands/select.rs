@@ -63,24 +63,24 @@ pub struct Args {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Choice")]
 pub struct ChoiceArgs {
-    /// Pick at most N photos; further photos of a group only if different enough
-    #[arg(long, value_name = "N")]
+    /// Pick at most N photos, further ones of a group only if different enough; without it, one of every group
+    #[arg(short = 'n', long, value_name = "N", value_parser = at_least_one)]
     pub top: Option<usize>,
 
     /// Pick exactly up to K photos of every group
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = at_least_one)]
     pub per_cluster: Option<usize>,
 
     /// Leave out photos of lower technical quality, 0 to 1
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", value_parser = share)]
     pub min_iqa: Option<f64>,
 
     /// Leave out photos of a lower aesthetic score, 1 to 10
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", value_parser = rating)]
     pub min_aesthetic: Option<f64>,
 
     /// Leave out photos less sharp, 0 to 1
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", value_parser = share)]
     pub min_sharpness: Option<f64>,
 
     /// Leave out portraits with closed eyes
@@ -88,7 +88,44 @@ pub struct ChoiceArgs {
     pub require_eyes_open: bool,
 }
 
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().map_err(|_| "a whole number of at least 1 is expected")?;
+    if number == 0 { Err("it must be at least 1".to_owned()) } else { Ok(number) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    between(text, 0.0, 1.0)
+}
+
+fn rating(text: &str) -> Result<f64, String> {
+    between(text, 1.0, 10.0)
+}
+
+fn between(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("it must be a number from {least} to {most}"))
+}
+
 impl ChoiceArgs {
+    /// Refuses configured values that no photo, or every photo, could meet.
+    pub fn check(context: &Context) -> Result<(), CommandError> {
+        let album = &context.settings().album;
+        let bars = [
+            ("min_iqa_score", album.quality.min_iqa_score, 1.0),
+            ("min_ava_score", album.quality.min_ava_score, 10.0),
+            ("min_sharpness", album.quality.min_sharpness, 1.0),
+        ];
+        if let Some((key, value, most)) = bars.into_iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
+            let cause = anyhow::anyhow!("`album.quality.{key}` is {value}; it must be a number from 0 to {most}");
+            return Err(CommandError::usage(cause));
+        }
+        if album.selection.images_per_cluster == 0 {
+            let cause = anyhow::anyhow!("`album.selection.images_per_cluster` is 0; it must be at least 1");
+            return Err(CommandError::usage(cause));
+        }
+        Ok(())
+    }
+
     pub fn rules(&self, context: &Context) -> Rules {
         let album = &context.settings().album;
         let (selection, quality) = (&album.selection, &album.quality);
@@ -115,6 +152,7 @@ impl ChoiceArgs {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.check(context)?;
+    ChoiceArgs::check(context)?;
     let Some(history) = RunHistory::begin(args.since.as_ref(), &args.photos, &args.told(), context)? else {
         context.ui.note("the same run is under way in another process, which delivers what is new");
         return Ok(Ending::AllDone);
@@ -166,7 +204,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         history.finish(&seen, &tally.broken, context)?;
     }
     let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();
-    let told = closing::told(&args.deliver, (picks, photos.len()), &written, context.output_file());
+    let how = match (rules.top, rules.per_group) {
+        (Some(_), _) => "",
+        (None, 1) => ", the best of each scene (--top N picks N)",
+        (None, _) => ", the best of each scene",
+    };
+    let told = closing::told(&args.deliver, (picks, photos.len(), how), &written, context.output_file());
     Ok(tally.end_with(&told, args.deliver.writes() || context.output_file().is_some(), "select", context))
 }
 

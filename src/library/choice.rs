@@ -58,6 +58,7 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Dec
         iqa: photo.quality.as_ref().map(|quality| quality.overall).ok_or(Why::NotMeasured),
         portrait: photo.portrait.as_ref().map(faces).ok_or(Why::ModelMissing),
         sharpness: photo.quality.as_ref().map(|quality| quality.sharpness),
+        taken_ms: photo.taken_ms(),
         decision,
         content: photo.content.map(|content| content.0),
     }

@@ -50,6 +50,10 @@ fn the_last_line_says_what_was_picked_and_where_it_went() {
     std::fs::write(world.photos().join("broken.jpg"), "x").unwrap();
     let seen = world.run(["select", "photos", "--top", "1"]).expect(3);
     assert_eq!(seen.stderr.lines().last(), Some("picked 1 of 3 photos, 1 failed"));
+    let seen = world.run(["select", "photos"]).expect(3);
+    let told = ["picked ", " of 3 photos, the best of each scene (--top N picks N), 1 failed"];
+    let last = seen.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with(told[0]) && last.ends_with(told[1]), "{last}");
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub struct Photo {
     pub portrait: Result<Portrait, Why>,
     /// On 0–1.
     pub sharpness: Option<f64>,
+    /// What the camera's clock showed, in milliseconds; `None` where only the day is known, or nothing.
+    pub taken_ms: Option<i64>,
     pub decision: Option<Decision>,
     /// A hash of its bytes. Photos that have the same one are one picture, which takes one place.
     pub content: Option<[u8; 32]>,

@@ -35,6 +35,7 @@ prop_compose! {
             group, aesthetic, iqa,
             portrait: portrait.ok_or(Why::ModelMissing),
             sharpness,
+            taken_ms: None,
             decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
             content: None,
         }

@@ -5,6 +5,9 @@ use std::path::Path;
 use super::filter::Failed;
 use super::{Decision, Photo, Portrait, Rules, Tiebreak};
 
+/// Photos of a scene that follow each other at most so fast are takes of one burst.
+const BURST_GAP_MS: i64 = 10_000;
+
 /// What decided about a photo.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fate {
@@ -125,17 +128,19 @@ impl Scene<'_> {
     fn picked(&self, photo: usize) -> Vec<String> {
         if self.members.len() < 2 {
             let mut clauses = vec!["The only photo of its scene".to_owned()];
-            clauses.extend(self.faces(photo));
+            let faces = self.faces(photo);
+            clauses.extend(self.strengths(photo, 2 - usize::from(faces.is_some())));
+            clauses.extend(faces);
             return clauses;
         }
         if self.order.first() != Some(&photo) {
             return self.further_pick(photo);
         }
-        let takes = self.members.len();
+        let all = self.all();
         let mut clauses = vec![match self.distinction(photo) {
-            Some(what) => format!("{what} of {takes} takes"),
-            None if self.order.len() == 1 => format!("The only one of {takes} takes that may be picked"),
-            None => format!("Best overall of {takes} takes"),
+            Some(what) => format!("{what} {all}"),
+            None if self.order.len() == 1 => format!("The only one {all} that may be picked"),
+            None => format!("{} {all}", self.first_place(photo)),
         }];
         clauses.extend(self.faces(photo));
         clauses.extend(self.victory(photo));
@@ -147,12 +152,52 @@ impl Scene<'_> {
         let place = self.order.iter().position(|&other| other == photo).map_or(1, |at| at + 1);
         let before: Vec<String> =
             self.order.iter().take(place - 1).filter(|&&other| self.taken[other]).map(|&o| self.name(o)).collect();
-        let mut clauses = vec![format!("{} best of {} takes", ordinal(place), self.members.len())];
+        let mut clauses = vec![format!("{} {}", ordinal(place), self.all())];
         if !before.is_empty() {
             clauses.push(format!("different enough to stand beside {}", list(&before)));
         }
         clauses.extend(self.faces(photo));
         clauses
+    }
+
+    /// "of 4 takes" of a burst, else "of 4 photos of its scene".
+    fn all(&self) -> String {
+        let times: Option<Vec<i64>> = self.members.iter().map(|&photo| self.photos[photo].taken_ms).collect();
+        let is_burst = times.is_some_and(|mut times| {
+            times.sort_unstable();
+            times.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) <= BURST_GAP_MS)
+        });
+        format!("of {} {}", self.members.len(), if is_burst { "takes" } else { "photos of its scene" })
+    }
+
+    /// The first of its group is the best of it only where no other scored as much.
+    fn first_place(&self, photo: usize) -> &'static str {
+        let others = self.members.iter().filter(|&&other| other != photo);
+        let leads = others.clone().all(|&other| self.composite[other] < self.composite[photo]);
+        if leads { "Best overall" } else { "First" }
+    }
+
+    /// What speaks most for a photo that has no rival, in numbers.
+    fn strengths(&self, photo: usize, count: usize) -> Option<String> {
+        let Photo { sharpness, iqa, aesthetic, .. } = &self.photos[photo];
+        let share = |name: &str, value: Option<f64>| value.map(|value| (value, format!("{name} {value:.2}")));
+        let pleasing = aesthetic.ok().map(|score| ((score - 1.0) / 9.0, format!("aesthetic score {score:.1} of 10")));
+        let facts = [share("sharpness", *sharpness), share("technical quality", iqa.ok()), pleasing];
+        let mut facts: Vec<(f64, String)> =
+            facts.into_iter().flatten().filter(|(value, _)| value.is_finite()).collect();
+        facts.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let told: Vec<String> = facts.into_iter().take(count).map(|(_, fact)| fact).collect();
+        (!told.is_empty()).then(|| list(&told))
+    }
+
+    /// By how much a photo that was not preferred scored higher all the same.
+    fn overruled(&self, winner: usize, loser: usize) -> Option<String> {
+        let lead = self.composite[loser]? - self.composite[winner]?;
+        match lead {
+            lead if lead >= 0.005 => Some(format!("scored {lead:.2} higher")),
+            lead if lead > 0.0 => Some("scored slightly higher".to_owned()),
+            _ => None,
+        }
     }
 
     /// What it has more of than every other take.
@@ -188,12 +233,18 @@ impl Scene<'_> {
         if let Some(tiebreak) = &self.tiebreaks[photo] {
             let beaten: Vec<String> =
                 tiebreak.met.iter().filter(|met| met.won == Some(true)).map(|met| file_name(&met.image_path)).collect();
-            return Some(if beaten.is_empty() {
+            let won = if beaten.is_empty() {
                 let met: Vec<String> = tiebreak.met.iter().map(|met| file_name(&met.image_path)).collect();
                 format!("a coin flip against {} in the tie-break", list(&met))
             } else {
                 format!("beat {} in the tie-break ({} of {} won)", list(&beaten), tiebreak.wins, tiebreak.meetings)
+            };
+            let best = self.order.iter().copied().max_by(|&a, &b| {
+                let score = |photo: usize| self.composite[photo].unwrap_or(f64::NEG_INFINITY);
+                score(a).total_cmp(&score(b))
             });
+            let overruled = best.and_then(|best| Some(format!("{} {}", self.name(best), self.overruled(photo, best)?)));
+            return Some(overruled.map_or(won.clone(), |overruled| format!("{won}, though {overruled}")));
         }
         let &second = self.order.get(1)?;
         let lead = self.composite[photo]? - self.composite[second]?;
@@ -211,7 +262,7 @@ impl Scene<'_> {
         let ahead = self.order.iter().copied().take(place - 1).find(|&other| self.taken[other]);
         match ahead {
             Some(winner) => self.beaten_by(winner, photo, place),
-            None => vec![self.no_room(place, rules)],
+            None => vec![self.no_room(photo, place, rules)],
         }
     }
 
@@ -220,17 +271,19 @@ impl Scene<'_> {
         if self.photos[winner].decision == Some(Decision::Keep) {
             return vec![format!("You kept {name} of this scene")];
         }
-        let mut clauses = vec![format!("{} of {} takes", ordinal(place), self.members.len())];
+        let mut clauses = vec![format!("{} {}", ordinal(place), self.all())];
         let meeting = self.tiebreaks[photo]
             .as_ref()
             .and_then(|tiebreak| tiebreak.met.iter().find(|met| met.image_path == self.photos[winner].path));
         let difference = self.composite[winner].zip(self.composite[photo]).map(|(winner, own)| winner - own);
+        let overruled = self.overruled(winner, photo);
+        let though = overruled.as_ref().map_or_else(String::new, |scored| format!(", though it {scored}"));
         clauses.push(match (meeting.map(|met| met.won), difference) {
-            (Some(Some(false)), _) => format!("lost to {name} in the tie-break"),
-            (Some(_), _) => format!("{name} won more of the tie-break"),
+            (Some(Some(false)), _) => format!("lost to {name} in the tie-break{though}"),
+            (Some(_), _) => format!("{name} won more of the tie-break{though}"),
             (None, Some(difference)) if difference >= 0.005 => format!("{difference:.2} behind {name}"),
-            (None, Some(_)) => format!("just behind {name}"),
-            (None, None) => format!("{name} was preferred"),
+            (None, Some(_)) if overruled.is_none() => format!("just behind {name}"),
+            (None, _) => format!("{name} was preferred{though}"),
         });
         clauses.extend(self.shortcoming(winner, photo));
         clauses
@@ -262,11 +315,11 @@ impl Scene<'_> {
     }
 
     /// Nobody of its group was picked before it: the album was full.
-    fn no_room(&self, place: usize, rules: &Rules) -> String {
+    fn no_room(&self, photo: usize, place: usize, rules: &Rules) -> String {
         let what = match (self.members.len(), place) {
             (0 | 1, _) => "The only photo of its scene".to_owned(),
-            (takes, 1) => format!("Best of {takes} takes"),
-            (takes, place) => format!("{} of {takes} takes", ordinal(place)),
+            (_, 1) => format!("{} {}", self.first_place(photo), self.all()),
+            (_, place) => format!("{} {}", ordinal(place), self.all()),
         };
         match rules.top {
             Some(0) => format!("{what}, but no photo was asked for"),

@@ -12,9 +12,19 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         iqa: Ok(iqa),
         portrait: Err(Why::ModelMissing),
         sharpness: None,
+        taken_ms: None,
         decision: None,
         content: None,
     }
+}
+
+/// The same photos, one after the other at such a distance.
+fn burst<const N: usize>(photos: [Photo; N], gap_ms: i64) -> [Photo; N] {
+    let mut clock = 0;
+    photos.map(|photo| {
+        clock += gap_ms;
+        Photo { taken_ms: Some(clock), ..photo }
+    })
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "the selection asks for an answer that may be missing")]
@@ -126,6 +136,7 @@ fn without_a_model_ties_go_to_composite_then_sharpness_then_path() {
 fn the_tie_break_decides_among_the_close_and_only_among_them() {
     // The model likes later photos; d is beyond the margin.
     let photos = [photo("a", 0, 0.90), photo("b", 0, 0.88), photo("c", 0, 0.86), photo("d", 0, 0.80)];
+    let photos = burst(photos, 10_000);
     let asked = std::cell::RefCell::new(HashSet::new());
     let later = |i: usize, j: usize| {
         asked.borrow_mut().extend([i, j]);
@@ -139,8 +150,14 @@ fn the_tie_break_decides_among_the_close_and_only_among_them() {
     let tiebreak = verdicts[0].tiebreak.as_ref().unwrap();
     assert_eq!((tiebreak.wins, tiebreak.meetings, tiebreak.met.len()), (2, 2, 2));
     assert!(close(tiebreak.confidence, 0.9));
-    assert_eq!(reason(&verdicts, &photos, "c"), "Best overall of 4 takes; beat a and b in the tie-break (2 of 2 won).");
-    assert_eq!(reason(&verdicts, &photos, "a"), "Third of 4 takes; lost to c in the tie-break.");
+    assert_eq!(
+        reason(&verdicts, &photos, "c"),
+        "First of 4 takes; beat a and b in the tie-break (2 of 2 won), though a scored 0.04 higher."
+    );
+    assert_eq!(
+        reason(&verdicts, &photos, "a"),
+        "Third of 4 takes; lost to c in the tie-break, though it scored 0.04 higher."
+    );
     assert_eq!(reason(&verdicts, &photos, "d"), "Fourth of 4 takes; 0.06 behind c; technically weaker.");
     assert!(verdicts.iter().find(|v| v.photo == 3).unwrap().tiebreak.is_none());
 }
@@ -186,7 +203,7 @@ fn filters_pass_what_was_not_measured_and_tell_what_failed() {
         ("soft", "Sharpness 0.10 is below the 0.20 asked."),
         ("blink", "A portrait with closed eyes, and open eyes are required."),
         ("stray", "It belongs to no group, and photos without one are left out."),
-        ("unmeasured", "The only photo of its scene."),
+        ("unmeasured", "The only photo of its scene; aesthetic score 6.0 of 10."),
     ] {
         assert_eq!(reason(&verdicts, &photos, path), told);
     }
@@ -233,6 +250,7 @@ fn reasons_name_what_sets_a_take_apart() {
         Photo { sharpness: Some(0.7), portrait: face(false, false), ..photo("/x/DSC_2.jpg", 0, 0.7) },
         Photo { sharpness: Some(0.4), portrait: face(true, false), ..photo("/x/DSC_3.jpg", 0, 0.7) },
     ];
+    let photos = burst(photos, 500);
     let verdicts = select(&photos, &Rules::default(), no_model()).unwrap();
     for (path, told) in [
         ("/x/DSC_1.jpg", "Sharpest of 3 takes; eyes open and smiling; 0.06 ahead of DSC_3.jpg."),
@@ -241,6 +259,35 @@ fn reasons_name_what_sets_a_take_apart() {
     ] {
         assert_eq!(reason(&verdicts, &photos, path), told);
     }
+}
+
+#[test]
+fn only_bursts_have_takes_and_only_the_highest_score_is_best() {
+    let told = |photos: &[Photo], path: &str| {
+        let verdicts = select(photos, &Rules::default(), no_model()).unwrap();
+        reason(&verdicts, photos, path).to_owned()
+    };
+    let pair = || [photo("a", 0, 0.9), photo("b", 0, 0.8)];
+    assert_eq!(told(&burst(pair(), 10_000), "a"), "Technically best of 2 takes; 0.10 ahead of b.");
+    assert_eq!(told(&burst(pair(), 60_000), "a"), "Technically best of 2 photos of its scene; 0.10 ahead of b.");
+    assert_eq!(told(&pair(), "b"), "Second of 2 photos of its scene; 0.10 behind a; technically weaker.");
+    let equal = [photo("a", 0, 0.9), photo("b", 0, 0.9)];
+    assert!(told(&equal, "a").starts_with("First of 2 photos"), "nobody is best where another scored as much");
+    // A photo that a person rejected may have scored higher than the pick.
+    let [best, mut other] = pair();
+    other.aesthetic = Ok(2.0);
+    let rejected = [Photo { decision: Some(Decision::Reject), aesthetic: Ok(9.0), ..best }, other];
+    assert_eq!(told(&rejected, "b"), "The only one of 2 photos of its scene that may be picked.");
+}
+
+#[test]
+fn a_photo_alone_is_told_by_its_two_strongest_facts() {
+    let alone = Photo { sharpness: Some(0.71), aesthetic: Ok(8.2), ..photo("a", 0, 0.64) };
+    let told = |photo: &Photo| select(std::slice::from_ref(photo), &Rules::default(), no_model()).unwrap().remove(0);
+    assert_eq!(told(&alone).reason, "The only photo of its scene; aesthetic score 8.2 of 10 and sharpness 0.71.");
+    let face = Portrait { score: 0.9, is_portrait: true, eyes_open: Some(true), is_smiling: None };
+    let portrait = Photo { portrait: Ok(face), ..alone };
+    assert_eq!(told(&portrait).reason, "The only photo of its scene; aesthetic score 8.2 of 10; eyes open.");
 }
 
 #[test]
