@@ -98,9 +98,13 @@ pub struct PhotoArgs {
     #[arg(short = '0', long)]
     pub null: bool,
 
-    /// Leave out what matches this gitignore pattern, e.g. '.*' or 'Trash/'; may be repeated
+    /// Leave out what matches this gitignore pattern, e.g. '*.png' or 'old/'; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+
+    /// Look at hidden files and folders in folders, too, and at trash, thumbnails and previews of other programs
+    #[arg(long)]
+    pub hidden: bool,
 
     /// Follow symbolic links to folders
     #[arg(long)]

@@ -67,6 +67,14 @@ pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError>
         commands::lines_stay_here(context)?;
     }
     outputs::claim(command, context)?;
+    let ending = dispatch(command, context)?;
+    if matches!(ending, Ending::AllDone | Ending::SomeFailed) {
+        context.tell_lacking();
+    }
+    Ok(ending)
+}
+
+fn dispatch(command: &Command, context: &Context) -> Result<Ending, CommandError> {
     match command {
         Command::Score(args) => score::run(args, context),
         Command::Portrait(args) => portrait::run(args, context),

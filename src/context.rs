@@ -14,6 +14,7 @@ use crate::arguments::Global;
 use crate::config::{self, Isolate, Origin, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
 use crate::journal::{Decided, Decisions, Journal, JournalError};
+use crate::lacking::Lacking;
 use crate::library::{ModelHub, ModelHubError, Options, Surroundings};
 use crate::pipeline::Isolation;
 use crate::report::output::{Output, whole_file};
@@ -47,6 +48,8 @@ pub struct Context {
     outputs: OnceLock<Outputs>,
     /// That there is no card was said.
     device_told: OnceLock<()>,
+    /// Models that this run goes without.
+    pub lacking: Lacking,
     /// Files of settings that were read.
     configuration: Vec<PathBuf>,
 }
@@ -83,6 +86,7 @@ impl Context {
             store: OnceLock::new(),
             outputs: OnceLock::new(),
             device_told: OnceLock::new(),
+            lacking: Lacking::default(),
             configuration: sources.user_file.into_iter().chain(sources.file).collect(),
         })
     }
@@ -268,6 +272,12 @@ impl Context {
 
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Says which models would make the results better that are there now.
+    pub fn tell_lacking(&self) {
+        let folder = self.settings().results_folder().filter(|_| !self.no_cache);
+        self.lacking.tell(&self.ui, folder.as_deref());
     }
 
     /// Says and writes where the time went. A report that cannot be written spoils no finished run; a run that was

@@ -25,6 +25,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Where it failed and why, without its name.
+    pub fn said(&self) -> String {
+        format!("{}: {}", self.stage, self.cause)
+    }
+
     /// Whether it will fail again for as long as its bytes are the same and the decoders are.
     pub fn is_lasting(&self) -> bool {
         let lasting = ["empty", "truncated", "corrupt", "unsupported", "not_a_photo"];
@@ -46,6 +51,6 @@ impl fmt::Display for Stage {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", shown(&self.path), self.stage, self.cause)
+        write!(f, "{}: {}", shown(&self.path), self.said())
     }
 }

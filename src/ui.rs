@@ -114,9 +114,9 @@ impl Ui {
         }
     }
 
-    /// How the run went: for whoever watches, and in any case when something failed.
-    pub fn summary(&self, message: &str, failures: bool) {
-        if !self.quiet && (failures || self.talk_is_seen || self.verbosity > 0) {
+    /// How the run went: for whoever watches, and in any case when it `matters` to others, as failures do.
+    pub fn summary(&self, message: &str, matters: bool) {
+        if !self.quiet && (matters || self.talk_is_seen || self.verbosity > 0) {
             self.say(None, message);
         }
     }
@@ -172,9 +172,11 @@ impl Ui {
         io::stdout().is_terminal()
     }
 
-    /// Columns of the terminal on stdout; a wide default elsewhere, so that nothing is shortened in a file.
-    pub fn width() -> usize {
-        console::Term::stdout().size_checked().map_or(160, |(_, columns)| usize::from(columns).max(40))
+    /// How wide lines on stdout may be: as `COLUMNS` says, else as wide as the terminal, where there is one.
+    pub fn columns(terminal: bool) -> Option<usize> {
+        let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+        let measured = || console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        told.or_else(|| measured().filter(|_| terminal)).filter(|&columns: &usize| columns > 0)
     }
 
     /// Runs `work` with the bar out of the way.

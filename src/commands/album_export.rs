@@ -92,6 +92,11 @@ impl DeliverArgs {
         }
         self.report.as_ref().map_or(Ok(()), |file| outputs.add("--report", file, Content::Text))
     }
+
+    /// Whether anything is to be written beside the results.
+    pub fn writes(&self) -> bool {
+        self.folder.is_asked() || self.zip.is_some() || self.xmp.is_some() || self.report.is_some()
+    }
 }
 
 impl FolderArgs {
@@ -402,7 +407,6 @@ fn face_mark(face: &Face) -> FaceMark {
 /// Whole or not at all. A report is made anew every run: it is ours alone, and may be replaced.
 pub fn write_page(file: &Path, album: Album, dry_run: bool, context: &Context) -> Result<(), CommandError> {
     if dry_run {
-        context.ui.detail(&format!("{} would be written", file.display()));
         return Ok(());
     }
     let page = page(album);

@@ -110,9 +110,11 @@ impl Absent for &Networks<'_> {
 
     fn absent(&mut self, missing: HubError, instead: &Instead) -> Result<bool, CommandError> {
         let context = self.context;
-        if let HubError::Missing { models } = &missing
-            && context.pull
-        {
+        let models = match &missing {
+            HubError::Missing { models } => models.as_slice(),
+            _ => &[],
+        };
+        if context.pull && models.iter().all(|one| one.reachable) {
             return match self.fetch(models) {
                 Ok(()) => Ok(true),
                 Err(error) if context.strict || error.kind == Kind::Interrupted => Err(error),
@@ -125,12 +127,11 @@ impl Absent for &Networks<'_> {
         if context.strict {
             return Err(self.refused(missing.into()));
         }
-        if let (true, Instead::Nobody(loss)) = (context.ui.is_quiet(), instead) {
-            context.ui.loss(&format!("{loss}: models for that are not here (`--strict` makes this an error)"));
-        } else if self.hub.has_no_folder() {
+        if self.hub.has_no_folder() {
             context.ui.note(&format!("no folder for models is known (--models-dir DIR); {instead}"));
         } else {
-            context.ui.note(&format!("{missing}; {instead}"));
+            context.ui.detail(&format!("{missing}; {instead}"));
+            context.lacking.add(models, instead);
         }
         Ok(false)
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::addresses::here_only;
+use super::failures::Failures;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
@@ -112,11 +113,16 @@ fn scan_beside(
     context: &Context,
 ) -> Result<Scan, CommandError> {
     let written_to = written_to.into_iter().map(Path::to_owned).collect();
-    let options = scan::Options { follow: args.follow, exclude: args.exclude.clone(), written_to };
+    let options = scan::Options { hidden: args.hidden, follow: args.follow, exclude: args.exclude.clone(), written_to };
     let scan =
         context.telemetry.time("discover_images", || scan::scan(paths, &options)).map_err(CommandError::usage)?;
     if scan.passed_over > 0 {
         context.ui.detail(&format!("{} passed over: no photos", counted(scan.passed_over, "file")));
+    }
+    if scan.hidden > 0 {
+        // Where there is nothing else, this may be why.
+        let told = format!("hidden files and folders passed over: {} (--hidden looks at them)", scan.hidden);
+        if scan.photos.is_empty() { context.ui.note(&told) } else { context.ui.detail(&told) }
     }
     for folder in &scan.left_out {
         context.ui.detail(&format!("{}: passed over, for this run writes there", folder.display()));
@@ -137,10 +143,11 @@ pub fn analyse(
 ) -> Result<Tally, CommandError> {
     let mut tally = Tally::default();
     let mut ended = Ok(());
+    let mut failures = Failures::default();
     for unreadable in &scan.unreadable {
         let (path, cause) = (unreadable.path.clone(), unreadable.cause.to_string());
         let failure = Failure { path, stage: Stage::Scan, code: unreadable.cause.code(), cause };
-        tally.fail(&failure, context)?;
+        tally.count(&failure, context, |failure| failures.tell(failure, context))?;
     }
     let progress = context.ui.progress(scan.photos.len() as u64);
     let mut looked_at = 0;
@@ -153,7 +160,7 @@ pub fn analyse(
                 tally.from_store += usize::from(analysed.from_store);
                 each(photo, analysed.report)
             }
-            Err(failure) => tally.fail(&failure, context),
+            Err(failure) => tally.count(&failure, context, |failure| failures.tell(failure, context)),
         };
         tell_store_warnings(context);
         match taken {
@@ -165,6 +172,7 @@ pub fn analyse(
         }
     });
     drop(progress);
+    failures.finish(context);
     tell_store_warnings(context);
     tally.interrupted = looked_at < scan.photos.len() && context.stopped();
     ended.map(|()| tally)
@@ -189,9 +197,13 @@ fn tell_store_warnings(context: &Context) {
 
 impl Tally {
     pub fn fail(&mut self, failure: &Failure, context: &Context) -> Result<(), CommandError> {
+        self.count(failure, context, |failure| context.ui.warn(&failure.to_string()))
+    }
+
+    fn count(&mut self, failure: &Failure, context: &Context, tell: impl FnOnce(&Failure)) -> Result<(), CommandError> {
         self.failed += 1;
         self.broken.extend(failure.is_lasting().then(|| failure.path.clone()));
-        context.ui.warn(&failure.to_string());
+        tell(failure);
         if context.strict {
             let cause = anyhow::anyhow!("ended at the first failure, as --strict asks");
             return Err(CommandError { kind: Kind::Failed, cause, hints: Vec::new() });
@@ -228,22 +240,44 @@ impl Tally {
 
     /// Says the summary line and decides the exit code.
     pub fn end(&self, command: &str, context: &Context) -> Ending {
+        self.tell_lacking(context);
+        context.ui.summary(&self.summary(command, context), self.failed > 0);
+        self.ending(context)
+    }
+
+    /// The same of a run that tells in words of its own what it came to; in any case when it `wrote` something.
+    pub fn end_with(&self, told: &str, wrote: bool, command: &str, context: &Context) -> Ending {
+        self.tell_lacking(context);
+        context.ui.detail(&self.summary(command, context));
+        let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
+        context.ui.summary(&format!("{told}{failed}"), wrote || self.failed > 0);
+        self.ending(context)
+    }
+
+    /// Where there are results.
+    fn tell_lacking(&self, context: &Context) {
+        if self.done > 0 && !self.interrupted {
+            context.tell_lacking();
+        }
+    }
+
+    fn summary(&self, command: &str, context: &Context) -> String {
         let seconds = context.telemetry.elapsed().as_secs_f64();
         let rate = self.done as f64 / seconds.max(1e-9);
         let stopped = if self.interrupted { ", interrupted" } else { "" };
+        format!(
+            "{command}: {} in {seconds:.2} s ({rate:.1}/s), {} computed, {} from the store, {} failed{stopped}",
+            counted(self.done, "photo"),
+            self.done - self.from_store,
+            self.from_store,
+            self.failed
+        )
+    }
+
+    fn ending(&self, context: &Context) -> Ending {
         context.telemetry.count("total_images", (self.done + self.failed) as u64);
         context.telemetry.count("from_store", self.from_store as u64);
         context.telemetry.count("failed", self.failed as u64);
-        context.ui.summary(
-            &format!(
-                "{command}: {} in {seconds:.2} s ({rate:.1}/s), {} computed, {} from the store, {} failed{stopped}",
-                counted(self.done, "photo"),
-                self.done - self.from_store,
-                self.from_store,
-                self.failed
-            ),
-            self.failed > 0,
-        );
         if self.interrupted {
             Ending::Interrupted
         } else if self.failed == 0 && self.done == 0 {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::album::{self, GroupArgs};
 use super::album_export::{self, Album, DeliverArgs};
+use super::closing;
 use super::open_models::Networks;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
@@ -164,7 +165,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         let seen: Vec<PhotoId> = reports.iter().filter_map(PhotoReport::id).collect();
         history.finish(&seen, &tally.broken, context)?;
     }
-    Ok(tally.end("select", context))
+    let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();
+    let told = closing::told(&args.deliver, (picks, photos.len()), &written, context.output_file());
+    Ok(tally.end_with(&told, args.deliver.writes() || context.output_file().is_some(), "select", context))
 }
 
 impl Args {

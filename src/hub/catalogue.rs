@@ -19,6 +19,9 @@ pub use version::order as version_order;
 
 use super::digest::Digest;
 
+/// Words for all models of a task that run here and can be fetched, where a name of a model may stand.
+pub const WORDS: [(&str, &str); 1] = [("faces", "face")];
+
 #[derive(Debug, Default)]
 pub struct Catalogue {
     /// By name, newest version first.
@@ -103,6 +106,19 @@ impl Catalogue {
             let (name, version) = (name.to_owned(), version.unwrap_or_default().to_owned());
             CatalogueError::UnknownVersion { name, version, known: known.join(", ") }
         })
+    }
+
+    /// The same, or a word for all that a task needs, each in its newest version.
+    pub fn find_all(&self, word: &str) -> Result<Vec<&Entry>, CatalogueError> {
+        let found = self.find(word);
+        match WORDS.iter().find(|(known, _)| *known == word) {
+            Some((_, task)) if found.is_err() => {
+                let mut entries: Vec<&Entry> = self.entries.iter().filter(|entry| entry.goes_with(task)).collect();
+                entries.dedup_by(|later, newest| later.name == newest.name);
+                Ok(entries)
+            }
+            _ => found.map(|entry| vec![entry]),
+        }
     }
 
     /// The same models in every version.

@@ -56,6 +56,8 @@ pub struct Missing {
     pub mend: String,
     /// Whether any source is known.
     pub reachable: bool,
+    /// What pulls it and what is needed beside it.
+    pub pulled_by: String,
 }
 
 fn missing(models: &[Missing]) -> String {
@@ -67,7 +69,8 @@ fn missing(models: &[Missing]) -> String {
         [one] => format!("{} in {}; put it there, or {}", said[0], one.folder.display(), run(&one.mend)),
         [one, ..] => {
             let mend = if models.iter().all(|one| one.reachable) {
-                let names: Vec<&str> = models.iter().map(|one| one.name.as_str()).collect();
+                let mut names: Vec<&str> = models.iter().map(|one| one.pulled_by.as_str()).collect();
+                names.dedup();
                 let names = names.join(" ");
                 format!(
                     "run `albumctl models pull {names}`, or `albumctl models import FILE…` where there is no network"

@@ -41,6 +41,8 @@ pub struct Settings {
     /// How often in a row, without progress, before a source is given up.
     pub attempts: u32,
     pub connect_timeout: Duration,
+    /// Where nothing has answered for so long, there is no network.
+    pub no_answer: Duration,
     /// No byte for so long: the connection is dead.
     pub stall_timeout: Duration,
     /// Fewer bytes than `slowest` in such a span: as good as dead.
@@ -62,7 +64,8 @@ impl Default for Settings {
             offline: false,
             trust_first: false,
             attempts: 6,
-            connect_timeout: Duration::from_secs(15),
+            connect_timeout: Duration::from_secs(4),
+            no_answer: Duration::from_millis(500),
             stall_timeout: Duration::from_secs(30),
             slow_span: Duration::from_secs(30),
             slowest: 1024,
@@ -146,6 +149,8 @@ pub enum SourceError {
     Status { status: u16 },
     #[error("{0}")]
     Connection(String),
+    #[error("nothing answers, there seems to be no network")]
+    NoNetwork,
     #[error("{0}; the certificate of an authority of your own is named in SSL_CERT_FILE")]
     NotTrusted(String),
     #[error("no byte came for {} s", .0.as_secs_f32())]

@@ -288,6 +288,7 @@ impl Hub {
             folder: self.cache().root().to_owned(),
             mend: entry.mend(),
             reachable: !file.sources.is_empty(),
+            pulled_by: entry.pulled_by().to_owned(),
         }
     }
 

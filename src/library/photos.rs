@@ -93,7 +93,7 @@ impl ModelHub {
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let error = hub.portrait("fixtures/album/DSC_0102.jpg").unwrap_err().to_string();
-    /// assert!(error.contains("albumctl models pull mediapipe-face-full-range"));
+    /// assert!(error.contains("albumctl models pull faces"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn portrait<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<Portrait, ModelHubError> {

@@ -7,6 +7,7 @@ mod container;
 mod decode;
 mod error;
 mod exif;
+mod hidden;
 pub mod identity;
 mod ifd;
 mod kind;

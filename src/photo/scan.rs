@@ -9,6 +9,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use thiserror::Error;
 use walkdir::{DirEntry, WalkDir};
 
+use super::hidden::is_hidden;
 use super::identity::{self, ReadError};
 use super::kind::{is_jpeg_name, is_photo_name, is_raw_name, sniff};
 use base::atomic::is_unfinished;
@@ -37,6 +38,8 @@ pub struct Scan {
     pub unreadable: Vec<Unreadable>,
     /// Files in folders that are no photos, neither by name nor by content.
     pub passed_over: usize,
+    /// Hidden files and folders that were passed over.
+    pub hidden: usize,
     /// Folders that were met and not looked into, because the run writes there.
     pub left_out: Vec<PathBuf>,
 }
@@ -49,6 +52,8 @@ pub enum ScanError {
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// Look at hidden files and folders, too, and at what [`is_hidden`] counts among them.
+    pub hidden: bool,
     /// Descend into symbolic links to folders.
     pub follow: bool,
     /// gitignore patterns, matched below each given folder.
@@ -156,6 +161,13 @@ pub fn among(root: &Path, files: Vec<PathBuf>, options: &Options) -> Result<Scan
         if excludes.matched_path_or_any_parents(below, false).is_ignore() {
             continue;
         }
+        let mut parents = below.ancestors();
+        let itself = parents.next().and_then(Path::file_name).is_some_and(|name| is_hidden(name, false));
+        let hidden = itself || parents.filter_map(Path::file_name).any(|name| is_hidden(name, true));
+        if hidden && !options.hidden {
+            scan.hidden += 1;
+            continue;
+        }
         if is_photo_name(path.as_os_str()) {
             scan.photos.push(Photo { path, raws: Vec::new() });
         } else {
@@ -178,13 +190,17 @@ impl Scanner<'_> {
         let excludes = self.options.excludes(root)?;
         // A folder that is not there yet holds nothing.
         let written_to: Vec<PathBuf> = self.options.written_to.iter().filter_map(|it| it.canonicalize().ok()).collect();
-        let mut left_out = Vec::new();
+        let (mut left_out, mut hidden) = (Vec::new(), 0);
         let keep = |entry: &DirEntry| {
             let is_folder = entry.file_type().is_dir();
             if entry.depth() == 0 {
                 return true;
             }
             if excludes.matched(entry.path(), is_folder).is_ignore() {
+                return false;
+            }
+            if !self.options.hidden && !is_unfinished(entry.path()) && is_hidden(entry.file_name(), is_folder) {
+                hidden += 1;
                 return false;
             }
             let written = is_folder
@@ -201,6 +217,7 @@ impl Scanner<'_> {
             }
         }
         self.scan.left_out.extend(left_out);
+        self.scan.hidden += hidden;
         Ok(())
     }
 

@@ -34,10 +34,16 @@ pub enum Format {
 
 /// One line of output. Its JSON form is its contract; the table is a view for people.
 pub trait Record: Serialize + JsonSchema {
-    /// Table headings; a heading that starts with `>` stands over numbers.
+    /// Table headings; a heading that starts with `>` stands over numbers, one that ends with `…` over sentences, whose
+    /// ends are left out where the table is too wide.
     const HEADINGS: &'static [&'static str];
 
     fn cells(&self) -> Vec<Cell>;
+
+    /// Lines of the table below the row.
+    fn below(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// One cell of a table.
@@ -54,7 +60,7 @@ pub enum Tone {
     Fair,
     Poor,
     Faint,
-    /// A path, shortened in the middle when the table is too wide.
+    /// A path, whose folders are shortened on a terminal that is too narrow.
     Path,
 }
 

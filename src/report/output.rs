@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::place::{self, Content};
-use super::{Cell, Format, Record, csv, jsonl, table};
+use super::table::{self, Room, Row};
+use super::{Format, Record, csv, jsonl};
 use crate::ui::Ui;
 use base::atomic::{Draft, found};
 
@@ -16,7 +17,7 @@ use base::atomic::{Draft, found};
 pub struct Output<R> {
     target: Target,
     format: Format,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Row>,
     written: usize,
     /// Flushing after each record shows results as they come, to whoever reads a pipe.
     flush_each: bool,
@@ -56,7 +57,7 @@ impl<R: Record> Output<R> {
         let first = self.written == 0;
         self.written += 1;
         match self.format {
-            Format::Table => self.rows.push(record.cells()),
+            Format::Table => self.rows.push(Row { cells: record.cells(), below: record.below() }),
             Format::Csv => {
                 let terminal = self.terminal;
                 self.on_target(ui, |out| csv::write(out, record, first, terminal))?;
@@ -87,7 +88,15 @@ impl<R: Record> Output<R> {
         let rows = std::mem::take(&mut self.rows);
         self.flush_each = false;
         if self.format == Format::Table {
-            self.on_target(ui, |out| table::write(out, R::HEADINGS, &rows, Ui::width()))?;
+            let room = match self.target {
+                Target::File(_) => Room::Endless,
+                Target::Stdout(_) | Target::Stream(..) => match Ui::columns(self.terminal) {
+                    None => Room::Endless,
+                    Some(columns) if self.terminal => Room::Screen(columns),
+                    Some(columns) => Room::Columns(columns),
+                },
+            };
+            self.on_target(ui, |out| table::write(out, R::HEADINGS, &rows, room))?;
         }
         match self.target {
             Target::Stdout(mut out) => out.flush().context(CANNOT_PRINT)?,

@@ -1,4 +1,4 @@
-//! A table for people: aligned, coloured when allowed, never wider than the terminal.
+//! A table for people: aligned, coloured when allowed, as wide as the terminal where that costs no file its name.
 
 use std::io::{self, Write};
 
@@ -8,23 +8,44 @@ use super::{Cell, Tone};
 use base::escape::visible;
 
 const GAP: &str = "  ";
-/// A path is never cut below this, even if the table grows too wide.
-const SHORTEST_PATH: usize = 16;
+/// A sentence is not cut below this before the folders of paths are.
+const SHORTEST_SENTENCE: usize = 12;
 
-pub fn write(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>], width: usize) -> io::Result<()> {
+/// What a table may leave out.
+#[derive(Debug, Clone, Copy)]
+pub enum Room {
+    /// Nothing.
+    Endless,
+    /// Ends of sentences, so that lines fit into so many columns.
+    Columns(usize),
+    /// The same, then folders: paths can be had whole elsewhere.
+    Screen(usize),
+}
+
+#[derive(Debug)]
+pub struct Row {
+    pub cells: Vec<Cell>,
+    /// Lines that belong to it, shown below it and never cut.
+    pub below: Vec<String>,
+}
+
+pub fn write(out: &mut dyn Write, headings: &[&str], rows: &[Row], room: Room) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
     let shown = |cell: &Cell| Cell { text: visible(&cell.text).into_owned(), tone: cell.tone };
-    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| row.iter().map(shown).collect()).collect();
-    let widths = column_widths(headings, &rows, width);
-    let heading = |text: &&str| Cell::faint(text.trim_start_matches('>'));
+    let cells: Vec<Vec<Cell>> = rows.iter().map(|row| row.cells.iter().map(shown).collect()).collect();
+    let widths = column_widths(headings, &cells, room);
     let right = |column: usize| headings[column].starts_with('>');
-    let heading_row: Vec<Cell> = headings.iter().map(heading).collect();
-    for row in std::iter::once(&heading_row).chain(&rows) {
+    let heading_row: Vec<Cell> = headings.iter().map(|heading| Cell::faint(words(heading))).collect();
+    let below = std::iter::once(&[][..]).chain(rows.iter().map(|row| &row.below[..]));
+    for (row, below) in std::iter::once(&heading_row).chain(&cells).zip(below) {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            let text = shorten_in_the_middle(&cell.text, widths[column]);
+            let text = match cell.tone {
+                Tone::Path => shorten_folders(&cell.text, widths[column]),
+                _ => shorten_at_the_end(&cell.text, widths[column]),
+            };
             let pad = " ".repeat(widths[column].saturating_sub(measure_text_width(&text)));
             let text = painted(&text, cell.tone).to_string();
             let last = column + 1 == row.len();
@@ -37,8 +58,14 @@ pub fn write(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>], width: 
             line.push_str(&placed);
         }
         writeln!(out, "{line}")?;
+        below.iter().try_for_each(|line| writeln!(out, "{GAP}{GAP}{GAP}{}", visible(line)))?;
     }
     Ok(())
+}
+
+/// A heading without its marks.
+fn words(heading: &str) -> &str {
+    heading.trim_start_matches('>').trim_end_matches('…')
 }
 
 fn painted(text: &str, tone: Tone) -> StyledObject<&str> {
@@ -52,32 +79,73 @@ fn painted(text: &str, tone: Tone) -> StyledObject<&str> {
     }
 }
 
-/// Every column as wide as its widest cell; the column of paths gives way when that is too much.
-fn column_widths(headings: &[&str], rows: &[Vec<Cell>], total: usize) -> Vec<usize> {
-    let natural = |column: usize| {
-        let cells = rows.iter().map(|row| measure_text_width(&row[column].text));
-        cells.max().unwrap_or(0).max(measure_text_width(headings[column].trim_start_matches('>')))
+/// Every column as wide as its widest cell. When that is too much, sentences give way, then folders, and what is left
+/// of sentences; what is still too wide stays so.
+fn column_widths(headings: &[&str], rows: &[Vec<Cell>], room: Room) -> Vec<usize> {
+    let widest = |column: usize, width: &dyn Fn(&Cell) -> usize| {
+        let cells = rows.iter().map(|row| width(&row[column]));
+        cells.max().unwrap_or(0).max(measure_text_width(words(headings[column])))
     };
-    let mut widths: Vec<usize> = (0..headings.len()).map(natural).collect();
+    let columns = 0..headings.len();
+    let mut widths: Vec<usize> =
+        columns.clone().map(|column| widest(column, &|cell| measure_text_width(&cell.text))).collect();
+    let (total, cuts_paths) = match room {
+        Room::Endless => return widths,
+        Room::Columns(total) => (total, false),
+        Room::Screen(total) => (total, true),
+    };
     let gaps = GAP.len() * (headings.len() - 1);
-    let excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(total);
-    let path = (0..headings.len()).find(|&column| rows[0][column].tone == Tone::Path);
-    if let (Some(path), true) = (path, excess > 0) {
-        widths[path] = widths[path].saturating_sub(excess).max(SHORTEST_PATH.min(widths[path]));
+    let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(total);
+    let mut give_way = |column: usize, least: usize| {
+        let narrower = widths[column].saturating_sub(excess).max(least.min(widths[column]));
+        excess -= widths[column] - narrower;
+        widths[column] = narrower;
+    };
+    let sentences = || columns.clone().filter(|&column| headings[column].ends_with('…'));
+    sentences().for_each(|column| give_way(column, SHORTEST_SENTENCE));
+    if cuts_paths {
+        let paths = columns.clone().filter(|&column| rows[0][column].tone == Tone::Path);
+        paths.for_each(|column| give_way(column, widest(column, &shortest)));
     }
+    sentences().for_each(|column| give_way(column, measure_text_width(words(headings[column]))));
     widths
 }
 
-/// Keeps the start, which says where, and the longer end, which says what.
-fn shorten_in_the_middle(text: &str, width: usize) -> String {
-    if measure_text_width(text) <= width || width == 0 {
+/// How far a cell can be cut: of a path, its folders.
+fn shortest(cell: &Cell) -> usize {
+    match cell.tone {
+        Tone::Path => {
+            let (folders, name) = folders_and_name(&cell.text);
+            measure_text_width(folders).min(2) + measure_text_width(name)
+        }
+        _ => measure_text_width(&cell.text),
+    }
+}
+
+/// The folders with the separator that ends them.
+fn folders_and_name(path: &str) -> (&str, &str) {
+    let inside = path.trim_end_matches(std::path::is_separator);
+    path.split_at(inside.rfind(std::path::is_separator).map_or(0, |end| end + 1))
+}
+
+/// Keeps the file's name, and of its folders the beginning, which says where, and the longer end.
+fn shorten_folders(path: &str, width: usize) -> String {
+    if measure_text_width(path) <= width {
+        return path.to_owned();
+    }
+    let (folders, name) = folders_and_name(path);
+    let room = width.saturating_sub(measure_text_width(name) + 1);
+    let tail_room = room - room / 3;
+    let head = take_columns(folders.chars(), room - tail_room);
+    let tail: String = take_columns(folders.chars().rev(), tail_room).chars().rev().collect();
+    format!("{head}…{tail}{name}")
+}
+
+fn shorten_at_the_end(text: &str, width: usize) -> String {
+    if measure_text_width(text) <= width {
         return text.to_owned();
     }
-    let room = width - 1;
-    let tail_room = room - room / 3;
-    let head = take_columns(text.chars(), room - tail_room);
-    let tail: String = take_columns(text.chars().rev(), tail_room).chars().rev().collect();
-    format!("{head}…{tail}")
+    format!("{}…", take_columns(text.chars(), width.saturating_sub(1)).trim_end())
 }
 
 fn take_columns(characters: impl Iterator<Item = char>, room: usize) -> String {
@@ -97,30 +165,55 @@ fn take_columns(characters: impl Iterator<Item = char>, room: usize) -> String {
 mod tests {
     use super::*;
 
-    fn table(rows: &[Vec<Cell>], width: usize) -> String {
+    fn written(headings: &[&str], rows: Vec<Vec<Cell>>, room: Room) -> String {
         console::set_colors_enabled(false);
+        let rows: Vec<Row> = rows.into_iter().map(|cells| Row { cells, below: Vec::new() }).collect();
         let mut out = Vec::new();
-        write(&mut out, &["photo", ">score"], rows, width).unwrap();
+        write(&mut out, headings, &rows, room).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    fn table(rows: Vec<Vec<Cell>>, width: usize) -> String {
+        written(&["photo", ">score"], rows, Room::Screen(width))
     }
 
     #[test]
     fn columns_line_up_whatever_the_script() {
-        let rows = [vec![Cell::path("a.jpg"), Cell::score(0.5)], vec![Cell::path("写真.jpg"), Cell::score(1.0)]];
-        assert_eq!(table(&rows, 80), "photo     score\na.jpg     0.500\n写真.jpg  1.000\n");
+        let rows = vec![vec![Cell::path("a.jpg"), Cell::score(0.5)], vec![Cell::path("写真.jpg"), Cell::score(1.0)]];
+        assert_eq!(table(rows, 80), "photo     score\na.jpg     0.500\n写真.jpg  1.000\n");
     }
 
     #[test]
     fn what_steers_is_shown_as_a_mark_and_takes_its_place() {
-        let rows = [vec![Cell::path("a\u{1b}[2J\u{202e}.jpg"), Cell::score(0.5)]];
-        assert_eq!(table(&rows, 80), "photo       score\na\u{fffd}[2J\u{fffd}.jpg  0.500\n");
+        let rows = vec![vec![Cell::path("a\u{1b}[2J\u{202e}.jpg"), Cell::score(0.5)]];
+        assert_eq!(table(rows, 80), "photo       score\na\u{fffd}[2J\u{fffd}.jpg  0.500\n");
     }
 
     #[test]
-    fn long_paths_are_cut_in_the_middle_and_the_table_fits() {
-        let rows = [vec![Cell::path("/home/somebody/Photos/2026/06/IMG_0001.jpg"), Cell::score(0.5)]];
-        let text = table(&rows, 32);
+    fn folders_are_cut_and_names_are_not() {
+        let path = "/home/somebody/Photos/2026/06/IMG_0001.jpg";
+        let text = table(vec![vec![Cell::path(path), Cell::score(0.5)]], 32);
         assert!(text.lines().all(|line| measure_text_width(line) <= 32), "{text}");
-        assert!(text.contains('…') && text.contains("IMG_0001.jpg"), "{text}");
+        assert!(text.contains('…') && text.contains("06/IMG_0001.jpg"), "{text}");
+        let long = "a very long name that somebody gave to one photo.jpg";
+        let text = table(vec![vec![Cell::path(&format!("2026/{long}")), Cell::score(0.5)]], 32);
+        assert!(text.contains(&format!("…/{long}")), "{text}");
+        assert!(table(vec![vec![Cell::path(long), Cell::score(0.5)]], 32).contains(long));
+    }
+
+    #[test]
+    fn sentences_give_way_before_folders_and_nothing_does_where_there_is_room_without_end() {
+        let row = || {
+            let why = "Sharpest of 5 takes; beat DSC_0120.jpg and DSC_0121.jpg in the tie-break (2 of 2 won).";
+            vec![vec![Cell::path("fixtures/album/DSC_0123.jpg"), Cell::plain(why)]]
+        };
+        let headings = ["photo", "why…"];
+        let text = written(&headings, row(), Room::Screen(60));
+        assert!(text.ends_with("fixtures/album/DSC_0123.jpg  Sharpest of 5 takes; beat DSC_…\n"), "{text}");
+        let text = written(&headings, row(), Room::Screen(32));
+        assert!(text.contains("m/DSC_0123.jpg  Sharpest of…\n"), "{text}");
+        assert!(text.lines().all(|line| measure_text_width(line) <= 32), "{text}");
+        assert!(written(&headings, row(), Room::Columns(20)).contains("fixtures/album/DSC_0123.jpg  Sh…\n"));
+        assert!(written(&headings, row(), Room::Endless).ends_with("(2 of 2 won).\n"));
     }
 }

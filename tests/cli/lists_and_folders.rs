@@ -74,18 +74,63 @@ fn an_empty_list_or_folder_is_no_failure() {
 }
 
 #[test]
-fn hidden_files_and_patterns_are_left_out_only_when_asked() {
+fn patterns_are_left_out() {
     let world = World::new();
-    for name in [".hidden.png", "a.png", "Trash/b.png", "keep/Trash/c.png", "x.bak.png"] {
+    for name in ["a.png", "old/b.png", "keep/old/c.png", "x.bak.png"] {
         world.photo(name, 1);
     }
-    assert_eq!(world.run(["score", "photos"]).expect(0).names().len(), 5);
-    let seen =
-        world.run(["score", "photos", "--exclude", ".*", "--exclude", "Trash/", "--exclude", "*.bak.*"]).expect(0);
+    assert_eq!(world.run(["score", "photos"]).expect(0).names().len(), 4);
+    let seen = world.run(["score", "photos", "--exclude", "old/", "--exclude", "*.bak.*"]).expect(0);
     assert_eq!(seen.names(), ["a.png"]);
-    let seen = world.run(["score", "photos", "--exclude", "/Trash"]).expect(0);
+    let seen = world.run(["score", "photos", "--exclude", "/old"]).expect(0);
     assert!(seen.names().contains(&"c.png".to_owned()) && !seen.names().contains(&"b.png".to_owned()));
     world.run(["score", "photos", "--exclude", "a{b"]).expect(2);
+}
+
+#[test]
+fn what_is_hidden_or_kept_by_other_programs_is_passed_over_unless_it_is_meant() {
+    let world = World::new();
+    let hidden = [
+        ".hidden.png",
+        ".thumbnails/t.png",
+        "@eaDir/IMG_1.JPG/SYNOPHOTO_THUMB_XL.jpg",
+        "$RECYCLE.BIN/r.png",
+        "2026/.Trash-1000/files/d.png",
+        "2026/Trash/e.png",
+        "Album Previews.lrdata/A/p.png",
+    ];
+    for (seed, name) in hidden.iter().enumerate() {
+        world.photo(name, seed as u32);
+    }
+    let seen = world.run(["score", "photos"]).expect(0);
+    assert_eq!(seen.text(), "");
+    assert!(seen.stderr.contains("passed over: 7 (--hidden"), "why nothing was found: {}", seen.stderr);
+    world.photo("2026/a.png", 10);
+    let seen = world.run(["score", "photos"]).expect(0);
+    assert_eq!((seen.names(), seen.stderr.as_str()), (vec!["a.png".to_owned()], ""));
+    assert!(world.run(["score", "photos", "-v"]).expect(0).stderr.contains("passed over: 7 (--hidden"));
+    assert_eq!(world.run(["score", "photos", "--hidden"]).expect(0).names().len(), 8);
+    let named = ["score", "photos/.thumbnails", "photos/.hidden.png", "photos/2026/Trash"];
+    assert_eq!(world.run(named).expect(0).names(), ["t.png", ".hidden.png", "e.png"]);
+    assert_eq!(world.run_with_stdin(["score", "-"], b"photos/.hidden.png\n").expect(0).names(), [".hidden.png"]);
+}
+
+#[test]
+fn the_same_failure_of_many_files_is_one_line_with_a_count() {
+    let world = World::new();
+    world.photo("good.png", 1);
+    for name in 0..60 {
+        fs::write(world.photos().join(format!("IMG_{name:04}.HEIC")), b"\0\0\0\x18ftypheic\0\0\0\0mif1heic").unwrap();
+    }
+    fs::write(world.photos().join("broken.jpg"), "no photo").unwrap();
+    let seen = world.run(["score", "photos"]).expect(3);
+    let warnings: Vec<&str> = seen.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(warnings.len(), 2, "{}", seen.stderr);
+    assert!(warnings[0].starts_with("warning: 60 files, the first photos/IMG_0000.HEIC: decode: "), "{}", warnings[0]);
+    assert!(warnings[1].starts_with("warning: photos/broken.jpg: decode: "), "{}", warnings[1]);
+    assert!(seen.stderr.contains("61 failed"), "{}", seen.stderr);
+    let all = world.run(["score", "photos", "-v"]).expect(3).stderr;
+    assert_eq!(all.lines().filter(|line| line.starts_with("warning: photos/")).count(), 61, "{all}");
 }
 
 #[test]

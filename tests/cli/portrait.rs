@@ -45,7 +45,7 @@ fn without_the_models_it_says_how_to_get_them_and_other_commands_work() {
     let seen = world.run(["portrait", "photos"]).expect(1);
     assert_eq!(seen.text(), "");
     assert!(seen.stderr.contains("model `mediapipe-face-full-range` is not here"), "{}", seen.stderr);
-    assert!(seen.stderr.contains("albumctl models pull mediapipe-face-full-range"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("albumctl models pull faces"), "{}", seen.stderr);
     world.run(["score", "photos"]).expect(0);
 }
 

@@ -30,7 +30,7 @@ fn forty_bombs() {
     for isolate in ["off", "on"] {
         let room = format!("limits.max_decode_mb={ROOM}");
         let args =
-            ["score", "photos", "--threads", "4", "--no-cache", "--set", &room, "--set", "limits.max_seconds=10"];
+            ["score", "photos", "-v", "--threads", "4", "--no-cache", "--set", &room, "--set", "limits.max_seconds=10"];
         let begun = Instant::now();
         let (seen, peak) = peak_of(world.command(args.iter().chain(&["--isolate", isolate])));
         let seen = seen.expect(3);

@@ -180,7 +180,7 @@ fn names_in_a_zip() {
     for (seed, name) in evil.iter().enumerate() {
         world.photo(name, seed as u32);
     }
-    world.run(["select", "photos", "--per-cluster", "9", "--zip", "album.zip"]).expect(0);
+    world.run(["select", "photos", "--hidden", "--per-cluster", "9", "--zip", "album.zip"]).expect(0);
     let names = names_in_zip(&world.path("album.zip"));
     assert_eq!(names.len(), evil.len(), "{names:?}");
     for name in &names {

@@ -17,7 +17,7 @@ const MEASURED_AT: u32 = 256;
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     refuse_what_is_for_features(args)?;
-    let named = PhotoArgs { paths: args.paths.clone(), null: false, exclude: Vec::new(), follow: false };
+    let named = PhotoArgs { paths: args.paths.clone(), null: false, exclude: Vec::new(), hidden: false, follow: false };
     let scan = photos::find_beside(&named, args.folder.place(), context)?;
     let (mut ids, mut hashes) = (Vec::new(), Vec::new());
     let hub = context.model_hub(Precision::Full)?;

@@ -5,7 +5,7 @@ use anyhow::anyhow;
 use crate::config;
 use crate::context::Context;
 use crate::error::CommandError;
-use hub::catalogue::{CatalogueError, Entry};
+use hub::catalogue::{CatalogueError, Entry, WORDS};
 use hub::model_library::ModelLibrary;
 
 pub fn open(context: &Context) -> Result<ModelLibrary, CommandError> {
@@ -14,12 +14,14 @@ pub fn open(context: &Context) -> Result<ModelLibrary, CommandError> {
 }
 
 pub fn find<'a>(library: &'a ModelLibrary, reference: &str) -> Result<&'a Entry, CommandError> {
-    library.catalogue.find(reference).map_err(|error| {
-        let names = library.catalogue.entries().iter().map(|entry| entry.name.as_str());
-        let near = config::nearest(reference, names).map(|name| format!("did you mean `{name}`?"));
-        let refusal = CommandError::usage(error);
-        near.into_iter().fold(refusal, CommandError::hint)
-    })
+    library.catalogue.find(reference).map_err(|error| unknown(library, reference, error))
+}
+
+fn unknown(library: &ModelLibrary, reference: &str, error: CatalogueError) -> CommandError {
+    let names = library.catalogue.entries().iter().map(|entry| entry.name.as_str());
+    let words = WORDS.iter().map(|(word, _)| *word);
+    let near = config::nearest(reference, names.chain(words)).map(|name| format!("did you mean `{name}`?"));
+    near.into_iter().fold(CommandError::usage(error), CommandError::hint)
 }
 
 /// Those named, or all when none is.
@@ -28,7 +30,10 @@ pub fn named<'a>(library: &'a ModelLibrary, references: &[String], all: bool) ->
         ([], true) => Ok(library.catalogue.entries().iter().collect()),
         ([], false) => Err(CommandError::usage(anyhow!("no model is named")).hint("name one, or say --all")),
         (_, true) => Err(CommandError::usage(anyhow!("--all and names do not go together"))),
-        (named, false) => named.iter().map(|reference| find(library, reference)).collect(),
+        (named, false) => {
+            let find = |word: &String| library.catalogue.find_all(word).map_err(|error| unknown(library, word, error));
+            Ok(named.iter().map(find).collect::<Result<Vec<_>, _>>()?.concat())
+        }
     }
 }
 

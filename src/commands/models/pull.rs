@@ -14,11 +14,12 @@ use hub::catalogue::Entry;
 use hub::digest::Digest;
 use hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, Wanted};
 use hub::model_library::ModelLibrary;
+use hub::sources::Source;
 
 /// Fetch models; an earlier pull that was cut short is continued
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// NAME or NAME@VERSION
+    /// NAME, NAME@VERSION, or faces for all that faces need
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
 
@@ -162,7 +163,7 @@ fn tell(
             context.ui.detail(&format!("{name}: {cause}; again in {:.1} s", after.as_secs_f32()));
         }
         Event::NextSource { failed, cause } => {
-            context.ui.warn(&format!("{name}: {failed}: {cause}; trying the next source"));
+            context.ui.detail(&format!("{name}: {failed}: {cause}; trying the next source"));
         }
         Event::SetAside { cause } => context.ui.warn(&format!("{name}: {cause}; fetching it again")),
     }
@@ -206,7 +207,12 @@ fn explained(entry: &Entry, error: &PullError, cache: &Cache) -> CommandError {
         PullError::NoRoom { .. } | PullError::DiskFull { .. } => {
             failed.hint("`albumctl models gc` shows what can go (--dry-run), or name another folder with --models-dir")
         }
-        PullError::NoGoodSource { .. } => failed.hint(format!("bring the file by hand: {}", entry.mend())),
+        PullError::NoGoodSource { name, .. } => {
+            let file = entry.files.iter().find(|file| file.name == *name);
+            let address = file.and_then(|file| file.sources.iter().find_map(Source::address));
+            let fetch = address.map_or_else(|| "get the file".to_owned(), |address| format!("fetch {address}"));
+            failed.hint(format!("{fetch} where there is a network, then {}", entry.import()))
+        }
         PullError::Interrupted { .. } => CommandError { kind: Kind::Interrupted, ..failed },
         PullError::Cache(_) => failed,
     }

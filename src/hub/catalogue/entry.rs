@@ -133,6 +133,21 @@ impl Entry {
         self.task == task || self.also.iter().any(|also| also == task)
     }
 
+    /// Whether it runs, can be fetched, and does this.
+    pub(super) fn goes_with(&self, task: &str) -> bool {
+        self.runs && self.does(task) && self.is_reachable()
+    }
+
+    /// Whether a source is known of all its files.
+    pub fn is_reachable(&self) -> bool {
+        self.files.iter().all(|file| !file.sources.is_empty())
+    }
+
+    /// What pulls it together with all that is needed beside it, else its name.
+    pub fn pulled_by(&self) -> &str {
+        super::WORDS.iter().find(|(_, task)| self.goes_with(task)).map_or(&self.name, |(word, _)| word)
+    }
+
     pub fn answers_to(&self, name: &str) -> bool {
         self.name == name || self.aliases.iter().any(|alias| alias == name)
     }
@@ -243,14 +258,23 @@ impl Entry {
         text
     }
 
+    /// The command that brings a file of it by hand.
+    pub fn import(&self) -> String {
+        if self.is_hashed() {
+            return "`albumctl models import FILE`".to_owned();
+        }
+        format!("`albumctl models import FILE --as {} --trust-first`", self.reference())
+    }
+
+    fn is_hashed(&self) -> bool {
+        self.files.iter().all(|file| file.sha256.is_some())
+    }
+
     /// The command that mends it.
     pub fn mend(&self) -> String {
-        let reachable = self.files.iter().all(|file| !file.sources.is_empty());
-        let hashed = self.files.iter().all(|file| file.sha256.is_some());
-        let trust = if hashed { "" } else { " --trust-first" };
-        let import = format!("`albumctl models import FILE{}`", if hashed { "" } else { " --as NAME --trust-first" });
-        let import = import.replace("NAME", &self.reference());
-        match (reachable, &self.origin) {
+        let trust = if self.is_hashed() { "" } else { " --trust-first" };
+        let import = self.import();
+        match (self.is_reachable(), &self.origin) {
             (true, _) => {
                 format!("`albumctl models pull {}{trust}`, or {import} where there is no network", self.name)
             }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::sync::Mutex;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
 use ureq::http::{HeaderMap, HeaderName, Response, header};
@@ -24,6 +25,9 @@ pub struct Client {
     roots: RootCerts,
     /// By proxy; the empty name is no proxy.
     agents: Mutex<HashMap<String, Agent>>,
+    first_asked: OnceLock<Instant>,
+    /// Whether anybody has ever answered.
+    answered: AtomicBool,
 }
 
 /// A request cannot end worse than this: the same again may help, or not.
@@ -88,7 +92,8 @@ impl Client {
             }
             None => RootCerts::WebPki,
         };
-        Ok(Self { network, settings, roots, agents: Mutex::default() })
+        let (agents, first_asked, answered) = Default::default();
+        Ok(Self { network, settings, roots, agents, first_asked, answered })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -111,6 +116,10 @@ impl Client {
         if self.settings.offline {
             let name = crate::sources::without_secrets(question.address);
             return Err(Trouble::Fatal(PullError::Offline { name }));
+        }
+        // Who waited for one connection in vain does not wait for those of all other files and sources, too.
+        if self.waited_in_vain(self.settings.connect_timeout) {
+            return Err(SourceError::NoNetwork.into());
         }
         let mut address = Address::parse(question.address)?;
         let mut seen = vec![address.request()];
@@ -152,7 +161,22 @@ impl Client {
         request = request.header(header::ACCEPT, question.accept.unwrap_or("*/*"));
         // Ranges and sizes are those of the file itself.
         request = request.header(header::ACCEPT_ENCODING, "identity");
-        request.call().map_err(|error| self.trouble(error))
+        self.first_asked.get_or_init(Instant::now);
+        match request.call() {
+            Ok(response) => {
+                self.answered.store(true, Ordering::Relaxed);
+                Ok(response)
+            }
+            Err(error) => match self.trouble(error) {
+                Trouble::Again { cause, .. } if self.waited_in_vain(self.settings.no_answer) => Err(cause.into()),
+                trouble => Err(trouble),
+            },
+        }
+    }
+
+    fn waited_in_vain(&self, for_long: Duration) -> bool {
+        let waited = self.first_asked.get().is_some_and(|since| since.elapsed() >= for_long);
+        waited && !self.answered.load(Ordering::Relaxed)
     }
 
     fn agent(&self, address: &Address) -> Result<Agent, Trouble> {
@@ -170,6 +194,7 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .timeout_resolve(Some(settings.connect_timeout))
             .timeout_connect(Some(settings.connect_timeout))
             .timeout_per_read(Some(settings.stall_timeout))
             .timeout_per_write(Some(settings.stall_timeout))

@@ -90,4 +90,8 @@ impl Record for DuplicateRecord {
             self.cosine.map_or_else(|| Cell::faint("-"), |cosine| Cell::plain(&format!("{cosine:.4}"))),
         ]
     }
+
+    fn below(&self) -> Vec<String> {
+        self.written.iter().filter_map(Written::planned).collect()
+    }
 }

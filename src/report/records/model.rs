@@ -134,7 +134,7 @@ fn status_cell(status: &str) -> Cell {
 }
 
 impl Record for ModelRecord {
-    const HEADINGS: &'static [&'static str] = &["model", "task", "status", ">MB", "licence", "title"];
+    const HEADINGS: &'static [&'static str] = &["model", "task", "status", ">MB", "licence", "title…"];
 
     fn cells(&self) -> Vec<Cell> {
         let status = if self.runs { status_cell(self.status) } else { Cell::faint("listed only") };
@@ -144,7 +144,7 @@ impl Record for ModelRecord {
             status,
             megabytes(self.bytes.or(Some(self.bytes_here).filter(|bytes| *bytes > 0))),
             Cell::faint(&self.terms),
-            Cell::path(&self.title),
+            Cell::plain(&self.title),
         ]
     }
 }
@@ -219,7 +219,7 @@ pub struct RemovedRecord {
 }
 
 impl Record for RemovedRecord {
-    const HEADINGS: &'static [&'static str] = &["model", "file", ">MB", "why"];
+    const HEADINGS: &'static [&'static str] = &["model", "file", ">MB", "why…"];
 
     fn cells(&self) -> Vec<Cell> {
         vec![

@@ -95,6 +95,18 @@ impl Written {
     pub fn new(action: &str, path: &Path, applied: bool) -> Self {
         Self { action: action.to_owned(), path: PhotoPath::of(path), applied }
     }
+
+    /// What a dry run says of it.
+    pub fn planned(&self) -> Option<String> {
+        let path = &self.path.image_path;
+        let would = match self.action.as_str() {
+            "copy" => "be copied to",
+            "hard_link" | "soft_link" => "be linked at",
+            "zip" => "go into the zip as",
+            _ => "be rated in",
+        };
+        (!self.applied).then(|| format!("would {would} {path}"))
+    }
 }
 
 impl From<select::Parts> for Parts {
@@ -152,7 +164,7 @@ impl SelectRecord {
 }
 
 impl Record for SelectRecord {
-    const HEADINGS: &'static [&'static str] = &[">rank", "photo", ">score", ">group", "why"];
+    const HEADINGS: &'static [&'static str] = &[">rank", "photo", ">score", ">group", "why…"];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
@@ -162,5 +174,9 @@ impl Record for SelectRecord {
             if self.cluster_id < 0 { Cell::faint("-") } else { Cell::plain(&self.cluster_id) },
             if self.selected { Cell::plain(&self.reason) } else { Cell::faint(&self.reason) },
         ]
+    }
+
+    fn below(&self) -> Vec<String> {
+        self.written.iter().filter_map(Written::planned).collect()
     }
 }
