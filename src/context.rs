@@ -1,7 +1,6 @@
 //! Made once a run from what was typed: settings, store, terminal, stop flag. The rest of the program asks it and
 //! never the environment.
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use serde_json::Value;
 use crate::arguments::Global;
 use crate::config::{self, Isolate, Origin, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
-use crate::journal::{Decided, Journal, JournalError};
+use crate::journal::{Decided, Decisions, Journal, JournalError};
 use crate::lacking::Lacking;
 use crate::library::{ModelHub, ModelHubError, Options, Surroundings};
 use crate::pipeline::Isolation;
@@ -28,10 +27,8 @@ use base::atomic::found;
 use base::threads;
 use hub::cache::Cache;
 use hub::{DeviceChoice, DeviceError};
-use judge::select::Decision;
 use kernels::Precision;
 use photo::Limits;
-use photo::identity::ContentId;
 
 #[derive(Debug)]
 pub struct Context {
@@ -188,9 +185,9 @@ impl Context {
         Journal::open(&folder).map_err(journal_failed)
     }
 
-    /// What a person decided, by content. A journal that is there and cannot be read ends the run: an album that
+    /// What a person decided. A journal that is there and cannot be read ends the run: an album that
     /// forgets decisions is worse than none.
-    pub fn decisions(&self) -> Result<HashMap<ContentId, Decision>, CommandError> {
+    pub fn decisions(&self) -> Result<Decisions, CommandError> {
         self.in_journal(Journal::decisions)
     }
 

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::journal::PhotoId;
 use crate::thumbnail::Thumbnail;
 use judge::portrait::Portrait;
 use judge::quality::Quality;
 use photo::Taken;
-use photo::identity::ContentId;
+use photo::identity::{ContentId, PictureId};
 
 /// Each part is there if it was asked for and its model is here.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,8 @@ pub struct PhotoReport {
     pub path: PathBuf,
     /// `None` only for a photo that a file tells of without naming its content, and that is gone.
     pub content: Option<ContentId>,
+    /// By what the picture is known whatever is written about it; `None` in files of an older `analyze`.
+    pub picture: Option<PictureId>,
     /// Upright size of the original.
     pub width: u32,
     pub height: u32,
@@ -75,6 +78,7 @@ impl PhotoReport {
         Self {
             path: path.to_owned(),
             content: None,
+            picture: None,
             width: 0,
             height: 0,
             taken_at: None,
@@ -90,6 +94,11 @@ impl PhotoReport {
             perceptual_hash: None,
             thumbnail: None,
         }
+    }
+
+    /// By what it is known again.
+    pub fn id(&self) -> Option<PhotoId> {
+        self.content.map(|content| PhotoId { content, picture: self.picture })
     }
 
     /// The same as written.

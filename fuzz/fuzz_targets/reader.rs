@@ -59,6 +59,7 @@ fn photo(bytes: &[u8], meant: fn(Kind) -> bool) {
         if let Ok(decoded) = photo::decode(bytes, scale, &limits) {
             let small = resize::within(&decoded.pixels, 64);
             assert!(small.long_side() <= 64 && decoded.width > 0 && decoded.height > 0);
+            assert!(matches!(decoded.kind, Kind::Raw(_)) || decoded.picture == photo::picture_of(bytes));
         }
     }
 }
@@ -155,7 +156,7 @@ fn records(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for line in text.lines() {
         if let Ok(record) = serde_json::from_str::<AnalyzeRecord>(line) {
-            let _ = record.path.to_path();
+            let _ = record.score.path.to_path();
             let written = serde_json::to_string(&record).expect("what was read can be written");
             serde_json::from_str::<AnalyzeRecord>(&written).expect("what was written can be read");
         }

@@ -5,7 +5,7 @@ use crate::arguments::PhotoArgs;
 use crate::context::{Context, journal_failed};
 use crate::error::{CommandError, Ending};
 use crate::failure::{Failure, Stage};
-use crate::journal::Entry;
+use crate::journal::{Entry, PhotoId};
 use crate::report::photo_path::PhotoPath;
 use crate::report::records::{DecidedRecord, DecisionRecord};
 use judge::select::Decision;
@@ -15,8 +15,9 @@ use photo::scan;
 
 /// Keep or reject photos for good: `select` obeys before any score
 ///
-/// A photo you keep is always picked, one you reject never. What you decide goes with the photo's content: renaming,
-/// moving or copying it, clearing the cache and changing models lose nothing; editing the file makes it another photo.
+/// A photo you keep is always picked, one you reject never. What you decide goes with the picture: renaming, moving or
+/// copying it, ratings, captions, places and rotation tags that other programs write, clearing the cache and changing models
+/// lose nothing; editing the picture makes it another photo.
 /// Decisions lie in $XDG_DATA_HOME/albumctl/journal.sqlite. Of a RAW file and its JPEG both are meant, whichever is named.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -55,10 +56,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
 }
 
-/// A photo to decide about: its path, and the contents that stand for it.
+/// A photo to decide about: its path, and the files that stand for it, itself first.
 struct Meant {
     photo: scan::Photo,
-    contents: Vec<ContentId>,
+    ids: Vec<PhotoId>,
 }
 
 fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> Result<Ending, CommandError> {
@@ -70,10 +71,16 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
     let (mut meant, mut unread) = (Vec::new(), Vec::new());
     let hub = context.model_hub(Precision::Full)?;
     let mut tally = photos::analyse(&scan, &[], hub.medium(), &hub, context, |photo, report| {
-        let mut contents: Vec<ContentId> = report.content.into_iter().collect();
+        let own = report.content.map(|content| PhotoId { content, picture: report.picture });
+        let mut ids: Vec<PhotoId> = own.into_iter().collect();
         for raw in &photo.raws {
             match identity::read(raw, context.limits().max_file_bytes) {
-                Ok(read) => contents.push(ContentId::of(&read.bytes)),
+                Ok(read) => {
+                    ids.push(PhotoId {
+                        content: ContentId::of(&read.bytes),
+                        picture: Some(photo::picture_of(&read.bytes)),
+                    });
+                }
                 Err(error) => unread.push(Failure {
                     path: raw.clone(),
                     stage: Stage::Read,
@@ -82,7 +89,7 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
                 }),
             }
         }
-        meant.push(Meant { photo: photo.clone(), contents });
+        meant.push(Meant { photo: photo.clone(), ids });
         Ok(())
     })?;
     unread.iter().try_for_each(|failure| tally.fail(failure, context))?;
@@ -95,19 +102,19 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
     if let Some(mut journal) = journal {
         let entries: Vec<Entry> = meant
             .iter()
-            .flat_map(|Meant { photo, contents }| {
-                contents.iter().map(|&content| Entry { content, decision, path: &photo.path })
-            })
+            .flat_map(|Meant { photo, ids }| ids.iter().map(|&id| Entry { photo: id, decision, path: &photo.path }))
             .collect();
         context.telemetry.time("journal", || journal.decide(&entries)).map_err(journal_failed)?;
     }
     // Told only now: what was printed is on disk.
-    for Meant { photo, contents } in &meant {
+    for Meant { photo, ids } in &meant {
+        let id = ids[0];
         let record = DecisionRecord {
             path: PhotoPath::of(&photo.path),
             decision: decision.map(Into::into),
-            before: before.get(&contents[0]).copied().map(Into::into),
-            content: contents[0].to_string(),
+            before: before.of(Some(id.content), id.picture).map(Into::into),
+            content: id.content.to_string(),
+            picture: id.picture.map(|picture| picture.to_string()),
             applied: !args.dry_run,
         };
         output.write(&context.ui, &record)?;

@@ -1,6 +1,5 @@
 //! `select --since`: only photos that are new.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -13,7 +12,7 @@ use crate::arguments::PhotoArgs;
 use crate::config::Origin;
 use crate::context::{Context, journal_failed};
 use crate::error::CommandError;
-use crate::journal::{Journal, RunLock};
+use crate::journal::{Journal, PhotoId, RunLock, SeenPhotos};
 use crate::pipeline;
 use crate::store::Fingerprint;
 use photo::identity::{self, ContentId};
@@ -69,7 +68,7 @@ pub struct Run {
     key: String,
     about: String,
     last: Option<Timestamp>,
-    seen: HashSet<ContentId>,
+    seen: SeenPhotos,
     _lock: RunLock,
 }
 
@@ -93,7 +92,7 @@ impl RunHistory {
         let Some(lock) = RunLock::take(&data, &key).map_err(journal_failed)? else { return Ok(None) };
         // Asked under the lock: what the run before has seen is written down by now.
         let last = journal.last_run(&key).map_err(journal_failed)?;
-        let (finished, seen) = last.map_or((None, HashSet::new()), |last| (Some(last.finished_ms), last.seen));
+        let (finished, seen) = last.map_or((None, SeenPhotos::default()), |last| (Some(last.finished_ms), last.seen));
         let last = finished.and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let about = folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" ");
         Ok(Some(Self::Run(Box::new(Run { journal, key, about, last, seen, _lock: lock }))))
@@ -112,7 +111,13 @@ impl RunHistory {
                 .map(|stamp| i128::from(stamp.modified_ns.max(stamp.changed_ns)) >= moment.as_nanosecond()),
             Self::Run(run) => {
                 let content = pipeline::identify(path, context.store(), &limits)?;
-                Ok(!run.seen.contains(&content) && !run.seen.contains(&told_as_broken(content)))
+                if run.seen.has_content(content) || run.seen.has_content(told_as_broken(content)) {
+                    return Ok(false);
+                }
+                // Other bytes: perhaps of a picture that was delivered, with something written about it since.
+                let known = run.seen.knows_pictures()
+                    && run.seen.has_picture(pipeline::picture_of(path, content, context.store(), &limits)?);
+                Ok(!known)
             }
         };
         let Scan { photos, unreadable, .. } = &mut scan;
@@ -139,11 +144,12 @@ impl RunHistory {
     }
 
     /// To be called when everything has been delivered, and only then. Broken photos are told once, not by every run.
-    pub fn finish(self, seen: &[ContentId], broken: &[PathBuf], context: &Context) -> Result<(), CommandError> {
+    pub fn finish(self, seen: &[PhotoId], broken: &[PathBuf], context: &Context) -> Result<(), CommandError> {
         let Self::Run(mut run) = self else { return Ok(()) };
         let limits = context.limits();
         let broken = broken.iter().filter_map(|path| pipeline::identify(path, context.store(), &limits).ok());
-        let seen: Vec<ContentId> = seen.iter().copied().chain(broken.map(told_as_broken)).collect();
+        let broken = broken.map(|content| PhotoId { content: told_as_broken(content), picture: None });
+        let seen: Vec<PhotoId> = seen.iter().copied().chain(broken).collect();
         let written = run.journal.finish_run(&run.key, &run.about, &seen);
         let again = "the album was delivered; the next run will look at the same photos again";
         written.map_err(|error| CommandError::failed(error).hint(again))

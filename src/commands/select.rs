@@ -13,6 +13,7 @@ use crate::analyses::Comparing;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::journal::PhotoId;
 use crate::library::Groups;
 use crate::library::asking::AlbumModels;
 use crate::library::choice::{self, Referee};
@@ -21,7 +22,6 @@ use crate::pipeline::Analysis;
 use crate::report::html::thumbnail_budget;
 use crate::report::records::SelectRecord;
 use judge::select::{Decision, Filters, Photo, Rules, Verdict, Weights};
-use photo::identity::ContentId;
 use photo::scan::{self, Scan};
 
 /// The album: the best of each group, ranked, each with its reason
@@ -176,7 +176,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Ok(tally.end("select", context));
     }
     let groups = networks.hub.cluster_with(&reports, &args.groups.over(context))?;
-    let photos = choice::candidates(&reports, &groups, &context.decisions()?);
+    let photos = choice::candidates(&reports, &groups, &album::decisions(&reports, args.deliver.dry_run, context)?);
     let rules = args.choice.rules(context);
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
     tell_of_kept(&photos, &verdicts, &rules, context);
@@ -200,7 +200,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     // disk by now, and so are the folders it lies in.
     let delivered = tally.failed == unreadable && !args.deliver.dry_run;
     if delivered {
-        let seen: Vec<ContentId> = reports.iter().filter_map(|photo| photo.content).collect();
+        let seen: Vec<PhotoId> = reports.iter().filter_map(PhotoReport::id).collect();
         history.finish(&seen, &tally.broken, context)?;
     }
     let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();

@@ -1,27 +1,27 @@
-//! Decisions, by the photo's content. The table only grows: the last word about a photo holds, and a clearing is a word
-//! as well, so that nothing a person ever said is lost.
+//! Decisions, by the photo's picture and its bytes. The table only grows: the last word about a photo holds, and a clearing
+//! is a word as well, so that nothing a person ever said is lost.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::photo_id::{Decisions, PhotoId};
 use super::rows::Said;
 use super::{Journal, JournalError, now_ms};
 use judge::select::Decision;
-use photo::identity::ContentId;
 
 /// One thing to write down; `None` takes back what was decided.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
-    pub content: ContentId,
+    pub photo: PhotoId,
     pub decision: Option<Decision>,
-    /// Where the photo lay, to show a person; it is found again by content.
+    /// Where the photo lay, to show a person; it is found again by what it shows.
     pub path: &'a Path,
 }
 
 /// What holds about one photo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
-    pub content: ContentId,
+    pub photo: PhotoId,
     pub decision: Decision,
     /// Milliseconds since 1970.
     pub decided_ms: i64,
@@ -30,19 +30,20 @@ pub struct Decided {
 }
 
 impl Journal {
-    pub fn decisions(&self) -> Result<HashMap<ContentId, Decision>, JournalError> {
-        Ok(self.decided()?.into_iter().map(|decided| (decided.content, decided.decision)).collect())
+    pub fn decisions(&self) -> Result<Decisions, JournalError> {
+        Ok(decisions(&self.contents()?.said))
     }
 
     /// In the order of paths.
     pub fn decided(&self) -> Result<Vec<Decided>, JournalError> {
-        let said = self.contents()?.said.into_iter();
-        let last: HashMap<ContentId, Said> = said.map(|said| (said.content, said)).collect();
-        let in_force = last.into_values().filter_map(|Said { content, decision, decided_ms, path: bytes }| {
-            Some(Decided { content, decision: decision?, decided_ms, path: path(bytes) })
-        });
-        let mut decided: Vec<_> = in_force.collect();
-        decided.sort_by(|a, b| a.path.cmp(&b.path).then(a.content.cmp(&b.content)));
+        let (mut contents, mut pictures) = (HashSet::new(), HashSet::new());
+        let last_word = |said: &Said| {
+            let content = contents.insert(said.photo.content);
+            said.photo.picture.is_none_or(|picture| pictures.insert(picture)) && content
+        };
+        let in_force: Vec<Said> = self.contents()?.said.into_iter().rev().filter(last_word).collect();
+        let mut decided: Vec<_> = in_force.into_iter().filter_map(Said::decided).collect();
+        decided.sort_by(|a, b| a.path.cmp(&b.path).then(a.photo.content.cmp(&b.photo.content)));
         Ok(decided)
     }
 
@@ -51,18 +52,32 @@ impl Journal {
         let decided_ms = now_ms();
         self.change(|transaction, contents| {
             let mut id = contents.said.len();
-            let mut standing: HashMap<ContentId, Option<Decision>> =
-                contents.said.into_iter().map(|said| (said.content, said.decision)).collect();
-            for &Entry { content, decision, path } in entries {
-                if standing.insert(content, decision).flatten() != decision {
+            let mut standing = decisions(&contents.said);
+            for &Entry { photo, decision, path } in entries {
+                let holds = standing.of(Some(photo.content), photo.picture) == decision;
+                if !holds || standing.hangs_on_bytes(photo) {
+                    standing.say(photo, decision);
                     id += 1;
                     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
                     let path = path.into_os_string().into_encoded_bytes();
-                    Said { content, decision, decided_ms, path }.put(transaction, id)?;
+                    Said { photo, decision, decided_ms, path }.put(transaction, id)?;
                 }
             }
             Ok(())
         })
+    }
+}
+
+fn decisions(said: &[Said]) -> Decisions {
+    let mut decisions = Decisions::default();
+    said.iter().for_each(|said| decisions.say(said.photo, said.decision));
+    decisions
+}
+
+impl Said {
+    fn decided(self) -> Option<Decided> {
+        let Self { photo, decision, decided_ms, path: bytes } = self;
+        Some(Decided { photo, decision: decision?, decided_ms, path: path(bytes) })
     }
 }
 

@@ -6,6 +6,7 @@
 //! tables is damage and no beginning. No log lies beside it after a change: the one file holds everything.
 
 mod decisions;
+mod photo_id;
 mod rows;
 mod runs;
 
@@ -22,12 +23,15 @@ use base::atomic::{Draft, Folders, is_unfinished};
 use rows::Contents;
 
 pub use decisions::{Decided, Entry};
+pub use photo_id::{Decisions, PhotoId, SeenPhotos};
 pub use runs::{LastRun, RunLock};
 
 pub const FILE_NAME: &str = "journal.sqlite";
 
-/// Raised when an older albumctl could no longer read the file rightly. The first one had no checks.
-const LAYOUT: i64 = 2;
+/// Raised when an older albumctl could no longer read the file rightly. The third names pictures beside contents.
+const LAYOUT: i64 = 3;
+/// The first layout whose rows have checks.
+const CHECKED: i64 = 2;
 
 /// Each tells its cause itself: as a `source` it would be told twice.
 #[derive(Debug, Error)]
@@ -119,7 +123,7 @@ impl Journal {
             found => found,
         };
         // Rows of the first layout have no checks of their own; its index told the contents a second time.
-        sqlite::check_pages(&journal.connection, layout < LAYOUT).map_err(journal.failed("cannot be read"))?;
+        sqlite::check_pages(&journal.connection, layout < CHECKED).map_err(journal.failed("cannot be read"))?;
         Ok(journal)
     }
 

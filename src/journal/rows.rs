@@ -5,10 +5,10 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::LAYOUT;
+use super::photo_id::PhotoId;
+use super::{CHECKED, LAYOUT};
 use crate::sqlite::{check_of, damage};
 use judge::select::Decision;
-use photo::identity::ContentId;
 
 pub struct Table {
     pub name: &'static str,
@@ -58,13 +58,13 @@ pub const SCHEMA: &str = "
         digest  BLOB NOT NULL
     );
     CREATE TABLE seal (digest BLOB NOT NULL);
-    PRAGMA user_version = 2;
+    PRAGMA user_version = 3;
 ";
 
 /// One word of a person about a photo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
-    pub content: ContentId,
+    pub photo: PhotoId,
     /// `None` takes back what was decided before.
     pub decision: Option<Decision>,
     pub decided_ms: i64,
@@ -85,13 +85,13 @@ pub struct Contents {
     pub said: Vec<Said>,
     pub runs: Vec<Finished>,
     /// The place of the run, from 1 on, and what it looked at.
-    pub seen: Vec<(i64, ContentId)>,
+    pub seen: Vec<(i64, PhotoId)>,
 }
 
 impl Said {
     pub fn put(&self, connection: &Connection, id: usize) -> rusqlite::Result<()> {
         let word = self.decision.map_or(Value::Null, |decision| Value::Text(word(decision).into()));
-        let values = [self.content.0.to_vec().into(), word, self.decided_ms.into(), self.path.clone().into()];
+        let values = [self.photo.blob().into(), word, self.decided_ms.into(), self.path.clone().into()];
         put(connection, &DECISION, id, &values)
     }
 }
@@ -103,8 +103,8 @@ impl Finished {
     }
 }
 
-pub fn put_seen(connection: &Connection, id: usize, run: i64, content: &ContentId) -> rusqlite::Result<()> {
-    put(connection, &SEEN, id, &[run.into(), content.0.to_vec().into()])
+pub fn put_seen(connection: &Connection, id: usize, run: i64, photo: &PhotoId) -> rusqlite::Result<()> {
+    put(connection, &SEEN, id, &[run.into(), photo.blob().into()])
 }
 
 /// Everything, once it has proved whole. To be called within a transaction.
@@ -115,7 +115,7 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Contents> {
         Some(()) => Ok(()),
         None => Err(damage(format!("row {id} of `{}` holds what is never written there", table.name))),
     })?;
-    if layout == LAYOUT {
+    if layout >= CHECKED {
         let seals: Vec<Vec<u8>> = connection
             .prepare("SELECT digest FROM seal")?
             .query_map([], |row| row.get(0))?
@@ -134,14 +134,18 @@ pub fn seal(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("INSERT INTO seal VALUES (?1)", [whole.as_bytes()]).map(|_| ())
 }
 
-/// Brings the first layout to this one. To be called within a transaction.
+/// Brings an older layout to this one. To be called within a transaction.
 pub fn take_over(connection: &Connection) -> rusqlite::Result<()> {
+    if layout(connection)? >= CHECKED {
+        // The rows stay as they are: they name contents, and no pictures yet.
+        return connection.pragma_update(None, "user_version", LAYOUT);
+    }
     let Contents { said, runs, seen } = read(connection)?;
     connection.execute_batch("DROP TABLE seen; DROP TABLE run; DROP TABLE decision;")?;
     connection.execute_batch(SCHEMA)?;
     (1..).zip(&said).try_for_each(|(id, said)| said.put(connection, id))?;
     (1..).zip(&runs).try_for_each(|(id, run)| run.put(connection, id))?;
-    (1..).zip(&seen).try_for_each(|(id, (run, content))| put_seen(connection, id, *run, content))?;
+    (1..).zip(&seen).try_for_each(|(id, (run, photo))| put_seen(connection, id, *run, photo))?;
     seal(connection)
 }
 
@@ -158,7 +162,7 @@ fn visit(
     let mut whole = blake3::Hasher::new();
     for table in &TABLES {
         let columns = table.columns.len();
-        let mut statement = if layout == LAYOUT {
+        let mut statement = if layout >= CHECKED {
             let names = table.columns.join(", ");
             connection.prepare(&format!("SELECT {names}, id, digest FROM {} ORDER BY id", table.name))?
         } else {
@@ -170,7 +174,7 @@ fn visit(
             id += 1;
             let values = (0..columns).map(|at| row.get(at)).collect::<Result<Vec<Value>, _>>()?;
             let check = check(table, id, &values);
-            if layout == LAYOUT {
+            if layout >= CHECKED {
                 let (id_there, check_there): (i64, Vec<u8>) = (row.get(columns)?, row.get(columns + 1)?);
                 if id_there != id || check_there != check {
                     return Err(damage(format!("row {id} of `{}` is missing or altered", table.name)));
@@ -209,7 +213,7 @@ impl Contents {
     /// `None` for a row that nobody of ours has written.
     fn take(&mut self, table: &Table, values: &[Value]) -> Option<()> {
         match (table.name, values) {
-            ("decision", [Value::Blob(content), said, Value::Integer(decided_ms), Value::Blob(path)]) => {
+            ("decision", [Value::Blob(photo), said, Value::Integer(decided_ms), Value::Blob(path)]) => {
                 let decision = match said {
                     Value::Null => None,
                     Value::Text(said) => {
@@ -217,21 +221,17 @@ impl Contents {
                     }
                     _ => return None,
                 };
-                let (content, decided_ms, path) = (content_id(content)?, *decided_ms, path.clone());
-                self.said.push(Said { content, decision, decided_ms, path });
+                let (photo, decided_ms, path) = (PhotoId::from_blob(photo)?, *decided_ms, path.clone());
+                self.said.push(Said { photo, decision, decided_ms, path });
             }
             ("run", [Value::Text(key), Value::Text(about), Value::Integer(finished_ms)]) => {
                 self.runs.push(Finished { key: key.clone(), about: about.clone(), finished_ms: *finished_ms });
             }
-            ("seen", [Value::Integer(run), Value::Blob(content)]) => self.seen.push((*run, content_id(content)?)),
+            ("seen", [Value::Integer(run), Value::Blob(photo)]) => self.seen.push((*run, PhotoId::from_blob(photo)?)),
             _ => return None,
         }
         Some(())
     }
-}
-
-fn content_id(bytes: &[u8]) -> Option<ContentId> {
-    Some(ContentId(bytes.try_into().ok()?))
 }
 
 fn word(decision: Decision) -> &'static str {

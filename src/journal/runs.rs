@@ -1,21 +1,20 @@
-//! What runs that look at news only have seen, by content: a photo is new when its bytes are. Neither a clock set wrong,
-//! nor a card whose photos are older than the last run, nor a renamed folder misleads it.
+//! What runs that look at news only have seen: a photo is new when its picture is. Neither a clock set wrong, nor a card
+//! whose photos are older than the last run, nor a renamed folder, nor a caption written since misleads it.
 
-use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
+use super::photo_id::{PhotoId, SeenPhotos};
 use super::rows::{self, Contents, Finished};
 use super::{Journal, JournalError, now_ms};
 use crate::sqlite;
-use photo::identity::ContentId;
 
 /// What the last run of a key left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastRun {
     /// Milliseconds since 1970.
     pub finished_ms: i64,
-    pub seen: HashSet<ContentId>,
+    pub seen: SeenPhotos,
 }
 
 /// Held while a run is under way; the system lets go of it when the process ends, however it ends.
@@ -50,20 +49,24 @@ impl Journal {
     }
 
     /// Writes down that a run came to its end and what it looked at. `about` tells a person which run this is.
-    pub fn finish_run(&mut self, key: &str, about: &str, seen: &[ContentId]) -> Result<(), JournalError> {
+    pub fn finish_run(&mut self, key: &str, about: &str, seen: &[PhotoId]) -> Result<(), JournalError> {
         let finished_ms = now_ms();
         self.change(|transaction, contents| {
             let at = contents.runs.iter().position(|run| run.key == key).unwrap_or(contents.runs.len());
             Finished { key: key.into(), about: about.into(), finished_ms }.put(transaction, at + 1)?;
             let mut known = seen_by(at, &contents);
-            let new = seen.iter().filter(|content| known.insert(**content));
+            let new = seen.iter().filter(|photo| known.add(**photo));
             (contents.seen.len() + 1..)
                 .zip(new)
-                .try_for_each(|(id, content)| rows::put_seen(transaction, id, at as i64 + 1, content))
+                .try_for_each(|(id, photo)| rows::put_seen(transaction, id, at as i64 + 1, photo))
         })
     }
 }
 
-fn seen_by(at: usize, contents: &Contents) -> HashSet<ContentId> {
-    contents.seen.iter().filter(|(run, _)| *run == at as i64 + 1).map(|(_, content)| *content).collect()
+fn seen_by(at: usize, contents: &Contents) -> SeenPhotos {
+    let mut seen = SeenPhotos::default();
+    contents.seen.iter().filter(|(run, _)| *run == at as i64 + 1).for_each(|(_, photo)| {
+        seen.add(*photo);
+    });
+    seen
 }

@@ -2,14 +2,23 @@ use std::path::Path;
 
 use super::*;
 use judge::select::Decision;
-use photo::identity::ContentId;
+use photo::identity::{ContentId, PictureId};
 
-fn content(n: u8) -> ContentId {
-    ContentId([n; 32])
+/// Of a photo whose picture is known; its metadata may have been written `edits` times.
+fn edited(n: u8, edits: u8) -> PhotoId {
+    PhotoId { content: ContentId([n ^ (edits << 4); 32]), picture: Some(PictureId([n; 32])) }
+}
+
+fn photo(n: u8) -> PhotoId {
+    edited(n, 0)
+}
+
+fn of(decisions: &Decisions, photo: PhotoId) -> Option<Decision> {
+    decisions.of(Some(photo.content), photo.picture)
 }
 
 fn entry(n: u8, decision: Option<Decision>) -> Entry<'static> {
-    Entry { content: content(n), decision, path: Path::new("/photos/a.jpg") }
+    Entry { photo: photo(n), decision, path: Path::new("/photos/a.jpg") }
 }
 
 #[test]
@@ -20,9 +29,33 @@ fn the_last_word_holds_and_no_word_is_lost() {
     journal.decide(&[entry(1, Some(Decision::Keep)), entry(2, Some(Decision::Reject))]).unwrap();
     journal.decide(&[entry(1, Some(Decision::Keep)), entry(2, None), entry(3, None)]).unwrap();
     let again = Journal::open_to_read(folder.path()).unwrap().unwrap();
-    assert_eq!(again.decisions().unwrap(), [(content(1), Decision::Keep)].into());
+    let decisions = again.decisions().unwrap();
+    assert_eq!([1, 2, 3].map(|n| of(&decisions, photo(n))), [Some(Decision::Keep), None, None]);
+    assert_eq!(again.decided().unwrap().len(), 1);
     let count: u32 = again.connection.query_row("SELECT count(*) FROM decision", [], |row| row.get(0)).unwrap();
     assert_eq!(count, 3, "two decisions and one clearing; what held already, or never was, is not written");
+}
+
+#[test]
+fn a_word_about_a_picture_holds_for_every_edit_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).unwrap();
+    // As an older albumctl wrote it: by the bytes alone.
+    let old = PhotoId { picture: None, ..photo(1) };
+    journal.decide(&[Entry { photo: old, ..entry(1, Some(Decision::Keep)) }]).unwrap();
+    let decisions = journal.decisions().unwrap();
+    assert_eq!(of(&decisions, photo(1)), Some(Decision::Keep));
+    assert_eq!(of(&decisions, edited(1, 1)), None);
+    assert!(decisions.hangs_on_bytes(photo(1)) && !decisions.hangs_on_bytes(photo(2)));
+    // Met again with its picture, the same word is written once more, and then holds for edits.
+    journal.decide(&[entry(1, Some(Decision::Keep))]).unwrap();
+    let decisions = journal.decisions().unwrap();
+    assert_eq!(of(&decisions, edited(1, 1)), Some(Decision::Keep));
+    assert!(!decisions.hangs_on_bytes(photo(1)));
+    // A later word about the edited file is the last one about the first file too.
+    journal.decide(&[Entry { photo: edited(1, 1), ..entry(1, None) }]).unwrap();
+    assert_eq!(of(&journal.decisions().unwrap(), photo(1)), None);
+    assert!(journal.decided().unwrap().is_empty());
 }
 
 #[test]
@@ -43,11 +76,11 @@ fn runs_remember_what_they_saw_each_for_itself() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(folder.path()).unwrap();
     assert_eq!(journal.last_run("a").unwrap(), None);
-    journal.finish_run("a", "photos", &[content(1), content(2)]).unwrap();
-    journal.finish_run("a", "photos", &[content(2), content(3)]).unwrap();
+    journal.finish_run("a", "photos", &[photo(1), photo(2)]).unwrap();
+    journal.finish_run("a", "photos", &[photo(2), photo(3)]).unwrap();
     journal.finish_run("b", "photos", &[]).unwrap();
     let last = journal.last_run("a").unwrap().unwrap();
-    assert_eq!(last.seen, [content(1), content(2), content(3)].into());
+    assert!((1..4).all(|n| last.seen.has_content(photo(n).content) && last.seen.has_picture(PictureId([n; 32]))));
     assert!(last.finished_ms > 1_700_000_000_000);
     assert!(journal.last_run("b").unwrap().unwrap().seen.is_empty());
 }
@@ -73,7 +106,7 @@ fn damage_and_newer_layouts_are_errors_that_name_the_file() {
     assert_eq!(fs::read(&file).unwrap(), [b'x'; 4096], "it is left as it is");
     fs::remove_file(&file).unwrap();
     Journal::open(folder.path()).unwrap().connection.pragma_update(None, "user_version", LAYOUT + 1).unwrap();
-    assert!(matches!(Journal::open(folder.path()), Err(JournalError::Newer { found: 3, .. })));
+    assert!(matches!(Journal::open(folder.path()), Err(JournalError::Newer { found: 4, .. })));
 }
 
 #[test]
@@ -90,7 +123,7 @@ fn half_a_change_without_the_log_to_take_it_back_is_damage() {
     drop(transaction);
     let opened = Journal::open_to_read(copied.path()).and_then(|half| half.unwrap().decisions());
     assert!(matches!(opened, Err(JournalError::Damaged { .. })), "{opened:?}");
-    assert_eq!(journal.decisions().unwrap().len(), 200);
+    assert_eq!(journal.decided().unwrap().len(), 200);
 }
 
 #[test]
@@ -114,6 +147,6 @@ fn two_that_make_the_journal_at_once_share_it() {
             scope.spawn(move || Journal::open(folder).unwrap().decide(&[entry(n, Some(Decision::Keep))]).unwrap());
         }
     });
-    assert_eq!(Journal::open_to_read(folder.path()).unwrap().unwrap().decisions().unwrap().len(), 8);
+    assert_eq!(Journal::open_to_read(folder.path()).unwrap().unwrap().decided().unwrap().len(), 8);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished is left");
 }

@@ -1,7 +1,6 @@
 //! Which photos are picked, and which of two is better.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,12 +9,12 @@ use super::groups::Groups;
 use super::photos::named;
 use super::{ModelHub, ModelHubError, PhotoInput};
 use crate::analyses::Comparing;
+use crate::journal::Decisions;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::telemetry::TIE_BREAK;
 use hub::Network as _;
 use judge::select::{self, Between, Decision, Photo, Portrait, Rules, Verdict, Why};
-use photo::identity::ContentId;
 use photo::scan;
 
 /// Which of two photos is better.
@@ -39,12 +38,8 @@ pub trait Referee {
 }
 
 /// The photos as the choice sees them.
-pub fn candidates<S: BuildHasher>(
-    photos: &[PhotoReport],
-    groups: &Groups,
-    decisions: &HashMap<ContentId, Decision, S>,
-) -> Vec<Photo> {
-    let decided = |photo: &PhotoReport| photo.content.and_then(|content| decisions.get(&content).copied());
+pub fn candidates(photos: &[PhotoReport], groups: &Groups, decisions: &Decisions) -> Vec<Photo> {
+    let decided = |photo: &PhotoReport| decisions.of(photo.content, photo.picture);
     let labelled = photos.iter().zip(&groups.clustering.labels);
     labelled.map(|(photo, &label)| candidate(photo, usize::try_from(label).ok(), decided(photo))).collect()
 }

@@ -16,9 +16,11 @@ use std::io;
 
 use super::error::DecodeError;
 use super::exif::{self, Facts};
+use super::identity::PictureId;
 use super::kind::{self, Kind};
 use super::limits::{self, Deadline, Limits};
 use super::memory_budget::{MemoryBudget, Place};
+use super::picture::picture_of;
 use super::raw;
 use super::resize;
 use base::contain::contained;
@@ -46,6 +48,8 @@ pub struct Decoded {
     pub width: u32,
     pub height: u32,
     pub kind: Kind,
+    /// By what the picture is known whatever is written about it.
+    pub picture: PictureId,
     pub facts: Facts,
     deadline: Deadline,
 }
@@ -87,11 +91,12 @@ pub fn decode_in(place: &Place, bytes: &[u8], scale: Scale, limits: &Limits) -> 
         None => None,
     };
     deadline.check(kind)?;
+    let picture = raster.picture;
     let (pixels, as_stored) = match converted {
         Some(converted) => (converted, Some(stored)),
         None => (stored, None),
     };
-    Ok(Decoded { pixels, as_stored, width, height, kind, facts, deadline })
+    Ok(Decoded { pixels, as_stored, width, height, kind, picture, facts, deadline })
 }
 
 /// Runs a decoder. What it leaves behind after a panic is dropped with it, so nothing half-made is seen.
@@ -131,6 +136,7 @@ struct Raster {
     orientation: Option<u8>,
     /// The colours the pixels are in, where they may not be sRGB.
     profile: Option<Vec<u8>>,
+    picture: PictureId,
 }
 
 impl Job<'_> {
@@ -163,14 +169,17 @@ impl Job<'_> {
 
     /// The largest preview that decodes stands for the sensor data.
     fn raw_preview(&self) -> Result<Raster, DecodeError> {
+        let previews = raw::previews(self.bytes, self.kind);
         let mut refused = None;
-        for preview in raw::previews(self.bytes, self.kind) {
+        for (at, preview) in previews.iter().enumerate() {
             self.deadline.check(self.kind)?;
             let job = Job { bytes: preview.data, kind: Kind::Jpeg, ..*self };
             match jpeg::decode(&job) {
                 Ok(raster) => {
                     let (width, height) = raw::full_size(self.bytes, self.kind, raster.width, raster.height);
-                    return Ok(Raster { width, height, ..raster });
+                    // The largest preview is what a RAW file is known by, though another had to be shown.
+                    let picture = if at == 0 { raster.picture } else { picture_of(self.bytes) };
+                    return Ok(Raster { width, height, picture, ..raster });
                 }
                 Err(error) => refused = refused.or(Some(error)),
             }

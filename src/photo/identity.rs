@@ -1,4 +1,4 @@
-//! What makes a photo the same photo: its bytes. A file's stamp only spares reading them again.
+//! What makes a file the same file, its bytes, and a picture the same picture. A stamp only spares reading them again.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -22,29 +22,74 @@ impl ContentId {
 
 impl fmt::Display for ContentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex(&self.0, f)
     }
 }
 
 impl std::str::FromStr for ContentId {
-    type Err = NotAContentId;
+    type Err = NotAnId;
 
-    /// The other way round of `Display`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut id = [0; 32];
-        if text.len() != 2 * id.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(NotAContentId);
-        }
-        for (byte, at) in id.iter_mut().zip((0..).step_by(2)) {
-            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| NotAContentId)?;
-        }
-        Ok(Self(id))
+        from_hex(text).map(Self)
     }
+}
+
+/// BLAKE3 of a picture without what is written about it; `picture` says of what.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PictureId(pub [u8; 32]);
+
+impl PictureId {
+    /// Each part goes in with its length, so that no two lists of parts are the same bytes. The prefix keeps this apart from
+    /// the hash of a file's content.
+    pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"albumctl picture 1");
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+impl fmt::Display for PictureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.0, f)
+    }
+}
+
+impl fmt::Debug for PictureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PictureId({self})")
+    }
+}
+
+impl std::str::FromStr for PictureId {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        from_hex(text).map(Self)
+    }
+}
+
+fn hex(id: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+/// The other way round.
+fn from_hex(text: &str) -> Result<[u8; 32], NotAnId> {
+    let mut id = [0; 32];
+    if text.len() != 2 * id.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(NotAnId);
+    }
+    for (byte, at) in id.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| NotAnId)?;
+    }
+    Ok(id)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("64 hexadecimal digits are asked for")]
-pub struct NotAContentId;
+pub struct NotAnId;
 
 impl fmt::Debug for ContentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -245,7 +290,7 @@ mod tests {
         let id = ContentId::of(b"abc");
         assert_eq!(id.to_string().parse(), Ok(id));
         for odd in ["", "64", &"zz".repeat(32), &"é".repeat(32)] {
-            assert_eq!(odd.parse::<ContentId>(), Err(NotAContentId));
+            assert_eq!(odd.parse::<ContentId>(), Err(NotAnId));
         }
     }
 

@@ -19,7 +19,7 @@ pub use isolation::Isolation;
 #[cfg(unix)]
 pub use isolation::{COMMAND, serve};
 pub use job::Job;
-pub use one_photo::identify;
+pub use one_photo::{identify, picture_of};
 pub use run::run;
 
 /// One way of looking at a picture: it fills a part of the photo's report, and knows how that part is kept in the store.

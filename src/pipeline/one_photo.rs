@@ -11,7 +11,7 @@ use super::{Analysed, Analysis, Picture};
 use crate::failure::{Failure, Stage};
 use crate::photo_report::PhotoReport;
 use crate::store::{Fingerprint, Store};
-use photo::identity::{self, Bytes, ContentId, Stamp};
+use photo::identity::{self, Bytes, ContentId, PictureId, Stamp};
 use photo::{self, Limits, MemoryBudget, Scale};
 
 /// A photo's outcome and what of it is new to the store.
@@ -40,8 +40,12 @@ impl Keys {
         let bind = |analysis: &&dyn Analysis| {
             Fingerprint::of([decoder, &scale, &reduced, analysis.name(), &analysis.fingerprint().to_string()])
         };
-        Self { facts: Fingerprint::of([decoder, facts::REVISION]), analyses: job.analyses.iter().map(bind).collect() }
+        Self { facts: facts_key(), analyses: job.analyses.iter().map(bind).collect() }
     }
+}
+
+fn facts_key() -> Fingerprint {
+    Fingerprint::of([photo::REVISION, facts::REVISION])
 }
 
 pub fn process(
@@ -89,6 +93,20 @@ pub fn identify(path: &Path, store: &Store, limits: &Limits) -> Result<ContentId
     match store.content(path, &stamp) {
         Some(content) => Ok(content),
         None => identity::content(path, limits.max_file_bytes),
+    }
+}
+
+/// By what a photo's picture is known: from the store, else from its bytes.
+pub fn picture_of(
+    path: &Path,
+    content: ContentId,
+    store: &Store,
+    limits: &Limits,
+) -> Result<PictureId, identity::ReadError> {
+    let facts = store.finding(&content, &facts_key()).and_then(|json| serde_json::from_slice::<PhotoFacts>(&json).ok());
+    match facts.and_then(|facts| facts.picture()) {
+        Some(picture) => Ok(picture),
+        None => Ok(photo::picture_of(&identity::read(path, limits.max_file_bytes)?.bytes)),
     }
 }
 

@@ -236,3 +236,27 @@ pub fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
+
+/// As the first layout of the journal was written, by the words of its own schema.
+pub const FIRST_JOURNAL: &str = "
+    CREATE TABLE IF NOT EXISTS decision (
+        id         INTEGER PRIMARY KEY,
+        content    BLOB NOT NULL,
+        word       TEXT,
+        decided_ms INTEGER NOT NULL,
+        path       BLOB NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS decision_by_content ON decision (content, id);
+    CREATE TABLE IF NOT EXISTS run (
+        id          INTEGER PRIMARY KEY,
+        key         TEXT NOT NULL UNIQUE,
+        about       TEXT NOT NULL,
+        finished_ms INTEGER NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS seen (
+        run     INTEGER NOT NULL REFERENCES run,
+        content BLOB NOT NULL,
+        PRIMARY KEY (run, content)
+    ) WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";

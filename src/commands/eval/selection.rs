@@ -11,6 +11,7 @@ use crate::commands::photos::Tally;
 use crate::commands::select::{ChoiceArgs, choose};
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::journal::Decisions;
 use crate::library::Groups;
 use crate::library::asking::AlbumModels;
 use crate::library::choice::candidates;
@@ -84,7 +85,7 @@ impl Picks {
         networks: &Networks<'_>,
         context: &Context,
     ) -> Result<Self, CommandError> {
-        let photos = candidates(reports, groups, &HashMap::new());
+        let photos = candidates(reports, groups, &Decisions::default());
         let rules = ChoiceArgs { per_cluster: Some(1), ..ChoiceArgs::default() }.rules(context);
         let mut tally = Tally::default();
         let verdicts = choose(reports, &photos, &rules, groups, models, networks, &mut tally, context)?;

@@ -242,6 +242,12 @@ impl<'a> Meta<'a> {
         Some(Cow::Owned(joined))
     }
 
+    /// The bytes of every item but those that tell about the picture.
+    pub fn pictures(&self, bytes: &'a [u8]) -> Vec<Cow<'a, [u8]>> {
+        let told = |kind: &[u8; 4]| matches!(kind, b"Exif" | b"mime" | b"uri ");
+        self.items.iter().filter(|item| !told(&item.kind)).filter_map(|item| self.data(bytes, item.id)).collect()
+    }
+
     /// The TIFF block of the EXIF item.
     pub fn exif(&self, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         let item = self.items.iter().find(|item| &item.kind == b"Exif")?;

@@ -1,19 +1,14 @@
-//! The blocks of a GIF up to its first picture.
+//! The blocks of a GIF: where its first picture is, and what belongs to pictures.
+
+const HEADER: usize = 13;
 
 /// Width and height of the first frame, which may be larger or smaller than the screen it is shown on.
 pub fn first_frame(bytes: &[u8]) -> Option<(u64, u64)> {
-    const HEADER: usize = 13;
     let mut at = HEADER + table(*bytes.get(10)?);
     loop {
         match bytes.get(at)? {
-            // An extension: its label, then blocks that each begin with their length, the last with zero.
-            0x21 => {
-                at += 2;
-                while *bytes.get(at)? != 0 {
-                    at += 1 + usize::from(bytes[at]);
-                }
-                at += 1;
-            }
+            // An extension: its label, then blocks.
+            0x21 => at = past_blocks(bytes, at + 2)?,
             0x2c => {
                 let side = |from: usize| Some(u64::from(u16::from_le_bytes(*bytes.get(at + from..)?.first_chunk()?)));
                 return Some((side(5)?, side(7)?));
@@ -21,6 +16,44 @@ pub fn first_frame(bytes: &[u8]) -> Option<(u64, u64)> {
             _ => return None,
         }
     }
+}
+
+/// All but comments and what applications wrote; nothing where the blocks do not add up.
+pub fn picture(bytes: &[u8]) -> Vec<&[u8]> {
+    blocks(bytes).unwrap_or_default()
+}
+
+fn blocks(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    const COMMENT: u8 = 0xfe;
+    const APPLICATION: u8 = 0xff;
+    let mut at = HEADER + table(*bytes.get(10)?);
+    let mut found = vec![bytes.get(..at)?];
+    loop {
+        let from = at;
+        let written_about = match bytes.get(at)? {
+            0x21 => {
+                let label = *bytes.get(at + 1)?;
+                at = past_blocks(bytes, at + 2)?;
+                matches!(label, COMMENT | APPLICATION)
+            }
+            0x2c => {
+                at = past_blocks(bytes, at + 11 + table(*bytes.get(at + 9)?))?;
+                false
+            }
+            _ => return Some(found),
+        };
+        if !written_about {
+            found.push(&bytes[from..at]);
+        }
+    }
+}
+
+/// Blocks that each begin with their length, the last with zero.
+fn past_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while *bytes.get(at)? != 0 {
+        at += 1 + usize::from(bytes[at]);
+    }
+    Some(at + 1)
 }
 
 /// Bytes of the colour table that these flags announce.

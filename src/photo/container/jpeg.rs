@@ -111,6 +111,31 @@ impl<'a> Header<'a> {
     }
 }
 
+/// The segments that decoding needs, and the coded data up to the end marker: what applications and people wrote is left
+/// out, and so is whatever follows the picture.
+pub fn picture(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    let mut at = 2;
+    while let Some((marker, start)) = next_marker(bytes, at) {
+        if marker == SOS {
+            let coded = &bytes[start..];
+            let end = coded.windows(2).position(|pair| pair == [0xff, EOI]).unwrap_or(coded.len());
+            found.push(&coded[..end]);
+            break;
+        }
+        at = if matches!(marker, 0x01 | 0xd0..=0xd8) {
+            start
+        } else {
+            let Some((payload, next)) = payload(bytes, start) else { break };
+            if !matches!(marker, 0xe0..=0xef | 0xfe) {
+                found.push(&bytes[start - 1..start + 2 + payload.len()]);
+            }
+            next
+        };
+    }
+    found
+}
+
 fn frame(process: u8, payload: &[u8]) -> Option<Frame> {
     let [precision, h1, h0, w1, w0, count, components @ ..] = payload else { return None };
     let ids = components.chunks_exact(3).take(usize::from(*count)).map(|component| component[0]);

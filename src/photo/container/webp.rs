@@ -23,3 +23,18 @@ pub fn chunks(bytes: &[u8]) -> Chunks<'_> {
     }
     found
 }
+
+/// The chunks that make the picture, each with its name.
+pub fn picture(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    let mut at: usize = 12;
+    while let Some(&[a, b, c, d, l0, l1, l2, l3]) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        let end = (at + 8).saturating_add(length);
+        if matches!(&[a, b, c, d], b"VP8 " | b"VP8L" | b"ALPH" | b"ANIM" | b"ANMF") {
+            found.push(&bytes[at..end.min(bytes.len())]);
+        }
+        at = end.saturating_add(length & 1);
+    }
+    found
+}

@@ -11,6 +11,7 @@ use crate::container::bmff::Meta;
 use crate::container::{MAX_PROFILE, av1};
 use crate::error::DecodeError;
 use crate::kind::Kind;
+use crate::picture;
 use base::pixels::Pixels;
 
 const KIND: Kind = Kind::Avif;
@@ -36,7 +37,8 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     };
     let pixels = clean_aperture(&meta, item, pixels);
     let (width, height) = (pixels.width(), pixels.height());
-    Ok(Raster { pixels, width, height, orientation: Some(meta.orientation(item)), profile })
+    let picture = picture::of_stream(job.bytes, job.kind);
+    Ok(Raster { pixels, width, height, orientation: Some(meta.orientation(item)), profile, picture })
 }
 
 fn corrupt(cause: &str) -> DecodeError {

@@ -9,6 +9,8 @@ use crate::kind::Kind;
 
 #[cfg(feature = "heic")]
 use super::rgb;
+#[cfg(feature = "heic")]
+use crate::picture;
 
 const KIND: Kind = Kind::Heic;
 
@@ -47,5 +49,6 @@ fn pixels(job: &Job) -> Result<Raster, DecodeError> {
     let (width, height, data) =
         pixels.ok_or_else(|| super::failure(job, KIND, &std::io::Error::other("no RGB plane")))?;
     let pixels = rgb(KIND, width, height, data)?;
-    Ok(Raster { pixels, width, height, orientation: Some(1), profile })
+    let picture = picture::of_stream(job.bytes, job.kind);
+    Ok(Raster { pixels, width, height, orientation: Some(1), profile, picture })
 }

@@ -12,9 +12,11 @@ use super::watch::watched;
 use super::{Job, Raster, Scale, colour, failure, guarded, rgb};
 use crate::container::jpeg::{self, Frame, Header};
 use crate::error::DecodeError;
+use crate::identity::PictureId;
 use crate::kind::Kind;
 use crate::libjpeg::{self, Colours};
 use crate::limits::{Deadline, grouped};
+use crate::picture;
 use base::pixels::Pixels;
 
 const KIND: Kind = Kind::Jpeg;
@@ -26,7 +28,8 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let frame = header.frame.clone().ok_or_else(|| no_frame(job.bytes, &header))?;
     let shrink = shrink(&frame, job.scale);
     check(job, &header, &frame, shrink)?;
-    let inks = match guarded(KIND, || scaled(job, &header, &frame, shrink)) {
+    let mut picture = None;
+    let inks = match guarded(KIND, || scaled(job, &header, &frame, shrink, &mut picture)) {
         Err(first @ (DecodeError::Corrupt { .. } | DecodeError::Unsupported(_) | DecodeError::Panicked { .. })) => {
             match whole(job, &frame) {
                 Ok(inks) => inks,
@@ -44,7 +47,8 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
             (rgb(KIND, width, height, data)?, None)
         }
     };
-    Ok(Raster { pixels, width: frame.width, height: frame.height, orientation: None, profile })
+    let picture = picture.unwrap_or_else(|| picture::of_stream(job.bytes, KIND));
+    Ok(Raster { pixels, width: frame.width, height: frame.height, orientation: None, profile, picture })
 }
 
 enum Inks {
@@ -88,12 +92,22 @@ fn check(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<(
     Ok(())
 }
 
-fn scaled(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<Inks, DecodeError> {
+/// By what it is known goes into `picture` where a sound file tells it on the way.
+fn scaled(
+    job: &Job,
+    header: &Header<'_>,
+    frame: &Frame,
+    shrink: u32,
+    picture: &mut Option<PictureId>,
+) -> Result<Inks, DecodeError> {
     #[cfg(feature = "turbojpeg")]
     if let Some(pixels) = super::turbo::decode(job, frame, shrink) {
+        *picture = libjpeg::picture(job.bytes);
         return Ok(Inks::Rgb(pixels));
     }
-    if let Some(pixels) = libjpeg::decode(job.bytes, shrink, colours(header, frame), || !job.deadline.passed()) {
+    let decoded = libjpeg::decode(job.bytes, shrink, colours(header, frame), || !job.deadline.passed());
+    if let Some((pixels, known_by)) = decoded {
+        *picture = Some(known_by);
         return Ok(Inks::Rgb(pixels));
     }
     let (decoded, past_end) = run(job, header, frame, shrink, &[])?;

@@ -12,6 +12,7 @@ use crate::error::DecodeError;
 use crate::ifd::Tiff;
 use crate::kind::Kind;
 use crate::limits::{Timed, grouped, plausible};
+use crate::picture;
 
 pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let timed = || Timed::new(job.bytes, job.deadline);
@@ -166,7 +167,8 @@ fn finish(job: &Job, drawn: ImageResult<Drawn>, profile: Option<Vec<u8>>) -> Res
     let Drawn { width, height, colour, data } = drawn.map_err(|error| failure(job, job.kind, &error))?;
     job.deadline.check(job.kind)?;
     let pixels = rgb(job.kind, width, height, flatten(job, colour, data)?)?;
-    Ok(Raster { pixels, width, height, orientation: None, profile })
+    let picture = picture::of_stream(job.bytes, job.kind);
+    Ok(Raster { pixels, width, height, orientation: None, profile, picture })
 }
 
 /// Three channels of eight bits, laid on white.

@@ -9,6 +9,7 @@ mod colour;
 mod entropy;
 mod frame;
 mod huffman;
+mod means;
 mod scan;
 mod transform;
 
@@ -17,33 +18,30 @@ use pulp::{Simd, WithSimd};
 pub use colour::Colours;
 use colour::{Interleave, Plane};
 use frame::Component;
+use means::Means;
 use scan::Reader;
 use transform::inverse;
 
+use crate::identity::PictureId;
 use base::pixels::Pixels;
 
 /// Rows put together between two looks at whether to go on.
 const ROWS_BETWEEN_LOOKS: usize = 64;
 
-/// `go_on` is asked after every row of blocks; when it is false this gives up.
-pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> bool) -> Option<Pixels> {
+/// The picture, and by what it is known. `go_on` is asked after every row of blocks; when it is false this gives up.
+pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> bool) -> Option<(Pixels, PictureId)> {
     let side = 8_usize.checked_div(shrink as usize).filter(|side| side.is_power_of_two())?;
     let (mut reader, mut frame) = Reader::open(bytes, side)?;
     if frame.components.len() != colours.count() {
         return None;
     }
     let mut samples: Vec<Vec<u8>> = frame.components.iter().map(|it| vec![0; it.samples()]).collect();
-    if reader.is_one_scan(&frame) {
-        reader
-            .stream(&mut frame, &go_on, |component, at, row, blocks| show(component, at, row, blocks, &mut samples))?;
-    } else {
-        let coefficients = reader.collect(&mut frame, &go_on)?;
-        for ((at, component), blocks) in frame.components.iter().enumerate().zip(&coefficients) {
-            for (row, blocks) in blocks.chunks_exact(component.blocks_across).enumerate().take_while(|_| go_on()) {
-                show(component, at, row, blocks, &mut samples);
-            }
-        }
-    }
+    let mut means = Means::of(&frame);
+    each_row(&mut reader, &mut frame, &go_on, |component, at, row, blocks| {
+        means.row(component, at, row, blocks);
+        show(component, at, row, blocks, &mut samples);
+    })?;
+    let picture = means.picture(&frame);
     let (width, height) = (frame.width.div_ceil(shrink as usize), frame.height.div_ceil(shrink as usize));
     let planes: Vec<Plane> =
         frame.components.iter().zip(samples).map(|(component, data)| component.plane(&frame, data)).collect();
@@ -53,7 +51,34 @@ pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> b
         let first = at * ROWS_BETWEEN_LOOKS;
         arch.dispatch(Interleave { planes: &planes, colours, width, smooth: side > 1, first, out });
     }
-    go_on().then(|| Pixels::new(width as u32, height as u32, out))?
+    go_on().then(|| Pixels::new(width as u32, height as u32, out))?.map(|pixels| (pixels, picture))
+}
+
+/// By what a sound file of these kinds is known, without showing it.
+pub fn picture(bytes: &[u8]) -> Option<PictureId> {
+    let (mut reader, mut frame) = Reader::open(bytes, 1)?;
+    let mut means = Means::of(&frame);
+    each_row(&mut reader, &mut frame, &|| true, |component, at, row, blocks| means.row(component, at, row, blocks))?;
+    Some(means.picture(&frame))
+}
+
+/// Hands over every row of blocks, with its component and its number; those of a component in their order.
+fn each_row(
+    reader: &mut Reader<'_>,
+    frame: &mut frame::Frame,
+    go_on: &impl Fn() -> bool,
+    mut take: impl FnMut(&Component, usize, usize, &[transform::Block]),
+) -> Option<()> {
+    if reader.is_one_scan(frame) {
+        return reader.stream(frame, go_on, take);
+    }
+    let coefficients = reader.collect(frame, go_on)?;
+    for ((at, component), blocks) in frame.components.iter().enumerate().zip(&coefficients) {
+        for (row, blocks) in blocks.chunks_exact(component.blocks_across).enumerate().take_while(|_| go_on()) {
+            take(component, at, row, blocks);
+        }
+    }
+    Some(())
 }
 
 /// Writes the samples of a row of blocks.

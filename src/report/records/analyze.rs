@@ -57,6 +57,9 @@ pub struct AnalyzeRecord {
     /// BLAKE3 of the photo's bytes, by which a decision finds it again.
     #[serde(default)]
     pub content: Option<String>,
+    /// BLAKE3 of its picture without what is written about it: decisions hang on it.
+    #[serde(default)]
+    pub picture: Option<String>,
 }
 
 impl AnalyzeRecord {
@@ -106,6 +109,7 @@ impl AnalyzeRecord {
             reason: verdict.reason,
             decision: photo.decision.map(Into::into),
             content: report.content.map(|content| content.to_string()),
+            picture: report.picture.map(|picture| picture.to_string()),
         })
     }
 
@@ -130,6 +134,7 @@ impl AnalyzeRecord {
         });
         PhotoReport {
             content: self.content.as_ref().and_then(|content| content.parse().ok()),
+            picture: self.picture.as_ref().and_then(|picture| picture.parse().ok()),
             width: self.score.width,
             height: self.score.height,
             taken_at: self.taken_at.as_deref().and_then(|text| text.parse().ok()),

@@ -42,10 +42,12 @@ pub struct DecisionRecord {
     pub decision: Option<DecisionWord>,
     /// What held before.
     pub before: Option<DecisionWord>,
-    /// BLAKE3 of the photo's bytes, by which it is known again.
+    /// BLAKE3 of the photo's bytes.
     pub content: String,
     /// Whether it is written down now; false in a dry run.
     pub applied: bool,
+    /// BLAKE3 of its picture without what is written about it, by which it is known again.
+    pub picture: Option<String>,
 }
 
 /// A line of `decide list`.
@@ -57,8 +59,10 @@ pub struct DecidedRecord {
     pub decision: DecisionWord,
     /// When, as UTC.
     pub decided_at: String,
-    /// BLAKE3 of the photo's bytes.
+    /// BLAKE3 of the photo's bytes then.
     pub content: String,
+    /// BLAKE3 of its picture, by which it is known again; null where an older albumctl wrote this down.
+    pub picture: Option<String>,
 }
 
 impl From<Decided> for DecidedRecord {
@@ -68,7 +72,8 @@ impl From<Decided> for DecidedRecord {
             path: PhotoPath::of(&decided.path),
             decision: decided.decision.into(),
             decided_at: format!("{moment:.0}"),
-            content: decided.content.to_string(),
+            content: decided.photo.content.to_string(),
+            picture: decided.photo.picture.map(|picture| picture.to_string()),
         }
     }
 }

@@ -1,0 +1,39 @@
+//! By what a picture is known whatever tables and scans it is written with: the mean of every block of its own.
+
+use super::frame::{Component, Frame};
+use super::transform::Block;
+use crate::identity::PictureId;
+
+/// The means of all components, as rows of blocks come in.
+#[derive(Debug)]
+pub struct Means(Vec<Vec<u8>>);
+
+impl Means {
+    pub fn of(frame: &Frame) -> Self {
+        let room = |it: &Component| Vec::with_capacity(it.own_across * it.own_down * 2);
+        Self(frame.components.iter().map(room).collect())
+    }
+
+    /// Blocks beyond the picture, which only fill the last units, are what the program that wrote them liked.
+    pub fn row(&mut self, component: &Component, at: usize, row: usize, blocks: &[Block]) {
+        if row < component.own_down {
+            self.0[at].extend(blocks[..component.own_across].iter().flat_map(|block| block[0].to_le_bytes()));
+        }
+    }
+
+    pub fn picture(self, frame: &Frame) -> PictureId {
+        let size = [frame.width, frame.height].map(|side| (side as u64).to_le_bytes()).concat();
+        let coding: Vec<Vec<u8>> = frame.components.iter().map(coding).collect();
+        let mut parts: Vec<&[u8]> = vec![b"jpeg means", &size];
+        for (coding, means) in coding.iter().zip(&self.0) {
+            parts.extend([coding.as_slice(), means]);
+        }
+        PictureId::of_parts(&parts)
+    }
+}
+
+/// How a component is sampled and quantised.
+fn coding(component: &Component) -> Vec<u8> {
+    let sampling = [component.across as u16, component.down as u16];
+    sampling.iter().chain(&component.quantisation).flat_map(|number| number.to_le_bytes()).collect()
+}

@@ -1,0 +1,94 @@
+//! What makes a picture the same picture, whatever is written about it.
+//!
+//! Other programs add ratings, captions, places and rotation tags to a photo, or take them away. What a person decided must
+//! outlive that, so it hangs on the coded picture: of a JPEG on the mean of every block, with its size and quantisation,
+//! because programs write the same picture with other tables or scans; of every other format, and of a JPEG that is not
+//! sound, on the bytes that the decoder needs. A RAW file is known by its largest preview.
+
+use super::container::{bmff, gif, jpeg, png, webp};
+use super::identity::PictureId;
+use super::ifd::Tiff;
+use super::kind::{self, Kind};
+use super::libjpeg;
+use super::raw;
+
+/// Of a photo that is not decoded now. A file that holds no picture known here is known by all its bytes.
+pub fn picture_of(bytes: &[u8]) -> PictureId {
+    match kind::sniff(bytes) {
+        Some(Kind::Jpeg) => libjpeg::picture(bytes).unwrap_or_else(|| of_stream(bytes, Kind::Jpeg)),
+        Some(kind @ Kind::Raw(_)) => match raw::previews(bytes, kind).first() {
+            Some(preview) => libjpeg::picture(preview.data).unwrap_or_else(|| of_stream(preview.data, Kind::Jpeg)),
+            None => PictureId::of_parts(&[bytes]),
+        },
+        Some(kind) => of_stream(bytes, kind),
+        None => PictureId::of_parts(&[bytes]),
+    }
+}
+
+/// By the bytes that a decoder needs.
+pub fn of_stream(bytes: &[u8], kind: Kind) -> PictureId {
+    let parts = match kind {
+        Kind::Jpeg => jpeg::picture(bytes),
+        Kind::Png => png::chunks(bytes).picture,
+        Kind::Webp => webp::picture(bytes),
+        Kind::Gif => gif::picture(bytes),
+        Kind::Tiff => in_strips(bytes),
+        Kind::Avif | Kind::Heic => {
+            let items = bmff::Meta::read(bytes).map(|meta| meta.pictures(bytes)).unwrap_or_default();
+            let items: Vec<&[u8]> = items.iter().map(AsRef::as_ref).collect();
+            return if items.is_empty() { PictureId::of_parts(&[bytes]) } else { PictureId::of_parts(&items) };
+        }
+        Kind::Bmp | Kind::JpegXl | Kind::Raw(_) => Vec::new(),
+    };
+    if parts.is_empty() { PictureId::of_parts(&[bytes]) } else { PictureId::of_parts(&parts) }
+}
+
+/// What the first directory says of the pixels, and the strips or tiles that hold them.
+fn in_strips(bytes: &[u8]) -> Vec<&[u8]> {
+    /// Width, height, bits, compression, colours, samples, planes, predictor.
+    const MEANING: [u16; 8] = [256, 257, 258, 259, 262, 277, 284, 317];
+    /// Where strips and tiles lie, and how long they are.
+    const PLACES: [(u16, u16); 2] = [(273, 279), (324, 325)];
+    let Some(first) = Tiff::new(bytes).and_then(|tiff| tiff.first()) else { return Vec::new() };
+    let mut parts: Vec<&[u8]> = MEANING.iter().filter_map(|&tag| first.bytes(tag)).collect();
+    let meaning = parts.len();
+    for (at, length) in PLACES {
+        let (Some(at), Some(length)) = (first.entry(at), first.entry(length)) else { continue };
+        let data = first.numbers(at).zip(first.numbers(length)).map_while(|(at, length)| {
+            let at = at as usize;
+            bytes.get(at..at.checked_add(length as usize)?.min(bytes.len()))
+        });
+        parts.extend(data.take(bytes.len()));
+    }
+    if parts.len() == meaning { Vec::new() } else { parts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PictureId, picture_of};
+
+    fn of(name: &str) -> PictureId {
+        let file = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/jpeg/{}"), name);
+        picture_of(&std::fs::read(file).unwrap())
+    }
+
+    #[test]
+    fn a_jpeg_is_the_same_picture_whatever_scans_it_is_written_in() {
+        for other in ["progressive.jpg", "progressive-own.jpg", "scans-apart.jpg"] {
+            assert_eq!(of(other), of("420.jpg"), "{other}");
+        }
+        assert_eq!(of("422.jpg"), of("scans-two.jpg"));
+        assert_eq!(of("grey.jpg"), of("progressive-grey.jpg"));
+        for other in ["422.jpg", "444.jpg", "grey.jpg", "coarse.jpg", "finest.jpg", "rgb.jpg", "restarts.jpg"] {
+            assert_ne!(of(other), of("420.jpg"), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_damaged_jpeg_belongs_to_its_picture_and_what_follows_a_sound_one_does_not() {
+        let sound = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/jpeg/420.jpg")).unwrap();
+        let cut = |at: usize| picture_of(&sound[..at]);
+        assert_ne!(cut(sound.len() - 200), cut(sound.len() - 400));
+        assert_eq!(picture_of(&[&sound, &b"a video"[..]].concat()), picture_of(&sound));
+    }
+}
