@@ -11,7 +11,7 @@ READER ?= png
 SECONDS ?= 600
 START ?= efficientnet-lite0
 
-.PHONY: help run test faults fuzz features test-distributed lint lint-distributed bench bench-peers parity train-builtin layout-whitening fixtures doc install
+.PHONY: help run test faults fuzz features licences test-distributed lint lint-distributed bench bench-peers parity train-builtin layout-whitening fixtures doc install
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,9 @@ lint-distributed: ## clippy with the feature `distributed`, warnings as errors
 lint: ## formatting and clippy, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+licences: ## what stands in Cargo.lock, by deny.toml; needs cargo-deny (cargo install --locked cargo-deny)
+	$(CARGO) deny --all-features check --hide-inclusion-graph licenses bans sources
 
 features: ## each optional feature alone compiles; CONTRIBUTING.md names the packages they need
 	$(CARGO) check --features object-stores
