@@ -98,6 +98,13 @@ pub struct PhotoArgs {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
+    #[command(flatten)]
+    pub walk: WalkArgs,
+}
+
+/// How lists are read and folders looked into.
+#[derive(Debug, Clone, Default, Args)]
+pub struct WalkArgs {
     /// The list on standard input is separated by NUL instead of newlines
     #[arg(short = '0', long)]
     pub null: bool,

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::album_export::{Delivery, FolderArgs};
 use super::features::DataArgs;
+use crate::arguments::WalkArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::export::Item;
@@ -25,9 +26,12 @@ use scale::dedup::Keep;
 /// ever deleted; --copy-to and --link-to put what stays into a folder, where ids are paths of photos.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Photos and folders, with --method phash
+    /// Photos, folders, or - for a list on standard input, with --method phash
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    walk: WalkArgs,
 
     /// By what photos show (features), or by how they look (perceptual hashes)
     #[arg(long, value_enum, value_name = "METHOD", default_value = "semantic")]
@@ -135,8 +139,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 
 impl Args {
     /// Where the photos that stay go, by their ids in order.
-    fn delivery(&self, kept: impl Iterator<Item = String>) -> Result<Delivery, CommandError> {
-        let items: Vec<Item> = kept.map(|id| Item { path: PathBuf::from(id), group: None }).collect();
+    fn delivery(&self, kept: impl Iterator<Item = PathBuf>) -> Result<Delivery, CommandError> {
+        let items: Vec<Item> = kept.map(|path| Item { path, group: None }).collect();
         self.folder.plan(&items, false, self.dry_run)
     }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::addresses::here_only;
 use super::failures::Failures;
-use crate::arguments::PhotoArgs;
+use crate::arguments::{PhotoArgs, WalkArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
 use crate::failure::{Failure, Stage};
@@ -71,7 +71,7 @@ pub fn named(args: &PhotoArgs, context: &Context) -> Result<Vec<PathBuf>, Comman
             context.reads_stdin()?;
             let list = Stream::standard_input(context.stop()).bytes(reading::LIST);
             let list = list.context("cannot read the list of photos from standard input")?;
-            paths.extend(scan::listed(&list, args.null));
+            paths.extend(scan::listed(&list, args.walk.null));
         } else {
             paths.push(path.clone());
         }
@@ -99,7 +99,7 @@ pub fn given(args: &PhotoArgs, context: &Context) -> Result<Given, CommandError>
     if photo::sniff(&bytes).is_some() {
         return Ok(Given::Bytes(bytes));
     }
-    found(&scan::listed(&bytes, args.null), args, None, context).map(Given::Files)
+    found(&scan::listed(&bytes, args.walk.null), args, None, context).map(Given::Files)
 }
 
 pub fn scan(paths: &[PathBuf], args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
@@ -113,7 +113,8 @@ fn scan_beside(
     context: &Context,
 ) -> Result<Scan, CommandError> {
     let written_to = written_to.into_iter().map(Path::to_owned).collect();
-    let options = scan::Options { hidden: args.hidden, follow: args.follow, exclude: args.exclude.clone(), written_to };
+    let WalkArgs { hidden, follow, exclude, .. } = args.walk.clone();
+    let options = scan::Options { hidden, follow, exclude, written_to };
     let scan =
         context.telemetry.time("discover_images", || scan::scan(paths, &options)).map_err(CommandError::usage)?;
     if scan.passed_over > 0 {

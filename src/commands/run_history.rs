@@ -188,8 +188,9 @@ fn key(name: &str, folders: &[PathBuf], photos: &PhotoArgs, flags: &[String], co
     let mut parts = vec!["run/1".to_owned(), name.to_owned()];
     parts.extend(folders.iter().map(|folder| format!("{}", folder.as_os_str().as_encoded_bytes().escape_ascii())));
     parts.extend(settings.map(|(key, value, _)| format!("{key}={value}")));
-    parts.extend(photos.exclude.iter().map(|pattern| format!("--exclude={pattern}")));
-    parts.extend(photos.follow.then(|| "--follow".to_owned()));
+    parts.extend(photos.walk.exclude.iter().map(|pattern| format!("--exclude={pattern}")));
+    parts.extend(photos.walk.hidden.then(|| "--hidden".to_owned()));
+    parts.extend(photos.walk.follow.then(|| "--follow".to_owned()));
     parts.extend_from_slice(flags);
     Fingerprint::of(parts.iter().map(String::as_str)).to_string()
 }

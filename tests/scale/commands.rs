@@ -183,6 +183,21 @@ fn photos_that_look_the_same_are_told_by_their_hashes() {
     let exact =
         world.run(["dedup", "--method", "phash", "--bits", "0", "photos", "--show", "removed"]).expect(0).lines();
     assert!(exact.iter().any(|l| l["id"] == "photos/c.png"));
+    // The same words as of the other commands.
+    assert_eq!(seen[0]["image_path"], "photos/a.png");
+    let args = ["dedup", "--method", "phash", "-0", "-", "--format", "table"];
+    let table = world.run_with_stdin(args, b"photos/a.png\0photos/c.png\0").expect(0).text();
+    assert!(table.contains("0 of 64 bits differ"), "{table}");
+    let some = world.run(["dedup", "--method", "phash", "photos", "--exclude", "[ac].png"]).expect(0);
+    assert_eq!(some.names(), ["b.png", "d.png"]);
+    // A copy sorts before its original, and goes all the same.
+    fs::copy(&original, world.photos().join("IMG_1 (1).png")).unwrap();
+    fs::copy(&original, world.photos().join("IMG_1.png")).unwrap();
+    let kept = |more: &[&str]| {
+        let args = ["dedup", "--method", "phash", "photos", "--exclude", "?.png", "--show", "kept"];
+        world.run(args.iter().chain(more)).expect(0).names()
+    };
+    assert_eq!((kept(&[]), kept(&["--keep", "first"])), (vec!["IMG_1.png".into()], vec!["IMG_1 (1).png".into()]));
     world.run(["dedup", "--method", "phash"]).expect(2);
     world.run(["dedup", "photos"]).expect(2);
 }

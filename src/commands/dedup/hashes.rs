@@ -1,5 +1,8 @@
 //! Duplicates among photos, by perceptual hashes.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
+
 use super::super::photos;
 use super::{Args, read_scores, warn_of_missing};
 use crate::analyses::Hashing;
@@ -7,8 +10,10 @@ use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::library::ModelHubError;
+use crate::report::photo_path::PhotoPath;
 use crate::report::records::DuplicateRecord;
 use kernels::Precision;
+use photo::identity::ContentId;
 use scale::dedup::Keep;
 use scale::phash;
 
@@ -17,33 +22,39 @@ const MEASURED_AT: u32 = 256;
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     refuse_what_is_for_features(args)?;
-    let named = PhotoArgs { paths: args.paths.clone(), null: false, exclude: Vec::new(), hidden: false, follow: false };
+    let named = PhotoArgs { paths: args.paths.clone(), walk: args.walk.clone() };
     let scan = photos::find_beside(&named, args.folder.place(), context)?;
-    let (mut ids, mut hashes) = (Vec::new(), Vec::new());
+    let (mut paths, mut contents, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
     let hub = context.model_hub(Precision::Full)?;
     let mut tally = photos::analyse(&scan, &[&Hashing], Some(MEASURED_AT), &hub, context, |_, report| {
         hashes.push(report.perceptual_hash.ok_or(ModelHubError::Unanswered)?);
-        ids.push(report.path.to_string_lossy().into_owned());
+        contents.push(report.content);
+        paths.push(report.path);
         Ok(())
     })?;
     photos::unless_interrupted(context)?;
+    let ids: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let scores = scores(args, &ids, context)?;
     let mut order: Vec<usize> = (0..ids.len()).collect();
     if args.keep(!scores.is_empty())? == Keep::Best {
         let score = |i: usize| scores[i].unwrap_or(f32::NEG_INFINITY);
         order.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
     }
+    if args.keep.is_none() {
+        plainest_of_twins_first(&mut order, &paths, &contents);
+    }
     let duplicates = phash::near(&hashes, &order, args.bits);
     photos::unless_interrupted(context)?;
-    let kept = ids.iter().zip(&duplicates).filter(|(_, duplicate)| duplicate.is_none() && args.folder.is_asked());
-    let mut delivery = args.delivery(kept.map(|(id, _)| id.clone()))?;
+    let kept = paths.iter().zip(&duplicates).filter(|(_, duplicate)| duplicate.is_none() && args.folder.is_asked());
+    let mut delivery = args.delivery(kept.map(|(path, _)| path.clone()))?;
     let mut output = context.output::<DuplicateRecord>()?;
-    for (id, duplicate) in ids.iter().zip(&duplicates) {
+    for ((path, id), duplicate) in paths.iter().zip(&ids).zip(&duplicates) {
         let placed = if duplicate.is_none() { delivery.next(&mut tally, context)? } else { None };
         if args.shows(duplicate.is_none()) {
             output.write(
                 &context.ui,
                 &DuplicateRecord {
+                    path: PhotoPath::of(path),
                     id: id.clone(),
                     kept: duplicate.is_none(),
                     duplicate_of: duplicate.map(|(other, _)| ids[other].clone()),
@@ -59,6 +70,22 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let gone = duplicates.iter().flatten().count();
     context.ui.note(&format!("dedup: {} photos, {} stay, {gone} are duplicates", ids.len(), ids.len() - gone));
     Ok(tally.end("dedup", context))
+}
+
+/// Of files of the same bytes the one with the plainest path takes the first of their places: `IMG_1.jpg` stays, and
+/// `IMG_1 (1).jpg` goes.
+fn plainest_of_twins_first(order: &mut [usize], paths: &[PathBuf], contents: &[Option<ContentId>]) {
+    let mut places: HashMap<ContentId, Vec<usize>> = HashMap::new();
+    for (place, &photo) in order.iter().enumerate() {
+        if let Some(content) = contents[photo] {
+            places.entry(content).or_default().push(place);
+        }
+    }
+    for places in places.into_values().filter(|places| places.len() > 1) {
+        let mut twins: Vec<usize> = places.iter().map(|&place| order[place]).collect();
+        twins.sort_by_key(|&photo| (paths[photo].components().count(), paths[photo].as_os_str().len(), &paths[photo]));
+        places.into_iter().zip(twins).for_each(|(place, photo)| order[place] = photo);
+    }
 }
 
 fn refuse_what_is_for_features(args: &Args) -> Result<(), CommandError> {

@@ -11,6 +11,7 @@ use super::super::photos::{self, Tally};
 use super::{Args, read_scores, warn_of_missing};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
+use crate::report::photo_path::PhotoPath;
 use crate::report::records::DuplicateRecord;
 use scale::dedup::{Duplicates, Options, Removed, dedup};
 use scale::{ScaleError, Source};
@@ -76,6 +77,7 @@ fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) ->
             output.write(
                 &context.ui,
                 &DuplicateRecord {
+                    path: PhotoPath::of(id.as_ref()),
                     id: id.to_owned(),
                     kept: gone.is_none(),
                     duplicate_of: gone.and_then(|gone| names.get(&gone.duplicate_of).cloned()),
@@ -104,7 +106,7 @@ fn delivery(args: &Args, source: &Source, found: &Duplicates) -> Result<Delivery
             Ok::<_, ScaleError>(())
         })?;
     }
-    args.delivery(kept.into_iter())
+    args.delivery(kept.into_iter().map(Into::into))
 }
 
 fn summarise(found: &Duplicates, context: &Context) {

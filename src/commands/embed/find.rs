@@ -47,7 +47,8 @@ fn below(folder: &Path, args: &PhotoArgs, found: &mut Found) -> Result<Vec<Photo
     if listed.is_empty() {
         return Err(ScaleError::NoFile { pattern: folder.to_string_lossy().into_owned() }.into());
     }
-    let options = scan::Options { hidden: args.hidden, exclude: args.exclude.clone(), ..scan::Options::default() };
+    let options =
+        scan::Options { hidden: args.walk.hidden, exclude: args.walk.exclude.clone(), ..scan::Options::default() };
     let (paths, stamps): (Vec<_>, Vec<_>) = listed.into_iter().unzip();
     found.stamps.extend(paths.iter().cloned().zip(stamps));
     let scan = scan::among(folder, paths, &options).map_err(CommandError::usage)?;

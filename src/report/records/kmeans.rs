@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::select::Written;
+use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
 
 /// `kmeans fit` and `kmeans info`.
@@ -39,6 +40,9 @@ pub struct NearestRecord {
 /// A row, or a photo, of `dedup`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DuplicateRecord {
+    /// The id as a path: of features from `embed` and of photos it is one.
+    #[serde(flatten)]
+    pub path: PhotoPath,
     pub id: String,
     /// False when it duplicates a row that stays.
     pub kept: bool,
@@ -80,14 +84,18 @@ impl Record for NearestRecord {
 }
 
 impl Record for DuplicateRecord {
-    const HEADINGS: &'static [&'static str] = &["id", "stays", "duplicate of", ">cosine"];
+    const HEADINGS: &'static [&'static str] = &["photo", "stays", "duplicate of", ">likeness"];
 
     fn cells(&self) -> Vec<Cell> {
         vec![
             Cell::path(&self.id),
             Cell::plain(if self.kept { "yes" } else { "no" }),
             self.duplicate_of.as_ref().map_or_else(|| Cell::faint("-"), Cell::path),
-            self.cosine.map_or_else(|| Cell::faint("-"), |cosine| Cell::plain(&format!("{cosine:.4}"))),
+            match (self.cosine, self.differing_bits) {
+                (Some(cosine), _) => Cell::plain(&format!("{cosine:.4}")),
+                (None, Some(bits)) => Cell::plain(&format!("{bits} of 64 bits differ")),
+                (None, None) => Cell::faint("-"),
+            },
         ]
     }
 
