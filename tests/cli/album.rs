@@ -146,7 +146,8 @@ fn select_names_the_best_of_each_scene_with_reasons() {
             "taken_at",
             "taken_from",
             "decision",
-            "written"
+            "written",
+            "aesthetic_model"
         ]
     );
     assert_eq!(lines.len(), 4);
@@ -376,6 +377,8 @@ fn a_fresh_machine_picks_the_best_take_of_six_of_the_eight_drawn_scenes() {
     let right = lines.iter().filter(|line| best(&name(line))).count();
     assert!(lines.len() == 8 && right >= 6, "{right} of {}", lines.len());
     assert!(lines.iter().all(|line| line["aesthetic_score"].is_f64()), "a fresh machine rates");
+    let model = |line: &Value| line["aesthetic_model"].as_str().is_some_and(|model| model.starts_with("album-mini@"));
+    assert!(lines.iter().all(model), "and says by which model");
     let model = "model `ava-resnet50` is not here";
     assert!(
         seen.stderr.contains(model) && seen.stderr.contains("the built-in album-mini rates instead"),

@@ -42,6 +42,8 @@ pub struct SelectRecord {
     pub decision: Option<DecisionWord>,
     /// What was written for it outside the results: copies, links, sidecars. Empty when nothing was asked for.
     pub written: Vec<Written>,
+    /// `name@version` of what gave the aesthetic score: another one than configured may stand in for it.
+    pub aesthetic_model: Option<String>,
 }
 
 /// What went into the composite.
@@ -159,6 +161,7 @@ impl SelectRecord {
             taken_from: report.taken_from,
             decision: photo.decision.map(Into::into),
             written: Vec::new(),
+            aesthetic_model: report.aesthetic.as_ref().map(|rated| rated.model.clone()),
         }
     }
 }
