@@ -9,9 +9,10 @@ COVERED = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 READER ?= png
 SECONDS ?= 600
+SHARE = $(or $(PREFIX),$(HOME)/.local)/share
 START ?= efficientnet-lite0
 
-.PHONY: help run test faults fuzz features licences test-distributed lint lint-distributed bench bench-peers parity train-builtin layout-whitening fixtures doc install
+.PHONY: help run test faults fuzz features licences test-distributed lint lint-distributed bench bench-peers parity train-builtin layout-whitening fixtures doc install install-docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -88,5 +89,14 @@ fixtures: ## draw fixtures/album again
 doc: ## the documentation of the library, warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-install: ## install the binary for this user
-	$(CARGO) install --path . --locked
+install: ## install binary, manual and completions for this user, or below PREFIX
+	$(CARGO) install --path . --locked $(if $(PREFIX),--root $(PREFIX))
+	$(MAKE) install-docs BIN=$(or $(PREFIX),$(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin/albumctl
+
+install-docs: ## manual and completions of the binary BIN alone
+	$(if $(BIN),,$(error name the binary: make install-docs BIN=target/release/albumctl))
+	$(BIN) man --dir $(SHARE)/man/man1
+	mkdir -p $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	$(BIN) completions bash -o $(SHARE)/bash-completion/completions/albumctl
+	$(BIN) completions zsh -o $(SHARE)/zsh/site-functions/_albumctl
+	$(BIN) completions fish -o $(SHARE)/fish/vendor_completions.d/albumctl.fish

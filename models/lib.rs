@@ -11,6 +11,7 @@ pub const MANIFESTS: &[(&str, &str)] = &[
     ("models/efficientnet-lite2.yaml", include_str!("efficientnet-lite2.yaml")),
     ("models/face-recognition-dlib.yaml", include_str!("face-recognition-dlib.yaml")),
     ("models/mediapipe-face-full-range.yaml", include_str!("mediapipe-face-full-range.yaml")),
+    ("models/mediapipe-face-landmarker.yaml", include_str!("mediapipe-face-landmarker.yaml")),
     ("models/mediapipe-face-mesh-attention.yaml", include_str!("mediapipe-face-mesh-attention.yaml")),
     ("models/mediapipe-face-mesh.yaml", include_str!("mediapipe-face-mesh.yaml")),
     ("models/mediapipe-face-short-range.yaml", include_str!("mediapipe-face-short-range.yaml")),

@@ -20,13 +20,17 @@ pub struct Global {
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 
-    /// Where networks run: auto, cpu, cuda or cuda:N
+    /// Where networks run: auto, cpu, cuda or cuda:N; auto unless configured
     #[arg(long, global = true, value_name = "DEVICE")]
     pub device: Option<String>,
 
     /// How results are written; auto is a table on a terminal and JSON lines in a pipe
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "auto", hide_default_value = true)]
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "auto")]
     pub format: Format,
+
+    /// The same as --format jsonl
+    #[arg(long, global = true, conflicts_with = "format")]
+    pub json: bool,
 
     /// Write results to a file, which appears whole when the run ends
     #[arg(short, long, global = true, value_name = "FILE")]
@@ -61,12 +65,12 @@ pub struct Global {
     #[arg(long, global = true)]
     pub strict: bool,
 
-    /// Threads of work; 0 means one a core
-    #[arg(long, global = true, value_name = "N")]
+    /// Threads of work; 0, which is the default, means one a core
+    #[arg(short = 'j', long, global = true, value_name = "N")]
     pub threads: Option<usize>,
 
     /// Decode photos in processes of their own, so that a file that kills its decoder costs itself alone: auto, on or
-    /// off
+    /// off; auto unless configured
     #[arg(long, global = true, value_name = "WHEN", value_parser = ["auto", "on", "off"])]
     pub isolate: Option<String>,
 
@@ -79,7 +83,7 @@ pub struct Global {
     pub verbose: u8,
 
     /// Show progress on stderr: auto, always or never
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
     pub progress: ShowProgress,
 
     /// Write a JSON report of where the time went

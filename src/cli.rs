@@ -1,8 +1,11 @@
 //! The command line: the list of commands, and which file runs each.
 
+pub mod examples;
 mod outputs;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::arguments::Global;
 
@@ -21,12 +24,13 @@ Exit codes:
   3    done, but some photos failed
   130  interrupted; what was finished is kept and printed, no choice is made, no file replaced
 
-Data goes to stdout, everything else to stderr. Photos are only ever read, and no output takes the place
-of a photo, a model or what a run reads. Earlier results give way only to those of a whole run that has some.";
+Data goes to stdout, everything else to stderr. Photos are only ever read, and no
+output takes the place of a photo, a model or what a run reads. Earlier results
+give way only to those of a whole run that has some.";
 
 /// Names the photos of a folder that belong in the album, and says why.
 #[derive(Debug, Parser)]
-#[command(name = "albumctl", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "albumctl", version = env!("TOLD_VERSION"), about, after_help = AFTER_HELP, max_term_width = 100)]
 #[command(arg_required_else_help = true, propagate_version = true, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(flatten)]
@@ -59,6 +63,17 @@ pub enum Command {
     Schema(schema::Args),
     Completions(completions::Args),
     Man(man::Args),
+}
+
+/// The command line with its examples.
+pub fn command_line() -> clap::Command {
+    examples::added(Cli::command(), "")
+}
+
+/// What was typed, the program's name first.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut matches = command_line().try_get_matches_from(words)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|refusal| refusal.format(&mut command_line()))
 }
 
 /// Runs what was asked for.
@@ -95,7 +110,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Ending, CommandError
         Command::Device(args) => device::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Schema(args) => schema::run(args, context),
-        Command::Completions(args) => completions::run(args, Cli::command(), context),
-        Command::Man(args) => man::run(args, Cli::command(), context),
+        Command::Completions(args) => completions::run(args, command_line(), context),
+        Command::Man(args) => man::run(args, Cli::command(), examples::of, context),
     }
 }

@@ -79,7 +79,7 @@ impl Context {
             offline: global.offline,
             pull: global.pull,
             stop: stop_on_signals().context("cannot listen for signals")?,
-            format: global.format,
+            format: if global.json { Format::Jsonl } else { global.format },
             output: global.output.clone(),
             telemetry_file: global.telemetry.clone(),
             no_cache: global.no_cache,

@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use albumctl::cli::{self, Cli};
+use albumctl::cli;
 use albumctl::context::Context;
 use albumctl::error::{CommandError, Kind};
 use albumctl::ui::{ShowProgress, Ui};
 use base::contain::or_one_line;
 use base::escape::visible;
-use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// The largest piece that glibc takes as a measure of what a program usually asks for.
 const USUAL: usize = 31 << 20;
@@ -25,7 +25,7 @@ fn run() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == albumctl::pipeline::COMMAND) {
         return albumctl::pipeline::serve();
     }
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(refusal) => return refuse(&refusal),
     };
@@ -43,10 +43,16 @@ fn run() -> ExitCode {
 
 /// Help and version are refusals to clap; they exit with 0, wrong usage with 2. A closed pipe is fine either way.
 fn refuse(refusal: &clap::Error) -> ExitCode {
+    if let Some(folder) = named_folder(refusal) {
+        let folder = visible(folder);
+        let hint = format!("`albumctl select {folder} --top 10` picks from it; `albumctl --help` lists all commands");
+        let error = CommandError::usage(anyhow::anyhow!("`{folder}` is no command")).hint(hint);
+        return fail(&Ui::new(false, 0, ShowProgress::Never), &error);
+    }
     if refusal.use_stderr() {
         // What clap says repeats what was typed: it is asked again about arguments that cannot steer the terminal.
         let harmless = std::env::args_os().map(|argument| visible(&argument.to_string_lossy()).into_owned());
-        match Cli::try_parse_from(harmless) {
+        match cli::parse(harmless.map(Into::into)) {
             Err(refusal) => _ = refusal.print(),
             Ok(cli) => Ui::new(cli.global.quiet, 0, ShowProgress::Never)
                 .error(&CommandError::usage(anyhow::anyhow!("{}", refusal.kind()))),
@@ -55,6 +61,16 @@ fn refuse(refusal: &clap::Error) -> ExitCode {
         let _ = refusal.print();
     }
     ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(2))
+}
+
+/// A file or folder that stands where a command is expected.
+fn named_folder(refusal: &clap::Error) -> Option<&str> {
+    match refusal.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) if refusal.kind() == ErrorKind::InvalidSubcommand => {
+            Some(word.as_str()).filter(|word| std::path::Path::new(word).exists())
+        }
+        _ => None,
+    }
 }
 
 fn fail(ui: &Ui, error: &CommandError) -> ExitCode {

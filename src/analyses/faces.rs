@@ -1,11 +1,11 @@
 //! Faces, eyes, smiles.
 
-use crate::config::{self, PortraitAnalysis};
+use crate::config::{self, Settings};
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use hub::Faces;
-use judge::portrait::{LandmarkRounding, Thresholds};
+use judge::portrait::{EyesBy, LandmarkRounding, Thresholds};
 
 /// The face networks as an analysis of the pipeline.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct FaceFinding {
 
 impl FaceFinding {
     /// Raised when the same pixels come to be judged differently.
-    const REVISION: &'static str = "portrait/1";
+    const REVISION: &'static str = "portrait/2";
 }
 
 impl Analysis for FaceFinding {
@@ -48,8 +48,9 @@ impl Analysis for FaceFinding {
     }
 }
 
-impl From<&PortraitAnalysis> for Thresholds {
-    fn from(settings: &PortraitAnalysis) -> Self {
+impl From<&Settings> for Thresholds {
+    fn from(all: &Settings) -> Self {
+        let settings = &all.portrait_analysis;
         Self {
             face_detection_confidence: settings.face_detection_confidence as f32,
             portrait_face_ratio_threshold: settings.portrait_face_ratio_threshold,
@@ -61,6 +62,11 @@ impl From<&PortraitAnalysis> for Thresholds {
                 config::LandmarkRounding::Float => LandmarkRounding::Float,
                 config::LandmarkRounding::Pixel => LandmarkRounding::Pixel,
             },
+            eyes: match settings.eyes {
+                config::EyesBy::States => EyesBy::States,
+                config::EyesBy::Ear => EyesBy::Ear,
+            },
+            groups: all.album.portrait.groups,
             ..Self::default()
         }
     }

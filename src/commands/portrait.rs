@@ -22,8 +22,10 @@ use photo::{self, Scale, identity};
 
 /// Faces: a portrait or not, eyes open, a smile
 ///
-/// Photos are looked at as they are; large JPEG files at a half, a quarter or an eighth of their size, with a long side of
-/// at least 1024 pixels. `null` means it can't be told: a face too small, seen from the side, or not surely a face.
+/// Eyes are open, closed, laughing, looking down, or can't be told; a photo's eyes are open where those of all its
+/// prominent faces are. Photos are looked at as they are; large JPEG files at a half, a quarter or an eighth of their size,
+/// with a long side of at least 1024 pixels. `null` means it can't be told: a face too small, seen from the side, behind
+/// dark glasses, or not surely a face.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -46,6 +48,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mode = if args.fast { Landmarks::Fast } else { Landmarks::Attention };
     let networks = Networks::configured(context)?;
     let finding = networks.get(|| networks.hub.face_finding(mode))?;
+    let finding = networks.hub.with_expressions(finding, mode, &mut &networks)?;
     let scan = photos::find_beside(&args.photos, args.annotate.as_deref(), context)?;
     let medium = (!args.full_resolution).then_some(context.settings().thumbnail_sizes.medium);
     let mut folders = Folders::default();

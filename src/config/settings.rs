@@ -93,6 +93,14 @@ pub struct PortraitAnalysis {
     pub smile_width_threshold: f64,
     pub smile_elevation_threshold: f64,
     pub landmark_rounding: LandmarkRounding,
+    pub eyes: EyesBy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EyesBy {
+    States,
+    Ear,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -123,6 +131,7 @@ pub struct AlbumQuality {
 #[serde(deny_unknown_fields)]
 pub struct AlbumPortrait {
     pub require_eyes_open: bool,
+    pub groups: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

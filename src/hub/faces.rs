@@ -2,9 +2,14 @@
 
 use base::pixels::Pixels;
 use judge::portrait::landmarks::{self, Refinement};
-use judge::portrait::{self, Crop, Detection, Detector, Mesh, Outside, Portrait, ROW, Thresholds};
+use judge::portrait::{self, Crop, Detection, Detector, EyesBy, Mesh, Outside, Portrait, ROW, Thresholds};
 use kernels::Cpu;
-use networks::tflite::{Graph, Network, Operator, TfliteError};
+use networks::tflite::{Graph, Network, Operator};
+
+pub use crate::bundle::BundleError;
+use crate::expressions::ExpressionNetworks;
+pub use crate::face_network::FacesError;
+use crate::face_network::{expect, network, scaled};
 
 /// Which mesh network the landmarks come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -16,15 +21,6 @@ pub enum Landmarks {
     Fast,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum FacesError {
-    #[error("{network}: {source}")]
-    Network { network: &'static str, source: TfliteError },
-    /// A sound file, but not the network it stands for.
-    #[error("{network}: not the network it should be: {problem}")]
-    Other { network: &'static str, problem: String },
-}
-
 /// The contents of the `.tflite` files.
 #[derive(Clone, Copy, Debug)]
 pub struct FaceFiles<'a> {
@@ -32,6 +28,8 @@ pub struct FaceFiles<'a> {
     pub short_range: &'a [u8],
     /// `face_landmark_with_attention.tflite`, or `face_landmark.tflite` for [`Landmarks::Fast`].
     pub mesh: &'a [u8],
+    /// `face_landmarker.task`; without it nothing is said of expressions.
+    pub bundle: Option<&'a [u8]>,
 }
 
 /// Finds and judges faces, from any number of threads.
@@ -42,6 +40,7 @@ pub struct FaceAnalyzer {
     mesh: Network,
     /// Points that the attention heads place anew, by output from the second on; empty in the fast mode.
     refined: Vec<Vec<usize>>,
+    expressions: Option<ExpressionNetworks>,
     thresholds: Thresholds,
     model: String,
     bytes: usize,
@@ -56,13 +55,15 @@ impl FaceAnalyzer {
         model: impl Into<String>,
         cpu: Cpu,
     ) -> Result<Self, FacesError> {
-        let bytes = files.full_range.len() + files.short_range.len() + files.mesh.len();
+        let all = [files.full_range, files.short_range, files.mesh, files.bundle.unwrap_or_default()];
+        let bytes = all.iter().map(|file| file.len()).sum();
         let (mesh, refined) = mesh_network(files.mesh, mode, cpu)?;
         Ok(Self {
             full_range: detector_network(files.full_range, Detector::FullRange, cpu)?,
             short_range: detector_network(files.short_range, Detector::ShortRange, cpu)?,
             mesh,
             refined,
+            expressions: files.bundle.map(|bundle| ExpressionNetworks::load(bundle, cpu)).transpose()?,
             thresholds,
             model: model.into(),
             bytes,
@@ -80,7 +81,11 @@ impl FaceAnalyzer {
         let faces = self.detect(pixels, Detector::FullRange);
         let close = if faces.is_empty() { Vec::new() } else { self.detect(pixels, Detector::ShortRange) };
         let crops = portrait::crops(&faces, &close, width, height, &self.thresholds);
-        let meshes = crops.into_iter().map(|crop| crop.map(|crop| self.mesh(pixels, &crop))).collect();
+        let look = |crop: Crop| {
+            let expressed = self.expressions.as_ref().filter(|_| self.thresholds.eyes == EyesBy::States);
+            Mesh { expressed: expressed.map(|networks| networks.look(pixels, &crop)), ..self.mesh(pixels, &crop) }
+        };
+        let meshes = crops.into_iter().map(|crop| crop.map(look)).collect();
         Portrait::judge(&faces, meshes, width, height, &self.thresholds, &self.model)
     }
 
@@ -103,15 +108,15 @@ impl FaceAnalyzer {
         let answers = self.mesh.run(&[&scaled(&picture, 1.0 / 255.0, 0.0)]);
         let refinements: Vec<_> =
             self.refined.iter().zip(&answers[2..]).map(|(indices, points)| Refinement { points, indices }).collect();
-        let landmarks = landmarks::place(&answers[0], &refinements, crop, pixels.width(), pixels.height());
-        Mesh { presence: 1.0 / (1.0 + (-answers[1][0]).exp()), landmarks }
+        let landmarks =
+            landmarks::place(&answers[0], landmarks::SIDE, &refinements, crop, pixels.width(), pixels.height());
+        Mesh { presence: 1.0 / (1.0 + (-answers[1][0]).exp()), landmarks, expressed: None }
     }
 }
 
-/// Bytes to the numbers a network expects.
-fn scaled(bytes: &[u8], factor: f32, offset: f32) -> Vec<f32> {
-    let table: [f32; 256] = std::array::from_fn(|v| v as f32 * factor + offset);
-    bytes.iter().map(|&v| table[usize::from(v)]).collect()
+/// The shape of a square picture.
+fn picture(side: usize) -> Vec<usize> {
+    vec![1, side, side, 3]
 }
 
 fn detector_network(bytes: &[u8], detector: Detector, cpu: Cpu) -> Result<Network, FacesError> {
@@ -121,7 +126,7 @@ fn detector_network(bytes: &[u8], detector: Detector, cpu: Cpu) -> Result<Networ
     };
     let (side, rows) = (detector.side(), detector.rows());
     let (_, network) = network(name, bytes, &[0, 1], cpu)?;
-    expect(name, &network, side, &[vec![1, rows, ROW], vec![1, rows, 1]])?;
+    expect(name, &network, &[picture(side)], &[vec![1, rows, ROW], vec![1, rows, 1]])?;
     Ok(network)
 }
 
@@ -132,7 +137,8 @@ fn mesh_network(bytes: &[u8], mode: Landmarks, cpu: Cpu) -> Result<(Network, Vec
         Landmarks::Fast => {
             let name = "face mesh";
             let (_, network) = network(name, bytes, &[0, 1], cpu)?;
-            expect(name, &network, landmarks::SIDE, &[coordinates(landmarks::COUNT, 3), coordinates(1, 1)])?;
+            let outputs = [coordinates(landmarks::COUNT, 3), coordinates(1, 1)];
+            expect(name, &network, &[picture(landmarks::SIDE)], &outputs)?;
             Ok((network, Vec::new()))
         }
         Landmarks::Attention => {
@@ -146,7 +152,7 @@ fn mesh_network(bytes: &[u8], mode: Landmarks, cpu: Cpu) -> Result<(Network, Vec
             }
             let mut outputs = vec![coordinates(landmarks::COUNT, 3), coordinates(1, 1)];
             outputs.extend(refined.iter().map(|indices| coordinates(indices.len(), 2)));
-            expect(name, &network, landmarks::SIDE, &outputs)?;
+            expect(name, &network, &[picture(landmarks::SIDE)], &outputs)?;
             Ok((network, refined))
         }
     }
@@ -159,21 +165,4 @@ fn regions(graph: &Graph) -> Vec<Vec<usize>> {
         _ => None,
     };
     graph.nodes.iter().filter_map(|node| subset(&node.operator)).collect()
-}
-
-fn network(name: &'static str, bytes: &[u8], wanted: &[usize], cpu: Cpu) -> Result<(Graph, Network), FacesError> {
-    let graph = Graph::parse(bytes).map_err(|source| FacesError::Network { network: name, source })?;
-    let network = Network::new(&graph, wanted, cpu).map_err(|source| FacesError::Network { network: name, source })?;
-    Ok((graph, network))
-}
-
-/// Refuses a file whose inputs or outputs are not those of the network it is said to be.
-fn expect(name: &'static str, network: &Network, side: usize, outputs: &[Vec<usize>]) -> Result<(), FacesError> {
-    let inputs = [vec![1, side, side, 3]];
-    let differ = |what: &str, found: Vec<&[usize]>, expected: &[Vec<usize>]| {
-        let problem = format!("{what} {found:?} where {expected:?} belong");
-        if found == expected { Ok(()) } else { Err(FacesError::Other { network: name, problem }) }
-    };
-    differ("inputs", network.input_shapes().collect(), &inputs)?;
-    differ("outputs", network.output_shapes().collect(), outputs)
 }

@@ -3,11 +3,14 @@
 //!
 //! Programs use it through `albumctl::ModelHub`. It must never know the photos of a run, the store or the terminal.
 
+mod bundle;
 pub mod cache;
 pub mod catalogue;
 pub mod device;
 pub mod digest;
 mod error;
+pub mod expressions;
+mod face_network;
 pub mod faces;
 pub mod fetch;
 pub mod hashing;

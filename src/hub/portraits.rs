@@ -1,4 +1,4 @@
-//! The face networks as models of the hub: three files that work together, loaded when the first photo needs them.
+//! The face networks as models of the hub: files that work together, loaded when the first photo needs them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,14 +8,17 @@ use super::digest::Digest;
 use super::faces::{FaceAnalyzer, FaceFiles, FacesError, Landmarks};
 use super::loaded_networks::{Key, Weight};
 use super::model::Loaded;
-use super::{Held, Hub, HubError, Shared};
+use super::{Held, Hub, HubError, Missing, Shared};
 use crate::cache::{CacheError, stamp_of};
+use crate::catalogue::Entry;
 use base::pixels::Pixels;
 use base::reading;
-use judge::portrait::{Portrait, Thresholds};
+use judge::portrait::{EyesBy, Portrait, Thresholds};
 
 const FULL_RANGE: &str = "mediapipe-face-full-range";
 const SHORT_RANGE: &str = "mediapipe-face-short-range";
+/// Faces are found without it; what they express is then told from their landmarks alone.
+const EXPRESSIONS: &str = "mediapipe-face-landmarker";
 
 impl Landmarks {
     /// The models that take part.
@@ -27,6 +30,11 @@ impl Landmarks {
         [FULL_RANGE, SHORT_RANGE, mesh]
     }
 
+    /// Whether a model is one of them, or may join them.
+    pub fn takes_part(self, model: &str) -> bool {
+        self.models().contains(&model) || model == EXPRESSIONS
+    }
+
     /// What records name as their source.
     fn name(self) -> &'static str {
         match self {
@@ -36,12 +44,18 @@ impl Landmarks {
     }
 }
 
+/// A file that is here, and the hash it is held to.
+type File = (Held, Option<Digest>);
+
 /// Finds and judges faces, from any number of threads.
 #[derive(Clone, Debug)]
 pub struct Faces {
     shared: Arc<Shared>,
     folder: PathBuf,
-    files: [(Held, Option<Digest>); 3],
+    files: [File; 3],
+    expressions: Option<File>,
+    /// The expression network, where it was asked for and is not here.
+    lacks: Option<Missing>,
     mode: Landmarks,
     thresholds: Thresholds,
     /// `mediapipe-faces@0.10.21`.
@@ -56,29 +70,56 @@ impl Weight for FaceAnalyzer {
 }
 
 impl Hub {
-    /// The face networks, if all three are here.
-    pub fn faces(&self, mode: Landmarks, thresholds: Thresholds) -> Result<Faces, HubError> {
+    /// The face networks, if the three that find faces are here; the expression network takes part where it is here, too.
+    pub fn faces(&self, mode: Landmarks, mut thresholds: Thresholds) -> Result<Faces, HubError> {
         let (mut files, mut missing, mut newest) = (Vec::new(), Vec::new(), String::new());
         for name in mode.models() {
             let entry = self.catalogue().find(name)?;
-            let file = &entry.files[0];
-            match self.held(entry, file)? {
-                Some(held) => files.push((held, entry.wanted_file(file, self.cache())?.sha256)),
-                None => missing.push(self.missing(entry, file)),
+            match self.file_of(entry)? {
+                Some(file) => files.push(file),
+                None => missing.push(self.missing(entry, &entry.files[0])),
             }
             newest.clone_from(&entry.version);
         }
         let Ok(files) = <[_; 3]>::try_from(files) else { return Err(HubError::Missing { models: missing }) };
         let shared = self.shared.clone();
-        let lie = files.each_ref().map(|(held, _)| format!("{} {}", held.path.display(), stamp_of(&held.path)));
+        let (mut expressions, mut lacks) = (None, None);
+        if thresholds.eyes == EyesBy::States {
+            let entry = self.catalogue().find(EXPRESSIONS)?;
+            expressions = self.file_of(entry)?;
+            if expressions.is_none() {
+                thresholds.eyes = EyesBy::Ear;
+                lacks = Some(self.missing(entry, &entry.files[0]));
+            }
+        }
+        let all = files.iter().chain(&expressions);
+        let lie: Vec<_> = all.map(|(held, _)| format!("{} {}", held.path.display(), stamp_of(&held.path))).collect();
         let built = format!("{lie:?} {mode:?} {thresholds:?} {:?}", shared.engine.cpu);
         let key = Key { reference: self.catalogue().find(mode.models()[2])?.reference(), built };
         let (folder, reference) = (self.cache().root().to_owned(), format!("{}@{newest}", mode.name()));
-        Ok(Faces { shared, folder, files, mode, thresholds, reference, key })
+        Ok(Faces { shared, folder, files, expressions, lacks, mode, thresholds, reference, key })
+    }
+}
+
+impl Hub {
+    /// The one file of a model, if it is here.
+    fn file_of(&self, entry: &Entry) -> Result<Option<File>, HubError> {
+        let (file, cache) = (&entry.files[0], self.cache());
+        let of_held = |held| Ok((held, entry.wanted_file(file, cache)?.sha256));
+        self.held(entry, file)?.map(of_held).transpose()
     }
 }
 
 impl Faces {
+    fn all_files(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().chain(&self.expressions)
+    }
+
+    /// The model without which states of eyes and smiles are told from landmarks alone, where it is not here.
+    pub fn lacks(&self) -> Option<&Missing> {
+        self.lacks.as_ref()
+    }
+
     /// `name@version` of the networks together.
     pub fn reference(&self) -> &str {
         &self.reference
@@ -86,7 +127,7 @@ impl Faces {
 
     /// For cache keys: changes whenever a result could.
     pub fn identity(&self) -> Vec<String> {
-        let sums = self.files.iter().map(|(_, sha256)| sha256.map(|sha256| sha256.hex()).unwrap_or_default());
+        let sums = self.all_files().map(|(_, sha256)| sha256.map(|sha256| sha256.hex()).unwrap_or_default());
         [self.reference.clone(), self.thresholds.key()].into_iter().chain(sums).collect()
     }
 
@@ -101,7 +142,8 @@ impl Faces {
     }
 
     fn analyzer(&self) -> Result<Arc<FaceAnalyzer>, HubError> {
-        let leases = || -> Arc<dyn std::fmt::Debug + Send + Sync> { Arc::new(self.files.clone()) };
+        let leases =
+            || -> Arc<dyn std::fmt::Debug + Send + Sync> { Arc::new(self.all_files().cloned().collect::<Vec<_>>()) };
         self.shared.loaded.faces.get(&self.key, self.shared.memory, leases, || self.build())
     }
 
@@ -109,7 +151,9 @@ impl Faces {
         let started = Instant::now();
         let [full_range, short_range, mesh] = self.files.each_ref().map(read);
         let (full_range, short_range, mesh) = (full_range?, short_range?, mesh?);
-        let files = FaceFiles { full_range: &full_range, short_range: &short_range, mesh: &mesh };
+        let bundle = self.expressions.as_ref().map(read).transpose()?;
+        let bundle = bundle.as_deref();
+        let files = FaceFiles { full_range: &full_range, short_range: &short_range, mesh: &mesh, bundle };
         let named = |source: FacesError| HubError::Faces { folder: self.folder.clone(), source };
         let cpu = self.shared.engine.cpu;
         let analyzer =
@@ -127,7 +171,7 @@ impl Faces {
 const LARGEST_FACE_FILE: u64 = 256 << 20;
 
 /// These files are small: they are held to their hash as they are read.
-fn read((held, sha256): &(Held, Option<Digest>)) -> Result<Vec<u8>, HubError> {
+fn read((held, sha256): &File) -> Result<Vec<u8>, HubError> {
     let path = held.path.clone();
     let bytes = reading::read(&path, LARGEST_FACE_FILE)
         .map_err(|source| held.unless_gone(HubError::Open { path: path.clone(), source }))?;

@@ -155,11 +155,25 @@ impl ModelHub {
 
     pub fn faces_or_without<A: Absent>(&self, absent: &mut A) -> Result<Option<FaceFinding>, A::Error> {
         let instead = Instead::Nobody("faces are not looked at, the other parts share their weight".to_owned());
-        open_or_without(|| self.face_finding(Landmarks::Attention), &instead, absent)
+        let finding = open_or_without(|| self.face_finding(Landmarks::Attention), &instead, absent)?;
+        finding.map(|finding| self.with_expressions(finding, Landmarks::Attention, absent)).transpose()
+    }
+
+    /// The same with the expression network, where that can be had; without it landmarks alone tell of eyes and smiles.
+    pub fn with_expressions<A: Absent>(
+        &self,
+        finding: FaceFinding,
+        mode: Landmarks,
+        absent: &mut A,
+    ) -> Result<FaceFinding, A::Error> {
+        let Some(missing) = finding.faces.lacks().cloned() else { return Ok(finding) };
+        let instead = Instead::Other("eyes and smiles are told from landmarks alone".to_owned());
+        let is_here = absent.absent(HubError::Missing { models: vec![missing] }, &instead)?;
+        if is_here { Ok(self.face_finding(mode)?) } else { Ok(finding) }
     }
 
     pub fn face_finding(&self, mode: Landmarks) -> Result<FaceFinding, ModelHubError> {
-        let thresholds = Thresholds::from(&self.settings().portrait_analysis);
+        let thresholds = Thresholds::from(self.settings());
         Ok(FaceFinding { faces: self.hub().faces(mode, thresholds)? })
     }
 

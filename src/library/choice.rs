@@ -65,7 +65,7 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, word: Option<Word>) 
 fn faces(found: &judge::portrait::Portrait) -> Portrait {
     Portrait {
         score: found.portrait_score,
-        is_portrait: found.is_portrait,
+        is_portrait: found.is_portrait || found.faces.iter().any(|face| face.is_prominent),
         eyes_open: found.eyes_open,
         is_smiling: found.is_smiling,
     }

@@ -119,8 +119,8 @@ fn load(hub: &Hub, settings: &Settings, model: &str) -> Result<LoadedModel, Mode
     } else if is_for(Task::Degradations) {
         let network: Degradations = hub.open(which)?;
         LoadedModel::Degradations(network.clone(), network.load()?)
-    } else if let Some(mode) = modes().find(|mode| entry.runs && mode.models().contains(&entry.name.as_str())) {
-        let faces = hub.faces(mode, Thresholds::from(&settings.portrait_analysis))?;
+    } else if let Some(mode) = modes().find(|mode| entry.runs && mode.takes_part(&entry.name)) {
+        let faces = hub.faces(mode, Thresholds::from(settings))?;
         LoadedModel::Faces(faces.clone(), faces.load()?)
     } else {
         return Err(HubError::DoesNotRun { reference: entry.reference() }.into());

@@ -3,7 +3,7 @@
 use super::lettering;
 use base::pixels::Pixels;
 use judge::portrait::landmarks::{LEFT_EYE, LIPS, MOUTH_CORNERS, RIGHT_EYE};
-use judge::portrait::{Face, Portrait, Unclear};
+use judge::portrait::{Eyes, Face, Portrait, Unclear};
 
 type Colour = [u8; 3];
 
@@ -36,8 +36,14 @@ fn words(face: &Face) -> String {
         (Some(Unclear::NotFoundClose), _) => "can't tell: no landmarks".into(),
         (Some(Unclear::LowPresence), _) => "can't tell: not surely a face".into(),
         (Some(Unclear::Profile), _) => "can't tell: from the side".into(),
+        (Some(Unclear::DarkGlasses), _) => "can't tell: dark glasses".into(),
         (None, open) => {
-            let eyes = if open == Some(true) { "eyes open" } else { "eyes closed" };
+            let eyes = match face.eyes {
+                Some(Eyes::Laughing) => "eyes laughing",
+                Some(Eyes::LookingDown) => "eyes look down",
+                _ if open == Some(true) => "eyes open",
+                _ => "eyes closed",
+            };
             let ear = |ear: Option<f64>| ear.map_or_else(String::new, |ear| format!("{ear:.2}"));
             let smile = if face.is_smiling == Some(true) { "smile" } else { "no smile" };
             format!("{eyes} {}/{}, {smile}", ear(face.left_ear), ear(face.right_ear))
@@ -154,7 +160,7 @@ mod tests {
 
     fn portrait(edges: [f64; 4], landmark: [f64; 3]) -> Portrait {
         let face = Detection { score: 0.9, edges, keypoints: [[0.0; 2]; 6] };
-        let mesh = Mesh { presence: 1.0, landmarks: vec![landmark; 468] };
+        let mesh = Mesh { presence: 1.0, landmarks: vec![landmark; 468], expressed: None };
         Portrait::judge(&[face], vec![Ok(mesh)], 200, 200, &Thresholds::default(), "faces@1")
     }
 
@@ -185,8 +191,16 @@ mod tests {
 
     #[test]
     fn every_letter_of_the_words_can_be_drawn() {
-        let texts =
-            ["portrait 0.85", "no face", "12 faces", "can't tell: from the side", "eyes closed 0.19/0.20, no smile"];
+        let texts = [
+            "portrait 0.85",
+            "no face",
+            "12 faces",
+            "can't tell: from the side",
+            "eyes closed 0.19/0.20, no smile",
+            "eyes laughing",
+            "eyes look down",
+            "dark glasses",
+        ];
         for letter in texts.iter().flat_map(|text| text.chars()).filter(|&letter| letter != ' ') {
             assert_ne!(lettering::columns(letter), [0; 5], "{letter}");
         }

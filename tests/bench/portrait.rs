@@ -14,7 +14,7 @@ use std::time::Instant;
 use base::pixels::Pixels;
 use criterion::Criterion;
 use hub::faces::{FaceAnalyzer, FaceFiles, Landmarks};
-use judge::portrait::Thresholds;
+use judge::portrait::{EyesBy, Thresholds};
 use kernels::Cpu;
 use networks::tflite::{Graph, Network};
 
@@ -27,13 +27,19 @@ fn weights(name: &str) -> Option<Vec<u8>> {
     std::fs::read(shared().join(format!("weights/mediapipe/{name}.tflite"))).ok()
 }
 
+fn bundle() -> Option<Vec<u8>> {
+    std::fs::read(shared().join("weights/mediapipe/face_landmarker.task")).ok()
+}
+
 fn analyzer(cpu: Cpu) -> Option<FaceAnalyzer> {
     let files = FaceFiles {
         full_range: &weights("face_detection_full_range_sparse")?,
         short_range: &weights("face_detection_short_range")?,
         mesh: &weights("face_landmark_with_attention")?,
+        bundle: Some(&bundle()?),
     };
-    FaceAnalyzer::load(files, Landmarks::Attention, Thresholds::default(), "bench", cpu).ok()
+    let thresholds = Thresholds { eyes: EyesBy::States, groups: true, ..Thresholds::default() };
+    FaceAnalyzer::load(files, Landmarks::Attention, thresholds, "bench", cpu).ok()
 }
 
 fn picture(path: &Path) -> Option<Pixels> {
@@ -55,12 +61,27 @@ fn networks(c: &mut Criterion, cpu: Cpu) {
     }
 }
 
+/// The same picture twice, side by side.
+fn doubled(pixels: &Pixels) -> Option<Pixels> {
+    let rows = pixels.rows().flat_map(|row| row.iter().chain(row).copied());
+    Pixels::new(2 * pixels.width(), pixels.height(), rows.collect())
+}
+
 fn whole_photos(c: &mut Criterion, cpu: Cpu) {
     let Some(analyzer) = analyzer(cpu) else { return };
-    for name in ["portrait_02", "n03124170_cowboy_hat"] {
-        if let Some(pixels) = picture(&shared().join(format!("data/faces_golden/png/{name}.png"))) {
-            c.bench_function(&format!("{name} {cpu}"), |b| b.iter(|| black_box(analyzer.analyse(&pixels))));
-        }
+    let golden = |name: &str| picture(&shared().join(format!("data/faces_golden/png/{name}.png")));
+    let empty = picture(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/album/DSC_0102.jpg")));
+    for (faces, pixels) in [
+        (0, empty),
+        (1, golden("portrait_02")),
+        (1, golden("n04591157_Windsor_tie")),
+        (2, golden("n03124170_cowboy_hat")),
+        (4, golden("n03124170_cowboy_hat").as_ref().and_then(doubled)),
+    ] {
+        let Some(pixels) = pixels else { continue };
+        assert_eq!(analyzer.analyse(&pixels).num_faces, faces);
+        let name = format!("{faces} faces, {}x{}, {cpu}", pixels.width(), pixels.height());
+        c.bench_function(&name, |b| b.iter(|| black_box(analyzer.analyse(&pixels))));
     }
 }
 

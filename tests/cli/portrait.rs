@@ -84,6 +84,69 @@ fn a_portrait_and_a_picture_without_faces() {
 }
 
 #[test]
+fn states_come_with_the_expression_network_and_go_with_its_rule() {
+    let Some(models) = shared("weights/mediapipe") else { return };
+    let world = World::new();
+    if copy_golden(&world, "portrait_02.png").is_none() {
+        return;
+    }
+    let models = models.to_str().unwrap().to_owned();
+    let ask = |more: &[&str]| {
+        let args = ["portrait", "--models-dir", &models, "photos"];
+        world.run(args.iter().chain(more)).expect(0).lines().remove(0)
+    };
+    let states = ask(&[]);
+    let face = &states["faces"][0];
+    assert_eq!((&face["eyes"], &states["eyes_open"]), (&"laughing".into(), &true.into()));
+    assert!(face["left_ear"].as_f64().unwrap() < 0.2, "the aspect ratio stays as an explanation: {face}");
+    assert!(face["smile"].as_f64().unwrap() > 0.9 && face["smile_confidence"].as_f64().unwrap() > 0.9, "{face}");
+    assert!(face["pose"]["yaw"].as_f64().unwrap().abs() < 10.0 && face["pose_confidence"].is_number(), "{face}");
+    // A rule of its own is an answer of its own, whatever the store holds.
+    let ear = ask(&["--set", "portrait_analysis.eyes=ear"]);
+    assert_eq!((&ear["faces"][0]["eyes"], &ear["eyes_open"]), (&().into(), &false.into()));
+    assert!(ear["portrait_score"].as_f64().unwrap() < states["portrait_score"].as_f64().unwrap());
+    assert_eq!(ask(&[]), states);
+
+    // Without the network all is as with that rule, and one line says so.
+    let bare = world.path("bare");
+    fs::create_dir(&bare).unwrap();
+    for file in fs::read_dir(&models).unwrap().map(|file| file.unwrap().path()) {
+        if file.extension().is_some_and(|extension| extension == "tflite") {
+            fs::copy(&file, bare.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    let seen = world.run(["portrait", "--models-dir", "bare", "photos"]).expect(0);
+    assert_eq!(seen.lines(), [ear]);
+    assert!(seen.stderr.contains("told from landmarks alone; `albumctl models pull faces`"), "{}", seen.stderr);
+    // A bundle that is not the right one is not used.
+    fs::write(bare.join("face_landmarker.task"), b"PK").unwrap();
+    let seen = world.run(["portrait", "--models-dir", "bare", "photos"]).expect(1);
+    assert!(seen.stderr.contains("should have 64184e22"), "{}", seen.stderr);
+}
+
+#[test]
+fn everybody_in_a_group_counts_unless_told_otherwise() {
+    let Some(models) = shared("weights/mediapipe") else { return };
+    let world = World::new();
+    if copy_golden(&world, "n04235860_sleeping_bag.png").is_none() {
+        return;
+    }
+    let models = models.to_str().unwrap().to_owned();
+    let ask = |more: &[&str]| {
+        let args = ["portrait", "--models-dir", &models, "photos"];
+        world.run(args.iter().chain(more)).expect(0).lines().remove(0)
+    };
+    let group = ask(&[]);
+    assert_eq!((&group["num_faces"], &group["is_portrait"]), (&2.into(), &false.into()));
+    let scores: Vec<f64> =
+        group["faces"].as_array().unwrap().iter().map(|face| 0.75 + 0.25 * face["smile"].as_f64().unwrap()).collect();
+    let score = group["portrait_score"].as_f64().unwrap();
+    assert!((score - scores.iter().sum::<f64>() / 2.0).abs() < 1e-6 && score > 0.9, "{group}");
+    let single = ask(&["--set", "album.portrait.groups=false"]);
+    assert_eq!((&single["portrait_score"], &single["faces"][0]["is_prominent"]), (&0.5.into(), &false.into()));
+}
+
+#[test]
 fn drawn_copies_go_where_they_are_wanted_and_never_over_anything() {
     let Some(models) = shared("weights/mediapipe") else { return };
     let world = World::new();

@@ -2,22 +2,27 @@
 
 use base::pixels::Pixels;
 use hub::faces::{FaceAnalyzer, FaceFiles, Landmarks};
-use judge::portrait::{Crop, Detection, Detector, Expression, LandmarkRounding, Outside, Portrait, Thresholds};
+use judge::portrait::{Crop, Detection, Detector, Expression, EyesBy, LandmarkRounding, Outside, Portrait, Thresholds};
 use kernels::Cpu;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
 use crate::shared;
 
-fn analyzer(mode: Landmarks, thresholds: Thresholds) -> Option<FaceAnalyzer> {
+pub fn analyzer(mode: Landmarks, thresholds: Thresholds) -> Option<FaceAnalyzer> {
     let mesh = match mode {
         Landmarks::Attention => "face_landmark_with_attention",
         Landmarks::Fast => "face_landmark",
+    };
+    let bundle = match thresholds.eyes {
+        EyesBy::States => Some(shared::bundle()?),
+        EyesBy::Ear => None,
     };
     let files = FaceFiles {
         full_range: &shared::weights("face_detection_full_range_sparse")?,
         short_range: &shared::weights("face_detection_short_range")?,
         mesh: &shared::weights(mesh)?,
+        bundle: bundle.as_deref(),
     };
     Some(FaceAnalyzer::load(files, mode, thresholds, "mediapipe-faces@0.10.21", Cpu::best()).unwrap())
 }
@@ -41,7 +46,7 @@ fn cases() -> Option<Vec<Case>> {
         .collect()
 }
 
-fn number(value: &Value) -> f64 {
+pub fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is a number"))
 }
 

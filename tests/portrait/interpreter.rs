@@ -221,15 +221,145 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        if let Ok(graph) = Graph::parse(&bytes)
-            && let Ok(network) = Network::new(&graph, &[0], Cpu::best())
-            && network.work() < 1 << 22
-        {
-            let inputs: Vec<Vec<f32>> = network.input_shapes().map(|s| vec![0.5; s.iter().product()]).collect();
-            let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-            prop_assert_eq!(network.run(&inputs).len(), 1);
+        runs_without_panic(&bytes);
+    }
+
+    /// The same of what the expression network is made of.
+    #[test]
+    fn damage_to_mixing_networks_too(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let mut bytes = mixing(5, 3);
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        runs_without_panic(&bytes);
+    }
+}
+
+fn runs_without_panic(bytes: &[u8]) {
+    if let Ok(graph) = Graph::parse(bytes)
+        && let Ok(network) = Network::new(&graph, &[0], Cpu::best())
+        && network.work() < 1 << 22
+    {
+        let inputs: Vec<Vec<f32>> = network.input_shapes().map(|s| vec![0.5; s.iter().product()]).collect();
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        assert_eq!(network.run(&inputs).len(), 1);
+    }
+}
+
+const LOGISTIC: i32 = 14;
+const TRANSPOSE: i32 = 39;
+const MEAN: i32 = 40;
+const SUBTRACT: i32 = 41;
+const DIVIDE: i32 = 42;
+const SLICE: i32 = 45;
+const NEGATE: i32 = 59;
+const SUM: i32 = 74;
+const ROOT: i32 = 75;
+const INVERSE_ROOT: i32 = 76;
+const SQUARED_DIFFERENCE: i32 = 99;
+
+/// What the expression network is made of: points put in the middle and brought to one size, a constant in front, and
+/// a block that mixes along one axis, with a layer normalisation.
+fn mixing(points: usize, width: usize) -> Vec<u8> {
+    let mut w = Writer::new();
+    let input = w.tensor(&[1, points, 2]);
+    let (middle_axis, last_axis) = (w.integers(&[], &[-2]), w.integers(&[1], &[-1]));
+    let keep = || vec![Field::Byte(1)];
+    let centre = w.tensor(&[1, 1, 2]);
+    w.operator(MEAN, "", &[input, middle_axis], centre, keep());
+    let centred = w.tensor(&[1, points, 2]);
+    w.operator(SUBTRACT, "", &[input, centre], centred, vec![]);
+    let squares = w.tensor(&[1, points, 2]);
+    w.operator(MULTIPLY, "", &[centred, centred], squares, vec![]);
+    let sums = w.tensor(&[1, points]);
+    w.operator(SUM, "", &[squares, last_axis], sums, vec![]);
+    let lengths = w.tensor(&[1, points]);
+    w.operator(ROOT, "", &[sums], lengths, vec![]);
+    let size = w.tensor(&[1, 1]);
+    w.operator(MEAN, "", &[lengths, last_axis], size, keep());
+    let unit = w.tensor(&[1, points, 2]);
+    w.operator(DIVIDE, "", &[centred, size], unit, vec![]);
+    let image = w.tensor(&[1, 1, points, 2]);
+    w.operator(RESHAPE, "", &[unit], image, vec![]);
+    let order = w.integers(&[4], &[0, 1, 3, 2]);
+    let turned = w.tensor(&[1, 1, 2, points]);
+    w.operator(TRANSPOSE, "", &[image, order], turned, vec![]);
+    let (weights, bias) =
+        (w.floats(&[width, 1, 1, points], &numbers(width * points, 1)), w.floats(&[width], &numbers(width, 2)));
+    let mixed = w.tensor(&[1, 1, 2, width]);
+    w.operator(CONV, "", &[turned, weights, bias], mixed, window(false, 1, false, 3));
+    let token = w.floats(&[1, 1, 1, width], &numbers(width, 3));
+    let tokens = w.tensor(&[1, 1, 3, width]);
+    w.operator(CONCAT, "", &[token, mixed], tokens, vec![Field::Word(-2)]);
+    let channels = w.integers(&[1], &[3]);
+    let (mean, spread) = (w.tensor(&[1, 1, 3, 1]), w.tensor(&[1, 1, 3, 1]));
+    w.operator(MEAN, "", &[tokens, channels], mean, keep());
+    let minus = w.tensor(&[1, 1, 3, 1]);
+    w.operator(NEGATE, "", &[mean], minus, vec![]);
+    let deviations = w.tensor(&[1, 1, 3, width]);
+    w.operator(SQUARED_DIFFERENCE, "", &[tokens, mean], deviations, vec![]);
+    w.operator(MEAN, "", &[deviations, channels], spread, keep());
+    let little = w.floats(&[], &[1e-3]);
+    let (safe, inverse) = (w.tensor(&[1, 1, 3, 1]), w.tensor(&[1, 1, 3, 1]));
+    w.operator(ADD, "", &[spread, little], safe, vec![]);
+    w.operator(INVERSE_ROOT, "", &[safe], inverse, vec![]);
+    let scale = w.floats(&[width], &numbers(width, 4));
+    let (factors, shifted, normal) =
+        (w.tensor(&[1, 1, 3, width]), w.tensor(&[1, 1, 3, width]), w.tensor(&[1, 1, 3, width]));
+    w.operator(MULTIPLY, "", &[inverse, scale], factors, vec![]);
+    w.operator(ADD, "", &[tokens, minus], shifted, vec![]);
+    w.operator(MULTIPLY, "", &[shifted, factors], normal, vec![]);
+    let (begin, end, steps) = (w.integers(&[4], &[0; 4]), w.integers(&[4], &[0, 0, -2, 0]), w.integers(&[4], &[1; 4]));
+    let first = w.tensor(&[1, 1, width]);
+    let masks = vec![Field::Word(15), Field::Word(11), Field::Absent, Field::Absent, Field::Word(2)];
+    w.operator(SLICE, "", &[normal, begin, end, steps], first, masks);
+    let answer = w.tensor(&[1, 1, width]);
+    w.operator(LOGISTIC, "", &[first], answer, vec![]);
+    w.finish(&[input], &[answer, normal])
+}
+
+#[test]
+fn mixing_networks_equal_candle() {
+    for (points, width) in [(1, 1), (5, 3), (17, 16), (146, 33)] {
+        let graph = Graph::parse(&mixing(points, width)).unwrap();
+        let input = numbers(2 * points, 12);
+        let expected = oracle::run(&graph, &[&input]).unwrap();
+        for cpu in Cpu::available() {
+            let got = Network::new(&graph, &[0, 1], cpu).unwrap().run(&[&input]);
+            for (a, b) in got.iter().flatten().zip(expected.iter().flatten()).filter(|(_, b)| b.is_finite()) {
+                assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{points} {width} {cpu}: {a} for {b}");
+            }
+            assert_eq!(got.iter().map(Vec::len).collect::<Vec<_>>(), [width, 3 * width]);
         }
     }
+}
+
+#[test]
+fn axes_slices_and_tensors_that_do_not_fit_are_refused() {
+    let of = |code: i32, constants: &[&[i32]], output: &[usize]| {
+        let mut w = Writer::new();
+        let (input, result) = (w.tensor(&[1, 4, 4, 2]), w.tensor(output));
+        let constants = constants.iter().map(|numbers| w.integers(&[numbers.len()], numbers)).collect::<Vec<_>>();
+        let inputs: Vec<usize> = std::iter::once(input).chain(constants).collect();
+        w.operator(code, "", &inputs, result, vec![]);
+        refusal(&w.finish(&[input], &[result]))
+    };
+    assert_eq!(of(MEAN, &[&[4]], &[1]), "operator 0 (MEAN): no axis 4 among 4");
+    assert_eq!(of(SUM, &[&[1, -3]], &[1]), "operator 0 (SUM): an axis that is named twice");
+    assert_eq!(of(TRANSPOSE, &[&[0, 1]], &[1]), "operator 0 (TRANSPOSE): an order of other axes");
+    let (zeros, ends, ones) = (&[0; 4][..], &[1, 4, 0, 2][..], &[1; 4][..]);
+    assert_eq!(of(SLICE, &[zeros, ends, ones], &[1]), "operator 0 (STRIDED_SLICE): takes nothing");
+    assert_eq!(of(SLICE, &[zeros, ends, &[2; 4]], &[1]), "operator 0 (STRIDED_SLICE): steps other than 1");
+    assert_eq!(of(SLICE, &[zeros, ends], &[1]), "operator 0 (STRIDED_SLICE): input 3 is missing");
+    assert_eq!(of(DIVIDE, &[&[1, 2]], &[1]), "operator 0 (DIV): whole numbers where numbers belong");
+    let mut w = Writer::new();
+    let (input, result) = (w.tensor(&[1, 4, 4, 2]), w.tensor(&[1, 4, 4, 2]));
+    let other = w.floats(&[3], &[0.0; 3]);
+    w.operator(SUBTRACT, "", &[input, other], result, vec![]);
+    assert_eq!(refusal(&w.finish(&[input], &[result])), "operator 0 (SUB): the two differ in shape");
 }
 
 /// A graph of one operator over a map of 4×4×2.

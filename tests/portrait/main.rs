@@ -1,9 +1,11 @@
 //! Faces: networks, detections, landmarks and decisions against MediaPipe 0.10.21.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod expressions;
 mod golden;
 mod interpreter;
 mod networks;
 mod oracle;
 mod shared;
+mod states;
 mod writer;

@@ -2,7 +2,7 @@
 //! packing. What the interpreter is compared with.
 
 use candle_core::{Device, Result, Tensor};
-use networks::tflite::{Activation, Graph, Node, Operator, Padding};
+use networks::tflite::{Activation, Arithmetic, Function, Graph, Node, Operator, Padding, axis_of, slice_of};
 
 /// Every output, flat.
 pub fn run(graph: &Graph, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
@@ -48,8 +48,45 @@ fn apply(graph: &Graph, node: &Node, values: &[Option<Tensor>]) -> Result<Tensor
             let x = input(0);
             x.relu()? - x.neg()?.relu()?.broadcast_mul(&input(1))?
         }
-        Operator::Add(activation) => activate((input(0) + input(1))?, *activation),
-        Operator::Multiply => input(0).broadcast_mul(&input(1)),
+        Operator::Add(activation) => activate(input(0).broadcast_add(&input(1))?, *activation),
+        Operator::Combine(arithmetic) => {
+            let (a, b) = (input(0), input(1));
+            match arithmetic {
+                Arithmetic::Add => a.broadcast_add(&b),
+                Arithmetic::Subtract => a.broadcast_sub(&b),
+                Arithmetic::Multiply => a.broadcast_mul(&b),
+                Arithmetic::Divide => a.broadcast_div(&b),
+                Arithmetic::SquaredDifference => a.broadcast_sub(&b)?.sqr(),
+            }
+        }
+        Operator::Map(function) => match function {
+            Function::Logistic => (input(0).neg()?.exp()? + 1.0)?.recip(),
+            Function::Negate => input(0).neg(),
+            Function::Root => input(0).sqrt(),
+            Function::InverseRoot => input(0).sqrt()?.recip(),
+        },
+        Operator::Reduce { mean, .. } => {
+            let (mut x, mut count) = (input(0), 1);
+            for &axis in integers(1) {
+                let axis = axis_of(axis, x.rank()).map_err(candle_core::Error::msg)?;
+                count *= x.dim(axis)?;
+                x = x.sum_keepdim(axis)?;
+            }
+            let factor = if *mean { 1.0 / count as f64 } else { 1.0 };
+            (x * factor)?.reshape(shape)
+        }
+        Operator::Transpose => {
+            let order: Vec<usize> = integers(1).iter().map(|&axis| axis as usize).collect();
+            input(0).permute(order)?.contiguous()
+        }
+        Operator::Slice { .. } => {
+            let mut x = input(0);
+            let parts = slice_of(&node.operator, x.dims(), [integers(1), integers(2), integers(3)]);
+            for (axis, part) in parts.map_err(candle_core::Error::msg)?.into_iter().enumerate() {
+                x = x.narrow(axis, part.begin, part.length)?;
+            }
+            x.contiguous()?.reshape(shape)
+        }
         Operator::Pad => {
             let mut x = input(0);
             for (axis, pair) in integers(1).as_chunks::<2>().0.iter().enumerate() {
@@ -72,7 +109,7 @@ fn apply(graph: &Graph, node: &Node, values: &[Option<Tensor>]) -> Result<Tensor
         Operator::Reshape => input(0).reshape(shape),
         Operator::Concat { axis } => {
             let parts: Vec<Tensor> = (0..node.inputs.len()).map(input).collect();
-            Tensor::cat(&parts, *axis)
+            Tensor::cat(&parts, axis_of(*axis, shape.len()).map_err(candle_core::Error::msg)?)
         }
         other => candle_core::bail!("{} has no counterpart in candle", other.name()),
     }

@@ -20,6 +20,11 @@ pub fn weights(name: &str) -> Option<Vec<u8>> {
     read(&format!("weights/mediapipe/{name}.tflite"))
 }
 
+/// MediaPipe's face landmarker bundle.
+pub fn bundle() -> Option<Vec<u8>> {
+    read("weights/mediapipe/face_landmarker.task")
+}
+
 /// A file of the recorded pictures and answers.
 pub fn golden(name: &str) -> Option<Vec<u8>> {
     read(&format!("data/faces_golden/{name}"))

@@ -2,6 +2,7 @@
 //! feel the difference between this and an exact bilinear warp (landmarks move by 1 % of the eyes' distance).
 
 use super::detection::Detection;
+use super::perspective;
 use base::pixels::Pixels;
 
 /// A turned square: centre, side in pixels, and angle in radians (clockwise, as the picture's y points down).
@@ -54,34 +55,51 @@ impl Crop {
     /// The crop as `side × side` pixels of RGB bytes.
     ///
     /// Positions are rounded to 1/32 pixel and the blend is done in whole numbers, as OpenCV does; there is no
-    /// half-pixel shift on either side, and no smoothing however much it shrinks.
+    /// half-pixel shift on either side, and no smoothing however much it shrinks. Where a position lies in the middle
+    /// between two such steps, which way it goes hangs on the last digits, so OpenCV's way to it is followed, too.
     pub fn sample(&self, pixels: &Pixels, side: usize, outside: Outside) -> Vec<u8> {
-        let (sin, cos) = self.angle.sin_cos();
-        let along = |i: usize| (i as f64 / side as f64 - 0.5) * self.side;
-        // What a column adds, in the order of the sum that OpenCV's rounding follows.
-        let across: Vec<[f64; 2]> =
-            (0..side).map(|i| [self.centre[0] + along(i) * cos, self.centre[1] + along(i) * sin]).collect();
+        let [a, b, c, d, e, f, g, h, i] = perspective::back(self.corners(), side as f32);
         let sampler = Sampler::new(pixels, outside);
         let mut bytes = vec![0; side * side * 3];
-        for (j, line) in bytes.chunks_exact_mut(side * 3).enumerate() {
-            let down = [along(j) * sin, along(j) * cos];
-            for (pixel, [x, y]) in line.as_chunks_mut().0.iter_mut().zip(&across) {
-                *pixel = sampler.at(to_grid(x - down[0]), to_grid(y + down[1]));
+        for (y, line) in bytes.chunks_exact_mut(side * 3).enumerate() {
+            for (block, pixels) in line.chunks_mut(BLOCK * 3).enumerate() {
+                let (left, y) = ((block * BLOCK) as f64, y as f64);
+                let begin = [a * left + b * y + c, d * left + e * y + f, g * left + h * y + i];
+                for (x, pixel) in pixels.as_chunks_mut().0.iter_mut().enumerate() {
+                    let x = x as f64;
+                    let steps = f64::from(1 << STEP_BITS) / (begin[2] + g * x);
+                    *pixel = sampler.at(to_whole((begin[0] + a * x) * steps), to_whole((begin[1] + d * x) * steps));
+                }
             }
         }
         bytes
     }
+
+    /// Lower left, upper left, upper right, lower right, in single precision.
+    fn corners(&self) -> [[f32; 2]; 4] {
+        let [x, y] = self.centre.map(|v| v as f32);
+        let side = self.side as f32;
+        // By way of degrees, as they are handed over.
+        let angle = f64::from(self.angle as f32 * 180.0 / std::f32::consts::PI) * std::f64::consts::PI / 180.0;
+        let (sin, cos) = (angle.sin() as f32 * 0.5 * side, angle.cos() as f32 * 0.5 * side);
+        let (lower, upper) = ([x - sin - cos, y + cos - sin], [x + sin - cos, y - cos - sin]);
+        let across = |[a, b]: [f32; 2]| [2.0 * x - a, 2.0 * y - b];
+        [lower, upper, across(lower), across(upper)]
+    }
 }
+
+/// Columns that OpenCV computes from one start.
+const BLOCK: usize = 64;
 
 /// Steps in a pixel are a power of two, `1 << STEP_BITS`.
 const STEP_BITS: u32 = 5;
 
-/// In 1/32 pixel, ties to even.
-fn to_grid(v: f64) -> i64 {
+/// The nearest whole number, ties to even.
+fn to_whole(v: f64) -> i64 {
     // Adding what leaves no bits below the point rounds as the processor does, to even; asking the library for it is a
     // call a pixel. Far outside the picture, where this would be wrong, everything is outside all the same.
     const NO_FRACTION: f64 = 6_755_399_441_055_744.0;
-    (v * f64::from(1 << STEP_BITS) + NO_FRACTION - NO_FRACTION) as i64
+    (v + NO_FRACTION - NO_FRACTION) as i64
 }
 
 struct Sampler<'a> {

@@ -17,6 +17,8 @@ pub const LIPS: [usize; 2] = [0, 17];
 /// Outer corners of the eyes.
 pub const EYE_CORNERS: [usize; 2] = [33, 263];
 pub const NOSE_TIP: usize = 1;
+pub const FOREHEAD: usize = 10;
+pub const CHIN: usize = 152;
 /// Where the face ends in front of the ears, on the picture's left and right.
 pub const CHEEKS: [usize; 2] = [234, 454];
 
@@ -30,9 +32,16 @@ pub struct Refinement<'a> {
     pub indices: &'a [usize],
 }
 
-/// The mesh in the picture, from the network's numbers in crop pixels. Depth is not refined.
-pub fn place(mesh: &[f32], refinements: &[Refinement], crop: &Crop, width: u32, height: u32) -> Vec<Point> {
-    let mut points: Vec<[f32; 3]> = mesh.as_chunks().0[..COUNT].to_vec();
+/// The mesh in the picture, from the network's numbers in pixels of a crop of `side` pixels. Depth is not refined.
+pub fn place(
+    mesh: &[f32],
+    side: usize,
+    refinements: &[Refinement],
+    crop: &Crop,
+    width: u32,
+    height: u32,
+) -> Vec<Point> {
+    let mut points: Vec<[f32; 3]> = mesh.as_chunks().0.to_vec();
     for refinement in refinements {
         for (&index, &[x, y]) in refinement.indices.iter().zip(refinement.points.as_chunks().0) {
             points[index][..2].copy_from_slice(&[x, y]);
@@ -40,7 +49,7 @@ pub fn place(mesh: &[f32], refinements: &[Refinement], crop: &Crop, width: u32, 
     }
     let (width, height) = (f64::from(width), f64::from(height));
     let placed = |point: [f32; 3]| {
-        let [x, y, z] = point.map(|v| f64::from(v) / SIDE as f64);
+        let [x, y, z] = point.map(|v| f64::from(v) / side as f64);
         let [x, y] = crop.to_picture(x, y);
         [x / width, y / height, z * crop.side / width]
     };
@@ -58,7 +67,7 @@ mod tests {
         mesh[33 * 3 + 2] = 19.2;
         let refined = Refinement { points: &[0.0, 192.0], indices: &[33] };
         let crop = Crop { centre: [100.0, 50.0], side: 20.0, angle: 0.0 };
-        let points = place(&mesh, &[refined], &crop, 200, 100);
+        let points = place(&mesh, SIDE, &[refined], &crop, 200, 100);
         assert_eq!(points[0][..2], [0.5, 0.5]);
         assert!((points[33][0] - 0.45).abs() < 1e-9 && (points[33][1] - 0.6).abs() < 1e-9);
         assert!((points[33][2] - 0.01).abs() < 1e-6, "a tenth of 20 pixels over 200");

@@ -1,14 +1,20 @@
 //! Faces as numbers: from what the networks say to eyes, smile and portrait. Pure: pixels and numbers in, records out.
 
+mod blendshapes;
 mod crop;
 mod detection;
 mod expression;
+pub mod glasses;
 pub mod landmarks;
+mod perspective;
 mod record;
+mod state;
 mod thresholds;
 
+pub use blendshapes::{BLENDSHAPES, Blendshapes};
 pub use crop::{Crop, Outside};
 pub use detection::{Detection, Detector, ROW, decode};
 pub use expression::Expression;
 pub use record::{Face, Mesh, Portrait, Unclear, crops, score};
-pub use thresholds::{LandmarkRounding, Thresholds};
+pub use state::{Expressed, Eyes, Pose};
+pub use thresholds::{EyesBy, LandmarkRounding, Thresholds};

@@ -10,6 +10,16 @@ pub enum LandmarkRounding {
     Pixel,
 }
 
+/// What says whether eyes are open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EyesBy {
+    /// The expression network.
+    States,
+    /// The aspect ratio, as in the original.
+    #[default]
+    Ear,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
     /// A face counts from this score of the full-range detector on. MediaPipe's own interface takes a number here and
@@ -36,6 +46,9 @@ pub struct Thresholds {
     /// Faces turned farther aside are not judged, because one eye is hidden and guessed by the network: the difference
     /// of the nose's distances from the two ears over their sum, 0 from the front, 1 in full profile.
     pub farthest_turn: f64,
+    pub eyes: EyesBy,
+    /// Whether a photo of several prominent faces has a portrait score; the original knew portraits of one.
+    pub groups: bool,
 }
 
 impl Thresholds {
@@ -53,7 +66,14 @@ impl Thresholds {
             landmark_rounding,
             smallest_face,
             farthest_turn,
+            eyes,
+            groups,
         } = *self;
+        let eyes = match eyes {
+            EyesBy::States => "states",
+            EyesBy::Ear => "ear",
+        };
+        let groups = if groups { "groups" } else { "single" };
         let rounding = match landmark_rounding {
             LandmarkRounding::Float => "float",
             LandmarkRounding::Pixel => "pixel",
@@ -69,7 +89,7 @@ impl Thresholds {
             farthest_turn,
         ];
         let numbers = confidences.iter().map(f32::to_string).chain(lines.iter().map(f64::to_string));
-        numbers.chain([rounding.to_owned()]).collect::<Vec<_>>().join(" ")
+        numbers.chain([rounding, eyes, groups].map(str::to_owned)).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -87,6 +107,8 @@ impl Default for Thresholds {
             landmark_rounding: LandmarkRounding::Float,
             smallest_face: 32.0,
             farthest_turn: 0.8,
+            eyes: EyesBy::Ear,
+            groups: false,
         }
     }
 }

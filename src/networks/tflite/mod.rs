@@ -5,6 +5,7 @@
 //! memory laid out. Files come from anywhere, so nothing in them is trusted: every offset, shape and size is checked
 //! before it is used, and what a file may make us allocate or compute is bounded.
 
+mod axes;
 mod constant;
 mod convolution;
 mod flatbuffer;
@@ -17,11 +18,13 @@ mod plan;
 mod rearrange;
 mod region;
 mod shape;
+mod strided;
 
+pub use axes::{axis_of, slice_of};
 pub use constant::Value;
 pub use graph::{Graph, Node, Tensor};
 pub use network::Network;
-pub use operator::{Activation, Operator, Padding, RegionOfLandmarks};
+pub use operator::{Activation, Arithmetic, Function, Operator, Padding, RegionOfLandmarks};
 
 /// Why a file is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -24,8 +24,24 @@ pub enum Operator {
     /// Inputs: map, slopes (1, 1, channel).
     Prelu,
     Add(Activation),
-    /// By a constant of the same shape, or of one number.
-    Multiply,
+    /// Two tensors number by number; where one has a single number along an axis, it goes with all of the other.
+    Combine(Arithmetic),
+    /// Number by number.
+    Map(Function),
+    /// The axes named by a constant shrink to one number each, or go.
+    Reduce {
+        mean: bool,
+        keeps_axes: bool,
+    },
+    /// Axes in the order of a constant.
+    Transpose,
+    /// A part of each axis, from constants: where it begins, where it ends, steps (of 1). A set bit of `from_start` or
+    /// `to_end` takes the axis from its start or to its end instead; axes of a set bit of `drops` have one number and go.
+    Slice {
+        from_start: i32,
+        to_end: i32,
+        drops: i32,
+    },
     /// Zeros around: inputs map, and a constant of pairs (before, after) for each axis.
     Pad,
     /// The largest of each 2×2.
@@ -37,7 +53,8 @@ pub enum Operator {
     /// The same numbers under another shape.
     Reshape,
     Concat {
-        axis: usize,
+        /// Negative: counted from the last.
+        axis: i32,
     },
     /// From landmarks (1, n, 3) the matrix (1, 4, 4) that leads from a crop's pixels to the map's.
     RegionMatrix(RegionOfLandmarks),
@@ -51,6 +68,24 @@ pub enum Operator {
 pub enum Activation {
     None,
     Relu,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    SquaredDifference,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    Logistic,
+    Negate,
+    Root,
+    /// One over the root.
+    InverseRoot,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,14 +129,24 @@ impl Code {
             3 => "CONV_2D",
             4 => "DEPTHWISE_CONV_2D",
             5 => "DEPTH_TO_SPACE",
+            14 => "LOGISTIC",
             17 => "MAX_POOL_2D",
             18 => "MUL",
             19 => "RELU",
             22 => "RESHAPE",
             23 => "RESIZE_BILINEAR",
             34 => "PAD",
+            39 => "TRANSPOSE",
+            40 => "MEAN",
+            41 => "SUB",
+            42 => "DIV",
             45 => "STRIDED_SLICE",
             54 => "PRELU",
+            59 => "NEG",
+            74 => "SUM",
+            75 => "SQRT",
+            76 => "RSQRT",
+            99 => "SQUARED_DIFFERENCE",
             32 => match custom.as_str() {
                 "Landmarks2TransformMatrix" => "Landmarks2TransformMatrix",
                 "TransformTensorBilinear" => "TransformTensorBilinear",
@@ -142,8 +187,7 @@ impl Operator {
                 if activation(1)? != Activation::None {
                     return refuse("an activation");
                 }
-                let axis = number(0)?;
-                Self::Concat { axis: usize::try_from(axis).map_err(|_| TfliteError::Negative { value: axis })? }
+                Self::Concat { axis: number(0)? }
             }
             "CONV_2D" if dilated(4, 5)? => return refuse("dilation"),
             "CONV_2D" => {
@@ -167,12 +211,21 @@ impl Operator {
                 }
                 Self::MaxPool
             }
-            "MUL" if activation(0)? != Activation::None => return refuse("an activation"),
-            "MUL" => Self::Multiply,
+            "MUL" | "SUB" | "DIV" if activation(0)? != Activation::None => return refuse("an activation"),
+            "MUL" => Self::Combine(Arithmetic::Multiply),
+            "SUB" => Self::Combine(Arithmetic::Subtract),
+            "DIV" => Self::Combine(Arithmetic::Divide),
+            "SQUARED_DIFFERENCE" => Self::Combine(Arithmetic::SquaredDifference),
+            "LOGISTIC" => Self::Map(Function::Logistic),
+            "NEG" => Self::Map(Function::Negate),
+            "SQRT" => Self::Map(Function::Root),
+            "RSQRT" => Self::Map(Function::InverseRoot),
+            "MEAN" | "SUM" => Self::Reduce { mean: name == "MEAN", keeps_axes: flag(0)? != 0 },
+            "TRANSPOSE" => Self::Transpose,
             "RELU" => Self::Relu,
-            "STRIDED_SLICE" if (0..5).map(number).collect::<Result<Vec<_>>>()? != [0; 5] => return refuse("masks"),
-            // A slice that does more than hand its input on is refused with the shapes.
-            "RESHAPE" | "STRIDED_SLICE" => Self::Reshape,
+            "STRIDED_SLICE" if [number(2)?, number(3)?] != [0; 2] => return refuse("added axes"),
+            "STRIDED_SLICE" => Self::Slice { from_start: number(0)?, to_end: number(1)?, drops: number(4)? },
+            "RESHAPE" => Self::Reshape,
             "RESIZE_BILINEAR" if flag(2)? != 0 || flag(3)? == 0 => return refuse("another grid than half pixels"),
             "RESIZE_BILINEAR" => Self::Resize,
             "PAD" => Self::Pad,
@@ -190,8 +243,19 @@ impl Operator {
             Self::Depthwise { .. } => "DEPTHWISE_CONV_2D",
             Self::Relu => "RELU",
             Self::Prelu => "PRELU",
-            Self::Add(_) => "ADD",
-            Self::Multiply => "MUL",
+            Self::Add(_) | Self::Combine(Arithmetic::Add) => "ADD",
+            Self::Combine(Arithmetic::Subtract) => "SUB",
+            Self::Combine(Arithmetic::Multiply) => "MUL",
+            Self::Combine(Arithmetic::Divide) => "DIV",
+            Self::Combine(Arithmetic::SquaredDifference) => "SQUARED_DIFFERENCE",
+            Self::Map(Function::Logistic) => "LOGISTIC",
+            Self::Map(Function::Negate) => "NEG",
+            Self::Map(Function::Root) => "SQRT",
+            Self::Map(Function::InverseRoot) => "RSQRT",
+            Self::Reduce { mean: true, .. } => "MEAN",
+            Self::Reduce { .. } => "SUM",
+            Self::Transpose => "TRANSPOSE",
+            Self::Slice { .. } => "STRIDED_SLICE",
             Self::Pad => "PAD",
             Self::MaxPool => "MAX_POOL_2D",
             Self::Resize => "RESIZE_BILINEAR",

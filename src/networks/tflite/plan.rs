@@ -2,12 +2,14 @@
 //! fused. The pattern of all face networks is
 //! `[PAD] → depthwise → 1×1 convolution → [ADD a residual, its channels padded] → [RELU or PRELU]`: one layer here.
 
+use super::axes;
 use super::convolution::{Convolution, Filter, Separable};
 use super::layer::{Layer, Layout};
-use super::operator::{Activation, Operator, Padding};
-use super::rearrange::{Concat, DepthToSpace, Elementwise, MaxPool, Multiply, Pad, Reshape, Resize};
+use super::operator::{Activation, Arithmetic, Operator, Padding};
+use super::rearrange::{Concat, DepthToSpace, Elementwise, MaxPool, Pad, Reshape, Resize};
 use super::region::{Crop, MoveLandmarks, RegionMatrix};
 use super::shape;
+use super::strided::{Combine, Constant, Map, Move, Reduce};
 use super::{Graph, Node};
 use kernels::Cpu;
 use kernels::depthwise::{Depthwise, Slide};
@@ -67,7 +69,25 @@ impl<'a> Planner<'a> {
             }
         }
         steps.reverse();
-        steps
+        self.with_constants(steps)
+    }
+
+    /// Before each step, the numbers of the file that it is the first to read.
+    fn with_constants(&self, steps: Vec<Step>) -> Vec<Step> {
+        let mut whole: Vec<Step> = Vec::with_capacity(steps.len());
+        let mut written = vec![false; self.graph.tensors.len()];
+        for step in steps {
+            for &tensor in &step.reads {
+                if let Some(values) = self.graph.tensors[tensor].floats()
+                    && !std::mem::replace(&mut written[tensor], true)
+                {
+                    let layer = Box::new(Constant { values: values.clone(), output: self.layout(tensor) });
+                    whole.push(Step { layer, reads: Vec::new(), writes: tensor });
+                }
+            }
+            whole.push(step);
+        }
+        whole
     }
 
     /// How a tensor lies in memory.
@@ -132,11 +152,20 @@ impl<'a> Planner<'a> {
             }
             Operator::Relu => Box::new(Elementwise { output, add: false, rectifier: Rectifier::Relu }),
             Operator::Prelu => Box::new(Elementwise { output, add: false, rectifier: self.slopes(node) }),
+            Operator::Add(_) if !self.is_of_one_shape(node) => {
+                reads.push(node.inputs[1]);
+                self.combine(Arithmetic::Add, node)
+            }
+            Operator::Combine(arithmetic) => {
+                reads.push(node.inputs[1]);
+                self.combine(*arithmetic, node)
+            }
+            Operator::Map(function) => Box::new(Map { function: *function, output }),
+            Operator::Reduce { .. } | Operator::Transpose | Operator::Slice { .. } => self.along_axes(node),
             Operator::Add(activation) => {
                 reads.push(node.inputs[1]);
                 Box::new(Elementwise { output, add: true, rectifier: rectifier(*activation) })
             }
-            Operator::Multiply => Box::new(Multiply { input, by: self.floats(node.inputs[1]).to_vec() }),
             Operator::Pad => {
                 let [_, [top, _], [left, _], [first, _]] = self.paddings(node);
                 Box::new(Pad { input, output, before: [top, left, first] })
@@ -147,7 +176,9 @@ impl<'a> Planner<'a> {
             Operator::Reshape => Box::new(Reshape { input, output }),
             Operator::Concat { axis } => {
                 reads.clone_from(&node.inputs);
-                let run = |&tensor: &usize| self.graph.tensors[tensor].shape[*axis..].iter().product();
+                let axis = axes::axis_of(*axis, self.shape(node.output).len());
+                let axis = axis.expect("axes were checked with the shapes");
+                let run = |&tensor: &usize| self.shape(tensor)[axis..].iter().product();
                 let parts = node.inputs.iter().map(|tensor| (self.layout(*tensor), run(tensor))).collect();
                 Box::new(Concat { parts, output })
             }
@@ -181,6 +212,9 @@ impl<'a> Planner<'a> {
         }
         let mut residual = None;
         if let Operator::Add(activation) = core.operator {
+            if !self.is_of_one_shape(core) {
+                return None;
+            }
             let of_conv = |&tensor: &usize| self.sole_writer(tensor).filter(|&i| is_plain_conv(self.node(i)));
             let conv = core.inputs.iter().filter_map(of_conv).max()?;
             let other = usize::from(core.inputs[0] == self.node(conv).output);
@@ -295,6 +329,40 @@ impl<'a> Planner<'a> {
     fn sides(&self, tensor: usize) -> (usize, usize) {
         let shape = &self.graph.tensors[tensor].shape;
         (shape[1], shape[2])
+    }
+
+    fn shape(&self, tensor: usize) -> &'a [usize] {
+        &self.graph.tensors[tensor].shape
+    }
+
+    fn is_of_one_shape(&self, node: &Node) -> bool {
+        self.shape(node.inputs[0]) == self.shape(node.inputs[1])
+    }
+
+    fn combine(&self, arithmetic: Arithmetic, node: &Node) -> Box<dyn Layer> {
+        let whole = |tensor: usize| (self.shape(tensor), self.layout(tensor));
+        Box::new(Combine::new(arithmetic, whole(node.output), [0, 1].map(|k| whole(node.inputs[k]))))
+    }
+
+    /// Sums along axes, axes exchanged or cut.
+    fn along_axes(&self, node: &Node) -> Box<dyn Layer> {
+        let whole = |tensor: usize| (self.shape(tensor), self.layout(tensor));
+        let (input, output) = (whole(node.inputs[0]), whole(node.output));
+        let checked = "axes were checked with the shapes";
+        let named = || axes::axes_of(self.integers(node.inputs[1]), input.0.len()).expect(checked);
+        match node.operator {
+            Operator::Reduce { mean, .. } => Box::new(Reduce::new(mean, &named(), output, input)),
+            Operator::Transpose => Box::new(Move::transpose(&named(), output, input)),
+            _ => {
+                let constants = [1, 2, 3].map(|k| self.integers(node.inputs[k]));
+                let parts = axes::slice_of(&node.operator, input.0, constants).expect(checked);
+                Box::new(Move::slice(&parts, output, input))
+            }
+        }
+    }
+
+    fn integers(&self, tensor: usize) -> &'a [i32] {
+        self.graph.tensors[tensor].integers().expect("constants were checked with the shapes")
     }
 
     fn floats(&self, tensor: usize) -> &'a [f32] {

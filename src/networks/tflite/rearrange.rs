@@ -241,23 +241,3 @@ impl Layer for Elementwise {
         self.output.len() as u64
     }
 }
-
-/// Times a constant of as many numbers as a pixel has, or of one.
-#[derive(Debug)]
-pub(super) struct Multiply {
-    pub input: Layout,
-    pub by: Vec<f32>,
-}
-
-impl Layer for Multiply {
-    fn run(&self, inputs: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
-        output.copy_from_slice(&inputs[0][..output.len()]);
-        let factors = self.by.iter().cycle();
-        let numbers = output.chunks_exact_mut(self.input.step).flat_map(|pixel| &mut pixel[..self.input.channels]);
-        numbers.zip(factors).for_each(|(v, by)| *v *= by);
-    }
-
-    fn multiplications(&self) -> u64 {
-        self.input.len() as u64
-    }
-}

@@ -1,9 +1,8 @@
 //! What shape each operator gives, and what its inputs must look like: checked once, so that running never can fail.
 
+use super::axes::{self, Checked, require};
 use super::operator::RegionOfLandmarks;
-use super::{Graph, Node, Operator, Padding, TfliteError};
-
-type Checked<T> = Result<T, String>;
+use super::{Activation, Graph, Node, Operator, Padding, TfliteError};
 
 pub(super) fn check(graph: &Graph) -> Result<(), TfliteError> {
     for (number, node) in graph.nodes.iter().enumerate() {
@@ -17,10 +16,6 @@ pub(super) fn check(graph: &Graph) -> Result<(), TfliteError> {
     Ok(())
 }
 
-fn require(condition: bool, otherwise: &str) -> Checked<()> {
-    if condition { Ok(()) } else { Err(otherwise.to_owned()) }
-}
-
 fn of_output(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
     let at = |k: usize| node.inputs.get(k).map(|&i| &graph.tensors[i]).ok_or_else(|| format!("input {k} is missing"));
     let shape = |k: usize| at(k).map(|t| t.shape.as_slice());
@@ -32,7 +27,16 @@ fn of_output(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
         other => Err(format!("{other:?} where one image belongs")),
     };
     let declared = graph.tensors[node.output].shape.as_slice();
-    computed(0)?;
+    match &node.operator {
+        // What these read may also stand in the file.
+        Operator::Add(_) | Operator::Combine(_) | Operator::Concat { .. } => {
+            let numbers = |k: usize| Ok::<_, String>(at(k)?.value.is_none() || at(k)?.floats().is_some());
+            for k in 0..node.inputs.len() {
+                require(numbers(k)?, "whole numbers where numbers belong")?;
+            }
+        }
+        _ => computed(0)?,
+    }
     match &node.operator {
         Operator::Conv { stride, padding, .. } => {
             constant(1).and(constant(2))?;
@@ -48,21 +52,20 @@ fn of_output(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
             require(shape(2)? == [channels], "a bias for each channel")?;
             Ok(vec![1, height, width, channels])
         }
-        Operator::Relu => Ok(shape(0)?.to_vec()),
+        Operator::Relu | Operator::Map(_) => Ok(shape(0)?.to_vec()),
         Operator::Prelu => {
             let [.., channels] = map(0)?;
             require(constant(1)?.len() == channels && shape(1)?.last() == Some(&channels), "a slope for each channel")?;
             Ok(shape(0)?.to_vec())
         }
-        Operator::Add(_) => {
-            computed(1)?;
-            require(shape(0)? == shape(1)?, "the two differ in shape")?;
-            Ok(shape(0)?.to_vec())
+        Operator::Add(activation) => {
+            let same = shape(0)? == shape(1)?;
+            require(same || *activation == Activation::None, "the two differ in shape")?;
+            axes::together(shape(0)?, shape(1)?)
         }
-        Operator::Multiply => {
-            let by = constant(1)?.len();
-            require(by == 1 || shape(0)? == shape(1)?, "the two differ in shape")?;
-            Ok(shape(0)?.to_vec())
+        Operator::Combine(_) => axes::together(shape(0)?, shape(1)?),
+        Operator::Reduce { .. } | Operator::Transpose | Operator::Slice { .. } => {
+            axes::of_output(&node.operator, shape(0)?, integers)
         }
         Operator::Pad => {
             let (shape, pads) = (shape(0)?, pairs(integers(1)?)?);
@@ -86,18 +89,14 @@ fn of_output(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
             Ok(vec![1, height * block, width * block, channels / (block * block)])
         }
         Operator::Reshape => {
-            if node.inputs.len() == 4 {
-                require(is_whole(shape(0)?, integers(1)?, integers(2)?, integers(3)?), "cuts something off")?;
-            }
             let elements = at(0)?.elements();
             require(declared.iter().product::<usize>() == elements, "another number of elements")?;
             Ok(declared.to_vec())
         }
         Operator::Concat { axis } => {
             let mut whole = shape(0)?.to_vec();
-            require(*axis < whole.len(), "no such axis")?;
+            let axis = &axes::axis_of(*axis, whole.len())?;
             for k in 1..node.inputs.len() {
-                computed(k)?;
                 let mut part = shape(k)?.to_vec();
                 require(part.len() == whole.len(), "parts differ in rank")?;
                 whole[*axis] += part[*axis];
@@ -176,13 +175,4 @@ pub(super) fn pairs(numbers: &[i32]) -> Checked<Vec<[usize; 2]>> {
     let (pairs, rest) = numbers.as_chunks();
     require(rest.is_empty(), "paddings come in pairs")?;
     pairs.iter().map(|&[before, after]| Ok([side(before)?, side(after)?])).collect()
-}
-
-/// Whether a slice takes everything.
-fn is_whole(shape: &[usize], begin: &[i32], end: &[i32], steps: &[i32]) -> bool {
-    let ends = || end.iter().zip(shape).all(|(&end, &axis)| usize::try_from(end).is_ok_and(|end| end >= axis));
-    [begin.len(), end.len(), steps.len()] == [shape.len(); 3]
-        && begin.iter().all(|&b| b == 0)
-        && steps.iter().all(|&s| s == 1)
-        && ends()
 }

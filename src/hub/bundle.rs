@@ -1,0 +1,65 @@
+//! MediaPipe's `.task` files: zip archives of networks, read out of the bytes of the file.
+
+use std::io::Read;
+
+use crate::fetch::SourceError;
+use crate::fetch::zip::{self, Entry};
+
+/// Published entries have some megabytes.
+const LARGEST_ENTRY: u64 = 64 << 20;
+/// Published bundles have four entries.
+const MOST_ENTRIES: usize = 64;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error("{0}")]
+    Archive(#[from] SourceError),
+    #[error("it has {found} entries; at most {MOST_ENTRIES} are looked at")]
+    Entries { found: usize },
+    #[error("it has {found} entries of the name {name} where one belongs")]
+    Named { name: &'static str, found: usize },
+    #[error("its entry {name} is said to take {bytes} bytes; at most {LARGEST_ENTRY} are unpacked")]
+    TooLarge { name: &'static str, bytes: u64 },
+    #[error("its entry {name} takes other than the {bytes} bytes it is said to")]
+    Length { name: &'static str, bytes: u64 },
+    #[error("its entry {name} cannot be unpacked: {source}")]
+    Unpack { name: &'static str, source: std::io::Error },
+}
+
+/// The entries of an archive.
+pub struct Bundle<'a> {
+    archive: &'a [u8],
+    entries: Vec<Entry>,
+}
+
+impl<'a> Bundle<'a> {
+    pub fn read(archive: &'a [u8]) -> Result<Self, BundleError> {
+        let size = archive.len() as u64;
+        let tail = &archive[archive.len().saturating_sub(zip::TAIL as usize)..];
+        let (offset, length) = zip::directory_place(tail, size)?;
+        // Checked to lie inside the file.
+        let directory = &archive[offset as usize..(offset + length) as usize];
+        let entries = zip::entries(directory, offset)?;
+        let found = entries.len();
+        if found > MOST_ENTRIES { Err(BundleError::Entries { found }) } else { Ok(Self { archive, entries }) }
+    }
+
+    /// The content of an entry. What it is said to take is the most that is unpacked.
+    pub fn entry(&self, name: &'static str) -> Result<Vec<u8>, BundleError> {
+        let mut of_name = self.entries.iter().filter(|entry| entry.name == name);
+        let (Some(entry), None) = (of_name.next(), of_name.next()) else {
+            let found = self.entries.iter().filter(|entry| entry.name == name).count();
+            return Err(BundleError::Named { name, found });
+        };
+        let bytes = entry.bytes;
+        if bytes > LARGEST_ENTRY {
+            return Err(BundleError::TooLarge { name, bytes });
+        }
+        let mut content = Vec::new();
+        let from = &self.archive[entry.offset as usize..];
+        zip::unpacked(from, entry)
+            .and_then(|reader| reader.take(bytes + 1).read_to_end(&mut content))
+            .map_err(|source| BundleError::Unpack { name, source })?;
+        if content.len() as u64 == bytes { Ok(content) } else { Err(BundleError::Length { name, bytes }) }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a face expresses: the state of its eyes, its smile, where it is turned.
+//!
+//! The network's scores rise with one another: who laughs squints, who looks down lowers the lids. So a blink alone does
+//! not close an eye; what else is seen decides what the lids mean.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::blendshapes::Blendshapes;
+use super::landmarks::{CHEEKS, CHIN, FOREHEAD, Point};
+
+/// What the expression network and its mesh say about a crop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expressed {
+    pub presence: f32,
+    /// 468 points of the face, then five of each iris.
+    pub landmarks: Vec<Point>,
+    pub blendshapes: Blendshapes,
+    pub dark_glasses: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Eyes {
+    Open,
+    Closed,
+    /// Narrowed by a smile: as good as open.
+    Laughing,
+    LookingDown,
+    /// Too small, turned away, covered, behind dark glasses.
+    CannotTell,
+}
+
+impl Eyes {
+    /// `None` where it cannot be told.
+    pub fn are_open(self) -> Option<bool> {
+        match self {
+            Self::Open | Self::Laughing => Some(true),
+            Self::Closed | Self::LookingDown => Some(false),
+            Self::CannotTell => None,
+        }
+    }
+}
+
+/// Where a face is turned, in degrees; 0 looks into the camera.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Pose {
+    /// Positive: to the picture's right.
+    pub yaw: f64,
+    /// Positive: up.
+    pub pitch: f64,
+    /// Positive: leaning clockwise.
+    pub roll: f64,
+}
+
+impl Pose {
+    pub fn of(points: &[Point], width: u32, height: u32) -> Self {
+        let (width, height) = (f64::from(width), f64::from(height));
+        let between = |from: usize, to: usize| {
+            let ([ax, ay, az], [bx, by, bz]) = (points[from], points[to]);
+            [(bx - ax) * width, (by - ay) * height, (bz - az) * width]
+        };
+        let across = between(CHEEKS[0], CHEEKS[1]);
+        let down = between(FOREHEAD, CHIN);
+        let depth = |[x, y, z]: [f64; 3]| z.atan2(x.hypot(y)).to_degrees();
+        Self { yaw: depth(across), pitch: -depth(down), roll: across[1].atan2(across[0]).to_degrees() }
+    }
+}
+
+/// From here on lids are down: the score of a blink, and how far the aspect ratio lies below that of an open eye. Open
+/// eyes that laugh reach 0.35.
+const LIDS_DOWN: f64 = 0.42;
+const OPEN_EAR: f64 = 0.2;
+/// Eyes that look down at least so much, and by so much more than their lids are down, are lowered, not closed.
+const LOOKS_DOWN: f64 = 0.65;
+const MORE_THAN_LIDS: f64 = 0.25;
+/// From here on a smile, if a slight one, counts as one.
+pub const SMILES: f64 = 0.2;
+/// Eyes that squint so much in a smile of at least so much laugh.
+const SQUINTS: f64 = 0.5;
+const LAUGHS: f64 = 0.4;
+/// Beyond this turn (degrees) the farther eye is guessed by the network, and only the nearer one is asked.
+const ONE_EYE_HIDDEN: f64 = 35.0;
+/// A score this far from the line is as sure as it gets.
+const SURE: f64 = 0.15;
+
+/// A state of the eyes and how sure it is: one half on a line between two states, 1 far from it. `ears`: of the eye on
+/// the picture's left, which is the person's right, and of the other one.
+pub fn eyes(shapes: &Blendshapes, ears: [f64; 2], pose: &Pose) -> (Eyes, f64) {
+    // A face turned to the picture's right shows the eye on the picture's left.
+    let seen = |[left, right]: [f64; 2]| match pose.yaw {
+        yaw if yaw > ONE_EYE_HIDDEN => [right; 2],
+        yaw if yaw < -ONE_EYE_HIDDEN => [left; 2],
+        _ => [left, right],
+    };
+    let mean = |[left, right]: [f64; 2]| f64::midpoint(left, right);
+    let (blink, [ear_right, ear_left]) = (shapes.blink(), ears);
+    let of_eye = |blink: f64, ear: f64| blink + (OPEN_EAR - ear).max(0.0);
+    let both = seen([of_eye(blink[0], ear_left), of_eye(blink[1], ear_right)]);
+    // One eye that is surely closed is a blink, too.
+    let lids = mean(both).max(both[0].max(both[1]) - SURE);
+    let [down, squint] = [shapes.look_down(), shapes.squint()].map(|pair| mean(seen(pair)));
+    let sure = |margin: f64| 0.5 + 0.5 * (margin / SURE).clamp(0.0, 1.0);
+    if down >= LOOKS_DOWN && down - lids >= MORE_THAN_LIDS {
+        return (Eyes::LookingDown, sure((down - LOOKS_DOWN).min(down - lids - MORE_THAN_LIDS)));
+    }
+    if lids >= LIDS_DOWN {
+        return (Eyes::Closed, sure(lids - LIDS_DOWN));
+    }
+    let is_laughing = smile(shapes) >= LAUGHS && squint >= SQUINTS;
+    (if is_laughing { Eyes::Laughing } else { Eyes::Open }, sure(LIDS_DOWN - lids))
+}
+
+/// 0 to 1.
+pub fn smile(shapes: &Blendshapes) -> f64 {
+    let [left, right] = shapes.smile();
+    f64::midpoint(left, right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRAIGHT: Pose = Pose { yaw: 0.0, pitch: 0.0, roll: 0.0 };
+
+    /// Scores of both sides: blink, look down, squint, smile.
+    fn shapes([blink, down, squint, smile]: [f32; 4]) -> Blendshapes {
+        let mut all = [0.0; 52];
+        for (left, score) in [(9, blink), (11, down), (19, squint), (44, smile)] {
+            all[left..left + 2].fill(score);
+        }
+        Blendshapes(all)
+    }
+
+    #[test]
+    fn what_else_is_seen_decides_what_lids_mean() {
+        let state = |scores, ear: f64| eyes(&shapes(scores), [ear; 2], &STRAIGHT).0;
+        assert_eq!(state([0.05, 0.1, 0.2, 0.9], 0.3), Eyes::Open, "smiling");
+        assert_eq!(state([0.25, 0.1, 0.72, 0.94], 0.16), Eyes::Laughing, "an aspect ratio of closed eyes");
+        assert_eq!(state([0.25, 0.1, 0.72, 0.1], 0.16), Eyes::Open, "narrow, as in the sun");
+        assert_eq!(state([0.6, 0.6, 0.6, 0.9], 0.05), Eyes::Closed, "also in a laugh");
+        assert_eq!(state([0.35, 0.8, 0.3, 0.1], 0.14), Eyes::LookingDown);
+        assert_eq!(state([0.55, 0.7, 0.3, 0.1], 0.05), Eyes::Closed, "lids are down farther than eyes could look");
+    }
+
+    #[test]
+    fn confidence_grows_from_one_half_on_the_line() {
+        let sure = |blink| eyes(&shapes([blink, 0.0, 0.0, 0.0]), [0.3; 2], &STRAIGHT).1;
+        assert!((sure(0.42) - 0.5).abs() < 1e-6);
+        assert!(sure(0.45) > sure(0.43) && sure(0.3) > sure(0.4));
+        assert!((sure(0.0) - 1.0).abs() < 1e-9 && (sure(1.0) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn one_closed_eye_is_a_blink_where_it_is_seen() {
+        let mut wink = shapes([0.05, 0.0, 0.0, 0.0]);
+        wink.0[10] = 0.8;
+        // The person's right eye is the one on the picture's left.
+        let state = |yaw| eyes(&wink, [0.05, 0.3], &Pose { yaw, ..STRAIGHT }).0;
+        assert_eq!(state(0.0), Eyes::Closed);
+        assert_eq!(state(50.0), Eyes::Closed, "turned to the picture's right: the left half is seen");
+        assert_eq!(state(-50.0), Eyes::Open, "the closed eye is hidden");
+    }
+
+    #[test]
+    fn a_pose_is_told_from_the_mesh() {
+        let mut points = vec![[0.5, 0.5, 0.0]; 478];
+        points[CHEEKS[0]] = [0.3, 0.5, -0.1];
+        points[CHEEKS[1]] = [0.7, 0.5, 0.1];
+        points[FOREHEAD] = [0.5, 0.2, 0.05];
+        points[CHIN] = [0.5, 0.8, -0.05];
+        let pose = Pose::of(&points, 100, 100);
+        assert!((pose.yaw - 26.565).abs() < 0.01, "the cheek on the right is farther away: {pose:?}");
+        assert!((pose.pitch - 9.462).abs() < 0.01, "the chin is nearer: {pose:?}");
+        assert!(pose.roll.abs() < 1e-9);
+    }
+}

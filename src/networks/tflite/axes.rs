@@ -1,0 +1,97 @@
+//! Arithmetic on the axes of tensors: which ones numbers name, and the shapes that sums, exchanges and cuts leave.
+
+use super::Operator;
+
+pub(super) type Checked<T> = Result<T, String>;
+
+pub(super) fn require(condition: bool, otherwise: &str) -> Checked<()> {
+    if condition { Ok(()) } else { Err(otherwise.to_owned()) }
+}
+
+/// The shape that an operator on axes gives; `constant` has the whole numbers of its inputs.
+pub(super) fn of_output<'a>(
+    operator: &Operator,
+    shape: &[usize],
+    constant: impl Fn(usize) -> Checked<&'a [i32]>,
+) -> Checked<Vec<usize>> {
+    match operator {
+        Operator::Reduce { keeps_axes, .. } => {
+            let (mut whole, gone) = (shape.to_vec(), axes_of(constant(1)?, shape.len())?);
+            gone.iter().for_each(|&axis| whole[axis] = 1);
+            let mut axis = 0..;
+            if !keeps_axes {
+                whole.retain(|_| axis.next().is_some_and(|axis| !gone.contains(&axis)));
+            }
+            Ok(whole)
+        }
+        Operator::Transpose => {
+            let order = axes_of(constant(1)?, shape.len())?;
+            require(order.len() == shape.len(), "an order of other axes")?;
+            Ok(order.iter().map(|&axis| shape[axis]).collect())
+        }
+        slice => {
+            let parts = slice_of(slice, shape, [constant(1)?, constant(2)?, constant(3)?])?;
+            Ok(parts.iter().filter(|part| !part.drops).map(|part| part.length).collect())
+        }
+    }
+}
+
+/// The axis of a number that, when negative, counts from the last.
+pub fn axis_of(number: i32, rank: usize) -> Checked<usize> {
+    let from_last = if number < 0 { rank as i64 } else { 0 };
+    let axis = usize::try_from(i64::from(number) + from_last).ok().filter(|&axis| axis < rank);
+    axis.ok_or_else(|| format!("no axis {number} among {rank}"))
+}
+
+/// The same of several, each named once.
+pub(super) fn axes_of(numbers: &[i32], rank: usize) -> Checked<Vec<usize>> {
+    require(numbers.len() <= rank, "more axes than there are")?;
+    let axes = numbers.iter().map(|&number| axis_of(number, rank)).collect::<Checked<Vec<_>>>()?;
+    let once = axes.iter().enumerate().all(|(i, axis)| !axes[..i].contains(axis));
+    require(once, "an axis that is named twice")?;
+    Ok(axes)
+}
+
+/// The shape of two tensors combined number by number.
+pub(super) fn together(first: &[usize], second: &[usize]) -> Checked<Vec<usize>> {
+    let rank = first.len().max(second.len());
+    let size = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);
+    let both = |axis: usize| match (size(first, axis), size(second, axis)) {
+        (a, b) if a == b || b == 1 => Ok(a),
+        (1, b) => Ok(b),
+        _ => Err("the two differ in shape".to_owned()),
+    };
+    (0..rank).map(both).collect()
+}
+
+/// What a slice takes of an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub begin: usize,
+    pub length: usize,
+    /// The axis goes.
+    pub drops: bool,
+}
+
+/// The part of each axis, from the constants of a STRIDED_SLICE: begins, ends, steps.
+pub fn slice_of(slice: &Operator, shape: &[usize], constants: [&[i32]; 3]) -> Checked<Vec<Part>> {
+    let &Operator::Slice { from_start, to_end, drops } = slice else { return Err("no slice".into()) };
+    let [begins, ends, steps] = constants;
+    require(constants.iter().all(|numbers| numbers.len() == shape.len()), "a number for each axis")?;
+    require(steps.iter().all(|&step| step == 1), "steps other than 1")?;
+    let part = |axis: usize| {
+        let size = shape[axis] as i64;
+        let inside = |at: i32| (i64::from(at) + if at < 0 { size } else { 0 }).clamp(0, size) as usize;
+        let is_set = |mask: i32| mask >> axis & 1 == 1;
+        let drops = is_set(drops);
+        let begin = if is_set(from_start) { 0 } else { inside(begins[axis]) };
+        let end = match drops {
+            true => (begin + 1).min(shape[axis]),
+            false if is_set(to_end) => shape[axis],
+            false => inside(ends[axis]),
+        };
+        let length = end.checked_sub(begin).filter(|&length| length > 0).ok_or("takes nothing")?;
+        Ok(Part { begin, length, drops })
+    };
+    (0..shape.len()).map(part).collect()
+}

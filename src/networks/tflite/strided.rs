@@ -1,0 +1,235 @@
+//! Layers that walk over tensors axis by axis: two tensors combined, sums along axes, axes exchanged or cut. For the
+//! small tensors of the expression network; what image networks do most is in [`super::convolution`].
+
+use std::sync::Arc;
+
+use super::axes::Part;
+use super::layer::{Layer, Layout};
+use super::operator::{Arithmetic, Function};
+
+/// Most axes of a tensor.
+const AXES: usize = 5;
+
+/// Numbers to step over from one to the next along each axis; the last axes of a tensor are the last here.
+type Strides = [usize; AXES];
+
+/// A shape with axes of one number in front.
+fn counts(shape: &[usize]) -> [usize; AXES] {
+    let missing = AXES - shape.len();
+    std::array::from_fn(|axis| axis.checked_sub(missing).map_or(1, |axis| shape[axis]))
+}
+
+/// How a tensor lies in memory.
+fn strides(shape: &[usize], layout: Layout) -> Strides {
+    let counts = counts(shape);
+    if let [1, ..] = *shape
+        && shape.len() == 4
+    {
+        return [0, 0, layout.width * layout.step, layout.step, 1];
+    }
+    let mut strides = [1; AXES];
+    for axis in (1..AXES).rev() {
+        strides[axis - 1] = strides[axis] * counts[axis];
+    }
+    strides
+}
+
+/// The strides of an output over the `rank` axes of the input, of which those of `gone` are not in the output.
+fn without(gone: &[usize], rank: usize, of_output: Strides) -> Strides {
+    let (mut strides, mut next) = ([0; AXES], AXES);
+    for axis in (0..rank).rev().filter(|axis| !gone.contains(axis)) {
+        next -= 1;
+        strides[axis + AXES - rank] = of_output[next];
+    }
+    strides
+}
+
+/// Calls `visit` with where each number lies in each of `N` tensors, in order.
+fn walk<const N: usize>(counts: [usize; AXES], strides: [Strides; N], mut visit: impl FnMut([usize; N])) {
+    let (last, outer) = (AXES - 1, &counts[..AXES - 1]);
+    for line in 0..outer.iter().product() {
+        let (mut rest, mut begin) = (line, [0; N]);
+        for (axis, &count) in outer.iter().enumerate().rev() {
+            for (begin, strides) in begin.iter_mut().zip(&strides) {
+                *begin += rest % count * strides[axis];
+            }
+            rest /= count;
+        }
+        for i in 0..counts[last] {
+            visit(std::array::from_fn(|tensor| begin[tensor] + i * strides[tensor][last]));
+        }
+    }
+}
+
+fn visits(counts: [usize; AXES]) -> u64 {
+    counts.iter().product::<usize>() as u64
+}
+
+/// Numbers that stand in the file, where a layer reads them like those that are computed.
+#[derive(Debug)]
+pub(super) struct Constant {
+    pub values: Arc<[f32]>,
+    pub output: Layout,
+}
+
+impl Layer for Constant {
+    fn run(&self, _: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        let pixels = self.values.chunks_exact(self.output.channels).zip(output.chunks_exact_mut(self.output.step));
+        for (from, to) in pixels {
+            to[..from.len()].copy_from_slice(from);
+            to[from.len()..].fill(0.0);
+        }
+    }
+
+    fn multiplications(&self) -> u64 {
+        self.output.len() as u64
+    }
+}
+
+/// Two tensors, number by number.
+#[derive(Debug)]
+pub(super) struct Combine {
+    arithmetic: Arithmetic,
+    counts: [usize; AXES],
+    /// Output, first, second.
+    strides: [Strides; 3],
+}
+
+impl Combine {
+    pub fn new(arithmetic: Arithmetic, output: (&[usize], Layout), inputs: [(&[usize], Layout); 2]) -> Self {
+        let whole = counts(output.0);
+        // Along an axis of one number there is nothing to step over.
+        let repeated = |(shape, layout): (&[usize], Layout)| {
+            let (own, strides) = (counts(shape), strides(shape, layout));
+            std::array::from_fn(|axis| if own[axis] == 1 { 0 } else { strides[axis] })
+        };
+        let [first, second] = inputs.map(repeated);
+        Self { arithmetic, counts: whole, strides: [strides(output.0, output.1), first, second] }
+    }
+
+    fn run_with(&self, inputs: &[&[f32]], output: &mut [f32], combine: impl Fn(f32, f32) -> f32) {
+        let (first, second) = (inputs[0], inputs[1]);
+        walk(self.counts, self.strides, |[to, a, b]| output[to] = combine(first[a], second[b]));
+    }
+}
+
+impl Layer for Combine {
+    fn run(&self, inputs: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        output.fill(0.0);
+        match self.arithmetic {
+            Arithmetic::Add => self.run_with(inputs, output, |a, b| a + b),
+            Arithmetic::Subtract => self.run_with(inputs, output, |a, b| a - b),
+            Arithmetic::Multiply => self.run_with(inputs, output, |a, b| a * b),
+            Arithmetic::Divide => self.run_with(inputs, output, |a, b| a / b),
+            Arithmetic::SquaredDifference => self.run_with(inputs, output, |a, b| (a - b) * (a - b)),
+        }
+    }
+
+    fn multiplications(&self) -> u64 {
+        visits(self.counts)
+    }
+}
+
+/// A function of each number.
+#[derive(Debug)]
+pub(super) struct Map {
+    pub function: Function,
+    pub output: Layout,
+}
+
+impl Layer for Map {
+    fn run(&self, inputs: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        let (step, channels) = (self.output.step, self.output.channels);
+        for (to, from) in output.chunks_exact_mut(step).zip(inputs[0].chunks_exact(step)) {
+            for (to, &v) in to[..channels].iter_mut().zip(from) {
+                *to = match self.function {
+                    Function::Logistic => 1.0 / (1.0 + (-v).exp()),
+                    Function::Negate => -v,
+                    Function::Root => v.sqrt(),
+                    Function::InverseRoot => 1.0 / v.sqrt(),
+                };
+            }
+            to[channels..].fill(0.0);
+        }
+    }
+
+    fn multiplications(&self) -> u64 {
+        self.output.len() as u64
+    }
+}
+
+/// Sums along some axes, times a factor.
+#[derive(Debug)]
+pub(super) struct Reduce {
+    counts: [usize; AXES],
+    /// Output and input, over the axes of the input.
+    strides: [Strides; 2],
+    factor: f32,
+}
+
+impl Reduce {
+    pub fn new(mean: bool, axes: &[usize], output: (&[usize], Layout), input: (&[usize], Layout)) -> Self {
+        let (shape, mut to) = (input.0, strides(output.0, output.1));
+        let summed: usize = axes.iter().map(|&axis| shape[axis]).product();
+        if output.0.len() == shape.len() {
+            axes.iter().for_each(|axis| to[axis + AXES - shape.len()] = 0);
+        } else {
+            to = without(axes, shape.len(), to);
+        }
+        let factor = if mean { 1.0 / summed as f32 } else { 1.0 };
+        Self { counts: counts(shape), strides: [to, strides(shape, input.1)], factor }
+    }
+}
+
+impl Layer for Reduce {
+    fn run(&self, inputs: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        output.fill(0.0);
+        walk(self.counts, self.strides, |[to, from]| output[to] += inputs[0][from]);
+        output.iter_mut().for_each(|v| *v *= self.factor);
+    }
+
+    fn multiplications(&self) -> u64 {
+        visits(self.counts)
+    }
+}
+
+/// The same numbers elsewhere: axes in another order, or a part of each.
+#[derive(Debug)]
+pub(super) struct Move {
+    counts: [usize; AXES],
+    /// Output and input.
+    strides: [Strides; 2],
+    /// The input's first number.
+    begin: usize,
+}
+
+impl Move {
+    /// Axis `i` of the output is axis `order[i]` of the input.
+    pub fn transpose(order: &[usize], output: (&[usize], Layout), input: (&[usize], Layout)) -> Self {
+        let (missing, of_input) = (AXES - order.len(), strides(input.0, input.1));
+        let turned =
+            std::array::from_fn(|axis| axis.checked_sub(missing).map_or(0, |axis| of_input[order[axis] + missing]));
+        Self { counts: counts(output.0), strides: [strides(output.0, output.1), turned], begin: 0 }
+    }
+
+    pub fn slice(parts: &[Part], output: (&[usize], Layout), input: (&[usize], Layout)) -> Self {
+        let (rank, of_input) = (parts.len(), strides(input.0, input.1));
+        let begin = parts.iter().enumerate().map(|(axis, part)| part.begin * of_input[axis + AXES - rank]).sum();
+        let lengths: Vec<usize> = parts.iter().map(|part| part.length).collect();
+        let gone: Vec<usize> = (0..rank).filter(|&axis| parts[axis].drops).collect();
+        let of_output = without(&gone, rank, strides(output.0, output.1));
+        Self { counts: counts(&lengths), strides: [of_output, of_input], begin }
+    }
+}
+
+impl Layer for Move {
+    fn run(&self, inputs: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
+        output.fill(0.0);
+        let from_begin = &inputs[0][self.begin..];
+        walk(self.counts, self.strides, |[to, from]| output[to] = from_begin[from]);
+    }
+
+    fn multiplications(&self) -> u64 {
+        visits(self.counts)
+    }
+}
