@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | [`base`] | a picture in memory, the panic boundary, reading and writing files safely | what a photo is |
 //! | [`kernels`] | the processor's own instructions under the networks, chosen at run time; the only `unsafe` | files, models |
-//! | [`photo`] | files to pixels: scan, identity, kind, decoding within limits, EXIF, resize | what a picture is worth |
+//! | [`photo`] | files to pixels: scan, identity, kind, decoding within limits, EXIF, XMP, resize | what a picture is worth |
 //! | [`judge`] | pure decisions over numbers: `quality`, `portrait`, `cluster`, `select` | files, clocks, networks, the terminal |
 //! | [`networks`] | networks, and the formats of weight files they are read from | where a file came from |
 //! | `models` | the manifests every binary carries, and the weights that are part of it | how anything runs |
@@ -42,6 +42,7 @@
 //!
 //! | question | place |
 //! |---|---|
+//! | which ratings of other programs count? | `src/commands/words.rs`; how they are read: `src/photo/xmp.rs` |
 //! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file a format |
 //! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `calibration.rs` (how alike is alike), `moments.rs` (time), a file a method |
 //! | what is known of a photo, and which models are asked? | `src/photo_report.rs`; `src/library/asking.rs` |

@@ -11,6 +11,7 @@ use judge::portrait::Portrait;
 use judge::quality::Quality;
 use photo::Taken;
 use photo::identity::{ContentId, PictureId};
+use photo::xmp::PersonsRating;
 
 /// Each part is there if it was asked for and its model is here.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,8 @@ pub struct PhotoReport {
     pub content: Option<ContentId>,
     /// By what the picture is known whatever is written about it; `None` in files of an older `analyze`.
     pub picture: Option<PictureId>,
+    /// What a person said of it in another program, inside the file.
+    pub rating: Option<PersonsRating>,
     /// Upright size of the original.
     pub width: u32,
     pub height: u32,
@@ -79,6 +82,7 @@ impl PhotoReport {
             path: path.to_owned(),
             content: None,
             picture: None,
+            rating: None,
             width: 0,
             height: 0,
             taken_at: None,

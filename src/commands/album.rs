@@ -9,9 +9,8 @@ use clap::builder::PossibleValuesParser;
 use super::photos::{self, Tally};
 use crate::analyses::Thumbnails;
 use crate::config::AlbumClustering;
-use crate::context::{Context, journal_failed};
+use crate::context::Context;
 use crate::error::CommandError;
-use crate::journal::{Decisions, Entry};
 use crate::library::ModelHub;
 use crate::library::asking::AlbumModels;
 use crate::library::groups;
@@ -106,24 +105,6 @@ pub fn read(file: &Path, context: &Context) -> Result<Vec<PhotoReport>, CommandE
         reports.push(report);
     }
     Ok(reports)
-}
-
-/// What a person decided. Where an older albumctl wrote it down by the bytes of these photos, it is written once more by
-/// their pictures, so that the next caption does not lose it.
-pub fn decisions(reports: &[PhotoReport], dry_run: bool, context: &Context) -> Result<Decisions, CommandError> {
-    let decisions = context.decisions()?;
-    let old = reports.iter().filter_map(|report| {
-        let photo = report.id().filter(|photo| !dry_run && decisions.hangs_on_bytes(*photo))?;
-        Some(Entry { photo, decision: decisions.of(Some(photo.content), photo.picture), path: &report.path })
-    });
-    let old: Vec<Entry> = old.collect();
-    if !old.is_empty()
-        && let Err(error) = context.journal().and_then(|mut journal| journal.decide(&old).map_err(journal_failed))
-    {
-        let photos = photos::counted(old.len(), "photo");
-        context.ui.warn(&format!("decisions about {photos} would be lost when their files are edited: {error}"));
-    }
-    Ok(decisions)
 }
 
 /// Thumbnails of photos read from a file, as far as they still lie there and are the same; how many could not be read.

@@ -292,13 +292,18 @@ fn sidecars(
         verdict_of[verdict.photo] = Some(verdict);
     }
     let paths: Vec<PathBuf> = photos.iter().map(|photo| photo.path.clone()).collect();
-    let mut folders = Folders::default();
+    let (mut folders, mut rated_inside) = (Folders::default(), 0);
     for (photo, places) in xmp::sidecars(&paths, naming).into_iter().enumerate() {
         let Some(verdict) = verdict_of[photo] else { continue };
         if context.stopped() && !args.dry_run {
             folders.sync().context("cannot keep the sidecars")?;
             let marked = written.iter().flatten().filter(|written| written.action == "xmp").count();
             return Err(interrupted(&format!("{} were written", counted(marked, "sidecar"))));
+        }
+        // What a person wrote into the photo is not contradicted beside it.
+        if reports[photo].rating.is_some() {
+            rated_inside += usize::from(verdict.selected());
+            continue;
         }
         let decision = photos[photo].decision;
         let own_label = args.xmp_label.clone().filter(|_| verdict.selected());
@@ -326,6 +331,10 @@ fn sidecars(
                 Err(error) => tally.fail(&not_written(&photos[photo].path, &error), context)?,
             }
         }
+    }
+    if rated_inside > 0 {
+        let photos = counted(rated_inside, "picked photo");
+        context.ui.note(&format!("no sidecar for {photos} with a rating of a person inside"));
     }
     folders.sync().context("cannot keep the sidecars").map_err(CommandError::failed)
 }

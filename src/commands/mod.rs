@@ -32,5 +32,6 @@ pub mod score;
 pub mod select;
 pub mod train;
 mod trust;
+mod words;
 
 pub use addresses::lines_stay_here;

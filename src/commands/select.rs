@@ -9,6 +9,7 @@ use super::closing;
 use super::open_models::Networks;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
+use super::words::{self, Ratings};
 use crate::analyses::Comparing;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
@@ -39,7 +40,7 @@ pub struct Args {
     /// Only photos that are new: since a date or time of this clock, for so long (7d, 36h), or since last-run
     ///
     /// A date means when the file came to its place or was changed, not when the photo was taken. last-run means what the
-    /// last run with last-run over the same folders with the same choice has not looked at yet, by content; two jobs that
+    /// last run with last-run over the same folders with the same choice has not looked at yet, by the picture; two jobs that
     /// share folders and choice tell themselves apart by a name (last-run:NAME). What a run looked at is written down
     /// when all its outputs have been delivered. A run that meets itself still under way leaves quietly.
     #[arg(long, value_name = "WHEN", conflicts_with = "from")]
@@ -86,6 +87,13 @@ pub struct ChoiceArgs {
     /// Leave out portraits with closed eyes
     #[arg(long)]
     pub require_eyes_open: bool,
+
+    /// Whether ratings of other programs, in photos and sidecars, count as decisions
+    ///
+    /// A photo that is rejected there is never picked; one that is picked there or has five stars always is. What was said to
+    /// `albumctl decide` goes before, and no rating of a person is ever overwritten.
+    #[arg(long, value_name = "HOW", default_value = "obey")]
+    pub ratings: Ratings,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -176,7 +184,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Ok(tally.end("select", context));
     }
     let groups = networks.hub.cluster_with(&reports, &args.groups.over(context))?;
-    let photos = choice::candidates(&reports, &groups, &album::decisions(&reports, args.deliver.dry_run, context)?);
+    let photos = {
+        let decisions = words::decisions(&reports, args.deliver.dry_run, context)?;
+        choice::candidates(&reports, &groups, &words::of(&reports, args.choice.ratings, &decisions))
+    };
     let rules = args.choice.rules(context);
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
     tell_of_kept(&photos, &verdicts, &rules, context);
@@ -227,6 +238,7 @@ impl Args {
             flag("--min-aesthetic", choice.min_aesthetic.as_ref()),
             flag("--min-sharpness", choice.min_sharpness.as_ref()),
             choice.require_eyes_open.then(|| "--require-eyes-open".to_owned()),
+            (choice.ratings == Ratings::Ignore).then(|| "--ratings=ignore".to_owned()),
             flag("--method", groups.method.as_ref()),
             flag("--min-cluster-size", groups.min_cluster_size.as_ref()),
             flag("--noise", groups.noise.as_ref()),

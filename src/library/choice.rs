@@ -9,12 +9,11 @@ use super::groups::Groups;
 use super::photos::named;
 use super::{ModelHub, ModelHubError, PhotoInput};
 use crate::analyses::Comparing;
-use crate::journal::Decisions;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::telemetry::TIE_BREAK;
 use hub::Network as _;
-use judge::select::{self, Between, Decision, Photo, Portrait, Rules, Verdict, Why};
+use judge::select::{self, Between, Decision, DecisionSource, Photo, Portrait, Rules, Verdict, Why};
 use photo::scan;
 
 /// Which of two photos is better.
@@ -37,15 +36,17 @@ pub trait Referee {
     fn look_at(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, Self::Error>;
 }
 
-/// The photos as the choice sees them.
-pub fn candidates(photos: &[PhotoReport], groups: &Groups, decisions: &Decisions) -> Vec<Photo> {
-    let decided = |photo: &PhotoReport| decisions.of(photo.content, photo.picture);
-    let labelled = photos.iter().zip(&groups.clustering.labels);
-    labelled.map(|(photo, &label)| candidate(photo, usize::try_from(label).ok(), decided(photo))).collect()
+/// What a person said of a photo, and where.
+pub type Word = (Decision, DecisionSource);
+
+/// The photos as the choice sees them, each with the word of a person about it.
+pub fn candidates(photos: &[PhotoReport], groups: &Groups, words: &[Option<Word>]) -> Vec<Photo> {
+    let labelled = photos.iter().zip(&groups.clustering.labels).zip(words);
+    labelled.map(|((photo, &label), word)| candidate(photo, usize::try_from(label).ok(), *word)).collect()
 }
 
 /// One photo as the choice sees it, in a group and with a person's decision where there are these.
-pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Decision>) -> Photo {
+pub fn candidate(photo: &PhotoReport, group: Option<usize>, word: Option<Word>) -> Photo {
     Photo {
         path: photo.path.clone(),
         group,
@@ -54,7 +55,8 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Dec
         portrait: photo.portrait.as_ref().map(faces).ok_or(Why::ModelMissing),
         sharpness: photo.quality.as_ref().map(|quality| quality.sharpness),
         taken_ms: photo.taken_ms(),
-        decision,
+        decision: word.map(|(decision, _)| decision),
+        decision_source: word.map(|(_, source)| source),
         content: photo.content.map(|content| content.0),
     }
 }

@@ -4,6 +4,7 @@
 //! takes raw files whose headers are not quite TIFF, says what is broken, and no directory can make it read for long.
 //! `kamadak-exif` multiplies its work when one directory names many sub-directories; it serves as the oracle in tests.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -13,6 +14,7 @@ use super::container::{bmff, jpeg, png, webp};
 use super::ifd::{Ifd, Tiff};
 use super::kind::{self, Kind, Raw};
 use super::raw;
+use super::xmp::{PersonsRating, persons_rating};
 
 /// "The camera wrote none" and "it is there but cannot be read" are different answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +53,8 @@ pub struct Facts {
     pub orientation: u8,
     /// Latitude north and longitude east, in degrees.
     pub gps: Fact<(f64, f64)>,
+    /// What a person said of it in another program, as XMP or else as EXIF.
+    pub rating: Option<PersonsRating>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +116,25 @@ pub fn facts(bytes: &[u8]) -> Facts {
 }
 
 pub(super) fn facts_of(bytes: &[u8], kind: Kind) -> Facts {
+    let facts = exif_of(bytes, kind);
+    Facts { rating: packet(bytes, kind).and_then(|packet| persons_rating(&packet)).or(facts.rating), ..facts }
+}
+
+/// The XMP inside a file.
+fn packet(bytes: &[u8], kind: Kind) -> Option<Cow<'_, [u8]>> {
+    /// XMP as the value of a tag.
+    const XMP: u16 = 0x02bc;
+    match kind {
+        Kind::Jpeg => jpeg::header(bytes).xmp.map(Cow::Borrowed),
+        Kind::Png => png::chunks(bytes).xmp.map(Cow::Borrowed),
+        Kind::Webp => webp::chunks(bytes).xmp.map(Cow::Borrowed),
+        Kind::Avif | Kind::Heic => bmff::Meta::read(bytes).ok()?.xmp(bytes),
+        Kind::Tiff | Kind::Raw(_) => Tiff::new(bytes)?.first()?.bytes(XMP).map(Cow::Borrowed),
+        Kind::Gif | Kind::Bmp | Kind::JpegXl => None,
+    }
+}
+
+fn exif_of(bytes: &[u8], kind: Kind) -> Facts {
     match kind {
         Kind::Jpeg => block(jpeg::header(bytes).exif),
         Kind::Png => block(png::chunks(bytes).exif),
@@ -145,6 +168,7 @@ fn block(tiff: Option<&[u8]>) -> Facts {
 const MAKE: u16 = 0x010f;
 const MODEL: u16 = 0x0110;
 const ORIENTATION: u16 = 0x0112;
+const RATING: u16 = 0x4746;
 const EXIF_IFD: u16 = 0x8769;
 const GPS_IFD: u16 = 0x8825;
 
@@ -189,7 +213,19 @@ impl<'a> Directories<'a> {
     }
 
     fn facts(&self) -> Facts {
-        Facts { taken_at: self.taken_at(), camera: self.camera(), orientation: self.orientation(), gps: self.gps() }
+        Facts {
+            taken_at: self.taken_at(),
+            camera: self.camera(),
+            orientation: self.orientation(),
+            gps: self.gps(),
+            rating: self.rating(),
+        }
+    }
+
+    /// Windows writes it; a value of 0 is "unrated".
+    fn rating(&self) -> Option<PersonsRating> {
+        let Part::There(main) = &self.main else { return None };
+        main.number(RATING).and_then(|stars| PersonsRating::of_number(i64::from(stars)))
     }
 
     fn orientation(&self) -> u8 {

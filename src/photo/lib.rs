@@ -19,6 +19,7 @@ mod picture;
 mod raw;
 pub mod resize;
 pub mod scan;
+pub mod xmp;
 
 pub use decode::{Decoded, REVISION, Scale, decode, decode_in};
 pub use error::DecodeError;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::photo_report::{PhotoReport, TakenFrom};
 use photo::identity::PictureId;
+use photo::xmp::PersonsRating;
 use photo::{Decoded, Taken, TakenAt};
 
 /// Raised when the meaning of the fields changes.
@@ -18,12 +19,15 @@ pub struct PhotoFacts {
     taken_at: Option<String>,
     /// By what the picture is known.
     picture: String,
+    /// What a person said of it in another program, inside the file.
+    rating: Option<PersonsRating>,
 }
 
 impl PhotoFacts {
     pub fn of(photo: &Decoded) -> Self {
         let taken_at = photo.facts.taken_at.known().map(TakenAt::text);
-        Self { width: photo.width, height: photo.height, taken_at, picture: photo.picture.to_string() }
+        let (picture, rating) = (photo.picture.to_string(), photo.facts.rating);
+        Self { width: photo.width, height: photo.height, taken_at, picture, rating }
     }
 
     pub fn picture(&self) -> Option<PictureId> {
@@ -35,6 +39,7 @@ impl PhotoFacts {
         let long_side = self.width.max(self.height);
         (report.width, report.height) = (self.width, self.height);
         report.picture = self.picture();
+        report.rating = self.rating;
         let by_camera = self.taken_at.as_deref().and_then(|text| text.parse().ok()).map(Taken::Moment);
         // A name belongs to the path and not to the content, so it is read anew and never kept.
         let name = report.path.file_name().unwrap_or_default().to_string_lossy();

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use base::reading;
+use photo::xmp;
 
-pub use merge::{MergeError, Merged, merge};
+pub use merge::{Merged, merge};
 
 use base::atomic::{Draft, Folders};
 
@@ -25,7 +26,7 @@ pub enum XmpError {
     #[error("{}: {action}", path.display())]
     Io { path: PathBuf, action: &'static str, source: io::Error },
     #[error("{}: {source}; it is left as it is", path.display())]
-    Merge { path: PathBuf, source: MergeError },
+    Merge { path: PathBuf, source: xmp::NotXmp },
     #[error("{}: another program keeps changing it; it is left as it is", path.display())]
     Busy { path: PathBuf },
 }
@@ -84,10 +85,12 @@ fn existing_spelling(path: PathBuf) -> PathBuf {
     if !path.exists() && loud.exists() { loud } else { path }
 }
 
-/// Whether there is a sidecar that speaks of us.
+/// Whether there is a sidecar that speaks of us. One that cannot be read may: writing to it will tell why it cannot.
 pub fn is_marked(sidecar: &Path) -> bool {
-    reading::read(sidecar, reading::SIDECAR)
-        .is_ok_and(|bytes| bytes.windows(merge::OURS.len()).any(|window| window == merge::OURS.as_bytes()))
+    match reading::read(sidecar, reading::SIDECAR) {
+        Ok(bytes) => bytes.windows(xmp::OURS.len()).any(|window| window == xmp::OURS.as_bytes()),
+        Err(failure) => failure.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// What writing a sidecar came to, or would come to.

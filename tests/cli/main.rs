@@ -16,6 +16,7 @@ mod networks;
 mod output;
 mod plumbing;
 mod portrait;
+mod ratings;
 mod score;
 mod since;
 mod store;

@@ -11,7 +11,6 @@ use crate::commands::photos::Tally;
 use crate::commands::select::{ChoiceArgs, choose};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::journal::Decisions;
 use crate::library::Groups;
 use crate::library::asking::AlbumModels;
 use crate::library::choice::candidates;
@@ -85,7 +84,7 @@ impl Picks {
         networks: &Networks<'_>,
         context: &Context,
     ) -> Result<Self, CommandError> {
-        let photos = candidates(reports, groups, &Decisions::default());
+        let photos = candidates(reports, groups, &vec![None; reports.len()]);
         let rules = ChoiceArgs { per_cluster: Some(1), ..ChoiceArgs::default() }.rules(context);
         let mut tally = Tally::default();
         let verdicts = choose(reports, &photos, &rules, groups, models, networks, &mut tally, context)?;

@@ -34,6 +34,18 @@ pub enum Decision {
     Reject,
 }
 
+/// Where a person's word about a photo was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionSource {
+    /// It was said to `decide`.
+    Journal,
+    /// Another program wrote it beside the photo.
+    Sidecar,
+    /// Another program wrote it into the photo.
+    File,
+}
+
 /// One photo with all that is known of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Photo {
@@ -50,6 +62,7 @@ pub struct Photo {
     /// What the camera's clock showed, in milliseconds; `None` where only the day is known, or nothing.
     pub taken_ms: Option<i64>,
     pub decision: Option<Decision>,
+    pub decision_source: Option<DecisionSource>,
     /// A hash of its bytes. Photos that have the same one are one picture, which takes one place.
     pub content: Option<[u8; 32]>,
 }

@@ -37,6 +37,7 @@ prop_compose! {
             sharpness,
             taken_ms: None,
             decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
+            decision_source: None,
             content: None,
         }
     }

@@ -14,6 +14,7 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         sharpness: None,
         taken_ms: None,
         decision: None,
+        decision_source: None,
         content: None,
     }
 }

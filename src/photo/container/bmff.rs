@@ -261,6 +261,12 @@ impl<'a> Meta<'a> {
         })
     }
 
+    /// What is written about the picture as XMP.
+    pub fn xmp(&self, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let item = self.items.iter().find(|item| &item.kind == b"mime")?;
+        self.data(bytes, item.id).filter(|data| data.len() <= MAX_EXIF)
+    }
+
     /// How to turn the item, as an EXIF orientation: quarter turns and mirroring in the order in which they apply.
     pub fn orientation(&self, item: u32) -> u8 {
         self.properties(item).fold(1, |orientation, (name, payload)| match (&name, payload.first()) {

@@ -6,6 +6,8 @@ pub struct Header<'a> {
     pub frame: Option<Frame>,
     /// The TIFF block of the EXIF segment.
     pub exif: Option<&'a [u8]>,
+    /// The first packet of XMP.
+    pub xmp: Option<&'a [u8]>,
     pub jfif: bool,
     /// The colour transform of Adobe's segment: 0 none, 1 YCbCr, 2 YCCK.
     pub adobe: Option<u8>,
@@ -86,6 +88,7 @@ impl<'a> Header<'a> {
             }
             0xe0 if payload.starts_with(b"JFIF\0") => self.jfif = true,
             0xe1 if payload.starts_with(b"Exif\0") => self.exif = self.exif.or(payload.get(6..)),
+            0xe1 => self.xmp = self.xmp.or(payload.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0")),
             0xe2 => {
                 // Parts are numbered in a byte.
                 if let Some([number, of, data @ ..]) = payload.strip_prefix(b"ICC_PROFILE\0")

@@ -19,6 +19,8 @@ pub struct Chunks<'a> {
     /// Bytes of compressed picture data.
     pub data_length: u64,
     pub exif: Option<&'a [u8]>,
+    /// XMP that is not compressed, as programs write it.
+    pub xmp: Option<&'a [u8]>,
     pub ended: bool,
     srgb: bool,
     profile: Option<&'a [u8]>,
@@ -47,6 +49,7 @@ impl<'a> Chunks<'a> {
             b"IHDR" => self.header(data),
             b"IDAT" => self.data_length += data.len() as u64,
             b"eXIf" => self.exif = self.exif.or(Some(data.strip_prefix(b"Exif\0\0").unwrap_or(data))),
+            b"iTXt" => self.xmp = self.xmp.or(data.strip_prefix(b"XML:com.adobe.xmp\0\0\0\0\0")),
             b"iCCP" => self.profile = self.profile.or(Some(data)),
             b"sRGB" => self.srgb = true,
             b"IEND" => self.ended = true,

@@ -5,6 +5,7 @@ use super::MAX_PROFILE;
 #[derive(Debug, Default)]
 pub struct Chunks<'a> {
     pub exif: Option<&'a [u8]>,
+    pub xmp: Option<&'a [u8]>,
     pub profile: Option<&'a [u8]>,
 }
 
@@ -16,6 +17,7 @@ pub fn chunks(bytes: &[u8]) -> Chunks<'_> {
         let data = &bytes[at + 8..(at + 8).saturating_add(length).min(bytes.len())];
         match &[a, b, c, d] {
             b"EXIF" => found.exif = found.exif.or(Some(data.strip_prefix(b"Exif\0\0").unwrap_or(data))),
+            b"XMP " => found.xmp = found.xmp.or(Some(data)),
             b"ICCP" => found.profile = found.profile.or((data.len() <= MAX_PROFILE).then_some(data)),
             _ => {}
         }

@@ -4,12 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
-use super::{DecisionWord, ScoreRecord};
+use super::{DecisionPlace, DecisionWord, ScoreRecord};
 use crate::photo_report::{Embedded, PhotoReport, Rated, TakenFrom};
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
 use judge::select::{self, Verdict};
+use photo::xmp::PersonsRating;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AnalyzeRecord {
@@ -60,6 +61,12 @@ pub struct AnalyzeRecord {
     /// BLAKE3 of its picture without what is written about it: decisions hang on it.
     #[serde(default)]
     pub picture: Option<String>,
+    /// Where the decision was found.
+    #[serde(default)]
+    pub decision_source: Option<DecisionPlace>,
+    /// What a person said of it in another program, inside the photo: −1 rejected, 1 to 5 stars; a pick is 5.
+    #[serde(default)]
+    pub rating: Option<i8>,
 }
 
 impl AnalyzeRecord {
@@ -110,6 +117,8 @@ impl AnalyzeRecord {
             decision: photo.decision.map(Into::into),
             content: report.content.map(|content| content.to_string()),
             picture: report.picture.map(|picture| picture.to_string()),
+            decision_source: photo.decision_source.map(Into::into),
+            rating: report.rating.map(PersonsRating::number),
         })
     }
 
@@ -134,6 +143,7 @@ impl AnalyzeRecord {
         });
         PhotoReport {
             content: self.content.as_ref().and_then(|content| content.parse().ok()),
+            rating: self.rating.and_then(|rating| PersonsRating::of_number(i64::from(rating))),
             picture: self.picture.as_ref().and_then(|picture| picture.parse().ok()),
             width: self.score.width,
             height: self.score.height,

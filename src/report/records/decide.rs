@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::journal::Decided;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
-use judge::select::Decision;
+use judge::select::{Decision, DecisionSource};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -29,6 +29,28 @@ impl From<Decision> for DecisionWord {
         match decision {
             Decision::Keep => Self::Keep,
             Decision::Reject => Self::Reject,
+        }
+    }
+}
+
+/// Where a person's word about a photo was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionPlace {
+    /// It was said to `albumctl decide`.
+    Journal,
+    /// Another program wrote it beside the photo.
+    Sidecar,
+    /// Another program wrote it into the photo.
+    File,
+}
+
+impl From<DecisionSource> for DecisionPlace {
+    fn from(source: DecisionSource) -> Self {
+        match source {
+            DecisionSource::Journal => Self::Journal,
+            DecisionSource::Sidecar => Self::Sidecar,
+            DecisionSource::File => Self::File,
         }
     }
 }

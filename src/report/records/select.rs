@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DecisionWord;
+use super::{DecisionPlace, DecisionWord};
 use crate::photo_report::{PhotoReport, TakenFrom};
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
@@ -40,6 +40,9 @@ pub struct SelectRecord {
     pub taken_from: Option<TakenFrom>,
     /// What a person decided about it.
     pub decision: Option<DecisionWord>,
+    /// Where the decision was found.
+    #[serde(default)]
+    pub decision_source: Option<DecisionPlace>,
     /// What was written for it outside the results: copies, links, sidecars. Empty when nothing was asked for.
     pub written: Vec<Written>,
     /// `name@version` of what gave the aesthetic score: another one than configured may stand in for it.
@@ -160,6 +163,7 @@ impl SelectRecord {
             taken_at: report.taken_at_text(),
             taken_from: report.taken_from,
             decision: photo.decision.map(Into::into),
+            decision_source: photo.decision_source.map(Into::into),
             written: Vec::new(),
             aesthetic_model: report.aesthetic.as_ref().map(|rated| rated.model.clone()),
         }

@@ -144,9 +144,9 @@ fn our_values_are_found_again_wherever_another_program_puts_them() {
 #[test]
 fn what_is_no_xmp_is_refused_not_replaced() {
     for (bytes, error) in [
-        (&b"\xff\xfe<\0x\0"[..], MergeError::Encoding),
-        (b"a shopping list", MergeError::NoXmp),
-        (b"<html><body/></html>", MergeError::NoXmp),
+        (&b"\xff\xfe<\0x\0"[..], xmp::NotXmp::Encoding),
+        (b"a shopping list", xmp::NotXmp::NoXmp),
+        (b"<html><body/></html>", xmp::NotXmp::NoXmp),
     ] {
         assert_eq!(merge(Some(bytes), &mark(1)), Err(error));
     }

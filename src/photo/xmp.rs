@@ -1,0 +1,250 @@
+//! Reads XMP event by event: the few properties that concern us, and where they lie in the text, so that a writer can cut and
+//! paste there and leave all else as its owner wrote it.
+
+use std::ops::Range;
+
+use quick_xml::NsReader;
+use quick_xml::escape::unescape;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::name::{LocalName, ResolveResult};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
+pub const XMP: &str = "http://ns.adobe.com/xap/1.0/";
+/// Where some programs write whether a photo was picked.
+const MEDIA: &str = "http://ns.adobe.com/xmp/1.0/DynamicMedia/";
+/// Ours. A name, not an address: nobody has to answer there.
+pub const OURS: &str = "urn:albumctl:xmp:1/";
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotXmp {
+    #[error("it is no UTF-8 text")]
+    Encoding,
+    #[error("it is no well-formed XML ({0})")]
+    Xml(String),
+    #[error("it holds no XMP")]
+    NoXmp,
+}
+
+/// What a person said of a photo in another program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonsRating {
+    Rejected,
+    Picked,
+    /// 1 to 5.
+    Stars(u8),
+}
+
+impl PersonsRating {
+    /// By the values of `xmp:Rating` and EXIF: −1 is rejected, 0 unrated.
+    pub fn of_number(rating: i64) -> Option<Self> {
+        match rating {
+            -1 => Some(Self::Rejected),
+            1..=5 => Some(Self::Stars(rating as u8)),
+            _ => None,
+        }
+    }
+
+    /// As XMP counts; a pick is as good as five stars.
+    pub fn number(self) -> i8 {
+        match self {
+            Self::Rejected => -1,
+            Self::Picked => 5,
+            Self::Stars(stars) => stars as i8,
+        }
+    }
+}
+
+/// A value and where it lies.
+#[derive(Debug)]
+pub struct Property {
+    pub namespace: &'static str,
+    pub name: String,
+    pub value: String,
+    /// The value itself.
+    pub inner: Range<usize>,
+    /// All that has to go when the property goes.
+    pub whole: Range<usize>,
+    /// Inside an attribute, quotes must be escaped; `inner` of an empty element is where its tag ends.
+    pub is_empty_element: bool,
+}
+
+#[derive(Debug)]
+pub struct Found {
+    pub properties: Vec<Property>,
+    /// Just before `</rdf:RDF>`.
+    pub end_of_rdf: usize,
+}
+
+impl Found {
+    pub fn value(&self, namespace: &str, name: &str) -> Option<&str> {
+        let found = self.properties.iter().find(|p| p.namespace == namespace && p.name == name)?;
+        Some(&found.value)
+    }
+
+    /// Whether a property that we write, too, is a person's: ours is written beside it under our name, and when the two
+    /// differ, a person has been here.
+    pub fn is_a_persons(&self, name: &str) -> bool {
+        let (theirs, ours) = (self.value(XMP, name), self.value(OURS, name));
+        let remembered = self.value(OURS, "SetByPerson").is_some_and(|names| names.split(' ').any(|set| set == name));
+        remembered
+            || match (theirs, ours) {
+                (theirs, Some(ours)) => theirs != Some(ours),
+                // By the XMP specification a rating of 0 is "unrated"; darktable writes it for every new photo.
+                (Some(theirs), None) => !(theirs.is_empty() || (name == "Rating" && theirs == "0")),
+                (None, None) => false,
+            }
+    }
+
+    /// A reject goes before a pick, and a pick before stars.
+    pub fn persons_rating(&self) -> Option<PersonsRating> {
+        let stars = self.value(XMP, "Rating").filter(|_| self.is_a_persons("Rating"));
+        // Some programs write 4.0 or 3.5.
+        let stars = stars.and_then(|stars| stars.parse::<f64>().ok());
+        let rated = stars.and_then(|stars| PersonsRating::of_number(stars.floor() as i64));
+        match (rated, self.value(MEDIA, "pick").and_then(|pick| pick.parse::<i64>().ok())) {
+            (Some(PersonsRating::Rejected), _) | (_, Some(-1)) => Some(PersonsRating::Rejected),
+            (_, Some(1)) => Some(PersonsRating::Picked),
+            (rated, _) => rated,
+        }
+    }
+}
+
+/// What a person said in a sidecar or in a packet inside a photo; nothing where it is no XMP.
+pub fn persons_rating(packet: &[u8]) -> Option<PersonsRating> {
+    let text = std::str::from_utf8(packet).ok()?;
+    find(text.strip_prefix('\u{feff}').unwrap_or(text)).ok()?.persons_rating()
+}
+
+/// The namespaces whose properties concern us.
+fn known(resolved: &ResolveResult) -> Option<&'static str> {
+    let ResolveResult::Bound(namespace) = resolved else { return None };
+    [RDF, XMP, OURS, MEDIA].into_iter().find(|known| known.as_bytes() == namespace.as_ref())
+}
+
+/// Where the reader is: the names that matter of the elements it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Rdf,
+    Description,
+    /// A property of a namespace that concerns us, by its place in `open`.
+    Property,
+    Other,
+}
+
+/// `text` begins without a byte order mark, which the reader would pass over without counting it.
+pub fn find(text: &str) -> Result<Found, NotXmp> {
+    let mut reader = NsReader::from_str(text);
+    let mut levels = Vec::new();
+    let mut open: Vec<Property> = Vec::new();
+    let mut properties = Vec::new();
+    let mut end_of_rdf = None;
+    loop {
+        let start = position(&reader);
+        let event = reader.read_event().map_err(|failure| NotXmp::Xml(failure.to_string()))?;
+        let end = position(&reader);
+        match event {
+            Event::Start(tag) => {
+                let level = level(&reader, &tag, levels.last());
+                match level {
+                    Level::Description => attributes(text, &reader, &tag, &mut properties)?,
+                    Level::Property => open.extend(property(&reader, &tag, start, end)),
+                    _ => {}
+                }
+                levels.push(level);
+            }
+            Event::Empty(tag) => match level(&reader, &tag, levels.last()) {
+                Level::Description => attributes(text, &reader, &tag, &mut properties)?,
+                Level::Property => properties
+                    .extend(property(&reader, &tag, start, end).map(|p| Property { is_empty_element: true, ..p })),
+                _ => {}
+            },
+            Event::End(_) => match levels.pop() {
+                Some(Level::Rdf) => end_of_rdf = Some(start),
+                Some(Level::Property) => properties.extend(open.pop().map(|p| closed(text, p, start, end))),
+                _ => {}
+            },
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    let end_of_rdf = end_of_rdf.filter(|_| levels.is_empty()).ok_or(NotXmp::NoXmp)?;
+    Ok(Found { properties, end_of_rdf })
+}
+
+fn position(reader: &NsReader<&[u8]>) -> usize {
+    usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX)
+}
+
+fn level(reader: &NsReader<&[u8]>, tag: &BytesStart, parent: Option<&Level>) -> Level {
+    let (namespace, name) = reader.resolver().resolve_element(tag.name());
+    match (known(&namespace), name.as_ref(), parent) {
+        (Some(RDF), b"RDF", _) => Level::Rdf,
+        (Some(RDF), b"Description", Some(Level::Rdf)) => Level::Description,
+        (Some(XMP | OURS | MEDIA), _, Some(Level::Description)) => Level::Property,
+        _ => Level::Other,
+    }
+}
+
+fn property(reader: &NsReader<&[u8]>, tag: &BytesStart, start: usize, end: usize) -> Option<Property> {
+    let (namespace, name) = reader.resolver().resolve_element(tag.name());
+    let namespace = known(&namespace)?;
+    let name = utf8(name);
+    Some(Property {
+        namespace,
+        name,
+        value: String::new(),
+        inner: end..end,
+        whole: start..end,
+        is_empty_element: false,
+    })
+}
+
+fn closed(text: &str, property: Property, start: usize, end: usize) -> Property {
+    let inner = property.inner.start..start;
+    let whole = with_indent(text, property.whole.start)..end;
+    Property { value: plain(&text[inner.clone()]), inner, whole, ..property }
+}
+
+/// The XMP properties written as attributes of a description.
+fn attributes(
+    text: &str,
+    reader: &NsReader<&[u8]>,
+    tag: &BytesStart,
+    properties: &mut Vec<Property>,
+) -> Result<(), NotXmp> {
+    for attribute in tag.attributes() {
+        let attribute = attribute.map_err(|failure| NotXmp::Xml(failure.to_string()))?;
+        let (namespace, name) = reader.resolver().resolve_attribute(attribute.key);
+        let Some(namespace @ (XMP | OURS | MEDIA)) = known(&namespace) else { continue };
+        let (Some(key), Some(inner)) = (place(text, attribute.key.as_ref()), place(text, &attribute.value)) else {
+            continue;
+        };
+        let value = plain(&text[inner.clone()]);
+        // The closing quote goes, too.
+        let whole = with_indent(text, key.start)..inner.end + 1;
+        properties.push(Property { namespace, name: utf8(name), value, inner, whole, is_empty_element: false });
+    }
+    Ok(())
+}
+
+/// Where a slice that was borrowed from `text` lies in it.
+fn place(text: &str, slice: &[u8]) -> Option<Range<usize>> {
+    let start = (slice.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    (start + slice.len() <= text.len()).then_some(start..start + slice.len())
+}
+
+/// From `at` back over the white space before it.
+pub fn with_indent(text: &str, at: usize) -> usize {
+    text[..at].trim_end().len()
+}
+
+fn utf8(name: LocalName) -> String {
+    String::from_utf8_lossy(name.as_ref()).into_owned()
+}
+
+fn plain(raw: &str) -> String {
+    unescape(raw.trim()).map_or_else(|_| raw.trim().to_owned(), std::borrow::Cow::into_owned)
+}
