@@ -1,5 +1,6 @@
 //! `albumctl portrait`: faces, eyes, smiles.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -17,6 +18,7 @@ use crate::report::annotate::annotate;
 use crate::report::records::PortraitRecord;
 use base::atomic::{Draft, Folders};
 use base::pixels::Pixels;
+use base::reading;
 use hub::faces::Landmarks;
 use photo::{self, Scale, identity};
 
@@ -90,19 +92,26 @@ fn draw(
     save(&annotate(pixels, &portrait), photo, folder, folders)
 }
 
-/// Writes `NAME.faces.png`, or `NAME.faces-2.png` and so on: nothing that is there is ever written over.
+/// Writes `NAME.faces.png`, or `NAME.faces-2.png` and so on: nothing that is there is ever written over, and what is
+/// there already is not written again.
 fn save(pixels: &Pixels, photo: &Path, folder: &Path, folders: &mut Folders) -> anyhow::Result<()> {
     let stem = photo.file_stem().unwrap_or_default().to_string_lossy();
     let names =
         std::iter::once(format!("{stem}.faces.png")).chain((2..10_000).map(|n| format!("{stem}.faces-{n}.png")));
     let cannot = |path: &Path| format!("cannot write {}", path.display());
-    for path in names.map(|name| folder.join(name)).filter(|path| path.symlink_metadata().is_err()) {
+    let (width, height, mut png) = (pixels.width(), pixels.height(), Vec::new());
+    image::codecs::png::PngEncoder::new(&mut png)
+        .write_image(pixels.data(), width, height, image::ExtendedColorType::Rgb8)
+        .context("cannot write a picture")?;
+    for path in names.map(|name| folder.join(name)) {
+        if path.symlink_metadata().is_ok() {
+            if reading::read(&path, png.len() as u64).is_ok_and(|there| there == png) {
+                return Ok(());
+            }
+            continue;
+        }
         let mut draft = Draft::beside(&path).with_context(|| cannot(&path))?;
-        let encoder = image::codecs::png::PngEncoder::new(&mut draft);
-        let (width, height) = (pixels.width(), pixels.height());
-        encoder
-            .write_image(pixels.data(), width, height, image::ExtendedColorType::Rgb8)
-            .with_context(|| cannot(&path))?;
+        draft.write_all(&png).with_context(|| cannot(&path))?;
         if draft.place_new(folders).with_context(|| cannot(&path))? {
             return Ok(());
         }

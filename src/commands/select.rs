@@ -154,6 +154,7 @@ impl ChoiceArgs {
             fill: self.per_cluster.is_none(),
             diversity: selection.diversity_threshold,
             tiebreak_margin: selection.tiebreak_margin,
+            blink_margin: selection.blink_margin,
         }
     }
 }

@@ -160,5 +160,6 @@ pub struct AlbumSelection {
     pub portrait_weight: f64,
     pub use_siamese_tiebreaker: bool,
     pub tiebreak_margin: f64,
+    pub blink_margin: f64,
     pub diversity_threshold: f64,
 }

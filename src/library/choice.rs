@@ -13,6 +13,7 @@ use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::telemetry::TIE_BREAK;
 use hub::Network as _;
+use judge::portrait::Face;
 use judge::select::{self, Between, Decision, DecisionSource, Photo, Portrait, Rules, Verdict, Why};
 use photo::scan;
 
@@ -63,11 +64,17 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, word: Option<Word>) 
 
 /// What the choice asks of the faces.
 fn faces(found: &judge::portrait::Portrait) -> Portrait {
+    let mut people: Vec<&Face> = found.faces.iter().filter(|face| face.is_prominent).collect();
+    people.sort_by(|a, b| a.bbox[0].total_cmp(&b.bbox[0]));
+    let are_judged = people.iter().all(|face| face.eyes_open.is_some());
+    let blinks = people.iter().position(|face| face.eyes_open == Some(false));
     Portrait {
         score: found.portrait_score,
-        is_portrait: found.is_portrait || found.faces.iter().any(|face| face.is_prominent),
+        is_portrait: found.is_portrait || !people.is_empty(),
         eyes_open: found.eyes_open,
         is_smiling: found.is_smiling,
+        people: if are_judged { people.len() } else { 0 },
+        blinks: blinks.map(|index| index + 1),
     }
 }
 

@@ -142,6 +142,7 @@ fn select_names_the_best_of_each_scene_with_reasons() {
             "cluster_id",
             "cluster_size",
             "tiebreak",
+            "close_call",
             "reason",
             "taken_at",
             "taken_from",
@@ -307,6 +308,44 @@ fn a_portrait_score_in_a_file_is_the_one_that_counts() {
     fs::write(world.path("all.jsonl"), with_face).unwrap();
     let line = world.run(["select", "--from", "all.jsonl"]).expect(0).lines().remove(0);
     assert_eq!((&line["portrait_score"], &line["parts"]["portrait"]["value"]), (&0.99.into(), &0.99.into()));
+}
+
+#[test]
+fn a_take_with_open_eyes_goes_before_a_better_one_with_a_blink() {
+    let world = World::new();
+    album(&world, 1, 2);
+    let mut lines = world.run(["analyze", "photos"].iter().chain(&BY_RULES)).expect(0).lines();
+    // What the face models would have added: two people, of whom the right one blinks in the sharper take.
+    for line in &mut lines {
+        let blinks = line["image_path"].as_str().unwrap().contains("_t0.");
+        let face = |x: f64, open: bool| {
+            serde_json::json!({
+                "bbox": [x, 0.2, 0.3, 0.4], "confidence": 0.9, "keypoints": vec![[0.5, 0.5]; 6],
+                "eyes": if open { "open" } else { "closed" }, "eyes_open": open, "is_smiling": false, "is_prominent": true
+            })
+        };
+        line["faces"] = serde_json::json!([face(0.6, !blinks), face(0.1, true)]);
+        for (key, value) in [("has_face", true), ("is_portrait", false), ("eyes_open", !blinks), ("is_smiling", false)]
+        {
+            line[key] = value.into();
+        }
+        (line["num_faces"], line["portrait_score"]) = (2.into(), if blinks { 0.625 } else { 0.75 }.into());
+        line["portrait_model"] = "m@1".into();
+    }
+    let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    fs::write(world.path("all.jsonl"), text.join("\n")).unwrap();
+    let pick = |more: &[&str]| {
+        let args = ["select", "--from", "all.jsonl", "--set", "album.selection.portrait_weight=0.02"];
+        let seen = world.run(args.iter().chain(&BY_RULES).chain(more)).expect(0);
+        seen.lines().remove(0)
+    };
+    let line = pick(&[]);
+    assert!(line["image_path"].as_str().unwrap().contains("_t1."), "{line}");
+    let reason = line["reason"].as_str().unwrap();
+    assert!(reason.contains("both have their eyes open; in s0_t0.png the second from the left blinks"), "{reason}");
+    assert_eq!(line["close_call"], false);
+    let line = pick(&["--set", "album.selection.blink_margin=0"]);
+    assert!(line["image_path"].as_str().unwrap().contains("_t0."), "{line}");
 }
 
 #[test]

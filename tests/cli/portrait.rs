@@ -157,15 +157,22 @@ fn drawn_copies_go_where_they_are_wanted_and_never_over_anything() {
     let before = fs::read(world.photos().join(name)).unwrap();
     let models = models.to_str().unwrap().to_owned();
     // The folder of the photos themselves is the worst place to write to.
-    for _ in 0..2 {
-        world.run(["portrait", "--models-dir", &models, "--annotate", "photos", &format!("photos/{name}")]).expect(0);
-    }
+    let draw = || {
+        world.run(["portrait", "--models-dir", &models, "--annotate", "photos", &format!("photos/{name}")]).expect(0)
+    };
+    draw();
+    draw();
+    let second = world.path("photos/n04591157_Windsor_tie.faces-2.png");
+    assert!(!second.exists(), "the same copy is not made twice");
     assert_eq!(fs::read(world.photos().join(name)).unwrap(), before);
     let first = image::open(world.path("photos/n04591157_Windsor_tie.faces.png")).unwrap();
     let original = image::load_from_memory(&before).unwrap();
     assert_eq!((first.width(), first.height()), (original.width(), original.height()));
     assert_ne!(first.to_rgb8(), original.to_rgb8(), "something is drawn");
-    assert!(world.path("photos/n04591157_Windsor_tie.faces-2.png").exists());
+    fs::write(world.path("photos/n04591157_Windsor_tie.faces.png"), b"mine").unwrap();
+    draw();
+    assert_eq!(fs::read(world.path("photos/n04591157_Windsor_tie.faces.png")).unwrap(), b"mine");
+    assert!(second.exists(), "beside what somebody else put there");
 }
 
 #[test]

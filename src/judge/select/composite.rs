@@ -44,6 +44,17 @@ pub struct Portrait {
     pub is_portrait: bool,
     pub eyes_open: Option<bool>,
     pub is_smiling: Option<bool>,
+    /// Prominent faces, where each of them can be judged; else 0.
+    pub people: usize,
+    /// Whose eyes are not open: the first such prominent face, counted from the left from 1.
+    pub blinks: Option<usize>,
+}
+
+impl Portrait {
+    /// Whether somebody blinks whom the photo is about; `None` where it is about nobody or cannot be told.
+    pub fn has_blink(&self) -> Option<bool> {
+        self.eyes_open.filter(|_| self.is_portrait).map(|open| !open)
+    }
 }
 
 /// One part as it counted.

@@ -82,6 +82,9 @@ pub struct Rules {
     pub diversity: f64,
     /// Photos whose composite is this near the best of their group go into the tie-break.
     pub tiebreak_margin: f64,
+    /// Where a group has a photo in which nobody blinks, one with a blink must lead it by more than this; 0: blinks count
+    /// only as far as the composite has them.
+    pub blink_margin: f64,
 }
 
 impl Default for Rules {
@@ -94,6 +97,7 @@ impl Default for Rules {
             fill: true,
             diversity: 0.1,
             tiebreak_margin: 0.05,
+            blink_margin: 0.0,
         }
     }
 }
@@ -101,7 +105,12 @@ impl Default for Rules {
 impl Rules {
     fn check(&self) -> Result<(), SelectError> {
         self.weights.check()?;
-        for (name, value) in [("diversity_threshold", self.diversity), ("tiebreak_margin", self.tiebreak_margin)] {
+        let margins = [
+            ("diversity_threshold", self.diversity),
+            ("tiebreak_margin", self.tiebreak_margin),
+            ("blink_margin", self.blink_margin),
+        ];
+        for (name, value) in margins {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(SelectError::Margin { name });
             }
@@ -137,6 +146,8 @@ pub struct Verdict {
     pub parts: Parts,
     pub group_size: usize,
     pub tiebreak: Option<Tiebreak>,
+    /// Whether it is the first or second of its group, and the tie-break could hardly tell the two apart.
+    pub close_call: bool,
     /// One plain sentence.
     pub reason: String,
 }

@@ -114,28 +114,46 @@ impl<'a> Field<'a> {
             .then(a.cmp(&b))
     }
 
+    fn blink(&self, photo: usize) -> Option<bool> {
+        self.photos[photo].portrait.as_ref().ok()?.has_blink()
+    }
+
+    /// The eligible members, best first, and what each is set back by: who blinks, where somebody else does not.
+    fn contenders(&self, members: &[usize]) -> (Vec<usize>, impl Fn(usize) -> f64) {
+        let mut eligible: Vec<usize> = members.iter().copied().filter(|&photo| self.eligible(photo)).collect();
+        let someone_does_not = eligible.iter().any(|&photo| self.blink(photo) == Some(false));
+        let margin = if someone_does_not { self.rules.blink_margin } else { 0.0 };
+        let handicap = move |photo: usize| if self.blink(photo) == Some(true) { margin } else { 0.0 };
+        let standing = |photo: usize| self.composite[photo].map_or(f64::NEG_INFINITY, |own| own - handicap(photo));
+        // Stable: what stands alike stays in the order of the group.
+        eligible.sort_by(|&a, &b| standing(b).total_cmp(&standing(a)));
+        (eligible, handicap)
+    }
+
     /// Who enters the tie-break of a group (best first): all within the margin of the best, if there are two. Nobody
     /// where a person has chosen already.
     fn close(&self, members: &[usize]) -> Vec<usize> {
         if members.iter().any(|&photo| self.is(photo, Decision::Keep)) {
             return Vec::new();
         }
-        let eligible: Vec<usize> = members.iter().copied().filter(|&photo| self.eligible(photo)).collect();
-        let Some(best) = eligible.first().and_then(|&photo| self.composite[photo]) else { return Vec::new() };
-        let near = |&photo: &usize| {
-            self.composite[photo].is_some_and(|composite| best - composite <= self.rules.tiebreak_margin)
-        };
-        let close: Vec<usize> = eligible.into_iter().take_while(near).collect();
+        let (eligible, handicap) = self.contenders(members);
+        let standing = |photo: usize| Some(self.composite[photo]? - handicap(photo));
+        let Some(best) = eligible.first().and_then(|&photo| standing(photo)) else { return Vec::new() };
+        let near = |&photo: &usize| standing(photo).is_some_and(|own| best - own <= self.rules.tiebreak_margin);
+        let mut close: Vec<usize> = eligible.iter().copied().take_while(near).collect();
+        // Between a blink and open eyes the margin has decided already.
+        if self.rules.blink_margin > 0.0 {
+            let first = close.iter().find_map(|&photo| self.blink(photo));
+            close.retain(|&photo| self.blink(photo).is_none_or(|blink| Some(blink) == first));
+        }
         if close.len() > 1 { close } else { Vec::new() }
     }
 
     /// The eligible members in the order in which the group gives them.
     fn order(&self, members: &[usize], between: Between, tiebreaks: &mut [Option<Tiebreak>]) -> Vec<usize> {
-        let (kept, open): (Vec<usize>, Vec<usize>) = members
-            .iter()
-            .copied()
-            .filter(|&photo| self.eligible(photo))
-            .partition(|&photo| self.is(photo, Decision::Keep));
+        let (contenders, _) = self.contenders(members);
+        let (kept, open): (Vec<usize>, Vec<usize>) =
+            contenders.into_iter().partition(|&photo| self.is(photo, Decision::Keep));
         let close = self.close(members);
         let mut order = kept;
         if let Some(better) = between.better.filter(|_| !close.is_empty()) {
@@ -242,6 +260,7 @@ impl<'a> Field<'a> {
                     parts: self.parts[photo],
                     group_size: members.len().max(1),
                     tiebreak: None,
+                    close_call: scene.is_close_call(photo),
                     reason,
                 }
             })

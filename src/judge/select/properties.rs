@@ -29,7 +29,7 @@ prop_compose! {
         face in prop::option::of((0.0..1.0_f64, any::<bool>(), prop::option::of(any::<bool>()), prop::option::of(any::<bool>()))),
         decision in prop::option::weighted(0.1, prop::bool::ANY),
     ) -> Photo {
-        let portrait = face.map(|(score, is_portrait, eyes_open, is_smiling)| Portrait { score, is_portrait, eyes_open, is_smiling });
+        let portrait = face.map(|(score, is_portrait, eyes_open, is_smiling)| Portrait { score, is_portrait, eyes_open, is_smiling, ..Portrait::default() });
         Photo {
             path: PathBuf::new(),
             group, aesthetic, iqa,

@@ -104,6 +104,24 @@ fn ordinal(place: usize) -> String {
     }
 }
 
+/// "both", "all three", "all 12".
+fn everybody(people: usize) -> String {
+    match people {
+        2 => "both".into(),
+        3 => "all three".into(),
+        4 => "all four".into(),
+        5 => "all five".into(),
+        people => format!("all {people}"),
+    }
+}
+
+/// Who does not have open eyes, after the name of the photo.
+fn blink(portrait: &Portrait) -> Option<String> {
+    let place = portrait.blinks?;
+    let from_left = if place == 1 { "first".to_owned() } else { ordinal(place).to_lowercase() };
+    Some(if portrait.people == 1 { "they are not".into() } else { format!("the {from_left} from the left blinks") })
+}
+
 /// "a", "a and b", "a, b and c", "a, b and 4 others".
 fn list(names: &[String]) -> String {
     match names {
@@ -143,6 +161,7 @@ impl Scene<'_> {
             None => format!("{} {all}", self.first_place(photo)),
         }];
         clauses.extend(self.faces(photo));
+        clauses.extend(self.blink_elsewhere(photo));
         clauses.extend(self.victory(photo));
         clauses
     }
@@ -218,9 +237,36 @@ impl Scene<'_> {
         }
     }
 
+    fn portrait(&self, photo: usize) -> Option<&Portrait> {
+        self.photos[photo].portrait.as_ref().ok().filter(|portrait| portrait.is_portrait)
+    }
+
+    /// The first two of the group, where the tie-break could hardly tell them apart.
+    fn close_call(&self) -> Option<[usize; 2]> {
+        let &[first, second, ..] = self.order else { return None };
+        let tiebreak = self.tiebreaks[first].as_ref()?;
+        tiebreak.is_close_to(&self.photos[second].path).then_some([first, second])
+    }
+
+    pub fn is_close_call(&self, photo: usize) -> bool {
+        self.close_call().is_some_and(|both| both.contains(&photo))
+    }
+
+    /// The next take in which somebody blinks, where nobody does in this one.
+    fn blink_elsewhere(&self, photo: usize) -> Option<String> {
+        if self.portrait(photo)?.eyes_open != Some(true) {
+            return None;
+        }
+        let mut others = self.order.iter().filter(|&&other| other != photo);
+        others.find_map(|&other| Some(format!("in {} {}", self.name(other), blink(self.portrait(other)?)?)))
+    }
+
     fn faces(&self, photo: usize) -> Option<String> {
-        let portrait = self.photos[photo].portrait.as_ref().ok().filter(|portrait| portrait.is_portrait)?;
+        let portrait = self.portrait(photo)?;
         match (portrait.eyes_open, portrait.is_smiling) {
+            (Some(true), _) if portrait.people > 1 => {
+                Some(format!("{} have their eyes open", everybody(portrait.people)))
+            }
             (Some(true), Some(true)) => Some("eyes open and smiling".into()),
             (Some(true), _) => Some("eyes open".into()),
             (_, Some(true)) => Some("smiling".into()),
@@ -244,11 +290,17 @@ impl Scene<'_> {
                 score(a).total_cmp(&score(b))
             });
             let overruled = best.and_then(|best| Some(format!("{} {}", self.name(best), self.overruled(photo, best)?)));
-            return Some(overruled.map_or(won.clone(), |overruled| format!("{won}, though {overruled}")));
+            let won = overruled.map_or(won.clone(), |overruled| format!("{won}, though {overruled}"));
+            let runner_up =
+                self.close_call().map(|[_, second]| format!("; too close to call beside {}", self.name(second)));
+            return Some(won + &runner_up.unwrap_or_default());
         }
         let &second = self.order.get(1)?;
         let lead = self.composite[photo]? - self.composite[second]?;
-        Some(if lead >= 0.005 {
+        let overruled = self.overruled(photo, second);
+        Some(if let Some(scored) = overruled {
+            format!("preferred to {}, though that {scored}", self.name(second))
+        } else if lead >= 0.005 {
             format!("{lead:.2} ahead of {}", self.name(second))
         } else if self.model {
             format!("just ahead of {}", self.name(second))
@@ -291,8 +343,8 @@ impl Scene<'_> {
 
     /// The plainest thing the winner has and this photo lacks.
     fn shortcoming(&self, winner: usize, photo: usize) -> Option<String> {
-        let faces = |photo: usize| self.photos[photo].portrait.as_ref().ok().filter(|portrait| portrait.is_portrait);
-        let says = |photo: usize, ask: fn(&Portrait) -> Option<bool>, what| faces(photo).and_then(ask) == Some(what);
+        let says =
+            |photo: usize, ask: fn(&Portrait) -> Option<bool>, what| self.portrait(photo).and_then(ask) == Some(what);
         let eyes: fn(&Portrait) -> Option<bool> = |portrait| portrait.eyes_open;
         let smile: fn(&Portrait) -> Option<bool> = |portrait| portrait.is_smiling;
         let gap = |value: fn(&Photo) -> Option<f64>, least: f64| {
@@ -300,7 +352,8 @@ impl Scene<'_> {
             (theirs - own >= least).then_some(())
         };
         if says(photo, eyes, false) && says(winner, eyes, true) {
-            Some("eyes closed".into())
+            let of_group = self.portrait(photo).filter(|portrait| portrait.people > 1).and_then(blink);
+            Some(of_group.unwrap_or_else(|| "eyes closed".into()))
         } else if gap(|photo| photo.sharpness, 0.05).is_some() {
             Some("less sharp".into())
         } else if says(photo, smile, false) && says(winner, smile, true) {

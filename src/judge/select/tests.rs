@@ -72,7 +72,13 @@ fn close(a: f64, b: f64) -> bool {
 #[test]
 fn composite_is_the_formula() {
     // The worked example of the original.
-    let smiling = Portrait { score: 0.975, is_portrait: true, eyes_open: Some(true), is_smiling: Some(true) };
+    let smiling = Portrait {
+        score: 0.975,
+        is_portrait: true,
+        eyes_open: Some(true),
+        is_smiling: Some(true),
+        ..Portrait::default()
+    };
     let one = Photo { aesthetic: Ok(7.5), portrait: Ok(smiling), ..photo("a", 0, 0.8) };
     assert!(close(Parts::of(&one, &Weights::default()).composite().unwrap(), 0.813_611_1));
 }
@@ -244,7 +250,7 @@ fn a_person_outranks_scores_filters_groups_and_top() {
 fn reasons_name_what_sets_a_take_apart() {
     let face = |open, smile| {
         let score = crate::portrait::score(true, Some(open), Some(smile), Some(0.4));
-        Ok(Portrait { score, is_portrait: true, eyes_open: Some(open), is_smiling: Some(smile) })
+        Ok(Portrait { score, is_portrait: true, eyes_open: Some(open), is_smiling: Some(smile), ..Portrait::default() })
     };
     let photos = [
         Photo { sharpness: Some(0.8), portrait: face(true, true), ..photo("/x/DSC_1.jpg", 0, 0.7) },
@@ -286,7 +292,8 @@ fn a_photo_alone_is_told_by_its_two_strongest_facts() {
     let alone = Photo { sharpness: Some(0.71), aesthetic: Ok(8.2), ..photo("a", 0, 0.64) };
     let told = |photo: &Photo| select(std::slice::from_ref(photo), &Rules::default(), no_model()).unwrap().remove(0);
     assert_eq!(told(&alone).reason, "The only photo of its scene; aesthetic score 8.2 of 10 and sharpness 0.71.");
-    let face = Portrait { score: 0.9, is_portrait: true, eyes_open: Some(true), is_smiling: None };
+    let face =
+        Portrait { score: 0.9, is_portrait: true, eyes_open: Some(true), is_smiling: None, ..Portrait::default() };
     let portrait = Photo { portrait: Ok(face), ..alone };
     assert_eq!(told(&portrait).reason, "The only photo of its scene; aesthetic score 8.2 of 10; eyes open.");
 }
@@ -298,4 +305,87 @@ fn senseless_rules_are_refused() {
     let endless = Rules { tiebreak_margin: f64::INFINITY, ..Rules::default() };
     assert_eq!(select(&[], &endless, no_model()), Err(SelectError::Margin { name: "tiebreak_margin" }));
     assert_eq!(select(&[], &Rules::default(), no_model()), Ok(Vec::new()));
+}
+
+/// A take of a burst in which `blinks` of `people` do not have open eyes.
+fn take(path: &str, score: f64, people: usize, blinks: Option<usize>) -> Photo {
+    let portrait = Portrait {
+        score: 0.5,
+        is_portrait: true,
+        eyes_open: Some(blinks.is_none()),
+        is_smiling: Some(false),
+        people,
+        blinks,
+    };
+    Photo { portrait: Ok(portrait), ..photo(path, 0, score) }
+}
+
+#[test]
+fn a_take_in_which_somebody_blinks_wins_only_where_it_is_clearly_better() {
+    let first = |blinking: f64, rules: &Rules, between: Between| {
+        let photos = [take("blink", blinking, 4, Some(2)), take("open", 0.5, 4, None), take("worse", 0.3, 4, None)];
+        picks(&photos, &Rules { top: Some(1), ..rules.clone() }, between).remove(0)
+    };
+    // Composites of these parts: two fifths of the difference.
+    let rules = Rules { blink_margin: 0.15, ..Rules::default() };
+    assert_eq!(first(0.7, &rules, no_model()), "open");
+    assert_eq!(first(0.95, &rules, no_model()), "blink", "0.18 ahead");
+    assert_eq!(first(0.7, &Rules { blink_margin: 0.0, ..rules.clone() }, no_model()), "blink");
+    // No comparison model overrules that, either way.
+    let likes = |name: &'static str| {
+        move |a: usize, b: usize| {
+            let index = usize::from(name != "blink");
+            Some(if a == index {
+                0.9
+            } else if b == index {
+                0.1
+            } else {
+                0.5
+            })
+        }
+    };
+    let likes_blinks = likes("blink");
+    let between = Between { better: Some(&likes_blinks), ..no_model() };
+    assert_eq!(first(0.55, &rules, between), "open");
+    let likes_open = likes("open");
+    let between = Between { better: Some(&likes_open), ..no_model() };
+    assert_eq!(first(0.95, &rules, between), "blink");
+    // Where everybody blinks in every take, nothing changes.
+    let photos = [take("a", 0.6, 1, Some(1)), take("b", 0.5, 1, Some(1))];
+    assert_eq!(picks(&photos, &Rules { top: Some(1), ..rules }, no_model()), ["a"]);
+}
+
+#[test]
+fn reasons_of_groups_say_who_blinks() {
+    let photos = [take("DSC_1", 0.5, 4, None), take("DSC_2", 0.6, 4, Some(2)), take("DSC_3", 0.3, 4, Some(1))];
+    let verdicts = select(&photos, &Rules { blink_margin: 0.15, ..Rules::default() }, no_model()).unwrap();
+    let told = reason(&verdicts, &photos, "DSC_1");
+    assert!(told.contains("all four have their eyes open; in DSC_2 the second from the left blinks"), "{told}");
+    assert!(told.contains("preferred to DSC_2, though that scored 0.04 higher"), "{told}");
+    let told = reason(&verdicts, &photos, "DSC_2");
+    assert!(
+        told.contains("the second from the left blinks") && told.contains("though it scored 0.04 higher"),
+        "{told}"
+    );
+    assert!(reason(&verdicts, &photos, "DSC_3").contains("the first from the left blinks"));
+}
+
+#[test]
+fn close_calls_are_named_with_the_runner_up() {
+    let photos = [photo("a", 0, 0.5), photo("b", 0, 0.5), photo("c", 0, 0.49)];
+    let between_two = |likely: f64| {
+        let better = move |a: usize, b: usize| {
+            let strength = |photo: usize| [likely, 1.0 - likely, 0.0][photo];
+            Some(0.5 + (strength(a) - strength(b)) / 2.0)
+        };
+        let verdicts = select(&photos, &Rules::default(), Between { better: Some(&better), ..no_model() }).unwrap();
+        let of =
+            |path: &str| verdicts.iter().find(|verdict| photos[verdict.photo].path.ends_with(path)).unwrap().clone();
+        (of("a"), of("b").close_call, of("c").close_call)
+    };
+    let (first, second, third) = between_two(0.53);
+    assert!(first.close_call && second && !third);
+    assert!(first.reason.contains("too close to call beside b"), "{}", first.reason);
+    let (first, second, _) = between_two(0.6);
+    assert!(!first.close_call && !second && !first.reason.contains("close"), "{}", first.reason);
 }

@@ -1,7 +1,7 @@
 //! Everybody meets everybody: the winner of a close group, whatever order the photos came in.
 
 use std::cmp::Ordering;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -14,6 +14,9 @@ pub struct Met {
     /// The probability that this photo is the better of the two.
     pub confidence: f64,
 }
+
+/// A meeting this near to one half could hardly tell the two apart.
+const CLOSE: f64 = 0.05;
 
 /// How a photo did in the tie-break of its group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,6 +64,11 @@ fn met(other: &Entrant, confidence: f64) -> Met {
 }
 
 impl Tiebreak {
+    /// Whether the meeting with a photo could hardly tell the two apart.
+    pub fn is_close_to(&self, other: &Path) -> bool {
+        self.met.iter().any(|met| met.image_path == other && (met.confidence - 0.5).abs() < CLOSE)
+    }
+
     fn of(met: Vec<Met>) -> Self {
         let wins = met.iter().filter(|met| met.won == Some(true)).count();
         let sum: f64 = met.iter().map(|met| met.confidence).sum();

@@ -32,6 +32,9 @@ pub struct SelectRecord {
     pub cluster_size: usize,
     /// How it did in the tie-break of its group; null when it was in none.
     pub tiebreak: Option<TiebreakRecord>,
+    /// Whether it is the first or second of its group, and the tie-break gave neither more than 55 % against the other.
+    #[serde(default)]
+    pub close_call: bool,
     /// Why it was picked, or why not, in one sentence.
     pub reason: String,
     /// When it was taken by the camera's clock, or the day alone; null when neither the file nor its name says.
@@ -159,6 +162,7 @@ impl SelectRecord {
             cluster_id: photo.group.map_or(-1, |group| group as i64),
             cluster_size: verdict.group_size,
             tiebreak: verdict.tiebreak.clone().map(Into::into),
+            close_call: verdict.close_call,
             reason: verdict.reason.clone(),
             taken_at: report.taken_at_text(),
             taken_from: report.taken_from,
