@@ -148,7 +148,8 @@ fn select_names_the_best_of_each_scene_with_reasons() {
             "taken_from",
             "decision",
             "written",
-            "aesthetic_model"
+            "aesthetic_model",
+            "decision_source"
         ]
     );
     assert_eq!(lines.len(), 4);

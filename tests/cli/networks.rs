@@ -156,6 +156,9 @@ fn the_built_in_model_rates_where_that_of_ava_is_missing_and_says_how_to_get_it(
     let world = World::new();
     world.photo("a.png", 1);
     let seen = world.run(["aesthetics", "photos"]).expect(0);
+    // Nobody can pull it, so that only those who ask for details are told; the line says which model rated.
+    assert!(!seen.stderr.contains("ava-resnet50"), "{}", seen.stderr);
+    let seen = world.run(["aesthetics", "photos", "-v"]).expect(0);
     for part in ["ava-resnet50", "ava_resnet50.pt", "96454336 bytes", "albumctl models import FILE", "album-mini rates"]
     {
         assert!(seen.stderr.contains(part), "{}", seen.stderr);
@@ -182,7 +185,7 @@ fn the_built_in_model_compares_where_that_for_pairs_is_missing_and_says_so() {
     fs::write(world.photos().join("flat.png"), png(64, 64, 0)).unwrap();
     world.photo("busy.png", 7);
     let run = |first: &str, second: &str| {
-        world.run(["compare", &format!("photos/{first}"), &format!("photos/{second}")]).expect(0)
+        world.run(["compare", "-v", &format!("photos/{first}"), &format!("photos/{second}")]).expect(0)
     };
     let (there, back) = (run("flat.png", "busy.png"), run("busy.png", "flat.png"));
     assert!(

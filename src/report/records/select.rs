@@ -43,13 +43,13 @@ pub struct SelectRecord {
     pub taken_from: Option<TakenFrom>,
     /// What a person decided about it.
     pub decision: Option<DecisionWord>,
-    /// Where the decision was found.
-    #[serde(default)]
-    pub decision_source: Option<DecisionPlace>,
     /// What was written for it outside the results: copies, links, sidecars. Empty when nothing was asked for.
     pub written: Vec<Written>,
     /// `name@version` of what gave the aesthetic score: another one than configured may stand in for it.
     pub aesthetic_model: Option<String>,
+    /// Where the decision was found.
+    #[serde(default)]
+    pub decision_source: Option<DecisionPlace>,
 }
 
 /// What went into the composite.
