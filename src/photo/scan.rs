@@ -52,7 +52,7 @@ pub enum ScanError {
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Look at hidden files and folders, too, and at what [`is_hidden`] counts among them.
+    /// Look at hidden files and folders, too, and at what `is_hidden` counts among them.
     pub hidden: bool,
     /// Descend into symbolic links to folders.
     pub follow: bool,

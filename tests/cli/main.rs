@@ -8,7 +8,6 @@ mod world;
 mod album;
 mod configuration;
 mod decide;
-mod edited;
 mod first_run;
 mod groups;
 mod lists_and_folders;

@@ -6,6 +6,7 @@ mod world;
 #[cfg(target_os = "linux")]
 mod bombs;
 mod calls;
+mod edited;
 mod files;
 mod interrupted;
 #[cfg(target_os = "linux")]
@@ -30,6 +31,7 @@ fn every_row_has_its_test() {
     let sources = [
         include_str!("bombs.rs"),
         include_str!("calls.rs"),
+        include_str!("edited.rs"),
         include_str!("files.rs"),
         include_str!("interrupted.rs"),
         include_str!("isolated.rs"),

@@ -44,7 +44,7 @@ fn mutated_photos() {
         let isolate = if (first / TOGETHER).is_multiple_of(2) { "off" } else { "on" };
         let (room, seconds) = (format!("limits.max_decode_mb={ROOM}"), format!("limits.max_seconds={MAX_SECONDS}"));
         let limits = ["--set", &room, "--set", &seconds, "--isolate", isolate];
-        let args = ["score", "photos", "--threads", "2", "--no-cache", "-o", "scores.jsonl"];
+        let args = ["score", "photos", "--threads", "2", "--no-cache", "-v", "-o", "scores.jsonl"];
         let (seen, most) = peak_of(world.command(args.iter().chain(&limits)));
         peak = peak.max(most);
         assert!(matches!(seen.code, Some(0 | 3)), "from {first}: {:?}: {}", seen.code, seen.stderr);

@@ -68,6 +68,8 @@ fn garbage_in_rows_of_the_store() {
     let world = World::new();
     world.many_photos(4);
     let run = || world.run(["select", "photos", "--all", "--report", "page.html"]).expect(0);
+    // What faces need is told once a machine.
+    run();
     let first = run();
     let (reference, told, page) = (first.stdout, first.stderr, fs::read(world.path("page.html")).unwrap());
     let file = store(&world);
