@@ -78,7 +78,7 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
                 Ok(read) => {
                     ids.push(PhotoId {
                         content: ContentId::of(&read.bytes),
-                        picture: Some(photo::picture_of(&read.bytes)),
+                        picture: Some(photo::picture_of(&read.bytes, &context.limits())),
                     });
                 }
                 Err(error) => unread.push(Failure {

@@ -178,7 +178,7 @@ impl Job<'_> {
                 Ok(raster) => {
                     let (width, height) = raw::full_size(self.bytes, self.kind, raster.width, raster.height);
                     // The largest preview is what a RAW file is known by, though another had to be shown.
-                    let picture = if at == 0 { raster.picture } else { picture_of(self.bytes) };
+                    let picture = if at == 0 { raster.picture } else { picture_of(self.bytes, self.limits) };
                     return Ok(Raster { width, height, picture, ..raster });
                 }
                 Err(error) => refused = refused.or(Some(error)),

@@ -10,19 +10,31 @@ use super::identity::PictureId;
 use super::ifd::Tiff;
 use super::kind::{self, Kind};
 use super::libjpeg;
+use super::limits::Limits;
 use super::raw;
 
 /// Of a photo that is not decoded now. A file that holds no picture known here is known by all its bytes.
-pub fn picture_of(bytes: &[u8]) -> PictureId {
+pub fn picture_of(bytes: &[u8], limits: &Limits) -> PictureId {
     match kind::sniff(bytes) {
-        Some(Kind::Jpeg) => libjpeg::picture(bytes).unwrap_or_else(|| of_stream(bytes, Kind::Jpeg)),
+        Some(Kind::Jpeg) => of_jpeg(bytes, limits),
         Some(kind @ Kind::Raw(_)) => match raw::previews(bytes, kind).first() {
-            Some(preview) => libjpeg::picture(preview.data).unwrap_or_else(|| of_stream(preview.data, Kind::Jpeg)),
+            Some(preview) => of_jpeg(preview.data, limits),
             None => PictureId::of_parts(&[bytes]),
         },
         Some(kind) => of_stream(bytes, kind),
         None => PictureId::of_parts(&[bytes]),
     }
+}
+
+/// By the means of its blocks, where it is sound and within the limits: one that is beyond them is not decoded either.
+fn of_jpeg(bytes: &[u8], limits: &Limits) -> PictureId {
+    let deadline = limits.deadline();
+    let is_within = jpeg::header(bytes).frame.is_some_and(|frame| {
+        let coefficients = if frame.progressive() { 2 * frame.component_ids.len() as u64 } else { 1 };
+        limits.picture(Kind::Jpeg, frame.width.into(), frame.height.into(), coefficients).is_ok()
+    });
+    let means = is_within.then(|| libjpeg::picture(bytes, || !deadline.passed())).flatten();
+    means.unwrap_or_else(|| of_stream(bytes, Kind::Jpeg))
 }
 
 /// By the bytes that a decoder needs.
@@ -65,7 +77,11 @@ fn in_strips(bytes: &[u8]) -> Vec<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PictureId, picture_of};
+    use super::{Kind, Limits, PictureId, of_stream};
+
+    fn picture_of(bytes: &[u8]) -> PictureId {
+        super::picture_of(bytes, &Limits::default())
+    }
 
     fn of(name: &str) -> PictureId {
         let file = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/jpeg/{}"), name);
@@ -82,6 +98,18 @@ mod tests {
         for other in ["422.jpg", "444.jpg", "grey.jpg", "coarse.jpg", "finest.jpg", "rgb.jpg", "restarts.jpg"] {
             assert_ne!(of(other), of("420.jpg"), "{other}");
         }
+    }
+
+    #[test]
+    fn a_jpeg_beyond_the_limits_is_not_gone_through() {
+        let progressive =
+            std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/jpeg/progressive.jpg")).unwrap();
+        let stream = of_stream(&progressive, Kind::Jpeg);
+        for limits in [Limits { max_alloc: 100, ..Limits::default() }, Limits { max_pixels: 100, ..Limits::default() }]
+        {
+            assert_eq!(super::picture_of(&progressive, &limits), stream);
+        }
+        assert_ne!(picture_of(&progressive), stream);
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub fn picture_of(
     let facts = store.finding(&content, &facts_key()).and_then(|json| serde_json::from_slice::<PhotoFacts>(&json).ok());
     match facts.and_then(|facts| facts.picture()) {
         Some(picture) => Ok(picture),
-        None => Ok(photo::picture_of(&identity::read(path, limits.max_file_bytes)?.bytes)),
+        None => Ok(photo::picture_of(&identity::read(path, limits.max_file_bytes)?.bytes, limits)),
     }
 }
 

@@ -102,7 +102,7 @@ fn scaled(
 ) -> Result<Inks, DecodeError> {
     #[cfg(feature = "turbojpeg")]
     if let Some(pixels) = super::turbo::decode(job, frame, shrink) {
-        *picture = libjpeg::picture(job.bytes);
+        *picture = libjpeg::picture(job.bytes, || !job.deadline.passed());
         return Ok(Inks::Rgb(pixels));
     }
     let decoded = libjpeg::decode(job.bytes, shrink, colours(header, frame), || !job.deadline.passed());

@@ -55,11 +55,11 @@ pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> b
 }
 
 /// By what a sound file of these kinds is known, without showing it.
-pub fn picture(bytes: &[u8]) -> Option<PictureId> {
+pub fn picture(bytes: &[u8], go_on: impl Fn() -> bool) -> Option<PictureId> {
     let (mut reader, mut frame) = Reader::open(bytes, 1)?;
     let mut means = Means::of(&frame);
-    each_row(&mut reader, &mut frame, &|| true, |component, at, row, blocks| means.row(component, at, row, blocks))?;
-    Some(means.picture(&frame))
+    each_row(&mut reader, &mut frame, &go_on, |component, at, row, blocks| means.row(component, at, row, blocks))?;
+    go_on().then(|| means.picture(&frame))
 }
 
 /// Hands over every row of blocks, with its component and its number; those of a component in their order.
