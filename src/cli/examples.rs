@@ -61,7 +61,6 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("analyze", &[("everything once, to select from again and again", "albumctl analyze ~/Photos -o analysis.jsonl")]),
-    ("decide", &[("always pick this photo", "albumctl decide keep IMG_0001.JPG")]),
     ("decide keep", &[("always pick these photos", "albumctl decide keep IMG_0001.JPG IMG_0002.JPG")]),
     ("decide reject", &[("never pick what is in this folder", "albumctl decide reject ~/Photos/blurred")]),
     ("decide clear", &[("take back what was decided", "albumctl decide clear IMG_0001.JPG")]),
@@ -88,7 +87,6 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("models rm", &[("free the room that a model takes", "albumctl models rm dinov2-s")]),
     ("models gc", &[("what could go", "albumctl models gc --dry-run")]),
     ("models path", &[("where the files lie", "albumctl models path dinov2-s")]),
-    ("kmeans", &[("a thousand clusters of features", "albumctl kmeans fit --data features.parquet -k 1000")]),
     ("kmeans fit", &[("a thousand clusters of features", "albumctl kmeans fit --data features.parquet -k 1000")]),
     (
         "kmeans assign",
@@ -105,13 +103,11 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("node", &[("deal out tasks on this machine", "albumctl node scheduler")]),
     ("node scheduler", &[("for this machine alone", "albumctl node scheduler --bind 127.0.0.1:50050")]),
     ("node executor", &[("two tasks at a time", "albumctl node executor --scheduler 127.0.0.1:50050 -j 2")]),
-    ("train", &[("classes from folders", "albumctl train classifier folders --run runs/classes")]),
     ("train mini", &[("the built-in network", "albumctl train mini --data labelled --run runs/mini")]),
     ("train aesthetics", &[("from scores", "albumctl train aesthetics scores.csv --photos photos --run runs/mine")]),
     ("train siamese", &[("from choices", "albumctl train siamese pairs.csv --photos photos --run runs/pairs")]),
     ("train quality", &[("from clean photos", "albumctl train quality clean-photos --run runs/flaws")]),
     ("train classifier", &[("classes from folders", "albumctl train classifier folders --run runs/classes")]),
-    ("eval", &[("ratings beside given scores", "albumctl eval scores scores.csv --photos photos")]),
     ("eval scores", &[("ratings beside given scores", "albumctl eval scores scores.csv --photos photos")]),
     ("eval bursts", &[("the order of takes", "albumctl eval bursts bursts.csv --photos photos --format table")]),
     ("eval groups", &[("groups beside given ones", "albumctl eval groups groups.csv --photos photos")]),
@@ -136,9 +132,10 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
 
 const TO_FOLDER: &str = "albumctl select ~/Photos --top 10 --copy-to ~/Album --report album.html";
 
-/// The examples of a command, told by its words (`models pull`).
+/// The examples of a command, told by its words (`models pull`); a family of commands without any shows those of its first.
 pub fn of(command: &str) -> &'static [(&'static str, &'static str)] {
-    EXAMPLES.iter().find(|(path, _)| *path == command).map_or(&[], |(_, examples)| examples)
+    let is_of = |path: &str| path.strip_prefix(command).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    EXAMPLES.iter().find(|(path, _)| is_of(path)).map_or(&[], |(_, examples)| examples)
 }
 
 /// The command with its examples below its help, and so all commands below it.

@@ -1,10 +1,10 @@
 //! `albumctl analyze`: everything at once.
 
 use super::album::{self, GroupArgs};
+use super::human_decisions;
 use super::open_models::Networks;
 use super::photos;
 use super::select::{ChoiceArgs, choose};
-use super::words;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
@@ -34,8 +34,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let models = hub.album_models(&mut &networks)?;
     let (reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
     let groups = hub.cluster_with(&reports, &args.groups.over(context))?;
-    let photos =
-        choice::candidates(&reports, &groups, &words::of(&reports, args.choice.ratings, &context.decisions()?));
+    let photos = choice::candidates(
+        &reports,
+        &groups,
+        &human_decisions::of(&reports, args.choice.ratings, &context.decisions()?),
+    );
     let rules = args.choice.rules(context);
     let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);
     let mut verdicts = match chosen {

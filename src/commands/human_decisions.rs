@@ -1,4 +1,4 @@
-//! What people said of photos: to `decide`, or to other programs that wrote it into the photo or beside it.
+//! What people decided about photos: said to `decide`, or to other programs that wrote it into the photo or beside it.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use super::photos;
 use crate::context::{Context, journal_failed};
 use crate::error::CommandError;
 use crate::journal::{Decisions, Entry};
-use crate::library::choice::Word;
+use crate::library::choice::FoundDecision;
 use crate::photo_report::PhotoReport;
 use crate::report::xmp::{self, Naming};
 use base::reading;
@@ -25,7 +25,7 @@ pub enum Ratings {
 
 /// What a person decided. Where an older albumctl wrote it down by the bytes of these photos, it is written once more by
 /// their pictures, so that the next caption does not lose it.
-pub fn decisions(reports: &[PhotoReport], dry_run: bool, context: &Context) -> Result<Decisions, CommandError> {
+pub fn in_journal(reports: &[PhotoReport], dry_run: bool, context: &Context) -> Result<Decisions, CommandError> {
     let decisions = context.decisions()?;
     let old = reports.iter().filter_map(|report| {
         let photo = report.id().filter(|photo| !dry_run && decisions.hangs_on_bytes(*photo))?;
@@ -41,8 +41,9 @@ pub fn decisions(reports: &[PhotoReport], dry_run: bool, context: &Context) -> R
     Ok(decisions)
 }
 
-/// The word about each photo. What was said to `decide` goes before what a sidecar says, and that before what the photo does.
-pub fn of(reports: &[PhotoReport], ratings: Ratings, decisions: &Decisions) -> Vec<Option<Word>> {
+/// The decision about each photo. What was said to `decide` goes before what a sidecar says, and that before what the photo
+/// says.
+pub fn of(reports: &[PhotoReport], ratings: Ratings, decisions: &Decisions) -> Vec<Option<FoundDecision>> {
     let said = |report: &PhotoReport| Some((decisions.of(report.content, report.picture)?, DecisionSource::Journal));
     if ratings == Ratings::Ignore {
         return reports.iter().map(said).collect();
@@ -55,14 +56,14 @@ pub fn of(reports: &[PhotoReport], ratings: Ratings, decisions: &Decisions) -> V
     } else {
         vec![Vec::new(); paths.len()]
     };
-    let word = |(report, sidecars): (&PhotoReport, Vec<PathBuf>)| {
+    let found = |(report, sidecars): (&PhotoReport, Vec<PathBuf>)| {
         let mut beside =
             || sidecars.iter().filter(|sidecar| folders.has(sidecar)).find_map(|sidecar| decision(read(sidecar)?));
         said(report)
             .or_else(|| beside().map(|decision| (decision, DecisionSource::Sidecar)))
             .or_else(|| Some((decision(report.rating?)?, DecisionSource::File)))
     };
-    reports.iter().zip(sidecars).map(word).collect()
+    reports.iter().zip(sidecars).map(found).collect()
 }
 
 /// Stars below five say how good a photo is, and not that it belongs in the album.

@@ -19,6 +19,7 @@ mod engine;
 pub mod eval;
 mod failures;
 mod features;
+mod human_decisions;
 pub mod kmeans;
 pub mod man;
 pub mod models;
@@ -32,6 +33,5 @@ pub mod score;
 pub mod select;
 pub mod train;
 mod trust;
-mod words;
 
 pub use addresses::lines_stay_here;

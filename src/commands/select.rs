@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use super::album::{self, GroupArgs};
 use super::album_export::{self, Album, DeliverArgs};
 use super::closing;
+use super::human_decisions::{self, Ratings};
 use super::open_models::Networks;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
-use super::words::{self, Ratings};
 use crate::analyses::Comparing;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
@@ -186,8 +186,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     let groups = networks.hub.cluster_with(&reports, &args.groups.over(context))?;
     let photos = {
-        let decisions = words::decisions(&reports, args.deliver.dry_run, context)?;
-        choice::candidates(&reports, &groups, &words::of(&reports, args.choice.ratings, &decisions))
+        let decisions = human_decisions::in_journal(&reports, args.deliver.dry_run, context)?;
+        choice::candidates(&reports, &groups, &human_decisions::of(&reports, args.choice.ratings, &decisions))
     };
     let rules = args.choice.rules(context);
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;

@@ -83,8 +83,4 @@ impl SeenPhotos {
     pub fn knows_pictures(&self) -> bool {
         !self.pictures.is_empty()
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.contents.is_empty()
-    }
 }

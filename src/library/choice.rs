@@ -37,17 +37,17 @@ pub trait Referee {
     fn look_at(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, Self::Error>;
 }
 
-/// What a person said of a photo, and where.
-pub type Word = (Decision, DecisionSource);
+/// What a person decided about a photo, and where that was found.
+pub type FoundDecision = (Decision, DecisionSource);
 
-/// The photos as the choice sees them, each with the word of a person about it.
-pub fn candidates(photos: &[PhotoReport], groups: &Groups, words: &[Option<Word>]) -> Vec<Photo> {
-    let labelled = photos.iter().zip(&groups.clustering.labels).zip(words);
-    labelled.map(|((photo, &label), word)| candidate(photo, usize::try_from(label).ok(), *word)).collect()
+/// The photos as the choice sees them, each with the decision of a person about it.
+pub fn candidates(photos: &[PhotoReport], groups: &Groups, decisions: &[Option<FoundDecision>]) -> Vec<Photo> {
+    let labelled = photos.iter().zip(&groups.clustering.labels).zip(decisions);
+    labelled.map(|((photo, &label), decision)| candidate(photo, usize::try_from(label).ok(), *decision)).collect()
 }
 
 /// One photo as the choice sees it, in a group and with a person's decision where there are these.
-pub fn candidate(photo: &PhotoReport, group: Option<usize>, word: Option<Word>) -> Photo {
+pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<FoundDecision>) -> Photo {
     Photo {
         path: photo.path.clone(),
         group,
@@ -56,8 +56,8 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, word: Option<Word>) 
         portrait: photo.portrait.as_ref().map(faces).ok_or(Why::ModelMissing),
         sharpness: photo.quality.as_ref().map(|quality| quality.sharpness),
         taken_ms: photo.taken_ms(),
-        decision: word.map(|(decision, _)| decision),
-        decision_source: word.map(|(_, source)| source),
+        decision: decision.map(|(decision, _)| decision),
+        decision_source: decision.map(|(_, source)| source),
         content: photo.content.map(|content| content.0),
     }
 }

@@ -1,7 +1,9 @@
 //! `albumctl portrait`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use crate::world::World;
 
@@ -83,6 +85,12 @@ fn a_portrait_and_a_picture_without_faces() {
     assert_eq!(again.text(), seen.text(), "from the store the same");
 }
 
+/// The line of the only photo.
+fn faces(world: &World, models: &Path, more: &[&str]) -> Value {
+    let args = ["portrait", "--models-dir", models.to_str().unwrap(), "photos"];
+    world.run(args.iter().chain(more)).expect(0).lines().remove(0)
+}
+
 #[test]
 fn states_come_with_the_expression_network_and_go_with_its_rule() {
     let Some(models) = shared("weights/mediapipe") else { return };
@@ -90,11 +98,7 @@ fn states_come_with_the_expression_network_and_go_with_its_rule() {
     if copy_golden(&world, "portrait_02.png").is_none() {
         return;
     }
-    let models = models.to_str().unwrap().to_owned();
-    let ask = |more: &[&str]| {
-        let args = ["portrait", "--models-dir", &models, "photos"];
-        world.run(args.iter().chain(more)).expect(0).lines().remove(0)
-    };
+    let ask = |more: &[&str]| faces(&world, &models, more);
     let states = ask(&[]);
     let face = &states["faces"][0];
     assert_eq!((&face["eyes"], &states["eyes_open"]), (&"laughing".into(), &true.into()));
@@ -131,11 +135,7 @@ fn everybody_in_a_group_counts_unless_told_otherwise() {
     if copy_golden(&world, "n04235860_sleeping_bag.png").is_none() {
         return;
     }
-    let models = models.to_str().unwrap().to_owned();
-    let ask = |more: &[&str]| {
-        let args = ["portrait", "--models-dir", &models, "photos"];
-        world.run(args.iter().chain(more)).expect(0).lines().remove(0)
-    };
+    let ask = |more: &[&str]| faces(&world, &models, more);
     let group = ask(&[]);
     assert_eq!((&group["num_faces"], &group["is_portrait"]), (&2.into(), &false.into()));
     let scores: Vec<f64> =

@@ -5,6 +5,7 @@ use networks::tflite::{Graph, Network, TfliteError};
 use proptest::prelude::*;
 
 use crate::oracle;
+use crate::test_numbers::numbers;
 use crate::writer::{Field, Writer};
 
 const ADD: i32 = 0;
@@ -19,16 +20,6 @@ const RESHAPE: i32 = 22;
 const RESIZE: i32 = 23;
 const PAD: i32 = 34;
 const PRELU: i32 = 54;
-
-fn numbers(count: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed;
-    (0..count)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1u32 << 23) as f32 - 1.0
-        })
-        .collect()
-}
 
 /// Options of a convolution: padding, strides, activation where `field` has it.
 fn window(same: bool, stride: i32, relu: bool, field: usize) -> Vec<Field> {

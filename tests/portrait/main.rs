@@ -8,4 +8,6 @@ mod networks;
 mod oracle;
 mod shared;
 mod states;
+#[path = "../../src/kernels/test_numbers.rs"]
+mod test_numbers;
 mod writer;
