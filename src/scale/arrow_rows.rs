@@ -7,6 +7,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::data_file::{DataFile, FEATURE, ID};
+use super::dictionaries;
 use super::error::{Place, RowError, ScaleError};
 use super::input::Input;
 use base::contain::contained;
@@ -61,11 +62,11 @@ pub fn arrow(
     reading: Reading,
     skip: usize,
 ) -> parquet::errors::Result<ParquetRecordBatchReader> {
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
     let columns: &[&str] = if reading.ids { &[ID, FEATURE] } else { &[FEATURE] };
-    let roots = columns.iter().filter_map(|name| metadata.schema().index_of(name).ok());
+    let roots: Vec<usize> = columns.iter().filter_map(|name| metadata.schema().index_of(name).ok()).collect();
+    dictionaries::check(metadata, &file, &[group], &roots)?;
     let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
-    builder
+    ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
         .with_row_groups(vec![group])
         .with_projection(mask)
         .with_batch_size(reading.batch_rows)

@@ -9,6 +9,7 @@ use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::dictionaries;
 use super::error::ScaleError;
 use super::input::Input;
 use super::source::{DataFile, ID, Source};
@@ -82,10 +83,14 @@ impl Source {
             };
             let place = metadata.schema().index_of(name).map_err(|error| unreadable(error.to_string()))?;
             let file = Input::open(&data.path)?;
-            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
             let mask = ProjectionMask::roots(metadata.parquet_schema(), [place]);
             // Damage that the Parquet reader did not foresee may make it panic.
-            let batches = contained(|| builder.with_projection(mask).with_batch_size(8192).build());
+            let groups: Vec<usize> = (0..metadata.metadata().num_row_groups()).collect();
+            let batches = contained(|| {
+                dictionaries::check(metadata, &file, &groups, &[place])?;
+                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
+                builder.with_projection(mask).with_batch_size(8192).build()
+            });
             let batches = batches.map_err(unreadable)?;
             let mut batches = batches.map_err(|error| unreadable(error.to_string()))?;
             while let Some(batch) = contained(|| batches.next()).map_err(unreadable)? {

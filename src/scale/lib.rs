@@ -12,6 +12,7 @@ mod assignments;
 mod columns;
 mod data_file;
 pub mod dedup;
+mod dictionaries;
 #[cfg(feature = "distributed")]
 pub mod distributed;
 mod error;
