@@ -320,13 +320,15 @@ fn sidecars(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         for place in places {
-            if !verdict.selected() && decision.is_none() && !xmp::is_marked(&place) {
+            // Of a photo that nobody chose, only what an earlier run said is changed.
+            let is_due = if verdict.selected() || decision.is_some() { Ok(true) } else { xmp::is_marked(&place) };
+            if matches!(is_due, Ok(false)) {
                 continue;
             }
             if !gate.lets(photo, tally, context)? {
                 break;
             }
-            match xmp::write(&place, &mark, args.dry_run, &mut folders) {
+            match is_due.and_then(|_| xmp::write(&place, &mark, args.dry_run, &mut folders)) {
                 Ok(_) => written[photo].push(Written::new("xmp", &place, !args.dry_run)),
                 Err(error) => tally.fail(&not_written(&photos[photo].path, &error), context)?,
             }

@@ -85,12 +85,10 @@ fn existing_spelling(path: PathBuf) -> PathBuf {
     if !path.exists() && loud.exists() { loud } else { path }
 }
 
-/// Whether there is a sidecar that speaks of us. One that cannot be read may: writing to it will tell why it cannot.
-pub fn is_marked(sidecar: &Path) -> bool {
-    match reading::read(sidecar, reading::SIDECAR) {
-        Ok(bytes) => bytes.windows(xmp::OURS.len()).any(|window| window == xmp::OURS.as_bytes()),
-        Err(failure) => failure.kind() != io::ErrorKind::NotFound,
-    }
+/// Whether there is a sidecar that speaks of us.
+pub fn is_marked(sidecar: &Path) -> Result<bool, XmpError> {
+    let bytes = read(sidecar)?.unwrap_or_default();
+    Ok(bytes.windows(xmp::OURS.len()).any(|window| window == xmp::OURS.as_bytes()))
 }
 
 /// What writing a sidecar came to, or would come to.

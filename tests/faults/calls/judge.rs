@@ -157,12 +157,19 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// Whether this is what a run writes there: what it writes undisturbed, or another whole one where some photo failed.
+    /// Whether this is what a run writes there: what it writes undisturbed, or another whole one where some photo failed. A
+    /// sidecar may be there although the run failed later.
     fn may_be(&self, path: &Path, now: &Node, disturbed: &Outcome) -> bool {
         if self.first.state.0.get(path).is_some_and(|new| new.says_the_same(now)) {
             return true;
         }
-        let free = self.loose.contains(path) || disturbed.ended.code() == Some(3);
+        let is_sidecar = path.extension().is_some_and(|extension| extension == "xmp");
+        let some_failed = match disturbed.ended.code() {
+            Some(3) => true,
+            Some(1) => is_sidecar,
+            _ => false,
+        };
+        let free = self.loose.contains(path) || some_failed;
         free && self.is_whole(path, now)
     }
 
