@@ -65,7 +65,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub strict: bool,
 
-    /// Threads of work; 0, which is the default, means one a core
+    /// Threads of work; 0, which is the default, means one a core, or four where networks run on a card
     #[arg(short = 'j', long, global = true, value_name = "N")]
     pub threads: Option<usize>,
 

@@ -174,6 +174,10 @@ impl<N: Question> Analysis for Asked<N> {
             .ok_or_else(|| anyhow::anyhow!("{}: an answer of another form", self.network.reference()))
     }
 
+    fn runs_on_card(&self) -> bool {
+        self.network.runs_on_card()
+    }
+
     fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
         Ok(to_bytes(&N::told(report).unwrap_or_default()))
     }

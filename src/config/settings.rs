@@ -39,6 +39,12 @@ impl Settings {
         }
     }
 
+    /// Four a core, unless told otherwise: most of them wait for the card, which is quickest where many do
+    /// (tests/bench/results/card.md).
+    pub fn threads_beside_a_card(&self) -> usize {
+        if self.num_workers == 0 { 4 * self.threads() } else { self.num_workers }
+    }
+
     /// What a photo may be and cost.
     pub fn photo_limits(&self) -> photo::Limits {
         photo::Limits {

@@ -13,6 +13,7 @@ pub mod expressions;
 mod face_network;
 pub mod faces;
 pub mod fetch;
+mod gather;
 pub mod hashing;
 mod idle;
 mod loaded_networks;

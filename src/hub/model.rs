@@ -47,6 +47,9 @@ pub trait Network: From<Model> + Clone + std::fmt::Debug + Send + Sync {
     /// For cache keys: changes whenever a result could.
     fn identity(&self) -> Result<String, HubError>;
 
+    /// Whether whoever asks it waits for a card.
+    fn runs_on_card(&self) -> bool;
+
     /// Loads it now, if it is not in memory yet. It stays there as long as what is returned lives.
     fn load(&self) -> Result<Loaded, HubError>;
 }
@@ -427,6 +430,10 @@ macro_rules! network {
 
             fn identity(&self) -> Result<String, HubError> {
                 self.0.identity()
+            }
+
+            fn runs_on_card(&self) -> bool {
+                !self.0.device.is_cpu() && !self.0.is_mini()
             }
 
             fn load(&self) -> Result<Loaded, HubError> {

@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, ModuleT, VarBuilder};
 
+use super::gather::{Gather, Photo, TOGETHER};
 use super::manifest::{Architecture, Manifest};
 use super::recipe::{Backbone, Recipe};
 use kernels::{Cpu, Engine, Precision};
@@ -57,6 +58,7 @@ struct OnDevice {
     forward: Forward,
     device: Device,
     dtype: DType,
+    gather: Gather,
 }
 
 impl std::fmt::Debug for Built {
@@ -280,7 +282,7 @@ fn on_device(
     let dtype = if precision == Precision::Fast && !device.is_cpu() { DType::BF16 } else { DType::F32 };
     let vb = var_builder(file, dtype, device)?;
     match plan.candle(names, &vb) {
-        Ok(forward) => Ok(OnDevice { forward, device: device.clone(), dtype }),
+        Ok(forward) => Ok(OnDevice { forward, device: device.clone(), dtype, gather: Gather::default() }),
         Err(CandleError::Weights(error)) => Err(error.into()),
         Err(CandleError::Candle(source)) => {
             Err(BuildError::Device { file: names.file().display().to_string(), source })
@@ -306,8 +308,23 @@ impl Built {
 
 impl OnDevice {
     fn features(&self, batch: &Batch) -> Result<Vec<Vec<f32>>, candle_core::Error> {
-        let shape = (batch.photos, batch.height, batch.width, Batch::CHANNELS);
-        let x = Tensor::from_slice(&batch.data, shape, &self.device)?.permute((0, 3, 1, 2))?.contiguous()?;
+        let size = (batch.height, batch.width);
+        if self.device.is_cpu() {
+            return self.run(batch.photos, size, &batch.data);
+        }
+        let photos = batch.data.chunks_exact(batch.photo_len()).map(|photo| (size.0, size.1, photo.to_vec())).collect();
+        let together = |photos: &[Photo]| {
+            let size = photos.first().map_or(size, |photo| (photo.0, photo.1));
+            let mut data = photos.iter().map(|photo| photo.2.as_slice()).collect::<Vec<_>>().concat();
+            data.resize(TOGETHER * size.0 * size.1 * Batch::CHANNELS, 0.0);
+            self.run(TOGETHER, size, &data).map_err(|error| error.to_string())
+        };
+        self.gather.answers(photos, together).map_err(candle_core::Error::msg)
+    }
+
+    fn run(&self, photos: usize, (height, width): (usize, usize), data: &[f32]) -> candle_core::Result<Vec<Vec<f32>>> {
+        let shape = (photos, height, width, Batch::CHANNELS);
+        let x = Tensor::from_slice(data, shape, &self.device)?.permute((0, 3, 1, 2))?.contiguous()?;
         (self.forward)(&x.to_dtype(self.dtype)?)?.to_dtype(DType::F32)?.to_vec2()
     }
 }

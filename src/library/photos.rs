@@ -185,6 +185,7 @@ impl ModelHub {
         each: impl FnMut(&Photo, Result<Analysed, Failure>) -> ControlFlow<()>,
     ) {
         let (settings, around) = (self.settings(), &self.surroundings);
+        let on_card = analyses.iter().any(|analysis| analysis.runs_on_card());
         let job = Job {
             photos,
             files,
@@ -193,7 +194,7 @@ impl ModelHub {
             telemetry: &around.telemetry,
             limits: settings.photo_limits(),
             medium,
-            threads: settings.threads(),
+            threads: if on_card { settings.threads_beside_a_card() } else { settings.threads() },
             stop: &around.stop,
             isolation: around.isolation,
         };

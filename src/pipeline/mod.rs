@@ -38,6 +38,11 @@ pub trait Analysis: Sync {
     /// Puts a finding from the store into the report; `None` for what is none, which is computed again.
     fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()>;
 
+    /// Whether a thread mostly waits for a card meanwhile.
+    fn runs_on_card(&self) -> bool {
+        false
+    }
+
     /// Whether it looks at the photo as it was decoded, not only at the size at which photos are measured.
     fn looks_closely(&self) -> bool {
         false
