@@ -46,7 +46,7 @@ features: ## each optional feature alone compiles; CONTRIBUTING.md names the pac
 	$(CARGO) check --features object-stores
 	$(CARGO) check --profile cluster --features distributed
 	$(CARGO) check --features turbojpeg
-	$(CARGO) check --features heic
+	$(CARGO) check --features libheif
 
 bench: ## parts (criterion) and whole processes beside their rivals; see tests/bench/RESULTS.md
 	$(CARGO) bench

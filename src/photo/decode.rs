@@ -3,8 +3,10 @@
 mod avif;
 mod colour;
 mod heic;
+mod heif;
 mod jpeg;
 mod orient;
+mod planes;
 mod still;
 #[cfg(feature = "turbojpeg")]
 mod turbo;

@@ -292,8 +292,20 @@ fn boxed(name: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// An AVIF with one picture that the container says is this large, and `more` behind its properties.
-fn avif_with((width, height): (u32, u32), kind: &[u8; 4], data: &[u8], more: &[u8]) -> Vec<u8> {
-    let file = boxed(b"ftyp", &[b"avif\0\0\0\0avifmif1miaf"]);
+fn avif_with(size: (u32, u32), kind: &[u8; 4], data: &[u8], more: &[u8]) -> Vec<u8> {
+    still(b"avif", size, kind, data, &[], more)
+}
+
+/// The same of any brand, with a second property, how it is coded.
+fn still(
+    brand: &[u8; 4],
+    (width, height): (u32, u32),
+    kind: &[u8; 4],
+    data: &[u8],
+    coding: &[u8],
+    more: &[u8],
+) -> Vec<u8> {
+    let file = boxed(b"ftyp", &[brand, b"\0\0\0\0", brand, b"mif1miaf"]);
     let size = boxed(b"ispe", &[&[0; 4], &width.to_be_bytes(), &height.to_be_bytes()]);
     let meta = |at: u32| {
         let item = boxed(b"infe", &[b"\x02\0\0\0\0\x01\0\0", kind, b"\0"]);
@@ -309,7 +321,11 @@ fn avif_with((width, height): (u32, u32), kind: &[u8; 4], data: &[u8], more: &[u
                 &boxed(b"iloc", &[&place]),
                 &boxed(
                     b"iprp",
-                    &[&boxed(b"ipco", &[&size]), &boxed(b"ipma", &[b"\0\0\0\0\0\0\0\x01\0\x01\x01\x01"]), more],
+                    &[
+                        &boxed(b"ipco", &[&size, coding]),
+                        &boxed(b"ipma", &[b"\0\0\0\0\0\0\0\x01\0\x01\x02\x01\x02"]),
+                        more,
+                    ],
                 ),
             ],
         )
@@ -340,6 +356,30 @@ fn empty_av1(width: u32, height: u32) -> Vec<u8> {
     [&[0x12, 0, 0x0a, header.len() as u8], &header[..], &[0x32], &sized, &payload].concat()
 }
 
+/// A HEIC that the container says is small, and HEVC this large: parameters as short as they can be, and no picture.
+fn empty_hevc(width: u32, height: u32) -> Vec<u8> {
+    let golomb = |number: u32| {
+        let bits = format!("{:b}", number + 1);
+        "0".repeat(bits.len() - 1) + &bits
+    };
+    // One layer; its profile and level; the number, 4:2:0, the sides; not cut, 8 bits; blocks of 8 to 64; the rest is off.
+    let blocks = ["011", "011", "1", "1", "011", "011", "1", "1"].concat();
+    let sequence = format!(
+        "00000001{}{}010{}{}01111{blocks}00001000001",
+        "0".repeat(96),
+        golomb(0),
+        golomb(width),
+        golomb(height)
+    );
+    let unit = |kind: u8, bits: &str| {
+        let payload = [&[kind << 1, 1][..], &bytes(bits)].concat();
+        [&[0x80 | kind, 0, 1][..], &(payload.len() as u16).to_be_bytes(), &payload].concat()
+    };
+    let units = [unit(33, &sequence), unit(34, "1100000111111000000001001")].concat();
+    let coding = boxed(b"hvcC", &[&[1; 21], &[0xff, 2], &units]);
+    still(b"heic", (64, 64), b"hvc1", &vec![0; 100_000], &coding, b"")
+}
+
 fn bytes(bits: &str) -> Vec<u8> {
     let byte = |bits: &[u8]| (0..8).fold(0, |sum, at| sum << 1 | (bits.get(at).unwrap_or(&b'0') - b'0'));
     bits.as_bytes().chunks(8).map(byte).collect()
@@ -355,6 +395,9 @@ fn box_bombs() -> Vec<Bomb> {
         ("outside.avif", avif((60_000, 4_900), &empty_av1(64, 64))),
         ("described.avif", avif_with((64, 64), b"av01", &empty_av1(64, 64), &properties)),
         ("grid.avif", avif_with((64, 64), b"grid", b"\0\0\xff\xff\xea\x60\x13\x24", b"")),
+        ("inside.heic", empty_hevc(65_528, 4_504)),
+        ("inside-60.heic", empty_hevc(8_000, 7_504)),
+        ("grid.heic", still(b"heic", (64, 64), b"grid", b"\0\0\xff\xff\xea\x60\x13\x24", &[], b"")),
         ("tracks.cr3", canon),
         ("starts.orf", [b"IIRO\x08\0\0\0", &b"\xff\xd8\xff\xc0\0\x02".repeat(2_000_000)[..]].concat()),
     ]

@@ -40,11 +40,24 @@ fn lossy_webp_and_avif_in_all_samplings() {
     }
 }
 
+/// The tiles of the grid say nothing of their range in the container, as on telephones: full range stands in the stream.
+#[test]
+fn heic_alone_and_in_tiles() {
+    for name in ["sampling-420.heic", "grid-turned.heic"] {
+        let off = off(name);
+        assert!(off < 3.0, "{name} is off by {off:.2} levels");
+    }
+    if cfg!(not(feature = "libheif")) {
+        let refused = full(&fixture("sampling-444.heic")).unwrap_err().to_string();
+        assert!(refused.contains("4:4:4") && refused.contains("--features libheif"), "{refused}");
+    }
+}
+
 #[test]
 fn grey_pictures_have_three_equal_channels() {
     let luma = |pixel: &[u8]| (pixel[0] as f32 * 0.299 + pixel[1] as f32 * 0.587 + pixel[2] as f32 * 0.114) as u8;
     let wanted: Vec<u8> = drawn().chunks(3).flat_map(|pixel| [luma(pixel); 3]).collect();
-    for name in ["grey.jpg", "grey.avif"] {
+    for name in ["grey.jpg", "grey.avif", "grey.heic"] {
         let photo = full(&fixture(name)).expect(name);
         assert!(photo.pixels.data().chunks(3).all(|pixel| pixel[0].abs_diff(pixel[2]) <= 1), "{name} has colours");
         let off = difference(photo.pixels.data(), &wanted);
@@ -56,9 +69,11 @@ fn grey_pictures_have_three_equal_channels() {
 fn transparent_parts_are_laid_on_white() {
     let photo = full(&fixture("palette-transparent.png")).expect("a PNG");
     assert_eq!(photo.pixels.get(0, 0), [255; 3]);
-    let faded = full(&fixture("alpha.avif")).expect("an AVIF");
     let wanted: Vec<u8> = drawn().iter().map(|level| ((u32::from(*level) * 128 + 255 * 127) / 255) as u8).collect();
-    assert!(difference(faded.pixels.data(), &wanted) < 4.0);
+    for name in ["alpha.avif", "alpha.heic"] {
+        let faded = full(&fixture(name)).expect(name);
+        assert!(difference(faded.pixels.data(), &wanted) < 4.0, "{name}");
+    }
     let half = image::RgbaImage::from_pixel(3, 2, image::Rgba([200, 0, 100, 51]));
     for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff] {
         let photo = full(&encoded(&half.clone().into(), format)).expect("a picture");

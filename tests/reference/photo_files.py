@@ -1,15 +1,17 @@
 """Draws the small files in fixtures/photo, in containers and codings that the tests cannot write themselves.
 
-    pip install pillow==12.0.0
+    pip install pillow==12.0.0 pillow-heif==1.8.1
     python tests/reference/photo_files.py fixtures/photo
 
 All show the picture `quarters` of tests/photo/shared.rs.
 """
+import io
 import struct
 import sys
 import zlib
 from pathlib import Path
 
+import pillow_heif
 from PIL import Image
 
 WIDTH, HEIGHT = 96, 64
@@ -59,6 +61,70 @@ for orientation, turn in stored.items():
     exif[0x0132] = "2026:05:01 10:12:13"
     turned = picture.transpose(turn) if turn is not None else picture
     turned.save(out / f"orientation-{orientation}.avif", quality=80, speed=6, exif=exif)
+
+
+# HEIC, coded by x265. All write full range into the stream itself; only the first says so in the container, too.
+pillow_heif.register_heif_opener()
+heic = {"format": "HEIF", "quality": 92, "chroma": "420", "full_range_flag": 1, "matrix_coefficients": 1}
+picture.save(out / "sampling-420.heic", **heic)
+picture.convert("L").save(out / "grey.heic", format="HEIF", quality=92)
+faded.save(out / "alpha.heic", **heic)
+picture.save(out / "sampling-444.heic", **{**heic, "chroma": "444"})
+
+
+def box(name, *parts):
+    payload = b"".join(parts)
+    return struct.pack(">I", len(payload) + 8) + name + payload
+
+
+def inside(data, name):
+    at = data.index(name)
+    return data[at + 4 : at - 4 + struct.unpack(">I", data[at - 4 : at])[0]]
+
+
+def grid(stored, side, quarters_left):
+    """Tiles below each other under one `grid` item, as telephones store photos, turned by the container."""
+    width, height = stored.size
+    rows = -(-height // side)
+    tiles, coding = [], None
+    for row in range(rows):
+        tile = Image.new("RGB", (side, side))
+        tile.paste(stored.crop((0, row * side, width, min(height, (row + 1) * side))), (0, 0))
+        coded = io.BytesIO()
+        tile.save(coded, **heic)
+        tiles.append(inside(coded.getvalue(), b"mdat"))
+        coding = inside(coded.getvalue(), b"hvcC")
+    full, whole = b"\0\0\0\0", rows + 1
+    layout = bytes([0, 0, rows - 1, 0]) + struct.pack(">HH", width, height)
+    size = lambda width, height: box(b"ispe", full, struct.pack(">II", width, height))
+    entry = lambda item, kind: box(b"infe", b"\2\0\0\0", struct.pack(">HH", item, 0), kind, b"\0")
+    items = [entry(at + 1, b"hvc1") for at in range(rows)] + [entry(whole, b"grid")]
+    properties = [box(b"hvcC", coding), size(side, side), size(width, height), box(b"irot", bytes([quarters_left]))]
+    of_items = b"".join(struct.pack(">HB2B", at + 1, 2, 0x81, 2) for at in range(rows)) + struct.pack(">HB2B", whole, 2, 3, 0x84)
+
+    def meta(start):
+        places = b""
+        for at, tile in enumerate(tiles):
+            places += struct.pack(">HHHHII", at + 1, 0, 0, 1, start, len(tile))
+            start += len(tile)
+        places += struct.pack(">HHHHII", whole, 1, 0, 1, 0, len(layout))
+        return box(
+            b"meta",
+            full,
+            box(b"hdlr", full, full, b"pict", bytes(13)),
+            box(b"pitm", full, struct.pack(">H", whole)),
+            box(b"iloc", b"\1\0\0\0", b"\x44\0", struct.pack(">H", whole), places),
+            box(b"iinf", full, struct.pack(">H", whole), *items),
+            box(b"iprp", box(b"ipco", *properties), box(b"ipma", full, struct.pack(">I", whole), of_items)),
+            box(b"iref", full, box(b"dimg", struct.pack(">HH", whole, rows), *(struct.pack(">H", at + 1) for at in range(rows)))),
+            box(b"idat", layout),
+        )
+
+    head = box(b"ftyp", b"heic", full, b"mif1heic")
+    return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", *tiles)
+
+
+(out / "grid-turned.heic").write_bytes(grid(picture.transpose(Image.Transpose.ROTATE_90), 64, 3))
 
 
 # Adam7, which Pillow reads but does not write.

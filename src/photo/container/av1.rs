@@ -1,5 +1,7 @@
 //! What the units (OBUs) of an AV1 stream say of the pictures in it, as far as it takes to know what decoding them costs.
 
+use super::bits::Bits;
+
 /// The largest picture that the stream announces, and how many pictures are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
@@ -56,7 +58,7 @@ fn number(data: &[u8]) -> Option<(usize, &[u8])> {
 
 /// Width and height of the largest frame (AV1 specification, 5.5).
 fn largest(header: &[u8]) -> Option<(u32, u32)> {
-    let mut bits = Bits { data: header, at: 0 };
+    let mut bits = Bits::new(header);
     bits.take(4)?;
     if bits.flag()? {
         // A still picture with the short header: only its level.
@@ -101,23 +103,4 @@ fn operating_points(bits: &mut Bits) -> Option<()> {
         }
     }
     Some(())
-}
-
-/// Reads bits, the highest of a byte first.
-struct Bits<'a> {
-    data: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn take(&mut self, count: u32) -> Option<u32> {
-        (0..count).try_fold(0_u32, |number, _| Some(number << 1 | u32::from(self.flag()?)))
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        let byte = self.data.get(self.at / 8)?;
-        let bit = byte >> (7 - self.at % 8) & 1;
-        self.at += 1;
-        Some(bit == 1)
-    }
 }

@@ -2,8 +2,10 @@
 //! decodes a pixel, and nothing allocates by a number that the file states.
 
 pub mod av1;
+mod bits;
 pub mod bmff;
 pub mod gif;
+pub mod hevc;
 pub mod jpeg;
 pub mod png;
 pub mod tiff;
