@@ -158,6 +158,13 @@ fn main() -> std::io::Result<()> {
             write(reader, &entry.file_name().to_string_lossy(), &std::fs::read(entry.path())?)?;
         }
     }
+    for entry in std::fs::read_dir(fixtures.join("photo"))?.flatten() {
+        if let Some(reader) =
+            entry.path().extension().and_then(|it| it.to_str()).filter(|it| matches!(*it, "avif" | "heic"))
+        {
+            write(reader, &entry.file_name().to_string_lossy(), &std::fs::read(entry.path())?)?;
+        }
+    }
     write("resize", "up", &[18, 12, 30, 3, 0, 9])?;
     write("xmp", "rated", SIDECAR.as_bytes())?;
     write("manifest", "net", MANIFEST.as_bytes())?;

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::failure::{Failure, Stage};
 use crate::photo_report::PhotoReport;
-use crate::report::export::{self, Item, Way};
+use crate::report::export::{self, Item, Lying, Step, Way};
 use crate::report::html::{self, Entry, Face as FaceMark, Met, Page};
 use crate::report::output::whole_file;
 use crate::report::place::{Content, Outputs, PlaceError};
@@ -19,6 +19,7 @@ use crate::report::xmp::{self, Mark, Naming};
 use base::atomic::Folders;
 use judge::portrait::Face;
 use judge::select::{Decision, Photo, Verdict};
+use photo::companions::Companions;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "What to do with the picks")]
@@ -69,6 +70,16 @@ pub struct FolderArgs {
     /// How --link-to links
     #[arg(long, value_enum, value_name = "KIND", default_value = "soft", requires = "link_to")]
     pub link: LinkKind,
+
+    /// What goes along: all that belongs to a photo (its film, RAW file and sidecars, by their names), or the photo alone
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
+    pub companions: Along,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Along {
+    All,
+    Photo,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -118,6 +129,16 @@ impl FolderArgs {
         self.folder().is_some()
     }
 
+    /// Photos with the groups whose folders they may go into, and what goes along.
+    pub fn items(&self, photos: impl Iterator<Item = (PathBuf, Option<usize>)>) -> Vec<Item> {
+        let mut beside = Companions::default();
+        let item = |(path, group): (PathBuf, Option<usize>)| {
+            let companions = if self.companions == Along::All { beside.of(&path) } else { Vec::new() };
+            Item { path, group, companions }
+        };
+        photos.map(item).collect()
+    }
+
     /// Where each of these would go; nothing is written yet.
     pub fn plan(&self, items: &[Item], group_folders: bool, dry_run: bool) -> Result<Delivery, CommandError> {
         let (steps, way) = match self.folder() {
@@ -127,45 +148,72 @@ impl FolderArgs {
             None => (Vec::new(), Way::Copy),
         };
         let (all, steps) = (steps.len(), steps.into_iter());
-        Ok(Delivery { steps, way, dry_run, all, placed: 0, folders: Folders::default() })
+        Ok(Delivery { steps, way, dry_run, all, placed: 0, left: Vec::new(), folders: Folders::default() })
     }
 }
 
 /// Photos on their way into a folder, in the order they were planned.
 #[derive(Debug)]
 pub struct Delivery {
-    steps: std::vec::IntoIter<export::Step>,
+    steps: std::vec::IntoIter<Vec<Step>>,
     way: Way,
     dry_run: bool,
     all: usize,
     placed: usize,
+    /// Companions of which another version lies there.
+    left: Vec<PathBuf>,
     folders: Folders,
 }
 
 impl Delivery {
-    /// Places the next photo, or says where it would go; `None` where that failed, which is told, or none is left.
-    pub fn next(&mut self, tally: &mut Tally, context: &Context) -> Result<Option<Written>, CommandError> {
+    /// Places the next photo and what belongs to it, or says where they would go. Nothing where the photo cannot be
+    /// placed, which is told, or none is left.
+    pub fn next(&mut self, tally: &mut Tally, context: &Context) -> Result<Vec<Written>, CommandError> {
         if context.stopped() && !self.dry_run && self.steps.len() > 0 {
             self.folders.sync().context("cannot keep what was put into the folder")?;
             let done = if self.way == Way::Copy { "copied" } else { "linked" };
             return Err(interrupted(&format!("{} of {} were {done}", self.placed, counted(self.all, "photo"))));
         }
-        let Some(step) = self.steps.next() else { return Ok(None) };
-        // The names may come from a file that anybody wrote.
-        let placed = export::check(&step.source, None).and_then(|()| {
-            if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step, &mut self.folders) }
-        });
-        match placed {
-            Ok(target) => {
-                self.placed += 1;
-                Ok(Some(Written::new(way_word(self.way), &target, !self.dry_run)))
+        let mut written = Vec::new();
+        for (at, step) in self.steps.next().unwrap_or_default().into_iter().enumerate() {
+            let is_companion = at > 0;
+            if is_companion && step.lying == Lying::Other {
+                self.left.push(step.target);
+                continue;
             }
-            Err(error) => tally.fail(&not_written(&step.source, &error), context).map(|()| None),
+            // The names may come from a file that anybody wrote.
+            let checked = if is_companion { Ok(()) } else { export::check(&step.source, None) };
+            let placed = checked.and_then(|()| {
+                if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step, &mut self.folders) }
+            });
+            match placed {
+                Ok(target) => {
+                    self.placed += usize::from(!is_companion);
+                    let entry = Written::new(way_word(self.way), &target, !self.dry_run);
+                    written.push(Written { companion: is_companion, ..entry });
+                }
+                Err(error) => {
+                    tally.fail(&not_written(&step.source, &error), context)?;
+                    if !is_companion {
+                        break;
+                    }
+                }
+            }
         }
+        Ok(written)
     }
 
     /// Sees to it that what was placed is there after a crash, too.
-    pub fn finish(mut self) -> Result<(), CommandError> {
+    pub fn finish(mut self, context: &Context) -> Result<(), CommandError> {
+        if let Some(first) = self.left.first() {
+            let (files, first) = (counted(self.left.len(), "file"), first.display());
+            let lie = if self.left.len() == 1 {
+                "lies there in another version and stays"
+            } else {
+                "lie there in other versions and stay"
+            };
+            context.ui.note(&format!("{files} beside the photos {lie}, the first {first}"));
+        }
         self.folders.sync().context("cannot keep what was put into the folder").map_err(CommandError::failed)
     }
 }
@@ -197,26 +245,29 @@ pub fn deliver(
             .filter_map(|pick| gate.lets(pick, tally, context).map(|passes| passes.then_some(pick)).transpose())
             .collect::<Result<_, _>>()?;
     }
-    let items: Vec<Item> =
-        picks.iter().map(|&pick| Item { path: photos[pick].path.clone(), group: photos[pick].group }).collect();
+    let items = args.folder.items(picks.iter().map(|&pick| (photos[pick].path.clone(), photos[pick].group)));
     let mut written = vec![Vec::new(); photos.len()];
     if args.folder.is_asked() {
         let mut delivery = args.folder.plan(&items, args.cluster_folders, args.dry_run)?;
         for &pick in &picks {
             written[pick].extend(delivery.next(tally, context)?);
         }
-        delivery.finish()?;
+        delivery.finish(context)?;
     }
     if let Some(file) = &args.zip {
         let entries = export::zip::plan(&items, args.cluster_folders).map_err(CommandError::failed)?;
         if !args.dry_run {
-            let whole = export::zip::write(&items, &entries, file, context.stop()).map_err(CommandError::failed)?;
+            let whole =
+                export::zip::write(entries.iter().flatten(), file, context.stop()).map_err(CommandError::failed)?;
             if !whole {
                 return Err(interrupted("no zip was written"));
             }
         }
-        for (&pick, entry) in picks.iter().zip(&entries) {
-            written[pick].push(Written::new("zip", &file.join(entry), !args.dry_run));
+        for (&pick, entries) in picks.iter().zip(&entries) {
+            written[pick].extend(entries.iter().enumerate().map(|(at, entry)| {
+                let entry = Written::new("zip", &file.join(&entry.name), !args.dry_run);
+                Written { companion: at > 0, ..entry }
+            }));
         }
     }
     if let Some(naming) = args.xmp {

@@ -13,8 +13,14 @@ pub fn told(
     written: &[Vec<Written>],
     results: Option<&Path>,
 ) -> String {
-    let count = |actions: &[&str]| {
-        written.iter().flatten().filter(|written| actions.contains(&written.action.as_str())).count()
+    let of = |actions: &[&str], companion: bool| {
+        let wanted = |it: &&Written| it.companion == companion && actions.contains(&it.action.as_str());
+        written.iter().flatten().filter(wanted).count()
+    };
+    // The photos, and what came along.
+    let count = |actions: &[&str]| match of(actions, true) {
+        0 => of(actions, false).to_string(),
+        along => format!("{} (and {} of theirs)", of(actions, false), counted(along, "file")),
     };
     let verb = |done: &str, would: &str| if args.dry_run { format!("would {would}") } else { done.to_owned() };
     let mut parts = vec![format!("picked {picks} of {}{how}", counted(photos, "photo"))];
@@ -29,7 +35,7 @@ pub fn told(
         parts.push(format!("{} {} into {}", verb("zipped", "zip"), count(&["zip"]), file.display()));
     }
     if args.xmp.is_some() {
-        parts.push(format!("{} {}", verb("wrote", "write"), counted(count(&["xmp"]), "sidecar")));
+        parts.push(format!("{} {}", verb("wrote", "write"), counted(of(&["xmp"], false), "sidecar")));
     }
     if let Some(file) = &args.report {
         parts.push(format!("{} {}", verb("report in", "write the report to"), file.display()));

@@ -14,7 +14,6 @@ use super::features::DataArgs;
 use crate::arguments::WalkArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::report::export::Item;
 use base::reading::Stream;
 use scale::dedup::Keep;
 
@@ -140,8 +139,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 impl Args {
     /// Where the photos that stay go, by their ids in order.
     fn delivery(&self, kept: impl Iterator<Item = PathBuf>) -> Result<Delivery, CommandError> {
-        let items: Vec<Item> = kept.map(|path| Item { path, group: None }).collect();
-        self.folder.plan(&items, false, self.dry_run)
+        self.folder.plan(&self.folder.items(kept.map(|path| (path, None))), false, self.dry_run)
     }
 
     /// Lines of this row are wanted.

@@ -190,6 +190,10 @@ pub fn is_jpeg_name(name: &OsStr) -> bool {
     has_extension(name, &JPEG_EXTENSIONS)
 }
 
+pub fn is_heic_name(name: &OsStr) -> bool {
+    has_extension(name, &["heic", "heif", "hif"])
+}
+
 pub fn is_raw_name(name: &OsStr) -> bool {
     has_extension(name, &RAW_EXTENSIONS)
 }

@@ -3,6 +3,7 @@
 //! A file is opened read-only, bounded in bytes, pixels, memory and time, and decoded behind a boundary no panic crosses.
 //! It must never know what a picture is worth, a model, or the store.
 
+pub mod companions;
 mod container;
 mod decode;
 mod error;

@@ -11,7 +11,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::hidden::is_hidden;
 use super::identity::{self, ReadError};
-use super::kind::{is_jpeg_name, is_photo_name, is_raw_name, sniff};
+use super::kind::{is_heic_name, is_jpeg_name, is_photo_name, is_raw_name, sniff};
 use base::atomic::is_unfinished;
 
 /// As much of a file as is needed to tell what it is.
@@ -21,7 +21,7 @@ const HEAD_BYTES: usize = 64;
 pub struct Photo {
     /// As given, or as found below the folder that was given.
     pub path: PathBuf,
-    /// The RAW files of the same shot, when this is the JPEG of a pair.
+    /// The RAW files of the same shot, when this is the JPEG or HEIC of a pair.
     pub raws: Vec<PathBuf>,
 }
 
@@ -94,7 +94,7 @@ fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Every file named outright brings along the RAW files and the JPEG that are the same shot and lie beside it.
+/// Every file named outright brings along the RAW files and the JPEG or HEIC that are the same shot and lie beside it.
 pub fn with_partners(named: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut folders: HashMap<PathBuf, HashMap<PathBuf, Vec<PathBuf>>> = HashMap::new();
     let mut all = Vec::with_capacity(named.len());
@@ -103,11 +103,12 @@ pub fn with_partners(named: Vec<PathBuf>) -> Vec<PathBuf> {
             let folder = path.parent().unwrap_or(Path::new("")).to_owned();
             let shots = folders.entry(folder).or_insert_with_key(|folder| shots_in(folder));
             let files = shots.get(&path.with_extension("")).map_or(&[][..], Vec::as_slice);
-            let jpeg = files.iter().find(|file| is_jpeg_name(file.as_os_str()));
-            // Of several JPEGs of one name the first has the RAW files, as in `pair_raws`.
-            if is_raw_name(path.as_os_str()) || jpeg == Some(&path) {
+            let first = |is_wanted: fn(&OsStr) -> bool| files.iter().find(|file| is_wanted(file.as_os_str()));
+            let developed = first(is_jpeg_name).or_else(|| first(is_heic_name));
+            // Of several of one name the first has the RAW files, as in `pair_raws`.
+            if is_raw_name(path.as_os_str()) || developed == Some(&path) {
                 let raws = files.iter().filter(|file| is_raw_name(file.as_os_str()));
-                all.extend(jpeg.into_iter().chain(raws).filter(|file| **file != path).cloned());
+                all.extend(developed.into_iter().chain(raws).filter(|file| **file != path).cloned());
             }
         }
         all.push(path);
@@ -116,10 +117,10 @@ pub fn with_partners(named: Vec<PathBuf>) -> Vec<PathBuf> {
 }
 
 fn of_a_pair(path: &Path) -> bool {
-    is_jpeg_name(path.as_os_str()) || is_raw_name(path.as_os_str())
+    [is_jpeg_name, is_heic_name, is_raw_name].iter().any(|is_named| is_named(path.as_os_str()))
 }
 
-/// The JPEGs and RAW files of a folder by shot, in the order of names.
+/// The JPEGs, HEICs and RAW files of a folder by shot, in the order of names.
 fn shots_in(folder: &Path) -> HashMap<PathBuf, Vec<PathBuf>> {
     let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let mut shots: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
@@ -267,26 +268,26 @@ fn is_photo_by_content(path: &Path) -> bool {
     identity::head(path, HEAD_BYTES).is_ok_and(|head| sniff(&head).is_some())
 }
 
-/// `IMG_1.CR2` beside `IMG_1.JPG` is the same shot: the JPEG stands for both.
+/// `IMG_1.CR2` beside `IMG_1.JPG` is the same shot: the JPEG, or else the HEIC, stands for both.
 fn pair_raws(photos: &mut Vec<Photo>) {
     let shot = |path: &Path| path.with_extension("");
-    let mut jpegs: HashMap<PathBuf, usize> = HashMap::new();
-    for (index, photo) in photos.iter().enumerate() {
-        if is_jpeg_name(photo.path.as_os_str()) {
-            jpegs.entry(shot(&photo.path)).or_insert(index);
+    let mut developed: HashMap<PathBuf, usize> = HashMap::new();
+    for is_wanted in [is_jpeg_name, is_heic_name] {
+        for (index, photo) in photos.iter().enumerate().filter(|(_, photo)| is_wanted(photo.path.as_os_str())) {
+            developed.entry(shot(&photo.path)).or_insert(index);
         }
     }
-    if jpegs.is_empty() {
+    if developed.is_empty() {
         return;
     }
     let mut raws = Vec::new();
     for photo in photos.iter().filter(|photo| is_raw_name(photo.path.as_os_str())) {
-        if let Some(&jpeg) = jpegs.get(&shot(&photo.path)) {
-            raws.push((jpeg, photo.path.clone()));
+        if let Some(&index) = developed.get(&shot(&photo.path)) {
+            raws.push((index, photo.path.clone()));
         }
     }
-    for (jpeg, raw) in &raws {
-        photos[*jpeg].raws.push(raw.clone());
+    for (index, raw) in &raws {
+        photos[*index].raws.push(raw.clone());
     }
     let paired: HashSet<_> = raws.into_iter().map(|(_, raw)| raw).collect();
     photos.retain(|photo| !paired.contains(&photo.path));
@@ -325,5 +326,9 @@ mod tests {
         let paths: Vec<_> = photos.iter().map(|photo| photo.path.to_str().unwrap()).collect();
         assert_eq!(paths, ["d/a.jpg", "d/b.nef", "e/a.cr2"]);
         assert_eq!(photos[0].raws, [PathBuf::from("d/a.CR2")]);
+        let mut photos = ["a.HEIC", "a.dng", "b.cr3", "b.hif", "b.jpg"].map(photo).to_vec();
+        pair_raws(&mut photos);
+        let names: Vec<_> = photos.iter().map(|photo| (photo.path.to_str().unwrap(), photo.raws.len())).collect();
+        assert_eq!(names, [("a.HEIC", 1), ("b.hif", 0), ("b.jpg", 1)]);
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use base::atomic::{Draft, Folders, folder_of, found};
+use photo::companions::renamed;
 use photo::identity::{self, ContentId, ReadError, open_untouched};
 use photo::sniff;
 
@@ -56,41 +57,73 @@ pub struct Item {
     pub path: PathBuf,
     /// The group whose folder it goes into, where folders are wanted.
     pub group: Option<usize>,
+    /// What goes along; named after the photo there, too.
+    pub companions: Vec<PathBuf>,
 }
 
-/// One photo's way into a folder.
+/// One file's way into a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     pub source: PathBuf,
     pub target: PathBuf,
     pub way: Way,
-    /// The very same photo lies there from an earlier run.
-    pub present: bool,
+    pub lying: Lying,
 }
 
-/// Where each photo would go. The first of a name gets it, later ones `name-2.jpg`, `name-3.jpg`; names differing only
-/// in case clash, too, for the album may be carried to a disk that does not tell them apart.
-pub fn plan(items: &[Item], folder: &Path, way: Way, group_folders: bool) -> Result<Vec<Step>, ExportError> {
+/// What has the name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lying {
+    Nothing,
+    /// The very same file from an earlier run.
+    Same,
+    /// Something that is not ours to replace.
+    Other,
+}
+
+/// Where each photo would go, and behind it its companions. The first of a name gets it, later ones `name-2.jpg`,
+/// `name-3.jpg`; names differing only in case clash, too, for the album may be carried to a disk that does not tell them
+/// apart.
+pub fn plan<'a>(
+    items: &'a [Item],
+    folder: &Path,
+    way: Way,
+    group_folders: bool,
+) -> Result<Vec<Vec<Step>>, ExportError> {
     if found(folder).map_err(io_error(folder, "look at"))?.is_some_and(|there| !there.is_dir()) {
         return Err(ExportError::NotAFolder { path: folder.to_owned() });
     }
     let mut claimed = HashSet::new();
     let mut listings = HashMap::new();
-    items
-        .iter()
-        .map(|item| {
-            let folder = if group_folders { in_group(folder, item.group) } else { folder.to_owned() };
-            let lying = listings.entry(folder.clone()).or_insert_with(|| listing(&folder));
-            for name in names(&item.path)? {
-                let target = folder.join(name);
-                let present = lies(&target)? && is_same(&item.path, &target, way)?;
-                if (present || !lying.contains(&folded(&target))) && claimed.insert(folded(&target)) {
-                    return Ok(Step { source: item.path.clone(), target, way, present });
-                }
+    let mut taken_along = HashSet::new();
+    let mut place = |item: &'a Item| {
+        let folder = if group_folders { in_group(folder, item.group) } else { folder.to_owned() };
+        let lying = listings.entry(folder.clone()).or_insert_with(|| listing(&folder));
+        let step = |source: &Path, target: PathBuf| {
+            let lying = match lies(&target)? {
+                true if is_same(source, &target, way)? => Lying::Same,
+                false if !lying.contains(&folded(&target)) => Lying::Nothing,
+                _ => Lying::Other,
+            };
+            Ok::<_, ExportError>(Step { source: source.to_owned(), target, way, lying })
+        };
+        // A film belongs to the JPEG and the HEIC of one shot alike; the first that goes takes it along.
+        let companions: Vec<&PathBuf> = item.companions.iter().filter(|it| taken_along.insert(*it)).collect();
+        for name in names(&item.path)? {
+            let photo = step(&item.path, folder.join(name))?;
+            let beside = companions.iter().map(|it| step(it, renamed(it, &item.path, &photo.target)));
+            let beside: Vec<Step> = beside.collect::<Result<_, _>>()?;
+            // What lies beside a photo of an earlier run may have changed since.
+            let is_free = photo.lying != Lying::Other
+                && (photo.lying == Lying::Same || beside.iter().all(|step| step.lying != Lying::Other));
+            let steps = [vec![photo], beside].concat();
+            if is_free && steps.iter().all(|step| !claimed.contains(&folded(&step.target))) {
+                claimed.extend(steps.iter().map(|step| folded(&step.target)));
+                return Ok(steps);
             }
-            unreachable!("names go on for ever")
-        })
-        .collect()
+        }
+        unreachable!("names go on for ever")
+    };
+    items.iter().map(&mut place).collect()
 }
 
 /// The folder of a group; photos without one lie beside these folders.
@@ -164,7 +197,7 @@ fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
 /// Does one step and says where the photo came to lie: a name taken since the plan was made is left to its owner.
 /// `folders` are to be forced to disk in the end.
 pub fn apply(step: &Step, folders: &mut Folders) -> Result<PathBuf, ExportError> {
-    if step.present {
+    if step.lying == Lying::Same {
         return Ok(step.target.clone());
     }
     let folder = folder_of(&step.target);
@@ -264,7 +297,11 @@ mod tests {
     }
 
     fn items(paths: &[&PathBuf]) -> Vec<Item> {
-        paths.iter().enumerate().map(|(group, path)| Item { path: (*path).clone(), group: Some(group) }).collect()
+        paths
+            .iter()
+            .enumerate()
+            .map(|(group, path)| Item { path: (*path).clone(), group: Some(group), companions: Vec::new() })
+            .collect()
     }
 
     fn run(items: &[Item], folder: &Path, way: Way) -> Vec<String> {
@@ -272,6 +309,7 @@ mod tests {
         let mut folders = Folders::default();
         steps
             .iter()
+            .flatten()
             .map(|step| apply(step, &mut folders).unwrap().file_name().unwrap().to_string_lossy().into_owned())
             .collect()
     }
@@ -308,8 +346,8 @@ mod tests {
         let list = items(&[&a, &a]);
         let steps = plan(&list, &out, Way::Copy, true).unwrap();
         assert!(!out.exists());
-        assert_eq!(steps[0].target, out.join("cluster_0/x.jpg"));
-        for step in &steps {
+        assert_eq!(steps[0][0].target, out.join("cluster_0/x.jpg"));
+        for step in steps.iter().flatten() {
             assert_eq!(apply(step, &mut Folders::default()).unwrap(), step.target);
         }
     }
@@ -321,8 +359,36 @@ mod tests {
         let out = world.path().join("out");
         let steps = plan(&items(&[&a]), &out, Way::Copy, false).unwrap();
         let late = file(&out, "x.jpg", b"late");
-        assert_eq!(apply(&steps[0], &mut Folders::default()).unwrap(), out.join("x-2.jpg"));
+        assert_eq!(apply(&steps[0][0], &mut Folders::default()).unwrap(), out.join("x-2.jpg"));
         assert_eq!(fs::read(late).unwrap(), b"late");
+    }
+
+    #[test]
+    fn companions_go_where_their_photo_goes_and_never_take_the_place_of_another_version() {
+        let world = tempfile::tempdir().unwrap();
+        let photo = |folder: &str| {
+            let names = ["IMG_1.HEIC", "IMG_1.MOV", "IMG_1.HEIC.xmp"];
+            let [path, film, sidecar] =
+                names.map(|name| file(world.path(), &format!("{folder}/{name}"), folder.as_bytes()));
+            Item { path, group: None, companions: vec![film, sidecar] }
+        };
+        let (out, list) = (world.path().join("out"), [photo("a"), photo("b")]);
+        let expected = ["IMG_1.HEIC", "IMG_1.MOV", "IMG_1.HEIC.xmp", "IMG_1-2.HEIC", "IMG_1-2.MOV", "IMG_1-2.HEIC.xmp"];
+        assert_eq!(run(&list, &out, Way::Copy), expected);
+        assert_eq!(run(&list, &out, Way::Copy), expected, "again");
+        // Somebody rates the photo at home: the album keeps its sidecar, and the photo its name.
+        fs::write(&list[0].companions[1], "four stars").unwrap();
+        let steps = plan(&list, &out, Way::Copy, false).unwrap();
+        let lying: Vec<Lying> = steps[0].iter().map(|step| step.lying).collect();
+        assert_eq!(lying, [Lying::Same, Lying::Same, Lying::Other]);
+        // A photo that is new there does not come to lie beside the film of another.
+        let other = world.path().join("other");
+        file(&other, "IMG_1.MOV", b"of another");
+        assert_eq!(run(&list[..1], &other, Way::Copy), ["IMG_1-2.HEIC", "IMG_1-2.MOV", "IMG_1-2.HEIC.xmp"]);
+        assert_eq!(fs::read(other.join("IMG_1.MOV")).unwrap(), b"of another");
+        // One film of two pictures goes once.
+        let twice = [list[1].clone(), Item { path: file(world.path(), "b/IMG_1.JPG", b"jpeg"), ..list[1].clone() }];
+        assert_eq!(run(&twice, &world.path().join("once"), Way::SoftLink).len(), 4);
     }
 
     #[test]

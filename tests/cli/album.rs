@@ -258,6 +258,55 @@ fn copies_links_and_zips_say_where_they_are_and_a_dry_run_makes_none() {
     assert_eq!(fs::read_dir(world.path("out")).unwrap().count(), 2, "a second run adds nothing");
 }
 
+/// A folder as a telephone leaves it: HEIC with films and notes of edits, a RAW file, and a link that leads elsewhere.
+#[test]
+fn what_belongs_to_a_photo_goes_along_and_is_no_photo_of_its_own() {
+    let world = World::new();
+    for (name, fixture) in [("IMG_1.HEIC", "sampling-420.heic"), ("IMG_2.HEIC", "grey.heic")] {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/photo").join(fixture);
+        fs::copy(fixture, world.photos().join(name)).unwrap();
+    }
+    for name in ["IMG_1.MOV", "img_1.aae", "IMG_1.HEIC.xmp", "IMG_2.mp4", "MVI_3.MOV", "IMG_1.txt"] {
+        let content = if name.ends_with("xmp") { "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"/>" } else { name };
+        fs::write(world.photos().join(name), content).unwrap();
+    }
+    fs::write(world.path("secret"), "of others").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(world.path("secret"), world.photos().join("IMG_2.mov")).unwrap();
+    let listed = |folder: &str| {
+        let mut names: Vec<String> = fs::read_dir(world.path(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let run = |more: &[&str]| {
+        let select = ["select", "photos", "--top", "2", "--per-cluster", "2"];
+        world.run(select.iter().chain(more)).expect(0)
+    };
+    let copied = run(&["--copy-to", "out"]);
+    assert_eq!(copied.lines().len(), 2);
+    assert!(!copied.stderr.contains("warning"), "{}", copied.stderr);
+    assert!(
+        copied.stderr.contains("picked 2 of 2 photos") && copied.stderr.contains("copied 2 (and 4 files of theirs)")
+    );
+    let everything = ["IMG_1.HEIC", "IMG_1.HEIC.xmp", "IMG_1.MOV", "IMG_1.aae", "IMG_2.HEIC", "IMG_2.mp4"];
+    assert_eq!(listed("out"), everything);
+    let companions =
+        |line: &Value| line["written"].as_array().unwrap().iter().filter(|it| it["companion"] == true).count();
+    assert_eq!(copied.lines().iter().map(companions).sum::<usize>(), 4);
+    // A sidecar that changed at home leaves the one in the album alone, which is told.
+    fs::write(world.photos().join("IMG_1.HEIC.xmp"), "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"> </x:xmpmeta>").unwrap();
+    let again = run(&["--copy-to", "out"]);
+    assert!(again.stderr.contains("1 file beside the photos lies there in another version"), "{}", again.stderr);
+    assert_eq!(listed("out"), everything);
+    run(&["--copy-to", "alone", "--companions", "photo"]);
+    assert_eq!(listed("alone"), ["IMG_1.HEIC", "IMG_2.HEIC"]);
+    run(&["--zip", "album.zip"]);
+    assert_eq!(zip::ZipArchive::new(fs::File::open(world.path("album.zip")).unwrap()).unwrap().len(), 6);
+}
+
 #[test]
 fn sidecars_follow_the_album_and_leave_people_alone() {
     let world = World::new();

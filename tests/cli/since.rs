@@ -120,7 +120,8 @@ fn only_what_was_delivered_counts_as_seen() {
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
     assert_eq!(news(&world, &["--per-cluster", "9", "--copy-to", "out"]).len(), 2);
-    assert_eq!(fs::read_dir(world.path("out")).unwrap().count(), 2);
+    // The sidecar that was written goes along with its photo.
+    assert_eq!(fs::read_dir(world.path("out")).unwrap().count(), 3);
     assert!(news(&world, &["--per-cluster", "9"]).is_empty());
 }
 

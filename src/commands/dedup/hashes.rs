@@ -49,7 +49,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut delivery = args.delivery(kept.map(|(path, _)| path.clone()))?;
     let mut output = context.output::<DuplicateRecord>()?;
     for ((path, id), duplicate) in paths.iter().zip(&ids).zip(&duplicates) {
-        let placed = if duplicate.is_none() { delivery.next(&mut tally, context)? } else { None };
+        let placed = if duplicate.is_none() { delivery.next(&mut tally, context)? } else { Vec::new() };
         if args.shows(duplicate.is_none()) {
             output.write(
                 &context.ui,
@@ -60,12 +60,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
                     duplicate_of: duplicate.map(|(other, _)| ids[other].clone()),
                     cosine: None,
                     differing_bits: duplicate.map(|(_, bits)| bits),
-                    written: placed.into_iter().collect(),
+                    written: placed,
                 },
             )?;
         }
     }
-    delivery.finish()?;
+    delivery.finish(context)?;
     tally.close(output, context)?;
     let gone = duplicates.iter().flatten().count();
     context.ui.note(&format!("dedup: {} photos, {} stay, {gone} are duplicates", ids.len(), ids.len() - gone));

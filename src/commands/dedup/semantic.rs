@@ -72,7 +72,7 @@ fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) ->
     let mut removed = found.removed.iter().peekable();
     source.each_id(|row, id| {
         let gone: Option<&Removed> = removed.next_if(|removed| removed.row == row);
-        let placed = if gone.is_none() { delivery.next(&mut tally, context)? } else { None };
+        let placed = if gone.is_none() { delivery.next(&mut tally, context)? } else { Vec::new() };
         if args.shows(gone.is_none()) {
             output.write(
                 &context.ui,
@@ -83,13 +83,13 @@ fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) ->
                     duplicate_of: gone.and_then(|gone| names.get(&gone.duplicate_of).cloned()),
                     cosine: gone.map(|gone| gone.cosine),
                     differing_bits: None,
-                    written: placed.into_iter().collect(),
+                    written: placed,
                 },
             )?;
         }
         Ok::<_, CommandError>(())
     })?;
-    delivery.finish()?;
+    delivery.finish(context)?;
     output.finish(&context.ui)?;
     Ok(tally)
 }

@@ -12,28 +12,47 @@ use ::zip::{CompressionMethod, DateTime};
 
 use super::{ExportError, Item, folded, in_group, io_error, names};
 use base::atomic::{Draft, Folders, folder_of};
+use photo::companions::renamed;
 use photo::identity::open_untouched;
 
-/// The name each photo has inside a zip, where no two have one.
-pub fn plan(items: &[Item], group_folders: bool) -> Result<Vec<PathBuf>, ExportError> {
-    let mut claimed = HashSet::new();
-    items
-        .iter()
-        .map(|item| {
-            let folder = if group_folders { in_group(Path::new(""), item.group) } else { PathBuf::new() };
-            let name = item.path.file_name().ok_or_else(|| ExportError::Nameless { path: item.path.clone() })?;
-            let name = portable(name);
-            let mut free =
-                names(Path::new(&name))?.map(|name| folder.join(name)).filter(|path| claimed.insert(folded(path)));
-            Ok(free.next().unwrap_or_default())
-        })
-        .collect()
+/// A file, and its name inside a zip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub source: PathBuf,
+    pub name: PathBuf,
+}
+
+/// The entries of each photo, its own first, where no two have one name.
+pub fn plan<'a>(items: &'a [Item], group_folders: bool) -> Result<Vec<Vec<Entry>>, ExportError> {
+    let (mut claimed, mut taken_along) = (HashSet::new(), HashSet::new());
+    let mut place = |item: &'a Item| {
+        let folder = if group_folders { in_group(Path::new(""), item.group) } else { PathBuf::new() };
+        let name = item.path.file_name().ok_or_else(|| ExportError::Nameless { path: item.path.clone() })?;
+        let companions: Vec<&PathBuf> = item.companions.iter().filter(|it| taken_along.insert(*it)).collect();
+        for name in names(Path::new(&portable(name)))? {
+            let name = folder.join(name);
+            let beside =
+                companions.iter().map(|it| Entry { source: (*it).clone(), name: renamed(it, &item.path, &name) });
+            let entries: Vec<Entry> =
+                std::iter::once(Entry { source: item.path.clone(), name: name.clone() }).chain(beside).collect();
+            if entries.iter().all(|entry| !claimed.contains(&folded(&entry.name))) {
+                claimed.extend(entries.iter().map(|entry| folded(&entry.name)));
+                return Ok(entries);
+            }
+        }
+        unreachable!("names go on for ever")
+    };
+    items.iter().map(&mut place).collect()
 }
 
 /// Writes the zip in one go: it has its name only when it is whole. Photos are compressed already and are stored as
 /// they are; entries carry no time, so the same photos make the same bytes. `false` when it was stopped, and there is
 /// none.
-pub fn write(items: &[Item], entries: &[PathBuf], file: &Path, stop: &AtomicBool) -> Result<bool, ExportError> {
+pub fn write<'a>(
+    entries: impl IntoIterator<Item = &'a Entry>,
+    file: &Path,
+    stop: &AtomicBool,
+) -> Result<bool, ExportError> {
     if file.symlink_metadata().is_ok() {
         return Err(ExportError::Exists { path: file.to_owned() });
     }
@@ -43,11 +62,11 @@ pub fn write(items: &[Item], entries: &[PathBuf], file: &Path, stop: &AtomicBool
     let failed = RefCell::new(None);
     let mut writer = ZipWriter::new(Unfailing { inner: draft, at: 0, failed: &failed });
     let check = || failed.take().map_or(Ok(()), |failure| Err(io_error(file, "write")(failure)));
-    for (item, entry) in items.iter().zip(entries) {
+    for Entry { source, name } in entries {
         if stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        add(&mut writer, &item.path, entry, file)?;
+        add(&mut writer, source, name, file)?;
         check()?;
     }
     let whole = writer.finish().map_err(|source| ExportError::Zip { path: file.to_owned(), source })?;
@@ -158,25 +177,30 @@ mod tests {
         path
     }
 
+    fn names_of(entries: &[Entry]) -> Vec<PathBuf> {
+        entries.iter().map(|entry| entry.name.clone()).collect()
+    }
+
     #[test]
     fn a_zip_holds_the_photos_and_is_the_same_every_time() {
         let world = tempfile::tempdir().unwrap();
         let (a, b) = (file(world.path(), "a/x.jpg", b"one"), file(world.path(), "b/x.jpg", b"two"));
-        let item = |(group, path): (usize, &PathBuf)| Item { path: path.clone(), group: Some(group) };
+        let item =
+            |(group, path): (usize, &PathBuf)| Item { path: path.clone(), group: Some(group), companions: Vec::new() };
         let list: Vec<Item> = [&a, &b].into_iter().enumerate().map(item).collect();
-        let entries = plan(&list, false).unwrap();
-        assert_eq!(entries, [PathBuf::from("x.jpg"), PathBuf::from("x-2.jpg")]);
-        assert_eq!(plan(&list, true).unwrap()[1], Path::new("cluster_1").join("x.jpg"));
+        let entries = plan(&list, false).unwrap().concat();
+        assert_eq!(names_of(&entries), [PathBuf::from("x.jpg"), PathBuf::from("x-2.jpg")]);
+        assert_eq!(plan(&list, true).unwrap()[1][0].name, Path::new("cluster_1").join("x.jpg"));
         let (first, second) = (world.path().join("1.zip"), world.path().join("2.zip"));
         let go_on = AtomicBool::new(false);
-        assert!(write(&list, &entries, &first, &go_on).unwrap());
-        assert!(write(&list, &entries, &second, &go_on).unwrap());
+        assert!(write(&entries, &first, &go_on).unwrap());
+        assert!(write(&entries, &second, &go_on).unwrap());
         assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
         let mut archive = ::zip::ZipArchive::new(File::open(&first).unwrap()).unwrap();
         let mut content = String::new();
         archive.by_name("x-2.jpg").unwrap().read_to_string(&mut content).unwrap();
         assert_eq!((archive.len(), content.as_str()), (2, "two"));
-        assert!(matches!(write(&list, &entries, &first, &go_on), Err(ExportError::Exists { .. })));
+        assert!(matches!(write(&entries, &first, &go_on), Err(ExportError::Exists { .. })));
     }
 
     #[test]
@@ -193,8 +217,11 @@ mod tests {
             "...",
             "写真.jpg",
         ];
-        let list: Vec<Item> = named.iter().map(|name| Item { path: Path::new("/p").join(name), group: None }).collect();
-        let entries = plan(&list, false).unwrap();
+        let list: Vec<Item> = named
+            .iter()
+            .map(|name| Item { path: Path::new("/p").join(name), group: None, companions: Vec::new() })
+            .collect();
+        let entries = names_of(&plan(&list, false).unwrap().concat());
         let expected = [
             ".._.._evil.jpg",
             ".._.._evil-2.jpg",
@@ -208,17 +235,17 @@ mod tests {
             "写真.jpg",
         ];
         assert_eq!(entries, expected.map(PathBuf::from));
-        let nameless = [Item { path: "/p/..".into(), group: None }];
+        let nameless = [Item { path: "/p/..".into(), group: None, companions: Vec::new() }];
         assert!(matches!(plan(&nameless, false), Err(ExportError::Nameless { .. })));
     }
 
     #[test]
     fn a_zip_that_fails_leaves_nothing() {
         let world = tempfile::tempdir().unwrap();
-        let gone = Item { path: world.path().join("gone.jpg"), group: None };
+        let gone = Entry { source: world.path().join("gone.jpg"), name: "gone.jpg".into() };
         let zip = world.path().join("album.zip");
         for (stop, ended) in [(false, None), (true, Some(false))] {
-            let written = write(std::slice::from_ref(&gone), &["gone.jpg".into()], &zip, &AtomicBool::new(stop));
+            let written = write([&gone], &zip, &AtomicBool::new(stop));
             assert_eq!(written.ok(), ended);
         }
         assert_eq!(fs::read_dir(world.path()).unwrap().count(), 0);

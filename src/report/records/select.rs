@@ -97,11 +97,14 @@ pub struct Written {
     pub path: PhotoPath,
     /// Whether it is there now; false in a dry run.
     pub applied: bool,
+    /// Whether it is no photo but belongs to one: a film, a RAW file, a sidecar.
+    #[serde(default)]
+    pub companion: bool,
 }
 
 impl Written {
     pub fn new(action: &str, path: &Path, applied: bool) -> Self {
-        Self { action: action.to_owned(), path: PhotoPath::of(path), applied }
+        Self { action: action.to_owned(), path: PhotoPath::of(path), applied, companion: false }
     }
 
     /// What a dry run says of it.

@@ -1,0 +1,65 @@
+//! What lies beside a photo and belongs to it: the film of a Live Photo, the RAW file of the same shot, sidecars.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use super::kind::is_raw_name;
+
+/// Films, and what programs note beside photos; Apple keeps edits in `.AAE`.
+const BESIDE: [&str; 4] = ["mov", "mp4", "xmp", "aae"];
+
+/// Looks for companions, reading each folder once.
+#[derive(Debug, Default)]
+pub struct Companions {
+    folders: HashMap<PathBuf, Vec<OsString>>,
+}
+
+impl Companions {
+    /// By name: `IMG_1.MOV`, `IMG_1.CR3`, `IMG_1.xmp`, `IMG_1.AAE` and `IMG_1.HEIC.xmp` belong to `IMG_1.HEIC`. Only files,
+    /// not links: who follows a list that others wrote must not be led elsewhere.
+    pub fn of(&mut self, photo: &Path) -> Vec<PathBuf> {
+        let (Some(name), Some(folder)) = (photo.file_name(), photo.parent()) else { return Vec::new() };
+        let files = self.folders.entry(folder.to_owned()).or_insert_with_key(|folder| files_in(folder));
+        let belongs = |file: &&OsString| belongs(file, name);
+        files.iter().filter(belongs).map(|file| folder.join(file)).collect()
+    }
+}
+
+/// Its name where the photo's is `photo`: with the same ending, or the same number in it.
+pub fn renamed(companion: &Path, photo: &Path, new: &Path) -> PathBuf {
+    let extension = companion.extension().unwrap_or_default();
+    if companion.file_stem() == photo.file_name() {
+        let mut name = new.as_os_str().to_owned();
+        name.push(".");
+        name.push(extension);
+        return name.into();
+    }
+    new.with_extension(extension)
+}
+
+fn belongs(file: &OsStr, photo: &OsStr) -> bool {
+    let (stem, extension) = (Path::new(file).file_stem(), Path::new(file).extension());
+    let (Some(stem), Some(extension)) = (stem, extension) else { return false };
+    let is_beside = BESIDE.iter().any(|beside| extension.eq_ignore_ascii_case(beside));
+    if stem == photo {
+        return extension.eq_ignore_ascii_case("xmp");
+    }
+    let is_raw = is_raw_name(file) && !is_raw_name(photo);
+    file != photo
+        && (is_beside || is_raw)
+        && Path::new(photo).file_stem().is_some_and(|of_photo| of_photo.eq_ignore_ascii_case(stem))
+}
+
+fn files_in(folder: &Path) -> Vec<OsString> {
+    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let files = std::fs::read_dir(listed).into_iter().flatten().flatten();
+    let is_file = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+    let can_belong = |name: &OsString| {
+        let extension = Path::new(name).extension().unwrap_or_default();
+        is_raw_name(name) || BESIDE.iter().any(|beside| extension.eq_ignore_ascii_case(beside))
+    };
+    let mut names: Vec<OsString> = files.filter(is_file).map(|entry| entry.file_name()).filter(can_belong).collect();
+    names.sort();
+    names
+}
