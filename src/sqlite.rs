@@ -89,7 +89,8 @@ pub fn check_pages(connection: &Connection, thorough: bool) -> rusqlite::Result<
 /// number of SQLite's error.
 fn refused(verdict: &str) -> Option<std::ffi::c_int> {
     const PRIMARY: std::ffi::c_int = 0xff;
-    let number = verdict.split("error code ").nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?;
+    let number = verdict.split("error code").nth(1)?.trim_start_matches([' ', '=']);
+    let number = number.split(|c: char| !c.is_ascii_digit()).next()?;
     let code: std::ffi::c_int = number.parse().ok()?;
     // A page that lies beyond the end of the file is damage.
     (code & PRIMARY == ffi::SQLITE_IOERR && code != ffi::SQLITE_IOERR_SHORT_READ).then_some(code)

@@ -39,17 +39,19 @@ pub enum PlaceError {
 
 /// Whether what lies there, if anything, may be replaced.
 pub fn check(path: &Path, content: Content) -> Result<(), PlaceError> {
+    let unseen = |error: io::Error| {
+        let what = format!("something that cannot be looked at ({error})");
+        PlaceError::Foreign { path: path.to_owned(), what }
+    };
     if content == Content::New {
-        let free = path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        return if free { Ok(()) } else { Err(PlaceError::Exists { path: path.to_owned() }) };
+        return match path.symlink_metadata() {
+            Ok(_) => Err(PlaceError::Exists { path: path.to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(unseen(error)),
+        };
     }
-    match found(path) {
-        Ok(there) if there.as_ref().is_none_or(|there| !there.is_file() || there.len() == 0) => return Ok(()),
-        Ok(_) => {}
-        Err(error) => {
-            let what = format!("something that cannot be looked at ({error})");
-            return Err(PlaceError::Foreign { path: path.to_owned(), what });
-        }
+    if found(path).map_err(unseen)?.is_none_or(|there| !there.is_file() || there.len() == 0) {
+        return Ok(());
     }
     match head(path).and_then(|head| Ok((is_earlier(&head, path, content)?, head))) {
         Ok((true, _)) => Ok(()),

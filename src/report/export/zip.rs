@@ -57,7 +57,7 @@ pub fn write<'a>(
         return Err(ExportError::Exists { path: file.to_owned() });
     }
     let (folder, mut folders) = (folder_of(file), Folders::default());
-    folders.make(folder).map_err(io_error(folder, "create"))?;
+    folders.make(folder).map_err(io_error(file, "make its folder"))?;
     let draft = Draft::beside(file).map_err(io_error(folder, "write in"))?;
     let failed = RefCell::new(None);
     let mut writer = ZipWriter::new(Unfailing { inner: draft, at: 0, failed: &failed });
