@@ -2,6 +2,7 @@
 
 mod avif;
 mod colour;
+mod hdr;
 mod heic;
 mod heif;
 mod jpeg;
@@ -29,7 +30,7 @@ use base::contain::contained;
 use base::pixels::Pixels;
 
 /// Part of every stored result's key: raised when the same bytes come out as other pixels.
-pub const REVISION: &str = "decode/2";
+pub const REVISION: &str = "decode/3";
 
 /// How large the pixels are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

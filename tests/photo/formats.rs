@@ -40,12 +40,27 @@ fn lossy_webp_and_avif_in_all_samplings() {
     }
 }
 
+fn drawn_at(x: u32, y: u32) -> [u8; 3] {
+    let at = 3 * (y * SIZE.0 + x) as usize;
+    drawn()[at..at + 3].try_into().expect("a pixel")
+}
+
 /// The tiles of the grid say nothing of their range in the container, as on telephones: full range stands in the stream.
 #[test]
 fn heic_alone_and_in_tiles() {
     for name in ["sampling-420.heic", "grid-turned.heic"] {
         let off = off(name);
         assert!(off < 3.0, "{name} is off by {off:.2} levels");
+    }
+    // Coded for bright screens: dark parts are as they were, and paper gives up a little to what is brighter.
+    let bright = full(&fixture("pq.heic")).expect("a HEIC");
+    // Away from the edges, where colours run into each other.
+    for (x, y) in [(20, 15), (75, 15), (20, 50), (75, 50)] {
+        let (shown, drawn) = (bright.pixels.get(x, y), drawn_at(x, y));
+        for (shown, drawn) in shown.into_iter().zip(drawn) {
+            let least = if drawn < 200 { drawn.saturating_sub(8) } else { drawn - 20 };
+            assert!((least..=drawn.saturating_add(8)).contains(&shown), "{shown} for {drawn}");
+        }
     }
     if cfg!(not(feature = "libheif")) {
         let refused = full(&fixture("sampling-444.heic")).unwrap_err().to_string();

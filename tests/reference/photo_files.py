@@ -72,6 +72,19 @@ faded.save(out / "alpha.heic", **heic)
 picture.save(out / "sampling-444.heic", **{**heic, "chroma": "444"})
 
 
+def pq(level):
+    """What a level of sRGB is in PQ, where white is 203 candela a square metre."""
+    light = level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4
+    part = (light * 203 / 10000) ** (2610 / 16384)
+    return ((3424 / 4096 + 2413 / 128 * part) / (1 + 2392 / 128 * part)) ** (2523 / 32)
+
+
+wide = b"".join(struct.pack("<H", round(pq(level / 255) * 65535)) for pixel in picture.getdata() for level in pixel)
+bright = pillow_heif.from_bytes(mode="RGB;16", size=picture.size, data=wide)
+coding = {"chroma": "420", "full_range_flag": 1, "matrix_coefficients": 1, "color_primaries": 1, "transfer_characteristics": 16}
+bright.save(out / "pq.heic", quality=92, **coding)
+
+
 def box(name, *parts):
     payload = b"".join(parts)
     return struct.pack(">I", len(payload) + 8) + name + payload

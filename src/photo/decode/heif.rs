@@ -1,6 +1,4 @@
 //! Still pictures of the HEIF family, single or put together from a grid: what AVIF and HEIC share.
-//!
-//! HDR curves (PQ, HLG) are shown as they are, without tone mapping.
 
 use super::planes::{Canvas, Colours, Frame, to_rgb};
 use super::{Job, Raster, colour, rgb};

@@ -1,6 +1,7 @@
 //! From the planes of a coded picture, luma and chroma, to red, green and blue.
 
 use super::Job;
+use super::hdr::HdrCurve;
 use crate::container::bmff::Meta;
 use crate::error::DecodeError;
 
@@ -142,6 +143,10 @@ pub fn to_rgb(job: &Job, frame: &Frame, colours: &Colours) -> Result<Canvas, Dec
         Colours::Coded { matrix, full_range, .. } => (*matrix, *full_range),
         Colours::Profile(_) | Colours::Unsaid => (frame.matrix, frame.full_range),
     };
+    let curve = match colours {
+        Colours::Coded { transfer, .. } => HdrCurve::of(*transfer),
+        Colours::Profile(_) | Colours::Unsaid => None,
+    };
     let range = Range::of(frame.bits, full_range);
     let coefficients = Matrix::of(matrix);
     let mut canvas = Canvas { width: frame.width, height: frame.height, data: vec![0; frame.width * frame.height * 3] };
@@ -162,7 +167,12 @@ pub fn to_rgb(job: &Job, frame: &Frame, colours: &Colours) -> Result<Canvas, Dec
                 let (luma, green, orange) = (range.luma(y), range.chroma(u), range.chroma(v));
                 [luma - green + orange, luma + green, luma - green - orange]
             }),
-            _ => row(out, samples, |y, u, v| coefficients.rgb(range.luma(y), range.chroma(u), range.chroma(v))),
+            _ => match &curve {
+                None => row(out, samples, |y, u, v| coefficients.rgb(range.luma(y), range.chroma(u), range.chroma(v))),
+                Some(curve) => row(out, samples, |y, u, v| {
+                    curve.shown(coefficients.rgb(range.luma(y), range.chroma(u), range.chroma(v)))
+                }),
+            },
         }
     }
     Ok(canvas)
