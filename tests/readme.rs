@@ -1,10 +1,12 @@
-//! The README is true: every `$ albumctl …` in a console block is run, and what stands below it must come out.
+//! README and docs are true: every `$ …` in a console block is run, and what stands below it must come out; every option
+//! that they show is one, and every link leads somewhere.
 
 #[path = "world/mod.rs"]
 mod world;
 
+use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use world::{World, skipped};
@@ -17,8 +19,8 @@ struct Example {
 #[test]
 fn commands_run_and_print_what_the_readme_shows() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let examples = examples(&fs::read_to_string(root.join("README.md")).unwrap());
-    assert!(!examples.is_empty(), "the README shows no command");
+    let examples: Vec<Example> = pages().iter().flat_map(|page| examples(&fs::read_to_string(page).unwrap())).collect();
+    assert!(examples.len() > 10, "{} commands are shown", examples.len());
     for Example { command, expected } in examples {
         // Each in a home of its own, standing where the README's reader stands.
         let world = World::new();
@@ -31,6 +33,55 @@ fn commands_run_and_print_what_the_readme_shows() {
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "$ {command}\n{printed}{told}");
         assert_fits(&command, &expected, &printed);
+    }
+}
+
+/// The README and the pages behind it.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<PathBuf> = fs::read_dir(root.join("docs")).unwrap().map(|page| page.unwrap().path()).collect();
+    pages.sort();
+    pages.insert(0, root.join("README.md"));
+    pages
+}
+
+#[test]
+fn every_link_leads_somewhere_and_the_first_page_is_short() {
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
+        for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            assert!(page.parent().unwrap().join(target).exists(), "{}: {target}", page.display());
+        }
+    }
+    assert!(fs::read_to_string(&pages()[0]).unwrap().lines().count() <= 200, "the README has more than 200 lines");
+}
+
+/// What is shown without being run, because it needs photos or machines that are not here, must at least be understood.
+#[test]
+fn every_option_that_is_shown_is_one() {
+    let world = World::new();
+    let mut helps: HashMap<Vec<String>, String> = HashMap::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```"));
+        for line in blocks.flat_map(|(block, _)| block.lines()) {
+            let Some(line) = line.trim().strip_prefix("albumctl ") else { continue };
+            let line = line.split(" #").next().unwrap().split(['|', '>']).next().unwrap();
+            let is_word = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase()) && !word.is_empty();
+            let command: Vec<String> = line.split(' ').take_while(is_word).take(2).map(str::to_owned).collect();
+            let help = |command: &[String]| {
+                let output = world.command(command.iter().map(String::as_str).chain(["--help"])).output().unwrap();
+                output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+            };
+            let shown = helps.entry(command.clone()).or_insert_with(|| {
+                help(&command).or_else(|| help(&command[..1])).unwrap_or_else(|| panic!("no command: {line}"))
+            });
+            for option in line.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2) {
+                let option = option.split('=').next().unwrap();
+                assert!(shown.contains(option), "{}: {option} of {line}", page.display());
+            }
+        }
     }
 }
 
@@ -86,15 +137,15 @@ fn shell(world: &World, command: &str) -> Command {
     let path = format!("{}:{}:{}", world.path("bin").display(), binary.display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("bash");
     shell.args(["-o", "pipefail", "-c", command]).env_clear().env("PATH", path);
-    shell.env("HOME", world.path("home")).env("OUT", world.path("out"));
+    shell.env("HOME", world.path("home"));
     shell
 }
 
 #[test]
 fn the_crontab_delivers_what_is_new_and_is_silent_otherwise() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let (_, block) = readme.split_once("```crontab\n").expect("a crontab");
+    let page = fs::read_to_string(root.join("docs/cron.md")).unwrap();
+    let (_, block) = page.split_once("```crontab\n").expect("a crontab");
     let line = block.lines().next().unwrap();
     let mut words = line.split_whitespace();
     assert_eq!(words.by_ref().take(5).count(), 5, "minute, hour, day, month, weekday");
@@ -135,7 +186,7 @@ fn assert_fits(command: &str, expected: &[String], printed: &str) {
         assert_eq!(found, Some(wanted), "$ {command}\nprinted:\n{printed}");
         skipping = false;
     }
-    assert!(skipping || lines.next().is_none(), "$ {command}\nprinted more than the README shows:\n{printed}");
+    assert!(skipping || lines.next().is_none(), "$ {command}\nprinted more than is shown:\n{printed}");
 }
 
 fn examples(readme: &str) -> Vec<Example> {

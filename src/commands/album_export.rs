@@ -35,7 +35,8 @@ pub struct DeliverArgs {
     #[arg(long, value_name = "FILE")]
     pub zip: Option<PathBuf>,
 
-    /// Rate the picks in XMP sidecars: IMG.xmp (stem), IMG.JPG.xmp (full-name), or both
+    /// Rate the picks in XMP sidecars: IMG.xmp (stem: Capture One, Photo Mechanic, immich, of RAW files Lightroom),
+    /// IMG.JPG.xmp (full-name: darktable, digiKam, immich), or both
     #[arg(long, value_enum, value_name = "NAMING", num_args = 0..=1, default_missing_value = "stem", require_equals = true)]
     pub xmp: Option<SidecarNaming>,
 

@@ -83,7 +83,7 @@ pub fn trust(
                 lacking.join(" and ")
             );
             return Err(CommandError::usage(refused).hint(
-                "`openssl rand -hex 32 > token` makes a token, the README tells how certificates are made; or --insecure, in \
+                "`openssl rand -hex 32 > token` makes a token, docs/scale.md tells how certificates are made; or --insecure, in \
                  a network where every machine is trusted",
             ));
         }
