@@ -1,11 +1,13 @@
 //! Bytes to upright sRGB pixels, behind limits and a wall against panics.
 
 mod avif;
+mod channels;
 mod colour;
 mod hdr;
 mod heic;
 mod heif;
 mod jpeg;
+mod jxl;
 mod orient;
 mod planes;
 mod still;
@@ -166,7 +168,7 @@ impl Job<'_> {
             Kind::Avif => avif::decode(self),
             Kind::Heic => heic::decode(self),
             Kind::Raw(_) => self.raw_preview(),
-            Kind::JpegXl => Err(DecodeError::Unsupported("JPEG XL is not supported; convert it to JPEG".to_owned())),
+            Kind::JpegXl => jxl::decode(self),
         }
     }
 

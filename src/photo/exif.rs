@@ -130,7 +130,8 @@ fn packet(bytes: &[u8], kind: Kind) -> Option<Cow<'_, [u8]>> {
         Kind::Webp => webp::chunks(bytes).xmp.map(Cow::Borrowed),
         Kind::Avif | Kind::Heic => bmff::Meta::read(bytes).ok()?.xmp(bytes),
         Kind::Tiff | Kind::Raw(_) => Tiff::new(bytes)?.first()?.bytes(XMP).map(Cow::Borrowed),
-        Kind::Gif | Kind::Bmp | Kind::JpegXl => None,
+        Kind::JpegXl => bmff::jxl_parts(bytes).xmp.filter(|xmp| xmp.len() <= bmff::MAX_EXIF).map(Cow::Borrowed),
+        Kind::Gif | Kind::Bmp => None,
     }
 }
 
@@ -145,7 +146,9 @@ fn exif_of(bytes: &[u8], kind: Kind) -> Facts {
             block(raw::previews(bytes, kind).iter().find_map(|preview| jpeg::header(preview.data).exif))
         }
         Kind::Tiff | Kind::Raw(_) => block(Some(bytes)),
-        Kind::Gif | Kind::Bmp | Kind::JpegXl => Directories::default().facts(),
+        // The stream itself says how to turn.
+        Kind::JpegXl => Facts { orientation: 1, ..block(bmff::jxl_parts(bytes).exif) },
+        Kind::Gif | Kind::Bmp => Directories::default().facts(),
     }
 }
 

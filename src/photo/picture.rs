@@ -50,7 +50,8 @@ pub fn of_stream(bytes: &[u8], kind: Kind) -> PictureId {
             let items: Vec<&[u8]> = items.iter().map(AsRef::as_ref).collect();
             return if items.is_empty() { PictureId::of_parts(&[bytes]) } else { PictureId::of_parts(&items) };
         }
-        Kind::Bmp | Kind::JpegXl | Kind::Raw(_) => Vec::new(),
+        Kind::JpegXl => bmff::jxl_parts(bytes).picture,
+        Kind::Bmp | Kind::Raw(_) => Vec::new(),
     };
     if parts.is_empty() { PictureId::of_parts(&[bytes]) } else { PictureId::of_parts(&parts) }
 }

@@ -24,7 +24,7 @@ fn jpeg_in_all_its_codings() {
 
 #[test]
 fn lossless_containers_come_out_exactly() {
-    for name in ["interlaced.png", "animated.png", "lzw.tif"] {
+    for name in ["interlaced.png", "animated.png", "lzw.tif", "lossless.jxl"] {
         assert!(off(name) == 0.0, "{name} is off by {:.2} levels", off(name));
     }
     for (name, most) in [("palette.png", 4.0), ("animated.gif", 4.0), ("cmyk.tif", 1.0)] {
@@ -33,8 +33,10 @@ fn lossless_containers_come_out_exactly() {
 }
 
 #[test]
-fn lossy_webp_and_avif_in_all_samplings() {
-    for name in ["lossy.webp", "animated.webp", "sampling-420.avif", "sampling-422.avif", "sampling-444.avif"] {
+fn lossy_webp_jpeg_xl_and_avif_in_all_samplings() {
+    for name in
+        ["lossy.webp", "animated.webp", "sampling-420.avif", "sampling-422.avif", "sampling-444.avif", "lossy.jxl"]
+    {
         let off = off(name);
         assert!(off < 5.0, "{name} is off by {off:.2} levels");
     }
@@ -72,7 +74,7 @@ fn heic_alone_and_in_tiles() {
 fn grey_pictures_have_three_equal_channels() {
     let luma = |pixel: &[u8]| (pixel[0] as f32 * 0.299 + pixel[1] as f32 * 0.587 + pixel[2] as f32 * 0.114) as u8;
     let wanted: Vec<u8> = drawn().chunks(3).flat_map(|pixel| [luma(pixel); 3]).collect();
-    for name in ["grey.jpg", "grey.avif", "grey.heic"] {
+    for name in ["grey.jpg", "grey.avif", "grey.heic", "grey.jxl"] {
         let photo = full(&fixture(name)).expect(name);
         assert!(photo.pixels.data().chunks(3).all(|pixel| pixel[0].abs_diff(pixel[2]) <= 1), "{name} has colours");
         let off = difference(photo.pixels.data(), &wanted);
@@ -85,7 +87,7 @@ fn transparent_parts_are_laid_on_white() {
     let photo = full(&fixture("palette-transparent.png")).expect("a PNG");
     assert_eq!(photo.pixels.get(0, 0), [255; 3]);
     let wanted: Vec<u8> = drawn().iter().map(|level| ((u32::from(*level) * 128 + 255 * 127) / 255) as u8).collect();
-    for name in ["alpha.avif", "alpha.heic"] {
+    for name in ["alpha.avif", "alpha.heic", "alpha.jxl"] {
         let faded = full(&fixture(name)).expect(name);
         assert!(difference(faded.pixels.data(), &wanted) < 4.0, "{name}");
     }

@@ -81,7 +81,15 @@ fn limits_hold_before_anything_is_allocated() {
     assert_eq!(with(Limits { max_file_bytes: 100, ..Limits::default() }), "too_large");
     assert_eq!(with(Limits { max_alloc: 640 * 480, ..Limits::default() }), "too_large");
     assert_eq!(with(Limits { max_seconds: 0.0, ..Limits::default() }), "timeout");
-    for name in ["interlaced.png", "lossy.webp", "animated.gif", "lzw.tif", "sampling-420.avif", "grid-turned.heic"] {
+    for name in [
+        "interlaced.png",
+        "lossy.webp",
+        "animated.gif",
+        "lzw.tif",
+        "sampling-420.avif",
+        "grid-turned.heic",
+        "lossy.jxl",
+    ] {
         let over = Limits { max_seconds: 0.0, ..Limits::default() };
         assert_eq!(decode(&fixture(name), Scale::Full, &over).expect_err(name).code(), "timeout", "{name}");
     }
@@ -144,6 +152,8 @@ fn sound() -> Vec<Vec<u8>> {
         "sampling-420.heic",
         "alpha.heic",
         "grid-turned.heic",
+        "lossy.jxl",
+        "lossless.jxl",
     ];
     files.extend(names.into_iter().map(fixture));
     files
@@ -198,6 +208,7 @@ proptest! {
             b"\xff\xd8\xff".to_vec(), b"\x89PNG\r\n\x1a\n".to_vec(), b"GIF89a".to_vec(), b"II*\0\x08\0\0\0".to_vec(), b"MM\0*\0\0\0\x08".to_vec(),
             b"RIFF\x40\0\0\0WEBP".to_vec(), b"FUJIFILMCCD-RAW".to_vec(), b"\0\0\0\x18ftypcrx \0\0\0\0crx isom".to_vec(), b"\0\0\0\x18ftypavif\0\0\0\0avifmif1".to_vec(),
             b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec(),
+            b"\xff\x0a".to_vec(),
         ]),
         noise in prop::collection::vec(any::<u8>(), 0..400),
     ) {

@@ -1,6 +1,6 @@
 """Draws the small files in fixtures/photo, in containers and codings that the tests cannot write themselves.
 
-    pip install pillow==12.0.0 pillow-heif==1.8.1
+    pip install pillow==12.0.0 pillow-heif==1.8.1 pillow-jxl-plugin==1.3.8
     python tests/reference/photo_files.py fixtures/photo
 
 All show the picture `quarters` of tests/photo/shared.rs.
@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 
 import pillow_heif
+import pillow_jxl  # noqa: F401  (registers the format)
 from PIL import Image
 
 WIDTH, HEIGHT = 96, 64
@@ -61,6 +62,15 @@ for orientation, turn in stored.items():
     exif[0x0132] = "2026:05:01 10:12:13"
     turned = picture.transpose(turn) if turn is not None else picture
     turned.save(out / f"orientation-{orientation}.avif", quality=80, speed=6, exif=exif)
+
+
+# JPEG XL: coded by perception with facts beside it, without loss, transparent, and around a JPEG.
+exif = Image.Exif()
+exif[0x0132] = "2026:05:01 10:12:13"
+picture.save(out / "lossy.jxl", quality=92, exif=exif.tobytes())
+picture.save(out / "lossless.jxl", lossless=True)
+faded.save(out / "alpha.jxl", lossless=True)
+picture.convert("L").save(out / "grey.jxl", quality=92)
 
 
 # HEIC, coded by x265. All write full range into the stream itself; only the first says so in the container, too.

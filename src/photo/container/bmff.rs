@@ -83,7 +83,7 @@ pub struct Meta<'a> {
 /// What describes a picture lists its parts at 16 bytes each or so; a grid has at most 65,536 tiles.
 const MAX_META: usize = 4 << 20;
 /// An EXIF block that lies in pieces is put together up to here: in a JPEG it cannot pass 64 KiB.
-const MAX_EXIF: usize = 16 << 20;
+pub const MAX_EXIF: usize = 16 << 20;
 /// Tracks of a CR3 have few kinds: pictures, and data about them.
 const MAX_TRACKS: usize = 16;
 const NO_PICTURE: &str = "it describes no still picture";
@@ -282,6 +282,35 @@ impl<'a> Meta<'a> {
 const TURNED_LEFT: [u8; 9] = [0, 8, 5, 6, 7, 4, 1, 2, 3];
 const FLIPPED_TOP_DOWN: [u8; 9] = [0, 4, 3, 2, 1, 8, 7, 6, 5];
 const FLIPPED_SIDEWAYS: [u8; 9] = [0, 2, 1, 4, 3, 6, 5, 8, 7];
+
+/// What a JPEG XL file holds beside its picture, and the pieces of that.
+#[derive(Debug, Default)]
+pub struct JxlParts<'a> {
+    pub exif: Option<&'a [u8]>,
+    pub xmp: Option<&'a [u8]>,
+    pub picture: Vec<&'a [u8]>,
+}
+
+/// A file without boxes is the picture alone.
+pub fn jxl_parts(bytes: &[u8]) -> JxlParts<'_> {
+    if bytes.starts_with(&[0xff, 0x0a]) {
+        return JxlParts { picture: vec![bytes], ..JxlParts::default() };
+    }
+    let mut parts = JxlParts::default();
+    for (name, payload) in boxes(bytes) {
+        match &name {
+            // How far the TIFF block lies behind the number itself.
+            b"Exif" => {
+                let skipped = payload.first_chunk().map(|number| u32::from_be_bytes(*number) as usize);
+                parts.exif = skipped.and_then(|skipped| payload.get(skipped.checked_add(4)?..));
+            }
+            b"xml " => parts.xmp = Some(payload),
+            b"jxlc" | b"jxlp" => parts.picture.push(payload),
+            _ => {}
+        }
+    }
+    parts
+}
 
 /// Canon's three EXIF blocks.
 #[derive(Debug, Default)]

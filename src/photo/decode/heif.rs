@@ -1,5 +1,6 @@
 //! Still pictures of the HEIF family, single or put together from a grid: what AVIF and HEIC share.
 
+use super::channels::over_white;
 use super::planes::{Canvas, Colours, Frame, to_rgb};
 use super::{Job, Raster, colour, rgb};
 use crate::container::MAX_PROFILE;
@@ -121,10 +122,7 @@ impl File<'_> {
             _ => return Ok(()),
         };
         for (pixel, alpha) in picture.data.chunks_exact_mut(3).zip(alpha.data.chunks_exact(3)) {
-            let alpha = u32::from(alpha[0]);
-            for channel in pixel {
-                *channel = ((u32::from(*channel) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
-            }
+            pixel.iter_mut().for_each(|channel| *channel = over_white(*channel, alpha[0]));
         }
         Ok(())
     }

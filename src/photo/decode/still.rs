@@ -6,7 +6,7 @@ use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::Tif
 use image::{ColorType, ImageDecoder, ImageResult};
 
 use super::watch::watched;
-use super::{Job, Raster, failure, rgb};
+use super::{Job, Raster, channels, failure, rgb};
 use crate::container::{gif, jpeg, png, tiff, webp};
 use crate::error::DecodeError;
 use crate::ifd::Tiff;
@@ -173,21 +173,15 @@ fn finish(job: &Job, drawn: ImageResult<Drawn>, profile: Option<Vec<u8>>) -> Res
 
 /// Three channels of eight bits, laid on white.
 fn flatten(job: &Job, colour: ColorType, data: Vec<u8>) -> Result<Vec<u8>, DecodeError> {
-    let wide = || data.chunks_exact(2).map(|pair| narrow(u16::from_ne_bytes([pair[0], pair[1]]))).collect::<Vec<u8>>();
+    let wide = || data.chunks_exact(2).map(|pair| narrow(u16::from_ne_bytes([pair[0], pair[1]]))).collect();
     let float = || data.chunks_exact(4).map(|four| level(f32::from_ne_bytes([four[0], four[1], four[2], four[3]])));
-    Ok(match colour {
-        ColorType::Rgb8 => data,
-        ColorType::L8 => grey(&data),
-        ColorType::La8 => grey_on_white(&data),
-        ColorType::Rgba8 => on_white(&data),
-        ColorType::L16 => grey(&wide()),
-        ColorType::La16 => grey_on_white(&wide()),
-        ColorType::Rgb16 => wide(),
-        ColorType::Rgba16 => on_white(&wide()),
-        ColorType::Rgb32F => float().collect(),
-        ColorType::Rgba32F => on_white(&float().collect::<Vec<u8>>()),
+    let eight = match colour {
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => data,
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => wide(),
+        ColorType::Rgb32F | ColorType::Rgba32F => float().collect(),
         other => return Err(DecodeError::Unsupported(format!("{} with {other:?} pixels is not supported", job.kind))),
-    })
+    };
+    Ok(channels::on_white(eight, colour.channel_count()))
 }
 
 /// 65535 becomes 255, rounded to the nearest level.
@@ -197,22 +191,4 @@ fn narrow(value: u16) -> u8 {
 
 fn level(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * 255.0).round() as u8
-}
-
-fn grey(data: &[u8]) -> Vec<u8> {
-    data.iter().flat_map(|grey| [*grey; 3]).collect()
-}
-
-fn grey_on_white(data: &[u8]) -> Vec<u8> {
-    data.chunks_exact(2).flat_map(|pixel| [over_white(pixel[0], pixel[1]); 3]).collect()
-}
-
-fn on_white(data: &[u8]) -> Vec<u8> {
-    let blend = |pixel: &[u8]| [0, 1, 2].map(|channel| over_white(pixel[channel], pixel[3]));
-    data.chunks_exact(4).flat_map(blend).collect()
-}
-
-fn over_white(value: u8, alpha: u8) -> u8 {
-    let (value, alpha) = (u32::from(value), u32::from(alpha));
-    ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
 }
