@@ -7,9 +7,9 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::data_file::{DataFile, FEATURE, ID};
-use super::dictionaries;
 use super::error::{Place, RowError, ScaleError};
 use super::input::Input;
+use super::page_headers;
 use base::contain::contained;
 
 /// What to read and how.
@@ -64,7 +64,7 @@ pub fn arrow(
 ) -> parquet::errors::Result<ParquetRecordBatchReader> {
     let columns: &[&str] = if reading.ids { &[ID, FEATURE] } else { &[FEATURE] };
     let roots: Vec<usize> = columns.iter().filter_map(|name| metadata.schema().index_of(name).ok()).collect();
-    dictionaries::check(metadata, &file, &[group], &roots)?;
+    page_headers::check(metadata, &file, &[group], &roots)?;
     let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
     ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
         .with_row_groups(vec![group])

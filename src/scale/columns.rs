@@ -9,9 +9,9 @@ use arrow_schema::DataType;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::dictionaries;
 use super::error::ScaleError;
 use super::input::Input;
+use super::page_headers;
 use super::source::{DataFile, ID, Source};
 use base::contain::contained;
 
@@ -87,7 +87,7 @@ impl Source {
             // Damage that the Parquet reader did not foresee may make it panic.
             let groups: Vec<usize> = (0..metadata.metadata().num_row_groups()).collect();
             let batches = contained(|| {
-                dictionaries::check(metadata, &file, &groups, &[place])?;
+                page_headers::check(metadata, &file, &groups, &[place])?;
                 let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
                 builder.with_projection(mask).with_batch_size(8192).build()
             });

@@ -12,7 +12,6 @@ mod assignments;
 mod columns;
 mod data_file;
 pub mod dedup;
-mod dictionaries;
 #[cfg(feature = "distributed")]
 pub mod distributed;
 mod error;
@@ -23,6 +22,7 @@ pub mod fit;
 mod input;
 mod model;
 mod nearest;
+mod page_headers;
 mod pages;
 pub mod pass;
 pub mod phash;

@@ -1,0 +1,227 @@
+//! A look at the headers of pages before the general reader takes the room that they ask for: a damaged one claims
+//! gigabytes, or billions of entries, in a few bytes. Headers are Thrift, in its compact protocol.
+
+use std::io::{BufReader, Read};
+
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::ChunkReader;
+
+use super::input::Input;
+
+/// Writers make pages of a megabyte or so; one that is larger than this must not be more than so many times as large as
+/// what is stored of it.
+const LARGE: u64 = 64 << 20;
+const MOST_SHRUNK: u64 = 1000;
+
+/// Refuses a page that cannot be what it claims, in these groups of the columns at these places of the schema.
+pub fn check(metadata: &ArrowReaderMetadata, file: &Input, groups: &[usize], roots: &[usize]) -> Result<()> {
+    let schema = metadata.parquet_schema();
+    for &group in groups {
+        let group = metadata.metadata().row_group(group);
+        for leaf in (0..schema.num_columns()).filter(|&leaf| roots.contains(&schema.get_column_root_idx(leaf))) {
+            let (start, length) = group.column(leaf).byte_range();
+            let mut at = start;
+            while at < start.saturating_add(length) {
+                let page = Header::read(BufReader::with_capacity(512, file.get_read(at)?))?;
+                page.check()?;
+                at = at.saturating_add(page.length).saturating_add(page.stored);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a header says of its page.
+#[derive(Debug, Default)]
+struct Header {
+    /// Bytes of the header itself.
+    length: u64,
+    stored: u64,
+    /// Bytes once it is decompressed.
+    plain: u64,
+    /// Of a dictionary.
+    entries: u64,
+}
+
+impl Header {
+    fn read(bytes: impl Read) -> Result<Self> {
+        let mut header = Self::default();
+        let mut compact = Compact { bytes, read: 0 };
+        compact.fields(0, &mut |compact, id, kind| {
+            match (id, kind) {
+                (2, I32) => header.plain = compact.size()?,
+                (3, I32) => header.stored = compact.size()?,
+                (7, STRUCT) => compact.fields(1, &mut |compact, id, kind| match (id, kind) {
+                    (1, I32) => compact.size().map(|entries| header.entries = entries),
+                    _ => compact.skip(kind, 1),
+                })?,
+                _ => compact.skip(kind, 0)?,
+            }
+            Ok(())
+        })?;
+        header.length = compact.read;
+        Ok(header)
+    }
+
+    fn check(&self) -> Result<()> {
+        let Self { stored, plain, entries, .. } = *self;
+        if plain > LARGE && plain / MOST_SHRUNK > stored {
+            return Err(ParquetError::General(format!("a page claims {plain} bytes in {stored}")));
+        }
+        if entries > plain {
+            return Err(ParquetError::General(format!("a dictionary claims {entries} entries in {plain} bytes")));
+        }
+        Ok(())
+    }
+}
+
+const TRUE: u8 = 1;
+const FALSE: u8 = 2;
+const BYTE: u8 = 3;
+const I16: u8 = 4;
+const I32: u8 = 5;
+const I64: u8 = 6;
+const DOUBLE: u8 = 7;
+const BINARY: u8 = 8;
+const LIST: u8 = 9;
+const SET: u8 = 10;
+const STRUCT: u8 = 12;
+/// Headers have structs in structs in structs.
+const DEEPEST: u32 = 8;
+
+struct Compact<R> {
+    bytes: R,
+    read: u64,
+}
+
+impl<R: Read> Compact<R> {
+    fn byte(&mut self) -> Result<u8> {
+        let mut byte = [0];
+        self.bytes.read_exact(&mut byte)?;
+        self.read += 1;
+        Ok(byte[0])
+    }
+
+    /// Seven bits a byte, the lowest first.
+    fn number(&mut self) -> Result<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(broken())
+    }
+
+    /// A signed number of 32 bits that must not be below zero: such are written as twice their size.
+    fn size(&mut self) -> Result<u64> {
+        let number = self.number()?;
+        if number % 2 == 0 && number / 2 <= i32::MAX as u64 { Ok(number / 2) } else { Err(broken()) }
+    }
+
+    fn fields(&mut self, depth: u32, each: &mut dyn FnMut(&mut Self, u64, u8) -> Result<()>) -> Result<()> {
+        if depth > DEEPEST {
+            return Err(broken());
+        }
+        let mut id = 0;
+        loop {
+            let head = self.byte()?;
+            if head == 0 {
+                return Ok(());
+            }
+            id = if head >> 4 == 0 { self.size()? } else { id + u64::from(head >> 4) };
+            each(self, id, head & 0xf)?;
+        }
+    }
+
+    fn skip(&mut self, kind: u8, depth: u32) -> Result<()> {
+        match kind {
+            TRUE | FALSE => Ok(()),
+            BYTE => self.byte().map(drop),
+            I16 | I32 | I64 => self.number().map(drop),
+            DOUBLE => self.pass_over(8),
+            BINARY => {
+                let length = self.number()?;
+                self.pass_over(length)
+            }
+            LIST | SET if depth < DEEPEST => {
+                let head = self.byte()?;
+                let items = if head >> 4 == 15 { self.number()? } else { u64::from(head >> 4) };
+                // Flags in a list take a byte each.
+                let item = if matches!(head & 0xf, TRUE | FALSE) { BYTE } else { head & 0xf };
+                (0..items).try_for_each(|_| self.skip(item, depth + 1))
+            }
+            STRUCT => self.fields(depth + 1, &mut |compact, _, kind| compact.skip(kind, depth + 1)),
+            _ => Err(broken()),
+        }
+    }
+
+    fn pass_over(&mut self, length: u64) -> Result<()> {
+        let passed = std::io::copy(&mut self.bytes.by_ref().take(length), &mut std::io::sink())?;
+        self.read += passed;
+        if passed == length { Ok(()) } else { Err(broken()) }
+    }
+}
+
+fn broken() -> ParquetError {
+    ParquetError::General("the header of a page is broken".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Float32Array, RecordBatch};
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+
+    use super::{Header, Input, check};
+
+    const ENTRIES: u32 = 20_000;
+    /// As the page header holds the number: twice it, seven bits a byte.
+    const WRITTEN: [u8; 3] = [0xc0, 0xb8, 0x02];
+    const A_MILLION_AND_MORE: [u8; 3] = [0xfe, 0xff, 0x7f];
+
+    fn checked(file: &[u8]) -> parquet::errors::Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scores.parquet");
+        std::fs::write(&path, file).unwrap();
+        let metadata =
+            ArrowReaderMetadata::load(&std::fs::File::open(&path).unwrap(), ArrowReaderOptions::default()).unwrap();
+        check(&metadata, &Input::open(&path).unwrap(), &[0], &[0])
+    }
+
+    #[test]
+    fn a_dictionary_with_more_entries_than_bytes_is_refused() {
+        let scores: ArrayRef = Arc::new(Float32Array::from_iter_values((0..ENTRIES).map(|i| i as f32)));
+        let batch = RecordBatch::try_from_iter([("score", scores)]).unwrap();
+        let mut file = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        checked(&file).unwrap();
+        let at = file.windows(3).position(|bytes| bytes == WRITTEN).unwrap();
+        assert!(at < 64, "in the header of the first page");
+        file[at..at + 3].copy_from_slice(&A_MILLION_AND_MORE);
+        let refused = checked(&file).unwrap_err().to_string();
+        assert!(refused.contains("a dictionary claims 1048575 entries in 80000 bytes"), "{refused}");
+    }
+    #[test]
+    fn a_page_that_claims_gigabytes_in_a_few_bytes_is_refused() {
+        // A data page of so many bytes, stored in 100 and in 2,100,000; then its header, a struct with a list inside.
+        let page = |stored: &[u8]| {
+            let plain = [0x15, 0x80, 0x80, 0x80, 0x80, 0x08];
+            [&[0x15, 0][..], &plain, &[0x15], stored, &[0x2c, 0x15, 2, 0x29, 0x15, 4, 0, 0]].concat()
+        };
+        let [small, large] = [page(&[0xc8, 1]), page(&[0xc0, 0xad, 0x80, 2])].map(|it| Header::read(&it[..]).unwrap());
+        assert_eq!((small.plain, small.stored, small.length), (1 << 30, 100, page(&[0xc8, 1]).len() as u64));
+        assert_eq!(small.check().unwrap_err().to_string(), "Parquet error: a page claims 1073741824 bytes in 100");
+        assert!(large.stored > 2_100_000 && large.check().is_ok(), "{large:?}");
+        for broken in [&[0x15, 1][..], &[0xff; 20], &[0x19, 0xf5, 0xff], &[0x1c; 100]] {
+            assert!(Header::read(broken).is_err(), "{broken:?}");
+        }
+    }
+}
