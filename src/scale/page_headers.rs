@@ -119,7 +119,7 @@ impl<R: Read> Compact<R> {
     /// A signed number of 32 bits that must not be below zero: such are written as twice their size.
     fn size(&mut self) -> Result<u64> {
         let number = self.number()?;
-        if number % 2 == 0 && number / 2 <= i32::MAX as u64 { Ok(number / 2) } else { Err(broken()) }
+        if number % 2 == 0 && i32::try_from(number / 2).is_ok() { Ok(number / 2) } else { Err(broken()) }
     }
 
     fn fields(&mut self, depth: u32, each: &mut dyn FnMut(&mut Self, u64, u8) -> Result<()>) -> Result<()> {
