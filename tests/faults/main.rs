@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 
 #[test]
 fn every_row_has_its_test() {
-    let table = include_str!("README.md");
+    let (table, _) = include_str!("README.md").split_once("## Complete runs").expect("what follows the table");
     let sources = [
         include_str!("bombs.rs"),
         include_str!("calls.rs"),
