@@ -160,7 +160,7 @@ fn main() -> std::io::Result<()> {
     }
     for entry in std::fs::read_dir(fixtures.join("photo"))?.flatten() {
         if let Some(reader) =
-            entry.path().extension().and_then(|it| it.to_str()).filter(|it| matches!(*it, "avif" | "heic"))
+            entry.path().extension().and_then(|it| it.to_str()).filter(|it| matches!(*it, "avif" | "heic" | "jxl"))
         {
             write(reader, &entry.file_name().to_string_lossy(), &std::fs::read(entry.path())?)?;
         }

@@ -29,6 +29,7 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("bmp", |bytes| photo(bytes, |kind| kind == Kind::Bmp)),
     ("avif", |bytes| photo(bytes, |kind| kind == Kind::Avif)),
     ("heic", |bytes| photo(bytes, |kind| kind == Kind::Heic)),
+    ("jxl", |bytes| photo(bytes, |kind| kind == Kind::JpegXl)),
     ("raw", |bytes| photo(bytes, |kind| matches!(kind, Kind::Raw(_)))),
     ("resize", resized),
     ("xmp", sidecar),

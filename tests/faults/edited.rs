@@ -21,6 +21,11 @@ fn photos_of_all_formats(world: &World) -> Vec<String> {
     }
     fs::write(file(world, "png"), png(96, 64, 9)).unwrap();
     fs::copy("fixtures/jpeg/fitted.jpg", file(world, "jpg")).unwrap();
+    for drawn in ["sampling-420.heic", "sampling-444.avif", "lossy.jxl"] {
+        let ending = Path::new(drawn).extension().unwrap().to_str().unwrap();
+        fs::copy(Path::new("fixtures/photo").join(drawn), file(world, ending)).unwrap();
+        names.push(format!("photo.{ending}"));
+    }
     names.extend(["photo.png".to_owned(), "photo.jpg".to_owned()]);
     names
 }
