@@ -3,12 +3,15 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::zip::write::{SimpleFileOptions, ZipWriter};
 use ::zip::{CompressionMethod, DateTime};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::{ExportError, Item, folded, in_group, io_error, names};
 use base::atomic::{Draft, Folders, folder_of};
@@ -46,7 +49,7 @@ pub fn plan<'a>(items: &'a [Item], group_folders: bool) -> Result<Vec<Vec<Entry>
 }
 
 /// Writes the zip in one go: it has its name only when it is whole. Photos are compressed already and are stored as
-/// they are; entries carry no time, so the same photos make the same bytes. `false` when it was stopped, and there is
+/// they are, with the times of their last change, so that the same photos make the same bytes. `false` when it was stopped, and there is
 /// none.
 pub fn write<'a>(
     entries: impl IntoIterator<Item = &'a Entry>,
@@ -80,10 +83,11 @@ pub fn write<'a>(
 
 fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, zip: &Path) -> Result<(), ExportError> {
     let mut reader = open_untouched(photo).map_err(io_error(photo, "open"))?;
-    let size = reader.metadata().map_err(io_error(photo, "look at"))?.len();
+    let metadata = reader.metadata().map_err(io_error(photo, "look at"))?;
+    let size = metadata.len();
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
-        .last_modified_time(DateTime::default())
+        .last_modified_time(date(&metadata).unwrap_or_default())
         .unix_permissions(0o644)
         .large_file(size >= u64::from(u32::MAX));
     let name = entry.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
@@ -96,6 +100,15 @@ fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, z
         }
         writer.write_all(&chunk[..read]).map_err(io_error(zip, "write"))?;
     }
+}
+
+/// The last change by the clock of this machine, which is what a zip can say; none before 1980.
+fn date(metadata: &fs::Metadata) -> Option<DateTime> {
+    let changed = Timestamp::try_from(metadata.modified().ok()?).ok()?.to_zoned(TimeZone::system());
+    let [month, day, hour, minute, second] =
+        [changed.month(), changed.day(), changed.hour(), changed.minute(), changed.second()].map(i8::cast_unsigned);
+    let year = u16::try_from(changed.year()).ok()?;
+    DateTime::from_date_and_time(year, month, day, hour, minute, second).ok()
 }
 
 /// Keeps the first failure of a writer to itself: a zip writer that meets one writes about it to the terminal when it is
@@ -166,7 +179,7 @@ fn portable(name: &OsStr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs::File;
 
     use super::*;
 
@@ -185,6 +198,8 @@ mod tests {
     fn a_zip_holds_the_photos_and_is_the_same_every_time() {
         let world = tempfile::tempdir().unwrap();
         let (a, b) = (file(world.path(), "a/x.jpg", b"one"), file(world.path(), "b/x.jpg", b"two"));
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        File::options().write(true).open(&a).unwrap().set_modified(long_ago).unwrap();
         let item =
             |(group, path): (usize, &PathBuf)| Item { path: path.clone(), group: Some(group), companions: Vec::new() };
         let list: Vec<Item> = [&a, &b].into_iter().enumerate().map(item).collect();
@@ -197,6 +212,8 @@ mod tests {
         assert!(write(&entries, &second, &go_on).unwrap());
         assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
         let mut archive = ::zip::ZipArchive::new(File::open(&first).unwrap()).unwrap();
+        let year = archive.by_name("x.jpg").unwrap().last_modified().unwrap().year();
+        assert_eq!(year, 2001);
         let mut content = String::new();
         archive.by_name("x-2.jpg").unwrap().read_to_string(&mut content).unwrap();
         assert_eq!((archive.len(), content.as_str()), (2, "two"));
