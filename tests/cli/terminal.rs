@@ -45,7 +45,11 @@ fn the_last_line_says_what_was_picked_and_where_it_went() {
     assert!(!world.path("x").exists());
     let told = "picked 2 of 3 photos, copied 2 to x, zipped 2 into a.zip, wrote 2 sidecars, report in r.html";
     assert_eq!(last(&everything), told);
-    assert_eq!(last(&["--link-to", "y", "-o", "o.jsonl"]), "picked 2 of 3 photos, linked 2 in y, results in o.jsonl");
+    // The sidecars that were written go along.
+    assert_eq!(
+        last(&["--link-to", "y", "-o", "o.jsonl"]),
+        "picked 2 of 3 photos, linked 2 (and 2 files of theirs) in y, results in o.jsonl"
+    );
     assert_eq!(world.run(["select", "photos", "-q", "--link-to", "z"]).expect(0).stderr.matches("linked").count(), 0);
     std::fs::write(world.photos().join("broken.jpg"), "x").unwrap();
     let seen = world.run(["select", "photos", "--top", "1"]).expect(3);
