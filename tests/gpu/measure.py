@@ -2,7 +2,7 @@
 
     tests/gpu/run measure OUT
 
-Takes about eight minutes on sixteen cores. Weights follow from their names (tests/reference/formula.py), so nothing is
+Takes about five minutes on sixteen cores. Weights follow from their names (tests/reference/formula.py), so nothing is
 fetched. Photos are those of fixtures/album, enlarged to 12 megapixels, each with grain of its own.
 """
 import concurrent.futures
@@ -36,21 +36,13 @@ def with_torch():
     """The same networks, weights and precisions in PyTorch: floats to the card, rows back, each time."""
     import torch
 
-    sys.path[:0] = [str(ROOT / "tests/reference"), str(ROOT / "tests/bench/peers")]
+    sys.path.insert(0, str(ROOT / "tests/reference"))
     import networks as builders
     import torchvision
 
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
-
-    class ClassToken(torch.nn.Module):
-        def __init__(self, net):
-            super().__init__()
-            self.net = net
-
-        def forward(self, x):
-            return self.net(x).last_hidden_state[:, 0]
 
     def resnet():
         net = builders.fill(torchvision.models.resnet50())
@@ -63,7 +55,7 @@ def with_torch():
         return net
 
     found = []
-    kinds = {"resnet50": resnet, "dinov2_base": lambda: ClassToken(builders.dinov2(768, 12)), "efficientnet_lite0": efficientnet}
+    kinds = {"resnet50": resnet, "dinov2_base": lambda: builders.ClassToken(builders.dinov2(768, 12)), "efficientnet_lite0": efficientnet}
     for name, build in kinds.items():
         try:
             net = build().eval().cuda()

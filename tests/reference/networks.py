@@ -258,6 +258,17 @@ def transformers_():
     save("dinov2_oblong", net, {"features": encode(net(x[:, :, :196, :168]).last_hidden_state[:, 0])})
 
 
+class ClassToken(nn.Module):
+    """Of a vision transformer, what describes the whole picture."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x).last_hidden_state[:, 0]
+
+
 def efficientnet_names(net):
     """timm's names to those of efficientnet-pytorch, which the files have: blocks are counted through all stages."""
     stages = [len(stage) for stage in net.blocks]

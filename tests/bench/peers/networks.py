@@ -23,15 +23,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "reference"))
 import networks  # noqa: E402  (the builders of tests/reference)
 
 
-class ClassToken(torch.nn.Module):
-    def __init__(self, net):
-        super().__init__()
-        self.net = net
-
-    def forward(self, x):
-        return self.net(x).last_hidden_state[:, 0]
-
-
 def model(name):
     if name == "resnet50":
         net = networks.fill(torchvision.models.resnet50())
@@ -50,7 +41,7 @@ def model(name):
     # The resized positions are a constant of the exported graph.
     positions = net.embeddings.interpolate_pos_encoding(None, 224, 224).detach()
     net.embeddings.interpolate_pos_encoding = lambda embeddings, height, width: positions
-    return ClassToken(net).eval()
+    return networks.ClassToken(net).eval()
 
 
 def session(net, name, folder, threads):
