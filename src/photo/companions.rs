@@ -21,8 +21,12 @@ impl Companions {
     pub fn of(&mut self, photo: &Path) -> Vec<PathBuf> {
         let (Some(name), Some(folder)) = (photo.file_name(), photo.parent()) else { return Vec::new() };
         let files = self.folders.entry(folder.to_owned()).or_insert_with_key(|folder| files_in(folder));
-        let belongs = |file: &&OsString| belongs(file, name);
-        files.iter().filter(belongs).map(|file| folder.join(file)).collect()
+        let mut found: Vec<&OsString> = files.iter().filter(|file| belongs(file, name)).collect();
+        // Of two whose names differ in case alone, the one that is spelled as the photo: where both go they are one name.
+        let is_other = |file: &OsString| Path::new(file).file_stem() != photo.file_stem();
+        found.sort_by_key(|file| (file.to_ascii_lowercase(), is_other(file)));
+        found.dedup_by_key(|file| file.to_ascii_lowercase());
+        found.into_iter().map(|file| folder.join(file)).collect()
     }
 }
 
@@ -62,4 +66,26 @@ fn files_in(folder: &Path) -> Vec<OsString> {
     let mut names: Vec<OsString> = files.filter(is_file).map(|entry| entry.file_name()).filter(can_belong).collect();
     names.sort();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_names_that_differ_in_case_the_one_spelled_as_the_photo_goes_along() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["IMG_1.mov", "img_1.mov", "img_1.AAE", "IMG_10.mov", "IMG_1.jpg.xmp"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let of = |photo: &str| -> Vec<String> {
+            let found = Companions::default().of(&folder.path().join(photo));
+            found.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+        };
+        // Where case does not count, the folder has the first spelling only.
+        if files_in(folder.path()).len() == 5 {
+            assert_eq!(of("IMG_1.jpg"), ["img_1.AAE", "IMG_1.jpg.xmp", "IMG_1.mov"]);
+            assert_eq!(of("img_1.png"), ["img_1.AAE", "img_1.mov"]);
+        }
+    }
 }

@@ -49,8 +49,8 @@ pub fn plan<'a>(items: &'a [Item], group_folders: bool) -> Result<Vec<Vec<Entry>
 }
 
 /// Writes the zip in one go: it has its name only when it is whole. Photos are compressed already and are stored as
-/// they are, with the times of their last change, so that the same photos make the same bytes. `false` when it was stopped, and there is
-/// none.
+/// they are, with the times of their last change, so that the same photos make the same bytes. `false` when it was
+/// stopped, and there is none.
 pub fn write<'a>(
     entries: impl IntoIterator<Item = &'a Entry>,
     file: &Path,
