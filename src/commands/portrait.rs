@@ -1,6 +1,6 @@
 //! `albumctl portrait`: faces, eyes, smiles.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -99,16 +99,22 @@ fn save(pixels: &Pixels, photo: &Path, folder: &Path, folders: &mut Folders) -> 
     let names =
         std::iter::once(format!("{stem}.faces.png")).chain((2..10_000).map(|n| format!("{stem}.faces-{n}.png")));
     let cannot = |path: &Path| format!("cannot write {}", path.display());
+    let cannot_read = |path: &Path| format!("cannot read {}", path.display());
     let (width, height, mut png) = (pixels.width(), pixels.height(), Vec::new());
     image::codecs::png::PngEncoder::new(&mut png)
         .write_image(pixels.data(), width, height, image::ExtendedColorType::Rgb8)
         .context("cannot write a picture")?;
     for path in names.map(|name| folder.join(name)) {
-        if path.symlink_metadata().is_ok() {
-            if reading::read(&path, png.len() as u64).is_ok_and(|there| there == png) {
-                return Ok(());
+        match path.symlink_metadata() {
+            Ok(there) if there.is_file() && there.len() == png.len() as u64 => {
+                if reading::read(&path, there.len()).with_context(|| cannot_read(&path))? == png {
+                    return Ok(());
+                }
+                continue;
             }
-            continue;
+            Ok(_) => continue,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| cannot_read(&path)),
         }
         let mut draft = Draft::beside(&path).with_context(|| cannot(&path))?;
         draft.write_all(&png).with_context(|| cannot(&path))?;

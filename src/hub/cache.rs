@@ -155,7 +155,7 @@ impl Cache {
     /// (size, times, inode) says that somebody touched it. A wrong one is set aside and an error.
     pub fn ready(&self, digest: &Digest) -> Result<Option<PathBuf>, CacheError> {
         let path = self.blob_path(digest);
-        let Some(stamp) = Stamp::of(&path) else { return Ok(None) };
+        let Some(stamp) = Stamp::if_there(&path).at(&path)? else { return Ok(None) };
         let known = Note::read(&self.note_path(digest)).filter(|note| note.stamp == stamp);
         if let Some(note) = known {
             self.touch(digest, note);
@@ -172,7 +172,7 @@ impl Cache {
     /// is wrong is left as it is, since it is not ours.
     pub fn ready_by_name(&self, name: &str, digest: &Digest) -> Result<Option<PathBuf>, CacheError> {
         let path = self.root.join(name);
-        let Some(stamp) = Stamp::of(&path) else { return Ok(None) };
+        let Some(stamp) = Stamp::if_there(&path).at(&path)? else { return Ok(None) };
         let note_path = self.folder("notes").join(format!("named-sha256-{digest}.json"));
         if Note::read(&note_path).is_some_and(|note| note.stamp == stamp) {
             return Ok(Some(path));

@@ -50,7 +50,12 @@ impl Note {
 
 impl Stamp {
     pub fn of(path: &Path) -> Option<Self> {
-        std::fs::metadata(path).ok().filter(Metadata::is_file).map(|metadata| Self::from(&metadata))
+        Self::if_there(path).ok().flatten()
+    }
+
+    /// `None` where no file lies. One that can't be looked at is not taken for missing.
+    pub fn if_there(path: &Path) -> io::Result<Option<Self>> {
+        Ok(base::atomic::found(path)?.filter(Metadata::is_file).map(|metadata| Self::from(&metadata)))
     }
 
     pub fn of_file(file: &File) -> io::Result<Self> {
