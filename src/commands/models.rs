@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::Record;
 use crate::report::output::Output;
-use hub::catalogue::Entry;
+use hub::manifest::Manifest;
 use hub::policy::LicencePolicy;
 
 /// Models: list, fetch, check and remove them
@@ -49,10 +49,10 @@ struct Acceptance {
 }
 
 /// Tells the licence of a model that is about to be brought here, or refuses it.
-fn admit(entry: &Entry, context: &Context) -> Result<(), CommandError> {
+fn admit(manifest: &Manifest, context: &Context) -> Result<(), CommandError> {
     let policy: LicencePolicy = context.settings().license_policy.parse().map_err(CommandError::usage)?;
-    let terms = policy.check(&entry.reference(), &entry.license).map_err(CommandError::failed)?;
-    context.ui.note(&format!("{}: licence {} ({terms})", entry.reference(), entry.license));
+    let terms = policy.check(&manifest.reference(), &manifest.license).map_err(CommandError::failed)?;
+    context.ui.note(&format!("{}: licence {} ({terms})", manifest.reference(), manifest.license));
     Ok(())
 }
 

@@ -154,6 +154,7 @@ impl From<HubError> for CommandError {
                 Self::usage(error).hint("no file lies there either; `albumctl models list` shows the names")
             }
             HubError::WrongTask { .. }
+            | HubError::NoHead { .. }
             | HubError::DoesNotRun { .. }
             | HubError::NotOnDevice { .. }
             | HubError::Device(_)

@@ -1,10 +1,5 @@
 //! The models there are: manifests built into the binary and the user's own, several versions side by side.
-//!
-//! This room reads of a manifest what keeping and fetching need. How a network is built and fed is another matter, so
-//! that a model may be listed, pulled and verified before it can run.
 
-mod entry;
-mod status;
 mod version;
 
 use std::collections::HashSet;
@@ -12,26 +7,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub(super) use entry::text_or_number;
-pub use entry::{Entry, FileEntry};
-pub use status::Status;
-pub use version::order as version_order;
-
 use super::digest::Digest;
-
-/// Words for all models of a task that run here and can be fetched, where a name of a model may stand.
-pub const WORDS: [(&str, &str); 1] = [("faces", "face")];
+use super::manifest::{Manifest, ManifestError, ManifestFile, WORDS};
 
 #[derive(Debug, Default)]
 pub struct Catalogue {
     /// By name, newest version first.
-    entries: Vec<Entry>,
+    manifests: Vec<Manifest>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
-    #[error("{origin}: {why}")]
-    Invalid { origin: String, why: String },
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("no model is called `{name}`; there are {known}")]
@@ -52,7 +40,7 @@ impl Catalogue {
     ) -> Result<Self, CatalogueError> {
         let mut catalogue = Self::default();
         for (origin, yaml) in built_in {
-            catalogue.insert(Entry::parse(origin, yaml)?);
+            catalogue.insert(Manifest::parse(origin, yaml)?);
         }
         let own = own_folder.map_or(Ok(Vec::new()), |folder| {
             manifests_in(folder).map_err(|source| CatalogueError::Io { path: folder.to_owned(), source })
@@ -62,78 +50,79 @@ impl Catalogue {
             Vec::new()
         });
         for file in own {
-            match Entry::read(&file) {
-                Ok(mut entry) => {
-                    entry.own = Some(file);
-                    catalogue.insert(entry);
+            match Manifest::read(&file) {
+                Ok(mut manifest) => {
+                    manifest.own = Some(file);
+                    catalogue.insert(manifest);
                 }
-                Err(error) => tell(error),
+                Err(error) => tell(error.into()),
             }
         }
         Ok(catalogue)
     }
 
     /// In place of one of the same name and version.
-    fn insert(&mut self, entry: Entry) {
-        self.entries.retain(|there| (&there.name, &there.version) != (&entry.name, &entry.version));
-        self.entries.push(entry);
-        self.entries.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| version_order(&b.version, &a.version)));
+    fn insert(&mut self, manifest: Manifest) {
+        self.manifests.retain(|there| (&there.name, &there.version) != (&manifest.name, &manifest.version));
+        self.manifests.push(manifest);
+        self.manifests.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| version::order(&b.version, &a.version)));
     }
 
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn manifests(&self) -> &[Manifest] {
+        &self.manifests
     }
 
     /// `name`, which is its newest version, or `name@version`. Names are exact: `ssd` is not `ssd-mobilenet-v2`.
-    pub fn find(&self, reference: &str) -> Result<&Entry, CatalogueError> {
+    pub fn find(&self, reference: &str) -> Result<&Manifest, CatalogueError> {
         let (name, version) = match reference.split_once('@') {
             Some((name, version)) => (name, Some(version)),
             None => (reference, None),
         };
-        let mut versions: Vec<&Entry> = self.entries.iter().filter(|entry| entry.answers_to(name)).collect();
+        let mut versions: Vec<&Manifest> = self.manifests.iter().filter(|manifest| manifest.answers_to(name)).collect();
         // A name of its own comes before a name that another one answers to as well.
-        if versions.iter().any(|entry| entry.name == name) {
-            versions.retain(|entry| entry.name == name);
+        if versions.iter().any(|manifest| manifest.name == name) {
+            versions.retain(|manifest| manifest.name == name);
         }
         if versions.is_empty() {
-            let known: Vec<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+            let known: Vec<&str> = self.manifests.iter().map(|manifest| manifest.name.as_str()).collect();
             let (name, known) = (name.to_owned(), without_repeats(known).join(", "));
             return Err(CatalogueError::Unknown { name, known });
         }
-        let wanted = |entry: &&&Entry| version.is_none_or(|version| entry.version == version);
+        let wanted = |manifest: &&&Manifest| version.is_none_or(|version| manifest.version == version);
         versions.iter().find(wanted).copied().ok_or_else(|| {
-            let known: Vec<&str> = versions.iter().map(|entry| entry.version.as_str()).collect();
+            let known: Vec<&str> = versions.iter().map(|manifest| manifest.version.as_str()).collect();
             let (name, version) = (name.to_owned(), version.unwrap_or_default().to_owned());
             CatalogueError::UnknownVersion { name, version, known: known.join(", ") }
         })
     }
 
     /// The same, or a word for all that a task needs, each in its newest version.
-    pub fn find_all(&self, word: &str) -> Result<Vec<&Entry>, CatalogueError> {
+    pub fn find_all(&self, word: &str) -> Result<Vec<&Manifest>, CatalogueError> {
         let found = self.find(word);
         match WORDS.iter().find(|(known, _)| *known == word) {
             Some((_, task)) if found.is_err() => {
-                let mut entries: Vec<&Entry> = self.entries.iter().filter(|entry| entry.goes_with(task)).collect();
-                entries.dedup_by(|later, newest| later.name == newest.name);
-                Ok(entries)
+                let mut manifests: Vec<&Manifest> =
+                    self.manifests.iter().filter(|manifest| manifest.goes_with(task)).collect();
+                manifests.dedup_by(|later, newest| later.name == newest.name);
+                Ok(manifests)
             }
-            _ => found.map(|entry| vec![entry]),
+            _ => found.map(|manifest| vec![manifest]),
         }
     }
 
     /// The same models in every version.
-    pub fn versions_of(&self, named: &[&Entry]) -> Vec<&Entry> {
-        self.entries.iter().filter(|entry| named.iter().any(|one| one.name == entry.name)).collect()
+    pub fn versions_of(&self, named: &[&Manifest]) -> Vec<&Manifest> {
+        self.manifests.iter().filter(|manifest| named.iter().any(|one| one.name == manifest.name)).collect()
     }
 
     /// Whose file has this hash.
-    pub fn with_digest(&self, digest: &Digest) -> Vec<(&Entry, &FileEntry)> {
-        let files = self.entries.iter().flat_map(|entry| entry.files.iter().map(move |file| (entry, file)));
+    pub fn with_digest(&self, digest: &Digest) -> Vec<(&Manifest, &ManifestFile)> {
+        let files = self.manifests.iter().flat_map(|manifest| manifest.files.iter().map(move |file| (manifest, file)));
         files.filter(|(_, file)| file.sha256 == Some(*digest)).collect()
     }
 
     pub fn digests(&self) -> HashSet<Digest> {
-        self.entries.iter().flat_map(|entry| &entry.files).filter_map(|file| file.sha256).collect()
+        self.manifests.iter().flat_map(|manifest| &manifest.files).filter_map(|file| file.sha256).collect()
     }
 }
 
@@ -144,11 +133,11 @@ fn without_repeats(mut names: Vec<&str>) -> Vec<&str> {
 
 /// Sorted, so that every run sees them in the same order; none where there is no such folder.
 pub fn manifests_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
+    let listing = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         listed => listed?,
     };
-    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    let mut files = listing.map(|found| Ok(found?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
     files.sort();
     Ok(files)
@@ -189,7 +178,7 @@ mod tests {
         let yaml = manifest("net", "1");
         let mut told = Vec::new();
         let catalogue = Catalogue::load(&[("a.yaml", &yaml)], Some(folder.path()), |error| told.push(error)).unwrap();
-        assert_eq!(catalogue.entries().len(), 1);
+        assert_eq!(catalogue.manifests().len(), 1);
         assert_eq!(catalogue.find("net").unwrap().license, "Apache-2.0");
         assert!(told.len() == 1 && told[0].to_string().contains("broken.yaml"), "{told:?}");
     }
@@ -204,7 +193,7 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
         let mut files: Vec<String> = fs::read_dir(folder)
             .unwrap()
-            .map(|entry| format!("models/{}", entry.unwrap().file_name().to_str().unwrap()))
+            .map(|found| format!("models/{}", found.unwrap().file_name().to_str().unwrap()))
             .filter(|name| Path::new(name).extension() == Some("yaml".as_ref()))
             .collect();
         files.sort();
@@ -212,9 +201,9 @@ mod tests {
         carried.sort_unstable();
         assert_eq!(carried, files);
         let catalogue = Catalogue::load(MANIFESTS, None, |error| panic!("{error}")).unwrap();
-        assert_eq!(catalogue.entries().len(), files.len(), "no two are of the same name and version");
-        for entry in catalogue.entries() {
-            assert!(!entry.title.is_empty() && !entry.license.is_empty(), "{}", entry.reference());
+        assert_eq!(catalogue.manifests().len(), files.len(), "no two are of the same name and version");
+        for manifest in catalogue.manifests() {
+            assert!(!manifest.title.is_empty() && !manifest.license.is_empty(), "{}", manifest.reference());
         }
     }
 }

@@ -15,6 +15,8 @@ pub enum HubError {
     Unknown { name: String, known: String },
     #[error("model `{name}` does not do this: it is for {task}")]
     WrongTask { name: String, task: String },
+    #[error("model `{model}` gives features only: no part of its network answers this")]
+    NoHead { model: String },
     #[error("model `{reference}` can be kept and verified, but albumctl does not run it yet")]
     DoesNotRun { reference: String },
     #[error("{}", missing(models))]

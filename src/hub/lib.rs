@@ -3,6 +3,7 @@
 //!
 //! Programs use it through `albumctl::ModelHub`. It must never know the photos of a run, the store or the terminal.
 
+pub mod availability;
 mod bundle;
 pub mod cache;
 pub mod catalogue;
@@ -33,15 +34,16 @@ use std::time::Duration;
 
 use candle_core::Device;
 
+use self::availability::Status;
 use self::cache::{Cache, Lease};
-use self::catalogue::{Catalogue, CatalogueError, Entry, FileEntry, Status};
+use self::catalogue::{Catalogue, CatalogueError};
 pub use self::device::{DeviceChoice, DeviceError};
 pub use self::error::{HubError, Missing};
 use self::faces::FaceAnalyzer;
 use self::loaded_networks::{ByFolder, LoadedModels};
 pub use models::MINI;
 
-use self::manifest::{Architecture, Manifest, Task};
+use self::manifest::{Architecture, Manifest, ManifestFile, Task};
 use self::model::Model;
 pub use self::model::{
     Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Loaded, Network,
@@ -248,8 +250,8 @@ impl Hub {
     }
 
     /// Whether the network of this model is in memory, or on its way there.
-    pub fn memory_status(&self, entry: &Entry) -> Option<Status> {
-        let (loaded, reference) = (&self.shared.loaded, entry.reference());
+    pub fn memory_status(&self, manifest: &Manifest) -> Option<Status> {
+        let (loaded, reference) = (&self.shared.loaded, manifest.reference());
         if loaded.photos.builds(&reference) || loaded.faces.builds(&reference) {
             return Some(Status::Loading);
         }
@@ -257,19 +259,19 @@ impl Hub {
     }
 
     /// Gives back the memory of a model's network; who uses it at the moment keeps it until done. Whether there was one.
-    pub fn unload(&self, entry: &Entry) -> bool {
+    pub fn unload(&self, manifest: &Manifest) -> bool {
         let loaded = &self.shared.loaded;
-        let photos = loaded.photos.forget(&entry.reference());
-        loaded.faces.forget(&entry.reference()) || photos
+        let photos = loaded.photos.forget(&manifest.reference());
+        loaded.faces.forget(&manifest.reference()) || photos
     }
 
     /// A model's file, if it is here: kept by its hash, or put into the folder by hand under its own name. Where a hash is
     /// known, no file is used before it was read through once.
-    pub fn held(&self, entry: &Entry, file: &FileEntry) -> Result<Option<Held>, HubError> {
-        if let Some(content) = entry.built_in_weights(file) {
+    pub fn held(&self, manifest: &Manifest, file: &ManifestFile) -> Result<Option<Held>, HubError> {
+        if let Some(content) = manifest.built_in_weights(file) {
             return Ok(Some(Held { content: Some(content), ..Held::new(PathBuf::from(&file.name)) }));
         }
-        let Some(digest) = entry.wanted_file(file, self.cache())?.sha256 else {
+        let Some(digest) = manifest.wanted_file(file, self.cache())?.sha256 else {
             let path = self.cache().root().join(&file.name);
             return Ok(path.is_file().then(|| Held::new(path)));
         };
@@ -278,46 +280,47 @@ impl Hub {
         if let Some(path) = self.cache().ready(&digest)? {
             // Where somebody put it there only now, there is no lease yet.
             let lease = lease.unwrap_or_else(|| self.cache().lease(&digest));
-            let missing = Some(Arc::new(self.missing(entry, file)));
+            let missing = Some(Arc::new(self.missing(manifest, file)));
             return Ok(Some(Held { lease: Some(Arc::new(lease)), missing, ..Held::new(path) }));
         }
         Ok(self.cache().ready_by_name(&file.name, &digest)?.map(Held::new))
     }
 
-    fn missing(&self, entry: &Entry, file: &FileEntry) -> Missing {
+    fn missing(&self, manifest: &Manifest, file: &ManifestFile) -> Missing {
         Missing {
-            name: entry.name.clone(),
-            reference: entry.reference(),
-            file: entry.describe(file, self.cache()),
+            name: manifest.name.clone(),
+            reference: manifest.reference(),
+            file: manifest.describe(file, self.cache()),
             folder: self.cache().root().to_owned(),
-            mend: entry.mend(),
+            mend: manifest.mend(),
             reachable: !file.sources.is_empty(),
-            pulled_by: entry.pulled_by().to_owned(),
+            pulled_by: manifest.pulled_by().to_owned(),
         }
     }
 
     fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
-        let entry = self.catalogue().find(name).map_err(|error| match error {
+        let manifest = self.catalogue().find(name).map_err(|error| match error {
             CatalogueError::Unknown { name, .. } => {
-                let fitting = self.catalogue().entries().iter().filter(|entry| entry.does(task.name()) && entry.runs);
-                let known: Vec<_> = fitting.map(|entry| entry.name.as_str()).collect();
+                let fitting =
+                    self.catalogue().manifests().iter().filter(|manifest| manifest.does(task.name()) && manifest.runs);
+                let known: Vec<_> = fitting.map(|manifest| manifest.name.as_str()).collect();
                 HubError::Unknown { name, known: known.join(", ") }
             }
             other => other.into(),
         })?;
-        if !entry.does(task.name()) {
-            return Err(HubError::WrongTask { name: entry.name.clone(), task: entry.task.clone() });
+        if !manifest.does(task.name()) {
+            return Err(HubError::WrongTask { name: manifest.name.clone(), task: manifest.task.clone() });
         }
-        if !entry.runs {
-            return Err(HubError::DoesNotRun { reference: entry.reference() });
+        if !manifest.runs {
+            return Err(HubError::DoesNotRun { reference: manifest.reference() });
         }
-        let manifest = entry.manifest()?;
-        let file = &entry.files[0];
-        let device = self.shared.device_for(&manifest)?;
-        let held = self.held(entry, file)?;
-        let held = held.ok_or_else(|| HubError::Missing { models: vec![self.missing(entry, file)] })?;
-        let sha256 = entry.wanted_file(file, self.cache())?.sha256;
-        Ok(Model::new(self.shared.clone(), manifest, held, sha256, device))
+        let (network, file) = (manifest.network()?, &manifest.files[0]);
+        let device = self.shared.device_for(manifest)?;
+        let held = self.held(manifest, file)?;
+        let held = held.ok_or_else(|| HubError::Missing { models: vec![self.missing(manifest, file)] })?;
+        let sha256 = manifest.wanted_file(file, self.cache())?.sha256;
+        let name = (manifest.name.clone(), manifest.version.as_str());
+        Ok(Model::new(self.shared.clone(), name, network.clone(), held, sha256, device))
     }
 
     /// A file named by path borrows the manifest of the network that its tensors spell; its name is the file's.
@@ -328,31 +331,25 @@ impl Hub {
         let file = WeightsFile::open(path)?;
         let unrecognised = || HubError::Unrecognised { path: path.to_owned(), task };
         let architecture = architecture_of(&file).ok_or_else(unrecognised)?;
-        let fitting = |manifest: &Manifest| manifest.does(task) && manifest.architecture == architecture;
-        let runnable = self.catalogue().entries().iter().filter(|entry| entry.runs);
-        let mut known = runnable.filter_map(|entry| entry.manifest().ok()).chain(Manifest::of_trained()?);
-        let manifest = known.find(fitting).ok_or_else(unrecognised)?;
-        let trained_on = trained_on(&file, &manifest);
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let manifest = Manifest {
-            name: stem,
-            version: "file".into(),
-            trained_on,
-            aliases: Vec::new(),
-            devices: Vec::new(),
-            ..manifest
-        };
-        let held = Held::new(path.to_owned());
-        Ok(Model::new(self.shared.clone(), manifest, held, None, self.shared.device.clone()))
+        let trained = Manifest::of_trained()?;
+        let runnable = self.catalogue().manifests().iter().filter(|manifest| manifest.runs);
+        let mut fitting = runnable.chain(&trained).filter(|manifest| manifest.does(task.name()));
+        let fits =
+            |manifest: &Manifest| manifest.network().ok().filter(|spec| spec.architecture == architecture).cloned();
+        let mut network = fitting.find_map(fits).ok_or_else(unrecognised)?;
+        network.trained_on = trained_on(&file, network.trained_on);
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let (held, device) = (Held::new(path.to_owned()), self.shared.device.clone());
+        Ok(Model::new(self.shared.clone(), (name, "file"), network, held, None, device))
     }
 }
 
 /// What a file learned from. One of our own training says so itself, if anything; those of others have the form of a known
 /// model and are taken for it.
-fn trained_on(file: &WeightsFile, form: &Manifest) -> Option<String> {
+fn trained_on(file: &WeightsFile, of_known: Option<String>) -> Option<String> {
     match file.config().filter(|config| config["made_by"] == "albumctl") {
         Some(config) => config["trained_on"].as_str().map(str::to_owned),
-        None => form.trained_on.clone(),
+        None => of_known,
     }
 }
 

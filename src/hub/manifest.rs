@@ -1,12 +1,28 @@
-//! What a model is: a YAML file each, those of `models/` built into the binary.
+//! What a model is: a YAML file each, those of `models/` built into the binary, others a user's own.
+//!
+//! A model may be listed, fetched and verified before anything here can run it. So a mistake in what only its network
+//! needs keeps that network from being built, and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::device;
+use super::digest::Digest;
 use super::sources::Source;
+use base::reading;
 use networks::preference::Class1;
-use networks::preprocess::{Preprocess, Resize};
+use networks::preprocess::Preprocess;
+
+/// Words for all models of a task that run here and can be fetched, where a name of a model may stand.
+pub const WORDS: [(&str, &str); 1] = [("faces", "face")];
+
+/// A thousand times the largest models there are.
+const LARGEST: u64 = 1 << 44;
 
 /// A figure means nothing without the data it was measured on and who measured it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,28 +37,28 @@ pub struct QualityFigure {
 pub enum ManifestError {
     #[error("{origin}: {why}")]
     Invalid { origin: String, why: String },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
 }
 
-/// All of a manifest that a network can be built by; [`super::catalogue`] reads those of other models too.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Manifest {
     pub name: String,
-    #[serde(deserialize_with = "super::catalogue::text_or_number")]
+    #[serde(deserialize_with = "text_or_number")]
     pub version: String,
     #[serde(default, alias = "description")]
     pub title: String,
-    pub task: Task,
+    pub task: String,
     /// What else it does.
     #[serde(default)]
-    pub also: Vec<Task>,
-    pub architecture: Architecture,
+    pub also: Vec<String>,
+    #[serde(default)]
+    pub architecture: String,
     /// Other names it answers to.
     #[serde(default)]
     pub aliases: Vec<String>,
-    #[serde(default)]
-    pub trained_on: Option<String>,
     pub license: String,
+    /// Where it comes from, for people.
     #[serde(default)]
     pub origin: Option<String>,
     /// Where it may run; empty: everywhere.
@@ -52,55 +68,77 @@ pub struct Manifest {
     pub tags: Vec<String>,
     #[serde(default)]
     pub quality: Vec<QualityFigure>,
+    /// What other software a file of the kind asks for, as its publisher says; nothing here needs it.
     #[serde(default)]
     pub dependencies: Vec<String>,
+    /// When its publisher changed it last.
     #[serde(default)]
     pub last_updated: Option<String>,
+    /// False for one that can be kept, but not run: its manifest says so, or nothing here runs its architecture.
+    #[serde(default = "yes")]
+    pub runs: bool,
     #[serde(default)]
-    pub runs: Option<bool>,
-    #[serde(alias = "files", deserialize_with = "the_one")]
-    pub file: File,
-    /// Where the file can be had, tried in turn.
+    pub files: Vec<ManifestFile>,
+    /// The short form of `files` for a single one.
     #[serde(default)]
-    pub sources: Vec<Source>,
+    file: Option<ManifestFile>,
+    /// Of every file that names none itself.
+    #[serde(default)]
+    sources: Vec<Source>,
+    /// The user's file it was read from; none for one that is built in.
+    #[serde(skip)]
+    pub own: Option<PathBuf>,
+    /// All other keys: the network's, and such as mean nothing here.
+    #[serde(flatten)]
+    rest: BTreeMap<String, Anything>,
+    /// Read out of the rest; the error says in a sentence why no network can be built.
+    #[serde(skip, default = "unread")]
+    network: Result<NetworkSpec, String>,
+    /// Where it was read, for errors.
+    #[serde(skip)]
+    read_from: String,
+}
+
+/// What a network is built by, beside its file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    pub architecture: Architecture,
     pub preprocess: Preprocess,
+    /// The data its authors trained it on, where that decides what its numbers mean: `ava`.
+    #[serde(default)]
+    pub trained_on: Option<String>,
     /// For comparisons: which photo of a pair the second class of the head stands for.
     #[serde(default)]
     pub class_1_prefers: Class1,
 }
 
-/// A weights file; what is not known must be pinned by the user when it is first pulled.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct File {
+/// The value of a key that not every manifest has.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Anything {
+    Json(Value),
+    /// For example a map whose keys are numbers, of which no network has any.
+    Other(IgnoredAny),
+}
+
+/// A weights file; a hash that is not known is the user's to accept when the file is first pulled.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ManifestFile {
     pub name: String,
     #[serde(default)]
     pub size: Option<u64>,
     #[serde(default)]
-    pub sha256: Option<String>,
+    pub sha256: Option<Digest>,
     #[serde(default)]
     pub sources: Vec<Source>,
+    /// Keys that mean nothing here.
+    #[serde(flatten)]
+    rest: BTreeMap<String, IgnoredAny>,
 }
 
-/// A network comes in one file, written as `file` or as `files` with one entry.
-fn the_one<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<File, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        One(File),
-        Several(Vec<File>),
-    }
-    match Either::deserialize(deserializer)? {
-        Either::One(file) => Ok(file),
-        Either::Several(mut files) if files.len() == 1 => Ok(files.remove(0)),
-        Either::Several(files) => {
-            Err(serde::de::Error::custom(format!("{} files; a network comes in one", files.len())))
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// What a network is asked here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     Aesthetics,
     Comparison,
@@ -131,27 +169,20 @@ pub enum Architecture {
     Classifier,
 }
 
-/// Architectures that run without the registry: of the face networks, which work together.
-const ELSEWHERE: [&str; 1] = ["tflite"];
+/// The face networks work together, so the hub runs them without the registry.
+const FACE_NETWORK: &str = "tflite";
 
 impl Architecture {
     /// By the word of a manifest.
     fn named(word: &str) -> Option<Self> {
         Self::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(word)).ok()
     }
-
-    /// Whether anything here runs what a manifest calls by this word.
-    pub fn is_run(word: &str) -> bool {
-        ELSEWHERE.contains(&word) || Self::named(word).is_some()
-    }
-
-    /// Whether a manifest of it must say all that a network is built by.
-    pub fn is_built(word: &str) -> bool {
-        Self::named(word).is_some()
-    }
 }
 
 impl Task {
+    const ALL: [Self; 5] =
+        [Self::Aesthetics, Self::Comparison, Self::Embedding, Self::Degradations, Self::Classification];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Aesthetics => "aesthetics",
@@ -167,60 +198,160 @@ impl Manifest {
     /// Reads one; `origin` says in errors where the text came from.
     pub fn parse(origin: &str, yaml: &str) -> Result<Self, ManifestError> {
         let invalid = |why: String| ManifestError::Invalid { origin: origin.to_owned(), why };
-        let manifest: Self = serde_yaml::from_str(yaml).map_err(|error| invalid(error.to_string()))?;
+        let mut manifest: Self = serde_yaml::from_str(yaml).map_err(|error| invalid(error.to_string()))?;
+        manifest.files.extend(manifest.file.take());
+        let sources = std::mem::take(&mut manifest.sources);
+        for file in manifest.files.iter_mut().filter(|file| file.sources.is_empty()) {
+            file.sources.clone_from(&sources);
+        }
         manifest.check().map_err(invalid)?;
+        manifest.runs &= manifest.is_run_here();
+        manifest.network = manifest.read_network();
+        origin.clone_into(&mut manifest.read_from);
         Ok(manifest)
     }
 
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let text = reading::read_text(path, reading::TEXT);
+        let text = text.map_err(|source| ManifestError::Io { path: path.to_owned(), source })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// Names become file names and words on a terminal, so they are plain.
     fn check(&self) -> Result<(), String> {
-        let (Resize::ShortSide(side) | Resize::Square(side)) = self.preprocess.resize;
-        if side == 0 || self.preprocess.crop.is_some_and(|crop| crop == 0 || crop > side) {
-            return Err("preprocess: the crop must lie inside the resized picture".into());
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+        for (what, text) in [("name", &self.name), ("version", &self.version)] {
+            if text.is_empty() || text.len() > 100 || !text.chars().all(plain) || text.starts_with(['.', '-']) {
+                return Err(format!("{what}: `{text}` is not made of letters, digits, and -_.+ within"));
+            }
         }
-        if self.preprocess.crop.is_none() && matches!(self.preprocess.resize, Resize::ShortSide(_)) {
-            return Err("preprocess: after a resize of the short side a crop must make the picture square".into());
+        if self.files.is_empty() {
+            return Err("it names no file".into());
         }
-        if self.preprocess.std.iter().any(|std| *std <= 0.0) {
-            return Err("preprocess: `std` must be positive".into());
-        }
-        if let Some(odd) = self.devices.iter().find(|device| !device::KINDS.contains(&device.as_str())) {
-            return Err(format!("devices: `{odd}` is none of {}", device::KINDS.join(", ")));
-        }
-        if let Some(sha256) = &self.file.sha256
-            && (sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()))
-        {
-            return Err("file: a sha256 has 64 hexadecimal digits".into());
-        }
-        if self.file.name.is_empty() || self.file.name.contains(['/', '\\']) {
-            return Err("file: `name` is a file name, not a path".into());
+        for (index, file) in self.files.iter().enumerate() {
+            if file.name.is_empty() || file.name.contains(['/', '\\']) || file.name.chars().any(char::is_control) {
+                return Err(format!(
+                    "file: `{}` is a path or has control characters; a plain name belongs here",
+                    file.name
+                ));
+            }
+            if let Some(size) = file.size.filter(|size| *size > LARGEST) {
+                return Err(format!("file: {} of {size} bytes is larger than any model", file.name));
+            }
+            if self.files[..index].iter().any(|other| other.name == file.name) {
+                return Err(format!("file: `{}` is named twice", file.name));
+            }
         }
         Ok(())
     }
 
-    /// What networks are that somebody trained, and that have no name of their own.
-    pub fn of_trained() -> Result<[Self; 2], ManifestError> {
-        const QUALITY: &str = "{name: quality, version: file, task: degradations, architecture: single-head, \
-            license: its owner's, file: {name: quality}, \
-            preprocess: {resize: {square: 224}, filter: lanczos, mean: [0, 0, 0], std: [1, 1, 1]}}";
-        Ok([Self::of_classifiers()?, Self::parse("quality models", QUALITY)?])
+    /// Whether anything here runs its architecture.
+    pub fn is_run_here(&self) -> bool {
+        self.architecture == FACE_NETWORK || self.is_built_here()
     }
 
-    fn of_classifiers() -> Result<Self, ManifestError> {
-        const TEXT: &str = "{name: classifier, version: file, task: classification, architecture: classifier, \
+    /// Whether its architecture is one that networks are built of here.
+    pub fn is_built_here(&self) -> bool {
+        Architecture::named(&self.architecture).is_some()
+    }
+
+    fn read_network(&mut self) -> Result<NetworkSpec, String> {
+        let architecture = ("architecture".to_owned(), self.architecture.clone().into());
+        let rest = std::mem::take(&mut self.rest).into_iter().map(|(key, value)| match value {
+            Anything::Json(value) => (key, value),
+            Anything::Other(_) => (key, Value::Null),
+        });
+        let network = NetworkSpec::deserialize(Value::from_iter(rest.chain([architecture])));
+        let network = network.map_err(|error| error.to_string())?;
+        network.preprocess.check().map_err(|why| format!("preprocess: {why}"))?;
+        let known_task = |word: &&String| Task::ALL.iter().all(|task| task.name() != *word);
+        if let Some(odd) = [&self.task].into_iter().chain(&self.also).find(known_task) {
+            return Err(format!("task: `{odd}` is none of {}", Task::ALL.map(Task::name).join(", ")));
+        }
+        if let Some(odd) = self.devices.iter().find(|device| !device::KINDS.contains(&device.as_str())) {
+            return Err(format!("devices: `{odd}` is none of {}", device::KINDS.join(", ")));
+        }
+        let [file] = self.files.as_slice() else {
+            return Err(format!("{} files; a network comes in one", self.files.len()));
+        };
+        match file.rest.keys().next() {
+            Some(odd) => Err(format!("file: `{odd}` is none of name, size, sha256, sources")),
+            None => Ok(network),
+        }
+    }
+
+    /// What its network is built by; the error says why none can be.
+    pub fn network(&self) -> Result<&NetworkSpec, ManifestError> {
+        let invalid = |why: &String| ManifestError::Invalid { origin: self.read_from.clone(), why: why.clone() };
+        self.network.as_ref().map_err(invalid)
+    }
+
+    /// What networks are that somebody trained, and that have no name of their own.
+    pub fn of_trained() -> Result<[Self; 2], ManifestError> {
+        const CLASSIFIER: &str = "{name: classifier, version: file, task: classification, architecture: classifier, \
             license: its owner's, file: {name: classifier}, \
             preprocess: {resize: {short_side: 256}, filter: bilinear, crop: 224, \
             mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}}";
-        Self::parse("classifiers", TEXT)
+        const QUALITY: &str = "{name: quality, version: file, task: degradations, architecture: single-head, \
+            license: its owner's, file: {name: quality}, \
+            preprocess: {resize: {square: 224}, filter: lanczos, mean: [0, 0, 0], std: [1, 1, 1]}}";
+        Ok([Self::parse("classifiers", CLASSIFIER)?, Self::parse("quality models", QUALITY)?])
     }
 
-    pub fn does(&self, task: Task) -> bool {
-        self.task == task || self.also.contains(&task)
+    pub fn does(&self, task: &str) -> bool {
+        self.task == task || self.also.iter().any(|also| also == task)
+    }
+
+    /// Whether it runs, can be fetched, and does this.
+    pub(super) fn goes_with(&self, task: &str) -> bool {
+        self.runs && self.does(task) && self.is_reachable()
+    }
+
+    /// Whether a source is known of all its files.
+    pub fn is_reachable(&self) -> bool {
+        self.files.iter().all(|file| !file.sources.is_empty())
+    }
+
+    /// What pulls it together with all that is needed beside it, else its name.
+    pub fn pulled_by(&self) -> &str {
+        WORDS.iter().find(|(_, task)| self.goes_with(task)).map_or(&self.name, |(word, _)| word)
+    }
+
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias == name)
     }
 
     /// `name@version`, as results quote it.
     pub fn reference(&self) -> String {
         format!("{}@{}", self.name, self.version)
     }
+
+    /// Of all files, where every size is known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.files.iter().map(|file| file.size).sum()
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn unread() -> Result<NetworkSpec, String> {
+    Err("it was not read".to_owned())
+}
+
+/// `version: 1` is as good as `version: "1"`.
+fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Text(String),
+        Whole(u64),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Text(text) => text,
+        Either::Whole(number) => number.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -232,18 +363,18 @@ mod tests {
     #[test]
     fn what_the_binary_carries_is_valid_and_has_names_of_its_own() {
         let catalogue = Catalogue::load(MANIFESTS, None, |error| panic!("{error}")).unwrap();
-        for (i, one) in catalogue.entries().iter().enumerate() {
-            let mut others = catalogue.entries()[i + 1..].iter().filter(|other| other.name != one.name);
+        for (i, one) in catalogue.manifests().iter().enumerate() {
+            let mut others = catalogue.manifests()[i + 1..].iter().filter(|other| other.name != one.name);
             assert!(others.all(|other| !other.answers_to(&one.name)), "{}", one.name);
         }
-        let networks = ["aesthetics", "comparison", "embedding"];
-        let runnable = catalogue.entries().iter().filter(|entry| entry.runs && networks.contains(&entry.task.as_str()));
-        let all: Vec<Manifest> = runnable.map(|entry| entry.manifest().unwrap()).collect();
-        assert!(Manifest::of_trained().unwrap()[0].does(Task::Classification));
+        let built = catalogue.manifests().iter().filter(|manifest| manifest.runs && manifest.is_built_here());
+        let all: Vec<(&Manifest, &NetworkSpec)> =
+            built.map(|manifest| (manifest, manifest.network().unwrap())).collect();
+        assert!(Manifest::of_trained().unwrap().iter().all(|trained| trained.network().is_ok()));
         assert!(all.len() >= 6, "{}", all.len());
-        let ava = all.iter().find(|manifest| manifest.name == "ava-resnet50").unwrap();
-        assert_eq!(ava.file.size, Some(96_454_336));
-        let siamese = all.iter().find(|manifest| manifest.task == Task::Comparison).unwrap();
+        let (ava, _) = all.iter().find(|(manifest, _)| manifest.name == "ava-resnet50").unwrap();
+        assert_eq!(ava.files[0].size, Some(96_454_336));
+        let (_, siamese) = all.iter().find(|(manifest, _)| manifest.task == Task::Comparison.name()).unwrap();
         assert_eq!(siamese.class_1_prefers, Class1::Second);
     }
 
@@ -252,15 +383,29 @@ mod tests {
         let (origin, good) = MANIFESTS.iter().find(|(origin, _)| origin.ends_with("ava-resnet50.yaml")).unwrap();
         for (from, to, why) in [
             ("crop: 224", "crop: 300", "the crop must lie inside"),
-            ("name: ava_resnet50.pt", "name: ../ava_resnet50.pt", "not a path"),
+            ("resize: { short_side: 256 }", "resize: { short: 256 }", "unknown variant `short`"),
+            ("crop: 224", "", "a crop must make the picture square"),
+            ("name: ava_resnet50.pt", "name: ../ava_resnet50.pt", "is a path"),
+            ("size: 96454336", "bytes: 96454336", "`bytes` is none of name, size"),
             ("1f07083d", "xyz", "64 hexadecimal digits"),
-            ("license:", "lisence:", "lisence"),
+            ("license:", "lisence:", "license"),
+            ("trained_on:", "trained:", "unknown field `trained`"),
+            ("task: aesthetics", "task: aesthetic", "`aesthetic` is none of aesthetics, comparison"),
             ("devices: [cpu, cuda]", "devices: [tpu]", "`tpu` is none of cpu, cuda"),
-            ("file:", "files: []\nfail:", "one"),
+            ("file:", "files: []\nfail:", "no file"),
         ] {
-            let error = Manifest::parse(origin, &good.replacen(from, to, 1)).unwrap_err().to_string();
+            let read = Manifest::parse(origin, &good.replacen(from, to, 1));
+            let error = read.and_then(|manifest| manifest.network().cloned()).unwrap_err().to_string();
             assert!(error.starts_with("models/ava-resnet50.yaml: ") && error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn a_model_that_nothing_here_runs_may_say_more_than_we_know() {
+        let yaml = "name: net\nversion: 2\ntask: detection\narchitecture: detr\nlicense: MIT\nanchors: [1, 2.5]\n\
+                    file: {name: a.bin, md5: 12}\npreprocess: {letterbox: 640, 7: x}\nclass_1_prefers: ~\n";
+        let manifest = Manifest::parse("net.yaml", yaml).unwrap();
+        assert!(!manifest.runs && manifest.network().is_err());
     }
 
     #[test]
@@ -272,8 +417,27 @@ mod tests {
                     sources:\n- wheel: {package: p, version: \"1\", file: p.whl, entry: p/a.pth}\n\
                     preprocess: {resize: {square: 224}, filter: bicubic, mean: [0, 0, 0], std: [1, 1, 1]}\n";
         let manifest = Manifest::parse("net.yaml", yaml).unwrap();
-        assert_eq!((manifest.reference().as_str(), manifest.file.name.as_str()), ("net@2", "a.pth"));
+        assert!(manifest.runs);
+        manifest.network().unwrap();
+        assert_eq!((manifest.reference().as_str(), manifest.files[0].name.as_str()), ("net@2", "a.pth"));
         let two = yaml.replace("sources:\n-", "- name: b.pth\nsources:\n-");
-        assert!(Manifest::parse("net.yaml", &two).is_err());
+        assert!(Manifest::parse("net.yaml", &two).unwrap().network().is_err());
+    }
+
+    #[test]
+    fn manifests_that_could_do_harm_are_refused() {
+        let good = "name: net\nversion: 1\ntask: face\nlicense: MIT\nfile: {name: a.bin}\n";
+        assert!(Manifest::parse("x", good).is_ok());
+        for (from, to) in [
+            ("a.bin", "../a.bin"),
+            ("name: net", "name: ../net"),
+            ("version: 1", "version: 1/2"),
+            ("file: {name: a.bin}", "files: []"),
+            ("file: {name: a.bin}", "files: [{name: a}, {name: a}]"),
+            ("{name: a.bin}", "{name: a.bin, sha256: 12}"),
+            ("license: MIT", ""),
+        ] {
+            assert!(Manifest::parse("x", &good.replace(from, to)).is_err(), "{to}");
+        }
     }
 }

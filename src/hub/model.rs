@@ -1,4 +1,4 @@
-//! One model as the commands see it: a manifest, a file, and a network that is loaded when the first photo needs it.
+//! One model as the commands see it: a file, and the network in it, which is loaded when the first photo needs it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use super::cache::stamp_of;
 use super::device;
 use super::digest::Digest;
 use super::loaded_networks::{Key, Weight};
-use super::manifest::{Architecture, Manifest, Task};
+use super::manifest::{Architecture, NetworkSpec, Task};
 use super::prepare;
 use super::registry::{self, BuildError, Built, OnTrunk};
 use super::{Held, HubError, Shared};
@@ -24,7 +24,10 @@ use networks::weights::WeightsFile;
 #[derive(Clone, Debug)]
 pub(super) struct Model {
     shared: Arc<Shared>,
-    manifest: Arc<Manifest>,
+    name: String,
+    /// `name@version`.
+    reference: String,
+    spec: Arc<NetworkSpec>,
     file: Held,
     /// Of a file that was verified by it.
     sha256: Option<Digest>,
@@ -41,8 +44,6 @@ pub trait Network: From<Model> + Clone + std::fmt::Debug + Send + Sync {
 
     /// `name@version`.
     fn reference(&self) -> String;
-
-    fn manifest(&self) -> &Manifest;
 
     /// For cache keys: changes whenever a result could.
     fn identity(&self) -> Result<String, HubError>;
@@ -71,24 +72,23 @@ impl Weight for Built {
 }
 
 impl Model {
-    pub fn new(shared: Arc<Shared>, manifest: Manifest, file: Held, sha256: Option<Digest>, device: Device) -> Self {
-        let reference = manifest.reference();
-        let preprocess = preprocessing(&manifest);
+    pub fn new(
+        shared: Arc<Shared>,
+        (name, version): (String, &str),
+        spec: NetworkSpec,
+        file: Held,
+        sha256: Option<Digest>,
+        device: Device,
+    ) -> Self {
+        let reference = format!("{name}@{version}");
+        let preprocess = preprocessing(&spec);
         let place = device.location();
         let lies = stamp_of(&file.path);
         let by = by_candle(&shared, &device);
         let built = format!("{} {lies} {preprocess} {:?} {place:?}{by}", file.path.display(), shared.engine);
-        let key = Key { reference, built };
-        Self {
-            shared,
-            manifest: Arc::new(manifest),
-            file,
-            sha256,
-            device,
-            key,
-            identity: Arc::default(),
-            dim: Arc::default(),
-        }
+        let key = Key { reference: reference.clone(), built };
+        let (identity, dim) = (Arc::default(), Arc::default());
+        Self { shared, name, reference, spec: Arc::new(spec), file, sha256, device, key, identity, dim }
     }
 
     /// Everything that shapes the numbers: name, version, weights, preprocessing, precision.
@@ -102,11 +102,11 @@ impl Model {
             Some(sha256) => format!("sha256:{sha256}"),
             None => format!("blake3:{}", self.file.open()?.blake3()?),
         };
-        let preprocess = preprocessing(&self.manifest);
+        let preprocess = preprocessing(&self.spec);
         let precision = self.shared.engine.precision.name();
         let shown = if self.is_mini() { views::REVISION } else { "" };
         let by = by_candle(&self.shared, &self.device);
-        let identity = format!("{} {weights} {preprocess} {precision}{shown}{by}", self.manifest.reference());
+        let identity = format!("{} {weights} {preprocess} {precision}{shown}{by}", self.reference);
         Ok(self.identity.get_or_init(|| identity).clone())
     }
 
@@ -120,13 +120,13 @@ impl Model {
         if let Some(dim) = self.dim.get() {
             return Ok(*dim);
         }
-        let dim = registry::dim(&self.manifest, &self.file.open()?)?;
+        let dim = registry::dim(&self.spec, &self.file.open()?)?;
         Ok(*self.dim.get_or_init(|| dim))
     }
 
     /// Whether it is the small network, whose numbers are the answers themselves.
     fn is_mini(&self) -> bool {
-        self.manifest.architecture == Architecture::AlbumMini
+        self.spec.architecture == Architecture::AlbumMini
     }
 
     fn built(&self) -> Result<Arc<Built>, HubError> {
@@ -140,27 +140,24 @@ impl Model {
     fn load(&self) -> Result<Built, HubError> {
         let started = Instant::now();
         let file = self.file.open()?;
-        let built = registry::build(&self.manifest, &file, self.shared.engine, &self.device, self.shared.by_candle)?;
+        let built = registry::build(&self.spec, &file, self.shared.engine, &self.device, self.shared.by_candle)?;
         let (megabytes, milliseconds) = (file.bytes() as f64 / 1e6, started.elapsed().as_millis());
         let on_card = || format!(" on {}", device::kind(&self.device));
         let place = if self.device.is_cpu() { by_candle(&self.shared, &self.device).to_owned() } else { on_card() };
-        let role = role(&self.manifest);
-        (self.shared.note)(&format!(
-            "Loaded {role} {}{place} ({megabytes:.0} MB, {milliseconds} ms)",
-            self.manifest.name
-        ));
+        let role = role(&self.spec);
+        (self.shared.note)(&format!("Loaded {role} {}{place} ({megabytes:.0} MB, {milliseconds} ms)", self.name));
         Ok(built)
     }
 
     fn features(&self, built: &Built, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
-        let failed = |source| HubError::Run { model: self.manifest.name.clone(), source };
+        let failed = |source| HubError::Run { model: self.name.clone(), source };
         let batch = prepare::batch(&built.preprocess, photos);
         built.features(&batch).map_err(failed)
     }
 
     /// What the small network says of each photo.
     fn answers(&self, built: &Built, mini: &OnTrunk, photos: &[Pixels]) -> Result<Vec<Answers>, HubError> {
-        let failed = |source| HubError::Run { model: self.manifest.name.clone(), source };
+        let failed = |source| HubError::Run { model: self.name.clone(), source };
         let views: Vec<Views> = photos.iter().map(views::of).collect();
         let whole: Vec<&Pixels> = views.iter().map(|views| &views.whole).collect();
         let pooled = built.features(&prepare::as_they_are(&built.preprocess, &whole)).map_err(failed)?;
@@ -168,14 +165,14 @@ impl Model {
     }
 
     fn no_head(&self) -> HubError {
-        HubError::WrongTask { name: self.manifest.name.clone(), task: self.manifest.task.name().to_owned() }
+        HubError::NoHead { model: self.name.clone() }
     }
 }
 
 /// What a network is for, in the words of the original's log where it has some.
-fn role(manifest: &Manifest) -> &'static str {
-    match manifest.architecture {
-        Architecture::RatedResnet if manifest.trained_on.as_deref() == Some("ava") => "AVA model",
+fn role(spec: &NetworkSpec) -> &'static str {
+    match spec.architecture {
+        Architecture::RatedResnet if spec.trained_on.as_deref() == Some("ava") => "AVA model",
         Architecture::RatedResnet => "aesthetic model",
         Architecture::Siamese => "Siamese comparison model",
         Architecture::Classifier => "classifier",
@@ -192,8 +189,8 @@ fn by_candle(shared: &Shared, device: &Device) -> &'static str {
     if shared.by_candle && device.is_cpu() { " by candle" } else { "" }
 }
 
-fn preprocessing(manifest: &Manifest) -> serde_json::Value {
-    serde_json::json!([manifest.preprocess, manifest.class_1_prefers])
+fn preprocessing(spec: &NetworkSpec) -> serde_json::Value {
+    serde_json::json!([spec.preprocess, spec.class_1_prefers])
 }
 
 /// Where things lie in the photo, and what the small network recognises, half of the cosine each: together they tell scenes
@@ -264,7 +261,7 @@ impl Aesthetic {
 
     /// Whether one pass of the network answers both.
     pub fn embeds_as(&self, embedder: &Embedder) -> Result<bool, HubError> {
-        let one = self.0.manifest.architecture == Architecture::AlbumMini;
+        let one = self.0.spec.architecture == Architecture::AlbumMini;
         Ok(one && self.0.identity()? == embedder.0.identity()?)
     }
 
@@ -289,7 +286,7 @@ impl Aesthetic {
 
     /// Whether the ratings are those that AVA's photographers gave.
     pub fn trained_on_ava(&self) -> bool {
-        self.0.manifest.trained_on.as_deref() == Some("ava")
+        self.0.spec.trained_on.as_deref() == Some("ava")
     }
 }
 
@@ -341,17 +338,17 @@ impl Comparator {
         let built = self.0.built()?;
         if built.mini.is_some() {
             let ([first], [second]) = (first, second) else {
-                let (model, found) = (self.0.manifest.name.clone(), first.len().max(second.len()));
+                let (model, found) = (self.0.name.clone(), first.len().max(second.len()));
                 return Err(HubError::Features { model, expected: 1, found });
             };
             return Ok(preference::stronger(f64::from(*first) - f64::from(*second)));
         }
         let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
         if first.len() != built.dim || second.len() != built.dim {
-            let (model, expected) = (self.0.manifest.name.clone(), built.dim);
+            let (model, expected) = (self.0.name.clone(), built.dim);
             return Err(HubError::Features { model, expected, found: first.len().min(second.len()) });
         }
-        Ok(preference::first_is_better(head, self.0.manifest.class_1_prefers, first, second))
+        Ok(preference::first_is_better(head, self.0.spec.class_1_prefers, first, second))
     }
 }
 
@@ -372,7 +369,7 @@ impl Degradations {
     }
 
     pub fn kind(&self) -> DegradationsKind {
-        match self.0.manifest.architecture {
+        match self.0.spec.architecture {
             Architecture::MultiHead => DegradationsKind::MultiHead,
             Architecture::SingleHead => DegradationsKind::SingleHead,
             _ => DegradationsKind::Mini,
@@ -421,11 +418,7 @@ macro_rules! network {
             const TASK: Task = Task::$task;
 
             fn reference(&self) -> String {
-                self.0.manifest.reference()
-            }
-
-            fn manifest(&self) -> &Manifest {
-                &self.0.manifest
+                self.0.reference.clone()
             }
 
             fn identity(&self) -> Result<String, HubError> {

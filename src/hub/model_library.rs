@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::cache::{Cache, CacheError, Collected, Collection};
-use super::catalogue::{Catalogue, CatalogueError, Entry};
+use super::catalogue::{Catalogue, CatalogueError};
 use super::digest::Digest;
 use super::fetch::{Pulled, Wanted};
-use super::manifest::{Architecture, ManifestError};
+use super::manifest::Manifest;
 use base::atomic;
 use base::reading;
 use models::MANIFESTS;
@@ -34,46 +34,44 @@ impl ModelLibrary {
 
     /// Keeps a manifest of the user's own. One of the same name and version that says something else is only replaced by
     /// `force`. One that says it runs must say all that its network is built by. The catalogue at hand stays as it is.
-    pub fn add(&self, folder: &Path, origin: &str, yaml: &str, force: bool) -> Result<Entry, CatalogueError> {
-        let mut entry = Entry::parse(origin, yaml)?;
-        if entry.runs && Architecture::is_built(&entry.architecture) {
-            entry
-                .manifest()
-                .map_err(|ManifestError::Invalid { origin, why }| CatalogueError::Invalid { origin, why })?;
+    pub fn add(&self, folder: &Path, origin: &str, yaml: &str, force: bool) -> Result<Manifest, CatalogueError> {
+        let mut manifest = Manifest::parse(origin, yaml)?;
+        if manifest.runs && manifest.is_built_here() {
+            manifest.network()?;
         }
-        let same = |there: &Entry| {
+        let same = |there: &Manifest| {
             there.own.as_ref().and_then(|path| reading::read_text(path, reading::TEXT).ok()).as_deref() == Some(yaml)
         };
-        let taken = self.catalogue.entries().iter().find(|there| there.reference() == entry.reference());
+        let taken = self.catalogue.manifests().iter().find(|there| there.reference() == manifest.reference());
         if let Some(taken) = taken.filter(|taken| !force && !same(taken)) {
             let origin = taken.own.as_ref().map_or("the binary".to_owned(), |path| path.display().to_string());
-            return Err(CatalogueError::Taken { reference: entry.reference(), origin });
+            return Err(CatalogueError::Taken { reference: manifest.reference(), origin });
         }
-        let path = folder.join(format!("{}.yaml", entry.reference()));
+        let path = folder.join(format!("{}.yaml", manifest.reference()));
         write(&path, yaml).map_err(|source| CatalogueError::Io { path: path.clone(), source })?;
-        entry.own = Some(path);
-        Ok(entry)
+        manifest.own = Some(path);
+        Ok(manifest)
     }
 
     /// A hash seen for the first time is what this file must have from now on. Whether that was so.
-    pub fn remember(&self, entry: &Entry, wanted: &Wanted, got: &Pulled) -> Result<bool, CacheError> {
+    pub fn remember(&self, manifest: &Manifest, wanted: &Wanted, got: &Pulled) -> Result<bool, CacheError> {
         if wanted.sha256.is_none() {
-            self.cache.trust(&entry.reference(), &wanted.name, &got.digest)?;
+            self.cache.trust(&manifest.reference(), &wanted.name, &got.digest)?;
         }
         Ok(wanted.sha256.is_none())
     }
 
     /// The files of models that go with them, by name: those that no other model shares.
-    pub fn own_files(&self, entries: &[&Entry]) -> Result<HashMap<String, Vec<Digest>>, CacheError> {
-        let going = |entry: &Entry| entries.iter().any(|gone| gone.reference() == entry.reference());
+    pub fn own_files(&self, manifests: &[&Manifest]) -> Result<HashMap<String, Vec<Digest>>, CacheError> {
+        let going = |manifest: &Manifest| manifests.iter().any(|gone| gone.reference() == manifest.reference());
         let mut shared = HashSet::new();
-        for entry in self.catalogue.entries().iter().filter(|entry| !going(entry)) {
-            shared.extend(entry.wanted(&self.cache)?.iter().filter_map(|wanted| wanted.sha256));
+        for manifest in self.catalogue.manifests().iter().filter(|manifest| !going(manifest)) {
+            shared.extend(manifest.wanted(&self.cache)?.iter().filter_map(|wanted| wanted.sha256));
         }
         let mut own = HashMap::new();
-        for entry in entries {
-            let files = entry.wanted(&self.cache)?.into_iter().filter_map(|wanted| wanted.sha256);
-            own.insert(entry.reference(), files.filter(|sha256| !shared.contains(sha256)).collect());
+        for manifest in manifests {
+            let files = manifest.wanted(&self.cache)?.into_iter().filter_map(|wanted| wanted.sha256);
+            own.insert(manifest.reference(), files.filter(|sha256| !shared.contains(sha256)).collect());
         }
         Ok(own)
     }

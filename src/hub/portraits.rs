@@ -10,7 +10,7 @@ use super::loaded_networks::{Key, Weight};
 use super::model::Loaded;
 use super::{Held, Hub, HubError, Missing, Shared};
 use crate::cache::{CacheError, stamp_of};
-use crate::catalogue::Entry;
+use crate::manifest::Manifest;
 use base::pixels::Pixels;
 use base::reading;
 use judge::portrait::{EyesBy, Portrait, Thresholds};
@@ -74,22 +74,22 @@ impl Hub {
     pub fn faces(&self, mode: Landmarks, mut thresholds: Thresholds) -> Result<Faces, HubError> {
         let (mut files, mut missing, mut newest) = (Vec::new(), Vec::new(), String::new());
         for name in mode.models() {
-            let entry = self.catalogue().find(name)?;
-            match self.file_of(entry)? {
+            let manifest = self.catalogue().find(name)?;
+            match self.file_of(manifest)? {
                 Some(file) => files.push(file),
-                None => missing.push(self.missing(entry, &entry.files[0])),
+                None => missing.push(self.missing(manifest, &manifest.files[0])),
             }
-            newest.clone_from(&entry.version);
+            newest.clone_from(&manifest.version);
         }
         let Ok(files) = <[_; 3]>::try_from(files) else { return Err(HubError::Missing { models: missing }) };
         let shared = self.shared.clone();
         let (mut expressions, mut lacks) = (None, None);
         if thresholds.eyes == EyesBy::States {
-            let entry = self.catalogue().find(EXPRESSIONS)?;
-            expressions = self.file_of(entry)?;
+            let manifest = self.catalogue().find(EXPRESSIONS)?;
+            expressions = self.file_of(manifest)?;
             if expressions.is_none() {
                 thresholds.eyes = EyesBy::Ear;
-                lacks = Some(self.missing(entry, &entry.files[0]));
+                lacks = Some(self.missing(manifest, &manifest.files[0]));
             }
         }
         let all = files.iter().chain(&expressions);
@@ -103,10 +103,10 @@ impl Hub {
 
 impl Hub {
     /// The one file of a model, if it is here.
-    fn file_of(&self, entry: &Entry) -> Result<Option<File>, HubError> {
-        let (file, cache) = (&entry.files[0], self.cache());
-        let of_held = |held| Ok((held, entry.wanted_file(file, cache)?.sha256));
-        self.held(entry, file)?.map(of_held).transpose()
+    fn file_of(&self, manifest: &Manifest) -> Result<Option<File>, HubError> {
+        let (file, cache) = (&manifest.files[0], self.cache());
+        let of_held = |held| Ok((held, manifest.wanted_file(file, cache)?.sha256));
+        self.held(manifest, file)?.map(of_held).transpose()
     }
 }
 

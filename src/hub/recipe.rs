@@ -2,12 +2,15 @@
 
 use serde_json::Value;
 
-use super::manifest::Manifest;
+use super::manifest::NetworkSpec;
 use networks::checkpoint::{Checkpoint, WeightsError};
 use networks::head::{Bend, HeadConfig};
 use networks::preprocess::{Filter, Preprocess, Resize};
 use networks::rating::Output;
 use networks::weights::WeightsFile;
+
+/// Published networks take pictures of some hundred pixels a side.
+const LARGEST_SIDE: u32 = 4096;
 
 /// The configuration of a checkpoint; the original keeps the network's part under `model`, or at the top.
 #[derive(Debug)]
@@ -101,8 +104,8 @@ impl<'a> Recipe<'a> {
     }
 
     /// The manifest's preprocessing, as far as the training run says nothing else.
-    pub fn preprocess(&self, manifest: &Manifest) -> Result<Preprocess, WeightsError> {
-        let mut preprocess = manifest.preprocess.clone();
+    pub fn preprocess(&self, spec: &NetworkSpec) -> Result<Preprocess, WeightsError> {
+        let mut preprocess = spec.preprocess.clone();
         if let Some(transform) = self.config.get("transform").filter(|value| value.is_object()) {
             let side = |key: &str| transform.get(key).and_then(Value::as_u64).map(|side| side as u32);
             let (Resize::ShortSide(resized) | Resize::Square(resized)) = &mut preprocess.resize;
@@ -117,25 +120,23 @@ impl<'a> Recipe<'a> {
             }
         }
         let (Resize::ShortSide(side) | Resize::Square(side)) = preprocess.resize;
-        if side == 0 || side > 4096 || preprocess.crop.is_some_and(|crop| crop == 0 || crop > side) {
-            return Err(self.error(format!("config: a crop of {:?} from pictures resized to {side}", preprocess.crop)));
+        if side > LARGEST_SIDE {
+            return Err(self.error(format!("config: pictures are resized to {side}; at most {LARGEST_SIDE} are taken")));
         }
-        if preprocess.std.iter().any(|std| *std <= 0.0) {
-            return Err(self.error("config: `normalize_std` must be positive".into()));
-        }
+        preprocess.check().map_err(|why| self.error(format!("config: transform: {why}")))?;
         Ok(preprocess)
     }
 
     /// The preprocessing of a ranker, which its training chose by flags.
-    pub fn ranker_preprocess(&self, manifest: &Manifest) -> Result<Preprocess, WeightsError> {
+    pub fn ranker_preprocess(&self, spec: &NetworkSpec) -> Result<Preprocess, WeightsError> {
         let flag = |key: &str| self.get(key).and_then(Value::as_bool);
-        let fixed_scale = Preprocess { resize: Resize::ShortSide(224), crop: Some(224), ..manifest.preprocess.clone() };
+        let fixed_scale = Preprocess { resize: Resize::ShortSide(224), crop: Some(224), ..spec.preprocess.clone() };
         let standard = Preprocess { resize: Resize::ShortSide(256), filter: Filter::Bilinear, ..fixed_scale.clone() };
         match self.text("transform_type").unwrap_or("auto") {
             "auto" => Ok(match flag("use_paper_preprocessing") {
                 Some(false) if flag("use_external_dataloader") != Some(true) => standard,
                 Some(_) => fixed_scale,
-                None => manifest.preprocess.clone(),
+                None => spec.preprocess.clone(),
             }),
             "paper" | "external" => Ok(fixed_scale),
             "standard" => Ok(standard),

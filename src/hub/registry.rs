@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, ModuleT, VarBuilder};
 
 use super::gather::{Gather, Photo, TOGETHER};
-use super::manifest::{Architecture, Manifest};
+use super::manifest::{Architecture, NetworkSpec};
 use super::recipe::{Backbone, Recipe};
 use kernels::{Cpu, Engine, Precision};
 use networks::checkpoint::{Ledger, Names, WeightsError, var_builder};
@@ -196,15 +196,15 @@ fn plan(
 }
 
 /// How many numbers the network would give for a photo, from the names and shapes in its file alone.
-pub fn dim(manifest: &Manifest, file: &WeightsFile) -> Result<usize, WeightsError> {
+pub fn dim(spec: &NetworkSpec, file: &WeightsFile) -> Result<usize, WeightsError> {
     let ledger = Ledger::new(file);
     let names = ledger.root();
-    plan(manifest.architecture, &names, &Recipe::of(file))?.0.features(&names)
+    plan(spec.architecture, &names, &Recipe::of(file))?.0.features(&names)
 }
 
 /// Puts the network together. On the CPU it runs on the fused kernels of `engine`, on a card or `by_candle` on candle.
 pub fn build(
-    manifest: &Manifest,
+    spec: &NetworkSpec,
     file: &WeightsFile,
     engine: Engine,
     device: &Device,
@@ -213,20 +213,20 @@ pub fn build(
     let ledger = Ledger::new(file);
     let names = ledger.root();
     let recipe = Recipe::of(file);
-    let (plan, head_part, forgiven) = plan(manifest.architecture, &names, &recipe)?;
+    let (plan, head_part, forgiven) = plan(spec.architecture, &names, &recipe)?;
     let dim = plan.features(&names)?;
     let head_config = head_part.map(|part| recipe.head(part, dim)).transpose()?;
-    let output = match (&head_config, manifest.architecture) {
+    let output = match (&head_config, spec.architecture) {
         (Some(config), Architecture::RatedResnet) => recipe.output(config)?,
         _ => Output::Regression,
     };
-    let classes = match (&head_config, manifest.architecture) {
+    let classes = match (&head_config, spec.architecture) {
         (Some(config), Architecture::Classifier) => recipe.classes(config)?,
         _ => Vec::new(),
     };
-    let preprocess = match manifest.architecture {
-        Architecture::Siamese => recipe.ranker_preprocess(manifest)?,
-        _ => recipe.preprocess(manifest)?,
+    let preprocess = match spec.architecture {
+        Architecture::Siamese => recipe.ranker_preprocess(spec)?,
+        _ => recipe.preprocess(spec)?,
     };
     let on_trunk = || -> Result<OnTrunk, WeightsError> {
         Ok(OnTrunk { heads: Heads::new(engine, &names)?, referee: ComparisonHead::new(&names.under("referee"))? })

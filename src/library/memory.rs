@@ -61,7 +61,7 @@ impl ModelHub {
     /// # use albumctl::library::Options;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
-    /// use hub::catalogue::Status;
+    /// use hub::availability::Status;
     ///
     /// let ready = hub.ensure_ready("album-mini", |progress| println!("{} bytes", progress.have))?;
     /// assert_eq!(ready.reference(), "album-mini@4");
@@ -104,9 +104,9 @@ impl ModelHub {
 }
 
 fn load(hub: &Hub, settings: &Settings, model: &str) -> Result<LoadedModel, ModelHubError> {
-    let entry = hub.catalogue().find(model)?;
+    let manifest = hub.catalogue().find(model)?;
     let which = Which::Named(model);
-    let is_for = |task: Task| entry.task == task.name();
+    let is_for = |task: Task| manifest.task == task.name();
     Ok(if is_for(Task::Aesthetics) {
         let network: Aesthetic = hub.open(which)?;
         LoadedModel::Aesthetic(network.clone(), network.load()?)
@@ -119,11 +119,11 @@ fn load(hub: &Hub, settings: &Settings, model: &str) -> Result<LoadedModel, Mode
     } else if is_for(Task::Degradations) {
         let network: Degradations = hub.open(which)?;
         LoadedModel::Degradations(network.clone(), network.load()?)
-    } else if let Some(mode) = modes().find(|mode| entry.runs && mode.takes_part(&entry.name)) {
+    } else if let Some(mode) = modes().find(|mode| manifest.runs && mode.takes_part(&manifest.name)) {
         let faces = hub.faces(mode, Thresholds::from(settings))?;
         LoadedModel::Faces(faces.clone(), faces.load()?)
     } else {
-        return Err(HubError::DoesNotRun { reference: entry.reference() }.into());
+        return Err(HubError::DoesNotRun { reference: manifest.reference() }.into());
     })
 }
 

@@ -5,11 +5,12 @@ use std::path::Path;
 use super::{ModelHub, ModelHubError, record};
 use crate::report::records::ModelRecord;
 use base::reading;
+use hub::availability::Status;
 use hub::cache::{Collection, Usage, Verdict};
-use hub::catalogue::{Entry, FileEntry, Status};
 use hub::device::{self, Candidate, Card};
 use hub::digest::Digest;
 use hub::fetch::{Client, Event, Network as NetworkSettings, Pulled, Puller, Settings, read_text};
+use hub::manifest::{Manifest, ManifestFile};
 
 /// How far a pull is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +62,14 @@ impl ModelHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn list(&self, task: Option<&str>) -> Vec<ModelRecord> {
-        self.records(|entry| task.is_none_or(|task| entry.does(task)))
+        self.records(|manifest| task.is_none_or(|task| manifest.does(task)))
     }
 
-    fn records(&self, fitting: impl Fn(&Entry) -> bool) -> Vec<ModelRecord> {
+    fn records(&self, fitting: impl Fn(&Manifest) -> bool) -> Vec<ModelRecord> {
         let hub = self.hub();
         let blobs = hub.cache().blobs().unwrap_or_default();
-        let entries = hub.catalogue().entries().iter().filter(|entry| fitting(entry));
-        entries.map(|entry| record(entry, hub.cache(), &blobs)).collect()
+        let manifests = hub.catalogue().manifests().iter().filter(|manifest| fitting(manifest));
+        manifests.map(|manifest| record(manifest, hub.cache(), &blobs)).collect()
     }
 
     /// All about one model, `name` or `name@version`.
@@ -94,7 +95,7 @@ impl ModelHub {
     /// ```
     /// # use albumctl::ModelHub;
     /// # use albumctl::library::Options;
-    /// use hub::catalogue::Status;
+    /// use hub::availability::Status;
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// assert_eq!(hub.status("dinov2-s")?, Status::NotDownloaded);
@@ -102,10 +103,10 @@ impl ModelHub {
     /// ```
     pub fn status(&self, model: &str) -> Result<Status, ModelHubError> {
         let hub = self.hub();
-        let entry = hub.catalogue().find(model)?;
-        Ok(match hub.memory_status(entry) {
+        let manifest = hub.catalogue().find(model)?;
+        Ok(match hub.memory_status(manifest) {
             Some(status) => status,
-            None => entry.status(hub.cache()),
+            None => manifest.status(hub.cache()),
         })
     }
 
@@ -139,9 +140,9 @@ impl ModelHub {
     /// ```
     pub fn pull(&self, model: &str, progress: impl Fn(PullProgress) + Sync) -> Result<Vec<Pulled>, ModelHubError> {
         let hub = self.hub();
-        let entry = hub.catalogue().find(model)?;
-        self.policy.check(&entry.reference(), &entry.license)?;
-        let wanted = entry.wanted(hub.cache())?;
+        let manifest = hub.catalogue().find(model)?;
+        self.policy.check(&manifest.reference(), &manifest.license)?;
+        let wanted = manifest.wanted(hub.cache())?;
         let client = self.client().map_err(|source| self.io(source))?;
         let have = std::sync::Mutex::new(vec![0; wanted.len()]);
         let tell = |index: usize, event| {
@@ -153,14 +154,14 @@ impl ModelHub {
             };
             let mut have = have.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             have[index] = bytes;
-            progress(PullProgress { have: have.iter().sum(), total: entry.bytes() });
+            progress(PullProgress { have: have.iter().sum(), total: manifest.bytes() });
         };
         let outcomes = Puller::new(&client, hub.cache(), self.stop()).pull(&wanted, &tell);
         let mut pulled = Vec::new();
         for (wanted, outcome) in wanted.iter().zip(outcomes) {
-            let failed = |source| ModelHubError::Pull { model: entry.reference(), source };
+            let failed = |source| ModelHubError::Pull { model: manifest.reference(), source };
             let got: Pulled = outcome.map_err(failed)?;
-            hub.library().remember(entry, wanted, &got)?;
+            hub.library().remember(manifest, wanted, &got)?;
             pulled.push(got);
         }
         let kept: Vec<_> = pulled.iter().map(|got| got.digest).collect();
@@ -200,13 +201,13 @@ impl ModelHub {
         self.remove_all(&hub.catalogue().versions_of(&[hub.catalogue().find(model)?]))
     }
 
-    fn remove_all(&self, entries: &[&Entry]) -> Result<bool, ModelHubError> {
+    fn remove_all(&self, manifests: &[&Manifest]) -> Result<bool, ModelHubError> {
         let hub = self.hub();
-        for entry in entries {
-            hub.unload(entry);
+        for manifest in manifests {
+            hub.unload(manifest);
         }
         let mut removed = false;
-        for digest in hub.library().own_files(entries)?.into_values().flatten() {
+        for digest in hub.library().own_files(manifests)?.into_values().flatten() {
             removed |= hub.cache().remove(&digest)?;
         }
         Ok(removed)
@@ -216,15 +217,15 @@ impl ModelHub {
     /// the right ones.
     pub fn validate(&self, model: &str) -> Result<bool, ModelHubError> {
         let hub = self.hub();
-        let entry = hub.catalogue().find(model)?;
-        let good = |file: &FileEntry| {
-            let Some(sha256) = entry.wanted_file(file, hub.cache())?.sha256 else { return Ok(false) };
-            match entry.built_in_weights(file) {
+        let manifest = hub.catalogue().find(model)?;
+        let good = |file: &ManifestFile| {
+            let Some(sha256) = manifest.wanted_file(file, hub.cache())?.sha256 else { return Ok(false) };
+            match manifest.built_in_weights(file) {
                 Some(content) => Ok(Digest::of(content) == sha256),
                 None => Ok(hub.cache().verify(&sha256)? == Verdict::Good),
             }
         };
-        let all: Result<Vec<bool>, ModelHubError> = entry.files.iter().map(good).collect();
+        let all: Result<Vec<bool>, ModelHubError> = manifest.files.iter().map(good).collect();
         Ok(all?.into_iter().all(|good| good))
     }
 
@@ -243,9 +244,9 @@ impl ModelHub {
         let hub = self.hub();
         let nowhere = ModelHubError::Nowhere { what: "manifests of your own", variable: "XDG_CONFIG_HOME" };
         let folder = self.options.own_manifests.as_deref().ok_or(nowhere)?;
-        let entry = hub.library().add(folder, manifest, &yaml, false)?;
+        let manifest = hub.library().add(folder, manifest, &yaml, false)?;
         self.look_again()?;
-        Ok(record(&entry, hub.cache(), &[]))
+        Ok(record(&manifest, hub.cache(), &[]))
     }
 
     /// The folder of model files, and what is in it.
@@ -263,7 +264,8 @@ impl ModelHub {
     pub fn cache_info(&self) -> Result<CacheInfo, ModelHubError> {
         let usage = self.hub().cache().usage()?;
         let utilization = usage.max_bytes.map_or(0.0, |max| usage.bytes as f64 / max as f64);
-        let in_folder = |entry: &Entry| entry.files.iter().any(|file| entry.built_in_weights(file).is_none());
+        let in_folder =
+            |manifest: &Manifest| manifest.files.iter().any(|file| manifest.built_in_weights(file).is_none());
         let models = self.records(in_folder).into_iter().filter(|model| model.bytes_here > 0).collect();
         Ok(CacheInfo { usage, utilization, models })
     }

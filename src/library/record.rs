@@ -1,39 +1,40 @@
 //! A model as a record: what its manifest says, and what of it is on disk.
 
 use crate::report::records::{ModelFile, ModelQuality, ModelRecord};
+use hub::availability::Status;
 use hub::cache::{Blob, Cache};
-use hub::catalogue::{Entry, FileEntry, Status};
 use hub::manifest::QualityFigure;
+use hub::manifest::{Manifest, ManifestFile};
 use hub::policy::Terms;
 
-pub fn record(entry: &Entry, cache: &Cache, blobs: &[Blob]) -> ModelRecord {
-    let status = entry.status(cache);
-    let files: Vec<ModelFile> = entry.files.iter().map(|file| file_record(entry, file, cache)).collect();
+pub fn record(manifest: &Manifest, cache: &Cache, blobs: &[Blob]) -> ModelRecord {
+    let status = manifest.status(cache);
+    let files: Vec<ModelFile> = manifest.files.iter().map(|file| file_record(manifest, file, cache)).collect();
     let own = |blob: &&Blob| files.iter().any(|file| file.sha256 == Some(blob.digest.hex()));
     let own: Vec<&Blob> = blobs.iter().filter(own).collect();
     let taken: u64 = own.iter().map(|blob| blob.bytes).sum();
     ModelRecord {
-        model: entry.reference(),
-        name: entry.name.clone(),
-        version: entry.version.clone(),
-        title: entry.title.clone(),
-        task: entry.task.clone(),
-        architecture: entry.architecture.clone(),
-        runs: entry.runs,
+        model: manifest.reference(),
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        title: manifest.title.clone(),
+        task: manifest.task.clone(),
+        architecture: manifest.architecture.clone(),
+        runs: manifest.runs,
         status: status.word(),
         error: if let Status::Error(cause) = status { Some(cause) } else { None },
-        bytes: entry.bytes(),
+        bytes: manifest.bytes(),
         bytes_here: files.iter().map(|file| file.bytes_here).sum(),
-        license: entry.license.clone(),
-        terms: Terms::of(&entry.license).to_string(),
-        devices: entry.devices.clone(),
-        tags: entry.tags.clone(),
-        quality: entry.quality.iter().map(figure).collect(),
-        aliases: entry.aliases.clone(),
-        origin: entry.origin.clone(),
-        manifest: entry.own.as_ref().map_or("built-in".to_owned(), |path| path.display().to_string()),
-        dependencies: entry.dependencies.clone(),
-        last_updated: entry.last_updated.clone(),
+        license: manifest.license.clone(),
+        terms: Terms::of(&manifest.license).to_string(),
+        devices: manifest.devices.clone(),
+        tags: manifest.tags.clone(),
+        quality: manifest.quality.iter().map(figure).collect(),
+        aliases: manifest.aliases.clone(),
+        origin: manifest.origin.clone(),
+        manifest: manifest.own.as_ref().map_or("built-in".to_owned(), |path| path.display().to_string()),
+        dependencies: manifest.dependencies.clone(),
+        last_updated: manifest.last_updated.clone(),
         last_used: own.iter().map(|blob| blob.note.last_used).max().and_then(timestamp),
         access_count: own.iter().map(|blob| blob.note.uses).max().unwrap_or(0),
         utilization: cache.max_bytes().filter(|max| *max > 0).map(|max| taken as f64 / max as f64),
@@ -41,10 +42,10 @@ pub fn record(entry: &Entry, cache: &Cache, blobs: &[Blob]) -> ModelRecord {
     }
 }
 
-fn file_record(entry: &Entry, file: &FileEntry, cache: &Cache) -> ModelFile {
-    let status = entry.file_status(file, cache);
-    let sha256 = entry.wanted_file(file, cache).ok().and_then(|wanted| wanted.sha256);
-    let built_in = entry.built_in_weights(file);
+fn file_record(manifest: &Manifest, file: &ManifestFile, cache: &Cache) -> ModelFile {
+    let status = manifest.file_status(file, cache);
+    let sha256 = manifest.wanted_file(file, cache).ok().and_then(|wanted| wanted.sha256);
+    let built_in = manifest.built_in_weights(file);
     // What is part of the binary lies in no folder.
     let path = sha256.filter(|_| built_in.is_none()).map(|sha256| cache.blob_path(&sha256));
     let here = status.is_here();

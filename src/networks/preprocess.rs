@@ -41,6 +41,21 @@ impl Preprocess {
         self.crop.unwrap_or(side)
     }
 
+    /// Whether a picture can be prepared by it; the error says why not.
+    pub fn check(&self) -> Result<(), String> {
+        let (Resize::ShortSide(side) | Resize::Square(side)) = self.resize;
+        if side == 0 || self.crop.is_some_and(|crop| crop == 0 || crop > side) {
+            return Err("the crop must lie inside the resized picture".to_owned());
+        }
+        if self.crop.is_none() && matches!(self.resize, Resize::ShortSide(_)) {
+            return Err("after a resize of the short side a crop must make the picture square".to_owned());
+        }
+        if self.std.iter().any(|std| *std <= 0.0) {
+            return Err("`std` must be positive".to_owned());
+        }
+        Ok(())
+    }
+
     /// Bytes to numbers around zero, channels innermost; `pixels` are whole RGB pixels.
     ///
     /// In torchvision's order and rounding: `(v / 255 - mean) / std`, each step in f32.

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use albumctl::ModelHub;
 use albumctl::library::{Batch, ModelHubError, Options};
+use hub::availability::Status;
 use hub::cache::{Cache, CacheError};
-use hub::catalogue::Status;
 use hub::digest::Digest;
 use hub::{Hub, HubConfig, Network};
 use tempfile::TempDir;

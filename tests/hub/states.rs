@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use albumctl::ModelHub;
 use albumctl::library::Options;
-use hub::catalogue::Status;
+use hub::availability::Status;
 use hub::digest::Digest;
 
 use crate::place::noise;

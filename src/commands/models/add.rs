@@ -14,7 +14,6 @@ use crate::report::records::ModelRecord;
 use base::reading::{self, Stream};
 use hub::catalogue::{CatalogueError, manifests_in};
 use hub::fetch::{Client, Network, Settings, read_text};
-use hub::manifest::Architecture;
 
 /// Add models by their manifests: a YAML file, an address, or a folder of YAML files
 #[derive(Debug, clap::Args)]
@@ -34,17 +33,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<ModelRecord>()?;
     let mut added = 0;
     for (origin, yaml) in manifests(&args.manifests, context)? {
-        let entry = library.add(&folder, &origin, &yaml, args.force).map_err(|error| match error {
+        let manifest = library.add(&folder, &origin, &yaml, args.force).map_err(|error| match error {
             CatalogueError::Taken { .. } => {
                 CommandError::failed(error).hint("--force replaces it; another version stands beside it")
             }
             other => CommandError::failed(other),
         })?;
-        if !entry.runs && !entry.architecture.is_empty() && !Architecture::is_run(&entry.architecture) {
-            let (model, architecture) = (entry.reference(), &entry.architecture);
+        if !manifest.runs && !manifest.architecture.is_empty() && !manifest.is_run_here() {
+            let (model, architecture) = (manifest.reference(), &manifest.architecture);
             context.ui.note(&format!("{model} can be kept and verified, but nothing here runs `{architecture}`"));
         }
-        output.write(&context.ui, &record(&entry, &library.cache, &[]))?;
+        output.write(&context.ui, &record(&manifest, &library.cache, &[]))?;
         added += 1;
     }
     output.finish(&context.ui)?;

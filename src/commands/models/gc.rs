@@ -43,7 +43,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             Leftover::File(path) => path.clone(),
         };
         let model = match &gone.what {
-            Leftover::Blob(digest) => library.catalogue.with_digest(digest).first().map(|(entry, _)| entry.reference()),
+            Leftover::Blob(digest) => {
+                library.catalogue.with_digest(digest).first().map(|(manifest, _)| manifest.reference())
+            }
             Leftover::File(_) => None,
         };
         let (path, why) = (path.display().to_string(), gone.why.to_owned());
@@ -63,8 +65,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 /// What manifests name, with the hashes the user has accepted.
 fn listed(library: &ModelLibrary) -> Result<HashSet<Digest>, CommandError> {
     let mut listed = HashSet::new();
-    for entry in library.catalogue.entries() {
-        let wanted = entry.wanted(&library.cache).map_err(CommandError::failed)?;
+    for manifest in library.catalogue.manifests() {
+        let wanted = manifest.wanted(&library.cache).map_err(CommandError::failed)?;
         listed.extend(wanted.iter().filter_map(|wanted| wanted.sha256));
     }
     Ok(listed)

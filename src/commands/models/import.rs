@@ -10,9 +10,9 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::records::PulledRecord;
 use base::reading::{self, Stream};
-use hub::catalogue::{Entry, FileEntry};
 use hub::digest::Digest;
 use hub::fetch::{Pulled, Wanted};
+use hub::manifest::{Manifest, ManifestFile};
 use hub::model_library::ModelLibrary;
 
 /// Take model files from disk; each is recognised by its sha256
@@ -81,26 +81,26 @@ fn import(
         let refusal = CommandError::failed(unknown).hint("`albumctl models list` shows what there is");
         return Err(refusal.hint("`--as MODEL --trust-first` takes it as that model's file"));
     }
-    for (entry, _) in &owners {
-        admit(entry, context)?;
+    for (manifest, _) in &owners {
+        admit(manifest, context)?;
     }
     let already_there = library.cache.presence(&digest, Some(bytes)) == hub::cache::Presence::Ready;
     library.cache.import(path, context.stop(), |found| *found == digest).map_err(named)?;
     let got = Pulled { path: library.cache.blob_path(&digest), digest, bytes, transferred: 0, already_there };
     let mut records = Vec::new();
-    for (entry, wanted) in owners {
-        let trusted = pull::remember(entry, &wanted, &got, library, context)?;
-        records.push(pull::record(entry, &wanted, &got, trusted));
+    for (manifest, wanted) in owners {
+        let trusted = pull::remember(manifest, &wanted, &got, library, context)?;
+        records.push(pull::record(manifest, &wanted, &got, trusted));
     }
     Ok(records)
 }
 
-fn owners_by_hash<'a>(digest: &Digest, library: &'a ModelLibrary) -> Result<Vec<(&'a Entry, Wanted)>, CommandError> {
+fn owners_by_hash<'a>(digest: &Digest, library: &'a ModelLibrary) -> Result<Vec<(&'a Manifest, Wanted)>, CommandError> {
     let mut owners = Vec::new();
-    for entry in library.catalogue.entries() {
-        for wanted in entry.wanted(&library.cache).map_err(CommandError::failed)? {
+    for manifest in library.catalogue.manifests() {
+        for wanted in manifest.wanted(&library.cache).map_err(CommandError::failed)? {
             if wanted.sha256 == Some(*digest) {
-                owners.push((entry, wanted));
+                owners.push((manifest, wanted));
             }
         }
     }
@@ -112,17 +112,17 @@ fn owner_by_name<'a>(
     path: &Path,
     digest: Digest,
     bytes: u64,
-    entry: &'a Entry,
+    manifest: &'a Manifest,
     args: &Args,
     library: &ModelLibrary,
-) -> Result<(&'a Entry, Wanted), CommandError> {
-    let wanted = |file: &FileEntry| entry.wanted_file(file, &library.cache).map_err(CommandError::failed);
-    let same_name = |file: &&FileEntry| path.file_name().is_some_and(|name| name == file.name.as_str());
-    let file = match entry.files.as_slice() {
+) -> Result<(&'a Manifest, Wanted), CommandError> {
+    let wanted = |file: &ManifestFile| manifest.wanted_file(file, &library.cache).map_err(CommandError::failed);
+    let same_name = |file: &&ManifestFile| path.file_name().is_some_and(|name| name == file.name.as_str());
+    let file = match manifest.files.as_slice() {
         [only] => only,
         several => several.iter().find(same_name).ok_or_else(|| {
             let names: Vec<&str> = several.iter().map(|file| file.name.as_str()).collect();
-            let unclear = anyhow!("{} has several files, and none is called {}", entry.reference(), path.display());
+            let unclear = anyhow!("{} has several files, and none is called {}", manifest.reference(), path.display());
             CommandError::usage(unclear).hint(format!("call it one of {}", names.join(", ")))
         })?,
     };
@@ -132,7 +132,7 @@ fn owner_by_name<'a>(
             "{}: {bytes} bytes, {} of {} has {expected}",
             path.display(),
             file.name,
-            entry.reference()
+            manifest.reference()
         )));
     }
     wanted.judge(&digest).map_err(|error| anyhow::Error::new(error).context(path.display().to_string()))?;
@@ -140,5 +140,5 @@ fn owner_by_name<'a>(
         let unknown = anyhow!("no manifest knows the sha256 of {}; this file has {digest}", file.name);
         return Err(CommandError::failed(unknown).hint("--trust-first accepts it and holds the file to that hash"));
     }
-    Ok((entry, wanted))
+    Ok((manifest, wanted))
 }

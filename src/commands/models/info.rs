@@ -30,8 +30,8 @@ pub fn list(args: &ListArgs, context: &Context) -> Result<Ending, CommandError> 
     let library = model_library::open(context)?;
     let blobs = library.cache.blobs().map_err(CommandError::failed)?;
     let mut output = context.output::<ModelRecord>()?;
-    for entry in library.catalogue.entries() {
-        let record = record(entry, &library.cache, &blobs);
+    for manifest in library.catalogue.manifests() {
+        let record = record(manifest, &library.cache, &blobs);
         let right_task = args.task.as_ref().is_none_or(|task| *task == record.task);
         if right_task && (!args.here || record.bytes_here > 0) {
             output.write(&context.ui, &record)?;
@@ -44,15 +44,15 @@ pub fn list(args: &ListArgs, context: &Context) -> Result<Ending, CommandError> 
 
 pub fn info(args: &InfoArgs, context: &Context) -> Result<Ending, CommandError> {
     let library = model_library::open(context)?;
-    let entries = model_library::named(&library, &args.models, false)?;
+    let manifests = model_library::named(&library, &args.models, false)?;
     let blobs = library.cache.blobs().map_err(CommandError::failed)?;
     let mut output = context.output::<ModelRecord>()?;
-    for entry in &entries {
-        output.write(&context.ui, &record(entry, &library.cache, &blobs))?;
+    for manifest in &manifests {
+        output.write(&context.ui, &record(manifest, &library.cache, &blobs))?;
     }
     output.finish(&context.ui)?;
-    for entry in entries {
-        let record = record(entry, &library.cache, &blobs);
+    for manifest in manifests {
+        let record = record(manifest, &library.cache, &blobs);
         if crate::ui::Ui::stdout_is_terminal() {
             context.ui.note(&record.in_full());
         }

@@ -5,7 +5,8 @@ use anyhow::anyhow;
 use crate::config;
 use crate::context::Context;
 use crate::error::CommandError;
-use hub::catalogue::{CatalogueError, Entry, WORDS};
+use hub::catalogue::CatalogueError;
+use hub::manifest::{Manifest, WORDS};
 use hub::model_library::ModelLibrary;
 
 pub fn open(context: &Context) -> Result<ModelLibrary, CommandError> {
@@ -13,21 +14,25 @@ pub fn open(context: &Context) -> Result<ModelLibrary, CommandError> {
     ModelLibrary::load(context.model_cache()?, config::own_manifests(), tell).map_err(CommandError::failed)
 }
 
-pub fn find<'a>(library: &'a ModelLibrary, reference: &str) -> Result<&'a Entry, CommandError> {
+pub fn find<'a>(library: &'a ModelLibrary, reference: &str) -> Result<&'a Manifest, CommandError> {
     library.catalogue.find(reference).map_err(|error| unknown(library, reference, error))
 }
 
 fn unknown(library: &ModelLibrary, reference: &str, error: CatalogueError) -> CommandError {
-    let names = library.catalogue.entries().iter().map(|entry| entry.name.as_str());
+    let names = library.catalogue.manifests().iter().map(|manifest| manifest.name.as_str());
     let words = WORDS.iter().map(|(word, _)| *word);
     let near = config::nearest(reference, names.chain(words)).map(|name| format!("did you mean `{name}`?"));
     near.into_iter().fold(CommandError::usage(error), CommandError::hint)
 }
 
 /// Those named, or all when none is.
-pub fn named<'a>(library: &'a ModelLibrary, references: &[String], all: bool) -> Result<Vec<&'a Entry>, CommandError> {
+pub fn named<'a>(
+    library: &'a ModelLibrary,
+    references: &[String],
+    all: bool,
+) -> Result<Vec<&'a Manifest>, CommandError> {
     match (references, all) {
-        ([], true) => Ok(library.catalogue.entries().iter().collect()),
+        ([], true) => Ok(library.catalogue.manifests().iter().collect()),
         ([], false) => Err(CommandError::usage(anyhow!("no model is named")).hint("name one, or say --all")),
         (_, true) => Err(CommandError::usage(anyhow!("--all and names do not go together"))),
         (named, false) => {

@@ -18,20 +18,21 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let library = model_library::open(context)?;
     let mut output = context.output::<ModelPathRecord>()?;
-    for entry in model_library::named(&library, &args.models, false)? {
-        for file in &entry.files {
-            if entry.built_in_weights(file).is_some() {
-                let cause = anyhow!("{}: {} is part of the binary and lies in no folder", entry.reference(), file.name);
+    for manifest in model_library::named(&library, &args.models, false)? {
+        for file in &manifest.files {
+            if manifest.built_in_weights(file).is_some() {
+                let cause =
+                    anyhow!("{}: {} is part of the binary and lies in no folder", manifest.reference(), file.name);
                 return Err(CommandError::usage(cause));
             }
-            let wanted = entry.wanted_file(file, &library.cache).map_err(CommandError::failed)?;
+            let wanted = manifest.wanted_file(file, &library.cache).map_err(CommandError::failed)?;
             let ready = match wanted.sha256 {
                 Some(sha256) => library.cache.ready(&sha256).map_err(CommandError::failed)?,
                 None => None,
             };
-            let missing = || CommandError::failed(anyhow!("{}", entry.what_is_missing(&library.cache)));
-            let path = ready.ok_or_else(|| missing().hint(entry.mend()))?;
-            let (model, file, path) = (entry.reference(), file.name.clone(), path.display().to_string());
+            let missing = || CommandError::failed(anyhow!("{}", manifest.what_is_missing(&library.cache)));
+            let path = ready.ok_or_else(|| missing().hint(manifest.mend()))?;
+            let (model, file, path) = (manifest.reference(), file.name.clone(), path.display().to_string());
             output.write(&context.ui, &ModelPathRecord { model, file, path })?;
         }
     }

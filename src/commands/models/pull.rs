@@ -10,9 +10,9 @@ use crate::error::{CommandError, Ending, Kind};
 use crate::report::records::PulledRecord;
 use crate::ui::Bytes;
 use hub::cache::{Cache, Leftover};
-use hub::catalogue::Entry;
 use hub::digest::Digest;
 use hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, Wanted};
+use hub::manifest::Manifest;
 use hub::model_library::ModelLibrary;
 use hub::sources::Source;
 
@@ -33,13 +33,13 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let library = model_library::open(context)?;
-    let entries = model_library::named(&library, &args.models, args.all)?;
+    let manifests = model_library::named(&library, &args.models, args.all)?;
     let mut order = Vec::new();
     let mut refused = 0;
-    for entry in &entries {
-        match admit(entry, context) {
+    for manifest in &manifests {
+        match admit(manifest, context) {
             Ok(()) => {}
-            Err(error) if entries.len() == 1 || error.kind == Kind::Usage => return Err(error),
+            Err(error) if manifests.len() == 1 || error.kind == Kind::Usage => return Err(error),
             Err(error) => {
                 context.ui.warn(&error.to_string());
                 refused += 1;
@@ -47,9 +47,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             }
         }
         // What is part of the binary is here already.
-        let elsewhere = entry.files.iter().filter(|file| entry.built_in_weights(file).is_none());
+        let elsewhere = manifest.files.iter().filter(|file| manifest.built_in_weights(file).is_none());
         for file in elsewhere {
-            order.push((*entry, entry.wanted_file(file, &library.cache).map_err(CommandError::failed)?));
+            order.push((*manifest, manifest.wanted_file(file, &library.cache).map_err(CommandError::failed)?));
         }
     }
     if order.is_empty() && refused == 0 {
@@ -60,18 +60,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<PulledRecord>()?;
     let (mut done, mut failed) = (0, refused);
     let mut pulled = Vec::new();
-    for ((entry, wanted), outcome) in order.iter().zip(outcomes) {
+    for ((manifest, wanted), outcome) in order.iter().zip(outcomes) {
         match outcome {
             Ok(got) => {
-                let trusted = remember(entry, wanted, &got, &library, context)?;
-                output.write(&context.ui, &record(entry, wanted, &got, trusted))?;
+                let trusted = remember(manifest, wanted, &got, &library, context)?;
+                output.write(&context.ui, &record(manifest, wanted, &got, trusted))?;
                 pulled.push(got.digest);
                 done += 1;
             }
             Err(PullError::Interrupted { .. }) => {}
             Err(error) => {
                 failed += 1;
-                let error = explained(entry, &error, &library.cache);
+                let error = explained(manifest, &error, &library.cache);
                 if context.strict || order.len() == 1 {
                     close(output, done, context)?;
                     return Err(error);
@@ -93,24 +93,24 @@ pub fn missing(references: &[&str], context: &Context) -> Result<(), CommandErro
     let library = model_library::open(context)?;
     let mut order = Vec::new();
     for reference in references {
-        let entry = model_library::find(&library, reference)?;
-        admit(entry, context)?;
-        let wanted = entry.wanted(&library.cache).map_err(CommandError::failed)?;
-        order.extend(wanted.into_iter().map(|wanted| (entry, wanted)));
+        let manifest = model_library::find(&library, reference)?;
+        admit(manifest, context)?;
+        let wanted = manifest.wanted(&library.cache).map_err(CommandError::failed)?;
+        order.extend(wanted.into_iter().map(|wanted| (manifest, wanted)));
     }
     let mut pulled = Vec::new();
-    for ((entry, wanted), outcome) in order.iter().zip(pull(&order, false, &library.cache, context)?) {
-        let got = outcome.map_err(|error| explained(entry, &error, &library.cache))?;
-        remember(entry, wanted, &got, &library, context)?;
+    for ((manifest, wanted), outcome) in order.iter().zip(pull(&order, false, &library.cache, context)?) {
+        let got = outcome.map_err(|error| explained(manifest, &error, &library.cache))?;
+        remember(manifest, wanted, &got, &library, context)?;
         pulled.push(got.digest);
     }
     make_room(&pulled, &library, context)
 }
 
 /// A file that is here now.
-pub fn record(entry: &Entry, wanted: &Wanted, got: &Pulled, trusted_now: bool) -> PulledRecord {
+pub fn record(manifest: &Manifest, wanted: &Wanted, got: &Pulled, trusted_now: bool) -> PulledRecord {
     PulledRecord {
-        model: entry.reference(),
+        model: manifest.reference(),
         file: wanted.name.clone(),
         path: got.path.display().to_string(),
         bytes: got.bytes,
@@ -123,7 +123,7 @@ pub fn record(entry: &Entry, wanted: &Wanted, got: &Pulled, trusted_now: bool) -
 
 /// Fetches with a bar on the terminal and the turns it takes told.
 pub fn pull(
-    order: &[(&Entry, Wanted)],
+    order: &[(&Manifest, Wanted)],
     trust_first: bool,
     cache: &Cache,
     context: &Context,
@@ -177,13 +177,13 @@ fn advance(index: usize, bytes: u64, bar: &Bytes<'_>, have: &Mutex<HashMap<usize
 
 /// Accepts a hash that no manifest knows, and says so.
 pub fn remember(
-    entry: &Entry,
+    manifest: &Manifest,
     wanted: &Wanted,
     got: &Pulled,
     library: &ModelLibrary,
     context: &Context,
 ) -> Result<bool, CommandError> {
-    let first = library.remember(entry, wanted, got).map_err(CommandError::failed)?;
+    let first = library.remember(manifest, wanted, got).map_err(CommandError::failed)?;
     if first {
         let (name, digest) = (&wanted.name, got.digest);
         context.ui.note(&format!("{name}: no manifest knows its sha256; {digest} is trusted from now on"));
@@ -192,26 +192,26 @@ pub fn remember(
 }
 
 /// What the user can do about it.
-fn explained(entry: &Entry, error: &PullError, cache: &Cache) -> CommandError {
-    let cause = anyhow::anyhow!("{}: {error}", entry.reference());
+fn explained(manifest: &Manifest, error: &PullError, cache: &Cache) -> CommandError {
+    let cause = anyhow::anyhow!("{}: {error}", manifest.reference());
     let failed = CommandError::failed(cause);
     match error {
         PullError::Offline { .. } | PullError::NoSource { .. } => {
-            let mend = entry.mend();
-            CommandError::failed(anyhow::anyhow!("{error}\n{}", entry.what_is_missing(cache))).hint(mend)
+            let mend = manifest.mend();
+            CommandError::failed(anyhow::anyhow!("{error}\n{}", manifest.what_is_missing(cache))).hint(mend)
         }
         PullError::NotTrusted { .. } => failed.hint(format!(
             "`albumctl models pull {} --trust-first` accepts what comes and holds the file to that hash",
-            entry.reference()
+            manifest.reference()
         )),
         PullError::NoRoom { .. } | PullError::DiskFull { .. } => {
             failed.hint("`albumctl models gc` shows what can go (--dry-run), or name another folder with --models-dir")
         }
         PullError::NoGoodSource { name, .. } => {
-            let file = entry.files.iter().find(|file| file.name == *name);
+            let file = manifest.files.iter().find(|file| file.name == *name);
             let address = file.and_then(|file| file.sources.iter().find_map(Source::address));
             let fetch = address.map_or_else(|| "get the file".to_owned(), |address| format!("fetch {address}"));
-            failed.hint(format!("{fetch} where there is a network, then {}", entry.import()))
+            failed.hint(format!("{fetch} where there is a network, then {}", manifest.import()))
         }
         PullError::Interrupted { .. } => CommandError { kind: Kind::Interrupted, ..failed },
         PullError::Cache(_) => failed,

@@ -8,8 +8,8 @@ use super::{close, ending, model_library};
 use crate::context::Context;
 use crate::error::{CommandError, Ending, told};
 use crate::report::records::RemovedRecord;
-use hub::catalogue::Entry;
 use hub::digest::Digest;
+use hub::manifest::Manifest;
 use hub::model_library::ModelLibrary;
 
 /// Delete the files of models; a file that another model shares stays
@@ -35,17 +35,17 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let library = model_library::open(context)?;
     let named = model_library::named(&library, &args.models, false)?;
-    let entries = if args.all_versions { library.catalogue.versions_of(&named) } else { named };
-    let mut own = library.own_files(&entries).map_err(CommandError::failed)?;
+    let manifests = if args.all_versions { library.catalogue.versions_of(&named) } else { named };
+    let mut own = library.own_files(&manifests).map_err(CommandError::failed)?;
     let mut output = context.output::<RemovedRecord>()?;
     let (mut done, mut failed) = (0, 0);
-    for entry in entries {
-        let digests = own.remove(&entry.reference()).unwrap_or_default();
-        let files = digests.iter().map(|sha256| delete(entry, sha256, args, &library));
+    for manifest in manifests {
+        let digests = own.remove(&manifest.reference()).unwrap_or_default();
+        let files = digests.iter().map(|sha256| delete(manifest, sha256, args, &library));
         let mut outcomes: Vec<_> = files.collect();
         // A model whose file could not be deleted is still named, so that it can be asked for again.
         if args.forget && outcomes.iter().all(Result::is_ok) {
-            outcomes.push(forget(entry, args, &library, context));
+            outcomes.push(forget(manifest, args, &library, context));
         }
         for outcome in outcomes {
             match outcome {
@@ -56,7 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
                 Ok(None) => {}
                 Err(error) => {
                     failed += 1;
-                    context.ui.warn(&format!("{}: not removed: {}", entry.reference(), told(&error)));
+                    context.ui.warn(&format!("{}: not removed: {}", manifest.reference(), told(&error)));
                 }
             }
         }
@@ -67,7 +67,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 
 /// A file of the model's own; `None` where it is not here.
 fn delete(
-    entry: &Entry,
+    manifest: &Manifest,
     sha256: &Digest,
     args: &Args,
     library: &ModelLibrary,
@@ -80,28 +80,28 @@ fn delete(
     if !args.dry_run {
         library.cache.remove(sha256)?;
     }
-    let (model, path, why) = (Some(entry.reference()), path.display().to_string(), "asked for".to_owned());
+    let (model, path, why) = (Some(manifest.reference()), path.display().to_string(), "asked for".to_owned());
     Ok(Some(RemovedRecord { model, path, bytes: metadata.len(), why, applied: !args.dry_run }))
 }
 
 /// The user's own manifest of it, and the hashes accepted for it.
 fn forget(
-    entry: &Entry,
+    manifest: &Manifest,
     args: &Args,
     library: &ModelLibrary,
     context: &Context,
 ) -> anyhow::Result<Option<RemovedRecord>> {
-    for file in entry.files.iter().filter(|file| file.sha256.is_none() && !args.dry_run) {
-        library.cache.distrust(&entry.reference(), &file.name)?;
+    for file in manifest.files.iter().filter(|file| file.sha256.is_none() && !args.dry_run) {
+        library.cache.distrust(&manifest.reference(), &file.name)?;
     }
-    let Some(own) = &entry.own else {
-        context.ui.note(&format!("the manifest of {} is built in and stays", entry.reference()));
+    let Some(own) = &manifest.own else {
+        context.ui.note(&format!("the manifest of {} is built in and stays", manifest.reference()));
         return Ok(None);
     };
     let bytes = own.metadata().with_context(|| own.display().to_string())?.len();
     if !args.dry_run {
         std::fs::remove_file(own).with_context(|| own.display().to_string())?;
     }
-    let (model, path) = (Some(entry.reference()), own.display().to_string());
+    let (model, path) = (Some(manifest.reference()), own.display().to_string());
     Ok(Some(RemovedRecord { model, path, bytes, why: "manifest".to_owned(), applied: !args.dry_run }))
 }

@@ -28,12 +28,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         every_file(&library)?
     } else {
         let mut files = Vec::new();
-        for entry in model_library::named(&library, &args.models, args.all)? {
+        for manifest in model_library::named(&library, &args.models, args.all)? {
             // What is part of the binary lies in no folder.
-            let on_disk = entry.files.iter().filter(|file| entry.built_in_weights(file).is_none());
+            let on_disk = manifest.files.iter().filter(|file| manifest.built_in_weights(file).is_none());
             for file in on_disk {
-                let wanted = entry.wanted_file(file, &library.cache).map_err(CommandError::failed)?;
-                files.push((Some(entry.reference()), wanted.name, wanted.sha256));
+                let wanted = manifest.wanted_file(file, &library.cache).map_err(CommandError::failed)?;
+                files.push((Some(manifest.reference()), wanted.name, wanted.sha256));
             }
         }
         files
@@ -75,12 +75,12 @@ type File = (Option<String>, String, Option<Digest>);
 fn every_file(library: &ModelLibrary) -> Result<Vec<File>, CommandError> {
     let blobs = library.cache.blobs().map_err(CommandError::failed)?;
     let named = |digest: Digest| {
-        let entries = library.catalogue.entries().iter();
-        let mut files = entries.flat_map(|entry| entry.files.iter().map(move |file| (entry, file)));
-        let found = files.find(|(entry, file)| {
-            entry.wanted_file(file, &library.cache).is_ok_and(|wanted| wanted.sha256 == Some(digest))
+        let manifests = library.catalogue.manifests().iter();
+        let mut files = manifests.flat_map(|manifest| manifest.files.iter().map(move |file| (manifest, file)));
+        let found = files.find(|(manifest, file)| {
+            manifest.wanted_file(file, &library.cache).is_ok_and(|wanted| wanted.sha256 == Some(digest))
         });
-        found.map(|(entry, file)| (entry.reference(), file.name.clone()))
+        found.map(|(manifest, file)| (manifest.reference(), file.name.clone()))
     };
     let file = |digest: Digest| match named(digest) {
         Some((model, name)) => (Some(model), name, Some(digest)),
