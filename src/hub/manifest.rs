@@ -134,7 +134,7 @@ pub struct ManifestFile {
     pub sources: Vec<Source>,
     /// Keys that mean nothing here.
     #[serde(flatten)]
-    rest: BTreeMap<String, IgnoredAny>,
+    rest: BTreeMap<String, Anything>,
 }
 
 /// What a network is asked here.
@@ -261,7 +261,7 @@ impl Manifest {
             Anything::Json(value) => (key, value),
             Anything::Other(_) => (key, Value::Null),
         });
-        let network = NetworkSpec::deserialize(Value::from_iter(rest.chain([architecture])));
+        let network = NetworkSpec::deserialize(rest.chain([architecture]).collect::<Value>());
         let network = network.map_err(|error| error.to_string())?;
         network.preprocess.check().map_err(|why| format!("preprocess: {why}"))?;
         let known_task = |word: &&String| Task::ALL.iter().all(|task| task.name() != *word);
