@@ -20,21 +20,21 @@ use networks::mini::{KINDS, answer, comparison_features, details_of};
 use networks::preference;
 use networks::weights::WeightsFile;
 
-/// What a face holds on to.
-#[derive(Clone, Debug)]
+/// What all kinds of networks are made of.
+#[derive(Debug)]
 pub(super) struct Model {
     shared: Arc<Shared>,
     name: String,
     /// `name@version`.
     reference: String,
-    spec: Arc<NetworkSpec>,
+    spec: NetworkSpec,
     file: Held,
     /// Of a file that was verified by it.
     sha256: Option<Digest>,
     device: Device,
     key: Key,
-    identity: Arc<OnceLock<String>>,
-    dim: Arc<OnceLock<usize>>,
+    identity: OnceLock<String>,
+    dim: OnceLock<usize>,
 }
 
 /// A kind of network: what it is for decides which models it can be.
@@ -87,8 +87,8 @@ impl Model {
         let by = by_candle(&shared, &device);
         let built = format!("{} {lies} {preprocess} {:?} {place:?}{by}", file.path.display(), shared.engine);
         let key = Key { reference: reference.clone(), built };
-        let (identity, dim) = (Arc::default(), Arc::default());
-        Self { shared, name, reference, spec: Arc::new(spec), file, sha256, device, key, identity, dim }
+        let (identity, dim) = (OnceLock::new(), OnceLock::new());
+        Self { shared, name, reference, spec, file, sha256, device, key, identity, dim }
     }
 
     /// Everything that shapes the numbers: name, version, weights, preprocessing, precision.
@@ -238,7 +238,7 @@ pub struct Judgement {
 
 /// Rates photos.
 #[derive(Clone, Debug)]
-pub struct Aesthetic(pub(super) Model);
+pub struct Aesthetic(Arc<Model>);
 
 impl Aesthetic {
     /// A rating on 1–10 for each photo.
@@ -292,7 +292,7 @@ impl Aesthetic {
 
 /// Describes photos by vectors.
 #[derive(Clone, Debug)]
-pub struct Embedder(pub(super) Model);
+pub struct Embedder(Arc<Model>);
 
 impl Embedder {
     /// A vector of length 1 for each photo.
@@ -316,7 +316,7 @@ impl Embedder {
 
 /// Says which of two photos is better.
 #[derive(Clone, Debug)]
-pub struct Comparator(pub(super) Model);
+pub struct Comparator(Arc<Model>);
 
 impl Comparator {
     /// What pairs are compared by: the costly part, once a photo.
@@ -354,7 +354,7 @@ impl Comparator {
 
 /// Names what is wrong with a photo.
 #[derive(Clone, Debug)]
-pub struct Degradations(pub(super) Model);
+pub struct Degradations(Arc<Model>);
 
 impl Degradations {
     /// For each photo, how strong each of [`networks::mini::DEGRADATIONS`] is, 0 (none) to 1; of a multi-head network
@@ -387,7 +387,7 @@ pub enum DegradationsKind {
 
 /// Tells classes of photos apart.
 #[derive(Clone, Debug)]
-pub struct Classifier(pub(super) Model);
+pub struct Classifier(Arc<Model>);
 
 impl Classifier {
     pub fn classes(&self) -> Result<Vec<String>, HubError> {
@@ -410,7 +410,7 @@ macro_rules! network {
     ($($network:ident: $task:ident),*) => {$(
         impl From<Model> for $network {
             fn from(model: Model) -> Self {
-                Self(model)
+                Self(Arc::new(model))
             }
         }
 
