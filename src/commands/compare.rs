@@ -12,7 +12,7 @@ use crate::error::{CommandError, Ending};
 use crate::library::asking::{COMPARES, COMPARISON_MODEL};
 use crate::library::{ModelHubError, choice};
 use crate::report::records::{Method, PairRecord, RankRecord};
-use hub::{Comparator, HubError, Network as _, Which};
+use hub::{Comparator, HubError, ModelChoice, Network as _};
 use judge::select::Parts;
 use photo::scan::Scan;
 
@@ -73,7 +73,7 @@ impl Args {
         let configured = context.settings().quality_assessment.siamese_checkpoint.as_deref();
         let which = self.network.which(configured, COMPARISON_MODEL);
         match comparer {
-            Comparer::AlbumMini => networks.open(Which::Named(hub::MINI)),
+            Comparer::AlbumMini => networks.open(ModelChoice::Name(hub::MINI)),
             Comparer::Siamese => networks.open(which),
             _ => networks.open_or_built_in(self.network.model.is_some(), which, COMPARES),
         }

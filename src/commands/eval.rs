@@ -20,7 +20,7 @@ use crate::report::output::whole_file;
 use crate::report::place::Content;
 use crate::report::records::EvalRecord;
 use base::pixels::Pixels;
-use hub::{Comparator, Network, Which};
+use hub::{Comparator, ModelChoice, Network};
 use photo::resize;
 use train::mini::Folds;
 use train::photos::{self, Label};
@@ -180,7 +180,12 @@ impl DataArgs {
     }
 
     /// As typed, as configured, or what is built in.
-    fn model<N: Network>(&self, which: Which<'_>, does: &str, networks: &Networks<'_>) -> Result<N, CommandError> {
+    fn model<N: Network>(
+        &self,
+        which: ModelChoice<'_>,
+        does: &str,
+        networks: &Networks<'_>,
+    ) -> Result<N, CommandError> {
         networks.open_or_built_in(self.network.model.is_some(), which, does)
     }
 

@@ -8,7 +8,7 @@ use crate::error::{CommandError, Kind};
 use crate::library::asking::{Absent, Instead};
 use crate::library::{ModelHub, ModelHubError};
 use hub::catalogue::CatalogueError;
-use hub::{HubError, Missing, Network, Which};
+use hub::{HubError, Missing, ModelChoice, Network};
 use judge::cluster::ClusterError;
 use kernels::{Cpu, Engine, Precision};
 use networks::weights::WeightsFile;
@@ -39,11 +39,11 @@ pub struct Networks<'a> {
 
 impl NetworkArgs {
     /// The model: as typed, else the configured file, else the configured name.
-    pub fn which<'a>(&'a self, file: Option<&'a Path>, name: &'a str) -> Which<'a> {
+    pub fn which<'a>(&'a self, file: Option<&'a Path>, name: &'a str) -> ModelChoice<'a> {
         match (&self.model, file) {
-            (Some(typed), _) => Which::typed(typed),
-            (None, Some(file)) => Which::File(file),
-            (None, None) => Which::Named(name),
+            (Some(typed), _) => ModelChoice::typed(typed),
+            (None, Some(file)) => ModelChoice::Path(file),
+            (None, None) => ModelChoice::Name(name),
         }
     }
 }
@@ -63,18 +63,23 @@ impl<'a> Networks<'a> {
     }
 
     /// The model. One that is not here is fetched first where `--pull` allows it, else the error says how to get it.
-    pub fn open<N: Network>(&self, which: Which<'_>) -> Result<N, CommandError> {
+    pub fn open<N: Network>(&self, which: ModelChoice<'_>) -> Result<N, CommandError> {
         self.get(|| self.hub.network(which))
     }
 
     /// The file of a model's weights, as it is.
-    pub fn weights(&self, which: Which<'_>) -> Result<WeightsFile, CommandError> {
+    pub fn weights(&self, which: ModelChoice<'_>) -> Result<WeightsFile, CommandError> {
         self.get(|| self.hub.weights(which))
     }
 
     /// A model that was named must be there; in the place of a configured one stands what is built in.
-    pub fn open_or_built_in<N: Network>(&self, named: bool, which: Which<'_>, does: &str) -> Result<N, CommandError> {
-        if named || matches!(which, Which::File(_)) {
+    pub fn open_or_built_in<N: Network>(
+        &self,
+        named: bool,
+        which: ModelChoice<'_>,
+        does: &str,
+    ) -> Result<N, CommandError> {
+        if named || matches!(which, ModelChoice::Path(_)) {
             return self.open(which);
         }
         self.hub.open_or_built_in(which, does, &mut &*self)

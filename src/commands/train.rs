@@ -13,7 +13,7 @@ use crate::error::{CommandError, Ending};
 use crate::report::place::{Content, Outputs, PlaceError};
 use base::contain::contained;
 use base::reading;
-use hub::Which;
+use hub::ModelChoice;
 use networks::checkpoint::Checkpoint;
 use networks::weights::WeightsFile;
 use train::checkpoint::{ABOUT, CHECKPOINT, COMMAND, CURVE, KEY, METRICS, MODEL, RECIPE, RESULTS};
@@ -287,7 +287,7 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
     let (engine, _) = open_models::engine_and_device(context)?;
     let networks = NetworkArgs { model: Some(args.start.clone()), precision: PrecisionArg::Full };
     let which = networks.which(None, hub::MINI);
-    if let Which::File(file) = which {
+    if let ModelChoice::Path(file) = which {
         context.reads(file)?;
     }
     args.recipe.iter().try_for_each(|file| context.reads(file))?;

@@ -27,6 +27,7 @@ pub mod prepare;
 pub mod recipe;
 pub mod registry;
 pub mod sources;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,14 +45,15 @@ use self::loaded_networks::{ByFolder, LoadedModels};
 pub use models::MINI;
 
 use self::manifest::{Architecture, Manifest, ManifestFile, Task};
+pub use self::model::LoadedGuard;
 use self::model::Model;
-pub use self::model::{
-    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Loaded, Network,
-};
 use self::model_library::ModelLibrary;
 pub use self::portraits::Faces;
 use self::recipe::Recipe;
-use self::registry::Built;
+use self::registry::LoadedNetwork;
+pub use self::tasks::{
+    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network,
+};
 use base::reading;
 use kernels::{Cpu, Engine, Precision};
 use networks::checkpoint::Checkpoint;
@@ -66,14 +68,14 @@ struct Shared {
     device: Device,
     memory: usize,
     by_candle: bool,
-    loaded: Arc<LoadedModels<Built, FaceAnalyzer>>,
+    loaded: Arc<LoadedModels<LoadedNetwork, FaceAnalyzer>>,
     note: Arc<Note>,
-    /// What the user should hear of, and has not yet.
+    /// What the user should be told and was not yet.
     fallbacks: Mutex<Vec<String>>,
 }
 
 /// Networks in memory, by model folder.
-static LOADED: ByFolder<LoadedModels<Built, FaceAnalyzer>> = ByFolder::new();
+static LOADED: ByFolder<LoadedModels<LoadedNetwork, FaceAnalyzer>> = ByFolder::new();
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -99,9 +101,9 @@ pub struct HubConfig {
     pub device: DeviceChoice,
     /// Bytes that weights in memory may take together, beside those in use.
     pub memory: usize,
-    /// Whether networks run on candle's own operations on the processor, too.
+    /// Whether networks run on candle's operations also on the processor, where our own kernels are faster.
     pub by_candle: bool,
-    /// Networks that nobody has asked for since so long leave memory; without it they stay while there is room.
+    /// Networks that were not used for this long leave memory; without it they stay while there is room.
     pub unload_after: Option<Duration>,
 }
 
@@ -123,30 +125,30 @@ impl HubConfig {
 
 /// A model by name, `name` or `name@version`, or a weights file of the user's own.
 #[derive(Debug, Clone, Copy)]
-pub enum Which<'a> {
-    Named(&'a str),
-    File(&'a Path),
+pub enum ModelChoice<'a> {
+    Name(&'a str),
+    Path(&'a Path),
 }
 
-impl<'a> Which<'a> {
+impl<'a> ModelChoice<'a> {
     /// As a user names a model. A path begins with `/`, `./`, `../` or `~`, or a file lies there; the rest are names,
     /// which may hold dots: `mine@1.0.0`.
     pub fn typed(text: &'a str) -> Self {
         let path = Path::new(text);
         let begins = ["/", "./", "../", "~"].iter().any(|start| text.starts_with(start));
         if begins || std::fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
-            return Self::File(path);
+            return Self::Path(path);
         }
-        Self::Named(text)
+        Self::Name(text)
     }
 }
 
-/// A file of a model that is here and was verified; nobody clears it away as long as this lives.
+/// A file of a model that is here and was verified; nothing clears it away while this lives.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct LocalFile {
     pub path: PathBuf,
     /// Of a file in the cache; one that was put into the folder by hand is the user's to keep.
-    #[expect(dead_code, reason = "held")]
+    #[expect(dead_code, reason = "keeps the file while it lives")]
     lease: Option<Arc<Lease>>,
     /// Of a file that is part of the binary.
     content: Option<&'static [u8]>,
@@ -154,7 +156,7 @@ pub struct Held {
     missing: Option<Arc<Missing>>,
 }
 
-impl Held {
+impl LocalFile {
     fn new(path: PathBuf) -> Self {
         Self { path, lease: None, content: None, missing: None }
     }
@@ -167,8 +169,8 @@ impl Held {
         opened.map_err(|error| self.unless_gone(error.into()))
     }
 
-    /// Who removed the model just before our lease was there took the file away after we saw it: then the model is not
-    /// here, like any other that was removed.
+    /// Somebody may remove the model after we saw its file and before our lease exists: then the model is missing, like
+    /// any other that was removed.
     fn unless_gone(&self, error: HubError) -> HubError {
         let is_gone = self.path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         match &self.missing {
@@ -183,7 +185,7 @@ impl Hub {
     pub fn new(config: HubConfig, note: impl Fn(&str) + Send + Sync + 'static) -> Result<Self, HubError> {
         let HubConfig { cache, own_manifests, engine, device: choice, memory, by_candle, unload_after } = config;
         let (device, fallback) = choice.settle()?;
-        // What cannot be read is the matter of `models list`.
+        // `models list` tells of manifests that cannot be read.
         let library = Arc::new(ModelLibrary::load(cache, own_manifests, drop)?);
         let loaded = LOADED.of(library.cache.root());
         let fallbacks = Mutex::new(fallback.into_iter().collect());
@@ -216,37 +218,37 @@ impl Hub {
         &self.library.cache
     }
 
-    /// Where it runs less well than asked for, and why; each is said once.
+    /// Where networks run on the processor though a card was asked for, and why; each is returned once.
     pub fn take_fallbacks(&self) -> Vec<String> {
         std::mem::take(&mut *self.shared.fallbacks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The model, if it is of that kind and its files are here. Its network is loaded when the first photo needs it.
-    pub fn open<N: Network>(&self, which: Which<'_>) -> Result<N, HubError> {
+    pub fn open<N: Network>(&self, which: ModelChoice<'_>) -> Result<N, HubError> {
         match which {
-            Which::Named(name) => self.named(name, N::TASK).map(N::from),
-            Which::File(path) => self.file(path, N::TASK).map(N::from),
+            ModelChoice::Name(name) => self.named(name, N::TASK).map(N::from),
+            ModelChoice::Path(path) => self.file(path, N::TASK).map(N::from),
         }
     }
 
     /// The file of a model's weights, as it is: what training begins with.
-    pub fn weights(&self, which: Which<'_>) -> Result<WeightsFile, HubError> {
+    pub fn weights(&self, which: ModelChoice<'_>) -> Result<WeightsFile, HubError> {
         match which {
-            Which::Named(name) => self.named(name, Task::Embedding)?.weights(),
-            Which::File(path) => Ok(WeightsFile::open(path)?),
+            ModelChoice::Name(name) => self.named(name, Task::Embedding)?.weights(),
+            ModelChoice::Path(path) => Ok(WeightsFile::open(path)?),
         }
     }
 
     pub fn aesthetic(&self, name: &str) -> Result<Aesthetic, HubError> {
-        self.open(Which::Named(name))
+        self.open(ModelChoice::Name(name))
     }
 
     pub fn embedder(&self, name: &str) -> Result<Embedder, HubError> {
-        self.open(Which::Named(name))
+        self.open(ModelChoice::Name(name))
     }
 
     pub fn comparator(&self, name: &str) -> Result<Comparator, HubError> {
-        self.open(Which::Named(name))
+        self.open(ModelChoice::Name(name))
     }
 
     /// Whether the network of this model is in memory, or on its way there.
@@ -267,13 +269,13 @@ impl Hub {
 
     /// A model's file, if it is here: kept by its hash, or put into the folder by hand under its own name. Where a hash is
     /// known, no file is used before it was read through once.
-    pub fn held(&self, manifest: &Manifest, file: &ManifestFile) -> Result<Option<Held>, HubError> {
+    pub fn local_file(&self, manifest: &Manifest, file: &ManifestFile) -> Result<Option<LocalFile>, HubError> {
         if let Some(content) = manifest.built_in_weights(file) {
-            return Ok(Some(Held { content: Some(content), ..Held::new(PathBuf::from(&file.name)) }));
+            return Ok(Some(LocalFile { content: Some(content), ..LocalFile::new(PathBuf::from(&file.name)) }));
         }
         let Some(digest) = manifest.wanted_file(file, self.cache())?.sha256 else {
             let path = self.cache().root().join(&file.name);
-            return Ok(path.is_file().then(|| Held::new(path)));
+            return Ok(path.is_file().then(|| LocalFile::new(path)));
         };
         // Taken first, so that nobody clears the file away between the look and the use.
         let lease = self.cache().blob_path(&digest).is_file().then(|| self.cache().lease(&digest));
@@ -281,9 +283,9 @@ impl Hub {
             // Where somebody put it there only now, there is no lease yet.
             let lease = lease.unwrap_or_else(|| self.cache().lease(&digest));
             let missing = Some(Arc::new(self.missing(manifest, file)));
-            return Ok(Some(Held { lease: Some(Arc::new(lease)), missing, ..Held::new(path) }));
+            return Ok(Some(LocalFile { lease: Some(Arc::new(lease)), missing, ..LocalFile::new(path) }));
         }
-        Ok(self.cache().ready_by_name(&file.name, &digest)?.map(Held::new))
+        Ok(self.cache().ready_by_name(&file.name, &digest)?.map(LocalFile::new))
     }
 
     fn missing(&self, manifest: &Manifest, file: &ManifestFile) -> Missing {
@@ -316,14 +318,14 @@ impl Hub {
         }
         let (network, file) = (manifest.network()?, &manifest.files[0]);
         let device = self.shared.device_for(manifest)?;
-        let held = self.held(manifest, file)?;
-        let held = held.ok_or_else(|| HubError::Missing { models: vec![self.missing(manifest, file)] })?;
+        let weights = self.local_file(manifest, file)?;
+        let weights = weights.ok_or_else(|| HubError::Missing { models: vec![self.missing(manifest, file)] })?;
         let sha256 = manifest.wanted_file(file, self.cache())?.sha256;
         let name = (manifest.name.clone(), manifest.version.as_str());
-        Ok(Model::new(self.shared.clone(), name, network.clone(), held, sha256, device))
+        Ok(Model::new(self.shared.clone(), name, network.clone(), weights, sha256, device))
     }
 
-    /// A file named by path borrows the manifest of the network that its tensors spell; its name is the file's.
+    /// A file named by path is built as the known model is whose tensors have the same names; it is called as the file is.
     fn file(&self, path: &Path, task: Task) -> Result<Model, HubError> {
         if let Err(source) = reading::open(path) {
             return Err(HubError::Open { path: path.to_owned(), source });
@@ -339,13 +341,13 @@ impl Hub {
         let mut network = fitting.find_map(fits).ok_or_else(unrecognised)?;
         network.trained_on = trained_on(&file, network.trained_on);
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let (held, device) = (Held::new(path.to_owned()), self.shared.device.clone());
-        Ok(Model::new(self.shared.clone(), (name, "file"), network, held, None, device))
+        let (weights, device) = (LocalFile::new(path.to_owned()), self.shared.device.clone());
+        Ok(Model::new(self.shared.clone(), (name, "file"), network, weights, None, device))
     }
 }
 
-/// What a file learned from. One of our own training says so itself, if anything; those of others have the form of a known
-/// model and are taken for it.
+/// The data a network was trained on. A file of our own training names it, if anything does; one of others has the form of
+/// a known model and is taken for it.
 fn trained_on(file: &WeightsFile, of_known: Option<String>) -> Option<String> {
     match file.config().filter(|config| config["made_by"] == "albumctl") {
         Some(config) => config["trained_on"].as_str().map(str::to_owned),

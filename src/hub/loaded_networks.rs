@@ -10,7 +10,7 @@ pub(super) struct Key {
     /// `name@version`.
     pub reference: String,
     /// Files as they lay there, preprocessing, processor, device and precision.
-    pub built: String,
+    pub built_from: Vec<String>,
 }
 
 /// Memory that something takes.
@@ -34,7 +34,7 @@ struct Place<T> {
     used: Instant,
 }
 
-/// A network that is being built; also when that fails or panics, it is so no more.
+/// Marks a network as being built, until it is dropped: also when building fails or panics.
 struct Building<'a> {
     all: &'a Mutex<Vec<Key>>,
     key: &'a Key,
@@ -126,7 +126,7 @@ impl<T: Weight> LoadedNetworks<T> {
         });
     }
 
-    /// Lets networks go that nobody uses and nobody has asked for since so long.
+    /// Drops networks that nobody uses and that were not asked for this long.
     pub fn forget_idle(&self, since: Duration) {
         locked(&self.slots).retain(|Place { slot, used, .. }| {
             let idle = used.elapsed() >= since && Arc::strong_count(slot) == 1;
@@ -147,11 +147,11 @@ impl<T: Weight> LoadedNetworks<T> {
         slots.iter().any(|place| place.key.reference == reference && holds(place))
     }
 
-    /// Forgets the networks of a model; who uses one keeps it until done. Whether there was any.
+    /// Forgets the networks of a model; who uses one keeps it until done. Returns whether there was any.
     pub fn forget(&self, reference: &str) -> bool {
-        let held = self.holds(reference);
+        let was_there = self.holds(reference);
         locked(&self.slots).retain(|place| place.key.reference != reference);
-        held
+        was_there
     }
 }
 
@@ -168,7 +168,7 @@ impl<P, F> Default for LoadedModels<P, F> {
     }
 }
 
-/// Held weakly: with the last hub its networks go, and with them the leases on their files.
+/// Weak pointers: with the last hub its networks leave memory, and the leases on their files end.
 pub(super) struct ByFolder<T>(LazyLock<Mutex<Vec<(PathBuf, Weak<T>)>>>);
 
 impl<T: Default> ByFolder<T> {
@@ -203,7 +203,7 @@ mod tests {
     }
 
     fn key(name: &str) -> Key {
-        Key { reference: name.to_owned(), built: String::new() }
+        Key { reference: name.to_owned(), built_from: Vec::new() }
     }
 
     fn put(networks: &LoadedNetworks<usize>, name: &str, budget: usize, bytes: usize) -> Arc<usize> {

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::digest::Digest;
 use super::faces::{FaceAnalyzer, FaceFiles, FacesError, Landmarks};
 use super::loaded_networks::{Key, Weight};
-use super::model::Loaded;
-use super::{Held, Hub, HubError, Missing, Shared};
+use super::model::LoadedGuard;
+use super::{Hub, HubError, LocalFile, Missing, Shared};
 use crate::cache::{CacheError, stamp_of};
 use crate::manifest::Manifest;
 use base::pixels::Pixels;
@@ -44,8 +44,8 @@ impl Landmarks {
     }
 }
 
-/// A file that is here, and the hash it is held to.
-type File = (Held, Option<Digest>);
+/// A file that is here, and the hash it must have.
+type File = (LocalFile, Option<Digest>);
 
 /// Finds and judges faces, from any number of threads.
 #[derive(Clone, Debug)]
@@ -72,14 +72,15 @@ impl Weight for FaceAnalyzer {
 impl Hub {
     /// The face networks, if the three that find faces are here; the expression network takes part where it is here, too.
     pub fn faces(&self, mode: Landmarks, mut thresholds: Thresholds) -> Result<Faces, HubError> {
-        let (mut files, mut missing, mut newest) = (Vec::new(), Vec::new(), String::new());
+        let (mut files, mut missing, mut version) = (Vec::new(), Vec::new(), String::new());
         for name in mode.models() {
             let manifest = self.catalogue().find(name)?;
             match self.file_of(manifest)? {
                 Some(file) => files.push(file),
                 None => missing.push(self.missing(manifest, &manifest.files[0])),
             }
-            newest.clone_from(&manifest.version);
+            // What records name is the version of the mesh, the last of them.
+            version.clone_from(&manifest.version);
         }
         let Ok(files) = <[_; 3]>::try_from(files) else { return Err(HubError::Missing { models: missing }) };
         let shared = self.shared.clone();
@@ -93,10 +94,11 @@ impl Hub {
             }
         }
         let all = files.iter().chain(&expressions);
-        let lie: Vec<_> = all.map(|(held, _)| format!("{} {}", held.path.display(), stamp_of(&held.path))).collect();
-        let built = format!("{lie:?} {mode:?} {thresholds:?} {:?}", shared.engine.cpu);
-        let key = Key { reference: self.catalogue().find(mode.models()[2])?.reference(), built };
-        let (folder, reference) = (self.cache().root().to_owned(), format!("{}@{newest}", mode.name()));
+        let lie = all.map(|(file, _)| format!("{} {}", file.path.display(), stamp_of(&file.path)));
+        let settings = [mode.name().to_owned(), thresholds.key(), shared.engine.cpu.name().to_owned()];
+        let built_from = lie.chain(settings).collect();
+        let key = Key { reference: self.catalogue().find(mode.models()[2])?.reference(), built_from };
+        let (folder, reference) = (self.cache().root().to_owned(), format!("{}@{version}", mode.name()));
         Ok(Faces { shared, folder, files, expressions, lacks, mode, thresholds, reference, key })
     }
 }
@@ -105,8 +107,8 @@ impl Hub {
     /// The one file of a model, if it is here.
     fn file_of(&self, manifest: &Manifest) -> Result<Option<File>, HubError> {
         let (file, cache) = (&manifest.files[0], self.cache());
-        let of_held = |held| Ok((held, manifest.wanted_file(file, cache)?.sha256));
-        self.held(manifest, file)?.map(of_held).transpose()
+        let with_hash = |local| Ok((local, manifest.wanted_file(file, cache)?.sha256));
+        self.local_file(manifest, file)?.map(with_hash).transpose()
     }
 }
 
@@ -125,10 +127,10 @@ impl Faces {
         &self.reference
     }
 
-    /// For cache keys: changes whenever a result could.
+    /// Part of the key of stored results, so its texts must never change by accident: all that shapes a portrait.
     pub fn identity(&self) -> Vec<String> {
-        let sums = self.all_files().map(|(_, sha256)| sha256.map(|sha256| sha256.hex()).unwrap_or_default());
-        [self.reference.clone(), self.thresholds.key()].into_iter().chain(sums).collect()
+        let hashes = self.all_files().map(|(_, sha256)| sha256.map(|sha256| sha256.hex()).unwrap_or_default());
+        [self.reference.clone(), self.thresholds.key()].into_iter().chain(hashes).collect()
     }
 
     /// What there is to say about the faces of an upright photo.
@@ -137,8 +139,8 @@ impl Faces {
     }
 
     /// Loads the networks now, if they are not in memory yet. They stay there as long as what is returned lives.
-    pub fn load(&self) -> Result<Loaded, HubError> {
-        Ok(Loaded::of(self.analyzer()?))
+    pub fn load(&self) -> Result<LoadedGuard, HubError> {
+        Ok(LoadedGuard::of(self.analyzer()?))
     }
 
     fn analyzer(&self) -> Result<Arc<FaceAnalyzer>, HubError> {
@@ -170,11 +172,11 @@ impl Faces {
 /// Published ones have some megabytes.
 const LARGEST_FACE_FILE: u64 = 256 << 20;
 
-/// These files are small: they are held to their hash as they are read.
-fn read((held, sha256): &File) -> Result<Vec<u8>, HubError> {
-    let path = held.path.clone();
+/// These files are small: their hash is checked whenever they are read.
+fn read((file, sha256): &File) -> Result<Vec<u8>, HubError> {
+    let path = file.path.clone();
     let bytes = reading::read(&path, LARGEST_FACE_FILE)
-        .map_err(|source| held.unless_gone(HubError::Open { path: path.clone(), source }))?;
+        .map_err(|source| file.unless_gone(HubError::Open { path: path.clone(), source }))?;
     let found = Digest::of(&bytes);
     match *sha256 {
         Some(expected) if expected != found => {
@@ -182,5 +184,44 @@ fn read((held, sha256): &File) -> Result<Vec<u8>, HubError> {
             Err(CacheError::Corrupt { path, expected, found, fate }.into())
         }
         _ => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Cache;
+    use crate::{Aesthetic, HubConfig, MINI, Network as _};
+
+    /// Stored results are found by these texts: whoever changes one makes all of them be computed again.
+    #[test]
+    fn keys_of_stored_results_stay_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let thresholds = Thresholds { eyes: EyesBy::States, ..Thresholds::default() };
+        let numbers = "0.6 0.5 0.5 0.0005 0.3 0.2 0.15 0.005 32 0.8 float states single";
+        let mut known = vec!["mediapipe-faces@0.10.21".to_owned(), numbers.to_owned()];
+        for name in Landmarks::Attention.models().into_iter().chain([EXPRESSIONS]) {
+            let (sha256, version) = (Digest::of(name.as_bytes()), if name == EXPRESSIONS { "1" } else { "0.10.21" });
+            std::fs::write(folder.path().join(name), name).unwrap();
+            let yaml = format!(
+                "{{name: {name}, version: {version}, task: face, architecture: tflite, license: MIT, \
+                 file: {{name: {name}, sha256: {sha256}}}}}"
+            );
+            std::fs::write(folder.path().join(format!("{name}.yaml")), yaml).unwrap();
+            known.push(sha256.hex());
+        }
+        let config = HubConfig {
+            own_manifests: Some(folder.path().to_owned()),
+            ..HubConfig::new(Cache::new(folder.path(), None))
+        };
+        let hub = Hub::new(config, |_| {}).unwrap();
+        assert_eq!(hub.faces(Landmarks::Attention, thresholds).unwrap().identity(), known);
+        let mini: Aesthetic = hub.aesthetic(MINI).unwrap();
+        let known = concat!(
+            "album-mini@4 sha256:0d99dcc02555394f45d5f23d7f8c8a3cbf494fccf15100c5a8f235d8edeace7b ",
+            r#"[{"resize":{"square":224},"filter":"lanczos","mean":[0.49803921580314636,0.49803921580314636,0.49803921580314636],"#,
+            r#""std":[0.501960813999176,0.501960813999176,0.501960813999176]},"second"] fullviews/3"#
+        );
+        assert_eq!(mini.identity().unwrap(), known);
     }
 }

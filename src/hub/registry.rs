@@ -10,7 +10,7 @@ use kernels::{Cpu, Engine, Precision};
 use networks::checkpoint::{Ledger, Names, WeightsError, var_builder};
 use networks::dinov2::{self, Dinov2, FusedDinov2};
 use networks::fused::{Batch, Runner};
-use networks::head::{FusedHead, HeadConfig};
+use networks::head::FusedHead;
 use networks::mini::{self, ComparisonHead, Heads};
 use networks::mobile::{self, Family, FusedMobile, Mobile};
 use networks::multihead::{self, FusedMultiHead, MultiHead};
@@ -22,31 +22,45 @@ use networks::vgg::{FusedVgg16, Vgg16};
 use networks::weights::WeightsFile;
 
 /// A network ready to answer.
-pub struct Built {
-    features: Features,
-    /// Numbers a photo.
-    pub dim: usize,
-    pub head: Option<FusedHead>,
-    /// Where the features are those of the small network's trunk: what is made of them.
-    pub mini: Option<OnTrunk>,
-    /// What the head of an aesthetic network says.
-    pub output: Output,
-    /// What the head of a classifier tells apart.
-    pub classes: Vec<String>,
-    pub preprocess: Preprocess,
-    /// Memory its weights take.
-    pub bytes: usize,
+#[derive(Debug)]
+pub struct LoadedNetwork {
+    pub features: FeatureNetwork,
+    pub head: Head,
+}
+
+/// What is made of the features.
+#[derive(Debug)]
+pub enum Head {
+    /// Nothing: they are the answer.
+    None,
+    Rating {
+        layers: FusedHead,
+        output: Output,
+    },
+    Comparison(FusedHead),
+    Classes {
+        layers: FusedHead,
+        names: Vec<String>,
+    },
+    Mini(MiniHeads),
 }
 
 /// What the small network makes of its trunk's numbers, and what compares photos by that.
 #[derive(Debug)]
-pub struct OnTrunk {
+pub struct MiniHeads {
     pub heads: Heads,
-    pub referee: ComparisonHead,
+    pub comparison: ComparisonHead,
 }
 
-/// Where photos become features.
-enum Features {
+/// Photos to features.
+pub struct FeatureNetwork {
+    runner: FeatureRunner,
+    /// Numbers a photo.
+    pub dim: usize,
+    pub preprocess: Preprocess,
+}
+
+enum FeatureRunner {
     Fused(Runner),
     Candle(OnDevice),
 }
@@ -56,14 +70,16 @@ type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>
 /// A candle network, on a card or not.
 struct OnDevice {
     forward: Forward,
+    /// Memory its weights take.
+    bytes: usize,
     device: Device,
     dtype: DType,
     gather: Gather,
 }
 
-impl std::fmt::Debug for Built {
+impl std::fmt::Debug for FeatureNetwork {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Built").field("dim", &self.dim).field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("FeatureNetwork").field("dim", &self.dim).finish_non_exhaustive()
     }
 }
 
@@ -209,50 +225,43 @@ pub fn build(
     engine: Engine,
     device: &Device,
     by_candle: bool,
-) -> Result<Built, BuildError> {
+) -> Result<LoadedNetwork, BuildError> {
     let ledger = Ledger::new(file);
     let names = ledger.root();
     let recipe = Recipe::of(file);
     let (plan, head_part, forgiven) = plan(spec.architecture, &names, &recipe)?;
     let dim = plan.features(&names)?;
-    let head_config = head_part.map(|part| recipe.head(part, dim)).transpose()?;
-    let output = match (&head_config, spec.architecture) {
-        (Some(config), Architecture::RatedResnet) => recipe.output(config)?,
-        _ => Output::Regression,
+    let layers = |part: &str| {
+        let config = recipe.head(part, dim)?;
+        Ok::<_, WeightsError>((FusedHead::new(&config, engine, &names.under(part))?, config))
     };
-    let classes = match (&head_config, spec.architecture) {
-        (Some(config), Architecture::Classifier) => recipe.classes(config)?,
-        _ => Vec::new(),
+    let head = match (head_part.map(layers).transpose()?, spec.architecture) {
+        (Some((layers, config)), Architecture::RatedResnet) => Head::Rating { output: recipe.output(&config)?, layers },
+        (Some((layers, config)), Architecture::Classifier) => Head::Classes { names: recipe.classes(&config)?, layers },
+        (Some((layers, _)), _) => Head::Comparison(layers),
+        (None, Architecture::AlbumMini) => {
+            let comparison = ComparisonHead::new(&names.under("referee"))?;
+            Head::Mini(MiniHeads { heads: Heads::new(engine, &names)?, comparison })
+        }
+        (None, _) => Head::None,
     };
     let preprocess = match spec.architecture {
         Architecture::Siamese => recipe.ranker_preprocess(spec)?,
         _ => recipe.preprocess(spec)?,
     };
-    let on_trunk = || -> Result<OnTrunk, WeightsError> {
-        Ok(OnTrunk { heads: Heads::new(engine, &names)?, referee: ComparisonHead::new(&names.under("referee"))? })
-    };
-    let mini = matches!(plan, Plan::Mini).then(on_trunk).transpose()?;
-    let head =
-        head_config.zip(head_part).map(|(config, part)| build_head(&config, part, engine, &names)).transpose()?;
     // The small network takes longer to the card and back than on the processor.
-    let (features, bytes) = if !by_candle && (device.is_cpu() || matches!(plan, Plan::Mini)) {
+    let runner = if !by_candle && (device.is_cpu() || matches!(plan, Plan::Mini)) {
         let runner = plan.fused(engine, &names)?;
-        let bytes = runner.network().bytes() + mini.as_ref().map_or(0, |mini| mini.heads.bytes());
         ledger.close(|name| !forgiven.is_empty() && name.starts_with(forgiven))?;
-        (Features::Fused(runner), bytes)
+        FeatureRunner::Fused(runner)
     } else {
         // The fused form takes every tensor by name and shape; here the same check is made without building it.
-        let on_device = on_device(&plan, file, &names, engine.precision, device)?;
-        (Features::Candle(on_device), usize::try_from(file.bytes()).unwrap_or(usize::MAX))
+        FeatureRunner::Candle(on_device(&plan, file, &names, engine.precision, device)?)
     };
-    Ok(Built { features, dim, head, mini, output, classes, preprocess, bytes })
+    Ok(LoadedNetwork { features: FeatureNetwork { runner, dim, preprocess }, head })
 }
 
-fn build_head(config: &HeadConfig, part: &str, engine: Engine, names: &Names<'_>) -> Result<FusedHead, WeightsError> {
-    FusedHead::new(config, engine, &names.under(part))
-}
-
-/// What tells the classes of ImageNet is not part of an embedding.
+/// The layer that tells the classes of ImageNet is not part of an embedding.
 fn of_mobile(family: Family) -> (Plan, Option<&'static str>, &'static str) {
     (Plan::Mobile(family), None, family.classifier())
 }
@@ -282,7 +291,10 @@ fn on_device(
     let dtype = if precision == Precision::Fast && !device.is_cpu() { DType::BF16 } else { DType::F32 };
     let vb = var_builder(file, dtype, device)?;
     match plan.candle(names, &vb) {
-        Ok(forward) => Ok(OnDevice { forward, device: device.clone(), dtype, gather: Gather::default() }),
+        Ok(forward) => {
+            let bytes = usize::try_from(file.bytes()).unwrap_or(usize::MAX);
+            Ok(OnDevice { forward, bytes, device: device.clone(), dtype, gather: Gather::default() })
+        }
         Err(CandleError::Weights(error)) => Err(error.into()),
         Err(CandleError::Candle(source)) => {
             Err(BuildError::Device { file: names.file().display().to_string(), source })
@@ -290,18 +302,29 @@ fn on_device(
     }
 }
 
-impl Built {
+impl LoadedNetwork {
+    /// Memory its weights take, about.
+    pub fn bytes(&self) -> usize {
+        match (&self.features.runner, &self.head) {
+            (FeatureRunner::Fused(runner), Head::Mini(mini)) => runner.network().bytes() + mini.heads.bytes(),
+            (FeatureRunner::Fused(runner), _) => runner.network().bytes(),
+            (FeatureRunner::Candle(on_device), _) => on_device.bytes,
+        }
+    }
+}
+
+impl FeatureNetwork {
     /// A row of features for each photo.
-    pub fn features(&self, batch: &Batch) -> Result<Vec<Vec<f32>>, candle_core::Error> {
+    pub fn run(&self, batch: &Batch) -> Result<Vec<Vec<f32>>, candle_core::Error> {
         if batch.photos == 0 {
             return Ok(Vec::new());
         }
-        match &self.features {
-            Features::Fused(runner) => {
+        match &self.runner {
+            FeatureRunner::Fused(runner) => {
                 let rows = runner.run(batch).map_err(candle_core::Error::wrap)?;
                 Ok(rows.chunks_exact(runner.network().features()).map(<[f32]>::to_vec).collect())
             }
-            Features::Candle(on_device) => on_device.features(batch),
+            FeatureRunner::Candle(on_device) => on_device.features(batch),
         }
     }
 }

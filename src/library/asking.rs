@@ -8,7 +8,7 @@ use super::{ModelHub, ModelHubError};
 use crate::analyses::{Comparing, Embedding, FaceFinding, Features, Layout, OnePass, Rating, Scoring, asked};
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
-use hub::{HubError, Network, Which};
+use hub::{HubError, ModelChoice, Network};
 use judge::portrait::Thresholds;
 use networks::weights::WeightsFile;
 
@@ -105,7 +105,8 @@ impl ModelHub {
     pub fn choice_models<A: Absent>(&self, absent: &mut A) -> Result<AlbumModels, A::Error> {
         let models = self.group_models(absent)?;
         let configured = self.settings().quality_assessment.siamese_checkpoint.as_deref();
-        let open = |file| Comparing::new(self.network(Which::File(file))?).map(Arc::new).map_err(ModelHubError::from);
+        let open =
+            |file| Comparing::new(self.network(ModelChoice::Path(file))?).map(Arc::new).map_err(ModelHubError::from);
         Ok(AlbumModels { comparing: configured.map(open).transpose()?, ..models })
     }
 
@@ -138,12 +139,12 @@ impl ModelHub {
     pub fn features_model<A: Absent>(&self, absent: &mut A) -> Result<Features, A::Error> {
         let settings = &self.settings().album.clustering;
         let network = match settings.feature_checkpoint.as_deref() {
-            Some(file) => Some(self.network(Which::File(file))?),
+            Some(file) => Some(self.network(ModelChoice::Path(file))?),
             None => match Features::network(&settings.feature_method) {
                 Some(name) => {
-                    let built_in = || self.network(Which::Named(hub::MINI));
+                    let built_in = || self.network(ModelChoice::Name(hub::MINI));
                     let instead = Instead::Other(format!("photos are grouped by the built-in {}", hub::MINI));
-                    let named = open_or_without(|| self.network(Which::Named(name)), &instead, absent)?;
+                    let named = open_or_without(|| self.network(ModelChoice::Name(name)), &instead, absent)?;
                     Some(named.map_or_else(built_in, Ok)?)
                 }
                 None => None,
@@ -178,12 +179,12 @@ impl ModelHub {
     }
 
     /// The network of a model. Nothing is fetched: the error says how to get it.
-    pub fn network<N: Network>(&self, which: Which<'_>) -> Result<N, ModelHubError> {
+    pub fn network<N: Network>(&self, which: ModelChoice<'_>) -> Result<N, ModelHubError> {
         Ok(self.hub().open(which)?)
     }
 
     /// The file of a model's weights, as it is.
-    pub fn weights(&self, which: Which<'_>) -> Result<WeightsFile, ModelHubError> {
+    pub fn weights(&self, which: ModelChoice<'_>) -> Result<WeightsFile, ModelHubError> {
         Ok(self.hub().weights(which)?)
     }
 
@@ -196,21 +197,21 @@ impl ModelHub {
         absent: &mut A,
     ) -> Result<N, A::Error> {
         match configured {
-            Some(file) => Ok(self.network(Which::File(file))?),
-            None => self.open_or_built_in(Which::Named(name), does, absent),
+            Some(file) => Ok(self.network(ModelChoice::Path(file))?),
+            None => self.open_or_built_in(ModelChoice::Name(name), does, absent),
         }
     }
 
     pub fn open_or_built_in<N: Network, A: Absent>(
         &self,
-        which: Which<'_>,
+        which: ModelChoice<'_>,
         does: &str,
         absent: &mut A,
     ) -> Result<N, A::Error> {
         let instead = Instead::Other(format!("the built-in {} {does} instead", hub::MINI));
         match open_or_without(|| self.network(which), &instead, absent)? {
             Some(network) => Ok(network),
-            None => Ok(self.network(Which::Named(hub::MINI))?),
+            None => Ok(self.network(ModelChoice::Name(hub::MINI))?),
         }
     }
 }

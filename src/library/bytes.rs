@@ -2,7 +2,7 @@
 
 use super::{ModelHub, ModelHubError, PhotoInput};
 use crate::analyses::Degrading;
-use hub::{Degradations, DegradationsKind, Network as _, Which};
+use hub::{Degradations, DegradationsKind, ModelChoice, Network as _};
 use networks::{mini, multihead};
 
 /// What a quality model says of a photo.
@@ -31,7 +31,7 @@ impl ModelHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn predict_from_bytes(&self, model: &str, photo: &[u8]) -> Result<Predicted, ModelHubError> {
-        let degrading = Degrading::new(self.network::<Degradations>(Which::typed(model))?)?;
+        let degrading = Degrading::new(self.network::<Degradations>(ModelChoice::typed(model))?)?;
         let report = self.ask_one(PhotoInput::Bytes(photo), self.medium(), &[&degrading])?;
         let said = report.degradations.ok_or(ModelHubError::Unanswered)?;
         let flaws: &[&str] = match degrading.network.kind() {

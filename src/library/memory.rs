@@ -5,19 +5,21 @@ use super::{ModelHub, ModelHubError};
 use crate::config::Settings;
 use hub::faces::Landmarks;
 use hub::manifest::Task;
-use hub::{Aesthetic, Comparator, Degradations, Embedder, Faces, Hub, HubError, Loaded, Network as _, Which};
+use hub::{
+    Aesthetic, Comparator, Degradations, Embedder, Faces, Hub, HubError, LoadedGuard, ModelChoice, Network as _,
+};
 use judge::portrait::Thresholds;
 
 /// A model in memory. It stays there as long as this lives, and as long as memory allows after that.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a program holds a handful of them")]
 pub enum LoadedModel {
-    Aesthetic(Aesthetic, Loaded),
-    Embedder(Embedder, Loaded),
-    Comparator(Comparator, Loaded),
-    Degradations(Degradations, Loaded),
+    Aesthetic(Aesthetic, LoadedGuard),
+    Embedder(Embedder, LoadedGuard),
+    Comparator(Comparator, LoadedGuard),
+    Degradations(Degradations, LoadedGuard),
     /// The three face networks that work together.
-    Faces(Faces, Loaded),
+    Faces(Faces, LoadedGuard),
 }
 
 impl ModelHub {
@@ -105,7 +107,7 @@ impl ModelHub {
 
 fn load(hub: &Hub, settings: &Settings, model: &str) -> Result<LoadedModel, ModelHubError> {
     let manifest = hub.catalogue().find(model)?;
-    let which = Which::Named(model);
+    let which = ModelChoice::Name(model);
     let is_for = |task: Task| manifest.task == task.name();
     Ok(if is_for(Task::Aesthetics) {
         let network: Aesthetic = hub.open(which)?;

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::photo_report::{PhotoReport, Rated};
 use crate::pipeline::{self, Analysed, Analysis, Job};
 use hub::faces::Landmarks;
-use hub::{HubError, Which};
+use hub::{HubError, ModelChoice};
 use judge::portrait::Portrait;
 use judge::quality::Quality;
 use photo::identity::Files;
@@ -169,7 +169,7 @@ impl ModelHub {
         if !extras.features && !extras.groups {
             models.features = None;
         }
-        let built_in = || Degrading::new(self.network(Which::Named(hub::MINI))?).map_err(ModelHubError::from);
+        let built_in = || Degrading::new(self.network(ModelChoice::Name(hub::MINI))?).map_err(ModelHubError::from);
         let degrading = extras.degradations.then(built_in).transpose()?;
         let mut analyses = models.analyses();
         analyses.extend(degrading.as_ref().map(|degrading| degrading as &dyn Analysis));

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use formula::Formula;
 use hub::cache::Cache;
-use hub::{Aesthetic, Comparator, Embedder, Hub, HubConfig, HubError, Network, Which};
+use hub::{Aesthetic, Comparator, Embedder, Hub, HubConfig, HubError, ModelChoice, Network};
 use safetensors::tensor::{Dtype, TensorView};
 
 /// Name, shape and values.
@@ -77,7 +77,7 @@ impl World {
     }
 
     fn open<N: Network>(&self, path: &Path) -> Result<N, HubError> {
-        self.hub.open(Which::File(path))
+        self.hub.open(ModelChoice::Path(path))
     }
 
     fn file(&self, name: &str, tensors: &[Tensor], config: &str) -> PathBuf {

@@ -13,7 +13,7 @@ use crate::commands::photos::Tally;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::failure::{Failure, Stage};
-use hub::{Network as _, Which};
+use hub::{ModelChoice, Network as _};
 use scale::distributed::client::Client;
 use scale::distributed::photos::{Item, List, Notes, lists, part_name};
 use scale::{ScaleError, absolute, files};
@@ -83,8 +83,8 @@ pub fn on_cluster(
 /// What there is to do, list by list, done or not.
 fn parts(args: &Args, embedding: &Embedding, found: &Found, folder: &Path) -> Result<Vec<List>, CommandError> {
     let identity = embedding.network.identity()?;
-    let model = match args.network.model.as_deref().map(Which::typed) {
-        Some(Which::File(file)) => absolute(file).to_string_lossy().into_owned(),
+    let model = match args.network.model.as_deref().map(ModelChoice::typed) {
+        Some(ModelChoice::Path(file)) => absolute(file).to_string_lossy().into_owned(),
         _ => embedding.network.reference(),
     };
     let items = found.scan.photos.iter().map(|photo| Item {

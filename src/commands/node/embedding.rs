@@ -12,7 +12,7 @@ use crate::analyses::Embedding;
 use crate::context::Context;
 use crate::library::{ModelHub, Surroundings};
 use crate::report::parquet;
-use hub::{Network as _, Which};
+use hub::{ModelChoice, Network as _};
 use kernels::Precision;
 use photo::scan::Photo;
 use scale::distributed::functions::EmbedPart;
@@ -115,7 +115,7 @@ impl Embedders<'_> {
         let networks = Networks::new(&NetworkArgs { model: None, precision }, self.context).map_err(|e| e.cause)?;
         let file = Path::new(&list.model);
         let within = if file.is_absolute() { Some(self.shares.allow(file).map_err(anyhow::Error::msg)?) } else { None };
-        let which = within.as_deref().map_or(Which::Named(&list.model), Which::File);
+        let which = within.as_deref().map_or(ModelChoice::Name(&list.model), ModelChoice::Path);
         let embedding = Embedding::new(networks.open(which).map_err(|error| error.cause)?)?;
         let identity = embedding.network.identity()?;
         anyhow::ensure!(

@@ -10,10 +10,10 @@ use crate::digest::Digest;
 
 const LEASES: &str = "leases";
 const CHECKS: &str = "checks";
-/// Whoever cannot be seen from here is believed for a day.
-const BELIEVED: Duration = Duration::from_secs(24 * 3600);
+/// Whether a process on another machine still runs cannot be seen from here; its marks count for a day.
+const REMOTE_MARK_LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// Held while a file is used; gives it free when dropped. One left by a killed process counts no more.
+/// Kept while a file is used; dropping it removes the mark. A mark of a killed process does not count.
 #[derive(Debug)]
 pub struct Lease {
     /// None where the folder may not be written: then nobody deletes there either.
@@ -63,40 +63,40 @@ impl Cache {
         self.leases().into_iter().filter(move |lease| lease.hex == wanted && lease.counts()).map(|lease| lease.holder())
     }
 
-    pub(super) fn leases(&self) -> Vec<Held> {
+    pub(super) fn leases(&self) -> Vec<Mark> {
         self.marks(LEASES)
     }
 
-    pub(super) fn checks(&self) -> Vec<Held> {
+    pub(super) fn checks(&self) -> Vec<Mark> {
         self.marks(CHECKS)
     }
 
-    fn marks(&self, folder: &str) -> Vec<Held> {
+    fn marks(&self, folder: &str) -> Vec<Mark> {
         let paths = listed(&self.folder(folder)).unwrap_or_default();
-        let held = |path: PathBuf| {
+        let mark = |path: PathBuf| {
             let name = path.file_name()?.to_str()?;
             let (hex, owner) = name.split_once('.')?;
-            Some(Held { hex: hex.to_owned(), owner: owner.parse().ok()?, path })
+            Some(Mark { hex: hex.to_owned(), owner: owner.parse().ok()?, path })
         };
-        paths.into_iter().filter_map(held).collect()
+        paths.into_iter().filter_map(mark).collect()
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Mark {
     hex: String,
     owner: Owner,
     pub path: PathBuf,
 }
 
-impl Held {
+impl Mark {
     pub fn counts(&self) -> bool {
         match self.owner.life() {
             Life::Ours | Life::Alive => true,
             Life::Dead => false,
             Life::Elsewhere => {
                 let made = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
-                made.is_ok_and(|made| SystemTime::now().duration_since(made).unwrap_or_default() < BELIEVED)
+                made.is_ok_and(|made| SystemTime::now().duration_since(made).unwrap_or_default() < REMOTE_MARK_LIFE)
             }
         }
     }
