@@ -39,6 +39,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("kmeans assign", schema_of::<NearestRecord>()),
         ("kmeans fit", schema_of::<KmeansModelRecord>()),
         ("kmeans info", schema_of::<KmeansModelRecord>()),
+        ("review", schema_of::<SelectRecord>()),
         ("score", schema_of::<ScoreRecord>()),
         ("select", schema_of::<SelectRecord>()),
         ("train", schema_of::<TrainRecord>()),
