@@ -57,8 +57,14 @@ class Closer {
     root.dataset.photo = photo.index;
     const frame = make('div', 'frame');
     const hold = make('div', 'hold');
-    const under = this.album.thumbnail(photo);
-    if (under) hold.style.backgroundImage = `url("${under}")`;
+    const small = this.album.thumbnail(photo);
+    if (small) {
+      // Seen until the whole picture is there.
+      const under = make('img');
+      under.alt = '';
+      under.src = small;
+      hold.append(under);
+    }
     const image = make('img');
     image.alt = photo.name;
     image.draggable = false;
