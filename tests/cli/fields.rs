@@ -39,7 +39,7 @@ fn fields_are_only_added_and_each_has_the_version_it_came_with() {
         "new fields need a higher version in src/report/schema.rs, and in fields.txt:\n{}",
         new.join("\n")
     );
-    let newest = recorded.lines().filter(|line| !line.is_empty() && !line.contains(' ')).next_back().unwrap();
+    let newest = recorded.lines().rfind(|line| !line.is_empty() && !line.contains(' ')).unwrap();
     assert_eq!(world.run(["schema", "--version"]).expect(0).text(), format!("{newest}\n"));
 }
 
