@@ -42,7 +42,7 @@ pub enum Head {
         layers: FusedHead,
         names: Vec<String>,
     },
-    Mini(MiniHeads),
+    Mini(Box<MiniHeads>),
 }
 
 /// What the small network makes of its trunk's numbers, and what compares photos by that.
@@ -241,7 +241,7 @@ pub fn build(
         (Some((layers, _)), _) => Head::Comparison(layers),
         (None, Architecture::AlbumMini) => {
             let comparison = ComparisonHead::new(&names.under("referee"))?;
-            Head::Mini(MiniHeads { heads: Heads::new(engine, &names)?, comparison })
+            Head::Mini(Box::new(MiniHeads { heads: Heads::new(engine, &names)?, comparison }))
         }
         (None, _) => Head::None,
     };
