@@ -40,6 +40,8 @@ pub struct PhotoReport {
     pub degradations: Option<Vec<f32>>,
     /// What a classifier says of it.
     pub classified: Option<Classified>,
+    /// The group of one scene among the photos it was asked about with; photos that share it are of one scene.
+    pub cluster_id: Option<i64>,
     /// What a comparison network compares pairs by.
     pub comparison: Option<Vec<f32>>,
     pub perceptual_hash: Option<u64>,
@@ -119,6 +121,7 @@ impl PhotoReport {
             embedding: None,
             degradations: None,
             classified: None,
+            cluster_id: None,
             comparison: None,
             perceptual_hash: None,
             thumbnail: None,
