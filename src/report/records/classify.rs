@@ -18,8 +18,9 @@ pub struct ClassifyRecord {
     pub label: String,
     /// How likely it is, 0 to 1.
     pub confidence: f32,
-    /// All classes, and how likely each is, of the built-in model and of models of your own; null where there are a thousand.
-    pub classes: Option<BTreeMap<String, f32>>,
+    /// All classes, and how likely each is, of the built-in model and of models of your own; empty where there are a
+    /// thousand.
+    pub classes: BTreeMap<String, f32>,
     /// `name@version` of the model.
     pub classification_model: String,
     /// The likeliest classes, best first: as many as `--top` says.
@@ -48,12 +49,12 @@ impl ClassifyRecord {
     pub fn new(path: &Path, classified: &Classified, top: usize) -> Option<Self> {
         let labels = LabelRecord::best(classified, top.max(1));
         let LabelRecord { label, score } = labels.first()?.clone();
-        let all = || classified.classes.iter().cloned().zip(classified.likely.iter().copied()).collect();
+        let all = classified.classes.iter().cloned().zip(classified.likely.iter().copied());
         Some(Self {
             path: PhotoPath::of(path),
             label,
             confidence: score,
-            classes: classified.own.then(all),
+            classes: all.filter(|_| classified.own).collect(),
             classification_model: classified.model.clone(),
             labels,
         })
