@@ -96,13 +96,22 @@ impl Catalogue {
         })
     }
 
+    /// The same for one that does this and runs here, unless the version is named.
+    pub fn find_for(&self, reference: &str, task: &str) -> Result<&Manifest, CatalogueError> {
+        let found = self.find(reference)?;
+        let mut versions = self.manifests.iter().filter(|manifest| manifest.name == found.name);
+        let does = |manifest: &&Manifest| manifest.does(task) && manifest.runs;
+        let other = if reference.contains('@') { None } else { versions.find(does) };
+        Ok(other.unwrap_or(found))
+    }
+
     /// The same, or a word for all that a task needs, each in its newest version.
     pub fn find_all(&self, word: &str) -> Result<Vec<&Manifest>, CatalogueError> {
         let found = self.find(word);
         match WORDS.iter().find(|(known, _)| *known == word) {
-            Some((_, task)) if found.is_err() => {
+            Some((_, what)) if found.is_err() => {
                 let mut manifests: Vec<&Manifest> =
-                    self.manifests.iter().filter(|manifest| manifest.goes_with(task)).collect();
+                    self.manifests.iter().filter(|manifest| manifest.goes_with(what)).collect();
                 manifests.dedup_by(|later, newest| later.name == newest.name);
                 Ok(manifests)
             }

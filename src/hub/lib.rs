@@ -42,7 +42,7 @@ pub use self::device::{DeviceChoice, DeviceError};
 pub use self::error::{HubError, Missing};
 use self::faces::FaceAnalyzer;
 use self::loaded_networks::{ByFolder, LoadedModels};
-pub use models::MINI;
+pub use models::{CLASSIFIER, MINI};
 
 use self::manifest::{Architecture, Manifest, ManifestFile, Task};
 pub use self::model::LoadedGuard;
@@ -301,7 +301,7 @@ impl Hub {
     }
 
     fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
-        let manifest = self.catalogue().find(name).map_err(|error| match error {
+        let manifest = self.catalogue().find_for(name, task.name()).map_err(|error| match error {
             CatalogueError::Unknown { name, .. } => {
                 let fitting =
                     self.catalogue().manifests().iter().filter(|manifest| manifest.does(task.name()) && manifest.runs);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
@@ -18,8 +19,9 @@ use base::reading;
 use networks::preference::Class1;
 use networks::preprocess::Preprocess;
 
-/// Words for all models of a task that run here and can be fetched, where a name of a model may stand.
-pub const WORDS: [(&str, &str); 1] = [("faces", "face")];
+/// Words for all models of a task that run here and can be fetched, or for one of several models that do the same, where a
+/// name of a model may stand.
+pub const WORDS: [(&str, &str); 2] = [("faces", "face"), ("classes", models::CLASSIFIER)];
 
 /// A thousand times the largest models there are.
 const LARGEST: u64 = 1 << 44;
@@ -108,6 +110,9 @@ pub struct NetworkSpec {
     /// The data its authors trained it on, where that decides what its numbers mean: `ava`.
     #[serde(default)]
     pub trained_on: Option<String>,
+    /// What the outputs of a classifier stand for, in their order: names, or the word of a list that every binary carries.
+    #[serde(default, deserialize_with = "classes")]
+    pub classes: Arc<[String]>,
     /// For comparisons: which photo of a pair the second class of the head stands for.
     #[serde(default)]
     pub class_1_prefers: Class1,
@@ -302,9 +307,9 @@ impl Manifest {
         self.task == task || self.also.iter().any(|also| also == task)
     }
 
-    /// Whether it runs, can be fetched, and does this.
-    pub(super) fn goes_with(&self, task: &str) -> bool {
-        self.runs && self.does(task) && self.is_reachable()
+    /// Whether it runs, can be fetched, and does this or is called so.
+    pub(super) fn goes_with(&self, what: &str) -> bool {
+        self.runs && (self.does(what) || self.name == what) && self.is_reachable()
     }
 
     /// Whether a source is known of all its files.
@@ -314,7 +319,7 @@ impl Manifest {
 
     /// What pulls it together with all that is needed beside it, else its name.
     pub fn pulled_by(&self) -> &str {
-        WORDS.iter().find(|(_, task)| self.goes_with(task)).map_or(&self.name, |(word, _)| word)
+        WORDS.iter().find(|(_, what)| self.goes_with(what)).map_or(&self.name, |(word, _)| word)
     }
 
     pub fn answers_to(&self, name: &str) -> bool {
@@ -329,6 +334,28 @@ impl Manifest {
     /// Of all files, where every size is known.
     pub fn bytes(&self) -> Option<u64> {
         self.files.iter().map(|file| file.size).sum()
+    }
+}
+
+fn classes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Arc<[String]>, D::Error> {
+    type List = (&'static str, Arc<[String]>);
+    static LISTS: LazyLock<Vec<List>> = LazyLock::new(|| {
+        let list = |(word, names): &(&'static str, &str)| (*word, names.lines().map(str::to_owned).collect());
+        models::CLASSES.iter().map(list).collect()
+    });
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Word(String),
+        Names(Vec<String>),
+    }
+    match Either::deserialize(deserializer)? {
+        Either::Names(names) => Ok(names.into()),
+        Either::Word(word) => {
+            let known: Vec<&str> = LISTS.iter().map(|(known, _)| *known).collect();
+            let list = LISTS.iter().find(|(known, _)| *known == word).map(|(_, names)| names.clone());
+            list.ok_or_else(|| serde::de::Error::custom(format!("classes: `{word}` is none of {}", known.join(", "))))
+        }
     }
 }
 
@@ -389,6 +416,7 @@ mod tests {
             ("size: 96454336", "bytes: 96454336", "`bytes` is none of name, size"),
             ("1f07083d", "xyz", "64 hexadecimal digits"),
             ("license:", "lisence:", "license"),
+            ("license:", "classes: imagenet-9\nlicense:", "`imagenet-9` is none of imagenet-1k"),
             ("trained_on:", "trained:", "unknown field `trained`"),
             ("task: aesthetics", "task: aesthetic", "`aesthetic` is none of aesthetics, comparison"),
             ("devices: [cpu, cuda]", "devices: [tpu]", "`tpu` is none of cpu, cuda"),

@@ -14,6 +14,7 @@ use super::prepare;
 use super::registry::{self, BuildError, LoadedNetwork, MiniHeads};
 use super::{HubError, LocalFile, Shared};
 use base::pixels::Pixels;
+use networks::checkpoint::WeightsError;
 use networks::mini::views::{self, Answers, Views};
 use networks::weights::WeightsFile;
 
@@ -156,6 +157,12 @@ impl Model {
 
     fn failed(&self, source: candle_core::Error) -> HubError {
         HubError::Run { model: self.name.clone(), source }
+    }
+
+    /// Of a file without the layer behind the features, or with one for other classes.
+    pub fn no_classes(&self) -> HubError {
+        let (file, classes) = (self.file.path.clone(), self.spec.classes.len());
+        HubError::Weights(WeightsError::Config { file, why: format!("no layer that tells {classes} classes") })
     }
 
     pub fn no_head(&self) -> HubError {

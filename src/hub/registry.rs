@@ -1,5 +1,7 @@
 //! From a manifest and its open file to a network that answers: one arm an architecture.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, ModuleT, VarBuilder};
 
@@ -40,7 +42,7 @@ pub enum Head {
     Comparison(FusedHead),
     Classes {
         layers: FusedHead,
-        names: Vec<String>,
+        names: Arc<[String]>,
     },
     Mini(Box<MiniHeads>),
 }
@@ -189,25 +191,25 @@ impl From<candle_core::Error> for CandleError {
     }
 }
 
-/// The plan, the part of the file that is the head, and tensors that may be left alone.
+/// The plan, the part of the file that is the head, and the layer that tells classes, which an embedding leaves alone.
 fn plan(
     architecture: Architecture,
     names: &Names<'_>,
     recipe: &Recipe,
-) -> Result<(Plan, Option<&'static str>, &'static str), WeightsError> {
+) -> Result<(Plan, Option<&'static str>, Option<&'static str>), WeightsError> {
     Ok(match architecture {
-        Architecture::RatedResnet | Architecture::Classifier => (resnet_by_names(names), Some("head"), ""),
+        Architecture::RatedResnet | Architecture::Classifier => (resnet_by_names(names), Some("head"), None),
         Architecture::Siamese => match recipe.backbone()? {
-            Backbone::Resnet => (resnet_by_names(names), Some("mlp"), ""),
-            Backbone::Vgg16 => (Plan::Vgg16, Some("mlp"), ""),
+            Backbone::Resnet => (resnet_by_names(names), Some("mlp"), None),
+            Backbone::Vgg16 => (Plan::Vgg16, Some("mlp"), None),
         },
-        Architecture::Resnet => (resnet_by_names(names), None, "fc."),
-        Architecture::Dinov2 => (Plan::Dinov2, None, ""),
+        Architecture::Resnet => (resnet_by_names(names), None, Some("fc")),
+        Architecture::Dinov2 => (Plan::Dinov2, None, None),
         Architecture::EfficientnetLite => of_mobile(Family::EfficientNetLite),
         Architecture::MobilenetV2 => of_mobile(Family::MobileNetV2),
-        Architecture::AlbumMini => (Plan::Mini, None, ""),
-        Architecture::MultiHead => (Plan::MultiHead, None, ""),
-        Architecture::SingleHead => (Plan::SingleHead, None, ""),
+        Architecture::AlbumMini => (Plan::Mini, None, None),
+        Architecture::MultiHead => (Plan::MultiHead, None, None),
+        Architecture::SingleHead => (Plan::SingleHead, None, None),
     })
 }
 
@@ -229,7 +231,7 @@ pub fn build(
     let ledger = Ledger::new(file);
     let names = ledger.root();
     let recipe = Recipe::of(file);
-    let (plan, head_part, forgiven) = plan(spec.architecture, &names, &recipe)?;
+    let (plan, head_part, classifier) = plan(spec.architecture, &names, &recipe)?;
     let dim = plan.features(&names)?;
     let layers = |part: &str| {
         let config = recipe.head(part, dim)?;
@@ -237,13 +239,22 @@ pub fn build(
     };
     let head = match (head_part.map(layers).transpose()?, spec.architecture) {
         (Some((layers, config)), Architecture::RatedResnet) => Head::Rating { output: recipe.output(&config)?, layers },
-        (Some((layers, config)), Architecture::Classifier) => Head::Classes { names: recipe.classes(&config)?, layers },
+        (Some((layers, config)), Architecture::Classifier) => {
+            Head::Classes { names: recipe.classes(&config)?.into(), layers }
+        }
         (Some((layers, _)), _) => Head::Comparison(layers),
         (None, Architecture::AlbumMini) => {
             let comparison = ComparisonHead::new(&names.under("referee"))?;
             Head::Mini(Box::new(MiniHeads { heads: Heads::new(engine, &names)?, comparison }))
         }
-        (None, _) => Head::None,
+        (None, _) => {
+            let (shape, layer) = ([spec.classes.len(), dim], classifier.map(|layer| names.under(layer)));
+            let layer = layer.filter(|layer| layer.shape("weight").is_some_and(|found| found == shape));
+            match layer.map(|layer| FusedHead::layer(engine, &layer, shape)).transpose()? {
+                Some(layers) => Head::Classes { layers, names: spec.classes.clone() },
+                None => Head::None,
+            }
+        }
     };
     let preprocess = match spec.architecture {
         Architecture::Siamese => recipe.ranker_preprocess(spec)?,
@@ -252,7 +263,7 @@ pub fn build(
     // The small network takes longer to the card and back than on the processor.
     let runner = if !by_candle && (device.is_cpu() || matches!(plan, Plan::Mini)) {
         let runner = plan.fused(engine, &names)?;
-        ledger.close(|name| !forgiven.is_empty() && name.starts_with(forgiven))?;
+        ledger.close(|name| classifier.is_some_and(|layer| name.starts_with(layer)))?;
         FeatureRunner::Fused(runner)
     } else {
         // The fused form takes every tensor by name and shape; here the same check is made without building it.
@@ -261,9 +272,8 @@ pub fn build(
     Ok(LoadedNetwork { features: FeatureNetwork { runner, dim, preprocess }, head })
 }
 
-/// The layer that tells the classes of ImageNet is not part of an embedding.
-fn of_mobile(family: Family) -> (Plan, Option<&'static str>, &'static str) {
-    (Plan::Mobile(family), None, family.classifier())
+fn of_mobile(family: Family) -> (Plan, Option<&'static str>, Option<&'static str>) {
+    (Plan::Mobile(family), None, Some(family.classifier()))
 }
 
 fn resnet_by_names(names: &Names<'_>) -> Plan {
@@ -305,10 +315,14 @@ fn on_device(
 impl LoadedNetwork {
     /// Memory its weights take, about.
     pub fn bytes(&self) -> usize {
-        match (&self.features.runner, &self.head) {
-            (FeatureRunner::Fused(runner), Head::Mini(mini)) => runner.network().bytes() + mini.heads.bytes(),
-            (FeatureRunner::Fused(runner), _) => runner.network().bytes(),
-            (FeatureRunner::Candle(on_device), _) => on_device.bytes,
+        let head = match &self.head {
+            Head::None => 0,
+            Head::Rating { layers, .. } | Head::Classes { layers, .. } | Head::Comparison(layers) => layers.bytes(),
+            Head::Mini(mini) => mini.heads.bytes(),
+        };
+        match &self.features.runner {
+            FeatureRunner::Fused(runner) => head + runner.network().bytes(),
+            FeatureRunner::Candle(on_device) => on_device.bytes,
         }
     }
 }

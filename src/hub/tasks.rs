@@ -238,12 +238,23 @@ pub enum DegradationsKind {
 pub struct Classifier(Arc<Model>);
 
 impl Classifier {
-    pub fn classes(&self) -> Result<Vec<String>, HubError> {
+    pub fn classes(&self) -> Result<Arc<[String]>, HubError> {
+        if self.0.is_mini() {
+            return Ok(KINDS.map(str::to_owned).into());
+        }
+        // Published networks are known without being in memory.
+        if !self.0.spec.classes.is_empty() {
+            return Ok(self.0.spec.classes.clone());
+        }
         match &self.0.network()?.head {
-            Head::Mini(_) => Ok(KINDS.map(str::to_owned).to_vec()),
             Head::Classes { names, .. } => Ok(names.clone()),
             _ => Err(self.0.no_head()),
         }
+    }
+
+    /// Whether its classes are those of the album: kinds of pictures, or what a user trained it for.
+    pub fn has_own_classes(&self) -> bool {
+        self.0.spec.classes.is_empty()
     }
 
     /// For each photo, how likely each class is.
@@ -257,7 +268,7 @@ impl Classifier {
                 let features = self.0.features(&network, photos)?;
                 Ok(features.iter().map(|features| softmax(&layers.apply(features))).collect())
             }
-            _ => Err(self.0.no_head()),
+            _ => Err(self.0.no_classes()),
         }
     }
 }
