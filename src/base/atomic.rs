@@ -1,5 +1,5 @@
-//! Atomic and durable writing of files: the content goes to a temporary file in the same folder, which is synced to disk
-//! and renamed; then the folder is synced.
+//! Atomic and durable writing of files: the content goes to a temporary file in the same folder, which is synced to
+//! disk and renamed; then the folder is synced.
 
 mod unfinished;
 
@@ -174,7 +174,8 @@ impl Folders {
     }
 }
 
-/// Syncs a folder. Errors of file systems that cannot sync folders, and of folders without read permission, are ignored.
+/// Syncs a folder. Errors of file systems that cannot sync folders, and of folders without read permission, are
+/// ignored.
 #[cfg(unix)]
 fn sync(folder: &Path) -> io::Result<()> {
     use rustix::io::Errno;

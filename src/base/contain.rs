@@ -1,5 +1,5 @@
-//! Containment of panics: hostile input may make the work on one file fail, but not the run. A panic that is not contained
-//! ends the run with one line on stderr.
+//! Containment of panics: hostile input may make the work on one file fail, but not the run. A panic that is not
+//! contained ends the run with one line on stderr.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -36,8 +36,8 @@ pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     outcome.map_err(|payload| LAST_PANIC.take().or_else(take_pool_panic).unwrap_or_else(|| panic_message(&*payload)))
 }
 
-/// Runs the whole program. A panic that is not contained, in any thread, is reported in one line on stderr, and `failed` is
-/// returned.
+/// Runs the whole program. A panic that is not contained, in any thread, is reported in one line on stderr, and
+/// `failed` is returned.
 pub fn or_one_line<T>(run: impl FnOnce() -> T, failed: T) -> T {
     REPORT_UNCONTAINED.store(true, Ordering::Relaxed);
     install_hook();

@@ -1,10 +1,10 @@
-//! Escapes text before it is printed. File names, models and files may contain anything, including characters that control
-//! the terminal.
+//! Escapes text before it is printed. File names, models and files may contain anything, including characters that
+//! control the terminal.
 
 use std::borrow::Cow;
 
-/// Whether a character controls the terminal, is invisible, or changes the direction of text. Joiners are allowed, because
-/// scripts and emoji need them.
+/// Whether a character controls the terminal, is invisible, or changes the direction of text. Joiners are allowed,
+/// because scripts and emoji need them.
 pub fn steers(character: char) -> bool {
     character.is_control()
         || matches!(

@@ -1,4 +1,5 @@
-//! Foundations shared by all crates: pictures in memory, containment of panics, safe reading and atomic writing of files.
+//! Foundations shared by all crates: pictures in memory, containment of panics, safe reading and atomic writing of
+//! files.
 //!
 //! This crate must never know what a photo is, where a file comes from, or that there is a command line.
 

@@ -1,6 +1,6 @@
-//! Reads files other than photos. A file that was found in a folder or referred to by another file must be regular and no
-//! longer than the limit for its kind. A file that the user named as an input (a list, records, configuration) may also be
-//! a pipe. Opening never waits for another program, and reading ends when the run is asked to stop.
+//! Reads files other than photos. A file that was found in a folder or referred to by another file must be regular and
+//! no longer than the limit for its kind. A file that the user named as an input (a list, records, configuration) may
+//! also be a pipe. Opening never waits for another program, and reading ends when the run is asked to stop.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};

@@ -1,4 +1,5 @@
-//! Thread pools that work with fewer threads if the machine or the container limits them: the run is slower but goes on.
+//! Thread pools that work with fewer threads if the machine or the container limits them: the run is slower but goes
+//! on.
 
 use std::io;
 use std::sync::mpsc;
@@ -6,8 +7,8 @@ use std::thread;
 
 use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// Makes rayon's global pool, which networks and kernels use, with a thread per core, or as many as can be started. If none
-/// can be started, the current thread does the work. Returns a warning if there are fewer threads than wanted.
+/// Makes rayon's global pool, which networks and kernels use, with a thread per core, or as many as can be started. If
+/// none can be started, the current thread does the work. Returns a warning if there are fewer threads than wanted.
 pub fn prepare() -> Result<Option<String>, ThreadPoolBuildError> {
     // A pool waits for all of its threads and can be made only once, so the threads are started before it.
     let (mut started, mut missing) = (Vec::new(), None);

@@ -1,8 +1,8 @@
 //! Matrix products on the tile registers of recent Intel processors.
 //!
-//! Tiles multiply bf16 numbers and sum in f32. A float is split into two bf16 numbers, `hi + lo`, which hold 16 of its 24
-//! bits. `hi*hi + hi*lo + lo*hi` is accurate enough to replace f32 in networks (relative error near 1e-5) at a third of the
-//! tiles' speed. [`Precision::Fast`] computes `hi*hi` alone.
+//! Tiles multiply bf16 numbers and sum in f32. A float is split into two bf16 numbers, `hi + lo`, which hold 16 of its
+//! 24 bits. `hi*hi + hi*lo + lo*hi` is accurate enough to replace f32 in networks (relative error near 1e-5) at a third
+//! of the tiles' speed. [`Precision::Fast`] computes `hi*hi` alone.
 #![allow(unsafe_code)]
 
 use super::Precision;
@@ -20,13 +20,15 @@ pub(crate) const SIDE: usize = 16;
 pub(crate) const STEP: usize = 32;
 /// The number of outputs in a panel: two tiles side by side.
 pub(crate) const PANEL: usize = 32;
-/// The number of steps whose weights (4 KiB each) stay in the first-level cache while they are applied to a block of rows.
+/// The number of steps whose weights (4 KiB each) stay in the first-level cache while they are applied to a block of
+/// rows.
 const STRETCH: usize = 8;
-/// The number of tiles of rows in a block. More tiles read the weights less often; fewer keep their sums in a nearer cache.
+/// The number of tiles of rows in a block. More tiles read the weights less often; fewer keep their sums in a nearer
+/// cache.
 const BLOCK_TILES: usize = 24;
 
-/// Weights packed for the tiles: by panels of outputs, then by steps of inputs. A step holds the high parts of two tiles
-/// and, at full precision, their low parts.
+/// Weights packed for the tiles: by panels of outputs, then by steps of inputs. A step holds the high parts of two
+/// tiles and, at full precision, their low parts.
 #[derive(Debug)]
 pub(crate) struct Tiles {
     precision: Precision,
@@ -78,7 +80,8 @@ impl Tiles {
     }
 }
 
-/// Packs one step of a panel's rows into two tiles, which have a row for each pair of inputs with the pairs of all outputs.
+/// Packs one step of a panel's rows into two tiles, which have a row for each pair of inputs with the pairs of all
+/// outputs.
 fn interleave(rows: &[u16], k: usize, step: usize, packed: &mut [u16]) {
     for (tile, packed) in packed.chunks_exact_mut(SIDE * STEP).enumerate() {
         for (pair, packed) in packed.chunks_exact_mut(STEP).enumerate() {
@@ -121,8 +124,8 @@ impl Halves {
     }
 }
 
-/// The traversal of the left matrix by tiles: lines of rows at a constant step. Rows whose window would span the end of one
-/// line of the picture and the start of the next are computed, too, and dropped.
+/// The traversal of the left matrix by tiles: lines of rows at a constant step. Rows whose window would span the end of
+/// one line of the picture and the start of the next are computed, too, and dropped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lines {
     pub count: usize,
@@ -230,7 +233,8 @@ mod x86 {
         }
     }
 
-    /// Splits `count` runs of `len` floats, `step` apart, into bf16 halves. Each run is padded with zeros to whole steps.
+    /// Splits `count` runs of `len` floats, `step` apart, into bf16 halves. Each run is padded with zeros to whole
+    /// steps.
     pub(crate) fn split(from: &[f32], count: usize, len: usize, step: usize, high: &mut [u16], low: &mut [u16]) {
         let room = count * len.next_multiple_of(STEP);
         assert!(high.len() >= room && (low.is_empty() || low.len() >= room), "room for whole steps");
@@ -355,7 +359,8 @@ mod x86 {
         /// Computes the sums of one block of tiles with one panel.
         ///
         /// # Safety
-        /// Tiles are shaped; every step from every beginning lies inside the left matrix, `panel` inside the weights.
+        /// Tiles are configured; every step from every beginning lies inside the left matrix, `panel` inside the
+        /// weights.
         #[inline(always)]
         unsafe fn sum_block(&self, panel: usize, begins: &[usize], sums: &mut Sums) {
             let per_step = PANEL * STEP * planes(self.tiles.precision);
@@ -471,8 +476,8 @@ mod x86 {
     // weights. The small products are added first, for precision.
     impl TileStrip {
         /// # Safety
-        /// Tiles are shaped; both tiles of rows, all steps, their weights and 32 rows of sums are valid; one step at
-        /// least.
+        /// Tiles are configured; both tiles of rows, all steps, their weights and 32 rows of sums are valid; one step
+        /// at least.
         #[inline(always)]
         unsafe fn split_pair(self) {
             // SAFETY: the caller's promise; every register written is declared.
@@ -557,8 +562,8 @@ mod x86 {
     }
 }
 
-/// Placeholders for processors without tiles, where [`Cpu::supported`](super::cpu::Cpu::supported) is always false for this
-/// path.
+/// Placeholders for processors without tiles, where [`Cpu::supported`](super::cpu::Cpu::supported) is always false for
+/// this path.
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere {
     use super::*;

@@ -1,7 +1,7 @@
 //! Attention heads: for each query, the mean of the values weighted by the softmax of its products with the keys.
 //!
-//! Keys and values of a head are packed like weights, and queries are processed in groups whose scores fit the cache. Heads
-//! are distributed among threads.
+//! Keys and values of a head are packed like weights, and queries are processed in groups whose scores fit the cache.
+//! Heads are distributed among threads.
 #![allow(unsafe_code)]
 
 use super::cpu::Cpu;
@@ -12,8 +12,8 @@ use super::product::{ProductPart, Run, parts, tile_rows};
 /// The number of queries that are processed together.
 const QUERIES: usize = 48;
 
-/// The shape of an attention layer. The input has `tokens` rows per image, each with queries, keys and values side by side,
-/// of `heads * size` floats each.
+/// The shape of an attention layer. The input has `tokens` rows per image, each with queries, keys and values side by
+/// side, of `heads * size` floats each.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
     pub cpu: Cpu,
@@ -27,8 +27,8 @@ impl Heads {
         self.heads * self.size
     }
 
-    /// Computes the output of the first `queries` tokens of every image: `out` gets `queries` rows per image. Queries must be
-    /// scaled already.
+    /// Computes the output of the first `queries` tokens of every image: `out` gets `queries` rows per image. Queries
+    /// must be scaled already.
     pub fn apply(&self, qkv: &[f32], queries: usize, out: &mut [f32], threads: usize) {
         let (width, tokens) = (self.width(), self.tokens);
         let images = qkv.len() / (3 * width * tokens);

@@ -26,7 +26,8 @@ pub struct Channelwise {
 }
 
 impl Channelwise {
-    /// Packs `weights`, which hold `side * side` numbers for each of the `bias.len()` channels in turn, like in PyTorch.
+    /// Packs `weights`, which hold `side * side` numbers for each of the `bias.len()` channels in turn, like in
+    /// PyTorch.
     pub fn pack(cpu: Cpu, side: usize, stride: usize, weights: &[f32], bias: &[f32], clamp: bool) -> Self {
         let count = side * side;
         assert!(stride > 0 && count > 0, "a window that moves");
@@ -69,8 +70,8 @@ impl Channelwise {
         self.channels
     }
 
-    /// Computes `pixels` pixels of `output`. The window of the first one begins at the start of `input`, whose lines are
-    /// `line_step` floats apart.
+    /// Computes `pixels` pixels of `output`. The window of the first one begins at the start of `input`, whose lines
+    /// are `line_step` floats apart.
     pub fn run(&self, input: &[f32], line_step: usize, pixels: usize, (output, to): (&mut [f32], Lines)) {
         let from = self.windows(line_step, to.width);
         let window = (self.side - 1) * (line_step + self.channels) + self.channels;
@@ -88,8 +89,8 @@ impl Channelwise {
         Lines { width, step: self.stride * self.channels, line_step: self.stride * line_step }
     }
 
-    /// Adds to `sums`, in the order of the packed taps, the weight gradient from `pixels` pixels of `d`, the gradient of the
-    /// output. `input` and `line_step` are as in [`Self::run`].
+    /// Adds to `sums`, in the order of the packed taps, the weight gradient from `pixels` pixels of `d`, the gradient
+    /// of the output. `input` and `line_step` are as in [`Self::run`].
     pub fn add_weight_gradient(
         &self,
         input: &[f32],
@@ -247,7 +248,8 @@ impl WeightGradientKernel<'_> {
     /// Adds all taps of one vector of channels over a line, keeping the sums in registers.
     ///
     /// # Safety
-    /// As for [`Vectors`]; a line of `d`, the beginning of a vector; `TAPS` is the square of `SIDE`, which is the window's.
+    /// As for [`Vectors`]; a line of `d`, the beginning of a vector; `TAPS` is the square of `SIDE`, which is the
+    /// window's.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `pointwise`")]
     unsafe fn line<L: Vectors, const SIDE: usize, const TAPS: usize>(&mut self, line: usize, channel: usize) {
@@ -302,8 +304,8 @@ impl WeightGradientKernel<'_> {
 
 /// The gradient of the input of a convolution with a stride above 1.
 ///
-/// `taps` holds, tap by tap, a weight for each (padded) channel. The result is a map of `height` lines without a border;
-/// `before` is the zero padding above and left of it.
+/// `taps` holds, tap by tap, a weight for each (padded) channel. The result is a map of `height` lines without a
+/// border; `before` is the zero padding above and left of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Scatter<'a> {
     pub side: usize,
@@ -371,8 +373,8 @@ impl Kernel for AddProductKernel<'_> {
     }
 }
 
-/// The gradient of a clamp to 0..=6: sets `d` to zero where the clamped output `y` is 0 or 6, and adds the remaining gradient
-/// to `sums`, one number per channel.
+/// The gradient of a clamp to 0..=6: sets `d` to zero where the clamped output `y` is 0 or 6, and adds the remaining
+/// gradient to `sums`, one number per channel.
 pub fn relu6_backward(
     cpu: Cpu,
     (d, d_at): (&mut [f32], Lines),

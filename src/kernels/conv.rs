@@ -55,8 +55,8 @@ impl Conv {
         Self { engine, window, inputs, packed }
     }
 
-    /// Whether the lines of a window are copied next to each other. This is done if a line fits one step of the tiles, since
-    /// a pixel of three channels alone would fill a tenth of a step.
+    /// Whether the lines of a window are copied next to each other. This is done if a line fits one step of the tiles,
+    /// since a pixel of three channels alone would fill a tenth of a step.
     fn folds(engine: Engine, window: Window, inputs: usize) -> bool {
         engine.cpu == super::Cpu::Amx && window.side > 1 && window.side * inputs <= STEP
     }
@@ -129,8 +129,9 @@ impl Conv {
         (grid, (0..side).map(run).collect())
     }
 
-    /// Splits the input into bf16 halves for the tiles. They are arranged so that the pixels under one tap of adjacent windows
-    /// are contiguous: with a stride, pixels whose positions have the same remainder (a "phase") are stored together.
+    /// Splits the input into bf16 halves for the tiles. They are arranged so that the pixels under one tap of adjacent
+    /// windows are contiguous: with a stride, pixels whose positions have the same remainder (a "phase") are stored
+    /// together.
     fn split_input(&self, input: &Map, to: Shape, scratch: &mut Scratch) -> (Lines, Vec<usize>) {
         let from = input.shape();
         let layout = Layout::new(self.engine, self.window, from, to);

@@ -1,5 +1,5 @@
-//! Selection of the instructions that kernels use. They are detected at run time, so that one binary runs on all machines;
-//! `ALBUMCTL_CPU` forces a path, so that each can be tested on a machine that has several.
+//! Selection of the instructions that kernels use. They are detected at run time, so that one binary runs on all
+//! machines; `ALBUMCTL_CPU` forces a path, so that each can be tested on a machine that has several.
 
 use std::fmt;
 use std::sync::OnceLock;

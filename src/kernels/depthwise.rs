@@ -1,5 +1,5 @@
-//! Depthwise convolutions (one small filter per channel), row by row, so that the caller can process the result while it is
-//! in the first-level cache.
+//! Depthwise convolutions (one small filter per channel), row by row, so that the caller can process the result while
+//! it is in the first-level cache.
 //!
 //! Channels are padded to whole vectors of the path, as in [`super::pointwise`].
 #![allow(unsafe_code)]
@@ -10,7 +10,8 @@ use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes};
 use super::pointwise::vector_width;
 
-/// The geometry of a sliding window. `top` and `left` are the zero padding before the input; everything behind it is zero.
+/// The geometry of a sliding window. `top` and `left` are the zero padding before the input; everything behind it is
+/// zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slide {
     pub input_height: usize,
@@ -146,7 +147,7 @@ impl DepthwiseKernel<'_> {
         if self.filter.relu { unsafe { L::max(v, L::splat(0.0)) } } else { v }
     }
 
-    /// A run of pixels whose 3×3 windows lie wholly inside the input; the nine taps stay in registers.
+    /// Computes a run of pixels whose 3×3 windows lie fully inside the input, keeping the nine taps in registers.
     ///
     /// # Safety
     /// As for [`Lanes`]; the windows of `columns` lie inside the input, `first` begins a vector of channels.

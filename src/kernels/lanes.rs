@@ -1,7 +1,7 @@
 //! An abstraction over vector instructions: each kernel is written once over [`Lanes`] and compiled for every path.
 //!
-//! A kernel implements [`Kernel`]. [`run`] is the only entry from ordinary code into code that needs processor features, and
-//! it checks that the machine has them.
+//! A kernel implements [`Kernel`]. [`run`] is the only entry from ordinary code into code that needs processor
+//! features, and it checks that the machine has them.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -17,8 +17,8 @@ use super::cpu::Cpu;
 
 /// Vectors of floats and the operations that kernels need.
 ///
-/// A `Row` is the group of vectors that one step of a matrix product multiplies with a single number. Its size leaves room
-/// in the registers for six rows of sums.
+/// A `Row` is the group of vectors that one step of a matrix product multiplies with a single number. Its size leaves
+/// room in the registers for six rows of sums.
 ///
 /// # Safety
 /// Every method may be called only on a machine that has the instructions of the implementing path, and from a
@@ -64,8 +64,8 @@ pub(crate) trait Lanes: Copy + 'static {
 pub(crate) trait Kernel {
     type Out;
     /// # Safety
-    /// As for [`Lanes`], and the requirements of the kernel on its fields must hold. Must be `#[inline(always)]`, so that it
-    /// is compiled inside a function that has the path's features.
+    /// As for [`Lanes`], and the requirements of the kernel on its fields must hold. Must be `#[inline(always)]`, so
+    /// that it is compiled inside a function that has the path's features.
     unsafe fn run<L: Lanes>(self) -> Self::Out;
 }
 

@@ -1,5 +1,5 @@
-//! Products of pixels with small weight matrices: convolutions over maps of 3 to 400 channels, for which the panels used for
-//! large matrices would be mostly empty. Bias, residual and rectifier are applied when storing.
+//! Products of pixels with small weight matrices: convolutions over maps of 3 to 400 channels, for which the panels
+//! used for large matrices would be mostly empty. Bias, residual and rectifier are applied when storing.
 //!
 //! Channels are padded to whole vectors of the path (see [`vector_width`]). Padding is zero in inputs and outputs.
 #![allow(unsafe_code)]
@@ -29,7 +29,7 @@ pub enum Rectifier {
     Relu,
     /// Clamps to 0..=6.
     Relu6,
-    /// `x` where positive, else `x` times the slope of its channel.
+    /// `x` if positive, else `x` times the slope of its channel.
     Prelu(Vec<f32>),
 }
 
@@ -41,8 +41,8 @@ pub struct Residual<'a> {
     pub step: usize,
 }
 
-/// The inputs of an output pixel in a map: `lines` runs of `line_len` floats, `line_step` apart. A 1×1 convolution has one
-/// line; a 3×3 convolution has three lines of three pixels.
+/// The inputs of an output pixel in a map: `lines` runs of `line_len` floats, `line_step` apart. A 1×1 convolution has
+/// one line; a 3×3 convolution has three lines of three pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reach {
     /// Floats from the inputs of one pixel to those of the next.
@@ -273,17 +273,18 @@ impl PointwiseKernel<'_> {
 
     /// Multiplies `M` pixels with one or two vectors of outputs from `first` on, keeping the sums in registers.
     ///
-    /// Plain loops are used because closures of iterators and of `array::map` are compiled without the path's features, where
-    /// an intrinsic is a function call. There are two flat arrays of sums because the compiler keeps an array of pairs in
-    /// memory.
+    /// Plain loops are used because closures of iterators and of `array::map` are compiled without the path's features,
+    /// where an intrinsic is a function call. There are two flat arrays of sums because the compiler keeps an array of
+    /// pairs in memory.
     ///
     /// # Safety
     /// As for [`Lanes`]; `at` holds `M` of the pixels; a panel of one or two vectors begins at `first`.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see above")]
     unsafe fn tile<L: Lanes, const M: usize, const TWO: bool>(&self, at: &Tile, first: usize) {
-        // SAFETY: `Pointwise::run_lines` checked that all pixels lie inside input, output and residual; panels hold `inputs`
-        // times their vectors from `first * inputs` on, bias and slopes `width` floats; steps are whole vectors.
+        // SAFETY: `Pointwise::run_lines` checked that all pixels lie inside input, output and residual; panels hold
+        // `inputs` times their vectors from `first * inputs` on, bias and slopes `width` floats; steps are whole
+        // vectors.
         unsafe {
             let (product, reach) = (self.product, self.reach);
             let second = if TWO { first + L::WIDTH } else { first };
@@ -411,7 +412,7 @@ mod tests {
                     for (pixel, out) in output.chunks_exact(product.width()).enumerate() {
                         for (channel, &got) in out.iter().enumerate() {
                             if channel >= outputs {
-                                // A residual may reach into the padding; alone it stays what it was.
+                                // A residual may extend into the padding, where it is stored unchanged.
                                 continue;
                             }
                             let row = &weights[channel * inputs..][..inputs];

@@ -1,10 +1,10 @@
-//! The matrix product for all layers: rows gathered from a buffer, times packed weights, plus bias and residual, through an
-//! activation, into a buffer.
+//! The matrix product for all layers: rows gathered from a buffer, times packed weights, plus bias and residual,
+//! through an activation, into a buffer.
 //!
-//! A row of the left matrix consists of a few runs of consecutive floats at fixed offsets from its beginning. The same loops
-//! therefore serve linear layers (one run) and convolutions (a run per line of the window), without copying the input.
-//! Every sum is computed in the order of the weights, so the result for a photo depends neither on its batch nor on the
-//! number of threads.
+//! A row of the left matrix consists of a few runs of consecutive floats at fixed offsets from its beginning. The same
+//! loops therefore serve linear layers (one run) and convolutions (a run per line of the window), without copying the
+//! input. Every sum is computed in the order of the weights, so the result for a photo depends neither on its batch nor
+//! on the number of threads.
 #![allow(unsafe_code)]
 
 use std::ops::Range;
@@ -60,8 +60,8 @@ pub(crate) struct ProductPart {
     pub panels: Range<usize>,
 }
 
-/// Divides a product of `rows` (or tiles of rows) by `panels` among threads, along the larger matrix, so that each thread
-/// reads only its part of it. Parts do not overlap.
+/// Divides a product of `rows` (or tiles of rows) by `panels` among threads, along the larger matrix, so that each
+/// thread reads only its part of it. Parts do not overlap.
 pub(crate) fn parts(rows: usize, panels: usize, by_panels: bool, threads: usize) -> Vec<ProductPart> {
     let cut = |len: usize, i: usize| -> Range<usize> { len * i / threads..len * (i + 1) / threads };
     let by_panels = by_panels && panels >= threads;
@@ -94,8 +94,8 @@ impl Bias {
     }
 }
 
-/// The number of rows in a block. A block of the left matrix stays in the second-level cache while it is multiplied with
-/// all weights.
+/// The number of rows in a block. A block of the left matrix stays in the second-level cache while it is multiplied
+/// with all weights.
 const BLOCK: usize = 96;
 /// The number of rows whose sums are in registers together.
 const TILE: usize = 6;
@@ -115,8 +115,8 @@ pub(crate) struct Panels {
     bias: Bias,
 }
 
-/// The block size that divides `count` into as few blocks as possible of at most `most`, rounded up to a multiple of `unit`.
-/// Even blocks avoid a last one of few rows, for which all weights would be read.
+/// The block size that divides `count` into as few blocks as possible of at most `most`, rounded up to a multiple of
+/// `unit`. Even blocks avoid a last one of few rows, for which all weights would be read.
 pub(crate) fn even_blocks(count: usize, most: usize, unit: usize) -> usize {
     let blocks = count.div_ceil(most).max(1);
     count.div_ceil(blocks).next_multiple_of(unit).min(most)
@@ -221,8 +221,8 @@ pub(crate) struct Left<'a> {
     pub runs: &'a [Run],
 }
 
-// SAFETY: `Finish` reads bias and residual, which outlive it, and writes through its `Target`, which is its own or, in a
-// `Share`, touched by others elsewhere only.
+// SAFETY: `Finish` reads bias and residual, which outlive it, and writes through its `Target`, which is its own or, in
+// a `Share`, touched by others elsewhere only.
 unsafe impl Send for Finish<'_> {}
 
 /// A thread's part of a product with its output.
@@ -231,8 +231,8 @@ pub(crate) struct Share<'a> {
     pub part: ProductPart,
 }
 
-/// The final step of a product: adds bias and residual, applies the activation and stores. Its buffers are checked once. An
-/// output has one, or one in each of its shares.
+/// The final step of a product: adds bias and residual, applies the activation and stores. Its buffers are checked
+/// once. An output has one, or one in each of its shares.
 pub(crate) struct Finish<'a> {
     n: usize,
     bias: *const f32,

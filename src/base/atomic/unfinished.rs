@@ -1,5 +1,5 @@
-//! Temporary files of unfinished writes. Their names distinguish them from photos, and a lock marks those being written.
-//! Files left behind by a killed run are removed by a later run that writes to the same folder.
+//! Temporary files of unfinished writes. Their names distinguish them from photos, and a lock marks those being
+//! written. Files left behind by a killed run are removed by a later run that writes to the same folder.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

@@ -1,11 +1,11 @@
 //! Agglomerative clustering with average linkage over cosine distance, up to a threshold.
 //!
-//! For unit vectors the average of all cosines between two groups is the dot product of their mean vectors, so a group is
-//! represented by one vector, without an N×N matrix. Merging follows nearest-neighbour chains, which for average linkage
-//! give the same tree as always merging the globally nearest pair.
+//! For unit vectors the average of all cosines between two groups is the dot product of their mean vectors, so a group
+//! is represented by one vector, without an N×N matrix. Merging follows nearest-neighbour chains, which for average
+//! linkage give the same tree as always merging the globally nearest pair.
 //!
-//! Two groups whose average distance is below the threshold contain at least one pair below it. Therefore each connected
-//! component of the graph of such pairs is clustered separately. In an album, components are small.
+//! Two groups whose average distance is below the threshold contain at least one pair below it. Therefore each
+//! connected component of the graph of such pairs is clustered separately. In an album, components are small.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -63,8 +63,8 @@ const SLACK: f64 = 1e-4;
 
 /// Returns the connected components, of two or more photos, of the graph of pairs within the threshold.
 fn components(rows: &Embeddings, threshold: f64) -> Vec<Vec<usize>> {
-    // On unit vectors the squared Euclidean distance is twice the cosine distance. A zero vector, at cosine distance 1 from
-    // all, appears nearer here, but components that are too large do no harm.
+    // On unit vectors the squared Euclidean distance is twice the cosine distance. A zero vector, at cosine distance 1
+    // from all, appears nearer here, but components that are too large do no harm.
     let most = 2.0 * (threshold + SLACK);
     if threshold >= 1.0 {
         return vec![(0..rows.len()).collect()];
@@ -131,8 +131,8 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() + f64::from(rest)
 }
 
-/// Returns all merges of the tree, in chain order. Distances never decrease from a merge to its ancestors, so a threshold
-/// may be applied to the merges in any order.
+/// Returns all merges of the tree, in chain order. Distances never decrease from a merge to its ancestors, so a
+/// threshold may be applied to the merges in any order.
 fn merges(rows: &Embeddings) -> Vec<Merge> {
     let mut groups: Vec<Group> =
         (0..rows.len()).map(|i| Group { first: i, size: 1.0, mean: rows.row(i).to_vec() }).collect();
@@ -156,8 +156,8 @@ fn merges(rows: &Embeddings) -> Vec<Merge> {
     found
 }
 
-/// Returns the nearest group to `of`. Ties go to the previous link of the chain, so that chains end, then to the earlier
-/// group.
+/// Returns the nearest group to `of`. Ties go to the previous link of the chain, so that chains end, then to the
+/// earlier group.
 fn nearest(groups: &[Group], of: usize, before: Option<usize>) -> (usize, f64) {
     let rank = |other: usize| (groups[of].distance(&groups[other]), Some(other) != before, other);
     let nearer = |x: (f64, bool, usize), y: (f64, bool, usize)| {

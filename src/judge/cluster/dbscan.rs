@@ -54,8 +54,8 @@ impl Neighbourhoods {
     }
 }
 
-/// Labels photos: neighbouring core photos form groups; every other photo joins the lowest-numbered group among its core
-/// neighbours, or none.
+/// Labels photos: neighbouring core photos form groups; every other photo joins the lowest-numbered group among its
+/// core neighbours, or none.
 fn label(rows: &Embeddings, neighbourhoods: &Neighbourhoods, is_core: &[bool]) -> Vec<i32> {
     let len = rows.len();
     // Each block has its own sets, joined afterwards, so that the result does not depend on the order in which blocks

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use super::embeddings::{Embeddings, squared_difference};
 use kernels::gram::rows_times_rows;
 
-/// The number of rows in a block. It is fixed so that sums do not depend on the number of threads; 256 x 20,000 products
-/// take 20 MB per thread.
+/// The number of rows in a block. It is fixed so that sums do not depend on the number of threads; 256 x 20,000
+/// products take 20 MB per thread.
 pub const BLOCK: usize = 256;
 
 /// The share of |a|² + |b|² below which cancellation loses too many of f32's 24 bits, so that the distance is computed
@@ -63,7 +63,8 @@ pub fn for_each_block<T: Send>(rows: &Embeddings, visit: impl Fn(Range<usize>, &
         .collect()
 }
 
-/// Calls `visit(i, distances of row i to all rows)` for every row, in parallel over blocks; returns the results in order.
+/// Calls `visit(i, distances of row i to all rows)` for every row, in parallel over blocks; returns the results in
+/// order.
 pub fn for_each_row<T: Send>(rows: &Embeddings, visit: impl Fn(usize, &[f32]) -> T + Sync) -> Vec<T> {
     let of_block = |block: Range<usize>, lines: &[f32]| -> Vec<T> {
         block.zip(lines.chunks_exact(rows.len())).map(|(i, line)| visit(i, line)).collect()

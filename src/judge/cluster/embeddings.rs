@@ -13,7 +13,8 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// Normalises row-major numbers, `dim` per photo. Refuses numbers that are not finite, and input without any nonzero row.
+    /// Normalises row-major numbers, `dim` per photo. Refuses numbers that are not finite, and input without any
+    /// nonzero row.
     pub fn new(rows: &[f32], dim: usize) -> Result<Self, ClusterError> {
         if rows.is_empty() {
             return Ok(Self { rows: Vec::new(), dim });
@@ -70,7 +71,8 @@ impl Embeddings {
         self.row(a).iter().zip(self.row(b)).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
     }
 
-    /// The Euclidean distance, summed from differences in f64, because a difference of dot products would lose precision.
+    /// The Euclidean distance, summed from differences in f64, because a difference of dot products would lose
+    /// precision.
     pub fn distance(&self, a: usize, b: usize) -> f64 {
         squared_difference(self.row(a), self.row(b)).sqrt()
     }

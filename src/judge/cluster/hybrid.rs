@@ -1,5 +1,6 @@
-//! HDBSCAN followed by corrections: merges groups whose exemplars are near each other, and attaches photos without a group
-//! to the nearest group (`hybrid_hdbscan_knn` of the original, made there for faces). All distances are Euclidean.
+//! HDBSCAN followed by corrections: merges groups whose exemplars are near each other, and attaches photos without a
+//! group to the nearest group (`hybrid_hdbscan_knn` of the original, made there for faces). All distances are
+//! Euclidean.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};

@@ -88,8 +88,8 @@ fn mean_variance(rows: &Embeddings) -> f64 {
     sum.iter().zip(&squares).map(|(s, q)| q / len - (s / len).powi(2)).sum::<f64>().max(0.0) / dim as f64
 }
 
-/// Greedy k-means++: of several candidates drawn in proportion to the squared distance, takes the one that lowers the sum
-/// most.
+/// Greedy k-means++: of several candidates drawn in proportion to the squared distance, takes the one that lowers the
+/// sum most.
 fn seeds(rows: &Embeddings, k: usize, random: &mut SplitMix64) -> Vec<f32> {
     let len = rows.len();
     let draws = 2 + (k as f64).ln() as usize;
@@ -178,8 +178,8 @@ fn assign(rows: &Embeddings, centres: &[f32]) -> Assignment {
     Assignment { labels, squared }
 }
 
-/// Moves every centre to the mean of its rows; a centre without rows takes the row farthest from its own centre. Returns
-/// the total squared movement.
+/// Moves every centre to the mean of its rows; a centre without rows takes the row farthest from its own centre.
+/// Returns the total squared movement.
 fn recentre(rows: &Embeddings, assignment: &mut Assignment, centres: &mut [f32]) -> f64 {
     let dim = rows.dim();
     let k = centres.len() / dim;

@@ -1,5 +1,5 @@
-//! Clustering: groups photos of the same scene by embeddings and capture times. Each method has its own file. The result
-//! depends on the input alone, not on threads, the system clock or random numbers.
+//! Clustering: groups photos of the same scene by embeddings and capture times. Each method has its own file. The
+//! result depends on the input alone, not on threads, the system clock or random numbers.
 
 pub mod agglomerative;
 pub mod agreement;

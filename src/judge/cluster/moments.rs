@@ -372,8 +372,8 @@ mod tests {
         let angles = [0.0, 5.0, 90.0, 95.0, 8.0, 12.0, 98.0, 102.0];
         let ahead = |ms: i64| ms + HOUR;
         let times = at(&[0, 800, HOUR, HOUR + 800, ahead(0), ahead(800), ahead(HOUR), ahead(HOUR + 800)]);
-        // By similarity each scene is one group, whatever the clocks show. The first camera's second scene and the second
-        // camera's first one have the same times and stay separate.
+        // By similarity each scene is one group, whatever the clocks show. The first camera's second scene and the
+        // second camera's first one have the same times and stay separate.
         let labels = corrected(&[0, 0, 1, 1, 0, 0, 1, 1], &angles, &times);
         assert_eq!(labels, [0, 0, 1, 1, 0, 0, 1, 1]);
     }

@@ -88,7 +88,8 @@ pub(super) fn blobs(groups: usize, each: usize, dim: usize, spread: f64, seed: u
 }
 
 /// With two or more samples, many reachability distances are equal, since one core distance counts for many pairs. The
-/// references process equal edges in an unspecified order, which can change the group of a photo; ours merges them at once.
+/// references process equal edges in an unspecified order, which can change the group of a photo; ours merges them at
+/// once.
 #[test]
 fn hdbscan_labels_as_scikit_learn_the_python_package_and_the_crate_do() {
     let cases = cases();
@@ -161,8 +162,8 @@ fn hdbscan_tree_is_minimal_on_even_and_on_clumped_points() {
     }
 }
 
-/// The minimum spanning tree by Prim's algorithm over all pairs in f64, starting at photo 0, like the references. Ties go
-/// to the lower number; edges are sorted by weight.
+/// The minimum spanning tree by Prim's algorithm over all pairs in f64, starting at photo 0, like the references. Ties
+/// go to the lower number; edges are sorted by weight.
 fn prim(rows: &Embeddings, samples: usize) -> Vec<hdbscan::Edge> {
     let len = rows.len();
     let core: Vec<f64> = (0..len)

@@ -3,8 +3,8 @@
 //! the content.
 //!
 //! Weights and sizes were chosen on bursts of 37 scenes (`tests/bench/results/cluster.md`): edge directions contribute
-//! most, brightness and colour little but consistently. The measured numbers are whitened, since what most photos have in
-//! common (a horizon, a bright sky, a subject in the middle) does not distinguish scenes.
+//! most, brightness and colour little but consistently. The measured numbers are whitened, since what most photos have
+//! in common (a horizon, a bright sky, a subject in the middle) does not distinguish scenes.
 
 use std::sync::LazyLock;
 
@@ -15,8 +15,8 @@ pub const NAME: &str = "scene-layout";
 /// The version, which changes with the numbers, so that cached embeddings are not mixed with new ones.
 pub const VERSION: u32 = 2;
 
-/// The side, in pixels, to which photos are shrunk regardless of aspect ratio. Small changes of framing then stay within
-/// a cell.
+/// The side, in pixels, to which photos are shrunk regardless of aspect ratio. Small changes of framing then stay
+/// within a cell.
 const SIDE: usize = 64;
 const PIXELS: usize = SIDE * SIDE;
 

@@ -222,8 +222,8 @@ fn a_burst_needs_nearness_in_time_and_similarity() {
     let at = |ms| Some(Moment::at(ms));
     let times = [at(0), at(400), at(800), at(1200), at(60_000), None, None];
     let clustering = cluster(&Input::new(&rows, &times), &Method::by_name("burst").unwrap(), Noise::default()).unwrap();
-    // An unrelated photo within the burst does not split it, and a minute later is another moment. Photos without a time
-    // join the most similar moment, and one that is similar to two moments does not join them.
+    // An unrelated photo within the burst does not split it, and a minute later is another moment. Photos without a
+    // time join the most similar moment, and one that is similar to two moments does not join them.
     assert_eq!(clustering.labels, [0, 0, 1, 0, 2, 1, 0]);
 }
 

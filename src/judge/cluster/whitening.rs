@@ -1,5 +1,5 @@
-//! A linear map after which the numbers of a feature vector have equal variance and are uncorrelated over all photos. On
-//! whitened feature vectors the cosine distinguishes scenes much better (`tests/bench/results/cluster.md`).
+//! A linear map after which the numbers of a feature vector have equal variance and are uncorrelated over all photos.
+//! On whitened feature vectors the cosine distinguishes scenes much better (`tests/bench/results/cluster.md`).
 
 /// The map: subtracts the mean, then multiplies with one row of weights per output. In files, all numbers are
 /// little-endian bf16: the mean, then the rows.

@@ -8,7 +8,8 @@ pub const COUNT: usize = 468;
 /// The side of the mesh network's input, in pixels, which are also the unit of its coordinates.
 pub const SIDE: usize = 192;
 
-/// Corners and lids of the eye on the picture's left, in the order of the aspect ratio's formula; 0 and 3 are the corners.
+/// Corners and lids of the eye on the picture's left, in the order of the aspect ratio's formula; 0 and 3 are the
+/// corners.
 pub const LEFT_EYE: [usize; 6] = [33, 160, 158, 133, 153, 144];
 /// The same for the eye on the picture's right.
 pub const RIGHT_EYE: [usize; 6] = [362, 385, 387, 263, 373, 380];

@@ -1,4 +1,5 @@
-//! Portrait analysis: turns the output of the face networks into eyes, smile and portrait score. All functions are pure.
+//! Portrait analysis: turns the output of the face networks into eyes, smile and portrait score. All functions are
+//! pure.
 
 mod blendshapes;
 mod crop;

@@ -1,5 +1,5 @@
-//! Computes the matrix of a perspective transform with the same operations as OpenCV, in the same order, so that even the
-//! last digits agree.
+//! Computes the matrix of a perspective transform with the same operations as OpenCV, in the same order, so that even
+//! the last digits agree.
 
 /// Returns the matrix, row by row, that maps homogeneous pixel coordinates of a square of `side` pixels to the picture.
 /// `corners` are the square's corners in the picture: lower left, upper left, upper right, lower right.

@@ -61,8 +61,8 @@ pub struct Face {
     pub smile_confidence: Option<f64>,
     pub pose: Option<Pose>,
     pub pose_confidence: Option<f64>,
-    /// Whether the face counts for the photo: it is large compared with the largest face, and the large faces lie around
-    /// the middle.
+    /// Whether the face counts for the photo: it is large compared with the largest face, and the large faces lie
+    /// around the middle.
     #[serde(default)]
     pub is_prominent: bool,
     /// The mesh, for drawing.
@@ -75,7 +75,7 @@ pub struct Face {
 pub enum Unclear {
     /// Smaller than [`Thresholds::smallest_face`].
     TooSmall,
-    /// Not found by the short-range detector, whose boxes landmarks are searched in.
+    /// Not found by the short-range detector, in whose boxes landmarks are searched.
     NotFoundClose,
     /// The presence score of the mesh network is too low.
     LowPresence,
@@ -279,7 +279,7 @@ impl Portrait {
 const MIN_SHARE_OF_LARGEST: f64 = 0.16;
 
 /// Marks the prominent faces. A single face must be large enough and near the middle, like in the original. Of several,
-/// the largest and large_faces not much smaller are prominent, if together they lie around the middle.
+/// the largest and those not much smaller are prominent, if together they lie around the middle.
 fn prominent(faces: &[Face], thresholds: &Thresholds) -> Vec<bool> {
     let largest = faces.iter().map(Face::area).fold(0.0, f64::max);
     let is_large = |face: &Face| {

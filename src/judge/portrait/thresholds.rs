@@ -6,7 +6,8 @@ pub enum LandmarkRounding {
     /// Unrounded.
     #[default]
     Float,
-    /// Truncated to whole pixels, like the original. On small faces a pixel changes an eye's aspect ratio by up to 0.18.
+    /// Truncated to whole pixels, like the original. On small faces a pixel changes an eye's aspect ratio by up to
+    /// 0.18.
     Pixel,
 }
 
@@ -22,8 +23,8 @@ pub enum EyesBy {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
-    /// The smallest score of a face by the full-range detector. MediaPipe's own interface ignores the value it is given,
-    /// so the original always used 0.6, whatever its configuration.
+    /// The smallest score of a face by the full-range detector. MediaPipe's own interface ignores the value it is
+    /// given, so the original always used 0.6, whatever its configuration.
     pub face_detection_confidence: f32,
     /// The smallest score of a box by the short-range detector in which landmarks are searched.
     pub landmark_detection_confidence: f32,
@@ -40,11 +41,11 @@ pub struct Thresholds {
     /// The height of a smile's corners above its middle, as a share of the picture's height, that must be exceeded.
     pub smile_elevation_threshold: f64,
     pub landmark_rounding: LandmarkRounding,
-    /// The smallest longer side, in pixels, of the box of a face that is judged. At 32, an eye is about seven pixels wide
-    /// and one pixel decides whether it is open.
+    /// The smallest longer side, in pixels, of the box of a face that is judged. At 32, an eye is about seven pixels
+    /// wide and one pixel decides whether it is open.
     pub smallest_face: f64,
-    /// The largest turn of a face that is judged, because the network guesses the hidden eye. The turn is the difference
-    /// of the nose's distances from the two ears over their sum: 0 from the front, 1 in full profile.
+    /// The largest turn of a face that is judged, because the network guesses the hidden eye. The turn is the
+    /// difference of the nose's distances from the two ears over their sum: 0 from the front, 1 in full profile.
     pub farthest_turn: f64,
     pub eyes: EyesBy,
     /// Whether a photo with several prominent faces gets a portrait score. The original scored single faces only.

@@ -132,8 +132,8 @@ impl<'a> ScoredPhotos<'a> {
         (eligible, handicap)
     }
 
-    /// The photos in the tie-break of a group, best first: all within the margin of the best, if there are at least two.
-    /// There is no tie-break in a group where a person kept a photo.
+    /// The photos in the tie-break of a group, best first: all within the margin of the best, if there are at least
+    /// two. There is no tie-break in a group where a person kept a photo.
     fn close(&self, members: &[usize]) -> Vec<usize> {
         if members.iter().any(|&photo| self.is(photo, Decision::Keep)) {
             return Vec::new();

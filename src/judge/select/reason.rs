@@ -58,7 +58,7 @@ pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rul
         Outcome::NoGroup => vec!["It belongs to no group, and photos without one are left out".to_owned()],
         Outcome::Filtered(failed) => vec![failed_filter(failed)],
         Outcome::TooAlike { other, distance } => vec![format!(
-            "Too much like {}, which is in already: they differ by {distance:.2}, and {:.2} is asked",
+            "Too similar to {}, which was picked: their distance is {distance:.2}, and at least {:.2} is required",
             group.name(other),
             rules.diversity
         )],
@@ -71,15 +71,15 @@ pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rul
 fn failed_filter(failed: FailedFilter) -> String {
     match failed {
         FailedFilter::Iqa { value, least } => {
-            format!("Technical quality {} is below the {least:.2} asked", short(value, least))
+            format!("Technical quality {} is below the required {least:.2}", short(value, least))
         }
         FailedFilter::Aesthetic { value, least } => {
-            format!("Aesthetic score {} is below the {least:.2} asked", short(value, least))
+            format!("Aesthetic score {} is below the required {least:.2}", short(value, least))
         }
         FailedFilter::Sharpness { value, least } => {
-            format!("Sharpness {} is below the {least:.2} asked", short(value, least))
+            format!("Sharpness {} is below the required {least:.2}", short(value, least))
         }
-        FailedFilter::EyesClosed => "A portrait with closed eyes, and open eyes are required".to_owned(),
+        FailedFilter::EyesClosed => "A portrait with closed eyes, but open eyes are required".to_owned(),
     }
 }
 
@@ -334,7 +334,7 @@ impl GroupContext<'_> {
         let though = overruled.as_ref().map_or_else(String::new, |scored| format!(", though it {scored}"));
         clauses.push(match (meeting.map(|met| met.won), difference) {
             (Some(Some(false)), _) => format!("lost to {name} in the tie-break{though}"),
-            (Some(_), _) => format!("{name} won more of the tie-break{though}"),
+            (Some(_), _) => format!("{name} won more comparisons in the tie-break{though}"),
             (None, Some(difference)) if difference >= 0.005 => format!("{difference:.2} behind {name}"),
             (None, Some(_)) if overruled.is_none() => format!("just behind {name}"),
             (None, _) => format!("{name} was preferred{though}"),
@@ -384,7 +384,7 @@ impl GroupContext<'_> {
                 format!("{what}, but {top} photos were asked for and others were kept by you or scored higher")
             }
             Some(top) => format!("{what}, but {top} photos were asked for and others scored higher"),
-            None => format!("{what}, but no group was asked to give a photo"),
+            None => format!("{what}, but no photos per group were asked for"),
         }
     }
 }
@@ -410,6 +410,6 @@ mod tests {
     #[test]
     fn a_value_just_below_its_threshold_is_shown_with_more_decimals() {
         let reason = failed_filter(FailedFilter::Sharpness { value: 0.1996, least: 0.2 });
-        assert_eq!(reason, "Sharpness 0.1996 is below the 0.20 asked");
+        assert_eq!(reason, "Sharpness 0.1996 is below the required 0.20");
     }
 }

@@ -119,7 +119,7 @@ fn the_best_of_each_group_then_different_ones() {
     let verdicts = select(&photos, &rules(9), comparator).unwrap();
     assert_eq!(
         reason(&verdicts, &photos, "a2"),
-        "Too much like a1, which is in already: they differ by 0.01, and 0.10 is asked."
+        "Too similar to a1, which was picked: their distance is 0.01, and at least 0.10 is required."
     );
 }
 
@@ -205,10 +205,10 @@ fn filters_pass_unmeasured_values_and_reasons_name_the_failed_filter() {
     assert_eq!(chosen, ["small face", "unmeasured"]);
     let verdicts = select(&photos, &rules, no_model()).unwrap();
     for (path, expected) in [
-        ("dull", "Technical quality 0.20 is below the 0.30 asked."),
-        ("ugly", "Aesthetic score 3.00 is below the 4.00 asked."),
-        ("soft", "Sharpness 0.10 is below the 0.20 asked."),
-        ("blink", "A portrait with closed eyes, and open eyes are required."),
+        ("dull", "Technical quality 0.20 is below the required 0.30."),
+        ("ugly", "Aesthetic score 3.00 is below the required 4.00."),
+        ("soft", "Sharpness 0.10 is below the required 0.20."),
+        ("blink", "A portrait with closed eyes, but open eyes are required."),
         ("stray", "It belongs to no group, and photos without one are left out."),
         ("unmeasured", "The only photo of its scene; aesthetic score 6.0 of 10."),
     ] {

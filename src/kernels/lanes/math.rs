@@ -9,7 +9,8 @@ use super::Lanes;
 /// As for [`Lanes`].
 #[inline(always)]
 pub(crate) unsafe fn exp<L: Lanes>(x: L::V) -> L::V {
-    // x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 in two parts so that the subtraction is exact. The polynomial is from Cephes.
+    // x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 in two parts so that the subtraction is exact. The polynomial is from
+    // Cephes.
     let x = L::min(L::max(x, L::splat(-87.0)), L::splat(88.0));
     let n = L::round(L::mul(x, L::splat(std::f32::consts::LOG2_E)));
     let r = L::mul_add(n, L::splat(-0.693_359_4), x);

@@ -162,7 +162,8 @@ fn outermost(tree: &[Cluster], marked: &[bool]) -> Vec<usize> {
     kept
 }
 
-/// Replaces clusters that split off at a distance below `epsilon` by their nearest ancestor that did not, except the root.
+/// Replaces clusters that split off at a distance below `epsilon` by their nearest ancestor that did not, except the
+/// root.
 fn merge_below(tree: &[Cluster], chosen: &[usize], epsilon: f64) -> Vec<usize> {
     let born_at = |id: usize| 1.0 / tree[id].birth;
     let mut marked = vec![false; tree.len()];

@@ -2,7 +2,8 @@
 //! scene becomes one group.
 //!
 //! The `hdbscan` crate is not used because it takes raw points (seconds instead of tenths for 5,000 × 384) or all N²
-//! distances as nested vectors, and traverses its condensed tree in quadratic time. Tests and benchmarks compare with it.
+//! distances as nested vectors, and traverses its condensed tree in quadratic time. Tests and benchmarks compare with
+//! it.
 
 mod condensed;
 mod spanning;
@@ -19,9 +20,9 @@ pub struct Params {
     /// The neighbour, not counting the photo itself, whose distance is the core distance; `min_cluster_size` if `None`.
     pub min_samples: Option<usize>,
     /// The Euclidean distance below which groups are not split; 0 splits by density alone. If all edges of the spanning
-    /// tree are shorter, all photos are one group: density has no contrast within a single scene, and the original, which
-    /// never selects the root of the tree, returned noise or fragments. An absolute distance is needed because twenty
-    /// unrelated photos, all equally far from each other, have no contrast either.
+    /// tree are shorter, all photos are one group: density has no contrast within a single scene, and the original,
+    /// which never selects the root of the tree, returned noise or fragments. An absolute distance is needed because
+    /// twenty unrelated photos, all equally far from each other, have no contrast either.
     pub epsilon: f64,
 }
 

@@ -1,9 +1,9 @@
 //! The minimum spanning tree of the mutual reachability distance, max(core_a, core_b, d), with memory linear in N.
 //!
-//! One pass over blocks of distances lists the nearest neighbours of every photo. Rounds of Borůvka's algorithm on these
-//! lists make all joins that the lists can prove. The few distant components that remain are joined by Prim's algorithm,
-//! with their nearest pairs from a second pass over half the blocks. Neighbours are found with f32 products; the weights
-//! of the result are computed again in f64.
+//! One pass over blocks of distances lists the nearest neighbours of every photo. Rounds of Borůvka's algorithm on
+//! these lists make all joins that the lists can prove. The few distant components that remain are joined by Prim's
+//! algorithm, with their nearest pairs from a second pass over half the blocks. Neighbours are found with f32 products;
+//! the weights of the result are computed again in f64.
 
 use rayon::prelude::*;
 
