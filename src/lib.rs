@@ -7,8 +7,8 @@
 //!
 //! | crate | what it is for | it must never know |
 //! |---|---|---|
-//! | [`base`] | a picture in memory, the panic boundary, reading and writing files safely | what a photo is |
-//! | [`kernels`] | the processor's own instructions under the networks, chosen at run time; the only `unsafe` | files, models |
+//! | [`base`] | pictures in memory, containment of panics, safe reading and atomic writing of files | what a photo is |
+//! | [`kernels`] | CPU kernels of the networks, chosen at run time; the only `unsafe` code | files, models |
 //! | [`photo`] | files to pixels: scan, identity, kind, decoding within limits, EXIF, XMP, resize | what a picture is worth |
 //! | [`judge`] | pure decisions over numbers: `quality`, `portrait`, `cluster`, `select` | files, clocks, networks, the terminal |
 //! | [`networks`] | networks, and the formats of weight files they are read from | where a file came from |
@@ -46,7 +46,7 @@
 //! | which ratings of other programs count? | `src/commands/human_decisions.rs`; how they are read: `src/photo/xmp.rs` |
 //! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file a format |
 //! | which files go where a photo goes? | `src/photo/companions.rs` |
-//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `calibration.rs` (how alike is alike), `moments.rs` (time), a file a method |
+//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (embedding), `calibration.rs` (thresholds), `moments.rs` (time), one file per method |
 //! | what is known of a photo, and which models are asked? | `src/photo_report.rs`; `src/library/asking.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs`, `tournament.rs`, `pick.rs`, `reason.rs` |
 //! | the page of `--report` and `review`? | `src/report/html/`; what it is served by: `src/review/`; what its keys do: `src/commands/review/session.rs` |

@@ -1,5 +1,5 @@
-//! Files that appear whole or not at all, and are there after a crash: written beside their place, forced to disk,
-//! renamed, and the folder forced to disk, too.
+//! Atomic and durable writing of files: the content goes to a temporary file in the same folder, which is synced to
+//! disk and renamed; then the folder is synced.
 
 mod unfinished;
 
@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 pub use unfinished::is_unfinished;
 
-/// A file on its way to its place. Dropped, it is gone.
+/// A temporary file that will be renamed to its final path. Dropping it deletes it.
 #[derive(Debug)]
 pub struct Draft {
     writer: BufWriter<NamedTempFile>,
@@ -20,12 +20,12 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A file with the usual rights of a new one, less what the umask takes.
+    /// Creates a draft of `place` with the permissions of an ordinary new file, subject to the umask.
     pub fn beside(place: &Path) -> io::Result<Self> {
         Self::with_mode(place, 0o666)
     }
 
-    /// A file that only its owner may read.
+    /// Creates a draft of `place` that only its owner may read.
     pub fn private(place: &Path) -> io::Result<Self> {
         Self::with_mode(place, 0o600)
     }
@@ -37,67 +37,67 @@ impl Draft {
 
     #[cfg(not(unix))]
     fn with_mode(place: &Path, _: u32) -> io::Result<Self> {
-        Self::made(place, tempfile::Builder::new())
+        Self::create(place, tempfile::Builder::new())
     }
 
-    /// A file with these rights, less what the umask takes.
+    /// Creates a draft of `place` with the given permissions, subject to the umask.
     pub fn with_permissions(place: &Path, permissions: Permissions) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.permissions(permissions);
-        Self::made(place, builder)
+        Self::create(place, builder)
     }
 
-    fn made(place: &Path, mut builder: tempfile::Builder<'_, '_>) -> io::Result<Self> {
-        // A link keeps pointing where it points.
+    fn create(place: &Path, mut builder: tempfile::Builder<'_, '_>) -> io::Result<Self> {
+        // If the path is a symbolic link, its target is replaced, not the link.
         let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
         let folder = folder_of(&place);
-        unfinished::sweep_once(folder);
-        let file = builder.prefix(unfinished::PREFIX).rand_bytes(unfinished::RANDOM).tempfile_in(folder)?;
-        // Where files cannot be locked, their age alone protects them.
+        unfinished::clean_once(folder);
+        let file = builder.prefix(unfinished::PREFIX).rand_bytes(unfinished::RANDOM_LENGTH).tempfile_in(folder)?;
+        // On file systems without locks, the temporary file is protected only by its age.
         let _ = file.as_file().try_lock();
         Ok(Self { writer: BufWriter::new(file), place })
     }
 
-    /// Where it will lie.
+    /// The final path.
     pub fn place(&self) -> &Path {
         &self.place
     }
 
-    /// Where it lies meanwhile, for a library that writes by name.
+    /// The path of the temporary file, for libraries that write by name.
     pub fn path(&self) -> &Path {
         self.writer.get_ref().path()
     }
 
-    /// What is written so far, for its rights and times.
+    /// The file with everything written so far, to set its permissions and times.
     pub fn file(&mut self) -> io::Result<&File> {
         self.writer.flush()?;
         Ok(self.writer.get_ref().as_file())
     }
 
-    /// What is written so far, from its beginning; the file is gone when the reader is.
+    /// Reads what was written, from the beginning. The file is deleted when the reader is dropped.
     pub fn reopened(mut self) -> io::Result<File> {
         self.writer.flush()?;
         self.writer.get_ref().reopen()
     }
 
-    /// The file forced to disk.
-    fn whole(self) -> io::Result<(NamedTempFile, PathBuf)> {
+    /// Flushes and syncs the file.
+    fn synced(self) -> io::Result<(NamedTempFile, PathBuf)> {
         let file = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
         Ok((file, self.place))
     }
 
-    /// Takes the place of what lies there; `folders` are to be forced to disk in the end.
+    /// Renames the file to its final path, replacing an existing file. The caller must sync `folders` at the end.
     pub fn replace(self, folders: &mut Folders) -> io::Result<()> {
-        let (file, place) = self.whole()?;
+        let (file, place) = self.synced()?;
         file.persist(&place)?;
         folders.changed_by(&place);
         Ok(())
     }
 
-    /// Takes its place unless something lies there; whether it did.
+    /// Renames the file to its final path unless a file exists there; returns whether it did.
     pub fn place_new(self, folders: &mut Folders) -> io::Result<bool> {
-        let (file, place) = self.whole()?;
+        let (file, place) = self.synced()?;
         match file.persist_noclobber(&place) {
             Ok(_) => {
                 folders.changed_by(&place);
@@ -108,7 +108,7 @@ impl Draft {
         }
     }
 
-    /// Takes the place of what lies there, for good.
+    /// Renames the file to its final path, replacing an existing file, and syncs the folder.
     pub fn settle(self) -> io::Result<()> {
         let mut folders = Folders::default();
         self.replace(&mut folders)?;
@@ -132,7 +132,7 @@ impl Seek for Draft {
     }
 }
 
-/// What lies at a path; nothing only where the system says so. A look that fails is not taken for an empty place.
+/// The metadata of a path; `None` only if the system reports that nothing exists there. Other failures are errors.
 pub fn found(path: &Path) -> io::Result<Option<fs::Metadata>> {
     match fs::metadata(path) {
         Ok(there) => Ok(Some(there)),
@@ -141,25 +141,25 @@ pub fn found(path: &Path) -> io::Result<Option<fs::Metadata>> {
     }
 }
 
-/// Writes a whole file for good.
+/// Writes a file atomically and durably.
 pub fn write(place: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut draft = Draft::beside(place)?;
     draft.write_all(bytes)?;
     draft.settle()
 }
 
-/// Folders whose names changed and are not surely on disk yet: one call each in the end serves many files.
+/// The folders with changed names that are not synced yet. One sync of a folder at the end covers many files.
 #[derive(Debug, Default)]
 #[must_use = "names are on disk only after `sync`"]
 pub struct Folders(BTreeSet<PathBuf>);
 
 impl Folders {
-    /// A name was made or replaced here.
+    /// Records that a name in the folder of `place` was created or replaced.
     pub fn changed_by(&mut self, place: &Path) {
         self.0.insert(folder_of(place).to_owned());
     }
 
-    /// Makes a folder and those above it that are not there.
+    /// Creates a folder and its missing parents.
     pub fn make(&mut self, folder: &Path) -> io::Result<()> {
         let absent = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
         let absent: Vec<&Path> = absent.collect();
@@ -168,38 +168,38 @@ impl Folders {
         Ok(())
     }
 
-    /// Forces the names to disk.
+    /// Syncs all recorded folders.
     pub fn sync(&mut self) -> io::Result<()> {
         std::mem::take(&mut self.0).iter().try_for_each(|folder| sync(folder))
     }
 }
 
-/// Some file systems cannot force a folder to disk, and one that may be written but not read cannot be opened for it:
-/// nothing more can be done there.
+/// Syncs a folder. Errors of file systems that cannot sync folders, and of folders without read permission, are
+/// ignored.
 #[cfg(unix)]
 fn sync(folder: &Path) -> io::Result<()> {
     use rustix::io::Errno;
-    let beyond_us = |error: &io::Error| {
+    let is_unsupported = |error: &io::Error| {
         Errno::from_io_error(error)
             .is_some_and(|error| [Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::ACCESS].contains(&error))
     };
     match File::open(folder).and_then(|folder| folder.sync_all()) {
-        Err(error) if !beyond_us(&error) => {
-            let told = format!("the folder {} cannot be forced to disk: {error}", folder.display());
-            Err(io::Error::new(error.kind(), told))
+        Err(error) if !is_unsupported(&error) => {
+            let message = format!("the folder {} cannot be synced to disk: {error}", folder.display());
+            Err(io::Error::new(error.kind(), message))
         }
         _ => Ok(()),
     }
 }
 
-/// Windows keeps names in order by itself.
+/// Windows needs no sync of folders.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "fails elsewhere")]
 fn sync(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder of a file, which for a bare name is the one we stand in.
+/// The folder of a file; the current folder for a bare name.
 pub fn folder_of(place: &Path) -> &Path {
     place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draft_that_is_dropped_leaves_the_older_file() {
+    fn dropping_a_draft_leaves_the_existing_file() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("results");
         write(&place, b"older").unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_stays_with_its_owner() {
+    fn place_new_does_not_replace_an_existing_file() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("a.jpg");
         let mut folders = Folders::default();
@@ -237,14 +237,14 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn rights_are_the_usual_ones_or_private_and_links_stay() {
+    fn permissions_are_ordinary_or_private_and_links_are_kept() {
         use std::os::unix::fs::{PermissionsExt, symlink};
         let folder = tempfile::tempdir().unwrap();
         let (plain, private) = (folder.path().join("plain"), folder.path().join("private"));
         write(&plain, b"x").unwrap();
         Draft::private(&private).unwrap().settle().unwrap();
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-        // What the umask of this process leaves of it.
+        // The ordinary permissions, under the umask of this process.
         let usual = folder.path().join("usual");
         fs::write(&usual, b"x").unwrap();
         assert_eq!((mode(&plain), mode(&private)), (mode(&usual), 0o600));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_were_made_are_kept_in_mind_with_those_above() {
+    fn created_folders_are_recorded_with_their_parents() {
         let world = tempfile::tempdir().unwrap();
         let mut folders = Folders::default();
         folders.make(&world.path().join("a/b")).unwrap();
@@ -264,6 +264,6 @@ mod tests {
         folders.sync().unwrap();
         assert!(folders.0.is_empty());
         folders.changed_by(&world.path().join("gone/file"));
-        assert!(folders.sync().is_err(), "a folder that cannot be forced to disk is told");
+        assert!(folders.sync().is_err(), "a folder that cannot be synced is reported");
     }
 }

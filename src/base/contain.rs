@@ -1,5 +1,5 @@
-//! A boundary no panic crosses: work on hostile input may break itself, never the run, nor the terminal. A panic that
-//! gets past every boundary ends the run with one line.
+//! Containment of panics: hostile input may make the work on one file fail, but not the run. A panic that is not
+//! contained ends the run with one line on stderr.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -12,88 +12,88 @@ use std::thread;
 use crate::escape::visible;
 
 thread_local! {
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
-    static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
+    static CONTAINED_DEPTH: Cell<u32> = const { Cell::new(0) };
+    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// jpeg-decoder starts threads of its own, which cannot know our depth but have this name.
+/// The name prefix of threads started by jpeg-decoder, in which panics count as contained.
 const DECODER_THREAD: &str = "worker thread for component";
 
-/// A panic in a thread of rayon, on its way to whoever waits for the work.
-static IN_POOL: Mutex<Option<String>> = Mutex::new(None);
-/// Panics that nobody contains are told by [`or_one_line`].
-static LAST_RESORT: AtomicBool = AtomicBool::new(false);
-/// One has been told.
-static TOLD: AtomicBool = AtomicBool::new(false);
+/// The message of a panic in a thread of rayon, until the thread that waits for the work takes it.
+static POOL_PANIC: Mutex<Option<String>> = Mutex::new(None);
+/// Whether [`or_one_line`] reports panics that are not contained.
+static REPORT_UNCONTAINED: AtomicBool = AtomicBool::new(false);
+/// Whether a panic was reported.
+static REPORTED: AtomicBool = AtomicBool::new(false);
 
-/// Runs `work`; a panic inside comes back as its message and place.
+/// Runs `work` and returns a panic inside it as an error with message and source location.
 pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    listen();
-    DEPTH.set(DEPTH.get() + 1);
-    // What `work` leaves half done is dropped with it; callers hand in only what they can spare.
+    install_hook();
+    CONTAINED_DEPTH.set(CONTAINED_DEPTH.get() + 1);
+    // Callers pass only state that they discard after a panic.
     let outcome = panic::catch_unwind(AssertUnwindSafe(work));
-    DEPTH.set(DEPTH.get() - 1);
-    outcome.map_err(|payload| LAST.take().or_else(taken_from_pool).unwrap_or_else(|| words(&*payload)))
+    CONTAINED_DEPTH.set(CONTAINED_DEPTH.get() - 1);
+    outcome.map_err(|payload| LAST_PANIC.take().or_else(take_pool_panic).unwrap_or_else(|| panic_message(&*payload)))
 }
 
-/// Runs the whole program. A panic that nobody contains, in whatever thread, is told in one line on stderr, and the
-/// program ends as `failed`.
+/// Runs the whole program. A panic that is not contained, in any thread, is reported in one line on stderr, and
+/// `failed` is returned.
 pub fn or_one_line<T>(run: impl FnOnce() -> T, failed: T) -> T {
-    LAST_RESORT.store(true, Ordering::Relaxed);
-    listen();
+    REPORT_UNCONTAINED.store(true, Ordering::Relaxed);
+    install_hook();
     match panic::catch_unwind(AssertUnwindSafe(run)) {
-        Ok(ended) if !TOLD.load(Ordering::Relaxed) => ended,
+        Ok(ended) if !REPORTED.load(Ordering::Relaxed) => ended,
         Ok(_) => failed,
         Err(payload) => {
-            tell(&taken_from_pool().unwrap_or_else(|| words(&*payload)));
+            report(&take_pool_panic().unwrap_or_else(|| panic_message(&*payload)));
             failed
         }
     }
 }
 
-fn listen() {
+fn install_hook() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
-        let usual = panic::take_hook();
+        let default_hook = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let theirs = thread::current().name().is_some_and(|name| name.starts_with(DECODER_THREAD));
-            if DEPTH.get() > 0 || theirs {
-                LAST.set(Some(described(info)));
+            let is_decoder_thread = thread::current().name().is_some_and(|name| name.starts_with(DECODER_THREAD));
+            if CONTAINED_DEPTH.get() > 0 || is_decoder_thread {
+                LAST_PANIC.set(Some(describe(info)));
             } else if rayon::current_thread_index().is_some() {
-                IN_POOL.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| described(info));
-            } else if LAST_RESORT.load(Ordering::Relaxed) {
-                tell(&described(info));
+                POOL_PANIC.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| describe(info));
+            } else if REPORT_UNCONTAINED.load(Ordering::Relaxed) {
+                report(&describe(info));
             } else {
-                usual(info);
+                default_hook(info);
             }
         }));
     });
 }
 
-fn taken_from_pool() -> Option<String> {
-    IN_POOL.lock().unwrap_or_else(PoisonError::into_inner).take()
+fn take_pool_panic() -> Option<String> {
+    POOL_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// The first is the cause; those that follow are threads that miss the first.
-fn tell(what: &str) {
-    if !TOLD.swap(true, Ordering::Relaxed) {
+/// Reports the first panic only. Later ones are consequences of it in other threads.
+fn report(what: &str) {
+    if !REPORTED.swap(true, Ordering::Relaxed) {
         let _ = writeln!(std::io::stderr(), "error: internal error: {}; please report it", visible(what));
     }
 }
 
-fn described(info: &PanicHookInfo<'_>) -> String {
+fn describe(info: &PanicHookInfo<'_>) -> String {
     let place = info.location().map_or_else(String::new, |at| format!(" ({}:{})", file(at), at.line()));
-    format!("{}{place}", words(info.payload()))
+    format!("{}{place}", panic_message(info.payload()))
 }
 
-/// Of other crates without the folder where they lay when this was built.
+/// The path of a source file; for other crates, without the folder of the build machine.
 fn file<'a>(at: &Location<'a>) -> &'a str {
     let file = at.file();
     let crate_folder = file.rfind("/src/").and_then(|source| file[..source].rfind('/'));
     crate_folder.map_or(file, |slash| &file[slash + 1..])
 }
 
-fn words(payload: &dyn Any) -> String {
+fn panic_message(payload: &dyn Any) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message").to_owned()
 }

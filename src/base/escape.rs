@@ -1,9 +1,10 @@
-//! Foreign text cannot steer the terminal: names, models and files may hold anything, and all that is printed passes here.
+//! Escapes text before it is printed. File names, models and files may contain anything, including characters that
+//! control the terminal.
 
 use std::borrow::Cow;
 
-/// Whether a character steers a terminal, or hides or turns around what stands beside it. Joiners are none of these:
-/// scripts and emoji need them.
+/// Whether a character controls the terminal, is invisible, or changes the direction of text. Joiners are allowed,
+/// because scripts and emoji need them.
 pub fn steers(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -13,13 +14,12 @@ pub fn steers(character: char) -> bool {
         )
 }
 
-/// Text of one line, in which a mark stands for every character that steers.
+/// Returns a line of text with every such character replaced by U+FFFD.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if text.contains(steers) { text.replace(steers, "\u{fffd}").into() } else { text.into() }
 }
 
-/// Text that may run over several lines. Each but the first is indented, so that nothing a line holds passes for a
-/// message of its own.
+/// Escapes text of several lines. All lines but the first are indented, so that none can pass for a message of its own.
 pub fn message(text: &str) -> String {
     let mut lines = text.lines().map(|line| line.split('\t').map(visible).collect::<Vec<_>>().join("\t"));
     let mut safe = lines.next().unwrap_or_default();
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_steers_is_left_and_scripts_stay_whole() {
+    fn control_characters_are_replaced_and_scripts_stay_intact() {
         let evil = "\u{1b}[2J\u{9b}31m\r\u{7}\u{7f}\u{202e}gpj.\u{2066}\u{200b}\u{feff}\u{e0041}";
         assert!(!visible(evil).contains(steers));
         assert_eq!(visible("a\u{1b}[31m.jpg"), "a\u{fffd}[31m.jpg");
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_within_a_message_passes_for_one() {
+    fn further_lines_of_a_message_are_indented() {
         assert_eq!(message("a\nwarning: b\n\n    c\td\r\ne\rf"), "a\n  warning: b\n\n    c\td\n  e\u{fffd}f");
     }
 }

@@ -1,6 +1,7 @@
-//! What everything stands on: a picture in memory, a boundary no panic crosses.
+//! Foundations shared by all crates: pictures in memory, containment of panics, safe reading and atomic writing of
+//! files.
 //!
-//! It must never know what a photo is, where a file comes from, or that there is a command line.
+//! This crate must never know what a photo is, where a file comes from, or that there is a command line.
 
 pub mod atomic;
 pub mod contain;

@@ -1,8 +1,8 @@
-//! A picture in memory: upright, sRGB, eight bits a channel. Every room may know it.
+//! A picture in memory: upright, sRGB, eight bits per channel.
 
 use std::fmt;
 
-/// Row-major RGB; `data.len() == width * height * 3` always holds.
+/// A picture in row-major RGB. Invariant: `data.len() == width * height * 3`, and no side is zero.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pixels {
     width: u32,
@@ -11,7 +11,7 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// `None` when the buffer is not exactly `width * height * 3` bytes, or a side is zero.
+    /// Returns `None` if the buffer is not exactly `width * height * 3` bytes or a side is zero.
     pub fn new(width: u32, height: u32, data: Vec<u8>) -> Option<Self> {
         let expected = (width as usize).checked_mul(height as usize)?.checked_mul(3)?;
         (expected > 0 && data.len() == expected).then_some(Self { width, height, data })

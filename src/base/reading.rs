@@ -1,6 +1,6 @@
-//! Reads what is not a photo. A file that was found or referred to must be a regular one and may not be longer than its
-//! kind ever is. What a user named outright to be read through (a list, records, configuration) may also be a pipe.
-//! Opening never waits for another program, and reading ends when the run is asked to stop.
+//! Reads files other than photos. A file that was found in a folder or referred to by another file must be regular and
+//! no longer than the limit for its kind. A file that the user named as an input (a list, records, configuration) may
+//! also be a pipe. Opening never waits for another program, and reading ends when the run is asked to stop.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
@@ -9,22 +9,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
-/// The longest sidecars are those with painted masks in them: some megabytes.
+/// The limit for sidecars. The longest ones contain painted masks of some megabytes.
 pub const SIDECAR: u64 = 16 << 20;
-/// Configuration, manifests, recipes, notes: texts that people write or that say a few things.
+/// The limit for short texts: configuration, manifests, recipes, notes.
 pub const TEXT: u64 = 1 << 20;
-/// Lists of files and label files: millions of lines.
+/// The limit for lists of files and label files, which may have millions of lines.
 pub const LIST: u64 = 256 << 20;
-/// Models and checkpoints that are read whole.
+/// The limit for models and checkpoints that are read into memory.
 pub const MODEL: u64 = 8 << 30;
-/// A line of JSON lines: the longest hold an embedding and some dozens of faces.
+/// The limit for a line of JSON Lines. The longest contain an embedding and dozens of faces.
 const LINE: usize = 16 << 20;
 
 #[derive(Debug, Error)]
-enum Refusal {
+enum ReadError {
     #[error("not a regular file but {0}")]
     NotAFile(&'static str),
-    #[error("longer than {}, the most that is read of such a {what}", size(*most))]
+    #[error("longer than {}, the limit for a {what} of this kind", size(*most))]
     TooLong { most: u64, what: &'static str },
     #[error("interrupted")]
     Stopped,
@@ -35,24 +35,24 @@ fn size(bytes: u64) -> String {
     format!("{} {name}", bytes / unit)
 }
 
-impl From<Refusal> for io::Error {
-    fn from(refusal: Refusal) -> Self {
-        let kind = match refusal {
-            Refusal::NotAFile(_) => io::ErrorKind::InvalidInput,
-            Refusal::TooLong { .. } => io::ErrorKind::FileTooLarge,
-            // Not `Interrupted`: what reads to an end begins again at that.
-            Refusal::Stopped => io::ErrorKind::Other,
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> Self {
+        let kind = match error {
+            ReadError::NotAFile(_) => io::ErrorKind::InvalidInput,
+            ReadError::TooLong { .. } => io::ErrorKind::FileTooLarge,
+            // Not `Interrupted`, because `read_to_end` retries after that.
+            ReadError::Stopped => io::ErrorKind::Other,
         };
-        Self::new(kind, refusal)
+        Self::new(kind, error)
     }
 }
 
-/// Reading ended because the run was asked to stop.
+/// Whether reading ended because the run was asked to stop.
 pub fn was_stopped(error: &io::Error) -> bool {
-    matches!(error.get_ref().and_then(|cause| cause.downcast_ref()), Some(Refusal::Stopped))
+    matches!(error.get_ref().and_then(|cause| cause.downcast_ref()), Some(ReadError::Stopped))
 }
 
-/// What a file is that is no regular one.
+/// Names the kind of a file that is not regular; `None` for a regular file.
 pub fn other_than_a_file(metadata: &Metadata) -> Option<&'static str> {
     let kind = metadata.file_type();
     if kind.is_file() {
@@ -76,31 +76,31 @@ pub fn other_than_a_file(metadata: &Metadata) -> Option<&'static str> {
 
 /// Opens a regular file.
 pub fn open(path: &Path) -> io::Result<File> {
-    open_if(path, |metadata| other_than_a_file(metadata).map_or(Ok(()), |what| Err(Refusal::NotAFile(what))))
+    open_if(path, |metadata| other_than_a_file(metadata).map_or(Ok(()), |what| Err(ReadError::NotAFile(what))))
 }
 
-/// The whole of a regular file of at most so many bytes.
+/// Reads a regular file of at most `most` bytes.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let length = file.metadata()?.len();
     if length > most {
-        return Err(Refusal::TooLong { most, what: "file" }.into());
+        return Err(ReadError::TooLong { most, what: "file" }.into());
     }
-    whole(file, length as usize, most)
+    read_limited(file, length as usize, most)
 }
 
-/// The same of UTF-8 text.
+/// Reads a regular file of UTF-8 text of at most `most` bytes.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     read(path, most).and_then(text)
 }
 
-/// Looks before it opens, since opening some devices does something, and again at what it has opened.
-fn open_if(path: &Path, fits: impl Fn(&Metadata) -> Result<(), Refusal>) -> io::Result<File> {
+/// Checks the metadata before opening, because opening some devices has side effects, and again after opening.
+fn open_if(path: &Path, check: impl Fn(&Metadata) -> Result<(), ReadError>) -> io::Result<File> {
     if let Ok(metadata) = fs::metadata(path) {
-        fits(&metadata)?;
+        check(&metadata)?;
     }
     let file = open_without_waiting(path)?;
-    fits(&file.metadata()?)?;
+    check(&file.metadata()?)?;
     Ok(file)
 }
 
@@ -116,12 +116,12 @@ fn open_without_waiting(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-fn whole(reader: impl Read, expected: usize, most: u64) -> io::Result<Vec<u8>> {
+fn read_limited(reader: impl Read, expected: usize, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(expected);
-    // One byte more than allowed tells what is too long, or grew while it was read.
+    // One byte more than allowed shows that the file is too long, even if it grew while it was read.
     reader.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return Err(Refusal::TooLong { most, what: "file" }.into());
+        return Err(ReadError::TooLong { most, what: "file" }.into());
     }
     Ok(bytes)
 }
@@ -130,8 +130,8 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
 }
 
-/// Bytes that may be long in coming: standard input, a pipe, a large file. Reading them fails when the run is asked to
-/// stop ([`was_stopped`]), even while nothing comes.
+/// An input that may be slow: standard input, a pipe, a large file. Reading fails when the run is asked to stop
+/// ([`was_stopped`]), even while no data arrive.
 #[derive(Debug)]
 pub struct Stream<'a> {
     source: Source,
@@ -145,23 +145,23 @@ enum Source {
 }
 
 impl<'a> Stream<'a> {
-    /// Nothing else may read it, since what a stream has read ahead is gone with it.
+    /// Reads standard input. Nothing else may read it, because the stream reads ahead.
     pub fn standard_input(stop: &'a AtomicBool) -> Self {
         Self { source: Source::StandardInput(io::stdin()), stop }
     }
 
-    /// A file that was named outright to be read through once: a pipe and a terminal will do.
+    /// Opens a file that the user named as an input; pipes and terminals are allowed.
     pub fn open(path: &Path, stop: &'a AtomicBool) -> io::Result<Self> {
         open_if(path, readable_once).map(|file| Self::of(file, stop))
     }
 
-    /// A file that was opened here.
+    /// Reads a file opened by this module.
     pub fn of(file: File, stop: &'a AtomicBool) -> Self {
         Self { source: Source::File(file), stop }
     }
 
     pub fn bytes(self, most: u64) -> io::Result<Vec<u8>> {
-        whole(self, 0, most)
+        read_limited(self, 0, most)
     }
 
     pub fn text(self, most: u64) -> io::Result<String> {
@@ -173,21 +173,21 @@ impl<'a> Stream<'a> {
     }
 
     fn refuse_when_stopped(&self) -> io::Result<()> {
-        if self.stop.load(Ordering::Relaxed) { Err(Refusal::Stopped.into()) } else { Ok(()) }
+        if self.stop.load(Ordering::Relaxed) { Err(ReadError::Stopped.into()) } else { Ok(()) }
     }
 
-    /// Waits until there is something to read, or an end.
+    /// Waits until there is data to read or the end is reached.
     #[cfg(unix)]
     fn wait(&self) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        const POLL_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         let mut watched = [match &self.source {
             Source::StandardInput(input) => PollFd::new(input, PollFlags::IN),
             Source::File(file) => PollFd::new(file, PollFlags::IN),
         }];
         loop {
             self.refuse_when_stopped()?;
-            match poll(&mut watched, Some(&MOMENT)) {
+            match poll(&mut watched, Some(&POLL_INTERVAL)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return Ok(()),
                 Err(error) => return Err(error.into()),
@@ -202,18 +202,18 @@ impl<'a> Stream<'a> {
 }
 
 #[cfg(unix)]
-fn readable_once(metadata: &Metadata) -> Result<(), Refusal> {
+fn readable_once(metadata: &Metadata) -> Result<(), ReadError> {
     use std::os::unix::fs::FileTypeExt;
     let kind = metadata.file_type();
     match other_than_a_file(metadata) {
-        Some(what) if !(kind.is_fifo() || kind.is_char_device()) => Err(Refusal::NotAFile(what)),
+        Some(what) if !(kind.is_fifo() || kind.is_char_device()) => Err(ReadError::NotAFile(what)),
         _ => Ok(()),
     }
 }
 
 #[cfg(not(unix))]
-fn readable_once(metadata: &Metadata) -> Result<(), Refusal> {
-    other_than_a_file(metadata).map_or(Ok(()), |what| Err(Refusal::NotAFile(what)))
+fn readable_once(metadata: &Metadata) -> Result<(), ReadError> {
+    other_than_a_file(metadata).map_or(Ok(()), |what| Err(ReadError::NotAFile(what)))
 }
 
 impl Read for Stream<'_> {
@@ -222,7 +222,7 @@ impl Read for Stream<'_> {
             self.wait()?;
             let read = match &mut self.source {
                 #[cfg(unix)]
-                // Past the buffer of the standard library, which `wait` cannot see into.
+                // Bypasses the standard library's buffer, which `wait` cannot check.
                 Source::StandardInput(input) => rustix::io::read(input, &mut *buffer).map_err(io::Error::from),
                 #[cfg(not(unix))]
                 Source::StandardInput(input) => input.read(buffer),
@@ -236,7 +236,7 @@ impl Read for Stream<'_> {
     }
 }
 
-/// Lines of UTF-8 text, none of them endless.
+/// An iterator over lines of UTF-8 text of limited length.
 #[derive(Debug)]
 pub struct Lines<'a> {
     reader: io::BufReader<Stream<'a>>,
@@ -244,13 +244,13 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// What comes next and stays to be read; nothing at the end.
-    pub fn ahead(&mut self) -> io::Result<&[u8]> {
+    /// The next bytes, without consuming them; empty at the end.
+    pub fn peek(&mut self) -> io::Result<&[u8]> {
         use io::BufRead as _;
         self.reader.fill_buf()
     }
 
-    /// What was not read yet, as bytes.
+    /// The remaining input as bytes.
     pub fn into_rest(self) -> io::BufReader<Stream<'a>> {
         self.reader
     }
@@ -260,7 +260,7 @@ impl<'a> Lines<'a> {
         let mut line = Vec::new();
         (&mut self.reader).take(LINE as u64 + 1).read_until(b'\n', &mut line)?;
         if line.len() > LINE {
-            return Err(Refusal::TooLong { most: LINE as u64, what: "line" }.into());
+            return Err(ReadError::TooLong { most: LINE as u64, what: "line" }.into());
         }
         if line.is_empty() {
             return Ok(None);
@@ -274,7 +274,7 @@ impl<'a> Lines<'a> {
 impl Iterator for Lines<'_> {
     type Item = io::Result<String>;
 
-    /// Nothing comes after an error.
+    /// Ends after the first error.
     fn next(&mut self) -> Option<Self::Item> {
         let line = if self.failed { None } else { self.line().transpose() };
         self.failed |= matches!(line, Some(Err(_)));
@@ -289,7 +289,7 @@ mod tests {
     static GO_ON: AtomicBool = AtomicBool::new(false);
 
     #[test]
-    fn a_file_within_its_limit_is_read_and_a_longer_one_refused() {
+    fn a_file_longer_than_its_limit_is_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "a\r\nb\n\nc").unwrap();
         assert_eq!(read(file.path(), 7).unwrap(), b"a\r\nb\n\nc");
@@ -303,7 +303,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_no_file_is_named() {
+    fn a_file_that_is_not_regular_is_refused_by_its_kind() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("socket");
         let _bound = std::os::unix::net::UnixListener::bind(&socket).unwrap();

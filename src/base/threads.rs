@@ -1,4 +1,5 @@
-//! Threads where few can be had: a limit of processes, of the machine's or a container's, costs time and ends no run.
+//! Thread pools that work with fewer threads if the machine or the container limits them: the run is slower but goes
+//! on.
 
 use std::io;
 use std::sync::mpsc;
@@ -6,10 +7,10 @@ use std::thread;
 
 use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-/// Makes the pool that networks and kernels compute in. It has a thread a core, or as many as can be had; where there
-/// is none at all, this thread does the work. Says when it has fewer than it should.
+/// Makes rayon's global pool, which networks and kernels use, with a thread per core, or as many as can be started. If
+/// none can be started, the current thread does the work. Returns a warning if there are fewer threads than wanted.
 pub fn prepare() -> Result<Option<String>, ThreadPoolBuildError> {
-    // A pool waits for all of its threads, and can be made only once: so they are there before it is.
+    // A pool waits for all of its threads and can be made only once, so the threads are started before it.
     let (mut started, mut missing) = (Vec::new(), None);
     for _ in 0..wanted() {
         let (give, take) = mpsc::channel::<ThreadBuilder>();
@@ -38,13 +39,14 @@ pub fn prepare() -> Result<Option<String>, ThreadPoolBuildError> {
     }))
 }
 
-/// As many as rayon would start.
+/// The number of threads that rayon would start.
 fn wanted() -> usize {
-    let said = std::env::var("RAYON_NUM_THREADS").ok().and_then(|count| count.parse().ok()).filter(|&count| count > 0);
-    said.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+    let configured =
+        std::env::var("RAYON_NUM_THREADS").ok().and_then(|count| count.parse().ok()).filter(|&count| count > 0);
+    configured.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// A pool of so many threads, or of fewer where they cannot be had.
+/// Makes a pool of `threads` threads, or of fewer if they cannot be started.
 pub fn pool(threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
     let mut threads = threads.max(1);
     loop {

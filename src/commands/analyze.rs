@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
 use crate::library::{ModelHubError, choice};
 use crate::report::records::AnalyzeRecord;
-use judge::select::{self, Between, Photo, Rules, Verdict};
+use judge::select::{self, Comparator, Photo, Rules, Verdict};
 
 /// Everything about each photo at once: scores, embedding, group, and whether it would be picked
 #[derive(Debug, clap::Args)]
@@ -63,8 +63,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 
 /// What is known without a choice, which is not made among a part of the photos.
 fn measured(photos: &[Photo], rules: &Rules) -> Result<Vec<Verdict>, CommandError> {
-    let between = Between { better: None, distance: &|_, _| None };
-    let mut verdicts = select::select(photos, rules, between).map_err(CommandError::usage)?;
+    let comparator = Comparator { better: None, distance: &|_, _| None };
+    let mut verdicts = select::select(photos, rules, comparator).map_err(CommandError::usage)?;
     for verdict in &mut verdicts {
         (verdict.rank, verdict.tiebreak) = (None, None);
         "Not judged: the run was interrupted before all photos were looked at.".clone_into(&mut verdict.reason);

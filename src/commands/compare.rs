@@ -13,7 +13,7 @@ use crate::library::asking::{COMPARES, COMPARISON_MODEL};
 use crate::library::{ModelHubError, choice};
 use crate::report::records::{Method, PairRecord, RankRecord};
 use hub::{Comparator, HubError, ModelChoice, Network as _};
-use judge::select::Parts;
+use judge::select::ScoreParts;
 use photo::scan::Scan;
 
 /// Which photo is better; of more than two, a ranking
@@ -128,7 +128,7 @@ impl Contest {
         let weights = ChoiceArgs::default().rules(context).weights;
         let (mut paths, mut scores) = (Vec::new(), Vec::new());
         let tally = photos::analyse(scan, &models.analyses(), hub.medium(), hub, context, |_, report| {
-            let parts = Parts::of(&choice::candidate(&report, None, None), &weights);
+            let parts = ScoreParts::of(&choice::candidate(&report, None, None), &weights);
             scores.push(parts.composite().ok_or(ModelHubError::Unanswered)?);
             paths.push(report.path);
             Ok(())

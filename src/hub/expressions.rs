@@ -2,7 +2,7 @@
 
 use base::pixels::Pixels;
 use judge::portrait::landmarks;
-use judge::portrait::{BLENDSHAPES, Blendshapes, Crop, Expressed, Outside, glasses};
+use judge::portrait::{BLENDSHAPES, Blendshapes, Crop, ExpressionOutput, Outside, glasses};
 use kernels::Cpu;
 use networks::tflite::Network;
 
@@ -47,7 +47,7 @@ impl ExpressionNetworks {
     }
 
     /// What the face in a crop expresses.
-    pub fn look(&self, pixels: &Pixels, crop: &Crop) -> Expressed {
+    pub fn look(&self, pixels: &Pixels, crop: &Crop) -> ExpressionOutput {
         let (width, height) = (pixels.width(), pixels.height());
         let picture = crop.sample(pixels, SIDE, Outside::Nearest);
         let answers = self.mesh.run(&[&scaled(&picture, 1.0 / 255.0, 0.0)]);
@@ -61,6 +61,6 @@ impl ExpressionNetworks {
         let blendshapes = Blendshapes(std::array::from_fn(|i| scores[0][i]));
         let presence = 1.0 / (1.0 + (-answers[1][0]).exp());
         let dark_glasses = glasses::are_dark(pixels, &points);
-        Expressed { presence, landmarks: points, blendshapes, dark_glasses }
+        ExpressionOutput { presence, landmarks: points, blendshapes, dark_glasses }
     }
 }

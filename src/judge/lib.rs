@@ -1,6 +1,6 @@
-//! Decisions over numbers: technical quality, portraits, groups of one scene, the choice of an album.
+//! Decisions over numbers: technical quality, portraits, groups of photos of one scene, the selection for an album.
 //!
-//! Pure: it must never know files, clocks, the terminal, networks or the store.
+//! All functions are pure. This crate must never know files, clocks, the terminal, networks or the store.
 
 pub mod cluster;
 pub mod portrait;

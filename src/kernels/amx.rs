@@ -1,8 +1,8 @@
 //! Matrix products on the tile registers of recent Intel processors.
 //!
-//! They take bf16 and sum in f32. A float is split in two bf16 numbers, `hi + lo`, which hold 16 of its 24 bits; with
-//! `hi*hi + hi*lo + lo*hi` a product is as good as f32 for networks (error near 1e-5 of the result) at a third of the
-//! tiles' speed. [`Precision::Fast`] keeps `hi*hi` alone.
+//! Tiles multiply bf16 numbers and sum in f32. A float is split into two bf16 numbers, `hi + lo`, which hold 16 of its
+//! 24 bits. `hi*hi + hi*lo + lo*hi` is accurate enough to replace f32 in networks (relative error near 1e-5) at a third
+//! of the tiles' speed. [`Precision::Fast`] computes `hi*hi` alone.
 #![allow(unsafe_code)]
 
 use super::Precision;
@@ -14,19 +14,21 @@ pub(crate) use x86::{multiply, split};
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use elsewhere::{multiply, split};
 
-/// Rows of a tile, and its columns of f32.
+/// The number of rows of a tile, and of its f32 columns.
 pub(crate) const SIDE: usize = 16;
-/// bf16 numbers in a row of a tile: the inputs that one step consumes.
+/// The number of bf16 numbers in a row of a tile, which are the inputs of one step.
 pub(crate) const STEP: usize = 32;
-/// Outputs of a panel: two tiles side by side.
+/// The number of outputs in a panel: two tiles side by side.
 pub(crate) const PANEL: usize = 32;
-/// Steps whose weights (4 KiB each) stay in the first-level cache while a block of rows passes.
+/// The number of steps whose weights (4 KiB each) stay in the first-level cache while they are applied to a block of
+/// rows.
 const STRETCH: usize = 8;
-/// Tiles of rows in a block: more of them read the weights less often, fewer keep their sums nearer.
+/// The number of tiles of rows in a block. More tiles read the weights less often; fewer keep their sums in a nearer
+/// cache.
 const BLOCK_TILES: usize = 24;
 
-/// Weights as the tiles read them: panel by panel of outputs, step by step of inputs; a step holds the high parts of
-/// two tiles and, when split, their low parts.
+/// Weights packed for the tiles: by panels of outputs, then by steps of inputs. A step holds the high parts of two
+/// tiles and, at full precision, their low parts.
 #[derive(Debug)]
 pub(crate) struct Tiles {
     precision: Precision,
@@ -37,7 +39,7 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
-    /// `fill(n, row)` writes the weights of output `n` into a row of `steps * STEP`; inputs that only pad must be 0.
+    /// `fill(n, row)` writes the weights of output `n` into a row of `steps * STEP`, with zeros for padding inputs.
     pub fn pack(precision: Precision, n: usize, steps: usize, bias: &[f32], fill: impl Fn(usize, &mut [f32])) -> Self {
         assert_eq!(bias.len(), n, "one bias for each output");
         let (k, panels) = (steps * STEP, n.div_ceil(PANEL));
@@ -78,7 +80,8 @@ impl Tiles {
     }
 }
 
-/// One step of a panel's rows as two tiles: in a tile a row for each pair of inputs, in it the pairs of all outputs.
+/// Packs one step of a panel's rows into two tiles, which have a row for each pair of inputs with the pairs of all
+/// outputs.
 fn interleave(rows: &[u16], k: usize, step: usize, packed: &mut [u16]) {
     for (tile, packed) in packed.chunks_exact_mut(SIDE * STEP).enumerate() {
         for (pair, packed) in packed.chunks_exact_mut(STEP).enumerate() {
@@ -90,7 +93,7 @@ fn interleave(rows: &[u16], k: usize, step: usize, packed: &mut [u16]) {
     }
 }
 
-/// How many bf16 numbers stand for one float.
+/// The number of bf16 numbers per float.
 fn planes(precision: Precision) -> usize {
     match precision {
         Precision::Full => 2,
@@ -98,7 +101,7 @@ fn planes(precision: Precision) -> usize {
     }
 }
 
-/// The left matrix in bf16: all high parts, then (when split) all low parts at the same places.
+/// The left matrix in bf16: all high parts, then, at full precision, all low parts in the same order.
 #[derive(Debug, Default)]
 pub(crate) struct Halves {
     data: Vec<u16>,
@@ -106,7 +109,7 @@ pub(crate) struct Halves {
 }
 
 impl Halves {
-    /// Makes room for `len` numbers and for the tiles that read past the last row. Rows are not cleared.
+    /// Resizes for `len` numbers plus what tiles read beyond the last row. Rows are not cleared.
     pub fn prepare(&mut self, len: usize, column_step: usize, precision: Precision) {
         let whole = len + SIDE * column_step + STEP;
         if self.data.len() < whole * planes(precision) {
@@ -115,27 +118,27 @@ impl Halves {
         self.low = if precision == Precision::Full { whole } else { 0 };
     }
 
-    /// The high parts, and the low ones (empty when not split).
+    /// The high parts and the low parts, which are empty at fast precision.
     pub fn planes(&mut self) -> (&mut [u16], &mut [u16]) {
         if self.low == 0 { (&mut self.data, &mut []) } else { self.data.split_at_mut(self.low) }
     }
 }
 
-/// How the tiles walk over the left matrix: lines of rows at a constant step. Rows between the lines' pixels (where a
-/// window would straddle two lines of the picture) are computed too, and dropped.
+/// The traversal of the left matrix by tiles: lines of rows at a constant step. Rows whose window would span the end of
+/// one line of the picture and the start of the next are computed, too, and dropped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lines {
     pub count: usize,
-    /// Rows in a line, those to drop included.
+    /// The number of rows in a line, including those to drop.
     pub rows: usize,
-    /// From one line to the next.
+    /// The step from one line to the next.
     pub step: usize,
-    /// From one row to the next.
+    /// The step from one row to the next.
     pub column_step: usize,
-    /// Within a line, rows of the picture begin this many rows apart; `width` of them count.
+    /// The number of matrix rows per row of the picture, of which the first `width` are kept.
     pub pitch: usize,
     pub width: usize,
-    /// Rows that count in a line.
+    /// The number of kept rows in a line.
     pub kept: usize,
 }
 
@@ -148,18 +151,18 @@ impl Lines {
         self.rows.div_ceil(SIDE)
     }
 
-    /// Tiles in all: what a part's `rows` count on this path.
+    /// The total number of tiles, the unit of a part's `rows` on this path.
     pub fn tiles(&self) -> usize {
         self.count * self.tiles_in_line()
     }
 
-    /// Where a tile begins.
+    /// The offset of a tile.
     fn begin(&self, tile: usize) -> usize {
         let (line, within) = (tile / self.tiles_in_line(), tile % self.tiles_in_line());
         line * self.step + within * SIDE * self.column_step
     }
 
-    /// The row of the product that each row of a tile is; `None` for those to drop.
+    /// The row of the product for row `i` of a tile; `None` if it is dropped.
     fn product_row(&self, tile: usize, i: usize) -> Option<usize> {
         let (line, row) = (tile / self.tiles_in_line(), tile % self.tiles_in_line() * SIDE + i);
         let (y, x) = (row / self.pitch, row % self.pitch);
@@ -167,7 +170,7 @@ impl Lines {
     }
 }
 
-/// A row that no output wants.
+/// Marks a dropped row.
 const DROPPED: (usize, usize) = (usize::MAX, usize::MAX);
 
 #[cfg(target_arch = "x86_64")]
@@ -185,14 +188,14 @@ mod x86 {
     use crate::cpu::Cpu;
     use crate::lanes::{self, Kernel, Lanes};
 
-    /// The tile registers, shaped for as long as this value lives on its thread: eight of sixteen rows by 64 bytes.
-    struct Shaped {
+    /// The configuration of the tile registers as eight tiles of 16 rows by 64 bytes, in effect while this value lives.
+    struct TileConfiguration {
         not_send: std::marker::PhantomData<*const ()>,
     }
 
-    impl Shaped {
+    impl TileConfiguration {
         /// # Safety
-        /// [`available`](crate::tiles::available) must have said yes.
+        /// [`available`](crate::tiles::available) must have returned true.
         unsafe fn new() -> Self {
             #[repr(align(64))]
             struct Configuration([u8; 64]);
@@ -216,9 +219,9 @@ mod x86 {
         }
     }
 
-    impl Drop for Shaped {
+    impl Drop for TileConfiguration {
         fn drop(&mut self) {
-            // SAFETY: made by `new`, so the instruction exists; it zeroes the tiles, which nothing reads any more.
+            // SAFETY: made by `new`, so the instruction exists; it zeroes the tiles, which are no longer read.
             unsafe {
                 asm!(
                     "tilerelease",
@@ -230,7 +233,8 @@ mod x86 {
         }
     }
 
-    /// Floats to bf16 halves: `count` stretches of `len` floats, `step` apart, each padded with zeros to whole steps.
+    /// Splits `count` runs of `len` floats, `step` apart, into bf16 halves. Each run is padded with zeros to whole
+    /// steps.
     pub(crate) fn split(from: &[f32], count: usize, len: usize, step: usize, high: &mut [u16], low: &mut [u16]) {
         let room = count * len.next_multiple_of(STEP);
         assert!(high.len() >= room && (low.is_empty() || low.len() >= room), "room for whole steps");
@@ -242,7 +246,7 @@ mod x86 {
     }
 
     /// # Safety
-    /// The features; the stretches are valid; room for them, each padded to whole steps, behind `high` and `low`.
+    /// The processor has the features; the runs are valid; `high` and `low` have room for them, padded to whole steps.
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     unsafe fn split_stretches(
         from: *const f32,
@@ -279,8 +283,8 @@ mod x86 {
         _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
     }
 
-    /// Multiplies one part; `part.rows` count tiles of `lines`. `steps` says where, from the beginning of a row, each
-    /// step of inputs is found.
+    /// Computes one part, whose `rows` count tiles of `lines`. `steps` holds the offset of each step of inputs from the
+    /// beginning of a row.
     pub(crate) fn multiply(tiles: &Tiles, left: &Halves, lines: &Lines, steps: &[usize], share: Share<'_>) {
         let part = &share.part;
         assert!(Cpu::Amx.supported(), "asked for on a machine without it");
@@ -294,13 +298,13 @@ mod x86 {
         assert!(lines.tiles() == 0 || last + reach <= plane, "tiles lie inside the left matrix");
         assert!(left.data.len() >= plane * planes(tiles.precision), "so do their low parts");
         let bytes: Vec<usize> = steps.iter().map(|step| step * size_of::<u16>()).collect();
-        let sweep = TileSweep { tiles, left, lines, steps: &bytes, share };
+        let kernel = TileKernel { tiles, left, lines, steps: &bytes, share };
         // SAFETY: checked above and in `Finish::new`.
-        unsafe { lanes::run(Cpu::Amx, sweep) };
+        unsafe { lanes::run(Cpu::Amx, kernel) };
     }
 
-    /// One part of a product. Fields are checked by [`multiply`].
-    struct TileSweep<'a> {
+    /// The kernel for one part of a product. Fields are checked by [`multiply`].
+    struct TileKernel<'a> {
         tiles: &'a Tiles,
         left: &'a Halves,
         lines: &'a Lines,
@@ -312,13 +316,13 @@ mod x86 {
     #[repr(align(64))]
     struct Sums([f32; BLOCK_TILES * SIDE * PANEL]);
 
-    impl Kernel for TileSweep<'_> {
+    impl Kernel for TileKernel<'_> {
         type Out = ();
 
         #[inline(always)]
         unsafe fn run<L: Lanes>(self) {
             // SAFETY: `multiply` found the tiles to be there.
-            let shaped = unsafe { Shaped::new() };
+            let configured = unsafe { TileConfiguration::new() };
             let mut sums = Sums([0.0; BLOCK_TILES * SIDE * PANEL]);
             let mut begins = [0usize; BLOCK_TILES];
             let mut places = [DROPPED; BLOCK_TILES * SIDE];
@@ -347,15 +351,16 @@ mod x86 {
                 }
                 tile += count;
             }
-            drop(shaped);
+            drop(configured);
         }
     }
 
-    impl TileSweep<'_> {
-        /// The sums of one block of tiles with one panel.
+    impl TileKernel<'_> {
+        /// Computes the sums of one block of tiles with one panel.
         ///
         /// # Safety
-        /// Tiles are shaped; every step from every beginning lies inside the left matrix, `panel` inside the weights.
+        /// Tiles are configured; every step from every beginning lies inside the left matrix, `panel` inside the
+        /// weights.
         #[inline(always)]
         unsafe fn sum_block(&self, panel: usize, begins: &[usize], sums: &mut Sums) {
             let per_step = PANEL * STEP * planes(self.tiles.precision);
@@ -366,7 +371,7 @@ mod x86 {
                 for (pair, begins) in begins.chunks(2).enumerate() {
                     // SAFETY: the offsets were checked; `sums` holds two tiles of rows for each pair.
                     unsafe {
-                        let job = Strip {
+                        let job = TileStrip {
                             top: self.left.data.as_ptr().add(begins[0]),
                             bottom: self.left.data.as_ptr().add(begins[begins.len() - 1]),
                             low,
@@ -388,19 +393,19 @@ mod x86 {
         }
     }
 
-    /// One or two tiles of rows times a stretch of one panel.
-    struct Strip {
+    /// The product of one or two tiles of rows with a stretch of one panel.
+    struct TileStrip {
         top: *const u16,
         bottom: *const u16,
-        /// Bytes from a high part to its low part.
+        /// The number of bytes from a high part to its low part.
         low: usize,
-        /// Bytes from row to row.
+        /// The number of bytes from row to row.
         column_step: usize,
         steps: std::ops::Range<*const usize>,
         weights: *const u16,
         /// Rows of 128 bytes.
         sums: *mut f32,
-        /// Not 0: go on from the sums in memory.
+        /// If not 0, continues from the sums in memory.
         resume: u64,
     }
 
@@ -468,11 +473,11 @@ mod x86 {
     }
 
     // Registers: tmm0..tmm3 sums (top left, top right, bottom left, bottom right), tmm4 and tmm5 rows, tmm6 and tmm7
-    // weights. The small products come first, so that the large ones do not swallow them.
-    impl Strip {
+    // weights. The small products are added first, for precision.
+    impl TileStrip {
         /// # Safety
-        /// Tiles are shaped; both tiles of rows, all steps, their weights and 32 rows of sums are valid; one step at
-        /// least.
+        /// Tiles are configured; both tiles of rows, all steps, their weights and 32 rows of sums are valid; one step
+        /// at least.
         #[inline(always)]
         unsafe fn split_pair(self) {
             // SAFETY: the caller's promise; every register written is declared.
@@ -557,8 +562,8 @@ mod x86 {
     }
 }
 
-/// For processors that cannot have tiles: [`Cpu::supported`](super::cpu::Cpu::supported) never answers yes there, so
-/// nothing is ever multiplied this way.
+/// Placeholders for processors without tiles, where [`Cpu::supported`](super::cpu::Cpu::supported) is always false for
+/// this path.
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere {
     use super::*;

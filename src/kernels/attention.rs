@@ -1,18 +1,19 @@
-//! Attention heads: every query meets every key, and takes the values in proportion.
+//! Attention heads: for each query, the mean of the values weighted by the softmax of its products with the keys.
 //!
-//! Keys and values of one head are packed like weights, scores of a few queries live in the cache, and heads are the
-//! units that threads share.
+//! Keys and values of a head are packed like weights, and queries are processed in groups whose scores fit the cache.
+//! Heads are distributed among threads.
 #![allow(unsafe_code)]
 
 use super::cpu::Cpu;
 use super::engine;
 use super::lanes::{self, Kernel, Lanes, math};
-use super::product::{Part, Run, parts, tile_rows};
+use super::product::{ProductPart, Run, parts, tile_rows};
 
-/// Queries whose scores are in work at a time.
+/// The number of queries that are processed together.
 const QUERIES: usize = 48;
 
-/// What a call works on: of each image `tokens` rows of queries, keys and values side by side, each `heads * size`.
+/// The shape of an attention layer. The input has `tokens` rows per image, each with queries, keys and values side by
+/// side, of `heads * size` floats each.
 #[derive(Clone, Copy, Debug)]
 pub struct Heads {
     pub cpu: Cpu,
@@ -26,23 +27,23 @@ impl Heads {
         self.heads * self.size
     }
 
-    /// Mixes the first `queries` tokens of every image: `out` gets `queries` rows an image. Queries are expected to be
-    /// scaled already.
+    /// Computes the output of the first `queries` tokens of every image: `out` gets `queries` rows per image. Queries
+    /// must be scaled already.
     pub fn apply(&self, qkv: &[f32], queries: usize, out: &mut [f32], threads: usize) {
         let (width, tokens) = (self.width(), self.tokens);
         let images = qkv.len() / (3 * width * tokens);
         assert!(self.size > 0 && tokens > 0 && queries <= tokens, "heads with an extent");
         assert_eq!(qkv.len(), images * tokens * 3 * width, "whole images");
         assert_eq!(out.len(), images * queries * width, "a row of output for each query");
-        let out = Place(out.as_mut_ptr());
-        engine::each(parts(images * self.heads, 1, false, threads), |part: Part| {
+        let out = OutputPointer(out.as_mut_ptr());
+        engine::each(parts(images * self.heads, 1, false, threads), |part: ProductPart| {
             let mut buffers = Buffers::default();
             for unit in part.rows {
                 let (image, head) = (unit / self.heads, unit % self.heads);
                 let qkv = &qkv[image * tokens * 3 * width..][..tokens * 3 * width];
                 // SAFETY: `image` and `head` are inside; each unit has columns of its own in `out`.
-                let out = Place(unsafe { out.get().add(image * queries * width + head * self.size) });
-                let one = Head { shape: *self, qkv, head, queries, out, buffers: &mut buffers };
+                let out = OutputPointer(unsafe { out.get().add(image * queries * width + head * self.size) });
+                let one = HeadKernel { shape: *self, qkv, head, queries, out, buffers: &mut buffers };
                 // SAFETY: `qkv` is one whole image, `out` the head's columns of its rows, `head` one of `heads`.
                 unsafe { lanes::run(self.cpu, one) };
             }
@@ -50,20 +51,20 @@ impl Heads {
     }
 }
 
-/// Where threads write, each to columns of its own.
+/// A pointer into the output for threads that write to disjoint columns.
 #[derive(Clone, Copy)]
-struct Place(*mut f32);
+struct OutputPointer(*mut f32);
 
-impl Place {
+impl OutputPointer {
     fn get(self) -> *mut f32 {
         self.0
     }
 }
 
-// SAFETY: only an address; `Heads::apply` gives each thread columns of its own behind it.
-unsafe impl Send for Place {}
+// SAFETY: the pointer is only an address; `Heads::apply` gives each thread different columns of the output.
+unsafe impl Send for OutputPointer {}
 // SAFETY: as above.
-unsafe impl Sync for Place {}
+unsafe impl Sync for OutputPointer {}
 
 #[derive(Default)]
 struct Buffers {
@@ -73,17 +74,17 @@ struct Buffers {
     mixed: Vec<f32>,
 }
 
-/// One head of one image.
-struct Head<'a> {
+/// The kernel for one head of one image.
+struct HeadKernel<'a> {
     shape: Heads,
     qkv: &'a [f32],
     head: usize,
     queries: usize,
-    out: Place,
+    out: OutputPointer,
     buffers: &'a mut Buffers,
 }
 
-impl Kernel for Head<'_> {
+impl Kernel for HeadKernel<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -136,7 +137,7 @@ impl Kernel for Head<'_> {
     }
 }
 
-/// Keys by panels of tokens, values by panels of their own numbers.
+/// Packs keys in panels of tokens, and values in panels of their components.
 #[inline(always)]
 fn pack<L: Lanes>(qkv: &[f32], shape: Heads, head: usize, keys: &mut [f32], values: &mut [f32]) {
     let (size, width) = (shape.size, shape.width());
@@ -151,7 +152,7 @@ fn pack<L: Lanes>(qkv: &[f32], shape: Heads, head: usize, keys: &mut [f32], valu
     }
 }
 
-/// Turns the first `count` scores into `exp(score - largest)`, the padding into zeros; returns their sum.
+/// Replaces the first `count` scores by `exp(score - largest)` and the padding by zeros; returns the sum.
 ///
 /// # Safety
 /// As for [`Lanes`]; `scores` is a multiple of `L::WIDTH` long.
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn every_query_takes_values_in_proportion_to_its_scores() {
+    fn every_path_equals_the_definition() {
         let (images, tokens, heads, size) = (2, 83, 3, 40);
         let qkv: Vec<f32> =
             (0..images * tokens * 3 * heads * size).map(|i| ((i * i % 7919) as f32 * 0.01).sin()).collect();

@@ -1,5 +1,5 @@
-//! Depthwise convolutions over maps whose border of zeros is part of the buffer, so that every window lies inside: what
-//! networks of inverted residuals infer and train with. [`super::depthwise`] is for maps without a border.
+//! Depthwise convolutions, forward and backward, for networks of inverted residuals. The border of zeros is part of the
+//! map's buffer, so that every window lies inside. [`super::depthwise`] is for maps without a border.
 //!
 //! Channels are padded to whole vectors of the path, as in [`super::pointwise`].
 #![allow(unsafe_code)]
@@ -8,26 +8,27 @@ use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes as Vectors};
 use super::pointwise::{Lines, vector_width};
 
-/// Pixels of a line whose sums are in registers together.
-const WIDEST: usize = 8;
+/// The largest number of pixels of a line whose sums are in registers together.
+const MAX_BLOCK_PIXELS: usize = 8;
 
 #[derive(Clone, Debug)]
 pub struct Channelwise {
     cpu: Cpu,
     side: usize,
     stride: usize,
-    /// Rounded up to whole vectors.
+    /// The number of channels, rounded up to whole vectors.
     channels: usize,
-    /// For each vector of channels, its weights tap by tap.
+    /// The weights, by vectors of channels, then by taps.
     taps: Vec<f32>,
     bias: Vec<f32>,
-    /// Whether sums are kept between 0 and 6.
-    six: bool,
+    /// Whether outputs are clamped to 0..=6.
+    clamp: bool,
 }
 
 impl Channelwise {
-    /// `weights` holds `side * side` numbers for each of the `bias.len()` channels in turn, as PyTorch keeps them.
-    pub fn pack(cpu: Cpu, side: usize, stride: usize, weights: &[f32], bias: &[f32], six: bool) -> Self {
+    /// Packs `weights`, which hold `side * side` numbers for each of the `bias.len()` channels in turn, like in
+    /// PyTorch.
+    pub fn pack(cpu: Cpu, side: usize, stride: usize, weights: &[f32], bias: &[f32], clamp: bool) -> Self {
         let count = side * side;
         assert!(stride > 0 && count > 0, "a window that moves");
         assert_eq!(weights.len(), count * bias.len(), "a weight for each tap and channel");
@@ -42,16 +43,16 @@ impl Channelwise {
         }
         let mut bias = bias.to_vec();
         bias.resize(channels, 0.0);
-        Self { cpu, side, stride, channels, taps, bias, six }
+        Self { cpu, side, stride, channels, taps, bias, clamp }
     }
 
-    /// What takes a gradient back through a window at stride 1: the same taps the other way round.
-    pub fn turned(cpu: Cpu, side: usize, weights: &[f32], channels: usize) -> Self {
-        let turned: Vec<f32> = weights.chunks_exact(side * side).flat_map(|taps| taps.iter().rev().copied()).collect();
-        Self::pack(cpu, side, 1, &turned, &vec![0.0; channels], false)
+    /// The filter rotated by half a turn, which computes the gradient of the input at stride 1.
+    pub fn rotated(cpu: Cpu, side: usize, weights: &[f32], channels: usize) -> Self {
+        let rotated: Vec<f32> = weights.chunks_exact(side * side).flat_map(|taps| taps.iter().rev().copied()).collect();
+        Self::pack(cpu, side, 1, &rotated, &vec![0.0; channels], false)
     }
 
-    /// Floats of the packed weights.
+    /// The number of floats in the packed weights.
     pub fn weights(&self) -> usize {
         self.taps.len()
     }
@@ -64,31 +65,32 @@ impl Channelwise {
         self.stride
     }
 
-    /// Rounded up to whole vectors: floats from one pixel to the next, in and out.
+    /// The number of channels, rounded up to whole vectors, which is the step between pixels of input and output.
     pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Fills `pixels` pixels of `output`. The window of the first begins at the beginning of `input`, whose lines are
-    /// `line_step` floats apart.
+    /// Computes `pixels` pixels of `output`. The window of the first one begins at the start of `input`, whose lines
+    /// are `line_step` floats apart.
     pub fn run(&self, input: &[f32], line_step: usize, pixels: usize, (output, to): (&mut [f32], Lines)) {
         let from = self.windows(line_step, to.width);
         let window = (self.side - 1) * (line_step + self.channels) + self.channels;
         assert!(to.step >= self.channels, "room for all channels of a pixel");
         assert!(from.extent(pixels) + window <= input.len(), "windows lie inside the input");
         assert!(to.extent(pixels) + self.channels <= output.len(), "pixels lie inside the output");
-        let sweep = Sweep { filter: self, input, line_step, from, pixels, output: output.as_mut_ptr(), to };
-        // SAFETY: the asserts above are what `Sweep` asks for.
-        unsafe { lanes::run(self.cpu, sweep) };
+        let kernel =
+            ChannelwiseKernel { filter: self, input, line_step, from, pixels, output: output.as_mut_ptr(), to };
+        // SAFETY: the asserts above are what `ChannelwiseKernel` asks for.
+        unsafe { lanes::run(self.cpu, kernel) };
     }
 
-    /// Where the windows of lines of `width` pixels begin.
+    /// The positions of the windows of lines of `width` pixels.
     fn windows(&self, line_step: usize, width: usize) -> Lines {
         Lines { width, step: self.stride * self.channels, line_step: self.stride * line_step }
     }
 
-    /// Adds to `sums`, in the order of the packed taps, what the weights' gradient gets from `pixels` pixels of `d`, the
-    /// gradient of the output; `input` and `line_step` as in [`Self::run`].
+    /// Adds to `sums`, in the order of the packed taps, the weight gradient from `pixels` pixels of `d`, the gradient
+    /// of the output. `input` and `line_step` are as in [`Self::run`].
     pub fn add_weight_gradient(
         &self,
         input: &[f32],
@@ -104,12 +106,12 @@ impl Channelwise {
         assert!(at.extent(pixels) + self.channels <= d.len(), "pixels lie inside the gradient");
         assert_eq!(sums.len(), self.taps.len(), "a sum for each weight");
         let side = self.side;
-        let work = TapSums { side, channels: self.channels, input, line_step, from, pixels, d, at, sums };
-        // SAFETY: the asserts above are what `TapSums` asks for.
+        let work = WeightGradientKernel { side, channels: self.channels, input, line_step, from, pixels, d, at, sums };
+        // SAFETY: the asserts above are what `WeightGradientKernel` asks for.
         unsafe { lanes::run(self.cpu, work) };
     }
 
-    /// Sums in the order of the packed taps, as the file keeps weights.
+    /// Reorders sums from the order of the packed taps to that of weights in a file.
     pub fn in_file_order(&self, sums: &[f32], channels: usize) -> Vec<f32> {
         let (lanes, count) = (vector_width(self.cpu), self.side * self.side);
         let place = |channel: usize, tap: usize| (channel / lanes * count + tap) * lanes + channel % lanes;
@@ -117,8 +119,8 @@ impl Channelwise {
     }
 }
 
-/// One call of [`Channelwise::run`], whose asserts it relies on.
-struct Sweep<'a> {
+/// The kernel of [`Channelwise::run`], which checks its fields.
+struct ChannelwiseKernel<'a> {
     filter: &'a Channelwise,
     input: &'a [f32],
     line_step: usize,
@@ -129,13 +131,13 @@ struct Sweep<'a> {
     to: Lines,
 }
 
-impl Kernel for Sweep<'_> {
+impl Kernel for ChannelwiseKernel<'_> {
     type Out = ();
 
     #[inline(always)]
     unsafe fn run<L: Vectors>(self) {
         let width = self.to.width;
-        let blocks = width.div_ceil(WIDEST);
+        let blocks = width.div_ceil(MAX_BLOCK_PIXELS);
         for line in 0..self.pixels.div_ceil(width) {
             let pixels = width.min(self.pixels - line * width);
             for block in 0..blocks {
@@ -162,15 +164,15 @@ impl Kernel for Sweep<'_> {
     }
 }
 
-impl Sweep<'_> {
-    /// `B` pixels of a line, all channels.
+impl ChannelwiseKernel<'_> {
+    /// Computes `B` pixels of a line for all channels.
     ///
     /// # Safety
     /// As for [`Vectors`]; the pixels from `first` on lie in one line of the output.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `pointwise`")]
     unsafe fn block<L: Vectors, const B: usize>(&self, first: usize) {
-        let Channelwise { side, channels, six, .. } = *self.filter;
+        let Channelwise { side, channels, clamp, .. } = *self.filter;
         // SAFETY: `run` checked that the windows lie inside the input and the pixels inside the output; there are
         // `side * side` vectors of taps and one of bias for each vector of channels.
         unsafe {
@@ -192,7 +194,7 @@ impl Sweep<'_> {
                     }
                 }
                 for i in 0..B {
-                    if six {
+                    if clamp {
                         sums[i] = L::min(L::max(sums[i], L::splat(0.0)), L::splat(6.0));
                     }
                     L::store(to.add(i * self.to.step + channel), sums[i]);
@@ -203,8 +205,8 @@ impl Sweep<'_> {
     }
 }
 
-/// One call of [`Channelwise::add_weight_gradient`], whose asserts it relies on.
-struct TapSums<'a> {
+/// The kernel of [`Channelwise::add_weight_gradient`], which checks its fields.
+struct WeightGradientKernel<'a> {
     side: usize,
     channels: usize,
     input: &'a [f32],
@@ -216,7 +218,7 @@ struct TapSums<'a> {
     sums: &'a mut [f32],
 }
 
-impl Kernel for TapSums<'_> {
+impl Kernel for WeightGradientKernel<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -242,11 +244,12 @@ impl Kernel for TapSums<'_> {
     }
 }
 
-impl TapSums<'_> {
-    /// All taps of one vector of channels over a line; their sums stay in registers.
+impl WeightGradientKernel<'_> {
+    /// Adds all taps of one vector of channels over a line, keeping the sums in registers.
     ///
     /// # Safety
-    /// As for [`Vectors`]; a line of `d`, the beginning of a vector; `TAPS` is the square of `SIDE`, which is the window's.
+    /// As for [`Vectors`]; a line of `d`, the beginning of a vector; `TAPS` is the square of `SIDE`, which is the
+    /// window's.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `pointwise`")]
     unsafe fn line<L: Vectors, const SIDE: usize, const TAPS: usize>(&mut self, line: usize, channel: usize) {
@@ -277,7 +280,7 @@ impl TapSums<'_> {
         }
     }
 
-    /// One tap of one vector of channels over a line, of windows that no network here has.
+    /// Adds one tap of one vector of channels over a line, for window sizes that no built-in network has.
     ///
     /// # Safety
     /// As for [`Self::line`]; the tap lies inside the window.
@@ -299,10 +302,10 @@ impl TapSums<'_> {
     }
 }
 
-/// Adds what the gradient `d` of the output passes back through a window that moves by more than a pixel.
+/// The gradient of the input of a convolution with a stride above 1.
 ///
-/// `taps` holds, tap by tap, a weight for each (padded) channel; `to` is a map of `height` lines without a border; `before`
-/// counts the zeros that stood above and left of it.
+/// `taps` holds, tap by tap, a weight for each (padded) channel. The result is a map of `height` lines without a
+/// border; `before` is the zero padding above and left of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Scatter<'a> {
     pub side: usize,
@@ -315,6 +318,7 @@ pub struct Scatter<'a> {
 }
 
 impl Scatter<'_> {
+    /// Adds to `to` the gradient that results from `d`, the gradient of the output.
     pub fn add(&self, cpu: Cpu, d: &[f32], d_width: usize, to: &mut [f32]) {
         let Self { side, stride, channels, taps, before, height, width } = *self;
         assert!(channels.is_multiple_of(vector_width(cpu)), "channels are whole vectors");
@@ -337,21 +341,21 @@ impl Scatter<'_> {
                     };
                     let into = &mut into[place * channels..][..channels];
                     // SAFETY: three slices of `channels` floats, a multiple of the vector width.
-                    unsafe { lanes::run(cpu, AddProduct { a: d, b: weights, to: into }) };
+                    unsafe { lanes::run(cpu, AddProductKernel { a: d, b: weights, to: into }) };
                 }
             }
         }
     }
 }
 
-/// `to += a * b`, all equally long and whole vectors.
-struct AddProduct<'a> {
+/// Computes `to += a * b` for slices of equal length, a multiple of the vector width.
+struct AddProductKernel<'a> {
     a: &'a [f32],
     b: &'a [f32],
     to: &'a mut [f32],
 }
 
-impl Kernel for AddProduct<'_> {
+impl Kernel for AddProductKernel<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -369,9 +373,9 @@ impl Kernel for AddProduct<'_> {
     }
 }
 
-/// Sets `d` to zero where `y`, kept between 0 and 6, is at an end, which is what that passes back; adds what is left to
-/// `sums`, a number for each channel.
-pub fn pass_back_six(
+/// The gradient of a clamp to 0..=6: sets `d` to zero where the clamped output `y` is 0 or 6, and adds the remaining
+/// gradient to `sums`, one number per channel.
+pub fn relu6_backward(
     cpu: Cpu,
     (d, d_at): (&mut [f32], Lines),
     (y, y_at): (&[f32], Lines),
@@ -381,11 +385,11 @@ pub fn pass_back_six(
     assert!(sums.len().is_multiple_of(vector_width(cpu)), "channels are whole vectors");
     assert!(d_at.extent(pixels) + sums.len() <= d.len(), "pixels lie inside the gradient");
     assert!(y_at.extent(pixels) + sums.len() <= y.len(), "pixels lie inside the output");
-    // SAFETY: the asserts above are what `PassSix` asks for.
-    unsafe { lanes::run(cpu, PassSix { d: d.as_mut_ptr(), d_at, y: y.as_ptr(), y_at, pixels, sums }) };
+    // SAFETY: the asserts above are what `Relu6BackwardKernel` asks for.
+    unsafe { lanes::run(cpu, Relu6BackwardKernel { d: d.as_mut_ptr(), d_at, y: y.as_ptr(), y_at, pixels, sums }) };
 }
 
-struct PassSix<'a> {
+struct Relu6BackwardKernel<'a> {
     d: *mut f32,
     d_at: Lines,
     y: *const f32,
@@ -394,7 +398,7 @@ struct PassSix<'a> {
     sums: &'a mut [f32],
 }
 
-impl Kernel for PassSix<'_> {
+impl Kernel for Relu6BackwardKernel<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -403,12 +407,12 @@ impl Kernel for PassSix<'_> {
             let (d_at, y_at) = (self.d_at.at(pixel), self.y_at.at(pixel));
             let mut channel = 0;
             while channel < self.sums.len() {
-                // SAFETY: pixels and channels lie inside both buffers, as `pass_back_six` checked.
+                // SAFETY: pixels and channels lie inside both buffers, as `relu6_backward` checked.
                 unsafe {
                     let d = self.d.add(d_at + channel);
                     let y = L::load(self.y.add(y_at + channel));
                     let sum = self.sums.as_mut_ptr().add(channel);
-                    // Not positive at either end.
+                    // `inside` is not positive where `y` is 0 or 6.
                     let inside = L::min(y, L::sub(L::splat(6.0), y));
                     let at_end = L::sub(L::splat(0.0), inside);
                     let passed = L::where_not_negative(at_end, L::splat(0.0), L::load(d));
@@ -426,7 +430,7 @@ mod tests {
     use super::*;
     use crate::test_numbers::numbers;
 
-    /// A map in its border and a filter over it.
+    /// The shapes of a map and a filter.
     struct Case {
         side: usize,
         stride: usize,
@@ -450,7 +454,7 @@ mod tests {
             (sides(self.outputs.0), sides(self.outputs.1))
         }
 
-        /// All products that the definition sums: output pixel, channel, tap, and where the input is.
+        /// Visits all products of the definition with output pixel, channel, tap and input offset.
         fn each(&self, step: usize, mut visit: impl FnMut(usize, usize, usize, usize)) {
             let ((height, width), line) = (self.outputs, self.input().1);
             for pixel in 0..height * width {
@@ -478,7 +482,7 @@ mod tests {
             case.each(step, |pixel, c, tap, from| {
                 want[pixel * channels + c] += f64::from(weights[c * side * side + tap]) * f64::from(input[from]);
             });
-            // A margin behind each line stays as it was.
+            // The margin after each line must stay unchanged.
             let to = Lines { width, step, line_step: (width + 2) * step };
             let mut got = vec![-1.0; height * to.line_step];
             filter.run(&input, line * step, pixels, (&mut got, to));
@@ -494,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_passes_back_what_the_definition_says() {
+    fn gradients_equal_the_definition_on_every_path() {
         for (cpu, case) in Cpu::available().into_iter().flat_map(|cpu| CASES.iter().map(move |case| (cpu, case))) {
             let Case { side, stride, channels, outputs: (height, width) } = *case;
             let weights = numbers(side * side * channels, 1);
@@ -524,31 +528,31 @@ mod tests {
             scatter.add(cpu, &d, width, &mut got);
             assert!(got.iter().zip(&of_input).all(close), "{cpu} {side}/{stride}: scattered");
             if stride == 1 {
-                // The same by the turned filter, over the gradient in a border of zeros.
+                // The rotated filter over the gradient in a border of zeros gives the same result.
                 let border = side - 1;
                 let pitch = (width + 2 * border) * step;
                 let mut padded = vec![0.0; (height + 2 * border) * pitch];
                 for (y, row) in d.chunks_exact(width * step).enumerate() {
                     padded[(y + border) * pitch + border * step..][..width * step].copy_from_slice(row);
                 }
-                let turned = Channelwise::turned(cpu, side, &weights, channels);
+                let rotated = Channelwise::rotated(cpu, side, &weights, channels);
                 let mut got = vec![0.0; input.len()];
                 let to = Lines { width: line, step, line_step: line * step };
-                turned.run(&padded, pitch, lines * line, (&mut got, to));
-                assert!(got.iter().zip(&of_input).all(close), "{cpu} {side}: turned");
+                rotated.run(&padded, pitch, lines * line, (&mut got, to));
+                assert!(got.iter().zip(&of_input).all(close), "{cpu} {side}: rotated");
             }
         }
     }
 
     #[test]
-    fn a_number_at_an_end_passes_nothing_back() {
+    fn clamped_outputs_have_no_gradient() {
         for cpu in Cpu::available() {
             let channels = vector_width(cpu);
             let y: Vec<f32> = (0..channels).map(|i| [0.0, 6.0, 3.0, 0.5][i % 4]).collect();
             let mut d = vec![2.0; channels];
             let mut sums = vec![1.0; channels];
             let at = Lines::one(1, channels);
-            pass_back_six(cpu, (&mut d, at), (&y, at), 1, &mut sums);
+            relu6_backward(cpu, (&mut d, at), (&y, at), 1, &mut sums);
             for i in 0..channels {
                 let passed = [0.0, 0.0, 2.0, 2.0][i % 4];
                 assert_eq!([d[i], sums[i]].map(f32::to_bits), [passed, 1.0 + passed].map(f32::to_bits), "{cpu}");

@@ -1,11 +1,11 @@
-//! Convolutions as products: a row of the left matrix is the window under one output pixel, read where it lies.
+//! Convolutions as matrix products: a row of the left matrix is the window of one output pixel, read in place.
 
 use super::amx::{self, Lines, STEP};
 use super::engine::{self, Engine, Packed, Scratch};
 use super::map::{Grid, Map, Shape};
 use super::product::{Activation, Finish, Left, Residual, Run, Target};
 
-/// A square window.
+/// The geometry of a square window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     pub side: usize,
@@ -14,13 +14,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// Pixels along an axis after the convolution; 0 where the window does not fit.
+    /// The number of outputs along an axis; 0 if the window does not fit.
     pub fn outputs(&self, pixels: usize) -> usize {
         (pixels + 2 * self.padding).checked_sub(self.side).map_or(0, |room| room / self.stride + 1)
     }
 }
 
-/// `activation(conv(x) + b [+ residual])`.
+/// A convolution layer: `activation(conv(x) + b [+ residual])`.
 #[derive(Debug)]
 pub struct Conv {
     engine: Engine,
@@ -30,20 +30,20 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// `weight` is `[outputs][inputs][side][side]`, as PyTorch keeps it.
+    /// `weight` is `[outputs][inputs][side][side]`, like in PyTorch.
     pub fn new(engine: Engine, window: Window, weight: &[f32], bias: &[f32]) -> Self {
         let (outputs, side) = (bias.len(), window.side);
         let per_output = weight.len() / outputs.max(1);
         assert!(window.stride > 0 && side > 0 && outputs > 0, "a window with an extent");
         assert_eq!(weight.len() % (outputs * side * side), 0, "whole windows of weights");
         let inputs = per_output / (side * side);
-        // One pixel under the window: its channels are `side * side` weights apart in the file.
+        // One pixel of the window: its channels are `side * side` weights apart in the file.
         let pixel = |n: usize, y: usize, x: usize, row: &mut [f32]| {
             let from = weight[(n * inputs * side + y) * side + x..].iter().step_by(side * side);
             row.iter_mut().zip(from).for_each(|(to, w)| *to = *w);
         };
         let packed = if Self::folds(engine, window, inputs) || engine.cpu != super::Cpu::Amx {
-            // Pixels of a window's line are neighbours in memory: a line is one tap.
+            // The pixels of a window's line are contiguous, so a line is one tap.
             Packed::new(engine, outputs, side, side * inputs, bias, |n, y, line| {
                 line.chunks_exact_mut(inputs).enumerate().for_each(|(x, row)| pixel(n, y, x, row));
             })
@@ -55,8 +55,8 @@ impl Conv {
         Self { engine, window, inputs, packed }
     }
 
-    /// Where a line of the window has no more numbers than one step of the tiles, lines are copied out side by side:
-    /// three channels would fill a tenth of a step.
+    /// Whether the lines of a window are copied next to each other. This is done if a line fits one step of the tiles,
+    /// since a pixel of three channels alone would fill a tenth of a step.
     fn folds(engine: Engine, window: Window, inputs: usize) -> bool {
         engine.cpu == super::Cpu::Amx && window.side > 1 && window.side * inputs <= STEP
     }
@@ -65,7 +65,7 @@ impl Conv {
         self.packed.bytes()
     }
 
-    /// The shape of the output for an input shape, in a border of its own.
+    /// The shape of the output for an input shape, with the given border.
     pub fn output(&self, input: Shape, border: usize) -> Shape {
         Shape {
             images: input.images,
@@ -76,7 +76,7 @@ impl Conv {
         }
     }
 
-    /// Fills the inside of `output`; `residual` is added where given.
+    /// Computes the inside of `output`, adding `residual` if given.
     pub fn apply(
         &self,
         input: &Map,
@@ -105,7 +105,7 @@ impl Conv {
                 engine::each(shares, |share| panels.multiply(&left, share));
             }
             Packed::Tiles(tiles) => {
-                let (lines, steps) = self.spread(input, to, scratch);
+                let (lines, steps) = self.split_input(input, to, scratch);
                 let shares = finish.shares(lines.tiles(), tiles.panels(), by_panels, scratch.threads);
                 let halves = &scratch.halves;
                 engine::each(shares, |share| amx::multiply(tiles, halves, &lines, &steps, share));
@@ -113,7 +113,7 @@ impl Conv {
         }
     }
 
-    /// Where the windows begin in the input map, and the runs of one window.
+    /// The positions of the windows in the input map, and the runs of one window.
     fn windows(&self, from: Shape, to: Shape) -> (Grid, Vec<Run>) {
         let Window { side, stride, padding } = self.window;
         let grid = Grid {
@@ -129,9 +129,10 @@ impl Conv {
         (grid, (0..side).map(run).collect())
     }
 
-    /// Splits the input for the tiles, so arranged that the pixels under one tap of neighbouring windows are
-    /// neighbours: with a stride, pixels of equal remainder lie together ("phases").
-    fn spread(&self, input: &Map, to: Shape, scratch: &mut Scratch) -> (Lines, Vec<usize>) {
+    /// Splits the input into bf16 halves for the tiles. They are arranged so that the pixels under one tap of adjacent
+    /// windows are contiguous: with a stride, pixels whose positions have the same remainder (a "phase") are stored
+    /// together.
+    fn split_input(&self, input: &Map, to: Shape, scratch: &mut Scratch) -> (Lines, Vec<usize>) {
         let from = input.shape();
         let layout = Layout::new(self.engine, self.window, from, to);
         let (data, origin) = (input.data(), (from.border - self.window.padding) * (from.row_step() + from.channels));
@@ -161,21 +162,21 @@ impl Conv {
     }
 }
 
-/// How [`Conv::spread`] arranges an image.
+/// How [`Conv::split_input`] arranges an image.
 struct Layout {
     stride: usize,
-    /// Where the window is narrower than the stride, the last phases are left out.
+    /// The number of phases; if the window is smaller than the stride, the last phases are not needed.
     phases_down: usize,
     phases_across: usize,
-    /// Rows and columns of one phase.
+    /// The size of one phase.
     height: usize,
     width: usize,
-    /// Numbers that lie together (a pixel, or a line of a window where those are folded), and the same in whole steps.
+    /// The length of a contiguous group (a pixel, or a line of a window if folded), and the same padded to whole steps.
     len: usize,
     padded: usize,
-    /// Floats between two neighbours of a phase in the source.
+    /// The number of floats between adjacent columns of a phase in the source.
     column_stride: usize,
-    /// Padded rows and columns of the source (columns: beginnings of windows where lines are folded).
+    /// The size of the source with padding; if folded, the width counts window positions.
     source_height: usize,
     source_width: usize,
     folded: bool,
@@ -221,7 +222,7 @@ impl Layout {
     fn lines(&self, images: usize, to: Shape) -> Lines {
         let kept = to.height * to.width;
         if self.width == to.width && self.image_len() == kept * self.padded {
-            // Nothing to drop between lines or images: one long line.
+            // No rows to drop between lines or images, so all are one line.
             return Lines::matrix(images * kept, self.padded);
         }
         Lines {
@@ -235,7 +236,7 @@ impl Layout {
         }
     }
 
-    /// Where each step of a window's inputs lies, from the window's beginning.
+    /// The offset of each step of a window's inputs from the window's beginning.
     fn steps(&self, window: Window) -> Vec<usize> {
         let Window { side, stride, .. } = window;
         let across = if self.folded { 1 } else { side };
@@ -254,7 +255,7 @@ mod tests {
     use crate::test_numbers::numbers;
     use crate::{Cpu, Precision};
 
-    /// Numbers in -1..1 that repeat on every machine.
+    /// Reproducible numbers from -1 to 1.
     fn noise(len: usize, seed: u32) -> Vec<f32> {
         numbers(len, seed.wrapping_mul(2_654_435_761).wrapping_add(12345))
     }
@@ -270,7 +271,7 @@ mod tests {
         map
     }
 
-    /// The definition, in f64.
+    /// Computes the definition in f64.
     fn by_definition(
         input: &Map,
         w: &[f32],
@@ -357,14 +358,14 @@ mod tests {
     }
 
     #[test]
-    fn every_path_computes_the_definition_in_f32_grade() {
+    fn every_path_equals_the_definition_to_f32_precision() {
         for cpu in Cpu::available() {
             check(Engine { cpu, precision: Precision::Full }, 4e-5);
         }
     }
 
     #[test]
-    fn fast_precision_is_good_to_bf16() {
+    fn fast_precision_is_accurate_to_bf16() {
         for cpu in Cpu::available() {
             check(Engine { cpu, precision: Precision::Fast }, 2e-2);
         }

@@ -1,13 +1,13 @@
-//! Which instructions the kernels use: found out at run time, so that one binary serves every machine,
-//! and forced by `ALBUMCTL_CPU` so that each path can be tested on a machine that has several.
+//! Selection of the instructions that kernels use. They are detected at run time, so that one binary runs on all
+//! machines; `ALBUMCTL_CPU` forces a path, so that each can be tested on a machine that has several.
 
 use std::fmt;
 use std::sync::OnceLock;
 
-/// The families of kernels, from the one every machine has to the fastest.
+/// The processor paths of the kernels, from the one that all machines have to the fastest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cpu {
-    /// No intrinsics; what the compiler makes of four-wide arrays.
+    /// No intrinsics: four-wide arrays that the compiler vectorises.
     Plain,
     /// 128-bit vectors of 64-bit ARM.
     Neon,
@@ -22,7 +22,7 @@ pub enum Cpu {
 /// The environment variable that forces a path.
 pub const VARIABLE: &str = "ALBUMCTL_CPU";
 
-/// The word for networks on candle's own operations, as on a card; what has no such form takes the best path.
+/// The value that runs networks on candle's operations, like on a GPU. Networks without such a form use the best path.
 const CANDLE: &str = "candle";
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +78,7 @@ impl Cpu {
         *BEST.get_or_init(|| Self::available().pop().unwrap_or(Self::Plain))
     }
 
-    /// What `ALBUMCTL_CPU` asks for, or the best there is.
+    /// The path that `ALBUMCTL_CPU` names, or the best.
     pub fn chosen() -> Result<Self, CpuError> {
         match std::env::var_os(VARIABLE) {
             None => Ok(Self::best()),
@@ -86,7 +86,7 @@ impl Cpu {
         }
     }
 
-    /// Whether `ALBUMCTL_CPU` asks for networks on candle's own operations.
+    /// Whether `ALBUMCTL_CPU` selects candle's operations.
     pub fn candle_is_asked() -> bool {
         std::env::var_os(VARIABLE).is_some_and(|asked| asked.eq_ignore_ascii_case(CANDLE))
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asked_means_the_best() {
+    fn without_a_name_the_best_path_is_used() {
         assert_eq!(Cpu::parse(""), Ok(Cpu::best()));
     }
 }

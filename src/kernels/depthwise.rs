@@ -1,5 +1,5 @@
-//! Depthwise convolutions (one small filter a channel), row by row, so that the caller can multiply the result while
-//! it is still in the first-level cache.
+//! Depthwise convolutions (one small filter per channel), row by row, so that the caller can process the result while
+//! it is in the first-level cache.
 //!
 //! Channels are padded to whole vectors of the path, as in [`super::pointwise`].
 #![allow(unsafe_code)]
@@ -10,7 +10,8 @@ use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes};
 use super::pointwise::vector_width;
 
-/// Where a window slides: `top` and `left` count the zeros in front, whatever lies behind the edge is zero too.
+/// The geometry of a sliding window. `top` and `left` are the zero padding before the input; everything behind it is
+/// zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slide {
     pub input_height: usize,
@@ -25,7 +26,7 @@ pub struct Slide {
 }
 
 impl Slide {
-    /// Outputs along one axis whose window lies wholly inside the input.
+    /// The outputs along one axis whose windows lie fully inside the input.
     fn inside(outputs: usize, stride: usize, before: usize, window: usize, inputs: usize) -> Range<usize> {
         let first = before.div_ceil(stride).min(outputs);
         let end = (inputs + before).checked_sub(window).map_or(0, |last| last / stride + 1).min(outputs);
@@ -45,16 +46,16 @@ impl Slide {
 pub struct Depthwise {
     cpu: Cpu,
     slide: Slide,
-    /// Channels rounded up to whole vectors.
+    /// The number of channels, rounded up to whole vectors.
     channels: usize,
-    /// For each vector of channels, its weights tap by tap.
+    /// The weights, by vectors of channels, then by taps.
     taps: Vec<f32>,
     bias: Vec<f32>,
     relu: bool,
 }
 
 impl Depthwise {
-    /// `weights` holds `bias.len()` numbers for each tap, taps row by row.
+    /// Packs `weights`, which hold `bias.len()` numbers for each tap, taps row by row.
     pub fn pack(cpu: Cpu, slide: Slide, weights: &[f32], bias: &[f32], relu: bool) -> Self {
         let count = slide.height * slide.width;
         assert!(slide.stride > 0 && count > 0, "a window that moves");
@@ -76,24 +77,24 @@ impl Depthwise {
         &self.slide
     }
 
-    /// Channels rounded up to whole vectors: floats from one pixel to the next, in and out.
+    /// The number of channels, rounded up to whole vectors, which is the step between pixels of input and output.
     pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// The output rows `rows` of the map `input`, packed one after the other.
+    /// Computes the output rows `rows` of the map `input`, stored contiguously.
     pub fn run(&self, input: &[f32], rows: Range<usize>, output: &mut [f32]) {
         let slide = &self.slide;
         assert!(rows.end <= slide.output_height, "rows of the output");
         assert!(slide.input_height * slide.input_width * self.channels <= input.len(), "the input is whole");
         assert!(rows.len() * slide.output_width * self.channels <= output.len(), "the rows fit the output");
-        // SAFETY: the asserts above are what `Sweep` asks for.
-        unsafe { lanes::run(self.cpu, Sweep { filter: self, input, rows, output: output.as_mut_ptr() }) };
+        // SAFETY: the asserts above are what `DepthwiseKernel` asks for.
+        unsafe { lanes::run(self.cpu, DepthwiseKernel { filter: self, input, rows, output: output.as_mut_ptr() }) };
     }
 }
 
-/// One call of [`Depthwise::run`], whose asserts it relies on.
-struct Sweep<'a> {
+/// The kernel of [`Depthwise::run`], which checks its fields.
+struct DepthwiseKernel<'a> {
     filter: &'a Depthwise,
     input: &'a [f32],
     rows: Range<usize>,
@@ -101,7 +102,7 @@ struct Sweep<'a> {
     output: *mut f32,
 }
 
-impl Kernel for Sweep<'_> {
+impl Kernel for DepthwiseKernel<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -128,7 +129,7 @@ impl Kernel for Sweep<'_> {
     }
 }
 
-impl Sweep<'_> {
+impl DepthwiseKernel<'_> {
     /// # Safety
     /// `row` and `column` lie inside the output, `first` inside the channels.
     #[inline(always)]
@@ -146,7 +147,7 @@ impl Sweep<'_> {
         if self.filter.relu { unsafe { L::max(v, L::splat(0.0)) } } else { v }
     }
 
-    /// A run of pixels whose 3×3 windows lie wholly inside the input; the nine taps stay in registers.
+    /// Computes a run of pixels whose 3×3 windows lie fully inside the input, keeping the nine taps in registers.
     ///
     /// # Safety
     /// As for [`Lanes`]; the windows of `columns` lie inside the input, `first` begins a vector of channels.
@@ -171,7 +172,7 @@ impl Sweep<'_> {
             let mut from = self.input.as_ptr().add(corner + first);
             let mut to = self.place(row, columns.start, first);
             for _ in columns {
-                // Two chains of sums: one alone would wait for itself.
+                // Two sums, because a single one would wait for each addition.
                 let mut sums = [bias, L::splat(0.0)];
                 for y in 0..3 {
                     let pixels = from.add(y * line);
@@ -187,7 +188,7 @@ impl Sweep<'_> {
         }
     }
 
-    /// One pixel of any window, as much of it as lies inside the input.
+    /// Computes one output of any window, over the part that lies inside the input.
     ///
     /// # Safety
     /// As for [`Lanes`]; `row` and `column` lie inside the output, `first` begins a vector of channels.
@@ -218,7 +219,7 @@ mod tests {
     use super::*;
     use crate::test_numbers::numbers;
 
-    /// The definition, pixel by pixel; `step` floats from one input pixel to the next.
+    /// Computes the definition, with input pixels `step` floats apart.
     fn expected(slide: &Slide, weights: &[f32], bias: &[f32], input: &[f32], step: usize, relu: bool) -> Vec<f32> {
         let channels = bias.len();
         let mut out = Vec::new();

@@ -1,21 +1,21 @@
-//! What a network is built for, and how a layer's work is cut for threads.
+//! The processor path and precision that a network is packed for, and the division of a layer's work among threads.
 
 use super::amx::{Halves, STEP, Tiles};
 use super::cpu::Cpu;
 use super::product::{Bias, Panels};
 
-/// How exact sums are where the processor offers a choice (today: tiles).
+/// The precision of sums, on paths that offer a choice (only tiles do).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// As good as f32.
+    /// Accurate to about f32.
     #[default]
     Full,
-    /// bf16 in, f32 sums: twice as fast and good to about three digits.
+    /// bf16 inputs and f32 sums: twice as fast, accurate to about three digits.
     Fast,
 }
 
 impl Precision {
-    /// As stored results are kept by.
+    /// The name in the key of stored results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Full => "Full",
@@ -31,7 +31,7 @@ pub struct Engine {
     pub precision: Precision,
 }
 
-/// What one thread, or the threads of one layer, need besides their input and output.
+/// Working memory for a layer, and the number of threads.
 #[derive(Debug)]
 pub struct Scratch {
     pub(crate) halves: Halves,
@@ -53,7 +53,7 @@ pub(crate) enum Packed {
 }
 
 impl Packed {
-    /// Weights whose inputs come in `taps` groups of `len`; `fill(output, tap, inputs)` writes one group.
+    /// Packs weights with inputs in `taps` groups of `len`; `fill(output, tap, inputs)` writes one group.
     pub fn new(
         engine: Engine,
         outputs: usize,
@@ -62,7 +62,7 @@ impl Packed {
         bias: &[f32],
         fill: impl Fn(usize, usize, &mut [f32]),
     ) -> Self {
-        // Tiles take inputs in steps: there each group is padded to whole ones.
+        // Tiles consume inputs in steps, so each group is padded to whole steps.
         let padded = if engine.cpu == Cpu::Amx { len.next_multiple_of(STEP) } else { len };
         let fill = |n: usize, row: &mut [f32]| {
             for (tap, group) in row.chunks_exact_mut(padded).enumerate() {
@@ -100,7 +100,7 @@ impl Packed {
     }
 }
 
-/// Does all parts, on as many threads of the current rayon pool.
+/// Calls `work` for all parts, on as many threads of the current rayon pool.
 pub(crate) fn each<P: Send>(mut parts: Vec<P>, work: impl Fn(P) + Sync) {
     let Some(own) = parts.pop() else { return };
     if parts.is_empty() {
@@ -114,7 +114,7 @@ pub(crate) fn each<P: Send>(mut parts: Vec<P>, work: impl Fn(P) + Sync) {
     });
 }
 
-/// Splits rows of the left matrix for the tiles, row after row, on the threads there are.
+/// Splits the rows of the left matrix into bf16 halves for the tiles, on `threads` threads.
 pub(crate) fn split_rows(
     engine: Engine,
     halves: &mut Halves,
@@ -128,21 +128,21 @@ pub(crate) fn split_rows(
     halves.prepare(rows * row_len, column_step, engine.precision);
     let (high, low) = halves.planes();
     let high = &mut high[..rows * row_len];
-    let one = |(i, high): (usize, &mut [u16]), low: &mut [u16]| fill(i, high, low);
+    let fill_row = |(i, high): (usize, &mut [u16]), low: &mut [u16]| fill(i, high, low);
     if low.is_empty() {
         if threads > 1 {
-            high.par_chunks_exact_mut(row_len).enumerate().for_each(|row| one(row, &mut []));
+            high.par_chunks_exact_mut(row_len).enumerate().for_each(|row| fill_row(row, &mut []));
         } else {
-            high.chunks_exact_mut(row_len).enumerate().for_each(|row| one(row, &mut []));
+            high.chunks_exact_mut(row_len).enumerate().for_each(|row| fill_row(row, &mut []));
         }
         return;
     }
     let low = &mut low[..rows * row_len];
     if threads > 1 {
         let pairs = high.par_chunks_exact_mut(row_len).zip(low.par_chunks_exact_mut(row_len)).enumerate();
-        pairs.with_min_len(rows.div_ceil(4 * threads)).for_each(|(i, (high, low))| one((i, high), low));
+        pairs.with_min_len(rows.div_ceil(4 * threads)).for_each(|(i, (high, low))| fill_row((i, high), low));
     } else {
         let pairs = high.chunks_exact_mut(row_len).zip(low.chunks_exact_mut(row_len)).enumerate();
-        pairs.for_each(|(i, (high, low))| one((i, high), low));
+        pairs.for_each(|(i, (high, low))| fill_row((i, high), low));
     }
 }

@@ -1,9 +1,9 @@
-//! What training needs besides the forward kernels: products that sum over pixels, read from the feature maps where they lie.
+//! Matrix products for training that sum over pixels and read feature maps in place.
 #![allow(unsafe_code)]
 
 use gemm::Parallelism;
 
-/// A matrix inside a slice: element `(row, column)` lies at `row * row_step + column * column_step`. Rows may overlap.
+/// A matrix within a slice: element `(row, column)` is at `row * row_step + column * column_step`. Rows may overlap.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
     pub data: &'a [f32],
@@ -22,7 +22,7 @@ impl Matrix<'_> {
     }
 }
 
-/// `out += a b`, `out` row-major.
+/// Computes `out += a b` with row-major `out`.
 pub fn add_product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
     assert_eq!(a.columns, b.rows, "inner sides");
     assert!(a.fits() && b.fits(), "matrices inside their slices");

@@ -1,11 +1,11 @@
-//! Dot products of rows with rows: the heart of every distance between embeddings.
+//! Dot products of rows with rows, from which distances between embeddings are computed.
 
 use gemm::{Parallelism, gemm};
 
-/// `out[r * m + c] = a_r · b_c` for the `dim`-wide rows of `a` (n of them) and `b` (m of them).
+/// Computes `out[r * m + c] = a_r · b_c` for the `dim`-wide rows of `a` (n of them) and `b` (m of them).
 ///
-/// Runs on the calling thread alone: callers parallelise over blocks of rows, which keeps the sums, and so every
-/// bit of the result, independent of the number of threads.
+/// Runs on the calling thread alone. Callers parallelise over blocks of rows, so that the result does not depend on the
+/// number of threads.
 #[allow(unsafe_code)]
 pub fn rows_times_rows(a: &[f32], b: &[f32], dim: usize, out: &mut [f32]) {
     if dim == 0 || a.is_empty() || b.is_empty() {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equals_the_plain_sum_of_products() {
+    fn equals_the_direct_sum_of_products() {
         let (n, m, dim) = (7, 5, 19);
         let a: Vec<f32> = (0..n * dim).map(|i| (i as f32 * 0.37).sin()).collect();
         let b: Vec<f32> = (0..m * dim).map(|i| (i as f32 * 0.91).cos()).collect();

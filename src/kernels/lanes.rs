@@ -1,7 +1,7 @@
-//! One vocabulary for vector instructions: each kernel is written once over [`Lanes`] and compiled for every path.
+//! An abstraction over vector instructions: each kernel is written once over [`Lanes`] and compiled for every path.
 //!
-//! A kernel is a value with a [`Kernel::run`]; [`run`] is the only door from ordinary code into code that needs
-//! processor features, and it checks that the machine has them.
+//! A kernel implements [`Kernel`]. [`run`] is the only entry from ordinary code into code that needs processor
+//! features, and it checks that the machine has them.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
@@ -15,10 +15,10 @@ mod plain;
 
 use super::cpu::Cpu;
 
-/// Floats side by side, and the few operations the kernels need.
+/// Vectors of floats and the operations that kernels need.
 ///
-/// A `Row` is the group of vectors that one step of a matrix product multiplies with a single number: as many as
-/// leave room in the registers for six rows of sums.
+/// A `Row` is the group of vectors that one step of a matrix product multiplies with a single number. Its size leaves
+/// room in the registers for six rows of sums.
 ///
 /// # Safety
 /// Every method may be called only on a machine that has the instructions of the implementing path, and from a
@@ -40,13 +40,13 @@ pub(crate) trait Lanes: Copy + 'static {
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
-    /// `a * b + c`, rounded once where the path can.
+    /// `a * b + c`, rounded once if the path has the instruction.
     unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
-    /// To the nearest whole number, ties to even; for |v| < 2^22.
+    /// Rounds to the nearest integer, ties to even; for |v| < 2^22.
     unsafe fn round(v: Self::V) -> Self::V;
-    /// `2^v` for whole `v` in -126..=127.
+    /// `2^v` for integers `v` in -126..=127.
     unsafe fn exp2_of_whole(v: Self::V) -> Self::V;
     /// Per lane: `yes` where `test >= 0`, else `no`.
     unsafe fn where_not_negative(test: Self::V, yes: Self::V, no: Self::V) -> Self::V;
@@ -60,22 +60,22 @@ pub(crate) trait Lanes: Copy + 'static {
     unsafe fn accumulate(x: f32, row: Self::Row, sums: Self::Row) -> Self::Row;
 }
 
-/// Work that is the same on every path.
+/// Code that is written once for all paths.
 pub(crate) trait Kernel {
     type Out;
     /// # Safety
-    /// As for [`Lanes`]; besides, whatever the kernel itself asks of its fields. Must be `#[inline(always)]`, so that
-    /// it is compiled inside a function that has the path's features.
+    /// As for [`Lanes`], and the requirements of the kernel on its fields must hold. Must be `#[inline(always)]`, so
+    /// that it is compiled inside a function that has the path's features.
     unsafe fn run<L: Lanes>(self) -> Self::Out;
 }
 
 /// Runs a kernel on a path.
 ///
 /// # Panics
-/// When this machine does not have the path: callers hold a [`Cpu`] that they asked about before.
+/// If this machine does not have the path. Callers must have checked their [`Cpu`] before.
 ///
 /// # Safety
-/// What the kernel asks of its fields must hold.
+/// The requirements of the kernel on its fields must hold.
 pub(crate) unsafe fn run<K: Kernel>(cpu: Cpu, kernel: K) -> K::Out {
     assert!(cpu.supported(), "the {cpu} path was asked for on a machine without it");
     match cpu {

@@ -1,9 +1,9 @@
-//! CPU kernels: packed, fused and chosen at run time. The only crate that may be `unsafe`.
+//! CPU kernels with packed weights and fused layers, chosen at run time. This is the only crate with `unsafe` code.
 //!
-//! Numbers go in and out as `f32`, channels innermost. A layer is packed once for an [`Engine`] (a processor path and a
-//! precision) and applied to any number of photos; what it computes for one photo depends on nothing else.
+//! Inputs and outputs are `f32`, channels innermost. A layer is packed once for an [`Engine`] (a processor path and a
+//! precision) and applied to any number of photos. The result for a photo does not depend on the others in its batch.
 //!
-//! It must never know files, models or the names of networks.
+//! This crate must never know files, models or the names of networks.
 
 #![allow(clippy::inline_always, reason = "intrinsics only inline into functions that have their features")]
 #![allow(clippy::large_stack_arrays, reason = "a block of sums must lie in the first-level cache: the stack is there")]
@@ -36,7 +36,7 @@ pub use norm::{LayerNorm, gated};
 pub use pool::{max_pool, mean_pool};
 pub use product::Activation;
 
-// The small, odd-shaped layers of face networks, and those of networks of inverted residuals.
+// The small layers of face networks, and the layers of networks of inverted residuals.
 pub mod channelwise;
 pub mod depthwise;
 pub mod pointwise;

@@ -1,4 +1,4 @@
-//! Linear layers: rows of numbers times packed weights.
+//! Linear layers: rows times packed weights.
 
 use super::amx::{self, Lines, STEP};
 use super::engine::{self, Engine, Packed, Scratch};
@@ -14,7 +14,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// `weight` is `[outputs][inputs]`, as PyTorch keeps it.
+    /// `weight` is `[outputs][inputs]`, like in PyTorch.
     pub fn new(engine: Engine, weight: &[f32], bias: &[f32]) -> Self {
         let outputs = bias.len();
         assert!(outputs > 0 && weight.len().is_multiple_of(outputs), "one row of weights for each output");
@@ -32,12 +32,12 @@ impl Linear {
         self.packed.outputs()
     }
 
-    /// Memory that the packed weights take.
+    /// The size of the packed weights in bytes.
     pub fn bytes(&self) -> usize {
         self.packed.bytes()
     }
 
-    /// Rows of `x` to rows of `y`.
+    /// Computes a row of `y` for each row of `x`.
     pub fn apply(&self, x: &[f32], y: &mut [f32], activation: Activation, scratch: &mut Scratch) {
         let rows = self.rows(x);
         assert_eq!(y.len(), rows * self.outputs(), "one output row for each input row");
@@ -45,7 +45,7 @@ impl Linear {
         self.multiply(x, rows, Target::new(y, grid), Residual::None, activation, scratch);
     }
 
-    /// Adds to the rows of `y`.
+    /// Adds the result for each row of `x` to the row of `y`.
     pub fn add_to(&self, x: &[f32], y: &mut [f32], scratch: &mut Scratch) {
         let rows = self.rows(x);
         assert_eq!(y.len(), rows * self.outputs(), "one output row for each input row");
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_the_same_alone_and_in_company() {
+    fn the_result_for_a_row_does_not_depend_on_other_rows() {
         let (rows, inputs, outputs) = (131, 200, 97);
         let (w, b, x) = (wave(inputs * outputs, 0.37), wave(outputs, 1.1), wave(rows * inputs, 0.73));
         for cpu in Cpu::available() {
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn adding_to_rows_keeps_what_was_there() {
+    fn add_to_adds_to_the_output() {
         let (inputs, outputs) = (96, 64);
         let (w, b, x) = (wave(inputs * outputs, 0.37), wave(outputs, 1.1), wave(3 * inputs, 0.73));
         for cpu in Cpu::available() {

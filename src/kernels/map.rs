@@ -1,16 +1,16 @@
-//! Feature maps: images × rows × columns × channels, channels innermost, each image in a border of zeros so that
-//! convolutions never ask where the edge is.
+//! Feature maps: images × rows × columns × channels, channels innermost. Each image has a border of zeros, so that
+//! convolutions need no special case at the edges.
 
 use std::ops::{Deref, DerefMut};
 
-/// What tells two maps apart.
+/// The dimensions of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub images: usize,
     pub height: usize,
     pub width: usize,
     pub channels: usize,
-    /// Columns of zeros left and right, rows of zeros above and below.
+    /// The width of the border of zeros on all four sides.
     pub border: usize,
 }
 
@@ -25,7 +25,7 @@ impl Shape {
         (self.height + 2 * self.border) * self.row_step()
     }
 
-    /// Floats in all.
+    /// The number of floats in the map.
     pub fn len(&self) -> usize {
         self.images * self.image_step()
     }
@@ -34,7 +34,7 @@ impl Shape {
         self.len() == 0
     }
 
-    /// Where the pixels inside the border are.
+    /// The positions of the pixels inside the border.
     pub(crate) fn inside(&self) -> Grid {
         Grid {
             images: self.images,
@@ -48,10 +48,10 @@ impl Shape {
     }
 }
 
-/// A slice out of an [`Arena`], which gets it back in the end.
+/// A buffer from an [`Arena`], to be given back after use.
 #[derive(Debug)]
 pub struct Buffer {
-    /// As long as its longest use so far: to grow and shrink it would clear it every time.
+    /// Kept at the length of its longest use, because growing it again would clear it every time.
     storage: Vec<f32>,
     len: usize,
 }
@@ -70,6 +70,7 @@ impl DerefMut for Buffer {
     }
 }
 
+/// A feature map.
 #[derive(Debug)]
 pub struct Map {
     shape: Shape,
@@ -85,7 +86,7 @@ impl Map {
         self.shape
     }
 
-    /// Everything, borders included.
+    /// All floats, including borders.
     pub fn data(&self) -> &[f32] {
         &self.data
     }
@@ -126,26 +127,25 @@ impl Map {
     }
 }
 
-/// Buffers that maps are made of, kept between layers and between photos: fresh memory costs page faults that take
-/// longer than the small layers.
+/// Buffers that are reused between layers and photos, because page faults of new memory take longer than small layers.
 #[derive(Debug, Default)]
 pub struct Arena {
     free: Vec<Vec<f32>>,
 }
 
 impl Arena {
-    /// A map with a clean border; inside it holds whatever was there.
+    /// Takes a map with a border of zeros and arbitrary content inside.
     pub fn take(&mut self, shape: Shape) -> Map {
         let mut map = Map { shape, data: self.buffer(shape.len()) };
         map.clear_border();
         map
     }
 
-    /// `len` floats with any (finite or not, but initialised) content.
+    /// Takes `len` floats with arbitrary content, possibly not finite.
     pub fn buffer(&mut self, len: usize) -> Buffer {
         let fitting = (0..self.free.len()).filter(|&i| self.free[i].len() >= len);
         let best = fitting.min_by_key(|&i| self.free[i].len());
-        // Where none fits, the largest grows: one buffer too many would never be used again.
+        // If none fits, the largest one grows; a new buffer would leave a small one unused forever.
         let best = best.or_else(|| (0..self.free.len()).max_by_key(|&i| self.free[i].len()));
         let mut storage = best.map_or_else(Vec::new, |i| self.free.swap_remove(i));
         if storage.len() < len {
@@ -163,7 +163,7 @@ impl Arena {
     }
 }
 
-/// Where the rows of a matrix begin inside a buffer: one row per image, y and x.
+/// The positions of a matrix's rows in a buffer: one row per image, y and x.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Grid {
     pub images: usize,
@@ -176,7 +176,7 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// `rows` rows of `step` floats, one after the other.
+    /// A plain matrix of `rows` rows of `step` floats.
     pub fn matrix(rows: usize, step: usize) -> Self {
         Self { images: 1, height: 1, width: rows, origin: 0, image_step: 0, row_step: 0, column_step: step }
     }
@@ -194,7 +194,7 @@ impl Grid {
         self.at(line / self.height, line % self.height, x)
     }
 
-    /// The largest offset of any row; 0 when there is none.
+    /// The largest offset of any row; 0 without rows.
     pub fn last(&self) -> usize {
         self.rows().checked_sub(1).map_or(0, |row| self.of_row(row))
     }
@@ -207,7 +207,7 @@ mod tests {
     const SHAPE: Shape = Shape { images: 2, height: 3, width: 4, channels: 5, border: 1 };
 
     #[test]
-    fn a_reused_buffer_comes_with_a_clean_border() {
+    fn a_reused_buffer_has_a_border_of_zeros() {
         let mut arena = Arena::default();
         let mut dirty = Map::zeros(SHAPE);
         dirty.data_mut().fill(7.0);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_is_as_long_as_asked_and_keeps_its_memory() {
+    fn a_buffer_has_the_requested_length_and_keeps_its_memory() {
         let mut arena = Arena::default();
         let long = arena.buffer(100);
         let address = long.as_ptr();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_inside_grid_names_the_pixels_of_rows() {
+    fn the_inside_grid_gives_the_offsets_of_pixels() {
         let map = Map::zeros(SHAPE);
         let grid = SHAPE.inside();
         assert_eq!(grid.rows(), 24);

@@ -1,10 +1,10 @@
-//! Layer normalisation, row by row.
+//! Layer normalisation and the SwiGLU gate, row by row.
 #![allow(unsafe_code)]
 
 use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes};
 
-/// `(x - mean) / sqrt(variance + eps) * scale + shift` over each row; the variance is the population's.
+/// `(x - mean) / sqrt(variance + eps) * scale + shift` over each row, with the population variance.
 #[derive(Debug)]
 pub struct LayerNorm {
     cpu: Cpu,
@@ -23,8 +23,8 @@ impl LayerNorm {
         let width = self.scale.len();
         assert!(x.len() == y.len() && x.len().is_multiple_of(width), "whole rows of {width}");
         for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
-            // SAFETY: the four slices have the same length, which is all that `Row` asks for.
-            unsafe { lanes::run(self.cpu, Row { norm: self, x, y }) };
+            // SAFETY: the four slices have the same length, which is all that `NormRowKernel` asks for.
+            unsafe { lanes::run(self.cpu, NormRowKernel { norm: self, x, y }) };
         }
     }
 
@@ -33,13 +33,13 @@ impl LayerNorm {
     }
 }
 
-struct Row<'a> {
+struct NormRowKernel<'a> {
     norm: &'a LayerNorm,
     x: &'a [f32],
     y: &'a mut [f32],
 }
 
-impl Kernel for Row<'_> {
+impl Kernel for NormRowKernel<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -73,22 +73,22 @@ impl Kernel for Row<'_> {
     }
 }
 
-/// The gate of SwiGLU: of each row of `2 * width` numbers, `silu(first half) * second half`.
+/// The gate of SwiGLU: computes `silu(first half) * second half` of each row of `2 * width` numbers.
 pub fn gated(cpu: Cpu, x: &[f32], width: usize, y: &mut [f32]) {
     assert!(x.len() == 2 * y.len() && y.len().is_multiple_of(width), "two numbers in for each out");
     for (x, y) in x.chunks_exact(2 * width).zip(y.chunks_exact_mut(width)) {
-        // SAFETY: `gate` and `value` are as long as `y`, which is all that `Gate` asks for.
-        unsafe { lanes::run(cpu, Gate { gate: &x[..width], value: &x[width..], y }) };
+        // SAFETY: `gate` and `value` are as long as `y`, which is all that `GateKernel` asks for.
+        unsafe { lanes::run(cpu, GateKernel { gate: &x[..width], value: &x[width..], y }) };
     }
 }
 
-struct Gate<'a> {
+struct GateKernel<'a> {
     gate: &'a [f32],
     value: &'a [f32],
     y: &'a mut [f32],
 }
 
-impl Kernel for Gate<'_> {
+impl Kernel for GateKernel<'_> {
     type Out = ();
 
     #[inline(always)]

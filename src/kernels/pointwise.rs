@@ -1,14 +1,13 @@
-//! Products of pixels with small weight matrices: convolutions over maps of 3 to 400 channels, where panels as wide as
-//! those for large matrices would be mostly empty. Bias, residual and rectifier are part of the store.
+//! Products of pixels with small weight matrices: convolutions over maps of 3 to 400 channels, for which the panels
+//! used for large matrices would be mostly empty. Bias, residual and rectifier are applied when storing.
 //!
-//! Channels are padded to whole vectors of the path (see [`vector_width`]); padded lanes are zero
-//! going in and come out zero.
+//! Channels are padded to whole vectors of the path (see [`vector_width`]). Padding is zero in inputs and outputs.
 #![allow(unsafe_code)]
 
 use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes};
 
-/// Floats in a vector of the path.
+/// The number of floats in a vector of the path.
 pub fn vector_width(cpu: Cpu) -> usize {
     struct Width;
     impl Kernel for Width {
@@ -23,18 +22,18 @@ pub fn vector_width(cpu: Cpu) -> usize {
     unsafe { lanes::run(cpu, Width) }
 }
 
-/// What happens to a sum before it is stored.
+/// The function applied to a sum before it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rectifier {
     Identity,
     Relu,
-    /// Between 0 and 6.
+    /// Clamps to 0..=6.
     Relu6,
-    /// `x` where positive, else `x` times the slope of its channel.
+    /// `x` if positive, else `x` times the slope of its channel.
     Prelu(Vec<f32>),
 }
 
-/// Rows added to the sums before the rectifier. Fewer channels than outputs are as if padded with zeros.
+/// Rows added to the sums before the rectifier. Missing channels count as zeros.
 #[derive(Clone, Copy, Debug)]
 pub struct Residual<'a> {
     pub data: &'a [f32],
@@ -42,8 +41,8 @@ pub struct Residual<'a> {
     pub step: usize,
 }
 
-/// Which numbers of a map make up the inputs of an output pixel: `lines` stretches of `line_len` floats, `line_step`
-/// apart. A 1×1 convolution has one line, a 3×3 one three, each as long as three pixels.
+/// The inputs of an output pixel in a map: `lines` runs of `line_len` floats, `line_step` apart. A 1×1 convolution has
+/// one line; a 3×3 convolution has three lines of three pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reach {
     /// Floats from the inputs of one pixel to those of the next.
@@ -54,18 +53,18 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// All inputs of a pixel side by side, pixels `step` apart.
+    /// Contiguous inputs, with pixels `step` floats apart.
     pub fn pixel(inputs: usize, step: usize) -> Self {
         Self { step, lines: 1, line_len: inputs, line_step: 0 }
     }
 
-    /// Floats from the first input of a pixel to behind its last.
+    /// The number of floats from the first input of a pixel to the end of its last.
     fn len(&self) -> usize {
         (self.lines - 1) * self.line_step + self.line_len
     }
 }
 
-/// How pixels lie in a buffer: `width` of them in a line, `step` floats apart, and lines `line_step` floats apart.
+/// The layout of pixels in a buffer: `width` pixels in a line, `step` floats apart, and lines `line_step` floats apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lines {
     pub width: usize,
@@ -74,18 +73,18 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// All of `pixels` at one distance.
+    /// A single line of `pixels` pixels.
     pub fn one(pixels: usize, step: usize) -> Self {
         Self { width: pixels, step, line_step: 0 }
     }
 
-    /// Where a pixel begins.
+    /// The offset of a pixel.
     #[inline(always)]
     pub(super) fn at(&self, pixel: usize) -> usize {
         (pixel / self.width) * self.line_step + (pixel % self.width) * self.step
     }
 
-    /// Floats up to where the farthest of `pixels` begins.
+    /// The largest offset among the first `pixels` pixels.
     pub(super) fn extent(&self, pixels: usize) -> usize {
         assert!(pixels > 0 && self.width > 0, "lines of pixels");
         (pixels - 1) / self.width * self.line_step + (self.width.min(pixels) - 1) * self.step
@@ -96,16 +95,16 @@ impl Lines {
 pub struct Pointwise {
     cpu: Cpu,
     inputs: usize,
-    /// Outputs rounded up to whole vectors.
+    /// The number of outputs, rounded up to whole vectors.
     width: usize,
-    /// Two vectors of outputs at a time (one, last, where the count is odd): for each input, its weights.
+    /// The weights, by panels of two vectors of outputs (the last may have one), then by inputs.
     panels: Vec<f32>,
     bias: Vec<f32>,
     rectifier: Rectifier,
 }
 
 impl Pointwise {
-    /// `weights` holds `inputs` numbers for each of the `bias.len()` outputs in turn.
+    /// Packs `weights`, which hold `inputs` numbers for each of the `bias.len()` outputs in turn.
     pub fn pack(cpu: Cpu, weights: &[f32], bias: &[f32], rectifier: Rectifier) -> Self {
         let outputs = bias.len();
         assert!(outputs > 0 && weights.len().is_multiple_of(outputs), "a row of weights for each output");
@@ -137,12 +136,12 @@ impl Pointwise {
         self.inputs
     }
 
-    /// Floats of the packed weights.
+    /// The number of floats in the packed weights.
     pub fn weights(&self) -> usize {
         self.panels.len()
     }
 
-    /// Outputs a pixel, rounded up to whole vectors.
+    /// The number of outputs per pixel, rounded up to whole vectors.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -153,7 +152,7 @@ impl Pointwise {
         self.run_lines((input, from), reach, pixels, residual, (output, to));
     }
 
-    /// The same with input and output in lines of pixels; `reach.step` is that of the lines.
+    /// Like [`Self::run`], with input and output in lines of pixels. `reach.step` must be the step of the input lines.
     pub fn run_lines(
         &self,
         (input, from): (&[f32], Lines),
@@ -169,14 +168,15 @@ impl Pointwise {
             assert!(pixels * residual.step <= residual.data.len(), "pixels lie inside the residual");
             assert!(residual.step.is_multiple_of(vector_width(self.cpu)), "residual channels are whole vectors");
         }
-        let sweep = Sweep { product: self, input, from, reach, pixels, residual, output: output.as_mut_ptr(), to };
-        // SAFETY: the asserts above are what `Sweep` asks for.
-        unsafe { lanes::run(self.cpu, sweep) };
+        let kernel =
+            PointwiseKernel { product: self, input, from, reach, pixels, residual, output: output.as_mut_ptr(), to };
+        // SAFETY: the asserts above are what `PointwiseKernel` asks for.
+        unsafe { lanes::run(self.cpu, kernel) };
     }
 }
 
-/// One call of [`Pointwise::run_lines`], whose asserts it relies on.
-struct Sweep<'a> {
+/// The kernel of [`Pointwise::run_lines`], which checks its fields.
+struct PointwiseKernel<'a> {
     product: &'a Pointwise,
     input: &'a [f32],
     from: Lines,
@@ -188,27 +188,27 @@ struct Sweep<'a> {
     to: Lines,
 }
 
-/// Pixels whose sums are in registers together, at most.
-const TALLEST: usize = 12;
+/// The largest number of pixels whose sums are in registers together.
+const MAX_TILE_PIXELS: usize = 12;
 
-/// A few pixels: the number of the first, and where each begins in input and output.
+/// A few pixels: the index of the first, and the offset of each in input and output.
 struct Tile {
     first: usize,
     count: usize,
-    from: [usize; TALLEST],
-    to: [usize; TALLEST],
+    from: [usize; MAX_TILE_PIXELS],
+    to: [usize; MAX_TILE_PIXELS],
 }
 
-impl Kernel for Sweep<'_> {
+impl Kernel for PointwiseKernel<'_> {
     type Out = ();
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        // Sums of 12 pixels × 2 vectors fill 24 of 32 registers; machines with 16 hold 6 × 2.
-        let tallest = if L::WIDTH == 16 { TALLEST } else { 6 };
+        // The sums of 12 pixels × 2 vectors take 24 of 32 registers; with 16 registers there is room for 6 × 2.
+        let tallest = if L::WIDTH == 16 { MAX_TILE_PIXELS } else { 6 };
         let tiles = self.pixels.div_ceil(tallest);
         let width = self.product.width;
-        // What is larger, weights or pixels, is read once; the other again and again, from a nearer cache.
+        // The larger of weights and pixels is read once, the other repeatedly from a nearer cache.
         let weights_outside = self.product.panels.len() > self.pixels * self.product.inputs;
         let (panels, inner) = if weights_outside { (width.div_ceil(2 * L::WIDTH), 1) } else { (1, usize::MAX) };
         for panel in 0..panels {
@@ -233,14 +233,14 @@ impl Kernel for Sweep<'_> {
     }
 }
 
-impl Sweep<'_> {
-    /// One of `tiles` even parts of the pixels.
+impl PointwiseKernel<'_> {
+    /// One of `tiles` nearly equal parts of the pixels.
     #[inline(always)]
     fn tile_of(&self, tile: usize, tiles: usize) -> Tile {
         let (low, extra) = (self.pixels / tiles, self.pixels % tiles);
         let first = tile * low + tile.min(extra);
         let count = low + usize::from(tile < extra);
-        let mut places = Tile { first, count, from: [0; TALLEST], to: [0; TALLEST] };
+        let mut places = Tile { first, count, from: [0; MAX_TILE_PIXELS], to: [0; MAX_TILE_PIXELS] };
         for i in 0..count {
             places.from[i] = self.from.at(first + i);
             places.to[i] = self.to.at(first + i);
@@ -271,19 +271,20 @@ impl Sweep<'_> {
         }
     }
 
-    /// `M` pixels times one or two vectors of outputs from `first` on, the sums in registers throughout.
+    /// Multiplies `M` pixels with one or two vectors of outputs from `first` on, keeping the sums in registers.
     ///
-    /// Written for what compilers make of it: plain loops, because the closures of iterators and of `array::map` are
-    /// functions of their own, without the path's features, where an intrinsic is a call; and two flat arrays of sums,
-    /// because one of pairs is kept in memory, with a store after each multiplication.
+    /// Plain loops are used because closures of iterators and of `array::map` are compiled without the path's features,
+    /// where an intrinsic is a function call. There are two flat arrays of sums because the compiler keeps an array of
+    /// pairs in memory.
     ///
     /// # Safety
     /// As for [`Lanes`]; `at` holds `M` of the pixels; a panel of one or two vectors begins at `first`.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see above")]
     unsafe fn tile<L: Lanes, const M: usize, const TWO: bool>(&self, at: &Tile, first: usize) {
-        // SAFETY: `Pointwise::run_lines` checked that all pixels lie inside input, output and residual; panels hold `inputs`
-        // times their vectors from `first * inputs` on, bias and slopes `width` floats; steps are whole vectors.
+        // SAFETY: `Pointwise::run_lines` checked that all pixels lie inside input, output and residual; panels hold
+        // `inputs` times their vectors from `first * inputs` on, bias and slopes `width` floats; steps are whole
+        // vectors.
         unsafe {
             let (product, reach) = (self.product, self.reach);
             let second = if TWO { first + L::WIDTH } else { first };
@@ -320,14 +321,14 @@ impl Sweep<'_> {
         }
     }
 
-    /// Adds the residual, rectifies and stores.
+    /// Adds the residual, applies the rectifier and stores.
     ///
     /// # Safety
     /// As for [`Self::tile`]; `column` begins a vector of outputs.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `tile`")]
     unsafe fn finish<L: Lanes, const M: usize>(&self, mut sums: [L::V; M], at: &Tile, column: usize) {
-        // SAFETY: see `tile`. The output is borrowed mutably for as long as the sweep runs.
+        // SAFETY: see `tile`. The output is borrowed mutably while the kernel runs.
         unsafe {
             let product = self.product;
             if let Some(residual) = self.residual
@@ -411,7 +412,7 @@ mod tests {
                     for (pixel, out) in output.chunks_exact(product.width()).enumerate() {
                         for (channel, &got) in out.iter().enumerate() {
                             if channel >= outputs {
-                                // A residual may reach into the padding; alone it stays what it was.
+                                // A residual may extend into the padding, where it is stored unchanged.
                                 continue;
                             }
                             let row = &weights[channel * inputs..][..inputs];

@@ -1,4 +1,4 @@
-//! Pooling: the largest value under a window, the mean of a whole map.
+//! Pooling: the maximum under a window, and the mean of a whole map.
 #![allow(unsafe_code)]
 
 use rayon::prelude::*;
@@ -8,7 +8,7 @@ use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes};
 use super::map::{Map, Shape};
 
-/// The largest value under each window; what lies outside the picture does not count.
+/// Computes the maximum under each window; positions outside the map do not count.
 pub fn max_pool(cpu: Cpu, window: Window, input: &Map, output: &mut Map, threads: usize) {
     let (from, to) = (input.shape(), output.shape());
     assert!(window.stride > 0 && window.padding < window.side, "every window holds a pixel");
@@ -16,22 +16,22 @@ pub fn max_pool(cpu: Cpu, window: Window, input: &Map, output: &mut Map, threads
     let expected = Shape { images: from.images, height, width, channels: from.channels, border: to.border };
     assert_eq!(to, expected, "the shape of the output");
     let lines = to.height + 2 * to.border;
-    let one = |(line, row): (usize, &mut [f32])| {
+    let pool_row = |(line, row): (usize, &mut [f32])| {
         let (image, y) = (line / lines, (line % lines).wrapping_sub(to.border));
         if y < to.height {
             let inside = &mut row[to.border * to.channels..][..to.width * to.channels];
             // SAFETY: `inside` is one whole row of the output for line `y` of `image`.
-            unsafe { lanes::run(cpu, MaxRow { window, input, image, y, row: inside }) };
+            unsafe { lanes::run(cpu, MaxRowKernel { window, input, image, y, row: inside }) };
         }
     };
     if threads > 1 {
-        output.data_mut().par_chunks_exact_mut(to.row_step()).enumerate().with_min_len(8).for_each(one);
+        output.data_mut().par_chunks_exact_mut(to.row_step()).enumerate().with_min_len(8).for_each(pool_row);
     } else {
-        output.data_mut().chunks_exact_mut(to.row_step()).enumerate().for_each(one);
+        output.data_mut().chunks_exact_mut(to.row_step()).enumerate().for_each(pool_row);
     }
 }
 
-struct MaxRow<'a> {
+struct MaxRowKernel<'a> {
     window: Window,
     input: &'a Map,
     image: usize,
@@ -39,14 +39,14 @@ struct MaxRow<'a> {
     row: &'a mut [f32],
 }
 
-/// The pixels of an axis that lie under the window of an output.
-fn under(window: Window, output: usize, pixels: usize) -> std::ops::Range<usize> {
+/// The pixels along one axis that lie under the window of an output.
+fn window_range(window: Window, output: usize, pixels: usize) -> std::ops::Range<usize> {
     let start = (output * window.stride).saturating_sub(window.padding);
     let end = (output * window.stride + window.side).saturating_sub(window.padding);
     start..end.min(pixels)
 }
 
-impl Kernel for MaxRow<'_> {
+impl Kernel for MaxRowKernel<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -56,9 +56,9 @@ impl Kernel for MaxRow<'_> {
         let whole = channels - channels % L::WIDTH;
         for (x, out) in self.row.chunks_exact_mut(channels).enumerate() {
             out.fill(f32::MIN);
-            for y in under(self.window, self.y, from.height) {
+            for y in window_range(self.window, self.y, from.height) {
                 let row = self.input.row(self.image, y);
-                for x in under(self.window, x, from.width) {
+                for x in window_range(self.window, x, from.width) {
                     let pixel = &row[x * channels..][..channels];
                     for c in (0..whole).step_by(L::WIDTH) {
                         // SAFETY: `c + WIDTH <= channels`, the length of both slices.
@@ -76,7 +76,7 @@ impl Kernel for MaxRow<'_> {
     }
 }
 
-/// The mean over all pixels of each channel, image after image.
+/// Computes the mean of each channel over all pixels, image after image.
 pub fn mean_pool(input: &Map) -> Vec<f32> {
     let Shape { images, height, width, channels, .. } = input.shape();
     let mut means = vec![0.0f32; images * channels];
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_border_never_wins_against_negative_numbers() {
+    fn the_border_does_not_count_among_negative_numbers() {
         let window = Window { side: 3, stride: 2, padding: 1 };
         for cpu in Cpu::available() {
             for channels in [1, 16, 21] {

@@ -1,10 +1,10 @@
-//! The matrix product under every network: rows gathered from a buffer, times packed weights, plus bias and residual,
+//! The matrix product for all layers: rows gathered from a buffer, times packed weights, plus bias and residual,
 //! through an activation, into a buffer.
 //!
-//! A row of the left matrix is a few runs of consecutive floats at fixed distances from where the row begins, so the
-//! same loops serve linear layers (one run) and convolutions (a run per tap of the window): no copy of the picture is
-//! made. Every sum is built in the order of the weights, whatever the rows beside it: a photo's numbers depend neither
-//! on its batch nor on the number of threads.
+//! A row of the left matrix consists of a few runs of consecutive floats at fixed offsets from its beginning. The same
+//! loops therefore serve linear layers (one run) and convolutions (a run per line of the window), without copying the
+//! input. Every sum is computed in the order of the weights, so the result for a photo depends neither on its batch nor
+//! on the number of threads.
 #![allow(unsafe_code)]
 
 use std::ops::Range;
@@ -13,33 +13,33 @@ use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes, math};
 use super::map::Grid;
 
-/// What happens to a sum before it is stored.
+/// The function applied to a sum before it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     Identity,
     Relu,
-    /// With the error function, not its tanh approximation.
+    /// The exact GELU with the error function, not the tanh approximation.
     Gelu,
 }
 
-/// What is added to each sum, besides the bias, before the activation.
+/// The values added to the sums, besides the bias, before the activation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Residual<'a> {
     None,
-    /// What the output holds already.
+    /// The existing content of the output.
     InPlace,
     From(&'a [f32], Grid),
 }
 
-/// A stretch of consecutive floats of a row of the left matrix.
+/// A run of consecutive floats in a row of the left matrix.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
-    /// From the beginning of the row.
+    /// The offset from the beginning of the row.
     pub offset: usize,
     pub len: usize,
 }
 
-/// The output of a product.
+/// The output buffer of a product.
 pub(crate) struct Target<'a> {
     data: *mut f32,
     len: usize,
@@ -53,29 +53,29 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The part of a product that one thread does.
+/// The part of a product that one thread computes.
 #[derive(Clone, Debug)]
-pub(crate) struct Part {
+pub(crate) struct ProductPart {
     pub rows: Range<usize>,
     pub panels: Range<usize>,
 }
 
-/// Cuts a product of `rows` (or tiles of rows) by `panels` for threads: along the larger matrix, so that each thread
-/// reads its own half of it. Parts do not overlap.
-pub(crate) fn parts(rows: usize, panels: usize, by_panels: bool, threads: usize) -> Vec<Part> {
+/// Divides a product of `rows` (or tiles of rows) by `panels` among threads, along the larger matrix, so that each
+/// thread reads only its part of it. Parts do not overlap.
+pub(crate) fn parts(rows: usize, panels: usize, by_panels: bool, threads: usize) -> Vec<ProductPart> {
     let cut = |len: usize, i: usize| -> Range<usize> { len * i / threads..len * (i + 1) / threads };
     let by_panels = by_panels && panels >= threads;
     let part = |i| {
         if by_panels {
-            Part { rows: 0..rows, panels: cut(panels, i) }
+            ProductPart { rows: 0..rows, panels: cut(panels, i) }
         } else {
-            Part { rows: cut(rows, i), panels: 0..panels }
+            ProductPart { rows: cut(rows, i), panels: 0..panels }
         }
     };
     (0..threads).map(part).filter(|part| !part.rows.is_empty() && !part.panels.is_empty()).collect()
 }
 
-/// A number for each output, padded with zeros so that whole vectors can be loaded from any panel of any path.
+/// The bias, padded with zeros so that whole vectors can be loaded from any panel of any path.
 #[derive(Debug)]
 pub(crate) struct Bias {
     padded: Vec<f32>,
@@ -94,35 +94,35 @@ impl Bias {
     }
 }
 
-/// Rows are worked off in blocks, so that a block of the left matrix stays in the second-level cache while all weights
-/// pass over it.
+/// The number of rows in a block. A block of the left matrix stays in the second-level cache while it is multiplied
+/// with all weights.
 const BLOCK: usize = 96;
-/// Rows whose sums live in registers together.
+/// The number of rows whose sums are in registers together.
 const TILE: usize = 6;
-/// Widest panel of any path; sums of a block wait here between stretches of the weights.
+/// The widest panel of any path.
 const WIDEST: usize = 64;
 
-/// Weights as the vector kernels read them: panel by panel of outputs, within it number by number of the input.
+/// Weights packed for the vector kernels: by panels of outputs, and within a panel by inputs.
 #[derive(Debug)]
 pub(crate) struct Panels {
     cpu: Cpu,
-    /// Outputs.
+    /// The number of outputs.
     n: usize,
-    /// Inputs.
+    /// The number of inputs.
     k: usize,
     panel: usize,
     weights: Vec<f32>,
     bias: Bias,
 }
 
-/// The size of blocks when `count` things are cut into as few as possible of at most `most`, a multiple of `unit`: a last
-/// block of a few rows would read all weights for them alone.
+/// The block size that divides `count` into as few blocks as possible of at most `most`, rounded up to a multiple of
+/// `unit`. Even blocks avoid a last one of few rows, for which all weights would be read.
 pub(crate) fn even_blocks(count: usize, most: usize, unit: usize) -> usize {
     let blocks = count.div_ceil(most).max(1);
     count.div_ceil(blocks).next_multiple_of(unit).min(most)
 }
 
-/// How many outputs a panel of a path holds.
+/// A kernel that returns the number of outputs in a panel.
 struct PanelWidth;
 
 impl Kernel for PanelWidth {
@@ -171,7 +171,7 @@ impl Panels {
         self.weights.len() * size_of::<f32>() + self.bias.bytes()
     }
 
-    /// Stretches of runs whose weights of one panel fit the first-level cache.
+    /// Divides runs into stretches whose weights in one panel fit the first-level cache.
     fn stretches(&self, runs: &[Run]) -> Vec<Vec<Run>> {
         let budget = if self.panel == WIDEST { 32 << 10 } else { 16 << 10 };
         let longest = budget / size_of::<f32>() / self.panel;
@@ -197,7 +197,7 @@ impl Panels {
         &self.bias
     }
 
-    /// Multiplies what one thread does.
+    /// Computes the share of one thread.
     pub fn multiply(&self, left: &Left<'_>, share: Share<'_>) {
         let Share { finish, part } = share;
         let Left { data, from, runs } = *left;
@@ -207,13 +207,13 @@ impl Panels {
         assert!(part.rows.end <= from.rows() && part.panels.end <= self.panels(), "the part lies inside the product");
         assert!(finish.target.grid.rows() == from.rows() && finish.n == self.n, "the output of this product");
         let stretches = self.stretches(runs);
-        let sweep = Sweep { panels: self, a: data, from, stretches: &stretches, finish, part };
-        // SAFETY: the asserts above and in `Finish::new` are what `Sweep` asks for.
-        unsafe { lanes::run(self.cpu, sweep) };
+        let kernel = ProductKernel { panels: self, a: data, from, stretches: &stretches, finish, part };
+        // SAFETY: the asserts above and in `Finish::new` are what `ProductKernel` asks for.
+        unsafe { lanes::run(self.cpu, kernel) };
     }
 }
 
-/// The left matrix: a buffer, where its rows begin in it, and the runs of a row.
+/// The left matrix: a buffer, the positions of its rows, and the runs of a row.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a> {
     pub data: &'a [f32],
@@ -221,18 +221,18 @@ pub(crate) struct Left<'a> {
     pub runs: &'a [Run],
 }
 
-// SAFETY: `Finish` reads bias and residual, which outlive it, and writes through its `Target`, which is its own or, in a
-// `Share`, touched by others elsewhere only.
+// SAFETY: `Finish` reads bias and residual, which outlive it, and writes through its `Target`, which is its own or, in
+// a `Share`, touched by others elsewhere only.
 unsafe impl Send for Finish<'_> {}
 
-/// What one thread does of a product, and where it stores it.
+/// A thread's part of a product with its output.
 pub(crate) struct Share<'a> {
     pub finish: Finish<'a>,
-    pub part: Part,
+    pub part: ProductPart,
 }
 
-/// The stores at the end of a product, checked once: bias, residual, activation. There is one for an output, or one in
-/// each of its shares.
+/// The final step of a product: adds bias and residual, applies the activation and stores. Its buffers are checked
+/// once. An output has one, or one in each of its shares.
 pub(crate) struct Finish<'a> {
     n: usize,
     bias: *const f32,
@@ -264,7 +264,7 @@ impl<'a> Finish<'a> {
         Self { n, bias: bias.padded.as_ptr(), target, residual, activation }
     }
 
-    /// Hands the output out to threads, each with a part that no other has: as [`parts`] cuts it.
+    /// Divides the output into shares with the disjoint parts of [`parts`].
     pub fn shares(self, rows: usize, panels: usize, by_panels: bool, threads: usize) -> Vec<Share<'a>> {
         let Self { n, bias, target: Target { data, len, grid, lifetime }, residual, activation } = self;
         let of = |part| {
@@ -314,7 +314,7 @@ impl<'a> Finish<'a> {
         }
     }
 
-    /// The last vector of a row whose outputs do not fill it.
+    /// Stores the last vector of a row if the outputs do not fill it.
     ///
     /// # Safety
     /// As for [`Self::store`].
@@ -348,17 +348,17 @@ impl<'a> Finish<'a> {
     }
 }
 
-/// One part of a product on the vector units. Fields are checked by [`Panels::multiply`].
-struct Sweep<'a> {
+/// The kernel for one part of a product. Fields are checked by [`Panels::multiply`].
+struct ProductKernel<'a> {
     panels: &'a Panels,
     a: &'a [f32],
     from: Grid,
     stretches: &'a [Vec<Run>],
     finish: Finish<'a>,
-    part: Part,
+    part: ProductPart,
 }
 
-impl Kernel for Sweep<'_> {
+impl Kernel for ProductKernel<'_> {
     type Out = ();
 
     #[inline(always)]
@@ -389,8 +389,8 @@ impl Kernel for Sweep<'_> {
     }
 }
 
-impl Sweep<'_> {
-    /// The sums of one block of rows with one panel, into `sums` (row by row).
+impl ProductKernel<'_> {
+    /// Computes the sums of one block of rows with one panel, row by row.
     ///
     /// # Safety
     /// As for [`Lanes`]; every run from every beginning lies inside `a`, `panel` inside the weights.
@@ -411,7 +411,7 @@ impl Sweep<'_> {
     }
 }
 
-/// All rows times one stretch of one panel, into rows of sums that are `step` apart.
+/// Multiplies all rows with one stretch of one panel, into rows of sums that are `step` floats apart.
 ///
 /// # Safety
 /// As for [`Lanes`]; every run from each beginning is valid in `a`, the weights for all runs, `sums` for the rows.
@@ -445,7 +445,7 @@ pub(crate) unsafe fn tile_rows<L: Lanes>(
     }
 }
 
-/// `R` rows times one stretch of one panel, the sums in registers throughout.
+/// Multiplies `R` rows with one stretch of one panel, keeping the sums in registers.
 ///
 /// # Safety
 /// As for [`Lanes`]; every run from each of the `R` beginnings is valid in `a`, the weights for all runs, `sums` for

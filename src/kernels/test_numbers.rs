@@ -1,6 +1,6 @@
-//! Numbers for tests: the same on every machine.
+//! Reproducible pseudo-random numbers for tests.
 
-/// From −1 to 1.
+/// Numbers from −1 to 1, the same on every machine.
 pub fn numbers(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     (0..count)

@@ -1,4 +1,4 @@
-//! Whether this machine has the tile registers of AMX, and lets this process use them.
+//! Detection of the tile registers of AMX, including the permission to use them.
 
 #![allow(unsafe_code)]
 
@@ -31,7 +31,7 @@ unsafe fn enabled_state() -> u64 {
     unsafe { _xgetbv(0) }
 }
 
-/// Tile registers are 8 KiB of state a thread: Linux saves it only for processes that ask.
+/// Requests permission to use tiles. Linux saves their 8 KiB of state per thread only for processes that ask.
 #[cfg(target_os = "linux")]
 fn permitted() -> bool {
     const ARCH_PRCTL: i64 = 158;

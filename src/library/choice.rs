@@ -14,7 +14,7 @@ use crate::pipeline::Analysis;
 use crate::telemetry::TIE_BREAK;
 use hub::Network as _;
 use judge::portrait::Face;
-use judge::select::{self, Between, Decision, DecisionSource, Photo, Portrait, Rules, Verdict, Why};
+use judge::select::{self, Comparator, Decision, DecisionSource, MissingReason, Photo, Portrait, Rules, Verdict};
 use photo::scan;
 
 /// Which of two photos is better.
@@ -51,9 +51,9 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
     Photo {
         path: photo.path.clone(),
         group,
-        aesthetic: photo.aesthetic.as_ref().map(|rated| rated.score).ok_or(Why::ModelMissing),
-        iqa: photo.quality.as_ref().map(|quality| quality.overall).ok_or(Why::NotMeasured),
-        portrait: photo.portrait.as_ref().map(faces).ok_or(Why::ModelMissing),
+        aesthetic: photo.aesthetic.as_ref().map(|rated| rated.score).ok_or(MissingReason::ModelMissing),
+        iqa: photo.quality.as_ref().map(|quality| quality.overall).ok_or(MissingReason::NotMeasured),
+        portrait: photo.portrait.as_ref().map(faces).ok_or(MissingReason::ModelMissing),
         sharpness: photo.quality.as_ref().map(|quality| quality.sharpness),
         taken_ms: photo.taken_ms(),
         decision: decision.map(|(decision, _)| decision),
@@ -123,8 +123,8 @@ impl ModelHub {
         let distance = |a: usize, b: usize| Some(1.0 - groups.embeddings.cosine(a, b));
         let prefer = tiebreaker.as_ref().map(|tiebreaker| move |a: usize, b: usize| tiebreaker.prefer(a, b));
         let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
-        let between = Between { better, distance: &distance };
-        let verdicts = self.telemetry().time("select_best", || select::select(candidates, rules, between));
+        let comparator = Comparator { better, distance: &distance };
+        let verdicts = self.telemetry().time("select_best", || select::select(candidates, rules, comparator));
         Ok(verdicts.map_err(ModelHubError::from)?)
     }
 }

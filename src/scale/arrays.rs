@@ -141,7 +141,7 @@ fn items(path: &Path, file: &Input, header: &Header, first: usize, count: usize)
         return Ok(bytes::Bytes::new());
     }
     let size = header.items.size();
-    let bytes = file.get_bytes(header.begin + (first * size) as u64, count * size);
+    let bytes = file.get_bytes(header.data_offset + (first * size) as u64, count * size);
     bytes.map_err(|error| wrong(path, error.to_string()))
 }
 

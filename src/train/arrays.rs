@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::TrainError;
 use super::labels::{Item, Target};
-use base::npy::{Header, Items};
+use base::npy::{Header, ItemType};
 use base::pixels::Pixels;
 use base::reading;
 use networks::multihead::FLAWS;
@@ -69,7 +69,7 @@ pub fn picture(images: &Path, row: usize) -> Result<Pixels, TrainError> {
     let (order, [height, width]) = order(images, &header)?;
     let size = header.in_row() * header.items.size();
     let mut bytes = vec![0; size];
-    let seek = file.seek(SeekFrom::Start(header.begin + (row * size) as u64));
+    let seek = file.seek(SeekFrom::Start(header.data_offset + (row * size) as u64));
     seek.and_then(|_| file.read_exact(&mut bytes)).map_err(|error| photos_error(error.to_string()))?;
     let mut numbers = Vec::new();
     header.items.numbers(&bytes, &mut numbers);
@@ -78,7 +78,7 @@ pub fn picture(images: &Path, row: usize) -> Result<Pixels, TrainError> {
     }
     // Floating-point pictures whose values are all at most 1 are scaled by 255, as in the original system.
     let is_fraction =
-        !matches!(header.items, Items::Unsigned(_) | Items::Signed(_)) && numbers.iter().all(|v| *v <= 1.0);
+        !matches!(header.items, ItemType::Unsigned(_) | ItemType::Signed(_)) && numbers.iter().all(|v| *v <= 1.0);
     let value = |number: f64| (if is_fraction { number * 255.0 } else { number }).round() as u8;
     let pixel = |at: usize, colour: usize| match order {
         AxisOrder::ChannelsLast => numbers[3 * at + colour],

@@ -1,5 +1,5 @@
-//! Files that are not finished yet. Their name tells them apart from photos, a lock tells that they are being written, and
-//! what killed runs left behind is removed by a later run that writes beside it.
+//! Temporary files of unfinished writes. Their names distinguish them from photos, and a lock marks those being
+//! written. Files left behind by a killed run are removed by a later run that writes to the same folder.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -8,46 +8,47 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How their names begin.
+/// The prefix of their names.
 pub(super) const PREFIX: &str = ".albumctl-";
-/// How many letters and digits follow.
-pub(super) const RANDOM: usize = 6;
-/// Younger files stay: older versions of albumctl lock nothing, and some file systems know no locks.
-const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+/// The number of random letters and digits after the prefix.
+pub(super) const RANDOM_LENGTH: usize = 6;
+/// The age below which files are never removed, since older versions of albumctl and some file systems do not lock.
+const MIN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Whether a file is none of the user's but one of ours that is not finished.
+/// Whether a file is a temporary file of albumctl.
 pub fn is_unfinished(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()))
 }
 
-/// Once for each folder in a run.
-pub(super) fn sweep_once(folder: &Path) {
-    static SWEPT: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
-    let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if swept.get_or_insert_default().insert(folder.to_owned()) {
-        sweep(folder);
+/// Cleans a folder, at most once per run.
+pub(super) fn clean_once(folder: &Path) {
+    static CLEANED: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+    let mut cleaned = CLEANED.lock().unwrap_or_else(PoisonError::into_inner);
+    if cleaned.get_or_insert_default().insert(folder.to_owned()) {
+        clean(folder);
     }
 }
 
-/// Removes what lies there since a day or longer and no process holds. What cannot be removed stays.
-fn sweep(folder: &Path) {
+/// Removes unlocked temporary files older than [`MIN_AGE`]. Errors are ignored.
+fn clean(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_old = |metadata: fs::Metadata| {
-            metadata.is_file() && metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD))
+            metadata.is_file() && metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > MIN_AGE))
         };
-        if is_draft(&entry.file_name()) && entry.metadata().is_ok_and(is_old) && is_let_go(&entry.path()) {
+        if is_draft(&entry.file_name()) && entry.metadata().is_ok_and(is_old) && is_unlocked(&entry.path()) {
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Exactly a name that we give; a file that a person named alike is left alone.
+/// Whether a name has exactly the form of our temporary files. A user's file with a similar name is left alone.
 fn is_draft(name: &OsStr) -> bool {
     let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-    random.is_some_and(|random| random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    random
+        .is_some_and(|random| random.len() == RANDOM_LENGTH && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-fn is_let_go(path: &Path) -> bool {
+fn is_unlocked(path: &Path) -> bool {
     File::options().read(true).write(true).open(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
@@ -59,24 +60,24 @@ mod tests {
     use crate::atomic::{Draft, Folders};
 
     #[test]
-    fn only_old_files_of_ours_that_nobody_holds_are_swept() {
+    fn only_old_unlocked_temporary_files_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let old = |name: &str| {
             let path = folder.path().join(name);
             fs::write(&path, "x").unwrap();
             let file = File::options().write(true).open(&path).unwrap();
-            file.set_modified(SystemTime::now() - 2 * OLD).unwrap();
+            file.set_modified(SystemTime::now() - 2 * MIN_AGE).unwrap();
             file
         };
         let (kept, young) = ([".albumctl-notes.jpg", ".albumctl-1234567", "photo.jpg"], ".albumctl-Young1");
         kept.iter().for_each(|name| drop(old(name)));
         drop(old(".albumctl-Ab12cd"));
-        let held = old(".albumctl-Held12");
-        held.lock().unwrap();
+        let locked = old(".albumctl-Held12");
+        locked.lock().unwrap();
         fs::write(folder.path().join(young), "x").unwrap();
         let mut draft = Draft::beside(&folder.path().join("album")).unwrap();
-        draft.file().unwrap().set_modified(SystemTime::now() - 2 * OLD).unwrap();
-        sweep(folder.path());
+        draft.file().unwrap().set_modified(SystemTime::now() - 2 * MIN_AGE).unwrap();
+        clean(folder.path());
         let left = |name: &str| folder.path().join(name).exists();
         assert!(!left(".albumctl-Ab12cd"));
         assert!(kept.into_iter().chain([young, ".albumctl-Held12"]).all(left));

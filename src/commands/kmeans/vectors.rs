@@ -32,7 +32,7 @@ pub fn assign(model: Model, file: Option<&Path>, context: &Context) -> Result<En
         Ok(output.write(&context.ui, &NearestRecord { cluster, distance })?)
     };
     let mut lines = input.lines();
-    if npy::is_array(lines.ahead().with_context(|| name.clone())?) {
+    if npy::is_array(lines.peek().with_context(|| name.clone())?) {
         let rows = matrix(&mut lines.into_rest(), dim).with_context(|| name.clone())?;
         rows.into_iter().enumerate().try_for_each(|(number, row)| tell("row", number, row))?;
     } else {
@@ -56,7 +56,7 @@ fn matrix(input: &mut impl Read, dim: usize) -> anyhow::Result<Vec<Vec<f32>>> {
     anyhow::ensure!(width == dim, "{width} numbers where the model has {dim}");
     let mut bytes = Vec::new();
     input.take((header.count() * header.items.size()) as u64).read_to_end(&mut bytes)?;
-    header.check_length(header.begin + bytes.len() as u64)?;
+    header.check_length(header.data_offset + bytes.len() as u64)?;
     let mut numbers = Vec::with_capacity(header.count());
     header.items.numbers(&bytes, &mut numbers);
     Ok(numbers.chunks_exact(dim).map(|row| row.iter().map(|v| *v as f32).collect()).collect())

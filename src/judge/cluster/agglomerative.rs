@@ -1,25 +1,25 @@
-//! Agglomerative clustering, average linkage over cosine distance, up to a threshold.
+//! Agglomerative clustering with average linkage over cosine distance, up to a threshold.
 //!
-//! For unit vectors the average of all cosines between two groups is the product of their mean vectors, so a group is
-//! one vector and no N×N matrix is ever needed. Merging goes along chains of nearest neighbours, which for average
-//! linkage gives the same tree as always merging the globally nearest pair.
+//! For unit vectors the average of all cosines between two groups is the dot product of their mean vectors, so a group
+//! is represented by one vector, without an N×N matrix. Merging follows nearest-neighbour chains, which for average
+//! linkage give the same tree as always merging the globally nearest pair.
 //!
-//! Two groups whose average is below the threshold hold at least one pair below it. So photos that no path of such pairs
-//! ties together never meet, and each part of the graph of such pairs is merged by itself. In an album parts are small.
+//! Two groups whose average distance is below the threshold contain at least one pair below it. Therefore each
+//! connected component of the graph of such pairs is clustered separately. In an album, components are small.
 
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::disjoint_sets::DisjointSets;
 use super::distances;
 use super::embeddings::Embeddings;
-use super::forest::Forest;
-use super::{ClusterError, Found, NOISE};
+use super::{ClusterError, MethodOutput, NOISE};
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
-    /// Groups merge while their average cosine distance is below this.
+    /// The average cosine distance below which groups are merged.
     pub distance_threshold: f64,
-    /// Fewer photos than this are no group. At 1 every photo is one: alone where it has no company.
+    /// The smallest number of photos in a group. At 1, every photo is in a group, if only of one.
     pub min_cluster_size: usize,
 }
 
@@ -29,17 +29,17 @@ impl Default for Params {
     }
 }
 
-/// From so many groups on, looking for the nearest is worth the threads.
+/// The number of groups from which the nearest one is searched in parallel.
 const PARALLEL_FROM: usize = 512;
 
-pub(super) fn run(rows: &Embeddings, params: Params) -> Result<Found, ClusterError> {
+pub(super) fn run(rows: &Embeddings, params: Params) -> Result<MethodOutput, ClusterError> {
     if params.distance_threshold.is_nan() || params.distance_threshold < 0.0 {
         return Err(ClusterError::Parameter { parameter: "distance_threshold", wanted: "a cosine distance" });
     }
     if params.min_cluster_size == 0 {
         return Err(ClusterError::Parameter { parameter: "min_cluster_size", wanted: "at least 1" });
     }
-    let merged: Vec<(usize, usize)> = parts(rows, params.distance_threshold)
+    let merged: Vec<(usize, usize)> = components(rows, params.distance_threshold)
         .into_par_iter()
         .flat_map_iter(|part| {
             let merges = merges(&rows.subset(&part)).into_iter();
@@ -49,21 +49,22 @@ pub(super) fn run(rows: &Embeddings, params: Params) -> Result<Found, ClusterErr
                 .collect::<Vec<_>>()
         })
         .collect();
-    let mut forest = Forest::new(rows.len());
-    merged.into_iter().for_each(|(a, b)| _ = forest.join(a, b));
-    let sizes: Vec<usize> = (0..rows.len()).map(|photo| forest.size_of(photo)).collect();
-    let (labels, _) = forest.numbered();
-    let told = |(label, size): (u32, usize)| if size < params.min_cluster_size { NOISE } else { label as i32 };
-    Ok(Found { labels: labels.into_iter().zip(sizes).map(told).collect(), ..Found::default() })
+    let mut sets = DisjointSets::new(rows.len());
+    merged.into_iter().for_each(|(a, b)| _ = sets.join(a, b));
+    let sizes: Vec<usize> = (0..rows.len()).map(|photo| sets.size_of(photo)).collect();
+    let (labels, _) = sets.numbered();
+    let label_or_noise =
+        |(label, size): (u32, usize)| if size < params.min_cluster_size { NOISE } else { label as i32 };
+    Ok(MethodOutput { labels: labels.into_iter().zip(sizes).map(label_or_noise).collect(), ..MethodOutput::default() })
 }
 
-/// Blocks of products are single precision: pairs this little beyond the threshold still tie.
+/// The tolerance of the threshold for pairs, because their distances are computed in single precision.
 const SLACK: f64 = 1e-4;
 
-/// The photos that paths of pairs within the threshold tie together, two or more each.
-fn parts(rows: &Embeddings, threshold: f64) -> Vec<Vec<usize>> {
-    // On unit vectors the squared Euclidean distance is twice the cosine distance. A zero vector, at cosine distance 1 from
-    // all, lies nearer than that here, and tying too much does no harm.
+/// Returns the connected components, of two or more photos, of the graph of pairs within the threshold.
+fn components(rows: &Embeddings, threshold: f64) -> Vec<Vec<usize>> {
+    // On unit vectors the squared Euclidean distance is twice the cosine distance. A zero vector, at cosine distance 1
+    // from all, appears nearer here, but components that are too large do no harm.
     let most = 2.0 * (threshold + SLACK);
     if threshold >= 1.0 {
         return vec![(0..rows.len()).collect()];
@@ -72,7 +73,7 @@ fn parts(rows: &Embeddings, threshold: f64) -> Vec<Vec<usize>> {
     let ties_of_block = |block: std::ops::Range<usize>, line: &mut Vec<f32>| -> Vec<(usize, usize)> {
         let to = block.start..rows.len();
         distances::squared(rows, &norms, &block, &to, line);
-        let mut tied = Forest::new(to.len());
+        let mut tied = DisjointSets::new(to.len());
         let mut ties = Vec::new();
         for (i, line) in block.zip(line.chunks_exact(to.len())) {
             for (j, &squared) in line.iter().enumerate() {
@@ -87,9 +88,9 @@ fn parts(rows: &Embeddings, threshold: f64) -> Vec<Vec<usize>> {
         .into_par_iter()
         .map_init(Vec::new, |line, block| ties_of_block(block, line))
         .collect();
-    let mut forest = Forest::new(rows.len());
-    ties.into_iter().flatten().for_each(|(a, b)| _ = forest.join(a, b));
-    let (labels, count) = forest.numbered();
+    let mut sets = DisjointSets::new(rows.len());
+    ties.into_iter().flatten().for_each(|(a, b)| _ = sets.join(a, b));
+    let (labels, count) = sets.numbered();
     let mut parts = vec![Vec::new(); count];
     labels.into_iter().enumerate().for_each(|(photo, part)| parts[part as usize].push(photo));
     parts.retain(|part| part.len() > 1);
@@ -102,7 +103,7 @@ struct Merge {
     distance: f64,
 }
 
-/// A group still to be merged: its first photo and the mean of its rows.
+/// A group: its first photo, its size and the mean of its rows.
 struct Group {
     first: usize,
     size: f64,
@@ -115,7 +116,8 @@ impl Group {
     }
 }
 
-/// f32 in eight lanes: the sums stay short enough (embeddings have hundreds of numbers) and vectorise.
+/// Dot product in sixteen f32 sums, which the compiler vectorises. Embeddings have hundreds of numbers, so the sums are
+/// short enough for f32.
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     let mut lanes = [0.0_f32; 16];
     let (a16, a_rest) = a.as_chunks::<16>();
@@ -129,8 +131,8 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() + f64::from(rest)
 }
 
-/// All merges of the tree, in chain order. Average linkage never merges nearer than before along a chain, so a
-/// threshold may be applied to them in any order.
+/// Returns all merges of the tree, in chain order. Distances never decrease from a merge to its ancestors, so a
+/// threshold may be applied to the merges in any order.
 fn merges(rows: &Embeddings) -> Vec<Merge> {
     let mut groups: Vec<Group> =
         (0..rows.len()).map(|i| Group { first: i, size: 1.0, mean: rows.row(i).to_vec() }).collect();
@@ -154,7 +156,8 @@ fn merges(rows: &Embeddings) -> Vec<Merge> {
     found
 }
 
-/// The nearest group to `of`. On ties the previous link of the chain wins, so that chains end; then the earlier one.
+/// Returns the nearest group to `of`. Ties go to the previous link of the chain, so that chains end, then to the
+/// earlier group.
 fn nearest(groups: &[Group], of: usize, before: Option<usize>) -> (usize, f64) {
     let rank = |other: usize| (groups[of].distance(&groups[other]), Some(other) != before, other);
     let nearer = |x: (f64, bool, usize), y: (f64, bool, usize)| {
@@ -170,16 +173,16 @@ fn nearest(groups: &[Group], of: usize, before: Option<usize>) -> (usize, f64) {
     (at, distance)
 }
 
-/// Merges group `b` into `a` and fills the gap with the last one.
+/// Merges group `b` into `a` and moves the last group to index `b`.
 fn unite(groups: &mut Vec<Group>, a: usize, b: usize, chain: &mut [usize]) {
     let last = groups.len() - 1;
     let gone = groups.swap_remove(b);
     chain.iter_mut().filter(|link| **link == last).for_each(|link| *link = b);
-    let kept = &mut groups[a];
-    let size = kept.size + gone.size;
-    for (mean, other) in kept.mean.iter_mut().zip(&gone.mean) {
-        *mean = ((f64::from(*mean) * kept.size + f64::from(*other) * gone.size) / size) as f32;
+    let merged = &mut groups[a];
+    let size = merged.size + gone.size;
+    for (mean, other) in merged.mean.iter_mut().zip(&gone.mean) {
+        *mean = ((f64::from(*mean) * merged.size + f64::from(*other) * gone.size) / size) as f32;
     }
-    kept.size = size;
-    kept.first = kept.first.min(gone.first);
+    merged.size = size;
+    merged.first = merged.first.min(gone.first);
 }

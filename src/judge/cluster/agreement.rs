@@ -1,14 +1,15 @@
-//! How far two groupings of the same photos agree.
+//! Measures of agreement between two groupings of the same photos.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Unordered pairs among `n`.
+/// The number of unordered pairs among `n`.
 fn pairs(n: u64) -> f64 {
     n as f64 * (n as f64 - 1.0) / 2.0
 }
 
-/// Pairs together in both groupings, in the first, in the second, and in all; any excess of one slice is ignored.
+/// Counts the pairs together in both groupings, in the first, in the second, and all pairs. If one slice is longer, its
+/// excess is ignored.
 fn together<A: Hash + Eq, B: Hash + Eq>(first: &[A], second: &[B]) -> (f64, f64, f64, f64) {
     let (mut both, mut a, mut b) = (HashMap::new(), HashMap::new(), HashMap::new());
     let mut n = 0_u64;
@@ -22,7 +23,7 @@ fn together<A: Hash + Eq, B: Hash + Eq>(first: &[A], second: &[B]) -> (f64, f64,
     (count(both.into_values().collect()), count(a.into_values().collect()), count(b.into_values().collect()), pairs(n))
 }
 
-/// Agreement on pairs, corrected for chance: 1 when the groupings are the same, about 0 for unrelated ones.
+/// The adjusted Rand index: 1 for equal groupings, about 0 for unrelated ones.
 pub fn adjusted_rand<A: Hash + Eq, B: Hash + Eq>(first: &[A], second: &[B]) -> f64 {
     let (both, a, b, all) = together(first, second);
     let by_chance = if all > 0.0 { a * b / all } else { 0.0 };
@@ -30,14 +31,14 @@ pub fn adjusted_rand<A: Hash + Eq, B: Hash + Eq>(first: &[A], second: &[B]) -> f
     if (most - by_chance).abs() < f64::EPSILON * most.max(1.0) { 1.0 } else { (both - by_chance) / (most - by_chance) }
 }
 
-/// Of the pairs of a grouping against the truth.
+/// Precision and recall of the pairs of a grouping against the truth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairwiseScore {
-    /// Share of the pairs put together that belong together; 1 when none was put together.
+    /// The share of the grouped pairs that belong together; 1 if no pair was grouped.
     pub precision: f64,
-    /// Share of the pairs that belong together that were put together; 1 when none belongs.
+    /// The share of the pairs belonging together that were grouped; 1 if no pair belongs together.
     pub recall: f64,
-    /// Harmonic mean of the two.
+    /// The harmonic mean of precision and recall.
     pub f1: f64,
 }
 
@@ -54,15 +55,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_grouping_under_other_names_agrees_wholly() {
+    fn equal_groupings_with_other_labels_agree_fully() {
         let (a, b) = ([0, 0, 1, 1, 2], ["x", "x", "q", "q", "z"]);
         assert!((adjusted_rand(&a, &b) - 1.0).abs() < 1e-12);
         assert!((pairwise(&a, &b).f1 - 1.0).abs() < 1e-12);
     }
 
-    /// Worked by hand: 15 pairs; together in truth 6, in found 3, in both 2.
+    /// Of 15 pairs, 6 are together in `truth`, 3 in `found`, 2 in both.
     #[test]
-    fn equals_a_case_worked_by_hand() {
+    fn equals_a_case_computed_by_hand() {
         let (truth, found) = ([0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 2, 2]);
         let score = pairwise(&truth, &found);
         assert!((score.precision - 2.0 / 3.0).abs() < 1e-12 && (score.recall - 1.0 / 3.0).abs() < 1e-12);

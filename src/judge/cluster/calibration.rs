@@ -1,10 +1,10 @@
-//! What counts as alike, which is another cosine for everything that photos can be compared by. The one place where
-//! such values stand; how they were measured is in `tests/bench/results/cluster.md`.
+//! The parameters of all methods for each embedding, since similar photos reach a different cosine with each. How they
+//! were measured is described in `tests/bench/results/cluster.md`.
 
-use super::moments::{Clock, Near};
+use super::moments::{Clock, NearRule};
 use super::{agglomerative, burst, dbscan, hdbscan, hybrid, scene_layout};
 
-/// The values of all methods and of the clock for one embedding.
+/// The parameters of all methods and of the clock for one embedding.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Calibration {
     pub agglomerative: agglomerative::Params,
@@ -14,31 +14,34 @@ pub struct Calibration {
     pub hybrid: hybrid::Params,
     pub dbscan: dbscan::Params,
     pub burst: burst::Params,
-    /// `None` where nobody measured how alike photos of one scene are: time has no say there.
+    /// `None` for embeddings for which the similarity within scenes was not measured; times are ignored there.
     pub clock: Option<Clock>,
 }
 
-/// Cosines at which photos of one scene part from strangers.
-struct Alike {
-    /// Two groups, on average, of which nothing is known but their pictures.
+/// Cosines that separate photos of one scene from others.
+struct SimilarityLevels {
+    /// The average of two groups without capture times.
     groups: f64,
-    /// Two photos by which whole groups are tied together.
+    /// A single pair of photos that joins two groups.
     links: f64,
+    /// Groups of takes within a scene, on average.
     takes: f64,
-    /// Takes within a second, within three, within ten, and five minutes apart.
+    /// Takes within one, three and ten seconds.
     near: [f64; 3],
+    /// Takes more than five minutes apart.
     far: f64,
 }
 
-/// `scene-layout@2` and what `album-mini@4` recognises, half and half.
-const LAYOUT_AND_RECOGNISED: Alike =
-    Alike { groups: 0.30, links: 0.40, takes: 0.5, near: [0.14, 0.18, 0.22], far: 0.42 };
+/// For the embedding of `album-mini@4`: `scene-layout@2` and its whitened network features in equal parts.
+const LAYOUT_AND_RECOGNISED: SimilarityLevels =
+    SimilarityLevels { groups: 0.30, links: 0.40, takes: 0.5, near: [0.14, 0.18, 0.22], far: 0.42 };
 
-/// `scene-layout@2`.
-const LAYOUT: Alike = Alike { groups: 0.34, links: 0.42, takes: 0.55, near: [0.18, 0.22, 0.26], far: 0.45 };
+/// For `scene-layout@2` alone.
+const LAYOUT: SimilarityLevels =
+    SimilarityLevels { groups: 0.34, links: 0.42, takes: 0.55, near: [0.18, 0.22, 0.26], far: 0.45 };
 
 impl Calibration {
-    /// For embeddings by a model, named `name@version`; what nobody measured gets the default.
+    /// The calibration for a model `name@version`; the default if the model was not measured.
     pub fn of(model: &str) -> Self {
         match model.split_once('@') {
             Some((scene_layout::NAME, _)) => Self::new(&LAYOUT),
@@ -47,34 +50,34 @@ impl Calibration {
         }
     }
 
-    fn new(alike: &Alike) -> Self {
+    fn new(levels: &SimilarityLevels) -> Self {
         let unmeasured = Self::default();
         let euclidean = |cosine: f64| (2.0 * (1.0 - cosine)).sqrt();
         let average =
             |cosine: f64| agglomerative::Params { distance_threshold: 1.0 - cosine, ..unmeasured.agglomerative };
-        let near = |at: usize, within_ms| Near { within_ms, similarity: alike.near[at] };
+        let near = |at: usize, within_ms| NearRule { within_ms, similarity: levels.near[at] };
         Self {
-            agglomerative: average(alike.groups),
-            takes: average(alike.takes),
-            hdbscan: hdbscan::Params { epsilon: euclidean(alike.links), ..unmeasured.hdbscan },
+            agglomerative: average(levels.groups),
+            takes: average(levels.takes),
+            hdbscan: hdbscan::Params { epsilon: euclidean(levels.links), ..unmeasured.hdbscan },
             hybrid: hybrid::Params {
-                cluster_selection_epsilon: euclidean(alike.takes),
-                threshold_floor: euclidean(alike.takes),
-                threshold_ceiling: euclidean(alike.links),
+                cluster_selection_epsilon: euclidean(levels.takes),
+                threshold_floor: euclidean(levels.takes),
+                threshold_ceiling: euclidean(levels.links),
                 ..unmeasured.hybrid
             },
-            dbscan: dbscan::Params { eps: 1.0 - alike.links, ..unmeasured.dbscan },
-            burst: burst::Params { similarity: alike.near[2], untimed_similarity: alike.groups, ..unmeasured.burst },
+            dbscan: dbscan::Params { eps: 1.0 - levels.links, ..unmeasured.dbscan },
+            burst: burst::Params { similarity: levels.near[2], untimed_similarity: levels.groups, ..unmeasured.burst },
             clock: Some(Clock {
                 near: [near(0, 1_000), near(1, 3_000), near(2, 10_000)],
                 far_ms: 300_000,
-                far_similarity: alike.far,
+                far_similarity: levels.far,
             }),
         }
     }
 }
 
-/// Values that suit networks whose photos of one scene reach a cosine of 0.6 or more.
+/// Parameters for networks with which photos of one scene reach a cosine of at least 0.6.
 impl Default for Calibration {
     fn default() -> Self {
         Self {

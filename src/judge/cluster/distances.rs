@@ -1,4 +1,4 @@
-//! Squared distances in blocks of rows, by matrix products: memory for a few blocks, never for all pairs.
+//! Squared distances in blocks of rows by matrix products, so that memory is needed for a few blocks only.
 
 use std::ops::Range;
 
@@ -7,10 +7,12 @@ use rayon::prelude::*;
 use super::embeddings::{Embeddings, squared_difference};
 use kernels::gram::rows_times_rows;
 
-/// Rows in a block. Fixed, so that the sums do not depend on threads; 256 x 20,000 products are 20 MB a thread.
+/// The number of rows in a block. It is fixed so that sums do not depend on the number of threads; 256 x 20,000
+/// products take 20 MB per thread.
 pub const BLOCK: usize = 256;
 
-/// Below this share of |a|² + |b|² the products cancel too much of f32's 24 bits, and the difference is taken directly.
+/// The share of |a|² + |b|² below which cancellation loses too many of f32's 24 bits, so that the distance is computed
+/// from differences instead.
 const CANCELS: f32 = 1e-3;
 
 /// The blocks of `0..rows`, in order.
@@ -18,12 +20,13 @@ pub fn blocks(rows: usize) -> Vec<Range<usize>> {
     (0..rows.div_ceil(BLOCK)).map(|block| block * BLOCK..rows.min((block + 1) * BLOCK)).collect()
 }
 
-/// |row|² of each row.
+/// The squared norm of each row.
 pub fn squared_norms(rows: &Embeddings) -> Vec<f32> {
     (0..rows.len()).map(|i| rows.row(i).iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>() as f32).collect()
 }
 
-/// The squared distances of rows `from` to rows `to`, row-major, into `out`; a row is infinitely far from itself.
+/// Writes the squared distances of rows `from` to rows `to` into `out`, row-major. The distance of a row to itself is
+/// infinite.
 pub fn squared(rows: &Embeddings, norms: &[f32], from: &Range<usize>, to: &Range<usize>, out: &mut Vec<f32>) {
     let width = to.len();
     out.resize(from.len() * width, 0.0);
@@ -48,7 +51,7 @@ pub fn squared(rows: &Embeddings, norms: &[f32], from: &Range<usize>, to: &Range
     }
 }
 
-/// `visit(block, the distances of its rows to all rows)` for every block, in parallel; answers in order.
+/// Calls `visit(block, distances of its rows to all rows)` for every block in parallel; returns the results in order.
 pub fn for_each_block<T: Send>(rows: &Embeddings, visit: impl Fn(Range<usize>, &[f32]) -> T + Sync) -> Vec<T> {
     let norms = squared_norms(rows);
     blocks(rows.len())
@@ -60,7 +63,8 @@ pub fn for_each_block<T: Send>(rows: &Embeddings, visit: impl Fn(Range<usize>, &
         .collect()
 }
 
-/// `visit(i, distances of row i to all rows)` for every row, in parallel over blocks; answers in row order.
+/// Calls `visit(i, distances of row i to all rows)` for every row, in parallel over blocks; returns the results in
+/// order.
 pub fn for_each_row<T: Send>(rows: &Embeddings, visit: impl Fn(usize, &[f32]) -> T + Sync) -> Vec<T> {
     let of_block = |block: Range<usize>, lines: &[f32]| -> Vec<T> {
         block.zip(lines.chunks_exact(rows.len())).map(|(i, line)| visit(i, line)).collect()

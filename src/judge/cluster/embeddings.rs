@@ -1,11 +1,11 @@
-//! Rows of unit length: on them Euclidean and cosine distance say the same, d² = 2·(1 − cos).
+//! Embeddings of unit length, for which Euclidean and cosine distance are equivalent: d² = 2·(1 − cos).
 
 use super::ClusterError;
 
-/// Shorter than this is a zero vector: it has no direction and stays zero, at cosine 0 from everything.
+/// The norm below which a vector counts as zero. It has no direction, and its cosine with every vector is 0.
 const ZERO_NORM: f64 = 1e-10;
 
-/// `len` rows of `dim` numbers, each L2-normalised.
+/// A matrix with one L2-normalised row of `dim` numbers per photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
     rows: Vec<f32>,
@@ -13,7 +13,8 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// From row-major numbers, `dim` a photo. Refuses what has no meaning as a direction.
+    /// Normalises row-major numbers, `dim` per photo. Refuses numbers that are not finite, and input without any
+    /// nonzero row.
     pub fn new(rows: &[f32], dim: usize) -> Result<Self, ClusterError> {
         if rows.is_empty() {
             return Ok(Self { rows: Vec::new(), dim });
@@ -54,7 +55,7 @@ impl Embeddings {
         &self.rows[index * self.dim..(index + 1) * self.dim]
     }
 
-    /// Rows `from..to`, row-major.
+    /// The numbers of rows `from..to`.
     pub(crate) fn span(&self, from: usize, to: usize) -> &[f32] {
         &self.rows[from * self.dim..to * self.dim]
     }
@@ -70,7 +71,8 @@ impl Embeddings {
         self.row(a).iter().zip(self.row(b)).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
     }
 
-    /// Euclidean, summed from differences in f64: exact where a difference of dot products would cancel.
+    /// The Euclidean distance, summed from differences in f64, because a difference of dot products would lose
+    /// precision.
     pub fn distance(&self, a: usize, b: usize) -> f64 {
         squared_difference(self.row(a), self.row(b)).sqrt()
     }

@@ -1,10 +1,10 @@
-//! Two levels: scenes first, then each scene of two photos or more is divided again.
+//! Clustering in two levels: finds scenes, then divides each scene of at least two photos again.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::moments::Moment;
-use super::{ClusterError, Found, Input, Method, NOISE};
+use super::{ClusterError, Input, Method, MethodOutput, NOISE};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Params {
@@ -12,31 +12,31 @@ pub struct Params {
     pub level2: Box<Method>,
 }
 
-pub(super) fn run(input: &Input, params: &Params) -> Result<Found, ClusterError> {
+pub(super) fn run(input: &Input, params: &Params) -> Result<MethodOutput, ClusterError> {
     let first = params.level1.run(input)?;
     let scenes = first.labels.iter().copied().max().map_or(0, |highest| (highest + 1) as usize);
-    let mut found = Found { labels: vec![NOISE; first.labels.len()], ..Found::default() };
+    let mut output = MethodOutput { labels: vec![NOISE; first.labels.len()], ..MethodOutput::default() };
     let mut next = 0;
     let mut second_sizes = Vec::with_capacity(scenes);
     for scene in 0..scenes {
         let members: Vec<usize> = (0..first.labels.len()).filter(|&i| first.labels[i] == scene as i32).collect();
         let (labels, groups) = divide(input, &members, &params.level2)?;
         for (&member, label) in members.iter().zip(labels) {
-            found.labels[member] = if label == NOISE { NOISE } else { next + label };
+            output.labels[member] = if label == NOISE { NOISE } else { next + label };
         }
         next += groups;
         second_sizes.push(groups);
     }
-    let more = &mut found.details.more;
-    more.insert("level1_stats".into(), level_stats(&params.level1, &first.labels));
-    more.insert("level2_stats".into(), json!({ "algorithm": params.level2.name(), "n_clusters": second_sizes }));
-    more.insert("n_clusters_level1".into(), json!(scenes));
+    let extra = &mut output.details.extra;
+    extra.insert("level1_stats".into(), level_stats(&params.level1, &first.labels));
+    extra.insert("level2_stats".into(), json!({ "algorithm": params.level2.name(), "n_clusters": second_sizes }));
+    extra.insert("n_clusters_level1".into(), json!(scenes));
     let average = if scenes == 0 { 0.0 } else { f64::from(next) / scenes as f64 };
-    more.insert("avg_clusters_per_level1".into(), json!(average));
-    Ok(found)
+    extra.insert("avg_clusters_per_level1".into(), json!(average));
+    Ok(output)
 }
 
-/// The second level's labels of one scene, dense from 0, and how many groups they name.
+/// Returns the second level's labels of one scene, numbered from 0 without gaps, and the number of groups.
 fn divide(input: &Input, members: &[usize], method: &Method) -> Result<(Vec<i32>, i32), ClusterError> {
     if members.len() < 2 {
         return Ok((vec![0; members.len()], members.len() as i32));

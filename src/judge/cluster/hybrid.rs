@@ -1,19 +1,20 @@
-//! HDBSCAN, then repair: groups whose cores touch are merged and stragglers join the group that knows them
-//! (`hybrid_hdbscan_knn` of the original, made there for faces). All distances are Euclidean.
+//! HDBSCAN followed by corrections: merges groups whose exemplars are near each other, and attaches photos without a
+//! group to the nearest group (`hybrid_hdbscan_knn` of the original, made there for faces). All distances are
+//! Euclidean.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::disjoint_sets::DisjointSets;
 use super::embeddings::Embeddings;
-use super::forest::Forest;
-use super::{ClusterError, Found, NOISE, hdbscan};
+use super::{ClusterError, MethodOutput, NOISE, hdbscan};
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
     pub min_cluster_size: usize,
     pub min_samples: usize,
     pub cluster_selection_epsilon: f64,
-    /// Which neighbour within the group says how loose the group is.
+    /// The neighbour within the group whose distance measures how loose the group is, from 1.
     pub knn_k: usize,
     pub threshold_floor: f64,
     pub threshold_ceiling: f64,
@@ -22,7 +23,7 @@ pub struct Params {
     pub merge_min_pairs: usize,
     pub merge_min_distinct: usize,
     pub max_iterations: usize,
-    /// Tell every decision in the statistics.
+    /// Whether to list every decision in the statistics.
     #[serde(skip)]
     pub debug: bool,
 }
@@ -46,9 +47,9 @@ impl Default for Params {
     }
 }
 
-pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<Found, ClusterError> {
+pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<MethodOutput, ClusterError> {
     if rows.len() == 1 {
-        return Ok(Found { labels: vec![0], ..Found::default() });
+        return Ok(MethodOutput { labels: vec![0], ..MethodOutput::default() });
     }
     let start = hdbscan::Params {
         min_cluster_size: params.min_cluster_size,
@@ -74,15 +75,15 @@ pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<Found, ClusterEr
             break;
         }
     }
-    let mut found = Found { labels, ..Found::default() };
-    let more = &mut found.details.more;
-    more.insert("hdbscan".into(), first);
-    more.insert("total_merges".into(), json!(log.merges));
-    more.insert("total_attached".into(), json!(log.attached));
+    let mut output = MethodOutput { labels, ..MethodOutput::default() };
+    let extra = &mut output.details.extra;
+    extra.insert("hdbscan".into(), first);
+    extra.insert("total_merges".into(), json!(log.merges));
+    extra.insert("total_attached".into(), json!(log.attached));
     if params.debug {
-        more.insert("debug".into(), log.told(&states(rows, &found.labels, params)));
+        extra.insert("debug".into(), log.into_json(&states(rows, &output.labels, params)));
     }
-    Ok(found)
+    Ok(output)
 }
 
 #[derive(Default)]
@@ -94,8 +95,8 @@ struct Log {
 }
 
 impl Log {
-    fn told(self, states: &[State]) -> Value {
-        let by_label = |value: &dyn Fn(&State) -> Value| -> Map<String, Value> {
+    fn into_json(self, states: &[GroupState]) -> Value {
+        let by_label = |value: &dyn Fn(&GroupState) -> Value| -> Map<String, Value> {
             states.iter().map(|state| (state.label.to_string(), value(state))).collect()
         };
         json!({
@@ -114,8 +115,8 @@ impl Log {
     }
 }
 
-/// What a group is like: how near its members are, and which of them speak for it.
-struct State {
+/// A group's exemplars and its distance threshold.
+struct GroupState {
     label: i32,
     exemplars: Vec<usize>,
     threshold: f64,
@@ -128,7 +129,7 @@ fn noise_in(labels: &[i32]) -> usize {
     labels.iter().filter(|&&label| label == NOISE).count()
 }
 
-/// The groups in use, ascending.
+/// The labels in use, ascending.
 fn groups_of(labels: &[i32]) -> Vec<i32> {
     let mut groups: Vec<i32> = labels.iter().copied().filter(|&label| label != NOISE).collect();
     groups.sort_unstable();
@@ -136,7 +137,7 @@ fn groups_of(labels: &[i32]) -> Vec<i32> {
     groups
 }
 
-fn states(rows: &Embeddings, labels: &[i32], params: &Params) -> Vec<State> {
+fn states(rows: &Embeddings, labels: &[i32], params: &Params) -> Vec<GroupState> {
     groups_of(labels)
         .into_iter()
         .map(|label| {
@@ -146,27 +147,28 @@ fn states(rows: &Embeddings, labels: &[i32], params: &Params) -> Vec<State> {
         .collect()
 }
 
-/// Tukey's fence over the distances to the k-th nearest fellow member, clamped; the closest-knit members speak.
-fn state(rows: &Embeddings, label: i32, members: Vec<usize>, params: &Params) -> State {
+/// Computes the threshold as Tukey's upper fence of the distances to the k-th nearest member, clamped. The members with
+/// the smallest such distances are the exemplars.
+fn state(rows: &Embeddings, label: i32, members: Vec<usize>, params: &Params) -> GroupState {
     if members.len() < 2 {
         let floor = params.threshold_floor;
-        return State { label, exemplars: members, threshold: floor, raw_threshold: floor, q1: 0.0, q3: 0.0 };
+        return GroupState { label, exemplars: members, threshold: floor, raw_threshold: floor, q1: 0.0, q3: 0.0 };
     }
     let k = params.knn_k.clamp(1, members.len() - 1);
-    let mut knit: Vec<(f64, usize)> = members
+    let mut by_density: Vec<(f64, usize)> = members
         .iter()
         .map(|&i| {
-            let mut fellows: Vec<f64> = members.iter().filter(|&&j| j != i).map(|&j| rows.distance(i, j)).collect();
-            fellows.sort_unstable_by(f64::total_cmp);
-            (fellows[k - 1], i)
+            let mut distances: Vec<f64> = members.iter().filter(|&&j| j != i).map(|&j| rows.distance(i, j)).collect();
+            distances.sort_unstable_by(f64::total_cmp);
+            (distances[k - 1], i)
         })
         .collect();
-    knit.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let (q1, q3) = (quantile(&knit, 0.25), quantile(&knit, 0.75));
+    by_density.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let (q1, q3) = (quantile(&by_density, 0.25), quantile(&by_density, 0.75));
     let raw_threshold = q3 + 1.5 * (q3 - q1);
-    State {
+    GroupState {
         label,
-        exemplars: knit.iter().take(params.max_exemplars).map(|&(_, i)| i).collect(),
+        exemplars: by_density.iter().take(params.max_exemplars).map(|&(_, i)| i).collect(),
         threshold: raw_threshold.max(params.threshold_floor).min(params.threshold_ceiling),
         raw_threshold,
         q1,
@@ -174,35 +176,35 @@ fn state(rows: &Embeddings, label: i32, members: Vec<usize>, params: &Params) ->
     }
 }
 
-/// Linear between neighbours, as numpy's `percentile`.
+/// A quantile with linear interpolation, like numpy's `percentile`.
 fn quantile(ascending: &[(f64, usize)], share: f64) -> f64 {
     let at = share * (ascending.len() - 1) as f64;
     let (below, above) = (ascending[at.floor() as usize].0, ascending[at.ceil() as usize].0);
     below + (above - below) * at.fract()
 }
 
-/// Merges groups of which enough exemplars are near each other; returns how many merges there were.
-fn merge(rows: &Embeddings, labels: &mut [i32], states: &[State], params: &Params, log: &mut Log) -> usize {
-    let mut forest = Forest::new(states.len());
+/// Merges groups of which enough exemplars are near each other; returns the number of merges.
+fn merge(rows: &Embeddings, labels: &mut [i32], states: &[GroupState], params: &Params, log: &mut Log) -> usize {
+    let mut sets = DisjointSets::new(states.len());
     let mut merged = 0;
     for i in 0..states.len() {
         for j in i + 1..states.len() {
-            if forest.root(i) == forest.root(j) {
+            if sets.root(i) == sets.root(j) {
                 continue;
             }
-            let contact = Contact::between(rows, &states[i], &states[j]);
-            let reason = contact.verdict(params);
+            let exemplars = ExemplarDistances::between(rows, &states[i], &states[j]);
+            let reason = exemplars.outcome(params);
             if params.debug {
-                log.merge_decisions.push(contact.told(&states[i], &states[j], reason));
+                log.merge_decisions.push(exemplars.to_json(&states[i], &states[j], reason));
             }
             if reason == "merged" {
-                forest.join(i, j);
+                sets.join(i, j);
                 merged += 1;
             }
         }
     }
     if merged > 0 {
-        let (number, _) = forest.numbered();
+        let (number, _) = sets.numbered();
         for label in labels.iter_mut().filter(|label| **label != NOISE) {
             if let Ok(at) = states.binary_search_by_key(label, |state| state.label) {
                 *label = number[at] as i32;
@@ -212,14 +214,14 @@ fn merge(rows: &Embeddings, labels: &mut [i32], states: &[State], params: &Param
     merged
 }
 
-/// Where the exemplars of two groups meet.
-struct Contact {
+/// The distances between the exemplars of two groups.
+struct ExemplarDistances {
     threshold: f64,
     distances: Vec<Vec<f64>>,
 }
 
-impl Contact {
-    fn between(rows: &Embeddings, a: &State, b: &State) -> Self {
+impl ExemplarDistances {
+    fn between(rows: &Embeddings, a: &GroupState, b: &GroupState) -> Self {
         let to_b = |&i: &usize| b.exemplars.iter().map(|&j| rows.distance(i, j)).collect();
         Self { threshold: a.threshold.min(b.threshold), distances: a.exemplars.iter().map(to_b).collect() }
     }
@@ -241,7 +243,7 @@ impl Contact {
         (0..width).filter(|&j| self.distances.iter().any(|line| self.near(line[j]))).count()
     }
 
-    fn verdict(&self, params: &Params) -> &'static str {
+    fn outcome(&self, params: &Params) -> &'static str {
         if self.pairs() < params.merge_min_pairs {
             "not_enough_pairs"
         } else if self.involved_a() < params.merge_min_distinct {
@@ -253,7 +255,7 @@ impl Contact {
         }
     }
 
-    fn told(&self, a: &State, b: &State, reason: &str) -> Value {
+    fn to_json(&self, a: &GroupState, b: &GroupState, reason: &str) -> Value {
         json!({
             "cluster_a": a.label,
             "cluster_b": b.label,
@@ -269,7 +271,7 @@ impl Contact {
     }
 }
 
-/// What speaks for attaching a photo to a group.
+/// A group that a photo could be attached to.
 struct Candidate {
     label: i32,
     threshold: f64,
@@ -290,7 +292,7 @@ impl Candidate {
         self.matches() >= self.required
     }
 
-    fn told(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({
             "cluster": self.label,
             "threshold": self.threshold,
@@ -303,8 +305,9 @@ impl Candidate {
     }
 }
 
-/// Gives photos without a group to the one whose exemplars know them best; returns how many.
-fn attach(rows: &Embeddings, labels: &mut [i32], states: &[State], params: &Params, log: &mut Log) -> usize {
+/// Attaches photos without a group to the group with the most and nearest exemplars within its threshold; returns their
+/// number.
+fn attach(rows: &Embeddings, labels: &mut [i32], states: &[GroupState], params: &Params, log: &mut Log) -> usize {
     let mut attached = 0;
     for photo in (0..labels.len()).filter(|&i| labels[i] == NOISE).collect::<Vec<_>>() {
         let candidates: Vec<Candidate> = states
@@ -327,7 +330,7 @@ fn attach(rows: &Embeddings, labels: &mut [i32], states: &[State], params: &Para
             log.attach_decisions.push(json!({
                 "face_idx": photo,
                 "attached_to": best.map(|candidate| candidate.label),
-                "candidates": candidates.iter().map(Candidate::told).collect::<Vec<_>>(),
+                "candidates": candidates.iter().map(Candidate::to_json).collect::<Vec<_>>(),
             }));
         }
         if let Some(candidate) = best {

@@ -1,4 +1,4 @@
-//! k-means: k-means++ seeds, Lloyd's rounds, the best of several starts by inertia.
+//! k-means with k-means++ seeding and Lloyd's algorithm, keeping the best of several starts by inertia.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -6,16 +6,17 @@ use serde_json::json;
 
 use super::distances::{BLOCK, blocks};
 use super::embeddings::{Embeddings, squared_difference};
-use super::{ClusterError, Found};
+use super::{ClusterError, MethodOutput};
 use kernels::gram::rows_times_rows;
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
-    /// Fewer photos than this make as many groups as there are photos.
+    /// The number of groups; with fewer photos than this, each photo is a group.
     pub n_clusters: usize,
     pub n_init: usize,
     pub max_iter: usize,
-    /// Lloyd stops when the centres move less than this times the mean variance of a coordinate.
+    /// Lloyd's algorithm stops when the squared movement of the centres is at most this times the mean variance of a
+    /// coordinate.
     pub tol: f64,
     pub random_state: u64,
 }
@@ -26,7 +27,7 @@ impl Default for Params {
     }
 }
 
-pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<Found, ClusterError> {
+pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<MethodOutput, ClusterError> {
     for (parameter, value) in
         [("n_clusters", params.n_clusters), ("n_init", params.n_init), ("max_iter", params.max_iter)]
     {
@@ -36,20 +37,20 @@ pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<Found, ClusterEr
     }
     let k = params.n_clusters.min(rows.len());
     let tolerance = params.tol.max(0.0) * mean_variance(rows);
-    let mut chance = Chance(params.random_state);
+    let mut random = SplitMix64(params.random_state);
     let mut best: Option<Fit> = None;
     for _ in 0..params.n_init {
-        let fit = lloyd(rows, seeds(rows, k, &mut chance), params.max_iter, tolerance);
+        let fit = lloyd(rows, seeds(rows, k, &mut random), params.max_iter, tolerance);
         if best.as_ref().is_none_or(|best| fit.inertia < best.inertia) {
             best = Some(fit);
         }
     }
-    let mut found = Found::default();
+    let mut output = MethodOutput::default();
     if let Some(fit) = best {
-        found.labels = fit.labels.into_iter().map(|label| label as i32).collect();
-        found.details.more.insert("inertia".into(), json!(fit.inertia));
+        output.labels = fit.labels.into_iter().map(|label| label as i32).collect();
+        output.details.extra.insert("inertia".into(), json!(fit.inertia));
     }
-    Ok(found)
+    Ok(output)
 }
 
 struct Fit {
@@ -57,10 +58,10 @@ struct Fit {
     inertia: f64,
 }
 
-/// `SplitMix64`: a few lines that stay the same whatever happens to crates.
-struct Chance(u64);
+/// The random number generator `SplitMix64`. It is implemented here so that results do not change with a dependency.
+struct SplitMix64(u64);
 
-impl Chance {
+impl SplitMix64 {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -69,7 +70,7 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    /// In 0..1.
+    /// A random number from 0 to 1, excluding 1.
     fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -87,21 +88,22 @@ fn mean_variance(rows: &Embeddings) -> f64 {
     sum.iter().zip(&squares).map(|(s, q)| q / len - (s / len).powi(2)).sum::<f64>().max(0.0) / dim as f64
 }
 
-/// Greedy k-means++: of several draws in proportion to the squared distance, the one that lowers the sum most.
-fn seeds(rows: &Embeddings, k: usize, chance: &mut Chance) -> Vec<f32> {
+/// Greedy k-means++: of several candidates drawn in proportion to the squared distance, takes the one that lowers the
+/// sum most.
+fn seeds(rows: &Embeddings, k: usize, random: &mut SplitMix64) -> Vec<f32> {
     let len = rows.len();
     let draws = 2 + (k as f64).ln() as usize;
     let distances_to = |at: usize| -> Vec<f64> {
         (0..len).into_par_iter().with_min_len(BLOCK).map(|i| squared_difference(rows.row(i), rows.row(at))).collect()
     };
-    let first = (chance.next() % len as u64) as usize;
+    let first = (random.next() % len as u64) as usize;
     let mut centres = rows.row(first).to_vec();
     let mut nearest = distances_to(first);
     for _ in 1..k {
         let total: f64 = nearest.iter().sum();
         let mut best: Option<(f64, usize, Vec<f64>)> = None;
         for _ in 0..draws {
-            let at = draw(&nearest, chance.fraction() * total);
+            let at = draw(&nearest, random.fraction() * total);
             let lowered: Vec<f64> = distances_to(at).iter().zip(&nearest).map(|(new, old)| new.min(*old)).collect();
             let sum = lowered.iter().sum();
             if best.as_ref().is_none_or(|(least, ..)| sum < *least) {
@@ -129,26 +131,26 @@ fn draw(weights: &[f64], target: f64) -> usize {
 }
 
 fn lloyd(rows: &Embeddings, mut centres: Vec<f32>, max_iter: usize, tolerance: f64) -> Fit {
-    let mut assigned = assign(rows, &centres);
+    let mut assignment = assign(rows, &centres);
     for _ in 0..max_iter {
-        let moved = recentre(rows, &mut assigned, &mut centres);
+        let moved = recentre(rows, &mut assignment, &mut centres);
         let next = assign(rows, &centres);
-        let settled = moved <= tolerance || next.labels == assigned.labels;
-        assigned = next;
-        if settled {
+        let converged = moved <= tolerance || next.labels == assignment.labels;
+        assignment = next;
+        if converged {
             break;
         }
     }
-    Fit { inertia: assigned.squared.iter().sum(), labels: assigned.labels }
+    Fit { inertia: assignment.squared.iter().sum(), labels: assignment.labels }
 }
 
-struct Assigned {
+struct Assignment {
     labels: Vec<u32>,
     squared: Vec<f64>,
 }
 
-/// The nearest centre of every row, the lower number on ties.
-fn assign(rows: &Embeddings, centres: &[f32]) -> Assigned {
+/// Assigns every row to its nearest centre; ties go to the lower number.
+fn assign(rows: &Embeddings, centres: &[f32]) -> Assignment {
     let dim = rows.dim();
     let k = centres.len() / dim;
     let norms: Vec<f32> = centres.chunks_exact(dim).map(|c| c.iter().map(|v| v * v).sum()).collect();
@@ -173,30 +175,30 @@ fn assign(rows: &Embeddings, centres: &[f32]) -> Assigned {
         })
         .collect();
     let (labels, squared) = of_blocks.into_iter().flatten().unzip();
-    Assigned { labels, squared }
+    Assignment { labels, squared }
 }
 
-/// Moves every centre to the mean of its rows; one left without rows takes the row farthest from its own centre.
-/// Returns the squared way all of them went.
-fn recentre(rows: &Embeddings, assigned: &mut Assigned, centres: &mut [f32]) -> f64 {
+/// Moves every centre to the mean of its rows; a centre without rows takes the row farthest from its own centre.
+/// Returns the total squared movement.
+fn recentre(rows: &Embeddings, assignment: &mut Assignment, centres: &mut [f32]) -> f64 {
     let dim = rows.dim();
     let k = centres.len() / dim;
     let mut counts = vec![0_usize; k];
-    for &label in &assigned.labels {
+    for &label in &assignment.labels {
         counts[label as usize] += 1;
     }
     for empty in 0..k {
         if counts[empty] == 0
-            && let Some(far) = farthest_that_can_leave(assigned, &counts)
+            && let Some(far) = farthest_that_can_leave(assignment, &counts)
         {
-            counts[assigned.labels[far] as usize] -= 1;
+            counts[assignment.labels[far] as usize] -= 1;
             counts[empty] = 1;
-            assigned.labels[far] = empty as u32;
-            assigned.squared[far] = 0.0;
+            assignment.labels[far] = empty as u32;
+            assignment.squared[far] = 0.0;
         }
     }
     let mut sums = vec![0.0_f64; k * dim];
-    for (i, &label) in assigned.labels.iter().enumerate() {
+    for (i, &label) in assignment.labels.iter().enumerate() {
         let sum = &mut sums[label as usize * dim..][..dim];
         sum.iter_mut().zip(rows.row(i)).for_each(|(sum, &value)| *sum += f64::from(value));
     }
@@ -211,8 +213,9 @@ fn recentre(rows: &Embeddings, assigned: &mut Assigned, centres: &mut [f32]) -> 
     moved
 }
 
-fn farthest_that_can_leave(assigned: &Assigned, counts: &[usize]) -> Option<usize> {
-    (0..assigned.labels.len())
-        .filter(|&i| counts[assigned.labels[i] as usize] > 1)
-        .max_by(|&i, &j| assigned.squared[i].total_cmp(&assigned.squared[j]).then(j.cmp(&i)))
+/// The row farthest from its centre, among groups of at least two.
+fn farthest_that_can_leave(assignment: &Assignment, counts: &[usize]) -> Option<usize> {
+    (0..assignment.labels.len())
+        .filter(|&i| counts[assignment.labels[i] as usize] > 1)
+        .max_by(|&i, &j| assignment.squared[i].total_cmp(&assignment.squared[j]).then(j.cmp(&i)))
 }

@@ -1,14 +1,14 @@
-//! Embeddings and times in, groups of the same scene out. A file a method; whatever the method, the answer depends on
-//! the input alone: not on threads, nor on the clock, nor on chance.
+//! Clustering: groups photos of the same scene by embeddings and capture times. Each method has its own file. The
+//! result depends on the input alone, not on threads, the system clock or random numbers.
 
 pub mod agglomerative;
 pub mod agreement;
 pub mod burst;
 mod calibration;
 pub mod dbscan;
+mod disjoint_sets;
 mod distances;
 mod embeddings;
-mod forest;
 pub mod hdbscan;
 pub mod hierarchical;
 pub mod hybrid;
@@ -26,16 +26,16 @@ pub use embeddings::Embeddings;
 pub use moments::{Clock, Moment};
 pub use stats::Stats;
 
-/// What a method says about one photo before noise is placed: a group, or none.
+/// The label of a photo without a group in the output of a method.
 pub(crate) const NOISE: i32 = -1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ClusterError {
-    #[error("{numbers} numbers are no whole rows of {dim}")]
+    #[error("{numbers} numbers cannot be divided into rows of {dim}")]
     Ragged { numbers: usize, dim: usize },
-    #[error("the embedding of photo {row} holds NaN")]
+    #[error("the embedding of photo {row} contains NaN")]
     NotANumber { row: usize },
-    #[error("the embedding of photo {row} holds Inf")]
+    #[error("the embedding of photo {row} contains Inf")]
     Infinite { row: usize },
     #[error("all embeddings are zero vectors")]
     AllZero,
@@ -47,15 +47,15 @@ pub enum ClusterError {
     Parameter { parameter: &'static str, wanted: &'static str },
 }
 
-/// The photos of one run, row by row in the same order.
+/// The photos to cluster. All fields have one row per photo, in the same order.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     pub embeddings: &'a Embeddings,
-    /// When each photo was taken; `None` where the photo does not say.
+    /// The capture time of each photo; `None` when unknown.
     pub times: &'a [Option<Moment>],
-    /// What the second level of [`Method::Hierarchical`] looks at; the first level's embeddings where absent.
+    /// The embeddings for the second level of [`Method::Hierarchical`]; `embeddings` if absent.
     pub fine: Option<&'a Embeddings>,
-    /// How times are heeded by methods that look at likeness alone; not at all where absent.
+    /// The rules by which capture times correct methods that use similarity alone; if absent, times are ignored.
     pub clock: Option<Clock>,
 }
 
@@ -76,6 +76,7 @@ impl<'a> Input<'a> {
     }
 }
 
+/// A clustering method with its parameters.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "algorithm", content = "params", rename_all = "snake_case")]
 pub enum Method {
@@ -93,13 +94,12 @@ impl Method {
     pub const NAMES: [&'static str; 7] =
         ["hdbscan", "kmeans", "dbscan", "agglomerative", "hierarchical", "hybrid", "burst"];
 
-    /// The method of that name, with values for photos of which nothing more is known; the original's names are
-    /// understood too.
+    /// The method of a name, which may also be one of the original's names, with default parameters.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::calibrated(name, &Calibration::default())
     }
 
-    /// The same with the values that were measured for what the photos are compared by.
+    /// The method of a name with the parameters measured for an embedding.
     pub fn calibrated(name: &str, calibration: &Calibration) -> Option<Self> {
         Some(match name {
             "hdbscan" => Self::Hdbscan(calibration.hdbscan),
@@ -128,14 +128,14 @@ impl Method {
         }
     }
 
-    /// Whether the clock has a say: `burst` has heeded it already, k-means was told how many groups there are, and two
-    /// levels are there to part takes of one scene.
-    fn heeds_clock(&self) -> bool {
+    /// Whether the clock corrects the result. `burst` uses times itself, k-means has a fixed number of groups, and the
+    /// hierarchical method is meant to separate takes of one scene.
+    fn uses_clock(&self) -> bool {
         matches!(self, Self::Hdbscan(_) | Self::Dbscan(_) | Self::Agglomerative(_) | Self::Hybrid(_))
     }
 
-    /// Fewer photos are no group.
-    fn smallest(&self) -> usize {
+    /// The smallest number of photos in a group.
+    fn min_group_size(&self) -> usize {
         match self {
             Self::Hdbscan(params) => params.min_cluster_size,
             Self::Hybrid(params) => params.min_cluster_size,
@@ -144,7 +144,7 @@ impl Method {
         }
     }
 
-    fn run(&self, input: &Input) -> Result<Found, ClusterError> {
+    fn run(&self, input: &Input) -> Result<MethodOutput, ClusterError> {
         match self {
             Self::Hdbscan(params) => hdbscan::run(input.embeddings, params),
             Self::Kmeans(params) => kmeans::run(input.embeddings, params),
@@ -157,37 +157,37 @@ impl Method {
     }
 }
 
-/// What becomes of photos that belong to no group.
+/// The treatment of photos that belong to no group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Noise {
-    /// Each is a group of one, so none is lost to the album.
+    /// Each becomes a group of one, so that it can be picked.
     #[default]
     AsIndividualClusters,
-    /// All of them are one group.
+    /// All of them form one group.
     GroupTogether,
-    /// They are in no group (−1) and cannot be picked; what the original did, whatever was configured.
+    /// They get label −1 and cannot be picked. The original did this whatever was configured.
     Exclude,
 }
 
-/// What a method found, in its own numbering; [`NOISE`] marks photos without a group.
+/// The output of a method in its own numbering; [`NOISE`] marks photos without a group.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Found {
+pub(crate) struct MethodOutput {
     pub labels: Vec<i32>,
     pub details: stats::Details,
 }
 
-/// The groups, numbered by first appearance in input order.
+/// The result of clustering. Groups are numbered by first appearance in input order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clustering {
-    /// −1 only under [`Noise::Exclude`].
+    /// The group of each photo; −1 only with [`Noise::Exclude`].
     pub labels: Vec<i64>,
     pub is_noise: Vec<bool>,
     pub stats: Stats,
 }
 
 impl Clustering {
-    /// How many photos share the group of photo `index`; 1 for one without a group.
+    /// The number of photos in the group of photo `index`; 1 for a photo without a group.
     pub fn size_of(&self, index: usize) -> usize {
         match usize::try_from(self.labels[index]) {
             Ok(label) => self.stats.sizes[label],
@@ -202,15 +202,16 @@ impl Clustering {
 
 pub fn cluster(input: &Input, method: &Method, noise: Noise) -> Result<Clustering, ClusterError> {
     input.check()?;
-    let mut found = if input.embeddings.is_empty() { Found::default() } else { method.run(input)? };
-    if let Some(clock) = input.clock.filter(|_| method.heeds_clock()) {
-        found.labels = moments::heed(&found.labels, input.embeddings, input.times, &clock, method.smallest());
+    let mut output = if input.embeddings.is_empty() { MethodOutput::default() } else { method.run(input)? };
+    if let Some(clock) = input.clock.filter(|_| method.uses_clock()) {
+        output.labels =
+            moments::apply_clock(&output.labels, input.embeddings, input.times, &clock, method.min_group_size());
     }
-    Ok(place_noise(found, method, noise))
+    Ok(place_noise(output, method, noise))
 }
 
-/// Renumbers by first appearance, giving photos without a group what `noise` says.
-fn place_noise(found: Found, method: &Method, noise: Noise) -> Clustering {
+/// Renumbers groups by first appearance and applies `noise` to photos without a group.
+fn place_noise(output: MethodOutput, method: &Method, noise: Noise) -> Clustering {
     #[derive(PartialEq, Eq, Hash)]
     enum Key {
         Group(i32),
@@ -218,8 +219,8 @@ fn place_noise(found: Found, method: &Method, noise: Noise) -> Clustering {
         Leftover,
     }
     let mut ids = std::collections::HashMap::new();
-    let (mut labels, mut sizes, mut origin) = (Vec::with_capacity(found.labels.len()), Vec::new(), Vec::new());
-    for (index, &label) in found.labels.iter().enumerate() {
+    let (mut labels, mut sizes, mut origin) = (Vec::with_capacity(output.labels.len()), Vec::new(), Vec::new());
+    for (index, &label) in output.labels.iter().enumerate() {
         let key = match (label, noise) {
             (NOISE, Noise::Exclude) => {
                 labels.push(-1);
@@ -237,8 +238,8 @@ fn place_noise(found: Found, method: &Method, noise: Noise) -> Clustering {
         sizes[id] += 1;
         labels.push(id as i64);
     }
-    let is_noise: Vec<bool> = found.labels.iter().map(|&label| label == NOISE).collect();
-    let stats = Stats::new(method, sizes, &is_noise, found.details, &origin);
+    let is_noise: Vec<bool> = output.labels.iter().map(|&label| label == NOISE).collect();
+    let stats = Stats::new(method, sizes, &is_noise, output.details, &origin);
     Clustering { labels, is_noise, stats }
 }
 

@@ -1,8 +1,9 @@
-//! What the clock says about groups that were found by likeness alone: takes of one burst belong together even when one
-//! of them is tilted or cut off, and takes of another hour do not unless they are much alike.
+//! Corrects groups found by similarity alone with capture times. Takes of one burst belong together even if one of them
+//! is tilted or cropped; takes with a long pause between them do not, unless they are very similar.
 //!
-//! Clocks of two cameras may show different hours, and two people may stand side by side and look at different things. So
-//! nearness in time alone joins nothing: the photos near in time must be alike, and so must the groups on average.
+//! Two cameras may show different times, and two photographers may stand together and photograph different things.
+//! Nearness in time alone therefore never joins groups: the photos near in time must be similar, and so must the groups
+//! on average.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -13,7 +14,7 @@ use serde::Serialize;
 use super::NOISE;
 use super::embeddings::Embeddings;
 
-/// When a photo was taken, in milliseconds since any fixed moment: at a moment, or at some time of a day.
+/// The capture time of a photo, in milliseconds from any fixed origin: a moment, or a whole day if only that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     earliest: i64,
@@ -25,49 +26,50 @@ impl Moment {
         Self { earliest: ms, latest: ms }
     }
 
-    /// Some time of the day that begins then.
+    /// An unknown time of the day that begins at `begins_ms`.
     pub fn of_day(begins_ms: i64) -> Self {
         Self { earliest: begins_ms, latest: begins_ms.saturating_add(86_399_999) }
     }
 
-    /// The moment, where it is known as exactly as that.
+    /// The time in milliseconds, if it is known exactly.
     pub fn exact(self) -> Option<i64> {
         (self.earliest == self.latest).then_some(self.earliest)
     }
 
-    /// How far apart the two are at least.
-    fn apart(self, other: Self) -> i64 {
+    /// The smallest possible difference of the two times.
+    fn min_difference(self, other: Self) -> i64 {
         let after = |a: Self, b: Self| b.earliest.saturating_sub(a.latest);
         after(self, other).max(after(other, self)).max(0)
     }
 }
 
-/// How near in time weighs against how alike.
+/// The similarity required for photos to be in one group, depending on the time between them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Clock {
-    /// From the nearest to the farthest: takes so near are of one scene if they are at least so alike.
-    pub near: [Near; 3],
-    /// Takes with a pause this long between them are of one scene only if they are on average this alike.
+    /// Rules for takes near in time, from the shortest time to the longest.
+    pub near: [NearRule; 3],
+    /// The pause at which a group is split unless its parts reach `far_similarity` on average.
     pub far_ms: i64,
     pub far_similarity: f64,
 }
 
+/// Joins takes at most `within_ms` apart if their similarity reaches `similarity`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Near {
+pub struct NearRule {
     pub within_ms: i64,
     pub similarity: f64,
 }
 
 impl Clock {
-    /// How alike takes so far apart must be; `None` where time speaks for nothing.
-    fn asks(&self, apart_ms: i64) -> Option<f64> {
+    /// The similarity required of takes this far apart; `None` if they are too far apart to be joined.
+    fn required_similarity(&self, apart_ms: i64) -> Option<f64> {
         self.near.iter().find(|near| apart_ms <= near.within_ms).map(|near| near.similarity)
     }
 }
 
-/// The labels with groups parted at long pauses and joined within bursts. What becomes smaller than `smallest` is no
-/// group; groups that stay as they were keep their label.
-pub(super) fn heed(
+/// Splits groups at long pauses and joins takes within bursts. Changed groups smaller than `smallest` become noise;
+/// unchanged groups keep their label.
+pub(super) fn apply_clock(
     labels: &[i32],
     rows: &Embeddings,
     times: &[Option<Moment>],
@@ -84,81 +86,83 @@ pub(super) fn heed(
         }
     }
     for members in groups.values() {
-        units.extend(parted(members, rows, times, clock));
+        units.extend(split_at_pauses(members, rows, times, clock));
     }
     let near = neighbours(&units, rows, times, clock);
-    let mut fresh = groups.keys().next_back().map_or(0, |last| last + 1);
-    let mut told = vec![NOISE; labels.len()];
-    for mut unit in Merging::new(units, rows).run(near) {
+    let mut next_label = groups.keys().next_back().map_or(0, |last| last + 1);
+    let mut corrected = vec![NOISE; labels.len()];
+    for mut unit in GroupMerging::new(units, rows).run(near) {
         unit.sort_unstable();
-        let standing = labels[unit[0]];
-        let unchanged = groups.get(&standing) == Some(&unit);
+        let current = labels[unit[0]];
+        let unchanged = groups.get(&current) == Some(&unit);
         if !unchanged && unit.len() < smallest.max(2) {
             continue;
         }
-        let label = if unchanged { standing } else { fresh };
-        fresh += i32::from(!unchanged);
-        unit.into_iter().for_each(|photo| told[photo] = label);
+        let label = if unchanged { current } else { next_label };
+        next_label += i32::from(!unchanged);
+        unit.into_iter().for_each(|photo| corrected[photo] = label);
     }
-    told
+    corrected
 }
 
-/// A group by sittings: cut at long pauses, and sittings much alike put together again. Photos that may be of several
-/// stay with the one they are most like.
-fn parted(members: &[usize], rows: &Embeddings, times: &[Option<Moment>], clock: &Clock) -> Vec<Vec<usize>> {
+/// Splits a group into sessions at long pauses, and merges very similar sessions again. Photos that could belong to
+/// several sessions go to the most similar one.
+fn split_at_pauses(members: &[usize], rows: &Embeddings, times: &[Option<Moment>], clock: &Clock) -> Vec<Vec<usize>> {
     let exact = |photo: &usize| times[*photo].is_some_and(|time| time.exact().is_some());
-    let mut sittings = sat(members.iter().copied().filter(exact), times, clock);
-    let near = |photo: usize, sitting: &[usize]| match times[photo] {
+    let mut sessions = sessions_of(members.iter().copied().filter(exact), times, clock);
+    let near = |photo: usize, session: &[usize]| match times[photo] {
         None => true,
-        Some(time) => sitting.iter().filter_map(|&other| times[other]).any(|other| time.apart(other) <= clock.far_ms),
+        Some(time) => {
+            session.iter().filter_map(|&other| times[other]).any(|other| time.min_difference(other) <= clock.far_ms)
+        }
     };
-    let (loose, own): (Vec<usize>, Vec<usize>) = members
+    let (ambiguous, own): (Vec<usize>, Vec<usize>) = members
         .iter()
         .filter(|photo| !exact(photo))
-        .partition(|&&photo| times[photo].is_none() || sittings.iter().any(|sitting| near(photo, sitting)));
-    sittings.extend(sat(own.into_iter(), times, clock));
-    if sittings.len() < 2 {
+        .partition(|&&photo| times[photo].is_none() || sessions.iter().any(|session| near(photo, session)));
+    sessions.extend(sessions_of(own.into_iter(), times, clock));
+    if sessions.len() < 2 {
         return vec![members.to_vec()];
     }
-    let all = (0..sittings.len()).flat_map(|a| (0..a).map(move |b| ((b, a), clock.far_similarity))).collect();
-    let mut parts = Merging::new(sittings, rows).run(all);
+    let all = (0..sessions.len()).flat_map(|a| (0..a).map(move |b| ((b, a), clock.far_similarity))).collect();
+    let mut parts = GroupMerging::new(sessions, rows).run(all);
     let sums: Vec<Vec<f64>> = parts.iter().map(|part| sum(part, rows)).collect();
-    let places: Vec<usize> = loose
+    let places: Vec<usize> = ambiguous
         .iter()
         .map(|&photo| {
             let own = sum(&[photo], rows);
-            let like = |at: &usize| dot(&sums[*at], &own) / parts[*at].len() as f64;
-            let best = (0..parts.len()).filter(|&at| near(photo, &parts[at]));
-            best.max_by(|a, b| like(a).total_cmp(&like(b)).then(b.cmp(a))).unwrap_or(0)
+            let similarity = |at: &usize| dot(&sums[*at], &own) / parts[*at].len() as f64;
+            let possible = (0..parts.len()).filter(|&at| near(photo, &parts[at]));
+            possible.max_by(|a, b| similarity(a).total_cmp(&similarity(b)).then(b.cmp(a))).unwrap_or(0)
         })
         .collect();
-    loose.into_iter().zip(places).for_each(|(photo, at)| parts[at].push(photo));
+    ambiguous.into_iter().zip(places).for_each(|(photo, at)| parts[at].push(photo));
     parts
 }
 
-/// Photos with times, cut where nothing was taken for long.
-fn sat(photos: impl Iterator<Item = usize>, times: &[Option<Moment>], clock: &Clock) -> Vec<Vec<usize>> {
+/// Divides photos with times into sessions, at pauses longer than `far_ms`.
+fn sessions_of(photos: impl Iterator<Item = usize>, times: &[Option<Moment>], clock: &Clock) -> Vec<Vec<usize>> {
     let mut timed: Vec<(i64, i64, usize)> =
         photos.filter_map(|photo| times[photo].map(|time| (time.earliest, time.latest, photo))).collect();
     timed.sort_unstable();
-    let mut sittings: Vec<Vec<usize>> = Vec::new();
+    let mut sessions: Vec<Vec<usize>> = Vec::new();
     let mut until = i64::MIN;
     for (earliest, latest, photo) in timed {
-        match sittings.last_mut() {
-            Some(sitting) if earliest.saturating_sub(until) <= clock.far_ms => sitting.push(photo),
-            _ => sittings.push(vec![photo]),
+        match sessions.last_mut() {
+            Some(session) if earliest.saturating_sub(until) <= clock.far_ms => session.push(photo),
+            _ => sessions.push(vec![photo]),
         }
         until = until.max(latest);
     }
-    sittings
+    sessions
 }
 
-/// How much of what is asked of two takes near in time is asked of their groups on average: an odd take of a burst is like
-/// the one before it and hardly like the first, and two takes of different scenes that happen to be alike must not join all
-/// others.
-const WHOLE: f64 = 0.5;
+/// The average similarity required of two groups, as a share of that required of two takes near in time. It is smaller,
+/// since an odd take of a burst resembles the one before it but hardly the first. It is not zero, since two takes of
+/// different scenes that happen to be similar must not join all others.
+const GROUP_SHARE: f64 = 0.5;
 
-/// Pairs of units that hold takes alike and near each other in time, and how alike they must be on average.
+/// Pairs of units with similar takes near each other in time, and the average similarity required to merge them.
 type Pairs = BTreeMap<(usize, usize), f64>;
 
 fn neighbours(units: &[Vec<usize>], rows: &Embeddings, times: &[Option<Moment>], clock: &Clock) -> Pairs {
@@ -171,65 +175,65 @@ fn neighbours(units: &[Vec<usize>], rows: &Embeddings, times: &[Option<Moment>],
     timed.sort_unstable();
     let of_take = |at: usize| -> Vec<((usize, usize), f64)> {
         let (time, photo, a) = timed[at];
-        let later = timed[at + 1..]
-            .iter()
-            .map_while(|&(later, other, b)| clock.asks(later.saturating_sub(time)).map(|asked| (other, b, asked)));
-        let alike = later.filter(|&(other, b, asked)| a != b && rows.cosine(photo, other) >= asked);
-        alike.map(|(_, b, asked)| ((a.min(b), a.max(b)), asked)).collect()
+        let later = timed[at + 1..].iter().map_while(|&(later, other, b)| {
+            clock.required_similarity(later.saturating_sub(time)).map(|asked| (other, b, asked))
+        });
+        let similar = later.filter(|&(other, b, asked)| a != b && rows.cosine(photo, other) >= asked);
+        similar.map(|(_, b, asked)| ((a.min(b), a.max(b)), asked)).collect()
     };
     let mut pairs = Pairs::new();
     for (pair, asked) in (0..timed.len()).into_par_iter().flat_map_iter(of_take).collect::<Vec<_>>() {
-        let least = pairs.entry(pair).or_insert(asked * WHOLE);
-        *least = least.min(asked * WHOLE);
+        let least = pairs.entry(pair).or_insert(asked * GROUP_SHARE);
+        *least = least.min(asked * GROUP_SHARE);
     }
     pairs
 }
 
-/// Units that are put together, the most alike first, as long as they are alike on average.
-struct Merging<'a> {
+/// Merges units, the most similar first, as long as their average similarity suffices.
+struct GroupMerging<'a> {
     rows: &'a Embeddings,
-    /// `None` once a unit has gone into another one.
+    /// `None` once a unit was merged into another one.
     units: Vec<Option<Vec<usize>>>,
-    /// Of those that have been asked about.
+    /// Sums of the rows of each unit, computed on demand.
     sums: BTreeMap<usize, Vec<f64>>,
 }
 
 #[derive(PartialEq)]
-struct Offer {
+struct MergeCandidate {
     similarity: f64,
     a: usize,
     b: usize,
 }
 
-impl Eq for Offer {}
+impl Eq for MergeCandidate {}
 
-impl Ord for Offer {
-    /// Ties go to the units that came first.
+impl Ord for MergeCandidate {
+    /// Compares by similarity; ties go to the units that come first.
     fn cmp(&self, other: &Self) -> Ordering {
         self.similarity.total_cmp(&other.similarity).then((other.a, other.b).cmp(&(self.a, self.b)))
     }
 }
 
-impl PartialOrd for Offer {
+impl PartialOrd for MergeCandidate {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<'a> Merging<'a> {
+impl<'a> GroupMerging<'a> {
     fn new(units: Vec<Vec<usize>>, rows: &'a Embeddings) -> Self {
         Self { rows, units: units.into_iter().map(Some).collect(), sums: BTreeMap::new() }
     }
 
     fn run(mut self, pairs: Pairs) -> Vec<Vec<usize>> {
-        let mut beside: BTreeMap<usize, BTreeMap<usize, f64>> = BTreeMap::new();
-        let mut offers = BinaryHeap::new();
+        let mut neighbour_pairs: BTreeMap<usize, BTreeMap<usize, f64>> = BTreeMap::new();
+        let mut candidates = BinaryHeap::new();
         for ((a, b), least) in pairs {
-            beside.entry(a).or_default().insert(b, least);
-            beside.entry(b).or_default().insert(a, least);
-            offers.extend(self.offer(a, b, least));
+            neighbour_pairs.entry(a).or_default().insert(b, least);
+            neighbour_pairs.entry(b).or_default().insert(a, least);
+            candidates.extend(self.candidate(a, b, least));
         }
-        while let Some(Offer { a, b, .. }) = offers.pop() {
+        while let Some(MergeCandidate { a, b, .. }) = candidates.pop() {
             if self.units[a].is_none() || self.units[b].is_none() {
                 continue;
             }
@@ -239,28 +243,28 @@ impl<'a> Merging<'a> {
             let c = self.units.len();
             self.units.push(Some(whole));
             self.sums.extend(sums.map(|(x, y)| (c, x.iter().zip(&y).map(|(x, y)| x + y).collect())));
-            let mut around: BTreeMap<usize, f64> = beside.remove(&a).unwrap_or_default();
-            for (other, least) in beside.remove(&b).unwrap_or_default() {
+            let mut around: BTreeMap<usize, f64> = neighbour_pairs.remove(&a).unwrap_or_default();
+            for (other, least) in neighbour_pairs.remove(&b).unwrap_or_default() {
                 around.entry(other).and_modify(|asked| *asked = asked.min(least)).or_insert(least);
             }
             around.retain(|&other, _| self.units[other].is_some());
             for (&other, &least) in &around {
-                beside.entry(other).or_default().insert(c, least);
-                offers.extend(self.offer(other, c, least));
+                neighbour_pairs.entry(other).or_default().insert(c, least);
+                candidates.extend(self.candidate(other, c, least));
             }
-            beside.insert(c, around);
+            neighbour_pairs.insert(c, around);
         }
         self.units.into_iter().flatten().collect()
     }
 
-    fn offer(&mut self, a: usize, b: usize, least: f64) -> Option<Offer> {
+    fn candidate(&mut self, a: usize, b: usize, least: f64) -> Option<MergeCandidate> {
         for unit in [a, b] {
             let photos = self.units[unit].as_deref().unwrap_or_default();
             self.sums.entry(unit).or_insert_with(|| sum(photos, self.rows));
         }
         let size = |unit: usize| self.units[unit].as_ref().map_or(1, Vec::len) as f64;
         let similarity = dot(&self.sums[&a], &self.sums[&b]) / (size(a) * size(b));
-        (similarity >= least).then_some(Offer { similarity, a, b })
+        (similarity >= least).then_some(MergeCandidate { similarity, a, b })
     }
 }
 
@@ -284,23 +288,23 @@ mod tests {
     const DAY: i64 = 24 * HOUR;
     const CLOCK: Clock = Clock {
         near: [
-            Near { within_ms: 1_000, similarity: 0.2 },
-            Near { within_ms: 3_000, similarity: 0.3 },
-            Near { within_ms: 60_000, similarity: 0.4 },
+            NearRule { within_ms: 1_000, similarity: 0.2 },
+            NearRule { within_ms: 3_000, similarity: 0.3 },
+            NearRule { within_ms: 60_000, similarity: 0.4 },
         ],
         far_ms: HOUR / 2,
         far_similarity: 0.6,
     };
 
-    /// Unit vectors in a plane, by angle in degrees: their cosine is that of the difference.
+    /// Unit vectors in a plane by angle in degrees: the cosine of two is that of the difference of their angles.
     fn fan(angles: &[f64]) -> Embeddings {
         let rows: Vec<f32> =
             angles.iter().flat_map(|a| [a.to_radians().cos() as f32, a.to_radians().sin() as f32]).collect();
         Embeddings::new(&rows, 2).unwrap()
     }
 
-    fn told(labels: &[i32], angles: &[f64], times: &[Option<Moment>]) -> Vec<i32> {
-        heed(labels, &fan(angles), times, &CLOCK, 2)
+    fn corrected(labels: &[i32], angles: &[f64], times: &[Option<Moment>]) -> Vec<i32> {
+        apply_clock(labels, &fan(angles), times, &CLOCK, 2)
     }
 
     fn at(times: &[i64]) -> Vec<Option<Moment>> {
@@ -311,81 +315,81 @@ mod tests {
     fn a_tilted_take_of_a_burst_joins_it_and_a_stranger_does_not() {
         // 70 degrees: cosine 0.34, near in time. 80 degrees to the other side: 0.17 at most.
         let times = at(&[0, 1000, 2500, 3000]);
-        assert_eq!(told(&[0, 0, NOISE, NOISE], &[0.0, 5.0, 70.0, -80.0], &times), [1, 1, 1, NOISE]);
-        // 76 degrees: cosine 0.24, too little after a second and a half, enough at one go.
+        assert_eq!(corrected(&[0, 0, NOISE, NOISE], &[0.0, 5.0, 70.0, -80.0], &times), [1, 1, 1, NOISE]);
+        // 76 degrees: cosine 0.24, too little after a second and a half, enough within a second.
         let angles = [0.0, 0.0, 76.0];
-        assert_eq!(told(&[0, 0, NOISE], &angles, &at(&[0, 300, 1800])), [0, 0, NOISE]);
-        assert_eq!(told(&[0, 0, NOISE], &angles, &at(&[0, 300, 1300])), [1, 1, 1]);
-        // 60 degrees: cosine 0.5, enough within a minute, not later, and not for a photo without a time.
+        assert_eq!(corrected(&[0, 0, NOISE], &angles, &at(&[0, 300, 1800])), [0, 0, NOISE]);
+        assert_eq!(corrected(&[0, 0, NOISE], &angles, &at(&[0, 300, 1300])), [1, 1, 1]);
+        // 60 degrees: cosine 0.5, enough within a minute, but not later, nor for a photo without a time.
         let mut times = at(&[0, 1000, 60_500, 62_000]);
         times.push(None);
         let angles = [0.0, 5.0, 60.0, -60.0, 60.0];
-        assert_eq!(told(&[0, 0, NOISE, NOISE, NOISE], &angles, &times), [1, 1, 1, NOISE, NOISE]);
+        assert_eq!(corrected(&[0, 0, NOISE, NOISE, NOISE], &angles, &times), [1, 1, 1, NOISE, NOISE]);
     }
 
     #[test]
-    fn another_hour_is_another_scene_unless_it_is_much_alike() {
+    fn another_hour_is_another_scene_unless_it_is_very_similar() {
         let mut times = at(&[0, 1000, 2 * HOUR, 2 * HOUR + 1000]);
         times.push(None);
-        assert_eq!(told(&[3; 5], &[0.0, 5.0, 60.0, 65.0, 55.0], &times), [4, 4, 5, 5, 5]);
-        assert_eq!(told(&[3; 5], &[0.0, 5.0, 30.0, 35.0, 20.0], &times), [3; 5]);
-        // A part too small to be a group is none.
-        assert_eq!(told(&[3; 3], &[0.0, 5.0, 60.0], &times[..3]), [4, 4, NOISE]);
+        assert_eq!(corrected(&[3; 5], &[0.0, 5.0, 60.0, 65.0, 55.0], &times), [4, 4, 5, 5, 5]);
+        assert_eq!(corrected(&[3; 5], &[0.0, 5.0, 30.0, 35.0, 20.0], &times), [3; 5]);
+        // A part that is too small for a group becomes noise.
+        assert_eq!(corrected(&[3; 3], &[0.0, 5.0, 60.0], &times[..3]), [4, 4, NOISE]);
     }
 
     #[test]
-    fn a_day_parts_from_other_days_and_says_nothing_within_its_own() {
+    fn a_known_day_separates_from_other_days_but_not_within_its_own() {
         let day = |n: i64| Some(Moment::of_day(n * DAY));
-        // The two of the fifth day part from the two of the first; midnight alone is no pause.
-        assert_eq!(told(&[0; 4], &[0.0, 5.0, 60.0, 65.0], &[day(1), day(1), day(5), day(5)]), [1, 1, 2, 2]);
-        assert_eq!(told(&[0; 4], &[0.0, 5.0, 60.0, 65.0], &[day(1), day(1), day(2), day(2)]), [0; 4]);
-        // A photo of some time of the first day goes to the sitting of that day it is most like, never to another day.
+        // The two of the fifth day are separated from the two of the first; midnight alone is no pause.
+        assert_eq!(corrected(&[0; 4], &[0.0, 5.0, 60.0, 65.0], &[day(1), day(1), day(5), day(5)]), [1, 1, 2, 2]);
+        assert_eq!(corrected(&[0; 4], &[0.0, 5.0, 60.0, 65.0], &[day(1), day(1), day(2), day(2)]), [0; 4]);
+        // A photo of unknown time on the first day goes to the most similar session of that day, never to another day.
         let mut times = at(&[DAY, DAY + 5 * HOUR, 9 * DAY]);
         times.push(day(1));
-        assert_eq!(told(&[0; 4], &[0.0, 60.0, 120.0, 110.0], &times), [NOISE, 1, NOISE, 1]);
-        // Days join nothing.
-        assert_eq!(told(&[NOISE; 2], &[0.0, 30.0], &[day(1), day(1)]), [NOISE; 2]);
+        assert_eq!(corrected(&[0; 4], &[0.0, 60.0, 120.0, 110.0], &times), [NOISE, 1, NOISE, 1]);
+        // Times known only to the day join no photos.
+        assert_eq!(corrected(&[NOISE; 2], &[0.0, 30.0], &[day(1), day(1)]), [NOISE; 2]);
     }
 
     #[test]
-    fn two_people_side_by_side_keep_their_scenes_apart() {
-        // One looks at 0 and then at 30 degrees, the other at -100 and then at 150, all within the same seconds.
+    fn scenes_of_two_photographers_at_the_same_time_stay_separate() {
+        // One photographs at 0 and then at 30 degrees, the other at -100 and then at 150, within the same seconds.
         let angles = [0.0, -100.0, 5.0, -95.0, 30.0, 150.0, 35.0, 155.0];
         let times = at(&[0, 100, 500, 600, 4_000, 4_100, 4_500, 4_600]);
-        let labels = told(&[NOISE; 8], &angles, &times);
+        let labels = corrected(&[NOISE; 8], &angles, &times);
         assert!([2, 4, 6].iter().all(|take| labels[*take] == labels[0]), "{labels:?}");
         assert!(labels[1] == labels[3] && labels[5] == labels[7], "{labels:?}");
         assert!(labels[0] != labels[1] && labels[1] != labels[5] && labels[0] != labels[5], "{labels:?}");
-        // A take that is half like two scenes ties them not together.
+        // A take halfway between two scenes does not join them.
         let angles = [0.0, 0.0, 0.0, 60.0, 120.0, 120.0, 120.0];
-        let labels = told(&[0, 0, 0, NOISE, 1, 1, 1], &angles, &at(&[0, 100, 200, 300, 400, 500, 600]));
+        let labels = corrected(&[0, 0, 0, NOISE, 1, 1, 1], &angles, &at(&[0, 100, 200, 300, 400, 500, 600]));
         assert_ne!(labels[0], labels[6], "{labels:?}");
     }
 
     #[test]
-    fn a_clock_an_hour_ahead_neither_joins_strangers_nor_parts_what_is_much_alike() {
-        // The same two scenes by two cameras, of which the second shows an hour more.
+    fn a_clock_an_hour_ahead_neither_joins_different_scenes_nor_splits_similar_ones() {
+        // The same two scenes by two cameras; the second one's clock is an hour ahead.
         let angles = [0.0, 5.0, 90.0, 95.0, 8.0, 12.0, 98.0, 102.0];
         let ahead = |ms: i64| ms + HOUR;
         let times = at(&[0, 800, HOUR, HOUR + 800, ahead(0), ahead(800), ahead(HOUR), ahead(HOUR + 800)]);
-        // By likeness each scene is one group, whatever the clocks say; the first camera's second scene and the second
-        // camera's first one bear the same time and stay apart.
-        let labels = told(&[0, 0, 1, 1, 0, 0, 1, 1], &angles, &times);
+        // By similarity each scene is one group, whatever the clocks show. The first camera's second scene and the
+        // second camera's first one have the same times and stay separate.
+        let labels = corrected(&[0, 0, 1, 1, 0, 0, 1, 1], &angles, &times);
         assert_eq!(labels, [0, 0, 1, 1, 0, 0, 1, 1]);
     }
 
     #[test]
     fn without_times_nothing_changes() {
         let labels = [2, NOISE, 0, 2, 0];
-        assert_eq!(told(&labels, &[0.0, 1.0, 2.0, 3.0, 90.0], &[None; 5]), labels);
+        assert_eq!(corrected(&labels, &[0.0, 1.0, 2.0, 3.0, 90.0], &[None; 5]), labels);
     }
 
     #[test]
-    fn many_photos_of_one_second_are_done_at_once() {
+    fn thousands_of_photos_taken_within_a_minute_are_clustered_quickly() {
         let count = 3000;
         let angles: Vec<f64> = (0..count).map(|i| f64::from(i) * 0.06).collect();
         let times: Vec<i64> = (0..count).map(|i| i64::from(i) * 20).collect();
-        let labels = told(&vec![NOISE; count as usize], &angles, &at(&times));
+        let labels = corrected(&vec![NOISE; count as usize], &angles, &at(&times));
         assert!(labels.iter().all(|label| *label >= 0));
         assert_ne!(labels[0], labels[2999]);
     }

@@ -1,4 +1,4 @@
-//! Our HDBSCAN against scikit-learn's, the Python package's and the crate's, and against its own definition.
+//! Compares HDBSCAN with scikit-learn, the Python package and the Rust crate, and with its definition.
 
 use ::hdbscan::{Hdbscan, HdbscanHyperParams};
 use serde::Deserialize;
@@ -8,9 +8,9 @@ use super::tests::{labels_of, same_grouping};
 use super::*;
 
 /// The generator of `tests/reference/hdbscan_labels.py`.
-struct Chance(u64);
+struct SplitMix64(u64);
 
-impl Chance {
+impl SplitMix64 {
     fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -19,7 +19,7 @@ impl Chance {
         ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    fn bell(&mut self) -> f64 {
+    fn normal(&mut self) -> f64 {
         (0..12).fold(0.0, |sum, _| sum + self.uniform()) - 6.0
     }
 }
@@ -41,16 +41,17 @@ struct Case {
 
 impl Case {
     fn points(&self) -> Embeddings {
-        let mut chance = Chance(self.seed);
-        let centres: Vec<Vec<f64>> = (0..self.blobs).map(|_| (0..self.dim).map(|_| chance.bell()).collect()).collect();
-        let spreads: Vec<f64> = (0..self.blobs).map(|_| self.spread * (0.5 + chance.uniform())).collect();
+        let mut random = SplitMix64(self.seed);
+        let centres: Vec<Vec<f64>> =
+            (0..self.blobs).map(|_| (0..self.dim).map(|_| random.normal()).collect()).collect();
+        let spreads: Vec<f64> = (0..self.blobs).map(|_| self.spread * (0.5 + random.uniform())).collect();
         let mut rows = Vec::new();
         for i in 0..self.n {
-            if chance.uniform() < self.noise {
-                rows.extend((0..self.dim).map(|_| chance.bell() as f32));
+            if random.uniform() < self.noise {
+                rows.extend((0..self.dim).map(|_| random.normal() as f32));
             } else {
                 let blob = i % self.blobs;
-                rows.extend(centres[blob].iter().map(|centre| (centre + spreads[blob] * chance.bell()) as f32));
+                rows.extend(centres[blob].iter().map(|centre| (centre + spreads[blob] * random.normal()) as f32));
             }
         }
         Embeddings::new(&rows, self.dim).unwrap()
@@ -86,8 +87,9 @@ pub(super) fn blobs(groups: usize, each: usize, dim: usize, spread: f64, seed: u
     .points()
 }
 
-/// From two samples on, reachability distances tie by construction (one core distance counts for many pairs), and in the
-/// references the order of tied edges, which is nobody's promise, can move a photo. We take tied merges at once.
+/// With two or more samples, many reachability distances are equal, since one core distance counts for many pairs. The
+/// references process equal edges in an unspecified order, which can change the group of a photo; ours merges them at
+/// once.
 #[test]
 fn hdbscan_labels_as_scikit_learn_the_python_package_and_the_crate_do() {
     let cases = cases();
@@ -116,7 +118,7 @@ fn hdbscan_labels_as_scikit_learn_the_python_package_and_the_crate_do() {
 fn labels_of_the_crate(rows: &Embeddings, case: &Case) -> Vec<i64> {
     let nested: Vec<Vec<f64>> =
         (0..rows.len()).map(|i| rows.row(i).iter().map(|&value| f64::from(value)).collect()).collect();
-    // The crate counts the point itself, as scikit-learn does.
+    // The crate counts the point itself, like scikit-learn.
     let params = HdbscanHyperParams::builder()
         .min_cluster_size(case.min_cluster_size)
         .min_samples(case.min_samples + 1)
@@ -136,22 +138,22 @@ fn hdbscan_groups_depend_neither_on_the_order_of_photos_nor_on_which_minimal_tre
         same_grouping(&ours, &turned, &format!("case {} backwards", case.seed));
         let mut labels = vec![-1; rows.len()];
         let edges = prim(&rows, case.min_samples);
-        let groups = hdbscan::inside::groups(rows.len(), &edges, case.min_cluster_size, case.epsilon);
+        let groups = hdbscan::internals::groups(rows.len(), &edges, case.min_cluster_size, case.epsilon);
         for (label, group) in groups.iter().enumerate() {
             for &member in &group.members {
                 labels[member as usize] = label as i64;
             }
         }
-        same_grouping(&ours, &labels, &format!("case {} on the tree of Prim", case.seed));
+        same_grouping(&ours, &labels, &format!("case {} on the tree by Prim's algorithm", case.seed));
     }
 }
 
-/// Large enough that joins by lists, by component pairs and by scanning all happen.
+/// The inputs are large enough for joins by lists, by component pairs and by scanning.
 #[test]
 fn hdbscan_tree_is_minimal_on_even_and_on_clumped_points() {
     for (groups, each, spread) in [(1, 2600, 1.0), (40, 30, 0.02), (2, 700, 0.3)] {
         let rows = blobs(groups, each, 12, spread, 5);
-        let (ours, mut theirs) = (hdbscan::inside::minimum_tree(&rows, 4), prim(&rows, 4));
+        let (ours, mut theirs) = (hdbscan::internals::minimum_tree(&rows, 4), prim(&rows, 4));
         theirs.sort_by(|x, y| x.weight.total_cmp(&y.weight));
         assert_eq!(ours.len(), theirs.len());
         for (x, y) in ours.iter().zip(&theirs) {
@@ -160,7 +162,8 @@ fn hdbscan_tree_is_minimal_on_even_and_on_clumped_points() {
     }
 }
 
-/// The tree by Prim over all pairs in f64, from photo 0, the lower number on ties: as the references build it. Ascending.
+/// The minimum spanning tree by Prim's algorithm over all pairs in f64, starting at photo 0, like the references. Ties
+/// go to the lower number; edges are sorted by weight.
 fn prim(rows: &Embeddings, samples: usize) -> Vec<hdbscan::Edge> {
     let len = rows.len();
     let core: Vec<f64> = (0..len)

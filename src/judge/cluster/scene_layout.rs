@@ -1,10 +1,10 @@
-//! `scene-layout`: a hand-made embedding for machines without a trained model. Where edges run which way, where it is
-//! bright, where which colour lies; enough to tell takes of one scene from the next scene, knowing nothing of what is
-//! in the picture.
+//! `scene-layout`: a hand-made embedding for use without a trained model. It describes the layout of edge directions,
+//! brightness and colour, which is enough to distinguish takes of one scene from those of another, without recognising
+//! the content.
 //!
-//! Weights and sizes were chosen on bursts of 37 scenes (`tests/bench/results/cluster.md`): edge directions alone carry
-//! most of it, brightness and colour help little but steadily. What is measured is then whitened: all photos have much in
-//! common (a horizon, a bright sky, a subject in the middle), and what is common tells no scene from another.
+//! Weights and sizes were chosen on bursts of 37 scenes (`tests/bench/results/cluster.md`): edge directions contribute
+//! most, brightness and colour little but consistently. The measured numbers are whitened, since what most photos have
+//! in common (a horizon, a bright sky, a subject in the middle) does not distinguish scenes.
 
 use std::sync::LazyLock;
 
@@ -12,10 +12,11 @@ use super::whitening::Whitening;
 use base::pixels::Pixels;
 
 pub const NAME: &str = "scene-layout";
-/// Raised whenever the numbers change, so that cached ones are not mixed with new ones.
+/// The version, which changes with the numbers, so that cached embeddings are not mixed with new ones.
 pub const VERSION: u32 = 2;
 
-/// The photo is squashed to this many pixels a side: framing moves by a hand's breadth then stay within a cell.
+/// The side, in pixels, to which photos are shrunk regardless of aspect ratio. Small changes of framing then stay
+/// within a cell.
 const SIDE: usize = 64;
 const PIXELS: usize = SIDE * SIDE;
 
@@ -25,31 +26,31 @@ const LIGHT_CELLS: usize = 8;
 const COLOUR_CELLS: usize = 4;
 const COLOUR_BINS: usize = 8;
 
-/// Shares of the parts in the cosine, before the whole is normalised.
+/// The weights of the parts in the cosine, before the whole is normalised.
 const EDGE_SHARE: f32 = 4.0;
 const LIGHT_SHARE: f32 = 1.0;
 const COLOUR_SHARE: f32 = 0.5;
 const PALETTE_SHARE: f32 = 0.5;
 
-/// Numbers of [`measure`].
+/// The length of the output of [`measure`].
 pub const MEASURED: usize = EDGE_CELLS * EDGE_CELLS * DIRECTIONS
     + LIGHT_CELLS * LIGHT_CELLS
     + COLOUR_CELLS * COLOUR_CELLS * 2
     + COLOUR_BINS * COLOUR_BINS;
 
-/// Numbers of [`describe`].
+/// The length of the output of [`describe`].
 pub const DIM: usize = 256;
 
-/// Learned from single photographs by `make layout-whitening`.
+/// The whitening, computed from unrelated photographs by `make layout-whitening`.
 static WHITENING: LazyLock<Whitening> =
     LazyLock::new(|| Whitening::from_bytes(include_bytes!("scene_layout.whitening"), MEASURED, DIM));
 
-/// [`DIM`] numbers of unit length, by which photos are compared.
+/// Returns the embedding: [`DIM`] numbers of unit length.
 pub fn describe(pixels: &Pixels) -> Vec<f32> {
     WHITENING.apply(&measure(pixels))
 }
 
-/// [`MEASURED`] numbers of unit length: what is seen, before it is whitened.
+/// Returns the [`MEASURED`] numbers of unit length before whitening.
 pub fn measure(pixels: &Pixels) -> Vec<f32> {
     let [light, green_red, blue_yellow] = lab(&shrink(pixels));
     let mut whole = Vec::with_capacity(DIM);
@@ -64,7 +65,7 @@ pub fn measure(pixels: &Pixels) -> Vec<f32> {
     unit(whole)
 }
 
-/// To length 1; what has no length stays zero.
+/// Scales to length 1; a zero vector stays zero.
 fn unit(mut values: Vec<f32>) -> Vec<f32> {
     let norm = values.iter().map(|value| value * value).sum::<f32>().sqrt();
     if norm > 1e-9 {
@@ -75,7 +76,7 @@ fn unit(mut values: Vec<f32>) -> Vec<f32> {
     values
 }
 
-/// Minus its mean: takes exposure out of brightness, and lets unlike histograms be unlike instead of merely positive.
+/// Subtracts the mean. This removes exposure from brightness, and lets different histograms have a negative cosine.
 fn centred(mut values: Vec<f32>) -> Vec<f32> {
     let mean = values.iter().sum::<f32>() / values.len() as f32;
     for value in &mut values {
@@ -84,7 +85,7 @@ fn centred(mut values: Vec<f32>) -> Vec<f32> {
     values
 }
 
-/// Which source pixels make one target pixel, with their shares.
+/// For each target pixel, the source pixels along one axis and their weights.
 fn spans(length: usize) -> Vec<Vec<(usize, f32)>> {
     let step = length as f64 / SIDE as f64;
     (0..SIDE)
@@ -101,7 +102,7 @@ fn spans(length: usize) -> Vec<Vec<(usize, f32)>> {
         .collect()
 }
 
-/// Area averages, `PIXELS` triples of 0..=255.
+/// Shrinks by area averaging to `PIXELS` RGB values of 0..=255.
 fn shrink(pixels: &Pixels) -> Vec<[f32; 3]> {
     let columns = spans(pixels.width() as usize);
     let rows: Vec<&[u8]> = pixels.rows().collect();
@@ -123,7 +124,7 @@ fn shrink(pixels: &Pixels) -> Vec<[f32; 3]> {
     small
 }
 
-/// CIE L*a*b* under D65, as three planes.
+/// Converts to CIE L*a*b* under D65, as three planes.
 fn lab(pixels: &[[f32; 3]]) -> [Vec<f32>; 3] {
     let linear = |value: f32| {
         let value = value / 255.0;
@@ -143,7 +144,7 @@ fn lab(pixels: &[[f32; 3]]) -> [Vec<f32>; 3] {
     planes
 }
 
-/// Gaussian, edges repeated.
+/// Gaussian blur with repeated edge pixels.
 fn blur(plane: &[f32], sigma: f32) -> Vec<f32> {
     let radius = (4.0 * sigma).ceil() as isize;
     let kernel: Vec<f32> = (-radius..=radius).map(|at| (-0.5 * (at as f32 / sigma).powi(2)).exp()).collect();
@@ -168,7 +169,7 @@ fn blur(plane: &[f32], sigma: f32) -> Vec<f32> {
     pass(&pass(plane, 1, SIDE), SIDE, 1)
 }
 
-/// Means over `count` x `count` squares.
+/// Means over a grid of `count` x `count` squares.
 fn cells(plane: &[f32], count: usize) -> Vec<f32> {
     let side = SIDE / count;
     let mut sums = vec![0.0; count * count];
@@ -178,8 +179,8 @@ fn cells(plane: &[f32], count: usize) -> Vec<f32> {
     sums.iter().map(|sum| sum / (side * side) as f32).collect()
 }
 
-/// Histograms of edge direction around a grid of points. Square roots, so that one strong edge does not outshout the
-/// rest; the overall strength falls out with the length, and with it contrast and blur.
+/// Histograms of edge directions around a grid of points. The square root keeps a single strong edge from dominating;
+/// normalising the length removes the overall strength, and with it contrast and blur.
 fn edges(light: &[f32]) -> Vec<f32> {
     let mut votes = vec![[0.0_f32; DIRECTIONS]; PIXELS];
     for y in 0..SIDE {
@@ -188,7 +189,7 @@ fn edges(light: &[f32]) -> Vec<f32> {
             let dx = if inner(x) { light[y * SIDE + x + 1] - light[y * SIDE + x - 1] } else { 0.0 };
             let dy = if inner(y) { light[(y + 1) * SIDE + x] - light[(y - 1) * SIDE + x] } else { 0.0 };
             let strength = dx.hypot(dy);
-            // A direction and its opposite are one: half a turn holds all of them.
+            // Opposite directions are equivalent, so half a turn covers all.
             let turn = dy.atan2(dx).rem_euclid(std::f32::consts::PI) / std::f32::consts::PI * DIRECTIONS as f32;
             let share = turn - turn.floor();
             let first = turn as usize % DIRECTIONS;
@@ -199,7 +200,8 @@ fn edges(light: &[f32]) -> Vec<f32> {
     centred(unit(gather(&votes)).into_iter().map(f32::sqrt).collect())
 }
 
-/// Sums the votes around each grid point, fading with distance, so that an edge on a border counts on both sides.
+/// Sums the votes around each grid point with weights that fall with distance, so that an edge between two cells counts
+/// in both.
 fn gather(votes: &[[f32; DIRECTIONS]]) -> Vec<f32> {
     let spread = SIDE as f32 / 2.0 / EDGE_CELLS as f32;
     let weights: Vec<[f32; SIDE]> = (0..EDGE_CELLS)
@@ -227,7 +229,7 @@ fn gather(votes: &[[f32; DIRECTIONS]]) -> Vec<f32> {
     all
 }
 
-/// How much of which colour, wherever it lies: a soft histogram over a* and b*, finer near grey.
+/// A histogram of colour regardless of position, over a* and b* with linear interpolation and finer bins near grey.
 fn palette(green_red: &[f32], blue_yellow: &[f32]) -> Vec<f32> {
     let place = |value: f32| {
         let value = (value / 80.0).clamp(-1.0, 1.0);
@@ -251,7 +253,7 @@ fn palette(green_red: &[f32], blue_yellow: &[f32]) -> Vec<f32> {
 mod tests {
     use super::*;
 
-    /// A hill under a sky with a house; `shift` moves the frame, `gain` the exposure.
+    /// A drawn scene of a house on a hill; `shift` changes the framing, `gain` the exposure, `seed` the scene.
     fn scene(width: u32, height: u32, shift: f32, gain: f32, seed: f32) -> Pixels {
         let mut data = Vec::new();
         for y in 0..height {
@@ -272,26 +274,26 @@ mod tests {
         Pixels::new(width, height, data).unwrap()
     }
 
-    fn likeness(a: &Pixels, b: &Pixels) -> f32 {
+    fn similarity(a: &Pixels, b: &Pixels) -> f32 {
         describe(a).iter().zip(describe(b)).map(|(x, y)| x * y).sum()
     }
 
     #[test]
-    fn a_take_stays_near_through_exposure_framing_and_size_and_another_scene_does_not() {
+    fn takes_with_other_exposure_framing_or_size_stay_similar_and_another_scene_does_not() {
         let first = scene(300, 200, 0.0, 1.0, 0.0);
         for (what, take) in [
             ("exposure", scene(300, 200, 0.0, 0.7, 0.0)),
             ("framing", scene(300, 200, 0.02, 1.0, 0.0)),
             ("size", scene(150, 100, 0.0, 1.0, 0.0)),
         ] {
-            assert!(likeness(&first, &take) > 0.7, "{what}: {}", likeness(&first, &take));
+            assert!(similarity(&first, &take) > 0.7, "{what}: {}", similarity(&first, &take));
         }
-        let other = likeness(&first, &scene(300, 200, 0.0, 1.0, 3.0));
+        let other = similarity(&first, &scene(300, 200, 0.0, 1.0, 3.0));
         assert!(other < 0.62, "another scene: {other}");
     }
 
     #[test]
-    fn any_size_gives_a_unit_vector_of_the_promised_length() {
+    fn any_picture_size_gives_a_unit_vector_of_the_documented_length() {
         for (width, height) in [(1, 1), (1, 500), (63, 65), (64, 64), (1000, 3)] {
             let described = describe(&scene(width, height, 0.0, 1.0, 1.0));
             assert_eq!(described.len(), DIM);

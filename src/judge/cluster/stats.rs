@@ -1,4 +1,4 @@
-//! What a clustering says of itself: the original's `cluster_stats.json` and `clusters.csv`.
+//! Statistics of a clustering, in the format of the original's `cluster_stats.json`.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::{Method, NOISE};
 
-/// What only some methods know.
+/// Statistics that only some methods provide.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Details {
-    /// By the method's own label.
+    /// The persistence of each group, by the method's own label.
     pub persistence: BTreeMap<i32, f64>,
-    /// Further keys of the original's statistics, as they are written.
-    pub more: Map<String, Value>,
+    /// Additional keys for the JSON output.
+    pub extra: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -21,16 +21,16 @@ pub struct Stats {
     algorithm: &'static str,
     params: Value,
     photos: usize,
-    /// Photos a group, by group number.
+    /// The number of photos in each group, by group number.
     pub sizes: Vec<usize>,
     pub noise: usize,
-    /// How long each group lasts while the density rises (0–1), by group number; methods that know only.
+    /// The persistence of each group from 0 to 1, by group number; empty if the method does not compute it.
     pub persistence: BTreeMap<usize, f64>,
-    more: Map<String, Value>,
+    extra: Map<String, Value>,
 }
 
 impl Stats {
-    /// `origin[group]` is the label the method itself gave.
+    /// `origin[group]` is the method's own label of the group.
     pub(crate) fn new(method: &Method, sizes: Vec<usize>, is_noise: &[bool], details: Details, origin: &[i32]) -> Self {
         let persistence = origin
             .iter()
@@ -41,10 +41,10 @@ impl Stats {
         let params = serde_json::to_value(method).map_or(Value::Null, |mut value| value["params"].take());
         let noise = is_noise.iter().filter(|&&is| is).count();
         let photos = is_noise.len();
-        Self { algorithm: method.name(), params, photos, sizes, noise, persistence, more: details.more }
+        Self { algorithm: method.name(), params, photos, sizes, noise, persistence, extra: details.extra }
     }
 
-    /// `cluster_stats.json`: the original's keys, plus what the method adds.
+    /// The content of `cluster_stats.json`: the original's keys and those that the method adds.
     pub fn to_json(&self) -> Value {
         let noise_ratio = if self.photos == 0 { 0.0 } else { self.noise as f64 / self.photos as f64 };
         let mut object = Map::new();
@@ -56,7 +56,7 @@ impl Stats {
         if !self.persistence.is_empty() {
             object.insert("cluster_persistence".into(), by_group(self.persistence.iter().map(|(&id, v)| (id, v))));
         }
-        object.extend(self.more.clone());
+        object.extend(self.extra.clone());
         object.insert("params".into(), self.params.clone());
         Value::Object(object)
     }

@@ -1,4 +1,4 @@
-//! Every method, on photos whose groups are known.
+//! Tests of all methods on photos with known groups.
 
 use std::collections::HashSet;
 
@@ -11,14 +11,14 @@ pub(super) fn labels_of(rows: &Embeddings, method: &Method, noise: Noise) -> Vec
     cluster(&Input::new(rows, &times), method, noise).unwrap().labels
 }
 
-/// Agreement 1 with −1 a group of its own: the same photos must be noise, too.
+/// Asserts that two groupings are equal, including their noise, which counts as a group.
 pub(super) fn same_grouping(ours: &[i64], theirs: &[i64], what: &str) {
     let rand = adjusted_rand(ours, theirs);
     assert!(rand > 1.0 - 1e-9, "{what}: adjusted Rand {rand}\nours   {ours:?}\ntheirs {theirs:?}");
 }
 
 #[test]
-fn every_method_finds_blobs_that_lie_apart() {
+fn every_method_finds_well_separated_blobs() {
     let rows = blobs(6, 9, 48, 0.08, 3);
     let truth: Vec<usize> = (0..rows.len()).map(|i| i % 6).collect();
     let kmeans = Method::Kmeans(kmeans::Params { n_clusters: 6, ..kmeans::Params::default() });
@@ -30,7 +30,7 @@ fn every_method_finds_blobs_that_lie_apart() {
 }
 
 #[test]
-fn names_and_variants_are_one_list() {
+fn every_name_makes_the_method_of_that_name() {
     for name in Method::NAMES {
         assert_eq!(Method::by_name(name).unwrap().name(), name);
     }
@@ -55,7 +55,7 @@ fn one_tight_scene_is_one_group_and_unrelated_photos_are_none() {
         let tight = blobs(1, n, 32, 0.02, n as u64);
         assert_eq!(labels_of(&tight, &method, Noise::Exclude), vec![0; n], "{n} takes");
     }
-    // Coordinate axes: each exactly as far from every other as any.
+    // Unit vectors along the axes are all equally far from each other.
     let axes: Vec<f32> = (0..64).map(|i| f32::from(u8::from(i % 9 == 0))).collect();
     let apart = Embeddings::new(&axes, 8).unwrap();
     assert_eq!(labels_of(&apart, &method, Noise::Exclude), [-1; 8]);
@@ -69,8 +69,8 @@ fn min_cluster_size_one_leaves_no_photo_without_a_group() {
 }
 
 #[test]
-fn noise_goes_where_it_is_told() {
-    // Two pairs and two strangers, the first photo being one of them.
+fn noise_is_treated_as_configured() {
+    // Two pairs and two unrelated photos, one of which comes first.
     let rows = [
         [0.0, 0.0, 1.0, 0.0],
         [1.0, 0.0, 0.0, 0.0],
@@ -84,9 +84,9 @@ fn noise_goes_where_it_is_told() {
     assert_eq!(labels_of(&rows, &method, Noise::AsIndividualClusters), [0, 1, 1, 2, 2, 3]);
     assert_eq!(labels_of(&rows, &method, Noise::GroupTogether), [0, 1, 1, 2, 2, 0]);
     assert_eq!(labels_of(&rows, &method, Noise::Exclude), [-1, 0, 0, 1, 1, -1]);
-    let told = cluster(&Input::new(&rows, &[None; 6]), &method, Noise::Exclude).unwrap();
-    assert_eq!(told.is_noise, [true, false, false, false, false, true]);
-    assert_eq!((told.size_of(0), told.size_of(1)), (1, 2));
+    let clustering = cluster(&Input::new(&rows, &[None; 6]), &method, Noise::Exclude).unwrap();
+    assert_eq!(clustering.is_noise, [true, false, false, false, false, true]);
+    assert_eq!((clustering.size_of(0), clustering.size_of(1)), (1, 2));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn threads_do_not_change_the_labels() {
 
 #[test]
 fn dbscan_counts_the_bound_and_the_photo_itself() {
-    // Cosines of 60 degrees are one half: distance 0.5 exactly at the bound.
+    // The cosine of 60 degrees is one half, so the distance of 0.5 is exactly at the bound.
     let rows = Embeddings::new(&[1.0, 0.0, 0.5, 0.866_025_4], 2).unwrap();
     let at = |eps, min_samples| labels_of(&rows, &Method::Dbscan(dbscan::Params { eps, min_samples }), Noise::Exclude);
     assert_eq!(at(0.500_001, 2), [0, 0]);
@@ -148,9 +148,9 @@ fn average_linkage_equals_the_definition() {
     }
 }
 
-/// Each photo is much like the one before it, and the last is the opposite of the first.
+/// Each photo is very similar to the one before it, and the last is the opposite of the first.
 #[test]
-fn average_linkage_chains_no_strangers() {
+fn average_linkage_does_not_chain_dissimilar_photos() {
     let count = 32;
     let row = |i: usize| [(i as f32 * 0.1).cos(), (i as f32 * 0.1).sin()];
     let rows = Embeddings::new(&(0..count).flat_map(row).collect::<Vec<f32>>(), 2).unwrap();
@@ -168,7 +168,7 @@ fn average_linkage_chains_no_strangers() {
 }
 
 #[test]
-fn average_linkage_leaves_alone_what_is_too_small_for_a_group() {
+fn average_linkage_leaves_small_groups_as_noise() {
     let rows = blobs(3, 4, 16, 0.05, 17).subset(&[0, 1, 2, 3, 4, 6, 7]);
     let method = |min_cluster_size| {
         Method::Agglomerative(agglomerative::Params { min_cluster_size, ..agglomerative::Params::default() })
@@ -177,7 +177,7 @@ fn average_linkage_leaves_alone_what_is_too_small_for_a_group() {
     assert_eq!(labels_of(&rows, &method(2), Noise::Exclude), [0, 1, -1, 0, 1, 0, 1]);
 }
 
-/// Always merges the pair of groups with the least average distance, all pairs looked at every time.
+/// Always merges the pair of groups with the smallest average distance, found among all pairs.
 fn average_linkage_by_definition(rows: &Embeddings, threshold: f64) -> Vec<i64> {
     let mut groups: Vec<Vec<usize>> = (0..rows.len()).map(|i| vec![i]).collect();
     loop {
@@ -215,15 +215,15 @@ fn kmeans_asked_for_more_groups_than_photos_gives_each_its_own() {
 }
 
 #[test]
-fn a_burst_needs_time_and_likeness() {
+fn a_burst_needs_nearness_in_time_and_similarity() {
     let (beach, hill) = ([1.0, 0.0, 0.1], [0.0, 1.0, 0.1]);
     let rows = [beach, beach, hill, beach, beach, hill, beach];
     let rows = Embeddings::new(&rows.concat(), 3).unwrap();
     let at = |ms| Some(Moment::at(ms));
     let times = [at(0), at(400), at(800), at(1200), at(60_000), None, None];
     let clustering = cluster(&Input::new(&rows, &times), &Method::by_name("burst").unwrap(), Noise::default()).unwrap();
-    // A stranger amid the burst does not split it; a minute later is another moment; photos without a time go to the
-    // moment they are most like, and the one like two moments ties them not together.
+    // An unrelated photo within the burst does not split it, and a minute later is another moment. Photos without a
+    // time join the most similar moment, and one that is similar to two moments does not join them.
     assert_eq!(clustering.labels, [0, 0, 1, 0, 2, 1, 0]);
 }
 
@@ -234,13 +234,13 @@ fn two_levels_divide_scenes_and_keep_their_noise() {
     let takes = Method::Agglomerative(agglomerative::Params { distance_threshold: 0.2, min_cluster_size: 1 });
     let both = Method::Hierarchical(hierarchical::Params { level1: Box::new(scenes), level2: Box::new(takes.clone()) });
     let times = vec![None; rows.len()];
-    let told = cluster(&Input::new(&rows, &times), &both, Noise::Exclude).unwrap();
-    same_grouping(&told.labels, &labels_of(&rows, &takes, Noise::Exclude), "one scene divided");
-    assert_eq!(told.stats.to_json()["n_clusters_level1"], 1);
+    let clustering = cluster(&Input::new(&rows, &times), &both, Noise::Exclude).unwrap();
+    same_grouping(&clustering.labels, &labels_of(&rows, &takes, Noise::Exclude), "one scene divided");
+    assert_eq!(clustering.stats.to_json()["n_clusters_level1"], 1);
 }
 
 #[test]
-fn hybrid_attaches_the_straggler_and_tells_why() {
+fn hybrid_attaches_the_outlier_and_logs_its_decisions() {
     let mut rows = Vec::new();
     for i in 0..8 {
         rows.extend([1.0, 0.01 * i as f32, 0.0, 0.0]);
@@ -252,20 +252,20 @@ fn hybrid_attaches_the_straggler_and_tells_why() {
     let rows = Embeddings::new(&rows, 4).unwrap();
     let params = hybrid::Params { cluster_selection_epsilon: 0.05, debug: true, ..hybrid::Params::default() };
     let times = [None; 17];
-    let told = cluster(&Input::new(&rows, &times), &Method::Hybrid(params), Noise::Exclude).unwrap();
-    assert_eq!(told.labels[8], 0, "{:?}", told.labels);
-    let stats = told.stats.to_json();
+    let clustering = cluster(&Input::new(&rows, &times), &Method::Hybrid(params), Noise::Exclude).unwrap();
+    assert_eq!(clustering.labels[8], 0, "{:?}", clustering.labels);
+    let stats = clustering.stats.to_json();
     for key in ["cluster_thresholds", "cluster_exemplars", "cluster_d3_stats", "merge_decisions", "attach_decisions"] {
         assert!(!stats["debug"][key].is_null(), "{key}");
     }
 }
 
 #[test]
-fn statistics_and_csv_are_the_originals() {
+fn statistics_have_the_keys_of_the_original() {
     let rows = blobs(2, 5, 16, 0.05, 1);
     let times = [None; 10];
-    let told = cluster(&Input::new(&rows, &times), &Method::by_name("hdbscan").unwrap(), Noise::Exclude).unwrap();
-    let stats = told.stats.to_json();
+    let clustering = cluster(&Input::new(&rows, &times), &Method::by_name("hdbscan").unwrap(), Noise::Exclude).unwrap();
+    let stats = clustering.stats.to_json();
     assert_eq!(stats["algorithm"], "hdbscan");
     assert_eq!((&stats["n_clusters"], &stats["n_noise"]), (&2.into(), &0.into()));
     assert_eq!(stats["cluster_sizes"], serde_json::json!({ "0": 5, "1": 5 }));

@@ -1,8 +1,8 @@
-//! A linear map after which the numbers of a description vary alike and apart from each other over all photos: what most
-//! photos share weighs no more than what few have. On whitened numbers the cosine tells scenes apart much better than on
-//! the numbers themselves (`tests/bench/results/cluster.md`).
+//! A linear map after which the numbers of a feature vector have equal variance and are uncorrelated over all photos.
+//! On whitened feature vectors the cosine distinguishes scenes much better (`tests/bench/results/cluster.md`).
 
-/// In files, all numbers are the upper halves of `f32`, little-endian: the mean, then a row an output.
+/// The map: subtracts the mean, then multiplies with one row of weights per output. In files, all numbers are
+/// little-endian bf16: the mean, then the rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Whitening {
     mean: Vec<f32>,
@@ -10,7 +10,7 @@ pub struct Whitening {
 }
 
 impl Whitening {
-    /// `rows` holds as many rows of weights as there are outputs.
+    /// `rows` holds one row of weights for each output.
     pub fn new(mean: Vec<f32>, rows: Vec<f32>) -> Self {
         assert!(!mean.is_empty() && rows.len().is_multiple_of(mean.len()), "rows of {} numbers", mean.len());
         Self { mean, rows }
@@ -26,12 +26,12 @@ impl Whitening {
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        // Adding half of the last place rounds to the nearest.
+        // Adding half a unit in the last place rounds to the nearest.
         let half = |value: &f32| ((value.to_bits() + 0x8000) >> 16) as u16;
         self.mean.iter().chain(&self.rows).flat_map(|value| half(value).to_le_bytes()).collect()
     }
 
-    /// Of unit length; what lies at the mean of all photos stays zero.
+    /// Returns the whitened vector, scaled to unit length; a vector equal to the mean gives zeros.
     pub fn apply(&self, measured: &[f32]) -> Vec<f32> {
         let centred: Vec<f32> = measured.iter().zip(&self.mean).map(|(value, mean)| value - mean).collect();
         let of_row = |row: &[f32]| -> f32 { row.iter().zip(&centred).map(|(weight, value)| weight * value).sum() };
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_hold_a_map_to_three_digits() {
+    fn the_file_format_keeps_two_to_three_digits() {
         let whitening = Whitening::new(vec![0.5, -0.25], vec![1.0, 0.333_333, -2.0e-5, 7.0]);
         let read = Whitening::from_bytes(&whitening.to_bytes(), 2, 2);
         for (wrote, read) in whitening.rows.iter().zip(&read.rows) {
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_photos_share_is_taken_out() {
+    fn the_mean_is_subtracted() {
         let whitening = Whitening::new(vec![10.0, 0.0], vec![1.0, 0.0, 0.0, 1.0]);
         assert_eq!(whitening.apply(&[13.0, 4.0]), [0.6, 0.8]);
         assert_eq!(whitening.apply(&[10.0, 0.0]), [0.0, 0.0]);

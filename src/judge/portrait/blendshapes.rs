@@ -1,6 +1,6 @@
-//! The 52 scores of MediaPipe's expression network, 0 to 1 each, left and right as the person has them.
+//! The 52 scores of MediaPipe's expression network, each from 0 to 1. Left and right are the person's.
 
-/// In the order of the network.
+/// The names of the scores, in the order of the network.
 pub const BLENDSHAPES: [&str; 52] = [
     "_neutral",
     "browDownLeft",
@@ -60,7 +60,7 @@ pub const BLENDSHAPES: [&str; 52] = [
 pub struct Blendshapes(pub [f32; BLENDSHAPES.len()]);
 
 impl Blendshapes {
-    /// Left and right of scores that lie side by side, by the place of the left one.
+    /// The scores of the left and right side, which are adjacent, by the index of the left one.
     fn pair(&self, left: usize) -> [f64; 2] {
         [left, left + 1].map(|index| f64::from(self.0[index]))
     }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pairs_are_those_of_their_names() {
+    fn pairs_match_their_names() {
         let numbered = Blendshapes(std::array::from_fn(|index| index as f32));
         for (pair, name) in [
             (numbered.blink(), "eyeBlink"),

@@ -1,11 +1,11 @@
-//! The part of a picture a network looks at: a square, perhaps turned, sampled the way OpenCV samples it. The networks
-//! feel the difference between this and an exact bilinear warp (landmarks move by 1 % of the eyes' distance).
+//! A crop of a picture as the input of a network: a square, possibly rotated, sampled exactly like OpenCV does. With an
+//! exact bilinear warp instead, landmarks would move by 1 % of the distance between the eyes.
 
 use super::detection::Detection;
 use super::perspective;
 use base::pixels::Pixels;
 
-/// A turned square: centre, side in pixels, and angle in radians (clockwise, as the picture's y points down).
+/// A rotated square: centre and side in pixels, and angle in radians (clockwise, because y points down).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Crop {
     pub centre: [f64; 2],
@@ -13,25 +13,25 @@ pub struct Crop {
     pub angle: f64,
 }
 
-/// What lies outside the picture.
+/// The colour of positions outside the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outside {
     Black,
-    /// The nearest pixel inside.
+    /// The colour of the nearest pixel inside.
     Nearest,
 }
 
-/// How much larger than the box of a detection the mesh network's picture is.
+/// The side of the mesh network's crop as a multiple of the detected box's longer side.
 const AROUND_FACE: f64 = 1.5;
 
 impl Crop {
-    /// The whole picture and the bars that make it square.
+    /// The whole picture, padded to a square.
     pub fn whole(width: u32, height: u32) -> Self {
         let (width, height) = (f64::from(width), f64::from(height));
         Self { centre: [width / 2.0, height / 2.0], side: width.max(height), angle: 0.0 }
     }
 
-    /// The square around a face, turned so that its eyes lie level.
+    /// The square around a face, rotated so that the eyes are level.
     pub fn around(face: &Detection, width: u32, height: u32) -> Self {
         let size = [f64::from(width), f64::from(height)];
         let [x, y] = face.centre();
@@ -40,25 +40,25 @@ impl Crop {
         Self { centre: [x * size[0], y * size[1]], side, angle: (right[1] - left[1]).atan2(right[0] - left[0]) }
     }
 
-    /// Longer side of the face's box, pixels.
+    /// The longer side of the face's box, in pixels.
     pub fn face_side(&self) -> f64 {
         self.side / AROUND_FACE
     }
 
-    /// Where a point of the crop (shares of its side) lies in the picture, pixels.
+    /// Converts a point of the crop, in shares of its side, to pixels of the picture.
     pub fn to_picture(&self, x: f64, y: f64) -> [f64; 2] {
         let (sin, cos) = self.angle.sin_cos();
         let (u, v) = ((x - 0.5) * self.side, (y - 0.5) * self.side);
         [self.centre[0] + u * cos - v * sin, self.centre[1] + u * sin + v * cos]
     }
 
-    /// The crop as `side × side` pixels of RGB bytes.
+    /// Samples the crop as `side × side` RGB pixels.
     ///
-    /// Positions are rounded to 1/32 pixel and the blend is done in whole numbers, as OpenCV does; there is no
-    /// half-pixel shift on either side, and no smoothing however much it shrinks. Where a position lies in the middle
-    /// between two such steps, which way it goes hangs on the last digits, so OpenCV's way to it is followed, too.
+    /// Like OpenCV, rounds positions to 1/32 pixel and blends with integers, without a half-pixel shift and without
+    /// smoothing when shrinking. The rounding of positions halfway between two steps depends on the last digits, so the
+    /// positions are computed in the same order as in OpenCV.
     pub fn sample(&self, pixels: &Pixels, side: usize, outside: Outside) -> Vec<u8> {
-        let [a, b, c, d, e, f, g, h, i] = perspective::back(self.corners(), side as f32);
+        let [a, b, c, d, e, f, g, h, i] = perspective::square_to_picture(self.corners(), side as f32);
         let sampler = Sampler::new(pixels, outside);
         let mut bytes = vec![0; side * side * 3];
         for (y, line) in bytes.chunks_exact_mut(side * 3).enumerate() {
@@ -75,11 +75,11 @@ impl Crop {
         bytes
     }
 
-    /// Lower left, upper left, upper right, lower right, in single precision.
+    /// The lower left, upper left, upper right and lower right corners, in single precision.
     fn corners(&self) -> [[f32; 2]; 4] {
         let [x, y] = self.centre.map(|v| v as f32);
         let side = self.side as f32;
-        // By way of degrees, as they are handed over.
+        // The original passes the angle in degrees; the conversion changes the last digits.
         let angle = f64::from(self.angle as f32 * 180.0 / std::f32::consts::PI) * std::f64::consts::PI / 180.0;
         let (sin, cos) = (angle.sin() as f32 * 0.5 * side, angle.cos() as f32 * 0.5 * side);
         let (lower, upper) = ([x - sin - cos, y + cos - sin], [x + sin - cos, y - cos - sin]);
@@ -88,16 +88,16 @@ impl Crop {
     }
 }
 
-/// Columns that OpenCV computes from one start.
+/// The number of columns that OpenCV computes from one starting position.
 const BLOCK: usize = 64;
 
-/// Steps in a pixel are a power of two, `1 << STEP_BITS`.
+/// The base-2 logarithm of the number of steps in a pixel.
 const STEP_BITS: u32 = 5;
 
-/// The nearest whole number, ties to even.
+/// The nearest integer, ties to even.
 fn to_whole(v: f64) -> i64 {
-    // Adding what leaves no bits below the point rounds as the processor does, to even; asking the library for it is a
-    // call a pixel. Far outside the picture, where this would be wrong, everything is outside all the same.
+    // Adding a number so large that no fraction bits remain rounds to even, without a library call for each pixel. For
+    // values too large for this, the position is far outside the picture anyway.
     const NO_FRACTION: f64 = 6_755_399_441_055_744.0;
     (v + NO_FRACTION - NO_FRACTION) as i64
 }
@@ -154,7 +154,7 @@ impl<'a> Sampler<'a> {
 mod tests {
     use super::*;
 
-    /// 4×2, each pixel its own grey.
+    /// A picture of 4×2 pixels with different greys.
     fn picture() -> Pixels {
         Pixels::new(4, 2, (0..8).flat_map(|v| [v * 10; 3]).collect()).unwrap()
     }
@@ -176,14 +176,14 @@ mod tests {
     #[test]
     fn positions_between_pixels_are_blended_and_rounded_half_up() {
         let crop = Crop { centre: [1.25, 0.5], side: 1.0, angle: 0.0 };
-        // One sample at (0.75, 0): 7.5 becomes 8.
+        // One sample at (0.75, 0): 7.5 is rounded to 8.
         assert_eq!(grey(&crop.sample(&picture(), 1, Outside::Black)), [8]);
     }
 
     #[test]
     fn a_quarter_turn_reads_columns() {
         let crop = Crop { centre: [1.0, 1.0], side: 2.0, angle: std::f64::consts::FRAC_PI_2 };
-        // Upwards in the crop is to the right in the picture.
+        // Up in the crop is right in the picture.
         assert_eq!(grey(&crop.sample(&picture(), 2, Outside::Nearest)), [20, 60, 10, 50]);
         let [x, y] = crop.to_picture(1.0, 0.5);
         assert!((x - 1.0).abs() < 1e-12 && (y - 2.0).abs() < 1e-12);

@@ -1,16 +1,16 @@
-//! What the detectors' raw numbers say: faces with a score, a box and six points.
+//! Decodes the detectors' output to faces with a score, a box and six key points.
 
-/// Which of MediaPipe's two detectors; they differ in picture size and in the grid their answers belong to.
+/// One of MediaPipe's two face detectors, which differ in input size and anchor grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detector {
-    /// Faces within about two metres: where landmarks are looked for.
+    /// For faces within about two metres; gives the boxes in which landmarks are searched.
     ShortRange,
-    /// Faces up to five metres away: which faces there are.
+    /// For faces up to five metres away; gives the list of faces.
     FullRange,
 }
 
 impl Detector {
-    /// Side of the square picture it looks at.
+    /// The side of the square input, in pixels.
     pub fn side(self) -> usize {
         match self {
             Self::ShortRange => 128,
@@ -18,7 +18,7 @@ impl Detector {
         }
     }
 
-    /// Cells along a side of each grid, and answers a cell, in the order of the network's rows.
+    /// For each grid, the number of cells along a side and of rows per cell, in the order of the network's output.
     fn grids(self) -> &'static [(usize, usize)] {
         match self {
             Self::ShortRange => &[(16, 2), (8, 6)],
@@ -26,12 +26,12 @@ impl Detector {
         }
     }
 
-    /// Rows in the network's answer.
+    /// The number of rows in the network's output.
     pub fn rows(self) -> usize {
         self.grids().iter().map(|(cells, each)| cells * cells * each).sum()
     }
 
-    /// The centres that the rows' offsets start from, in shares of the picture's side.
+    /// The anchor of each row, which its offsets start from, in shares of the input's side.
     fn anchors(self) -> impl Iterator<Item = [f64; 2]> {
         self.grids().iter().flat_map(|&(cells, each)| {
             let centre = move |i: usize| (i as f64 + 0.5) / cells as f64;
@@ -40,10 +40,10 @@ impl Detector {
     }
 }
 
-/// Numbers in a row: centre, size, and six points.
+/// The length of a row: centre, size, and six points.
 pub const ROW: usize = 16;
 
-/// A face. Coordinates are shares of the picture's width and height and may lie outside it.
+/// A detected face. Coordinates are shares of the picture's width and height and may lie outside it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
     pub score: f32,
@@ -66,7 +66,7 @@ impl Detection {
         [f64::midpoint(self.edges[0], self.edges[2]), f64::midpoint(self.edges[1], self.edges[3])]
     }
 
-    /// Area shared over area covered by either.
+    /// Intersection over union of the boxes.
     pub fn overlap(&self, other: &Self) -> f64 {
         let [left, top] = [0, 1].map(|i| self.edges[i].max(other.edges[i]));
         let [right, bottom] = [2, 3].map(|i| self.edges[i].min(other.edges[i]));
@@ -78,7 +78,7 @@ impl Detection {
         if either > 0.0 { shared / either } else { 0.0 }
     }
 
-    /// Every coordinate through a function of (value, axis).
+    /// Applies `f(value, axis)` to every coordinate.
     fn map(mut self, f: impl Fn(f64, usize) -> f64) -> Self {
         for (i, edge) in self.edges.iter_mut().enumerate() {
             *edge = f(*edge, i % 2);
@@ -90,11 +90,11 @@ impl Detection {
     }
 }
 
-/// Overlap from which two answers are about the same face.
+/// The overlap that two boxes of the same face must exceed.
 const SAME_FACE: f64 = 0.3;
 
-/// The faces in a picture of `width` × `height` pixels, best first, from what the network says about the square around
-/// it. `rows` holds [`ROW`] numbers for each of the `logits`.
+/// Returns the faces in a picture of `width` × `height` pixels, best first, from the network's output for the square
+/// around it. `rows` holds [`ROW`] numbers for each of the `logits`.
 pub fn decode(detector: Detector, rows: &[f32], logits: &[f32], least: f32, width: u32, height: u32) -> Vec<Detection> {
     let side = detector.side() as f64;
     let mut found: Vec<Detection> = rows
@@ -109,7 +109,7 @@ pub fn decode(detector: Detector, rows: &[f32], logits: &[f32], least: f32, widt
         })
         .collect();
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
-    // Boxes are merged in the square; only then does the picture's shape come in.
+    // Boxes are merged in coordinates of the square, before they are converted to those of the picture.
     let long = f64::from(width.max(height));
     let size = [f64::from(width), f64::from(height)];
     let out_of_square = |v: f64, axis: usize| (v * long - (long - size[axis]) / 2.0) / size[axis];
@@ -125,16 +125,16 @@ fn face(row: &[f32; ROW], score: f32, anchor: [f64; 2], side: f64) -> Option<Det
         *point = [from[0] + anchor[0], from[1] + anchor[1]];
     }
     let edges = [x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0];
-    // Written so that what is not a number is dropped as well.
+    // This form of the comparison also drops NaN.
     (width >= 0.0 && height >= 0.0).then_some(Detection { score, edges, keypoints })
 }
 
-/// Answers about the same face become one: coordinates weighted by score, the score the best one's. `found` is sorted.
+/// Merges boxes of the same face: coordinates are averaged by score, and the best score is kept. `found` is sorted.
 fn merge(mut found: Vec<Detection>) -> Vec<Detection> {
     let mut faces = Vec::new();
     while let Some(best) = found.first().cloned() {
         let (same, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|d| d.overlap(&best) > SAME_FACE);
-        // A box without area overlaps nothing, not even itself; it must not come back forever.
+        // A box without area overlaps nothing, not even itself; without this, the loop would not end.
         found = if same.is_empty() { others.into_iter().skip(1).collect() } else { others };
         let total: f64 = same.iter().map(|d| f64::from(d.score)).sum();
         if same.is_empty() {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_about_one_face_are_averaged_by_score() {
+    fn boxes_of_one_face_are_averaged_by_score() {
         let faces =
             merge(vec![at(0.9, [0.0, 0.0, 0.5, 0.5]), at(0.6, [0.5, 0.5, 0.9, 0.9]), at(0.3, [0.1, 0.0, 0.6, 0.5])]);
         assert_eq!(faces.len(), 2);
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn an_overlap_of_exactly_the_limit_is_another_face() {
-        // 0.3 of either: width 1 and 1, shared 6/13.
+        // Two boxes of width 1 that share 6/13 have an overlap of 0.3.
         let shared = 6.0 / 13.0;
         let faces = merge(vec![at(0.9, [0.0, 0.0, 1.0, 1.0]), at(0.8, [1.0 - shared + 1e-9, 0.0, 2.0 - shared, 1.0])]);
         assert_eq!(faces.len(), 2);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_no_boxes_are_dropped() {
+    fn rows_that_are_not_boxes_are_dropped() {
         let mut rows = vec![0.0; Detector::FullRange.rows() * ROW];
         rows[2] = -1.0;
         rows[ROW + 3] = f32::NAN;

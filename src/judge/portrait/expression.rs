@@ -1,21 +1,22 @@
-//! Eyes and mouth in numbers, from landmarks.
+//! Measures eyes and mouth from landmarks.
 
 use super::landmarks::{CHEEKS, EYE_CORNERS, LEFT_EYE, LIPS, MOUTH_CORNERS, NOSE_TIP, Point, RIGHT_EYE};
 use super::thresholds::{LandmarkRounding, Thresholds};
 
-/// What the original measures on a face.
+/// The measures that the original takes of a face.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Expression {
-    /// Height over width of the eye on the picture's left.
+    /// The aspect ratio (height over width) of the eye on the picture's left.
     pub left_ear: f64,
+    /// The same for the eye on the picture's right.
     pub right_ear: f64,
-    /// Width of the mouth over one and a half times the distance of the eyes' outer corners.
+    /// The width of the mouth divided by one and a half times the distance of the eyes' outer corners.
     pub mouth_width_ratio: f64,
-    /// How much higher the mouth's corners are than its middle, in shares of the picture's height.
+    /// The height of the mouth's corners above its middle, as a share of the picture's height.
     pub corner_elevation: f64,
-    /// From the upper lip's upper to the lower lip's lower edge, in shares of the picture's height.
+    /// The distance of the lips' outer edges, as a share of the picture's height.
     pub lip_separation: f64,
-    /// See [`Thresholds::farthest_turn`].
+    /// The turn of the head, see [`Thresholds::farthest_turn`].
     pub turn: f64,
 }
 
@@ -35,7 +36,7 @@ impl Expression {
         };
         let openness = |eye: [usize; 6]| {
             let lids = distance(eye[1], eye[5]) + distance(eye[2], eye[4]);
-            over(lids, 2.0 * distance(eye[0], eye[3]))
+            ratio(lids, 2.0 * distance(eye[0], eye[3]))
         };
         let [left, right] = MOUTH_CORNERS;
         let [upper, lower] = LIPS;
@@ -45,10 +46,10 @@ impl Expression {
         Self {
             left_ear: openness(LEFT_EYE),
             right_ear: openness(RIGHT_EYE),
-            mouth_width_ratio: over(distance(left, right), 1.5 * distance(EYE_CORNERS[0], EYE_CORNERS[1])),
+            mouth_width_ratio: ratio(distance(left, right), 1.5 * distance(EYE_CORNERS[0], EYE_CORNERS[1])),
             corner_elevation: f64::midpoint(elevation(left), elevation(right)),
             lip_separation: distance(upper, lower) / height,
-            turn: over((to_left - to_right).abs(), to_left + to_right),
+            turn: ratio((to_left - to_right).abs(), to_left + to_right),
         }
     }
 
@@ -71,8 +72,8 @@ impl Expression {
     }
 }
 
-/// Zero where there is nothing to divide by.
-fn over(a: f64, b: f64) -> f64 {
+/// `a / b`, or zero if `b` is not positive.
+fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
 }
 
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
     use crate::portrait::landmarks::COUNT;
 
-    /// A face in a picture of 100×100: eyes 10 wide and 3 high, a mouth 20 wide whose corners are 2 higher.
+    /// A face in a picture of 100×100: eyes 10 wide and 3 high, a mouth 20 wide with corners 2 above its middle.
     fn face() -> Vec<Point> {
         let mut points = vec![[0.5, 0.5, 0.0]; COUNT];
         let mut set = |index: usize, x: f64, y: f64| points[index] = [x / 100.0, y / 100.0, 0.0];
@@ -130,7 +131,7 @@ mod tests {
         let e = Expression::measure(&face(), 100, 100, LandmarkRounding::Pixel);
         assert!((e.left_ear - 0.3).abs() < 1e-9, "38.5 and 41.5 both lose half a pixel");
         let coarse = Expression::measure(&face(), 10, 10, LandmarkRounding::Pixel);
-        assert!((coarse.left_ear - 1.0).abs() < 1e-9, "3 and 4 where 3.85 and 4.15 stood");
+        assert!((coarse.left_ear - 1.0).abs() < 1e-9, "3.85 and 4.15 become 3 and 4");
     }
 
     #[test]

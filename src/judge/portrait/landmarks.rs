@@ -1,38 +1,40 @@
-//! The 468 points of the face mesh: which of them mean what, and where they lie in the picture.
+//! The 468 points of the face mesh: named indices, and conversion to picture coordinates.
 
 use super::crop::Crop;
 
-/// Points of the mesh.
+/// The number of points in the mesh.
 pub const COUNT: usize = 468;
 
-/// Side of the picture the mesh network looks at; its coordinates count in these pixels.
+/// The side of the mesh network's input, in pixels, which are also the unit of its coordinates.
 pub const SIDE: usize = 192;
 
-/// Corners and lids of an eye, in the order of the aspect ratio's formula: outer and inner corner are 0 and 3.
+/// Corners and lids of the eye on the picture's left, in the order of the aspect ratio's formula; 0 and 3 are the
+/// corners.
 pub const LEFT_EYE: [usize; 6] = [33, 160, 158, 133, 153, 144];
+/// The same for the eye on the picture's right.
 pub const RIGHT_EYE: [usize; 6] = [362, 385, 387, 263, 373, 380];
 pub const MOUTH_CORNERS: [usize; 2] = [61, 291];
-/// Upper edge of the upper, lower edge of the lower lip.
+/// The upper edge of the upper lip and the lower edge of the lower lip.
 pub const LIPS: [usize; 2] = [0, 17];
-/// Outer corners of the eyes.
+/// The outer corners of the eyes.
 pub const EYE_CORNERS: [usize; 2] = [33, 263];
 pub const NOSE_TIP: usize = 1;
 pub const FOREHEAD: usize = 10;
 pub const CHIN: usize = 152;
-/// Where the face ends in front of the ears, on the picture's left and right.
+/// The edges of the face in front of the ears, on the picture's left and right.
 pub const CHEEKS: [usize; 2] = [234, 454];
 
-/// A point in shares of the picture's width and height; depth in shares of its width.
+/// Coordinates as shares of the picture's width and height, and depth as a share of its width.
 pub type Point = [f64; 3];
 
-/// The points that the attention network places anew, with the lists of which points those are.
+/// Refined positions by the attention network, and the indices of the points they replace.
 #[derive(Clone, Copy, Debug)]
 pub struct Refinement<'a> {
     pub points: &'a [f32],
     pub indices: &'a [usize],
 }
 
-/// The mesh in the picture, from the network's numbers in pixels of a crop of `side` pixels. Depth is not refined.
+/// Converts the network's output, in pixels of a crop of `side` pixels, to picture coordinates. Depth is not refined.
 pub fn place(
     mesh: &[f32],
     side: usize,

@@ -1,4 +1,5 @@
-//! Faces as numbers: from what the networks say to eyes, smile and portrait. Pure: pixels and numbers in, records out.
+//! Portrait analysis: turns the output of the face networks into eyes, smile and portrait score. All functions are
+//! pure.
 
 mod blendshapes;
 mod crop;
@@ -16,5 +17,5 @@ pub use crop::{Crop, Outside};
 pub use detection::{Detection, Detector, ROW, decode};
 pub use expression::Expression;
 pub use record::{Face, Mesh, Portrait, Unclear, crops, score};
-pub use state::{Expressed, Eyes, Pose};
+pub use state::{ExpressionOutput, Eyes, Pose};
 pub use thresholds::{EyesBy, LandmarkRounding, Thresholds};

@@ -1,25 +1,26 @@
-//! The matrix of a perspective, found as OpenCV finds it: the same steps in the same order give the same last digits.
+//! Computes the matrix of a perspective transform with the same operations as OpenCV, in the same order, so that even
+//! the last digits agree.
 
-/// From pixels of a square of `side` back to the picture: row by row, of homogeneous coordinates. `corners` are those
-/// of the square in the picture: lower left, upper left, upper right, lower right.
-pub(super) fn back(corners: [[f32; 2]; 4], side: f32) -> [f64; 9] {
+/// Returns the matrix, row by row, that maps homogeneous pixel coordinates of a square of `side` pixels to the picture.
+/// `corners` are the square's corners in the picture: lower left, upper left, upper right, lower right.
+pub(super) fn square_to_picture(corners: [[f32; 2]; 4], side: f32) -> [f64; 9] {
     let square = [[0.0, side], [0.0, 0.0], [side, 0.0], [side, side]];
-    let (mut rows, mut right) = ([[0.0f64; 8]; 8], [0.0f64; 8]);
+    let (mut rows, mut rhs) = ([[0.0f64; 8]; 8], [0.0f64; 8]);
     for (i, ([x, y], to)) in corners.into_iter().zip(square).enumerate() {
         for (axis, v) in to.into_iter().enumerate() {
             let row = &mut rows[i + 4 * axis];
             row[3 * axis..3 * axis + 3].copy_from_slice(&[x.into(), y.into(), 1.0]);
-            // These products are single precision.
+            // OpenCV computes these products in single precision.
             row[6..].copy_from_slice(&[(-x * v).into(), (-y * v).into()]);
-            right[i + 4 * axis] = v.into();
+            rhs[i + 4 * axis] = v.into();
         }
     }
-    let [a, b, c, d, e, f, g, h] = solve(rows, right);
+    let [a, b, c, d, e, f, g, h] = solve(rows, rhs);
     inverse([a, b, c, d, e, f, g, h, 1.0])
 }
 
-/// Elimination with the largest of a column as pivot.
-fn solve(mut rows: [[f64; 8]; 8], mut right: [f64; 8]) -> [f64; 8] {
+/// Gaussian elimination with partial pivoting.
+fn solve(mut rows: [[f64; 8]; 8], mut rhs: [f64; 8]) -> [f64; 8] {
     for i in 0..8 {
         let mut pivot = i;
         for j in i + 1..8 {
@@ -28,7 +29,7 @@ fn solve(mut rows: [[f64; 8]; 8], mut right: [f64; 8]) -> [f64; 8] {
             }
         }
         rows.swap(i, pivot);
-        right.swap(i, pivot);
+        rhs.swap(i, pivot);
         let factor = -1.0 / rows[i][i];
         let (upper, lower) = rows.split_at_mut(i + 1);
         for (j, row) in lower.iter_mut().enumerate() {
@@ -36,17 +37,17 @@ fn solve(mut rows: [[f64; 8]; 8], mut right: [f64; 8]) -> [f64; 8] {
             for k in i + 1..8 {
                 row[k] += times * upper[i][k];
             }
-            right[i + 1 + j] += times * right[i];
+            rhs[i + 1 + j] += times * rhs[i];
         }
     }
     for i in (0..8).rev() {
-        let mut sum = right[i];
+        let mut sum = rhs[i];
         for k in i + 1..8 {
-            sum -= rows[i][k] * right[k];
+            sum -= rows[i][k] * rhs[k];
         }
-        right[i] = sum / rows[i][i];
+        rhs[i] = sum / rows[i][i];
     }
-    right
+    rhs
 }
 
 fn inverse([a, b, c, d, e, f, g, h, i]: [f64; 9]) -> [f64; 9] {

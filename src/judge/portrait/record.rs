@@ -1,4 +1,4 @@
-//! What is said about a photo: faces, portrait or not, eyes, smile.
+//! The portrait record of a photo: its faces, their eyes and smiles, and the portrait score.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,39 +7,39 @@ use super::crop::Crop;
 use super::detection::Detection;
 use super::expression::Expression;
 use super::landmarks::Point;
-use super::state::{self, Expressed, Eyes, Pose};
+use super::state::{self, ExpressionOutput, Eyes, Pose};
 use super::thresholds::{EyesBy, Thresholds};
 
-/// Fields in the order in which they are written. `None` is "can't tell".
+/// The result for a photo, with fields in output order. `None` means that it cannot be determined.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Portrait {
     pub has_face: bool,
     pub num_faces: usize,
-    /// Exactly one face, large enough and near the middle.
+    /// True for exactly one face, large enough and near the middle.
     pub is_portrait: bool,
-    /// All eyes that can be judged are open, of prominent faces where there are any.
+    /// Whether all eyes that can be judged are open; of prominent faces only, if there are any.
     pub eyes_open: Option<bool>,
-    /// More than half of the same faces smile.
+    /// Whether more than half of the same faces smile.
     pub is_smiling: Option<bool>,
-    /// Mean over the same faces.
+    /// The mean over the same faces.
     pub smile_score: Option<f64>,
-    /// Mean of a face's two eyes; of several faces the least.
+    /// The mean of a face's two eyes; of several faces, the smallest.
     pub eye_aspect_ratio: Option<f64>,
-    /// Share of the picture the face covers; only where there is exactly one.
+    /// The share of the picture that the face covers; only for exactly one face.
     pub face_ratio: Option<f64>,
-    /// How far the face is from the middle, in shares of the width; only where there is exactly one.
+    /// The face's horizontal distance from the middle, as a share of the width; only for exactly one face.
     pub center_offset: Option<f64>,
-    /// Mean over prominent faces, each from 0.5, more for open eyes and a smile; 0.5 without any.
+    /// The mean over prominent faces, each of which starts at 0.5 and gains for open eyes and a smile; 0.5 without any.
     pub portrait_score: f64,
     /// Best first.
     pub faces: Vec<Face>,
-    /// `name@version` of the networks.
+    /// The networks, as `name@version`.
     pub portrait_model: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Face {
-    /// Left, top, width, height in shares of the picture; may reach outside.
+    /// Left, top, width and height as shares of the picture's; may reach outside.
     pub bbox: [f64; 4],
     pub confidence: f64,
     pub keypoints: [[f64; 2]; 6],
@@ -50,18 +50,19 @@ pub struct Face {
     pub eyes_open: Option<bool>,
     pub is_smiling: Option<bool>,
     pub smile_score: Option<f64>,
-    /// Why eyes and smile can't be told; behind dark glasses only the eyes.
+    /// The reason why eyes and smile cannot be judged; with dark glasses, only the eyes.
     pub unclear: Option<Unclear>,
-    /// By the expression network, like all that follows; null without it.
+    /// The state by the expression network, like all following fields; null without that network.
     pub eyes: Option<Eyes>,
-    /// From 0.5, on the line to another state, to 1.
+    /// From 0.5, at the threshold to another state, to 1.
     pub eyes_confidence: Option<f64>,
-    /// How much it smiles, 0 to 1.
+    /// The smile score, from 0 to 1.
     pub smile: Option<f64>,
     pub smile_confidence: Option<f64>,
     pub pose: Option<Pose>,
     pub pose_confidence: Option<f64>,
-    /// Large beside the largest face, in a photo whose faces lie around its middle: who counts for the photo.
+    /// Whether the face counts for the photo: it is large compared with the largest face, and the large faces lie
+    /// around the middle.
     #[serde(default)]
     pub is_prominent: bool,
     /// The mesh, for drawing.
@@ -72,31 +73,31 @@ pub struct Face {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unclear {
-    /// Fewer pixels than [`Thresholds::smallest_face`].
+    /// Smaller than [`Thresholds::smallest_face`].
     TooSmall,
-    /// The detector that landmarks start from does not find it.
+    /// Not found by the short-range detector, in whose boxes landmarks are searched.
     NotFoundClose,
-    /// The mesh network does not believe in the face.
+    /// The presence score of the mesh network is too low.
     LowPresence,
     /// Turned beyond [`Thresholds::farthest_turn`].
     Profile,
-    /// Where the eyes should be it is dark and flat.
+    /// The eye regions are dark and of uniform brightness.
     DarkGlasses,
 }
 
-/// What the mesh network says about a crop.
+/// The output of the mesh network for a crop.
 #[derive(Clone, Debug)]
 pub struct Mesh {
     pub presence: f32,
     pub landmarks: Vec<Point>,
-    /// What the expression network says about the same crop, where it was asked.
-    pub expressed: Option<Expressed>,
+    /// The output of the expression network for the same crop, if it was run.
+    pub expressed: Option<ExpressionOutput>,
 }
 
-/// Where to look for the landmarks of each face: the crops, or why there is none.
+/// Returns for each face the crop in which to search landmarks, or the reason why there is none.
 ///
-/// A single face is looked at where the original looks: around the short-range detector's answer. Faces of a group,
-/// about which the original says nothing, fall back to the full-range detector's own box.
+/// The crop lies around the short-range detector's box, like in the original. Faces of a group, which the original does
+/// not judge, fall back to the full-range detector's box.
 pub fn crops(
     faces: &[Detection],
     close: &[Detection],
@@ -105,8 +106,8 @@ pub fn crops(
     thresholds: &Thresholds,
 ) -> Vec<Result<Crop, Unclear>> {
     let around = |face: &Detection| {
-        // Best score first, as the original takes the first; but an answer elsewhere is not about this face.
-        let same = close.iter().find(|close| about_one_face(face, close));
+        // The best score comes first, and the original takes the first. Boxes elsewhere belong to other faces.
+        let same = close.iter().find(|close| is_same_face(face, close));
         let source = match same {
             Some(close) => close,
             None if faces.len() == 1 => return Err(Unclear::NotFoundClose),
@@ -118,8 +119,8 @@ pub fn crops(
     faces.iter().map(around).collect()
 }
 
-/// The two detectors' boxes of one face differ in size, so their overlap is asked for less than within one.
-fn about_one_face(far: &Detection, close: &Detection) -> bool {
+/// The required overlap is smaller than within one detector, because the two detectors' boxes differ in size.
+fn is_same_face(far: &Detection, close: &Detection) -> bool {
     far.overlap(close) > 0.2
 }
 
@@ -170,8 +171,8 @@ impl Face {
         }
     }
 
-    /// The same, judged by the expression network.
-    fn with_states(mut self, expressed: Option<&Expressed>, width: u32, height: u32) -> Self {
+    /// Replaces the judgements by large_faces of the expression network.
+    fn with_states(mut self, expressed: Option<&ExpressionOutput>, width: u32, height: u32) -> Self {
         let pose = expressed.map(|expressed| Pose::of(&expressed.landmarks, width, height));
         self.pose = pose;
         self.pose_confidence = expressed.map(|expressed| f64::from(expressed.presence));
@@ -184,7 +185,7 @@ impl Face {
         self.unclear = judged.err();
         self.eyes = Some(Eyes::CannotTell);
         if let Ok(((expressed, pose), ears)) = judged {
-            // The farther a face is turned, the less of its mouth is seen.
+            // The farther a face is turned, the less of its mouth is visible.
             self.smile = Some(state::smile(&expressed.blendshapes));
             self.smile_confidence = Some(f64::from(expressed.presence) * pose.yaw.to_radians().cos().max(0.0));
             if expressed.dark_glasses {
@@ -199,14 +200,14 @@ impl Face {
         self
     }
 
-    /// How much it smiles, by the expression network where it was asked.
+    /// The smile score, by the expression network if it was run.
     fn smile(&self) -> Option<f64> {
         if self.eyes.is_some() { self.smile } else { self.smile_score }
     }
 
-    /// What it brings into the portrait score of a photo.
+    /// The portrait score of this face alone.
     fn score(&self) -> f64 {
-        // The score of landmarks alone is above zero without a smile, too.
+        // The smile score from landmarks is above zero without a smile, too.
         let is_smiling = self.is_smiling.map(|smiles| smiles || self.eyes.is_some());
         score(true, self.eyes_open, is_smiling, self.smile())
     }
@@ -219,14 +220,14 @@ impl Face {
         self.bbox[2] * self.bbox[3]
     }
 
-    /// Sideways only: faces are rarely in the middle of a picture's height.
+    /// The horizontal distance from the middle; faces are rarely at the middle of a picture's height.
     fn center_offset(&self) -> f64 {
         (self.bbox[0] + self.bbox[2] / 2.0 - 0.5).abs()
     }
 }
 
 impl Portrait {
-    /// `faces` and what the mesh network says about each, in the same order.
+    /// Builds the record from `faces` and the output of the mesh network for each, in the same order.
     pub fn judge(
         faces: &[Detection],
         meshes: Vec<Result<Mesh, Unclear>>,
@@ -241,7 +242,7 @@ impl Portrait {
         faces.iter_mut().zip(&prominent).for_each(|(face, is_prominent)| face.is_prominent = *is_prominent);
         let single = if let [face] = faces.as_slice() { Some(face) } else { None };
         let is_portrait = single.is_some_and(|face| face.is_prominent);
-        // Who stands in the background of a group does not speak for it.
+        // People in the background of a group do not count.
         let of_group = thresholds.groups && prominent.contains(&true);
         let counting = || faces.iter().filter(|face| face.is_prominent || !of_group);
         let eyes: Vec<bool> = counting().filter_map(|face| face.eyes_open).collect();
@@ -274,27 +275,27 @@ impl Portrait {
     }
 }
 
-/// A face beside a larger one is prominent from this share of the larger one's area on: two fifths of its height.
-const BESIDE_THE_LARGEST: f64 = 0.16;
+/// The smallest area of a prominent face as a share of the largest face's: two fifths of its height.
+const MIN_SHARE_OF_LARGEST: f64 = 0.16;
 
-/// Which faces a photo is about. One alone must be large enough and near the middle, as in the original; of several, the
-/// largest and those that are not much smaller, where they lie around the middle.
+/// Marks the prominent faces. A single face must be large enough and near the middle, like in the original. Of several,
+/// the largest and those not much smaller are prominent, if together they lie around the middle.
 fn prominent(faces: &[Face], thresholds: &Thresholds) -> Vec<bool> {
     let largest = faces.iter().map(Face::area).fold(0.0, f64::max);
     let is_large = |face: &Face| {
         let area = face.area();
-        area > thresholds.portrait_face_ratio_threshold && area >= BESIDE_THE_LARGEST * largest
+        area > thresholds.portrait_face_ratio_threshold && area >= MIN_SHARE_OF_LARGEST * largest
     };
     let large: Vec<bool> = faces.iter().map(is_large).collect();
-    let those = || faces.iter().zip(&large).filter(|(_, is_large)| **is_large).map(|(face, _)| face);
-    let area: f64 = those().map(Face::area).sum();
-    let middle: f64 = those().map(|face| face.area() / area * (face.bbox[0] + face.bbox[2] / 2.0)).sum();
-    let lie_well = (middle - 0.5).abs() < thresholds.portrait_center_offset_threshold;
-    let one_is_asked = faces.len() == 1 || thresholds.groups;
-    large.into_iter().map(|is_large| is_large && lie_well && one_is_asked).collect()
+    let large_faces = || faces.iter().zip(&large).filter(|(_, is_large)| **is_large).map(|(face, _)| face);
+    let area: f64 = large_faces().map(Face::area).sum();
+    let middle: f64 = large_faces().map(|face| face.area() / area * (face.bbox[0] + face.bbox[2] / 2.0)).sum();
+    let are_central = (middle - 0.5).abs() < thresholds.portrait_center_offset_threshold;
+    let may_be_prominent = faces.len() == 1 || thresholds.groups;
+    large.into_iter().map(|is_large| is_large && are_central && may_be_prominent).collect()
 }
 
-/// A photo without a portrait is in the middle; a portrait starts there and can only gain.
+/// The portrait score: 0.5 without a portrait; a portrait starts at 0.5 and can only gain.
 pub fn score(is_portrait: bool, eyes_open: Option<bool>, is_smiling: Option<bool>, smile_score: Option<f64>) -> f64 {
     if !is_portrait {
         return 0.5;
@@ -315,7 +316,7 @@ mod tests {
         Detection { score: 0.9, edges: [x, y, x + size, y + size], keypoints: [[x, y]; 6] }
     }
 
-    /// Landmarks with eyes open by `ear`.
+    /// A mesh whose eyes have the aspect ratio `ear`.
     fn mesh(ear: f64) -> Mesh {
         let mut landmarks = vec![[0.5, 0.5, 0.0]; COUNT];
         for (eye, x) in [(LEFT_EYE, 0.4), (RIGHT_EYE, 0.55)] {
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn no_face_is_no_portrait_and_says_nothing_about_eyes() {
+    fn without_a_face_there_is_no_portrait_and_no_answer_about_eyes() {
         let portrait = judge(&[], vec![]);
         assert!(!portrait.has_face && !portrait.is_portrait && portrait.eyes_open.is_none());
         assert!((portrait.portrait_score - 0.5).abs() < 1e-12);
@@ -377,7 +378,7 @@ mod tests {
         assert!((open.eye_aspect_ratio.unwrap() - 0.3).abs() < 1e-9, "the least open");
         let blink = judge(&faces, vec![Ok(mesh(0.3)), Ok(mesh(0.1)), Ok(mesh(0.4))]);
         assert_eq!(blink.eyes_open, Some(false));
-        assert_eq!(blink.faces[1].eyes_open, Some(false), "and the face that blinks is named");
+        assert_eq!(blink.faces[1].eyes_open, Some(false), "and the face that blinks is marked");
     }
 
     #[test]
@@ -393,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn everyone_prominent_counts_in_a_group() {
+    fn all_prominent_faces_count_in_a_group() {
         let groups = Thresholds { groups: true, ..Thresholds::default() };
         let of_all = |faces: &[Detection], ears: &[f64]| {
             let meshes = ears.iter().map(|&ear| Ok(mesh(ear))).collect();
@@ -405,13 +406,13 @@ mod tests {
         let blink = of_all(&three, &[0.3, 0.1, 0.3]);
         assert!((blink.portrait_score - (0.75 + 0.5 + 0.75) / 3.0).abs() < 1e-12);
         assert_eq!(blink.eyes_open, Some(false));
-        // Somebody far behind does not count, nor does a group at the side.
+        // A small face in the background does not count, nor does a group at the side.
         let behind = of_all(&[three[0].clone(), three[1].clone(), detection(0.85, 0.05)], &[0.3, 0.3, 0.1]);
         assert_eq!((behind.portrait_score, behind.eyes_open), (0.75, Some(true)));
         assert_eq!(behind.faces.iter().map(|face| face.is_prominent).collect::<Vec<_>>(), [true, true, false]);
         let aside = of_all(&[detection(0.75, 0.1), detection(0.9, 0.1)], &[0.3, 0.1]);
         assert_eq!((aside.portrait_score, aside.eyes_open), (0.5, Some(false)));
-        // One face alone is what it was.
+        // A single face is judged as without groups.
         for (x, ear) in [(0.4, 0.3), (0.4, 0.1), (0.75, 0.3)] {
             let (new, old) = (of_all(&[detection(x, 0.2)], &[ear]), judge(&[detection(x, 0.2)], vec![Ok(mesh(ear))]));
             assert_eq!(new, old);
@@ -420,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn landmarks_start_from_the_close_detector_or_for_groups_from_the_far_one() {
+    fn crops_come_from_the_short_range_detector_or_for_groups_from_the_full_range_one() {
         let thresholds = Thresholds::default();
         let (face, elsewhere) = (detection(0.4, 0.2), detection(0.7, 0.2));
         let near = Detection { score: 0.7, ..detection(0.41, 0.2) };

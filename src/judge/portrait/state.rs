@@ -1,7 +1,7 @@
-//! What a face expresses: the state of its eyes, its smile, where it is turned.
+//! The state of the eyes, the smile and the pose of a face, from the output of the expression network.
 //!
-//! The network's scores rise with one another: who laughs squints, who looks down lowers the lids. So a blink alone does
-//! not close an eye; what else is seen decides what the lids mean.
+//! The network's scores are correlated: people squint when they laugh and lower their lids when they look down. A blink
+//! score alone therefore does not mean closed eyes; the other scores are taken into account.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::blendshapes::Blendshapes;
 use super::landmarks::{CHEEKS, CHIN, FOREHEAD, Point};
 
-/// What the expression network and its mesh say about a crop.
+/// The output of the expression network and its mesh for a crop.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Expressed {
+pub struct ExpressionOutput {
     pub presence: f32,
-    /// 468 points of the face, then five of each iris.
+    /// 468 points of the face, followed by five of each iris.
     pub landmarks: Vec<Point>,
     pub blendshapes: Blendshapes,
     pub dark_glasses: bool,
@@ -24,15 +24,15 @@ pub struct Expressed {
 pub enum Eyes {
     Open,
     Closed,
-    /// Narrowed by a smile: as good as open.
+    /// Narrowed by a smile; counts as open.
     Laughing,
     LookingDown,
-    /// Too small, turned away, covered, behind dark glasses.
+    /// Too small, turned away, covered, or behind dark glasses.
     CannotTell,
 }
 
 impl Eyes {
-    /// `None` where it cannot be told.
+    /// `None` when it cannot be determined.
     pub fn are_open(self) -> Option<bool> {
         match self {
             Self::Open | Self::Laughing => Some(true),
@@ -42,7 +42,7 @@ impl Eyes {
     }
 }
 
-/// Where a face is turned, in degrees; 0 looks into the camera.
+/// The direction of a face, in degrees; 0 faces the camera.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pose {
     /// Positive: to the picture's right.
@@ -67,25 +67,28 @@ impl Pose {
     }
 }
 
-/// From here on lids are down: the score of a blink, and how far the aspect ratio lies below that of an open eye. Open
-/// eyes that laugh reach 0.35.
+/// The smallest sum of blink score and shortfall of the aspect ratio below [`OPEN_EAR`] at which lids are down. Open
+/// eyes in a laugh reach 0.35.
 const LIDS_DOWN: f64 = 0.42;
+/// The aspect ratio from which an eye counts as open.
 const OPEN_EAR: f64 = 0.2;
-/// Eyes that look down at least so much, and by so much more than their lids are down, are lowered, not closed.
+/// The smallest look-down score of eyes that look down rather than being closed …
 const LOOKS_DOWN: f64 = 0.65;
+/// … and the smallest lead of that score over the lids.
 const MORE_THAN_LIDS: f64 = 0.25;
-/// From here on a smile, if a slight one, counts as one.
+/// The smallest score that counts as a smile.
 pub const SMILES: f64 = 0.2;
-/// Eyes that squint so much in a smile of at least so much laugh.
+/// The smallest squint score of laughing eyes …
 const SQUINTS: f64 = 0.5;
+/// … and the smallest smile score of a laugh.
 const LAUGHS: f64 = 0.4;
-/// Beyond this turn (degrees) the farther eye is guessed by the network, and only the nearer one is asked.
+/// The yaw in degrees beyond which the network guesses the farther eye, so that only the nearer one is used.
 const ONE_EYE_HIDDEN: f64 = 35.0;
-/// A score this far from the line is as sure as it gets.
+/// The distance from a threshold at which confidence reaches 1.
 const SURE: f64 = 0.15;
 
-/// A state of the eyes and how sure it is: one half on a line between two states, 1 far from it. `ears`: of the eye on
-/// the picture's left, which is the person's right, and of the other one.
+/// The state of the eyes and its confidence: one half at the threshold between two states, 1 far from it. `ears` holds
+/// the aspect ratios of the eye on the picture's left, which is the person's right eye, and of the other one.
 pub fn eyes(shapes: &Blendshapes, ears: [f64; 2], pose: &Pose) -> (Eyes, f64) {
     // A face turned to the picture's right shows the eye on the picture's left.
     let seen = |[left, right]: [f64; 2]| match pose.yaw {
@@ -97,7 +100,7 @@ pub fn eyes(shapes: &Blendshapes, ears: [f64; 2], pose: &Pose) -> (Eyes, f64) {
     let (blink, [ear_right, ear_left]) = (shapes.blink(), ears);
     let of_eye = |blink: f64, ear: f64| blink + (OPEN_EAR - ear).max(0.0);
     let both = seen([of_eye(blink[0], ear_left), of_eye(blink[1], ear_right)]);
-    // One eye that is surely closed is a blink, too.
+    // A single eye that is clearly closed is a blink, too.
     let lids = mean(both).max(both[0].max(both[1]) - SURE);
     let [down, squint] = [shapes.look_down(), shapes.squint()].map(|pair| mean(seen(pair)));
     let sure = |margin: f64| 0.5 + 0.5 * (margin / SURE).clamp(0.0, 1.0);
@@ -111,7 +114,7 @@ pub fn eyes(shapes: &Blendshapes, ears: [f64; 2], pose: &Pose) -> (Eyes, f64) {
     (if is_laughing { Eyes::Laughing } else { Eyes::Open }, sure(LIDS_DOWN - lids))
 }
 
-/// 0 to 1.
+/// The smile score, from 0 to 1.
 pub fn smile(shapes: &Blendshapes) -> f64 {
     let [left, right] = shapes.smile();
     f64::midpoint(left, right)
@@ -123,7 +126,7 @@ mod tests {
 
     const STRAIGHT: Pose = Pose { yaw: 0.0, pitch: 0.0, roll: 0.0 };
 
-    /// Scores of both sides: blink, look down, squint, smile.
+    /// Blendshapes with the same scores on both sides: blink, look down, squint, smile.
     fn shapes([blink, down, squint, smile]: [f32; 4]) -> Blendshapes {
         let mut all = [0.0; 52];
         for (left, score) in [(9, blink), (11, down), (19, squint), (44, smile)] {
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_else_is_seen_decides_what_lids_mean() {
+    fn other_scores_decide_what_lowered_lids_mean() {
         let state = |scores, ear: f64| eyes(&shapes(scores), [ear; 2], &STRAIGHT).0;
         assert_eq!(state([0.05, 0.1, 0.2, 0.9], 0.3), Eyes::Open, "smiling");
         assert_eq!(state([0.25, 0.1, 0.72, 0.94], 0.16), Eyes::Laughing, "an aspect ratio of closed eyes");
@@ -144,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn confidence_grows_from_one_half_on_the_line() {
+    fn confidence_grows_from_one_half_at_the_threshold() {
         let sure = |blink| eyes(&shapes([blink, 0.0, 0.0, 0.0]), [0.3; 2], &STRAIGHT).1;
         assert!((sure(0.42) - 0.5).abs() < 1e-6);
         assert!(sure(0.45) > sure(0.43) && sure(0.3) > sure(0.4));
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn one_closed_eye_is_a_blink_where_it_is_seen() {
+    fn one_closed_eye_is_a_blink_if_it_is_visible() {
         let mut wink = shapes([0.05, 0.0, 0.0, 0.0]);
         wink.0[10] = 0.8;
         // The person's right eye is the one on the picture's left.
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pose_is_told_from_the_mesh() {
+    fn the_pose_is_computed_from_the_mesh() {
         let mut points = vec![[0.5, 0.5, 0.0]; 478];
         points[CHEEKS[0]] = [0.3, 0.5, -0.1];
         points[CHEEKS[1]] = [0.7, 0.5, 0.1];

@@ -1,58 +1,59 @@
-//! Where the lines are drawn. Defaults are the original's, as far as it had them.
+//! Thresholds of the portrait analysis. Defaults are those of the original, where it had them.
 
-/// How landmarks become distances.
+/// The rounding of landmarks before distances are measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LandmarkRounding {
-    /// As the network gives them.
+    /// Unrounded.
     #[default]
     Float,
-    /// Cut to whole pixels first, as the original did; on small faces a pixel changes an eye's openness by up to 0.18.
+    /// Truncated to whole pixels, like the original. On small faces a pixel changes an eye's aspect ratio by up to
+    /// 0.18.
     Pixel,
 }
 
-/// What says whether eyes are open.
+/// The method that decides whether eyes are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EyesBy {
     /// The expression network.
     States,
-    /// The aspect ratio, as in the original.
+    /// The eye aspect ratio, like the original.
     #[default]
     Ear,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
-    /// A face counts from this score of the full-range detector on. MediaPipe's own interface takes a number here and
-    /// ignores it: whatever the original was configured to, 0.6 was in force.
+    /// The smallest score of a face by the full-range detector. MediaPipe's own interface ignores the value it is
+    /// given, so the original always used 0.6, whatever its configuration.
     pub face_detection_confidence: f32,
-    /// From this score of the short-range detector on, its box is where landmarks are looked for.
+    /// The smallest score of a box by the short-range detector in which landmarks are searched.
     pub landmark_detection_confidence: f32,
-    /// Landmarks count when the network is surer than this that it sees a face at all.
+    /// The face presence that the mesh network must exceed for its landmarks to be used.
     pub landmark_presence_confidence: f32,
-    /// A portrait's face covers more than this share of the picture's area …
+    /// The share of the picture's area that the face of a portrait must exceed.
     pub portrait_face_ratio_threshold: f64,
-    /// … and its centre is less than this share of the width from the middle.
+    /// The distance from the middle, as a share of the width, that the centre of a portrait's face must stay below.
     pub portrait_center_offset_threshold: f64,
-    /// An eye is open from this aspect ratio (height over width) on.
+    /// The smallest aspect ratio (height over width) of an open eye.
     pub eye_open_ear_threshold: f64,
-    /// A smile is wider than this share of the face …
+    /// The share of the face's width that a smiling mouth must exceed.
     pub smile_width_threshold: f64,
-    /// … and its corners are higher than its middle by more than this share of the picture's height.
+    /// The height of a smile's corners above its middle, as a share of the picture's height, that must be exceeded.
     pub smile_elevation_threshold: f64,
     pub landmark_rounding: LandmarkRounding,
-    /// Faces whose box is smaller (longer side, pixels) are not judged: at 32 an eye is about seven pixels wide and one
-    /// open, one pixel decides.
+    /// The smallest longer side, in pixels, of the box of a face that is judged. At 32, an eye is about seven pixels
+    /// wide and one pixel decides whether it is open.
     pub smallest_face: f64,
-    /// Faces turned farther aside are not judged, because one eye is hidden and guessed by the network: the difference
-    /// of the nose's distances from the two ears over their sum, 0 from the front, 1 in full profile.
+    /// The largest turn of a face that is judged, because the network guesses the hidden eye. The turn is the
+    /// difference of the nose's distances from the two ears over their sum: 0 from the front, 1 in full profile.
     pub farthest_turn: f64,
     pub eyes: EyesBy,
-    /// Whether a photo of several prominent faces has a portrait score; the original knew portraits of one.
+    /// Whether a photo with several prominent faces gets a portrait score. The original scored single faces only.
     pub groups: bool,
 }
 
 impl Thresholds {
-    /// As stored findings are kept by: every number that shapes them.
+    /// The key of stored results: all values that influence them.
     pub fn key(&self) -> String {
         let Self {
             face_detection_confidence,

@@ -1,16 +1,17 @@
-//! One pass over the pixels. Every sum is an exact integer, so the order of work cannot change a digit.
+//! Measures technical quality in one pass over the pixels. All sums are exact integers, so the result does not depend
+//! on the order of the work.
 
 use super::{Quality, Weights};
 use base::pixels::Pixels;
 
-/// A raw sharpness of this much counts as fully sharp.
+/// The raw sharpness that counts as fully sharp.
 const SHARP_ENOUGH: f64 = 1000.0;
-/// A raw colourfulness of this much counts as fully colourful.
+/// The raw colourfulness that counts as fully colourful.
 const COLORFUL_ENOUGH: f64 = 100.0;
-/// A ratio of deviation to mean of this much counts as full contrast.
+/// The ratio of standard deviation to mean that counts as full contrast.
 const CONTRAST_ENOUGH: f64 = 0.8;
 
-/// Measures a picture of any size from one pixel up.
+/// Measures a picture of any size.
 pub fn measure(picture: &Pixels, weights: &Weights) -> Quality {
     let sums = Sums::of(picture);
     let sharpness_raw = sums.laplacian.variance();
@@ -28,7 +29,7 @@ pub fn measure(picture: &Pixels, weights: &Weights) -> Quality {
     Quality { overall, sharpness, exposure, colorfulness, contrast, sharpness_raw, colorfulness_raw }
 }
 
-/// Count, sum and sum of squares of whole numbers.
+/// Count, sum and sum of squares of integers.
 #[derive(Default)]
 struct Moments {
     count: u64,
@@ -54,7 +55,7 @@ struct Sums {
     laplacian: Moments,
     /// R - G.
     red_green: Moments,
-    /// R + G - 2B: twice the yellow-blue axis, to stay whole.
+    /// R + G - 2B: twice the yellow-blue axis, to stay an integer.
     yellow_blue: Moments,
 }
 
@@ -67,12 +68,12 @@ impl Sums {
             red_green: Moments { count: (width * height) as u64, ..Moments::default() },
             yellow_blue: Moments { count: (width * height) as u64, ..Moments::default() },
         };
-        // Three grey rows are alive at a time: above, here, below.
+        // Three grey rows are in memory at a time: above, here, below.
         let mut rows = [vec![0u8; width], vec![0u8; width], vec![0u8; width]];
         let source: Vec<&[u8]> = picture.rows().collect();
-        sums.take_in(source[0], &mut rows[1]);
+        sums.add_row(source[0], &mut rows[1]);
         if height > 1 {
-            sums.take_in(source[1], &mut rows[2]);
+            sums.add_row(source[1], &mut rows[2]);
         }
         for y in 0..height {
             // The border is mirrored without repeating the edge: row -1 is row 1, row h is row h-2.
@@ -85,17 +86,17 @@ impl Sums {
             }
             rows.rotate_left(1);
             if y + 2 < height {
-                sums.take_in(source[y + 2], &mut rows[2]);
+                sums.add_row(source[y + 2], &mut rows[2]);
             }
         }
         sums
     }
 
     /// Adds one row's colours to the sums and leaves its grey values in `grey`.
-    fn take_in(&mut self, row: &[u8], grey: &mut [u8]) {
+    fn add_row(&mut self, row: &[u8], grey: &mut [u8]) {
         let (mut rg_sum, mut yb_sum) = (0i32, 0i32);
         let (mut rg_squares, mut yb_squares) = (0u64, 0u64);
-        // Within 4096 pixels neither a sum nor a sum of squares of these leaves 32 bits.
+        // Sums and sums of squares over 4096 pixels fit in 32 bits.
         for (pixels, greys) in row.chunks(4096 * 3).zip(grey.chunks_mut(4096)) {
             let (mut rg2, mut yb2) = (0u32, 0u32);
             for (p, out) in pixels.chunks_exact(3).zip(greys) {
@@ -115,7 +116,7 @@ impl Sums {
         self.red_green.squares += rg_squares;
         self.yellow_blue.sum += i64::from(yb_sum);
         self.yellow_blue.squares += yb_squares;
-        // Four tables: neighbouring pixels are often equal, and one table would wait for itself.
+        // Neighbouring pixels are often equal. Four tables avoid that each increment waits for the one before.
         let mut tables = [[0u32; 256]; 4];
         let mut quads = grey.chunks_exact(4);
         for quad in &mut quads {
@@ -149,7 +150,7 @@ impl Sums {
         }
         if width > 2 {
             let inner = 1..width - 1;
-            // |value| <= 1020, so 2048 squares fit 32 bits.
+            // |value| <= 1020, so 2048 squares fit in 32 bits.
             let blocks = above[inner.clone()]
                 .chunks(2048)
                 .zip(below[inner.clone()].chunks(2048))
@@ -171,7 +172,7 @@ impl Sums {
     }
 }
 
-/// Half "little is clipped", half "the tones are spread": single precision, as the original computes it.
+/// The mean of the share of unclipped pixels and the entropy of the histogram, in single precision like the original.
 fn exposure(histogram: &[u64; 256]) -> f64 {
     let total: u64 = histogram.iter().sum();
     let share = |count: u64| count as f32 / total as f32;
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn black_and_white_are_worth_nothing() {
+    fn plain_black_and_plain_white_score_zero() {
         near(plain([0; 3]).overall, 0.0);
         near(plain([255; 3]).overall, 0.0);
     }
@@ -254,9 +255,9 @@ mod tests {
         near(q.sharpness_raw, 1020.0 * 1020.0);
     }
 
-    /// The blocks of the inner loops must meet without a gap: compare with the formula written plainly.
+    /// Compares with a direct implementation, to find gaps between the blocks of the inner loops.
     #[test]
-    fn wide_pictures_equal_the_plain_formula() {
+    fn wide_pictures_equal_the_direct_formula() {
         let (width, height) = (9001u32, 3u32);
         let mut state = 1u32;
         let data: Vec<u8> = (0..width * height * 3)

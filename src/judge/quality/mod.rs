@@ -1,4 +1,4 @@
-//! Technical quality of a picture: pixels in, numbers out. Formulas and constants are the original's.
+//! Technical quality of a picture, measured from its pixels. Formulas and constants are those of the original.
 
 mod measure;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use measure::measure;
 
-/// What the four measures weigh in `overall`; divided by their sum, so only proportions matter.
+/// Weights of the four measures in `overall`. They are divided by their sum, so only their proportions matter.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weights {
@@ -22,7 +22,7 @@ impl Default for Weights {
     }
 }
 
-/// The measures of one picture; all but the two raw ones lie in 0..=1.
+/// The measures of one picture. All except the two raw ones are from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     pub overall: f64,
@@ -32,6 +32,6 @@ pub struct Quality {
     pub contrast: f64,
     /// Variance of the Laplacian.
     pub sharpness_raw: f64,
-    /// Hasler and Süsstrunk's M.
+    /// The colourfulness measure M of Hasler and Süsstrunk.
     pub colorfulness_raw: f64,
 }

@@ -1,19 +1,19 @@
-//! One number a photo: aesthetic, technical and portrait parts, each on 0–1, by weight.
+//! The composite score of a photo: the weighted mean of its aesthetic, technical and portrait parts, each from 0 to 1.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Photo, SelectError};
 
-/// Why a part has no value. Such a part is left out and the others share its weight; nothing is guessed.
+/// The reason why a part has no value. Such a part is left out, and the others share its weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub enum MissingReason {
     ModelMissing,
     NotMeasured,
     Failed,
 }
 
-/// Only proportions matter.
+/// Weights of the parts. Only their proportions matter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weights {
     pub aesthetic: f64,
@@ -36,58 +36,58 @@ impl Weights {
     }
 }
 
-/// What the face analysis found; `None` is "cannot tell".
+/// The result of the face analysis; `None` means that it cannot be determined.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Portrait {
-    /// The part itself, 0 to 1.
+    /// The portrait part of the composite, from 0 to 1.
     pub score: f64,
     pub is_portrait: bool,
     pub eyes_open: Option<bool>,
     pub is_smiling: Option<bool>,
-    /// Prominent faces, where each of them can be judged; else 0.
+    /// The number of prominent faces if every one of them can be judged, else 0.
     pub people: usize,
-    /// Whose eyes are not open: the first such prominent face, counted from the left from 1.
+    /// The first prominent face whose eyes are not open, counted from the left, from 1.
     pub blinks: Option<usize>,
 }
 
 impl Portrait {
-    /// Whether somebody blinks whom the photo is about; `None` where it is about nobody or cannot be told.
+    /// Whether a prominent person blinks; `None` without prominent faces or when it cannot be determined.
     pub fn has_blink(&self) -> Option<bool> {
         self.eyes_open.filter(|_| self.is_portrait).map(|open| !open)
     }
 }
 
-/// One part as it counted.
+/// One part of a composite, with the weight it had.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Part {
-    /// On 0–1.
+pub struct ScorePart {
+    /// From 0 to 1.
     pub value: Option<f64>,
-    /// The weight in force; those of a photo sum to 1, or are all 0 when it has no composite.
+    /// The effective weight. The weights of a photo sum to 1, or are all 0 when it has no composite.
     pub weight: f64,
-    pub why: Option<Why>,
+    pub why: Option<MissingReason>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Parts {
-    pub aesthetic: Part,
-    pub iqa: Part,
-    pub portrait: Part,
+pub struct ScoreParts {
+    pub aesthetic: ScorePart,
+    pub iqa: ScorePart,
+    pub portrait: ScorePart,
 }
 
-impl Parts {
+impl ScoreParts {
     pub fn of(photo: &Photo, weights: &Weights) -> Self {
         Self::new(photo.aesthetic, photo.iqa, &photo.portrait, weights)
     }
 
-    /// An aesthetic score on 1–10 and a technical one on 0–1.
+    /// Scales `aesthetic` from 1–10 to 0–1; `iqa` is from 0 to 1 already.
     pub fn new(
-        aesthetic: Result<f64, Why>,
-        iqa: Result<f64, Why>,
-        portrait: &Result<Portrait, Why>,
+        aesthetic: Result<f64, MissingReason>,
+        iqa: Result<f64, MissingReason>,
+        portrait: &Result<Portrait, MissingReason>,
         weights: &Weights,
     ) -> Self {
-        let finite = |value: Result<f64, Why>| match value {
-            Ok(value) if !value.is_finite() => Err(Why::Failed),
+        let finite = |value: Result<f64, MissingReason>| match value {
+            Ok(value) if !value.is_finite() => Err(MissingReason::Failed),
             other => other,
         };
         let unit = |value: f64| value.clamp(0.0, 1.0);
@@ -95,16 +95,16 @@ impl Parts {
         let iqa = finite(iqa).map(unit);
         let portrait = finite(portrait.as_ref().map(|portrait| portrait.score).map_err(|why| *why)).map(unit);
         let given = [(aesthetic, weights.aesthetic), (iqa, weights.iqa), (portrait, weights.portrait)];
-        let in_force: f64 = given.iter().filter(|(value, _)| value.is_ok()).map(|(_, weight)| weight).sum();
-        let [aesthetic, iqa, portrait] = given.map(|(value, weight)| Part {
+        let total: f64 = given.iter().filter(|(value, _)| value.is_ok()).map(|(_, weight)| weight).sum();
+        let [aesthetic, iqa, portrait] = given.map(|(value, weight)| ScorePart {
             value: value.ok(),
-            weight: if value.is_ok() && in_force > 0.0 { weight / in_force } else { 0.0 },
+            weight: if value.is_ok() && total > 0.0 { weight / total } else { 0.0 },
             why: value.err(),
         });
         Self { aesthetic, iqa, portrait }
     }
 
-    /// `None` when no part that has a weight has a value.
+    /// The weighted mean; `None` when no part with a weight has a value.
     pub fn composite(&self) -> Option<f64> {
         let parts = [self.aesthetic, self.iqa, self.portrait];
         let has_weight = parts.iter().any(|part| part.weight > 0.0);

@@ -1,22 +1,24 @@
-//! Bars a photo must clear to be picked. What was not measured clears them: nobody is dropped for a missing model.
+//! Filters that a photo must pass to be picked. A value that was not measured passes, so that a missing model drops
+//! no photo.
 
 use super::{Photo, Portrait};
 
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Filters {
-    /// On 0–1.
+    /// From 0 to 1.
     pub min_iqa: f64,
-    /// On 1–10.
+    /// From 1 to 10.
     pub min_aesthetic: f64,
-    /// On 0–1.
+    /// From 0 to 1.
     pub min_sharpness: f64,
-    /// Portraits with closed eyes are out. "Cannot tell" stays in: small faces would all fall otherwise.
+    /// Whether portraits with closed eyes are excluded. Portraits whose eyes cannot be judged pass, since otherwise all
+    /// small faces would fail.
     pub require_eyes_open: bool,
 }
 
-/// The bar a photo did not clear.
+/// The filter that a photo failed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Failed {
+pub(super) enum FailedFilter {
     Iqa { value: f64, least: f64 },
     Aesthetic { value: f64, least: f64 },
     Sharpness { value: f64, least: f64 },
@@ -24,18 +26,18 @@ pub(super) enum Failed {
 }
 
 impl Filters {
-    pub(super) fn failed(&self, photo: &Photo) -> Option<Failed> {
+    pub(super) fn failed(&self, photo: &Photo) -> Option<FailedFilter> {
         let below = |value: Option<f64>, least: f64| value.filter(|value| *value < least);
         if let Some(value) = below(photo.iqa.ok(), self.min_iqa) {
-            return Some(Failed::Iqa { value, least: self.min_iqa });
+            return Some(FailedFilter::Iqa { value, least: self.min_iqa });
         }
         if let Some(value) = below(photo.aesthetic.ok(), self.min_aesthetic) {
-            return Some(Failed::Aesthetic { value, least: self.min_aesthetic });
+            return Some(FailedFilter::Aesthetic { value, least: self.min_aesthetic });
         }
         if let Some(value) = below(photo.sharpness, self.min_sharpness) {
-            return Some(Failed::Sharpness { value, least: self.min_sharpness });
+            return Some(FailedFilter::Sharpness { value, least: self.min_sharpness });
         }
         let closed = |portrait: &Portrait| portrait.is_portrait && portrait.eyes_open == Some(false);
-        (self.require_eyes_open && photo.portrait.as_ref().is_ok_and(closed)).then_some(Failed::EyesClosed)
+        (self.require_eyes_open && photo.portrait.as_ref().is_ok_and(closed)).then_some(FailedFilter::EyesClosed)
     }
 }

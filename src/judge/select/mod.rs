@@ -1,6 +1,6 @@
-//! Scored and grouped photos in, the album out: who is picked, in which order, and why, in one sentence each.
+//! Selection of an album from scored and grouped photos: the picks in order, and one sentence of reason for each photo.
 //!
-//! The order in which photos are given decides nothing: what could tie ends with the path.
+//! The result does not depend on the order of the input, because every comparison ends with the path.
 
 pub mod composite;
 mod filter;
@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use composite::{Parts, Portrait, Weights, Why};
+pub use composite::{MissingReason, Portrait, ScoreParts, Weights};
 pub use filter::Filters;
 pub use pick::{needs_comparison, select};
-pub use tournament::{Met, Tiebreak};
+pub use tournament::{Meeting, Tiebreak};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SelectError {
@@ -26,7 +26,7 @@ pub enum SelectError {
     Margin { name: &'static str },
 }
 
-/// What a person said about a photo; it outranks everything computed.
+/// A person's decision about a photo. It overrides everything computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
@@ -34,56 +34,56 @@ pub enum Decision {
     Reject,
 }
 
-/// Where a person's word about a photo was found.
+/// The place where a person's decision was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionSource {
-    /// It was said to `decide`.
+    /// Recorded by the `decide` command.
     Journal,
-    /// Another program wrote it beside the photo.
+    /// Written by another program into a sidecar file.
     Sidecar,
-    /// Another program wrote it into the photo.
+    /// Written by another program into the photo itself.
     File,
 }
 
-/// One photo with all that is known of it.
+/// A photo with everything that the selection uses.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Photo {
     pub path: PathBuf,
-    /// Its group; `None` when clustering left it out.
+    /// The group's number; `None` when clustering left the photo out.
     pub group: Option<usize>,
-    /// On 1–10.
-    pub aesthetic: Result<f64, Why>,
-    /// On 0–1.
-    pub iqa: Result<f64, Why>,
-    pub portrait: Result<Portrait, Why>,
-    /// On 0–1.
+    /// From 1 to 10.
+    pub aesthetic: Result<f64, MissingReason>,
+    /// From 0 to 1.
+    pub iqa: Result<f64, MissingReason>,
+    pub portrait: Result<Portrait, MissingReason>,
+    /// From 0 to 1.
     pub sharpness: Option<f64>,
-    /// What the camera's clock showed, in milliseconds; `None` where only the day is known, or nothing.
+    /// Capture time by the camera's clock, in milliseconds; `None` when unknown or known only to the day.
     pub taken_ms: Option<i64>,
     pub decision: Option<Decision>,
     pub decision_source: Option<DecisionSource>,
-    /// A hash of its bytes. Photos that have the same one are one picture, which takes one place.
+    /// A hash of the file's bytes. Files with the same hash are one picture and fill one place in the album.
     pub content: Option<[u8; 32]>,
 }
 
-/// How the album is to be made.
+/// The rules of a selection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     pub weights: Weights,
     pub filters: Filters,
-    /// At most so many picks; photos a person keeps are picked even beyond it.
+    /// The largest number of picks. Photos that a person keeps are picked even beyond it.
     pub top: Option<usize>,
-    /// Photos every group may give.
+    /// The number of photos that each group may contribute.
     pub per_group: usize,
-    /// When `top` is not reached, groups may give more than `per_group`, if different enough.
+    /// Whether groups may contribute more than `per_group` photos, if different enough, until `top` is reached.
     pub fill: bool,
-    /// Cosine distance a further photo must have from those taken of its group.
+    /// The smallest cosine distance between an additional photo and the picks of the same group.
     pub diversity: f64,
-    /// Photos whose composite is this near the best of their group go into the tie-break.
+    /// The largest distance from the best composite of a group at which a photo enters the tie-break.
     pub tiebreak_margin: f64,
-    /// Where a group has a photo in which nobody blinks, one with a blink must lead it by more than this; 0: blinks count
-    /// only as far as the composite has them.
+    /// The lead in composite that a photo with a blink needs over one of the same group in which nobody blinks. At 0,
+    /// blinks count only through the composite.
     pub blink_margin: f64,
 }
 
@@ -119,36 +119,36 @@ impl Rules {
     }
 }
 
-/// What may be asked about two photos, by their index; both answers may be missing.
+/// Functions that compare two photos by index. Both may return `None`.
 #[derive(Clone, Copy)]
-pub struct Between<'a> {
-    /// The probability that the first is the better photo: the comparison model. Absent, ties go by composite,
-    /// sharpness, path.
+pub struct Comparator<'a> {
+    /// The comparison model: the probability that the first photo is the better one. Without a model, composite,
+    /// sharpness and path break ties, in this order.
     pub better: Option<&'a dyn Fn(usize, usize) -> Option<f64>>,
-    /// Cosine distance of their embeddings; photos that cannot be compared count as different.
+    /// The cosine distance of the embeddings. Photos that cannot be compared count as different.
     pub distance: &'a dyn Fn(usize, usize) -> Option<f64>,
 }
 
-impl std::fmt::Debug for Between<'_> {
+impl std::fmt::Debug for Comparator<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Between").field("better", &self.better.is_some()).finish_non_exhaustive()
+        f.debug_struct("Comparator").field("better", &self.better.is_some()).finish_non_exhaustive()
     }
 }
 
-/// What became of one photo.
+/// The result for one photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// Its index in the input.
     pub photo: usize,
-    /// 1 for the first pick; `None` for photos not picked.
+    /// The rank among the picks, from 1; `None` when the photo was not picked.
     pub rank: Option<usize>,
     pub composite: Option<f64>,
-    pub parts: Parts,
+    pub parts: ScoreParts,
     pub group_size: usize,
     pub tiebreak: Option<Tiebreak>,
-    /// Whether it is the first or second of its group, and the tie-break could hardly tell the two apart.
+    /// True for the first two photos of a group when the tie-break hardly distinguishes them.
     pub close_call: bool,
-    /// One plain sentence.
+    /// One sentence for the user.
     pub reason: String,
 }
 

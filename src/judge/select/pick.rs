@@ -1,98 +1,98 @@
-//! From groups to picks: the order within each group, then rounds over the groups.
+//! Picks photos from groups: orders each group, then takes photos from all groups in rounds.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
-use super::filter::Failed;
-use super::reason::{self, Fate, Scene};
+use super::filter::FailedFilter;
+use super::reason::{self, GroupContext, Outcome};
 use super::tournament::{self, Entrant, Tiebreak};
-use super::{Between, Decision, Parts, Photo, Rules, SelectError, Verdict};
+use super::{Comparator, Decision, Photo, Rules, ScoreParts, SelectError, Verdict};
 
-/// The photos whose features a comparison model must provide: those in a tie-break. Empty means no model is needed.
+/// Returns the photos in a tie-break, which the comparison model needs features of; if empty, no model is needed.
 pub fn needs_comparison(photos: &[Photo], rules: &Rules) -> Result<Vec<usize>, SelectError> {
     rules.check()?;
-    let field = Field::new(photos, rules);
-    let mut needed: Vec<usize> = field.groups().into_values().flat_map(|members| field.close(&members)).collect();
+    let scored = ScoredPhotos::new(photos, rules);
+    let mut needed: Vec<usize> = scored.groups().into_values().flat_map(|members| scored.close(&members)).collect();
     needed.sort_unstable();
     Ok(needed)
 }
 
-/// Every photo's verdict: the picks by rank, then the others from best to worst.
-pub fn select(photos: &[Photo], rules: &Rules, between: Between) -> Result<Vec<Verdict>, SelectError> {
+/// Returns a verdict for every photo: the picks by rank, then the others from best to worst.
+pub fn select(photos: &[Photo], rules: &Rules, comparator: Comparator) -> Result<Vec<Verdict>, SelectError> {
     rules.check()?;
-    let field = Field::new(photos, rules);
-    let groups = field.groups();
-    let mut table: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let scored = ScoredPhotos::new(photos, rules);
+    let groups = scored.groups();
+    let mut orders: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     let mut tiebreaks: Vec<Option<Tiebreak>> = vec![None; photos.len()];
     for (&group, members) in &groups {
-        table.insert(group, field.order(members, between, &mut tiebreaks));
+        orders.insert(group, scored.order(members, comparator, &mut tiebreaks));
     }
-    let (taken, alike) = field.take(&table, between);
-    Ok(field.verdicts(&groups, &table, &taken, &alike, tiebreaks, between))
+    let (picked, too_similar) = scored.pick(&orders, comparator);
+    Ok(scored.verdicts(&groups, &orders, &picked, &too_similar, tiebreaks, comparator))
 }
 
-/// The photos with what was computed of each.
-struct Field<'a> {
+/// All photos with their computed scores.
+struct ScoredPhotos<'a> {
     photos: &'a [Photo],
     rules: &'a Rules,
-    parts: Vec<Parts>,
+    parts: Vec<ScoreParts>,
     composite: Vec<Option<f64>>,
-    failed: Vec<Option<Failed>>,
-    /// The photo that stands for a picture of which there are several files, for each of the others.
-    same_as: Vec<Option<usize>>,
+    failed: Vec<Option<FailedFilter>>,
+    /// For each additional file of a picture, the file that represents the picture.
+    duplicate_of: Vec<Option<usize>>,
 }
 
-/// For each further file of a picture, the one that stands for it: the one with the plainest path.
-fn same_as(photos: &[Photo]) -> Vec<Option<usize>> {
-    let plainness = |photo: usize| {
+/// Finds, for each additional file of a picture, the representative: the file with the simplest path.
+fn duplicate_of(photos: &[Photo]) -> Vec<Option<usize>> {
+    let simplicity = |photo: usize| {
         let Photo { path, group, .. } = &photos[photo];
         (group.is_none(), path.components().count(), path.as_os_str().len(), path)
     };
     let mut first: HashMap<[u8; 32], usize> = HashMap::new();
     for (photo, given) in photos.iter().enumerate() {
         let Some(content) = given.content else { continue };
-        let standing = first.entry(content).or_insert(photo);
-        if plainness(photo) < plainness(*standing) {
-            *standing = photo;
+        let current = first.entry(content).or_insert(photo);
+        if simplicity(photo) < simplicity(*current) {
+            *current = photo;
         }
     }
-    let standing = |(photo, given): (usize, &Photo)| {
-        given.content.and_then(|content| first.get(&content).copied()).filter(|&standing| standing != photo)
+    let representative = |(photo, given): (usize, &Photo)| {
+        given.content.and_then(|content| first.get(&content).copied()).filter(|&first| first != photo)
     };
-    photos.iter().enumerate().map(standing).collect()
+    photos.iter().enumerate().map(representative).collect()
 }
 
-/// A photo passed over because it is too much like one taken: which, and how far it is.
-pub(super) type Alike = BTreeMap<usize, (usize, f64)>;
+/// Photos passed over as too similar to a pick, each with that pick and the distance.
+pub(super) type TooSimilar = BTreeMap<usize, (usize, f64)>;
 
-impl<'a> Field<'a> {
+impl<'a> ScoredPhotos<'a> {
     fn new(photos: &'a [Photo], rules: &'a Rules) -> Self {
-        let parts: Vec<Parts> = photos.iter().map(|photo| Parts::of(photo, &rules.weights)).collect();
-        let composite = parts.iter().map(Parts::composite).collect();
+        let parts: Vec<ScoreParts> = photos.iter().map(|photo| ScoreParts::of(photo, &rules.weights)).collect();
+        let composite = parts.iter().map(ScoreParts::composite).collect();
         let failed = photos.iter().map(|photo| rules.filters.failed(photo)).collect();
-        Self { photos, rules, parts, composite, failed, same_as: same_as(photos) }
+        Self { photos, rules, parts, composite, failed, duplicate_of: duplicate_of(photos) }
     }
 
     fn is(&self, photo: usize, decision: Decision) -> bool {
         self.photos[photo].decision == Some(decision)
     }
 
-    /// A person's keep opens every bar, a person's reject closes the door.
+    /// Whether a photo may be picked. A person's decision overrides filters and groups.
     fn eligible(&self, photo: usize) -> bool {
         let given = &self.photos[photo];
         match given.decision {
-            _ if self.same_as[photo].is_some() => false,
+            _ if self.duplicate_of[photo].is_some() => false,
             Some(Decision::Keep) => true,
             Some(Decision::Reject) => false,
             None => given.group.is_some() && self.failed[photo].is_none(),
         }
     }
 
-    /// Members of each group, best first; a picture is one member, however many files of it there are.
+    /// The members of each group, best first. A picture is one member, however many files of it there are.
     fn groups(&self) -> BTreeMap<usize, Vec<usize>> {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (photo, given) in self.photos.iter().enumerate() {
-            if let (Some(group), None) = (given.group, self.same_as[photo]) {
+            if let (Some(group), None) = (given.group, self.duplicate_of[photo]) {
                 groups.entry(group).or_default().push(photo);
             }
         }
@@ -102,7 +102,7 @@ impl<'a> Field<'a> {
         groups
     }
 
-    /// Composite, then sharpness, then path; what has no number comes after what has.
+    /// Orders by composite, then sharpness, then path. Missing numbers come last.
     fn better_first(&self, a: usize, b: usize) -> Ordering {
         let descending = |x: Option<f64>, y: Option<f64>| {
             let value = |v: Option<f64>| v.filter(|v| v.is_finite()).unwrap_or(f64::NEG_INFINITY);
@@ -118,30 +118,33 @@ impl<'a> Field<'a> {
         self.photos[photo].portrait.as_ref().ok()?.has_blink()
     }
 
-    /// The eligible members, best first, and what each is set back by: who blinks, where somebody else does not.
+    /// The eligible members, best first, and the handicap of each: the blink margin for a photo with a blink, if the
+    /// group has a photo without one.
     fn contenders(&self, members: &[usize]) -> (Vec<usize>, impl Fn(usize) -> f64) {
         let mut eligible: Vec<usize> = members.iter().copied().filter(|&photo| self.eligible(photo)).collect();
-        let someone_does_not = eligible.iter().any(|&photo| self.blink(photo) == Some(false));
-        let margin = if someone_does_not { self.rules.blink_margin } else { 0.0 };
+        let some_without_blink = eligible.iter().any(|&photo| self.blink(photo) == Some(false));
+        let margin = if some_without_blink { self.rules.blink_margin } else { 0.0 };
         let handicap = move |photo: usize| if self.blink(photo) == Some(true) { margin } else { 0.0 };
-        let standing = |photo: usize| self.composite[photo].map_or(f64::NEG_INFINITY, |own| own - handicap(photo));
-        // Stable: what stands alike stays in the order of the group.
-        eligible.sort_by(|&a, &b| standing(b).total_cmp(&standing(a)));
+        let score_with_handicap =
+            |photo: usize| self.composite[photo].map_or(f64::NEG_INFINITY, |own| own - handicap(photo));
+        // A stable sort: ties stay in the order of the group.
+        eligible.sort_by(|&a, &b| score_with_handicap(b).total_cmp(&score_with_handicap(a)));
         (eligible, handicap)
     }
 
-    /// Who enters the tie-break of a group (best first): all within the margin of the best, if there are two. Nobody
-    /// where a person has chosen already.
+    /// The photos in the tie-break of a group, best first: all within the margin of the best, if there are at least
+    /// two. There is no tie-break in a group where a person kept a photo.
     fn close(&self, members: &[usize]) -> Vec<usize> {
         if members.iter().any(|&photo| self.is(photo, Decision::Keep)) {
             return Vec::new();
         }
         let (eligible, handicap) = self.contenders(members);
-        let standing = |photo: usize| Some(self.composite[photo]? - handicap(photo));
-        let Some(best) = eligible.first().and_then(|&photo| standing(photo)) else { return Vec::new() };
-        let near = |&photo: &usize| standing(photo).is_some_and(|own| best - own <= self.rules.tiebreak_margin);
+        let score_with_handicap = |photo: usize| Some(self.composite[photo]? - handicap(photo));
+        let Some(best) = eligible.first().and_then(|&photo| score_with_handicap(photo)) else { return Vec::new() };
+        let near =
+            |&photo: &usize| score_with_handicap(photo).is_some_and(|own| best - own <= self.rules.tiebreak_margin);
         let mut close: Vec<usize> = eligible.iter().copied().take_while(near).collect();
-        // Between a blink and open eyes the margin has decided already.
+        // The blink margin has already decided between photos with and without a blink.
         if self.rules.blink_margin > 0.0 {
             let first = close.iter().find_map(|&photo| self.blink(photo));
             close.retain(|&photo| self.blink(photo).is_none_or(|blink| Some(blink) == first));
@@ -149,14 +152,14 @@ impl<'a> Field<'a> {
         if close.len() > 1 { close } else { Vec::new() }
     }
 
-    /// The eligible members in the order in which the group gives them.
-    fn order(&self, members: &[usize], between: Between, tiebreaks: &mut [Option<Tiebreak>]) -> Vec<usize> {
+    /// The eligible members in the order in which the group contributes them.
+    fn order(&self, members: &[usize], comparator: Comparator, tiebreaks: &mut [Option<Tiebreak>]) -> Vec<usize> {
         let (contenders, _) = self.contenders(members);
         let (kept, open): (Vec<usize>, Vec<usize>) =
             contenders.into_iter().partition(|&photo| self.is(photo, Decision::Keep));
         let close = self.close(members);
         let mut order = kept;
-        if let Some(better) = between.better.filter(|_| !close.is_empty()) {
+        if let Some(better) = comparator.better.filter(|_| !close.is_empty()) {
             let entrants = close
                 .iter()
                 .map(|&photo| Entrant {
@@ -176,42 +179,42 @@ impl<'a> Field<'a> {
         order
     }
 
-    /// The picks in rank order, and who was passed over for likeness.
-    fn take(&self, table: &BTreeMap<usize, Vec<usize>>, between: Between) -> (Vec<usize>, Alike) {
+    /// Returns the picks in rank order, and the photos passed over as too similar.
+    fn pick(&self, orders: &BTreeMap<usize, Vec<usize>>, comparator: Comparator) -> (Vec<usize>, TooSimilar) {
         let top = self.rules.top.unwrap_or(usize::MAX);
-        let is_kept = |&photo: &usize| self.is(photo, Decision::Keep) && self.same_as[photo].is_none();
-        let mut taken: Vec<usize> = (0..self.photos.len()).filter(is_kept).collect();
-        taken.sort_by(|&a, &b| self.better_first(a, b));
-        let mut alike = Alike::new();
-        let rounds = table.values().map(Vec::len).max().unwrap_or(0);
+        let is_kept = |&photo: &usize| self.is(photo, Decision::Keep) && self.duplicate_of[photo].is_none();
+        let mut picked: Vec<usize> = (0..self.photos.len()).filter(is_kept).collect();
+        picked.sort_by(|&a, &b| self.better_first(a, b));
+        let mut too_similar = TooSimilar::new();
+        let rounds = orders.values().map(Vec::len).max().unwrap_or(0);
         for round in 0..rounds {
             let beyond = round >= self.rules.per_group;
-            if taken.len() >= top || (beyond && !(self.rules.fill && self.rules.top.is_some())) {
+            if picked.len() >= top || (beyond && !(self.rules.fill && self.rules.top.is_some())) {
                 break;
             }
-            let mut offered: Vec<usize> = table.values().filter_map(|order| order.get(round)).copied().collect();
+            let mut offered: Vec<usize> = orders.values().filter_map(|order| order.get(round)).copied().collect();
             offered.retain(|&photo| !self.is(photo, Decision::Keep));
             offered.sort_by(|&a, &b| self.better_first(a, b));
             for photo in offered {
-                if taken.len() >= top {
+                if picked.len() >= top {
                     break;
                 }
-                match self.too_alike(photo, &taken, between).filter(|_| beyond) {
-                    Some(like) => _ = alike.insert(photo, like),
-                    None => taken.push(photo),
+                match self.nearest_similar_pick(photo, &picked, comparator).filter(|_| beyond) {
+                    Some(like) => _ = too_similar.insert(photo, like),
+                    None => picked.push(photo),
                 }
             }
         }
-        (taken, alike)
+        (picked, too_similar)
     }
 
-    /// The nearest pick of the same group, if it is nearer than diversity allows.
-    fn too_alike(&self, photo: usize, taken: &[usize], between: Between) -> Option<(usize, f64)> {
+    /// The nearest pick of the same group, if it is nearer than the diversity threshold.
+    fn nearest_similar_pick(&self, photo: usize, picked: &[usize], comparator: Comparator) -> Option<(usize, f64)> {
         let group = self.photos[photo].group;
-        taken
+        picked
             .iter()
             .filter(|&&other| self.photos[other].group == group)
-            .filter_map(|&other| Some((other, (between.distance)(photo, other).filter(|d| d.is_finite())?)))
+            .filter_map(|&other| Some((other, (comparator.distance)(photo, other).filter(|d| d.is_finite())?)))
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .filter(|(_, distance)| *distance < self.rules.diversity)
     }
@@ -219,48 +222,53 @@ impl<'a> Field<'a> {
     fn verdicts(
         &self,
         groups: &BTreeMap<usize, Vec<usize>>,
-        table: &BTreeMap<usize, Vec<usize>>,
-        taken: &[usize],
-        alike: &Alike,
+        orders: &BTreeMap<usize, Vec<usize>>,
+        picked: &[usize],
+        too_similar: &TooSimilar,
         mut tiebreaks: Vec<Option<Tiebreak>>,
-        between: Between,
+        comparator: Comparator,
     ) -> Vec<Verdict> {
-        let mut sequence = taken.to_vec();
-        let mut is_taken = vec![false; self.photos.len()];
-        for &photo in taken {
-            is_taken[photo] = true;
+        let mut sequence = picked.to_vec();
+        let mut is_picked = vec![false; self.photos.len()];
+        for &photo in picked {
+            is_picked[photo] = true;
         }
-        let mut passed: Vec<usize> = (0..self.photos.len()).filter(|&photo| !is_taken[photo]).collect();
-        passed.sort_by(|&a, &b| self.better_first(a, b));
-        sequence.extend(passed);
+        let mut others: Vec<usize> = (0..self.photos.len()).filter(|&photo| !is_picked[photo]).collect();
+        others.sort_by(|&a, &b| self.better_first(a, b));
+        sequence.extend(others);
         let none: Vec<usize> = Vec::new();
-        let kept = (0..self.photos.len()).any(|photo| self.is(photo, Decision::Keep));
+        let any_kept = (0..self.photos.len()).any(|photo| self.is(photo, Decision::Keep));
         sequence
             .into_iter()
             .enumerate()
             .map(|(at, photo)| {
                 let group = self.photos[photo].group;
                 let members = group.and_then(|group| groups.get(&group)).unwrap_or(&none);
-                let order = group.and_then(|group| table.get(&group)).unwrap_or(&none);
-                let scene = Scene {
+                let order = group.and_then(|group| orders.get(&group)).unwrap_or(&none);
+                let context = GroupContext {
                     photos: self.photos,
                     composite: &self.composite,
                     tiebreaks: &tiebreaks,
                     members,
                     order,
-                    taken: &is_taken,
-                    model: between.better.is_some(),
-                    kept,
+                    is_picked: &is_picked,
+                    has_model: comparator.better.is_some(),
+                    any_kept,
                 };
-                let reason = reason::sentence(photo, self.fate(photo, at, at < taken.len(), alike), &scene, self.rules);
+                let reason = reason::sentence(
+                    photo,
+                    self.outcome(photo, at, at < picked.len(), too_similar),
+                    &context,
+                    self.rules,
+                );
                 Verdict {
                     photo,
-                    rank: (at < taken.len()).then_some(at + 1),
+                    rank: (at < picked.len()).then_some(at + 1),
                     composite: self.composite[photo],
                     parts: self.parts[photo],
                     group_size: members.len().max(1),
                     tiebreak: None,
-                    close_call: scene.is_close_call(photo),
+                    close_call: context.is_close_call(photo),
                     reason,
                 }
             })
@@ -270,19 +278,19 @@ impl<'a> Field<'a> {
             .collect()
     }
 
-    fn fate(&self, photo: usize, at: usize, picked: bool, alike: &Alike) -> Fate {
-        if let (Some(other), None | Some(Decision::Keep)) = (self.same_as[photo], self.photos[photo].decision) {
-            return Fate::Same { other };
+    fn outcome(&self, photo: usize, at: usize, picked: bool, too_similar: &TooSimilar) -> Outcome {
+        if let (Some(other), None | Some(Decision::Keep)) = (self.duplicate_of[photo], self.photos[photo].decision) {
+            return Outcome::Same { other };
         }
         match (self.photos[photo].decision, picked, self.failed[photo]) {
-            (Some(Decision::Keep), ..) => Fate::Kept { beyond: self.rules.top.filter(|&top| at >= top) },
-            (Some(Decision::Reject), ..) => Fate::Rejected,
-            (None, true, _) => Fate::Picked,
-            (None, false, Some(failed)) => Fate::Filtered(failed),
-            (None, false, None) if self.photos[photo].group.is_none() => Fate::NoGroup,
-            (None, false, None) => {
-                alike.get(&photo).map_or(Fate::PassedOver, |&(other, distance)| Fate::TooAlike { other, distance })
-            }
+            (Some(Decision::Keep), ..) => Outcome::Kept { beyond: self.rules.top.filter(|&top| at >= top) },
+            (Some(Decision::Reject), ..) => Outcome::Rejected,
+            (None, true, _) => Outcome::Picked,
+            (None, false, Some(failed)) => Outcome::Filtered(failed),
+            (None, false, None) if self.photos[photo].group.is_none() => Outcome::NoGroup,
+            (None, false, None) => too_similar
+                .get(&photo)
+                .map_or(Outcome::PassedOver, |&(other, distance)| Outcome::TooAlike { other, distance }),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What holds for every album, whatever is in it.
+//! Properties of the selection that hold for any album.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -10,9 +10,9 @@ use super::tournament::{Entrant, play};
 use super::*;
 
 prop_compose! {
-    fn any_part(low: f64, high: f64)(kind in 0..8, value in low..=high) -> Result<f64, Why> {
+    fn any_part(low: f64, high: f64)(kind in 0..8, value in low..=high) -> Result<f64, MissingReason> {
         match kind {
-            0 => Err(Why::ModelMissing),
+            0 => Err(MissingReason::ModelMissing),
             1 => Ok(f64::NAN),
             2 => Ok(low),
             _ => Ok(value),
@@ -33,7 +33,7 @@ prop_compose! {
         Photo {
             path: PathBuf::new(),
             group, aesthetic, iqa,
-            portrait: portrait.ok_or(Why::ModelMissing),
+            portrait: portrait.ok_or(MissingReason::ModelMissing),
             sharpness,
             taken_ms: None,
             decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
@@ -52,8 +52,8 @@ fn any_album() -> impl Strategy<Value = Vec<Photo>> {
     })
 }
 
-/// A model without any logic: wins may run in circles.
-fn whim(seed: u64, photos: &[Photo]) -> impl Fn(usize, usize) -> Option<f64> {
+/// A comparison model with arbitrary answers, which need not be transitive.
+fn arbitrary_model(seed: u64, photos: &[Photo]) -> impl Fn(usize, usize) -> Option<f64> {
     let names: Vec<String> = photos.iter().map(|photo| photo.path.display().to_string()).collect();
     move |a, b| {
         let mixed = names[a]
@@ -88,8 +88,8 @@ proptest! {
         let with_copies = [copies, photos.clone()].concat();
         let rules = Rules { top, ..Rules::default() };
         let chosen = |photos: &[Photo]| {
-            let better = whim(seed, photos);
-            picks(photos, &rules, Between { better: Some(&better), distance: &apart })
+            let better = arbitrary_model(seed, photos);
+            picks(photos, &rules, Comparator { better: Some(&better), distance: &apart })
         };
         prop_assert_eq!(chosen(&photos), chosen(&with_copies));
     }
@@ -97,8 +97,8 @@ proptest! {
     #[test]
     fn verdicts_cover_the_input_once_and_every_number_is_finite(photos in any_album(), top in prop::option::of(0_usize..20), seed: u64) {
         let rules = Rules { top, ..Rules::default() };
-        let better = whim(seed, &photos);
-        let verdicts = select(&photos, &rules, Between { better: Some(&better), distance: &apart }).unwrap();
+        let better = arbitrary_model(seed, &photos);
+        let verdicts = select(&photos, &rules, Comparator { better: Some(&better), distance: &apart }).unwrap();
         let seen: HashSet<usize> = verdicts.iter().map(|verdict| verdict.photo).collect();
         prop_assert_eq!(seen.len(), photos.len());
         for (at, verdict) in verdicts.iter().enumerate() {
@@ -123,28 +123,28 @@ proptest! {
         if let Ok(portrait) = photo.portrait {
             (sum, weights) = (sum + wp * portrait.score, weights + wp);
         }
-        let ours = Parts::of(&photo, &Weights { aesthetic: wa, iqa: wq, portrait: wp }).composite();
+        let ours = ScoreParts::of(&photo, &Weights { aesthetic: wa, iqa: wq, portrait: wp }).composite();
         prop_assert_eq!(ours.is_some(), weights > 0.0);
         prop_assert!(ours.is_none_or(|ours| (ours - sum / weights).abs() < 1e-6));
     }
 
     #[test]
-    fn the_order_of_the_input_decides_nothing(photos in any_album(), top in prop::option::of(0_usize..20), seed: u64, turn in 0_usize..40) {
+    fn the_order_of_the_input_decides_nothing(photos in any_album(), top in prop::option::of(0_usize..20), seed: u64, rotation in 0_usize..40) {
         let rules = Rules { top, ..Rules::default() };
-        let told = |photos: &[Photo]| {
-            let better = whim(seed, photos);
-            // The same for both ways round, and missing now and then.
+        let verdicts_by_path = |photos: &[Photo]| {
+            let better = arbitrary_model(seed, photos);
+            // Symmetric, and sometimes missing.
             let distance = |a: usize, b: usize| Some(better(a, b)? * better(b, a)?);
-            let verdicts = select(photos, &rules, Between { better: Some(&better), distance: &distance }).unwrap();
+            let verdicts = select(photos, &rules, Comparator { better: Some(&better), distance: &distance }).unwrap();
             verdicts.into_iter()
                 .map(|verdict| (photos[verdict.photo].path.clone(), Verdict { photo: 0, ..verdict }))
                 .collect::<Vec<_>>()
         };
-        let mut turned = photos.clone();
-        turned.reverse();
-        let by = turn.min(turned.len());
-        turned.rotate_left(by);
-        prop_assert_eq!(told(&photos), told(&turned));
+        let mut reordered = photos.clone();
+        reordered.reverse();
+        let by = rotation.min(reordered.len());
+        reordered.rotate_left(by);
+        prop_assert_eq!(verdicts_by_path(&photos), verdicts_by_path(&reordered));
     }
 
     #[test]
@@ -171,14 +171,14 @@ proptest! {
         prop_assert!(chosen[..kept].iter().all(|path| by_path[path].decision == Some(Decision::Keep)));
     }
 
-    /// Everybody within the margin of the best of a group meets everybody else there, and nobody else is met.
+    /// The model is asked about every pair of photos within the margin of the best of a group, and about no others.
     #[test]
     fn the_tie_break_is_played_within_the_margin_and_only_there(photos in any_album(), seed: u64) {
         let rules = Rules::default();
         let asked = RefCell::new(HashSet::new());
-        let whim = whim(seed, &photos);
-        let better = |a: usize, b: usize| { asked.borrow_mut().insert((a, b)); whim(a, b) };
-        let verdicts = select(&photos, &rules, Between { better: Some(&better), distance: &apart }).unwrap();
+        let arbitrary_model = arbitrary_model(seed, &photos);
+        let better = |a: usize, b: usize| { asked.borrow_mut().insert((a, b)); arbitrary_model(a, b) };
+        let verdicts = select(&photos, &rules, Comparator { better: Some(&better), distance: &apart }).unwrap();
         let composite: BTreeMap<usize, Option<f64>> = verdicts.iter().map(|v| (v.photo, v.composite)).collect();
         let mut expected = HashSet::new();
         for group in 0..6 {
@@ -202,19 +202,19 @@ proptest! {
     }
 
     #[test]
-    fn the_tournament_ends_alike_in_any_order_and_every_meeting_counts_once(photos in any_album(), seed: u64, turn in 0_usize..40) {
-        let whim = whim(seed, &photos);
+    fn the_tournament_ends_alike_in_any_order_and_every_meeting_counts_once(photos in any_album(), seed: u64, rotation in 0_usize..40) {
+        let arbitrary_model = arbitrary_model(seed, &photos);
         let entrants: Vec<Entrant> = photos
             .iter()
             .enumerate()
             .map(|(photo, about)| Entrant { photo, composite: (photo % 3) as f64, path: about.path.clone() })
             .collect();
-        let mut turned = entrants.clone();
-        turned.reverse();
-        let by = turn.min(turned.len());
-        turned.rotate_left(by);
-        let table = play(entrants, &whim);
-        prop_assert_eq!(&table, &play(turned, &whim));
+        let mut reordered = entrants.clone();
+        reordered.reverse();
+        let by = rotation.min(reordered.len());
+        reordered.rotate_left(by);
+        let table = play(entrants, &arbitrary_model);
+        prop_assert_eq!(&table, &play(reordered, &arbitrary_model));
         let meetings: usize = table.iter().map(|(_, record)| record.meetings).sum();
         prop_assert_eq!(meetings, photos.len() * photos.len().saturating_sub(1));
         let sum: f64 = table.iter().flat_map(|(_, record)| &record.met).map(|met| met.confidence).sum();

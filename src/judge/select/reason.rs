@@ -1,27 +1,27 @@
-//! One plain sentence a photo: why it is in the album, or why not.
+//! The sentence that tells the user why a photo was picked or not.
 
 use std::path::Path;
 
-use super::filter::Failed;
+use super::filter::FailedFilter;
 use super::{Decision, Photo, Portrait, Rules, Tiebreak};
 
-/// Photos of a scene that follow each other at most so fast are takes of one burst.
+/// The longest pause, in milliseconds, between successive takes of one burst.
 const BURST_GAP_MS: i64 = 10_000;
 
-/// What decided about a photo.
+/// The rule that decided about a photo.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Fate {
-    /// With the number asked for, where it stands beyond that.
+pub(super) enum Outcome {
+    /// Kept by a person; `beyond` is the number of photos asked for, if this one exceeds it.
     Kept {
         beyond: Option<usize>,
     },
     Rejected,
-    /// Another file of a picture.
+    /// An additional file of the same picture.
     Same {
         other: usize,
     },
     Picked,
-    Filtered(Failed),
+    Filtered(FailedFilter),
     NoGroup,
     TooAlike {
         other: usize,
@@ -30,58 +30,60 @@ pub(super) enum Fate {
     PassedOver,
 }
 
-/// A photo's group and what was picked.
-pub(super) struct Scene<'a> {
+/// The group of a photo, with scores and picks, from which reasons are built.
+pub(super) struct GroupContext<'a> {
     pub photos: &'a [Photo],
     pub composite: &'a [Option<f64>],
     pub tiebreaks: &'a [Option<Tiebreak>],
     /// All photos of the group.
     pub members: &'a [usize],
-    /// Those that could be picked, in the order in which the group gives them.
+    /// The eligible photos, in the order in which the group contributes them.
     pub order: &'a [usize],
-    pub taken: &'a [bool],
-    /// Whether a comparison model was there.
-    pub model: bool,
-    /// Whether a person kept any photo.
-    pub kept: bool,
+    pub is_picked: &'a [bool],
+    /// Whether a comparison model was available.
+    pub has_model: bool,
+    /// Whether a person kept any photo of the input.
+    pub any_kept: bool,
 }
 
-pub(super) fn sentence(photo: usize, fate: Fate, scene: &Scene, rules: &Rules) -> String {
-    let clauses = match fate {
-        Fate::Kept { beyond: None } => vec!["You kept it".to_owned()],
-        Fate::Kept { beyond: Some(1) } => vec!["You kept it, though only one was asked for".to_owned()],
-        Fate::Kept { beyond: Some(top) } => vec![format!("You kept it, though only {top} were asked for")],
-        Fate::Rejected => vec!["You rejected it".to_owned()],
-        Fate::Same { other } => vec![format!("The same picture as {}, byte for byte", scene.name_beside(other, photo))],
-        Fate::NoGroup => vec!["It belongs to no group, and photos without one are left out".to_owned()],
-        Fate::Filtered(failed) => vec![bar(failed)],
-        Fate::TooAlike { other, distance } => vec![format!(
-            "Too much like {}, which is in already: they differ by {distance:.2}, and {:.2} is asked",
-            scene.name(other),
+pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rules: &Rules) -> String {
+    let clauses = match outcome {
+        Outcome::Kept { beyond: None } => vec!["You kept it".to_owned()],
+        Outcome::Kept { beyond: Some(1) } => vec!["You kept it, though only one was asked for".to_owned()],
+        Outcome::Kept { beyond: Some(top) } => vec![format!("You kept it, though only {top} were asked for")],
+        Outcome::Rejected => vec!["You rejected it".to_owned()],
+        Outcome::Same { other } => {
+            vec![format!("The same picture as {}, byte for byte", group.name_beside(other, photo))]
+        }
+        Outcome::NoGroup => vec!["It belongs to no group, and photos without one are left out".to_owned()],
+        Outcome::Filtered(failed) => vec![failed_filter(failed)],
+        Outcome::TooAlike { other, distance } => vec![format!(
+            "Too similar to {}, which was picked: their distance is {distance:.2}, and at least {:.2} is required",
+            group.name(other),
             rules.diversity
         )],
-        Fate::Picked => scene.picked(photo),
-        Fate::PassedOver => scene.passed_over(photo, rules),
+        Outcome::Picked => group.picked(photo),
+        Outcome::PassedOver => group.passed_over(photo, rules),
     };
     format!("{}.", clauses.join("; "))
 }
 
-fn bar(failed: Failed) -> String {
+fn failed_filter(failed: FailedFilter) -> String {
     match failed {
-        Failed::Iqa { value, least } => {
-            format!("Technical quality {} is below the {least:.2} asked", short(value, least))
+        FailedFilter::Iqa { value, least } => {
+            format!("Technical quality {} is below the required {least:.2}", short(value, least))
         }
-        Failed::Aesthetic { value, least } => {
-            format!("Aesthetic score {} is below the {least:.2} asked", short(value, least))
+        FailedFilter::Aesthetic { value, least } => {
+            format!("Aesthetic score {} is below the required {least:.2}", short(value, least))
         }
-        Failed::Sharpness { value, least } => {
-            format!("Sharpness {} is below the {least:.2} asked", short(value, least))
+        FailedFilter::Sharpness { value, least } => {
+            format!("Sharpness {} is below the required {least:.2}", short(value, least))
         }
-        Failed::EyesClosed => "A portrait with closed eyes, and open eyes are required".to_owned(),
+        FailedFilter::EyesClosed => "A portrait with closed eyes, but open eyes are required".to_owned(),
     }
 }
 
-/// Two digits, or as many as it takes to show that the value is below the bar.
+/// Formats a value with two decimals, or with four where two would not show that it is below the threshold.
 fn short(value: f64, least: f64) -> String {
     let rounded = format!("{value:.2}");
     if rounded == format!("{least:.2}") { format!("{value:.4}") } else { rounded }
@@ -104,7 +106,7 @@ fn ordinal(place: usize) -> String {
     }
 }
 
-/// "both", "all three", "all 12".
+/// Formats a number of people: "both", "all three", "all 12".
 fn everybody(people: usize) -> String {
     match people {
         2 => "both".into(),
@@ -115,14 +117,14 @@ fn everybody(people: usize) -> String {
     }
 }
 
-/// Who does not have open eyes, after the name of the photo.
+/// Tells who blinks, to follow the name of the photo.
 fn blink(portrait: &Portrait) -> Option<String> {
     let place = portrait.blinks?;
     let from_left = if place == 1 { "first".to_owned() } else { ordinal(place).to_lowercase() };
     Some(if portrait.people == 1 { "they are not".into() } else { format!("the {from_left} from the left blinks") })
 }
 
-/// "a", "a and b", "a, b and c", "a, b and 4 others".
+/// Joins names: "a", "a and b", "a, b and c", "a, b and 4 others".
 fn list(names: &[String]) -> String {
     match names {
         [] => String::new(),
@@ -132,12 +134,12 @@ fn list(names: &[String]) -> String {
     }
 }
 
-impl Scene<'_> {
+impl GroupContext<'_> {
     fn name(&self, photo: usize) -> String {
         file_name(&self.photos[photo].path)
     }
 
-    /// Where two photos have one name the whole path tells them apart.
+    /// The file name, or the whole path if the other photo has the same file name.
     fn name_beside(&self, photo: usize, other: usize) -> String {
         let path = &self.photos[photo].path;
         if self.name(photo) == self.name(other) { path.to_string_lossy().into_owned() } else { file_name(path) }
@@ -166,11 +168,11 @@ impl Scene<'_> {
         clauses
     }
 
-    /// A second or third photo of a group.
+    /// Explains a pick that is not the first of its group.
     fn further_pick(&self, photo: usize) -> Vec<String> {
         let place = self.order.iter().position(|&other| other == photo).map_or(1, |at| at + 1);
         let before: Vec<String> =
-            self.order.iter().take(place - 1).filter(|&&other| self.taken[other]).map(|&o| self.name(o)).collect();
+            self.order.iter().take(place - 1).filter(|&&other| self.is_picked[other]).map(|&o| self.name(o)).collect();
         let mut clauses = vec![format!("{} {}", ordinal(place), self.all())];
         if !before.is_empty() {
             clauses.push(format!("different enough to stand beside {}", list(&before)));
@@ -179,7 +181,7 @@ impl Scene<'_> {
         clauses
     }
 
-    /// "of 4 takes" of a burst, else "of 4 photos of its scene".
+    /// Names the group: "of 4 takes" for a burst, else "of 4 photos of its scene".
     fn all(&self) -> String {
         let times: Option<Vec<i64>> = self.members.iter().map(|&photo| self.photos[photo].taken_ms).collect();
         let is_burst = times.is_some_and(|mut times| {
@@ -189,14 +191,14 @@ impl Scene<'_> {
         format!("of {} {}", self.members.len(), if is_burst { "takes" } else { "photos of its scene" })
     }
 
-    /// The first of its group is the best of it only where no other scored as much.
+    /// Calls the first of a group the best only if no other has the same score.
     fn first_place(&self, photo: usize) -> &'static str {
         let others = self.members.iter().filter(|&&other| other != photo);
         let leads = others.clone().all(|&other| self.composite[other] < self.composite[photo]);
         if leads { "Best overall" } else { "First" }
     }
 
-    /// What speaks most for a photo that has no rival, in numbers.
+    /// The strongest scores of a photo that is alone in its group.
     fn strengths(&self, photo: usize, count: usize) -> Option<String> {
         let Photo { sharpness, iqa, aesthetic, .. } = &self.photos[photo];
         let share = |name: &str, value: Option<f64>| value.map(|value| (value, format!("{name} {value:.2}")));
@@ -205,11 +207,11 @@ impl Scene<'_> {
         let mut facts: Vec<(f64, String)> =
             facts.into_iter().flatten().filter(|(value, _)| value.is_finite()).collect();
         facts.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let told: Vec<String> = facts.into_iter().take(count).map(|(_, fact)| fact).collect();
-        (!told.is_empty()).then(|| list(&told))
+        let strongest: Vec<String> = facts.into_iter().take(count).map(|(_, fact)| fact).collect();
+        (!strongest.is_empty()).then(|| list(&strongest))
     }
 
-    /// By how much a photo that was not preferred scored higher all the same.
+    /// Tells by how much the loser scored higher than the winner, if it did.
     fn overruled(&self, winner: usize, loser: usize) -> Option<String> {
         let lead = self.composite[loser]? - self.composite[winner]?;
         match lead {
@@ -219,7 +221,7 @@ impl Scene<'_> {
         }
     }
 
-    /// What it has more of than every other take.
+    /// The first score in which the photo exceeds all others of its group.
     fn distinction(&self, photo: usize) -> Option<&'static str> {
         let leads = |value: &dyn Fn(usize) -> Option<f64>| {
             let others: Vec<f64> =
@@ -241,7 +243,7 @@ impl Scene<'_> {
         self.photos[photo].portrait.as_ref().ok().filter(|portrait| portrait.is_portrait)
     }
 
-    /// The first two of the group, where the tie-break could hardly tell them apart.
+    /// The first two of the group, if the tie-break hardly distinguishes them.
     fn close_call(&self) -> Option<[usize; 2]> {
         let &[first, second, ..] = self.order else { return None };
         let tiebreak = self.tiebreaks[first].as_ref()?;
@@ -252,7 +254,7 @@ impl Scene<'_> {
         self.close_call().is_some_and(|both| both.contains(&photo))
     }
 
-    /// The next take in which somebody blinks, where nobody does in this one.
+    /// Names the next photo with a blink, if nobody blinks in this one.
     fn blink_elsewhere(&self, photo: usize) -> Option<String> {
         if self.portrait(photo)?.eyes_open != Some(true) {
             return None;
@@ -274,7 +276,7 @@ impl Scene<'_> {
         }
     }
 
-    /// Whom the first of a group left behind, and by what.
+    /// Tells which photos the first of a group beat, and how.
     fn victory(&self, photo: usize) -> Option<String> {
         if let Some(tiebreak) = &self.tiebreaks[photo] {
             let beaten: Vec<String> =
@@ -302,7 +304,7 @@ impl Scene<'_> {
             format!("preferred to {}, though that {scored}", self.name(second))
         } else if lead >= 0.005 {
             format!("{lead:.2} ahead of {}", self.name(second))
-        } else if self.model {
+        } else if self.has_model {
             format!("just ahead of {}", self.name(second))
         } else {
             format!("just ahead of {}, with no comparison model to settle it", self.name(second))
@@ -311,7 +313,7 @@ impl Scene<'_> {
 
     fn passed_over(&self, photo: usize, rules: &Rules) -> Vec<String> {
         let place = self.order.iter().position(|&other| other == photo).map_or(1, |at| at + 1);
-        let ahead = self.order.iter().copied().take(place - 1).find(|&other| self.taken[other]);
+        let ahead = self.order.iter().copied().take(place - 1).find(|&other| self.is_picked[other]);
         match ahead {
             Some(winner) => self.beaten_by(winner, photo, place),
             None => vec![self.no_room(photo, place, rules)],
@@ -332,7 +334,7 @@ impl Scene<'_> {
         let though = overruled.as_ref().map_or_else(String::new, |scored| format!(", though it {scored}"));
         clauses.push(match (meeting.map(|met| met.won), difference) {
             (Some(Some(false)), _) => format!("lost to {name} in the tie-break{though}"),
-            (Some(_), _) => format!("{name} won more of the tie-break{though}"),
+            (Some(_), _) => format!("{name} won more comparisons in the tie-break{though}"),
             (None, Some(difference)) if difference >= 0.005 => format!("{difference:.2} behind {name}"),
             (None, Some(_)) if overruled.is_none() => format!("just behind {name}"),
             (None, _) => format!("{name} was preferred{though}"),
@@ -341,9 +343,9 @@ impl Scene<'_> {
         clauses
     }
 
-    /// The plainest thing the winner has and this photo lacks.
+    /// The most obvious weakness of the photo compared with the winner.
     fn shortcoming(&self, winner: usize, photo: usize) -> Option<String> {
-        let says =
+        let has =
             |photo: usize, ask: fn(&Portrait) -> Option<bool>, what| self.portrait(photo).and_then(ask) == Some(what);
         let eyes: fn(&Portrait) -> Option<bool> = |portrait| portrait.eyes_open;
         let smile: fn(&Portrait) -> Option<bool> = |portrait| portrait.is_smiling;
@@ -351,12 +353,12 @@ impl Scene<'_> {
             let (theirs, own) = (value(&self.photos[winner])?, value(&self.photos[photo])?);
             (theirs - own >= least).then_some(())
         };
-        if says(photo, eyes, false) && says(winner, eyes, true) {
+        if has(photo, eyes, false) && has(winner, eyes, true) {
             let of_group = self.portrait(photo).filter(|portrait| portrait.people > 1).and_then(blink);
             Some(of_group.unwrap_or_else(|| "eyes closed".into()))
         } else if gap(|photo| photo.sharpness, 0.05).is_some() {
             Some("less sharp".into())
-        } else if says(photo, smile, false) && says(winner, smile, true) {
+        } else if has(photo, smile, false) && has(winner, smile, true) {
             Some("no smile".into())
         } else if gap(|photo| photo.aesthetic.ok(), 0.25).is_some() {
             Some("less pleasing".into())
@@ -367,7 +369,7 @@ impl Scene<'_> {
         }
     }
 
-    /// Nobody of its group was picked before it: the album was full.
+    /// Explains a photo passed over although no better photo of its group was picked: the album was full.
     fn no_room(&self, photo: usize, place: usize, rules: &Rules) -> String {
         let what = match (self.members.len(), place) {
             (0 | 1, _) => "The only photo of its scene".to_owned(),
@@ -376,13 +378,13 @@ impl Scene<'_> {
         };
         match rules.top {
             Some(0) => format!("{what}, but no photo was asked for"),
-            Some(1) if self.kept => format!("{what}, but only one photo was asked for and you kept another"),
+            Some(1) if self.any_kept => format!("{what}, but only one photo was asked for and you kept another"),
             Some(1) => format!("{what}, but another photo scored higher and only one was asked for"),
-            Some(top) if self.kept => {
+            Some(top) if self.any_kept => {
                 format!("{what}, but {top} photos were asked for and others were kept by you or scored higher")
             }
             Some(top) => format!("{what}, but {top} photos were asked for and others scored higher"),
-            None => format!("{what}, but no group was asked to give a photo"),
+            None => format!("{what}, but no photos per group were asked for"),
         }
     }
 }
@@ -396,7 +398,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_and_places_read_as_english() {
+    fn lists_and_ordinals_read_as_english() {
         let names: Vec<String> = ["a", "b", "c", "d", "e"].map(String::from).to_vec();
         assert_eq!(list(&names[..1]), "a");
         assert_eq!(list(&names[..2]), "a and b");
@@ -406,8 +408,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_missed_by_little_still_reads_as_missed() {
-        let told = bar(Failed::Sharpness { value: 0.1996, least: 0.2 });
-        assert_eq!(told, "Sharpness 0.1996 is below the 0.20 asked");
+    fn a_value_just_below_its_threshold_is_shown_with_more_decimals() {
+        let reason = failed_filter(FailedFilter::Sharpness { value: 0.1996, least: 0.2 });
+        assert_eq!(reason, "Sharpness 0.1996 is below the required 0.20");
     }
 }

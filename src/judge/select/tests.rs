@@ -1,4 +1,4 @@
-//! Examples: one album, one answer.
+//! Selections of small albums with known results.
 
 use std::collections::HashSet;
 
@@ -8,9 +8,9 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
     Photo {
         path: path.into(),
         group: Some(group),
-        aesthetic: Err(Why::ModelMissing),
+        aesthetic: Err(MissingReason::ModelMissing),
         iqa: Ok(iqa),
-        portrait: Err(Why::ModelMissing),
+        portrait: Err(MissingReason::ModelMissing),
         sharpness: None,
         taken_ms: None,
         decision: None,
@@ -19,7 +19,7 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
     }
 }
 
-/// The same photos, one after the other at such a distance.
+/// Gives the photos capture times `gap_ms` apart.
 fn burst<const N: usize>(photos: [Photo; N], gap_ms: i64) -> [Photo; N] {
     let mut clock = 0;
     photos.map(|photo| {
@@ -33,12 +33,12 @@ pub(super) fn apart(_: usize, _: usize) -> Option<f64> {
     Some(1.0)
 }
 
-pub(super) fn no_model() -> Between<'static> {
-    Between { better: None, distance: &apart }
+pub(super) fn no_model() -> Comparator<'static> {
+    Comparator { better: None, distance: &apart }
 }
 
-pub(super) fn picks(photos: &[Photo], rules: &Rules, between: Between) -> Vec<String> {
-    let verdicts = select(photos, rules, between).unwrap();
+pub(super) fn picks(photos: &[Photo], rules: &Rules, comparator: Comparator) -> Vec<String> {
+    let verdicts = select(photos, rules, comparator).unwrap();
     assert_eq!(verdicts.len(), photos.len());
     verdicts.iter().filter(|v| v.selected()).map(|v| photos[v.photo].path.display().to_string()).collect()
 }
@@ -80,28 +80,28 @@ fn composite_is_the_formula() {
         ..Portrait::default()
     };
     let one = Photo { aesthetic: Ok(7.5), portrait: Ok(smiling), ..photo("a", 0, 0.8) };
-    assert!(close(Parts::of(&one, &Weights::default()).composite().unwrap(), 0.813_611_1));
+    assert!(close(ScoreParts::of(&one, &Weights::default()).composite().unwrap(), 0.813_611_1));
 }
 
 #[test]
 fn a_missing_part_is_left_out_and_said_and_zero_is_zero() {
     let weights = Weights::default();
     let one = Photo { portrait: Ok(Portrait { score: 0.5, ..Portrait::default() }), ..photo("a", 0, 0.0) };
-    let parts = Parts::of(&one, &weights);
-    assert_eq!((parts.aesthetic.value, parts.aesthetic.why), (None, Some(Why::ModelMissing)));
+    let parts = ScoreParts::of(&one, &weights);
+    assert_eq!((parts.aesthetic.value, parts.aesthetic.why), (None, Some(MissingReason::ModelMissing)));
     assert!(close(parts.iqa.weight, 0.4) && close(parts.portrait.weight, 0.6) && parts.aesthetic.weight == 0.0);
     assert!(close(parts.composite().unwrap(), 0.4 * 0.0 + 0.6 * 0.5));
-    let nothing = Photo { iqa: Err(Why::Failed), ..photo("a", 0, 0.0) };
-    assert_eq!(Parts::of(&nothing, &weights).composite(), None);
+    let nothing = Photo { iqa: Err(MissingReason::Failed), ..photo("a", 0, 0.0) };
+    assert_eq!(ScoreParts::of(&nothing, &weights).composite(), None);
     let broken = Photo { aesthetic: Ok(f64::NAN), ..photo("a", 0, 0.5) };
-    assert_eq!(Parts::of(&broken, &weights).aesthetic.why, Some(Why::Failed));
+    assert_eq!(ScoreParts::of(&broken, &weights).aesthetic.why, Some(MissingReason::Failed));
 }
 
 #[test]
 fn weights_are_proportions() {
     let one = Photo { aesthetic: Ok(5.5), ..photo("a", 0, 0.3) };
-    let small = Parts::of(&one, &Weights { aesthetic: 0.1, iqa: 0.3, portrait: 0.0 }).composite().unwrap();
-    let large = Parts::of(&one, &Weights { aesthetic: 10.0, iqa: 30.0, portrait: 0.0 }).composite().unwrap();
+    let small = ScoreParts::of(&one, &Weights { aesthetic: 0.1, iqa: 0.3, portrait: 0.0 }).composite().unwrap();
+    let large = ScoreParts::of(&one, &Weights { aesthetic: 10.0, iqa: 30.0, portrait: 0.0 }).composite().unwrap();
     assert!(close(small, 0.25 * 0.5 + 0.75 * 0.3) && close(small, large));
 }
 
@@ -114,12 +114,12 @@ fn the_best_of_each_group_then_different_ones() {
     assert_eq!(picks(&photos, &rules(9), no_model()), ["a1", "b1", "a2", "a3"]);
     // a2 is a twin of a1.
     let twin = |i: usize, j: usize| Some(if i.min(j) == 0 && i.max(j) == 1 { 0.01 } else { 0.5 });
-    let between = Between { better: None, distance: &twin };
-    assert_eq!(picks(&photos, &rules(9), between), ["a1", "b1", "a3"]);
-    let verdicts = select(&photos, &rules(9), between).unwrap();
+    let comparator = Comparator { better: None, distance: &twin };
+    assert_eq!(picks(&photos, &rules(9), comparator), ["a1", "b1", "a3"]);
+    let verdicts = select(&photos, &rules(9), comparator).unwrap();
     assert_eq!(
         reason(&verdicts, &photos, "a2"),
-        "Too much like a1, which is in already: they differ by 0.01, and 0.10 is asked."
+        "Too similar to a1, which was picked: their distance is 0.01, and at least 0.10 is required."
     );
 }
 
@@ -149,8 +149,8 @@ fn the_tie_break_decides_among_the_close_and_only_among_them() {
         asked.borrow_mut().extend([i, j]);
         Some(if i > j { 0.9 } else { 0.1 })
     };
-    let between = Between { better: Some(&later), distance: &apart };
-    let verdicts = select(&photos, &Rules::default(), between).unwrap();
+    let comparator = Comparator { better: Some(&later), distance: &apart };
+    let verdicts = select(&photos, &Rules::default(), comparator).unwrap();
     assert_eq!(*asked.borrow(), HashSet::from([0, 1, 2]));
     assert_eq!(needs_comparison(&photos, &Rules::default()).unwrap(), [0, 1, 2]);
     assert_eq!(verdicts[0].photo, 2);
@@ -170,7 +170,7 @@ fn the_tie_break_decides_among_the_close_and_only_among_them() {
 }
 
 #[test]
-fn no_model_is_needed_where_nothing_is_close() {
+fn no_model_is_needed_without_close_composites() {
     let photos = [photo("a", 0, 0.9), photo("b", 0, 0.8), photo("c", 1, 0.8)];
     assert!(needs_comparison(&photos, &Rules::default()).unwrap().is_empty());
 }
@@ -179,19 +179,19 @@ fn no_model_is_needed_where_nothing_is_close() {
 fn a_biased_model_that_sees_no_difference_is_a_coin_flip() {
     let photos = [photo("a", 0, 0.50), photo("b", 0, 0.52)];
     let biased = |_: usize, _: usize| Some(0.8);
-    let verdicts = select(&photos, &Rules::default(), Between { better: Some(&biased), distance: &apart }).unwrap();
+    let verdicts = select(&photos, &Rules::default(), Comparator { better: Some(&biased), distance: &apart }).unwrap();
     assert_eq!(verdicts[0].photo, 1, "composite decides");
     let tiebreak = verdicts[0].tiebreak.as_ref().unwrap();
     assert!(close(tiebreak.confidence, 0.5) && tiebreak.met[0].won.is_none());
 }
 
 #[test]
-fn filters_pass_what_was_not_measured_and_tell_what_failed() {
+fn filters_pass_unmeasured_values_and_reasons_name_the_failed_filter() {
     let closed = Portrait { score: 0.5, is_portrait: true, eyes_open: Some(false), ..Portrait::default() };
     let unsure = Portrait { eyes_open: None, ..closed };
     let photos = [
         photo("dull", 0, 0.2),
-        Photo { iqa: Err(Why::Failed), aesthetic: Ok(6.0), ..photo("unmeasured", 1, 0.0) },
+        Photo { iqa: Err(MissingReason::Failed), aesthetic: Ok(6.0), ..photo("unmeasured", 1, 0.0) },
         Photo { aesthetic: Ok(3.0), ..photo("ugly", 2, 0.5) },
         Photo { sharpness: Some(0.1), ..photo("soft", 3, 0.5) },
         Photo { portrait: Ok(closed), ..photo("blink", 4, 0.5) },
@@ -204,15 +204,15 @@ fn filters_pass_what_was_not_measured_and_tell_what_failed() {
     chosen.sort();
     assert_eq!(chosen, ["small face", "unmeasured"]);
     let verdicts = select(&photos, &rules, no_model()).unwrap();
-    for (path, told) in [
-        ("dull", "Technical quality 0.20 is below the 0.30 asked."),
-        ("ugly", "Aesthetic score 3.00 is below the 4.00 asked."),
-        ("soft", "Sharpness 0.10 is below the 0.20 asked."),
-        ("blink", "A portrait with closed eyes, and open eyes are required."),
+    for (path, expected) in [
+        ("dull", "Technical quality 0.20 is below the required 0.30."),
+        ("ugly", "Aesthetic score 3.00 is below the required 4.00."),
+        ("soft", "Sharpness 0.10 is below the required 0.20."),
+        ("blink", "A portrait with closed eyes, but open eyes are required."),
         ("stray", "It belongs to no group, and photos without one are left out."),
         ("unmeasured", "The only photo of its scene; aesthetic score 6.0 of 10."),
     ] {
-        assert_eq!(reason(&verdicts, &photos, path), told);
+        assert_eq!(reason(&verdicts, &photos, path), expected);
     }
 }
 
@@ -259,43 +259,43 @@ fn reasons_name_what_sets_a_take_apart() {
     ];
     let photos = burst(photos, 500);
     let verdicts = select(&photos, &Rules::default(), no_model()).unwrap();
-    for (path, told) in [
+    for (path, expected) in [
         ("/x/DSC_1.jpg", "Sharpest of 3 takes; eyes open and smiling; 0.06 ahead of DSC_3.jpg."),
         ("/x/DSC_2.jpg", "Third of 3 takes; 0.21 behind DSC_1.jpg; eyes closed."),
         ("/x/DSC_3.jpg", "Second of 3 takes; 0.06 behind DSC_1.jpg; less sharp."),
     ] {
-        assert_eq!(reason(&verdicts, &photos, path), told);
+        assert_eq!(reason(&verdicts, &photos, path), expected);
     }
 }
 
 #[test]
 fn only_bursts_have_takes_and_only_the_highest_score_is_best() {
-    let told = |photos: &[Photo], path: &str| {
+    let reason_of = |photos: &[Photo], path: &str| {
         let verdicts = select(photos, &Rules::default(), no_model()).unwrap();
         reason(&verdicts, photos, path).to_owned()
     };
     let pair = || [photo("a", 0, 0.9), photo("b", 0, 0.8)];
-    assert_eq!(told(&burst(pair(), 10_000), "a"), "Technically best of 2 takes; 0.10 ahead of b.");
-    assert_eq!(told(&burst(pair(), 60_000), "a"), "Technically best of 2 photos of its scene; 0.10 ahead of b.");
-    assert_eq!(told(&pair(), "b"), "Second of 2 photos of its scene; 0.10 behind a; technically weaker.");
+    assert_eq!(reason_of(&burst(pair(), 10_000), "a"), "Technically best of 2 takes; 0.10 ahead of b.");
+    assert_eq!(reason_of(&burst(pair(), 60_000), "a"), "Technically best of 2 photos of its scene; 0.10 ahead of b.");
+    assert_eq!(reason_of(&pair(), "b"), "Second of 2 photos of its scene; 0.10 behind a; technically weaker.");
     let equal = [photo("a", 0, 0.9), photo("b", 0, 0.9)];
-    assert!(told(&equal, "a").starts_with("First of 2 photos"), "nobody is best where another scored as much");
-    // A photo that a person rejected may have scored higher than the pick.
+    assert!(reason_of(&equal, "a").starts_with("First of 2 photos"), "nobody is best where another scored as much");
+    // A photo rejected by a person may have a higher score than the pick.
     let [best, mut other] = pair();
     other.aesthetic = Ok(2.0);
     let rejected = [Photo { decision: Some(Decision::Reject), aesthetic: Ok(9.0), ..best }, other];
-    assert_eq!(told(&rejected, "b"), "The only one of 2 photos of its scene that may be picked.");
+    assert_eq!(reason_of(&rejected, "b"), "The only one of 2 photos of its scene that may be picked.");
 }
 
 #[test]
-fn a_photo_alone_is_told_by_its_two_strongest_facts() {
+fn the_reason_of_a_single_photo_names_its_two_best_scores() {
     let alone = Photo { sharpness: Some(0.71), aesthetic: Ok(8.2), ..photo("a", 0, 0.64) };
-    let told = |photo: &Photo| select(std::slice::from_ref(photo), &Rules::default(), no_model()).unwrap().remove(0);
-    assert_eq!(told(&alone).reason, "The only photo of its scene; aesthetic score 8.2 of 10 and sharpness 0.71.");
+    let verdict = |photo: &Photo| select(std::slice::from_ref(photo), &Rules::default(), no_model()).unwrap().remove(0);
+    assert_eq!(verdict(&alone).reason, "The only photo of its scene; aesthetic score 8.2 of 10 and sharpness 0.71.");
     let face =
         Portrait { score: 0.9, is_portrait: true, eyes_open: Some(true), is_smiling: None, ..Portrait::default() };
     let portrait = Photo { portrait: Ok(face), ..alone };
-    assert_eq!(told(&portrait).reason, "The only photo of its scene; aesthetic score 8.2 of 10; eyes open.");
+    assert_eq!(verdict(&portrait).reason, "The only photo of its scene; aesthetic score 8.2 of 10; eyes open.");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn senseless_rules_are_refused() {
     assert_eq!(select(&[], &Rules::default(), no_model()), Ok(Vec::new()));
 }
 
-/// A take of a burst in which `blinks` of `people` do not have open eyes.
+/// A photo of `people` prominent faces, of which number `blinks` from the left blinks.
 fn take(path: &str, score: f64, people: usize, blinks: Option<usize>) -> Photo {
     let portrait = Portrait {
         score: 0.5,
@@ -322,16 +322,16 @@ fn take(path: &str, score: f64, people: usize, blinks: Option<usize>) -> Photo {
 
 #[test]
 fn a_take_in_which_somebody_blinks_wins_only_where_it_is_clearly_better() {
-    let first = |blinking: f64, rules: &Rules, between: Between| {
+    let first = |blinking: f64, rules: &Rules, comparator: Comparator| {
         let photos = [take("blink", blinking, 4, Some(2)), take("open", 0.5, 4, None), take("worse", 0.3, 4, None)];
-        picks(&photos, &Rules { top: Some(1), ..rules.clone() }, between).remove(0)
+        picks(&photos, &Rules { top: Some(1), ..rules.clone() }, comparator).remove(0)
     };
-    // Composites of these parts: two fifths of the difference.
+    // A difference in `iqa` changes the composite by two fifths of it.
     let rules = Rules { blink_margin: 0.15, ..Rules::default() };
     assert_eq!(first(0.7, &rules, no_model()), "open");
     assert_eq!(first(0.95, &rules, no_model()), "blink", "0.18 ahead");
     assert_eq!(first(0.7, &Rules { blink_margin: 0.0, ..rules.clone() }, no_model()), "blink");
-    // No comparison model overrules that, either way.
+    // The comparison model cannot override the blink margin, either way.
     let likes = |name: &'static str| {
         move |a: usize, b: usize| {
             let index = usize::from(name != "blink");
@@ -345,12 +345,12 @@ fn a_take_in_which_somebody_blinks_wins_only_where_it_is_clearly_better() {
         }
     };
     let likes_blinks = likes("blink");
-    let between = Between { better: Some(&likes_blinks), ..no_model() };
-    assert_eq!(first(0.55, &rules, between), "open");
+    let comparator = Comparator { better: Some(&likes_blinks), ..no_model() };
+    assert_eq!(first(0.55, &rules, comparator), "open");
     let likes_open = likes("open");
-    let between = Between { better: Some(&likes_open), ..no_model() };
-    assert_eq!(first(0.95, &rules, between), "blink");
-    // Where everybody blinks in every take, nothing changes.
+    let comparator = Comparator { better: Some(&likes_open), ..no_model() };
+    assert_eq!(first(0.95, &rules, comparator), "blink");
+    // If somebody blinks in every take, the margin has no effect.
     let photos = [take("a", 0.6, 1, Some(1)), take("b", 0.5, 1, Some(1))];
     assert_eq!(picks(&photos, &Rules { top: Some(1), ..rules }, no_model()), ["a"]);
 }
@@ -359,13 +359,13 @@ fn a_take_in_which_somebody_blinks_wins_only_where_it_is_clearly_better() {
 fn reasons_of_groups_say_who_blinks() {
     let photos = [take("DSC_1", 0.5, 4, None), take("DSC_2", 0.6, 4, Some(2)), take("DSC_3", 0.3, 4, Some(1))];
     let verdicts = select(&photos, &Rules { blink_margin: 0.15, ..Rules::default() }, no_model()).unwrap();
-    let told = reason(&verdicts, &photos, "DSC_1");
-    assert!(told.contains("all four have their eyes open; in DSC_2 the second from the left blinks"), "{told}");
-    assert!(told.contains("preferred to DSC_2, though that scored 0.04 higher"), "{told}");
-    let told = reason(&verdicts, &photos, "DSC_2");
+    let text = reason(&verdicts, &photos, "DSC_1");
+    assert!(text.contains("all four have their eyes open; in DSC_2 the second from the left blinks"), "{text}");
+    assert!(text.contains("preferred to DSC_2, though that scored 0.04 higher"), "{text}");
+    let text = reason(&verdicts, &photos, "DSC_2");
     assert!(
-        told.contains("the second from the left blinks") && told.contains("though it scored 0.04 higher"),
-        "{told}"
+        text.contains("the second from the left blinks") && text.contains("though it scored 0.04 higher"),
+        "{text}"
     );
     assert!(reason(&verdicts, &photos, "DSC_3").contains("the first from the left blinks"));
 }
@@ -373,19 +373,19 @@ fn reasons_of_groups_say_who_blinks() {
 #[test]
 fn close_calls_are_named_with_the_runner_up() {
     let photos = [photo("a", 0, 0.5), photo("b", 0, 0.5), photo("c", 0, 0.49)];
-    let between_two = |likely: f64| {
+    let verdicts_at = |likely: f64| {
         let better = move |a: usize, b: usize| {
             let strength = |photo: usize| [likely, 1.0 - likely, 0.0][photo];
             Some(0.5 + (strength(a) - strength(b)) / 2.0)
         };
-        let verdicts = select(&photos, &Rules::default(), Between { better: Some(&better), ..no_model() }).unwrap();
+        let verdicts = select(&photos, &Rules::default(), Comparator { better: Some(&better), ..no_model() }).unwrap();
         let of =
             |path: &str| verdicts.iter().find(|verdict| photos[verdict.photo].path.ends_with(path)).unwrap().clone();
         (of("a"), of("b").close_call, of("c").close_call)
     };
-    let (first, second, third) = between_two(0.53);
+    let (first, second, third) = verdicts_at(0.53);
     assert!(first.close_call && second && !third);
     assert!(first.reason.contains("too close to call beside b"), "{}", first.reason);
-    let (first, second, _) = between_two(0.6);
+    let (first, second, _) = verdicts_at(0.6);
     assert!(!first.close_call && !second && !first.reason.contains("close"), "{}", first.reason);
 }

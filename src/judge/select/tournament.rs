@@ -1,34 +1,35 @@
-//! Everybody meets everybody: the winner of a close group, whatever order the photos came in.
+//! Tie-break by a round-robin tournament among the photos of a group whose composites are close. The result does not
+//! depend on the order of the photos.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// A meeting, as the photo it belongs to saw it.
+/// A comparison of two photos, from the view of one of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Met {
+pub struct Meeting {
     pub image_path: PathBuf,
-    /// `None` for a coin flip.
+    /// `None` when the model prefers neither.
     pub won: Option<bool>,
     /// The probability that this photo is the better of the two.
     pub confidence: f64,
 }
 
-/// A meeting this near to one half could hardly tell the two apart.
+/// A comparison closer than this to one half hardly distinguishes the two photos.
 const CLOSE: f64 = 0.05;
 
-/// How a photo did in the tie-break of its group.
+/// The record of a photo in the tie-break of its group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tiebreak {
-    pub met: Vec<Met>,
+    pub met: Vec<Meeting>,
     pub wins: usize,
     pub meetings: usize,
-    /// Mean over its meetings of the probability that it is the better photo.
+    /// The mean, over its meetings, of the probability that it is the better photo.
     pub confidence: f64,
 }
 
-/// One that takes part: its index, and what orders it when the meetings do not.
+/// A participant: the photo's index, and the values that order it when the meetings tie.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entrant {
     pub photo: usize,
@@ -36,16 +37,16 @@ pub struct Entrant {
     pub path: PathBuf,
 }
 
-/// The entrants from first to last place, each with its record. `better(a, b)` is asked both ways and averaged, so a
-/// model that favours the first or the second place favours nobody.
+/// Returns the entrants from first to last place, each with its record. `better` is called in both argument orders and
+/// averaged, so that a model biased towards one argument favours no photo.
 pub fn play(mut entrants: Vec<Entrant>, better: impl Fn(usize, usize) -> Option<f64>) -> Vec<(Entrant, Tiebreak)> {
-    // Sorted by path: sums are then taken in one order only.
+    // Sorting by path fixes the order of the sums.
     entrants.sort_by(|a, b| a.path.cmp(&b.path).then(a.photo.cmp(&b.photo)));
     let probability = |a: &Entrant, b: &Entrant| {
         let sound = |p: Option<f64>| p.filter(|p| p.is_finite()).map_or(0.5, |p| p.clamp(0.0, 1.0));
         f64::midpoint(sound(better(a.photo, b.photo)), 1.0 - sound(better(b.photo, a.photo)))
     };
-    let mut records: Vec<Vec<Met>> = vec![Vec::new(); entrants.len()];
+    let mut records: Vec<Vec<Meeting>> = vec![Vec::new(); entrants.len()];
     for (i, a) in entrants.iter().enumerate() {
         for (j, b) in entrants.iter().enumerate().skip(i + 1) {
             let p = probability(a, b);
@@ -54,22 +55,22 @@ pub fn play(mut entrants: Vec<Entrant>, better: impl Fn(usize, usize) -> Option<
         }
     }
     let mut table: Vec<(Entrant, Tiebreak)> = entrants.into_iter().zip(records.into_iter().map(Tiebreak::of)).collect();
-    table.sort_by(standing);
+    table.sort_by(by_rank);
     table
 }
 
-fn met(other: &Entrant, confidence: f64) -> Met {
+fn met(other: &Entrant, confidence: f64) -> Meeting {
     let won = ((confidence - 0.5).abs() > 0.0).then_some(confidence > 0.5);
-    Met { image_path: other.path.clone(), won, confidence }
+    Meeting { image_path: other.path.clone(), won, confidence }
 }
 
 impl Tiebreak {
-    /// Whether the meeting with a photo could hardly tell the two apart.
+    /// Whether the comparison with another photo hardly distinguishes the two.
     pub fn is_close_to(&self, other: &Path) -> bool {
         self.met.iter().any(|met| met.image_path == other && (met.confidence - 0.5).abs() < CLOSE)
     }
 
-    fn of(met: Vec<Met>) -> Self {
+    fn of(met: Vec<Meeting>) -> Self {
         let wins = met.iter().filter(|met| met.won == Some(true)).count();
         let sum: f64 = met.iter().map(|met| met.confidence).sum();
         let confidence = if met.is_empty() { 0.5 } else { sum / met.len() as f64 };
@@ -77,8 +78,8 @@ impl Tiebreak {
     }
 }
 
-/// Most wins, then summed confidence (all have met equally many, so the mean orders alike), then composite, then path.
-fn standing(a: &(Entrant, Tiebreak), b: &(Entrant, Tiebreak)) -> Ordering {
+/// Orders by wins, then mean confidence (all have equally many meetings), then composite, then path.
+fn by_rank(a: &(Entrant, Tiebreak), b: &(Entrant, Tiebreak)) -> Ordering {
     let (x, y) = (&a.1, &b.1);
     y.wins
         .cmp(&x.wins)

@@ -1,4 +1,5 @@
-//! 256-bit vectors with fused multiply-add: 16 registers hold six rows of two sums and what they need.
+//! 256-bit vectors with fused multiply-add: 16 registers hold six rows of two sums, one row of weights and the
+//! number it is multiplied with.
 #![allow(unsafe_op_in_unsafe_fn, reason = "each method is a few instructions under the trait's contract")]
 #![allow(clippy::wildcard_imports, reason = "dozens of intrinsics")]
 

@@ -1,15 +1,16 @@
-//! The two functions networks need beyond arithmetic: `exp` and the exact (error-function) GELU.
+//! Functions that networks need beyond arithmetic: `exp`, the exact GELU (with the error function) and SiLU.
 #![allow(unsafe_op_in_unsafe_fn, reason = "arithmetic over `Lanes` under the trait's contract")]
 
 use super::Lanes;
 
-/// `exp`, within 2 units in the last place; below -87 it is `exp(-87)`, which is as good as zero in a softmax.
+/// `exp` with an error of at most 2 units in the last place. Below -87 it is `exp(-87)`, practically zero in a softmax.
 ///
 /// # Safety
 /// As for [`Lanes`].
 #[inline(always)]
 pub(crate) unsafe fn exp<L: Lanes>(x: L::V) -> L::V {
-    // x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 in two parts so that the subtraction is exact. Cephes' polynomial.
+    // x = n ln 2 + r with |r| <= ln 2 / 2; ln 2 in two parts so that the subtraction is exact. The polynomial is from
+    // Cephes.
     let x = L::min(L::max(x, L::splat(-87.0)), L::splat(88.0));
     let n = L::round(L::mul(x, L::splat(std::f32::consts::LOG2_E)));
     let r = L::mul_add(n, L::splat(-0.693_359_4), x);
@@ -22,7 +23,7 @@ pub(crate) unsafe fn exp<L: Lanes>(x: L::V) -> L::V {
     L::mul(p, L::exp2_of_whole(n))
 }
 
-/// `x * Phi(x)` with the normal distribution's own `Phi`, not the tanh approximation; absolute error below 4e-7.
+/// `x * Phi(x)` with the exact normal distribution `Phi`, not the tanh approximation; the absolute error is below 4e-7.
 ///
 /// # Safety
 /// As for [`Lanes`].

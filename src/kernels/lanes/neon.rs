@@ -1,4 +1,5 @@
-//! 128-bit vectors of 64-bit ARM: 32 registers hold six rows of four sums, one row of weights and the number they meet.
+//! 128-bit vectors of 64-bit ARM: 32 registers hold six rows of four sums, one row of weights and the number it is
+//! multiplied with.
 #![allow(unsafe_op_in_unsafe_fn, reason = "each method is one or two instructions under the trait's contract")]
 #![allow(clippy::wildcard_imports, reason = "dozens of intrinsics")]
 

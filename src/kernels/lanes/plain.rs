@@ -1,4 +1,4 @@
-//! Arrays of four floats, which compilers turn into whatever vectors the target is sure to have.
+//! Arrays of four floats, which the compiler turns into the baseline vectors of the target.
 
 use super::Lanes;
 
@@ -61,7 +61,7 @@ impl Lanes for Plain {
     }
     #[inline(always)]
     unsafe fn round(v: [f32; 4]) -> [f32; 4] {
-        // Adding 1.5 * 2^23 leaves no bits for the fraction: the hardware rounds, ties to even.
+        // Adding 1.5 * 2^23 leaves no fraction bits, so the hardware rounds, ties to even.
         const SHIFT: f32 = 12_582_912.0;
         each(|i| (v[i] + SHIFT) - SHIFT)
     }

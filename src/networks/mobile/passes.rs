@@ -5,7 +5,7 @@ use super::block::{self, BORDER, FusedBlock, Size, channels_last, photo, pointwi
 use super::fused::{means, means_and_deviations};
 use super::plan::{Block, Conv, Family, Folded, Kind, Plan};
 use crate::fused::{Photos, Workspace};
-use kernels::channelwise::{Channelwise, Scatter, pass_back_six};
+use kernels::channelwise::{Channelwise, Scatter, relu6_backward};
 use kernels::gradient::{Matrix, add_product};
 use kernels::pointwise::{Lines, Pointwise, Reach, Rectifier, Residual, vector_width};
 use kernels::{Arena, Buffer, Cpu};
@@ -151,7 +151,7 @@ impl Learning {
         let ((expand, expand_weights), (filter, taps)) = (part(block.expand), part(block.depthwise));
         let (project, project_weights) = part(block.project);
         let depthwise_back = if filter.stride == 1 {
-            FilterBack::Turned(Channelwise::turned(cpu, filter.side, &taps.weight, filter.outputs))
+            FilterBack::Turned(Channelwise::rotated(cpu, filter.side, &taps.weight, filter.outputs))
         } else {
             let step = filter.outputs.next_multiple_of(vector_width(cpu));
             let count = filter.side * filter.side;
@@ -259,7 +259,7 @@ impl Learning {
             let deep = &deep[image * to.pixels() * step..];
             let dense = Lines::one(to.pixels(), step);
             let inside = (&mut d_deep[start..], places);
-            pass_back_six(cpu, inside, (deep, dense), to.pixels(), &mut grads.biases[depthwise]);
+            relu6_backward(cpu, inside, (deep, dense), to.pixels(), &mut grads.biases[depthwise]);
             let wide = &wide[image * course.padded()..][..course.padded()];
             let sums = &mut grads.weights[depthwise];
             let inside = (&d_deep[start..], places);
@@ -282,7 +282,7 @@ impl Learning {
             let (start, places) = course.places();
             let dense = Lines::one(size.pixels(), step);
             let sums = &mut grads.biases[expand];
-            pass_back_six(cpu, (d_wide, dense), (&wide[start..], places), size.pixels(), sums);
+            relu6_backward(cpu, (d_wide, dense), (&wide[start..], places), size.pixels(), sums);
         }
         arena.give_buffer(d_deep);
         let pixels = images * size.pixels();
@@ -431,7 +431,7 @@ impl Passes {
                 }
             }
             let dense = Lines::one(images * pixels, step);
-            pass_back_six(self.cpu, (&mut d_head, dense), (&head, dense), images * pixels, &mut grads.biases[*at]);
+            relu6_backward(self.cpu, (&mut d_head, dense), (&head, dense), images * pixels, &mut grads.biases[*at]);
             let input = blocks.last().map_or(&first, |kept| &kept.out);
             let sides = [there.inputs(), features.len()];
             add_weights(input, last.step, &d_head, step, sides, images * pixels, &mut grads.weights[*at]);

@@ -9,7 +9,7 @@ use super::{DecisionPlace, DecisionWord};
 use crate::photo_report::{PhotoReport, TakenFrom};
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
-use judge::select::{self, Tiebreak, Verdict, Why};
+use judge::select::{self, MissingReason, Tiebreak, Verdict};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SelectRecord {
@@ -120,9 +120,9 @@ impl Written {
     }
 }
 
-impl From<select::Parts> for Parts {
-    fn from(parts: select::Parts) -> Self {
-        let part = |part: select::composite::Part| Part {
+impl From<select::ScoreParts> for Parts {
+    fn from(parts: select::ScoreParts) -> Self {
+        let part = |part: select::composite::ScorePart| Part {
             value: part.value,
             weight: part.weight,
             why: part.why.map(|why| why_word(why).to_owned()),
@@ -131,11 +131,11 @@ impl From<select::Parts> for Parts {
     }
 }
 
-fn why_word(why: Why) -> &'static str {
+fn why_word(why: MissingReason) -> &'static str {
     match why {
-        Why::ModelMissing => "model_missing",
-        Why::NotMeasured => "not_measured",
-        Why::Failed => "failed",
+        MissingReason::ModelMissing => "model_missing",
+        MissingReason::NotMeasured => "not_measured",
+        MissingReason::Failed => "failed",
     }
 }
 

@@ -1,21 +1,21 @@
-//! From the spanning tree to groups: single linkage, condensed tree, excess of mass.
+//! Extracts groups from the spanning tree: single linkage, condensed tree, excess of mass.
 
 use std::collections::VecDeque;
 
 use super::Edge;
-use crate::cluster::forest::Forest;
+use crate::cluster::disjoint_sets::DisjointSets;
 
-/// 1 / 0: photos that are bytes of each other have no distance, and arithmetic wants a number.
+/// The density (1 / distance) used for distance 0 between identical photos, to keep the arithmetic finite.
 const DENSEST: f64 = 1e12;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
     pub members: Vec<u32>,
-    /// How long the group lasts while the density rises: stability / (size · highest lambda), 0–1.
+    /// How long the group persists as density rises, from 0 to 1: stability / (size · highest lambda).
     pub persistence: f64,
 }
 
-/// A merge of the single-linkage tree. Children below `points` are photos, the others merges.
+/// A merge of the single-linkage tree. Children below the number of photos are photos, all others are merges.
 struct Merge {
     left: usize,
     right: usize,
@@ -26,17 +26,17 @@ struct Merge {
 /// A cluster of the condensed tree; number 0 is the root. Children come after their parent.
 struct Cluster {
     parent: Option<usize>,
-    /// 1 / distance at which it split off.
+    /// The density (1 / distance) at which it split off.
     birth: f64,
     size: usize,
     stability: f64,
     highest: f64,
     children: Vec<usize>,
-    /// Photos that fell out of it on their own.
+    /// Photos that left it one by one or in parts too small for a cluster.
     points: Vec<u32>,
 }
 
-/// The groups of `points` photos joined by `edges` (ascending), in the order in which the condensed tree met them.
+/// Returns the groups of `points` photos joined by `edges` (ascending by weight), in the order of the condensed tree.
 pub fn groups(points: usize, edges: &[Edge], min_size: usize, epsilon: f64) -> Vec<Group> {
     if points < 2 {
         return Vec::new();
@@ -50,16 +50,16 @@ pub fn groups(points: usize, edges: &[Edge], min_size: usize, epsilon: f64) -> V
 }
 
 fn single_linkage(points: usize, edges: &[Edge]) -> Vec<Merge> {
-    let mut forest = Forest::new(points);
-    // The merge (or photo) that stands for each tree of the forest.
-    let mut standing: Vec<usize> = (0..points).collect();
+    let mut sets = DisjointSets::new(points);
+    // The merge or photo at the root of each set.
+    let mut merge_of_root: Vec<usize> = (0..points).collect();
     let mut merges = Vec::with_capacity(edges.len());
     for edge in edges {
-        let (a, b) = (forest.root(edge.a as usize), forest.root(edge.b as usize));
-        let (left, right) = (standing[a], standing[b]);
-        let size = forest.size_of(a) + forest.size_of(b);
-        forest.join(a, b);
-        standing[forest.root(a)] = points + merges.len();
+        let (a, b) = (sets.root(edge.a as usize), sets.root(edge.b as usize));
+        let (left, right) = (merge_of_root[a], merge_of_root[b]);
+        let size = sets.size_of(a) + sets.size_of(b);
+        sets.join(a, b);
+        merge_of_root[sets.root(a)] = points + merges.len();
         merges.push(Merge { left, right, distance: edge.weight, size });
     }
     merges
@@ -93,8 +93,8 @@ fn condense(points: usize, merges: &[Merge], min_size: usize) -> Vec<Cluster> {
     tree
 }
 
-/// What a node falls into. Merges at the very same distance happen at once: reachability ties by construction (one core
-/// distance counts for many pairs), and taking tied merges one by one would let the order of the photos decide.
+/// The parts that a node splits into. Merges at the same distance are undone together: many reachability distances are
+/// equal, since one core distance counts for many pairs, and one by one the result would depend on the order of photos.
 fn parts(points: usize, merges: &[Merge], node: usize) -> Vec<usize> {
     let distance = merges[node - points].distance;
     let (mut found, mut stack) = (Vec::new(), vec![node]);
@@ -112,7 +112,7 @@ impl Cluster {
         Self { parent, birth, size, stability: 0.0, highest: 0.0, children: Vec::new(), points: Vec::new() }
     }
 
-    /// `count` photos leave at density `lambda`.
+    /// Records that `count` photos leave at density `lambda`.
     fn lose(&mut self, count: usize, lambda: f64) {
         self.stability += (lambda - self.birth) * count as f64;
         self.highest = self.highest.max(lambda);
@@ -133,22 +133,22 @@ fn leaves(points: usize, merges: &[Merge], node: usize) -> Vec<u32> {
     found
 }
 
-/// The clusters that last longer than all that splits off below them; never the root. Ascending.
+/// Selects the clusters that are more stable than all their descendants together, never the root. Ascending.
 fn excess_of_mass(tree: &[Cluster]) -> Vec<usize> {
     let mut best: Vec<f64> = tree.iter().map(|cluster| cluster.stability).collect();
-    let mut stands = vec![true; tree.len()];
-    stands[0] = false;
+    let mut selected = vec![true; tree.len()];
+    selected[0] = false;
     for id in (1..tree.len()).rev() {
         let below: f64 = tree[id].children.iter().map(|&child| best[child]).sum();
         if !tree[id].children.is_empty() && below > best[id] {
-            stands[id] = false;
+            selected[id] = false;
             best[id] = below;
         }
     }
-    outermost(tree, &stands)
+    outermost(tree, &selected)
 }
 
-/// The marked clusters that have no marked one above them.
+/// The marked clusters without a marked ancestor.
 fn outermost(tree: &[Cluster], marked: &[bool]) -> Vec<usize> {
     let mut covered = vec![false; tree.len()];
     let mut kept = Vec::new();
@@ -162,7 +162,8 @@ fn outermost(tree: &[Cluster], marked: &[bool]) -> Vec<usize> {
     kept
 }
 
-/// Replaces clusters born nearer than `epsilon` by their first ancestor that was not; the root is never reached.
+/// Replaces clusters that split off at a distance below `epsilon` by their nearest ancestor that did not, except the
+/// root.
 fn merge_below(tree: &[Cluster], chosen: &[usize], epsilon: f64) -> Vec<usize> {
     let born_at = |id: usize| 1.0 / tree[id].birth;
     let mut marked = vec![false; tree.len()];

@@ -1,27 +1,28 @@
-//! HDBSCAN as the `hdbscan` package of Python computes it, made for photos: no N×N matrix, and a folder that is one
-//! scene is one group.
+//! HDBSCAN like the `hdbscan` package of Python, adapted to photos: it needs no N×N matrix, and a folder with a single
+//! scene becomes one group.
 //!
-//! Why not the `hdbscan` crate: it wants raw points (5,000 × 384: seconds, not tenths) or all N² distances as nested
-//! vectors, and walks its condensed tree quadratically. It serves as the oracle in the tests and the rival in the bench.
+//! The `hdbscan` crate is not used because it takes raw points (seconds instead of tenths for 5,000 × 384) or all N²
+//! distances as nested vectors, and traverses its condensed tree in quadratic time. Tests and benchmarks compare with
+//! it.
 
 mod condensed;
 mod spanning;
 
 use serde::Serialize;
 
-use super::{ClusterError, Embeddings, Found, NOISE};
+use super::{ClusterError, Embeddings, MethodOutput, NOISE};
 pub use spanning::Edge;
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
-    /// Fewer photos than this are no group. At 1 every photo is one: alone where it has no company.
+    /// The smallest number of photos in a group. At 1, every photo without a group becomes a group of its own.
     pub min_cluster_size: usize,
-    /// Which neighbour, not counting the photo itself, says how dense its surroundings are; `min_cluster_size` if `None`.
+    /// The neighbour, not counting the photo itself, whose distance is the core distance; `min_cluster_size` if `None`.
     pub min_samples: Option<usize>,
-    /// Groups that part at a Euclidean distance below this stay together; 0 parts by density alone. When no photo is
-    /// farther than this from its company, all are one group: density shows no contrast in one tight scene, and the
-    /// original, which never takes the root of the tree, made noise or splinters of it. An absolute distance has to
-    /// say so, since twenty unrelated photos, all equally far from each other, show no contrast either.
+    /// The Euclidean distance below which groups are not split; 0 splits by density alone. If all edges of the spanning
+    /// tree are shorter, all photos are one group: density has no contrast within a single scene, and the original,
+    /// which never selects the root of the tree, returned noise or fragments. An absolute distance is needed because
+    /// twenty unrelated photos, all equally far from each other, have no contrast either.
     pub epsilon: f64,
 }
 
@@ -31,7 +32,7 @@ impl Default for Params {
     }
 }
 
-pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<Found, ClusterError> {
+pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<MethodOutput, ClusterError> {
     let refuse = |parameter, wanted| Err(ClusterError::Parameter { parameter, wanted });
     if params.min_cluster_size == 0 {
         return refuse("min_cluster_size", "at least 1");
@@ -44,7 +45,7 @@ pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<Found, ClusterEr
     }
     let min_size = params.min_cluster_size.max(2);
     let samples = params.min_samples.unwrap_or(params.min_cluster_size);
-    let mut found = Found { labels: vec![NOISE; rows.len()], ..Found::default() };
+    let mut found = MethodOutput { labels: vec![NOISE; rows.len()], ..MethodOutput::default() };
     let edges = spanning::minimum_tree(rows, samples);
     if rows.len() >= min_size && edges.iter().all(|edge| edge.weight < params.epsilon) {
         found.labels.fill(0);
@@ -57,13 +58,13 @@ pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<Found, ClusterEr
         found.details.persistence.insert(label as i32, group.persistence);
     }
     if params.min_cluster_size == 1 {
-        stand_alone(&mut found.labels);
+        label_noise(&mut found.labels);
     }
     Ok(found)
 }
 
 /// Gives each photo without a group one of its own.
-fn stand_alone(labels: &mut [i32]) {
+fn label_noise(labels: &mut [i32]) {
     let first = labels.iter().copied().max().unwrap_or(NOISE) + 1;
     for (label, own) in labels.iter_mut().filter(|label| **label == NOISE).zip(first..) {
         *label = own;
@@ -71,7 +72,7 @@ fn stand_alone(labels: &mut [i32]) {
 }
 
 #[cfg(test)]
-pub(super) mod inside {
+pub(super) mod internals {
     pub use super::condensed::groups;
     pub use super::spanning::minimum_tree;
 }

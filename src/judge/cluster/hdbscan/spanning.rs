@@ -1,15 +1,15 @@
-//! The minimum spanning tree over mutual reachability, max(core_a, core_b, d), in memory that grows with N, not N².
+//! The minimum spanning tree of the mutual reachability distance, max(core_a, core_b, d), with memory linear in N.
 //!
-//! One pass over blocks of distances keeps the nearest neighbours of every photo. Borůvka's rounds on these lists join
-//! all that the lists can prove; what is left are few components far apart, whose nearest pairs a second pass over half
-//! the blocks finds, and Prim's algorithm joins them. f32 products say who is nearest; the weights that come out are
-//! measured anew in f64.
+//! One pass over blocks of distances lists the nearest neighbours of every photo. Rounds of Borůvka's algorithm on
+//! these lists make all joins that the lists can prove. The few distant components that remain are joined by Prim's
+//! algorithm, with their nearest pairs from a second pass over half the blocks. Neighbours are found with f32 products;
+//! the weights of the result are computed again in f64.
 
 use rayon::prelude::*;
 
+use crate::cluster::disjoint_sets::DisjointSets;
 use crate::cluster::distances::{blocks, for_each_row, squared, squared_norms};
 use crate::cluster::embeddings::Embeddings;
-use crate::cluster::forest::Forest;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Edge {
@@ -18,13 +18,13 @@ pub struct Edge {
     pub weight: f64,
 }
 
-/// Neighbours kept beyond the one that gives the core distance: enough to prove most joins from the lists alone.
+/// The number of listed neighbours beyond the one of the core distance, enough to prove most joins from the lists.
 const SPARE_NEIGHBOURS: usize = 24;
 
-/// Up to so many components their nearest pairs are held as a triangle: 2,048² / 2 x 12 bytes are 24 MB.
+/// The largest number of components whose nearest pairs are kept as a triangle: 2,048² / 2 x 12 bytes are 24 MB.
 const MAX_COMPONENTS: usize = 2048;
 
-/// A candidate join: the smallest squared reachability wins, then the smallest pair, so that ties have one answer.
+/// A candidate edge, ordered by squared reachability distance, then by the pair, so that ties have a unique result.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Join {
     squared: f32,
@@ -50,7 +50,7 @@ impl Join {
     }
 }
 
-/// The edges of the tree, ascending. `samples` counts neighbours without the photo itself, as the `hdbscan` package does.
+/// Returns the edges of the tree, ascending. Like in the `hdbscan` package, `samples` does not count the photo itself.
 pub fn minimum_tree(rows: &Embeddings, samples: usize) -> Vec<Edge> {
     let len = rows.len();
     if len < 2 {
@@ -59,9 +59,9 @@ pub fn minimum_tree(rows: &Embeddings, samples: usize) -> Vec<Edge> {
     let samples = samples.clamp(1, len - 1);
     let near = Neighbours::find(rows, (samples + SPARE_NEIGHBOURS).min(len - 1));
     let core: Vec<f32> = (0..len).map(|i| near.of(i)[samples - 1].0).collect();
-    let mut tree = Tree { forest: Forest::new(len), joins: Vec::with_capacity(len - 1) };
+    let mut tree = Tree { sets: DisjointSets::new(len), joins: Vec::with_capacity(len - 1) };
     tree.join_by_lists(&near, &core);
-    while let (component, count) = tree.forest.numbered()
+    while let (component, count) = tree.sets.numbered()
         && count > 1
     {
         if count <= MAX_COMPONENTS {
@@ -73,7 +73,7 @@ pub fn minimum_tree(rows: &Embeddings, samples: usize) -> Vec<Edge> {
     weigh(rows, &near, samples, &tree.joins)
 }
 
-/// The weights in f64, from the photos themselves.
+/// Computes the weights in f64 from the embeddings.
 fn weigh(rows: &Embeddings, near: &Neighbours, samples: usize, joins: &[Join]) -> Vec<Edge> {
     let core: Vec<f64> = (0..rows.len()).map(|i| rows.distance(i, near.of(i)[samples - 1].1 as usize)).collect();
     let mut edges: Vec<Edge> = joins
@@ -88,25 +88,25 @@ fn weigh(rows: &Embeddings, near: &Neighbours, samples: usize, joins: &[Join]) -
 }
 
 struct Tree {
-    forest: Forest,
+    sets: DisjointSets,
     joins: Vec<Join>,
 }
 
 impl Tree {
     fn join(&mut self, join: Join) -> bool {
-        let joined = join.a != u32::MAX && self.forest.join(join.a as usize, join.b as usize);
+        let joined = join.a != u32::MAX && self.sets.join(join.a as usize, join.b as usize);
         if joined {
             self.joins.push(join);
         }
         joined
     }
 
-    /// Borůvka's rounds as far as the lists can prove that nothing outside them is nearer.
+    /// Runs Borůvka's rounds as long as the lists prove that no unlisted photo is nearer.
     fn join_by_lists(&mut self, near: &Neighbours, core: &[f32]) {
         loop {
-            let (component, count) = self.forest.numbered();
+            let (component, count) = self.sets.numbered();
             let mut best = vec![Join::NONE; count];
-            // No photo outside the lists of a component can be reached below this.
+            // The smallest possible reachability distance of photos outside the lists of a component.
             let mut unseen = vec![f32::INFINITY; count];
             for i in 0..component.len() {
                 let own = component[i] as usize;
@@ -133,10 +133,10 @@ impl Tree {
     }
 }
 
-/// The nearest neighbours of every photo, nearest first, ties by number; distances squared.
+/// The nearest neighbours of every photo, ordered by squared distance, then by number.
 struct Neighbours {
     each: usize,
-    /// All others are listed: nothing is beyond the horizon.
+    /// Whether the lists contain all other photos.
     complete: bool,
     list: Vec<(f32, u32)>,
 }
@@ -151,13 +151,13 @@ impl Neighbours {
         &self.list[i * self.each..(i + 1) * self.each]
     }
 
-    /// Photos that are not listed are at least this far.
+    /// The smallest possible squared distance of a photo that is not listed.
     fn horizon(&self, i: usize) -> f32 {
         if self.complete { f32::INFINITY } else { self.of(i)[self.each - 1].0 }
     }
 }
 
-/// The `each` smallest of a line with their columns, ascending.
+/// Returns the `each` smallest values of a line with their columns, ascending.
 fn nearest(line: &[f32], each: usize) -> Vec<(f32, u32)> {
     let ascending = |x: &(f32, u32), y: &(f32, u32)| x.0.total_cmp(&y.0).then(x.1.cmp(&y.1));
     let mut kept = Vec::with_capacity(each * 4 + 16);
@@ -177,8 +177,8 @@ fn nearest(line: &[f32], each: usize) -> Vec<(f32, u32)> {
     kept
 }
 
-/// One round of Borůvka over all distances, for data so even that the lists prove little. The largest component waits:
-/// its nearest pair is found from the other side.
+/// One round of Borůvka's algorithm over all distances, for evenly distributed data, for which the lists prove little.
+/// The largest component is skipped, because its nearest pair is found from the other side.
 fn join_by_scanning(rows: &Embeddings, core: &[f32], component: &[u32], count: usize, tree: &mut Tree) {
     let mut sizes = vec![0_u32; count];
     for &id in component {
@@ -206,7 +206,7 @@ fn join_by_scanning(rows: &Embeddings, core: &[f32], component: &[u32], count: u
     }
 }
 
-/// Joins all components: one pass finds the nearest pair of every two, Prim's algorithm picks.
+/// Joins all components by Prim's algorithm, with the nearest pair of every two from one pass over the distances.
 fn join_components(rows: &Embeddings, core: &[f32], component: &[u32], count: usize, tree: &mut Tree) {
     let pairs = NearestPairs::find(rows, core, component, count);
     let mut best: Vec<Join> = (0..count).map(|other| pairs.between(0, other)).collect();
@@ -245,7 +245,7 @@ impl NearestPairs {
     }
 
     fn find(rows: &Embeddings, core: &[f32], component: &[u32], count: usize) -> Self {
-        // Sorted by component, every component is one run of columns.
+        // After sorting by component, each component is a contiguous range of columns.
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|&i| component[i]);
         let sorted = rows.subset(&order);
@@ -287,7 +287,7 @@ impl NearestPairs {
     }
 }
 
-/// Where each component's columns begin, once sorted.
+/// The column ranges of the components after sorting.
 struct Runs {
     of: Vec<u32>,
     start: Vec<usize>,
@@ -307,7 +307,7 @@ impl Runs {
     }
 }
 
-/// The nearest of a run of columns to photo `i`; `line` holds squared distances and is used up.
+/// Returns the nearest of a range of columns to photo `i`. `line` holds squared distances and is overwritten.
 fn nearest_in(line: &mut [f32], core: &[f32], own_core: f32, i: usize, first: usize) -> Join {
     let mut least = f32::INFINITY;
     for (value, &core) in line.iter_mut().zip(core) {

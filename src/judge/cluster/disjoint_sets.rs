@@ -1,16 +1,17 @@
-//! Which things have been joined (union-find).
+//! Disjoint sets (union-find).
 
 #[derive(Debug, Clone)]
-pub struct Forest {
+pub struct DisjointSets {
     parent: Vec<u32>,
     size: Vec<u32>,
 }
 
-impl Forest {
+impl DisjointSets {
     pub fn new(len: usize) -> Self {
         Self { parent: (0..len as u32).collect(), size: vec![1; len] }
     }
 
+    /// The representative of an element's set.
     pub fn root(&mut self, of: usize) -> usize {
         let mut at = of;
         while self.parent[at] as usize != at {
@@ -20,7 +21,7 @@ impl Forest {
         at
     }
 
-    /// `false` when they were together already.
+    /// Joins two sets; returns false if they were one already.
     pub fn join(&mut self, a: usize, b: usize) -> bool {
         let (a, b) = (self.root(a), self.root(b));
         if a == b {
@@ -37,7 +38,7 @@ impl Forest {
         self.size[root] as usize
     }
 
-    /// Dense numbers of the trees, 0.. by first appearance, and how many there are.
+    /// Returns the number of each element's set, from 0 by first appearance, and the number of sets.
     pub fn numbered(&mut self) -> (Vec<u32>, usize) {
         let mut number = vec![u32::MAX; self.parent.len()];
         let mut count = 0;
