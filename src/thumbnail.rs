@@ -15,21 +15,30 @@ pub struct Thumbnail {
 /// Long sides and qualities, best first. The last one is taken even when it is too heavy.
 const STEPS: [(u32, u8); 6] = [(400, 80), (360, 72), (320, 66), (280, 58), (240, 50), (160, 40)];
 
+/// Long side and quality of a picture to look closer at.
+pub const PREVIEW: (u32, u8) = (1200, 82);
+
 /// `None` when the encoder refuses.
 pub fn encode(pixels: &Pixels, budget: usize) -> Option<Thumbnail> {
     let mut best = None;
     for (long_side, quality) in STEPS {
-        let small = resize::within(pixels, long_side);
-        let mut jpeg = Vec::new();
-        let (width, height) = (u16::try_from(small.width()).ok()?, u16::try_from(small.height()).ok()?);
-        Encoder::new(&mut jpeg, quality).encode(small.data(), width, height, ColorType::Rgb).ok()?;
-        let fits = jpeg.len() <= budget;
-        best = Some(Thumbnail { jpeg, width: small.width(), height: small.height() });
+        let small = within(pixels, long_side, quality)?;
+        let fits = small.jpeg.len() <= budget;
+        best = Some(small);
         if fits {
             break;
         }
     }
     best
+}
+
+/// The same of one size, however heavy.
+pub fn within(pixels: &Pixels, long_side: u32, quality: u8) -> Option<Thumbnail> {
+    let small = resize::within(pixels, long_side);
+    let mut jpeg = Vec::new();
+    let (width, height) = (u16::try_from(small.width()).ok()?, u16::try_from(small.height()).ok()?);
+    Encoder::new(&mut jpeg, quality).encode(small.data(), width, height, ColorType::Rgb).ok()?;
+    Some(Thumbnail { jpeg, width: small.width(), height: small.height() })
 }
 
 impl Thumbnail {

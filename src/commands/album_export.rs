@@ -16,10 +16,13 @@ use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::DecisionWord;
 use crate::report::records::select::Written;
 use crate::report::xmp::{self, Mark, Naming};
+use crate::thumbnail::{self, Thumbnail};
 use base::atomic::Folders;
 use judge::portrait::Face;
 use judge::select::{Decision, Photo, Verdict};
+use photo::Scale;
 use photo::companions::Companions;
+use photo::identity::{self, ContentId};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "What to do with the picks")]
@@ -51,6 +54,10 @@ pub struct DeliverArgs {
     /// Write a page to look at: all photos, the picks marked
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
+
+    /// Put the picks into the page at 1,200 pixels, to look closer at; some 200 KB each
+    #[arg(long, requires = "report")]
+    pub preview: bool,
 
     /// Write nothing, and say what would be written
     #[arg(long)]
@@ -473,15 +480,30 @@ fn face_mark(face: &Face) -> FaceMark {
 }
 
 /// Whole or not at all. A report is made anew every run: it is ours alone, and may be replaced.
-pub fn write_page(file: &Path, album: Album, dry_run: bool, context: &Context) -> Result<(), CommandError> {
-    if dry_run {
+pub fn write_page(file: &Path, album: Album, args: &DeliverArgs, context: &Context) -> Result<(), CommandError> {
+    if args.dry_run {
         return Ok(());
     }
     let page = page(album);
     context.telemetry.time("write_report", || {
         whole_file(file, Content::Text, |out| {
-            Ok(html::write(out, &page, &mut |photo| album.reports[photo].thumbnail.clone())?)
+            let thumbnail = &mut |photo: usize| album.reports[photo].thumbnail.clone();
+            let is_larger = |photo: usize| args.preview && page.photos[photo].rank.is_some();
+            let preview =
+                &mut |photo: usize| is_larger(photo).then(|| preview(&album.reports[photo], context)).flatten();
+            Ok(html::write(out, &page, thumbnail, preview)?)
         })
     })?;
     Ok(())
+}
+
+/// A photo that is gone or changed by now is shown as small as it was seen.
+fn preview(report: &PhotoReport, context: &Context) -> Option<Thumbnail> {
+    let limits = context.limits();
+    let bytes = identity::read(&report.path, limits.max_file_bytes).ok()?.bytes;
+    let (long_side, quality) = thumbnail::PREVIEW;
+    let decoded = photo::decode(&bytes, Scale::AtLeast(long_side), &limits).ok()?;
+    let is_same =
+        report.id().is_none_or(|id| id.content == ContentId::of(&bytes) || id.picture == Some(decoded.picture));
+    is_same.then(|| thumbnail::within(&decoded.pixels, long_side, quality)).flatten()
 }

@@ -206,7 +206,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     output.finish(&context.ui)?;
     if let Some(file) = &args.deliver.report {
-        album_export::write_page(file, album, args.deliver.dry_run, context)?;
+        album_export::write_page(file, album, &args.deliver, context)?;
     }
     // Photos that could not be read are not among what was seen: they are looked at again. All that was delivered is on
     // disk by now, and so are the folders it lies in.

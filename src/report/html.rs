@@ -123,16 +123,16 @@ pub fn file_link(path: &Path) -> Option<String> {
     Some(link)
 }
 
-/// Writes the page; `thumbnail(i)` shows photo `i`, or is `None` when there is nothing to show.
-pub fn write(
-    out: &mut dyn Write,
-    page: &Page,
-    thumbnail: &mut dyn FnMut(usize) -> Option<Thumbnail>,
-) -> io::Result<()> {
+/// A picture of the photo of a number, where there is one to show.
+pub type Shown<'a> = &'a mut dyn FnMut(usize) -> Option<Thumbnail>;
+
+/// Writes the page with small pictures, and with larger ones to look closer at.
+pub fn write(out: &mut dyn Write, page: &Page, thumbnail: Shown<'_>, preview: Shown<'_>) -> io::Result<()> {
     let [begin, body, end] = template()?;
     write!(out, "{begin}{WITHIN}\n<title>{}</title>\n<style>\n{STYLE}</style>{body}", text(&page.title))?;
     writeln!(out, r#"<script type="application/json" id="data">{}</script>"#, json(page)?)?;
-    thumbnails(out, page.photos.len(), thumbnail)?;
+    pictures(out, 't', page.photos.len(), thumbnail)?;
+    pictures(out, 'p', page.photos.len(), preview)?;
     write!(out, "<script>\n{}</script>{end}", script())
 }
 
@@ -156,18 +156,11 @@ fn template() -> io::Result<[&'static str; 3]> {
 }
 
 /// One block a photo: the browser reads past them without decoding, and without one huge string.
-fn thumbnails(
-    out: &mut dyn Write,
-    count: usize,
-    thumbnail: &mut dyn FnMut(usize) -> Option<Thumbnail>,
-) -> io::Result<()> {
+fn pictures(out: &mut dyn Write, kind: char, count: usize, shown: Shown<'_>) -> io::Result<()> {
     for photo in 0..count {
-        let Some(Thumbnail { jpeg, width, height }) = thumbnail(photo) else { continue };
+        let Some(Thumbnail { jpeg, .. }) = shown(photo) else { continue };
         let encoded = STANDARD.encode(jpeg);
-        writeln!(
-            out,
-            r#"<script type="text/plain" id="t{photo}" data-w="{width}" data-h="{height}">{encoded}</script>"#
-        )?;
+        writeln!(out, r#"<script type="text/plain" id="{kind}{photo}">{encoded}</script>"#)?;
     }
     Ok(())
 }
@@ -200,7 +193,7 @@ mod tests {
 
     fn written(page: &Page, pixels: &dyn Fn(usize) -> Option<Pixels>) -> String {
         let mut out = Vec::new();
-        write(&mut out, page, &mut |i| encode(&pixels(i)?, thumbnail_budget(2))).unwrap();
+        write(&mut out, page, &mut |i| encode(&pixels(i)?, thumbnail_budget(2)), &mut |_| None).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -185,14 +185,19 @@ fn entry(i: usize, takes: usize) -> Entry {
 fn render(page: &Page, takes: usize, sides: (u32, u32)) -> String {
     let (mut out, mut drawn) = (Vec::new(), Vec::new());
     let upright = |i: usize| if i % 11 == 5 { (sides.1, sides.0) } else { sides };
-    write(&mut out, page, &mut |i| {
-        if i < DRAWN {
-            let (width, height) = upright(i);
-            let picture = landscape(i / takes, i % takes, width, height);
-            drawn.push(thumbnail::encode(&picture, thumbnail_budget(page.photos.len())));
-        }
-        drawn[i % DRAWN].clone()
-    })
+    write(
+        &mut out,
+        page,
+        &mut |i| {
+            if i < DRAWN {
+                let (width, height) = upright(i);
+                let picture = landscape(i / takes, i % takes, width, height);
+                drawn.push(thumbnail::encode(&picture, thumbnail_budget(page.photos.len())));
+            }
+            drawn[i % DRAWN].clone()
+        },
+        &mut |_| None,
+    )
     .expect("a page");
     String::from_utf8(out).expect("text")
 }

@@ -117,11 +117,16 @@ fn a_report_saves_decisions_that_albumctl_reads() {
     };
     let world = World::new();
     let album = fixture_album();
-    world.run(["select", album.to_str().unwrap(), "--top", "5", "--report", "album.html"]).expect(0);
+    world.run(["select", album.to_str().unwrap(), "--top", "5", "--report", "album.html", "--preview"]).expect(0);
     browser.call("Browser.setDownloadBehavior", &json!({ "behavior": "allow", "downloadPath": world.root() }));
     browser.open(&format!("file://{}", world.path("album.html").display()));
     let photo =
         |browser: &mut Browser| browser.see("document.querySelector('#list .photo.here .name span').textContent");
+    // A pick is there at 1,200 pixels, another photo as small as it is in the list.
+    let side = "(() => { const image = document.querySelector('#closer .pane[data-loaded] img:last-of-type'); return image && Math.max(image.naturalWidth, image.naturalHeight); })()";
+    browser.key("Enter");
+    browser.until(&format!("{side} === 1200"));
+    browser.key("Escape");
     let rejected = photo(&mut browser);
     browser.key("x");
     browser.key("ArrowRight");

@@ -51,13 +51,17 @@ class Album {
   /** Where a small picture of it is; null where there is none. */
   thumbnail(photo) {
     if (this.page.served) return `thumbnail/${photo.index}`;
-    const kept = $(`t${photo.index}`);
-    return kept ? `data:image/jpeg;base64,${kept.textContent}` : null;
+    return this.kept(`t${photo.index}`);
   }
 
-  /** Where the whole picture is; a page in one file has the small one only. */
+  kept(id) {
+    const kept = $(id);
+    return kept && `data:image/jpeg;base64,${kept.textContent}`;
+  }
+
+  /** Where the whole picture is; a page in one file has a preview at best. */
   original(photo) {
-    return this.page.served ? `original/${photo.index}` : this.thumbnail(photo);
+    return this.page.served ? `original/${photo.index}` : this.kept(`p${photo.index}`) ?? this.thumbnail(photo);
   }
 
   picks() {
