@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::manifest::Manifest;
 use networks::checkpoint::{Checkpoint, WeightsError};
 use networks::head::{Bend, HeadConfig};
-use networks::preprocess::{Filter, Preprocess, Resize};
+use networks::preprocess::{Preprocess, Resize};
 use networks::rating::Output;
 use networks::weights::WeightsFile;
+use photo::resize::Filter;
 
 /// The configuration of a checkpoint; the original keeps the network's part under `model`, or at the top.
 #[derive(Debug)]

@@ -130,8 +130,28 @@ pub fn write_terms(folder: &Path, recipe: &impl Serialize, command: &str) -> Res
     replace(&folder.join(COMMAND), format!("{command}\n").as_bytes())
 }
 
+/// Where a run in this folder stands: the beginning where there is no checkpoint. `identity` is what must not have changed.
+pub fn resume(
+    folder: &Path,
+    vars: &BTreeMap<String, Var>,
+    adam: &mut Adam,
+    identity: String,
+    title: &str,
+) -> Result<Progress, TrainError> {
+    let path = folder.join(CHECKPOINT);
+    let Some(progress) = load(&path, vars, adam)? else {
+        return Ok(Progress { recipe: identity, ..Progress::default() });
+    };
+    if progress.recipe != identity {
+        return Err(TrainError::Changed { path });
+    }
+    // What the run before could not write of its course is not made by what is left to do.
+    write_course(folder, title, &progress)?;
+    Ok(progress)
+}
+
 /// Takes a run up again; `None` where there is none yet.
-pub fn load(path: &Path, vars: &BTreeMap<String, Var>, adam: &mut Adam) -> Result<Option<Progress>, TrainError> {
+fn load(path: &Path, vars: &BTreeMap<String, Var>, adam: &mut Adam) -> Result<Option<Progress>, TrainError> {
     let file = match reading::read(path, reading::MODEL) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -117,15 +117,7 @@ fn network(
     let [singles, series] = set.counts();
     let identity = format!("{} {looks} {singles} {series}", recipe.identity());
     let title = format!("{} {}: train loss", recipe.name, recipe.version);
-    let mut progress = match checkpoint::load(&file, &mini.vars, &mut adam)? {
-        Some(progress) if progress.recipe != identity => return Err(TrainError::Changed { path: file }),
-        Some(progress) => {
-            // What the run before could not write of its course is not made by what is left to do.
-            checkpoint::write_course(out, &title, &progress)?;
-            progress
-        }
-        None => Progress { recipe: identity, ..Progress::default() },
-    };
+    let mut progress = checkpoint::resume(out, &mini.vars, &mut adam, identity, &title)?;
     checkpoint::write_terms(out, &recipe.in_full(), &job.command)?;
     let per_epoch = set.steps(&recipe.batch);
     let mut epoch = Course::default();

@@ -88,15 +88,7 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
     let file = out.join(checkpoint::CHECKPOINT);
     let identity = recipe.identity(items.len());
     let title = format!("{}: train loss", recipe.name);
-    let mut progress = match checkpoint::load(&file, &network.vars, &mut adam)? {
-        Some(progress) if progress.recipe != identity => return Err(TrainError::Changed { path: file }),
-        Some(progress) => {
-            // What the run before could not write of its course is not made by what is left to do.
-            checkpoint::write_course(out, &title, &progress)?;
-            progress
-        }
-        None => Progress { recipe: identity, ..Progress::default() },
-    };
+    let mut progress = checkpoint::resume(out, &network.vars, &mut adam, identity, &title)?;
     let split = split(items, recipe);
     let Split { learned, held, .. } = &split;
     if learned.is_empty() {

@@ -55,7 +55,7 @@ impl Stamp {
 
     /// `None` where no file lies. One that can't be looked at is not taken for missing.
     pub fn if_there(path: &Path) -> io::Result<Option<Self>> {
-        Ok(base::atomic::found(path)?.filter(Metadata::is_file).map(|metadata| Self::from(&metadata)))
+        Ok(atomic::found(path)?.filter(Metadata::is_file).map(|metadata| Self::from(&metadata)))
     }
 
     pub fn of_file(file: &File) -> io::Result<Self> {

@@ -191,11 +191,11 @@ fn merge(rows: &Embeddings, labels: &mut [i32], states: &[State], params: &Param
                 continue;
             }
             let contact = Contact::between(rows, &states[i], &states[j]);
-            let reason = contact.verdict(params);
+            let refusal = contact.refusal(params);
             if params.debug {
-                log.merge_decisions.push(contact.told(&states[i], &states[j], reason));
+                log.merge_decisions.push(contact.told(&states[i], &states[j], refusal));
             }
-            if reason == "merged" {
+            if refusal.is_none() {
                 forest.join(i, j);
                 merged += 1;
             }
@@ -241,19 +241,20 @@ impl Contact {
         (0..width).filter(|&j| self.distances.iter().any(|line| self.near(line[j]))).count()
     }
 
-    fn verdict(&self, params: &Params) -> &'static str {
+    /// Why the two stay apart; `None` where they become one.
+    fn refusal(&self, params: &Params) -> Option<&'static str> {
         if self.pairs() < params.merge_min_pairs {
-            "not_enough_pairs"
+            Some("not_enough_pairs")
         } else if self.involved_a() < params.merge_min_distinct {
-            "not_enough_distinct_a"
+            Some("not_enough_distinct_a")
         } else if self.involved_b() < params.merge_min_distinct {
-            "not_enough_distinct_b"
+            Some("not_enough_distinct_b")
         } else {
-            "merged"
+            None
         }
     }
 
-    fn told(&self, a: &State, b: &State, reason: &str) -> Value {
+    fn told(&self, a: &State, b: &State, refusal: Option<&str>) -> Value {
         json!({
             "cluster_a": a.label,
             "cluster_b": b.label,
@@ -262,8 +263,8 @@ impl Contact {
             "exemplars_a_involved": self.involved_a(),
             "exemplars_b_involved": self.involved_b(),
             "min_distance": self.distances.iter().flatten().copied().fold(f64::INFINITY, f64::min),
-            "merged": reason == "merged",
-            "reason": reason,
+            "merged": refusal.is_none(),
+            "reason": refusal.unwrap_or("merged"),
             "cross_distances": self.distances,
         })
     }

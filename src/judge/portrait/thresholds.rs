@@ -1,7 +1,10 @@
 //! Where the lines are drawn. Defaults are the original's, as far as it had them.
 
+use serde::Deserialize;
+
 /// How landmarks become distances.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LandmarkRounding {
     /// As the network gives them.
     #[default]
@@ -11,7 +14,8 @@ pub enum LandmarkRounding {
 }
 
 /// What says whether eyes are open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EyesBy {
     /// The expression network.
     States,
