@@ -33,6 +33,7 @@
 //! | [`library`] | the engine of every command, and of Rust programs: [`ModelHub`]; shown by `examples/model_hub.rs` |
 //! | [`lacking`] | what is said of models that are not here |
 //! | [`arguments`], [`context`] | what all commands are told; made once a run: settings, store, terminal, stop flag |
+//! | [`review`] | the server behind `albumctl review`: who may ask, which pictures are shown |
 //! | [`commands`] | a file a command: arguments and `run`; wires, never computes |
 //! | [`cli`] | the command line: which commands there are, and which file runs each |
 //!
@@ -48,6 +49,7 @@
 //! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `calibration.rs` (how alike is alike), `moments.rs` (time), a file a method |
 //! | what is known of a photo, and which models are asked? | `src/photo_report.rs`; `src/library/asking.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs`, `tournament.rs`, `pick.rs`, `reason.rs` |
+//! | the page of `--report` and `review`? | `src/report/html/`; what it is served by: `src/review/`; what its keys do: `src/commands/review/session.rs` |
 //! | a field of a JSON line | `src/report/records/`, a file a command |
 //! | a key of the configuration | `src/config/settings.rs`, with its default in `configs/global_config.yaml` |
 //! | where is a model's file fetched from? | its manifest in `models/`; `src/hub/fetch/` |
@@ -72,6 +74,7 @@ pub mod library;
 pub mod photo_report;
 pub mod pipeline;
 pub mod report;
+pub mod review;
 pub mod sqlite;
 pub mod store;
 pub mod telemetry;

@@ -39,6 +39,8 @@ pub struct PhotoReport {
     pub degradations: Option<Vec<f32>>,
     /// The probability of each class of the classifier.
     pub classes: Option<Vec<f32>>,
+    /// The group of one scene among the photos it was asked about with; photos that share it are of one scene.
+    pub cluster_id: Option<i64>,
     /// What a comparison network compares pairs by.
     pub comparison: Option<Vec<f32>>,
     pub perceptual_hash: Option<u64>,
@@ -94,6 +96,7 @@ impl PhotoReport {
             embedding: None,
             degradations: None,
             classes: None,
+            cluster_id: None,
             comparison: None,
             perceptual_hash: None,
             thumbnail: None,

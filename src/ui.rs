@@ -128,6 +128,11 @@ impl Ui {
         }
     }
 
+    /// What the run was asked to say, and no data.
+    pub fn tell(&self, message: &str) {
+        self.say(None, message);
+    }
+
     pub fn is_verbose(&self) -> bool {
         self.verbosity > 0
     }

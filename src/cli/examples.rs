@@ -65,6 +65,13 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("decide reject", &[("never pick what is in this folder", "albumctl decide reject ~/Photos/blurred")]),
     ("decide clear", &[("take back what was decided", "albumctl decide clear IMG_0001.JPG")]),
     ("decide list", &[("all decisions in force", "albumctl decide list --format table")]),
+    (
+        "review",
+        &[
+            ("look, compare, decide; then the ten photos", "albumctl review ~/Photos --top 10"),
+            ("without looking at the photos again", "albumctl review --from analysis.jsonl"),
+        ],
+    ),
     ("models", &[("what there is, and what of it is here", "albumctl models list")]),
     ("models list", &[("models for faces", "albumctl models list --task face")]),
     ("models info", &[("files, hashes, licence, figures", "albumctl models info dinov2-s")]),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 
+use super::open_models::Networks;
 use super::photos::{self, Tally};
 use crate::analyses::Thumbnails;
 use crate::config::AlbumClustering;
@@ -16,7 +17,6 @@ use crate::library::asking::AlbumModels;
 use crate::library::groups;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{self, Analysis};
-use crate::report::html::thumbnail_budget;
 use crate::report::records::AnalyzeRecord;
 use base::reading::Stream;
 use judge::cluster::{Calibration, Method};
@@ -56,6 +56,49 @@ impl GroupArgs {
             handle_noise: self.noise.clone().unwrap_or(configured.handle_noise),
             ..configured
         }
+    }
+}
+
+/// What is known of the photos, and what it was known by.
+#[derive(Debug)]
+pub struct Gathered {
+    pub reports: Vec<PhotoReport>,
+    pub tally: Tally,
+    pub models: AlbumModels,
+}
+
+/// Bytes a thumbnail may have among so many.
+pub type Budget = fn(usize) -> usize;
+
+impl Gathered {
+    /// What a file of `analyze` tells; with a budget, thumbnails of the photos that still lie there are made.
+    pub fn from_file(
+        file: &Path,
+        thumbnails: Option<Budget>,
+        networks: &Networks<'_>,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        let (hub, mut absent) = (&networks.hub, networks);
+        // A file brings its ratings along.
+        let models = hub.choice_models(&mut absent)?;
+        let mut reports = read(file, context)?;
+        let failed = thumbnails.map_or(Ok(0), |budget| find_pictures(&mut reports, budget, hub, context))?;
+        let tally = Tally { done: reports.len(), from_store: reports.len(), failed, ..Tally::default() };
+        Ok(Self { reports, tally, models })
+    }
+
+    /// What a look at the photos tells.
+    pub fn from_photos(
+        scan: &Scan,
+        thumbnails: Option<Budget>,
+        networks: &Networks<'_>,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        let (hub, mut absent) = (&networks.hub, networks);
+        let models = hub.album_models(&mut absent)?;
+        let budget = thumbnails.map(|budget| budget(scan.photos.len()));
+        let (reports, tally) = gather(scan, &models, budget, hub, context)?;
+        Ok(Self { reports, tally, models })
     }
 }
 
@@ -108,8 +151,13 @@ pub fn read(file: &Path, context: &Context) -> Result<Vec<PhotoReport>, CommandE
 }
 
 /// Thumbnails of photos read from a file, as far as they still lie there and are the same; how many could not be read.
-pub fn find_pictures(reports: &mut [PhotoReport], hub: &ModelHub, context: &Context) -> Result<usize, CommandError> {
-    let thumbnails = Thumbnails { budget: thumbnail_budget(reports.len()) };
+fn find_pictures(
+    reports: &mut [PhotoReport],
+    budget: Budget,
+    hub: &ModelHub,
+    context: &Context,
+) -> Result<usize, CommandError> {
+    let thumbnails = Thumbnails { budget: budget(reports.len()) };
     let there = reports.iter().filter(|photo| photo.path.is_file());
     let there = there.map(|photo| scan::Photo { path: photo.path.clone(), raws: Vec::new() }).collect();
     let scan = Scan { photos: there, ..Scan::default() };

@@ -409,7 +409,7 @@ fn models(photo: &PhotoReport) -> String {
 }
 
 /// The page of an album.
-fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
+pub fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
     let mut entries: Vec<Entry> = reports.iter().map(|_| Entry::default()).collect();
     for verdict in verdicts {
         entries[verdict.photo] = entry(&reports[verdict.photo], &photos[verdict.photo], verdict);
@@ -427,6 +427,7 @@ fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
             .first()
             .map_or_else(String::new, |photo| format!("albumctl {} · {}", env!("CARGO_PKG_VERSION"), models(photo))),
         notes,
+        served: false,
         photos: entries,
     }
 }
@@ -436,6 +437,8 @@ fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
     Entry {
         path: photo.path.to_string_lossy().into_owned(),
         link: html::file_link(&photo.path),
+        width: report.width,
+        height: report.height,
         group: photo.group,
         rank: verdict.rank,
         composite: verdict.composite,

@@ -1,5 +1,7 @@
 //! `albumctl decide`: what a person says about photos, written down for good.
 
+use std::path::Path;
+
 use super::photos;
 use crate::arguments::PhotoArgs;
 use crate::context::{Context, journal_failed};
@@ -10,7 +12,7 @@ use crate::report::photo_path::PhotoPath;
 use crate::report::records::{DecidedRecord, DecisionRecord};
 use judge::select::Decision;
 use kernels::Precision;
-use photo::identity::{self, ContentId};
+use photo::identity::{self, ContentId, ReadError};
 use photo::scan;
 
 /// Keep or reject photos for good: `select` obeys before any score
@@ -71,16 +73,10 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
     let (mut meant, mut unread) = (Vec::new(), Vec::new());
     let hub = context.model_hub(Precision::Full)?;
     let mut tally = photos::analyse(&scan, &[], hub.medium(), &hub, context, |photo, report| {
-        let own = report.content.map(|content| PhotoId { content, picture: report.picture });
-        let mut ids: Vec<PhotoId> = own.into_iter().collect();
+        let mut ids: Vec<PhotoId> = report.id().into_iter().collect();
         for raw in &photo.raws {
-            match identity::read(raw, context.limits().max_file_bytes) {
-                Ok(read) => {
-                    ids.push(PhotoId {
-                        content: ContentId::of(&read.bytes),
-                        picture: Some(photo::picture_of(&read.bytes, &context.limits())),
-                    });
-                }
+            match id_of(raw, context) {
+                Ok(id) => ids.push(id),
                 Err(error) => unread.push(Failure {
                     path: raw.clone(),
                     stage: Stage::Read,
@@ -121,6 +117,12 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
     }
     tally.close(output, context)?;
     Ok(tally.end("decide", context))
+}
+
+/// By what a file is known again.
+pub fn id_of(file: &Path, context: &Context) -> Result<PhotoId, ReadError> {
+    let bytes = identity::read(file, context.limits().max_file_bytes)?.bytes;
+    Ok(PhotoId { content: ContentId::of(&bytes), picture: Some(photo::picture_of(&bytes, &context.limits())) })
 }
 
 fn list(context: &Context) -> Result<Ending, CommandError> {

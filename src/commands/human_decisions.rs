@@ -44,9 +44,23 @@ pub fn in_journal(reports: &[PhotoReport], dry_run: bool, context: &Context) -> 
 /// The decision about each photo. What was said to `decide` goes before what a sidecar says, and that before what the photo
 /// says.
 pub fn of(reports: &[PhotoReport], ratings: Ratings, decisions: &Decisions) -> Vec<Option<FoundDecision>> {
+    before(reports, decisions, &elsewhere(reports, ratings))
+}
+
+/// What was said to `decide`, before what was found `elsewhere`.
+pub fn before(
+    reports: &[PhotoReport],
+    decisions: &Decisions,
+    elsewhere: &[Option<FoundDecision>],
+) -> Vec<Option<FoundDecision>> {
     let said = |report: &PhotoReport| Some((decisions.of(report.content, report.picture)?, DecisionSource::Journal));
+    reports.iter().zip(elsewhere).map(|(report, found)| said(report).or(*found)).collect()
+}
+
+/// What other programs wrote about each photo.
+pub fn elsewhere(reports: &[PhotoReport], ratings: Ratings) -> Vec<Option<FoundDecision>> {
     if ratings == Ratings::Ignore {
-        return reports.iter().map(said).collect();
+        return vec![None; reports.len()];
     }
     let paths: Vec<PathBuf> = reports.iter().map(|report| report.path.clone()).collect();
     let mut folders = Folders::default();
@@ -59,8 +73,8 @@ pub fn of(reports: &[PhotoReport], ratings: Ratings, decisions: &Decisions) -> V
     let found = |(report, sidecars): (&PhotoReport, Vec<PathBuf>)| {
         let mut beside =
             || sidecars.iter().filter(|sidecar| folders.has(sidecar)).find_map(|sidecar| decision(read(sidecar)?));
-        said(report)
-            .or_else(|| beside().map(|decision| (decision, DecisionSource::Sidecar)))
+        beside()
+            .map(|decision| (decision, DecisionSource::Sidecar))
             .or_else(|| Some((decision(report.rating?)?, DecisionSource::File)))
     };
     reports.iter().zip(sidecars).map(found).collect()

@@ -27,6 +27,7 @@ pub mod node;
 pub mod open_models;
 mod photos;
 pub mod portrait;
+pub mod review;
 mod run_history;
 pub mod schema;
 pub mod score;

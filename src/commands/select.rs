@@ -1,9 +1,9 @@
 //! `albumctl select`: the album.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use super::album::{self, GroupArgs};
+use super::album::{Budget, Gathered, GroupArgs};
 use super::album_export::{self, Album, DeliverArgs};
 use super::closing;
 use super::human_decisions::{self, Ratings};
@@ -216,13 +216,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         history.finish(&seen, &tally.broken, context)?;
     }
     let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();
-    let how = match (rules.top, rules.per_group) {
+    let told = closing::told(&args.deliver, (picks, photos.len(), how(&rules)), &written, context.output_file());
+    Ok(tally.end_with(&told, args.deliver.writes() || context.output_file().is_some(), "select", context))
+}
+
+/// By what rule so many were picked, for the closing line.
+pub fn how(rules: &Rules) -> &'static str {
+    match (rules.top, rules.per_group) {
         (Some(_), _) => "",
         (None, 1) => ", the best of each scene (--top N picks N)",
         (None, _) => ", the best of each scene",
-    };
-    let told = closing::told(&args.deliver, (picks, photos.len(), how), &written, context.output_file());
-    Ok(tally.end_with(&told, args.deliver.writes() || context.output_file().is_some(), "select", context))
+    }
 }
 
 impl Args {
@@ -248,13 +252,6 @@ impl Args {
     }
 }
 
-/// What is known of the photos, and what it was known by.
-struct Gathered {
-    reports: Vec<PhotoReport>,
-    tally: Tally,
-    models: AlbumModels,
-}
-
 /// `None` when `--since` leaves nothing to look at.
 fn gather(
     args: &Args,
@@ -262,27 +259,19 @@ fn gather(
     networks: &Networks<'_>,
     context: &Context,
 ) -> Result<Option<Gathered>, CommandError> {
-    let (hub, mut absent) = (&networks.hub, networks);
     let pages = args.deliver.report.is_some() && !args.deliver.dry_run;
+    let thumbnails = pages.then_some(thumbnail_budget as Budget);
     if let Some(file) = &args.from {
-        // A file brings its ratings along.
-        let models = hub.choice_models(&mut absent)?;
-        let mut reports = album::read(file, context)?;
-        let failed = if pages { album::find_pictures(&mut reports, hub, context)? } else { 0 };
-        let tally = Tally { done: reports.len(), from_store: reports.len(), failed, ..Tally::default() };
-        return Ok(Some(Gathered { reports, tally, models }));
+        return Gathered::from_file(file, thumbnails, networks, context).map(Some);
     }
     let scan = history.narrow(photos::find_beside(&args.photos, args.deliver.folder.place(), context)?, context);
     if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
         return Ok(None);
     }
-    let models = hub.album_models(&mut absent)?;
-    let budget = pages.then(|| thumbnail_budget(scan.photos.len()));
-    let (reports, tally) = album::gather(&scan, &models, budget, hub, context)?;
-    Ok(Some(Gathered { reports, tally, models }))
+    Gathered::from_photos(&scan, thumbnails, networks, context).map(Some)
 }
 
-fn tell_of_kept(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {
+pub fn tell_of_kept(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {
     let picks = verdicts.iter().filter(|verdict| verdict.selected());
     let kept = picks.filter(|pick| photos[pick.photo].decision == Some(Decision::Keep)).count();
     if let Some(top) = rules.top.filter(|&top| top < kept) {
@@ -291,7 +280,7 @@ fn tell_of_kept(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: 
 }
 
 /// What the choice came to, in the words of the original's log.
-fn tell_of_choice(photos: &[Photo], verdicts: &[Verdict], context: &Context) {
+pub fn tell_of_choice(photos: &[Photo], verdicts: &[Verdict], context: &Context) {
     let groups_of = |some: &dyn Fn(&Verdict) -> bool| {
         // A photo without a group is one alone.
         let group = |verdict: &Verdict| photos[verdict.photo].group.map_or((1, verdict.photo), |group| (0, group));
@@ -318,15 +307,17 @@ pub fn choose(
     context: &Context,
 ) -> Result<Vec<Verdict>, CommandError> {
     photos::unless_interrupted(context)?;
-    let mut referee = TieBreak { networks, tally, context };
+    let mut referee = TieBreak { networks, tally, context, seen: HashMap::new() };
     networks.hub.choose(reports, photos, rules, groups, models, &mut referee)
 }
 
-/// Opens the comparison network when a tie-break asks for it, and has photos looked at again.
-struct TieBreak<'a> {
-    networks: &'a Networks<'a>,
-    tally: &'a mut Tally,
-    context: &'a Context,
+/// Opens the comparison network when a tie-break asks for it, and has photos looked at again, each once.
+#[derive(Debug)]
+pub struct TieBreak<'a> {
+    pub networks: &'a Networks<'a>,
+    pub tally: &'a mut Tally,
+    pub context: &'a Context,
+    pub seen: HashMap<PathBuf, PhotoReport>,
 }
 
 impl Referee for TieBreak<'_> {
@@ -340,14 +331,19 @@ impl Referee for TieBreak<'_> {
     }
 
     fn look_at(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, CommandError> {
-        let (hub, scan) = (&self.networks.hub, Scan { photos: photos.to_vec(), ..Scan::default() });
-        let mut reports = Vec::new();
-        let looked = photos::analyse(&scan, &[analysis], hub.medium(), hub, self.context, |_, report| {
-            reports.push(report);
-            Ok(())
-        })?;
-        self.tally.failed += looked.failed;
-        photos::unless_interrupted(self.context)?;
+        let (known, unseen): (Vec<_>, Vec<_>) =
+            photos.iter().cloned().partition(|photo| self.seen.contains_key(&photo.path));
+        let mut reports: Vec<PhotoReport> = known.iter().map(|photo| self.seen[&photo.path].clone()).collect();
+        if !unseen.is_empty() {
+            let (hub, scan) = (&self.networks.hub, Scan { photos: unseen, ..Scan::default() });
+            let looked = photos::analyse(&scan, &[analysis], hub.medium(), hub, self.context, |photo, report| {
+                self.seen.insert(photo.path.clone(), report.clone());
+                reports.push(report);
+                Ok(())
+            })?;
+            self.tally.failed += looked.failed;
+            photos::unless_interrupted(self.context)?;
+        }
         Ok(reports)
     }
 }

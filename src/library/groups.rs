@@ -1,5 +1,7 @@
 //! Groups of one scene, by the configured method with the parameters that were measured for albums.
 
+use std::borrow::Borrow;
+
 use super::{ModelHub, ModelHubError};
 use crate::config::AlbumClustering;
 use crate::photo_report::PhotoReport;
@@ -39,24 +41,29 @@ impl ModelHub {
     /// assert_eq!(groups.clustering.labels.len(), 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn cluster(&self, photos: &[PhotoReport]) -> Result<Groups, ModelHubError> {
+    pub fn cluster(&self, photos: &[impl Borrow<PhotoReport>]) -> Result<Groups, ModelHubError> {
         self.cluster_with(photos, &self.settings().album.clustering)
     }
 
     /// The same with other settings.
-    pub fn cluster_with(&self, photos: &[PhotoReport], settings: &AlbumClustering) -> Result<Groups, ModelHubError> {
+    pub fn cluster_with(
+        &self,
+        photos: &[impl Borrow<PhotoReport>],
+        settings: &AlbumClustering,
+    ) -> Result<Groups, ModelHubError> {
+        let photos: Vec<&PhotoReport> = photos.iter().map(Borrow::borrow).collect();
         let embedded = || photos.iter().filter_map(|photo| photo.embedding.as_ref());
         let calibration =
             embedded().next().map_or_else(Calibration::default, |embedded| Calibration::of(&embedded.model));
         let (method, noise) = (method(settings, &calibration)?, noise(settings)?);
         let vector = |photo: &PhotoReport| photo.embedding.as_ref().map_or(0, |embedded| embedded.vector.len());
-        let dim = photos.first().map_or(0, vector);
+        let dim = photos.first().map_or(0, |photo| vector(photo));
         if let Some(odd) = photos.iter().find(|photo| vector(photo) != dim) {
             return Err(ModelHubError::Lengths { path: odd.path.clone() });
         }
         let rows: Vec<f32> = embedded().flat_map(|embedded| &embedded.vector).copied().collect();
         let embeddings = Embeddings::new(&rows, dim)?;
-        let times: Vec<Option<Moment>> = photos.iter().map(moment).collect();
+        let times: Vec<Option<Moment>> = photos.iter().map(|photo| moment(photo)).collect();
         let clock = calibration.clock.filter(|_| settings.use_times);
         let input = Input { clock, ..Input::new(&embeddings, &times) };
         let clustering = self.telemetry().time("cluster_images", || cluster::cluster(&input, &method, noise))?;

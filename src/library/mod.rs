@@ -22,7 +22,7 @@ pub use choice::Preference;
 pub use groups::Groups;
 pub use memory::LoadedModel;
 pub use models::{CacheInfo, CleanedUp, DeviceInfo, PullProgress};
-pub use photos::{Batch, PhotoInput, Progress};
+pub use photos::{Batch, Extras, PhotoInput, Progress};
 pub use record::record;
 
 use crate::config::{self, ConfigError, Settings, Sources};

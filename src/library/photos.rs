@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 use super::asking::LeftOut;
 use super::source::{InMemory, PhotoSource};
 use super::{ModelHub, ModelHubError};
+use crate::analyses::Degrading;
 use crate::failure::Failure;
 use crate::photo_report::{PhotoReport, Rated};
 use crate::pipeline::{self, Analysed, Analysis, Job};
-use hub::HubError;
 use hub::faces::Landmarks;
+use hub::{HubError, Which};
 use judge::portrait::Portrait;
 use judge::quality::Quality;
 use photo::identity::Files;
@@ -36,6 +37,17 @@ pub struct Batch {
     /// Models that are not here; each says how to get it. The built-in one rated in the place of those that rate, and
     /// nothing was asked of the others.
     pub left_out: Vec<HubError>,
+}
+
+/// What is asked of a batch beside scores and faces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// The vector that photos are grouped by.
+    pub features: bool,
+    /// The group of one scene of each photo, `cluster_id`, as configured. Brings the features along.
+    pub groups: bool,
+    /// How strong each flaw of [`networks::mini::DEGRADATIONS`] is, by the built-in model.
+    pub degradations: bool,
 }
 
 /// How far a batch is.
@@ -126,19 +138,21 @@ impl ModelHub {
         self.ask_one(photo.into(), self.medium(), &models.analyses())
     }
 
-    /// Everything about many photos, on all cores; what photos are grouped by only where it is asked for.
+    /// Everything about many photos, on all cores, and what of [`Extras`] is asked for.
     ///
     /// ```
     /// # use albumctl::ModelHub;
-    /// # use albumctl::library::Options;
+    /// # use albumctl::library::{Extras, Options};
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let photos = ["fixtures/album/DSC_0101.jpg", "fixtures/album/none.jpg", "fixtures/album/DSC_0102.jpg"];
     /// let mut heard = Vec::new();
-    /// let batch = hub.analyse_batch(&photos, true, |step| heard.push((step.done, step.total)))?;
+    /// let extras = Extras { groups: true, ..Extras::default() };
+    /// let batch = hub.analyse_batch(&photos, extras, |step| heard.push((step.done, step.total)))?;
     /// assert_eq!(heard, [(1, 3), (2, 3), (3, 3)]);
     /// assert!(batch.photos[0].is_ok() && batch.photos[1].is_err());
-    /// assert_eq!(batch.photos[2].as_ref().unwrap().path.to_str(), Some(photos[2]));
+    /// let last = batch.photos[2].as_ref().unwrap();
+    /// assert_eq!((last.path.to_str(), last.cluster_id.is_some()), (Some(photos[2]), true));
     /// for missing in &batch.left_out {
     ///     println!("done without: {missing}");
     /// }
@@ -147,16 +161,32 @@ impl ModelHub {
     pub fn analyse_batch<P: AsRef<Path>>(
         &self,
         photos: &[P],
-        include_features: bool,
+        extras: Extras,
         progress: impl FnMut(Progress<'_>),
     ) -> Result<Batch, ModelHubError> {
         let mut left_out = LeftOut::default();
         let mut models = self.album_models(&mut left_out)?;
-        if !include_features {
+        if !extras.features && !extras.groups {
             models.features = None;
         }
-        let photos = self.ask_all(photos, &models.analyses(), "analyze_images", progress)?;
+        let built_in = || Degrading::new(self.network(Which::Named(hub::MINI))?).map_err(ModelHubError::from);
+        let degrading = extras.degradations.then(built_in).transpose()?;
+        let mut analyses = models.analyses();
+        analyses.extend(degrading.as_ref().map(|degrading| degrading as &dyn Analysis));
+        let mut photos = self.ask_all(photos, &analyses, "analyze_images", progress)?;
+        if extras.groups {
+            self.tell_groups(&mut photos)?;
+        }
         Ok(Batch { photos, left_out: left_out.0 })
+    }
+
+    fn tell_groups(&self, photos: &mut [Result<PhotoReport, Failure>]) -> Result<(), ModelHubError> {
+        let mut reports: Vec<&mut PhotoReport> = photos.iter_mut().filter_map(|photo| photo.as_mut().ok()).collect();
+        let groups = self.cluster(&reports)?;
+        for (report, label) in reports.iter_mut().zip(groups.clustering.labels) {
+            report.cluster_id = Some(label);
+        }
+        Ok(())
     }
 
     /// Photos through the pipeline, in the order asked for, until `each` ends it or somebody asks to stop. `medium` is the

@@ -22,6 +22,7 @@ pub mod resize;
 pub mod scan;
 pub mod xmp;
 
+pub use container::jpeg::is_for_browsers;
 pub use decode::{Decoded, REVISION, Scale, decode, decode_in};
 pub use error::DecodeError;
 pub use exif::{Camera, Fact, Facts, TakenAt, facts};

@@ -170,7 +170,12 @@ fn lies(target: &Path) -> Result<bool, ExportError> {
 /// Whether `target` is what placing `source` there would make.
 fn is_same(source: &Path, target: &Path, way: Way) -> Result<bool, ExportError> {
     match way {
-        Way::SoftLink => Ok(fs::read_link(target).is_ok_and(|link| absolute(source).is_ok_and(|from| link == from))),
+        Way::SoftLink => match fs::read_link(target) {
+            Ok(link) => Ok(link == absolute(source)?),
+            // What is no link at all.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
+            Err(error) => Err(io_error(target, "look at")(error)),
+        },
         Way::Copy | Way::HardLink => {
             let theirs = target.symlink_metadata().map_err(io_error(target, "look at"))?;
             let ours = source.metadata().map_err(io_error(source, "look at"))?;

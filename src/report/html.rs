@@ -1,5 +1,5 @@
-//! `--report`: the album as one page to look at. Everything is in the file, thumbnails included; the page forbids
-//! itself the network. The browser decodes a thumbnail when it comes into view.
+//! The album as a page to look at: `--report` writes it as one file, thumbnails included, which forbids itself the network;
+//! `review` serves the same page, and its pictures one by one. The browser draws what is in view.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,27 +11,52 @@ use serde::Serialize;
 use crate::thumbnail::Thumbnail;
 
 const TEMPLATE: &str = include_str!("html/page.html");
-const STYLE: &str = include_str!("html/page.css");
-const SCRIPT: &str = include_str!("html/page.js");
+pub const STYLE: &str = include_str!("html/page.css");
+/// In the order in which they name each other.
+const SCRIPTS: [&str; 5] = [
+    include_str!("html/album.js"),
+    include_str!("html/list.js"),
+    include_str!("html/closer.js"),
+    include_str!("html/filters.js"),
+    include_str!("html/page.js"),
+];
+
+/// A page in one file forbids itself everything that is not in it.
+const WITHIN: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
+                      style-src 'unsafe-inline'; script-src 'unsafe-inline'\">";
 
 /// What the thumbnails of a page may weigh together; 2,000 photos then make a page of less than 40 MB.
 const THUMBNAIL_BYTES: usize = 27_000_000;
 /// What one may weigh, the largest that fits. Steps, so that albums of about one size share kept thumbnails.
 const EACH: [usize; 4] = [24_000, 13_500, 6_000, 3_000];
 
+/// The same for thumbnails that a server keeps in memory.
+const SERVED_BYTES: usize = 80_000_000;
+
 /// Bytes a thumbnail may have on a page of so many photos.
 pub fn thumbnail_budget(photos: usize) -> usize {
-    let fitting = EACH.into_iter().find(|each| each * photos <= THUMBNAIL_BYTES);
+    budget(photos, THUMBNAIL_BYTES)
+}
+
+/// The same for a page that is served.
+pub fn served_budget(photos: usize) -> usize {
+    budget(photos, SERVED_BYTES)
+}
+
+fn budget(photos: usize, together: usize) -> usize {
+    let fitting = EACH.into_iter().find(|each| each * photos <= together);
     fitting.unwrap_or(EACH[EACH.len() - 1])
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Page {
     pub title: String,
     /// What made it: program and version, and the models in force.
     pub made_by: String,
     /// Ends of the bars' scales need no telling; what a missing part means does. Shown as notes on top.
     pub notes: Vec<String>,
+    /// Whether a server has the pictures and takes decisions.
+    pub served: bool,
     pub photos: Vec<Entry>,
 }
 
@@ -41,6 +66,9 @@ pub struct Entry {
     pub path: String,
     /// Where the browser finds the original, when it is to be linked.
     pub link: Option<String>,
+    /// The upright original.
+    pub width: u32,
+    pub height: u32,
     pub group: Option<usize>,
     pub rank: Option<usize>,
     /// All scores on 0–1.
@@ -98,22 +126,30 @@ pub fn write(
     page: &Page,
     thumbnail: &mut dyn FnMut(usize) -> Option<Thumbnail>,
 ) -> io::Result<()> {
-    let parts = ["{{title}}", "{{style}}", "{{data}}", "{{thumbnails}}", "{{script}}"];
-    let mut rest = TEMPLATE;
-    for part in parts {
-        let (before, after) =
-            rest.split_once(part).ok_or_else(|| io::Error::other(format!("no {part} in the page")))?;
-        out.write_all(before.as_bytes())?;
-        match part {
-            "{{title}}" => out.write_all(text(&page.title).as_bytes())?,
-            "{{style}}" => out.write_all(STYLE.as_bytes())?,
-            "{{data}}" => out.write_all(json(page)?.as_bytes())?,
-            "{{thumbnails}}" => thumbnails(out, page.photos.len(), thumbnail)?,
-            _ => out.write_all(SCRIPT.as_bytes())?,
-        }
-        rest = after;
-    }
-    out.write_all(rest.as_bytes())
+    let [begin, body, end] = template()?;
+    write!(out, "{begin}{WITHIN}\n<title>{}</title>\n<style>\n{STYLE}</style>{body}", text(&page.title))?;
+    writeln!(out, r#"<script type="application/json" id="data">{}</script>"#, json(page)?)?;
+    thumbnails(out, page.photos.len(), thumbnail)?;
+    write!(out, "<script>\n{}</script>{end}", script())
+}
+
+/// The page without an album, for a server that has the rest: `page.css`, `page.js`, `album.json` and the pictures.
+pub fn served() -> String {
+    let [begin, body, end] = template().unwrap_or_default();
+    let head = r#"<title>The album</title><link rel="icon" href="data:,"><link rel="stylesheet" href="page.css">"#;
+    format!(r#"{begin}{head}{body}<script src="page.js"></script>{end}"#)
+}
+
+pub fn script() -> String {
+    SCRIPTS.concat()
+}
+
+/// What stands before, between and after what belongs into the head and what follows the body.
+fn template() -> io::Result<[&'static str; 3]> {
+    let missing = || io::Error::other("the page has no place for what belongs there");
+    let (begin, rest) = TEMPLATE.split_once("{{head}}").ok_or_else(missing)?;
+    let (body, end) = rest.split_once("{{album}}").ok_or_else(missing)?;
+    Ok([begin, body, end])
 }
 
 /// One block a photo: the browser reads past them without decoding, and without one huge string.
@@ -154,8 +190,8 @@ mod tests {
         Page {
             title: "A <b> & C".into(),
             made_by: "albumctl".into(),
-            notes: Vec::new(),
             photos: (0..count).map(entry).collect(),
+            ..Page::default()
         }
     }
 

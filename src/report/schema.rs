@@ -9,6 +9,10 @@ use super::records::{
     TrainRecord, VerifiedRecord,
 };
 
+/// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
+/// means something else.
+pub const VERSION: &str = "1.1";
+
 /// Every command with records, by the words that call it.
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
@@ -39,6 +43,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("kmeans assign", schema_of::<NearestRecord>()),
         ("kmeans fit", schema_of::<KmeansModelRecord>()),
         ("kmeans info", schema_of::<KmeansModelRecord>()),
+        ("review", schema_of::<SelectRecord>()),
         ("score", schema_of::<ScoreRecord>()),
         ("select", schema_of::<SelectRecord>()),
         ("train", schema_of::<TrainRecord>()),

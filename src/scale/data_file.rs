@@ -9,6 +9,7 @@ use parquet::file::reader::Length as _;
 use super::arrays::Array;
 use super::error::ScaleError;
 use super::input::Input;
+use super::thrift;
 use base::contain::contained;
 
 pub const ID: &str = "id";
@@ -46,7 +47,9 @@ impl DataFile {
         if let Some(array) = Array::open(&path, &file)? {
             return Ok(Self { bytes: file.len(), path, content: Content::Array(array) });
         }
-        let metadata = contained(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))
+        let load =
+            || thrift::check_footer(&file).and_then(|()| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()));
+        let metadata = contained(load)
             .and_then(|metadata| metadata.map_err(|error| error.to_string()))
             .map_err(|cause| ScaleError::Parquet { path: path.clone(), cause })?;
         let data = Self { bytes: file.len(), path, content: Content::Parquet(metadata.clone()) };

@@ -36,6 +36,7 @@ mod stores;
 #[cfg(not(feature = "object-stores"))]
 #[path = "object_stores_stub.rs"]
 mod stores;
+mod thrift;
 mod work;
 
 pub use error::{Place, RowError, ScaleError};

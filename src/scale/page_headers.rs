@@ -1,5 +1,5 @@
 //! A look at the headers of pages before the general reader takes the room that they ask for: a damaged one claims
-//! gigabytes, or billions of entries, in a few bytes. Headers are Thrift, in its compact protocol.
+//! gigabytes, or billions of entries, in a few bytes.
 
 use std::io::{BufReader, Read};
 
@@ -8,6 +8,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::ChunkReader;
 
 use super::input::Input;
+use super::thrift::{Compact, I32, STRUCT};
 
 /// Writers make pages of a megabyte or so; one that is larger than this must not be more than so many times as large as
 /// what is stored of it.
@@ -47,7 +48,7 @@ struct Header {
 impl Header {
     fn read(bytes: impl Read) -> Result<Self> {
         let mut header = Self::default();
-        let mut compact = Compact { bytes, read: 0 };
+        let mut compact = Compact::new(bytes);
         compact.fields(0, &mut |compact, id, kind| {
             match (id, kind) {
                 (2, I32) => header.plain = compact.size()?,
@@ -60,7 +61,7 @@ impl Header {
             }
             Ok(())
         })?;
-        header.length = compact.read;
+        header.length = compact.read();
         Ok(header)
     }
 
@@ -74,100 +75,6 @@ impl Header {
         }
         Ok(())
     }
-}
-
-const TRUE: u8 = 1;
-const FALSE: u8 = 2;
-const BYTE: u8 = 3;
-const I16: u8 = 4;
-const I32: u8 = 5;
-const I64: u8 = 6;
-const DOUBLE: u8 = 7;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
-const SET: u8 = 10;
-const STRUCT: u8 = 12;
-/// Headers have structs in structs in structs.
-const DEEPEST: u32 = 8;
-
-struct Compact<R> {
-    bytes: R,
-    read: u64,
-}
-
-impl<R: Read> Compact<R> {
-    fn byte(&mut self) -> Result<u8> {
-        let mut byte = [0];
-        self.bytes.read_exact(&mut byte)?;
-        self.read += 1;
-        Ok(byte[0])
-    }
-
-    /// Seven bits a byte, the lowest first.
-    fn number(&mut self) -> Result<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(broken())
-    }
-
-    /// A signed number of 32 bits that must not be below zero: such are written as twice their size.
-    fn size(&mut self) -> Result<u64> {
-        let number = self.number()?;
-        if number % 2 == 0 && i32::try_from(number / 2).is_ok() { Ok(number / 2) } else { Err(broken()) }
-    }
-
-    fn fields(&mut self, depth: u32, each: &mut dyn FnMut(&mut Self, u64, u8) -> Result<()>) -> Result<()> {
-        if depth > DEEPEST {
-            return Err(broken());
-        }
-        let mut id = 0;
-        loop {
-            let head = self.byte()?;
-            if head == 0 {
-                return Ok(());
-            }
-            id = if head >> 4 == 0 { self.size()? } else { id + u64::from(head >> 4) };
-            each(self, id, head & 0xf)?;
-        }
-    }
-
-    fn skip(&mut self, kind: u8, depth: u32) -> Result<()> {
-        match kind {
-            TRUE | FALSE => Ok(()),
-            BYTE => self.byte().map(drop),
-            I16 | I32 | I64 => self.number().map(drop),
-            DOUBLE => self.pass_over(8),
-            BINARY => {
-                let length = self.number()?;
-                self.pass_over(length)
-            }
-            LIST | SET if depth < DEEPEST => {
-                let head = self.byte()?;
-                let items = if head >> 4 == 15 { self.number()? } else { u64::from(head >> 4) };
-                // Flags in a list take a byte each.
-                let item = if matches!(head & 0xf, TRUE | FALSE) { BYTE } else { head & 0xf };
-                (0..items).try_for_each(|_| self.skip(item, depth + 1))
-            }
-            STRUCT => self.fields(depth + 1, &mut |compact, _, kind| compact.skip(kind, depth + 1)),
-            _ => Err(broken()),
-        }
-    }
-
-    fn pass_over(&mut self, length: u64) -> Result<()> {
-        let passed = std::io::copy(&mut self.bytes.by_ref().take(length), &mut std::io::sink())?;
-        self.read += passed;
-        if passed == length { Ok(()) } else { Err(broken()) }
-    }
-}
-
-fn broken() -> ParquetError {
-    ParquetError::General("the header of a page is broken".to_owned())
 }
 
 #[cfg(test)]
@@ -209,6 +116,7 @@ mod tests {
         let refused = checked(&file).unwrap_err().to_string();
         assert!(refused.contains("a dictionary claims 1048575 entries in 80000 bytes"), "{refused}");
     }
+
     #[test]
     fn a_page_that_claims_gigabytes_in_a_few_bytes_is_refused() {
         // A data page of so many bytes, stored in 100 and in 2,100,000; then its header, a struct with a list inside.

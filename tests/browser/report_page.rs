@@ -1,12 +1,12 @@
 //! The report page in a real browser: it opens, says no error, and its filters, keys and close-up work. Runs where
 //! Chromium is installed. `ALBUMCTL_SCREENSHOTS=DIR` leaves pictures of the pages to look at.
 
-#![allow(clippy::print_stderr)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::chromium;
+use crate::world::skipped;
 use albumctl::report::html::{Entry, Face, Met, Page, thumbnail_budget, write};
 use albumctl::thumbnail;
 use base::pixels::Pixels;
@@ -20,7 +20,8 @@ for(const k of ['error','warn']){const o=console[k];console[k]=(...a)=>{wrong.pu
 const DRIVE: &str = r#"<script>
 (async () => {
   const seen = {};
-  const shown = () => [...document.querySelectorAll('.photo')].filter((card) => !card.hidden).length;
+  const shown = () => Number(document.body.dataset.shown);
+  const here = () => Number(document.querySelector('#list .photo.here').dataset.cell);
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
   const key = (name) => (document.activeElement || document.body).dispatchEvent(new KeyboardEvent('keydown', { key: name, bubbles: true, cancelable: true }));
   const slide = (filter, end, value) => {
@@ -31,8 +32,9 @@ const DRIVE: &str = r#"<script>
   try {
     await wait(300);
     seen.all = shown();
-    seen.scenes = document.querySelectorAll('.scene').length;
-    seen.decoded = [...document.images].filter((image) => image.src).length;
+    seen.summary = document.getElementById('summary').textContent;
+    seen.headings = [...document.querySelectorAll('#list h2')].map((heading) => heading.textContent);
+    seen.drawn = document.images.length;
     seen.loaded = [...document.images].some((image) => image.naturalWidth > 0);
     slide('composite', 'from', 600);
     seen.composite = shown();
@@ -53,13 +55,12 @@ const DRIVE: &str = r#"<script>
     find.dispatchEvent(new Event('input', { bubbles: true }));
     seen.found = shown();
     document.getElementById('reset').click();
+    const first = here();
     key('ArrowRight');
-    const first = document.activeElement.dataset.photo;
-    key('ArrowRight');
-    seen.moved = document.activeElement.dataset.photo !== first;
+    seen.moved = here() === first + 1;
     key('ArrowDown');
-    seen.leapt = document.activeElement.closest('.scene').querySelector('.photo') === document.activeElement;
-    document.activeElement.click();
+    seen.leapt = here() > first + 3;
+    document.querySelector('#list .photo.here').click();
     seen.closer = document.getElementById('closer').open;
     seen.commands = [...document.querySelectorAll('#closer .command')].map((line) => line.textContent.split(' ').slice(0, 3).join(' '));
     document.getElementById('closer').close();
@@ -77,12 +78,6 @@ const DRIVE: &str = r#"<script>
   document.body.append(out);
 })();
 </script>"#;
-
-fn chromium() -> Option<PathBuf> {
-    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|path| path.is_file())
-}
 
 /// A landscape of the scene's own colours; the take moves the sun and the light.
 fn landscape(scene: usize, take: usize, width: u32, height: u32) -> Pixels {
@@ -151,6 +146,7 @@ fn album(count: usize, takes: usize) -> Page {
         made_by: "albumctl 0.1.0 · scene-layout@1".into(),
         notes: vec!["No comparison model is installed: close calls were settled by composite, then sharpness.".into()],
         photos,
+        ..Page::default()
     }
 }
 
@@ -204,8 +200,7 @@ fn render(page: &Page, takes: usize, sides: (u32, u32)) -> String {
 fn browse(browser: &Path, world: &Path, extra: &[&str], page: &Path) -> String {
     let profile = tempfile::tempdir_in(world).expect("a profile");
     let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"])
+        .args(chromium::QUIET)
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(extra)
         .arg(format!("file://{}", page.display()))
@@ -216,8 +211,8 @@ fn browse(browser: &Path, world: &Path, extra: &[&str], page: &Path) -> String {
 
 #[test]
 fn the_page_works_in_a_browser() {
-    let Some(browser) = chromium() else {
-        eprintln!("skipped: no Chromium");
+    let Some(browser) = chromium::find() else {
+        skipped("no Chromium");
         return;
     };
     let world = tempfile::tempdir().expect("a folder");
@@ -238,9 +233,10 @@ fn the_page_works_in_a_browser() {
     assert_eq!(seen["wrong"], serde_json::json!([]), "{seen}");
     let number = |filter: &dyn Fn(&Entry) -> bool| page.photos.iter().filter(|photo| filter(photo)).count();
     assert_eq!(seen["all"], 60);
-    assert_eq!(seen["scenes"], 12);
+    assert_eq!(seen["summary"], "12 of 60 photos picked, from 12 scenes");
+    assert_eq!(seen["headings"][0], "Picked12 photos");
     assert_eq!(seen["loaded"], true);
-    assert!(seen["decoded"].as_u64().is_some_and(|decoded| decoded < 60), "all thumbnails decoded at once: {seen}");
+    assert!(seen["drawn"].as_u64().is_some_and(|drawn| drawn < 60), "all photos are drawn at once: {seen}");
     assert_eq!(seen["composite"], number(&|photo| photo.composite.is_some_and(|value| value >= 0.6 - 1e-9)));
     let times: Vec<i64> = page.photos.iter().filter_map(|photo| photo.taken_ms).collect();
     let middle = i64::midpoint(times[0], times[59]);
@@ -260,8 +256,8 @@ fn two_thousand_photos_fit_the_page() {
     let page = album(2000, takes);
     let html = render(&page, takes, (420, 280));
     assert!(html.len() < 40_000_000, "{} bytes", html.len());
-    let (Some(browser), Some(shots)) = (chromium(), std::env::var_os("ALBUMCTL_SCREENSHOTS")) else {
-        eprintln!("skipped: no Chromium, or no ALBUMCTL_SCREENSHOTS");
+    let (Some(browser), Some(shots)) = (chromium::find(), std::env::var_os("ALBUMCTL_SCREENSHOTS")) else {
+        skipped("no Chromium, or no ALBUMCTL_SCREENSHOTS");
         return;
     };
     let (shots, world) = (PathBuf::from(shots), tempfile::tempdir().expect("a folder"));

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use albumctl::ModelHub;
-use albumctl::library::{Batch, ModelHubError, Options};
+use albumctl::library::{Batch, Extras, ModelHubError, Options};
 use hub::cache::{Cache, CacheError};
 use hub::catalogue::Status;
 use hub::digest::Digest;
@@ -80,10 +80,17 @@ fn every_operation_in_turn() {
         let embedded = report.as_ref().unwrap().embedding.as_ref().unwrap();
         assert_eq!((embedded.model.as_str(), embedded.vector.len()), ("mine@1", 128));
     }
-    let batch = hub.analyse_batch(&photos, true, |_| ()).unwrap();
+    let extras = Extras { groups: true, degradations: true, ..Extras::default() };
+    let batch = hub.analyse_batch(&photos, extras, |_| ()).unwrap();
     let reports: Vec<_> = batch.photos.into_iter().map(Result::unwrap).collect();
     assert!(reports.iter().map(|report| &report.path).eq(&photos), "in the order asked for");
-    assert_eq!(hub.cluster(&reports).unwrap().clustering.labels.len(), 6);
+    let groups: Vec<i64> = reports.iter().map(|report| report.cluster_id.unwrap()).collect();
+    assert_eq!(hub.cluster(&reports).unwrap().clustering.labels, groups);
+    let alone = hub.predict_from_bytes("album-mini", &fs::read(&photos[0]).unwrap()).unwrap();
+    let strengths: Vec<f32> = alone.degradations.into_iter().map(|(_, strength)| strength).collect();
+    assert_eq!(reports[0].degradations.as_ref(), Some(&strengths));
+    let plain = hub.analyse_batch(&photos[..1], Extras::default(), |_| ()).unwrap().photos.remove(0).unwrap();
+    assert!(plain.embedding.is_none() && plain.cluster_id.is_none() && plain.degradations.is_none());
     let missing: String = batch.left_out.iter().map(|error| error.to_string() + "\n").collect();
     assert!(missing.contains("ava_resnet50.pt") && missing.contains("face_landmark_with_attention"), "{missing}");
     drop(loaded);

@@ -32,6 +32,13 @@ impl Frame {
     }
 }
 
+/// Whether every browser shows it: baseline or progressive, of 8 bits, grey or in colours of three parts.
+pub fn is_for_browsers(bytes: &[u8]) -> bool {
+    let common =
+        |frame: Frame| frame.process <= 2 && frame.precision == 8 && matches!(frame.component_ids.len(), 1 | 3);
+    bytes.starts_with(b"\xff\xd8\xff") && header(bytes).frame.is_some_and(common)
+}
+
 const SOS: u8 = 0xda;
 const EOI: u8 = 0xd9;
 

@@ -33,6 +33,15 @@ impl From<Decision> for DecisionWord {
     }
 }
 
+impl From<DecisionWord> for Decision {
+    fn from(word: DecisionWord) -> Self {
+        match word {
+            DecisionWord::Keep => Self::Keep,
+            DecisionWord::Reject => Self::Reject,
+        }
+    }
+}
+
 /// Where a person's word about a photo was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

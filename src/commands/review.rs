@@ -1,0 +1,148 @@
+//! `albumctl review`: the album in a browser, to look at, compare and decide.
+
+mod session;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::album::{Budget, Gathered, GroupArgs};
+use super::open_models::Networks;
+use super::photos;
+use super::select::{self, ChoiceArgs};
+use crate::arguments::PhotoArgs;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::photo_report::PhotoReport;
+use crate::report::html::served_budget;
+use crate::report::records::SelectRecord;
+use crate::review::{Asked, Picture, Pictures, Server, Table, Wish};
+use session::Session;
+
+/// Look at the photos in a browser, compare them, and decide: what you say counts at once
+///
+/// A page on this machine shows the picks, then every scene; K keeps the photo you are at, X rejects it, U takes the last
+/// word back, and the choice is made anew each time. Nothing is written but the journal of decisions, as by `albumctl
+/// decide`. The page's address has a secret, and only this machine reaches it. Done or Ctrl-C ends it and prints the album
+/// as `albumctl select` does.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub photos: PhotoArgs,
+
+    /// Take what `albumctl analyze` wrote instead of looking at photos; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    pub from: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+
+    #[command(flatten)]
+    pub groups: GroupArgs,
+
+    /// At the end, tell about every photo, with the reason why it was not picked
+    #[arg(long)]
+    pub all: bool,
+
+    /// Open no browser: the address is printed, whoever opens it
+    #[arg(long)]
+    pub no_open: bool,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    args.groups.check(context)?;
+    ChoiceArgs::check(context)?;
+    // Opened before the photos are looked at: where it cannot be written, nobody waits for nothing.
+    let journal = context.journal()?;
+    let networks = Networks::configured(context)?;
+    let thumbnails = Some(served_budget as Budget);
+    let Gathered { mut reports, mut tally, models } = match &args.from {
+        Some(file) => Gathered::from_file(file, thumbnails, &networks, context)?,
+        None => Gathered::from_photos(&photos::find(&args.photos, context)?, thumbnails, &networks, context)?,
+    };
+    photos::unless_interrupted(context)?;
+    if reports.is_empty() {
+        tally.close(context.output::<SelectRecord>()?, context)?;
+        return Ok(tally.end("review", context));
+    }
+    let groups = networks.hub.cluster_with(&reports, &args.groups.over(context))?;
+    let pictures = pictures(&mut reports, context);
+    let rules = args.choice.rules(context);
+    let album = session::Album { reports: &reports, groups: &groups, models: &models, rules: &rules };
+    let mut session = Session::begin(album, args.choice.ratings, journal, &networks, &mut tally, context)?;
+    let (table, wishes) = Table::new(pictures);
+    let server = Server::open().context("cannot listen on 127.0.0.1")?;
+    context.ui.tell(&server.address());
+    if !args.no_open {
+        let address = server.address_for_once().context("no secret can be made")?;
+        if !open_in_browser(&address) {
+            context.ui.note("no browser could be started: open the address yourself");
+        }
+    }
+    server.serve(Arc::new(table));
+    serve(&wishes, &mut session, context)?;
+    let (photos, verdicts) = session.end();
+    select::tell_of_kept(&photos, &verdicts, &rules, context);
+    select::tell_of_choice(&photos, &verdicts, context);
+    let mut output = context.output::<SelectRecord>()?;
+    for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
+        let (photo, report) = (&photos[verdict.photo], &reports[verdict.photo]);
+        output.write(&context.ui, &SelectRecord::new(photo, verdict, report))?;
+    }
+    output.finish(&context.ui)?;
+    let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();
+    let told = format!("picked {picks} of {}{}", photos::counted(photos.len(), "photo"), select::how(&rules));
+    Ok(tally.end_with(&told, context.output_file().is_some(), "review", context))
+}
+
+/// Answers until the page says that it is done, or somebody asks to stop.
+fn serve(wishes: &Receiver<Asked>, session: &mut Session<'_>, context: &Context) -> Result<(), CommandError> {
+    while !context.stopped() {
+        let Asked { wish, reply } = match wishes.recv_timeout(Duration::from_millis(100)) {
+            Ok(asked) => asked,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        let answer = match wish {
+            Wish::Album => session.page(),
+            Wish::Decide { photo, decision } => session.decide(photo, decision.map(Into::into)),
+            Wish::Undo => session.undo(),
+            Wish::Done => break,
+        };
+        let told = answer.map_err(|error| {
+            context.ui.warn(&error.headline());
+            error.headline()
+        });
+        // A browser that has gone meanwhile asks again.
+        let _ = reply.send(told);
+    }
+    session.settle()
+}
+
+/// The small pictures go to the server; the album does without.
+fn pictures(reports: &mut [PhotoReport], context: &Context) -> Pictures {
+    let picture = |report: &mut PhotoReport| Picture {
+        path: report.path.clone(),
+        id: report.id(),
+        thumbnail: report.thumbnail.take(),
+    };
+    Pictures::new(reports.iter_mut().map(picture).collect(), context.limits())
+}
+
+fn open_in_browser(address: &str) -> bool {
+    let mut command = if cfg!(target_os = "macos") {
+        Command::new("open")
+    } else if cfg!(windows) {
+        let mut command = Command::new("rundll32");
+        command.arg("url.dll,FileProtocolHandler");
+        command
+    } else {
+        Command::new("xdg-open")
+    };
+    command.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().is_ok()
+}

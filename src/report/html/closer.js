@@ -1,0 +1,207 @@
+// One photo at full size, or up to four side by side, with one zoom for all.
+
+class Closer {
+  constructor(album, list, decides) {
+    this.album = album;
+    this.list = list;
+    this.decides = decides;
+    this.dialog = $('closer');
+    this.panes = 1;
+    this.first = 0;
+    this.zoomed = false;
+    /** What of the pictures lies in the middle while they are zoomed, in parts of their sides. */
+    this.middle = [0.5, 0.5];
+    this.message = '';
+    this.dialog.addEventListener('close', () => {
+      this.shown = [];
+      this.list.root.focus({ preventScroll: true });
+    });
+    addEventListener('resize', () => this.lay());
+    this.shown = [];
+  }
+
+  get open() {
+    return this.dialog.open;
+  }
+
+  /** The photos side by side: a stretch of the list with the current photo in it. */
+  show(panes = this.panes) {
+    const { cells, current } = this.list;
+    if (!cells.length) return;
+    this.panes = Math.min(panes, cells.length);
+    if (current < this.first || current >= this.first + this.panes) this.first = current;
+    this.first = Math.max(0, Math.min(this.first, cells.length - this.panes));
+    if (current >= this.first + this.panes) this.first = current - this.panes + 1;
+    const photos = cells.slice(this.first, this.first + this.panes).map((cell) => cell.photo);
+    const same = this.shown.length === photos.length && photos.every((photo, at) => this.shown[at].photo === photo);
+    if (same) this.shown.forEach((pane, at) => this.tell(pane, at));
+    else this.draw(photos);
+    if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.focus();
+    this.lay();
+  }
+
+  draw(photos) {
+    const box = make('div', 'closer');
+    const panes = make('div', `panes of${photos.length}`);
+    this.shown = photos.map((photo, at) => this.pane(photo, at));
+    panes.append(...this.shown.map((pane) => pane.root));
+    this.side = make('div', 'side');
+    box.append(panes, this.side);
+    this.dialog.replaceChildren(box);
+    this.shown.forEach((pane, at) => this.tell(pane, at));
+  }
+
+  pane(photo, at) {
+    const root = make('div', 'pane');
+    root.dataset.photo = photo.index;
+    const frame = make('div', 'frame');
+    const hold = make('div', 'hold');
+    const small = this.album.thumbnail(photo);
+    if (small) {
+      // Seen until the whole picture is there.
+      const under = make('img');
+      under.alt = '';
+      under.src = small;
+      hold.append(under);
+    }
+    const image = make('img');
+    image.alt = photo.name;
+    image.draggable = false;
+    const source = this.album.original(photo);
+    const label = make('div', 'label');
+    const pane = { root, frame, hold, image, label, photo };
+    image.addEventListener('load', () => {
+      root.dataset.loaded = 'yes';
+      this.lay();
+    });
+    image.addEventListener('error', () => this.fail(pane, source));
+    const marks = make('div', 'marks');
+    marks.append(...faceMarks(photo));
+    hold.append(image, marks);
+    frame.append(hold);
+    root.append(frame, label);
+    if (source) image.src = source;
+    else frame.append(make('div', 'none', 'no picture'));
+    frame.addEventListener('click', () => {
+      if (this.dragged) return;
+      this.list.go(this.first + at);
+      this.show();
+    });
+    frame.addEventListener('dblclick', (event) => {
+      const rect = hold.getBoundingClientRect();
+      this.middle = [(event.clientX - rect.left) / rect.width, (event.clientY - rect.top) / rect.height];
+      this.zoom();
+    });
+    frame.addEventListener('pointerdown', (event) => {
+      this.dragged = false;
+      if (!this.zoomed) return;
+      frame.setPointerCapture(event.pointerId);
+      frame.dataset.drag = 'yes';
+    });
+    frame.addEventListener('pointermove', (event) => {
+      if (!frame.dataset.drag) return;
+      this.dragged = true;
+      this.pan(-event.movementX / hold.offsetWidth, -event.movementY / hold.offsetHeight);
+    });
+    frame.addEventListener('pointerup', () => delete frame.dataset.drag);
+    return pane;
+  }
+
+  /** Says why an original is not shown; the small picture stays. */
+  async fail(pane, source) {
+    if (!this.album.page.served) return;
+    const answer = await fetch(source).catch(() => null);
+    const why = answer ? (await answer.text()).trim() : 'albumctl has ended';
+    pane.frame.append(make('div', 'none', `The original cannot be shown: ${why}`));
+  }
+
+  tell(pane, at) {
+    const { photo } = pane;
+    const here = this.first + at === this.list.current;
+    pane.root.classList.toggle('here', here && this.panes > 1);
+    const picked = photo.rank === null ? 'not picked' : `★ ${photo.rank}`;
+    pane.label.textContent = [photo.name, picked, decisionTold[photo.decision]].filter(Boolean).join(' · ');
+    if (here) this.tellMore(photo);
+  }
+
+  tellMore(photo) {
+    const side = this.side;
+    side.replaceChildren();
+    side.append(make('h2', '', photo.name));
+    const facts = [photo.rank === null ? 'not picked' : `picked as number ${photo.rank}`, decisionTold[photo.decision], photo.taken_at];
+    const line = make('div', 'quiet facts', facts.filter(Boolean).join(' · '));
+    line.setAttribute('role', 'status');
+    side.append(line, make('p', 'reason', photo.reason), this.buttons(photo), bars(photo, SCORES, true));
+    if (photo.met.length) {
+      const table = make('table');
+      for (const met of photo.met) {
+        const row = make('tr');
+        const word = met.won === null ? 'coin flip' : met.won ? 'won' : 'lost';
+        row.append(make('td', '', nameOf(met.path)), make('td', met.won === null ? '' : word, `${word} · ${Math.round(100 * met.confidence)} %`));
+        table.append(row);
+      }
+      side.append(make('h3', 'quiet', 'Tie-break'), table);
+    }
+    if (photo.link) {
+      const link = make('a', 'link', 'Open the original');
+      Object.assign(link, { href: photo.link, target: '_blank', rel: 'noopener' });
+      const line = make('p');
+      line.append(link);
+      side.append(line);
+    }
+    side.append(make('p', 'quiet', photo.path));
+    if (this.message) side.append(make('p', 'message', this.message));
+    if (!this.album.page.served) {
+      const words = photo.decision ? ['clear'] : ['keep', 'reject'];
+      side.append(make('h3', 'quiet', photo.decision ? `You decided to ${photo.decision} it; to take that back` : 'Decide it yourself'));
+      for (const word of words) side.append(make('code', 'command', `albumctl decide ${word} '${photo.path.replaceAll("'", "'\\''")}'`));
+    }
+  }
+
+  buttons(photo) {
+    const box = make('div', 'words');
+    if (!this.album.page.served) return box;
+    for (const [word, label] of [['keep', 'Keep'], ['reject', 'Reject']]) {
+      const button = make('button', word, label);
+      button.setAttribute('aria-pressed', String(photo.decision === word));
+      button.addEventListener('click', () => this.decides(photo, word));
+      box.append(button);
+    }
+    return box;
+  }
+
+  zoom() {
+    this.zoomed = !this.zoomed;
+    this.lay();
+  }
+
+  pan(x, y) {
+    const within = (value) => Math.min(1, Math.max(0, value));
+    this.middle = [within(this.middle[0] + x), within(this.middle[1] + y)];
+    this.lay();
+  }
+
+  /** At 100 % one pixel of the picture is one of the screen. */
+  lay() {
+    if (!this.dialog.open) return;
+    this.dialog.classList.toggle('zoomed', this.zoomed);
+    for (const { frame, hold, image, photo } of this.shown) {
+      const [width, height] = [frame.clientWidth, frame.clientHeight];
+      const [full, tall] = [image.naturalWidth || photo.width || 1, image.naturalHeight || photo.height || 1];
+      const whole = Math.min(width / full, height / tall, this.album.page.served ? 1 / devicePixelRatio : Infinity);
+      const scale = this.zoomed ? 1 / devicePixelRatio : whole;
+      const [w, h] = [full * scale, tall * scale];
+      // What is smaller than the frame lies in its middle; what is larger is shown around the point that all share.
+      const place = (space, side, middle) => side <= space ? (space - side) / 2 : Math.min(0, Math.max(space - side, space / 2 - middle * side));
+      Object.assign(hold.style, {
+        width: `${w}px`, height: `${h}px`, left: `${place(width, w, this.middle[0])}px`, top: `${place(height, h, this.middle[1])}px`,
+      });
+      hold.dataset.percent = Math.round(100 * scale * devicePixelRatio);
+    }
+  }
+
+  close() {
+    this.dialog.close();
+  }
+}

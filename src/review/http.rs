@@ -1,0 +1,238 @@
+//! As much of HTTP/1.1 as a page on this machine needs: requests within bounds of size and time, answers with a length.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// The request line and all fields.
+const MOST_HEAD: usize = 16 * 1024;
+const MOST_FIELDS: usize = 64;
+const MOST_BODY: usize = 64 * 1024;
+/// A connection without a request is kept this long.
+const IDLE: Duration = Duration::from_secs(15);
+/// A request that has begun has this long to come whole.
+const WHOLE: Duration = Duration::from_secs(5);
+/// Somebody who takes nothing of an answer for so long has gone.
+const TAKE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    pub method: String,
+    /// As it came, the query with it.
+    pub target: String,
+    pub host: Option<String>,
+    pub origin: Option<String>,
+    /// What the browser says about who asks: `same-origin`, `cross-site`, …
+    pub fetch_site: Option<String>,
+    pub is_json: bool,
+    pub body: Vec<u8>,
+    /// Whether the connection stays.
+    pub stays: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub kind: &'static str,
+    pub body: Vec<u8>,
+    /// Where to look instead.
+    pub location: Option<String>,
+}
+
+impl Answer {
+    pub fn new(kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status: 200, kind, body: body.into(), location: None }
+    }
+
+    pub fn refused(status: u16, why: &str) -> Self {
+        Self { status, ..Self::new("text/plain; charset=utf-8", format!("{why}\n")) }
+    }
+
+    pub fn elsewhere(location: String) -> Self {
+        Self { location: Some(location), ..Self::refused(303, "look there") }
+    }
+
+    /// No page of another address may read, frame or run anything of it, and the page itself runs and fetches only what
+    /// comes from here.
+    fn head(&self, stays: bool) -> String {
+        let location = self.location.as_ref().map_or_else(String::new, |place| format!("Location: {place}\r\n"));
+        format!(
+            "HTTP/1.1 {} {}\r\n\
+             Content-Type: {}\r\n\
+             Content-Length: {}\r\n\
+             Connection: {}\r\n\
+             {location}\
+             Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+             connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n\
+             Cross-Origin-Resource-Policy: same-origin\r\n\
+             Cross-Origin-Opener-Policy: same-origin\r\n\
+             Referrer-Policy: same-origin\r\n\
+             X-Content-Type-Options: nosniff\r\n\
+             Cache-Control: no-store\r\n\r\n",
+            self.status,
+            word(self.status),
+            self.kind,
+            self.body.len(),
+            if stays { "keep-alive" } else { "close" },
+        )
+    }
+}
+
+fn word(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        303 => "See Other",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    }
+}
+
+/// One browser's connection.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    /// What came and is no part of a request yet.
+    came: Vec<u8>,
+}
+
+impl Connection {
+    pub fn new(stream: TcpStream) -> io::Result<Self> {
+        stream.set_write_timeout(Some(TAKE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, came: Vec::new() })
+    }
+
+    /// The next request; `None` when the other end has gone or says nothing. What cannot be taken is refused by its status.
+    pub fn request(&mut self) -> Result<Option<Request>, u16> {
+        if self.came.is_empty() && !self.more(Instant::now() + IDLE).is_ok_and(|came| came) {
+            return Ok(None);
+        }
+        let end = Instant::now() + WHOLE;
+        let (mut request, head, length) = loop {
+            match parsed(&self.came)? {
+                Some(whole) => break whole,
+                None if self.came.len() > MOST_HEAD => return Err(431),
+                None => self.wait(end)?,
+            }
+        };
+        while self.came.len() < head + length {
+            self.wait(end)?;
+        }
+        request.body = self.came.drain(..head + length).skip(head).collect();
+        Ok(Some(request))
+    }
+
+    fn wait(&mut self, end: Instant) -> Result<(), u16> {
+        match self.more(end) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(400),
+            Err(_) => Err(408),
+        }
+    }
+
+    /// Whether anything came before the end of the stream.
+    fn more(&mut self, end: Instant) -> io::Result<bool> {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        let mut piece = [0; 8192];
+        let length = self.stream.read(&mut piece)?;
+        self.came.extend_from_slice(&piece[..length]);
+        Ok(length > 0)
+    }
+
+    pub fn answer(&mut self, answer: &Answer, stays: bool) -> io::Result<()> {
+        self.stream.write_all(answer.head(stays).as_bytes())?;
+        self.stream.write_all(&answer.body)?;
+        self.stream.flush()
+    }
+
+    /// Nothing more is said. What the other end still sends is taken for a moment: closing over it would cut off the answer.
+    pub fn end(mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        let end = Instant::now() + Duration::from_millis(500);
+        while self.came.len() < 4 * MOST_BODY && self.more(end).is_ok_and(|came| came) {}
+    }
+}
+
+/// The head of a request, where it ends, and how long its body is; `None` where more has to come.
+fn parsed(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, u16> {
+    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+    let mut head = httparse::Request::new(&mut fields);
+    let end = match head.parse(&bytes[..bytes.len().min(MOST_HEAD)]) {
+        Ok(httparse::Status::Complete(end)) => end,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err(431),
+        Err(_) => return Err(400),
+    };
+    let is_1_1 = head.version == Some(1);
+    let mut request = Request {
+        method: head.method.unwrap_or_default().to_owned(),
+        target: head.path.unwrap_or_default().to_owned(),
+        stays: is_1_1,
+        ..Request::default()
+    };
+    let mut length = None;
+    for field in head.headers.iter() {
+        let value = std::str::from_utf8(field.value).map_err(|_| 400_u16)?.trim();
+        let once = |place: &mut Option<String>| match place.replace(value.to_owned()) {
+            Some(_) => Err(400_u16),
+            None => Ok(()),
+        };
+        match field.name.to_ascii_lowercase().as_str() {
+            "host" => once(&mut request.host)?,
+            "origin" => once(&mut request.origin)?,
+            "sec-fetch-site" => once(&mut request.fetch_site)?,
+            "content-length" => once(&mut length)?,
+            "content-type" => request.is_json = value.split(';').next() == Some("application/json"),
+            "connection" => request.stays = is_1_1 && !value.eq_ignore_ascii_case("close"),
+            // Every body says its length here: there is no second way to tell where a request ends.
+            "transfer-encoding" => return Err(501),
+            _ => {}
+        }
+    }
+    let is_number = |length: &String| !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+    let length = match length {
+        None => 0,
+        Some(length) if is_number(&length) => length.parse().unwrap_or(usize::MAX),
+        Some(_) => return Err(400),
+    };
+    if length > MOST_BODY { Err(413) } else { Ok(Some((request, end, length))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_taken_whole_and_its_fields_once() {
+        let text = b"POST /a/decide HTTP/1.1\r\nHost: 127.0.0.1:9\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        let (request, head, length) = parsed(text).unwrap().unwrap();
+        assert_eq!((request.target.as_str(), request.host.as_deref()), ("/a/decide", Some("127.0.0.1:9")));
+        assert!(request.is_json && request.stays && head + length == text.len());
+        assert_eq!(parsed(&text[..40]), Ok(None));
+        for (odd, status) in [
+            ("Host: a\r\nHost: b", 400),
+            ("Content-Length: 1\r\nContent-Length: 1", 400),
+            ("Content-Length: +1", 400),
+            ("Content-Length: 99999999999999999999999", 413),
+            ("Transfer-Encoding: chunked", 501),
+        ] {
+            assert_eq!(parsed(format!("GET / HTTP/1.1\r\n{odd}\r\n\r\n").as_bytes()), Err(status), "{odd}");
+        }
+        let many = "X: 1\r\n".repeat(100);
+        assert_eq!(parsed(format!("GET / HTTP/1.1\r\n{many}\r\n").as_bytes()), Err(431));
+    }
+}

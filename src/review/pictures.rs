@@ -1,0 +1,78 @@
+//! The pictures of the page: small ones that the run made, and originals when somebody looks closer.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use jpeg_encoder::{ColorType, Encoder};
+
+use super::http::Answer;
+use crate::journal::PhotoId;
+use crate::thumbnail::Thumbnail;
+use photo::identity::{self, ContentId};
+use photo::{Limits, Scale};
+
+const JPEG: &str = "image/jpeg";
+/// Of originals that are encoded again because browsers do not show them.
+const QUALITY: u8 = 93;
+
+#[derive(Debug)]
+pub struct Picture {
+    pub path: PathBuf,
+    /// What the page tells of; a file that holds another picture by now is not shown for it.
+    pub id: Option<PhotoId>,
+    pub thumbnail: Option<Thumbnail>,
+}
+
+/// The photos of the album by their place in it. Nothing else can be asked for.
+#[derive(Debug)]
+pub struct Pictures {
+    photos: Vec<Picture>,
+    limits: Limits,
+    /// One original at a time: pixels of large photos are many.
+    decoding: Mutex<()>,
+}
+
+impl Pictures {
+    pub fn new(photos: Vec<Picture>, limits: Limits) -> Self {
+        Self { photos, limits, decoding: Mutex::default() }
+    }
+
+    fn of(&self, place: &str) -> Result<&Picture, Answer> {
+        let number = place.bytes().all(|byte| byte.is_ascii_digit()).then(|| place.parse::<usize>().ok()).flatten();
+        let photo = number.and_then(|number| self.photos.get(number));
+        photo.ok_or_else(|| Answer::refused(404, "the album has no such photo"))
+    }
+
+    pub fn thumbnail(&self, place: &str) -> Result<Answer, Answer> {
+        let thumbnail = self.of(place)?.thumbnail.as_ref();
+        let small = thumbnail.ok_or_else(|| Answer::refused(404, "there is no small picture of it"))?;
+        Ok(Answer::new(JPEG, small.jpeg.clone()))
+    }
+
+    /// Upright and at full size. A JPEG that every browser shows goes as it is.
+    pub fn original(&self, place: &str) -> Result<Answer, Answer> {
+        let photo = self.of(place)?;
+        let failed = |error: &dyn std::error::Error| Answer::refused(404, &error.to_string());
+        let bytes = identity::read(&photo.path, self.limits.max_file_bytes).map_err(|error| failed(&error))?.bytes;
+        if photo.id.is_some_and(|id| !self.is_same(id, &bytes)) {
+            return Err(Answer::refused(409, "the file holds another picture than the one that was looked at"));
+        }
+        if photo::is_for_browsers(&bytes) {
+            return Ok(Answer::new(JPEG, &bytes[..]));
+        }
+        let _one = self.decoding.lock().unwrap_or_else(PoisonError::into_inner);
+        let pixels = photo::decode(&bytes, Scale::Full, &self.limits).map_err(|error| failed(&error))?.pixels;
+        let (Ok(width), Ok(height)) = (u16::try_from(pixels.width()), u16::try_from(pixels.height())) else {
+            return Err(Answer::refused(404, "it is too wide or too high to be shown whole"));
+        };
+        let mut jpeg = Vec::new();
+        let encoded = Encoder::new(&mut jpeg, QUALITY).encode(pixels.data(), width, height, ColorType::Rgb);
+        encoded.map_err(|error| failed(&error))?;
+        Ok(Answer::new(JPEG, jpeg))
+    }
+
+    /// What other programs write about a photo while the page is open changes its bytes, and no picture.
+    fn is_same(&self, id: PhotoId, bytes: &[u8]) -> bool {
+        ContentId::of(bytes) == id.content || id.picture == Some(photo::picture_of(bytes, &self.limits))
+    }
+}

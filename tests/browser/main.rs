@@ -1,0 +1,11 @@
+//! The pages that people look at: the report, and `review` with its server. What needs a browser runs where Chromium is
+//! installed.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod chromium;
+mod report_page;
+mod review;
+mod reviewing;
+mod server;

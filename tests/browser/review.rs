@@ -1,0 +1,110 @@
+//! `albumctl review` in a real browser, used by keyboard as a person would.
+
+use serde_json::{Value, json};
+
+use crate::chromium::Browser;
+use crate::reviewing::Reviewing;
+use crate::world::{World, fixture_album, skipped};
+
+const CURRENT: &str = "document.querySelector('#list .photo.here').dataset.photo";
+
+#[test]
+fn an_album_is_reviewed_by_keyboard_alone() {
+    let Some(mut browser) = Browser::start(1400, 900) else {
+        skipped("no Chromium");
+        return;
+    };
+    let world = World::new();
+    let review = Reviewing::start(&world, &[fixture_album().to_str().unwrap(), "--top", "6"]);
+    browser.open(&review.address());
+    assert_eq!(browser.see("document.querySelectorAll('#list .photo.pick').length >= 6"), json!(true));
+    assert_eq!(browser.see("document.querySelector('#list h2').firstChild.textContent"), json!("Picked"));
+    browser.picture("review");
+
+    // The first pick is rejected: another one is first at once, and the next word takes that back.
+    let first = browser.see(CURRENT);
+    browser.key("x");
+    browser.until("document.body.dataset.said === '1'");
+    let told = browser.see("document.getElementById('told').textContent");
+    assert!(told.as_str().unwrap().ends_with(": you rejected it, not picked"), "{told}");
+    assert_ne!(browser.see(CURRENT), first, "the next pick takes its place");
+    assert_eq!(browser.see("document.querySelectorAll('#list .photo.pick .badge').length >= 6"), json!(true));
+    browser.key("u");
+    browser.until("document.body.dataset.said === '2'");
+    assert_eq!(browser.see(CURRENT), first);
+    assert!(world.run(["decide", "list"]).expect(0).lines().is_empty());
+
+    // Down to the scenes, and one that was not picked is kept.
+    for _ in 0..30 {
+        browser.key("ArrowRight");
+        if browser.see("document.querySelector('#list .photo.here').classList.contains('pick')") == json!(false) {
+            break;
+        }
+    }
+    let kept = browser.see(CURRENT);
+    browser.key("k");
+    browser.until("document.body.dataset.said === '3'");
+    assert_eq!(browser.see(CURRENT), kept, "one stays at the photo");
+    let name = browser.see(&format!(
+        "document.querySelector('#list .photo[data-photo=\"{}\"] .name span').textContent",
+        kept.as_str().unwrap()
+    ));
+    let label = browser.see("document.getElementById(document.getElementById('list').getAttribute('aria-activedescendant')).getAttribute('aria-label')");
+    assert!(
+        label.as_str().unwrap().contains("you kept it") && label.as_str().unwrap().starts_with(name.as_str().unwrap()),
+        "{label}"
+    );
+
+    // Two side by side, at 100 %, moved together; four; one; back.
+    browser.key("2");
+    browser.until("document.querySelectorAll('#closer .pane[data-loaded]').length === 2");
+    browser.key("z");
+    browser.until("[...document.querySelectorAll('#closer .hold')].every((hold) => hold.dataset.percent === '100')");
+    let same = "(() => { const [a, b] = [...document.querySelectorAll('#closer .hold')].map((hold) => hold.style.left + hold.style.top); return a === b; })()";
+    assert_eq!(browser.see(same), json!(true));
+    browser.picture("review-zoomed");
+    browser.key("z");
+    browser.key("4");
+    browser.until("document.querySelectorAll('#closer .pane[data-loaded]').length === 4");
+    browser.picture("review-four");
+    let at = browser.see("document.querySelector('#closer .pane.here').dataset.photo");
+    browser.key("ArrowRight");
+    assert_ne!(browser.see("document.querySelector('#closer .pane.here').dataset.photo"), at);
+    browser.key("f");
+    browser.key("Escape");
+    browser.until("!document.getElementById('closer').open");
+    browser.key("?");
+    assert_eq!(browser.see("document.getElementById('keys').open"), json!(true));
+    browser.key("Escape");
+    browser.until("!document.getElementById('keys').open");
+    assert_eq!(browser.see("document.activeElement.id"), json!("list"));
+
+    // Done by keyboard, too.
+    browser.see("document.getElementById('done').focus()");
+    browser.key("Enter");
+    browser.until("document.body.dataset.ended === 'yes'");
+    let (printed, code) = review.ended();
+    assert_eq!(code, Some(0));
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 6);
+    assert_eq!(lines[0]["decision"], "keep");
+    let held = world.run(["decide", "list"]).expect(0).lines();
+    assert_eq!(held.len(), 1);
+    assert!(held[0]["image_path"].as_str().unwrap().ends_with(name.as_str().unwrap()));
+    assert_eq!(browser.wrong, Vec::<String>::new());
+}
+
+#[test]
+fn a_second_browser_without_the_secret_sees_nothing() {
+    let Some(mut browser) = Browser::start(800, 600) else {
+        skipped("no Chromium");
+        return;
+    };
+    let world = World::new();
+    world.many_photos(3);
+    let review = Reviewing::start(&world, &["photos"]);
+    browser.call("Page.navigate", &json!({ "url": format!("http://{}/", review.host) }));
+    browser.until("document.readyState === 'complete' && document.body.textContent.length > 0");
+    let text = browser.see("document.body.textContent");
+    assert_eq!(text, json!("the secret is missing: open the address that albumctl printed\n"));
+}

@@ -1,0 +1,237 @@
+//! The server of `review`: who is refused, what is shown, and what the journal holds.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::reviewing::{Reviewing, decision};
+use crate::world::{World, fixture_album};
+
+fn reviewing(world: &World, args: &[&str]) -> Reviewing {
+    let album = fixture_album();
+    Reviewing::start(world, &[&[album.to_str().unwrap()][..], args].concat())
+}
+
+/// Name and decision of all that the journal holds.
+fn journal(world: &World) -> Vec<(String, String)> {
+    let line = |line: &Value| {
+        let path = line["image_path"].as_str().unwrap();
+        (path.rsplit('/').next().unwrap().to_owned(), line["decision"].as_str().unwrap().to_owned())
+    };
+    world.run(["decide", "list"]).expect(0).lines().iter().map(line).collect()
+}
+
+fn index_of(album: &Value, name: &str) -> usize {
+    album["photos"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .position(|photo| photo["path"].as_str().unwrap().ends_with(name))
+        .unwrap()
+}
+
+#[test]
+fn without_the_secret_every_answer_is_403() {
+    let world = World::new();
+    let review = reviewing(&world, &[]);
+    let host = &review.host;
+    let wrong = format!("{}0", &review.secret[..review.secret.len() - 1]);
+    for path in ["/", "/page.js", "/album.json", "/favicon.ico", &format!("/{wrong}/album.json"), "//", "*"] {
+        let answer = review.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
+        assert_eq!(answer.status, 403, "{path}");
+    }
+}
+
+#[test]
+fn a_foreign_origin_and_a_foreign_host_are_refused() {
+    let world = World::new();
+    let review = reviewing(&world, &[]);
+    let (host, secret) = (&review.host, &review.secret);
+    let port = host.split(':').nth(1).unwrap();
+    for fields in [
+        "Host: evil.example".to_owned(),
+        format!("Host: localhost:{port}"),
+        "X: no host".to_owned(),
+        format!("Host: {host}\r\nOrigin: http://evil.example"),
+        format!("Host: {host}\r\nOrigin: null"),
+        format!("Host: {host}\r\nOrigin: https://{host}"),
+        format!("Host: {host}\r\nSec-Fetch-Site: cross-site"),
+    ] {
+        let get = format!("GET /{secret}/album.json HTTP/1.1\r\n{fields}\r\nConnection: close\r\n\r\n");
+        assert_eq!(review.send(&get).status, 403, "{fields}");
+    }
+    let body = decision(0, "keep");
+    let post = |fields: &str| {
+        let length = body.len();
+        review.send(&format!(
+            "POST /{secret}/decide HTTP/1.1\r\nHost: {host}\r\n{fields}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        ))
+    };
+    // A form of another page can send this much; one without an origin is no page of ours.
+    assert_eq!(post("Content-Type: application/json\r\n").status, 403);
+    assert_eq!(post(&format!("Origin: http://{host}\r\nContent-Type: text/plain\r\n")).status, 415);
+    assert!(journal(&world).is_empty());
+    let answer = review.get("");
+    for field in ["Content-Security-Policy: default-src 'none'; script-src 'self'", "Cache-Control: no-store"] {
+        assert!(answer.head.contains(field), "{}", answer.head);
+    }
+    assert!(!answer.head.contains("Access-Control"), "{}", answer.head);
+}
+
+#[test]
+fn nothing_outside_the_album_is_shown() {
+    let world = World::new();
+    let review = reviewing(&world, &[]);
+    let count = review.get("album.json").json()["photos"].as_array().unwrap().len();
+    for path in [
+        "original/../../../../etc/passwd",
+        "original//etc/passwd",
+        "original/%2e%2e%2fetc%2fpasswd",
+        "thumbnail/-1",
+        &format!("original/{count}"),
+        "original/99999999999999999999999",
+        "journal.sqlite",
+        "page.js/0",
+    ] {
+        assert_eq!(review.get(path).status, 404, "{path}");
+    }
+    let out_of_album = review.post("decide", &decision(count, "keep"));
+    assert_eq!(out_of_album.status, 500);
+    assert!(journal(&world).is_empty());
+}
+
+#[test]
+fn a_word_is_in_the_journal_when_it_is_answered_and_the_choice_knows_it() {
+    let world = World::new();
+    let review = reviewing(&world, &["--top", "5"]);
+    let album = review.get("album.json").json();
+    let ranked =
+        |album: &Value| album["photos"].as_array().unwrap().iter().filter(|photo| !photo["rank"].is_null()).count();
+    assert_eq!(ranked(&album), 5);
+    let first = album["photos"].as_array().unwrap().iter().position(|photo| photo["rank"] == 1).unwrap();
+    let name = album["photos"][first]["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let told = review.decide(first, "reject");
+    assert_eq!(journal(&world), [(name.clone(), "reject".to_owned())]);
+    let changed = told["changed"].as_array().unwrap();
+    let now = changed.iter().find(|change| change[0] == first).expect("it changed");
+    assert_eq!((&now[1]["rank"], &now[1]["decision"]), (&Value::Null, &json!("reject")));
+    assert!(changed.iter().any(|change| change[1]["rank"] == 1), "another is first: {told}");
+    // Taken back, and nothing more to take back.
+    assert_eq!(review.post("undo", "{}").json()["undo"], 0);
+    assert!(journal(&world).is_empty());
+    assert_eq!(review.post("undo", "{}").json()["photo"], Value::Null);
+    assert_eq!(review.get("album.json").json(), album);
+    review.decide(first, "keep");
+    review.decide(first, "reject");
+    assert_eq!(review.post("undo", "{}").json()["undo"], 1);
+    assert_eq!(journal(&world), [(name, "keep".to_owned())]);
+}
+
+#[test]
+fn done_prints_the_album_as_select_does() {
+    let world = World::new();
+    let album = fixture_album();
+    let review = reviewing(&world, &["--top", "4"]);
+    let page = review.get("album.json").json();
+    let kept = index_of(&page, "DSC_0106.jpg");
+    review.decide(kept, "keep");
+    let (printed, code) = review.done();
+    assert_eq!(code, Some(0));
+    assert!(printed.contains("DSC_0106.jpg") && printed.lines().count() == 4, "{printed}");
+    let selected = world.run(["select", album.to_str().unwrap(), "--top", "4"]).expect(0);
+    assert_eq!(printed, selected.text());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_prints_the_album_too() {
+    let world = World::new();
+    let review = reviewing(&world, &["--top", "3", "--format", "csv"]);
+    let id = rustix::process::Pid::from_child(&review.process);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let (printed, code) = review.ended();
+    assert_eq!(code, Some(0));
+    assert!(printed.starts_with("rank,image_path") && printed.lines().count() == 4, "{printed}");
+}
+
+#[test]
+fn what_analyze_wrote_is_reviewed_without_looking_again() {
+    let world = World::new();
+    fs::copy(fixture_album().join("DSC_0101.jpg"), world.path("photos/a.jpg")).unwrap();
+    world.photo("b.png", 7);
+    world.run(["analyze", "photos", "-o", "analysis.jsonl"]).expect(0);
+    let review = Reviewing::start(&world, &["--from", "analysis.jsonl"]);
+    let page = review.get("album.json").json();
+    let (jpeg, png) = (index_of(&page, "a.jpg"), index_of(&page, "b.png"));
+    let original = review.get(&format!("original/{jpeg}"));
+    assert_eq!(original.body, fs::read(world.path("photos/a.jpg")).unwrap(), "a JPEG goes as it is");
+    let shown = image::load_from_memory(&review.get(&format!("original/{png}")).body).unwrap();
+    let stored = image::open(world.path("photos/b.png")).unwrap();
+    assert_eq!((shown.width(), shown.height()), (stored.width(), stored.height()));
+    assert!(review.get(&format!("thumbnail/{png}")).body.starts_with(&[0xff, 0xd8]));
+    // What lies there now is another picture.
+    world.photo("b.png", 8);
+    assert_eq!(review.get(&format!("original/{png}")).status, 409);
+}
+
+#[test]
+fn slow_and_endless_requests_keep_nobody_waiting() {
+    let world = World::new();
+    let review = reviewing(&world, &[]);
+    let mut slow: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(&review.host).unwrap()).collect();
+    slow.iter_mut().for_each(|stream| stream.write_all(b"GET / HT").unwrap());
+    let begun = Instant::now();
+    assert_eq!(review.get("album.json").status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let mut answer = String::new();
+    slow[0].read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(40_000));
+    assert_eq!(review.send(&long).status, 431);
+    let heavy = format!("POST / HTTP/1.1\r\nHost: {}\r\nContent-Length: 10000000\r\n\r\n", review.host);
+    assert_eq!(review.send(&heavy).status, 413);
+}
+
+#[test]
+fn no_word_whose_effect_was_told_is_lost_by_a_kill() {
+    let world = World::new();
+    for name in ["DSC_0101.jpg", "DSC_0105.jpg", "DSC_0109.jpg", "DSC_0113.jpg"] {
+        fs::copy(fixture_album().join(name), world.path("photos").join(name)).unwrap();
+    }
+    let (mut state, mut held) = (12_345_u64, Vec::new());
+    let names: Vec<String> = (0..4).map(|photo| format!("DSC_01{:02}.jpg", 1 + 4 * photo)).collect();
+    let holds = |held: &[(String, String)], photo: usize| {
+        held.iter().find(|(of, _)| *of == names[photo]).map_or("none", |(_, word)| word).to_owned()
+    };
+    for _ in 0..50 {
+        let mut review = Reviewing::start(&world, &["photos"]);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let moment = Duration::from_micros(state >> 33 & 0xffff);
+        let mut told: Vec<String> = (0..4).map(|photo| holds(&held, photo)).collect();
+        let mut open = None;
+        let id = review.process.id();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(moment);
+                let pid = rustix::process::Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+                rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+            });
+            for n in 0.. {
+                let (photo, word) = (n % 4, ["keep", "reject", "none"][n / 4 % 3]);
+                open = Some(photo);
+                if review.try_post("decide", &decision(photo, word)).is_none_or(|answer| answer.status != 200) {
+                    break;
+                }
+                (told[photo], open) = (word.to_owned(), None);
+            }
+        });
+        review.process.wait().unwrap();
+        held = journal(&world);
+        for (photo, word) in told.iter().enumerate().filter(|(photo, _)| Some(*photo) != open) {
+            assert_eq!(*word, holds(&held, photo), "{} after {moment:?}", names[photo]);
+        }
+    }
+}
