@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use base::escape::steers;
 
-use crate::world::{SHORT_FILES, Seen, World, png, skipped};
+use crate::world::{SHORT_FILES, World, png, skipped};
 
 /// Clears the screen, colours by a C1 control, rings, turns the text around, hides a character.
 const EVIL: &str = "\u{1b}[2J\u{9b}31m\u{7}\u{202e}\u{2066}\u{200b}";
