@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::arguments::Global;
 use crate::config::{self, Isolate, Origin, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
-use crate::journal::{Decided, Decisions, Journal, JournalError};
+use crate::journal::{Decided, Decisions, Journal, JournalError, Logged};
 use crate::lacking::Lacking;
 use crate::library::{ModelHub, ModelHubError, Options, Surroundings};
 use crate::pipeline::Isolation;
@@ -200,6 +200,11 @@ impl Context {
     /// The same with all that was written down of each.
     pub fn decided(&self) -> Result<Vec<Decided>, CommandError> {
         self.in_journal(Journal::decided)
+    }
+
+    /// Everything that was ever decided.
+    pub fn decision_log(&self) -> Result<Vec<Logged>, CommandError> {
+        self.in_journal(Journal::log)
     }
 
     /// From here on it is known what the run writes.

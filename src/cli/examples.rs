@@ -64,6 +64,14 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("decide keep", &[("always pick these photos", "albumctl decide keep IMG_0001.JPG IMG_0002.JPG")]),
     ("decide reject", &[("never pick what is in this folder", "albumctl decide reject ~/Photos/blurred")]),
     ("decide clear", &[("take back what was decided", "albumctl decide clear IMG_0001.JPG")]),
+    (
+        "decide",
+        &[
+            ("always pick this photo", "albumctl decide keep IMG_0001.JPG"),
+            ("what the page of a report saved", "albumctl decide --from decisions.jsonl"),
+        ],
+    ),
+    ("decide log", &[("all that was ever said", "albumctl decide log --format table")]),
     ("decide list", &[("all decisions in force", "albumctl decide list --format table")]),
     (
         "review",

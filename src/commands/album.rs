@@ -122,17 +122,21 @@ pub fn gather(
     Ok((reports, tally))
 }
 
+/// A file that is read line by line; `-` is standard input.
+pub fn lines<'a>(file: &Path, context: &'a Context) -> Result<Stream<'a>, CommandError> {
+    if file == Path::new("-") {
+        context.reads_stdin()?;
+        return Ok(Stream::standard_input(context.stop()));
+    }
+    context.reads(file)?;
+    let opened = Stream::open(file, context.stop());
+    opened.with_context(|| format!("cannot read {}", file.display())).map_err(CommandError::usage)
+}
+
 /// Reads what `analyze` wrote; `-` is standard input.
 pub fn read(file: &Path, context: &Context) -> Result<Vec<PhotoReport>, CommandError> {
     let named = file.display();
-    let records = if file == Path::new("-") {
-        context.reads_stdin()?;
-        Stream::standard_input(context.stop())
-    } else {
-        context.reads(file)?;
-        let opened = Stream::open(file, context.stop());
-        opened.with_context(|| format!("cannot read {named}")).map_err(CommandError::usage)?
-    };
+    let records = lines(file, context)?;
     let mut reports = Vec::new();
     for (number, line) in records.lines().enumerate() {
         let line = line.with_context(|| format!("cannot read {named}"))?;

@@ -459,6 +459,8 @@ fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
             })
             .collect(),
         decision: photo.decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
+        content: report.content.map(|content| content.to_string()),
+        picture: report.picture.map(|picture| picture.to_string()),
     }
 }
 

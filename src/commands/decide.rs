@@ -1,15 +1,18 @@
 //! `albumctl decide`: what a person says about photos, written down for good.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::photos;
+use anyhow::Context as _;
+
+use super::{album, photos};
 use crate::arguments::PhotoArgs;
 use crate::context::{Context, journal_failed};
 use crate::error::{CommandError, Ending};
 use crate::failure::{Failure, Stage};
 use crate::journal::{Entry, PhotoId};
+use crate::pipeline;
 use crate::report::photo_path::PhotoPath;
-use crate::report::records::{DecidedRecord, DecisionRecord};
+use crate::report::records::{DecidedRecord, DecisionLine, DecisionRecord, LoggedRecord};
 use judge::select::Decision;
 use kernels::Precision;
 use photo::identity::{self, ContentId, ReadError};
@@ -22,9 +25,27 @@ use photo::scan;
 /// lose nothing; editing the picture makes it another photo.
 /// Decisions lie in $XDG_DATA_HOME/albumctl/journal.sqlite. Of a RAW file and its JPEG both are meant, whichever is named.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
 pub struct Args {
     #[command(subcommand)]
-    pub what: What,
+    pub what: Option<What>,
+
+    #[command(flatten)]
+    pub file: FileArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct FileArgs {
+    /// Decide as the lines of a file say: what a report's page saved, or what `decide` printed; - is standard input
+    ///
+    /// The last line about a photo holds, and null takes back. Photos are told by their content and picture: they need not lie
+    /// where the file says, nor on this machine.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub from: Option<PathBuf>,
+
+    /// Write nothing down, and say what would be
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -37,6 +58,8 @@ pub enum What {
     Clear(PhotosArgs),
     /// Every decision in force, with the place where the photo lay then
     List,
+    /// Everything that was ever decided or taken back, the oldest first
+    Log,
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,11 +74,84 @@ pub struct PhotosArgs {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     match &args.what {
-        What::Keep(args) => decide(args, Some(Decision::Keep), context),
-        What::Reject(args) => decide(args, Some(Decision::Reject), context),
-        What::Clear(args) => decide(args, None, context),
-        What::List => list(context),
+        Some(What::Keep(args)) => decide(args, Some(Decision::Keep), context),
+        Some(What::Reject(args)) => decide(args, Some(Decision::Reject), context),
+        Some(What::Clear(args)) => decide(args, None, context),
+        Some(What::List) => list(context),
+        Some(What::Log) => log(context),
+        None => from_file(&args.file, context),
     }
+}
+
+/// A line of a file: what to decide, about what.
+struct Told {
+    path: PathBuf,
+    decision: Option<Decision>,
+    id: PhotoId,
+}
+
+fn from_file(args: &FileArgs, context: &Context) -> Result<Ending, CommandError> {
+    let file = args.from.as_deref().unwrap_or(Path::new("-"));
+    let told = read(file, context)?;
+    let mut output = context.output::<DecisionRecord>()?;
+    let mut standing = context.decisions()?;
+    let mut entries = Vec::new();
+    let mut records = Vec::new();
+    for Told { path, decision, id } in &told {
+        records.push(DecisionRecord {
+            path: PhotoPath::of(path),
+            decision: decision.map(Into::into),
+            before: standing.of(Some(id.content), id.picture).map(Into::into),
+            content: id.content.to_string(),
+            picture: id.picture.map(|picture| picture.to_string()),
+            applied: !args.dry_run,
+        });
+        // Where the very photo lies there, its RAW files are meant as well.
+        let is_there =
+            pipeline::identify(path, context.store(), &context.limits()).is_ok_and(|there| there == id.content);
+        let raws = if is_there { raw_ids(path, context)? } else { Vec::new() };
+        for photo in std::iter::once(*id).chain(raws) {
+            standing.say(photo, *decision);
+            entries.push(Entry { photo, decision: *decision, path });
+        }
+    }
+    if !args.dry_run && !entries.is_empty() {
+        let mut journal = context.journal()?;
+        context.telemetry.time("journal", || journal.decide(&entries)).map_err(journal_failed)?;
+    }
+    for record in &records {
+        output.write(&context.ui, record)?;
+    }
+    output.finish(&context.ui)?;
+    Ok(Ending::AllDone)
+}
+
+/// All lines, or the first that is none: a file that is half understood decides nothing.
+fn read(file: &Path, context: &Context) -> Result<Vec<Told>, CommandError> {
+    let named = file.display();
+    let lines = album::lines(file, context)?;
+    let mut told = Vec::new();
+    for (number, line) in lines.lines().enumerate() {
+        let line = line.with_context(|| format!("cannot read {named}"))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let parsed = || -> anyhow::Result<Told> {
+            let line: DecisionLine = serde_json::from_str(&line)?;
+            let id = PhotoId {
+                content: line.content.parse().map_err(|_| anyhow::anyhow!("`content` is no BLAKE3 hash"))?,
+                picture: line
+                    .picture
+                    .map(|text| text.parse())
+                    .transpose()
+                    .map_err(|_| anyhow::anyhow!("`picture` is no BLAKE3 hash"))?,
+            };
+            Ok(Told { path: line.path.to_path(), decision: line.decision.map(Into::into), id })
+        };
+        let what = || format!("{named}, line {}: not a line of decisions", number + 1);
+        told.push(parsed().with_context(what).map_err(CommandError::usage)?);
+    }
+    Ok(told)
 }
 
 /// A photo to decide about: its path, and the files that stand for it, itself first.
@@ -123,6 +219,25 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
 pub fn id_of(file: &Path, context: &Context) -> Result<PhotoId, ReadError> {
     let bytes = identity::read(file, context.limits().max_file_bytes)?.bytes;
     Ok(PhotoId { content: ContentId::of(&bytes), picture: Some(photo::picture_of(&bytes, &context.limits())) })
+}
+
+/// The same of the RAW files that are the same photo.
+pub fn raw_ids(path: &Path, context: &Context) -> Result<Vec<PhotoId>, CommandError> {
+    let raws = scan::with_partners(vec![path.to_owned()]).into_iter().filter(|partner| partner != path);
+    let id = |raw: PathBuf| {
+        let cannot = |error| anyhow::Error::new(error).context(format!("cannot read {}", raw.display()));
+        Ok(id_of(&raw, context).map_err(cannot)?)
+    };
+    raws.map(id).collect()
+}
+
+fn log(context: &Context) -> Result<Ending, CommandError> {
+    let mut output = context.output::<LoggedRecord>()?;
+    for logged in context.decision_log()? {
+        output.write(&context.ui, &LoggedRecord::from(logged))?;
+    }
+    output.finish(&context.ui)?;
+    Ok(Ending::AllDone)
 }
 
 fn list(context: &Context) -> Result<Ending, CommandError> {

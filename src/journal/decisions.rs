@@ -29,6 +29,17 @@ pub struct Decided {
     pub path: PathBuf,
 }
 
+/// One thing that was ever said; `None` took back what was decided before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    pub photo: PhotoId,
+    pub decision: Option<Decision>,
+    /// Milliseconds since 1970.
+    pub decided_ms: i64,
+    /// Where the photo lay then.
+    pub path: PathBuf,
+}
+
 impl Journal {
     pub fn decisions(&self) -> Result<Decisions, JournalError> {
         Ok(decisions(&self.contents()?.said))
@@ -45,6 +56,11 @@ impl Journal {
         let mut decided: Vec<_> = in_force.into_iter().filter_map(Said::decided).collect();
         decided.sort_by(|a, b| a.path.cmp(&b.path).then(a.photo.content.cmp(&b.photo.content)));
         Ok(decided)
+    }
+
+    /// In the order in which it was said.
+    pub fn log(&self) -> Result<Vec<Logged>, JournalError> {
+        Ok(self.contents()?.said.into_iter().map(Said::logged).collect())
     }
 
     /// All of them, or none. What holds already is not written again.
@@ -76,8 +92,13 @@ fn decisions(said: &[Said]) -> Decisions {
 
 impl Said {
     fn decided(self) -> Option<Decided> {
+        let Logged { photo, decision, decided_ms, path } = self.logged();
+        Some(Decided { photo, decision: decision?, decided_ms, path })
+    }
+
+    fn logged(self) -> Logged {
         let Self { photo, decision, decided_ms, path: bytes } = self;
-        Some(Decided { photo, decision: decision?, decided_ms, path: path(bytes) })
+        Logged { photo, decision, decided_ms, path: path(bytes) }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::sqlite::{self, Patience};
 use base::atomic::{Draft, Folders, is_unfinished};
 use rows::Contents;
 
-pub use decisions::{Decided, Entry};
+pub use decisions::{Decided, Entry, Logged};
 pub use photo_id::{Decisions, PhotoId, SeenPhotos};
 pub use runs::{LastRun, RunLock};
 

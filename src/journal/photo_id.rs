@@ -36,7 +36,7 @@ pub struct Decisions {
 
 impl Decisions {
     /// Whatever was said before about the same picture or bytes no longer counts.
-    pub(super) fn say(&mut self, photo: PhotoId, decision: Option<Decision>) {
+    pub fn say(&mut self, photo: PhotoId, decision: Option<Decision>) {
         self.words += 1;
         self.by_content.insert(photo.content, (self.words, decision));
         if let Some(picture) = photo.picture {

@@ -88,6 +88,9 @@ pub struct Entry {
     pub met: Vec<Met>,
     /// `keep` or `reject`, where a person decided.
     pub decision: Option<String>,
+    /// By what it is known again, for the decisions that the page saves.
+    pub content: Option<String>,
+    pub picture: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -23,7 +23,7 @@ pub use analyze::AnalyzeRecord;
 pub use classify::ClassifyRecord;
 pub use cluster::ClusterRecord;
 pub use compare::{Method, PairRecord, RankRecord};
-pub use decide::{DecidedRecord, DecisionPlace, DecisionRecord, DecisionWord};
+pub use decide::{DecidedRecord, DecisionLine, DecisionPlace, DecisionRecord, DecisionWord, LoggedRecord};
 pub use device::{DeviceRecord, Gpu};
 pub use embed::EmbedRecord;
 pub use eval::EvalRecord;

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::records::{
     AestheticsRecord, AnalyzeRecord, ClassifyRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord,
-    DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, ModelPathRecord, ModelRecord, NearestRecord,
-    PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord,
-    TrainRecord, VerifiedRecord,
+    DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, LoggedRecord, ModelPathRecord, ModelRecord,
+    NearestRecord, PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord,
+    SettingRecord, TrainRecord, VerifiedRecord,
 };
 
 /// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
@@ -25,7 +25,10 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("decide clear", schema_of::<DecisionRecord>()),
         ("decide keep", schema_of::<DecisionRecord>()),
         ("decide list", schema_of::<DecidedRecord>()),
+        ("decide log", schema_of::<LoggedRecord>()),
         ("decide reject", schema_of::<DecisionRecord>()),
+        // With `--from`.
+        ("decide", schema_of::<DecisionRecord>()),
         ("dedup", schema_of::<DuplicateRecord>()),
         ("device", schema_of::<DeviceRecord>()),
         ("embed", schema_of::<EmbedRecord>()),

@@ -108,3 +108,44 @@ fn a_second_browser_without_the_secret_sees_nothing() {
     let text = browser.see("document.body.textContent");
     assert_eq!(text, json!("the secret is missing: open the address that albumctl printed\n"));
 }
+
+#[test]
+fn a_report_saves_decisions_that_albumctl_reads() {
+    let Some(mut browser) = Browser::start(1200, 900) else {
+        skipped("no Chromium");
+        return;
+    };
+    let world = World::new();
+    let album = fixture_album();
+    world.run(["select", album.to_str().unwrap(), "--top", "5", "--report", "album.html"]).expect(0);
+    browser.call("Browser.setDownloadBehavior", &json!({ "behavior": "allow", "downloadPath": world.root() }));
+    browser.open(&format!("file://{}", world.path("album.html").display()));
+    let photo =
+        |browser: &mut Browser| browser.see("document.querySelector('#list .photo.here .name span').textContent");
+    let rejected = photo(&mut browser);
+    browser.key("x");
+    browser.key("ArrowRight");
+    let kept = photo(&mut browser);
+    browser.key("k");
+    // One more, which is taken back.
+    browser.key("ArrowRight");
+    browser.key("k");
+    browser.key("u");
+    browser.picture("report");
+    browser.see("document.getElementById('save').click()");
+    let file = world.path("decisions.jsonl");
+    let begun = std::time::Instant::now();
+    while !file.is_file() {
+        assert!(begun.elapsed().as_secs() < 20, "no file was saved; wrong: {:?}", browser.wrong);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(browser.see("document.getElementById('save').disabled"), json!(true));
+    world.run(["decide", "--from", "decisions.jsonl"]).expect(0);
+    let chosen = world.run(["select", album.to_str().unwrap(), "--all"]).expect(0).lines();
+    for (name, word) in [(rejected, "reject"), (kept, "keep")] {
+        let line = chosen.iter().find(|line| line["image_path"].as_str().unwrap().ends_with(name.as_str().unwrap()));
+        assert_eq!(line.unwrap()["decision"], word, "{name}");
+    }
+    assert_eq!(chosen.iter().filter(|line| !line["decision"].is_null()).count(), 2);
+    assert_eq!(browser.wrong, Vec::<String>::new());
+}

@@ -186,3 +186,57 @@ fn decisions_show_on_the_page_and_in_sidecars_and_in_analyses() {
     let text = side("s0_t1.xmp");
     assert!(!text.contains("xmp:Rating") && !text.contains("Decision") && !text.contains("xmp:Label"), "{text}");
 }
+
+#[test]
+fn what_a_page_saved_is_decided_wherever_the_photos_lie() {
+    let world = World::new();
+    album(&world, 2, 2);
+    let kept = world.run(["decide", "keep", "photos/s0_t1.png", "photos/s1_t1.png", "--dry-run"]).expect(0).lines();
+    let line = |told: &Value, decision: Value| json!({ "image_path": told["image_path"], "decision": decision, "content": told["content"], "picture": told["picture"] });
+    let saved = format!("{}\n\n{}\n", line(&kept[0], json!("keep")), line(&kept[1], json!("reject")));
+    fs::write(world.path("decisions.jsonl"), &saved).unwrap();
+    fs::rename(world.path("photos"), world.path("elsewhere")).unwrap();
+    let dry = world.run(["decide", "--from", "decisions.jsonl", "--dry-run"]).expect(0).lines();
+    assert_eq!((&dry[0]["decision"], &dry[0]["applied"]), (&json!("keep"), &json!(false)));
+    assert!(world.run(["decide", "list"]).expect(0).lines().is_empty());
+    world.run(["decide", "--from", "decisions.jsonl"]).expect(0);
+    let chosen = world.run(["select", "elsewhere", "--all"]).expect(0).lines();
+    assert_eq!(self::line(&chosen, "s0_t1.png")["decision"], "keep");
+    assert_eq!(self::line(&chosen, "s1_t1.png")["decision"], "reject");
+    // Null takes back, and what `list` prints is read, too.
+    let back = format!("{}\n", line(&kept[0], Value::Null));
+    let told = world.run_with_stdin(["decide", "--from", "-"], back.as_bytes()).expect(0).lines();
+    assert_eq!((&told[0]["before"], &told[0]["decision"]), (&json!("keep"), &Value::Null));
+    let list = world.run(["decide", "list"]).expect(0).text();
+    fs::remove_file(journal(&world)).unwrap();
+    world.run_with_stdin(["decide", "--from", "-"], list.as_bytes()).expect(0);
+    assert_eq!(world.run(["decide", "list"]).expect(0).lines()[0]["decision"], "reject");
+}
+
+#[test]
+fn a_file_with_a_line_that_is_none_decides_nothing() {
+    let world = World::new();
+    world.photo("a.png", 1);
+    let whole = world.run(["decide", "keep", "photos", "--dry-run"]).expect(0).text();
+    for odd in
+        ["{}", "nonsense", &whole.replace("\"content\":\"", "\"content\":\"x"), &whole.replace("keep", "perhaps")]
+    {
+        let refused = world.run_with_stdin(["decide", "--from", "-"], format!("{whole}{odd}\n").as_bytes()).expect(2);
+        assert!(refused.stderr.contains("-, line 2: not a line of decisions"), "{}", refused.stderr);
+    }
+    assert!(!journal(&world).exists());
+    assert!(world.run(["decide"]).expect(2).stderr.contains("--from"));
+}
+
+#[test]
+fn the_log_tells_everything_that_was_ever_said() {
+    let world = World::new();
+    world.photo("a.png", 1);
+    for word in ["keep", "reject", "clear"] {
+        world.run(["decide", word, "photos/a.png"]).expect(0);
+    }
+    let log = world.run(["decide", "log"]).expect(0).lines();
+    let words: Vec<&Value> = log.iter().map(|line| &line["decision"]).collect();
+    assert_eq!(words, [&json!("keep"), &json!("reject"), &Value::Null]);
+    assert!(world.run(["decide", "list"]).expect(0).lines().is_empty());
+}

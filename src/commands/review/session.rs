@@ -19,7 +19,6 @@ use crate::library::choice::{self, FoundDecision};
 use crate::photo_report::PhotoReport;
 use crate::report::html::{Entry, Page};
 use judge::select::{Decision, Photo, Rules, Verdict};
-use photo::scan;
 
 /// What does not change while it is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -95,8 +94,10 @@ impl<'a> Session<'a> {
         (self.photos, self.verdicts) = (photos, verdicts);
         let chosen = Chosen { reports, from_file: false, photos: &self.photos, verdicts: &self.verdicts };
         self.page = Page { served: true, ..album_export::page(chosen) };
-        // Its own originals are what the server shows: a browser opens no file for a page that a server sent.
-        self.page.photos.iter_mut().for_each(|photo| photo.link = None);
+        // The server shows the originals and takes the decisions: a browser opens no file for a page that a server sent.
+        for photo in &mut self.page.photos {
+            (photo.link, photo.content, photo.picture) = (None, None, None);
+        }
         self.stale = false;
         Ok(())
     }
@@ -148,10 +149,7 @@ impl<'a> Session<'a> {
         let context = self.referee.context;
         let gone = || anyhow::anyhow!("{}: nothing tells by what it is known again", report.path.display());
         let mut ids = vec![report.id().ok_or_else(gone)?];
-        for raw in scan::with_partners(vec![report.path.clone()]).iter().filter(|path| **path != report.path) {
-            let cannot = |error| anyhow::Error::new(error).context(format!("cannot read {}", raw.display()));
-            ids.push(decide::id_of(raw, context).map_err(cannot)?);
-        }
+        ids.extend(decide::raw_ids(&report.path, context)?);
         Ok(ids)
     }
 

@@ -152,16 +152,10 @@ class Closer {
     }
     side.append(make('p', 'quiet', photo.path));
     if (this.message) side.append(make('p', 'message', this.message));
-    if (!this.album.page.served) {
-      const words = photo.decision ? ['clear'] : ['keep', 'reject'];
-      side.append(make('h3', 'quiet', photo.decision ? `You decided to ${photo.decision} it; to take that back` : 'Decide it yourself'));
-      for (const word of words) side.append(make('code', 'command', `albumctl decide ${word} '${photo.path.replaceAll("'", "'\\''")}'`));
-    }
   }
 
   buttons(photo) {
     const box = make('div', 'words');
-    if (!this.album.page.served) return box;
     for (const [word, label] of [['keep', 'Keep'], ['reject', 'Reject']]) {
       const button = make('button', word, label);
       button.setAttribute('aria-pressed', String(photo.decision === word));

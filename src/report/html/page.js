@@ -7,7 +7,7 @@ const KEYS = [
 ];
 const WORDS = [['K', 'keep it, or take that back'], ['X', 'reject it, or take that back'], ['U', 'undo the last word']];
 
-const open = (page) => {
+const start = (page) => {
   const album = new Album(page);
   const { state } = album;
   const filters = new Filters(album, () => update());
@@ -59,10 +59,45 @@ const open = (page) => {
     });
     return line;
   };
-  const decide = (photo, word) => {
-    if (photo && page.served) say('decide', { photo: photo.index, decision: photo.decision === word ? null : word });
+  // --- a page in one file holds the words until they are saved; the choice is albumctl's
+  const words = [];
+  const before = album.photos.map((photo) => photo.decision);
+  const open = () => album.photos.filter((photo) => photo.content && photo.decision !== before[photo.index]);
+  const hold = (photo, word) => {
+    photo.decision = word;
+    said = words.length;
+    tell(`${photo.name}: ${decisionTold[word] ?? 'no word of yours'}. Save the decisions, and read them with albumctl decide --from FILE.`);
+    update();
+    $('save').disabled = !open().length;
   };
-  const undo = () => { if (page.served) say('undo', {}); };
+  const save = () => {
+    const lines = open().map((photo) => {
+      before[photo.index] = photo.decision;
+      return `${JSON.stringify({ image_path: photo.path, decision: photo.decision, content: photo.content, picture: photo.picture })}\n`;
+    });
+    const link = make('a');
+    link.download = 'decisions.jsonl';
+    link.href = URL.createObjectURL(new Blob(lines, { type: 'application/jsonl' }));
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    $('save').disabled = true;
+  };
+  addEventListener('beforeunload', (event) => { if (!page.served && open().length) event.preventDefault(); });
+
+  const decide = (photo, word) => {
+    if (!photo) return;
+    const now = photo.decision === word ? null : word;
+    if (page.served) {
+      say('decide', { photo: photo.index, decision: now });
+    } else if (photo.content) {
+      words.push([photo, photo.decision]);
+      hold(photo, now);
+    }
+  };
+  const undo = () => {
+    if (page.served) say('undo', {});
+    else if (words.length) hold(...words.pop());
+  };
   const closer = new Closer(album, list, decide);
   $('closer').addEventListener('close', () => update());
   const end = async () => {
@@ -78,7 +113,7 @@ const open = (page) => {
     const box = make('div', 'side');
     box.append(make('h2', '', 'Keys'));
     const table = make('table');
-    for (const [keys, what] of [...KEYS, ...(page.served ? WORDS : [])]) {
+    for (const [keys, what] of [...KEYS, ...WORDS]) {
       const row = make('tr');
       row.append(make('th', '', keys), make('td', '', what));
       table.append(row);
@@ -150,7 +185,8 @@ const open = (page) => {
     show('all');
   });
   $('undo').addEventListener('click', undo);
-  $('undo').hidden = !page.served;
+  $('save').addEventListener('click', save);
+  $('save').hidden = page.served;
   $('done').addEventListener('click', end);
   $('done').hidden = !page.served;
   $('help').addEventListener('click', help);
@@ -177,5 +213,5 @@ const open = (page) => {
 };
 
 const kept = $('data');
-if (kept) open(JSON.parse(kept.textContent));
-else fetch('album.json').then((answer) => answer.json()).then(open);
+if (kept) start(JSON.parse(kept.textContent));
+else fetch('album.json').then((answer) => answer.json()).then(start);

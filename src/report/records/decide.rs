@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::Decided;
+use crate::journal::{Decided, Logged};
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
 use judge::select::{Decision, DecisionSource};
@@ -96,13 +96,55 @@ pub struct DecidedRecord {
     pub picture: Option<String>,
 }
 
+/// A line of `decide log`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LoggedRecord {
+    /// Where the photo lay when this was said.
+    #[serde(flatten)]
+    pub path: PhotoPath,
+    /// Null where a decision was taken back.
+    pub decision: Option<DecisionWord>,
+    /// When, as UTC.
+    pub decided_at: String,
+    /// BLAKE3 of the photo's bytes then.
+    pub content: String,
+    /// BLAKE3 of its picture, by which it is known again; null where an older albumctl wrote this down.
+    pub picture: Option<String>,
+}
+
+/// What `decide --from` reads: lines of `decide` itself, and those that the page of a report saves.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DecisionLine {
+    #[serde(flatten)]
+    pub path: PhotoPath,
+    /// Null takes back what was decided.
+    pub decision: Option<DecisionWord>,
+    pub content: String,
+    pub picture: Option<String>,
+}
+
+fn moment(milliseconds: i64) -> String {
+    format!("{:.0}", jiff::Timestamp::from_millisecond(milliseconds).unwrap_or_default())
+}
+
+impl From<Logged> for LoggedRecord {
+    fn from(logged: Logged) -> Self {
+        Self {
+            path: PhotoPath::of(&logged.path),
+            decision: logged.decision.map(Into::into),
+            decided_at: moment(logged.decided_ms),
+            content: logged.photo.content.to_string(),
+            picture: logged.photo.picture.map(|picture| picture.to_string()),
+        }
+    }
+}
+
 impl From<Decided> for DecidedRecord {
     fn from(decided: Decided) -> Self {
-        let moment = jiff::Timestamp::from_millisecond(decided.decided_ms).unwrap_or_default();
         Self {
             path: PhotoPath::of(&decided.path),
             decision: decided.decision.into(),
-            decided_at: format!("{moment:.0}"),
+            decided_at: moment(decided.decided_ms),
             content: decided.photo.content.to_string(),
             picture: decided.photo.picture.map(|picture| picture.to_string()),
         }
@@ -122,6 +164,14 @@ impl Record for DecisionRecord {
 
     fn cells(&self) -> Vec<Cell> {
         vec![Cell::path(&self.path.image_path), cell(self.decision), cell(self.before)]
+    }
+}
+
+impl Record for LoggedRecord {
+    const HEADINGS: &'static [&'static str] = DecidedRecord::HEADINGS;
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::path(&self.path.image_path), cell(self.decision), Cell::faint(&self.decided_at)]
     }
 }
 
