@@ -27,6 +27,12 @@ pub const MANIFESTS: &[(&str, &str)] = &[
     ("models/yolov8s.yaml", include_str!("yolov8s.yaml")),
 ];
 
+/// Lists of classes that manifests name, and the classes, one a line: those of ImageNet in the words of torchvision.
+pub const CLASSES: &[(&str, &str)] = &[("imagenet-1k", include_str!("imagenet-1k.txt"))];
+
+/// The model that tells what is in a photo.
+pub const CLASSIFIER: &str = "efficientnet-lite0";
+
 /// The model that takes the place of any that is not here.
 pub const MINI: &str = "album-mini";
 

@@ -1,6 +1,7 @@
 //! What is known of one photo: made by the pipeline, read back from a line of `analyze`, looked at by everything after.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,8 +38,8 @@ pub struct PhotoReport {
     pub embedding: Option<Embedded>,
     /// As many numbers as the network tells, in its order.
     pub degradations: Option<Vec<f32>>,
-    /// The probability of each class of the classifier.
-    pub classes: Option<Vec<f32>>,
+    /// What a classifier says of it.
+    pub classified: Option<Classified>,
     /// The group of one scene among the photos it was asked about with; photos that share it are of one scene.
     pub cluster_id: Option<i64>,
     /// What a comparison network compares pairs by.
@@ -69,6 +70,30 @@ pub struct Rated {
     pub strength: Option<f32>,
 }
 
+/// What is in it, by one classifier.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Classified {
+    /// All classes there are.
+    pub classes: Arc<[String]>,
+    /// How likely each is, in the same order.
+    pub likely: Vec<f32>,
+    /// Whether somebody chose the classes for albums, and wants to hear of all of them.
+    pub own: bool,
+    /// `name@version` of the network that said so.
+    pub model: String,
+}
+
+impl Classified {
+    /// The likeliest classes, best first; of those alike the first in the list.
+    pub fn best(&self, most: usize) -> Vec<(&str, f32)> {
+        let mut all: Vec<(&str, f32)> =
+            self.classes.iter().map(String::as_str).zip(self.likely.iter().copied()).collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1));
+        all.truncate(most);
+        all
+    }
+}
+
 /// The photo as a vector of length 1.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Embedded {
@@ -95,7 +120,7 @@ impl PhotoReport {
             portrait: None,
             embedding: None,
             degradations: None,
-            classes: None,
+            classified: None,
             cluster_id: None,
             comparison: None,
             perceptual_hash: None,

@@ -1,6 +1,6 @@
 //! Networks of the hub: numbers for each photo.
 
-use crate::photo_report::{Embedded, PhotoReport, Rated};
+use crate::photo_report::{Classified, Embedded, PhotoReport, Rated};
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use base::pixels::Pixels;
@@ -124,12 +124,14 @@ impl Question for Classifier {
     }
 
     fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
-        report.classes = (self.classes().ok()?.len() == answer.len()).then_some(answer);
-        report.classes.is_some().then_some(())
+        let (classes, own, model) = (self.classes().ok()?, self.has_own_classes(), self.reference());
+        let whole = classes.len() == answer.len() && !classes.is_empty();
+        report.classified = whole.then_some(Classified { classes, likely: answer, own, model });
+        report.classified.as_ref().map(drop)
     }
 
     fn told(report: &PhotoReport) -> Option<Vec<f32>> {
-        report.classes.clone()
+        report.classified.as_ref().map(|classified| classified.likely.clone())
     }
 }
 

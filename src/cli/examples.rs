@@ -42,7 +42,16 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("a ranking of several", "albumctl compare IMG_0001.JPG IMG_0002.JPG IMG_0003.JPG --format table"),
         ],
     ),
-    ("classify", &[("photographs, screenshots, documents, …", "albumctl classify ~/Downloads --format table")]),
+    (
+        "classify",
+        &[
+            ("what is on photos, by a model of 19 MB", "albumctl classify ~/Photos --pull --format table"),
+            (
+                "photographs, screenshots, documents, …",
+                "albumctl classify ~/Downloads --model album-mini --format table",
+            ),
+        ],
+    ),
     (
         "cluster",
         &[

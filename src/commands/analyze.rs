@@ -31,7 +31,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let scan = photos::find(&args.photos, context)?;
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
-    let models = hub.album_models(&mut &networks)?;
+    let mut models = hub.album_models(&mut &networks)?;
+    models.classifying = hub.classifying_if_here()?;
     let (reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
     let groups = hub.cluster_with(&reports, &args.groups.over(context))?;
     let photos = choice::candidates(

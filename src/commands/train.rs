@@ -188,8 +188,8 @@ impl Args {
         let place = |name: &str| run.join(name);
         let large = !matches!(self.command, Command::Mini(_));
         if let Command::Mini(MiniArgs { looks, .. }) = &self.command {
-            let looks = looks.clone().unwrap_or_else(|| place(mini::LOOKS));
-            outputs.add("--looks", &looks, Content::Model(mini::LOOKS_KEY))?;
+            let looks = looks.clone().unwrap_or_else(|| place(mini::FEATURES_FILE));
+            outputs.add("--looks", &looks, Content::Model(mini::FEATURES_KEY))?;
         }
         let checkpoint = place(CHECKPOINT);
         outputs.add("--run", &checkpoint, Content::Model(KEY))?;
@@ -226,8 +226,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Command::Siamese(args) => {
             context.reads(&args.labels)?;
             let recipe = large_recipe(&args.large, &SIAMESE, context)?;
-            let agreement = Agreement { least: recipe.min_agreement, reviewers: recipe.min_reviewers.unwrap_or(2) };
-            let counted = args.labels.is_dir() || review_table::is_one(&args.labels);
+            let agreement = Agreement { min_share: recipe.min_agreement, reviewers: recipe.min_reviewers.unwrap_or(2) };
+            let counted = args.labels.is_dir() || review_table::is_review_table(&args.labels);
             if !counted && let Some(least) = recipe.min_reviewers.filter(|least| *least > 1) {
                 let (file, why) =
                     (args.labels.clone(), format!("it counts no reviewers; `min_reviewers: {least}` asks for them"));
@@ -297,7 +297,7 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
         data: args.data.clone(),
         start: &start,
         out: args.run.clone(),
-        looks: args.looks.clone(),
+        features: args.looks.clone(),
         engine,
         command: typed(),
         stop: context.stop(),

@@ -19,8 +19,9 @@ pub use version::order as version_order;
 
 use super::digest::Digest;
 
-/// Words for all models of a task that run here and can be fetched, where a name of a model may stand.
-pub const WORDS: [(&str, &str); 1] = [("faces", "face")];
+/// Words for all models of a task that run here and can be fetched, or for one of several models that do the same, where a
+/// name of a model may stand.
+pub const WORDS: [(&str, &str); 2] = [("faces", "face"), ("classes", models::CLASSIFIER)];
 
 #[derive(Debug, Default)]
 pub struct Catalogue {
@@ -108,12 +109,21 @@ impl Catalogue {
         })
     }
 
+    /// The same for one that does this and runs here, unless the version is named.
+    pub fn find_for(&self, reference: &str, task: &str) -> Result<&Entry, CatalogueError> {
+        let found = self.find(reference)?;
+        let mut versions = self.entries.iter().filter(|entry| entry.name == found.name);
+        let does = |entry: &&Entry| entry.does(task) && entry.runs;
+        let other = if reference.contains('@') { None } else { versions.find(does) };
+        Ok(other.unwrap_or(found))
+    }
+
     /// The same, or a word for all that a task needs, each in its newest version.
     pub fn find_all(&self, word: &str) -> Result<Vec<&Entry>, CatalogueError> {
         let found = self.find(word);
         match WORDS.iter().find(|(known, _)| *known == word) {
-            Some((_, task)) if found.is_err() => {
-                let mut entries: Vec<&Entry> = self.entries.iter().filter(|entry| entry.goes_with(task)).collect();
+            Some((_, what)) if found.is_err() => {
+                let mut entries: Vec<&Entry> = self.entries.iter().filter(|entry| entry.goes_with(what)).collect();
                 entries.dedup_by(|later, newest| later.name == newest.name);
                 Ok(entries)
             }

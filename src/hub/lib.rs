@@ -39,7 +39,7 @@ pub use self::device::{DeviceChoice, DeviceError};
 pub use self::error::{HubError, Missing};
 use self::faces::FaceAnalyzer;
 use self::loaded_networks::{ByFolder, LoadedModels};
-pub use models::MINI;
+pub use models::{CLASSIFIER, MINI};
 
 use self::manifest::{Architecture, Manifest, Task};
 use self::model::Model;
@@ -297,7 +297,7 @@ impl Hub {
     }
 
     fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
-        let entry = self.catalogue().find(name).map_err(|error| match error {
+        let entry = self.catalogue().find_for(name, task.name()).map_err(|error| match error {
             CatalogueError::Unknown { name, .. } => {
                 let fitting = self.catalogue().entries().iter().filter(|entry| entry.does(task.name()) && entry.runs);
                 let known: Vec<_> = fitting.map(|entry| entry.name.as_str()).collect();

@@ -1,5 +1,7 @@
 //! What a model is: a YAML file each, those of `models/` built into the binary.
 
+use std::sync::{Arc, LazyLock};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,9 @@ pub struct Manifest {
     pub aliases: Vec<String>,
     #[serde(default)]
     pub trained_on: Option<String>,
+    /// What the outputs of a classifier stand for, in their order: names, or the word of a list that every binary carries.
+    #[serde(default, deserialize_with = "classes")]
+    pub classes: Arc<[String]>,
     pub license: String,
     #[serde(default)]
     pub origin: Option<String>,
@@ -95,6 +100,28 @@ fn the_one<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<File, D:
         Either::Several(mut files) if files.len() == 1 => Ok(files.remove(0)),
         Either::Several(files) => {
             Err(serde::de::Error::custom(format!("{} files; a network comes in one", files.len())))
+        }
+    }
+}
+
+fn classes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Arc<[String]>, D::Error> {
+    type List = (&'static str, Arc<[String]>);
+    static LISTS: LazyLock<Vec<List>> = LazyLock::new(|| {
+        let list = |(word, names): &(&'static str, &str)| (*word, names.lines().map(str::to_owned).collect());
+        models::CLASSES.iter().map(list).collect()
+    });
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Word(String),
+        Names(Vec<String>),
+    }
+    match Either::deserialize(deserializer)? {
+        Either::Names(names) => Ok(names.into()),
+        Either::Word(word) => {
+            let known: Vec<&str> = LISTS.iter().map(|(known, _)| *known).collect();
+            let list = LISTS.iter().find(|(known, _)| *known == word).map(|(_, names)| names.clone());
+            list.ok_or_else(|| serde::de::Error::custom(format!("classes: `{word}` is none of {}", known.join(", "))))
         }
     }
 }
@@ -255,6 +282,7 @@ mod tests {
             ("name: ava_resnet50.pt", "name: ../ava_resnet50.pt", "not a path"),
             ("1f07083d", "xyz", "64 hexadecimal digits"),
             ("license:", "lisence:", "lisence"),
+            ("license:", "classes: imagenet-9\nlicense:", "`imagenet-9` is none of imagenet-1k"),
             ("devices: [cpu, cuda]", "devices: [tpu]", "`tpu` is none of cpu, cuda"),
             ("file:", "files: []\nfail:", "one"),
         ] {

@@ -15,6 +15,7 @@ use super::registry::{self, BuildError, Built, OnTrunk};
 use super::{Held, HubError, Shared};
 use base::pixels::Pixels;
 use judge::cluster::scene_layout;
+use networks::checkpoint::WeightsError;
 use networks::mini::views::{self, Answers, Views};
 use networks::mini::{KINDS, answer, comparison_features, details_of};
 use networks::preference;
@@ -165,6 +166,12 @@ impl Model {
         let whole: Vec<&Pixels> = views.iter().map(|views| &views.whole).collect();
         let pooled = built.features(&prepare::as_they_are(&built.preprocess, &whole)).map_err(failed)?;
         Ok(pooled.iter().zip(&views).map(|(row, views)| Answers::of(&mini.heads, row, &views.measured())).collect())
+    }
+
+    /// Of a file without the layer behind the features, or with one for other classes.
+    fn no_classes(&self) -> HubError {
+        let (file, classes) = (self.file.path.clone(), self.manifest.classes.len());
+        HubError::Weights(WeightsError::Config { file, why: format!("no layer that tells {classes} classes") })
     }
 
     fn no_head(&self) -> HubError {
@@ -393,9 +400,18 @@ pub enum DegradationsKind {
 pub struct Classifier(pub(super) Model);
 
 impl Classifier {
-    pub fn classes(&self) -> Result<Vec<String>, HubError> {
-        let built = self.0.built()?;
-        Ok(if built.mini.is_some() { KINDS.map(str::to_owned).to_vec() } else { built.classes.clone() })
+    pub fn classes(&self) -> Result<Arc<[String]>, HubError> {
+        if self.0.is_mini() {
+            return Ok(KINDS.map(str::to_owned).into());
+        }
+        // Published networks are known without being in memory.
+        let of_manifest = &self.0.manifest.classes;
+        if of_manifest.is_empty() { Ok(self.0.built()?.classes.clone()) } else { Ok(of_manifest.clone()) }
+    }
+
+    /// Whether its classes are those of the album: kinds of pictures, or what a user trained it for.
+    pub fn has_own_classes(&self) -> bool {
+        self.0.manifest.classes.is_empty()
     }
 
     /// For each photo, how likely each class is.
@@ -404,7 +420,7 @@ impl Classifier {
         if let Some(mini) = &built.mini {
             return Ok(self.0.answers(&built, mini, photos)?.iter().map(|answers| answers.kind().to_vec()).collect());
         }
-        let head = built.head.as_ref().ok_or_else(|| self.0.no_head())?;
+        let head = built.head.as_ref().ok_or_else(|| self.0.no_classes())?;
         Ok(self.0.features(&built, photos)?.iter().map(|features| softmax(&head.apply(features))).collect())
     }
 }

@@ -1,5 +1,7 @@
 //! From a manifest and its open file to a network that answers: one arm an architecture.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, ModuleT, VarBuilder};
 
@@ -10,7 +12,7 @@ use kernels::{Cpu, Engine, Precision};
 use networks::checkpoint::{Ledger, Names, WeightsError, var_builder};
 use networks::dinov2::{self, Dinov2, FusedDinov2};
 use networks::fused::{Batch, Runner};
-use networks::head::{FusedHead, HeadConfig};
+use networks::head::FusedHead;
 use networks::mini::{self, ComparisonHead, Heads};
 use networks::mobile::{self, Family, FusedMobile, Mobile};
 use networks::multihead::{self, FusedMultiHead, MultiHead};
@@ -32,7 +34,7 @@ pub struct Built {
     /// What the head of an aesthetic network says.
     pub output: Output,
     /// What the head of a classifier tells apart.
-    pub classes: Vec<String>,
+    pub classes: Arc<[String]>,
     pub preprocess: Preprocess,
     /// Memory its weights take.
     pub bytes: usize,
@@ -173,25 +175,25 @@ impl From<candle_core::Error> for CandleError {
     }
 }
 
-/// The plan, the part of the file that is the head, and tensors that may be left alone.
+/// The plan, the part of the file that is the head, and the layer that tells classes, which an embedding leaves alone.
 fn plan(
     architecture: Architecture,
     names: &Names<'_>,
     recipe: &Recipe,
-) -> Result<(Plan, Option<&'static str>, &'static str), WeightsError> {
+) -> Result<(Plan, Option<&'static str>, Option<&'static str>), WeightsError> {
     Ok(match architecture {
-        Architecture::RatedResnet | Architecture::Classifier => (resnet_by_names(names), Some("head"), ""),
+        Architecture::RatedResnet | Architecture::Classifier => (resnet_by_names(names), Some("head"), None),
         Architecture::Siamese => match recipe.backbone()? {
-            Backbone::Resnet => (resnet_by_names(names), Some("mlp"), ""),
-            Backbone::Vgg16 => (Plan::Vgg16, Some("mlp"), ""),
+            Backbone::Resnet => (resnet_by_names(names), Some("mlp"), None),
+            Backbone::Vgg16 => (Plan::Vgg16, Some("mlp"), None),
         },
-        Architecture::Resnet => (resnet_by_names(names), None, "fc."),
-        Architecture::Dinov2 => (Plan::Dinov2, None, ""),
+        Architecture::Resnet => (resnet_by_names(names), None, Some("fc")),
+        Architecture::Dinov2 => (Plan::Dinov2, None, None),
         Architecture::EfficientnetLite => of_mobile(Family::EfficientNetLite),
         Architecture::MobilenetV2 => of_mobile(Family::MobileNetV2),
-        Architecture::AlbumMini => (Plan::Mini, None, ""),
-        Architecture::MultiHead => (Plan::MultiHead, None, ""),
-        Architecture::SingleHead => (Plan::SingleHead, None, ""),
+        Architecture::AlbumMini => (Plan::Mini, None, None),
+        Architecture::MultiHead => (Plan::MultiHead, None, None),
+        Architecture::SingleHead => (Plan::SingleHead, None, None),
     })
 }
 
@@ -213,7 +215,7 @@ pub fn build(
     let ledger = Ledger::new(file);
     let names = ledger.root();
     let recipe = Recipe::of(file);
-    let (plan, head_part, forgiven) = plan(manifest.architecture, &names, &recipe)?;
+    let (plan, head_part, classifier) = plan(manifest.architecture, &names, &recipe)?;
     let dim = plan.features(&names)?;
     let head_config = head_part.map(|part| recipe.head(part, dim)).transpose()?;
     let output = match (&head_config, manifest.architecture) {
@@ -221,8 +223,8 @@ pub fn build(
         _ => Output::Regression,
     };
     let classes = match (&head_config, manifest.architecture) {
-        (Some(config), Architecture::Classifier) => recipe.classes(config)?,
-        _ => Vec::new(),
+        (Some(config), Architecture::Classifier) => recipe.classes(config)?.into(),
+        _ => manifest.classes.clone(),
     };
     let preprocess = match manifest.architecture {
         Architecture::Siamese => recipe.ranker_preprocess(manifest)?,
@@ -232,13 +234,19 @@ pub fn build(
         Ok(OnTrunk { heads: Heads::new(engine, &names)?, referee: ComparisonHead::new(&names.under("referee"))? })
     };
     let mini = matches!(plan, Plan::Mini).then(on_trunk).transpose()?;
-    let head =
-        head_config.zip(head_part).map(|(config, part)| build_head(&config, part, engine, &names)).transpose()?;
+    let of_file = head_config.zip(head_part).map(|(config, part)| FusedHead::new(&config, engine, &names.under(part)));
+    let tells_classes = || {
+        let (names, shape) = (names.under(classifier?), [classes.len(), dim]);
+        let fits = names.shape("weight").is_some_and(|found| found == shape);
+        fits.then(|| FusedHead::layer(engine, &names, shape))
+    };
+    let head = of_file.or_else(tells_classes).transpose()?;
+    let head_bytes = head.as_ref().map_or(0, FusedHead::bytes);
     // The small network takes longer to the card and back than on the processor.
     let (features, bytes) = if !by_candle && (device.is_cpu() || matches!(plan, Plan::Mini)) {
         let runner = plan.fused(engine, &names)?;
-        let bytes = runner.network().bytes() + mini.as_ref().map_or(0, |mini| mini.heads.bytes());
-        ledger.close(|name| !forgiven.is_empty() && name.starts_with(forgiven))?;
+        let bytes = head_bytes + runner.network().bytes() + mini.as_ref().map_or(0, |mini| mini.heads.bytes());
+        ledger.close(|name| classifier.is_some_and(|layer| name.starts_with(layer)))?;
         (Features::Fused(runner), bytes)
     } else {
         // The fused form takes every tensor by name and shape; here the same check is made without building it.
@@ -248,13 +256,8 @@ pub fn build(
     Ok(Built { features, dim, head, mini, output, classes, preprocess, bytes })
 }
 
-fn build_head(config: &HeadConfig, part: &str, engine: Engine, names: &Names<'_>) -> Result<FusedHead, WeightsError> {
-    FusedHead::new(config, engine, &names.under(part))
-}
-
-/// What tells the classes of ImageNet is not part of an embedding.
-fn of_mobile(family: Family) -> (Plan, Option<&'static str>, &'static str) {
-    (Plan::Mobile(family), None, family.classifier())
+fn of_mobile(family: Family) -> (Plan, Option<&'static str>, Option<&'static str>) {
+    (Plan::Mobile(family), None, Some(family.classifier()))
 }
 
 fn resnet_by_names(names: &Names<'_>) -> Plan {

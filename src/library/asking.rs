@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{ModelHub, ModelHubError};
-use crate::analyses::{Comparing, Embedding, FaceFinding, Features, Layout, OnePass, Rating, Scoring, asked};
+use crate::analyses::{
+    Classifying, Comparing, Embedding, FaceFinding, Features, Layout, OnePass, Rating, Scoring, asked,
+};
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
 use hub::{HubError, Network, Which};
@@ -66,6 +68,8 @@ pub struct AlbumModels {
     pub features: Option<Features>,
     /// In the place of `rating` and `features` where one network answers both.
     one_pass: Option<OnePass>,
+    /// What tells classes, for what is said of a photo; no choice depends on it.
+    pub classifying: Option<Classifying>,
     /// The configured file that decides between takes; any other network for that is opened when one is to be decided.
     pub comparing: Option<Arc<Comparing>>,
 }
@@ -81,6 +85,7 @@ impl AlbumModels {
             self.features.as_ref().filter(|_| apart).map(Features::analysis),
             self.rating.as_ref().filter(|_| apart).map(|rating| rating as &dyn Analysis),
             self.faces.as_ref().map(|faces| faces as &dyn Analysis),
+            self.classifying.as_ref().map(|classifying| classifying as &dyn Analysis),
         ])
     }
 }
@@ -101,6 +106,14 @@ impl ModelHub {
         Ok(AlbumModels { rating: Some(rating), one_pass, faces: self.faces_or_without(absent)?, ..models })
     }
 
+    /// What tells classes, where it is here: a photo is told of all the same without it.
+    pub fn classifying_if_here(&self) -> Result<Option<Classifying>, ModelHubError> {
+        match self.network(Which::Named(hub::CLASSIFIER)) {
+            Err(ModelHubError::Hub(HubError::Missing { .. } | HubError::NotOnDevice { .. })) => Ok(None),
+            network => Ok(Some(Classifying::new(network?)?)),
+        }
+    }
+
     /// For photos that are rated already: what they are grouped and compared by.
     pub fn choice_models<A: Absent>(&self, absent: &mut A) -> Result<AlbumModels, A::Error> {
         let models = self.group_models(absent)?;
@@ -118,6 +131,7 @@ impl ModelHub {
             faces: None,
             features,
             one_pass: None,
+            classifying: None,
             comparing: None,
         })
     }

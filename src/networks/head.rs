@@ -52,6 +52,16 @@ impl FusedHead {
         Ok(Self { layers, bend: config.bend })
     }
 
+    /// The one layer by which published networks tell classes.
+    pub fn layer(
+        engine: Engine,
+        names: &Names<'_>,
+        [outputs, inputs]: [usize; 2],
+    ) -> std::result::Result<Self, WeightsError> {
+        let (weight, bias) = (names.take("weight", &[outputs, inputs])?, names.take("bias", &[outputs])?);
+        Ok(Self { layers: vec![Linear::new(engine, &weight, &bias)], bend: Bend::Relu })
+    }
+
     /// Memory that the packed weights take.
     pub fn bytes(&self) -> usize {
         self.layers.iter().map(Linear::bytes).sum()

@@ -20,7 +20,7 @@ mod train;
 pub use self::train::TrainRecord;
 pub use aesthetics::AestheticsRecord;
 pub use analyze::AnalyzeRecord;
-pub use classify::ClassifyRecord;
+pub use classify::{ClassifyRecord, LabelRecord};
 pub use cluster::ClusterRecord;
 pub use compare::{Method, PairRecord, RankRecord};
 pub use decide::{DecidedRecord, DecisionLine, DecisionPlace, DecisionRecord, DecisionWord, LoggedRecord};

@@ -11,7 +11,7 @@ use super::records::{
 
 /// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
 /// means something else.
-pub const VERSION: &str = "1.1";
+pub const VERSION: &str = "1.2";
 
 /// Every command with records, by the words that call it.
 pub fn all() -> Vec<(&'static str, Value)> {

@@ -1,4 +1,4 @@
-//! AdamW over named variables, with what it needs to go on after a restart, and a running mean of the weights.
+//! AdamW over named variables, with a state that survives restarts and a running mean of the weights.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use candle_core::{Result, Tensor, Var};
 const BETAS: [f32; 2] = [0.9, 0.99];
 const EPS: f32 = 1e-8;
 
-/// The state of one variable.
+/// The optimizer's state of one variable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moments {
     pub first: Vec<f32>,
     pub second: Vec<f32>,
-    /// The running mean of the values: what is judged and kept.
+    /// The running mean of the values, which is evaluated and exported.
     pub mean: Vec<f32>,
 }
 
@@ -23,18 +23,18 @@ pub struct Adam {
     pub state: BTreeMap<String, Moments>,
 }
 
-/// How far one step goes.
+/// The options of one optimizer step.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct StepOptions {
     pub learning_rate: f32,
-    /// What does not belong to a `backbone.` goes so many times as fast.
+    /// Factor on the learning rate of variables outside `backbone.`.
     pub head_factor: f32,
-    /// Of matrices and convolutions; gains and biases are left alone.
+    /// Applies to matrices and convolutions; gains and biases are not decayed.
     pub weight_decay: f32,
-    /// Gradients longer than this, all together, are shortened to it.
-    pub longest: f32,
-    /// Share of the running mean that stays at each step.
-    pub keep: f32,
+    /// The norm that the gradient of all variables together is clipped to.
+    pub max_gradient_norm: f32,
+    /// Decay of the running mean of the weights.
+    pub mean_decay: f32,
 }
 
 impl Adam {
@@ -47,47 +47,47 @@ impl Adam {
         Ok(Self { steps: 0, state: vars.iter().map(state).collect::<Result<_>>()? })
     }
 
-    /// One step; returns the length of the gradient before it was shortened. Where that is not finite nothing changes.
-    pub fn step(&mut self, vars: &BTreeMap<String, Var>, grads: &GradStore, pace: Pace) -> Result<f32> {
-        let mut found: Vec<(&String, &Var, Vec<f32>)> = Vec::new();
+    /// Makes one step and returns the norm of the gradient before clipping. If the norm is not finite, nothing changes.
+    pub fn step(&mut self, vars: &BTreeMap<String, Var>, grads: &GradStore, options: StepOptions) -> Result<f32> {
+        let mut gradients: Vec<(&String, &Var, Vec<f32>)> = Vec::new();
         let mut square = 0.0f64;
         for (name, var) in vars {
             let Some(grad) = grads.get(var.as_tensor()) else { continue };
             let grad = grad.flatten_all()?.to_vec1::<f32>()?;
             square += grad.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
-            found.push((name, var, grad));
+            gradients.push((name, var, grad));
         }
-        let length = square.sqrt() as f32;
-        if !length.is_finite() {
-            return Ok(length);
+        let norm = square.sqrt() as f32;
+        if !norm.is_finite() {
+            return Ok(norm);
         }
         self.steps += 1;
-        let shorten = if length > pace.longest { pace.longest / length } else { 1.0 };
-        let warm = [1.0 - BETAS[0].powf(self.steps as f32), 1.0 - BETAS[1].powf(self.steps as f32)];
-        // Young means follow fast.
-        let keep = pace.keep.min((1.0 + self.steps as f32) / (10.0 + self.steps as f32));
-        for (name, var, grad) in found {
+        let clip = if norm > options.max_gradient_norm { options.max_gradient_norm / norm } else { 1.0 };
+        let bias_correction = [1.0 - BETAS[0].powf(self.steps as f32), 1.0 - BETAS[1].powf(self.steps as f32)];
+        // In the first steps the mean decays faster, so that the initial values are forgotten.
+        let decay_of_mean = options.mean_decay.min((1.0 + self.steps as f32) / (10.0 + self.steps as f32));
+        for (name, var, grad) in gradients {
             let Some(moments) = self.state.get_mut(name) else { continue };
-            let factor = if name.starts_with("backbone.") { 1.0 } else { pace.head_factor };
-            let learning_rate = pace.learning_rate * factor;
-            let decay = if var.rank() > 1 { pace.weight_decay * learning_rate } else { 0.0 };
+            let factor = if name.starts_with("backbone.") { 1.0 } else { options.head_factor };
+            let learning_rate = options.learning_rate * factor;
+            let decay = if var.rank() > 1 { options.weight_decay * learning_rate } else { 0.0 };
             let mut now = values(var)?;
             let Moments { first, second, mean } = moments;
             let all = now.iter_mut().zip(&grad).zip(first.iter_mut().zip(second.iter_mut()).zip(mean.iter_mut()));
             for ((value, grad), ((first, second), mean)) in all {
-                let grad = grad * shorten;
+                let grad = grad * clip;
                 *first = BETAS[0] * *first + (1.0 - BETAS[0]) * grad;
                 *second = BETAS[1] * *second + (1.0 - BETAS[1]) * grad * grad;
-                let step = (*first / warm[0]) / ((*second / warm[1]).sqrt() + EPS);
+                let step = (*first / bias_correction[0]) / ((*second / bias_correction[1]).sqrt() + EPS);
                 *value -= learning_rate * step + decay * *value;
-                *mean = keep * *mean + (1.0 - keep) * *value;
+                *mean = decay_of_mean * *mean + (1.0 - decay_of_mean) * *value;
             }
             set(var, now)?;
         }
-        Ok(length)
+        Ok(norm)
     }
 
-    /// Exchanges the variables with their running means; twice changes nothing.
+    /// Swaps the variables with their running means; a second call swaps them back.
     pub fn exchange(&mut self, vars: &BTreeMap<String, Var>) -> Result<()> {
         for (name, var) in vars {
             if let Some(moments) = self.state.get_mut(name) {
@@ -118,11 +118,17 @@ mod tests {
         let var = Var::from_vec(vec![5.0f32, -3.0], 2, &Device::Cpu)?;
         let vars: BTreeMap<String, Var> = [("x".to_owned(), var.clone())].into();
         let mut adam = Adam::new(&vars)?;
-        let pace = Pace { learning_rate: 0.1, head_factor: 1.0, weight_decay: 0.0, longest: 10.0, keep: 0.9 };
+        let options = StepOptions {
+            learning_rate: 0.1,
+            head_factor: 1.0,
+            weight_decay: 0.0,
+            max_gradient_norm: 10.0,
+            mean_decay: 0.9,
+        };
         for _ in 0..300 {
             let goal = Tensor::new(&[1.0f32, 2.0], &Device::Cpu)?;
             let loss = (var.as_tensor() - goal)?.sqr()?.sum_all()?;
-            adam.step(&vars, &loss.backward()?, pace)?;
+            adam.step(&vars, &loss.backward()?, options)?;
         }
         let found = values(&var)?;
         assert!((found[0] - 1.0).abs() < 0.05 && (found[1] - 2.0).abs() < 0.05, "{found:?}");

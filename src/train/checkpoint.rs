@@ -1,4 +1,4 @@
-//! A training run on disk: everything it needs to go on, written whole or not at all.
+//! The files of a training run, all replaced atomically: the checkpoint to resume from, the history and the settings.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -14,40 +14,40 @@ use base::atomic;
 use base::reading;
 use networks::checkpoint::InMemory;
 
-/// What is known beside the tensors.
+/// The progress of a run, stored in its checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Finished epochs.
+    /// Number of finished epochs.
     pub epoch: u64,
     pub steps: u64,
-    /// The best figure so far, and the epoch it is of.
+    /// The best validation metric so far, and its epoch.
     pub best: Option<f64>,
     pub best_epoch: u64,
-    /// What must not change between two stretches.
+    /// The identity of the recipe and the data, which must not change when a run is resumed.
     pub recipe: String,
     pub history: Vec<Epoch>,
 }
 
-/// The entry by which a checkpoint of a run is told.
+/// The metadata key that identifies a checkpoint.
 pub const KEY: &str = "albumctl.progress";
-/// What the files of a run are called.
+/// File names of a run.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 pub const MODEL: &str = "best.safetensors";
 pub const METRICS: &str = "metrics.jsonl";
 pub const CURVE: &str = "curve.svg";
-/// The recipe in force, and what was typed.
+/// The effective recipe, and the command line.
 pub const RECIPE: &str = "recipe.yaml";
 pub const COMMAND: &str = "command.txt";
-/// What the run came to.
+/// The metrics of the finished run.
 pub const RESULTS: &str = "results.json";
-/// A folder: what was said of the items held out, an epoch a file.
+/// Folder of the predictions for the validation set, one file per epoch.
 pub const PREDICTIONS: &str = "predictions";
 
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// Writes variables, moments and means.
+/// Writes variables, optimizer state and running means.
 pub fn save(path: &Path, vars: &BTreeMap<String, Var>, adam: &Adam, progress: &Progress) -> Result<(), TrainError> {
     let mut all: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     for (name, var) in vars {
@@ -63,7 +63,7 @@ pub fn save(path: &Path, vars: &BTreeMap<String, Var>, adam: &Adam, progress: &P
     write(path, &all, Dtype::F32, (KEY, progress))
 }
 
-/// Tensors to a file that appears whole.
+/// Writes tensors to a file, atomically.
 pub fn write(
     path: &Path,
     tensors: &[(String, Vec<usize>, Vec<u8>)],
@@ -75,23 +75,23 @@ pub fn write(
         .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(dtype, shape.clone(), data)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|error| TrainError::at(path, error))?;
-    // One key: several would stand in another order each time.
+    // Only one key, because the order of several would vary from file to file.
     let about = HashMap::from([(about.0.to_owned(), about.1)]);
     let file = safetensors::serialize(views, Some(about)).map_err(|error| TrainError::at(path, error))?;
     replace(path, &file)
 }
 
-/// What a model that was written says of itself.
+/// The metadata key of an exported model.
 pub const ABOUT: &str = "albumctl";
 
-/// What the model there says of itself; `None` where there is none that says anything.
+/// The metadata of an exported model; `None` if the file is missing or has none.
 pub fn about(path: &Path) -> Option<String> {
     let file = reading::read(path, reading::MODEL).ok()?;
     let (_, header) = SafeTensors::read_metadata(&file).ok()?;
     header.metadata().as_ref()?.get(ABOUT).cloned()
 }
 
-/// The tensors of a file in half precision.
+/// Reads the tensors of a file, which must all have half precision.
 pub fn read_half(path: &Path) -> Result<InMemory, TrainError> {
     let file = reading::read(path, reading::MODEL).map_err(|error| TrainError::at(path, error))?;
     let tensors = SafeTensors::deserialize(&file).map_err(|error| TrainError::at(path, error))?;
@@ -106,13 +106,13 @@ pub fn read_half(path: &Path) -> Result<InMemory, TrainError> {
     Ok(found)
 }
 
-/// Puts a file in the place of another, so that a kill leaves the one or the other.
+/// Replaces a file atomically: after a kill either the old or the new content is there.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), TrainError> {
     atomic::write(path, content).map_err(|error| TrainError::at(path, error))
 }
 
-/// The metrics file and the picture, once there is something to tell.
-pub fn write_course(folder: &Path, title: &str, progress: &Progress) -> Result<(), TrainError> {
+/// Writes the metrics file and the chart, once there is a finished epoch.
+pub fn write_history(folder: &Path, title: &str, progress: &Progress) -> Result<(), TrainError> {
     if progress.history.is_empty() {
         return Ok(());
     }
@@ -122,36 +122,16 @@ pub fn write_course(folder: &Path, title: &str, progress: &Progress) -> Result<(
     replace(&folder.join(CURVE), super::curve::svg(title, &progress.history).as_bytes())
 }
 
-/// Keeps how the run is made: the recipe in force, and the command.
-pub fn write_terms(folder: &Path, recipe: &impl Serialize, command: &str) -> Result<(), TrainError> {
+/// Writes the effective recipe and the command line.
+pub fn write_settings(folder: &Path, recipe: &impl Serialize, command: &str) -> Result<(), TrainError> {
     let path = folder.join(RECIPE);
     let text = serde_yaml::to_string(recipe).map_err(|error| TrainError::at(&path, error))?;
     replace(&path, text.as_bytes())?;
     replace(&folder.join(COMMAND), format!("{command}\n").as_bytes())
 }
 
-/// Where a run in this folder stands: the beginning where there is no checkpoint. `identity` is what must not have changed.
-pub fn resume(
-    folder: &Path,
-    vars: &BTreeMap<String, Var>,
-    adam: &mut Adam,
-    identity: String,
-    title: &str,
-) -> Result<Progress, TrainError> {
-    let path = folder.join(CHECKPOINT);
-    let Some(progress) = load(&path, vars, adam)? else {
-        return Ok(Progress { recipe: identity, ..Progress::default() });
-    };
-    if progress.recipe != identity {
-        return Err(TrainError::Changed { path });
-    }
-    // What the run before could not write of its course is not made by what is left to do.
-    write_course(folder, title, &progress)?;
-    Ok(progress)
-}
-
-/// Takes a run up again; `None` where there is none yet.
-fn load(path: &Path, vars: &BTreeMap<String, Var>, adam: &mut Adam) -> Result<Option<Progress>, TrainError> {
+/// Loads a checkpoint into the variables and the optimizer; `None` if there is none yet.
+pub fn load(path: &Path, vars: &BTreeMap<String, Var>, adam: &mut Adam) -> Result<Option<Progress>, TrainError> {
     let file = match reading::read(path, reading::MODEL) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -159,7 +139,7 @@ fn load(path: &Path, vars: &BTreeMap<String, Var>, adam: &mut Adam) -> Result<Op
     };
     let (_, header) = SafeTensors::read_metadata(&file).map_err(|error| TrainError::at(path, error))?;
     let progress = header.metadata().as_ref().and_then(|about| about.get(KEY)).cloned();
-    let progress = progress.ok_or_else(|| TrainError::at(path, "it is no checkpoint of a training run"))?;
+    let progress = progress.ok_or_else(|| TrainError::at(path, "this is not a checkpoint of a training run"))?;
     let progress: Progress = serde_json::from_str(&progress).map_err(|error| TrainError::at(path, error))?;
     let tensors = SafeTensors::deserialize(&file).map_err(|error| TrainError::at(path, error))?;
     let read = |name: String, len: usize| -> Result<Vec<f32>, TrainError> {
@@ -168,7 +148,7 @@ fn load(path: &Path, vars: &BTreeMap<String, Var>, adam: &mut Adam) -> Result<Op
         if values.len() == len {
             return Ok(values);
         }
-        Err(TrainError::at(path, format!("`{name}` has {} numbers, {len} are expected", values.len())))
+        Err(TrainError::at(path, format!("`{name}` has {} numbers instead of {len}", values.len())))
     };
     for (name, var) in vars {
         let len = var.elem_count();

@@ -1,9 +1,9 @@
-//! The course of a training run as a picture.
+//! Training curves as an SVG chart.
 
 use super::epoch::Epoch;
 use crate::plot::{self, Line};
 
-/// A chart for losses, and one for every figure measured after epochs.
+/// One chart of the training loss, and one of all metrics measured after each epoch.
 pub fn svg(title: &str, history: &[Epoch]) -> String {
     let along = |pick: &dyn Fn(&Epoch) -> Option<f64>| -> Vec<(f64, f64)> {
         history.iter().filter_map(|epoch| Some((epoch.epoch as f64, pick(epoch)?))).collect()

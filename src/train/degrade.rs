@@ -1,4 +1,4 @@
-//! Synthetic faults: what is done to a clean photo, and how strongly, is the label.
+//! Adds synthetic faults to clean photos; kinds and strengths are the labels.
 
 use jpeg_encoder::{ColorType, Encoder};
 
@@ -28,8 +28,8 @@ const TINTS: [[f32; 3]; 8] = [
     [170.0, 195.0, 255.0],
 ];
 
-/// One to three faults, chosen and ordered by chance.
-pub fn degraded(photo: &Pixels, rng: &mut Rng) -> (Pixels, Strengths) {
+/// Adds one to three random faults in random order.
+pub fn with_random_faults(photo: &Pixels, rng: &mut Rng) -> (Pixels, Strengths) {
     let mut strengths = [0.0; DEGRADATIONS.len()];
     let mut kinds = [BLUR, BLUR, NOISE, CAST, EXPOSURE, EXPOSURE, JPEG];
     rng.shuffle(&mut kinds);
@@ -50,7 +50,7 @@ pub fn degraded(photo: &Pixels, rng: &mut Rng) -> (Pixels, Strengths) {
     (photo, strengths)
 }
 
-/// One fault of a given strength.
+/// Adds one fault of a given strength.
 pub fn apply(photo: &Pixels, kind: usize, strength: f32, rng: &mut Rng) -> Pixels {
     match kind {
         BLUR => blurred(photo, strength, rng),
@@ -71,7 +71,8 @@ fn same_size(photo: &Pixels, data: Vec<u8>) -> Pixels {
     Pixels::new(photo.width(), photo.height(), data).unwrap_or_else(|| photo.clone())
 }
 
-/// Out of focus (a disc or a bell) or moved (a line). The largest are about a fiftieth of the picture wide.
+/// Defocus (a disc or a Gaussian) or motion blur (a line). At full strength a disc is about a twentieth of the picture
+/// wide.
 fn blurred(photo: &Pixels, strength: f32, rng: &mut Rng) -> Pixels {
     let reach = photo.long_side() as f32 / 224.0;
     match rng.below(3) {
@@ -121,7 +122,7 @@ fn blurred(photo: &Pixels, strength: f32, rng: &mut Rng) -> Pixels {
     }
 }
 
-/// The weighted mean of shifted pictures, edges repeated.
+/// Convolution with sparse taps (x, y, weight), which are normalised; edges are repeated.
 pub(super) fn convolved(photo: &Pixels, taps: &[(i32, i32, f32)]) -> Pixels {
     let (width, height) = (photo.width() as i32, photo.height() as i32);
     let total: f32 = taps.iter().map(|tap| tap.2).sum();
@@ -148,7 +149,7 @@ pub(super) fn convolved(photo: &Pixels, taps: &[(i32, i32, f32)]) -> Pixels {
     same_size(photo, out)
 }
 
-/// Grain of luminance and colour, more of it in the dark; now and then dead pixels.
+/// Luminance and colour noise, stronger in the dark; sometimes dead pixels instead.
 fn noisy(photo: &Pixels, strength: f32, rng: &mut Rng) -> Pixels {
     if rng.chance(0.15) {
         let share = 0.002 + 0.05 * strength;
@@ -177,7 +178,7 @@ fn tinted(photo: &Pixels, strength: f32, rng: &mut Rng) -> Pixels {
         let (tint, share) = (TINTS[rng.below(TINTS.len())], 0.06 + 0.42 * strength);
         return mapped(photo, |channel, v| v * (1.0 - share) + tint[channel] * share);
     }
-    // A wrong white balance: gains of red and blue against each other, or of green.
+    // A wrong white balance: opposite gains of red and blue, or of green against both.
     let gain = 1.0 + 0.08 + 0.55 * strength;
     let gains = match rng.below(4) {
         0 => [gain, 1.0, 1.0 / gain],
@@ -188,7 +189,7 @@ fn tinted(photo: &Pixels, strength: f32, rng: &mut Rng) -> Pixels {
     mapped(photo, |channel, v| v * gains[channel])
 }
 
-/// Up to two and a half stops too dark or too bright, as light adds up.
+/// Over- or underexposure by up to two and a half stops, in linear light.
 fn exposed(photo: &Pixels, strength: f32, rng: &mut Rng) -> Pixels {
     let stops = (0.25 + 2.25 * strength) * if rng.chance(0.5) { 1.0 } else { -1.0 };
     let gain = stops.exp2();
@@ -197,7 +198,7 @@ fn exposed(photo: &Pixels, strength: f32, rng: &mut Rng) -> Pixels {
     mapped(photo, |_, v| table[v as usize])
 }
 
-/// Through the encoder and back.
+/// Encodes as JPEG and decodes again.
 pub fn encoded(photo: &Pixels, quality: u8) -> Pixels {
     let mut bytes = Vec::new();
     let (width, height) = (photo.width() as u16, photo.height() as u16);
@@ -206,7 +207,7 @@ pub fn encoded(photo: &Pixels, quality: u8) -> Pixels {
     read.map_or_else(|| photo.clone(), |decoded| decoded.pixels)
 }
 
-/// Part of a photo at another size: framing and distance that change.
+/// A random crop resized to a square, as if framing and distance had changed.
 pub fn reframed(photo: &Pixels, side: u32, rng: &mut Rng) -> Pixels {
     let share = rng.between(0.7, 1.0);
     let stretch = rng.between(0.9, 1.11).sqrt();
@@ -245,7 +246,7 @@ mod tests {
     fn each_fault_does_what_it_says_and_more_when_stronger() {
         let photo = photo();
         let weights = Weights::default();
-        let apart = |a: &Pixels| {
+        let difference = |a: &Pixels| {
             let sum: f64 = a.data().iter().zip(photo.data()).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs()).sum();
             sum / photo.data().len() as f64
         };
@@ -253,7 +254,7 @@ mod tests {
             for seed in 0..6 {
                 let made = |strength| apply(&photo, kind, strength, &mut Rng::at(seed, [1, 1]));
                 let (weak, strong) = (made(0.1), made(1.0));
-                assert!(apart(&strong) > apart(&weak), "{name} {seed}");
+                assert!(difference(&strong) > difference(&weak), "{name} {seed}");
                 if kind == BLUR {
                     let sharp = measure(&photo, &weights).sharpness_raw;
                     assert!(measure(&strong, &weights).sharpness_raw < 0.6 * sharp, "{seed}");
@@ -265,7 +266,7 @@ mod tests {
     #[test]
     fn a_fault_repeats_with_its_chance() {
         let photo = photo();
-        let draw = || degraded(&photo, &mut Rng::at(7, [1, 2]));
+        let draw = || with_random_faults(&photo, &mut Rng::at(7, [1, 2]));
         assert_eq!(draw(), draw());
         assert!(draw().1.iter().any(|strength| *strength > 0.0));
         assert_eq!(mirrored(&mirrored(&photo)), photo);

@@ -1,5 +1,6 @@
-//! Pictures that no camera took, or that show paper: what the small network learns to tell from photographs. Everything is
-//! drawn here, typefaces too, so nothing of anybody's is learned from.
+//! Synthetic screenshots, documents, receipts, charts, drawings and memes, from which the small network learns to tell
+//! photographs from other pictures. Everything is drawn by this module, including typefaces, so that no copyrighted
+//! picture is trained on.
 
 mod camera;
 mod canvas;
@@ -13,9 +14,9 @@ use super::rng::Rng;
 use base::pixels::Pixels;
 use networks::mini::KINDS;
 
-/// A picture of one of [`KINDS`] but the first, by its place there. `photos` are what lies behind memes, on screens and
-/// under paper.
-pub fn drawn(kind: usize, photos: &[&Pixels], rng: &mut Rng) -> Pixels {
+/// Draws a picture of a kind, by its index in [`KINDS`], other than 0 (photographs). `photos` are used as backgrounds
+/// of memes, on screens and under paper.
+pub fn draw(kind: usize, photos: &[&Pixels], rng: &mut Rng) -> Pixels {
     debug_assert!((1..KINDS.len()).contains(&kind), "photographs are not drawn");
     let picture = match kind {
         1 => screens::screenshot(photos, rng),
@@ -25,12 +26,12 @@ pub fn drawn(kind: usize, photos: &[&Pixels], rng: &mut Rng) -> Pixels {
         5 => pictures::drawing(rng),
         _ => pictures::meme(photos, rng),
     };
-    // As messengers pass them on.
+    // Recompressed, as by messengers.
     if rng.chance(0.4) { degrade::encoded(&picture, 45 + rng.below(50) as u8) } else { picture }
 }
 
-/// One of the photos, if there are any.
-fn any<'a>(photos: &[&'a Pixels], rng: &mut Rng) -> Option<&'a Pixels> {
+/// A random photo, if there are any.
+fn random_photo<'a>(photos: &[&'a Pixels], rng: &mut Rng) -> Option<&'a Pixels> {
     photos.get(rng.below(photos.len())).copied()
 }
 
@@ -42,17 +43,17 @@ mod tests {
     fn pictures_repeat_with_their_chance_and_differ_by_it() {
         let photo = Pixels::new(64, 48, (0..64 * 48 * 3).map(|v| (v % 251) as u8).collect()).expect("pixels");
         for (kind, name) in KINDS.iter().enumerate().skip(1) {
-            let draw = |seed| drawn(kind, &[&photo], &mut Rng::at(seed, [kind as u64, 0]));
-            let (one, other) = (draw(1), draw(2));
-            assert_eq!(one, draw(1), "{name}");
+            let seeded = |seed| draw(kind, &[&photo], &mut Rng::at(seed, [kind as u64, 0]));
+            let (one, other) = (seeded(1), seeded(2));
+            assert_eq!(one, seeded(1), "{name}");
             assert_ne!(one, other, "{name}");
-            // Nothing is drawn on nothing: a picture has something to see.
+            // A picture is not a plain area.
             for picture in [one, other] {
                 let (least, most) = (picture.data().iter().min(), picture.data().iter().max());
                 assert!(most.zip(least).is_some_and(|(most, least)| most - least > 60), "{name}");
             }
         }
-        // Without photos there are plain grounds.
-        assert!(drawn(6, &[], &mut Rng::at(3, [0, 0])).width() > 100);
+        // Without photos the background is plain.
+        assert!(draw(6, &[], &mut Rng::at(3, [0, 0])).width() > 100);
     }
 }

@@ -1,4 +1,4 @@
-//! The four flaws that the multi-head quality model tells apart, drawn upon clean photos: how strongly, is the label.
+//! Adds the four flaws of the multi-head quality model to clean photos; the strengths are the labels.
 
 use super::degrade::{convolved, mapped};
 use super::rng::Rng;
@@ -8,7 +8,7 @@ use networks::multihead::FLAWS;
 
 pub type Strengths = [f32; FLAWS.len()];
 
-/// What a head's error counts in the loss: watermarks are the hard ones.
+/// Weights of the heads in the loss; watermarks are the hardest to detect.
 pub const LOSS_WEIGHTS: [f32; FLAWS.len()] = [1.0, 1.0, 1.5, 1.0];
 
 const TINTS: [[f32; 3]; 8] = [
@@ -22,44 +22,44 @@ const TINTS: [[f32; 3]; 8] = [
     [180.0, 200.0, 255.0],
 ];
 
-/// None to all four, in any order.
-pub fn flawed(photo: &Pixels, rng: &mut Rng) -> (Pixels, Strengths) {
+/// Adds none to all four flaws, in random order.
+pub fn with_random_flaws(photo: &Pixels, rng: &mut Rng) -> (Pixels, Strengths) {
     let mut heads = [0, 1, 2, 3];
     rng.shuffle(&mut heads);
     let count = rng.below(heads.len() + 1);
     let (mut photo, mut strengths) = (photo.clone(), [0.0; FLAWS.len()]);
     for &head in &heads[..count] {
         let strength = rng.between(0.1, if matches!(head, 0 | 2) { 0.5 } else { 1.0 });
-        photo = drawn(&photo, head, strength, rng);
+        photo = apply(&photo, head, strength, rng);
         strengths[head] = strength;
     }
     (photo, strengths)
 }
 
-/// One flaw of a given strength, by its place in [`FLAWS`].
-pub fn drawn(photo: &Pixels, head: usize, strength: f32, rng: &mut Rng) -> Pixels {
+/// Adds one flaw of a given strength, by its index in [`FLAWS`].
+pub fn apply(photo: &Pixels, head: usize, strength: f32, rng: &mut Rng) -> Pixels {
     match head {
         0 => {
             let tint = TINTS[rng.below(TINTS.len())];
             mapped(photo, |channel, v| v * (1.0 - strength) + tint[channel] * strength)
         }
         1 => blurred(photo, strength, rng),
-        2 => watermark::drawn(photo, strength, rng),
+        2 => watermark::apply(photo, strength, rng),
         _ => noisy(photo, strength, rng),
     }
 }
 
 fn blurred(photo: &Pixels, strength: f32, rng: &mut Rng) -> Pixels {
     let radius = ((1.0 + 9.0 * strength) as i32).max(1);
-    let both = |line: &dyn Fn(i32) -> f32, reach: i32| {
+    let separable = |line: &dyn Fn(i32) -> f32, reach: i32| {
         let taps = |along: (i32, i32)| -> Vec<(i32, i32, f32)> {
             (-reach..=reach).map(|at| (at * along.0, at * along.1, line(at))).collect()
         };
         convolved(&convolved(photo, &taps((1, 0))), &taps((0, 1)))
     };
     match rng.below(3) {
-        0 => both(&|at| (-0.5 * (at as f32 / radius as f32).powi(2)).exp(), 3 * radius),
-        1 => both(&|_| 1.0, radius),
+        0 => separable(&|at| (-0.5 * (at as f32 / radius as f32).powi(2)).exp(), 3 * radius),
+        1 => separable(&|_| 1.0, radius),
         _ => {
             let reach = (5.0 + 15.0 * strength) as i32 / 2;
             let along = [(1, 0), (0, 1), (1, 1)][rng.below(3)];
@@ -85,7 +85,7 @@ fn noisy(photo: &Pixels, strength: f32, rng: &mut Rng) -> Pixels {
                 dot.unwrap_or(v)
             })
         }
-        // So few photons that their number varies: as normal as makes no difference.
+        // Shot noise: the Poisson distribution of photon counts, approximated by a normal one.
         _ => {
             let levels = 255.0 * (1.0 - 0.5 * strength) * 0.25;
             mapped(photo, |_, v| v + 255.0 / levels * (v / 255.0 * levels).sqrt() * rng.normal())
@@ -102,19 +102,19 @@ mod tests {
         let data = (0..96 * 96)
             .flat_map(|at| [(at % 96 * 2) as u8, (at / 96 * 2) as u8, if at / 7 % 2 == 0 { 60 } else { 180 }]);
         let photo = Pixels::new(96, 96, data.collect()).expect("pixels");
-        let apart = |other: &Pixels| -> f64 {
+        let difference = |other: &Pixels| -> f64 {
             other.data().iter().zip(photo.data()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum()
         };
         for (head, name) in FLAWS.iter().enumerate() {
             for seed in 0..9 {
-                let made = |strength| drawn(&photo, head, strength, &mut Rng::at(seed, [1, 1]));
-                let (weak, strong) = (apart(&made(0.1)), apart(&made(0.5)));
+                let made = |strength| apply(&photo, head, strength, &mut Rng::at(seed, [1, 1]));
+                let (weak, strong) = (difference(&made(0.1)), difference(&made(0.5)));
                 assert!(weak > 0.0 && strong > weak, "{name} {seed}: {weak} {strong}");
             }
         }
         let mut seen = [false; 5];
         for seed in 0..60 {
-            let (made, strengths) = flawed(&photo, &mut Rng::at(seed, [2, 2]));
+            let (made, strengths) = with_random_flaws(&photo, &mut Rng::at(seed, [2, 2]));
             let flaws = strengths.iter().filter(|strength| **strength > 0.0).count();
             seen[flaws] = true;
             assert_eq!(flaws == 0, made == photo);

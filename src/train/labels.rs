@@ -1,4 +1,4 @@
-//! Labels in the forms that data sets come in: AVA's votes, PhotoTriage's pairs, folders of classes.
+//! Reads labels in the formats of public data sets: AVA's votes, PhotoTriage's pairs, one folder per class.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,20 +10,20 @@ use super::flaws::Strengths;
 use super::photos::Label;
 use base::reading;
 
-/// What is known of one photo, or of a pair.
+/// A labelled photo, or a labelled pair of photos.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// One photo, or two of a pair.
+    /// One photo, or the two of a pair.
     pub files: Vec<PathBuf>,
     pub target: Target,
-    /// Where the file is an array of photos: which of them.
+    /// The row of the photo, if the file is an array of photos.
     pub row: Option<usize>,
-    /// What must not be split between training and judging.
+    /// Items of one series must not be split between the training, validation and test sets.
     pub series: String,
 }
 
 impl Item {
-    /// The photo, as tables name it: its file without folders and extension, of an array its number.
+    /// The name of the photo in tables: the file name without extension, or the row number in an array.
     pub fn name(&self) -> String {
         let stem = self.files.first().and_then(|file| file.file_stem());
         self.row.map_or_else(|| stem.unwrap_or_default().to_string_lossy().into_owned(), |row| row.to_string())
@@ -32,53 +32,56 @@ impl Item {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
-    /// On 1–10.
+    /// A rating from 1 to 10.
     Rating(f32),
     /// Shares of the votes for 1 to 10.
     Votes([f32; 10]),
-    /// 1 where the second photo is the better one.
+    /// The index of the class; for a pair, 1 if the second photo is better.
     Class(usize),
-    /// Flaws are drawn upon it on the way.
+    /// A clean photo; flaws are added during training, and their strengths are the label.
     Faults,
-    /// How strong each flaw is, 0 to 1.
+    /// The strength of each flaw, 0 to 1.
     Strengths(Strengths),
-    /// How good it is over all, 0 to 1.
+    /// The overall quality, 0 to 1.
     Quality(f32),
 }
 
-fn bad(file: &Path, why: String) -> TrainError {
+fn labels_error(file: &Path, why: String) -> TrainError {
     TrainError::Labels { file: file.to_owned(), why }
 }
 
-/// `AVA.txt`: a running index, the photo's number, the votes for 1 to 10, two tags, the challenge. Photos that are not
-/// in the folder are left out; how many, is returned.
+/// Reads `AVA.txt`: a running index, the photo's number, the votes for 1 to 10, two tags, the challenge. Photos that
+/// are missing in the folder are skipped, and their number is returned.
 pub fn ava(file: &Path, photos: &Path) -> Result<(Vec<Item>, usize), TrainError> {
-    let text = reading::read_text(file, reading::LIST).map_err(|error| bad(file, error.to_string()))?;
-    let (mut items, mut absent) = (Vec::new(), 0);
+    let text = reading::read_text(file, reading::LIST).map_err(|error| labels_error(file, error.to_string()))?;
+    let (mut items, mut missing) = (Vec::new(), 0);
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let numbers: Result<Vec<u64>, _> = line.split_whitespace().map(str::parse).collect();
-        let numbers = numbers.map_err(|_| bad(file, format!("line {}: not fifteen whole numbers", at + 1)))?;
+        let numbers = numbers.map_err(|_| labels_error(file, format!("line {}: not fifteen whole numbers", at + 1)))?;
         if numbers.len() != 15 {
-            return Err(bad(file, format!("line {}: {} numbers, fifteen are expected", at + 1, numbers.len())));
+            return Err(labels_error(
+                file,
+                format!("line {}: {} numbers, fifteen are expected", at + 1, numbers.len()),
+            ));
         }
         let votes = &numbers[2..12];
         let total: u64 = votes.iter().sum();
         if total == 0 {
-            return Err(bad(file, format!("line {}: nobody voted", at + 1)));
+            return Err(labels_error(file, format!("line {}: no votes", at + 1)));
         }
         let path = photos.join(format!("{}.jpg", numbers[1]));
         if !path.is_file() {
-            absent += 1;
+            missing += 1;
             continue;
         }
         let shares = std::array::from_fn(|k| votes[k] as f32 / total as f32);
         let series = numbers[1].to_string();
         items.push(Item { files: vec![path], target: Target::Votes(shares), row: None, series });
     }
-    Ok((items, absent))
+    Ok((items, missing))
 }
 
-/// Scores of 0 to 1 (or, where any is larger, of 1 to 10) as ratings.
+/// Turns scores from 0 to 1 (or from 1 to 10, if any is above 1) into ratings.
 pub fn rated(labels: &[Label], photos: &Path) -> Vec<Item> {
     let on_ten = labels.iter().any(|label| label.score > 1.0);
     let rating = |score: f32| if on_ten { score } else { 1.0 + 9.0 * score };
@@ -91,26 +94,28 @@ pub fn rated(labels: &[Label], photos: &Path) -> Vec<Item> {
     labels.iter().map(item).collect()
 }
 
-/// Which pairs count.
+/// The agreement of reviewers that a pair needs to be used.
 #[derive(Debug, Clone, Copy)]
 pub struct Agreement {
-    /// Share of the reviewers that agree, at least.
-    pub least: f64,
+    /// The smallest share of the reviewers that must agree.
+    pub min_share: f64,
     pub reviewers: usize,
 }
 
-/// Whether the second of a pair is the better one, by the votes for the first and all of them; `None` where they are too
-/// few, or agree too little.
+/// Whether the second photo of a pair is better, from the votes for the first and the number of all votes; `None` if
+/// they are too few or agree too little.
 pub fn majority(for_first: usize, all: usize, agreement: Agreement) -> Option<bool> {
-    let most = for_first.max(all - for_first);
-    let counts = all >= agreement.reviewers && 2 * most != all && (most as f64) >= agreement.least * all as f64;
-    counts.then_some(2 * for_first < all)
+    let majority_votes = for_first.max(all - for_first);
+    let is_usable = all >= agreement.reviewers
+        && 2 * majority_votes != all
+        && (majority_votes as f64) >= agreement.min_share * all as f64;
+    is_usable.then_some(2 * for_first < all)
 }
 
-/// The official list: `series first second preference rank rank`, where the preference is the share of people for the
-/// first. (Its last columns are ranks; the original system read them as names.)
+/// Reads PhotoTriage's official list: `series first second preference rank rank`, where the preference is the share of
+/// people who preferred the first photo. (The last columns are ranks, although the original system read them as names.)
 pub fn pair_list(file: &Path, photos: &Path, agreement: Agreement) -> Result<Vec<Item>, TrainError> {
-    let text = reading::read_text(file, reading::LIST).map_err(|error| bad(file, error.to_string()))?;
+    let text = reading::read_text(file, reading::LIST).map_err(|error| labels_error(file, error.to_string()))?;
     let mut items = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -119,9 +124,9 @@ pub fn pair_list(file: &Path, photos: &Path, agreement: Agreement) -> Result<Vec
             Some((series.parse().ok()?, first.parse().ok()?, second.parse().ok()?, preference.parse().ok()?))
         };
         let Some((series, first, second, preference)) = numbers().filter(|n| (0.0..=1.0).contains(&n.3)) else {
-            return Err(bad(file, format!("line {}: not `series first second preference …`", at + 1)));
+            return Err(labels_error(file, format!("line {}: not `series first second preference …`", at + 1)));
         };
-        if preference.max(1.0 - preference) < agreement.least || preference == 0.5 {
+        if preference.max(1.0 - preference) < agreement.min_share || preference == 0.5 {
             continue;
         }
         let path = |number: u64| photos.join(format!("{series:06}-{number:02}.JPG"));
@@ -148,23 +153,24 @@ struct Review {
     user_choice: String,
 }
 
-/// A folder of review files, one a series: `{reviews: [{compareFile1, compareFile2, userChoice}]}`.
+/// Reads a folder of review files, one per series: `{reviews: [{compareFile1, compareFile2, userChoice}]}`.
 pub fn reviews(folder: &Path, photos: &Path, agreement: Agreement) -> Result<Vec<Item>, TrainError> {
-    let entries = std::fs::read_dir(folder).map_err(|error| bad(folder, error.to_string()))?;
+    let entries = std::fs::read_dir(folder).map_err(|error| labels_error(folder, error.to_string()))?;
     let json = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(json).collect();
     files.sort();
     let mut items = Vec::new();
     for file in files {
-        let text = reading::read_text(&file, reading::LIST).map_err(|error| bad(&file, error.to_string()))?;
-        let Reviews { reviews } = serde_json::from_str(&text).map_err(|error| bad(&file, error.to_string()))?;
-        // Both orders of a pair are one: votes for the file that comes first by name, and all.
+        let text = reading::read_text(&file, reading::LIST).map_err(|error| labels_error(&file, error.to_string()))?;
+        let Reviews { reviews } =
+            serde_json::from_str(&text).map_err(|error| labels_error(&file, error.to_string()))?;
+        // Both orders of a pair are merged. Counts the votes for the file that comes first by name, and all votes.
         let mut votes: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
         for Review { compare_file1: a, compare_file2: b, user_choice } in reviews {
             let left = match user_choice.as_str() {
                 "LEFT" => true,
                 "RIGHT" => false,
-                other => return Err(bad(&file, format!("userChoice `{other}` is neither LEFT nor RIGHT"))),
+                other => return Err(labels_error(&file, format!("userChoice `{other}` is neither LEFT nor RIGHT"))),
             };
             let (pair, for_first) = if a < b { ((a, b), left) } else { ((b, a), !left) };
             let count = votes.entry(pair).or_default();
@@ -184,7 +190,7 @@ pub fn reviews(folder: &Path, photos: &Path, agreement: Agreement) -> Result<Vec
     Ok(items)
 }
 
-/// Pairs of each group whose scores lie far enough apart.
+/// Makes pairs of the photos of each group whose scores differ by at least `margin`.
 pub fn pairs_of_groups(labels: &[Label], photos: &Path, margin: f32) -> Vec<Item> {
     let mut items = Vec::new();
     for (at, first) in labels.iter().enumerate() {
@@ -206,17 +212,17 @@ pub fn pairs_of_groups(labels: &[Label], photos: &Path, margin: f32) -> Vec<Item
     items
 }
 
-/// A folder a class, in the order of their names; the names come along.
+/// Reads a folder with one folder of photos per class; returns the items and the class names, both sorted by name.
 pub fn classes(folder: &Path) -> Result<(Vec<Item>, Vec<String>), TrainError> {
     let listed = |folder: &Path| -> Result<Vec<PathBuf>, TrainError> {
-        let entries = std::fs::read_dir(folder).map_err(|error| bad(folder, error.to_string()))?;
+        let entries = std::fs::read_dir(folder).map_err(|error| labels_error(folder, error.to_string()))?;
         let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         paths.sort();
         Ok(paths)
     };
     let folders: Vec<PathBuf> = listed(folder)?.into_iter().filter(|path| path.is_dir()).collect();
     if folders.len() < 2 {
-        return Err(bad(folder, format!("{} folders of classes, two are the least", folders.len())));
+        return Err(labels_error(folder, format!("{} folders of classes; at least two are needed", folders.len())));
     }
     let mut items = Vec::new();
     let mut names = Vec::new();
@@ -231,9 +237,9 @@ pub fn classes(folder: &Path) -> Result<(Vec<Item>, Vec<String>), TrainError> {
     Ok((items, names))
 }
 
-/// All photos below a folder, to be degraded.
+/// Lists the photos of a folder as clean photos, to which flaws will be added.
 pub fn clean(folder: &Path) -> Result<Vec<Item>, TrainError> {
-    let entries = std::fs::read_dir(folder).map_err(|error| bad(folder, error.to_string()))?;
+    let entries = std::fs::read_dir(folder).map_err(|error| labels_error(folder, error.to_string()))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| path.file_name().is_some_and(photo::is_photo_name));
     paths.sort();
@@ -248,7 +254,7 @@ pub fn clean(folder: &Path) -> Result<Vec<Item>, TrainError> {
 mod tests {
     use super::*;
 
-    const ANY: Agreement = Agreement { least: 0.7, reviewers: 2 };
+    const ANY: Agreement = Agreement { min_share: 0.7, reviewers: 2 };
 
     #[test]
     fn votes_of_ava_become_shares_and_absent_photos_are_counted() {
@@ -257,8 +263,8 @@ mod tests {
         let file = folder.path().join("AVA.txt");
         std::fs::write(&file, "1 953619 0 1 5 17 38 36 15 6 5 1 1 22 1396\n2 1 1 0 0 0 0 0 0 0 0 1 0 0 1\n")
             .expect("written");
-        let (items, absent) = ava(&file, folder.path()).expect("read");
-        assert_eq!((items.len(), absent), (1, 1));
+        let (items, missing) = ava(&file, folder.path()).expect("read");
+        assert_eq!((items.len(), missing), (1, 1));
         let Target::Votes(shares) = items[0].target else { panic!("votes") };
         assert!((shares[4] - 38.0 / 124.0).abs() < 1e-6);
         std::fs::write(&file, "1 2 3\n").expect("written");

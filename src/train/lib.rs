@@ -1,7 +1,7 @@
-//! Models of our own: photos with labels in, weights out. Loop, data, augmentation, losses, checkpoints, curves.
+//! Trains models on labelled photos: data loading, augmentation, losses, the training loop, checkpoints and curves.
 //!
-//! A run lives in a folder and goes on there after a kill. [`eval`] is pure: predictions and truths to figures with
-//! intervals. It must never know the command line or the model hub.
+//! A run keeps its state in a folder and resumes from there after it was killed. [`eval`] is pure: it turns predictions
+//! and labels into metrics with confidence intervals. This crate must never know the command line or the model hub.
 
 pub mod adam;
 pub mod arrays;
@@ -36,15 +36,15 @@ pub enum TrainError {
     Photos { path: PathBuf, why: String, others: usize, of: usize },
     #[error("{}: {why}", path.display())]
     File { path: PathBuf, why: String },
-    #[error("{items} labelled items that count are too few, four are the least")]
+    #[error("{items} usable labelled items are too few: at least four are needed")]
     TooFew { items: usize },
-    #[error("all items belong to one series, which is held out whole: nothing is left to learn from")]
+    #[error("all items belong to one series, and a series is held out as a whole: nothing is left to train on")]
     OneSeries,
-    #[error("{}: another recipe or other data made this run; go on with those, or name another folder", path.display())]
+    #[error("{}: this run was started with another recipe or other data: use those again, or name another folder", path.display())]
     Changed { path: PathBuf },
     #[error(
-        "epoch {epoch}, step {step}: the loss is no number any more; lower `learning_rate` and start again: the run goes \
-         on from the last checkpoint, which is whole"
+        "epoch {epoch}, step {step}: the loss is no number any more; lower `learning_rate` and start again: the run \
+         resumes from its last checkpoint, which is intact"
     )]
     NotFinite { epoch: u64, step: u64 },
     #[error(transparent)]
@@ -52,19 +52,19 @@ pub enum TrainError {
 }
 
 impl TrainError {
-    #[allow(clippy::needless_pass_by_value, reason = "errors are handed over as they come")]
+    #[allow(clippy::needless_pass_by_value, reason = "so that it can be passed to `map_err`")]
     fn at(path: &Path, why: impl std::fmt::Display) -> Self {
         Self::File { path: path.to_owned(), why: why.to_string() }
     }
 }
 
-/// How a run ended.
+/// How a training run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// All epochs are done.
+    /// All epochs of the recipe were trained.
     Done,
-    /// Nothing got better for as many epochs as the recipe is patient.
+    /// Early stopping: the validation metric did not improve for `patience` epochs.
     Early,
-    /// Somebody asked it to; it goes on when started again.
+    /// Interrupted by the user; the same command resumes it.
     Stopped,
 }

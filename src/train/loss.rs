@@ -1,4 +1,4 @@
-//! What is asked of the network, as losses over small batches.
+//! Loss functions over batches.
 
 use candle_core::{Result, Tensor};
 
@@ -7,14 +7,14 @@ fn softplus_of_minus(x: &Tensor) -> Result<Tensor> {
     x.neg()?.relu()? + (x.abs()?.neg()?.exp()? + 1.0)?.log()?
 }
 
-/// The difference, squared where it is small and plain where it is large.
-pub fn gentle(predicted: &Tensor, truth: &Tensor, bend: f64) -> Result<Tensor> {
-    let apart = ((predicted - truth)? / bend)?;
-    ((apart.sqr()? + 1.0)?.sqrt()? - 1.0)?.mean_all()
+/// The pseudo-Huber loss: quadratic below `bend`, linear above.
+pub fn pseudo_huber(predicted: &Tensor, truth: &Tensor, bend: f64) -> Result<Tensor> {
+    let difference = ((predicted - truth)? / bend)?;
+    ((difference.sqr()? + 1.0)?.sqrt()? - 1.0)?.mean_all()
 }
 
 /// One minus Pearson's correlation, halved.
-pub fn uncorrelated(predicted: &Tensor, truth: &Tensor) -> Result<Tensor> {
+pub fn correlation_loss(predicted: &Tensor, truth: &Tensor) -> Result<Tensor> {
     let centred = |x: &Tensor| x.broadcast_sub(&x.mean_keepdim(0)?);
     let (a, b) = (centred(predicted)?, centred(truth)?);
     let size = ((a.sqr()?.sum_all()? * b.sqr()?.sum_all()?)? + 1e-8)?.sqrt()?;
@@ -22,23 +22,24 @@ pub fn uncorrelated(predicted: &Tensor, truth: &Tensor) -> Result<Tensor> {
     (1.0 - correlation)? * 0.5
 }
 
-/// Pairs in the wrong order: `order[i][j]` is positive where `i` ought to lead, its size what the pair weighs.
-pub fn disorder(scores: &Tensor, order: &Tensor, width: f64) -> Result<Tensor> {
+/// Logistic ranking loss over all pairs of a batch: `order[i][j]` is positive if `i` ought to score higher than `j`,
+/// and its size is the weight of the pair.
+pub fn ranking_matrix(scores: &Tensor, order: &Tensor, width: f64) -> Result<Tensor> {
     let count = scores.dim(0)?;
-    let apart = (scores.reshape((count, 1))?.broadcast_sub(&scores.reshape((1, count))?)? / width)?;
-    let wrong = softplus_of_minus(&(apart * order.sign()?)?)?;
+    let difference = (scores.reshape((count, 1))?.broadcast_sub(&scores.reshape((1, count))?)? / width)?;
+    let wrong = softplus_of_minus(&(difference * order.sign()?)?)?;
     let weight = order.abs()?;
     (wrong * &weight)?.sum_all()? / (weight.sum_all()? + 1e-6)?
 }
 
-/// `better` ought to lead `worse`, pair by pair, each weighed.
-pub fn behind(better: &Tensor, worse: &Tensor, weight: &Tensor, width: f64) -> Result<Tensor> {
+/// Logistic ranking loss over given pairs: `better[i]` ought to score higher than `worse[i]`.
+pub fn ranked_pairs(better: &Tensor, worse: &Tensor, weight: &Tensor, width: f64) -> Result<Tensor> {
     let wrong = softplus_of_minus(&((better - worse)? / width)?)?;
     (wrong * weight)?.sum_all()? / (weight.sum_all()? + 1e-6)?
 }
 
-/// Cross entropy of logits with targets in 0..1, weighed one by one.
-pub fn logistic(logits: &Tensor, targets: &Tensor, weight: &Tensor) -> Result<Tensor> {
+/// Binary cross entropy of logits with targets in 0..1, weighted element by element.
+pub fn binary_cross_entropy(logits: &Tensor, targets: &Tensor, weight: &Tensor) -> Result<Tensor> {
     // -t ln s(x) - (1-t) ln(1-s(x)) = softplus(-x) + (1-t) x
     let each = (softplus_of_minus(logits)? + ((1.0 - targets)? * logits)?)?;
     (each * weight)?.sum_all()? / (weight.sum_all()? + 1e-6)?
@@ -59,17 +60,19 @@ mod tests {
     }
 
     #[test]
-    fn right_is_cheap_and_wrong_is_dear() {
+    fn right_answers_cost_little_and_wrong_ones_much() {
         let truth = row(&[0.1, 0.5, 0.9]);
-        assert!(number(uncorrelated(&row(&[1.0, 2.0, 3.0]), &truth)) < 1e-4);
-        assert!(number(uncorrelated(&row(&[3.0, 2.0, 1.0]), &truth)) > 0.99);
-        assert!(number(gentle(&truth, &truth, 0.1)) < 1e-6);
+        assert!(number(correlation_loss(&row(&[1.0, 2.0, 3.0]), &truth)) < 1e-4);
+        assert!(number(correlation_loss(&row(&[3.0, 2.0, 1.0]), &truth)) > 0.99);
+        assert!(number(pseudo_huber(&truth, &truth, 0.1)) < 1e-6);
         let order = Tensor::new(&[[0.0f32, -1.0], [1.0, 0.0]], &Device::Cpu).expect("order");
         let (right, wrong) = (row(&[0.0, 1.0]), row(&[1.0, 0.0]));
-        assert!(number(disorder(&right, &order, 0.1)) < 1e-3 && number(disorder(&wrong, &order, 0.1)) > 9.0);
+        assert!(
+            number(ranking_matrix(&right, &order, 0.1)) < 1e-3 && number(ranking_matrix(&wrong, &order, 0.1)) > 9.0
+        );
         let one = row(&[1.0]);
-        assert!(number(behind(&row(&[1.0]), &row(&[0.0]), &one, 0.1)) < 1e-3);
-        assert!((number(logistic(&row(&[0.0]), &row(&[1.0]), &one)) - std::f32::consts::LN_2).abs() < 1e-4);
-        assert!(number(logistic(&row(&[80.0]), &row(&[1.0]), &one)) < 1e-6);
+        assert!(number(ranked_pairs(&row(&[1.0]), &row(&[0.0]), &one, 0.1)) < 1e-3);
+        assert!((number(binary_cross_entropy(&row(&[0.0]), &row(&[1.0]), &one)) - std::f32::consts::LN_2).abs() < 1e-4);
+        assert!(number(binary_cross_entropy(&row(&[80.0]), &row(&[1.0]), &one)) < 1e-6);
     }
 }

@@ -1,10 +1,10 @@
-//! The training run of the small network.
+//! The training run of the small network `album-mini`.
 
 mod batch;
 mod comparison_head;
 mod data;
+mod features;
 mod judge;
-mod looks;
 mod views;
 mod whitening;
 
@@ -17,9 +17,9 @@ use safetensors::tensor::Dtype;
 
 use self::batch::{Minibatch, TrainingSet};
 pub use self::data::Folds;
-pub use self::looks::{FILE as LOOKS, KEY as LOOKS_KEY};
-use self::looks::{Looking, Places};
-use super::adam::{Adam, Pace};
+use self::features::{Extractor, RowIndex};
+pub use self::features::{FILE as FEATURES_FILE, KEY as FEATURES_KEY};
+use super::adam::{Adam, StepOptions};
 use super::checkpoint::{self, Progress};
 use super::epoch::Epoch;
 use super::recipe::{Losses, MiniRecipe};
@@ -31,24 +31,25 @@ use networks::fused::Runner;
 use networks::mini::{self, FAMILY, Heads, Mini, Outputs, SEEN, TRUNK};
 use networks::mobile::FusedMobile;
 
-/// Pairs of a burst count when opinions lie this far apart.
+/// Pairs of a burst count in the ranking metrics when their labelled scores differ by at least this.
 pub const MARGIN: f64 = 0.15;
 
-/// Pictures are taken for something else than photographs as readily as this share of the photos to learn from allows: they
-/// know no screens and papers but those that were drawn, and real ones lie nearer to photos.
-const STRANGE: f64 = 0.0025;
+/// The share of training photos that may be classified as something other than a photograph. The bias of the kind head
+/// is shifted to use up this share, because real screenshots and documents look more like photos than the synthetic
+/// ones that the head was trained on.
+const FALSE_ALARM_SHARE: f64 = 0.0025;
 
-/// Where a run reads and writes, and on what it computes.
+/// The inputs of a run: what it reads, where it writes, and what it computes with.
 pub struct Job<'a> {
     pub recipe: &'a MiniRecipe,
     pub data: PathBuf,
-    /// Whose trunk it stands on.
+    /// The weights of the frozen trunk.
     pub start: &'a dyn Checkpoint,
     pub out: PathBuf,
-    /// Where looks are kept, if not in `out`.
-    pub looks: Option<PathBuf>,
+    /// The file of precomputed features, if it is not in `out`.
+    pub features: Option<PathBuf>,
     pub engine: Engine,
-    /// What was typed, to be kept beside the model.
+    /// The command line, recorded beside the model.
     pub command: String,
     pub stop: &'a AtomicBool,
 }
@@ -59,26 +60,26 @@ impl std::fmt::Debug for Job<'_> {
     }
 }
 
-/// What a run tells while it goes on.
+/// Receives the progress of a run.
 pub trait Listener: Sync {
     fn decoded(&self, photos: usize, of: usize);
-    fn looked(&self, pictures: usize, of: usize);
+    fn features_extracted(&self, pictures: usize, of: usize);
     fn step(&self, step: u64, of: u64, loss: f64);
     fn epoch(&self, epoch: &Epoch);
-    /// What is worth knowing beside the epochs.
-    fn told(&self, what: &str);
+    /// A message for the user that belongs to no epoch.
+    fn note(&self, message: &str);
 }
 
-/// The heads alone, as of the epoch that is kept.
+/// File name of the heads' weights, as of the epoch that is kept.
 pub const NETWORK: &str = "network.safetensors";
 
-/// Trains until the recipe's end, a stop, or no hope. What is finished lies in `out`.
+/// Trains until the last epoch, a stop or early stopping, and writes the model to `out`.
 pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), TrainError> {
     let Job { recipe, out, stop, .. } = job;
     std::fs::create_dir_all(out).map_err(|error| TrainError::at(out, error))?;
-    let names = Ledger::new(job.start);
-    let mut trunk = mini::folded(&names.root()).map_err(candle_core::Error::wrap)?;
-    // Looked at as it ships: in half precision.
+    let start = Ledger::new(job.start);
+    let mut trunk = mini::folded(&start.root()).map_err(candle_core::Error::wrap)?;
+    // Features are extracted with the weights that are shipped, which have half precision.
     let all = trunk.tensors.values_mut().flat_map(|(_, values)| values);
     all.for_each(|v| *v = half::f16::from_f32(*v).to_f32());
     let runner = {
@@ -88,25 +89,25 @@ pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), 
     };
     let gathered = data::gather(recipe, &job.data, &|done, of| listener.decoded(done, of))?;
     let (photos, takes) = (&gathered.photos[..], &gathered.takes[..]);
-    let places = Places::new(recipe, photos, takes);
-    let looking = Looking { recipe, photos, takes, runner: &runner, trunk: &trunk };
-    let file = job.looks.clone().unwrap_or_else(|| out.join(LOOKS));
-    let Some(looks) = looking.all(&places, &file, stop, &|done, of| listener.looked(done, of))? else {
+    let index = RowIndex::new(recipe, photos, takes);
+    let extractor = Extractor { recipe, photos, takes, runner: &runner, trunk: &trunk };
+    let file = job.features.clone().unwrap_or_else(|| out.join(FEATURES_FILE));
+    let Some(features) = extractor.all(&index, &file, stop, &|done, of| listener.features_extracted(done, of))? else {
         return Ok((Progress::default(), Ended::Stopped));
     };
-    let set = TrainingSet::new(recipe, (photos, takes), &looks, &places);
-    let (progress, ended) = network(job, &set, &looking.identity(), listener)?;
+    let set = TrainingSet::new(recipe, (photos, takes), &features, &index);
+    let (progress, ended) = train_heads(job, &set, &extractor.identity(), listener)?;
     if ended == Ended::Stopped || !finish(job, &set, trunk, &progress, listener)? {
         return Ok((progress, Ended::Stopped));
     }
     Ok((progress, ended))
 }
 
-/// The first stretch: all that the heads say.
-fn network(
+/// The first stage: trains all heads except the comparison head.
+fn train_heads(
     job: &Job<'_>,
     set: &TrainingSet<'_>,
-    looks: &str,
+    features: &str,
     listener: &dyn Listener,
 ) -> Result<(Progress, Ended), TrainError> {
     let Job { recipe, out, stop, .. } = job;
@@ -115,12 +116,20 @@ fn network(
     let mut adam = Adam::new(&mini.vars)?;
     let file = out.join(checkpoint::CHECKPOINT);
     let [singles, series] = set.counts();
-    let identity = format!("{} {looks} {singles} {series}", recipe.identity());
+    let identity = format!("{} {features} {singles} {series}", recipe.identity());
     let title = format!("{} {}: train loss", recipe.name, recipe.version);
-    let mut progress = checkpoint::resume(out, &mini.vars, &mut adam, identity, &title)?;
-    checkpoint::write_terms(out, &recipe.in_full(), &job.command)?;
+    let mut progress = match checkpoint::load(&file, &mini.vars, &mut adam)? {
+        Some(progress) if progress.recipe != identity => return Err(TrainError::Changed { path: file }),
+        Some(progress) => {
+            // An interrupted run may not have written its history files, and no epoch may be left that would.
+            checkpoint::write_history(out, &title, &progress)?;
+            progress
+        }
+        None => Progress { recipe: identity, ..Progress::default() },
+    };
+    checkpoint::write_settings(out, &recipe.in_full(), &job.command)?;
     let per_epoch = set.steps(&recipe.batch);
-    let mut epoch = Course::default();
+    let mut sums = EpochSums::default();
     let mut started = Instant::now();
     while progress.steps < recipe.epochs * per_epoch {
         if stop.load(Ordering::Relaxed) {
@@ -128,14 +137,14 @@ fn network(
             return Ok((progress, Ended::Stopped));
         }
         let minibatch = set.minibatch(recipe, progress.steps, &Device::Cpu)?;
-        let pace = pace(recipe, progress.steps, per_epoch);
+        let options = step_options(recipe, progress.steps, per_epoch);
         let at = (progress.steps / per_epoch + 1, progress.steps + 1);
-        let (value, length) = step(&mini, &mut adam, &minibatch, recipe, pace)?;
+        let (value, length) = step(&mini, &mut adam, &minibatch, recipe, options)?;
         if !(value.is_finite() && length.is_finite()) {
             return Err(TrainError::NotFinite { epoch: at.0, step: at.1 });
         }
         progress.steps = adam.steps;
-        epoch.add(value, f64::from(length));
+        sums.add(value, f64::from(length));
         listener.step(progress.steps, recipe.epochs * per_epoch, value);
         if progress.steps.is_multiple_of(per_epoch) {
             progress.epoch = progress.steps / per_epoch;
@@ -153,17 +162,17 @@ fn network(
             progress.history.push(Epoch {
                 epoch: progress.epoch,
                 steps: progress.steps,
-                learning_rate: f64::from(pace.learning_rate),
-                train_loss: epoch.loss(),
-                gradient: epoch.gradient(),
+                learning_rate: f64::from(options.learning_rate),
+                train_loss: sums.loss(),
+                gradient: sums.gradient(),
                 seconds: started.elapsed().as_secs_f64(),
                 best,
                 metrics,
             });
             started = Instant::now();
-            epoch = Course::default();
+            sums = EpochSums::default();
             checkpoint::save(&file, &mini.vars, &adam, &progress)?;
-            checkpoint::write_course(out, &title, &progress)?;
+            checkpoint::write_history(out, &title, &progress)?;
             if let Some(done) = progress.history.last() {
                 listener.epoch(done);
             }
@@ -177,15 +186,15 @@ fn network(
     Ok((progress, Ended::Done))
 }
 
-/// Sums over the steps of an epoch, or of what of it this stretch saw.
+/// Sums over the steps of an epoch; after a resume, over those since the resume.
 #[derive(Debug, Default)]
-struct Course {
+struct EpochSums {
     steps: u64,
     loss: f64,
     gradient: f64,
 }
 
-impl Course {
+impl EpochSums {
     fn add(&mut self, loss: f64, gradient: f64) {
         self.steps += 1;
         self.loss += loss;
@@ -201,18 +210,18 @@ impl Course {
     }
 }
 
-/// A rise, a plateau, and a way down in the last epochs.
-fn pace(recipe: &MiniRecipe, step: u64, per_epoch: u64) -> Pace {
+/// The learning rate schedule: linear warm-up, plateau, linear decay in the last epochs.
+fn step_options(recipe: &MiniRecipe, step: u64, per_epoch: u64) -> StepOptions {
     let (step, end) = (step as f32, (recipe.epochs * per_epoch) as f32);
-    let fall = (recipe.decay_epochs * per_epoch).max(1) as f32;
-    let rise = ((step + 1.0) / recipe.warmup_steps.max(1) as f32).min(1.0);
-    let left = ((end - step) / fall).clamp(0.0, 1.0);
-    Pace {
-        learning_rate: recipe.learning_rate * rise * left.max(0.01),
+    let decay = (recipe.decay_epochs * per_epoch).max(1) as f32;
+    let warmup = ((step + 1.0) / recipe.warmup_steps.max(1) as f32).min(1.0);
+    let left = ((end - step) / decay).clamp(0.0, 1.0);
+    StepOptions {
+        learning_rate: recipe.learning_rate * warmup * left.max(0.01),
         head_factor: 1.0,
         weight_decay: recipe.weight_decay,
-        longest: recipe.longest_gradient,
-        keep: recipe.mean_keep,
+        max_gradient_norm: recipe.longest_gradient,
+        mean_decay: recipe.mean_keep,
     }
 }
 
@@ -221,41 +230,42 @@ fn step(
     adam: &mut Adam,
     minibatch: &Minibatch,
     recipe: &MiniRecipe,
-    pace: Pace,
+    options: StepOptions,
 ) -> Result<(f64, f32), TrainError> {
-    let said = mini.heads(&minibatch.seen, Some(&minibatch.dropped))?;
-    let total = losses(minibatch, &said, &recipe.losses)?;
+    let outputs = mini.heads(&minibatch.inputs, Some(&minibatch.dropped))?;
+    let total = losses(minibatch, &outputs, &recipe.losses)?;
     let value = f64::from(total.to_scalar::<f32>()?);
     if !value.is_finite() {
         return Ok((value, 0.0));
     }
-    let length = adam.step(&mini.vars, &total.backward()?, pace)?;
+    let length = adam.step(&mini.vars, &total.backward()?, options)?;
     Ok((value, length))
 }
 
-/// All that is asked of a batch.
-fn losses(asked: &Minibatch, said: &Outputs, weights: &Losses) -> candle_core::Result<Tensor> {
-    let variants = asked.worse.dim(0)?;
-    let clean = |all: &Tensor| all.narrow(0, 0, asked.clean);
-    let varied = |all: &Tensor| all.narrow(0, asked.clean, variants);
-    let of_origins = |all: &Tensor| clean(all)?.contiguous()?.index_select(&asked.origins, 0);
-    let opinion = clean(&said.opinion)?;
-    let preference = clean(&said.preference)?;
-    let mut total = (loss::gentle(&opinion, &asked.scores, 0.1)? * weights.opinion)?;
-    total = (total + (loss::uncorrelated(&opinion, &asked.scores)? * weights.correlation)?)?;
-    total = (total + (loss::disorder(&opinion, &asked.order, 0.1)? * weights.order)?)?;
-    total = (total + (loss::disorder(&preference, &asked.preferred, 1.0)? * weights.preference)?)?;
-    let behind = |all: &Tensor, width: f64| loss::behind(&of_origins(all)?, &varied(all)?, &asked.worse, width);
-    let degraded = (behind(&said.preference, 1.0)? + (behind(&said.opinion, 0.1)? * 0.5)?)?;
+/// The weighted sum of all losses of a batch.
+fn losses(batch: &Minibatch, outputs: &Outputs, weights: &Losses) -> candle_core::Result<Tensor> {
+    let variants = batch.worse.dim(0)?;
+    let clean = |all: &Tensor| all.narrow(0, 0, batch.clean);
+    let varied = |all: &Tensor| all.narrow(0, batch.clean, variants);
+    let of_origins = |all: &Tensor| clean(all)?.contiguous()?.index_select(&batch.origins, 0);
+    let opinion = clean(&outputs.opinion)?;
+    let preference = clean(&outputs.preference)?;
+    let mut total = (loss::pseudo_huber(&opinion, &batch.scores, 0.1)? * weights.opinion)?;
+    total = (total + (loss::correlation_loss(&opinion, &batch.scores)? * weights.correlation)?)?;
+    total = (total + (loss::ranking_matrix(&opinion, &batch.order, 0.1)? * weights.order)?)?;
+    total = (total + (loss::ranking_matrix(&preference, &batch.preferred, 1.0)? * weights.preference)?)?;
+    let below_origin =
+        |all: &Tensor, width: f64| loss::ranked_pairs(&of_origins(all)?, &varied(all)?, &batch.worse, width);
+    let degraded = (below_origin(&outputs.preference, 1.0)? + (below_origin(&outputs.opinion, 0.1)? * 0.5)?)?;
     total = (total + (degraded * weights.degraded_order)?)?;
-    let photos = said.degradation.narrow(0, 0, asked.clean + variants)?;
-    let faults = loss::logistic(&photos, &asked.strengths, &asked.strengths_known)?;
+    let photos = outputs.degradation.narrow(0, 0, batch.clean + variants)?;
+    let faults = loss::binary_cross_entropy(&photos, &batch.strengths, &batch.strengths_known)?;
     total = (total + (faults * weights.degradation)?)?;
-    total + (candle_nn::loss::cross_entropy(&said.kind, &asked.kinds)? * weights.kind)?
+    total + (candle_nn::loss::cross_entropy(&outputs.kind, &batch.kinds)? * weights.kind)?
 }
 
-/// The second stretch: the referee, and the model that is whole; `false` when asked to stop. A model that this run made
-/// before is left alone.
+/// The second stage: trains the comparison head and writes the complete model; `false` when asked to stop. A model that
+/// this run wrote before is kept.
 fn finish(
     job: &Job<'_>,
     set: &TrainingSet<'_>,
@@ -275,18 +285,20 @@ fn finish(
         let ledger = Ledger::new(all);
         Ok(Heads::new(*engine, &ledger.root()).map_err(candle_core::Error::wrap)?)
     };
-    let margin = judge::margin(&heads(&all)?, set, STRANGE);
+    let margin = judge::margin(&heads(&all)?, set, FALSE_ALARM_SHARE);
     if let Some((_, bias)) = all.tensors.get_mut("kind.bias") {
         bias[0] -= margin;
     }
     let heads = heads(&all)?;
-    let Some(referee) = comparison_head::train(&heads, set, &recipe.referee, recipe.seed, stop)? else {
+    let Some(comparison_tensors) = comparison_head::train(&heads, set, &recipe.comparison_head, recipe.seed, stop)?
+    else {
         return Ok(false);
     };
-    if let Some([pairs, first]) = comparison_head::agreement(&heads, &referee, set)? {
-        listener.told(&format!("takes held out: {pairs:.3} of the pairs in order, {first:.3} of the first places"));
+    if let Some([pairs, first]) = comparison_head::agreement(&heads, &comparison_tensors, set)? {
+        listener.note(&format!("held-out takes: {pairs:.3} of the pairs in order, {first:.3} of the best takes found"));
     }
-    all.tensors.extend(referee.tensors.into_iter().map(|(name, tensor)| (format!("referee.{name}"), tensor)));
+    all.tensors
+        .extend(comparison_tensors.tensors.into_iter().map(|(name, tensor)| (format!("referee.{name}"), tensor)));
     all.tensors.extend(trunk.tensors);
     export(&all, &about, &model)?;
     Ok(true)
@@ -299,18 +311,18 @@ fn tensors(mini: &Mini, set: &TrainingSet<'_>) -> Result<InMemory, TrainError> {
     Ok(all)
 }
 
-/// What a file says of itself.
+/// The metadata of a model file.
 fn about(recipe: &MiniRecipe, progress: &Progress) -> String {
-    let MiniRecipe { name, version, held_out, referee, .. } = recipe;
+    let MiniRecipe { name, version, held_out, comparison_head, .. } = recipe;
     let epoch = if recipe.patience.is_some() { progress.best_epoch } else { progress.epoch };
     let seed = recipe.seed;
     serde_json::json!({
-        "name": name, "version": version, "epoch": epoch, "held_out": held_out, "seed": seed, "referee": referee,
+        "name": name, "version": version, "epoch": epoch, "held_out": held_out, "seed": seed, "referee": comparison_head,
     })
     .to_string()
 }
 
-/// Writes tensors as they are shipped: in half precision.
+/// Writes tensors in half precision, as models are shipped.
 fn export(tensors: &InMemory, about: &str, path: &Path) -> Result<(), TrainError> {
     let half = |values: &[f32]| values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
     let all: Vec<(String, Vec<usize>, Vec<u8>)> =

@@ -1,4 +1,4 @@
-//! Labelled photos: a CSV and a folder, checked before anything is trained, decoded once.
+//! Reads labelled photos: a CSV of labels and a folder of photos, decoded once before training starts.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,11 +15,11 @@ use photo::{self, Limits, Scale, resize};
 pub struct Label {
     pub file: String,
     pub score: f32,
-    /// Photos of one scene share it.
+    /// The scene; photos of one scene have the same group.
     pub group: Option<String>,
 }
 
-/// Reads a CSV with columns `file`, `score` (or `mos`) and perhaps `group`.
+/// Reads a CSV with the columns `file`, `score` (or `mos`) and optionally `group`.
 pub fn labels(path: &Path) -> Result<Vec<Label>, TrainError> {
     let bad = |why: String| TrainError::Labels { file: path.to_owned(), why };
     let table = reading::read(path, reading::LIST).map_err(|error| bad(error.to_string()))?;
@@ -55,8 +55,8 @@ pub fn labels(path: &Path) -> Result<Vec<Label>, TrainError> {
     Ok(labels)
 }
 
-/// The photos of a folder, in the order of their names here. All that cannot be read are named at once, before hours are
-/// spent on the others.
+/// Decodes photos of a folder, in the order of `names`. If any cannot be read, the error names the first and counts the
+/// others, before hours are spent on training.
 pub fn decode(folder: &Path, names: &[&str], done: impl Fn(usize) + Sync) -> Result<Vec<Pixels>, TrainError> {
     let count = AtomicUsize::new(0);
     let read = |name: &&str| -> Result<Pixels, (PathBuf, String)> {
@@ -85,7 +85,7 @@ pub fn decode(folder: &Path, names: &[&str], done: impl Fn(usize) + Sync) -> Res
     }
 }
 
-/// At the size the network sees.
+/// The photo resized to a square of the network's input size.
 pub fn squared(photo: &Pixels, side: u32) -> Pixels {
     resize::resize(photo, side, side, resize::Filter::Lanczos3)
 }

@@ -1,14 +1,14 @@
-//! Figures as pictures: SVG, drawn here.
+//! Draws SVG charts.
 
 use std::fmt::Write as _;
 
 const WIDTH: f64 = 720.0;
 const COLOURS: [&str; 8] = ["#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df", "#0a7ea4", "#bf3989", "#57606a"];
 
-/// A figure, and between what it lies.
+/// A bar: a value and its confidence interval.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bar {
-    /// What stands before the first comma gives the colour.
+    /// Bars whose labels agree up to the first comma have the same colour.
     pub label: String,
     pub value: f64,
     pub range: Option<(f64, f64)>,
@@ -18,7 +18,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-fn begun(title: &str, height: f64) -> String {
+fn svg_head(title: &str, height: f64) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" font-family=\"sans-serif\" \
          font-size=\"11\"><rect width=\"100%\" height=\"100%\" fill=\"white\"/><text x=\"12\" y=\"20\" \
@@ -27,7 +27,7 @@ fn begun(title: &str, height: f64) -> String {
     )
 }
 
-/// Bars from zero, one under another, with what each may be.
+/// A chart of horizontal bars from zero, with their confidence intervals.
 pub fn bars(title: &str, bars: &[Bar]) -> String {
     const LEFT: f64 = 300.0;
     const RIGHT: f64 = WIDTH - 60.0;
@@ -39,13 +39,13 @@ pub fn bars(title: &str, bars: &[Bar]) -> String {
     let (low, high) = ends.filter(|v| v.is_finite()).fold((0.0, 0.0), |(l, h): (f64, f64), v| (l.min(v), h.max(v)));
     let high = if high - low > 0.0 { high } else { low + 1.0 };
     let place = |v: f64| LEFT + (v - low) / (high - low) * (RIGHT - LEFT);
-    let mut out = begun(title, TOP + STEP * bars.len() as f64 + 24.0);
-    let mut parts: Vec<&str> = Vec::new();
+    let mut out = svg_head(title, TOP + STEP * bars.len() as f64 + 24.0);
+    let mut groups: Vec<&str> = Vec::new();
     for (at, bar) in bars.iter().enumerate().filter(|(_, bar)| bar.value.is_finite()) {
-        let part = bar.label.split(',').next().unwrap_or_default();
-        let number = parts.iter().position(|known| *known == part).unwrap_or_else(|| {
-            parts.push(part);
-            parts.len() - 1
+        let group = bar.label.split(',').next().unwrap_or_default();
+        let number = groups.iter().position(|known| *known == group).unwrap_or_else(|| {
+            groups.push(group);
+            groups.len() - 1
         });
         let (y, middle) = (TOP + STEP * at as f64, TOP + STEP * at as f64 + 8.0);
         let (from, to) = (place(bar.value.min(0.0)), place(bar.value.max(0.0)));
@@ -77,12 +77,12 @@ pub fn bars(title: &str, bars: &[Bar]) -> String {
     out
 }
 
-/// A point for every pair of numbers.
+/// A scatter plot; `across` and `up` name the axes.
 pub fn scatter(title: &str, [across, up]: [&str; 2], points: &[(f64, f64)]) -> String {
     const SIDE: f64 = 480.0;
     const LEFT: f64 = 60.0;
     const TOP: f64 = 40.0;
-    let mut out = begun(title, TOP + SIDE + 50.0);
+    let mut out = svg_head(title, TOP + SIDE + 50.0);
     if let Some(frame) = Frame::around(points, [LEFT, TOP, SIDE, SIDE]) {
         frame.rows(&mut out);
         frame.columns(&mut out, 4, |x| format!("{x:.3}"));
@@ -104,19 +104,19 @@ pub fn scatter(title: &str, [across, up]: [&str; 2], points: &[(f64, f64)]) -> S
     out
 }
 
-/// Points by what lies across, and a name.
+/// A named line through points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     pub name: String,
     pub points: Vec<(f64, f64)>,
 }
 
-/// Charts of lines, one under another, each with a title of its own; `across` names what they run over, by whole numbers.
+/// Line charts, one below another, each with its title; `across` names the integers on the x axis.
 pub fn charts(charts: &[(&str, Vec<Line>)], across: &str) -> String {
     const HEIGHT: f64 = 220.0;
     const INSIDE: [f64; 4] = [52.0, 34.0, WIDTH - 232.0, HEIGHT - 62.0];
     let [left, top, width, height] = INSIDE;
-    let mut out = begun("", HEIGHT * charts.len() as f64);
+    let mut out = svg_head("", HEIGHT * charts.len() as f64);
     for (at, (title, lines)) in charts.iter().enumerate() {
         let above = HEIGHT * at as f64;
         let title = escaped(title);
@@ -151,7 +151,7 @@ fn finite(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
     points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite())
 }
 
-/// A rectangle, and what numbers its sides stand for.
+/// The plot area in pixels, and the ranges of its axes.
 struct Frame {
     left: f64,
     top: f64,
@@ -162,7 +162,7 @@ struct Frame {
 }
 
 impl Frame {
-    /// `None` where no point can be drawn.
+    /// The frame around the finite points; `None` if there are none.
     fn around(points: &[(f64, f64)], [left, top, width, height]: [f64; 4]) -> Option<Self> {
         finite(points).next()?;
         let range = |pick: fn((f64, f64)) -> f64| {
@@ -177,7 +177,7 @@ impl Frame {
         (self.left + share(x, self.x) * self.width, self.top + (1.0 - share(y, self.y)) * self.height)
     }
 
-    /// Lines across, with numbers before them.
+    /// Draws horizontal grid lines with their values.
     fn rows(&self, out: &mut String) {
         for step in 0..=4 {
             let value = self.y.0 + (self.y.1 - self.y.0) * f64::from(step) / 4.0;
@@ -194,8 +194,8 @@ impl Frame {
         }
     }
 
-    /// Lines upwards, with what `told` says below them.
-    fn columns(&self, out: &mut String, steps: u32, told: impl Fn(f64) -> String) {
+    /// Draws vertical grid lines with their labels.
+    fn columns(&self, out: &mut String, steps: u32, label_of: impl Fn(f64) -> String) {
         for step in 0..=steps {
             let value = self.x.0 + (self.x.1 - self.x.0) * f64::from(step) / f64::from(steps);
             let x = self.place((value, self.y.0)).0;
@@ -206,7 +206,7 @@ impl Frame {
                 self.top,
                 self.height,
                 self.top + self.height + 16.0,
-                escaped(&told(value))
+                escaped(&label_of(value))
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What a training run is told in YAML.
+//! The YAML recipe of the small network's training run.
 
 use std::path::{Path, PathBuf};
 
@@ -13,38 +13,40 @@ pub struct MiniRecipe {
     pub name: String,
     pub version: String,
     pub data: MiniData,
-    /// Photos are dealt to so many folds, bursts whole; the one that is held out is judged after every epoch.
+    /// Number of folds that photos are divided into; a burst stays in one fold.
     pub folds: u64,
-    /// Without one, everything is learned from.
+    /// The fold that is the validation set, counted from 0; without it all photos are training photos.
     pub held_out: Option<u64>,
     pub seed: u64,
     pub epochs: u64,
-    /// The last so many epochs bring the learning rate down to nothing.
+    /// Number of epochs at the end over which the learning rate decays to almost 0.
     pub decay_epochs: u64,
-    /// With it the best epoch on the fold is kept, and the run ends when so many brought nothing better. Without it the
-    /// last epoch is kept: nothing is chosen, so the fold judges fairly.
+    /// Early stopping: the best epoch on the validation set is kept, and the run ends after this many epochs without a
+    /// better one. Without it the last epoch is kept; since no epoch is chosen, the validation metrics are unbiased.
     pub patience: Option<u64>,
     pub learning_rate: f32,
     pub weight_decay: f32,
     pub warmup_steps: u64,
-    /// Share of the running mean of the weights that stays at each step.
+    /// Decay of the running mean of the weights, per step.
     pub mean_keep: f32,
     pub longest_gradient: f32,
-    /// Of what the heads read, and of the layer that they share.
+    /// Dropout of the heads' inputs, and of their shared hidden layer.
     pub dropout: [f32; 2],
-    /// The least side of the squares that are cut from the photos.
+    /// The smallest side of the random square crops.
     pub crop: u32,
-    /// So often each photo is looked at, and as often with faults: the trunk stays as it is, so looks can be kept.
-    pub looks: usize,
-    /// So many pictures of each kind that is no photograph are drawn.
+    /// Number of clean and of degraded views per photo. The trunk is frozen, so their features are computed only once.
+    #[serde(rename = "looks")]
+    pub views: usize,
+    /// Number of drawn pictures of each kind that is no photograph.
     pub drawn: usize,
     pub batch: BatchRecipe,
     pub losses: Losses,
-    /// Steps between two checkpoints.
+    /// Number of steps between two checkpoints.
     pub checkpoint_steps: u64,
-    /// Learns last, on the finished network: another one does not make the network another.
-    #[serde(skip_serializing)]
-    pub referee: RefereeRecipe,
+    /// The comparison head is trained last, on the finished network, so its recipe is no part of the network's
+    /// identity.
+    #[serde(rename = "referee", skip_serializing)]
+    pub comparison_head: ComparisonRecipe,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,7 +57,7 @@ pub struct MiniData {
     pub photos: PathBuf,
     /// `file,group,mos`: takes of one scene, larger.
     pub bursts: Option<BurstData>,
-    /// Photos whose names begin so are test shots in series: neighbours in number are takes of a scene.
+    /// File name prefix of the series of test shots, in which neighbours by number show the same scene.
     pub series: String,
 }
 
@@ -69,14 +71,14 @@ pub struct BurstData {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchRecipe {
-    /// Photos that stand alone.
+    /// Number of single photos.
     pub singles: usize,
-    /// Runs of neighbours from the series, and how long they are.
+    /// Number of runs of neighbours from the series, and the length of a run.
     pub runs: usize,
     pub run: usize,
-    /// Of all these, so many come a second time: cut otherwise, and most of them degraded.
+    /// Number of degraded variants of these photos.
     pub variants: usize,
-    /// Pictures that are no photographs.
+    /// Number of drawn pictures.
     pub drawn: usize,
 }
 
@@ -93,7 +95,7 @@ pub struct Losses {
 }
 
 impl BatchRecipe {
-    /// The same runs in a batch of so many photos; what is left stands alone.
+    /// A batch of `photos` photos with the same runs; the rest are singles.
     #[must_use]
     pub fn of(self, photos: usize) -> Self {
         let singles = photos.saturating_sub(self.runs * self.run);
@@ -101,29 +103,29 @@ impl BatchRecipe {
     }
 }
 
-/// How comparing is learned.
+/// The recipe of the comparison head.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RefereeRecipe {
+pub struct ComparisonRecipe {
     pub steps: u64,
     pub learning_rate: f32,
     pub weight_decay: f32,
-    /// Of what it hears, and of its hidden layer.
+    /// Dropout of its inputs, and of its hidden layer.
     pub dropout: [f32; 2],
-    /// Photos that stand alone and are degraded, beside all takes.
+    /// Number of single photos that degraded copies are made of, in addition to all takes.
     pub singles: usize,
-    /// Degraded copies of each.
+    /// Number of degraded copies of each.
     pub copies: usize,
-    pub losses: RefereeLosses,
+    pub losses: ComparisonLosses,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RefereeLosses {
-    /// Takes of a burst in the order of their scores, and neighbours of a series.
+pub struct ComparisonLosses {
+    /// Weights of the pairs of takes of a burst, and of neighbours of the series.
     pub takes: f64,
     pub series: f64,
-    /// Takes and single photos before degraded copies.
+    /// Weights of the pairs of a take, or a single photo, and its degraded copy.
     pub degraded_takes: f64,
     pub degraded: f64,
 }
@@ -135,48 +137,50 @@ impl MiniRecipe {
         recipe.checked(file)
     }
 
-    /// The recipe, if it can be followed.
+    /// Checks the values; returns the recipe if they are valid.
     pub fn checked(self, file: &Path) -> Result<Self, TrainError> {
         let bad = |why: &str| TrainError::Recipe { file: file.to_owned(), why: why.to_owned() };
         let recipe = self;
         let batch = recipe.batch;
         let clean = batch.singles + batch.runs * batch.run;
         if recipe.epochs == 0 || recipe.folds < 2 || recipe.held_out.is_some_and(|fold| fold >= recipe.folds) {
-            return Err(bad("at least one epoch, two folds, and `held_out` one of them, counted from 0"));
+            return Err(bad(
+                "at least one epoch and two folds are needed, and `held_out` is one of the folds, counted from 0",
+            ));
         }
         if recipe.patience.is_some() && recipe.held_out.is_none() {
-            return Err(bad("`patience` chooses an epoch by a fold that is held out: name one as `held_out`"));
+            return Err(bad("`patience` chooses an epoch by the validation fold: name one as `held_out`"));
         }
         if !(64..=224).contains(&recipe.crop) {
             return Err(bad("`crop` lies between 64 and 224"));
         }
-        if recipe.looks == 0 || recipe.drawn == 0 {
-            return Err(bad("each photo is looked at once at least (`looks`), and a picture of each kind is `drawn`"));
+        if recipe.views == 0 || recipe.drawn == 0 {
+            return Err(bad("`looks` (views of each photo) and `drawn` (pictures of each kind) are at least 1"));
         }
         if clean < 4 || batch.variants > batch.singles || batch.variants == 0 {
-            return Err(bad("a batch has 4 photos at least, and from 1 variant to as many as it has singles"));
+            return Err(bad("a batch has at least 4 photos, and from 1 variant to as many as it has singles"));
         }
-        let referee = recipe.referee;
-        if [recipe.learning_rate, referee.learning_rate].iter().any(|rate| !(*rate > 0.0 && *rate < 1.0)) {
+        let comparison_head = recipe.comparison_head;
+        if [recipe.learning_rate, comparison_head.learning_rate].iter().any(|rate| !(*rate > 0.0 && *rate < 1.0)) {
             return Err(bad("`learning_rate` lies between 0 and 1"));
         }
-        if recipe.dropout.iter().chain(&referee.dropout).any(|share| !(0.0..1.0).contains(share)) {
+        if recipe.dropout.iter().chain(&comparison_head.dropout).any(|share| !(0.0..1.0).contains(share)) {
             return Err(bad("`dropout` lies between 0 and 1"));
         }
         Ok(recipe)
     }
 
-    /// All of it, to be read again.
+    /// The recipe with all fields, as it is written for a later run to read.
     pub fn in_full(&self) -> serde_json::Value {
         let mut all = serde_json::json!(self);
-        all["referee"] = serde_json::json!(self.referee);
+        all["referee"] = serde_json::json!(self.comparison_head);
         all
     }
 
-    /// What must not change between two stretches of a run: all but how long it lasts and how fast it learns, which one
-    /// lowers when a loss explodes.
+    /// What must not change when a run is resumed: everything but its length and its learning rate, which a user lowers
+    /// when the loss explodes.
     pub fn identity(&self) -> String {
-        let lasting = Self {
+        let unchanging = Self {
             epochs: 0,
             decay_epochs: 0,
             patience: None,
@@ -184,6 +188,6 @@ impl MiniRecipe {
             learning_rate: 0.0,
             ..self.clone()
         };
-        serde_json::to_string(&lasting).unwrap_or_default()
+        serde_json::to_string(&unchanging).unwrap_or_default()
     }
 }

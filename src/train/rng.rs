@@ -1,26 +1,30 @@
-//! Chance that repeats: a stream for every (seed, place), so that neither threads nor a restart change what is drawn.
+//! A reproducible random generator: every seed and position (such as epoch and photo) has its own stream, so that
+//! neither the number of threads nor a restart changes the draws.
 
-use base::random::SplitMix;
-
+/// SplitMix64.
 #[derive(Clone, Debug)]
-pub struct Rng(SplitMix);
+pub struct Rng(u64);
 
 impl Rng {
-    /// The stream of a place, such as (epoch, photo).
-    pub fn at(seed: u64, place: [u64; 2]) -> Self {
-        let mut rng = Self(SplitMix(seed));
-        for part in place {
-            rng.0.0 = rng.draw().wrapping_add(part.wrapping_mul(0xD1B5_4A32_D192_ED03));
+    /// The stream of a position, such as (epoch, photo).
+    pub fn at(seed: u64, position: [u64; 2]) -> Self {
+        let mut rng = Self(seed);
+        for part in position {
+            rng.0 = rng.draw().wrapping_add(part.wrapping_mul(0xD1B5_4A32_D192_ED03));
         }
         rng.draw();
         rng
     }
 
     pub fn draw(&mut self) -> u64 {
-        self.0.draw()
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
     }
 
-    /// In 0..1.
+    /// A uniform number in 0..1.
     pub fn unit(&mut self) -> f32 {
         (self.draw() >> 40) as f32 / 16_777_216.0
     }
@@ -29,7 +33,7 @@ impl Rng {
         low + (high - low) * self.unit()
     }
 
-    /// In `0..bound`; 0 where the bound is.
+    /// A uniform integer in `0..bound`; 0 if the bound is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.draw()) * bound as u128) >> 64) as usize
     }

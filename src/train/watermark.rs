@@ -1,4 +1,4 @@
-//! Grey letters over a photo, as agencies put them.
+//! Draws grey watermark texts over photos, as stock agencies do.
 
 use super::rng::Rng;
 use base::pixels::Pixels;
@@ -7,11 +7,11 @@ const TEXTS: [&str; 10] =
     ["SAMPLE", "PROOF", "PREVIEW", "DRAFT", "STOCK", "COPYRIGHT", "DO NOT COPY", "WATERMARK", "DEMO", "PHOTOGRAPHY"];
 const GREY: f32 = 128.0;
 
-/// Columns and rows of a letter, and what a letter takes with the gap behind it.
+/// Columns and rows of a letter, and the width of a letter with the gap after it.
 const LETTER: (usize, usize) = (5, 7);
 const STEP: usize = 6;
 
-/// Letters of five columns, the leftmost in the highest bit.
+/// Bitmaps of the letters: five columns, the leftmost in the highest bit.
 #[rustfmt::skip]
 const LETTERS: [(u8, [u8; LETTER.1]); 22] = [
     (b'A', [0b01110, 0b10001, 0b10001, 0b11111, 0b10001, 0b10001, 0b10001]),
@@ -38,38 +38,39 @@ const LETTERS: [(u8, [u8; LETTER.1]); 22] = [
     (b'Y', [0b10001, 0b10001, 0b01010, 0b00100, 0b00100, 0b00100, 0b00100]),
 ];
 
-/// Where the text stands.
-enum Placing {
+/// The position of the text.
+enum Position {
     Centre,
     Diagonal,
     Tiled,
     Corner,
 }
 
-/// A text of 20 to 100 pixels height on a photo of 224; `opacity` is how much of the photo it covers.
-pub fn drawn(photo: &Pixels, opacity: f32, rng: &mut Rng) -> Pixels {
+/// Draws a random text, 20 to 100 pixels high on a photo of 224; `opacity` is the share of grey where it covers the
+/// photo.
+pub fn apply(photo: &Pixels, opacity: f32, rng: &mut Rng) -> Pixels {
     let text = TEXTS[rng.below(TEXTS.len())].as_bytes();
     let (width, height) = (photo.width() as f32, photo.height() as f32);
     let unit = photo.width().min(photo.height()) as f32 / 224.0;
     let size = rng.between(20.0, 100.0) * unit;
-    let placing = [Placing::Centre, Placing::Diagonal, Placing::Tiled, Placing::Corner];
-    let placing = &placing[rng.below(placing.len())];
+    let position = [Position::Centre, Position::Diagonal, Position::Tiled, Position::Corner];
+    let position = &position[rng.below(position.len())];
     let right = rng.chance(0.5);
     let low = rng.chance(0.5);
-    // A dot of a letter in pixels, and the text in dots.
+    // The size of a dot in pixels, and of the text in dots.
     let dot = size / LETTER.1 as f32;
     let (wide, high) = ((text.len() * STEP - 1) as f32, LETTER.1 as f32);
     let spacing = 50.0 * unit / dot;
     let covered = |x: f32, y: f32| -> bool {
-        let (x, y) = match placing {
-            Placing::Centre => ((x - width / 2.0) / dot + wide / 2.0, (y - height / 2.0) / dot + high / 2.0),
-            Placing::Diagonal => {
+        let (x, y) = match position {
+            Position::Centre => ((x - width / 2.0) / dot + wide / 2.0, (y - height / 2.0) / dot + high / 2.0),
+            Position::Diagonal => {
                 let (x, y) = ((x - width / 2.0) / dot, (y - height / 2.0) / dot);
                 let turned = std::f32::consts::FRAC_1_SQRT_2;
                 ((x - y) * turned + wide / 2.0, (x + y) * turned + high / 2.0)
             }
-            Placing::Tiled => ((x / dot).rem_euclid(wide + spacing), (y / dot).rem_euclid(high + spacing)),
-            Placing::Corner => {
+            Position::Tiled => ((x / dot).rem_euclid(wide + spacing), (y / dot).rem_euclid(high + spacing)),
+            Position::Corner => {
                 let margin = 10.0 * unit;
                 let left = if right { (width - margin - wide * dot).max(margin) } else { margin };
                 let top = if low { (height - margin - size).max(margin) } else { margin };
@@ -91,7 +92,7 @@ pub fn drawn(photo: &Pixels, opacity: f32, rng: &mut Rng) -> Pixels {
     Pixels::new(photo.width(), photo.height(), data).unwrap_or_else(|| photo.clone())
 }
 
-/// Whether a dot of the text is part of a letter.
+/// Whether a dot of the text is inked.
 fn inked(text: &[u8], x: usize, y: usize) -> bool {
     let (at, column) = (x / STEP, x % STEP);
     if column >= LETTER.0 || y >= LETTER.1 {
@@ -109,10 +110,10 @@ mod tests {
     fn a_watermark_lies_on_part_of_the_photo_and_covers_as_much_as_it_says() {
         let white = Pixels::new(224, 224, vec![255; 224 * 224 * 3]).expect("pixels");
         for seed in 0..12 {
-            let marked = drawn(&white, 0.5, &mut Rng::at(seed, [1, 1]));
+            let marked = apply(&white, 0.5, &mut Rng::at(seed, [1, 1]));
             let inked = marked.data().iter().filter(|v| **v < 255).count() as f32 / marked.data().len() as f32;
             assert!(inked > 0.005 && inked < 0.7, "{seed}: {inked}");
-            // Half white, half grey.
+            // Half white and half grey.
             assert_eq!(marked.data().iter().min(), Some(&192), "{seed}");
         }
     }

@@ -1,9 +1,10 @@
-//! Whitening learned from descriptions of many photos: their principal components, each brought towards variance one.
+//! Learns a whitening from the feature vectors of many photos: their principal components, scaled towards unit
+//! variance.
 
 use judge::cluster::whitening::Whitening;
 
-/// Of `rows`, `inputs` numbers a photo, the `outputs` components that vary most; each is divided by its variance to the
-/// power of `power`: at 0.5 all count alike, at 0 as they are.
+/// Fits a whitening to `rows` (`inputs` numbers per photo). It keeps the `outputs` components of the largest variance
+/// and divides each by its variance to the power of `power`: 0.5 gives all unit variance, 0 leaves them unscaled.
 pub fn fit(rows: &[f32], inputs: usize, outputs: usize, power: f64) -> Whitening {
     let photos = (rows.len() / inputs) as f64;
     let mut mean = vec![0.0_f64; inputs];
@@ -17,7 +18,7 @@ pub fn fit(rows: &[f32], inputs: usize, outputs: usize, power: f64) -> Whitening
             line.iter_mut().zip(&centred).for_each(|(sum, b)| *sum += a * b / photos);
         }
     }
-    let (variances, directions) = principal(covariance, inputs);
+    let (variances, directions) = eigen(covariance, inputs);
     let mut order: Vec<usize> = (0..inputs).collect();
     order.sort_by(|a, b| variances[*b].total_cmp(&variances[*a]));
     let of_component = |at: &usize| {
@@ -28,16 +29,16 @@ pub fn fit(rows: &[f32], inputs: usize, outputs: usize, power: f64) -> Whitening
     Whitening::new(mean.into_iter().map(|value| value as f32).collect(), weights)
 }
 
-/// Eigenvalues of a symmetric matrix, and an eigenvector a row, by Jacobi's rotations.
-fn principal(mut matrix: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
+/// Returns the eigenvalues of a symmetric matrix and its eigenvectors, one per row, by Jacobi rotations.
+fn eigen(mut matrix: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
     let mut vectors = vec![0.0; n * n];
     (0..n).for_each(|i| vectors[i * n + i] = 1.0);
     let scale: f64 = matrix.iter().map(|value| value * value).sum();
-    // Far more rounds than such matrices take, each of which squares what is left beside the diagonal.
+    // An upper bound: each round about squares the off-diagonal remainder, so far fewer are needed.
     for _ in 0..50 {
-        let beside: f64 =
+        let off_diagonal: f64 =
             (0..n).flat_map(|i| matrix[i * n + i + 1..(i + 1) * n].iter()).map(|value| value * value).sum();
-        if beside <= 1e-22 * scale {
+        if off_diagonal <= 1e-22 * scale {
             break;
         }
         for p in 0..n {
@@ -49,13 +50,13 @@ fn principal(mut matrix: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
     ((0..n).map(|i| matrix[i * n + i]).collect(), vectors)
 }
 
-/// Turns the plane of axes `p` and `q` so that nothing is left between them.
+/// Applies the Jacobi rotation of axes `p` and `q` that makes their off-diagonal element zero.
 fn rotate(matrix: &mut [f64], vectors: &mut [f64], n: usize, p: usize, q: usize) {
-    let between = matrix[p * n + q];
-    if between.abs() < 1e-300 {
+    let off_diagonal = matrix[p * n + q];
+    if off_diagonal.abs() < 1e-300 {
         return;
     }
-    let theta = (matrix[q * n + q] - matrix[p * n + p]) / (2.0 * between);
+    let theta = (matrix[q * n + q] - matrix[p * n + p]) / (2.0 * off_diagonal);
     let tangent = theta.signum() / (theta.abs() + theta.hypot(1.0));
     let cosine = 1.0 / tangent.hypot(1.0);
     let sine = tangent * cosine;

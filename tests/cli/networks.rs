@@ -317,3 +317,74 @@ fn the_built_in_model_tells_photographs_from_screens_papers_and_memes() {
     let strange = real.iter().filter(|line| line["label"] != "photograph").count();
     assert!(real.len() > 100 && strange * 100 <= 2 * real.len(), "{strange} of {}", real.len());
 }
+
+fn scores(labels: &Value) -> Vec<f64> {
+    labels.as_array().unwrap().iter().map(|label| label["score"].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn published_networks_name_the_likeliest_of_imagenets_classes() {
+    let world = World::new();
+    world.many_photos(3);
+    let model = recorded_model(&world, "efficientnet_lite0", "lite");
+    let lines = world.run(["classify", &model, "photos"]).expect(0).lines();
+    assert_eq!(lines.len(), 3);
+    let known = include_str!("../../models/imagenet-1k.txt");
+    for line in &lines {
+        let (labels, scores) = (line["labels"].as_array().unwrap(), scores(&line["labels"]));
+        assert!(scores.len() == 5 && scores.is_sorted_by(|a, b| a >= b), "{line}");
+        assert!(labels.iter().all(|one| known.lines().any(|name| name == one["label"])), "{line}");
+        assert_eq!((&line["label"], &line["confidence"]), (&labels[0]["label"], &labels[0]["score"]));
+        assert!(
+            line["classes"].as_object().unwrap().is_empty() && line["classification_model"] == "lite@file",
+            "{line}"
+        );
+    }
+    // The second time from the store, and as many as are asked for.
+    let two = world.run(["classify", &model, "--top", "2", "photos"]).expect(0).lines();
+    for (line, before) in two.iter().zip(&lines) {
+        assert_eq!(line["labels"].as_array().unwrap()[..], before["labels"].as_array().unwrap()[..2]);
+    }
+    assert_eq!(scores(&world.run(["classify", "-n", "2000", &model, "photos"]).lines()[0]["labels"]).len(), 1000);
+    world.run(["classify", "--top", "0", "photos"]).expect(2);
+    let all_kinds = world.run(["classify", "photos"]).expect(0);
+    assert!(all_kinds.lines()[0]["classes"].is_object() && all_kinds.lines()[0]["labels"].is_array());
+    assert!(all_kinds.stderr.contains("models pull classes"), "{}", all_kinds.stderr);
+    let analysed = world.run(["analyze", "photos"]).expect(0).lines();
+    assert!(analysed.iter().all(|line| line["labels"].is_null()), "{analysed:?}");
+}
+
+#[test]
+fn a_network_without_the_layer_of_classes_says_so() {
+    let world = World::new();
+    world.many_photos(1);
+    let model = recorded_model(&world, "resnet18", "net");
+    let seen = world.run(["classify", &model, "photos"]).expect(1);
+    assert!(seen.stderr.contains("no layer that tells 1000 classes"), "{}", seen.stderr);
+}
+
+/// Photos whose names say what is on them.
+#[test]
+fn efficientnet_lite0_knows_what_is_on_photos() {
+    let Some(album) = crate::world::shared_data("iqa_golden") else { return };
+    let weights =
+        std::env::var_os("ALBUMCTL_WEIGHTS").map(|folder| Path::new(&folder).join("efficientnet-lite0-57934424.pth"));
+    let Some(weights) = weights.filter(|file| file.exists()) else {
+        return crate::world::skipped("ALBUMCTL_WEIGHTS names no folder with the published weights");
+    };
+    let world = World::new();
+    world.run(["models", "import", weights.to_str().unwrap()]).expect(0);
+    let album = album.to_str().unwrap();
+    let lines = world.run(["classify", album]).expect(0).lines();
+    let (mut first, mut among) = (0, 0);
+    for line in &lines {
+        let name = Path::new(line["image_path"].as_str().unwrap()).file_stem().unwrap().to_str().unwrap();
+        let named = name.split_once('_').unwrap().1.replace('_', " ");
+        first += usize::from(line["label"] == named.as_str());
+        among += usize::from(line["labels"].as_array().unwrap().iter().any(|label| label["label"] == named.as_str()));
+    }
+    crate::world::report(&format!("of {} photos {first} first, {among} among five", lines.len()));
+    assert!(first * 4 >= lines.len() * 3 && among * 10 >= lines.len() * 9, "{first} and {among} of {}", lines.len());
+    let analysed = world.run(["analyze", album]).expect(0).lines();
+    assert!(analysed.iter().zip(&lines).all(|(all, line)| all["labels"] == line["labels"]));
+}

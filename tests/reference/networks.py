@@ -322,7 +322,7 @@ def mobile():
         for variant, side, name in ((0, 224, "efficientnet-lite0-57934424.pth"), (2, 260, "efficientnet-lite2-9656183e.pth")):
             net, rename = efficientnet(variant, pathlib.Path(folder) / name)
             features = net.forward_features(batch(lite_crop(side), 2)).mean((2, 3))
-            save(f"efficientnet_lite{variant}_published", torch.nn.Module(), {"file": name, "side": side, "features": encode(features)})
+            save(f"efficientnet_lite{variant}_published", torch.nn.Module(), {"file": name, "side": side, "features": encode(features), "classes": encode(net.classifier(features))})
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ use judge::cluster::agreement::pairwise;
 use judge::cluster::{self, Calibration, Embeddings, Input, Method, Noise, hdbscan, scene_layout};
 use photo::resize;
 use train::eval::bootstrap;
-use train::eval::grouping::{Agreement, Counted, Strangers};
+use train::eval::grouping::{Agreement, PairCounts, Strangers};
 use train::photos::{self, Label};
 use train::rng::Rng;
 
@@ -203,7 +203,7 @@ fn among(
 
 /// How far found groups agree with given ones; intervals by drawing given groups again.
 pub fn agreeing<T: PartialEq>(task: &str, subject: &str, part: &str, truth: &[usize], found: &[T]) -> Vec<EvalRecord> {
-    let counted = Counted::new(truth, found);
+    let counted = PairCounts::new(truth, found);
     let whole = counted.agreement();
     let groups: Vec<usize> = (0..counted.groups()).collect();
     let metrics: [(&str, fn(&Agreement) -> f64); 4] = [

@@ -2,7 +2,7 @@
 
 use super::{DRAWS, Judgement, figure};
 use train::eval::bootstrap;
-use train::eval::ranking::{self, Judged, Ranking};
+use train::eval::ranking::{self, Ranking, ScoredPhoto};
 use train::photos::Label;
 use train::plot::{self, Bar};
 
@@ -19,8 +19,8 @@ pub fn judge(
 ) -> Judgement {
     let mut judgement = Judgement::default();
     for (at, (subject, said)) in subjects.iter().enumerate() {
-        let judged: Vec<Judged> = (labels.iter().zip(groups).zip(said))
-            .map(|((label, &group), &predicted)| Judged { group, truth: f64::from(label.score), predicted })
+        let judged: Vec<ScoredPhoto> = (labels.iter().zip(groups).zip(said))
+            .map(|((label, &group), &predicted)| ScoredPhoto { group, truth: f64::from(label.score), predicted })
             .collect();
         let rankings = ranking::by_group(&judged, margin);
         let sum = |groups: &[&Ranking]| ranking::total(&groups.iter().copied().copied().collect::<Vec<_>>());

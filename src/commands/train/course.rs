@@ -18,9 +18,9 @@ pub fn report(
     work: impl FnOnce(&dyn mini::Listener) -> Result<(Progress, Ended), TrainError>,
 ) -> Result<Ending, CommandError> {
     let output = Mutex::new(context.output::<TrainRecord>()?);
-    let told = Listener { context, model, output: &output, failed: Mutex::default() };
-    let (progress, ended) = work(&told).map_err(refused)?;
-    if let Some(error) = told.failed.into_inner().unwrap_or_default() {
+    let listener = Listener { context, model, output: &output, failed: Mutex::default() };
+    let (progress, ended) = work(&listener).map_err(refused)?;
+    if let Some(error) = listener.failed.into_inner().unwrap_or_default() {
         return Err(error.into());
     }
     let output = output.into_inner().map_err(|_| anyhow::anyhow!("the output broke"))?;
@@ -58,7 +58,7 @@ impl mini::Listener for Listener<'_, crate::report::output::Output<TrainRecord>>
         }
     }
 
-    fn looked(&self, pictures: usize, of: usize) {
+    fn features_extracted(&self, pictures: usize, of: usize) {
         self.context.ui.detail(&format!("the trunk saw {pictures} of {of} pictures"));
     }
 
@@ -68,8 +68,8 @@ impl mini::Listener for Listener<'_, crate::report::output::Output<TrainRecord>>
         }
     }
 
-    fn told(&self, what: &str) {
-        self.context.ui.note(what);
+    fn note(&self, message: &str) {
+        self.context.ui.note(message);
     }
 
     fn epoch(&self, epoch: &Epoch) {

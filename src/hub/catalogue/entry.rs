@@ -133,9 +133,9 @@ impl Entry {
         self.task == task || self.also.iter().any(|also| also == task)
     }
 
-    /// Whether it runs, can be fetched, and does this.
-    pub(super) fn goes_with(&self, task: &str) -> bool {
-        self.runs && self.does(task) && self.is_reachable()
+    /// Whether it runs, can be fetched, and does this or is called so.
+    pub(super) fn goes_with(&self, what: &str) -> bool {
+        self.runs && (self.does(what) || self.name == what) && self.is_reachable()
     }
 
     /// Whether a source is known of all its files.
@@ -145,7 +145,7 @@ impl Entry {
 
     /// What pulls it together with all that is needed beside it, else its name.
     pub fn pulled_by(&self) -> &str {
-        super::WORDS.iter().find(|(_, task)| self.goes_with(task)).map_or(&self.name, |(word, _)| word)
+        super::WORDS.iter().find(|(_, what)| self.goes_with(what)).map_or(&self.name, |(word, _)| word)
     }
 
     pub fn answers_to(&self, name: &str) -> bool {

@@ -5,7 +5,7 @@ use super::plan::{Family, Folded, Plan};
 use crate::checkpoint::{Names, WeightsError};
 use crate::fused::{Network, Photos, Workspace};
 use kernels::pointwise::{Pointwise, Reach};
-use kernels::{Buffer, Engine, Linear};
+use kernels::{Buffer, Engine};
 
 /// Floats of weights from which on a block takes all photos in turn: fewer stay in the second-level cache anyway, and then
 /// a photo's maps are the nearer the fewer of them there are.
@@ -159,17 +159,6 @@ pub fn means_and_deviations(map: &[f32], size: Size, channels: usize, out: &mut 
     }
     let count = size.pixels() as f32;
     deviation.iter_mut().for_each(|sum| *sum = (*sum / count + EPS).sqrt());
-}
-
-/// The layer that tells ImageNet's classes by the features, where the file has one.
-pub fn classifier(family: Family, engine: Engine, names: &Names<'_>) -> Result<Option<Linear>, WeightsError> {
-    let names = names.under(family.classifier());
-    if !names.has("weight") {
-        return Ok(None);
-    }
-    let [classes, features] = names.dims("weight")?;
-    let (weight, bias) = (names.take("weight", &[classes, features])?, names.take("bias", &[classes])?);
-    Ok(Some(Linear::new(engine, &weight, &bias)))
 }
 
 impl Network for FusedMobile {

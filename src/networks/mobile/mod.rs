@@ -10,6 +10,6 @@ mod passes;
 mod plan;
 mod trained;
 
-pub use fused::{FusedMobile, classifier};
+pub use fused::FusedMobile;
 pub use plan::{Family, Plan};
 pub use trained::Mobile;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
-use super::{DecisionPlace, DecisionWord, ScoreRecord};
+use super::{DecisionPlace, DecisionWord, LabelRecord, ScoreRecord};
 use crate::photo_report::{Embedded, PhotoReport, Rated, TakenFrom};
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
@@ -67,7 +67,13 @@ pub struct AnalyzeRecord {
     /// What a person said of it in another program, inside the photo: −1 rejected, 1 to 5 stars; a pick is 5.
     #[serde(default)]
     pub rating: Option<i8>,
+    /// What is in it, the likeliest of ImageNet's classes first; null without efficientnet-lite0.
+    #[serde(default)]
+    pub labels: Option<Vec<LabelRecord>>,
 }
+
+/// Classes that a line names.
+const LABELS: usize = 5;
 
 impl AnalyzeRecord {
     /// `groups` are those of all photos, with the method that made them. `None` for a photo that was not measured.
@@ -119,6 +125,7 @@ impl AnalyzeRecord {
             picture: report.picture.map(|picture| picture.to_string()),
             decision_source: photo.decision_source.map(Into::into),
             rating: report.rating.map(PersonsRating::number),
+            labels: report.classified.map(|classified| LabelRecord::best(&classified, LABELS)),
         })
     }
 

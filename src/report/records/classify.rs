@@ -6,6 +6,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::photo_report::Classified;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
 
@@ -17,37 +18,59 @@ pub struct ClassifyRecord {
     pub label: String,
     /// How likely it is, 0 to 1.
     pub confidence: f32,
-    /// All classes, and how likely each is.
+    /// All classes, and how likely each is, of the built-in model and of models of your own; empty where there are a
+    /// thousand.
     pub classes: BTreeMap<String, f32>,
     /// `name@version` of the model.
     pub classification_model: String,
+    /// The likeliest classes, best first: as many as `--top` says.
+    #[serde(default)]
+    pub labels: Vec<LabelRecord>,
+}
+
+/// A class, and how likely it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LabelRecord {
+    pub label: String,
+    /// 0 to 1.
+    pub score: f32,
+}
+
+impl LabelRecord {
+    /// The likeliest of a photo.
+    pub fn best(classified: &Classified, most: usize) -> Vec<Self> {
+        let best = classified.best(most).into_iter();
+        best.map(|(label, score)| Self { label: label.to_owned(), score }).collect()
+    }
 }
 
 impl ClassifyRecord {
-    /// Of classes and their likelihoods, in the same order; `None` where there are none, or of another number.
-    pub fn new(path: &Path, classes: &[String], likely: &[f32], model: String) -> Option<Self> {
-        if classes.len() != likely.len() {
-            return None;
-        }
-        let (label, confidence) = classes.iter().zip(likely).max_by(|a, b| a.1.total_cmp(b.1))?;
+    /// `None` where there is no class.
+    pub fn new(path: &Path, classified: &Classified, top: usize) -> Option<Self> {
+        let labels = LabelRecord::best(classified, top.max(1));
+        let LabelRecord { label, score } = labels.first()?.clone();
+        let all = classified.classes.iter().cloned().zip(classified.likely.iter().copied());
         Some(Self {
             path: PhotoPath::of(path),
-            label: label.clone(),
-            confidence: *confidence,
-            classes: classes.iter().cloned().zip(likely.iter().copied()).collect(),
-            classification_model: model,
+            label,
+            confidence: score,
+            classes: all.filter(|_| classified.own).collect(),
+            classification_model: classified.model.clone(),
+            labels,
         })
     }
 }
 
 impl Record for ClassifyRecord {
-    const HEADINGS: &'static [&'static str] = &["photo", "class", ">confidence", "model"];
+    const HEADINGS: &'static [&'static str] = &["photo", "class", ">confidence", "or else", "model"];
 
     fn cells(&self) -> Vec<Cell> {
+        let others = self.labels.iter().skip(1).map(|other| format!("{} {:.2}", other.label, other.score));
         vec![
             Cell::path(&self.path.image_path),
             Cell::plain(&self.label),
             Cell::score(f64::from(self.confidence)),
+            Cell::faint(&others.collect::<Vec<_>>().join(", ")),
             Cell::faint(&self.classification_model),
         ]
     }

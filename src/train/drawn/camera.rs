@@ -1,12 +1,12 @@
-//! Paper as a camera sees it: from an angle, on a table, in uneven light.
+//! Renders paper as a camera sees it: in perspective, on a table, in uneven light.
 
-use super::canvas::{Point, mixed, whole};
+use super::canvas::{Point, mixed, picture_of};
 use crate::degrade;
 use crate::rng::Rng;
 use base::pixels::Pixels;
 use photo::resize;
 
-/// A picture of the paper lying on something.
+/// A photo of the paper on a table, or on top of `ground`.
 pub fn photographed(paper: &Pixels, ground: Option<&Pixels>, rng: &mut Rng) -> Pixels {
     let (width, height) = (paper.width() as f32, paper.height() as f32);
     let margin = rng.between(-0.03, 0.16);
@@ -23,42 +23,42 @@ pub fn photographed(paper: &Pixels, ground: Option<&Pixels>, rng: &mut Rng) -> P
         |photo| resize::resize(photo, columns, rows, resize::Filter::Bilinear),
     );
     let (light, turn) = (rng.between(0.62, 1.05), rng.between(0.0, std::f32::consts::TAU));
-    let (fall, warm) = (rng.between(0.0, 0.35), rng.between(-0.06, 0.06));
-    let back = inverse(corners);
+    let (falloff, warm) = (rng.between(0.0, 0.35), rng.between(-0.06, 0.06));
+    let to_paper = inverse(corners);
     let mut data = table.data().to_vec();
     for (at, pixel) in data.as_chunks_mut::<3>().0.iter_mut().enumerate() {
         let (x, y) = ((at % columns as usize) as f32, (at / columns as usize) as f32);
-        let (u, v) = back(x + 0.5, y + 0.5);
+        let (u, v) = to_paper(x + 0.5, y + 0.5);
         if (0.0..1.0).contains(&u) && (0.0..1.0).contains(&v) {
-            *pixel = sampled(paper, u * width - 0.5, v * height - 0.5);
+            *pixel = bilinear(paper, u * width - 0.5, v * height - 0.5);
         }
         let slope = (x / wide - 0.5) * turn.cos() + (y / high - 0.5) * turn.sin();
-        let shade = light * (1.0 - fall * (slope + 0.5));
+        let shade = light * (1.0 - falloff * (slope + 0.5));
         for (value, tint) in pixel.iter_mut().zip([1.0 + warm, 1.0, 1.0 - warm]) {
             *value = (f32::from(*value) * shade * tint).clamp(0.0, 255.0) as u8;
         }
     }
-    let seen = whole(columns, rows, data);
+    let seen = picture_of(columns, rows, data);
     let seen = if rng.chance(0.5) { degrade::apply(&seen, degrade::NOISE, rng.between(0.0, 0.2), rng) } else { seen };
     degrade::encoded(&seen, 70 + rng.below(26) as u8)
 }
 
-/// Wood, cloth or stone: bands and grain of one colour.
+/// A table top of wood, cloth or stone: bands and grain of one colour.
 fn table(width: u32, height: u32, rng: &mut Rng) -> Pixels {
     let base: [u8; 3] = [rng.between(30.0, 190.0), rng.between(25.0, 150.0), rng.between(20.0, 140.0)].map(|v| v as u8);
     let (band, grain) = (rng.between(0.01, 0.2), rng.between(2.0, 16.0));
-    let lie = rng.chance(0.5);
+    let horizontal = rng.chance(0.5);
     let data = (0..width * height).flat_map(|at| {
         let (x, y) = ((at % width) as f32, (at / width) as f32);
-        let along = if lie { x } else { y };
+        let along = if horizontal { x } else { y };
         let wave = ((along * band).sin() + (along * band * 2.7).sin()) * 0.5;
         let light = wave * 12.0 + grain * (rng.unit() - 0.5);
         base.map(|v| (f32::from(v) + light).clamp(0.0, 255.0) as u8)
     });
-    whole(width, height, data.collect())
+    picture_of(width, height, data.collect())
 }
 
-fn sampled(picture: &Pixels, x: f32, y: f32) -> [u8; 3] {
+fn bilinear(picture: &Pixels, x: f32, y: f32) -> [u8; 3] {
     let (columns, rows) = (picture.width() as usize, picture.height() as usize);
     let (left, top) = (x.max(0.0) as usize, y.max(0.0) as usize);
     let (right, low) = ((left + 1).min(columns - 1), (top + 1).min(rows - 1));
@@ -70,9 +70,10 @@ fn sampled(picture: &Pixels, x: f32, y: f32) -> [u8; 3] {
     mixed(mixed(at(left, top), at(right, top), across), mixed(at(left, low), at(right, low), across), down)
 }
 
-/// From a place in the picture to a place on the paper, 0 to 1, whose corners lie as given: clockwise from the top left.
+/// Returns the map from positions in the picture to positions on the paper, 0 to 1, whose corners are at the given
+/// points, clockwise from the top left.
 fn inverse([a, b, c, d]: [Point; 4]) -> impl Fn(f32, f32) -> Point {
-    // The projection of the unit square to the four corners (Heckbert), and its adjoint.
+    // The projective map of the unit square to the four corners (Heckbert), and its adjugate matrix.
     let (sx, sy) = (a.0 - b.0 + c.0 - d.0, a.1 - b.1 + c.1 - d.1);
     let ((dx1, dy1), (dx2, dy2)) = ((b.0 - c.0, b.1 - c.1), (d.0 - c.0, d.1 - c.1));
     let cross = dx1 * dy2 - dx2 * dy1;
@@ -80,13 +81,13 @@ fn inverse([a, b, c, d]: [Point; 4]) -> impl Fn(f32, f32) -> Point {
     let m =
         [[b.0 - a.0 + g * b.0, d.0 - a.0 + h * d.0, a.0], [b.1 - a.1 + g * b.1, d.1 - a.1 + h * d.1, a.1], [g, h, 1.0]];
     let minor = |r: [usize; 2], k: [usize; 2]| m[r[0]][k[0]] * m[r[1]][k[1]] - m[r[0]][k[1]] * m[r[1]][k[0]];
-    let adjoint = [
+    let adjugate = [
         [minor([1, 2], [1, 2]), -minor([0, 2], [1, 2]), minor([0, 1], [1, 2])],
         [-minor([1, 2], [0, 2]), minor([0, 2], [0, 2]), -minor([0, 1], [0, 2])],
         [minor([1, 2], [0, 1]), -minor([0, 2], [0, 1]), minor([0, 1], [0, 1])],
     ];
     move |x, y| {
-        let [u, v, w] = adjoint.map(|row| row[0] * x + row[1] * y + row[2]);
+        let [u, v, w] = adjugate.map(|row| row[0] * x + row[1] * y + row[2]);
         (u / w, v / w)
     }
 }
@@ -98,9 +99,9 @@ mod tests {
     #[test]
     fn corners_of_the_paper_lie_where_they_were_put() {
         let corners = [(3.0, 5.0), (90.0, 1.0), (80.0, 70.0), (10.0, 60.0)];
-        let back = inverse(corners);
+        let to_paper = inverse(corners);
         for ((x, y), (u, v)) in corners.into_iter().zip([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]) {
-            let found = back(x, y);
+            let found = to_paper(x, y);
             assert!((found.0 - u).abs() < 1e-3 && (found.1 - v).abs() < 1e-3, "{found:?}");
         }
     }

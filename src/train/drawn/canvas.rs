@@ -1,4 +1,5 @@
-//! Shapes in plain colours. Pictures are drawn larger than the network sees them, so edges need no care here.
+//! A canvas of plain coloured shapes without anti-aliasing: pictures are drawn larger than the network's input and
+//! scaled down.
 
 use crate::rng::Rng;
 use base::pixels::Pixels;
@@ -23,10 +24,10 @@ impl Canvas {
 
     pub fn pixels(self) -> Pixels {
         let (width, height) = (self.width as u32, self.height as u32);
-        whole(width, height, self.data)
+        picture_of(width, height, self.data)
     }
 
-    /// The columns of a line that a span covers, as places in the data.
+    /// The pixels of a row between two x coordinates.
     fn span(&mut self, y: usize, from: f32, to: f32) -> &mut [[u8; 3]] {
         let column = |x: f32| x.round().clamp(0.0, self.width) as usize;
         let (from, to) = (column(from), column(to));
@@ -45,7 +46,7 @@ impl Canvas {
         }
     }
 
-    /// With round corners.
+    /// A rectangle with round corners.
     pub fn bubble(&mut self, (x, y): Point, (width, height): Point, radius: f32, colour: Colour) {
         let radius = radius.min(width / 2.0).min(height / 2.0);
         for line in self.lines(y, y + height) {
@@ -64,7 +65,7 @@ impl Canvas {
         }
     }
 
-    /// The inside of a closed outline.
+    /// Fills a polygon.
     pub fn polygon(&mut self, corners: &[Point], colour: Colour) {
         let top = corners.iter().map(|p| p.1).fold(f32::MAX, f32::min);
         let bottom = corners.iter().map(|p| p.1).fold(f32::MIN, f32::max);
@@ -82,7 +83,7 @@ impl Canvas {
         }
     }
 
-    /// A stroke through points.
+    /// A line through points.
     pub fn stroke(&mut self, points: &[Point], thickness: f32, colour: Colour) {
         let half = (thickness / 2.0).max(0.5);
         for ends in points.windows(2) {
@@ -98,7 +99,7 @@ impl Canvas {
         }
     }
 
-    /// A picture at a place, at another size.
+    /// Draws a picture at a position, resized.
     pub fn paste(&mut self, picture: &Pixels, (x, y): Point, (width, height): Point) {
         let side = |v: f32| (v as u32).max(1);
         let scaled = resize::resize(picture, side(width), side(height), resize::Filter::Bilinear);
@@ -112,32 +113,32 @@ impl Canvas {
     }
 }
 
-/// A picture of all the bytes that its size asks for.
-pub fn whole(width: u32, height: u32, data: Vec<u8>) -> Pixels {
+/// A picture from exactly as many bytes as its size needs.
+pub fn picture_of(width: u32, height: u32, data: Vec<u8>) -> Pixels {
     match Pixels::new(width, height, data) {
         Some(picture) => picture,
-        None => unreachable!("a picture of {width}x{height} is drawn whole"),
+        None => unreachable!("a canvas of {width}x{height} has all its bytes"),
     }
 }
 
-/// Any colour.
+/// A random colour.
 pub fn colour(rng: &mut Rng) -> Colour {
     std::array::from_fn(|_| rng.below(256) as u8)
 }
 
-/// Nearly white.
+/// A random colour that is nearly white.
 pub fn pale(rng: &mut Rng) -> Colour {
     let light = rng.between(222.0, 256.0);
     std::array::from_fn(|_| (light - rng.between(0.0, 14.0)) as u8)
 }
 
-/// Nearly black.
+/// A random colour that is nearly black.
 pub fn dark(rng: &mut Rng) -> Colour {
     let light = rng.between(0.0, 46.0);
     std::array::from_fn(|_| (light + rng.between(0.0, 16.0)) as u8)
 }
 
-/// Part of the way from one to the other.
+/// Blends two colours; `share` is the weight of `b`.
 pub fn mixed(a: Colour, b: Colour, share: f32) -> Colour {
     std::array::from_fn(|i| (f32::from(a[i]) * (1.0 - share) + f32::from(b[i]) * share) as u8)
 }

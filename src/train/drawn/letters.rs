@@ -1,12 +1,12 @@
-//! Typefaces of chance: letters of stems, bowls, bars and diagonals. Nobody can read them, and at the size that the network
-//! sees nobody could read others.
+//! Random typefaces: letters of stems, bowls, bars and diagonals. They are illegible, as any small text is at the
+//! network's input size.
 
 use super::canvas::{Canvas, Colour, Point};
 use crate::rng::Rng;
 
 const LETTERS: usize = 26;
 
-/// Strokes of a letter in a box of height 1 from the top of a capital to the line it stands on.
+/// The strokes of a letter; y is 0 at the cap height and 1 at the baseline.
 #[derive(Debug)]
 struct Letter {
     strokes: Vec<Vec<Point>>,
@@ -30,12 +30,13 @@ impl Typeface {
         Self { letters, weight: rng.between(0.07, 0.2), slant, spacing: rng.between(0.12, 0.22) }
     }
 
-    /// A word from a place on, as far as it goes; returns where it ends.
+    /// Draws a random word; returns the x coordinate after it.
     pub fn word(&self, canvas: &mut Canvas, (x, y): Point, size: f32, colour: Colour, rng: &mut Rng) -> f32 {
         let length = 1 + rng.below(4) + rng.below(6);
         self.letters(canvas, (x, y), size, colour, length, rng)
     }
 
+    /// Draws random letters; returns the x coordinate after them.
     pub fn letters(
         &self,
         canvas: &mut Canvas,
@@ -59,16 +60,16 @@ impl Typeface {
         x
     }
 
-    /// Words until a line is full; the last lines of paragraphs end earlier.
+    /// Draws words until the line is full.
     pub fn line(&self, canvas: &mut Canvas, place: Point, end: f32, size: f32, colour: Colour, rng: &mut Rng) {
         let mut x = place.0;
-        // A word may take five times its height.
+        // A word can be about this wide.
         while x + 3.5 * size < end {
             x = self.word(canvas, (x, place.1), size, colour, rng) + 0.35 * size;
         }
     }
 
-    /// Lines of a paragraph in a box of so much width; returns where the next thing may stand.
+    /// Draws a paragraph of the given width, whose last line may be short; returns the y coordinate below it.
     pub fn paragraph(
         &self,
         canvas: &mut Canvas,

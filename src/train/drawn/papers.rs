@@ -1,9 +1,9 @@
-//! Pages and receipts, flat or on a table.
+//! Documents and receipts, as scans or photographed on a table.
 
-use super::any;
 use super::camera::photographed;
 use super::canvas::{Canvas, colour, dark, mixed, pale};
 use super::letters::Typeface;
+use super::random_photo;
 use crate::rng::Rng;
 use base::pixels::Pixels;
 
@@ -106,7 +106,7 @@ pub fn receipt(photos: &[&Pixels], rng: &mut Rng) -> Pixels {
     if rng.chance(0.8) { photographed(&slip, ground(photos, rng), rng) } else { slip }
 }
 
-/// Now and then the table is whatever a photo shows.
+/// Sometimes a photo is used instead of a table.
 fn ground<'a>(photos: &[&'a Pixels], rng: &mut Rng) -> Option<&'a Pixels> {
-    if rng.chance(0.3) { any(photos, rng) } else { None }
+    if rng.chance(0.3) { random_photo(photos, rng) } else { None }
 }

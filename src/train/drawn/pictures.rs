@@ -1,8 +1,8 @@
-//! Charts, drawings, and photos with letters across.
+//! Charts, drawings and memes.
 
-use super::any;
 use super::canvas::{Canvas, Colour, Point, colour, dark, mixed, pale};
 use super::letters::Typeface;
+use super::random_photo;
 use crate::rng::Rng;
 use base::pixels::Pixels;
 use std::f32::consts::TAU;
@@ -77,7 +77,7 @@ fn pie(sheet: &mut Canvas, face: &Typeface, hues: &[Colour], ink: Colour, rng: &
     }
 }
 
-/// Outlines, flat colours, or hatching.
+/// A drawing of outlines, flat colours or hatching.
 pub fn drawing(rng: &mut Rng) -> Pixels {
     let (ground, ink) = (pale(rng), if rng.chance(0.7) { dark(rng) } else { colour(rng) });
     let mut sheet = Canvas::new(420 + rng.below(300), 420 + rng.below(300), ground);
@@ -113,7 +113,7 @@ pub fn drawing(rng: &mut Rng) -> Pixels {
         }
     }
     for _ in 0..rng.below(12) {
-        // A loose line.
+        // A scribble.
         let (mut x, mut y) = (width * rng.unit(), height * rng.unit());
         let mut turn = rng.between(0.0, TAU);
         let points: Vec<Point> = (0..10 + rng.below(30))
@@ -168,7 +168,7 @@ fn outline((x, y): Point, size: f32, rng: &mut Rng) -> Vec<Point> {
     }
 }
 
-/// A photo, or a plain ground, with lines of bold letters: across it, on a banner, or in strips above and below.
+/// A photo, or a plain background, with lines of bold letters: across it, on a banner, or in strips above and below.
 pub fn meme(photos: &[&Pixels], rng: &mut Rng) -> Pixels {
     let (width, height) = (460 + rng.below(160), 380 + rng.below(240));
     let mut sheet = Canvas::new(width, height, colour(rng));
@@ -178,7 +178,7 @@ pub fn meme(photos: &[&Pixels], rng: &mut Rng) -> Pixels {
     let strips = rng.chance(0.35);
     let strip = if strips { size * 2.4 } else { 0.0 };
     let ground = if strips { if rng.chance(0.7) { [255; 3] } else { [0; 3] } } else { [255; 3] };
-    if let Some(photo) = any(photos, rng) {
+    if let Some(photo) = random_photo(photos, rng) {
         sheet.paste(photo, (0.0, 0.0), (wide, high));
     }
     let above = rng.chance(0.6);
@@ -208,7 +208,7 @@ pub fn meme(photos: &[&Pixels], rng: &mut Rng) -> Pixels {
                 box_colour,
             );
         } else if !strips {
-            // The outline that keeps letters legible on anything.
+            // An outline keeps letters legible on any background.
             let state = rng.clone();
             for shift in [(-3.0, 0.0), (3.0, 0.0), (0.0, -3.0), (0.0, 3.0)] {
                 let edge = ink.map(|v: u8| 255 - v);

@@ -1,12 +1,12 @@
-//! What a telephone or a computer shows.
+//! Screenshots of phones and computers.
 
-use super::any;
 use super::canvas::{Canvas, Colour, colour, dark, mixed, pale};
 use super::letters::Typeface;
+use super::random_photo;
 use crate::rng::Rng;
 use base::pixels::Pixels;
 
-/// Ground, text, and what stands out.
+/// Colours and typeface of a screen.
 struct Theme {
     ground: Colour,
     text: Colour,
@@ -38,7 +38,7 @@ pub fn screenshot(photos: &[&Pixels], rng: &mut Rng) -> Pixels {
         3 => windows(&mut screen, &theme, rng),
         4 => page(&mut screen, &theme, photos, rng),
         _ => {
-            // A note, or a message alone.
+            // A note or a single message.
             let lines = 2 + rng.below(20);
             let left = screen.width * rng.between(0.03, 0.12);
             let width = screen.width - 2.0 * left;
@@ -52,7 +52,7 @@ pub fn screenshot(photos: &[&Pixels], rng: &mut Rng) -> Pixels {
     screen.pixels()
 }
 
-/// Clock and battery above, perhaps buttons below.
+/// A status bar at the top, and perhaps buttons at the bottom.
 fn bars(screen: &mut Canvas, theme: &Theme, rng: &mut Rng) {
     let high = theme.size * 2.0;
     let ground = if rng.chance(0.3) { theme.accent } else { theme.ground };
@@ -97,7 +97,7 @@ fn list(screen: &mut Canvas, theme: &Theme, photos: &[&Pixels], rng: &mut Rng) {
         let left = if icons { row * 1.1 } else { theme.size };
         if icons {
             let round = if rng.chance(0.5) { theme.accent } else { colour(rng) };
-            match any(photos, rng).filter(|_| pictures) {
+            match random_photo(photos, rng).filter(|_| pictures) {
                 Some(photo) => screen.paste(photo, (row * 0.2, y + row * 0.15), (row * 0.7, row * 0.7)),
                 None => screen.ellipse((row * 0.5, y + row * 0.5), (row * 0.3, row * 0.3), round),
             }
@@ -153,7 +153,7 @@ fn page(screen: &mut Canvas, theme: &Theme, photos: &[&Pixels], rng: &mut Rng) {
     theme.face.line(screen, (size, size * 1.2), width * 0.5, size * 1.6, theme.ground, rng);
     let mut y = size * 5.0;
     while y < screen.height {
-        match any(photos, rng).filter(|_| rng.chance(0.15)) {
+        match random_photo(photos, rng).filter(|_| rng.chance(0.15)) {
             Some(photo) => {
                 let (wide, high) = (width * rng.between(0.2, 0.5), width * rng.between(0.1, 0.3));
                 screen.paste(photo, (size, y), (wide, high));

@@ -1,7 +1,9 @@
-//! Intervals by drawing whole groups again: photos of one burst are no independent comparison_features.
+//! Confidence intervals by the cluster bootstrap: whole groups are resampled, because photos of one burst are not
+//! independent.
 
-/// The middle 95 % of `figure` over draws of `units` with replacement; the same seed gives the same interval.
-pub fn interval<T>(units: &[T], draws: usize, seed: u64, figure: impl Fn(&[&T]) -> f64) -> [f64; 2] {
+/// The 95 % confidence interval of `metric`, over draws of `units` with replacement. The same seed gives the same
+/// interval.
+pub fn interval<T>(units: &[T], draws: usize, seed: u64, metric: impl Fn(&[&T]) -> f64) -> [f64; 2] {
     if units.is_empty() {
         return [0.0; 2];
     }
@@ -12,14 +14,14 @@ pub fn interval<T>(units: &[T], draws: usize, seed: u64, figure: impl Fn(&[&T]) 
         state ^= state << 17;
         ((u128::from(state) * bound as u128) >> 64) as usize
     };
-    let mut figures: Vec<f64> = (0..draws.max(1))
+    let mut metrics: Vec<f64> = (0..draws.max(1))
         .map(|_| {
             let drawn: Vec<&T> = (0..units.len()).map(|_| &units[below(units.len())]).collect();
-            figure(&drawn)
+            metric(&drawn)
         })
         .collect();
-    figures.sort_unstable_by(f64::total_cmp);
-    let at = |q: f64| figures[((figures.len() - 1) as f64 * q).round() as usize];
+    metrics.sort_unstable_by(f64::total_cmp);
+    let at = |q: f64| metrics[((metrics.len() - 1) as f64 * q).round() as usize];
     [at(0.025), at(0.975)]
 }
 

@@ -1,24 +1,24 @@
-//! How far found groups agree with given ones, countable again for any draw of the given groups; and what became of
-//! photos that belong to none.
+//! Agreement of predicted groups with labelled ones, which can be recomputed for any bootstrap draw of the labelled
+//! groups; and how often photos without a group were put into one.
 
 use std::collections::BTreeMap;
 
-/// Pairs of photos inside and between the given groups.
+/// Counts of the pairs of photos within and between the labelled groups.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Counted {
+pub struct PairCounts {
     sizes: Vec<f64>,
-    /// Pairs put together: `[a][b]`, with `a <= b` among the given groups.
-    put: Vec<Vec<f64>>,
+    /// Number of pairs that were grouped together: `[a][b]`, with labelled groups `a <= b`.
+    grouped: Vec<Vec<f64>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Agreement {
-    /// Share of the pairs put together that belong together; 1 when none was put together.
+    /// Share of the pairs grouped together that belong together; 1 if none was grouped.
     pub precision: f64,
-    /// Share of the pairs that belong together that were put together; 1 when none belongs.
+    /// Share of the pairs belonging together that were grouped together; 1 if none belong together.
     pub recall: f64,
     pub f1: f64,
-    /// Corrected for chance: 1 when the groups are the same, about 0 for unrelated ones.
+    /// The adjusted Rand index: 1 for the same groups, about 0 for unrelated ones.
     pub adjusted_rand: f64,
 }
 
@@ -26,46 +26,47 @@ fn pairs(n: f64) -> f64 {
     n * (n - 1.0) / 2.0
 }
 
-impl Counted {
-    /// Given groups are numbered from 0.
+impl PairCounts {
+    /// Counts the pairs; labelled groups are numbered from 0.
     pub fn new<T: PartialEq>(truth: &[usize], found: &[T]) -> Self {
         let count = truth.iter().max().map_or(0, |most| most + 1);
         let mut sizes = vec![0.0; count];
-        let mut put = vec![vec![0.0; count]; count];
+        let mut grouped = vec![vec![0.0; count]; count];
         for (i, (&group, label)) in truth.iter().zip(found).enumerate() {
             sizes[group] += 1.0;
             for (&other, _) in truth[..i].iter().zip(found).filter(|(_, before)| *before == label) {
-                put[group.min(other)][group.max(other)] += 1.0;
+                grouped[group.min(other)][group.max(other)] += 1.0;
             }
         }
-        Self { sizes, put }
+        Self { sizes, grouped }
     }
 
     pub fn groups(&self) -> usize {
         self.sizes.len()
     }
 
-    /// With every given group once.
+    /// The agreement over all labelled groups.
     pub fn agreement(&self) -> Agreement {
         self.drawn(&vec![1.0; self.groups()])
     }
 
-    /// With each given group so many times. Copies of a group do not meet each other; the meetings of others count for
-    /// them, or a draw would seem to mix up less than there is.
+    /// The agreement when each labelled group is drawn `times` times. Pairs between copies of the same group are not
+    /// counted; pairs between different groups are weighted up for them, otherwise a draw would have too few wrong
+    /// pairs.
     pub fn drawn(&self, times: &[f64]) -> Agreement {
         let drawn: f64 = times.iter().sum();
-        let meetings = drawn * drawn - times.iter().map(|times| times * times).sum::<f64>();
-        let weight = if meetings > 0.0 { drawn * (drawn - 1.0) / meetings } else { 0.0 };
+        let pairs_of_groups = drawn * drawn - times.iter().map(|times| times * times).sum::<f64>();
+        let weight = if pairs_of_groups > 0.0 { drawn * (drawn - 1.0) / pairs_of_groups } else { 0.0 };
         let (mut both, mut belong, mut together, mut all) = (0.0, 0.0, 0.0, 0.0);
-        for (a, row) in self.put.iter().enumerate() {
+        for (a, row) in self.grouped.iter().enumerate() {
             both += times[a] * row[a];
             belong += times[a] * pairs(self.sizes[a]);
             all += times[a] * pairs(self.sizes[a]);
             together += times[a] * row[a];
             for b in a + 1..row.len() {
-                let meet = weight * times[a] * times[b];
-                together += meet * row[b];
-                all += meet * self.sizes[a] * self.sizes[b];
+                let pair_weight = weight * times[a] * times[b];
+                together += pair_weight * row[b];
+                all += pair_weight * self.sizes[a] * self.sizes[b];
             }
         }
         let share = |of: f64| if of > 0.0 { both / of } else { 1.0 };
@@ -83,17 +84,17 @@ impl Counted {
     }
 }
 
-/// What became of photos that belong to nobody.
+/// How photos that belong to no labelled group (strangers) were grouped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Strangers {
-    /// Share of them that were put together with anything.
+    /// Share of the strangers that were grouped with any other photo.
     pub joined: f64,
-    /// Photos of the largest group that holds a stranger beside others; 0 where there is none.
+    /// Size of the largest group in which a stranger is not alone; 0 if there is none.
     pub largest: usize,
 }
 
 impl Strangers {
-    /// `truth` is `None` for a stranger.
+    /// Compares the groups; `truth` is `None` for a stranger.
     pub fn new<T: Ord>(truth: &[Option<usize>], found: &[T]) -> Self {
         let mut groups: BTreeMap<&T, (usize, usize)> = BTreeMap::new();
         for (group, label) in truth.iter().zip(found) {
@@ -127,19 +128,19 @@ mod tests {
     #[test]
     fn agreement_of_known_cases() {
         let truth = [0, 0, 0, 1, 1, 1];
-        let same = Counted::new(&truth, &["b", "b", "b", "a", "a", "a"]).agreement();
+        let same = PairCounts::new(&truth, &["b", "b", "b", "a", "a", "a"]).agreement();
         assert_eq!((same.f1, same.adjusted_rand), (1.0, 1.0));
         // sklearn.metrics.adjusted_rand_score([0,0,0,1,1,1], [0,0,1,1,2,2]) = 0.242424…
-        let found = Counted::new(&truth, &[0, 0, 1, 1, 2, 2]).agreement();
+        let found = PairCounts::new(&truth, &[0, 0, 1, 1, 2, 2]).agreement();
         assert!((found.adjusted_rand - 0.242_424_242).abs() < 1e-6, "{found:?}");
         assert_eq!((found.precision, found.recall), (2.0 / 3.0, 1.0 / 3.0));
-        let alone = Counted::new(&truth, &[0, 1, 2, 3, 4, 5]).agreement();
+        let alone = PairCounts::new(&truth, &[0, 1, 2, 3, 4, 5]).agreement();
         assert_eq!((alone.precision, alone.recall, alone.f1), (1.0, 0.0, 0.0));
     }
 
     #[test]
     fn a_group_drawn_twice_counts_twice_and_does_not_meet_itself() {
-        let counted = Counted::new(&[0, 0, 1, 1, 2, 2], &[7, 7, 7, 8, 9, 9]);
+        let counted = PairCounts::new(&[0, 0, 1, 1, 2, 2], &[7, 7, 7, 8, 9, 9]);
         let drawn = counted.drawn(&[2.0, 0.0, 1.0]);
         assert_eq!((drawn.precision, drawn.recall), (1.0, 1.0));
         let mixed = counted.drawn(&[1.0, 1.0, 0.0]);
@@ -149,7 +150,7 @@ mod tests {
     #[test]
     fn draws_spread_around_what_was_measured() {
         let truth: Vec<usize> = (0..40).map(|photo| photo / 4).collect();
-        let counted = Counted::new(&truth, &[0; 40]);
+        let counted = PairCounts::new(&truth, &[0; 40]);
         let mut draw = vec![1.0; 10];
         (draw[0], draw[1], draw[2]) = (3.0, 0.0, 0.0);
         assert!((counted.drawn(&draw).precision - counted.agreement().precision).abs() < 1e-12);

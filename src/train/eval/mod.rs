@@ -1,4 +1,4 @@
-//! Pure: predictions and truths to figures. Correlations, rankings inside groups, and how sure one can be of them.
+//! Metrics from predictions and labels: correlations, rankings within groups, and confidence intervals. Pure functions.
 
 pub mod bootstrap;
 pub mod grouping;

@@ -1,8 +1,8 @@
 //! How well scores order the photos of each group.
 
-/// A photo of a group: what people say and what is predicted.
+/// A photo of a group, with its labelled and its predicted score.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judged {
+pub struct ScoredPhoto {
     pub group: usize,
     pub truth: f64,
     pub predicted: f64,
@@ -10,14 +10,14 @@ pub struct Judged {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Ranking {
-    /// Pairs of a group at least the margin apart.
+    /// Number of pairs within groups whose labelled scores differ by at least the margin.
     pub pairs: usize,
-    /// Of those, ordered rightly; a tie counts half.
+    /// Number of those that are ordered correctly; a tie counts half.
     pub right: f64,
     pub groups: usize,
-    /// Groups whose best photo is predicted best.
+    /// Number of groups whose best photo is predicted best.
     pub first: f64,
-    /// Sum over groups of one over the predicted place of the best photo.
+    /// Sum over the groups of the reciprocal predicted rank of the best photo.
     pub reciprocal: f64,
 }
 
@@ -43,9 +43,9 @@ impl Ranking {
     }
 }
 
-/// One ranking a group, in the order of their numbers; groups of one photo say nothing and are left out.
-pub fn by_group(photos: &[Judged], margin: f64) -> Vec<Ranking> {
-    let mut groups: std::collections::BTreeMap<usize, Vec<Judged>> = std::collections::BTreeMap::new();
+/// One ranking per group, sorted by group number; groups of a single photo are left out.
+pub fn by_group(photos: &[ScoredPhoto], margin: f64) -> Vec<Ranking> {
+    let mut groups: std::collections::BTreeMap<usize, Vec<ScoredPhoto>> = std::collections::BTreeMap::new();
     photos.iter().for_each(|photo| groups.entry(photo.group).or_default().push(*photo));
     groups.values().filter(|group| group.len() > 1).map(|group| of_group(group, margin)).collect()
 }
@@ -57,11 +57,11 @@ pub fn total(groups: &[Ranking]) -> Ranking {
     })
 }
 
-fn of_group(group: &[Judged], margin: f64) -> Ranking {
+fn of_group(group: &[ScoredPhoto], margin: f64) -> Ranking {
     let mut ranking = Ranking { groups: 1, ..Ranking::default() };
     for (i, a) in group.iter().enumerate() {
         for b in &group[i + 1..] {
-            // Scores of four decimals: a difference of exactly the margin counts.
+            // Scores have four decimals, so a difference of exactly the margin must count in spite of rounding.
             if (a.truth - b.truth).abs() + 1e-9 < margin {
                 continue;
             }
@@ -79,11 +79,11 @@ fn of_group(group: &[Judged], margin: f64) -> Ranking {
     let best = group.iter().map(|photo| photo.truth).fold(f64::MIN, f64::max);
     if let Some(best) = group.iter().find(|photo| photo.truth == best) {
         let above = group.iter().filter(|photo| photo.predicted > best.predicted).count();
-        let level = group.iter().filter(|photo| photo.predicted == best.predicted).count();
-        // Among equals it stands in the middle, by chance.
-        let place = above as f64 + f64::midpoint(level as f64, 1.0);
-        ranking.first = if above == 0 { 1.0 / level as f64 } else { 0.0 };
-        ranking.reciprocal = 1.0 / place;
+        let equal = group.iter().filter(|photo| photo.predicted == best.predicted).count();
+        // Among equal predictions it has the mean rank, as by chance.
+        let rank = above as f64 + f64::midpoint(equal as f64, 1.0);
+        ranking.first = if above == 0 { 1.0 / equal as f64 } else { 0.0 };
+        ranking.reciprocal = 1.0 / rank;
     }
     ranking
 }
@@ -92,8 +92,8 @@ fn of_group(group: &[Judged], margin: f64) -> Ranking {
 mod tests {
     use super::*;
 
-    fn judged(rows: &[(usize, f64, f64)]) -> Vec<Judged> {
-        rows.iter().map(|&(group, truth, predicted)| Judged { group, truth, predicted }).collect()
+    fn judged(rows: &[(usize, f64, f64)]) -> Vec<ScoredPhoto> {
+        rows.iter().map(|&(group, truth, predicted)| ScoredPhoto { group, truth, predicted }).collect()
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Agreement of predicted with given scores.
+//! Agreement of predicted with labelled scores.
 
-/// Pearson's correlation; 0 where either side does not vary.
+/// Pearson's correlation; 0 if either side is constant.
 pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
     let count = a.len().min(b.len()) as f64;
     if count < 2.0 {
@@ -17,7 +17,7 @@ pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
     if aa > 0.0 && bb > 0.0 { ab / (aa * bb).sqrt() } else { 0.0 }
 }
 
-/// Spearman's rank correlation; ties share their mean rank.
+/// Spearman's rank correlation; ties get their mean rank.
 pub fn spearman(a: &[f64], b: &[f64]) -> f64 {
     pearson(&ranks(a), &ranks(b))
 }

@@ -1,18 +1,18 @@
-//! The degraded variants of the original system's benchmark, and noise, which it lacked.
+//! The degraded variants of the original system's benchmark, and variants with noise, which it lacked.
 
 use base::pixels::Pixels;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
-    /// Gaussian, by sigma.
+    /// Gaussian blur, by sigma in pixels.
     Blur(f32),
-    /// Through an encoder at this quality.
+    /// JPEG compression at this quality.
     Jpeg(u8),
-    /// Stops, on the values as stored and cut off at white.
+    /// Exposure change in stops, applied to the encoded values and clipped at white.
     Exposure(f32),
-    /// Gaussian, by sigma of 255.
+    /// Gaussian noise, by sigma in levels of 0 to 255.
     Noise(f32),
-    /// Keeps this part: x, y, width and height as shares.
+    /// Keeps this part of the picture: x, y, width and height as shares.
     Crop([f64; 4]),
 }
 
@@ -20,11 +20,11 @@ pub enum Fault {
 pub struct Variant {
     pub kind: &'static str,
     pub fault: Fault,
-    /// Whether it is worse beyond dispute; what cropping does depends on the picture.
+    /// Whether the variant is certainly worse; a crop may be better or worse, depending on the picture.
     pub technical: bool,
 }
 
-/// The 27 of the original, and 3 of noise.
+/// The 27 variants of the original system, and 3 with noise.
 pub fn all() -> Vec<Variant> {
     let technical = |kind, fault| Variant { kind, fault, technical: true };
     let mut all = Vec::new();
@@ -49,7 +49,7 @@ pub fn all() -> Vec<Variant> {
 }
 
 impl Fault {
-    /// The faulty picture; [`Fault::Jpeg`] is the encoder's business.
+    /// The degraded picture; `None` for [`Fault::Jpeg`], which needs an encoder.
     pub fn apply(self, photo: &Pixels) -> Option<Pixels> {
         let (width, height) = (photo.width(), photo.height());
         match self {
@@ -73,7 +73,7 @@ impl Fault {
     }
 }
 
-/// Pseudo-random, the same for the same picture size.
+/// Adds pseudo-random noise, the same for all pictures of a size.
 fn noisy(photo: &Pixels, sigma: f32) -> Vec<u8> {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let mut unit = || {
@@ -82,7 +82,7 @@ fn noisy(photo: &Pixels, sigma: f32) -> Vec<u8> {
         state ^= state << 17;
         (state >> 40) as f32 / 16_777_216.0
     };
-    // The sum of twelve even draws is as good as normal here.
+    // The sum of twelve uniform draws is close enough to a normal distribution.
     let mut value = |v: &u8| {
         let normal = (0..12).map(|_| unit()).sum::<f32>() - 6.0;
         (f32::from(*v) + sigma * normal).round().clamp(0.0, 255.0) as u8
@@ -95,7 +95,7 @@ fn blurred(photo: &Pixels, sigma: f32) -> Vec<u8> {
     let radius = (3.0 * sigma).ceil() as isize;
     let taps: Vec<f32> = (-radius..=radius).map(|x| (-0.5 * (x as f32 / sigma).powi(2)).exp()).collect();
     let total: f32 = taps.iter().sum();
-    // Mirrored without repeating the edge.
+    // Mirrors at the border without repeating the edge pixel.
     let mirror = |at: isize, len: usize| {
         let period = (2 * len as isize - 2).max(1);
         let at = at.rem_euclid(period);

@@ -1,115 +1,117 @@
-//! One batch for the heads: which photos, which looks at them, and what is asked about them.
+//! One batch for the heads: the chosen photos, their precomputed features, and the training targets.
 
 use candle_core::{Device, Result, Tensor};
 
 use super::data::{Photo, Take};
-use super::looks::{Looks, Places};
+use super::features::{FeatureTable, RowIndex};
 use crate::recipe::{BatchRecipe, MiniRecipe};
 use crate::rng::Rng;
 use networks::mini::{DEGRADATIONS, KINDS, LAYER, POOLED, SEEN, scaled};
 
-/// What is learned from, and what is held out of it.
+/// The training set and the held-out photos, with their features.
 #[derive(Debug)]
 pub struct TrainingSet<'a> {
     pub photos: &'a [Photo],
     pub takes: &'a [Take],
-    pub looks: &'a Looks,
-    pub places: &'a Places,
-    /// Photos to learn from: those that stand alone, and a series in order.
+    pub features: &'a FeatureTable,
+    pub index: &'a RowIndex,
+    /// Indices of the training photos: single photos, and the series in order.
     singles: Vec<usize>,
     series: Vec<usize>,
-    /// Pictures that are no photographs: every so many are held out.
+    /// Number of drawn pictures of each kind, of which one fold is held out.
     number_drawn: usize,
     folds: Option<(u64, u64)>,
-    /// What brings the numbers around zero.
+    /// Mean and standard deviation of the heads' inputs over the training photos.
     pub mean: Vec<f32>,
     pub std: Vec<f32>,
 }
 
-/// A batch as the heads and the losses take it. Clean photos come first: singles, then runs; variants follow,
-/// then what is drawn.
+/// A batch as the heads and the losses take it. Clean photos come first: singles, then runs; degraded variants follow,
+/// then drawn pictures.
 #[derive(Debug)]
 pub struct Minibatch {
-    pub seen: Tensor,
+    pub inputs: Tensor,
     pub dropped: [Tensor; 2],
     pub clean: usize,
-    /// The clean photo that each variant was made of.
+    /// The row of the clean photo that each variant was made from.
     pub origins: Tensor,
     pub scores: Tensor,
-    /// Who ought to lead whom in opinion, and in preference.
+    /// For each pair of clean photos the sign and weight of the order of their opinions, and of their preferences.
     pub order: Tensor,
     pub preferred: Tensor,
-    /// Whether a variant is worse than its origin.
+    /// Weight of the pair "variant is worse than its origin"; 0 if the faults are too faint.
     pub worse: Tensor,
     pub strengths: Tensor,
     pub strengths_known: Tensor,
-    /// The kind of each row.
+    /// The index in [`KINDS`] of each row.
     pub kinds: Tensor,
 }
 
-/// Photos of which mean and deviation are taken.
+/// About how many photos the mean and the deviation are computed from.
 const MEASURED: usize = 4000;
 
 impl<'a> TrainingSet<'a> {
     pub fn new(
         recipe: &MiniRecipe,
         (photos, takes): (&'a [Photo], &'a [Take]),
-        looks: &'a Looks,
-        places: &'a Places,
+        features: &'a FeatureTable,
+        index: &'a RowIndex,
     ) -> Self {
-        let learned = |series: bool| -> Vec<usize> {
-            (0..photos.len()).filter(|i| photos[*i].place.is_some() == series && !photos[*i].held).collect()
+        let training = |series: bool| -> Vec<usize> {
+            (0..photos.len()).filter(|i| photos[*i].series_number.is_some() == series && !photos[*i].held_out).collect()
         };
-        let (singles, series) = (learned(false), learned(true));
+        let (singles, series) = (training(false), training(true));
         let all: Vec<usize> = singles.iter().chain(&series).copied().collect();
         let step = (all.len() / MEASURED).max(1);
         let rows: Vec<Vec<f32>> =
-            all.iter().step_by(step).map(|photo| looks.seen(places.view(*photo, 0, false))).collect();
+            all.iter().step_by(step).map(|photo| features.head_inputs(index.view(*photo, 0, false))).collect();
         let count = rows.len().max(1) as f32;
         let mean: Vec<f32> = (0..SEEN).map(|i| rows.iter().map(|row| row[i]).sum::<f32>() / count).collect();
         let square = |i: usize| rows.iter().map(|row| (row[i] - mean[i]).powi(2)).sum::<f32>() / count;
         let std = (0..SEEN).map(|i| half::f16::from_f32(square(i).sqrt().max(1e-3)).to_f32()).collect();
         let mean = mean.into_iter().map(|v| half::f16::from_f32(v).to_f32()).collect();
         let folds = recipe.held_out.map(|fold| (fold, recipe.folds));
-        Self { photos, takes, looks, places, singles, series, number_drawn: recipe.drawn, folds, mean, std }
+        Self { photos, takes, features, index, singles, series, number_drawn: recipe.drawn, folds, mean, std }
     }
 
-    /// Steps in which every single photo is seen once.
+    /// Steps per epoch: every single photo is used once.
     pub fn steps(&self, batch: &BatchRecipe) -> u64 {
         (self.singles.len() / batch.singles.max(1)).max(1) as u64
     }
 
-    /// Photos that stand alone, and that are of a series.
+    /// Number of training photos: singles, and photos of the series.
     pub fn counts(&self) -> [usize; 2] {
         [self.singles.len(), self.series.len()]
     }
 
-    /// The series to learn from, in order.
+    /// The training photos of the series, in order.
     pub fn series(&self) -> &[usize] {
         &self.series
     }
 
-    /// Rows of what is drawn: what is held out of it, or what is not.
-    pub fn drawn(&self, held: bool) -> Vec<usize> {
-        let of = |number: usize| self.folds.is_some_and(|(fold, folds)| number as u64 % folds == fold);
-        let numbers = |kind| (0..self.number_drawn).filter(move |number| of(*number) == held).map(move |n| (kind, n));
-        (1..KINDS.len()).flat_map(numbers).map(|(kind, number)| self.places.drawn(kind, number)).collect()
+    /// Rows of the drawn pictures: the held-out ones, or the others.
+    pub fn drawn(&self, held_out: bool) -> Vec<usize> {
+        let is_held_out = |number: usize| self.folds.is_some_and(|(fold, folds)| number as u64 % folds == fold);
+        let numbers = |kind| {
+            (0..self.number_drawn).filter(move |number| is_held_out(*number) == held_out).map(move |n| (kind, n))
+        };
+        (1..KINDS.len()).flat_map(numbers).map(|(kind, number)| self.index.drawn(kind, number)).collect()
     }
 
-    /// Scaled rows of the pooled numbers of the photos to learn from, as they are.
+    /// The scaled pooled features of the unaltered training photos.
     pub fn clean(&self) -> Result<Tensor> {
         let photos: Vec<usize> = self.singles.iter().chain(&self.series).copied().collect();
-        let rows: Vec<usize> = photos.iter().map(|photo| self.places.view(*photo, 0, false)).collect();
-        self.seen(&rows, &Device::Cpu)?.narrow(1, 0, POOLED)?.contiguous()
+        let rows: Vec<usize> = photos.iter().map(|photo| self.index.view(*photo, 0, false)).collect();
+        self.inputs(&rows, &Device::Cpu)?.narrow(1, 0, POOLED)?.contiguous()
     }
 
-    /// Scaled rows of looks.
-    pub fn seen(&self, rows: &[usize], device: &Device) -> Result<Tensor> {
-        let seen = rows.iter().flat_map(|row| scaled(self.looks.seen(*row).iter(), &self.mean, &self.std));
-        Tensor::from_vec(seen.collect::<Vec<f32>>(), (rows.len(), SEEN), device)
+    /// The heads' scaled inputs of some rows.
+    pub fn inputs(&self, rows: &[usize], device: &Device) -> Result<Tensor> {
+        let inputs = rows.iter().flat_map(|row| scaled(self.features.head_inputs(*row).iter(), &self.mean, &self.std));
+        Tensor::from_vec(inputs.collect::<Vec<f32>>(), (rows.len(), SEEN), device)
     }
 
-    /// The batch of a step: the same for any number of threads, and after a restart.
+    /// The batch of a step. It does not depend on the number of threads or on restarts.
     pub fn minibatch(&self, recipe: &MiniRecipe, step: u64, device: &Device) -> Result<Minibatch> {
         let batch = recipe.batch;
         let steps = self.steps(&batch);
@@ -126,12 +128,12 @@ impl<'a> TrainingSet<'a> {
             chosen.extend(&self.series[start..start + run]);
         }
         let clean = chosen.len();
-        // Variants of the first singles, and of the first run.
+        // Variants are made of the first singles and of the first run.
         let of_runs = (runs * run).min(batch.variants / 4);
         let origins: Vec<usize> = (0..batch.variants - of_runs).chain(batch.singles..batch.singles + of_runs).collect();
-        let mut look = |photo: usize, faulty| self.places.view(photo, rng.below(recipe.looks), faulty);
-        let mut rows: Vec<usize> = chosen.iter().map(|photo| look(*photo, false)).collect();
-        rows.extend(origins.iter().map(|origin| look(chosen[*origin], true)));
+        let mut row_of = |photo: usize, degraded| self.index.view(photo, rng.below(recipe.views), degraded);
+        let mut rows: Vec<usize> = chosen.iter().map(|photo| row_of(*photo, false)).collect();
+        rows.extend(origins.iter().map(|origin| row_of(chosen[*origin], true)));
         let photos = rows.len();
         let mut kinds = vec![0u32; rows.len()];
         let drawn = self.drawn(false);
@@ -147,13 +149,13 @@ impl<'a> TrainingSet<'a> {
         };
         let dropped = [mask(SEEN, recipe.dropout[0])?, mask(LAYER, recipe.dropout[1])?];
         let faults = DEGRADATIONS.len();
-        let strengths: Vec<f32> = rows[..photos].iter().flat_map(|row| self.looks.strengths(*row)).collect();
-        let known: Vec<f32> = rows[..photos].iter().flat_map(|row| self.looks.known(*row)).collect();
+        let strengths: Vec<f32> = rows[..photos].iter().flat_map(|row| self.features.strengths(*row)).collect();
+        let known: Vec<f32> = rows[..photos].iter().flat_map(|row| self.features.known(*row)).collect();
         let worse: Vec<f32> = strengths[clean * faults..]
             .chunks_exact(faults)
             .map(|strengths| {
                 let most = strengths.iter().copied().fold(0.0, f32::max);
-                // The faintest faults are nobody's business.
+                // Faults too faint to see do not make a variant worse.
                 if most < 0.15 { 0.0 } else { 0.5 + 0.5 * most }
             })
             .collect();
@@ -161,7 +163,7 @@ impl<'a> TrainingSet<'a> {
         let tensor = |values: Vec<f32>, dims: &[usize]| Tensor::from_vec(values, dims, device);
         let origins_row: Vec<u32> = origins.iter().map(|&i| i as u32).collect();
         Ok(Minibatch {
-            seen: self.seen(&rows, device)?,
+            inputs: self.inputs(&rows, device)?,
             dropped,
             clean,
             order: tensor(matrix(clean, |i, j| opinion_order(&scores, batch.singles, i, j)), &[clean, clean])?,
@@ -183,20 +185,21 @@ fn matrix(side: usize, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
     (0..side * side).map(|at| value(at / side, at % side)).collect()
 }
 
-/// How far apart opinions lie, the same at 0.3 as beyond; pairs of one kind weigh more than strangers.
+/// The weight of a pair by the difference of its scores, capped at 0.3. Pairs of two singles or of two series photos
+/// weigh more than mixed ones.
 fn opinion_order(scores: &[f32], singles: usize, i: usize, j: usize) -> f32 {
-    let apart = scores[i] - scores[j];
-    if apart.abs() < 0.03 {
+    let difference = scores[i] - scores[j];
+    if difference.abs() < 0.03 {
         return 0.0;
     }
-    let alike = (i < singles) == (j < singles);
-    apart.clamp(-0.3, 0.3) / 0.3 * if alike { 1.0 } else { 0.4 }
+    let same_kind = (i < singles) == (j < singles);
+    difference.clamp(-0.3, 0.3) / 0.3 * if same_kind { 1.0 } else { 0.4 }
 }
 
-/// The same for preferences, which are about takes of a scene first.
+/// The same for preferences, which mainly compare takes of the same scene.
 fn preference_order(scores: &[f32], singles: usize, run: usize, i: usize, j: usize) -> f32 {
-    let apart = scores[i] - scores[j];
-    if apart.abs() < 0.06 {
+    let difference = scores[i] - scores[j];
+    if difference.abs() < 0.06 {
         return 0.0;
     }
     let weight = match (i < singles, j < singles) {
@@ -205,5 +208,5 @@ fn preference_order(scores: &[f32], singles: usize, run: usize, i: usize, j: usi
         (false, false) => 0.15,
         _ => 0.0,
     };
-    apart.clamp(-0.3, 0.3) / 0.3 * weight
+    difference.clamp(-0.3, 0.3) / 0.3 * weight
 }

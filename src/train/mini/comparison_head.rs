@@ -1,5 +1,5 @@
-//! The last stretch of a run: on the finished network a referee learns to compare photos, from takes of scenes that people
-//! rated and from degraded copies. The network stays as it is, so its opinions do.
+//! The last stage of a run: trains the comparison head on top of the finished network, from rated takes of the same
+//! scene and from degraded copies. The other heads stay frozen, so their opinions do not change.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,24 +9,25 @@ use rayon::prelude::*;
 
 use super::MARGIN;
 use super::batch::TrainingSet;
-use crate::adam::{Adam, Pace, values};
-use crate::eval::ranking::{self, Judged};
-use crate::recipe::RefereeRecipe;
+use crate::adam::{Adam, StepOptions, values};
+use crate::eval::ranking::{self, ScoredPhoto};
+use crate::recipe::ComparisonRecipe;
 use crate::rng::Rng;
 use crate::{TrainError, loss};
 use networks::checkpoint::{InMemory, Ledger};
 use networks::mini::views::Answers;
 use networks::mini::{COMPARISON_FEATURES, ComparisonHead, FAR, HIDDEN, Heads, comparison_features};
 
-/// Takes of a series this far from each other show the same scene, more or less.
-const NEAR: usize = 3;
-/// Opinions closer than this order nothing; those farther apart than [`FULL`] all weigh the same.
-const LEAST_APART: f32 = 0.05;
-const FULL: f32 = 0.3;
+/// Photos of a series at most this many numbers apart show about the same scene.
+const SERIES_DISTANCE: usize = 3;
+/// Pairs whose scores differ by less than this are left out; those that differ by [`FULL_WEIGHT_DIFFERENCE`] or more
+/// all weigh the same.
+const MIN_DIFFERENCE: f32 = 0.05;
+const FULL_WEIGHT_DIFFERENCE: f32 = 0.3;
 
 type Row = [f32; COMPARISON_FEATURES];
 
-/// Pairs of rows, the better one first, with what each weighs.
+/// Pairs of a better and a worse row, with their weights.
 #[derive(Debug, Default)]
 struct Pairs {
     better: Vec<u32>,
@@ -41,11 +42,15 @@ impl Pairs {
         self.weight.push(weight);
     }
 
-    /// The rows `from..` in the order of their scores.
-    fn order(&mut self, from: usize, scores: &[f32], alike: impl Fn(usize, usize) -> bool) {
+    /// Adds the pairs of the rows `from..` that are comparable, by their scores.
+    fn add_ordered(&mut self, from: usize, scores: &[f32], comparable: impl Fn(usize, usize) -> bool) {
         for i in 0..scores.len() {
-            for j in (0..scores.len()).filter(|&j| scores[i] - scores[j] >= LEAST_APART && alike(i, j)) {
-                self.add(from + i, from + j, (scores[i] - scores[j]).min(FULL) / FULL);
+            for j in (0..scores.len()).filter(|&j| scores[i] - scores[j] >= MIN_DIFFERENCE && comparable(i, j)) {
+                self.add(
+                    from + i,
+                    from + j,
+                    (scores[i] - scores[j]).min(FULL_WEIGHT_DIFFERENCE) / FULL_WEIGHT_DIFFERENCE,
+                );
             }
         }
     }
@@ -53,66 +58,67 @@ impl Pairs {
     fn loss(&self, strengths: &Tensor) -> candle_core::Result<Tensor> {
         let device = strengths.device();
         let of = |rows: &[u32]| strengths.index_select(&Tensor::new(rows, device)?, 0);
-        loss::behind(&of(&self.better)?, &of(&self.worse)?, &Tensor::new(self.weight.as_slice(), device)?, 1.0)
+        loss::ranked_pairs(&of(&self.better)?, &of(&self.worse)?, &Tensor::new(self.weight.as_slice(), device)?, 1.0)
     }
 }
 
-/// The tensors of a referee by the names that [`ComparisonHead::new`] reads; `None` when it was asked to stop.
+/// Returns the tensors by the names that [`ComparisonHead::new`] reads; `None` when asked to stop.
 pub fn train(
     heads: &Heads,
     set: &TrainingSet<'_>,
-    recipe: &RefereeRecipe,
+    recipe: &ComparisonRecipe,
     seed: u64,
     stop: &AtomicBool,
 ) -> Result<Option<InMemory>, TrainError> {
-    let (photos, places) = (set.photos, set.places);
+    let (photos, index) = (set.photos, set.index);
     let mut rows: Vec<Row> = Vec::new();
-    let mut training_photos: Vec<(f64, Pairs)> = Vec::new();
-    // Takes as they are, in the order that people gave them.
-    let takes: Vec<usize> = (0..set.takes.len()).filter(|take| !set.takes[*take].held).collect();
+    let mut loss_terms: Vec<(f64, Pairs)> = Vec::new();
+    // Unaltered takes, ordered by people's scores.
+    let takes: Vec<usize> = (0..set.takes.len()).filter(|take| !set.takes[*take].held_out).collect();
     let mut pairs = Pairs::default();
     let scores: Vec<f32> = takes.iter().map(|take| set.takes[*take].score).collect();
-    pairs.order(rows.len(), &scores, |i, j| set.takes[takes[i]].group == set.takes[takes[j]].group);
-    rows.extend(heard(heads, set, takes.iter().map(|take| places.take(*take))));
-    training_photos.push((recipe.losses.takes, pairs));
+    pairs.add_ordered(rows.len(), &scores, |i, j| set.takes[takes[i]].group == set.takes[takes[j]].group);
+    rows.extend(comparison_inputs(heads, set, takes.iter().map(|take| index.take(*take))));
+    loss_terms.push((recipe.losses.takes, pairs));
     let mut pairs = Pairs::default();
     let scores: Vec<f32> = set.series().iter().map(|photo| photos[*photo].score).collect();
-    pairs.order(rows.len(), &scores, |i, j| i.abs_diff(j) <= NEAR);
-    rows.extend(heard(heads, set, set.series().iter().map(|photo| places.view(*photo, 0, false))));
-    training_photos.push((recipe.losses.series, pairs));
-    // Photos of both kinds before degraded copies of themselves.
-    let of_takes = takes.iter().map(|take| places.copies_of_take(*take)).collect::<Vec<_>>();
-    let of_singles = places.copies().filter(|(photo, _)| !photos[*photo].held).map(|(_, copies)| copies).collect();
-    for (copies, weight) in [(of_takes, recipe.losses.degraded_takes), (of_singles, recipe.losses.degraded)] {
+    pairs.add_ordered(rows.len(), &scores, |i, j| i.abs_diff(j) <= SERIES_DISTANCE);
+    rows.extend(comparison_inputs(heads, set, set.series().iter().map(|photo| index.view(*photo, 0, false))));
+    loss_terms.push((recipe.losses.series, pairs));
+    // Takes and single photos, each better than its degraded copies.
+    let takes_copies = takes.iter().map(|take| index.copies_of_take(*take)).collect::<Vec<_>>();
+    let singles_copies =
+        index.copies().filter(|(photo, _)| !photos[*photo].held_out).map(|(_, copies)| copies).collect();
+    for (copies, weight) in [(takes_copies, recipe.losses.degraded_takes), (singles_copies, recipe.losses.degraded)] {
         let mut pairs = Pairs::default();
-        for own in copies {
+        for group in copies {
             let first = rows.len();
-            (1..own.len()).for_each(|copy| pairs.add(first, first + copy, 1.0));
-            rows.extend(heard(heads, set, own));
+            (1..group.len()).for_each(|copy| pairs.add(first, first + copy, 1.0));
+            rows.extend(comparison_inputs(heads, set, group));
         }
-        training_photos.push((weight, pairs));
+        loss_terms.push((weight, pairs));
     }
     if stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
-    training_photos.retain(|(weight, pairs)| *weight > 0.0 && !pairs.weight.is_empty());
-    learn(&rows, &training_photos, recipe, seed).map(Some)
+    loss_terms.retain(|(weight, pairs)| *weight > 0.0 && !pairs.weight.is_empty());
+    learn(&rows, &loss_terms, recipe, seed).map(Some)
 }
 
-/// What the referee hears about the pictures of some looks.
-fn heard(heads: &Heads, set: &TrainingSet<'_>, looks: impl IntoIterator<Item = usize>) -> Vec<Row> {
-    let looks: Vec<usize> = looks.into_iter().collect();
-    let heard = |row: &usize| {
-        let said = Answers::of(heads, &set.looks.pooled(*row), &set.looks.measured(*row));
-        comparison_features(&said, &set.looks.details(*row))
+/// The inputs of the comparison head for some rows of the feature table.
+fn comparison_inputs(heads: &Heads, set: &TrainingSet<'_>, rows: impl IntoIterator<Item = usize>) -> Vec<Row> {
+    let rows: Vec<usize> = rows.into_iter().collect();
+    let of_row = |row: &usize| {
+        let answers = Answers::of(heads, &set.features.pooled(*row), &set.features.measured(*row));
+        comparison_features(&answers, &set.features.details(*row))
     };
-    looks.par_iter().map(heard).collect()
+    rows.par_iter().map(of_row).collect()
 }
 
 fn learn(
     rows: &[Row],
-    training_photos: &[(f64, Pairs)],
-    recipe: &RefereeRecipe,
+    loss_terms: &[(f64, Pairs)],
+    recipe: &ComparisonRecipe,
     seed: u64,
 ) -> Result<InMemory, TrainError> {
     let device = &Device::Cpu;
@@ -121,10 +127,10 @@ fn learn(
     let std: Row = std::array::from_fn(|at| {
         (rows.iter().map(|row| (row[at] - mean[at]).powi(2)).sum::<f32>() / count).sqrt() + 1e-3
     });
-    let even = rows
+    let normalised = rows
         .iter()
         .flat_map(|row| (0..COMPARISON_FEATURES).map(|at| ((row[at] - mean[at]) / std[at]).clamp(-FAR, FAR)));
-    let even = Tensor::from_vec(even.collect::<Vec<f32>>(), (rows.len(), COMPARISON_FEATURES), device)?;
+    let normalised = Tensor::from_vec(normalised.collect::<Vec<f32>>(), (rows.len(), COMPARISON_FEATURES), device)?;
     let mut rng = Rng::at(seed, [1, 4]);
     let mut vars: BTreeMap<String, Var> = BTreeMap::new();
     for (name, shape, scale) in [
@@ -144,23 +150,23 @@ fn learn(
     for step in 0..recipe.steps {
         let at = (step as f32 + 0.5) / recipe.steps as f32;
         let rate = (at / 0.3).min((1.0 - at) / 0.7);
-        let shown = (&even * mask((rows.len(), COMPARISON_FEATURES), recipe.dropout[0], &mut rng)?)?;
+        let inputs = (&normalised * mask((rows.len(), COMPARISON_FEATURES), recipe.dropout[0], &mut rng)?)?;
         let hidden =
-            shown.matmul(&vars["hidden.weight"].t()?)?.broadcast_add(vars["hidden.bias"].as_tensor())?.relu()?;
+            inputs.matmul(&vars["hidden.weight"].t()?)?.broadcast_add(vars["hidden.bias"].as_tensor())?.relu()?;
         let hidden = (hidden * mask((rows.len(), HIDDEN), recipe.dropout[1], &mut rng)?)?;
         let strengths = hidden.matmul(&vars["out.weight"].t()?)?.squeeze(1)?;
         let mut total = Tensor::zeros((), candle_core::DType::F32, device)?;
-        for (weight, pairs) in training_photos {
+        for (weight, pairs) in loss_terms {
             total = (total + (pairs.loss(&strengths)? * *weight)?)?;
         }
-        let pace = Pace {
+        let options = StepOptions {
             learning_rate: recipe.learning_rate * rate,
             head_factor: 1.0,
             weight_decay: recipe.weight_decay,
-            longest: 4.0,
-            keep: 0.0,
+            max_gradient_norm: 4.0,
+            mean_decay: 0.0,
         };
-        if !adam.step(&vars, &total.backward()?, pace)?.is_finite() {
+        if !adam.step(&vars, &total.backward()?, options)?.is_finite() {
             return Err(TrainError::NotFinite { epoch: 0, step });
         }
     }
@@ -173,16 +179,17 @@ fn learn(
     Ok(found)
 }
 
-/// Pairs and first places of takes that it has not seen: the shares in which it agrees with people.
+/// On the held-out takes: the share of pairs ordered as people do, and the share of bursts whose best take is ranked
+/// first. `None` without held-out takes.
 pub fn agreement(heads: &Heads, tensors: &InMemory, set: &TrainingSet<'_>) -> Result<Option<[f64; 2]>, TrainError> {
-    let referee = ComparisonHead::new(&Ledger::new(tensors).root()).map_err(candle_core::Error::wrap)?;
-    let held: Vec<usize> = (0..set.takes.len()).filter(|take| set.takes[*take].held).collect();
-    let heard = heard(heads, set, held.iter().map(|take| set.places.take(*take)));
-    let judged: Vec<Judged> = (held.iter().zip(&heard))
-        .map(|(take, heard)| Judged {
+    let comparison_head = ComparisonHead::new(&Ledger::new(tensors).root()).map_err(candle_core::Error::wrap)?;
+    let held_out: Vec<usize> = (0..set.takes.len()).filter(|take| set.takes[*take].held_out).collect();
+    let inputs = comparison_inputs(heads, set, held_out.iter().map(|take| set.index.take(*take)));
+    let judged: Vec<ScoredPhoto> = (held_out.iter().zip(&inputs))
+        .map(|(take, inputs)| ScoredPhoto {
             group: set.takes[*take].group,
             truth: f64::from(set.takes[*take].score),
-            predicted: f64::from(referee.strength(heard)),
+            predicted: f64::from(comparison_head.strength(inputs)),
         })
         .collect();
     let total = ranking::total(&ranking::by_group(&judged, MARGIN));
@@ -192,18 +199,18 @@ pub fn agreement(heads: &Heads, tensors: &InMemory, set: &TrainingSet<'_>) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::RefereeLosses;
+    use crate::recipe::ComparisonLosses;
 
     #[test]
     fn what_decides_is_found_among_what_does_not() {
         let mut rng = Rng::at(5, [0, 0]);
         let rows: Vec<Row> = (0..600).map(|_| std::array::from_fn(|_| 3.0 + rng.normal())).collect();
         let mut pairs = Pairs::default();
-        // Many of the last number and few of the first make a good photo.
+        // A high last feature and a low first one make a good photo.
         let scores: Vec<f32> = rows.iter().map(|row| 0.1 * (row[COMPARISON_FEATURES - 1] - row[0])).collect();
-        pairs.order(0, &scores[..550], |i, j| i / 10 == j / 10);
-        let losses = RefereeLosses { takes: 1.0, series: 0.0, degraded_takes: 0.0, degraded: 0.0 };
-        let recipe = RefereeRecipe {
+        pairs.add_ordered(0, &scores[..550], |i, j| i / 10 == j / 10);
+        let losses = ComparisonLosses { takes: 1.0, series: 0.0, degraded_takes: 0.0, degraded: 0.0 };
+        let recipe = ComparisonRecipe {
             steps: 150,
             learning_rate: 0.01,
             weight_decay: 0.05,
@@ -212,9 +219,9 @@ mod tests {
             copies: 0,
             losses,
         };
-        let tensors = learn(&rows, &[(1.0, pairs)], &recipe, 1).expect("a referee");
-        let referee = ComparisonHead::new(&Ledger::new(&tensors).root()).expect("its tensors");
-        let strengths: Vec<f32> = rows.iter().map(|row| referee.strength(row)).collect();
+        let tensors = learn(&rows, &[(1.0, pairs)], &recipe, 1).expect("tensors");
+        let comparison_head = ComparisonHead::new(&Ledger::new(&tensors).root()).expect("its tensors");
+        let strengths: Vec<f32> = rows.iter().map(|row| comparison_head.strength(row)).collect();
         let (mut right, mut all) = (0, 0);
         for i in 550..600 {
             for j in (550..600).filter(|&j| scores[i] > scores[j] + 0.05) {

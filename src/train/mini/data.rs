@@ -1,4 +1,4 @@
-//! What the small network learns from and is judged on: photos read, and dealt to folds.
+//! The data of the small network: decodes the labelled photos and assigns them to folds.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -10,37 +10,37 @@ use crate::rng::Rng;
 use base::pixels::Pixels;
 use networks::mini::SIDE;
 
-/// Neighbouring numbers of a series that stay in one fold where no group is known.
+/// Length of the blocks of consecutive series numbers that stay in one fold where no burst is known.
 const BLOCK: u64 = 50;
 
-/// All photos: those that stand alone, then the series in order; and takes.
+/// All photos (single ones first, then the series in order) and all takes.
 #[derive(Debug)]
 pub struct Gathered {
     pub photos: Vec<Photo>,
     pub takes: Vec<Take>,
 }
 
-/// A photo with an opinion, at the size that the trunk sees.
+/// A labelled photo, resized to the trunk's input.
 #[derive(Debug)]
 pub struct Photo {
     pub file: String,
     pub pixels: Pixels,
     pub score: f32,
-    /// Its number in a series.
-    pub place: Option<u64>,
-    pub held: bool,
+    /// Its number in the series; `None` for a single photo.
+    pub series_number: Option<u64>,
+    pub held_out: bool,
 }
 
-/// A take of a scene, as large as it is.
+/// A take of a burst, at full size.
 #[derive(Debug)]
 pub struct Take {
     pub pixels: Pixels,
     pub score: f32,
     pub group: usize,
-    pub held: bool,
+    pub held_out: bool,
 }
 
-/// Which fold each photo belongs to: a burst goes as a whole, and so do neighbours in a series.
+/// Assigns photos to folds. All takes of a burst share a fold, and so do neighbours in a series.
 #[derive(Debug)]
 pub struct Folds {
     groups: HashMap<String, String>,
@@ -60,7 +60,7 @@ impl Folds {
             None if file.starts_with(&self.series) => format!("block {}", number(file) / BLOCK),
             None => file.to_owned(),
         };
-        // FNV-1a: the same on every machine.
+        // FNV-1a, because the fold must be the same on every machine.
         let hash = key
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
@@ -74,32 +74,32 @@ fn number(file: &str) -> u64 {
     digits.chars().rev().collect::<String>().parse().unwrap_or(0)
 }
 
-/// Reads everything, and deals it out.
+/// Reads and decodes all photos, and marks those of the held-out fold.
 pub fn gather(
     recipe: &MiniRecipe,
     data: &Path,
-    decoded: &(dyn Fn(usize, usize) + Sync),
+    progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Gathered, TrainError> {
-    let own = &recipe.data;
-    let labels = photos::labels(&data.join(&own.labels))?;
-    let bursts = own.bursts.as_ref().map(|bursts| photos::labels(&data.join(&bursts.labels))).transpose()?;
+    let data_recipe = &recipe.data;
+    let labels = photos::labels(&data.join(&data_recipe.labels))?;
+    let bursts = data_recipe.bursts.as_ref().map(|bursts| photos::labels(&data.join(&bursts.labels))).transpose()?;
     let bursts = bursts.unwrap_or_default();
-    let folds = Folds::new(&bursts, &own.series, recipe.folds);
-    let known: HashSet<&str> = labels.iter().map(|label| label.file.as_str()).collect();
+    let folds = Folds::new(&bursts, &data_recipe.series, recipe.folds);
+    let labelled: HashSet<&str> = labels.iter().map(|label| label.file.as_str()).collect();
     let mut groups: Vec<&String> = bursts.iter().filter_map(|label| label.group.as_ref()).collect();
     groups.sort();
     groups.dedup();
     let group = |label: &Label| label.group.as_ref().and_then(|group| groups.binary_search(&group).ok());
     let total = labels.len() + bursts.len();
     let names: Vec<&str> = labels.iter().map(|label| label.file.as_str()).collect();
-    let pixels = photos::decode(&data.join(&own.photos), &names, |done| decoded(done, total))?;
-    let held = |label: &Label| recipe.held_out == Some(folds.of(&label.file));
+    let pixels = photos::decode(&data.join(&data_recipe.photos), &names, |done| progress(done, total))?;
+    let held_out = |label: &Label| recipe.held_out == Some(folds.of(&label.file));
     let photo = |label: &Label, pixels: Pixels| Photo {
         file: label.file.clone(),
         pixels,
         score: label.score,
-        place: label.file.starts_with(&own.series).then(|| number(&label.file)),
-        held: held(label),
+        series_number: label.file.starts_with(&data_recipe.series).then(|| number(&label.file)),
+        held_out: held_out(label),
     };
     let (mut photos, mut takes) = (Vec::new(), Vec::new());
     let side = SIDE as u32;
@@ -107,30 +107,30 @@ pub fn gather(
         let fits = (pixels.width(), pixels.height()) == (side, side);
         photos.push(photo(label, if fits { pixels } else { photos::squared(&pixels, side) }));
     }
-    if let Some(files) = &own.bursts {
+    if let Some(files) = &data_recipe.bursts {
         let names: Vec<&str> = bursts.iter().map(|label| label.file.as_str()).collect();
-        let pixels = photos::decode(&data.join(&files.photos), &names, |done| decoded(labels.len() + done, total))?;
+        let pixels = photos::decode(&data.join(&files.photos), &names, |done| progress(labels.len() + done, total))?;
         for (label, pixels) in bursts.iter().zip(pixels) {
-            if !known.contains(label.file.as_str()) {
+            if !labelled.contains(label.file.as_str()) {
                 photos.push(photo(label, photos::squared(&pixels, side)));
             }
             if let Some(group) = group(label) {
-                takes.push(Take { pixels, score: label.score, group, held: held(label) });
+                takes.push(Take { pixels, score: label.score, group, held_out: held_out(label) });
             }
         }
     }
-    if let (Some(fold), false) = (recipe.held_out, photos.iter().any(|photo| photo.held)) {
-        let why = format!("no photo falls to fold {fold} of {}: hold out another, or none", recipe.folds);
-        return Err(TrainError::Labels { file: data.join(&own.labels), why });
+    if let (Some(fold), false) = (recipe.held_out, photos.iter().any(|photo| photo.held_out)) {
+        let why = format!("fold {fold} of {} has no photos: hold out another one, or none", recipe.folds);
+        return Err(TrainError::Labels { file: data.join(&data_recipe.labels), why });
     }
-    if !photos.iter().any(|photo| photo.place.is_none() && !photo.held) {
+    if !photos.iter().any(|photo| photo.series_number.is_none() && !photo.held_out) {
         let why = format!(
-            "every photo to learn from is of the series `{}` (data.series of the recipe); a batch begins with photos that \
-             stand alone, so some must",
-            own.series
+            "every training photo belongs to the series `{}` (data.series of the recipe), but a batch needs photos outside \
+             of it too",
+            data_recipe.series
         );
-        return Err(TrainError::Labels { file: data.join(&own.labels), why });
+        return Err(TrainError::Labels { file: data.join(&data_recipe.labels), why });
     }
-    photos.sort_by_key(|photo| photo.place);
+    photos.sort_by_key(|photo| photo.series_number);
     Ok(Gathered { photos, takes })
 }

@@ -1,4 +1,4 @@
-//! Photos and what is asked about them, as tensors.
+//! Batches: photos and their targets as tensors.
 
 use std::path::Path;
 
@@ -18,45 +18,45 @@ use photo::{self, Limits, Scale, resize};
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// What a batch is asked.
+/// The targets of a batch; only the lists that belong to its kind of label are filled.
 pub struct Targets {
     pub ratings: Vec<f32>,
-    /// Shares for 1 to 10.
+    /// Shares of the votes for 1 to 10.
     pub votes: Vec<f32>,
     pub classes: Vec<u32>,
     pub strengths: Vec<f32>,
-    /// Over all.
+    /// Overall quality.
     pub qualities: Vec<f32>,
     device: Device,
 }
 
 impl Targets {
-    pub fn loss(&self, said: &Tensor, recipe: &LargeRecipe) -> candle_core::Result<Tensor> {
-        let count = said.dim(0)?;
+    pub fn loss(&self, outputs: &Tensor, recipe: &LargeRecipe) -> candle_core::Result<Tensor> {
+        let count = outputs.dim(0)?;
         if !self.qualities.is_empty() {
             let qualities = Tensor::from_slice(&self.qualities, (count, 1), &self.device)?;
-            return (candle_nn::ops::sigmoid(said)? - qualities)?.sqr()?.mean_all();
+            return (candle_nn::ops::sigmoid(outputs)? - qualities)?.sqr()?.mean_all();
         }
         if !self.strengths.is_empty() {
             let strengths = Tensor::from_slice(&self.strengths, (count, FLAWS.len()), &self.device)?;
-            let apart = (candle_nn::ops::sigmoid(said)? - strengths)?.sqr()?;
-            return apart.broadcast_mul(&Tensor::new(&flaws::LOSS_WEIGHTS, &self.device)?)?.mean_all();
+            let errors = (candle_nn::ops::sigmoid(outputs)? - strengths)?.sqr()?;
+            return errors.broadcast_mul(&Tensor::new(&flaws::LOSS_WEIGHTS, &self.device)?)?.mean_all();
         }
         if !self.classes.is_empty() {
-            return candle_nn::loss::cross_entropy(said, &Tensor::from_slice(&self.classes, count, &self.device)?);
+            return candle_nn::loss::cross_entropy(outputs, &Tensor::from_slice(&self.classes, count, &self.device)?);
         }
         if recipe.output_mode == OutputMode::Distribution {
             let votes = Tensor::from_slice(&self.votes, (count, 10), &self.device)?;
-            let likely = candle_nn::ops::log_softmax(said, D::Minus1)?;
-            return ((likely * votes)?.sum_all()? / -(count as f64))?.reshape(());
+            let log_probabilities = candle_nn::ops::log_softmax(outputs, D::Minus1)?;
+            return ((log_probabilities * votes)?.sum_all()? / -(count as f64))?.reshape(());
         }
         let ratings = Tensor::from_slice(&self.ratings, count, &self.device)?;
-        (said.squeeze(1)? - ratings)?.sqr()?.mean_all()
+        (outputs.squeeze(1)? - ratings)?.sqr()?.mean_all()
     }
 }
 
-/// Photos of the chosen items as tensors, one for each photo of an item, and what is asked about them. With a step they
-/// are augmented as that step says.
+/// Returns the photos of the chosen items, one tensor for each photo of an item, and their targets. With a step, photos
+/// are augmented at random, seeded by the step.
 pub fn batch(
     items: &[Item],
     chosen: &[usize],
@@ -74,10 +74,10 @@ pub fn batch(
             let mut strengths = [0.0; FLAWS.len()];
             let mut photos = Vec::new();
             for file in &items[i].files {
-                let mut photo = opened(file, items[i].row, recipe)?;
-                // One clean photo to five that are drawn upon.
+                let mut photo = resized_photo(file, items[i].row, recipe)?;
+                // One clean photo for every five with flaws.
                 if items[i].target == Target::Faults && rng.chance(5.0 / 6.0) {
-                    (photo, strengths) = flaws::flawed(&photo, &mut rng);
+                    (photo, strengths) = flaws::with_random_flaws(&photo, &mut rng);
                 }
                 photos.push(tensor_data(&photo, recipe, step.map(|_| &mut rng)));
             }
@@ -103,7 +103,7 @@ pub fn batch(
         match &items[i].target {
             Target::Rating(rating) => {
                 targets.ratings.push(*rating);
-                // A lone rating as votes: for the two whole numbers around it.
+                // A single rating becomes votes for the two integers around it.
                 let (low, share) = ((rating.floor() as usize).clamp(1, 9), rating - rating.floor().clamp(1.0, 9.0));
                 targets.votes.extend((1..=10).map(|k| match k {
                     k if k == low => 1.0 - share,
@@ -116,7 +116,7 @@ pub fn batch(
                 targets.votes.extend(votes);
             }
             Target::Class(class) => targets.classes.push(*class as u32),
-            // One number for all that was drawn.
+            // The single-head network predicts one number for all flaws.
             Target::Faults if recipe.backbone == Backbone::SingleHead => {
                 targets.qualities.push(multihead::overall(strengths, &multihead::WEIGHTS));
             }
@@ -131,8 +131,8 @@ pub fn batch(
     Ok((tensors, targets))
 }
 
-/// A photo of a file, or one of an array.
-fn opened(file: &Path, row: Option<usize>, recipe: &LargeRecipe) -> Result<Pixels, TrainError> {
+/// A photo from a file, or from a row of an array, resized as the network needs it.
+fn resized_photo(file: &Path, row: Option<usize>, recipe: &LargeRecipe) -> Result<Pixels, TrainError> {
     let pixels = match row {
         Some(row) => arrays::picture(file, row)?,
         None => decoded(file, recipe)?,
@@ -157,21 +157,21 @@ fn tensor_data(photo: &Pixels, recipe: &LargeRecipe, rng: Option<&mut Rng>) -> V
     let [mean, std] = if recipe.backbone.judges_quality() { [[0.0; 3], [1.0; 3]] } else { [MEAN, STD] };
     let Some(rng) = rng else { return normalised(&resize::centre_crop(photo, side), [1.0; 3], mean, std) };
     let augment = recipe.augment;
-    let room = |whole: u32| (whole.saturating_sub(side) + 1) as usize;
-    let mut cut = resize::centre_crop(photo, side);
+    let positions = |whole: u32| (whole.saturating_sub(side) + 1) as usize;
+    let mut crop = resize::centre_crop(photo, side);
     if augment.random_crop {
-        let (x, y) = (rng.below(room(photo.width())) as u32, rng.below(room(photo.height())) as u32);
-        cut = resize::crop(photo, x, y, side, side).unwrap_or(cut);
+        let (x, y) = (rng.below(positions(photo.width())) as u32, rng.below(positions(photo.height())) as u32);
+        crop = resize::crop(photo, x, y, side, side).unwrap_or(crop);
     }
     if rng.chance(augment.flip) {
-        cut = degrade::mirrored(&cut);
+        crop = degrade::mirrored(&crop);
     }
-    let around = |rng: &mut Rng, by: f32| rng.between(1.0 - by, 1.0 + by);
-    let jitter = [around(rng, augment.brightness), around(rng, augment.contrast), around(rng, augment.saturation)];
-    normalised(&cut, jitter, mean, std)
+    let factor = |rng: &mut Rng, by: f32| rng.between(1.0 - by, 1.0 + by);
+    let jitter = [factor(rng, augment.brightness), factor(rng, augment.contrast), factor(rng, augment.saturation)];
+    normalised(&crop, jitter, mean, std)
 }
 
-/// Brightness, contrast and saturation are factors.
+/// Applies the jitter (factors of brightness, contrast and saturation), and normalises by mean and deviation.
 fn normalised(photo: &Pixels, jitter: [f32; 3], by_mean: [f32; 3], by_std: [f32; 3]) -> Vec<f32> {
     let [brightness, contrast, saturation] = jitter;
     let pixels = photo.data().as_chunks::<3>().0;

@@ -1,4 +1,4 @@
-//! Figures on what is held out.
+//! Metrics on the validation and test sets.
 
 use std::collections::BTreeMap;
 
@@ -15,28 +15,28 @@ use crate::labels::Item;
 use networks::multihead::{self, FLAWS};
 use networks::rating::Output;
 
-/// Figures on items that were not learned from, and what the network said of each.
+/// Returns the metrics on some items, and the prediction for each.
 pub fn judge(
     network: &Network,
     items: &[Item],
-    held: &[usize],
+    items_to_judge: &[usize],
     recipe: &LargeRecipe,
     device: &Device,
 ) -> Result<(BTreeMap<String, f64>, Predictions), TrainError> {
-    let mut said_of = Predictions::default();
+    let mut predictions = Predictions::default();
     let (mut predicted, mut truth) = (Vec::new(), Vec::new());
     let mut choices = Choices::default();
     let mut flaws: Vec<[[f64; 2]; FLAWS.len()]> = Vec::new();
-    for chosen in held.chunks(recipe.batch) {
+    for chosen in items_to_judge.chunks(recipe.batch) {
         let (photos, targets) = batch(items, chosen, recipe, None, device)?;
-        let said = network.forward(&photos, false)?.to_vec2::<f32>()?;
-        for (at, row) in said.iter().enumerate() {
+        let outputs = network.forward(&photos, false)?.to_vec2::<f32>()?;
+        for (at, row) in outputs.iter().enumerate() {
             let item = &items[chosen[at]];
             if let Some(class) = targets.classes.get(at) {
-                choices.add(row, *class as usize, item, &mut said_of);
+                choices.add(row, *class as usize, item, &mut predictions);
                 continue;
             }
-            said_of.text("image_id", item.name());
+            predictions.text("image_id", item.name());
             if let Some(quality) = targets.qualities.get(at) {
                 predicted.push(logistic(row[0]));
                 truth.push(f64::from(*quality));
@@ -47,21 +47,21 @@ pub fn judge(
                 let own = &targets.strengths[at * FLAWS.len()..];
                 flaws.push(std::array::from_fn(|head| [logistic(row[head]), f64::from(own[head])]));
                 for (head, flaw) in FLAWS.iter().enumerate() {
-                    said_of.number(&format!("pred_{flaw}"), logistic(row[head]));
-                    said_of.number(&format!("gt_{flaw}"), f64::from(own[head]));
+                    predictions.number(&format!("pred_{flaw}"), logistic(row[head]));
+                    predictions.number(&format!("gt_{flaw}"), f64::from(own[head]));
                 }
                 continue;
             }
-            said_of.number("pred_mean", predicted[predicted.len() - 1]);
-            said_of.number("gt_mean", truth[truth.len() - 1]);
+            predictions.number("pred_mean", predicted[predicted.len() - 1]);
+            predictions.number("gt_mean", truth[truth.len() - 1]);
             if targets.qualities.is_empty() {
-                shares(row, &targets.votes[at * 10..][..10], recipe, &mut said_of);
+                add_distribution(row, &targets.votes[at * 10..][..10], recipe, &mut predictions);
             }
         }
     }
     let mut metrics = BTreeMap::new();
     if !flaws.is_empty() {
-        of_flaws(&flaws, &mut metrics);
+        flaw_metrics(&flaws, &mut metrics);
     } else if predicted.is_empty() {
         choices.figures(&mut metrics);
     } else {
@@ -71,7 +71,7 @@ pub fn judge(
         metrics.insert("mse".to_owned(), scores::mean_squared_error(&predicted, &truth));
         metrics.insert("figure".to_owned(), metrics["srcc"]);
     }
-    Ok((metrics, said_of))
+    Ok((metrics, predictions))
 }
 
 fn output(recipe: &LargeRecipe) -> Output {
@@ -81,43 +81,43 @@ fn output(recipe: &LargeRecipe) -> Output {
     }
 }
 
-/// The votes for 1 to 10; of a network that says one number, zeros, as the original writes them.
-fn shares(row: &[f32], votes: &[f32], recipe: &LargeRecipe, said_of: &mut Predictions) {
-    let said = match recipe.output_mode {
+/// Adds the shares of the votes for 1 to 10; a network with one output gets zeros, as the original system writes them.
+fn add_distribution(row: &[f32], votes: &[f32], recipe: &LargeRecipe, predictions: &mut Predictions) {
+    let outputs = match recipe.output_mode {
         OutputMode::Regression => vec![0.0; votes.len()],
         OutputMode::Distribution => softmax(row),
     };
-    for (k, (said, vote)) in (1..).zip(said.iter().zip(votes)) {
-        said_of.number(&format!("pred_dist_{k}"), *said);
-        said_of.number(&format!("gt_dist_{k}"), f64::from(*vote));
+    for (k, (outputs, vote)) in (1..).zip(outputs.iter().zip(votes)) {
+        predictions.number(&format!("pred_dist_{k}"), *outputs);
+        predictions.number(&format!("gt_dist_{k}"), f64::from(*vote));
     }
 }
 
-/// Classes, or which of two: how often right, and how sure.
+/// Accuracy and confidence for classes and pairs.
 #[derive(Default)]
 struct Choices {
-    /// How sure, where right and where wrong.
+    /// Confidences of the right and of the wrong predictions.
     right: Vec<f64>,
     wrong: Vec<f64>,
 }
 
 impl Choices {
-    fn add(&mut self, row: &[f32], class: usize, item: &Item, said_of: &mut Predictions) {
-        let likely = softmax(row);
-        let best = (0..likely.len()).max_by(|a, b| likely[*a].total_cmp(&likely[*b])).unwrap_or(0);
-        if best == class { &mut self.right } else { &mut self.wrong }.push(likely[best]);
+    fn add(&mut self, row: &[f32], class: usize, item: &Item, predictions: &mut Predictions) {
+        let probabilities = softmax(row);
+        let best = (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b])).unwrap_or(0);
+        if best == class { &mut self.right } else { &mut self.wrong }.push(probabilities[best]);
         if let [first, second] = item.files.as_slice() {
-            said_of.text("image1", first.display().to_string());
-            said_of.text("image2", second.display().to_string());
+            predictions.text("image1", first.display().to_string());
+            predictions.text("image2", second.display().to_string());
         } else {
-            said_of.text("image_id", item.name());
+            predictions.text("image_id", item.name());
         }
-        said_of.text("series_id", item.series.clone());
-        said_of.number("winner", class as f64);
-        said_of.number("pred", best as f64);
-        for (k, (logit, share)) in row.iter().zip(&likely).enumerate() {
-            said_of.number(&format!("logit{k}"), f64::from(*logit));
-            said_of.number(&format!("p{k}"), *share);
+        predictions.text("series_id", item.series.clone());
+        predictions.number("winner", class as f64);
+        predictions.number("pred", best as f64);
+        for (k, (logit, share)) in row.iter().zip(&probabilities).enumerate() {
+            predictions.number(&format!("logit{k}"), f64::from(*logit));
+            predictions.number(&format!("p{k}"), *share);
         }
     }
 
@@ -125,15 +125,15 @@ impl Choices {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
         let all = [self.right.as_slice(), self.wrong.as_slice()].concat();
         let accuracy = self.right.len() as f64 / all.len().max(1) as f64;
-        let middle = mean(&all);
-        let spread = (all.iter().map(|v| (v - middle).powi(2)).sum::<f64>() / all.len().max(1) as f64).sqrt();
+        let mean_confidence = mean(&all);
+        let spread = (all.iter().map(|v| (v - mean_confidence).powi(2)).sum::<f64>() / all.len().max(1) as f64).sqrt();
         metrics.insert("accuracy".to_owned(), accuracy);
         metrics.insert("figure".to_owned(), accuracy);
-        metrics.insert("confidence".to_owned(), middle);
+        metrics.insert("confidence".to_owned(), mean_confidence);
         metrics.insert("confidence_deviation".to_owned(), spread);
-        for (name, some) in [("confidence_right", &self.right), ("confidence_wrong", &self.wrong)] {
-            if !some.is_empty() {
-                metrics.insert(name.to_owned(), mean(some));
+        for (name, confidences) in [("confidence_right", &self.right), ("confidence_wrong", &self.wrong)] {
+            if !confidences.is_empty() {
+                metrics.insert(name.to_owned(), mean(confidences));
             }
         }
     }
@@ -150,21 +150,21 @@ fn logistic(v: f32) -> f64 {
     f64::from(1.0 / (1.0 + (-v).exp()))
 }
 
-/// Mean error of each head and of the quality over all; the figure falls with the loss.
-fn of_flaws(rows: &[[[f64; 2]; FLAWS.len()]], metrics: &mut BTreeMap<String, f64>) {
+/// Mean errors of each head and of the overall quality; `figure` is one minus the loss.
+fn flaw_metrics(rows: &[[[f64; 2]; FLAWS.len()]], metrics: &mut BTreeMap<String, f64>) {
     let count = rows.len() as f64;
     let mut loss = 0.0;
     for (at, head) in FLAWS.iter().enumerate() {
-        let apart = |row: &[[f64; 2]; FLAWS.len()]| row[at][0] - row[at][1];
-        metrics.insert(format!("mae_{head}"), rows.iter().map(|row| apart(row).abs()).sum::<f64>() / count);
-        let square = rows.iter().map(|row| apart(row).powi(2)).sum::<f64>() / count;
+        let error = |row: &[[f64; 2]; FLAWS.len()]| row[at][0] - row[at][1];
+        metrics.insert(format!("mae_{head}"), rows.iter().map(|row| error(row).abs()).sum::<f64>() / count);
+        let square = rows.iter().map(|row| error(row).powi(2)).sum::<f64>() / count;
         loss += f64::from(flaws::LOSS_WEIGHTS[at]) * square / FLAWS.len() as f64;
     }
     let overall = |row: &[[f64; 2]; FLAWS.len()], side: usize| {
         let found: [f32; FLAWS.len()] = std::array::from_fn(|at| row[at][side] as f32);
         f64::from(multihead::overall(&found, &multihead::WEIGHTS))
     };
-    let apart = rows.iter().map(|row| (overall(row, 0) - overall(row, 1)).abs()).sum::<f64>() / count;
-    metrics.insert("mae_overall".to_owned(), apart);
+    let error = rows.iter().map(|row| (overall(row, 0) - overall(row, 1)).abs()).sum::<f64>() / count;
+    metrics.insert("mae_overall".to_owned(), error);
     metrics.insert("figure".to_owned(), 1.0 - loss);
 }

@@ -1,4 +1,4 @@
-//! A network, as it is trained and as it is written.
+//! The network: its variables, forward pass and export.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,29 +21,29 @@ use networks::resnet::{Depth, Naming, ResNet};
 use networks::singlehead::SingleHead;
 use networks::weights::WeightsFile;
 
-/// The variables and what is made of them.
+/// A network and its trainable variables.
 pub struct Network {
     pub vars: BTreeMap<String, Var>,
     body: Body,
 }
 
 enum Body {
-    Pooled { backbone: ResNet, head: Head, config: HeadConfig, part: Part },
+    Pooled { backbone: ResNet, head: Head, config: HeadConfig, head_kind: HeadKind },
     MultiHead(MultiHead),
     SingleHead(SingleHead),
 }
 
-/// What the head says.
+/// What the head predicts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum HeadKind {
     Ratings,
     Classes,
-    /// Of two photos.
+    /// Which of two photos is better.
     Preference,
 }
 
-impl Part {
-    /// What it is called in a file.
+impl HeadKind {
+    /// The prefix of its tensors in a file.
     fn name(self) -> &'static str {
         if self == Self::Preference { "mlp" } else { "head" }
     }
@@ -54,27 +54,31 @@ impl Network {
         let recipe = job.recipe;
         let map = VarMap::new();
         let vb = VarBuilder::from_varmap(&map, DType::F32, &job.device);
-        let asked = job.items.first().map(|item| (&item.target, item.files.len()));
-        let quality = matches!(asked, Some((Target::Faults | Target::Strengths(_) | Target::Quality(_), _)));
-        let alone = matches!(asked, Some((Target::Quality(_), _)));
+        let first_item = job.items.first().map(|item| (&item.target, item.files.len()));
+        let quality = matches!(first_item, Some((Target::Faults | Target::Strengths(_) | Target::Quality(_), _)));
+        let one_label = matches!(first_item, Some((Target::Quality(_), _)));
         let refused = |why: &str| TrainError::Recipe { file: recipe.name.clone().into(), why: why.to_owned() };
         let depth = match recipe.backbone {
             Backbone::Resnet18 if !quality => Some(Depth::Eighteen),
             Backbone::Resnet50 if !quality => Some(Depth::Fifty),
-            Backbone::MultiHead if alone => {
-                return Err(refused("`backbone: multi-head` asks for four labels a photo; `single-head` for one"));
+            Backbone::MultiHead if one_label => {
+                return Err(refused("`backbone: multi-head` needs four labels per photo, `single-head` needs one"));
             }
             Backbone::MultiHead | Backbone::SingleHead if quality => None,
-            _ => return Err(refused("`backbone: multi-head` and `single-head` are for quality, and quality for them")),
+            _ => {
+                return Err(refused(
+                    "`backbone: multi-head` and `single-head` are for `train quality` only, which needs one of them",
+                ));
+            }
         };
         let body = if recipe.backbone == Backbone::SingleHead {
             Body::SingleHead(SingleHead::new(&vb)?)
         } else if let Some(depth) = depth {
-            let (part, outputs) = match asked {
-                Some((Target::Class(_), 2)) => (Part::Preference, 2),
-                Some((Target::Class(_), _)) => (Part::Classes, job.classes.len()),
-                _ if recipe.output_mode == OutputMode::Distribution => (Part::Ratings, 10),
-                _ => (Part::Ratings, 1),
+            let (head_kind, outputs) = match first_item {
+                Some((Target::Class(_), 2)) => (HeadKind::Preference, 2),
+                Some((Target::Class(_), _)) => (HeadKind::Classes, job.classes.len()),
+                _ if recipe.output_mode == OutputMode::Distribution => (HeadKind::Ratings, 10),
+                _ => (HeadKind::Ratings, 1),
             };
             let config = HeadConfig {
                 inputs: depth.features(),
@@ -84,13 +88,13 @@ impl Network {
                 dropout: recipe.dropout,
             };
             let backbone = ResNet::new(depth, Naming::Torchvision, &vb.pp("backbone"))?;
-            Body::Pooled { backbone, head: Head::new(&config, &vb.pp(part.name()))?, config, part }
+            Body::Pooled { backbone, head: Head::new(&config, &vb.pp(head_kind.name()))?, config, head_kind }
         } else {
             Body::MultiHead(MultiHead::new(recipe.dropout, &vb)?)
         };
         let vars: BTreeMap<String, Var> =
             map.data().lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone().into_iter().collect();
-        // candle draws from a source that cannot be repeated: everything is drawn again.
+        // candle's initialisation is not reproducible, so all variables are drawn again.
         let mut rng = Rng::at(recipe.seed, [0, 9]);
         for (name, var) in &vars {
             let fan_in: usize = var.dims().iter().skip(1).product();
@@ -101,7 +105,7 @@ impl Network {
             };
             set(var, value)?;
         }
-        // Ratings begin in the middle of their scale.
+        // A head for ratings starts at the middle of the scale 1–10.
         if matches!(&body, Body::Pooled { config, .. } if config.outputs == 1)
             && let Some((_, var)) = vars.iter().rfind(|(name, _)| name.starts_with("head.") && name.ends_with("bias"))
         {
@@ -109,20 +113,22 @@ impl Network {
         }
         let network = Self { vars, body };
         if let Some(start) = job.start {
-            network.begin_with(start)?;
+            network.load_backbone(start)?;
         }
         Ok(network)
     }
 
-    /// Takes the backbone's weights, whatever stands before their names.
-    fn begin_with(&self, start: &dyn Checkpoint) -> Result<(), TrainError> {
+    /// Loads the backbone's weights, with or without the prefix `backbone.`.
+    fn load_backbone(&self, start: &dyn Checkpoint) -> Result<(), TrainError> {
         for (name, var) in self.vars.iter().filter(|(name, _)| name.starts_with("backbone.")) {
-            let bare = name.trim_start_matches("backbone.");
-            let found = [name.as_str(), bare].into_iter().find(|name| start.shape(name).as_deref() == Some(var.dims()));
+            let without_prefix = name.trim_start_matches("backbone.");
+            let found = [name.as_str(), without_prefix]
+                .into_iter()
+                .find(|name| start.shape(name).as_deref() == Some(var.dims()));
             let Some(found) = found else {
                 return Err(TrainError::at(
                     &start.file(),
-                    format!("no tensor `{bare}` of shape {:?} to begin with", var.dims()),
+                    format!("no tensor `{without_prefix}` of shape {:?} to start from", var.dims()),
                 ));
             };
             set(var, start.read(found).map_err(|error| TrainError::at(&start.file(), error))?)?;
@@ -130,7 +136,7 @@ impl Network {
         Ok(())
     }
 
-    /// Takes the weights of a model that was written.
+    /// Loads the weights of an exported model.
     pub fn load(&self, model: &Path) -> Result<(), TrainError> {
         let file = WeightsFile::open(model).map_err(|error| TrainError::at(model, error))?;
         for (name, var) in &self.vars {
@@ -148,12 +154,13 @@ impl Network {
             (Body::Pooled { backbone, head, .. }, [only]) => head.forward_t(&backbone.forward_t(only, train)?, train),
             (Body::MultiHead(network), [only]) => network.forward_t(only, train),
             (Body::SingleHead(network), [only]) => network.forward(only),
-            _ => candle_core::bail!("items of one photo, or two"),
+            _ => candle_core::bail!("an item has one photo, or two"),
         }
     }
 }
 
-/// Weights and configuration as `aesthetics`, `compare`, `classify` and `score --degradations` read them with `--model`.
+/// Writes weights and configuration for `aesthetics`, `compare`, `classify` and `score --degradations` to read with
+/// `--model`.
 pub fn export(network: &Network, job: &Job<'_>, progress: &Progress) -> Result<(), TrainError> {
     let recipe = job.recipe;
     let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
@@ -174,25 +181,25 @@ pub fn export(network: &Network, job: &Job<'_>, progress: &Progress) -> Result<(
             config["heads"] = serde_json::json!(FLAWS);
         }
         Body::SingleHead(_) => {}
-        Body::Pooled { config: head, part, .. } => {
+        Body::Pooled { config: head, head_kind, .. } => {
             let model = &mut config["model"];
             model["mlp_hidden_dims"] = serde_json::json!(head.hidden);
             model["dropout"] = serde_json::json!(recipe.dropout);
             model["activation"] = "relu".into();
-            match part {
-                Part::Preference => {
+            match head_kind {
+                HeadKind::Preference => {
                     model["cnn_backbone"] = "resnet50".into();
-                    // A crop of the whole short side is how the original fed pairs.
+                    // The original system fed pairs as crops of the whole short side.
                     model["transform_type"] = if recipe.crop == recipe.resize { "paper" } else { "standard" }.into();
                 }
-                Part::Ratings => {
+                HeadKind::Ratings => {
                     model["output_mode"] = serde_json::json!(recipe.output_mode);
-                    // Shares of votes are AVA's; other ratings have scales of their own.
+                    // Votes come from AVA; other ratings have scales of their own.
                     if matches!(job.items.first().map(|item| &item.target), Some(Target::Votes(_))) {
                         config["trained_on"] = "ava".into();
                     }
                 }
-                Part::Classes => config["classes"] = serde_json::json!(job.classes),
+                HeadKind::Classes => config["classes"] = serde_json::json!(job.classes),
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The training files of the original system, `ava_training_config.yaml`, `siamese_training_config.yaml` and their
-//! likes, read as they are.
+//! Reads the training files of the original system (`ava_training_config.yaml`, `siamese_training_config.yaml` and
+//! similar ones) unchanged.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::recipe::{Augment, Backbone, LargeRecipe, OutputMode};
 use crate::TrainError;
 
-/// Keys that are given on the command line, or concern what is done otherwise here.
+/// Keys without effect here: they are given on the command line, or control something that this program does
+/// differently.
 const WITHOUT_EFFECT: [&str; 16] = [
     "device",
     "output_dir",
@@ -28,8 +29,8 @@ const WITHOUT_EFFECT: [&str; 16] = [
     "data.cached_parquet",
     "data.num_workers",
 ];
-/// Means of what the networks here do anyway.
-const AS_HERE: [&str; 10] = [
+/// Keys whose usual values describe what this program does anyway; they are ignored without a note.
+const SAME_HERE: [&str; 10] = [
     "model.pretrained",
     "model.padding_mean_color",
     "training.momentum",
@@ -42,21 +43,22 @@ const AS_HERE: [&str; 10] = [
     "data.test_ratio",
 ];
 
-/// A recipe, and what of the file is done otherwise here.
+/// A recipe, and notes on what this program does differently from the file.
 struct Original {
     recipe: LargeRecipe,
-    told: Vec<String>,
+    notes: Vec<String>,
 }
 
-/// Reads a recipe of ours, or a training file of the original's; `told` hears what of that is done otherwise.
-pub fn read_recipe(file: &Path, yaml: &str, told: &mut dyn FnMut(&str)) -> Result<LargeRecipe, TrainError> {
+/// Reads a recipe of this program, or a training file of the original system; `note` is called with what is done
+/// differently.
+pub fn read_recipe(file: &Path, yaml: &str, note: &mut dyn FnMut(&str)) -> Result<LargeRecipe, TrainError> {
     let Some(original) = read(yaml) else { return LargeRecipe::parse(file, yaml) };
     let original = original.map_err(|why| TrainError::Recipe { file: file.to_owned(), why })?;
-    original.told.iter().for_each(|what| told(what));
+    original.notes.iter().for_each(|text| note(text));
     original.recipe.checked(file)
 }
 
-/// A file whose keys were taken out one by one; what is left over is not understood.
+/// The keys of a file that have not been read yet.
 struct Keys(Map<String, Value>);
 
 impl Keys {
@@ -78,20 +80,20 @@ impl Keys {
         Ok(self.get(key)?.unwrap_or(default))
     }
 
-    /// Keys that nobody asked for.
-    fn left(&self) -> Vec<String> {
-        let mut left = Vec::new();
+    /// The names of all keys that are left.
+    fn remaining(&self) -> Vec<String> {
+        let mut remaining = Vec::new();
         for (section, value) in &self.0 {
             match value.as_object() {
-                Some(inner) => left.extend(inner.keys().map(|key| format!("{section}.{key}"))),
-                None => left.push(section.clone()),
+                Some(inner) => remaining.extend(inner.keys().map(|key| format!("{section}.{key}"))),
+                None => remaining.push(section.clone()),
             }
         }
-        left
+        remaining
     }
 }
 
-/// `None` where the text is no training file of the original's.
+/// `None` if the text is no training file of the original system.
 fn read(yaml: &str) -> Option<Result<Original, String>> {
     let value: Value = serde_yaml::from_str(yaml).ok()?;
     let Value::Object(map) = value else { return None };
@@ -100,38 +102,41 @@ fn read(yaml: &str) -> Option<Result<Original, String>> {
 }
 
 fn recipe(mut keys: Keys) -> Result<Original, String> {
-    let mut told = Vec::new();
+    let mut notes = Vec::new();
     let backbone = keys.get::<String>("model.cnn_backbone")?.or(keys.get("model.backbone")?);
     let backbone = match backbone.as_deref() {
         None | Some("resnet50") => Backbone::Resnet50,
         Some(other) => {
-            return Err(format!("`model.backbone: {other}`: of the original's networks resnet50 is trained here"));
+            return Err(format!(
+                "`model.backbone: {other}`: of the original system's networks only resnet50 can be trained here"
+            ));
         }
     };
     match keys.get::<String>("model.activation")?.as_deref() {
         None | Some("relu") => {}
-        Some(other) => return Err(format!("`model.activation: {other}`: heads are trained with relu here")),
+        Some(other) => return Err(format!("`model.activation: {other}`: heads are trained with relu only")),
     }
     match keys.get::<String>("training.optimizer")?.as_deref() {
         None | Some("adamw") => {}
-        Some(other) => told.push(format!("`training.optimizer: {other}`: AdamW is used here")),
+        Some(other) => notes.push(format!("`training.optimizer: {other}`: AdamW is used here")),
     }
     let output_mode = keys.or("model.output_mode", OutputMode::Distribution)?;
     match (keys.get::<String>("training.loss_type")?.as_deref(), output_mode) {
-        // Of distributions both losses differ by what does not depend on the network.
+        // For distributions the two losses differ by a constant.
         (None, _)
         | (Some("mse"), OutputMode::Regression)
         | (Some("kl_div" | "cross_entropy"), OutputMode::Distribution) => {}
         (Some(other), _) => {
-            return Err(format!("`training.loss_type: {other}` does not go with the output, or is not known"));
+            return Err(format!("`training.loss_type: {other}` does not fit the output mode, or is not known"));
         }
     }
-    // Of pairs the original's flags choose: short side to the crop, or standard.
+    // For pairs, flags of the original system choose between resizing the short side to the crop and the standard
+    // resize.
     let paper = keys.get::<bool>("model.use_paper_preprocessing")?;
     let kind = keys.get::<String>("transform_type")?;
-    let fixed = paper == Some(true) || matches!(kind.as_deref(), Some("paper" | "external"));
+    let resize_to_crop = paper == Some(true) || matches!(kind.as_deref(), Some("paper" | "external"));
     let crop = keys.or("transform.crop_size", 224)?;
-    let resize = keys.or("transform.resize_size", if fixed { crop } else { 256 })?;
+    let resize = keys.or("transform.resize_size", if resize_to_crop { crop } else { 256 })?;
     let mut augment = Augment::NONE;
     if let Some(Value::Object(map)) = keys.take("transform.augmentation") {
         let mut inner = Keys(map);
@@ -141,14 +146,14 @@ fn recipe(mut keys: Keys) -> Result<Original, String> {
         augment.contrast = inner.or("color_jitter.contrast", 0.0)?;
         augment.saturation = inner.or("color_jitter.saturation", 0.0)?;
         if inner.get::<f32>("color_jitter.hue")?.is_some_and(|hue| hue != 0.0) {
-            told.push("`transform.augmentation.color_jitter.hue`: hues stay as they are here".to_owned());
+            notes.push("`transform.augmentation.color_jitter.hue`: hues are not changed here".to_owned());
         }
         inner.0.remove("color_jitter");
-        if let Some(odd) = inner.left().first() {
+        if let Some(odd) = inner.remaining().first() {
             return Err(format!("`transform.augmentation.{odd}` is not known"));
         }
     }
-    let differential: bool = keys.or("training.differential_lr", true)?;
+    let faster_head: bool = keys.or("training.differential_lr", true)?;
     let (train, val): (f64, f64) = (keys.or("data.train_ratio", 0.8)?, keys.or("data.val_ratio", 0.1)?);
     let recipe = LargeRecipe {
         name: keys.or("name", "original".to_owned())?,
@@ -161,7 +166,7 @@ fn recipe(mut keys: Keys) -> Result<Original, String> {
         augment,
         learning_rate: keys.or("training.learning_rate", 1e-4)?,
         final_rate: None,
-        head_factor: if differential { 10.0 } else { 1.0 },
+        head_factor: if faster_head { 10.0 } else { 1.0 },
         longest_gradient: None,
         weight_decay: keys.or("training.weight_decay", 0.0)?,
         batch: keys.or("training.batch_size", 8)?,
@@ -174,21 +179,21 @@ fn recipe(mut keys: Keys) -> Result<Original, String> {
         min_reviewers: keys.get("data.min_reviewers")?,
         margin: 0.0,
     };
-    let mut without: Vec<&str> = Vec::new();
+    let mut without_effect: Vec<&str> = Vec::new();
     for key in WITHOUT_EFFECT {
         if keys.take(key).is_some() {
-            without.push(key);
+            without_effect.push(key);
         }
     }
-    AS_HERE.iter().for_each(|key| drop(keys.take(key)));
+    SAME_HERE.iter().for_each(|key| drop(keys.take(key)));
     keys.0.retain(|_, value| !value.is_null() && value.as_object().is_none_or(|inner| !inner.is_empty()));
-    if let Some(odd) = keys.left().first() {
+    if let Some(odd) = keys.remaining().first() {
         return Err(format!("`{odd}` is not known"));
     }
-    if !without.is_empty() {
-        told.push(format!("of the original's keys these change nothing here: {}", without.join(", ")));
+    if !without_effect.is_empty() {
+        notes.push(format!("these keys of the original system have no effect here: {}", without_effect.join(", ")));
     }
-    Ok(Original { recipe, told })
+    Ok(Original { recipe, notes })
 }
 
 #[cfg(test)]
@@ -211,15 +216,17 @@ mod tests {
 
     #[test]
     fn the_files_beside_the_originals_models_are_understood() {
-        let Original { recipe, told } = read(AVA).expect("the original's").expect("understood");
+        let Original { recipe, notes } = read(AVA).expect("the original's").expect("understood");
         assert_eq!((recipe.batch, recipe.epochs, recipe.patience, recipe.head_factor), (64, 30, 5, 10.0));
         assert_eq!((recipe.resize, recipe.crop, recipe.held_out, recipe.test), (256, 224, 0.1, 0.1));
         assert_eq!((recipe.output_mode, recipe.augment.flip), (OutputMode::Regression, 0.5));
-        assert!(told.iter().any(|told| told.contains("hue")) && told.iter().any(|told| told.contains("data.ava_txt")));
-        let Original { recipe, told } = read(SIAMESE).expect("the original's").expect("understood");
+        assert!(
+            notes.iter().any(|note| note.contains("hue")) && notes.iter().any(|note| note.contains("data.ava_txt"))
+        );
+        let Original { recipe, notes } = read(SIAMESE).expect("the original's").expect("understood");
         assert_eq!((recipe.resize, recipe.crop, recipe.min_reviewers), (224, 224, Some(2)));
         assert_eq!((recipe.learning_rate, recipe.augment), (1e-5, Augment::NONE));
-        assert!(told.iter().any(|told| told.contains("AdamW")), "{told:?}");
+        assert!(notes.iter().any(|note| note.contains("AdamW")), "{notes:?}");
     }
 
     #[test]

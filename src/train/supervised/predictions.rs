@@ -1,4 +1,4 @@
-//! What a network said of every item that is held out, beside what is true: Parquet, with the original's columns.
+//! The predictions for all validation or test items beside their labels: Parquet, with the original system's columns.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use parquet::arrow::ArrowWriter;
 use crate::TrainError;
 use crate::checkpoint::replace;
 
-/// Columns, filled row by row.
+/// A table whose columns are filled row by row.
 #[derive(Debug, Default)]
 pub struct Predictions {
     texts: Vec<(String, Vec<String>)>,

@@ -1,4 +1,4 @@
-//! What the run of a large network is told in YAML.
+//! The YAML recipe of a large network's training run.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +10,10 @@ use crate::TrainError;
 pub struct LargeRecipe {
     pub name: String,
     pub backbone: Backbone,
-    /// For ratings: regression or distribution.
+    /// The output for ratings: regression or distribution.
     #[serde(default)]
     pub output_mode: OutputMode,
-    /// Hidden layers of the head.
+    /// Widths of the head's hidden layers.
     #[serde(default)]
     pub mlp_hidden_dims: Vec<usize>,
     #[serde(default)]
@@ -21,9 +21,9 @@ pub struct LargeRecipe {
     pub resize: u32,
     pub crop: u32,
     pub augment: Augment,
-    /// Of the backbone; the head's is so many times as high.
+    /// The backbone's learning rate; the head's is `head_factor` times as high.
     pub learning_rate: f32,
-    /// The share of it that the last epoch comes down to, along half a cosine; without it, it stays.
+    /// Cosine decay: the share of the learning rate that the last epochs approach. Without it the rate is constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_rate: Option<f32>,
     pub head_factor: f32,
@@ -34,18 +34,18 @@ pub struct LargeRecipe {
     pub epochs: u64,
     pub patience: u64,
     pub seed: u64,
-    /// Share of the series that is held out and judged after every epoch, which chooses the best.
+    /// Share of the series in the validation set, by which the best epoch is chosen.
     pub held_out: f64,
-    /// Share of the series that nothing is chosen by: judged once, at the end.
+    /// Share of the series in the test set, evaluated once at the end.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub test: f64,
-    /// For pairs.
+    /// The smallest share of reviewers that must agree on a pair.
     #[serde(default)]
     pub min_agreement: f64,
-    /// Where labels count reviewers, at least so many; without it, two.
+    /// The smallest number of reviewers of a pair, if the labels count them; two by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_reviewers: Option<usize>,
-    /// For pairs derived from scores: how far apart those lie.
+    /// The smallest difference of scores that makes a pair, if pairs are derived from scores.
     #[serde(default)]
     pub margin: f32,
 }
@@ -55,14 +55,14 @@ pub struct LargeRecipe {
 pub enum Backbone {
     Resnet18,
     Resnet50,
-    /// The whole network of the multi-head quality model; for flaws, and nothing else is.
+    /// The multi-head quality network, which predicts the strengths of four flaws.
     MultiHead,
-    /// The whole network of the single-head quality model: quality over all.
+    /// The single-head quality network, which predicts the overall quality.
     SingleHead,
 }
 
 impl Backbone {
-    /// Whether it is a whole network that judges quality.
+    /// Whether it is a quality network rather than a backbone with a head.
     pub fn judges_quality(self) -> bool {
         matches!(self, Self::MultiHead | Self::SingleHead)
     }
@@ -76,7 +76,7 @@ pub enum OutputMode {
     Distribution,
 }
 
-/// What is done to photos that are learned from.
+/// Augmentation of the training photos.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
@@ -102,7 +102,7 @@ impl LargeRecipe {
         recipe.checked(file)
     }
 
-    /// The recipe, if it can be followed.
+    /// Checks the values; returns the recipe if they are valid.
     pub fn checked(self, file: &std::path::Path) -> Result<Self, TrainError> {
         let bad = |why: &str| TrainError::Recipe { file: file.to_owned(), why: why.to_owned() };
         let recipe = self;
@@ -117,7 +117,9 @@ impl LargeRecipe {
         }
         let shares = recipe.held_out > 0.0 && recipe.test >= 0.0 && recipe.held_out + recipe.test < 1.0;
         if !shares || recipe.mlp_hidden_dims.contains(&0) {
-            return Err(bad("`held_out` and `test` are shares that leave something, hidden layers have a width"));
+            return Err(bad(
+                "`held_out` and `test` are shares that leave a training set, and hidden layers are wider than 0",
+            ));
         }
         if recipe.learning_rate.is_nan() || recipe.learning_rate <= 0.0 {
             return Err(bad("`learning_rate` is greater than 0"));
@@ -125,16 +127,16 @@ impl LargeRecipe {
         Ok(recipe)
     }
 
-    /// How fast the backbone learns in an epoch, counted from 0.
-    pub fn rate(&self, epoch: u64) -> f32 {
+    /// The backbone's learning rate in an epoch, counted from 0.
+    pub fn learning_rate_of(&self, epoch: u64) -> f32 {
         let Some(last) = self.final_rate else { return self.learning_rate };
-        let way = std::f32::consts::PI * epoch as f32 / self.epochs as f32;
-        self.learning_rate * (last + (1.0 - last) * f32::midpoint(1.0, way.cos()))
+        let angle = std::f32::consts::PI * epoch as f32 / self.epochs as f32;
+        self.learning_rate * (last + (1.0 - last) * f32::midpoint(1.0, angle.cos()))
     }
 
-    /// What must not change between two stretches of a run.
+    /// What must not change when a run is resumed.
     pub fn identity(&self, items: usize) -> String {
-        let lasting = Self { epochs: 0, patience: 0, learning_rate: 0.0, ..self.clone() };
-        format!("{} {items}", serde_json::to_string(&lasting).unwrap_or_default())
+        let unchanging = Self { epochs: 0, patience: 0, learning_rate: 0.0, ..self.clone() };
+        format!("{} {items}", serde_json::to_string(&unchanging).unwrap_or_default())
     }
 }
