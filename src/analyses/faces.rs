@@ -1,11 +1,11 @@
 //! Faces, eyes, smiles.
 
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use hub::Faces;
-use judge::portrait::{EyesBy, LandmarkRounding, Thresholds};
+use judge::portrait::Thresholds;
 
 /// The face networks as an analysis of the pipeline.
 #[derive(Debug)]
@@ -58,14 +58,8 @@ impl From<&Settings> for Thresholds {
             eye_open_ear_threshold: settings.eye_open_ear_threshold,
             smile_width_threshold: settings.smile_width_threshold,
             smile_elevation_threshold: settings.smile_elevation_threshold,
-            landmark_rounding: match settings.landmark_rounding {
-                config::LandmarkRounding::Float => LandmarkRounding::Float,
-                config::LandmarkRounding::Pixel => LandmarkRounding::Pixel,
-            },
-            eyes: match settings.eyes {
-                config::EyesBy::States => EyesBy::States,
-                config::EyesBy::Ear => EyesBy::Ear,
-            },
+            landmark_rounding: settings.landmark_rounding,
+            eyes: settings.eyes,
             groups: all.album.portrait.groups,
             ..Self::default()
         }

@@ -8,5 +8,7 @@ pub mod contain;
 pub mod escape;
 pub mod npy;
 pub mod pixels;
+pub mod random;
 pub mod reading;
 pub mod threads;
+pub mod zip_directory;

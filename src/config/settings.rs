@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::{ConfigError, Sources, resolve};
+use judge::portrait::{EyesBy, LandmarkRounding};
 use judge::quality;
 use photo;
 
@@ -100,20 +101,6 @@ pub struct PortraitAnalysis {
     pub smile_elevation_threshold: f64,
     pub landmark_rounding: LandmarkRounding,
     pub eyes: EyesBy,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EyesBy {
-    States,
-    Ear,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LandmarkRounding {
-    Float,
-    Pixel,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -8,26 +8,11 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|name| {
             // A right leaf under a wrong branch is nearer than its spelling suggests.
             let leaf = if last(name) == last(typed) { 2 } else { usize::MAX };
-            (distance(typed, name).min(leaf), name)
+            (strsim::levenshtein(typed, name).min(leaf), name)
         })
         .min()
         .filter(|&(away, name)| away <= typed.len().max(name.len()) / 2)
         .map(|(_, name)| name)
-}
-
-/// Levenshtein, over bytes: keys are ASCII.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use crate::fetch::SourceError;
-use crate::fetch::zip::{self, Entry};
+use crate::fetch::unpacked;
+use base::zip_directory::{self as zip, Broken, Entry, Packing};
 
 /// Published entries have some megabytes.
 const LARGEST_ENTRY: u64 = 64 << 20;
@@ -12,8 +12,8 @@ const MOST_ENTRIES: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    #[error("{0}")]
-    Archive(#[from] SourceError),
+    #[error("it is no readable archive: {0}")]
+    Archive(#[from] Broken),
     #[error("it has {found} entries; at most {MOST_ENTRIES} are looked at")]
     Entries { found: usize },
     #[error("it has {found} entries of the name {name} where one belongs")]
@@ -36,10 +36,11 @@ impl<'a> Bundle<'a> {
     pub fn read(archive: &'a [u8]) -> Result<Self, BundleError> {
         let size = archive.len() as u64;
         let tail = &archive[archive.len().saturating_sub(zip::TAIL as usize)..];
-        let (offset, length) = zip::directory_place(tail, size)?;
+        let (offset, length) = zip::place(tail, size)?;
         // Checked to lie inside the file.
         let directory = &archive[offset as usize..(offset + length) as usize];
-        let entries = zip::entries(directory, offset)?;
+        let mut entries = zip::entries(directory, offset)?;
+        entries.retain(|entry| entry.packing != Packing::Other);
         let found = entries.len();
         if found > MOST_ENTRIES { Err(BundleError::Entries { found }) } else { Ok(Self { archive, entries }) }
     }
@@ -57,7 +58,7 @@ impl<'a> Bundle<'a> {
         }
         let mut content = Vec::new();
         let from = &self.archive[entry.offset as usize..];
-        zip::unpacked(from, entry)
+        unpacked(from, entry)
             .and_then(|reader| reader.take(bytes + 1).read_to_end(&mut content))
             .map_err(|source| BundleError::Unpack { name, source })?;
         if content.len() as u64 == bytes { Ok(content) } else { Err(BundleError::Length { name, bytes }) }

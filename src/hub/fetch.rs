@@ -7,8 +7,8 @@ mod patience;
 mod pull;
 mod transfer;
 mod turn;
+mod unpack;
 mod wheel;
-pub mod zip;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use super::sources::Source;
 pub use client::{Client, read_text};
 pub use network::Network;
 pub use pull::Puller;
+pub(crate) use unpack::unpacked;
 
 /// A file as a manifest names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use super::digest::{Digest, Hasher};
 
 /// Read, written and hashed at once; small enough to stay in the processor's cache from one to the next.
-pub const BUFFER: usize = 1 << 18;
+const BUFFER: usize = 1 << 18;
 /// Buffers of one file that are under way: how far the hash may lag behind, and what it costs in memory.
 const BUFFERS: usize = 16;
 

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use base::pixels::Pixels;
 use networks::fused::Batch;
-use networks::preprocess::{Filter, Preprocess, Resize};
+use networks::preprocess::{Preprocess, Resize};
 use photo::resize;
 
 /// The photos as one batch of squares.
@@ -28,11 +28,7 @@ pub fn as_they_are(preprocess: &Preprocess, pictures: &[&Pixels]) -> Batch {
 }
 
 fn square(preprocess: &Preprocess, photo: &Pixels, side: u32) -> Vec<f32> {
-    let filter = match preprocess.filter {
-        Filter::Bilinear => resize::Filter::Bilinear,
-        Filter::Bicubic => resize::Filter::Bicubic,
-        Filter::Lanczos => resize::Filter::Lanczos3,
-    };
+    let filter = preprocess.filter;
     let cropped = match (preprocess.resize, preprocess.crop) {
         (Resize::ShortSide(short), Some(_)) => resize::short_side_cropped(photo, short, filter, side),
         (Resize::ShortSide(short), None) => resize::short_side(photo, short, filter).into_owned(),

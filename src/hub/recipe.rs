@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::manifest::NetworkSpec;
 use networks::checkpoint::{Checkpoint, WeightsError};
 use networks::head::{Bend, HeadConfig};
-use networks::preprocess::{Filter, Preprocess, Resize};
+use networks::preprocess::{Preprocess, Resize};
 use networks::rating::Output;
 use networks::weights::WeightsFile;
+use photo::resize::Filter;
 
 /// Published networks take pictures of some hundred pixels a side.
 const LARGEST_SIDE: u32 = 4096;

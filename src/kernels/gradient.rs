@@ -24,15 +24,23 @@ impl Matrix<'_> {
 
 /// Computes `out += a b` with row-major `out`.
 pub fn add_product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
+    multiply(a, b, out, true);
+}
+
+/// `out = a b` or `out += a b`, on the calling thread alone.
+pub(crate) fn multiply(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], add: bool) {
     assert_eq!(a.columns, b.rows, "inner sides");
     assert!(a.fits() && b.fits(), "matrices inside their slices");
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert_eq!(out.len(), m * n, "the size of the product");
     if m == 0 || n == 0 || k == 0 {
+        if !add {
+            out.fill(0.0);
+        }
         return;
     }
     // SAFETY: both matrices and the product lie inside their slices, as asserted; `out` is borrowed alone, so nothing
-    // that is read is written.
+    // that is read is written. With `read_dst` false nothing is read from `out`.
     unsafe {
         gemm::gemm(
             m,
@@ -41,14 +49,14 @@ pub fn add_product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
             out.as_mut_ptr(),
             1,
             n as isize,
-            true,
+            add,
             a.data.as_ptr(),
             a.column_step as isize,
             a.row_step as isize,
             b.data.as_ptr(),
             b.column_step as isize,
             b.row_step as isize,
-            1.0f32,
+            f32::from(u8::from(add)),
             1.0f32,
             false,
             false,

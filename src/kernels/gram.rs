@@ -1,12 +1,11 @@
 //! Dot products of rows with rows, from which distances between embeddings are computed.
 
-use gemm::{Parallelism, gemm};
+use super::gradient::{Matrix, multiply};
 
 /// Computes `out[r * m + c] = a_r · b_c` for the `dim`-wide rows of `a` (n of them) and `b` (m of them).
 ///
 /// Runs on the calling thread alone. Callers parallelise over blocks of rows, so that the result does not depend on the
 /// number of threads.
-#[allow(unsafe_code)]
 pub fn rows_times_rows(a: &[f32], b: &[f32], dim: usize, out: &mut [f32]) {
     if dim == 0 || a.is_empty() || b.is_empty() {
         out.fill(0.0);
@@ -14,33 +13,9 @@ pub fn rows_times_rows(a: &[f32], b: &[f32], dim: usize, out: &mut [f32]) {
     }
     let (n, m) = (a.len() / dim, b.len() / dim);
     assert!(a.len() == n * dim && b.len() == m * dim, "rows of {dim} numbers");
-    assert_eq!(out.len(), n * m, "room for {n} by {m} products");
-    // SAFETY: the asserts above pin all three extents: `a` is n x dim and `b` is m x dim, both row-major (`b` is read
-    // transposed by swapping its strides), and `out` is n x m row-major and exclusively borrowed. With `read_dst` false
-    // nothing is read from `out`.
-    unsafe {
-        gemm(
-            n,
-            m,
-            dim,
-            out.as_mut_ptr(),
-            1,
-            m as isize,
-            false,
-            a.as_ptr(),
-            1,
-            dim as isize,
-            b.as_ptr(),
-            dim as isize,
-            1,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
+    let rows = Matrix { data: a, rows: n, columns: dim, row_step: dim, column_step: 1 };
+    let columns = Matrix { data: b, rows: dim, columns: m, row_step: 1, column_step: dim };
+    multiply(rows, columns, out, false);
 }
 
 #[cfg(test)]

@@ -4,6 +4,16 @@
 //! features, and it checks that the machine has them.
 #![allow(unsafe_code)]
 
+/// The methods of a path: each is a few instructions, and belongs inside the function that is compiled for them.
+macro_rules! lane_methods {
+    ($($name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? => $body:block)*) => {
+        $(
+            #[inline(always)]
+            unsafe fn $name($($arg: $type),*) $(-> $result)? $body
+        )*
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

@@ -133,7 +133,7 @@ impl Kernel for PanelWidth {
     }
 }
 
-pub(crate) fn panel_width(cpu: Cpu) -> usize {
+fn panel_width(cpu: Cpu) -> usize {
     // SAFETY: the kernel reads a constant.
     unsafe { lanes::run(cpu, PanelWidth) }
 }

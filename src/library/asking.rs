@@ -168,7 +168,7 @@ impl ModelHub {
         Ok(network.map_or(Features::Layout(Layout), Features::Network))
     }
 
-    pub fn faces_or_without<A: Absent>(&self, absent: &mut A) -> Result<Option<FaceFinding>, A::Error> {
+    fn faces_or_without<A: Absent>(&self, absent: &mut A) -> Result<Option<FaceFinding>, A::Error> {
         let instead = Instead::Nobody("faces are not looked at, the other parts share their weight".to_owned());
         let finding = open_or_without(|| self.face_finding(Landmarks::Attention), &instead, absent)?;
         finding.map(|finding| self.with_expressions(finding, Landmarks::Attention, absent)).transpose()

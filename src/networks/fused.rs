@@ -64,9 +64,13 @@ pub trait Network: Send + Sync {
     /// Memory that the packed weights take.
     fn bytes(&self) -> usize;
     /// Photos that one thread works on at a time: more of them read the weights less often.
-    fn group(&self) -> usize;
-    /// Whether photos of this size can be taken.
-    fn accepts(&self, height: usize, width: usize) -> bool;
+    fn group(&self) -> usize {
+        4
+    }
+    /// Whether photos of this size can be taken. Halvings that are rounded up always leave a pixel.
+    fn accepts(&self, height: usize, width: usize) -> bool {
+        height > 0 && width > 0
+    }
     /// Fills `out`, a row of [`Self::features`] for each photo.
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], workspace: &mut Workspace);
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fused::Batch;
+use photo::resize::Filter;
 
 /// From an upright photo to normalised numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,14 +25,6 @@ pub enum Resize {
     ShortSide(u32),
     /// Both sides become this long, whatever the shape was.
     Square(u32),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Filter {
-    Bilinear,
-    Bicubic,
-    Lanczos,
 }
 
 impl Preprocess {

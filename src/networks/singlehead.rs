@@ -84,10 +84,6 @@ impl Network for FusedSingleHead {
         1
     }
 
-    fn accepts(&self, height: usize, width: usize) -> bool {
-        height > 0 && width > 0
-    }
-
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
         let mut map = photos.map(WINDOW.padding, &mut work.arena);
         for (at, conv) in self.convs.iter().enumerate() {

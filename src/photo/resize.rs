@@ -15,10 +15,12 @@ use pulp::{Simd, WithSimd};
 
 use base::pixels::Pixels;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Filter {
     Bilinear,
     Bicubic,
+    #[serde(rename = "lanczos")]
     Lanczos3,
 }
 
@@ -45,7 +47,7 @@ pub fn within_while<'a>(source: &'a Pixels, long_side: u32, go_on: &dyn Fn() -> 
 }
 
 /// The size [`within`] gives to a picture of `width` x `height`.
-pub fn size_within(width: u32, height: u32, long_side: u32) -> (u32, u32) {
+fn size_within(width: u32, height: u32, long_side: u32) -> (u32, u32) {
     let long_side = long_side.max(1);
     if long_side >= width.max(height) {
         return (width, height);

@@ -4,6 +4,9 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use base::random::SplitMix;
+pub use base::random::mixed;
+
 /// A number that looks random, from a seed and the numbers of a row.
 pub fn lot(seed: u64, row: &[f32]) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -21,32 +24,22 @@ pub fn lot(seed: u64, row: &[f32]) -> u64 {
     lanes.into_iter().fold(row.len() as u64, |hash, lane| mixed(hash ^ lane))
 }
 
-/// The finaliser of SplitMix64: every bit in changes every bit out with about even odds.
-pub fn mixed(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
-}
-
 /// From 0 (never reached) to 1, both ends out of reach of a division.
 pub fn share(lot: u64) -> f64 {
     ((lot >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
-/// A stream of sampled.
+/// A stream of lots.
 #[derive(Debug, Clone)]
-pub struct Draws {
-    state: u64,
-}
+pub struct Draws(SplitMix);
 
 impl Draws {
     pub fn new(seed: u64) -> Self {
-        Self { state: mixed(seed ^ 0x5851_f42d_4c95_7f2d) }
+        Self(SplitMix(mixed(seed ^ 0x5851_f42d_4c95_7f2d)))
     }
 
-    pub fn next_lot(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mixed(self.state)
+    fn next_lot(&mut self) -> u64 {
+        self.0.draw()
     }
 
     pub fn next_share(&mut self) -> f64 {

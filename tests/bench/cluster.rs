@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use base::pixels::Pixels;
+use base::random::SplitMix;
 use judge::cluster::agreement::{adjusted_rand, pairwise};
 use judge::cluster::{
     Calibration, Embeddings, Input, Method, Moment, Noise, agglomerative, burst, cluster, dbscan, hdbscan, hybrid,
@@ -34,26 +35,13 @@ fn main() {
     }
 }
 
-/// `SplitMix64`, as in `tests/bench/peers/hdbscan_speed.py`.
-struct Chance(u64);
-
-impl Chance {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
 /// Takes of `n / 8` scenes: centres uniform in a cube, takes near them.
 fn takes(n: usize, dim: usize) -> Vec<f32> {
-    let mut chance = Chance(7);
-    let centres: Vec<f64> = (0..n / 8 * dim).map(|_| chance.uniform() - 0.5).collect();
+    let mut chance = SplitMix(7);
+    let centres: Vec<f64> = (0..n / 8 * dim).map(|_| chance.fraction() - 0.5).collect();
     (0..n)
         .flat_map(|i| (0..dim).map(move |k| (i % (n / 8)) * dim + k))
-        .map(|at| (centres[at] + 0.6 * (chance.uniform() - 0.5)) as f32)
+        .map(|at| (centres[at] + 0.6 * (chance.fraction() - 0.5)) as f32)
         .collect()
 }
 
@@ -265,14 +253,14 @@ fn bursts() {
 
 /// Folders as people have them: of each scene one to six photos, most often one or two.
 fn albums(photos: &Photos, scenes: &[&String]) {
-    let mut chance = Chance(23);
+    let mut chance = SplitMix(23);
     let mut drawn = |scenes: &[&String]| -> Vec<(Embeddings, Vec<String>)> {
         let mut album = || {
             let mut keep = vec![false; photos.scene.len()];
             for scene in scenes {
                 let mut takes: Vec<usize> = (0..keep.len()).filter(|&i| photos.scene[i] == **scene).collect();
-                for _ in 0..[1, 1, 2, 2, 3, 4, 6][(chance.uniform() * 7.0) as usize].min(takes.len()) {
-                    keep[takes.swap_remove((chance.uniform() * takes.len() as f64) as usize)] = true;
+                for _ in 0..[1, 1, 2, 2, 3, 4, 6][(chance.fraction() * 7.0) as usize].min(takes.len()) {
+                    keep[takes.swap_remove((chance.fraction() * takes.len() as f64) as usize)] = true;
                 }
             }
             photos.of(|i| keep[i])
@@ -325,7 +313,7 @@ fn times() {
         ("10 s to 4 h: a day out", 10.0, 14_400.0),
         ("5 min to 24 h: a journey", 300.0, 86_400.0),
     ] {
-        let mut chance = Chance(41);
+        let mut chance = SplitMix(41);
         let mut sums = [0.0; 3];
         for _ in 0..ALBUMS {
             let (rows, truth, times) = timed_album(&photos, &scenes, [shortest, longest], &mut chance);
@@ -348,19 +336,19 @@ fn timed_album(
     photos: &Photos,
     scenes: &[&String],
     [shortest, longest]: [f64; 2],
-    chance: &mut Chance,
+    chance: &mut SplitMix,
 ) -> (Embeddings, Vec<String>, Vec<Option<Moment>>) {
     let (mut chosen, mut times, mut now) = (Vec::new(), Vec::new(), 0.0);
     let mut order = scenes.to_vec();
     for at in (1..order.len()).rev() {
-        order.swap(at, (chance.uniform() * (at + 1) as f64) as usize);
+        order.swap(at, (chance.fraction() * (at + 1) as f64) as usize);
     }
     for scene in order {
-        now += shortest * (longest / shortest).powf(chance.uniform());
+        now += shortest * (longest / shortest).powf(chance.fraction());
         let mut takes: Vec<usize> = (0..photos.scene.len()).filter(|&i| photos.scene[i] == *scene).collect();
-        for _ in 0..[1, 1, 2, 2, 3, 4, 6][(chance.uniform() * 7.0) as usize].min(takes.len()) {
-            now += 0.3 + 2.7 * chance.uniform();
-            chosen.push(takes.swap_remove((chance.uniform() * takes.len() as f64) as usize));
+        for _ in 0..[1, 1, 2, 2, 3, 4, 6][(chance.fraction() * 7.0) as usize].min(takes.len()) {
+            now += 0.3 + 2.7 * chance.fraction();
+            chosen.push(takes.swap_remove((chance.fraction() * takes.len() as f64) as usize));
             times.push(Some(Moment::at((now * 1000.0) as i64)));
         }
     }
@@ -448,12 +436,12 @@ fn best<'a>(photos: &[(Embeddings, Vec<String>)], candidates: &'a [(String, Meth
 
 /// Mean over ten splits of the scenes in two halves, values chosen on one and judged on the other, both ways.
 fn cross_validated(photos: &Photos, scenes: &[&String], candidates: &[(String, Method)]) -> (f64, f64) {
-    let mut chance = Chance(11);
+    let mut chance = SplitMix(11);
     let (mut f1, mut rand, mut count) = (0.0, 0.0, 0.0);
     for _ in 0..10 {
         let mut shuffled = scenes.to_vec();
         for at in (1..shuffled.len()).rev() {
-            shuffled.swap(at, (chance.uniform() * (at + 1) as f64) as usize);
+            shuffled.swap(at, (chance.fraction() * (at + 1) as f64) as usize);
         }
         let half = &shuffled[..shuffled.len() / 2];
         let parts = [true, false].map(|side| photos.of(|i| half.contains(&&photos.scene[i]) == side));

@@ -24,12 +24,6 @@ use networks::resnet::{Depth, FusedResNet, Naming, ResNet};
 const SIDE: usize = 224;
 const NETWORKS: [&str; 5] = ["resnet50", "dinov2_small", "dinov2_base", "efficientnet_lite0", "mobilenet_v2"];
 
-fn checkpoint(network: &str) -> Formula {
-    let path = format!("{}/tests/parity/{network}.json", env!("CARGO_MANIFEST_DIR"));
-    let record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    Formula::new(&record["tensors"])
-}
-
 /// Multiplications and additions of one photo, counted as two.
 fn operations(network: &str) -> f64 {
     let vit = |width: f64| {
@@ -53,7 +47,7 @@ fn photos(count: usize) -> Batch {
 }
 
 fn fused(network: &str, engine: Engine) -> Runner {
-    let checkpoint = checkpoint(network);
+    let checkpoint = Formula::recorded(network);
     let ledger = Ledger::new(&checkpoint);
     let names = ledger.root();
     Runner::new(match network {
@@ -68,7 +62,7 @@ type Run = Box<dyn Fn(&Batch)>;
 
 /// The network as candle runs it.
 fn candle(network: &str) -> Run {
-    let checkpoint = checkpoint(network);
+    let checkpoint = Formula::recorded(network);
     let vb = var_builder(&checkpoint, DType::F32, &Device::Cpu).unwrap();
     let forward: Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor>> = if network == "resnet50" {
         let network = ResNet::new(Depth::Fifty, Naming::Torchvision, &vb).unwrap();

@@ -1,10 +1,8 @@
 //! `albumctl embed`, `aesthetics`, `compare`.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
 use crate::formula::Formula;
@@ -17,20 +15,8 @@ fn tiny_model(world: &World) -> String {
 
 /// The same of a network whose tensors `tests/parity` records.
 fn recorded_model(world: &World, record: &str, name: &str) -> String {
-    let path = format!("{}/tests/parity/{record}.json", env!("CARGO_MANIFEST_DIR"));
-    let record: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    let formula = Formula::new(&record["tensors"]);
-    let bytes: HashMap<&String, Vec<u8>> = formula
-        .shapes
-        .keys()
-        .map(|name| (name, formula.values(name).iter().flat_map(|v| v.to_le_bytes()).collect()))
-        .collect();
-    let views = formula
-        .shapes
-        .iter()
-        .map(|(name, shape)| (name.clone(), TensorView::new(Dtype::F32, shape.clone(), &bytes[name]).unwrap()));
     let file = world.path(format!("{name}.safetensors"));
-    safetensors::serialize_to_file(views, None, &file).unwrap();
+    fs::write(&file, Formula::recorded(record).safetensors(None)).unwrap();
     format!("--model={}", file.display())
 }
 

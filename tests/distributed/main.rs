@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "helpers are shared with the tests of one machine")]
 
+#[path = "../world/certificates.rs"]
+mod certificates;
 #[path = "../scale/features.rs"]
 mod features;
 #[path = "../world/mod.rs"]

@@ -1,7 +1,6 @@
 //! Who takes part: those who show the token, over TLS, and on addresses of this machine alone whoever is there.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use arrow_flight::Action;
@@ -11,6 +10,7 @@ use ballista_core::serde::protobuf::{CancelJobParams, PollWorkParams};
 use tonic::Code;
 use tonic::transport::Endpoint;
 
+use super::certificates::certificates;
 use super::features::{rows, write};
 use super::nodes::Cluster;
 use super::world::{World, set_mode, skipped};
@@ -26,21 +26,6 @@ fn world() -> World {
     }
     write(&world.path("f.parquet"), &rows(700, 6), 0, 50);
     world
-}
-
-/// An authority in a folder of its own, and a certificate for `names`; none where there is no `openssl`.
-fn certificates(folder: &Path, names: &str) -> Option<()> {
-    fs::create_dir(folder).unwrap();
-    let openssl = |args: &str| {
-        let output = Command::new("openssl").args(args.split_whitespace()).current_dir(folder).output().ok()?;
-        assert!(output.status.success(), "openssl {args}: {}", String::from_utf8_lossy(&output.stderr));
-        Some(())
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    fs::write(folder.join("names"), format!("subjectAltName={names}\n")).unwrap();
-    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=nobody -days 2"))?;
-    openssl(&format!("req {key} -keyout node.key -out node.csr -subj /CN=node"))?;
-    openssl("x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out node.pem")
 }
 
 fn fit<'a>(engine: &'a str, model: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -107,7 +92,8 @@ fn without_the_token_nothing_is_to_be_had() {
 fn nodes_speak_tls_and_believe_one_authority() {
     let world = world();
     let (nodes, others) = (world.path("nodes"), world.path("others"));
-    if certificates(&nodes, "IP:127.0.0.1").is_none() || certificates(&others, "IP:127.0.0.1").is_none() {
+    if certificates(&nodes, "node", "IP:127.0.0.1").is_none() || certificates(&others, "node", "IP:127.0.0.1").is_none()
+    {
         return skipped("there is no openssl to make certificates with");
     }
     let listens = ["--token-file", "token", "--tls-cert", "nodes/node.pem", "--tls-key", "nodes/node.key"];
@@ -144,7 +130,7 @@ fn nodes_speak_tls_and_believe_one_authority() {
 #[test]
 fn one_name_may_stand_for_all_nodes() {
     let world = world();
-    if certificates(&world.path("nodes"), "DNS:albumctl.nodes").is_none() {
+    if certificates(&world.path("nodes"), "node", "DNS:albumctl.nodes").is_none() {
         return skipped("there is no openssl to make certificates with");
     }
     let listens = ["--tls-cert", "nodes/node.pem", "--tls-key", "nodes/node.key"];

@@ -1,9 +1,9 @@
 //! Faults of the places results go to.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::world::{Seen, World, set_mode, skipped};
+use crate::world::{SHORT_FILES, Seen, World, set_mode, skipped};
 
 #[test]
 fn read_only_cache() {
@@ -45,17 +45,7 @@ fn full_disk() {
     let world = World::new();
     world.many_photos(200);
     let reference = world.run(["score", "--no-cache", "photos"]).expect(0).stdout;
-    // A limit on file size refuses writes as a full disk does.
-    let limited =
-        ["-c", "trap '' XFSZ; ulimit -f 60; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_albumctl"), "score", "photos"];
-    let output = Command::new("sh")
-        .args(limited)
-        .env_clear()
-        .env("HOME", world.path("home"))
-        .current_dir(world.path(""))
-        .output()
-        .unwrap();
-    let seen = Seen::from(output).expect(0);
+    let seen = world.run_under(SHORT_FILES, ["score", "photos"]).expect(0);
     assert_eq!(seen.stderr.matches("warning: the results store").count(), 1, "{}", seen.stderr);
     assert!(seen.stdout == reference);
     world.run(["score", "photos"]).expect(0);

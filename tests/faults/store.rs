@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
@@ -170,18 +170,7 @@ fn private_files() {
     for umask in ["022", "000"] {
         let world = World::new();
         world.many_photos(2);
-        let run = |args: &[&str]| {
-            let binary = env!("CARGO_BIN_EXE_albumctl");
-            let output = Command::new("sh")
-                .args(["-c", &format!("umask {umask}; exec \"$@\""), "sh", binary])
-                .args(args)
-                .env_clear()
-                .env("HOME", world.path("home"))
-                .current_dir(world.path(""))
-                .output()
-                .unwrap();
-            Seen::from(output).expect(0)
-        };
+        let run = |args: &[&str]| world.run_under(&format!("umask {umask}"), args).expect(0);
         let (cache, data) = (world.cache(), world.path("home/.local/share/albumctl"));
         run(&["score", "photos"]);
         run(&["decide", "keep", "photos"]);

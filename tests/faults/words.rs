@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use base::escape::steers;
 
-use crate::world::{Seen, World, png, skipped};
+use crate::world::{SHORT_FILES, World, png, skipped};
 
 /// Clears the screen, colours by a C1 control, rings, turns the text around, hides a character.
 const EVIL: &str = "\u{1b}[2J\u{9b}31m\u{7}\u{202e}\u{2066}\u{200b}";
@@ -130,19 +130,10 @@ fn evil_words_on_a_full_disk() {
     let world = World::new();
     let photo = world.photo(evil("large"), 1);
     fs::write(&photo, [png(48, 36, 1), vec![0; 400_000]].concat()).unwrap();
-    let mut command = limited(&world, &["select", "photos", "--no-cache", "--copy-to", "out"]);
-    let seen = Seen::from(command.output().unwrap()).expect(3);
+    let seen = world.run_under(SHORT_FILES, ["select", "photos", "--no-cache", "--copy-to", "out"]).expect(3);
     assert!(seen.stderr.contains("write: ") && seen.stderr.contains("File too large"), "{}", seen.stderr);
     assert_harmless("a copy on a full disk", &seen.stderr);
     assert_eq!(fs::read_dir(world.path("out")).unwrap().count(), 0, "nothing is left behind");
-}
-
-/// A limit on file size refuses writes as a full disk does.
-fn limited(world: &World, args: &[&str]) -> Command {
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 60; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_albumctl")]).args(args);
-    command.env_clear().env("HOME", world.path("home")).current_dir(world.path(""));
-    command
 }
 
 #[test]
@@ -233,9 +224,8 @@ fn full_zip() {
         let photo = world.photo(format!("{seed}.png"), seed);
         fs::write(&photo, [png(48, 36, seed), vec![0; 100_000]].concat()).unwrap();
     }
-    let mut command =
-        limited(&world, &["select", "photos", "--no-cache", "-q", "--per-cluster", "9", "--zip", "album.zip"]);
-    let seen = Seen::from(command.output().unwrap()).expect(1);
+    let select = ["select", "photos", "--no-cache", "-q", "--per-cluster", "9", "--zip", "album.zip"];
+    let seen = world.run_under(SHORT_FILES, select).expect(1);
     let lines: Vec<&str> = seen.stderr.lines().collect();
     assert!(lines.iter().all(|line| line.starts_with("error: ") || line.starts_with("note: ")), "{}", seen.stderr);
     assert!(seen.stderr.contains("album.zip") && seen.stderr.contains("File too large"), "{}", seen.stderr);

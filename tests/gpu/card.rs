@@ -7,7 +7,6 @@
 #[path = "../parity/formula.rs"]
 mod formula;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -20,7 +19,6 @@ use networks::dinov2::{self, Dinov2, FusedDinov2};
 use networks::fused::{Batch, Runner};
 use networks::mobile::{Family, FusedMobile, Mobile};
 use networks::resnet::{Depth, FusedResNet, Naming, ResNet};
-use safetensors::tensor::{Dtype, TensorView};
 
 const SIDE: usize = 224;
 const COUNTS: [usize; 4] = [1, 16, 32, 128];
@@ -36,19 +34,13 @@ const RECORDS: [(&str, &str); 5] = [
     ("siamese", include_str!("../parity/siamese_linear.json")),
 ];
 
-fn checkpoint(network: &str) -> Formula {
-    let (_, record) = RECORDS.iter().find(|(name, _)| *name == network).expect("a record");
-    let record: serde_json::Value = serde_json::from_str(record).expect("a record");
-    Formula::new(&record["tensors"])
-}
-
 fn photos(count: usize) -> Batch {
     let data = (0..count * SIDE * SIDE * 3).map(|i| ((i * 7919 % 200_003) as f32 / 100_001.5) - 1.0).collect();
     Batch::new(count, SIDE, SIDE, data).expect("a batch")
 }
 
 fn on_the_processor(network: &str) -> Runner {
-    let checkpoint = checkpoint(network);
+    let checkpoint = Formula::recorded(network);
     let ledger = Ledger::new(&checkpoint);
     let names = ledger.root();
     let cpu = Cpu::available().into_iter().rfind(|cpu| *cpu != Cpu::Amx).expect("a processor");
@@ -63,7 +55,7 @@ fn on_the_processor(network: &str) -> Runner {
 type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor>>;
 
 fn on_the_card(network: &str, dtype: DType, card: &Device) -> Forward {
-    let checkpoint = checkpoint(network);
+    let checkpoint = Formula::recorded(network);
     let vb = var_builder(&checkpoint, dtype, card).expect("weights on the card");
     match network {
         "resnet50" => {
@@ -158,15 +150,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
 
 fn weights(folder: &Path) {
     for network in ["rated", "siamese", "dinov2_base"] {
-        let formula = checkpoint(network);
-        let bytes: HashMap<&String, Vec<u8>> = formula
-            .shapes
-            .keys()
-            .map(|name| (name, formula.values(name).iter().flat_map(|value| value.to_le_bytes()).collect()))
-            .collect();
-        let view = |name: &String| TensorView::new(Dtype::F32, formula.shapes[name].clone(), &bytes[name]);
-        let views = formula.shapes.keys().map(|name| (name.clone(), view(name).expect("a tensor")));
-        let file = safetensors::serialize(views, None).expect("a file of weights");
+        let file = Formula::recorded(network).safetensors(None);
         std::fs::write(folder.join(format!("{network}.safetensors")), file).expect("the file is written");
     }
 }

@@ -1,6 +1,8 @@
 //! The model hub against a server that misbehaves, processes that die, and folders that fill up.
 
 mod cache;
+#[path = "../world/certificates.rs"]
+mod certificates;
 mod commands;
 mod demo;
 mod faults;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fs;
 
 use hub::digest::Digest;
-use safetensors::tensor::{Dtype, TensorView};
 
 use crate::formula::Formula;
 use crate::processes::{add_manifest, models};
@@ -13,17 +12,8 @@ use crate::world::World;
 
 /// The weights of a small DINOv2 that is never trained; `seed` makes them different files.
 pub fn tiny_weights(seed: &str) -> Vec<u8> {
-    let path = format!("{}/tests/parity/dinov2_gated.json", env!("CARGO_MANIFEST_DIR"));
-    let record: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    let formula = Formula::new(&record["tensors"]);
-    let bytes: HashMap<&String, Vec<u8>> = formula
-        .shapes
-        .keys()
-        .map(|name| (name, formula.values(name).iter().flat_map(|v| v.to_le_bytes()).collect()))
-        .collect();
-    let view = |name: &String| TensorView::new(Dtype::F32, formula.shapes[name].clone(), &bytes[name]).unwrap();
-    let views = formula.shapes.keys().map(|name| (name.clone(), view(name)));
-    safetensors::serialize(views, Some(HashMap::from([("seed".to_owned(), seed.to_owned())]))).unwrap()
+    let about = HashMap::from([("seed".to_owned(), seed.to_owned())]);
+    Formula::recorded("dinov2_gated").safetensors(Some(about))
 }
 
 /// A manifest that a network can be built by.

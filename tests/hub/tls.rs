@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use hub::fetch::{Client, Network, Settings, SourceError};
@@ -12,23 +11,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::certificates::certificates;
 use crate::place::{Place, noise, source_error, wanted};
 use crate::server::Served;
 use crate::world::skipped;
-
-/// An authority, and a server's certificate signed by it; none where there is no `openssl`.
-fn certificates(folder: &Path, names: &str) -> Option<()> {
-    let openssl = |args: &str| {
-        let output = Command::new("openssl").args(args.split_whitespace()).current_dir(folder).output().ok()?;
-        assert!(output.status.success(), "openssl {args}: {}", String::from_utf8_lossy(&output.stderr));
-        Some(())
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    fs::write(folder.join("names"), format!("subjectAltName={names}\n")).unwrap();
-    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=nobody -days 2"))?;
-    openssl(&format!("req {key} -keyout server.key -out server.csr -subj /CN=server"))?;
-    openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem")
-}
 
 /// Speaks TLS for a server that does not. Hangs up without a word where the other one does.
 fn in_front_of(upstream: SocketAddr, folder: &Path) -> SocketAddr {
@@ -75,7 +61,7 @@ fn pass_on(mut tls: StreamOwned<ServerConnection, TcpStream>, upstream: SocketAd
 /// A place whose server is also to be had by TLS.
 fn place(names: &str) -> Option<(Place, SocketAddr)> {
     let place = Place::new();
-    if certificates(place.folder.path(), names).is_none() {
+    if certificates(place.folder.path(), "server", names).is_none() {
         skipped("there is no openssl to make certificates with");
         return None;
     }

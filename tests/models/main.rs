@@ -15,12 +15,6 @@ use safetensors::tensor::{Dtype, TensorView};
 /// Name, shape and values.
 type Tensor = (String, Vec<usize>, Vec<f32>);
 
-fn recorded(name: &str) -> Formula {
-    let path = format!("{}/tests/parity/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    Formula::new(&record["tensors"])
-}
-
 fn tensors(formula: &Formula, rename: impl Fn(&str) -> String) -> Vec<Tensor> {
     formula.shapes.iter().map(|(name, shape)| (rename(name), shape.clone(), formula.values(name))).collect()
 }
@@ -36,7 +30,7 @@ fn original(part: &str, widths: &[usize]) -> Vec<Tensor> {
         let stem = stem.or_else(|| name.strip_prefix("bn1.").map(|rest| format!("1.{rest}")));
         format!("backbone.{}", stem.unwrap_or(name))
     };
-    let mut all = tensors(&recorded("resnet18"), positional);
+    let mut all = tensors(&Formula::recorded("resnet18"), positional);
     for (i, pair) in widths.windows(2).enumerate() {
         let values = |count: usize, step: f32| (0..count).map(|k| (k as f32 * step).sin() * 0.05).collect::<Vec<f32>>();
         all.push((format!("{part}.{}.weight", 3 * i), vec![pair[1], pair[0]], values(pair[0] * pair[1], 0.7)));
@@ -135,7 +129,7 @@ fn a_file_that_is_not_the_pinned_one_is_refused_when_it_is_loaded() {
 #[test]
 fn vectors_have_length_one_and_do_not_depend_on_company() {
     let world = World::new();
-    let path = world.file("tiny.safetensors", &tensors(&recorded("dinov2_gated"), str::to_owned), "{}");
+    let path = world.file("tiny.safetensors", &tensors(&Formula::recorded("dinov2_gated"), str::to_owned), "{}");
     let embedder = world.open::<Embedder>(&path).unwrap();
     assert_eq!(world.notes(), [""; 0], "nothing is loaded before a photo needs it");
     let photos: Vec<_> = (0..3).map(formula::picture).collect();
@@ -157,7 +151,7 @@ fn vectors_have_length_one_and_do_not_depend_on_company() {
 #[test]
 fn a_network_is_loaded_once_for_all_threads() {
     let world = World::new();
-    let path = world.file("tiny.safetensors", &tensors(&recorded("dinov2_gated"), str::to_owned), "{}");
+    let path = world.file("tiny.safetensors", &tensors(&Formula::recorded("dinov2_gated"), str::to_owned), "{}");
     std::thread::scope(|scope| {
         for i in 0..4 {
             let embedder = world.open::<Embedder>(&path).unwrap();
@@ -172,7 +166,7 @@ fn a_network_is_loaded_once_for_all_threads() {
 #[test]
 fn networks_leave_when_memory_is_short() {
     let world = World::with_memory(1);
-    let all = tensors(&recorded("dinov2_gated"), str::to_owned);
+    let all = tensors(&Formula::recorded("dinov2_gated"), str::to_owned);
     let [first, second] = ["one.safetensors", "two.safetensors"].map(|name| {
         let path = world.file(name, &all, "{}");
         world.open::<Embedder>(&path).unwrap()

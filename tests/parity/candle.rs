@@ -8,8 +8,8 @@ use networks::checkpoint::{Checkpoint, Ledger, Names, var_builder};
 use networks::dinov2::{Config, Dinov2, FusedDinov2};
 use networks::fused::{Batch, Network, Runner};
 use networks::head::{Bend, Head, HeadConfig};
-use networks::preprocess::Filter;
 use networks::resnet::{Depth, FusedResNet, Naming, ResNet};
+use photo::resize::Filter;
 
 use crate::formula::{self, Formula};
 use crate::networks::{imagenet, recorded, relative};

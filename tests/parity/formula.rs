@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use base::pixels::Pixels;
+use base::random::mixed;
 use networks::checkpoint::{Checkpoint, WeightsError};
+use safetensors::tensor::{Dtype, TensorView};
 
 const SIZES: [(u32, u32); 12] = [
     (300, 400),
@@ -29,10 +31,7 @@ fn fnv1a(text: &str) -> u64 {
 
 /// Number `index` of a tensor, in -1..1: splitmix64 from the hash of the name on.
 fn noise(hash: u64, index: usize) -> f64 {
-    let mut z = hash.wrapping_add((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 31;
+    let z = mixed(hash.wrapping_add((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     (z >> 40) as f64 / 8_388_608.0 - 1.0
 }
 
@@ -71,6 +70,23 @@ impl Formula {
         };
         let shapes = tensors.as_object().unwrap().iter().map(|(name, value)| (name.clone(), shape(value))).collect();
         Self { shapes, changed: HashMap::new() }
+    }
+
+    /// Of a network whose tensors `tests/parity` records.
+    pub fn recorded(name: &str) -> Self {
+        let path = format!("{}/tests/parity/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        Self::new(&record["tensors"])
+    }
+
+    /// As a file of weights that says `about` of itself.
+    pub fn safetensors(&self, about: Option<HashMap<String, String>>) -> Vec<u8> {
+        let bytes = |name: &String| self.values(name).iter().flat_map(|v| v.to_le_bytes()).collect();
+        let bytes: BTreeMap<&String, Vec<u8>> = self.shapes.keys().map(|name| (name, bytes(name))).collect();
+        let view = |(name, shape): (&String, &Vec<usize>)| {
+            (name.clone(), TensorView::new(Dtype::F32, shape.clone(), &bytes[name]).unwrap())
+        };
+        safetensors::serialize(self.shapes.iter().map(view), about).unwrap()
     }
 
     pub fn values(&self, name: &str) -> Vec<f32> {

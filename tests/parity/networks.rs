@@ -18,11 +18,12 @@ use networks::head::{Bend, FusedHead, HeadConfig};
 use networks::mobile::{Family, FusedMobile};
 use networks::multihead::{FLAWS, FusedMultiHead};
 use networks::preference::{Class1, first_is_better};
-use networks::preprocess::{Filter, Preprocess, Resize};
+use networks::preprocess::{Preprocess, Resize};
 use networks::rating::Output;
 use networks::resnet::{Depth, FusedResNet, Naming};
 use networks::vgg::FusedVgg16;
 use networks::weights::WeightsFile;
+use photo::resize::Filter;
 use serde_json::Value;
 
 const PICTURES: usize = 12;
@@ -387,7 +388,7 @@ fn flaws_equal_those_of_pytorch() {
         crop: None,
         mean: [0.0; 3],
         std: [1.0; 3],
-        ..imagenet(224, Filter::Lanczos, 224)
+        ..imagenet(224, Filter::Lanczos3, 224)
     };
     let batch = pictures(&whole, count);
     for engine in engines_for_large() {

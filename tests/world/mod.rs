@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use base::random::SplitMix;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -98,6 +99,14 @@ impl World {
         Seen::of(&args, self.command(&args).output().unwrap())
     }
 
+    /// The same after a shell has done `before`.
+    pub fn run_under(&self, before: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Seen {
+        let args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{before}; exec \"$@\""), "sh", env!("CARGO_BIN_EXE_albumctl")]);
+        Seen::of(&args, self.through(shell, &args).output().unwrap())
+    }
+
     pub fn run_with_stdin(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>, stdin: &[u8]) -> Seen {
         let args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
         let mut command = self.command(&args);
@@ -185,20 +194,20 @@ pub fn png(width: u32, height: u32, seed: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// A limit on the size of files, which refuses writes as a full disk does; for [`World::run_under`].
+pub const SHORT_FILES: &str = "trap '' XFSZ; ulimit -f 60";
+
 /// Numbers without a pattern, the same for the same seed.
-pub struct Random(u64);
+pub struct Random(SplitMix);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix(seed))
     }
 
-    /// One of `0..end`. SplitMix64.
+    /// One of `0..end`.
     pub fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % end as u64) as usize
+        (self.0.draw() % end as u64) as usize
     }
 }
 

@@ -11,12 +11,13 @@ use serde_json::Value;
 use super::address::{Address, unescaped};
 use super::client::{Answer, Question, Trouble};
 use super::transfer::Transfer;
-use super::zip::{self, Entry};
+use super::unpack::unpacked;
 use super::{Event, SourceError};
 use crate::cache::{Origin, Part};
 use crate::digest::Digest;
 use crate::sources::WheelEntry;
 use base::reading;
+use base::zip_directory::{self as zip, Broken, Entry, Packing};
 
 /// A page of a package with thousands of files has a few megabytes.
 const LONGEST_PAGE: u64 = 64 << 20;
@@ -96,6 +97,12 @@ impl Wheels {
     }
 }
 
+impl From<Broken> for Trouble {
+    fn from(broken: Broken) -> Self {
+        SourceError::Archive(broken.to_string()).into()
+    }
+}
+
 /// Out of a wheel on disk.
 pub fn from_file(transfer: &mut Transfer<'_>, path: &Path, wheel: &WheelEntry, part: &mut Part) -> Result<(), Trouble> {
     let archive = |error: std::io::Error| Trouble::Never(SourceError::Archive(error.to_string()));
@@ -108,18 +115,18 @@ pub fn from_file(transfer: &mut Transfer<'_>, path: &Path, wheel: &WheelEntry, p
         Ok(bytes)
     };
     let tail_from = size.saturating_sub(zip::TAIL);
-    let (offset, length) = zip::directory_place(&read(tail_from, zip::TAIL).map_err(archive)?, size)?;
+    let (offset, length) = zip::place(&read(tail_from, zip::TAIL).map_err(archive)?, size)?;
     let entries = zip::entries(&read(offset, length.min(LONGEST_DIRECTORY)).map_err(archive)?, offset)?;
     let entry = named(&entries, &wheel.entry)?;
     file.seek(SeekFrom::Start(entry.offset)).map_err(archive)?;
     part.start_over(Origin::default())?;
-    let reader = zip::unpacked(std::io::BufReader::new(file), entry).map_err(archive)?;
+    let reader = unpacked(std::io::BufReader::new(file), entry).map_err(archive)?;
     transfer.stream(reader, part, Some(entry.bytes), false)
 }
 
 fn named<'a>(entries: &'a [Entry], name: &str) -> Result<&'a Entry, Trouble> {
     let missing = || SourceError::Archive(format!("it has no entry {name}"));
-    entries.iter().find(|entry| entry.name == name).ok_or_else(|| missing().into())
+    entries.iter().find(|entry| entry.name == name && entry.packing != Packing::Other).ok_or_else(|| missing().into())
 }
 
 fn look_up(transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<Link, Trouble> {
@@ -187,7 +194,7 @@ fn read_directory(transfer: &Transfer<'_>, link: &Link) -> Result<Directory, Tro
     let Some((tail_from, size, tail)) = range(transfer, link, &format!("bytes=-{}", zip::TAIL), zip::TAIL)? else {
         return Ok(Directory::WholeOnly);
     };
-    let (offset, length) = zip::directory_place(&tail, size)?;
+    let (offset, length) = zip::place(&tail, size)?;
     let directory = if offset >= tail_from {
         let from = (offset - tail_from) as usize;
         tail.get(from..from + length as usize).unwrap_or_default().to_vec()
@@ -240,7 +247,7 @@ fn fetch_entry(transfer: &mut Transfer<'_>, link: &Link, entry: &Entry, part: &m
     transfer.check_room(part, entry.bytes)?;
     (transfer.tell)(Event::Begun { from: 0, total: Some(entry.bytes) });
     let client = transfer.client;
-    let reader = zip::unpacked(answer.into_reader(), entry).map_err(|error| client.broken(&error))?;
+    let reader = unpacked(answer.into_reader(), entry).map_err(|error| client.broken(&error))?;
     transfer.stream(reader, part, Some(entry.bytes), true)?;
     Ok(true)
 }

@@ -193,11 +193,11 @@ fn merge(rows: &Embeddings, labels: &mut [i32], states: &[GroupState], params: &
                 continue;
             }
             let exemplars = ExemplarDistances::between(rows, &states[i], &states[j]);
-            let reason = exemplars.outcome(params);
+            let refusal = exemplars.refusal(params);
             if params.debug {
-                log.merge_decisions.push(exemplars.to_json(&states[i], &states[j], reason));
+                log.merge_decisions.push(exemplars.to_json(&states[i], &states[j], refusal));
             }
-            if reason == "merged" {
+            if refusal.is_none() {
                 sets.join(i, j);
                 merged += 1;
             }
@@ -243,19 +243,20 @@ impl ExemplarDistances {
         (0..width).filter(|&j| self.distances.iter().any(|line| self.near(line[j]))).count()
     }
 
-    fn outcome(&self, params: &Params) -> &'static str {
+    /// Why the two stay apart; `None` where they become one.
+    fn refusal(&self, params: &Params) -> Option<&'static str> {
         if self.pairs() < params.merge_min_pairs {
-            "not_enough_pairs"
+            Some("not_enough_pairs")
         } else if self.involved_a() < params.merge_min_distinct {
-            "not_enough_distinct_a"
+            Some("not_enough_distinct_a")
         } else if self.involved_b() < params.merge_min_distinct {
-            "not_enough_distinct_b"
+            Some("not_enough_distinct_b")
         } else {
-            "merged"
+            None
         }
     }
 
-    fn to_json(&self, a: &GroupState, b: &GroupState, reason: &str) -> Value {
+    fn to_json(&self, a: &GroupState, b: &GroupState, refusal: Option<&str>) -> Value {
         json!({
             "cluster_a": a.label,
             "cluster_b": b.label,
@@ -264,8 +265,8 @@ impl ExemplarDistances {
             "exemplars_a_involved": self.involved_a(),
             "exemplars_b_involved": self.involved_b(),
             "min_distance": self.distances.iter().flatten().copied().fold(f64::INFINITY, f64::min),
-            "merged": reason == "merged",
-            "reason": reason,
+            "merged": refusal.is_none(),
+            "reason": refusal.unwrap_or("merged"),
             "cross_distances": self.distances,
         })
     }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::distances::{BLOCK, blocks};
 use super::embeddings::{Embeddings, squared_difference};
 use super::{ClusterError, MethodOutput};
+use base::random::SplitMix;
 use kernels::gram::rows_times_rows;
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -37,7 +38,7 @@ pub(super) fn run(rows: &Embeddings, params: &Params) -> Result<MethodOutput, Cl
     }
     let k = params.n_clusters.min(rows.len());
     let tolerance = params.tol.max(0.0) * mean_variance(rows);
-    let mut random = SplitMix64(params.random_state);
+    let mut random = SplitMix(params.random_state);
     let mut best: Option<Fit> = None;
     for _ in 0..params.n_init {
         let fit = lloyd(rows, seeds(rows, k, &mut random), params.max_iter, tolerance);
@@ -58,24 +59,6 @@ struct Fit {
     inertia: f64,
 }
 
-/// The random number generator `SplitMix64`. It is implemented here so that results do not change with a dependency.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A random number from 0 to 1, excluding 1.
-    fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
 fn mean_variance(rows: &Embeddings) -> f64 {
     let (len, dim) = (rows.len() as f64, rows.dim());
     let (mut sum, mut squares) = (vec![0.0_f64; dim], vec![0.0_f64; dim]);
@@ -90,13 +73,13 @@ fn mean_variance(rows: &Embeddings) -> f64 {
 
 /// Greedy k-means++: of several candidates drawn in proportion to the squared distance, takes the one that lowers the
 /// sum most.
-fn seeds(rows: &Embeddings, k: usize, random: &mut SplitMix64) -> Vec<f32> {
+fn seeds(rows: &Embeddings, k: usize, random: &mut SplitMix) -> Vec<f32> {
     let len = rows.len();
     let draws = 2 + (k as f64).ln() as usize;
     let distances_to = |at: usize| -> Vec<f64> {
         (0..len).into_par_iter().with_min_len(BLOCK).map(|i| squared_difference(rows.row(i), rows.row(at))).collect()
     };
-    let first = (random.next() % len as u64) as usize;
+    let first = (random.draw() % len as u64) as usize;
     let mut centres = rows.row(first).to_vec();
     let mut nearest = distances_to(first);
     for _ in 1..k {

@@ -3,25 +3,15 @@
 use ::hdbscan::{Hdbscan, HdbscanHyperParams};
 use serde::Deserialize;
 
+use base::random::SplitMix;
+
 use super::agreement::adjusted_rand;
 use super::tests::{labels_of, same_grouping};
 use super::*;
 
 /// The generator of `tests/reference/hdbscan_labels.py`.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn normal(&mut self) -> f64 {
-        (0..12).fold(0.0, |sum, _| sum + self.uniform()) - 6.0
-    }
+fn bell(chance: &mut SplitMix) -> f64 {
+    (0..12).fold(0.0, |sum, _| sum + chance.fraction()) - 6.0
 }
 
 #[derive(Deserialize)]
@@ -41,17 +31,17 @@ struct Case {
 
 impl Case {
     fn points(&self) -> Embeddings {
-        let mut random = SplitMix64(self.seed);
+        let mut chance = SplitMix(self.seed);
         let centres: Vec<Vec<f64>> =
-            (0..self.blobs).map(|_| (0..self.dim).map(|_| random.normal()).collect()).collect();
-        let spreads: Vec<f64> = (0..self.blobs).map(|_| self.spread * (0.5 + random.uniform())).collect();
+            (0..self.blobs).map(|_| (0..self.dim).map(|_| bell(&mut chance)).collect()).collect();
+        let spreads: Vec<f64> = (0..self.blobs).map(|_| self.spread * (0.5 + chance.fraction())).collect();
         let mut rows = Vec::new();
         for i in 0..self.n {
-            if random.uniform() < self.noise {
-                rows.extend((0..self.dim).map(|_| random.normal() as f32));
+            if chance.fraction() < self.noise {
+                rows.extend((0..self.dim).map(|_| bell(&mut chance) as f32));
             } else {
                 let blob = i % self.blobs;
-                rows.extend(centres[blob].iter().map(|centre| (centre + spreads[blob] * random.normal()) as f32));
+                rows.extend(centres[blob].iter().map(|centre| (centre + spreads[blob] * bell(&mut chance)) as f32));
             }
         }
         Embeddings::new(&rows, self.dim).unwrap()

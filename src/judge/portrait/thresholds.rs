@@ -1,7 +1,10 @@
 //! Thresholds of the portrait analysis. Defaults are those of the original, where it had them.
 
+use serde::Deserialize;
+
 /// The rounding of landmarks before distances are measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LandmarkRounding {
     /// Unrounded.
     #[default]
@@ -12,7 +15,8 @@ pub enum LandmarkRounding {
 }
 
 /// The method that decides whether eyes are open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EyesBy {
     /// The expression network.
     States,

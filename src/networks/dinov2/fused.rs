@@ -234,10 +234,6 @@ impl Network for FusedDinov2 {
         linears.map(Linear::bytes).sum::<usize>() + self.positions.len() * size_of::<f32>()
     }
 
-    fn group(&self) -> usize {
-        4
-    }
-
     fn accepts(&self, height: usize, width: usize) -> bool {
         height > 0 && width > 0 && height.is_multiple_of(PATCH) && width.is_multiple_of(PATCH)
     }

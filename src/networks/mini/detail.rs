@@ -86,12 +86,7 @@ fn squares(plane: &Plane) -> [f32; SQUARES_AT] {
     let mut total = 0.0f64;
     for band in 0..down {
         for (y, edges) in edges.chunks_exact_mut(used).enumerate() {
-            let y = band * side + y;
-            let (above, here, below) = (plane.row(y), plane.row(y + 1), plane.row(y + 2));
-            let around = above[1..].iter().zip(&below[1..]).zip(here.iter().zip(&here[1..]).zip(&here[2..]));
-            for (edge, ((above, below), ((left, middle), right))) in edges.iter_mut().zip(around) {
-                *edge = above + below + left + right - 4.0 * middle;
-            }
+            plane.laplacian_of_row(band * side + y + 1, edges);
         }
         total += f64::from(sum(&edges, |v| v));
         add_squares(&edges, used, side, &mut squares);

@@ -153,22 +153,25 @@ impl Plane {
         &self.data[y * self.width..][..self.width]
     }
 
-    /// Four neighbours minus four times the middle; zero along the edge.
+    /// Of all pixels; zero along the edge.
     #[inline(always)]
     fn laplacian(&self) -> Vec<f32> {
         let (width, height) = (self.width, self.height);
         let mut out = vec![0.0; width * height];
         for y in 1..height.saturating_sub(1) {
-            let (above, here, below) = (self.row(y - 1), self.row(y), self.row(y + 1));
-            let row = &mut out[y * width + 1..(y + 1) * width - 1];
-            let beside = here.iter().zip(&here[1..]).zip(&here[2..]);
-            for (out, ((above, below), ((left, middle), right))) in
-                row.iter_mut().zip(above[1..].iter().zip(&below[1..]).zip(beside))
-            {
-                *out = above + below + left + right - 4.0 * middle;
-            }
+            self.laplacian_of_row(y, &mut out[y * width + 1..(y + 1) * width - 1]);
         }
         out
+    }
+
+    /// Four neighbours minus four times the middle, from the second pixel of a row on.
+    #[inline(always)]
+    pub fn laplacian_of_row(&self, y: usize, out: &mut [f32]) {
+        let (above, here, below) = (self.row(y - 1), self.row(y), self.row(y + 1));
+        let around = above[1..].iter().zip(&below[1..]).zip(here.iter().zip(&here[1..]).zip(&here[2..]));
+        for (out, ((above, below), ((left, middle), right))) in out.iter_mut().zip(around) {
+            *out = above + below + left + right - 4.0 * middle;
+        }
     }
 
     #[inline(always)]

@@ -2,7 +2,8 @@
 
 use crate::checkpoint::{InMemory, Names, WeightsError};
 use crate::mobile::{self, Family};
-use crate::preprocess::{Filter, Preprocess, Resize};
+use crate::preprocess::{Preprocess, Resize};
+use photo::resize::Filter;
 
 use super::SIDE;
 
@@ -28,7 +29,7 @@ pub fn folded(names: &Names<'_>) -> Result<InMemory, WeightsError> {
 pub fn preprocess() -> Preprocess {
     Preprocess {
         resize: Resize::Square(SIDE as u32),
-        filter: Filter::Lanczos,
+        filter: Filter::Lanczos3,
         crop: None,
         mean: [127.0 / 255.0; 3],
         std: [128.0 / 255.0; 3],

@@ -171,15 +171,6 @@ impl Network for FusedMobile {
         weights.sum::<usize>() * size_of::<f32>()
     }
 
-    fn group(&self) -> usize {
-        4
-    }
-
-    fn accepts(&self, height: usize, width: usize) -> bool {
-        // Five halvings, rounded up, always leave a pixel.
-        height > 0 && width > 0
-    }
-
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
         self.run(photos, work, out, self.features(), self.head.is_none());
     }

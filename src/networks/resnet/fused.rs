@@ -102,15 +102,6 @@ impl Network for FusedResNet {
         self.stem.bytes() + self.blocks.iter().map(block).sum::<usize>()
     }
 
-    fn group(&self) -> usize {
-        4
-    }
-
-    fn accepts(&self, height: usize, width: usize) -> bool {
-        // Five halvings, rounded up, always leave a pixel.
-        height > 0 && width > 0
-    }
-
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
         let input = photos.map(STEM.padding, &mut work.arena);
         let mut stem = work.arena.take(self.stem.output(input.shape(), 0));

@@ -53,10 +53,6 @@ impl Network for FusedVgg16 {
         self.convs.iter().map(Conv::bytes).sum::<usize>() + self.fc6.bytes() + self.fc7.bytes()
     }
 
-    fn group(&self) -> usize {
-        4
-    }
-
     fn accepts(&self, height: usize, width: usize) -> bool {
         // Other sizes would need the adaptive pooling that is the identity at 7x7.
         [height, width].map(|pixels| pixels / 32) == [SIDE, SIDE]
