@@ -220,7 +220,7 @@ mod tests {
         let known = concat!(
             "album-mini@4 sha256:0d99dcc02555394f45d5f23d7f8c8a3cbf494fccf15100c5a8f235d8edeace7b ",
             r#"[{"resize":{"square":224},"filter":"lanczos","mean":[0.49803921580314636,0.49803921580314636,0.49803921580314636],"#,
-            r#""std":[0.501960813999176,0.501960813999176,0.501960813999176]},"second"] fullviews/3"#
+            r#""std":[0.501960813999176,0.501960813999176,0.501960813999176]},"second"] Fullviews/3"#
         );
         assert_eq!(mini.identity().unwrap(), known);
     }
