@@ -1,4 +1,4 @@
-//! What lies beside a photo and belongs to it: the film of a Live Photo, the RAW file of the same shot, sidecars.
+//! Files that belong to a photo: the video of a Live Photo, the RAW file of the same shot, sidecars.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -6,23 +6,24 @@ use std::path::{Path, PathBuf};
 
 use super::kind::is_raw_name;
 
-/// Films, and what programs note beside photos; Apple keeps edits in `.AAE`.
+/// Extensions of videos and sidecars; Apple stores edits in `.AAE`.
 const BESIDE: [&str; 4] = ["mov", "mp4", "xmp", "aae"];
 
-/// Looks for companions, reading each folder once.
+/// Finds companions, reading each folder once.
 #[derive(Debug, Default)]
 pub struct Companions {
     folders: HashMap<PathBuf, Vec<OsString>>,
 }
 
 impl Companions {
-    /// By name: `IMG_1.MOV`, `IMG_1.CR3`, `IMG_1.xmp`, `IMG_1.AAE` and `IMG_1.HEIC.xmp` belong to `IMG_1.HEIC`. Only files,
-    /// not links: who follows a list that others wrote must not be led elsewhere.
+    /// Returns the companions by name: `IMG_1.MOV`, `IMG_1.CR3`, `IMG_1.xmp`, `IMG_1.AAE` and `IMG_1.HEIC.xmp` belong
+    /// to `IMG_1.HEIC`. Links are excluded, so that a foreign list cannot lead to files elsewhere.
     pub fn of(&mut self, photo: &Path) -> Vec<PathBuf> {
         let (Some(name), Some(folder)) = (photo.file_name(), photo.parent()) else { return Vec::new() };
         let files = self.folders.entry(folder.to_owned()).or_insert_with_key(|folder| files_in(folder));
         let mut found: Vec<&OsString> = files.iter().filter(|file| belongs(file, name)).collect();
-        // Of two whose names differ in case alone, the one that is spelled as the photo: where both go they are one name.
+        // Of two names that differ only in case, keeps the one spelled like the photo, because a case-insensitive
+        // target has room for one only.
         let is_other = |file: &OsString| Path::new(file).file_stem() != photo.file_stem();
         found.sort_by_key(|file| (file.to_ascii_lowercase(), is_other(file)));
         found.dedup_by_key(|file| file.to_ascii_lowercase());
@@ -30,7 +31,7 @@ impl Companions {
     }
 }
 
-/// Its name where the photo's is `photo`: with the same ending, or the same number in it.
+/// The new name of a companion when its photo is renamed from `photo` to `new`.
 pub fn renamed(companion: &Path, photo: &Path, new: &Path) -> PathBuf {
     let extension = companion.extension().unwrap_or_default();
     if companion.file_stem() == photo.file_name() {

@@ -1,4 +1,4 @@
-//! Bytes to upright sRGB pixels, behind limits and a wall against panics.
+//! Decodes photos to upright sRGB pixels, within limits and with panics caught.
 
 mod avif;
 mod channels;
@@ -31,15 +31,15 @@ use super::resize;
 use base::contain::contained;
 use base::pixels::Pixels;
 
-/// Part of every stored result's key: raised when the same bytes come out as other pixels.
+/// Part of the key of every stored result; incremented when decoding the same bytes yields other pixels.
 pub const REVISION: &str = "decode/3";
 
-/// How large the pixels are wanted.
+/// The size at which a photo is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     Full,
-    /// The long side may come out smaller than the original's, but not below this. Only JPEG (and so raw previews) can be
-    /// decoded small; everything else comes whole.
+    /// The long side may be smaller than the original's, but not smaller than this. Only JPEG (and so raw previews) is
+    /// decoded at reduced size; other formats are decoded in full.
     AtLeast(u32),
 }
 
@@ -47,20 +47,20 @@ pub enum Scale {
 pub struct Decoded {
     /// Upright, sRGB.
     pub pixels: Pixels,
-    /// Upright, with the values the file holds, where those are not sRGB: what the original measures.
+    /// Upright, without colour conversion, if the file is not sRGB. The original system measures these values.
     pub as_stored: Option<Pixels>,
-    /// The upright size of the original, whatever `Scale` was asked for.
+    /// The upright size of the original, independent of `Scale`.
     pub width: u32,
     pub height: u32,
     pub kind: Kind,
-    /// By what the picture is known whatever is written about it.
+    /// The identity of the picture, independent of its metadata.
     pub picture: PictureId,
     pub facts: Facts,
     deadline: Deadline,
 }
 
 impl Decoded {
-    /// The picture made to lie within `long_side`, where it does not already; this too has to be done in the photo's time.
+    /// Shrinks the picture to `long_side`; `None` if it is not larger. The photo's deadline applies to this too.
     pub fn reduced(&self, pixels: &Pixels, long_side: u32) -> Result<Option<Pixels>, DecodeError> {
         let reduced = resize::within_while(pixels, long_side, &|| !self.deadline.passed());
         match reduced.ok_or_else(|| self.deadline.error(self.kind))? {
@@ -75,8 +75,8 @@ pub fn decode(bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, De
     decode_in(&MemoryBudget::new(limits.max_alloc).place(), bytes, scale, limits)
 }
 
-/// The same where others are at it: begins when there is room. The place goes on holding what decoding took, which is
-/// enough to make the picture smaller too, until the caller shrinks it.
+/// Like [`decode`], but waits until the memory budget has room. The reservation keeps the size that decoding needed,
+/// which also suffices to shrink the picture, until the caller reduces it.
 pub fn decode_in(place: &Place, bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
@@ -104,7 +104,7 @@ pub fn decode_in(place: &Place, bytes: &[u8], scale: Scale, limits: &Limits) -> 
     Ok(Decoded { pixels, as_stored, width, height, kind, picture, facts, deadline })
 }
 
-/// Runs a decoder. What it leaves behind after a panic is dropped with it, so nothing half-made is seen.
+/// Runs a decoder and catches its panics. Its state is dropped after a panic, so no partial result is visible.
 fn guarded<T>(kind: Kind, decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     contained(decode).unwrap_or_else(|message| Err(DecodeError::Panicked { kind, message }))
 }
@@ -131,29 +131,29 @@ struct Job<'a> {
     deadline: &'a Deadline,
 }
 
-/// A picture as stored, not turned yet.
+/// A decoded picture before it is rotated upright.
 struct Raster {
     pixels: Pixels,
     /// The stored size of the original.
     width: u32,
     height: u32,
-    /// Where the container itself says how to turn; then EXIF is not asked.
+    /// The orientation stated by the container, which takes precedence over EXIF.
     orientation: Option<u8>,
-    /// The colours the pixels are in, where they may not be sRGB.
+    /// The colour profile of the pixels, if they may not be sRGB.
     profile: Option<Vec<u8>>,
     picture: PictureId,
 }
 
 impl Job<'_> {
-    /// Before anything is allocated: a picture within the limits, once there is room for it.
+    /// Checks the limits before anything is allocated, and waits for memory.
     fn admit(&self, width: u64, height: u64, bytes_per_pixel: u64) -> Result<(), DecodeError> {
         self.admit_beside(0, width, height, bytes_per_pixel)
     }
 
-    /// The same where other buffers of this photo, `held` bytes of them, stay.
+    /// Like [`Self::admit`], while other buffers of this photo (`held` bytes) stay allocated.
     fn admit_beside(&self, held: u64, width: u64, height: u64, bytes_per_pixel: u64) -> Result<(), DecodeError> {
         let needed = self.limits.picture(self.kind, width, height, bytes_per_pixel)?;
-        // PNG and JPEG have bounds of their own, by what their coding can do.
+        // PNG and JPEG have their own checks, by the compression ratio that their coding can reach.
         if !matches!(self.kind, Kind::Png | Kind::Jpeg) {
             limits::plausible(width, height, self.bytes.len())?;
         }
@@ -172,7 +172,7 @@ impl Job<'_> {
         }
     }
 
-    /// The largest preview that decodes stands for the sensor data.
+    /// Decodes the largest preview that can be decoded.
     fn raw_preview(&self) -> Result<Raster, DecodeError> {
         let previews = raw::previews(self.bytes, self.kind);
         let mut refused = None;
@@ -182,7 +182,7 @@ impl Job<'_> {
             match jpeg::decode(&job) {
                 Ok(raster) => {
                     let (width, height) = raw::full_size(self.bytes, self.kind, raster.width, raster.height);
-                    // The largest preview is what a RAW file is known by, though another had to be shown.
+                    // A RAW file is identified by its largest preview, even if another one is decoded.
                     let picture = if at == 0 { raster.picture } else { picture_of(self.bytes, self.limits) };
                     return Ok(Raster { width, height, picture, ..raster });
                 }
@@ -195,7 +195,7 @@ impl Job<'_> {
     }
 }
 
-/// Pixels of a decoder that promises this size; one that does not keep its promise has met a broken file.
+/// Pixels of the size that a decoder stated; an error if the number of bytes does not match it.
 fn rgb(kind: Kind, width: u32, height: u32, data: Vec<u8>) -> Result<Pixels, DecodeError> {
     let has = data.len();
     Pixels::new(width, height, data).ok_or_else(|| DecodeError::Corrupt {
@@ -204,23 +204,23 @@ fn rgb(kind: Kind, width: u32, height: u32, data: Vec<u8>) -> Result<Pixels, Dec
     })
 }
 
-const SAID_OF_MISSING_DATA: [&str; 3] = ["unexpected end", "Unexpected end", "truncated"];
+const TRUNCATION_MESSAGES: [&str; 3] = ["unexpected end", "Unexpected end", "truncated"];
 
-/// Says what a decoder's error means, by what lies at the bottom of it.
+/// Classifies a decoder's error by its root cause.
 fn failure(job: &Job, kind: Kind, error: &(dyn Error + 'static)) -> DecodeError {
     let cause = one_line(&error.to_string());
-    match bottom(error) {
-        // Some decoders do not pass on what their reader said.
+    match root_io_error(error) {
+        // Some decoders do not pass on the error of their reader.
         _ if job.deadline.passed() => job.deadline.error(kind),
         Some(io::ErrorKind::UnexpectedEof) => DecodeError::Truncated { kind, cause },
         _ if matches!(error.downcast_ref(), Some(image::ImageError::Limits(_))) => DecodeError::TooLarge(cause),
         _ if matches!(error.downcast_ref(), Some(image::ImageError::Unsupported(_))) => DecodeError::Unsupported(cause),
-        _ if SAID_OF_MISSING_DATA.iter().any(|words| cause.contains(words)) => DecodeError::Truncated { kind, cause },
+        _ if TRUNCATION_MESSAGES.iter().any(|words| cause.contains(words)) => DecodeError::Truncated { kind, cause },
         _ => DecodeError::Corrupt { kind, cause },
     }
 }
 
-fn bottom(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+fn root_io_error(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     let mut layer = Some(error);
     while let Some(error) = layer {
         if let Some(io) = error.downcast_ref::<io::Error>() {
@@ -231,13 +231,13 @@ fn bottom(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     None
 }
 
-/// What the decoder said, without the names of formats that decoders put before it: the kind is said already.
+/// The decoder's message as one line, without a leading format name, which the error states already.
 fn one_line(text: &str) -> String {
-    const LONGEST: usize = 160;
+    const MAX_CHARS: usize = 160;
     let text =
         text.strip_prefix("Format error decoding ").and_then(|rest| Some(rest.split_once(": ")?.1)).unwrap_or(text);
     let text =
         ["invalid JPEG format: ", "format error: "].iter().find_map(|said| text.strip_prefix(said)).unwrap_or(text);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().filter(|it| !it.is_control()).take(LONGEST).collect()
+    line.chars().filter(|it| !it.is_control()).take(MAX_CHARS).collect()
 }

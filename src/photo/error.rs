@@ -1,4 +1,4 @@
-//! Why a photo could not be read, in one line a person can act on and one word a program can.
+//! Why a photo could not be decoded: a one-line message for people, and a stable code for programs.
 
 use super::kind::Kind;
 
@@ -23,7 +23,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// A stable word for scripts.
+    /// A stable code for scripts.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Empty => "empty",

@@ -1,35 +1,35 @@
-//! What lies among photos and is no part of an album: hidden files, trash, and what other programs keep for themselves.
+//! Files and folders among photos that do not belong in an album: hidden ones, trash, and caches of other programs.
 
 use std::ffi::OsStr;
 
-/// Folders that are passed over, in lower case.
+/// Names of folders that are skipped, in lower case.
 const FOLDERS: [&str; 12] = [
-    // Thumbnails of network storage, and its trash.
+    // Thumbnails and trash of network storage.
     "@eadir",
     "#recycle",
     "@recycle",
     "#snapshot",
     "@recently-snapshot",
-    // Trash of systems.
+    // Trash of operating systems.
     "trash",
     "$recycle.bin",
     "recycler",
     "recycled",
     "lost+found",
     "system volume information",
-    // What macOS puts into archives.
+    // Added to archives by macOS.
     "__macosx",
 ];
-/// Ends of the names of folders, in lower case: the previews of Lightroom.
-const ENDS: [&str; 2] = [".lrdata", ".lrcat-data"];
+/// Suffixes of the names of Lightroom's preview folders, in lower case.
+const SUFFIXES: [&str; 2] = [".lrdata", ".lrcat-data"];
 
-/// Whether a file or folder of this name is looked at only when it is asked for.
+/// Whether a file or folder of this name is scanned only on request.
 pub fn is_hidden(name: &OsStr, is_folder: bool) -> bool {
     if name.as_encoded_bytes().starts_with(b".") {
         return true;
     }
     let name = name.to_string_lossy().to_lowercase();
-    is_folder && (FOLDERS.contains(&name.as_str()) || ENDS.iter().any(|end| name.ends_with(end)))
+    is_folder && (FOLDERS.contains(&name.as_str()) || SUFFIXES.iter().any(|end| name.ends_with(end)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What makes a file the same file, its bytes, and a picture the same picture. A stamp only spares reading them again.
+//! The identity of files (by their bytes) and of pictures, and file stamps, which avoid reading unchanged files again.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -34,13 +34,13 @@ impl std::str::FromStr for ContentId {
     }
 }
 
-/// BLAKE3 of a picture without what is written about it; `picture` says of what.
+/// BLAKE3 of a picture without its metadata; `picture` defines the hashed parts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PictureId(pub [u8; 32]);
 
 impl PictureId {
-    /// Each part goes in with its length, so that no two lists of parts are the same bytes. The prefix keeps this apart from
-    /// the hash of a file's content.
+    /// Hashes each part with its length, so that different lists of parts never hash the same bytes. The prefix
+    /// distinguishes this from the hash of a file's content.
     pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"albumctl picture 1");
@@ -75,7 +75,6 @@ fn hex(id: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-/// The other way round.
 fn from_hex(text: &str) -> Result<[u8; 32], NotAnId> {
     let mut id = [0; 32];
     if text.len() != 2 * id.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -97,8 +96,8 @@ impl fmt::Debug for ContentId {
     }
 }
 
-/// Everything the file system says that changes when content does. The change time is among it because an editor
-/// may put the modification time and the size back as they were; nobody can set a change time back.
+/// The file system's data that change when the content does. The change time is included because an editor may restore
+/// the modification time and the size, but no program can set the change time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     pub size: u64,
@@ -111,7 +110,7 @@ impl Stamp {
     pub fn of(metadata: &Metadata) -> Self {
         let modified_ns = metadata.modified().map_or(0, |time| match time.duration_since(UNIX_EPOCH) {
             Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-            // Cameras with a dead clock and some file systems give times before 1970.
+            // Cameras with an unset clock and some file systems give times before 1970.
             Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
         });
         #[cfg(unix)]
@@ -168,23 +167,23 @@ impl From<io::Error> for ReadError {
     }
 }
 
-/// The bytes of a photo, and the stamp that goes with exactly these bytes.
+/// The bytes of a photo, and the stamp that belongs to exactly these bytes.
 #[derive(Debug)]
 pub struct Bytes {
     pub bytes: Vec<u8>,
-    /// `None` when the file changed while it was read: the bytes may be used, but not remembered by stamp.
+    /// `None` if the file changed while it was read: the bytes may be used, but results must not be stored by stamp.
     pub stamp: Option<Stamp>,
 }
 
-/// Where photos are read from.
+/// A source of photos.
 pub trait Files: Sync {
-    /// `None` where nothing says without reading whether a photo is as it was.
+    /// The stamp of a file; `None` if the source cannot tell without reading whether a file has changed.
     fn stamp(&self, path: &Path) -> Result<Option<Stamp>, ReadError>;
 
     fn read(&self, path: &Path, max_bytes: u64) -> Result<Bytes, ReadError>;
 }
 
-/// The files of this machine.
+/// The local file system.
 #[derive(Debug, Clone, Copy)]
 pub struct Disk;
 
@@ -198,7 +197,7 @@ impl Files for Disk {
     }
 }
 
-/// Reads a whole photo without leaving a trace on it: read-only, its access time kept where the system allows.
+/// Reads a whole photo without modifying it; the access time is preserved if the system allows it.
 pub fn read(path: &Path, max_bytes: u64) -> Result<Bytes, ReadError> {
     let mut file = open_untouched(path)?;
     let before = file.metadata()?;
@@ -207,7 +206,7 @@ pub fn read(path: &Path, max_bytes: u64) -> Result<Bytes, ReadError> {
         return Err(ReadError::too_large(before.len(), max_bytes));
     }
     let mut bytes = Vec::with_capacity(before.len() as usize);
-    // One byte more than allowed tells a file that grew past the limit while being read.
+    // One byte more than allowed reveals a file that grew past the limit while being read.
     (&mut file).take(max_bytes + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes {
         return Err(ReadError::too_large(bytes.len() as u64, max_bytes));
@@ -217,7 +216,7 @@ pub fn read(path: &Path, max_bytes: u64) -> Result<Bytes, ReadError> {
     Ok(Bytes { bytes, stamp })
 }
 
-/// The content of a photo that need not be looked at; takes no memory for it.
+/// Hashes the content of a photo without loading it into memory.
 pub fn content(path: &Path, max_bytes: u64) -> Result<ContentId, ReadError> {
     let file = open_untouched(path)?;
     let metadata = file.metadata()?;
@@ -230,14 +229,14 @@ pub fn content(path: &Path, max_bytes: u64) -> Result<ContentId, ReadError> {
     Ok(ContentId(*hasher.finalize().as_bytes()))
 }
 
-/// The stamp of a file as it stands now; follows symbolic links, as reading does.
+/// The current stamp of a file; follows symbolic links, as reading does.
 pub fn stamp(path: &Path) -> Result<Stamp, ReadError> {
     let metadata = std::fs::metadata(path)?;
     regular(&metadata)?;
     Ok(Stamp::of(&metadata))
 }
 
-/// The first bytes, enough to tell what a file is.
+/// Reads the first bytes of a file.
 pub fn head(path: &Path, length: usize) -> Result<Vec<u8>, ReadError> {
     let file = open_untouched(path)?;
     regular(&file.metadata()?)?;
@@ -250,8 +249,8 @@ fn regular(metadata: &Metadata) -> Result<(), ReadError> {
     other_than_a_file(metadata).map_or(Ok(()), |what| Err(ReadError::NotAFile(what)))
 }
 
-/// Opening must not hang on a pipe, and reading must not move a photo's access time. Only a file's owner may ask
-/// for the latter; for everybody else the plain open has to do.
+/// Opens a file without blocking on a pipe and without updating the access time. The latter is allowed for the owner of
+/// the file only, so others fall back to a plain open.
 #[cfg(target_os = "linux")]
 pub fn open_untouched(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};

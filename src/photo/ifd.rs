@@ -1,9 +1,10 @@
-//! The directories of a TIFF, as raw files use them. Every offset is checked, every chain ends.
+//! Reads the directories of TIFF files and of TIFF-based raw files. Every offset is checked, and the number of
+//! directories is limited.
 
-/// A directory may point anywhere, at itself too; no camera writes nearly as many.
+/// A limit, because directories may point at each other in a circle; cameras write far fewer.
 const MAX_DIRECTORIES: usize = 64;
 const MAX_ENTRIES: usize = 1024;
-/// Bytes of a text; names of makers and cameras take some twenty.
+/// The longest text in bytes; names of makers and cameras take about twenty.
 const MAX_TEXT: usize = 1024;
 const SUB_IFDS: u16 = 0x014a;
 const EXIF_IFD: u16 = 0x8769;
@@ -12,29 +13,30 @@ const EXIF_IFD: u16 = 0x8769;
 pub struct Tiff<'a> {
     bytes: &'a [u8],
     little_endian: bool,
-    /// BigTIFF, where offsets and counts have eight bytes.
+    /// Whether it is a BigTIFF, with offsets and counts of eight bytes.
     big: bool,
 }
 
 #[derive(Debug)]
 pub struct Ifd<'a> {
     tiff: Tiff<'a>,
-    entries: Vec<Entry>,
-    /// The directory says it has more entries than the file holds.
+    entries: Vec<IfdEntry>,
+    /// Whether the directory states more entries than the file holds.
     pub cut: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
+pub struct IfdEntry {
     tag: u16,
     format: u16,
     count: u32,
-    /// Where the values lie, inside the entry or elsewhere.
+    /// The offset of the values, inside the entry or elsewhere.
     at: usize,
 }
 
 impl<'a> Tiff<'a> {
-    /// Takes the byte order, and whether it is a BigTIFF: raw files put marks of their own where TIFF has 42.
+    /// Reads the byte order and whether this is a BigTIFF. Other magic numbers are accepted, because raw files have
+    /// their own in place of TIFF's 42.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let little_endian = match bytes.get(..2)? {
             b"II" => true,
@@ -80,19 +82,19 @@ impl<'a> Tiff<'a> {
     fn directory(&self, offset: usize) -> Option<(Ifd<'a>, u32)> {
         let (count, head, size) =
             if self.big { (self.word(offset)? as usize, 8, 20) } else { (usize::from(self.u16(offset)?), 2, 12) };
-        let entries: Vec<Entry> =
+        let entries: Vec<IfdEntry> =
             (0..count.min(MAX_ENTRIES)).map_while(|i| self.entry_at(offset + head + i * size)).collect();
         let next = self.word(offset.saturating_add(head + count * size)).unwrap_or(0);
         let cut = entries.len() < count;
         Some((Ifd { tiff: *self, entries, cut }, next))
     }
 
-    fn entry_at(&self, at: usize) -> Option<Entry> {
+    fn entry_at(&self, at: usize) -> Option<IfdEntry> {
         let (tag, format, count) = (self.u16(at)?, self.u16(at + 2)?, self.word(at + 4)?);
         let size = if self.big { 8 } else { 4 };
         let inline = size_of_format(format).saturating_mul(count as usize) <= size;
         let place = if inline { at + 4 + size } else { self.word(at + 4 + size)? as usize };
-        Some(Entry { tag, format, count, at: place })
+        Some(IfdEntry { tag, format, count, at: place })
     }
 
     fn u16(&self, at: usize) -> Option<u16> {
@@ -105,7 +107,7 @@ impl<'a> Tiff<'a> {
         Some(if self.little_endian { u32::from_le_bytes(raw) } else { u32::from_be_bytes(raw) })
     }
 
-    /// An offset or a count; one of a BigTIFF that lies beyond all files read here is the largest there is.
+    /// An offset or a count; a BigTIFF's value beyond 32 bits becomes the largest 32-bit number, which no file reaches.
     fn word(&self, at: usize) -> Option<u32> {
         if self.big { self.u64(at).map(|word| u32::try_from(word).unwrap_or(u32::MAX)) } else { self.u32(at) }
     }
@@ -126,7 +128,7 @@ fn size_of_format(format: u16) -> usize {
 }
 
 impl<'a> Ifd<'a> {
-    pub fn entry(&self, tag: u16) -> Option<Entry> {
+    pub fn entry(&self, tag: u16) -> Option<IfdEntry> {
         self.entries.iter().find(|entry| entry.tag == tag).copied()
     }
 
@@ -134,8 +136,8 @@ impl<'a> Ifd<'a> {
         self.numbers(self.entry(tag)?).next()
     }
 
-    /// The whole numbers of an entry, as many as lie inside the file.
-    pub fn numbers(&self, entry: Entry) -> impl Iterator<Item = u32> + use<'a> {
+    /// The integers of an entry, as far as they are inside the file.
+    pub fn numbers(&self, entry: IfdEntry) -> impl Iterator<Item = u32> + use<'a> {
         let tiff = self.tiff;
         let size = size_of_format(entry.format);
         (0..entry.count as usize).map_while(move |i| {
@@ -151,7 +153,7 @@ impl<'a> Ifd<'a> {
     }
 
     /// Unsigned fractions; a zero denominator, which EXIF uses for "unknown", gives NaN or infinity.
-    pub fn fractions(&self, entry: Entry) -> Vec<f64> {
+    pub fn fractions(&self, entry: IfdEntry) -> Vec<f64> {
         let pair = |i: usize| {
             let at = entry.at.checked_add(i * 8)?;
             Some(f64::from(self.tiff.u32(at)?) / f64::from(self.tiff.u32(at + 4)?))
@@ -165,7 +167,7 @@ impl<'a> Ifd<'a> {
         self.tiff.bytes.get(entry.at..entry.at.checked_add(length)?)
     }
 
-    /// The text of an entry, or the first of it where it is longer than any text that is meant to be read.
+    /// The text of an entry, cut to [`MAX_TEXT`] bytes.
     pub fn text(&self, tag: u16) -> Option<String> {
         let raw = self.bytes(tag)?;
         let raw = &raw[..raw.len().min(MAX_TEXT)];

@@ -1,4 +1,4 @@
-//! What a file is, told by its first bytes; its name only says what somebody believed it to be.
+//! Recognises the format of a file by its first bytes, since its extension may be wrong.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -19,7 +19,7 @@ pub enum Kind {
     JpegXl,
 }
 
-/// Families of camera raw files; `Other` is a TIFF with sensor data of a maker not listed.
+/// Formats of camera raw files; `Other` is a TIFF with sensor data of a maker not listed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Raw {
     Cr2,
@@ -82,8 +82,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The kind of a file from its bytes, or from as much of its head as there is. TIFF-based raw files are told from plain
-/// TIFF by their directories, which may lie past a short head; the first 64 KiB are enough for every camera known here.
+/// The format of a file, from its bytes or the beginning of them. TIFF-based raw files are distinguished from plain
+/// TIFF by their directories, which may follow later in the file; the first 64 KiB are enough for every camera known
+/// here.
 pub fn sniff(bytes: &[u8]) -> Option<Kind> {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
     match bytes {
@@ -105,7 +106,7 @@ pub fn sniff(bytes: &[u8]) -> Option<Kind> {
     }
 }
 
-/// `BM` alone begins many texts: the size of the header that follows must be one that exists.
+/// `BM` begins many texts too, so the size of the next header must be a valid one.
 fn bitmap_header(bytes: &[u8]) -> bool {
     matches!(bytes.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
 }
@@ -116,7 +117,7 @@ fn brands(bytes: &[u8]) -> Option<Kind> {
         return None;
     }
     let listed = bytes.get(8..size.min(bytes.len()).min(1024))?;
-    // The four bytes after the first brand are its version.
+    // The four bytes after the major brand are its version.
     let brands = || listed.chunks_exact(4).enumerate().filter(|(at, _)| *at != 1).map(|(_, brand)| brand);
     let any = |known: &[&[u8; 4]]| brands().any(|brand| known.iter().any(|k| brand == *k));
     if any(&[b"crx "]) {
@@ -135,11 +136,11 @@ const COMPRESSION: u16 = 0x0103;
 const PHOTOMETRIC: u16 = 0x0106;
 const DNG_VERSION: u16 = 0xc612;
 const COLOR_FILTER_ARRAY: u32 = 32803;
-/// Compressions of sensor data: Sony, Samsung (two), Nikon, Pentax.
+/// Compression schemes of sensor data: Sony, Samsung (two), Nikon, Pentax.
 const RAW_COMPRESSIONS: [u32; 5] = [32767, 32769, 32770, 34713, 65535];
 
-/// A TIFF is a raw file when a directory of it holds sensor data. The maker's name alone does not say so: programs keep it
-/// in the plain TIFF they export.
+/// A TIFF is a raw file if one of its directories holds sensor data. The maker's name is no evidence, because programs
+/// keep it in the plain TIFF that they export.
 fn tiff_family(bytes: &[u8]) -> Kind {
     if bytes.get(8..10) == Some(b"CR") {
         return Kind::Raw(Raw::Cr2);
@@ -170,7 +171,7 @@ fn tiff_family(bytes: &[u8]) -> Kind {
     Kind::Raw(makers.iter().find(|(name, _)| make.starts_with(name)).map_or(Raw::Other, |(_, raw)| *raw))
 }
 
-/// Extensions by which people name photos, in lower case.
+/// File name extensions of photos, in lower case.
 const JPEG_EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "jpe", "jfif"];
 const OTHER_EXTENSIONS: [&str; 17] = [
     "mpo", "png", "apng", "webp", "tif", "tiff", "gif", "bmp", "dib", "avif", "avifs", "heic", "heif", "heics",
@@ -181,7 +182,7 @@ const RAW_EXTENSIONS: [&str; 31] = [
     "ptx", "srw", "mrw", "x3f", "3fr", "fff", "erf", "kdc", "dcr", "k25", "mef", "mos", "iiq", "gpr", "cap",
 ];
 
-/// Whether the name claims a photo.
+/// Whether a file name has the extension of a photo.
 pub fn is_photo_name(name: &OsStr) -> bool {
     is_jpeg_name(name) || is_raw_name(name) || has_extension(name, &OTHER_EXTENSIONS)
 }

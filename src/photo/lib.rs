@@ -1,7 +1,8 @@
-//! Files to pixels: finding photos, telling them apart, decoding them upright to sRGB, reading their facts.
+//! From files to pixels: finds photos, recognises their formats, decodes them upright to sRGB, and reads their
+//! metadata.
 //!
-//! A file is opened read-only, bounded in bytes, pixels, memory and time, and decoded behind a boundary no panic crosses.
-//! It must never know what a picture is worth, a model, or the store.
+//! Files are opened read-only and decoded within limits of bytes, pixels, memory and time; panics of decoders are
+//! caught. This crate must never know how pictures are judged, the models, or the results store.
 
 pub mod companions;
 mod container;

@@ -1,4 +1,4 @@
-//! What a photo may cost. Checked before anything is allocated, and while decoders read.
+//! Limits on decoding a photo, checked before anything is allocated and while decoders read.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
@@ -14,22 +14,22 @@ pub struct Limits {
     pub max_pixels: u64,
     pub max_file_bytes: u64,
     pub max_seconds: f64,
-    /// Bytes that decoding may hold at once: one picture, and all photos that are decoded side by side, their files
-    /// included.
+    /// Memory in bytes that decoding may use at once: for one picture, and for all photos decoded concurrently,
+    /// including their files.
     pub max_alloc: u64,
 }
 
-/// The longest side of a picture: that of the largest files that picture programs write (Photoshop's PSB). Work beside the
-/// pixels grows with the longer side, so that a line of 300 million pixels would take 20 GB.
+/// The longest side of a picture, which is the largest that image editors write (Photoshop's PSB). Some buffers grow
+/// with the longer side, so a line of 300 million pixels would take 20 GB.
 const MAX_SIDE: u64 = 300_000;
-/// Pictures up to this size may be as good as empty.
+/// Up to this size, pictures are accepted however well they compress.
 const EMPTY_PIXELS: u64 = 25_000_000;
-/// What a byte of a larger one's file may hold: more than GIF (2,731) can. WebP, AV1 and files that show the same bytes
-/// again and again know no bound.
+/// The largest number of pixels per byte of file of a larger picture. GIF reaches 2,731; WebP, AV1 and TIFFs that reuse
+/// the same bytes have no bound.
 const PIXELS_PER_BYTE: u64 = 10_000;
 
 impl Default for Limits {
-    /// MemoryBudget for the 200-megapixel sensors of today's telephones, decoded whole.
+    /// Enough for the 200-megapixel sensors of current phones at full size.
     fn default() -> Self {
         Self { max_pixels: 300_000_000, max_file_bytes: 1 << 30, max_seconds: 30.0, max_alloc: 2 << 30 }
     }
@@ -46,7 +46,7 @@ impl Limits {
         Ok(())
     }
 
-    /// What decoding a picture of this size holds, `bytes_per_pixel` at its peak.
+    /// Checks the size of a picture; returns the peak memory of decoding it, at `bytes_per_pixel`.
     pub(super) fn picture(
         &self,
         kind: Kind,
@@ -86,7 +86,7 @@ impl Limits {
     }
 }
 
-/// Whether a file of this length can hold a photo of this size. Sensors are noisy, so what packs more tightly shows nothing.
+/// Whether a file of this length can be a photo of this size. Sensors are noisy, so photos do not compress this much.
 pub(super) fn plausible(width: u64, height: u64, file: usize) -> Result<(), DecodeError> {
     let pixels = width.saturating_mul(height);
     if pixels <= EMPTY_PIXELS || pixels / PIXELS_PER_BYTE <= file as u64 {
@@ -98,7 +98,7 @@ pub(super) fn plausible(width: u64, height: u64, file: usize) -> Result<(), Deco
     )))
 }
 
-/// The moment after which decoding a photo is given up; `None` is never.
+/// The time at which decoding a photo is aborted; `None` means never.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     at: Cell<Option<Instant>>,
@@ -110,12 +110,12 @@ impl Deadline {
         self.at.get().is_some_and(|at| Instant::now() >= at)
     }
 
-    /// The time until then; `None` is without end.
+    /// The remaining time; `None` if it is unlimited.
     pub fn left(&self) -> Option<Duration> {
         self.at.get().map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Time spent waiting for others does not count.
+    /// Extends the deadline by the time spent waiting for memory.
     pub fn postpone(&self, by: Duration) {
         self.at.set(self.at.get().and_then(|at| at.checked_add(by)));
     }
@@ -128,13 +128,13 @@ impl Deadline {
         DecodeError::Timeout { kind, seconds: self.seconds }
     }
 
-    /// The error a reader gives a decoder to make it stop.
+    /// The error by which a reader makes a decoder stop.
     pub fn io_error() -> io::Error {
         io::Error::new(io::ErrorKind::TimedOut, "decoding took too long")
     }
 }
 
-/// Bytes in memory as a reader that stops serving when the deadline has passed.
+/// A reader over bytes in memory that fails once the deadline has passed.
 #[derive(Debug)]
 pub struct Timed<'a, T> {
     inner: io::Cursor<T>,
@@ -142,21 +142,21 @@ pub struct Timed<'a, T> {
     served: usize,
 }
 
-/// Decoders read single bytes; asking the clock this seldom costs nothing that could be measured. A deflated byte may
-/// stand for a thousand.
-const BYTES_BETWEEN_LOOKS: usize = 1024;
-const BYTES_AT_ONCE: usize = 4096;
-/// What a call for the buffer counts for, whatever is taken of it.
-const BYTES_OF_A_CALL: usize = 16;
+/// Number of bytes between two checks of the deadline: rare enough to cost nothing measurable, though decoders read
+/// single bytes, and frequent enough for Deflate, where a byte may expand to a thousand.
+const BYTES_BETWEEN_CHECKS: usize = 1024;
+const MAX_BUFFER: usize = 4096;
+/// How many bytes a call of `fill_buf` or `seek` counts as.
+const BYTES_PER_CALL: usize = 16;
 
 impl<'a, T: AsRef<[u8]>> Timed<'a, T> {
     pub fn new(bytes: T, deadline: &'a Deadline) -> Self {
         Self { inner: io::Cursor::new(bytes), deadline, served: 0 }
     }
 
-    fn serve(&mut self, count: usize) -> io::Result<()> {
+    fn count_bytes(&mut self, count: usize) -> io::Result<()> {
         self.served += count;
-        if self.served >= BYTES_BETWEEN_LOOKS {
+        if self.served >= BYTES_BETWEEN_CHECKS {
             self.served = 0;
             if self.deadline.passed() {
                 return Err(Deadline::io_error());
@@ -168,16 +168,16 @@ impl<'a, T: AsRef<[u8]>> Timed<'a, T> {
 
 impl<T: AsRef<[u8]>> Read for Timed<'_, T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.serve(buffer.len())?;
+        self.count_bytes(buffer.len())?;
         self.inner.read(buffer)
     }
 }
 
 impl<T: AsRef<[u8]>> BufRead for Timed<'_, T> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.serve(BYTES_OF_A_CALL)?;
+        self.count_bytes(BYTES_PER_CALL)?;
         let rest = self.inner.fill_buf()?;
-        Ok(&rest[..rest.len().min(BYTES_AT_ONCE)])
+        Ok(&rest[..rest.len().min(MAX_BUFFER)])
     }
 
     fn consume(&mut self, amount: usize) {
@@ -188,7 +188,7 @@ impl<T: AsRef<[u8]>> BufRead for Timed<'_, T> {
 
 impl<T: AsRef<[u8]>> Seek for Timed<'_, T> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.serve(BYTES_OF_A_CALL)?;
+        self.count_bytes(BYTES_PER_CALL)?;
         self.inner.seek(to)
     }
 }

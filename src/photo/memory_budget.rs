@@ -1,4 +1,4 @@
-//! The memory that all photos being decoded at one time may hold together. A photo waits until there is budget for it.
+//! The memory budget shared by all photos that are decoded concurrently. A photo waits until enough of it is free.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,9 +17,9 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    /// Below zero where one photo was let in because all others waited.
+    /// Negative after a photo was admitted beyond the budget because all others were waiting.
     free: i64,
-    /// Photos that hold something, and those of them that wait for more.
+    /// Number of photos that hold memory, and of those among them that wait for more.
     holders: usize,
     waiting: usize,
 }
@@ -31,19 +31,19 @@ impl MemoryBudget {
         Self(Arc::new(Shared { state, changed: Condvar::new(), size }))
     }
 
-    /// A place in the budget that takes nothing yet.
+    /// A new reservation of 0 bytes.
     pub fn place(&self) -> Place {
-        Place(Arc::new(Held { budget: self.0.clone(), taken: AtomicU64::new(0) }))
+        Place(Arc::new(Reservation { budget: self.0.clone(), taken: AtomicU64::new(0) }))
     }
 }
 
 impl Shared {
-    /// Takes `more` for a photo that holds `had`.
+    /// Reserves `more` bytes for a photo that holds `had`.
     fn take(&self, had: u64, more: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let holds = usize::from(had > 0);
         state.waiting += holds;
-        // Where everyone who holds something waits for more, nobody would ever give any back: one of them goes on.
+        // If every holder waits for more, none would ever free its memory, so one of them is admitted.
         while state.free < more as i64 && !(holds == 1 && state.waiting == state.holders) {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -60,15 +60,15 @@ impl Shared {
     }
 }
 
-/// Where the memory for a photo comes from.
+/// A source of memory reservations.
 pub trait Budget: fmt::Debug + Send + Sync {
-    /// Makes what the photo holds at least this large and says how long that took.
+    /// Grows the reservation to at least this size; returns the time spent waiting.
     fn grow(&self, bytes: u64) -> Duration;
 
     fn shrink(&self, bytes: u64);
 }
 
-/// What one photo holds; given back when the last copy of it is dropped.
+/// The memory reservation of one photo, which is released when its last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Place(Arc<dyn Budget>);
 
@@ -77,27 +77,27 @@ impl Place {
         Self(budget)
     }
 
-    /// Makes it at least this large and says how long that took.
+    /// Grows the reservation to at least this size; returns the time spent waiting.
     pub fn grow(&self, bytes: u64) -> Duration {
         self.0.grow(bytes)
     }
 
-    /// What is still held once the buffers that decoding takes are gone.
+    /// Reduces the reservation once the buffers of decoding are freed.
     pub fn shrink(&self, bytes: u64) {
         self.0.shrink(bytes);
     }
 }
 
-/// A part of a [`MemoryBudget`].
+/// A reservation in a [`MemoryBudget`].
 #[derive(Debug)]
-struct Held {
+struct Reservation {
     budget: Arc<Shared>,
     taken: AtomicU64,
 }
 
-impl Budget for Held {
-    /// What is held stays held meanwhile, for it is still in memory. Whatever needs more than the whole budget has it to
-    /// itself.
+impl Budget for Reservation {
+    /// While waiting, the current reservation is kept, because its memory is still in use. A photo that needs more than
+    /// the whole budget waits for all of it.
     fn grow(&self, bytes: u64) -> Duration {
         let bytes = bytes.min(self.budget.size);
         let had = self.taken.load(Ordering::Relaxed);
@@ -120,7 +120,7 @@ impl Budget for Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.give_back(self.taken.load(Ordering::Relaxed), true);
     }
@@ -130,7 +130,7 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
-    /// Grows eight places at once, each in two steps to at most `most`, and says how much was held together at the peak.
+    /// Grows eight reservations concurrently, each in two steps to at most `most`; returns the peak of their sum.
     fn peak(budget: &MemoryBudget, first: u64, most: u64) -> u64 {
         let (held, peak) = (AtomicU64::new(0), AtomicU64::new(0));
         std::thread::scope(|scope| {
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn together_they_hold_what_the_room_has_and_one_photo_more() {
         assert!(peak(&MemoryBudget::new(100), 40, 48) <= 100);
-        // All that fit in wait for more, again and again: without the one that goes on this would never end.
+        // All admitted photos wait for more again and again, so this deadlocks unless one is admitted.
         assert!(peak(&MemoryBudget::new(100), 10, 90) <= 190);
     }
 

@@ -1,5 +1,5 @@
-//! Times in file names, as cameras of phones, messengers and screenshot tools write them. What messengers send has lost
-//! its EXIF, and the name is all that is left.
+//! Reads times from file names, as phones, messengers and screenshot tools write them. Photos sent by messengers have
+//! lost their EXIF, so the name is the only source.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use jiff::civil::{Date, DateTime, Time};
 
 use super::exif::TakenAt;
 
-/// When a photo was taken, as exactly as is known.
+/// When a photo was taken: the time, or only the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     Moment(TakenAt),
@@ -16,7 +16,7 @@ pub enum Taken {
 }
 
 impl Taken {
-    /// As [`TakenAt::text`], or the date alone.
+    /// Like [`TakenAt::text`], or only the date.
     pub fn text(&self) -> String {
         match self {
             Self::Moment(taken) => taken.text(),
@@ -24,7 +24,7 @@ impl Taken {
         }
     }
 
-    /// As [`TakenAt::sort_key`]; of a day, its beginning.
+    /// Like [`TakenAt::sort_key`]; a day sorts as its midnight.
     pub fn sort_key(&self) -> i64 {
         match self {
             Self::Moment(taken) => taken.sort_key(),
@@ -33,7 +33,7 @@ impl Taken {
     }
 }
 
-/// Reads what [`Taken::text`] writes.
+/// Parses the format of [`Taken::text`].
 impl FromStr for Taken {
     type Err = jiff::Error;
 
@@ -42,7 +42,7 @@ impl FromStr for Taken {
     }
 }
 
-/// Other numbers of eight digits are rarely dates.
+/// Years accepted in file names; eight-digit numbers with other years are rarely dates.
 const YEARS: std::ops::Range<i16> = 1990..2100;
 
 /// The first date in a file name, with the time that follows it.
@@ -54,12 +54,12 @@ pub fn taken_in_name(name: &str) -> Option<Taken> {
         Rest::Runs(after) => time(after),
     };
     let Some(time) = time else { return Some(Taken::Day(date)) };
-    // Pixel phones name photos by universal time; all others by the time on the wall.
+    // Pixel phones name photos by UTC, all others by local time.
     let offset_minutes = name.starts_with("PXL_").then_some(0);
     Some(Taken::Moment(TakenAt { local: DateTime::from_parts(date, time), offset_minutes }))
 }
 
-/// Digits, with the text before them up to the digits before, and all the text after them.
+/// A run of digits, the text between it and the previous run, and all the text after it.
 #[derive(Clone, Copy)]
 struct Run<'a> {
     before: &'a str,
@@ -79,7 +79,7 @@ fn runs(name: &str) -> Vec<Run<'_>> {
     runs
 }
 
-/// Where the time may stand.
+/// The text that may hold the time after a date.
 enum Rest<'a, 'b> {
     SameRun(&'a str),
     Runs(&'b [Run<'a>]),
@@ -102,7 +102,7 @@ fn date<'a, 'b>(runs: &'b [Run<'a>]) -> Option<(Date, Rest<'a, 'b>)> {
     }
 }
 
-/// Whether the same mark stands before both, and the second has two digits.
+/// Whether both runs follow the same separator, one of `marks`, and the second has two digits.
 fn parted(middle: &Run<'_>, last: &Run<'_>, marks: &[&str]) -> bool {
     middle.before == last.before && marks.contains(&last.before) && last.digits.len() == 2
 }

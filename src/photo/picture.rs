@@ -1,9 +1,9 @@
-//! What makes a picture the same picture, whatever is written about it.
+//! The identity of a picture, independent of the metadata in its file.
 //!
-//! Other programs add ratings, captions, places and rotation tags to a photo, or take them away. What a person decided must
-//! outlive that, so it hangs on the coded picture: of a JPEG on the mean of every block, with its size and quantisation,
-//! because programs write the same picture with other tables or scans; of every other format, and of a JPEG that is not
-//! sound, on the bytes that the decoder needs. A RAW file is known by its largest preview.
+//! Other programs add ratings, captions, locations and rotation tags to a photo, or remove them. A person's decisions
+//! must survive that, so they are stored by the coded picture. For a JPEG that is the mean of every block, with size
+//! and quantisation, because programs rewrite the same picture with other tables or scans. For every other format, and
+//! for a damaged JPEG, it is the bytes that the decoder needs. A RAW file is identified by its largest preview.
 
 use super::container::{bmff, gif, jpeg, png, webp};
 use super::identity::PictureId;
@@ -13,7 +13,7 @@ use super::libjpeg;
 use super::limits::Limits;
 use super::raw;
 
-/// Of a photo that is not decoded now. A file that holds no picture known here is known by all its bytes.
+/// The identity of a photo, without decoding it. A file of an unknown format is identified by all its bytes.
 pub fn picture_of(bytes: &[u8], limits: &Limits) -> PictureId {
     match kind::sniff(bytes) {
         Some(Kind::Jpeg) => of_jpeg(bytes, limits),
@@ -26,7 +26,7 @@ pub fn picture_of(bytes: &[u8], limits: &Limits) -> PictureId {
     }
 }
 
-/// By the means of its blocks, where it is sound and within the limits: one that is beyond them is not decoded either.
+/// Identifies a JPEG by the means of its blocks if it is undamaged and within the limits, else by its coded data.
 fn of_jpeg(bytes: &[u8], limits: &Limits) -> PictureId {
     let deadline = limits.deadline();
     let is_within = jpeg::header(bytes).frame.is_some_and(|frame| {
@@ -37,14 +37,14 @@ fn of_jpeg(bytes: &[u8], limits: &Limits) -> PictureId {
     means.unwrap_or_else(|| of_stream(bytes, Kind::Jpeg))
 }
 
-/// By the bytes that a decoder needs.
+/// Identifies a picture by the bytes that its decoder needs.
 pub fn of_stream(bytes: &[u8], kind: Kind) -> PictureId {
     let parts = match kind {
         Kind::Jpeg => jpeg::picture(bytes),
         Kind::Png => png::chunks(bytes).picture,
         Kind::Webp => webp::picture(bytes),
         Kind::Gif => gif::picture(bytes),
-        Kind::Tiff => in_strips(bytes),
+        Kind::Tiff => tiff_parts(bytes),
         Kind::Avif | Kind::Heic => {
             let items = bmff::Meta::read(bytes).map(|meta| meta.pictures(bytes)).unwrap_or_default();
             let items: Vec<&[u8]> = items.iter().map(AsRef::as_ref).collect();
@@ -56,16 +56,17 @@ pub fn of_stream(bytes: &[u8], kind: Kind) -> PictureId {
     if parts.is_empty() { PictureId::of_parts(&[bytes]) } else { PictureId::of_parts(&parts) }
 }
 
-/// What the first directory says of the pixels, and the strips or tiles that hold them.
-fn in_strips(bytes: &[u8]) -> Vec<&[u8]> {
-    /// Width, height, bits, compression, colours, samples, planes, predictor.
-    const MEANING: [u16; 8] = [256, 257, 258, 259, 262, 277, 284, 317];
-    /// Where strips and tiles lie, and how long they are.
-    const PLACES: [(u16, u16); 2] = [(273, 279), (324, 325)];
+/// The tags of a TIFF's first directory that describe the pixels, and the strips or tiles with their data.
+fn tiff_parts(bytes: &[u8]) -> Vec<&[u8]> {
+    /// Width, height, bits per sample, compression, photometric interpretation, samples per pixel, planar
+    /// configuration, predictor.
+    const PIXEL_TAGS: [u16; 8] = [256, 257, 258, 259, 262, 277, 284, 317];
+    /// Offsets and lengths of strips, and of tiles.
+    const OFFSETS_AND_LENGTHS: [(u16, u16); 2] = [(273, 279), (324, 325)];
     let Some(first) = Tiff::new(bytes).and_then(|tiff| tiff.first()) else { return Vec::new() };
-    let mut parts: Vec<&[u8]> = MEANING.iter().filter_map(|&tag| first.bytes(tag)).collect();
-    let meaning = parts.len();
-    for (at, length) in PLACES {
+    let mut parts: Vec<&[u8]> = PIXEL_TAGS.iter().filter_map(|&tag| first.bytes(tag)).collect();
+    let tag_count = parts.len();
+    for (at, length) in OFFSETS_AND_LENGTHS {
         let (Some(at), Some(length)) = (first.entry(at), first.entry(length)) else { continue };
         let data = first.numbers(at).zip(first.numbers(length)).map_while(|(at, length)| {
             let at = at as usize;
@@ -73,7 +74,7 @@ fn in_strips(bytes: &[u8]) -> Vec<&[u8]> {
         });
         parts.extend(data.take(bytes.len()));
     }
-    if parts.len() == meaning { Vec::new() } else { parts }
+    if parts.len() == tag_count { Vec::new() } else { parts }
 }
 
 #[cfg(test)]

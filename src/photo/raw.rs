@@ -1,4 +1,4 @@
-//! Camera raw files through the JPEG previews that cameras put inside: developing sensor data is another program's work.
+//! Reads camera raw files by their embedded JPEG previews; sensor data are not developed.
 
 use super::container::{bmff, jpeg};
 use super::ifd::{Ifd, Tiff};
@@ -17,11 +17,11 @@ const STRIP_OFFSETS: u16 = 0x0111;
 const STRIP_LENGTHS: u16 = 0x0117;
 const JPEG_OFFSET: u16 = 0x0201;
 const JPEG_LENGTH: u16 = 0x0202;
-/// Panasonic keeps its preview as the value of a tag.
+/// Panasonic stores its preview as the value of this tag.
 const JPEG_FROM_RAW: u16 = 0x002e;
 const DNG_CROP_SIZE: u16 = 0xc620;
 
-/// The previews, largest first.
+/// The embedded JPEG previews, largest first.
 pub fn previews(bytes: &[u8], kind: Kind) -> Vec<Preview<'_>> {
     let mut found: Vec<Preview> = match kind {
         Kind::Raw(Raw::Cr3) => bmff::canon_previews(bytes).into_iter().filter_map(preview).collect(),
@@ -29,7 +29,7 @@ pub fn previews(bytes: &[u8], kind: Kind) -> Vec<Preview<'_>> {
         Kind::Raw(Raw::X3f | Raw::Mrw | Raw::Crw) => Vec::new(),
         _ => in_directories(bytes).into_iter().filter_map(preview).collect(),
     };
-    // Olympus hides its large preview in a maker note, and some formats have no map that is worth walking.
+    // Olympus stores its large preview in a maker note, and some formats have no directories that lead to theirs.
     if found.is_empty() || kind == Kind::Raw(Raw::Orf) {
         found.extend(searched(bytes).into_iter().filter_map(preview));
     }
@@ -38,7 +38,7 @@ pub fn previews(bytes: &[u8], kind: Kind) -> Vec<Preview<'_>> {
     found
 }
 
-/// A JPEG that shows a picture: lossless ones (process 3) hold sensor data.
+/// A JPEG as a preview; `None` for lossless ones (process 3), which hold sensor data.
 fn preview(data: &[u8]) -> Option<Preview<'_>> {
     let frame = data.starts_with(&[0xff, 0xd8, 0xff]).then(|| jpeg::header(data).frame)??;
     let pictures = matches!(frame.process, 0..=2) && frame.width > 0 && frame.height > 0;
@@ -59,31 +59,31 @@ fn in_directories(bytes: &[u8]) -> Vec<&[u8]> {
     found
 }
 
-/// The header names the place of the JPEG.
+/// The JPEG at the offset and length given in the header of a RAF file.
 fn fujifilm(bytes: &[u8]) -> Option<&[u8]> {
     let number = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
     let (at, length) = (number(84)?, number(88)?);
     bytes.get(at..at.saturating_add(length).min(bytes.len()))
 }
 
-/// Every place where a JPEG may begin, as far as one would go on looking.
+/// The first places at which a JPEG may begin.
 fn searched(bytes: &[u8]) -> Vec<&[u8]> {
-    const MOST: usize = 24;
+    const MAX_PLACES: usize = 24;
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(next) = bytes[at..].windows(4).position(|it| it[..3] == [0xff, 0xd8, 0xff] && it[3] >= 0xc0) {
         at += next;
         found.push(&bytes[at..]);
         at += 2;
-        if found.len() == MOST {
+        if found.len() == MAX_PLACES {
             break;
         }
     }
     found
 }
 
-/// The size of the developed photo where the file tells it, else that of the preview. Sensors are listed with their dark
-/// borders by some makers, so a size within a tenth of the preview's is taken for the preview's.
+/// The size of the developed photo if the file states it, else that of the preview. Some makers state the sensor size
+/// with its dark borders, so a size at most a tenth larger than the preview is ignored.
 pub fn full_size(bytes: &[u8], kind: Kind, width: u32, height: u32) -> (u32, u32) {
     let directories = match kind {
         Kind::Raw(Raw::Cr3 | Raw::Raf | Raw::X3f | Raw::Mrw | Raw::Crw) => Vec::new(),

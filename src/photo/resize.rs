@@ -1,11 +1,11 @@
-//! The one place that resizes: 8-bit results equal to Pillow's, bit for bit, because the networks were trained on them.
+//! Resizes pictures, bit for bit like Pillow with 8-bit channels, because the networks were trained on its output.
 //!
-//! `fast_image_resize` (ported from Pillow-SIMD) keeps 16-bit weights where Pillow keeps 32-bit ones and differs by a
-//! level here and there, so the two passes are written out. They are plain loops over fixed-size arrays; `pulp` compiles
-//! them for the processor it runs on.
+//! `fast_image_resize` (ported from Pillow-SIMD) uses 16-bit weights where Pillow uses 32-bit ones and differs by a
+//! level in places, so the two passes are implemented here. They are plain loops over fixed-size arrays, which `pulp`
+//! compiles for the processor at hand.
 //!
-//! Both passes run side by side: rows are made narrow as the rows of the result need them and forgotten after that, and
-//! weights are made as they are used. Beside the result this holds little, whatever the shape of the picture.
+//! The passes are interleaved: source rows are resized horizontally when an output row needs them and then dropped, and
+//! weights are computed on use. So little memory is needed beside the result, for any shape of picture.
 
 use std::borrow::Cow;
 use std::f64::consts::PI;
@@ -22,8 +22,9 @@ pub enum Filter {
     Lanczos3,
 }
 
-/// Pillow's `Image.resize` as of 10.2 to 12.0: horizontal pass first. (13.0 takes the vertical one first for some shapes,
-/// which moves single pixels by a level; what the networks learned from did not.) A side of zero is taken as one.
+/// Pillow's `Image.resize` of versions 10.2 to 12.0: horizontal pass first. (13.0 runs the vertical one first for some
+/// shapes, which changes single pixels by a level; the networks were trained before that.) A side of zero counts as
+/// one.
 pub fn resize(source: &Pixels, width: u32, height: u32, filter: Filter) -> Pixels {
     let (width, height) = (width.max(1), height.max(1));
     part(source, (width, height), filter, 0..width, 0..height, &|| true).expect("nobody says stop")
@@ -34,7 +35,7 @@ pub fn within(source: &Pixels, long_side: u32) -> Cow<'_, Pixels> {
     within_while(source, long_side, &|| true).expect("nobody says stop")
 }
 
-/// The same, given up with `None` soon after `go_on` is false.
+/// Like [`within`]; aborts with `None` soon after `go_on` returns false.
 pub fn within_while<'a>(source: &'a Pixels, long_side: u32, go_on: &dyn Fn() -> bool) -> Option<Cow<'a, Pixels>> {
     let (width, height) = size_within(source.width(), source.height(), long_side);
     if (width, height) == (source.width(), source.height()) {
@@ -57,7 +58,7 @@ pub fn size_within(width: u32, height: u32, long_side: u32) -> (u32, u32) {
     }
 }
 
-/// Whichever of the two whole neighbours costs less, the lower one when equal; at least one.
+/// The neighbouring integer of lower cost, the lower one if equal; at least one.
 fn nearest(number: f64, cost: impl Fn(f64) -> f64) -> u32 {
     let (low, high) = (number.floor(), number.ceil());
     let chosen = if cost(high) < cost(low) { high } else { low };
@@ -73,8 +74,8 @@ pub fn short_side(source: &Pixels, side: u32, filter: Filter) -> Cow<'_, Pixels>
     Cow::Owned(resize(source, width, height, filter))
 }
 
-/// [`short_side`] and then [`centre_crop`], without ever making what the crop leaves away: of a strip of 1024 x 1 that
-/// would be 200 MB.
+/// [`short_side`] followed by [`centre_crop`], computing only the cropped part: for a strip of 1024 x 1 the rest would
+/// take 200 MB.
 pub fn short_side_cropped(source: &Pixels, side: u32, filter: Filter, crop: u32) -> Pixels {
     let (width, height) = size_by_short_side(source, side);
     let (x, y) = (middle(width, crop), middle(height, crop));
@@ -89,21 +90,20 @@ fn size_by_short_side(source: &Pixels, side: u32) -> (u32, u32) {
     if width <= height { (side, along(height, width)) } else { (along(width, height), side) }
 }
 
-/// torchvision's `CenterCrop(side)`; offsets round half to even as Python does. A picture smaller than that is cut to
-/// what there is.
+/// torchvision's `CenterCrop(side)`; offsets round half to even, as in Python. A smaller picture is not padded.
 pub fn centre_crop(source: &Pixels, side: u32) -> Pixels {
     let (x, y) = (middle(source.width(), side), middle(source.height(), side));
     cut(source, x.start, y.start, x.end - x.start, y.end - y.start)
 }
 
-/// The middle of a side, as long as is asked for or the side is.
+/// The centred range of at most `wanted` pixels.
 fn middle(long: u32, wanted: u32) -> Range<u32> {
     let length = long.min(wanted.max(1));
     let offset = (f64::from(long - length) / 2.0).round_ties_even() as u32;
     offset..offset + length
 }
 
-/// The rectangle, or `None` where it is empty or leaves the picture.
+/// Crops a rectangle; `None` if it is empty or not inside the picture.
 pub fn crop(source: &Pixels, x: u32, y: u32, width: u32, height: u32) -> Option<Pixels> {
     let inside = x.checked_add(width)? <= source.width() && y.checked_add(height)? <= source.height();
     (inside && width > 0 && height > 0).then(|| cut(source, x, y, width, height))
@@ -126,7 +126,7 @@ fn whole(width: u32, height: u32, data: Vec<u8>) -> Pixels {
 const PRECISION: u32 = 32 - 8 - 2;
 const HALF: i32 = 1 << (PRECISION - 1);
 
-/// How one side of a picture is resized.
+/// The resampling along one axis.
 #[derive(Clone, Copy)]
 struct Axis {
     input: usize,
@@ -143,13 +143,13 @@ impl Axis {
         Self { input: input as usize, scale, stretch, support: filter.support() * stretch, filter }
     }
 
-    /// How many input positions an output position takes at most.
+    /// The largest number of input positions of an output position.
     fn window(&self) -> usize {
         self.support.ceil() as usize * 2 + 1
     }
 
-    /// The input positions that make an output position; their weights are put behind those that are in `weights`.
-    /// Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`, with their order of operations.
+    /// Returns the input positions of an output position, and appends their weights to `weights`. Pillow's
+    /// `precompute_coeffs` and `normalize_coeffs_8bpc`, with the same order of operations.
     fn weigh(&self, position: u32, raw: &mut Vec<f64>, weights: &mut Vec<i32>) -> Range<usize> {
         let centre = (f64::from(position) + 0.5) * self.scale;
         let first = (centre - self.support + 0.5).max(0.0) as usize;
@@ -164,10 +164,10 @@ impl Axis {
 
 /// The weights of neighbouring output columns.
 struct Taps {
-    /// For each column where its input begins, and where its weights end.
+    /// For each column the first input column, and the end of its weights.
     columns: Vec<(usize, usize)>,
     weights: Vec<i32>,
-    /// The input columns that all of them take together.
+    /// The range of all input columns.
     input: Range<usize>,
 }
 
@@ -183,7 +183,7 @@ impl Taps {
         Self { columns, weights, input: first..end }
     }
 
-    /// For each column the first input column, counted from the first of all, and the weights that start there.
+    /// For each column its first input column, relative to the start of `input`, and its weights.
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let mut from = 0;
         self.columns.iter().map(move |&(start, end)| {
@@ -234,16 +234,16 @@ fn sinc(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { (x * PI).sin() / (x * PI) }
 }
 
-/// Rows taken together in the horizontal pass: a vector register of sums, or two.
+/// Rows processed together in the horizontal pass: one or two vector registers of sums.
 const LANES: usize = 16;
 
-// `pulp` compiles for the processor what is inlined into `with_simd`, hence `always` below; what it does not inline, a
-// closure's body among them, stays at the oldest processor's instructions and takes three times as long.
+// `pulp` compiles only what is inlined into `with_simd` for the processor at hand, hence `inline(always)` below.
+// Anything else, such as a closure's body, uses baseline instructions and takes three times as long.
 
-/// Weights held at once: columns are made in strips of as many as this allows. A photo is one strip.
+/// The largest number of weights in memory; wider results are computed in strips of columns. A photo takes one strip.
 const WEIGHTS_AT_ONCE: usize = 1 << 20;
 
-/// The columns `x` and rows `y` of the picture resized to `size`. `None` when `go_on` came to be false.
+/// Computes the columns `x` and rows `y` of the picture resized to `size`; `None` once `go_on` returns false.
 fn part(
     source: &Pixels,
     size: (u32, u32),
@@ -262,7 +262,7 @@ fn part(
     let columns = across.map_or(width, |axis| (WEIGHTS_AT_ONCE / axis.window()).clamp(1, width as usize) as u32);
     for left in x.clone().step_by(columns as usize) {
         let strip = left..left.saturating_add(columns).min(x.end);
-        let mut rows = Narrowed::new(source, across.as_ref(), strip.clone());
+        let mut rows = HorizontalPass::new(source, across.as_ref(), strip.clone());
         let out = (strip.start - x.start) as usize * 3..(strip.end - x.start) as usize * 3;
         let lines = data.chunks_exact_mut(width as usize * 3).map(|line| &mut line[out.clone()]);
         fill(lines, y.clone(), down.as_ref(), &mut rows, go_on)?;
@@ -270,12 +270,12 @@ fn part(
     Some(whole(width, height, data))
 }
 
-/// Makes the rows `y` of the result, each from the rows that it takes.
+/// Computes the rows `y` of the result (the vertical pass).
 fn fill<'a>(
     lines: impl Iterator<Item = &'a mut [u8]>,
     y: Range<u32>,
     down: Option<&Axis>,
-    rows: &mut Narrowed,
+    rows: &mut HorizontalPass,
     go_on: &dyn Fn() -> bool,
 ) -> Option<()> {
     let arch = pulp::Arch::new();
@@ -298,19 +298,19 @@ fn fill<'a>(
     Some(())
 }
 
-/// The rows of a picture, made as wide as the result is when they are asked for, from top to bottom.
-struct Narrowed<'a> {
+/// The horizontal pass: source rows, resized on demand from top to bottom.
+struct HorizontalPass<'a> {
     source: &'a Pixels,
     strip: Range<u32>,
     taps: Option<Taps>,
     lanes: Vec<[u8; LANES]>,
     sums: Vec<[u8; LANES]>,
-    /// Rows that are made and may be asked for again, and the number of the first.
+    /// The resized rows that may be needed again, and the number of the first.
     band: Vec<u8>,
     first: usize,
 }
 
-impl<'a> Narrowed<'a> {
+impl<'a> HorizontalPass<'a> {
     fn new(source: &'a Pixels, axis: Option<&Axis>, strip: Range<u32>) -> Self {
         let taps = axis.map(|axis| Taps::new(axis, strip.clone()));
         let (from, to) = taps.as_ref().map_or((0, 0), |taps| (taps.input.len() * 3, taps.columns.len() * 3));
@@ -318,8 +318,8 @@ impl<'a> Narrowed<'a> {
         Self { source, strip, taps, lanes, sums, band: Vec::new(), first: 0 }
     }
 
-    /// Bytes that begin with the first of `rows`, how far apart its rows lie, and where in each the strip begins. No row
-    /// before it can be asked for later.
+    /// Returns bytes that start with the first of `rows`, their stride, and the offset of the strip in each row.
+    /// Earlier rows cannot be requested later.
     fn reach(&mut self, rows: Range<usize>, arch: &pulp::Arch) -> (&[u8], usize, usize) {
         let stored = self.source.width() as usize * 3;
         let Some(taps) = &self.taps else {
@@ -350,8 +350,7 @@ impl<'a> Narrowed<'a> {
     }
 }
 
-/// Lays `LANES` rows side by side, one row a lane, so that neighbouring columns are neighbouring vectors and every
-/// weight is used for all lanes at once.
+/// Transposes `LANES` rows, one per lane, so that each weight is applied to all lanes at once.
 struct Across<'a> {
     rows: &'a [u8],
     stored: usize,
@@ -412,7 +411,7 @@ fn separate(lanes: &[[u8; LANES]], width: usize, rows: &mut [u8]) {
     }
 }
 
-/// Bytes of a word, and words of a square that is transposed at once.
+/// Bytes per word, and words per square that is transposed at once.
 const SIDE: usize = 8;
 
 #[inline(always)]
@@ -448,11 +447,11 @@ fn weigh_lanes(lanes: &[[u8; LANES]], taps: &Taps, out: &mut [[u8; LANES]]) {
     }
 }
 
-/// Weighs rows from top to bottom: as many as there are weights.
+/// The weighted sum of as many rows as there are weights.
 struct Down<'a> {
     rows: &'a [u8],
     stride: usize,
-    /// Where in each row the columns begin that are wanted.
+    /// The offset of the strip in each row.
     first: usize,
     weights: &'a [i32],
     sums: &'a mut [i32],

@@ -1,4 +1,4 @@
-//! From what was typed to a list of photos: files, folders, lists; each photo once, in a stable order.
+//! Turns the given files, folders and lists into a list of photos: each photo once, in a stable order.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -14,18 +14,18 @@ use super::identity::{self, ReadError};
 use super::kind::{is_heic_name, is_jpeg_name, is_photo_name, is_raw_name, sniff};
 use base::atomic::is_unfinished;
 
-/// As much of a file as is needed to tell what it is.
+/// How many bytes are read to recognise the format of a file.
 const HEAD_BYTES: usize = 64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Photo {
-    /// As given, or as found below the folder that was given.
+    /// The path as given, or as found below a given folder.
     pub path: PathBuf,
-    /// The RAW files of the same shot, when this is the JPEG or HEIC of a pair.
+    /// The RAW files of the same shot, if this is its JPEG or HEIC.
     pub raws: Vec<PathBuf>,
 }
 
-/// A path that should have been readable and is not.
+/// A path that could not be read.
 #[derive(Debug)]
 pub struct Unreadable {
     pub path: PathBuf,
@@ -36,11 +36,11 @@ pub struct Unreadable {
 pub struct Scan {
     pub photos: Vec<Photo>,
     pub unreadable: Vec<Unreadable>,
-    /// Files in folders that are no photos, neither by name nor by content.
+    /// Number of files in folders that are no photos, neither by name nor by content.
     pub passed_over: usize,
-    /// Hidden files and folders that were passed over.
+    /// Number of hidden files and folders that were skipped.
     pub hidden: usize,
-    /// Folders that were met and not looked into, because the run writes there.
+    /// Folders that were skipped because the run writes to them.
     pub left_out: Vec<PathBuf>,
 }
 
@@ -52,13 +52,13 @@ pub enum ScanError {
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Look at hidden files and folders, too, and at what `is_hidden` counts among them.
+    /// Include hidden files and folders, as defined by `is_hidden`.
     pub hidden: bool,
-    /// Descend into symbolic links to folders.
+    /// Follow symbolic links to folders.
     pub follow: bool,
-    /// gitignore patterns, matched below each given folder.
+    /// Patterns in gitignore syntax, relative to each given folder.
     pub exclude: Vec<String>,
-    /// Folders the run writes to: what lies there came from photos and is none to look at again.
+    /// Folders that the run writes to; their files are outputs and are not scanned.
     pub written_to: Vec<PathBuf>,
 }
 
@@ -73,11 +73,11 @@ impl Options {
     }
 }
 
-/// The names in a list of photos: one a line, or NUL-separated. Empty names are dropped.
+/// The names in a list of photos, one per line or separated by NUL. Empty names are dropped.
 pub fn listed(bytes: &[u8], null: bool) -> Vec<PathBuf> {
     let separator = if null { 0 } else { b'\n' };
     let names = bytes.split(|&byte| byte == separator).map(|name| {
-        // A list written on another system may end its lines with CR LF.
+        // A list written on Windows ends its lines with CR LF.
         if null { name } else { name.strip_suffix(b"\r").unwrap_or(name) }
     });
     names.filter(|name| !name.is_empty()).map(path_from_bytes).collect()
@@ -94,7 +94,7 @@ fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Every file named outright brings along the RAW files and the JPEG or HEIC that are the same shot and lie beside it.
+/// Adds to every named file the RAW files and the JPEG or HEIC of the same shot in its folder.
 pub fn with_partners(named: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut folders: HashMap<PathBuf, HashMap<PathBuf, Vec<PathBuf>>> = HashMap::new();
     let mut all = Vec::with_capacity(named.len());
@@ -105,7 +105,7 @@ pub fn with_partners(named: Vec<PathBuf>) -> Vec<PathBuf> {
             let files = shots.get(&path.with_extension("")).map_or(&[][..], Vec::as_slice);
             let first = |is_wanted: fn(&OsStr) -> bool| files.iter().find(|file| is_wanted(file.as_os_str()));
             let developed = first(is_jpeg_name).or_else(|| first(is_heic_name));
-            // Of several of one name the first has the RAW files, as in `pair_raws`.
+            // If several files share the name, the first one gets the RAW files, as in `pair_raws`.
             if is_raw_name(path.as_os_str()) || developed == Some(&path) {
                 let raws = files.iter().filter(|file| is_raw_name(file.as_os_str()));
                 all.extend(developed.into_iter().chain(raws).filter(|file| **file != path).cloned());
@@ -120,7 +120,7 @@ fn of_a_pair(path: &Path) -> bool {
     [is_jpeg_name, is_heic_name, is_raw_name].iter().any(|is_named| is_named(path.as_os_str()))
 }
 
-/// The JPEGs, HEICs and RAW files of a folder by shot, in the order of names.
+/// The JPEG, HEIC and RAW files of a folder by shot, sorted by name.
 fn shots_in(folder: &Path) -> HashMap<PathBuf, Vec<PathBuf>> {
     let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let mut shots: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
@@ -142,18 +142,18 @@ pub fn scan(paths: &[PathBuf], options: &Options) -> Result<Scan, ScanError> {
             Ok(_) if is_unfinished(path) => {
                 scanner.scan.unreadable.push(Unreadable { path: path.clone(), cause: ReadError::Unfinished });
             }
-            // It may be a folder: what cannot be looked at is not taken for a file.
+            // This may be a folder, so it is not treated as a file.
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 scanner.scan.unreadable.push(Unreadable { path: path.clone(), cause: error.into() });
             }
-            // A missing or odd file named outright is kept as a photo: reading it says what is wrong, in its place.
+            // A named file that is missing or odd is kept, so that its error is reported in its position.
             _ => scanner.take(path.clone()),
         }
     }
     Ok(scanner.finish())
 }
 
-/// The photos among files that were listed elsewhere, told by their names alone.
+/// The photos among already listed files, recognised by their names.
 pub fn among(root: &Path, files: Vec<PathBuf>, options: &Options) -> Result<Scan, ScanError> {
     let mut scan = Scan::default();
     let excludes = options.excludes(Path::new(""))?;
@@ -181,7 +181,7 @@ pub fn among(root: &Path, files: Vec<PathBuf>, options: &Options) -> Result<Scan
 
 struct Scanner<'a> {
     options: &'a Options,
-    /// Real path of every photo taken, so that no photo is taken twice under two names.
+    /// The canonical path of every photo, so that none is listed under two names.
     seen: HashSet<PathBuf>,
     scan: Scan,
 }
@@ -189,7 +189,7 @@ struct Scanner<'a> {
 impl Scanner<'_> {
     fn folder(&mut self, root: &Path) -> Result<(), ScanError> {
         let excludes = self.options.excludes(root)?;
-        // A folder that is not there yet holds nothing.
+        // A folder that does not exist yet contains no files to skip.
         let written_to: Vec<PathBuf> = self.options.written_to.iter().filter_map(|it| it.canonicalize().ok()).collect();
         let (mut left_out, mut hidden) = (Vec::new(), 0);
         let keep = |entry: &DirEntry| {
@@ -237,13 +237,13 @@ impl Scanner<'_> {
     }
 
     fn walk_error(&mut self, root: &Path, error: walkdir::Error) {
-        // A loop has been walked once already; going round again would find nothing new.
+        // The target of a link loop has already been visited.
         if error.loop_ancestor().is_some() {
             return;
         }
         let path = error.path().unwrap_or(root).to_owned();
         let cause = error.into_io_error().unwrap_or_else(|| io::Error::other("cannot be walked"));
-        // A dangling link, met when links are followed, hides no photo.
+        // A dangling link is not an error.
         if cause.kind() == io::ErrorKind::NotFound && path.is_symlink() {
             self.scan.passed_over += 1;
             return;
@@ -268,7 +268,7 @@ fn is_photo_by_content(path: &Path) -> bool {
     identity::head(path, HEAD_BYTES).is_ok_and(|head| sniff(&head).is_some())
 }
 
-/// `IMG_1.CR2` beside `IMG_1.JPG` is the same shot: the JPEG, or else the HEIC, stands for both.
+/// Attaches `IMG_1.CR2` to `IMG_1.JPG`, or else to the HEIC, of the same shot.
 fn pair_raws(photos: &mut Vec<Photo>) {
     let shot = |path: &Path| path.with_extension("");
     let mut developed: HashMap<PathBuf, usize> = HashMap::new();

@@ -1,5 +1,5 @@
-//! Reads XMP event by event: the few properties that concern us, and where they lie in the text, so that a writer can cut and
-//! paste there and leave all else as its owner wrote it.
+//! Reads the relevant XMP properties and their positions in the text, so that a writer can replace just these and leave
+//! everything else unchanged.
 
 use std::ops::Range;
 
@@ -12,9 +12,9 @@ use thiserror::Error;
 
 pub const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 pub const XMP: &str = "http://ns.adobe.com/xap/1.0/";
-/// Where some programs write whether a photo was picked.
+/// The namespace in which some programs store picks and rejects.
 const MEDIA: &str = "http://ns.adobe.com/xmp/1.0/DynamicMedia/";
-/// Ours. A name, not an address: nobody has to answer there.
+/// The namespace of this program. It is a name, not an address.
 pub const OURS: &str = "urn:albumctl:xmp:1/";
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -27,7 +27,7 @@ pub enum NotXmp {
     NoXmp,
 }
 
-/// What a person said of a photo in another program.
+/// A person's rating of a photo in another program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PersonsRating {
@@ -38,7 +38,7 @@ pub enum PersonsRating {
 }
 
 impl PersonsRating {
-    /// By the values of `xmp:Rating` and EXIF: −1 is rejected, 0 unrated.
+    /// From a value of `xmp:Rating` or of EXIF: −1 is rejected, 0 unrated.
     pub fn of_number(rating: i64) -> Option<Self> {
         match rating {
             -1 => Some(Self::Rejected),
@@ -47,7 +47,7 @@ impl PersonsRating {
         }
     }
 
-    /// As XMP counts; a pick is as good as five stars.
+    /// The value of `xmp:Rating`; a pick counts as five stars.
     pub fn number(self) -> i8 {
         match self {
             Self::Rejected => -1,
@@ -57,24 +57,24 @@ impl PersonsRating {
     }
 }
 
-/// A value and where it lies.
+/// A property, with its value and its position in the text.
 #[derive(Debug)]
 pub struct Property {
     pub namespace: &'static str,
     pub name: String,
     pub value: String,
-    /// The value itself.
+    /// The range of the value.
     pub inner: Range<usize>,
-    /// All that has to go when the property goes.
+    /// The range to delete in order to remove the property.
     pub whole: Range<usize>,
-    /// Inside an attribute, quotes must be escaped; `inner` of an empty element is where its tag ends.
+    /// Whether it is an empty element; then `inner` is the empty range after its tag.
     pub is_empty_element: bool,
 }
 
 #[derive(Debug)]
 pub struct Found {
     pub properties: Vec<Property>,
-    /// Just before `</rdf:RDF>`.
+    /// The position just before `</rdf:RDF>`.
     pub end_of_rdf: usize,
 }
 
@@ -84,21 +84,21 @@ impl Found {
         Some(&found.value)
     }
 
-    /// Whether a property that we write, too, is a person's: ours is written beside it under our name, and when the two
-    /// differ, a person has been here.
+    /// Whether a person set a property that this program writes too. This program also stores its value in its own
+    /// namespace, so a different value was set by a person.
     pub fn is_a_persons(&self, name: &str) -> bool {
         let (theirs, ours) = (self.value(XMP, name), self.value(OURS, name));
         let remembered = self.value(OURS, "SetByPerson").is_some_and(|names| names.split(' ').any(|set| set == name));
         remembered
             || match (theirs, ours) {
                 (theirs, Some(ours)) => theirs != Some(ours),
-                // By the XMP specification a rating of 0 is "unrated"; darktable writes it for every new photo.
+                // In the XMP specification a rating of 0 means "unrated"; darktable writes it for every new photo.
                 (Some(theirs), None) => !(theirs.is_empty() || (name == "Rating" && theirs == "0")),
                 (None, None) => false,
             }
     }
 
-    /// A reject goes before a pick, and a pick before stars.
+    /// The person's rating: a reject takes precedence over a pick, and a pick over stars.
     pub fn persons_rating(&self) -> Option<PersonsRating> {
         let stars = self.value(XMP, "Rating").filter(|_| self.is_a_persons("Rating"));
         // Some programs write 4.0 or 3.5.
@@ -112,29 +112,30 @@ impl Found {
     }
 }
 
-/// What a person said in a sidecar or in a packet inside a photo; nothing where it is no XMP.
+/// The person's rating in a sidecar or an embedded packet; `None` if it is no valid XMP.
 pub fn persons_rating(packet: &[u8]) -> Option<PersonsRating> {
     let text = std::str::from_utf8(packet).ok()?;
     find(text.strip_prefix('\u{feff}').unwrap_or(text)).ok()?.persons_rating()
 }
 
-/// The namespaces whose properties concern us.
+/// The namespace, if its properties are relevant.
 fn known(resolved: &ResolveResult) -> Option<&'static str> {
     let ResolveResult::Bound(namespace) = resolved else { return None };
     [RDF, XMP, OURS, MEDIA].into_iter().find(|known| known.as_bytes() == namespace.as_ref())
 }
 
-/// Where the reader is: the names that matter of the elements it is in.
+/// The kind of an element on the path from the root to the reader's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
     Rdf,
     Description,
-    /// A property of a namespace that concerns us, by its place in `open`.
+    /// A property of a relevant namespace; the property itself is in `open`.
     Property,
     Other,
 }
 
-/// `text` begins without a byte order mark, which the reader would pass over without counting it.
+/// Parses XMP. `text` must not begin with a byte order mark, because the reader would skip it without counting it in
+/// positions.
 pub fn find(text: &str) -> Result<Found, NotXmp> {
     let mut reader = NsReader::from_str(text);
     let mut levels = Vec::new();
@@ -208,7 +209,7 @@ fn closed(text: &str, property: Property, start: usize, end: usize) -> Property 
     Property { value: plain(&text[inner.clone()]), inner, whole, ..property }
 }
 
-/// The XMP properties written as attributes of a description.
+/// Adds the properties that are written as attributes of a description.
 fn attributes(
     text: &str,
     reader: &NsReader<&[u8]>,
@@ -223,20 +224,20 @@ fn attributes(
             continue;
         };
         let value = plain(&text[inner.clone()]);
-        // The closing quote goes, too.
+        // Includes the closing quote.
         let whole = with_indent(text, key.start)..inner.end + 1;
         properties.push(Property { namespace, name: utf8(name), value, inner, whole, is_empty_element: false });
     }
     Ok(())
 }
 
-/// Where a slice that was borrowed from `text` lies in it.
+/// The range in `text` of a slice borrowed from it.
 fn place(text: &str, slice: &[u8]) -> Option<Range<usize>> {
     let start = (slice.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
     (start + slice.len() <= text.len()).then_some(start..start + slice.len())
 }
 
-/// From `at` back over the white space before it.
+/// The position before the white space that precedes `at`.
 pub fn with_indent(text: &str, at: usize) -> usize {
     text[..at].trim_end().len()
 }

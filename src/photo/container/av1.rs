@@ -1,8 +1,8 @@
-//! What the units (OBUs) of an AV1 stream say of the pictures in it, as far as it takes to know what decoding them costs.
+//! Parses the units (OBUs) of an AV1 stream as far as needed to know the cost of decoding it.
 
 use super::bits::Bits;
 
-/// The largest picture that the stream announces, and how many pictures are decoded.
+/// The largest picture size stated in the stream, and the number of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
     pub width: u32,
@@ -14,7 +14,7 @@ const SEQUENCE_HEADER: u8 = 1;
 const FRAME_HEADER: u8 = 3;
 const FRAME: u8 = 6;
 
-/// `None` where no sequence header can be read; then nothing can be decoded either.
+/// `None` if no sequence header can be read; then the stream cannot be decoded either.
 pub fn stream(data: &[u8]) -> Option<Stream> {
     let mut found: Option<Stream> = None;
     let mut frames = 0;
@@ -34,7 +34,7 @@ pub fn stream(data: &[u8]) -> Option<Stream> {
     found.map(|stream| Stream { frames, ..stream })
 }
 
-/// The first unit: its kind, what it holds, and what follows.
+/// The first unit: its type, its payload, and the rest.
 fn unit(data: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&head, rest) = data.split_first()?;
     let (extended, sized) = (head & 4 != 0, head & 2 != 0);
@@ -44,7 +44,7 @@ fn unit(data: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((head >> 3 & 15, payload, next))
 }
 
-/// A number in groups of seven bits, the lowest first.
+/// A LEB128 number, and the rest.
 fn number(data: &[u8]) -> Option<(usize, &[u8])> {
     let mut number = 0_u64;
     for (at, &byte) in data.iter().take(8).enumerate() {
@@ -61,7 +61,7 @@ fn largest(header: &[u8]) -> Option<(u32, u32)> {
     let mut bits = Bits::new(header);
     bits.take(4)?;
     if bits.flag()? {
-        // A still picture with the short header: only its level.
+        // A still picture with the reduced header has only its level here.
         bits.take(5)?;
     } else {
         operating_points(&mut bits)?;

@@ -1,4 +1,4 @@
-//! Numbers of so many bits, the highest of a byte first, as the headers of coded pictures have them.
+//! A reader of bits, most significant first, for the headers of coded pictures.
 
 pub struct Bits<'a> {
     data: &'a [u8],
@@ -27,10 +27,10 @@ impl<'a> Bits<'a> {
         Some(())
     }
 
-    /// A number after Golomb: as many zeros as it has bits behind the first.
+    /// An Exp-Golomb coded number: as many zeros as there are bits after the first one bit.
     pub fn golomb(&mut self) -> Option<u32> {
         let zeros = (0..32).find(|_| self.flag() != Some(false))?;
-        // The one that ended the zeros is the first bit.
+        // The one bit that ended the zeros is the first bit.
         (1_u32.checked_shl(zeros)? - 1).checked_add(self.take(zeros)?)
     }
 }

@@ -1,12 +1,12 @@
-//! The box structure that AVIF, HEIC and Canon's CR3 share (ISO/IEC 14496-12 and 23008-12). Every offset and count is
-//! checked against the bytes that are there.
+//! Parses the boxes of AVIF, HEIC, JPEG XL and Canon's CR3 (ISO/IEC 14496-12 and 23008-12). Every offset and count is
+//! checked against the length of the data.
 
 use std::borrow::Cow;
 
-/// A box's type and what it holds.
+/// A box: its type and payload.
 type Child<'a> = ([u8; 4], &'a [u8]);
 
-/// The boxes side by side in `bytes`; one that claims more than there is gets what there is, and is the last.
+/// Iterates over the boxes in `bytes`; a box that is longer than the data is cut and is the last.
 fn boxes(bytes: &[u8]) -> impl Iterator<Item = Child<'_>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -37,7 +37,7 @@ impl<'a> Cursor<'a> {
         Some(head)
     }
 
-    /// A number of 0 to 8 bytes; of none, zero.
+    /// A number of 0 to 8 bytes; 0 bytes give zero.
     fn number(&mut self, bytes: usize) -> Option<u64> {
         Some(self.take(bytes)?.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)))
     }
@@ -61,12 +61,12 @@ struct Item {
 #[derive(Debug)]
 struct Location {
     id: u32,
-    /// 0 in the file, 1 in the `idat` box.
+    /// 0: in the file; 1: in the `idat` box.
     method: u64,
     extents: Vec<(u64, u64)>,
 }
 
-/// The description of a still picture: its items, where their bytes lie, what is said about them.
+/// The description of a still picture: its items, their locations and properties.
 #[derive(Debug, Default)]
 pub struct Meta<'a> {
     pub primary: u32,
@@ -75,16 +75,16 @@ pub struct Meta<'a> {
     properties: Vec<Child<'a>>,
     /// Item and property number, counted from one, in the order in which properties apply.
     associations: Vec<(u32, usize)>,
-    /// Kind, from, to.
+    /// Type, from, to.
     references: Vec<([u8; 4], u32, u32)>,
     data: &'a [u8],
 }
 
-/// What describes a picture lists its parts at 16 bytes each or so; a grid has at most 65,536 tiles.
+/// The largest size of a description, which has about 16 bytes per item; a grid has at most 65,536 tiles.
 const MAX_META: usize = 4 << 20;
-/// An EXIF block that lies in pieces is put together up to here: in a JPEG it cannot pass 64 KiB.
+/// The largest size of a fragmented EXIF block; in a JPEG it cannot exceed 64 KiB.
 pub const MAX_EXIF: usize = 16 << 20;
-/// Tracks of a CR3 have few kinds: pictures, and data about them.
+/// A limit; a CR3 has a few tracks of pictures and metadata.
 const MAX_TRACKS: usize = 16;
 const NO_PICTURE: &str = "it describes no still picture";
 
@@ -148,7 +148,7 @@ impl<'a> Meta<'a> {
             for _ in 0..cursor.number(2)? {
                 cursor.take(index)?;
                 extents.push((from.checked_add(cursor.number(offset)?)?, cursor.number(length)?));
-                // Sizes of zero would let a few bytes describe any number of them.
+                // If all sizes are zero, a few bytes could describe any number of extents.
                 if offset + length + index == 0 {
                     break;
                 }
@@ -208,14 +208,14 @@ impl<'a> Meta<'a> {
         self.properties(item).find(|(it, _)| *it == name).map(|(_, payload)| payload)
     }
 
-    /// Width and height of an item as stated.
+    /// The stated width and height of an item.
     pub fn size(&self, item: u32) -> Option<(u32, u32)> {
         let mut cursor = Cursor(self.property(item, *b"ispe")?);
         cursor.version()?;
         Some((cursor.number(4)? as u32, cursor.number(4)? as u32))
     }
 
-    /// An item's bytes; `None` where a part lies outside the file or they sum to more than the file.
+    /// An item's bytes; `None` if an extent is outside the file or they add up to more than the file.
     pub fn data(&self, bytes: &'a [u8], item: u32) -> Option<Cow<'a, [u8]>> {
         let location = self.locations.iter().find(|location| location.id == item)?;
         let source = match location.method {
@@ -242,10 +242,10 @@ impl<'a> Meta<'a> {
         Some(Cow::Owned(joined))
     }
 
-    /// The bytes of every item but those that tell about the picture.
+    /// The bytes of every item other than metadata.
     pub fn pictures(&self, bytes: &'a [u8]) -> Vec<Cow<'a, [u8]>> {
-        let told = |kind: &[u8; 4]| matches!(kind, b"Exif" | b"mime" | b"uri ");
-        self.items.iter().filter(|item| !told(&item.kind)).filter_map(|item| self.data(bytes, item.id)).collect()
+        let is_metadata = |kind: &[u8; 4]| matches!(kind, b"Exif" | b"mime" | b"uri ");
+        self.items.iter().filter(|item| !is_metadata(&item.kind)).filter_map(|item| self.data(bytes, item.id)).collect()
     }
 
     /// The TIFF block of the EXIF item.
@@ -261,13 +261,13 @@ impl<'a> Meta<'a> {
         })
     }
 
-    /// What is written about the picture as XMP.
+    /// The XMP of the picture.
     pub fn xmp(&self, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         let item = self.items.iter().find(|item| &item.kind == b"mime")?;
         self.data(bytes, item.id).filter(|data| data.len() <= MAX_EXIF)
     }
 
-    /// How to turn the item, as an EXIF orientation: quarter turns and mirroring in the order in which they apply.
+    /// The orientation of an item as an EXIF number: its rotations and mirrorings combined in order.
     pub fn orientation(&self, item: u32) -> u8 {
         self.properties(item).fold(1, |orientation, (name, payload)| match (&name, payload.first()) {
             (b"irot", Some(quarters)) => (0..quarters & 3).fold(orientation, |it, _| TURNED_LEFT[usize::from(it)]),
@@ -278,12 +278,12 @@ impl<'a> Meta<'a> {
     }
 }
 
-/// From one EXIF orientation to that of the same picture turned a quarter anticlockwise, or mirrored, once more.
+/// Maps an EXIF orientation to the one after a further quarter turn anticlockwise, or a further mirroring.
 const TURNED_LEFT: [u8; 9] = [0, 8, 5, 6, 7, 4, 1, 2, 3];
 const FLIPPED_TOP_DOWN: [u8; 9] = [0, 4, 3, 2, 1, 8, 7, 6, 5];
 const FLIPPED_SIDEWAYS: [u8; 9] = [0, 2, 1, 4, 3, 6, 5, 8, 7];
 
-/// What a JPEG XL file holds beside its picture, and the pieces of that.
+/// The metadata of a JPEG XL file, and the parts of its codestream.
 #[derive(Debug, Default)]
 pub struct JxlParts<'a> {
     pub exif: Option<&'a [u8]>,
@@ -291,7 +291,7 @@ pub struct JxlParts<'a> {
     pub picture: Vec<&'a [u8]>,
 }
 
-/// A file without boxes is the picture alone.
+/// Splits a JPEG XL file; one without boxes is a bare codestream.
 pub fn jxl_parts(bytes: &[u8]) -> JxlParts<'_> {
     if bytes.starts_with(&[0xff, 0x0a]) {
         return JxlParts { picture: vec![bytes], ..JxlParts::default() };
@@ -299,7 +299,7 @@ pub fn jxl_parts(bytes: &[u8]) -> JxlParts<'_> {
     let mut parts = JxlParts::default();
     for (name, payload) in boxes(bytes) {
         match &name {
-            // How far the TIFF block lies behind the number itself.
+            // The number is the distance from its end to the TIFF block.
             b"Exif" => {
                 let skipped = payload.first_chunk().map(|number| u32::from_be_bytes(*number) as usize);
                 parts.exif = skipped.and_then(|skipped| payload.get(skipped.checked_add(4)?..));
@@ -312,7 +312,7 @@ pub fn jxl_parts(bytes: &[u8]) -> JxlParts<'_> {
     parts
 }
 
-/// Canon's three EXIF blocks.
+/// The three EXIF blocks of a CR3.
 #[derive(Debug, Default)]
 pub struct CanonBlocks<'a> {
     pub main: Option<&'a [u8]>,

@@ -1,8 +1,8 @@
-//! The blocks of a GIF: where its first picture is, and what belongs to pictures.
+//! The blocks of a GIF: the size of its first frame, and the blocks that belong to pictures.
 
 const HEADER: usize = 13;
 
-/// Width and height of the first frame, which may be larger or smaller than the screen it is shown on.
+/// Width and height of the first frame, which may differ from those of the logical screen.
 pub fn first_frame(bytes: &[u8]) -> Option<(u64, u64)> {
     let mut at = HEADER + table(*bytes.get(10)?);
     loop {
@@ -18,7 +18,7 @@ pub fn first_frame(bytes: &[u8]) -> Option<(u64, u64)> {
     }
 }
 
-/// All but comments and what applications wrote; nothing where the blocks do not add up.
+/// All blocks other than comments and application extensions; empty if the blocks are broken.
 pub fn picture(bytes: &[u8]) -> Vec<&[u8]> {
     blocks(bytes).unwrap_or_default()
 }
@@ -30,7 +30,7 @@ fn blocks(bytes: &[u8]) -> Option<Vec<&[u8]>> {
     let mut found = vec![bytes.get(..at)?];
     loop {
         let from = at;
-        let written_about = match bytes.get(at)? {
+        let is_metadata = match bytes.get(at)? {
             0x21 => {
                 let label = *bytes.get(at + 1)?;
                 at = past_blocks(bytes, at + 2)?;
@@ -42,13 +42,13 @@ fn blocks(bytes: &[u8]) -> Option<Vec<&[u8]>> {
             }
             _ => return Some(found),
         };
-        if !written_about {
+        if !is_metadata {
             found.push(&bytes[from..at]);
         }
     }
 }
 
-/// Blocks that each begin with their length, the last with zero.
+/// The position after a chain of sub-blocks, which ends with an empty one.
 fn past_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
     while *bytes.get(at)? != 0 {
         at += 1 + usize::from(bytes[at]);
@@ -56,7 +56,7 @@ fn past_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
     Some(at + 1)
 }
 
-/// Bytes of the colour table that these flags announce.
+/// The size in bytes of the colour table given by the flags.
 fn table(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }

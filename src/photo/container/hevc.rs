@@ -1,24 +1,24 @@
-//! What the configuration and the units of an HEVC picture say (ISO/IEC 14496-15 and ITU-T H.265), as far as a decoder of
-//! planes does not tell it.
+//! Parses the configuration and the NAL units of an HEVC picture (ISO/IEC 14496-15 and ITU-T H.265), for what the
+//! decoder does not report.
 
 use super::bits::Bits;
 
 /// The `hvcC` property of an item.
 #[derive(Debug)]
 pub struct Configuration<'a> {
-    /// Bytes of the number before each unit.
+    /// Size in bytes of the length field before each unit.
     length: usize,
-    /// By kind of unit, in the order of the file.
+    /// The units with their types, in the order of the file.
     units: Vec<(u8, &'a [u8])>,
 }
 
 const VIDEO_PARAMETERS: u8 = 32;
 const SEQUENCE_PARAMETERS: u8 = 33;
 const PICTURE_PARAMETERS: u8 = 34;
-/// Few files have more than three.
-const MOST_UNITS: usize = 64;
+/// A limit; most files have three.
+const MAX_UNITS: usize = 64;
 
-/// What luma and chroma mean, by the numbers of ISO/IEC 23091-2.
+/// The range and the matrix of luma and chroma, by the code points of ISO/IEC 23091-2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signal {
     pub full_range: bool,
@@ -36,7 +36,7 @@ impl<'a> Configuration<'a> {
                 let (unit, behind) = unit(rest, 2)?;
                 read.units.push((head[0] & 0x3f, unit));
                 rest = behind;
-                if read.units.len() > MOST_UNITS {
+                if read.units.len() > MAX_UNITS {
                     return None;
                 }
             }
@@ -44,13 +44,13 @@ impl<'a> Configuration<'a> {
         Some(read)
     }
 
-    /// What a decoder must know before the first picture.
+    /// The parameter sets that a decoder needs before the first picture.
     pub fn parameters(&self) -> Vec<&'a [u8]> {
         let of = |kind| self.units.iter().filter(move |unit| unit.0 == kind).map(|unit| unit.1);
         [VIDEO_PARAMETERS, SEQUENCE_PARAMETERS, PICTURE_PARAMETERS].into_iter().flat_map(of).collect()
     }
 
-    /// The units of a coded picture; `None` where one is cut short.
+    /// Splits a coded picture into its units; `None` if one is cut short.
     pub fn split<'b>(&self, mut data: &'b [u8]) -> Option<Vec<&'b [u8]>> {
         let mut units = Vec::new();
         while !data.is_empty() {
@@ -61,26 +61,26 @@ impl<'a> Configuration<'a> {
         Some(units)
     }
 
-    /// `None` where the stream does not say.
+    /// The video signal type; `None` if the stream does not state it.
     pub fn signal(&self) -> Option<Signal> {
         let parameters = self.units.iter().find(|unit| unit.0 == SEQUENCE_PARAMETERS)?.1;
         signal(&without_emulation(parameters.get(2..)?))
     }
 }
 
-/// What follows a number of so many bytes, and what follows that.
+/// The unit after a length field of `length` bytes, and the rest.
 fn unit(data: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
     let (number, rest) = data.split_at_checked(length)?;
     rest.split_at_checked(number.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
 }
 
-/// A three behind two zeros is there so that no start code appears.
+/// Removes the emulation prevention bytes: a 3 after two zeros.
 fn without_emulation(unit: &[u8]) -> Vec<u8> {
     let is_put_in = |at: usize| at >= 2 && unit[at - 2..=at] == [0, 0, 3];
     (0..unit.len()).filter(|at| !is_put_in(*at)).map(|at| unit[at]).collect()
 }
 
-/// The video signal type, deep in the sequence parameters (H.265, 7.3.2.2 and E.2.1).
+/// The video signal type in the sequence parameter set (H.265, 7.3.2.2 and E.2.1).
 fn signal(parameters: &[u8]) -> Option<Signal> {
     let bits = &mut Bits::new(parameters);
     bits.take(4)?;
@@ -134,12 +134,12 @@ fn signal(parameters: &[u8]) -> Option<Signal> {
         bits.take(16)?;
         bits.take(8)? as u16
     } else {
-        UNSAID
+        UNSPECIFIED
     };
     Some(Signal { full_range, matrix })
 }
 
-const UNSAID: u16 = 2;
+const UNSPECIFIED: u16 = 2;
 
 fn numbers(bits: &mut Bits, count: u32) -> Option<()> {
     (0..count).try_for_each(|_| bits.golomb().map(drop))
@@ -149,14 +149,14 @@ fn profile_and_level(bits: &mut Bits, more_layers: u32) -> Option<()> {
     const PROFILE: usize = 88;
     const LEVEL: usize = 8;
     bits.skip(PROFILE + LEVEL)?;
-    let mut told = Vec::new();
+    let mut sub_layers = Vec::new();
     for _ in 0..more_layers {
-        told.push((bits.flag()?, bits.flag()?));
+        sub_layers.push((bits.flag()?, bits.flag()?));
     }
     if more_layers > 0 {
         bits.take(2 * (8 - more_layers))?;
     }
-    for (profile, level) in told {
+    for (profile, level) in sub_layers {
         bits.skip(if profile { PROFILE } else { 0 } + if level { LEVEL } else { 0 })?;
     }
     Some(())
@@ -176,7 +176,7 @@ fn scaling_lists(bits: &mut Bits) -> Option<()> {
     Some(())
 }
 
-/// Pictures that others refer to; a set may be told by what it has more than the one before.
+/// Skips the reference picture sets; a set may be coded as the difference to the previous one.
 fn reference_sets(bits: &mut Bits) -> Option<()> {
     const MOST: u32 = 16;
     let mut pictures = 0;

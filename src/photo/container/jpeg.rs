@@ -1,6 +1,6 @@
 //! The marker segments of a JPEG up to its first scan, and the scans of a progressive one.
 
-/// The header as far as it could be read; a broken file gives what came before the break.
+/// The header, as far as it could be read before any damage.
 #[derive(Debug, Default)]
 pub struct Header<'a> {
     pub frame: Option<Frame>,
@@ -63,7 +63,7 @@ pub fn header(bytes: &[u8]) -> Header<'_> {
     header
 }
 
-/// The next marker and where its payload begins. Stray bytes between segments are stepped over, as libjpeg does.
+/// The next marker, and the start of its payload. Stray bytes between segments are skipped, as libjpeg does.
 fn next_marker(bytes: &[u8], from: usize) -> Option<(u8, usize)> {
     let mut at = from + bytes.get(from..)?.iter().position(|byte| *byte == 0xff)?;
     while *bytes.get(at)? == 0xff {
@@ -97,7 +97,7 @@ impl<'a> Header<'a> {
             0xe1 if payload.starts_with(b"Exif\0") => self.exif = self.exif.or(payload.get(6..)),
             0xe1 => self.xmp = self.xmp.or(payload.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0")),
             0xe2 => {
-                // Parts are numbered in a byte.
+                // The part number is a byte.
                 if let Some([number, of, data @ ..]) = payload.strip_prefix(b"ICC_PROFILE\0")
                     && self.profile_parts.len() < 256
                 {
@@ -121,8 +121,8 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The segments that decoding needs, and the coded data up to the end marker: what applications and people wrote is left
-/// out, and so is whatever follows the picture.
+/// The segments needed for decoding, and the coded data up to the end marker, without application segments, comments
+/// and anything after the picture.
 pub fn picture(bytes: &[u8]) -> Vec<&[u8]> {
     let mut found = Vec::new();
     let mut at = 2;
@@ -158,11 +158,11 @@ fn frame(process: u8, payload: &[u8]) -> Option<Frame> {
     })
 }
 
-/// What the scans of a progressive file add up to.
+/// A summary of the scans of a progressive file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Scans {
     pub count: usize,
-    /// Every coefficient of every component came to its last bit.
+    /// Whether every coefficient of every component is complete to its last bit.
     pub complete: bool,
 }
 

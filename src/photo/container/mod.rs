@@ -1,5 +1,5 @@
-//! The outer shells of picture files: where the EXIF block, the colour profile and the picture data lie. Nothing here
-//! decodes a pixel, and nothing allocates by a number that the file states.
+//! Parsers of the containers of picture files: they find the EXIF block, the colour profile and the picture data.
+//! Nothing here decodes pixels or allocates memory by a number stated in a file.
 
 pub mod av1;
 mod bits;
@@ -11,5 +11,5 @@ pub mod png;
 pub mod tiff;
 pub mod webp;
 
-/// Colour profiles beyond this are passed over: that of a CMYK press takes 2 MB, a bomb what it is given.
+/// Larger colour profiles are ignored. Profiles of CMYK presses take 2 MB; a malicious one could inflate without bound.
 pub const MAX_PROFILE: usize = 4 << 20;

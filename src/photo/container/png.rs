@@ -1,4 +1,4 @@
-//! The chunks of a PNG: those that make the picture, and the two that say something about it.
+//! The chunks of a PNG that are needed to decode the picture, and its metadata.
 
 use std::io::Read;
 
@@ -12,14 +12,14 @@ const SIGNATURE: usize = 8;
 pub struct Chunks<'a> {
     pub width: u32,
     pub height: u32,
-    /// Bits of a pixel as stored.
+    /// Stored bits per pixel.
     pub bits: u32,
     /// The signature and the chunks needed to draw the still picture, nothing else.
     pub picture: Vec<&'a [u8]>,
     /// Bytes of compressed picture data.
     pub data_length: u64,
     pub exif: Option<&'a [u8]>,
-    /// XMP that is not compressed, as programs write it.
+    /// Uncompressed XMP, as programs write it.
     pub xmp: Option<&'a [u8]>,
     pub ended: bool,
     srgb: bool,
@@ -55,7 +55,7 @@ impl<'a> Chunks<'a> {
             b"IEND" => self.ended = true,
             _ => {}
         }
-        // Critical chunks have an upper-case first letter; of the others only transparency changes the still picture.
+        // Critical chunks begin with an upper-case letter; of the others, only transparency changes the still picture.
         if name[0].is_ascii_uppercase() || &name == b"tRNS" {
             self.picture.push(chunk);
         }
@@ -75,7 +75,7 @@ impl<'a> Chunks<'a> {
         }
     }
 
-    /// The colour profile, inflated; `None` too where the file says it is sRGB or inflating passes the bound.
+    /// The inflated colour profile; `None` also if the file states sRGB or the profile exceeds the limit.
     pub fn profile(&self) -> Option<Vec<u8>> {
         let data = self.profile.filter(|_| !self.srgb)?;
         let name_end = data.iter().take(80).position(|byte| *byte == 0)?;

@@ -1,12 +1,12 @@
-//! What the first directory of a TIFF or BigTIFF must not hold.
+//! Checks the first directory of a TIFF or BigTIFF for tags of the wrong type.
 
-/// Tags of numbers and bytes that a decoder asks for.
+/// Tags that the decoder reads as numbers or bytes.
 const NUMBERS: [u16; 21] =
     [256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 338, 339, 347, 530, 34675];
 const TEXT: u64 = 2;
 
-/// A tag that holds text where numbers or bytes belong. No picture comes of it, and the decoder prints something of its
-/// own about a long one.
+/// The first tag with text in place of numbers or bytes. Such a file cannot be decoded, and the decoder would print its
+/// own message about a long text.
 pub fn text_for_numbers(bytes: &[u8]) -> Option<u16> {
     let little_endian = bytes.starts_with(b"II");
     let number = |at: usize, size: usize| {

@@ -1,4 +1,4 @@
-//! The RIFF chunks of a WebP that say something about its picture.
+//! The RIFF chunks of a WebP with metadata, and those of the picture.
 
 use super::MAX_PROFILE;
 
@@ -26,7 +26,7 @@ pub fn chunks(bytes: &[u8]) -> Chunks<'_> {
     found
 }
 
-/// The chunks that make the picture, each with its name.
+/// The chunks of the picture, each with its header.
 pub fn picture(bytes: &[u8]) -> Vec<&[u8]> {
     let mut found = Vec::new();
     let mut at: usize = 12;

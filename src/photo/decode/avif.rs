@@ -1,4 +1,4 @@
-//! AVIF. AV1 itself is decoded by `re_rav1d`, Rust without assembly.
+//! Decodes AVIF. AV1 is decoded by `re_rav1d`, in Rust without assembly.
 
 use re_rav1d::dav1d::pixel::YUVRange;
 use re_rav1d::dav1d::{Decoder, PixelLayout, PlanarImageComponent as Component, Settings};
@@ -12,7 +12,7 @@ use crate::container::bmff::Meta;
 use crate::error::DecodeError;
 
 const BYTES_PER_PIXEL: u64 = 12;
-/// What the decoder keeps of each picture that others may refer to, and how many of them.
+/// The memory per pixel of a reference frame, and their largest number.
 const BYTES_OF_REFERENCE: u64 = 6;
 const REFERENCES: u64 = 8;
 const CODEC: Codec = Codec { format: "AVIF", item: *b"av01", bytes_per_pixel: BYTES_PER_PIXEL, frame };
@@ -21,10 +21,10 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     heif::decode(job, &CODEC)
 }
 
-/// Nothing stops the decoder once it has begun: a picture is one call.
+/// The decoder cannot be interrupted, because a picture is one call.
 fn frame(job: &Job, meta: &Meta, item: u32, held: u64) -> Result<Frame, DecodeError> {
     let data = coded(job, meta, item)?;
-    // What the container says of the size need not be true.
+    // The size in the container may be wrong.
     let stream = av1::stream(&data).ok_or_else(|| corrupt(job, "its AV1 data begin with no header"))?;
     let kept = stream.frames.saturating_sub(1).min(REFERENCES) * BYTES_OF_REFERENCE;
     let held = held.saturating_add(data.len() as u64);
@@ -42,7 +42,7 @@ enum Refusal {
     Planes,
 }
 
-/// The first picture, of at most that many pixels.
+/// Decodes the first picture, of at most `most` pixels.
 fn decoded(data: Vec<u8>, most: u32) -> Result<Frame, Refusal> {
     let mut settings = Settings::new();
     settings.set_n_threads(1);

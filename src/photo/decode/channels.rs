@@ -1,6 +1,6 @@
-//! From grey, and from what is transparent, to three channels on white.
+//! Converts grey and transparent pixels to three opaque channels over white.
 
-/// Eight bits each, side by side: grey, grey and alpha, colours, colours and alpha.
+/// Converts interleaved 8-bit channels: grey, grey and alpha, RGB, or RGB and alpha.
 pub fn on_white(data: Vec<u8>, channels: u8) -> Vec<u8> {
     match channels {
         1 => data.iter().flat_map(|grey| [*grey; 3]).collect(),

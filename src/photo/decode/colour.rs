@@ -1,7 +1,7 @@
-//! From the colours a file was written in to sRGB.
+//! Converts colours from a file's profile to sRGB.
 //!
-//! Conversion runs on the decoded picture, which a scaled JPEG has already made small: profiles bend each pixel by
-//! itself, so doing it before or after shrinking differs by less than rounding does.
+//! The decoded picture is converted, which may already have been decoded at reduced size. Profiles map each pixel
+//! independently, so converting before or after shrinking differs by less than rounding.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,19 +9,19 @@ use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, Transf
 
 use base::pixels::Pixels;
 
-/// What a profile does to 8-bit colours.
+/// The conversion of 8-bit colours by a profile.
 #[derive(Clone)]
 enum Conversion {
-    /// It is sRGB, or close enough that no level would change by more than one; or it is broken.
+    /// The profile is sRGB (no level would change by more than one), or it is broken.
     None,
     Rgb(Arc<Transform8BitExecutor>),
-    /// For each grey level its sRGB colour.
+    /// The sRGB colour of each grey level.
     Gray(Arc<[[u8; 3]; 256]>),
     Cmyk(Arc<Transform8BitExecutor>),
 }
 
-/// The picture in sRGB, or `None` where it is that already. A profile that is broken or made for other inks is passed
-/// over: colours slightly off are better than no photo. When `go_on` comes to be false the rest stays black.
+/// Converts a picture to sRGB; `None` if it is sRGB already. A broken or unsuitable profile is ignored, since slightly
+/// wrong colours are better than no photo. Once `go_on` returns false, the rest stays black.
 pub fn to_srgb(pixels: &Pixels, profile: &[u8], go_on: &dyn Fn() -> bool) -> Option<Pixels> {
     let data = match conversion(profile) {
         Conversion::None | Conversion::Cmyk(_) => return None,
@@ -32,7 +32,7 @@ pub fn to_srgb(pixels: &Pixels, profile: &[u8], go_on: &dyn Fn() -> bool) -> Opt
             }
             data
         }
-        // Grey files reach here with three equal channels; a coloured pixel cannot be meant by a grey profile.
+        // Grey pictures have three equal channels here; a grey profile does not apply to coloured pixels.
         Conversion::Gray(levels) => {
             let mut data = pixels.data().to_vec();
             for row in data.chunks_mut(ROW).take_while(|_| go_on()) {
@@ -46,8 +46,8 @@ pub fn to_srgb(pixels: &Pixels, profile: &[u8], go_on: &dyn Fn() -> bool) -> Opt
     Pixels::new(pixels.width(), pixels.height(), data)
 }
 
-/// Ink amounts, 255 being full ink, to sRGB: through the profile if it has one for four inks, else as printers' inks
-/// were perfect, which is what Pillow does. When `go_on` comes to be false the rest stays black.
+/// Converts CMYK (255 is full ink) to sRGB: by the profile if it is for CMYK, else by the simple formula for ideal
+/// inks, as Pillow does. Once `go_on` returns false, the rest stays black.
 pub fn cmyk_to_srgb(inks: &[u8], profile: Option<&[u8]>, go_on: &dyn Fn() -> bool) -> Vec<u8> {
     let mut rgb = vec![0; inks.len() / 4 * 3];
     let transform = match profile.map(conversion) {
@@ -56,13 +56,13 @@ pub fn cmyk_to_srgb(inks: &[u8], profile: Option<&[u8]>, go_on: &dyn Fn() -> boo
     };
     for (inks, rgb) in inks.chunks(ROW / 3 * 4).zip(rgb.chunks_mut(ROW)).take_while(|_| go_on()) {
         if transform.as_ref().is_none_or(|transform| transform.transform(inks, rgb).is_err()) {
-            plainly_to_srgb(inks, rgb);
+            ideal_inks_to_srgb(inks, rgb);
         }
     }
     rgb
 }
 
-fn plainly_to_srgb(inks: &[u8], rgb: &mut [u8]) {
+fn ideal_inks_to_srgb(inks: &[u8], rgb: &mut [u8]) {
     for (inks, rgb) in inks.chunks_exact(4).zip(rgb.chunks_exact_mut(3)) {
         let paper = u32::from(255 - inks[3]);
         for (ink, out) in inks.iter().zip(rgb) {
@@ -73,17 +73,17 @@ fn plainly_to_srgb(inks: &[u8], rgb: &mut [u8]) {
 
 const ROW: usize = 3 * 4096;
 
-/// Photos of one camera carry one profile: the last few are remembered.
+/// Photos of one camera have the same profile, so the most recent conversions are cached.
 fn conversion(profile: &[u8]) -> Conversion {
     static RECENT: Mutex<Vec<(blake3::Hash, Conversion)>> = Mutex::new(Vec::new());
-    const REMEMBERED: usize = 16;
+    const MAX_CACHED: usize = 16;
     let key = blake3::hash(profile);
     let mut recent = RECENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, known)) = recent.iter().find(|(hash, _)| *hash == key) {
         return known.clone();
     }
     let made = make(profile).unwrap_or(Conversion::None);
-    if recent.len() == REMEMBERED {
+    if recent.len() == MAX_CACHED {
         recent.remove(0);
     }
     recent.push((key, made.clone()));
@@ -110,7 +110,7 @@ fn make(profile: &[u8]) -> Option<Conversion> {
     }
 }
 
-/// Looks at what the transform does to colours from all over the cube, which judges curves, primaries and tables alike.
+/// Whether the transform changes no level by more than one, tested on a grid over the RGB cube.
 fn changes_nothing(transform: &Transform8BitExecutor) -> Option<bool> {
     let steps = || (0..=255).step_by(17);
     let cube: Vec<u8> = steps().flat_map(|r| steps().flat_map(move |g| steps().flat_map(move |b| [r, g, b]))).collect();
@@ -119,8 +119,8 @@ fn changes_nothing(transform: &Transform8BitExecutor) -> Option<bool> {
     Some(cube.iter().zip(&converted).all(|(before, after)| before.abs_diff(*after) <= 1))
 }
 
-/// A profile for colours stated by the numbers of ISO/IEC 23091-2, where they are not sRGB's own. Curves are taken for
-/// sRGB's unless a plain gamma is named.
+/// A profile for colours given by the code points of ISO/IEC 23091-2; `None` for sRGB primaries. The transfer curve is
+/// sRGB's unless a plain gamma is stated.
 pub fn coded_profile(primaries: u16, transfer: u16) -> Option<Vec<u8>> {
     use moxcms::{CicpColorPrimaries, CicpProfile, MatrixCoefficients, TransferCharacteristics};
     let color_primaries = match primaries {

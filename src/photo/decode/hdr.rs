@@ -1,33 +1,32 @@
-//! Pictures for bright screens (PQ and HLG, ITU-R BT.2100) as an ordinary one shows them.
+//! Tone mapping of HDR pictures (PQ and HLG, ITU-R BT.2100) to sRGB.
 //!
-//! White paper keeps its place near the top, what is darker stays as it is, and lights that are brighter than paper are
-//! pressed together above it. Pictures that carry a gain map beside an ordinary picture need none of this: the ordinary one
-//! is what is read.
+//! Reference white stays near the top, darker levels are unchanged, and highlights above the knee are compressed.
+//! Pictures with a gain map do not need this, because their SDR base picture is decoded.
 
 const PQ: u16 = 16;
 const HLG: u16 = 18;
-/// Of white paper, in candela a square metre (BT.2408).
+/// Luminance of reference white in cd/m² (BT.2408).
 const WHITE: f64 = 203.0;
-/// From here on, as a share of white, light is pressed together.
+/// The share of white above which light is compressed.
 const KNEE: f64 = 0.6;
 const STEPS: usize = 1023;
 
-/// From coded levels on 0–1 to levels coded as sRGB, in equal steps.
+/// A lookup table from coded levels in 0–1 to sRGB levels.
 pub struct HdrCurve(Vec<f32>);
 
 impl HdrCurve {
-    /// `None` for the transfer characteristics (ISO/IEC 23091-2) of ordinary pictures.
+    /// `None` for the transfer characteristics (ISO/IEC 23091-2) of SDR pictures.
     pub fn of(transfer: u16) -> Option<Self> {
         let light = match transfer {
             PQ => pq,
             HLG => hlg,
             _ => return None,
         };
-        let shown = |step: usize| as_srgb(pressed(light(step as f64 / STEPS as f64) / WHITE)) as f32;
-        Some(Self((0..=STEPS).map(shown).collect()))
+        let level_at = |step: usize| as_srgb(compressed(light(step as f64 / STEPS as f64) / WHITE)) as f32;
+        Some(Self((0..=STEPS).map(level_at).collect()))
     }
 
-    pub fn shown(&self, coded: [f32; 3]) -> [f32; 3] {
+    pub fn map(&self, coded: [f32; 3]) -> [f32; 3] {
         coded.map(|level| self.0[(level.clamp(0.0, 1.0) * STEPS as f32 + 0.5) as usize])
     }
 }
@@ -39,7 +38,7 @@ fn pq(level: f64) -> f64 {
     10_000.0 * ((root - C[0]).max(0.0) / (C[1] - C[2] * root)).powf(1.0 / M[0])
 }
 
-/// On a screen of 1000 candela, each channel by itself.
+/// Display light on a screen of 1000 cd/m², channel by channel.
 fn hlg(level: f64) -> f64 {
     const A: f64 = 0.178_832_77;
     const B: f64 = 0.284_668_92;
@@ -48,7 +47,7 @@ fn hlg(level: f64) -> f64 {
     1000.0 * scene.powf(1.2)
 }
 
-fn pressed(light: f64) -> f64 {
+fn compressed(light: f64) -> f64 {
     if light <= KNEE { light } else { KNEE + (1.0 - KNEE) * (1.0 - (-(light - KNEE) / (1.0 - KNEE)).exp()) }
 }
 
@@ -65,9 +64,9 @@ mod tests {
         // White paper is coded as 0.58 in PQ and 0.75 in HLG; a tenth of its light is sRGB's 0.35.
         for (transfer, paper, tenth) in [(PQ, 0.581, 0.358), (HLG, 0.75, 0.341)] {
             let curve = HdrCurve::of(transfer).unwrap();
-            let [black, paper, light] = curve.shown([0.0, paper, 1.0]);
+            let [black, paper, light] = curve.map([0.0, paper, 1.0]);
             assert!(black < 0.01 && (0.91..0.95).contains(&paper) && light > 0.99, "{black} {paper} {light}");
-            let [dark, _, _] = curve.shown([tenth; 3]);
+            let [dark, _, _] = curve.map([tenth; 3]);
             assert!((dark - 0.349).abs() < 0.02, "{transfer}: {dark}");
             assert!(curve.0.windows(2).all(|pair| pair[0] <= pair[1]));
         }

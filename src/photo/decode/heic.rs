@@ -1,7 +1,7 @@
-//! HEIC. HEVC itself is decoded by `heic-rs`, Rust without unsafe code. What it cannot decode is left to the system's
-//! libheif in a build with the feature `libheif`.
+//! Decodes HEIC. HEVC is decoded by `heic-rs`, in Rust without unsafe code. Files that it does not support are decoded
+//! by the system's libheif in builds with the feature `libheif`.
 //!
-//! A thumbnail inside the file is never taken for the photo: it is smaller than anything that is asked for here.
+//! Embedded thumbnails are not used, because they are smaller than any size needed here.
 
 use heic_rs::hevc::{self, ChromaFormat};
 
@@ -23,7 +23,7 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     }
 }
 
-/// The container has been read and its size admitted. libheif turns the picture itself.
+/// The container has been parsed and its size checked before. libheif applies the orientation.
 #[cfg(feature = "libheif")]
 fn by_libheif(job: &Job) -> Result<Raster, DecodeError> {
     use libheif_rs::{ColorSpace, HeifContext, LibHeif, RgbChroma};
@@ -48,7 +48,7 @@ fn by_libheif(job: &Job) -> Result<Raster, DecodeError> {
     Ok(Raster { pixels, width, height, orientation: Some(1), profile, picture })
 }
 
-/// Nothing stops the decoder once it has begun: a picture is one call.
+/// The decoder cannot be interrupted, because a picture is one call.
 fn frame(job: &Job, meta: &Meta, item: u32, held: u64) -> Result<Frame, DecodeError> {
     let property = meta.property(item, *b"hvcC").ok_or_else(|| corrupt(job, "it does not say how it is coded"))?;
     let configuration =
@@ -58,7 +58,7 @@ fn frame(job: &Job, meta: &Meta, item: u32, held: u64) -> Result<Frame, DecodeEr
         heic_rs::Error::Unsupported(what) => DecodeError::Unsupported(format!("HEIC: {what}")),
         error => failure(job, job.kind, &error),
     };
-    // What the container says of the size need not be true.
+    // The size in the container may be wrong.
     let info = hevc::probe(&configuration.parameters()).map_err(refused)?;
     if !matches!(info.chroma, ChromaFormat::Monochrome | ChromaFormat::Yuv420) {
         // heic-rs 0.1.4 maps their prediction modes by a wrong table (4:2:2) and skips flags of small blocks (4:4:4).
@@ -73,7 +73,7 @@ fn frame(job: &Job, meta: &Meta, item: u32, held: u64) -> Result<Frame, DecodeEr
         .map_err(refused)
 }
 
-/// `None` where the units are cut short.
+/// `None` if the data are cut short.
 fn decoded(property: &[u8], data: &[u8]) -> Option<Result<Frame, heic_rs::Error>> {
     let configuration = Configuration::read(property)?;
     let units = configuration.split(data)?;
@@ -85,7 +85,7 @@ fn decoded(property: &[u8], data: &[u8]) -> Option<Result<Frame, heic_rs::Error>
 }
 
 fn in_planes(decoded: hevc::Frame, signal: Option<Signal>) -> Frame {
-    // Unless it says otherwise, a video has limited range.
+    // HEVC has limited range unless it is stated.
     let signal = signal.unwrap_or(Signal { full_range: false, matrix: 2 });
     let layout = if decoded.chroma == ChromaFormat::Monochrome { Chroma::I400 } else { Chroma::I420 };
     let (width, height) = (decoded.width as usize, decoded.height as usize);
@@ -105,7 +105,7 @@ fn in_planes(decoded: hevc::Frame, signal: Option<Signal>) -> Frame {
     }
 }
 
-/// Without what lies right of the picture.
+/// Removes the padding at the right of each row.
 fn plane(mut samples: Vec<u16>, stride: usize, width: usize) -> Plane {
     if stride > width {
         samples = samples.chunks_exact(stride).flat_map(|row| &row[..width]).copied().collect();

@@ -1,4 +1,4 @@
-//! Still pictures of the HEIF family, single or put together from a grid: what AVIF and HEIC share.
+//! Decodes still pictures of the HEIF family (AVIF and HEIC), single ones or grids of tiles.
 
 use super::channels::over_white;
 use super::planes::{Canvas, Colours, Frame, to_rgb};
@@ -9,14 +9,14 @@ use crate::error::DecodeError;
 use crate::picture;
 use base::pixels::Pixels;
 
-/// How the pictures of a format are coded.
+/// A format and the decoder of its coded pictures.
 pub struct Codec {
     pub format: &'static str,
-    /// The type of items that hold a coded picture.
+    /// The item type of coded pictures.
     pub item: [u8; 4],
-    /// The decoder's planes of 16 bits, ours, then ours and the result.
+    /// Peak memory: the decoder's 16-bit planes and their copy, then the copy and the result.
     pub bytes_per_pixel: u64,
-    /// The planes of an item, beside so many bytes of others.
+    /// Decodes the planes of an item, while that many other bytes are allocated.
     pub frame: fn(&Job, &Meta, u32, u64) -> Result<Frame, DecodeError>,
 }
 
@@ -26,7 +26,8 @@ pub fn decode(job: &Job, codec: &Codec) -> Result<Raster, DecodeError> {
     let meta = Meta::read(job.bytes).map_err(|cause| corrupt(job, cause))?;
     let item = meta.primary;
     let (width, height) = meta.size(item).ok_or_else(|| corrupt(job, "it does not say how large the picture is"))?;
-    // Tiles are decoded one after the other: only the picture itself, turned, and in other colours, is as large as said.
+    // Tiles are decoded one after the other, so only the picture, its rotated and its converted copy have the full
+    // size.
     let bytes_per_pixel = if meta.kind(item) == Some(GRID) { 9 } else { codec.bytes_per_pixel };
     job.admit(u64::from(width), u64::from(height), bytes_per_pixel)?;
     let file = File { job, codec, meta };
@@ -37,7 +38,7 @@ pub fn decode(job: &Job, codec: &Codec) -> Result<Raster, DecodeError> {
     let profile = match Colours::of(&file.meta, item) {
         Colours::Profile(profile) => (profile.len() <= MAX_PROFILE).then(|| profile.to_vec()),
         Colours::Coded { primaries, transfer, .. } => colour::coded_profile(primaries, transfer),
-        Colours::Unsaid => None,
+        Colours::Unspecified => None,
     };
     let pixels = clean_aperture(&file.meta, item, pixels);
     let (width, height) = (pixels.width(), pixels.height());
@@ -64,7 +65,7 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    /// A picture beside `held` bytes of others.
+    /// Decodes a picture, while `held` other bytes are allocated.
     fn picture(&self, item: u32, held: u64) -> Result<Canvas, DecodeError> {
         match self.meta.kind(item) {
             Some(kind) if kind == self.codec.item => self.coded(item, item, held),
@@ -78,7 +79,7 @@ impl File<'_> {
         }
     }
 
-    /// A coded picture in the colours that `whole` has.
+    /// Decodes a coded picture, with the colour properties of the item `whole`.
     fn coded(&self, item: u32, whole: u32, held: u64) -> Result<Canvas, DecodeError> {
         let frame = (self.codec.frame)(self.job, &self.meta, item, held)?;
         to_rgb(self.job, &frame, &Colours::of(&self.meta, whole))
@@ -107,17 +108,17 @@ impl File<'_> {
         Ok(canvas)
     }
 
-    /// Blends a picture with its alpha plane, where it has one that can be read, over white.
+    /// Blends a picture over white if it has a readable alpha plane.
     fn lay_on_white(&self, item: u32, picture: &mut Canvas) -> Result<(), DecodeError> {
         const CANDIDATES: usize = 16;
-        // As AVIF names it, and HEIC.
+        // The names in AVIF and in HEIC.
         let names = [&b"auxiliary:alpha"[..], b"urn:mpeg:hevc:2015:auxid:1"];
         let is_named = |kind: &[u8]| names.iter().any(|name| kind.windows(name.len()).any(|it| it == *name));
         let is_alpha = |item: &u32| self.meta.property(*item, *b"auxC").is_some_and(is_named);
         let Some(alpha) = self.meta.referring(*b"auxl", item).take(CANDIDATES).find(is_alpha) else { return Ok(()) };
         let alpha = match self.picture(alpha, picture.data.len() as u64) {
             Ok(alpha) if (alpha.width, alpha.height) == (picture.width, picture.height) => alpha,
-            // With more time it would look different.
+            // Not ignored, because the result would depend on the speed of the machine.
             Err(late @ DecodeError::Timeout { .. }) => return Err(late),
             _ => return Ok(()),
         };
@@ -158,7 +159,7 @@ impl Grid {
     }
 }
 
-/// The part of the picture meant to be shown, when the file names one that lies inside.
+/// Crops to the clean aperture, if the file states a valid one.
 fn clean_aperture(meta: &Meta, item: u32, pixels: Pixels) -> Pixels {
     let Some(stated) = meta.property(item, *b"clap") else { return pixels };
     let numbers: Vec<i64> = stated

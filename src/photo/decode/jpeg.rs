@@ -1,6 +1,6 @@
-//! JPEG: decoded at a half, a quarter or an eighth where that is enough. Sound files of the usual kinds go through
-//! [`libjpeg`]; the rest, CMYK and damaged ones among them, through jpeg-decoder; what that refuses is given to zune-jpeg,
-//! which reads some legal files more.
+//! Decodes JPEG, at a half, a quarter or an eighth of the size if that suffices. Undamaged files of the usual kinds are
+//! decoded by [`libjpeg`]; others, such as CMYK and damaged ones, by jpeg-decoder; and what that rejects by zune-jpeg,
+//! which reads some more valid files.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -20,7 +20,7 @@ use crate::picture;
 use base::pixels::Pixels;
 
 const KIND: Kind = Kind::Jpeg;
-/// As many as libjpeg's own fuzzing allows: a scan costs a pass over the picture and may take few bytes.
+/// The limit of libjpeg's own fuzzing; each scan costs a pass over the picture and may take only a few bytes.
 const MAX_SCANS: usize = 500;
 
 pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
@@ -31,7 +31,7 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let mut picture = None;
     let inks = match guarded(KIND, || scaled(job, &header, &frame, shrink, &mut picture)) {
         Err(first @ (DecodeError::Corrupt { .. } | DecodeError::Unsupported(_) | DecodeError::Panicked { .. })) => {
-            match whole(job, &frame) {
+            match decode_strictly(job, &frame) {
                 Ok(inks) => inks,
                 Err(late @ DecodeError::Timeout { .. }) => return Err(late),
                 Err(_) => return Err(first),
@@ -67,7 +67,7 @@ fn truncated(cause: String) -> DecodeError {
     DecodeError::Truncated { kind: KIND, cause }
 }
 
-/// By how much each side may shrink while the long one stays at or above what was asked for.
+/// The largest factor by which the sides can shrink without the long side falling below the requested size.
 fn shrink(frame: &Frame, scale: Scale) -> u32 {
     let Scale::AtLeast(long_side) = scale else { return 1 };
     let long = frame.width.max(frame.height);
@@ -76,13 +76,13 @@ fn shrink(frame: &Frame, scale: Scale) -> u32 {
 
 fn check(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<(), DecodeError> {
     let (width, height) = (u64::from(frame.width), u64::from(frame.height));
-    // Planes and interleaved pixels at the size asked for; a progressive file keeps all coefficients besides.
+    // Planes and interleaved pixels at the reduced size; a progressive file needs all coefficients too.
     let samples = frame.component_ids.len().max(3) as u64;
     let coefficients = if frame.progressive() { 2 * samples } else { 0 };
     job.admit(width, height, coefficients + (2 * samples).div_ceil(u64::from(shrink * shrink)))?;
     let Some(scan_at) = header.scan_at else { return Err(truncated("it ends before the picture data".to_owned())) };
     let data = (job.bytes.len() - scan_at) as u64;
-    // A block of 8 x 8 takes a bit at the very least.
+    // A block of 8 x 8 takes at least one bit.
     if width.div_ceil(8) * height.div_ceil(8) > data * 8 {
         return Err(truncated(format!("{} bytes cannot hold {width} x {height} pixels", grouped(data))));
     }
@@ -92,7 +92,7 @@ fn check(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<(
     Ok(())
 }
 
-/// By what it is known goes into `picture` where a sound file tells it on the way.
+/// Decodes at reduced size. For an undamaged file, also sets `picture` to its identity.
 fn scaled(
     job: &Job,
     header: &Header<'_>,
@@ -106,18 +106,18 @@ fn scaled(
         return Ok(Inks::Rgb(pixels));
     }
     let decoded = libjpeg::decode(job.bytes, shrink, colours(header, frame), || !job.deadline.passed());
-    if let Some((pixels, known_by)) = decoded {
-        *picture = Some(known_by);
+    if let Some((pixels, identity)) = decoded {
+        *picture = Some(identity);
         return Ok(Inks::Rgb(pixels));
     }
     let (decoded, past_end) = run(job, header, frame, shrink, &[])?;
     if past_end {
-        missing_end(job, header, frame)?;
+        check_missing_end(job, header, frame)?;
     }
     decoded
 }
 
-/// Decodes with `filler` and an end marker put after the last byte; says too whether these were needed.
+/// Decodes with `filler` and an end marker appended to the file; also returns whether these were read.
 fn run(
     job: &Job,
     header: &Header<'_>,
@@ -126,8 +126,14 @@ fn run(
     filler: &'static [u8],
 ) -> Result<(Result<Inks, DecodeError>, bool), DecodeError> {
     let past_end = Rc::new(Cell::new(false));
-    let reader =
-        Source { bytes: job.bytes, at: 0, free_until: 0, filler, past_end: past_end.clone(), deadline: job.deadline };
+    let reader = Source {
+        bytes: job.bytes,
+        at: 0,
+        unchecked_until: 0,
+        filler,
+        past_end: past_end.clone(),
+        deadline: job.deadline,
+    };
     let outcome = decode_with(Decoder::new(reader), header, frame, shrink);
     match outcome {
         Err(error) if past_end.get() && !is_timeout(&error) => {
@@ -173,7 +179,7 @@ fn colours(header: &Header<'_>, frame: &Frame) -> Colours {
     }
 }
 
-/// libjpeg's rules. jpeg-decoder's own look at the component numbers first and take Photoshop's RGB files for YCbCr.
+/// libjpeg's rules. jpeg-decoder checks the component numbers first and mistakes Photoshop's RGB files for YCbCr.
 fn colour_transform(header: &Header<'_>, frame: &Frame) -> Option<ColorTransform> {
     match (frame.component_ids.as_slice(), header.adobe) {
         ([_, _, _], _) if header.jfif => Some(ColorTransform::YCbCr),
@@ -185,9 +191,9 @@ fn colour_transform(header: &Header<'_>, frame: &Frame) -> Option<ColorTransform
     }
 }
 
-/// The end marker is missing. Whether picture data are missing too shows when the rest is made up in two ways: what the
-/// file itself holds comes out the same, and where the two differ is where it ends.
-fn missing_end(job: &Job, header: &Header<'_>, frame: &Frame) -> Result<(), DecodeError> {
+/// Called if the end marker is missing, to find out whether picture data are missing too: decodes with two different
+/// fillers, and the picture ends where the results differ.
+fn check_missing_end(job: &Job, header: &Header<'_>, frame: &Frame) -> Result<(), DecodeError> {
     const NOISE: [u8; 4096] = [0x5a; 4096];
     if let (true, Some(first)) = (frame.progressive(), header.scan_at)
         && !jpeg::scans(job.bytes, frame, first).complete
@@ -203,7 +209,7 @@ fn missing_end(job: &Job, header: &Header<'_>, frame: &Frame) -> Result<(), Deco
     let same = plain.iter().zip(&noisy).take_while(|(a, b)| a == b).count();
     let has = job.bytes.len() as u64;
     let about = (has as f64 * plain.len() as f64 / same.max(1) as f64).min(1e12);
-    // Two leading digits are all that such a guess is worth.
+    // The estimate is rounded to two significant digits.
     let unit = 10_f64.powf(about.log10().floor() - 1.0).max(1.0);
     let about = (about / unit).round() * unit;
     Err(truncated(format!("{} of about {} bytes", grouped(has), grouped(about.max(has as f64 + 1.0) as u64))))
@@ -227,13 +233,13 @@ fn explain(job: &Job, error: Error) -> DecodeError {
         Error::Io(cause) if cause.kind() == io::ErrorKind::TimedOut => job.deadline.error(KIND),
         Error::Unsupported(feature) => DecodeError::Unsupported(format!(
             "JPEG with {} is not supported; convert it to a plain one",
-            named(&feature)
+            name_of(&feature)
         )),
         other => failure(job, KIND, &other),
     }
 }
 
-fn named(feature: &UnsupportedFeature) -> String {
+fn name_of(feature: &UnsupportedFeature) -> String {
     match feature {
         UnsupportedFeature::Hierarchical => "hierarchical coding".to_owned(),
         UnsupportedFeature::ArithmeticEntropyCoding => "arithmetic coding".to_owned(),
@@ -247,10 +253,10 @@ fn named(feature: &UnsupportedFeature) -> String {
     }
 }
 
-/// The second decoder: always whole, and strict, so that it does not make up what the first rightly missed.
-fn whole(job: &Job, frame: &Frame) -> Result<Inks, DecodeError> {
+/// The second decoder: at full size, and strict, so that it does not invent data that are missing.
+fn decode_strictly(job: &Job, frame: &Frame) -> Result<Inks, DecodeError> {
     use zune_jpeg::zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
-    // All coefficients where it is progressive, planes, and pixels.
+    // Coefficients if it is progressive, planes, and pixels.
     let held = 3 * frame.component_ids.len().max(3) as u64;
     job.admit_beside(job.bytes.len() as u64, u64::from(frame.width), u64::from(frame.height), held)?;
     let options = DecoderOptions::default()
@@ -267,20 +273,20 @@ fn whole(job: &Job, frame: &Frame) -> Result<Inks, DecodeError> {
     rgb(KIND, width as u32, height as u32, data).map(Inks::Rgb)
 }
 
-/// The file's bytes, then what makes a decoder finish.
+/// A reader over the file's bytes, then over filler and end markers, so that a decoder finishes.
 struct Source<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Up to here bytes are served without a look at the clock or the end.
-    free_until: usize,
+    /// Up to here, bytes are read without checking the deadline or the end.
+    unchecked_until: usize,
     filler: &'static [u8],
     past_end: Rc<Cell<bool>>,
     deadline: &'a Deadline,
 }
 
 const END: [u8; 2] = [0xff, 0xd9];
-/// A scan over a large picture may take few bytes, so that looks at the clock must not lie far apart.
-const BYTES_BETWEEN_LOOKS: usize = 1024;
+/// Number of bytes between two checks of the deadline; small, because a scan over a large picture may take few bytes.
+const BYTES_BETWEEN_CHECKS: usize = 1024;
 
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -294,15 +300,15 @@ impl Read for Source<'_> {
         let count = rest.len().min(buffer.len());
         buffer[..count].copy_from_slice(&rest[..count]);
         self.at += count;
-        self.free_until = self.bytes.len().min(self.at + BYTES_BETWEEN_LOOKS);
+        self.unchecked_until = self.bytes.len().min(self.at + BYTES_BETWEEN_CHECKS);
         Ok(count)
     }
 
-    /// jpeg-decoder asks for single bytes, millions of them.
+    /// A fast path, because jpeg-decoder reads millions of single bytes.
     #[inline]
     fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         if let [out] = buffer
-            && self.at < self.free_until
+            && self.at < self.unchecked_until
         {
             *out = self.bytes[self.at];
             self.at += 1;

@@ -1,4 +1,4 @@
-//! JPEG XL, by `jxl-oxide`, Rust alone. It turns the picture itself, and maps what is made for bright screens.
+//! Decodes JPEG XL with `jxl-oxide` (pure Rust), which also applies the orientation and tone-maps HDR pictures.
 
 use jxl_oxide::{AllocTracker, EnumColourEncoding, InitializeResult, JxlImage, JxlThreadPool, RenderingIntent};
 
@@ -8,12 +8,12 @@ use crate::container::MAX_PROFILE;
 use crate::error::DecodeError;
 use crate::picture;
 
-/// Planes of 32 bits, those before the last filter, and the result.
+/// 32-bit planes, those before the last filter, and the result.
 const BYTES_PER_PIXEL: u64 = 32;
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-/// A picture that is decoded, row after row with its channels side by side.
+/// A decoded picture, with interleaved channels.
 struct Rendered {
     width: u32,
     height: u32,
@@ -35,7 +35,8 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     }
     job.admit(u64::from(image.width()), u64::from(image.height()), BYTES_PER_PIXEL)?;
     let metadata = &image.image_header().metadata;
-    // Without a converter between profiles, only what is coded by perception can be had in any colours.
+    // jxl-oxide converts colours without a colour management system only for XYB-coded pictures or those without a
+    // profile.
     if metadata.xyb_encoded || image.original_icc().is_none() {
         let intent = RenderingIntent::Relative;
         let grey = metadata.grayscale();
@@ -52,7 +53,7 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     Ok(Raster { pixels, width: drawn.width, height: drawn.height, orientation: Some(1), profile, picture })
 }
 
-/// `None` where the file ends before it tells what picture it holds.
+/// Parses the header; `None` if the file ends before it is complete.
 fn opened(job: &Job) -> Result<Option<JxlImage>, Fault> {
     const STEP: usize = 1 << 16;
     let tracker = AllocTracker::with_limit(usize::try_from(job.limits.max_alloc).unwrap_or(usize::MAX));
@@ -72,7 +73,7 @@ fn opened(job: &Job) -> Result<Option<JxlImage>, Fault> {
     Ok(None)
 }
 
-/// The first picture of an animation.
+/// Renders the picture, or the first frame of an animation.
 fn rendered(image: &JxlImage) -> Result<Rendered, Fault> {
     let render = image.render_frame(0)?;
     let mut stream = render.stream();

@@ -1,12 +1,12 @@
-//! Turning a picture upright, in one pass over it.
+//! Rotates and mirrors pictures upright, in one pass.
 
 use base::pixels::Pixels;
 
-/// Undoes EXIF orientation 1 to 8; any other number leaves the picture as it is. When `go_on` comes to be false the rest
+/// Undoes EXIF orientations 1 to 8; any other number leaves the picture unchanged. Once `go_on` returns false, the rest
 /// stays black.
 pub fn upright(pixels: Pixels, orientation: u8, go_on: &dyn Fn() -> bool) -> Pixels {
     let (width, height) = (pixels.width() as usize, pixels.height() as usize);
-    // For each: where the picture's pixel (x, y) of the result comes from.
+    // For each orientation, maps a pixel (x, y) of the result to its source.
     match orientation {
         2 => place(&pixels, width, height, |x, y| (width - 1 - x, y), go_on),
         3 => place(&pixels, width, height, |x, y| (width - 1 - x, height - 1 - y), go_on),
@@ -19,7 +19,7 @@ pub fn upright(pixels: Pixels, orientation: u8, go_on: &dyn Fn() -> bool) -> Pix
     }
 }
 
-/// Tiles keep both the rows read and the rows written in the cache when the two run across each other.
+/// The side of the tiles, by which both the rows read and the columns written stay in the cache.
 const TILE: usize = 32;
 
 fn place(

@@ -1,11 +1,11 @@
-//! From the planes of a coded picture, luma and chroma, to red, green and blue.
+//! Converts luma and chroma planes to RGB.
 
 use super::Job;
 use super::hdr::HdrCurve;
 use crate::container::bmff::Meta;
 use crate::error::DecodeError;
 
-/// Interleaved RGB that grows from tiles.
+/// An interleaved RGB picture, into which tiles can be placed.
 pub struct Canvas {
     pub width: usize,
     pub height: usize,
@@ -17,7 +17,7 @@ impl Canvas {
         Self { width, height, data: vec![255; width * height * 3] }
     }
 
-    /// Puts a tile down, cut where it passes the edge.
+    /// Copies a tile to a position, cropped at the edges.
     pub fn place(&mut self, tile: &Self, x: usize, y: usize) {
         let width = tile.width.min(self.width.saturating_sub(x));
         let height = tile.height.min(self.height.saturating_sub(y));
@@ -29,7 +29,7 @@ impl Canvas {
     }
 }
 
-/// How many chroma samples there are.
+/// The chroma subsampling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chroma {
     /// None: grey.
@@ -53,7 +53,7 @@ impl Chroma {
     }
 }
 
-/// The decoded planes, eight or more bits a sample.
+/// Decoded planes, with 8 or more bits per sample.
 pub struct Frame {
     pub width: usize,
     pub height: usize,
@@ -61,7 +61,7 @@ pub struct Frame {
     pub bits: u32,
     pub full_range: bool,
     pub matrix: u16,
-    /// Luma, then both chroma where there is colour.
+    /// Luma, then both chroma planes unless it is grey.
     pub planes: Vec<Plane>,
 }
 
@@ -77,7 +77,7 @@ impl Plane {
     }
 }
 
-/// What the container says about colours; it overrules what the coded picture says.
+/// The colours stated by the container, which take precedence over those of the coded picture.
 pub enum Colours<'a> {
     Profile(&'a [u8]),
     /// The numbers of ISO/IEC 23091-2.
@@ -87,12 +87,12 @@ pub enum Colours<'a> {
         matrix: u16,
         full_range: bool,
     },
-    Unsaid,
+    Unspecified,
 }
 
 impl<'a> Colours<'a> {
     pub fn of(meta: &Meta<'a>, item: u32) -> Self {
-        let mut found = Self::Unsaid;
+        let mut found = Self::Unspecified;
         for (_, payload) in meta.properties(item).filter(|(name, _)| name == b"colr") {
             let number =
                 |at: usize| payload.get(at..).and_then(<[u8]>::first_chunk).map(|two| u16::from_be_bytes(*two));
@@ -108,7 +108,7 @@ impl<'a> Colours<'a> {
     }
 }
 
-/// How luma and chroma make red, green and blue.
+/// The coefficients of the conversion from YCbCr to RGB.
 struct Matrix {
     kr: f32,
     kb: f32,
@@ -121,7 +121,7 @@ impl Matrix {
             4 => (0.30, 0.11),
             7 => (0.212, 0.087),
             9 | 10 => (0.2627, 0.0593),
-            // 5 and 6, and what everybody takes where nothing is said.
+            // 5 and 6 (BT.601), which is also the usual default.
             _ => (0.299, 0.114),
         };
         Self { kr, kb }
@@ -137,15 +137,15 @@ impl Matrix {
 const IDENTITY: u16 = 0;
 const YCGCO: u16 = 8;
 
-/// Row after row, as long as the photo has time.
+/// Converts row by row, until the deadline.
 pub fn to_rgb(job: &Job, frame: &Frame, colours: &Colours) -> Result<Canvas, DecodeError> {
     let (matrix, full_range) = match colours {
         Colours::Coded { matrix, full_range, .. } => (*matrix, *full_range),
-        Colours::Profile(_) | Colours::Unsaid => (frame.matrix, frame.full_range),
+        Colours::Profile(_) | Colours::Unspecified => (frame.matrix, frame.full_range),
     };
     let curve = match colours {
         Colours::Coded { transfer, .. } => HdrCurve::of(*transfer),
-        Colours::Profile(_) | Colours::Unsaid => None,
+        Colours::Profile(_) | Colours::Unspecified => None,
     };
     let range = Range::of(frame.bits, full_range);
     let coefficients = Matrix::of(matrix);
@@ -155,7 +155,7 @@ pub fn to_rgb(job: &Job, frame: &Frame, colours: &Colours) -> Result<Canvas, Dec
     for (y, out) in canvas.data.chunks_exact_mut(frame.width * 3).enumerate() {
         job.deadline.check(job.kind)?;
         for (row, plane) in chroma.iter_mut().zip(&frame.planes[1..]) {
-            upsampled(plane, frame.layout, y, &mut scratch, row);
+            upsample(plane, frame.layout, y, &mut scratch, row);
         }
         let samples = (frame.planes[0].row(y), &chroma[0][..], &chroma[1][..]);
         match matrix {
@@ -170,7 +170,7 @@ pub fn to_rgb(job: &Job, frame: &Frame, colours: &Colours) -> Result<Canvas, Dec
             _ => match &curve {
                 None => row(out, samples, |y, u, v| coefficients.rgb(range.luma(y), range.chroma(u), range.chroma(v))),
                 Some(curve) => row(out, samples, |y, u, v| {
-                    curve.shown(coefficients.rgb(range.luma(y), range.chroma(u), range.chroma(v)))
+                    curve.map(coefficients.rgb(range.luma(y), range.chroma(u), range.chroma(v)))
                 }),
             },
         }
@@ -178,7 +178,7 @@ pub fn to_rgb(job: &Job, frame: &Frame, colours: &Colours) -> Result<Canvas, Dec
     Ok(canvas)
 }
 
-/// A row of pixels; what `colour` is stays the same along it, so that the compiler can take several pixels at once.
+/// Converts a row of pixels. `colour` is generic, so that the compiler can vectorise each conversion.
 fn row(out: &mut [u8], (y, u, v): (&[u16], &[f32], &[f32]), colour: impl Fn(f32, f32, f32) -> [f32; 3]) {
     for (((out, y), u), v) in out.chunks_exact_mut(3).zip(y).zip(u).zip(v) {
         let [red, green, blue] =
@@ -187,7 +187,7 @@ fn row(out: &mut [u8], (y, u, v): (&[u16], &[f32], &[f32]), colour: impl Fn(f32,
     }
 }
 
-/// From samples to 0..1 for luma and -0.5..0.5 for chroma.
+/// Scales samples to 0..1 for luma and -0.5..0.5 for chroma.
 struct Range {
     black: f32,
     luma: f32,
@@ -215,8 +215,8 @@ impl Range {
     }
 }
 
-/// A full-width row of a chroma plane, interpolated between samples that lie in the middle of theirs.
-fn upsampled(plane: &Plane, layout: Chroma, y: usize, scratch: &mut Vec<f32>, out: &mut [f32]) {
+/// A full-width row of a chroma plane, interpolated between centred samples.
+fn upsample(plane: &Plane, layout: Chroma, y: usize, scratch: &mut Vec<f32>, out: &mut [f32]) {
     let (near, far) = match layout {
         Chroma::I420 => (y / 2, if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { y / 2 + 1 }),
         _ => (y, y),

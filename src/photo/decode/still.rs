@@ -1,4 +1,4 @@
-//! PNG, WebP, TIFF, GIF and BMP, through the `image` crate: whole, then without alpha and in eight bits.
+//! Decodes PNG, WebP, TIFF, GIF and BMP with the `image` crate, at full size, and removes alpha and extra bits.
 
 use std::io::Cursor;
 
@@ -25,13 +25,13 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     }
 }
 
-/// Gives the decoder only the chunks that draw the picture: text and profile chunks may inflate to gigabytes, and the
-/// frames of an animation after its first picture are not wanted.
+/// Passes only the chunks of the still picture to the decoder, because text and profile chunks may inflate to
+/// gigabytes, and later frames of an animation are not needed.
 fn decode_png(job: &Job) -> Result<Raster, DecodeError> {
     let chunks = png::chunks(job.bytes);
     let (width, height) = (u64::from(chunks.width), u64::from(chunks.height));
     job.admit(width, height, u64::from(chunks.bits.div_ceil(8)) + 3)?;
-    // Deflate shrinks to 1/1032 at best.
+    // Deflate compresses to 1/1032 at best.
     let stored = (width * u64::from(chunks.bits)).div_ceil(8).saturating_mul(height);
     if stored / 1040 > chunks.data_length {
         let has = grouped(chunks.data_length);
@@ -44,14 +44,14 @@ fn decode_png(job: &Job) -> Result<Raster, DecodeError> {
     read(job, held, PngDecoder::with_limits(picture, image_limits(job)), chunks.profile())
 }
 
-/// Its decoder takes all data in before it makes a pixel, and asks nobody after that.
+/// Runs on its own thread, because the decoder reads all data first and cannot be interrupted after that.
 fn decode_webp(job: &Job) -> Result<Raster, DecodeError> {
     let chunks = webp::chunks(job.bytes);
     let decoder =
         WebPDecoder::new(Timed::new(job.bytes, job.deadline)).map_err(|error| failure(job, job.kind, &error))?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    // A frame of an animation is laid on a canvas before it is handed over.
+    // A frame of an animation is composed on a canvas first.
     let canvas = if decoder.has_animation() { pixels.saturating_mul(8) } else { 0 };
     admit(job, canvas.saturating_add(job.bytes.len() as u64), &decoder)?;
     let (bytes, limits) = (job.bytes.to_vec(), image_limits(job));
@@ -59,7 +59,7 @@ fn decode_webp(job: &Job) -> Result<Raster, DecodeError> {
     finish(job, drawn, chunks.profile.map(<[u8]>::to_vec))
 }
 
-/// The first frame is drawn by itself when it does not fill the screen.
+/// The first frame needs its own buffer if it does not fill the screen.
 fn decode_gif(job: &Job) -> Result<Raster, DecodeError> {
     let frame = match gif::first_frame(job.bytes) {
         Some((width, height)) => {
@@ -80,7 +80,7 @@ fn decode_tiff(job: &Job) -> Result<Raster, DecodeError> {
         TiffDecoder::new(Timed::new(job.bytes, job.deadline)).map_err(|error| failure(job, job.kind, &error))?;
     let profile = decoder.icc_profile().ok().flatten();
     let Some(largest) = largest_jpeg(job)? else { return read(job, 0, Ok(decoder), profile) };
-    // A strip or tile that is a JPEG is decoded in one go, as large as it says it is.
+    // A strip or tile that is a JPEG is decoded in one call, at the size in its own header.
     admit(job, largest.saturating_add(job.bytes.len() as u64), &decoder)?;
     let (bytes, limits) = (job.bytes.to_vec(), image_limits(job));
     let drawn = watched(job, move || TiffDecoder::new(Cursor::new(bytes)).and_then(|decoder| draw(decoder, limits)))?;
@@ -90,10 +90,11 @@ fn decode_tiff(job: &Job) -> Result<Raster, DecodeError> {
 const COMPRESSION: u16 = 0x0103;
 const JPEG_COMPRESSION: u32 = 7;
 const JPEG_TABLES: u16 = 0x015b;
-/// Where strips and tiles begin, and how long they are.
+/// Offsets and lengths of strips, and of tiles.
 const PIECES: [(u16, u16); 2] = [(0x0111, 0x0117), (0x0144, 0x0145)];
 
-/// What decoding the largest of the JPEGs takes that the first picture of a TIFF is made of; `None` where it is of none.
+/// The memory for decoding the largest JPEG strip or tile of a TIFF's first picture; `None` if it is not
+/// JPEG-compressed.
 fn largest_jpeg(job: &Job) -> Result<Option<u64>, DecodeError> {
     let Some(first) = Tiff::new(job.bytes).and_then(|tiff| tiff.first()) else { return Ok(None) };
     if first.number(COMPRESSION) != Some(JPEG_COMPRESSION) {
@@ -126,16 +127,16 @@ fn image_limits(job: &Job) -> image::Limits {
     limits
 }
 
-/// Makes room for what the decoder says it will draw, beside what is `held` already.
+/// Reserves the memory for the decoder's output, while `held` bytes are allocated.
 fn admit(job: &Job, held: u64, decoder: &impl ImageDecoder) -> Result<(), DecodeError> {
     let (width, height) = decoder.dimensions();
     let stored = u64::from(decoder.color_type().bytes_per_pixel());
-    // The decoder's own buffer, what it is given to fill, and the result; turning or converting that needs another.
+    // The decoder's buffer, its output and the result; rotating or converting the result needs another copy.
     let result = if decoder.color_type() == ColorType::Rgb8 { 0 } else { 3 };
     job.admit_beside(held, u64::from(width), u64::from(height), (2 * stored + result).max(6))
 }
 
-/// A picture as its decoder gives it.
+/// A picture as the decoder returns it.
 struct Drawn {
     width: u32,
     height: u32,
@@ -171,7 +172,7 @@ fn finish(job: &Job, drawn: ImageResult<Drawn>, profile: Option<Vec<u8>>) -> Res
     Ok(Raster { pixels, width, height, orientation: None, profile, picture })
 }
 
-/// Three channels of eight bits, laid on white.
+/// Converts to three channels of eight bits, over white.
 fn flatten(job: &Job, colour: ColorType, data: Vec<u8>) -> Result<Vec<u8>, DecodeError> {
     let wide = || data.chunks_exact(2).map(|pair| narrow(u16::from_ne_bytes([pair[0], pair[1]]))).collect();
     let float = || data.chunks_exact(4).map(|four| level(f32::from_ne_bytes([four[0], four[1], four[2], four[3]])));
@@ -184,7 +185,7 @@ fn flatten(job: &Job, colour: ColorType, data: Vec<u8>) -> Result<Vec<u8>, Decod
     Ok(channels::on_white(eight, colour.channel_count()))
 }
 
-/// 65535 becomes 255, rounded to the nearest level.
+/// Scales 16 bits to 8, rounded to the nearest level.
 fn narrow(value: u16) -> u8 {
     ((u32::from(value) + 128) / 257) as u8
 }

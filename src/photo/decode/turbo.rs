@@ -1,7 +1,7 @@
 //! libjpeg-turbo in place of jpeg-decoder, in builds with `--features turbojpeg` (needs cmake and nasm).
 //!
-//! It is asked first and only for files without fault: at any complaint, warnings included, the usual way decides, so
-//! that a build with it reads and refuses the same files.
+//! It is tried first. At any error or warning the usual decoders take over, so that builds with and without it accept
+//! and reject the same files.
 
 use turbojpeg::{Decompressor, Image, PixelFormat, ScalingFactor};
 

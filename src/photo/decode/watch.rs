@@ -1,4 +1,4 @@
-//! For decoders that nothing can stop: they run on a thread of their own, which is left to itself when the time is over.
+//! Runs decoders that cannot be interrupted on their own thread, which is abandoned when the deadline passes.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -7,7 +7,7 @@ use super::Job;
 use crate::error::DecodeError;
 use base::contain::contained;
 
-/// Runs `work`, which holds its part of the memory for all photos until it ends, also when nobody waits for it any more.
+/// Runs `work`, which keeps its memory reservation until it ends, even after it was abandoned.
 pub fn watched<T: Send + 'static>(job: &Job, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DecodeError> {
     let kind = job.kind;
     job.deadline.check(kind)?;
@@ -17,13 +17,13 @@ pub fn watched<T: Send + 'static>(job: &Job, work: impl FnOnce() -> T + Send + '
     let run = move || {
         let Ok(work) = take.recv() else { return };
         let outcome = contained(work);
-        // The place goes first: whoever gets the outcome owns its memory.
+        // Released before the outcome is sent, because its receiver accounts for the memory.
         drop(place);
         let _ = sender.send(outcome);
     };
     let failed = |message| DecodeError::Panicked { kind, message };
     if thread::Builder::new().spawn(run).is_err() {
-        // Where no thread can be had a photo may take longer than its time.
+        // Without a thread, the photo may exceed its deadline.
         return contained(work).map_err(failed);
     }
     give.send(work).map_err(|_| failed("its thread ended".to_owned()))?;

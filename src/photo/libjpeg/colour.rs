@@ -1,4 +1,4 @@
-//! From planes to RGB: libjpeg's smooth ("fancy") enlarging of the colour planes and its fixed-point conversion.
+//! From planes to RGB: libjpeg's "fancy" upsampling of the chroma planes and its fixed-point colour conversion.
 
 use pulp::{Simd, WithSimd};
 
@@ -7,10 +7,10 @@ use pulp::{Simd, WithSimd};
 pub struct Plane {
     pub data: Vec<u8>,
     pub stride: usize,
-    /// The samples that belong to the picture; what lies beyond fills the last blocks.
+    /// The size of the picture's part; the rest pads the last blocks.
     pub width: usize,
     pub height: usize,
-    /// How often a sample is repeated across and down.
+    /// The upsampling factors across and down.
     pub across: usize,
     pub down: usize,
 }
@@ -35,7 +35,7 @@ impl Colours {
     }
 }
 
-/// Rows of the picture, interleaved.
+/// Upsamples, converts and interleaves rows of the picture.
 pub struct Interleave<'a> {
     pub planes: &'a [Plane],
     pub colours: Colours,
@@ -55,7 +55,7 @@ impl WithSimd for Interleave<'_> {
         let mut sums = Vec::new();
         for (y, out) in (self.first..).zip(self.out.chunks_exact_mut(self.width * 3)) {
             for (plane, row) in self.planes.iter().zip(&mut rows) {
-                enlarge(plane, y, self.smooth, self.width, &mut sums, row);
+                upsample(plane, y, self.smooth, self.width, &mut sums, row);
             }
             let [first, second, third] = &rows;
             match self.colours {
@@ -67,11 +67,11 @@ impl WithSimd for Interleave<'_> {
     }
 }
 
-/// The row `y` of the picture from a plane that may be smaller than it.
+/// Upsamples the row `y` of the picture from a plane.
 #[inline(always)]
-fn enlarge(plane: &Plane, y: usize, smooth: bool, width: usize, sums: &mut Vec<u16>, row: &mut Vec<u8>) {
+fn upsample(plane: &Plane, y: usize, smooth: bool, width: usize, sums: &mut Vec<u16>, row: &mut Vec<u8>) {
     let near = plane.row(y / plane.down);
-    // The row above for the upper of two, the one below for the lower; the picture's own edge rows stand for none.
+    // The row above for the upper row of a pair, the one below for the lower; edge rows are repeated.
     let far = plane.row(if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { y / 2 + 1 });
     row.resize(plane.width * plane.across, 0);
     match (plane.across, plane.down) {
@@ -87,14 +87,14 @@ fn enlarge(plane: &Plane, y: usize, smooth: bool, width: usize, sums: &mut Vec<u
             for (sum, near) in sums.iter_mut().zip(near) {
                 *sum = u16::from(*near);
             }
-            between(sums, 2, 1, 2, row);
+            doubled(sums, 2, 1, 2, row);
         }
         (2, 2) if smooth && plane.width > 2 => {
             sums.resize(plane.width, 0);
             for ((sum, near), far) in sums.iter_mut().zip(near).zip(far) {
                 *sum = u16::from(*near) * 3 + u16::from(*far);
             }
-            between(sums, 4, 8, 7, row);
+            doubled(sums, 4, 8, 7, row);
         }
         (across, _) => {
             for (out, near) in row.chunks_exact_mut(across).zip(near) {
@@ -106,9 +106,10 @@ fn enlarge(plane: &Plane, y: usize, smooth: bool, width: usize, sums: &mut Vec<u
     row.truncate(width);
 }
 
-/// Two samples for each: three quarters of it and a quarter of the neighbour on that side. The outermost stand alone.
+/// Doubles a row: each output is three quarters of its sample and a quarter of the neighbour on that side; the
+/// outermost samples are copied.
 #[inline(always)]
-fn between(sums: &[u16], shift: u32, left: u16, right: u16, row: &mut [u8]) {
+fn doubled(sums: &[u16], shift: u32, left: u16, right: u16, row: &mut [u8]) {
     let last = sums.len() - 1;
     row[0] = ((sums[0] * 4 + left) >> shift) as u8;
     row[2 * last + 1] = ((sums[last] * 4 + right) >> shift) as u8;
@@ -132,11 +133,11 @@ fn join(red: &[u8], green: &[u8], blue: &[u8], out: &mut [u8]) {
     }
 }
 
-/// `jdcolor.c`: sixteen bits of fraction, each term rounded where libjpeg's tables round it.
+/// As in `jdcolor.c`: 16 fractional bits, each term rounded where libjpeg's tables round it.
 #[inline(always)]
-fn convert(luma: &[u8], blueness: &[u8], redness: &[u8], out: &mut [u8]) {
+fn convert(luma: &[u8], blue_chroma: &[u8], red_chroma: &[u8], out: &mut [u8]) {
     const HALF: i32 = 1 << 15;
-    for (((pixel, luma), cb), cr) in out.chunks_exact_mut(3).zip(luma).zip(blueness).zip(redness) {
+    for (((pixel, luma), cb), cr) in out.chunks_exact_mut(3).zip(luma).zip(blue_chroma).zip(red_chroma) {
         let (y, cb, cr) = (i32::from(*luma), i32::from(*cb) - 128, i32::from(*cr) - 128);
         pixel[0] = (y + ((91_881 * cr + HALF) >> 16)).clamp(0, 255) as u8;
         pixel[1] = (y + ((-22_554 * cb - 46_802 * cr + HALF) >> 16)).clamp(0, 255) as u8;

@@ -1,9 +1,9 @@
-//! One block's coefficients out of the bits: sequential, and the four kinds of progressive scans.
+//! Decodes the coefficients of a block: of sequential scans, and of the four kinds of progressive scans.
 
 use super::huffman::{Bits, Table};
 use super::transform::Block;
 
-/// Where the coefficients of the coded order stand in a block.
+/// The position in a block of each coefficient in zigzag order.
 const ORDER: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
@@ -14,17 +14,17 @@ pub fn place(coded: usize) -> usize {
     usize::from(ORDER[coded & 63])
 }
 
-/// What part of the coefficients a scan carries.
+/// The coefficients and bits that a scan contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Band {
     pub first: usize,
     pub last: usize,
-    /// The bit above the one that this scan brings down to; 0 for a first look.
+    /// The previous lowest bit, one above `low`; 0 in a first scan.
     pub high: u32,
     pub low: u32,
 }
 
-/// All of a block. `mean` is the last block's.
+/// Decodes all coefficients of a block. `mean` is the DC value of the previous block.
 #[inline(always)]
 pub fn sequential(bits: &mut Bits<'_>, dc: &Table, ac: &Table, mean: &mut i32, block: &mut Block) -> Option<()> {
     let mut own = *bits;
@@ -64,7 +64,7 @@ pub fn refined_mean(bits: &mut Bits<'_>, low: u32, block: &mut Block) {
     block[0] |= (bits.raw(1) << low) as i16;
 }
 
-/// `ended` counts the blocks that have nothing more in this band.
+/// `ended` is the number of remaining blocks without coefficients in this band.
 pub fn first_band(bits: &mut Bits<'_>, ac: &Table, band: Band, ended: &mut u32, block: &mut Block) -> Option<()> {
     if *ended > 0 {
         *ended -= 1;
@@ -98,7 +98,7 @@ fn blocks_ended(bits: &mut Bits<'_>, run: u8) -> u32 {
     (1 << run) + bits.raw(u32::from(run))
 }
 
-/// One more bit for coefficients that are there, and new ones of that size between them.
+/// Refines the nonzero coefficients by one bit, and adds new ones.
 pub fn refined_band(bits: &mut Bits<'_>, ac: &Table, band: Band, ended: &mut u32, block: &mut Block) -> Option<()> {
     let (plus, minus) = (1_i16 << band.low, -1_i16 << band.low);
     let mut at = band.first;

@@ -1,4 +1,4 @@
-//! What the frame header says of the picture and its components.
+//! The frame header and the tables of a JPEG.
 
 use super::colour::Plane;
 use super::huffman::Table;
@@ -8,10 +8,10 @@ pub struct Frame {
     pub width: usize,
     pub height: usize,
     pub progressive: bool,
-    /// The units that are coded together, across and down.
+    /// The number of MCUs (units of interleaved blocks), across and down.
     pub units_across: usize,
     pub units_down: usize,
-    /// The largest sampling, and the samples a block of that component gives to a side.
+    /// The largest sampling factors, and the side in samples of a decoded block of that component.
     most: (usize, usize),
     side: usize,
     pub components: Vec<Component>,
@@ -20,24 +20,24 @@ pub struct Frame {
 #[derive(Debug)]
 pub struct Component {
     pub id: u8,
-    /// Blocks in a unit.
+    /// Blocks per MCU: the sampling factors.
     pub across: usize,
     pub down: usize,
     pub table: usize,
-    /// In the natural order of a block; set by the first scan that carries the component.
+    /// In natural order; set by the first scan that contains the component.
     pub quantisation: [u16; 64],
-    /// Blocks with those that only fill the last units.
+    /// Number of blocks, including padding of the last MCUs.
     pub blocks_across: usize,
     pub blocks_down: usize,
-    /// Blocks that belong to the picture: all that a scan of this component alone carries.
+    /// Number of blocks within the picture; a scan of this component alone contains only these.
     pub own_across: usize,
     pub own_down: usize,
-    /// Samples that a block gives to a side.
+    /// The side of a decoded block, in samples.
     pub side: usize,
 }
 
 impl Frame {
-    /// From the payload of a frame header.
+    /// Parses the payload of a frame header.
     pub fn read(progressive: bool, payload: &[u8], side: usize) -> Option<Self> {
         let [8, h1, h0, w1, w0, count, described @ ..] = payload else { return None };
         let side_of = |high, low| usize::from(u16::from_be_bytes([high, low]));
@@ -46,7 +46,7 @@ impl Frame {
         if width == 0 || height == 0 || !matches!(count, 1 | 3) || described.len() != count * 3 {
             return None;
         }
-        // A component alone is never interleaved, whatever its sampling says.
+        // A single component is never interleaved, whatever its sampling factors.
         let sampling = |both: u8| if count == 1 { (1, 1) } else { (usize::from(both >> 4), usize::from(both & 15)) };
         let samplings: Vec<_> = described.chunks_exact(3).map(|it| sampling(it[1])).collect();
         let most = (samplings.iter().map(|it| it.0).max()?, samplings.iter().map(|it| it.1).max()?);
@@ -72,7 +72,7 @@ impl Frame {
     }
 }
 
-/// A component with fewer samples is shrunk less, which saves enlarging it afterwards.
+/// A subsampled component is shrunk less, so that it need not be enlarged afterwards.
 fn larger_side(side: usize, sampling: (usize, usize), most: (usize, usize)) -> usize {
     let mut own = side;
     while own < 8
@@ -105,18 +105,18 @@ impl Component {
     }
 }
 
-/// The tables that segments before a scan have defined.
+/// The tables defined by the segments before a scan.
 #[derive(Debug, Default)]
 pub struct Tables {
     pub quantisation: [Option<[u16; 64]>; 4],
     pub dc: [Option<Table>; 4],
     pub ac: [Option<Table>; 4],
-    /// Units between restart markers; 0 without.
+    /// MCUs between restart markers; 0 without restarts.
     pub restart: usize,
 }
 
 impl Tables {
-    /// Takes what a segment defines; `None` where it is broken.
+    /// Reads the tables of a segment; `None` if it is broken.
     pub fn define(&mut self, marker: u8, mut payload: &[u8]) -> Option<()> {
         match marker {
             0xdb => {

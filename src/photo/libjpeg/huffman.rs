@@ -1,25 +1,25 @@
 //! Huffman codes and the bits they are read from.
 
-/// Codes up to this length are found by one look, the number that follows them included where it fits too.
-const LOOK: u32 = 10;
+/// Codes up to this length are decoded by one table lookup, together with the number after them if it fits.
+const LOOKUP_BITS: u32 = 10;
 
 #[derive(Debug)]
 pub struct Table {
-    looks: Box<[Entry; 1 << LOOK]>,
-    /// For each length the first number that is no code of it any more, aligned to 16 bits.
+    lookup: Box<[LookupEntry; 1 << LOOKUP_BITS]>,
+    /// For each length, the first number after its codes, aligned to 16 bits.
     ends: [u32; 17],
-    /// For each length what to add to a code of it to have its place among the symbols.
+    /// For each length, the difference between a code and its index in `symbols`.
     offsets: [i32; 17],
     symbols: [u8; 256],
 }
 
-/// What one look tells, in 32 bits, so that the tables of a picture stay in the nearest cache: from the top the number,
-/// the symbol, the length of code and number together (0 where the number has to be read by itself), and the code's
-/// length (0 where it is longer than a look).
+/// A lookup entry, packed into 32 bits so that the tables of a picture fit in the L1 cache: from the top the number,
+/// the symbol, the length of code and number together (0 if the number must be read separately), and the length of the
+/// code (0 if it is longer than a lookup).
 #[derive(Clone, Copy, Debug, Default)]
-struct Entry(u32);
+struct LookupEntry(u32);
 
-impl Entry {
+impl LookupEntry {
     fn new(length: u32, symbol: u8) -> Self {
         Self(u32::from(symbol) << 8 | length)
     }
@@ -34,7 +34,7 @@ impl Entry {
     }
 
     #[inline(always)]
-    fn whole(self) -> u32 {
+    fn total_length(self) -> u32 {
         self.0 >> 4 & 15
     }
 
@@ -50,10 +50,14 @@ impl Entry {
 }
 
 impl Table {
-    /// `None` for counts that are no Huffman code.
+    /// Builds the table; `None` if the counts are no Huffman code.
     pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
-        let mut table =
-            Self { looks: Box::new([Entry::default(); 1 << LOOK]), ends: [0; 17], offsets: [0; 17], symbols: [0; 256] };
+        let mut table = Self {
+            lookup: Box::new([LookupEntry::default(); 1 << LOOKUP_BITS]),
+            ends: [0; 17],
+            offsets: [0; 17],
+            symbols: [0; 256],
+        };
         table.symbols.get_mut(..symbols.len())?.copy_from_slice(symbols);
         let (mut code, mut at) = (0_u32, 0_usize);
         for (length, &count) in (1..).zip(counts) {
@@ -72,38 +76,38 @@ impl Table {
         Some(table)
     }
 
-    /// The code of more bits than a look that these begin with: its length and its symbol.
+    /// Decodes a code that is longer than a lookup: its length and its symbol.
     #[cold]
     fn long(&self, bits: u64) -> Option<(u32, u8)> {
         let sixteen = (bits >> 48) as u32;
-        let length = (LOOK as usize + 1..17).find(|length| sixteen < self.ends[*length])?;
+        let length = (LOOKUP_BITS as usize + 1..17).find(|length| sixteen < self.ends[*length])?;
         let place = (sixteen >> (16 - length)) as i32 + self.offsets[length];
         Some((length as u32, *self.symbols.get(usize::try_from(place).ok()?)?))
     }
 
     fn put(&mut self, code: u32, length: u32, symbol: u8) {
-        if length > LOOK {
+        if length > LOOKUP_BITS {
             return;
         }
-        let free = LOOK - length;
+        let free = LOOKUP_BITS - length;
         let size = u32::from(symbol & 15);
         for rest in 0..1_u32 << free {
-            let mut entry = Entry::new(length, symbol);
+            let mut entry = LookupEntry::new(length, symbol);
             if size <= free {
                 entry = entry.with_number(size, extend(rest >> (free - size), size));
             }
-            self.looks[((code << free) | rest) as usize] = entry;
+            self.lookup[((code << free) | rest) as usize] = entry;
         }
     }
 }
 
-/// A number of `size` bits: those that begin with 0 are negative.
+/// Converts `size` bits to a number; a leading 0 means negative.
 #[inline(always)]
 fn extend(bits: u32, size: u32) -> i32 {
     if size == 0 || bits >> (size - 1) != 0 { bits as i32 } else { bits as i32 - ((1 << size) - 1) }
 }
 
-/// Entropy-coded bytes from the top bit down, up to the next marker; past it zeros are served and counted.
+/// A reader of entropy-coded bits up to the next marker; after that it returns zeros and counts them.
 #[derive(Clone, Copy, Debug)]
 pub struct Bits<'a> {
     bytes: &'a [u8],
@@ -111,15 +115,15 @@ pub struct Bits<'a> {
     /// The next bits, from the top.
     buffer: u64,
     count: u32,
-    made_up: u32,
+    padding_bits: u32,
 }
 
 impl<'a> Bits<'a> {
     pub fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at, buffer: 0, count: 0, made_up: 0 }
+        Self { bytes, at, buffer: 0, count: 0, padding_bits: 0 }
     }
 
-    /// At least 56 bits.
+    /// Fills the buffer to at least 56 bits.
     #[inline(always)]
     fn refill(&mut self) {
         const LOW: u64 = 0x0101_0101_0101_0101;
@@ -128,7 +132,7 @@ impl<'a> Bits<'a> {
             let word = u64::from_be_bytes(*next);
             let marks = (!word).wrapping_sub(LOW) & word & HIGH;
             if marks == 0 {
-                // Bits beyond `count` are put there again, the same, the next time.
+                // The bits beyond `count` are written again, with the same values, at the next refill.
                 self.buffer |= word >> self.count;
                 self.at += ((63 - self.count) >> 3) as usize;
                 self.count |= 0x38;
@@ -138,7 +142,7 @@ impl<'a> Bits<'a> {
         *self = self.refilled_bytewise();
     }
 
-    /// By value: a reader whose address nobody takes lives in registers.
+    /// By value, so that the reader can stay in registers.
     #[cold]
     fn refilled_bytewise(mut self) -> Self {
         while self.count <= 56 {
@@ -148,7 +152,7 @@ impl<'a> Bits<'a> {
                     0xff
                 }
                 None | Some(0xff) => {
-                    self.made_up += 8;
+                    self.padding_bits += 8;
                     0
                 }
                 Some(byte) => {
@@ -168,7 +172,7 @@ impl<'a> Bits<'a> {
         self.count -= count;
     }
 
-    /// MemoryBudget for a code and the number after it.
+    /// Ensures that the buffer holds a code and the number after it.
     #[inline(always)]
     fn ready(&mut self) {
         if self.count < 32 {
@@ -176,16 +180,16 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// More was read than there was.
+    /// Whether more bits were read than there are.
     pub fn overrun(&self) -> bool {
-        self.made_up > self.count
+        self.padding_bits > self.count
     }
 
-    /// A code's symbol; `None` where the bits are no code.
+    /// Reads a symbol; `None` if the bits are no code.
     #[inline(always)]
     pub fn symbol(&mut self, table: &Table) -> Option<u8> {
         self.ready();
-        let entry = table.looks[(self.buffer >> (64 - LOOK)) as usize];
+        let entry = table.lookup[(self.buffer >> (64 - LOOKUP_BITS)) as usize];
         if entry.length() == 0 {
             let (length, symbol) = table.long(self.buffer)?;
             self.drop(length);
@@ -195,13 +199,13 @@ impl<'a> Bits<'a> {
         Some(entry.symbol())
     }
 
-    /// A symbol and the number it announces in its lower half.
+    /// Reads a symbol, and the number whose size is in its lower half.
     #[inline(always)]
     pub fn symbol_and_number(&mut self, table: &Table) -> Option<(u8, i32)> {
         self.ready();
-        let entry = table.looks[(self.buffer >> (64 - LOOK)) as usize];
-        if entry.whole() != 0 {
-            self.drop(entry.whole());
+        let entry = table.lookup[(self.buffer >> (64 - LOOKUP_BITS)) as usize];
+        if entry.total_length() != 0 {
+            self.drop(entry.total_length());
             return Some((entry.symbol(), entry.number()));
         }
         let symbol = self.symbol(table)?;
@@ -209,7 +213,7 @@ impl<'a> Bits<'a> {
         Some((symbol, extend(self.raw(size), size)))
     }
 
-    /// `size` bits, at most 16.
+    /// Reads `size` bits, at most 16.
     #[inline(always)]
     pub fn raw(&mut self, size: u32) -> u32 {
         if size == 0 {
@@ -223,14 +227,14 @@ impl<'a> Bits<'a> {
         bits
     }
 
-    /// Where the marker begins that follows; `None` unless the data before it are used up.
+    /// The position of the next marker; `None` unless all data before it were read.
     pub fn marker(&mut self) -> Option<usize> {
         *self = self.refilled_bytewise();
-        let used_up = self.made_up > 0 && !self.overrun() && self.count - self.made_up < 8;
+        let used_up = self.padding_bits > 0 && !self.overrun() && self.count - self.padding_bits < 8;
         used_up.then_some(self.at)
     }
 
-    /// Steps over the restart marker that must follow.
+    /// Reads the restart marker that must follow.
     pub fn restart(&mut self, number: u8) -> Option<()> {
         let rest = self.bytes.get(self.marker()?..)?;
         let filler = rest.iter().take_while(|byte| **byte == 0xff).count();

@@ -1,10 +1,10 @@
-//! By what a picture is known whatever tables and scans it is written with: the mean of every block of its own.
+//! The identity of a JPEG picture, independent of Huffman tables and scans: the mean of every block of the picture.
 
 use super::frame::{Component, Frame};
 use super::transform::Block;
 use crate::identity::PictureId;
 
-/// The means of all components, as rows of blocks come in.
+/// The block means of all components, collected row by row.
 #[derive(Debug)]
 pub struct Means(Vec<Vec<i16>>);
 
@@ -14,7 +14,7 @@ impl Means {
         Self(frame.components.iter().map(room).collect())
     }
 
-    /// Blocks beyond the picture, which only fill the last units, are what the program that wrote them liked.
+    /// Padding blocks beyond the picture are left out, because their content depends on the encoder.
     pub fn row(&mut self, component: &Component, at: usize, row: usize, blocks: &[Block]) {
         if row < component.own_down {
             self.0[at].extend(blocks[..component.own_across].iter().map(|block| block[0]));
@@ -39,7 +39,7 @@ fn bytes(means: &[i16]) -> Vec<u8> {
     bytes
 }
 
-/// How a component is sampled and quantised.
+/// The sampling factors and quantisation table of a component.
 fn coding(component: &Component) -> Vec<u8> {
     let sampling = [component.across as u16, component.down as u16];
     sampling.iter().chain(&component.quantisation).flat_map(|number| number.to_le_bytes()).collect()

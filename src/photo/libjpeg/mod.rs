@@ -1,9 +1,9 @@
-//! JPEG as libjpeg-turbo shows it, bit for bit, whole or at a half, a quarter or an eighth of each side.
+//! Decodes JPEG bit for bit like libjpeg-turbo, at full size or at a half, a quarter or an eighth of each side.
 //!
-//! Pillow and OpenCV decode with libjpeg-turbo, and the numbers people compare ours with were taken from its pixels; no
-//! JPEG decoder in Rust gives the same (they differ by a level or two), and this one is faster too (`cargo bench --bench
-//! decode`). It takes sound files only: eight bits, Huffman coded, grey or three colours, with all their data. For
-//! anything else it says nothing, and the caller's tolerant decoders decide.
+//! Pillow and OpenCV decode with libjpeg-turbo, and reference scores were computed from its pixels. The JPEG decoders
+//! in Rust differ from it by a level or two, and this one is faster (`cargo bench --bench decode`). It accepts
+//! undamaged files only: 8 bits, Huffman coded, grey or three components, with all data. For anything else it returns
+//! `None`, and the caller's tolerant decoders are used.
 
 mod colour;
 mod entropy;
@@ -25,10 +25,11 @@ use transform::inverse;
 use crate::identity::PictureId;
 use base::pixels::Pixels;
 
-/// Rows put together between two looks at whether to go on.
-const ROWS_BETWEEN_LOOKS: usize = 64;
+/// Number of rows between two calls of `go_on`.
+const ROWS_BETWEEN_CHECKS: usize = 64;
 
-/// The picture, and by what it is known. `go_on` is asked after every row of blocks; when it is false this gives up.
+/// Returns the picture and its identity. `go_on` is called after every row of blocks; when it returns false, decoding
+/// is aborted.
 pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> bool) -> Option<(Pixels, PictureId)> {
     let side = 8_usize.checked_div(shrink as usize).filter(|side| side.is_power_of_two())?;
     let (mut reader, mut frame) = Reader::open(bytes, side)?;
@@ -39,7 +40,7 @@ pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> b
     let mut means = Means::of(&frame);
     each_row(&mut reader, &mut frame, &go_on, |component, at, row, blocks| {
         means.row(component, at, row, blocks);
-        show(component, at, row, blocks, &mut samples);
+        transform_row(component, at, row, blocks, &mut samples);
     })?;
     let picture = means.picture(&frame);
     let (width, height) = (frame.width.div_ceil(shrink as usize), frame.height.div_ceil(shrink as usize));
@@ -47,14 +48,14 @@ pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> b
         frame.components.iter().zip(samples).map(|(component, data)| component.plane(&frame, data)).collect();
     let mut out = vec![0; width * height * 3];
     let arch = pulp::Arch::new();
-    for (at, out) in out.chunks_mut(ROWS_BETWEEN_LOOKS * width * 3).enumerate().take_while(|_| go_on()) {
-        let first = at * ROWS_BETWEEN_LOOKS;
+    for (at, out) in out.chunks_mut(ROWS_BETWEEN_CHECKS * width * 3).enumerate().take_while(|_| go_on()) {
+        let first = at * ROWS_BETWEEN_CHECKS;
         arch.dispatch(Interleave { planes: &planes, colours, width, smooth: side > 1, first, out });
     }
     go_on().then(|| Pixels::new(width as u32, height as u32, out))?.map(|pixels| (pixels, picture))
 }
 
-/// By what a sound file of these kinds is known, without showing it.
+/// The identity of a supported, undamaged file, without decoding its pixels.
 pub fn picture(bytes: &[u8], go_on: impl Fn() -> bool) -> Option<PictureId> {
     let (mut reader, mut frame) = Reader::open(bytes, 1)?;
     let mut means = Means::of(&frame);
@@ -62,7 +63,7 @@ pub fn picture(bytes: &[u8], go_on: impl Fn() -> bool) -> Option<PictureId> {
     go_on().then(|| means.picture(&frame))
 }
 
-/// Hands over every row of blocks, with its component and its number; those of a component in their order.
+/// Calls `take` with every row of blocks, its component and its number; rows of a component come in order.
 fn each_row(
     reader: &mut Reader<'_>,
     frame: &mut frame::Frame,
@@ -81,8 +82,8 @@ fn each_row(
     Some(())
 }
 
-/// Writes the samples of a row of blocks.
-fn show(component: &Component, at: usize, row: usize, blocks: &[transform::Block], samples: &mut [Vec<u8>]) {
+/// Transforms a row of blocks into samples.
+fn transform_row(component: &Component, at: usize, row: usize, blocks: &[transform::Block], samples: &mut [Vec<u8>]) {
     let band = component.stride() * component.side;
     let out = &mut samples[at][row * band..(row + 1) * band];
     pulp::Arch::new().dispatch(Transform { component, blocks, out });

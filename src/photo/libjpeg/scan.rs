@@ -1,4 +1,4 @@
-//! From markers to coefficients: the segments before each scan, and the scan itself.
+//! Reads segments and scans, and decodes coefficients.
 
 use super::entropy::{self, Band};
 use super::frame::{Component, Frame, Tables};
@@ -7,34 +7,34 @@ use super::transform::Block;
 
 const EMPTY: Block = [0; 64];
 
-/// Walks a file, scan by scan.
+/// Reads a file scan by scan.
 #[derive(Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     tables: Tables,
-    /// Whether it is progressive, and what the frame header holds.
+    /// Whether it is progressive, and the payload of the frame header.
     header: Option<(bool, &'a [u8])>,
-    /// The header of the scan whose data begin at `at`.
+    /// The header of the scan whose data start at `at`.
     scan: &'a [u8],
 }
 
-/// What a scan header says.
+/// A parsed scan header.
 struct Scan {
-    /// Which components, and the numbers of their two tables.
+    /// For each component its index and the numbers of its DC and AC tables.
     parts: Vec<(usize, usize, usize)>,
     band: Band,
 }
 
-/// What is carried from block to block and forgotten at a restart.
+/// The decoder state between blocks, which a restart resets.
 #[derive(Default)]
-struct Carried {
+struct DecoderState {
     means: [i32; 3],
     ended: u32,
 }
 
 impl<'a> Reader<'a> {
-    /// Up to the first scan; each block is to give `side` samples to a side.
+    /// Reads up to the first scan; each block will be decoded to `side` x `side` samples.
     pub fn open(bytes: &'a [u8], side: usize) -> Option<(Self, Frame)> {
         bytes.strip_prefix(&[0xff, 0xd8])?;
         let mut reader = Self { bytes, at: 2, tables: Tables::default(), header: None, scan: &[] };
@@ -43,7 +43,8 @@ impl<'a> Reader<'a> {
         Some((reader, Frame::read(progressive, header, side)?))
     }
 
-    /// Takes all segments up to the next scan. For others are broken segments, a second frame and unusual ones.
+    /// Reads all segments up to the next scan. Broken or unusual segments and a second frame are left to other
+    /// decoders.
     fn next_scan(&mut self) -> Option<()> {
         loop {
             let (marker, payload) = self.segment()?;
@@ -101,12 +102,12 @@ impl<'a> Reader<'a> {
         (in_order && !parts.is_empty() && legal).then_some(Scan { parts, band })
     }
 
-    /// Whether the first scan carries all there is, so that rows of blocks can be shown as they come.
+    /// Whether the first scan contains the whole picture, so that rows of blocks can be processed while decoding.
     pub fn is_one_scan(&self, frame: &Frame) -> bool {
         !frame.progressive && self.scan.first().copied().map(usize::from) == Some(frame.components.len())
     }
 
-    /// Decodes the only scan and gives each row of blocks to `show`, with its component and its number.
+    /// Decodes the only scan and calls `show` with each row of blocks, its component and its number.
     pub fn stream(
         &mut self,
         frame: &mut Frame,
@@ -115,20 +116,20 @@ impl<'a> Reader<'a> {
     ) -> Option<()> {
         let scan = self.scan(frame)?;
         let mut bits = Bits::new(self.bytes, self.at);
-        let mut carried = Carried::default();
+        let mut state = DecoderState::default();
         let mut rows: Vec<Vec<Block>> =
             frame.components.iter().map(|it| vec![EMPTY; it.blocks_across * it.down]).collect();
         for unit_row in 0..frame.units_down {
             rows.iter_mut().for_each(|row| row.fill(EMPTY));
             for unit in 0..frame.units_across {
-                self.restart(&mut bits, unit_row * frame.units_across + unit, &mut carried)?;
+                self.restart(&mut bits, unit_row * frame.units_across + unit, &mut state)?;
                 for &(index, dc, ac) in &scan.parts {
                     let component = &frame.components[index];
                     let (dc, ac) = (self.tables.dc.get(dc)?.as_ref()?, self.tables.ac.get(ac)?.as_ref()?);
                     for y in 0..component.down {
                         let start = y * component.blocks_across + unit * component.across;
                         for block in &mut rows[index][start..start + component.across] {
-                            entropy::sequential(&mut bits, dc, ac, &mut carried.means[index], block)?;
+                            entropy::sequential(&mut bits, dc, ac, &mut state.means[index], block)?;
                         }
                     }
                 }
@@ -145,11 +146,11 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// All coefficients of a picture in several scans, once none has a bit to come.
+    /// Decodes a picture of several scans and returns all its coefficients, once every bit was read.
     pub fn collect(&mut self, frame: &mut Frame, go_on: &impl Fn() -> bool) -> Option<Vec<Vec<Block>>> {
         let mut blocks: Vec<Vec<Block>> =
             frame.components.iter().map(|it| vec![EMPTY; it.blocks_across * it.blocks_down]).collect();
-        // Bits of each coefficient that are still to come.
+        // The number of missing bits of each coefficient.
         let mut missing = vec![[u32::MAX; 64]; frame.components.len()];
         loop {
             let scan = self.scan(frame)?;
@@ -181,14 +182,14 @@ impl<'a> Reader<'a> {
         blocks: &mut [Vec<Block>],
         go_on: &impl Fn() -> bool,
     ) -> Option<()> {
-        let mut carried = Carried::default();
+        let mut state = DecoderState::default();
         if let [(index, dc, ac)] = scan.parts[..] {
             let component = &frame.components[index];
             for y in 0..component.own_down {
                 for x in 0..component.own_across {
-                    self.restart(bits, y * component.own_across + x, &mut carried)?;
+                    self.restart(bits, y * component.own_across + x, &mut state)?;
                     let block = &mut blocks[index][y * component.blocks_across + x];
-                    self.block(frame, scan.band, (index, dc, ac), bits, &mut carried, block)?;
+                    self.block(frame, scan.band, (index, dc, ac), bits, &mut state, block)?;
                 }
                 if bits.overrun() || !go_on() {
                     return None;
@@ -198,14 +199,14 @@ impl<'a> Reader<'a> {
         }
         for unit_row in 0..frame.units_down {
             for unit in 0..frame.units_across {
-                self.restart(bits, unit_row * frame.units_across + unit, &mut carried)?;
+                self.restart(bits, unit_row * frame.units_across + unit, &mut state)?;
                 for &part in &scan.parts {
                     let component = &frame.components[part.0];
                     for y in 0..component.down {
                         let row = (unit_row * component.down + y) * component.blocks_across;
                         let start = row + unit * component.across;
                         for block in &mut blocks[part.0][start..start + component.across] {
-                            self.block(frame, scan.band, part, bits, &mut carried, block)?;
+                            self.block(frame, scan.band, part, bits, &mut state, block)?;
                         }
                     }
                 }
@@ -224,12 +225,12 @@ impl<'a> Reader<'a> {
         band: Band,
         (index, dc, ac): (usize, usize, usize),
         bits: &mut Bits<'_>,
-        carried: &mut Carried,
+        state: &mut DecoderState,
         block: &mut Block,
     ) -> Option<()> {
         let dc = || self.tables.dc.get(dc)?.as_ref();
         let ac = || self.tables.ac.get(ac)?.as_ref();
-        let mean = &mut carried.means[index];
+        let mean = &mut state.means[index];
         match (frame.progressive, band.first, band.high) {
             (false, ..) => entropy::sequential(bits, dc()?, ac()?, mean, block),
             (true, 0, 0) => entropy::first_mean(bits, dc()?, band.low, mean, block),
@@ -237,19 +238,19 @@ impl<'a> Reader<'a> {
                 entropy::refined_mean(bits, band.low, block);
                 Some(())
             }
-            (true, _, 0) => entropy::first_band(bits, ac()?, band, &mut carried.ended, block),
-            (true, ..) => entropy::refined_band(bits, ac()?, band, &mut carried.ended, block),
+            (true, _, 0) => entropy::first_band(bits, ac()?, band, &mut state.ended, block),
+            (true, ..) => entropy::refined_band(bits, ac()?, band, &mut state.ended, block),
         }
     }
 
-    /// Before the unit of this number: a restart marker where one is due.
+    /// Reads the restart marker that is due before the MCU of this number, if any.
     #[inline]
-    fn restart(&self, bits: &mut Bits<'_>, unit: usize, carried: &mut Carried) -> Option<()> {
+    fn restart(&self, bits: &mut Bits<'_>, unit: usize, state: &mut DecoderState) -> Option<()> {
         let every = self.tables.restart;
         if every == 0 || unit == 0 || !unit.is_multiple_of(every) {
             return Some(());
         }
-        *carried = Carried::default();
+        *state = DecoderState::default();
         bits.restart((unit / every - 1) as u8)
     }
 }

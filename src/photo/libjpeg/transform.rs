@@ -1,16 +1,16 @@
-//! From coefficients to samples: libjpeg's accurate integer transform (`jidctint`), and its smaller sisters that give a
-//! half, a quarter or an eighth of each side (`jidctred`).
+//! From coefficients to samples: libjpeg's accurate integer IDCT (`jidctint`), and its reduced versions for a half, a
+//! quarter or an eighth of each side (`jidctred`).
 //!
-//! Their fixed point and their two roundings are part of the result. Between these all is sums of products of whole
-//! numbers, so it is written as two products with a matrix, which can leave out the frequencies a block has not.
+//! The fixed-point precision and the two roundings must match libjpeg. Everything between is integer arithmetic without
+//! rounding, so it is written as two matrix products, which skip zero rows and columns of a block.
 
 pub type Block = [i16; 64];
 
 const FRACTION: u32 = 13;
-/// Bits kept between the two passes.
-const KEPT: u32 = 2;
+/// Fractional bits kept between the two passes.
+const PASS_BITS: u32 = 2;
 
-/// For each frequency its share in each sample.
+/// The contribution of each frequency to each sample.
 type Shares<const SIDE: usize> = [[i32; SIDE]; 8];
 
 /// `jpeg_idct_islow`.
@@ -59,7 +59,7 @@ pub fn inverse(block: &Block, quantisation: &[u16; 64], side: usize, out: &mut [
     }
 }
 
-/// Up to which row and column there are coefficients.
+/// The number of rows and columns up to the last nonzero coefficient.
 #[inline(always)]
 fn extent(block: &Block) -> (usize, usize) {
     let (mut rows, mut union) = (1, [0_i16; 8]);
@@ -90,7 +90,7 @@ fn two_passes<const SIDE: usize>(
     out: &mut [u8],
     stride: usize,
 ) {
-    let shift = fraction - KEPT;
+    let shift = fraction - PASS_BITS;
     let mut sums = [[1 << (shift - 1); 8]; SIDE];
     let coded = block.chunks_exact(8).zip(quantisation.chunks_exact(8)).zip(shares);
     for ((coefficients, factors), shares) in coded.take(rows) {
@@ -104,7 +104,7 @@ fn two_passes<const SIDE: usize>(
             }
         }
     }
-    let last = fraction + KEPT + 3;
+    let last = fraction + PASS_BITS + 3;
     for (row, out) in sums.iter().zip(out.chunks_mut(stride)) {
         let mut sums = [1 << (last - 1); SIDE];
         for (value, shares) in row.iter().zip(shares).take(columns) {
@@ -119,7 +119,7 @@ fn two_passes<const SIDE: usize>(
     }
 }
 
-/// Brought back around 128, and cut to a byte.
+/// Level-shifted by 128, and clamped to a byte.
 #[inline(always)]
 fn sample(sum: i32, shift: u32) -> u8 {
     ((sum >> shift) + 128).clamp(0, 255) as u8
