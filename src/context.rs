@@ -13,9 +13,9 @@ use serde_json::Value;
 use crate::arguments::Global;
 use crate::config::{self, Isolate, Origin, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
-use crate::journal::{Decided, Decisions, Journal, JournalError};
+use crate::journal::{DecisionInForce, Decisions, Journal, JournalError};
 use crate::lacking::Lacking;
-use crate::library::{ModelHub, ModelHubError, Options, Surroundings};
+use crate::library::{ModelHub, ModelHubError, Options, RunContext};
 use crate::pipeline::Isolation;
 use crate::report::output::{Output, whole_file};
 use crate::report::place::{Content, Outputs, PlaceError};
@@ -112,7 +112,7 @@ impl Context {
 
     /// The engine, with this run's settings, store and stop flag.
     pub fn model_hub(&self, precision: Precision) -> Result<ModelHub, ModelHubError> {
-        ModelHub::within(self.hub_options(precision)?, self.surroundings())
+        ModelHub::within(self.hub_options(precision)?, self.run_context())
     }
 
     pub fn hub_options(&self, precision: Precision) -> Result<Options, ModelHubError> {
@@ -146,8 +146,8 @@ impl Context {
         }
     }
 
-    pub fn surroundings(&self) -> Surroundings {
-        Surroundings {
+    pub fn run_context(&self) -> RunContext {
+        RunContext {
             store: Arc::clone(self.store()),
             telemetry: Arc::clone(&self.telemetry),
             stop: Arc::clone(&self.stop),
@@ -185,7 +185,7 @@ impl Context {
         Journal::open(&folder).map_err(journal_failed)
     }
 
-    /// What a person decided. A journal that is there and cannot be read ends the run: an album that
+    /// A person's decisions. A journal that is there and cannot be read ends the run: an album that
     /// forgets decisions is worse than none.
     pub fn decisions(&self) -> Result<Decisions, CommandError> {
         self.in_journal(Journal::decisions)
@@ -198,8 +198,8 @@ impl Context {
     }
 
     /// The same with all that was written down of each.
-    pub fn decided(&self) -> Result<Vec<Decided>, CommandError> {
-        self.in_journal(Journal::decided)
+    pub fn decisions_in_force(&self) -> Result<Vec<DecisionInForce>, CommandError> {
+        self.in_journal(Journal::decisions_in_force)
     }
 
     /// From here on it is known what the run writes.

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::library::asking::{AESTHETIC_MODEL, COMPARISON_MODEL, Instead};
+use crate::library::model_selection::{AESTHETIC_MODEL, COMPARISON_MODEL, Fallback};
 use crate::ui::Ui;
 use hub::Missing;
 
@@ -27,12 +27,12 @@ struct Found {
     models: BTreeSet<String>,
     /// What brings them.
     ways: BTreeSet<String>,
-    instead: Vec<Instead>,
+    instead: Vec<Fallback>,
 }
 
 impl Lacking {
     /// A model of the original that nobody offers is not spoken of: there is nothing to be done about it.
-    pub fn add(&self, models: &[Missing], instead: &Instead) {
+    pub fn add(&self, models: &[Missing], instead: &Fallback) {
         let cannot_be_had = |one: &Missing| !one.reachable && [AESTHETIC_MODEL, COMPARISON_MODEL].contains(&&*one.name);
         if models.iter().any(cannot_be_had) {
             return;
@@ -54,7 +54,7 @@ impl Lacking {
         let found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(line) = found.line() else { return };
         if ui.is_quiet() {
-            if found.instead.iter().any(|instead| matches!(instead, Instead::Nobody(_))) {
+            if found.instead.iter().any(|instead| matches!(instead, Fallback::PartMissing(_))) {
                 ui.loss(&line);
             }
             return;
@@ -85,7 +85,7 @@ impl Found {
             (None, Some(info)) => format!("{info} says where to get it"),
             (None, None) => return None,
         };
-        let losses = self.instead.iter().find(|instead| matches!(instead, Instead::Nobody(_)));
+        let losses = self.instead.iter().find(|instead| matches!(instead, Fallback::PartMissing(_)));
         let instead = losses.or(self.instead.first())?;
         let line = format!("{instead}; {way_out}");
         Some(if line.chars().count() <= LONGEST { line } else { way_out })

@@ -46,7 +46,7 @@
 //! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file a format |
 //! | which files go where a photo goes? | `src/photo/companions.rs` |
 //! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `calibration.rs` (how alike is alike), `moments.rs` (time), a file a method |
-//! | what is known of a photo, and which models are asked? | `src/photo_report.rs`; `src/library/asking.rs` |
+//! | what is known of a photo, and which models are asked? | `src/photo_report.rs`; `src/library/model_selection.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs`, `tournament.rs`, `pick.rs`, `reason.rs` |
 //! | a field of a JSON line | `src/report/records/`, a file a command |
 //! | a key of the configuration | `src/config/settings.rs`, with its default in `configs/global_config.yaml` |

@@ -2,12 +2,12 @@
 
 use super::open_models::{NetworkArgs, Networks};
 use super::photos;
-use crate::analyses::Rating;
+use crate::analyses::RatingAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::library::ModelHubError;
-use crate::library::asking::{AESTHETIC_MODEL, RATES};
+use crate::library::model_selection::{AESTHETIC_MODEL, RATES};
 use crate::report::records::AestheticsRecord;
 
 /// Learned aesthetic score on 1 to 10
@@ -27,7 +27,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&args.network, context)?;
     let settings = context.settings();
     let which = args.network.which(settings.quality_assessment.ava_checkpoint.as_deref(), AESTHETIC_MODEL);
-    let rating = Rating::new(networks.open_or_built_in(args.network.model.is_some(), which, RATES)?)?;
+    let rating = RatingAnalysis::new(networks.open_or_built_in(args.network.model.is_some(), which, RATES)?)?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<AestheticsRecord>()?;
     let hub = &networks.hub;

@@ -2,7 +2,7 @@
 
 use super::open_models::{NetworkArgs, Networks};
 use super::photos;
-use crate::analyses::Classifying;
+use crate::analyses::ClassificationAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -25,7 +25,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&args.network, context)?;
-    let classifying = Classifying::new(networks.open(args.network.which(None, hub::MINI))?)?;
+    let classifying = ClassificationAnalysis::new(networks.open(args.network.which(None, hub::MINI))?)?;
     let classes = classifying.network.classes()?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<ClassifyRecord>()?;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use super::open_models::{NetworkArgs, Networks};
 use super::photos::{self, Tally};
 use super::select::ChoiceArgs;
-use crate::analyses::Comparing;
+use crate::analyses::ComparisonAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::library::asking::{COMPARES, COMPARISON_MODEL};
+use crate::library::model_selection::{COMPARES, COMPARISON_MODEL};
 use crate::library::{ModelHubError, choice};
 use crate::report::records::{Method, PairRecord, RankRecord};
 use hub::{Comparator, HubError, Network as _, Which};
@@ -97,7 +97,7 @@ impl Contest {
         networks: &Networks<'_>,
         context: &Context,
     ) -> Result<(Self, Tally), CommandError> {
-        let comparing = Comparing::new(comparator)?;
+        let comparing = ComparisonAnalysis::new(comparator)?;
         let (mut paths, mut features) = (Vec::new(), Vec::new());
         let hub = &networks.hub;
         let tally = photos::analyse(scan, &[&comparing], hub.medium(), hub, context, |_, report| {

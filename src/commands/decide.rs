@@ -5,7 +5,7 @@ use crate::arguments::PhotoArgs;
 use crate::context::{Context, journal_failed};
 use crate::error::{CommandError, Ending};
 use crate::failure::{Failure, Stage};
-use crate::journal::{Entry, PhotoId};
+use crate::journal::{NewDecision, PhotoId};
 use crate::report::photo_path::PhotoPath;
 use crate::report::records::{DecidedRecord, DecisionRecord};
 use judge::select::Decision;
@@ -100,9 +100,11 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
     // Opened before anything is written down: decisions that cannot be told are not made.
     let mut output = context.output::<DecisionRecord>()?;
     if let Some(mut journal) = journal {
-        let entries: Vec<Entry> = meant
+        let entries: Vec<NewDecision> = meant
             .iter()
-            .flat_map(|Meant { photo, ids }| ids.iter().map(|&id| Entry { photo: id, decision, path: &photo.path }))
+            .flat_map(|Meant { photo, ids }| {
+                ids.iter().map(|&id| NewDecision { photo: id, decision, path: &photo.path })
+            })
             .collect();
         context.telemetry.time("journal", || journal.decide(&entries)).map_err(journal_failed)?;
     }
@@ -125,7 +127,7 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
 
 fn list(context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<DecidedRecord>()?;
-    for decided in context.decided()? {
+    for decided in context.decisions_in_force()? {
         output.write(&context.ui, &DecidedRecord::from(decided))?;
     }
     output.finish(&context.ui)?;

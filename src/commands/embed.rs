@@ -9,7 +9,7 @@ use super::engine::Cluster;
 use super::engine::EngineArgs;
 use super::open_models::{NetworkArgs, Networks};
 use super::photos;
-use crate::analyses::{Embedding, Features};
+use crate::analyses::{EmbeddingAnalysis, Features};
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -70,7 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let name = Features::network(&settings.feature_method).unwrap_or(&settings.feature_method);
     let which = args.network.which(settings.feature_checkpoint.as_deref(), name);
     let embedder = networks.open_or_built_in(args.network.model.is_some(), which, "describes photos")?;
-    let embedding = Embedding::new(embedder)?;
+    let embedding = EmbeddingAnalysis::new(embedder)?;
     let found = find::find(&args.photos, context)?;
     let scan = &found.scan;
     if let Some(cluster) = cluster {
@@ -108,7 +108,7 @@ use parts::on_cluster;
 fn on_cluster(
     cluster: &Cluster<'_>,
     _: &Args,
-    _: &Embedding,
+    _: &EmbeddingAnalysis,
     _: &find::Found,
     _: &Context,
 ) -> Result<Ending, CommandError> {

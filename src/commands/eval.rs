@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use super::open_models::{NetworkArgs, Networks};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::library::asking::{COMPARES, COMPARISON_MODEL};
+use crate::library::model_selection::{COMPARES, COMPARISON_MODEL};
 use crate::report::output::whole_file;
 use crate::report::place::Content;
 use crate::report::records::EvalRecord;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::photos;
 use crate::context::{Context, journal_failed};
 use crate::error::CommandError;
-use crate::journal::{Decisions, Entry};
+use crate::journal::{Decisions, NewDecision};
 use crate::library::choice::FoundDecision;
 use crate::photo_report::PhotoReport;
 use crate::report::xmp::{self, Naming};
@@ -28,10 +28,10 @@ pub enum Ratings {
 pub fn in_journal(reports: &[PhotoReport], dry_run: bool, context: &Context) -> Result<Decisions, CommandError> {
     let decisions = context.decisions()?;
     let old = reports.iter().filter_map(|report| {
-        let photo = report.id().filter(|photo| !dry_run && decisions.hangs_on_bytes(*photo))?;
-        Some(Entry { photo, decision: decisions.of(Some(photo.content), photo.picture), path: &report.path })
+        let photo = report.id().filter(|photo| !dry_run && decisions.lacks_picture(*photo))?;
+        Some(NewDecision { photo, decision: decisions.of(Some(photo.content), photo.picture), path: &report.path })
     });
-    let old: Vec<Entry> = old.collect();
+    let old: Vec<NewDecision> = old.collect();
     if !old.is_empty()
         && let Err(error) = context.journal().and_then(|mut journal| journal.decide(&old).map_err(journal_failed))
     {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{models, photos};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::library::asking::{Absent, Instead};
+use crate::library::model_selection::{Fallback, OnMissingModel};
 use crate::library::{ModelHub, ModelHubError};
 use hub::catalogue::CatalogueError;
 use hub::{HubError, Missing, Network, Which};
@@ -105,10 +105,10 @@ impl<'a> Networks<'a> {
     }
 }
 
-impl Absent for &Networks<'_> {
+impl OnMissingModel for &Networks<'_> {
     type Error = CommandError;
 
-    fn absent(&mut self, missing: HubError, instead: &Instead) -> Result<bool, CommandError> {
+    fn on_missing(&mut self, missing: HubError, instead: &Fallback) -> Result<bool, CommandError> {
         let context = self.context;
         let models = match &missing {
             HubError::Missing { models } => models.as_slice(),

@@ -8,7 +8,7 @@ use image::ImageEncoder as _;
 
 use super::open_models::Networks;
 use super::photos;
-use crate::analyses::FaceFinding;
+use crate::analyses::FaceAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -77,7 +77,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 
 /// A copy with the faces drawn in. Records in the store hold no landmarks, so the photo is looked at again.
 fn draw(
-    finding: &FaceFinding,
+    finding: &FaceAnalysis,
     photo: &Path,
     medium: Option<u32>,
     folder: &Path,

@@ -2,7 +2,7 @@
 
 use super::open_models::{NetworkArgs, Networks, PrecisionArg};
 use super::photos::{self, Given};
-use crate::analyses::{Degrading, asked};
+use crate::analyses::{DegradationAnalysis, present};
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -45,7 +45,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let network = NetworkArgs { model: args.model.clone(), precision: PrecisionArg::Full };
     let networks = Networks::new(&network, context)?;
     let hub = &networks.hub;
-    let degrading = Degrading::new(networks.open(network.which(None, hub::MINI))?)?;
+    let degrading = DegradationAnalysis::new(networks.open(network.which(None, hub::MINI))?)?;
     let name = || degrading.network.reference();
     match degrading.network.kind() {
         DegradationsKind::MultiHead => measured(args, Some(&degrading), hub, context, |score, report| {
@@ -70,7 +70,7 @@ fn numbers<const N: usize>(report: &PhotoReport) -> Result<[f32; N], ModelHubErr
 /// Measures every photo, and writes what is made of it and of what else was asked.
 fn measured<R: Record>(
     args: &Args,
-    degrading: Option<&Degrading>,
+    degrading: Option<&DegradationAnalysis>,
     hub: &ModelHub,
     context: &Context,
     record: impl Fn(ScoreRecord, &PhotoReport) -> Result<R, ModelHubError>,
@@ -78,7 +78,7 @@ fn measured<R: Record>(
     let given = photos::given(&args.photos, context)?;
     let medium = if args.full_resolution { None } else { hub.medium() };
     let scoring = hub.scoring();
-    let analyses = asked([Some(&scoring), degrading.map(|degrading| degrading as &dyn Analysis)]);
+    let analyses = present([Some(&scoring), degrading.map(|degrading| degrading as &dyn Analysis)]);
     let scan = match given {
         Given::Files(scan) => scan,
         Given::Bytes(photo) => {

@@ -10,14 +10,14 @@ use super::human_decisions::{self, Ratings};
 use super::open_models::Networks;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
-use crate::analyses::Comparing;
+use crate::analyses::ComparisonAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::journal::PhotoId;
 use crate::library::Groups;
-use crate::library::asking::AlbumModels;
-use crate::library::choice::{self, Referee};
+use crate::library::choice::{self, TieBreakSource};
+use crate::library::model_selection::AlbumModels;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::report::html::thumbnail_budget;
@@ -262,11 +262,11 @@ fn gather(
     networks: &Networks<'_>,
     context: &Context,
 ) -> Result<Option<Gathered>, CommandError> {
-    let (hub, mut absent) = (&networks.hub, networks);
+    let (hub, mut on_missing) = (&networks.hub, networks);
     let pages = args.deliver.report.is_some() && !args.deliver.dry_run;
     if let Some(file) = &args.from {
         // A file brings its ratings along.
-        let models = hub.choice_models(&mut absent)?;
+        let models = hub.choice_models(&mut on_missing)?;
         let mut reports = album::read(file, context)?;
         let failed = if pages { album::find_pictures(&mut reports, hub, context)? } else { 0 };
         let tally = Tally { done: reports.len(), from_store: reports.len(), failed, ..Tally::default() };
@@ -276,7 +276,7 @@ fn gather(
     if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
         return Ok(None);
     }
-    let models = hub.album_models(&mut absent)?;
+    let models = hub.album_models(&mut on_missing)?;
     let budget = pages.then(|| thumbnail_budget(scan.photos.len()));
     let (reports, tally) = album::gather(&scan, &models, budget, hub, context)?;
     Ok(Some(Gathered { reports, tally, models }))
@@ -318,8 +318,8 @@ pub fn choose(
     context: &Context,
 ) -> Result<Vec<Verdict>, CommandError> {
     photos::unless_interrupted(context)?;
-    let mut referee = TieBreak { networks, tally, context };
-    networks.hub.choose(reports, photos, rules, groups, models, &mut referee)
+    let mut tie_breaks = TieBreak { networks, tally, context };
+    networks.hub.choose(reports, photos, rules, groups, models, &mut tie_breaks)
 }
 
 /// Opens the comparison network when a tie-break asks for it, and has photos looked at again.
@@ -329,17 +329,17 @@ struct TieBreak<'a> {
     context: &'a Context,
 }
 
-impl Referee for TieBreak<'_> {
+impl TieBreakSource for TieBreak<'_> {
     type Error = CommandError;
 
-    fn comparing(&mut self) -> Result<Option<Comparing>, CommandError> {
+    fn comparison(&mut self) -> Result<Option<ComparisonAnalysis>, CommandError> {
         if !self.context.settings().album.selection.use_siamese_tiebreaker {
             return Ok(None);
         }
         self.networks.hub.comparing(&mut &*self.networks).map(Some)
     }
 
-    fn look_at(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, CommandError> {
+    fn analyse(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, CommandError> {
         let (hub, scan) = (&self.networks.hub, Scan { photos: photos.to_vec(), ..Scan::default() });
         let mut reports = Vec::new();
         let looked = photos::analyse(&scan, &[analysis], hub.medium(), hub, self.context, |_, report| {

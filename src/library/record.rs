@@ -1,4 +1,4 @@
-//! A model as a record: what its manifest says, and what of it is on disk.
+//! The record of a model: its manifest and the state of its files on disk.
 
 use crate::report::records::{ModelFile, ModelQuality, ModelRecord};
 use hub::cache::{Blob, Cache};
@@ -45,7 +45,7 @@ fn file_record(entry: &Entry, file: &FileEntry, cache: &Cache) -> ModelFile {
     let status = entry.file_status(file, cache);
     let sha256 = entry.wanted_file(file, cache).ok().and_then(|wanted| wanted.sha256);
     let built_in = entry.built_in_weights(file);
-    // What is part of the binary lies in no folder.
+    // Weights that are part of the binary have no path.
     let path = sha256.filter(|_| built_in.is_none()).map(|sha256| cache.blob_path(&sha256));
     let here = status.is_here();
     let on_disk = || path.as_ref().and_then(|path| path.metadata().ok()).map_or(0, |metadata| metadata.len());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::super::photos;
 use super::{Args, read_scores, warn_of_missing};
-use crate::analyses::Hashing;
+use crate::analyses::PerceptualHashAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -26,12 +26,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let scan = photos::find_beside(&named, args.folder.place(), context)?;
     let (mut paths, mut contents, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
     let hub = context.model_hub(Precision::Full)?;
-    let mut tally = photos::analyse(&scan, &[&Hashing], Some(MEASURED_AT), &hub, context, |_, report| {
-        hashes.push(report.perceptual_hash.ok_or(ModelHubError::Unanswered)?);
-        contents.push(report.content);
-        paths.push(report.path);
-        Ok(())
-    })?;
+    let mut tally =
+        photos::analyse(&scan, &[&PerceptualHashAnalysis], Some(MEASURED_AT), &hub, context, |_, report| {
+            hashes.push(report.perceptual_hash.ok_or(ModelHubError::Unanswered)?);
+            contents.push(report.content);
+            paths.push(report.path);
+            Ok(())
+        })?;
     photos::unless_interrupted(context)?;
     let ids: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let scores = scores(args, &ids, context)?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Args;
 use super::find::Found;
-use crate::analyses::Embedding;
+use crate::analyses::EmbeddingAnalysis;
 use crate::commands::engine::Cluster;
 use crate::commands::open_models::PrecisionArg;
 use crate::commands::photos::Tally;
@@ -26,7 +26,7 @@ const LISTS: &str = "lists";
 pub fn on_cluster(
     cluster: &Cluster<'_>,
     args: &Args,
-    embedding: &Embedding,
+    embedding: &EmbeddingAnalysis,
     found: &Found,
     context: &Context,
 ) -> Result<Ending, CommandError> {
@@ -81,7 +81,7 @@ pub fn on_cluster(
 }
 
 /// What there is to do, list by list, done or not.
-fn parts(args: &Args, embedding: &Embedding, found: &Found, folder: &Path) -> Result<Vec<List>, CommandError> {
+fn parts(args: &Args, embedding: &EmbeddingAnalysis, found: &Found, folder: &Path) -> Result<Vec<List>, CommandError> {
     let identity = embedding.network.identity()?;
     let model = match args.network.model.as_deref().map(Which::typed) {
         Some(Which::File(file)) => absolute(file).to_string_lossy().into_owned(),

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{DataArgs, Judgement, baselines, comparator, groups_of, medium, order};
-use crate::analyses::Comparing;
+use crate::analyses::ComparisonAnalysis;
 use crate::commands::open_models::Networks;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -18,7 +18,7 @@ pub fn judge(
     context: &Context,
 ) -> Result<Judgement, CommandError> {
     let groups = groups_of(labels)?;
-    let comparing = Comparing::new(comparator(data, networks, context)?)?;
+    let comparing = ComparisonAnalysis::new(comparator(data, networks, context)?)?;
     let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
     let features: Vec<Vec<f32>> = photos
         .par_iter()

@@ -23,7 +23,7 @@ const ENCODED: u8 = 95;
 
 /// What says which of two photos is better.
 enum Judging {
-    Comparing(Comparator),
+    Comparison(Comparator),
     /// By the quality of each.
     Quality(Degradations),
 }
@@ -39,12 +39,12 @@ impl Judging {
                 return networks.open(which).map(Self::Quality);
             }
         }
-        comparator(data, networks, context).map(Self::Comparing)
+        comparator(data, networks, context).map(Self::Comparison)
     }
 
     fn reference(&self) -> String {
         match self {
-            Self::Comparing(model) => model.reference(),
+            Self::Comparison(model) => model.reference(),
             Self::Quality(model) => model.reference(),
         }
     }
@@ -52,7 +52,7 @@ impl Judging {
     fn features(&self, photo: &Pixels) -> Result<Vec<f32>, HubError> {
         let photos = std::slice::from_ref(photo);
         match self {
-            Self::Comparing(model) => Ok(model.features(photos)?.concat()),
+            Self::Comparison(model) => Ok(model.features(photos)?.concat()),
             // The quality over all comes last.
             Self::Quality(model) => Ok(model.strengths(photos)?.concat().pop().into_iter().collect()),
         }
@@ -61,7 +61,7 @@ impl Judging {
     /// How likely the first is better: of qualities, which is greater.
     fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f64, HubError> {
         match self {
-            Self::Comparing(model) => model.prefer(first, second).map(f64::from),
+            Self::Comparison(model) => model.prefer(first, second).map(f64::from),
             Self::Quality(_) => Ok(share(f64::from(first[0]), f64::from(second[0]))),
         }
     }

@@ -5,7 +5,7 @@ use super::{DRAWS, DataArgs, Judgement, figure, medium};
 use crate::commands::open_models::Networks;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::library::asking::{AESTHETIC_MODEL, RATES};
+use crate::library::model_selection::{AESTHETIC_MODEL, RATES};
 use base::pixels::Pixels;
 use hub::{Aesthetic, Network as _};
 use train::eval::{bootstrap, scores};

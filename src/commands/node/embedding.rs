@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use super::super::open_models::{NetworkArgs, Networks, PrecisionArg};
-use crate::analyses::Embedding;
+use crate::analyses::EmbeddingAnalysis;
 use crate::context::Context;
-use crate::library::{ModelHub, Surroundings};
+use crate::library::{ModelHub, RunContext};
 use crate::report::parquet;
 use hub::{Network as _, Which};
 use kernels::Precision;
@@ -58,7 +58,7 @@ pub fn with_embedders<T>(context: &Context, shares: &Shares, work: impl FnOnce(E
 struct Embedders<'a> {
     context: &'a Context,
     shares: &'a Shares,
-    open: Mutex<HashMap<(String, bool), Arc<Embedding>>>,
+    open: Mutex<HashMap<(String, bool), Arc<EmbeddingAnalysis>>>,
 }
 
 impl Embedders<'_> {
@@ -85,7 +85,7 @@ impl Embedders<'_> {
         let mut options = self.context.hub_options(Precision::Full)?;
         // Tasks run beside each other, and one that was begun is finished.
         options.settings.num_workers = 1;
-        let hub = ModelHub::within(options, Surroundings { stop: Arc::default(), ..self.context.surroundings() })?;
+        let hub = ModelHub::within(options, RunContext { stop: Arc::default(), ..self.context.run_context() })?;
         hub.look_at(&photos, &[&*embedding], hub.medium(), |photo, outcome| {
             let id = ids.get(&photo.path).map_or_else(String::new, |id| (*id).to_owned());
             match outcome {
@@ -105,7 +105,7 @@ impl Embedders<'_> {
         Ok(files::write(&list.part, &part)?)
     }
 
-    fn embedding(&self, list: &List) -> anyhow::Result<Arc<Embedding>> {
+    fn embedding(&self, list: &List) -> anyhow::Result<Arc<EmbeddingAnalysis>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (list.model.clone(), list.fast);
         if let Some(embedding) = open.get(&key) {
@@ -116,7 +116,7 @@ impl Embedders<'_> {
         let file = Path::new(&list.model);
         let within = if file.is_absolute() { Some(self.shares.allow(file).map_err(anyhow::Error::msg)?) } else { None };
         let which = within.as_deref().map_or(Which::Named(&list.model), Which::File);
-        let embedding = Embedding::new(networks.open(which).map_err(|error| error.cause)?)?;
+        let embedding = EmbeddingAnalysis::new(networks.open(which).map_err(|error| error.cause)?)?;
         let identity = embedding.network.identity()?;
         anyhow::ensure!(
             identity == list.identity,

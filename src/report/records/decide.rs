@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::Decided;
+use crate::journal::DecisionInForce;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
 use judge::select::{Decision, DecisionSource};
@@ -87,8 +87,8 @@ pub struct DecidedRecord {
     pub picture: Option<String>,
 }
 
-impl From<Decided> for DecidedRecord {
-    fn from(decided: Decided) -> Self {
+impl From<DecisionInForce> for DecidedRecord {
+    fn from(decided: DecisionInForce) -> Self {
         let moment = jiff::Timestamp::from_millisecond(decided.decided_ms).unwrap_or_default();
         Self {
             path: PhotoPath::of(&decided.path),
