@@ -8,13 +8,22 @@ use crate::report::schema;
 
 /// JSON Schema of the lines a command writes
 #[derive(Debug, clap::Args)]
+#[command(disable_version_flag = true)]
 pub struct Args {
     /// The command, e.g. score or "config show"; all of them when left out
     #[arg(value_name = "COMMAND", num_args = 0..)]
     command: Vec<String>,
+
+    /// Print the version of the fields, like 1.0: the second number grows when fields are added, the first when one goes
+    #[arg(long, conflicts_with = "command")]
+    version: bool,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    if args.version {
+        context.write_text(&format!("{}\n", schema::VERSION))?;
+        return Ok(Ending::AllDone);
+    }
     let all = schema::all();
     let wanted = args.command.join(" ");
     let document = if wanted.is_empty() {

@@ -9,6 +9,10 @@ use super::records::{
     TrainRecord, VerifiedRecord,
 };
 
+/// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
+/// means something else.
+pub const VERSION: &str = "1.0";
+
 /// Every command with records, by the words that call it.
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![

@@ -8,6 +8,7 @@ mod world;
 mod album;
 mod configuration;
 mod decide;
+mod fields;
 mod first_run;
 mod groups;
 mod lists_and_folders;
