@@ -31,7 +31,7 @@
 //! | [`pipeline`] | photos in, findings out in scan order: identify, look up, read, decode once, analyse, keep |
 //! | [`analyses`] | what is asked of a photo: measures and networks as the pipeline takes them |
 //! | [`library`] | the engine of every command, and of Rust programs: [`ModelHub`]; shown by `examples/model_hub.rs` |
-//! | [`lacking`] | what is said of models that are not here |
+//! | [`missing_models`] | the note about missing models at the end of a run |
 //! | [`arguments`], [`context`] | what all commands are told; made once a run: settings, store, terminal, stop flag |
 //! | [`commands`] | a file a command: arguments and `run`; wires, never computes |
 //! | [`cli`] | the command line: which commands there are, and which file runs each |
@@ -67,8 +67,8 @@ pub mod context;
 pub mod error;
 pub mod failure;
 pub mod journal;
-pub mod lacking;
 pub mod library;
+pub mod missing_models;
 pub mod photo_report;
 pub mod pipeline;
 pub mod report;

@@ -1,4 +1,4 @@
-//! `albumctl aesthetics`: how beautiful people would find a photo.
+//! `albumctl aesthetics`: predicts how beautiful people find a photo.
 
 use super::open_models::{NetworkArgs, Networks};
 use super::photos;
@@ -32,8 +32,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<AestheticsRecord>()?;
     let hub = &networks.hub;
     let tally = photos::analyse(&scan, &[&rating], hub.medium(), hub, context, |_, report| {
-        let rated = report.aesthetic.ok_or(ModelHubError::Unanswered)?;
-        Ok(output.write(&context.ui, &AestheticsRecord::new(&report.path, rated))?)
+        let rating = report.aesthetic.ok_or(ModelHubError::Unanswered)?;
+        Ok(output.write(&context.ui, &AestheticsRecord::new(&report.path, rating))?)
     })?;
     tally.close(output, context)?;
     Ok(tally.end("aesthetics", context))

@@ -1,4 +1,4 @@
-//! What `cluster`, `select` and `analyze` share: looking at the photos, and reading what `analyze` wrote.
+//! The steps that `cluster`, `select` and `analyze` share: analysing photos, and reading the output of `analyze`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use base::reading::Stream;
 use judge::cluster::{Calibration, Method};
 use photo::scan::{self, Scan};
 
-/// How photos are grouped; what is not given comes from the configuration.
+/// The options for grouping; options that are not given come from the configuration.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Groups")]
 pub struct GroupArgs {
@@ -40,15 +40,15 @@ pub struct GroupArgs {
 }
 
 impl GroupArgs {
-    /// Refuses words that are no method before any photo is looked at.
+    /// Refuses unknown methods before any photo is read.
     pub fn check(&self, context: &Context) -> Result<(), CommandError> {
-        let settings = self.over(context);
+        let settings = self.settings(context);
         groups::method(&settings, &Calibration::default()).map(drop).map_err(CommandError::usage)?;
         groups::noise(&settings).map(drop).map_err(CommandError::usage)
     }
 
-    /// What was typed, over what is configured.
-    pub fn over(&self, context: &Context) -> AlbumClustering {
+    /// The configured settings, overridden by the given options.
+    pub fn settings(&self, context: &Context) -> AlbumClustering {
         let configured = context.settings().album.clustering.clone();
         AlbumClustering {
             method: self.method.clone().unwrap_or(configured.method),
@@ -59,7 +59,7 @@ impl GroupArgs {
     }
 }
 
-/// Looks at the photos; with a budget in bytes, makes thumbnails, too.
+/// Analyses the photos; also makes thumbnails if given their size limit in bytes.
 pub fn gather(
     scan: &Scan,
     models: &AlbumModels,
@@ -79,40 +79,41 @@ pub fn gather(
     Ok((reports, tally))
 }
 
-/// Reads what `analyze` wrote; `-` is standard input.
+/// Reads the output of `analyze` from a file; `-` is standard input.
 pub fn read(file: &Path, context: &Context) -> Result<Vec<PhotoReport>, CommandError> {
-    let named = file.display();
+    let name = file.display();
     let records = if file == Path::new("-") {
         context.reads_stdin()?;
         Stream::standard_input(context.stop())
     } else {
         context.reads(file)?;
         let opened = Stream::open(file, context.stop());
-        opened.with_context(|| format!("cannot read {named}")).map_err(CommandError::usage)?
+        opened.with_context(|| format!("cannot read {name}")).map_err(CommandError::usage)?
     };
     let mut reports = Vec::new();
     for (number, line) in records.lines().enumerate() {
-        let line = line.with_context(|| format!("cannot read {named}"))?;
+        let line = line.with_context(|| format!("cannot read {name}"))?;
         if line.trim().is_empty() {
             continue;
         }
         let record: AnalyzeRecord = serde_json::from_str(&line)
-            .with_context(|| format!("{named}, line {}: not a line of `albumctl analyze`", number + 1))
+            .with_context(|| format!("{name}, line {}: not a line of `albumctl analyze`", number + 1))
             .map_err(CommandError::usage)?;
         let mut report = record.into_report();
-        let look = || pipeline::identify(&report.path, context.store(), &context.limits()).ok();
-        report.content = report.content.or_else(look);
+        let identify = || pipeline::identify(&report.path, context.store(), &context.limits()).ok();
+        report.content = report.content.or_else(identify);
         reports.push(report);
     }
     Ok(reports)
 }
 
-/// Thumbnails of photos read from a file, as far as they still lie there and are the same; how many could not be read.
-pub fn find_pictures(reports: &mut [PhotoReport], hub: &ModelHub, context: &Context) -> Result<usize, CommandError> {
+/// Adds thumbnails to reports read from a file, for photos that still exist and are unchanged. Returns how many could not
+/// be read.
+pub fn add_thumbnails(reports: &mut [PhotoReport], hub: &ModelHub, context: &Context) -> Result<usize, CommandError> {
     let thumbnails = Thumbnails { budget: thumbnail_budget(reports.len()) };
-    let there = reports.iter().filter(|photo| photo.path.is_file());
-    let there = there.map(|photo| scan::Photo { path: photo.path.clone(), raws: Vec::new() }).collect();
-    let scan = Scan { photos: there, ..Scan::default() };
+    let existing = reports.iter().filter(|photo| photo.path.is_file());
+    let existing = existing.map(|photo| scan::Photo { path: photo.path.clone(), raws: Vec::new() }).collect();
+    let scan = Scan { photos: existing, ..Scan::default() };
     let mut pictures: HashMap<PathBuf, PhotoReport> = HashMap::new();
     let tally = photos::analyse(&scan, &[&thumbnails], hub.medium(), hub, context, |_, report| {
         pictures.insert(report.path.clone(), report);

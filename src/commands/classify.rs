@@ -1,4 +1,4 @@
-//! `albumctl classify`: whether a picture is a photograph, or which of your own classes it belongs to.
+//! `albumctl classify`: predicts the kind of a picture, or its class by a model of the user's own.
 
 use super::open_models::{NetworkArgs, Networks};
 use super::photos;
@@ -25,14 +25,14 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&args.network, context)?;
-    let classifying = ClassificationAnalysis::new(networks.open(args.network.which(None, hub::MINI))?)?;
-    let classes = classifying.network.classes()?;
+    let classification = ClassificationAnalysis::new(networks.open(args.network.which(None, hub::MINI))?)?;
+    let classes = classification.network.classes()?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<ClassifyRecord>()?;
     let hub = &networks.hub;
-    let tally = photos::analyse(&scan, &[&classifying], hub.medium(), hub, context, |_, report| {
-        let likely = report.classes.unwrap_or_default();
-        let record = ClassifyRecord::new(&report.path, &classes, &likely, classifying.network.reference())
+    let tally = photos::analyse(&scan, &[&classification], hub.medium(), hub, context, |_, report| {
+        let probabilities = report.classes.unwrap_or_default();
+        let record = ClassifyRecord::new(&report.path, &classes, &probabilities, classification.network.reference())
             .ok_or(ModelHubError::Unanswered)?;
         Ok(output.write(&context.ui, &record)?)
     })?;

@@ -1,4 +1,4 @@
-//! `albumctl decide`: what a person says about photos, written down for good.
+//! `albumctl decide`: stores a person's decisions about photos.
 
 use super::photos;
 use crate::arguments::PhotoArgs;
@@ -56,8 +56,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
 }
 
-/// A photo to decide about: its path, and the files that stand for it, itself first.
-struct Meant {
+/// A photo to decide about, with the identities of its files, its own first.
+struct DecisionTarget {
     photo: scan::Photo,
     ids: Vec<PhotoId>,
 }
@@ -65,10 +65,10 @@ struct Meant {
 fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> Result<Ending, CommandError> {
     let paths = scan::with_partners(photos::named(&args.photos, context)?);
     let scan = photos::scan(&paths, &args.photos, context)?;
-    // Opened before the photos are read: where it cannot be written, nobody waits for nothing.
+    // Opened before the photos are read, so that an unwritable journal is reported without waiting for them.
     let journal = if args.dry_run { None } else { Some(context.journal()?) };
     let before = context.decisions()?;
-    let (mut meant, mut unread) = (Vec::new(), Vec::new());
+    let (mut targets, mut unread) = (Vec::new(), Vec::new());
     let hub = context.model_hub(Precision::Full)?;
     let mut tally = photos::analyse(&scan, &[], hub.medium(), &hub, context, |photo, report| {
         let own = report.content.map(|content| PhotoId { content, picture: report.picture });
@@ -89,7 +89,7 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
                 }),
             }
         }
-        meant.push(Meant { photo: photo.clone(), ids });
+        targets.push(DecisionTarget { photo: photo.clone(), ids });
         Ok(())
     })?;
     unread.iter().try_for_each(|failure| tally.fail(failure, context))?;
@@ -97,19 +97,19 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
         let cause = "interrupted before all photos were read; nothing was decided";
         return Err(CommandError::interrupted(anyhow::anyhow!(cause)));
     }
-    // Opened before anything is written down: decisions that cannot be told are not made.
+    // Opened before anything is stored, so that no decision is made if the output cannot be written.
     let mut output = context.output::<DecisionRecord>()?;
     if let Some(mut journal) = journal {
-        let entries: Vec<NewDecision> = meant
+        let decisions: Vec<NewDecision> = targets
             .iter()
-            .flat_map(|Meant { photo, ids }| {
+            .flat_map(|DecisionTarget { photo, ids }| {
                 ids.iter().map(|&id| NewDecision { photo: id, decision, path: &photo.path })
             })
             .collect();
-        context.telemetry.time("journal", || journal.decide(&entries)).map_err(journal_failed)?;
+        context.telemetry.time("journal", || journal.decide(&decisions)).map_err(journal_failed)?;
     }
-    // Told only now: what was printed is on disk.
-    for Meant { photo, ids } in &meant {
+    // Printed only now that the decisions are on disk.
+    for DecisionTarget { photo, ids } in &targets {
         let id = ids[0];
         let record = DecisionRecord {
             path: PhotoPath::of(&photo.path),
@@ -127,8 +127,8 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
 
 fn list(context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<DecidedRecord>()?;
-    for decided in context.decisions_in_force()? {
-        output.write(&context.ui, &DecidedRecord::from(decided))?;
+    for decision in context.decisions_in_force()? {
+        output.write(&context.ui, &DecidedRecord::from(decision))?;
     }
     output.finish(&context.ui)?;
     Ok(Ending::AllDone)

@@ -1,4 +1,4 @@
-//! What people decided about photos: said to `decide`, or to other programs that wrote it into the photo or beside it.
+//! People's decisions about photos: from `decide`, or from ratings that other programs wrote into photos and sidecars.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -23,8 +23,8 @@ pub enum Ratings {
     Ignore,
 }
 
-/// What a person decided. Where an older albumctl wrote it down by the bytes of these photos, it is written once more by
-/// their pictures, so that the next caption does not lose it.
+/// Returns the decisions in the journal. Decisions that an older albumctl stored without picture identities are stored
+/// again with them, so that they survive edits of the photos' metadata.
 pub fn in_journal(reports: &[PhotoReport], dry_run: bool, context: &Context) -> Result<Decisions, CommandError> {
     let decisions = context.decisions()?;
     let old = reports.iter().filter_map(|report| {
@@ -41,32 +41,32 @@ pub fn in_journal(reports: &[PhotoReport], dry_run: bool, context: &Context) -> 
     Ok(decisions)
 }
 
-/// The decision about each photo. What was said to `decide` goes before what a sidecar says, and that before what the photo
-/// says.
+/// Returns the decision about each photo. The journal takes precedence over a sidecar, and a sidecar over the photo itself.
 pub fn of(reports: &[PhotoReport], ratings: Ratings, decisions: &Decisions) -> Vec<Option<FoundDecision>> {
-    let said = |report: &PhotoReport| Some((decisions.of(report.content, report.picture)?, DecisionSource::Journal));
+    let by_journal =
+        |report: &PhotoReport| Some((decisions.of(report.content, report.picture)?, DecisionSource::Journal));
     if ratings == Ratings::Ignore {
-        return reports.iter().map(said).collect();
+        return reports.iter().map(by_journal).collect();
     }
     let paths: Vec<PathBuf> = reports.iter().map(|report| report.path.clone()).collect();
     let mut folders = Folders::default();
-    // Asking for the spelling of each takes a while in a large album.
+    // Checking the spelling of each sidecar's name is slow in a large album, so it is skipped where there are none.
     let sidecars = if paths.iter().any(|path| folders.holds_sidecars(path)) {
         xmp::sidecars(&paths, Naming::Both)
     } else {
         vec![Vec::new(); paths.len()]
     };
     let found = |(report, sidecars): (&PhotoReport, Vec<PathBuf>)| {
-        let mut beside =
+        let mut by_sidecar =
             || sidecars.iter().filter(|sidecar| folders.has(sidecar)).find_map(|sidecar| decision(read(sidecar)?));
-        said(report)
-            .or_else(|| beside().map(|decision| (decision, DecisionSource::Sidecar)))
+        by_journal(report)
+            .or_else(|| by_sidecar().map(|decision| (decision, DecisionSource::Sidecar)))
             .or_else(|| Some((decision(report.rating?)?, DecisionSource::File)))
     };
     reports.iter().zip(sidecars).map(found).collect()
 }
 
-/// Stars below five say how good a photo is, and not that it belongs in the album.
+/// Fewer than five stars rate a photo without deciding that it belongs in the album.
 fn decision(rating: PersonsRating) -> Option<Decision> {
     match rating {
         PersonsRating::Rejected => Some(Decision::Reject),
@@ -75,12 +75,12 @@ fn decision(rating: PersonsRating) -> Option<Decision> {
     }
 }
 
-/// A sidecar that cannot be read says nothing here; it is told of where one is to be written.
+/// An unreadable sidecar gives no rating here; it is reported where a sidecar is written.
 fn read(sidecar: &Path) -> Option<PersonsRating> {
     persons_rating(&reading::read(sidecar, reading::SIDECAR).ok()?)
 }
 
-/// The sidecars in each folder, listed once: most photos have none.
+/// The names of the sidecars in each folder. A folder is listed once, as most photos have no sidecar.
 #[derive(Default)]
 struct Folders(HashMap<PathBuf, HashSet<OsString>>);
 

@@ -238,7 +238,7 @@ fn on_cluster(
     _: &Context,
     _: &mut dyn FnMut(&Event),
 ) -> Result<Model, ScaleError> {
-    Err(ScaleError::Engine { cause: engine::lacking(cluster.address).to_string() })
+    Err(ScaleError::Engine { cause: engine::feature_missing(cluster.address).to_string() })
 }
 
 fn progress(event: &Event, context: &Context) {

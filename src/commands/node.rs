@@ -99,7 +99,7 @@ const TRUST: &str = "Who takes part";
 #[cfg(not(feature = "distributed"))]
 pub fn run(args: &Args, _: &Context) -> Result<Ending, CommandError> {
     let _ = &args.command;
-    Err(engine::lacking("node"))
+    Err(engine::feature_missing("node"))
 }
 
 #[cfg(feature = "distributed")]
@@ -107,7 +107,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     if context.offline {
         return Err(CommandError::usage(anyhow::anyhow!("a node is all network, and --offline forbids it")));
     }
-    context.ui.hear_all();
+    context.ui.show_all_logs();
     match &args.command {
         Command::Scheduler(args) => scheduler(args, context),
         Command::Executor(args) => executor(args, context),

@@ -1,4 +1,4 @@
-//! `albumctl portrait`: faces, eyes, smiles.
+//! `albumctl portrait`: finds faces and judges eyes and smiles.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(tally.end("portrait", context))
 }
 
-/// A copy with the faces drawn in. Records in the store hold no landmarks, so the photo is looked at again.
+/// Writes a copy with the faces drawn in. The store holds no landmarks, so the photo is analysed again.
 fn draw(
     finding: &FaceAnalysis,
     photo: &Path,
@@ -92,8 +92,8 @@ fn draw(
     save(&annotate(pixels, &portrait), photo, folder, folders)
 }
 
-/// Writes `NAME.faces.png`, or `NAME.faces-2.png` and so on: nothing that is there is ever written over, and what is
-/// there already is not written again.
+/// Writes `NAME.faces.png`, or `NAME.faces-2.png` and so on if the name is taken. No file is overwritten, and an identical
+/// one is not written again.
 fn save(pixels: &Pixels, photo: &Path, folder: &Path, folders: &mut Folders) -> anyhow::Result<()> {
     let stem = photo.file_stem().unwrap_or_default().to_string_lossy();
     let names =

@@ -60,7 +60,7 @@ impl JournalError {
         }
     }
 
-    pub fn way_out(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::Damaged { .. } => "bring back a copy of the journal, or move it away to go on without your decisions",
             Self::Locked { .. } => {

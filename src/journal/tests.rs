@@ -145,7 +145,7 @@ fn processes_that_make_the_journal_at_once_share_it() {
         for n in 0..8 {
             let folder = folder.path();
             scope.spawn(move || {
-                Journal::open(folder).unwrap().decide(&[new_decision(n, Some(Decision::Keep))]).unwrap()
+                Journal::open(folder).unwrap().decide(&[new_decision(n, Some(Decision::Keep))]).unwrap();
             });
         }
     });

@@ -225,7 +225,7 @@ impl ModelHub {
             telemetry: &run.telemetry,
             limits: settings.photo_limits(),
             medium,
-            threads: if on_card { settings.threads_beside_a_card() } else { settings.threads() },
+            threads: if on_card { settings.threads_with_gpu() } else { settings.threads() },
             stop: &run.stop,
             isolation: run.isolation,
         };

@@ -110,7 +110,7 @@ impl<R: Record> Output<R> {
     fn on_target(&mut self, ui: &Ui, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
         match &mut self.target {
             Target::Stdout(out) if self.flush_each => {
-                ui.aside(|| write(out).and_then(|()| out.flush())).context(CANNOT_PRINT)
+                ui.without_bar(|| write(out).and_then(|()| out.flush())).context(CANNOT_PRINT)
             }
             Target::Stdout(out) => write(out).context(CANNOT_PRINT),
             Target::Stream(path, out) => write(out).with_context(|| cannot_write(path)),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{ending, model_library};
 use crate::context::Context;
-use crate::error::{CommandError, Ending, told};
+use crate::error::{CommandError, Ending, with_causes};
 use crate::report::records::RemovedRecord;
 use hub::cache::{Collection, Leftover};
 use hub::digest::Digest;
@@ -53,7 +53,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     match model_library::usage(&library) {
         Ok(usage) => context.ui.summary(&usage, failed > 0),
         Err(error) => {
-            context.ui.warn(&format!("how much is left cannot be told: {}", told(&error)));
+            context.ui.warn(&format!("how much is left cannot be told: {}", with_causes(&error)));
             failed += 1;
         }
     }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{close, ending, model_library};
 use crate::context::Context;
-use crate::error::{CommandError, Ending, told};
+use crate::error::{CommandError, Ending, with_causes};
 use crate::report::records::RemovedRecord;
 use hub::catalogue::Entry;
 use hub::digest::Digest;
@@ -56,7 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
                 Ok(None) => {}
                 Err(error) => {
                     failed += 1;
-                    context.ui.warn(&format!("{}: not removed: {}", entry.reference(), told(&error)));
+                    context.ui.warn(&format!("{}: not removed: {}", entry.reference(), with_causes(&error)));
                 }
             }
         }
