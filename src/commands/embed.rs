@@ -109,7 +109,7 @@ fn on_cluster(
     cluster: &Cluster<'_>,
     _: &Args,
     _: &EmbeddingAnalysis,
-    _: &find::Found,
+    _: &find::FoundPhotos,
     _: &Context,
 ) -> Result<Ending, CommandError> {
     Err(super::engine::feature_missing(cluster.address))

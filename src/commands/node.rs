@@ -1,4 +1,4 @@
-//! `albumctl node`: this machine as part of a cluster.
+//! `albumctl node`: runs this machine as part of a cluster.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -179,7 +179,7 @@ fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandErr
     Ok(Ending::AllDone)
 }
 
-/// Where tasks may read and write; `alone` where no other machine comes into it.
+/// The folders and URLs that tasks may read and write. `alone` means that no other machine can reach this one.
 #[cfg(feature = "distributed")]
 fn shares(args: &ExecutorArgs, alone: bool) -> Result<Shares, CommandError> {
     if args.share.is_empty() && alone {

@@ -1,4 +1,4 @@
-//! Duplicates among photos, by perceptual hashes.
+//! Finding duplicates among photos by perceptual hashes.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use photo::identity::ContentId;
 use scale::dedup::Keep;
 use scale::phash;
 
-/// Long side at which photos are hashed: many pixels to each of the 32 cells, and little to decode.
+/// The long side at which photos are hashed: enough pixels for each of the 32 cells, and fast to decode.
 const MEASURED_AT: u32 = 256;
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
@@ -73,8 +73,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(tally.end("dedup", context))
 }
 
-/// Of files of the same bytes the one with the plainest path takes the first of their places: `IMG_1.jpg` stays, and
-/// `IMG_1 (1).jpg` goes.
+/// Among identical files, moves the one with the simplest path to their first place in the order, so that `IMG_1.jpg` stays
+/// and `IMG_1 (1).jpg` goes.
 fn plainest_of_twins_first(order: &mut [usize], paths: &[PathBuf], contents: &[Option<ContentId>]) {
     let mut places: HashMap<ContentId, Vec<usize>> = HashMap::new();
     for (place, &photo) in order.iter().enumerate() {

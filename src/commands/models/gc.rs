@@ -1,4 +1,4 @@
-//! `models gc`: what may go, goes.
+//! `models gc`: removes leftovers and files above the size limit.
 
 use std::collections::HashSet;
 
@@ -53,14 +53,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     match model_library::usage(&library) {
         Ok(usage) => context.ui.summary(&usage, failed > 0),
         Err(error) => {
-            context.ui.warn(&format!("how much is left cannot be told: {}", with_causes(&error)));
+            context.ui.warn(&format!("the remaining size cannot be determined: {}", with_causes(&error)));
             failed += 1;
         }
     }
     Ok(ending(done, failed))
 }
 
-/// What manifests name, with the hashes the user has accepted.
+/// The hashes that manifests name, and those that the user has accepted.
 fn listed(library: &ModelLibrary) -> Result<HashSet<Digest>, CommandError> {
     let mut listed = HashSet::new();
     for entry in library.catalogue.entries() {

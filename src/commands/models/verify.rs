@@ -1,4 +1,4 @@
-//! `models verify`: read every byte again.
+//! `models verify`: verifies the hashes of model files.
 
 use anyhow::anyhow;
 
@@ -29,7 +29,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     } else {
         let mut files = Vec::new();
         for entry in model_library::named(&library, &args.models, args.all)? {
-            // What is part of the binary lies in no folder.
+            // Weights that are part of the binary have no file.
             let on_disk = entry.files.iter().filter(|file| entry.built_in_weights(file).is_none());
             for file in on_disk {
                 let wanted = entry.wanted_file(file, &library.cache).map_err(CommandError::failed)?;
@@ -71,7 +71,7 @@ fn record(model: Option<String>, file: String, sha256: Option<Digest>, verdict: 
 
 type File = (Option<String>, String, Option<Digest>);
 
-/// What lies in the folder, under the names manifests give it.
+/// All files in the folder, with the names that manifests give them.
 fn every_file(library: &ModelLibrary) -> Result<Vec<File>, CommandError> {
     let blobs = library.cache.blobs().map_err(CommandError::failed)?;
     let named = |digest: Digest| {
