@@ -1,4 +1,4 @@
-//! Arguments that commands share: the global flags, and which photos are meant. No logic.
+//! Arguments that commands share: the global options and the photos. No logic.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -91,7 +91,7 @@ pub struct Global {
     pub telemetry: Option<PathBuf>,
 }
 
-/// Which photos; shared by every command that takes some.
+/// The photos of a command.
 #[derive(Debug, Args)]
 pub struct PhotoArgs {
     /// Photos, folders (with all folders below them), or - for a list on standard input
@@ -102,7 +102,7 @@ pub struct PhotoArgs {
     pub walk: WalkArgs,
 }
 
-/// How lists are read and folders looked into.
+/// How lists and folders are read.
 #[derive(Debug, Clone, Default, Args)]
 pub struct WalkArgs {
     /// The list on standard input is separated by NUL instead of newlines

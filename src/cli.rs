@@ -71,13 +71,13 @@ pub fn command_line() -> clap::Command {
     examples::added(Cli::command(), "")
 }
 
-/// What was typed, the program's name first.
+/// Parses the arguments, the program's name first.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut matches = command_line().try_get_matches_from(words)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|refusal| refusal.format(&mut command_line()))
 }
 
-/// Runs what was asked for.
+/// Runs the command.
 pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError> {
     if !matches!(command, Command::Embed(_) | Command::Kmeans(_)) {
         commands::lines_stay_here(context)?;
@@ -85,7 +85,7 @@ pub fn run(command: &Command, context: &Context) -> Result<Ending, CommandError>
     outputs::claim(command, context)?;
     let ending = dispatch(command, context)?;
     if matches!(ending, Ending::AllDone | Ending::SomeFailed) {
-        context.tell_lacking();
+        context.report_missing_models();
     }
     Ok(ending)
 }

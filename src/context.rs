@@ -1,5 +1,5 @@
-//! Made once a run from what was typed: settings, store, terminal, stop flag. The rest of the program asks it and
-//! never the environment.
+//! The context of a run: settings, store, terminal, stop flag. It is made once from the command line, and the rest of the
+//! program never reads the environment.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ use serde_json::Value;
 use crate::arguments::Global;
 use crate::config::{self, Isolate, Origin, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
-use crate::journal::{Decided, Decisions, Journal, JournalError, Logged};
-use crate::lacking::Lacking;
-use crate::library::{ModelHub, ModelHubError, Options, Surroundings};
+use crate::journal::{DecisionInForce, Decisions, Journal, JournalError, Logged};
+use crate::library::{ModelHub, ModelHubError, Options, RunContext};
+use crate::missing_models::MissingModels;
 use crate::pipeline::Isolation;
 use crate::report::output::{Output, whole_file};
 use crate::report::place::{Content, Outputs, PlaceError};
@@ -37,7 +37,7 @@ pub struct Context {
     pub telemetry: Arc<Telemetry>,
     pub strict: bool,
     pub offline: bool,
-    /// Models that are not here may be fetched.
+    /// Whether missing models may be fetched.
     pub pull: bool,
     stop: Arc<AtomicBool>,
     format: Format,
@@ -46,11 +46,11 @@ pub struct Context {
     no_cache: bool,
     store: OnceLock<Arc<Store>>,
     outputs: OnceLock<Outputs>,
-    /// That there is no card was said.
-    device_told: OnceLock<()>,
-    /// Models that this run goes without.
-    pub lacking: Lacking,
-    /// Files of settings that were read.
+    /// Set once the user has been told that the configured GPU is missing.
+    gpu_fallback_noted: OnceLock<()>,
+    /// Missing models that this run goes on without.
+    pub missing_models: MissingModels,
+    /// The configuration files that were read.
     configuration: Vec<PathBuf>,
 }
 
@@ -85,8 +85,8 @@ impl Context {
             no_cache: global.no_cache,
             store: OnceLock::new(),
             outputs: OnceLock::new(),
-            device_told: OnceLock::new(),
-            lacking: Lacking::default(),
+            gpu_fallback_noted: OnceLock::new(),
+            missing_models: MissingModels::default(),
             configuration: sources.user_file.into_iter().chain(sources.file).collect(),
         })
     }
@@ -95,7 +95,7 @@ impl Context {
         &self.config.settings
     }
 
-    /// Opened by the first command that asks, so that `--help` and its like never make a file.
+    /// Opens the store at its first use, so that `--help` and the like never make a file.
     pub fn store(&self) -> &Arc<Store> {
         let open = || match (self.no_cache, self.settings().results_folder()) {
             (true, _) => Store::none(),
@@ -112,7 +112,7 @@ impl Context {
 
     /// The engine, with this run's settings, store and stop flag.
     pub fn model_hub(&self, precision: Precision) -> Result<ModelHub, ModelHubError> {
-        ModelHub::within(self.hub_options(precision)?, self.surroundings())
+        ModelHub::within(self.hub_options(precision)?, self.run_context())
     }
 
     pub fn hub_options(&self, precision: Precision) -> Result<Options, ModelHubError> {
@@ -127,8 +127,8 @@ impl Context {
         })
     }
 
-    /// Where networks run. Who asks for a card gets one or an error; a file of settings, which may come from another
-    /// machine, is met with the processor and one line.
+    /// The device of networks. A missing GPU is an error when an option or variable asks for it. A configuration file may
+    /// come from another machine, so the CPU is used instead, with one note.
     pub fn device(&self) -> Result<DeviceChoice, DeviceError> {
         let choice: DeviceChoice = self.settings().device.parse()?;
         let by_file = self.config.origin_of("device").is_some_and(Origin::is_file);
@@ -138,7 +138,7 @@ impl Context {
         match choice.settle() {
             Ok(_) => Ok(choice),
             Err(error) => {
-                self.device_told.get_or_init(|| {
+                self.gpu_fallback_noted.get_or_init(|| {
                     self.ui.note(&format!("{error}; the settings ask for it, and networks run on the CPU instead"));
                 });
                 Ok(DeviceChoice::Cpu)
@@ -146,8 +146,8 @@ impl Context {
         }
     }
 
-    pub fn surroundings(&self) -> Surroundings {
-        Surroundings {
+    pub fn run_context(&self) -> RunContext {
+        RunContext {
             store: Arc::clone(self.store()),
             telemetry: Arc::clone(&self.telemetry),
             stop: Arc::clone(&self.stop),
@@ -155,70 +155,69 @@ impl Context {
         }
     }
 
-    /// Where model files lie; `None` where nothing says where.
+    /// The folder of model files; `None` where there is none.
     pub fn models_dir(&self) -> Option<PathBuf> {
         self.settings().models_folder()
     }
 
-    /// The same as a folder of verified files, kept below its limit.
+    /// The cache of model files in that folder, with its size limit.
     pub fn model_cache(&self) -> Result<Cache, CommandError> {
         let folder = self.models_dir().ok_or_else(Self::no_models_dir)?;
         Ok(Cache::new(folder, self.settings().models_limit()))
     }
 
-    /// What to say where models are asked for and nothing says where they lie.
+    /// The error for a missing models folder.
     pub fn no_models_dir() -> CommandError {
-        let nowhere = CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
-        nowhere.hint("name a folder with --models-dir DIR")
+        let error = CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
+        error.hint("name a folder with --models-dir DIR")
     }
 
-    /// Where the journal lies; `None` where nothing says where. Neither `--no-cache` nor `--cache-dir` touches it.
+    /// The folder of the journal; `None` where HOME is not set. Neither `--no-cache` nor `--cache-dir` affects it.
     pub fn data_folder(&self) -> Option<PathBuf> {
         home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl"))
     }
 
-    /// The journal, to be written in.
+    /// Opens the journal for writing.
     pub fn journal(&self) -> Result<Journal, CommandError> {
         let nowhere = || CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
         let folder =
-            self.data_folder().ok_or_else(|| nowhere().hint("say where the journal lies with XDG_DATA_HOME"))?;
+            self.data_folder().ok_or_else(|| nowhere().hint("set XDG_DATA_HOME to a folder for the journal"))?;
         Journal::open(&folder).map_err(journal_failed)
     }
 
-    /// What a person decided. A journal that is there and cannot be read ends the run: an album that
-    /// forgets decisions is worse than none.
+    /// A person's decisions. An unreadable journal is an error: an album that ignores decisions is worse than none.
     pub fn decisions(&self) -> Result<Decisions, CommandError> {
         self.in_journal(Journal::decisions)
     }
 
     fn in_journal<T: Default>(&self, ask: impl Fn(&Journal) -> Result<T, JournalError>) -> Result<T, CommandError> {
         let Some(folder) = self.data_folder() else { return Ok(T::default()) };
-        let told = Journal::open_to_read(&folder).and_then(|journal| journal.as_ref().map(ask).transpose());
-        told.map(Option::unwrap_or_default).map_err(journal_failed)
+        let answer = Journal::open_to_read(&folder).and_then(|journal| journal.as_ref().map(ask).transpose());
+        answer.map(Option::unwrap_or_default).map_err(journal_failed)
     }
 
-    /// The same with all that was written down of each.
-    pub fn decided(&self) -> Result<Vec<Decided>, CommandError> {
-        self.in_journal(Journal::decided)
+    /// The decisions in force, with the time and path of each.
+    pub fn decisions_in_force(&self) -> Result<Vec<DecisionInForce>, CommandError> {
+        self.in_journal(Journal::decisions_in_force)
     }
 
-    /// Everything that was ever decided.
+    /// All decisions ever stored, oldest first.
     pub fn decision_log(&self) -> Result<Vec<Logged>, CommandError> {
         self.in_journal(Journal::log)
     }
 
-    /// From here on it is known what the run writes.
+    /// Registers the files that the run will write.
     pub fn claim(&self, outputs: Outputs) -> Result<(), CommandError> {
         let outputs = self.outputs.get_or_init(|| outputs);
         self.configuration.iter().try_for_each(|file| outputs.spare(file)).map_err(place_refused)
     }
 
-    /// To be told of every file that a run reads: none of them may be written by it.
+    /// Must be called for every file that a run reads; refuses one that the run also writes.
     pub fn reads(&self, file: &Path) -> Result<(), CommandError> {
         self.outputs.get().map_or(Ok(()), |outputs| outputs.spare(file)).map_err(place_refused)
     }
 
-    /// The same of standard input.
+    /// Must be called when a run reads standard input; refuses it if the run also writes that file.
     pub fn reads_stdin(&self) -> Result<(), CommandError> {
         self.outputs.get().map_or(Ok(()), Outputs::spare_stdin).map_err(place_refused)
     }
@@ -227,17 +226,17 @@ impl Context {
         self.telemetry_file.as_deref()
     }
 
-    /// The file that `-o` names, for commands that write more than lines.
+    /// The file named by `-o`.
     pub fn output_file(&self) -> Option<&Path> {
         self.output.as_deref()
     }
 
-    /// One a core, unless told otherwise.
+    /// The configured number of threads, or one per core.
     pub fn threads(&self) -> usize {
         self.settings().threads()
     }
 
-    /// Whether photos are decoded in processes of their own.
+    /// Whether photos are decoded in worker processes.
     #[cfg(unix)]
     pub fn isolation(&self) -> Isolation {
         match self.settings().isolate {
@@ -247,7 +246,7 @@ impl Context {
         }
     }
 
-    /// The same where no process can be shown a photo: on this system `isolate: on` is refused before.
+    /// Always off: worker processes need Unix sockets, and `isolate: on` has been refused before.
     #[cfg(not(unix))]
     pub fn isolation(&self) -> Isolation {
         Isolation::Off
@@ -261,7 +260,7 @@ impl Context {
         Output::open(self.format, self.output.as_deref())
     }
 
-    /// For documents that are no records: a schema, a man page.
+    /// Writes a document that has no records, such as a schema or a manual page.
     pub fn write_text(&self, text: &str) -> anyhow::Result<()> {
         if let Some(path) = self.output.as_deref().filter(|path| *path != Path::new("-")) {
             return whole_file(path, Content::Text, |out| Ok(out.write_all(text.as_bytes())?));
@@ -279,15 +278,15 @@ impl Context {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Says which models would make the results better that are there now.
-    pub fn tell_lacking(&self) {
+    /// Tells the user which missing models the results would benefit from.
+    pub fn report_missing_models(&self) {
         let folder = self.settings().results_folder().filter(|_| !self.no_cache);
-        self.lacking.tell(&self.ui, folder.as_deref());
+        self.missing_models.report(&self.ui, folder.as_deref());
     }
 
-    /// Says and writes where the time went. A report that cannot be written spoils no finished run; a run that was
-    /// refused writes none, and one without results leaves an older one.
-    pub fn tell_telemetry(&self, ended: &Result<Ending, CommandError>) {
+    /// Shows and writes the telemetry. Failing to write it is only a warning. A run refused for wrong usage writes none,
+    /// and a run without results does not replace an earlier file.
+    pub fn report_telemetry(&self, ended: &Result<Ending, CommandError>) {
         let report = self.telemetry.report();
         if self.ui.is_verbose() && !report.timings.is_empty() {
             report.table().lines().for_each(|line| self.ui.detail(line));
@@ -308,21 +307,21 @@ impl Context {
     }
 }
 
-/// The user's to mend, and how.
+/// A usage error with a hint.
 pub fn place_refused(error: PlaceError) -> CommandError {
-    let way_out = match &error {
+    let hint = match &error {
         PlaceError::Foreign { .. } | PlaceError::Input { .. } => {
             "name a new file or earlier results of the same kind; of several names, as of *.jpg, an option takes the first"
         }
         PlaceError::Exists { .. } => "name a new file, or move this one away",
         PlaceError::Twice { .. } => "give each a file of its own",
     };
-    CommandError::usage(error).hint(way_out)
+    CommandError::usage(error).hint(hint)
 }
 
 pub fn journal_failed(error: JournalError) -> CommandError {
-    let way_out = error.way_out();
-    CommandError::failed(error).hint(way_out)
+    let hint = error.hint();
+    CommandError::failed(error).hint(hint)
 }
 
 fn sources(global: &Global) -> Sources {
@@ -344,7 +343,7 @@ fn sources(global: &Global) -> Sources {
     }
 }
 
-/// The first signal asks for an orderly end; a second one of the same kind ends at once.
+/// Sets a flag at the first signal, for an orderly end; a second signal of the same kind ends the process at once.
 fn stop_on_signals() -> std::io::Result<Arc<AtomicBool>> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let stop = Arc::new(AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! What ends a run early: a kind (which decides heading and exit code), a cause, and the way out.
+//! Errors that end a run, and the endings of a run: they determine the exit code.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -8,25 +8,25 @@ use base::reading::was_stopped;
 /// Exit codes are part of the contract with scripts; see `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The command line or the configuration cannot be followed.
+    /// The command line or the configuration is invalid.
     Usage,
     /// The run failed and left no usable result.
     Failed,
-    /// The reader of our output went away; that is its right, not an error.
+    /// The reader of standard output has closed the pipe, which is not an error.
     BrokenPipe,
     /// The user ended it before there was any result.
     Interrupted,
 }
 
-/// How a run that was not cut short by an error ended.
+/// The ending of a run that did not fail with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     AllDone,
-    /// There was nothing to look at.
+    /// There were no photos.
     NothingFound,
-    /// Results were printed, and some photos failed.
+    /// There are results, but some photos failed.
     SomeFailed,
-    /// There were photos, and every one of them failed.
+    /// Every photo failed.
     NoneUsable,
     Interrupted,
 }
@@ -58,14 +58,14 @@ impl CommandError {
         Self::of(Kind::Failed, cause.into())
     }
 
-    /// Reading that was ended by the user is no failure, whatever it was for.
+    /// A read interrupted by the user makes this an interruption and not a failure.
     fn of(kind: Kind, cause: anyhow::Error) -> Self {
         let mut errors = cause.chain().filter_map(|error| error.downcast_ref());
         let kind = if errors.any(was_stopped) { Kind::Interrupted } else { kind };
         Self { kind, cause, hints: Vec::new() }
     }
 
-    /// Somebody asked to stop; `cause` says what is there and what is not.
+    /// The user interrupted the run; `cause` says what has been done and what has not.
     pub fn interrupted(cause: impl Into<anyhow::Error>) -> Self {
         Self { kind: Kind::Interrupted, cause: cause.into(), hints: Vec::new() }
     }
@@ -76,13 +76,13 @@ impl CommandError {
         self
     }
 
-    /// What went wrong, without the way out.
+    /// The error without its hints.
     pub fn headline(&self) -> String {
         let heading = match self.kind {
             Kind::Usage => "usage: ",
             Kind::Failed | Kind::BrokenPipe | Kind::Interrupted => "",
         };
-        format!("{heading}{}", told(&self.cause))
+        format!("{heading}{}", with_causes(&self.cause))
     }
 
     pub fn exit_code(&self) -> ExitCode {
@@ -95,16 +95,16 @@ impl CommandError {
     }
 }
 
-/// An error with its causes, each once: some tell theirs themselves.
-pub fn told(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+/// An error with its chain of causes. A cause that the message before already ends with is not repeated.
+pub fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |message, cause| match message.as_str() {
         "" => cause,
-        _ if told.ends_with(&cause) => told,
-        _ => format!("{told}: {cause}"),
+        _ if message.ends_with(&cause) => message,
+        _ => format!("{message}: {cause}"),
     })
 }
 
-/// An I/O error that is really a closed pipe keeps its meaning through every layer of context.
+/// A closed pipe is recognised below any context that was added to it.
 impl From<anyhow::Error> for CommandError {
     fn from(cause: anyhow::Error) -> Self {
         let closed = cause

@@ -1,4 +1,4 @@
-//! A photo that failed: which, where on its way, why. A value, never the end of a run.
+//! The failure of one photo: its path, stage and cause. It is a value and does not end the run.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub enum Stage {
     Read,
     Decode,
     Analyse,
-    /// What was asked to be written for it: a copy, a link, a sidecar.
+    /// Writing a copy, link, sidecar or the like.
     Write,
 }
 
@@ -19,18 +19,18 @@ pub enum Stage {
 pub struct Failure {
     pub path: PathBuf,
     pub stage: Stage,
-    /// A fixed word a script can match.
+    /// A fixed code that scripts can match.
     pub code: &'static str,
     pub cause: String,
 }
 
 impl Failure {
-    /// Where it failed and why, without its name.
-    pub fn said(&self) -> String {
+    /// The stage and the cause, without the path.
+    pub fn reason(&self) -> String {
         format!("{}: {}", self.stage, self.cause)
     }
 
-    /// Whether it will fail again for as long as its bytes are the same and the decoders are.
+    /// Whether the same bytes will fail again with the same decoders.
     pub fn is_lasting(&self) -> bool {
         let lasting = ["empty", "truncated", "corrupt", "unsupported", "not_a_photo"];
         self.stage == Stage::Decode && lasting.contains(&self.code)
@@ -51,6 +51,6 @@ impl fmt::Display for Stage {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", shown(&self.path), self.said())
+        write!(f, "{}: {}", shown(&self.path), self.reason())
     }
 }

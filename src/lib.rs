@@ -31,7 +31,7 @@
 //! | [`pipeline`] | photos in, findings out in scan order: identify, look up, read, decode once, analyse, keep |
 //! | [`analyses`] | what is asked of a photo: measures and networks as the pipeline takes them |
 //! | [`library`] | the engine of every command, and of Rust programs: [`ModelHub`]; shown by `examples/model_hub.rs` |
-//! | [`lacking`] | what is said of models that are not here |
+//! | [`missing_models`] | the note about missing models at the end of a run |
 //! | [`arguments`], [`context`] | what all commands are told; made once a run: settings, store, terminal, stop flag |
 //! | [`review`] | the server behind `albumctl review`: who may ask, which pictures are shown |
 //! | [`commands`] | a file a command: arguments and `run`; wires, never computes |
@@ -46,8 +46,8 @@
 //! | which ratings of other programs count? | `src/commands/human_decisions.rs`; how they are read: `src/photo/xmp.rs` |
 //! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file a format |
 //! | which files go where a photo goes? | `src/photo/companions.rs` |
-//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (embedding), `calibration.rs` (thresholds), `moments.rs` (time), one file per method |
-//! | what is known of a photo, and which models are asked? | `src/photo_report.rs`; `src/library/asking.rs` |
+//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `calibration.rs` (how alike is alike), `moments.rs` (time), a file a method |
+//! | what is known of a photo, and which models are asked? | `src/photo_report.rs`; `src/library/model_selection.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs`, `tournament.rs`, `pick.rs`, `reason.rs` |
 //! | the page of `--report` and `review`? | `src/report/html/`; what it is served by: `src/review/`; what its keys do: `src/commands/review/session.rs` |
 //! | a field of a JSON line | `src/report/records/`, a file a command |
@@ -69,8 +69,8 @@ pub mod context;
 pub mod error;
 pub mod failure;
 pub mod journal;
-pub mod lacking;
 pub mod library;
+pub mod missing_models;
 pub mod photo_report;
 pub mod pipeline;
 pub mod report;

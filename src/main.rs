@@ -1,4 +1,4 @@
-//! Parse, make the context, run the command, turn its ending into an exit code.
+//! Parses the command line, makes the context, runs the command and returns its exit code.
 
 use std::process::ExitCode;
 
@@ -10,17 +10,17 @@ use base::contain::or_one_line;
 use base::escape::visible;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The largest piece that glibc takes as a measure of what a program usually asks for.
-const USUAL: usize = 31 << 20;
+/// Just below the largest freed block by which glibc raises its threshold for returning memory to the system.
+const LARGE_ALLOCATION: usize = 31 << 20;
 
 fn main() -> ExitCode {
     or_one_line(run, ExitCode::FAILURE)
 }
 
 fn run() -> ExitCode {
-    // Nothing is written to it. Once such a piece has been freed, glibc keeps the memory of one photo for the next
-    // instead of handing it back and clearing it anew, which took a quarter of the time of `score`.
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(USUAL)));
+    // Freeing a block this large makes glibc keep the memory of one photo for the next. Otherwise it returns the memory to
+    // the system and gets cleared pages again, which took a quarter of the time of `score`.
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_ALLOCATION)));
     #[cfg(unix)]
     if std::env::args_os().nth(1).is_some_and(|word| word == albumctl::pipeline::COMMAND) {
         return albumctl::pipeline::serve();
@@ -34,14 +34,14 @@ fn run() -> ExitCode {
         Err(error) => return fail(&Ui::new(cli.global.quiet, 0, ShowProgress::Never), &error),
     };
     let ended = cli::run(&cli.command, &context);
-    context.tell_telemetry(&ended);
+    context.report_telemetry(&ended);
     match ended {
         Ok(ending) => ending.into(),
         Err(error) => fail(&context.ui, &error),
     }
 }
 
-/// Help and version are refusals to clap; they exit with 0, wrong usage with 2. A closed pipe is fine either way.
+/// Prints what clap has to say. Help and version exit with 0, wrong usage with 2; a closed pipe is ignored.
 fn refuse(refusal: &clap::Error) -> ExitCode {
     if let Some(folder) = named_folder(refusal) {
         let folder = visible(folder);
@@ -50,9 +50,9 @@ fn refuse(refusal: &clap::Error) -> ExitCode {
         return fail(&Ui::new(false, 0, ShowProgress::Never), &error);
     }
     if refusal.use_stderr() {
-        // What clap says repeats what was typed: it is asked again about arguments that cannot steer the terminal.
-        let harmless = std::env::args_os().map(|argument| visible(&argument.to_string_lossy()).into_owned());
-        match cli::parse(harmless.map(Into::into)) {
+        // Clap's message repeats the arguments, so parse them again with control characters escaped.
+        let escaped = std::env::args_os().map(|argument| visible(&argument.to_string_lossy()).into_owned());
+        match cli::parse(escaped.map(Into::into)) {
             Err(refusal) => _ = refusal.print(),
             Ok(cli) => Ui::new(cli.global.quiet, 0, ShowProgress::Never)
                 .error(&CommandError::usage(anyhow::anyhow!("{}", refusal.kind()))),
@@ -63,7 +63,7 @@ fn refuse(refusal: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(refusal.exit_code()).unwrap_or(2))
 }
 
-/// A file or folder that stands where a command is expected.
+/// A file or folder given in place of a command.
 fn named_folder(refusal: &clap::Error) -> Option<&str> {
     match refusal.get(ContextKind::InvalidSubcommand) {
         Some(ContextValue::String(word)) if refusal.kind() == ErrorKind::InvalidSubcommand => {

@@ -1,4 +1,4 @@
-//! What is known of one photo: made by the pipeline, read back from a line of `analyze`, looked at by everything after.
+//! The report on one photo, made by the pipeline or read back from a line of `analyze`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,77 +14,77 @@ use photo::Taken;
 use photo::identity::{ContentId, PictureId};
 use photo::xmp::PersonsRating;
 
-/// Each part is there if it was asked for and its model is here.
+/// All findings about one photo. A part is `None` where it was not asked for or its model is missing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PhotoReport {
     pub path: PathBuf,
-    /// `None` only for a photo that a file tells of without naming its content, and that is gone.
+    /// `None` only for a photo read from an `analyze` file that does not name its content, if the photo itself is gone.
     pub content: Option<ContentId>,
-    /// By what the picture is known whatever is written about it; `None` in files of an older `analyze`.
+    /// The picture's identity, which survives edits of the metadata; `None` in files of an older `analyze`.
     pub picture: Option<PictureId>,
-    /// What a person said of it in another program, inside the file.
+    /// A person's rating that another program wrote into the file.
     pub rating: Option<PersonsRating>,
     /// Upright size of the original.
     pub width: u32,
     pub height: u32,
     pub taken_at: Option<Taken>,
-    /// What says so; `None` where nothing does.
+    /// The source of `taken_at`.
     pub taken_from: Option<TakenFrom>,
-    /// Long side at which it was measured.
+    /// The long side at which it was measured.
     pub measured_at: u32,
     pub quality: Option<Quality>,
-    pub aesthetic: Option<Rated>,
+    pub aesthetic: Option<AestheticRating>,
     pub portrait: Option<Portrait>,
-    pub embedding: Option<Embedded>,
-    /// As many numbers as the network tells, in its order.
+    pub embedding: Option<PhotoEmbedding>,
+    /// The strength of each flaw, in the network's order.
     pub degradations: Option<Vec<f32>>,
-    /// What a classifier says of it.
+    /// The result of the classifier.
     pub classified: Option<Classified>,
-    /// The group of one scene among the photos it was asked about with; photos that share it are of one scene.
+    /// The photo's group; photos of one batch with the same number show the same scene.
     pub cluster_id: Option<i64>,
-    /// What a comparison network compares pairs by.
+    /// The feature vector by which a comparison network compares pairs.
     pub comparison: Option<Vec<f32>>,
     pub perceptual_hash: Option<u64>,
     pub thumbnail: Option<Thumbnail>,
 }
 
-/// What says when a photo was taken.
+/// The source of the time when a photo was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TakenFrom {
-    /// The camera, in the file.
+    /// The EXIF data that the camera wrote.
     Exif,
     /// The name of the file.
     FileName,
 }
 
-/// How beautiful people would find it.
+/// The aesthetic score of a photo.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rated {
-    /// On 1–10.
+pub struct AestheticRating {
+    /// From 1 to 10.
     pub score: f64,
-    /// `name@version` of the network that said so.
+    /// `name@version` of the network.
     pub model: String,
     pub trained_on_ava: bool,
-    /// What the same network would compare it by, where it tells it.
+    /// The value by which the same network compares photos, if it has that output.
     pub strength: Option<f32>,
 }
 
-/// What is in it, by one classifier.
+/// The result of a classifier for one photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classified {
-    /// All classes there are.
+    /// The names of all classes.
     pub classes: Arc<[String]>,
-    /// How likely each is, in the same order.
+    /// Their probabilities, in the same order.
     pub likely: Vec<f32>,
-    /// Whether somebody chose the classes for albums, and wants to hear of all of them.
+    /// Whether the classes are a user's own, so that all of them are reported.
     pub own: bool,
-    /// `name@version` of the network that said so.
+    /// `name@version` of the network.
     pub model: String,
 }
 
 impl Classified {
-    /// The likeliest classes, best first; of those alike the first in the list.
+    /// Returns the most probable classes, best first; of equal ones, the earlier in the list comes first.
     pub fn best(&self, most: usize) -> Vec<(&str, f32)> {
         let mut all: Vec<(&str, f32)> =
             self.classes.iter().map(String::as_str).zip(self.likely.iter().copied()).collect();
@@ -94,16 +94,16 @@ impl Classified {
     }
 }
 
-/// The photo as a vector of length 1.
+/// An embedding vector of length 1.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Embedded {
+pub struct PhotoEmbedding {
     pub vector: Vec<f32>,
-    /// `name@version` of what made it.
+    /// `name@version` of the model.
     pub model: String,
 }
 
 impl PhotoReport {
-    /// Nothing but the name.
+    /// A report with nothing but the path.
     pub fn of(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -128,17 +128,17 @@ impl PhotoReport {
         }
     }
 
-    /// By what it is known again.
+    /// The identity by which the photo is recognised.
     pub fn id(&self) -> Option<PhotoId> {
         self.content.map(|content| PhotoId { content, picture: self.picture })
     }
 
-    /// The same as written.
+    /// The time when the photo was taken, as records show it.
     pub fn taken_at_text(&self) -> Option<String> {
         self.taken_at.map(|taken| taken.text())
     }
 
-    /// What the camera's clock showed, in milliseconds; `None` where only the day is known.
+    /// The time on the camera's clock, in milliseconds; `None` where only the day is known.
     pub fn taken_ms(&self) -> Option<i64> {
         self.taken_at.filter(|taken| matches!(taken, Taken::Moment(_))).map(|taken| taken.sort_key())
     }

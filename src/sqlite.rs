@@ -1,5 +1,4 @@
-//! What the store and the journal share as SQLite files: who may read them, how long other processes are waited for, and
-//! what counts as damage.
+//! Shared code for the SQLite files of the store and the journal: access rights, waiting for locks, recognising damage.
 
 use std::fs;
 use std::io;
@@ -9,35 +8,35 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Error, ErrorCode, ffi};
 
-/// Longer than any transaction of ours, so that only a stuck process or a file system without locks trips it.
-const PATIENCE: Duration = Duration::from_secs(5);
-const CHECK_BYTES: usize = 8;
+/// Longer than any transaction here, so that only a stuck process or a file system without locks exceeds it.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+const CHECKSUM_BYTES: usize = 8;
 
-/// One wall-clock deadline for all that an operation waits: every statement, every attempt, every connection it governs.
+/// A wall-clock deadline for all waiting of one operation, over all its statements, attempts and connections.
 #[derive(Debug, Clone)]
-pub struct Patience(Arc<Mutex<Instant>>);
+pub struct LockDeadline(Arc<Mutex<Instant>>);
 
-impl Patience {
+impl LockDeadline {
     pub fn begin() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now() + PATIENCE)))
+        Self(Arc::new(Mutex::new(Instant::now() + LOCK_TIMEOUT)))
     }
 
-    /// The next operation begins.
-    pub fn again(&self) {
-        *self.end() = Instant::now() + PATIENCE;
+    /// Restarts the deadline for the next operation.
+    pub fn restart(&self) {
+        *self.end() = Instant::now() + LOCK_TIMEOUT;
     }
 
-    /// Sleeps a little; false, at once, when the deadline has passed.
+    /// Sleeps briefly and returns true; returns false at once when the deadline has passed.
     pub fn wait(&self) -> bool {
         let left = self.end().saturating_duration_since(Instant::now());
         std::thread::sleep(left.min(Duration::from_millis(5)));
         !left.is_zero()
     }
 
-    /// Lets the connection wait for locks until this deadline.
-    pub fn govern(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        let patience = self.clone();
-        connection.busy_handler(Some(move |_| patience.wait()))
+    /// Makes the connection wait for locks until this deadline.
+    pub fn apply_to(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let deadline = self.clone();
+        connection.busy_handler(Some(move |_| deadline.wait()))
     }
 
     fn end(&self) -> std::sync::MutexGuard<'_, Instant> {
@@ -45,20 +44,20 @@ impl Patience {
     }
 }
 
-/// The error for damage that SQLite itself does not see.
+/// The error for damage that SQLite itself does not detect.
 pub fn damage(what: impl Into<String>) -> Error {
     Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CORRUPT), Some(what.into()))
 }
 
 pub fn is_damage(error: &Error) -> bool {
     match error {
-        // A value of another type or length than we write, and no row where we write one.
+        // A value of a type or length that is never written, or no row where there is always one.
         Error::InvalidColumnType(..)
         | Error::FromSqlConversionFailure(..)
         | Error::IntegralValueOutOfRange(..)
         | Error::Utf8Error(..)
         | Error::QueryReturnedNoRows => true,
-        // A plain SQL error about statements that have been tested means that tables or columns have other names.
+        // A plain SQL error for a tested statement means that tables or columns have other names.
         error => matches!(
             error.sqlite_error_code(),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
@@ -66,7 +65,7 @@ pub fn is_damage(error: &Error) -> bool {
     }
 }
 
-/// Whether the patience ran out. A file system that refuses locks looks to SQLite like another process that holds one.
+/// Whether the lock was not obtained in time. SQLite reports the same for a file system that refuses locks.
 pub fn is_locked(error: &Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -74,39 +73,39 @@ pub fn is_locked(error: &Error) -> bool {
     )
 }
 
-/// `Ok` where SQLite finds the file's pages sound. `thorough` holds the indices against the tables as well.
+/// Returns `Ok` where SQLite finds the file's pages sound. `thorough` also compares the indices with the tables.
 pub fn check_pages(connection: &Connection, thorough: bool) -> rusqlite::Result<()> {
     let check = if thorough { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
     let verdict: String = connection.query_row(check, [], |row| row.get(0))?;
-    match refused(&verdict) {
+    match read_error(&verdict) {
         _ if verdict == "ok" => Ok(()),
         Some(code) => Err(Error::SqliteFailure(ffi::Error::new(code), None)),
         None => Err(damage(verdict)),
     }
 }
 
-/// A page that the system did not hand out says nothing about the page: the check tells of it among the damages, by the
-/// number of SQLite's error.
-fn refused(verdict: &str) -> Option<std::ffi::c_int> {
+/// The I/O error code in the check's output. A page that could not be read is not a damaged page, but the check lists both
+/// alike.
+fn read_error(verdict: &str) -> Option<std::ffi::c_int> {
     const PRIMARY: std::ffi::c_int = 0xff;
     let number = verdict.split("error code").nth(1)?.trim_start_matches([' ', '=']);
     let number = number.split(|c: char| !c.is_ascii_digit()).next()?;
     let code: std::ffi::c_int = number.parse().ok()?;
-    // A page that lies beyond the end of the file is damage.
+    // A page beyond the end of the file is damage.
     (code & PRIMARY == ffi::SQLITE_IOERR && code != ffi::SQLITE_IOERR_SHORT_READ).then_some(code)
 }
 
-/// SQLite notices a torn page, not a flipped bit inside a row: that is what this is for. No two different lists of parts
-/// give the same bytes to the hash.
-pub fn check_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; CHECK_BYTES] {
+/// The checksum of a row, which detects a flipped bit where SQLite detects only a torn page. Each part is hashed with its
+/// length, so that different lists never feed the same bytes.
+pub fn checksum_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; CHECKSUM_BYTES] {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
     }
-    hasher.finalize().as_bytes()[..CHECK_BYTES].try_into().expect("a hash is longer than its beginning")
+    hasher.finalize().as_bytes()[..CHECKSUM_BYTES].try_into().expect("a hash is longer than its beginning")
 }
 
-/// Makes a folder that only its owner may look into, where there is none; its parents get the usual mode.
+/// Makes a missing folder with access for its owner only; missing parents get the usual mode.
 pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -123,23 +122,22 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes from everybody but the owner what a folder of ours grants; one that lies elsewhere through a link is somebody's
-/// own arrangement.
+/// Restricts a folder to its owner. A symbolic link is left alone: the user has set it up on purpose.
 pub fn make_private(folder: &Path) {
     if !folder.is_symlink() {
         owner_only(folder);
     }
 }
 
-/// The same for the files of ours in a folder, which begin with `name`: the database, what SQLite lays beside it, and
-/// what became of older ones.
+/// Restricts the files whose names begin with `name` to their owner: the database, SQLite's files beside it, and damaged
+/// ones that were set aside.
 pub fn make_files_private(folder: &Path, name: &str) {
     let ours = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(name.as_bytes());
     let Ok(entries) = fs::read_dir(folder) else { return };
     entries.flatten().filter(ours).for_each(|entry| owner_only(&entry.path()));
 }
 
-/// Where it cannot be done the file is another user's, or its file system knows no modes.
+/// Ignores errors: the file may belong to another user, or its file system may have no modes.
 #[cfg(unix)]
 fn owner_only(path: &Path) {
     use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Where the time went: per operation its duration, how often, and the average. Adds up over threads.
+//! Telemetry: duration, count and average time of each operation, summed over threads.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -16,19 +16,19 @@ pub struct Telemetry {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Operation {
-    /// Order of first appearance, which is the order of the work.
+    /// The order of first appearance.
     order: usize,
     spent: Duration,
     count: u64,
 }
 
-/// All that is done to photos one by one; its time is that of its parts.
+/// All per-photo operations together; its time is the sum of its parts.
 pub const ANALYSIS: &str = "analyze_images";
-/// Photos compared in pairs because their composites lie close together.
+/// Comparing photos in pairs where their scores are close.
 pub const TIE_BREAK: &str = "tie_break";
 const SELECTION: &str = "select_best";
 
-/// Parts of an operation, and what the original calls them where it has them.
+/// Parts of operations: name, whole, and the original system's label where it has one.
 const PARTS: [(&str, &str, Option<&str>); 12] = [
     ("read", ANALYSIS, None),
     ("identify", ANALYSIS, None),
@@ -44,12 +44,12 @@ const PARTS: [(&str, &str, Option<&str>); 12] = [
     (TIE_BREAK, SELECTION, Some("Siamese Tiebreaker")),
 ];
 
-/// Whether an operation is a part of what is done to photos one by one.
+/// Whether an operation is a part of [`ANALYSIS`].
 pub fn is_part_of_analysis(operation: &str) -> bool {
     PARTS.iter().any(|(part, whole, _)| *part == operation && *whole == ANALYSIS)
 }
 
-/// The shape of the original's telemetry file.
+/// The telemetry file, in the original system's format.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub run_id: String,
@@ -61,9 +61,9 @@ pub struct Report {
 #[derive(Debug, Serialize)]
 pub struct Timing {
     pub name: &'static str,
-    /// What the original calls it, where it has it.
+    /// The original system's label, where it has one.
     pub label: Option<&'static str>,
-    /// The operation that it is a part of, whose time holds its own.
+    /// The operation that this one is a part of and whose time includes it.
     pub part_of: Option<&'static str>,
     /// Summed over threads, so it may exceed the run's own duration.
     pub duration_sec: f64,
@@ -100,7 +100,7 @@ impl Telemetry {
         entry.count += count;
     }
 
-    /// A figure about the run as a whole, such as how many photos it saw.
+    /// Sets a count for the whole run, such as the number of photos.
     pub fn count(&self, name: &'static str, value: u64) {
         self.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name, value);
     }
@@ -126,7 +126,7 @@ impl Telemetry {
                 avg_per_item: spent.as_secs_f64() / operation.count.max(1) as f64,
             }
         };
-        // Each operation where it first appeared, its parts below it.
+        // Operations in the order of first appearance, each followed by its parts.
         let mut ordered: Vec<_> = operations.iter().collect();
         ordered.sort_by_key(|(name, operation)| {
             let whole = whole_of(name).and_then(|whole| operations.get(whole));
@@ -139,7 +139,7 @@ impl Telemetry {
     }
 }
 
-/// The most memory this process has held at once, where the system tells.
+/// The peak memory of this process, where the system reports it.
 fn peak_memory_kb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -147,7 +147,7 @@ fn peak_memory_kb() -> Option<u64> {
 }
 
 impl Report {
-    /// The same as a table for people.
+    /// The report as a table for people.
     pub fn table(&self) -> String {
         use std::fmt::Write;
         let mut text = format!("{:<22} {:>10} {:>8} {:>12}\n", "operation", "seconds", "count", "ms each");
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_keep_the_order_of_the_work_and_add_up() {
+    fn operations_keep_their_order_and_add_up() {
         let telemetry = Telemetry::default();
         telemetry.add("scan", Duration::from_millis(10), 1);
         telemetry.add("decode", Duration::from_millis(30), 2);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_has_the_time_of_its_parts_which_stand_below_it() {
+    fn an_operation_includes_the_time_of_its_parts_and_is_followed_by_them() {
         let telemetry = Telemetry::default();
         telemetry.add("discover_images", Duration::from_millis(1), 1);
         telemetry.add("decode", Duration::from_millis(30), 2);

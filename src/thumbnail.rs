@@ -1,4 +1,4 @@
-//! A small JPEG within a number of bytes.
+//! Thumbnails: small JPEG images of a limited size in bytes.
 
 use jpeg_encoder::{ColorType, Encoder};
 
@@ -12,13 +12,13 @@ pub struct Thumbnail {
     pub height: u32,
 }
 
-/// Long sides and qualities, best first. The last one is taken even when it is too heavy.
+/// Long sides and qualities, best first. The last one is used even if it is too large.
 const STEPS: [(u32, u8); 6] = [(400, 80), (360, 72), (320, 66), (280, 58), (240, 50), (160, 40)];
 
-/// Long side and quality of a picture to look closer at.
+/// The long side and quality of a preview.
 pub const PREVIEW: (u32, u8) = (1200, 82);
 
-/// `None` when the encoder refuses.
+/// Encodes a thumbnail of at most `budget` bytes where possible; `None` when the encoder fails.
 pub fn encode(pixels: &Pixels, budget: usize) -> Option<Thumbnail> {
     let mut best = None;
     for (long_side, quality) in STEPS {
@@ -32,7 +32,7 @@ pub fn encode(pixels: &Pixels, budget: usize) -> Option<Thumbnail> {
     best
 }
 
-/// The same of one size, however heavy.
+/// Encodes a picture of one size and quality, whatever its length in bytes.
 pub fn within(pixels: &Pixels, long_side: u32, quality: u8) -> Option<Thumbnail> {
     let small = resize::within(pixels, long_side);
     let mut jpeg = Vec::new();
@@ -42,7 +42,7 @@ pub fn within(pixels: &Pixels, long_side: u32, quality: u8) -> Option<Thumbnail>
 }
 
 impl Thumbnail {
-    /// As kept in the results store: both sides, then the JPEG.
+    /// The form in the results store: width, height, JPEG.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(8 + self.jpeg.len());
         bytes.extend(self.width.to_le_bytes());
@@ -51,7 +51,7 @@ impl Thumbnail {
         bytes
     }
 
-    /// `None` for what is no JPEG behind two sides.
+    /// Parses the form in the results store.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (width, rest) = bytes.split_first_chunk::<4>()?;
         let (height, jpeg) = rest.split_first_chunk::<4>()?;

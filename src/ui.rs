@@ -1,4 +1,4 @@
-//! The only writer to the terminal: data to stdout, talk and progress to stderr. What is said passes [`escape`].
+//! The only writer to the terminal: data to stdout, messages and progress to stderr. Messages pass through [`escape`].
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ pub enum ShowProgress {
     Never,
 }
 
-/// What the library says, for the terminal. Other packages' records are for their developers, unless they are asked for.
+/// Shows log records on the terminal: the library's own, and those of other packages only where they were requested.
 #[derive(Debug)]
 struct Log(Arc<Ui>);
 
@@ -28,7 +28,7 @@ fn is_ours(target: &str) -> bool {
 
 impl log::Log for Log {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        is_ours(metadata.target()) || self.0.hears_all.load(Ordering::Relaxed)
+        is_ours(metadata.target()) || self.0.shows_all_logs.load(Ordering::Relaxed)
     }
 
     fn log(&self, record: &log::Record<'_>) {
@@ -53,24 +53,31 @@ pub struct Ui {
     quiet: bool,
     verbosity: u8,
     show_progress: bool,
-    talk_is_seen: bool,
+    stderr_is_terminal: bool,
     bar: Mutex<Option<ProgressBar>>,
-    hears_all: AtomicBool,
+    shows_all_logs: AtomicBool,
 }
 
 impl Ui {
     pub fn new(quiet: bool, verbosity: u8, progress: ShowProgress) -> Self {
-        let talk_is_seen = io::stderr().is_terminal();
+        let stderr_is_terminal = io::stderr().is_terminal();
         let show_progress = match progress {
-            ShowProgress::Auto => talk_is_seen && !quiet,
+            ShowProgress::Auto => stderr_is_terminal && !quiet,
             ShowProgress::Always => true,
             ShowProgress::Never => false,
         };
-        // The two streams are judged apart: a table piped away must not carry the terminal's colours.
+        // Each stream is checked on its own: a piped table must not contain colour codes.
         let colour = |terminal: bool| terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         console::set_colors_enabled(colour(io::stdout().is_terminal()));
-        console::set_colors_enabled_stderr(colour(talk_is_seen));
-        Self { quiet, verbosity, show_progress, talk_is_seen, bar: Mutex::new(None), hears_all: AtomicBool::new(false) }
+        console::set_colors_enabled_stderr(colour(stderr_is_terminal));
+        Self {
+            quiet,
+            verbosity,
+            show_progress,
+            stderr_is_terminal,
+            bar: Mutex::new(None),
+            shows_all_logs: AtomicBool::new(false),
+        }
     }
 
     /// Shows what the library logs: warnings as notes, the rest with `-v`.
@@ -83,11 +90,11 @@ impl Ui {
     }
 
     /// Shows what other packages log as well: their errors as warnings, the rest with `-v`.
-    pub fn hear_all(&self) {
-        self.hears_all.store(true, Ordering::Relaxed);
+    pub fn show_all_logs(&self) {
+        self.shows_all_logs.store(true, Ordering::Relaxed);
     }
 
-    /// Something went wrong that the run survives. Said even with `--quiet`: silence would be a lie.
+    /// Reports a problem that does not end the run, even with `--quiet`.
     pub fn warn(&self, message: &str) {
         self.say(Some(style("warning:").yellow().bold()), message);
     }
@@ -98,7 +105,7 @@ impl Ui {
         }
     }
 
-    /// A part of the result is missing. Said even with `--quiet`.
+    /// Reports that a part of the result is missing, even with `--quiet`.
     pub fn loss(&self, message: &str) {
         self.say(Some(style("note:").cyan().bold()), message);
     }
@@ -107,16 +114,16 @@ impl Ui {
         self.quiet
     }
 
-    /// Details for `-v`.
+    /// Shows a detail with `-v`.
     pub fn detail(&self, message: &str) {
         if self.verbosity > 0 && !self.quiet {
             self.say(None, message);
         }
     }
 
-    /// How the run went: for whoever watches, and in any case when it `matters` to others, as failures do.
-    pub fn summary(&self, message: &str, matters: bool) {
-        if !self.quiet && (matters || self.talk_is_seen || self.verbosity > 0) {
+    /// Shows the summary of the run on a terminal, with `-v`, or whenever it is `important`, as with failures.
+    pub fn summary(&self, message: &str, important: bool) {
+        if !self.quiet && (important || self.stderr_is_terminal || self.verbosity > 0) {
             self.say(None, message);
         }
     }
@@ -137,7 +144,7 @@ impl Ui {
         self.verbosity > 0
     }
 
-    /// Starts the progress bar; it goes when the returned guard does.
+    /// Starts the progress bar; dropping the returned guard removes it.
     pub fn progress(&self, photos: u64) -> Progress<'_> {
         if self.show_progress {
             let bar = ProgressBar::with_draw_target(Some(photos), ProgressDrawTarget::stderr_with_hz(10));
@@ -155,7 +162,7 @@ impl Ui {
         Progress { ui: self }
     }
 
-    /// The same for bytes that are fetched.
+    /// Starts a progress bar for downloaded bytes.
     pub fn bytes(&self, total: u64) -> Bytes<'_> {
         if self.show_progress {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
@@ -177,15 +184,15 @@ impl Ui {
         io::stdout().is_terminal()
     }
 
-    /// How wide lines on stdout may be: as `COLUMNS` says, else as wide as the terminal, where there is one.
+    /// The width of lines on stdout: `COLUMNS`, otherwise the width of the terminal, if there is one.
     pub fn columns(terminal: bool) -> Option<usize> {
-        let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+        let configured = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
         let measured = || console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
-        told.or_else(|| measured().filter(|_| terminal)).filter(|&columns: &usize| columns > 0)
+        configured.or_else(|| measured().filter(|_| terminal)).filter(|&columns: &usize| columns > 0)
     }
 
-    /// Runs `work` with the bar out of the way.
-    pub fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Runs `work` with the progress bar hidden.
+    pub fn without_bar<T>(&self, work: impl FnOnce() -> T) -> T {
         let bar = self.bar().clone();
         match bar {
             Some(bar) => bar.suspend(work),
@@ -193,12 +200,12 @@ impl Ui {
         }
     }
 
-    /// Colours come after the escaping: those of a message itself do not get through.
+    /// Colours are added after escaping, so that a message cannot contain its own.
     fn say(&self, heading: Option<StyledObject<&str>>, message: &str) {
         let message = escape::message(message);
         let heading = heading.map_or_else(String::new, |heading| format!("{} ", heading.for_stderr()));
-        // When stderr is gone there is nobody to tell.
-        let _ = self.aside(|| writeln!(io::stderr(), "{heading}{message}"));
+        // If stderr is closed, the message is lost.
+        let _ = self.without_bar(|| writeln!(io::stderr(), "{heading}{message}"));
     }
 
     fn bar(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {

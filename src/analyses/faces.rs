@@ -1,4 +1,4 @@
-//! Faces, eyes, smiles.
+//! Faces, open eyes and smiles.
 
 use crate::config::Settings;
 use crate::photo_report::PhotoReport;
@@ -9,16 +9,16 @@ use judge::portrait::Thresholds;
 
 /// The face networks as an analysis of the pipeline.
 #[derive(Debug)]
-pub struct FaceFinding {
+pub struct FaceAnalysis {
     pub faces: Faces,
 }
 
-impl FaceFinding {
-    /// Raised when the same pixels come to be judged differently.
+impl FaceAnalysis {
+    /// Raised when the same pixels give another result.
     const REVISION: &'static str = "portrait/2";
 }
 
-impl Analysis for FaceFinding {
+impl Analysis for FaceAnalysis {
     fn name(&self) -> &'static str {
         "find_faces"
     }
@@ -28,7 +28,7 @@ impl Analysis for FaceFinding {
         Fingerprint::of([Self::REVISION].into_iter().chain(identity.iter().map(String::as_str)))
     }
 
-    fn looks_closely(&self) -> bool {
+    fn needs_decoded_size(&self) -> bool {
         true
     }
 
@@ -37,12 +37,12 @@ impl Analysis for FaceFinding {
         Ok(())
     }
 
-    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+    fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
         Ok(serde_json::to_vec(&report.portrait)?)
     }
 
-    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
-        // Landmarks are not kept.
+    fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+        // Landmarks are not stored.
         report.portrait = Some(serde_json::from_slice(finding).ok()?);
         Some(())
     }

@@ -1,7 +1,7 @@
-//! What photos are grouped by.
+//! The feature vectors that photos are grouped by.
 
-use super::network::{Embedding, numbers, to_bytes};
-use crate::photo_report::{Embedded, PhotoReport};
+use super::network::{EmbeddingAnalysis, numbers, to_bytes};
+use crate::photo_report::{PhotoEmbedding, PhotoReport};
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use hub::Network;
@@ -9,12 +9,12 @@ use judge::cluster::scene_layout;
 
 #[derive(Debug)]
 pub enum Features {
-    Layout(Layout),
-    Network(Embedding),
+    SceneLayout(SceneLayoutAnalysis),
+    Network(EmbeddingAnalysis),
 }
 
 impl Features {
-    /// The network that a name in `album.clustering.feature_method` asks for; `None` for the layout, which is none.
+    /// The network named by `album.clustering.feature_method`; `None` for the scene layout, which needs no network.
     pub fn network(method: &str) -> Option<&str> {
         match method {
             "auto" => Some(hub::MINI),
@@ -25,7 +25,7 @@ impl Features {
 
     pub fn analysis(&self) -> &dyn Analysis {
         match self {
-            Self::Layout(layout) => layout,
+            Self::SceneLayout(layout) => layout,
             Self::Network(embedding) => embedding,
         }
     }
@@ -33,23 +33,23 @@ impl Features {
     /// `name@version`.
     pub fn reference(&self) -> String {
         match self {
-            Self::Layout(_) => Layout::reference(),
+            Self::SceneLayout(_) => SceneLayoutAnalysis::reference(),
             Self::Network(embedding) => embedding.network.reference(),
         }
     }
 }
 
-/// What lies where, which takes no network, as an analysis of the pipeline.
+/// The scene layout, a feature vector computed without a network, as an analysis of the pipeline.
 #[derive(Debug, Clone, Copy)]
-pub struct Layout;
+pub struct SceneLayoutAnalysis;
 
-impl Layout {
+impl SceneLayoutAnalysis {
     pub fn reference() -> String {
         format!("{}@{}", scene_layout::NAME, scene_layout::VERSION)
     }
 }
 
-impl Analysis for Layout {
+impl Analysis for SceneLayoutAnalysis {
     fn name(&self) -> &'static str {
         "extract_features"
     }
@@ -60,17 +60,17 @@ impl Analysis for Layout {
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
         let vector = scene_layout::describe(picture.medium());
-        report.embedding = Some(Embedded { vector, model: Self::reference() });
+        report.embedding = Some(PhotoEmbedding { vector, model: Self::reference() });
         Ok(())
     }
 
-    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+    fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
         Ok(report.embedding.as_ref().map(|embedded| to_bytes(&embedded.vector)).unwrap_or_default())
     }
 
-    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+    fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
         let vector = numbers(finding).filter(|vector| vector.len() == scene_layout::DIM)?;
-        report.embedding = Some(Embedded { vector, model: Self::reference() });
+        report.embedding = Some(PhotoEmbedding { vector, model: Self::reference() });
         Some(())
     }
 }

@@ -1,4 +1,4 @@
-//! Perceptual hashes, by which near copies are found.
+//! Perceptual hashes, by which near-duplicates are found.
 
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};
@@ -6,9 +6,9 @@ use crate::store::Fingerprint;
 use scale::phash;
 
 #[derive(Debug, Clone, Copy)]
-pub struct Hashing;
+pub struct PerceptualHashAnalysis;
 
-impl Analysis for Hashing {
+impl Analysis for PerceptualHashAnalysis {
     fn name(&self) -> &'static str {
         "perceptual_hash"
     }
@@ -22,11 +22,11 @@ impl Analysis for Hashing {
         Ok(())
     }
 
-    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+    fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
         Ok(report.perceptual_hash.map(|hash| hash.to_le_bytes().to_vec()).unwrap_or_default())
     }
 
-    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+    fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
         report.perceptual_hash = Some(u64::from_le_bytes(finding.try_into().ok()?));
         Some(())
     }

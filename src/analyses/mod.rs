@@ -1,24 +1,27 @@
-//! What is asked of a photo: an [`Analysis`] each, made of pure measures and the hub's networks.
+//! The analyses of a photo, each an [`Analysis`] of the pipeline: pure measures and networks of the hub.
 
 mod faces;
 mod features;
 mod hashing;
 mod network;
-mod one_pass;
 mod quality;
+mod rating_and_embedding;
 mod thumbnails;
 
 use crate::pipeline::Analysis;
 
-pub use faces::FaceFinding;
-pub use features::{Features, Layout};
-pub use hashing::Hashing;
-pub use network::{Asked, Classifying, Comparing, Degrading, Embedding, Question, Rating};
-pub use one_pass::OnePass;
-pub use quality::Scoring;
+pub use faces::FaceAnalysis;
+pub use features::{Features, SceneLayoutAnalysis};
+pub use hashing::PerceptualHashAnalysis;
+pub use network::{
+    ClassificationAnalysis, ComparisonAnalysis, DegradationAnalysis, EmbeddingAnalysis, NetworkAnalysis,
+    RatingAnalysis, ReportedNetwork,
+};
+pub use quality::QualityAnalysis;
+pub use rating_and_embedding::RatingAndEmbeddingAnalysis;
 pub use thumbnails::Thumbnails;
 
-/// Those that are there, for the pipeline.
-pub fn asked<const N: usize>(analyses: [Option<&dyn Analysis>; N]) -> Vec<&dyn Analysis> {
+/// Collects the analyses that are present.
+pub fn present<const N: usize>(analyses: [Option<&dyn Analysis>; N]) -> Vec<&dyn Analysis> {
     analyses.into_iter().flatten().collect()
 }

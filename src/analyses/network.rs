@@ -1,166 +1,166 @@
-//! Networks of the hub: numbers for each photo.
+//! Networks of the hub as analyses: each gives a vector of numbers for a photo.
 
-use crate::photo_report::{Classified, Embedded, PhotoReport, Rated};
+use crate::photo_report::{AestheticRating, Classified, PhotoEmbedding, PhotoReport};
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use base::pixels::Pixels;
 use hub::{Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, HubError, Network};
 
-/// What a kind of network is asked, and which part of the report its numbers are.
-pub trait Question: Network {
+/// A kind of network with the part of the report that holds its output.
+pub trait ReportedNetwork: Network {
     /// The operation's name in telemetry.
     const NAME: &'static str;
-    /// Raised when the same answers come to be kept differently.
+    /// Raised when the stored form of the output changes.
     const REVISION: &'static str;
 
-    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError>;
+    fn outputs(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError>;
 
-    /// Puts an answer into the report; `None` where it cannot be one.
-    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()>;
+    /// Puts an output into the report; `None` where its length is wrong.
+    fn fill(&self, output: Vec<f32>, report: &mut PhotoReport) -> Option<()>;
 
-    /// The answer as it stands in the report.
-    fn told(report: &PhotoReport) -> Option<Vec<f32>>;
+    /// Returns the output as the report holds it.
+    fn reported(report: &PhotoReport) -> Option<Vec<f32>>;
 }
 
-impl Question for Aesthetic {
+impl ReportedNetwork for Aesthetic {
     const NAME: &'static str = "score_aesthetics";
     const REVISION: &'static str = "rating/2";
 
-    /// The score, and behind it the strength in pairs where the network tells it.
-    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
-        let judged = self.judge(photos)?.into_iter();
-        Ok(judged.map(|judgement| [judgement.score].into_iter().chain(judgement.strength).collect()).collect())
+    /// The score, followed by the strength for comparisons where the network has that output.
+    fn outputs(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+        let judgements = self.judge(photos)?.into_iter();
+        Ok(judgements.map(|judgement| [judgement.score].into_iter().chain(judgement.strength).collect()).collect())
     }
 
-    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
-        if answer.len() != 1 + usize::from(self.tells_strength()) {
+    fn fill(&self, output: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+        if output.len() != 1 + usize::from(self.tells_strength()) {
             return None;
         }
-        let (score, strength) = match *answer {
+        let (score, strength) = match *output {
             [score] => (score, None),
             [score, strength] => (score, Some(strength)),
             _ => return None,
         };
-        // The number that the 32-bit one is written as: every command prints the same digits.
+        // Converted through its decimal form, so that every command prints the digits of the 32-bit number.
         let score = score.to_string().parse().ok()?;
         let (model, trained_on_ava) = (self.reference(), self.trained_on_ava());
-        report.aesthetic = Some(Rated { score, model, trained_on_ava, strength });
+        report.aesthetic = Some(AestheticRating { score, model, trained_on_ava, strength });
         Some(())
     }
 
-    fn told(report: &PhotoReport) -> Option<Vec<f32>> {
-        let rated = report.aesthetic.as_ref()?;
-        Some([rated.score as f32].into_iter().chain(rated.strength).collect())
+    fn reported(report: &PhotoReport) -> Option<Vec<f32>> {
+        let rating = report.aesthetic.as_ref()?;
+        Some([rating.score as f32].into_iter().chain(rating.strength).collect())
     }
 }
 
-impl Question for Embedder {
+impl ReportedNetwork for Embedder {
     const NAME: &'static str = "extract_features";
     const REVISION: &'static str = "embedding/2";
 
-    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+    fn outputs(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         self.embed(photos)
     }
 
-    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
-        if answer.len() != self.dim().ok()? {
+    fn fill(&self, output: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+        if output.len() != self.dim().ok()? {
             return None;
         }
-        report.embedding = Some(Embedded { vector: answer, model: self.reference() });
+        report.embedding = Some(PhotoEmbedding { vector: output, model: self.reference() });
         Some(())
     }
 
-    fn told(report: &PhotoReport) -> Option<Vec<f32>> {
-        report.embedding.as_ref().map(|embedded| embedded.vector.clone())
+    fn reported(report: &PhotoReport) -> Option<Vec<f32>> {
+        report.embedding.as_ref().map(|embedding| embedding.vector.clone())
     }
 }
 
-impl Question for Comparator {
+impl ReportedNetwork for Comparator {
     const NAME: &'static str = "compare_features";
     const REVISION: &'static str = "comparing/1";
 
-    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+    fn outputs(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         self.features(photos)
     }
 
-    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
-        if answer.len() != self.dim().ok()? {
+    fn fill(&self, output: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+        if output.len() != self.dim().ok()? {
             return None;
         }
-        report.comparison = Some(answer);
+        report.comparison = Some(output);
         Some(())
     }
 
-    fn told(report: &PhotoReport) -> Option<Vec<f32>> {
+    fn reported(report: &PhotoReport) -> Option<Vec<f32>> {
         report.comparison.clone()
     }
 }
 
-impl Question for Degradations {
+impl ReportedNetwork for Degradations {
     const NAME: &'static str = "find_degradations";
     const REVISION: &'static str = "degradations/1";
 
-    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+    fn outputs(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         self.strengths(photos)
     }
 
-    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+    fn fill(&self, output: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
         let expected = if self.kind() == DegradationsKind::SingleHead { 1 } else { 5 };
-        report.degradations = (answer.len() == expected).then_some(answer);
+        report.degradations = (output.len() == expected).then_some(output);
         report.degradations.as_ref().map(drop)
     }
 
-    fn told(report: &PhotoReport) -> Option<Vec<f32>> {
+    fn reported(report: &PhotoReport) -> Option<Vec<f32>> {
         report.degradations.clone()
     }
 }
 
-impl Question for Classifier {
+impl ReportedNetwork for Classifier {
     const NAME: &'static str = "classify";
     const REVISION: &'static str = "classes/1";
 
-    fn answer(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
+    fn outputs(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         self.probabilities(photos)
     }
 
-    fn tell(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+    fn fill(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
         let (classes, own, model) = (self.classes().ok()?, self.has_own_classes(), self.reference());
         let whole = classes.len() == answer.len() && !classes.is_empty();
         report.classified = whole.then_some(Classified { classes, likely: answer, own, model });
         report.classified.as_ref().map(drop)
     }
 
-    fn told(report: &PhotoReport) -> Option<Vec<f32>> {
+    fn reported(report: &PhotoReport) -> Option<Vec<f32>> {
         report.classified.as_ref().map(|classified| classified.likely.clone())
     }
 }
 
 /// A network as an analysis of the pipeline.
 #[derive(Debug)]
-pub struct Asked<N> {
+pub struct NetworkAnalysis<N> {
     pub network: N,
     identity: String,
 }
 
-/// How beautiful people would find it.
-pub type Rating = Asked<Aesthetic>;
-/// A vector of length 1.
-pub type Embedding = Asked<Embedder>;
-/// What pairs are compared by.
-pub type Comparing = Asked<Comparator>;
-/// What is wrong with it.
-pub type Degrading = Asked<Degradations>;
-/// What kind of photo it is.
-pub type Classifying = Asked<Classifier>;
+/// The aesthetic score.
+pub type RatingAnalysis = NetworkAnalysis<Aesthetic>;
+/// An embedding vector of length 1.
+pub type EmbeddingAnalysis = NetworkAnalysis<Embedder>;
+/// The feature vector by which pairs are compared.
+pub type ComparisonAnalysis = NetworkAnalysis<Comparator>;
+/// The strength of each technical flaw.
+pub type DegradationAnalysis = NetworkAnalysis<Degradations>;
+/// The probability of each class.
+pub type ClassificationAnalysis = NetworkAnalysis<Classifier>;
 
-impl<N: Question> Asked<N> {
+impl<N: ReportedNetwork> NetworkAnalysis<N> {
     pub fn new(network: N) -> Result<Self, HubError> {
         let identity = network.identity()?;
         Ok(Self { network, identity })
     }
 }
 
-impl<N: Question> Analysis for Asked<N> {
+impl<N: ReportedNetwork> Analysis for NetworkAnalysis<N> {
     fn name(&self) -> &'static str {
         N::NAME
     }
@@ -170,31 +170,31 @@ impl<N: Question> Analysis for Asked<N> {
     }
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
-        let answer = self.network.answer(std::slice::from_ref(picture.medium()))?.concat();
+        let output = self.network.outputs(std::slice::from_ref(picture.medium()))?.concat();
         self.network
-            .tell(answer, report)
-            .ok_or_else(|| anyhow::anyhow!("{}: an answer of another form", self.network.reference()))
+            .fill(output, report)
+            .ok_or_else(|| anyhow::anyhow!("{}: its output has an unexpected length", self.network.reference()))
     }
 
     fn runs_on_card(&self) -> bool {
         self.network.runs_on_card()
     }
 
-    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
-        Ok(to_bytes(&N::told(report).unwrap_or_default()))
+    fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+        Ok(to_bytes(&N::reported(report).unwrap_or_default()))
     }
 
-    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
-        self.network.tell(numbers(finding)?, report)
+    fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+        self.network.fill(numbers(finding)?, report)
     }
 }
 
-/// Numbers as the store keeps them.
+/// Numbers in the form in which they are stored.
 pub fn to_bytes(numbers: &[f32]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
-/// The numbers of a finding; `None` where it is none of numbers, or one is not a number.
+/// The numbers of a stored finding; `None` where its length is wrong or a number is not finite.
 pub fn numbers(finding: &[u8]) -> Option<Vec<f32>> {
     let (whole, rest) = finding.as_chunks::<4>();
     let numbers: Vec<f32> = whole.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();

@@ -1,22 +1,22 @@
-//! The technical measures.
+//! Technical quality: sharpness, exposure, colourfulness, contrast.
 
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use judge::quality::{self, Weights};
 
-/// The technical measures as an analysis of the pipeline.
+/// The measures of technical quality as an analysis of the pipeline.
 #[derive(Debug, Clone, Copy)]
-pub struct Scoring {
+pub struct QualityAnalysis {
     pub weights: Weights,
 }
 
-impl Scoring {
+impl QualityAnalysis {
     /// Raised when the measures change.
     const REVISION: &'static str = "quality/1";
 }
 
-impl Analysis for Scoring {
+impl Analysis for QualityAnalysis {
     fn name(&self) -> &'static str {
         "score_quality"
     }
@@ -32,11 +32,11 @@ impl Analysis for Scoring {
         Ok(())
     }
 
-    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+    fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
         Ok(serde_json::to_vec(&report.quality)?)
     }
 
-    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+    fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
         report.quality = Some(serde_json::from_slice(finding).ok()?);
         Some(())
     }

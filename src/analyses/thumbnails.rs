@@ -9,7 +9,7 @@ use crate::thumbnail::{self, Thumbnail};
 
 #[derive(Debug, Clone, Copy)]
 pub struct Thumbnails {
-    /// Bytes of one.
+    /// The largest size of one thumbnail, in bytes.
     pub budget: usize,
 }
 
@@ -28,14 +28,14 @@ impl Analysis for Thumbnails {
         Ok(())
     }
 
-    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+    fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
         Ok(report.thumbnail.as_ref().map(Thumbnail::to_bytes).unwrap_or_default())
     }
 
-    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
-        // The end of a JPEG: one without it would show half a picture.
-        let whole = Some(finding).filter(|finding| finding.ends_with(&[0xff, 0xd9]))?;
-        report.thumbnail = Some(Thumbnail::from_bytes(whole)?);
+    fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+        // A JPEG without its end marker is truncated and would show half a picture.
+        let complete = Some(finding).filter(|finding| finding.ends_with(&[0xff, 0xd9]))?;
+        report.thumbnail = Some(Thumbnail::from_bytes(complete)?);
         Some(())
     }
 }

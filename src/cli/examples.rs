@@ -1,8 +1,8 @@
-//! Examples, a few a command; `--help` and the manual show them, and a test holds each against the command line.
+//! The examples of each command, shown by `--help` and the manual. A test parses each of them.
 
 use clap::Command;
 
-/// The command, what its examples do, and how.
+/// For each command, its examples: what they do, and the command line.
 const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     (
         "",
@@ -156,13 +156,14 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
 
 const TO_FOLDER: &str = "albumctl select ~/Photos --top 10 --copy-to ~/Album --report album.html";
 
-/// The examples of a command, told by its words (`models pull`); a family of commands without any shows those of its first.
+/// The examples of a command, named in full (`models pull`). A command with subcommands and without own examples has those
+/// of its first subcommand.
 pub fn of(command: &str) -> &'static [(&'static str, &'static str)] {
     let is_of = |path: &str| path.strip_prefix(command).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
     EXAMPLES.iter().find(|(path, _)| is_of(path)).map_or(&[], |(_, examples)| examples)
 }
 
-/// The command with its examples below its help, and so all commands below it.
+/// Adds the examples to the help of a command and of its subcommands.
 pub fn added(command: Command, path: &str) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
     let command = names.into_iter().fold(command, |command, name| {

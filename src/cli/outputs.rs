@@ -1,4 +1,4 @@
-//! Which files a command writes, checked before it begins.
+//! The files a command writes, checked before it begins.
 
 use super::Command;
 use crate::commands::{cluster, embed, select};
@@ -7,12 +7,12 @@ use crate::error::CommandError;
 use crate::report::place::{Content, Outputs, PlaceError};
 use scale::is_remote;
 
-/// Refuses outputs that would take the place of a photo, a model, another output or the configuration.
+/// Registers the outputs of the run; refuses one that would replace a photo, a model, another output or the configuration.
 pub fn claim(command: &Command, context: &Context) -> Result<(), CommandError> {
     let mut outputs = Outputs::default();
-    let named = |outputs: &mut Outputs| -> Result<(), PlaceError> {
+    let add_all = |outputs: &mut Outputs| -> Result<(), PlaceError> {
         if let Some(file) = context.output_file().filter(|file| !is_remote(file)) {
-            outputs.add("-o", file, of_output(command, context))?;
+            outputs.add("-o", file, output_content(command, context))?;
         }
         match command {
             Command::Select(select::Args { deliver, .. }) => deliver.claim(outputs)?,
@@ -23,12 +23,12 @@ pub fn claim(command: &Command, context: &Context) -> Result<(), CommandError> {
         }
         context.telemetry_file().map_or(Ok(()), |file| outputs.add("--telemetry", file, Content::Text))
     };
-    named(&mut outputs).map_err(place_refused)?;
+    add_all(&mut outputs).map_err(place_refused)?;
     context.claim(outputs)
 }
 
-/// What `-o` is given.
-fn of_output(command: &Command, context: &Context) -> Content {
+/// The kind of content that `-o` receives.
+fn output_content(command: &Command, context: &Context) -> Content {
     match command {
         Command::Embed(_) => embed::table_file(context).map_or(Content::Text, |(table, _)| table.content()),
         Command::Kmeans(args) if args.writes_labels() => Content::Parquet,

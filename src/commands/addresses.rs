@@ -1,4 +1,4 @@
-//! Addresses of object stores, `s3://bucket/folder` and the like: where they will do and where not.
+//! Checks on URLs of object stores, such as `s3://bucket/folder`, in arguments.
 
 use std::path::Path;
 
@@ -17,19 +17,20 @@ pub fn refuse_offline<P: AsRef<Path>>(paths: &[P], context: &Context) -> Result<
     }
 }
 
-/// Lines are written as they come, to files that are renamed in the end; a store knows neither.
+/// Refuses a URL for lines of output: they are appended to a file that is renamed at the end, which an object store cannot
+/// do.
 pub fn lines_stay_here(context: &Context) -> Result<(), CommandError> {
     here_only(context.output_file(), "what is printed", "write a file here and copy it")
 }
 
-/// Refuses an address where only a path of this machine will do.
-pub fn here_only(path: Option<&Path>, what: &str, way_out: &str) -> Result<(), CommandError> {
+/// Refuses a URL where only a local path is possible.
+pub fn here_only(path: Option<&Path>, what: &str, hint: &str) -> Result<(), CommandError> {
     match path.filter(|path| is_remote(path)) {
         None => Ok(()),
         Some(address) => {
             let refused =
                 anyhow::anyhow!("{}: {what} must lie on this machine, not in an object store", address.display());
-            Err(CommandError::usage(refused).hint(way_out))
+            Err(CommandError::usage(refused).hint(hint))
         }
     }
 }

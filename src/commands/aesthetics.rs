@@ -1,13 +1,13 @@
-//! `albumctl aesthetics`: how beautiful people would find a photo.
+//! `albumctl aesthetics`: predicts how beautiful people find a photo.
 
 use super::open_models::{NetworkArgs, Networks};
 use super::photos;
-use crate::analyses::Rating;
+use crate::analyses::RatingAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::library::ModelHubError;
-use crate::library::asking::{AESTHETIC_MODEL, RATES};
+use crate::library::model_selection::{AESTHETIC_MODEL, RATES};
 use crate::report::records::AestheticsRecord;
 
 /// Learned aesthetic score on 1 to 10
@@ -27,13 +27,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&args.network, context)?;
     let settings = context.settings();
     let which = args.network.which(settings.quality_assessment.ava_checkpoint.as_deref(), AESTHETIC_MODEL);
-    let rating = Rating::new(networks.open_or_built_in(args.network.model.is_some(), which, RATES)?)?;
+    let rating = RatingAnalysis::new(networks.open_or_built_in(args.network.model.is_some(), which, RATES)?)?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<AestheticsRecord>()?;
     let hub = &networks.hub;
     let tally = photos::analyse(&scan, &[&rating], hub.medium(), hub, context, |_, report| {
-        let rated = report.aesthetic.ok_or(ModelHubError::Unanswered)?;
-        Ok(output.write(&context.ui, &AestheticsRecord::new(&report.path, rated))?)
+        let rating = report.aesthetic.ok_or(ModelHubError::Unanswered)?;
+        Ok(output.write(&context.ui, &AestheticsRecord::new(&report.path, rating))?)
     })?;
     tally.close(output, context)?;
     Ok(tally.end("aesthetics", context))

@@ -1,4 +1,4 @@
-//! What `cluster`, `select` and `analyze` share: looking at the photos, and reading what `analyze` wrote.
+//! The steps that `cluster`, `select` and `analyze` share: analysing photos, and reading the output of `analyze`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use crate::config::AlbumClustering;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::library::ModelHub;
-use crate::library::asking::AlbumModels;
 use crate::library::groups;
+use crate::library::model_selection::AlbumModels;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{self, Analysis};
 use crate::report::records::AnalyzeRecord;
@@ -22,7 +22,7 @@ use base::reading::Stream;
 use judge::cluster::{Calibration, Method};
 use photo::scan::{self, Scan};
 
-/// How photos are grouped; what is not given comes from the configuration.
+/// The options for grouping; options that are not given come from the configuration.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Groups")]
 pub struct GroupArgs {
@@ -40,15 +40,15 @@ pub struct GroupArgs {
 }
 
 impl GroupArgs {
-    /// Refuses words that are no method before any photo is looked at.
+    /// Refuses unknown methods before any photo is read.
     pub fn check(&self, context: &Context) -> Result<(), CommandError> {
-        let settings = self.over(context);
+        let settings = self.settings(context);
         groups::method(&settings, &Calibration::default()).map(drop).map_err(CommandError::usage)?;
         groups::noise(&settings).map(drop).map_err(CommandError::usage)
     }
 
-    /// What was typed, over what is configured.
-    pub fn over(&self, context: &Context) -> AlbumClustering {
+    /// The configured settings, overridden by the given options.
+    pub fn settings(&self, context: &Context) -> AlbumClustering {
         let configured = context.settings().album.clustering.clone();
         AlbumClustering {
             method: self.method.clone().unwrap_or(configured.method),
@@ -59,7 +59,7 @@ impl GroupArgs {
     }
 }
 
-/// What is known of the photos, and what it was known by.
+/// The reports on the photos, and the models that made them.
 #[derive(Debug)]
 pub struct Gathered {
     pub reports: Vec<PhotoReport>,
@@ -67,11 +67,11 @@ pub struct Gathered {
     pub models: AlbumModels,
 }
 
-/// Bytes a thumbnail may have among so many.
+/// The size limit of a thumbnail in bytes, for a number of photos.
 pub type Budget = fn(usize) -> usize;
 
 impl Gathered {
-    /// What a file of `analyze` tells; with a budget, thumbnails of the photos that still lie there are made.
+    /// Reads the output of `analyze`; with a size limit, makes thumbnails of the photos that still exist.
     pub fn from_file(
         file: &Path,
         thumbnails: Option<Budget>,
@@ -82,12 +82,12 @@ impl Gathered {
         // A file brings its ratings along.
         let models = hub.choice_models(&mut absent)?;
         let mut reports = read(file, context)?;
-        let failed = thumbnails.map_or(Ok(0), |budget| find_pictures(&mut reports, budget, hub, context))?;
+        let failed = thumbnails.map_or(Ok(0), |budget| add_thumbnails(&mut reports, budget, hub, context))?;
         let tally = Tally { done: reports.len(), from_store: reports.len(), failed, ..Tally::default() };
         Ok(Self { reports, tally, models })
     }
 
-    /// What a look at the photos tells.
+    /// Analyses the photos.
     pub fn from_photos(
         scan: &Scan,
         thumbnails: Option<Budget>,
@@ -102,7 +102,7 @@ impl Gathered {
     }
 }
 
-/// Looks at the photos; with a budget in bytes, makes thumbnails, too.
+/// Analyses the photos; also makes thumbnails if given their size limit in bytes.
 pub fn gather(
     scan: &Scan,
     models: &AlbumModels,
@@ -122,7 +122,7 @@ pub fn gather(
     Ok((reports, tally))
 }
 
-/// A file that is read line by line; `-` is standard input.
+/// Opens a file for reading by lines; `-` is standard input.
 pub fn lines<'a>(file: &Path, context: &'a Context) -> Result<Stream<'a>, CommandError> {
     if file == Path::new("-") {
         context.reads_stdin()?;
@@ -133,29 +133,30 @@ pub fn lines<'a>(file: &Path, context: &'a Context) -> Result<Stream<'a>, Comman
     opened.with_context(|| format!("cannot read {}", file.display())).map_err(CommandError::usage)
 }
 
-/// Reads what `analyze` wrote; `-` is standard input.
+/// Reads the output of `analyze` from a file; `-` is standard input.
 pub fn read(file: &Path, context: &Context) -> Result<Vec<PhotoReport>, CommandError> {
-    let named = file.display();
+    let name = file.display();
     let records = lines(file, context)?;
     let mut reports = Vec::new();
     for (number, line) in records.lines().enumerate() {
-        let line = line.with_context(|| format!("cannot read {named}"))?;
+        let line = line.with_context(|| format!("cannot read {name}"))?;
         if line.trim().is_empty() {
             continue;
         }
         let record: AnalyzeRecord = serde_json::from_str(&line)
-            .with_context(|| format!("{named}, line {}: not a line of `albumctl analyze`", number + 1))
+            .with_context(|| format!("{name}, line {}: not a line of `albumctl analyze`", number + 1))
             .map_err(CommandError::usage)?;
         let mut report = record.into_report();
-        let look = || pipeline::identify(&report.path, context.store(), &context.limits()).ok();
-        report.content = report.content.or_else(look);
+        let identify = || pipeline::identify(&report.path, context.store(), &context.limits()).ok();
+        report.content = report.content.or_else(identify);
         reports.push(report);
     }
     Ok(reports)
 }
 
-/// Thumbnails of photos read from a file, as far as they still lie there and are the same; how many could not be read.
-fn find_pictures(
+/// Adds thumbnails to reports read from a file, for photos that still exist and are unchanged. Returns how many could not
+/// be read.
+fn add_thumbnails(
     reports: &mut [PhotoReport],
     budget: Budget,
     hub: &ModelHub,

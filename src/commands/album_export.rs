@@ -1,4 +1,4 @@
-//! What people do with the picks: copies, links, a zip, sidecars, a page to look at.
+//! Delivering the picks: copies, links, a zip, sidecars, a report page.
 
 use std::path::{Path, PathBuf};
 
@@ -64,7 +64,7 @@ pub struct DeliverArgs {
     pub dry_run: bool,
 }
 
-/// A folder of copies or links, as every command that picks photos offers it.
+/// The options for a folder of copies or links.
 #[derive(Debug, clap::Args)]
 pub struct FolderArgs {
     /// Copy the picks into this folder, which is not looked at then; nothing is overwritten
@@ -79,7 +79,7 @@ pub struct FolderArgs {
     #[arg(long, value_enum, value_name = "KIND", default_value = "soft", requires = "link_to")]
     pub link: LinkKind,
 
-    /// What goes along: all that belongs to a photo (its film, RAW file and sidecars, by their names), or the photo alone
+    /// What is delivered with a photo: all files that belong to it (its film, RAW file and sidecars, by their names), or nothing
     #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
     pub companions: Along,
 }
@@ -104,7 +104,7 @@ pub enum SidecarNaming {
 }
 
 impl DeliverArgs {
-    /// The files it names, to be checked before any work.
+    /// Registers the files it names, to be checked before any work.
     pub fn claim(&self, outputs: &mut Outputs) -> Result<(), PlaceError> {
         if let Some(file) = &self.zip {
             outputs.add("--zip", file, Content::New)?;
@@ -112,7 +112,7 @@ impl DeliverArgs {
         self.report.as_ref().map_or(Ok(()), |file| outputs.add("--report", file, Content::Text))
     }
 
-    /// Whether anything is to be written beside the results.
+    /// Whether anything is written besides the results.
     pub fn writes(&self) -> bool {
         self.folder.is_asked() || self.zip.is_some() || self.xmp.is_some() || self.report.is_some()
     }
@@ -137,7 +137,7 @@ impl FolderArgs {
         self.folder().is_some()
     }
 
-    /// Photos with the groups whose folders they may go into, and what goes along.
+    /// The photos to deliver, with their groups and companions.
     pub fn items(&self, photos: impl Iterator<Item = (PathBuf, Option<usize>)>) -> Vec<Item> {
         let mut beside = Companions::default();
         let item = |(path, group): (PathBuf, Option<usize>)| {
@@ -147,7 +147,7 @@ impl FolderArgs {
         photos.map(item).collect()
     }
 
-    /// Where each of these would go; nothing is written yet.
+    /// Plans where each photo goes; nothing is written yet.
     pub fn plan(&self, items: &[Item], group_folders: bool, dry_run: bool) -> Result<Delivery, CommandError> {
         let (steps, way) = match self.folder() {
             Some((folder, way)) => {
@@ -156,11 +156,11 @@ impl FolderArgs {
             None => (Vec::new(), Way::Copy),
         };
         let (all, steps) = (steps.len(), steps.into_iter());
-        Ok(Delivery { steps, way, dry_run, all, placed: 0, left: Vec::new(), folders: Folders::default() })
+        Ok(Delivery { steps, way, dry_run, all, placed: 0, skipped: Vec::new(), folders: Folders::default() })
     }
 }
 
-/// Photos on their way into a folder, in the order they were planned.
+/// A delivery into a folder, photo by photo in the planned order.
 #[derive(Debug)]
 pub struct Delivery {
     steps: std::vec::IntoIter<Vec<Step>>,
@@ -168,14 +168,14 @@ pub struct Delivery {
     dry_run: bool,
     all: usize,
     placed: usize,
-    /// Companions of which another version lies there.
-    left: Vec<PathBuf>,
+    /// Companions that were skipped because another version exists at the target.
+    skipped: Vec<PathBuf>,
     folders: Folders,
 }
 
 impl Delivery {
-    /// Places the next photo and what belongs to it, or says where they would go. Nothing where the photo cannot be
-    /// placed, which is told, or none is left.
+    /// Places the next photo and its companions, or in a dry run returns where they would go. Returns nothing for a photo
+    /// that could not be placed, which is reported, and at the end.
     pub fn next(&mut self, tally: &mut Tally, context: &Context) -> Result<Vec<Written>, CommandError> {
         if context.stopped() && !self.dry_run && self.steps.len() > 0 {
             self.folders.sync().context("cannot keep what was put into the folder")?;
@@ -186,10 +186,10 @@ impl Delivery {
         for (at, step) in self.steps.next().unwrap_or_default().into_iter().enumerate() {
             let is_companion = at > 0;
             if is_companion && step.lying == Lying::Other {
-                self.left.push(step.target);
+                self.skipped.push(step.target);
                 continue;
             }
-            // The names may come from a file that anybody wrote.
+            // The paths may come from an untrusted file.
             let checked = if is_companion { Ok(()) } else { export::check(&step.source, None) };
             let placed = checked.and_then(|()| {
                 if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step, &mut self.folders) }
@@ -197,7 +197,7 @@ impl Delivery {
             match placed {
                 Ok(target) => {
                     self.placed += usize::from(!is_companion);
-                    let entry = Written::new(way_word(self.way), &target, !self.dry_run);
+                    let entry = Written::new(way_name(self.way), &target, !self.dry_run);
                     written.push(Written { companion: is_companion, ..entry });
                 }
                 Err(error) => {
@@ -211,11 +211,11 @@ impl Delivery {
         Ok(written)
     }
 
-    /// Sees to it that what was placed is there after a crash, too.
+    /// Syncs what was placed to disk and reports skipped companions.
     pub fn finish(mut self, context: &Context) -> Result<(), CommandError> {
-        if let Some(first) = self.left.first() {
-            let (files, first) = (counted(self.left.len(), "file"), first.display());
-            let lie = if self.left.len() == 1 {
+        if let Some(first) = self.skipped.first() {
+            let (files, first) = (counted(self.skipped.len(), "file"), first.display());
+            let lie = if self.skipped.len() == 1 {
                 "lies there in another version and stays"
             } else {
                 "lie there in other versions and stay"
@@ -226,17 +226,17 @@ impl Delivery {
     }
 }
 
-/// An album that was made: photos by index, verdicts in their order.
+/// A finished selection; verdicts refer to photos by index.
 #[derive(Debug, Clone, Copy)]
 pub struct Album<'a> {
     pub reports: &'a [PhotoReport],
-    /// Whether a file tells of the photos, and this run has not looked at them.
+    /// Whether the reports were read from a file, so that this run has not read the photos themselves.
     pub from_file: bool,
     pub photos: &'a [Photo],
     pub verdicts: &'a [Verdict],
 }
 
-/// Writes what was asked for, and tells per photo what was, or in a dry run would be, written.
+/// Writes the requested files, and returns for each photo what was written, or would be in a dry run.
 pub fn deliver(
     args: &DeliverArgs,
     album: Album,
@@ -246,11 +246,13 @@ pub fn deliver(
     let Album { reports, from_file, photos, verdicts } = album;
     let mut picks: Vec<usize> =
         verdicts.iter().filter(|verdict| verdict.selected()).map(|verdict| verdict.photo).collect();
-    let mut gate = Gate { reports, from_file, passed: vec![None; reports.len()] };
+    let mut content_check = ContentCheck { reports, from_file, passed: vec![None; reports.len()] };
     if args.folder.is_asked() || args.zip.is_some() {
         picks = picks
             .into_iter()
-            .filter_map(|pick| gate.lets(pick, tally, context).map(|passes| passes.then_some(pick)).transpose())
+            .filter_map(|pick| {
+                content_check.passes(pick, tally, context).map(|passes| passes.then_some(pick)).transpose()
+            })
             .collect::<Result<_, _>>()?;
     }
     let items = args.folder.items(picks.iter().map(|&pick| (photos[pick].path.clone(), photos[pick].group)));
@@ -279,27 +281,28 @@ pub fn deliver(
         }
     }
     if let Some(naming) = args.xmp {
-        sidecars(args, naming, album, &mut gate, &mut written, tally, context)?;
+        sidecars(args, naming, album, &mut content_check, &mut written, tally, context)?;
     }
     Ok(written)
 }
 
-/// What is there is whole; lists and pages, which would call the album finished, are not written.
-fn interrupted(there: &str) -> CommandError {
-    let cause = anyhow::anyhow!("interrupted: {there}, and nothing after that; the same command does the rest");
+/// The error for an interrupted delivery. Files delivered so far are complete; lists and pages are not written, as they
+/// would describe a finished album.
+fn interrupted(done: &str) -> CommandError {
+    let cause = anyhow::anyhow!("interrupted: {done}, and nothing after that; the same command does the rest");
     CommandError::interrupted(cause)
 }
 
-/// Lets a photo that only a file tells of through when it is what the file tells: anybody may have written the file.
-struct Gate<'a> {
+/// Checks that photos read from an untrusted file still have the content that the file names.
+struct ContentCheck<'a> {
     reports: &'a [PhotoReport],
     from_file: bool,
     passed: Vec<Option<bool>>,
 }
 
-impl Gate<'_> {
-    /// Each photo is looked at once, and what is wrong with it is told once.
-    fn lets(&mut self, photo: usize, tally: &mut Tally, context: &Context) -> Result<bool, CommandError> {
+impl ContentCheck<'_> {
+    /// Returns whether the photo may be delivered. Each photo is checked, and its failure reported, only once.
+    fn passes(&mut self, photo: usize, tally: &mut Tally, context: &Context) -> Result<bool, CommandError> {
         if let Some(passed) = self.passed[photo] {
             return Ok(passed);
         }
@@ -313,7 +316,7 @@ impl Gate<'_> {
     }
 }
 
-fn way_word(way: Way) -> &'static str {
+fn way_name(way: Way) -> &'static str {
     match way {
         Way::Copy => "copy",
         Way::HardLink => "hard_link",
@@ -331,12 +334,13 @@ fn not_written(path: &Path, error: &dyn std::error::Error) -> Failure {
     Failure { path: path.to_owned(), stage: Stage::Write, code: "not_written", cause }
 }
 
-/// Picks get stars, photos a person rejected the rating for that. A photo that was a pick of an earlier run loses those we gave it, and only those.
+/// Writes the sidecars. Picks get stars, and photos that a person rejected the rating for that. A pick of an earlier run
+/// that is no longer picked loses its stars, but never a person's.
 fn sidecars(
     args: &DeliverArgs,
     naming: SidecarNaming,
     Album { reports, photos, verdicts, .. }: Album,
-    gate: &mut Gate,
+    content_check: &mut ContentCheck,
     written: &mut [Vec<Written>],
     tally: &mut Tally,
     context: &Context,
@@ -359,7 +363,7 @@ fn sidecars(
             let marked = written.iter().flatten().filter(|written| written.action == "xmp").count();
             return Err(interrupted(&format!("{} were written", counted(marked, "sidecar"))));
         }
-        // What a person wrote into the photo is not contradicted beside it.
+        // A sidecar must not contradict a person's rating inside the photo.
         if reports[photo].rating.is_some() {
             rated_inside += usize::from(verdict.selected());
             continue;
@@ -367,7 +371,7 @@ fn sidecars(
         let decision = photos[photo].decision;
         let own_label = args.xmp_label.clone().filter(|_| verdict.selected());
         let mark = Mark {
-            // −1 is how XMP says "rejected".
+            // In XMP, −1 means rejected.
             rating: match decision {
                 Some(Decision::Reject) => Some(-1),
                 _ => verdict.selected().then_some(args.xmp_rating),
@@ -379,12 +383,12 @@ fn sidecars(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         for place in places {
-            // Of a photo that nobody chose, only what an earlier run said is changed.
+            // For a photo that is not picked, only a sidecar written by an earlier run is changed.
             let is_due = if verdict.selected() || decision.is_some() { Ok(true) } else { xmp::is_marked(&place) };
             if matches!(is_due, Ok(false)) {
                 continue;
             }
-            if !gate.lets(photo, tally, context)? {
+            if !content_check.passes(photo, tally, context)? {
                 break;
             }
             match is_due.and_then(|_| xmp::write(&place, &mark, args.dry_run, &mut folders)) {
@@ -400,7 +404,7 @@ fn sidecars(
     folders.sync().context("cannot keep the sidecars").map_err(CommandError::failed)
 }
 
-/// Labels are free text that programs show; a label of the user's own goes before.
+/// The label for a decision, unless the user has given one.
 fn decision_label(decision: Decision) -> &'static str {
     match decision {
         Decision::Keep => "Keep",
@@ -408,10 +412,10 @@ fn decision_label(decision: Decision) -> &'static str {
     }
 }
 
-/// What took part in judging a photo.
+/// The models that rated and described a photo.
 fn models(photo: &PhotoReport) -> String {
-    let aesthetic = photo.aesthetic.iter().map(|rated| rated.model.as_str());
-    let embedding = photo.embedding.iter().map(|embedded| embedded.model.as_str());
+    let aesthetic = photo.aesthetic.iter().map(|rating| rating.model.as_str());
+    let embedding = photo.embedding.iter().map(|embedding| embedding.model.as_str());
     aesthetic.chain(embedding).collect::<Vec<_>>().join(", ")
 }
 
@@ -471,7 +475,7 @@ fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
     }
 }
 
-/// A box may reach beyond the picture; its mark does not.
+/// The face's box, clipped to the picture.
 fn face_mark(face: &Face) -> FaceMark {
     let [x, y, width, height] = face.bbox;
     let (left, top) = (x.clamp(0.0, 1.0), y.clamp(0.0, 1.0));
@@ -479,7 +483,7 @@ fn face_mark(face: &Face) -> FaceMark {
     FaceMark { bbox: [left, top, right - left, bottom - top], eyes_open: face.eyes_open, smiling: face.is_smiling }
 }
 
-/// Whole or not at all. A report is made anew every run: it is ours alone, and may be replaced.
+/// Writes the report page, replacing that of an earlier run.
 pub fn write_page(file: &Path, album: Album, args: &DeliverArgs, context: &Context) -> Result<(), CommandError> {
     if args.dry_run {
         return Ok(());
@@ -497,7 +501,7 @@ pub fn write_page(file: &Path, album: Album, args: &DeliverArgs, context: &Conte
     Ok(())
 }
 
-/// A photo that is gone or changed by now is shown as small as it was seen.
+/// The preview of a photo; `None`, so that its thumbnail is shown, if the photo is gone or has changed.
 fn preview(report: &PhotoReport, context: &Context) -> Option<Thumbnail> {
     let limits = context.limits();
     let bytes = identity::read(&report.path, limits.max_file_bytes).ok()?.bytes;

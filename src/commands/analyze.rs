@@ -1,4 +1,4 @@
-//! `albumctl analyze`: everything at once.
+//! `albumctl analyze`: runs all analyses, grouping and selection.
 
 use super::album::{self, GroupArgs};
 use super::human_decisions;
@@ -32,9 +32,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
     let mut models = hub.album_models(&mut &networks)?;
-    models.classifying = hub.classifying_if_here()?;
+    models.classification = hub.classification_if_here()?;
     let (reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
-    let groups = hub.cluster_with(&reports, &args.groups.over(context))?;
+    let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
     let photos = choice::candidates(
         &reports,
         &groups,
@@ -49,7 +49,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
         chosen => chosen?,
     };
-    // Lines come in the order of the scan, as from every command that looks at photos.
+    // Lines are in scan order, as from every command over photos.
     verdicts.sort_by_key(|verdict| verdict.photo);
     let mut output = context.output::<AnalyzeRecord>()?;
     for ((report, photo), verdict) in reports.into_iter().zip(&photos).zip(verdicts) {
@@ -61,7 +61,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(tally.end("analyze", context))
 }
 
-/// What is known without a choice, which is not made among a part of the photos.
+/// Verdicts without a selection, for an interrupted run: nothing is selected from a part of the photos.
 fn measured(photos: &[Photo], rules: &Rules) -> Result<Vec<Verdict>, CommandError> {
     let comparator = Comparator { better: None, distance: &|_, _| None };
     let mut verdicts = select::select(photos, rules, comparator).map_err(CommandError::usage)?;

@@ -1,8 +1,8 @@
-//! `albumctl classify`: what is in a picture, whether it is a photograph, or which of your own classes it belongs to.
+//! `albumctl classify`: predicts the kind of a picture, or its class by a model of the user's own.
 
 use super::open_models::{NetworkArgs, Networks};
 use super::photos;
-use crate::analyses::Classifying;
+use crate::analyses::ClassificationAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -32,7 +32,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&args.network, context)?;
     let (named, which) = (args.network.model.is_some(), args.network.which(None, hub::CLASSIFIER));
     let network = networks.open_or_built_in(named, which, "tells kinds of pictures")?;
-    let classifying = Classifying::new(network)?;
+    let classifying = ClassificationAnalysis::new(network)?;
     let scan = photos::find(&args.photos, context)?;
     let mut output = context.output::<ClassifyRecord>()?;
     let hub = &networks.hub;

@@ -1,4 +1,4 @@
-//! The line that closes a choice of photos: what was picked, and where it is now.
+//! The summary line of `select`: how many photos were picked, and where they were written.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use super::album_export::DeliverArgs;
 use super::photos::counted;
 use crate::report::records::select::Written;
 
-/// What was picked from how many photos, `how`, and delivered, in the words of one line; `results` is the file of `-o`.
-pub fn told(
+/// Words the summary: picks, photos, how they were picked, and what was delivered. `results` is the file of `-o`.
+pub fn summary(
     args: &DeliverArgs,
     (picks, photos, how): (usize, usize, &str),
     written: &[Vec<Written>],
@@ -17,7 +17,7 @@ pub fn told(
         let wanted = |it: &&Written| it.companion == companion && actions.contains(&it.action.as_str());
         written.iter().flatten().filter(wanted).count()
     };
-    // The photos, and what came along.
+    // The photos, and their companions.
     let count = |actions: &[&str]| match of(actions, true) {
         0 => of(actions, false).to_string(),
         along => format!("{} (and {} of theirs)", of(actions, false), counted(along, "file")),

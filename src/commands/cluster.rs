@@ -1,4 +1,4 @@
-//! `albumctl cluster`: groups of the same scene.
+//! `albumctl cluster`: groups photos of the same scene.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub struct Args {
     #[command(flatten)]
     pub groups: GroupArgs,
 
-    /// Write what the method says of itself, sizes and parameters, as JSON
+    /// Write statistics of the method, such as sizes and parameters, as JSON
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,
 }
@@ -35,7 +35,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let models = hub.group_models(&mut &networks)?;
     let (reports, tally) = album::gather(&scan, &models, None, hub, context)?;
     photos::unless_interrupted(context)?;
-    let groups = hub.cluster_with(&reports, &args.groups.over(context))?;
+    let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
     photos::unless_interrupted(context)?;
     let mut output = context.output::<ClusterRecord>()?;
     for (i, report) in reports.iter().enumerate() {

@@ -1,15 +1,15 @@
-//! `albumctl compare`: which of two photos is better; of more, a ranking.
+//! `albumctl compare`: compares two photos, or ranks more.
 
 use std::path::{Path, PathBuf};
 
 use super::open_models::{NetworkArgs, Networks};
 use super::photos::{self, Tally};
 use super::select::ChoiceArgs;
-use crate::analyses::Comparing;
+use crate::analyses::ComparisonAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::library::asking::{COMPARES, COMPARISON_MODEL};
+use crate::library::model_selection::{COMPARES, COMPARISON_MODEL};
 use crate::library::{ModelHubError, choice};
 use crate::report::records::{Method, PairRecord, RankRecord};
 use hub::{Comparator, HubError, ModelChoice, Network as _};
@@ -46,14 +46,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::new(&args.network, context)?;
     let scan = photos::find(&args.photos, context)?;
     if scan.photos.len() + scan.unreadable.len() < 2 && args.photos.paths.len() < 2 {
-        return Err(CommandError::usage(anyhow::anyhow!("comparing takes two photos at least")));
+        return Err(CommandError::usage(anyhow::anyhow!("comparison takes two photos at least")));
     }
     let (contest, tally) = match args.comparer {
         Comparer::Composite => Contest::of_scores(&scan, &networks, context)?,
         comparer => Contest::of_pairs(args.comparator(comparer, &networks, context)?, &scan, &networks, context)?,
     };
     photos::unless_interrupted(context)?;
-    // The same photo named twice is one photo; compared with itself it ties.
+    // The same photo named twice is found once; compared with itself it ties.
     let twice = contest.paths.len() == 1 && args.photos.paths.len() == 2 && tally.failed == 0;
     if contest.paths.len() == 2 || twice {
         contest.write_pair([0, usize::from(!twice)], context)?;
@@ -80,11 +80,11 @@ impl Args {
     }
 }
 
-/// What photos are compared by, photo by photo.
+/// Photos with the function that compares them.
 struct Contest {
     method: Method,
     paths: Vec<PathBuf>,
-    /// One number a photo where that is what is compared.
+    /// The scores of the photos, where they are compared by one number each.
     scores: Option<Vec<f64>>,
     /// The probability that the first index is the better photo.
     better: Box<dyn Fn(usize, usize) -> Result<f64, HubError>>,
@@ -97,20 +97,20 @@ impl Contest {
         networks: &Networks<'_>,
         context: &Context,
     ) -> Result<(Self, Tally), CommandError> {
-        let comparing = Comparing::new(comparator)?;
+        let comparison = ComparisonAnalysis::new(comparator)?;
         let (mut paths, mut features) = (Vec::new(), Vec::new());
         let hub = &networks.hub;
-        let tally = photos::analyse(scan, &[&comparing], hub.medium(), hub, context, |_, report| {
+        let tally = photos::analyse(scan, &[&comparison], hub.medium(), hub, context, |_, report| {
             features.push(report.comparison.ok_or(ModelHubError::Unanswered)?);
             paths.push(report.path);
             Ok(())
         })?;
-        let comparator = comparing.network;
+        let comparator = comparison.network;
         let reference = comparator.reference();
         let name = if reference.split('@').next() == Some(hub::MINI) { hub::MINI } else { "siamese" };
         let single = |features: &Vec<f32>| if let [one] = features[..] { Some(f64::from(one)) } else { None };
         let scores = features.iter().map(single).collect();
-        // Both orders share the digits of the smaller probability.
+        // The larger probability is computed from the smaller one, so that both orders give matching digits.
         let better = move |a: usize, b: usize| {
             let ahead = f64::from(comparator.prefer(&features[a], &features[b])?);
             let behind = f64::from(comparator.prefer(&features[b], &features[a])?);
@@ -120,8 +120,8 @@ impl Contest {
         Ok((Self { method, paths, scores, better: Box::new(better) }, tally))
     }
 
-    /// By the score of the album, as the original compared quality where it had no model for pairs: how sure it is grows
-    /// with the share by which the better one is ahead.
+    /// Compares by the composite score, like the original system without a comparison model: the confidence grows with the
+    /// relative lead of the better photo.
     fn of_scores(scan: &Scan, networks: &Networks<'_>, context: &Context) -> Result<(Self, Tally), CommandError> {
         let hub = &networks.hub;
         let models = hub.album_models(&mut &*networks)?;
@@ -154,20 +154,21 @@ impl Contest {
 
     fn write_ranking(&self, context: &Context) -> Result<(), CommandError> {
         let count = self.paths.len();
-        let mut standing: Vec<Standing> = (0..count).map(|photo| Standing { photo, wins: 0, sum: 0.0 }).collect();
+        let mut results: Vec<ContestResult> =
+            (0..count).map(|photo| ContestResult { photo, wins: 0, sum: 0.0 }).collect();
         for a in 0..count {
             for b in a + 1..count {
                 let probability = (self.better)(a, b)?;
-                standing[a].meet(probability);
-                standing[b].meet(1.0 - probability);
+                results[a].add(probability);
+                results[b].add(1.0 - probability);
             }
         }
-        standing.sort_by(|a, b| {
+        results.sort_by(|a, b| {
             let by_wins = b.wins.cmp(&a.wins).then(b.sum.total_cmp(&a.sum));
             by_wins.then_with(|| self.paths[a.photo].cmp(&self.paths[b.photo]))
         });
         let mut output = context.output::<RankRecord>()?;
-        for (place, Standing { photo, wins, sum }) in standing.into_iter().enumerate() {
+        for (place, ContestResult { photo, wins, sum }) in results.into_iter().enumerate() {
             let confidence = sum / (count - 1) as f64;
             let record = RankRecord::new(place + 1, &self.paths[photo], wins, confidence, &self.method);
             output.write(&context.ui, &record)?;
@@ -176,15 +177,15 @@ impl Contest {
     }
 }
 
-/// How a photo did against all others.
-struct Standing {
+/// A photo's result against all others: its wins and the sum of its win probabilities.
+struct ContestResult {
     photo: usize,
     wins: usize,
     sum: f64,
 }
 
-impl Standing {
-    fn meet(&mut self, probability: f64) {
+impl ContestResult {
+    fn add(&mut self, probability: f64) {
         self.wins += usize::from(probability > 0.5);
         self.sum += probability;
     }

@@ -1,4 +1,4 @@
-//! `albumctl completions`: what the shell needs to complete our words.
+//! `albumctl completions`: prints the completion script of a shell.
 
 use crate::context::Context;
 use crate::error::{CommandError, Ending};

@@ -1,4 +1,4 @@
-//! `albumctl config`: what is in force, and who said so.
+//! `albumctl config`: shows the resolved configuration with the origin of each value.
 
 use clap::Subcommand;
 

@@ -1,4 +1,4 @@
-//! `albumctl decide`: what a person says about photos, written down for good.
+//! `albumctl decide`: stores a person's decisions about photos.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::arguments::PhotoArgs;
 use crate::context::{Context, journal_failed};
 use crate::error::{CommandError, Ending};
 use crate::failure::{Failure, Stage};
-use crate::journal::{Entry, PhotoId};
+use crate::journal::{NewDecision, PhotoId};
 use crate::pipeline;
 use crate::report::photo_path::PhotoPath;
 use crate::report::records::{DecidedRecord, DecisionLine, DecisionRecord, LoggedRecord};
@@ -83,8 +83,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
 }
 
-/// A line of a file: what to decide, about what.
-struct Told {
+/// One line of a file of decisions.
+struct FileLine {
     path: PathBuf,
     decision: Option<Decision>,
     id: PhotoId,
@@ -92,32 +92,32 @@ struct Told {
 
 fn from_file(args: &FileArgs, context: &Context) -> Result<Ending, CommandError> {
     let file = args.from.as_deref().unwrap_or(Path::new("-"));
-    let told = read(file, context)?;
+    let lines = read(file, context)?;
     let mut output = context.output::<DecisionRecord>()?;
-    let mut standing = context.decisions()?;
-    let mut entries = Vec::new();
+    let mut current = context.decisions()?;
+    let mut new_decisions = Vec::new();
     let mut records = Vec::new();
-    for Told { path, decision, id } in &told {
+    for FileLine { path, decision, id } in &lines {
         records.push(DecisionRecord {
             path: PhotoPath::of(path),
             decision: decision.map(Into::into),
-            before: standing.of(Some(id.content), id.picture).map(Into::into),
+            before: current.of(Some(id.content), id.picture).map(Into::into),
             content: id.content.to_string(),
             picture: id.picture.map(|picture| picture.to_string()),
             applied: !args.dry_run,
         });
-        // Where the very photo lies there, its RAW files are meant as well.
+        // If the path still holds this photo, the decision covers its RAW files too.
         let is_there =
             pipeline::identify(path, context.store(), &context.limits()).is_ok_and(|there| there == id.content);
         let raws = if is_there { raw_ids(path, context)? } else { Vec::new() };
         for photo in std::iter::once(*id).chain(raws) {
-            standing.say(photo, *decision);
-            entries.push(Entry { photo, decision: *decision, path });
+            current.record(photo, *decision);
+            new_decisions.push(NewDecision { photo, decision: *decision, path });
         }
     }
-    if !args.dry_run && !entries.is_empty() {
+    if !args.dry_run && !new_decisions.is_empty() {
         let mut journal = context.journal()?;
-        context.telemetry.time("journal", || journal.decide(&entries)).map_err(journal_failed)?;
+        context.telemetry.time("journal", || journal.decide(&new_decisions)).map_err(journal_failed)?;
     }
     for record in &records {
         output.write(&context.ui, record)?;
@@ -126,17 +126,17 @@ fn from_file(args: &FileArgs, context: &Context) -> Result<Ending, CommandError>
     Ok(Ending::AllDone)
 }
 
-/// All lines, or the first that is none: a file that is half understood decides nothing.
-fn read(file: &Path, context: &Context) -> Result<Vec<Told>, CommandError> {
+/// Reads all lines. One that cannot be parsed is an error, so that a file is obeyed whole or not at all.
+fn read(file: &Path, context: &Context) -> Result<Vec<FileLine>, CommandError> {
     let named = file.display();
     let lines = album::lines(file, context)?;
-    let mut told = Vec::new();
+    let mut parsed_lines = Vec::new();
     for (number, line) in lines.lines().enumerate() {
         let line = line.with_context(|| format!("cannot read {named}"))?;
         if line.trim().is_empty() {
             continue;
         }
-        let parsed = || -> anyhow::Result<Told> {
+        let parsed = || -> anyhow::Result<FileLine> {
             let line: DecisionLine = serde_json::from_str(&line)?;
             let id = PhotoId {
                 content: line.content.parse().map_err(|_| anyhow::anyhow!("`content` is no BLAKE3 hash"))?,
@@ -146,16 +146,16 @@ fn read(file: &Path, context: &Context) -> Result<Vec<Told>, CommandError> {
                     .transpose()
                     .map_err(|_| anyhow::anyhow!("`picture` is no BLAKE3 hash"))?,
             };
-            Ok(Told { path: line.path.to_path(), decision: line.decision.map(Into::into), id })
+            Ok(FileLine { path: line.path.to_path(), decision: line.decision.map(Into::into), id })
         };
         let what = || format!("{named}, line {}: not a line of decisions", number + 1);
-        told.push(parsed().with_context(what).map_err(CommandError::usage)?);
+        parsed_lines.push(parsed().with_context(what).map_err(CommandError::usage)?);
     }
-    Ok(told)
+    Ok(parsed_lines)
 }
 
-/// A photo to decide about: its path, and the files that stand for it, itself first.
-struct Meant {
+/// A photo to decide about, with the identities of its files, its own first.
+struct DecisionTarget {
     photo: scan::Photo,
     ids: Vec<PhotoId>,
 }
@@ -163,10 +163,10 @@ struct Meant {
 fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> Result<Ending, CommandError> {
     let paths = scan::with_partners(photos::named(&args.photos, context)?);
     let scan = photos::scan(&paths, &args.photos, context)?;
-    // Opened before the photos are read: where it cannot be written, nobody waits for nothing.
+    // Opened before the photos are read, so that an unwritable journal is reported without waiting for them.
     let journal = if args.dry_run { None } else { Some(context.journal()?) };
     let before = context.decisions()?;
-    let (mut meant, mut unread) = (Vec::new(), Vec::new());
+    let (mut targets, mut unread) = (Vec::new(), Vec::new());
     let hub = context.model_hub(Precision::Full)?;
     let mut tally = photos::analyse(&scan, &[], hub.medium(), &hub, context, |photo, report| {
         let mut ids: Vec<PhotoId> = report.id().into_iter().collect();
@@ -181,7 +181,7 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
                 }),
             }
         }
-        meant.push(Meant { photo: photo.clone(), ids });
+        targets.push(DecisionTarget { photo: photo.clone(), ids });
         Ok(())
     })?;
     unread.iter().try_for_each(|failure| tally.fail(failure, context))?;
@@ -189,17 +189,19 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
         let cause = "interrupted before all photos were read; nothing was decided";
         return Err(CommandError::interrupted(anyhow::anyhow!(cause)));
     }
-    // Opened before anything is written down: decisions that cannot be told are not made.
+    // Opened before anything is stored, so that no decision is made if the output cannot be written.
     let mut output = context.output::<DecisionRecord>()?;
     if let Some(mut journal) = journal {
-        let entries: Vec<Entry> = meant
+        let decisions: Vec<NewDecision> = targets
             .iter()
-            .flat_map(|Meant { photo, ids }| ids.iter().map(|&id| Entry { photo: id, decision, path: &photo.path }))
+            .flat_map(|DecisionTarget { photo, ids }| {
+                ids.iter().map(|&id| NewDecision { photo: id, decision, path: &photo.path })
+            })
             .collect();
-        context.telemetry.time("journal", || journal.decide(&entries)).map_err(journal_failed)?;
+        context.telemetry.time("journal", || journal.decide(&decisions)).map_err(journal_failed)?;
     }
-    // Told only now: what was printed is on disk.
-    for Meant { photo, ids } in &meant {
+    // Printed only now that the decisions are on disk.
+    for DecisionTarget { photo, ids } in &targets {
         let id = ids[0];
         let record = DecisionRecord {
             path: PhotoPath::of(&photo.path),
@@ -215,13 +217,13 @@ fn decide(args: &PhotosArgs, decision: Option<Decision>, context: &Context) -> R
     Ok(tally.end("decide", context))
 }
 
-/// By what a file is known again.
+/// The identity of a file in the journal.
 pub fn id_of(file: &Path, context: &Context) -> Result<PhotoId, ReadError> {
     let bytes = identity::read(file, context.limits().max_file_bytes)?.bytes;
     Ok(PhotoId { content: ContentId::of(&bytes), picture: Some(photo::picture_of(&bytes, &context.limits())) })
 }
 
-/// The same of the RAW files that are the same photo.
+/// The identities of the RAW files of the same photo.
 pub fn raw_ids(path: &Path, context: &Context) -> Result<Vec<PhotoId>, CommandError> {
     let raws = scan::with_partners(vec![path.to_owned()]).into_iter().filter(|partner| partner != path);
     let id = |raw: PathBuf| {
@@ -242,8 +244,8 @@ fn log(context: &Context) -> Result<Ending, CommandError> {
 
 fn list(context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<DecidedRecord>()?;
-    for decided in context.decided()? {
-        output.write(&context.ui, &DecidedRecord::from(decided))?;
+    for decision in context.decisions_in_force()? {
+        output.write(&context.ui, &DecidedRecord::from(decision))?;
     }
     output.finish(&context.ui)?;
     Ok(Ending::AllDone)

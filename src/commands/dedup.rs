@@ -137,12 +137,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 }
 
 impl Args {
-    /// Where the photos that stay go, by their ids in order.
+    /// Plans the delivery of the photos that stay, in order.
     fn delivery(&self, kept: impl Iterator<Item = PathBuf>) -> Result<Delivery, CommandError> {
         self.folder.plan(&self.folder.items(kept.map(|path| (path, None))), false, self.dry_run)
     }
 
-    /// Lines of this row are wanted.
+    /// Whether a row's line is shown.
     fn shows(&self, kept: bool) -> bool {
         match self.show {
             Show::All => true,
@@ -166,7 +166,7 @@ impl Args {
     }
 }
 
-/// The score of each photo by its path, from JSON lines.
+/// Reads the score of each photo by its path from JSON lines.
 fn read_scores(file: &Path, field: Option<&str>, context: &Context) -> anyhow::Result<HashMap<String, f32>> {
     let lines = Stream::open(file, context.stop()).with_context(|| format!("cannot read {}", file.display()))?;
     let names = field.map_or_else(|| vec!["composite_score", "aesthetic_score", "iqa_score"], |field| vec![field]);

@@ -1,4 +1,4 @@
-//! `albumctl device`: what a run would run on, and why.
+//! `albumctl device`: shows the devices, which one would be used, and why.
 
 use crate::context::Context;
 use crate::error::{CommandError, Ending};

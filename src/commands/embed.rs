@@ -1,4 +1,4 @@
-//! `albumctl embed`: a vector for each photo.
+//! `albumctl embed`: computes an embedding vector for each photo.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::engine::Cluster;
 use super::engine::EngineArgs;
 use super::open_models::{NetworkArgs, Networks};
 use super::photos;
-use crate::analyses::{Embedding, Features};
+use crate::analyses::{EmbeddingAnalysis, Features};
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -70,7 +70,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let name = Features::network(&settings.feature_method).unwrap_or(&settings.feature_method);
     let which = args.network.which(settings.feature_checkpoint.as_deref(), name);
     let embedder = networks.open_or_built_in(args.network.model.is_some(), which, "describes photos")?;
-    let embedding = Embedding::new(embedder)?;
+    let embedding = EmbeddingAnalysis::new(embedder)?;
     let found = find::find(&args.photos, context)?;
     let scan = &found.scan;
     if let Some(cluster) = cluster {
@@ -81,20 +81,20 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         lines_stay_here(context)?;
         let mut output = context.output::<EmbedRecord>()?;
         let tally = photos::analyse(scan, &[&embedding], hub.medium(), hub, context, |_, report| {
-            let embedded = report.embedding.ok_or(ModelHubError::Unanswered)?;
-            Ok(output.write(&context.ui, &EmbedRecord::new(&report.path, embedded))?)
+            let embedding = report.embedding.ok_or(ModelHubError::Unanswered)?;
+            Ok(output.write(&context.ui, &EmbedRecord::new(&report.path, embedding))?)
         })?;
         tally.close(output, context)?;
         return Ok(tally.end("embed", context));
     };
     let mut rows: Vec<(String, Vec<f32>)> = Vec::new();
     let tally = photos::analyse(scan, &[&embedding], hub.medium(), hub, context, |_, report| {
-        let embedded = report.embedding.ok_or(ModelHubError::Unanswered)?;
-        rows.push((report.path.to_string_lossy().into_owned(), embedded.vector));
+        let embedding = report.embedding.ok_or(ModelHubError::Unanswered)?;
+        rows.push((report.path.to_string_lossy().into_owned(), embedding.vector));
         Ok(())
     })?;
     if tally.interrupted || (rows.is_empty() && files::exists(&file)) {
-        tally.tell_kept(context);
+        tally.warn_not_written(context);
     } else {
         write_table(table, &file, rows)?;
     }
@@ -108,14 +108,14 @@ use parts::on_cluster;
 fn on_cluster(
     cluster: &Cluster<'_>,
     _: &Args,
-    _: &Embedding,
-    _: &find::Found,
+    _: &EmbeddingAnalysis,
+    _: &find::FoundPhotos,
     _: &Context,
 ) -> Result<Ending, CommandError> {
-    Err(super::engine::lacking(cluster.address))
+    Err(super::engine::feature_missing(cluster.address))
 }
 
-/// Where `-o` names a file of numbers.
+/// The file of `-o` if its extension names a table of numbers.
 pub fn table_file(context: &Context) -> Option<(Table, PathBuf)> {
     let file = context.output_file()?;
     let table = match file.extension()?.to_str()? {

@@ -1,5 +1,5 @@
-//! Which engine does the work: this machine, or a cluster. Its options stand in every build, so that one without the
-//! feature can say what is missing.
+//! The engine of distributed commands: this machine, or a cluster. Every build has its options, so that a build without
+//! the feature can say what is missing.
 
 use std::str::FromStr;
 
@@ -29,7 +29,7 @@ pub struct EngineArgs {
     authority: AuthorityArgs,
 }
 
-/// A cluster that this run may ask.
+/// A cluster that this run may use.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "distributed"), allow(dead_code, reason = "a build without the feature has none"))]
 pub struct Cluster<'a> {
@@ -59,7 +59,7 @@ impl FromStr for Engine {
     }
 }
 
-/// `HOST:PORT` in its parts.
+/// Splits `HOST:PORT`.
 pub fn host_and_port(address: &str) -> Result<(String, u16), String> {
     let parts = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     let port = parts.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
@@ -67,11 +67,11 @@ pub fn host_and_port(address: &str) -> Result<(String, u16), String> {
 }
 
 impl EngineArgs {
-    /// The cluster, where one was named; refused where this run may not or this build cannot have one.
+    /// Returns the cluster, if one was named; an error if this run is offline or this build lacks the feature.
     pub fn cluster(&self, context: &Context) -> Result<Option<Cluster<'_>>, CommandError> {
         let Engine::Cluster(address) = &self.engine else { return Ok(None) };
         if cfg!(not(feature = "distributed")) {
-            return Err(lacking(&format!("--engine {SCHEME}{address}")));
+            return Err(feature_missing(&format!("--engine {SCHEME}{address}")));
         }
         if context.offline {
             let refused = anyhow::anyhow!("--engine {SCHEME}{address} needs the network, and --offline forbids it");
@@ -105,9 +105,9 @@ impl Cluster<'_> {
     }
 }
 
-/// What needs the feature `distributed`, in a build without it.
+/// The error for something that needs the feature `distributed`, in a build without it.
 #[cfg_attr(feature = "distributed", allow(dead_code, reason = "only builds without the feature lack it"))]
-pub fn lacking(what: &str) -> CommandError {
+pub fn feature_missing(what: &str) -> CommandError {
     let cause = anyhow::anyhow!("{what}: this build lacks the feature `distributed`");
     CommandError::usage(cause).hint("cargo install --path . --locked --features distributed")
 }

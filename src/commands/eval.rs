@@ -1,4 +1,4 @@
-//! `albumctl eval`: models against what people said.
+//! `albumctl eval`: evaluates models on labelled photos.
 
 mod baselines;
 mod bursts;
@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use super::open_models::{NetworkArgs, Networks};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::library::asking::{COMPARES, COMPARISON_MODEL};
+use crate::library::model_selection::{COMPARES, COMPARISON_MODEL};
 use crate::report::output::whole_file;
 use crate::report::place::Content;
 use crate::report::records::EvalRecord;
@@ -26,7 +26,7 @@ use train::mini::Folds;
 use train::photos::{self, Label};
 use train::plot::{self, Bar};
 
-/// Draws for an interval.
+/// The number of bootstrap samples for an interval.
 const DRAWS: usize = 1000;
 
 /// Judge models on labelled photos, beside trivial baselines
@@ -92,11 +92,11 @@ struct DataArgs {
     network: NetworkArgs,
 }
 
-/// What an evaluation found out.
+/// The result of an evaluation.
 #[derive(Default)]
 struct Judgement {
     figures: Vec<EvalRecord>,
-    /// File names and pictures beside those of the figures.
+    /// Further plots as SVG, each with its file name.
     pictures: Vec<(String, String)>,
 }
 
@@ -133,7 +133,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(Ending::AllDone)
 }
 
-/// A picture of bars for every metric, and what else an evaluation has to show.
+/// Writes a bar chart for every metric, and the further plots.
 fn draw(folder: &Path, task: &str, judgement: &Judgement) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut metrics: Vec<&str> = judgement.figures.iter().map(|figure| figure.metric.as_str()).collect();
@@ -147,7 +147,7 @@ fn draw(folder: &Path, task: &str, judgement: &Judgement) -> anyhow::Result<()> 
             range: figure.low.zip(figure.high),
         };
         let mut bars: Vec<Bar> = of_metric.map(bar).collect();
-        // Subjects side by side for each part.
+        // Sorted by part, so that its subjects are side by side.
         bars.sort_by(|a, b| a.label.split(',').next().cmp(&b.label.split(',').next()));
         (format!("{metric}.svg"), plot::bars(&format!("{task}: {metric}"), &bars))
     };
@@ -163,23 +163,23 @@ fn draw(folder: &Path, task: &str, judgement: &Judgement) -> anyhow::Result<()> 
 }
 
 impl DataArgs {
-    /// All labels, or those of the fold that is asked for.
+    /// Reads the labels: all, or those of the given fold.
     fn labels(&self) -> anyhow::Result<Vec<Label>> {
         let mut labels = photos::labels(&self.labels)?;
         if let Some(fold) = &self.held_out {
             let parts = fold.split_once('/').and_then(|(k, n)| Some((k.parse::<u64>().ok()?, n.parse::<u64>().ok()?)));
-            let Some((held, count)) = parts.filter(|(held, count)| held < count) else {
+            let Some((held_out, count)) = parts.filter(|(held_out, count)| held_out < count) else {
                 anyhow::bail!("--held-out takes K/N, such as 0/5, not `{fold}`");
             };
             let groups = self.groups.as_ref().map(|file| photos::labels(file)).transpose()?;
             let folds = Folds::new(groups.as_deref().unwrap_or(&labels), &self.series, count);
-            labels.retain(|label| folds.of(&label.file) == held);
+            labels.retain(|label| folds.of(&label.file) == held_out);
         }
         anyhow::ensure!(!labels.is_empty(), "{}: no photo of it is asked for", self.labels.display());
         Ok(labels)
     }
 
-    /// As typed, as configured, or what is built in.
+    /// Opens the named model, otherwise the configured or the built-in one.
     fn model<N: Network>(
         &self,
         which: ModelChoice<'_>,
@@ -189,7 +189,7 @@ impl DataArgs {
         networks.open_or_built_in(self.network.model.is_some(), which, does)
     }
 
-    /// Where the photos lie.
+    /// The folder of the photos.
     fn folder(&self) -> &Path {
         self.photos.as_deref().unwrap_or_else(|| self.labels.parent().unwrap_or(Path::new(".")))
     }
@@ -213,7 +213,7 @@ fn figure(task: &str, subject: &str, part: &str, metric: &str) -> EvalRecord {
     }
 }
 
-/// The size at which photos are judged everywhere.
+/// Resizes a photo to the size at which all commands measure photos.
 fn medium(photo: &Pixels, context: &Context) -> Pixels {
     resize::within(photo, context.settings().thumbnail_sizes.medium).into_owned()
 }
@@ -223,7 +223,7 @@ fn comparator(data: &DataArgs, networks: &Networks<'_>, context: &Context) -> Re
     data.model(data.network.which(file, COMPARISON_MODEL), COMPARES, networks)
 }
 
-/// The group of each label, numbered in the order of their names.
+/// The group of each label, numbered in the order of the group names.
 fn groups_of(labels: &[Label]) -> Result<Vec<usize>, CommandError> {
     let mut names: Vec<&String> = labels.iter().filter_map(|label| label.group.as_ref()).collect();
     names.sort();

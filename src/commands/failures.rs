@@ -1,4 +1,4 @@
-//! How failures of photos are told: each by itself, and many of the same kind in one line.
+//! Reporting failed photos: a few one by one, many with the same reason in one line.
 
 use std::collections::HashMap;
 
@@ -6,47 +6,47 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::report::photo_path::shown;
 
-/// So many of a kind are told one by one.
-const FEW: usize = 3;
+/// The number of failures with the same reason that are listed one by one.
+const MAX_LISTED: usize = 3;
 
-/// Failures of a run that is under way, told when it is over; with `-v`, or where the first one ends it, at once.
+/// The failures of a run, reported at its end; with `-v` or `--strict` they are reported at once.
 #[derive(Debug, Default)]
 pub struct Failures {
-    kinds: Vec<Kind>,
-    /// By what is said of them.
+    groups: Vec<FailureGroup>,
+    /// The index of the group of each reason.
     index: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
-struct Kind {
+struct FailureGroup {
     first: Vec<Failure>,
     count: usize,
 }
 
 impl Failures {
-    pub fn tell(&mut self, failure: &Failure, context: &Context) {
+    pub fn add(&mut self, failure: &Failure, context: &Context) {
         if context.ui.is_verbose() || context.strict {
             return context.ui.warn(&failure.to_string());
         }
-        let kinds = &mut self.kinds;
-        let kind = *self.index.entry(failure.said()).or_insert_with(|| {
-            kinds.push(Kind { first: Vec::new(), count: 0 });
-            kinds.len() - 1
+        let groups = &mut self.groups;
+        let index = *self.index.entry(failure.reason()).or_insert_with(|| {
+            groups.push(FailureGroup { first: Vec::new(), count: 0 });
+            groups.len() - 1
         });
-        let kind = &mut kinds[kind];
-        kind.count += 1;
-        if kind.first.len() < FEW {
-            kind.first.push(failure.clone());
+        let group = &mut groups[index];
+        group.count += 1;
+        if group.first.len() < MAX_LISTED {
+            group.first.push(failure.clone());
         }
     }
 
     pub fn finish(self, context: &Context) {
-        for Kind { first, count } in self.kinds {
+        for FailureGroup { first, count } in self.groups {
             if count == first.len() {
                 first.iter().for_each(|failure| context.ui.warn(&failure.to_string()));
             } else {
-                let (path, said) = (shown(&first[0].path), first[0].said());
-                context.ui.warn(&format!("{count} files, the first {path}: {said} (-v lists them)"));
+                let (path, reason) = (shown(&first[0].path), first[0].reason());
+                context.ui.warn(&format!("{count} files, the first {path}: {reason} (-v lists them)"));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The part that commands over features share: which files, and what their errors mean to a user.
+//! The options and errors that commands over feature files share.
 
 use std::path::PathBuf;
 
@@ -55,7 +55,7 @@ pub fn open(args: &DataArgs, context: &Context) -> Result<Source, CommandError> 
     Ok(source.with_ids(ids)?)
 }
 
-/// `None` when the user asked to stop.
+/// Turns an interruption by the user into `None`.
 pub fn unless_stopped<T>(outcome: Result<T, ScaleError>) -> Result<Option<T>, CommandError> {
     match outcome {
         Ok(done) => Ok(Some(done)),

@@ -1,4 +1,4 @@
-//! What people decided about photos: said to `decide`, or to other programs that wrote it into the photo or beside it.
+//! People's decisions about photos: from `decide`, or from ratings that other programs wrote into photos and sidecars.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::photos;
 use crate::context::{Context, journal_failed};
 use crate::error::CommandError;
-use crate::journal::{Decisions, Entry};
+use crate::journal::{Decisions, NewDecision};
 use crate::library::choice::FoundDecision;
 use crate::photo_report::PhotoReport;
 use crate::report::xmp::{self, Naming};
@@ -23,15 +23,15 @@ pub enum Ratings {
     Ignore,
 }
 
-/// What a person decided. Where an older albumctl wrote it down by the bytes of these photos, it is written once more by
-/// their pictures, so that the next caption does not lose it.
+/// Returns the decisions in the journal. Decisions that an older albumctl stored without picture identities are stored
+/// again with them, so that they survive edits of the photos' metadata.
 pub fn in_journal(reports: &[PhotoReport], dry_run: bool, context: &Context) -> Result<Decisions, CommandError> {
     let decisions = context.decisions()?;
     let old = reports.iter().filter_map(|report| {
-        let photo = report.id().filter(|photo| !dry_run && decisions.hangs_on_bytes(*photo))?;
-        Some(Entry { photo, decision: decisions.of(Some(photo.content), photo.picture), path: &report.path })
+        let photo = report.id().filter(|photo| !dry_run && decisions.lacks_picture(*photo))?;
+        Some(NewDecision { photo, decision: decisions.of(Some(photo.content), photo.picture), path: &report.path })
     });
-    let old: Vec<Entry> = old.collect();
+    let old: Vec<NewDecision> = old.collect();
     if !old.is_empty()
         && let Err(error) = context.journal().and_then(|mut journal| journal.decide(&old).map_err(journal_failed))
     {
@@ -41,8 +41,7 @@ pub fn in_journal(reports: &[PhotoReport], dry_run: bool, context: &Context) -> 
     Ok(decisions)
 }
 
-/// The decision about each photo. What was said to `decide` goes before what a sidecar says, and that before what the photo
-/// says.
+/// Returns the decision about each photo. The journal takes precedence over a sidecar, and a sidecar over the photo itself.
 pub fn of(reports: &[PhotoReport], ratings: Ratings, decisions: &Decisions) -> Vec<Option<FoundDecision>> {
     before(reports, decisions, &elsewhere(reports, ratings))
 }
@@ -53,34 +52,35 @@ pub fn before(
     decisions: &Decisions,
     elsewhere: &[Option<FoundDecision>],
 ) -> Vec<Option<FoundDecision>> {
-    let said = |report: &PhotoReport| Some((decisions.of(report.content, report.picture)?, DecisionSource::Journal));
-    reports.iter().zip(elsewhere).map(|(report, found)| said(report).or(*found)).collect()
+    let by_journal =
+        |report: &PhotoReport| Some((decisions.of(report.content, report.picture)?, DecisionSource::Journal));
+    reports.iter().zip(elsewhere).map(|(report, found)| by_journal(report).or(*found)).collect()
 }
 
-/// What other programs wrote about each photo.
+/// The decisions that other programs stored in sidecars or in the photos themselves.
 pub fn elsewhere(reports: &[PhotoReport], ratings: Ratings) -> Vec<Option<FoundDecision>> {
     if ratings == Ratings::Ignore {
         return vec![None; reports.len()];
     }
     let paths: Vec<PathBuf> = reports.iter().map(|report| report.path.clone()).collect();
     let mut folders = Folders::default();
-    // Asking for the spelling of each takes a while in a large album.
+    // Checking the spelling of each sidecar's name is slow in a large album, so it is skipped where there are none.
     let sidecars = if paths.iter().any(|path| folders.holds_sidecars(path)) {
         xmp::sidecars(&paths, Naming::Both)
     } else {
         vec![Vec::new(); paths.len()]
     };
     let found = |(report, sidecars): (&PhotoReport, Vec<PathBuf>)| {
-        let mut beside =
+        let mut by_sidecar =
             || sidecars.iter().filter(|sidecar| folders.has(sidecar)).find_map(|sidecar| decision(read(sidecar)?));
-        beside()
+        by_sidecar()
             .map(|decision| (decision, DecisionSource::Sidecar))
             .or_else(|| Some((decision(report.rating?)?, DecisionSource::File)))
     };
     reports.iter().zip(sidecars).map(found).collect()
 }
 
-/// Stars below five say how good a photo is, and not that it belongs in the album.
+/// Fewer than five stars rate a photo without deciding that it belongs in the album.
 fn decision(rating: PersonsRating) -> Option<Decision> {
     match rating {
         PersonsRating::Rejected => Some(Decision::Reject),
@@ -89,12 +89,12 @@ fn decision(rating: PersonsRating) -> Option<Decision> {
     }
 }
 
-/// A sidecar that cannot be read says nothing here; it is told of where one is to be written.
+/// An unreadable sidecar gives no rating here; it is reported where a sidecar is written.
 fn read(sidecar: &Path) -> Option<PersonsRating> {
     persons_rating(&reading::read(sidecar, reading::SIDECAR).ok()?)
 }
 
-/// The sidecars in each folder, listed once: most photos have none.
+/// The names of the sidecars in each folder. A folder is listed once, as most photos have no sidecar.
 #[derive(Default)]
 struct Folders(HashMap<PathBuf, HashSet<OsString>>);
 

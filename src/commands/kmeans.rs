@@ -1,4 +1,4 @@
-//! `albumctl kmeans`: clusters of features in Parquet or `.npy` files, however many.
+//! `albumctl kmeans`: clusters features in Parquet or `.npy` files that need not fit in memory.
 
 mod vectors;
 
@@ -128,7 +128,7 @@ enum InitArg {
 }
 
 impl Args {
-    /// The files it names, to be checked before any work.
+    /// Registers the files it names, to be checked before any work.
     pub fn claim(&self, outputs: &mut Outputs) -> Result<(), PlaceError> {
         match &self.command {
             Command::Fit(args) if !is_remote(&args.model) => {
@@ -138,7 +138,7 @@ impl Args {
         }
     }
 
-    /// Whether -o takes rows instead of lines.
+    /// Whether `-o` receives a Parquet file of labels instead of lines.
     pub fn writes_labels(&self) -> bool {
         matches!(&self.command, Command::Assign(args) if !args.data.is_empty())
     }
@@ -150,7 +150,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Command::Assign(args) => assign(args, context),
         Command::Info(args) => {
             lines_stay_here(context)?;
-            tell(&load(&args.model, context)?, &args.model, context)
+            write_record(&load(&args.model, context)?, &args.model, context)
         }
     }
 }
@@ -184,10 +184,10 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
         batch_rows: None,
     };
     let started = Instant::now();
-    let mut told = |event: &Event| progress(event, context);
+    let mut on_event = |event: &Event| progress(event, context);
     let model = match cluster {
-        None => fit::fit(&source, &options, context.stop(), &mut told),
-        Some(cluster) => on_cluster(&cluster, args, &source, &options, context, &mut told),
+        None => fit::fit(&source, &options, context.stop(), &mut on_event),
+        Some(cluster) => on_cluster(&cluster, args, &source, &options, context, &mut on_event),
     };
     let Some(model) = features::unless_stopped(model)? else {
         context.ui.note("interrupted; started again, it goes on from the last whole iteration");
@@ -205,7 +205,7 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
         ),
         false,
     );
-    tell(&model, &args.model, context)
+    write_record(&model, &args.model, context)
 }
 
 #[cfg(feature = "distributed")]
@@ -215,18 +215,18 @@ fn on_cluster(
     source: &Source,
     options: &fit::Options,
     context: &Context,
-    told: &mut dyn FnMut(&Event),
+    on_event: &mut dyn FnMut(&Event),
 ) -> Result<Model, ScaleError> {
     use scale::distributed::client::Client;
     use scale::distributed::engine::Cluster;
     let work = || scale::absolute(&options.work).to_string_lossy().into_owned();
     let share = args.share.clone().unwrap_or_else(work);
-    let mut options_of_client = cluster.options(share);
-    options_of_client.task_rows = args.task_rows;
-    let tell = |what: &str| context.ui.warn(what);
-    let client = Client::connect(&options_of_client, context.stop(), &tell)?;
+    let mut client_options = cluster.options(share);
+    client_options.task_rows = args.task_rows;
+    let warn = |message: &str| context.ui.warn(message);
+    let client = Client::connect(&client_options, context.stop(), &warn)?;
     let cluster = Cluster::new(source, options.normalize, options.threads, client)?;
-    fit::fit_on(&cluster, options, told)
+    fit::fit_on(&cluster, options, on_event)
 }
 
 #[cfg(not(feature = "distributed"))]
@@ -238,7 +238,7 @@ fn on_cluster(
     _: &Context,
     _: &mut dyn FnMut(&Event),
 ) -> Result<Model, ScaleError> {
-    Err(ScaleError::Engine { cause: engine::lacking(cluster.address).to_string() })
+    Err(ScaleError::Engine { cause: engine::feature_missing(cluster.address).to_string() })
 }
 
 fn progress(event: &Event, context: &Context) {
@@ -289,7 +289,7 @@ fn load(model: &Path, context: &Context) -> Result<Model, CommandError> {
     Ok(Model::load(model)?)
 }
 
-fn tell(model: &Model, path: &Path, context: &Context) -> Result<Ending, CommandError> {
+fn write_record(model: &Model, path: &Path, context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<KmeansModelRecord>()?;
     output.write(&context.ui, &record(model, path))?;
     output.finish(&context.ui)?;

@@ -1,4 +1,4 @@
-//! `albumctl man`: the manual, in roff, made from the same text as `--help`.
+//! `albumctl man`: the manual pages in roff, from the same text as `--help`.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub struct Args {
     dir: Option<PathBuf>,
 }
 
-/// What a command does, and the line that does it, by the words of the command.
+/// Returns the examples of a command, each with what it does and its command line.
 pub type Examples = fn(&str) -> &'static [(&'static str, &'static str)];
 
 /// Sections that are the same on every page.
@@ -77,7 +77,7 @@ pub fn run(
     Ok(Ending::AllDone)
 }
 
-/// The page of a command and those of all below it.
+/// Writes the page of a command and of its subcommands.
 fn pages(
     command: &clap::Command,
     words: &str,
@@ -118,7 +118,7 @@ fn page(command: &clap::Command, words: &str, examples: Examples) -> std::io::Re
     Ok(text)
 }
 
-/// Dashes that may be copied, and nothing that roff would take for a request.
+/// Escapes text for roff; escaped dashes can be copied from the page.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('-', "\\-")
 }

@@ -1,4 +1,4 @@
-//! A file a subcommand: its arguments, and a `run` that wires rooms together and computes nothing.
+//! The commands, one file each: the arguments, and a `run` that calls other modules and computes nothing itself.
 
 mod addresses;
 pub mod aesthetics;

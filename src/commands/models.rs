@@ -1,4 +1,4 @@
-//! `albumctl models`: what models there are, and having the right bytes of them here.
+//! `albumctl models`: lists, fetches, verifies and removes models.
 
 mod add;
 mod gc;
@@ -40,7 +40,7 @@ enum Command {
     Path(path::Args),
 }
 
-/// What the user accepts; shared by the commands that bring files here.
+/// The options of commands that add model files.
 #[derive(Debug, clap::Args)]
 struct Acceptance {
     /// Accept a file whose sha256 no manifest knows, and hold it to that hash from then on
@@ -48,7 +48,7 @@ struct Acceptance {
     trust_first: bool,
 }
 
-/// Tells the licence of a model that is about to be brought here, or refuses it.
+/// Shows the licence of a model before its files are added, or refuses it by the licence policy.
 fn admit(manifest: &Manifest, context: &Context) -> Result<(), CommandError> {
     let policy: LicencePolicy = context.settings().license_policy.parse().map_err(CommandError::usage)?;
     let terms = policy.check(&manifest.reference(), &manifest.license).map_err(CommandError::failed)?;
@@ -72,7 +72,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
 }
 
-/// Closes the lines of a run over several things: without a good one, those of an earlier run stay.
+/// Closes the output; without a success, the file of an earlier run is not replaced.
 fn close<R: Record>(output: Output<R>, done: usize, context: &Context) -> anyhow::Result<()> {
     if context.stopped() {
         output.finish_part(&context.ui).map(drop)
@@ -83,7 +83,7 @@ fn close<R: Record>(output: Output<R>, done: usize, context: &Context) -> anyhow
     }
 }
 
-/// How a run over several things ended.
+/// The ending of a run with these counts.
 fn ending(done: usize, failed: usize) -> Ending {
     match (done, failed) {
         (_, 0) => Ending::AllDone,

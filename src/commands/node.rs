@@ -1,4 +1,4 @@
-//! `albumctl node`: this machine as part of a cluster.
+//! `albumctl node`: runs this machine as part of a cluster.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -99,7 +99,7 @@ const TRUST: &str = "Who takes part";
 #[cfg(not(feature = "distributed"))]
 pub fn run(args: &Args, _: &Context) -> Result<Ending, CommandError> {
     let _ = &args.command;
-    Err(engine::lacking("node"))
+    Err(engine::feature_missing("node"))
 }
 
 #[cfg(feature = "distributed")]
@@ -107,7 +107,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     if context.offline {
         return Err(CommandError::usage(anyhow::anyhow!("a node is all network, and --offline forbids it")));
     }
-    context.ui.hear_all();
+    context.ui.show_all_logs();
     match &args.command {
         Command::Scheduler(args) => scheduler(args, context),
         Command::Executor(args) => executor(args, context),
@@ -179,7 +179,7 @@ fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandErr
     Ok(Ending::AllDone)
 }
 
-/// Where tasks may read and write; `alone` where no other machine comes into it.
+/// The folders and URLs that tasks may read and write. `alone` means that no other machine can reach this one.
 #[cfg(feature = "distributed")]
 fn shares(args: &ExecutorArgs, alone: bool) -> Result<Shares, CommandError> {
     if args.share.is_empty() && alone {

@@ -1,11 +1,11 @@
-//! What the commands with networks share: which model, on which device, how it is got, and what is said about it.
+//! Opening models for commands: which model, on which device, and what happens when it is missing.
 
 use std::path::Path;
 
 use super::{models, photos};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::library::asking::{Absent, Instead};
+use crate::library::model_selection::{Fallback, OnMissingModel};
 use crate::library::{ModelHub, ModelHubError};
 use hub::catalogue::CatalogueError;
 use hub::{HubError, Missing, ModelChoice, Network};
@@ -19,7 +19,7 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub model: Option<String>,
 
-    /// How exact sums are where the processor offers a choice: fast is good to about three digits
+    /// The precision of sums where the processor offers a choice: fast is exact to about three digits
     #[arg(long, value_enum, value_name = "HOW", default_value = "full")]
     pub precision: PrecisionArg,
 }
@@ -30,7 +30,7 @@ pub enum PrecisionArg {
     Fast,
 }
 
-/// The engine, opened for a command: models that are not here are fetched, done without, or end the run, as was asked.
+/// The engine, opened for a command. Missing models are fetched, skipped or end the run, depending on the options.
 #[derive(Debug)]
 pub struct Networks<'a> {
     pub hub: ModelHub,
@@ -38,7 +38,7 @@ pub struct Networks<'a> {
 }
 
 impl NetworkArgs {
-    /// The model: as typed, else the configured file, else the configured name.
+    /// The model to open: the `--model` argument, otherwise the configured file, otherwise the configured name.
     pub fn which<'a>(&'a self, file: Option<&'a Path>, name: &'a str) -> ModelChoice<'a> {
         match (&self.model, file) {
             (Some(typed), _) => ModelChoice::typed(typed),
@@ -57,22 +57,22 @@ impl<'a> Networks<'a> {
         Ok(Self { hub: context.model_hub(precision)?, context })
     }
 
-    /// For commands that have no say in which networks run, and how.
+    /// Opens the engine for commands without options about networks.
     pub fn configured(context: &'a Context) -> Result<Self, CommandError> {
         Self::new(&NetworkArgs { model: None, precision: PrecisionArg::Full }, context)
     }
 
-    /// The model. One that is not here is fetched first where `--pull` allows it, else the error says how to get it.
+    /// Opens a model. A missing one is fetched with `--pull`; otherwise the error says how to get it.
     pub fn open<N: Network>(&self, which: ModelChoice<'_>) -> Result<N, CommandError> {
         self.get(|| self.hub.network(which))
     }
 
-    /// The file of a model's weights, as it is.
+    /// Returns the file of a model's weights.
     pub fn weights(&self, which: ModelChoice<'_>) -> Result<WeightsFile, CommandError> {
         self.get(|| self.hub.weights(which))
     }
 
-    /// A model that was named must be there; in the place of a configured one stands what is built in.
+    /// Opens a model. The built-in model replaces a missing one unless that was named by the user.
     pub fn open_or_built_in<N: Network>(
         &self,
         named: bool,
@@ -101,7 +101,7 @@ impl<'a> Networks<'a> {
         models::fetch_missing(&names, self.context)
     }
 
-    /// Where nothing says where models lie, the way out is to say so.
+    /// Without a models folder, the error for a missing model says how to name one.
     fn refused(&self, error: ModelHubError) -> CommandError {
         match error {
             ModelHubError::Hub(HubError::Missing { .. }) if self.hub.has_no_folder() => Context::no_models_dir(),
@@ -110,10 +110,10 @@ impl<'a> Networks<'a> {
     }
 }
 
-impl Absent for &Networks<'_> {
+impl OnMissingModel for &Networks<'_> {
     type Error = CommandError;
 
-    fn absent(&mut self, missing: HubError, instead: &Instead) -> Result<bool, CommandError> {
+    fn on_missing(&mut self, missing: HubError, fallback: &Fallback) -> Result<bool, CommandError> {
         let context = self.context;
         let models = match &missing {
             HubError::Missing { models } => models.as_slice(),
@@ -124,7 +124,7 @@ impl Absent for &Networks<'_> {
                 Ok(()) => Ok(true),
                 Err(error) if context.strict || error.kind == Kind::Interrupted => Err(error),
                 Err(error) => {
-                    context.ui.warn(&format!("{error}\n{instead}"));
+                    context.ui.warn(&format!("{error}\n{fallback}"));
                     Ok(false)
                 }
             };
@@ -133,16 +133,16 @@ impl Absent for &Networks<'_> {
             return Err(self.refused(missing.into()));
         }
         if self.hub.has_no_folder() {
-            context.ui.note(&format!("no folder for models is known (--models-dir DIR); {instead}"));
+            context.ui.note(&format!("no folder for models is known (--models-dir DIR); {fallback}"));
         } else {
-            context.ui.detail(&format!("{missing}; {instead}"));
-            context.lacking.add(models, instead);
+            context.ui.detail(&format!("{missing}; {fallback}"));
+            context.missing_models.add(models, fallback);
         }
         Ok(false)
     }
 }
 
-/// What training runs on: the processor's path at full precision, and the configured device.
+/// The engine and device for training: full precision, and the configured device.
 pub fn engine_and_device(context: &Context) -> Result<(Engine, candle_core::Device), CommandError> {
     let (device, fallback) = context.device().map_err(CommandError::usage)?.settle().map_err(CommandError::usage)?;
     if let Some(fallback) = fallback {
@@ -169,7 +169,7 @@ impl From<HubError> for CommandError {
     }
 }
 
-/// What the user can mend is wrong usage.
+/// Errors that the user can correct are wrong usage.
 impl From<ModelHubError> for CommandError {
     fn from(error: ModelHubError) -> Self {
         match error {

@@ -1,4 +1,4 @@
-//! The part all commands about photos share: scan, run the pipeline, tell failures, sum up.
+//! The steps that all commands about photos share: scan, run the pipeline, report failures, summarise.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -19,24 +19,24 @@ use crate::report::output::Output;
 use base::reading::{self, Stream};
 use photo::scan::{self, Photo, Scan};
 
-/// What a run over photos came to.
+/// The counts of a run over photos.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub done: usize,
     pub from_store: usize,
     pub failed: usize,
-    /// Those that fail again as long as nobody changes them.
+    /// Photos that will fail again until they are changed.
     pub broken: Vec<PathBuf>,
-    /// Somebody asked to stop before all photos were looked at.
+    /// Whether the user stopped the run before all photos were processed.
     pub interrupted: bool,
 }
 
-/// Finds the photos that were meant. Unreadable folders are told and counted by [`analyse`].
+/// Finds the photos of the arguments. Unreadable folders are reported and counted by [`analyse`].
 pub fn find(args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
     find_beside(args, None, context)
 }
 
-/// The same for a run that writes pictures into a folder: what it and earlier runs put there is not looked at.
+/// Finds the photos for a run that writes pictures into a folder, leaving out that folder's pictures.
 pub fn find_beside(args: &PhotoArgs, written_to: Option<&Path>, context: &Context) -> Result<Scan, CommandError> {
     found(&named(args, context)?, args, written_to, context)
 }
@@ -63,7 +63,7 @@ fn is_same_folder(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
-/// What was typed, with the list on standard input in its place.
+/// The paths of the arguments, with `-` replaced by the list on standard input.
 pub fn named(args: &PhotoArgs, context: &Context) -> Result<Vec<PathBuf>, CommandError> {
     let mut paths: Vec<PathBuf> = Vec::new();
     for path in &args.paths {
@@ -79,27 +79,27 @@ pub fn named(args: &PhotoArgs, context: &Context) -> Result<Vec<PathBuf>, Comman
     Ok(paths)
 }
 
-/// What was asked to be looked at.
+/// The photos of a command that also accepts one on standard input.
 #[derive(Debug)]
-pub enum Given {
-    /// The bytes of one photo, out of standard input.
+pub enum PhotoSet {
+    /// The bytes of one photo from standard input.
     Bytes(Vec<u8>),
     Files(Scan),
 }
 
-/// The photos that were meant; where `-` alone was typed, standard input may also be a photo itself.
-pub fn given(args: &PhotoArgs, context: &Context) -> Result<Given, CommandError> {
+/// Finds the photos of the arguments. With `-` alone, standard input may be a list or a photo itself.
+pub fn find_or_read(args: &PhotoArgs, context: &Context) -> Result<PhotoSet, CommandError> {
     if !matches!(args.paths.as_slice(), [only] if only == Path::new("-")) {
-        return find(args, context).map(Given::Files);
+        return find(args, context).map(PhotoSet::Files);
     }
     context.reads_stdin()?;
     let most = context.settings().photo_limits().max_file_bytes.max(reading::LIST);
     let bytes = Stream::standard_input(context.stop()).bytes(most);
     let bytes = bytes.context("cannot read standard input")?;
     if photo::sniff(&bytes).is_some() {
-        return Ok(Given::Bytes(bytes));
+        return Ok(PhotoSet::Bytes(bytes));
     }
-    found(&scan::listed(&bytes, args.walk.null), args, None, context).map(Given::Files)
+    found(&scan::listed(&bytes, args.walk.null), args, None, context).map(PhotoSet::Files)
 }
 
 pub fn scan(paths: &[PathBuf], args: &PhotoArgs, context: &Context) -> Result<Scan, CommandError> {
@@ -121,9 +121,9 @@ fn scan_beside(
         context.ui.detail(&format!("{} passed over: no photos", counted(scan.passed_over, "file")));
     }
     if scan.hidden > 0 {
-        // Where there is nothing else, this may be why.
-        let told = format!("hidden files and folders passed over: {} (--hidden looks at them)", scan.hidden);
-        if scan.photos.is_empty() { context.ui.note(&told) } else { context.ui.detail(&told) }
+        // If no photos were found, this may be the reason.
+        let message = format!("hidden files and folders passed over: {} (--hidden looks at them)", scan.hidden);
+        if scan.photos.is_empty() { context.ui.note(&message) } else { context.ui.detail(&message) }
     }
     for folder in &scan.left_out {
         context.ui.detail(&format!("{}: passed over, for this run writes there", folder.display()));
@@ -148,23 +148,23 @@ pub fn analyse(
     for unreadable in &scan.unreadable {
         let (path, cause) = (unreadable.path.clone(), unreadable.cause.to_string());
         let failure = Failure { path, stage: Stage::Scan, code: unreadable.cause.code(), cause };
-        tally.count(&failure, context, |failure| failures.tell(failure, context))?;
+        tally.count(&failure, context, |failure| failures.add(failure, context))?;
     }
     let progress = context.ui.progress(scan.photos.len() as u64);
-    let mut looked_at = 0;
+    let mut processed = 0;
     hub.look_at(&scan.photos, analyses, medium, |photo, outcome| {
         progress.step();
-        looked_at += 1;
-        let taken = match outcome {
+        processed += 1;
+        let handled = match outcome {
             Ok(analysed) => {
                 tally.done += 1;
                 tally.from_store += usize::from(analysed.from_store);
                 each(photo, analysed.report)
             }
-            Err(failure) => tally.count(&failure, context, |failure| failures.tell(failure, context)),
+            Err(failure) => tally.count(&failure, context, |failure| failures.add(failure, context)),
         };
-        tell_store_warnings(context);
-        match taken {
+        show_store_warnings(context);
+        match handled {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 ended = Err(error);
@@ -174,12 +174,12 @@ pub fn analyse(
     });
     drop(progress);
     failures.finish(context);
-    tell_store_warnings(context);
-    tally.interrupted = looked_at < scan.photos.len() && context.stopped();
+    show_store_warnings(context);
+    tally.interrupted = processed < scan.photos.len() && context.stopped();
     ended.map(|()| tally)
 }
 
-/// To be asked before every step of a choice and its delivery: of a part of the photos none is made.
+/// Must be called before every step of a selection and its delivery: nothing is selected from a part of the photos.
 pub fn unless_interrupted(context: &Context) -> Result<(), CommandError> {
     if context.stopped() { Err(interrupted()) } else { Ok(()) }
 }
@@ -190,7 +190,7 @@ pub fn interrupted() -> CommandError {
     CommandError::interrupted(anyhow::anyhow!(cause))
 }
 
-fn tell_store_warnings(context: &Context) {
+fn show_store_warnings(context: &Context) {
     for warning in context.store().take_warnings() {
         context.ui.warn(&warning);
     }
@@ -212,9 +212,9 @@ impl Tally {
         Ok(())
     }
 
-    /// Closes the lines of a run over photos: only a whole run with results takes the place of earlier ones.
+    /// Closes the output. Only a completed run with results replaces an earlier file.
     pub fn close<R: Record>(&self, output: Output<R>, context: &Context) -> Result<(), CommandError> {
-        let kept = if self.interrupted {
+        let not_written = if self.interrupted {
             output.finish_part(&context.ui)?
         } else if self.done == 0 {
             output.finish_empty(&context.ui)?
@@ -222,14 +222,14 @@ impl Tally {
             output.finish(&context.ui)?;
             false
         };
-        if kept {
-            self.tell_kept(context);
+        if not_written {
+            self.warn_not_written(context);
         }
         Ok(())
     }
 
-    /// Says that the file that was asked for is not made anew.
-    pub fn tell_kept(&self, context: &Context) {
+    /// Warns that the output file was not written.
+    pub fn warn_not_written(&self, context: &Context) {
         let Some(file) = context.output_file() else { return };
         let why = if self.interrupted {
             "not written: the run was interrupted; what was measured is remembered, and the same command goes on from there"
@@ -239,26 +239,26 @@ impl Tally {
         context.ui.warn(&format!("{}: {why}", file.display()));
     }
 
-    /// Says the summary line and decides the exit code.
+    /// Shows the summary line and returns the ending of the run.
     pub fn end(&self, command: &str, context: &Context) -> Ending {
-        self.tell_lacking(context);
+        self.report_missing_models(context);
         context.ui.summary(&self.summary(command, context), self.failed > 0);
         self.ending(context)
     }
 
-    /// The same of a run that tells in words of its own what it came to; in any case when it `wrote` something.
-    pub fn end_with(&self, told: &str, wrote: bool, command: &str, context: &Context) -> Ending {
-        self.tell_lacking(context);
+    /// Ends a run with its own summary line, which is also shown without a terminal if the run `wrote` something.
+    pub fn end_with(&self, message: &str, wrote: bool, command: &str, context: &Context) -> Ending {
+        self.report_missing_models(context);
         context.ui.detail(&self.summary(command, context));
         let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
-        context.ui.summary(&format!("{told}{failed}"), wrote || self.failed > 0);
+        context.ui.summary(&format!("{message}{failed}"), wrote || self.failed > 0);
         self.ending(context)
     }
 
-    /// Where there are results.
-    fn tell_lacking(&self, context: &Context) {
+    /// Reports missing models if there are results.
+    fn report_missing_models(&self, context: &Context) {
         if self.done > 0 && !self.interrupted {
-            context.tell_lacking();
+            context.report_missing_models();
         }
     }
 

@@ -1,4 +1,4 @@
-//! `albumctl portrait`: faces, eyes, smiles.
+//! `albumctl portrait`: finds faces and judges eyes and smiles.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use image::ImageEncoder as _;
 
 use super::open_models::Networks;
 use super::photos;
-use crate::analyses::FaceFinding;
+use crate::analyses::FaceAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -75,9 +75,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(tally.end("portrait", context))
 }
 
-/// A copy with the faces drawn in. Records in the store hold no landmarks, so the photo is looked at again.
+/// Writes a copy with the faces drawn in. The store holds no landmarks, so the photo is analysed again.
 fn draw(
-    finding: &FaceFinding,
+    finding: &FaceAnalysis,
     photo: &Path,
     medium: Option<u32>,
     folder: &Path,
@@ -92,8 +92,8 @@ fn draw(
     save(&annotate(pixels, &portrait), photo, folder, folders)
 }
 
-/// Writes `NAME.faces.png`, or `NAME.faces-2.png` and so on: nothing that is there is ever written over, and what is
-/// there already is not written again.
+/// Writes `NAME.faces.png`, or `NAME.faces-2.png` and so on if the name is taken. No file is overwritten, and an identical
+/// one is not written again.
 fn save(pixels: &Pixels, photo: &Path, folder: &Path, folders: &mut Folders) -> anyhow::Result<()> {
     let stem = photo.file_stem().unwrap_or_default().to_string_lossy();
     let names =

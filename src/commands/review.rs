@@ -69,7 +69,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         tally.close(context.output::<SelectRecord>()?, context)?;
         return Ok(tally.end("review", context));
     }
-    let groups = networks.hub.cluster_with(&reports, &args.groups.over(context))?;
+    let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let pictures = pictures(&mut reports, context);
     let rules = args.choice.rules(context);
     let album = session::Album { reports: &reports, groups: &groups, models: &models, rules: &rules };
@@ -86,8 +86,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     server.serve(Arc::new(table));
     serve(&wishes, &mut session, context)?;
     let (photos, verdicts) = session.end();
-    select::tell_of_kept(&photos, &verdicts, &rules, context);
-    select::tell_of_choice(&photos, &verdicts, context);
+    select::note_kept_beyond_top(&photos, &verdicts, &rules, context);
+    select::log_selection(&photos, &verdicts, context);
     let mut output = context.output::<SelectRecord>()?;
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
         let (photo, report) = (&photos[verdict.photo], &reports[verdict.photo]);

@@ -1,4 +1,4 @@
-//! `select --since`: only photos that are new.
+//! `select --since`: restricts a run to new photos.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -18,10 +18,10 @@ use crate::store::Fingerprint;
 use photo::identity::{self, ContentId};
 use photo::scan::{Scan, Unreadable};
 
-/// What `--since` was given.
+/// The value of `--since`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Since {
-    /// The last run of that name; most have none.
+    /// The last run of that name, which is usually empty.
     LastRun(String),
     Moment(Timestamp),
 }
@@ -41,7 +41,7 @@ impl FromStr for Since {
     }
 }
 
-/// A date or time of the local clock, a time with its distance from UTC, or how long before `now`.
+/// Parses a local date or time, a time with its UTC offset, or a duration before `now`.
 fn moment(text: &str, now: &Zoned) -> Option<Timestamp> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Some(moment);
@@ -54,7 +54,7 @@ fn moment(text: &str, now: &Zoned) -> Option<Timestamp> {
     (then <= *now).then(|| then.timestamp())
 }
 
-/// What lets photos through, and what is written down when all is done.
+/// The filter for new photos, and the record to store when the run is complete.
 #[derive(Debug)]
 pub enum RunHistory {
     All,
@@ -73,7 +73,7 @@ pub struct Run {
 }
 
 impl RunHistory {
-    /// `None` when the same run is under way in another process. `flags` are those of the choice.
+    /// Begins a run; `None` when the same run is under way in another process. `flags` are the options of the selection.
     pub fn begin(
         since: Option<&Since>,
         photos: &PhotoArgs,
@@ -90,7 +90,7 @@ impl RunHistory {
         let journal = context.journal()?;
         let data = context.data_folder().context("the journal has no folder")?;
         let Some(lock) = RunLock::take(&data, &key).map_err(journal_failed)? else { return Ok(None) };
-        // Asked under the lock: what the run before has seen is written down by now.
+        // Read under the lock, so that the previous run has stored what it saw.
         let last = journal.last_run(&key).map_err(journal_failed)?;
         let (finished, seen) = last.map_or((None, SeenPhotos::default()), |last| (Some(last.finished_ms), last.seen));
         let last = finished.and_then(|ms| Timestamp::from_millisecond(ms).ok());
@@ -98,8 +98,8 @@ impl RunHistory {
         Ok(Some(Self::Run(Box::new(Run { journal, key, about, last, seen, _lock: lock }))))
     }
 
-    /// The scan without the photos that are not new. What cannot be looked at has failed: of a photo that was delivered a
-    /// second look, if it went better, would make a new one.
+    /// Removes the photos that are not new from the scan. A photo that cannot be identified counts as failed and is not
+    /// taken as new, as it may have been delivered before.
     pub fn narrow(&self, mut scan: Scan, context: &Context) -> Scan {
         if matches!(self, Self::All) {
             return scan;
@@ -111,10 +111,10 @@ impl RunHistory {
                 .map(|stamp| i128::from(stamp.modified_ns.max(stamp.changed_ns)) >= moment.as_nanosecond()),
             Self::Run(run) => {
                 let content = pipeline::identify(path, context.store(), &limits)?;
-                if run.seen.has_content(content) || run.seen.has_content(told_as_broken(content)) {
+                if run.seen.has_content(content) || run.seen.has_content(broken_id(content)) {
                     return Ok(false);
                 }
-                // Other bytes: perhaps of a picture that was delivered, with something written about it since.
+                // The bytes are new, but the picture may be known: the metadata may have been edited since.
                 let known = run.seen.knows_pictures()
                     && run.seen.has_picture(pipeline::picture_of(path, content, context.store(), &limits)?);
                 Ok(!known)
@@ -133,8 +133,8 @@ impl RunHistory {
         scan
     }
 
-    /// Since when photos count as new, in words.
-    pub fn told(&self) -> Option<String> {
+    /// The time since when photos count as new, worded for a message.
+    pub fn description(&self) -> Option<String> {
         let local = |moment: &Timestamp| moment.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string();
         match self {
             Self::All => None,
@@ -143,12 +143,13 @@ impl RunHistory {
         }
     }
 
-    /// To be called when everything has been delivered, and only then. Broken photos are told once, not by every run.
+    /// Stores the run. Must be called only when everything has been delivered. Broken photos are stored as well, so that
+    /// only one run reports them.
     pub fn finish(self, seen: &[PhotoId], broken: &[PathBuf], context: &Context) -> Result<(), CommandError> {
         let Self::Run(mut run) = self else { return Ok(()) };
         let limits = context.limits();
         let broken = broken.iter().filter_map(|path| pipeline::identify(path, context.store(), &limits).ok());
-        let broken = broken.map(|content| PhotoId { content: told_as_broken(content), picture: None });
+        let broken = broken.map(|content| PhotoId { content: broken_id(content), picture: None });
         let seen: Vec<PhotoId> = seen.iter().copied().chain(broken).collect();
         let written = run.journal.finish_run(&run.key, &run.about, &seen);
         let again = "the album was delivered; the next run will look at the same photos again";
@@ -156,13 +157,13 @@ impl RunHistory {
     }
 }
 
-/// What is written down of a photo that these decoders cannot read; others may, and look at it again.
-fn told_as_broken(content: ContentId) -> ContentId {
+/// The id stored for a photo that cannot be decoded. It includes the decoders' version, so that a newer version tries again.
+fn broken_id(content: ContentId) -> ContentId {
     let version = concat!("broken/", env!("CARGO_PKG_VERSION"), "/");
     ContentId::of(&[version.as_bytes(), photo::REVISION.as_bytes(), &content.0].concat())
 }
 
-/// The folders of a run, as the file system knows them, in the order of names.
+/// The canonical folders of a run, sorted.
 fn folders(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CommandError> {
     let folder = |path: &PathBuf| {
         if path == Path::new("-") || path.is_file() {
@@ -177,14 +178,15 @@ fn folders(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CommandError> {
     Ok(folders)
 }
 
-/// What a run is remembered by: its name, its folders, and what a person set that shapes the choice. Values nobody set
-/// are left out, so that a newer albumctl with another default goes on where the older one stopped; so are the places
-/// that are written to, which often carry a date.
+/// The key of a run: its name, its folders, and the settings that the user has changed and that affect the selection.
+/// Defaults are left out, so that a newer albumctl with other defaults continues the history. Output paths are left out
+/// because they often contain a date.
 fn key(name: &str, folders: &[PathBuf], photos: &PhotoArgs, flags: &[String], context: &Context) -> String {
-    const SHAPING: [&str; 4] = ["album.", "quality_assessment.", "portrait_analysis.", "thumbnail_sizes.medium"];
-    let settings = context.config.leaves.iter().filter(|(key, _, origin)| {
-        *origin != Origin::BuiltIn && SHAPING.iter().any(|shaping| key.starts_with(shaping))
-    });
+    const RELEVANT: [&str; 4] = ["album.", "quality_assessment.", "portrait_analysis.", "thumbnail_sizes.medium"];
+    let settings =
+        context.config.leaves.iter().filter(|(key, _, origin)| {
+            *origin != Origin::BuiltIn && RELEVANT.iter().any(|prefix| key.starts_with(prefix))
+        });
     let mut parts = vec!["run/1".to_owned(), name.to_owned()];
     parts.extend(folders.iter().map(|folder| format!("{}", folder.as_os_str().as_encoded_bytes().escape_ascii())));
     parts.extend(settings.map(|(key, value, _)| format!("{key}={value}")));
@@ -200,9 +202,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_dates_times_and_how_long_ago() {
+    fn dates_times_and_durations_are_parsed() {
         let now = civil::date(2026, 3, 10).at(12, 0, 0, 0).to_zoned(TimeZone::fixed(jiff::tz::offset(2))).unwrap();
-        let told = |text| moment(text, &now).map(|moment| moment.to_string());
+        let parsed = |text| moment(text, &now).map(|moment| moment.to_string());
         for (text, expected) in [
             ("2026-01-01", "2025-12-31T22:00:00Z"),
             ("2026-01-01T18:00", "2026-01-01T16:00:00Z"),
@@ -211,10 +213,10 @@ mod tests {
             ("36h", "2026-03-08T22:00:00Z"),
             ("2 weeks", "2026-02-24T10:00:00Z"),
         ] {
-            assert_eq!(told(text).as_deref(), Some(expected), "{text}");
+            assert_eq!(parsed(text).as_deref(), Some(expected), "{text}");
         }
-        for senseless in ["", "yesterday", "7", "-7d", "last-run:", "2026-13-01"] {
-            assert_eq!(told(senseless), None, "{senseless}");
+        for invalid in ["", "yesterday", "7", "-7d", "last-run:", "2026-13-01"] {
+            assert_eq!(parsed(invalid), None, "{invalid}");
         }
         assert_eq!("last-run".parse(), Ok(Since::LastRun(String::new())));
         assert_eq!("last-run:phone".parse(), Ok(Since::LastRun("phone".into())));

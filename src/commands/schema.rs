@@ -1,4 +1,4 @@
-//! `albumctl schema`: the shape of every line, for programs.
+//! `albumctl schema`: prints the JSON Schemas of the records.
 
 use serde_json::{Map, Value};
 

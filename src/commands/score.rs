@@ -1,8 +1,8 @@
 //! `albumctl score`: technical quality.
 
 use super::open_models::{NetworkArgs, Networks, PrecisionArg};
-use super::photos::{self, Given};
-use crate::analyses::{Degrading, asked};
+use super::photos::{self, PhotoSet};
+use crate::analyses::{DegradationAnalysis, present};
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -14,7 +14,7 @@ use crate::report::records::{DegradedRecord, FlawedRecord, QualityRecord, ScoreR
 use hub::{DegradationsKind, Network as _};
 use kernels::Precision;
 
-/// Technical quality: sharpness, exposure, colourfulness, contrast, and all in one number
+/// Technical quality: sharpness, exposure, colourfulness, contrast, and an overall value
 ///
 /// Photos are measured at a long side of 1024 pixels, smaller ones as they are, and by the values the file holds, before
 /// any colour conversion: so did the original. `score -` also takes the bytes of one photo.
@@ -45,43 +45,43 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let network = NetworkArgs { model: args.model.clone(), precision: PrecisionArg::Full };
     let networks = Networks::new(&network, context)?;
     let hub = &networks.hub;
-    let degrading = Degrading::new(networks.open(network.which(None, hub::MINI))?)?;
-    let name = || degrading.network.reference();
-    match degrading.network.kind() {
-        DegradationsKind::MultiHead => measured(args, Some(&degrading), hub, context, |score, report| {
+    let degradations = DegradationAnalysis::new(networks.open(network.which(None, hub::MINI))?)?;
+    let name = || degradations.network.reference();
+    match degradations.network.kind() {
+        DegradationsKind::MultiHead => measured(args, Some(&degradations), hub, context, |score, report| {
             Ok(FlawedRecord::new(score, numbers(report)?, name()))
         }),
-        DegradationsKind::SingleHead => measured(args, Some(&degrading), hub, context, |score, report| {
+        DegradationsKind::SingleHead => measured(args, Some(&degradations), hub, context, |score, report| {
             let [overall_quality] = numbers(report)?;
             Ok(QualityRecord { score, overall_quality, degradation_model: name() })
         }),
-        DegradationsKind::Mini => measured(args, Some(&degrading), hub, context, |score, report| {
+        DegradationsKind::Mini => measured(args, Some(&degradations), hub, context, |score, report| {
             Ok(DegradedRecord::new(score, numbers(report)?, name()))
         }),
     }
 }
 
-/// As many as the network says.
+/// The network's output, which must have `N` numbers.
 fn numbers<const N: usize>(report: &PhotoReport) -> Result<[f32; N], ModelHubError> {
-    let said = report.degradations.as_deref();
-    said.and_then(|said| said.try_into().ok()).ok_or(ModelHubError::Unanswered)
+    let output = report.degradations.as_deref();
+    output.and_then(|output| output.try_into().ok()).ok_or(ModelHubError::Unanswered)
 }
 
-/// Measures every photo, and writes what is made of it and of what else was asked.
+/// Measures every photo and writes the record that `record` makes of it.
 fn measured<R: Record>(
     args: &Args,
-    degrading: Option<&Degrading>,
+    degradations: Option<&DegradationAnalysis>,
     hub: &ModelHub,
     context: &Context,
     record: impl Fn(ScoreRecord, &PhotoReport) -> Result<R, ModelHubError>,
 ) -> Result<Ending, CommandError> {
-    let given = photos::given(&args.photos, context)?;
+    let photo_set = photos::find_or_read(&args.photos, context)?;
     let medium = if args.full_resolution { None } else { hub.medium() };
     let scoring = hub.scoring();
-    let analyses = asked([Some(&scoring), degrading.map(|degrading| degrading as &dyn Analysis)]);
-    let scan = match given {
-        Given::Files(scan) => scan,
-        Given::Bytes(photo) => {
+    let analyses = present([Some(&scoring), degradations.map(|degradations| degradations as &dyn Analysis)]);
+    let scan = match photo_set {
+        PhotoSet::Files(scan) => scan,
+        PhotoSet::Bytes(photo) => {
             let mut report = hub.ask_one(PhotoInput::Bytes(&photo), medium, &analyses)?;
             report.path = "-".into();
             let mut output = context.output::<R>()?;

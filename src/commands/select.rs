@@ -1,4 +1,4 @@
-//! `albumctl select`: the album.
+//! `albumctl select`: selects the photos of the album.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -10,14 +10,14 @@ use super::human_decisions::{self, Ratings};
 use super::open_models::Networks;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
-use crate::analyses::Comparing;
+use crate::analyses::ComparisonAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::journal::PhotoId;
 use crate::library::Groups;
-use crate::library::asking::AlbumModels;
-use crate::library::choice::{self, Referee};
+use crate::library::choice::{self, TieBreakSource};
+use crate::library::model_selection::AlbumModels;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::report::html::thumbnail_budget;
@@ -60,7 +60,7 @@ pub struct Args {
     pub deliver: DeliverArgs,
 }
 
-/// Which photos are picked; what is not given comes from the configuration.
+/// The rules of the selection; options that are not given come from the configuration.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Choice")]
 pub struct ChoiceArgs {
@@ -115,7 +115,7 @@ fn between(text: &str, least: f64, most: f64) -> Result<f64, String> {
 }
 
 impl ChoiceArgs {
-    /// Refuses configured values that no photo, or every photo, could meet.
+    /// Refuses configured values outside their range.
     pub fn check(context: &Context) -> Result<(), CommandError> {
         let album = &context.settings().album;
         let bars = [
@@ -162,13 +162,13 @@ impl ChoiceArgs {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.check(context)?;
     ChoiceArgs::check(context)?;
-    let Some(history) = RunHistory::begin(args.since.as_ref(), &args.photos, &args.told(), context)? else {
+    let Some(history) = RunHistory::begin(args.since.as_ref(), &args.photos, &args.selection_flags(), context)? else {
         context.ui.note("the same run is under way in another process, which delivers what is new");
         return Ok(Ending::AllDone);
     };
     let networks = Networks::configured(context)?;
     let Some(Gathered { reports, mut tally, models }) = gather(args, &history, &networks, context)? else {
-        let since = history.told().map_or_else(String::new, |since| format!(" since {since}"));
+        let since = history.description().map_or_else(String::new, |since| format!(" since {since}"));
         context.ui.note(&format!("no new photos{since}"));
         context.output::<SelectRecord>()?.finish_empty(&context.ui)?;
         if !args.deliver.dry_run {
@@ -184,15 +184,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
         return Ok(tally.end("select", context));
     }
-    let groups = networks.hub.cluster_with(&reports, &args.groups.over(context))?;
+    let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let photos = {
         let decisions = human_decisions::in_journal(&reports, args.deliver.dry_run, context)?;
         choice::candidates(&reports, &groups, &human_decisions::of(&reports, args.choice.ratings, &decisions))
     };
     let rules = args.choice.rules(context);
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
-    tell_of_kept(&photos, &verdicts, &rules, context);
-    tell_of_choice(&photos, &verdicts, context);
+    note_kept_beyond_top(&photos, &verdicts, &rules, context);
+    log_selection(&photos, &verdicts, context);
     photos::unless_interrupted(context)?;
     let album = Album { reports: &reports, from_file: args.from.is_some(), photos: &photos, verdicts: &verdicts };
     let unreadable = tally.failed;
@@ -208,19 +208,19 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     if let Some(file) = &args.deliver.report {
         album_export::write_page(file, album, &args.deliver, context)?;
     }
-    // Photos that could not be read are not among what was seen: they are looked at again. All that was delivered is on
-    // disk by now, and so are the folders it lies in.
+    // Photos that could not be read are not recorded as seen, so the next run tries them again. At this point everything
+    // delivered, including its folders, has been synced to disk.
     let delivered = tally.failed == unreadable && !args.deliver.dry_run;
     if delivered {
         let seen: Vec<PhotoId> = reports.iter().filter_map(PhotoReport::id).collect();
         history.finish(&seen, &tally.broken, context)?;
     }
     let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();
-    let told = closing::told(&args.deliver, (picks, photos.len(), how(&rules)), &written, context.output_file());
-    Ok(tally.end_with(&told, args.deliver.writes() || context.output_file().is_some(), "select", context))
+    let summary = closing::summary(&args.deliver, (picks, photos.len(), how(&rules)), &written, context.output_file());
+    Ok(tally.end_with(&summary, args.deliver.writes() || context.output_file().is_some(), "select", context))
 }
 
-/// By what rule so many were picked, for the closing line.
+/// The rule that limited the number of picks, for the closing line.
 pub fn how(rules: &Rules) -> &'static str {
     match (rules.top, rules.per_group) {
         (Some(_), _) => "",
@@ -230,8 +230,8 @@ pub fn how(rules: &Rules) -> &'static str {
 }
 
 impl Args {
-    /// The flags that shape the choice, as far as they were given.
-    fn told(&self) -> Vec<String> {
+    /// The given options that affect the selection.
+    fn selection_flags(&self) -> Vec<String> {
         fn flag<T: ToString>(name: &str, value: Option<&T>) -> Option<String> {
             value.map(|value| format!("{name}={}", value.to_string()))
         }
@@ -252,7 +252,7 @@ impl Args {
     }
 }
 
-/// `None` when `--since` leaves nothing to look at.
+/// Analyses the photos or reads them from a file; `None` when `--since` leaves no photos.
 fn gather(
     args: &Args,
     history: &RunHistory,
@@ -271,7 +271,7 @@ fn gather(
     Gathered::from_photos(&scan, thumbnails, networks, context).map(Some)
 }
 
-pub fn tell_of_kept(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {
+pub fn note_kept_beyond_top(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {
     let picks = verdicts.iter().filter(|verdict| verdict.selected());
     let kept = picks.filter(|pick| photos[pick.photo].decision == Some(Decision::Keep)).count();
     if let Some(top) = rules.top.filter(|&top| top < kept) {
@@ -279,10 +279,10 @@ pub fn tell_of_kept(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, conte
     }
 }
 
-/// What the choice came to, in the words of the original's log.
-pub fn tell_of_choice(photos: &[Photo], verdicts: &[Verdict], context: &Context) {
+/// Logs the result of the selection, in the words of the original system's log.
+pub fn log_selection(photos: &[Photo], verdicts: &[Verdict], context: &Context) {
     let groups_of = |some: &dyn Fn(&Verdict) -> bool| {
-        // A photo without a group is one alone.
+        // A photo without a group counts as a group of its own.
         let group = |verdict: &Verdict| photos[verdict.photo].group.map_or((1, verdict.photo), |group| (0, group));
         verdicts.iter().filter(|verdict| some(verdict)).map(group).collect::<BTreeSet<_>>().len()
     };
@@ -294,7 +294,7 @@ pub fn tell_of_choice(photos: &[Photo], verdicts: &[Verdict], context: &Context)
     }
 }
 
-/// Ranks the photos. Those that fail on the way to a tie-break count as failed.
+/// Ranks the photos. Photos that fail during a tie-break count as failed.
 #[expect(clippy::too_many_arguments, reason = "a choice is made of all of these")]
 pub fn choose(
     reports: &[PhotoReport],
@@ -307,11 +307,11 @@ pub fn choose(
     context: &Context,
 ) -> Result<Vec<Verdict>, CommandError> {
     photos::unless_interrupted(context)?;
-    let mut referee = TieBreak { networks, tally, context, seen: HashMap::new() };
-    networks.hub.choose(reports, photos, rules, groups, models, &mut referee)
+    let mut tie_breaks = TieBreak { networks, tally, context, seen: HashMap::new() };
+    networks.hub.choose(reports, photos, rules, groups, models, &mut tie_breaks)
 }
 
-/// Opens the comparison network when a tie-break asks for it, and has photos looked at again, each once.
+/// Opens the comparison network for a tie-break and runs it on the photos, once on each.
 #[derive(Debug)]
 pub struct TieBreak<'a> {
     pub networks: &'a Networks<'a>,
@@ -320,17 +320,17 @@ pub struct TieBreak<'a> {
     pub seen: HashMap<PathBuf, PhotoReport>,
 }
 
-impl Referee for TieBreak<'_> {
+impl TieBreakSource for TieBreak<'_> {
     type Error = CommandError;
 
-    fn comparing(&mut self) -> Result<Option<Comparing>, CommandError> {
+    fn comparison(&mut self) -> Result<Option<ComparisonAnalysis>, CommandError> {
         if !self.context.settings().album.selection.use_siamese_tiebreaker {
             return Ok(None);
         }
         self.networks.hub.comparing(&mut &*self.networks).map(Some)
     }
 
-    fn look_at(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, CommandError> {
+    fn analyse(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, CommandError> {
         let (known, unseen): (Vec<_>, Vec<_>) =
             photos.iter().cloned().partition(|photo| self.seen.contains_key(&photo.path));
         let mut reports: Vec<PhotoReport> = known.iter().map(|photo| self.seen[&photo.path].clone()).collect();

@@ -1,12 +1,12 @@
-//! `albumctl train`: models from labelled photos.
+//! `albumctl train`: trains models on labelled photos.
 
-mod course;
+mod run_report;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use self::course::{refused, report, typed};
+use self::run_report::{refused, report, typed};
 use super::open_models::{self, NetworkArgs, Networks, PrecisionArg};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -22,14 +22,14 @@ use train::recipe::MiniRecipe;
 use train::supervised::{self, LargeRecipe};
 use train::{TrainError, arrays, mini, photos, review_table};
 
-/// Path in the repository, and text.
+/// The built-in recipes: path in the repository, and text.
 const AESTHETICS: (&str, &str) = ("configs/train/aesthetics.yaml", include_str!("../../configs/train/aesthetics.yaml"));
 const SIAMESE: (&str, &str) = ("configs/train/siamese.yaml", include_str!("../../configs/train/siamese.yaml"));
 const QUALITY: (&str, &str) = ("configs/train/quality.yaml", include_str!("../../configs/train/quality.yaml"));
 const SINGLE_HEAD: (&str, &str) =
     ("configs/train/quality-single-head.yaml", include_str!("../../configs/train/quality-single-head.yaml"));
 const CLASSIFIER: (&str, &str) = ("configs/train/classifier.yaml", include_str!("../../configs/train/classifier.yaml"));
-/// What labels may be.
+/// The accepted formats of labels, for the help.
 const RATINGS: &str = "AVA.txt, or a CSV with columns file and score";
 const PAIRS: &str = "The official pair list, a folder of review files, the CSV of reviews (compareFile1, LEFT, …), or a CSV with columns file, score and group";
 const MINI: (&str, &str) = ("configs/train/album-mini.yaml", include_str!("../../configs/train/album-mini.yaml"));
@@ -59,7 +59,7 @@ enum Command {
     Classifier(ClassifierArgs),
 }
 
-/// What the large networks' runs have in common.
+/// The options that the large networks share.
 #[derive(Debug, clap::Args)]
 struct LargeArgs {
     /// Where the run lives
@@ -75,12 +75,12 @@ struct LargeArgs {
     start: Option<PathBuf>,
 
     #[command(flatten)]
-    course: Course,
+    overrides: RecipeOverrides,
 }
 
-/// What is often told otherwise than a recipe does.
+/// Options that override the recipe.
 #[derive(Debug, Clone, Copy, clap::Args)]
-struct Course {
+struct RecipeOverrides {
     /// So many epochs instead of the recipe's
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
@@ -94,7 +94,7 @@ struct Course {
     lr: Option<f32>,
 }
 
-/// Labels in one place and photos in another.
+/// Options for labels and photos in separate places.
 #[derive(Debug, clap::Args)]
 struct LabelledArgs {
     #[arg(value_name = "LABELS")]
@@ -165,7 +165,7 @@ struct MiniArgs {
     recipe: Option<PathBuf>,
 
     #[command(flatten)]
-    course: Course,
+    overrides: RecipeOverrides,
 
     /// The last N epochs slow down, instead of the recipe's
     #[arg(long, value_name = "N")]
@@ -177,7 +177,7 @@ struct MiniArgs {
 }
 
 impl Args {
-    /// The files it writes, to be checked before any work.
+    /// Registers the files it writes, to be checked before any work.
     pub fn claim(&self, outputs: &mut Outputs) -> Result<(), PlaceError> {
         let run = match &self.command {
             Command::Mini(args) => &args.run,
@@ -193,7 +193,7 @@ impl Args {
         }
         let checkpoint = place(CHECKPOINT);
         outputs.add("--run", &checkpoint, Content::Model(KEY))?;
-        // A run that has begun owns the models beside its checkpoint.
+        // If there is a checkpoint, the models beside it belong to this run and may be replaced.
         if !checkpoint.exists() {
             outputs.add("--run", &place(mini::NETWORK), Content::Model(ABOUT))?;
             outputs.add("--run", &place(MODEL), Content::Model(ABOUT))?;
@@ -204,7 +204,7 @@ impl Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    // A thread a core, started all together: training cannot do with fewer.
+    // Training needs one thread per core, all started at once, and fails early without them.
     contained(candle_core::utils::barrier_pool)
         .map_err(|cause| anyhow::anyhow!("cannot start the threads that training computes in: {cause}"))?;
     match &args.command {
@@ -276,9 +276,9 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
         }
     };
     let mut recipe = MiniRecipe::parse(&origin, &text).map_err(refused)?;
-    recipe.epochs = args.course.epochs.unwrap_or(recipe.epochs);
-    recipe.learning_rate = args.course.lr.unwrap_or(recipe.learning_rate);
-    if let Some(photos) = args.course.batch_size {
+    recipe.epochs = args.overrides.epochs.unwrap_or(recipe.epochs);
+    recipe.learning_rate = args.overrides.lr.unwrap_or(recipe.learning_rate);
+    if let Some(photos) = args.overrides.batch_size {
         recipe.batch = recipe.batch.of(photos);
     }
     recipe.decay_epochs = args.decay_epochs.unwrap_or(recipe.decay_epochs);
@@ -302,7 +302,7 @@ fn run_mini(args: &MiniArgs, context: &Context) -> Result<Ending, CommandError> 
         command: typed(),
         stop: context.stop(),
     };
-    report(&recipe.name, &args.run, context, |told| mini::run(&job, told))
+    report(&recipe.name, &args.run, context, |listener| mini::run(&job, listener))
 }
 
 fn large_recipe(
@@ -310,17 +310,17 @@ fn large_recipe(
     (origin, text): &(&str, &str),
     context: &Context,
 ) -> Result<LargeRecipe, CommandError> {
-    let mut told = |what: &str| context.ui.note(what);
+    let mut note = |message: &str| context.ui.note(message);
     let recipe = match &args.recipe {
-        None => supervised::read_recipe(Path::new(origin), text, &mut told),
+        None => supervised::read_recipe(Path::new(origin), text, &mut note),
         Some(file) => {
             let text =
                 reading::read_text(file, reading::TEXT).with_context(|| format!("cannot read {}", file.display()));
-            supervised::read_recipe(file, &text.map_err(CommandError::usage)?, &mut told)
+            supervised::read_recipe(file, &text.map_err(CommandError::usage)?, &mut note)
         }
     };
     let recipe = recipe.map_err(refused)?;
-    let Course { epochs, batch_size, lr } = args.course;
+    let RecipeOverrides { epochs, batch_size, lr } = args.overrides;
     let recipe = LargeRecipe {
         epochs: epochs.unwrap_or(recipe.epochs),
         batch: batch_size.unwrap_or(recipe.batch),
@@ -349,5 +349,5 @@ fn run_large(
         command: typed(),
         stop: context.stop(),
     };
-    report(&recipe.name, &args.run, context, |told| supervised::run(&job, told))
+    report(&recipe.name, &args.run, context, |listener| supervised::run(&job, listener))
 }

@@ -1,5 +1,4 @@
-//! What nodes and clients of a cluster show each other: a token, and certificates. Its options stand in every build, as
-//! those of the engine do.
+//! Authentication between nodes and clients of a cluster: a token and certificates. Every build has the options.
 
 use std::path::PathBuf;
 
@@ -25,7 +24,7 @@ pub struct TokenArgs {
     insecure: bool,
 }
 
-/// Of those who call.
+/// The options of processes that connect to nodes.
 #[derive(Debug, clap::Args)]
 pub struct AuthorityArgs {
     /// Call by TLS, and believe nodes whose certificates these authorities vouch for, in PEM
@@ -37,7 +36,7 @@ pub struct AuthorityArgs {
     tls_server_name: Option<String>,
 }
 
-/// Of those who are called.
+/// The options of processes that accept connections.
 #[derive(Debug, clap::Args)]
 pub struct CertificateArgs {
     /// Listen by TLS, with this certificate and what vouches for it, in PEM
@@ -49,7 +48,7 @@ pub struct CertificateArgs {
     tls_key: Option<PathBuf>,
 }
 
-/// Whether an address is this machine's alone.
+/// Whether an address is reachable from this machine only.
 #[cfg(feature = "distributed")]
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -57,8 +56,8 @@ pub fn is_loopback(host: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// What this run shows and believes. `reached` are the options that name hosts; where other machines come into it, all
-/// that these options could name is needed, or the word that it is not.
+/// Builds the trust settings of this run. `reached` are the options that name hosts; if one is not on this machine, a token
+/// and certificates are required, or `--insecure`.
 #[cfg(feature = "distributed")]
 pub fn trust(
     reached: &[(&str, &str)],
@@ -75,20 +74,20 @@ pub fn trust(
             (listens.is_some() && certificate.is_none(), "--tls-cert FILE --tls-key FILE"),
             (calls.is_some() && authorities.is_none(), "--tls-ca FILE"),
         ];
-        let lacking: Vec<&str> = needed.iter().filter(|(lacking, _)| *lacking).map(|(_, option)| *option).collect();
-        if !lacking.is_empty() && !token.insecure {
+        let missing: Vec<&str> = needed.iter().filter(|(missing, _)| *missing).map(|(_, option)| *option).collect();
+        if !missing.is_empty() && !token.insecure {
             let refused = anyhow::anyhow!(
                 "{option} {host} is no address of this machine alone, and whoever speaks to a node can have it read and \
                  write files: it takes {}",
-                lacking.join(" and ")
+                missing.join(" and ")
             );
             return Err(CommandError::usage(refused).hint(
                 "`openssl rand -hex 32 > token` makes a token, docs/scale.md tells how certificates are made; or --insecure, in \
                  a network where every machine is trusted",
             ));
         }
-        if !lacking.is_empty() {
-            context.ui.warn(&format!("--insecure: {option} {host} is used without {}", lacking.join(" and ")));
+        if !missing.is_empty() {
+            context.ui.warn(&format!("--insecure: {option} {host} is used without {}", missing.join(" and ")));
         }
     }
     if let (Some(_), Some(_)) = (calls, listens)
@@ -100,8 +99,8 @@ pub fn trust(
     }
     let mut trust = Trust::default();
     if let Some(path) = &token.token_file {
-        let told = Token::new(&read("--token-file", path)?);
-        trust = trust.with_token(Some(told.map_err(|cause| refused("--token-file", path, &cause))?));
+        let parsed = Token::new(&read("--token-file", path)?);
+        trust = trust.with_token(Some(parsed.map_err(|cause| refused("--token-file", path, &cause))?));
         warn_of_readers(path, context);
     }
     if let Some((path, key)) = certificate {

@@ -1,4 +1,4 @@
-//! Layers of configuration laid over each other, leaf by leaf, remembering who set what.
+//! Resolving the configuration from its layers, key by key, with the origin of each value.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,11 +17,11 @@ use hub::DeviceChoice;
 
 const BUILT_IN: &str = include_str!("../../configs/global_config.yaml");
 const ENVIRONMENT_PREFIX: &str = "ALBUMCTL_";
-/// Read elsewhere; not configuration keys.
+/// Variables with the prefix that are no configuration keys and are read elsewhere.
 const OTHER_VARIABLES: [&str; 4] = ["ALBUMCTL_CONFIG", "ALBUMCTL_CPU", "ALBUMCTL_SHARED", "ALBUMCTL_TOKEN_FILE"];
 
-/// Keys of the original's file that belong to its other programs or to ways of working we do not have.
-/// They are accepted, so that its file can be used as it is, and named once: they change nothing here.
+/// Sections of the original system's file that have no effect here. They are accepted, so that its file can be used
+/// unchanged, and reported once.
 const WITHOUT_EFFECT: [&str; 15] = [
     "output_dir",
     "log_dir",
@@ -57,7 +57,7 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{origin} is not valid YAML: {message}")]
     Syntax { origin: Origin, message: String },
-    #[error("{origin} must hold keys and values at the top")]
+    #[error("{origin} must contain keys and values at the top level")]
     NotAMap { origin: Origin },
     #[error("unknown key `{key}` in {origin}{}", did_you_mean(nearest.as_deref()))]
     UnknownKey { key: String, origin: Origin, nearest: Option<String> },
@@ -71,7 +71,7 @@ fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
-/// Who set a value.
+/// The layer that set a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     BuiltIn,
@@ -94,7 +94,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What to resolve from; nothing is read from the process itself, so that tests can stand anywhere.
+/// The layers to resolve. Nothing is read from the process itself, so that tests can supply their own.
 #[derive(Debug, Default)]
 pub struct Sources {
     pub user_file: Option<PathBuf>,
@@ -107,14 +107,14 @@ pub struct Sources {
 #[derive(Debug)]
 pub struct Resolved {
     pub settings: Settings,
-    /// Every leaf in the order of the built-in file, with its value and who set it.
+    /// Every key in the order of the built-in file, with its value and origin.
     pub leaves: Vec<(String, Value, Origin)>,
-    /// Keys that were given and change nothing here.
+    /// Keys that were set but have no effect.
     pub without_effect: Vec<(String, Origin)>,
 }
 
 impl Resolved {
-    /// Who set a key.
+    /// The layer that set a key.
     pub fn origin_of(&self, key: &str) -> Option<&Origin> {
         self.leaves.iter().find(|(leaf, ..)| leaf == key).map(|(.., origin)| origin)
     }
@@ -134,18 +134,18 @@ pub fn user_file(config_home: &Path) -> PathBuf {
 pub fn resolve(sources: &Sources) -> Result<Resolved, ConfigError> {
     let mut stack = Stack::built_in()?;
     if let Some(path) = &sources.user_file {
-        match stack.lay_file(path, &Origin::UserFile(path.clone())) {
-            // Only a file that is not there may be missed: one that cannot be read says something else than nothing.
+        match stack.add_file(path, &Origin::UserFile(path.clone())) {
+            // A missing user file is fine; one that cannot be read is an error.
             Err(ConfigError::Read { source, .. })
                 if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-            laid => laid?,
+            result => result?,
         }
     }
     if let Some(path) = &sources.file {
-        stack.lay_file(path, &Origin::File(path.clone()))?;
+        stack.add_file(path, &Origin::File(path.clone()))?;
     }
     for (name, value) in &sources.environment {
-        stack.lay_variable(name, value)?;
+        stack.add_variable(name, value)?;
     }
     for pair in &sources.set {
         let (key, value) = pair.split_once('=').ok_or_else(|| ConfigError::NotAPair(pair.clone()))?;
@@ -172,9 +172,9 @@ impl Stack {
         Ok(Self { leaves, values, without_effect: Vec::new() })
     }
 
-    fn lay_file(&mut self, path: &Path, origin: &Origin) -> Result<(), ConfigError> {
+    fn add_file(&mut self, path: &Path, origin: &Origin) -> Result<(), ConfigError> {
         let text = match origin {
-            // Named outright: `--config <(…)` and `--config /dev/null` are meant.
+            // A named file may be a pipe or a device, as in `--config <(…)` and `--config /dev/null`.
             Origin::File(_) => Stream::open(path, &AtomicBool::new(false)).and_then(|file| file.text(reading::TEXT)),
             _ => reading::read_text(path, reading::TEXT),
         };
@@ -185,7 +185,7 @@ impl Stack {
         flat.into_iter().try_for_each(|(key, value)| self.set(&key, value, origin))
     }
 
-    fn lay_variable(&mut self, name: &OsString, value: &OsString) -> Result<(), ConfigError> {
+    fn add_variable(&mut self, name: &OsString, value: &OsString) -> Result<(), ConfigError> {
         let Some(name) = name.to_str() else { return Ok(()) };
         let Some(key) = name.strip_prefix(ENVIRONMENT_PREFIX) else { return Ok(()) };
         if OTHER_VARIABLES.contains(&name) {
@@ -204,8 +204,8 @@ impl Stack {
     fn set(&mut self, key: &str, value: Value, origin: &Origin) -> Result<(), ConfigError> {
         if let Some(slot) = self.values.get_mut(key) {
             let value = match (key, value) {
-                // YAML takes the words `on` and `off` for truths.
-                ("isolate", Value::Bool(truth)) => if truth { "on" } else { "off" }.into(),
+                // YAML reads the words `on` and `off` as booleans.
+                ("isolate", Value::Bool(boolean)) => if boolean { "on" } else { "off" }.into(),
                 (_, value) => value,
             };
             *slot = (value, origin.clone());
@@ -217,7 +217,7 @@ impl Stack {
             return Ok(());
         }
         if self.leaves.iter().any(|leaf| leaf.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))) {
-            // `album:` with nothing under it is an empty section, which changes nothing.
+            // An empty section, such as `album:` without keys, changes nothing.
             if value.is_null() {
                 return Ok(());
             }
@@ -231,7 +231,7 @@ impl Stack {
     fn finish(self) -> Result<Resolved, ConfigError> {
         let mut tree = Value::Object(Map::new());
         for key in &self.leaves {
-            plant(&mut tree, key, self.values[key].0.clone());
+            insert(&mut tree, key, self.values[key].0.clone());
         }
         let settings = Settings::deserialize_at(&tree).map_err(|(key, message)| {
             let origin = self.values.get(&key).map_or(Origin::BuiltIn, |(_, origin)| origin.clone());
@@ -246,7 +246,7 @@ impl Stack {
         Ok(Resolved { settings, leaves, without_effect })
     }
 
-    /// What the types alone cannot say.
+    /// Checks the constraints that the types do not express.
     fn check(&self, settings: &Settings) -> Result<(), ConfigError> {
         let Limits { max_megapixels, max_file_mb, max_seconds, max_decode_mb } = settings.limits;
         let weights = settings.quality_assessment.weights;
@@ -280,7 +280,7 @@ impl Stack {
                 sum,
             ),
         ];
-        match rules.iter().find(|(_, holds, _)| !holds) {
+        match rules.iter().find(|(_, is_met, _)| !is_met) {
             None => Ok(()),
             Some((key, _, message)) => Err(ConfigError::BadValue {
                 key: (*key).to_owned(),
@@ -292,7 +292,7 @@ impl Stack {
 }
 
 impl Settings {
-    /// Deserialises and names the key that does not fit.
+    /// Deserialises the settings; an error names the invalid key.
     fn deserialize_at(tree: &Value) -> Result<Self, (String, String)> {
         serde_path_to_error::deserialize(tree).map_err(|error| (error.path().to_string(), error.inner().to_string()))
     }
@@ -308,7 +308,7 @@ fn parse(text: &str, origin: &Origin) -> Result<Value, ConfigError> {
     }
 }
 
-/// A value as it would be written in the file: `0.5` is a number, `true` a truth, `null` nothing.
+/// Parses a value as in the file: `0.5` is a number, `true` a boolean, `null` no value.
 fn scalar(text: &str, origin: &Origin) -> Result<Value, ConfigError> {
     if text.trim().is_empty() {
         return Ok(Value::Null);
@@ -329,7 +329,7 @@ fn flatten(prefix: &str, tree: &Value, is_leaf: &dyn Fn(&str) -> bool, into: &mu
     }
 }
 
-fn plant(tree: &mut Value, key: &str, value: Value) {
+fn insert(tree: &mut Value, key: &str, value: Value) {
     let mut here = tree;
     for part in key.split('.') {
         if !here.is_object() {
@@ -357,14 +357,14 @@ mod tests {
     }
 
     #[test]
-    fn built_in_file_is_whole() {
+    fn the_built_in_file_has_every_key() {
         let resolved = resolve(&Sources::default()).unwrap();
         assert_eq!(resolved.settings.quality_assessment.weights, judge::quality::Weights::default());
         assert!(resolved.leaves.iter().all(|(_, _, origin)| *origin == Origin::BuiltIn));
     }
 
     #[test]
-    fn the_original_file_fits() {
+    fn the_file_of_the_original_system_is_accepted() {
         let text = include_str!("../../configs/original.yaml");
         assert!(with_file(text).unwrap().settings.album.portrait.require_eyes_open);
     }
@@ -403,13 +403,13 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_type_names_its_key_and_place() {
+    fn a_value_of_the_wrong_type_names_its_key_and_origin() {
         let error = with_set(&["limits.max_seconds=soon"]).unwrap_err().to_string();
         assert!(error.starts_with("`limits.max_seconds` in --set: "), "{error}");
     }
 
     #[test]
-    fn on_and_off_are_words_of_ours_and_truths_to_yaml() {
+    fn on_and_off_are_accepted_though_yaml_reads_them_as_booleans() {
         for (word, isolate) in
             [("on", Isolate::On), ("off", Isolate::Off), ("\"off\"", Isolate::Off), ("auto", Isolate::Auto)]
         {
@@ -429,13 +429,13 @@ mod tests {
     }
 
     #[test]
-    fn weights_must_weigh_something() {
+    fn weights_must_not_all_be_zero() {
         let zero = ["ava", "iqa", "portrait"].map(|part| format!("album.selection.{part}_weight=0"));
         assert!(with_set(&zero.each_ref().map(String::as_str)).is_err());
     }
 
     #[test]
-    fn keys_of_the_original_without_effect_are_named() {
+    fn keys_of_the_original_without_effect_are_reported() {
         let resolved = with_file("clip: {model_name: ViT-B-32}\nlogging: {level: INFO}\n").unwrap();
         let keys: Vec<_> = resolved.without_effect.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["clip.model_name", "logging.level"]);

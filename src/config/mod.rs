@@ -1,4 +1,4 @@
-//! Settings: typed, resolved from layers, each value knowing where it came from.
+//! Typed settings, resolved from layers, each with its origin.
 
 mod layers;
 mod places;

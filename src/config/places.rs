@@ -1,33 +1,33 @@
-//! Folders of the user's, where nothing else is configured.
+//! The user's folders for configuration, data and cache.
 
 use std::path::PathBuf;
 
 use super::Settings;
 
-/// An XDG folder, or its default below HOME. The standard says to ignore one that is not absolute.
+/// An XDG folder, or its default below HOME. A path that is not absolute is ignored, as the standard says.
 pub fn home(variable: &str, below_home: &str) -> Option<PathBuf> {
     let given = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     given.or_else(|| std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(below_home)))
 }
 
-/// Where the user's own manifests of models lie.
+/// The folder of the user's own model manifests.
 pub fn own_manifests() -> Option<PathBuf> {
     home("XDG_CONFIG_HOME", ".config").map(|config| config.join("albumctl/models"))
 }
 
 impl Settings {
-    /// Where model files lie; `None` where nothing says where.
+    /// The folder of model files; `None` where it is neither configured nor derivable from HOME.
     pub fn models_folder(&self) -> Option<PathBuf> {
         let data = || home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl/models"));
         self.models_dir.clone().or_else(data)
     }
 
-    /// Where the results store lies.
+    /// The folder of the results store; `None` as above.
     pub fn results_folder(&self) -> Option<PathBuf> {
         self.cache_dir.clone().or_else(|| home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("albumctl")))
     }
 
-    /// How many bytes of model files may be kept; none: no limit.
+    /// The size limit of the model files in bytes; `None` without a limit.
     pub fn models_limit(&self) -> Option<u64> {
         (self.cache_max_size_gb > 0.0).then_some((self.cache_max_size_gb * 1e9) as u64)
     }

@@ -1,4 +1,4 @@
-//! The typed face of `configs/global_config.yaml`, key for key.
+//! The types of `configs/global_config.yaml`, key for key.
 
 use std::path::PathBuf;
 
@@ -27,12 +27,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What every binary carries, with nothing laid over it.
+    /// The built-in settings alone.
     pub fn built_in() -> Result<Self, ConfigError> {
         Ok(resolve(&Sources::default())?.settings)
     }
 
-    /// One a core, unless told otherwise.
+    /// The configured number of threads, or one per core.
     pub fn threads(&self) -> usize {
         match self.num_workers {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -40,13 +40,13 @@ impl Settings {
         }
     }
 
-    /// Four a core, unless told otherwise: most of them wait for the card, which is quickest where many do
-    /// (tests/bench/results/card.md).
-    pub fn threads_beside_a_card(&self) -> usize {
+    /// The configured number of threads, or four per core: most of them wait for the GPU, which is fastest with many
+    /// photos in flight (tests/bench/results/card.md).
+    pub fn threads_with_gpu(&self) -> usize {
         if self.num_workers == 0 { 4 * self.threads() } else { self.num_workers }
     }
 
-    /// What a photo may be and cost.
+    /// The limits on a photo's size and decoding.
     pub fn photo_limits(&self) -> photo::Limits {
         photo::Limits {
             max_pixels: (self.limits.max_megapixels * 1e6) as u64,
@@ -57,7 +57,7 @@ impl Settings {
     }
 }
 
-/// Whether photos are decoded in processes of their own.
+/// Whether photos are decoded in worker processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolate {

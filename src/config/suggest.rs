@@ -1,12 +1,12 @@
-//! The nearest known name to a mistyped one.
+//! Suggesting the known name nearest to a mistyped one.
 
-/// `None` when nothing known is near enough to be what was meant.
+/// Returns the nearest known name; `None` when none is near enough.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
     known
         .into_iter()
         .map(|name| {
-            // A right leaf under a wrong branch is nearer than its spelling suggests.
+            // A correct last part under a wrong section counts as near, whatever its edit distance.
             let leaf = if last(name) == last(typed) { 2 } else { usize::MAX };
             (strsim::levenshtein(typed, name).min(leaf), name)
         })
@@ -22,14 +22,14 @@ mod tests {
     const KEYS: [&str; 3] = ["device", "album.selection.ava_weight", "album.selection.iqa_weight"];
 
     #[test]
-    fn finds_what_was_meant() {
+    fn the_nearest_name_is_found() {
         assert_eq!(nearest("devise", KEYS), Some("device"));
         assert_eq!(nearest("album.selection.ava_wieght", KEYS), Some("album.selection.ava_weight"));
         assert_eq!(nearest("selection.iqa_weight", KEYS), Some("album.selection.iqa_weight"));
     }
 
     #[test]
-    fn does_not_guess_wildly() {
+    fn nothing_near_gives_no_suggestion() {
         assert_eq!(nearest("zzz", KEYS), None);
     }
 }

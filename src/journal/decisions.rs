@@ -1,35 +1,35 @@
-//! Decisions, by the photo's picture and its bytes. The table only grows: the last word about a photo holds, and a clearing
-//! is a word as well, so that nothing a person ever said is lost.
+//! A person's decisions, stored by the photo's picture and by its bytes. The table is append-only: the latest row about a
+//! photo is in force, and taking a decision back appends a row as well, so that no decision is ever lost.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::photo_id::{Decisions, PhotoId};
-use super::rows::Said;
+use super::rows::StoredDecision;
 use super::{Journal, JournalError, now_ms};
 use judge::select::Decision;
 
-/// One thing to write down; `None` takes back what was decided.
+/// A decision to store; `None` takes back the one in force.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry<'a> {
+pub struct NewDecision<'a> {
     pub photo: PhotoId,
     pub decision: Option<Decision>,
-    /// Where the photo lay, to show a person; it is found again by what it shows.
+    /// The photo's path, only for display: the photo is recognised by its identity.
     pub path: &'a Path,
 }
 
-/// What holds about one photo.
+/// The decision in force about one photo.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decided {
+pub struct DecisionInForce {
     pub photo: PhotoId,
     pub decision: Decision,
     /// Milliseconds since 1970.
     pub decided_ms: i64,
-    /// Where the photo lay when this was decided.
+    /// The photo's path when the decision was made.
     pub path: PathBuf,
 }
 
-/// One thing that was ever said; `None` took back what was decided before.
+/// A stored decision, in force or not; `None` withdrew an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logged {
     pub photo: PhotoId,
@@ -42,41 +42,41 @@ pub struct Logged {
 
 impl Journal {
     pub fn decisions(&self) -> Result<Decisions, JournalError> {
-        Ok(decisions(&self.contents()?.said))
+        Ok(decisions(&self.contents()?.decisions))
     }
 
-    /// In the order of paths.
-    pub fn decided(&self) -> Result<Vec<Decided>, JournalError> {
+    /// Returns the decisions in force, sorted by path.
+    pub fn decisions_in_force(&self) -> Result<Vec<DecisionInForce>, JournalError> {
         let (mut contents, mut pictures) = (HashSet::new(), HashSet::new());
-        let last_word = |said: &Said| {
-            let content = contents.insert(said.photo.content);
-            said.photo.picture.is_none_or(|picture| pictures.insert(picture)) && content
+        let is_latest = |stored: &StoredDecision| {
+            let is_new_content = contents.insert(stored.photo.content);
+            stored.photo.picture.is_none_or(|picture| pictures.insert(picture)) && is_new_content
         };
-        let in_force: Vec<Said> = self.contents()?.said.into_iter().rev().filter(last_word).collect();
-        let mut decided: Vec<_> = in_force.into_iter().filter_map(Said::decided).collect();
-        decided.sort_by(|a, b| a.path.cmp(&b.path).then(a.photo.content.cmp(&b.photo.content)));
-        Ok(decided)
+        let latest: Vec<StoredDecision> = self.contents()?.decisions.into_iter().rev().filter(is_latest).collect();
+        let mut in_force: Vec<_> = latest.into_iter().filter_map(StoredDecision::in_force).collect();
+        in_force.sort_by(|a, b| a.path.cmp(&b.path).then(a.photo.content.cmp(&b.photo.content)));
+        Ok(in_force)
     }
 
-    /// In the order in which it was said.
+    /// Returns all decisions ever stored, oldest first.
     pub fn log(&self) -> Result<Vec<Logged>, JournalError> {
-        Ok(self.contents()?.said.into_iter().map(Said::logged).collect())
+        Ok(self.contents()?.decisions.into_iter().map(StoredDecision::logged).collect())
     }
 
-    /// All of them, or none. What holds already is not written again.
-    pub fn decide(&mut self, entries: &[Entry]) -> Result<(), JournalError> {
+    /// Stores all decisions or none. A decision that is in force already is not written again.
+    pub fn decide(&mut self, new_decisions: &[NewDecision]) -> Result<(), JournalError> {
         let decided_ms = now_ms();
         self.change(|transaction, contents| {
-            let mut id = contents.said.len();
-            let mut standing = decisions(&contents.said);
-            for &Entry { photo, decision, path } in entries {
-                let holds = standing.of(Some(photo.content), photo.picture) == decision;
-                if !holds || standing.hangs_on_bytes(photo) {
-                    standing.say(photo, decision);
+            let mut id = contents.decisions.len();
+            let mut current = decisions(&contents.decisions);
+            for &NewDecision { photo, decision, path } in new_decisions {
+                let is_in_force = current.of(Some(photo.content), photo.picture) == decision;
+                if !is_in_force || current.lacks_picture(photo) {
+                    current.record(photo, decision);
                     id += 1;
                     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
                     let path = path.into_os_string().into_encoded_bytes();
-                    Said { photo, decision, decided_ms, path }.put(transaction, id)?;
+                    StoredDecision { photo, decision, decided_ms, path }.put(transaction, id)?;
                 }
             }
             Ok(())
@@ -84,16 +84,16 @@ impl Journal {
     }
 }
 
-fn decisions(said: &[Said]) -> Decisions {
+fn decisions(stored: &[StoredDecision]) -> Decisions {
     let mut decisions = Decisions::default();
-    said.iter().for_each(|said| decisions.say(said.photo, said.decision));
+    stored.iter().for_each(|stored| decisions.record(stored.photo, stored.decision));
     decisions
 }
 
-impl Said {
-    fn decided(self) -> Option<Decided> {
+impl StoredDecision {
+    fn in_force(self) -> Option<DecisionInForce> {
         let Logged { photo, decision, decided_ms, path } = self.logged();
-        Some(Decided { photo, decision: decision?, decided_ms, path })
+        Some(DecisionInForce { photo, decision: decision?, decided_ms, path })
     }
 
     fn logged(self) -> Logged {

@@ -1,9 +1,10 @@
-//! What must not be forgotten: what a person decided about photos, and what runs that look at news only have seen.
+//! The journal: data that cannot be computed again. It holds a person's decisions about photos, and which photos earlier
+//! `--since last-run` runs have seen.
 //!
-//! One SQLite file in the data folder, shared by any number of processes. It is no cache: nothing in it is thrown away
-//! to go on, and damage ends the run that meets it. Every change is one transaction on disk: a kill or a power cut
-//! leaves the state before it or after it. It appears whole, under a temporary name before, so that a file without
-//! tables is damage and no beginning. No log lies beside it after a change: the one file holds everything.
+//! It is one SQLite file in the data folder, shared by any number of processes. It is not a cache: its content is never
+//! discarded, and damage ends the run. Every change is one transaction, so a kill or a power cut leaves the state before
+//! it or after it. The file is made under a temporary name and renamed when it is complete, so a file without tables is
+//! damaged, not new. SQLite keeps no log file beside it between changes, so the one file can be backed up by copying it.
 
 mod decisions;
 mod photo_id;
@@ -18,22 +19,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use thiserror::Error;
 
-use crate::sqlite::{self, Patience};
+use crate::sqlite::{self, LockDeadline};
 use base::atomic::{Draft, Folders, is_unfinished};
 use rows::Contents;
 
-pub use decisions::{Decided, Entry, Logged};
+pub use decisions::{DecisionInForce, Logged, NewDecision};
 pub use photo_id::{Decisions, PhotoId, SeenPhotos};
 pub use runs::{LastRun, RunLock};
 
 pub const FILE_NAME: &str = "journal.sqlite";
 
-/// Raised when an older albumctl could no longer read the file rightly. The third names pictures beside contents.
+/// The layout's version, raised when an older albumctl could misread the file. Version 3 adds picture identities.
 const LAYOUT: i64 = 3;
-/// The first layout whose rows have checks.
-const CHECKED: i64 = 2;
+/// The first layout whose rows have checksums.
+const FIRST_WITH_CHECKSUMS: i64 = 2;
 
-/// Each tells its cause itself: as a `source` it would be told twice.
+/// Each message includes its cause; a `source` as well would print the cause twice.
 #[derive(Debug, Error)]
 pub enum JournalError {
     #[error("the journal {} is damaged and left as it is: {what}", file.display())]
@@ -59,7 +60,7 @@ impl JournalError {
         }
     }
 
-    pub fn way_out(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::Damaged { .. } => "bring back a copy of the journal, or move it away to go on without your decisions",
             Self::Locked { .. } => {
@@ -75,16 +76,16 @@ impl JournalError {
 pub struct Journal {
     file: PathBuf,
     connection: Connection,
-    patience: Patience,
+    deadline: LockDeadline,
 }
 
 impl Journal {
-    /// For writing in; the file and its folder are made where there are none.
+    /// Opens the journal for writing; makes the file and its folder where they are missing.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let file = folder.join(FILE_NAME);
         let failed = |cause| JournalError::Io { file: file.clone(), action: "cannot make its folder", cause };
         sqlite::make_private_folder(folder).map_err(failed)?;
-        if !is_there(folder, &file)? {
+        if !exists(folder, &file)? {
             create(folder, &file)?;
         }
         let mut journal = Self::connect(folder, file)?;
@@ -92,38 +93,39 @@ impl Journal {
             let cause = io::ErrorKind::PermissionDenied.into();
             return Err(JournalError::Io { file: journal.file, action: "cannot be written", cause });
         }
-        // A tool that put a log beside the file must not leave us with it.
-        let alone = journal.connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
-        alone.map_err(journal.failed("cannot be written"))?;
+        // Another tool may have switched the file to a write-ahead log, which would stay beside it.
+        let without_log = journal.connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()));
+        without_log.map_err(journal.failed("cannot be written"))?;
         if journal.layout()? < LAYOUT {
-            journal.take_over()?;
+            journal.migrate()?;
         }
         journal.contents()?;
         Ok(journal)
     }
 
-    /// For reading; `None` where nothing was ever written down.
+    /// Opens the journal for reading; `None` where there is none yet.
     pub fn open_to_read(folder: &Path) -> Result<Option<Self>, JournalError> {
         let file = folder.join(FILE_NAME);
-        // Not read-only: what a killed process left half-done is rolled back by whoever comes next. SQLite itself makes
-        // do with reading where it may not write.
-        if is_there(folder, &file)? { Self::connect(folder, file).map(Some) } else { Ok(None) }
+        // Not opened read-only, so that SQLite can roll back the unfinished transaction of a killed process. Without the
+        // right to write, SQLite falls back to reading on its own.
+        if exists(folder, &file)? { Self::connect(folder, file).map(Some) } else { Ok(None) }
     }
 
     fn connect(folder: &Path, file: PathBuf) -> Result<Self, JournalError> {
         sqlite::make_private(folder);
         sqlite::make_files_private(folder, FILE_NAME);
-        let patience = Patience::begin();
-        let opened = open(&file, &patience);
+        let deadline = LockDeadline::begin();
+        let opened = open(&file, &deadline);
         let connection = opened.map_err(|cause| JournalError::of(file.clone(), "cannot be opened", cause))?;
-        let journal = Self { file, connection, patience };
+        let journal = Self { file, connection, deadline };
         let layout = match journal.layout()? {
             found if found > LAYOUT => return Err(JournalError::Newer { file: journal.file, found }),
             found if found < 1 => return Err(journal.damaged("it has no layout number")),
             found => found,
         };
-        // Rows of the first layout have no checks of their own; its index told the contents a second time.
-        sqlite::check_pages(&journal.connection, layout < CHECKED).map_err(journal.failed("cannot be read"))?;
+        // Rows of the first layout have no checksums, but its index holds the contents a second time.
+        sqlite::check_pages(&journal.connection, layout < FIRST_WITH_CHECKSUMS)
+            .map_err(journal.failed("cannot be read"))?;
         Ok(journal)
     }
 
@@ -131,39 +133,39 @@ impl Journal {
         rows::layout(&self.connection).map_err(self.failed("cannot be read"))
     }
 
-    /// Everything, proved whole.
+    /// Reads all rows and verifies their checksums.
     fn contents(&self) -> Result<Contents, JournalError> {
-        self.patience.again();
+        self.deadline.restart();
         let read = self.connection.unchecked_transaction().and_then(|transaction| rows::read(&transaction));
         read.map_err(self.failed("cannot be read"))
     }
 
-    /// All of `work` is on disk when this returns, or none of it. It is handed what is there before.
+    /// Runs `work` in a transaction, with the contents before it. All of it is on disk when this returns, or none.
     fn change<T>(
         &mut self,
         work: impl FnOnce(&Transaction<'_>, Contents) -> rusqlite::Result<T>,
     ) -> Result<T, JournalError> {
         self.transact(|transaction| {
-            let told = work(transaction, rows::read(transaction)?)?;
+            let result = work(transaction, rows::read(transaction)?)?;
             rows::seal(transaction)?;
-            Ok(told)
+            Ok(result)
         })
     }
 
-    /// Another process may have been faster.
-    fn take_over(&mut self) -> Result<(), JournalError> {
+    /// Brings an older file to this layout, unless another process has done so meanwhile.
+    fn migrate(&mut self) -> Result<(), JournalError> {
         self.transact(|transaction| match rows::layout(transaction)? {
             LAYOUT => Ok(()),
-            _ => rows::take_over(transaction),
+            _ => rows::migrate(transaction),
         })
     }
 
     fn transact<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, JournalError> {
-        self.patience.again();
+        self.deadline.restart();
         let done = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
-            let told = work(&transaction)?;
+            let result = work(&transaction)?;
             transaction.commit()?;
-            Ok(told)
+            Ok(result)
         });
         done.map_err(self.failed("cannot be written"))
     }
@@ -178,8 +180,8 @@ impl Journal {
     }
 }
 
-/// Whether there is a journal. One that cannot be looked at, or hangs on a link to nowhere, is not taken for none.
-fn is_there(folder: &Path, file: &Path) -> Result<bool, JournalError> {
+/// Whether there is a journal. An unreadable folder or a dangling symbolic link is an error and not an absent journal.
+fn exists(folder: &Path, file: &Path) -> Result<bool, JournalError> {
     let failed = |cause| JournalError::Io { file: file.to_owned(), action: "cannot be looked at", cause };
     for place in [folder, file] {
         match fs::symlink_metadata(place) {
@@ -190,20 +192,20 @@ fn is_there(folder: &Path, file: &Path) -> Result<bool, JournalError> {
     Ok(true)
 }
 
-fn open(file: &Path, patience: &Patience) -> rusqlite::Result<Connection> {
+fn open(file: &Path, deadline: &LockDeadline) -> rusqlite::Result<Connection> {
     if fs::metadata(file).is_ok_and(|metadata| metadata.len() == 0) {
         return Err(sqlite::damage("it is empty"));
     }
     let mut connection =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    patience.govern(&mut connection)?;
-    // A decision outlives a power cut, too. The store can afford less; there is only one of this.
+    deadline.apply_to(&mut connection)?;
+    // A decision must survive a power cut; the results store, which can be computed again, uses a faster mode.
     connection.pragma_update(None, "synchronous", "EXTRA")?;
     connection.pragma_update(None, "cell_size_check", true)?;
     Ok(connection)
 }
 
-/// Makes the file under another name and moves it here once it is whole on disk. Whoever comes first wins.
+/// Makes the file under a temporary name and renames it when it is complete on disk. The first of several processes wins.
 fn create(folder: &Path, file: &Path) -> Result<(), JournalError> {
     const ACTION: &str = "cannot be made";
     let failed = |cause| JournalError::Io { file: file.to_owned(), action: ACTION, cause };
@@ -214,11 +216,11 @@ fn create(folder: &Path, file: &Path) -> Result<(), JournalError> {
     };
     let mut folders = Folders::default();
     match make(&mut folders) {
-        // Another process made it meanwhile, and swept our beginning away.
+        // Another process made the journal first and removed this temporary file.
         Err(_) if file.exists() => return Ok(()),
         made => made?,
     };
-    sweep(folder).map_err(failed)?;
+    remove_unfinished(folder).map_err(failed)?;
     folders.changed_by(folder);
     folders.sync().map_err(failed)
 }
@@ -230,8 +232,8 @@ fn write_tables(file: &Path) -> rusqlite::Result<()> {
     rows::seal(&connection)
 }
 
-/// What killed processes left of journals that never were one.
-fn sweep(folder: &Path) -> io::Result<()> {
+/// Removes temporary files that killed processes left behind.
+fn remove_unfinished(folder: &Path) -> io::Result<()> {
     let unfinished = |entry: &fs::DirEntry| is_unfinished(&entry.path());
     fs::read_dir(folder)?.flatten().filter(unfinished).for_each(|entry| {
         let _ = fs::remove_file(entry.path());

@@ -1,4 +1,4 @@
-//! By what a photo is known again: its picture, whatever other programs write about it, or the very same bytes.
+//! The identity by which a photo is recognised: its picture, which survives edits of the metadata, or its exact bytes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,12 +8,12 @@ use photo::identity::{ContentId, PictureId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhotoId {
     pub content: ContentId,
-    /// `None` in rows of before pictures were known.
+    /// `None` in rows written before pictures had an identity.
     pub picture: Option<PictureId>,
 }
 
 impl PhotoId {
-    /// As it lies in a row: the content, then the picture where it is known.
+    /// The bytes stored in a row: the content, then the picture where it is known.
     pub fn blob(&self) -> Vec<u8> {
         let picture = self.picture.map(|picture| picture.0);
         [&self.content.0[..], picture.as_ref().map_or(&[], |picture| &picture[..])].concat()
@@ -26,38 +26,38 @@ impl PhotoId {
     }
 }
 
-/// What holds about photos. The last word about a picture or these bytes counts.
+/// The decisions in force. The latest decision about a picture or about the same bytes counts.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Decisions {
-    words: usize,
+    recorded: usize,
     by_content: HashMap<ContentId, (usize, Option<Decision>)>,
     by_picture: HashMap<PictureId, (usize, Option<Decision>)>,
 }
 
 impl Decisions {
-    /// Whatever was said before about the same picture or bytes no longer counts.
-    pub fn say(&mut self, photo: PhotoId, decision: Option<Decision>) {
-        self.words += 1;
-        self.by_content.insert(photo.content, (self.words, decision));
+    /// Replaces earlier decisions about the same picture or bytes.
+    pub fn record(&mut self, photo: PhotoId, decision: Option<Decision>) {
+        self.recorded += 1;
+        self.by_content.insert(photo.content, (self.recorded, decision));
         if let Some(picture) = photo.picture {
-            self.by_picture.insert(picture, (self.words, decision));
+            self.by_picture.insert(picture, (self.recorded, decision));
         }
     }
 
     pub fn of(&self, content: Option<ContentId>, picture: Option<PictureId>) -> Option<Decision> {
         let by_content = content.and_then(|content| self.by_content.get(&content));
         let by_picture = picture.and_then(|picture| self.by_picture.get(&picture));
-        by_content.into_iter().chain(by_picture).max_by_key(|(word, _)| *word).and_then(|(_, decision)| *decision)
+        by_content.into_iter().chain(by_picture).max_by_key(|(order, _)| *order).and_then(|(_, decision)| *decision)
     }
 
-    /// A decision that an older albumctl wrote down and that would be lost with the next edit of the file.
-    pub fn hangs_on_bytes(&self, photo: PhotoId) -> bool {
+    /// Whether the decision was stored by an older albumctl without a picture, so that an edit of the file would lose it.
+    pub fn lacks_picture(&self, photo: PhotoId) -> bool {
         let decided = self.of(Some(photo.content), photo.picture);
         decided.is_some() && photo.picture.is_some_and(|picture| !self.by_picture.contains_key(&picture))
     }
 }
 
-/// The photos that runs have looked at.
+/// The photos that earlier runs have looked at.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct SeenPhotos {
     contents: HashSet<ContentId>,
@@ -65,7 +65,7 @@ pub struct SeenPhotos {
 }
 
 impl SeenPhotos {
-    /// Whether it is new in any way.
+    /// Adds a photo; returns whether its content or its picture is new.
     pub fn add(&mut self, photo: PhotoId) -> bool {
         let new_content = self.contents.insert(photo.content);
         photo.picture.is_some_and(|picture| self.pictures.insert(picture)) || new_content
@@ -79,7 +79,7 @@ impl SeenPhotos {
         self.pictures.contains(&picture)
     }
 
-    /// Whether it is worth asking by what picture a photo is known.
+    /// Whether any picture is known; without one there is no need to compute a photo's picture identity.
     pub fn knows_pictures(&self) -> bool {
         !self.pictures.is_empty()
     }

@@ -1,20 +1,20 @@
-//! The rows as they lie in the file. Each carries a check of its own, and a seal goes over all checks: neither a flipped
-//! bit nor a lost row passes unseen. Everything is read in the order in which it was written, through no index, so that
-//! what is read is what was checked.
+//! The rows of the journal's tables. Each row has a checksum, and the seal is a hash over all of them, so that a flipped
+//! bit or a lost row is detected. Rows are read in the order they were written and without an index, so that exactly what
+//! is read has been verified.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::photo_id::PhotoId;
-use super::{CHECKED, LAYOUT};
-use crate::sqlite::{check_of, damage};
+use super::{FIRST_WITH_CHECKSUMS, LAYOUT};
+use crate::sqlite::{checksum_of, damage};
 use judge::select::Decision;
 
 pub struct Table {
     pub name: &'static str,
-    /// Without `id`, which is the row's place from 1 on, and the check.
+    /// Without `id`, which counts rows from 1, and the checksum.
     columns: &'static [&'static str],
-    /// How the first layout, which had no checks, is asked for the same columns.
+    /// The query for the same columns in the first layout, which had no checksums.
     first_layout: &'static str,
 }
 
@@ -61,34 +61,34 @@ pub const SCHEMA: &str = "
     PRAGMA user_version = 3;
 ";
 
-/// One word of a person about a photo.
+/// One row of a person's decisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct StoredDecision {
     pub photo: PhotoId,
-    /// `None` takes back what was decided before.
+    /// `None` takes back the decision before.
     pub decision: Option<Decision>,
     pub decided_ms: i64,
     pub path: Vec<u8>,
 }
 
-/// The end of the last run of a key.
+/// The last completed run of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
+pub struct FinishedRun {
     pub key: String,
     pub about: String,
     pub finished_ms: i64,
 }
 
-/// All of the file, in the order in which it was written.
+/// All rows of the file, in the order they were written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    pub said: Vec<Said>,
-    pub runs: Vec<Finished>,
-    /// The place of the run, from 1 on, and what it looked at.
+    pub decisions: Vec<StoredDecision>,
+    pub runs: Vec<FinishedRun>,
+    /// The `id` of a run, and a photo it looked at.
     pub seen: Vec<(i64, PhotoId)>,
 }
 
-impl Said {
+impl StoredDecision {
     pub fn put(&self, connection: &Connection, id: usize) -> rusqlite::Result<()> {
         let word = self.decision.map_or(Value::Null, |decision| Value::Text(word(decision).into()));
         let values = [self.photo.blob().into(), word, self.decided_ms.into(), self.path.clone().into()];
@@ -96,7 +96,7 @@ impl Said {
     }
 }
 
-impl Finished {
+impl FinishedRun {
     pub fn put(&self, connection: &Connection, id: usize) -> rusqlite::Result<()> {
         let values = [self.key.clone().into(), self.about.clone().into(), self.finished_ms.into()];
         put(connection, &RUN, id, &values)
@@ -107,43 +107,43 @@ pub fn put_seen(connection: &Connection, id: usize, run: i64, photo: &PhotoId) -
     put(connection, &SEEN, id, &[run.into(), photo.blob().into()])
 }
 
-/// Everything, once it has proved whole. To be called within a transaction.
+/// Reads and verifies all rows. Must be called within a transaction.
 pub fn read(connection: &Connection) -> rusqlite::Result<Contents> {
     let mut contents = Contents::default();
     let layout = layout(connection)?;
-    let whole = visit(connection, layout, |table, id, values| match contents.take(table, values) {
+    let hash = visit(connection, layout, |table, id, values| match contents.take(table, values) {
         Some(()) => Ok(()),
-        None => Err(damage(format!("row {id} of `{}` holds what is never written there", table.name))),
+        None => Err(damage(format!("row {id} of `{}` has values of the wrong type", table.name))),
     })?;
-    if layout >= CHECKED {
+    if layout >= FIRST_WITH_CHECKSUMS {
         let seals: Vec<Vec<u8>> = connection
             .prepare("SELECT digest FROM seal")?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        if seals != [whole.as_bytes()] {
-            return Err(damage("rows are missing, or its seal is"));
+        if seals != [hash.as_bytes()] {
+            return Err(damage("rows or the seal over them are missing"));
         }
     }
     Ok(contents)
 }
 
-/// Sets the seal over the rows as they are now. To be called within the transaction that changed them.
+/// Stores the hash over all rows. Must be called within the transaction that changed them.
 pub fn seal(connection: &Connection) -> rusqlite::Result<()> {
-    let whole = visit(connection, LAYOUT, |_, _, _| Ok(()))?;
+    let hash = visit(connection, LAYOUT, |_, _, _| Ok(()))?;
     connection.execute("DELETE FROM seal", [])?;
-    connection.execute("INSERT INTO seal VALUES (?1)", [whole.as_bytes()]).map(|_| ())
+    connection.execute("INSERT INTO seal VALUES (?1)", [hash.as_bytes()]).map(|_| ())
 }
 
-/// Brings an older layout to this one. To be called within a transaction.
-pub fn take_over(connection: &Connection) -> rusqlite::Result<()> {
-    if layout(connection)? >= CHECKED {
-        // The rows stay as they are: they name contents, and no pictures yet.
+/// Brings an older layout to this one. Must be called within a transaction.
+pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    if layout(connection)? >= FIRST_WITH_CHECKSUMS {
+        // Rows without a picture identity are valid in this layout, too.
         return connection.pragma_update(None, "user_version", LAYOUT);
     }
-    let Contents { said, runs, seen } = read(connection)?;
+    let Contents { decisions, runs, seen } = read(connection)?;
     connection.execute_batch("DROP TABLE seen; DROP TABLE run; DROP TABLE decision;")?;
     connection.execute_batch(SCHEMA)?;
-    (1..).zip(&said).try_for_each(|(id, said)| said.put(connection, id))?;
+    (1..).zip(&decisions).try_for_each(|(id, decision)| decision.put(connection, id))?;
     (1..).zip(&runs).try_for_each(|(id, run)| run.put(connection, id))?;
     (1..).zip(&seen).try_for_each(|(id, (run, photo))| put_seen(connection, id, *run, photo))?;
     seal(connection)
@@ -153,16 +153,16 @@ pub fn layout(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Hands over every row whose check fits; the hash of all checks.
+/// Calls `each` with every verified row and returns the hash over all checksums.
 fn visit(
     connection: &Connection,
     layout: i64,
     mut each: impl FnMut(&Table, i64, &[Value]) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<blake3::Hash> {
-    let mut whole = blake3::Hasher::new();
+    let mut hasher = blake3::Hasher::new();
     for table in &TABLES {
         let columns = table.columns.len();
-        let mut statement = if layout >= CHECKED {
+        let mut statement = if layout >= FIRST_WITH_CHECKSUMS {
             let names = table.columns.join(", ");
             connection.prepare(&format!("SELECT {names}, id, digest FROM {} ORDER BY id", table.name))?
         } else {
@@ -173,29 +173,29 @@ fn visit(
         while let Some(row) = rows.next()? {
             id += 1;
             let values = (0..columns).map(|at| row.get(at)).collect::<Result<Vec<Value>, _>>()?;
-            let check = check(table, id, &values);
-            if layout >= CHECKED {
-                let (id_there, check_there): (i64, Vec<u8>) = (row.get(columns)?, row.get(columns + 1)?);
-                if id_there != id || check_there != check {
+            let checksum = checksum(table, id, &values);
+            if layout >= FIRST_WITH_CHECKSUMS {
+                let (stored_id, stored_checksum): (i64, Vec<u8>) = (row.get(columns)?, row.get(columns + 1)?);
+                if stored_id != id || stored_checksum != checksum {
                     return Err(damage(format!("row {id} of `{}` is missing or altered", table.name)));
                 }
             }
-            whole.update(&check);
+            hasher.update(&checksum);
             each(table, id, &values)?;
         }
     }
-    Ok(whole.finalize())
+    Ok(hasher.finalize())
 }
 
 fn put(connection: &Connection, table: &Table, id: usize, values: &[Value]) -> rusqlite::Result<()> {
     let id = id as i64;
-    let all = values.iter().cloned().chain([id.into(), check(table, id, values).to_vec().into()]);
+    let all = values.iter().cloned().chain([id.into(), checksum(table, id, values).to_vec().into()]);
     let (names, places) = (table.columns.join(", "), vec!["?"; values.len() + 2].join(", "));
     let sql = format!("INSERT OR REPLACE INTO {} ({names}, id, digest) VALUES ({places})", table.name);
     connection.prepare_cached(&sql)?.execute(params_from_iter(all)).map(|_| ())
 }
 
-fn check(table: &Table, id: i64, values: &[Value]) -> [u8; 8] {
+fn checksum(table: &Table, id: i64, values: &[Value]) -> [u8; 8] {
     let mut parts = vec![table.name.as_bytes().to_vec(), id.to_le_bytes().to_vec()];
     for value in values {
         parts.push(match value {
@@ -206,26 +206,26 @@ fn check(table: &Table, id: i64, values: &[Value]) -> [u8; 8] {
             Value::Blob(bytes) => [b"b", bytes.as_slice()].concat(),
         });
     }
-    check_of(parts.iter().map(Vec::as_slice))
+    checksum_of(parts.iter().map(Vec::as_slice))
 }
 
 impl Contents {
-    /// `None` for a row that nobody of ours has written.
+    /// Adds a row; `None` for one whose columns have unexpected types or values.
     fn take(&mut self, table: &Table, values: &[Value]) -> Option<()> {
         match (table.name, values) {
-            ("decision", [Value::Blob(photo), said, Value::Integer(decided_ms), Value::Blob(path)]) => {
-                let decision = match said {
+            ("decision", [Value::Blob(photo), decision, Value::Integer(decided_ms), Value::Blob(path)]) => {
+                let decision = match decision {
                     Value::Null => None,
-                    Value::Text(said) => {
-                        Some([Decision::Keep, Decision::Reject].into_iter().find(|&one| word(one) == said)?)
+                    Value::Text(text) => {
+                        Some([Decision::Keep, Decision::Reject].into_iter().find(|&one| word(one) == text)?)
                     }
                     _ => return None,
                 };
                 let (photo, decided_ms, path) = (PhotoId::from_blob(photo)?, *decided_ms, path.clone());
-                self.said.push(Said { photo, decision, decided_ms, path });
+                self.decisions.push(StoredDecision { photo, decision, decided_ms, path });
             }
             ("run", [Value::Text(key), Value::Text(about), Value::Integer(finished_ms)]) => {
-                self.runs.push(Finished { key: key.clone(), about: about.clone(), finished_ms: *finished_ms });
+                self.runs.push(FinishedRun { key: key.clone(), about: about.clone(), finished_ms: *finished_ms });
             }
             ("seen", [Value::Integer(run), Value::Blob(photo)]) => self.seen.push((*run, PhotoId::from_blob(photo)?)),
             _ => return None,

@@ -1,15 +1,15 @@
-//! What runs that look at news only have seen: a photo is new when its picture is. Neither a clock set wrong, nor a card
-//! whose photos are older than the last run, nor a renamed folder, nor a caption written since misleads it.
+//! Which photos `--since last-run` runs have seen. A photo is new when its picture is, so that neither a wrong clock, a
+//! memory card with older photos, a renamed folder nor a caption added later confuses it.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use super::photo_id::{PhotoId, SeenPhotos};
-use super::rows::{self, Contents, Finished};
+use super::rows::{self, Contents, FinishedRun};
 use super::{Journal, JournalError, now_ms};
 use crate::sqlite;
 
-/// What the last run of a key left behind.
+/// The last completed run of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastRun {
     /// Milliseconds since 1970.
@@ -17,7 +17,7 @@ pub struct LastRun {
     pub seen: SeenPhotos,
 }
 
-/// Held while a run is under way; the system lets go of it when the process ends, however it ends.
+/// A lock held during a run; the system releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct RunLock {
     _file: File,
@@ -30,7 +30,7 @@ impl RunLock {
         let place = folder.join(format!("{key}.lock"));
         let failed = |cause| JournalError::Io { file: place.clone(), action: "cannot be locked", cause };
         sqlite::make_private_folder(&folder).map_err(failed)?;
-        // The file stays: taking it away would let two runs hold two files of one name.
+        // The file is never removed: otherwise two runs could lock two files of the same name.
         let file = File::options().create(true).truncate(false).write(true).open(&place).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
@@ -41,19 +41,19 @@ impl RunLock {
 }
 
 impl Journal {
-    /// `None` where no run of that key ever came to its end.
+    /// `None` where no run of that key was ever completed.
     pub fn last_run(&self, key: &str) -> Result<Option<LastRun>, JournalError> {
         let contents = self.contents()?;
         let run = contents.runs.iter().position(|run| run.key == key);
         Ok(run.map(|at| LastRun { finished_ms: contents.runs[at].finished_ms, seen: seen_by(at, &contents) }))
     }
 
-    /// Writes down that a run came to its end and what it looked at. `about` tells a person which run this is.
+    /// Stores that a run was completed and which photos it looked at. `about` describes the run to a person.
     pub fn finish_run(&mut self, key: &str, about: &str, seen: &[PhotoId]) -> Result<(), JournalError> {
         let finished_ms = now_ms();
         self.change(|transaction, contents| {
             let at = contents.runs.iter().position(|run| run.key == key).unwrap_or(contents.runs.len());
-            Finished { key: key.into(), about: about.into(), finished_ms }.put(transaction, at + 1)?;
+            FinishedRun { key: key.into(), about: about.into(), finished_ms }.put(transaction, at + 1)?;
             let mut known = seen_by(at, &contents);
             let new = seen.iter().filter(|photo| known.add(**photo));
             (contents.seen.len() + 1..)

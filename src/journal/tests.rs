@@ -4,7 +4,7 @@ use super::*;
 use judge::select::Decision;
 use photo::identity::{ContentId, PictureId};
 
-/// Of a photo whose picture is known; its metadata may have been written `edits` times.
+/// A photo whose picture is known and whose metadata was edited `edits` times.
 fn edited(n: u8, edits: u8) -> PhotoId {
     PhotoId { content: ContentId([n ^ (edits << 4); 32]), picture: Some(PictureId([n; 32])) }
 }
@@ -17,62 +17,62 @@ fn of(decisions: &Decisions, photo: PhotoId) -> Option<Decision> {
     decisions.of(Some(photo.content), photo.picture)
 }
 
-fn entry(n: u8, decision: Option<Decision>) -> Entry<'static> {
-    Entry { photo: photo(n), decision, path: Path::new("/photos/a.jpg") }
+fn new_decision(n: u8, decision: Option<Decision>) -> NewDecision<'static> {
+    NewDecision { photo: photo(n), decision, path: Path::new("/photos/a.jpg") }
 }
 
 #[test]
-fn the_last_word_holds_and_no_word_is_lost() {
+fn the_latest_decision_is_in_force_and_no_decision_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     assert!(Journal::open_to_read(folder.path()).unwrap().is_none());
     let mut journal = Journal::open(folder.path()).unwrap();
-    journal.decide(&[entry(1, Some(Decision::Keep)), entry(2, Some(Decision::Reject))]).unwrap();
-    journal.decide(&[entry(1, Some(Decision::Keep)), entry(2, None), entry(3, None)]).unwrap();
+    journal.decide(&[new_decision(1, Some(Decision::Keep)), new_decision(2, Some(Decision::Reject))]).unwrap();
+    journal.decide(&[new_decision(1, Some(Decision::Keep)), new_decision(2, None), new_decision(3, None)]).unwrap();
     let again = Journal::open_to_read(folder.path()).unwrap().unwrap();
     let decisions = again.decisions().unwrap();
     assert_eq!([1, 2, 3].map(|n| of(&decisions, photo(n))), [Some(Decision::Keep), None, None]);
-    assert_eq!(again.decided().unwrap().len(), 1);
+    assert_eq!(again.decisions_in_force().unwrap().len(), 1);
     let count: u32 = again.connection.query_row("SELECT count(*) FROM decision", [], |row| row.get(0)).unwrap();
-    assert_eq!(count, 3, "two decisions and one clearing; what held already, or never was, is not written");
+    assert_eq!(count, 3, "two decisions and one taken back; what was in force already is not written again");
 }
 
 #[test]
-fn a_word_about_a_picture_holds_for_every_edit_of_its_file() {
+fn a_decision_about_a_picture_is_in_force_after_every_edit_of_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(folder.path()).unwrap();
     // As an older albumctl wrote it: by the bytes alone.
     let old = PhotoId { picture: None, ..photo(1) };
-    journal.decide(&[Entry { photo: old, ..entry(1, Some(Decision::Keep)) }]).unwrap();
+    journal.decide(&[NewDecision { photo: old, ..new_decision(1, Some(Decision::Keep)) }]).unwrap();
     let decisions = journal.decisions().unwrap();
     assert_eq!(of(&decisions, photo(1)), Some(Decision::Keep));
     assert_eq!(of(&decisions, edited(1, 1)), None);
-    assert!(decisions.hangs_on_bytes(photo(1)) && !decisions.hangs_on_bytes(photo(2)));
-    // Met again with its picture, the same word is written once more, and then holds for edits.
-    journal.decide(&[entry(1, Some(Decision::Keep))]).unwrap();
+    assert!(decisions.lacks_picture(photo(1)) && !decisions.lacks_picture(photo(2)));
+    // With the picture known, the same decision is written once more and then survives edits.
+    journal.decide(&[new_decision(1, Some(Decision::Keep))]).unwrap();
     let decisions = journal.decisions().unwrap();
     assert_eq!(of(&decisions, edited(1, 1)), Some(Decision::Keep));
-    assert!(!decisions.hangs_on_bytes(photo(1)));
-    // A later word about the edited file is the last one about the first file too.
-    journal.decide(&[Entry { photo: edited(1, 1), ..entry(1, None) }]).unwrap();
+    assert!(!decisions.lacks_picture(photo(1)));
+    // A later decision about the edited file is the latest one about the first file, too.
+    journal.decide(&[NewDecision { photo: edited(1, 1), ..new_decision(1, None) }]).unwrap();
     assert_eq!(of(&journal.decisions().unwrap(), photo(1)), None);
-    assert!(journal.decided().unwrap().is_empty());
+    assert!(journal.decisions_in_force().unwrap().is_empty());
 }
 
 #[test]
 fn a_failing_change_leaves_everything_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(folder.path()).unwrap();
-    journal.decide(&[entry(1, Some(Decision::Keep))]).unwrap();
+    journal.decide(&[new_decision(1, Some(Decision::Keep))]).unwrap();
     let failed = journal.change(|transaction, _| {
         transaction.execute("DELETE FROM decision", [])?;
         transaction.execute("INSERT INTO nowhere VALUES (1)", [])
     });
     assert!(failed.unwrap_err().to_string().contains(FILE_NAME));
-    assert_eq!(journal.decided().unwrap().len(), 1);
+    assert_eq!(journal.decisions_in_force().unwrap().len(), 1);
 }
 
 #[test]
-fn runs_remember_what_they_saw_each_for_itself() {
+fn each_key_remembers_the_photos_its_runs_saw() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(folder.path()).unwrap();
     assert_eq!(journal.last_run("a").unwrap(), None);
@@ -88,10 +88,10 @@ fn runs_remember_what_they_saw_each_for_itself() {
 #[test]
 fn one_run_of_a_key_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
-    let held = RunLock::take(folder.path(), "a").unwrap();
-    assert!(held.is_some() && RunLock::take(folder.path(), "a").unwrap().is_none());
+    let lock = RunLock::take(folder.path(), "a").unwrap();
+    assert!(lock.is_some() && RunLock::take(folder.path(), "a").unwrap().is_none());
     assert!(RunLock::take(folder.path(), "b").unwrap().is_some());
-    drop(held);
+    drop(lock);
     assert!(RunLock::take(folder.path(), "a").unwrap().is_some());
 }
 
@@ -110,12 +110,12 @@ fn damage_and_newer_layouts_are_errors_that_name_the_file() {
 }
 
 #[test]
-fn half_a_change_without_the_log_to_take_it_back_is_damage() {
+fn half_a_transaction_without_its_rollback_log_is_damage() {
     let (folder, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut journal = Journal::open(folder.path()).unwrap();
-    let many: Vec<_> = (0..200).map(|n| entry(n, Some(Decision::Keep))).collect();
+    let many: Vec<_> = (0..200).map(|n| new_decision(n, Some(Decision::Keep))).collect();
     journal.decide(&many).unwrap();
-    // So little memory that pages reach the file before the change is done, as they do in a long one.
+    // With so small a cache, pages reach the file before the commit, as in a long transaction.
     journal.connection.pragma_update(None, "cache_size", 5).unwrap();
     let transaction = journal.connection.transaction().unwrap();
     transaction.execute("UPDATE decision SET word = 'reject', path = zeroblob(3000)", []).unwrap();
@@ -123,30 +123,32 @@ fn half_a_change_without_the_log_to_take_it_back_is_damage() {
     drop(transaction);
     let opened = Journal::open_to_read(copied.path()).and_then(|half| half.unwrap().decisions());
     assert!(matches!(opened, Err(JournalError::Damaged { .. })), "{opened:?}");
-    assert_eq!(journal.decided().unwrap().len(), 200);
+    assert_eq!(journal.decisions_in_force().unwrap().len(), 200);
 }
 
 #[test]
-fn neither_a_lost_row_nor_a_lost_seal_passes() {
+fn a_lost_row_or_a_lost_seal_is_damage() {
     for loss in ["DELETE FROM decision WHERE id = 3", "DELETE FROM decision WHERE id = 1", "DELETE FROM seal"] {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(folder.path()).unwrap();
-        journal.decide(&[1, 2, 3].map(|n| entry(n, Some(Decision::Keep)))).unwrap();
+        journal.decide(&[1, 2, 3].map(|n| new_decision(n, Some(Decision::Keep)))).unwrap();
         journal.connection.execute(loss, []).unwrap();
         assert!(matches!(journal.decisions(), Err(JournalError::Damaged { .. })), "{loss}");
-        assert!(matches!(journal.decide(&[entry(4, None)]), Err(JournalError::Damaged { .. })), "{loss}");
+        assert!(matches!(journal.decide(&[new_decision(4, None)]), Err(JournalError::Damaged { .. })), "{loss}");
     }
 }
 
 #[test]
-fn two_that_make_the_journal_at_once_share_it() {
+fn processes_that_make_the_journal_at_once_share_it() {
     let folder = tempfile::tempdir().unwrap();
     std::thread::scope(|scope| {
         for n in 0..8 {
             let folder = folder.path();
-            scope.spawn(move || Journal::open(folder).unwrap().decide(&[entry(n, Some(Decision::Keep))]).unwrap());
+            scope.spawn(move || {
+                Journal::open(folder).unwrap().decide(&[new_decision(n, Some(Decision::Keep))]).unwrap();
+            });
         }
     });
-    assert_eq!(Journal::open_to_read(folder.path()).unwrap().unwrap().decided().unwrap().len(), 8);
+    assert_eq!(Journal::open_to_read(folder.path()).unwrap().unwrap().decisions_in_force().unwrap().len(), 8);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished is left");
 }

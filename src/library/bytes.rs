@@ -1,23 +1,23 @@
-//! What is wrong with a photo that is no file: its bytes, however they came.
+//! Technical flaws of a photo given as bytes.
 
 use super::{ModelHub, ModelHubError, PhotoInput};
-use crate::analyses::Degrading;
+use crate::analyses::DegradationAnalysis;
 use hub::{Degradations, DegradationsKind, ModelChoice, Network as _};
 use networks::{mini, multihead};
 
-/// What a quality model says of a photo.
+/// A quality model's result for one photo.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Predicted {
-    /// How strong each flaw is, 0 (none) to 1; none of a network that tells no flaws apart.
+pub struct QualityPrediction {
+    /// The strength of each flaw from 0 (none) to 1; empty for a network that gives only an overall value.
     pub degradations: Vec<(&'static str, f32)>,
-    /// 1 for a photo without flaws; `album-mini` does not sum up.
+    /// 1 for a photo without flaws; `None` for `album-mini`, which gives no overall value.
     pub overall_quality: Option<f32>,
-    /// `name@version` of what said so.
+    /// `name@version` of the model.
     pub model: String,
 }
 
 impl ModelHub {
-    /// What a quality model, by name or by path, says is wrong with a photo out of its bytes.
+    /// Predicts the flaws of a photo from its bytes with a quality model, given by name or by path.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -30,19 +30,19 @@ impl ModelHub {
     /// assert!(hub.predict_from_bytes("album-mini", b"no photo").is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn predict_from_bytes(&self, model: &str, photo: &[u8]) -> Result<Predicted, ModelHubError> {
-        let degrading = Degrading::new(self.network::<Degradations>(ModelChoice::typed(model))?)?;
-        let report = self.ask_one(PhotoInput::Bytes(photo), self.medium(), &[&degrading])?;
-        let said = report.degradations.ok_or(ModelHubError::Unanswered)?;
-        let flaws: &[&str] = match degrading.network.kind() {
+    pub fn predict_from_bytes(&self, model: &str, photo: &[u8]) -> Result<QualityPrediction, ModelHubError> {
+        let analysis = DegradationAnalysis::new(self.network::<Degradations>(ModelChoice::typed(model))?)?;
+        let report = self.ask_one(PhotoInput::Bytes(photo), self.medium(), &[&analysis])?;
+        let strengths = report.degradations.ok_or(ModelHubError::Unanswered)?;
+        let flaws: &[&str] = match analysis.network.kind() {
             DegradationsKind::Mini => &mini::DEGRADATIONS,
             DegradationsKind::MultiHead => &multihead::FLAWS,
             DegradationsKind::SingleHead => &[],
         };
-        Ok(Predicted {
-            degradations: flaws.iter().copied().zip(said.iter().copied()).collect(),
-            overall_quality: said.get(flaws.len()).copied(),
-            model: degrading.network.reference(),
+        Ok(QualityPrediction {
+            degradations: flaws.iter().copied().zip(strengths.iter().copied()).collect(),
+            overall_quality: strengths.get(flaws.len()).copied(),
+            model: analysis.network.reference(),
         })
     }
 }

@@ -1,14 +1,14 @@
-//! Which photos are picked, and which of two is better.
+//! Picking photos, and comparing two photos.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::asking::{AlbumModels, LeftOut};
 use super::groups::Groups;
+use super::model_selection::{AlbumModels, SkipMissing};
 use super::photos::named;
 use super::{ModelHub, ModelHubError, PhotoInput};
-use crate::analyses::Comparing;
+use crate::analyses::ComparisonAnalysis;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::telemetry::TIE_BREAK;
@@ -17,36 +17,36 @@ use judge::portrait::Face;
 use judge::select::{self, Comparator, Decision, DecisionSource, MissingReason, Photo, Portrait, Rules, Verdict};
 use photo::scan;
 
-/// Which of two photos is better.
+/// The result of comparing two photos.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preference {
     /// The probability that the first is the better one; 0.5 is a tie.
     pub first_is_better: f64,
-    /// `name@version` of the network that said so.
+    /// `name@version` of the network.
     pub model: String,
 }
 
-/// What a choice asks for when it meets photos that are too close to call.
-pub trait Referee {
+/// Provides the comparison network when photos are too close for their scores to decide.
+pub trait TieBreakSource {
     type Error: From<ModelHubError>;
 
-    /// The network that compares, if one is to.
-    fn comparing(&mut self) -> Result<Option<Comparing>, Self::Error>;
+    /// The comparison network, if one is to be used.
+    fn comparison(&mut self) -> Result<Option<ComparisonAnalysis>, Self::Error>;
 
-    /// Has photos looked at. Those that fail are left out, and are the caller's to report.
-    fn look_at(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, Self::Error>;
+    /// Runs the analysis on photos. Failed photos are left out of the result; reporting them is up to the implementation.
+    fn analyse(&mut self, photos: &[scan::Photo], analysis: &dyn Analysis) -> Result<Vec<PhotoReport>, Self::Error>;
 }
 
-/// What a person decided about a photo, and where that was found.
+/// A person's decision about a photo, and where it is stored.
 pub type FoundDecision = (Decision, DecisionSource);
 
-/// The photos as the choice sees them, each with the decision of a person about it.
+/// The photos as input of the selection, each with a person's decision about it.
 pub fn candidates(photos: &[PhotoReport], groups: &Groups, decisions: &[Option<FoundDecision>]) -> Vec<Photo> {
-    let labelled = photos.iter().zip(&groups.clustering.labels).zip(decisions);
-    labelled.map(|((photo, &label), decision)| candidate(photo, usize::try_from(label).ok(), *decision)).collect()
+    let grouped = photos.iter().zip(&groups.clustering.labels).zip(decisions);
+    grouped.map(|((photo, &label), decision)| candidate(photo, usize::try_from(label).ok(), *decision)).collect()
 }
 
-/// One photo as the choice sees it, in a group and with a person's decision where there are these.
+/// One photo as input of the selection, with its group and a person's decision where there are any.
 pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<FoundDecision>) -> Photo {
     Photo {
         path: photo.path.clone(),
@@ -62,24 +62,24 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
     }
 }
 
-/// What the choice asks of the faces.
-fn faces(found: &judge::portrait::Portrait) -> Portrait {
-    let mut people: Vec<&Face> = found.faces.iter().filter(|face| face.is_prominent).collect();
+/// The part of a portrait analysis that the selection needs.
+fn faces(portrait: &judge::portrait::Portrait) -> Portrait {
+    let mut people: Vec<&Face> = portrait.faces.iter().filter(|face| face.is_prominent).collect();
     people.sort_by(|a, b| a.bbox[0].total_cmp(&b.bbox[0]));
     let are_judged = people.iter().all(|face| face.eyes_open.is_some());
     let blinks = people.iter().position(|face| face.eyes_open == Some(false));
     Portrait {
-        score: found.portrait_score,
-        is_portrait: found.is_portrait || !people.is_empty(),
-        eyes_open: found.eyes_open,
-        is_smiling: found.is_smiling,
+        score: portrait.portrait_score,
+        is_portrait: portrait.is_portrait || !people.is_empty(),
+        eyes_open: portrait.eyes_open,
+        is_smiling: portrait.is_smiling,
         people: if are_judged { people.len() } else { 0 },
         blinks: blinks.map(|index| index + 1),
     }
 }
 
 impl ModelHub {
-    /// Which of two photos is better: by the network trained to compare, or without it by the built-in one.
+    /// Compares two photos with the comparison model, or with the built-in model where that is missing.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -95,7 +95,7 @@ impl ModelHub {
         first: impl Into<PhotoInput<'a>>,
         second: impl Into<PhotoInput<'a>>,
     ) -> Result<Preference, ModelHubError> {
-        let comparing = self.comparing(&mut LeftOut::default())?;
+        let comparing = self.comparing(&mut SkipMissing::default())?;
         let features =
             |photo| self.ask_one(photo, self.medium(), &[&comparing])?.comparison.ok_or(ModelHubError::Unanswered);
         let (first, second) = (features(first.into())?, features(second.into())?);
@@ -103,19 +103,19 @@ impl ModelHub {
         Ok(Preference { first_is_better, model: comparing.network.reference() })
     }
 
-    /// Ranks the photos and says of each why it was picked or not.
-    pub fn choose<R: Referee>(
+    /// Ranks the photos and gives the reason why each was picked or not.
+    pub fn choose<R: TieBreakSource>(
         &self,
         photos: &[PhotoReport],
         candidates: &[Photo],
         rules: &Rules,
         groups: &Groups,
         models: &AlbumModels,
-        referee: &mut R,
+        tie_breaks: &mut R,
     ) -> Result<Vec<Verdict>, R::Error> {
         let close = select::needs_comparison(candidates, rules).map_err(ModelHubError::from)?;
         let begun = Instant::now();
-        let tiebreaker = if close.is_empty() { None } else { Tiebreaker::compare(photos, &close, models, referee)? };
+        let tiebreaker = if close.is_empty() { None } else { Tiebreaker::new(photos, &close, models, tie_breaks)? };
         if tiebreaker.is_some() {
             self.telemetry().add(TIE_BREAK, begun.elapsed(), close.len() as u64);
         }
@@ -129,27 +129,27 @@ impl ModelHub {
     }
 }
 
-/// The comparison model with the features of the photos in a tie-break.
+/// The comparison model with the features of the photos that need a tie-break.
 struct Tiebreaker {
-    comparing: Arc<Comparing>,
+    comparing: Arc<ComparisonAnalysis>,
     features: HashMap<usize, Vec<f32>>,
 }
 
 impl Tiebreaker {
-    /// Each photo passes the network once, and not again where the model that rated it is the one that compares. A
-    /// photo that fails is a coin flip against everybody.
-    fn compare<R: Referee>(
+    /// Computes the features of the photos, except where the rating model is also the comparison model and has computed
+    /// them already. A photo without features is not compared.
+    fn new<R: TieBreakSource>(
         photos: &[PhotoReport],
         close: &[usize],
         models: &AlbumModels,
-        referee: &mut R,
+        tie_breaks: &mut R,
     ) -> Result<Option<Self>, R::Error> {
         let comparing = match &models.comparing {
             Some(comparing) => Some(Arc::clone(comparing)),
-            None => referee.comparing()?.map(Arc::new),
+            None => tie_breaks.comparison()?.map(Arc::new),
         };
         let Some(comparing) = comparing else { return Ok(None) };
-        let is_also = |rating: &crate::analyses::Rating| rating.network.is_also(&comparing.network);
+        let is_also = |rating: &crate::analyses::RatingAnalysis| rating.network.is_also(&comparing.network);
         let rated_by_it = models.rating.as_ref().map_or(Ok(false), is_also).map_err(ModelHubError::from)?;
         let strength = |photo: usize| photos[photo].aesthetic.as_ref()?.strength.filter(|_| rated_by_it);
         let mut features: HashMap<usize, Vec<f32>> =
@@ -158,7 +158,7 @@ impl Tiebreaker {
         if !unseen.is_empty() {
             let paths: Vec<_> = unseen.iter().map(|&photo| photos[photo].path.as_path()).collect();
             let index: HashMap<_, usize> = paths.iter().copied().zip(unseen.iter().copied()).collect();
-            for report in referee.look_at(&named(&paths), &*comparing)? {
+            for report in tie_breaks.analyse(&named(&paths), &*comparing)? {
                 let photo = index.get(report.path.as_path());
                 features.extend(photo.and_then(|&photo| Some((photo, report.comparison?))));
             }

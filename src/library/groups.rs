@@ -1,4 +1,4 @@
-//! Groups of one scene, by the configured method with the parameters that were measured for albums.
+//! Grouping photos by scene, with the configured method and the parameters calibrated for albums.
 
 use std::borrow::Borrow;
 
@@ -8,7 +8,7 @@ use crate::photo_report::PhotoReport;
 use judge::cluster::{self, Calibration, Clustering, Embeddings, Input, Method, Moment, Noise};
 use photo::Taken;
 
-/// What `album.clustering.handle_noise` may say.
+/// The values of `album.clustering.handle_noise`.
 pub const NOISE_WORDS: [&str; 3] = ["as_individual_clusters", "group_together", "exclude"];
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub struct UnknownWord {
     known: String,
 }
 
-/// Photos in groups of one scene.
+/// Photos grouped by scene.
 #[derive(Debug)]
 pub struct Groups {
     pub embeddings: Embeddings,
@@ -28,7 +28,7 @@ pub struct Groups {
 }
 
 impl ModelHub {
-    /// Groups photos whose features were asked for, as configured.
+    /// Groups photos by their features with the configured method. The reports must contain features.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -45,23 +45,23 @@ impl ModelHub {
         self.cluster_with(photos, &self.settings().album.clustering)
     }
 
-    /// The same with other settings.
+    /// Groups photos like [`cluster`](Self::cluster) with other settings.
     pub fn cluster_with(
         &self,
         photos: &[impl Borrow<PhotoReport>],
         settings: &AlbumClustering,
     ) -> Result<Groups, ModelHubError> {
         let photos: Vec<&PhotoReport> = photos.iter().map(Borrow::borrow).collect();
-        let embedded = || photos.iter().filter_map(|photo| photo.embedding.as_ref());
+        let computed = || photos.iter().filter_map(|photo| photo.embedding.as_ref());
         let calibration =
-            embedded().next().map_or_else(Calibration::default, |embedded| Calibration::of(&embedded.model));
+            computed().next().map_or_else(Calibration::default, |embedding| Calibration::of(&embedding.model));
         let (method, noise) = (method(settings, &calibration)?, noise(settings)?);
-        let vector = |photo: &PhotoReport| photo.embedding.as_ref().map_or(0, |embedded| embedded.vector.len());
+        let vector = |photo: &PhotoReport| photo.embedding.as_ref().map_or(0, |embedding| embedding.vector.len());
         let dim = photos.first().map_or(0, |photo| vector(photo));
         if let Some(odd) = photos.iter().find(|photo| vector(photo) != dim) {
             return Err(ModelHubError::Lengths { path: odd.path.clone() });
         }
-        let rows: Vec<f32> = embedded().flat_map(|embedded| &embedded.vector).copied().collect();
+        let rows: Vec<f32> = computed().flat_map(|embedding| &embedding.vector).copied().collect();
         let embeddings = Embeddings::new(&rows, dim)?;
         let times: Vec<Option<Moment>> = photos.iter().map(|photo| moment(photo)).collect();
         let clock = calibration.clock.filter(|_| settings.use_times);
@@ -92,36 +92,36 @@ pub fn noise(settings: &AlbumClustering) -> Result<Noise, UnknownWord> {
     serde_json::from_value(word.into()).map_err(unknown)
 }
 
-/// Lays what is configured over what was measured.
+/// Overrides the calibrated parameters with the configured ones.
 fn configure(method: &mut Method, size: usize, settings: &AlbumClustering) {
-    fn lay<T: Copy>(over: &mut T, configured: Option<T>) {
+    fn override_with<T: Copy>(parameter: &mut T, configured: Option<T>) {
         if let Some(value) = configured {
-            *over = value;
+            *parameter = value;
         }
     }
     match method {
         Method::Hdbscan(params) => {
             params.min_cluster_size = size;
             params.min_samples = settings.min_samples.or(params.min_samples);
-            lay(&mut params.epsilon, settings.epsilon);
+            override_with(&mut params.epsilon, settings.epsilon);
         }
         Method::Hybrid(params) => {
             params.min_cluster_size = size;
-            lay(&mut params.min_samples, settings.min_samples);
-            lay(&mut params.cluster_selection_epsilon, settings.epsilon);
+            override_with(&mut params.min_samples, settings.min_samples);
+            override_with(&mut params.cluster_selection_epsilon, settings.epsilon);
         }
         Method::Dbscan(params) => {
-            lay(&mut params.min_samples, settings.min_samples);
-            lay(&mut params.eps, settings.epsilon);
+            override_with(&mut params.min_samples, settings.min_samples);
+            override_with(&mut params.eps, settings.epsilon);
         }
         Method::Agglomerative(params) => {
             params.min_cluster_size = size;
-            lay(&mut params.distance_threshold, settings.distance_threshold);
+            override_with(&mut params.distance_threshold, settings.distance_threshold);
         }
-        Method::Kmeans(params) => lay(&mut params.n_clusters, settings.n_clusters),
+        Method::Kmeans(params) => override_with(&mut params.n_clusters, settings.n_clusters),
         Method::Burst(params) => {
-            lay(&mut params.gap_ms, settings.gap_seconds.map(|seconds| (seconds * 1000.0) as i64));
-            lay(&mut params.similarity, settings.similarity);
+            override_with(&mut params.gap_ms, settings.gap_seconds.map(|seconds| (seconds * 1000.0) as i64));
+            override_with(&mut params.similarity, settings.similarity);
         }
         Method::Hierarchical(params) => {
             configure(&mut params.level1, size, settings);

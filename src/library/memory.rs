@@ -1,4 +1,4 @@
-//! Networks in memory: loaded, kept there, given back.
+//! Loading networks into memory and unloading them.
 
 use super::models::PullProgress;
 use super::{ModelHub, ModelHubError};
@@ -10,7 +10,7 @@ use hub::{
 };
 use judge::portrait::Thresholds;
 
-/// A model in memory. It stays there as long as this lives, and as long as memory allows after that.
+/// A model in memory. It stays there at least as long as this value lives, and afterwards while memory allows.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a program holds a handful of them")]
 pub enum LoadedModel {
@@ -23,7 +23,8 @@ pub enum LoadedModel {
 }
 
 impl ModelHub {
-    /// Loads a model's network now. Loaded twice, it is in memory once. Nothing is fetched: the error says how to get it.
+    /// Loads a model's network. A network loaded twice is in memory once. Nothing is fetched: the error for a missing model
+    /// says how to get it.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -39,8 +40,8 @@ impl ModelHub {
         load(&self.hub(), self.settings(), model)
     }
 
-    /// The same on a device of its own, whatever the settings say: `auto`, `cpu`, `cuda` or `cuda:N`. A card that is not
-    /// there is an error; `auto` takes the processor then.
+    /// Loads a model's network on a given device instead of the configured one: `auto`, `cpu`, `cuda` or `cuda:N`. A
+    /// missing GPU is an error; `auto` uses the CPU then.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -56,7 +57,7 @@ impl ModelHub {
         load(&self.hub().on(device.parse()?)?, self.settings(), model)
     }
 
-    /// Fetches what is missing and loads the network: of a face network also those that it works with.
+    /// Fetches what is missing and loads the network; for a face network also the others it works with.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -86,7 +87,7 @@ impl ModelHub {
         }
     }
 
-    /// Gives back the memory of a model's network; who uses it keeps it until done. Whether it was in memory.
+    /// Unloads a model's network; code that is using it keeps it until done. Returns whether it was in memory.
     ///
     /// ```
     /// # use albumctl::ModelHub;

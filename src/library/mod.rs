@@ -1,12 +1,12 @@
-//! The engine of every command, and of Rust programs: one [`ModelHub`] that has the models and asks them about photos.
+//! The engine of every command and of Rust programs: [`ModelHub`] manages the models and runs them on photos.
 //!
-//! Programs reach it as `albumctl::ModelHub`. What it has to say goes to the `log` facade.
+//! Programs use it as `albumctl::ModelHub`. Its messages go to the `log` facade.
 
-pub mod asking;
 mod bytes;
 pub mod choice;
 pub mod groups;
 mod memory;
+pub mod model_selection;
 mod models;
 mod photos;
 mod record;
@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-pub use bytes::Predicted;
+pub use bytes::QualityPrediction;
 pub use choice::Preference;
 pub use groups::Groups;
 pub use memory::LoadedModel;
@@ -39,12 +39,12 @@ use judge::cluster::ClusterError;
 use judge::select::SelectError;
 use kernels::{Cpu, CpuError, Engine, Precision};
 
-/// All models, and all that is asked of photos, behind one door.
+/// Access to all models and to every analysis of photos.
 ///
-/// Models are found, fetched, verified, kept and loaded; photos are measured, rated, compared, described and grouped. Every
-/// method may be called from any number of threads. A network is loaded when it is first needed, once a process, shared by
-/// all threads and by all hubs over the same folder, and leaves when memory is short and nobody uses it. Nothing is ever
-/// fetched but by [`pull`](Self::pull) and [`ensure_ready`](Self::ensure_ready).
+/// It finds, fetches, verifies, stores and loads models, and measures, rates, compares and groups photos. Every method may
+/// be called from any number of threads. A network is loaded at its first use, once per process, and shared by all threads
+/// and all hubs over the same folder; it is unloaded when memory is short and it is not in use. Only
+/// [`pull`](Self::pull) and [`ensure_ready`](Self::ensure_ready) fetch anything.
 ///
 /// ```
 /// use albumctl::ModelHub;
@@ -60,47 +60,47 @@ use kernels::{Cpu, CpuError, Engine, Precision};
 /// ```
 #[derive(Debug)]
 pub struct ModelHub {
-    /// Replaced as a whole when a manifest is added.
+    /// Replaced when a manifest is added.
     hub: RwLock<Arc<Hub>>,
     options: Options,
     policy: LicencePolicy,
-    surroundings: Surroundings,
-    /// In the place of a folder for models, where nothing says where those lie: what is built in runs.
-    nowhere: Option<tempfile::TempDir>,
+    run: RunContext,
+    /// An empty models folder, used where none is configured; only built-in models run then.
+    no_models_folder: Option<tempfile::TempDir>,
 }
 
-/// What a hub shares with the run it is part of.
+/// The state that a hub shares with its run.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// Where results are remembered.
+pub struct RunContext {
+    /// The results store.
     pub store: Arc<Store>,
     pub telemetry: Arc<Telemetry>,
-    /// Raised when somebody asks to stop.
+    /// Set when the run is to stop.
     pub stop: Arc<AtomicBool>,
-    /// Whether photos are decoded in processes of their own, which takes the binary.
+    /// Whether photos are decoded in worker processes, which only the binary can start.
     pub isolation: Isolation,
 }
 
-/// How a [`ModelHub`] is set up.
+/// The options of a [`ModelHub`].
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Device, threads, limits, thresholds, weights, methods and the licence policy.
     pub settings: Settings,
-    /// Where model files lie, instead of where the settings or the XDG folders say.
+    /// The folder of model files, overriding the settings and the XDG folders.
     pub models_dir: Option<PathBuf>,
-    /// Where manifests of the user's own lie.
+    /// The folder of the user's own manifests.
     pub own_manifests: Option<PathBuf>,
-    /// Where results are remembered; none: nowhere.
+    /// The folder of the results store; `None` stores no results.
     pub results: Option<PathBuf>,
-    /// Never open a connection.
+    /// Never open a network connection.
     pub offline: bool,
-    /// Accept files whose hash no manifest knows, and hold them to the hash they have then.
+    /// Accept files without a hash in their manifest, and require the hash of the first download from then on.
     pub trust_first: bool,
-    /// Bytes that weights nobody uses may take in memory together.
+    /// The memory that unused weights may take in total, in bytes.
     pub memory: usize,
-    /// How exact sums are where the processor offers a choice.
+    /// The precision of sums, where the processor offers a choice.
     pub precision: Precision,
-    /// Networks that nobody has asked for since so long leave memory; none: they stay while there is room.
+    /// The time after which an unused network is unloaded; `None` keeps it while there is memory.
     pub unload_after: Option<Duration>,
 }
 
@@ -130,14 +130,14 @@ pub enum ModelHubError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("no folder for {what}: neither {variable} nor HOME is set")]
     Nowhere { what: &'static str, variable: &'static str },
-    /// One photo, not the hub.
+    /// One photo failed, not the hub.
     #[error("{0}")]
     Photo(Failure),
-    #[error("a network gave no answer")]
+    #[error("a network gave no result")]
     Unanswered,
     #[error("interrupted")]
     Interrupted,
-    #[error("{}: its embedding is of another length than the others", path.display())]
+    #[error("{}: its embedding differs in length from the others", path.display())]
     Lengths { path: PathBuf },
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -146,12 +146,12 @@ pub enum ModelHubError {
 }
 
 impl Options {
-    /// What every binary carries, whatever this machine's user has configured.
+    /// The built-in settings, without this machine's configuration.
     pub fn built_in() -> Result<Self, ConfigError> {
         Ok(Self::of(Settings::built_in()?))
     }
 
-    /// What this machine's user has configured: file and environment, as the commands read them.
+    /// The settings of this machine's user, from file and environment, as the commands read them.
     pub fn of_this_user() -> Result<Self, ConfigError> {
         let user_file = config::home("XDG_CONFIG_HOME", ".config").map(|folder| config::user_file(&folder));
         let environment = std::env::vars_os().collect();
@@ -160,11 +160,11 @@ impl Options {
         Ok(Self { own_manifests: config::own_manifests(), results, ..Self::of(settings) })
     }
 
-    fn name_a_models_folder(&self) -> bool {
+    fn has_models_folder(&self) -> bool {
         self.models_dir.is_some() || self.settings.models_folder().is_some()
     }
 
-    /// With these settings, and nothing remembered.
+    /// These settings, without a results store.
     pub fn of(settings: Settings) -> Self {
         Self {
             settings,
@@ -181,7 +181,7 @@ impl Options {
 }
 
 impl ModelHub {
-    /// As this machine's user has configured it.
+    /// Opens a hub with the settings of this machine's user.
     ///
     /// ```no_run
     /// use albumctl::ModelHub;
@@ -200,48 +200,48 @@ impl ModelHub {
         let own = options.settings.cache_dir.is_none() && options.results == options.settings.results_folder();
         let open = if own { Store::open_own } else { Store::open };
         let store = options.results.as_deref().map_or_else(Store::none, open);
-        let surroundings = Surroundings {
+        let run = RunContext {
             store: Arc::new(store),
             telemetry: Arc::default(),
             stop: Arc::default(),
             isolation: Isolation::Off,
         };
-        if !options.name_a_models_folder() {
+        if !options.has_models_folder() {
             return Err(ModelHubError::Nowhere { what: "models", variable: "XDG_DATA_HOME" });
         }
-        Self::within(options, surroundings)
+        Self::within(options, run)
     }
 
-    /// As a part of a run, which goes on with what is built in where nothing says where models lie.
-    pub fn within(mut options: Options, surroundings: Surroundings) -> Result<Self, ModelHubError> {
+    /// Opens a hub as part of a run. Without a configured models folder, it has only the built-in models.
+    pub fn within(mut options: Options, run: RunContext) -> Result<Self, ModelHubError> {
         let policy = options.settings.license_policy.parse()?;
         let io = |source| ModelHubError::Io { path: std::env::temp_dir(), source };
-        let nowhere = (!options.name_a_models_folder()).then(tempfile::tempdir).transpose().map_err(io)?;
-        if let Some(folder) = &nowhere {
+        let no_models_folder = (!options.has_models_folder()).then(tempfile::tempdir).transpose().map_err(io)?;
+        if let Some(folder) = &no_models_folder {
             options.models_dir = Some(folder.path().to_owned());
         }
         let hub = RwLock::new(Arc::new(make(&options)?));
-        let hub = Self { hub, options, policy, surroundings, nowhere };
-        hub.tell_fallbacks();
+        let hub = Self { hub, options, policy, run, no_models_folder };
+        hub.warn_of_fallbacks();
         Ok(hub)
     }
 
-    /// Whether nothing says where models lie.
+    /// Whether no models folder is configured.
     pub fn has_no_folder(&self) -> bool {
-        self.nowhere.is_some()
+        self.no_models_folder.is_some()
     }
 
-    /// Says where networks run on another device than was asked for.
-    fn tell_fallbacks(&self) {
+    /// Logs a warning for each network that runs on another device than requested.
+    fn warn_of_fallbacks(&self) {
         self.hub().take_fallbacks().iter().for_each(|fallback| log::warn!("{fallback}"));
     }
 
     pub fn telemetry(&self) -> &Telemetry {
-        &self.surroundings.telemetry
+        &self.run.telemetry
     }
 
     fn stop(&self) -> &AtomicBool {
-        &self.surroundings.stop
+        &self.run.stop
     }
 
     pub fn settings(&self) -> &Settings {
@@ -252,8 +252,8 @@ impl ModelHub {
         self.hub.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the manifests again. Networks in memory stay there.
-    fn look_again(&self) -> Result<(), ModelHubError> {
+    /// Reads the manifests again; networks stay in memory.
+    fn reload_manifests(&self) -> Result<(), ModelHubError> {
         let hub = Arc::new(make(&self.options)?);
         *self.hub.write().unwrap_or_else(PoisonError::into_inner) = hub;
         Ok(())

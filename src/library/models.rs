@@ -1,4 +1,4 @@
-//! Having models: listed, fetched, verified, loaded, given back, removed.
+//! Managing models: listing, fetching, verifying, removing.
 
 use std::path::Path;
 
@@ -12,32 +12,32 @@ use hub::digest::Digest;
 use hub::fetch::{Client, Event, Network as NetworkSettings, Pulled, Puller, Settings, read_text};
 use hub::manifest::{Manifest, ManifestFile};
 
-/// How far a pull is.
+/// The progress of a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PullProgress {
-    /// Bytes of this model that are here.
+    /// Bytes of this model that are on disk.
     pub have: u64,
-    /// Of all its files, where every size is known.
+    /// Bytes of all its files, if every size is known.
     pub total: Option<u64>,
 }
 
-/// The folder of model files.
+/// The state of the folder of model files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CacheInfo {
     pub usage: Usage,
-    /// Share of the limit that is used; 0 where there is none.
+    /// The used share of the size limit; 0 without a limit.
     pub utilization: f64,
-    /// Models of which something is here.
+    /// Models with files on disk.
     pub models: Vec<ModelRecord>,
 }
 
-/// Where networks run.
+/// The devices on which networks can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceInfo {
     pub devices: [Candidate; 2],
     /// `cpu` or `cuda`.
     pub recommended: &'static str,
-    /// Cards that the driver tells of, whether this build can use them or not.
+    /// GPUs that the driver reports, whether or not this build can use them.
     pub cards: Vec<Card>,
 }
 
@@ -48,8 +48,8 @@ pub struct CleanedUp {
 }
 
 impl ModelHub {
-    /// The models there are, by name, newest version first; of one task (`aesthetics`, `comparison`, `embedding`, `face`,
-    /// `detection`, …) or of all. Those that can only be kept, not run, have `runs` false.
+    /// Lists the known models by name, newest version first, for one task (`aesthetics`, `comparison`, `embedding`, `face`,
+    /// `detection`, …) or for all. Models that can be fetched but not run have `runs` false.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -72,7 +72,7 @@ impl ModelHub {
         manifests.map(|manifest| record(manifest, hub.cache(), &blobs)).collect()
     }
 
-    /// All about one model, `name` or `name@version`.
+    /// Returns the record of one model, `name` or `name@version`.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -90,7 +90,7 @@ impl ModelHub {
         Ok(record(hub.catalogue().find(model)?, hub.cache(), &blobs))
     }
 
-    /// What is on disk of a model, and whether it is in memory; looked at, not remembered.
+    /// Returns whether a model is on disk and in memory. The files are inspected at every call.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -110,7 +110,7 @@ impl ModelHub {
         })
     }
 
-    /// Fetches what is missing of a model, and verifies it; an earlier pull that was cut short is continued.
+    /// Fetches and verifies the missing files of a model; an interrupted pull is continued.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -145,7 +145,7 @@ impl ModelHub {
         let wanted = manifest.wanted(hub.cache())?;
         let client = self.client().map_err(|source| self.io(source))?;
         let have = std::sync::Mutex::new(vec![0; wanted.len()]);
-        let tell = |index: usize, event| {
+        let report = |index: usize, event| {
             let bytes = match event {
                 Event::Begun { from, .. } => from,
                 Event::Bytes { have, .. } => have,
@@ -156,7 +156,7 @@ impl ModelHub {
             have[index] = bytes;
             progress(PullProgress { have: have.iter().sum(), total: manifest.bytes() });
         };
-        let outcomes = Puller::new(&client, hub.cache(), self.stop()).pull(&wanted, &tell);
+        let outcomes = Puller::new(&client, hub.cache(), self.stop()).pull(&wanted, &report);
         let mut pulled = Vec::new();
         for (wanted, outcome) in wanted.iter().zip(outcomes) {
             let failed = |source| ModelHubError::Pull { model: manifest.reference(), source };
@@ -169,8 +169,8 @@ impl ModelHub {
         Ok(pulled)
     }
 
-    /// Gives back its memory and deletes a model's files, but those that another model shares; one that somebody holds
-    /// loaded is an error. Whether there were any.
+    /// Unloads a model and deletes its files except those shared with other models. A model that is in use is an error.
+    /// Returns whether there were any files.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -186,7 +186,7 @@ impl ModelHub {
         self.remove_all(&[hub.catalogue().find(model)?])
     }
 
-    /// The same of all versions of a model.
+    /// Removes all versions of a model, like [`remove`](Self::remove).
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -213,8 +213,7 @@ impl ModelHub {
         Ok(removed)
     }
 
-    /// Reads a model's files through and compares their hashes. Wrong ones are set aside, so that the next pull brings
-    /// the right ones.
+    /// Verifies the hashes of a model's files. Files with a wrong hash are set aside, so that the next pull replaces them.
     pub fn validate(&self, model: &str) -> Result<bool, ModelHubError> {
         let hub = self.hub();
         let manifest = hub.catalogue().find(model)?;
@@ -229,8 +228,8 @@ impl ModelHub {
         Ok(all?.into_iter().all(|good| good))
     }
 
-    /// Adds a model by its manifest, a YAML file or an address, to the user's own. One of the same name and version that
-    /// says something else is an error; another version stands beside it.
+    /// Adds a model to the user's own by its manifest, a YAML file or a URL. A different manifest of the same name and
+    /// version is an error; another version is added beside it.
     pub fn add(&self, manifest: &str) -> Result<ModelRecord, ModelHubError> {
         let yaml = if manifest.starts_with("https://") || manifest.starts_with("http://") {
             let address = || manifest.to_owned();
@@ -245,11 +244,11 @@ impl ModelHub {
         let nowhere = ModelHubError::Nowhere { what: "manifests of your own", variable: "XDG_CONFIG_HOME" };
         let folder = self.options.own_manifests.as_deref().ok_or(nowhere)?;
         let manifest = hub.library().add(folder, manifest, &yaml, false)?;
-        self.look_again()?;
+        self.reload_manifests()?;
         Ok(record(&manifest, hub.cache(), &[]))
     }
 
-    /// The folder of model files, and what is in it.
+    /// Returns the state of the folder of model files.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -270,7 +269,7 @@ impl ModelHub {
         Ok(CacheInfo { usage, utilization, models })
     }
 
-    /// Where networks run, and why.
+    /// Returns the devices on which networks can run, which one is chosen, and why.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -290,7 +289,7 @@ impl ModelHub {
         Ok(DeviceInfo { devices, recommended, cards: device::cards() })
     }
 
-    /// Reads every model file through, and clears away what is wrong, what pulls left behind, and what is over the limit.
+    /// Verifies every model file and deletes the damaged ones, leftovers of pulls, and what exceeds the size limit.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -305,7 +304,7 @@ impl ModelHub {
     pub fn cleanup(&self) -> Result<CleanedUp, ModelHubError> {
         let hub = self.hub();
         for blob in hub.cache().blobs()? {
-            // A wrong one is set aside, and goes with what was set aside before.
+            // A damaged file is set aside here and deleted below with those set aside earlier.
             hub.cache().verify(&blob.digest)?;
         }
         let gone = hub.cache().collect(&Collection { leftovers: true, ..Collection::default() })?;

@@ -1,17 +1,17 @@
-//! Asking the models about photos.
+//! Running models on photos.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use super::asking::LeftOut;
+use super::model_selection::SkipMissing;
 use super::source::{InMemory, PhotoSource};
 use super::{ModelHub, ModelHubError};
-use crate::analyses::Degrading;
+use crate::analyses::DegradationAnalysis;
 use crate::failure::Failure;
-use crate::photo_report::{PhotoReport, Rated};
-use crate::pipeline::{self, Analysed, Analysis, Job};
+use crate::photo_report::{AestheticRating, PhotoReport};
+use crate::pipeline::{self, AnalysedPhoto, Analysis, Job};
 use hub::faces::Landmarks;
 use hub::{HubError, ModelChoice};
 use judge::portrait::Portrait;
@@ -19,38 +19,38 @@ use judge::quality::Quality;
 use photo::identity::Files;
 use photo::scan::Photo;
 
-/// What photos that are in memory are called in reports and errors.
+/// The name of a photo in memory, for reports and errors.
 const IN_MEMORY: &str = "(in memory)";
 
-/// A photo by its path, or its bytes.
+/// A photo, given by its path or as bytes.
 #[derive(Debug, Clone)]
 pub enum PhotoInput<'a> {
     Path(Cow<'a, Path>),
     Bytes(&'a [u8]),
 }
 
-/// What is known of many photos.
+/// The reports of many photos.
 #[derive(Debug)]
 pub struct Batch {
-    /// In the order asked for; a photo that cannot be read hinders no other.
+    /// In the order of the input; a photo that cannot be read does not affect the others.
     pub photos: Vec<Result<PhotoReport, Failure>>,
-    /// Models that are not here; each says how to get it. The built-in one rated in the place of those that rate, and
-    /// nothing was asked of the others.
+    /// Missing models, each with how to get it. The built-in model has replaced those for rating and grouping; findings of
+    /// the others are missing.
     pub left_out: Vec<HubError>,
 }
 
-/// What is asked of a batch beside scores and faces.
+/// Further analyses of a batch besides scores and faces.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Extras {
-    /// The vector that photos are grouped by.
+    /// The feature vector for grouping.
     pub features: bool,
-    /// The group of one scene of each photo, `cluster_id`, as configured. Brings the features along.
+    /// The group of each photo, `cluster_id`, by the configured method. Includes the features.
     pub groups: bool,
-    /// How strong each flaw of [`networks::mini::DEGRADATIONS`] is, by the built-in model.
+    /// The strength of each flaw of [`networks::mini::DEGRADATIONS`], by the built-in model.
     pub degradations: bool,
 }
 
-/// How far a batch is.
+/// The progress of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
     /// `analyze_images` or `extract_features`.
@@ -62,7 +62,7 @@ pub struct Progress<'a> {
 }
 
 impl ModelHub {
-    /// Technical quality: sharpness, exposure, colourfulness, contrast, and all in one number.
+    /// Measures technical quality: sharpness, exposure, colourfulness, contrast, and an overall value.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -79,8 +79,8 @@ impl ModelHub {
         report.quality.ok_or(ModelHubError::Unanswered)
     }
 
-    /// How beautiful people would find it, on 1–10. Where no model trained on AVA is here the built-in one says how they
-    /// would judge its quality.
+    /// Predicts how beautiful people find the photo, from 1 to 10. Where no model trained on AVA is available, the built-in
+    /// model predicts how they rate its quality.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -92,12 +92,13 @@ impl ModelHub {
     /// assert!(sharp.score > blurred.score && sharp.model.starts_with("album-mini@"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn aesthetics<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<Rated, ModelHubError> {
-        let rating = self.rating(&mut LeftOut::default())?;
+    pub fn aesthetics<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<AestheticRating, ModelHubError> {
+        let rating = self.rating(&mut SkipMissing::default())?;
         self.ask_one(photo.into(), self.medium(), &[&rating])?.aesthetic.ok_or(ModelHubError::Unanswered)
     }
 
-    /// Faces, portrait or not, eyes, smile. Without its models the error says how to get them.
+    /// Finds faces and judges whether the photo is a portrait, whether eyes are open and whether people smile. The error
+    /// for missing models says how to get them.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -113,15 +114,15 @@ impl ModelHub {
         self.ask_one(photo.into(), self.medium(), &[&finding])?.portrait.ok_or(ModelHubError::Unanswered)
     }
 
-    /// A vector for each photo, by the configured model or the built-in description of scenes.
+    /// Computes a feature vector for each photo, by the configured model or the scene layout.
     pub fn features<P: AsRef<Path>>(&self, photos: &[P]) -> Result<Batch, ModelHubError> {
-        let mut left_out = LeftOut::default();
-        let features = self.features_model(&mut left_out)?;
+        let mut missing = SkipMissing::default();
+        let features = self.features_model(&mut missing)?;
         let photos = self.ask_all(photos, &[features.analysis()], "extract_features", |_| ())?;
-        Ok(Batch { photos, left_out: left_out.0 })
+        Ok(Batch { photos, left_out: missing.0 })
     }
 
-    /// Everything about one photo that the models here can tell.
+    /// Runs all available analyses on one photo.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -130,15 +131,15 @@ impl ModelHub {
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let report = hub.analyse("fixtures/album/DSC_0102.jpg")?;
     /// assert_eq!((report.width, report.height), (1200, 1600));
-    /// assert!(report.quality.is_some() && report.aesthetic.is_some_and(|rated| rated.score > 1.0));
+    /// assert!(report.quality.is_some() && report.aesthetic.is_some_and(|rating| rating.score > 1.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn analyse<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<PhotoReport, ModelHubError> {
-        let models = self.album_models(&mut LeftOut::default())?;
+        let models = self.album_models(&mut SkipMissing::default())?;
         self.ask_one(photo.into(), self.medium(), &models.analyses())
     }
 
-    /// Everything about many photos, on all cores, and what of [`Extras`] is asked for.
+    /// Runs all available analyses on many photos in parallel, with those of [`Extras`] that are set.
     ///
     /// ```
     /// # use albumctl::ModelHub;
@@ -146,10 +147,10 @@ impl ModelHub {
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let photos = ["fixtures/album/DSC_0101.jpg", "fixtures/album/none.jpg", "fixtures/album/DSC_0102.jpg"];
-    /// let mut heard = Vec::new();
+    /// let mut steps = Vec::new();
     /// let extras = Extras { groups: true, ..Extras::default() };
-    /// let batch = hub.analyse_batch(&photos, extras, |step| heard.push((step.done, step.total)))?;
-    /// assert_eq!(heard, [(1, 3), (2, 3), (3, 3)]);
+    /// let batch = hub.analyse_batch(&photos, extras, |step| steps.push((step.done, step.total)))?;
+    /// assert_eq!(steps, [(1, 3), (2, 3), (3, 3)]);
     /// assert!(batch.photos[0].is_ok() && batch.photos[1].is_err());
     /// let last = batch.photos[2].as_ref().unwrap();
     /// assert_eq!((last.path.to_str(), last.cluster_id.is_some()), (Some(photos[2]), true));
@@ -164,23 +165,24 @@ impl ModelHub {
         extras: Extras,
         progress: impl FnMut(Progress<'_>),
     ) -> Result<Batch, ModelHubError> {
-        let mut left_out = LeftOut::default();
-        let mut models = self.album_models(&mut left_out)?;
+        let mut missing = SkipMissing::default();
+        let mut models = self.album_models(&mut missing)?;
         if !extras.features && !extras.groups {
             models.features = None;
         }
-        let built_in = || Degrading::new(self.network(ModelChoice::Name(hub::MINI))?).map_err(ModelHubError::from);
-        let degrading = extras.degradations.then(built_in).transpose()?;
+        let built_in =
+            || DegradationAnalysis::new(self.network(ModelChoice::Name(hub::MINI))?).map_err(ModelHubError::from);
+        let degradations = extras.degradations.then(built_in).transpose()?;
         let mut analyses = models.analyses();
-        analyses.extend(degrading.as_ref().map(|degrading| degrading as &dyn Analysis));
+        analyses.extend(degradations.as_ref().map(|degradations| degradations as &dyn Analysis));
         let mut photos = self.ask_all(photos, &analyses, "analyze_images", progress)?;
         if extras.groups {
-            self.tell_groups(&mut photos)?;
+            self.fill_groups(&mut photos)?;
         }
-        Ok(Batch { photos, left_out: left_out.0 })
+        Ok(Batch { photos, left_out: missing.0 })
     }
 
-    fn tell_groups(&self, photos: &mut [Result<PhotoReport, Failure>]) -> Result<(), ModelHubError> {
+    fn fill_groups(&self, photos: &mut [Result<PhotoReport, Failure>]) -> Result<(), ModelHubError> {
         let mut reports: Vec<&mut PhotoReport> = photos.iter_mut().filter_map(|photo| photo.as_mut().ok()).collect();
         let groups = self.cluster(&reports)?;
         for (report, label) in reports.iter_mut().zip(groups.clustering.labels) {
@@ -189,47 +191,47 @@ impl ModelHub {
         Ok(())
     }
 
-    /// Photos through the pipeline, in the order asked for, until `each` ends it or somebody asks to stop. `medium` is the
-    /// long side at which photos are measured; without it they are measured as they are.
+    /// Runs photos through the pipeline and calls `each` in their order, until it returns `Break` or the run is stopped.
+    /// `medium` is the long side at which photos are measured; without it they are measured at full size.
     pub fn look_at(
         &self,
         photos: &[Photo],
         analyses: &[&dyn Analysis],
         medium: Option<u32>,
-        each: impl FnMut(&Photo, Result<Analysed, Failure>) -> ControlFlow<()>,
+        each: impl FnMut(&Photo, Result<AnalysedPhoto, Failure>) -> ControlFlow<()>,
     ) {
-        self.look_in(&PhotoSource, photos, analyses, medium, each);
+        self.run_pipeline(&PhotoSource, photos, analyses, medium, each);
     }
 
-    /// The size at which photos are measured unless somebody asks for another.
+    /// The configured long side at which photos are measured.
     pub fn medium(&self) -> Option<u32> {
         Some(self.settings().thumbnail_sizes.medium)
     }
 
-    fn look_in(
+    fn run_pipeline(
         &self,
         files: &dyn Files,
         photos: &[Photo],
         analyses: &[&dyn Analysis],
         medium: Option<u32>,
-        each: impl FnMut(&Photo, Result<Analysed, Failure>) -> ControlFlow<()>,
+        each: impl FnMut(&Photo, Result<AnalysedPhoto, Failure>) -> ControlFlow<()>,
     ) {
-        let (settings, around) = (self.settings(), &self.surroundings);
+        let (settings, run) = (self.settings(), &self.run);
         let on_card = analyses.iter().any(|analysis| analysis.runs_on_card());
         let job = Job {
             photos,
             files,
             analyses,
-            store: &around.store,
-            telemetry: &around.telemetry,
+            store: &run.store,
+            telemetry: &run.telemetry,
             limits: settings.photo_limits(),
             medium,
-            threads: if on_card { settings.threads_beside_a_card() } else { settings.threads() },
-            stop: &around.stop,
-            isolation: around.isolation,
+            threads: if on_card { settings.threads_with_gpu() } else { settings.threads() },
+            stop: &run.stop,
+            isolation: run.isolation,
         };
         pipeline::run(&job, each);
-        self.tell_fallbacks();
+        self.warn_of_fallbacks();
     }
 
     pub fn ask_one(
@@ -246,11 +248,11 @@ impl ModelHub {
         match photo {
             PhotoInput::Path(path) => self.look_at(&named(&[path]), analyses, medium, take),
             PhotoInput::Bytes(bytes) => {
-                self.look_in(&InMemory(bytes), &named(&[IN_MEMORY]), analyses, medium, take);
+                self.run_pipeline(&InMemory(bytes), &named(&[IN_MEMORY]), analyses, medium, take);
             }
         }
-        let analysed = answer.ok_or(ModelHubError::Interrupted)?.map_err(ModelHubError::Photo)?;
-        Ok(analysed.report)
+        let photo = answer.ok_or(ModelHubError::Interrupted)?.map_err(ModelHubError::Photo)?;
+        Ok(photo.report)
     }
 
     fn ask_all<P: AsRef<Path>>(
@@ -262,7 +264,7 @@ impl ModelHub {
     ) -> Result<Vec<Result<PhotoReport, Failure>>, ModelHubError> {
         let mut outcomes = Vec::with_capacity(photos.len());
         self.look_at(&named(photos), analyses, self.medium(), |photo, outcome| {
-            outcomes.push(outcome.map(|analysed| analysed.report));
+            outcomes.push(outcome.map(|photo| photo.report));
             progress(Progress { operation, done: outcomes.len(), total: photos.len(), photo: &photo.path });
             ControlFlow::Continue(())
         });

@@ -1,4 +1,4 @@
-//! A model as a record: what its manifest says, and what of it is on disk.
+//! The record of a model: its manifest and the state of its files on disk.
 
 use crate::report::records::{ModelFile, ModelQuality, ModelRecord};
 use hub::availability::Status;

@@ -1,17 +1,17 @@
-//! Photos that may lie in an object store, `s3://bucket/folder` and the like, or in memory.
+//! Photos on disk, in an object store such as `s3://bucket/folder`, or in memory.
 
 use std::path::Path;
 
 use photo::identity::{Bytes, Disk, Files, ReadError, Stamp};
 use scale::{ScaleError, files, is_remote};
 
-/// This machine and object stores.
+/// Files of this machine and of object stores.
 #[derive(Debug, Clone, Copy)]
 pub struct PhotoSource;
 
 impl Files for PhotoSource {
     fn stamp(&self, path: &Path) -> Result<Option<Stamp>, ReadError> {
-        // Asking a store takes as long as reading a photo from it.
+        // A request for the stamp takes as long as reading the photo.
         if is_remote(path) { Ok(None) } else { Disk.stamp(path) }
     }
 
@@ -28,7 +28,7 @@ impl Files for PhotoSource {
     }
 }
 
-/// One photo that is in memory already, whatever it is called.
+/// One photo in memory, for any path.
 #[derive(Debug, Clone, Copy)]
 pub struct InMemory<'a>(pub &'a [u8]);
 

@@ -1,4 +1,4 @@
-//! What a photo says of itself, kept in the store beside the findings.
+//! Facts read from the photo itself, stored beside the findings: its size, when it was taken, its picture identity.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,11 @@ pub struct PhotoFacts {
     /// Upright size of the original.
     pub width: u32,
     pub height: u32,
-    /// Local time of the shot as EXIF gives it, with its offset where it has one.
+    /// Local time of the shot from EXIF, with its offset where there is one.
     taken_at: Option<String>,
-    /// By what the picture is known.
+    /// The picture's identity.
     picture: String,
-    /// What a person said of it in another program, inside the file.
+    /// A person's rating that another program wrote into the file.
     rating: Option<PersonsRating>,
 }
 
@@ -34,14 +34,14 @@ impl PhotoFacts {
         self.picture.parse().ok()
     }
 
-    /// What is said without looking: `medium` is the long side at which photos are measured.
-    pub fn tell(&self, medium: Option<u32>, report: &mut PhotoReport) {
+    /// Copies the facts into the report. `medium` is the long side at which photos are measured.
+    pub fn fill(&self, medium: Option<u32>, report: &mut PhotoReport) {
         let long_side = self.width.max(self.height);
         (report.width, report.height) = (self.width, self.height);
         report.picture = self.picture();
         report.rating = self.rating;
         let by_camera = self.taken_at.as_deref().and_then(|text| text.parse().ok()).map(Taken::Moment);
-        // A name belongs to the path and not to the content, so it is read anew and never kept.
+        // The file name belongs to the path and not to the content, so it is never stored.
         let name = report.path.file_name().unwrap_or_default().to_string_lossy();
         (report.taken_at, report.taken_from) = match by_camera {
             Some(taken) => (Some(taken), Some(TakenFrom::Exif)),

@@ -1,10 +1,10 @@
-//! What a run over photos is asked to do.
+//! The description of a run over photos.
 
 use std::sync::atomic::AtomicBool;
 
 use super::Analysis;
+use super::decode::DecodeOptions;
 use super::isolation::Isolation;
-use super::seen::Wanted;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use photo::Limits;
@@ -27,7 +27,7 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    pub(super) fn wanted(&self) -> Wanted {
-        Wanted::of(self.limits, self.medium, self.analyses)
+    pub(super) fn decode_options(&self) -> DecodeOptions {
+        DecodeOptions::of(self.limits, self.medium, self.analyses)
     }
 }

@@ -1,15 +1,15 @@
-//! Where files, models and pure logic meet: photos in, findings out in the order of the scan.
+//! The pipeline from photos to reports, which come out in scan order.
 //!
-//! A photo is identified, looked up, and only then read, decoded once and given to the analyses that miss something.
-//! What is finished is kept in the store before anybody hears of it. Each analysis writes its own part of the photo's
-//! report; nothing here knows which.
+//! A photo is identified and looked up in the store. Only if a finding is missing is it read, decoded once and given to
+//! the analyses that lack one. Results are stored before they are handed to the caller. Each analysis fills its own part
+//! of the photo's report; the pipeline does not know which.
 
+mod decode;
 mod facts;
 mod isolation;
 mod job;
 mod one_photo;
 mod run;
-mod seen;
 
 use crate::photo_report::PhotoReport;
 use crate::store::Fingerprint;
@@ -22,42 +22,42 @@ pub use job::Job;
 pub use one_photo::{identify, picture_of};
 pub use run::run;
 
-/// One way of looking at a picture: it fills a part of the photo's report, and knows how that part is kept in the store.
+/// An analysis of a picture: fills one part of the photo's report and converts that part to and from its stored form.
 pub trait Analysis: Sync {
     /// The operation's name in telemetry.
     fn name(&self) -> &'static str;
 
-    /// Everything that shapes the finding, given the decoded picture.
+    /// Everything besides the decoded picture that determines the finding.
     fn fingerprint(&self) -> Fingerprint;
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()>;
 
-    /// Its part of the report, as kept in the store.
-    fn keep(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>>;
+    /// Returns its part of the report in the form in which the store holds it.
+    fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>>;
 
-    /// Puts a finding from the store into the report; `None` for what is none, which is computed again.
-    fn recall(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()>;
+    /// Puts a stored finding into the report; `None` for an invalid one, which is computed again.
+    fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()>;
 
-    /// Whether a thread mostly waits for a card meanwhile.
+    /// Whether it runs on a GPU, for which the calling thread mostly waits.
     fn runs_on_card(&self) -> bool {
         false
     }
 
-    /// Whether it looks at the photo as it was decoded, not only at the size at which photos are measured.
-    fn looks_closely(&self) -> bool {
+    /// Whether it needs the photo at the size at which it was decoded, not only at that at which photos are measured.
+    fn needs_decoded_size(&self) -> bool {
         false
     }
 }
 
-/// A decoded photo as analyses see it.
+/// A decoded photo, as given to the analyses.
 #[derive(Debug)]
 pub struct Picture {
-    /// Upright; for analyses that look closely as decoded: at least `medium` large where the photo is, whole when it had to
-    /// be.
+    /// The upright photo. If an analysis needs the decoded size, its long side is at least `medium`, or that of the photo
+    /// if that is smaller; otherwise it is `medium`.
     pub decoded: Pixels,
-    /// Within the size at which photos are measured; absent when `decoded` already is.
+    /// The photo at the size at which photos are measured; `None` where `decoded` has that size.
     reduced: Option<Pixels>,
-    /// The same with the values the file holds; absent when those are sRGB.
+    /// The same before the conversion to sRGB; `None` where the file is sRGB already.
     as_stored: Option<Pixels>,
 }
 
@@ -67,16 +67,16 @@ impl Picture {
         self.reduced.as_ref().unwrap_or(&self.decoded)
     }
 
-    /// The same before its colours were converted to sRGB.
+    /// The same picture before its colours were converted to sRGB.
     pub fn medium_as_stored(&self) -> &Pixels {
         self.as_stored.as_ref().unwrap_or(self.medium())
     }
 }
 
-/// A photo that was looked at.
+/// A photo's finished report.
 #[derive(Debug)]
-pub struct Analysed {
+pub struct AnalysedPhoto {
     pub report: PhotoReport,
-    /// Nothing had to be computed.
+    /// Whether every finding came from the store.
     pub from_store: bool,
 }

@@ -1,37 +1,37 @@
-//! The way of one photo: stamp, store, bytes, pixels, findings.
+//! The steps for one photo: stamp, store, bytes, pixels, findings.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::decode::DecodedPhoto;
 use super::facts::{self, PhotoFacts};
-use super::isolation::Decoding;
+use super::isolation::PhotoDecoder;
 use super::job::Job;
-use super::seen::Seen;
-use super::{Analysed, Analysis, Picture};
+use super::{AnalysedPhoto, Analysis, Picture};
 use crate::failure::{Failure, Stage};
 use crate::photo_report::PhotoReport;
 use crate::store::{Fingerprint, Store};
 use photo::identity::{self, Bytes, ContentId, PictureId, Stamp};
 use photo::{self, Limits, MemoryBudget, Scale};
 
-/// A photo's outcome and what of it is new to the store.
-pub struct Finished {
-    pub analysed: Analysed,
+/// A photo's report and the data that the store does not have yet.
+pub struct FinishedPhoto {
+    pub analysed: AnalysedPhoto,
     pub stamp: Option<Stamp>,
-    /// What was found just now, each with the index of its analysis.
+    /// New findings, each with the index of its analysis.
     pub computed: Vec<(usize, Vec<u8>)>,
     pub facts_payload: Option<Vec<u8>>,
 }
 
-/// The fingerprints of one job, each bound to the way its pictures are decoded.
-pub struct Keys {
+/// The fingerprints of one job's findings. Each also covers how the pictures are decoded.
+pub struct StoreKeys {
     pub facts: Fingerprint,
     pub analyses: Vec<Fingerprint>,
 }
 
-impl Keys {
+impl StoreKeys {
     pub fn of(job: &Job<'_>) -> Self {
-        let scale = match job.wanted().scale() {
+        let scale = match job.decode_options().scale() {
             Scale::Full => "whole".to_owned(),
             Scale::AtLeast(side) => format!("at least {side}"),
         };
@@ -50,11 +50,11 @@ fn facts_key() -> Fingerprint {
 
 pub fn process(
     job: &Job<'_>,
-    keys: &Keys,
+    keys: &StoreKeys,
     budget: &MemoryBudget,
-    decoding: &mut Decoding,
+    decoder: &mut PhotoDecoder,
     path: &Path,
-) -> Result<Finished, Failure> {
+) -> Result<FinishedPhoto, Failure> {
     let fail = |stage, code, cause: String| Failure { path: path.to_owned(), stage, code, cause };
     let read_failed = |error: identity::ReadError| fail(Stage::Read, error.code(), error.to_string());
 
@@ -62,32 +62,33 @@ pub fn process(
     if let Some(stamp) = stamp
         && let Some(content) = job.store.content(path, &stamp)
     {
-        let known = Known::ask(job, keys, path, content);
-        if let Some(finished) = known.complete(job, Some(stamp), true) {
+        let stored = Stored::look_up(job, keys, path, content);
+        if let Some(finished) = stored.complete(job, Some(stamp), true) {
             return Ok(finished);
         }
     }
-    // Held until the photo's pixels are gone.
+    // Reserves memory until the photo's pixels are dropped.
     let place = budget.place();
     place.grow(stamp.map_or(0, |stamp| stamp.size.min(job.limits.max_file_bytes)));
     let Bytes { bytes, stamp } =
         job.telemetry.time("read", || job.files.read(path, job.limits.max_file_bytes)).map_err(read_failed)?;
     let content = job.telemetry.time("identify", || ContentId::of(&bytes));
-    let known = Known::ask(job, keys, path, content);
-    if known.is_complete() {
-        return known.complete(job, stamp, false).ok_or_else(|| fail(Stage::Read, "io", "vanished".into()));
+    let stored = Stored::look_up(job, keys, path, content);
+    if stored.is_complete() {
+        return stored.complete(job, stamp, false).ok_or_else(|| fail(Stage::Read, "io", "vanished".into()));
     }
     let begun = Instant::now();
-    let seen = decoding.see(&place, bytes, &job.wanted());
-    let resizing = seen.as_ref().map_or(Duration::ZERO, |seen| seen.resizing);
+    let decoded = decoder.decode(&place, bytes, &job.decode_options());
+    let resizing = decoded.as_ref().map_or(Duration::ZERO, |decoded| decoded.resizing);
     job.telemetry.add("decode", begun.elapsed().saturating_sub(resizing), 1);
-    let Seen { facts, picture, resizing } = seen.map_err(|refused| fail(Stage::Decode, refused.code, refused.cause))?;
+    let DecodedPhoto { facts, picture, resizing } =
+        decoded.map_err(|refused| fail(Stage::Decode, refused.code, refused.cause))?;
     job.telemetry.add("resize", resizing, 1);
     place.shrink(picture.bytes());
-    known.compute(job, &facts, &picture, stamp).map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
+    stored.compute(job, &facts, &picture, stamp).map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
 }
 
-/// A photo's content alone: from its stamp where the store knows it, else from its bytes.
+/// Returns a photo's content id: from the store where its stamp is unchanged, otherwise from its bytes.
 pub fn identify(path: &Path, store: &Store, limits: &Limits) -> Result<ContentId, identity::ReadError> {
     let stamp = identity::stamp(path)?;
     match store.content(path, &stamp) {
@@ -96,7 +97,7 @@ pub fn identify(path: &Path, store: &Store, limits: &Limits) -> Result<ContentId
     }
 }
 
-/// By what a photo's picture is known: from the store, else from its bytes.
+/// Returns the identity of a photo's picture: from the store, otherwise from its bytes.
 pub fn picture_of(
     path: &Path,
     content: ContentId,
@@ -110,23 +111,23 @@ pub fn picture_of(
     }
 }
 
-/// What the store has of one photo.
-struct Known {
+/// The stored facts and findings of one photo.
+struct Stored {
     facts: Option<PhotoFacts>,
     report: PhotoReport,
     /// Analyses whose part of the report is missing, by index.
     missing: Vec<usize>,
 }
 
-impl Known {
-    fn ask(job: &Job<'_>, keys: &Keys, path: &Path, content: ContentId) -> Self {
+impl Stored {
+    fn look_up(job: &Job<'_>, keys: &StoreKeys, path: &Path, content: ContentId) -> Self {
         let facts = job.store.finding(&content, &keys.facts).and_then(|json| serde_json::from_slice(&json).ok());
         let mut report = PhotoReport { content: Some(content), ..PhotoReport::of(path) };
-        let mut recall = |index: &usize| {
+        let mut restore = |index: &usize| {
             let finding = job.store.finding(&content, &keys.analyses[*index]);
-            finding.and_then(|finding| job.analyses[*index].recall(&finding, &mut report)).is_none()
+            finding.and_then(|finding| job.analyses[*index].restore(&finding, &mut report)).is_none()
         };
-        let missing = (0..job.analyses.len()).filter(|index| recall(index)).collect();
+        let missing = (0..job.analyses.len()).filter(|index| restore(index)).collect();
         Self { facts, report, missing }
     }
 
@@ -134,13 +135,13 @@ impl Known {
         self.facts.is_some() && self.missing.is_empty()
     }
 
-    fn complete(self, job: &Job<'_>, stamp: Option<Stamp>, stamp_known: bool) -> Option<Finished> {
+    fn complete(self, job: &Job<'_>, stamp: Option<Stamp>, stamp_known: bool) -> Option<FinishedPhoto> {
         let mut report = self.report;
-        self.facts.filter(|_| self.missing.is_empty())?.tell(job.medium, &mut report);
-        // A stamp the store already has need not be written again.
+        self.facts.filter(|_| self.missing.is_empty())?.fill(job.medium, &mut report);
+        // A stamp that the store already has is not written again.
         let stamp = stamp.filter(|_| !stamp_known);
-        let analysed = Analysed { report, from_store: true };
-        Some(Finished { analysed, stamp, computed: Vec::new(), facts_payload: None })
+        let analysed = AnalysedPhoto { report, from_store: true };
+        Some(FinishedPhoto { analysed, stamp, computed: Vec::new(), facts_payload: None })
     }
 
     fn compute(
@@ -149,30 +150,30 @@ impl Known {
         facts: &PhotoFacts,
         picture: &Picture,
         stamp: Option<Stamp>,
-    ) -> anyhow::Result<Finished> {
+    ) -> anyhow::Result<FinishedPhoto> {
         let facts_payload = Some(serde_json::to_vec(facts)?);
         let mut report = self.report;
-        facts.tell(job.medium, &mut report);
+        facts.fill(job.medium, &mut report);
         let mut computed = Vec::with_capacity(self.missing.len());
         for index in self.missing {
             let analysis = job.analyses[index];
             job.telemetry.time(analysis.name(), || analysis.analyse(picture, &mut report))?;
-            computed.push((index, analysis.keep(&report)?));
+            computed.push((index, analysis.encode(&report)?));
         }
-        let analysed = Analysed { report, from_store: false };
-        Ok(Finished { analysed, stamp, computed, facts_payload })
+        let analysed = AnalysedPhoto { report, from_store: false };
+        Ok(FinishedPhoto { analysed, stamp, computed, facts_payload })
     }
 }
 
-/// Runs one photo so that nothing it does, a panic included, reaches another photo.
-pub fn isolated(
+/// Processes one photo and turns a panic into that photo's failure, so that no other photo is affected.
+pub fn process_contained(
     job: &Job<'_>,
-    keys: &Keys,
+    keys: &StoreKeys,
     budget: &MemoryBudget,
-    decoding: &mut Decoding,
+    decoder: &mut PhotoDecoder,
     path: &Path,
-) -> Result<Finished, Failure> {
-    base::contain::contained(|| process(job, keys, budget, decoding, path)).unwrap_or_else(|panic| {
+) -> Result<FinishedPhoto, Failure> {
+    base::contain::contained(|| process(job, keys, budget, decoder, path)).unwrap_or_else(|panic| {
         Err(Failure {
             path: path.to_owned(),
             stage: Stage::Analyse,

@@ -1,4 +1,4 @@
-//! Many photos at once, answers in the order of the scan, memory that does not grow with their number.
+//! The run over many photos in parallel. Outcomes come in scan order, and memory does not grow with the number of photos.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -6,47 +6,48 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
-use super::Analysed;
-use super::isolation::Decoding;
+use super::AnalysedPhoto;
+use super::isolation::PhotoDecoder;
 use super::job::Job;
-use super::one_photo::{Finished, Keys, isolated};
+use super::one_photo::{FinishedPhoto, StoreKeys, process_contained};
 use crate::failure::Failure;
-use crate::store::Entry;
+use crate::store::StoreEntry;
 use crate::telemetry::{ANALYSIS, is_part_of_analysis};
 use photo::MemoryBudget;
 use photo::scan::Photo;
 
-/// How many photos a thread may be ahead of the one whose answer is due next. Bounds what waits in memory.
+/// The number of photos per thread that may be ahead of the next one in scan order. Bounds the outcomes held in memory.
 const AHEAD_PER_THREAD: usize = 32;
 
-type Outcome = Result<Analysed, Failure>;
+type Outcome = Result<AnalysedPhoto, Failure>;
 
-/// Calls `each` with the outcome of every photo, in scan order, until all are done, the stop flag is raised, or `each`
-/// says so. Everything finished by then has been kept in the store and handed over.
+/// Calls `each` with the outcome of every photo, in scan order, until all are done, the stop flag is set, or `each`
+/// returns `Break`. Every outcome handed to `each` is in the store by then.
 pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) {
-    let (keys, budget) = (Keys::of(job), MemoryBudget::new(job.limits.max_alloc));
+    let (keys, budget) = (StoreKeys::of(job), MemoryBudget::new(job.limits.max_alloc));
     let queue = Queue::new(job.photos.len(), AHEAD_PER_THREAD * job.threads.max(1));
     let threads = job.threads.clamp(1, job.photos.len().max(1));
-    // What is asked has its place in the report even where all answers are in the store.
+    // Every analysis is listed in the telemetry even where all findings come from the store.
     job.analyses.iter().for_each(|analysis| job.telemetry.add(analysis.name(), Duration::ZERO, 0));
-    let counts = job.analyses.iter().any(|analysis| is_part_of_analysis(analysis.name()));
-    let mut due = Due { job, keys: &keys, queue: &queue, each, waiting: VecDeque::new(), next: 0, counts };
-    let one = |index: usize, decoding: &mut Decoding| {
-        (index, isolated(job, &keys, &budget, decoding, &job.photos[index].path))
+    let counts_as_analysis = job.analyses.iter().any(|analysis| is_part_of_analysis(analysis.name()));
+    let waiting = VecDeque::new();
+    let mut outcomes = InScanOrder { job, keys: &keys, queue: &queue, each, waiting, next: 0, counts_as_analysis };
+    let one = |index: usize, decoder: &mut PhotoDecoder| {
+        (index, process_contained(job, &keys, &budget, decoder, &job.photos[index].path))
     };
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..threads {
             let (sender, queue, one) = (sender.clone(), &queue, &one);
             let work = move || {
-                let mut decoding = Decoding::new(job.isolation);
+                let mut decoder = PhotoDecoder::new(job.isolation);
                 while let Some(index) = queue.claim(job.stop) {
-                    if sender.send(one(index, &mut decoding)).is_err() {
+                    if sender.send(one(index, &mut decoder)).is_err() {
                         return;
                     }
                 }
             };
-            // Those that are there do the work of the others.
+            // The threads that could be started do all the work.
             if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }
@@ -55,41 +56,41 @@ pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) 
         while let Ok(first) = receiver.recv() {
             let mut arrived = vec![first];
             arrived.extend(receiver.try_iter());
-            if due.take(arrived).is_break() {
+            if outcomes.take(arrived).is_break() {
                 queue.close();
-                // What other threads still finish is worth keeping, though nobody will hear of it.
+                // Photos that other threads still finish are stored, though not handed to `each`.
                 let rest: Vec<_> = receiver.iter().collect();
-                return keep(job, &keys, &rest);
+                return store(job, &keys, &rest);
             }
         }
-        // Without a thread to be had, one photo after the other; otherwise nothing is left.
-        let mut decoding = Decoding::new(job.isolation);
+        // Where no thread could be started, this one processes all photos; otherwise the queue is empty here.
+        let mut decoder = PhotoDecoder::new(job.isolation);
         while let Some(index) = queue.claim(job.stop) {
-            if due.take(vec![one(index, &mut decoding)]).is_break() {
+            if outcomes.take(vec![one(index, &mut decoder)]).is_break() {
                 return;
             }
         }
     });
 }
 
-/// Puts outcomes, which arrive in any order, into that of the scan.
-struct Due<'a, E> {
+/// Hands outcomes, which arrive in any order, to `each` in scan order.
+struct InScanOrder<'a, E> {
     job: &'a Job<'a>,
-    keys: &'a Keys,
+    keys: &'a StoreKeys,
     queue: &'a Queue,
     each: E,
     waiting: VecDeque<Option<Outcome>>,
     next: usize,
-    /// Whether photos are analysed, and not only compared or described.
-    counts: bool,
+    /// Whether the photos count as analysed in the telemetry.
+    counts_as_analysis: bool,
 }
 
-type Arrived = (usize, Result<Finished, Failure>);
+type Arrived = (usize, Result<FinishedPhoto, Failure>);
 
-impl<E: FnMut(&Photo, Outcome) -> ControlFlow<()>> Due<'_, E> {
-    /// Keeps what has arrived in one transaction, then hands over whatever is due.
+impl<E: FnMut(&Photo, Outcome) -> ControlFlow<()>> InScanOrder<'_, E> {
+    /// Stores what has arrived in one transaction, then hands over the outcomes that are next in scan order.
     fn take(&mut self, arrived: Vec<Arrived>) -> ControlFlow<()> {
-        keep(self.job, self.keys, &arrived);
+        store(self.job, self.keys, &arrived);
         for (index, finished) in arrived {
             let slot = index - self.next;
             if self.waiting.len() <= slot {
@@ -99,7 +100,7 @@ impl<E: FnMut(&Photo, Outcome) -> ControlFlow<()>> Due<'_, E> {
         }
         while let Some(Some(_)) = self.waiting.front() {
             let Some(Some(outcome)) = self.waiting.pop_front() else { break };
-            if self.counts {
+            if self.counts_as_analysis {
                 self.job.telemetry.add(ANALYSIS, Duration::ZERO, 1);
             }
             self.next += 1;
@@ -110,7 +111,7 @@ impl<E: FnMut(&Photo, Outcome) -> ControlFlow<()>> Due<'_, E> {
     }
 }
 
-fn keep(job: &Job<'_>, keys: &Keys, arrived: &[Arrived]) {
+fn store(job: &Job<'_>, keys: &StoreKeys, arrived: &[Arrived]) {
     let entries: Vec<_> = arrived.iter().filter_map(|(index, finished)| entry(job, keys, *index, finished)).collect();
     if !entries.is_empty() {
         job.telemetry.time("store", || job.store.keep(&entries));
@@ -119,21 +120,21 @@ fn keep(job: &Job<'_>, keys: &Keys, arrived: &[Arrived]) {
 
 fn entry<'a>(
     job: &'a Job<'_>,
-    keys: &Keys,
+    keys: &StoreKeys,
     index: usize,
-    finished: &'a Result<Finished, Failure>,
-) -> Option<Entry<'a>> {
+    finished: &'a Result<FinishedPhoto, Failure>,
+) -> Option<StoreEntry<'a>> {
     let finished = finished.as_ref().ok()?;
     let facts = finished.facts_payload.iter().map(|payload| (keys.facts, payload.as_slice()));
     let computed = finished.computed.iter().map(|(at, finding)| (keys.analyses[*at], finding.as_slice()));
     let findings: Vec<_> = facts.chain(computed).collect();
-    let news = finished.stamp.is_some() || !findings.is_empty();
+    let is_new = finished.stamp.is_some() || !findings.is_empty();
     let path = job.photos[index].path.as_path();
     let content = finished.analysed.report.content?;
-    news.then_some(Entry { path, stamp: finished.stamp, content, findings })
+    is_new.then_some(StoreEntry { path, stamp: finished.stamp, content, findings })
 }
 
-/// Hands out indices in order, never further ahead of the due one than the window.
+/// Hands out photo indices in order, at most `window` ahead of the next one in scan order.
 #[derive(Debug)]
 struct Queue {
     state: Mutex<QueueState>,
@@ -185,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_runs_further_ahead_than_the_window() {
+    fn no_thread_claims_an_index_beyond_the_window() {
         let (queue, stop) = (Queue::new(10, 2), AtomicBool::new(false));
         assert_eq!([queue.claim(&stop), queue.claim(&stop)], [Some(0), Some(1)]);
         std::thread::scope(|scope| {

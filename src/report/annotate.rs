@@ -1,4 +1,4 @@
-//! A copy of a photo with the faces drawn in, for people who want to see why it was judged as it was.
+//! Drawing the faces and their verdicts into a copy of a photo.
 
 use super::lettering;
 use base::pixels::Pixels;
@@ -9,12 +9,12 @@ type Colour = [u8; 3];
 
 const GOOD: Colour = [60, 200, 90];
 const BAD: Colour = [235, 70, 60];
-const UNTOLD: Colour = [190, 190, 190];
+const UNKNOWN: Colour = [190, 190, 190];
 const EYES: Colour = [70, 190, 255];
 const MOUTH: Colour = [255, 120, 200];
-const PAPER: Colour = [20, 20, 20];
+const BACKGROUND: Colour = [20, 20, 20];
 
-/// The photo with a box, the eyes' and the mouth's points and a line of words for each face, and the verdict above.
+/// Draws a box, the points of eyes and mouth and a line of text for each face, and the verdict at the top.
 pub fn annotate(pixels: Pixels, portrait: &Portrait) -> Pixels {
     let mut canvas = Canvas::new(pixels);
     for face in &portrait.faces {
@@ -26,7 +26,7 @@ pub fn annotate(pixels: Pixels, portrait: &Portrait) -> Pixels {
         Portrait { num_faces: 1, .. } => "no portrait".to_owned(),
         Portrait { num_faces, .. } => format!("{num_faces} faces"),
     };
-    canvas.line_of_text(&verdict, canvas.unit, canvas.unit, 3, UNTOLD);
+    canvas.line_of_text(&verdict, canvas.unit, canvas.unit, 3, UNKNOWN);
     canvas.finish()
 }
 
@@ -55,7 +55,7 @@ struct Canvas {
     width: i64,
     height: i64,
     data: Vec<u8>,
-    /// Thickness of lines: grows with the picture, so that the drawing looks the same in all sizes.
+    /// The thickness of lines, proportional to the size of the picture.
     unit: i64,
 }
 
@@ -69,7 +69,7 @@ impl Canvas {
         Pixels::new(self.width as u32, self.height as u32, self.data).expect("drawing keeps the size")
     }
 
-    /// A pixel from shares of width and height; boxes of faces may lie outside, so this may too.
+    /// The pixel at relative coordinates; it may lie outside the picture, as the boxes of faces may.
     fn at(&self, [x, y]: [f64; 2]) -> (i64, i64) {
         let pixel = |v: f64, size: i64| (v * size as f64).round().clamp(-1e6, 1e6) as i64;
         (pixel(x, self.width), pixel(y, self.height))
@@ -79,7 +79,7 @@ impl Canvas {
         let colour = match face.eyes_open {
             Some(true) => GOOD,
             Some(false) => BAD,
-            None => UNTOLD,
+            None => UNKNOWN,
         };
         let [x, y, width, height] = face.bbox;
         let ((left, top), (right, bottom)) = (self.at([x, y]), self.at([x + width, y + height]));
@@ -91,14 +91,14 @@ impl Canvas {
         if let Some(points) = &face.landmarks {
             let eyes = LEFT_EYE.iter().chain(&RIGHT_EYE).map(|&index| (index, EYES));
             let mouth = MOUTH_CORNERS.iter().chain(&LIPS).map(|&index| (index, MOUTH));
-            // Dots that do not hide the eyes they mark.
+            // Dots small enough not to hide the eyes.
             let radius = ((right - left).max(bottom - top) / 120).clamp(0, 2 * unit);
             for (index, colour) in eyes.chain(mouth) {
                 let centre = self.at([points[index][0], points[index][1]]);
                 self.disc(centre, radius, colour);
             }
         }
-        // Above the box, or below its upper edge where there is no room.
+        // The text is above the box, or below its upper edge where there is no space.
         let scale = 2;
         let line = self.line_height(scale);
         let above = if top >= line { top - line } else { top + unit };
@@ -109,18 +109,18 @@ impl Canvas {
         (lettering::SIZE.1 as i64 + 2) * self.letter_pixel(scale)
     }
 
-    /// Side of a letter's pixel.
+    /// The side of one pixel of a letter.
     fn letter_pixel(&self, scale: i64) -> i64 {
         (self.unit * scale / 2).max(1)
     }
 
-    /// Words on dark paper, moved left as far as they need and the picture allows.
+    /// Draws text on a dark background, moved left where it would not fit.
     fn line_of_text(&mut self, text: &str, x: i64, y: i64, scale: i64, colour: Colour) {
         let pixel = self.letter_pixel(scale);
         let advance = (lettering::SIZE.0 as i64 + 1) * pixel;
         let width = advance * text.chars().count() as i64 + pixel;
         let x = x.min(self.width - width).max(0);
-        self.fill(x, y, x + width, y + self.line_height(scale), PAPER);
+        self.fill(x, y, x + width, y + self.line_height(scale), BACKGROUND);
         for (i, letter) in text.chars().enumerate() {
             for (column, bits) in lettering::columns(letter).into_iter().enumerate() {
                 for row in (0..lettering::SIZE.1).filter(|row| bits >> row & 1 == 1) {
@@ -139,7 +139,7 @@ impl Canvas {
         }
     }
 
-    /// A rectangle, as much of it as lies in the picture.
+    /// Fills a rectangle, clipped to the picture.
     fn fill(&mut self, left: i64, top: i64, right: i64, bottom: i64, colour: Colour) {
         let (left, right) = (left.clamp(0, self.width), right.clamp(0, self.width));
         let (top, bottom) = (top.clamp(0, self.height), bottom.clamp(0, self.height));
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(drawn.get(100, 80), BAD, "upper edge");
         assert_eq!(drawn.get(100, 120), MOUTH, "the last point drawn");
         assert_eq!(drawn.get(80, 120), [100; 3], "inside the box nothing else");
-        assert_eq!(drawn.get(62, 72), PAPER, "words above the box");
+        assert_eq!(drawn.get(62, 72), BACKGROUND, "words above the box");
         assert_eq!(drawn.get(190, 190), [100; 3]);
     }
 

@@ -1,4 +1,4 @@
-//! CSV: every field a column; lists and objects as JSON inside their cell. Cells are exact, but for a terminal.
+//! CSV: one column for each field, lists and objects as JSON in their cell. On a terminal control characters are escaped.
 
 use std::io::{self, Write};
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::Record;
 use base::escape::visible;
 
-/// Writes one record, and before the first one the names of the columns.
+/// Writes one record, preceded by the column names if it is the first.
 pub fn write<R: Record>(out: &mut dyn Write, record: &R, first: bool, terminal: bool) -> io::Result<()> {
     let Value::Object(fields) = serde_json::to_value(record)? else {
-        return Err(io::Error::other("a record that is no object"));
+        return Err(io::Error::other("a record is not an object"));
     };
     let mut writer = csv::WriterBuilder::new().from_writer(out);
     if first {

@@ -1,4 +1,4 @@
-//! JSON lines: one object a line, every key, in a fixed order.
+//! JSON lines: one object per line with every key in a fixed order.
 
 use std::io::{self, Write};
 
@@ -12,7 +12,7 @@ pub fn write<R: Record>(out: &mut dyn Write, record: &R) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// JSON asks for no escape past U+001F, but a terminal obeys U+009B as it does ESC: what steers is escaped as well.
+/// Escapes all characters that a terminal interprets. JSON requires it only up to U+001F, but U+009B acts like ESC.
 struct Escaping;
 
 impl Formatter for Escaping {
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_is_escaped_and_reads_back_as_it_was() {
+    fn control_characters_are_escaped_and_read_back_unchanged() {
         let text = "a\u{9b}31m\u{7f}\u{202e}é\u{e0041}\u{1b}\n.jpg";
         let mut out = Vec::new();
         serde::Serialize::serialize(text, &mut Serializer::with_formatter(&mut out, Escaping)).unwrap();

@@ -1,9 +1,9 @@
-//! Letters for pictures: 5×7 pixels each, enough for a verdict. Drawn here so that no font file is needed.
+//! A bitmap font of 5×7 pixels for text in pictures, so that no font file is needed.
 
 /// Width and height of a letter.
 pub const SIZE: (usize, usize) = (5, 7);
 
-/// Columns from the left, lowest bit on top; unknown letters are blank.
+/// The columns of a letter from the left, with the lowest bit on top; unknown letters are blank.
 #[rustfmt::skip]
 pub fn columns(letter: char) -> [u8; 5] {
     match letter.to_ascii_uppercase() {

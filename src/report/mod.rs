@@ -1,4 +1,4 @@
-//! What users and scripts see: record types, and a file a format that writes them.
+//! The output for users and scripts: the record types, and one file for each format.
 
 pub mod annotate;
 mod csv;
@@ -19,12 +19,12 @@ pub mod xmp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// How records are written.
+/// The format of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A table on a terminal, JSON lines elsewhere.
     Auto,
-    /// For people: aligned columns, the most telling fields.
+    /// For people: aligned columns with the most important fields.
     Table,
     /// One JSON object a line, every field.
     Jsonl,
@@ -34,13 +34,13 @@ pub enum Format {
 
 /// One line of output. Its JSON form is its contract; the table is a view for people.
 pub trait Record: Serialize + JsonSchema {
-    /// Table headings; a heading that starts with `>` stands over numbers, one that ends with `…` over sentences, whose
-    /// ends are left out where the table is too wide.
+    /// The table's headings. `>` at the start marks a column of numbers, aligned right; `…` at the end marks a column of
+    /// sentences, which are cut off where the table is too wide.
     const HEADINGS: &'static [&'static str];
 
     fn cells(&self) -> Vec<Cell>;
 
-    /// Lines of the table below the row.
+    /// Further lines below the row in a table.
     fn below(&self) -> Vec<String> {
         Vec::new()
     }
@@ -60,7 +60,7 @@ pub enum Tone {
     Fair,
     Poor,
     Faint,
-    /// A path, whose folders are shortened on a terminal that is too narrow.
+    /// A path; its folders are shortened on a narrow terminal.
     Path,
 }
 
@@ -77,7 +77,7 @@ impl Cell {
         Self { text: text.to_string(), tone: Tone::Path }
     }
 
-    /// A score on 0..=1, coloured by how good it is.
+    /// A score from 0 to 1, coloured by its value.
     pub fn score(value: f64) -> Self {
         let tone = match value {
             v if v >= 0.7 => Tone::Good,
@@ -87,7 +87,7 @@ impl Cell {
         Self { text: format!("{value:.3}"), tone }
     }
 
-    /// The same for a value that may be missing.
+    /// A score that may be missing.
     pub fn score_or_dash(value: Option<f64>) -> Self {
         value.map_or_else(|| Self::faint("-"), Self::score)
     }

@@ -1,16 +1,16 @@
-//! Vectors as NumPy's `.npy`: one row a photo, in the order of the results.
+//! Vectors as a NumPy `.npy` file: one row per photo, in the order of the results.
 
 use std::io::{self, Write};
 
 /// Writes `rows` of `dim` floats each, version 1.0 of the format, little-endian.
 pub fn write(out: &mut (impl Write + ?Sized), dim: usize, rows: &[Vec<f32>]) -> io::Result<()> {
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {dim}), }}", rows.len());
-    // Magic, version, length and header together fill whole lines of 64 bytes; the header ends in a newline.
+    // Magic, version, length and header are padded to a multiple of 64 bytes; the header ends in a newline.
     let before = 10;
     let padding = 63 - (before + header.len()) % 64;
     header.extend(std::iter::repeat_n(' ', padding));
     header.push('\n');
-    let len = u16::try_from(header.len()).map_err(|_| io::Error::other("a header that long is no npy header"))?;
+    let len = u16::try_from(header.len()).map_err(|_| io::Error::other("the header is too long for an npy file"))?;
     out.write_all(b"\x93NUMPY\x01\x00")?;
     out.write_all(&len.to_le_bytes())?;
     out.write_all(header.as_bytes())?;
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numpy_would_read_it() {
+    fn the_header_has_the_form_that_numpy_reads() {
         let mut out = Vec::new();
         write(&mut out, 2, &[vec![1.0, -2.5], vec![0.0, 3.0], vec![4.0, 5.0]]).unwrap();
         assert_eq!(&out[..8], b"\x93NUMPY\x01\x00");

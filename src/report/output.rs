@@ -1,4 +1,4 @@
-//! Where records go: standard output, or a file that appears whole.
+//! Writing records to standard output, or to a file that appears only when it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -8,29 +8,29 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::place::{self, Content};
-use super::table::{self, Room, Row};
+use super::table::{self, Row, TableWidth};
 use super::{Format, Record, csv, jsonl};
 use crate::ui::Ui;
 use base::atomic::{Draft, found};
 
-/// Writes records of one kind as they come; a table waits for the last one.
+/// Writes records of one kind as they come; a table is written at the end.
 pub struct Output<R> {
     target: Target,
     format: Format,
     rows: Vec<Row>,
     written: usize,
-    /// Flushing after each record shows results as they come, to whoever reads a pipe.
+    /// Whether to flush after each record, so that the reader of a pipe sees results as they come.
     flush_each: bool,
-    /// Whether it is shown on a terminal.
+    /// Whether the target is a terminal.
     terminal: bool,
     record: PhantomData<R>,
 }
 
 enum Target {
     Stdout(Box<dyn Write + Send>),
-    /// A pipe, a device: written as it is.
+    /// A pipe or a device, written directly.
     Stream(PathBuf, BufWriter<File>),
-    /// Written beside its place and renamed at the end, so that a run cut short leaves the older file whole.
+    /// A temporary file, renamed at the end, so that an interrupted run leaves an earlier file unchanged.
     File(Draft),
 }
 
@@ -67,36 +67,35 @@ impl<R: Record> Output<R> {
         Ok(())
     }
 
-    /// Must be called for a file to appear in its place.
+    /// Completes the output. A file appears only after this call.
     pub fn finish(self, ui: &Ui) -> anyhow::Result<()> {
         self.close(ui, |_| true).map(drop)
     }
 
-    /// For a run that had nothing to tell of: results of an earlier one stay. Whether they did.
+    /// Completes the output of a run without results: an existing file is kept. Returns whether there was one.
     pub fn finish_empty(self, ui: &Ui) -> anyhow::Result<bool> {
         self.close(ui, |place| matches!(found(place), Ok(None)))
     }
 
-    /// For a run that was cut short: what is printed stays printed, and no file is made or replaced. Whether one was
-    /// asked for.
+    /// Ends the output of an interrupted run: no file is made or replaced. Returns whether there would have been one.
     pub fn finish_part(self, ui: &Ui) -> anyhow::Result<bool> {
         self.close(ui, |_| false)
     }
 
-    /// Whether there is a file and it was left as it is.
+    /// Returns whether the target is a file and was not written.
     fn close(mut self, ui: &Ui, replaces: impl FnOnce(&Path) -> bool) -> anyhow::Result<bool> {
         let rows = std::mem::take(&mut self.rows);
         self.flush_each = false;
         if self.format == Format::Table {
-            let room = match self.target {
-                Target::File(_) => Room::Endless,
+            let width = match self.target {
+                Target::File(_) => TableWidth::Unlimited,
                 Target::Stdout(_) | Target::Stream(..) => match Ui::columns(self.terminal) {
-                    None => Room::Endless,
-                    Some(columns) if self.terminal => Room::Screen(columns),
-                    Some(columns) => Room::Columns(columns),
+                    None => TableWidth::Unlimited,
+                    Some(columns) if self.terminal => TableWidth::Screen(columns),
+                    Some(columns) => TableWidth::Columns(columns),
                 },
             };
-            self.on_target(ui, |out| table::write(out, R::HEADINGS, &rows, room))?;
+            self.on_target(ui, |out| table::write(out, R::HEADINGS, &rows, width))?;
         }
         match self.target {
             Target::Stdout(mut out) => out.flush().context(CANNOT_PRINT)?,
@@ -110,7 +109,7 @@ impl<R: Record> Output<R> {
     fn on_target(&mut self, ui: &Ui, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
         match &mut self.target {
             Target::Stdout(out) if self.flush_each => {
-                ui.aside(|| write(out).and_then(|()| out.flush())).context(CANNOT_PRINT)
+                ui.without_bar(|| write(out).and_then(|()| out.flush())).context(CANNOT_PRINT)
             }
             Target::Stdout(out) => write(out).context(CANNOT_PRINT),
             Target::Stream(path, out) => write(out).with_context(|| cannot_write(path)),
@@ -125,7 +124,7 @@ fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
 }
 
-/// Writes a file that appears whole, or not at all.
+/// Writes a file that appears only when it is complete.
 pub fn whole_file(
     path: &Path,
     content: Content,
@@ -142,10 +141,10 @@ pub fn whole_file(
     }
 }
 
-/// Puts a finished file into its place.
+/// Renames a finished temporary file to its place.
 fn settle(draft: Draft, content: Content) -> anyhow::Result<()> {
     let cannot = cannot_write(draft.place());
-    // Once more: what was put there since the run began is left alone, too.
+    // Checked again, so that a file put there during the run is not replaced.
     place::check(draft.place(), content).context(cannot.clone())?;
     draft.settle().context(cannot)
 }

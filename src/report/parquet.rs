@@ -11,7 +11,7 @@ use parquet::basic::Compression;
 use parquet::errors::Result;
 use parquet::file::properties::WriterProperties;
 
-/// Rows that are turned into columns at a time.
+/// The number of rows converted to columns at a time.
 const CHUNK: usize = 4096;
 
 fn schema() -> Arc<Schema> {
@@ -24,7 +24,7 @@ fn schema() -> Arc<Schema> {
 
 /// Writes a row for each id and vector.
 pub fn write(out: impl Write + Send, rows: &[(String, Vec<f32>)]) -> Result<()> {
-    // Features hardly compress; paths do.
+    // Compression is worthwhile for the paths; features hardly compress.
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut writer = ArrowWriter::try_new(out, schema(), Some(properties))?;
     for chunk in rows.chunks(CHUNK) {

@@ -1,4 +1,4 @@
-//! A path in a record: readable always, exact when it cannot be both.
+//! A path in a record: always readable, and also exact where it is not UTF-8.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ impl PhotoPath {
         Self { image_path: path.to_string_lossy().into_owned(), image_path_b64: path.to_str().is_none().then(exact) }
     }
 
-    /// The path itself again; the other way round of [`PhotoPath::of`].
+    /// Returns the path; the inverse of [`PhotoPath::of`].
     pub fn to_path(&self) -> std::path::PathBuf {
         #[cfg(unix)]
         if let Some(bytes) = self.image_path_b64.as_ref().and_then(|text| STANDARD.decode(text).ok()) {
@@ -35,7 +35,7 @@ impl PhotoPath {
     }
 }
 
-/// A path on one line, whatever its name holds.
+/// A path for a message, on one line and without control characters.
 pub fn shown(path: &Path) -> String {
     visible(&path.to_string_lossy()).into_owned()
 }

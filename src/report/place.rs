@@ -1,5 +1,5 @@
-//! What may lie where results go: nothing, or results of an earlier run. A photo, a model, or what the run reads is
-//! never replaced.
+//! Checks on output files: only a new file or results of an earlier run may be written. Photos, models and files that the
+//! run reads are never replaced.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,16 +12,16 @@ use base::atomic::{folder_of, found};
 use photo::identity::open_untouched;
 use photo::sniff;
 
-/// What is about to be written, by which results of an earlier run are told from everything else.
+/// The kind of content to be written, which decides what counts as results of an earlier run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// Lines, tables, pages, scripts.
     Text,
     Parquet,
     Npy,
-    /// Safetensors of ours, with an entry in their metadata whose name begins so, or a configuration made by us.
+    /// A safetensors file whose metadata has a key with this prefix, or a configuration with this `made_by`.
     Model(&'static str),
-    /// Nothing is ever replaced by it.
+    /// Content that never replaces an existing file.
     New,
 }
 
@@ -37,7 +37,7 @@ pub enum PlaceError {
     Twice { flags: [String; 2] },
 }
 
-/// Whether what lies there, if anything, may be replaced.
+/// Checks that the path is free or may be replaced.
 pub fn check(path: &Path, content: Content) -> Result<(), PlaceError> {
     let unseen = |error: io::Error| {
         let what = format!("something that cannot be looked at ({error})");
@@ -63,10 +63,10 @@ pub fn check(path: &Path, content: Content) -> Result<(), PlaceError> {
     }
 }
 
-/// As much as is needed to tell what a file is.
+/// The number of bytes read to recognise a file.
 const HEAD_BYTES: u64 = 1 << 13;
 
-/// Photos are looked at without a trace, as everywhere.
+/// Reads the beginning of a file without changing its access time.
 fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     open_untouched(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
@@ -79,7 +79,7 @@ fn is_earlier(head: &[u8], path: &Path, content: Content) -> io::Result<bool> {
         Content::Parquet => head.starts_with(b"PAR1"),
         Content::Npy => head.starts_with(b"\x93NUMPY"),
         Content::Model(mark) => match has_mark(path, mark) {
-            // What the system refuses says nothing about the file; anything else is not how ours begin.
+            // A system error says nothing about the file's content; any other error means that it is no such model.
             Err(error) if error.raw_os_error().is_some() => return Err(error),
             found => found.unwrap_or(false),
         },
@@ -87,11 +87,11 @@ fn is_earlier(head: &[u8], path: &Path, content: Content) -> io::Result<bool> {
     })
 }
 
-/// All that we write as lines and pages is UTF-8 without NUL; photos, films, archives and models are not.
+/// Whether it is UTF-8 without NUL, as all text outputs are, and photos, films, archives and models are not.
 fn is_text(head: &[u8]) -> bool {
     let whole = match std::str::from_utf8(head) {
         Ok(_) => true,
-        // The last character may be cut.
+        // The last character may be cut off.
         Err(error) => error.error_len().is_none() && head.len() as u64 == HEAD_BYTES,
     };
     whole && !head.contains(&0)
@@ -101,13 +101,13 @@ fn is_sidecar(head: &[u8]) -> bool {
     head.windows(10).any(|window| window == b"<x:xmpmeta")
 }
 
-/// Whether the metadata of the safetensors there says that we made them.
+/// Whether the metadata of a safetensors file says that albumctl made it.
 fn has_mark(path: &Path, mark: &str) -> io::Result<bool> {
     let mut file = open_untouched(path)?;
     let mut length = [0; 8];
     file.read_exact(&mut length)?;
     let mut header = Vec::new();
-    // No header of ours is longer; a length that lies reads no further than the file.
+    // No header of albumctl's is longer; a false length reads at most to the end of the file.
     file.take(u64::from_le_bytes(length).min(1 << 24)).read_to_end(&mut header)?;
     let header: serde_json::Value = serde_json::from_slice(&header).map_err(io::Error::other)?;
     let Some(entries) = header.get("__metadata__").and_then(serde_json::Value::as_object) else { return Ok(false) };
@@ -116,7 +116,7 @@ fn has_mark(path: &Path, mark: &str) -> io::Result<bool> {
     Ok(by_us || entries.keys().any(|key| key.starts_with(mark)))
 }
 
-/// What to call a file that is none of ours.
+/// A description of a foreign file, for the message.
 fn name(head: &[u8]) -> String {
     if let Some(kind) = sniff(head) {
         return format!("a photo ({})", kind.name());
@@ -140,7 +140,7 @@ fn name(head: &[u8]) -> String {
     what.to_owned()
 }
 
-/// Which file a name leads to, whatever it is called there.
+/// The identity of a file, independent of the name by which it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Identity {
     #[cfg(unix)]
@@ -173,14 +173,14 @@ pub struct Outputs {
 
 #[derive(Debug)]
 struct Place {
-    /// As typed, for the message: `-o results.jsonl`.
+    /// The option and path for the message, such as `-o results.jsonl`.
     typed: String,
     identity: Identity,
     there: bool,
 }
 
 impl Outputs {
-    /// One more output, named by `flag`. Pipes and devices are written as they are.
+    /// Adds an output named by `flag`, unless it is a pipe or a device.
     pub fn add(&mut self, flag: &str, path: &Path, content: Content) -> Result<(), PlaceError> {
         if path == Path::new("-") || path.metadata().is_ok_and(|there| !there.is_file()) {
             return Ok(());
@@ -194,16 +194,16 @@ impl Outputs {
         Ok(())
     }
 
-    /// A file that the run reads must be none that it writes.
+    /// Refuses an input that is also an output.
     pub fn spare(&self, input: &Path) -> Result<(), PlaceError> {
-        // Most runs write no file, or one that is not there yet.
+        // The check is skipped where no output exists yet, as in most runs.
         if self.places.iter().any(|place| place.there) && self.lead_to(&Identity::of(input)) {
             return Err(PlaceError::Input { path: input.to_owned() });
         }
         Ok(())
     }
 
-    /// The same for what a shell led to standard input.
+    /// Refuses standard input if it is redirected from an output.
     pub fn spare_stdin(&self) -> Result<(), PlaceError> {
         #[cfg(unix)]
         {

@@ -1,4 +1,4 @@
-//! The lines of the commands, field by field in the order of the contract.
+//! The records of the commands, with their fields in the order of the contract.
 
 mod aesthetics;
 mod analyze;

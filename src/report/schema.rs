@@ -1,4 +1,4 @@
-//! JSON Schemas of the records, from the types that are written.
+//! JSON Schemas of the records, generated from their types.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::records::{
 /// means something else.
 pub const VERSION: &str = "1.2";
 
-/// Every command with records, by the words that call it.
+/// The schema of every command that writes records, by the command's name.
 pub fn all() -> Vec<(&'static str, Value)> {
     vec![
         ("aesthetics", schema_of::<AestheticsRecord>()),
@@ -56,7 +56,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
 fn schema_of<R: schemars::JsonSchema>() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<R>().to_value();
-    // A key never vanishes: what may be absent is null, and every property is there.
+    // Every key is always present: an absent value is null.
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
         schema["required"] = json!(properties.keys().collect::<Vec<_>>());
     }

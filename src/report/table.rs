@@ -1,4 +1,4 @@
-//! A table for people: aligned, coloured when allowed, as wide as the terminal where that costs no file its name.
+//! Tables for people: aligned, coloured where allowed, and fitted to the terminal without cutting file names.
 
 use std::io::{self, Write};
 
@@ -8,28 +8,28 @@ use super::{Cell, Tone};
 use base::escape::visible;
 
 const GAP: &str = "  ";
-/// A sentence is not cut below this before the folders of paths are.
+/// The width to which sentences are cut before the folders of paths are.
 const SHORTEST_SENTENCE: usize = 12;
 
-/// What a table may leave out.
+/// The width of a table, and what may be cut to fit it.
 #[derive(Debug, Clone, Copy)]
-pub enum Room {
-    /// Nothing.
-    Endless,
-    /// Ends of sentences, so that lines fit into so many columns.
+pub enum TableWidth {
+    /// Unlimited.
+    Unlimited,
+    /// This many columns; only sentences may be cut.
     Columns(usize),
-    /// The same, then folders: paths can be had whole elsewhere.
+    /// A terminal of this many columns; sentences and then folders may be cut.
     Screen(usize),
 }
 
 #[derive(Debug)]
 pub struct Row {
     pub cells: Vec<Cell>,
-    /// Lines that belong to it, shown below it and never cut.
+    /// Lines shown below the row, never cut.
     pub below: Vec<String>,
 }
 
-pub fn write(out: &mut dyn Write, headings: &[&str], rows: &[Row], room: Room) -> io::Result<()> {
+pub fn write(out: &mut dyn Write, headings: &[&str], rows: &[Row], room: TableWidth) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -63,7 +63,7 @@ pub fn write(out: &mut dyn Write, headings: &[&str], rows: &[Row], room: Room) -
     Ok(())
 }
 
-/// A heading without its marks.
+/// The text of a heading, without its alignment marks.
 fn words(heading: &str) -> &str {
     heading.trim_start_matches('>').trim_end_matches('…')
 }
@@ -79,9 +79,9 @@ fn painted(text: &str, tone: Tone) -> StyledObject<&str> {
     }
 }
 
-/// Every column as wide as its widest cell. When that is too much, sentences give way, then folders, and what is left
-/// of sentences; what is still too wide stays so.
-fn column_widths(headings: &[&str], rows: &[Vec<Cell>], room: Room) -> Vec<usize> {
+/// Makes every column as wide as its widest cell. If the table is too wide, sentences are cut first, then folders, then
+/// sentences further; what is still too wide stays so.
+fn column_widths(headings: &[&str], rows: &[Vec<Cell>], room: TableWidth) -> Vec<usize> {
     let widest = |column: usize, width: &dyn Fn(&Cell) -> usize| {
         let cells = rows.iter().map(|row| width(&row[column]));
         cells.max().unwrap_or(0).max(measure_text_width(words(headings[column])))
@@ -90,9 +90,9 @@ fn column_widths(headings: &[&str], rows: &[Vec<Cell>], room: Room) -> Vec<usize
     let mut widths: Vec<usize> =
         columns.clone().map(|column| widest(column, &|cell| measure_text_width(&cell.text))).collect();
     let (total, cuts_paths) = match room {
-        Room::Endless => return widths,
-        Room::Columns(total) => (total, false),
-        Room::Screen(total) => (total, true),
+        TableWidth::Unlimited => return widths,
+        TableWidth::Columns(total) => (total, false),
+        TableWidth::Screen(total) => (total, true),
     };
     let gaps = GAP.len() * (headings.len() - 1);
     let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(total);
@@ -111,7 +111,7 @@ fn column_widths(headings: &[&str], rows: &[Vec<Cell>], room: Room) -> Vec<usize
     widths
 }
 
-/// How far a cell can be cut: of a path, its folders.
+/// The smallest width of a cell: of a path only the folders can be cut.
 fn shortest(cell: &Cell) -> usize {
     match cell.tone {
         Tone::Path => {
@@ -122,13 +122,13 @@ fn shortest(cell: &Cell) -> usize {
     }
 }
 
-/// The folders with the separator that ends them.
+/// Splits a path into its folders, with the last separator, and its name.
 fn folders_and_name(path: &str) -> (&str, &str) {
     let inside = path.trim_end_matches(std::path::is_separator);
     path.split_at(inside.rfind(std::path::is_separator).map_or(0, |end| end + 1))
 }
 
-/// Keeps the file's name, and of its folders the beginning, which says where, and the longer end.
+/// Shortens the folders in the middle and keeps the file's name.
 fn shorten_folders(path: &str, width: usize) -> String {
     if measure_text_width(path) <= width {
         return path.to_owned();
@@ -165,7 +165,7 @@ fn take_columns(characters: impl Iterator<Item = char>, room: usize) -> String {
 mod tests {
     use super::*;
 
-    fn written(headings: &[&str], rows: Vec<Vec<Cell>>, room: Room) -> String {
+    fn written(headings: &[&str], rows: Vec<Vec<Cell>>, room: TableWidth) -> String {
         console::set_colors_enabled(false);
         let rows: Vec<Row> = rows.into_iter().map(|cells| Row { cells, below: Vec::new() }).collect();
         let mut out = Vec::new();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn table(rows: Vec<Vec<Cell>>, width: usize) -> String {
-        written(&["photo", ">score"], rows, Room::Screen(width))
+        written(&["photo", ">score"], rows, TableWidth::Screen(width))
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_steers_is_shown_as_a_mark_and_takes_its_place() {
+    fn control_characters_are_shown_as_marks_and_counted_in_the_width() {
         let rows = vec![vec![Cell::path("a\u{1b}[2J\u{202e}.jpg"), Cell::score(0.5)]];
         assert_eq!(table(rows, 80), "photo       score\na\u{fffd}[2J\u{fffd}.jpg  0.500\n");
     }
@@ -202,18 +202,18 @@ mod tests {
     }
 
     #[test]
-    fn sentences_give_way_before_folders_and_nothing_does_where_there_is_room_without_end() {
+    fn sentences_are_cut_before_folders_and_nothing_is_cut_without_a_limit() {
         let row = || {
             let why = "Sharpest of 5 takes; beat DSC_0120.jpg and DSC_0121.jpg in the tie-break (2 of 2 won).";
             vec![vec![Cell::path("fixtures/album/DSC_0123.jpg"), Cell::plain(why)]]
         };
         let headings = ["photo", "why…"];
-        let text = written(&headings, row(), Room::Screen(60));
+        let text = written(&headings, row(), TableWidth::Screen(60));
         assert!(text.ends_with("fixtures/album/DSC_0123.jpg  Sharpest of 5 takes; beat DSC_…\n"), "{text}");
-        let text = written(&headings, row(), Room::Screen(32));
+        let text = written(&headings, row(), TableWidth::Screen(32));
         assert!(text.contains("m/DSC_0123.jpg  Sharpest of…\n"), "{text}");
         assert!(text.lines().all(|line| measure_text_width(line) <= 32), "{text}");
-        assert!(written(&headings, row(), Room::Columns(20)).contains("fixtures/album/DSC_0123.jpg  Sh…\n"));
-        assert!(written(&headings, row(), Room::Endless).ends_with("(2 of 2 won).\n"));
+        assert!(written(&headings, row(), TableWidth::Columns(20)).contains("fixtures/album/DSC_0123.jpg  Sh…\n"));
+        assert!(written(&headings, row(), TableWidth::Unlimited).ends_with("(2 of 2 won).\n"));
     }
 }

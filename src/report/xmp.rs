@@ -1,7 +1,7 @@
-//! XMP sidecars: a photo's rating and label where other programs look for them, and our numbers beside them.
+//! XMP sidecars: a photo's rating and label for other programs, and albumctl's own values beside them.
 //!
-//! A sidecar belongs to everybody. What others wrote stays byte for byte; values of ours are changed in place; a rating
-//! or label a person set is theirs for ever; and when nothing changes, nothing is written.
+//! Other programs write into the same sidecars. Their content is kept byte for byte, albumctl's values are changed in
+//! place, a rating or label set by a person is never changed, and an unchanged file is not written.
 
 mod merge;
 
@@ -31,22 +31,22 @@ pub enum XmpError {
     Busy { path: PathBuf },
 }
 
-/// What we have to say about a photo.
+/// The values to write into a photo's sidecar.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
     /// `xmp:Rating`: −1 rejected, 0 unrated, 1–5.
     pub rating: Option<i8>,
     /// `xmp:Label`: free text; programs match it by name ("Red", "Green").
     pub label: Option<String>,
-    /// Ours: what a person decided, `keep` or `reject`.
+    /// albumctl's own: a person's decision, `keep` or `reject`.
     pub decision: Option<String>,
-    /// Ours: on 0–1.
+    /// albumctl's own: the composite score from 0 to 1.
     pub score: Option<f64>,
     pub model: Option<String>,
     pub version: String,
 }
 
-/// The two schools of naming sidecars.
+/// The naming conventions for sidecars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Naming {
@@ -58,8 +58,8 @@ pub enum Naming {
     Both,
 }
 
-/// The sidecars of each photo. Where two photos would share `IMG_1.xmp` (`IMG_1.jpg`, `IMG_1.png`), the first has it and
-/// the other gets the full name, so that neither rates the other.
+/// The sidecars of each photo. Where two photos would share `IMG_1.xmp` (`IMG_1.jpg`, `IMG_1.png`), the first gets it and
+/// the other gets the full name, so that each has a rating of its own.
 pub fn sidecars(photos: &[PathBuf], naming: Naming) -> Vec<Vec<PathBuf>> {
     let mut claimed = HashSet::new();
     photos
@@ -79,31 +79,31 @@ pub fn sidecars(photos: &[PathBuf], naming: Naming) -> Vec<Vec<PathBuf>> {
         .collect()
 }
 
-/// `IMG_1.XMP` where that is the one that lies there.
+/// Returns `IMG_1.XMP` where only that spelling exists.
 fn existing_spelling(path: PathBuf) -> PathBuf {
-    let loud = path.with_extension("XMP");
-    if !path.exists() && loud.exists() { loud } else { path }
+    let upper_case = path.with_extension("XMP");
+    if !path.exists() && upper_case.exists() { upper_case } else { path }
 }
 
-/// Whether there is a sidecar that speaks of us.
+/// Whether the sidecar exists and has values of albumctl.
 pub fn is_marked(sidecar: &Path) -> Result<bool, XmpError> {
     let bytes = read(sidecar)?.unwrap_or_default();
     Ok(bytes.windows(xmp::OURS.len()).any(|window| window == xmp::OURS.as_bytes()))
 }
 
-/// What writing a sidecar came to, or would come to.
+/// The outcome of writing a sidecar, or of a dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whether the file's content is other than before.
+    /// Whether the file's content changes.
     pub changed: bool,
-    /// Whether the rating in it is a person's and was left alone.
+    /// Whether the rating in it was set by a person and is kept.
     pub rating_is_a_persons: bool,
 }
 
-/// Merges the mark into the sidecar, which is made if there is none. With `dry_run` nothing is written. `folders` are to
-/// be forced to disk in the end.
+/// Merges the mark into the sidecar, or makes one. With `dry_run` nothing is written. The caller must sync `folders` at the
+/// end.
 pub fn write(sidecar: &Path, mark: &Mark, dry_run: bool, folders: &mut Folders) -> Result<Outcome, XmpError> {
-    // A linked sidecar is changed where it lies; the link stays a link.
+    // The target of a symbolic link is changed; the link stays.
     let place = fs::canonicalize(sidecar).unwrap_or_else(|_| sidecar.to_owned());
     for _ in 0..3 {
         let before = read(&place)?;
@@ -125,7 +125,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, XmpError> {
     }
 }
 
-/// Whole or not at all; `false` when the file is no longer what was merged.
+/// Replaces the file atomically; returns `false` if its content has changed since it was read.
 fn replace(path: &Path, before: Option<&[u8]>, bytes: &[u8], folders: &mut Folders) -> Result<bool, XmpError> {
     let failed = |action| {
         let path = path.to_owned();
@@ -137,7 +137,7 @@ fn replace(path: &Path, before: Option<&[u8]>, bytes: &[u8], folders: &mut Folde
     let permissions = fs::metadata(path).map_err(failed("look at"))?.permissions();
     let file = draft.file().map_err(failed("write"))?;
     file.set_permissions(permissions).map_err(failed("set the rights of"))?;
-    // Forced to disk before the last look: between that and the rename nothing takes long.
+    // Synced before the last comparison, so that little time passes between that and the rename.
     file.sync_all().map_err(failed("write"))?;
     if read(path)?.as_deref() != Some(expected) {
         return Ok(false);

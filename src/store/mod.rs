@@ -1,25 +1,25 @@
-//! The results store: what was found about a photo, by the photo's content and by the analysis that found it.
+//! The results store: a cache of findings, by the photo's content and by the fingerprint of the analysis.
 //!
-//! One SQLite file, shared by any number of processes. It is a cache: it may be deleted at any time, and nothing that
-//! happens to it may stop a run. Problems are collected as warnings for the caller to show.
+//! It is one SQLite file, shared by any number of processes. It may be deleted at any time, and no problem with it may
+//! stop a run. Problems are collected as warnings for the caller to show.
 
 mod database;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::sqlite::{self, Patience, is_damage, is_locked};
+use crate::sqlite::{self, LockDeadline, is_damage, is_locked};
 use database::Database;
 use photo::identity::{ContentId, Stamp};
 
 /// The name carries the layout's version: an older albumctl beside a newer one keeps its own file.
 const FILE_NAME: &str = "results-v2.sqlite";
-/// What the names of all layouts begin with, and of what lies beside them.
-const FILE_NAMES: &str = "results-v";
+/// The common prefix of the files of all layouts, their log files included.
+const FILE_NAME_PREFIX: &str = "results-v";
 
-const LOCKED: &str = "is held by another process, or lies where files cannot be locked";
+const LOCKED: &str = "is locked by another process, or lies where files cannot be locked";
 
-/// Everything that shapes a result, hashed: the analysis, its settings, its model's bytes, the decoder.
+/// A hash of everything that determines a result: the analysis, its settings, its model's bytes, the decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 16]);
 
@@ -30,7 +30,7 @@ impl std::fmt::Display for Fingerprint {
 }
 
 impl Fingerprint {
-    /// `parts` in order; no two different lists of parts give the same bytes to the hash.
+    /// Hashes `parts` in order, each with its length, so that different lists never feed the same bytes.
     pub fn of<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hasher = blake3::Hasher::new();
         for part in parts {
@@ -43,9 +43,9 @@ impl Fingerprint {
     }
 }
 
-/// What one finished photo adds to the store.
+/// The new data of one finished photo.
 #[derive(Debug)]
-pub struct Entry<'a> {
+pub struct StoreEntry<'a> {
     pub path: &'a Path,
     pub stamp: Option<Stamp>,
     pub content: ContentId,
@@ -60,12 +60,12 @@ pub struct Store {
 
 #[derive(Debug)]
 struct State {
-    /// `None`: working without a store from here on.
+    /// `None` once the run works without a store.
     database: Option<Database>,
     writable: bool,
-    /// Met damage in this run, and found a sound file when it looked again.
-    mended: bool,
-    patience: Patience,
+    /// Whether this run has met damage and then found the file repaired by another process.
+    found_repaired: bool,
+    deadline: LockDeadline,
     warnings: Vec<String>,
 }
 
@@ -75,8 +75,8 @@ impl Store {
         Self { file: PathBuf::new(), state: Mutex::new(State::new(false)) }
     }
 
-    /// Opens the store in the folder that is albumctl's own: nobody else looks into it any more. One that the user chose
-    /// may be meant for others, too.
+    /// Opens the store in albumctl's own folder and makes that folder private. A folder that the user chose may be shared
+    /// on purpose.
     pub fn open_own(folder: &Path) -> Self {
         sqlite::make_private(folder);
         Self::open(folder)
@@ -86,77 +86,77 @@ impl Store {
     pub fn open(folder: &Path) -> Self {
         let file = folder.join(FILE_NAME);
         let mut state = State::new(true);
-        // A folder that cannot be made shows itself when the file cannot be opened.
+        // If the folder cannot be made, opening the file fails and reports it.
         let _ = sqlite::make_private_folder(folder);
-        sqlite::make_files_private(folder, FILE_NAMES);
-        match Database::open(&file, &state.patience) {
+        sqlite::make_files_private(folder, FILE_NAME_PREFIX);
+        match Database::open(&file, &state.deadline) {
             Ok(database) => state.database = Some(database),
             Err(error) if is_damage(&error) => state.set_aside(&file),
-            Err(error) => state.without_writing(&file, &error),
+            Err(error) => state.read_only(&file, &error),
         }
         Self { file, state: Mutex::new(state) }
     }
 
-    /// Where the store lies, if there is one.
+    /// The store's file, if the run has a store.
     pub fn file(&self) -> Option<&Path> {
         self.lock().database.is_some().then_some(self.file.as_path())
     }
 
-    /// The content of a file, if it was read before and its stamp has not changed since.
+    /// The content of a file, if the file was read before and its stamp is unchanged.
     pub fn content(&self, path: &Path, stamp: &Stamp) -> Option<ContentId> {
-        self.ask(|database| database.content(path, stamp))
+        self.query(|database| database.content(path, stamp))
     }
 
     pub fn finding(&self, content: &ContentId, analysis: &Fingerprint) -> Option<Vec<u8>> {
-        self.ask(|database| database.finding(content, &analysis.0))
+        self.query(|database| database.finding(content, &analysis.0))
     }
 
-    /// Writes finished photos in one transaction: all of them are kept from here on, or none.
-    pub fn keep(&self, entries: &[Entry<'_>]) {
+    /// Writes finished photos in one transaction: all of them, or none.
+    pub fn keep(&self, entries: &[StoreEntry<'_>]) {
         let mut state = self.lock();
         if !state.writable || entries.is_empty() {
             return;
         }
-        state.patience.again();
+        state.deadline.restart();
         let Some(database) = &mut state.database else { return };
         if let Err(error) = database.keep(entries) {
-            state.mend(&self.file, &error);
-            // A store set aside starts empty; what was to be kept still is.
+            state.handle(&self.file, &error);
+            // After a damaged store was set aside, the entries go into the new one.
             if let (true, Some(database)) = (state.writable, &mut state.database) {
                 let _ = database.keep(entries);
             }
         }
     }
 
-    /// Problems since the last call, in words for the user.
+    /// Returns the warnings since the last call, worded for the user.
     pub fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().warnings)
     }
 
-    fn ask<T>(&self, question: impl Fn(&Database) -> rusqlite::Result<Option<T>>) -> Option<T> {
+    fn query<T>(&self, query_database: impl Fn(&Database) -> rusqlite::Result<Option<T>>) -> Option<T> {
         let mut state = self.lock();
-        state.patience.again();
-        match question(state.database.as_ref()?) {
+        state.deadline.restart();
+        match query_database(state.database.as_ref()?) {
             Ok(answer) => answer,
             Err(error) => {
-                state.mend(&self.file, &error);
+                state.handle(&self.file, &error);
                 None
             }
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A panic elsewhere leaves a database handle that SQLite itself keeps consistent.
+        // After a panic in another thread the handle is still usable: SQLite keeps it consistent.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl State {
     fn new(writable: bool) -> Self {
-        Self { database: None, writable, mended: false, patience: Patience::begin(), warnings: Vec::new() }
+        Self { database: None, writable, found_repaired: false, deadline: LockDeadline::begin(), warnings: Vec::new() }
     }
 
-    fn mend(&mut self, file: &Path, error: &rusqlite::Error) {
+    fn handle(&mut self, file: &Path, error: &rusqlite::Error) {
         if is_damage(error) {
             self.database = None;
             self.set_aside(file);
@@ -165,40 +165,40 @@ impl State {
         } else if self.writable {
             self.writable = false;
             self.warnings.push(format!(
-                "the results store {} cannot be written ({error}); new results of this run are not remembered",
+                "the results store {} cannot be written ({error}); new results of this run are not stored",
                 file.display()
             ));
         }
     }
 
     fn set_aside(&mut self, file: &Path) {
-        // SQLite takes some of what it cannot read for damage.
+        // SQLite reports some read errors as damage.
         if let Err(cause) = database::read_through(file) {
             return self.without(file, &format!("cannot be read ({cause})"));
         }
-        match database::set_aside(file, &self.patience) {
+        match database::set_aside(file, &self.deadline) {
             Ok(database::SetAside::Moved(to)) => self.warnings.push(format!(
                 "the results store {} is damaged; it was set aside as {} and is rebuilt",
                 file.display(),
                 to.display()
             )),
-            // Another process found the damage first. Whoever meets it again has met what no check of the file shows.
-            Ok(database::SetAside::AlreadyMended) if !self.mended => self.mended = true,
-            Ok(database::SetAside::AlreadyMended) => return self.without(file, "is damaged"),
+            // Another process repaired the file first. Damage again after that is damage that no check of the file finds.
+            Ok(database::SetAside::AlreadyRepaired) if !self.found_repaired => self.found_repaired = true,
+            Ok(database::SetAside::AlreadyRepaired) => return self.without(file, "is damaged"),
             Err(cause) => return self.without(file, &format!("is damaged and cannot be set aside ({cause})")),
         }
-        match Database::open(file, &self.patience) {
+        match Database::open(file, &self.deadline) {
             Ok(database) => self.database = Some(database),
-            Err(error) => self.without_writing(file, &error),
+            Err(error) => self.read_only(file, &error),
         }
     }
 
-    /// What was found before is still worth reading when nothing new can be written.
-    fn without_writing(&mut self, file: &Path, error: &rusqlite::Error) {
+    /// Opens the store for reading only: old results are useful even when new ones cannot be written.
+    fn read_only(&mut self, file: &Path, error: &rusqlite::Error) {
         if is_locked(error) {
             return self.without(file, LOCKED);
         }
-        self.database = Database::open_to_read(file, &self.patience).ok();
+        self.database = Database::open_to_read(file, &self.deadline).ok();
         if self.database.is_none() {
             return self.without(file, &format!("cannot be written ({error})"));
         }
@@ -212,7 +212,7 @@ impl State {
     fn without(&mut self, file: &Path, why: &str) {
         (self.database, self.writable) = (None, false);
         self.warnings.push(format!(
-            "the results store {} {why}; working without it, nothing is remembered (another place: --cache-dir DIR)",
+            "the results store {} {why}; working without it, nothing is stored (another place: --cache-dir DIR)",
             file.display()
         ));
     }

@@ -6,7 +6,12 @@ fn stamp(size: u64) -> Stamp {
 }
 
 fn keep_one(store: &Store, path: &str, content: ContentId, analysis: Fingerprint, payload: &[u8]) {
-    store.keep(&[Entry { path: Path::new(path), stamp: Some(stamp(9)), content, findings: vec![(analysis, payload)] }]);
+    store.keep(&[StoreEntry {
+        path: Path::new(path),
+        stamp: Some(stamp(9)),
+        content,
+        findings: vec![(analysis, payload)],
+    }]);
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn states_come_with_the_expression_network_and_go_with_its_rule() {
     }
     let seen = world.run(["portrait", "--models-dir", "bare", "photos"]).expect(0);
     assert_eq!(seen.lines(), [ear]);
-    assert!(seen.stderr.contains("told from landmarks alone; `albumctl models pull faces`"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("judged by landmarks alone; `albumctl models pull faces`"), "{}", seen.stderr);
     // A bundle that is not the right one is not used.
     fs::write(bare.join("face_landmarker.task"), b"PK").unwrap();
     let seen = world.run(["portrait", "--models-dir", "bare", "photos"]).expect(1);

@@ -43,7 +43,7 @@ fn locked_store() {
         assert!(started.elapsed() < Duration::from_secs(20), "{mode}, {lock}: {:?}", started.elapsed());
         assert!(seen.stdout == reference, "{mode}, {lock}");
         assert_eq!(seen.stderr.matches("warning: ").count(), 1, "{mode}, {lock}: {}", seen.stderr);
-        assert!(seen.stderr.contains("is held by another process"), "{mode}, {lock}: {}", seen.stderr);
+        assert!(seen.stderr.contains("is locked by another process"), "{mode}, {lock}: {}", seen.stderr);
     }
     let seen = world.run(["score", "-v", "photos"]).expect(0);
     assert!(

@@ -1,11 +1,11 @@
-//! Duplicates among photos, by perceptual hashes.
+//! Finding duplicates among photos by perceptual hashes.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::super::photos;
 use super::{Args, read_scores, warn_of_missing};
-use crate::analyses::Hashing;
+use crate::analyses::PerceptualHashAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -17,7 +17,7 @@ use photo::identity::ContentId;
 use scale::dedup::Keep;
 use scale::phash;
 
-/// Long side at which photos are hashed: many pixels to each of the 32 cells, and little to decode.
+/// The long side at which photos are hashed: enough pixels for each of the 32 cells, and fast to decode.
 const MEASURED_AT: u32 = 256;
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
@@ -26,12 +26,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let scan = photos::find_beside(&named, args.folder.place(), context)?;
     let (mut paths, mut contents, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
     let hub = context.model_hub(Precision::Full)?;
-    let mut tally = photos::analyse(&scan, &[&Hashing], Some(MEASURED_AT), &hub, context, |_, report| {
-        hashes.push(report.perceptual_hash.ok_or(ModelHubError::Unanswered)?);
-        contents.push(report.content);
-        paths.push(report.path);
-        Ok(())
-    })?;
+    let mut tally =
+        photos::analyse(&scan, &[&PerceptualHashAnalysis], Some(MEASURED_AT), &hub, context, |_, report| {
+            hashes.push(report.perceptual_hash.ok_or(ModelHubError::Unanswered)?);
+            contents.push(report.content);
+            paths.push(report.path);
+            Ok(())
+        })?;
     photos::unless_interrupted(context)?;
     let ids: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
     let scores = scores(args, &ids, context)?;
@@ -72,8 +73,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(tally.end("dedup", context))
 }
 
-/// Of files of the same bytes the one with the plainest path takes the first of their places: `IMG_1.jpg` stays, and
-/// `IMG_1 (1).jpg` goes.
+/// Among identical files, moves the one with the simplest path to their first place in the order, so that `IMG_1.jpg` stays
+/// and `IMG_1 (1).jpg` goes.
 fn plainest_of_twins_first(order: &mut [usize], paths: &[PathBuf], contents: &[Option<ContentId>]) {
     let mut places: HashMap<ContentId, Vec<usize>> = HashMap::new();
     for (place, &photo) in order.iter().enumerate() {

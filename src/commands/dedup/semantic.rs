@@ -1,4 +1,4 @@
-//! Duplicates among rows of features.
+//! Finding duplicates among rows of features.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -21,8 +21,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     here_only(args.scores.as_deref(), "the file of scores", "copy it and give a path")?;
     let source = features::open(&args.data, context)?;
     if args.folder.is_asked() {
-        let way_out = "the list names what stays; --copy-to and --link-to take photos of this machine";
-        source.each_id(|_, id| here_only(Some(Path::new(id)), "what is put into a folder", way_out))?;
+        let hint = "the list names what stays; --copy-to and --link-to take photos of this machine";
+        source.each_id(|_, id| here_only(Some(Path::new(id)), "what is put into a folder", hint))?;
     }
     let options = options(args, &source, context)?;
     let found = dedup(&source, &options, context.stop());
@@ -94,7 +94,7 @@ fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) ->
     Ok(tally)
 }
 
-/// The ids of all that stays are held only where they go into a folder: names may clash.
+/// Plans the delivery. All ids that stay are held in memory only if they are delivered, to resolve clashes of names.
 fn delivery(args: &Args, source: &Source, found: &Duplicates) -> Result<Delivery, CommandError> {
     let mut kept = Vec::new();
     if args.folder.is_asked() {

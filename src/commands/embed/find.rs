@@ -1,4 +1,4 @@
-//! Photos that are meant, here and in object stores.
+//! Finding photos on disk and in object stores.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,22 +12,23 @@ use photo::is_photo_name;
 use photo::scan::{self, Photo, Scan};
 use scale::{ScaleError, files, is_remote};
 
-/// Photos that were meant, and of those in object stores what tells whether they were changed.
+/// The photos found, with the stamps of those in object stores.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundPhotos {
     pub scan: Scan,
+    /// A text that changes whenever the photo does.
     pub stamps: HashMap<PathBuf, String>,
 }
 
-/// Finds photos here and in object stores; those here come first.
-pub fn find(args: &PhotoArgs, context: &Context) -> Result<Found, CommandError> {
+/// Finds photos on disk and in object stores; those on disk come first.
+pub fn find(args: &PhotoArgs, context: &Context) -> Result<FoundPhotos, CommandError> {
     let named = photos::named(args, context)?.into_iter().map(|path| match path.to_str() {
         Some(address) => address.strip_prefix("file://").map(PathBuf::from).unwrap_or(path),
         None => path,
     });
     let (addresses, here): (Vec<PathBuf>, Vec<PathBuf>) = named.partition(|path| is_remote(path));
     refuse_offline(&addresses, context)?;
-    let mut found = Found { scan: photos::scan(&here, args, context)?, stamps: HashMap::new() };
+    let mut found = FoundPhotos { scan: photos::scan(&here, args, context)?, stamps: HashMap::new() };
     let mut seen = HashSet::new();
     for address in &addresses {
         let photos = if is_photo_name(address.as_os_str()) {
@@ -41,8 +42,8 @@ pub fn find(args: &PhotoArgs, context: &Context) -> Result<Found, CommandError> 
     Ok(found)
 }
 
-/// The photos of a folder in a store, told by their names: looking into each would be reading them all.
-fn below(folder: &Path, args: &PhotoArgs, found: &mut Found) -> Result<Vec<Photo>, CommandError> {
+/// The photos of a folder in an object store, recognised by their names: checking the content would download them all.
+fn below(folder: &Path, args: &PhotoArgs, found: &mut FoundPhotos) -> Result<Vec<Photo>, CommandError> {
     let listed = files::list(folder)?;
     if listed.is_empty() {
         return Err(ScaleError::NoFile { pattern: folder.to_string_lossy().into_owned() }.into());

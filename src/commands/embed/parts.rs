@@ -1,12 +1,12 @@
-//! Photos embedded by a cluster: lists are dealt out, parts come back, and those that are there stay.
+//! Embedding photos on a cluster: each list of photos becomes a part file, and existing parts are not made again.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Args;
-use super::find::Found;
-use crate::analyses::Embedding;
+use super::find::FoundPhotos;
+use crate::analyses::EmbeddingAnalysis;
 use crate::commands::engine::Cluster;
 use crate::commands::open_models::PrecisionArg;
 use crate::commands::photos::Tally;
@@ -18,16 +18,16 @@ use scale::distributed::client::Client;
 use scale::distributed::photos::{Item, List, Notes, lists, part_name};
 use scale::{ScaleError, absolute, files};
 
-/// The parts of the last run, for `--data-file`.
+/// A file with the parts of the last run, for `--data-file`.
 const PARTS: &str = "parts.txt";
-/// Lists that wait to be embedded.
+/// A folder of lists that are not embedded yet.
 const LISTS: &str = "lists";
 
 pub fn on_cluster(
     cluster: &Cluster<'_>,
     args: &Args,
-    embedding: &Embedding,
-    found: &Found,
+    embedding: &EmbeddingAnalysis,
+    found: &FoundPhotos,
     context: &Context,
 ) -> Result<Ending, CommandError> {
     let Some(folder) = context.output_file() else {
@@ -42,33 +42,33 @@ pub fn on_cluster(
         tally.fail(&Failure { path, stage: Stage::Scan, code: unreadable.cause.code(), cause }, context)?;
     }
     let parts = parts(args, embedding, found, &folder)?;
-    let mut told = HashMap::new();
-    for part in there(&parts, &folder)? {
+    let mut notes = HashMap::new();
+    for part in existing(&parts, &folder)? {
         let before = Notes::beside(&part);
-        // What could not be had the last time may be now.
+        // Photos that could not be read last time may be readable now.
         if before.may_come() {
             Notes::forget(&part);
         } else {
-            told.insert(part, before);
+            notes.insert(part, before);
         }
     }
-    if !told.is_empty() {
-        context.ui.note(&format!("{} of {} parts are there already", told.len(), parts.len()));
+    if !notes.is_empty() {
+        context.ui.note(&format!("{} of {} parts are there already", notes.len(), parts.len()));
     }
-    let todo: Vec<&List> = parts.iter().filter(|list| !told.contains_key(&list.part)).collect();
+    let todo: Vec<&List> = parts.iter().filter(|list| !notes.contains_key(&list.part)).collect();
     let embedded = if todo.is_empty() { Ok(()) } else { embed(cluster, &todo, &folder, context) };
-    let there = there(&parts, &folder)?;
-    // The list of an earlier run stays until a whole one with results takes its place.
+    let existing = existing(&parts, &folder)?;
+    // Only a completed run with results replaces the list of an earlier one.
     tally.interrupted = matches!(embedded, Err(ScaleError::Stopped));
-    if !tally.interrupted && !there.is_empty() {
-        settle(&parts, &there, &folder)?;
+    if !tally.interrupted && !existing.is_empty() {
+        write_list_of_parts(&parts, &existing, &folder)?;
     }
     let names: HashMap<String, &PathBuf> =
         found.scan.photos.iter().map(|photo| (photo.path.to_string_lossy().into_owned(), &photo.path)).collect();
-    for list in parts.iter().filter(|list| there.contains(&list.part)) {
-        let told = told.remove(&list.part).unwrap_or_else(|| Notes::beside(&list.part));
-        tally.done += told.done;
-        for unread in told.failed {
+    for list in parts.iter().filter(|list| existing.contains(&list.part)) {
+        let notes = notes.remove(&list.part).unwrap_or_else(|| Notes::beside(&list.part));
+        tally.done += notes.done;
+        for unread in notes.failed {
             let path = names.get(&unread.id).map_or_else(|| PathBuf::from(&unread.id), |path| (*path).clone());
             context.ui.warn(&format!("{}: {}", path.display(), unread.cause));
             tally.failed += 1;
@@ -80,8 +80,13 @@ pub fn on_cluster(
     }
 }
 
-/// What there is to do, list by list, done or not.
-fn parts(args: &Args, embedding: &Embedding, found: &Found, folder: &Path) -> Result<Vec<List>, CommandError> {
+/// All lists of the run, whether done or not.
+fn parts(
+    args: &Args,
+    embedding: &EmbeddingAnalysis,
+    found: &FoundPhotos,
+    folder: &Path,
+) -> Result<Vec<List>, CommandError> {
     let identity = embedding.network.identity()?;
     let model = match args.network.model.as_deref().map(ModelChoice::typed) {
         Some(ModelChoice::Path(file)) => absolute(file).to_string_lossy().into_owned(),
@@ -102,17 +107,17 @@ fn parts(args: &Args, embedding: &Embedding, found: &Found, folder: &Path) -> Re
     Ok(lists.collect())
 }
 
-/// Another when the photo was changed.
+/// A text that changes whenever the photo does.
 fn stamp(photo: &Path) -> String {
     let Ok(metadata) = std::fs::metadata(photo) else { return String::new() };
     let modified = metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     format!("{} {}", metadata.len(), modified.unwrap_or_default().as_nanos())
 }
 
-/// Which of the parts are there.
-fn there(parts: &[List], folder: &Path) -> Result<HashSet<PathBuf>, ScaleError> {
-    let lying: HashSet<PathBuf> = files::lying_in(folder)?.into_iter().collect();
-    Ok(parts.iter().map(|list| &list.part).filter(|part| lying.contains(*part)).cloned().collect())
+/// The parts that exist.
+fn existing(parts: &[List], folder: &Path) -> Result<HashSet<PathBuf>, ScaleError> {
+    let present: HashSet<PathBuf> = files::lying_in(folder)?.into_iter().collect();
+    Ok(parts.iter().map(|list| &list.part).filter(|part| present.contains(*part)).cloned().collect())
 }
 
 fn embed(cluster: &Cluster<'_>, todo: &[&List], folder: &Path, context: &Context) -> Result<(), ScaleError> {
@@ -125,27 +130,27 @@ fn embed(cluster: &Cluster<'_>, todo: &[&List], folder: &Path, context: &Context
     let share = folder.to_string_lossy().into_owned();
     let options = cluster.options(share);
     let progress = context.ui.progress(todo.len() as u64);
-    let told = AtomicUsize::new(todo.len());
+    let reported = AtomicUsize::new(todo.len());
     let left = || {
-        // A folder that cannot be looked at now is looked at again soon.
-        let lying: HashSet<PathBuf> = files::lying_in(folder).unwrap_or_default().into_iter().collect();
-        let left = todo.iter().filter(|list| !lying.contains(&list.part));
+        // If the folder cannot be listed now, the next call tries again.
+        let present: HashSet<PathBuf> = files::lying_in(folder).unwrap_or_default().into_iter().collect();
+        let left = todo.iter().filter(|list| !present.contains(&list.part));
         let left: Vec<String> = left.map(|list| place(list).to_string_lossy().into_owned()).collect();
-        for _ in left.len()..told.fetch_min(left.len(), Ordering::Relaxed) {
+        for _ in left.len()..reported.fetch_min(left.len(), Ordering::Relaxed) {
             progress.step();
         }
         left
     };
-    let tell = |what: &str| context.ui.warn(what);
-    let embedded = Client::connect(&options, context.stop(), &tell).and_then(|client| client.embed(&left));
+    let warn = |message: &str| context.ui.warn(message);
+    let embedded = Client::connect(&options, context.stop(), &warn).and_then(|client| client.embed(&left));
     drop(progress);
     todo.iter().for_each(|list| files::remove(&place(list)));
     let _ = std::fs::remove_dir(&waiting);
     embedded
 }
 
-/// Says which parts belong together, and removes those that an earlier run left and this one has no photos for.
-fn settle(parts: &[List], there: &HashSet<PathBuf>, folder: &Path) -> Result<(), CommandError> {
+/// Writes the list of the run's parts, and removes parts of an earlier run that are not among them.
+fn write_list_of_parts(parts: &[List], existing: &HashSet<PathBuf>, folder: &Path) -> Result<(), CommandError> {
     let path = folder.join(PARTS);
     let now: HashSet<&Path> = parts.iter().map(|list| list.part.as_path()).collect();
     let before = files::read(&path).unwrap_or_default();
@@ -154,7 +159,7 @@ fn settle(parts: &[List], there: &HashSet<PathBuf>, folder: &Path) -> Result<(),
             Notes::forget(part);
         }
     }
-    let there = parts.iter().filter(|list| there.contains(&list.part));
-    let lines: Vec<String> = there.map(|list| list.part.display().to_string() + "\n").collect();
+    let listed = parts.iter().filter(|list| existing.contains(&list.part));
+    let lines: Vec<String> = listed.map(|list| list.part.display().to_string() + "\n").collect();
     Ok(files::write(&path, lines.concat().as_bytes())?)
 }

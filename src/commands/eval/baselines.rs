@@ -1,4 +1,4 @@
-//! What can judge photos without having learned.
+//! Baselines without trained models.
 
 use rayon::prelude::*;
 
@@ -9,12 +9,12 @@ use base::pixels::Pixels;
 use judge::quality;
 use train::photos::Label;
 
-/// The baseline that is the variance of the Laplacian.
+/// The name of the baseline that rates by the variance of the Laplacian.
 pub const SHARPNESS: &str = "sharpness";
 
 pub type Judge<'a> = (String, Box<dyn Fn(&Pixels) -> Result<f64, CommandError> + Sync + 'a>);
 
-/// What can rate a photo alone without having learned.
+/// The baselines that rate a single photo.
 pub fn rule_based(context: &Context) -> Vec<Judge<'_>> {
     let weights = context.settings().quality_assessment.weights;
     vec![
@@ -27,7 +27,7 @@ pub fn each(photos: &[Pixels], judge: &Judge<'_>) -> Result<Vec<f64>, CommandErr
     photos.par_iter().map(|photo| (judge.1)(photo)).collect()
 }
 
-/// What orders photos without looking at what they show, beside what measures them.
+/// All baselines that order photos: those that rate them, and those that do not look at the content.
 pub fn orders(
     data: &DataArgs,
     labels: &[Label],
@@ -36,13 +36,13 @@ pub fn orders(
 ) -> Result<Vec<(String, Vec<f64>)>, CommandError> {
     let mut orders = Vec::new();
     for judge in rule_based(context) {
-        let said = each(photos, &judge)?;
-        orders.push((judge.0, said));
+        let predictions = each(photos, &judge)?;
+        orders.push((judge.0, predictions));
     }
     let size = |label: &Label| std::fs::metadata(data.folder().join(&label.file)).map_or(0.0, |file| file.len() as f64);
     orders.push(("largest file".into(), labels.iter().map(size).collect()));
     orders.push(("first".into(), (0..labels.len()).map(|i| -(i as f64)).collect()));
-    // Equals share their places: the expectation of drawing lots.
+    // Equal values share their places, which gives the expectation of a random order.
     orders.push(("random".into(), vec![0.0; labels.len()]));
     Ok(orders)
 }

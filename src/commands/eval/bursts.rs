@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{DataArgs, Judgement, baselines, comparator, groups_of, medium, order};
-use crate::analyses::Comparing;
+use crate::analyses::ComparisonAnalysis;
 use crate::commands::open_models::Networks;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -18,26 +18,26 @@ pub fn judge(
     context: &Context,
 ) -> Result<Judgement, CommandError> {
     let groups = groups_of(labels)?;
-    let comparing = Comparing::new(comparator(data, networks, context)?)?;
+    let comparison = ComparisonAnalysis::new(comparator(data, networks, context)?)?;
     let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
     let features: Vec<Vec<f32>> = photos
         .par_iter()
         .map(|photo| {
-            let features = comparing.network.features(std::slice::from_ref(photo))?;
+            let features = comparison.network.features(std::slice::from_ref(photo))?;
             Ok(features.concat())
         })
         .collect::<Result<_, CommandError>>()?;
-    // Pairs are what such a model answers: a photo's place is the sum of its leads over its group.
-    let mut said = vec![0.0; labels.len()];
+    // The model compares pairs, so a photo is ranked by the sum of its probabilities against its group.
+    let mut predictions = vec![0.0; labels.len()];
     for (i, own) in features.iter().enumerate() {
         for (j, other) in features.iter().enumerate() {
             if i != j && groups[i] == groups[j] {
-                let ahead = comparing.network.prefer(own, other)?;
-                said[i] += f64::from(ahead);
+                let ahead = comparison.network.prefer(own, other)?;
+                predictions[i] += f64::from(ahead);
             }
         }
     }
-    let mut subjects = vec![(comparing.network.reference(), said)];
+    let mut subjects = vec![(comparison.network.reference(), predictions)];
     subjects.extend(baselines::orders(data, labels, &photos, context)?);
     Ok(order::judge("bursts", &subjects, labels, &groups, data.margin))
 }

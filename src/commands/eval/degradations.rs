@@ -1,4 +1,4 @@
-//! Photos against degraded copies of themselves, asked both ways round.
+//! Comparing photos with degraded copies of themselves, in both orders.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -18,19 +18,20 @@ use train::eval::bootstrap;
 use train::eval::variants::{self, Fault, Variant};
 use train::photos::Label;
 
-/// Both photos of a pair are written by the encoder, the degraded one at its own quality: files tell nothing.
+/// The JPEG quality of both photos of a pair, so that compression does not reveal the original. A copy degraded by JPEG
+/// compression has its own quality.
 const ENCODED: u8 = 95;
 
-/// What says which of two photos is better.
-enum Judging {
-    Comparing(Comparator),
-    /// By the quality of each.
+/// A model that decides which of two photos is better.
+enum PairModel {
+    Comparison(Comparator),
+    /// Compares the predicted quality of each photo.
     Quality(Degradations),
 }
 
-impl Judging {
+impl PairModel {
     fn of(data: &DataArgs, networks: &Networks<'_>, context: &Context) -> Result<Self, CommandError> {
-        // What was named and does not compare is one that finds flaws.
+        // A named model that is no comparison model is taken for a quality model.
         if data.network.model.is_some() {
             let which = data.network.which(None, "");
             if let Err(ModelHubError::Hub(HubError::WrongTask { .. } | HubError::Unrecognised { .. })) =
@@ -39,12 +40,12 @@ impl Judging {
                 return networks.open(which).map(Self::Quality);
             }
         }
-        comparator(data, networks, context).map(Self::Comparing)
+        comparator(data, networks, context).map(Self::Comparison)
     }
 
     fn reference(&self) -> String {
         match self {
-            Self::Comparing(model) => model.reference(),
+            Self::Comparison(model) => model.reference(),
             Self::Quality(model) => model.reference(),
         }
     }
@@ -52,16 +53,16 @@ impl Judging {
     fn features(&self, photo: &Pixels) -> Result<Vec<f32>, HubError> {
         let photos = std::slice::from_ref(photo);
         match self {
-            Self::Comparing(model) => Ok(model.features(photos)?.concat()),
-            // The quality over all comes last.
+            Self::Comparison(model) => Ok(model.features(photos)?.concat()),
+            // The overall quality is the last output.
             Self::Quality(model) => Ok(model.strengths(photos)?.concat().pop().into_iter().collect()),
         }
     }
 
-    /// How likely the first is better: of qualities, which is greater.
+    /// The probability that the first is better; for quality models 1, 0, or 0.5 if equal.
     fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f64, HubError> {
         match self {
-            Self::Comparing(model) => model.prefer(first, second).map(f64::from),
+            Self::Comparison(model) => model.prefer(first, second).map(f64::from),
             Self::Quality(_) => Ok(share(f64::from(first[0]), f64::from(second[0]))),
         }
     }
@@ -82,16 +83,17 @@ pub fn judge(
     networks: &Networks<'_>,
     context: &Context,
 ) -> Result<Judgement, CommandError> {
-    let judging = Judging::of(data, networks, context)?;
+    let model = PairModel::of(data, networks, context)?;
     let step = (labels.len() / data.sample.max(1)).max(1);
     let chosen: Vec<Label> = labels.iter().step_by(step).take(data.sample).cloned().collect();
     let originals: Vec<Pixels> = data.decoded(&chosen)?.iter().map(|photo| medium(photo, context)).collect();
     let variants = variants::all();
     let weights = context.settings().quality_assessment.weights;
-    let features = |photo: &Pixels| judging.features(photo);
-    let prefer = |a: &[f32], b: &[f32]| judging.prefer(a, b);
-    // Per photo: for each variant whether the original won when first and when second, by the model and by the rules.
-    let asked = |original: &Pixels| -> Result<Vec<[f64; 4]>, CommandError> {
+    let features = |photo: &Pixels| model.features(photo);
+    let prefer = |a: &[f32], b: &[f32]| model.prefer(a, b);
+    // For each photo and variant, whether the original won: by the model in first and in second place, by the rule-based
+    // measure, and by sharpness.
+    let compare = |original: &Pixels| -> Result<Vec<[f64; 4]>, CommandError> {
         let whole = degrade::encoded(original, ENCODED);
         let (own, own_rules) = (features(&whole)?, quality::measure(&whole, &weights));
         let itself = prefer(&own, &own)?;
@@ -111,7 +113,7 @@ pub fn judge(
         }
         Ok(rows)
     };
-    let rows: Vec<Vec<[f64; 4]>> = originals.par_iter().map(asked).collect::<Result<_, _>>()?;
+    let rows: Vec<Vec<[f64; 4]>> = originals.par_iter().map(compare).collect::<Result<_, _>>()?;
     let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut add = |kind, at| kinds.entry(kind).or_default().push(at);
     for (at, Variant { kind, technical, .. }) in variants.iter().enumerate() {
@@ -119,7 +121,7 @@ pub fn judge(
         add(if *technical { "technical" } else { "crops" }, at + 1);
     }
     let mut figures = Vec::new();
-    let reference = judging.reference();
+    let reference = model.reference();
     let subjects: [(&str, &[usize]); 3] = [(&reference, &[0, 1]), ("rule-based", &[2]), ("sharpness", &[3])];
     for (subject, columns) in subjects {
         for (kind, at) in &kinds {
@@ -137,7 +139,7 @@ pub fn judge(
             figures.push(row);
         }
     }
-    // A constant answer would show here: the share of pairs in which the first photo won, both ways round.
+    // The share of pairs in which the first photo won, over both orders; it reveals a model that ignores its input.
     let firsts = rows.iter().flat_map(|rows| &rows[1..]).map(|row| f64::midpoint(row[0], 1.0 - row[1]));
     let count = rows.len() * variants.len() * 2;
     let mut row = figure("degradations", &reference, "all", "first_preferred");

@@ -1,4 +1,4 @@
-//! Groups found by embeddings, against given ones, and strangers dealt among them.
+//! Comparing groups found by embeddings with given ones, also with unrelated photos mixed in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub(super) struct Args {
     draws: u64,
 }
 
-/// What photos are compared by.
+/// A function from a photo to its feature vector.
 type Describe<'a> = dyn Fn(&Pixels) -> Result<Vec<f32>, CommandError> + Sync + 'a;
 
 pub(super) fn judge(
@@ -65,14 +65,14 @@ pub(super) fn judge(
     let names: Vec<&str> = labels.iter().map(|label| label.file.as_str()).collect();
     let strangers = args.strangers()?;
     let drawn = args.drawn(strangers.len())?;
-    // Only those that some draw takes are looked at, and the last of `described` are there to compare the others with.
+    // Only strangers that are part of a draw are decoded. The last entries of `described` are baselines.
     let taken: BTreeSet<usize> = drawn.iter().flatten().copied().collect();
     let mut figures = Vec::new();
     for (at, (subject, describe)) in described.iter().enumerate() {
         let calibration = Calibration::of(subject);
         let own = described_by(args.data.folder(), &names, describe, context)?;
         let embeddings = embeddings(own.iter())?;
-        // The defaults fit albums, in which most scenes have one take or two; bursts have many.
+        // The defaults are for albums, where most scenes have one or two takes; bursts have many.
         let many = hdbscan::Params { min_cluster_size: 5, min_samples: Some(1), epsilon: 0.0 };
         let methods = [
             ("agglomerative", Method::Agglomerative(calibration.agglomerative)),
@@ -94,7 +94,7 @@ pub(super) fn judge(
     Ok(Judgement { figures, ..Judgement::default() })
 }
 
-/// The first of what photos are described by: what an album may be grouped by, whose strangers count.
+/// The first entries of `described`, which can group an album; only these are tested with strangers.
 const LEARNED: usize = 2;
 
 impl Args {
@@ -115,7 +115,7 @@ impl Args {
         Ok(names)
     }
 
-    /// Which strangers each draw takes.
+    /// The strangers of each draw, by index.
     fn drawn(&self, strangers: usize) -> Result<Vec<Vec<usize>>, CommandError> {
         if self.strangers.is_none() {
             return Ok(Vec::new());
@@ -134,7 +134,7 @@ impl Args {
     }
 }
 
-/// Photos are decoded a few at a time: there may be thousands.
+/// Computes feature vectors. Photos are decoded in chunks, as there may be thousands.
 fn described_by(
     folder: &Path,
     names: &[&str],
@@ -151,7 +151,7 @@ fn described_by(
     Ok(rows)
 }
 
-/// Draws of strangers are always the same.
+/// A fixed seed, so that the draws of strangers are always the same.
 const SEED: u64 = 17;
 
 fn embeddings<'a>(rows: impl Iterator<Item = &'a Vec<f32>>) -> Result<Embeddings, CommandError> {
@@ -165,7 +165,7 @@ fn found(embeddings: &Embeddings, method: &Method) -> Result<Vec<i64>, CommandEr
     Ok(found.map_err(CommandError::failed)?.labels)
 }
 
-/// Means over the draws of strangers, with the lowest and highest: by themselves, and dealt among the given groups.
+/// Means over the draws of strangers, with the lowest and highest: of strangers alone, and mixed with the given groups.
 fn among(
     subject: &str,
     name: &str,
@@ -175,7 +175,7 @@ fn among(
 ) -> Result<Vec<EvalRecord>, CommandError> {
     let mut figures = Vec::new();
     for (place, truth, own) in [("strangers alone", &[][..], &[][..]), ("strangers among groups", truth, own)] {
-        let mut told: [Vec<f64>; 3] = Default::default();
+        let mut outcomes: [Vec<f64>; 3] = Default::default();
         for draw in drawn {
             let embeddings = embeddings(own.iter().chain(draw.iter().map(|at| &rows[at])))?;
             let found = found(&embeddings, method)?;
@@ -184,9 +184,9 @@ fn among(
             let outcome = Strangers::new(&known, &found);
             let whole: Vec<usize> = truth.iter().copied().chain(truth.len()..truth.len() + draw.len()).collect();
             let values = [outcome.joined, outcome.largest as f64, pairwise(&whole, &found).f1];
-            told.iter_mut().zip(values).for_each(|(all, value)| all.push(value));
+            outcomes.iter_mut().zip(values).for_each(|(all, value)| all.push(value));
         }
-        for (metric, values) in ["strangers_joined", "largest_false_group", "f1"].iter().zip(&told) {
+        for (metric, values) in ["strangers_joined", "largest_false_group", "f1"].iter().zip(&outcomes) {
             if *metric == "f1" && truth.is_empty() {
                 continue;
             }
@@ -201,7 +201,7 @@ fn among(
     Ok(figures)
 }
 
-/// How far found groups agree with given ones; intervals by drawing given groups again.
+/// The agreement of found groups with given ones, with intervals by bootstrap over the given groups.
 pub fn agreeing<T: PartialEq>(task: &str, subject: &str, part: &str, truth: &[usize], found: &[T]) -> Vec<EvalRecord> {
     let counted = PairCounts::new(truth, found);
     let whole = counted.agreement();
@@ -225,7 +225,7 @@ pub fn agreeing<T: PartialEq>(task: &str, subject: &str, part: &str, truth: &[us
     metrics.into_iter().map(of_metric).collect()
 }
 
-/// Eight levels a channel, as shares under a root.
+/// A colour histogram of eight levels per channel, as square roots of shares.
 fn histogram(photo: &Pixels) -> Vec<f32> {
     let mut bins = vec![0.0f32; 512];
     for p in photo.data().as_chunks::<3>().0 {
@@ -235,7 +235,7 @@ fn histogram(photo: &Pixels) -> Vec<f32> {
     bins.iter().map(|bin| (bin / count).sqrt()).collect()
 }
 
-/// Sixteen pixels a side around their mean.
+/// A thumbnail of 16×16 pixels, with its mean subtracted.
 fn plain_pixels(photo: &Pixels) -> Vec<f32> {
     let small = resize::resize(photo, 16, 16, resize::Filter::Lanczos3);
     let mean = small.data().iter().map(|v| f32::from(*v)).sum::<f32>() / small.data().len() as f32;

@@ -1,4 +1,4 @@
-//! Orders of photos inside groups, to figures.
+//! Figures for orders of photos within groups.
 
 use super::{DRAWS, Judgement, figure};
 use train::eval::bootstrap;
@@ -6,10 +6,10 @@ use train::eval::ranking::{self, Ranking, ScoredPhoto};
 use train::photos::Label;
 use train::plot::{self, Bar};
 
-/// Places that are told apart in the picture; the last stands for all behind.
+/// The number of places in the plot; the last one includes all later places.
 const PLACES: usize = 8;
 
-/// `subjects` are names, and what each says of every photo: more is better.
+/// Evaluates the orders. `subjects` are names with a prediction for every photo, higher is better.
 pub fn judge(
     task: &str,
     subjects: &[(String, Vec<f64>)],
@@ -36,7 +36,7 @@ pub fn judge(
             (row.value, row.low, row.high, row.count) = (metric(&whole), Some(low), Some(high), count);
             judgement.figures.push(row);
         }
-        // Of the model alone: the baselines have their bars.
+        // Only the model has this plot; baselines appear in the bar charts.
         if at == 0 {
             let title = format!("{task}: place that {subject} gives the best take of a group");
             judgement.pictures.push(("ranks.svg".to_owned(), plot::bars(&title, &places(&rankings))));
@@ -45,7 +45,7 @@ pub fn judge(
     judgement
 }
 
-/// In how many groups the best take comes first, second, and so on.
+/// The number of groups in which the best take comes first, second, and so on.
 fn places(rankings: &[Ranking]) -> Vec<Bar> {
     let mut counts = [0.0; PLACES];
     for ranking in rankings.iter().filter(|ranking| ranking.reciprocal > 0.0) {

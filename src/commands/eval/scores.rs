@@ -1,11 +1,11 @@
-//! Ratings against given scores.
+//! Comparing ratings with given scores.
 
 use super::baselines::{Judge, SHARPNESS, each, rule_based};
 use super::{DRAWS, DataArgs, Judgement, figure, medium};
 use crate::commands::open_models::Networks;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::library::asking::{AESTHETIC_MODEL, RATES};
+use crate::library::model_selection::{AESTHETIC_MODEL, RATES};
 use base::pixels::Pixels;
 use hub::{Aesthetic, Network as _};
 use train::eval::{bootstrap, scores};
@@ -23,7 +23,7 @@ pub fn judge(
     let photos: Vec<Pixels> = data.decoded(labels)?.iter().map(|photo| medium(photo, context)).collect();
     let rate = |photo: &Pixels| {
         let rated = model.score(std::slice::from_ref(photo))?;
-        // On the scale of the labels, for the mean error.
+        // Scaled to that of the labels, for the mean error.
         Ok((f64::from(rated[0]) - 1.0) / 9.0)
     };
     let mut judges: Vec<Judge<'_>> = vec![(model.reference(), Box::new(rate))];
@@ -31,13 +31,16 @@ pub fn judge(
     let mut judgement = Judgement::default();
     let in_series = |label: &Label| label.file.starts_with(&data.series);
     for judge in &judges {
-        let said = each(&photos, judge)?;
-        let rows: Vec<(f64, f64, bool)> =
-            labels.iter().zip(&said).map(|(label, said)| (*said, f64::from(label.score), in_series(label))).collect();
+        let predicted = each(&photos, judge)?;
+        let rows: Vec<(f64, f64, bool)> = labels
+            .iter()
+            .zip(&predicted)
+            .map(|(label, predicted)| (*predicted, f64::from(label.score), in_series(label)))
+            .collect();
         for (part, keep) in [("all", None), ("series", Some(true)), ("singles", Some(false))] {
             let rows: Vec<(f64, f64)> = (rows.iter())
                 .filter(|row| keep.is_none_or(|keep| row.2 == keep))
-                .map(|(said, truth, _)| (*said, *truth))
+                .map(|(predicted, truth, _)| (*predicted, *truth))
                 .collect();
             if rows.len() < 3 {
                 continue;
@@ -46,13 +49,13 @@ pub fn judge(
             let metrics: [(&str, fn(&[f64], &[f64]) -> f64); 3] =
                 [("srcc", scores::spearman), ("plcc", scores::pearson), ("mae", scores::mean_absolute_error)];
             for (name, metric) in metrics {
-                // Raw sharpness is on no scale of scores.
+                // Raw sharpness has another scale than the scores.
                 if name == "mae" && judge.0 == SHARPNESS {
                     continue;
                 }
                 let value = |rows: &[&(f64, f64)]| {
-                    let (said, truth) = split(rows);
-                    metric(&said, &truth)
+                    let (predicted, truth) = split(rows);
+                    metric(&predicted, &truth)
                 };
                 let [low, high] = bootstrap::interval(&rows, DRAWS / 2, 1, value);
                 let mut row = figure("scores", &judge.0, part, name);
@@ -62,7 +65,7 @@ pub fn judge(
             }
         }
         if judge.0 == model.reference() {
-            let points: Vec<(f64, f64)> = rows.iter().map(|(said, truth, _)| (*truth, *said)).collect();
+            let points: Vec<(f64, f64)> = rows.iter().map(|(predicted, truth, _)| (*truth, *predicted)).collect();
             let title = format!("scores: {} against what people said", judge.0);
             judgement.pictures.push(("scatter.svg".to_owned(), plot::scatter(&title, ["given", "predicted"], &points)));
         }

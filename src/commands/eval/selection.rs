@@ -1,4 +1,4 @@
-//! The whole selection against what people said: its groups, its picks, its order.
+//! Comparing the whole selection with labels: its groups, its picks, its order.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use crate::commands::select::{ChoiceArgs, choose};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::library::Groups;
-use crate::library::asking::AlbumModels;
 use crate::library::choice::candidates;
+use crate::library::model_selection::AlbumModels;
 use crate::photo_report::PhotoReport;
 use base::pixels::Pixels;
 use photo::scan::{self, Scan};
@@ -36,7 +36,7 @@ pub fn judge(data: &DataArgs, labels: &[Label], context: &Context) -> Result<Jud
     let picks = Picks::of(&reports, &found, &models, &networks, context)?;
     figures.extend(album_figures(labels, &truth, &picks));
 
-    // The order inside given groups, so that a group not found does not count twice.
+    // The order is evaluated within the given groups, so that a missed group does not count twice.
     let mut given = found;
     given.clustering.labels = truth.iter().map(|&group| group as i64).collect();
     let picks = Picks::of(&reports, &given, &models, &networks, context)?;
@@ -48,7 +48,7 @@ pub fn judge(data: &DataArgs, labels: &[Label], context: &Context) -> Result<Jud
     Ok(Judgement { figures, ..judgement })
 }
 
-/// As `select` looks at them, in the order of the labels.
+/// Analyses the photos like `select`, in the order of the labels.
 fn gather(
     data: &DataArgs,
     labels: &[Label],
@@ -70,7 +70,7 @@ fn gather(
     paths.iter().map(found).collect()
 }
 
-/// One pick of every group, and what the choice saw.
+/// A selection of one photo per group, with the composite scores.
 struct Picks {
     picked: Vec<bool>,
     composite: Vec<f64>,
@@ -96,9 +96,9 @@ impl Picks {
         Ok(picks)
     }
 
-    /// The pick before all others, and those by what they were rated.
+    /// Values that order photos: the pick first, the others by their composite score.
     fn order(&self) -> Vec<f64> {
-        // A composite is 1 at most.
+        // A composite score is at most 1.
         self.picked
             .iter()
             .zip(&self.composite)
@@ -107,39 +107,40 @@ impl Picks {
     }
 }
 
-/// What of each given group came into the album, whatever groups were found.
-struct Shown {
+/// The photos picked from one given group, whatever groups were found.
+struct GroupCoverage {
     /// Whether the best take was picked.
     best: f64,
-    /// By how much the best of those picked falls short of the best; of a group without a pick all of it.
+    /// The difference between the score of the group's best photo and that of its best pick, or 0 without a pick.
     short: f64,
     picks: f64,
 }
 
 fn album_figures(labels: &[Label], truth: &[usize], picks: &Picks) -> Vec<crate::report::records::EvalRecord> {
     let groups = truth.iter().max().map_or(0, |most| most + 1);
-    let shown: Vec<Shown> = (0..groups)
+    let shown: Vec<GroupCoverage> = (0..groups)
         .map(|group| {
             let members: Vec<usize> = (0..labels.len()).filter(|&i| truth[i] == group).collect();
             let score = |i: &usize| f64::from(labels[*i].score);
             let best = members.iter().map(score).fold(f64::MIN, f64::max);
             let of_picked: Vec<f64> = members.iter().filter(|&&i| picks.picked[i]).map(score).collect();
             let most = of_picked.iter().copied().fold(0.0, f64::max);
-            Shown {
+            GroupCoverage {
                 best: f64::from(u8::from(!of_picked.is_empty() && most >= best)),
                 short: best - most,
                 picks: of_picked.len() as f64,
             }
         })
         .collect();
-    let metrics: [(&str, fn(&Shown) -> f64); 3] = [
+    let metrics: [(&str, fn(&GroupCoverage) -> f64); 3] = [
         ("best_picked", |shown| shown.best),
         ("falls_short", |shown| shown.short),
         ("picks_per_group", |shown| shown.picks),
     ];
-    let of_metric = |(name, metric): (&str, fn(&Shown) -> f64)| {
-        let mean =
-            |groups: &[&Shown]| groups.iter().map(|shown| metric(shown)).sum::<f64>() / groups.len().max(1) as f64;
+    let of_metric = |(name, metric): (&str, fn(&GroupCoverage) -> f64)| {
+        let mean = |groups: &[&GroupCoverage]| {
+            groups.iter().map(|shown| metric(shown)).sum::<f64>() / groups.len().max(1) as f64
+        };
         let [low, high] = bootstrap::interval(&shown, DRAWS, 1, mean);
         let mut row = figure("selection", SUBJECT, "album", name);
         row.value = mean(&shown.iter().collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! Single vectors and their clusters: out of a file or standard input, as lines of numbers or as an array.
+//! Assigning single vectors from a file or standard input, given as lines of numbers or as an array.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,11 +12,11 @@ use base::npy;
 use base::reading::Stream;
 use scale::{Model, Nearest, NearestScratch};
 
-/// Vectors of a file or of standard input: an array, or a line each.
+/// Assigns vectors from a file or standard input: an array, or one vector per line.
 pub fn assign(model: Model, file: Option<&Path>, context: &Context) -> Result<Ending, CommandError> {
     let (dim, normalize) = (model.centroids.dim, model.normalize);
     let nearest = Nearest::new(model.centroids);
-    let mut room = NearestScratch::default();
+    let mut scratch = NearestScratch::default();
     let name = file.map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
     let input = if let Some(file) = file {
         context.reads(file)?;
@@ -26,21 +26,21 @@ pub fn assign(model: Model, file: Option<&Path>, context: &Context) -> Result<En
         Stream::standard_input(context.stop())
     };
     let mut output = context.output::<NearestRecord>()?;
-    let mut tell = |place: &str, number: usize, vector: Vec<f32>| -> Result<(), CommandError> {
-        let nearest = nearest.one(vector, normalize, &mut room);
+    let mut write = |place: &str, number: usize, vector: Vec<f32>| -> Result<(), CommandError> {
+        let nearest = nearest.one(vector, normalize, &mut scratch);
         let (cluster, distance) = nearest.map_err(|cause| anyhow::anyhow!("{name}: {place} {number}: {cause}"))?;
         Ok(output.write(&context.ui, &NearestRecord { cluster, distance })?)
     };
     let mut lines = input.lines();
     if npy::is_array(lines.peek().with_context(|| name.clone())?) {
         let rows = matrix(&mut lines.into_rest(), dim).with_context(|| name.clone())?;
-        rows.into_iter().enumerate().try_for_each(|(number, row)| tell("row", number, row))?;
+        rows.into_iter().enumerate().try_for_each(|(number, row)| write("row", number, row))?;
     } else {
         for (number, line) in lines.enumerate() {
             let line = line.with_context(|| name.clone())?;
             if !line.trim().is_empty() {
                 let vector = vector(&line, dim).with_context(|| format!("{name}: line {}", number + 1))?;
-                tell("line", number + 1, vector)?;
+                write("line", number + 1, vector)?;
             }
         }
     }
@@ -48,7 +48,7 @@ pub fn assign(model: Model, file: Option<&Path>, context: &Context) -> Result<En
     Ok(Ending::AllDone)
 }
 
-/// The vectors of an array: itself, or its rows.
+/// Reads the vectors of an array: the array itself, or its rows.
 fn matrix(input: &mut impl Read, dim: usize) -> anyhow::Result<Vec<Vec<f32>>> {
     let header = npy::Header::read(input)?;
     let width = header.shape.last().copied().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! `models add`: manifests of the user's own.
+//! `models add`: adds the user's own manifests.
 
 use std::io;
 use std::path::Path;
@@ -50,7 +50,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(ending(added, usize::from(added == 0)))
 }
 
-/// Origin and text of each.
+/// Reads the manifests: the origin and text of each.
 fn manifests(given: &[String], context: &Context) -> Result<Vec<(String, String)>, CommandError> {
     let mut found = Vec::new();
     for one in given {
@@ -84,8 +84,8 @@ fn unreadable(file: &Path, error: io::Error) -> CommandError {
     let too_long = error.kind() == io::ErrorKind::FileTooLarge;
     let error = anyhow::Error::new(error).context(format!("{}: cannot be read as a manifest", file.display()));
     if too_long {
-        let way_out = "a manifest is a short YAML file; `albumctl models import` takes model files";
-        return CommandError::usage(error).hint(way_out);
+        let hint = "a manifest is a short YAML file; `albumctl models import` takes model files";
+        return CommandError::usage(error).hint(hint);
     }
     CommandError::failed(error)
 }

@@ -1,10 +1,10 @@
-//! `models gc`: what may go, goes.
+//! `models gc`: removes leftovers and files above the size limit.
 
 use std::collections::HashSet;
 
 use super::{ending, model_library};
 use crate::context::Context;
-use crate::error::{CommandError, Ending, told};
+use crate::error::{CommandError, Ending, with_causes};
 use crate::report::records::RemovedRecord;
 use hub::cache::{Collection, Leftover};
 use hub::digest::Digest;
@@ -55,14 +55,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     match model_library::usage(&library) {
         Ok(usage) => context.ui.summary(&usage, failed > 0),
         Err(error) => {
-            context.ui.warn(&format!("how much is left cannot be told: {}", told(&error)));
+            context.ui.warn(&format!("the remaining size cannot be determined: {}", with_causes(&error)));
             failed += 1;
         }
     }
     Ok(ending(done, failed))
 }
 
-/// What manifests name, with the hashes the user has accepted.
+/// The hashes that manifests name, and those that the user has accepted.
 fn listed(library: &ModelLibrary) -> Result<HashSet<Digest>, CommandError> {
     let mut listed = HashSet::new();
     for manifest in library.catalogue.manifests() {

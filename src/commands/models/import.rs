@@ -1,4 +1,4 @@
-//! `models import`: files that came another way, on machines without a network.
+//! `models import`: adds model files from disk, for machines without a network.
 
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(ending(done, failed))
 }
 
-/// One record for each model the file belongs to.
+/// Imports a file; returns one record for each model that it belongs to.
 fn import(
     path: &Path,
     args: &Args,
@@ -107,7 +107,7 @@ fn owners_by_hash<'a>(digest: &Digest, library: &'a ModelLibrary) -> Result<Vec<
     Ok(owners)
 }
 
-/// The file of the model that could be this one: of its size and name, as far as they are known.
+/// Finds the model's file that this one can be, by name and size where these are known.
 fn owner_by_name<'a>(
     path: &Path,
     digest: Digest,

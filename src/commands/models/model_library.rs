@@ -1,4 +1,4 @@
-//! What every `models` command starts from: the catalogue, the model folder, and what to say about a model.
+//! Shared by the `models` commands: opening the library, finding models, formatting sizes.
 
 use anyhow::anyhow;
 
@@ -10,8 +10,8 @@ use hub::manifest::{Manifest, WORDS};
 use hub::model_library::ModelLibrary;
 
 pub fn open(context: &Context) -> Result<ModelLibrary, CommandError> {
-    let tell = |error: CatalogueError| context.ui.warn(&format!("passed over: {error}"));
-    ModelLibrary::load(context.model_cache()?, config::own_manifests(), tell).map_err(CommandError::failed)
+    let warn = |error: CatalogueError| context.ui.warn(&format!("passed over: {error}"));
+    ModelLibrary::load(context.model_cache()?, config::own_manifests(), warn).map_err(CommandError::failed)
 }
 
 pub fn find<'a>(library: &'a ModelLibrary, reference: &str) -> Result<&'a Manifest, CommandError> {
@@ -25,7 +25,7 @@ fn unknown(library: &ModelLibrary, reference: &str, error: CatalogueError) -> Co
     near.into_iter().fold(CommandError::usage(error), CommandError::hint)
 }
 
-/// Those named, or all when none is.
+/// The named models, or all with `all`.
 pub fn named<'a>(
     library: &'a ModelLibrary,
     references: &[String],
@@ -55,7 +55,7 @@ pub fn usage(library: &ModelLibrary) -> anyhow::Result<String> {
     Ok(format!("{} files, {}{limit}{partial} in {folder}{free}", usage.files, human(usage.bytes)))
 }
 
-/// In powers of a thousand, as disks are sold.
+/// A size for people, in powers of 1000.
 pub fn human(bytes: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
     let mut amount = bytes as f64;

@@ -1,4 +1,4 @@
-//! `models path`: where the files of a model lie.
+//! `models path`: prints the paths of a model's files.
 
 use anyhow::anyhow;
 

@@ -1,4 +1,4 @@
-//! `models pull`: fetch, verify, keep.
+//! `models pull`: fetches and verifies models.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -88,7 +88,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(ending(done, failed))
 }
 
-/// Fetches models that a run cannot do without; all of them or an error.
+/// Fetches models that a run needs: all of them, or an error.
 pub fn missing(references: &[&str], context: &Context) -> Result<(), CommandError> {
     let library = model_library::open(context)?;
     let mut order = Vec::new();
@@ -107,7 +107,7 @@ pub fn missing(references: &[&str], context: &Context) -> Result<(), CommandErro
     make_room(&pulled, &library, context)
 }
 
-/// A file that is here now.
+/// The record of a file that was pulled or imported.
 pub fn record(manifest: &Manifest, wanted: &Wanted, got: &Pulled, trusted_now: bool) -> PulledRecord {
     PulledRecord {
         model: manifest.reference(),
@@ -121,7 +121,7 @@ pub fn record(manifest: &Manifest, wanted: &Wanted, got: &Pulled, trusted_now: b
     }
 }
 
-/// Fetches with a bar on the terminal and the turns it takes told.
+/// Fetches files, with a progress bar and messages about retries.
 pub fn pull(
     order: &[(&Manifest, Wanted)],
     trust_first: bool,
@@ -136,10 +136,10 @@ pub fn pull(
     let total = wanted.iter().filter_map(|wanted| wanted.size).sum();
     let bar = context.ui.bytes(total);
     let have = Mutex::new(HashMap::new());
-    Ok(puller.pull(&wanted, &|index, event| tell(&wanted[index], index, event, &bar, &have, context)))
+    Ok(puller.pull(&wanted, &|index, event| report(&wanted[index], index, event, &bar, &have, context)))
 }
 
-fn tell(
+fn report(
     wanted: &Wanted,
     index: usize,
     event: Event,
@@ -175,7 +175,7 @@ fn advance(index: usize, bytes: u64, bar: &Bytes<'_>, have: &Mutex<HashMap<usize
     bar.set(have.values().sum());
 }
 
-/// Accepts a hash that no manifest knows, and says so.
+/// Stores the file's hash, and notes if no manifest knows it. Returns whether it was accepted for the first time.
 pub fn remember(
     manifest: &Manifest,
     wanted: &Wanted,
@@ -191,7 +191,7 @@ pub fn remember(
     Ok(first)
 }
 
-/// What the user can do about it.
+/// The error with hints about what the user can do.
 fn explained(manifest: &Manifest, error: &PullError, cache: &Cache) -> CommandError {
     let cause = anyhow::anyhow!("{}: {error}", manifest.reference());
     let failed = CommandError::failed(cause);
@@ -218,7 +218,7 @@ fn explained(manifest: &Manifest, error: &PullError, cache: &Cache) -> CommandEr
     }
 }
 
-/// Keeps the folder below its limit, and says what went.
+/// Removes files above the size limit and reports them.
 pub fn make_room(pulled: &[Digest], library: &ModelLibrary, context: &Context) -> Result<(), CommandError> {
     for gone in library.make_room(pulled).map_err(CommandError::failed)? {
         if let Leftover::Blob(digest) = gone.what {

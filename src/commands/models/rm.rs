@@ -1,4 +1,4 @@
-//! `models rm`: delete the files of a model.
+//! `models rm`: deletes the files of models.
 
 use std::io::ErrorKind;
 
@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{close, ending, model_library};
 use crate::context::Context;
-use crate::error::{CommandError, Ending, told};
+use crate::error::{CommandError, Ending, with_causes};
 use crate::report::records::RemovedRecord;
 use hub::digest::Digest;
 use hub::manifest::Manifest;
@@ -43,7 +43,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         let digests = own.remove(&manifest.reference()).unwrap_or_default();
         let files = digests.iter().map(|sha256| delete(manifest, sha256, args, &library));
         let mut outcomes: Vec<_> = files.collect();
-        // A model whose file could not be deleted is still named, so that it can be asked for again.
+        // If a file could not be deleted, the manifest stays, so that the command can be repeated.
         if args.forget && outcomes.iter().all(Result::is_ok) {
             outcomes.push(forget(manifest, args, &library, context));
         }
@@ -56,7 +56,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
                 Ok(None) => {}
                 Err(error) => {
                     failed += 1;
-                    context.ui.warn(&format!("{}: not removed: {}", manifest.reference(), told(&error)));
+                    context.ui.warn(&format!("{}: not removed: {}", manifest.reference(), with_causes(&error)));
                 }
             }
         }
@@ -65,7 +65,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(ending(done, failed))
 }
 
-/// A file of the model's own; `None` where it is not here.
+/// Deletes a file that no other model shares; `None` where it does not exist.
 fn delete(
     manifest: &Manifest,
     sha256: &Digest,
@@ -84,7 +84,7 @@ fn delete(
     Ok(Some(RemovedRecord { model, path, bytes: metadata.len(), why, applied: !args.dry_run }))
 }
 
-/// The user's own manifest of it, and the hashes accepted for it.
+/// Deletes the user's own manifest of a model, and the hashes accepted for it.
 fn forget(
     manifest: &Manifest,
     args: &Args,

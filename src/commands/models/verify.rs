@@ -1,4 +1,4 @@
-//! `models verify`: read every byte again.
+//! `models verify`: verifies the hashes of model files.
 
 use anyhow::anyhow;
 
@@ -71,7 +71,7 @@ fn record(model: Option<String>, file: String, sha256: Option<Digest>, verdict: 
 
 type File = (Option<String>, String, Option<Digest>);
 
-/// What lies in the folder, under the names manifests give it.
+/// All files in the folder, with the names that manifests give them.
 fn every_file(library: &ModelLibrary) -> Result<Vec<File>, CommandError> {
     let blobs = library.cache.blobs().map_err(CommandError::failed)?;
     let named = |digest: Digest| {

@@ -1,4 +1,4 @@
-//! Lists of photos that an executor was dealt, to parts of features.
+//! Embedding lists of photos on an executor; each list becomes a part file of features.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use super::super::open_models::{NetworkArgs, Networks, PrecisionArg};
-use crate::analyses::Embedding;
+use crate::analyses::EmbeddingAnalysis;
 use crate::context::Context;
-use crate::library::{ModelHub, Surroundings};
+use crate::library::{ModelHub, RunContext};
 use crate::report::parquet;
 use hub::{ModelChoice, Network as _};
 use kernels::Precision;
@@ -20,32 +20,33 @@ use scale::distributed::photos::{List, Notes, Unread};
 use scale::distributed::shares::Shares;
 use scale::files;
 
-/// How often an embedder without work looks whether it is still needed.
-const LOOK: Duration = Duration::from_millis(100);
+/// The interval at which an idle embedder thread checks whether it should end.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-type Asked = (String, mpsc::Sender<Result<String, String>>);
+/// The path of a list, and the channel for its result.
+type EmbedRequest = (String, mpsc::Sender<Result<String, String>>);
 
-/// Runs `work` with a function that embeds lists; the lists are worked on by threads that know the context.
+/// Runs `work` with a function that embeds lists on threads with access to the context.
 pub fn with_embedders<T>(context: &Context, shares: &Shares, work: impl FnOnce(EmbedPart) -> T) -> T {
-    let (asks, asked) = mpsc::channel::<Asked>();
-    let asked = Mutex::new(asked);
+    let (sender, receiver) = mpsc::channel::<EmbedRequest>();
+    let receiver = Mutex::new(receiver);
     let ended = AtomicBool::new(false);
     let embedders = Embedders { context, shares, open: Mutex::default() };
     std::thread::scope(|scope| {
         for _ in 0..context.threads() {
             scope.spawn(|| {
                 while !ended.load(Ordering::Relaxed) {
-                    let next = asked.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(LOOK);
+                    let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(POLL_INTERVAL);
                     if let Ok((list, answer)) = next {
-                        let told = embedders.embed(Path::new(&list)).map_err(|error| format!("{error:#}"));
-                        let _ = answer.send(told);
+                        let result = embedders.embed(Path::new(&list)).map_err(|error| format!("{error:#}"));
+                        let _ = answer.send(result);
                     }
                 }
             });
         }
         let embed: EmbedPart = Arc::new(move |list| {
             let (answer, answered) = mpsc::channel();
-            asks.send((list.to_owned(), answer)).map_err(|_| "the executor is ending".to_owned())?;
+            sender.send((list.to_owned(), answer)).map_err(|_| "the executor is ending".to_owned())?;
             answered.recv().map_err(|_| "the executor is ending".to_owned())?
         });
         let done = work(embed);
@@ -54,20 +55,20 @@ pub fn with_embedders<T>(context: &Context, shares: &Shares, work: impl FnOnce(E
     })
 }
 
-/// Networks that were asked for, open as long as the executor runs.
+/// The networks in use, kept open as long as the executor runs.
 struct Embedders<'a> {
     context: &'a Context,
     shares: &'a Shares,
-    open: Mutex<HashMap<(String, bool), Arc<Embedding>>>,
+    open: Mutex<HashMap<(String, bool), Arc<EmbeddingAnalysis>>>,
 }
 
 impl Embedders<'_> {
-    /// Makes a part, unless it is there. What is read and written lies in the shares.
+    /// Makes a part unless it exists. All files read and written must be within the shares.
     fn embed(&self, list: &Path) -> anyhow::Result<String> {
         let within = |path: &Path| self.shares.allow(path).map_err(anyhow::Error::msg);
         let mut list = List::read(&within(list)?)?;
         list.part = within(&list.part)?;
-        // Photos keep their names, by which they are told apart.
+        // The photos' own paths are kept, as they identify the photos.
         list.photos.iter().try_for_each(|photo| within(&photo.path).map(drop))?;
         if !files::exists(&list.part) {
             self.make(&list)?;
@@ -81,31 +82,31 @@ impl Embedders<'_> {
             list.photos.iter().map(|item| Photo { path: item.path.clone(), raws: Vec::new() }).collect();
         let ids: HashMap<PathBuf, &str> =
             list.photos.iter().map(|item| (item.path.clone(), item.id.as_str())).collect();
-        let (mut rows, mut told) = (Vec::new(), Notes::default());
+        let (mut rows, mut notes) = (Vec::new(), Notes::default());
         let mut options = self.context.hub_options(Precision::Full)?;
-        // Tasks run beside each other, and one that was begun is finished.
+        // One thread per task, as tasks run in parallel; a task in progress is not stopped.
         options.settings.num_workers = 1;
-        let hub = ModelHub::within(options, Surroundings { stop: Arc::default(), ..self.context.surroundings() })?;
+        let hub = ModelHub::within(options, RunContext { stop: Arc::default(), ..self.context.run_context() })?;
         hub.look_at(&photos, &[&*embedding], hub.medium(), |photo, outcome| {
             let id = ids.get(&photo.path).map_or_else(String::new, |id| (*id).to_owned());
             match outcome {
-                Ok(analysed) => rows.extend(analysed.report.embedding.map(|embedded| (id, embedded.vector))),
+                Ok(photo) => rows.extend(photo.report.embedding.map(|embedding| (id, embedding.vector))),
                 Err(failure) => {
                     let cause = format!("{}: {}", failure.stage, failure.cause);
-                    told.failed.push(Unread { id, cause, again: failure.code == "io" });
+                    notes.failed.push(Unread { id, cause, again: failure.code == "io" });
                 }
             }
             ControlFlow::Continue(())
         });
-        told.done = rows.len();
-        // The part comes last: where it is, all is.
-        told.keep(&list.part)?;
+        notes.done = rows.len();
+        // The part is written last, so that its existence means that its notes are complete, too.
+        notes.keep(&list.part)?;
         let mut part = Vec::new();
         parquet::write(&mut part, &rows)?;
         Ok(files::write(&list.part, &part)?)
     }
 
-    fn embedding(&self, list: &List) -> anyhow::Result<Arc<Embedding>> {
+    fn embedding(&self, list: &List) -> anyhow::Result<Arc<EmbeddingAnalysis>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (list.model.clone(), list.fast);
         if let Some(embedding) = open.get(&key) {

@@ -14,8 +14,8 @@ use crate::context::{Context, journal_failed};
 use crate::error::CommandError;
 use crate::journal::{self, Decisions, Journal, PhotoId};
 use crate::library::Groups;
-use crate::library::asking::AlbumModels;
 use crate::library::choice::{self, FoundDecision};
+use crate::library::model_selection::AlbumModels;
 use crate::photo_report::PhotoReport;
 use crate::report::html::{Entry, Page};
 use judge::select::{Decision, Photo, Rules, Verdict};
@@ -43,7 +43,7 @@ pub struct Session<'a> {
     said: Vec<(usize, Option<Decision>)>,
     /// Whether the journal holds a word that the choice has not seen.
     stale: bool,
-    referee: TieBreak<'a>,
+    tie_breaks: TieBreak<'a>,
 }
 
 /// What a word changed, for the page.
@@ -78,7 +78,7 @@ impl<'a> Session<'a> {
             page: Page::default(),
             said: Vec::new(),
             stale: true,
-            referee: TieBreak { networks, tally, context, seen: HashMap::new() },
+            tie_breaks: TieBreak { networks, tally, context, seen: HashMap::new() },
         };
         session.choose()?;
         Ok(session)
@@ -89,8 +89,8 @@ impl<'a> Session<'a> {
         let Album { reports, groups, models, rules } = self.album;
         let decisions = human_decisions::before(reports, &self.decisions, &self.elsewhere);
         let photos = choice::candidates(reports, groups, &decisions);
-        let hub = &self.referee.networks.hub;
-        let verdicts = hub.choose(reports, &photos, rules, groups, models, &mut self.referee)?;
+        let hub = &self.tie_breaks.networks.hub;
+        let verdicts = hub.choose(reports, &photos, rules, groups, models, &mut self.tie_breaks)?;
         (self.photos, self.verdicts) = (photos, verdicts);
         let chosen = Chosen { reports, from_file: false, photos: &self.photos, verdicts: &self.verdicts };
         self.page = Page { served: true, ..album_export::page(chosen) };
@@ -135,9 +135,9 @@ impl<'a> Session<'a> {
     fn write_down(&mut self, photo: usize, decision: Option<Decision>) -> Result<(), CommandError> {
         let report = &self.album.reports[photo];
         let ids = self.ids(report)?;
-        let entry = |id: &PhotoId| journal::Entry { photo: *id, decision, path: &report.path };
-        let entries: Vec<journal::Entry> = ids.iter().map(entry).collect();
-        self.referee.context.telemetry.time("journal", || self.journal.decide(&entries)).map_err(journal_failed)?;
+        let entry = |id: &PhotoId| journal::NewDecision { photo: *id, decision, path: &report.path };
+        let entries: Vec<journal::NewDecision> = ids.iter().map(entry).collect();
+        self.tie_breaks.context.telemetry.time("journal", || self.journal.decide(&entries)).map_err(journal_failed)?;
         self.stale = true;
         // Read again: another albumctl may have written, too.
         self.decisions = self.journal.decisions().map_err(journal_failed)?;
@@ -146,7 +146,7 @@ impl<'a> Session<'a> {
 
     /// The photo's own, and those of the RAW files that are the same photo.
     fn ids(&self, report: &PhotoReport) -> Result<Vec<PhotoId>, CommandError> {
-        let context = self.referee.context;
+        let context = self.tie_breaks.context;
         let gone = || anyhow::anyhow!("{}: nothing tells by what it is known again", report.path.display());
         let mut ids = vec![report.id().ok_or_else(gone)?];
         ids.extend(decide::raw_ids(&report.path, context)?);

@@ -1,4 +1,5 @@
-//! The file in memory that a worker and whoever asks it share. Every access says where, for they share its position too.
+//! The in-memory file that a worker process and its parent share. Every access names an offset, since the processes also
+//! share the file's position.
 
 use std::fs::File;
 use std::io;
@@ -9,12 +10,12 @@ use base::pixels::Pixels;
 #[derive(Debug)]
 pub struct Exchange(File);
 
-/// Beyond this its memory is given back after each photo; what it has is dear to get anew.
-const KEPT: u64 = 64 << 20;
+/// A larger file is emptied after each photo. A smaller one keeps its memory, which is expensive to allocate again.
+const MAX_KEPT_BYTES: u64 = 64 << 20;
 
 impl Exchange {
     pub fn new() -> io::Result<Self> {
-        // Such a limit holds for files in memory, too, and pixels are large.
+        // A file size limit applies to in-memory files, too, and pixels are large.
         if rustix::process::getrlimit(rustix::process::Resource::Fsize).current.is_some() {
             return Err(io::Error::other("the size of files is limited (ulimit -f)"));
         }
@@ -53,7 +54,7 @@ impl Exchange {
         Ok(self.read(at, length)?.and_then(|data| Pixels::new(width, height, data)))
     }
 
-    pub fn tidy(&self) -> io::Result<()> {
-        if self.0.metadata()?.len() > KEPT { self.0.set_len(0) } else { Ok(()) }
+    pub fn shrink(&self) -> io::Result<()> {
+        if self.0.metadata()?.len() > MAX_KEPT_BYTES { self.0.set_len(0) } else { Ok(()) }
     }
 }

@@ -1,21 +1,21 @@
-//! What a worker and whoever asks it say to each other: JSON behind its length.
+//! The messages between a worker process and its parent: JSON with its length in front.
 
 use std::io::{self, Read, Write};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::decode::DecodeOptions;
 use crate::pipeline::facts::PhotoFacts;
-use crate::pipeline::seen::Wanted;
 
-/// To the worker: the photo's bytes are the first `length` of the exchange.
+/// To the worker: decode the photo whose bytes are the first `length` of the exchange.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Ask {
+pub struct Request {
     pub length: u64,
-    pub wanted: Wanted,
+    pub options: DecodeOptions,
 }
 
-/// To the worker: it may hold the memory it asked for; so long did others need it first.
+/// To the worker: the memory it asked for is reserved, after a wait for other photos.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Granted {
     pub waited_ns: u64,
@@ -24,18 +24,18 @@ pub struct Granted {
 /// From the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Reply {
-    /// It has to hold this many bytes, and waits.
+    /// It needs this many bytes of memory and waits until they are granted.
     Needs(u64),
-    /// The pictures lie in the exchange behind the photo's bytes, one after the other.
-    Seen(Shown),
-    Refused {
+    /// The pictures follow the photo's bytes in the exchange, one after the other.
+    Decoded(DecodedSizes),
+    DecodeFailure {
         code: String,
         cause: String,
     },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Shown {
+pub struct DecodedSizes {
     pub facts: PhotoFacts,
     pub decoded: (u32, u32),
     pub reduced: Option<(u32, u32)>,
@@ -43,7 +43,7 @@ pub struct Shown {
     pub resizing_ns: u64,
 }
 
-const LONGEST: u32 = 1 << 20;
+const MAX_MESSAGE_BYTES: u32 = 1 << 20;
 
 pub fn send(mut to: impl Write, message: &impl Serialize) -> io::Result<()> {
     let text = serde_json::to_vec(message)?;
@@ -54,8 +54,8 @@ pub fn receive<T: DeserializeOwned>(mut from: impl Read) -> io::Result<T> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
     let length = u32::from_le_bytes(length);
-    if length > LONGEST {
-        return Err(io::Error::other("a message without end"));
+    if length > MAX_MESSAGE_BYTES {
+        return Err(io::Error::other("a message is too long"));
     }
     let mut text = vec![0; length as usize];
     from.read_exact(&mut text)?;

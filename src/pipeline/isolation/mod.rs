@@ -1,29 +1,29 @@
-//! Decoding in processes of their own: whatever a file does to its decoder, it does to that process alone.
+//! PhotoDecoder in worker processes, so that a file that crashes its decoder ends only that process.
 //!
-//! A worker is this binary once more, started with [`COMMAND`]. Its standard input is a socket over which it is asked and
-//! answers; its standard output is a file in memory through which the photo's bytes go there and pixels come back. It is
-//! held to the memory and the time that a photo may take, and when it dies a new one takes its place.
+//! A worker is this binary, started with [`COMMAND`]. Its standard input is a socket for requests and replies; its
+//! standard output is an in-memory file through which the photo's bytes are sent and the pixels returned. Its memory and
+//! its time per photo are limited, and when it dies a new one is started.
 
+#[cfg(unix)]
+mod client;
 #[cfg(unix)]
 mod exchange;
 #[cfg(unix)]
 mod message;
-#[cfg(unix)]
-mod seat;
 #[cfg(unix)]
 mod worker;
 
 #[cfg(unix)]
 pub use worker::serve;
 
-use super::seen::{Refused, Seen, Wanted, see};
+use super::decode::{DecodeFailure, DecodeOptions, DecodedPhoto, decode};
 use photo::Place;
 
-/// The word that makes the binary a worker; no command for people.
+/// The argument that makes the binary a worker; it is not a command for people.
 #[cfg(unix)]
 pub const COMMAND: &str = "decode-worker";
 
-/// Whether photos are decoded in processes of their own. These need the binary `albumctl`, which other programs are not.
+/// Whether photos are decoded in worker processes, which only the binary `albumctl` can start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
     Off,
@@ -34,44 +34,54 @@ pub enum Isolation {
     Always,
 }
 
-/// How one thread has its photos decoded.
+/// Decodes the photos of one thread, in this process or in a worker.
 #[derive(Debug)]
-pub struct Decoding {
+pub struct PhotoDecoder {
     isolation: Isolation,
     #[cfg(unix)]
-    seat: Option<seat::Seat>,
+    client: Option<client::Client>,
 }
 
-impl Decoding {
+impl PhotoDecoder {
     pub fn new(isolation: Isolation) -> Self {
         Self {
             isolation,
             #[cfg(unix)]
-            seat: None,
+            client: None,
         }
     }
 
     #[cfg(not(unix))]
-    pub fn see(&mut self, place: &Place, bytes: Vec<u8>, wanted: &Wanted) -> Result<Seen, Refused> {
+    pub fn decode(
+        &mut self,
+        place: &Place,
+        bytes: Vec<u8>,
+        options: &DecodeOptions,
+    ) -> Result<DecodedPhoto, DecodeFailure> {
         let Isolation::Off = self.isolation;
-        see(place, &bytes, wanted)
+        decode(place, &bytes, options)
     }
 
     #[cfg(unix)]
-    pub fn see(&mut self, place: &Place, bytes: Vec<u8>, wanted: &Wanted) -> Result<Seen, Refused> {
-        if self.isolation != Isolation::Off && self.seat.is_none() {
-            match seat::Seat::new() {
-                Ok(seat) => self.seat = Some(seat),
+    pub fn decode(
+        &mut self,
+        place: &Place,
+        bytes: Vec<u8>,
+        options: &DecodeOptions,
+    ) -> Result<DecodedPhoto, DecodeFailure> {
+        if self.isolation != Isolation::Off && self.client.is_none() {
+            match client::Client::new() {
+                Ok(client) => self.client = Some(client),
                 Err(_) if self.isolation == Isolation::WherePossible => self.isolation = Isolation::Off,
                 Err(error) => {
-                    let cause = format!("no process to decode it in could be started: {error} (--isolate off)");
-                    return Err(Refused { code: "io", cause });
+                    let cause = format!("its decoder process could not be started: {error} (--isolate off)");
+                    return Err(DecodeFailure { code: "io", cause });
                 }
             }
         }
-        match &mut self.seat {
-            Some(seat) => seat.see(place, bytes, wanted),
-            None => see(place, &bytes, wanted),
+        match &mut self.client {
+            Some(client) => client.decode(place, bytes, options),
+            None => decode(place, &bytes, options),
         }
     }
 }

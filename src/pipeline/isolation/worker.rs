@@ -1,4 +1,4 @@
-//! The worker's side: decodes what it is asked to until nobody is there to ask.
+//! The worker process: decodes photos on request until its parent closes the socket.
 
 use std::fs::File;
 use std::io;
@@ -12,51 +12,52 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::exchange::Exchange;
-use super::message::{Ask, Granted, Reply, Shown, receive, send};
+use super::message::{DecodedSizes, Granted, Reply, Request, receive, send};
 use crate::pipeline::Picture;
-use crate::pipeline::seen::{Seen, see};
+use crate::pipeline::decode::{DecodedPhoto, decode};
 use photo::{Budget, Place};
 
-/// The process's own memory, beside that of the photo.
-const OWN: u64 = 256 << 20;
+/// The memory that the process needs besides that of the photo.
+const BASE_MEMORY: u64 = 256 << 20;
 
-/// Standard input is the socket, standard output the exchange.
+/// Runs the worker. Standard input is the socket, standard output the exchange.
 pub fn serve() -> ExitCode {
-    // Whoever started it says when it is over: an interrupt ends its run in good order.
+    // Ctrl-C also reaches the worker; it is ignored here, since the parent ends its workers in an orderly way.
     let signals = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
-    let heard = Arc::new(AtomicBool::new(false));
-    let listens = signals.into_iter().all(|signal| signal_hook::flag::register(signal, Arc::clone(&heard)).is_ok());
-    let served = listens && serve_until_left().is_ok();
+    let ignored = Arc::new(AtomicBool::new(false));
+    let registered =
+        signals.into_iter().all(|signal| signal_hook::flag::register(signal, Arc::clone(&ignored)).is_ok());
+    let served = registered && serve_until_closed().is_ok();
     if served { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
-fn serve_until_left() -> io::Result<()> {
+fn serve_until_closed() -> io::Result<()> {
     let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let exchange = Exchange::of(File::from(io::stdout().as_fd().try_clone_to_owned()?));
     let place = Place::of(Arc::new(Remote { control: control.try_clone()? }));
     loop {
-        let ask: Ask = match receive(&control) {
-            Ok(ask) => ask,
+        let request: Request = match receive(&control) {
+            Ok(request) => request,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error),
         };
-        limit(OWN.saturating_add(ask.wanted.limits.max_alloc).saturating_add(ask.length));
-        let bytes = exchange.read(0, ask.length)?.ok_or(io::ErrorKind::InvalidData)?;
-        let seen = base::contain::contained(|| see(&place, &bytes, &ask.wanted));
+        limit(BASE_MEMORY.saturating_add(request.options.limits.max_alloc).saturating_add(request.length));
+        let bytes = exchange.read(0, request.length)?.ok_or(io::ErrorKind::InvalidData)?;
+        let decoded = base::contain::contained(|| decode(&place, &bytes, &request.options));
         drop(bytes);
-        let reply = match seen {
-            Ok(Ok(seen)) => show(&exchange, ask.length, seen)?,
-            Ok(Err(refused)) => Reply::Refused { code: refused.code.to_owned(), cause: refused.cause },
-            Err(message) => Reply::Refused { code: "panicked".to_owned(), cause: format!("a defect: {message}") },
+        let reply = match decoded {
+            Ok(Ok(decoded)) => write_pixels(&exchange, request.length, decoded)?,
+            Ok(Err(refused)) => Reply::DecodeFailure { code: refused.code.to_owned(), cause: refused.cause },
+            Err(message) => Reply::DecodeFailure { code: "panicked".to_owned(), cause: format!("a defect: {message}") },
         };
         send(&control, &reply)?;
     }
 }
 
-fn show(exchange: &Exchange, mut at: u64, seen: Seen) -> io::Result<Reply> {
-    let Seen { facts, picture: Picture { decoded, reduced, as_stored }, resizing } = seen;
+fn write_pixels(exchange: &Exchange, mut at: u64, photo: DecodedPhoto) -> io::Result<Reply> {
+    let DecodedPhoto { facts, picture: Picture { decoded, reduced, as_stored }, resizing } = photo;
     let size = |pixels: &base::pixels::Pixels| (pixels.width(), pixels.height());
-    let shown = Shown {
+    let sizes = DecodedSizes {
         facts,
         decoded: size(&decoded),
         reduced: reduced.as_ref().map(size),
@@ -67,19 +68,19 @@ fn show(exchange: &Exchange, mut at: u64, seen: Seen) -> io::Result<Reply> {
         exchange.write(at, pixels.data())?;
         at += pixels.data().len() as u64;
     }
-    Ok(Reply::Seen(shown))
+    Ok(Reply::Decoded(sizes))
 }
 
-/// Past this the system gives no more memory, and the process ends instead of the machine.
+/// Limits the process's memory, so that a runaway decoder ends the worker instead of exhausting the machine.
 fn limit(bytes: u64) {
     let resource = if cfg!(target_os = "linux") { Resource::Data } else { Resource::As };
     let maximum = getrlimit(resource).maximum;
     let current = Some(maximum.map_or(bytes, |most| bytes.min(most)));
-    // Without it a photo is bounded by the budget alone, as it is without workers.
+    // Where the limit cannot be set, a photo is bounded by the memory budget alone, as without workers.
     let _ = setrlimit(resource, Rlimit { current, maximum });
 }
 
-/// Memory is asked for where all photos share it.
+/// The memory budget of the parent process, which all photos share.
 #[derive(Debug)]
 struct Remote {
     control: UnixStream,
@@ -88,7 +89,7 @@ struct Remote {
 impl Budget for Remote {
     fn grow(&self, bytes: u64) -> Duration {
         let granted = send(&self.control, &Reply::Needs(bytes)).and_then(|()| receive::<Granted>(&self.control));
-        // Nobody is there any more; the next message ends the process.
+        // On an error the parent is gone, and the next message ends the process.
         granted.map_or(Duration::ZERO, |granted| Duration::from_nanos(granted.waited_ns))
     }
 

@@ -1,4 +1,4 @@
-//! The album as one zip.
+//! Exporting the album as a zip archive.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -18,14 +18,14 @@ use base::atomic::{Draft, Folders, folder_of};
 use photo::companions::renamed;
 use photo::identity::open_untouched;
 
-/// A file, and its name inside a zip.
+/// A file, and its name in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub source: PathBuf,
     pub name: PathBuf,
 }
 
-/// The entries of each photo, its own first, where no two have one name.
+/// Plans the entries of each photo, its own first, with unique names.
 pub fn plan<'a>(items: &'a [Item], group_folders: bool) -> Result<Vec<Vec<Entry>>, ExportError> {
     let (mut claimed, mut taken_along) = (HashSet::new(), HashSet::new());
     let mut place = |item: &'a Item| {
@@ -48,9 +48,8 @@ pub fn plan<'a>(items: &'a [Item], group_folders: bool) -> Result<Vec<Vec<Entry>
     items.iter().map(&mut place).collect()
 }
 
-/// Writes the zip in one go: it has its name only when it is whole. Photos are compressed already and are stored as
-/// they are, with the times of their last change, so that the same photos make the same bytes. `false` when it was
-/// stopped, and there is none.
+/// Writes the archive, which appears only when it is complete. Photos are already compressed, so they are stored; with
+/// their modification times the same photos give the same bytes. Returns `false` if the run was stopped.
 pub fn write<'a>(
     entries: impl IntoIterator<Item = &'a Entry>,
     file: &Path,
@@ -63,7 +62,7 @@ pub fn write<'a>(
     folders.make(folder).map_err(io_error(file, "make its folder"))?;
     let draft = Draft::beside(file).map_err(io_error(folder, "write in"))?;
     let failed = RefCell::new(None);
-    let mut writer = ZipWriter::new(Unfailing { inner: draft, at: 0, failed: &failed });
+    let mut writer = ZipWriter::new(ErrorCapture { inner: draft, at: 0, failed: &failed });
     let check = || failed.take().map_or(Ok(()), |failure| Err(io_error(file, "write")(failure)));
     for Entry { source, name } in entries {
         if stop.load(Ordering::Relaxed) {
@@ -102,7 +101,7 @@ fn add<W: Write + Seek>(writer: &mut ZipWriter<W>, photo: &Path, entry: &Path, z
     }
 }
 
-/// The last change by the clock of this machine, which is what a zip can say; none before 1980.
+/// The modification time in local time, as zip archives store it; `None` before 1980.
 fn date(metadata: &fs::Metadata) -> Option<DateTime> {
     let changed = Timestamp::try_from(metadata.modified().ok()?).ok()?.to_zoned(TimeZone::system());
     let [month, day, hour, minute, second] =
@@ -111,16 +110,16 @@ fn date(metadata: &fs::Metadata) -> Option<DateTime> {
     DateTime::from_date_and_time(year, month, day, hour, minute, second).ok()
 }
 
-/// Keeps the first failure of a writer to itself: a zip writer that meets one writes about it to the terminal when it is
-/// dropped.
-struct Unfailing<'a, W> {
+/// Wraps a writer and stores its first error instead of returning it: a `ZipWriter` that meets an error prints to the
+/// terminal when it is dropped.
+struct ErrorCapture<'a, W> {
     inner: W,
     at: u64,
     failed: &'a RefCell<Option<io::Error>>,
 }
 
-impl<W> Unfailing<'_, W> {
-    /// Does the work unless it has failed before.
+impl<W> ErrorCapture<'_, W> {
+    /// Runs `work` unless an earlier call has failed.
     fn attempt<T>(&mut self, work: impl FnOnce(&mut W) -> io::Result<T>) -> Option<T> {
         let mut failed = self.failed.borrow_mut();
         if failed.is_some() {
@@ -130,7 +129,7 @@ impl<W> Unfailing<'_, W> {
     }
 }
 
-impl<W: Write> Write for Unfailing<'_, W> {
+impl<W: Write> Write for ErrorCapture<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.attempt(|inner| inner.write_all(bytes));
         self.at += bytes.len() as u64;
@@ -143,7 +142,7 @@ impl<W: Write> Write for Unfailing<'_, W> {
     }
 }
 
-impl<W: Seek> Seek for Unfailing<'_, W> {
+impl<W: Seek> Seek for ErrorCapture<'_, W> {
     fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
         self.at = match (self.attempt(|inner| inner.seek(to)), to) {
             (Some(at), _) | (None, io::SeekFrom::Start(at)) => at,
@@ -153,17 +152,17 @@ impl<W: Seek> Seek for Unfailing<'_, W> {
     }
 }
 
-/// Characters that part folders here or elsewhere, or that Windows refuses in names.
+/// Path separators of any system, and characters that Windows refuses in names.
 const UNPORTABLE: &str = "\\/:*?\"<>|";
-/// Names of devices on Windows, whatever their extension.
+/// Device names on Windows, with any extension.
 const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];
 
-/// The name as every system can unpack it, and none takes it for a path.
+/// A name that every system can unpack and that is no path.
 fn portable(name: &OsStr) -> String {
     let plain = |character: char| !character.is_control() && !UNPORTABLE.contains(character);
     let name: String =
         name.to_string_lossy().chars().map(|character| if plain(character) { character } else { '_' }).collect();
-    // Windows drops dots and blanks at the end.
+    // Windows removes dots and spaces at the end.
     let kept = name.trim_end_matches(['.', ' ']);
     let mut portable = format!("{kept}{}", "_".repeat(name.len() - kept.len()));
     let stem = portable.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();

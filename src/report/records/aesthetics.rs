@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::photo_report::Rated;
+use crate::photo_report::AestheticRating;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
 
@@ -22,8 +22,8 @@ pub struct AestheticsRecord {
 }
 
 impl AestheticsRecord {
-    pub fn new(path: &Path, rated: Rated) -> Self {
-        let Rated { score, model, trained_on_ava, .. } = rated;
+    pub fn new(path: &Path, rated: AestheticRating) -> Self {
+        let AestheticRating { score, model, trained_on_ava, .. } = rated;
         let ava_score = trained_on_ava.then_some(score);
         Self { path: PhotoPath::of(path), aesthetic_score: score, ava_score, aesthetic_model: model }
     }

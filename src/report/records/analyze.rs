@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
 use super::{DecisionPlace, DecisionWord, LabelRecord, ScoreRecord};
-use crate::photo_report::{Embedded, PhotoReport, Rated, TakenFrom};
+use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, TakenFrom};
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
@@ -158,14 +158,14 @@ impl AnalyzeRecord {
             taken_from: self.taken_from,
             measured_at: self.score.measured_at,
             quality: Some(self.score.quality()),
-            aesthetic: self.aesthetic_score.map(|score| Rated {
+            aesthetic: self.aesthetic_score.map(|score| AestheticRating {
                 score,
                 model: self.aesthetic_model.unwrap_or_default(),
                 trained_on_ava: self.ava_score.is_some(),
                 strength: None,
             }),
             portrait,
-            embedding: Some(Embedded { vector: self.embedding, model: self.model }),
+            embedding: Some(PhotoEmbedding { vector: self.embedding, model: self.model }),
             ..PhotoReport::of(&path)
         }
     }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::{Decided, Logged};
+use crate::journal::{DecisionInForce, Logged};
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
 use judge::select::{Decision, DecisionSource};
@@ -139,8 +139,8 @@ impl From<Logged> for LoggedRecord {
     }
 }
 
-impl From<Decided> for DecidedRecord {
-    fn from(decided: Decided) -> Self {
+impl From<DecisionInForce> for DecidedRecord {
+    fn from(decided: DecisionInForce) -> Self {
         Self {
             path: PhotoPath::of(&decided.path),
             decision: decided.decision.into(),

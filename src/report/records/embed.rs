@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::photo_report::Embedded;
+use crate::photo_report::PhotoEmbedding;
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record};
 
@@ -22,7 +22,7 @@ pub struct EmbedRecord {
 }
 
 impl EmbedRecord {
-    pub fn new(path: &Path, Embedded { vector, model }: Embedded) -> Self {
+    pub fn new(path: &Path, PhotoEmbedding { vector, model }: PhotoEmbedding) -> Self {
         Self { path: PhotoPath::of(path), model, dim: vector.len(), embedding: vector }
     }
 }

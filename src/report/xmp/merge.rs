@@ -1,5 +1,4 @@
-//! Bytes of a sidecar and a mark in, bytes out. Only where values of ours lie is cut and pasted, so that all else stays as
-//! its owner wrote it.
+//! Merging a mark into the bytes of a sidecar. Only albumctl's values are replaced; all other bytes stay unchanged.
 
 use std::ops::Range;
 
@@ -8,7 +7,7 @@ use quick_xml::escape::escape;
 use super::Mark;
 use photo::xmp::{Found, NotXmp, OURS, Property, RDF, XMP, find, with_indent};
 
-/// What a sidecar is before anything is in it.
+/// An empty sidecar.
 const EMPTY: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
 <x:xmpmeta xmlns:x=\"adobe:ns:meta/\" x:xmptk=\"albumctl\">\n \
 <rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\n \
@@ -21,14 +20,14 @@ pub struct Merged {
     pub rating_is_a_persons: bool,
 }
 
-/// The sidecar with the mark in it. Merging the same mark again gives the same bytes.
+/// Merges the mark into the sidecar. Merging the same mark again gives the same bytes.
 pub fn merge(existing: Option<&[u8]>, mark: &Mark) -> Result<Merged, NotXmp> {
     let text = match existing {
         Some(bytes) if !bytes.trim_ascii().is_empty() => std::str::from_utf8(bytes).map_err(|_| NotXmp::Encoding)?,
         _ => EMPTY,
     };
-    // The reader passes over a byte order mark without counting it.
-    let (mark_of_order, text) = text.strip_prefix('\u{feff}').map_or(("", text), |rest| ("\u{feff}", rest));
+    // The XML reader skips a byte order mark without counting it in its positions.
+    let (byte_order_mark, text) = text.strip_prefix('\u{feff}').map_or(("", text), |rest| ("\u{feff}", rest));
     let found = find(text)?;
     let mut edit = Edit { found: &found, cuts: Vec::new(), added: Vec::new() };
     let rating = edit.shared("Rating", mark.rating.map(|stars| stars.to_string()));
@@ -43,7 +42,7 @@ pub fn merge(existing: Option<&[u8]>, mark: &Mark) -> Result<Merged, NotXmp> {
         .map(|(name, _)| name)
         .collect();
     edit.set(OURS, "SetByPerson", Some(persons.join(" ")));
-    let merged = format!("{mark_of_order}{}", edit.apply(text));
+    let merged = format!("{byte_order_mark}{}", edit.apply(text));
     Ok(Merged { bytes: merged.into_bytes(), rating_is_a_persons: rating == Owner::Person })
 }
 
@@ -57,37 +56,37 @@ enum Owner {
 struct Edit<'a> {
     found: &'a Found,
     cuts: Vec<(Range<usize>, String)>,
-    /// Properties that are nowhere yet.
+    /// Properties that the sidecar does not have yet.
     added: Vec<(&'static str, String)>,
 }
 
 impl Edit<'_> {
-    /// A property that people set as well. Ours is written beside it under our name: when the two differ, a person has
-    /// been here, and we remember that.
-    fn shared(&mut self, name: &'static str, wish: Option<String>) -> Owner {
+    /// Sets a property that people set as well. A copy is written in albumctl's namespace: if the two differ later, a
+    /// person has changed the value, and it is left alone from then on.
+    fn shared(&mut self, name: &'static str, value: Option<String>) -> Owner {
         if self.found.is_a_persons(name) {
             return Owner::Person;
         }
-        self.set(XMP, name, wish.clone());
-        self.set(OURS, name, wish);
+        self.set(XMP, name, value.clone());
+        self.set(OURS, name, value);
         Owner::Us
     }
 
-    /// Gives a property its value wherever it stands, adds it where it does not, or takes it away.
-    fn set(&mut self, namespace: &'static str, name: &str, wish: Option<String>) {
-        let standing: Vec<&Property> =
+    /// Sets the value of a property, adds the property, or removes it for `None`.
+    fn set(&mut self, namespace: &'static str, name: &str, value: Option<String>) {
+        let existing: Vec<&Property> =
             self.found.properties.iter().filter(|p| p.namespace == namespace && p.name == name).collect();
-        let Some(value) = wish else {
-            self.cuts.extend(standing.iter().map(|property| (property.whole.clone(), String::new())));
+        let Some(value) = value else {
+            self.cuts.extend(existing.iter().map(|property| (property.whole.clone(), String::new())));
             return;
         };
-        if standing.is_empty() {
+        if existing.is_empty() {
             let prefix = if namespace == XMP { "xmp" } else { "albumctl" };
             self.added.push((namespace, format!("{prefix}:{name}=\"{}\"", escape(&value))));
         }
-        for property in standing.into_iter().filter(|property| property.value != value) {
+        for property in existing.into_iter().filter(|property| property.value != value) {
             if property.is_empty_element {
-                // `<xmp:Rating/>` has no room for a value.
+                // An empty element such as `<xmp:Rating/>` cannot take a value in place.
                 self.cuts.push((property.whole.clone(), String::new()));
                 let prefix = if namespace == XMP { "xmp" } else { "albumctl" };
                 self.added.push((namespace, format!("{prefix}:{name}=\"{}\"", escape(&value))));
@@ -114,7 +113,7 @@ impl Edit<'_> {
     }
 }
 
-/// A description of our own for what had no place yet.
+/// A new `rdf:Description` with the added properties.
 fn description(added: &[(&'static str, String)]) -> String {
     let mut lines = vec!["\n  <rdf:Description rdf:about=\"\"".to_owned(), format!("    xmlns:rdf=\"{RDF}\"")];
     for (prefix, namespace) in [("xmp", XMP), ("albumctl", OURS)] {

@@ -1,4 +1,4 @@
-//! How a training run goes: epochs as lines, steps as progress, and how it ended.
+//! Reporting a training run: epochs as records, steps as progress, and the ending.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use train::checkpoint::Progress;
 use train::epoch::Epoch;
 use train::{Ended, TrainError, mini};
 
-/// Runs, passes epochs on, and says how it ended.
+/// Runs the training, writes a record for each epoch, and reports the ending.
 pub fn report(
     model: &str,
     run: &Path,
@@ -43,7 +43,7 @@ pub fn report(
     }
 }
 
-/// Passes epochs on as lines, and steps as progress.
+/// Writes epochs as records and shows steps as progress.
 struct Listener<'a, W> {
     context: &'a Context,
     model: &'a str,
@@ -81,7 +81,7 @@ impl mini::Listener for Listener<'_, crate::report::output::Output<TrainRecord>>
     }
 }
 
-/// The command line, as a shell would take it again.
+/// The command line, quoted so that a shell can run it again.
 pub fn typed() -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@+%".contains(c);
     let quoted = |word: String| {
@@ -92,7 +92,7 @@ pub fn typed() -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Recipes and labels are the user's to mend.
+/// Errors in recipes and labels are wrong usage, which the user can correct.
 pub fn refused(error: TrainError) -> CommandError {
     match error {
         TrainError::Recipe { .. }

@@ -1,4 +1,4 @@
-//! From a photo's bytes to what analyses look at.
+//! Decoding a photo's bytes into the picture that analyses are given.
 
 use std::time::{Duration, Instant};
 
@@ -8,42 +8,42 @@ use super::facts::PhotoFacts;
 use super::{Analysis, Picture};
 use photo::{self, DecodeError, Decoded, Limits, Place, Scale};
 
-/// What is wanted of every photo of a job.
+/// How every photo of a job is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Wanted {
+pub struct DecodeOptions {
     pub limits: Limits,
     /// Long side at which photos are measured; `None` measures originals.
     pub medium: Option<u32>,
-    /// Somebody looks at the photo as it was decoded, not only at that size.
-    pub closely: bool,
+    /// Whether an analysis needs the photo at the size at which it was decoded.
+    pub keep_decoded_size: bool,
 }
 
 #[derive(Debug)]
-pub struct Seen {
+pub struct DecodedPhoto {
     pub facts: PhotoFacts,
     pub picture: Picture,
-    /// The part of the time that went into making it smaller.
+    /// The time spent on resizing.
     pub resizing: Duration,
 }
 
-/// Why a photo could not be decoded: a word for scripts and a sentence.
+/// Why a photo could not be decoded: a fixed code for scripts and a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct DecodeFailure {
     pub code: &'static str,
     pub cause: String,
 }
 
-impl From<DecodeError> for Refused {
+impl From<DecodeError> for DecodeFailure {
     fn from(error: DecodeError) -> Self {
         Self { code: error.code(), cause: error.to_string() }
     }
 }
 
-impl Wanted {
+impl DecodeOptions {
     pub fn of(limits: Limits, medium: Option<u32>, analyses: &[&dyn Analysis]) -> Self {
-        // JSON knows no infinity.
+        // JSON cannot represent infinity.
         let limits = Limits { max_seconds: limits.max_seconds.min(1e9), ..limits };
-        Self { limits, medium, closely: analyses.iter().any(|analysis| analysis.looks_closely()) }
+        Self { limits, medium, keep_decoded_size: analyses.iter().any(|analysis| analysis.needs_decoded_size()) }
     }
 
     pub fn scale(&self) -> Scale {
@@ -52,32 +52,32 @@ impl Wanted {
 }
 
 /// Decodes a photo in this process.
-pub fn see(place: &Place, bytes: &[u8], wanted: &Wanted) -> Result<Seen, Refused> {
-    let decoded = photo::decode_in(place, bytes, wanted.scale(), &wanted.limits)?;
+pub fn decode(place: &Place, bytes: &[u8], options: &DecodeOptions) -> Result<DecodedPhoto, DecodeFailure> {
+    let decoded = photo::decode_in(place, bytes, options.scale(), &options.limits)?;
     let facts = PhotoFacts::of(&decoded);
     let begun = Instant::now();
-    let picture = Picture::new(decoded, wanted)?;
-    Ok(Seen { facts, picture, resizing: begun.elapsed() })
+    let picture = Picture::new(decoded, options)?;
+    Ok(DecodedPhoto { facts, picture, resizing: begun.elapsed() })
 }
 
 impl Picture {
-    fn new(mut photo: Decoded, wanted: &Wanted) -> Result<Self, DecodeError> {
+    fn new(mut photo: Decoded, options: &DecodeOptions) -> Result<Self, DecodeError> {
         let as_stored = photo.as_stored.take();
-        let reduce = |pixels| wanted.medium.map_or(Ok(None), |side| photo.reduced(pixels, side));
+        let reduce = |pixels| options.medium.map_or(Ok(None), |side| photo.reduced(pixels, side));
         let reduced = reduce(&photo.pixels)?;
         let as_stored = match as_stored {
             Some(stored) => Some(reduce(&stored)?.unwrap_or(stored)),
             None => None,
         };
         Ok(match reduced {
-            Some(reduced) if !wanted.closely => Self { decoded: reduced, reduced: None, as_stored },
+            Some(reduced) if !options.keep_decoded_size => Self { decoded: reduced, reduced: None, as_stored },
             reduced => Self { decoded: photo.pixels, reduced, as_stored },
         })
     }
 
-    /// What it holds in memory.
+    /// The memory its pixels take, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        let held = [Some(&self.decoded), self.reduced.as_ref(), self.as_stored.as_ref()];
-        held.into_iter().flatten().map(|pixels| pixels.data().len() as u64).sum()
+        let images = [Some(&self.decoded), self.reduced.as_ref(), self.as_stored.as_ref()];
+        images.into_iter().flatten().map(|pixels| pixels.data().len() as u64).sum()
     }
 }

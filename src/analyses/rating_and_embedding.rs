@@ -1,0 +1,60 @@
+//! Rating and embedding by the built-in network, which computes both in one pass.
+
+use super::network::{EmbeddingAnalysis, RatingAnalysis, ReportedNetwork as _, numbers, to_bytes};
+use crate::photo_report::PhotoReport;
+use crate::pipeline::{Analysis, Picture};
+use crate::store::Fingerprint;
+use hub::{Aesthetic, Embedder, HubError, Network as _};
+
+#[derive(Debug)]
+pub struct RatingAndEmbeddingAnalysis {
+    rating: Aesthetic,
+    embedding: Embedder,
+    identity: String,
+}
+
+/// The length of the rating's part of the output, which comes before the embedding.
+const RATING_LENGTH: usize = 2;
+
+impl RatingAndEmbeddingAnalysis {
+    /// `None` where rating and embedding are computed by two different networks.
+    pub fn of(rating: &RatingAnalysis, embedding: &EmbeddingAnalysis) -> Result<Option<Self>, HubError> {
+        let (rating, embedding) = (rating.network.clone(), embedding.network.clone());
+        let one = rating.embeds_as(&embedding)?;
+        let identity = rating.identity()?;
+        Ok(one.then_some(Self { rating, embedding, identity }))
+    }
+
+    fn fill(&self, row: &[f32], report: &mut PhotoReport) -> Option<()> {
+        let (rating, embedding) = row.split_at_checked(RATING_LENGTH)?;
+        self.rating.fill(rating.to_vec(), report)?;
+        self.embedding.fill(embedding.to_vec(), report)
+    }
+}
+
+impl Analysis for RatingAndEmbeddingAnalysis {
+    fn name(&self) -> &'static str {
+        Aesthetic::NAME
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(["one pass/1", Aesthetic::REVISION, Embedder::REVISION, &self.identity])
+    }
+
+    fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
+        let (judgement, embedding) = self.rating.judge_and_embed(picture.medium())?;
+        let row: Vec<f32> = [judgement.score].into_iter().chain(judgement.strength).chain(embedding).collect();
+        self.fill(&row, report)
+            .ok_or_else(|| anyhow::anyhow!("{}: its output has an unexpected length", self.rating.reference()))
+    }
+
+    fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+        let rating = Aesthetic::reported(report).unwrap_or_default();
+        let embedding = Embedder::reported(report).unwrap_or_default();
+        Ok(to_bytes(&[rating, embedding].concat()))
+    }
+
+    fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+        self.fill(&numbers(finding)?, report)
+    }
+}
