@@ -114,7 +114,7 @@ fn save(pixels: &Pixels, photo: &Path, folder: &Path, folders: &mut Folders) -> 
             }
             Ok(_) => continue,
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| cannot_read(&path)),
+            Err(error) => return Err(error).with_context(|| cannot(&path)),
         }
         let mut draft = Draft::beside(&path).with_context(|| cannot(&path))?;
         draft.write_all(&png).with_context(|| cannot(&path))?;

@@ -102,7 +102,7 @@ fn one_label_a_photo_teaches_the_single_head_network_and_four_the_heads() {
         "--recipe",
         "multi-head.yaml",
     ];
-    assert!(world.run(args).expect(2).stderr.contains("four labels a photo"));
+    assert!(world.run(args).expect(2).stderr.contains("four labels per photo"));
     // Without a recipe the labels choose the network.
     let args =
         ["train", "quality", "--images", "images.npy", "--labels", "one.npy", "--run", "built-in", "--epochs", "1"];

@@ -197,7 +197,7 @@ fn series_without_singles() {
     fs::write(world.path("recipe.yaml"), recipe.replace(bursts, "bursts: null")).unwrap();
     let args = ["train", "mini", "--data", ".", "--run", "run", "--recipe", "recipe.yaml"];
     let seen = soon(world.command(args)).expect(2);
-    assert!(seen.stderr.contains("every photo to learn from is of the series `0`"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("every training photo belongs to the series `0`"), "{}", seen.stderr);
 }
 
 #[test]
