@@ -88,7 +88,7 @@ fn expression(of: &Arc<dyn PhysicalExpr>) -> Result<(), String> {
 fn read(files: &FileScanConfig, shares: &Shares) -> Result<(), String> {
     let store: &Url = files.object_store_url.as_ref();
     let here = LocalFileSystem::new();
-    for file in files.file_groups.iter().flat_map(|group| group.iter()) {
+    for file in files.file_groups.iter().flat_map(datafusion::datasource::physical_plan::FileGroup::iter) {
         if store.scheme() == "file" {
             let path = here.path_to_filesystem(file.path()).map_err(|error| format!("{FOREIGN}{error}"))?;
             shares.allow(Path::new(&path))?;
