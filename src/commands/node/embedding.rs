@@ -117,7 +117,7 @@ impl Embedders<'_> {
         let file = Path::new(&list.model);
         let within = if file.is_absolute() { Some(self.shares.allow(file).map_err(anyhow::Error::msg)?) } else { None };
         let which = within.as_deref().map_or(ModelChoice::Name(&list.model), ModelChoice::Path);
-        let embedding = Embedding::new(networks.open(which).map_err(|error| error.cause)?)?;
+        let embedding = EmbeddingAnalysis::new(networks.open(which).map_err(|error| error.cause)?)?;
         let identity = embedding.network.identity()?;
         anyhow::ensure!(
             identity == list.identity,
