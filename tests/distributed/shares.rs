@@ -19,7 +19,7 @@ use ballista_scheduler::config::SchedulerConfig;
 use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service_with_listener};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{CsvReadOptions, JsonReadOptions, ParquetReadOptions, SessionConfig, SessionContext};
 use datafusion_proto::physical_plan::AsExecutionPlan as _;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 
@@ -71,9 +71,9 @@ async fn refused(context: &SessionContext, query: &str) -> String {
 
 async fn tables(context: &SessionContext, world: &World) {
     let at = |name: &str| world.path(name).display().to_string();
-    context.register_csv("csv", at("secret.csv"), Default::default()).await.unwrap();
-    context.register_json("json", at("secret.json"), Default::default()).await.unwrap();
-    context.register_parquet("features", at("a.parquet"), Default::default()).await.unwrap();
+    context.register_csv("csv", at("secret.csv"), CsvReadOptions::default()).await.unwrap();
+    context.register_json("json", at("secret.json"), JsonReadOptions::default()).await.unwrap();
+    context.register_parquet("features", at("a.parquet"), ParquetReadOptions::default()).await.unwrap();
 }
 
 fn nothing_stolen(world: &World) {
