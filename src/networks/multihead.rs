@@ -74,7 +74,7 @@ mod tests {
         let mut memory = InMemory::default();
         for (name, var) in map.data().lock().expect("variables").iter() {
             // Statistics of a trained network are no ones and zeros.
-            let noise = var.randn_like(0.0, 0.05)?;
+            let noise = var.randn_like(0.0, 0.01)?;
             var.set(&(var.as_tensor() + if name.ends_with("var") { noise.abs()? } else { noise })?)?;
             memory.tensors.insert(name.clone(), (var.dims().to_vec(), var.flatten_all()?.to_vec1()?));
         }
