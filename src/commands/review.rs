@@ -23,10 +23,10 @@ use crate::report::records::SelectRecord;
 use crate::review::{Asked, Picture, Pictures, Server, Table, Wish};
 use session::Session;
 
-/// Look at the photos in a browser, compare them, and decide: what you say counts at once
+/// Look at the photos in a browser, compare them, and decide: each decision counts at once
 ///
-/// A page on this machine shows the picks, then every scene; K keeps the photo you are at, X rejects it, U takes the last
-/// word back, and the choice is made anew each time. Nothing is written but the journal of decisions, as by `albumctl
+/// A page on this machine shows the picks, then every scene; K keeps the current photo, X rejects it, U undoes the last
+/// decision, and the choice is made again each time. Nothing is written but the journal of decisions, as by `albumctl
 /// decide`. The page's address has a secret, and only this machine reaches it. Done or Ctrl-C ends it and prints the album
 /// as `albumctl select` does.
 #[derive(Debug, clap::Args)]
@@ -44,11 +44,11 @@ pub struct Args {
     #[command(flatten)]
     pub groups: GroupArgs,
 
-    /// At the end, tell about every photo, with the reason why it was not picked
+    /// At the end, print every photo, with the reason why it was not picked
     #[arg(long)]
     pub all: bool,
 
-    /// Open no browser: the address is printed, whoever opens it
+    /// Open no browser, only print the address
     #[arg(long)]
     pub no_open: bool,
 }
@@ -56,7 +56,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.check(context)?;
     ChoiceArgs::check(context)?;
-    // Opened before the photos are looked at: where it cannot be written, nobody waits for nothing.
+    // Opened before the photos are analysed, so that an unwritable journal is reported without waiting for them.
     let journal = context.journal()?;
     let networks = Networks::configured(context)?;
     let thumbnails = Some(served_budget as Budget);
@@ -83,7 +83,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             context.ui.note("no browser could be started: open the address yourself");
         }
     }
-    server.serve(Arc::new(table));
+    server.serve(Arc::new(table)).context("cannot start a thread for the page")?;
     serve(&wishes, &mut session, context)?;
     let (photos, verdicts) = session.end();
     select::note_kept_beyond_top(&photos, &verdicts, &rules, context);
@@ -95,11 +95,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     output.finish(&context.ui)?;
     let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();
-    let told = format!("picked {picks} of {}{}", photos::counted(photos.len(), "photo"), select::how(&rules));
-    Ok(tally.end_with(&told, context.output_file().is_some(), "review", context))
+    let summary = format!("picked {picks} of {}{}", photos::counted(photos.len(), "photo"), select::how(&rules));
+    Ok(tally.end_with(&summary, context.output_file().is_some(), "review", context))
 }
 
-/// Answers until the page says that it is done, or somebody asks to stop.
+/// Answers requests until the page is done or the run is interrupted.
 fn serve(wishes: &Receiver<Asked>, session: &mut Session<'_>, context: &Context) -> Result<(), CommandError> {
     while !context.stopped() {
         let Asked { wish, reply } = match wishes.recv_timeout(Duration::from_millis(100)) {
@@ -113,17 +113,17 @@ fn serve(wishes: &Receiver<Asked>, session: &mut Session<'_>, context: &Context)
             Wish::Undo => session.undo(),
             Wish::Done => break,
         };
-        let told = answer.map_err(|error| {
+        let answer = answer.map_err(|error| {
             context.ui.warn(&error.headline());
             error.headline()
         });
-        // A browser that has gone meanwhile asks again.
-        let _ = reply.send(told);
+        // A browser that has gone meanwhile gets no answer.
+        let _ = reply.send(answer);
     }
     session.settle()
 }
 
-/// The small pictures go to the server; the album does without.
+/// Moves the thumbnails to the server; the album does not need them.
 fn pictures(reports: &mut [PhotoReport], context: &Context) -> Pictures {
     let picture = |report: &mut PhotoReport| Picture {
         path: report.path.clone(),

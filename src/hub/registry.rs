@@ -263,7 +263,8 @@ pub fn build(
     // The small network takes longer to the card and back than on the processor.
     let runner = if !by_candle && (device.is_cpu() || matches!(plan, Plan::Mini)) {
         let runner = plan.fused(engine, &names)?;
-        ledger.close(|name| classifier.is_some_and(|layer| name.starts_with(layer)))?;
+        let is_in = |layer: &str, name: &str| name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'));
+        ledger.close(|name| classifier.is_some_and(|layer| is_in(layer, name)))?;
         FeatureRunner::Fused(runner)
     } else {
         // The fused form takes every tensor by name and shape; here the same check is made without building it.

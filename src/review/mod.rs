@@ -1,5 +1,5 @@
-//! The page of `review`: a server that only this machine reaches, and only with its secret. It reads the photos of one
-//! album; whatever a person says goes to the one thread that keeps the album.
+//! The server of `review`, which only this machine reaches, and only with its secret. It reads the photos of one album;
+//! decisions go to the one thread that owns the album.
 
 mod http;
 mod pictures;
@@ -19,22 +19,22 @@ pub use http::{Answer, Request};
 pub use pictures::{Picture, Pictures};
 pub use server::Server;
 
-/// What the page wants of the album.
+/// A request of the page to the album's thread.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// All that is known.
+    /// The whole album.
     Album,
-    /// `None` takes back what was decided.
+    /// `None` withdraws a decision.
     Decide {
         photo: usize,
         decision: Option<DecisionWord>,
     },
     Undo,
-    /// Nobody looks any more.
+    /// The review is over.
     Done,
 }
 
-/// A wish, and where its answer goes: JSON, or why there is none.
+/// A request with the channel for its answer: JSON, or the error.
 #[derive(Debug)]
 pub struct Asked {
     pub wish: Wish,
@@ -43,12 +43,12 @@ pub struct Asked {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Said {
+struct DecideBody {
     photo: usize,
     decision: Option<DecisionWord>,
 }
 
-/// What the server answers: the page, its pictures, and what the album's thread says.
+/// The site: the page, its pictures, and answers of the album's thread.
 #[derive(Debug)]
 pub struct Table {
     pictures: Pictures,
@@ -56,7 +56,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// And where its wishes come out.
+    /// Makes the site and the receiver of its requests.
     pub fn new(pictures: Pictures) -> (Self, Receiver<Asked>) {
         let (album, wishes) = mpsc::channel();
         (Self { pictures, album: Mutex::new(album) }, wishes)
@@ -86,11 +86,11 @@ impl Site for Table {
                 ("original", photo) => self.pictures.original(photo),
                 _ => Err(Answer::refused(404, "there is no such page")),
             },
-            // A page of another address cannot send JSON without asking first, and nobody answers that question.
+            // A page of another origin needs a preflight to send JSON, which this server never grants.
             "POST" if !request.is_json => Err(Answer::refused(415, "JSON is expected")),
             "POST" => match path {
-                "decide" => match serde_json::from_slice::<Said>(&request.body) {
-                    Ok(Said { photo, decision }) => Ok(self.ask(Wish::Decide { photo, decision })),
+                "decide" => match serde_json::from_slice::<DecideBody>(&request.body) {
+                    Ok(DecideBody { photo, decision }) => Ok(self.ask(Wish::Decide { photo, decision })),
                     Err(error) => Err(Answer::refused(400, &error.to_string())),
                 },
                 "undo" => Ok(self.ask(Wish::Undo)),

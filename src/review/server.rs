@@ -1,4 +1,4 @@
-//! Who may ask: a browser on this machine that knows the secret, for a page that came from here.
+//! Access control: only a browser on this machine that knows the secret, for a page from this server, gets an answer.
 
 use std::fmt::Write as _;
 use std::io;
@@ -12,12 +12,12 @@ use super::http::{Answer, Connection, Request};
 /// Connections at one time; a browser opens six.
 const MOST_CONNECTIONS: usize = 64;
 
-/// What is answered to whom may ask.
+/// The answers to admitted requests.
 pub trait Site: Send + Sync + 'static {
-    /// `path` is what stands behind the secret.
+    /// `path` is the part of the target behind the secret.
     fn answer(&self, request: &Request, path: &str) -> Answer;
 
-    /// The answer is on its way.
+    /// Called after the answer was sent.
     fn answered(&self, request: &Request, path: &str);
 }
 
@@ -32,12 +32,12 @@ struct Gate {
     /// `127.0.0.1` and the port.
     host: String,
     secret: String,
-    /// Opens the door once: other users of the machine see what a browser is started with.
+    /// A secret that works once, because other users of the machine can see a browser's arguments.
     ticket: Mutex<Option<String>>,
 }
 
 impl Server {
-    /// On a free port that no other machine reaches.
+    /// Listens on a free port of the loopback address.
     pub fn open() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let host = format!("127.0.0.1:{}", listener.local_addr()?.port());
@@ -49,7 +49,7 @@ impl Server {
         self.gate.address()
     }
 
-    /// An address that leads to the page once.
+    /// An address that works once.
     pub fn address_for_once(&self) -> io::Result<String> {
         let ticket = secret()?;
         let address = format!("http://{}/{ticket}", self.gate.host);
@@ -57,23 +57,29 @@ impl Server {
         Ok(address)
     }
 
-    /// Answers until the program ends, each connection in a thread of its own: one that is slow keeps nobody waiting.
-    pub fn serve(self, site: Arc<dyn Site>) {
+    /// Answers until the program ends. Each connection has its own thread, so that a slow one delays no other.
+    pub fn serve(self, site: Arc<dyn Site>) -> io::Result<()> {
         let open = Arc::new(AtomicUsize::new(0));
-        thread::spawn(move || {
+        let accept = move || {
             for stream in self.listener.incoming().flatten() {
                 let (gate, site, open) = (Arc::clone(&self.gate), Arc::clone(&site), Arc::clone(&open));
                 if open.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS {
                     open.fetch_sub(1, Ordering::Relaxed);
                     continue;
                 }
-                thread::spawn(move || {
-                    // A connection that breaks is the browser's to make anew.
+                let counted = Arc::clone(&open);
+                let converse = move || {
+                    // The browser reconnects after a broken connection.
                     let _ = gate.converse(stream, &*site);
+                    counted.fetch_sub(1, Ordering::Relaxed);
+                };
+                // Without a thread to be had this connection is closed, and the next one is tried.
+                if thread::Builder::new().spawn(converse).is_err() {
                     open.fetch_sub(1, Ordering::Relaxed);
-                });
+                }
             }
-        });
+        };
+        thread::Builder::new().spawn(accept).map(drop)
     }
 }
 
@@ -112,10 +118,10 @@ impl Gate {
         }
     }
 
-    /// What is asked for behind the secret, where this browser may ask.
+    /// Returns the path behind the secret, or the refusal.
     fn admits<'a>(&self, request: &'a Request) -> Result<&'a str, Answer> {
         let forbidden = |why| Err(Answer::refused(403, why));
-        // A name of another machine that was made to mean this one comes along as the host.
+        // DNS rebinding: a foreign name that resolves to this machine arrives as the host.
         if request.host.as_deref() != Some(self.host.as_str()) {
             return forbidden("this is not the address that albumctl printed");
         }
@@ -141,10 +147,10 @@ impl Gate {
     }
 }
 
-/// In the same time wherever the first difference lies.
-fn is_same(told: &str, secret: &str) -> bool {
-    let differences = told.bytes().zip(secret.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
-    told.len() == secret.len() && differences == 0
+/// Compares in constant time.
+fn is_same(given: &str, secret: &str) -> bool {
+    let differences = given.bytes().zip(secret.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+    given.len() == secret.len() && differences == 0
 }
 
 fn secret() -> io::Result<String> {

@@ -1,4 +1,4 @@
-//! The album while it is looked at: each word of a person is in the journal before its effect is told.
+//! The album during a review. A decision is in the journal before its effect is reported.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::photo_report::PhotoReport;
 use crate::report::html::{Entry, Page};
 use judge::select::{Decision, Photo, Rules, Verdict};
 
-/// What does not change while it is looked at.
+/// The parts of the album that stay the same during a review.
 #[derive(Debug, Clone, Copy)]
 pub struct Album<'a> {
     pub reports: &'a [PhotoReport],
@@ -34,26 +34,26 @@ pub struct Session<'a> {
     album: Album<'a>,
     journal: Journal,
     decisions: Decisions,
-    /// What other programs wrote about the photos.
+    /// The decisions that other programs stored in sidecars or photos.
     elsewhere: Vec<Option<FoundDecision>>,
     photos: Vec<Photo>,
     verdicts: Vec<Verdict>,
     page: Page,
-    /// What was decided here, last first to be taken back: the photo, and what the journal said of it before.
-    said: Vec<(usize, Option<Decision>)>,
-    /// Whether the journal holds a word that the choice has not seen.
+    /// The decisions of this review, for undo: the photo, and the decision before.
+    undo_stack: Vec<(usize, Option<Decision>)>,
+    /// Whether the journal has a decision that the choice does not include yet.
     stale: bool,
     tie_breaks: TieBreak<'a>,
 }
 
-/// What a word changed, for the page.
+/// The effect of a decision, for the page.
 #[derive(Debug, Serialize)]
 struct Change<'a> {
-    /// The photo it was about; null where there was nothing to take back.
+    /// The photo that was decided about; null where there was nothing to undo.
     photo: Option<usize>,
-    /// Each photo of which something else holds now, with all that holds.
+    /// The photos whose entries changed, with their new entries.
     changed: Vec<(usize, &'a Entry)>,
-    /// Words that can be taken back.
+    /// The number of decisions that can be undone.
     undo: usize,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Session<'a> {
             photos: Vec::new(),
             verdicts: Vec::new(),
             page: Page::default(),
-            said: Vec::new(),
+            undo_stack: Vec::new(),
             stale: true,
             tie_breaks: TieBreak { networks, tally, context, seen: HashMap::new() },
         };
@@ -84,7 +84,7 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// The choice under the decisions that hold now.
+    /// Makes the choice under the decisions in force.
     fn choose(&mut self) -> Result<(), CommandError> {
         let Album { reports, groups, models, rules } = self.album;
         let decisions = human_decisions::before(reports, &self.decisions, &self.elsewhere);
@@ -94,7 +94,7 @@ impl<'a> Session<'a> {
         (self.photos, self.verdicts) = (photos, verdicts);
         let chosen = Chosen { reports, from_file: false, photos: &self.photos, verdicts: &self.verdicts };
         self.page = Page { served: true, ..album_export::page(chosen) };
-        // The server shows the originals and takes the decisions: a browser opens no file for a page that a server sent.
+        // The server shows originals and stores decisions. A browser opens no local file for a page from a server.
         for photo in &mut self.page.photos {
             (photo.link, photo.content, photo.picture) = (None, None, None);
         }
@@ -102,7 +102,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Sees to it that the choice knows every word.
+    /// Makes the choice again if a decision is not included yet.
     pub fn settle(&mut self) -> Result<(), CommandError> {
         if self.stale { self.choose() } else { Ok(()) }
     }
@@ -117,52 +117,57 @@ impl<'a> Session<'a> {
         };
         let before = self.decisions.of(report.content, report.picture);
         if before != decision {
-            self.write_down(photo, decision)?;
-            self.said.push((photo, before));
+            self.store(photo, decision)?;
+            self.undo_stack.push((photo, before));
         }
         self.changes(Some(photo))
     }
 
-    /// Takes back the last word that was said here.
+    /// Undoes the last decision of this review.
     pub fn undo(&mut self) -> Result<String, CommandError> {
-        let Some(&(photo, before)) = self.said.last() else { return self.changes(None) };
-        self.write_down(photo, before)?;
-        self.said.pop();
+        let Some(&(photo, before)) = self.undo_stack.last() else { return self.changes(None) };
+        self.store(photo, before)?;
+        self.undo_stack.pop();
         self.changes(Some(photo))
     }
 
-    /// On disk when this returns.
-    fn write_down(&mut self, photo: usize, decision: Option<Decision>) -> Result<(), CommandError> {
+    /// Stores a decision; it is on disk when this returns.
+    fn store(&mut self, photo: usize, decision: Option<Decision>) -> Result<(), CommandError> {
         let report = &self.album.reports[photo];
         let ids = self.ids(report)?;
-        let entry = |id: &PhotoId| journal::NewDecision { photo: *id, decision, path: &report.path };
-        let entries: Vec<journal::NewDecision> = ids.iter().map(entry).collect();
-        self.tie_breaks.context.telemetry.time("journal", || self.journal.decide(&entries)).map_err(journal_failed)?;
+        let new_decision = |id: &PhotoId| journal::NewDecision { photo: *id, decision, path: &report.path };
+        let decisions: Vec<journal::NewDecision> = ids.iter().map(new_decision).collect();
+        self.tie_breaks
+            .context
+            .telemetry
+            .time("journal", || self.journal.decide(&decisions))
+            .map_err(journal_failed)?;
         self.stale = true;
-        // Read again: another albumctl may have written, too.
+        // Read again, because another albumctl may have stored decisions, too.
         self.decisions = self.journal.decisions().map_err(journal_failed)?;
         Ok(())
     }
 
-    /// The photo's own, and those of the RAW files that are the same photo.
+    /// The identities of the photo and of its RAW files.
     fn ids(&self, report: &PhotoReport) -> Result<Vec<PhotoId>, CommandError> {
         let context = self.tie_breaks.context;
-        let gone = || anyhow::anyhow!("{}: nothing tells by what it is known again", report.path.display());
+        let gone =
+            || anyhow::anyhow!("{}: its content is not known, so no decision can be stored", report.path.display());
         let mut ids = vec![report.id().ok_or_else(gone)?];
         ids.extend(decide::raw_ids(&report.path, context)?);
         Ok(ids)
     }
 
-    /// Chooses anew, and tells what is different.
+    /// Makes the choice again and reports what changed.
     fn changes(&mut self, photo: Option<usize>) -> Result<String, CommandError> {
         let before = self.page.photos.clone();
         self.settle()?;
         let now = self.page.photos.iter().enumerate();
         let changed = now.zip(&before).filter(|((_, now), before)| now != before).map(|(now, _)| now).collect();
-        json(&Change { photo, changed, undo: self.said.len() })
+        json(&Change { photo, changed, undo: self.undo_stack.len() })
     }
 
-    /// The album as it was shown last.
+    /// The album as last shown.
     pub fn end(self) -> (Vec<Photo>, Vec<Verdict>) {
         (self.photos, self.verdicts)
     }

@@ -51,24 +51,15 @@ impl PhotoDecoder {
         }
     }
 
-    #[cfg(not(unix))]
     pub fn decode(
         &mut self,
         place: &Place,
         bytes: Vec<u8>,
         options: &DecodeOptions,
     ) -> Result<DecodedPhoto, DecodeFailure> {
+        #[cfg(not(unix))]
         let Isolation::Off = self.isolation;
-        decode(place, &bytes, options)
-    }
-
-    #[cfg(unix)]
-    pub fn decode(
-        &mut self,
-        place: &Place,
-        bytes: Vec<u8>,
-        options: &DecodeOptions,
-    ) -> Result<DecodedPhoto, DecodeFailure> {
+        #[cfg(unix)]
         if self.isolation != Isolation::Off && self.client.is_none() {
             match client::Client::new() {
                 Ok(client) => self.client = Some(client),
@@ -79,9 +70,10 @@ impl PhotoDecoder {
                 }
             }
         }
-        match &mut self.client {
-            Some(client) => client.decode(place, bytes, options),
-            None => decode(place, &bytes, options),
+        #[cfg(unix)]
+        if let Some(client) = &mut self.client {
+            return client.decode(place, bytes, options);
         }
+        decode(place, &bytes, options)
     }
 }
