@@ -4,8 +4,10 @@ use crate::config::Settings;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
+use base::pixels::Pixels;
 use hub::Faces;
 use judge::portrait::Thresholds;
+use photo::Region;
 
 /// The face networks as an analysis of the pipeline.
 #[derive(Debug)]
@@ -15,7 +17,7 @@ pub struct FaceAnalysis {
 
 impl FaceAnalysis {
     /// Raised when the same pixels give another result.
-    const REVISION: &'static str = "portrait/2";
+    const REVISION: &'static str = "portrait/3";
 }
 
 impl Analysis for FaceAnalysis {
@@ -35,6 +37,17 @@ impl Analysis for FaceAnalysis {
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
         report.portrait = Some(self.faces.analyse(&picture.decoded)?);
         Ok(())
+    }
+
+    fn regions(&self, report: &PhotoReport) -> Vec<Region> {
+        let faces = report.portrait.iter().flat_map(|portrait| &portrait.faces);
+        faces.filter(|face| face.is_prominent).map(|face| face.bbox).collect()
+    }
+
+    fn look_closer(&self, boxes: &[Option<Pixels>], report: &mut PhotoReport) {
+        if let Some(portrait) = &mut report.portrait {
+            self.faces.look_closer(portrait, boxes);
+        }
     }
 
     fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
@@ -61,6 +74,7 @@ impl From<&Settings> for Thresholds {
             landmark_rounding: settings.landmark_rounding,
             eyes: settings.eyes,
             groups: all.album.portrait.groups,
+            quality_weight: all.album.portrait.face_quality_weight,
             ..Self::default()
         }
     }

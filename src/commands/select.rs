@@ -119,12 +119,13 @@ impl ChoiceArgs {
     pub fn check(context: &Context) -> Result<(), CommandError> {
         let album = &context.settings().album;
         let bars = [
-            ("min_iqa_score", album.quality.min_iqa_score, 1.0),
-            ("min_ava_score", album.quality.min_ava_score, 10.0),
-            ("min_sharpness", album.quality.min_sharpness, 1.0),
+            ("quality.min_iqa_score", album.quality.min_iqa_score, 1.0),
+            ("quality.min_ava_score", album.quality.min_ava_score, 10.0),
+            ("quality.min_sharpness", album.quality.min_sharpness, 1.0),
+            ("portrait.face_quality_weight", album.portrait.face_quality_weight, 1.0),
         ];
         if let Some((key, value, most)) = bars.into_iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
-            let cause = anyhow::anyhow!("`album.quality.{key}` is {value}; it must be a number from 0 to {most}");
+            let cause = anyhow::anyhow!("`album.{key}` is {value}; it must be a number from 0 to {most}");
             return Err(CommandError::usage(cause));
         }
         if album.selection.images_per_cluster == 0 {
@@ -155,6 +156,7 @@ impl ChoiceArgs {
             diversity: selection.diversity_threshold,
             tiebreak_margin: selection.tiebreak_margin,
             blink_margin: selection.blink_margin,
+            face_sharpness_margin: selection.face_sharpness_margin,
         }
     }
 }

@@ -120,11 +120,12 @@ pub struct AlbumQuality {
     pub min_sharpness: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlbumPortrait {
     pub require_eyes_open: bool,
     pub groups: bool,
+    pub face_quality_weight: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -154,5 +155,6 @@ pub struct AlbumSelection {
     pub use_siamese_tiebreaker: bool,
     pub tiebreak_margin: f64,
     pub blink_margin: f64,
+    pub face_sharpness_margin: f64,
     pub diversity_threshold: f64,
 }

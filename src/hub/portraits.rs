@@ -13,7 +13,7 @@ use crate::cache::{CacheError, stamp_of};
 use crate::manifest::Manifest;
 use base::pixels::Pixels;
 use base::reading;
-use judge::portrait::{EyesBy, Portrait, Thresholds};
+use judge::portrait::{EyesBy, FaceQuality, Portrait, Thresholds};
 
 const FULL_RANGE: &str = "mediapipe-face-full-range";
 const SHORT_RANGE: &str = "mediapipe-face-short-range";
@@ -138,6 +138,13 @@ impl Faces {
         Ok(self.analyzer()?.analyse(pixels))
     }
 
+    /// Measures the prominent faces of a portrait in their boxes at full size, in the order of the faces. A box that could
+    /// not be decoded is `None`.
+    pub fn look_closer(&self, portrait: &mut Portrait, boxes: &[Option<Pixels>]) {
+        let measured: Vec<_> = boxes.iter().map(|face| face.as_ref().and_then(FaceQuality::measure)).collect();
+        portrait.add_quality(&measured, &self.thresholds);
+    }
+
     /// Loads the networks now, if they are not in memory yet. They stay there as long as what is returned lives.
     pub fn load(&self) -> Result<LoadedGuard, HubError> {
         Ok(LoadedGuard::of(self.analyzer()?))
@@ -198,7 +205,7 @@ mod tests {
     fn keys_of_stored_results_stay_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let thresholds = Thresholds { eyes: EyesBy::States, ..Thresholds::default() };
-        let numbers = "0.6 0.5 0.5 0.0005 0.3 0.2 0.15 0.005 32 0.8 float states single";
+        let numbers = "0.6 0.5 0.5 0.0005 0.3 0.2 0.15 0.005 32 0.8 0 float states single";
         let mut known = vec!["mediapipe-faces@0.10.21".to_owned(), numbers.to_owned()];
         for name in Landmarks::Attention.models().into_iter().chain([EXPRESSIONS]) {
             let (sha256, version) = (Digest::of(name.as_bytes()), if name == EXPRESSIONS { "1" } else { "0.10.21" });

@@ -55,6 +55,7 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
         iqa: photo.quality.as_ref().map(|quality| quality.overall).ok_or(MissingReason::NotMeasured),
         portrait: photo.portrait.as_ref().map(faces).ok_or(MissingReason::ModelMissing),
         sharpness: photo.quality.as_ref().map(|quality| quality.sharpness),
+        face_sharpness: photo.portrait.as_ref().and_then(face_sharpness).unwrap_or_default(),
         taken_ms: photo.taken_ms(),
         decision: decision.map(|(decision, _)| decision),
         decision_source: decision.map(|(_, source)| source),
@@ -62,10 +63,25 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
     }
 }
 
-/// The part of a portrait analysis that the selection needs.
-fn faces(portrait: &judge::portrait::Portrait) -> Portrait {
+/// The prominent faces from left to right.
+fn people(portrait: &judge::portrait::Portrait) -> Vec<&Face> {
     let mut people: Vec<&Face> = portrait.faces.iter().filter(|face| face.is_prominent).collect();
     people.sort_by(|a, b| a.bbox[0].total_cmp(&b.bbox[0]));
+    people
+}
+
+/// The sharpness of each prominent face; `None` unless all were measured reliably.
+fn face_sharpness(portrait: &judge::portrait::Portrait) -> Option<Vec<f64>> {
+    let is_sure = |face: &&Face| face.sharpness_confidence.is_some_and(|confidence| confidence >= SURE_SHARPNESS);
+    people(portrait).into_iter().map(|face| Some(face).filter(is_sure)?.sharpness).collect()
+}
+
+/// The smallest confidence at which faces of different photos are compared: about 64 pixels.
+const SURE_SHARPNESS: f64 = 0.5;
+
+/// The part of a portrait analysis that the selection needs.
+fn faces(portrait: &judge::portrait::Portrait) -> Portrait {
+    let people = people(portrait);
     let are_judged = people.iter().all(|face| face.eyes_open.is_some());
     let blinks = people.iter().position(|face| face.eyes_open == Some(false));
     Portrait {

@@ -10,6 +10,7 @@ mod jpeg;
 mod jxl;
 mod orient;
 mod planes;
+mod regions;
 mod still;
 #[cfg(feature = "turbojpeg")]
 mod turbo;
@@ -28,6 +29,8 @@ use super::memory_budget::{MemoryBudget, Place};
 use super::picture::picture_of;
 use super::raw;
 use super::resize;
+pub use regions::{Region, cut, decode_regions};
+
 use base::contain::contained;
 use base::pixels::Pixels;
 
@@ -120,6 +123,7 @@ fn unknown(bytes: &[u8]) -> DecodeError {
 }
 
 /// One photo to decode.
+#[derive(Clone, Copy)]
 struct Job<'a> {
     bytes: &'a [u8],
     /// The length of the file, of which `bytes` may be a part.

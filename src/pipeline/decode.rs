@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::PhotoFacts;
 use super::{Analysis, Picture};
-use photo::{self, DecodeError, Decoded, Limits, Place, Scale};
+use base::pixels::Pixels;
+use photo::{self, DecodeError, Decoded, Limits, Place, Region, Scale};
 
 /// How every photo of a job is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,19 @@ pub fn decode(place: &Place, bytes: &[u8], options: &DecodeOptions) -> Result<De
     let picture = Picture::new(decoded, options)?;
     Ok(DecodedPhoto { facts, picture, resizing: begun.elapsed() })
 }
+
+/// Decodes regions of a photo at full size in this process.
+pub fn decode_regions(
+    place: &Place,
+    bytes: &[u8],
+    regions: &[Region],
+    options: &DecodeOptions,
+) -> Result<Regions, DecodeFailure> {
+    Ok(photo::decode_regions(place, bytes, regions, &options.limits)?)
+}
+
+/// The pixels of regions, each `None` where it has none.
+pub type Regions = Vec<Option<Pixels>>;
 
 impl Picture {
     fn new(mut photo: Decoded, options: &DecodeOptions) -> Result<Self, DecodeError> {

@@ -14,6 +14,7 @@ mod run;
 use crate::photo_report::PhotoReport;
 use crate::store::Fingerprint;
 use base::pixels::Pixels;
+use photo::Region;
 
 pub use isolation::Isolation;
 #[cfg(unix)]
@@ -31,6 +32,14 @@ pub trait Analysis: Sync {
     fn fingerprint(&self) -> Fingerprint;
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()>;
+
+    /// The regions of the photo that it wants to see at full size, given what it has found.
+    fn regions(&self, _: &PhotoReport) -> Vec<Region> {
+        Vec::new()
+    }
+
+    /// Completes its finding by these regions, in their order; `None` for one that lies outside or is too large to decode.
+    fn look_closer(&self, _: &[Option<Pixels>], _: &mut PhotoReport) {}
 
     /// Returns its part of the report in the form in which the store holds it.
     fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>>;

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::decode::DecodedPhoto;
+use anyhow::anyhow;
+
+use super::decode::{DecodeFailure, DecodedPhoto, Regions};
 use super::facts::{self, PhotoFacts};
 use super::isolation::PhotoDecoder;
 use super::job::Job;
@@ -12,7 +14,7 @@ use crate::failure::{Failure, Stage};
 use crate::photo_report::PhotoReport;
 use crate::store::{Fingerprint, Store};
 use photo::identity::{self, Bytes, ContentId, PictureId, Stamp};
-use photo::{self, Limits, MemoryBudget, Scale};
+use photo::{self, Limits, MemoryBudget, Region, Scale};
 
 /// A photo's report and the data that the store does not have yet.
 pub struct FinishedPhoto {
@@ -78,14 +80,33 @@ pub fn process(
         return stored.complete(job, stamp, false).ok_or_else(|| fail(Stage::Read, "io", "vanished".into()));
     }
     let begun = Instant::now();
-    let decoded = decoder.decode(&place, bytes, &job.decode_options());
+    let options = job.decode_options();
+    let decoded = decoder.decode(&place, &bytes, &options);
     let resizing = decoded.as_ref().map_or(Duration::ZERO, |decoded| decoded.resizing);
     job.telemetry.add("decode", begun.elapsed().saturating_sub(resizing), 1);
     let DecodedPhoto { facts, picture, resizing } =
         decoded.map_err(|refused| fail(Stage::Decode, refused.code, refused.cause))?;
     job.telemetry.add("resize", resizing, 1);
-    place.shrink(picture.bytes());
-    stored.compute(job, &facts, &picture, stamp).map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
+    // Regions may be decoded from the bytes later.
+    let bytes = if options.keep_decoded_size { bytes } else { Vec::new() };
+    place.shrink(picture.bytes() + bytes.len() as u64);
+    let is_whole = (picture.decoded.width(), picture.decoded.height()) == (facts.width, facts.height);
+    let mut closer = |regions: &[Region]| {
+        if is_whole {
+            return Ok(regions.iter().map(|region| photo::cut(&picture.decoded, *region)).collect());
+        }
+        let begun = Instant::now();
+        let decoded = decoder.decode_regions(&place, &bytes, regions, &options);
+        job.telemetry.add("decode", begun.elapsed(), 0);
+        match decoded {
+            // The photo itself needs less memory where it is decoded at a reduced size.
+            Err(DecodeFailure { code: "too_large", .. }) => Ok(vec![None; regions.len()]),
+            outcome => outcome,
+        }
+    };
+    stored
+        .compute(job, &facts, &picture, stamp, &mut closer)
+        .map_err(|error| fail(Stage::Analyse, "analysis", format!("{error:#}")))
 }
 
 /// Returns a photo's content id: from the store where its stamp is unchanged, otherwise from its bytes.
@@ -150,6 +171,7 @@ impl Stored {
         facts: &PhotoFacts,
         picture: &Picture,
         stamp: Option<Stamp>,
+        closer: &mut dyn FnMut(&[Region]) -> Result<Regions, DecodeFailure>,
     ) -> anyhow::Result<FinishedPhoto> {
         let facts_payload = Some(serde_json::to_vec(facts)?);
         let mut report = self.report;
@@ -158,6 +180,12 @@ impl Stored {
         for index in self.missing {
             let analysis = job.analyses[index];
             job.telemetry.time(analysis.name(), || analysis.analyse(picture, &mut report))?;
+            let regions = analysis.regions(&report);
+            if !regions.is_empty() {
+                let failed = |failure: DecodeFailure| anyhow!("decoding its faces at full size: {}", failure.cause);
+                let pixels = closer(&regions).map_err(failed)?;
+                analysis.look_closer(&pixels, &mut report);
+            }
             computed.push((index, analysis.encode(&report)?));
         }
         let analysed = AnalysedPhoto { report, from_store: false };

@@ -8,6 +8,7 @@ mod world;
 mod album;
 mod configuration;
 mod decide;
+mod face_quality;
 mod fields;
 mod first_run;
 mod groups;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::crop::Crop;
 use super::detection::Detection;
 use super::expression::Expression;
+use super::face_quality::FaceQuality;
 use super::landmarks::Point;
 use super::state::{self, ExpressionOutput, Eyes, Pose};
 use super::thresholds::{EyesBy, Thresholds};
@@ -65,6 +66,15 @@ pub struct Face {
     /// around the middle.
     #[serde(default)]
     pub is_prominent: bool,
+    /// How sharp the face is as large as the file has it, from 0 to 1; only of prominent faces, like the next two.
+    #[serde(default)]
+    pub sharpness: Option<f64>,
+    /// Lower for small faces and for those without detail.
+    #[serde(default)]
+    pub sharpness_confidence: Option<f64>,
+    /// How well the face is exposed, from 0 to 1.
+    #[serde(default)]
+    pub exposure: Option<f64>,
     /// The mesh, for drawing.
     #[serde(skip)]
     pub landmarks: Option<Vec<Point>>,
@@ -163,6 +173,9 @@ impl Face {
             pose: None,
             pose_confidence: None,
             is_prominent: false,
+            sharpness: None,
+            sharpness_confidence: None,
+            exposure: None,
             landmarks: mesh.ok(),
         };
         match thresholds.eyes {
@@ -206,10 +219,21 @@ impl Face {
     }
 
     /// The portrait score of this face alone.
-    fn score(&self) -> f64 {
+    fn score(&self, thresholds: &Thresholds) -> f64 {
         // The smile score from landmarks is above zero without a smile, too.
         let is_smiling = self.is_smiling.map(|smiles| smiles || self.eyes.is_some());
-        score(true, self.eyes_open, is_smiling, self.smile())
+        self.with_quality(score(true, self.eyes_open, is_smiling, self.smile()), thresholds)
+    }
+
+    /// A score of eyes and smile together with sharpness and exposure, where these were measured and have a weight.
+    fn with_quality(&self, score: f64, thresholds: &Thresholds) -> f64 {
+        let weight = thresholds.quality_weight.clamp(0.0, 1.0);
+        match self.sharpness.zip(self.exposure) {
+            Some((sharpness, exposure)) => {
+                (1.0 - weight) * score + weight * (sharpness / SHARP_FACE).min(1.0) * exposure
+            }
+            None => score,
+        }
     }
 
     fn eye_aspect_ratio(&self) -> Option<f64> {
@@ -253,12 +277,7 @@ impl Portrait {
         let is_smiling = (!smiles.is_empty()).then_some(2 * smiling > smiles.len());
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let smile_score = (!scores.is_empty()).then(|| mean(&scores));
-        let portrait_score = if of_group {
-            mean(&counting().map(Face::score).collect::<Vec<_>>())
-        } else {
-            score(is_portrait, eyes_open, is_smiling, smile_score)
-        };
-        Self {
+        let mut portrait = Self {
             has_face: !faces.is_empty(),
             num_faces: faces.len(),
             is_portrait,
@@ -268,12 +287,38 @@ impl Portrait {
             eye_aspect_ratio: faces.iter().filter_map(Face::eye_aspect_ratio).min_by(f64::total_cmp),
             face_ratio: single.map(Face::area),
             center_offset: single.map(Face::center_offset),
-            portrait_score,
+            portrait_score: 0.0,
             faces,
             portrait_model: model.to_owned(),
+        };
+        portrait.rate(thresholds);
+        portrait
+    }
+
+    /// Adds the quality of the prominent faces, in their order, and rates the photo again.
+    pub fn add_quality(&mut self, of_prominent: &[Option<FaceQuality>], thresholds: &Thresholds) {
+        let prominent = self.faces.iter_mut().filter(|face| face.is_prominent);
+        for (face, quality) in prominent.zip(of_prominent) {
+            face.sharpness = quality.map(|quality| quality.sharpness);
+            face.sharpness_confidence = quality.map(|quality| quality.sharpness_confidence);
+            face.exposure = quality.map(|quality| quality.exposure);
         }
+        self.rate(thresholds);
+    }
+
+    fn rate(&mut self, thresholds: &Thresholds) {
+        let prominent: Vec<&Face> = self.faces.iter().filter(|face| face.is_prominent).collect();
+        let of_photo = score(self.is_portrait, self.eyes_open, self.is_smiling, self.smile_score);
+        self.portrait_score = match prominent.as_slice() {
+            [] => of_photo,
+            [only] if !thresholds.groups => only.with_quality(of_photo, thresholds),
+            all => all.iter().map(|face| face.score(thresholds)).sum::<f64>() / all.len() as f64,
+        };
     }
 }
+
+/// The sharpness from which a face has all that sharpness can give.
+const SHARP_FACE: f64 = 0.5;
 
 /// The smallest area of a prominent face as a share of the largest face's: two fifths of its height.
 const MIN_SHARE_OF_LARGEST: f64 = 0.16;
@@ -418,6 +463,28 @@ mod tests {
             assert_eq!(new, old);
         }
         assert_eq!(judge(&three, vec![Ok(mesh(0.3)), Ok(mesh(0.3)), Ok(mesh(0.3))]).portrait_score, 0.5);
+    }
+
+    #[test]
+    fn quality_counts_in_a_score_as_far_as_it_has_a_weight() {
+        let quality = |sharpness| Some(FaceQuality { sharpness, sharpness_confidence: 1.0, exposure: 0.8 });
+        let faces = [detection(0.2, 0.2), detection(0.6, 0.2)];
+        let of = |groups, quality_weight, faces: &[Detection], measured: &[Option<FaceQuality>]| {
+            let thresholds = Thresholds { groups, quality_weight, ..Thresholds::default() };
+            let meshes = faces.iter().map(|_| Ok(mesh(0.3))).collect();
+            let mut portrait = Portrait::judge(faces, meshes, 100, 100, &thresholds, "faces@1");
+            portrait.add_quality(measured, &thresholds);
+            portrait
+        };
+        let both = of(true, 0.0, &faces, &[quality(0.25), None]);
+        assert_eq!((both.portrait_score, both.faces[0].sharpness, both.faces[1].sharpness), (0.75, Some(0.25), None));
+        // Half as sharp as is enough and exposed at 0.8; the other face could not be measured.
+        let both = of(true, 0.5, &faces, &[quality(0.25), None]);
+        assert!((both.portrait_score - f64::midpoint(f64::midpoint(0.75, 0.4), 0.75)).abs() < 1e-12, "{both:?}");
+        let alone = of(false, 0.5, &[detection(0.4, 0.2)], &[quality(0.9)]);
+        assert!((alone.portrait_score - f64::midpoint(0.75, 0.8)).abs() < 1e-12, "{alone:?}");
+        let aside = of(false, 0.5, &faces, &[]);
+        assert_eq!((aside.portrait_score, aside.faces[0].sharpness), (0.5, None), "no portrait");
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct Thresholds {
     pub eyes: EyesBy,
     /// Whether a photo with several prominent faces gets a portrait score. The original scored single faces only.
     pub groups: bool,
+    /// The share of a face's score that its sharpness and exposure make, from 0 to 1.
+    pub quality_weight: f64,
 }
 
 impl Thresholds {
@@ -73,6 +75,7 @@ impl Thresholds {
             farthest_turn,
             eyes,
             groups,
+            quality_weight,
         } = *self;
         let eyes = match eyes {
             EyesBy::States => "states",
@@ -92,6 +95,7 @@ impl Thresholds {
             smile_elevation_threshold,
             smallest_face,
             farthest_turn,
+            quality_weight,
         ];
         let numbers = confidences.iter().map(f32::to_string).chain(lines.iter().map(f64::to_string));
         numbers.chain([rounding, eyes, groups].map(str::to_owned)).collect::<Vec<_>>().join(" ")
@@ -114,6 +118,7 @@ impl Default for Thresholds {
             farthest_turn: 0.8,
             eyes: EyesBy::Ear,
             groups: false,
+            quality_weight: 0.0,
         }
     }
 }

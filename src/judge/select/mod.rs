@@ -59,12 +59,24 @@ pub struct Photo {
     pub portrait: Result<Portrait, MissingReason>,
     /// From 0 to 1.
     pub sharpness: Option<f64>,
+    /// How sharp each prominent face is, from the left; empty if one of them could not be measured.
+    pub face_sharpness: Vec<f64>,
     /// Capture time by the camera's clock, in milliseconds; `None` when unknown or known only to the day.
     pub taken_ms: Option<i64>,
     pub decision: Option<Decision>,
     pub decision_source: Option<DecisionSource>,
     /// A hash of the file's bytes. Files with the same hash are one picture and fill one place in the album.
     pub content: Option<[u8; 32]>,
+}
+
+impl Photo {
+    /// By how much its faces are sharper than those of another photo, on average; `None` unless both have the same number of
+    /// measured faces.
+    fn sharper_faces_than(&self, other: &Self) -> Option<f64> {
+        let (own, others) = (&self.face_sharpness, &other.face_sharpness);
+        let lead: f64 = own.iter().zip(others).map(|(own, other)| own - other).sum();
+        (own.len() == others.len() && !own.is_empty()).then(|| lead / own.len() as f64)
+    }
 }
 
 /// The rules of a selection.
@@ -85,6 +97,9 @@ pub struct Rules {
     /// The lead in composite that a photo with a blink needs over one of the same group in which nobody blinks. At 0,
     /// blinks count only through the composite.
     pub blink_margin: f64,
+    /// By how much the faces of a photo may be less sharp than those of another in the same tie-break. At 0, they are not
+    /// compared.
+    pub face_sharpness_margin: f64,
 }
 
 impl Default for Rules {
@@ -98,6 +113,7 @@ impl Default for Rules {
             diversity: 0.1,
             tiebreak_margin: 0.05,
             blink_margin: 0.0,
+            face_sharpness_margin: 0.0,
         }
     }
 }
@@ -109,6 +125,7 @@ impl Rules {
             ("diversity_threshold", self.diversity),
             ("tiebreak_margin", self.tiebreak_margin),
             ("blink_margin", self.blink_margin),
+            ("face_sharpness_margin", self.face_sharpness_margin),
         ];
         for (name, value) in margins {
             if !(value.is_finite() && value >= 0.0) {

@@ -132,9 +132,14 @@ impl<'a> ScoredPhotos<'a> {
         (eligible, handicap)
     }
 
-    /// The photos in the tie-break of a group, best first: all within the margin of the best, if there are at least
-    /// two. There is no tie-break in a group where a person kept a photo.
+    /// The photos in the tie-break of a group, best first, if there are at least two.
     fn close(&self, members: &[usize]) -> Vec<usize> {
+        Some(self.front(members)).filter(|front| front.len() > 1).unwrap_or_default()
+    }
+
+    /// The photos that may be the first of a group, best first: all within the tie-break margin of the best, except those
+    /// behind another because of a blink or of less sharp faces. Empty in a group where a person kept a photo.
+    fn front(&self, members: &[usize]) -> Vec<usize> {
         if members.iter().any(|&photo| self.is(photo, Decision::Keep)) {
             return Vec::new();
         }
@@ -149,7 +154,16 @@ impl<'a> ScoredPhotos<'a> {
             let first = close.iter().find_map(|&photo| self.blink(photo));
             close.retain(|&photo| self.blink(photo).is_none_or(|blink| Some(blink) == first));
         }
-        if close.len() > 1 { close } else { Vec::new() }
+        let is_behind = |&photo: &usize| close.iter().any(|&other| self.has_sharper_faces(other, photo));
+        let behind: Vec<usize> = close.iter().copied().filter(is_behind).collect();
+        close.retain(|photo| !behind.contains(photo));
+        close
+    }
+
+    /// Whether the faces of one photo are sharper than the same number of faces of another by more than the margin.
+    fn has_sharper_faces(&self, photo: usize, other: usize) -> bool {
+        let margin = self.rules.face_sharpness_margin;
+        self.photos[photo].sharper_faces_than(&self.photos[other]).is_some_and(|lead| margin > 0.0 && lead > margin)
     }
 
     /// The eligible members in the order in which the group contributes them.
@@ -157,10 +171,10 @@ impl<'a> ScoredPhotos<'a> {
         let (contenders, _) = self.contenders(members);
         let (kept, open): (Vec<usize>, Vec<usize>) =
             contenders.into_iter().partition(|&photo| self.is(photo, Decision::Keep));
-        let close = self.close(members);
+        let front = self.front(members);
         let mut order = kept;
-        if let Some(better) = comparator.better.filter(|_| !close.is_empty()) {
-            let entrants = close
+        if let Some(better) = comparator.better.filter(|_| front.len() > 1) {
+            let entrants = front
                 .iter()
                 .map(|&photo| Entrant {
                     photo,
@@ -172,10 +186,10 @@ impl<'a> ScoredPhotos<'a> {
                 order.push(entrant.photo);
                 tiebreaks[entrant.photo] = Some(tiebreak);
             }
-            order.extend(open.iter().filter(|photo| !close.contains(photo)));
         } else {
-            order.extend(open);
+            order.extend(&front);
         }
+        order.extend(open.iter().filter(|photo| !front.contains(photo)));
         order
     }
 
@@ -254,6 +268,7 @@ impl<'a> ScoredPhotos<'a> {
                     is_picked: &is_picked,
                     has_model: comparator.better.is_some(),
                     any_kept,
+                    face_sharpness_margin: self.rules.face_sharpness_margin,
                 };
                 let reason = reason::sentence(
                     photo,

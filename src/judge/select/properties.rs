@@ -35,6 +35,7 @@ prop_compose! {
             group, aesthetic, iqa,
             portrait: portrait.ok_or(MissingReason::ModelMissing),
             sharpness,
+            face_sharpness: Vec::new(),
             taken_ms: None,
             decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
             decision_source: None,

@@ -44,6 +44,8 @@ pub(super) struct GroupContext<'a> {
     pub has_model: bool,
     /// Whether a person kept any photo of the input.
     pub any_kept: bool,
+    /// See [`Rules::face_sharpness_margin`].
+    pub face_sharpness_margin: f64,
 }
 
 pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rules: &Rules) -> String {
@@ -164,6 +166,7 @@ impl GroupContext<'_> {
         }];
         clauses.extend(self.faces(photo));
         clauses.extend(self.blink_elsewhere(photo));
+        clauses.extend(self.sharper_than_another(photo));
         clauses.extend(self.victory(photo));
         clauses
     }
@@ -263,6 +266,30 @@ impl GroupContext<'_> {
         others.find_map(|&other| Some(format!("in {} {}", self.name(other), blink(self.portrait(other)?)?)))
     }
 
+    /// Whose face is sharper than in the other photo, if the faces decide between the two: of several the one with the
+    /// largest lead.
+    fn sharper_face(&self, photo: usize, other: usize) -> Option<String> {
+        let (own, others) = (&self.photos[photo], &self.photos[other]);
+        let margin = self.face_sharpness_margin;
+        own.sharper_faces_than(others).filter(|&lead| margin > 0.0 && lead > margin)?;
+        let leads = own.face_sharpness.iter().zip(&others.face_sharpness).map(|(own, other)| own - other);
+        let (place, _) = leads.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let from_left = if place == 0 { "first".to_owned() } else { ordinal(place + 1).to_lowercase() };
+        Some(if own.face_sharpness.len() == 1 {
+            "the face".to_owned()
+        } else {
+            format!("the {from_left} face from the left")
+        })
+    }
+
+    /// Names the next photo of the group whose faces are less sharp.
+    fn sharper_than_another(&self, photo: usize) -> Option<String> {
+        let mut others = self.order.iter().filter(|&&other| other != photo);
+        others.find_map(|&other| {
+            Some(format!("{} is sharper than in {}", self.sharper_face(photo, other)?, self.name(other)))
+        })
+    }
+
     fn faces(&self, photo: usize) -> Option<String> {
         let portrait = self.portrait(photo)?;
         match (portrait.eyes_open, portrait.is_smiling) {
@@ -356,6 +383,8 @@ impl GroupContext<'_> {
         if has(photo, eyes, false) && has(winner, eyes, true) {
             let of_group = self.portrait(photo).filter(|portrait| portrait.people > 1).and_then(blink);
             Some(of_group.unwrap_or_else(|| "eyes closed".into()))
+        } else if let Some(face) = self.sharper_face(winner, photo) {
+            Some(format!("{face} is sharper in {}", self.name(winner)))
         } else if gap(|photo| photo.sharpness, 0.05).is_some() {
             Some("less sharp".into())
         } else if has(photo, smile, false) && has(winner, smile, true) {

@@ -12,6 +12,7 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         iqa: Ok(iqa),
         portrait: Err(MissingReason::ModelMissing),
         sharpness: None,
+        face_sharpness: Vec::new(),
         taken_ms: None,
         decision: None,
         decision_source: None,
@@ -388,4 +389,32 @@ fn close_calls_are_named_with_the_runner_up() {
     assert!(first.reason.contains("too close to call beside b"), "{}", first.reason);
     let (first, second, _) = verdicts_at(0.6);
     assert!(!first.close_call && !second && !first.reason.contains("close"), "{}", first.reason);
+}
+
+#[test]
+fn in_a_tie_break_sharper_faces_decide() {
+    let take = |path: &str, iqa: f64, faces: &[f64]| {
+        let portrait = Portrait { score: 0.75, is_portrait: true, eyes_open: Some(true), ..Portrait::default() };
+        Photo { portrait: Ok(portrait), face_sharpness: faces.to_vec(), ..photo(path, 0, iqa) }
+    };
+    let rules = Rules { face_sharpness_margin: 0.1, ..Rules::default() };
+    let prefer_b = |a: usize, _: usize| Some(if a == 1 { 0.9 } else { 0.1 });
+    let models = [no_model(), Comparator { better: Some(&prefer_b), ..no_model() }];
+    // The second is rated higher, and preferred by the model, but its faces are less sharp.
+    let photos = [take("a", 0.5, &[0.6, 0.6]), take("b", 0.55, &[0.58, 0.3])];
+    for model in models {
+        let verdicts = select(&photos, &rules, model).unwrap();
+        let text = reason(&verdicts, &photos, "a");
+        assert!(verdicts[0].selected() && verdicts[0].photo == 0, "{text}");
+        assert!(text.contains("the second face from the left is sharper than in b"), "{text}");
+        assert!(text.contains("preferred to b, though that scored 0.02 higher"), "{text}");
+        let text = reason(&verdicts, &photos, "b");
+        assert!(text.contains("the second face from the left is sharper in a"), "{text}");
+        assert!(needs_comparison(&photos, &rules).unwrap().is_empty());
+    }
+    let wins = |photos: &[Photo], rules: &Rules| picks(photos, rules, no_model())[0].clone();
+    assert_eq!(wins(&photos, &Rules::default()), "b", "unless the rule is off");
+    assert_eq!(wins(&[photos[0].clone(), take("b", 0.55, &[0.58, 0.5])], &rules), "b", "or the lead is small");
+    assert_eq!(wins(&[photos[0].clone(), take("b", 0.55, &[0.3])], &rules), "b", "or there are other people");
+    assert_eq!(wins(&[photos[0].clone(), take("b", 0.9, &[0.58, 0.3])], &rules), "b", "or it is clearly better");
 }

@@ -9,12 +9,12 @@ use std::rc::Rc;
 use jpeg_decoder::{ColorTransform, Decoder, Error, PixelFormat, UnsupportedFeature};
 
 use super::watch::watched;
-use super::{Job, Raster, Scale, colour, failure, guarded, rgb};
+use super::{Job, Raster, Scale, colour, failure, guarded, resize, rgb};
 use crate::container::jpeg::{self, Frame, Header};
 use crate::error::DecodeError;
 use crate::identity::PictureId;
 use crate::kind::Kind;
-use crate::libjpeg::{self, Colours};
+use crate::libjpeg::{self, Colours, Part};
 use crate::limits::{Deadline, grouped};
 use crate::picture;
 use base::pixels::Pixels;
@@ -51,6 +51,40 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     Ok(Raster { pixels, width: frame.width, height: frame.height, orientation: None, profile, picture })
 }
 
+/// The stored size of the picture.
+pub fn size(job: &Job) -> Result<(u32, u32), DecodeError> {
+    let header = jpeg::header(job.bytes);
+    header.frame.as_ref().map(|frame| (frame.width, frame.height)).ok_or_else(|| no_frame(job.bytes, &header))
+}
+
+/// Decodes parts of the stored picture at full size. Also returns the colour profile, if they may not be sRGB.
+pub fn decode_parts(job: &Job, parts: &[Part]) -> Result<(Vec<Pixels>, Option<Vec<u8>>), DecodeError> {
+    let header = jpeg::header(job.bytes);
+    let frame = header.frame.as_ref().ok_or_else(|| no_frame(job.bytes, &header))?;
+    let area = |part: &Part| (part.right - part.left) as u64 * (part.bottom - part.top) as u64;
+    // Planes, interleaved and upright pixels of the parts; a progressive file needs all its coefficients.
+    let held = 9 * parts.iter().map(area).sum::<u64>();
+    job.admit_beside(held, frame.width.into(), frame.height.into(), coefficients(frame))?;
+    let decoded = guarded(KIND, || {
+        Ok(libjpeg::decode_parts(job.bytes, colours(&header, frame), parts, || !job.deadline.passed()))
+    })?;
+    if let Some(pixels) = decoded {
+        return Ok((pixels, header.profile()));
+    }
+    let whole = decode(job)?;
+    let cut = |part: &Part| {
+        let [left, top, right, bottom] = [part.left, part.top, part.right, part.bottom].map(|side| side as u32);
+        let cut = resize::crop(&whole.pixels, left, top, right - left, bottom - top);
+        cut.ok_or_else(|| DecodeError::Corrupt { kind: KIND, cause: "its header and its pixels differ".to_owned() })
+    };
+    Ok((parts.iter().map(cut).collect::<Result<_, _>>()?, whole.profile))
+}
+
+/// Bytes a pixel that the coefficients take while a progressive file is decoded.
+fn coefficients(frame: &Frame) -> u64 {
+    if frame.progressive() { 2 * frame.component_ids.len().max(3) as u64 } else { 0 }
+}
+
 enum Inks {
     Rgb(Pixels),
     Cmyk(u32, u32, Vec<u8>),
@@ -78,8 +112,7 @@ fn check(job: &Job, header: &Header<'_>, frame: &Frame, shrink: u32) -> Result<(
     let (width, height) = (u64::from(frame.width), u64::from(frame.height));
     // Planes and interleaved pixels at the reduced size; a progressive file needs all coefficients too.
     let samples = frame.component_ids.len().max(3) as u64;
-    let coefficients = if frame.progressive() { 2 * samples } else { 0 };
-    job.admit(width, height, coefficients + (2 * samples).div_ceil(u64::from(shrink * shrink)))?;
+    job.admit(width, height, coefficients(frame) + (2 * samples).div_ceil(u64::from(shrink * shrink)))?;
     let Some(scan_at) = header.scan_at else { return Err(truncated("it ends before the picture data".to_owned())) };
     let data = (job.bytes.len() - scan_at) as u64;
     // A block of 8 x 8 takes at least one bit.

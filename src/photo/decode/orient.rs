@@ -6,16 +6,31 @@ use base::pixels::Pixels;
 /// stays black.
 pub fn upright(pixels: Pixels, orientation: u8, go_on: &dyn Fn() -> bool) -> Pixels {
     let (width, height) = (pixels.width() as usize, pixels.height() as usize);
-    // For each orientation, maps a pixel (x, y) of the result to its source.
+    // The orientation is spelled out so that each loop is compiled for one.
     match orientation {
-        2 => place(&pixels, width, height, |x, y| (width - 1 - x, y), go_on),
-        3 => place(&pixels, width, height, |x, y| (width - 1 - x, height - 1 - y), go_on),
-        4 => place(&pixels, width, height, |x, y| (x, height - 1 - y), go_on),
-        5 => place(&pixels, height, width, |x, y| (y, x), go_on),
-        6 => place(&pixels, height, width, |x, y| (y, height - 1 - x), go_on),
-        7 => place(&pixels, height, width, |x, y| (width - 1 - y, height - 1 - x), go_on),
-        8 => place(&pixels, height, width, |x, y| (width - 1 - y, x), go_on),
+        2 => place(&pixels, width, height, |x, y| source(2, width, height, x, y), go_on),
+        3 => place(&pixels, width, height, |x, y| source(3, width, height, x, y), go_on),
+        4 => place(&pixels, width, height, |x, y| source(4, width, height, x, y), go_on),
+        5 => place(&pixels, height, width, |x, y| source(5, width, height, x, y), go_on),
+        6 => place(&pixels, height, width, |x, y| source(6, width, height, x, y), go_on),
+        7 => place(&pixels, height, width, |x, y| source(7, width, height, x, y), go_on),
+        8 => place(&pixels, height, width, |x, y| source(8, width, height, x, y), go_on),
         _ => pixels,
+    }
+}
+
+/// The place in a stored picture of `width` × `height` pixels that the pixel (x, y) of the upright one comes from.
+#[inline(always)]
+pub fn source(orientation: u8, width: usize, height: usize, x: usize, y: usize) -> (usize, usize) {
+    match orientation {
+        2 => (width - 1 - x, y),
+        3 => (width - 1 - x, height - 1 - y),
+        4 => (x, height - 1 - y),
+        5 => (y, x),
+        6 => (y, height - 1 - x),
+        7 => (width - 1 - y, height - 1 - x),
+        8 => (width - 1 - y, x),
+        _ => (x, y),
     }
 }
 

@@ -70,6 +70,11 @@ impl Frame {
         let components = described.chunks_exact(3).zip(samplings).map(component).collect();
         Some(Self { width, height, progressive, units_across, units_down, most, side, components })
     }
+
+    /// The size of an MCU in pixels of the original.
+    pub fn unit(&self) -> (usize, usize) {
+        (8 * self.most.0, 8 * self.most.1)
+    }
 }
 
 /// A subsampled component is shrunk less, so that it need not be enlarged afterwards.

@@ -10,6 +10,7 @@ mod entropy;
 mod frame;
 mod huffman;
 mod means;
+mod parts;
 mod scan;
 mod transform;
 
@@ -19,6 +20,7 @@ pub use colour::Colours;
 use colour::{Interleave, Plane};
 use frame::Component;
 use means::Means;
+pub use parts::{Part, decode_parts};
 use scan::Reader;
 use transform::inverse;
 
@@ -38,54 +40,73 @@ pub fn decode(bytes: &[u8], shrink: u32, colours: Colours, go_on: impl Fn() -> b
     }
     let mut samples: Vec<Vec<u8>> = frame.components.iter().map(|it| vec![0; it.samples()]).collect();
     let mut means = Means::of(&frame);
-    each_row(&mut reader, &mut frame, &go_on, |component, at, row, blocks| {
+    let rows = frame.units_down;
+    each_row(&mut reader, &mut frame, rows, &go_on, |component, at, row, blocks| {
         means.row(component, at, row, blocks);
-        transform_row(component, at, row, blocks, &mut samples);
+        transform_row(component, row, blocks, &mut samples[at]);
     })?;
     let picture = means.picture(&frame);
     let (width, height) = (frame.width.div_ceil(shrink as usize), frame.height.div_ceil(shrink as usize));
     let planes: Vec<Plane> =
         frame.components.iter().zip(samples).map(|(component, data)| component.plane(&frame, data)).collect();
+    let out = interleaved(&planes, colours, (width, height), side > 1, &go_on)?;
+    Pixels::new(width as u32, height as u32, out).map(|pixels| (pixels, picture))
+}
+
+/// The pixels of planes, row by row.
+fn interleaved(
+    planes: &[Plane],
+    colours: Colours,
+    (width, height): (usize, usize),
+    smooth: bool,
+    go_on: &impl Fn() -> bool,
+) -> Option<Vec<u8>> {
     let mut out = vec![0; width * height * 3];
     let arch = pulp::Arch::new();
     for (at, out) in out.chunks_mut(ROWS_BETWEEN_CHECKS * width * 3).enumerate().take_while(|_| go_on()) {
         let first = at * ROWS_BETWEEN_CHECKS;
-        arch.dispatch(Interleave { planes: &planes, colours, width, smooth: side > 1, first, out });
+        arch.dispatch(Interleave { planes, colours, width, smooth, first, out });
     }
-    go_on().then(|| Pixels::new(width as u32, height as u32, out))?.map(|pixels| (pixels, picture))
+    go_on().then_some(out)
 }
 
 /// The identity of a supported, undamaged file, without decoding its pixels.
 pub fn picture(bytes: &[u8], go_on: impl Fn() -> bool) -> Option<PictureId> {
     let (mut reader, mut frame) = Reader::open(bytes, 1)?;
     let mut means = Means::of(&frame);
-    each_row(&mut reader, &mut frame, &go_on, |component, at, row, blocks| means.row(component, at, row, blocks))?;
+    let rows = frame.units_down;
+    each_row(&mut reader, &mut frame, rows, &go_on, |component, at, row, blocks| {
+        means.row(component, at, row, blocks);
+    })?;
     go_on().then(|| means.picture(&frame))
 }
 
-/// Calls `take` with every row of blocks, its component and its number; rows of a component come in order.
+/// Calls `take` with every row of blocks in the first `rows` of MCUs, its component and its number; rows of a component
+/// come in order.
 fn each_row(
     reader: &mut Reader<'_>,
     frame: &mut frame::Frame,
+    rows: usize,
     go_on: &impl Fn() -> bool,
     mut take: impl FnMut(&Component, usize, usize, &[transform::Block]),
 ) -> Option<()> {
     if reader.is_one_scan(frame) {
-        return reader.stream(frame, go_on, take);
+        return reader.stream(frame, rows, go_on, take);
     }
     let coefficients = reader.collect(frame, go_on)?;
     for ((at, component), blocks) in frame.components.iter().enumerate().zip(&coefficients) {
-        for (row, blocks) in blocks.chunks_exact(component.blocks_across).enumerate().take_while(|_| go_on()) {
+        let wanted = blocks.chunks_exact(component.blocks_across).take(rows * component.down);
+        for (row, blocks) in wanted.enumerate().take_while(|_| go_on()) {
             take(component, at, row, blocks);
         }
     }
     Some(())
 }
 
-/// Transforms a row of blocks into samples.
-fn transform_row(component: &Component, at: usize, row: usize, blocks: &[transform::Block], samples: &mut [Vec<u8>]) {
-    let band = component.stride() * component.side;
-    let out = &mut samples[at][row * band..(row + 1) * band];
+/// Transforms a row of blocks into samples of a plane as wide as these blocks.
+fn transform_row(component: &Component, row: usize, blocks: &[transform::Block], samples: &mut [u8]) {
+    let band = blocks.len() * component.side * component.side;
+    let out = &mut samples[row * band..(row + 1) * band];
     pulp::Arch::new().dispatch(Transform { component, blocks, out });
 }
 
@@ -100,7 +121,8 @@ impl WithSimd for Transform<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let (side, stride) = (self.component.side, self.component.stride());
+        let side = self.component.side;
+        let stride = self.blocks.len() * side;
         for (at, block) in self.blocks.iter().enumerate() {
             inverse(block, &self.component.quantisation, side, &mut self.out[at * side..], stride);
         }

@@ -107,20 +107,22 @@ impl<'a> Reader<'a> {
         !frame.progressive && self.scan.first().copied().map(usize::from) == Some(frame.components.len())
     }
 
-    /// Decodes the only scan and calls `show` with each row of blocks, its component and its number.
+    /// Decodes the first `rows` of MCUs of the only scan and calls `show` with each row of blocks, its component and its
+    /// number.
     pub fn stream(
         &mut self,
         frame: &mut Frame,
+        rows: usize,
         go_on: &impl Fn() -> bool,
         mut show: impl FnMut(&Component, usize, usize, &[Block]),
     ) -> Option<()> {
         let scan = self.scan(frame)?;
         let mut bits = Bits::new(self.bytes, self.at);
         let mut state = DecoderState::default();
-        let mut rows: Vec<Vec<Block>> =
+        let mut row: Vec<Vec<Block>> =
             frame.components.iter().map(|it| vec![EMPTY; it.blocks_across * it.down]).collect();
-        for unit_row in 0..frame.units_down {
-            rows.iter_mut().for_each(|row| row.fill(EMPTY));
+        for unit_row in 0..rows.min(frame.units_down) {
+            row.iter_mut().for_each(|blocks| blocks.fill(EMPTY));
             for unit in 0..frame.units_across {
                 self.restart(&mut bits, unit_row * frame.units_across + unit, &mut state)?;
                 for &(index, dc, ac) in &scan.parts {
@@ -128,7 +130,7 @@ impl<'a> Reader<'a> {
                     let (dc, ac) = (self.tables.dc.get(dc)?.as_ref()?, self.tables.ac.get(ac)?.as_ref()?);
                     for y in 0..component.down {
                         let start = y * component.blocks_across + unit * component.across;
-                        for block in &mut rows[index][start..start + component.across] {
+                        for block in &mut row[index][start..start + component.across] {
                             entropy::sequential(&mut bits, dc, ac, &mut state.means[index], block)?;
                         }
                     }
@@ -137,7 +139,7 @@ impl<'a> Reader<'a> {
             if bits.overrun() || !go_on() {
                 return None;
             }
-            for (at, (component, blocks)) in frame.components.iter().zip(&rows).enumerate() {
+            for (at, (component, blocks)) in frame.components.iter().zip(&row).enumerate() {
                 for (y, blocks) in blocks.chunks_exact(component.blocks_across).enumerate() {
                     show(component, at, unit_row * component.down + y, blocks);
                 }

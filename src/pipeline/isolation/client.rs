@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use super::COMMAND;
 use super::exchange::Exchange;
-use super::message::{DecodedSizes, Granted, Reply, Request, receive, send};
+use super::message::{Granted, Reply, Request, receive, send};
 use crate::pipeline::Picture;
-use crate::pipeline::decode::{DecodeFailure, DecodeOptions, DecodedPhoto};
-use photo::{Place, sniff};
+use crate::pipeline::decode::{DecodeFailure, DecodeOptions, DecodedPhoto, Regions};
+use base::pixels::Pixels;
+use photo::{Place, Region, sniff};
 
 /// The extra time after a photo's time limit in which the worker can report the timeout itself.
 const GRACE: Duration = Duration::from_millis(500);
@@ -58,23 +59,43 @@ impl Client {
         Ok(Self { exchange, worker })
     }
 
-    /// Has a photo decoded. If the worker dies, the cause may be another one, such as a lack of memory, so the photo is
-    /// tried once more with the whole memory budget. If that worker dies, too, the photo has failed.
     pub fn decode(
         &mut self,
         place: &Place,
-        bytes: Vec<u8>,
+        bytes: &[u8],
         options: &DecodeOptions,
     ) -> Result<DecodedPhoto, DecodeFailure> {
+        self.ask(place, bytes, Request { length: bytes.len() as u64, options: *options, regions: None }, read_photo)
+    }
+
+    pub fn decode_regions(
+        &mut self,
+        place: &Place,
+        bytes: &[u8],
+        regions: &[Region],
+        options: &DecodeOptions,
+    ) -> Result<Regions, DecodeFailure> {
+        let regions = Some(regions.to_vec());
+        self.ask(place, bytes, Request { length: bytes.len() as u64, options: *options, regions }, read_regions)
+    }
+
+    /// Has a photo decoded. If the worker dies, the cause may be another one, such as a lack of memory, so the photo is
+    /// tried once more with the whole memory budget. If that worker dies, too, the photo has failed.
+    fn ask<T>(
+        &mut self,
+        place: &Place,
+        bytes: &[u8],
+        request: Request,
+        read: fn(&Exchange, u64, Reply) -> Result<T, NoReply>,
+    ) -> Result<T, DecodeFailure> {
         let failed = |error: io::Error| DecodeFailure { code: "io", cause: format!("its decoder process: {error}") };
-        let (length, kind) = (bytes.len() as u64, sniff(&bytes));
-        self.exchange.write(0, &bytes).map_err(failed)?;
-        drop(bytes);
+        let kind = sniff(bytes);
+        self.exchange.write(0, bytes).map_err(failed)?;
         let kind_name = kind.map_or_else(|| "photo".to_owned(), |kind| kind.to_string());
         let mut tried = false;
         loop {
             let mut worker = self.worker.take().map_or_else(|| Worker::start(&self.exchange), Ok).map_err(failed)?;
-            match worker.decode(&self.exchange, place, length, options) {
+            match worker.decode(&self.exchange, place, &request, read) {
                 Ok(outcome) => {
                     self.exchange.shrink().map_err(failed)?;
                     // After a timeout the worker may still be decoding, so it is not used again.
@@ -83,7 +104,8 @@ impl Client {
                     return outcome;
                 }
                 Err(NoReply::TimedOut) => {
-                    let cause = format!("decoding the {kind_name} was given up after {} s", options.limits.max_seconds);
+                    let cause =
+                        format!("decoding the {kind_name} was given up after {} s", request.options.limits.max_seconds);
                     return Err(DecodeFailure { code: "timeout", cause });
                 }
                 Err(NoReply::Died) if tried => {
@@ -111,16 +133,16 @@ impl Worker {
         Ok(Self { child: command.spawn()?, control })
     }
 
-    fn decode(
+    fn decode<T>(
         &mut self,
         exchange: &Exchange,
         place: &Place,
-        length: u64,
-        options: &DecodeOptions,
-    ) -> Result<Result<DecodedPhoto, DecodeFailure>, NoReply> {
-        let allowed = Duration::try_from_secs_f64(options.limits.max_seconds).ok();
+        request: &Request,
+        read: fn(&Exchange, u64, Reply) -> Result<T, NoReply>,
+    ) -> Result<Result<T, DecodeFailure>, NoReply> {
+        let (length, allowed) = (request.length, Duration::try_from_secs_f64(request.options.limits.max_seconds).ok());
         let mut until = allowed.and_then(|allowed| Instant::now().checked_add(allowed + GRACE));
-        send(&self.control, &Request { length, options: *options })?;
+        send(&self.control, request)?;
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
@@ -129,16 +151,16 @@ impl Worker {
             self.control.set_read_timeout(left)?;
             match receive(&self.control)? {
                 Reply::Needs(bytes) => {
-                    // `bytes` includes the worker's copy of the file but not the one in the exchange.
-                    let waited = place.grow(bytes.saturating_add(length));
+                    // `bytes` includes the worker's copy of the file, but not ours and the one in the exchange.
+                    let waited = place.grow(bytes.saturating_add(2 * length));
                     until = until.and_then(|until| until.checked_add(waited));
                     send(&self.control, &Granted { waited_ns: waited.as_nanos() as u64 })?;
                 }
-                Reply::Decoded(sizes) => return read_pixels(exchange, length, sizes).map(Ok),
                 Reply::DecodeFailure { code, cause } => {
                     let code = CODES.into_iter().find(|known| *known == code).ok_or(NoReply::Died)?;
                     return Ok(Err(DecodeFailure { code, cause }));
                 }
+                pictures => return read(exchange, length, pictures).map(Ok),
             }
         }
     }
@@ -156,17 +178,26 @@ impl Drop for Worker {
     }
 }
 
-fn read_pixels(exchange: &Exchange, mut at: u64, sizes: DecodedSizes) -> Result<DecodedPhoto, NoReply> {
-    let mut next = |(width, height)| {
-        let pixels = exchange.pixels(at, width, height)?.ok_or(NoReply::Died)?;
-        at += pixels.data().len() as u64;
-        Ok::<_, NoReply>(pixels)
-    };
+/// The next pixels in the exchange.
+fn next_pixels(exchange: &Exchange, at: &mut u64, (width, height): (u32, u32)) -> Result<Pixels, NoReply> {
+    let pixels = exchange.pixels(*at, width, height)?.ok_or(NoReply::Died)?;
+    *at += pixels.data().len() as u64;
+    Ok(pixels)
+}
+
+fn read_photo(exchange: &Exchange, mut at: u64, reply: Reply) -> Result<DecodedPhoto, NoReply> {
+    let Reply::Decoded(sizes) = reply else { return Err(NoReply::Died) };
+    let mut next = |size| next_pixels(exchange, &mut at, size);
     let decoded = next(sizes.decoded)?;
     let reduced = sizes.reduced.map(&mut next).transpose()?;
     let as_stored = sizes.as_stored.map(&mut next).transpose()?;
     let picture = Picture { decoded, reduced, as_stored };
     Ok(DecodedPhoto { facts: sizes.facts, picture, resizing: Duration::from_nanos(sizes.resizing_ns) })
+}
+
+fn read_regions(exchange: &Exchange, mut at: u64, reply: Reply) -> Result<Regions, NoReply> {
+    let Reply::Regions(sizes) = reply else { return Err(NoReply::Died) };
+    sizes.into_iter().map(|size| size.map(|size| next_pixels(exchange, &mut at, size)).transpose()).collect()
 }
 
 /// How a process ended.

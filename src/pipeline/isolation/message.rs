@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::pipeline::decode::DecodeOptions;
 use crate::pipeline::facts::PhotoFacts;
+use photo::Region;
 
-/// To the worker: decode the photo whose bytes are the first `length` of the exchange.
+/// To the worker: decode the photo whose bytes are the first `length` of the exchange, or regions of it at full size.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Request {
     pub length: u64,
     pub options: DecodeOptions,
+    pub regions: Option<Vec<Region>>,
 }
 
 /// To the worker: the memory it asked for is reserved, after a wait for other photos.
@@ -28,6 +30,8 @@ pub enum Reply {
     Needs(u64),
     /// The pictures follow the photo's bytes in the exchange, one after the other.
     Decoded(DecodedSizes),
+    /// The pixels of the regions follow in the same way.
+    Regions(Vec<Option<(u32, u32)>>),
     DecodeFailure {
         code: String,
         cause: String,

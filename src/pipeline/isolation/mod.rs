@@ -16,8 +16,8 @@ mod worker;
 #[cfg(unix)]
 pub use worker::serve;
 
-use super::decode::{DecodeFailure, DecodeOptions, DecodedPhoto, decode};
-use photo::Place;
+use super::decode::{DecodeFailure, DecodeOptions, DecodedPhoto, Regions, decode, decode_regions};
+use photo::{Place, Region};
 
 /// The argument that makes the binary a worker; it is not a command for people.
 #[cfg(unix)]
@@ -54,12 +54,34 @@ impl PhotoDecoder {
     pub fn decode(
         &mut self,
         place: &Place,
-        bytes: Vec<u8>,
+        bytes: &[u8],
         options: &DecodeOptions,
     ) -> Result<DecodedPhoto, DecodeFailure> {
-        #[cfg(not(unix))]
-        let Isolation::Off = self.isolation;
         #[cfg(unix)]
+        if let Some(client) = self.client()? {
+            return client.decode(place, bytes, options);
+        }
+        decode(place, bytes, options)
+    }
+
+    /// Decodes regions of the photo at full size.
+    pub fn decode_regions(
+        &mut self,
+        place: &Place,
+        bytes: &[u8],
+        regions: &[Region],
+        options: &DecodeOptions,
+    ) -> Result<Regions, DecodeFailure> {
+        #[cfg(unix)]
+        if let Some(client) = self.client()? {
+            return client.decode_regions(place, bytes, regions, options);
+        }
+        decode_regions(place, bytes, regions, options)
+    }
+
+    /// The worker process, started when it is needed first; `None` for this process.
+    #[cfg(unix)]
+    fn client(&mut self) -> Result<Option<&mut client::Client>, DecodeFailure> {
         if self.isolation != Isolation::Off && self.client.is_none() {
             match client::Client::new() {
                 Ok(client) => self.client = Some(client),
@@ -70,10 +92,6 @@ impl PhotoDecoder {
                 }
             }
         }
-        #[cfg(unix)]
-        if let Some(client) = &mut self.client {
-            return client.decode(place, bytes, options);
-        }
-        decode(place, &bytes, options)
+        Ok(self.client.as_mut())
     }
 }

@@ -14,7 +14,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::exchange::Exchange;
 use super::message::{DecodedSizes, Granted, Reply, Request, receive, send};
 use crate::pipeline::Picture;
-use crate::pipeline::decode::{DecodedPhoto, decode};
+use crate::pipeline::decode::{DecodedPhoto, Regions, decode, decode_regions};
+use base::pixels::Pixels;
 use photo::{Budget, Place};
 
 /// The memory that the process needs besides that of the photo.
@@ -43,10 +44,14 @@ fn serve_until_closed() -> io::Result<()> {
         };
         limit(BASE_MEMORY.saturating_add(request.options.limits.max_alloc).saturating_add(request.length));
         let bytes = exchange.read(0, request.length)?.ok_or(io::ErrorKind::InvalidData)?;
-        let decoded = base::contain::contained(|| decode(&place, &bytes, &request.options));
+        let decoded = base::contain::contained(|| match &request.regions {
+            None => decode(&place, &bytes, &request.options).map(Pictures::Photo),
+            Some(regions) => decode_regions(&place, &bytes, regions, &request.options).map(Pictures::Regions),
+        });
         drop(bytes);
         let reply = match decoded {
-            Ok(Ok(decoded)) => write_pixels(&exchange, request.length, decoded)?,
+            Ok(Ok(Pictures::Photo(photo))) => write_photo(&exchange, request.length, photo)?,
+            Ok(Ok(Pictures::Regions(regions))) => write_regions(&exchange, request.length, &regions)?,
             Ok(Err(refused)) => Reply::DecodeFailure { code: refused.code.to_owned(), cause: refused.cause },
             Err(message) => Reply::DecodeFailure { code: "panicked".to_owned(), cause: format!("a defect: {message}") },
         };
@@ -54,9 +59,31 @@ fn serve_until_closed() -> io::Result<()> {
     }
 }
 
-fn write_pixels(exchange: &Exchange, mut at: u64, photo: DecodedPhoto) -> io::Result<Reply> {
+/// What was decoded.
+enum Pictures {
+    Photo(DecodedPhoto),
+    Regions(Regions),
+}
+
+fn size(pixels: &Pixels) -> (u32, u32) {
+    (pixels.width(), pixels.height())
+}
+
+fn write_pixels<'a>(exchange: &Exchange, mut at: u64, pictures: impl Iterator<Item = &'a Pixels>) -> io::Result<()> {
+    for pixels in pictures {
+        exchange.write(at, pixels.data())?;
+        at += pixels.data().len() as u64;
+    }
+    Ok(())
+}
+
+fn write_regions(exchange: &Exchange, at: u64, regions: &Regions) -> io::Result<Reply> {
+    write_pixels(exchange, at, regions.iter().flatten())?;
+    Ok(Reply::Regions(regions.iter().map(|region| region.as_ref().map(size)).collect()))
+}
+
+fn write_photo(exchange: &Exchange, at: u64, photo: DecodedPhoto) -> io::Result<Reply> {
     let DecodedPhoto { facts, picture: Picture { decoded, reduced, as_stored }, resizing } = photo;
-    let size = |pixels: &base::pixels::Pixels| (pixels.width(), pixels.height());
     let sizes = DecodedSizes {
         facts,
         decoded: size(&decoded),
@@ -64,10 +91,7 @@ fn write_pixels(exchange: &Exchange, mut at: u64, photo: DecodedPhoto) -> io::Re
         as_stored: as_stored.as_ref().map(size),
         resizing_ns: resizing.as_nanos() as u64,
     };
-    for pixels in [Some(decoded), reduced, as_stored].into_iter().flatten() {
-        exchange.write(at, pixels.data())?;
-        at += pixels.data().len() as u64;
-    }
+    write_pixels(exchange, at, [Some(&decoded), reduced.as_ref(), as_stored.as_ref()].into_iter().flatten())?;
     Ok(Reply::Decoded(sizes))
 }
 

@@ -1,0 +1,85 @@
+//! Decodes parts of a photo at full size, such as its faces.
+
+use super::{DecodeError, Job, Limits, Place, Scale, colour, exif, guarded, jpeg, kind, orient, raw, resize, unknown};
+use crate::kind::Kind;
+use crate::libjpeg::Part;
+use base::pixels::Pixels;
+
+/// Left, top, width and height, as shares of the upright photo's sides.
+pub type Region = [f64; 4];
+
+/// Decodes regions of a photo at full size, upright and in sRGB; `None` for a region without a pixel of the photo. Of a
+/// usual JPEG, only the regions are decoded; other photos are decoded as a whole.
+pub fn decode_regions(
+    place: &Place,
+    bytes: &[u8],
+    regions: &[Region],
+    limits: &Limits,
+) -> Result<Vec<Option<Pixels>>, DecodeError> {
+    limits.file(bytes.len())?;
+    let kind = kind::sniff(bytes).ok_or_else(|| unknown(bytes))?;
+    let deadline = limits.deadline();
+    let job = Job { bytes, file: bytes.len() as u64, kind, scale: Scale::Full, limits, place, deadline: &deadline };
+    let streams = match kind {
+        Kind::Jpeg => vec![bytes],
+        Kind::Raw(_) => raw::previews(bytes, kind).iter().map(|preview| preview.data).collect(),
+        _ => {
+            let whole = super::decode_in(place, bytes, Scale::Full, limits)?.pixels;
+            return Ok(regions.iter().map(|region| cut(&whole, *region)).collect());
+        }
+    };
+    let orientation = guarded(kind, || Ok(exif::facts_of(bytes, kind)))?.orientation;
+    let mut refused = None;
+    for stream in streams {
+        let job = Job { bytes: stream, kind: Kind::Jpeg, ..job };
+        match guarded(kind, || of_jpeg(&job, regions, orientation)) {
+            Ok(parts) => return Ok(parts),
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| DecodeError::Unsupported(format!("{kind} without an embedded JPEG preview"))))
+}
+
+/// The region of decoded pixels; `None` where it has none.
+pub fn cut(pixels: &Pixels, region: Region) -> Option<Pixels> {
+    let Part { left, top, right, bottom } = part(region, pixels.width(), pixels.height())?;
+    resize::crop(pixels, left as u32, top as u32, (right - left) as u32, (bottom - top) as u32)
+}
+
+/// The pixels that a region of a picture touches.
+fn part([x, y, width, height]: Region, picture_width: u32, picture_height: u32) -> Option<Part> {
+    let side = |from: f64, length: f64, all: u32| {
+        let all = f64::from(all);
+        let (from, to) = ((from * all).floor().clamp(0.0, all), ((from + length) * all).ceil().clamp(0.0, all));
+        (from < to).then_some((from as usize, to as usize))
+    };
+    let ((left, right), (top, bottom)) = (side(x, width, picture_width)?, side(y, height, picture_height)?);
+    Some(Part { left, top, right, bottom })
+}
+
+fn of_jpeg(job: &Job, regions: &[Region], orientation: u8) -> Result<Vec<Option<Pixels>>, DecodeError> {
+    let (width, height) = jpeg::size(job)?;
+    let (upright_width, upright_height) = orient::upright_size(width, height, orientation);
+    let stored = |region: &Region| {
+        let Part { left, top, right, bottom } = part(*region, upright_width, upright_height)?;
+        let corners = [(left, top), (right - 1, bottom - 1)]
+            .map(|(x, y)| orient::source(orientation, width as usize, height as usize, x, y));
+        let [(ax, ay), (bx, by)] = corners;
+        Some(Part { left: ax.min(bx), top: ay.min(by), right: ax.max(bx) + 1, bottom: ay.max(by) + 1 })
+    };
+    let parts: Vec<Option<Part>> = regions.iter().map(stored).collect();
+    let inside: Vec<Part> = parts.iter().flatten().copied().collect();
+    if inside.is_empty() {
+        return Ok(vec![None; regions.len()]);
+    }
+    let (pixels, profile) = jpeg::decode_parts(job, &inside)?;
+    let go_on = || !job.deadline.passed();
+    let mut upright = pixels.into_iter().map(|pixels| {
+        let pixels = orient::upright(pixels, orientation, &go_on);
+        let converted = profile.as_ref().and_then(|profile| colour::to_srgb(&pixels, profile, &go_on));
+        converted.unwrap_or(pixels)
+    });
+    let all = parts.iter().map(|part| part.and_then(|_| upright.next())).collect();
+    job.deadline.check(job.kind)?;
+    Ok(all)
+}

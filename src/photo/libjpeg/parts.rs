@@ -1,0 +1,146 @@
+//! Decodes parts of a picture at full size: all coefficients up to their last row are read, but only the blocks of the
+//! parts become samples.
+
+use std::ops::Range;
+
+use super::colour::Plane;
+use super::frame::{Component, Frame};
+use super::scan::Reader;
+use super::{Colours, each_row, interleaved, transform_row};
+use base::pixels::Pixels;
+
+/// A part of the stored picture, in pixels; right and bottom are the first ones outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub left: usize,
+    pub top: usize,
+    pub right: usize,
+    pub bottom: usize,
+}
+
+/// The MCUs that a part is decoded from.
+struct Units {
+    across: Range<usize>,
+    down: Range<usize>,
+}
+
+/// Returns the parts, pixel for pixel as in the whole picture. `None` as for [`decode`](super::decode), and for parts that
+/// do not lie inside.
+pub fn decode_parts(bytes: &[u8], colours: Colours, parts: &[Part], go_on: impl Fn() -> bool) -> Option<Vec<Pixels>> {
+    let (mut reader, mut frame) = Reader::open(bytes, 8)?;
+    let is_inside = |part: &Part| {
+        part.left < part.right && part.top < part.bottom && part.right <= frame.width && part.bottom <= frame.height
+    };
+    if frame.components.len() != colours.count() || !parts.iter().all(is_inside) {
+        return None;
+    }
+    let units: Vec<Units> = parts.iter().map(|part| Units::around(part, &frame)).collect();
+    let empty = |units: &Units| frame.components.iter().map(|it| vec![0; units.samples(it)]).collect();
+    let mut samples: Vec<Vec<Vec<u8>>> = units.iter().map(empty).collect();
+    let rows = units.iter().map(|units| units.down.end).max()?;
+    each_row(&mut reader, &mut frame, rows, &go_on, |component, at, row, blocks| {
+        for (units, samples) in units.iter().zip(&mut samples) {
+            if units.rows(component).contains(&row) {
+                let row = row - units.rows(component).start;
+                transform_row(component, row, &blocks[units.columns(component)], &mut samples[at]);
+            }
+        }
+    })?;
+    let cut = |((part, units), samples): ((&Part, Units), Vec<Vec<u8>>)| {
+        let planes: Vec<Plane> = frame
+            .components
+            .iter()
+            .zip(samples)
+            .map(|(component, data)| units.plane(component, &frame, data))
+            .collect();
+        let (unit_width, unit_height) = frame.unit();
+        let (left, top) = (units.across.start * unit_width, units.down.start * unit_height);
+        let width = (units.across.end * unit_width).min(frame.width) - left;
+        let height = part.bottom - top;
+        let around = interleaved(&planes, colours, (width, height), true, &go_on)?;
+        let rows = around.chunks_exact(width * 3).skip(part.top - top);
+        let data = rows.flat_map(|row| &row[(part.left - left) * 3..(part.right - left) * 3]).copied().collect();
+        Pixels::new((part.right - part.left) as u32, (part.bottom - part.top) as u32, data)
+    };
+    parts.iter().zip(units).zip(samples).map(cut).collect()
+}
+
+impl Units {
+    /// One more on each side, because chroma is interpolated between neighbours.
+    fn around(part: &Part, frame: &Frame) -> Self {
+        let (width, height) = frame.unit();
+        let range = |from: usize, to: usize, unit: usize, all: usize| {
+            (from / unit).saturating_sub(1)..(to.div_ceil(unit) + 1).min(all)
+        };
+        Self {
+            across: range(part.left, part.right, width, frame.units_across),
+            down: range(part.top, part.bottom, height, frame.units_down),
+        }
+    }
+
+    fn columns(&self, component: &Component) -> Range<usize> {
+        self.across.start * component.across..self.across.end * component.across
+    }
+
+    fn rows(&self, component: &Component) -> Range<usize> {
+        self.down.start * component.down..self.down.end * component.down
+    }
+
+    fn samples(&self, component: &Component) -> usize {
+        self.columns(component).len() * self.rows(component).len() * component.side * component.side
+    }
+
+    /// The plane of these MCUs; only at the picture's own edges does padding follow.
+    fn plane(&self, component: &Component, frame: &Frame, data: Vec<u8>) -> Plane {
+        let whole = component.plane(frame, Vec::new());
+        let (columns, rows, side) = (self.columns(component), self.rows(component), component.side);
+        let stride = columns.len() * side;
+        Plane {
+            data,
+            stride,
+            width: (whole.width - columns.start * side).min(stride),
+            height: (whole.height - rows.start * side).min(rows.len() * side),
+            ..whole
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libjpeg::decode;
+
+    #[test]
+    fn parts_are_those_of_the_whole_picture() {
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/jpeg")).unwrap();
+        let mut compared = 0;
+        for file in folder.map(|entry| entry.unwrap().path()) {
+            let bytes = std::fs::read(&file).unwrap();
+            for colours in [Colours::Grey, Colours::YCbCr] {
+                let Some((whole, _)) = decode(&bytes, 1, colours, || true) else { continue };
+                let (width, height) = (whole.width() as usize, whole.height() as usize);
+                let part = |left: usize, top: usize, right: usize, bottom: usize| Part { left, top, right, bottom };
+                let parts = [
+                    part(0, 0, width, height),
+                    part(width / 3, height / 2, width / 3 + 1, height / 2 + 1),
+                    part(width / 4, height / 5, width.div_ceil(2), height.div_ceil(2)),
+                    part(width / 2, 0, width, height.div_ceil(3)),
+                    part(0, height * 2 / 3, width.div_ceil(5), height),
+                ];
+                let found = decode_parts(&bytes, colours, &parts, || true).unwrap();
+                for (part, found) in parts.iter().zip(found) {
+                    for y in part.top..part.bottom {
+                        for x in part.left..part.right {
+                            let own = found.get((x - part.left) as u32, (y - part.top) as u32);
+                            assert_eq!(own, whole.get(x as u32, y as u32), "{} {part:?} {x} {y}", file.display());
+                        }
+                    }
+                    compared += 1;
+                }
+                assert!(decode_parts(&bytes, colours, &[part(0, 0, width + 1, 1)], || true).is_none());
+                assert!(decode_parts(&bytes, colours, &parts, || false).is_none());
+            }
+        }
+        assert!(compared > 80, "{compared}");
+    }
+}
