@@ -47,6 +47,7 @@
 //! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file a format |
 //! | which files go where a photo goes? | `src/photo/companions.rs` |
 //! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `calibration.rs` (how alike is alike), `moments.rs` (time), a file a method |
+//! | what makes photos one bracket, stack or sweep? | `src/judge/sequences/` |
 //! | what is known of a photo, and which models are asked? | `src/photo_report.rs`; `src/library/model_selection.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs`, `tournament.rs`, `pick.rs`, `reason.rs` |
 //! | the page of `--report` and `review`? | `src/report/html/`; what it is served by: `src/review/`; what its keys do: `src/commands/review/session.rs` |

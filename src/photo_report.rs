@@ -10,6 +10,7 @@ use crate::journal::PhotoId;
 use crate::thumbnail::Thumbnail;
 use judge::portrait::Portrait;
 use judge::quality::Quality;
+use judge::sequences::{Exposure, FrameSketch, SequenceKind};
 use photo::Taken;
 use photo::identity::{ContentId, PictureId};
 use photo::xmp::PersonsRating;
@@ -45,6 +46,11 @@ pub struct PhotoReport {
     /// The feature vector by which a comparison network compares pairs.
     pub comparison: Option<Vec<f32>>,
     pub perceptual_hash: Option<u64>,
+    pub exposure: Exposure,
+    /// What tells whether it is a frame of a sequence.
+    pub sketch: Option<FrameSketch>,
+    /// The sequence that it is a frame of.
+    pub sequence: Option<PhotoSequence>,
     pub thumbnail: Option<Thumbnail>,
 }
 
@@ -68,6 +74,14 @@ pub struct AestheticRating {
     pub trained_on_ava: bool,
     /// The value by which the same network compares photos, if it has that output.
     pub strength: Option<f32>,
+}
+
+/// A sequence of photos that were taken as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhotoSequence {
+    pub kind: SequenceKind,
+    /// All frames, the middle one first.
+    pub frames: Arc<[PathBuf]>,
 }
 
 /// The result of a classifier for one photo.
@@ -124,6 +138,9 @@ impl PhotoReport {
             cluster_id: None,
             comparison: None,
             perceptual_hash: None,
+            exposure: Exposure::default(),
+            sketch: None,
+            sequence: None,
             thumbnail: None,
         }
     }

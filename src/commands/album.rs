@@ -8,6 +8,7 @@ use clap::builder::PossibleValuesParser;
 
 use super::open_models::Networks;
 use super::photos::{self, Tally};
+use super::sequences::Sequences;
 use crate::analyses::Thumbnails;
 use crate::config::AlbumClustering;
 use crate::context::Context;
@@ -91,11 +92,13 @@ impl Gathered {
     pub fn from_photos(
         scan: &Scan,
         thumbnails: Option<Budget>,
+        sequences: Sequences,
         networks: &Networks<'_>,
         context: &Context,
     ) -> Result<Self, CommandError> {
         let (hub, mut absent) = (&networks.hub, networks);
-        let models = hub.album_models(&mut absent)?;
+        let mut models = hub.album_models(&mut absent)?;
+        models.sketching = sequences.analysis();
         let budget = thumbnails.map(|budget| budget(scan.photos.len()));
         let (reports, tally) = gather(scan, &models, budget, hub, context)?;
         Ok(Self { reports, tally, models })

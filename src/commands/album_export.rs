@@ -1,5 +1,6 @@
 //! Delivering the picks: copies, links, a zip, sidecars, a report page.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -234,6 +235,8 @@ pub struct Album<'a> {
     pub from_file: bool,
     pub photos: &'a [Photo],
     pub verdicts: &'a [Verdict],
+    /// Whether the other frames of a sequence are delivered with the one that stands for it.
+    pub is_whole: bool,
 }
 
 /// Writes the requested files, and returns for each photo what was written, or would be in a dry run.
@@ -243,24 +246,25 @@ pub fn deliver(
     tally: &mut Tally,
     context: &Context,
 ) -> Result<Vec<Vec<Written>>, CommandError> {
-    let Album { reports, from_file, photos, verdicts } = album;
-    let mut picks: Vec<usize> =
-        verdicts.iter().filter(|verdict| verdict.selected()).map(|verdict| verdict.photo).collect();
+    let Album { reports, from_file, photos, .. } = album;
+    let mut picks = with_frames(args, album);
     let mut content_check = ContentCheck { reports, from_file, passed: vec![None; reports.len()] };
     if args.folder.is_asked() || args.zip.is_some() {
         picks = picks
             .into_iter()
-            .filter_map(|pick| {
-                content_check.passes(pick, tally, context).map(|passes| passes.then_some(pick)).transpose()
+            .filter_map(|(photo, pick)| {
+                content_check.passes(photo, tally, context).map(|passes| passes.then_some((photo, pick))).transpose()
             })
             .collect::<Result<_, _>>()?;
     }
-    let items = args.folder.items(picks.iter().map(|&pick| (photos[pick].path.clone(), photos[pick].group)));
+    let place = |&(photo, pick): &(usize, usize)| (photos[photo].path.clone(), photos[pick].group);
+    let items = args.folder.items(picks.iter().map(place));
+    let along = |written: Written, is_first: bool| Written { companion: written.companion || !is_first, ..written };
     let mut written = vec![Vec::new(); photos.len()];
     if args.folder.is_asked() {
         let mut delivery = args.folder.plan(&items, args.cluster_folders, args.dry_run)?;
-        for &pick in &picks {
-            written[pick].extend(delivery.next(tally, context)?);
+        for &(photo, pick) in &picks {
+            written[pick].extend(delivery.next(tally, context)?.into_iter().map(|it| along(it, photo == pick)));
         }
         delivery.finish(context)?;
     }
@@ -273,10 +277,10 @@ pub fn deliver(
                 return Err(interrupted("no zip was written"));
             }
         }
-        for (&pick, entries) in picks.iter().zip(&entries) {
+        for (&(photo, pick), entries) in picks.iter().zip(&entries) {
             written[pick].extend(entries.iter().enumerate().map(|(at, entry)| {
                 let entry = Written::new("zip", &file.join(&entry.name), !args.dry_run);
-                Written { companion: at > 0, ..entry }
+                along(entry, at == 0 && photo == pick)
             }));
         }
     }
@@ -284,6 +288,20 @@ pub fn deliver(
         sidecars(args, naming, album, &mut content_check, &mut written, tally, context)?;
     }
     Ok(written)
+}
+
+/// The photos to deliver, each with the pick that it belongs to: the picks, and after each the other frames of its sequence,
+/// unless a person decided about them.
+fn with_frames(args: &DeliverArgs, Album { reports, photos, verdicts, is_whole, .. }: Album) -> Vec<(usize, usize)> {
+    let index: HashMap<&Path, usize> = reports.iter().enumerate().map(|(at, it)| (it.path.as_path(), at)).collect();
+    let go_along = is_whole && args.folder.companions == Along::All;
+    let beside = |pick: usize| {
+        let frames = reports[pick].sequence.iter().filter(|_| go_along).flat_map(|sequence| sequence.frames.iter());
+        let known = frames.filter_map(|frame| index.get(frame.as_path()).copied());
+        known.filter(move |&frame| frame != pick && photos[frame].decision.is_none())
+    };
+    let selected = verdicts.iter().filter(|verdict| verdict.selected()).map(|verdict| verdict.photo);
+    selected.flat_map(|pick| std::iter::once(pick).chain(beside(pick)).map(move |photo| (photo, pick))).collect()
 }
 
 /// The error for an interrupted delivery. Files delivered so far are complete; lists and pages are not written, as they

@@ -32,6 +32,7 @@ mod run_history;
 pub mod schema;
 pub mod score;
 pub mod select;
+mod sequences;
 pub mod train;
 mod trust;
 

@@ -62,13 +62,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let thumbnails = Some(served_budget as Budget);
     let Gathered { mut reports, mut tally, models } = match &args.from {
         Some(file) => Gathered::from_file(file, thumbnails, &networks, context)?,
-        None => Gathered::from_photos(&photos::find(&args.photos, context)?, thumbnails, &networks, context)?,
+        None => {
+            let (scan, sequences) = (photos::find(&args.photos, context)?, args.choice.sequences);
+            Gathered::from_photos(&scan, thumbnails, sequences, &networks, context)?
+        }
     };
     photos::unless_interrupted(context)?;
     if reports.is_empty() {
         tally.close(context.output::<SelectRecord>()?, context)?;
         return Ok(tally.end("review", context));
     }
+    args.choice.sequences.mark(&mut reports);
     let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let pictures = pictures(&mut reports, context);
     let rules = args.choice.rules(context);

@@ -10,6 +10,7 @@ use super::human_decisions::{self, Ratings};
 use super::open_models::Networks;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
+use super::sequences::Sequences;
 use crate::analyses::ComparisonAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
@@ -94,6 +95,14 @@ pub struct ChoiceArgs {
     /// `albumctl decide` goes before, and no rating of a person is ever overwritten.
     #[arg(long, value_name = "HOW", default_value = "obey")]
     pub ratings: Ratings,
+
+    /// What becomes of exposure brackets, focus stacks and panorama sweeps
+    ///
+    /// They are recognised by what the camera wrote, and by what small pictures of the frames show. whole: each takes one
+    /// place, its middle exposure or frame stands for it, and the others are delivered with that. best: its best frame alone.
+    /// ignore: all frames are photos like others.
+    #[arg(long, value_name = "HOW", default_value = "whole")]
+    pub sequences: Sequences,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -157,6 +166,7 @@ impl ChoiceArgs {
             tiebreak_margin: selection.tiebreak_margin,
             blink_margin: selection.blink_margin,
             face_sharpness_margin: selection.face_sharpness_margin,
+            best_of_sequences: self.sequences == Sequences::Best,
         }
     }
 }
@@ -169,7 +179,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Ok(Ending::AllDone);
     };
     let networks = Networks::configured(context)?;
-    let Some(Gathered { reports, mut tally, models }) = gather(args, &history, &networks, context)? else {
+    let Some(Gathered { mut reports, mut tally, models }) = gather(args, &history, &networks, context)? else {
         let since = history.description().map_or_else(String::new, |since| format!(" since {since}"));
         context.ui.note(&format!("no new photos{since}"));
         context.output::<SelectRecord>()?.finish_empty(&context.ui)?;
@@ -186,6 +196,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
         return Ok(tally.end("select", context));
     }
+    args.choice.sequences.mark(&mut reports);
     let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let photos = {
         let decisions = human_decisions::in_journal(&reports, args.deliver.dry_run, context)?;
@@ -196,7 +207,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     note_kept_beyond_top(&photos, &verdicts, &rules, context);
     log_selection(&photos, &verdicts, context);
     photos::unless_interrupted(context)?;
-    let album = Album { reports: &reports, from_file: args.from.is_some(), photos: &photos, verdicts: &verdicts };
+    let is_whole = args.choice.sequences == Sequences::Whole;
+    let album =
+        Album { reports: &reports, from_file: args.from.is_some(), photos: &photos, verdicts: &verdicts, is_whole };
     let unreadable = tally.failed;
     let written = album_export::deliver(&args.deliver, album, &mut tally, context)?;
     let mut output = context.output::<SelectRecord>()?;
@@ -246,6 +259,7 @@ impl Args {
             flag("--min-sharpness", choice.min_sharpness.as_ref()),
             choice.require_eyes_open.then(|| "--require-eyes-open".to_owned()),
             (choice.ratings == Ratings::Ignore).then(|| "--ratings=ignore".to_owned()),
+            choice.sequences.flag(),
             flag("--method", groups.method.as_ref()),
             flag("--min-cluster-size", groups.min_cluster_size.as_ref()),
             flag("--noise", groups.noise.as_ref()),
@@ -270,7 +284,7 @@ fn gather(
     if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
         return Ok(None);
     }
-    Gathered::from_photos(&scan, thumbnails, networks, context).map(Some)
+    Gathered::from_photos(&scan, thumbnails, args.choice.sequences, networks, context).map(Some)
 }
 
 pub fn note_kept_beyond_top(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {

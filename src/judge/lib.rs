@@ -1,4 +1,5 @@
-//! Decisions over numbers: technical quality, portraits, groups of photos of one scene, the selection for an album.
+//! Decisions over numbers: technical quality, portraits, groups of photos of one scene, frames taken as
+//! one sequence, the selection for an album.
 //!
 //! All functions are pure. This crate must never know files, clocks, the terminal, networks or the store.
 
@@ -6,3 +7,4 @@ pub mod cluster;
 pub mod portrait;
 pub mod quality;
 pub mod select;
+pub mod sequences;

@@ -1,6 +1,7 @@
 //! Picking photos, and comparing two photos.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +15,9 @@ use crate::pipeline::Analysis;
 use crate::telemetry::TIE_BREAK;
 use hub::Network as _;
 use judge::portrait::Face;
-use judge::select::{self, Comparator, Decision, DecisionSource, MissingReason, Photo, Portrait, Rules, Verdict};
+use judge::select::{
+    self, Comparator, Decision, DecisionSource, MissingReason, Photo, Portrait, Rules, SequencePart, Verdict,
+};
 use photo::scan;
 
 /// The result of comparing two photos.
@@ -43,7 +46,20 @@ pub type FoundDecision = (Decision, DecisionSource);
 /// The photos as input of the selection, each with a person's decision about it.
 pub fn candidates(photos: &[PhotoReport], groups: &Groups, decisions: &[Option<FoundDecision>]) -> Vec<Photo> {
     let grouped = photos.iter().zip(&groups.clustering.labels).zip(decisions);
-    grouped.map(|((photo, &label), decision)| candidate(photo, usize::try_from(label).ok(), *decision)).collect()
+    let mut numbers: HashMap<&[PathBuf], usize> = HashMap::new();
+    let candidates = grouped.map(|((photo, &label), decision)| {
+        let sequence = photo.sequence.as_ref().map(|sequence| {
+            let next = numbers.len();
+            SequencePart {
+                number: *numbers.entry(&sequence.frames).or_insert(next),
+                kind: sequence.kind,
+                from_middle: sequence.frames.iter().position(|frame| *frame == photo.path).unwrap_or(usize::MAX),
+                frames: sequence.frames.len(),
+            }
+        });
+        Photo { sequence, ..candidate(photo, usize::try_from(label).ok(), *decision) }
+    });
+    candidates.collect()
 }
 
 /// One photo as input of the selection, with its group and a person's decision where there are any.
@@ -60,6 +76,7 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
         decision: decision.map(|(decision, _)| decision),
         decision_source: decision.map(|(_, source)| source),
         content: photo.content.map(|content| content.0),
+        sequence: None,
     }
 }
 

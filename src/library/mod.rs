@@ -10,6 +10,7 @@ pub mod model_selection;
 mod models;
 mod photos;
 mod record;
+pub mod sequences;
 mod source;
 
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{ModelHub, ModelHubError};
 use crate::analyses::{
     ClassificationAnalysis, ComparisonAnalysis, EmbeddingAnalysis, FaceAnalysis, Features, QualityAnalysis,
-    RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, present,
+    RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, SketchAnalysis, present,
 };
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
@@ -71,6 +71,8 @@ pub struct AlbumModels {
     one_pass: Option<RatingAndEmbeddingAnalysis>,
     /// The classifier, for the labels of a report; no selection depends on it.
     pub classification: Option<ClassificationAnalysis>,
+    /// Whether photos are also examined as frames of sequences.
+    pub sketching: Option<SketchAnalysis>,
     /// The configured comparison model. Without a configured one, it is opened only when there is a tie to break.
     pub comparing: Option<Arc<ComparisonAnalysis>>,
 }
@@ -87,6 +89,7 @@ impl AlbumModels {
             self.rating.as_ref().filter(|_| separate).map(|rating| rating as &dyn Analysis),
             self.faces.as_ref().map(|faces| faces as &dyn Analysis),
             self.classification.as_ref().map(|classification| classification as &dyn Analysis),
+            self.sketching.as_ref().map(|sketching| sketching as &dyn Analysis),
         ])
     }
 }
@@ -137,6 +140,7 @@ impl ModelHub {
             features,
             one_pass: None,
             classification: None,
+            sketching: None,
             comparing: None,
         })
     }

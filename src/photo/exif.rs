@@ -55,6 +55,22 @@ pub struct Facts {
     pub gps: Fact<(f64, f64)>,
     /// What a person said of it in another program, as XMP or else as EXIF.
     pub rating: Option<PersonsRating>,
+    pub exposure: Exposure,
+}
+
+/// How the camera exposed and focused, as far as it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Exposure {
+    /// The compensation in stops.
+    pub bias: Option<f64>,
+    pub seconds: Option<f64>,
+    /// The f-number.
+    pub aperture: Option<f64>,
+    pub iso: Option<f64>,
+    /// In metres.
+    pub focus_distance: Option<f64>,
+    /// Whether the exposure mode is that of an automatic bracket.
+    pub is_bracketed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,6 +238,26 @@ impl<'a> Directories<'a> {
             orientation: self.orientation(),
             gps: self.gps(),
             rating: self.rating(),
+            exposure: self.exposure(),
+        }
+    }
+
+    fn exposure(&self) -> Exposure {
+        const AUTOMATIC_BRACKET: u32 = 2;
+        let Part::There(exif) = &self.exif else { return Exposure::default() };
+        let fraction = |tag| exif.entry(tag).and_then(|entry| exif.fractions(entry).first().copied());
+        let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+        let positive = |value: Option<f64>| finite(value).filter(|value| *value > 0.0);
+        Exposure {
+            bias: finite(fraction(0x9204)),
+            seconds: positive(fraction(0x829a)),
+            aperture: positive(fraction(0x829d)),
+            // The largest number of 16 bits stands for a sensitivity that does not fit; it is told elsewhere then.
+            iso: [0x8827, 0x8832, 0x8831].into_iter().find_map(|tag| {
+                exif.number(tag).filter(|iso| (1..0xffff).contains(iso) || *iso > 0xffff).map(f64::from)
+            }),
+            focus_distance: positive(fraction(0x9206)),
+            is_bracketed: exif.number(0xa402) == Some(AUTOMATIC_BRACKET),
         }
     }
 

@@ -152,13 +152,22 @@ impl<'a> Ifd<'a> {
         })
     }
 
-    /// Unsigned fractions; a zero denominator, which EXIF uses for "unknown", gives NaN or infinity.
+    /// Fractions; a zero denominator, which EXIF uses for "unknown", gives NaN or infinity.
     pub fn fractions(&self, entry: IfdEntry) -> Vec<f64> {
+        let is_signed = entry.format == 10;
+        let part = |at: usize| {
+            let bits = self.tiff.u32(at)?;
+            Some(if is_signed { f64::from(bits.cast_signed()) } else { f64::from(bits) })
+        };
         let pair = |i: usize| {
             let at = entry.at.checked_add(i * 8)?;
-            Some(f64::from(self.tiff.u32(at)?) / f64::from(self.tiff.u32(at + 4)?))
+            Some(part(at)? / part(at + 4)?)
         };
-        if entry.format == 5 { (0..entry.count.min(64) as usize).map_while(pair).collect() } else { Vec::new() }
+        if entry.format == 5 || is_signed {
+            (0..entry.count.min(64) as usize).map_while(pair).collect()
+        } else {
+            Vec::new()
+        }
     }
 
     pub fn bytes(&self, tag: u16) -> Option<&'a [u8]> {

@@ -26,7 +26,7 @@ pub mod xmp;
 pub use container::jpeg::is_for_browsers;
 pub use decode::{Decoded, REVISION, Region, Scale, cut, decode, decode_in, decode_regions};
 pub use error::DecodeError;
-pub use exif::{Camera, Fact, Facts, TakenAt, facts};
+pub use exif::{Camera, Exposure, Fact, Facts, TakenAt, facts};
 pub use kind::{Kind, Raw, is_photo_name, sniff};
 pub use limits::Limits;
 pub use memory_budget::{Budget, MemoryBudget, Place};

@@ -1,14 +1,16 @@
-//! Facts read from the photo itself, stored beside the findings: its size, when it was taken, its picture identity.
+//! Facts read from the photo itself, stored beside the findings: its size, when it was taken, its picture identity,
+//! how it was exposed.
 
 use serde::{Deserialize, Serialize};
 
 use crate::photo_report::{PhotoReport, TakenFrom};
+use judge::sequences::Exposure;
 use photo::identity::PictureId;
 use photo::xmp::PersonsRating;
 use photo::{Decoded, Taken, TakenAt};
 
 /// Raised when the meaning of the fields changes.
-pub const REVISION: &str = "facts/2";
+pub const REVISION: &str = "facts/3";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhotoFacts {
@@ -21,13 +23,15 @@ pub struct PhotoFacts {
     picture: String,
     /// A person's rating that another program wrote into the file.
     rating: Option<PersonsRating>,
+    exposure: Exposure,
 }
 
 impl PhotoFacts {
     pub fn of(photo: &Decoded) -> Self {
         let taken_at = photo.facts.taken_at.known().map(TakenAt::text);
         let (picture, rating) = (photo.picture.to_string(), photo.facts.rating);
-        Self { width: photo.width, height: photo.height, taken_at, picture, rating }
+        let exposure = exposure(&photo.facts.exposure);
+        Self { width: photo.width, height: photo.height, taken_at, picture, rating, exposure }
     }
 
     pub fn picture(&self) -> Option<PictureId> {
@@ -40,6 +44,7 @@ impl PhotoFacts {
         (report.width, report.height) = (self.width, self.height);
         report.picture = self.picture();
         report.rating = self.rating;
+        report.exposure = self.exposure;
         let by_camera = self.taken_at.as_deref().and_then(|text| text.parse().ok()).map(Taken::Moment);
         // The file name belongs to the path and not to the content, so it is never stored.
         let name = report.path.file_name().unwrap_or_default().to_string_lossy();
@@ -49,4 +54,9 @@ impl PhotoFacts {
         };
         report.measured_at = medium.map_or(long_side, |medium| medium.min(long_side));
     }
+}
+
+fn exposure(told: &photo::Exposure) -> Exposure {
+    let photo::Exposure { bias, seconds, aperture, iso, focus_distance, is_bracketed } = *told;
+    Exposure { bias, seconds, aperture, iso, focus_distance, is_bracketed }
 }

@@ -14,6 +14,7 @@ mod model;
 mod portrait;
 mod score;
 pub mod select;
+mod sequence;
 mod setting;
 mod train;
 

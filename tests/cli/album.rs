@@ -149,7 +149,9 @@ fn select_names_the_best_of_each_scene_with_reasons() {
             "decision",
             "written",
             "aesthetic_model",
-            "decision_source"
+            "decision_source",
+            "unit",
+            "sequence"
         ]
     );
     assert_eq!(lines.len(), 4);

@@ -19,6 +19,7 @@ mod plumbing;
 mod portrait;
 mod ratings;
 mod score;
+mod sequences;
 mod since;
 mod store;
 mod terminal;

@@ -92,7 +92,8 @@ impl<'a> Session<'a> {
         let hub = &self.tie_breaks.networks.hub;
         let verdicts = hub.choose(reports, &photos, rules, groups, models, &mut self.tie_breaks)?;
         (self.photos, self.verdicts) = (photos, verdicts);
-        let chosen = Chosen { reports, from_file: false, photos: &self.photos, verdicts: &self.verdicts };
+        let chosen =
+            Chosen { reports, from_file: false, photos: &self.photos, verdicts: &self.verdicts, is_whole: false };
         self.page = Page { served: true, ..album_export::page(chosen) };
         // The server shows originals and stores decisions. A browser opens no local file for a page from a server.
         for photo in &mut self.page.photos {

@@ -6,12 +6,15 @@ pub mod composite;
 mod filter;
 mod pick;
 mod reason;
+mod representatives;
 pub mod tournament;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::sequences::SequenceKind;
 
 pub use composite::{MissingReason, Portrait, ScoreParts, Weights};
 pub use filter::Filters;
@@ -67,6 +70,19 @@ pub struct Photo {
     pub decision_source: Option<DecisionSource>,
     /// A hash of the file's bytes. Files with the same hash are one picture and fill one place in the album.
     pub content: Option<[u8; 32]>,
+    pub sequence: Option<SequencePart>,
+}
+
+/// The place of a photo in a sequence, of which one frame stands for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SequencePart {
+    /// The same for all frames of the sequence.
+    pub number: usize,
+    pub kind: SequenceKind,
+    /// 0 for the middle frame, then by the distance from it.
+    pub from_middle: usize,
+    /// The number of frames.
+    pub frames: usize,
 }
 
 impl Photo {
@@ -100,6 +116,8 @@ pub struct Rules {
     /// By how much the faces of a photo may be less sharp than those of another in the same tie-break. At 0, they are not
     /// compared.
     pub face_sharpness_margin: f64,
+    /// Whether the best frame stands for a sequence in the place of the middle one.
+    pub best_of_sequences: bool,
 }
 
 impl Default for Rules {
@@ -114,6 +132,7 @@ impl Default for Rules {
             tiebreak_margin: 0.05,
             blink_margin: 0.0,
             face_sharpness_margin: 0.0,
+            best_of_sequences: false,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Picks photos from groups: orders each group, then takes photos from all groups in rounds.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::filter::FailedFilter;
 use super::reason::{self, GroupContext, Outcome};
+use super::representatives::{Representative, duplicates, sequences};
 use super::tournament::{self, Entrant, Tiebreak};
 use super::{Comparator, Decision, Photo, Rules, ScoreParts, SelectError, Verdict};
 
@@ -38,28 +39,8 @@ struct ScoredPhotos<'a> {
     parts: Vec<ScoreParts>,
     composite: Vec<Option<f64>>,
     failed: Vec<Option<FailedFilter>>,
-    /// For each additional file of a picture, the file that represents the picture.
-    duplicate_of: Vec<Option<usize>>,
-}
-
-/// Finds, for each additional file of a picture, the representative: the file with the simplest path.
-fn duplicate_of(photos: &[Photo]) -> Vec<Option<usize>> {
-    let simplicity = |photo: usize| {
-        let Photo { path, group, .. } = &photos[photo];
-        (group.is_none(), path.components().count(), path.as_os_str().len(), path)
-    };
-    let mut first: HashMap<[u8; 32], usize> = HashMap::new();
-    for (photo, given) in photos.iter().enumerate() {
-        let Some(content) = given.content else { continue };
-        let current = first.entry(content).or_insert(photo);
-        if simplicity(photo) < simplicity(*current) {
-            *current = photo;
-        }
-    }
-    let representative = |(photo, given): (usize, &Photo)| {
-        given.content.and_then(|content| first.get(&content).copied()).filter(|&first| first != photo)
-    };
-    photos.iter().enumerate().map(representative).collect()
+    /// For each additional file of a picture, and for each other frame of a sequence, the photo that stands for it.
+    represented_by: Vec<Option<Representative>>,
 }
 
 /// Photos passed over as too similar to a pick, each with that pick and the distance.
@@ -70,7 +51,12 @@ impl<'a> ScoredPhotos<'a> {
         let parts: Vec<ScoreParts> = photos.iter().map(|photo| ScoreParts::of(photo, &rules.weights)).collect();
         let composite = parts.iter().map(ScoreParts::composite).collect();
         let failed = photos.iter().map(|photo| rules.filters.failed(photo)).collect();
-        Self { photos, rules, parts, composite, failed, duplicate_of: duplicate_of(photos) }
+        let mut scored = Self { photos, rules, parts, composite, failed, represented_by: duplicates(photos) };
+        scored.represented_by = sequences(photos, &scored.represented_by, rules.best_of_sequences, |&a, &b| {
+            let passes = |photo: usize| scored.failed[photo].is_none();
+            passes(b).cmp(&passes(a)).then_with(|| scored.better_first(a, b))
+        });
+        scored
     }
 
     fn is(&self, photo: usize, decision: Decision) -> bool {
@@ -81,7 +67,7 @@ impl<'a> ScoredPhotos<'a> {
     fn eligible(&self, photo: usize) -> bool {
         let given = &self.photos[photo];
         match given.decision {
-            _ if self.duplicate_of[photo].is_some() => false,
+            _ if self.represented_by[photo].is_some() => false,
             Some(Decision::Keep) => true,
             Some(Decision::Reject) => false,
             None => given.group.is_some() && self.failed[photo].is_none(),
@@ -92,7 +78,7 @@ impl<'a> ScoredPhotos<'a> {
     fn groups(&self) -> BTreeMap<usize, Vec<usize>> {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (photo, given) in self.photos.iter().enumerate() {
-            if let (Some(group), None) = (given.group, self.duplicate_of[photo]) {
+            if let (Some(group), None) = (given.group, self.represented_by[photo]) {
                 groups.entry(group).or_default().push(photo);
             }
         }
@@ -196,7 +182,7 @@ impl<'a> ScoredPhotos<'a> {
     /// Returns the picks in rank order, and the photos passed over as too similar.
     fn pick(&self, orders: &BTreeMap<usize, Vec<usize>>, comparator: Comparator) -> (Vec<usize>, TooSimilar) {
         let top = self.rules.top.unwrap_or(usize::MAX);
-        let is_kept = |&photo: &usize| self.is(photo, Decision::Keep) && self.duplicate_of[photo].is_none();
+        let is_kept = |&photo: &usize| self.is(photo, Decision::Keep) && self.represented_by[photo].is_none();
         let mut picked: Vec<usize> = (0..self.photos.len()).filter(is_kept).collect();
         picked.sort_by(|&a, &b| self.better_first(a, b));
         let mut too_similar = TooSimilar::new();
@@ -294,8 +280,11 @@ impl<'a> ScoredPhotos<'a> {
     }
 
     fn outcome(&self, photo: usize, at: usize, picked: bool, too_similar: &TooSimilar) -> Outcome {
-        if let (Some(other), None | Some(Decision::Keep)) = (self.duplicate_of[photo], self.photos[photo].decision) {
-            return Outcome::Same { other };
+        if let (Some(by), None | Some(Decision::Keep)) = (self.represented_by[photo], self.photos[photo].decision) {
+            return match by {
+                Representative::File(other) => Outcome::Same { other },
+                Representative::Frame(other) => Outcome::Frame { other },
+            };
         }
         match (self.photos[photo].decision, picked, self.failed[photo]) {
             (Some(Decision::Keep), ..) => Outcome::Kept { beyond: self.rules.top.filter(|&top| at >= top) },

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::filter::FailedFilter;
-use super::{Decision, Photo, Portrait, Rules, Tiebreak};
+use super::{Decision, Photo, Portrait, Rules, SequencePart, Tiebreak};
+use crate::sequences::SequenceKind;
 
 /// The longest pause, in milliseconds, between successive takes of one burst.
 const BURST_GAP_MS: i64 = 10_000;
@@ -18,6 +19,10 @@ pub(super) enum Outcome {
     Rejected,
     /// An additional file of the same picture.
     Same {
+        other: usize,
+    },
+    /// A frame of a sequence that another frame stands for.
+    Frame {
         other: usize,
     },
     Picked,
@@ -57,6 +62,7 @@ pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rul
         Outcome::Same { other } => {
             vec![format!("The same picture as {}, byte for byte", group.name_beside(other, photo))]
         }
+        Outcome::Frame { other } => vec![group.frame(photo, other, rules)],
         Outcome::NoGroup => vec!["It belongs to no group, and photos without one are left out".to_owned()],
         Outcome::Filtered(failed) => vec![failed_filter(failed)],
         Outcome::TooAlike { other, distance } => vec![format!(
@@ -64,7 +70,11 @@ pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rul
             group.name(other),
             rules.diversity
         )],
-        Outcome::Picked => group.picked(photo),
+        Outcome::Picked => {
+            let stands_for =
+                group.photos[photo].sequence.as_ref().map(|part| format!("it stands for {}", name_of(part)));
+            group.picked(photo).into_iter().chain(stands_for).collect()
+        }
         Outcome::PassedOver => group.passed_over(photo, rules),
     };
     format!("{}.", clauses.join("; "))
@@ -126,6 +136,16 @@ fn blink(portrait: &Portrait) -> Option<String> {
     Some(if portrait.people == 1 { "they are not".into() } else { format!("the {from_left} from the left blinks") })
 }
 
+/// Names the sequence of a frame.
+fn name_of(part: &SequencePart) -> String {
+    let kind = match part.kind {
+        SequenceKind::Bracket => "an exposure bracket",
+        SequenceKind::Stack => "a focus stack",
+        SequenceKind::Sweep => "a panorama sweep",
+    };
+    format!("{kind} of {}", part.frames)
+}
+
 /// Joins names: "a", "a and b", "a, b and c", "a, b and 4 others".
 fn list(names: &[String]) -> String {
     match names {
@@ -145,6 +165,16 @@ impl GroupContext<'_> {
     fn name_beside(&self, photo: usize, other: usize) -> String {
         let path = &self.photos[photo].path;
         if self.name(photo) == self.name(other) { path.to_string_lossy().into_owned() } else { file_name(path) }
+    }
+
+    fn frame(&self, photo: usize, other: usize, rules: &Rules) -> String {
+        let sequence = self.photos[photo].sequence.as_ref().map_or_else(String::new, name_of);
+        let name = self.name_beside(other, photo);
+        match self.photos[other].decision {
+            Some(Decision::Keep) => format!("One frame of {sequence}, of which you kept {name}"),
+            _ if rules.best_of_sequences => format!("One frame of {sequence}, of which {name} is the best"),
+            _ => format!("One frame of {sequence}, for which {name} stands"),
+        }
     }
 
     fn picked(&self, photo: usize) -> Vec<String> {

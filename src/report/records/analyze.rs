@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
+use super::sequence::{Unit, frames};
 use super::{DecisionPlace, DecisionWord, LabelRecord, ScoreRecord};
 use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, TakenFrom};
 use crate::report::{Cell, Record};
@@ -73,6 +74,12 @@ pub struct AnalyzeRecord {
     /// What is in it, the likeliest of ImageNet's classes first; null without efficientnet-lite0.
     #[serde(default)]
     pub labels: Option<Vec<LabelRecord>>,
+    /// `single`, or what it is a frame of: `bracket` (exposures), `stack` (focus distances), `sweep` (a panorama).
+    #[serde(default)]
+    pub unit: Unit,
+    /// All frames of its sequence, the middle one first; null for a single photo.
+    #[serde(default)]
+    pub sequence: Option<Vec<String>>,
 }
 
 /// Classes that a line names.
@@ -86,6 +93,7 @@ impl AnalyzeRecord {
         verdict: Verdict,
         groups: (&Clustering, &str),
     ) -> Option<Self> {
+        let (unit, sequence) = (Unit::of(&report), frames(&report));
         let (selected, measured, (clustering, method)) = (verdict.selected(), ScoreRecord::of(&report)?, groups);
         let (taken_at, taken_from, rated) = (report.taken_at_text(), report.taken_from, report.aesthetic);
         let score = rated.as_ref().map(|rated| rated.score);
@@ -130,6 +138,8 @@ impl AnalyzeRecord {
             decision_source: photo.decision_source.map(Into::into),
             rating: report.rating.map(PersonsRating::number),
             labels: report.classified.map(|classified| LabelRecord::best(&classified, LABELS)),
+            unit,
+            sequence,
         })
     }
 
@@ -169,6 +179,7 @@ impl AnalyzeRecord {
                 strength: None,
             }),
             portrait,
+            sequence: self.unit.sequence(self.sequence),
             embedding: Some(PhotoEmbedding { vector: self.embedding, model: self.model }),
             ..PhotoReport::of(&path)
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::sequence::{Unit, frames};
 use super::{DecisionPlace, DecisionWord};
 use crate::photo_report::{PhotoReport, TakenFrom};
 use crate::report::photo_path::PhotoPath;
@@ -50,6 +51,12 @@ pub struct SelectRecord {
     /// Where the decision was found.
     #[serde(default)]
     pub decision_source: Option<DecisionPlace>,
+    /// `single`, or what it is a frame of: `bracket` (exposures), `stack` (focus distances), `sweep` (a panorama).
+    #[serde(default)]
+    pub unit: Unit,
+    /// All frames of its sequence, the middle one first; null for a single photo.
+    #[serde(default)]
+    pub sequence: Option<Vec<String>>,
 }
 
 /// What went into the composite.
@@ -173,6 +180,8 @@ impl SelectRecord {
             decision_source: photo.decision_source.map(Into::into),
             written: Vec::new(),
             aesthetic_model: report.aesthetic.as_ref().map(|rated| rated.model.clone()),
+            unit: Unit::of(report),
+            sequence: frames(report),
         }
     }
 }
