@@ -86,6 +86,8 @@ pub struct Entry {
     pub reason: String,
     /// Its opponents in the tie-break.
     pub met: Vec<Met>,
+    /// Whether it is one of two photos of its scene that the tie-break could hardly distinguish.
+    pub close_call: bool,
     /// `keep` or `reject`, if a person decided.
     pub decision: Option<String>,
     /// The content hash by which decisions refer to it.
