@@ -64,13 +64,15 @@ struct Update<'a> {
     composite: Option<f64>,
     reason: &'a str,
     met: &'a [Met],
+    close_call: bool,
     decision: Option<&'a str>,
 }
 
 impl<'a> Update<'a> {
     fn of(entry: &'a Entry) -> Self {
-        let Entry { rank, composite, reason, met, decision, .. } = entry;
-        Self { rank: *rank, composite: *composite, reason, met, decision: decision.as_deref() }
+        let Entry { rank, composite, reason, met, close_call, decision, .. } = entry;
+        let decision = decision.as_deref();
+        Self { rank: *rank, composite: *composite, reason, met, close_call: *close_call, decision }
     }
 }
 
