@@ -60,12 +60,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let journal = context.journal()?;
     let networks = Networks::configured(context)?;
     let thumbnails = Some(served_budget as Budget);
-    let Gathered { mut reports, mut tally, models } = match &args.from {
-        Some(file) => Gathered::from_file(file, thumbnails, &networks, context)?,
-        None => {
-            let (scan, sequences) = (photos::find(&args.photos, context)?, args.choice.sequences);
-            Gathered::from_photos(&scan, thumbnails, sequences, &networks, context)?
-        }
+    let Gathered { mut reports, mut tally, models } = if let Some(file) = &args.from {
+        Gathered::from_file(file, thumbnails, &networks, context)?
+    } else {
+        let (scan, sequences) = (photos::find(&args.photos, context)?, args.choice.sequences);
+        Gathered::from_photos(&scan, thumbnails, sequences, &networks, context)?
     };
     photos::unless_interrupted(context)?;
     if reports.is_empty() {

@@ -150,7 +150,8 @@ fn a_bracket_of_any_camera_takes_one_place_and_its_middle_exposure_stands_for_it
         assert_eq!(frames[0], middle["image_path"], "the middle one first");
         let mut all: Vec<String> = (0..habit.stops.len()).map(|it| format!("photos/{}", name(habit, it))).collect();
         let mut named = frames.clone();
-        (all.sort(), named.sort_unstable());
+        all.sort();
+        named.sort_unstable();
         assert_eq!(named, all);
         let reason = middle["reason"].as_str().unwrap();
         assert!(reason.contains(&format!("it stands for an exposure bracket of {}", habit.stops.len())), "{reason}");

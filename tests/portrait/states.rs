@@ -8,7 +8,7 @@ use judge::portrait::{Eyes, EyesBy, Face, Portrait, Thresholds, Unclear};
 use crate::expressions::picture;
 use crate::golden;
 
-const FACES: [&str; 10] = [
+pub const FACES: [&str; 10] = [
     "n02669723_academic_gown",
     "n03124170_cowboy_hat",
     "n03325584_feather_boa",

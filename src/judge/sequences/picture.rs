@@ -38,11 +38,11 @@ impl FrameSketch {
         for y in 1..height - 1 {
             let [above, here, below] = [y - 1, y, y + 1].map(|y| &rows[y]);
             let tiles = &mut detail[y * TILES / height * TILES..][..TILES];
-            for tile in 0..TILES {
+            for (tile, sums) in tiles.iter_mut().enumerate() {
                 let (from, to) = ((tile * width / TILES).max(1), ((tile + 1) * width / TILES).min(width - 1));
                 let of = |x: usize| (above[x] + below[x] + here[x - 1] + here[x + 1] - 4 * here[x]).unsigned_abs();
-                tiles[tile].0 += (from..to).map(|x| u64::from(of(x))).sum::<u64>();
-                tiles[tile].1 += (to - from) as u64;
+                sums.0 += (from..to).map(|x| u64::from(of(x))).sum::<u64>();
+                sums.1 += (to - from) as u64;
             }
         }
         Some(Self {

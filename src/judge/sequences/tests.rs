@@ -98,7 +98,7 @@ fn picture(x: f64, blur: impl Fn(f64, f64) -> f64) -> FrameSketch {
     FrameSketch::of(&Pixels::new(width, height, data.collect()).unwrap()).unwrap()
 }
 
-fn with_sketches<'a>(sketches: &'a [FrameSketch], gap_ms: i64) -> Vec<Frame<'a>> {
+fn with_sketches(sketches: &[FrameSketch], gap_ms: i64) -> Vec<Frame<'_>> {
     let same = frames(&vec![0.0; sketches.len()], gap_ms);
     same.into_iter().zip(sketches).map(|(frame, sketch)| Frame { sketch: Some(sketch), ..frame }).collect()
 }

@@ -65,7 +65,7 @@ impl Client {
         bytes: &[u8],
         options: &DecodeOptions,
     ) -> Result<DecodedPhoto, DecodeFailure> {
-        self.ask(place, bytes, Request { length: bytes.len() as u64, options: *options, regions: None }, read_photo)
+        self.ask(place, bytes, &Request { length: bytes.len() as u64, options: *options, regions: None }, read_photo)
     }
 
     pub fn decode_regions(
@@ -76,7 +76,7 @@ impl Client {
         options: &DecodeOptions,
     ) -> Result<Regions, DecodeFailure> {
         let regions = Some(regions.to_vec());
-        self.ask(place, bytes, Request { length: bytes.len() as u64, options: *options, regions }, read_regions)
+        self.ask(place, bytes, &Request { length: bytes.len() as u64, options: *options, regions }, read_regions)
     }
 
     /// Has a photo decoded. If the worker dies, the cause may be another one, such as a lack of memory, so the photo is
@@ -85,7 +85,7 @@ impl Client {
         &mut self,
         place: &Place,
         bytes: &[u8],
-        request: Request,
+        request: &Request,
         read: fn(&Exchange, u64, Reply) -> Result<T, NoReply>,
     ) -> Result<T, DecodeFailure> {
         let failed = |error: io::Error| DecodeFailure { code: "io", cause: format!("its decoder process: {error}") };
@@ -95,7 +95,7 @@ impl Client {
         let mut tried = false;
         loop {
             let mut worker = self.worker.take().map_or_else(|| Worker::start(&self.exchange), Ok).map_err(failed)?;
-            match worker.decode(&self.exchange, place, &request, read) {
+            match worker.decode(&self.exchange, place, request, read) {
                 Ok(outcome) => {
                     self.exchange.shrink().map_err(failed)?;
                     // After a timeout the worker may still be decoding, so it is not used again.

@@ -45,24 +45,18 @@ fn serve_until_closed() -> io::Result<()> {
         limit(BASE_MEMORY.saturating_add(request.options.limits.max_alloc).saturating_add(request.length));
         let bytes = exchange.read(0, request.length)?.ok_or(io::ErrorKind::InvalidData)?;
         let decoded = base::contain::contained(|| match &request.regions {
-            None => decode(&place, &bytes, &request.options).map(Pictures::Photo),
-            Some(regions) => decode_regions(&place, &bytes, regions, &request.options).map(Pictures::Regions),
+            None => decode(&place, &bytes, &request.options).map(|photo| write_photo(&exchange, request.length, photo)),
+            Some(regions) => decode_regions(&place, &bytes, regions, &request.options)
+                .map(|regions| write_regions(&exchange, request.length, &regions)),
         });
         drop(bytes);
         let reply = match decoded {
-            Ok(Ok(Pictures::Photo(photo))) => write_photo(&exchange, request.length, photo)?,
-            Ok(Ok(Pictures::Regions(regions))) => write_regions(&exchange, request.length, &regions)?,
+            Ok(Ok(reply)) => reply?,
             Ok(Err(refused)) => Reply::DecodeFailure { code: refused.code.to_owned(), cause: refused.cause },
             Err(message) => Reply::DecodeFailure { code: "panicked".to_owned(), cause: format!("a defect: {message}") },
         };
         send(&control, &reply)?;
     }
-}
-
-/// What was decoded.
-enum Pictures {
-    Photo(DecodedPhoto),
-    Regions(Regions),
 }
 
 fn size(pixels: &Pixels) -> (u32, u32) {
