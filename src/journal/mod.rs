@@ -7,6 +7,7 @@
 //! damaged, not new. SQLite keeps no log file beside it between changes, so the one file can be backed up by copying it.
 
 mod decisions;
+mod example;
 mod photo_id;
 mod rows;
 mod runs;
@@ -25,9 +26,10 @@ use base::atomic::{Draft, Folders, is_unfinished};
 use rows::Contents;
 
 pub use decisions::{DecisionInForce, Logged, NewDecision};
+pub use example::{Facts, TasteExample};
 pub use photo_id::{Decisions, PhotoId, SeenPhotos};
 pub use runs::{LastRun, RunLock};
-pub use taste::{Facts, PreferredPair, TasteExample, TasteMemory};
+pub use taste::{PreferredPair, TasteMemory};
 
 pub const FILE_NAME: &str = "journal.sqlite";
 

@@ -6,8 +6,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Error, params_from_iter};
 
 use super::FIRST_WITH_CHECKSUMS;
+use super::example::TasteExample;
 use super::photo_id::PhotoId;
-use super::taste::TasteExample;
 use crate::sqlite::{checksum_of, damage};
 use judge::select::Decision;
 

@@ -2,37 +2,12 @@
 //! preferred. Photos are described in full, so that a taste outlives its albums. Both tables are append-only: the latest
 //! row about a photo or pair counts. Only `taste reset` removes descriptions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-
+use super::example::TasteExample;
 use super::photo_id::PhotoId;
 use super::rows::{Contents, StoredPreference, remove_examples};
 use super::{Journal, JournalError, now_ms};
-use judge::select::Decision;
-
-/// A photo that a taste is learned from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TasteExample {
-    pub photo: PhotoId,
-    /// The same for all photos of one scene.
-    pub scene: [u8; 32],
-    /// What was decided about it; `None` for one that only takes part in pairs.
-    pub decision: Option<Decision>,
-    pub facts: Facts,
-    /// `name@version` of what made the embedding.
-    pub model: String,
-    pub embedding: Vec<f32>,
-}
-
-/// What was known of a photo.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Facts {
-    /// From 0 to 1.
-    pub composite: Option<f64>,
-    pub kind: Option<String>,
-    pub scores: BTreeMap<String, f64>,
-}
 
 /// A pair of photos: the one that a person prefers, and the other.
 pub type PreferredPair = (PhotoId, PhotoId);

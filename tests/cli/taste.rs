@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::world::{Random, World};
 
-/// Photos of 64 x 48 without a scene in common: `g` in their name is grey, `c` is colourful.
+/// Photos of 64 x 48, an hour between each and the next: grey ones, whose names end in `g`, and colourful ones.
 fn draw(world: &World, count: usize) {
     let mut random = Random::new(11);
     for photo in 0..count {
-        let is_grey = photo % 2 == 0;
+        let is_grey = photo.is_multiple_of(2);
         let mut picture = image::RgbImage::new(64, 48);
         for _ in 0..12 {
             let tone = [(); 3].map(|()| random.below(256) as u8);
@@ -24,9 +24,13 @@ fn draw(world: &World, count: usize) {
                 }
             }
         }
-        let kind = if is_grey { 'g' } else { 'c' };
-        picture.save(world.path(format!("photos/{kind}{photo:03}.png"))).unwrap();
+        picture.save(world.path(path(photo))).unwrap();
     }
+}
+
+fn path(photo: usize) -> String {
+    let (day, hour, kind) = (1 + photo / 20, photo % 20, if photo.is_multiple_of(2) { 'g' } else { 'c' });
+    format!("photos/IMG_202605{day:02}_{hour:02}0000_{kind}.png")
 }
 
 fn name(line: &Value) -> &str {
@@ -35,7 +39,7 @@ fn name(line: &Value) -> &str {
 
 fn names(kind: char, photos: std::ops::Range<usize>) -> Vec<String> {
     let odd = usize::from(kind == 'c');
-    photos.filter(|photo| photo % 2 == odd).map(|photo| format!("photos/{kind}{photo:03}.png")).collect()
+    photos.filter(|photo| photo % 2 == odd).map(path).collect()
 }
 
 fn decide(world: &World, word: &str, photos: &[String]) {
@@ -43,7 +47,8 @@ fn decide(world: &World, word: &str, photos: &[String]) {
     world.run(words.iter().chain(photos)).expect(0);
 }
 
-const GROUPS: [&str; 4] = ["photos", "--all", "--min-cluster-size", "1"];
+/// Each photo is a scene of its own.
+const GROUPS: [&str; 4] = ["photos", "--all", "--method", "burst"];
 
 fn selected(world: &World, more: &[&str]) -> crate::world::Seen {
     world.run([&["select"], &GROUPS[..], more].concat()).expect(0)
@@ -52,7 +57,7 @@ fn selected(world: &World, more: &[&str]) -> crate::world::Seen {
 /// Undecided photos of a kind among the first half of all undecided ones.
 fn ahead(lines: &[Value], kind: char) -> usize {
     let undecided: Vec<&Value> = lines.iter().filter(|line| line["decision"].is_null()).collect();
-    undecided[..undecided.len() / 2].iter().filter(|line| name(line).starts_with(kind)).count()
+    undecided[..undecided.len() / 2].iter().filter(|line| name(line).ends_with(&format!("_{kind}.png"))).count()
 }
 
 #[test]
