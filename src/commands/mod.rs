@@ -21,6 +21,7 @@ mod failures;
 mod features;
 mod human_decisions;
 pub mod kmeans;
+mod learning;
 pub mod man;
 pub mod models;
 pub mod node;
@@ -33,6 +34,7 @@ pub mod schema;
 pub mod score;
 pub mod select;
 mod sequences;
+pub mod taste;
 pub mod train;
 mod trust;
 

@@ -8,3 +8,4 @@ pub mod portrait;
 pub mod quality;
 pub mod select;
 pub mod sequences;
+pub mod taste;

@@ -84,6 +84,7 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
         decision_source: decision.map(|(_, source)| source),
         content: photo.content.map(|content| content.0),
         sequence: None,
+        taste: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod score;
 pub mod select;
 mod sequence;
 mod setting;
+mod taste;
 mod train;
 
 pub use self::train::TrainRecord;
@@ -34,3 +35,4 @@ pub use portrait::PortraitRecord;
 pub use score::{DegradedRecord, FlawedRecord, QualityRecord, ScoreRecord};
 pub use select::SelectRecord;
 pub use setting::SettingRecord;
+pub use taste::{TasteLessonRecord, TasteRecord};

@@ -151,7 +151,8 @@ fn select_names_the_best_of_each_scene_with_reasons() {
             "aesthetic_model",
             "decision_source",
             "unit",
-            "sequence"
+            "sequence",
+            "taste"
         ]
     );
     assert_eq!(lines.len(), 4);

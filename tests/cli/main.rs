@@ -22,6 +22,7 @@ mod score;
 mod sequences;
 mod since;
 mod store;
+mod taste;
 mod terminal;
 mod train;
 mod train_arrays;

@@ -7,6 +7,7 @@ mod filter;
 mod pick;
 mod reason;
 mod representatives;
+mod taste;
 pub mod tournament;
 
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use crate::sequences::SequenceKind;
 
 pub use composite::{MissingReason, Portrait, ScoreParts, Weights};
 pub use filter::Filters;
-pub use pick::{needs_comparison, select};
+pub use taste::{needs_comparison, select};
 pub use tournament::{Meeting, Tiebreak};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -71,6 +72,8 @@ pub struct Photo {
     /// A hash of the file's bytes. Files with the same hash are one picture and fill one place in the album.
     pub content: Option<[u8; 32]>,
     pub sequence: Option<SequencePart>,
+    /// What the person's taste adds to the composite score; `None` where it does not count.
+    pub taste: Option<f64>,
 }
 
 /// The place of a photo in a sequence, of which one frame stands for all.
@@ -178,6 +181,7 @@ pub struct Verdict {
     pub photo: usize,
     /// The rank among the picks, from 1; `None` when the photo was not picked.
     pub rank: Option<usize>,
+    /// With what a taste adds.
     pub composite: Option<f64>,
     pub parts: ScoreParts,
     pub group_size: usize,

@@ -41,6 +41,7 @@ prop_compose! {
             decision_source: None,
             content: None,
         sequence: None,
+            taste: None,
         }
     }
 }

@@ -18,6 +18,7 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         decision_source: None,
         content: None,
         sequence: None,
+        taste: None,
     }
 }
 

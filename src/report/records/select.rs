@@ -57,6 +57,9 @@ pub struct SelectRecord {
     /// All frames of its sequence, the middle one first; null for a single photo.
     #[serde(default)]
     pub sequence: Option<Vec<String>>,
+    /// What your taste adds to the score, within `composite_score`; null where it does not count.
+    #[serde(default)]
+    pub taste: Option<f64>,
 }
 
 /// The parts of the composite score.
@@ -182,6 +185,7 @@ impl SelectRecord {
             aesthetic_model: report.aesthetic.as_ref().map(|rated| rated.model.clone()),
             unit: Unit::of(report),
             sequence: frames(report),
+            taste: photo.taste,
         }
     }
 }
