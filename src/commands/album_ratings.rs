@@ -14,7 +14,7 @@ use photo::xmp::persons_rating;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("rated").args(["xmp", "xmp_embed"]).multiple(true))]
 pub struct RatingArgs {
-    /// Rate the picks in XMP sidecars: IMG.xmp (stem: Capture One, Photo Mechanic, immich, of RAW files Lightroom),
+    /// Rate the picks in XMP sidecars: IMG.xmp (stem: Capture One, Photo Mechanic, immich; Lightroom for RAW files),
     /// IMG.JPG.xmp (full-name: darktable, digiKam, immich), or both
     #[arg(long, value_enum, value_name = "NAMING", num_args = 0..=1, default_missing_value = "stem", require_equals = true)]
     pub xmp: Option<SidecarNaming>,
@@ -24,11 +24,11 @@ pub struct RatingArgs {
     #[arg(long, requires = "copy_to")]
     pub xmp_embed: bool,
 
-    /// Stars a pick gets in its sidecar or copy; a rating a person set stays
+    /// Stars of a pick in its sidecar or copy; a person's rating stays
     #[arg(long, value_name = "STARS", default_value_t = 4, value_parser = clap::value_parser!(i8).range(1..=5), requires = "rated")]
     pub xmp_rating: i8,
 
-    /// Label a pick gets in its sidecar or copy; programs match it by name
+    /// Label of a pick in its sidecar or copy; programs match it by name
     #[arg(long, value_name = "TEXT", requires = "rated")]
     pub xmp_label: Option<String>,
 }

@@ -13,7 +13,7 @@ use crate::error::{CommandError, Ending};
 /// The variable by which a shell asks, and names itself.
 const VARIABLE: &str = "ALBUMCTL_COMPLETE";
 
-/// Shell completions, which know commands, options, models, configuration keys, devices and methods
+/// Print shell completions, which know commands, options, models, configuration keys, devices and methods
 ///
 /// The script asks the `albumctl` on the PATH at every Tab, so it needs no renewal when albumctl changes.
 #[derive(Debug, clap::Args)]
