@@ -127,7 +127,7 @@ impl Description {
     fn read(bytes: &[u8]) -> Result<Self, NoPlace> {
         let mut read = Self { bytes: bytes.to_vec(), primary: 0 };
         let (pitm, _) = read.child(*b"pitm")?.ok_or(NoPlace::Damaged)?;
-        read.primary = number(bytes, pitm + 12, if bytes[pitm + 8] == 0 { 2 } else { 4 })?;
+        read.primary = number(bytes, pitm + 12, if number(bytes, pitm + 8, 1)? == 0 { 2 } else { 4 })?;
         Ok(read)
     }
 
@@ -139,7 +139,7 @@ impl Description {
     /// The items: number, and whether it is an XMP packet.
     fn items(&self) -> Result<Vec<(u64, bool)>, NoPlace> {
         let (iinf, end) = self.child(*b"iinf")?.ok_or(NoPlace::Damaged)?;
-        let head = if self.bytes[iinf + 8] == 0 { 14 } else { 16 };
+        let head = if number(&self.bytes, iinf + 8, 1)? == 0 { 14 } else { 16 };
         let item = |(at, name, end): (usize, [u8; 4], usize)| {
             let version = *self.bytes.get(at + 8).ok_or(NoPlace::Damaged)?;
             if &name != b"infe" || version < 2 {
@@ -161,7 +161,7 @@ impl Description {
 
     fn places(&self) -> Result<Places, NoPlace> {
         let (iloc, _) = self.child(*b"iloc")?.ok_or(NoPlace::Damaged)?;
-        let version = self.bytes[iloc + 8];
+        let version = number(&self.bytes, iloc + 8, 1)?;
         let [first, second] = *self.bytes.get(iloc + 12..).and_then(<[u8]>::first_chunk).ok_or(NoPlace::Damaged)?;
         let sizes = [first >> 4, first & 15, second >> 4].map(usize::from);
         let index = if version > 0 { usize::from(second & 15) } else { 0 };
@@ -215,13 +215,13 @@ impl Description {
         let short = u16::try_from(item).map_err(|_| UNUSUAL)?.to_be_bytes();
         let infe = boxed(*b"infe", &[&[2, 0, 0, 0], &short[..], &[0, 0], b"mime", &[0], TYPE].concat())?;
         let (iinf, _) = self.child(*b"iinf")?.ok_or(NoPlace::Damaged)?;
-        let size = if self.bytes[iinf + 8] == 0 { 2 } else { 4 };
+        let size = if number(&self.bytes, iinf + 8, 1)? == 0 { 2 } else { 4 };
         self.grow(*b"iinf", &infe, Some((12, size)))?;
 
         let sizes = self.places()?.sizes;
         let (iloc, _) = self.child(*b"iloc")?.ok_or(NoPlace::Damaged)?;
-        let version = self.bytes[iloc + 8];
-        let index = if version > 0 { usize::from(self.bytes[iloc + 13] & 15) } else { 0 };
+        let version = number(&self.bytes, iloc + 8, 1)?;
+        let index = if version > 0 { (number(&self.bytes, iloc + 13, 1)? & 15) as usize } else { 0 };
         let wide = if version < 2 { 2 } else { 4 };
         let mut entry = vec![0; wide - 2];
         entry.extend(short);
@@ -231,13 +231,12 @@ impl Description {
         entry.extend(std::iter::repeat_n(0, index + sizes[0] + sizes[1]));
         self.grow(*b"iloc", &entry, Some((14, wide)))?;
 
-        let is_wide = match self.child(*b"iref")? {
-            Some((iref, _)) => self.bytes[iref + 8] > 0,
-            None => {
-                let whole = self.bytes.len();
-                self.bytes.splice(whole..whole, boxed(*b"iref", &[0; 4])?);
-                false
-            }
+        let is_wide = if let Some((iref, _)) = self.child(*b"iref")? {
+            number(&self.bytes, iref + 8, 1)? > 0
+        } else {
+            let whole = self.bytes.len();
+            self.bytes.splice(whole..whole, boxed(*b"iref", &[0; 4])?);
+            false
         };
         let id = |item: u64| {
             let bytes = item.to_be_bytes();

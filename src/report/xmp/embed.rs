@@ -29,12 +29,11 @@ pub fn embedded(photo: &Path, mark: &Mark) -> Result<Vec<u8>, NotEmbedded> {
     let bytes = identity::read(photo, Limits::default().max_file_bytes)?.bytes;
     let there = photo::packet(&bytes);
     let merged = merge(there.as_deref(), mark)?.bytes;
-    let packet = match there {
-        Some(_) => merged,
-        None => {
-            let body = merged.splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default();
-            [HEAD.as_bytes(), body, TAIL.as_bytes()].concat()
-        }
+    let packet = if there.is_some() {
+        merged
+    } else {
+        let body = merged.splitn(2, |byte| *byte == b'\n').nth(1).unwrap_or_default();
+        [HEAD.as_bytes(), body, TAIL.as_bytes()].concat()
     };
     Ok(photo::with_packet(&bytes, &packet)?)
 }
