@@ -141,7 +141,7 @@ fn album(count: usize, takes: usize) -> Page {
         let name = scene[best].path.clone();
         if rank == CLOSE_CALL {
             let next = (best + 1) % of;
-            scene[best].met[0].path = scene[next].path.clone();
+            scene[best].met[0].path.clone_from(&scene[next].path);
             (scene[best].close_call, scene[next].close_call) = (true, true);
         }
         for (at, photo) in scene.iter_mut().enumerate() {
