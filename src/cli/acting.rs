@@ -23,6 +23,7 @@ const IDLE: &[(&str, &[&[&str]])] = &[
     ("kmeans", &[STORE, &["device", "models_dir", "pull", "license_policy", "isolate"]]),
     ("dedup", &[&["device", "models_dir", "pull", "license_policy", "offline"]]),
     ("node", &[RECORDS, STORE, &["output", "isolate", "progress"]]),
+    ("taste", NO_PHOTOS),
     ("device", &[STORE, PHOTOS, &["models_dir", "pull", "license_policy", "offline", "telemetry"]]),
     ("config", &[&["no_cache", "pull", "offline", "strict", "progress", "telemetry"]]),
     ("schema", TEXT_ONLY),

@@ -22,6 +22,7 @@ mod failures;
 mod features;
 mod human_decisions;
 pub mod kmeans;
+mod learning;
 pub mod man;
 pub mod models;
 pub mod node;
@@ -33,6 +34,7 @@ mod run_history;
 pub mod schema;
 pub mod score;
 pub mod select;
+pub mod taste;
 pub mod train;
 mod trust;
 
