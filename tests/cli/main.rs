@@ -6,13 +6,16 @@ mod formula;
 mod world;
 
 mod album;
+mod completions;
 mod configuration;
 mod decide;
+mod embedded;
 mod face_quality;
 mod fields;
 mod first_run;
 mod groups;
 mod lists_and_folders;
+mod live;
 mod networks;
 mod output;
 mod plumbing;

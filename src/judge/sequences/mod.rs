@@ -111,10 +111,12 @@ pub fn find(frames: &[Frame]) -> Vec<Sequence> {
     found
 }
 
-/// Whether two successive photos may be frames of one sequence: from one folder, of one size, and within a pause after the
-/// exposure of the first.
+/// Whether two successive photos may be frames of one sequence: from one folder, of one size, and within a pause and
+/// the longer of the two exposures.
 fn follows(first: &Frame, second: &Frame, pause_ms: i64) -> bool {
-    let exposed_ms = (first.exposure.seconds.unwrap_or(0.0) * 1000.0) as i64;
+    // Some cameras write when the shutter opened, others when the file was made.
+    let seconds = [first, second].map(|frame| frame.exposure.seconds.unwrap_or(0.0));
+    let exposed_ms = (seconds[0].max(seconds[1]) * 1000.0) as i64;
     let gap = second.taken_ms.zip(first.taken_ms).map(|(later, earlier)| later - earlier);
     first.path.parent() == second.path.parent()
         && (first.width, first.height) == (second.width, second.height)

@@ -75,26 +75,29 @@ fn bursts_and_exposures_that_only_look_like_a_bracket_are_none() {
     assert_eq!(found(&untimed).len(), 0);
 }
 
-/// A field of blobs, seen from `x`, blurred by `blur(u, v)` pixels at a place of the picture.
-fn picture(x: f64, blur: impl Fn(f64, f64) -> f64) -> FrameSketch {
+/// A field of blobs of all sizes, seen from `x`, blurred by `blur(u)` pixels at a share of its width.
+fn picture(x: f64, blur: impl Fn(f64) -> f64) -> FrameSketch {
     let (width, height) = (240_u32, 160_u32);
+    let corner = |x: i64, y: i64| {
+        let mixed = (x as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (y as u64).wrapping_mul(0x517c_c1b7_2722_0a95);
+        let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0x2545_f491_4f6c_dd1d);
+        (mixed >> 40) as f64 / f64::from(1 << 24) - 0.5
+    };
+    let blobs = |x: f64, y: f64, size: f64| {
+        let (x, y) = (x / size, y / size);
+        let (left, top) = (x.floor(), y.floor());
+        let [s, t] = [x - left, y - top].map(|v| v * v * (3.0 - 2.0 * v));
+        let (left, top) = (left as i64, top as i64);
+        let row = |y: i64| corner(left, y) * (1.0 - s) + corner(left + 1, y) * s;
+        row(top) * (1.0 - t) + row(top + 1) * t
+    };
     let level = |px: f64, py: f64, blur: f64| {
-        let wave = |length: f64, turn: f64, phase: f64| {
-            // A blur takes short waves away.
-            let kept = (-2.0 * (3.0 * blur / length).powi(2)).exp();
-            kept * ((px * turn.cos() + py * turn.sin()) / length + phase).sin()
-        };
-        120.0
-            + 40.0 * wave(40.0, 0.4, 0.0)
-            + 30.0 * wave(17.0, 1.9, 1.0)
-            + 30.0 * wave(11.0, 0.9, 2.0)
-            + 30.0 * wave(1.3, 0.3, 0.0)
+        // A blur takes the small ones away.
+        let kept = (-0.5 * (blur / 1.2).powi(2)).exp();
+        120.0 + 90.0 * blobs(px, py, 37.0) + 110.0 * blobs(px, py, 15.0) + kept * 90.0 * blobs(px, py, 2.0)
     };
     let places = (0..height).flat_map(|py| (0..width).map(move |px| (f64::from(px), f64::from(py))));
-    let data = places.flat_map(|(px, py)| {
-        let blur = blur(px / f64::from(width), py / f64::from(height));
-        [level(px + x, py, blur).clamp(0.0, 255.0) as u8; 3]
-    });
+    let data = places.flat_map(|(px, py)| [level(px + x, py, blur(px / f64::from(width))).clamp(0.0, 255.0) as u8; 3]);
     FrameSketch::of(&Pixels::new(width, height, data.collect()).unwrap()).unwrap()
 }
 
@@ -105,11 +108,11 @@ fn with_sketches(sketches: &[FrameSketch], gap_ms: i64) -> Vec<Frame<'_>> {
 
 #[test]
 fn a_focus_that_moves_through_the_picture_is_a_stack() {
-    let focused = |at: f64| move |u: f64, _: f64| 4.0 * (u - at).abs();
+    let focused = |at: f64| move |u: f64| 8.0 * (u - at).abs();
     let sketches: Vec<_> = (0..5).map(|step| picture(0.0, focused(0.1 + 0.2 * f64::from(step)))).collect();
     assert_eq!(found(&with_sketches(&sketches, 500)), [(SequenceKind::Stack, vec![2, 1, 3, 0, 4])]);
     // Takes of which one is out of focus as a whole, or all alike, are no stack.
-    let shaken: Vec<_> = [0.0, 2.0, 0.5, 0.0, 1.0].iter().map(|&blur| picture(0.0, move |_, _| blur)).collect();
+    let shaken: Vec<_> = [0.0, 2.0, 0.5, 0.0, 1.0].iter().map(|&blur| picture(0.0, move |_| blur)).collect();
     assert_eq!(found(&with_sketches(&shaken, 500)).len(), 0);
     // Unless the camera says where it focused.
     let mut told = with_sketches(&shaken, 500);
@@ -119,7 +122,7 @@ fn a_focus_that_moves_through_the_picture_is_a_stack() {
 
 #[test]
 fn a_steady_turn_is_a_sweep() {
-    let seen = |xs: &[f64]| -> Vec<FrameSketch> { xs.iter().map(|&x| picture(x, |_, _| 0.0)).collect() };
+    let seen = |xs: &[f64]| -> Vec<FrameSketch> { xs.iter().map(|&x| picture(x, |_| 0.0)).collect() };
     let right = seen(&[0.0, 110.0, 225.0, 330.0]);
     assert_eq!(found(&with_sketches(&right, 1_500)), [(SequenceKind::Sweep, vec![2, 1, 3, 0])]);
     let left = seen(&[330.0, 220.0, 115.0]);
@@ -134,7 +137,7 @@ fn a_steady_turn_is_a_sweep() {
 
 #[test]
 fn a_sketch_survives_storage() {
-    let sketch = picture(0.0, |_, _| 0.0);
+    let sketch = picture(0.0, |_| 0.0);
     let bytes = sketch.to_bytes();
     assert_eq!(FrameSketch::from_bytes(&bytes), Some(sketch));
     assert_eq!(FrameSketch::from_bytes(&bytes[1..]), None);
