@@ -216,7 +216,7 @@ impl Delivery {
         if let Some(first) = self.skipped.first() {
             let (files, first) = (counted(self.skipped.len(), "file"), first.display());
             let lie = if self.skipped.len() == 1 {
-                "lies there in another version and stays"
+                "exists there in another version, which is kept"
             } else {
                 "lie there in other versions and stay"
             };
