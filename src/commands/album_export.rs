@@ -218,7 +218,7 @@ impl Delivery {
             let lie = if self.skipped.len() == 1 {
                 "exists there in another version, which is kept"
             } else {
-                "lie there in other versions and stay"
+                "exist there in other versions, which are kept"
             };
             context.ui.note(&format!("{files} beside the photos {lie}, the first {first}"));
         }

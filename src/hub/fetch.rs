@@ -172,9 +172,7 @@ pub enum SourceError {
     Hash { expected: Digest, found: Digest },
     #[error("has sha256 {found}, one that starts with {expected} is expected; what came was deleted")]
     HashStart { expected: String, found: Digest },
-    #[error(
-        "gives no length, and without a sha256 an incomplete file could not be recognised"
-    )]
+    #[error("gives no length, and without a sha256 an incomplete file could not be recognised")]
     Endless,
     #[error("is a web page, not a file")]
     WebPage,
