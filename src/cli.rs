@@ -11,7 +11,7 @@ use crate::arguments::Global;
 
 use crate::commands::{
     self, aesthetics, analyze, classify, cluster, compare, completions, config, decide, dedup, device, embed, eval,
-    kmeans, man, models, node, portrait, review, schema, score, select, train,
+    kmeans, man, models, node, portrait, review, schema, score, select, taste, train,
 };
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -53,6 +53,7 @@ pub enum Command {
     Analyze(analyze::Args),
     Decide(decide::Args),
     Review(review::Args),
+    Taste(taste::Args),
     Models(models::Args),
     Kmeans(kmeans::Args),
     Dedup(dedup::Args),
@@ -100,6 +101,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Ending, CommandError
         Command::Select(args) => select::run(args, context),
         Command::Decide(args) => decide::run(args, context),
         Command::Review(args) => review::run(args, context),
+        Command::Taste(args) => taste::run(args, context),
         Command::Analyze(args) => analyze::run(args, context),
         Command::Aesthetics(args) => aesthetics::run(args, context),
         Command::Embed(args) => embed::run(args, context),

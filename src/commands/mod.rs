@@ -21,6 +21,7 @@ mod failures;
 mod features;
 mod human_decisions;
 pub mod kmeans;
+mod learning;
 pub mod man;
 pub mod models;
 pub mod node;
@@ -32,6 +33,7 @@ mod run_history;
 pub mod schema;
 pub mod score;
 pub mod select;
+pub mod taste;
 pub mod train;
 mod trust;
 

@@ -73,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let pictures = pictures(&mut reports, context);
     let rules = args.choice.rules(context);
     let album = session::Album { reports: &reports, groups: &groups, models: &models, rules: &rules };
-    let mut session = Session::begin(album, args.choice.ratings, journal, &networks, &mut tally, context)?;
+    let mut session = Session::begin(album, &args.choice, journal, &networks, &mut tally, context)?;
     let (table, wishes) = Table::new(pictures);
     let server = Server::open().context("cannot listen on 127.0.0.1")?;
     context.ui.tell(&server.address());

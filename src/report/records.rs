@@ -15,6 +15,7 @@ mod portrait;
 mod score;
 pub mod select;
 mod setting;
+mod taste;
 mod train;
 
 pub use self::train::TrainRecord;
@@ -33,3 +34,4 @@ pub use portrait::PortraitRecord;
 pub use score::{DegradedRecord, FlawedRecord, QualityRecord, ScoreRecord};
 pub use select::SelectRecord;
 pub use setting::SettingRecord;
+pub use taste::{TasteLessonRecord, TasteRecord};

@@ -20,6 +20,7 @@ mod ratings;
 mod score;
 mod since;
 mod store;
+mod taste;
 mod terminal;
 mod train;
 mod train_arrays;

@@ -6,13 +6,14 @@ use serde::Serialize;
 
 use crate::commands::album_export::{self, Album as Chosen};
 use crate::commands::decide;
-use crate::commands::human_decisions::{self, Ratings};
+use crate::commands::human_decisions;
+use crate::commands::learning::{self, AlbumTaste, TasteChoice};
 use crate::commands::open_models::Networks;
 use crate::commands::photos::Tally;
-use crate::commands::select::TieBreak;
+use crate::commands::select::{ChoiceArgs, TieBreak};
 use crate::context::{Context, journal_failed};
 use crate::error::CommandError;
-use crate::journal::{self, Decisions, Journal, PhotoId};
+use crate::journal::{self, Decisions, Journal, PhotoId, TasteMemory};
 use crate::library::Groups;
 use crate::library::choice::{self, FoundDecision};
 use crate::library::model_selection::AlbumModels;
@@ -44,6 +45,9 @@ pub struct Session<'a> {
     /// Whether the journal has a decision that the choice does not include yet.
     stale: bool,
     tie_breaks: TieBreak<'a>,
+    choice: TasteChoice,
+    memory: TasteMemory,
+    taste: AlbumTaste,
 }
 
 /// The effect of a decision, for the page.
@@ -79,14 +83,15 @@ impl<'a> Update<'a> {
 impl<'a> Session<'a> {
     pub fn begin(
         album: Album<'a>,
-        ratings: Ratings,
+        choice: &ChoiceArgs,
         journal: Journal,
         networks: &'a Networks<'a>,
         tally: &'a mut Tally,
         context: &'a Context,
     ) -> Result<Self, CommandError> {
         let decisions = human_decisions::in_journal(album.reports, false, context)?;
-        let elsewhere = human_decisions::elsewhere(album.reports, ratings);
+        let elsewhere = human_decisions::elsewhere(album.reports, choice.ratings);
+        let memory = journal.taste_memory().map_err(journal_failed)?;
         let mut session = Self {
             album,
             journal,
@@ -98,6 +103,9 @@ impl<'a> Session<'a> {
             undo_stack: Vec::new(),
             stale: true,
             tie_breaks: TieBreak { networks, tally, context, seen: HashMap::new() },
+            choice: choice.taste,
+            memory,
+            taste: AlbumTaste::default(),
         };
         session.settle()?;
         let Album { reports, .. } = album;
@@ -115,6 +123,9 @@ impl<'a> Session<'a> {
         let Album { reports, groups, models, rules } = self.album;
         let before: Vec<Option<Decision>> = self.photos.iter().map(|photo| photo.decision).collect();
         choice::decide(&mut self.photos, &human_decisions::before(reports, &self.decisions, &self.elsewhere));
+        let album = learning::Album { reports, photos: &self.photos, weights: &rules.weights };
+        self.taste = AlbumTaste::of(self.choice, album, &self.memory, &self.decisions);
+        self.taste.apply(&mut self.photos);
         let hub = &self.tie_breaks.networks.hub;
         let verdicts = hub.choose(reports, &self.photos, rules, groups, models, &mut self.tie_breaks)?;
         let mut old: Vec<Option<&Verdict>> = vec![None; reports.len()];
@@ -192,6 +203,9 @@ impl<'a> Session<'a> {
 
     /// The album as last shown.
     pub fn end(self) -> (Vec<Photo>, Vec<Verdict>) {
+        let context = self.tie_breaks.context;
+        self.taste.report(context);
+        self.taste.keep(context);
         (self.photos, self.verdicts)
     }
 }

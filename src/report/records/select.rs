@@ -50,6 +50,9 @@ pub struct SelectRecord {
     /// The source of the decision.
     #[serde(default)]
     pub decision_source: Option<DecisionPlace>,
+    /// What your taste adds to the score, within `composite_score`; null where it does not count.
+    #[serde(default)]
+    pub taste: Option<f64>,
 }
 
 /// The parts of the composite score.
@@ -173,6 +176,7 @@ impl SelectRecord {
             decision_source: photo.decision_source.map(Into::into),
             written: Vec::new(),
             aesthetic_model: report.aesthetic.as_ref().map(|rated| rated.model.clone()),
+            taste: photo.taste,
         }
     }
 }
