@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::failure::{Failure, Stage};
 use crate::photo_report::PhotoReport;
-use crate::report::export::{self, Item, Lying, Step, Way};
+use crate::report::export::{self, AtTarget, Item, Placement, Step};
 use crate::report::html::{self, Entry, Face as FaceMark, Met, Page};
 use crate::report::output::whole_file;
 use crate::report::place::{Content, Outputs, PlaceError};
@@ -119,12 +119,12 @@ impl DeliverArgs {
 }
 
 impl FolderArgs {
-    fn folder(&self) -> Option<(&Path, Way)> {
+    fn folder(&self) -> Option<(&Path, Placement)> {
         let link = match self.link {
-            LinkKind::Soft => Way::SoftLink,
-            LinkKind::Hard => Way::HardLink,
+            LinkKind::Soft => Placement::SoftLink,
+            LinkKind::Hard => Placement::HardLink,
         };
-        let copies = self.copy_to.as_deref().map(|folder| (folder, Way::Copy));
+        let copies = self.copy_to.as_deref().map(|folder| (folder, Placement::Copy));
         copies.or_else(|| self.link_to.as_deref().map(|folder| (folder, link)))
     }
 
@@ -149,14 +149,14 @@ impl FolderArgs {
 
     /// Plans where each photo goes; nothing is written yet.
     pub fn plan(&self, items: &[Item], group_folders: bool, dry_run: bool) -> Result<Delivery, CommandError> {
-        let (steps, way) = match self.folder() {
-            Some((folder, way)) => {
-                (export::plan(items, folder, way, group_folders).map_err(CommandError::failed)?, way)
+        let (steps, placement) = match self.folder() {
+            Some((folder, placement)) => {
+                (export::plan(items, folder, placement, group_folders).map_err(CommandError::failed)?, placement)
             }
-            None => (Vec::new(), Way::Copy),
+            None => (Vec::new(), Placement::Copy),
         };
         let (all, steps) = (steps.len(), steps.into_iter());
-        Ok(Delivery { steps, way, dry_run, all, placed: 0, skipped: Vec::new(), folders: Folders::default() })
+        Ok(Delivery { steps, placement, dry_run, all, placed: 0, skipped: Vec::new(), folders: Folders::default() })
     }
 }
 
@@ -164,7 +164,7 @@ impl FolderArgs {
 #[derive(Debug)]
 pub struct Delivery {
     steps: std::vec::IntoIter<Vec<Step>>,
-    way: Way,
+    placement: Placement,
     dry_run: bool,
     all: usize,
     placed: usize,
@@ -179,13 +179,13 @@ impl Delivery {
     pub fn next(&mut self, tally: &mut Tally, context: &Context) -> Result<Vec<Written>, CommandError> {
         if context.stopped() && !self.dry_run && self.steps.len() > 0 {
             self.folders.sync().context("cannot keep what was put into the folder")?;
-            let done = if self.way == Way::Copy { "copied" } else { "linked" };
+            let done = if self.placement == Placement::Copy { "copied" } else { "linked" };
             return Err(interrupted(&format!("{} of {} were {done}", self.placed, counted(self.all, "photo"))));
         }
         let mut written = Vec::new();
         for (at, step) in self.steps.next().unwrap_or_default().into_iter().enumerate() {
             let is_companion = at > 0;
-            if is_companion && step.lying == Lying::Other {
+            if is_companion && step.at_target == AtTarget::Other {
                 self.skipped.push(step.target);
                 continue;
             }
@@ -197,7 +197,7 @@ impl Delivery {
             match placed {
                 Ok(target) => {
                     self.placed += usize::from(!is_companion);
-                    let entry = Written::new(way_name(self.way), &target, !self.dry_run);
+                    let entry = Written::new(way_name(self.placement), &target, !self.dry_run);
                     written.push(Written { companion: is_companion, ..entry });
                 }
                 Err(error) => {
@@ -316,11 +316,11 @@ impl ContentCheck<'_> {
     }
 }
 
-fn way_name(way: Way) -> &'static str {
-    match way {
-        Way::Copy => "copy",
-        Way::HardLink => "hard_link",
-        Way::SoftLink => "soft_link",
+fn way_name(placement: Placement) -> &'static str {
+    match placement {
+        Placement::Copy => "copy",
+        Placement::HardLink => "hard_link",
+        Placement::SoftLink => "soft_link",
     }
 }
 
