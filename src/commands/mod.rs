@@ -4,6 +4,7 @@ mod addresses;
 pub mod aesthetics;
 mod album;
 mod album_export;
+mod album_ratings;
 pub mod analyze;
 pub mod classify;
 pub mod cluster;

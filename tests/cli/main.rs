@@ -6,12 +6,15 @@ mod formula;
 mod world;
 
 mod album;
+mod completions;
 mod configuration;
 mod decide;
+mod embedded;
 mod fields;
 mod first_run;
 mod groups;
 mod lists_and_folders;
+mod live;
 mod networks;
 mod output;
 mod plumbing;

@@ -94,7 +94,7 @@ pub struct MetRecord {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Written {
-    /// `copy`, `hard_link`, `soft_link`, `zip` or `xmp`.
+    /// `copy`, `hard_link`, `soft_link`, `zip`, `xmp` (a sidecar) or `xmp_embed` (a rating inside a copy).
     pub action: String,
     #[serde(flatten)]
     pub path: PhotoPath,
@@ -117,6 +117,7 @@ impl Written {
             "copy" => "be copied to",
             "hard_link" | "soft_link" => "be linked at",
             "zip" => "go into the zip as",
+            "xmp_embed" => "be rated inside",
             _ => "be rated in",
         };
         (!self.applied).then(|| format!("would {would} {path}"))
