@@ -11,6 +11,7 @@ use crate::commands::learning::{self, Lessons};
 use crate::commands::open_models::Networks;
 use crate::commands::photos::{self, Tally};
 use crate::commands::select::{ChoiceArgs, choose};
+use crate::commands::sequences::Sequences;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::journal::TasteExample;
@@ -53,7 +54,7 @@ pub(super) fn judge(args: &Args, context: &Context) -> Result<Judgement, Command
     let classification = networks.hub.classification_if_here()?;
     let scan = photos::find(&args.photos, context)?;
     let Gathered { mut reports, models, .. } =
-        Gathered::from_photos(&scan, Some(thumbnail_budget as Budget), &networks, context)?;
+        Gathered::from_photos(&scan, Some(thumbnail_budget as Budget), Sequences::Ignore, &networks, context)?;
     if let Some(classification) = &classification {
         // Classes are asked for apart, so that the choice is made of what `select` makes it of.
         let mut classes = BTreeMap::new();

@@ -199,6 +199,6 @@ impl Verdict {
 }
 
 #[cfg(test)]
-mod properties;
+mod property_tests;
 #[cfg(test)]
 mod tests;
