@@ -40,7 +40,7 @@ prop_compose! {
             decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
             decision_source: None,
             content: None,
-        sequence: None,
+            sequence: None,
             taste: None,
         }
     }

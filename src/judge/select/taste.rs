@@ -58,6 +58,8 @@ mod tests {
             decision: None,
             decision_source: None,
             content: None,
+            face_sharpness: Vec::new(),
+            sequence: None,
             taste,
         }
     }
