@@ -10,6 +10,7 @@ use crate::journal::PhotoId;
 use crate::thumbnail::Thumbnail;
 use judge::portrait::Portrait;
 use judge::quality::Quality;
+use judge::select::Kind;
 use photo::Taken;
 use photo::identity::{ContentId, PictureId};
 use photo::xmp::PersonsRating;
@@ -40,6 +41,8 @@ pub struct PhotoReport {
     pub degradations: Option<Vec<f32>>,
     /// The result of the classifier.
     pub classified: Option<Classified>,
+    /// What kind of picture it is.
+    pub kind: Option<Kind>,
     /// The photo's group; photos of one batch with the same number show the same scene.
     pub cluster_id: Option<i64>,
     /// The feature vector by which a comparison network compares pairs.
@@ -121,6 +124,7 @@ impl PhotoReport {
             embedding: None,
             degradations: None,
             classified: None,
+            kind: None,
             cluster_id: None,
             comparison: None,
             perceptual_hash: None,

@@ -3,6 +3,7 @@
 mod faces;
 mod features;
 mod hashing;
+mod kind;
 mod network;
 mod quality;
 mod rating_and_embedding;
@@ -13,6 +14,7 @@ use crate::pipeline::Analysis;
 pub use faces::FaceAnalysis;
 pub use features::{Features, SceneLayoutAnalysis};
 pub use hashing::PerceptualHashAnalysis;
+pub use kind::KindAnalysis;
 pub use network::{
     ClassificationAnalysis, ComparisonAnalysis, DegradationAnalysis, EmbeddingAnalysis, NetworkAnalysis,
     RatingAnalysis, ReportedNetwork,

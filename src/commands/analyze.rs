@@ -31,8 +31,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let scan = photos::find(&args.photos, context)?;
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
-    let mut models = hub.album_models(&mut &networks)?;
-    models.classification = hub.classification_if_here()?;
+    let models = hub.album_models(&mut &networks)?;
     let (reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
     let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
     let photos = choice::candidates(

@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
+
 use super::album::{Budget, Gathered, GroupArgs};
 use super::album_export::{self, Album, DeliverArgs};
 use super::closing;
@@ -22,7 +24,7 @@ use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::report::html::thumbnail_budget;
 use crate::report::records::SelectRecord;
-use judge::select::{Decision, Filters, Photo, Rules, Verdict, Weights};
+use judge::select::{Decision, Filters, Junk, Orientation, Photo, Rules, Verdict, Weights};
 use photo::scan::{self, Scan};
 
 /// The album: the best of each group, ranked, each with its reason
@@ -88,6 +90,21 @@ pub struct ChoiceArgs {
     #[arg(long)]
     pub require_eyes_open: bool,
 
+    /// Only photos that are longer this way; sides that differ by a twentieth at most are square
+    #[arg(long, value_name = "WAY", value_parser = PossibleValuesParser::new(Orientation::NAMES))]
+    pub orientation: Option<String>,
+
+    /// Pick at most K photos of a day; those whose day is unknown are not limited
+    #[arg(long, value_name = "K", value_parser = at_least_one)]
+    pub each_day: Option<usize>,
+
+    /// What becomes of pictures that are no photographs: screenshots, documents, receipts, charts, drawings, memes
+    ///
+    /// last: they are picked only when photographs leave places; drop: never; keep: they compete like photographs. What a
+    /// person keeps is picked in any case. The built-in model tells them; the configuration says last.
+    #[arg(long, value_name = "HOW", value_parser = PossibleValuesParser::new(Junk::NAMES))]
+    pub junk: Option<String>,
+
     /// Whether ratings of other programs, in photos and sidecars, count as decisions
     ///
     /// A photo that is rejected there is never picked; one that is picked there or has five stars always is. What was said to
@@ -148,11 +165,15 @@ impl ChoiceArgs {
                 min_aesthetic: self.min_aesthetic.unwrap_or(quality.min_ava_score),
                 min_sharpness: self.min_sharpness.unwrap_or(quality.min_sharpness),
                 require_eyes_open: self.require_eyes_open || album.portrait.require_eyes_open,
+                orientation: self.orientation.as_deref().and_then(Orientation::named),
             },
             top: self.top,
             per_group: self.per_cluster.unwrap_or(selection.images_per_cluster),
+            per_day: self.each_day,
+            junk: self.junk.as_deref().and_then(Junk::named).unwrap_or(selection.junk),
             fill: self.per_cluster.is_none(),
             diversity: selection.diversity_threshold,
+            category_distance: selection.category_distance,
             tiebreak_margin: selection.tiebreak_margin,
             blink_margin: selection.blink_margin,
         }
@@ -243,6 +264,9 @@ impl Args {
             flag("--min-aesthetic", choice.min_aesthetic.as_ref()),
             flag("--min-sharpness", choice.min_sharpness.as_ref()),
             choice.require_eyes_open.then(|| "--require-eyes-open".to_owned()),
+            flag("--orientation", choice.orientation.as_ref()),
+            flag("--each-day", choice.each_day.as_ref()),
+            flag("--junk", choice.junk.as_ref()),
             (choice.ratings == Ratings::Ignore).then(|| "--ratings=ignore".to_owned()),
             flag("--method", groups.method.as_ref()),
             flag("--min-cluster-size", groups.min_cluster_size.as_ref()),

@@ -52,7 +52,7 @@ pub use self::portraits::Faces;
 use self::recipe::Recipe;
 use self::registry::LoadedNetwork;
 pub use self::tasks::{
-    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network,
+    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network, OnePass,
 };
 use base::reading;
 use kernels::{Cpu, Engine, Precision};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::{ModelHub, ModelHubError};
 use crate::analyses::{
-    ClassificationAnalysis, ComparisonAnalysis, EmbeddingAnalysis, FaceAnalysis, Features, QualityAnalysis,
-    RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, present,
+    ClassificationAnalysis, ComparisonAnalysis, EmbeddingAnalysis, FaceAnalysis, Features, KindAnalysis,
+    QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, present,
 };
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
@@ -67,9 +67,11 @@ pub struct AlbumModels {
     pub rating: Option<RatingAnalysis>,
     pub faces: Option<FaceAnalysis>,
     pub features: Option<Features>,
-    /// Runs instead of `rating` and `features` where one network computes both.
+    /// Tells what kind of picture it is.
+    pub kind: Option<KindAnalysis>,
+    /// Runs instead of `rating`, `features` and `kind` where one network computes all.
     one_pass: Option<RatingAndEmbeddingAnalysis>,
-    /// The classifier, for the labels of a report; no selection depends on it.
+    /// The classifier, for labels; the selection takes photos of different subjects for less alike.
     pub classification: Option<ClassificationAnalysis>,
     /// The configured comparison model. Without a configured one, it is opened only when there is a tie to break.
     pub comparing: Option<Arc<ComparisonAnalysis>>,
@@ -85,6 +87,7 @@ impl AlbumModels {
             one_pass.map(|both| both as &dyn Analysis),
             self.features.as_ref().filter(|_| separate).map(Features::analysis),
             self.rating.as_ref().filter(|_| separate).map(|rating| rating as &dyn Analysis),
+            self.kind.as_ref().filter(|_| separate).map(|kind| kind as &dyn Analysis),
             self.faces.as_ref().map(|faces| faces as &dyn Analysis),
             self.classification.as_ref().map(|classification| classification as &dyn Analysis),
         ])
@@ -106,11 +109,23 @@ impl ModelHub {
             }
             _ => None,
         };
-        Ok(AlbumModels { rating: Some(rating), one_pass, faces: self.faces_or_without(on_missing)?, ..models })
+        Ok(AlbumModels {
+            rating: Some(rating),
+            kind: Some(self.kind_model()?),
+            one_pass,
+            faces: self.faces_or_without(on_missing)?,
+            classification: self.classification_if_here()?,
+            ..models
+        })
+    }
+
+    /// The built-in model, for what kind of picture it is.
+    pub fn kind_model(&self) -> Result<KindAnalysis, ModelHubError> {
+        Ok(KindAnalysis::new(self.network(ModelChoice::Name(hub::MINI))?)?)
     }
 
     /// The classifier, if it is here. Nothing is said where it is missing: a report goes without labels.
-    pub fn classification_if_here(&self) -> Result<Option<ClassificationAnalysis>, ModelHubError> {
+    fn classification_if_here(&self) -> Result<Option<ClassificationAnalysis>, ModelHubError> {
         match self.network(ModelChoice::Name(hub::CLASSIFIER)) {
             Err(ModelHubError::Hub(HubError::Missing { .. } | HubError::NotOnDevice { .. })) => Ok(None),
             network => Ok(Some(ClassificationAnalysis::new(network?)?)),
@@ -135,6 +150,7 @@ impl ModelHub {
             rating: None,
             faces: None,
             features,
+            kind: None,
             one_pass: None,
             classification: None,
             comparing: None,

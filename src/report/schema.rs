@@ -11,7 +11,7 @@ use super::records::{
 
 /// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
 /// means something else.
-pub const VERSION: &str = "1.2";
+pub const VERSION: &str = "1.3";
 
 /// The schema of every command that writes records, by the command's name.
 pub fn all() -> Vec<(&'static str, Value)> {

@@ -11,6 +11,7 @@ mod decide;
 mod fields;
 mod first_run;
 mod groups;
+mod kinds;
 mod lists_and_folders;
 mod networks;
 mod output;

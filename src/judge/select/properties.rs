@@ -38,6 +38,10 @@ prop_compose! {
             taken_ms: None,
             decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
             decision_source: None,
+        kind: None,
+        subject: None,
+        size: None,
+        day: None,
             content: None,
         }
     }

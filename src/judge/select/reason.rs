@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::filter::FailedFilter;
-use super::{Decision, Photo, Portrait, Rules, Tiebreak};
+use super::{Decision, Kind, Photo, Portrait, Rules, Tiebreak};
 
 /// The longest pause, in milliseconds, between successive takes of one burst.
 const BURST_GAP_MS: i64 = 10_000;
@@ -20,14 +20,20 @@ pub(super) enum Outcome {
     Same {
         other: usize,
     },
-    Picked,
+    /// `last`: the kind of a picture that photographs go before.
+    Picked {
+        last: Option<Kind>,
+    },
     Filtered(FailedFilter),
     NoGroup,
     TooAlike {
         other: usize,
         distance: f64,
     },
-    PassedOver,
+    DayIsFull,
+    PassedOver {
+        last: Option<Kind>,
+    },
 }
 
 /// The group of a photo, with scores and picks, from which reasons are built.
@@ -62,10 +68,22 @@ pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rul
             group.name(other),
             rules.diversity
         )],
-        Outcome::Picked => group.picked(photo),
-        Outcome::PassedOver => group.passed_over(photo, rules),
+        Outcome::DayIsFull => vec![group.day_is_full(photo, rules)],
+        Outcome::Picked { last } => {
+            let behind = last.map(|kind| format!("a {}, ranked behind all photographs", kind.what.word()));
+            group.picked(photo).into_iter().chain(behind).collect()
+        }
+        Outcome::PassedOver { last: Some(kind) } => {
+            vec![format!("{}, picked only when photographs leave places", sure(kind))]
+        }
+        Outcome::PassedOver { last: None } => group.passed_over(photo, rules),
     };
     format!("{}.", clauses.join("; "))
+}
+
+/// "A receipt (0.98 sure)".
+fn sure(kind: Kind) -> String {
+    format!("A {} ({:.2} sure)", kind.what.word(), kind.score)
 }
 
 fn failed_filter(failed: FailedFilter) -> String {
@@ -79,6 +97,10 @@ fn failed_filter(failed: FailedFilter) -> String {
         FailedFilter::Sharpness { value, least } => {
             format!("Sharpness {} is below the required {least:.2}", short(value, least))
         }
+        FailedFilter::Orientation { found, wanted } => {
+            format!("Its orientation is {}, and {} is required", found.name(), wanted.name())
+        }
+        FailedFilter::Junk(kind) => format!("{}, and such pictures are left out", sure(kind)),
         FailedFilter::EyesClosed => "A portrait with closed eyes, but open eyes are required".to_owned(),
     }
 }
@@ -366,6 +388,16 @@ impl GroupContext<'_> {
             Some("technically weaker".into())
         } else {
             None
+        }
+    }
+
+    fn day_is_full(&self, photo: usize, rules: &Rules) -> String {
+        let day = self.photos[photo].day.as_deref().unwrap_or("its day");
+        match rules.per_day {
+            Some(most) if most > 1 => {
+                format!("{most} others of {day} were picked, and at most {most} of a day are wanted")
+            }
+            _ => format!("Another of {day} was picked, and at most one of a day is wanted"),
         }
     }
 

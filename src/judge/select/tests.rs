@@ -15,6 +15,10 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         taken_ms: None,
         decision: None,
         decision_source: None,
+        kind: None,
+        subject: None,
+        size: None,
+        day: None,
         content: None,
     }
 }
@@ -198,7 +202,8 @@ fn filters_pass_unmeasured_values_and_reasons_name_the_failed_filter() {
         Photo { portrait: Ok(unsure), ..photo("small face", 5, 0.5) },
         Photo { group: None, ..photo("stray", 6, 0.9) },
     ];
-    let filters = Filters { min_iqa: 0.3, min_aesthetic: 4.0, min_sharpness: 0.2, require_eyes_open: true };
+    let filters =
+        Filters { min_iqa: 0.3, min_aesthetic: 4.0, min_sharpness: 0.2, require_eyes_open: true, orientation: None };
     let rules = Rules { filters, ..Rules::default() };
     let mut chosen = picks(&photos, &rules, no_model());
     chosen.sort();
@@ -388,4 +393,56 @@ fn close_calls_are_named_with_the_runner_up() {
     assert!(first.reason.contains("too close to call beside b"), "{}", first.reason);
     let (first, second, _) = verdicts_at(0.6);
     assert!(!first.close_call && !second && !first.reason.contains("close"), "{}", first.reason);
+}
+
+fn kind(what: PictureKind) -> Option<Kind> {
+    Some(Kind { what, score: 0.9 })
+}
+
+#[test]
+fn photographs_take_their_places_before_better_pictures_that_are_none() {
+    let screen = |path: &str, group| Photo { kind: kind(PictureKind::Screenshot), ..photo(path, group, 0.9) };
+    let photos =
+        [screen("screen", 0), photo("take", 0, 0.5), screen("chat", 1), photo("worse", 2, 0.1), photo("more", 2, 0.05)];
+    let top = |top| Rules { top: Some(top), ..Rules::default() };
+    assert_eq!(picks(&photos, &top(3), no_model()), ["take", "worse", "more"]);
+    assert_eq!(picks(&photos, &top(9), no_model()), ["take", "worse", "more", "chat", "screen"]);
+    // Without a number, each group gives its best: a photograph where it has one.
+    assert_eq!(picks(&photos, &Rules::default(), no_model()), ["take", "worse", "chat"]);
+    let junk = |junk| Rules { junk, ..top(9) };
+    assert_eq!(picks(&photos, &junk(Junk::Drop), no_model()), ["take", "worse", "more"]);
+    assert_eq!(picks(&photos, &junk(Junk::Keep), no_model())[..2], ["chat", "screen"]);
+    // A tie-break is among photographs, or among the others.
+    assert_eq!(needs_comparison(&photos, &Rules { tiebreak_margin: 1.0, ..top(9) }).unwrap(), [3, 4]);
+}
+
+#[test]
+fn pictures_of_other_kinds_and_subjects_are_less_alike() {
+    let near = Comparator { better: None, distance: &|_, _| Some(0.07) };
+    let rules = Rules { top: Some(2), ..Rules::default() };
+    let subject = |path: &str, iqa, subject: &str| Photo { subject: Some(subject.to_owned()), ..photo(path, 0, iqa) };
+    let alike = [subject("dog", 0.9, "dog"), subject("same", 0.8, "dog")];
+    assert_eq!(picks(&alike, &rules, near), ["dog"]);
+    let different = [subject("dog", 0.9, "dog"), subject("cat", 0.8, "cat")];
+    assert_eq!(picks(&different, &rules, near), ["dog", "cat"]);
+    let indifferent = Rules { category_distance: 0.0, ..rules };
+    assert_eq!(picks(&different, &indifferent, near), ["dog"]);
+}
+
+#[test]
+fn the_second_best_of_a_full_day_does_not_take_its_place() {
+    let on = |path: &str, group, iqa, day: &str| Photo { day: Some(day.to_owned()), ..photo(path, group, iqa) };
+    let photos = [on("a", 0, 0.9, "2026-05-01"), on("b", 1, 0.8, "2026-05-01"), on("b2", 1, 0.7, "2026-05-01")];
+    let rules = Rules { per_day: Some(1), ..Rules::default() };
+    let verdicts = select(&photos, &rules, no_model()).unwrap();
+    for path in ["b", "b2"] {
+        let said = reason(&verdicts, &photos, path);
+        assert_eq!(said, "Another of 2026-05-01 was picked, and at most one of a day is wanted.");
+    }
+}
+
+#[test]
+fn photos_of_unknown_days_are_not_limited() {
+    let photos = [photo("a", 0, 0.9), photo("b", 1, 0.8)];
+    assert_eq!(picks(&photos, &Rules { per_day: Some(1), ..Rules::default() }, no_model()), ["a", "b"]);
 }

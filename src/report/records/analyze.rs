@@ -9,7 +9,7 @@ use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, TakenFro
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
-use judge::select::{self, Verdict};
+use judge::select::{self, Kind, PictureKind, Verdict};
 use photo::xmp::PersonsRating;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +70,12 @@ pub struct AnalyzeRecord {
     /// What is in it, the likeliest of ImageNet's classes first; null without efficientnet-lite0.
     #[serde(default)]
     pub labels: Option<Vec<LabelRecord>>,
+    /// What kind of picture it is.
+    #[serde(default)]
+    pub kind: Option<PictureKind>,
+    /// How likely that is, 0 to 1.
+    #[serde(default)]
+    pub kind_confidence: Option<f64>,
 }
 
 /// Classes that a line names.
@@ -126,6 +132,8 @@ impl AnalyzeRecord {
             decision_source: photo.decision_source.map(Into::into),
             rating: report.rating.map(PersonsRating::number),
             labels: report.classified.map(|classified| LabelRecord::best(&classified, LABELS)),
+            kind: report.kind.map(|kind| kind.what),
+            kind_confidence: report.kind.map(|kind| kind.score),
         })
     }
 
@@ -166,6 +174,8 @@ impl AnalyzeRecord {
             }),
             portrait,
             embedding: Some(PhotoEmbedding { vector: self.embedding, model: self.model }),
+            classified: self.labels.map(LabelRecord::classified),
+            kind: self.kind.map(|what| Kind { what, score: self.kind_confidence.unwrap_or(1.0) }),
             ..PhotoReport::of(&path)
         }
     }

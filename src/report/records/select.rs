@@ -9,7 +9,7 @@ use super::{DecisionPlace, DecisionWord};
 use crate::photo_report::{PhotoReport, TakenFrom};
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
-use judge::select::{self, MissingReason, Tiebreak, Verdict};
+use judge::select::{self, MissingReason, PictureKind, Tiebreak, Verdict};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SelectRecord {
@@ -50,6 +50,12 @@ pub struct SelectRecord {
     /// Where the decision was found.
     #[serde(default)]
     pub decision_source: Option<DecisionPlace>,
+    /// What kind of picture it is.
+    #[serde(default)]
+    pub kind: Option<PictureKind>,
+    /// How likely that is, 0 to 1.
+    #[serde(default)]
+    pub kind_confidence: Option<f64>,
 }
 
 /// What went into the composite.
@@ -173,6 +179,8 @@ impl SelectRecord {
             decision_source: photo.decision_source.map(Into::into),
             written: Vec::new(),
             aesthetic_model: report.aesthetic.as_ref().map(|rated| rated.model.clone()),
+            kind: photo.kind.map(|kind| kind.what),
+            kind_confidence: photo.kind.map(|kind| kind.score),
         }
     }
 }
