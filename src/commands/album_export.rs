@@ -469,6 +469,7 @@ fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
                 confidence: met.confidence,
             })
             .collect(),
+        close_call: verdict.close_call,
         decision: photo.decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
         content: report.content.map(|content| content.to_string()),
         picture: report.picture.map(|picture| picture.to_string()),

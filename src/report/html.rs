@@ -86,6 +86,8 @@ pub struct Entry {
     pub reason: String,
     /// Whom it met in the tie-break.
     pub met: Vec<Met>,
+    /// Whether the tie-break hardly told it from the other photo of its scene that has this, too.
+    pub close_call: bool,
     /// `keep` or `reject`, where a person decided.
     pub decision: Option<String>,
     /// By what it is known again, for the decisions that the page saves.

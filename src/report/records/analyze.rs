@@ -53,6 +53,9 @@ pub struct AnalyzeRecord {
     pub composite_score: Option<f64>,
     pub parts: Parts,
     pub tiebreak: Option<TiebreakRecord>,
+    /// Whether it is the first or second of its group, and the tie-break gave neither more than 55 % against the other.
+    #[serde(default)]
+    pub close_call: bool,
     pub reason: String,
     pub decision: Option<DecisionWord>,
     /// BLAKE3 of the photo's bytes, by which a decision finds it again.
@@ -125,6 +128,7 @@ impl AnalyzeRecord {
             composite_score: verdict.composite,
             parts: verdict.parts.into(),
             tiebreak: verdict.tiebreak.map(Into::into),
+            close_call: verdict.close_call,
             reason: verdict.reason,
             decision: photo.decision.map(Into::into),
             content: report.content.map(|content| content.to_string()),
