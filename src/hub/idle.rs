@@ -1,11 +1,11 @@
-//! Networks that nobody asks for any more give their memory back.
+//! Unloads networks that have not been used for a while.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::loaded_networks::{LoadedModels, Weight};
 
-/// Looks again and again, as long as anybody holds the networks.
+/// Checks periodically, as long as the networks are in use.
 pub(super) fn watch<P, F>(loaded: &Arc<LoadedModels<P, F>>, after: Duration)
 where
     P: Weight + Send + Sync + 'static,
@@ -21,6 +21,6 @@ where
             std::thread::sleep(pause);
         }
     };
-    // Where no thread can be had, networks stay while there is room, as without the setting.
+    // Without a thread, networks stay in memory as if the setting were off.
     let _ = std::thread::Builder::new().name("unload-idle".into()).spawn(look);
 }

@@ -1,4 +1,4 @@
-//! The face networks as models of the hub: files that work together, loaded when the first photo needs them.
+//! The face networks as models of the hub: several files that work together, loaded on first use.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use judge::portrait::{EyesBy, Portrait, Thresholds};
 
 const FULL_RANGE: &str = "mediapipe-face-full-range";
 const SHORT_RANGE: &str = "mediapipe-face-short-range";
-/// Faces are found without it; what they express is then told from their landmarks alone.
+/// Optional: without it, expressions are estimated from landmarks alone.
 const EXPRESSIONS: &str = "mediapipe-face-landmarker";
 
 impl Landmarks {
-    /// The models that take part.
+    /// The required models.
     pub fn models(self) -> [&'static str; 3] {
         let mesh = match self {
             Self::Attention => "mediapipe-face-mesh-attention",
@@ -30,12 +30,12 @@ impl Landmarks {
         [FULL_RANGE, SHORT_RANGE, mesh]
     }
 
-    /// Whether a model is one of them, or may join them.
+    /// Whether a model is one of them, or the optional one.
     pub fn takes_part(self, model: &str) -> bool {
         self.models().contains(&model) || model == EXPRESSIONS
     }
 
-    /// What records name as their source.
+    /// The source named in records.
     fn name(self) -> &'static str {
         match self {
             Self::Attention => "mediapipe-faces",
@@ -44,17 +44,17 @@ impl Landmarks {
     }
 }
 
-/// A file that is here, and the hash it must have.
+/// A local file and its expected hash.
 type File = (LocalFile, Option<Digest>);
 
-/// Finds and judges faces, from any number of threads.
+/// Finds and judges faces; can be used from several threads.
 #[derive(Clone, Debug)]
 pub struct Faces {
     shared: Arc<Shared>,
     folder: PathBuf,
     files: [File; 3],
     expressions: Option<File>,
-    /// The expression network, where it was asked for and is not here.
+    /// The expression network, if it was requested and is missing.
     lacks: Option<Missing>,
     mode: Landmarks,
     thresholds: Thresholds,
@@ -70,7 +70,7 @@ impl Weight for FaceAnalyzer {
 }
 
 impl Hub {
-    /// The face networks, if the three that find faces are here; the expression network takes part where it is here, too.
+    /// Opens the face networks if the three required ones are here; uses the expression network if it is here, too.
     pub fn faces(&self, mode: Landmarks, mut thresholds: Thresholds) -> Result<Faces, HubError> {
         let (mut files, mut missing, mut version) = (Vec::new(), Vec::new(), String::new());
         for name in mode.models() {
@@ -79,7 +79,7 @@ impl Hub {
                 Some(file) => files.push(file),
                 None => missing.push(self.missing(manifest, &manifest.files[0])),
             }
-            // What records name is the version of the mesh, the last of them.
+            // Records name the version of the mesh, the last of them.
             version.clone_from(&manifest.version);
         }
         let Ok(files) = <[_; 3]>::try_from(files) else { return Err(HubError::Missing { models: missing }) };
@@ -104,7 +104,7 @@ impl Hub {
 }
 
 impl Hub {
-    /// The one file of a model, if it is here.
+    /// The only file of a model, if it is here.
     fn file_of(&self, manifest: &Manifest) -> Result<Option<File>, HubError> {
         let (file, cache) = (&manifest.files[0], self.cache());
         let with_hash = |local| Ok((local, manifest.wanted_file(file, cache)?.sha256));
@@ -117,28 +117,29 @@ impl Faces {
         self.files.iter().chain(&self.expressions)
     }
 
-    /// The model without which states of eyes and smiles are told from landmarks alone, where it is not here.
+    /// The expression network, if it is missing; eyes and smiles are then judged from landmarks alone.
     pub fn lacks(&self) -> Option<&Missing> {
         self.lacks.as_ref()
     }
 
-    /// `name@version` of the networks together.
+    /// `name@version` of the networks as a whole.
     pub fn reference(&self) -> &str {
         &self.reference
     }
 
-    /// Part of the key of stored results, so its texts must never change by accident: all that shapes a portrait.
+    /// Part of the key of stored results, so its texts must not change by accident. Covers everything that affects a
+    /// portrait.
     pub fn identity(&self) -> Vec<String> {
         let hashes = self.all_files().map(|(_, sha256)| sha256.map(|sha256| sha256.hex()).unwrap_or_default());
         [self.reference.clone(), self.thresholds.key()].into_iter().chain(hashes).collect()
     }
 
-    /// What there is to say about the faces of an upright photo.
+    /// Analyses the faces of an upright photo.
     pub fn analyse(&self, pixels: &Pixels) -> Result<Portrait, HubError> {
         Ok(self.analyzer()?.analyse(pixels))
     }
 
-    /// Loads the networks now, if they are not in memory yet. They stay there as long as what is returned lives.
+    /// Loads the networks now. They stay in memory while the guard lives.
     pub fn load(&self) -> Result<LoadedGuard, HubError> {
         Ok(LoadedGuard::of(self.analyzer()?))
     }
@@ -169,10 +170,10 @@ impl Faces {
     }
 }
 
-/// Published ones have some megabytes.
+/// Maximum bytes of a file; published ones have a few megabytes.
 const LARGEST_FACE_FILE: u64 = 256 << 20;
 
-/// These files are small: their hash is checked whenever they are read.
+/// Reads a file and checks its hash, which is cheap for files this small.
 fn read((file, sha256): &File) -> Result<Vec<u8>, HubError> {
     let path = file.path.clone();
     let bytes = reading::read(&path, LARGEST_FACE_FILE)
@@ -193,7 +194,7 @@ mod tests {
     use crate::cache::Cache;
     use crate::{Aesthetic, HubConfig, MINI, Network as _};
 
-    /// Stored results are found by these texts: whoever changes one makes all of them be computed again.
+    /// Stored results are found by these texts; changing one recomputes all of them.
     #[test]
     fn keys_of_stored_results_stay_as_they_are() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! What is asked of all rows at once, without an engine: rows go in, answers are merged in any order, and come out the
-//! same to the bit. `scan_pool` asks the threads of this machine, `super::distributed` the machines of a cluster.
+//! Passes: queries over all rows, independent of the engine. Partial answers can be merged in any order with bit-identical
+//! results. `scan_pool` runs them on the threads of this machine, `super::distributed` on a cluster.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,16 +10,16 @@ use super::sampling::{Drawn, Smallest, lot, share};
 use super::source::{Group, Source};
 use super::step::{Partial, Scale};
 
-/// Whoever can put a question to rows.
+/// An engine that runs passes over rows.
 pub trait Engine {
     fn source(&self) -> &Source;
 
-    /// Threads of this machine, for what is worked out about answers.
+    /// The threads of this machine, for computations on answers.
     fn pool(&self) -> &rayon::ThreadPool;
 
     fn ask(&self, pass: &Pass, groups: &[Group]) -> Result<Answer, ScaleError>;
 
-    /// Rows that were drawn.
+    /// Runs a pass that samples rows.
     fn draw(&self, pass: &Pass, groups: &[Group]) -> Result<SampledRows, ScaleError> {
         match self.ask(pass, groups)? {
             Answer::Drawn(sampled) => Ok(sampled),
@@ -27,7 +27,7 @@ pub trait Engine {
         }
     }
 
-    /// One step of k-means.
+    /// Runs a step of k-means.
     fn step(&self, nearest: &Nearest, scale: Scale, groups: &[Group]) -> Result<Partial, ScaleError> {
         match self.ask(&Pass { question: Question::Step { scale }, nearest: Some(nearest) }, groups)? {
             Answer::Sums(partial) => Ok(partial),
@@ -38,21 +38,21 @@ pub trait Engine {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
-    /// How long the longest row is, and some rows drawn with even odds.
+    /// The length of the longest row, and a uniform sample of rows.
     Survey { wanted: usize, seed: u64 },
-    /// Rows drawn with odds in proportion to their squared distance from the nearest centroid.
+    /// A sample of rows with probabilities proportional to the squared distance from the nearest centroid.
     Far { wanted: usize, seed: u64 },
     /// The rows farthest from their centroids.
     Farthest { wanted: usize },
-    /// Sums of the rows nearest to each centroid.
+    /// The sums of the rows nearest to each centroid.
     Step { scale: Scale },
 }
 
-/// A question, and the centroids it is about.
+/// A question and its centroids.
 #[derive(Debug, Clone, Copy)]
 pub struct Pass<'a> {
     pub question: Question,
-    /// For all but a survey.
+    /// The centroids, for all questions but a survey.
     pub nearest: Option<&'a Nearest>,
 }
 
@@ -64,9 +64,9 @@ pub enum Answer {
 
 #[derive(Debug)]
 pub struct SampledRows {
-    /// Rows that were looked at.
+    /// The number of rows read.
     pub rows: u64,
-    /// Squared length of the longest of them.
+    /// The squared length of the longest row.
     pub longest: f64,
     pub drawn: Smallest,
 }
@@ -85,7 +85,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Takes rows in; `norms` are their squared lengths.
+    /// Processes rows; `norms` are their squared lengths.
     pub fn take(
         &self,
         answer: &mut Answer,
@@ -146,7 +146,7 @@ impl Pass<'_> {
 }
 
 impl Answer {
-    /// Adds what other rows answered; in any order.
+    /// Merges the answer of other rows, in any order.
     pub fn merge(&mut self, other: Self) {
         match (self, other) {
             (Self::Sums(sums), Self::Sums(other)) => sums.merge(&other),
@@ -155,7 +155,7 @@ impl Answer {
         }
     }
 
-    /// How many rows had a say.
+    /// The number of rows in the answer.
     pub fn rows(&self) -> u64 {
         match self {
             Self::Sums(sums) => sums.counts().iter().sum(),
@@ -184,7 +184,7 @@ impl SampledRows {
         bytes
     }
 
-    /// `None` where the bytes are not what [`Self::to_bytes`] makes of rows of `dim` numbers.
+    /// Parses the output of [`Self::to_bytes`] for rows of `dim` numbers.
     pub fn from_bytes(bytes: &[u8], dim: usize) -> Option<Self> {
         let (head, drawn) = bytes.split_at_checked(24)?;
         let word = |at: usize| <[u8; 8]>::try_from(&head[at..at + 8]).unwrap_or_default();
@@ -202,13 +202,13 @@ impl SampledRows {
         Some(Self { rows: u64::from_le_bytes(word(0)), longest: f64::from_le_bytes(word(8)), drawn: smallest })
     }
 
-    /// Smallest lot first.
+    /// The sampled rows, smallest key first.
     pub fn into_rows(self) -> Vec<Drawn> {
         self.drawn.into_rows()
     }
 }
 
-/// A pass as a file, for machines that do not share this memory.
+/// A pass as a file, for other machines.
 #[derive(Debug)]
 pub struct Stored {
     pub dim: usize,

@@ -1,4 +1,4 @@
-//! Arithmetic on the axes of tensors: which ones numbers name, and the shapes that sums, exchanges and cuts leave.
+//! Axis arithmetic: resolving axis numbers, and the output shapes of reductions, transpositions and slices.
 
 use super::Operator;
 
@@ -8,7 +8,7 @@ pub(super) fn require(condition: bool, otherwise: &str) -> Checked<()> {
     if condition { Ok(()) } else { Err(otherwise.to_owned()) }
 }
 
-/// The shape that an operator on axes gives; `constant` has the whole numbers of its inputs.
+/// The output shape of an operator on axes; `constant` returns its integer inputs.
 pub(super) fn of_output<'a>(
     operator: &Operator,
     shape: &[usize],
@@ -36,14 +36,14 @@ pub(super) fn of_output<'a>(
     }
 }
 
-/// The axis of a number that, when negative, counts from the last.
+/// Resolves an axis number; negative ones count from the last axis.
 pub fn axis_of(number: i32, rank: usize) -> Checked<usize> {
     let from_last = if number < 0 { rank as i64 } else { 0 };
     let axis = usize::try_from(i64::from(number) + from_last).ok().filter(|&axis| axis < rank);
     axis.ok_or_else(|| format!("no axis {number} among {rank}"))
 }
 
-/// The same of several, each named once.
+/// Resolves several axis numbers, which must be distinct.
 pub(super) fn axes_of(numbers: &[i32], rank: usize) -> Checked<Vec<usize>> {
     require(numbers.len() <= rank, "more axes than there are")?;
     let axes = numbers.iter().map(|&number| axis_of(number, rank)).collect::<Checked<Vec<_>>>()?;
@@ -52,7 +52,7 @@ pub(super) fn axes_of(numbers: &[i32], rank: usize) -> Checked<Vec<usize>> {
     Ok(axes)
 }
 
-/// The shape of two tensors combined number by number.
+/// The broadcast shape of two tensors.
 pub(super) fn together(first: &[usize], second: &[usize]) -> Checked<Vec<usize>> {
     let rank = first.len().max(second.len());
     let size = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);
@@ -64,16 +64,16 @@ pub(super) fn together(first: &[usize], second: &[usize]) -> Checked<Vec<usize>>
     (0..rank).map(both).collect()
 }
 
-/// What a slice takes of an axis.
+/// The part of an axis that a slice takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     pub begin: usize,
     pub length: usize,
-    /// The axis goes.
+    /// Whether the axis is removed.
     pub drops: bool,
 }
 
-/// The part of each axis, from the constants of a STRIDED_SLICE: begins, ends, steps.
+/// The part of each axis, from the constants of a STRIDED_SLICE (begins, ends, steps).
 pub fn slice_of(slice: &Operator, shape: &[usize], constants: [&[i32]; 3]) -> Checked<Vec<Part>> {
     let &Operator::Slice { from_start, to_end, drops } = slice else { return Err("no slice".into()) };
     let [begins, ends, steps] = constants;

@@ -1,4 +1,4 @@
-//! The cluster as an engine: passes over rows, asked as queries and put together from what comes back.
+//! The cluster as an engine: passes are sent as queries and answers are merged.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::scan_pool::ScanPool;
 use crate::source::{Group, Source};
 use crate::step::Partial;
 
-/// Rows of files, on the machines of a cluster.
+/// An engine that runs on the machines of a cluster.
 #[allow(missing_debug_implementations, reason = "its client has none")]
 pub struct Cluster<'a> {
     source: &'a Source,
@@ -32,8 +32,8 @@ impl<'a> Cluster<'a> {
         Ok(Self { source, normalize, client, pool })
     }
 
-    /// Enough tasks to go round and to lose one cheaply; few enough that their sums, which all travel, are little
-    /// beside the rows they are made of.
+    /// Enough tasks to balance the load and to lose one cheaply, and few enough that transferring their sums costs little
+    /// beside reading their rows.
     fn task_rows(&self, pass: &Pass) -> u64 {
         let clusters = pass.nearest.map_or(1, |nearest| nearest.centroids().len()) as u64;
         let least = (20 * clusters).max(1 << 14);
@@ -66,7 +66,7 @@ impl<'a> Cluster<'a> {
         Ok(whole)
     }
 
-    /// Which row was meant: halves the files as long as there are several, then looks for itself.
+    /// Finds the row that caused an error: halves the set of files, then reads the last one itself.
     fn find(&self, pass: &Pass, name: &str, groups: &[Group], error: ScaleError) -> ScaleError {
         let mut left = groups;
         while let (Some(first), Some(last)) = (left.first(), left.last())
