@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::PhotoId;
+use crate::journal::{PersonFace, PhotoId, people};
 use crate::thumbnail::Thumbnail;
 use judge::portrait::Portrait;
 use judge::quality::Quality;
@@ -43,6 +43,8 @@ pub struct PhotoReport {
     pub classified: Option<Classified>,
     /// What kind of picture it is.
     pub kind: Option<Kind>,
+    /// The faces on it, and whose they are.
+    pub people: Option<Vec<PersonFace>>,
     /// The photo's group; photos of one batch with the same number show the same scene.
     pub cluster_id: Option<i64>,
     /// The feature vector by which a comparison network compares pairs.
@@ -125,6 +127,7 @@ impl PhotoReport {
             degradations: None,
             classified: None,
             kind: None,
+            people: None,
             cluster_id: None,
             comparison: None,
             perceptual_hash: None,
@@ -135,6 +138,12 @@ impl PhotoReport {
     /// The identity by which the photo is recognised.
     pub fn id(&self) -> Option<PhotoId> {
         self.content.map(|content| PhotoId { content, picture: self.picture })
+    }
+
+    /// Who is on it: names, or numbers such as `p3`.
+    pub fn who(&self) -> Vec<String> {
+        let faces = self.people.iter().flatten();
+        faces.filter_map(|face| face.name.clone().or_else(|| face.person.map(people::word))).collect()
     }
 
     /// The time when the photo was taken, as records show it.

@@ -5,6 +5,7 @@ mod features;
 mod hashing;
 mod kind;
 mod network;
+mod people;
 mod quality;
 mod rating_and_embedding;
 mod thumbnails;
@@ -19,6 +20,7 @@ pub use network::{
     ClassificationAnalysis, ComparisonAnalysis, DegradationAnalysis, EmbeddingAnalysis, NetworkAnalysis,
     RatingAnalysis, ReportedNetwork,
 };
+pub use people::PeopleAnalysis;
 pub use quality::QualityAnalysis;
 pub use rating_and_embedding::RatingAndEmbeddingAnalysis;
 pub use thumbnails::Thumbnails;

@@ -3,6 +3,7 @@
 use super::album::{self, GroupArgs};
 use super::human_decisions;
 use super::open_models::Networks;
+use super::people::{self, Wanted};
 use super::photos;
 use super::select::{ChoiceArgs, choose};
 use crate::arguments::PhotoArgs;
@@ -31,15 +32,20 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let scan = photos::find(&args.photos, context)?;
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
-    let models = hub.album_models(&mut &networks)?;
-    let (reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
+    let mut models = hub.album_models(&mut &networks)?;
+    let wanted = if args.choice.coverage.wanted() == Wanted::Not { Wanted::IfHere } else { Wanted::Needed };
+    models.people = people::recognition_as(wanted, &networks, context)?;
+    let (mut reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
+    if let Some(recognising) = &models.people {
+        people::tell_apart(&mut reports, recognising, context)?;
+    }
     let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
     let photos = choice::candidates(
         &reports,
         &groups,
         &human_decisions::of(&reports, args.choice.ratings, &context.decisions()?),
     );
-    let rules = args.choice.rules(context);
+    let rules = args.choice.rules_for(&reports, context)?;
     let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);
     let mut verdicts = match chosen {
         Err(CommandError { kind: Kind::Interrupted, .. }) => {

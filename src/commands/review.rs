@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::album::{Budget, Gathered, GroupArgs};
+use super::coverage;
 use super::open_models::Networks;
 use super::photos;
 use super::select::{self, ChoiceArgs};
@@ -62,7 +63,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let thumbnails = Some(served_budget as Budget);
     let Gathered { mut reports, mut tally, models } = match &args.from {
         Some(file) => Gathered::from_file(file, thumbnails, &networks, context)?,
-        None => Gathered::from_photos(&photos::find(&args.photos, context)?, thumbnails, &networks, context)?,
+        None => {
+            let (scan, wanted) = (photos::find(&args.photos, context)?, args.choice.coverage.wanted());
+            Gathered::from_photos(&scan, wanted, thumbnails, &networks, context)?
+        }
     };
     photos::unless_interrupted(context)?;
     if reports.is_empty() {
@@ -71,7 +75,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let pictures = pictures(&mut reports, context);
-    let rules = args.choice.rules(context);
+    let rules = args.choice.rules_for(&reports, context)?;
     let album = session::Album { reports: &reports, groups: &groups, models: &models, rules: &rules };
     let mut session = Session::begin(album, args.choice.ratings, journal, &networks, &mut tally, context)?;
     let (table, wishes) = Table::new(pictures);
@@ -87,6 +91,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     serve(&wishes, &mut session, context)?;
     let (photos, verdicts) = session.end();
     select::note_kept_beyond_top(&photos, &verdicts, &rules, context);
+    coverage::note_lacking(&photos, &verdicts, &rules, context);
     select::log_selection(&photos, &verdicts, context);
     let mut output = context.output::<SelectRecord>()?;
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {

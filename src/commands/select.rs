@@ -8,12 +8,13 @@ use clap::builder::PossibleValuesParser;
 use super::album::{Budget, Gathered, GroupArgs};
 use super::album_export::{self, Album, DeliverArgs};
 use super::closing;
+use super::coverage::{self, CoverageArgs};
 use super::human_decisions::{self, Ratings};
 use super::open_models::Networks;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
 use crate::analyses::ComparisonAnalysis;
-use crate::arguments::PhotoArgs;
+use crate::arguments::{PhotoArgs, at_least_one};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::journal::PhotoId;
@@ -98,6 +99,9 @@ pub struct ChoiceArgs {
     #[arg(long, value_name = "K", value_parser = at_least_one)]
     pub each_day: Option<usize>,
 
+    #[command(flatten)]
+    pub coverage: CoverageArgs,
+
     /// What becomes of pictures that are no photographs: screenshots, documents, receipts, charts, drawings, memes
     ///
     /// last: they are picked only when photographs leave places; drop: never; keep: they compete like photographs. What a
@@ -111,11 +115,6 @@ pub struct ChoiceArgs {
     /// `albumctl decide` take precedence, and no rating of a person is ever overwritten.
     #[arg(long, value_name = "HOW", default_value = "obey")]
     pub ratings: Ratings,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    let number = text.parse().map_err(|_| "a whole number of at least 1 is expected")?;
-    if number == 0 { Err("it must be at least 1".to_owned()) } else { Ok(number) }
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -151,6 +150,11 @@ impl ChoiceArgs {
         Ok(())
     }
 
+    /// The rules, with who of the people on these photos shall be in the album.
+    pub fn rules_for(&self, reports: &[PhotoReport], context: &Context) -> Result<Rules, CommandError> {
+        Ok(Rules { coverage: self.coverage.quotas(reports, context)?, ..self.rules(context) })
+    }
+
     pub fn rules(&self, context: &Context) -> Rules {
         let album = &context.settings().album;
         let (selection, quality) = (&album.selection, &album.quality);
@@ -171,6 +175,7 @@ impl ChoiceArgs {
             per_group: self.per_cluster.unwrap_or(selection.images_per_cluster),
             per_day: self.each_day,
             junk: self.junk.as_deref().and_then(Junk::named).unwrap_or(selection.junk),
+            coverage: Vec::new(),
             fill: self.per_cluster.is_none(),
             diversity: selection.diversity_threshold,
             category_distance: selection.category_distance,
@@ -210,9 +215,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         let decisions = human_decisions::in_journal(&reports, args.deliver.dry_run, context)?;
         choice::candidates(&reports, &groups, &human_decisions::of(&reports, args.choice.ratings, &decisions))
     };
-    let rules = args.choice.rules(context);
+    let rules = args.choice.rules_for(&reports, context)?;
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
     note_kept_beyond_top(&photos, &verdicts, &rules, context);
+    coverage::note_lacking(&photos, &verdicts, &rules, context);
     log_selection(&photos, &verdicts, context);
     photos::unless_interrupted(context)?;
     let album = Album { reports: &reports, from_file: args.from.is_some(), photos: &photos, verdicts: &verdicts };
@@ -272,7 +278,7 @@ impl Args {
             flag("--min-cluster-size", groups.min_cluster_size.as_ref()),
             flag("--noise", groups.noise.as_ref()),
         ];
-        given.into_iter().flatten().collect()
+        given.into_iter().flatten().chain(choice.coverage.flags()).collect()
     }
 }
 
@@ -292,7 +298,7 @@ fn gather(
     if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
         return Ok(None);
     }
-    Gathered::from_photos(&scan, thumbnails, networks, context).map(Some)
+    Gathered::from_photos(&scan, args.choice.coverage.wanted(), thumbnails, networks, context).map(Some)
 }
 
 pub fn note_kept_beyond_top(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {

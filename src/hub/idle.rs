@@ -17,6 +17,7 @@ where
         while let Some(loaded) = loaded.upgrade() {
             loaded.photos.forget_idle(after);
             loaded.faces.forget_idle(after);
+            loaded.people.forget_idle(after);
             drop(loaded);
             std::thread::sleep(pause);
         }

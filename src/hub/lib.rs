@@ -20,6 +20,7 @@ mod loaded_networks;
 pub mod manifest;
 mod model;
 pub mod model_library;
+mod people;
 pub mod policy;
 mod portraits;
 pub mod prepare;
@@ -47,6 +48,7 @@ use self::manifest::{Architecture, Manifest, ManifestFile, Task};
 pub use self::model::LoadedGuard;
 use self::model::Model;
 use self::model_library::ModelLibrary;
+pub use self::people::{DescribedFace, People};
 pub use self::portraits::Faces;
 use self::recipe::Recipe;
 use self::registry::LoadedNetwork;
@@ -252,17 +254,20 @@ impl Hub {
     /// Whether the network of this model is loaded or loading.
     pub fn memory_status(&self, manifest: &Manifest) -> Option<Status> {
         let (loaded, reference) = (&self.shared.loaded, manifest.reference());
-        if loaded.photos.builds(&reference) || loaded.faces.builds(&reference) {
+        let (photos, faces, people) = (&loaded.photos, &loaded.faces, &loaded.people);
+        if photos.builds(&reference) || faces.builds(&reference) || people.builds(&reference) {
             return Some(Status::Loading);
         }
-        (loaded.photos.holds(&reference) || loaded.faces.holds(&reference)).then_some(Status::Loaded)
+        let is_held = photos.holds(&reference) || faces.holds(&reference) || people.holds(&reference);
+        is_held.then_some(Status::Loaded)
     }
 
     /// Unloads a model's network, once no thread uses it. Returns whether it was loaded.
     pub fn unload(&self, manifest: &Manifest) -> bool {
-        let loaded = &self.shared.loaded;
-        let photos = loaded.photos.forget(&manifest.reference());
-        loaded.faces.forget(&manifest.reference()) || photos
+        let (loaded, reference) = (&self.shared.loaded, manifest.reference());
+        let [photos, faces, people] =
+            [loaded.photos.forget(&reference), loaded.faces.forget(&reference), loaded.people.forget(&reference)];
+        photos || faces || people
     }
 
     /// The local file of a model: in the cache under its hash, or put into the folder under its own name. If the hash is

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::people::Recognition;
+
 /// The identity of a loaded network: the model, and everything it was built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
@@ -160,11 +162,12 @@ impl<T: Weight> LoadedNetworks<T> {
 pub(super) struct LoadedModels<P, F> {
     pub photos: LoadedNetworks<P>,
     pub faces: LoadedNetworks<F>,
+    pub people: LoadedNetworks<Recognition>,
 }
 
 impl<P, F> Default for LoadedModels<P, F> {
     fn default() -> Self {
-        Self { photos: LoadedNetworks::default(), faces: LoadedNetworks::default() }
+        Self { photos: LoadedNetworks::default(), faces: LoadedNetworks::default(), people: LoadedNetworks::default() }
     }
 }
 

@@ -20,7 +20,7 @@ use networks::preference::Class1;
 use networks::preprocess::Preprocess;
 
 /// Words accepted in place of a model's name: for all models of a task, or for the default of several alternatives.
-pub const WORDS: [(&str, &str); 2] = [("faces", "face"), ("classes", models::CLASSIFIER)];
+pub const WORDS: [(&str, &str); 3] = [("faces", "face"), ("people", "people"), ("classes", models::CLASSIFIER)];
 
 /// Maximum bytes, a thousand times the largest existing models.
 const LARGEST: u64 = 1 << 44;
@@ -175,6 +175,8 @@ pub enum Architecture {
 
 /// The face networks work together, so the hub loads them without the registry.
 const FACE_NETWORK: &str = "tflite";
+/// So does dlib's recognition of faces.
+const FACE_RECOGNITION: &str = "dlib-faces";
 
 impl Architecture {
     /// Parses the word of a manifest.
@@ -251,7 +253,7 @@ impl Manifest {
 
     /// Whether its architecture is supported.
     pub fn is_run_here(&self) -> bool {
-        self.architecture == FACE_NETWORK || self.is_built_here()
+        [FACE_NETWORK, FACE_RECOGNITION].contains(&self.architecture.as_str()) || self.is_built_here()
     }
 
     /// Whether its architecture is built by the registry.

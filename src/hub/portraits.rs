@@ -45,7 +45,7 @@ impl Landmarks {
 }
 
 /// A local file and its expected hash.
-type File = (LocalFile, Option<Digest>);
+pub(super) type File = (LocalFile, Option<Digest>);
 
 /// Finds and judges faces; can be used from several threads.
 #[derive(Clone, Debug)]
@@ -174,7 +174,7 @@ impl Faces {
 const LARGEST_FACE_FILE: u64 = 256 << 20;
 
 /// Reads a file and checks its hash, which is cheap for files this small.
-fn read((file, sha256): &File) -> Result<Vec<u8>, HubError> {
+pub(super) fn read((file, sha256): &File) -> Result<Vec<u8>, HubError> {
     let path = file.path.clone();
     let bytes = reading::read(&path, LARGEST_FACE_FILE)
         .map_err(|source| file.unless_gone(HubError::Open { path: path.clone(), source }))?;

@@ -98,17 +98,17 @@ impl StoredDecision {
 
     fn logged(self) -> Logged {
         let Self { photo, decision, decided_ms, path: bytes } = self;
-        Logged { photo, decision, decided_ms, path: path(bytes) }
+        Logged { photo, decision, decided_ms, path: path_of(bytes) }
     }
 }
 
 #[cfg(unix)]
-fn path(bytes: Vec<u8>) -> PathBuf {
+pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
     std::ffi::OsString::from_vec(bytes).into()
 }
 
 #[cfg(not(unix))]
-fn path(bytes: Vec<u8>) -> PathBuf {
+pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }

@@ -7,6 +7,7 @@
 //! damaged, not new. SQLite keeps no log file beside it between changes, so the one file can be backed up by copying it.
 
 mod decisions;
+pub mod people;
 mod photo_id;
 mod rows;
 mod runs;
@@ -23,7 +24,9 @@ use crate::sqlite::{self, LockDeadline};
 use base::atomic::{Draft, Folders, is_unfinished};
 use rows::Contents;
 
+use decisions::path_of;
 pub use decisions::{DecisionInForce, Logged, NewDecision};
+pub use people::{LookedAt, PeopleError, PeopleFile, Person, PersonFace};
 pub use photo_id::{Decisions, PhotoId, SeenPhotos};
 pub use runs::{LastRun, RunLock};
 

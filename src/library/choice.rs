@@ -62,6 +62,7 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
         subject: photo.classified.as_ref().and_then(subject),
         size: (photo.width > 0 && photo.height > 0).then_some((photo.width, photo.height)),
         day: photo.taken_at_text().and_then(|text| text.get(..DAY).map(str::to_owned)),
+        people: photo.who(),
         content: photo.content.map(|content| content.0),
     }
 }

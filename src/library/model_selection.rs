@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{ModelHub, ModelHubError};
 use crate::analyses::{
     ClassificationAnalysis, ComparisonAnalysis, EmbeddingAnalysis, FaceAnalysis, Features, KindAnalysis,
-    QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, present,
+    PeopleAnalysis, QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, present,
 };
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
@@ -73,6 +73,8 @@ pub struct AlbumModels {
     one_pass: Option<RatingAndEmbeddingAnalysis>,
     /// The classifier, for labels; the selection takes photos of different subjects for less alike.
     pub classification: Option<ClassificationAnalysis>,
+    /// Tells whose faces are on photos, where that is asked for.
+    pub people: Option<PeopleAnalysis>,
     /// The configured comparison model. Without a configured one, it is opened only when there is a tie to break.
     pub comparing: Option<Arc<ComparisonAnalysis>>,
 }
@@ -90,6 +92,8 @@ impl AlbumModels {
             self.kind.as_ref().filter(|_| separate).map(|kind| kind as &dyn Analysis),
             self.faces.as_ref().map(|faces| faces as &dyn Analysis),
             self.classification.as_ref().map(|classification| classification as &dyn Analysis),
+            // After the faces, which it takes from the report.
+            self.people.as_ref().map(|people| people as &dyn Analysis),
         ])
     }
 }
@@ -153,6 +157,7 @@ impl ModelHub {
             kind: None,
             one_pass: None,
             classification: None,
+            people: None,
             comparing: None,
         })
     }
@@ -210,6 +215,11 @@ impl ModelHub {
     pub fn face_finding(&self, mode: Landmarks) -> Result<FaceAnalysis, ModelHubError> {
         let thresholds = Thresholds::from(self.settings());
         Ok(FaceAnalysis { faces: self.hub().faces(mode, thresholds)? })
+    }
+
+    /// What recognises people. The error for missing models says how to get them.
+    pub fn people(&self) -> Result<hub::People, ModelHubError> {
+        Ok(self.hub().people(Thresholds::from(self.settings()))?)
     }
 
     /// Opens the network of a model. Nothing is fetched: the error for a missing model says how to get it.

@@ -7,6 +7,7 @@
 pub mod checkpoint;
 mod convolution;
 pub mod dinov2;
+pub mod dlib;
 pub mod folded;
 pub mod fused;
 pub mod head;

@@ -124,8 +124,12 @@ impl Stored {
         let facts = job.store.finding(&content, &keys.facts).and_then(|json| serde_json::from_slice(&json).ok());
         let mut report = PhotoReport { content: Some(content), ..PhotoReport::of(path) };
         let mut restore = |index: &usize| {
+            let analysis = job.analyses[*index];
+            if !analysis.is_stored() {
+                return analysis.recall(&content, &mut report).is_none();
+            }
             let finding = job.store.finding(&content, &keys.analyses[*index]);
-            finding.and_then(|finding| job.analyses[*index].restore(&finding, &mut report)).is_none()
+            finding.and_then(|finding| analysis.restore(&finding, &mut report)).is_none()
         };
         let missing = (0..job.analyses.len()).filter(|index| restore(index)).collect();
         Self { facts, report, missing }
@@ -158,7 +162,9 @@ impl Stored {
         for index in self.missing {
             let analysis = job.analyses[index];
             job.telemetry.time(analysis.name(), || analysis.analyse(picture, &mut report))?;
-            computed.push((index, analysis.encode(&report)?));
+            if analysis.is_stored() {
+                computed.push((index, analysis.encode(&report)?));
+            }
         }
         let analysed = AnalysedPhoto { report, from_store: false };
         Ok(FinishedPhoto { analysed, stamp, computed, facts_payload })

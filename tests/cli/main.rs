@@ -15,6 +15,7 @@ mod kinds;
 mod lists_and_folders;
 mod networks;
 mod output;
+mod people;
 mod plumbing;
 mod portrait;
 mod ratings;

@@ -3,6 +3,7 @@
 //! The result does not depend on the order of the input, because every comparison ends with the path.
 
 pub mod composite;
+mod cover;
 mod filter;
 mod kind;
 mod pick;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use composite::{MissingReason, Portrait, ScoreParts, Weights};
+pub use cover::Quota;
 pub use filter::{Filters, Orientation};
 pub use kind::{Junk, Kind, PictureKind};
 pub use pick::{needs_comparison, select};
@@ -73,6 +75,8 @@ pub struct Photo {
     pub size: Option<(u32, u32)>,
     /// The day on which it was taken, `2026-05-04`.
     pub day: Option<String>,
+    /// Who is on it: names, or numbers such as `p3`.
+    pub people: Vec<String>,
     /// A hash of the file's bytes. Files with the same hash are one picture and fill one place in the album.
     pub content: Option<[u8; 32]>,
 }
@@ -90,6 +94,8 @@ pub struct Rules {
     pub per_day: Option<usize>,
     /// What becomes of pictures that are no photographs.
     pub junk: Junk,
+    /// Who shall be in the album.
+    pub coverage: Vec<Quota>,
     /// Whether groups may contribute more than `per_group` photos, if different enough, until `top` is reached.
     pub fill: bool,
     /// The smallest cosine distance between an additional photo and the picks of the same group.
@@ -112,6 +118,7 @@ impl Default for Rules {
             per_group: 1,
             per_day: None,
             junk: Junk::default(),
+            coverage: Vec::new(),
             fill: true,
             diversity: 0.1,
             category_distance: 0.05,

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
+use super::cover::Covering;
 use super::filter::FailedFilter;
 use super::reason::{self, GroupContext, Outcome};
 use super::tournament::{self, Entrant, Tiebreak};
@@ -27,19 +28,20 @@ pub fn select(photos: &[Photo], rules: &Rules, comparator: Comparator) -> Result
     for (&group, members) in &groups {
         orders.insert(group, scored.order(members, comparator, &mut tiebreaks));
     }
-    let (picked, passed) = scored.pick(&orders, comparator);
-    Ok(scored.verdicts(&groups, &orders, &picked, &passed, tiebreaks, comparator))
+    let covering = scored.covering(&orders, comparator);
+    let (picked, passed) = scored.pick(&orders, &covering, comparator);
+    Ok(scored.verdicts(&groups, &orders, &Picked { picked, passed, covering }, tiebreaks, comparator))
 }
 
 /// All photos with their computed scores.
-struct ScoredPhotos<'a> {
-    photos: &'a [Photo],
-    rules: &'a Rules,
+pub(super) struct ScoredPhotos<'a> {
+    pub(super) photos: &'a [Photo],
+    pub(super) rules: &'a Rules,
     parts: Vec<ScoreParts>,
     composite: Vec<Option<f64>>,
     failed: Vec<Option<FailedFilter>>,
     /// For each additional file of a picture, the file that represents the picture.
-    duplicate_of: Vec<Option<usize>>,
+    pub(super) duplicate_of: Vec<Option<usize>>,
 }
 
 /// Finds, for each additional file of a picture, the representative: the file with the simplest path.
@@ -62,6 +64,13 @@ fn duplicate_of(photos: &[Photo]) -> Vec<Option<usize>> {
     photos.iter().enumerate().map(representative).collect()
 }
 
+/// The picks in rank order, the photos passed over in their turn, and the picks made for people.
+struct Picked {
+    picked: Vec<usize>,
+    passed: BTreeMap<usize, Passed>,
+    covering: Covering,
+}
+
 /// Why a photo was passed over when its turn came.
 #[derive(Debug, Clone, Copy)]
 enum Passed {
@@ -82,12 +91,12 @@ impl<'a> ScoredPhotos<'a> {
         Self { photos, rules, parts, composite, failed, duplicate_of: duplicate_of(photos) }
     }
 
-    fn is(&self, photo: usize, decision: Decision) -> bool {
+    pub(super) fn is(&self, photo: usize, decision: Decision) -> bool {
         self.photos[photo].decision == Some(decision)
     }
 
     /// The kind of a picture that is picked only when photographs leave places.
-    fn comes_last(&self, photo: usize) -> Option<Kind> {
+    pub(super) fn comes_last(&self, photo: usize) -> Option<Kind> {
         let given = &self.photos[photo];
         given
             .kind
@@ -120,7 +129,7 @@ impl<'a> ScoredPhotos<'a> {
     }
 
     /// Orders by composite, then sharpness, then path. Missing numbers come last.
-    fn better_first(&self, a: usize, b: usize) -> Ordering {
+    pub(super) fn better_first(&self, a: usize, b: usize) -> Ordering {
         let descending = |x: Option<f64>, y: Option<f64>| {
             let value = |v: Option<f64>| v.filter(|v| v.is_finite()).unwrap_or(f64::NEG_INFINITY);
             value(y).total_cmp(&value(x))
@@ -207,6 +216,7 @@ impl<'a> ScoredPhotos<'a> {
     fn pick(
         &self,
         orders: &BTreeMap<usize, Vec<usize>>,
+        covering: &Covering,
         comparator: Comparator,
     ) -> (Vec<usize>, BTreeMap<usize, Passed>) {
         let top = self.rules.top.unwrap_or(usize::MAX);
@@ -214,18 +224,32 @@ impl<'a> ScoredPhotos<'a> {
         let mut picked: Vec<usize> = (0..self.photos.len()).filter(is_kept).collect();
         picked.sort_by(|&a, &b| self.better_first(a, b));
         let mut passed = BTreeMap::new();
-        let rounds = orders.values().map(Vec::len).max().unwrap_or(0);
+        // Who was picked for people is the first that its group offers.
+        let first = |order: &Vec<usize>| {
+            let mut order = order.clone();
+            order.sort_by_key(|photo| (!self.is(*photo, Decision::Keep), !covering.contains_key(photo)));
+            order
+        };
+        let offers: Vec<Vec<usize>> = orders.values().map(first).collect();
+        let mut reserved = covering.len();
+        let rounds = offers.iter().map(Vec::len).max().unwrap_or(0);
         for (last, round) in [false, true].into_iter().flat_map(|last| (0..rounds).map(move |round| (last, round))) {
             let beyond = round >= self.rules.per_group;
-            if picked.len() >= top || (beyond && !(self.rules.fill && self.rules.top.is_some())) {
+            let is_closed = beyond && !(self.rules.fill && self.rules.top.is_some());
+            if picked.len() >= top || (is_closed && reserved == 0) {
                 continue;
             }
-            let mut offered: Vec<usize> = orders.values().filter_map(|order| order.get(round)).copied().collect();
+            let mut offered: Vec<usize> = offers.iter().filter_map(|order| order.get(round)).copied().collect();
             offered.retain(|&photo| !self.is(photo, Decision::Keep) && self.comes_last(photo).is_some() == last);
             offered.sort_by(|&a, &b| self.better_first(a, b));
             for photo in offered {
-                if picked.len() >= top {
-                    break;
+                if covering.contains_key(&photo) {
+                    reserved -= 1;
+                    picked.push(photo);
+                    continue;
+                }
+                if is_closed || picked.len() + reserved >= top {
+                    continue;
                 }
                 let too_alike = || self.nearest_similar_pick(photo, &picked, comparator).filter(|_| beyond);
                 if self.day_is_full(photo, &picked) {
@@ -246,13 +270,18 @@ impl<'a> ScoredPhotos<'a> {
         (picked, passed)
     }
 
-    fn day_is_full(&self, photo: usize, picked: &[usize]) -> bool {
+    pub(super) fn day_is_full(&self, photo: usize, picked: &[usize]) -> bool {
         let (Some(most), Some(day)) = (self.rules.per_day, &self.photos[photo].day) else { return false };
         picked.iter().filter(|&&other| self.photos[other].day.as_ref() == Some(day)).count() >= most
     }
 
     /// The nearest pick of the same group, if it is nearer than the diversity threshold.
-    fn nearest_similar_pick(&self, photo: usize, picked: &[usize], comparator: Comparator) -> Option<(usize, f64)> {
+    pub(super) fn nearest_similar_pick(
+        &self,
+        photo: usize,
+        picked: &[usize],
+        comparator: Comparator,
+    ) -> Option<(usize, f64)> {
         let group = self.photos[photo].group;
         let distance = |other: usize| {
             let of_features = (comparator.distance)(photo, other).filter(|distance| distance.is_finite())?;
@@ -278,12 +307,12 @@ impl<'a> ScoredPhotos<'a> {
         &self,
         groups: &BTreeMap<usize, Vec<usize>>,
         orders: &BTreeMap<usize, Vec<usize>>,
-        picked: &[usize],
-        passed: &BTreeMap<usize, Passed>,
+        chosen: &Picked,
         mut tiebreaks: Vec<Option<Tiebreak>>,
         comparator: Comparator,
     ) -> Vec<Verdict> {
-        let mut sequence = picked.to_vec();
+        let Picked { picked, passed, covering } = chosen;
+        let mut sequence = picked.clone();
         let mut is_picked = vec![false; self.photos.len()];
         for &photo in picked {
             is_picked[photo] = true;
@@ -309,6 +338,7 @@ impl<'a> ScoredPhotos<'a> {
                     is_picked: &is_picked,
                     has_model: comparator.better.is_some(),
                     any_kept,
+                    covering,
                 };
                 let reason =
                     reason::sentence(photo, self.outcome(photo, at, at < picked.len(), passed), &context, self.rules);

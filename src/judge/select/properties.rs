@@ -42,6 +42,7 @@ prop_compose! {
         subject: None,
         size: None,
         day: None,
+            people: Vec::new(),
             content: None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::cover::Covering;
 use super::filter::FailedFilter;
 use super::{Decision, Kind, Photo, Portrait, Rules, Tiebreak};
 
@@ -50,6 +51,8 @@ pub(super) struct GroupContext<'a> {
     pub has_model: bool,
     /// Whether a person kept any photo of the input.
     pub any_kept: bool,
+    /// The photos that were picked for people.
+    pub covering: &'a Covering,
 }
 
 pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rules: &Rules) -> String {
@@ -71,7 +74,8 @@ pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rul
         Outcome::DayIsFull => vec![group.day_is_full(photo, rules)],
         Outcome::Picked { last } => {
             let behind = last.map(|kind| format!("a {}, ranked behind all photographs", kind.what.word()));
-            group.picked(photo).into_iter().chain(behind).collect()
+            let for_people = group.covering.get(&photo).map(|people| shows(people));
+            group.picked(photo).into_iter().chain(for_people).chain(behind).collect()
         }
         Outcome::PassedOver { last: Some(kind) } => {
             vec![format!("{}, picked only when photographs leave places", sure(kind))]
@@ -79,6 +83,12 @@ pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rul
         Outcome::PassedOver { last: None } => group.passed_over(photo, rules),
     };
     format!("{}.", clauses.join("; "))
+}
+
+/// "shows Anna, who was asked for".
+fn shows(people: &[String]) -> String {
+    let were = if people.len() == 1 { "was" } else { "were" };
+    format!("shows {}, who {were} asked for", list(people))
 }
 
 /// "A receipt (0.98 sure)".
@@ -338,7 +348,7 @@ impl GroupContext<'_> {
         let ahead = self.order.iter().copied().take(place - 1).find(|&other| self.is_picked[other]);
         match ahead {
             Some(winner) => self.beaten_by(winner, photo, place),
-            None => vec![self.no_room(photo, place, rules)],
+            None => vec![self.for_people(photo, place).unwrap_or_else(|| self.no_room(photo, place, rules))],
         }
     }
 
@@ -391,6 +401,15 @@ impl GroupContext<'_> {
         }
     }
 
+    /// Where it stands in its group.
+    fn place(&self, photo: usize, place: usize) -> String {
+        match (self.members.len(), place) {
+            (0 | 1, _) => "The only photo of its scene".to_owned(),
+            (_, 1) => format!("{} {}", self.first_place(photo), self.all()),
+            (_, place) => format!("{} {}", ordinal(place), self.all()),
+        }
+    }
+
     fn day_is_full(&self, photo: usize, rules: &Rules) -> String {
         let day = self.photos[photo].day.as_deref().unwrap_or("its day");
         match rules.per_day {
@@ -401,13 +420,18 @@ impl GroupContext<'_> {
         }
     }
 
+    /// Explains a photo whose group gave another for the people on it.
+    fn for_people(&self, photo: usize, place: usize) -> Option<String> {
+        let (other, people) = self
+            .members
+            .iter()
+            .find_map(|other| Some((*other, self.covering.get(other).filter(|_| *other != photo)?)))?;
+        Some(format!("{}, but {} {}", self.place(photo, place), self.name(other), shows(people)))
+    }
+
     /// Explains a photo passed over although no better photo of its group was picked: the album was full.
     fn no_room(&self, photo: usize, place: usize, rules: &Rules) -> String {
-        let what = match (self.members.len(), place) {
-            (0 | 1, _) => "The only photo of its scene".to_owned(),
-            (_, 1) => format!("{} {}", self.first_place(photo), self.all()),
-            (_, place) => format!("{} {}", ordinal(place), self.all()),
-        };
+        let what = self.place(photo, place);
         match rules.top {
             Some(0) => format!("{what}, but no photo was asked for"),
             Some(1) if self.any_kept => format!("{what}, but only one photo was asked for and you kept another"),

@@ -19,6 +19,7 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         subject: None,
         size: None,
         day: None,
+        people: Vec::new(),
         content: None,
     }
 }
@@ -445,4 +446,48 @@ fn the_second_best_of_a_full_day_does_not_take_its_place() {
 fn photos_of_unknown_days_are_not_limited() {
     let photos = [photo("a", 0, 0.9), photo("b", 1, 0.8)];
     assert_eq!(picks(&photos, &Rules { per_day: Some(1), ..Rules::default() }, no_model()), ["a", "b"]);
+}
+
+fn showing(path: &str, group: usize, iqa: f64, people: &[&str]) -> Photo {
+    Photo { people: people.iter().map(|one| (*one).to_owned()).collect(), ..photo(path, group, iqa) }
+}
+
+fn asked_for(people: &[&str], least: usize, top: Option<usize>) -> Rules {
+    let quota = |person: &&str| Quota { person: (*person).to_owned(), least };
+    Rules { coverage: people.iter().map(quota).collect(), top, ..Rules::default() }
+}
+
+#[test]
+fn everyone_who_was_asked_for_is_in_the_album_where_photos_and_places_allow() {
+    let photos = [
+        showing("hill", 0, 0.9, &[]),
+        showing("lake", 1, 0.8, &[]),
+        showing("anna", 2, 0.5, &["Anna"]),
+        showing("both", 3, 0.2, &["Anna", "Ben"]),
+        showing("ben", 4, 0.3, &["Ben"]),
+    ];
+    assert_eq!(picks(&photos, &asked_for(&[], 1, Some(2)), no_model()), ["hill", "lake"]);
+    // One photo that shows both leaves more places to the best.
+    assert_eq!(picks(&photos, &asked_for(&["Anna", "Ben"], 1, Some(2)), no_model()), ["hill", "both"]);
+    let two = asked_for(&["Anna", "Ben"], 2, Some(4));
+    assert_eq!(picks(&photos, &two, no_model()), ["hill", "anna", "ben", "both"]);
+    // No more than asked for, and nobody who is on no photo.
+    assert_eq!(picks(&photos, &asked_for(&["Anna", "Ben", "Eve"], 2, Some(1)), no_model()), ["both"]);
+    let verdicts = select(&photos, &asked_for(&["Anna", "Ben"], 1, Some(2)), no_model()).unwrap();
+    assert!(reason(&verdicts, &photos, "both").contains("shows Anna and Ben, who were asked for"));
+    // What a person keeps or rejects goes before.
+    let mut decided = photos.to_vec();
+    (decided[4].decision, decided[3].decision) = (Some(Decision::Keep), Some(Decision::Reject));
+    assert_eq!(picks(&decided, &asked_for(&["Anna", "Ben"], 1, Some(3)), no_model()), ["ben", "hill", "anna"]);
+}
+
+#[test]
+fn a_group_gives_the_take_that_shows_whom_was_asked_for() {
+    let photos = [showing("best", 0, 0.9, &[]), showing("with", 0, 0.5, &["Ben"]), showing("other", 1, 0.4, &[])];
+    let rules = asked_for(&["Ben"], 1, None);
+    assert_eq!(picks(&photos, &rules, no_model()), ["with", "other"]);
+    let verdicts = select(&photos, &rules, no_model()).unwrap();
+    let best = reason(&verdicts, &photos, "best");
+    assert_eq!(best, "Best overall of 2 photos of its scene, but with shows Ben, who was asked for.");
+    assert!(reason(&verdicts, &photos, "with").ends_with("shows Ben, who was asked for."));
 }

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
-use super::{DecisionPlace, DecisionWord, LabelRecord, ScoreRecord};
+use super::{DecisionPlace, DecisionWord, LabelRecord, PersonRecord, ScoreRecord};
+use crate::journal::PersonFace;
 use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, TakenFrom};
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
@@ -79,6 +80,9 @@ pub struct AnalyzeRecord {
     /// How likely that is, 0 to 1.
     #[serde(default)]
     pub kind_confidence: Option<f64>,
+    /// The faces on it, and whose they are; null where `albumctl models pull people` has brought no models.
+    #[serde(default)]
+    pub people: Option<Vec<PersonRecord>>,
 }
 
 /// The number of labels in a line.
@@ -138,6 +142,7 @@ impl AnalyzeRecord {
             labels: report.classified.map(|classified| LabelRecord::best(&classified, LABELS)),
             kind: report.kind.map(|kind| kind.what),
             kind_confidence: report.kind.map(|kind| kind.score),
+            people: report.people.map(|faces| faces.iter().map(PersonRecord::from).collect()),
         })
     }
 
@@ -179,6 +184,7 @@ impl AnalyzeRecord {
             portrait,
             embedding: Some(PhotoEmbedding { vector: self.embedding, model: self.model }),
             classified: self.labels.map(LabelRecord::classified),
+            people: self.people.map(|faces| faces.into_iter().map(PersonFace::from).collect()),
             kind: self.kind.map(|what| Kind { what, score: self.kind_confidence.unwrap_or(1.0) }),
             ..PhotoReport::of(&path)
         }
