@@ -443,7 +443,8 @@ pub fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
     }
 }
 
-fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
+/// What the page tells of one photo.
+pub fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
     let met = verdict.tiebreak.iter().flat_map(|tiebreak| &tiebreak.met);
     Entry {
         path: photo.path.to_string_lossy().into_owned(),

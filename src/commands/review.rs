@@ -125,7 +125,7 @@ fn serve(wishes: &Receiver<Asked>, session: &mut Session<'_>, context: &Context)
         // A browser that has gone meanwhile gets no answer.
         let _ = reply.send(answer);
     }
-    session.settle()
+    session.settle().map(drop)
 }
 
 /// Moves the thumbnails to the server; the album does not need them.

@@ -9,7 +9,7 @@ use super::error::ScaleError;
 use super::features::Reading;
 use super::model::Model;
 use super::nearest::{Centroids, Nearest};
-use super::pass::{Engine, Pass, Question};
+use super::pass::{Engine, Sample};
 use super::sampling::{Drawn, Draws, mixed};
 use super::scan_pool::ScanPool;
 use super::seeding::{self, Init};
@@ -233,8 +233,8 @@ impl Fit<'_> {
 
     /// Gives empty clusters the rows farthest from their centroids, as scikit-learn does. Returns how many.
     fn reseed(&self, nearest: &Nearest, whole: &mut Partial, empty: &[usize]) -> Result<usize, ScaleError> {
-        let question = Question::Farthest { wanted: 2 * empty.len() };
-        let farthest = self.engine.draw(&Pass { question, nearest: Some(nearest) }, &self.groups)?;
+        let farthest = Sample::Farthest { wanted: 2 * empty.len(), nearest };
+        let farthest = self.engine.sample(&farthest, &self.groups)?;
         let mut waiting = empty.iter();
         let mut reseeded = 0;
         for Drawn { row, cluster, .. } in farthest.into_rows() {

@@ -6,9 +6,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::error::{Place, RowError, ScaleError};
 use super::features::{Batch, GroupReader, Reading};
-use super::nearest::NearestScratch;
-use super::pass::{Answer, Engine, Pass};
+use super::nearest::{Nearest, NearestScratch};
+use super::pass::{Answer as _, Engine, Pass, Sample, SampledRows, Step};
 use super::source::{Group, Source};
+use super::step::{Partial, Scale};
 use base::contain::contained;
 use base::threads::pool;
 
@@ -71,6 +72,22 @@ impl<'a> ScanPool<'a> {
             None if self.stop.load(Ordering::Relaxed) => Err(ScaleError::Stopped),
             None => Ok(states.into_inner().unwrap_or_else(PoisonError::into_inner)),
         }
+    }
+
+    /// Runs a pass over some groups.
+    pub fn run<P: Pass>(&self, pass: &P, groups: &[Group]) -> Result<P::Answer, ScaleError> {
+        let dim = self.source.dim;
+        let answers = self.scan(
+            groups,
+            || (pass.begin(dim), NearestScratch::default()),
+            |(answer, scratch), batch| {
+                pass.take(answer, dim, &batch.values, &batch.norms, scratch);
+                Ok(())
+            },
+        )?;
+        let mut whole = pass.begin(dim);
+        answers.into_iter().for_each(|(answer, _)| whole.merge(answer));
+        Ok(whole)
     }
 
     /// Decodes the next batch and returns the index of its row group; `None` at the end.
@@ -158,19 +175,12 @@ impl Engine for ScanPool<'_> {
         &self.pool
     }
 
-    fn ask(&self, pass: &Pass, groups: &[Group]) -> Result<Answer, ScaleError> {
-        let dim = self.source.dim;
-        let answers = self.scan(
-            groups,
-            || (pass.begin(dim), NearestScratch::default()),
-            |(answer, nearest_scratch), batch| {
-                pass.take(answer, dim, &batch.values, &batch.norms, nearest_scratch);
-                Ok(())
-            },
-        )?;
-        let mut whole = pass.begin(dim);
-        answers.into_iter().for_each(|(answer, _)| whole.merge(answer));
-        Ok(whole)
+    fn sample(&self, sample: &Sample<&Nearest>, groups: &[Group]) -> Result<SampledRows, ScaleError> {
+        self.run(sample, groups)
+    }
+
+    fn step(&self, nearest: &Nearest, scale: Scale, groups: &[Group]) -> Result<Partial, ScaleError> {
+        self.run(&Step { nearest, scale }, groups)
     }
 }
 

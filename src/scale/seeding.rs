@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::error::ScaleError;
 use super::exact::squared_distance;
 use super::nearest::{Centroids, Nearest};
-use super::pass::{Engine, Pass, Question};
+use super::pass::{Engine, Sample};
 use super::sampling::{Drawn, Draws, lot, mixed};
 use super::source::Group;
 use super::step::Scale;
@@ -46,7 +46,7 @@ pub fn survey(
     seed: u64,
 ) -> Result<Survey, ScaleError> {
     let wanted = if init == Init::Random { clusters } else { 1 };
-    let sampled = engine.draw(&Pass { question: Question::Survey { wanted, seed }, nearest: None }, groups)?;
+    let sampled = engine.sample(&Sample::Uniform { wanted, seed }, groups)?;
     Ok(Survey { longest: sampled.longest.sqrt(), drawn: sampled.into_rows() })
 }
 
@@ -93,8 +93,8 @@ fn draw_far(
             break;
         }
         let nearest = Nearest::new(centroids(dim, &drawn));
-        let question = Question::Far { wanted: clusters, seed: mixed(seed.wrapping_add(round)) };
-        let mut far = engine.draw(&Pass { question, nearest: Some(&nearest) }, groups)?.into_rows();
+        let far = Sample::Far { wanted: clusters, seed: mixed(seed.wrapping_add(round)), nearest: &nearest };
+        let mut far = engine.sample(&far, groups)?.into_rows();
         // Near the limit of f32, rounding can make a row seem far from itself, so known rows are dropped.
         far.retain(|far| known.insert(lot(0, &far.row)));
         if far.is_empty() {

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 
 use super::functions::{SCRATCH, bad_row, looked_at_more, pass, text};
 use super::shares::Shares;
-use crate::pass::{Answer, Question, SampledRows};
+use crate::pass::{Answer as _, AnyPass, Pass as _, SampledRows, Step};
 use crate::step::{Partial, Scale};
 
 pub fn aggregates(shares: &Arc<Shares>) -> Vec<AggregateUDF> {
@@ -121,7 +121,7 @@ impl GroupsAccumulator for Sums {
             return internal_err!("{} takes no filter", super::VECTOR_SUM);
         }
         let pass = pass(&text(&values[1])?, &self.shares)?;
-        let Question::Step { scale } = pass.question else { return exec_err!("a pass that sums nothing") };
+        let AnyPass::Step(Step { scale, .. }) = pass.pass else { return exec_err!("a pass that sums nothing") };
         let partial = self.partial(pass.dim, scale, total);
         SCRATCH
             .with_borrow_mut(|(rows, _)| {
@@ -220,20 +220,17 @@ impl Accumulator for Drawing {
             return Ok(());
         }
         let stored = pass(&text(&values[1])?, &self.shares)?;
-        let (pass, dim) = (stored.pass(), stored.dim);
+        let dim = stored.dim;
+        let AnyPass::Sample(sample) = &stored.pass else { return exec_err!("a pass that draws nothing") };
         looked_at_more(values[0].len());
-        let mut answer = match self.sampled.take() {
-            Some((sampled, _)) => Answer::Drawn(sampled),
-            None => pass.begin(dim),
-        };
+        let mut sampled = self.sampled.take().map_or_else(|| sample.begin(dim), |(sampled, _)| sampled);
         SCRATCH
             .with_borrow_mut(|(rows, nearest_scratch)| {
                 rows.fill(&values[0], dim, stored.normalize)?;
-                pass.take(&mut answer, dim, &rows.values, &rows.norms, nearest_scratch);
+                sample.take(&mut sampled, dim, &rows.values, &rows.norms, nearest_scratch);
                 Ok(())
             })
             .map_err(|cause| bad_row(&cause))?;
-        let Answer::Drawn(sampled) = answer else { return exec_err!("a pass that draws nothing") };
         self.sampled = Some((sampled, dim));
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::shares::Shares;
 use crate::error::RowError;
 use crate::files;
 use crate::nearest::NearestScratch;
-use crate::pass::Stored;
+use crate::pass::StoredPass;
 
 /// The prefix of the error that a client parses from the text of a failed job.
 pub const BAD_ROW: &str = "albumctl: bad row: ";
@@ -56,8 +56,8 @@ thread_local! {
 }
 
 /// The pass of that name, which must be in the shares; read once.
-pub(super) fn pass(name: &str, shares: &Shares) -> Result<Arc<Stored>> {
-    static PASSES: OnceLock<Mutex<HashMap<String, Arc<Stored>>>> = OnceLock::new();
+pub(super) fn pass(name: &str, shares: &Shares) -> Result<Arc<StoredPass>> {
+    static PASSES: OnceLock<Mutex<HashMap<String, Arc<StoredPass>>>> = OnceLock::new();
     let mut passes = PASSES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pass) = passes.get(name) {
         return Ok(Arc::clone(pass));
@@ -66,7 +66,7 @@ pub(super) fn pass(name: &str, shares: &Shares) -> Result<Arc<Stored>> {
     // An I/O error is retried, also on another executor; any other error ends the job.
     let bytes = files::read(&path)
         .map_err(|error| DataFusionError::IoError(std::io::Error::other(format!("{NO_PASS}{error}"))))?;
-    let stored = Stored::read(&bytes).map_err(|cause| DataFusionError::Execution(format!("{name}: {cause}")))?;
+    let stored = StoredPass::read(&bytes).map_err(|cause| DataFusionError::Execution(format!("{name}: {cause}")))?;
     if passes.len() >= KEPT_PASSES {
         passes.clear();
     }
@@ -113,7 +113,7 @@ impl ScalarUDFImpl for NearestCentroid {
         let [feature, name] = args.args.as_slice() else { return internal_err!("two arguments are taken") };
         let column = feature.to_array(args.number_rows)?;
         let pass = pass(&text(&name.to_array(1)?)?, &self.shares)?;
-        let Some(nearest) = &pass.nearest else { return exec_err!("a pass without centroids") };
+        let Some(nearest) = pass.pass.nearest() else { return exec_err!("a pass without centroids") };
         let mut clusters = vec![0u32; column.len()];
         looked_at_more(column.len());
         SCRATCH
