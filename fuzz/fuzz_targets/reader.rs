@@ -6,15 +6,16 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
-use hub::catalogue::Entry;
+use hub::manifest::Manifest;
 use hub::fetch::zip;
 use networks::weights::WeightsFile;
 use networks::checkpoint::Checkpoint;
+use networks::dlib::{Alignment, FaceDescriptor};
 use photo::resize::{self, Filter};
 use photo::{self, Kind, Limits, Scale};
 use base::pixels::Pixels;
 use albumctl::report::records::AnalyzeRecord;
-use albumctl::report::xmp::{self, Mark};
+use albumctl::report::xmp::{self, Faces, Mark};
 use scale::dedup::{self, Keep};
 use scale::{Init, ScaleError, Source, fit};
 use libfuzzer_sys::fuzz_target;
@@ -38,6 +39,7 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("records", records),
     ("manifest", manifest),
     ("wheel", wheel),
+    ("dlib", dlib),
 ];
 
 static READER: LazyLock<fn(&[u8])> = LazyLock::new(|| {
@@ -86,6 +88,8 @@ fn sidecar(bytes: &[u8]) {
         score: Some(0.5),
         model: Some("a & b".into()),
         version: "1".into(),
+        keywords: Some(vec!["a & b".into()]),
+        faces: Some(Faces::default()),
     };
     let Ok(once) = xmp::merge(Some(bytes), &mark) else { return };
     let twice = xmp::merge(Some(&once.bytes), &mark).expect("what was written can be read");
@@ -166,8 +170,8 @@ fn records(bytes: &[u8]) {
 
 fn manifest(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(entry) = Entry::parse("fuzz", text) else { return };
-    let _ = (entry.manifest(), entry.mend(), entry.bytes(), entry.reference());
+    let Ok(manifest) = Manifest::parse("fuzz", text) else { return };
+    let _ = (manifest.network().is_ok(), manifest.mend(), manifest.bytes(), manifest.reference());
 }
 
 fn wheel(bytes: &[u8]) {
@@ -181,4 +185,11 @@ fn wheel(bytes: &[u8]) {
             let _ = std::io::copy(&mut unpacked.take(1 << 20), &mut std::io::sink());
         }
     }
+}
+
+/// What recognises faces: its network and its aligner.
+fn dlib(bytes: &[u8]) {
+    use kernels::{Cpu, Engine, Precision};
+    let engine = Engine { cpu: Cpu::best(), precision: Precision::Full };
+    let _ = (FaceDescriptor::read(bytes, engine).is_ok(), Alignment::read(bytes).is_ok());
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::photos::{Tally, counted};
+use super::sidecar_facts;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::failure::{Failure, Stage};
@@ -50,6 +51,14 @@ pub struct DeliverArgs {
     /// Label of a pick in its sidecar; programs match it by name
     #[arg(long, value_name = "TEXT", requires = "xmp")]
     pub xmp_label: Option<String>,
+
+    /// Also write keywords into these sidecars: what a classifier is sure of, kinds of pictures, names of people
+    ///
+    /// They join those in dc:subject; words of others are never removed, and a word you take out stays out. Where
+    /// `albumctl models pull people` was run, the faces of people with a name are written as regions (mwg-rs), unless
+    /// another program has put regions there.
+    #[arg(long, requires = "xmp")]
+    pub xmp_keywords: bool,
 
     /// Write an HTML page of all photos, with the picks marked
     #[arg(long, value_name = "FILE.html")]
@@ -110,6 +119,11 @@ impl DeliverArgs {
             outputs.add("--zip", file, Content::New)?;
         }
         self.report.as_ref().map_or(Ok(()), |file| outputs.add("--report", file, Content::Text))
+    }
+
+    /// Whether it tells who is on photos, where that is known.
+    pub fn tells_people(&self) -> bool {
+        self.xmp_keywords || self.report.is_some()
     }
 
     /// Whether anything is written besides the results.
@@ -381,6 +395,8 @@ fn sidecars(
             score: verdict.composite,
             model: Some(models(&reports[photo])),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            keywords: args.xmp_keywords.then(|| sidecar_facts::keywords(&reports[photo])),
+            faces: args.xmp_keywords.then(|| sidecar_facts::faces(&reports[photo], context)).flatten(),
         };
         for place in places {
             // For a photo that is not picked, only a sidecar written by an earlier run is changed.
@@ -471,6 +487,8 @@ pub fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
             })
             .collect(),
         close_call: verdict.close_call,
+        kind: photo.kind.map(|kind| kind.what.word().to_owned()),
+        people: report.who(),
         decision: photo.decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
         content: report.content.map(|content| content.to_string()),
         picture: report.picture.map(|picture| picture.to_string()),

@@ -34,6 +34,7 @@ mod run_history;
 pub mod schema;
 pub mod score;
 pub mod select;
+mod sidecar_facts;
 pub mod train;
 mod trust;
 

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use super::album::{Budget, Gathered, GroupArgs};
 use super::coverage;
 use super::open_models::Networks;
+use super::people::Wanted;
 use super::photos;
 use super::select::{self, ChoiceArgs};
 use crate::arguments::PhotoArgs;
@@ -64,7 +65,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let Gathered { mut reports, mut tally, models } = match &args.from {
         Some(file) => Gathered::from_file(file, thumbnails, &networks, context)?,
         None => {
-            let (scan, wanted) = (photos::find(&args.photos, context)?, args.choice.coverage.wanted());
+            let scan = photos::find(&args.photos, context)?;
+            let wanted = match args.choice.coverage.wanted() {
+                Wanted::Not => Wanted::IfHere,
+                wanted => wanted,
+            };
             Gathered::from_photos(&scan, wanted, thumbnails, &networks, context)?
         }
     };

@@ -11,6 +11,7 @@ use super::closing;
 use super::coverage::{self, CoverageArgs};
 use super::human_decisions::{self, Ratings};
 use super::open_models::Networks;
+use super::people::Wanted;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
 use crate::analyses::ComparisonAnalysis;
@@ -298,7 +299,11 @@ fn gather(
     if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
         return Ok(None);
     }
-    Gathered::from_photos(&scan, args.choice.coverage.wanted(), thumbnails, networks, context).map(Some)
+    let wanted = match args.choice.coverage.wanted() {
+        Wanted::Not if args.deliver.tells_people() => Wanted::IfHere,
+        wanted => wanted,
+    };
+    Gathered::from_photos(&scan, wanted, thumbnails, networks, context).map(Some)
 }
 
 pub fn note_kept_beyond_top(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {

@@ -294,20 +294,24 @@ impl PeopleFile {
     pub fn split(&mut self, who: &str, photos: &[PhotoId]) -> Result<[Person; 2], PeopleError> {
         let person = self.find(who)?;
         let new = self.transact(|transaction| {
-            transaction.execute("INSERT INTO person (name) VALUES (NULL)", [])?;
-            let new = transaction.last_insert_rowid();
-            let mut moved = 0;
+            let mut faces: Vec<i64> = Vec::new();
             for photo in photos {
-                if let Some(known) = known_photo(transaction, photo)? {
-                    let of = params![new, known, person.id];
-                    moved += transaction.execute("UPDATE face SET person = ?1 WHERE photo = ?2 AND person = ?3", of)?;
+                let on = known_photo(transaction, photo)?;
+                let mut there = transaction.prepare_cached("SELECT id FROM face WHERE photo = ?1 AND person = ?2")?;
+                for face in there.query_map(params![on, person.id], |row| row.get(0))? {
+                    faces.push(face?);
                 }
             }
-            if moved == 0 {
-                transaction.execute("DELETE FROM person WHERE id = ?1", [new])?;
+            if faces.is_empty() {
+                return Ok(None);
+            }
+            transaction.execute("INSERT INTO person (name) VALUES (NULL)", [])?;
+            let new = transaction.last_insert_rowid();
+            for face in faces {
+                transaction.execute("UPDATE face SET person = ?1 WHERE id = ?2", [new, face])?;
             }
             remove_empty(transaction, person.id)?;
-            Ok((moved > 0).then_some(new as u32))
+            Ok(Some(new as u32))
         })?;
         let new = new.ok_or_else(|| PeopleError::NotThere(who.to_owned()))?;
         let new = self.find(&word(new))?;

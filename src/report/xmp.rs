@@ -3,7 +3,9 @@
 //! Other programs write into the same sidecars. Their content is kept byte for byte, albumctl's values are changed in
 //! place, a rating or label set by a person is never changed, and an unchanged file is not written.
 
+mod keywords;
 mod merge;
+mod regions;
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,6 +20,7 @@ use base::reading;
 use photo::xmp;
 
 pub use merge::{Merged, merge};
+pub use regions::{Faces, Region};
 
 use base::atomic::{Draft, Folders};
 
@@ -44,6 +47,10 @@ pub struct Mark {
     pub score: Option<f64>,
     pub model: Option<String>,
     pub version: String,
+    /// `dc:subject`: words to have there; `None` leaves keywords as they are.
+    pub keywords: Option<Vec<String>>,
+    /// The faces of people with a name; `None` leaves regions as they are.
+    pub faces: Option<Faces>,
 }
 
 /// The naming conventions for sidecars.

@@ -348,12 +348,8 @@ impl<'a> ScoredPhotos<'a> {
             .enumerate()
             .map(|(at, photo)| {
                 let context = self.photos[photo].group.and_then(|group| contexts.get(&group)).unwrap_or(&alone);
-                let reason = reason::sentence(
-                    photo,
-                    self.outcome(photo, at, at < picked.len(), passed),
-                    context,
-                    self.rules,
-                );
+                let reason =
+                    reason::sentence(photo, self.outcome(photo, at, at < picked.len(), passed), context, self.rules);
                 Verdict {
                     photo,
                     rank: (at < picked.len()).then_some(at + 1),

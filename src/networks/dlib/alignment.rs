@@ -4,14 +4,12 @@
 //! brightness of pairs of pixels that lie beside the points as they are so far.
 
 use super::DlibError;
-use super::chip::{Point, Similarity};
+use super::chip::{POINTS, Point, Similarity};
 use super::stream::Stream;
 use base::pixels::Pixels;
 
 type Result<T> = std::result::Result<T, DlibError>;
 
-/// Corners of the eyes, and the base of the nose.
-pub(super) const POINTS: usize = 5;
 const NUMBERS: usize = 2 * POINTS;
 const STEPS: usize = 15;
 const TREES: usize = 500;

@@ -1,9 +1,10 @@
 //! The chip of a face: a square of 150 pixels in which eyes and nose lie where they lie in every other chip. Cut out as
 //! dlib does it, since the network learned from such chips.
 
-use super::alignment::POINTS;
 use base::pixels::Pixels;
 
+/// Corners of the eyes, and the base of the nose.
+pub(super) const POINTS: usize = 5;
 /// Pixels of a side.
 pub const CHIP: usize = 150;
 /// Air around the face, as a share of its side.

@@ -21,7 +21,7 @@ class Album {
   constructor(page) {
     this.page = page;
     this.photos = page.photos;
-    this.state = { show: 'all', find: '', order: 'group' };
+    this.state = { show: 'all', find: '', order: 'group', kind: '', person: '' };
     this.filters = [];
     this.scenes = new Map();
     this.photos.forEach((photo, index) => {
@@ -69,8 +69,9 @@ class Album {
   }
 
   shows(photo) {
-    const { show, find } = this.state;
+    const { show, find, kind, person } = this.state;
     const wanted = { all: true, picked: photo.rank !== null, rest: photo.rank === null, decided: Boolean(photo.decision) };
+    if ((kind && photo.kind !== kind) || (person && !photo.people.includes(person))) return false;
     return wanted[show] && (!find || photo.path.toLowerCase().includes(find)) && this.filters.every((filter) => passes(filter, photo));
   }
 
