@@ -1,5 +1,7 @@
 //! `albumctl people`: whose faces are on photos, and what is known of these people.
 
+use std::collections::HashMap;
+
 use super::open_models::Networks;
 use super::photos;
 use crate::analyses::PeopleAnalysis;
@@ -152,7 +154,7 @@ pub fn recognition_as(
 /// What recognises people, with what is known from earlier runs. An error says how to get the models.
 fn recognition(networks: &Networks<'_>, context: &Context) -> Result<PeopleAnalysis, CommandError> {
     let people = networks.get(|| networks.hub.people())?;
-    let known = context.people_to_read()?.map_or(Ok(Default::default()), |file| file.known(&people.identity()))?;
+    let known = context.people_to_read()?.map_or_else(|| Ok(HashMap::new()), |file| file.known(&people.identity()))?;
     Ok(PeopleAnalysis::new(people, known))
 }
 

@@ -62,16 +62,15 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let journal = context.journal()?;
     let networks = Networks::configured(context)?;
     let thumbnails = Some(served_budget as Budget);
-    let Gathered { mut reports, mut tally, models } = match &args.from {
-        Some(file) => Gathered::from_file(file, thumbnails, &networks, context)?,
-        None => {
-            let scan = photos::find(&args.photos, context)?;
-            let wanted = match args.choice.coverage.wanted() {
-                Wanted::Not => Wanted::IfHere,
-                wanted => wanted,
-            };
-            Gathered::from_photos(&scan, wanted, thumbnails, &networks, context)?
-        }
+    let Gathered { mut reports, mut tally, models } = if let Some(file) = &args.from {
+        Gathered::from_file(file, thumbnails, &networks, context)?
+    } else {
+        let scan = photos::find(&args.photos, context)?;
+        let wanted = match args.choice.coverage.wanted() {
+            Wanted::Not => Wanted::IfHere,
+            wanted => wanted,
+        };
+        Gathered::from_photos(&scan, wanted, thumbnails, &networks, context)?
     };
     photos::unless_interrupted(context)?;
     if reports.is_empty() {

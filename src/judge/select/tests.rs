@@ -396,13 +396,12 @@ fn close_calls_are_named_with_the_runner_up() {
     assert!(!first.close_call && !second && !first.reason.contains("close"), "{}", first.reason);
 }
 
-fn kind(what: PictureKind) -> Option<Kind> {
-    Some(Kind { what, score: 0.9 })
-}
-
 #[test]
 fn photographs_take_their_places_before_better_pictures_that_are_none() {
-    let screen = |path: &str, group| Photo { kind: kind(PictureKind::Screenshot), ..photo(path, group, 0.9) };
+    let screen = |path: &str, group| Photo {
+        kind: Some(Kind { what: PictureKind::Screenshot, score: 0.9 }),
+        ..photo(path, group, 0.9)
+    };
     let photos =
         [screen("screen", 0), photo("take", 0, 0.5), screen("chat", 1), photo("worse", 2, 0.1), photo("more", 2, 0.05)];
     let top = |top| Rules { top: Some(top), ..Rules::default() };

@@ -37,7 +37,8 @@ pub fn change(text: &str, found: &Found, words: &[String]) -> Change {
     let new: Vec<&str> =
         wanted.iter().map(String::as_str).filter(|word| !is_there(word) && !before.contains(word)).collect();
     if !new.is_empty() {
-        let items: String = new.iter().map(|word| format!("\n     <rdf:li>{}</rdf:li>", escape(*word))).collect();
+        let item = |word: &&str| format!("\n     <rdf:li>{}</rdf:li>", escape(*word));
+        let items = new.iter().map(item).collect::<Vec<_>>().concat();
         match (found.end_of_keywords, &found.empty_subject) {
             (Some(end), _) => {
                 let at = text[..end].trim_end().len();
