@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::loaded_networks::{LoadedModels, Weight};
 
 /// Checks periodically, as long as the networks are in use.
-pub(super) fn watch<P, F>(loaded: &Arc<LoadedModels<P, F>>, after: Duration)
+pub(super) fn watch<P, F, R>(loaded: &Arc<LoadedModels<P, F, R>>, after: Duration)
 where
     P: Weight + Send + Sync + 'static,
     F: Weight + Send + Sync + 'static,
+    R: Weight + Send + Sync + 'static,
 {
     let loaded = Arc::downgrade(loaded);
     let pause = (after / 4).clamp(Duration::from_millis(10), Duration::from_secs(5));

@@ -48,6 +48,7 @@ use self::manifest::{Architecture, Manifest, ManifestFile, Task};
 pub use self::model::LoadedGuard;
 use self::model::Model;
 use self::model_library::ModelLibrary;
+use self::people::Recognition;
 pub use self::people::{DescribedFace, People};
 pub use self::portraits::Faces;
 use self::recipe::Recipe;
@@ -69,14 +70,14 @@ struct Shared {
     device: Device,
     memory: usize,
     by_candle: bool,
-    loaded: Arc<LoadedModels<LoadedNetwork, FaceAnalyzer>>,
+    loaded: Arc<LoadedModels<LoadedNetwork, FaceAnalyzer, Recognition>>,
     note: Arc<Note>,
     /// Fallbacks to the CPU that were not reported yet.
     fallbacks: Mutex<Vec<String>>,
 }
 
 /// Networks in memory, by model folder.
-static LOADED: ByFolder<LoadedModels<LoadedNetwork, FaceAnalyzer>> = ByFolder::new();
+static LOADED: ByFolder<LoadedModels<LoadedNetwork, FaceAnalyzer, Recognition>> = ByFolder::new();
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::people::Recognition;
-
 /// The identity of a loaded network: the model, and everything it was built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
@@ -159,13 +157,13 @@ impl<T: Weight> LoadedNetworks<T> {
 
 /// The networks loaded from a model folder, shared by all hubs of a process over that folder.
 #[derive(Debug)]
-pub(super) struct LoadedModels<P, F> {
+pub(super) struct LoadedModels<P, F, R> {
     pub photos: LoadedNetworks<P>,
     pub faces: LoadedNetworks<F>,
-    pub people: LoadedNetworks<Recognition>,
+    pub people: LoadedNetworks<R>,
 }
 
-impl<P, F> Default for LoadedModels<P, F> {
+impl<P, F, R> Default for LoadedModels<P, F, R> {
     fn default() -> Self {
         Self { photos: LoadedNetworks::default(), faces: LoadedNetworks::default(), people: LoadedNetworks::default() }
     }
@@ -284,7 +282,7 @@ mod tests {
 
     #[test]
     fn hubs_over_the_same_folder_share_and_the_last_one_takes_all_with_it() {
-        static LOADED: ByFolder<LoadedModels<usize, usize>> = ByFolder::new();
+        static LOADED: ByFolder<LoadedModels<usize, usize, usize>> = ByFolder::new();
         let folder = tempfile::tempdir().unwrap();
         let first = LOADED.of(folder.path());
         drop(put(&first.photos, "a", 100, 1));

@@ -50,11 +50,6 @@ const DRIVE: &str = r#"<script>
     document.querySelector('[data-show=decided]').click();
     seen.decided = shown();
     document.querySelector('[data-show=all]').click();
-    const find = document.getElementById('find');
-    find.value = 'photo_3.';
-    find.dispatchEvent(new Event('input', { bubbles: true }));
-    seen.found = shown();
-    document.getElementById('reset').click();
     const choose = (id, value) => {
       const list = document.getElementById(id);
       list.value = value;
@@ -69,6 +64,11 @@ const DRIVE: &str = r#"<script>
     seen.anna = shown();
     document.getElementById('reset').click();
     seen.everybody = shown();
+    const find = document.getElementById('find');
+    find.value = 'photo_3.';
+    find.dispatchEvent(new Event('input', { bubbles: true }));
+    seen.found = shown();
+    document.getElementById('reset').click();
     const first = here();
     key('ArrowRight');
     seen.moved = here() === first + 1;
