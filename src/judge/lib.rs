@@ -7,3 +7,4 @@ pub mod people;
 pub mod portrait;
 pub mod quality;
 pub mod select;
+pub mod taste;

@@ -71,6 +71,7 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
         day: photo.taken_at_text().and_then(|text| text.get(..DAY).map(str::to_owned)),
         people: photo.who(),
         content: photo.content.map(|content| content.0),
+        taste: None,
     }
 }
 

@@ -129,7 +129,7 @@ impl ModelHub {
     }
 
     /// The classifier, if it is here. Nothing is said where it is missing: a report goes without labels.
-    fn classification_if_here(&self) -> Result<Option<ClassificationAnalysis>, ModelHubError> {
+    pub fn classification_if_here(&self) -> Result<Option<ClassificationAnalysis>, ModelHubError> {
         match self.network(ModelChoice::Name(hub::CLASSIFIER)) {
             Err(ModelHubError::Hub(HubError::Missing { .. } | HubError::NotOnDevice { .. })) => Ok(None),
             network => Ok(Some(ClassificationAnalysis::new(network?)?)),

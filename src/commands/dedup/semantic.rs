@@ -72,7 +72,7 @@ fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) ->
     let mut removed = found.removed.iter().peekable();
     source.each_id(|row, id| {
         let gone: Option<&Removed> = removed.next_if(|removed| removed.row == row);
-        let placed = if gone.is_none() { delivery.next(&mut tally, context)? } else { Vec::new() };
+        let placed = if gone.is_none() { delivery.next(None, &mut tally, context)? } else { Vec::new() };
         if args.shows(gone.is_none()) {
             output.write(
                 &context.ui,
@@ -130,7 +130,7 @@ fn summarise(found: &Duplicates, context: &Context) {
     }
     if let Some(recall) = found.recall {
         let estimate = recall.share().map_or_else(
-            || "no duplicates among them, so nothing to tell".to_owned(),
+            || "no duplicates among them, so there is no estimate".to_owned(),
             |share| format!("{} of {} pairs were in one group: recall about {share:.3}", recall.found, recall.pairs),
         );
         context.ui.note(&format!("{} rows compared with all others: {estimate}", recall.sampled));

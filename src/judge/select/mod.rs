@@ -8,6 +8,7 @@ mod filter;
 mod kind;
 mod pick;
 mod reason;
+mod taste;
 pub mod tournament;
 
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ pub use composite::{MissingReason, Portrait, ScoreParts, Weights};
 pub use cover::Quota;
 pub use filter::{Filters, Orientation};
 pub use kind::{Junk, Kind, PictureKind};
-pub use pick::{needs_comparison, select};
+pub use taste::{needs_comparison, select};
 pub use tournament::{Meeting, Tiebreak};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -79,6 +80,8 @@ pub struct Photo {
     pub people: Vec<String>,
     /// A hash of the file's bytes. Files with the same hash are one picture and fill one place in the album.
     pub content: Option<[u8; 32]>,
+    /// What the person's taste adds to the composite score; `None` where it does not count.
+    pub taste: Option<f64>,
 }
 
 /// The rules of a selection.
@@ -169,6 +172,7 @@ pub struct Verdict {
     pub photo: usize,
     /// The rank among the picks, from 1; `None` when the photo was not picked.
     pub rank: Option<usize>,
+    /// With what a taste adds.
     pub composite: Option<f64>,
     pub parts: ScoreParts,
     pub group_size: usize,
@@ -186,6 +190,6 @@ impl Verdict {
 }
 
 #[cfg(test)]
-mod properties;
+mod property_tests;
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,7 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         day: None,
         people: Vec::new(),
         content: None,
+        taste: None,
     }
 }
 

@@ -56,6 +56,9 @@ pub struct SelectRecord {
     /// How likely that is, 0 to 1.
     #[serde(default)]
     pub kind_confidence: Option<f64>,
+    /// What your taste adds to the score, within `composite_score`; null where it does not count.
+    #[serde(default)]
+    pub taste: Option<f64>,
 }
 
 /// The parts of the composite score.
@@ -97,7 +100,7 @@ pub struct MetRecord {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Written {
-    /// `copy`, `hard_link`, `soft_link`, `zip` or `xmp`.
+    /// `copy`, `hard_link`, `soft_link`, `zip`, `xmp` (a sidecar) or `xmp_embed` (a rating inside a copy).
     pub action: String,
     #[serde(flatten)]
     pub path: PhotoPath,
@@ -120,6 +123,7 @@ impl Written {
             "copy" => "be copied to",
             "hard_link" | "soft_link" => "be linked at",
             "zip" => "go into the zip as",
+            "xmp_embed" => "be rated inside",
             _ => "be rated in",
         };
         (!self.applied).then(|| format!("would {would} {path}"))
@@ -181,6 +185,7 @@ impl SelectRecord {
             aesthetic_model: report.aesthetic.as_ref().map(|rated| rated.model.clone()),
             kind: photo.kind.map(|kind| kind.what),
             kind_confidence: photo.kind.map(|kind| kind.score),
+            taste: photo.taste,
         }
     }
 }

@@ -44,6 +44,7 @@ prop_compose! {
         day: None,
             people: Vec::new(),
             content: None,
+            taste: None,
         }
     }
 }
