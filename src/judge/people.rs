@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Faces are linked where their descriptors, and on the whole those of all faces linked to them, are within this distance:
-/// the root of the mean square. Measured on photos of six people: `tests/bench/RESULTS.md`.
+/// the root of the mean square. Measured on photos of six people: `tests/bench/results/people.md`.
 pub const LINKED: f64 = 0.6;
 
 /// Numbers of a descriptor.
