@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::pick::ScoredPhotos;
+use super::reason::Covering;
 use super::{Comparator, Decision};
 
 /// How many photos at least shall show a person.
@@ -12,9 +13,6 @@ pub struct Quota {
     pub person: String,
     pub least: usize,
 }
-
-/// Photos that are picked for people, each with whom it was picked for.
-pub(super) type Covering = BTreeMap<usize, Vec<String>>;
 
 impl ScoredPhotos<'_> {
     /// Chooses photos until every quota is met, or no photo helps: always the one with most people who are still lacking,

@@ -3,9 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
-use super::cover::Covering;
 use super::filter::FailedFilter;
-use super::reason::{self, GroupContext, Outcome};
+use super::reason::{self, Covering, GroupContext, Outcome};
 use super::tournament::{self, Entrant, Tiebreak};
 use super::{Comparator, Decision, Junk, Kind, Photo, Rules, ScoreParts, SelectError, Verdict};
 

@@ -1,13 +1,16 @@
 //! The sentence that tells the user why a photo was picked or not.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::cover::Covering;
 use super::filter::FailedFilter;
 use super::{Decision, Kind, Photo, Portrait, Rules, Tiebreak};
 
 /// The longest pause, in milliseconds, between successive takes of one burst.
 const BURST_GAP_MS: i64 = 10_000;
+
+/// Photos that are picked for people, each with whom it was picked for.
+pub(super) type Covering = BTreeMap<usize, Vec<String>>;
 
 /// The rule that decided about a photo.
 #[derive(Debug, Clone, Copy, PartialEq)]
