@@ -111,6 +111,8 @@ fn serve(wishes: &Receiver<Asked>, session: &mut Session<'_>, context: &Context)
             Wish::Album => session.page(),
             Wish::Decide { photo, decision } => session.decide(photo, decision.map(Into::into)),
             Wish::Undo => session.undo(),
+            Wish::Question => session.question(),
+            Wish::Prefer { better, worse } => session.prefer(better, worse),
             Wish::Done => break,
         };
         let answer = answer.map_err(|error| {

@@ -7,7 +7,7 @@
 pub mod checkpoint;
 mod convolution;
 pub mod dinov2;
-pub mod folded;
+pub mod folded_norm;
 pub mod fused;
 pub mod head;
 pub mod mini;
