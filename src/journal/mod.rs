@@ -26,7 +26,6 @@ use crate::sqlite::{self, LockDeadline};
 use base::atomic::{Draft, Folders, is_unfinished};
 use rows::Contents;
 
-use decisions::path_of;
 pub use decisions::{DecisionInForce, Logged, NewDecision};
 pub use example::{Facts, TasteExample};
 pub use people::{LookedAt, PeopleError, PeopleFile, Person, PersonFace};

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::JournalError;
 use super::photo_id::PhotoId;
-use super::{JournalError, path_of};
 use crate::sqlite::{self, LockDeadline, damage};
+use base::platform::path_from_bytes;
 use judge::people::{self, LINKED, descriptor_of};
 use photo::identity::ContentId;
 
@@ -242,7 +243,7 @@ impl PeopleFile {
                     name: row.get(1)?,
                     faces: row.get::<_, u32>(2)? as usize,
                     photos: row.get::<_, u32>(3)? as usize,
-                    path: path.map(path_of),
+                    path: path.map(path_from_bytes),
                 })
             })?;
             rows.collect()

@@ -18,6 +18,7 @@ mod lists_and_folders;
 mod live;
 mod networks;
 mod output;
+mod packages;
 mod people;
 mod plumbing;
 mod portrait;
