@@ -24,6 +24,7 @@ pub mod kmeans;
 pub mod man;
 pub mod models;
 pub mod node;
+pub mod ocr;
 pub mod open_models;
 mod photos;
 pub mod portrait;

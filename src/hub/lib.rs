@@ -17,6 +17,7 @@ pub mod fetch;
 mod gather;
 pub mod hashing;
 mod idle;
+mod loaded_models;
 mod loaded_networks;
 pub mod manifest;
 mod model;
@@ -28,6 +29,8 @@ pub mod recipe;
 pub mod registry;
 pub mod sources;
 mod tasks;
+mod text;
+mod verified_file;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,9 +43,9 @@ use self::cache::{Cache, Lease};
 use self::catalogue::{Catalogue, CatalogueError};
 pub use self::device::{DeviceChoice, DeviceError};
 pub use self::error::{HubError, Missing};
-use self::faces::FaceAnalyzer;
-use self::loaded_networks::{ByFolder, LoadedModels};
-pub use models::{CLASSIFIER, MINI};
+use self::loaded_models::LoadedModels;
+use self::loaded_networks::ByFolder;
+pub use models::{CLASSIFIER, MINI, TEXT_READER};
 
 use self::manifest::{Architecture, Manifest, ManifestFile, Task};
 pub use self::model::LoadedGuard;
@@ -50,10 +53,10 @@ use self::model::Model;
 use self::model_library::ModelLibrary;
 pub use self::portraits::Faces;
 use self::recipe::Recipe;
-use self::registry::LoadedNetwork;
 pub use self::tasks::{
     Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network,
 };
+pub use self::text::TextModel;
 use base::reading;
 use kernels::{Cpu, Engine, Precision};
 use networks::checkpoint::Checkpoint;
@@ -68,14 +71,14 @@ struct Shared {
     device: Device,
     memory: usize,
     by_candle: bool,
-    loaded: Arc<LoadedModels<LoadedNetwork, FaceAnalyzer>>,
+    loaded: Arc<LoadedModels>,
     note: Arc<Note>,
     /// What the user should be told and was not yet.
     fallbacks: Mutex<Vec<String>>,
 }
 
 /// Networks in memory, by model folder.
-static LOADED: ByFolder<LoadedModels<LoadedNetwork, FaceAnalyzer>> = ByFolder::new();
+static LOADED: ByFolder<LoadedModels> = ByFolder::new();
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -254,17 +257,15 @@ impl Hub {
     /// Whether the network of this model is in memory, or on its way there.
     pub fn memory_status(&self, manifest: &Manifest) -> Option<Status> {
         let (loaded, reference) = (&self.shared.loaded, manifest.reference());
-        if loaded.photos.builds(&reference) || loaded.faces.builds(&reference) {
+        if loaded.builds(&reference) {
             return Some(Status::Loading);
         }
-        (loaded.photos.holds(&reference) || loaded.faces.holds(&reference)).then_some(Status::Loaded)
+        loaded.holds(&reference).then_some(Status::Loaded)
     }
 
     /// Gives back the memory of a model's network; who uses it at the moment keeps it until done. Whether there was one.
     pub fn unload(&self, manifest: &Manifest) -> bool {
-        let loaded = &self.shared.loaded;
-        let photos = loaded.photos.forget(&manifest.reference());
-        loaded.faces.forget(&manifest.reference()) || photos
+        self.shared.loaded.forget(&manifest.reference())
     }
 
     /// A model's file, if it is here: kept by its hash, or put into the folder by hand under its own name. Where a hash is
@@ -300,22 +301,28 @@ impl Hub {
         }
     }
 
-    fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
-        let manifest = self.catalogue().find_for(name, task.name()).map_err(|error| match error {
+    /// The model of a name, if it does this and runs here.
+    fn runnable(&self, name: &str, task: &str) -> Result<&Manifest, HubError> {
+        let manifest = self.catalogue().find_for(name, task).map_err(|error| match error {
             CatalogueError::Unknown { name, .. } => {
                 let fitting =
-                    self.catalogue().manifests().iter().filter(|manifest| manifest.does(task.name()) && manifest.runs);
+                    self.catalogue().manifests().iter().filter(|manifest| manifest.does(task) && manifest.runs);
                 let known: Vec<_> = fitting.map(|manifest| manifest.name.as_str()).collect();
                 HubError::Unknown { name, known: known.join(", ") }
             }
             other => other.into(),
         })?;
-        if !manifest.does(task.name()) {
+        if !manifest.does(task) {
             return Err(HubError::WrongTask { name: manifest.name.clone(), task: manifest.task.clone() });
         }
         if !manifest.runs {
             return Err(HubError::DoesNotRun { reference: manifest.reference() });
         }
+        Ok(manifest)
+    }
+
+    fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
+        let manifest = self.runnable(name, task.name())?;
         let (network, file) = (manifest.network()?, &manifest.files[0]);
         let device = self.shared.device_for(manifest)?;
         let weights = self.local_file(manifest, file)?;

@@ -21,7 +21,8 @@ use networks::preprocess::Preprocess;
 
 /// Words for all models of a task that run here and can be fetched, or for one of several models that do the same, where a
 /// name of a model may stand.
-pub const WORDS: [(&str, &str); 2] = [("faces", "face"), ("classes", models::CLASSIFIER)];
+pub const WORDS: [(&str, &str); 3] =
+    [("faces", "face"), ("classes", models::CLASSIFIER), ("text", models::TEXT_READER)];
 
 /// A thousand times the largest models there are.
 const LARGEST: u64 = 1 << 44;
@@ -174,8 +175,8 @@ pub enum Architecture {
     Classifier,
 }
 
-/// The face networks work together, so the hub runs them without the registry.
-const FACE_NETWORK: &str = "tflite";
+/// Networks that work together, which the hub runs without the registry: those for faces, and those for text.
+const WORK_TOGETHER: [&str; 2] = ["tflite", "pp-ocr"];
 
 impl Architecture {
     /// By the word of a manifest.
@@ -252,7 +253,7 @@ impl Manifest {
 
     /// Whether anything here runs its architecture.
     pub fn is_run_here(&self) -> bool {
-        self.architecture == FACE_NETWORK || self.is_built_here()
+        WORK_TOGETHER.contains(&self.architecture.as_str()) || self.is_built_here()
     }
 
     /// Whether its architecture is one that networks are built of here.
