@@ -12,7 +12,7 @@ use hub::policy::LicencePolicy;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// A configuration file, laid over the built-in one and your own
+    /// A configuration file, applied over the built-in one and your own
     #[arg(long, global = true, value_name = "FILE", env = "ALBUMCTL_CONFIG")]
     pub config: Option<PathBuf>,
 
@@ -20,11 +20,11 @@ pub struct Global {
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 
-    /// Where networks run: auto, cpu, cuda or cuda:N; auto unless configured
+    /// Device for networks: auto, cpu, cuda or cuda:N; auto unless configured
     #[arg(long, global = true, value_name = "DEVICE")]
     pub device: Option<String>,
 
-    /// How results are written; auto is a table on a terminal and JSON lines in a pipe
+    /// Format of the results; auto is a table on a terminal and JSON lines in a pipe
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "auto")]
     pub format: Format,
 
@@ -32,7 +32,7 @@ pub struct Global {
     #[arg(long, global = true, conflicts_with = "format")]
     pub json: bool,
 
-    /// Write results to a file, which appears whole when the run ends
+    /// Write results to a file, which appears complete when the run ends
     #[arg(short, long, global = true, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -44,11 +44,11 @@ pub struct Global {
     #[arg(long, global = true)]
     pub no_cache: bool,
 
-    /// Where model files lie, instead of $XDG_DATA_HOME/albumctl/models
+    /// Folder of model files instead of $XDG_DATA_HOME/albumctl/models
     #[arg(long, global = true, value_name = "DIR")]
     pub models_dir: Option<PathBuf>,
 
-    /// Fetch models that the command needs and are not here; nothing is ever fetched unasked
+    /// Fetch missing models that the command needs; nothing is ever fetched unasked
     #[arg(long, global = true)]
     pub pull: bool,
 
@@ -65,20 +65,20 @@ pub struct Global {
     #[arg(long, global = true)]
     pub strict: bool,
 
-    /// Threads of work; 0, which is the default, means one a core, or four where networks run on a card
+    /// Number of worker threads; 0, the default, means one per core, or four if networks run on a GPU
     #[arg(short = 'j', long, global = true, value_name = "N")]
     pub threads: Option<usize>,
 
-    /// Decode photos in processes of their own, so that a file that kills its decoder costs itself alone: auto, on or
-    /// off; auto unless configured
+    /// Decode photos in separate processes, so that a file that crashes its decoder costs only itself: auto, on or off; auto
+    /// unless configured
     #[arg(long, global = true, value_name = "WHEN", value_parser = ["auto", "on", "off"])]
     pub isolate: Option<String>,
 
-    /// Say nothing but warnings, errors, and what is missing in the score
+    /// Print only warnings, errors, and missing parts of the score
     #[arg(short, long, global = true)]
     pub quiet: bool,
 
-    /// Say more: what was passed over, what was cached, where the time went
+    /// Print more: what was skipped, what was cached, where the time went
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
@@ -94,7 +94,7 @@ pub struct Global {
 /// The photos of a command.
 #[derive(Debug, Args)]
 pub struct PhotoArgs {
-    /// Photos, folders (with all folders below them), or - for a list on standard input
+    /// Photos, folders (with their subfolders), or - for a list on standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
@@ -102,18 +102,18 @@ pub struct PhotoArgs {
     pub walk: WalkArgs,
 }
 
-/// How lists and folders are read.
+/// Options for reading lists and folders.
 #[derive(Debug, Clone, Default, Args)]
 pub struct WalkArgs {
-    /// The list on standard input is separated by NUL instead of newlines
+    /// Paths on standard input are separated by NUL instead of newlines
     #[arg(short = '0', long)]
     pub null: bool,
 
-    /// Leave out what matches this gitignore pattern, e.g. '*.png' or 'old/'; may be repeated
+    /// Exclude what matches this gitignore pattern, e.g. '*.png' or 'old/'; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
 
-    /// Look at hidden files and folders in folders, too, and at trash, thumbnails and previews of other programs
+    /// Include hidden files and folders, trash, and thumbnails and previews of other programs
     #[arg(long)]
     pub hidden: bool,
 

@@ -10,10 +10,10 @@ use crate::library::ModelHubError;
 use crate::library::model_selection::{AESTHETIC_MODEL, RATES};
 use crate::report::records::AestheticsRecord;
 
-/// Learned aesthetic score on 1 to 10
+/// Rate photos by a learned aesthetic score, 1 to 10
 ///
-/// Photos are rated at a long side of 1024 pixels, smaller ones as they are. Without a model trained on AVA the built-in
-/// one says how people would judge their quality, which is said.
+/// Photos are rated at a long side of 1024 pixels, smaller ones at their own size. Without a model trained on AVA, the
+/// built-in model estimates how people would rate their quality, and a note says so.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -26,15 +26,15 @@ use photo::scan::{self, Scan};
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Groups")]
 pub struct GroupArgs {
-    /// How photos are put into groups of one scene
+    /// The method of grouping photos of one scene
     #[arg(long, value_name = "METHOD", value_parser = PossibleValuesParser::new(Method::NAMES))]
     pub method: Option<String>,
 
-    /// Fewer photos than this are no group; at 1 every photo has one
+    /// Minimum size of a group; at 1 every photo has one
     #[arg(long, value_name = "N")]
     pub min_cluster_size: Option<usize>,
 
-    /// What becomes of photos in no group
+    /// What happens to photos without a group
     #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(groups::NOISE_WORDS))]
     pub noise: Option<String>,
 }

@@ -38,28 +38,28 @@ pub struct DeliverArgs {
     #[arg(long, value_name = "FILE")]
     pub zip: Option<PathBuf>,
 
-    /// Rate the picks in XMP sidecars: IMG.xmp (stem: Capture One, Photo Mechanic, immich, of RAW files Lightroom),
+    /// Rate the picks in XMP sidecars: IMG.xmp (stem: Capture One, Photo Mechanic, immich; Lightroom for RAW files),
     /// IMG.JPG.xmp (full-name: darktable, digiKam, immich), or both
     #[arg(long, value_enum, value_name = "NAMING", num_args = 0..=1, default_missing_value = "stem", require_equals = true)]
     pub xmp: Option<SidecarNaming>,
 
-    /// Stars a pick gets in its sidecar; a rating a person set stays
+    /// Stars of a pick in its sidecar; a person's rating stays
     #[arg(long, value_name = "STARS", default_value_t = 4, value_parser = clap::value_parser!(i8).range(1..=5), requires = "xmp")]
     pub xmp_rating: i8,
 
-    /// Label a pick gets in its sidecar; programs match it by name
+    /// Label of a pick in its sidecar; programs match it by name
     #[arg(long, value_name = "TEXT", requires = "xmp")]
     pub xmp_label: Option<String>,
 
-    /// Write a page to look at: all photos, the picks marked
+    /// Write an HTML page of all photos, with the picks marked
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
 
-    /// Put the picks into the page at 1,200 pixels, to look closer at; some 200 KB each
+    /// Include the picks in the page at 1,200 pixels, about 200 KB each
     #[arg(long, requires = "report")]
     pub preview: bool,
 
-    /// Write nothing, and say what would be written
+    /// Write nothing, and print what would be written
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -67,19 +67,19 @@ pub struct DeliverArgs {
 /// The options for a folder of copies or links.
 #[derive(Debug, clap::Args)]
 pub struct FolderArgs {
-    /// Copy the picks into this folder, which is not looked at then; nothing is overwritten
+    /// Copy the picks into this folder, whose photos are left out; nothing is overwritten
     #[arg(long, value_name = "DIR", conflicts_with = "link_to")]
     pub copy_to: Option<PathBuf>,
 
-    /// Link the picks into this folder, which is not looked at then
+    /// Link the picks into this folder, whose photos are left out
     #[arg(long, value_name = "DIR")]
     pub link_to: Option<PathBuf>,
 
-    /// How --link-to links
+    /// The kind of links that --link-to makes
     #[arg(long, value_enum, value_name = "KIND", default_value = "soft", requires = "link_to")]
     pub link: LinkKind,
 
-    /// What is delivered with a photo: all files that belong to it (its film, RAW file and sidecars, by their names), or nothing
+    /// What is exported with a photo: all files that belong to it (its film, RAW file and sidecars), or nothing
     #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
     pub companions: Along,
 }
@@ -443,7 +443,8 @@ pub fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
     }
 }
 
-fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
+/// What the page tells of one photo.
+pub fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
     let met = verdict.tiebreak.iter().flat_map(|tiebreak| &tiebreak.met);
     Entry {
         path: photo.path.to_string_lossy().into_owned(),
@@ -469,6 +470,7 @@ fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
                 confidence: met.confidence,
             })
             .collect(),
+        close_call: verdict.close_call,
         decision: photo.decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
         content: report.content.map(|content| content.to_string()),
         picture: report.picture.map(|picture| picture.to_string()),

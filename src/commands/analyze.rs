@@ -12,7 +12,7 @@ use crate::library::{ModelHubError, choice};
 use crate::report::records::AnalyzeRecord;
 use judge::select::{self, Comparator, Photo, Rules, Verdict};
 
-/// Everything about each photo at once: scores, embedding, group, and whether it would be picked
+/// Analyse each photo: scores, embedding, group, and whether it would be picked
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -9,12 +9,12 @@ use crate::error::{CommandError, Ending};
 use crate::library::ModelHubError;
 use crate::report::records::ClassifyRecord;
 
-/// What is in a picture, what kind of picture it is, or which class of a model of your own
+/// Classify pictures: what they show, their kind, or classes of a model of your own
 ///
-/// efficientnet-lite0 tells the 1000 classes of ImageNet apart; `albumctl models pull classes` brings it. Without it, or
-/// with `--model album-mini`, the built-in model tells photographs from screenshots, documents, receipts, charts, drawings
-/// and memes. `albumctl train classifier` makes a model of your own from a folder of photos for each class; name its
-/// best.safetensors.
+/// efficientnet-lite0 knows the 1000 classes of ImageNet; `albumctl models pull classes` fetches it. Without it, or with
+/// `--model album-mini`, the built-in model distinguishes photographs, screenshots, documents, receipts, charts, drawings
+/// and memes. `albumctl train classifier` trains a model of your own from a folder of photos for each class; give its
+/// best.safetensors to --model.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub struct Args {
     #[command(flatten)]
     pub network: NetworkArgs,
 
-    /// How many classes a photo's `labels` name, the likeliest first
+    /// The number of classes in a photo's `labels`, likeliest first
     #[arg(short = 'n', long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub top: u16,
 }

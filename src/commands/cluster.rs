@@ -13,7 +13,7 @@ use crate::report::photo_path::PhotoPath;
 use crate::report::place::Content;
 use crate::report::records::ClusterRecord;
 
-/// Groups of the same scene: bursts and takes
+/// Group photos of the same scene: bursts and takes
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -16,10 +16,10 @@ use hub::{Comparator, HubError, ModelChoice, Network as _};
 use judge::select::ScoreParts;
 use photo::scan::Scan;
 
-/// Which photo is better; of more than two, a ranking
+/// Compare photos: which is better; of more than two, a ranking
 ///
-/// Every photo meets every other one, each pair is asked both ways round, and most wins comes first. Where the
-/// configured model for pairs is not here the built-in one compares, which is said.
+/// Every photo is compared with every other one, in both orders, and the photo with the most wins comes first. If the
+/// configured model for pairs is missing, the built-in model compares, and a note says so.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -28,8 +28,7 @@ pub struct Args {
     #[command(flatten)]
     pub network: NetworkArgs,
 
-    /// What compares: the configured model for pairs or else the built-in one (auto), one of them alone, or the score by
-    /// which the album is made
+    /// The comparison: the configured model for pairs or else the built-in one (auto), one of them alone, or the album score
     #[arg(long, value_enum, value_name = "WHAT", default_value = "auto", conflicts_with = "model")]
     pub comparer: Comparer,
 }

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 
-/// Shell completions, e.g. `albumctl completions bash > ~/.local/share/bash-completion/completions/albumctl`
+/// Print shell completions, e.g. `albumctl completions bash > ~/.local/share/bash-completion/completions/albumctl`
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[arg(value_enum)]

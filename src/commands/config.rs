@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::records::SettingRecord;
 
-/// The resolved configuration
+/// Show the resolved configuration
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -15,7 +15,7 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 enum ConfigCommand {
-    /// Every key with its value and where the value came from
+    /// Show every key with its value and the source of the value
     Show,
 }
 

@@ -18,12 +18,12 @@ use kernels::Precision;
 use photo::identity::{self, ContentId, ReadError};
 use photo::scan;
 
-/// Keep or reject photos for good: `select` obeys before any score
+/// Keep or reject photos: `select` puts these decisions before any score
 ///
-/// A photo you keep is always picked, one you reject never. What you decide goes with the picture: renaming, moving or
-/// copying it, ratings, captions, places and rotation tags that other programs write, clearing the cache and changing models
-/// lose nothing; editing the picture makes it another photo.
-/// Decisions lie in $XDG_DATA_HOME/albumctl/journal.sqlite. Of a RAW file and its JPEG both are meant, whichever is named.
+/// A photo you keep is always picked, one you reject never. A decision belongs to the picture: it survives renaming, moving
+/// and copying, ratings, captions, places and rotation tags that other programs write, an empty cache and other models.
+/// Editing the picture makes it another photo. Decisions are stored in $XDG_DATA_HOME/albumctl/journal.sqlite. A decision
+/// about a RAW file or its JPEG holds for both.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
 pub struct Args {
@@ -36,14 +36,14 @@ pub struct Args {
 
 #[derive(Debug, clap::Args)]
 pub struct FileArgs {
-    /// Decide as the lines of a file say: what a report's page saved, or what `decide` printed; - is standard input
+    /// Read decisions from a file: saved by the page of a report, or printed by `decide`; - is standard input
     ///
-    /// The last line about a photo holds, and null takes back. Photos are told by their content and picture: they need not lie
-    /// where the file says, nor on this machine.
+    /// The last line about a photo counts, and null withdraws its decision. Photos are recognised by their content and
+    /// picture: they need not be at the path in the file, nor on this machine.
     #[arg(long, value_name = "FILE", required = true)]
     pub from: Option<PathBuf>,
 
-    /// Write nothing down, and say what would be
+    /// Store nothing, and print what would be stored
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -54,11 +54,11 @@ pub enum What {
     Keep(PhotosArgs),
     /// Never pick these photos
     Reject(PhotosArgs),
-    /// Take back what was decided about these photos
+    /// Withdraw the decisions about these photos
     Clear(PhotosArgs),
-    /// Every decision in force, with the place where the photo lay then
+    /// List the decisions in force, with the photo's path at that time
     List,
-    /// Everything that was ever decided or taken back, the oldest first
+    /// List all decisions ever made or withdrawn, oldest first
     Log,
 }
 
@@ -67,7 +67,7 @@ pub struct PhotosArgs {
     #[command(flatten)]
     pub photos: PhotoArgs,
 
-    /// Write nothing down, and say what would be
+    /// Store nothing, and print what would be stored
     #[arg(long)]
     pub dry_run: bool,
 }

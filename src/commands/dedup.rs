@@ -17,12 +17,12 @@ use crate::error::{CommandError, Ending};
 use base::reading::Stream;
 use scale::dedup::Keep;
 
-/// Which photos say the same again
+/// Find duplicates
 ///
-/// By default by what they show: rows of features (--data) are grouped by k-means, and inside a group a row goes when
-/// its cosine with one that stays reaches the threshold. With --method phash by how they look: photos (PATH) whose
-/// perceptual hashes differ in few bits. One line each: whether it stays and, when not, what it duplicates. Nothing is
-/// ever deleted; --copy-to and --link-to put what stays into a folder, where ids are paths of photos.
+/// By default by content: rows of features (--data) are grouped by k-means, and inside a group a row is a duplicate if its
+/// cosine similarity to a kept row reaches the threshold. With --method phash by appearance: photos (PATH) whose perceptual
+/// hashes differ in few bits. Each line tells whether the row is kept and, if not, what it duplicates. Nothing is ever
+/// deleted; --copy-to and --link-to put the kept photos into a folder, if ids are paths of photos.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Photos, folders, or - for a list on standard input, with --method phash
@@ -32,22 +32,22 @@ pub struct Args {
     #[command(flatten)]
     walk: WalkArgs,
 
-    /// By what photos show (features), or by how they look (perceptual hashes)
+    /// Compare content (features) or appearance (perceptual hashes)
     #[arg(long, value_enum, value_name = "METHOD", default_value = "semantic")]
     method: Method,
 
-    /// Perceptual hashes that differ in at most so many of 64 bits are duplicates; 0: equal hashes only
+    /// Maximum number of differing bits of two 64-bit perceptual hashes; 0: equal hashes only
     #[arg(long, value_name = "BITS", default_value_t = 6, value_parser = clap::value_parser!(u32).range(..=16))]
     bits: u32,
 
     #[command(flatten)]
     data: DataArgs,
 
-    /// Cosine from which two rows are duplicates; 1 is the same direction
+    /// Minimum cosine similarity of duplicates; 1 is the same direction
     #[arg(long, value_name = "COSINE", default_value_t = 0.95, value_parser = cosine)]
     similarity: f64,
 
-    /// Which of a set of duplicates stays; best when there are scores, else first
+    /// Which one of a set of duplicates is kept; by default best if there are scores, else first
     #[arg(long, value_enum, value_name = "RULE")]
     keep: Option<KeepArg>,
 
@@ -59,11 +59,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
 
-    /// Which number of those lines; the first of composite_score, aesthetic_score and iqa_score that is there
+    /// The field of those lines; by default the first of composite_score, aesthetic_score and iqa_score that is present
     #[arg(long, value_name = "NAME", requires = "scores")]
     score_field: Option<String>,
 
-    /// How many groups; about one to 1,500 rows unless told
+    /// Number of groups; by default about one per 1,500 rows
     #[arg(short = 'k', long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     clusters: Option<u32>,
 
@@ -71,25 +71,25 @@ pub struct Args {
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     memory: u32,
 
-    /// Where rows lie while they are compared; they take as much room as in the data
+    /// Folder for rows during the comparison; they take as much space as in the data
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
 
-    /// Rows to compare with all others, to estimate what the groups missed; 0 for none
+    /// Number of rows to compare with all others, to estimate what the groups missed; 0 for none
     #[arg(long, value_name = "N", default_value_t = 500)]
     sample: usize,
 
     #[arg(long, value_name = "N", default_value_t = 42, help = "Another seed groups the rows another way")]
     seed: u64,
 
-    /// Lines for rows that stay, for rows that go, or for both
+    /// Print kept rows, duplicates, or both
     #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
     show: Show,
 
     #[command(flatten)]
     folder: FolderArgs,
 
-    /// Write nothing, and say what would be written
+    /// Write nothing, and print what would be written
     #[arg(long)]
     dry_run: bool,
 }

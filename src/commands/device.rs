@@ -6,7 +6,7 @@ use crate::report::records::{DeviceRecord, Gpu};
 use hub::DeviceChoice;
 use hub::device::{self, Candidate, Card};
 
-/// What it would run on, and why
+/// Show the devices, and which one would be used
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 

@@ -24,12 +24,12 @@ mod find;
 #[cfg(feature = "distributed")]
 mod parts;
 
-/// Embedding vectors, to standard output or to a .parquet or .npy file
+/// Compute embedding vectors, to standard output or to a .parquet or .npy file
 ///
-/// With -o FILE.parquet the columns are `id` (the path) and `feature`; with -o FILE.npy rows stand in the order of the
-/// photos. With --engine ballista://… executors read the photos and write parts into the folder -o DIR; parts that are
-/// there already are not made again. Builds with `object-stores` take photos and folders in buckets too
-/// (s3://bucket/folder, told by their names), single photos on web servers, and addresses for -o.
+/// With -o FILE.parquet the columns are `id` (the path) and `feature`; with -o FILE.npy the rows are in the order of the
+/// photos. With --engine ballista://… executors read the photos and write parts into the folder -o DIR; existing parts are
+/// kept. Builds with `object-stores` also take photos and folders in buckets (s3://bucket/folder, recognised by their
+/// names), single photos on web servers, and URLs for -o.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct Args {
     #[command(flatten)]
     pub engine: EngineArgs,
 
-    /// On a cluster: photos of a part, about
+    /// On a cluster: approximate number of photos per part
     #[arg(long, value_name = "N", help_heading = "Where the work is done", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..))]
     pub part_photos: u64,
 }

@@ -18,7 +18,7 @@ pub struct EngineArgs {
     #[arg(long, value_name = "ENGINE", default_value = "local")]
     pub engine: Engine,
 
-    /// On a cluster: start over what has not moved for so many seconds
+    /// On a cluster: restart tasks that made no progress for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     pub deadline: u64,
 

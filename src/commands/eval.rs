@@ -29,9 +29,9 @@ use train::plot::{self, Bar};
 /// The number of bootstrap samples for an interval.
 const DRAWS: usize = 1000;
 
-/// Judge models on labelled photos, beside trivial baselines
+/// Evaluate models on labelled photos, beside trivial baselines
 ///
-/// Intervals are the middle 95 % over 1000 draws of whole groups (or photos, where they stand alone) with replacement.
+/// Intervals are 95 % bootstrap intervals over 1000 draws of groups (or of single photos) with replacement.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -44,13 +44,13 @@ enum Command {
     Scores(DataArgs),
     /// Order of takes inside groups: pairs, first place, reciprocal rank
     Bursts(DataArgs),
-    /// Groups found by embeddings, against given ones, and what becomes of strangers dealt among them
+    /// Groups found by embeddings, against given ones, also with unrelated photos among them
     Groups(groups::Args),
-    /// Photos against degraded copies of themselves, asked both ways round
+    /// Photos against degraded copies of themselves, compared in both orders
     Degradations(DataArgs),
-    /// What `select` picks: its groups, the take it picks of each given group, and the order it sees
+    /// The picks of `select`: its groups, the take it picks of each given group, and its order of takes
     ///
-    /// Models are those that `select` would use; --model is not asked.
+    /// Uses the models of `select`; --model has no effect.
     Selection(DataArgs),
 }
 
@@ -60,15 +60,15 @@ struct DataArgs {
     #[arg(value_name = "LABELS")]
     labels: PathBuf,
 
-    /// Where the files lie; beside the labels unless told
+    /// Folder of the files; by default that of the labels
     #[arg(long, value_name = "DIR")]
     photos: Option<PathBuf>,
 
-    /// Only what `train mini` holds out: fold K of N, dealt as its recipe does
+    /// Only fold K of N, the one that `train mini` holds out with the same recipe
     #[arg(long, value_name = "K/N")]
     held_out: Option<String>,
 
-    /// With --held-out and --strangers: names of photos in series begin so
+    /// With --held-out and --strangers: the prefix of the names of photos in series
     #[arg(long, value_name = "PREFIX", default_value = "ss01_")]
     series: String,
 
@@ -76,15 +76,15 @@ struct DataArgs {
     #[arg(long, value_name = "FILE")]
     groups: Option<PathBuf>,
 
-    /// Pairs count when their scores lie this far apart
+    /// Minimum difference of scores for a pair to count
     #[arg(long, value_name = "SCORE", default_value_t = 0.15)]
     margin: f64,
 
-    /// Photos for the degradations, evenly picked
+    /// Number of photos for the degradations, evenly spaced
     #[arg(long, value_name = "N", default_value_t = 50)]
     sample: usize,
 
-    /// Also draw the figures, as SVG files in this folder
+    /// Also write plots as SVG files into this folder
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
 

@@ -14,11 +14,11 @@ pub struct DataArgs {
     #[arg(long, value_name = "GLOB", num_args = 1.., conflicts_with = "data_file")]
     data: Vec<String>,
 
-    /// A list of files or patterns, one a line
+    /// A list of files or patterns, one per line
     #[arg(long, value_name = "LIST")]
     data_file: Option<PathBuf>,
 
-    /// The ids of the rows of one .npy matrix, a list of texts or whole numbers; without, rows go by their numbers
+    /// The ids of the rows of one .npy matrix, a list of texts or integers; without it, ids are row numbers
     #[arg(long, value_name = "FILE.npy")]
     ids: Option<PathBuf>,
 }

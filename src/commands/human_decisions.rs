@@ -46,7 +46,7 @@ pub fn of(reports: &[PhotoReport], ratings: Ratings, decisions: &Decisions) -> V
     before(reports, decisions, &elsewhere(reports, ratings))
 }
 
-/// What was said to `decide`, before what was found `elsewhere`.
+/// Decisions of `decide`, before those found `elsewhere`.
 pub fn before(
     reports: &[PhotoReport],
     decisions: &Decisions,

@@ -15,10 +15,10 @@ use crate::report::records::KmeansModelRecord;
 use scale::fit::{self, Event};
 use scale::{DataFile, Init, MODEL_MARK, Model, ScaleError, Source, assign, is_remote};
 
-/// Clusters of features in files, more of them than fit in memory
+/// Cluster features in files, more than fit into memory
 ///
-/// The files are what `embed --output features.parquet` writes: a column `id` (string) and a column `feature` (list of
-/// f32, f64 or f16); or .npy matrices with a row each, as `embed --output features.npy` writes them.
+/// The files are those that `embed --output features.parquet` writes, with a column `id` (string) and a column `feature`
+/// (list of f32, f64 or f16); or .npy matrices with one row per photo, as `embed --output features.npy` writes them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -34,71 +34,72 @@ enum Command {
 
 /// Find clusters
 ///
-/// Memory holds the centroids and a few batches of rows. The same rows give the same centroids to the bit, for any
-/// number of threads, files and order of files, on this machine and on a cluster (--engine). A run that was killed goes
-/// on where it was when started again.
+/// Memory holds the centroids and a few batches of rows. The same rows give bit-identical centroids for any number of
+/// threads, files and order of files, on this machine and on a cluster (--engine). A killed run resumes when it is started
+/// again.
 #[derive(Debug, clap::Args)]
 struct FitArgs {
     #[command(flatten)]
     data: DataArgs,
 
-    /// How many clusters
+    /// The number of clusters
     #[arg(short = 'k', long, value_name = "K", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     clusters: u32,
 
-    /// Where to begin: far rows found in a few passes (k-means||), or rows at random
+    /// The initial centroids: distant rows found in a few passes (k-means||), or random rows
     #[arg(long, value_enum, value_name = "HOW", default_value = "kmeans++")]
     init: InitArg,
 
     #[arg(long, value_name = "N", default_value_t = 100, help = "Stop after so many iterations")]
     max_iterations: u64,
 
-    /// Stop when all centroids together move less than this
+    /// Stop when the centroids together move less than this
     #[arg(long, value_name = "DISTANCE", default_value_t = 1e-4)]
     tolerance: f64,
 
-    /// Another seed draws other rows to begin with
+    /// The seed for the initial centroids
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
 
-    /// Divide every row by its length first
+    /// Normalise every row to length 1 first
     #[arg(long)]
     normalize: bool,
 
-    /// Look at about so many rows an iteration, in whole row groups, instead of all
+    /// Use about this many rows per iteration, in whole row groups, instead of all
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     mini_batch: Option<u64>,
 
-    /// Where the model goes; with `object-stores` it may be an address
+    /// The file of the model; with `object-stores` it may be a URL
     #[arg(short, long, value_name = "FILE", default_value = "kmeans.safetensors")]
     model: PathBuf,
 
-    /// Where iterations are kept on this machine, to go on from; beside the model unless told
+    /// Folder for iterations on this machine, to resume from; by default beside the model
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
 
-    /// Before each iteration, keep every row's cluster, id and distance beside the centroids, as .npy files: a shard is a
-    /// file of the data (takes another pass over it)
+    /// Before each iteration, also store every row's cluster, id and distance as .npy files, one shard per file of the data
+    /// (needs another pass over the data)
     #[arg(long)]
     write_assignments: bool,
 
     #[command(flatten)]
     engine: EngineArgs,
 
-    /// On a cluster: a folder or an s3:// address that every machine sees, for centroids on their way; --work unless told
+    /// On a cluster: a folder or s3:// URL that every machine sees, for exchanging centroids; by default --work
     #[arg(long, value_name = "DIR|URL", help_heading = "Where the work is done")]
     share: Option<String>,
 
-    /// On a cluster: rows of a task; more tasks spread better and lose less with a machine, fewer move fewer sums
+    /// On a cluster: rows per task; small tasks spread better and lose less if a machine fails, large ones transfer fewer
+    /// sums
     #[arg(long, value_name = "ROWS", help_heading = "Where the work is done", value_parser = clap::value_parser!(u64).range(1..))]
     task_rows: Option<u64>,
 }
 
-/// Each row's cluster and its distance, as Parquet; or the cluster of vectors on standard input
+/// Assign each row its cluster and distance, as Parquet; or find the clusters of vectors on standard input
 ///
-/// With --data or --data-file the rows `id, cluster, distance` go to the Parquet file named by -o. Without, each line
-/// of --vector or of standard input is a vector: numbers in JSON brackets, or set apart by blanks or commas; or it is an
-/// .npy array of one vector, or of one a row.
+/// With --data or --data-file the rows `id, cluster, distance` are written to the Parquet file given by -o. Without, each
+/// line of --vector or of standard input is a vector: numbers in JSON brackets, or separated by spaces or commas. Both may
+/// also be an .npy array of one vector, or of one vector per row.
 #[derive(Debug, clap::Args)]
 struct AssignArgs {
     #[command(flatten)]
@@ -113,7 +114,7 @@ struct AssignArgs {
     model: PathBuf,
 }
 
-/// What a model holds
+/// Show the contents of a model
 #[derive(Debug, clap::Args)]
 struct InfoArgs {
     #[arg(value_name = "MODEL", default_value = "kmeans.safetensors")]

@@ -7,10 +7,10 @@ use crate::error::{CommandError, Ending};
 use crate::report::output::whole_file;
 use crate::report::place::Content;
 
-/// The manual page; `albumctl man models pull` for one command, e.g. `albumctl man | man -l -`
+/// Print the manual page; `albumctl man models pull` for one command, e.g. `albumctl man | man -l -`
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The words of a command
+    /// The command, e.g. models pull
     #[arg(value_name = "COMMAND")]
     command: Vec<String>,
 

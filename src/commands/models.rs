@@ -19,8 +19,7 @@ use hub::policy::LicencePolicy;
 
 /// Models: list, fetch, check and remove them
 ///
-/// Nothing is ever downloaded unless asked for here, or by --pull. Files are kept by their sha256 and verified before
-/// they are used.
+/// Nothing is ever downloaded unless requested here or by --pull. Files are stored by their sha256 and verified before use.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -43,7 +42,7 @@ enum Command {
 /// The options of commands that add model files.
 #[derive(Debug, clap::Args)]
 struct Acceptance {
-    /// Accept a file whose sha256 no manifest knows, and hold it to that hash from then on
+    /// Accept a file whose sha256 no manifest has, and require that hash from then on
     #[arg(long)]
     trust_first: bool,
 }

@@ -13,14 +13,13 @@ mod embedding;
 #[cfg(feature = "distributed")]
 use {super::trust, scale::distributed::shares::Shares, std::sync::Arc};
 
-/// This machine as part of a cluster
+/// Run this machine as part of a cluster
 ///
-/// One scheduler, and an executor on every machine that is to work; then `kmeans fit --engine ballista://HOST:PORT` and
-/// `embed --engine …` on any machine. Data and work folders lie on storage that all of them see under the same path, or in
-/// a bucket.
-/// Nodes do the passes of albumctl and nothing else, on files that lie in the shares of an executor (--share). On addresses
-/// that other machines reach they ask for a token, over TLS: --token-file, --tls-cert, --tls-key and, of those who call,
-/// --tls-ca; or for the word --insecure. After SIGTERM a node takes no more tasks, and ends when its own are done.
+/// A cluster has one scheduler, and an executor on every worker machine; then use `kmeans fit --engine ballista://HOST:PORT`
+/// and `embed --engine …` on any machine. Data and work folders must be on storage that all machines see under the same
+/// path, or in a bucket. Nodes only run tasks of albumctl, on files in the shares of an executor (--share). On addresses
+/// that other machines can reach they require a token over TLS: --token-file, --tls-cert, --tls-key and, for callers,
+/// --tls-ca; or explicitly --insecure. After SIGTERM a node takes no more tasks and ends when its own are done.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -33,14 +32,14 @@ enum Command {
     Executor(ExecutorArgs),
 }
 
-/// Deals out tasks
+/// Distributes tasks
 #[derive(Debug, clap::Args)]
 struct SchedulerArgs {
-    /// Where to listen; 0.0.0.0:50050 for every network this machine is in, port 0 for a free one
+    /// Address to listen on; 0.0.0.0:50050 for all networks of this machine, port 0 for a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 50050)))]
     bind: SocketAddr,
 
-    /// Give up an executor that was silent for so long, and have its tasks done by others
+    /// Give up an executor after this much silence, and reassign its tasks
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(8..))]
     executor_timeout: u64,
 
@@ -58,29 +57,29 @@ struct ExecutorArgs {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50050", value_parser = engine::host_and_port)]
     scheduler: (String, u16),
 
-    /// Where to listen for those who fetch results; 0.0.0.0 for every network this machine is in
+    /// Address to listen on for those who fetch results; 0.0.0.0 for all networks of this machine
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     bind: IpAddr,
 
-    /// The port of that; 0 takes a free one
+    /// Its port; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 50051)]
     port: u16,
 
-    /// What the other machines call this one; the address it calls from, unless told
+    /// The name or address of this machine for others; by default the address it connects from
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
 
-    /// Where results lie until they are fetched, in a folder of their own; among temporary files unless told
+    /// Folder in which results wait until they are fetched, in a subfolder; by default the temporary folder
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
 
-    /// Wait so long for a scheduler that is not there yet
+    /// How long to wait for a scheduler that is not up yet
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     wait: u16,
 
-    /// Tasks read and write in this folder, or below this address, alone (repeatable): photos, features, models named by
-    /// path, what `embed -o` and `kmeans fit --work` or --share name. Where no other machine is reached and no share is
-    /// named, everywhere
+    /// Folder or URL in which tasks may read and write (repeatable): photos, features, models named by path, and the targets
+    /// of `embed -o` and `kmeans fit --work` or --share. Without shares, and if no other machine can reach this one,
+    /// everywhere
     #[arg(long, value_name = "DIR|URL")]
     share: Vec<String>,
 

@@ -15,11 +15,11 @@ use networks::weights::WeightsFile;
 
 #[derive(Debug, clap::Args)]
 pub struct NetworkArgs {
-    /// The model, by name or by path of a weights file, instead of the configured one
+    /// The model, by name or by path of a weight file, instead of the configured one
     #[arg(long, value_name = "NAME|FILE")]
     pub model: Option<String>,
 
-    /// The precision of sums where the processor offers a choice: fast is exact to about three digits
+    /// The precision of sums where the device offers a choice: fast is exact to about three digits
     #[arg(long, value_enum, value_name = "HOW", default_value = "full")]
     pub precision: PrecisionArg,
 }

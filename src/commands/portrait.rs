@@ -22,26 +22,25 @@ use base::reading;
 use hub::faces::Landmarks;
 use photo::{self, Scale, identity};
 
-/// Faces: a portrait or not, eyes open, a smile
+/// Analyse faces: portrait or not, eyes open, smile
 ///
-/// Eyes are open, closed, laughing, looking down, or can't be told; a photo's eyes are open where those of all its
-/// prominent faces are. Photos are looked at as they are; large JPEG files at a half, a quarter or an eighth of their size,
-/// with a long side of at least 1024 pixels. `null` means it can't be told: a face too small, seen from the side, behind
-/// dark glasses, or not surely a face.
+/// Eyes are open, closed, laughing, looking down, or unknown; a photo's eyes are open if those of all prominent faces are.
+/// Photos are analysed at full size; large JPEG files at a half, a quarter or an eighth of it, with a long side of at least
+/// 1024 pixels. `null` means unknown: the face is too small, in profile, behind dark glasses, or uncertain.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub photos: PhotoArgs,
 
-    /// Look at originals at their own size, however large
+    /// Analyse originals at full size, however large
     #[arg(long)]
     pub full_resolution: bool,
 
-    /// Use the mesh without attention: faster, and its eyes and smiles are other numbers
+    /// Use the mesh without attention: faster, with other values for eyes and smiles
     #[arg(long)]
     pub fast: bool,
 
-    /// Write copies with boxes, eye and mouth points and the verdict drawn in to this folder
+    /// Write copies with boxes, eye and mouth points and the result drawn in to this folder
     #[arg(long, value_name = "DIR")]
     pub annotate: Option<PathBuf>,
 }

@@ -23,18 +23,18 @@ use crate::report::records::SelectRecord;
 use crate::review::{Asked, Picture, Pictures, Server, Table, Wish};
 use session::Session;
 
-/// Look at the photos in a browser, compare them, and decide: each decision counts at once
+/// Review the photos in a browser: compare them and decide; each decision counts at once
 ///
-/// A page on this machine shows the picks, then every scene; K keeps the current photo, X rejects it, U undoes the last
-/// decision, and the choice is made again each time. Nothing is written but the journal of decisions, as by `albumctl
-/// decide`. The page's address has a secret, and only this machine reaches it. Done or Ctrl-C ends it and prints the album
-/// as `albumctl select` does.
+/// A page on this machine shows the picks, then every scene. K keeps the current photo, X rejects it, U undoes the last
+/// decision, and the album is chosen again each time. Only the journal of decisions is written, as by `albumctl decide`. The
+/// address of the page contains a secret, and only this machine can reach it. Done or Ctrl-C ends the review and prints the
+/// album as `albumctl select` does.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub photos: PhotoArgs,
 
-    /// Take what `albumctl analyze` wrote instead of looking at photos; - is standard input
+    /// Read the output of `albumctl analyze` instead of analysing photos; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     pub from: Option<PathBuf>,
 
@@ -120,7 +120,7 @@ fn serve(wishes: &Receiver<Asked>, session: &mut Session<'_>, context: &Context)
         // A browser that has gone meanwhile gets no answer.
         let _ = reply.send(answer);
     }
-    session.settle()
+    session.settle().map(drop)
 }
 
 /// Moves the thumbnails to the server; the album does not need them.

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::schema;
 
-/// JSON Schema of the lines a command writes
+/// JSON Schema of the lines that a command writes
 #[derive(Debug, clap::Args)]
 #[command(disable_version_flag = true)]
 pub struct Args {
@@ -14,7 +14,8 @@ pub struct Args {
     #[arg(value_name = "COMMAND", num_args = 0..)]
     command: Vec<String>,
 
-    /// Print the version of the fields, like 1.0: the second number grows when fields are added, the first when one goes
+    /// Print the version of the fields, like 1.0: the second number grows when fields are added, the first when one is
+    /// removed
     #[arg(long, conflicts_with = "command")]
     version: bool,
 }

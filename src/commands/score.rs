@@ -14,24 +14,24 @@ use crate::report::records::{DegradedRecord, FlawedRecord, QualityRecord, ScoreR
 use hub::{DegradationsKind, Network as _};
 use kernels::Precision;
 
-/// Technical quality: sharpness, exposure, colourfulness, contrast, and an overall value
+/// Measure technical quality: sharpness, exposure, colourfulness, contrast, and an overall value
 ///
-/// Photos are measured at a long side of 1024 pixels, smaller ones as they are, and by the values the file holds, before
-/// any colour conversion: so did the original. `score -` also takes the bytes of one photo.
+/// Photos are measured at a long side of 1024 pixels, smaller ones at their own size, by the values in the file before any
+/// colour conversion, as in the original. `score -` also takes the bytes of one photo.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub photos: PhotoArgs,
 
-    /// Measure originals at their own size, however large
+    /// Measure originals at full size, however large
     #[arg(long)]
     pub full_resolution: bool,
 
-    /// Also say what is wrong: blur, noise, colour cast, exposure and JPEG, each 0 to 1, as the built-in model sees them
+    /// Also measure degradations: blur, noise, colour cast, exposure and JPEG, each 0 to 1, by the built-in model
     #[arg(long)]
     pub degradations: bool,
 
-    /// Another model to say what is wrong, by name or by path: one of `train quality` names colour cast, blur, watermark
+    /// Another model for the degradations, by name or by path: those of `train quality` measure colour cast, blur, watermark
     /// and noise
     #[arg(long, value_name = "NAME|FILE", requires = "degradations")]
     pub model: Option<String>,

@@ -25,24 +25,24 @@ use crate::report::records::SelectRecord;
 use judge::select::{Decision, Filters, Photo, Rules, Verdict, Weights};
 use photo::scan::{self, Scan};
 
-/// The album: the best of each group, ranked, each with its reason
+/// Choose the album: the best of each group, ranked, each with its reason
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub photos: PhotoArgs,
 
-    /// Take what `albumctl analyze` wrote instead of looking at photos; - is standard input
+    /// Read the output of `albumctl analyze` instead of analysing photos; - is standard input
     ///
-    /// Only photos whose content is still the one that the file tells of are copied, linked, put into a zip or rated.
+    /// Photos whose content has changed since are not copied, linked, put into a zip or rated.
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     pub from: Option<PathBuf>,
 
-    /// Only photos that are new: since a date or time of this clock, for so long (7d, 36h), or since last-run
+    /// Only photos that are new: since a local date or time, within a duration (7d, 36h), or since last-run
     ///
-    /// A date means when the file came to its place or was changed, not when the photo was taken. last-run means what the
-    /// last run with last-run over the same folders with the same choice has not looked at yet, by the picture; two jobs that
-    /// share folders and choice tell themselves apart by a name (last-run:NAME). What a run looked at is written down
-    /// when all its outputs have been delivered. A run that meets itself still under way leaves quietly.
+    /// A date refers to when the file arrived or changed, not to when the photo was taken. last-run means pictures that the
+    /// last such run over the same folders with the same selection has not seen; jobs that share folders and selection can
+    /// have names of their own (last-run:NAME). Photos are recorded as seen when all outputs of the run have been written.
+    /// If the same run is still under way, a second one ends quietly.
     #[arg(long, value_name = "WHEN", conflicts_with = "from")]
     pub since: Option<Since>,
 
@@ -52,7 +52,7 @@ pub struct Args {
     #[command(flatten)]
     pub groups: GroupArgs,
 
-    /// Tell about every photo, with the reason why it was not picked
+    /// Print every photo, with the reason why it was not picked
     #[arg(long)]
     pub all: bool,
 
@@ -64,23 +64,23 @@ pub struct Args {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Choice")]
 pub struct ChoiceArgs {
-    /// Pick at most N photos, further ones of a group only if different enough; without it, one of every group
+    /// Pick at most N photos, more than one of a group only if they differ enough; without it, one of every group
     #[arg(short = 'n', long, value_name = "N", value_parser = at_least_one)]
     pub top: Option<usize>,
 
-    /// Pick exactly up to K photos of every group
+    /// Pick up to K photos of every group
     #[arg(long, value_name = "K", value_parser = at_least_one)]
     pub per_cluster: Option<usize>,
 
-    /// Leave out photos of lower technical quality, 0 to 1
+    /// Leave out photos below this technical quality, 0 to 1
     #[arg(long, value_name = "SCORE", value_parser = share)]
     pub min_iqa: Option<f64>,
 
-    /// Leave out photos of a lower aesthetic score, 1 to 10
+    /// Leave out photos below this aesthetic score, 1 to 10
     #[arg(long, value_name = "SCORE", value_parser = rating)]
     pub min_aesthetic: Option<f64>,
 
-    /// Leave out photos less sharp, 0 to 1
+    /// Leave out photos below this sharpness, 0 to 1
     #[arg(long, value_name = "SCORE", value_parser = share)]
     pub min_sharpness: Option<f64>,
 
@@ -90,8 +90,8 @@ pub struct ChoiceArgs {
 
     /// Whether ratings of other programs, in photos and sidecars, count as decisions
     ///
-    /// A photo that is rejected there is never picked; one that is picked there or has five stars always is. What was said to
-    /// `albumctl decide` goes before, and no rating of a person is ever overwritten.
+    /// A photo that is rejected there is never picked; one that is picked there or has five stars always is. Decisions by
+    /// `albumctl decide` take precedence, and no rating of a person is ever overwritten.
     #[arg(long, value_name = "HOW", default_value = "obey")]
     pub ratings: Ratings,
 }

@@ -36,10 +36,10 @@ const MINI: (&str, &str) = ("configs/train/album-mini.yaml", include_str!("../..
 
 /// Train models on labelled photos
 ///
-/// A run writes into its folder: checkpoint.safetensors to go on from, best.safetensors (the model), metrics.jsonl,
-/// curve.svg, recipe.yaml and command.txt; a large network's also results.json, and in predictions/ what it said of every
-/// photo held out, an epoch a Parquet file; the small network's network.safetensors and looks.safetensors. Started again
-/// with the same folder it goes on where it was, after a kill, too.
+/// A run writes into its folder: checkpoint.safetensors (to resume from), best.safetensors (the model), metrics.jsonl,
+/// curve.svg, recipe.yaml and command.txt. Large networks also write results.json, and predictions/ with the predictions for
+/// the held-out photos, a Parquet file per epoch; the built-in network also writes network.safetensors and
+/// looks.safetensors. Started again with the same folder, a run resumes, even after a kill.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -52,7 +52,7 @@ enum Command {
     /// Ratings, from AVA's votes or from scores; the result works with `aesthetics --model`
     #[command(mut_arg("labels", |arg| arg.help(RATINGS)))]
     Aesthetics(LabelledArgs),
-    /// Which of two is better, from people's choices; the result works with `compare --model`
+    /// Preferences between two photos, from people's choices; the result works with `compare --model`
     #[command(mut_arg("labels", |arg| arg.help(PAIRS)))]
     Siamese(LabelledArgs),
     Quality(QualityArgs),
@@ -62,15 +62,15 @@ enum Command {
 /// The options that the large networks share.
 #[derive(Debug, clap::Args)]
 struct LargeArgs {
-    /// Where the run lives
+    /// The folder of the run
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
 
-    /// A recipe instead of the built-in one in configs/train, or a training file of the original's as it is
+    /// A recipe instead of the built-in one in configs/train; training files of the original are accepted, too
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
 
-    /// Weights to begin with, such as ResNet-50's from ImageNet (torchvision's names); drawn at random without
+    /// Initial weights, such as ResNet-50's from ImageNet (torchvision's names); random without
     #[arg(long, value_name = "FILE")]
     start: Option<PathBuf>,
 
@@ -81,15 +81,15 @@ struct LargeArgs {
 /// Options that override the recipe.
 #[derive(Debug, Clone, Copy, clap::Args)]
 struct RecipeOverrides {
-    /// So many epochs instead of the recipe's
+    /// Number of epochs instead of the recipe's
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
 
-    /// So many photos, or pairs, a step instead of the recipe's
+    /// Photos or pairs per step instead of the recipe's
     #[arg(long, alias = "batch_size", value_name = "N")]
     batch_size: Option<usize>,
 
-    /// The learning rate instead of the recipe's
+    /// Learning rate instead of the recipe's
     #[arg(long, alias = "learning-rate", value_name = "RATE")]
     lr: Option<f32>,
 }
@@ -100,7 +100,7 @@ struct LabelledArgs {
     #[arg(value_name = "LABELS")]
     labels: PathBuf,
 
-    /// Where the photos lie
+    /// Folder of the photos
     #[arg(long, value_name = "DIR")]
     photos: PathBuf,
 
@@ -108,22 +108,22 @@ struct LabelledArgs {
     large: LargeArgs,
 }
 
-/// Quality, from flaws drawn upon clean photos on the way, or from labelled arrays; the result works with
-/// `score --degradations --model`
+/// Quality, from clean photos that are degraded during training, or from labelled arrays; the result works with `score
+/// --degradations --model`
 ///
-/// A folder of clean photos teaches a head for each flaw. Arrays teach what their labels say: four flaws (colour cast,
-/// blurriness, watermark, noise) a photo teach the same heads, one number a photo the smaller network with a single head.
+/// A folder of clean photos trains one head per degradation. Arrays with four labels per photo (colour cast, blurriness,
+/// watermark, noise) train the same heads; arrays with one label per photo train the smaller network with a single head.
 #[derive(Debug, clap::Args)]
 struct QualityArgs {
     /// A folder of clean photos
     #[arg(value_name = "DIR", required_unless_present = "images", conflicts_with = "images")]
     photos: Option<PathBuf>,
 
-    /// Photos as an .npy array, N×H×W×3 or N×3×H×W: bytes, or numbers from 0 to 1 or to 255
+    /// Photos as an .npy array, N×H×W×3 or N×3×H×W: bytes, or floats from 0 to 1 or to 255
     #[arg(long, alias = "train_images", value_name = "FILE.npy", requires = "labels")]
     images: Option<PathBuf>,
 
-    /// Their labels as an .npy array, each 0 to 1: N of quality over all, or N×4 of flaws
+    /// Their labels as an .npy array, each 0 to 1: N overall qualities, or N×4 degradations
     #[arg(long, alias = "train_labels", value_name = "FILE.npy", requires = "images")]
     labels: Option<PathBuf>,
 
@@ -131,7 +131,7 @@ struct QualityArgs {
     large: LargeArgs,
 }
 
-/// Classes, from a folder with a folder for each; the result works with `classify --model`
+/// Classes, from a folder with a subfolder for each; the result works with `classify --model`
 #[derive(Debug, clap::Args)]
 struct ClassifierArgs {
     #[arg(value_name = "DIR", help = "A folder with a folder of photos for each class")]
@@ -141,22 +141,22 @@ struct ClassifierArgs {
     large: LargeArgs,
 }
 
-/// The small built-in network: opinion, preference, degradations and an embedding at once
+/// The built-in network: opinion, preference, degradations, kind and embedding at once
 #[derive(Debug, clap::Args)]
 struct MiniArgs {
     /// The folder with the label files and photos that the recipe names
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
 
-    /// Where the run lives
+    /// The folder of the run
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
 
-    /// Whose trunk it stands on: a model such as efficientnet-lite0, or a file of its weights
+    /// The trunk: a model such as efficientnet-lite0, or a file of its weights
     #[arg(long, value_name = "NAME|FILE", default_value = hub::MINI)]
     start: String,
 
-    /// Where is kept what the trunk saw of the photos, if not in the run's folder; runs over the same photos may share it
+    /// Folder for the trunk's features of the photos, if not the run's; runs over the same photos can share it
     #[arg(long, value_name = "FILE")]
     looks: Option<PathBuf>,
 
@@ -167,11 +167,11 @@ struct MiniArgs {
     #[command(flatten)]
     overrides: RecipeOverrides,
 
-    /// The last N epochs slow down, instead of the recipe's
+    /// Number of epochs at the end with a falling learning rate, instead of the recipe's
     #[arg(long, value_name = "N")]
     decay_epochs: Option<u64>,
 
-    /// The fold that is held out and judged, counted from 0, instead of the recipe's
+    /// The held-out fold, counted from 0, instead of the recipe's
     #[arg(long, value_name = "N")]
     held_out: Option<u64>,
 }

@@ -19,7 +19,7 @@ pub struct TokenArgs {
     #[arg(long, value_name = "FILE", env = "ALBUMCTL_TOKEN_FILE")]
     token_file: Option<PathBuf>,
 
-    /// Reach other machines without token or TLS: whoever reaches a node can have it read and write files
+    /// Use no token or TLS with other machines: anyone who can reach a node can make it read and write files
     #[arg(long)]
     insecure: bool,
 }
@@ -27,11 +27,11 @@ pub struct TokenArgs {
 /// The options of processes that connect to nodes.
 #[derive(Debug, clap::Args)]
 pub struct AuthorityArgs {
-    /// Call by TLS, and believe nodes whose certificates these authorities vouch for, in PEM
+    /// Connect over TLS, trusting nodes with certificates of these authorities, in PEM
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
 
-    /// The name that certificates of nodes must carry; the host that is called, unless told
+    /// The name that certificates of nodes must have; by default the host
     #[arg(long, value_name = "NAME", requires = "tls_ca")]
     tls_server_name: Option<String>,
 }
@@ -39,7 +39,7 @@ pub struct AuthorityArgs {
 /// The options of processes that accept connections.
 #[derive(Debug, clap::Args)]
 pub struct CertificateArgs {
-    /// Listen by TLS, with this certificate and what vouches for it, in PEM
+    /// Listen over TLS, with this certificate chain, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 

@@ -1,25 +1,25 @@
-//! What of a model is on disk, and what the user can do about the rest.
+//! How much of a model is on disk, and what the user can do about the rest.
 
 use super::cache::{Cache, CacheError, Presence};
 use super::fetch::Wanted;
 use super::manifest::{Manifest, ManifestFile};
 
-/// What is on disk of a model, from looking at the disk, and in a program whether it is in memory.
+/// The state of a model on disk and, within a program, in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     NotDownloaded,
-    /// A running process fetches it; so many bytes are there.
+    /// A running process is fetching it; this many bytes have arrived.
     Downloading(u64),
-    /// So many bytes of it are there, and nobody fetches the rest.
+    /// This many bytes are there, and no process is fetching the rest.
     Partial(u64),
-    /// All there; something was not read through since it came or was touched.
+    /// Complete, but a file has not been verified since it arrived or changed.
     Unverified,
-    /// All there, and a running process reads it through.
+    /// Complete; a running process is verifying it.
     Validating,
     Ready,
-    /// Its network is being put together in this process.
+    /// This process is building its network.
     Loading,
-    /// Ready, and a running process has it in use.
+    /// Verified, and in use by a running process.
     Loaded,
     Error(String),
 }
@@ -39,12 +39,12 @@ impl Status {
         }
     }
 
-    /// All of it.
+    /// Whether all files are here.
     pub fn is_here(&self) -> bool {
         matches!(self, Self::Ready | Self::Loading | Self::Loaded | Self::Unverified | Self::Validating)
     }
 
-    /// Of a file of this size.
+    /// The bytes that are here of a file of this size.
     pub fn bytes_here(&self, size: Option<u64>) -> u64 {
         match self {
             Self::Partial(bytes) | Self::Downloading(bytes) => *bytes,
@@ -55,7 +55,7 @@ impl Status {
 }
 
 impl Manifest {
-    /// Its files as a pull wants them, with the hashes the user has accepted where the manifest knows none.
+    /// Its files as a pull requests them. Where the manifest has no hash, the one the user has accepted counts.
     pub fn wanted(&self, cache: &Cache) -> Result<Vec<Wanted>, CacheError> {
         self.files.iter().map(|file| self.wanted_file(file, cache)).collect()
     }
@@ -91,7 +91,7 @@ impl Manifest {
         }
     }
 
-    /// The content of a file that is part of the binary; a model of the user's own has none there.
+    /// The content of a built-in file; models of the user have none.
     pub fn built_in_weights(&self, file: &ManifestFile) -> Option<&'static [u8]> {
         let here = models::WEIGHTS.iter().find(|(name, _)| *name == file.name)?;
         self.own.is_none().then_some(here.1)
@@ -103,7 +103,7 @@ impl Manifest {
         }
         let digest = match self.wanted_file(file, cache) {
             Ok(Wanted { sha256: Some(digest), .. }) => digest,
-            // Without a hash nothing can be recognised as this file.
+            // Without a hash no file can be recognised as this one.
             Ok(_) => return Status::NotDownloaded,
             Err(error) => return Status::Error(error.to_string()),
         };
@@ -123,7 +123,7 @@ impl Manifest {
         }
     }
 
-    /// `weights.pt (96454336 bytes, sha256 1f07…)`, as far as known.
+    /// `weights.pt (96454336 bytes, sha256 1f07…)`, with what is known.
     pub fn describe(&self, file: &ManifestFile, cache: &Cache) -> String {
         let size = file.size.map_or("size unknown".to_owned(), |size| format!("{size} bytes"));
         let sha256 = self.wanted_file(file, cache).ok().and_then(|wanted| wanted.sha256);
@@ -131,7 +131,7 @@ impl Manifest {
         format!("{} ({size}, {hash})", file.name)
     }
 
-    /// What is missing, of which size and hash, where it can be had, and where it belongs.
+    /// Describes what is missing: size, hash, sources and destination.
     pub fn what_is_missing(&self, cache: &Cache) -> String {
         use std::fmt::Write;
         let mut text = format!("model {} is not here", self.reference());
@@ -151,7 +151,7 @@ impl Manifest {
         text
     }
 
-    /// The command that brings a file of it by hand.
+    /// The command that imports a file of it by hand.
     pub fn import(&self) -> String {
         if self.is_hashed() {
             return "`albumctl models import FILE`".to_owned();
@@ -163,7 +163,7 @@ impl Manifest {
         self.files.iter().all(|file| file.sha256.is_some())
     }
 
-    /// The command that mends it.
+    /// The command that makes it available.
     pub fn mend(&self) -> String {
         let trust = if self.is_hashed() { "" } else { " --trust-first" };
         let import = self.import();
@@ -178,7 +178,7 @@ impl Manifest {
 }
 
 impl ManifestFile {
-    /// `resnet50-11ad3fa6.pth`: its publisher puts the first eight digits of the sha256 there.
+    /// The start of the sha256 that some publishers put into the file name, as in `resnet50-11ad3fa6.pth`.
     fn digits_in_name(&self) -> Option<String> {
         let stem = self.name.strip_suffix(".pth")?;
         let digits = stem.rsplit_once('-')?.1;

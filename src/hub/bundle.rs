@@ -1,13 +1,13 @@
-//! MediaPipe's `.task` files: zip archives of networks, read out of the bytes of the file.
+//! MediaPipe's `.task` files: zip archives of networks, read from memory.
 
 use std::io::Read;
 
 use crate::fetch::unpacked;
 use base::zip_directory::{self as zip, Broken, Entry, Packing};
 
-/// Published entries have some megabytes.
+/// Maximum bytes of an entry; published ones have a few megabytes.
 const LARGEST_ENTRY: u64 = 64 << 20;
-/// Published bundles have four entries.
+/// Maximum number of entries; published bundles have four.
 const MOST_ENTRIES: usize = 64;
 
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ impl<'a> Bundle<'a> {
         let size = archive.len() as u64;
         let tail = &archive[archive.len().saturating_sub(zip::TAIL as usize)..];
         let (offset, length) = zip::place(tail, size)?;
-        // Checked to lie inside the file.
+        // Checked to be inside the file.
         let directory = &archive[offset as usize..(offset + length) as usize];
         let mut entries = zip::entries(directory, offset)?;
         entries.retain(|entry| entry.packing != Packing::Other);
@@ -45,7 +45,7 @@ impl<'a> Bundle<'a> {
         if found > MOST_ENTRIES { Err(BundleError::Entries { found }) } else { Ok(Self { archive, entries }) }
     }
 
-    /// The content of an entry. What it is said to take is the most that is unpacked.
+    /// The content of an entry. No more is unpacked than its declared size.
     pub fn entry(&self, name: &'static str) -> Result<Vec<u8>, BundleError> {
         let mut of_name = self.entries.iter().filter(|entry| entry.name == name);
         let (Some(entry), None) = (of_name.next(), of_name.next()) else {

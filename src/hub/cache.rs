@@ -1,4 +1,4 @@
-//! The model folder: verified files, named by what is in them.
+//! The model folder: verified files, named by their content.
 //!
 //! ```text
 //! models/
@@ -11,9 +11,9 @@
 //!   quarantine/                 what was found to be wrong
 //! ```
 //!
-//! There is no index file that several processes would have to agree on: each blob has its own note, every write is
-//! a rename, and what a blob is follows from its bytes. So nothing depends on file locks, which network file systems
-//! may grant to everybody.
+//! There is no index file that several processes would have to agree on: each blob has its own note, every write is a
+//! rename, and a blob's identity follows from its bytes. So nothing depends on file locks, which some network file systems
+//! grant to everybody.
 
 mod collect;
 mod lease;
@@ -53,24 +53,24 @@ pub enum CacheError {
     InUse { digest: Digest, by: String },
 }
 
-/// What is on disk of a file, looked at, not remembered.
+/// The state of a file on disk, always read from the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     Missing,
-    /// A pull was cut short; so many bytes are there.
+    /// A pull was interrupted; this many bytes are there.
     Partial(u64),
-    /// A running process fetches it; so many bytes are there.
+    /// A running process is fetching it; this many bytes have arrived.
     Arriving(u64),
-    /// A running process reads it through.
+    /// A running process is verifying it.
     Checked,
-    /// There, of the right size, and not looked into yet.
+    /// Present and of the right size, but not verified yet.
     Unverified,
     Ready,
-    /// There, of a wrong size.
+    /// Present, but of the wrong size.
     Wrong(u64),
 }
 
-/// A whole file of the cache.
+/// A complete file of the cache.
 #[derive(Debug, Clone)]
 pub struct Blob {
     pub digest: Digest,
@@ -83,7 +83,7 @@ pub struct Blob {
 pub enum Verdict {
     Missing,
     Good,
-    /// Set aside, so that the next pull brings the right file.
+    /// Wrong, and moved to quarantine, so that the next pull fetches the right file.
     Bad {
         found: Digest,
         fate: String,
@@ -101,7 +101,7 @@ impl<T> At<T> for io::Result<T> {
 }
 
 impl Cache {
-    /// Makes nothing on disk until something is written.
+    /// Creates nothing on disk until something is written.
     pub fn new(root: impl Into<PathBuf>, max_bytes: Option<u64>) -> Self {
         Self { root: root.into(), max_bytes }
     }
@@ -114,7 +114,7 @@ impl Cache {
         self.max_bytes
     }
 
-    /// Where the file with this content lies, or would.
+    /// The path of the file with this content, whether or not it exists.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.folder("blobs").join(format!("sha256-{digest}"))
     }
@@ -123,14 +123,14 @@ impl Cache {
         self.root.join(name)
     }
 
-    /// The folder, made if need be.
+    /// A folder of the cache, created if needed.
     fn made_folder(&self, name: &str) -> Result<PathBuf, CacheError> {
         let folder = self.folder(name);
         fs::create_dir_all(&folder).at(&folder)?;
         Ok(folder)
     }
 
-    /// Without reading the file through.
+    /// The state of a file, without reading it.
     pub fn presence(&self, digest: &Digest, size: Option<u64>) -> Presence {
         let path = self.blob_path(digest);
         let Some(stamp) = Stamp::of(&path) else {
@@ -151,8 +151,8 @@ impl Cache {
         }
     }
 
-    /// The path of a file fit for use. It is read through once before its first use, and again whenever its stamp
-    /// (size, times, inode) says that somebody touched it. A wrong one is set aside and an error.
+    /// The path of a verified file. A file is verified before its first use, and again whenever its stamp (size, times,
+    /// inode) has changed. A wrong file is quarantined, and an error.
     pub fn ready(&self, digest: &Digest) -> Result<Option<PathBuf>, CacheError> {
         let path = self.blob_path(digest);
         let Some(stamp) = Stamp::if_there(&path).at(&path)? else { return Ok(None) };
@@ -168,8 +168,8 @@ impl Cache {
         }
     }
 
-    /// A file that somebody put into the folder under its own name. It is read through once, like any other; one that
-    /// is wrong is left as it is, since it is not ours.
+    /// A file that the user put into the folder under its own name. It is verified like any other. A wrong one is left
+    /// alone, because it is not ours.
     pub fn ready_by_name(&self, name: &str, digest: &Digest) -> Result<Option<PathBuf>, CacheError> {
         let path = self.root.join(name);
         let Some(stamp) = Stamp::if_there(&path).at(&path)? else { return Ok(None) };
@@ -188,7 +188,7 @@ impl Cache {
         Ok(Some(path))
     }
 
-    /// Reads the file through, whatever is remembered of it.
+    /// Verifies the file, whatever its note says.
     pub fn verify(&self, digest: &Digest) -> Result<Verdict, CacheError> {
         let path = self.blob_path(digest);
         let (file, stamp) = match reading::open(&path).and_then(|file| Ok((Stamp::of_file(&file)?, file))) {
@@ -200,18 +200,18 @@ impl Cache {
         let (found, _) = Digest::of_reader(file).at(&path)?;
         drop(checked);
         if found != *digest {
-            return Ok(Verdict::Bad { found, fate: self.set_aside(&path) });
+            return Ok(Verdict::Bad { found, fate: self.quarantine(&path) });
         }
         let now = SystemTime::now();
         let before = Note::read(&self.note_path(digest));
         let fresh = (now, now, 0);
         let (added, last_used, uses) = before.map_or(fresh, |note| (note.added, note.last_used, note.uses));
-        // Taken before the file was read: whoever wrote while we read has changed it since.
+        // The stamp was taken before reading, so a write during the read changes it.
         self.remember(digest, &Note { stamp, verified: now, added, last_used, uses });
         Ok(Verdict::Good)
     }
 
-    /// Every whole file, longest unused first.
+    /// All complete files, least recently used first.
     pub fn blobs(&self) -> Result<Vec<Blob>, CacheError> {
         let folder = self.folder("blobs");
         let mut blobs = Vec::new();
@@ -226,11 +226,11 @@ impl Cache {
         Ok(blobs)
     }
 
-    /// Deletes a file that nobody uses; whether there was one.
+    /// Deletes a file that is not in use; returns whether it existed.
     pub fn remove(&self, digest: &Digest) -> Result<bool, CacheError> {
         self.sweep(&digest.hex());
         let path = self.blob_path(digest);
-        // The last thing before: whoever takes a lease between the two finds the file gone when it is opened.
+        // Checked last: a process that takes a lease after this finds the file gone when it opens it.
         if let Some(by) = self.holders(digest).next() {
             return Err(CacheError::InUse { digest: *digest, by });
         }
@@ -244,8 +244,8 @@ impl Cache {
         }
     }
 
-    /// Puts a file whose bytes were hashed while they were written in its place. When another process was quicker its
-    /// file stays, and ours goes.
+    /// Moves a file that was hashed while it was written to its place. If another process was faster, its file stays and
+    /// ours is removed.
     pub fn adopt(&self, part: Part, digest: &Digest) -> Result<PathBuf, CacheError> {
         let place = self.blob_path(digest);
         self.made_folder("blobs")?;
@@ -269,8 +269,8 @@ impl Cache {
         }
     }
 
-    /// Copies a file of the user's into the cache; its hash decides what it is. `wanted` is asked before anything is
-    /// kept. When `stop` becomes true nothing is.
+    /// Copies a file of the user into the cache under its hash. It is kept only if `wanted` accepts the hash, and not if
+    /// `stop` becomes true.
     pub fn import(
         &self,
         file: &Path,
@@ -296,7 +296,7 @@ impl Cache {
             }
             self.adopt(part, &digest)
         });
-        // Nothing goes on from half a copy: the file is there to be copied again.
+        // An incomplete copy is never resumed, because the file can be copied again.
         adopted.inspect_err(|_| Part::discard(&place)).map(|_| Some(digest))
     }
 
@@ -304,21 +304,21 @@ impl Cache {
         self.folder("notes").join(format!("sha256-{digest}.json"))
     }
 
-    /// In a folder that may not be written, nothing is remembered, and the file is read through again next time.
+    /// In a read-only folder no note is written, so the file is verified again next time.
     fn remember(&self, digest: &Digest, note: &Note) {
         if self.made_folder("notes").is_ok() {
             note.write(&self.note_path(digest));
         }
     }
 
-    /// Uses of two processes at the same moment may be told as one.
+    /// Two processes that use a file at the same moment may be counted once.
     fn touch(&self, digest: &Digest, note: Note) {
         let uses = note.uses + 1;
         self.remember(digest, &Note { last_used: SystemTime::now(), uses, ..note });
     }
 
-    /// Moves a wrong file out of the way; says what became of it.
-    fn set_aside(&self, path: &Path) -> String {
+    /// Moves a wrong file to quarantine; returns what happened to it, for messages.
+    fn quarantine(&self, path: &Path) -> String {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let moved = self.made_folder("quarantine").and_then(|folder| {
@@ -332,12 +332,12 @@ impl Cache {
     }
 }
 
-/// Differs as soon as somebody wrote to the file or put another one in its place.
+/// Changes whenever the file is written to or replaced.
 pub fn stamp_of(path: &Path) -> String {
     Stamp::of(path).map_or_else(String::new, |stamp| format!("{stamp:?}"))
 }
 
-/// The paths in a folder, sorted; none when there is no such folder.
+/// The sorted paths in a folder; none if it does not exist.
 fn listed(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

@@ -1,4 +1,4 @@
-//! The models there are: manifests built into the binary and the user's own, several versions side by side.
+//! The catalogue of models: built-in manifests and the user's own, several versions side by side.
 
 mod version;
 
@@ -31,8 +31,8 @@ pub enum CatalogueError {
 }
 
 impl Catalogue {
-    /// Manifests of the user's stand before built-in ones of the same name and version. One that cannot be read is
-    /// told and passed over: it must not keep the others from working.
+    /// Manifests of the user replace built-in ones of the same name and version. One that cannot be read is reported and
+    /// skipped, so that the others keep working.
     pub fn load(
         built_in: &[(&str, &str)],
         own_folder: Option<&Path>,
@@ -61,7 +61,7 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// In place of one of the same name and version.
+    /// Adds a manifest, or replaces the one of the same name and version.
     fn insert(&mut self, manifest: Manifest) {
         self.manifests.retain(|there| (&there.name, &there.version) != (&manifest.name, &manifest.version));
         self.manifests.push(manifest);
@@ -72,14 +72,14 @@ impl Catalogue {
         &self.manifests
     }
 
-    /// `name`, which is its newest version, or `name@version`. Names are exact: `ssd` is not `ssd-mobilenet-v2`.
+    /// Finds `name` in its newest version, or `name@version`. Names are exact: `ssd` is not `ssd-mobilenet-v2`.
     pub fn find(&self, reference: &str) -> Result<&Manifest, CatalogueError> {
         let (name, version) = match reference.split_once('@') {
             Some((name, version)) => (name, Some(version)),
             None => (reference, None),
         };
         let mut versions: Vec<&Manifest> = self.manifests.iter().filter(|manifest| manifest.answers_to(name)).collect();
-        // A name of its own comes before a name that another one answers to as well.
+        // A model's own name takes precedence over another model's alias.
         if versions.iter().any(|manifest| manifest.name == name) {
             versions.retain(|manifest| manifest.name == name);
         }
@@ -96,7 +96,7 @@ impl Catalogue {
         })
     }
 
-    /// The same for one that does this and runs here, unless the version is named.
+    /// Finds the newest version that supports the task and runs here, unless a version is named.
     pub fn find_for(&self, reference: &str, task: &str) -> Result<&Manifest, CatalogueError> {
         let found = self.find(reference)?;
         let mut versions = self.manifests.iter().filter(|manifest| manifest.name == found.name);
@@ -105,7 +105,7 @@ impl Catalogue {
         Ok(other.unwrap_or(found))
     }
 
-    /// The same, or a word for all that a task needs, each in its newest version.
+    /// Finds a model, or all models behind a word for a task, each in its newest version.
     pub fn find_all(&self, word: &str) -> Result<Vec<&Manifest>, CatalogueError> {
         let found = self.find(word);
         match WORDS.iter().find(|(known, _)| *known == word) {
@@ -119,12 +119,12 @@ impl Catalogue {
         }
     }
 
-    /// The same models in every version.
+    /// All versions of the given models.
     pub fn versions_of(&self, named: &[&Manifest]) -> Vec<&Manifest> {
         self.manifests.iter().filter(|manifest| named.iter().any(|one| one.name == manifest.name)).collect()
     }
 
-    /// Whose file has this hash.
+    /// The models with a file of this hash.
     pub fn with_digest(&self, digest: &Digest) -> Vec<(&Manifest, &ManifestFile)> {
         let files = self.manifests.iter().flat_map(|manifest| manifest.files.iter().map(move |file| (manifest, file)));
         files.filter(|(_, file)| file.sha256 == Some(*digest)).collect()
@@ -140,7 +140,7 @@ fn without_repeats(mut names: Vec<&str>) -> Vec<&str> {
     names
 }
 
-/// Sorted, so that every run sees them in the same order; none where there is no such folder.
+/// The manifest files of a folder, sorted for a stable order; none if the folder does not exist.
 pub fn manifests_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let listing = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

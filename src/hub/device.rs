@@ -1,4 +1,4 @@
-//! Where networks run: the CPU's own kernels, or a CUDA device of a build that has them.
+//! The devices that networks run on: the CPU, or a CUDA device in builds with CUDA.
 
 use std::fmt;
 use std::process::{Command, Stdio};
@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use candle_core::Device;
 
-/// What `--device` asks for.
+/// The value of `--device`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DeviceChoice {
-    /// The first CUDA device where the build and the machine have one, else the CPU.
+    /// The first CUDA device if the build and the machine have one, else the CPU.
     #[default]
     Auto,
     Cpu,
@@ -53,7 +53,7 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The device, and what must be said aloud: a build for cards that found none. `auto` never fails.
+    /// Resolves the choice to a device, with a warning if a CUDA build found no card. `auto` never fails.
     pub fn settle(self) -> Result<(Device, Option<String>), DeviceError> {
         match self {
             Self::Cpu => Ok((Device::Cpu, None)),
@@ -67,24 +67,24 @@ impl DeviceChoice {
     }
 }
 
-/// `cpu` or `cuda`, as manifests name them.
+/// The kind of a device as manifests name it: `cpu` or `cuda`.
 pub fn kind(device: &Device) -> &'static str {
     if device.is_cpu() { "cpu" } else { "cuda" }
 }
 
-/// Kinds of devices, as manifests name them.
+/// The kinds of devices that manifests can name.
 pub const KINDS: [&str; 2] = ["cpu", "cuda"];
 
-/// Where a model may run, in a run that is `here`.
+/// Whether a model may run on the device of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowed {
     Here,
-    /// Not on the card that `auto` took.
+    /// Not on the card that `auto` chose, but on the CPU.
     CpuInstead,
     Nowhere,
 }
 
-/// A manifest that names no devices allows all of them.
+/// A manifest without devices allows all.
 pub fn allowed(devices: &[String], here: &str, choice: DeviceChoice) -> Allowed {
     let names = |kind: &str| devices.iter().any(|device| device == kind);
     if devices.is_empty() || names(here) {
@@ -96,25 +96,25 @@ pub fn allowed(devices: &[String], here: &str, choice: DeviceChoice) -> Allowed 
     }
 }
 
-/// A device, and whether a run would use it.
+/// A device, and whether a run would choose it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// `cpu` or `cuda`.
     pub kind: &'static str,
     pub available: bool,
     pub chosen: bool,
-    /// Why it is, or is not, available and chosen.
+    /// The reason why it is, or is not, available and chosen.
     pub why: String,
 }
 
-/// A graphics card of this machine.
+/// A GPU of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Card {
     pub name: String,
     pub memory_bytes: u64,
 }
 
-/// The cards that the driver's own tool tells of; none where there is no such tool, or it does not answer.
+/// The GPUs that the driver's tool lists; none if the tool is missing or does not answer.
 pub fn cards() -> Vec<Card> {
     let asked = ["--query-gpu=name,memory.total", "--format=csv,noheader,nounits"];
     let answer = Command::new("nvidia-smi").args(asked).stdin(Stdio::null()).stderr(Stdio::null()).output();
@@ -126,7 +126,7 @@ pub fn cards() -> Vec<Card> {
     String::from_utf8_lossy(&text).lines().filter_map(card).collect()
 }
 
-/// The devices of this machine, as a run that asks for `choice` sees them.
+/// The devices of this machine, for a run with this `choice`.
 pub fn survey(choice: DeviceChoice) -> [Candidate; 2] {
     let index = if let DeviceChoice::Cuda(index) = choice { index } else { 0 };
     let card =
@@ -155,7 +155,7 @@ pub fn survey(choice: DeviceChoice) -> [Candidate; 2] {
 
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<Device, DeviceError> {
-    // The driver library may panic instead of answering when the machine has none.
+    // The driver library may panic if the machine has no card.
     match base::contain::contained(|| Device::new_cuda(index)) {
         Ok(Ok(device)) => Ok(device),
         Ok(Err(error)) => Err(DeviceError::Unavailable { index, why: error.to_string() }),

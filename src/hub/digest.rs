@@ -22,7 +22,7 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Reads to the end; also how many bytes that were.
+    /// Hashes a reader to its end; also returns the number of bytes.
     pub fn of_reader(mut reader: impl Read) -> std::io::Result<(Self, u64)> {
         let mut hasher = Hasher::default();
         let mut buffer = vec![0; 1 << 18];
@@ -89,7 +89,7 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Hashes while bytes stream by.
+/// Hashes a stream incrementally.
 #[derive(Debug, Clone, Default)]
 pub struct Hasher {
     state: Sha256,

@@ -1,4 +1,4 @@
-//! What keeps a model from being used, and the way out.
+//! Errors that prevent the use of a model, and the way out.
 
 use std::path::PathBuf;
 
@@ -48,20 +48,20 @@ pub enum HubError {
     Faces { folder: PathBuf, source: FacesError },
 }
 
-/// A model that is not here: what is missing of it, where that belongs, and how to get it.
+/// A missing model: which file is missing, where it belongs, and how to get it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     pub name: String,
-    /// `name@version`, to be fetched by.
+    /// `name@version`, for `models pull`.
     pub reference: String,
-    /// `ava_resnet50.pt (96454336 bytes, sha256 1f07…)`, as far as known.
+    /// `ava_resnet50.pt (96454336 bytes, sha256 1f07…)`, with what is known.
     pub file: String,
     pub folder: PathBuf,
-    /// The command that mends it.
+    /// The command that makes it available.
     pub mend: String,
     /// Whether any source is known.
     pub reachable: bool,
-    /// What pulls it and what is needed beside it.
+    /// The argument of `models pull` that also fetches what belongs with it.
     pub pulled_by: String,
 }
 

@@ -1,4 +1,4 @@
-//! MediaPipe's expression network and the mesh it starts from, out of a face landmarker bundle.
+//! MediaPipe's expression network and its mesh, from a face landmarker bundle.
 
 use base::pixels::Pixels;
 use judge::portrait::landmarks;
@@ -9,12 +9,12 @@ use networks::tflite::Network;
 use crate::bundle::Bundle;
 use crate::face_network::{FacesError, expect, network, scaled};
 
-/// Side of the picture its mesh looks at.
+/// Side of the mesh network's input.
 const SIDE: usize = 256;
-/// Points of its mesh: the face's and five for each iris.
+/// Points of the mesh: those of the face, and five for each iris.
 const POINTS: usize = landmarks::COUNT + 10;
 
-/// The points that the expression network looks at.
+/// The mesh points that the expression network takes.
 const LOOKED_AT: [usize; 146] = [
     0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80,
     81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153,
@@ -31,14 +31,14 @@ pub struct ExpressionNetworks {
 }
 
 impl ExpressionNetworks {
-    /// From the content of `face_landmarker.task`.
+    /// Loads the networks from the content of `face_landmarker.task`.
     pub fn load(bundle: &[u8], cpu: Cpu) -> Result<Self, FacesError> {
         let bundle = Bundle::read(bundle).map_err(FacesError::Bundle)?;
         let of_entry = |name: &'static str, wanted: &[usize]| {
             let content = bundle.entry(name).map_err(FacesError::Bundle)?;
             Ok::<_, FacesError>(network(name, &content, wanted, cpu)?.1)
         };
-        // The third output is the second under another shape.
+        // The third output is the second in another shape.
         let (mesh, blendshapes) = ("face_landmarks_detector.tflite", "face_blendshapes.tflite");
         let networks = Self { mesh: of_entry(mesh, &[0, 1])?, blendshapes: of_entry(blendshapes, &[0])? };
         expect(mesh, &networks.mesh, &[vec![1, SIDE, SIDE, 3]], &[vec![1, 1, 1, POINTS * 3], vec![1, 1, 1, 1]])?;
@@ -46,7 +46,7 @@ impl ExpressionNetworks {
         Ok(networks)
     }
 
-    /// What the face in a crop expresses.
+    /// Runs the networks on the face in a crop.
     pub fn look(&self, pixels: &Pixels, crop: &Crop) -> ExpressionOutput {
         let (width, height) = (pixels.width(), pixels.height());
         let picture = crop.sample(pixels, SIDE, Outside::Nearest);

@@ -1,4 +1,4 @@
-//! One network of those that look at faces: read, and held to the shapes that are expected of it.
+//! A face network, checked against the expected shapes.
 
 use crate::bundle::BundleError;
 use kernels::Cpu;
@@ -8,7 +8,7 @@ use networks::tflite::{Graph, Network, TfliteError};
 pub enum FacesError {
     #[error("{network}: {source}")]
     Network { network: &'static str, source: TfliteError },
-    /// A sound file, but not the network it stands for.
+    /// A valid file, but another network.
     #[error("{network}: not the network it should be: {problem}")]
     Other { network: &'static str, problem: String },
     #[error("face landmarker bundle: {0}")]
@@ -26,7 +26,7 @@ pub(crate) fn network(
     Ok((graph, network))
 }
 
-/// Refuses a file whose inputs or outputs are not those of the network it is said to be.
+/// Checks that inputs and outputs are those of the expected network.
 pub(crate) fn expect(
     name: &'static str,
     network: &Network,
@@ -41,7 +41,7 @@ pub(crate) fn expect(
     differ("outputs", network.output_shapes().collect(), outputs)
 }
 
-/// Bytes to the numbers a network expects.
+/// Scales bytes to the input range of a network.
 pub(crate) fn scaled(bytes: &[u8], factor: f32, offset: f32) -> Vec<f32> {
     let table: [f32; 256] = std::array::from_fn(|v| v as f32 * factor + offset);
     bytes.iter().map(|&v| table[usize::from(v)]).collect()

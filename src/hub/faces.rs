@@ -1,4 +1,4 @@
-//! Pixels in, faces out: MediaPipe's networks and the arithmetic around them.
+//! Face analysis with MediaPipe's networks: pixels in, faces out.
 
 use base::pixels::Pixels;
 use judge::portrait::landmarks::{self, Refinement};
@@ -11,13 +11,13 @@ use crate::expressions::ExpressionNetworks;
 pub use crate::face_network::FacesError;
 use crate::face_network::{expect, network, scaled};
 
-/// Which mesh network the landmarks come from.
+/// The choice of mesh network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Landmarks {
-    /// Eyes and lips placed anew by attention heads: what the original uses.
+    /// The mesh with attention, which refines eyes and lips; used by the original.
     #[default]
     Attention,
-    /// The plain mesh: faster, and its eyes and mouths are other numbers.
+    /// The plain mesh: faster, with other values for eyes and mouths.
     Fast,
 }
 
@@ -28,17 +28,17 @@ pub struct FaceFiles<'a> {
     pub short_range: &'a [u8],
     /// `face_landmark_with_attention.tflite`, or `face_landmark.tflite` for [`Landmarks::Fast`].
     pub mesh: &'a [u8],
-    /// `face_landmarker.task`; without it nothing is said of expressions.
+    /// `face_landmarker.task`; without it there are no expressions.
     pub bundle: Option<&'a [u8]>,
 }
 
-/// Finds and judges faces, from any number of threads.
+/// Finds and judges faces; can be used from several threads.
 #[derive(Debug)]
 pub struct FaceAnalyzer {
     full_range: Network,
     short_range: Network,
     mesh: Network,
-    /// Points that the attention heads place anew, by output from the second on; empty in the fast mode.
+    /// The points that the attention heads refine, for each output from the second on; empty in fast mode.
     refined: Vec<Vec<usize>>,
     expressions: Option<ExpressionNetworks>,
     thresholds: Thresholds,
@@ -47,7 +47,7 @@ pub struct FaceAnalyzer {
 }
 
 impl FaceAnalyzer {
-    /// `model` is what records name as their source.
+    /// Loads the networks; records name `model` as their source.
     pub fn load(
         files: FaceFiles,
         mode: Landmarks,
@@ -70,12 +70,12 @@ impl FaceAnalyzer {
         })
     }
 
-    /// About what its weights take in memory.
+    /// The approximate memory of the weights.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What there is to say about the faces of an upright photo.
+    /// Analyses the faces of an upright photo.
     pub fn analyse(&self, pixels: &Pixels) -> Portrait {
         let (width, height) = (pixels.width(), pixels.height());
         let faces = self.detect(pixels, Detector::FullRange);
@@ -89,7 +89,7 @@ impl FaceAnalyzer {
         Portrait::judge(&faces, meshes, width, height, &self.thresholds, &self.model)
     }
 
-    /// The faces one detector finds, best first.
+    /// The faces that one detector finds, best first.
     pub fn detect(&self, pixels: &Pixels, detector: Detector) -> Vec<Detection> {
         let (network, least) = match detector {
             Detector::FullRange => (&self.full_range, self.thresholds.face_detection_confidence),
@@ -114,7 +114,7 @@ impl FaceAnalyzer {
     }
 }
 
-/// The shape of a square picture.
+/// The shape of a square RGB input.
 fn picture(side: usize) -> Vec<usize> {
     vec![1, side, side, 3]
 }
@@ -130,7 +130,7 @@ fn detector_network(bytes: &[u8], detector: Detector, cpu: Cpu) -> Result<Networ
     Ok(network)
 }
 
-/// The network, and for each of its outputs from the third on the points that it places anew.
+/// Loads the network; also returns the points that each output from the third on refines.
 fn mesh_network(bytes: &[u8], mode: Landmarks, cpu: Cpu) -> Result<(Network, Vec<Vec<usize>>), FacesError> {
     let coordinates = |points: usize, each: usize| vec![1, 1, 1, points * each];
     match mode {
@@ -142,8 +142,7 @@ fn mesh_network(bytes: &[u8], mode: Landmarks, cpu: Cpu) -> Result<(Network, Vec
             Ok((network, Vec::new()))
         }
         Landmarks::Attention => {
-            // Mesh, presence, lips, eyes. The irises (outputs 4 and 5) serve no question asked here, and what only
-            // they need is not run.
+            // Mesh, presence, lips, eyes. The irises (outputs 4 and 5) are not used, so nothing that only they need is run.
             let name = "face mesh with attention";
             let (graph, network) = network(name, bytes, &[0, 6, 1, 2, 3], cpu)?;
             let refined = regions(&graph);
@@ -158,7 +157,7 @@ fn mesh_network(bytes: &[u8], mode: Landmarks, cpu: Cpu) -> Result<(Network, Vec
     }
 }
 
-/// The lists of points that the file itself gives for its crops of lips and eyes; its refined points come in that order.
+/// The point lists in the file for its crops of lips and eyes, which give the order of the refined points.
 fn regions(graph: &Graph) -> Vec<Vec<usize>> {
     let subset = |operator: &Operator| match operator {
         Operator::RegionMatrix(region) => Some(region.subset.clone()),

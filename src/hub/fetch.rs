@@ -1,4 +1,4 @@
-//! Brings files: resumes, retries, tries one source after the other, and keeps nothing whose hash is not the right one.
+//! Fetches files: resumes, retries, tries one source after the other, and keeps only files with the right hash.
 
 mod address;
 mod client;
@@ -28,7 +28,7 @@ pub struct Wanted {
     pub name: String,
     pub size: Option<u64>,
     pub sha256: Option<Digest>,
-    /// The first digits of the sha256, for a file whose whole hash is not known; some publishers put them into its name.
+    /// The first digits of the sha256, for a file whose full hash is unknown; some publishers put them into the name.
     pub sha256_starts: Option<String>,
     pub sources: Vec<Source>,
 }
@@ -37,25 +37,25 @@ pub struct Wanted {
 pub struct Settings {
     /// Never open a connection.
     pub offline: bool,
-    /// Accept a file whose manifest knows no hash, whatever it is. The caller remembers the hash.
+    /// Accept any file where the manifest has no hash. The caller stores the hash.
     pub trust_first: bool,
-    /// How often in a row, without progress, before a source is given up.
+    /// Attempts in a row without progress before a source is abandoned.
     pub attempts: u32,
     pub connect_timeout: Duration,
-    /// Where nothing has answered for so long, there is no network.
+    /// If nothing has answered for this long, there is no network.
     pub no_answer: Duration,
-    /// No byte for so long: the connection is dead.
+    /// If no byte arrives for this long, the connection is dead.
     pub stall_timeout: Duration,
-    /// Fewer bytes than `slowest` in such a span: as good as dead.
+    /// If less than `slowest` arrives in this span, the connection counts as dead.
     pub slow_span: Duration,
-    /// Bytes a second.
+    /// Minimum bytes per second.
     pub slowest: u64,
     /// The pause after the first failure; it doubles with each further one.
     pub first_pause: Duration,
-    /// A server that asks for more patience than this is left for the next source.
+    /// If a server asks for a longer pause than this, the next source is tried.
     pub longest_pause: Duration,
     pub parallel_files: usize,
-    /// Wait while another process pulls the same file. Only saves bytes; correctness does not depend on it.
+    /// Wait while another process pulls the same file. This only saves traffic; correctness does not depend on it.
     pub take_turns: bool,
 }
 
@@ -78,20 +78,20 @@ impl Default for Settings {
     }
 }
 
-/// What happens during a pull, for whoever watches. Files are told apart by their index in the request.
+/// Progress events of a pull. Files are identified by their index in the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Begins at `from` bytes: above zero when an earlier pull is continued.
+    /// The transfer starts at `from` bytes; above zero when an earlier pull is resumed.
     Begun {
         from: u64,
         total: Option<u64>,
     },
-    /// So many bytes are there now.
+    /// This many bytes are there now.
     Bytes {
         have: u64,
         total: Option<u64>,
     },
-    /// Another process pulls this file; we wait for it.
+    /// Waiting for another process that is pulling this file.
     Waiting,
     Retry {
         cause: String,
@@ -101,7 +101,7 @@ pub enum Event {
         failed: String,
         cause: String,
     },
-    /// What was in the cache was wrong and has been set aside.
+    /// The cached file was wrong and has been quarantined.
     SetAside {
         cause: String,
     },
@@ -113,12 +113,12 @@ pub struct Pulled {
     pub path: PathBuf,
     pub digest: Digest,
     pub bytes: u64,
-    /// Came over the network just now, by us.
+    /// Bytes that this pull transferred.
     pub transferred: u64,
     pub already_there: bool,
 }
 
-/// Why a file could not be had.
+/// The reason why a file could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
     #[error("offline: {name} is not in the cache and may not be fetched")]
@@ -143,7 +143,7 @@ fn each(tried: &[(String, SourceError)]) -> String {
     tried.iter().map(|(source, error)| format!("{source}: {error}")).collect::<Vec<_>>().join("; ")
 }
 
-/// Why one source did not give the file.
+/// The reason why a source failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     #[error("HTTP status {status}")]

@@ -1,17 +1,17 @@
-//! Photos of many threads, run through a card together: it takes hardly longer for sixteen than for one.
+//! Gathers photos of many threads into batches for a GPU, which needs hardly longer for sixteen photos than for one.
 
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
-/// Photos a card takes at once. Always as many, empty ones among them if need be: a matrix product may add in another order
-/// for another number of photos, and what a photo gets must not depend on those beside it.
+/// The batch size on a GPU. Batches are padded to it: a matrix product may add in another order for another batch size, and
+/// a photo's result must not depend on its neighbours.
 pub const TOGETHER: usize = 16;
 
-/// The floats of a photo, height and width before them.
+/// Height, width and floats of a photo.
 pub type Photo = (usize, usize, Vec<f32>);
 type Answer = Result<Vec<f32>, String>;
 type Answers = Result<Vec<Vec<f32>>, String>;
 
-/// Whoever finds the card free runs all that wait; those who come meanwhile are the next to be run.
+/// The queue. A thread that finds the card free runs all waiting photos; those that arrive meanwhile form the next batch.
 #[derive(Debug, Default)]
 pub struct Gather {
     state: Mutex<State>,
@@ -25,7 +25,7 @@ struct State {
 }
 
 impl Gather {
-    /// An answer for each photo. `run` is given at most [`TOGETHER`] of one size, and answers for each of them.
+    /// Returns a result for each photo. `run` gets at most [`TOGETHER`] photos of one size.
     pub fn answers(&self, photos: Vec<Photo>, run: impl Fn(&[Photo]) -> Answers) -> Answers {
         let ours: Vec<Arc<OnceLock<Answer>>> = photos.iter().map(|_| Arc::default()).collect();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +38,7 @@ impl Gather {
             let (photos, asked) = state.next();
             state.is_busy = true;
             drop(state);
-            // A panic must not leave the others waiting.
+            // A panic must not leave other threads waiting.
             let answers = base::contain::contained(|| run(&photos)).and_then(|answers| answers);
             for (at, answer) in asked.iter().enumerate() {
                 let told = answers
@@ -56,7 +56,7 @@ impl Gather {
 }
 
 impl State {
-    /// Those that have waited longest, of one size.
+    /// The photos of one size that have waited longest.
     fn next(&mut self) -> (Vec<Photo>, Vec<Arc<OnceLock<Answer>>>) {
         let size = self.waiting.first().map(|((height, width, _), _)| (*height, *width));
         let mut taken = (Vec::new(), Vec::new());

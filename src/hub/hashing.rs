@@ -1,4 +1,4 @@
-//! Hashing on a thread of its own: while bytes are hashed, the next ones are read and written.
+//! Hashing on a separate thread, in parallel with reading and writing.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -6,14 +6,14 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use super::digest::{Digest, Hasher};
 
-/// Read, written and hashed at once; small enough to stay in the processor's cache from one to the next.
+/// Buffer size, small enough to stay in the cache while it is read, written and hashed.
 const BUFFER: usize = 1 << 18;
-/// Buffers of one file that are under way: how far the hash may lag behind, and what it costs in memory.
+/// Buffers per file; bounds the lag of the hash and the memory.
 const BUFFERS: usize = 16;
 
-/// A hasher that works behind its caller's back.
-pub struct Behind {
-    /// Until there is something for a thread to do.
+/// A hasher that runs in the background.
+pub struct BackgroundHasher {
+    /// The hasher, until a thread is started.
     here: Option<Hasher>,
     thread: Option<Sender<Job>>,
     free: Receiver<Vec<u8>>,
@@ -27,21 +27,21 @@ enum Job {
     Tell(Sender<Digest>),
 }
 
-/// Room for bytes; goes back to where it came from when it is dropped.
+/// A buffer that returns to its pool when it is dropped.
 pub struct Buffer {
     bytes: Vec<u8>,
     home: Sender<Vec<u8>>,
 }
 
-impl Default for Behind {
+impl Default for BackgroundHasher {
     fn default() -> Self {
         let (home, free) = mpsc::channel();
         Self { here: Some(Hasher::default()), thread: None, free, home, made: 0 }
     }
 }
 
-impl Behind {
-    /// Room for the next bytes; waits when the hash lags too far behind. Hold no more than one.
+impl BackgroundHasher {
+    /// A buffer for the next bytes; waits if the hash lags too far behind. Hold at most one.
     pub fn buffer(&mut self) -> Buffer {
         let fresh = |made: &mut usize| {
             *made += 1;
@@ -50,7 +50,7 @@ impl Behind {
         let bytes = match self.free.try_recv() {
             Ok(bytes) => bytes,
             Err(_) if self.made < BUFFERS => fresh(&mut self.made),
-            // We hold a sender ourselves, so this only ends with a buffer.
+            // We hold a sender ourselves, so this always returns a buffer.
             Err(_) => self.free.recv().unwrap_or_else(|_| fresh(&mut self.made)),
         };
         Buffer { bytes, home: self.home.clone() }
@@ -67,13 +67,13 @@ impl Behind {
         }
         match (&self.thread, &mut self.here) {
             (Some(thread), _) => drop(thread.send(Job::Bytes(buffer, count))),
-            // No thread is to be had.
+            // No thread could be started.
             (None, Some(hasher)) => hasher.update(&buffer[..count]),
             (None, None) => {}
         }
     }
 
-    /// A few bytes, hashed at once where no thread runs yet.
+    /// Hashes a few bytes, directly if no thread runs yet.
     pub fn update(&mut self, bytes: &[u8]) {
         if let Some(hasher) = &mut self.here {
             return hasher.update(bytes);
@@ -85,7 +85,7 @@ impl Behind {
         }
     }
 
-    /// Of all bytes so far; waits until they are hashed.
+    /// The digest of all bytes so far; waits until they are hashed.
     pub fn digest(&self) -> Digest {
         let told = || {
             let (tell, told) = mpsc::channel();
@@ -93,7 +93,7 @@ impl Behind {
             told.recv().ok()
         };
         let here = || self.here.as_ref().map(Hasher::digest);
-        // A hash that got lost is none: no file is taken for right by it.
+        // A lost hash becomes that of nothing, which matches no file.
         here().or_else(told).unwrap_or_else(|| Digest::of(b""))
     }
 }
@@ -133,9 +133,9 @@ impl DerefMut for Buffer {
     }
 }
 
-impl fmt::Debug for Behind {
+impl fmt::Debug for BackgroundHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Behind").field("made", &self.made).finish_non_exhaustive()
+        f.debug_struct("BackgroundHasher").field("made", &self.made).finish_non_exhaustive()
     }
 }
 
@@ -152,35 +152,35 @@ mod tests {
     #[test]
     fn the_hash_is_that_of_the_bytes_in_their_order() {
         let bytes: Vec<u8> = (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        let mut behind = Behind::default();
-        assert_eq!(behind.digest(), Digest::of(b""));
+        let mut hasher = BackgroundHasher::default();
+        assert_eq!(hasher.digest(), Digest::of(b""));
         let (mut rest, mut step) = (bytes.as_slice(), 1);
         while !rest.is_empty() {
             step = (step * 7 + 3) % BUFFER;
             let (piece, after) = rest.split_at(step.min(rest.len()));
             rest = after;
             if step % 3 == 0 {
-                behind.update(piece);
+                hasher.update(piece);
                 continue;
             }
-            // One that is taken and not used comes back.
-            drop(behind.buffer());
-            let mut buffer = behind.buffer();
+            // An unused buffer returns to the pool.
+            drop(hasher.buffer());
+            let mut buffer = hasher.buffer();
             buffer[..piece.len()].copy_from_slice(piece);
-            behind.take(buffer, piece.len());
+            hasher.take(buffer, piece.len());
         }
-        assert_eq!(behind.digest(), Digest::of(&bytes));
-        behind.update(b"more");
-        assert_eq!(behind.digest(), Digest::of(&[&bytes, &b"more"[..]].concat()));
-        assert!(behind.made <= BUFFERS);
+        assert_eq!(hasher.digest(), Digest::of(&bytes));
+        hasher.update(b"more");
+        assert_eq!(hasher.digest(), Digest::of(&[&bytes, &b"more"[..]].concat()));
+        assert!(hasher.made <= BUFFERS);
     }
 
     #[test]
     fn thousands_of_unused_buffers_block_nobody() {
-        let mut behind = Behind::default();
+        let mut hasher = BackgroundHasher::default();
         for _ in 0..5000 {
-            drop(behind.buffer());
+            drop(hasher.buffer());
         }
-        assert_eq!(behind.made, 1);
+        assert_eq!(hasher.made, 1);
     }
 }

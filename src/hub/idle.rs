@@ -1,11 +1,11 @@
-//! Networks that nobody asks for any more give their memory back.
+//! Unloads networks that have not been used for a while.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::loaded_models::LoadedModels;
 
-/// Looks again and again, as long as anybody holds the networks.
+/// Checks periodically, as long as the networks are in use.
 pub(super) fn watch(loaded: &Arc<LoadedModels>, after: Duration) {
     let loaded = Arc::downgrade(loaded);
     let pause = (after / 4).clamp(Duration::from_millis(10), Duration::from_secs(5));
@@ -16,6 +16,6 @@ pub(super) fn watch(loaded: &Arc<LoadedModels>, after: Duration) {
             std::thread::sleep(pause);
         }
     };
-    // Where no thread can be had, networks stay while there is room, as without the setting.
+    // Without a thread, networks stay in memory as if the setting were off.
     let _ = std::thread::Builder::new().name("unload-idle".into()).spawn(look);
 }

@@ -1,5 +1,4 @@
-//! The model hub: what a model is, where its files come from, where they lie, that they are the right bytes, and how
-//! they become something that answers.
+//! The model hub: manifests, sources and verified files of models, and the networks built from them.
 //!
 //! Programs use it through `albumctl::ModelHub`. It must never know the photos of a run, the store or the terminal.
 
@@ -64,7 +63,7 @@ use networks::weights::WeightsFile;
 
 type Note = dyn Fn(&str) + Send + Sync;
 
-/// What all models of a hub share.
+/// State shared by all models of a hub.
 struct Shared {
     engine: Engine,
     choice: DeviceChoice,
@@ -73,7 +72,7 @@ struct Shared {
     by_candle: bool,
     loaded: Arc<LoadedModels>,
     note: Arc<Note>,
-    /// What the user should be told and was not yet.
+    /// Fallbacks to the CPU that were not reported yet.
     fallbacks: Mutex<Vec<String>>,
 }
 
@@ -86,32 +85,32 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// The models there are, and those of them that are here, ready to answer.
+/// The model hub: the catalogue, and the models whose files are here.
 #[derive(Debug)]
 pub struct Hub {
     library: Arc<ModelLibrary>,
     shared: Arc<Shared>,
 }
 
-/// How a hub is set up.
+/// The configuration of a hub.
 #[derive(Clone, Debug)]
 pub struct HubConfig {
-    /// Where model files lie, and how many bytes they may take.
+    /// The model folder and its size limit.
     pub cache: Cache,
-    /// Where the user's own manifests lie.
+    /// The folder of the user's manifests.
     pub own_manifests: Option<PathBuf>,
     pub engine: Engine,
     pub device: DeviceChoice,
-    /// Bytes that weights in memory may take together, beside those in use.
+    /// The memory budget for weights that are not in use.
     pub memory: usize,
-    /// Whether networks run on candle's operations also on the processor, where our own kernels are faster.
+    /// Whether networks use candle on the CPU, too, where our kernels are faster.
     pub by_candle: bool,
-    /// Networks that were not used for this long leave memory; without it they stay while there is room.
+    /// Networks that were unused for this long are unloaded; without it they stay while memory suffices.
     pub unload_after: Option<Duration>,
 }
 
 impl HubConfig {
-    /// Models in a folder, on the best this processor offers.
+    /// The default configuration for a model folder.
     pub fn new(cache: Cache) -> Self {
         let engine = Engine { cpu: Cpu::best(), precision: Precision::Full };
         Self {
@@ -126,7 +125,7 @@ impl HubConfig {
     }
 }
 
-/// A model by name, `name` or `name@version`, or a weights file of the user's own.
+/// A model by name (`name` or `name@version`), or a weight file of the user.
 #[derive(Debug, Clone, Copy)]
 pub enum ModelChoice<'a> {
     Name(&'a str),
@@ -134,8 +133,8 @@ pub enum ModelChoice<'a> {
 }
 
 impl<'a> ModelChoice<'a> {
-    /// As a user names a model. A path begins with `/`, `./`, `../` or `~`, or a file lies there; the rest are names,
-    /// which may hold dots: `mine@1.0.0`.
+    /// Interprets what a user typed. It is a path if it begins with `/`, `./`, `../` or `~`, or such a file exists;
+    /// everything else is a name, which may contain dots: `mine@1.0.0`.
     pub fn typed(text: &'a str) -> Self {
         let path = Path::new(text);
         let begins = ["/", "./", "../", "~"].iter().any(|start| text.starts_with(start));
@@ -146,16 +145,16 @@ impl<'a> ModelChoice<'a> {
     }
 }
 
-/// A file of a model that is here and was verified; nothing clears it away while this lives.
+/// A verified local file of a model; it is not removed while this value lives.
 #[derive(Clone, Debug)]
 pub struct LocalFile {
     pub path: PathBuf,
-    /// Of a file in the cache; one that was put into the folder by hand is the user's to keep.
+    /// For files of the cache; files that the user put into the folder are never removed.
     #[expect(dead_code, reason = "keeps the file while it lives")]
     lease: Option<Arc<Lease>>,
-    /// Of a file that is part of the binary.
+    /// For built-in files.
     content: Option<&'static [u8]>,
-    /// What to say when the file of a model is gone after all.
+    /// The error if the file disappears after all.
     missing: Option<Arc<Missing>>,
 }
 
@@ -172,8 +171,7 @@ impl LocalFile {
         opened.map_err(|error| self.unless_gone(error.into()))
     }
 
-    /// Somebody may remove the model after we saw its file and before our lease exists: then the model is missing, like
-    /// any other that was removed.
+    /// The model may be removed between our check and our lease; then it is reported as missing.
     fn unless_gone(&self, error: HubError) -> HubError {
         let is_gone = self.path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         match &self.missing {
@@ -184,11 +182,11 @@ impl LocalFile {
 }
 
 impl Hub {
-    /// `note` hears what `-v` shows: `Loaded AVA model ava-resnet50 (96 MB, 41 ms)`.
+    /// Opens a hub. `note` is called with the messages of `-v`, such as `Loaded AVA model ava-resnet50 (96 MB, 41 ms)`.
     pub fn new(config: HubConfig, note: impl Fn(&str) + Send + Sync + 'static) -> Result<Self, HubError> {
         let HubConfig { cache, own_manifests, engine, device: choice, memory, by_candle, unload_after } = config;
         let (device, fallback) = choice.settle()?;
-        // `models list` tells of manifests that cannot be read.
+        // Unreadable manifests are reported by `models list`.
         let library = Arc::new(ModelLibrary::load(cache, own_manifests, drop)?);
         let loaded = LOADED.of(library.cache.root());
         let fallbacks = Mutex::new(fallback.into_iter().collect());
@@ -199,7 +197,7 @@ impl Hub {
         Ok(Self { library, shared: Arc::new(shared) })
     }
 
-    /// The same models, networks in memory included, on another device.
+    /// The same hub on another device; it shares the networks in memory.
     pub fn on(&self, choice: DeviceChoice) -> Result<Self, HubError> {
         let (device, fallback) = choice.settle()?;
         let fallbacks = Mutex::new(fallback.into_iter().collect());
@@ -221,12 +219,12 @@ impl Hub {
         &self.library.cache
     }
 
-    /// Where networks run on the processor though a card was asked for, and why; each is returned once.
+    /// Returns each fallback from a requested card to the CPU once, with its reason.
     pub fn take_fallbacks(&self) -> Vec<String> {
         std::mem::take(&mut *self.shared.fallbacks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The model, if it is of that kind and its files are here. Its network is loaded when the first photo needs it.
+    /// Opens a model of the given kind whose files are here. Its network is loaded on first use.
     pub fn open<N: Network>(&self, which: ModelChoice<'_>) -> Result<N, HubError> {
         match which {
             ModelChoice::Name(name) => self.named(name, N::TASK).map(N::from),
@@ -234,7 +232,7 @@ impl Hub {
         }
     }
 
-    /// The file of a model's weights, as it is: what training begins with.
+    /// Opens the weight file of a model, as a start for training.
     pub fn weights(&self, which: ModelChoice<'_>) -> Result<WeightsFile, HubError> {
         match which {
             ModelChoice::Name(name) => self.named(name, Task::Embedding)?.weights(),
@@ -254,7 +252,7 @@ impl Hub {
         self.open(ModelChoice::Name(name))
     }
 
-    /// Whether the network of this model is in memory, or on its way there.
+    /// Whether the network of this model is loaded or loading.
     pub fn memory_status(&self, manifest: &Manifest) -> Option<Status> {
         let (loaded, reference) = (&self.shared.loaded, manifest.reference());
         if loaded.builds(&reference) {
@@ -263,13 +261,13 @@ impl Hub {
         loaded.holds(&reference).then_some(Status::Loaded)
     }
 
-    /// Gives back the memory of a model's network; who uses it at the moment keeps it until done. Whether there was one.
+    /// Unloads a model's network, once no thread uses it. Returns whether it was loaded.
     pub fn unload(&self, manifest: &Manifest) -> bool {
         self.shared.loaded.forget(&manifest.reference())
     }
 
-    /// A model's file, if it is here: kept by its hash, or put into the folder by hand under its own name. Where a hash is
-    /// known, no file is used before it was read through once.
+    /// The local file of a model: in the cache under its hash, or put into the folder under its own name. If the hash is
+    /// known, the file is verified before its first use.
     pub fn local_file(&self, manifest: &Manifest, file: &ManifestFile) -> Result<Option<LocalFile>, HubError> {
         if let Some(content) = manifest.built_in_weights(file) {
             return Ok(Some(LocalFile { content: Some(content), ..LocalFile::new(PathBuf::from(&file.name)) }));
@@ -278,10 +276,10 @@ impl Hub {
             let path = self.cache().root().join(&file.name);
             return Ok(path.is_file().then(|| LocalFile::new(path)));
         };
-        // Taken first, so that nobody clears the file away between the look and the use.
+        // Taken first, so that the file is not removed between check and use.
         let lease = self.cache().blob_path(&digest).is_file().then(|| self.cache().lease(&digest));
         if let Some(path) = self.cache().ready(&digest)? {
-            // Where somebody put it there only now, there is no lease yet.
+            // If the file has only just appeared, there is no lease yet.
             let lease = lease.unwrap_or_else(|| self.cache().lease(&digest));
             let missing = Some(Arc::new(self.missing(manifest, file)));
             return Ok(Some(LocalFile { lease: Some(Arc::new(lease)), missing, ..LocalFile::new(path) }));
@@ -332,7 +330,7 @@ impl Hub {
         Ok(Model::new(self.shared.clone(), name, network.clone(), weights, sha256, device))
     }
 
-    /// A file named by path is built as the known model is whose tensors have the same names; it is called as the file is.
+    /// Opens a file by its path. It is built like the known model with the same tensor names, and named after the file.
     fn file(&self, path: &Path, task: Task) -> Result<Model, HubError> {
         if let Err(source) = reading::open(path) {
             return Err(HubError::Open { path: path.to_owned(), source });
@@ -353,8 +351,8 @@ impl Hub {
     }
 }
 
-/// The data a network was trained on. A file of our own training names it, if anything does; one of others has the form of
-/// a known model and is taken for it.
+/// The dataset that a network was trained on: from the metadata of files that we trained, else that of the known model of
+/// the same form.
 fn trained_on(file: &WeightsFile, of_known: Option<String>) -> Option<String> {
     match file.config().filter(|config| config["made_by"] == "albumctl") {
         Some(config) => config["trained_on"].as_str().map(str::to_owned),
@@ -363,7 +361,7 @@ fn trained_on(file: &WeightsFile, of_known: Option<String>) -> Option<String> {
 }
 
 impl Shared {
-    /// Where a model runs: the manifest may allow less than the machine offers.
+    /// The device for a model; the manifest may allow fewer than the machine has.
     fn device_for(&self, manifest: &Manifest) -> Result<Device, HubError> {
         let model = manifest.reference();
         match device::allowed(&manifest.devices, device::kind(&self.device), self.choice) {

@@ -1,19 +1,19 @@
-//! The networks that are in memory: each is built once, when first needed, and leaves when room is needed.
+//! The networks in memory: each is built on first use and unloaded when memory is short.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// What tells loaded networks apart: the model, and all it was built from and for.
+/// The identity of a loaded network: the model, and everything it was built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     /// `name@version`.
     pub reference: String,
-    /// Files as they lay there, preprocessing, processor, device and precision.
+    /// Stamps of the files, preprocessing, processor, device and precision.
     pub built_from: Vec<String>,
 }
 
-/// Memory that something takes.
+/// The memory use of a value.
 pub(super) trait Weight {
     fn bytes(&self) -> usize;
 }
@@ -22,11 +22,11 @@ pub(super) trait Weight {
 pub(super) struct LoadedNetworks<T> {
     /// Least recently used first.
     slots: Mutex<Vec<Place<T>>>,
-    /// Those that are being built.
+    /// Networks that are being built.
     building: Mutex<Vec<Key>>,
 }
 
-/// A network, or where one comes to be.
+/// A loaded network, or one being built.
 #[derive(Debug)]
 struct Place<T> {
     key: Key,
@@ -34,7 +34,7 @@ struct Place<T> {
     used: Instant,
 }
 
-/// Marks a network as being built, until it is dropped: also when building fails or panics.
+/// Marks a network as being built until dropped, also if building fails or panics.
 struct Building<'a> {
     all: &'a Mutex<Vec<Key>>,
     key: &'a Key,
@@ -54,7 +54,7 @@ type Slot<T> = Mutex<Option<Loaded<T>>>;
 #[derive(Debug)]
 struct Loaded<T> {
     network: Arc<T>,
-    /// What must live as long as the network does: the leases of its files.
+    /// Keeps the leases of its files alive.
     _with: Arc<dyn std::fmt::Debug + Send + Sync>,
 }
 
@@ -69,11 +69,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<T: Weight> LoadedNetworks<T> {
-    /// The network, built by `build` if it is not here. Others that want the same one wait meanwhile, so nothing is
-    /// built twice; who wants another one does not.
+    /// Returns the network, built by `build` if needed. Other threads that want the same one wait, so nothing is built
+    /// twice; those that want another one do not.
     ///
-    /// Then networks nobody uses leave, least recently used first, until all together are within `budget`. One in use
-    /// is never dropped, whatever it takes.
+    /// Afterwards unused networks are dropped, least recently used first, until all fit into `budget`. Networks in use are
+    /// never dropped.
     pub fn get<E>(
         &self,
         key: &Key,
@@ -114,7 +114,7 @@ impl<T: Weight> LoadedNetworks<T> {
         };
         let mut total: usize = slots.iter().map(|place| bytes(&place.slot)).fold(0, usize::saturating_add);
         slots.retain(|Place { slot, .. }| {
-            // Somebody waits for it or builds it.
+            // A thread waits for it or builds it.
             if Arc::strong_count(slot) > 1 {
                 return true;
             }
@@ -126,7 +126,7 @@ impl<T: Weight> LoadedNetworks<T> {
         });
     }
 
-    /// Drops networks that nobody uses and that were not asked for this long.
+    /// Drops unused networks that were not requested for this long.
     pub fn forget_idle(&self, since: Duration) {
         locked(&self.slots).retain(|Place { slot, used, .. }| {
             let idle = used.elapsed() >= since && Arc::strong_count(slot) == 1;
@@ -147,7 +147,7 @@ impl<T: Weight> LoadedNetworks<T> {
         slots.iter().any(|place| place.key.reference == reference && holds(place))
     }
 
-    /// Forgets the networks of a model; who uses one keeps it until done. Returns whether there was any.
+    /// Drops the networks of a model, once no thread uses them. Returns whether there were any.
     pub fn forget(&self, reference: &str) -> bool {
         let was_there = self.holds(reference);
         locked(&self.slots).retain(|place| place.key.reference != reference);
@@ -155,7 +155,7 @@ impl<T: Weight> LoadedNetworks<T> {
     }
 }
 
-/// Weak pointers: with the last hub its networks leave memory, and the leases on their files end.
+/// Weak pointers, so that the last hub takes its networks and leases with it.
 pub(super) struct ByFolder<T>(LazyLock<Mutex<Vec<(PathBuf, Weak<T>)>>>);
 
 impl<T: Default> ByFolder<T> {
@@ -243,7 +243,7 @@ mod tests {
             let slow = scope.spawn(|| {
                 let build = || {
                     assert!(networks.builds("slow") && !networks.builds("never"));
-                    // The other one is got while this one is being built, or never.
+                    // The other network must be returned while this one is being built.
                     barrier.wait();
                     Ok::<usize, ()>(1)
                 };

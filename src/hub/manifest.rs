@@ -1,7 +1,7 @@
-//! What a model is: a YAML file each, those of `models/` built into the binary, others a user's own.
+//! Model manifests: YAML files, those of `models/` built into the binary, others of the user.
 //!
-//! A model may be listed, fetched and verified before anything here can run it. So a mistake in what only its network
-//! needs keeps that network from being built, and nothing else.
+//! A model can be listed, fetched and verified even if it cannot run here. So a mistake in the keys of its network only
+//! prevents the network from being built.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,15 +19,14 @@ use base::reading;
 use networks::preference::Class1;
 use networks::preprocess::Preprocess;
 
-/// Words for all models of a task that run here and can be fetched, or for one of several models that do the same, where a
-/// name of a model may stand.
+/// Words accepted in place of a model's name: for all models of a task, or for the default of several alternatives.
 pub const WORDS: [(&str, &str); 3] =
     [("faces", "face"), ("classes", models::CLASSIFIER), ("text", models::TEXT_READER)];
 
-/// A thousand times the largest models there are.
+/// Maximum bytes, a thousand times the largest existing models.
 const LARGEST: u64 = 1 << 44;
 
-/// A figure means nothing without the data it was measured on and who measured it.
+/// A quality figure, with its dataset and who measured it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QualityFigure {
     pub metric: String,
@@ -52,83 +51,83 @@ pub struct Manifest {
     #[serde(default, alias = "description")]
     pub title: String,
     pub task: String,
-    /// What else it does.
+    /// Further tasks.
     #[serde(default)]
     pub also: Vec<String>,
     #[serde(default)]
     pub architecture: String,
-    /// Other names it answers to.
+    /// Aliases.
     #[serde(default)]
     pub aliases: Vec<String>,
     pub license: String,
-    /// Where it comes from, for people.
+    /// The origin, for people.
     #[serde(default)]
     pub origin: Option<String>,
-    /// Where it may run; empty: everywhere.
+    /// The devices it may run on; empty means all.
     #[serde(default)]
     pub devices: Vec<String>,
     #[serde(default)]
     pub tags: Vec<String>,
     #[serde(default)]
     pub quality: Vec<QualityFigure>,
-    /// What other software a file of the kind asks for, as its publisher says; nothing here needs it.
+    /// Software that the publisher requires; not needed here.
     #[serde(default)]
     pub dependencies: Vec<String>,
-    /// When its publisher changed it last.
+    /// The date of the publisher's last change.
     #[serde(default)]
     pub last_updated: Option<String>,
-    /// False for one that can be kept, but not run: its manifest says so, or nothing here runs its architecture.
+    /// False if it can be kept but not run: the manifest says so, or its architecture is not supported.
     #[serde(default = "yes")]
     pub runs: bool,
     #[serde(default)]
     pub files: Vec<ManifestFile>,
-    /// The short form of `files` for a single one.
+    /// Short form of `files` for a single file.
     #[serde(default)]
     file: Option<ManifestFile>,
-    /// Of every file that names none itself.
+    /// Sources of files that have none of their own.
     #[serde(default)]
     sources: Vec<Source>,
-    /// The user's file it was read from; none for one that is built in.
+    /// The user's file it was read from; `None` if built in.
     #[serde(skip)]
     pub own: Option<PathBuf>,
-    /// All other keys: the network's, and such as mean nothing here.
+    /// All other keys: those of the network, and unknown ones.
     #[serde(flatten)]
     rest: BTreeMap<String, Anything>,
-    /// Read out of the rest; the error says in a sentence why no network can be built.
+    /// Parsed from the other keys; the error says why no network can be built.
     #[serde(skip, default = "unread")]
     network: Result<NetworkSpec, String>,
-    /// Where it was read, for errors.
+    /// Its origin, for errors.
     #[serde(skip)]
     read_from: String,
 }
 
-/// What a network is built by, beside its file.
+/// The parameters for building a network from its file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkSpec {
     pub architecture: Architecture,
     pub preprocess: Preprocess,
-    /// The data its authors trained it on, where that decides what its numbers mean: `ava`.
+    /// The training dataset, where that decides the meaning of its outputs: `ava`.
     #[serde(default)]
     pub trained_on: Option<String>,
-    /// What the outputs of a classifier stand for, in their order: names, or the word of a list that every binary carries.
+    /// The class names of a classifier in output order, or the word for a built-in list.
     #[serde(default, deserialize_with = "classes")]
     pub classes: Arc<[String]>,
-    /// For comparisons: which photo of a pair the second class of the head stands for.
+    /// For comparisons: the photo of a pair that the head's second class stands for.
     #[serde(default)]
     pub class_1_prefers: Class1,
 }
 
-/// The value of a key that not every manifest has.
+/// The value of an optional key.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Anything {
     Json(Value),
-    /// For example a map whose keys are numbers, of which no network has any.
+    /// Anything else, such as a map with numeric keys, which no network has.
     Other(IgnoredAny),
 }
 
-/// A weights file; a hash that is not known is the user's to accept when the file is first pulled.
+/// A weight file. If its hash is unknown, the user accepts one at the first pull.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ManifestFile {
     pub name: String,
@@ -138,12 +137,12 @@ pub struct ManifestFile {
     pub sha256: Option<Digest>,
     #[serde(default)]
     pub sources: Vec<Source>,
-    /// Keys that mean nothing here.
+    /// Unknown keys.
     #[serde(flatten)]
     rest: BTreeMap<String, Anything>,
 }
 
-/// What a network is asked here.
+/// The tasks of networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     Aesthetics,
@@ -153,7 +152,7 @@ pub enum Task {
     Classification,
 }
 
-/// How the tensors of the file are put together; one arm each in [`super::registry`].
+/// The architecture of a network; [`super::registry`] has an arm for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Architecture {
@@ -165,21 +164,21 @@ pub enum Architecture {
     Dinov2,
     EfficientnetLite,
     MobilenetV2,
-    /// Our own small network with a head for every task.
+    /// The built-in network, with a head for every task.
     AlbumMini,
-    /// `backbone.*`, `channel_attention.*` and a head for each flaw: what the original's later hub judges quality by.
+    /// `backbone.*`, `channel_attention.*` and a head per degradation: the quality network of the original's later hub.
     MultiHead,
-    /// `conv1`, `conv2`, `conv3` and `fc`: what the original's first hub judged quality by.
+    /// `conv1`, `conv2`, `conv3` and `fc`: the quality network of the original's first hub.
     SingleHead,
-    /// `backbone.*` and `head.*`, and the names of classes in the configuration.
+    /// `backbone.*` and `head.*`, with class names in the configuration.
     Classifier,
 }
 
-/// Networks that work together, which the hub runs without the registry: those for faces, and those for text.
+/// Networks that work together, which the hub loads without the registry: those for faces, and those for text.
 const WORK_TOGETHER: [&str; 2] = ["tflite", "pp-ocr"];
 
 impl Architecture {
-    /// By the word of a manifest.
+    /// Parses the word of a manifest.
     fn named(word: &str) -> Option<Self> {
         Self::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(word)).ok()
     }
@@ -201,7 +200,7 @@ impl Task {
 }
 
 impl Manifest {
-    /// Reads one; `origin` says in errors where the text came from.
+    /// Parses a manifest; errors name `origin`.
     pub fn parse(origin: &str, yaml: &str) -> Result<Self, ManifestError> {
         let invalid = |why: String| ManifestError::Invalid { origin: origin.to_owned(), why };
         let mut manifest: Self = serde_yaml::from_str(yaml).map_err(|error| invalid(error.to_string()))?;
@@ -223,7 +222,7 @@ impl Manifest {
         Self::parse(&path.display().to_string(), &text)
     }
 
-    /// Names become file names and words on a terminal, so they are plain.
+    /// Checks the names: they become file names and terminal output, so they must be plain.
     fn check(&self) -> Result<(), String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
         for (what, text) in [("name", &self.name), ("version", &self.version)] {
@@ -251,12 +250,12 @@ impl Manifest {
         Ok(())
     }
 
-    /// Whether anything here runs its architecture.
+    /// Whether its architecture is supported.
     pub fn is_run_here(&self) -> bool {
         WORK_TOGETHER.contains(&self.architecture.as_str()) || self.is_built_here()
     }
 
-    /// Whether its architecture is one that networks are built of here.
+    /// Whether its architecture is built by the registry.
     pub fn is_built_here(&self) -> bool {
         Architecture::named(&self.architecture).is_some()
     }
@@ -286,13 +285,13 @@ impl Manifest {
         }
     }
 
-    /// What its network is built by; the error says why none can be.
+    /// The parameters of its network, or why it has none.
     pub fn network(&self) -> Result<&NetworkSpec, ManifestError> {
         let invalid = |why: &String| ManifestError::Invalid { origin: self.read_from.clone(), why: why.clone() };
         self.network.as_ref().map_err(invalid)
     }
 
-    /// What networks are that somebody trained, and that have no name of their own.
+    /// Templates for networks that users trained and that have no manifest.
     pub fn of_trained() -> Result<[Self; 2], ManifestError> {
         const CLASSIFIER: &str = "{name: classifier, version: file, task: classification, architecture: classifier, \
             license: its owner's, file: {name: classifier}, \
@@ -308,17 +307,17 @@ impl Manifest {
         self.task == task || self.also.iter().any(|also| also == task)
     }
 
-    /// Whether it runs, can be fetched, and does this or is called so.
+    /// Whether it runs, can be fetched, and has this task or name.
     pub(super) fn goes_with(&self, what: &str) -> bool {
         self.runs && (self.does(what) || self.name == what) && self.is_reachable()
     }
 
-    /// Whether a source is known of all its files.
+    /// Whether every file has a source.
     pub fn is_reachable(&self) -> bool {
         self.files.iter().all(|file| !file.sources.is_empty())
     }
 
-    /// What pulls it together with all that is needed beside it, else its name.
+    /// The word that pulls it with everything that belongs with it, else its name.
     pub fn pulled_by(&self) -> &str {
         WORDS.iter().find(|(_, what)| self.goes_with(what)).map_or(&self.name, |(word, _)| word)
     }
@@ -332,7 +331,7 @@ impl Manifest {
         format!("{}@{}", self.name, self.version)
     }
 
-    /// Of all files, where every size is known.
+    /// The total size, if known.
     pub fn bytes(&self) -> Option<u64> {
         self.files.iter().map(|file| file.size).sum()
     }
@@ -368,7 +367,7 @@ fn unread() -> Result<NetworkSpec, String> {
     Err("it was not read".to_owned())
 }
 
-/// `version: 1` is as good as `version: "1"`.
+/// Accepts `version: 1` as well as `version: "1"`.
 fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

@@ -1,4 +1,4 @@
-//! One model as the commands see it: a file, and the network in it, which is loaded when the first photo needs it.
+//! A model: a weight file, and its network, which is loaded on first use.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -18,7 +18,7 @@ use networks::checkpoint::WeightsError;
 use networks::mini::views::{self, Answers, Views};
 use networks::weights::WeightsFile;
 
-/// What all kinds of networks are made of.
+/// The common part of all kinds of networks.
 #[derive(Debug)]
 pub(super) struct Model {
     shared: Arc<Shared>,
@@ -27,7 +27,7 @@ pub(super) struct Model {
     pub reference: String,
     pub spec: NetworkSpec,
     file: LocalFile,
-    /// Of a file that was verified by it.
+    /// The sha256, if the file was verified by it.
     sha256: Option<Digest>,
     pub device: Device,
     key: Key,
@@ -35,7 +35,7 @@ pub(super) struct Model {
     dim: OnceLock<usize>,
 }
 
-/// Keeps a network in memory as long as it lives.
+/// Keeps a network in memory while it lives.
 #[derive(Clone, Debug)]
 pub struct LoadedGuard(
     #[expect(dead_code, reason = "keeps what it points to alive")] Arc<dyn std::fmt::Debug + Send + Sync>,
@@ -76,10 +76,10 @@ impl Model {
         Self { shared, name, reference, spec, file, sha256, device, key, identity, dim }
     }
 
-    /// Part of the key of stored results, so its text must never change by accident: all that shapes the numbers, which is
-    /// name, version, weights, preprocessing and precision.
+    /// Part of the key of stored results, so its text must not change by accident. It covers everything that affects the
+    /// results: name, version, weights, preprocessing and precision.
     ///
-    /// A file that was verified is named by its sha256; any other is hashed here.
+    /// Verified files are identified by their sha256; others are hashed here.
     pub fn identity(&self) -> Result<String, HubError> {
         if let Some(identity) = self.identity.get() {
             return Ok(identity.clone());
@@ -96,12 +96,12 @@ impl Model {
         Ok(self.identity.get_or_init(|| identity).clone())
     }
 
-    /// The file of its weights, as it is.
+    /// Opens its weight file.
     pub fn weights(&self) -> Result<WeightsFile, HubError> {
         self.file.open()
     }
 
-    /// Features of a photo. The network need not be in memory to tell.
+    /// The number of features per photo. Does not load the network.
     pub fn dim(&self) -> Result<usize, HubError> {
         if let Some(dim) = self.dim.get() {
             return Ok(*dim);
@@ -110,12 +110,12 @@ impl Model {
         Ok(*self.dim.get_or_init(|| dim))
     }
 
-    /// Whether it is the small network of our own, which answers for every task.
+    /// Whether it is the built-in network, which supports every task.
     pub fn is_mini(&self) -> bool {
         self.spec.architecture == Architecture::AlbumMini
     }
 
-    /// The network, loaded if it is not in memory yet.
+    /// The network, loaded if needed.
     pub fn network(&self) -> Result<Arc<LoadedNetwork>, HubError> {
         let Shared { loaded, memory, .. } = &*self.shared;
         let network = loaded.photos.get(&self.key, *memory, || Arc::new(self.file.clone()), || self.load())?;
@@ -135,13 +135,13 @@ impl Model {
         Ok(network)
     }
 
-    /// What the network gives for each photo, before its head.
+    /// The features of each photo, before the head.
     pub fn features(&self, network: &LoadedNetwork, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let batch = prepare::batch(&network.features.preprocess, photos);
         network.features.run(&batch).map_err(|source| self.failed(source))
     }
 
-    /// What the small network says of each photo.
+    /// The outputs of the built-in network for each photo.
     pub fn answers(
         &self,
         network: &LoadedNetwork,
@@ -159,7 +159,7 @@ impl Model {
         HubError::Run { model: self.name.clone(), source }
     }
 
-    /// Of a file without the layer behind the features, or with one for other classes.
+    /// The error for a file without classifier layer, or with other classes.
     pub fn no_classes(&self) -> HubError {
         let (file, classes) = (self.file.path.clone(), self.spec.classes.len());
         HubError::Weights(WeightsError::Config { file, why: format!("no layer that tells {classes} classes") })
@@ -170,7 +170,7 @@ impl Model {
     }
 }
 
-/// What a network is for, in the words of the original's log where it has some.
+/// The purpose of a network, in the words of the original's log where it has one.
 fn role(spec: &NetworkSpec) -> &'static str {
     match spec.architecture {
         Architecture::RatedResnet if spec.trained_on.as_deref() == Some("ava") => "AVA model",
@@ -185,7 +185,7 @@ fn role(spec: &NetworkSpec) -> &'static str {
     }
 }
 
-/// Where a network runs; two cards are two places.
+/// The device of a network, as part of its key.
 fn place(device: &Device) -> String {
     match device.location() {
         DeviceLocation::Cpu => "cpu".to_owned(),
@@ -194,7 +194,7 @@ fn place(device: &Device) -> String {
     }
 }
 
-/// What is added to names where candle takes the place of the processor's own kernels, whose last digits differ.
+/// A suffix for networks that run on candle, whose last digits differ from our kernels'.
 fn by_candle(shared: &Shared, device: &Device) -> &'static str {
     if shared.by_candle && device.is_cpu() { " by candle" } else { "" }
 }

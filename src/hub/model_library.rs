@@ -1,4 +1,4 @@
-//! What a model hub has: the models there are, and the folder of their files.
+//! The library behind a hub: the catalogue and the model folder.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -17,12 +17,12 @@ use models::MANIFESTS;
 pub struct ModelLibrary {
     pub catalogue: Catalogue,
     pub cache: Cache,
-    /// Where the user's own manifests lie.
+    /// The folder of the user's manifests.
     pub own_folder: Option<PathBuf>,
 }
 
 impl ModelLibrary {
-    /// `tell` hears of manifests of the user's that are passed over.
+    /// Loads the catalogue; `tell` is called with skipped manifests.
     pub fn load(
         cache: Cache,
         own_folder: Option<PathBuf>,
@@ -32,8 +32,8 @@ impl ModelLibrary {
         Ok(Self { catalogue, cache, own_folder })
     }
 
-    /// Keeps a manifest of the user's own. One of the same name and version that says something else is only replaced by
-    /// `force`. One that says it runs must say all that its network is built by. The catalogue at hand stays as it is.
+    /// Stores a manifest of the user. A different one of the same name and version is only replaced with `force`. If it
+    /// claims to run, the keys of its network must be complete. The loaded catalogue does not change.
     pub fn add(&self, folder: &Path, origin: &str, yaml: &str, force: bool) -> Result<Manifest, CatalogueError> {
         let mut manifest = Manifest::parse(origin, yaml)?;
         if manifest.runs && manifest.is_built_here() {
@@ -53,7 +53,7 @@ impl ModelLibrary {
         Ok(manifest)
     }
 
-    /// A hash seen for the first time is what this file must have from now on. Whether that was so.
+    /// Pins the hash of a file that is seen for the first time. Returns whether it was.
     pub fn remember(&self, manifest: &Manifest, wanted: &Wanted, got: &Pulled) -> Result<bool, CacheError> {
         if wanted.sha256.is_none() {
             self.cache.trust(&manifest.reference(), &wanted.name, &got.digest)?;
@@ -61,7 +61,7 @@ impl ModelLibrary {
         Ok(wanted.sha256.is_none())
     }
 
-    /// The files of models that go with them, by name: those that no other model shares.
+    /// The files that belong to the given models only, by model.
     pub fn own_files(&self, manifests: &[&Manifest]) -> Result<HashMap<String, Vec<Digest>>, CacheError> {
         let going = |manifest: &Manifest| manifests.iter().any(|gone| gone.reference() == manifest.reference());
         let mut shared = HashSet::new();
@@ -76,13 +76,13 @@ impl ModelLibrary {
         Ok(own)
     }
 
-    /// Keeps the folder below its limit; never at the cost of what was just fetched.
+    /// Brings the folder below its limit, without removing what was just fetched.
     pub fn make_room(&self, fetched: &[Digest]) -> Result<Vec<Collected>, CacheError> {
         self.cache.collect(&Collection { keep: fetched, ..Collection::default() })
     }
 }
 
-/// Whole or not at all.
+/// Writes a file atomically.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
     fs::create_dir_all(atomic::folder_of(path))?;
     atomic::write(path, text.as_bytes())

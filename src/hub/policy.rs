@@ -1,22 +1,22 @@
-//! Licences: what kind a model's is, and whether the user wants that kind.
+//! Licences of models, and the user's policy about them.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What a licence asks for, from least to most.
+/// The terms of a licence, from the most to the least permissive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Terms {
-    /// MIT, Apache-2.0, BSD, CC-BY and their like.
+    /// MIT, Apache-2.0, BSD, CC-BY and the like.
     Permissive,
     /// LGPL, MPL, CC-BY-SA: changes to the work itself stay under its licence.
     WeakCopyleft,
-    /// GPL: what is built with it stays under its licence.
+    /// GPL: derived works stay under its licence.
     Copyleft,
-    /// AGPL, SSPL: so does what is served over a network.
+    /// AGPL, SSPL: so do services over a network.
     NetworkCopyleft,
     /// Commercial use is not allowed, or research only.
     NonCommercial,
-    /// Not stated, or not known here.
+    /// Not stated, or unknown.
     Unknown,
 }
 
@@ -30,8 +30,8 @@ impl Terms {
         Self::Unknown,
     ];
 
-    /// Of a licence as manifests name it: an SPDX expression, or free words. With `OR` the kinder half counts, with
-    /// `AND` the harder one; so it does where a semicolon adds what else is in it.
+    /// Parses a licence as in manifests: an SPDX expression or free text. With `OR` the more permissive part counts, with
+    /// `AND` or a semicolon the stricter one.
     pub fn of(licence: &str) -> Self {
         if let Some((left, right)) = licence.split_once(';') {
             return Self::of(left).max(Self::of(right));
@@ -83,7 +83,7 @@ impl fmt::Display for Terms {
     }
 }
 
-/// Which terms the user refuses: `any` (none refused), `permissive` (all others refused), or a list such as
+/// The terms that the user refuses: `any` refuses none, `permissive` all others, or a list such as
 /// `no-agpl,no-non-commercial,no-unknown`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LicencePolicy {

@@ -1,4 +1,4 @@
-//! The face networks as models of the hub: files that work together, loaded when the first photo needs them.
+//! The face networks as models of the hub: several files that work together, loaded on first use.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use judge::portrait::{EyesBy, Portrait, Thresholds};
 
 const FULL_RANGE: &str = "mediapipe-face-full-range";
 const SHORT_RANGE: &str = "mediapipe-face-short-range";
-/// Faces are found without it; what they express is then told from their landmarks alone.
+/// Optional: without it, expressions are estimated from landmarks alone.
 const EXPRESSIONS: &str = "mediapipe-face-landmarker";
 
 impl Landmarks {
-    /// The models that take part.
+    /// The required models.
     pub fn models(self) -> [&'static str; 3] {
         let mesh = match self {
             Self::Attention => "mediapipe-face-mesh-attention",
@@ -27,12 +27,12 @@ impl Landmarks {
         [FULL_RANGE, SHORT_RANGE, mesh]
     }
 
-    /// Whether a model is one of them, or may join them.
+    /// Whether a model is one of them, or the optional one.
     pub fn takes_part(self, model: &str) -> bool {
         self.models().contains(&model) || model == EXPRESSIONS
     }
 
-    /// What records name as their source.
+    /// The source named in records.
     fn name(self) -> &'static str {
         match self {
             Self::Attention => "mediapipe-faces",
@@ -41,14 +41,14 @@ impl Landmarks {
     }
 }
 
-/// Finds and judges faces, from any number of threads.
+/// Finds and judges faces; can be used from several threads.
 #[derive(Clone, Debug)]
 pub struct Faces {
     shared: Arc<Shared>,
     folder: PathBuf,
     files: [VerifiedFile; 3],
     expressions: Option<VerifiedFile>,
-    /// The expression network, where it was asked for and is not here.
+    /// The expression network, if it was requested and is missing.
     lacks: Option<Missing>,
     mode: Landmarks,
     thresholds: Thresholds,
@@ -64,7 +64,7 @@ impl Weight for FaceAnalyzer {
 }
 
 impl Hub {
-    /// The face networks, if the three that find faces are here; the expression network takes part where it is here, too.
+    /// Opens the face networks if the three required ones are here; uses the expression network if it is here, too.
     pub fn faces(&self, mode: Landmarks, mut thresholds: Thresholds) -> Result<Faces, HubError> {
         let (mut files, mut missing, mut version) = (Vec::new(), Vec::new(), String::new());
         for name in mode.models() {
@@ -74,7 +74,7 @@ impl Hub {
                 Err(HubError::Missing { models }) => missing.extend(models),
                 Err(error) => return Err(error),
             }
-            // What records name is the version of the mesh, the last of them.
+            // Records name the version of the mesh, the last of them.
             version.clone_from(&manifest.version);
         }
         let Ok(files) = <[_; 3]>::try_from(files) else { return Err(HubError::Missing { models: missing }) };
@@ -106,28 +106,29 @@ impl Faces {
         self.files.iter().chain(&self.expressions)
     }
 
-    /// The model without which states of eyes and smiles are told from landmarks alone, where it is not here.
+    /// The expression network, if it is missing; eyes and smiles are then judged from landmarks alone.
     pub fn lacks(&self) -> Option<&Missing> {
         self.lacks.as_ref()
     }
 
-    /// `name@version` of the networks together.
+    /// `name@version` of the networks as a whole.
     pub fn reference(&self) -> &str {
         &self.reference
     }
 
-    /// Part of the key of stored results, so its texts must never change by accident: all that shapes a portrait.
+    /// Part of the key of stored results, so its texts must not change by accident. Covers everything that affects a
+    /// portrait.
     pub fn identity(&self) -> Vec<String> {
         let hashes = self.all_files().map(VerifiedFile::hash);
         [self.reference.clone(), self.thresholds.key()].into_iter().chain(hashes).collect()
     }
 
-    /// What there is to say about the faces of an upright photo.
+    /// Analyses the faces of an upright photo.
     pub fn analyse(&self, pixels: &Pixels) -> Result<Portrait, HubError> {
         Ok(self.analyzer()?.analyse(pixels))
     }
 
-    /// Loads the networks now, if they are not in memory yet. They stay there as long as what is returned lives.
+    /// Loads the networks now. They stay in memory while the guard lives.
     pub fn load(&self) -> Result<LoadedGuard, HubError> {
         Ok(LoadedGuard::of(self.analyzer()?))
     }
@@ -165,7 +166,7 @@ mod tests {
     use crate::digest::Digest;
     use crate::{Aesthetic, HubConfig, MINI, Network as _};
 
-    /// Stored results are found by these texts: whoever changes one makes all of them be computed again.
+    /// Stored results are found by these texts; changing one recomputes all of them.
     #[test]
     fn keys_of_stored_results_stay_as_they_are() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Photos to what a network takes, as its manifest describes it.
+//! Preprocessing of photos as described by a manifest.
 
 use rayon::prelude::*;
 
@@ -7,11 +7,11 @@ use networks::fused::Batch;
 use networks::preprocess::{Preprocess, Resize};
 use photo::resize;
 
-/// The photos as one batch of squares.
+/// Preprocesses photos into one batch.
 pub fn batch(preprocess: &Preprocess, photos: &[Pixels]) -> Batch {
     let side = preprocess.side();
     let prepared: Vec<Vec<f32>> = match photos {
-        // A caller with one photo is one of many threads: no detour through the pool.
+        // A caller with one photo is one of many threads, so the thread pool would only add overhead.
         [photo] => vec![square(preprocess, photo, side)],
         photos => photos.par_iter().map(|photo| square(preprocess, photo, side)).collect(),
     };
@@ -19,7 +19,7 @@ pub fn batch(preprocess: &Preprocess, photos: &[Pixels]) -> Batch {
     Batch { photos: photos.len(), height: side, width: side, data: prepared.concat() }
 }
 
-/// Pictures that have the network's size already.
+/// Normalises pictures that already have the network's size.
 pub fn as_they_are(preprocess: &Preprocess, pictures: &[&Pixels]) -> Batch {
     let (width, height) = pictures.first().map_or((0, 0), |picture| (picture.width(), picture.height()));
     let mut data = Vec::with_capacity(pictures.iter().map(|picture| picture.data().len()).sum());

@@ -1,4 +1,4 @@
-//! What a training run wrote beside its weights, and what the shapes of the tensors say where it wrote nothing.
+//! The configuration of a trained checkpoint: from its metadata, else from the shapes of its tensors.
 
 use serde_json::Value;
 
@@ -10,10 +10,10 @@ use networks::rating::Output;
 use networks::weights::WeightsFile;
 use photo::resize::Filter;
 
-/// Published networks take pictures of some hundred pixels a side.
+/// Maximum input side; published networks take a few hundred pixels.
 const LARGEST_SIDE: u32 = 4096;
 
-/// The configuration of a checkpoint; the original keeps the network's part under `model`, or at the top.
+/// The configuration of a checkpoint. The original stores the network's part under `model`, or at the top level.
 #[derive(Debug)]
 pub struct Recipe<'a> {
     file: &'a WeightsFile,
@@ -38,7 +38,7 @@ impl<'a> Recipe<'a> {
         WeightsError::Config { file: self.file.file(), why }
     }
 
-    /// The layers of a head whose tensors are called `part.0`, `part.3` …
+    /// The layers of a head with tensors `part.0`, `part.3` …
     pub fn head(&self, part: &str, inputs: usize) -> Result<HeadConfig, WeightsError> {
         let width = |i: usize| Some(*self.file.shape(&format!("{part}.{}.weight", 3 * i))?.first()?);
         let mut widths: Vec<usize> = (0..).map_while(width).collect();
@@ -58,7 +58,7 @@ impl<'a> Recipe<'a> {
         Ok(HeadConfig { inputs, hidden, outputs, bend, dropout })
     }
 
-    /// What the last layer of an aesthetic network says: by the configuration, else by its width.
+    /// The kind of output of an aesthetic network: from the configuration, else from its width.
     pub fn output(&self, head: &HeadConfig) -> Result<Output, WeightsError> {
         let output = match self.text("output_mode") {
             Some("regression") => Output::Regression,
@@ -77,7 +77,7 @@ impl<'a> Recipe<'a> {
         Ok(output)
     }
 
-    /// The names of what a classifier tells apart, in the order of its outputs.
+    /// The class names of a classifier, in output order.
     pub fn classes(&self, head: &HeadConfig) -> Result<Vec<String>, WeightsError> {
         let classes = self.get("classes").and_then(Value::as_array);
         let classes: Option<Vec<String>> =
@@ -89,7 +89,7 @@ impl<'a> Recipe<'a> {
         Err(self.error(format!("config: {} classes for {} outputs", classes.len(), head.outputs)))
     }
 
-    /// Whether it is a classifier's.
+    /// Whether it belongs to a classifier.
     pub fn tells_classes(&self) -> bool {
         self.get("classes").is_some()
     }
@@ -104,7 +104,7 @@ impl<'a> Recipe<'a> {
         }
     }
 
-    /// The manifest's preprocessing, as far as the training run says nothing else.
+    /// The manifest's preprocessing, with the changes of the training run.
     pub fn preprocess(&self, spec: &NetworkSpec) -> Result<Preprocess, WeightsError> {
         let mut preprocess = spec.preprocess.clone();
         if let Some(transform) = self.config.get("transform").filter(|value| value.is_object()) {
@@ -128,7 +128,7 @@ impl<'a> Recipe<'a> {
         Ok(preprocess)
     }
 
-    /// The preprocessing of a ranker, which its training chose by flags.
+    /// The preprocessing of a ranker, from the flags of its training.
     pub fn ranker_preprocess(&self, spec: &NetworkSpec) -> Result<Preprocess, WeightsError> {
         let flag = |key: &str| self.get(key).and_then(Value::as_bool);
         let fixed_scale = Preprocess { resize: Resize::ShortSide(224), crop: Some(224), ..spec.preprocess.clone() };

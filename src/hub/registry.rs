@@ -1,4 +1,4 @@
-//! From a manifest and its open file to a network that answers: one arm an architecture.
+//! Builds networks from a manifest and an open weight file, with one arm per architecture.
 
 use std::sync::Arc;
 
@@ -23,17 +23,17 @@ use networks::singlehead::{self, FusedSingleHead, SingleHead};
 use networks::vgg::{FusedVgg16, Vgg16};
 use networks::weights::WeightsFile;
 
-/// A network ready to answer.
+/// A network that is ready to run.
 #[derive(Debug)]
 pub struct LoadedNetwork {
     pub features: FeatureNetwork,
     pub head: Head,
 }
 
-/// What is made of the features.
+/// The head over the features.
 #[derive(Debug)]
 pub enum Head {
-    /// Nothing: they are the answer.
+    /// None: the features are the result.
     None,
     Rating {
         layers: FusedHead,
@@ -47,17 +47,17 @@ pub enum Head {
     Mini(Box<MiniHeads>),
 }
 
-/// What the small network makes of its trunk's numbers, and what compares photos by that.
+/// The heads of the built-in network, and its comparison head.
 #[derive(Debug)]
 pub struct MiniHeads {
     pub heads: Heads,
     pub comparison: ComparisonHead,
 }
 
-/// Photos to features.
+/// Computes the features of photos.
 pub struct FeatureNetwork {
     runner: FeatureRunner,
-    /// Numbers a photo.
+    /// Features per photo.
     pub dim: usize,
     pub preprocess: Preprocess,
 }
@@ -69,10 +69,10 @@ enum FeatureRunner {
 
 type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
 
-/// A candle network, on a card or not.
+/// A candle network, on any device.
 struct OnDevice {
     forward: Forward,
-    /// Memory its weights take.
+    /// Memory of the weights.
     bytes: usize,
     device: Device,
     dtype: DType,
@@ -93,7 +93,7 @@ pub enum BuildError {
     Device { file: String, source: candle_core::Error },
 }
 
-/// What features a network gives, as its manifest and file say: how to make them in either form.
+/// The feature network described by a manifest and file, buildable with the fused kernels or with candle.
 enum Plan {
     Resnet { depth: Depth, naming: Naming, prefix: Option<&'static str> },
     Vgg16,
@@ -168,8 +168,8 @@ impl Plan {
             Self::Dinov2 => dinov2::Config::of(names)?.width,
             Self::Mobile(family) => mobile::Plan::of(*family, names)?.features(),
             Self::Mini => mini::POOLED,
-            Self::MultiHead => multihead::ANSWER,
-            Self::SingleHead => singlehead::ANSWER,
+            Self::MultiHead => multihead::OUTPUTS,
+            Self::SingleHead => singlehead::OUTPUTS,
         })
     }
 }
@@ -191,7 +191,7 @@ impl From<candle_core::Error> for CandleError {
     }
 }
 
-/// The plan, the part of the file that is the head, and the layer that tells classes, which an embedding leaves alone.
+/// The plan, the head's part of the file, and the classifier layer, which an embedding does not use.
 fn plan(
     architecture: Architecture,
     names: &Names<'_>,
@@ -213,14 +213,14 @@ fn plan(
     })
 }
 
-/// How many numbers the network would give for a photo, from the names and shapes in its file alone.
+/// The number of outputs per photo, from the names and shapes in the file alone.
 pub fn dim(spec: &NetworkSpec, file: &WeightsFile) -> Result<usize, WeightsError> {
     let ledger = Ledger::new(file);
     let names = ledger.root();
     plan(spec.architecture, &names, &Recipe::of(file))?.0.features(&names)
 }
 
-/// Puts the network together. On the CPU it runs on the fused kernels of `engine`, on a card or `by_candle` on candle.
+/// Builds the network. On the CPU it uses the fused kernels of `engine`; on a card, or with `by_candle`, it uses candle.
 pub fn build(
     spec: &NetworkSpec,
     file: &WeightsFile,
@@ -260,14 +260,14 @@ pub fn build(
         Architecture::Siamese => recipe.ranker_preprocess(spec)?,
         _ => recipe.preprocess(spec)?,
     };
-    // The small network takes longer to the card and back than on the processor.
+    // For the built-in network, the transfer to the card takes longer than the CPU does.
     let runner = if !by_candle && (device.is_cpu() || matches!(plan, Plan::Mini)) {
         let runner = plan.fused(engine, &names)?;
         let is_in = |layer: &str, name: &str| name.strip_prefix(layer).is_some_and(|rest| rest.starts_with('.'));
         ledger.close(|name| classifier.is_some_and(|layer| is_in(layer, name)))?;
         FeatureRunner::Fused(runner)
     } else {
-        // The fused form takes every tensor by name and shape; here the same check is made without building it.
+        // The fused implementation checks every tensor's name and shape; here the same check is made without building it.
         FeatureRunner::Candle(on_device(&plan, file, &names, engine.precision, device)?)
     };
     Ok(LoadedNetwork { features: FeatureNetwork { runner, dim, preprocess }, head })
@@ -314,7 +314,7 @@ fn on_device(
 }
 
 impl LoadedNetwork {
-    /// Memory its weights take, about.
+    /// The approximate memory of the weights.
     pub fn bytes(&self) -> usize {
         let head = match &self.head {
             Head::None => 0,
@@ -329,7 +329,7 @@ impl LoadedNetwork {
 }
 
 impl FeatureNetwork {
-    /// A row of features for each photo.
+    /// Returns a row of features for each photo.
     pub fn run(&self, batch: &Batch) -> Result<Vec<Vec<f32>>, candle_core::Error> {
         if batch.photos == 0 {
             return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Where a file can be had: an address, or an entry of a published wheel.
+//! Sources of files: an address, or an entry of a published wheel.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 
-/// One of several places a file comes from; they are tried in turn.
+/// One of several sources of a file; they are tried in turn.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Source {
@@ -30,18 +30,17 @@ pub struct Wheel {
     pub wheel: WheelEntry,
 }
 
-/// A file inside a Python wheel, which is a zip archive. The address of the package index is the user's: it is read
-/// from where pip reads it.
+/// A file inside a Python wheel, which is a zip archive. The package index is the user's, read from pip's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WheelEntry {
     pub package: String,
     pub version: String,
-    /// The name of the wheel itself.
+    /// The file name of the wheel.
     pub file: String,
     /// Path inside the wheel.
     pub entry: String,
-    /// Of the wheel as a whole.
+    /// The sha256 of the whole wheel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
 }
@@ -66,7 +65,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// An address fit to be shown: whoever may see the screen need not see the password.
+/// An address without its password, for display.
 pub fn without_secrets(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());

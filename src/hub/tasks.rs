@@ -1,4 +1,4 @@
-//! What models are asked: one type for each task.
+//! The tasks of models, with a type for each.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use networks::mini::views::Answers;
 use networks::mini::{KINDS, answer, comparison_features, details_of};
 use networks::preference;
 
-/// A kind of network: what it is for decides which models it can be.
+/// A kind of network; its task decides which models qualify.
 #[expect(private_bounds, reason = "only the hub makes models")]
 pub trait Network: From<Model> + Clone + std::fmt::Debug + Send + Sync {
     const TASK: Task;
@@ -20,18 +20,18 @@ pub trait Network: From<Model> + Clone + std::fmt::Debug + Send + Sync {
     /// `name@version`.
     fn reference(&self) -> String;
 
-    /// For cache keys: changes whenever a result could.
+    /// The identity for cache keys; changes whenever a result could.
     fn identity(&self) -> Result<String, HubError>;
 
-    /// Whether it runs on a graphics card, so that who asks waits instead of computing.
+    /// Whether it runs on a GPU, so that callers wait instead of computing.
     fn runs_on_card(&self) -> bool;
 
-    /// Loads it now, if it is not in memory yet. It stays there as long as what is returned lives.
+    /// Loads it now. It stays in memory while the guard lives.
     fn load(&self) -> Result<LoadedGuard, HubError>;
 }
 
-/// Where things lie in the photo, and what the small network recognises, half of the cosine each: together they tell scenes
-/// apart better than either. Both are whitened. Of length 1.
+/// The layout of the photo and the embedding of the built-in network as one unit vector, each with half of the cosine.
+/// Together they separate scenes better than either. Both are whitened.
 fn joined(recognised: &[f32], photo: &Pixels) -> Vec<f32> {
     let mut whole: Vec<f32> = scene_layout::describe(photo).into_iter().chain(recognised.iter().copied()).collect();
     to_unit(&mut whole);
@@ -47,7 +47,7 @@ fn judgement(mini: &MiniHeads, answers: &Answers, photo: &Pixels) -> Judgement {
     Judgement { score: rating_of_opinion(answers.opinion()), strength: Some(strength(mini, answers, photo)) }
 }
 
-/// What a photo brings into a comparison.
+/// The strength of a photo in a comparison.
 fn strength(mini: &MiniHeads, answers: &Answers, photo: &Pixels) -> f32 {
     mini.comparison.strength(&comparison_features(answers, &details_of(photo)))
 }
@@ -59,17 +59,17 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     shares.iter().map(|share| (share / total) as f32).collect()
 }
 
-/// Opinions of quality lie in 0 to 1, ratings in 1 to 10.
+/// Maps an opinion of quality in 0 to 1 to a rating in 1 to 10.
 fn rating_of_opinion(opinion: f32) -> f32 {
     1.0 + 9.0 * opinion.clamp(0.0, 1.0)
 }
 
-/// What a rating network says of a photo.
+/// The judgement of a rating network about a photo.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judgement {
-    /// On 1–10.
+    /// The rating, 1 to 10.
     pub score: f32,
-    /// What pairs are compared by, where the same network compares, too.
+    /// The strength in comparisons, if the network compares, too.
     pub strength: Option<f32>,
 }
 
@@ -83,7 +83,7 @@ impl Aesthetic {
         Ok(self.judge(photos)?.into_iter().map(|judgement| judgement.score).collect())
     }
 
-    /// All that one pass of the network says of each photo.
+    /// The judgement of each photo, from one pass of the network.
     pub fn judge(&self, photos: &[Pixels]) -> Result<Vec<Judgement>, HubError> {
         let network = self.0.network()?;
         match &network.head {
@@ -100,13 +100,13 @@ impl Aesthetic {
         }
     }
 
-    /// Whether one pass of the network answers both.
+    /// Whether both come from one pass of the same network.
     pub fn embeds_as(&self, embedder: &Embedder) -> Result<bool, HubError> {
         let one = self.0.spec.architecture == Architecture::AlbumMini;
         Ok(one && self.0.identity()? == embedder.0.identity()?)
     }
 
-    /// What [`Self::judge`] says of a photo, and what the [`Embedder`] of the same network does.
+    /// The results of [`Self::judge`] and of the [`Embedder`] of the same network, in one pass.
     pub fn judge_and_embed(&self, photo: &Pixels) -> Result<(Judgement, Vec<f32>), HubError> {
         let network = self.0.network()?;
         let Head::Mini(mini) = &network.head else { return Err(self.0.no_head()) };
@@ -115,28 +115,28 @@ impl Aesthetic {
         answers.first().map(both).ok_or_else(|| self.0.no_head())
     }
 
-    /// Whether [`Judgement::strength`] is what this one compares by.
+    /// Whether [`Judgement::strength`] is the strength that this comparator uses.
     pub fn is_also(&self, comparator: &Comparator) -> Result<bool, HubError> {
         Ok(self.0.identity()? == comparator.0.identity()?)
     }
 
-    /// Whether [`Judgement::strength`] is there.
+    /// Whether [`Judgement::strength`] is present.
     pub fn tells_strength(&self) -> bool {
         self.0.is_mini()
     }
 
-    /// Whether the ratings are those that AVA's photographers gave.
+    /// Whether the network was trained on AVA's ratings.
     pub fn trained_on_ava(&self) -> bool {
         self.0.spec.trained_on.as_deref() == Some("ava")
     }
 }
 
-/// Describes photos by vectors.
+/// Computes embeddings of photos.
 #[derive(Clone, Debug)]
 pub struct Embedder(Arc<Model>);
 
 impl Embedder {
-    /// A vector of length 1 for each photo.
+    /// A unit vector for each photo.
     pub fn embed(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let network = self.0.network()?;
         let mut features: Vec<Vec<f32>> = match &network.head {
@@ -150,18 +150,18 @@ impl Embedder {
         Ok(features)
     }
 
-    /// Numbers in a vector.
+    /// The dimension of the vectors.
     pub fn dim(&self) -> Result<usize, HubError> {
         if self.0.is_mini() { Ok(scene_layout::DIM + answer::EMBEDDED.len()) } else { self.0.dim() }
     }
 }
 
-/// Says which of two photos is better.
+/// Compares two photos.
 #[derive(Clone, Debug)]
 pub struct Comparator(Arc<Model>);
 
 impl Comparator {
-    /// What pairs are compared by: the costly part, once a photo.
+    /// The features for comparisons: the costly part, computed once per photo.
     pub fn features(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let network = self.0.network()?;
         let Head::Mini(mini) = &network.head else { return self.0.features(&network, photos) };
@@ -169,13 +169,13 @@ impl Comparator {
         Ok(answers.iter().zip(photos).map(|(answers, photo)| vec![strength(mini, answers, photo)]).collect())
     }
 
-    /// Numbers that a photo is compared by.
+    /// The number of features for comparisons.
     pub fn dim(&self) -> Result<usize, HubError> {
         if self.0.is_mini() { Ok(1) } else { self.0.dim() }
     }
 
-    /// The probability that the first photo is the better one; swapping the photos mirrors it, a photo against itself
-    /// gives one half.
+    /// The probability that the first photo is the better one. Swapping the photos mirrors it; a photo against itself gives
+    /// one half.
     pub fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f32, HubError> {
         let wrong = |expected: usize, found: usize| HubError::Features { model: self.0.name.clone(), expected, found };
         let network = self.0.network()?;
@@ -198,13 +198,13 @@ impl Comparator {
     }
 }
 
-/// Names what is wrong with a photo.
+/// Measures the degradations of a photo.
 #[derive(Clone, Debug)]
 pub struct Degradations(Arc<Model>);
 
 impl Degradations {
-    /// For each photo, how strong each of [`networks::mini::DEGRADATIONS`] is, 0 (none) to 1; of a multi-head network
-    /// [`networks::multihead::FLAWS`], and behind them the quality over all; of a single-head network the quality alone.
+    /// For each photo, the strength of each of [`networks::mini::DEGRADATIONS`], 0 (none) to 1. A multi-head network gives
+    /// [`networks::multihead::DEGRADATIONS`] and then the overall quality, a single-head network the quality alone.
     pub fn strengths(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let network = self.0.network()?;
         match (&network.head, self.kind()) {
@@ -225,7 +225,7 @@ impl Degradations {
     }
 }
 
-/// Whose words a network uses for what is wrong.
+/// The vocabulary of a network's degradations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DegradationsKind {
     Mini,
@@ -233,7 +233,7 @@ pub enum DegradationsKind {
     SingleHead,
 }
 
-/// Tells classes of photos apart.
+/// Classifies photos.
 #[derive(Clone, Debug)]
 pub struct Classifier(Arc<Model>);
 
@@ -242,7 +242,7 @@ impl Classifier {
         if self.0.is_mini() {
             return Ok(KINDS.map(str::to_owned).into());
         }
-        // Published networks are known without being in memory.
+        // The classes of published networks are known without loading them.
         if !self.0.spec.classes.is_empty() {
             return Ok(self.0.spec.classes.clone());
         }
@@ -252,12 +252,12 @@ impl Classifier {
         }
     }
 
-    /// Whether its classes are those of the album: kinds of pictures, or what a user trained it for.
+    /// Whether its classes are kinds of pictures or classes that a user trained.
     pub fn has_own_classes(&self) -> bool {
         self.0.spec.classes.is_empty()
     }
 
-    /// For each photo, how likely each class is.
+    /// The probability of each class, for each photo.
     pub fn probabilities(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError> {
         let network = self.0.network()?;
         match &network.head {

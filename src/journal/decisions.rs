@@ -63,8 +63,9 @@ impl Journal {
         Ok(self.contents()?.decisions.into_iter().map(StoredDecision::logged).collect())
     }
 
-    /// Stores all decisions or none. A decision that is in force already is not written again.
-    pub fn decide(&mut self, new_decisions: &[NewDecision]) -> Result<(), JournalError> {
+    /// Stores all decisions or none. A decision that is in force already is not written again. Returns all decisions that
+    /// are in force then, those of other processes, too.
+    pub fn decide(&mut self, new_decisions: &[NewDecision]) -> Result<Decisions, JournalError> {
         let decided_ms = now_ms();
         self.change(|transaction, contents| {
             let mut id = contents.decisions.len();
@@ -79,7 +80,7 @@ impl Journal {
                     StoredDecision { photo, decision, decided_ms, path }.put(transaction, id)?;
                 }
             }
-            Ok(())
+            Ok(current)
         })
     }
 }

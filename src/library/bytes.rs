@@ -36,7 +36,7 @@ impl ModelHub {
         let strengths = report.degradations.ok_or(ModelHubError::Unanswered)?;
         let flaws: &[&str] = match analysis.network.kind() {
             DegradationsKind::Mini => &mini::DEGRADATIONS,
-            DegradationsKind::MultiHead => &multihead::FLAWS,
+            DegradationsKind::MultiHead => &multihead::DEGRADATIONS,
             DegradationsKind::SingleHead => &[],
         };
         Ok(QualityPrediction {

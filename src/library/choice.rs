@@ -46,6 +46,13 @@ pub fn candidates(photos: &[PhotoReport], groups: &Groups, decisions: &[Option<F
     grouped.map(|((photo, &label), decision)| candidate(photo, usize::try_from(label).ok(), *decision)).collect()
 }
 
+/// Replaces the decisions about the candidates.
+pub fn decide(candidates: &mut [Photo], decisions: &[Option<FoundDecision>]) {
+    for (candidate, found) in candidates.iter_mut().zip(decisions) {
+        (candidate.decision, candidate.decision_source) = found.unzip();
+    }
+}
+
 /// One photo as input of the selection, with its group and a person's decision where there are any.
 pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<FoundDecision>) -> Photo {
     Photo {

@@ -1,13 +1,13 @@
-//! Arithmetic on the axes of tensors that all kinds of graphs share.
+//! Axis arithmetic shared by all graph formats: resolving axis numbers, and broadcasting.
 
-/// The error says what does not fit.
+/// The error is a sentence on what does not fit.
 pub(crate) type Checked<T> = Result<T, String>;
 
 pub(crate) fn require(condition: bool, otherwise: &str) -> Checked<()> {
     if condition { Ok(()) } else { Err(otherwise.to_owned()) }
 }
 
-/// The axis of a number that, when negative, counts from the last.
+/// Resolves an axis number; negative ones count from the last axis.
 pub fn axis_of(number: impl Into<i64>, rank: usize) -> Result<usize, String> {
     let number = number.into();
     let from_last = if number < 0 { rank as i64 } else { 0 };
@@ -15,7 +15,7 @@ pub fn axis_of(number: impl Into<i64>, rank: usize) -> Result<usize, String> {
     axis.ok_or_else(|| format!("no axis {number} among {rank}"))
 }
 
-/// Axes by their numbers, each named once.
+/// Resolves several axis numbers, which must be distinct.
 pub(crate) fn axes_of<N: Into<i64> + Copy>(numbers: &[N], rank: usize) -> Checked<Vec<usize>> {
     require(numbers.len() <= rank, "more axes than there are")?;
     let axes = numbers.iter().map(|&number| axis_of(number, rank)).collect::<Checked<Vec<_>>>()?;
@@ -24,7 +24,7 @@ pub(crate) fn axes_of<N: Into<i64> + Copy>(numbers: &[N], rank: usize) -> Checke
     Ok(axes)
 }
 
-/// The shape of two tensors combined number by number.
+/// The broadcast shape of two tensors.
 pub(crate) fn together(first: &[usize], second: &[usize]) -> Checked<Vec<usize>> {
     let rank = first.len().max(second.len());
     let size = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);

@@ -1,4 +1,4 @@
-//! What a network asks of a file of weights, and how asking can fail.
+//! The interface between networks and weight files: tensors by name, and the errors of reading them.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ fn more(others: usize) -> String {
     if others == 0 { String::new() } else { format!(" (nor are {others} more)") }
 }
 
-/// A file of named tensors, each read when it is asked for.
+/// A file of named tensors; each is read on request.
 pub trait Checkpoint: Send + Sync {
     fn file(&self) -> PathBuf;
     fn names(&self) -> Vec<String>;
@@ -40,7 +40,7 @@ pub trait Checkpoint: Send + Sync {
     fn read(&self, name: &str) -> Result<Vec<f32>, WeightsError>;
 }
 
-/// Takes tensors by name and keeps the account: at the end, what nobody took is an error.
+/// Records which tensors of a checkpoint a network took. Tensors left over at the end are an error.
 pub struct Ledger<'a> {
     checkpoint: &'a dyn Checkpoint,
     taken: RefCell<BTreeSet<String>>,
@@ -55,7 +55,7 @@ impl<'a> Ledger<'a> {
         Names { ledger: self, prefix: String::new() }
     }
 
-    /// Whether all tensors were taken; `forgiven` names those that may be left.
+    /// Fails if a tensor was not taken, unless `forgiven` accepts its name.
     pub fn close(self, forgiven: impl Fn(&str) -> bool) -> Result<(), WeightsError> {
         let taken = self.taken.into_inner();
         let mut left = self.checkpoint.names().into_iter().filter(|name| !taken.contains(name) && !forgiven(name));
@@ -72,7 +72,7 @@ impl std::fmt::Debug for Ledger<'_> {
     }
 }
 
-/// A place in the tree of names, as in `backbone.4.0`.
+/// A prefix of tensor names, such as `backbone.4.0`.
 #[derive(Clone, Debug)]
 pub struct Names<'a> {
     ledger: &'a Ledger<'a>,
@@ -101,7 +101,7 @@ impl<'a> Names<'a> {
         self.ledger.checkpoint.shape(&self.full(name))
     }
 
-    /// The shape of a tensor that must be there, with as many dimensions as expected.
+    /// The shape of a required tensor of `N` dimensions.
     pub fn dims<const N: usize>(&self, name: &str) -> Result<[usize; N], WeightsError> {
         let (file, name) = (self.file(), self.full(name));
         let Some(found) = self.ledger.checkpoint.shape(&name) else {
@@ -125,13 +125,13 @@ impl<'a> Names<'a> {
         Ok(values)
     }
 
-    /// Counts a tensor as known without reading it.
+    /// Marks a tensor as taken without reading it.
     pub fn skip(&self, name: &str) {
         self.ledger.taken.borrow_mut().insert(self.full(name));
     }
 }
 
-/// All tensors of a checkpoint for candle's modules.
+/// All tensors of a checkpoint, for candle's modules.
 pub fn var_builder(
     checkpoint: &dyn Checkpoint,
     dtype: DType,
@@ -152,7 +152,7 @@ pub fn var_builder(
     Ok(VarBuilder::from_tensors(tensors, dtype, device))
 }
 
-/// Tensors in memory: what tests and training hand over instead of a file.
+/// A checkpoint in memory, for tests and training.
 #[derive(Debug, Default)]
 pub struct InMemory {
     pub tensors: std::collections::BTreeMap<String, (Vec<usize>, Vec<f32>)>,
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_balances_closes() {
+    fn a_ledger_closes_when_every_tensor_was_taken() {
         let memory = sample();
         let ledger = Ledger::new(&memory);
         let head = ledger.root().under("head").under(0);

@@ -1,11 +1,11 @@
-//! Convolutions that learn. On processors candle's own gradient is a transposed convolution, many times slower than the
-//! plain convolution that says the same.
+//! Convolutions with gradients. On the CPU candle computes the gradient as a transposed convolution, which is many times
+//! slower than the equivalent plain convolution.
 
 use candle_core::{CpuStorage, CustomOp2, DType, Device, Layout, Result, Shape, Tensor};
 use candle_nn::Conv2d;
 
-/// `x` through the convolution, without its bias.
-fn weighed(x: &Tensor, conv: &Conv2d) -> Result<Tensor> {
+/// Convolves `x`, without the bias.
+fn without_bias(x: &Tensor, conv: &Conv2d) -> Result<Tensor> {
     let config = conv.config();
     let plain = Plain { padding: config.padding, stride: config.stride };
     if x.device().is_cpu() && x.dtype() == DType::F32 && config.dilation == 1 && config.groups == 1 {
@@ -14,16 +14,16 @@ fn weighed(x: &Tensor, conv: &Conv2d) -> Result<Tensor> {
     x.conv2d(conv.weight(), plain.padding, plain.stride, config.dilation, config.groups)
 }
 
-/// `[photos, channels, height, width]` through the convolution.
-pub fn through(x: &Tensor, conv: &Conv2d) -> Result<Tensor> {
-    let y = weighed(x, conv)?;
+/// Convolves `[photos, channels, height, width]`.
+pub fn convolve(x: &Tensor, conv: &Conv2d) -> Result<Tensor> {
+    let y = without_bias(x, conv)?;
     match conv.bias() {
         Some(bias) => y.broadcast_add(&bias.reshape((1, bias.elem_count(), 1, 1))?),
         None => Ok(y),
     }
 }
 
-/// Square kernels, the same padding all around.
+/// A convolution with a square kernel and the same padding on all sides.
 struct Plain {
     padding: usize,
     stride: usize,
@@ -43,10 +43,10 @@ impl CustomOp2 for Plain {
     fn bwd(&self, x: &Tensor, w: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let Self { padding, stride } = *self;
         let side = w.dim(2)?;
-        // As if every pixel had had its window: zeros for those that were stepped over, and a border.
+        // The gradient as if the stride were 1: zeros at the skipped positions, and a border.
         let mut spread = gradient.contiguous()?;
         for axis in [2, 3] {
-            spread = stepped(&spread, axis, stride)?;
+            spread = dilated(&spread, axis, stride)?;
             let before = side - 1 - padding;
             let behind = x.dim(axis)? + side - 1 - before - spread.dim(axis)?;
             spread = spread.pad_with_zeros(axis, before, behind)?;
@@ -54,7 +54,7 @@ impl CustomOp2 for Plain {
         let turned = w.flip(&[2, 3])?.transpose(0, 1)?.contiguous()?;
         let of_x = spread.conv2d(&turned, 0, 1, 1, 1)?;
         let of_w = x.transpose(0, 1)?.conv2d(&gradient.transpose(0, 1)?, padding, 1, stride, 1)?;
-        // Pixels at the far edge that no window reached make it larger than the kernel.
+        // Pixels at the far edge that no window reached make the result larger than the kernel.
         let of_w = of_w.transpose(0, 1)?.narrow(2, 0, side)?.narrow(3, 0, side)?;
         Ok((Some(of_x), Some(of_w.contiguous()?)))
     }
@@ -65,8 +65,8 @@ fn tensor(storage: &CpuStorage, layout: &Layout) -> Result<Tensor> {
     Tensor::from_slice(&storage.as_slice::<f32>()?[from..to], layout.shape(), &Device::Cpu)
 }
 
-/// With zeros between neighbours along an axis.
-fn stepped(x: &Tensor, axis: usize, stride: usize) -> Result<Tensor> {
+/// Inserts `stride - 1` zeros between neighbours along an axis.
+fn dilated(x: &Tensor, axis: usize, stride: usize) -> Result<Tensor> {
     if stride == 1 {
         return Ok(x.clone());
     }
@@ -87,8 +87,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_gradients_are_candles_own() -> Result<()> {
-        // With a stride candle has a gradient for squares only.
+    fn gradients_agree_with_candles() -> Result<()> {
+        // With a stride, candle supports gradients of square inputs only.
         let device = &Device::Cpu;
         for (side, stride, padding, height, width) in
             [(3, 1, 1, 7, 6), (3, 2, 1, 7, 7), (7, 2, 3, 12, 12), (1, 1, 0, 5, 4), (1, 2, 0, 6, 6), (3, 2, 1, 8, 8)]
@@ -98,7 +98,7 @@ mod tests {
             let b = Var::randn(0f32, 1.0, 4, device)?;
             let config = Conv2dConfig { padding, stride, ..Default::default() };
             let conv = Conv2d::new(w.as_tensor().clone(), Some(b.as_tensor().clone()), config);
-            let (ours, theirs) = (through(&x, &conv)?, x.apply(&conv)?);
+            let (ours, theirs) = (convolve(&x, &conv)?, x.apply(&conv)?);
             let asked = Tensor::randn(0f32, 1.0, ours.shape(), device)?;
             let gradients = [ours, theirs].map(|y| (y * &asked).and_then(|y| y.sum_all()).and_then(|y| y.backward()));
             let [ours, theirs] = gradients;

@@ -1,7 +1,7 @@
-//! DINOv2: a vision transformer whose class token, after the last norm, describes the photo.
+//! DINOv2: a vision transformer. Its features are the class token after the last norm.
 //!
-//! Small, base, large and giant, with and without registers; the variant is read from the file's shapes. Not candle's
-//! `dinov2`, which resizes positions by nearest neighbour, takes another epsilon and approximates GELU.
+//! Small, base, large and giant, with and without registers; the variant follows from the tensor shapes. candle's `dinov2`
+//! does not fit: it resizes positions by nearest neighbour, uses another epsilon and approximates GELU.
 
 mod fused;
 mod positions;
@@ -16,7 +16,7 @@ const PATCH: usize = 14;
 const HEAD: usize = 64;
 const EPS: f64 = 1e-6;
 
-/// How a file names the layers.
+/// The naming scheme of a file's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// `patch_embed.proj`, `blocks.0.attn.qkv` …: the files of the torch hub.
@@ -25,26 +25,26 @@ pub enum Naming {
     HuggingFace,
 }
 
-/// What tells the variants apart.
+/// The parameters that distinguish the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     pub naming: Naming,
     pub width: usize,
     pub depth: usize,
-    /// Inner numbers of the feed-forward layers.
+    /// Hidden width of the feed-forward layers.
     pub hidden: usize,
-    /// Gated feed-forward layers (the giant's).
+    /// Whether the feed-forward layers are gated, as in the giant variant.
     pub gated: bool,
     pub registers: usize,
-    /// Side of the square of patches that positions were trained for.
+    /// Side, in patches, of the square grid that the positions were trained on.
     pub trained_side: usize,
 }
 
-/// More than any variant has.
+/// An upper bound above every variant.
 const MOST_BLOCKS: usize = 1000;
 
 impl Config {
-    /// Reads the variant from the shapes in a file.
+    /// Determines the variant from the tensor shapes.
     pub fn of(names: &Names<'_>) -> Result<Self, WeightsError> {
         let naming = if names.has("patch_embed.proj.weight") { Naming::Hub } else { Naming::HuggingFace };
         let [_, tokens, width] = names.dims(naming.positions())?;
@@ -67,7 +67,7 @@ impl Config {
         self.width / HEAD
     }
 
-    /// Tokens before the patches: the class token and the registers.
+    /// The number of tokens before the patches: the class token and the registers.
     fn leading(&self) -> usize {
         1 + self.registers
     }
@@ -123,7 +123,7 @@ impl Naming {
         }
     }
 
-    /// The layers that make queries, keys and values: one, or three.
+    /// The layers that compute queries, keys and values: one fused layer, or three.
     fn attention_inputs(self) -> &'static [&'static str] {
         match self {
             Self::Hub => &["attn.qkv"],
@@ -146,7 +146,7 @@ impl Naming {
         }
     }
 
-    /// The weights into and the layer out of the feed-forward part, below `mlp`.
+    /// The input weights and the output layer of the feed-forward part, below `mlp`.
     fn feed_forward(self, gated: bool) -> (&'static str, &'static str) {
         match (self, gated) {
             (_, false) => ("fc1.weight", "fc2"),

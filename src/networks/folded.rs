@@ -1,9 +1,9 @@
-//! A convolution and the batch normalisation behind it, as one convolution.
+//! Folds a batch normalisation into the convolution before it.
 
 use super::checkpoint::{Names, WeightsError};
 use kernels::{Conv, Engine, Window};
 
-/// What both are called and what they are like.
+/// Names and parameters of the convolution and its normalisation.
 #[derive(Clone, Copy, Debug)]
 pub struct Normalised<'a> {
     pub conv: &'a str,
@@ -11,9 +11,9 @@ pub struct Normalised<'a> {
     pub inputs: usize,
     pub outputs: usize,
     pub window: Window,
-    /// Whether the convolution has a bias of its own.
+    /// Whether the convolution has a bias.
     pub biased: bool,
-    /// What the normalisation adds to variances.
+    /// The epsilon that the normalisation adds to variances.
     pub eps: f64,
 }
 

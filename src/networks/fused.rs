@@ -1,4 +1,4 @@
-//! Networks built on the fused kernels, and how their work is spread over cores.
+//! The interface of networks on the fused kernels, and the distribution of their work over cores.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 
 use kernels::{Arena, Map, Scratch, Shape as MapShape};
 
-/// Photos as networks take them: normalised, channels innermost, one after the other.
+/// A batch of normalised photos, channels innermost.
 #[derive(Clone, Debug)]
 pub struct Batch {
     pub photos: usize,
@@ -24,13 +24,13 @@ impl Batch {
         (data.len() == expected).then_some(Self { photos, height, width, data })
     }
 
-    /// The floats of one photo.
+    /// Floats per photo.
     pub fn photo_len(&self) -> usize {
         self.height * self.width * Self::CHANNELS
     }
 }
 
-/// Some photos of a batch.
+/// A view of some photos of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Photos<'a> {
     pub count: usize,
@@ -40,7 +40,7 @@ pub struct Photos<'a> {
 }
 
 impl Photos<'_> {
-    /// As a map with so wide a border of zeros.
+    /// Copies the photos into a map with a border of zeros.
     pub fn map(&self, border: usize, arena: &mut Arena) -> Map {
         let Self { count, height, width, data } = *self;
         let mut map = arena.take(MapShape { images: count, height, width, channels: Batch::CHANNELS, border });
@@ -51,27 +51,27 @@ impl Photos<'_> {
     }
 }
 
-/// What a thread keeps between photos.
+/// Memory that a thread reuses from photo to photo.
 #[derive(Debug)]
 pub struct Workspace {
     pub arena: Arena,
     pub scratch: Scratch,
 }
 
-/// A network on the fused kernels: photos in, a row of features each out.
+/// A network on the fused kernels: one row of features per photo.
 pub trait Network: Send + Sync {
     fn features(&self) -> usize;
-    /// Memory that the packed weights take.
+    /// Memory of the packed weights.
     fn bytes(&self) -> usize;
-    /// Photos that one thread works on at a time: more of them read the weights less often.
+    /// Photos that one thread processes together. More photos mean fewer reads of the weights.
     fn group(&self) -> usize {
         4
     }
-    /// Whether photos of this size can be taken. Halvings that are rounded up always leave a pixel.
+    /// Whether photos of this size fit. Most networks round up when they halve, so any size does.
     fn accepts(&self, height: usize, width: usize) -> bool {
         height > 0 && width > 0
     }
-    /// Fills `out`, a row of [`Self::features`] for each photo.
+    /// Fills `out` with a row of [`Self::features`] for each photo.
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], workspace: &mut Workspace);
 }
 
@@ -82,11 +82,11 @@ pub struct SizeError {
     height: usize,
 }
 
-/// A network with the workspaces of the threads that run it.
+/// A network together with the workspaces of its threads.
 pub struct Runner {
     network: Box<dyn Network>,
     idle: Mutex<Vec<Workspace>>,
-    /// Threads that are inside [`Self::run`].
+    /// The number of threads inside [`Self::run`].
     callers: AtomicUsize,
 }
 
@@ -105,11 +105,10 @@ impl Runner {
         self.network.as_ref()
     }
 
-    /// A row of features for each photo.
+    /// Returns a row of features for each photo.
     ///
-    /// As many photos as there are cores go side by side, each whole on its core: measured, two cores on one layer are
-    /// little faster than one, since most layers are small. What is left over shares, layer by layer, the cores that
-    /// other callers leave. Either way the numbers are the same.
+    /// Each core processes a whole photo: measured, two cores on one layer are hardly faster than one, because most layers
+    /// are small. Remaining photos share the idle cores layer by layer. The results are the same either way.
     pub fn run(&self, batch: &Batch) -> Result<Vec<f32>, SizeError> {
         let Batch { photos, height, width, ref data } = *batch;
         if !self.network.accepts(height, width) {
@@ -149,7 +148,7 @@ impl Runner {
     }
 }
 
-/// The same as a candle operation: `[photos, 3, height, width]` to `[photos, features]`, on the CPU.
+/// The network as a candle operation on the CPU: `[photos, 3, height, width]` to `[photos, features]`.
 impl CustomOp1 for Runner {
     fn name(&self) -> &'static str {
         "fused-network"

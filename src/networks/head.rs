@@ -1,4 +1,4 @@
-//! The small networks behind a backbone: hidden layers with an activation between, numbers out.
+//! The heads after a backbone: fully connected layers with an activation in between.
 
 use candle_core::{Result, Tensor};
 use candle_nn::{Dropout, Linear as CandleLinear, ModuleT, VarBuilder, linear};
@@ -12,7 +12,7 @@ pub enum Bend {
     Tanh,
 }
 
-/// What the layers are like. In a file they are numbered `0, 3, 6 …`: an activation and a dropout lie between.
+/// The sizes of the layers. Files number them `0, 3, 6 …`, because an activation and a dropout lie in between.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeadConfig {
     pub inputs: usize,
@@ -34,7 +34,7 @@ impl HeadConfig {
     }
 }
 
-/// The form that infers.
+/// The inference implementation.
 #[derive(Debug)]
 pub struct FusedHead {
     layers: Vec<Linear>,
@@ -52,7 +52,7 @@ impl FusedHead {
         Ok(Self { layers, bend: config.bend })
     }
 
-    /// The one layer by which published networks tell classes.
+    /// The single classifier layer of published networks.
     pub fn layer(
         engine: Engine,
         names: &Names<'_>,
@@ -62,12 +62,12 @@ impl FusedHead {
         Ok(Self { layers: vec![Linear::new(engine, &weight, &bias)], bend: Bend::Relu })
     }
 
-    /// Memory that the packed weights take.
+    /// Memory of the packed weights.
     pub fn bytes(&self) -> usize {
         self.layers.iter().map(Linear::bytes).sum()
     }
 
-    /// Rows of features to rows of outputs.
+    /// Maps rows of features to rows of outputs.
     pub fn apply(&self, features: &[f32]) -> Vec<f32> {
         let mut x = features.to_vec();
         for (i, layer) in self.layers.iter().enumerate() {
@@ -85,7 +85,7 @@ impl FusedHead {
     }
 }
 
-/// The form that trains.
+/// The training implementation.
 #[derive(Clone, Debug)]
 pub struct Head {
     layers: Vec<CandleLinear>,

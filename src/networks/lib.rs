@@ -1,8 +1,8 @@
-//! Networks: what the names in a checkpoint say, the configuration, the forward pass; and the formats of weight files.
+//! Networks (tensor names, configuration, forward pass) and the formats of weight files.
 //!
-//! Each network has a form that trains (candle modules) and one that infers on the fused kernels.
-//! Weights are data: nothing in a file is executed, and every length is checked before memory is taken.
-//! It must never know where a file came from, a manifest, or which device was chosen.
+//! Most networks have two implementations: candle modules for training, and fused kernels for inference. Weight files are
+//! data: nothing in them is executed, and every length is checked before memory is allocated. This crate must never know
+//! where a file came from, a manifest, or which device was chosen.
 
 mod axes;
 pub mod checkpoint;

@@ -1,4 +1,4 @@
-//! The network of the original's later hub that says what is wrong with a photo: a backbone, and a head a flaw.
+//! The degradation network of the original's later hub: a backbone, and one head per degradation.
 
 mod fused;
 mod trained;
@@ -11,42 +11,42 @@ use candle_core::Tensor;
 use super::checkpoint::{Names, WeightsError};
 use super::head::{Bend, HeadConfig};
 
-/// What it looks for, each 0 (none) to 1; the heads are called after them.
-pub const FLAWS: [&str; 4] = ["color_cast", "blurriness", "watermark", "noise"];
-/// What each takes away from the quality over all, where a file says nothing else.
-pub const WEIGHTS: [f32; FLAWS.len()] = [0.2, 0.3, 0.25, 0.25];
-/// Numbers it says of a photo: the flaws, and behind them the quality over all.
-pub const ANSWER: usize = FLAWS.len() + 1;
+/// The degradations, each from 0 (none) to 1; the heads are named after them.
+pub const DEGRADATIONS: [&str; 4] = ["color_cast", "blurriness", "watermark", "noise"];
+/// The weight of each degradation in the overall quality, where a file has no others.
+pub const WEIGHTS: [f32; DEGRADATIONS.len()] = [0.2, 0.3, 0.25, 0.25];
+/// Values per photo: the degradations, then the overall quality.
+pub const OUTPUTS: usize = DEGRADATIONS.len() + 1;
 
-/// Channels of the stages: a convolution, a residual block, and half the size.
+/// Channels of the stages. A stage is a convolution, a residual block and a halving.
 const STAGES: [usize; 4] = [32, 64, 128, 256];
 const FEATURES: usize = STAGES[STAGES.len() - 1];
-/// The narrow layer that decides how much each channel counts.
+/// Width of the narrow layer of the channel attention.
 const NARROW: usize = 64;
-/// The smallest side that leaves a pixel.
+/// The smallest side of which a pixel is left after all stages.
 const LEAST_SIDE: usize = 1 << STAGES.len();
 const EPS: f64 = 1e-5;
 
-/// 1 for a photo without flaws.
+/// The overall quality; 1 for a photo without degradations.
 pub fn overall(flaws: &[f32], weights: &[f32]) -> f32 {
     1.0 - flaws.iter().zip(weights).map(|(flaw, weight)| flaw * weight).sum::<f32>()
 }
 
-/// What each flaw takes away: the file's own weights, where it has some.
+/// The weights of the degradations: those of the file, where it has some.
 pub fn weights(names: &Names<'_>) -> Result<Vec<f32>, WeightsError> {
     const NAME: &str = "degradation_weights";
-    if names.has(NAME) { names.take(NAME, &[FLAWS.len()]) } else { Ok(WEIGHTS.to_vec()) }
+    if names.has(NAME) { names.take(NAME, &[DEGRADATIONS.len()]) } else { Ok(WEIGHTS.to_vec()) }
 }
 
-/// From what the heads say before the logistic function to a row of [`ANSWER`].
-pub fn answer(said: &Tensor, weights: &[f32]) -> candle_core::Result<Tensor> {
-    let flaws = candle_nn::ops::sigmoid(said)?;
-    let weights = Tensor::new(weights, said.device())?.to_dtype(said.dtype())?;
+/// Turns the logits of the heads into rows of [`OUTPUTS`].
+pub fn answer(logits: &Tensor, weights: &[f32]) -> candle_core::Result<Tensor> {
+    let flaws = candle_nn::ops::sigmoid(logits)?;
+    let weights = Tensor::new(weights, logits.device())?.to_dtype(logits.dtype())?;
     let overall = (1.0 - flaws.broadcast_mul(&weights)?.sum_keepdim(1)?)?;
     Tensor::cat(&[flaws, overall], 1)
 }
 
-/// Inputs, outputs, and the places of convolution and block among the layers of the backbone.
+/// Inputs and outputs of each stage, and the indexes of its convolution and block in the backbone.
 fn stages() -> impl Iterator<Item = ([usize; 2], [usize; 2])> {
     let inputs = [3].into_iter().chain(STAGES);
     inputs.zip(STAGES).enumerate().map(|(at, (inputs, outputs))| ([inputs, outputs], [3 * at, 3 * at + 1]))
@@ -67,13 +67,13 @@ mod tests {
     use kernels::{Cpu, Engine, Precision};
 
     #[test]
-    fn both_forms_say_the_same_and_take_every_tensor() -> candle_core::Result<()> {
+    fn inference_agrees_with_training_and_takes_every_tensor() -> candle_core::Result<()> {
         let device = &Device::Cpu;
         let map = VarMap::new();
         let network = MultiHead::new(0.3, &VarBuilder::from_varmap(&map, DType::F32, device))?;
         let mut memory = InMemory::default();
         for (name, var) in map.data().lock().expect("variables").iter() {
-            // Statistics of a trained network are no ones and zeros.
+            // The statistics of a trained network are not ones and zeros.
             let noise = var.randn_like(0.0, 0.01)?;
             var.set(&(var.as_tensor() + if name.ends_with("var") { noise.abs()? } else { noise })?)?;
             memory.tensors.insert(name.clone(), (var.dims().to_vec(), var.flatten_all()?.to_vec1()?));
@@ -90,7 +90,7 @@ mod tests {
         for (got, expected) in ours.iter().flatten().zip(theirs.iter().flatten()) {
             assert!((got - expected).abs() < 1e-5, "{ours:?} {theirs:?}");
         }
-        assert_eq!((ours.len(), ours[0].len()), (3, ANSWER));
+        assert_eq!((ours.len(), ours[0].len()), (3, OUTPUTS));
         Ok(())
     }
 }

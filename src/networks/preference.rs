@@ -1,9 +1,9 @@
-//! Which of two photos is better: a head over the difference of their features.
+//! The preference between two photos: a head over the difference of their features.
 
 use super::head::FusedHead;
 
-/// Which photo of a pair the second class of the head stands for. In the original's training it is the second photo;
-/// its own inference read it the other way round.
+/// The photo of a pair that the head's second class stands for. In the original's training it is the second photo; the
+/// original's inference read it the other way round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class1 {
@@ -12,8 +12,8 @@ pub enum Class1 {
     Second,
 }
 
-/// The probability that the first photo is the better one, asked both ways round: swapping the photos mirrors it
-/// exactly, a photo against itself gives one half, and a head's preference for one side cancels.
+/// The probability that the first photo is the better one, computed in both orders. Swapping the photos mirrors it exactly,
+/// a photo against itself gives one half, and a bias of the head for one side cancels.
 pub fn first_is_better(head: &FusedHead, class_1: Class1, first: &[f32], second: &[f32]) -> f32 {
     let lead = |a: &[f32], b: &[f32]| {
         let difference: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
@@ -25,7 +25,7 @@ pub fn first_is_better(head: &FusedHead, class_1: Class1, first: &[f32], second:
     stronger(for_first)
 }
 
-/// The probability that goes with a lead of the first photo.
+/// The probability for a lead of the first photo.
 pub fn stronger(lead: f64) -> f32 {
     // The smaller probability is computed and the other is its complement: both orders share their rounding.
     let smaller = (1.0 / (1.0 + lead.abs().exp())) as f32;

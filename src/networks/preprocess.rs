@@ -1,17 +1,17 @@
-//! What a network expects of its pictures, as data: a manifest says it, the hub does it.
+//! The preprocessing of a network as data: manifests state it, the hub applies it.
 
 use serde::{Deserialize, Serialize};
 
 use super::fused::Batch;
 use photo::resize::Filter;
 
-/// From an upright photo to normalised numbers.
+/// The steps from an upright photo to normalised values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
     pub resize: Resize,
     pub filter: Filter,
-    /// Side of the square cut from the middle; absent where resizing already gives the final size.
+    /// Side of the centre crop; absent where resizing already gives the final size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<u32>,
     pub mean: [f32; 3],
@@ -21,20 +21,20 @@ pub struct Preprocess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resize {
-    /// The short side becomes this long, the long side `trunc(side * long / short)`.
+    /// Resizes the short side to this length and the long side to `trunc(side * long / short)`.
     ShortSide(u32),
-    /// Both sides become this long, whatever the shape was.
+    /// Resizes both sides to this length, whatever the aspect ratio.
     Square(u32),
 }
 
 impl Preprocess {
-    /// Side of the square picture that the network gets.
+    /// Side of the network's square input.
     pub fn side(&self) -> u32 {
         let (Resize::ShortSide(side) | Resize::Square(side)) = self.resize;
         self.crop.unwrap_or(side)
     }
 
-    /// Whether a picture can be prepared by it; the error says why not.
+    /// Fails with the reason if no picture could be prepared this way.
     pub fn check(&self) -> Result<(), String> {
         let (Resize::ShortSide(side) | Resize::Square(side)) = self.resize;
         if side == 0 || self.crop.is_some_and(|crop| crop == 0 || crop > side) {
@@ -49,9 +49,9 @@ impl Preprocess {
         Ok(())
     }
 
-    /// Bytes to numbers around zero, channels innermost; `pixels` are whole RGB pixels.
+    /// Normalises whole RGB pixels, channels innermost.
     ///
-    /// In torchvision's order and rounding: `(v / 255 - mean) / std`, each step in f32.
+    /// Uses torchvision's order and rounding: `(v / 255 - mean) / std`, each step in f32.
     pub fn normalise(&self, pixels: &[u8], out: &mut Vec<f32>) {
         let level = |channel: usize| -> [f32; 256] {
             std::array::from_fn(|v| (v as f32 / 255.0 - self.mean[channel]) / self.std[channel])

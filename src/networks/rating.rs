@@ -1,16 +1,16 @@
-//! From the outputs of the aesthetic network to a rating on 1–10.
+//! The aesthetic rating on a scale of 1 to 10, from the outputs of a network.
 
-/// What the last layer of the aesthetic network says.
+/// The meaning of the last layer's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// The rating itself, to be kept within the scale.
+    /// The rating itself, which is clamped to the scale.
     Regression,
-    /// How much each of the ratings 1 to 10 weighs, before the softmax.
+    /// Logits of the ratings 1 to 10.
     Distribution,
 }
 
 impl Output {
-    /// Numbers out of the last layer.
+    /// The number of outputs of the last layer.
     pub fn width(self) -> usize {
         match self {
             Self::Regression => 1,

@@ -1,8 +1,8 @@
-//! Functions behind a layer, for numbers that no kernel applied them to while it stored them.
+//! Activations applied to stored outputs, for layers whose kernel does not apply them.
 
 use kernels::pointwise::Rectifier;
 
-/// Off by at most 1.5e-7 (Abramowitz and Stegun, 7.1.26).
+/// The error function, with an error below 1.5e-7 (Abramowitz and Stegun, 7.1.26).
 pub(crate) fn erf(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
     let sum = ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6) * t;
@@ -13,12 +13,12 @@ pub(crate) fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
-/// The larger; unlike `f32::max` one instruction, and NaN (which no checked network makes) may go either way.
+/// The maximum as one instruction. Unlike `f32::max`, the result for NaN is unspecified.
 pub(crate) fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-/// Pixels lie `step` numbers apart.
+/// Applies an activation; pixels are `step` floats apart.
 pub(crate) fn rectified(rectifier: &Rectifier, data: &mut [f32], step: usize) {
     match rectifier {
         Rectifier::Identity => {}

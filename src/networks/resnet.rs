@@ -1,4 +1,4 @@
-//! ResNet-18 and ResNet-50, up to and including the global average: 512 or 2048 features.
+//! ResNet-18 and ResNet-50 up to the global average pooling: 512 or 2048 features.
 //!
 //! The stride of a down-sampling bottleneck sits in its 3x3 convolution, as in torchvision.
 
@@ -8,7 +8,7 @@ mod trained;
 pub use fused::FusedResNet;
 pub use trained::ResNet;
 
-/// Batch normalisation adds this to variances.
+/// The epsilon of the batch normalisations.
 const EPS: f64 = 1e-5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +60,12 @@ struct BlockPlan {
 }
 
 impl BlockPlan {
-    /// Whether the shortcut is a convolution of its own.
+    /// Whether the shortcut has a convolution.
     fn projects(self) -> bool {
         self.stride != 1 || self.inputs != self.outputs
     }
 
-    /// Inputs, outputs, side and stride of the convolutions of the long way round.
+    /// Inputs, outputs, side and stride of the convolutions of the residual branch.
     fn convolutions(self, depth: Depth) -> Vec<[usize; 4]> {
         let Self { inputs, width, outputs, stride, .. } = self;
         match depth {
@@ -75,12 +75,12 @@ impl BlockPlan {
     }
 }
 
-/// How a file names the layers.
+/// The naming scheme of a file's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// `conv1`, `bn1`, `layer1` … as torchvision's modules.
     Torchvision,
-    /// `0`, `1`, `4` …: places in a `Sequential` of torchvision's children, as in the original's checkpoints.
+    /// `0`, `1`, `4` …: indexes in a `Sequential` of torchvision's children, as in the original's checkpoints.
     Positional,
 }
 

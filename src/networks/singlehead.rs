@@ -1,4 +1,4 @@
-//! The first quality network of the original: three convolutions, the mean of each channel, and one number.
+//! The original's first quality network: three convolutions, the mean of each channel, and one output.
 
 use candle_core::{D, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Linear, Module, VarBuilder, conv2d, linear};
@@ -8,8 +8,8 @@ use super::convolution;
 use super::fused::{Network, Photos, Workspace};
 use kernels::{Activation, Conv, Engine, Linear as PackedLinear, Window, mean_pool};
 
-/// Numbers it says of a photo: its quality, 0 to 1.
-pub const ANSWER: usize = 1;
+/// Values per photo: its quality, 0 to 1.
+pub const OUTPUTS: usize = 1;
 
 const WINDOW: Window = Window { side: 3, stride: 1, padding: 1 };
 /// Name, inputs and outputs of each convolution.
@@ -20,7 +20,7 @@ fn logistic(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// The form that trains.
+/// The training implementation.
 #[derive(Clone, Debug)]
 pub struct SingleHead {
     convs: Vec<Conv2d>,
@@ -33,23 +33,23 @@ impl SingleHead {
         let conv = |(name, inputs, outputs)| conv2d(inputs, outputs, WINDOW.side, config, vb.pp(name));
         Ok(Self {
             convs: CONVOLUTIONS.into_iter().map(conv).collect::<Result<_>>()?,
-            fc: linear(FEATURES, ANSWER, vb.pp("fc"))?,
+            fc: linear(FEATURES, OUTPUTS, vb.pp("fc"))?,
         })
     }
 }
 
 impl Module for SingleHead {
-    /// `[photos, 3, height, width]` to `[photos, 1]`, before the logistic function.
+    /// `[photos, 3, height, width]` to logits `[photos, 1]`.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mut x = x.clone();
         for conv in &self.convs {
-            x = convolution::through(&x, conv)?.relu()?;
+            x = convolution::convolve(&x, conv)?.relu()?;
         }
         self.fc.forward(&x.mean(D::Minus1)?.mean(D::Minus1)?)
     }
 }
 
-/// The form that infers, on the fused kernels.
+/// The inference implementation, on the fused kernels.
 #[derive(Debug)]
 pub struct FusedSingleHead {
     convs: Vec<Conv>,
@@ -66,14 +66,14 @@ impl FusedSingleHead {
         let fc = names.under("fc");
         Ok(Self {
             convs: CONVOLUTIONS.into_iter().map(conv).collect::<std::result::Result<_, WeightsError>>()?,
-            fc: PackedLinear::new(engine, &fc.take("weight", &[ANSWER, FEATURES])?, &fc.take("bias", &[ANSWER])?),
+            fc: PackedLinear::new(engine, &fc.take("weight", &[OUTPUTS, FEATURES])?, &fc.take("bias", &[OUTPUTS])?),
         })
     }
 }
 
 impl Network for FusedSingleHead {
     fn features(&self) -> usize {
-        ANSWER
+        OUTPUTS
     }
 
     fn bytes(&self) -> usize {
@@ -87,7 +87,7 @@ impl Network for FusedSingleHead {
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
         let mut map = photos.map(WINDOW.padding, &mut work.arena);
         for (at, conv) in self.convs.iter().enumerate() {
-            // The last map is only averaged, which wants no border.
+            // The last map is only averaged, so it needs no border.
             let border = usize::from(at + 1 < self.convs.len());
             let mut next = work.arena.take(conv.output(map.shape(), border));
             conv.apply(&map, &mut next, None, Activation::Relu, &mut work.scratch);
@@ -110,7 +110,7 @@ mod tests {
     use kernels::{Cpu, Precision};
 
     #[test]
-    fn both_forms_say_the_same_and_take_every_tensor() -> Result<()> {
+    fn inference_agrees_with_training_and_takes_every_tensor() -> Result<()> {
         let device = &Device::Cpu;
         let map = VarMap::new();
         let network = SingleHead::new(&VarBuilder::from_varmap(&map, DType::F32, device))?;
@@ -131,7 +131,7 @@ mod tests {
         for (got, expected) in ours.iter().flatten().zip(theirs.iter().flatten()) {
             assert!((got - expected).abs() < 1e-5, "{ours:?} {theirs:?}");
         }
-        assert_eq!((ours.len(), ours[0].len()), (3, ANSWER));
+        assert_eq!((ours.len(), ours[0].len()), (3, OUTPUTS));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! VGG16 up to its second fully connected layer: 4096 features. One of the Siamese ranker's backbones.
+//! VGG16 up to its second fully connected layer: 4096 features. A backbone of the Siamese ranker.
 
 mod fused;
 mod trained;
@@ -8,7 +8,7 @@ pub use trained::Vgg16;
 
 pub const FEATURES: usize = 4096;
 
-/// The convolutions: place in the file's `Sequential`, inputs, outputs, and whether a pooling follows.
+/// The convolutions: index in the file's `Sequential`, inputs, outputs, and whether a pooling follows.
 const CONVOLUTIONS: [(usize, usize, usize, bool); 13] = [
     (0, 3, 64, false),
     (2, 64, 64, true),
@@ -25,6 +25,6 @@ const CONVOLUTIONS: [(usize, usize, usize, bool); 13] = [
     (28, 512, 512, true),
 ];
 
-/// Pixels of a side before the fully connected layers, and their channels.
+/// Side and channels of the map before the fully connected layers.
 const SIDE: usize = 7;
 const CHANNELS: usize = 512;

@@ -42,7 +42,7 @@ fn io_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Expo
     move |source| ExportError::Io { path, action, source }
 }
 
-/// How a photo comes into the folder.
+/// How a photo is placed in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
@@ -55,13 +55,13 @@ pub enum Way {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     pub path: PathBuf,
-    /// The group whose folder it goes into, where folders are wanted.
+    /// The group whose folder it goes into, with group folders.
     pub group: Option<usize>,
-    /// What goes along; named after the photo there, too.
+    /// Companions that are exported with it and named after it.
     pub companions: Vec<PathBuf>,
 }
 
-/// One file's way into a folder.
+/// The export of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     pub source: PathBuf,
@@ -70,19 +70,19 @@ pub struct Step {
     pub lying: Lying,
 }
 
-/// What has the name already.
+/// What exists under the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lying {
     Nothing,
-    /// The very same file from an earlier run.
+    /// The same file, from an earlier run.
     Same,
-    /// Something that is not ours to replace.
+    /// Something else, which is never replaced.
     Other,
 }
 
-/// Where each photo would go, and behind it its companions. The first of a name gets it, later ones `name-2.jpg`,
-/// `name-3.jpg`; names differing only in case clash, too, for the album may be carried to a disk that does not tell them
-/// apart.
+/// Plans the targets of each photo, followed by its companions. The first photo of a name keeps it, later ones become
+/// `name-2.jpg`, `name-3.jpg`. Names that differ only in case clash, too, because the album may be copied to a
+/// case-insensitive disk.
 pub fn plan<'a>(
     items: &'a [Item],
     folder: &Path,
@@ -106,13 +106,13 @@ pub fn plan<'a>(
             };
             Ok::<_, ExportError>(Step { source: source.to_owned(), target, way, lying })
         };
-        // A film belongs to the JPEG and the HEIC of one shot alike; the first that goes takes it along.
+        // A film may belong to the JPEG and the HEIC of one shot; it is exported with the first of them.
         let companions: Vec<&PathBuf> = item.companions.iter().filter(|it| taken_along.insert(*it)).collect();
         for name in names(&item.path)? {
             let photo = step(&item.path, folder.join(name))?;
             let beside = companions.iter().map(|it| step(it, renamed(it, &item.path, &photo.target)));
             let beside: Vec<Step> = beside.collect::<Result<_, _>>()?;
-            // What lies beside a photo of an earlier run may have changed since.
+            // Companions of a photo from an earlier run may have changed since.
             let is_free = photo.lying != Lying::Other
                 && (photo.lying == Lying::Same || beside.iter().all(|step| step.lying != Lying::Other));
             let steps = [vec![photo], beside].concat();
@@ -126,12 +126,12 @@ pub fn plan<'a>(
     items.iter().map(&mut place).collect()
 }
 
-/// The folder of a group; photos without one lie beside these folders.
+/// The folder of a group; photos without a group go beside these folders.
 fn in_group(folder: &Path, group: Option<usize>) -> PathBuf {
     group.map_or_else(|| folder.to_owned(), |group| folder.join(format!("cluster_{group}")))
 }
 
-/// What lies in a folder, folded; nothing where there is no folder yet.
+/// The case-folded names in a folder; none if it does not exist yet.
 fn listing(folder: &Path) -> HashSet<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| folded(&entry.path())).collect()
@@ -158,7 +158,7 @@ fn names(path: &Path) -> Result<impl Iterator<Item = OsString>, ExportError> {
     Ok(std::iter::once(whole).chain(numbered))
 }
 
-/// Whether something has the name, a broken link included.
+/// Whether something has the name, including a broken link.
 fn lies(target: &Path) -> Result<bool, ExportError> {
     match target.symlink_metadata() {
         Ok(_) => Ok(true),
@@ -167,12 +167,12 @@ fn lies(target: &Path) -> Result<bool, ExportError> {
     }
 }
 
-/// Whether `target` is what placing `source` there would make.
+/// Whether `target` already is what the export of `source` would make.
 fn is_same(source: &Path, target: &Path, way: Way) -> Result<bool, ExportError> {
     match way {
         Way::SoftLink => match fs::read_link(target) {
             Ok(link) => Ok(link == absolute(source)?),
-            // What is no link at all.
+            // Not a link.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
             Err(error) => Err(io_error(target, "look at")(error)),
         },
@@ -199,8 +199,8 @@ fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
     std::path::absolute(path).map_err(io_error(path, "resolve"))
 }
 
-/// Does one step and says where the photo came to lie: a name taken since the plan was made is left to its owner.
-/// `folders` are to be forced to disk in the end.
+/// Performs one step and returns the final path: if the planned name was taken meanwhile, another is used. The caller must
+/// sync `folders` at the end.
 pub fn apply(step: &Step, folders: &mut Folders) -> Result<PathBuf, ExportError> {
     if step.lying == Lying::Same {
         return Ok(step.target.clone());
@@ -219,7 +219,7 @@ pub fn apply(step: &Step, folders: &mut Folders) -> Result<PathBuf, ExportError>
     unreachable!("names go on for ever")
 }
 
-/// `false` when the name is taken.
+/// Returns `false` if the name is taken.
 fn place(source: &Path, target: &Path, way: Way, folders: &mut Folders) -> Result<bool, ExportError> {
     let placed = match way {
         Way::Copy => return copy(source, target, folders),
@@ -246,7 +246,7 @@ fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
     std::os::windows::fs::symlink_file(source, target)
 }
 
-/// Under another name first: a copy cut off half-way never looks like a photo. Its time of change is the source's.
+/// Copies under a temporary name first, so that an interrupted copy never looks like a photo. Keeps the modification time.
 fn copy(source: &Path, target: &Path, folders: &mut Folders) -> Result<bool, ExportError> {
     let mut reader = open_untouched(source).map_err(io_error(source, "open"))?;
     let metadata = reader.metadata().map_err(io_error(source, "look at"))?;
@@ -260,7 +260,7 @@ fn copy(source: &Path, target: &Path, folders: &mut Folders) -> Result<bool, Exp
     draft.place_new(folders).map_err(io_error(target, "write"))
 }
 
-/// Those of the source, as `cp` gives them, but for the bits that let a program run as somebody else.
+/// The permissions of the source, as `cp` sets them, without set-user-id and set-group-id bits.
 fn rights(source: &fs::Metadata) -> fs::Permissions {
     #[cfg(unix)]
     {
@@ -273,10 +273,11 @@ fn rights(source: &fs::Metadata) -> fs::Permissions {
     }
 }
 
-/// As much of a file as may tell its kind.
+/// Bytes that are read to determine a file's kind.
 const HEAD_BYTES: usize = 1 << 10;
 
-/// Whether what a list tells of may be delivered: a photo by its content, and the very one that was meant.
+/// Checks a file from a list before it is exported: it must be a photo by its content, and the same as when the list was
+/// made.
 pub fn check(path: &Path, meant: Option<ContentId>) -> Result<(), ExportError> {
     let failed = |cause: ReadError| io_error(path, "read")(io::Error::other(cause));
     if sniff(&identity::head(path, HEAD_BYTES).map_err(failed)?).is_none() {
@@ -381,17 +382,17 @@ mod tests {
         let expected = ["IMG_1.HEIC", "IMG_1.MOV", "IMG_1.HEIC.xmp", "IMG_1-2.HEIC", "IMG_1-2.MOV", "IMG_1-2.HEIC.xmp"];
         assert_eq!(run(&list, &out, Way::Copy), expected);
         assert_eq!(run(&list, &out, Way::Copy), expected, "again");
-        // Somebody rates the photo at home: the album keeps its sidecar, and the photo its name.
+        // The original's sidecar changes: the album keeps its own, and the photo its name.
         fs::write(&list[0].companions[1], "four stars").unwrap();
         let steps = plan(&list, &out, Way::Copy, false).unwrap();
         let lying: Vec<Lying> = steps[0].iter().map(|step| step.lying).collect();
         assert_eq!(lying, [Lying::Same, Lying::Same, Lying::Other]);
-        // A photo that is new there does not come to lie beside the film of another.
+        // A new photo is not placed beside the film of another photo.
         let other = world.path().join("other");
         file(&other, "IMG_1.MOV", b"of another");
         assert_eq!(run(&list[..1], &other, Way::Copy), ["IMG_1-2.HEIC", "IMG_1-2.MOV", "IMG_1-2.HEIC.xmp"]);
         assert_eq!(fs::read(other.join("IMG_1.MOV")).unwrap(), b"of another");
-        // One film of two pictures goes once.
+        // A film shared by two pictures is exported once.
         let twice = [list[1].clone(), Item { path: file(world.path(), "b/IMG_1.JPG", b"jpeg"), ..list[1].clone() }];
         assert_eq!(run(&twice, &world.path().join("once"), Way::SoftLink).len(), 4);
     }

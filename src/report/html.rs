@@ -1,5 +1,5 @@
-//! The album as a page to look at: `--report` writes it as one file, thumbnails included, which forbids itself the network;
-//! `review` serves the same page, and its pictures one by one. The browser draws what is in view.
+//! The album as an HTML page. `--report` writes it as one file with thumbnails, whose policy forbids network access;
+//! `review` serves the same page and its pictures one by one. The browser draws only what is in view.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::thumbnail::Thumbnail;
 
 const TEMPLATE: &str = include_str!("html/page.html");
 pub const STYLE: &str = include_str!("html/page.css");
-/// In the order in which they name each other.
+/// The scripts, in order of dependency.
 const SCRIPTS: [&str; 5] = [
     include_str!("html/album.js"),
     include_str!("html/list.js"),
@@ -21,24 +21,24 @@ const SCRIPTS: [&str; 5] = [
     include_str!("html/page.js"),
 ];
 
-/// A page in one file forbids itself everything that is not in it.
+/// The policy of the single-file page, which forbids everything outside it.
 const WITHIN: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
                       style-src 'unsafe-inline'; script-src 'unsafe-inline'\">";
 
-/// What the thumbnails of a page may weigh together; 2,000 photos then make a page of less than 40 MB.
+/// Maximum bytes of all thumbnails of a page; 2,000 photos then make a page of less than 40 MB.
 const THUMBNAIL_BYTES: usize = 27_000_000;
-/// What one may weigh, the largest that fits. Steps, so that albums of about one size share kept thumbnails.
+/// Maximum bytes of one thumbnail: the largest step that fits. Steps let albums of similar size share stored thumbnails.
 const EACH: [usize; 4] = [24_000, 13_500, 6_000, 3_000];
 
-/// The same for thumbnails that a server keeps in memory.
+/// The same for thumbnails in a server's memory.
 const SERVED_BYTES: usize = 80_000_000;
 
-/// Bytes a thumbnail may have on a page of so many photos.
+/// Maximum bytes of a thumbnail on a page with this many photos.
 pub fn thumbnail_budget(photos: usize) -> usize {
     budget(photos, THUMBNAIL_BYTES)
 }
 
-/// The same for a page that is served.
+/// The same for a served page.
 pub fn served_budget(photos: usize) -> usize {
     budget(photos, SERVED_BYTES)
 }
@@ -51,11 +51,11 @@ fn budget(photos: usize, together: usize) -> usize {
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Page {
     pub title: String,
-    /// What made it: program and version, and the models in force.
+    /// Program, version and models that made it.
     pub made_by: String,
-    /// Ends of the bars' scales need no telling; what a missing part means does. Shown as notes on top.
+    /// Notes at the top, such as the meaning of a missing part.
     pub notes: Vec<String>,
-    /// Whether a server has the pictures and takes decisions.
+    /// Whether a server provides the pictures and accepts decisions.
     pub served: bool,
     pub photos: Vec<Entry>,
 }
@@ -64,9 +64,9 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Entry {
     pub path: String,
-    /// Where the browser finds the original, when it is to be linked.
+    /// The link to the original, if wanted.
     pub link: Option<String>,
-    /// The upright original.
+    /// Size of the upright original.
     pub width: u32,
     pub height: u32,
     pub group: Option<usize>,
@@ -78,17 +78,19 @@ pub struct Entry {
     pub portrait: Option<f64>,
     pub sharpness: Option<f64>,
     pub exposure: Option<f64>,
-    /// As it is to be read, `2026-05-14 10:31:07`; sorted as text.
+    /// For display, `2026-05-14 10:31:07`; sorts as text.
     pub taken_at: Option<String>,
-    /// The same moment in milliseconds, for the time line.
+    /// The same time in milliseconds, for the time line.
     pub taken_ms: Option<i64>,
     pub faces: Vec<Face>,
     pub reason: String,
-    /// Whom it met in the tie-break.
+    /// Its opponents in the tie-break.
     pub met: Vec<Met>,
-    /// `keep` or `reject`, where a person decided.
+    /// Whether it is one of two photos of its scene that the tie-break could hardly distinguish.
+    pub close_call: bool,
+    /// `keep` or `reject`, if a person decided.
     pub decision: Option<String>,
-    /// By what it is known again, for the decisions that the page saves.
+    /// The content hash by which decisions refer to it.
     pub content: Option<String>,
     pub picture: Option<String>,
 }
@@ -108,7 +110,7 @@ pub struct Met {
     pub confidence: f64,
 }
 
-/// The `file:` address of a photo.
+/// The `file:` URL of a photo.
 pub fn file_link(path: &Path) -> Option<String> {
     use std::fmt::Write as _;
     let absolute = std::path::absolute(path).ok()?;
@@ -123,10 +125,10 @@ pub fn file_link(path: &Path) -> Option<String> {
     Some(link)
 }
 
-/// A picture of the photo of a number, where there is one to show.
+/// Returns the picture of a photo by its index, if there is one.
 pub type Shown<'a> = &'a mut dyn FnMut(usize) -> Option<Thumbnail>;
 
-/// Writes the page with small pictures, and with larger ones to look closer at.
+/// Writes the page with thumbnails and larger previews.
 pub fn write(out: &mut dyn Write, page: &Page, thumbnail: Shown<'_>, preview: Shown<'_>) -> io::Result<()> {
     let [begin, body, end] = template()?;
     write!(out, "{begin}{WITHIN}\n<title>{}</title>\n<style>\n{STYLE}</style>{body}", text(&page.title))?;
@@ -136,7 +138,7 @@ pub fn write(out: &mut dyn Write, page: &Page, thumbnail: Shown<'_>, preview: Sh
     write!(out, "<script>\n{}</script>{end}", script())
 }
 
-/// The page without an album, for a server that has the rest: `page.css`, `page.js`, `album.json` and the pictures.
+/// The page for a server, which provides `page.css`, `page.js`, `album.json` and the pictures.
 pub fn served() -> String {
     let [begin, body, end] = template().unwrap_or_default();
     let head = r#"<title>The album</title><link rel="icon" href="data:,"><link rel="stylesheet" href="page.css">"#;
@@ -147,7 +149,7 @@ pub fn script() -> String {
     SCRIPTS.concat()
 }
 
-/// What stands before, between and after what belongs into the head and what follows the body.
+/// The parts of the template: before and after the head's insertion point, and after the body's.
 fn template() -> io::Result<[&'static str; 3]> {
     let missing = || io::Error::other("the page has no place for what belongs there");
     let (begin, rest) = TEMPLATE.split_once("{{head}}").ok_or_else(missing)?;
@@ -155,7 +157,7 @@ fn template() -> io::Result<[&'static str; 3]> {
     Ok([begin, body, end])
 }
 
-/// One block a photo: the browser reads past them without decoding, and without one huge string.
+/// Writes one block per picture, so that the browser can skip them without decoding or building one huge string.
 fn pictures(out: &mut dyn Write, kind: char, count: usize, shown: Shown<'_>) -> io::Result<()> {
     for photo in 0..count {
         let Some(Thumbnail { jpeg, .. }) = shown(photo) else { continue };
@@ -165,7 +167,7 @@ fn pictures(out: &mut dyn Write, kind: char, count: usize, shown: Shown<'_>) -> 
     Ok(())
 }
 
-/// JSON that cannot end the script element it stands in.
+/// The page as JSON that cannot close its script element.
 fn json(page: &Page) -> io::Result<String> {
     let plain = serde_json::to_string(page).map_err(io::Error::other)?;
     Ok(plain.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"))
@@ -197,7 +199,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    /// Noise: the worst there is for a JPEG.
+    /// Noise, the worst case for JPEG.
     fn noise(width: u32, height: u32) -> Pixels {
         let mut state = 1_u32;
         let data = (0..width * height * 3).map(|_| {

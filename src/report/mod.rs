@@ -26,9 +26,9 @@ pub enum Format {
     Auto,
     /// For people: aligned columns with the most important fields.
     Table,
-    /// One JSON object a line, every field.
+    /// One JSON object per line with all fields.
     Jsonl,
-    /// Every field a column.
+    /// One column per field.
     Csv,
 }
 

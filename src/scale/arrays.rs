@@ -1,4 +1,4 @@
-//! Features in `.npy` files: a matrix with a row each, and ids from another such file, or by number.
+//! Features in `.npy` files: a matrix with one row per item, and ids from another such file or by row number.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::error::{RowError, ScaleError};
 use super::input::Input;
 use base::npy::{Header, is_array};
 
-/// Rows that are read, and in a mini-batch drawn, together: arrays have no row groups of their own.
+/// Rows per part: arrays have no row groups, so they are read and sampled in parts of this size.
 const GROUP_ROWS: u64 = 1 << 16;
 
 /// A matrix of features.
@@ -18,7 +18,7 @@ pub struct Array {
     ids: Option<Ids>,
 }
 
-/// A list of ids, one a row.
+/// A list of ids, one per row.
 #[derive(Debug, Clone)]
 struct Ids {
     path: PathBuf,
@@ -26,7 +26,7 @@ struct Ids {
 }
 
 impl Array {
-    /// `None` where the file is no array.
+    /// Opens an array; `None` if the file is not one.
     pub fn open(path: &Path, file: &Input) -> Result<Option<Self>, ScaleError> {
         let start = file.get_bytes(0, (file.len() as usize).min(6)).unwrap_or_default();
         if !is_array(&start) {
@@ -58,13 +58,13 @@ impl Array {
         self.header.shape[1]
     }
 
-    /// Rows of each part that is read by itself.
+    /// The number of rows of each part.
     pub fn group_rows(&self) -> Vec<u64> {
         let parts = self.rows().div_ceil(GROUP_ROWS);
         (0..parts).map(|part| GROUP_ROWS.min(self.rows() - part * GROUP_ROWS)).collect()
     }
 
-    /// The ids of some rows; a row without one is its number.
+    /// The ids of some rows; without ids, the row numbers.
     pub fn ids(&self, first: u64, count: usize) -> Result<Vec<String>, ScaleError> {
         let Some(Ids { path, header }) = &self.ids else {
             return Ok((first..first + count as u64).map(|row| row.to_string()).collect());
@@ -92,7 +92,7 @@ impl ArrayReader {
         Ok(Self { path: path.to_owned(), file, array: array.clone(), first, rows })
     }
 
-    /// Fills `values`, and `ids` where they are asked for, with rows from `from` on, counted from the first of the part.
+    /// Fills `values`, and `ids` if requested, with rows from `from` on, counted from the start of the part.
     pub fn read(
         &self,
         from: u64,
@@ -116,7 +116,7 @@ impl ArrayReader {
     }
 }
 
-/// What is wrong with a part: a row of it, or the file.
+/// The cause of a failure: a row of the part, or the file.
 #[derive(Debug)]
 pub enum ArrayError {
     Row(u64, RowError),

@@ -1,4 +1,4 @@
-//! Rows of a file as Arrow reads them, whatever the type of their columns.
+//! The general reader: rows of a file through Arrow, for all column types.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
@@ -12,23 +12,23 @@ use super::input::Input;
 use super::page_headers;
 use base::contain::contained;
 
-/// What to read and how.
+/// The options of a reader.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
     pub ids: bool,
-    /// Divide every row by its length.
+    /// Whether to normalise rows to length 1.
     pub normalize: bool,
     pub batch_rows: usize,
 }
 
 impl Reading {
-    /// Rows whose numbers, together, stay in the second-level cache on their way from decoding to sums.
+    /// The number of rows that fit into the L2 cache between decoding and summation.
     pub fn rows_for(dim: usize) -> usize {
         ((1 << 20) / (4 * dim.max(1))).clamp(64, 8192)
     }
 }
 
-/// How many numbers the first row of a Parquet file has.
+/// The length of the first row of a Parquet file.
 pub fn dimension(data: &DataFile) -> Result<usize, ScaleError> {
     let metadata = data.parquet().ok_or(ScaleError::Empty)?;
     if let DataType::FixedSizeList(_, dim) = data.column(metadata, FEATURE)?.data_type() {
@@ -40,7 +40,7 @@ pub fn dimension(data: &DataFile) -> Result<usize, ScaleError> {
     let unreadable = |cause: String| wrong(RowError::Unreadable { cause });
     let file = Input::open(&data.path)?;
     let reading = Reading { ids: false, normalize: false, batch_rows: 1 };
-    // Damage that the Parquet reader did not foresee may make it panic.
+    // The Parquet reader may panic on damaged files.
     let first = contained(|| -> parquet::errors::Result<_> {
         Ok(arrow(metadata, file, group, reading, 0)?.next().transpose()?)
     });
@@ -74,7 +74,7 @@ pub fn arrow(
         .build()
 }
 
-/// The length of each row, `None` for a null.
+/// The length of each row; `None` for a null.
 pub fn lengths(column: &ArrayRef) -> Vec<Option<usize>> {
     let length = |row: usize| match column.data_type() {
         DataType::List(_) => column.as_list::<i32>().value_length(row) as usize,

@@ -1,4 +1,4 @@
-//! Every row's cluster and its distance, as Parquet in the order of the data.
+//! Writes each row's cluster and distance as Parquet, in the order of the data.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +21,8 @@ use super::scan_pool::ScanPool;
 use super::source::{ID, Source};
 use base::atomic::Draft;
 
-/// Writes `id`, `cluster`, `distance` (Euclidean) to `target`, which appears whole at the end. Returns the rows.
+/// Writes `id`, `cluster`, `distance` (Euclidean) to `target`, which appears complete at the end. Returns the number of
+/// rows.
 pub fn assign(
     source: &Source,
     model: Model,
@@ -58,7 +59,7 @@ struct Part {
     distances: Vec<f64>,
 }
 
-/// The file, and the parts that came before their turn.
+/// The output file, and the parts that arrived before their turn.
 struct Labels<'a> {
     target: &'a Path,
     writer: ArrowWriter<Draft>,

@@ -1,5 +1,5 @@
-//! The cluster of every row before each iteration of a fit, as `.npy` files beside its centroids: on request, since it
-//! takes another pass over the data. A shard is a file of the data, in the order of their paths.
+//! Writes the cluster of every row before each iteration of a fit as `.npy` files beside its centroids. Optional, because it
+//! needs another pass over the data. A shard is a file of the data, in the order of paths.
 
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -29,14 +29,14 @@ struct Shard {
     widest_id: usize,
 }
 
-/// The three files of a shard, while rows arrive in any order.
+/// The three files of a shard; rows may arrive in any order.
 struct Writing {
     assignments: Column,
     ids: Column,
     distances: Column,
 }
 
-/// An array that is filled row by row, in any order.
+/// An array file that is filled row by row in any order.
 struct Column {
     draft: Draft,
     begin: u64,
@@ -90,7 +90,7 @@ impl<'a> Assignments<'a> {
         })
     }
 
-    /// Clusters and distances of a batch, as they lie in files.
+    /// Clusters and distances of a batch, encoded for the files.
     fn nearest(&self, nearest: &Nearest, batch: &Batch, scratch: &mut NearestScratch) -> (Vec<u8>, Vec<u8>) {
         let dim = self.pool.source.dim;
         let (mut clusters, mut distances) = (Vec::new(), Vec::new());
@@ -104,7 +104,7 @@ impl<'a> Assignments<'a> {
     }
 }
 
-/// Texts of `width` characters each, filled up with zeros.
+/// Encodes texts with `width` characters each, padded with zeros.
 fn texts(ids: &[String], width: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(ids.len() * width * 4);
     for id in ids {

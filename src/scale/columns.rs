@@ -1,4 +1,4 @@
-//! The other columns of the data: ids and scores, alone and in the order of the data.
+//! Reads other columns of the data, ids and scores, in the order of the data.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::source::{DataFile, ID, Source};
 use base::contain::contained;
 
 impl Source {
-    /// Hands every row's number and id to `each`.
+    /// Calls `each` with every row's number and id.
     pub fn each_id<E: From<ScaleError>>(&self, mut each: impl FnMut(u64, &str) -> Result<(), E>) -> Result<(), E> {
         let mut row = 0;
         self.each_batch(ID, |data, column| {
@@ -34,7 +34,7 @@ impl Source {
         })
     }
 
-    /// A column of numbers; `None` for nulls and for what is no number.
+    /// Reads a numeric column; `None` for nulls and values that are not numbers.
     pub fn scores(&self, name: &str) -> Result<Vec<Option<f32>>, ScaleError> {
         let mut scores = Vec::new();
         self.each_batch(name, |data, column| {
@@ -84,7 +84,7 @@ impl Source {
             let place = metadata.schema().index_of(name).map_err(|error| unreadable(error.to_string()))?;
             let file = Input::open(&data.path)?;
             let mask = ProjectionMask::roots(metadata.parquet_schema(), [place]);
-            // Damage that the Parquet reader did not foresee may make it panic.
+            // The Parquet reader may panic on damaged files.
             let groups: Vec<usize> = (0..metadata.metadata().num_row_groups()).collect();
             let batches = contained(|| {
                 page_headers::check(metadata, &file, &groups, &[place])?;

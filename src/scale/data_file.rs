@@ -1,4 +1,4 @@
-//! One file of features, Parquet or `.npy`: its columns and row groups, checked before anything is read.
+//! A file of features, Parquet or `.npy`: columns and row groups are checked before anything is read.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use base::contain::contained;
 pub const ID: &str = "id";
 pub const FEATURE: &str = "feature";
 
-/// Rows of a file; what a damaged one says is far beyond.
+/// Maximum rows of a file; damaged ones claim far more.
 const MOST_ROWS: i64 = 1 << 40;
 
 #[derive(Debug, Clone)]
@@ -31,12 +31,12 @@ enum Content {
     Array(Array),
 }
 
-/// A row group of a file; of an array, a part of it.
+/// A row group of a Parquet file, or a part of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
     pub file: usize,
     pub group: usize,
-    /// Rows of the data before this group.
+    /// The number of rows of the data before this group.
     pub first_row: u64,
     pub rows: u64,
 }
@@ -65,7 +65,7 @@ impl DataFile {
         Ok(data)
     }
 
-    /// Takes the ids of an array from a file of their own.
+    /// Takes the ids of an array from a separate file.
     pub(super) fn take_ids(&mut self, ids: &Path) -> Result<(), ScaleError> {
         match &mut self.content {
             Content::Array(array) => array.take_ids(ids),
@@ -73,12 +73,12 @@ impl DataFile {
         }
     }
 
-    /// Of a Parquet file.
+    /// The metadata, if it is a Parquet file.
     pub(super) fn parquet(&self) -> Option<&ArrowReaderMetadata> {
         if let Content::Parquet(metadata) = &self.content { Some(metadata) } else { None }
     }
 
-    /// Of an `.npy` file.
+    /// The array, if it is an `.npy` file.
     pub(super) fn array(&self) -> Option<&Array> {
         if let Content::Array(array) = &self.content { Some(array) } else { None }
     }
@@ -104,7 +104,7 @@ impl DataFile {
         self.group_rows().iter().sum()
     }
 
-    /// Rows of each row group.
+    /// The number of rows of each row group.
     pub fn group_rows(&self) -> Vec<u64> {
         match &self.content {
             Content::Array(array) => array.group_rows(),
@@ -115,7 +115,7 @@ impl DataFile {
         }
     }
 
-    /// Where a row group begins in the file, as engines over Parquet understand it.
+    /// The start of a row group in the file, as Parquet engines define it.
     #[cfg(feature = "distributed")]
     pub(super) fn begin(&self, group: usize) -> i64 {
         self.parquet().map_or(0, |metadata| {

@@ -1,9 +1,9 @@
-//! Semantic de-duplication: rows are dealt into parts by k-means, and inside a part a row goes when its cosine with a
-//! row that stays reaches the threshold. The result is a list; nothing is deleted.
+//! Semantic de-duplication: k-means divides the rows into parts, and inside a part a row is a duplicate if its cosine
+//! similarity to a kept row reaches the threshold. The result is a list; nothing is deleted.
 //!
-//! Borders between parts cut pairs apart, so what stays is dealt a second time, with borders elsewhere.
+//! Borders between parts separate pairs, so the kept rows are divided a second time with other borders.
 //!
-//! Rows lie on disk, part by part, while they are compared; memory holds a part a thread.
+//! During the comparison the rows are on disk, part by part; memory holds one part per thread.
 
 mod part;
 mod parts;
@@ -27,42 +27,42 @@ use removal_state::RemovalState;
 
 const DEALS: u64 = 2;
 
-/// Which of a set of duplicates stays.
+/// The row of a set of duplicates that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// The one with the highest score.
     Best,
-    /// The one farthest from the centre of its cluster: the least typical.
+    /// The one farthest from the centre of its cluster, the least typical.
     Farthest,
     /// The one nearest to the centre.
     Nearest,
-    /// The first in the order of files and rows.
+    /// The first in the order of the data.
     First,
 }
 
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `None` for about one to two thousand rows.
+    /// The number of clusters; `None` for one per one to two thousand rows.
     pub clusters: Option<usize>,
-    /// A row goes when its cosine with one that stays is at least this.
+    /// A row is a duplicate if its cosine similarity to a kept row is at least this.
     pub similarity: f64,
     pub keep: Keep,
-    /// A score for each row in the order of the data, for [`Keep::Best`]; rows without one go first.
+    /// A score for each row in the order of the data, for [`Keep::Best`]; rows without one are removed first.
     pub scores: Vec<Option<f32>>,
     pub seed: u64,
     pub threads: usize,
-    /// Bytes for rows that are being compared, all threads together.
+    /// Memory for the rows being compared, for all threads together.
     pub memory: usize,
-    /// Where rows lie while they are compared.
+    /// The folder for rows during the comparison.
     pub spill: PathBuf,
-    /// Rows whose duplicates are looked for everywhere, to estimate what the clusters missed. 0: none.
+    /// The number of rows that are compared with all others, to estimate what the clusters missed; 0 for none.
     pub sample: usize,
 }
 
-/// A row that has a duplicate which stays.
+/// A removed row: the duplicate of a kept row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Removed {
-    /// Number in the order of the data.
+    /// The row number in the order of the data.
     pub row: u64,
     pub duplicate_of: u64,
     pub cosine: f64,
@@ -74,9 +74,9 @@ pub struct Duplicates {
     pub removed: Vec<Removed>,
     pub rows: u64,
     pub clusters: usize,
-    /// Clusters that had to be split to fit in memory.
+    /// The number of clusters that had to be split to fit into memory.
     pub split: usize,
-    /// Piles of rows too alike to be split, which were compared in pieces.
+    /// The number of clusters of nearly equal rows that could not be split and were compared in pieces.
     pub cut: usize,
     pub recall: Option<Recall>,
 }
@@ -93,7 +93,7 @@ pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Du
     for deal in 0..DEALS {
         let dealt = parts::deal(&scan_pool, &groups, options, options.seed.wrapping_add(deal), limit)?;
         let nearest = Nearest::new(dealt.centroids);
-        // All rows have been seen by now, so there are as many as the data says.
+        // All rows have been read by now, so their number is known to be right.
         let removal_state = removal_state.get_or_insert_with(|| RemovalState::new(source.rows));
         let spill = spill::Spill::write(&scan_pool, &groups, &nearest, &dealt.sizes, removal_state, &options.spill)?;
         let pieces = spill.pieces(limit);

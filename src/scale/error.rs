@@ -1,10 +1,10 @@
-//! What can be wrong with features, models and work folders, always with the place.
+//! Errors of features, models and work folders, with their location.
 
 use std::path::PathBuf;
 
 use base::reading::was_stopped;
 
-/// Where in the data: a row group of a file and, where one row is to blame, its number inside the group.
+/// A location in the data: a row group of a file and, for errors of a row, its number inside the group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub file: PathBuf,

@@ -1,6 +1,6 @@
-//! Sums whose every bit is fixed: f64, eight lanes, added in one order on every processor. What decides between
-//! centroids, and every distance that is shown, comes from here. `pulp` compiles the loops for the processor found at
-//! run time; products are never fused into sums, so the bits stay the same.
+//! Reproducible sums: f64 in eight lanes, added in a fixed order on every processor. Decisions between centroids and all
+//! reported distances use them. `pulp` compiles the loops for the processor at hand; products are never fused into sums, so
+//! the bits stay the same.
 
 const LANES: usize = 8;
 

@@ -1,5 +1,5 @@
-//! Row groups to batches of checked f32 rows. One reader serves all column types; lists of f32 stored plainly, which
-//! is what `embed` and most writers leave, take a short way through [`super::pages`].
+//! Reads row groups as batches of checked f32 rows. A general reader serves all column types; plain lists of f32, which
+//! `embed` and most writers produce, use the faster [`super::pages`].
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float16Type, Float32Type, Float64Type};
@@ -16,21 +16,21 @@ use super::input::Input;
 use super::pages::PlainLists;
 use super::source::{FEATURE, Group, ID, Source};
 
-/// Rows that are worked on together.
+/// A batch of rows.
 #[derive(Debug, Default)]
 pub struct Batch {
     pub group: Option<Group>,
-    /// Number inside the row group of the first row here.
+    /// The number of the first row inside the row group.
     pub first_row: u64,
-    /// Row after row, `dim` numbers each.
+    /// The rows one after the other, `dim` numbers each.
     pub values: Vec<f32>,
-    /// Squared length of each row.
+    /// The squared length of each row.
     pub norms: Vec<f64>,
-    /// Empty unless they were asked for.
+    /// The ids, if requested.
     pub ids: Vec<String>,
 }
 
-/// Reads one row group, a batch at a time.
+/// Reads a row group batch by batch.
 pub struct GroupReader<'a> {
     source: &'a Source,
     group: Group,
@@ -67,7 +67,7 @@ impl<'a> GroupReader<'a> {
         Ok(reader)
     }
 
-    /// The reader for every column of Parquet, from the next row on.
+    /// The general reader, from the next row on.
     fn general(&self) -> Result<Rows, ScaleError> {
         let data = &self.source.files[self.group.file];
         let Some(metadata) = data.parquet() else { return Ok(Rows::Unopened) };
@@ -77,7 +77,7 @@ impl<'a> GroupReader<'a> {
         Ok(Rows::Arrow(Box::new(reader)))
     }
 
-    /// Fills `batch` with the next rows; `false` when there are none left.
+    /// Fills `batch` with the next rows; returns `false` at the end.
     pub fn next(&mut self, batch: &mut Batch) -> Result<bool, ScaleError> {
         batch.group = Some(self.group);
         batch.first_row = self.next_row;
@@ -120,7 +120,7 @@ impl<'a> GroupReader<'a> {
         Ok(rows > 0)
     }
 
-    /// `row` counts within the batch.
+    /// The error for a row of the batch.
     fn at(&self, row: Option<u64>, cause: RowError) -> ScaleError {
         let file = self.source.files[self.group.file].path.clone();
         let place = Place { file, group: self.group.group, row: row.map(|row| self.next_row + row) };
@@ -128,7 +128,7 @@ impl<'a> GroupReader<'a> {
     }
 }
 
-/// A row within its batch, and what is wrong with it.
+/// A row within its batch, if known, and its error.
 pub(super) type Wrong = (Option<u64>, RowError);
 
 fn fill(rows: &RecordBatch, dim: usize, ids: bool, batch: &mut Batch) -> Result<(), Wrong> {
@@ -151,7 +151,7 @@ fn fill(rows: &RecordBatch, dim: usize, ids: bool, batch: &mut Batch) -> Result<
     Ok(())
 }
 
-/// The numbers of all rows; the rows are known to be whole.
+/// The values of all rows, whose lengths were checked.
 fn items(column: &ArrayRef, dim: usize) -> ArrayRef {
     match column.data_type() {
         DataType::List(_) => {
@@ -209,8 +209,8 @@ fn check(batch: &mut Batch, dim: usize, normalize: bool) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Refuses a row that is not finite and, when asked, divides it by its length; returns its squared length. The sum of
-/// squares of finite f32s is finite in f64, so it tells both at once.
+/// Refuses a row that is not finite, normalises it if requested, and returns its squared length. The sum of squares of
+/// finite f32 values is finite in f64, so one check covers both.
 pub(super) fn prepare(values: &mut [f32], normalize: bool) -> Result<f64, RowError> {
     let norm = squared_norm(values);
     if !norm.is_finite() {

@@ -1,4 +1,4 @@
-//! Files by name, read and written whole, on this machine or in an object store.
+//! Whole files by name, on this machine or in an object store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,12 @@ pub fn read(name: &Path) -> Result<Vec<u8>, ScaleError> {
     read_within(name, u64::MAX)?.map_err(|_| ScaleError::io(name)(io::ErrorKind::FileTooLarge.into()))
 }
 
-/// The whole of what lies at an address, unless it is larger than `most` bytes: then how large it is.
+/// Reads a whole file of at most `most` bytes; for a larger one, returns its size.
 pub fn read_within(address: &Path, most: u64) -> Result<Result<Vec<u8>, u64>, ScaleError> {
     stores::get(&address.to_string_lossy(), most)
 }
 
-/// The file is there whole or not at all.
+/// Writes a file atomically.
 pub fn write(name: &Path, bytes: &[u8]) -> Result<(), ScaleError> {
     if is_remote(name) {
         return stores::put(&name.to_string_lossy(), io::Cursor::new(bytes.to_vec()));
@@ -36,7 +36,7 @@ pub fn begin(name: &Path) -> Result<Draft, ScaleError> {
     draft.map_err(ScaleError::io(name))
 }
 
-/// Forces a file to disk and renames it, or sends it.
+/// Syncs a file to disk and renames it, or uploads it.
 pub fn settle(draft: Draft, name: &Path) -> Result<(), ScaleError> {
     if is_remote(name) {
         return stores::put(&name.to_string_lossy(), draft.reopened().map_err(ScaleError::io(name))?);
@@ -44,7 +44,7 @@ pub fn settle(draft: Draft, name: &Path) -> Result<(), ScaleError> {
     draft.settle().map_err(ScaleError::io(name))
 }
 
-/// What cannot be removed stays.
+/// Removes a file if possible.
 pub fn remove(name: &Path) {
     if is_remote(name) {
         stores::delete(&name.to_string_lossy());
@@ -57,23 +57,23 @@ pub fn exists(name: &Path) -> bool {
     if is_remote(name) { stamp(name).is_ok_and(|stamp| stamp.is_some()) } else { name.exists() }
 }
 
-/// What changes when an object does; `None` where there is no object.
+/// A stamp that changes whenever the object does; `None` if there is none.
 pub fn stamp(address: &Path) -> Result<Option<String>, ScaleError> {
     Ok(stores::look(&address.to_string_lossy())?.map(|found| found.stamp))
 }
 
-/// All objects below an address, each with its stamp, in the order of their keys.
+/// All objects below an address with their stamps, in key order.
 pub fn list(address: &Path) -> Result<Vec<(PathBuf, String)>, ScaleError> {
     let listed = stores::list(&address.to_string_lossy())?;
     Ok(listed.into_iter().map(|listed| (PathBuf::from(listed.address), listed.stamp)).collect())
 }
 
-/// Folders of stores are there when something lies in them.
+/// Creates a folder; in a store, folders exist implicitly.
 pub fn make_folder(folder: &Path) -> Result<(), ScaleError> {
     if is_remote(folder) { Ok(()) } else { std::fs::create_dir_all(folder).map_err(ScaleError::io(folder)) }
 }
 
-/// What lies directly in a folder; nothing where there is no folder.
+/// The entries of a folder; none if it does not exist.
 pub fn lying_in(folder: &Path) -> Result<Vec<PathBuf>, ScaleError> {
     if is_remote(folder) {
         let listed = list(folder)?.into_iter().map(|(path, _)| path);

@@ -1,4 +1,4 @@
-//! k-means on this machine: look the data through, seed, step until the centroids rest, measure the result.
+//! k-means: survey the data, seed, iterate until the centroids converge, measure the result.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -9,7 +9,7 @@ use super::error::ScaleError;
 use super::features::Reading;
 use super::model::Model;
 use super::nearest::{Centroids, Nearest};
-use super::pass::{Engine, Pass, Question};
+use super::pass::{Engine, Sample};
 use super::sampling::{Drawn, Draws, mixed};
 use super::scan_pool::ScanPool;
 use super::seeding::{self, Init};
@@ -21,28 +21,28 @@ use super::work::{Iteration, Plan, Snapshot, Work};
 pub struct Options {
     pub clusters: usize,
     pub init: Init,
-    /// Begin with these centroids instead; row after row.
+    /// Initial centroids, one row after the other.
     pub given: Option<Vec<f32>>,
     pub max_iterations: u64,
-    /// Stop when all centroids together move less than this.
+    /// Stop when the centroids together move less than this.
     pub tolerance: f64,
     pub seed: u64,
     pub normalize: bool,
-    /// Rows, in whole row groups, that an iteration looks at instead of all.
+    /// Rows per iteration, in whole row groups, instead of all.
     pub mini_batch: Option<u64>,
     pub work: PathBuf,
-    /// Whether the cluster of every row is kept in the work folder before each iteration.
+    /// Whether to store the cluster of every row in the work folder before each iteration.
     pub write_assignments: bool,
     pub threads: usize,
-    /// Rows decoded at a time; `None` for as many as suit the cache.
+    /// Rows per batch; `None` chooses by the cache size.
     pub batch_rows: Option<usize>,
 }
 
-/// What a fit tells while it runs.
+/// Progress events of a fit.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
     Seeding,
-    /// Taken up from a run before.
+    /// The fit resumes an earlier run.
     Resumed {
         iteration: u64,
     },
@@ -72,7 +72,7 @@ pub fn fit(
     run(&ScanPool::new(source, reading, options.threads, stop)?, options, assignments, tell)
 }
 
-/// The same fit on any engine: the model is the same to the bit. Assignments are kept by this machine alone.
+/// Fits on any engine, with a bit-identical model. Assignments can be stored on this machine only.
 pub fn fit_on(engine: &dyn Engine, options: &Options, tell: &mut dyn FnMut(&Event)) -> Result<Model, ScaleError> {
     run(engine, options, None, tell)
 }
@@ -95,7 +95,7 @@ fn run(
     fit.measure(last, converged)
 }
 
-/// Takes up what the work folder holds, or looks the data through and seeds.
+/// Resumes from the work folder, or surveys the data and seeds.
 fn begin<'a>(
     engine: &'a dyn Engine,
     options: &'a Options,
@@ -114,7 +114,7 @@ fn begin<'a>(
     let seeded = seed(options, engine, &groups);
     let (scale, centroids) = seeded.inspect_err(|_| {
         if !existed {
-            // Nothing was written into it yet; when it is not empty it stays.
+            // Nothing was written yet; a folder that is not empty stays.
             let _ = std::fs::remove_dir(&options.work);
         }
     })?;
@@ -162,10 +162,10 @@ fn plan(source: &Source, options: &Options) -> Plan {
 }
 
 impl Fit<'_> {
-    /// Steps until the centroids rest; returns the last of them and whether they came to rest.
+    /// Iterates until the centroids converge; returns the last ones and whether they converged.
     fn iterate(&self, mut now: Snapshot, tell: &mut dyn FnMut(&Event)) -> Result<(Snapshot, bool), ScaleError> {
         self.work.forget_from(now.iteration)?;
-        // Whether a run that was killed had come to rest is seen from its last two centroids.
+        // Whether a killed run had converged follows from its last two centroids.
         let mut rests = now.iteration > 0
             && self.work.load(now.iteration - 1).is_some_and(|before| self.rests(&before.centroids, &now.centroids));
         let mut batches = MiniBatches::new(&self.groups, self.options);
@@ -181,7 +181,8 @@ impl Fit<'_> {
             };
             line.shift = shift(&now.centroids, &next.centroids);
             line.seconds = started.elapsed().as_secs_f64();
-            // Before the centroids: a line too many is dropped when a killed run goes on, one too few never comes back.
+            // Written before the centroids: a surplus line is dropped when a killed run resumes, a missing one could not be
+            // restored.
             self.work.tell(&line)?;
             self.work.save(&next)?;
             tell(&Event::Iterated(&line));
@@ -196,7 +197,7 @@ impl Fit<'_> {
         shift == 0.0 || shift < self.options.tolerance
     }
 
-    /// All rows to their nearest centroids, all centroids to the mean of their rows.
+    /// One iteration: assigns all rows to their nearest centroids and moves the centroids to the means.
     fn step(&self, now: &Snapshot) -> Result<(Snapshot, Iteration), ScaleError> {
         let nearest = self.nearest(&now.centroids);
         let mut whole = self.engine.step(&nearest, self.scale, &self.groups)?;
@@ -210,7 +211,8 @@ impl Fit<'_> {
         Ok((Snapshot { iteration: now.iteration + 1, centroids, seen: now.seen.clone() }, line))
     }
 
-    /// Mini-batch: each centroid goes toward the mean of its rows in the batch, the less the more rows it has seen.
+    /// One mini-batch iteration: each centroid moves toward the mean of its rows in the batch, the less the more rows it has
+    /// seen.
     fn step_toward(&self, now: &Snapshot, groups: &[Group]) -> Result<(Snapshot, Iteration), ScaleError> {
         let nearest = self.nearest(&now.centroids);
         let batch = self.engine.step(&nearest, self.scale, groups)?;
@@ -229,10 +231,10 @@ impl Fit<'_> {
         Ok((next, line(now.iteration, batch.counts(), inertia)))
     }
 
-    /// Gives empty clusters the rows farthest from their centroids, as scikit-learn does. Says how many.
+    /// Gives empty clusters the rows farthest from their centroids, as scikit-learn does. Returns how many.
     fn reseed(&self, nearest: &Nearest, whole: &mut Partial, empty: &[usize]) -> Result<usize, ScaleError> {
-        let question = Question::Farthest { wanted: 2 * empty.len() };
-        let farthest = self.engine.draw(&Pass { question, nearest: Some(nearest) }, &self.groups)?;
+        let farthest = Sample::Farthest { wanted: 2 * empty.len(), nearest };
+        let farthest = self.engine.sample(&farthest, &self.groups)?;
         let mut waiting = empty.iter();
         let mut reseeded = 0;
         for Drawn { row, cluster, .. } in farthest.into_rows() {
@@ -246,7 +248,7 @@ impl Fit<'_> {
         Ok(reseeded)
     }
 
-    /// A last pass: how large the clusters are and how far the rows, with the centroids as they are now.
+    /// The last pass: sizes and inertia for the final centroids.
     fn measure(&self, last: Snapshot, converged: bool) -> Result<Model, ScaleError> {
         let nearest = self.nearest(&last.centroids);
         let whole = self.engine.step(&nearest, self.scale, &self.groups)?;
@@ -272,7 +274,7 @@ fn line(iteration: u64, counts: &[u64], inertia: f64) -> Iteration {
     Iteration { iteration, rows: counts.iter().sum(), inertia, shift: 0.0, reseeded: 0, seconds: 0.0 }
 }
 
-/// Row groups in an order drawn anew each time all have had their turn.
+/// Row groups in random order, reshuffled after each round.
 struct MiniBatches<'a> {
     groups: &'a [Group],
     rows: Option<u64>,
@@ -286,7 +288,7 @@ impl<'a> MiniBatches<'a> {
         Self { groups, rows: options.mini_batch, seed: options.seed, epoch: 0, waiting: Vec::new() }
     }
 
-    /// `None` when the fit is not in mini-batches.
+    /// The groups of the next mini-batch; `None` without mini-batches.
     fn next(&mut self) -> Option<Vec<Group>> {
         let wanted = self.rows?;
         let (mut batch, mut rows) = (Vec::new(), 0);
@@ -313,7 +315,7 @@ impl<'a> MiniBatches<'a> {
     }
 }
 
-/// Where a fit works unless told otherwise: beside its model.
+/// The default work folder, beside the model.
 pub fn work_beside(model: &Path) -> PathBuf {
     let mut name = model.file_name().unwrap_or_default().to_owned();
     name.push(".work");

@@ -1,4 +1,4 @@
-//! A file of features: on this machine or, where the build has the feature `object-stores`, in an object store.
+//! An input file: on this machine or, in builds with `object-stores`, in an object store.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,12 +14,12 @@ use base::reading;
 
 #[derive(Debug)]
 pub enum Input {
-    /// With its length, asked for once: a later question that fails would be answered with 0.
+    /// A local file with its length, which is read once, because a later failure would look like 0.
     Local(File, u64),
     Remote(Arc<Object>),
 }
 
-/// An address, not a path.
+/// Whether it is a URL, not a path.
 pub fn is_remote(path: &Path) -> bool {
     let name = path.to_string_lossy();
     name.contains("://") && !name.starts_with("file://")
@@ -34,7 +34,7 @@ impl Input {
         file.map(|(length, file)| Self::Local(file, length)).map_err(ScaleError::io(path))
     }
 
-    /// Another hand on the same file.
+    /// Another handle to the same file.
     pub fn try_clone(&self) -> io::Result<Self> {
         match self {
             Self::Local(file, length) => Ok(Self::Local(file.try_clone()?, *length)),
@@ -70,7 +70,7 @@ impl ChunkReader for Input {
     }
 }
 
-/// Reads an object from some place on.
+/// Reads an object from an offset on.
 #[derive(Debug)]
 struct FromObject {
     object: Arc<Object>,

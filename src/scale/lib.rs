@@ -1,9 +1,9 @@
-//! Past one album: k-means and semantic de-duplication over features that need not fit in memory.
+//! k-means and semantic de-duplication over features that need not fit into memory.
 //!
-//! [`step`] is k-means without an engine, [`pass`] what is asked of all rows at once; [`fit`] asks it. Who answers is an
-//! engine: the threads of this machine, or with the feature `distributed` those of a cluster.
+//! [`step`] is one step of k-means, [`pass`] a query over all rows, and [`fit`] the algorithm. An engine answers passes: the
+//! threads of this machine or, with the feature `distributed`, a cluster.
 //!
-//! It must never know photos, models or the command line.
+//! This crate must never know photos, models or the command line.
 
 mod arrays;
 mod arrow_rows;

@@ -9,12 +9,12 @@ use super::error::ScaleError;
 use super::files;
 use super::nearest::Centroids;
 
-/// The one entry of the metadata: several would be written in an order of chance, and equal models as unequal files.
+/// The only metadata entry: several would be written in random order, so that equal models would differ as files.
 const ENTRY: &str = "albumctl.kmeans.1";
-/// How the entry of any version begins: by it a model of ours is told.
+/// The prefix of the entry in any version, by which our models are recognised.
 pub const MODEL_MARK: &str = "albumctl.kmeans.";
 
-/// What is kept beside the tensors.
+/// The metadata of a model.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Facts {
     normalize: bool,
@@ -28,14 +28,14 @@ struct Facts {
 #[derive(Debug)]
 pub struct Model {
     pub centroids: Centroids,
-    /// Rows of the training data nearest to each centroid.
+    /// The number of training rows nearest to each centroid.
     pub sizes: Vec<u64>,
-    /// Rows are divided by their length before they are compared.
+    /// Whether rows are normalised to length 1 before they are compared.
     pub normalize: bool,
     pub rows: u64,
     pub iterations: u64,
     pub converged: bool,
-    /// Sum of squared distances of the training rows to these centroids.
+    /// The sum of squared distances of the training rows to these centroids.
     pub inertia: f64,
     pub seed: u64,
 }

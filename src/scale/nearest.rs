@@ -1,7 +1,6 @@
-//! The nearest centroid of each row. A matrix product on the fastest path of the processor says which centroids could
-//! be nearest, within the worst error that path can make; where more than one could, f64 sums in a fixed order decide,
-//! and on a tie the lower index wins. So the answer is the same on every processor, for every way to cut the rows,
-//! and the product may be as rough as it likes.
+//! Finds the nearest centroid of each row. A fast matrix product gives the centroids that could be nearest within its worst
+//! error; if there are several, f64 sums in a fixed order decide, and on a tie the lower index wins. So the result is the
+//! same on every processor and for every division of the rows, however rough the product is.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,23 +9,23 @@ use super::exact::{squared_distance, squared_norm};
 use super::features::prepare;
 use kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 
-/// Scores worked on at a time: rows × centroids, one megabyte.
+/// Scores per product (rows × centroids), one megabyte.
 const SCORES: usize = 1 << 18;
 const LANES: usize = 16;
 
 #[derive(Debug)]
 pub struct Centroids {
     pub dim: usize,
-    /// Row after row.
+    /// The centroids one after the other.
     pub values: Vec<f32>,
 }
 
-/// Centroids, ready to be compared with rows.
+/// Centroids, packed for comparison with rows.
 #[derive(Debug)]
 pub struct Nearest {
     centroids: Centroids,
     longest: f64,
-    /// The quickest product first; what leaves too much undecided is not used for long.
+    /// The products, fastest first; one that leaves too many rows undecided is abandoned.
     products: Vec<Product>,
     tally: [Tally; 2],
 }
@@ -34,7 +33,7 @@ pub struct Nearest {
 #[derive(Debug)]
 struct Product {
     linear: Linear,
-    /// Error of `x · c`, as a share of |x| |c|.
+    /// The error of `x · c` relative to |x| |c|.
     error: f64,
 }
 
@@ -44,7 +43,7 @@ struct Tally {
     compared: AtomicU64,
 }
 
-/// What one thread needs besides rows and centroids.
+/// The scratch memory of a thread.
 #[derive(Debug)]
 pub struct NearestScratch {
     scores: Vec<f32>,
@@ -101,7 +100,7 @@ impl Nearest {
         self.centroids
     }
 
-    /// Hands each row's nearest centroid to `each(row, cluster)`. `norms` are the squared lengths of the rows.
+    /// Calls `each(row, cluster)` with each row's nearest centroid. `norms` are the squared lengths of the rows.
     pub fn assign(
         &self,
         rows: &[f32],
@@ -128,7 +127,7 @@ impl Nearest {
         }
     }
 
-    /// The nearest centroid of one row, and the distance.
+    /// The nearest centroid of one row, and its distance.
     pub fn one(
         &self,
         mut row: Vec<f32>,
@@ -141,8 +140,8 @@ impl Nearest {
         Ok((nearest, squared_distance(&row, self.centroids.row(nearest)).sqrt()))
     }
 
-    /// The first product whose rows did not, so far, need more exact comparing than a better product costs. The choice
-    /// is one of speed alone.
+    /// The first product whose rows have so far needed fewer exact comparisons than a more precise product would cost. The
+    /// choice affects only speed.
     fn product(&self) -> usize {
         let settles = |tally: &Tally| {
             let (rows, compared) = (tally.rows.load(Ordering::Relaxed), tally.compared.load(Ordering::Relaxed));
@@ -152,7 +151,7 @@ impl Nearest {
         self.tally[..last].iter().position(settles).unwrap_or(last)
     }
 
-    /// How many rows were seen, and how many exact distances it took to settle those left open.
+    /// The number of rows, and of exact distances computed for undecided ones.
     pub fn compared(&self) -> (u64, u64) {
         let sum = |of: fn(&Tally) -> &AtomicU64| self.tally.iter().map(|t| of(t).load(Ordering::Relaxed)).sum();
         (sum(|t| &t.rows), sum(|t| &t.compared))
@@ -160,7 +159,7 @@ impl Nearest {
 
     fn decide(&self, row: &[f32], scores: &[f32], window: f32, compared: &mut u64) -> usize {
         let best = smallest(scores);
-        // So does a window without end.
+        // An infinite window also leaves everything undecided.
         let limit = if best.is_finite() { best + window } else { f32::INFINITY };
         let mut open = Open::default();
         for (start, scores) in scores.chunks(LANES).enumerate() {
@@ -177,7 +176,7 @@ impl Nearest {
     }
 }
 
-/// The nearest of the centroids told so far. The first one costs no distance until a second comes.
+/// The nearest candidate so far. The first one needs no distance until a second arrives.
 #[derive(Default)]
 struct Open {
     cluster: usize,
@@ -205,7 +204,7 @@ impl Open {
     }
 }
 
-/// What is no number leaves everything open.
+/// NaN leaves everything undecided.
 fn is_open(score: f32, limit: f32) -> bool {
     score <= limit || score.is_nan()
 }
@@ -222,32 +221,32 @@ fn smallest(scores: &[f32]) -> f32 {
 }
 
 impl Product {
-    /// Scores are |c|² − 2 x·c: what is left of the squared distance when |x|², the same for all, is left out.
+    /// Scores are |c|² − 2 x·c, the squared distance without |x|², which is the same for all centroids.
     fn new(engine: Engine, centroids: &Centroids) -> Self {
         let weights: Vec<f32> = centroids.values.iter().map(|c| -2.0 * c).collect();
         let bias: Vec<f32> = centroids.rows().map(|c| squared_norm(c) as f32).collect();
         Self { linear: Linear::new(engine, &weights, &bias), error: share(engine, centroids.dim) }
     }
 
-    /// Twice this separates scores that may be in the wrong order from those that are not.
+    /// Scores that differ by more than twice this are in the right order.
     fn worst_error(&self, row: f64, longest: f64, dim: usize) -> f64 {
         let product = 2.0 * row * longest;
-        // Rounding of the bias, of the last addition, and of the comparison's own limit.
+        // Rounding of the bias, of the last addition, and of the limit.
         let ends = f64::from(f32::EPSILON) * 2.0 * (longest * longest + product);
-        // Numbers too small for the path are taken for zero.
+        // Numbers too small for the kernel are flushed to zero.
         let vanishing = (dim as f64 + 16.0) * 2f64.powi(-119) * (1.0 + row + longest);
         self.error * product + ends + vanishing
     }
 }
 
-/// Worst error of a product of `dim` pairs, as a share of both lengths multiplied (Cauchy and Schwarz bound the sum of
-/// the |pairs| by it). Sums in f32, in any order and fused or not, err by less than `(dim + 16) u`; doubled to be safe.
+/// The worst error of a product of `dim` pairs, relative to the product of the lengths, which bounds the sum of absolute
+/// pairs by Cauchy–Schwarz. Sums in f32, in any order and fused or not, err by less than `(dim + 16) u`; doubled to be safe.
 pub(super) fn share(engine: Engine, dim: usize) -> f64 {
     let sums = (dim as f64 + 16.0) * f64::from(f32::EPSILON);
     match (engine.cpu, engine.precision) {
-        // Both numbers rounded to eight bits, off by 2⁻⁸ at most.
+        // Both factors are rounded to eight bits, with an error of at most 2⁻⁸.
         (Cpu::Amx, Precision::Fast) => 2.05 * 2f64.powi(-8) + sums,
-        // Two parts of eight bits each: low times low is left out, and what the low parts themselves round away.
+        // Factors are split into two parts of eight bits; the products of the low parts and the remainders are dropped.
         (Cpu::Amx, Precision::Full) => 4.0 * 2f64.powi(-16) + 3.0 * sums,
         _ => sums,
     }
@@ -257,7 +256,7 @@ pub(super) fn share(engine: Engine, dim: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// Nearest by trying all in f64, the lower index on a tie.
+    /// The nearest centroid by brute force in f64, the lower index on a tie.
     fn tried(row: &[f32], centroids: &Centroids) -> usize {
         let distances: Vec<f64> = centroids.rows().map(|c| squared_distance(row, c)).collect();
         (0..distances.len()).fold(0, |best, i| if distances[i] < distances[best] { i } else { best })
@@ -296,7 +295,7 @@ mod tests {
     fn near_ties_that_f32_cannot_tell_apart_are_told_apart() {
         let dim = 200;
         let centre = wave(dim, 0.9, 3.0);
-        // Centroids that differ in the last bit of one number.
+        // Centroids that differ in the last bit of one coordinate.
         let centroids: Vec<f32> = (0..40)
             .flat_map(|i| {
                 let mut centroid = centre.clone();

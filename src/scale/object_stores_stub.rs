@@ -1,4 +1,4 @@
-//! In the place of `stores` in builds without the feature `object-stores`: every address is refused.
+//! Replaces `stores` in builds without the feature `object-stores`: every URL is refused.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::error::ScaleError;
 
-/// None is ever there.
+/// A type without values.
 #[derive(Debug)]
 pub enum Object {}
 

@@ -1,5 +1,5 @@
-//! A look at the headers of pages before the general reader takes the room that they ask for: a damaged one claims
-//! gigabytes, or billions of entries, in a few bytes.
+//! Checks page headers before the general reader allocates what they claim: a damaged header can claim gigabytes or billions
+//! of entries in a few bytes.
 
 use std::io::{BufReader, Read};
 
@@ -10,12 +10,11 @@ use parquet::file::reader::ChunkReader;
 use super::input::Input;
 use super::thrift::{Compact, I32, STRUCT};
 
-/// Writers make pages of a megabyte or so; one that is larger than this must not be more than so many times as large as
-/// what is stored of it.
+/// Writers make pages of about a megabyte; for pages larger than this, the compression ratio is limited.
 const LARGE: u64 = 64 << 20;
 const MOST_SHRUNK: u64 = 1000;
 
-/// Refuses a page that cannot be what it claims, in these groups of the columns at these places of the schema.
+/// Refuses impossible pages in the given row groups and columns.
 pub fn check(metadata: &ArrowReaderMetadata, file: &Input, groups: &[usize], roots: &[usize]) -> Result<()> {
     let schema = metadata.parquet_schema();
     for &group in groups {
@@ -33,15 +32,15 @@ pub fn check(metadata: &ArrowReaderMetadata, file: &Input, groups: &[usize], roo
     Ok(())
 }
 
-/// What a header says of its page.
+/// The content of a page header.
 #[derive(Debug, Default)]
 struct Header {
-    /// Bytes of the header itself.
+    /// The length of the header in bytes.
     length: u64,
     stored: u64,
-    /// Bytes once it is decompressed.
+    /// The decompressed size in bytes.
     plain: u64,
-    /// Of a dictionary.
+    /// The number of dictionary entries.
     entries: u64,
 }
 
@@ -88,7 +87,7 @@ mod tests {
     use super::{Header, Input, check};
 
     const ENTRIES: u32 = 20_000;
-    /// As the page header holds the number: twice it, seven bits a byte.
+    /// The number as a zigzag varint.
     const WRITTEN: [u8; 3] = [0xc0, 0xb8, 0x02];
     const A_MILLION_AND_MORE: [u8; 3] = [0xfe, 0xff, 0x7f];
 
@@ -119,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_page_that_claims_gigabytes_in_a_few_bytes_is_refused() {
-        // A data page of so many bytes, stored in 100 and in 2,100,000; then its header, a struct with a list inside.
+        // A data page of this size, stored in 100 and in 2,100,000 bytes; its header is a struct with a list inside.
         let page = |stored: &[u8]| {
             let plain = [0x15, 0x80, 0x80, 0x80, 0x80, 0x08];
             [&[0x15, 0][..], &plain, &[0x15], stored, &[0x2c, 0x15, 2, 0x29, 0x15, 4, 0, 0]].concat()

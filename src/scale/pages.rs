@@ -1,6 +1,6 @@
-//! The short way through a column of f32 lists: pages whose levels say "every list whole and of one length" are copied
-//! as they lie. The general reader spells out two levels and a validity bit for each number, which takes several times
-//! longer than the arithmetic of k-means. Whatever is out of the ordinary is left to that reader.
+//! A fast reader for columns of f32 lists: pages without nulls and with lists of equal length are copied directly. The
+//! general reader expands two levels and a validity bit for each number, which takes several times longer than the
+//! arithmetic of k-means. Everything unusual is left to that reader.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::data_file::FEATURE;
 use super::input::Input;
 
-/// Something this reader does not take; the general one will read it, or say what is wrong.
+/// Something this reader does not support; the general one reads it or reports the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unusual;
 
-/// Numbers of a page; writers begin a new one after a megabyte or so. A damaged one says billions.
+/// Maximum values of a page; writers start a new one after about a megabyte, and damaged ones claim billions.
 const LARGEST_PAGE: usize = 1 << 26;
 
 pub struct PlainLists {
@@ -25,19 +25,19 @@ pub struct PlainLists {
     dim: usize,
     max_definition: u64,
     dictionary: Vec<f32>,
-    /// Numbers of the present row that were seen in earlier pages.
+    /// Values of the current row in earlier pages.
     in_row: usize,
     values: Values,
 }
 
-/// What is left of the present page.
+/// The rest of the current page.
 enum Values {
     Plain { bytes: bytes::Bytes, at: usize },
     Decoded { values: Vec<f32>, at: usize },
 }
 
 impl PlainLists {
-    /// `None` where the column is of another kind.
+    /// Opens a column; `None` if it is of another kind.
     pub fn open(metadata: &ArrowReaderMetadata, file: &Input, group: usize, dim: usize) -> Option<Self> {
         let schema = metadata.parquet_schema();
         let root = metadata.schema().index_of(FEATURE).ok()?;
@@ -66,7 +66,7 @@ impl PlainLists {
         })
     }
 
-    /// Appends up to `rows` rows; fewer only at the end of the group.
+    /// Appends up to `rows` rows; fewer only at the end of the row group.
     pub fn read(&mut self, rows: usize, out: &mut Vec<f32>) -> Result<(), Unusual> {
         let wanted = rows * self.dim;
         while out.len() < wanted {
@@ -77,7 +77,7 @@ impl PlainLists {
         if out.len().is_multiple_of(self.dim) { Ok(()) } else { Err(Unusual) }
     }
 
-    /// `false` after the last page.
+    /// Reads the next page; returns `false` after the last one.
     fn turn_page(&mut self) -> Result<bool, Unusual> {
         let Some(page) = self.pages.get_next_page().map_err(|_| Unusual)? else {
             return Ok(false);
@@ -137,7 +137,7 @@ impl PlainLists {
         Ok(())
     }
 
-    /// A row begins (level 0) exactly where the one before has `dim` numbers.
+    /// Checks that rows begin (level 0) exactly after every `dim` values.
     fn rows_are_whole(&mut self, levels: &[u8], count: usize) -> Result<(), Unusual> {
         let (dim, mut in_row) = (self.dim, self.in_row);
         runs(levels, 1, count, |level, length| {
@@ -168,7 +168,7 @@ impl PlainLists {
 }
 
 impl Values {
-    /// Appends up to `wanted` numbers and says how many.
+    /// Appends up to `wanted` values and returns how many.
     fn take(&mut self, wanted: usize, out: &mut Vec<f32>) -> usize {
         match self {
             Self::Plain { bytes, at } => {
@@ -191,7 +191,7 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
     bytes.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word))
 }
 
-/// A stretch of levels that begins with its length in four bytes.
+/// The range of levels that are prefixed with their length in four bytes.
 fn prefixed(page: &[u8], at: usize) -> Result<Range<usize>, Unusual> {
     let length = page.get(at..).and_then(|rest| rest.first_chunk::<4>()).ok_or(Unusual)?;
     let begin = at + 4;
@@ -204,7 +204,8 @@ fn all_are(level: u64, levels: &[u8], count: usize) -> Result<(), Unusual> {
     runs(levels, width, count, |found, _| if found == level { Ok(()) } else { Err(Unusual) })
 }
 
-/// Parquet's hybrid of runs and packed bits: `each(value, how many)` until `count` are told.
+/// Decodes Parquet's hybrid of run-length and bit-packed values: calls `each(value, count)` until `count` values are
+/// decoded.
 fn runs(
     mut bytes: &[u8],
     width: u32,
@@ -228,7 +229,7 @@ fn runs(
             each(value, length.min(left))?;
             left -= length.min(left);
         } else {
-            // Groups of eight values, `width` bytes each; the last group may be cut short by the writer's padding.
+            // Groups of eight values take `width` bytes each; writers may truncate the last group.
             let size = length.checked_mul(width as usize).ok_or(Unusual)?.min(bytes.len());
             let (packed, rest) = bytes.split_at(size);
             bytes = rest;
@@ -248,7 +249,7 @@ fn unpack(
 ) -> Result<(), Unusual> {
     let (mut window, mut bits) = (0u64, 0u32);
     let mut bytes = packed.iter();
-    // Equal neighbours are told together: the levels of long lists are nearly all equal.
+    // Equal neighbours are reported together, because the levels of long lists are nearly all equal.
     let (mut value, mut length) = (0u64, 0usize);
     for _ in 0..count {
         while bits < width {
@@ -296,7 +297,7 @@ mod tests {
 
     #[test]
     fn runs_and_packed_bits_are_told_in_order() {
-        // A run of five 1s; then eight packed values 0 1 2 3 4 5 6 7 of three bits, as in the format's own example.
+        // A run of five 1s, then the packed values 0 to 7 of three bits, as in the format's example.
         let bytes = [0b1010, 1, 0b11, 0b1000_1000, 0b1100_0110, 0b1111_1010];
         assert_eq!(told(&bytes, 3, 13), Ok(vec![1, 1, 1, 1, 1, 0, 1, 2, 3, 4, 5, 6, 7]));
     }

@@ -1,5 +1,7 @@
-//! What is asked of all rows at once, without an engine: rows go in, answers are merged in any order, and come out the
-//! same to the bit. `scan_pool` asks the threads of this machine, `super::distributed` the machines of a cluster.
+//! Passes: queries over all rows, independent of the engine. Partial answers can be merged in any order with bit-identical
+//! results. `scan_pool` runs them on the threads of this machine, `super::distributed` on a cluster.
+
+use std::borrow::Borrow;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,167 +12,133 @@ use super::sampling::{Drawn, Smallest, lot, share};
 use super::source::{Group, Source};
 use super::step::{Partial, Scale};
 
-/// Whoever can put a question to rows.
+/// An engine that runs passes over rows.
 pub trait Engine {
     fn source(&self) -> &Source;
 
-    /// Threads of this machine, for what is worked out about answers.
+    /// The threads of this machine, for computations on answers.
     fn pool(&self) -> &rayon::ThreadPool;
 
-    fn ask(&self, pass: &Pass, groups: &[Group]) -> Result<Answer, ScaleError>;
+    fn sample(&self, sample: &Sample<&Nearest>, groups: &[Group]) -> Result<SampledRows, ScaleError>;
 
-    /// Rows that were drawn.
-    fn draw(&self, pass: &Pass, groups: &[Group]) -> Result<SampledRows, ScaleError> {
-        match self.ask(pass, groups)? {
-            Answer::Drawn(sampled) => Ok(sampled),
-            Answer::Sums(_) => Err(ScaleError::Engine { cause: "sums where rows were asked for".into() }),
-        }
-    }
-
-    /// One step of k-means.
-    fn step(&self, nearest: &Nearest, scale: Scale, groups: &[Group]) -> Result<Partial, ScaleError> {
-        match self.ask(&Pass { question: Question::Step { scale }, nearest: Some(nearest) }, groups)? {
-            Answer::Sums(partial) => Ok(partial),
-            Answer::Drawn(_) => Err(ScaleError::Engine { cause: "rows where sums were asked for".into() }),
-        }
-    }
+    /// Sums the rows nearest to each centroid.
+    fn step(&self, nearest: &Nearest, scale: Scale, groups: &[Group]) -> Result<Partial, ScaleError>;
 }
 
+/// A query over rows.
+pub trait Pass: Sync {
+    type Answer: Answer;
+
+    fn begin(&self, dim: usize) -> Self::Answer;
+
+    /// Adds rows to an answer; `norms` are their squared lengths.
+    fn take(&self, answer: &mut Self::Answer, dim: usize, rows: &[f32], norms: &[f64], scratch: &mut NearestScratch);
+}
+
+/// What a pass computes from some of the rows.
+pub trait Answer: Send {
+    /// Merges the answer of other rows, in any order.
+    fn merge(&mut self, other: Self);
+
+    /// The number of rows in the answer.
+    fn rows(&self) -> u64;
+}
+
+/// A sample of rows. `N` holds the centroids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Question {
-    /// How long the longest row is, and some rows drawn with even odds.
-    Survey { wanted: usize, seed: u64 },
-    /// Rows drawn with odds in proportion to their squared distance from the nearest centroid.
-    Far { wanted: usize, seed: u64 },
+pub enum Sample<N> {
+    /// A uniform sample.
+    Uniform { wanted: usize, seed: u64 },
+    /// Rows with probabilities proportional to the squared distance from the nearest centroid.
+    Far { wanted: usize, seed: u64, nearest: N },
     /// The rows farthest from their centroids.
-    Farthest { wanted: usize },
-    /// Sums of the rows nearest to each centroid.
-    Step { scale: Scale },
+    Farthest { wanted: usize, nearest: N },
 }
 
-/// A question, and the centroids it is about.
-#[derive(Debug, Clone, Copy)]
-pub struct Pass<'a> {
-    pub question: Question,
-    /// For all but a survey.
-    pub nearest: Option<&'a Nearest>,
-}
-
-#[derive(Debug)]
-pub enum Answer {
-    Drawn(SampledRows),
-    Sums(Partial),
+/// A step of k-means. `N` holds the centroids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step<N> {
+    pub nearest: N,
+    pub scale: Scale,
 }
 
 #[derive(Debug)]
 pub struct SampledRows {
-    /// Rows that were looked at.
+    /// The number of rows read.
     pub rows: u64,
-    /// Squared length of the longest of them.
+    /// The squared length of the longest row.
     pub longest: f64,
     pub drawn: Smallest,
 }
 
-impl Pass<'_> {
-    pub fn begin(&self, dim: usize) -> Answer {
-        let sampled = |wanted| Answer::Drawn(SampledRows { rows: 0, longest: 0.0, drawn: Smallest::new(wanted) });
-        match self.question {
-            Question::Survey { wanted, .. } | Question::Far { wanted, .. } | Question::Farthest { wanted } => {
-                sampled(wanted)
-            }
-            Question::Step { scale } => {
-                let clusters = self.nearest.map_or(0, |nearest| nearest.centroids().len());
-                Answer::Sums(Partial::new(clusters, dim, scale))
-            }
-        }
+impl<N: Borrow<Nearest> + Sync> Pass for Sample<N> {
+    type Answer = SampledRows;
+
+    fn begin(&self, _: usize) -> SampledRows {
+        let (Self::Uniform { wanted, .. } | Self::Far { wanted, .. } | Self::Farthest { wanted, .. }) = *self;
+        SampledRows { rows: 0, longest: 0.0, drawn: Smallest::new(wanted) }
     }
 
-    /// Takes rows in; `norms` are their squared lengths.
-    pub fn take(
-        &self,
-        answer: &mut Answer,
-        dim: usize,
-        rows: &[f32],
-        norms: &[f64],
-        nearest_scratch: &mut NearestScratch,
-    ) {
-        match answer {
-            Answer::Sums(partial) => {
-                if let Some(nearest) = self.nearest {
-                    partial.assign(nearest, rows, norms, nearest_scratch);
+    fn take(&self, sampled: &mut SampledRows, dim: usize, rows: &[f32], norms: &[f64], scratch: &mut NearestScratch) {
+        sampled.rows += norms.len() as u64;
+        sampled.longest = norms.iter().fold(sampled.longest, |longest, &norm| longest.max(norm));
+        let drawn = &mut sampled.drawn;
+        let mut far = |nearest: &Nearest, key: &dyn Fn(&[f32], f64) -> f64| {
+            nearest.assign(rows, norms, scratch, |row, cluster| {
+                let row = &rows[row * dim..][..dim];
+                let distance = squared_distance(row, nearest.centroids().row(cluster));
+                if distance > 0.0 {
+                    drawn.offer(key(row, distance), row, cluster);
                 }
-            }
-            Answer::Drawn(sampled) => {
-                sampled.rows += norms.len() as u64;
-                sampled.longest = norms.iter().fold(sampled.longest, |longest, &norm| longest.max(norm));
-                self.draw(&mut sampled.drawn, dim, rows, norms, nearest_scratch);
-            }
-        }
-    }
-
-    fn draw(
-        &self,
-        drawn: &mut Smallest,
-        dim: usize,
-        rows: &[f32],
-        norms: &[f64],
-        nearest_scratch: &mut NearestScratch,
-    ) {
-        let distance =
-            |nearest: &Nearest, row: &[f32], cluster| squared_distance(row, nearest.centroids().row(cluster));
-        match (self.question, self.nearest) {
-            (Question::Survey { seed, .. }, _) => {
-                rows.chunks_exact(dim).for_each(|row| drawn.offer(share(lot(seed, row)), row, 0));
-            }
-            (Question::Far { seed, .. }, Some(nearest)) => {
-                nearest.assign(rows, norms, nearest_scratch, |row, cluster| {
-                    let row = &rows[row * dim..][..dim];
-                    let distance = distance(nearest, row, cluster);
-                    if distance > 0.0 {
-                        drawn.offer(share(lot(seed, row)) / distance, row, cluster);
-                    }
-                });
-            }
-            (Question::Farthest { .. }, Some(nearest)) => {
-                nearest.assign(rows, norms, nearest_scratch, |row, cluster| {
-                    let row = &rows[row * dim..][..dim];
-                    let distance = distance(nearest, row, cluster);
-                    if distance > 0.0 {
-                        drawn.offer(-distance, row, cluster);
-                    }
-                });
-            }
-            _ => {}
-        }
-    }
-}
-
-impl Answer {
-    /// Adds what other rows answered; in any order.
-    pub fn merge(&mut self, other: Self) {
-        match (self, other) {
-            (Self::Sums(sums), Self::Sums(other)) => sums.merge(&other),
-            (Self::Drawn(sampled), Self::Drawn(other)) => sampled.merge(other),
-            _ => debug_assert!(false, "answers to two questions"),
-        }
-    }
-
-    /// How many rows had a say.
-    pub fn rows(&self) -> u64 {
+            });
+        };
         match self {
-            Self::Sums(sums) => sums.counts().iter().sum(),
-            Self::Drawn(sampled) => sampled.rows,
+            Self::Uniform { seed, .. } => {
+                rows.chunks_exact(dim).for_each(|row| drawn.offer(share(lot(*seed, row)), row, 0));
+            }
+            Self::Far { seed, nearest, .. } => {
+                far(nearest.borrow(), &|row, distance| share(lot(*seed, row)) / distance);
+            }
+            Self::Farthest { nearest, .. } => far(nearest.borrow(), &|_, distance| -distance),
         }
     }
 }
 
-impl SampledRows {
-    pub fn merge(&mut self, other: Self) {
+impl<N: Borrow<Nearest> + Sync> Pass for Step<N> {
+    type Answer = Partial;
+
+    fn begin(&self, dim: usize) -> Partial {
+        Partial::new(self.nearest.borrow().centroids().len(), dim, self.scale)
+    }
+
+    fn take(&self, partial: &mut Partial, _: usize, rows: &[f32], norms: &[f64], scratch: &mut NearestScratch) {
+        partial.assign(self.nearest.borrow(), rows, norms, scratch);
+    }
+}
+
+impl Answer for Partial {
+    fn merge(&mut self, other: Self) {
+        Self::merge(self, &other);
+    }
+
+    fn rows(&self) -> u64 {
+        self.counts().iter().sum()
+    }
+}
+
+impl Answer for SampledRows {
+    fn merge(&mut self, other: Self) {
         self.rows += other.rows;
         self.longest = self.longest.max(other.longest);
         self.drawn.merge(other.drawn);
     }
 
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+impl SampledRows {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend(self.rows.to_le_bytes());
@@ -184,7 +152,7 @@ impl SampledRows {
         bytes
     }
 
-    /// `None` where the bytes are not what [`Self::to_bytes`] makes of rows of `dim` numbers.
+    /// Parses the output of [`Self::to_bytes`] for rows of `dim` numbers.
     pub fn from_bytes(bytes: &[u8], dim: usize) -> Option<Self> {
         let (head, drawn) = bytes.split_at_checked(24)?;
         let word = |at: usize| <[u8; 8]>::try_from(&head[at..at + 8]).unwrap_or_default();
@@ -202,34 +170,67 @@ impl SampledRows {
         Some(Self { rows: u64::from_le_bytes(word(0)), longest: f64::from_le_bytes(word(8)), drawn: smallest })
     }
 
-    /// Smallest lot first.
+    /// The sampled rows, smallest key first.
     pub fn into_rows(self) -> Vec<Drawn> {
         self.drawn.into_rows()
     }
 }
 
-/// A pass as a file, for machines that do not share this memory.
+/// Any pass, with its centroids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AnyPass<N> {
+    Sample(Sample<N>),
+    Step(Step<N>),
+}
+
+impl<N> AnyPass<N> {
+    pub fn nearest(&self) -> Option<&N> {
+        match self {
+            Self::Sample(Sample::Uniform { .. }) => None,
+            Self::Sample(Sample::Far { nearest, .. } | Sample::Farthest { nearest, .. })
+            | Self::Step(Step { nearest, .. }) => Some(nearest),
+        }
+    }
+
+    /// The same pass with other centroids; `None` if it needs some and there are none.
+    fn with<M>(&self, nearest: Option<M>) -> Option<AnyPass<M>> {
+        Some(match *self {
+            Self::Sample(Sample::Uniform { wanted, seed }) => AnyPass::Sample(Sample::Uniform { wanted, seed }),
+            Self::Sample(Sample::Far { wanted, seed, .. }) => {
+                AnyPass::Sample(Sample::Far { wanted, seed, nearest: nearest? })
+            }
+            Self::Sample(Sample::Farthest { wanted, .. }) => {
+                AnyPass::Sample(Sample::Farthest { wanted, nearest: nearest? })
+            }
+            Self::Step(Step { scale, .. }) => AnyPass::Step(Step { nearest: nearest?, scale }),
+        })
+    }
+}
+
+/// A pass as a file, for other machines.
 #[derive(Debug)]
-pub struct Stored {
+pub struct StoredPass {
     pub dim: usize,
     pub normalize: bool,
-    pub question: Question,
-    pub nearest: Option<Nearest>,
+    pub pass: AnyPass<Nearest>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Head {
+struct Header {
     dim: usize,
     normalize: bool,
-    question: Question,
+    pass: AnyPass<()>,
     centroids: usize,
 }
 
-impl Stored {
-    pub fn write(pass: &Pass, dim: usize, normalize: bool) -> Vec<u8> {
-        let centroids = pass.nearest.map_or(&[][..], |nearest| &nearest.centroids().values);
-        let head = Head { dim, normalize, question: pass.question, centroids: centroids.len() / dim };
-        let mut bytes = serde_json::to_vec(&head).unwrap_or_default();
+impl StoredPass {
+    pub fn write(pass: AnyPass<&Nearest>, dim: usize, normalize: bool) -> Vec<u8> {
+        let centroids = pass.nearest().map_or(&[][..], |nearest| &nearest.centroids().values);
+        let without = pass.with(Some(()));
+        let mut bytes = without.map_or_else(Vec::new, |pass| {
+            let header = Header { dim, normalize, pass, centroids: centroids.len() / dim };
+            serde_json::to_vec(&header).unwrap_or_default()
+        });
         bytes.push(b'\n');
         bytes.extend(centroids.iter().flat_map(|x| x.to_le_bytes()));
         bytes
@@ -237,19 +238,16 @@ impl Stored {
 
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let end = bytes.iter().position(|&byte| byte == b'\n').ok_or("no pass of k-means")?;
-        let head: Head =
+        let Header { dim, normalize, pass, centroids } =
             serde_json::from_slice(&bytes[..end]).map_err(|error| format!("no pass of k-means: {error}"))?;
         let words = bytes[end + 1..].as_chunks::<4>();
-        if head.dim == 0 || words.0.len() != head.centroids * head.dim || !words.1.is_empty() {
+        if dim == 0 || words.0.len() != centroids * dim || !words.1.is_empty() {
             return Err("a pass of k-means cut short".into());
         }
         let values: Vec<f32> = words.0.iter().map(|word| f32::from_le_bytes(*word)).collect();
-        let nearest = (head.centroids > 0).then(|| Nearest::new(Centroids::new(head.dim, values)));
-        Ok(Self { dim: head.dim, normalize: head.normalize, question: head.question, nearest })
-    }
-
-    pub fn pass(&self) -> Pass<'_> {
-        Pass { question: self.question, nearest: self.nearest.as_ref() }
+        let nearest = (centroids > 0).then(|| Nearest::new(Centroids::new(dim, values)));
+        let pass = pass.with(nearest).ok_or("a pass of k-means without centroids")?;
+        Ok(Self { dim, normalize, pass })
     }
 }
 
@@ -260,18 +258,20 @@ mod tests {
     #[test]
     fn a_pass_and_its_answers_survive_their_bytes() {
         let nearest = Nearest::new(Centroids::new(2, vec![0.0, 0.0, 5.0, 5.0]));
-        let far = Pass { question: Question::Far { wanted: 3, seed: 7 }, nearest: Some(&nearest) };
-        let bytes = Stored::write(&far, 2, true);
-        let stored = Stored::read(&bytes).unwrap();
-        assert_eq!((stored.question, stored.dim, stored.normalize), (far.question, 2, true));
-        assert_eq!(stored.nearest.as_ref().unwrap().centroids().values, nearest.centroids().values);
-        assert!(Stored::read(&bytes[..bytes.len() - 1]).is_err() && Stored::read(b"x").is_err());
+        let far = AnyPass::Sample(Sample::Far { wanted: 3, seed: 7, nearest: &nearest });
+        let bytes = StoredPass::write(far, 2, true);
+        let stored = StoredPass::read(&bytes).unwrap();
+        assert_eq!((stored.dim, stored.normalize), (2, true));
+        let AnyPass::Sample(sample @ Sample::Far { wanted: 3, seed: 7, nearest: again }) = &stored.pass else {
+            panic!("another pass: {stored:?}")
+        };
+        assert_eq!(again.centroids().values, nearest.centroids().values);
+        assert!(StoredPass::read(&bytes[..bytes.len() - 1]).is_err() && StoredPass::read(b"x").is_err());
 
         let rows = [1.0f32, 0.0, 4.0, 5.0, 9.0, 9.0, 0.0, 0.5, 7.0, 1.0];
         let norms: Vec<f64> = rows.chunks_exact(2).map(super::super::exact::squared_norm).collect();
-        let mut answer = stored.pass().begin(2);
-        stored.pass().take(&mut answer, 2, &rows, &norms, &mut NearestScratch::default());
-        let Answer::Drawn(sampled) = answer else { panic!("rows were asked for") };
+        let mut sampled = sample.begin(2);
+        sample.take(&mut sampled, 2, &rows, &norms, &mut NearestScratch::default());
         let again = SampledRows::from_bytes(&sampled.to_bytes(), 2).unwrap();
         assert_eq!((again.rows, again.longest), (5, 162.0));
         assert!(SampledRows::from_bytes(&sampled.to_bytes()[1..], 2).is_none());

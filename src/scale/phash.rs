@@ -1,13 +1,13 @@
-//! Perceptual hashes: 64 bits that stay nearly the same when a photo is scaled, recompressed or slightly retouched.
-//! Whether a coarse cosine wave of the picture is stronger than the median wave makes a bit.
+//! Perceptual hashes: 64 bits that hardly change when a photo is scaled, recompressed or slightly retouched. Each bit tells
+//! whether a low-frequency DCT coefficient exceeds the median.
 
 use std::collections::HashMap;
 
 use base::pixels::Pixels;
 
-/// Side of the reduced picture.
+/// Side of the reduced picture in cells.
 const SIDE: usize = 32;
-/// Waves a side; the first, which is the mean, is left out.
+/// Frequencies per axis; the constant one is left out.
 const WAVES: usize = 8;
 
 pub fn phash(pixels: &Pixels) -> u64 {
@@ -19,7 +19,7 @@ pub fn phash(pixels: &Pixels) -> u64 {
     waves.iter().enumerate().fold(0, |hash, (bit, &wave)| hash | u64::from(wave > median) << bit)
 }
 
-/// Mean luma under each of the cells, a pixel that lies under two counted by its share in each.
+/// The mean luma of each cell; pixels on a border count by their share in each cell.
 fn reduced(pixels: &Pixels) -> [[f64; SIDE]; SIDE] {
     let (width, height) = (pixels.width() as usize, pixels.height() as usize);
     let mut sums = [[0_u64; SIDE]; SIDE];
@@ -36,7 +36,7 @@ fn reduced(pixels: &Pixels) -> [[f64; SIDE]; SIDE] {
     sums.map(|row| row.map(|sum| sum as f64 / (1000 * width * height) as f64))
 }
 
-/// The cells a pixel lies under, and how much of it, in parts of `SIDE`: a cell is `length` such parts long.
+/// The cells that a pixel overlaps, with the overlap in units of 1/`SIDE` pixels; a cell is `length` units long.
 fn shares(pixel: usize, length: usize) -> impl Iterator<Item = (usize, u64)> {
     let (begin, end) = (pixel * SIDE, (pixel + 1) * SIDE);
     (begin / length..end.div_ceil(length)).map(move |cell| {
@@ -45,7 +45,7 @@ fn shares(pixel: usize, length: usize) -> impl Iterator<Item = (usize, u64)> {
     })
 }
 
-/// The 8 × 8 slowest waves of the cosine transform but for those that are constant along both sides: waves 1 to 8.
+/// The 8 × 8 lowest frequencies of the DCT without the constant ones: frequencies 1 to 8.
 fn waves(grey: &[[f64; SIDE]; SIDE]) -> [f64; WAVES * WAVES] {
     let cosine =
         |wave: usize, at: usize| (std::f64::consts::PI * (wave + 1) as f64 * (at as f64 + 0.5) / SIDE as f64).cos();
@@ -60,10 +60,11 @@ fn waves(grey: &[[f64; SIDE]; SIDE]) -> [f64; WAVES * WAVES] {
     waves
 }
 
-/// For each hash, in the order of preference given, the kept one it duplicates and by how many bits they differ; `None`
-/// for those that stay.
+/// For each hash, the kept one that it duplicates and the number of differing bits; `None` for kept ones. Earlier hashes in
+/// `order` are preferred.
 ///
-/// Two hashes that differ in at most `bits` places agree wholly in one of `bits + 1` bands: only those are compared.
+/// Two hashes that differ in at most `bits` bits are equal in at least one of `bits + 1` bands, so only such pairs are
+/// compared.
 pub fn near(hashes: &[u64], order: &[usize], bits: u32) -> Vec<Option<(usize, u32)>> {
     let bands = (bits + 1).min(64);
     let band = |hash: u64, band: u32| {

@@ -1,5 +1,5 @@
-//! Drawing rows by what they hold, not by where they lie: the same rows are drawn however the data is cut into files,
-//! in whatever order and with however many threads it is read. Equal rows therefore share one lot.
+//! Sampling of rows by their content, not their position: the same rows are sampled for any division into files, any order
+//! and any number of threads. Equal rows therefore have equal random keys.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use base::random::SplitMix;
 pub use base::random::mixed;
 
-/// A number that looks random, from a seed and the numbers of a row.
+/// A pseudo-random number from a seed and the content of a row.
 pub fn lot(seed: u64, row: &[f32]) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut lanes = [seed, seed ^ ODD, seed.rotate_left(32), !seed];
@@ -24,12 +24,12 @@ pub fn lot(seed: u64, row: &[f32]) -> u64 {
     lanes.into_iter().fold(row.len() as u64, |hash, lane| mixed(hash ^ lane))
 }
 
-/// From 0 (never reached) to 1, both ends out of reach of a division.
+/// Maps it to a number above 0 and below 1, safe for divisions.
 pub fn share(lot: u64) -> f64 {
     ((lot >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
-/// A stream of lots.
+/// A stream of random numbers.
 #[derive(Debug, Clone)]
 pub struct Draws(SplitMix);
 
@@ -46,7 +46,7 @@ impl Draws {
         share(self.next_lot())
     }
 
-    /// The same numbers in another order.
+    /// Shuffles the items.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, (self.next_share() * (last + 1) as f64) as usize);
@@ -54,17 +54,17 @@ impl Draws {
     }
 }
 
-/// A row that was drawn.
+/// A sampled row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drawn {
-    /// Smaller is better.
+    /// The key; smaller ones are preferred.
     pub key: f64,
     pub row: Vec<f32>,
-    /// The cluster it was nearest to, where somebody asked.
+    /// Its nearest cluster, if requested.
     pub cluster: usize,
 }
 
-/// The rows with the smallest keys, each only once.
+/// The rows with the smallest keys, without duplicates.
 #[derive(Debug, Clone)]
 pub struct Smallest {
     wanted: usize,
@@ -80,7 +80,7 @@ impl Smallest {
         self.wanted
     }
 
-    /// In no order.
+    /// The rows in no particular order.
     pub fn rows(&self) -> impl Iterator<Item = &Drawn> {
         self.heap.iter()
     }
@@ -90,7 +90,7 @@ impl Smallest {
             return;
         }
         let drawn = Drawn { key, row: row.to_vec(), cluster };
-        // Equal rows have equal keys, and there are few rows of one key.
+        // Equal rows have equal keys, and few other rows share a key.
         if self.heap.iter().any(|other| other == &drawn) {
             return;
         }
@@ -106,7 +106,7 @@ impl Smallest {
         }
     }
 
-    /// Smallest key first.
+    /// The rows, smallest key first.
     pub fn into_rows(self) -> Vec<Drawn> {
         self.heap.into_sorted_vec()
     }

@@ -1,18 +1,19 @@
-//! One pass over row groups with all threads. A thread takes an open row group, decodes one batch, puts the group back
-//! and works on the batch: so even one enormous row group keeps every thread busy, and memory holds a batch a thread.
+//! Scans row groups with all threads. A thread takes an open row group, decodes a batch, returns the group and processes the
+//! batch. So even one huge row group keeps all threads busy, and memory holds one batch per thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::error::{Place, RowError, ScaleError};
 use super::features::{Batch, GroupReader, Reading};
-use super::nearest::NearestScratch;
-use super::pass::{Answer, Engine, Pass};
+use super::nearest::{Nearest, NearestScratch};
+use super::pass::{Answer as _, Engine, Pass, Sample, SampledRows, Step};
 use super::source::{Group, Source};
+use super::step::{Partial, Scale};
 use base::contain::contained;
 use base::threads::pool;
 
-/// The threads of this machine and what they read.
+/// The threads of this machine and their data.
 pub struct ScanPool<'a> {
     pub source: &'a Source,
     pub reading: Reading,
@@ -21,13 +22,13 @@ pub struct ScanPool<'a> {
 }
 
 struct OpenGroups<'a> {
-    /// Row groups that were begun, rest here while nobody decodes them: number in the list, reader.
+    /// Started row groups that no thread is decoding: index and reader.
     idle: Vec<(usize, GroupReader<'a>)>,
-    /// The next one to begin.
+    /// The next group to start.
     next: usize,
-    /// Row groups in somebody's hands.
+    /// The number of row groups that threads are decoding.
     out: usize,
-    /// The first wrong place of the data, not of the clock: groups before it are still read to their end.
+    /// The first error in the order of the data, not of time: groups before it are still read completely.
     failed: Option<(usize, ScaleError)>,
 }
 
@@ -37,12 +38,12 @@ impl<'a> ScanPool<'a> {
         Ok(Self { source, reading, stop, pool })
     }
 
-    /// Runs `work` on the pool's threads.
+    /// Runs `work` in the thread pool.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)
     }
 
-    /// Hands every batch of `groups` to `work`, with a state of the thread's own; returns the states, in no order.
+    /// Calls `work` with every batch of `groups` and a state per thread; returns the states in no particular order.
     pub fn scan<S: Send>(
         &self,
         groups: &[Group],
@@ -73,7 +74,23 @@ impl<'a> ScanPool<'a> {
         }
     }
 
-    /// Decodes the next batch there is; says from which row group, `None` when nothing is left.
+    /// Runs a pass over some groups.
+    pub fn run<P: Pass>(&self, pass: &P, groups: &[Group]) -> Result<P::Answer, ScaleError> {
+        let dim = self.source.dim;
+        let answers = self.scan(
+            groups,
+            || (pass.begin(dim), NearestScratch::default()),
+            |(answer, scratch), batch| {
+                pass.take(answer, dim, &batch.values, &batch.norms, scratch);
+                Ok(())
+            },
+        )?;
+        let mut whole = pass.begin(dim);
+        answers.into_iter().for_each(|(answer, _)| whole.merge(answer));
+        Ok(whole)
+    }
+
+    /// Decodes the next batch and returns the index of its row group; `None` at the end.
     fn take_batch<'s>(
         &'s self,
         groups: &[Group],
@@ -84,7 +101,7 @@ impl<'a> ScanPool<'a> {
         loop {
             let (number, reader) = self.take_group(groups, open_groups, returned)?;
             let group = groups[number];
-            // Damage that the Parquet reader did not foresee may make it panic; it is damage all the same.
+            // The Parquet reader may panic on damaged files.
             let decoded = contained(|| {
                 let mut reader = match reader {
                     Some(reader) => reader,
@@ -158,19 +175,12 @@ impl Engine for ScanPool<'_> {
         &self.pool
     }
 
-    fn ask(&self, pass: &Pass, groups: &[Group]) -> Result<Answer, ScaleError> {
-        let dim = self.source.dim;
-        let answers = self.scan(
-            groups,
-            || (pass.begin(dim), NearestScratch::default()),
-            |(answer, nearest_scratch), batch| {
-                pass.take(answer, dim, &batch.values, &batch.norms, nearest_scratch);
-                Ok(())
-            },
-        )?;
-        let mut whole = pass.begin(dim);
-        answers.into_iter().for_each(|(answer, _)| whole.merge(answer));
-        Ok(whole)
+    fn sample(&self, sample: &Sample<&Nearest>, groups: &[Group]) -> Result<SampledRows, ScaleError> {
+        self.run(sample, groups)
+    }
+
+    fn step(&self, nearest: &Nearest, scale: Scale, groups: &[Group]) -> Result<Partial, ScaleError> {
+        self.run(&Step { nearest, scale }, groups)
     }
 }
 

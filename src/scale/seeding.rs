@@ -1,9 +1,9 @@
-//! Where k-means begins: rows at random, or k-means|| (scalable k-means++): a few passes each draw as many rows as
-//! there are clusters, with odds in proportion to their squared distance from all drawn before; then k-means++ among
-//! the drawn, weighted by how many rows are nearest to each.
+//! Initial centroids: random rows, or k-means|| (scalable k-means++). Each of a few passes samples as many rows as there are
+//! clusters, with probabilities proportional to the squared distance from the rows sampled before; then k-means++ chooses
+//! among the samples, weighted by the number of rows nearest to each.
 //!
-//! A pass draws a fixed number by the smallest of `lot / distance²` (priority sampling), which needs no sum of
-//! distances beforehand, and so one pass where the textbook needs two.
+//! A pass takes the rows with the smallest `random / distance²` (priority sampling). This needs no sum of distances in
+//! advance, so one pass suffices where the textbook needs two.
 
 use std::collections::HashSet;
 
@@ -12,12 +12,12 @@ use rayon::prelude::*;
 use super::error::ScaleError;
 use super::exact::squared_distance;
 use super::nearest::{Centroids, Nearest};
-use super::pass::{Engine, Pass, Question};
+use super::pass::{Engine, Sample};
 use super::sampling::{Drawn, Draws, lot, mixed};
 use super::source::Group;
 use super::step::Scale;
 
-/// Passes that draw. Bahmani and others found five to be as good as more; from four on the difference is small.
+/// The number of sampling passes. Bahmani et al. found five as good as more; from four on the difference is small.
 const ROUNDS: u64 = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -28,16 +28,16 @@ pub enum Init {
     Random,
 }
 
-/// What is known of the data after reading it once.
+/// The result of reading the data once.
 #[derive(Debug)]
 pub struct Survey {
-    /// Length of the longest row.
+    /// The length of the longest row.
     pub longest: f64,
-    /// Rows drawn with even odds.
+    /// A uniform sample of rows.
     drawn: Vec<Drawn>,
 }
 
-/// Checks every row, measures the longest and draws the first rows.
+/// Checks every row, finds the longest and samples the first rows.
 pub fn survey(
     engine: &dyn Engine,
     groups: &[Group],
@@ -46,12 +46,12 @@ pub fn survey(
     seed: u64,
 ) -> Result<Survey, ScaleError> {
     let wanted = if init == Init::Random { clusters } else { 1 };
-    let sampled = engine.draw(&Pass { question: Question::Survey { wanted, seed }, nearest: None }, groups)?;
+    let sampled = engine.sample(&Sample::Uniform { wanted, seed }, groups)?;
     Ok(Survey { longest: sampled.longest.sqrt(), drawn: sampled.into_rows() })
 }
 
 impl Survey {
-    /// The drawn rows, one after the other.
+    /// The sampled rows, one after the other.
     pub fn rows(self) -> Vec<f32> {
         self.drawn.into_iter().flat_map(|drawn| drawn.row).collect()
     }
@@ -88,14 +88,14 @@ fn draw_far(
     let dim = engine.source().dim;
     let mut known: HashSet<u64> = drawn.iter().map(|drawn| lot(0, &drawn.row)).collect();
     for round in 1.. {
-        // Data with few different rows needs more rounds only to find that there are no more.
+        // Data with few distinct rows needs more rounds to find out that there are no others.
         if round > ROUNDS && drawn.len() >= clusters {
             break;
         }
         let nearest = Nearest::new(centroids(dim, &drawn));
-        let question = Question::Far { wanted: clusters, seed: mixed(seed.wrapping_add(round)) };
-        let mut far = engine.draw(&Pass { question, nearest: Some(&nearest) }, groups)?.into_rows();
-        // Numbers near the end of f32 are far from themselves as far as arithmetic tells, round after round.
+        let far = Sample::Far { wanted: clusters, seed: mixed(seed.wrapping_add(round)), nearest: &nearest };
+        let mut far = engine.sample(&far, groups)?.into_rows();
+        // Near the limit of f32, rounding can make a row seem far from itself, so known rows are dropped.
         far.retain(|far| known.insert(lot(0, &far.row)));
         if far.is_empty() {
             break;
@@ -105,7 +105,7 @@ fn draw_far(
     Ok(drawn)
 }
 
-/// k-means++ among the drawn rows, each weighing as much as the rows nearest to it.
+/// k-means++ among the sampled rows, each weighted by the rows nearest to it.
 fn choose(
     engine: &dyn Engine,
     groups: &[Group],
@@ -133,7 +133,7 @@ fn choose(
         if odds[next] > 0.0 {
             chosen.push(next);
         } else {
-            // No row is nearest to any that is left: take those in the order they were drawn.
+            // No remaining sample has any weight, so they are taken in sampling order.
             let left = (0..drawn.len()).find(|i| !chosen.contains(i));
             chosen.extend(left);
         }
@@ -145,7 +145,7 @@ fn centroids(dim: usize, drawn: &[Drawn]) -> Centroids {
     Centroids::new(dim, drawn.iter().flat_map(|drawn| drawn.row.iter().copied()).collect())
 }
 
-/// The place where `share` of the sum of all odds is reached; never one without odds while there are others.
+/// The index at which the cumulated weights reach `share` of their sum; never one of weight zero while there are others.
 fn pick(odds: &[f64], share: f64) -> usize {
     let mut left = share * odds.iter().sum::<f64>();
     let mut last = 0;

@@ -1,4 +1,4 @@
-//! Which files of features are meant, what they hold, and how their row groups are listed.
+//! The data source: finding the files of features, checking them, and listing their row groups.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use super::input::is_remote;
 use super::stores;
 use base::reading::{self, Stream};
 
-/// Numbers in a row; features have some thousands. What is worked out about rows takes memory in proportion.
+/// Maximum numbers per row; features have a few thousand. Memory grows in proportion.
 const WIDEST: usize = 1 << 16;
-/// Files in the order of their paths, so that nothing depends on the order they were named in.
+/// The files in the order of their paths, so that nothing depends on the order of the arguments.
 #[derive(Debug, Clone)]
 pub struct Source {
     pub files: Vec<DataFile>,
@@ -23,7 +23,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens every file and checks its columns; rows are checked as they are read.
+    /// Opens all files and checks their columns; rows are checked as they are read.
     pub fn open(paths: &[PathBuf]) -> Result<Self, ScaleError> {
         let mut paths = paths.to_vec();
         paths.sort();
@@ -42,13 +42,13 @@ impl Source {
         Ok(Self { files, rows, dim })
     }
 
-    /// The same of one `.npy` file whose ids lie in another.
+    /// The same for a single `.npy` file with ids in another.
     pub fn with_ids(mut self, ids: &Path) -> Result<Self, ScaleError> {
         self.files.iter_mut().try_for_each(|file| file.take_ids(ids))?;
         Ok(self)
     }
 
-    /// Row groups that hold rows, in the order of the data.
+    /// The row groups with rows, in the order of the data.
     pub fn groups(&self) -> Vec<Group> {
         let mut groups = Vec::new();
         let mut first_row = 0;
@@ -64,12 +64,12 @@ impl Source {
     }
 }
 
-/// A path that means the same wherever one stands.
+/// Makes a path absolute.
 pub fn absolute(path: &Path) -> PathBuf {
     if is_remote(path) { path.to_owned() } else { std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) }
 }
 
-/// The files that patterns name: a path as it is, or one with `*`, `?`, `[…]`, `**`.
+/// Expands patterns to files: plain paths, or paths with `*`, `?`, `[…]`, `**`.
 pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
     let mut paths = Vec::new();
     for pattern in patterns {
@@ -95,8 +95,8 @@ pub fn expand(patterns: &[String]) -> Result<Vec<PathBuf>, ScaleError> {
     Ok(paths)
 }
 
-/// A list of files or patterns, one a line; blank lines and lines that begin with `#` are passed over.
-/// A list on this machine may come out of a pipe, until `stop` becomes true.
+/// Reads a list of files or patterns, one per line; blank lines and lines that begin with `#` are skipped. A local list may
+/// be a pipe, which is read until `stop` becomes true.
 pub fn read_list(list: &Path, stop: &AtomicBool) -> Result<Vec<PathBuf>, ScaleError> {
     let text = if is_remote(list) {
         String::from_utf8(files::read(list)?)
@@ -109,7 +109,7 @@ pub fn read_list(list: &Path, stop: &AtomicBool) -> Result<Vec<PathBuf>, ScaleEr
     expand(&lines.map(str::to_owned).collect::<Vec<_>>())
 }
 
-/// Walks from the last folder that is named without wildcards.
+/// Walks from the last folder without wildcards.
 fn matching(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ScaleError> {
     let wrong = |cause: String| ScaleError::Pattern { pattern: pattern.to_owned(), cause };
     let glob = globset::GlobBuilder::new(pattern).literal_separator(true).build();

@@ -1,49 +1,49 @@
-//! One step of k-means, without an engine: rows to a partial, partials to one, that one to new centroids. Whoever
-//! drives it, and however the rows were cut and dealt out, the centroids come out the same to the bit.
+//! One step of k-means, independent of the engine: rows are summed into partials, partials are merged, and the total gives
+//! new centroids. The centroids are bit-identical for any division of the rows.
 //!
-//! Sums are whole numbers. A coordinate is rounded once to a multiple of a step so small that nothing of an f32 near
-//! the largest rows is lost, and so large that the sum of all rows fits in 63 bits; whole numbers add up the same in
-//! every order. The step follows from the number of rows and the longest of them alone.
+//! Sums are integers, which add up the same in every order. Each coordinate is rounded once to a fixed-point step, small
+//! enough to keep the precision of f32 for the longest rows, and large enough that the sum of all rows fits into 63 bits.
+//! The step follows from the number of rows and the longest row alone.
 
 use super::exact::{dot, squared_norm};
 use super::nearest::{Centroids, Nearest, NearestScratch};
 
-/// Where the fixed point lies: a coordinate `x` is kept as `round(x · 2^bits)`.
+/// The fixed-point scale: a coordinate `x` is stored as `round(x · 2^bits)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Scale {
     bits: i32,
 }
 
-/// What a set of rows adds to a step.
+/// The partial sums of a set of rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partial {
     dim: usize,
     scale: Scale,
-    /// Per cluster, the sum of its rows in the fixed point.
+    /// For each cluster, the fixed-point sum of its rows.
     sums: Vec<i64>,
     counts: Vec<u64>,
-    /// Per cluster, the sum of the squared lengths of its rows, in a fixed point of twice as many bits.
+    /// For each cluster, the sum of the squared lengths of its rows, in fixed point with twice as many bits.
     norms: Vec<i128>,
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
     pub centroids: Vec<f32>,
-    /// Sum of the squared distances of the rows to the centroids they were assigned to.
+    /// The sum of squared distances of the rows to their centroids.
     pub inertia: f64,
-    /// Clusters no row was nearest to; their centroids stay where they were.
+    /// Clusters without rows; their centroids do not move.
     pub empty: Vec<usize>,
     pub counts: Vec<u64>,
 }
 
 impl Scale {
-    /// For `rows` rows none of which is longer than `longest`.
+    /// The scale for `rows` rows of at most length `longest`.
     pub fn new(rows: u64, longest: f64) -> Self {
         // 2^exponent > longest ≥ |any coordinate|.
         let exponent = if longest > 0.0 { longest.log2().floor() as i32 + 1 } else { 0 };
         let count = i32::try_from(u64::BITS - rows.max(1).leading_zeros()).unwrap_or(64);
-        // 62 bits for the sum leave the sign and one to spare; 50 for a coordinate is what the rounding can do.
+        // Sums may take 62 bits, which leaves the sign and a spare bit; the rounding allows 50 bits per coordinate.
         Self { bits: (62 - count).min(50) - exponent }
     }
 
@@ -60,7 +60,7 @@ impl Scale {
     }
 }
 
-/// To the nearest whole number, ties to even, by the way f64 rounds a sum near 1.5 · 2^52; for |v| < 2^51.
+/// Rounds to the nearest integer, ties to even, by adding 1.5 · 2^52 in f64; for |v| < 2^51.
 #[inline]
 fn whole(v: f64) -> i64 {
     const MAGIC: f64 = 6_755_399_441_055_744.0;
@@ -72,7 +72,7 @@ impl Partial {
         Self { dim, scale, sums: vec![0; clusters * dim], counts: vec![0; clusters], norms: vec![0; clusters] }
     }
 
-    /// Adds rows that are nearest to what `nearest` says.
+    /// Adds rows to their nearest clusters.
     pub fn assign(&mut self, nearest: &Nearest, rows: &[f32], norms: &[f64], nearest_scratch: &mut NearestScratch) {
         let dim = self.dim;
         nearest.assign(rows, norms, nearest_scratch, |row, cluster| {
@@ -91,7 +91,7 @@ impl Partial {
         self.norms[cluster] += (norm * factor * factor) as i128;
     }
 
-    /// Takes a row out of the cluster it was added to.
+    /// Moves a row from one cluster to another.
     pub fn move_row(&mut self, from: usize, to: usize, row: &[f32]) {
         let factor = self.scale.factor();
         for (i, &x) in row.iter().enumerate() {
@@ -103,7 +103,7 @@ impl Partial {
         self.counts[to] += 1;
     }
 
-    /// Adds what other rows came to; in any order.
+    /// Merges the partial sums of other rows, in any order.
     pub fn merge(&mut self, other: &Self) {
         debug_assert_eq!((self.dim, self.scale), (other.dim, other.scale));
         self.sums.iter_mut().zip(&other.sums).for_each(|(sum, other)| *sum += other);
@@ -111,7 +111,7 @@ impl Partial {
         self.norms.iter_mut().zip(&other.norms).for_each(|(norm, other)| *norm += other);
     }
 
-    /// NearestScratch for so many clusters; it never shrinks.
+    /// Grows to this many clusters; never shrinks.
     pub fn grow(&mut self, clusters: usize) {
         if clusters > self.counts.len() {
             self.sums.resize(clusters * self.dim, 0);
@@ -120,19 +120,19 @@ impl Partial {
         }
     }
 
-    /// How many words [`Self::words`] makes of a cluster with rows of `dim` numbers.
+    /// The length of [`Self::words`] for rows of `dim` numbers.
     pub fn width(dim: usize) -> usize {
         dim + 3
     }
 
-    /// A cluster's sum, as it travels between machines.
+    /// Encodes a cluster's sum for other machines.
     pub fn words(&self, cluster: usize, out: &mut Vec<i64>) {
         out.extend_from_slice(&self.sums[cluster * self.dim..][..self.dim]);
         let norm = self.norms[cluster];
         out.extend([self.counts[cluster] as i64, norm as i64, (norm >> 64) as i64]);
     }
 
-    /// Adds what [`Self::words`] told of other rows.
+    /// Adds the sum encoded by [`Self::words`].
     pub fn merge_words(&mut self, cluster: usize, words: &[i64]) {
         let (sums, rest) = words.split_at(self.dim);
         let own = &mut self.sums[cluster * self.dim..][..self.dim];
@@ -141,14 +141,14 @@ impl Partial {
         self.norms[cluster] += (i128::from(rest[2]) << 64) | i128::from(rest[1] as u64);
     }
 
-    /// Forgets the first clusters; those behind take their places.
+    /// Removes the first clusters; the others move down.
     pub fn drop_first(&mut self, clusters: usize) {
         self.sums.drain(..clusters * self.dim);
         self.counts.drain(..clusters);
         self.norms.drain(..clusters);
     }
 
-    /// Bytes it takes in memory.
+    /// Its size in bytes.
     pub fn size(&self) -> usize {
         8 * self.sums.capacity() + 8 * self.counts.capacity() + 16 * self.norms.capacity()
     }
@@ -163,7 +163,7 @@ impl Partial {
         self.sums[cluster * self.dim..][..self.dim].iter().map(move |&sum| sum as f64 / divisor)
     }
 
-    /// New centroids from the sum over all rows.
+    /// Computes new centroids from the sums over all rows.
     pub fn finish(&self, before: &Centroids) -> Update {
         let mut centroids = before.values.clone();
         for (cluster, centroid) in centroids.chunks_exact_mut(self.dim).enumerate() {
@@ -179,7 +179,7 @@ impl Partial {
         }
     }
 
-    /// Σ|x − c|² = Σ|x|² − 2 Σ c·s + Σ n|c|²: the sums are known, so no distance need be measured.
+    /// Σ|x − c|² = Σ|x|² − 2 Σ c·s + Σ n|c|²: all sums are known, so no distances are needed.
     fn inertia(&self, centroids: &Centroids) -> f64 {
         let factor = self.scale.factor();
         let norms = self.norms.iter().sum::<i128>() as f64 / factor / factor;
@@ -196,12 +196,12 @@ impl Partial {
     }
 }
 
-/// Length of the way all centroids went, as scikit-learn and the original measure it.
+/// The total movement of the centroids, as scikit-learn and the original measure it.
 pub fn shift(before: &[f32], after: &[f32]) -> f64 {
     before.iter().zip(after).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt()
 }
 
-/// Cosine of the angle between two rows; 0 where one has no direction.
+/// The cosine similarity of two rows; 0 if one is zero.
 pub fn cosine(x: &[f32], y: &[f32]) -> f64 {
     let lengths = (squared_norm(x) * squared_norm(y)).sqrt();
     if lengths > 0.0 { (dot(x, y) / lengths).clamp(-1.0, 1.0) } else { 0.0 }
@@ -277,7 +277,7 @@ mod tests {
             let largest = longest * scale.factor();
             assert!(largest < 2f64.powi(51), "{rows} rows of {longest}: rounding");
             assert!(largest * rows as f64 <= 2f64.powi(62), "{rows} rows of {longest}: sum");
-            // A billion rows still keep 31 bits of the longest, where f32 has 24.
+            // With a billion rows, 31 bits of the longest row remain, and f32 has 24.
             assert!(largest >= 2f64.powi(30), "{rows} rows of {longest}: precision");
         }
     }

@@ -1,7 +1,7 @@
 //! Object stores: `s3://bucket/key`, `https://host/path`, `http://host/path`. Credentials, region and endpoint come from
 //! the usual variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL, AWS_ALLOW_HTTP, …).
 //!
-//! Everything else here reads and writes in its own threads and waits; the requests run in two threads of their own.
+//! All other code here is blocking; requests run in two threads of their own.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -17,18 +17,18 @@ use url::Url;
 
 use super::error::ScaleError;
 
-/// Read ahead at a time: a column chunk is read from one end to the other, in small pieces.
+/// Read-ahead in bytes: column chunks are read sequentially in small pieces.
 const AHEAD: u64 = 4 << 20;
-/// Sent at a time; stores take no less but at the end.
+/// Bytes per upload part; stores accept smaller ones only at the end.
 const PART: usize = 5 << 20;
 
-/// An object that is there.
+/// An existing object.
 #[derive(Debug)]
 pub struct Object {
     address: String,
     store: Arc<dyn ObjectStore>,
     meta: ObjectMeta,
-    /// The piece read last, and where it begins.
+    /// The most recent piece and its offset.
     ahead: Mutex<(u64, Bytes)>,
 }
 
@@ -69,11 +69,11 @@ impl Object {
     }
 }
 
-/// An object that a folder holds.
+/// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     pub address: String,
-    /// Another when the object was changed.
+    /// Changes whenever the object does.
     pub stamp: String,
 }
 
@@ -84,7 +84,7 @@ impl Listed {
     }
 }
 
-/// All objects below an address, in the order of their keys.
+/// All objects below an address, in key order.
 pub fn list(folder: &str) -> Result<Vec<Listed>, ScaleError> {
     if is_web(folder) {
         return Err(unlisted(folder));
@@ -97,7 +97,7 @@ pub fn list(folder: &str) -> Result<Vec<Listed>, ScaleError> {
     Ok(listed.iter().map(|meta| Listed::of(format!("{start}/{}", meta.location), meta)).collect())
 }
 
-/// Objects whose address matches a pattern; an address without wildcards is taken as it is.
+/// The objects that match a pattern; an address without wildcards is taken literally.
 pub fn matching(pattern: &str, paths: &mut Vec<PathBuf>) -> Result<(), ScaleError> {
     let wrong = |cause: String| ScaleError::Pattern { pattern: pattern.to_owned(), cause };
     let Some(wild) = pattern.find(['*', '?', '[', '{']).filter(|_| !is_web(pattern) || pattern.contains('*')) else {
@@ -124,7 +124,7 @@ fn is_web(address: &str) -> bool {
     address.starts_with("http://") || address.starts_with("https://")
 }
 
-/// The whole of an object, unless it is larger than `most` bytes: then how large it is.
+/// Reads a whole object of at most `most` bytes; for a larger one, returns its size.
 pub fn get(address: &str, most: u64) -> Result<Result<Vec<u8>, u64>, ScaleError> {
     let (store, key) = place(address)?;
     let fetched = wait(async move {
@@ -136,7 +136,7 @@ pub fn get(address: &str, most: u64) -> Result<Result<Vec<u8>, u64>, ScaleError>
         let mut bytes = Vec::with_capacity(size as usize);
         let mut pieces = found.into_stream();
         while let Some(piece) = pieces.try_next().await? {
-            // A server may send more than it said.
+            // A server may send more than it announced.
             if bytes.len() as u64 + piece.len() as u64 > most {
                 return Ok(Err(bytes.len() as u64 + piece.len() as u64));
             }
@@ -147,7 +147,7 @@ pub fn get(address: &str, most: u64) -> Result<Result<Vec<u8>, u64>, ScaleError>
     fetched.and_then(|fetched| fetched.map_err(told)).map_err(ScaleError::io(address))
 }
 
-/// Sends what `content` holds; large contents in parts, a few of which are in memory.
+/// Uploads `content`; large contents in parts, a few of which are in memory.
 pub fn put(address: &str, mut content: impl Read + Send + 'static) -> Result<(), ScaleError> {
     let (store, key) = place(address)?;
     let sent = wait(async move {
@@ -169,21 +169,21 @@ pub fn put(address: &str, mut content: impl Read + Send + 'static) -> Result<(),
     sent.and_then(|sent| sent).map_err(ScaleError::io(address))
 }
 
-/// What cannot be removed stays.
+/// Removes a file if possible.
 pub fn delete(address: &str) {
     if let Ok((store, key)) = place(address) {
         let _ = wait(async move { store.delete(&key).await });
     }
 }
 
-/// The object of an address; `None` where there is none, or where it cannot be told.
+/// The object at an address; `None` if there is none or it cannot be determined.
 pub fn look(address: &str) -> Result<Option<Listed>, ScaleError> {
     let (store, key) = place(address)?;
     let meta = wait(async move { store.head(&key).await });
     Ok(meta.ok().and_then(Result::ok).map(|meta| Listed::of(address.to_owned(), &meta)))
 }
 
-/// The kind says what a user can do about it.
+/// Converts an error; its kind tells what a user can do.
 fn told(error: object_store::Error) -> io::Error {
     use object_store::Error;
     let kind = match &error {
@@ -194,18 +194,18 @@ fn told(error: object_store::Error) -> io::Error {
     io::Error::new(kind, error)
 }
 
-/// What stands behind the bucket or host.
+/// The part after the bucket or host.
 fn below(address: &str) -> &str {
     let behind = address.split_once("://").map_or(address, |(_, behind)| behind);
     behind.split_once('/').map_or("", |(_, key)| key)
 }
 
-/// The store of an address, one for all addresses of a bucket or host, and the key inside.
+/// The store of an address, shared by all addresses of a bucket or host, and the key inside.
 pub fn place(address: &str) -> Result<(Arc<dyn ObjectStore>, Key), ScaleError> {
     static STORES: OnceLock<Mutex<HashMap<String, Arc<dyn ObjectStore>>>> = OnceLock::new();
     let wrong = |cause: String| ScaleError::Pattern { pattern: address.to_owned(), cause };
     let url = Url::parse(address).map_err(|error| wrong(error.to_string()))?;
-    // Keys of buckets stand in addresses as they are, with `#` and `%` in them; those of web servers are encoded.
+    // Keys of buckets are not encoded in addresses and may contain `#` and `%`; those of web servers are encoded.
     let key = if is_web(address) {
         Key::from_url_path(url.path()).map_err(|error| wrong(error.to_string()))?
     } else {
@@ -221,8 +221,8 @@ pub fn place(address: &str) -> Result<(Arc<dyn ObjectStore>, Key), ScaleError> {
     Ok((store, key))
 }
 
-/// A store with connections of its own. Those of [`place`] live in the threads of this module; whoever runs threads of
-/// another kind, and blocks them, would wait for ever on connections shared with it.
+/// A store with its own connections. Those of [`place`] live in the threads of this module; a runtime that blocks its own
+/// threads on shared connections would deadlock.
 pub fn fresh(url: &Url) -> Result<Arc<dyn ObjectStore>, ScaleError> {
     let wrong = |cause: String| ScaleError::Pattern { pattern: url.to_string(), cause };
     if !matches!(url.scheme(), "s3" | "s3a" | "http" | "https") {
@@ -242,7 +242,7 @@ fn settings(url: &Url) -> Vec<(String, String)> {
     settings
 }
 
-/// Runs a request to its end, from any thread.
+/// Runs a request to completion, from any thread.
 fn wait<T: Send + 'static>(request: impl Future<Output = T> + Send + 'static) -> io::Result<T> {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     let runtime = if let Some(runtime) = RUNTIME.get() {

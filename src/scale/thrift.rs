@@ -1,5 +1,4 @@
-//! What Parquet's own descriptions are written in: Thrift, in its compact protocol. They are looked through before the
-//! general reader believes them.
+//! Thrift's compact protocol, in which Parquet metadata is written. Metadata is checked before the general reader trusts it.
 
 use std::io::{BufReader, Read};
 
@@ -12,7 +11,7 @@ use super::input::Input;
 const END: &[u8] = b"PAR1";
 const TAIL: usize = 8;
 
-/// Refuses a footer that would keep the general reader busy for ever. What is no footer at all is left to that reader.
+/// Refuses a footer that would keep the general reader busy forever. Other damage is left to that reader.
 pub fn check_footer(file: &Input) -> Result<()> {
     let Some(end) = file.len().checked_sub(TAIL as u64) else { return Ok(()) };
     let tail = file.get_bytes(end, TAIL)?;
@@ -33,10 +32,10 @@ const BINARY: u8 = 8;
 const LIST: u8 = 9;
 const SET: u8 = 10;
 pub const STRUCT: u8 = 12;
-/// A footer has lists of structs, four in one another.
+/// Maximum nesting; footers nest four levels of lists of structs.
 const DEEPEST: u32 = 32;
 
-/// Reads on, and counts the bytes.
+/// Reads the compact protocol and counts the bytes.
 pub struct Compact<R> {
     bytes: R,
     read: u64,
@@ -58,7 +57,7 @@ impl<R: Read> Compact<R> {
         Ok(byte[0])
     }
 
-    /// Seven bits a byte, the lowest first.
+    /// Reads a varint: seven bits per byte, lowest first.
     fn number(&mut self) -> Result<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
@@ -71,7 +70,7 @@ impl<R: Read> Compact<R> {
         Err(broken())
     }
 
-    /// A signed number of 32 bits that must not be below zero: such are written as twice their size.
+    /// Reads a zigzag-encoded 32-bit number that must not be negative.
     pub fn size(&mut self) -> Result<u64> {
         let number = self.number()?;
         if number % 2 == 0 && i32::try_from(number / 2).is_ok() { Ok(number / 2) } else { Err(broken()) }
@@ -105,7 +104,7 @@ impl<R: Read> Compact<R> {
             LIST | SET if depth < DEEPEST => {
                 let head = self.byte()?;
                 let items = if head >> 4 == 15 { self.number()? } else { u64::from(head >> 4) };
-                // Parquet has no flags in lists, and its reader would spend time, but no bytes, on each.
+                // Parquet has no lists of booleans, and its reader would spend time, but no bytes, on each.
                 if items > 0 && matches!(head & 0xf, TRUE | FALSE) {
                     return Err(broken());
                 }
@@ -134,7 +133,7 @@ mod tests {
 
     #[test]
     fn billions_of_flags_in_a_few_bytes_are_refused() {
-        // Field 1, a list; of flags, 2,147,483,647 of them; the end.
+        // Field 1, a list of 2,147,483,647 booleans; the end.
         let flags = [0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x07, 0];
         assert!(Compact::new(&flags[..]).skip(STRUCT, 0).is_err());
         let none = [0x19, 0x01, 0];

@@ -1,5 +1,5 @@
-//! The folder a fit works in: what it is a fit of, the centroids before and after every iteration, and a line for each.
-//! It is always in a state to go on from, whenever the run before was killed.
+//! The work folder of a fit: its plan, the centroids before and after every iteration, and a telemetry line for each. A fit
+//! can always be resumed from it, whenever it was killed.
 
 use std::fs;
 use std::io::Write;
@@ -13,7 +13,7 @@ use super::seeding::Init;
 use base::npy;
 use base::reading;
 
-/// What makes one fit different from another: with the same plan, and only then, a fit can be taken up again.
+/// The identity of a fit; only a fit with the same plan can be resumed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub revision: u32,
@@ -21,16 +21,16 @@ pub struct Plan {
     pub dim: usize,
     pub rows: u64,
     pub init: Init,
-    /// Of the centroids to begin with, where they were given.
+    /// The hash of the given initial centroids, if any.
     pub given: Option<String>,
     pub seed: u64,
     pub normalize: bool,
     pub mini_batch: Option<u64>,
-    /// Of names, sizes and numbers of rows of all files.
+    /// The hash of names, sizes and row counts of all files.
     pub data: String,
 }
 
-/// What is kept beside the plan.
+/// The content of the plan file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Kept {
     #[serde(flatten)]
@@ -41,19 +41,19 @@ struct Kept {
 /// A line of `telemetry.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Iteration {
-    /// From 0; what it makes lies in `iter_{iteration + 1}`.
+    /// Counted from 0; its result is in `iter_{iteration + 1}`.
     pub iteration: u64,
     pub rows: u64,
-    /// Sum of squared distances to the centroids the iteration began with.
+    /// The sum of squared distances to the centroids at its start.
     pub inertia: f64,
-    /// How far the centroids went, all together.
+    /// The total movement of the centroids.
     pub shift: f64,
-    /// Clusters that had lost all rows and were given a new place.
+    /// The number of empty clusters that were reseeded.
     pub reseeded: usize,
     pub seconds: f64,
 }
 
-/// Centroids of an iteration, and in a mini-batch fit how many rows each has seen.
+/// The centroids of an iteration and, for mini-batches, the number of rows each has seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     pub iteration: u64,
@@ -68,7 +68,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// Opens the folder for a plan; refuses one that another fit has worked in.
+    /// Opens the folder for a plan; refuses the folder of another fit.
     pub fn open(folder: &Path, plan: Plan) -> Result<(Self, Option<i32>), ScaleError> {
         fs::create_dir_all(folder).map_err(ScaleError::io(folder))?;
         let work = Self { folder: folder.to_owned(), plan };
@@ -86,7 +86,7 @@ impl Work {
         Ok((work, Some(kept.scale_bits)))
     }
 
-    /// Called when the data has been looked through: from here on the folder is this plan's.
+    /// Called after the survey: from here on the folder belongs to this plan.
     pub fn begin(&self, scale_bits: i32) -> Result<(), ScaleError> {
         let kept = Kept { plan: self.plan.clone(), scale_bits };
         let path = self.plan_file();
@@ -106,7 +106,7 @@ impl Work {
         self.folder.join("telemetry.jsonl")
     }
 
-    /// The centroids an iteration begins with. Their file is the last to be written, so where it is all is.
+    /// Saves the centroids at the start of an iteration. Their file is written last, so it implies all others.
     pub fn save(&self, snapshot: &Snapshot) -> Result<(), ScaleError> {
         let path = self.centroids_file(snapshot.iteration);
         let folder = path.parent().unwrap_or(&self.folder);
@@ -134,7 +134,7 @@ impl Work {
         centroids.iter().all(|x| x.is_finite()).then_some(Snapshot { iteration, centroids, seen })
     }
 
-    /// The last of the whole iterations.
+    /// The last complete iteration.
     pub fn latest(&self) -> Option<Snapshot> {
         let entries = fs::read_dir(&self.folder).ok()?;
         let number = |name: &str| name.strip_prefix("iter_")?.parse::<u64>().ok();
@@ -144,13 +144,13 @@ impl Work {
         iterations.into_iter().rev().find_map(|iteration| self.load(iteration))
     }
 
-    /// The lines there are; a line cut short by a kill, and all after it, is left out.
+    /// The telemetry lines; a truncated line and everything after it is dropped.
     pub fn telemetry(&self) -> Vec<Iteration> {
         let text = reading::read_text(&self.telemetry_file(), reading::LIST).unwrap_or_default();
         text.lines().map_while(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Keeps the lines of iterations before `iteration`: what comes is told anew.
+    /// Drops the lines from `iteration` on, which will be written again.
     pub fn forget_from(&self, iteration: u64) -> Result<Vec<Iteration>, ScaleError> {
         let mut lines = self.telemetry();
         lines.retain(|line| line.iteration < iteration);
@@ -189,7 +189,7 @@ fn npy(kind: &str, shape: &[usize], data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The data of a file that holds exactly such an array; `None` for anything else.
+/// The data of an array with this type and shape; `None` for anything else.
 fn npy_data<'a>(bytes: &'a [u8], kind: &str, shape: &[usize]) -> Option<&'a [u8]> {
     let expected = npy(kind, shape, &[]);
     let item = kind.get(2..)?.parse::<usize>().ok()?;

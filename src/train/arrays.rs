@@ -9,7 +9,7 @@ use super::labels::{Item, Target};
 use base::npy::{Header, ItemType};
 use base::pixels::Pixels;
 use base::reading;
-use networks::multihead::FLAWS;
+use networks::multihead::DEGRADATIONS;
 
 /// The order of the axes of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub fn items(images: &Path, labels: &Path) -> Result<Vec<Item>, TrainError> {
     let count = header.shape[0];
     let each = match *shape.shape {
         [rows] | [rows, 1] if rows == count => 1,
-        [rows, heads] if rows == count && heads == FLAWS.len() => heads,
+        [rows, heads] if rows == count && heads == DEGRADATIONS.len() => heads,
         _ => {
-            let (found, heads) = (&shape.shape, FLAWS.len());
+            let (found, heads) = (&shape.shape, DEGRADATIONS.len());
             return Err(labels_error(format!(
                 "an array of shape {found:?}; {count}, or {count} by {heads} are expected"
             )));

@@ -4,12 +4,12 @@ use super::degrade::{convolved, mapped};
 use super::rng::Rng;
 use super::watermark;
 use base::pixels::Pixels;
-use networks::multihead::FLAWS;
+use networks::multihead::DEGRADATIONS;
 
-pub type Strengths = [f32; FLAWS.len()];
+pub type Strengths = [f32; DEGRADATIONS.len()];
 
 /// Weights of the heads in the loss; watermarks are the hardest to detect.
-pub const LOSS_WEIGHTS: [f32; FLAWS.len()] = [1.0, 1.0, 1.5, 1.0];
+pub const LOSS_WEIGHTS: [f32; DEGRADATIONS.len()] = [1.0, 1.0, 1.5, 1.0];
 
 const TINTS: [[f32; 3]; 8] = [
     [255.0, 200.0, 200.0],
@@ -27,7 +27,7 @@ pub fn with_random_flaws(photo: &Pixels, rng: &mut Rng) -> (Pixels, Strengths) {
     let mut heads = [0, 1, 2, 3];
     rng.shuffle(&mut heads);
     let count = rng.below(heads.len() + 1);
-    let (mut photo, mut strengths) = (photo.clone(), [0.0; FLAWS.len()]);
+    let (mut photo, mut strengths) = (photo.clone(), [0.0; DEGRADATIONS.len()]);
     for &head in &heads[..count] {
         let strength = rng.between(0.1, if matches!(head, 0 | 2) { 0.5 } else { 1.0 });
         photo = apply(&photo, head, strength, rng);
@@ -36,7 +36,7 @@ pub fn with_random_flaws(photo: &Pixels, rng: &mut Rng) -> (Pixels, Strengths) {
     (photo, strengths)
 }
 
-/// Adds one flaw of a given strength, by its index in [`FLAWS`].
+/// Adds one flaw of a given strength, by its index in [`DEGRADATIONS`].
 pub fn apply(photo: &Pixels, head: usize, strength: f32, rng: &mut Rng) -> Pixels {
     match head {
         0 => {
@@ -105,7 +105,7 @@ mod tests {
         let difference = |other: &Pixels| -> f64 {
             other.data().iter().zip(photo.data()).map(|(a, b)| f64::from(a.abs_diff(*b))).sum()
         };
-        for (head, name) in FLAWS.iter().enumerate() {
+        for (head, name) in DEGRADATIONS.iter().enumerate() {
             for seed in 0..9 {
                 let made = |strength| apply(&photo, head, strength, &mut Rng::at(seed, [1, 1]));
                 let (weak, strong) = (difference(&made(0.1)), difference(&made(0.5)));

@@ -28,7 +28,7 @@ use super::{Ended, TrainError, loss};
 use kernels::Engine;
 use networks::checkpoint::{Checkpoint, InMemory, Ledger};
 use networks::fused::Runner;
-use networks::mini::{self, FAMILY, Heads, Mini, Outputs, SEEN, TRUNK};
+use networks::mini::{self, FAMILY, Heads, INPUTS, Mini, Outputs, TRUNK};
 use networks::mobile::FusedMobile;
 
 /// Pairs of a burst count in the ranking metrics when their labelled scores differ by at least this.
@@ -306,8 +306,8 @@ fn finish(
 
 fn tensors(mini: &Mini, set: &TrainingSet<'_>) -> Result<InMemory, TrainError> {
     let mut all = InMemory { tensors: mini.tensors()? };
-    all.tensors.insert("seen.mean".into(), (vec![SEEN], set.mean.clone()));
-    all.tensors.insert("seen.std".into(), (vec![SEEN], set.std.clone()));
+    all.tensors.insert("seen.mean".into(), (vec![INPUTS], set.mean.clone()));
+    all.tensors.insert("seen.std".into(), (vec![INPUTS], set.std.clone()));
     Ok(all)
 }
 

@@ -1,27 +1,24 @@
 //! A reproducible random generator: every seed and position (such as epoch and photo) has its own stream, so that
 //! neither the number of threads nor a restart changes the draws.
 
-/// SplitMix64.
+use base::random::SplitMix;
+
 #[derive(Clone, Debug)]
-pub struct Rng(u64);
+pub struct Rng(SplitMix);
 
 impl Rng {
     /// The stream of a position, such as (epoch, photo).
     pub fn at(seed: u64, position: [u64; 2]) -> Self {
-        let mut rng = Self(seed);
+        let mut rng = Self(SplitMix(seed));
         for part in position {
-            rng.0 = rng.draw().wrapping_add(part.wrapping_mul(0xD1B5_4A32_D192_ED03));
+            rng.0.0 = rng.draw().wrapping_add(part.wrapping_mul(0xD1B5_4A32_D192_ED03));
         }
         rng.draw();
         rng
     }
 
     pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.draw()
     }
 
     /// A uniform number in 0..1.

@@ -5,6 +5,7 @@
 mod world;
 
 mod chromium;
+mod large_album;
 mod report_page;
 mod review;
 mod reviewing;

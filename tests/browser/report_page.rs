@@ -64,6 +64,12 @@ const DRIVE: &str = r#"<script>
     seen.closer = document.getElementById('closer').open;
     seen.buttons = [...document.querySelectorAll('#closer .words button')].map((button) => button.textContent);
     document.getElementById('closer').close();
+    const calls = [...document.querySelectorAll('#list .cell')].filter((cell) => /^(Picked|Runner-up)/.test(cell.querySelector('.above')?.textContent));
+    seen.calls = calls.map((cell) => [cell.querySelector('.above').textContent, Number(cell.querySelector('.photo').dataset.photo)]);
+    seen.row = calls.every((cell) => cell.parentElement === calls[0].parentElement);
+    calls[1].querySelector('.photo').click();
+    seen.panes = [...document.querySelectorAll('#closer .pane')].map((pane) => Number(pane.dataset.photo));
+    document.getElementById('closer').close();
     const before = document.documentElement.dataset.theme;
     document.getElementById('theme').click();
     seen.theme = before !== document.documentElement.dataset.theme;
@@ -120,6 +126,9 @@ fn part(i: usize, what: usize) -> f64 {
     (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 
+/// The pick that is too close to call.
+const CLOSE_CALL: usize = 2;
+
 fn album(count: usize, takes: usize) -> Page {
     let mut photos: Vec<Entry> = (0..count).map(|i| entry(i, takes)).collect();
     let mut rank = 0;
@@ -130,6 +139,11 @@ fn album(count: usize, takes: usize) -> Page {
         rank += 1;
         let of = scene.len();
         let name = scene[best].path.clone();
+        if rank == CLOSE_CALL {
+            let next = (best + 1) % of;
+            scene[best].met[0].path = scene[next].path.clone();
+            (scene[best].close_call, scene[next].close_call) = (true, true);
+        }
         for (at, photo) in scene.iter_mut().enumerate() {
             if at == best {
                 photo.rank = Some(rank);
@@ -248,6 +262,11 @@ fn the_page_works_in_a_browser() {
     assert_eq!(seen["time"], times.iter().filter(|&&time| time <= middle).count());
     assert_eq!((&seen["reset"], &seen["picked"], &seen["unpicked"]), (&60.into(), &12.into(), &60.into()));
     assert_eq!((&seen["found"], &seen["decided"]), (&1.into(), &1.into()));
+    let pick = page.photos.iter().position(|photo| photo.rank == Some(CLOSE_CALL)).expect("a pick");
+    let pair = [pick, pick / takes * takes + (pick + 1) % takes];
+    let calls = serde_json::json!([["Picked · preferred with 71 %", pair[0]], ["Runner-up", pair[1]]]);
+    assert_eq!((&seen["calls"], &seen["row"]), (&calls, &true.into()), "both stand in one row: {seen}");
+    assert_eq!(seen["panes"], serde_json::json!(pair), "and open side by side");
     assert_eq!(seen["buttons"], serde_json::json!(["Keep", "Reject"]));
     for what in ["moved", "leapt", "closer", "theme"] {
         assert_eq!(seen[what], true, "{what}: {seen}");

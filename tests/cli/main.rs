@@ -21,6 +21,7 @@ mod score;
 mod since;
 mod store;
 mod terminal;
+mod text;
 mod train;
 mod train_arrays;
 mod train_course;

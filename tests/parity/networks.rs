@@ -16,7 +16,7 @@ use networks::dinov2::FusedDinov2;
 use networks::fused::{Batch, Network, Runner};
 use networks::head::{Bend, FusedHead, HeadConfig};
 use networks::mobile::{Family, FusedMobile};
-use networks::multihead::{FLAWS, FusedMultiHead};
+use networks::multihead::{DEGRADATIONS, FusedMultiHead};
 use networks::preference::{Class1, first_is_better};
 use networks::preprocess::{Preprocess, Resize};
 use networks::rating::Output;
@@ -373,7 +373,7 @@ fn preferences_of_a_deep_head_equal_the_originals() {
 fn flaws_equal_those_of_pytorch() {
     let record = recorded("multihead");
     let mut checkpoint = Formula::new(&record["tensors"]);
-    for flaw in FLAWS {
+    for flaw in DEGRADATIONS {
         let last = format!("head_{flaw}.6");
         let gain = record["gains"][flaw].as_f64().unwrap() as f32;
         let weight = checkpoint.values(&format!("{last}.weight")).iter().map(|w| w * gain).collect();

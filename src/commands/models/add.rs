@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(required = true, value_name = "FILE|URL|FOLDER")]
     manifests: Vec<String>,
 
-    /// Replace a manifest of the same name and version that says something else
+    /// Replace a different manifest of the same name and version
     #[arg(long)]
     force: bool,
 }

@@ -10,16 +10,16 @@ use hub::cache::{Collection, Leftover};
 use hub::digest::Digest;
 use hub::model_library::ModelLibrary;
 
-/// Clear away pulls cut short and files set aside, and bring the folder below cache_max_size_gb
+/// Remove interrupted pulls and quarantined files, and bring the folder below cache_max_size_gb
 ///
-/// The least recently used models go first; what is in use, or came within the last ten minutes, stays.
+/// The least recently used models are removed first. Files in use, or fetched within the last ten minutes, stay.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Also delete files that no manifest names
+    /// Also remove files that no manifest names
     #[arg(long)]
     unlisted: bool,
 
-    /// Only say what would go
+    /// Only print what would be removed
     #[arg(long)]
     dry_run: bool,
 }

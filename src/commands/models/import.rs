@@ -15,14 +15,14 @@ use hub::fetch::{Pulled, Wanted};
 use hub::manifest::{Manifest, ManifestFile};
 use hub::model_library::ModelLibrary;
 
-/// Take model files from disk; each is recognised by its sha256
+/// Import model files from disk; each is recognised by its sha256
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Files, whatever they are called
+    /// Files, under any name
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// The model a file belongs to, for one whose sha256 no manifest knows (with --trust-first)
+    /// The model that a file belongs to, if no manifest has its sha256 (with --trust-first)
     #[arg(long = "as", value_name = "MODEL")]
     model: Option<String>,
 

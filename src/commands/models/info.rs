@@ -6,7 +6,7 @@ use crate::error::{CommandError, Ending};
 use crate::library::record;
 use crate::report::records::ModelRecord;
 
-/// Every model, and what of it is here
+/// List all models, and how much of each is here
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
     /// Only those for this task, e.g. aesthetics, comparison, embedding or face
@@ -18,7 +18,7 @@ pub struct ListArgs {
     here: bool,
 }
 
-/// All about a model: files, hashes, sources, licence, figures
+/// Show everything about a model: files, hashes, sources, licence, figures
 #[derive(Debug, clap::Args)]
 pub struct InfoArgs {
     /// NAME or NAME@VERSION

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::records::ModelPathRecord;
 
-/// Where the verified files of a model lie
+/// Print the paths of a model's verified files
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// NAME or NAME@VERSION

@@ -16,14 +16,14 @@ use hub::manifest::Manifest;
 use hub::model_library::ModelLibrary;
 use hub::sources::Source;
 
-/// Fetch models; an earlier pull that was cut short is continued
+/// Fetch models; an interrupted pull is resumed
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// NAME, NAME@VERSION, or faces for all that faces need
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
 
-    /// Every model there is
+    /// All models
     #[arg(long)]
     all: bool,
 

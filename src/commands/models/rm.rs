@@ -19,7 +19,7 @@ pub struct Args {
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
 
-    /// Every version of the models named
+    /// All versions of the named models
     #[arg(long)]
     all_versions: bool,
 
@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long)]
     forget: bool,
 
-    /// Only say what would go
+    /// Only print what would be removed
     #[arg(long)]
     dry_run: bool,
 }

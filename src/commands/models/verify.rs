@@ -10,14 +10,14 @@ use hub::cache::Verdict;
 use hub::digest::Digest;
 use hub::model_library::ModelLibrary;
 
-/// Read model files through and compare their sha256; a wrong one is set aside
+/// Verify the sha256 of model files; wrong ones are quarantined
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// NAME or NAME@VERSION
     #[arg(value_name = "MODEL")]
     models: Vec<String>,
 
-    /// Every file in the model folder
+    /// All files in the model folder
     #[arg(long)]
     all: bool,
 }

@@ -17,7 +17,7 @@ use crate::library::Groups;
 use crate::library::choice::{self, FoundDecision};
 use crate::library::model_selection::AlbumModels;
 use crate::photo_report::PhotoReport;
-use crate::report::html::{Entry, Page};
+use crate::report::html::{Entry, Met, Page};
 use judge::select::{Decision, Photo, Rules, Verdict};
 
 /// The parts of the album that stay the same during a review.
@@ -51,10 +51,29 @@ pub struct Session<'a> {
 struct Change<'a> {
     /// The photo that was decided about; null where there was nothing to undo.
     photo: Option<usize>,
-    /// The photos whose entries changed, with their new entries.
-    changed: Vec<(usize, &'a Entry)>,
+    /// The photos whose entries changed, with what a choice can change of them.
+    changed: Vec<(usize, Update<'a>)>,
     /// The number of decisions that can be undone.
     undo: usize,
+}
+
+/// The part of an entry that depends on the choice.
+#[derive(Debug, Serialize)]
+struct Update<'a> {
+    rank: Option<usize>,
+    composite: Option<f64>,
+    reason: &'a str,
+    met: &'a [Met],
+    close_call: bool,
+    decision: Option<&'a str>,
+}
+
+impl<'a> Update<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        let Entry { rank, composite, reason, met, close_call, decision, .. } = entry;
+        let decision = decision.as_deref();
+        Self { rank: *rank, composite: *composite, reason, met, close_call: *close_call, decision }
+    }
 }
 
 impl<'a> Session<'a> {
@@ -73,38 +92,42 @@ impl<'a> Session<'a> {
             journal,
             decisions,
             elsewhere,
-            photos: Vec::new(),
+            photos: choice::candidates(album.reports, album.groups, &vec![None; album.reports.len()]),
             verdicts: Vec::new(),
             page: Page::default(),
             undo_stack: Vec::new(),
             stale: true,
             tie_breaks: TieBreak { networks, tally, context, seen: HashMap::new() },
         };
-        session.choose()?;
+        session.settle()?;
+        let Album { reports, .. } = album;
+        let chosen = Chosen { reports, from_file: false, photos: &session.photos, verdicts: &session.verdicts };
+        session.page = Page { served: true, ..album_export::page(chosen) };
+        session.page.photos.iter_mut().for_each(served);
         Ok(session)
     }
 
-    /// Makes the choice under the decisions in force.
-    fn choose(&mut self) -> Result<(), CommandError> {
-        let Album { reports, groups, models, rules } = self.album;
-        let decisions = human_decisions::before(reports, &self.decisions, &self.elsewhere);
-        let photos = choice::candidates(reports, groups, &decisions);
-        let hub = &self.tie_breaks.networks.hub;
-        let verdicts = hub.choose(reports, &photos, rules, groups, models, &mut self.tie_breaks)?;
-        (self.photos, self.verdicts) = (photos, verdicts);
-        let chosen = Chosen { reports, from_file: false, photos: &self.photos, verdicts: &self.verdicts };
-        self.page = Page { served: true, ..album_export::page(chosen) };
-        // The server shows originals and stores decisions. A browser opens no local file for a page from a server.
-        for photo in &mut self.page.photos {
-            (photo.link, photo.content, photo.picture) = (None, None, None);
+    /// Makes the choice again if a decision is not included yet. Returns the photos whose verdict or decision changed.
+    pub fn settle(&mut self) -> Result<Vec<usize>, CommandError> {
+        if !self.stale {
+            return Ok(Vec::new());
         }
-        self.stale = false;
-        Ok(())
-    }
-
-    /// Makes the choice again if a decision is not included yet.
-    pub fn settle(&mut self) -> Result<(), CommandError> {
-        if self.stale { self.choose() } else { Ok(()) }
+        let Album { reports, groups, models, rules } = self.album;
+        let before: Vec<Option<Decision>> = self.photos.iter().map(|photo| photo.decision).collect();
+        choice::decide(&mut self.photos, &human_decisions::before(reports, &self.decisions, &self.elsewhere));
+        let hub = &self.tie_breaks.networks.hub;
+        let verdicts = hub.choose(reports, &self.photos, rules, groups, models, &mut self.tie_breaks)?;
+        let mut old: Vec<Option<&Verdict>> = vec![None; reports.len()];
+        for verdict in &self.verdicts {
+            old[verdict.photo] = Some(verdict);
+        }
+        let is_new = |verdict: &&Verdict| {
+            let photo = verdict.photo;
+            old[photo] != Some(*verdict) || before[photo] != self.photos[photo].decision
+        };
+        let changed = verdicts.iter().filter(is_new).map(|verdict| verdict.photo).collect();
+        (self.verdicts, self.stale) = (verdicts, false);
+        Ok(changed)
     }
 
     pub fn page(&self) -> Result<String, CommandError> {
@@ -137,14 +160,9 @@ impl<'a> Session<'a> {
         let ids = self.ids(report)?;
         let new_decision = |id: &PhotoId| journal::NewDecision { photo: *id, decision, path: &report.path };
         let decisions: Vec<journal::NewDecision> = ids.iter().map(new_decision).collect();
-        self.tie_breaks
-            .context
-            .telemetry
-            .time("journal", || self.journal.decide(&decisions))
-            .map_err(journal_failed)?;
+        let telemetry = &self.tie_breaks.context.telemetry;
+        self.decisions = telemetry.time("journal", || self.journal.decide(&decisions)).map_err(journal_failed)?;
         self.stale = true;
-        // Read again, because another albumctl may have stored decisions, too.
-        self.decisions = self.journal.decisions().map_err(journal_failed)?;
         Ok(())
     }
 
@@ -160,10 +178,15 @@ impl<'a> Session<'a> {
 
     /// Makes the choice again and reports what changed.
     fn changes(&mut self, photo: Option<usize>) -> Result<String, CommandError> {
-        let before = self.page.photos.clone();
-        self.settle()?;
-        let now = self.page.photos.iter().enumerate();
-        let changed = now.zip(&before).filter(|((_, now), before)| now != before).map(|(now, _)| now).collect();
+        let mut changed = vec![false; self.photos.len()];
+        self.settle()?.into_iter().for_each(|photo| changed[photo] = true);
+        for verdict in self.verdicts.iter().filter(|verdict| changed[verdict.photo]) {
+            let entry = &mut self.page.photos[verdict.photo];
+            *entry = album_export::entry(&self.album.reports[verdict.photo], &self.photos[verdict.photo], verdict);
+            served(entry);
+        }
+        let entries = self.page.photos.iter().enumerate().filter(|(photo, _)| changed[*photo]);
+        let changed = entries.map(|(photo, entry)| (photo, Update::of(entry))).collect();
         json(&Change { photo, changed, undo: self.undo_stack.len() })
     }
 
@@ -171,6 +194,11 @@ impl<'a> Session<'a> {
     pub fn end(self) -> (Vec<Photo>, Vec<Verdict>) {
         (self.photos, self.verdicts)
     }
+}
+
+/// The server shows originals and stores decisions. A browser opens no local file for a page from a server.
+fn served(entry: &mut Entry) {
+    (entry.link, entry.content, entry.picture) = (None, None, None);
 }
 
 fn json(value: &impl Serialize) -> Result<String, CommandError> {

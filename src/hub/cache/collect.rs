@@ -1,4 +1,4 @@
-//! What may go when room is short: leftovers of dead processes first, then files by how long nobody used them.
+//! Garbage collection: leftovers of dead processes first, then the least recently used files.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::{At, Blob, Cache, CacheError, listed};
 use crate::digest::Digest;
 
-/// A file just added is not taken away again before its user could use it, not even by another process.
+/// A new file is protected for this long, so that another process cannot remove it before its first use.
 const FRESH: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,23 +17,23 @@ pub struct Usage {
     pub files: usize,
     pub bytes: u64,
     pub max_bytes: Option<u64>,
-    /// Bytes of pulls that run or were cut short.
+    /// Bytes of running and interrupted pulls.
     pub partial_bytes: u64,
     pub quarantined_bytes: u64,
-    /// What the disk has left; none where it cannot be asked.
+    /// Free bytes on the disk, if known.
     pub free_bytes: Option<u64>,
 }
 
-/// What is to be collected.
+/// The scope of a collection.
 #[derive(Debug, Clone, Default)]
 pub struct Collection<'a> {
-    /// Never taken, as if in use.
+    /// Files to keep, as if in use.
     pub keep: &'a [Digest],
-    /// What manifests name; the others go too when this is given.
+    /// The files that manifests name; if given, all others are collected.
     pub listed: Option<&'a HashSet<Digest>>,
-    /// Parts of dead processes and quarantined files go too.
+    /// Whether to collect parts of dead processes and quarantined files.
     pub leftovers: bool,
-    /// Only say what would go.
+    /// Whether to report only.
     pub dry_run: bool,
 }
 
@@ -65,26 +65,27 @@ impl Cache {
         })
     }
 
-    /// Of the file system the folder is on, or would be.
+    /// Free bytes of the file system that the folder is on, or would be on.
     pub fn free_bytes(&self) -> Option<u64> {
         let existing = self.root.ancestors().find(|folder| folder.is_dir())?;
         let system = rustix::fs::statvfs(existing).ok()?;
         Some(system.f_bavail.saturating_mul(system.f_frsize))
     }
 
-    /// Brings the cache below its limit, least recently used first, and clears away what the collection says. Files in
-    /// use, just added or to be kept stay, though the limit be passed.
+    /// Brings the cache below its limit, least recently used files first, and collects what is in scope. Files that are in
+    /// use, new, or to be kept stay, even above the limit.
     pub fn collect(&self, collection: &Collection<'_>) -> Result<Vec<Collected>, CacheError> {
         self.collect_telling(collection, drop)
     }
 
-    /// The same; `tell` hears of what should have gone and could not be removed.
+    /// The same; `tell` is called with files that could not be removed.
     pub fn collect_telling(
         &self,
         collection: &Collection<'_>,
         mut tell: impl FnMut(CacheError),
     ) -> Result<Vec<Collected>, CacheError> {
-        // All that can fail as a whole comes before the first file goes: the caller hears of every file that went.
+        // Everything that can fail as a whole comes before the first removal, so that the caller learns of every removed
+        // file.
         let blobs = self.blobs()?;
         let mut collected = Vec::new();
         if collection.leftovers {
@@ -109,7 +110,7 @@ impl Cache {
                     bytes -= blob.bytes;
                     collected.push(Collected { what: Leftover::Blob(blob.digest), bytes: blob.bytes, why });
                 }
-                // Somebody has begun to use it since: it stays.
+                // A process has begun to use it since, so it stays.
                 Err(CacheError::InUse { .. }) => {}
                 Err(error) => tell(error),
             }
@@ -133,7 +134,7 @@ impl Cache {
             });
             match removed {
                 Ok(bytes) => collected.push(Collected { what: Leftover::File(path), bytes, why }),
-                // Another process clears away, too.
+                // Another process is collecting, too.
                 Err(CacheError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => tell(error),
             }

@@ -1,4 +1,4 @@
-//! A file in use is not deleted under its user: each use leaves a lease that names the process.
+//! Leases: each use of a file leaves a mark that names the process, so that files in use are not deleted.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,13 +10,13 @@ use crate::digest::Digest;
 
 const LEASES: &str = "leases";
 const CHECKS: &str = "checks";
-/// Whether a process on another machine still runs cannot be seen from here; its marks count for a day.
+/// Whether a process on another machine is alive cannot be seen from here; its marks count for a day.
 const REMOTE_MARK_LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// Kept while a file is used; dropping it removes the mark. A mark of a killed process does not count.
+/// A lease on a file; dropping it removes the mark. Marks of dead processes do not count.
 #[derive(Debug)]
 pub struct Lease {
-    /// None where the folder may not be written: then nobody deletes there either.
+    /// `None` in a read-only folder, where nothing can be deleted either.
     path: Option<PathBuf>,
 }
 
@@ -33,12 +33,12 @@ impl Cache {
         self.marked(LEASES, digest)
     }
 
-    /// Says to others that the file is being read through.
+    /// Marks the file as being verified.
     pub(crate) fn check(&self, digest: &Digest) -> Lease {
         self.marked(CHECKS, digest)
     }
 
-    /// Whether a running process reads the file through.
+    /// Whether a running process is verifying the file.
     pub(super) fn is_checked(&self, digest: &Digest) -> bool {
         let wanted = digest.hex();
         self.marks(CHECKS).iter().any(|mark| mark.hex == wanted && mark.counts())
@@ -57,7 +57,7 @@ impl Cache {
         self.holders(digest).next().is_some()
     }
 
-    /// Who uses the file, for people to read.
+    /// The processes that use the file, for messages.
     pub(super) fn holders(&self, digest: &Digest) -> impl Iterator<Item = String> {
         let wanted = digest.hex();
         self.leases().into_iter().filter(move |lease| lease.hex == wanted && lease.counts()).map(|lease| lease.holder())

@@ -1,4 +1,4 @@
-//! What is remembered of a blob: that it was verified, as it lay there then, and when it was used.
+//! The note beside a blob: when and in which state it was verified, and when it was used.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -16,33 +16,33 @@ pub struct Note {
     pub verified: SystemTime,
     pub added: SystemTime,
     pub last_used: SystemTime,
-    /// How often it was made ready for use.
+    /// The number of uses.
     #[serde(default)]
     pub uses: u64,
 }
 
-/// Differs as soon as somebody wrote to the file or put another one in its place.
+/// Changes whenever the file is written to or replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     pub bytes: u64,
     modified: Option<SystemTime>,
-    /// Seconds, nanoseconds and inode: writing changes them even when the other times are set back.
+    /// Status change time (seconds, nanoseconds) and inode: writing changes them even if the other times are set back.
     changed: (i64, i64, u64),
 }
 
 impl Note {
-    /// Of a blob without a note of its own: the file's times stand in.
+    /// A note for a blob that has none: the file's times stand in.
     pub(super) fn unread(stamp: Stamp) -> Self {
         let time = stamp.modified.unwrap_or(SystemTime::UNIX_EPOCH);
         Self { stamp, verified: SystemTime::UNIX_EPOCH, added: time, last_used: time, uses: 0 }
     }
 
-    /// A damaged note is as good as none: the blob will be read through again.
+    /// Returns nothing for a damaged note; the blob is then verified again.
     pub(super) fn read(path: &Path) -> Option<Self> {
         serde_json::from_slice(&reading::read(path, reading::TEXT).ok()?).ok()
     }
 
-    /// Not being able to remember costs time later, and nothing else.
+    /// A note that cannot be written only costs time later.
     pub(super) fn write(&self, path: &Path) {
         let _ = serde_json::to_vec(self).map(|json| atomic::write(path, &json));
     }
@@ -53,7 +53,7 @@ impl Stamp {
         Self::if_there(path).ok().flatten()
     }
 
-    /// `None` where no file lies. One that can't be looked at is not taken for missing.
+    /// `None` if the file does not exist. A file that cannot be examined is an error, not missing.
     pub fn if_there(path: &Path) -> io::Result<Option<Self>> {
         Ok(atomic::found(path)?.filter(Metadata::is_file).map(|metadata| Self::from(&metadata)))
     }

@@ -1,19 +1,19 @@
-//! Whose a part or a lease is, told from its name: does that process still run?
+//! The owner of a part or a lease, encoded in its name: is that process alive?
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A process, unmistakable over reboots, containers and reused process numbers.
+/// Identifies a process across reboots, containers and reused process numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
-    /// One boot of one machine and one space of process numbers, as eight hexadecimal digits.
+    /// Identifies a boot of a machine and a PID namespace, as eight hexadecimal digits.
     place: String,
     pid: u32,
-    /// When the process started, in ticks since boot; 0 where that cannot be had.
+    /// The start of the process in ticks since boot; 0 if unknown.
     started: u64,
-    /// Tells apart what one process owns.
+    /// Distinguishes several marks of one process.
     serial: u32,
 }
 
@@ -22,12 +22,12 @@ pub enum Life {
     Ours,
     Alive,
     Dead,
-    /// On another machine or in another container: cannot be seen from here.
+    /// On another machine or in another container, so unknown.
     Elsewhere,
 }
 
 impl Owner {
-    /// This process; a new one each time.
+    /// This process, with a new serial number each time.
     pub fn this() -> Self {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
         let pid = std::process::id();
@@ -85,12 +85,12 @@ fn place() -> &'static str {
     })
 }
 
-/// Field 22 of `/proc/PID/stat`; the name before it may hold blanks and brackets.
+/// Field 22 of `/proc/PID/stat`; the name before it may contain spaces and brackets.
 fn started(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after_name = &stat[stat.rfind(')')? + 1..];
     let mut fields = after_name.split_whitespace();
-    // A process that was killed and not yet waited for writes no more.
+    // A killed process that was not waited for yet no longer writes.
     let state = fields.next()?;
     let started = fields.nth(18)?.parse().ok()?;
     (!matches!(state, "Z" | "X")).then_some(started)

@@ -1,5 +1,5 @@
-//! A file on its way: written by one process only, hashed as it is written, taken over by another only after its
-//! bytes were hashed again.
+//! Incomplete files: written by a single process, hashed while they are written, and hashed again before another process
+//! takes over.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -12,17 +12,17 @@ use serde::{Deserialize, Serialize};
 use super::owner::{Life, Owner};
 use super::{At, Cache, CacheError, listed};
 use crate::digest::Digest;
-use crate::hashing::{Behind, Buffer};
+use crate::hashing::{BackgroundHasher, Buffer};
 use base::atomic::Folders;
 use base::reading;
 
-/// Those this process writes right now; what it wrote and gave up is as abandoned as another's.
+/// The parts that this process is writing now. Parts it has given up are as abandoned as those of dead processes.
 static OPEN: LazyLock<Mutex<Vec<PathBuf>>> = LazyLock::new(Mutex::default);
 
-/// A part of a process that cannot be seen is left alone while it may still grow.
+/// A part of a process on another machine is left alone until it has not grown for this long.
 const QUIET: Duration = Duration::from_secs(600);
 
-/// What the bytes so far came from; they are only continued with bytes of the same.
+/// The origin of the bytes so far; they are only continued from the same origin.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Origin {
     pub address: String,
@@ -37,25 +37,25 @@ pub struct Part {
     owner: Owner,
     bytes: u64,
     pub origin: Origin,
-    /// Present once it is ours to write.
-    open: Option<(File, Behind, Claim)>,
-    /// Put together from more than one answer, perhaps in more than one process.
+    /// Present once this process may write it.
+    open: Option<(File, BackgroundHasher, Claim)>,
+    /// Assembled from more than one response, perhaps in more than one process.
     pub pieced: bool,
 }
 
 impl Cache {
-    /// An empty part of our own.
+    /// Creates an empty part.
     pub fn new_part(&self, key: &str, origin: Origin) -> Result<Part, CacheError> {
         let owner = Owner::this();
         let path = self.made_folder("parts")?.join(format!("{key}.{owner}.part"));
         let claim = Claim::of(&path);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).at(&path)?;
-        let part = Part::opened(path, owner, origin, (file, Behind::default(), claim));
+        let part = Part::opened(path, owner, origin, (file, BackgroundHasher::default(), claim));
         part.note_origin();
         Ok(part)
     }
 
-    /// What an earlier process left of this file, or an empty part.
+    /// Takes over what an earlier process left of this file, or creates an empty part.
     pub fn take_part(&self, key: &str) -> Result<Part, CacheError> {
         let mut left = self.parts(key);
         left.sort_by_key(|part| std::cmp::Reverse(part.bytes));
@@ -67,8 +67,8 @@ impl Cache {
         self.new_part(key, Origin::default())
     }
 
-    /// Renames it to a name of ours, which only one of several can do, and hashes what is there. What a process
-    /// wrote that cannot be seen from here is copied instead: should it live after all, it shares no file with us.
+    /// Renames the part to a name of this process, which only one of several can do, and hashes it. A part of a process on
+    /// another machine is copied instead: if that process is alive after all, it shares no file with us.
     fn take_over(&self, key: &str, left: &Part) -> Result<Option<Part>, CacheError> {
         if left.owner.life() == Life::Elsewhere {
             let Ok(mut source) = reading::open(&left.path) else { return Ok(None) };
@@ -80,7 +80,7 @@ impl Cache {
         let owner = Owner::this();
         let path = self.folder("parts").join(format!("{key}.{owner}.part"));
         let claim = Claim::of(&path);
-        // The note goes ahead: whenever this process dies, the part lies beside a note of its name.
+        // The note comes first, so that the part always has a note of its name, whenever this process dies.
         let _ = fs::copy(origin_path(&left.path), origin_path(&path));
         if fs::rename(&left.path, &path).is_err() {
             let _ = fs::remove_file(origin_path(&path));
@@ -88,7 +88,7 @@ impl Cache {
         }
         let _ = fs::remove_file(origin_path(&left.path));
         let mut file = OpenOptions::new().read(true).write(true).open(&path).at(&path)?;
-        let (mut hashing, mut bytes) = (Behind::default(), 0);
+        let (mut hashing, mut bytes) = (BackgroundHasher::default(), 0);
         loop {
             let mut buffer = hashing.buffer();
             match file.read(&mut buffer).at(&path)? {
@@ -104,7 +104,7 @@ impl Cache {
         Ok(Some(part))
     }
 
-    /// Every part of this file, whoever writes it.
+    /// All parts of this file, of any process.
     pub fn parts(&self, key: &str) -> Vec<Part> {
         self.all_parts().into_iter().filter(|part| part.key() == Some(key)).collect()
     }
@@ -113,7 +113,7 @@ impl Cache {
         listed(&self.folder("parts")).unwrap_or_default().into_iter().filter_map(Part::found).collect()
     }
 
-    /// Notes of parts that were published or taken over just before their writer died.
+    /// Notes whose parts were published or taken over just before their writer died.
     pub(super) fn stray_notes(&self) -> Vec<PathBuf> {
         let stray = |note: &PathBuf| {
             let part = note.with_extension("part");
@@ -123,7 +123,7 @@ impl Cache {
         listed(&self.folder("parts")).unwrap_or_default().into_iter().filter(stray).collect()
     }
 
-    /// Removes what processes that are gone left of this file.
+    /// Removes what dead processes left of this file.
     pub(super) fn sweep(&self, key: &str) {
         for part in self.parts(key).into_iter().filter(Part::is_abandoned) {
             part.remove();
@@ -142,7 +142,7 @@ fn owner_of(part: &Path) -> Option<Owner> {
     part.file_name()?.to_str()?.strip_suffix(".part")?.split_once('.')?.1.parse().ok()
 }
 
-/// Whether the process that wrote it is gone, as far as can be known; `touched` is what it wrote last.
+/// Whether the writer is gone, as far as can be known; `touched` is the file it wrote last.
 fn is_abandoned(owner: &Owner, part: &Path, touched: &Path) -> bool {
     match owner.life() {
         Life::Ours => !OPEN.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|open| open == part),
@@ -156,7 +156,7 @@ fn is_abandoned(owner: &Owner, part: &Path, touched: &Path) -> bool {
 }
 
 impl Part {
-    fn opened(path: PathBuf, owner: Owner, origin: Origin, open: (File, Behind, Claim)) -> Self {
+    fn opened(path: PathBuf, owner: Owner, origin: Origin, open: (File, BackgroundHasher, Claim)) -> Self {
         Self { path, owner, bytes: 0, origin, open: Some(open), pieced: false }
     }
 
@@ -184,12 +184,12 @@ impl Part {
         is_abandoned(&self.owner, &self.path, &self.path)
     }
 
-    /// Of all bytes so far.
+    /// The digest of all bytes so far.
     pub fn digest(&self) -> Digest {
         self.open.as_ref().map_or_else(|| Digest::of(b""), |(_, hashing, _)| hashing.digest())
     }
 
-    fn opened_for_writing(&mut self) -> Result<&mut (File, Behind, Claim), CacheError> {
+    fn opened_for_writing(&mut self) -> Result<&mut (File, BackgroundHasher, Claim), CacheError> {
         let closed = || std::io::Error::other("not open for writing");
         self.open.as_mut().ok_or_else(closed).at(&self.path)
     }
@@ -204,12 +204,12 @@ impl Part {
         written.at(&self.path)
     }
 
-    /// Room for what is to be appended.
+    /// A buffer for the next bytes.
     pub fn buffer(&mut self) -> Result<Buffer, CacheError> {
         Ok(self.opened_for_writing()?.1.buffer())
     }
 
-    /// The first `count` bytes of a buffer: written now, hashed meanwhile.
+    /// Appends the first `count` bytes of a buffer; hashing runs alongside.
     pub fn append_buffer(&mut self, buffer: Buffer, count: usize) -> Result<(), CacheError> {
         let (file, hashing, _) = self.opened_for_writing()?;
         let written = file.write_all(&buffer[..count]);
@@ -231,18 +231,18 @@ impl Part {
         }
     }
 
-    /// From the start again, from this origin.
+    /// Starts over with this origin.
     pub fn start_over(&mut self, origin: Origin) -> Result<(), CacheError> {
         if let Some((file, hashing, _)) = &mut self.open {
             file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).at(&self.path)?;
-            *hashing = Behind::default();
+            *hashing = BackgroundHasher::default();
         }
         (self.bytes, self.pieced) = (0, false);
         self.come_from(origin);
         Ok(())
     }
 
-    /// What comes next is from here.
+    /// Sets the origin of the next bytes.
     pub fn come_from(&mut self, origin: Origin) {
         if self.origin != origin {
             self.origin = origin;
@@ -250,12 +250,12 @@ impl Part {
         }
     }
 
-    /// Takes room for what is to come, so that a full disk is met now. Not every file system can.
+    /// Reserves space, so that a full disk is noticed now. Not every file system can.
     pub fn reserve(&self, total: u64) -> std::io::Result<()> {
         #[cfg(target_os = "linux")]
         if let Some((file, ..)) = self.open.as_ref().filter(|_| total > self.bytes) {
             use rustix::fs::FallocateFlags;
-            /// A disk in memory takes room by clearing it, which would be done for nothing.
+            /// The type of tmpfs, which reserves by clearing memory; that would be wasted time.
             const IN_MEMORY: rustix::fs::FsWord = 0x0102_1994;
             if rustix::fs::fstatfs(file).is_ok_and(|system| system.f_type == IN_MEMORY) {
                 return Ok(());
@@ -274,13 +274,13 @@ impl Part {
         Self::discard(&self.path);
     }
 
-    /// The same for a part whose owner is gone.
+    /// Removes a part whose owner is gone.
     pub(super) fn discard(path: &Path) {
         let _ = fs::remove_file(origin_path(path));
         let _ = fs::remove_file(path);
     }
 
-    /// Makes it the file at `place`: first safe on disk, then there under its name.
+    /// Publishes it as the file at `place`: synced to disk first, then renamed.
     pub(super) fn publish(self, place: &Path) -> Result<(), CacheError> {
         if let Some((file, ..)) = &self.open {
             file.set_len(self.bytes).at(&self.path)?;
@@ -289,7 +289,7 @@ impl Part {
         }
         fs::rename(&self.path, place).at(place)?;
         let _ = fs::remove_file(origin_path(&self.path));
-        // The rename itself is only safe once the folder is.
+        // The rename is durable once the folder is synced.
         let mut folders = Folders::default();
         folders.changed_by(place);
         folders.sync().at(place)
@@ -297,13 +297,13 @@ impl Part {
 
     fn note_origin(&self) {
         if let Ok(json) = serde_json::to_vec(&self.origin) {
-            // A torn note reads as none, and the hash judges the whole in any case.
+            // A torn note counts as none, and the hash decides anyway.
             let _ = fs::write(origin_path(&self.path), json);
         }
     }
 }
 
-/// Made before there is a file of that name, so that no other thread finds one and takes it for abandoned.
+/// Registered before the file exists, so that no other thread takes it for abandoned.
 #[derive(Debug)]
 struct Claim(PathBuf);
 

@@ -1,4 +1,4 @@
-//! Hashes the user accepted: a manifest that knows none is pinned by the first pull the user trusts.
+//! Hashes that the user accepted: a manifest without a hash is pinned by the first trusted pull.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use base::atomic;
 use base::reading;
 
 impl Cache {
-    /// What the user accepted for this file of this model. A pin that cannot be read is an error, not an absence:
-    /// to take it for none would accept any bytes.
+    /// The accepted hash for a file of a model. A pin that cannot be read is an error: treating it as absent would accept
+    /// any bytes.
     pub fn trusted(&self, model: &str, file: &str) -> Result<Option<Digest>, CacheError> {
         let path = self.pin_path(model, file);
         let text = match reading::read_text(&path, reading::TEXT) {
@@ -37,7 +37,7 @@ impl Cache {
     }
 
     fn pin_path(&self, model: &str, file: &str) -> PathBuf {
-        // Names come from manifests, which may come from anywhere: no separator of theirs becomes one of a path.
+        // Names come from untrusted manifests, so their separators must not become path separators.
         let plain = |name: &str| {
             let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '@' | '.');
             let text: String = name.chars().map(|c| if safe(c) { c } else { '_' }).collect();

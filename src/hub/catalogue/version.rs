@@ -1,4 +1,4 @@
-//! Which of two versions is newer: numbers as numbers, the rest as text.
+//! Comparison of versions: numeric parts as numbers, the rest as text.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! Addresses: what a relative one means, what host it is, which name and password it carries.
+//! Web addresses: resolving relative ones, host, user name and password.
 
 use super::SourceError;
 
@@ -7,9 +7,9 @@ use super::SourceError;
 pub struct Address {
     pub scheme: String,
     pub user: Option<String>,
-    /// With the port, when one is named.
+    /// Host, with the port if one is given.
     pub authority: String,
-    /// From the first slash on; never empty.
+    /// The path from the first slash on; never empty.
     pub path: String,
 }
 
@@ -34,13 +34,13 @@ impl Address {
         Ok(Self { scheme, user, authority: authority.to_ascii_lowercase(), path })
     }
 
-    /// Where a link found at this address leads.
+    /// Resolves a link found at this address.
     pub fn join(&self, link: &str) -> Result<Self, SourceError> {
         let link = link.trim().split('#').next().unwrap_or_default();
         let scheme_end = link.find("://").filter(|&end| link[..end].chars().all(|c| c.is_ascii_alphanumeric()));
         if scheme_end.is_some() {
             let found = Self::parse(link)?;
-            // A password is for the host it was given for.
+            // A password is only sent to the host it was given for.
             let same = found.authority == self.authority && found.scheme == self.scheme;
             let user = found.user.clone().or_else(|| self.user.clone().filter(|_| same));
             return Ok(Self { user, ..found });
@@ -58,12 +58,12 @@ impl Address {
         Ok(Self { path, ..self.clone() })
     }
 
-    /// To be asked for; the user goes into a header.
+    /// The address for a request; user and password go into a header.
     pub fn request(&self) -> String {
         format!("{}://{}{}", self.scheme, self.authority, self.path)
     }
 
-    /// With the user, to be parsed again.
+    /// The full address with user and password.
     pub fn full(&self) -> String {
         let user = self.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
         format!("{}://{user}{}{}", self.scheme, self.authority, self.path)
@@ -76,14 +76,14 @@ impl Address {
         self.authority.split(':').next().unwrap_or_default()
     }
 
-    /// The last part of the path, with `%xx` resolved.
+    /// The last part of the path, with `%xx` decoded.
     pub fn file_name(&self) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
         unescaped(path.rsplit('/').next().unwrap_or_default())
     }
 }
 
-/// `%xx` resolved.
+/// Decodes `%xx`.
 pub fn unescaped(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
@@ -101,7 +101,7 @@ pub fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&plain).into_owned()
 }
 
-/// `/a/./b/../c` is `/a/c`; the query is left alone.
+/// Removes dot segments: `/a/./b/../c` becomes `/a/c`. The query is left alone.
 fn without_dots(path: &str) -> String {
     let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
     let mut kept: Vec<&str> = Vec::new();

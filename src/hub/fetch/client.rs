@@ -1,4 +1,4 @@
-//! HTTP: one GET with its redirects, through the proxy the user named, with time limits on silence.
+//! An HTTP client: GET with redirects, through the user's proxy, with timeouts.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -23,14 +23,14 @@ pub struct Client {
     network: Network,
     settings: Settings,
     roots: RootCerts,
-    /// By proxy; the empty name is no proxy.
+    /// Agents by proxy; the empty name stands for no proxy.
     agents: Mutex<HashMap<String, Agent>>,
     first_asked: OnceLock<Instant>,
-    /// Whether anybody has ever answered.
+    /// Whether any server has answered yet.
     answered: AtomicBool,
 }
 
-/// A request cannot end worse than this: the same again may help, or not.
+/// The failure of a request, by whether retrying may help.
 #[derive(Debug)]
 pub enum Trouble {
     Again {
@@ -38,7 +38,7 @@ pub enum Trouble {
         wait: Option<Duration>,
     },
     Never(SourceError),
-    /// No matter of this source.
+    /// Not specific to this source.
     Fatal(PullError),
 }
 
@@ -66,12 +66,12 @@ pub struct Question<'a> {
 pub struct Answer {
     pub status: u16,
     headers: HeaderMap,
-    /// After redirects.
+    /// The address after redirects.
     pub address: Address,
     body: Body,
 }
 
-/// A system's bundle of roots has about 200 kB.
+/// Maximum bytes of a certificate file; system bundles have about 200 kB.
 const CERTIFICATES: u64 = 16 << 20;
 
 impl Client {
@@ -104,7 +104,7 @@ impl Client {
         &self.network
     }
 
-    /// Ends every connection, those that wait for bytes in other threads too.
+    /// Closes all connections, also those that other threads wait on.
     pub(super) fn hang_up(&self) {
         let agents = std::mem::take(&mut *self.agents.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         for agent in agents.into_values() {
@@ -117,7 +117,7 @@ impl Client {
             let name = crate::sources::without_secrets(question.address);
             return Err(Trouble::Fatal(PullError::Offline { name }));
         }
-        // Who waited for one connection in vain does not wait for those of all other files and sources, too.
+        // After one connection timed out, those of other files and sources fail at once.
         if self.waited_in_vain(self.settings.connect_timeout) {
             return Err(SourceError::NoNetwork.into());
         }
@@ -159,7 +159,7 @@ impl Client {
             request = request.header(header::AUTHORIZATION, format!("Basic {secret}"));
         }
         request = request.header(header::ACCEPT, question.accept.unwrap_or("*/*"));
-        // Ranges and sizes are those of the file itself.
+        // Ranges and sizes must refer to the file itself.
         request = request.header(header::ACCEPT_ENCODING, "identity");
         self.first_asked.get_or_init(Instant::now);
         match request.call() {
@@ -225,9 +225,9 @@ impl Client {
         Trouble::Again { cause, wait: None }
     }
 
-    /// What an error while reading the body means.
+    /// Classifies an error while reading the body.
     pub(super) fn broken(&self, error: &io::Error) -> Trouble {
-        // What TLS refuses, it refuses again.
+        // A TLS refusal is permanent.
         if error.kind() == io::ErrorKind::InvalidData && error.to_string().contains("certificate") {
             return SourceError::NotTrusted(error.to_string()).into();
         }
@@ -252,7 +252,7 @@ impl Answer {
         self.header(header::CONTENT_LENGTH)?.parse().ok()
     }
 
-    /// First byte, last byte and total of `Content-Range: bytes 5-9/10`.
+    /// Parses first byte, last byte and total of `Content-Range: bytes 5-9/10`.
     pub fn content_range(&self) -> Option<(u64, u64, Option<u64>)> {
         let (range, total) = self.header(header::CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = range.trim().split_once('-')?;
@@ -264,7 +264,7 @@ impl Answer {
     }
 }
 
-/// A page of text, for manifests; bounded, since nobody says how long it is.
+/// Fetches a text of bounded length, for manifests and package indexes.
 pub fn read_text(client: &Client, address: &str, max_bytes: u64) -> Result<String, SourceError> {
     let mut patience = super::patience::Patience::new(&client.settings);
     loop {
@@ -294,7 +294,7 @@ impl Answer {
     }
 }
 
-/// Only an answer that carries what was asked for is one; a page about an error is never taken for the file.
+/// Accepts only responses that carry the file; an error page is never taken for it.
 fn judged(answer: Answer) -> Result<Answer, Trouble> {
     let status = answer.status;
     match status {

@@ -1,4 +1,4 @@
-//! What the user's environment says about the network: proxies, certificates, package indexes.
+//! Network settings from the user's environment: proxies, certificates, package indexes.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -8,13 +8,13 @@ use base::reading;
 
 #[derive(Debug, Clone, Default)]
 pub struct Network {
-    /// For `http://` addresses, for `https://` ones.
+    /// Proxies for `http://` and `https://` addresses.
     http_proxy: Option<String>,
     https_proxy: Option<String>,
     no_proxy: Vec<String>,
-    /// Certificates to trust instead of the built-in ones.
+    /// A file of certificates to trust instead of the built-in ones.
     pub certificates: Option<PathBuf>,
-    /// Package indexes, in the order they are asked.
+    /// Package indexes, in order of precedence.
     pub indexes: Vec<String>,
 }
 
@@ -24,7 +24,7 @@ impl Network {
         let variables: HashMap<String, String> =
             variables.into_iter().filter_map(text).filter(|(_, value)| !value.is_empty()).collect();
         let first = |names: &[&str]| names.iter().find_map(|name| variables.get(*name)).cloned();
-        // As curl: HTTP_PROXY in capitals is not obeyed, since a web server sets it from a request's `Proxy:` header.
+        // HTTP_PROXY in capitals is ignored, as in curl, because web servers set it from a request's `Proxy:` header.
         let all = first(&["all_proxy", "ALL_PROXY"]);
         let no_proxy = first(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
         Self {
@@ -50,7 +50,7 @@ impl Network {
     }
 }
 
-/// As pip finds them: environment, then its files, the nearest first.
+/// Finds the indexes as pip does: environment first, then its files, the most specific first.
 fn indexes(variables: &HashMap<String, String>) -> Vec<String> {
     if variables.get("PIP_NO_INDEX").is_some_and(|value| !matches!(value.as_str(), "0" | "false" | "no" | "off")) {
         return Vec::new();
@@ -63,7 +63,7 @@ fn indexes(variables: &HashMap<String, String>) -> Vec<String> {
     let main = main.or_else(|| given(&["UV_DEFAULT_INDEX", "UV_INDEX_URL"]));
     let extra = given(&["PIP_EXTRA_INDEX_URL"]).or_else(|| configured("extra-index-url"));
     let extra = extra.or_else(|| given(&["UV_INDEX", "UV_EXTRA_INDEX_URL"])).unwrap_or_default();
-    // uv writes `name=address`.
+    // uv allows `name=address`.
     let bare = |index: &str| match index.split_once("=http") {
         Some((name, rest)) if !name.contains('/') => format!("http{rest}"),
         _ => index.to_owned(),
@@ -89,7 +89,7 @@ fn pip_files(variables: &HashMap<String, String>) -> Vec<PathBuf> {
     own.into_iter().flatten().chain(std::iter::once(PathBuf::from("/etc/pip.conf"))).chain(shared).collect()
 }
 
-/// A value of an INI file in the sections that hold for downloading; lines that begin with blanks continue it.
+/// A value from the sections of an INI file that apply to downloads. Indented lines continue a value.
 fn setting(text: &str, key: &str) -> Option<String> {
     let mut section = String::new();
     let mut found: Option<String> = None;
@@ -111,7 +111,7 @@ fn setting(text: &str, key: &str) -> Option<String> {
         } else if let Some((name, value)) = line.split_once(['=', ':']) {
             let name = name.trim().to_ascii_lowercase().replace('_', "-");
             let ours = matches!(section.as_str(), "global" | "download") && name == key;
-            // `[download]` is nearer to what we do than `[global]`.
+            // `[download]` takes precedence over `[global]`.
             if ours && (found.is_none() || section == "download") {
                 found = Some(value.trim().to_owned());
                 continues = true;

@@ -1,11 +1,11 @@
-//! How long to wait before the next attempt, and when to stop trying.
+//! Retry policy: pauses between attempts, and when to give up.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
 use super::Settings;
 
-/// Counts failures in a row; progress wipes them out.
+/// Counts failures in a row; progress resets the count.
 #[derive(Debug)]
 pub struct Patience<'a> {
     settings: &'a Settings,
@@ -17,7 +17,7 @@ impl<'a> Patience<'a> {
         Self { settings, failures: 0 }
     }
 
-    /// The connection broke, but it brought something: the next attempt may be at once, nearly.
+    /// The pause after a connection that made progress: almost none.
     pub fn after_progress(&mut self) -> Duration {
         self.failures = 0;
         self.settings.first_pause.mul_f64(0.1 * (0.5 + random_fraction()))
@@ -27,8 +27,8 @@ impl<'a> Patience<'a> {
         self.failures
     }
 
-    /// The pause before the next attempt: what the server asks for, or twice as long as last time, and a random part of
-    /// it more or less, so that many who failed together do not come back together. None: enough.
+    /// The pause before the next attempt: what the server asks for, or twice the last one, with random jitter so that
+    /// clients that failed together do not retry together. `None` means give up.
     pub fn after_failure(&mut self, asked: Option<Duration>) -> Option<Duration> {
         self.failures += 1;
         if self.failures >= self.settings.attempts {
@@ -40,7 +40,7 @@ impl<'a> Patience<'a> {
     }
 }
 
-/// `Retry-After`: seconds, or a date.
+/// Parses `Retry-After`: seconds or a date.
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
@@ -51,7 +51,7 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(until.duration_since(now).unwrap_or_default())
 }
 
-/// In 0..1, without a crate for it: every hasher of the standard library is seeded at random.
+/// A random number in 0..1 from the standard library's randomly seeded hasher.
 fn random_fraction() -> f64 {
     RandomState::new().hash_one(std::time::Instant::now()) as f64 / u64::MAX as f64
 }

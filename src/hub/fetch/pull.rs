@@ -1,4 +1,4 @@
-//! Files into the cache, several at a time: what is there stays, what is half there is continued, what is wrong goes.
+//! Pulls files into the cache, several at a time: existing files stay, incomplete ones are resumed, wrong ones are replaced.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,11 +21,11 @@ pub struct Puller<'a> {
     cache: &'a Cache,
     stop: &'a AtomicBool,
     wheels: Wheels,
-    /// Whole wheels that were only fetched to take something out of them.
+    /// Whole wheels that were fetched only to extract an entry.
     borrowed: Mutex<Vec<Digest>>,
 }
 
-/// Ends the watcher, also when the work it watches panics: nobody would wait for it any more.
+/// Ends the watcher thread, also if the watched work panics.
 struct Watched<'a> {
     done: &'a AtomicBool,
     watcher: Option<Thread>,
@@ -41,12 +41,12 @@ impl Drop for Watched<'_> {
 }
 
 impl<'a> Puller<'a> {
-    /// When `stop` becomes true, connections are hung up and what has come so far is kept.
+    /// When `stop` becomes true, connections are closed and received bytes are kept.
     pub fn new(client: &'a Client, cache: &'a Cache, stop: &'a AtomicBool) -> Self {
         Self { client, cache, stop, wheels: Wheels::default(), borrowed: Mutex::default() }
     }
 
-    /// The outcome of each, in the order asked for.
+    /// Pulls files; returns the outcome of each in order.
     pub fn pull(&self, wanted: &[Wanted], tell: &(dyn Fn(usize, Event) + Sync)) -> Vec<Result<Pulled, PullError>> {
         let next = AtomicUsize::new(0);
         let done = AtomicBool::new(false);
@@ -60,7 +60,7 @@ impl<'a> Puller<'a> {
             }
         };
         thread::scope(|scope| {
-            // Where no thread can be had, files come one after the other, and a stop is noticed between two pieces.
+            // Without threads, files are fetched one after the other, and a stop is noticed between chunks.
             let watcher = thread::Builder::new().spawn_scoped(scope, || self.hang_up_when_stopped(&done)).ok();
             let watched = Watched { done: &done, watcher: watcher.as_ref().map(|watcher| watcher.thread().clone()) };
             let parallel = self.client.settings().parallel_files.clamp(1, wanted.len().max(1));
@@ -108,7 +108,7 @@ impl<'a> Puller<'a> {
         let mut transfer = Transfer { client, cache, wanted, stop, tell, transferred: 0, overtaken: false };
         let key = wanted.key();
         let _turn = Turn::wait(&transfer, &key).map_err(fatal)?;
-        // It may have come while we waited.
+        // It may have arrived while we waited.
         if let Some(found) = self.in_cache(wanted, tell)? {
             return Ok(found);
         }
@@ -127,7 +127,7 @@ impl<'a> Puller<'a> {
                 Ok(Pulled { path, digest, bytes, transferred, already_there: false })
             }
             Err(error) => {
-                // What came is kept for the next pull, unless it is what fills the disk.
+                // Received bytes are kept for the next pull, unless they fill the disk.
                 if part.bytes() == 0 || matches!(error, PullError::DiskFull { .. }) {
                     part.remove();
                 }
@@ -153,7 +153,7 @@ impl<'a> Puller<'a> {
         }
     }
 
-    /// Source by source, until the part is whole and right.
+    /// Tries source after source until the part is complete and verified.
     fn try_sources(&self, transfer: &mut Transfer<'_>, part: &mut Part) -> Result<(), PullError> {
         let mut tried: Vec<(String, SourceError)> = Vec::new();
         for source in &transfer.wanted.sources {
@@ -183,7 +183,7 @@ impl<'a> Puller<'a> {
                 return Ok(());
             }
             let Err(wrong) = transfer.wanted.judge(&part.digest()) else { return Ok(()) };
-            // Of several pieces, one may be from a file that has changed since: once more, in one piece.
+            // One of several pieces may stem from a file that has changed since, so it is fetched once more in one piece.
             let once_more = part.pieced && !in_one_piece;
             part.start_over(Origin::default())?;
             if !once_more {
@@ -204,7 +204,7 @@ impl<'a> Puller<'a> {
         }
     }
 
-    /// Through the cache, like any file: resumed, verified, and fetched once for all its entries.
+    /// Fetches the whole wheel through the cache, like any file: resumed, verified, and once for all entries.
     fn whole_wheel(&self, transfer: &mut Transfer<'_>, wheel: &WheelEntry, link: Link) -> Result<PathBuf, Trouble> {
         let Some(sha256) = link.sha256 else {
             return Err(SourceError::NotListed(format!("{} with a sha256", wheel.file)).into());
@@ -227,7 +227,7 @@ impl<'a> Puller<'a> {
 }
 
 impl Wanted {
-    /// Whether a file with this hash is the one.
+    /// Checks whether a file with this hash is the wanted one.
     pub fn judge(&self, found: &Digest) -> Result<(), SourceError> {
         let found = *found;
         match (&self.sha256, &self.sha256_starts) {
@@ -239,7 +239,7 @@ impl Wanted {
         }
     }
 
-    /// Names the part: by content where it is known, else by where it comes from.
+    /// The key of the part: the content hash where known, else the source.
     fn key(&self) -> String {
         self.sha256.map_or_else(
             || {

@@ -1,4 +1,4 @@
-//! One file from one address into its part: continues where the part ends if that is the same file still.
+//! The transfer of one file from one address into its part, resumed if the file is still the same.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,9 @@ use super::patience::Patience;
 use super::{Event, PullError, SourceError, Wanted};
 use crate::cache::{Cache, CacheError, Origin, Part, Presence};
 
-/// A connection that brought less than this before it broke brought nothing.
+/// A broken connection that transferred less than this made no progress.
 const PROGRESS: u64 = 1024;
-/// Left free on the disk.
+/// Bytes that stay free on the disk.
 const MARGIN: u64 = 16 << 20;
 
 pub struct Transfer<'a> {
@@ -22,20 +22,20 @@ pub struct Transfer<'a> {
     pub wanted: &'a Wanted,
     pub stop: &'a AtomicBool,
     pub tell: &'a dyn Fn(Event),
-    /// Bytes that came over the network.
+    /// Bytes transferred over the network.
     pub transferred: u64,
-    /// Another process was quicker.
+    /// Another process finished first.
     pub overtaken: bool,
 }
 
 impl Transfer<'_> {
-    /// Until the part is whole as far as lengths tell; whether it is right the hash says.
+    /// Fetches until the part has its full length; the caller checks the hash.
     pub fn fetch(&mut self, address: &str, part: &mut Part) -> Result<(), Trouble> {
         self.persist(part, true, |transfer, part| transfer.attempt(address, part))
     }
 
-    /// Tries until it works, until patience ends, or until there is no point. With `resumes` an attempt that got further
-    /// than any before does not count as a failure; one that only brought the same bytes again does.
+    /// Retries until it succeeds, attempts run out, or the failure is permanent. With `resumes`, an attempt that got further
+    /// than any before does not count as a failure.
     pub fn persist(
         &mut self,
         part: &mut Part,
@@ -51,7 +51,7 @@ impl Transfer<'_> {
                 Err(Trouble::Again { cause, wait }) => (cause, wait),
                 ended => return ended,
             };
-            // When the user interrupts, connections are hung up, which looks like trouble.
+            // An interrupt closes connections, which looks like a failure.
             self.check_stop()?;
             if let Some(wait) = wait.filter(|wait| *wait > settings.longest_pause) {
                 return Err(SourceError::AsksTooMuch(wait).into());
@@ -84,9 +84,9 @@ impl Transfer<'_> {
             let answer = self.client.get(&question)?;
             match answer.status {
                 206 if continues(&answer, address, part) => return self.receive(answer, address, part),
-                // The server knows no ranges, or the file is another one now: here it comes from the start.
+                // The server does not support ranges, or the file has changed: this response has all of it.
                 200 => return self.receive(answer, address, part),
-                // The file is another one, or shorter than what we have.
+                // The file has changed, or is shorter than our part.
                 _ => part.start_over(Origin::default())?,
             }
         }
@@ -97,7 +97,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// Without a known hash to judge the whole by, only the same file of the same server goes on, and it must say so.
+    /// Without a known hash, a part is only continued if the server confirms that the file is the same.
     fn may_continue(&self, address: &str, part: &Part) -> bool {
         let too_long = self.wanted.size.is_some_and(|size| part.bytes() > size);
         let Origin { address: from, etag, last_modified, .. } = &part.origin;
@@ -117,7 +117,7 @@ impl Transfer<'_> {
         {
             return Err(SourceError::Size { expected, found }.into());
         }
-        // A connection that was cut looks like the end of such a file.
+        // For such a file, a broken connection looks like its end.
         let chunked = answer.header(header::TRANSFER_ENCODING).is_some_and(|how| how.eq_ignore_ascii_case("chunked"));
         if self.wanted.sha256.is_none() && self.wanted.size.or(total).is_none() && !chunked {
             return Err(SourceError::Endless.into());
@@ -168,7 +168,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// Into the part, hashed on the way. `counts`: what is read came over the network as it is.
+    /// Copies a stream into the part and hashes it. `counts` tells whether its bytes count as network traffic.
     pub fn stream(
         &mut self,
         mut reader: impl Read,
@@ -182,7 +182,7 @@ impl Transfer<'_> {
         loop {
             self.check_stop()?;
             let mut buffer = part.buffer()?;
-            // What has come is written at once: a kill loses no more than one buffer.
+            // Received bytes are written at once, so a kill loses at most one buffer.
             let count = match reader.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
@@ -259,7 +259,7 @@ impl Transfer<'_> {
     }
 }
 
-/// Whether what comes fits onto what is there.
+/// Whether the response continues the part.
 fn continues(answer: &Answer, address: &str, part: &Part) -> bool {
     let Some((first, _, total)) = answer.content_range() else { return false };
     let origin = &part.origin;
@@ -276,7 +276,7 @@ fn continues(answer: &Answer, address: &str, part: &Part) -> bool {
     first == part.bytes() && same_total && same_file
 }
 
-/// Notices a server that never falls silent and never gets anywhere.
+/// Detects a server that keeps sending but makes hardly any progress.
 struct Pace {
     slowest: u64,
     span: Duration,

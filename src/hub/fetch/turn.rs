@@ -1,5 +1,5 @@
-//! Several processes that want the same file: one fetches, the others wait for it. A courtesy only: where locks do
-//! nothing each fetches its own copy, and the result is the same.
+//! Of several processes that want the same file, one fetches and the others wait. An optimisation only: without working
+//! locks each fetches its own copy, with the same result.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ impl Drop for Turn {
 }
 
 impl Turn {
-    /// Ours, or the file appeared while we waited.
+    /// Waits for the turn of this process, or until the file appears.
     pub fn wait(transfer: &Transfer<'_>, key: &str) -> Result<Self, Trouble> {
         let free = Self { lock: None };
         let folder = transfer.cache.root().join("parts");
@@ -53,7 +53,7 @@ impl Turn {
             if digest.is_some_and(|digest| transfer.cache.presence(&digest, None) == Presence::Ready) {
                 return Ok(free);
             }
-            // Whoever holds the lock and does not get on, or died where locks outlive their holders, is not waited for.
+            // A lock holder that makes no progress, or died where locks outlive their holders, is not waited for.
             let bytes = transfer.cache.parts(key).iter().map(Part::bytes).max().unwrap_or(0);
             if bytes != progress.1 {
                 progress = (Instant::now(), bytes);

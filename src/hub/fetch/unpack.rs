@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use base::zip_directory::{Entry, Packing, rest_of_header};
 use flate2::read::DeflateDecoder;
 
-/// The bytes of an entry out of a reader that begins at its local header.
+/// The content of an entry, from a reader positioned at its local header.
 pub fn unpacked<'a>(mut reader: impl Read + 'a, entry: &Entry) -> io::Result<Box<dyn Read + 'a>> {
     let mut header = [0; 30];
     reader.read_exact(&mut header)?;

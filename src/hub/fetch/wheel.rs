@@ -1,5 +1,5 @@
-//! A file out of a published wheel: find the wheel in the user's package index, read its directory, and fetch only the
-//! entry that is wanted. A server that knows no ranges gives the whole wheel, once.
+//! Files from published wheels: finds the wheel in the user's package index, reads its directory, and fetches only the
+//! wanted entry. From a server without range requests, the whole wheel is fetched once.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -19,19 +19,19 @@ use crate::sources::WheelEntry;
 use base::reading;
 use base::zip_directory::{self as zip, Broken, Entry, Packing};
 
-/// A page of a package with thousands of files has a few megabytes.
+/// Maximum bytes of an index page; one with thousands of files has a few megabytes.
 const LONGEST_PAGE: u64 = 64 << 20;
 const LONGEST_DIRECTORY: u64 = 64 << 20;
 const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1";
 
-/// What the wheels of one pull have in common: each page and each directory is read once.
+/// State shared by the wheels of one pull: each index page and each directory is read once.
 #[derive(Debug, Default)]
 pub struct Wheels {
     links: Mutex<HashMap<WheelEntry, Link>>,
     directories: Mutex<HashMap<String, Directory>>,
 }
 
-/// A wheel as the index lists it.
+/// A wheel listed by the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     file: String,
@@ -43,15 +43,15 @@ pub struct Link {
 #[derive(Debug, Clone)]
 enum Directory {
     Ranges(Arc<Vec<Entry>>),
-    /// The server sends whole files only.
+    /// The server does not support ranges.
     WholeOnly,
 }
 
-/// How an entry was got.
+/// The result of fetching an entry.
 #[derive(Debug)]
 pub enum Got {
     Entry,
-    /// Fetch this whole, then use [`from_file`].
+    /// The whole wheel must be fetched; then use [`from_file`].
     NeedsWhole(Link),
 }
 
@@ -75,7 +75,7 @@ impl Wheels {
     }
 
     fn link(&self, transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<Link, Trouble> {
-        // Held while the page is read: several files of one wheel ask at the same time.
+        // Locked while the page is read, because several files of one wheel need it at the same time.
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         let of_wheel = WheelEntry { entry: String::new(), ..wheel.clone() };
         if let Some(link) = links.get(&of_wheel) {
@@ -103,7 +103,7 @@ impl From<Broken> for Trouble {
     }
 }
 
-/// Out of a wheel on disk.
+/// Extracts an entry from a wheel on disk.
 pub fn from_file(transfer: &mut Transfer<'_>, path: &Path, wheel: &WheelEntry, part: &mut Part) -> Result<(), Trouble> {
     let archive = |error: std::io::Error| Trouble::Never(SourceError::Archive(error.to_string()));
     let mut file = reading::open(path).map_err(archive)?;
@@ -154,13 +154,13 @@ fn look_up(transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<Link, Trouble>
     Err(SourceError::NotListed(wheel.file.clone()).into())
 }
 
-/// Names of packages are compared without regard to case and kind of dash.
+/// Normalises a package name: case and kind of dash do not matter.
 fn normalised(package: &str) -> String {
     let words: Vec<&str> = package.split(['-', '_', '.']).filter(|word| !word.is_empty()).collect();
     words.join("-").to_ascii_lowercase()
 }
 
-/// Both forms of the simple index: JSON, and HTML with an anchor a file.
+/// Parses both forms of the simple index: JSON, and HTML with one anchor per file.
 fn links(base: &Address, page: &str) -> Vec<Link> {
     match serde_json::from_str::<Value>(page) {
         Ok(json) => {
@@ -208,7 +208,7 @@ fn read_directory(transfer: &Transfer<'_>, link: &Link) -> Result<Directory, Tro
     Ok(Directory::Ranges(Arc::new(zip::entries(&directory, offset)?)))
 }
 
-/// First byte, size of the whole, and the bytes; none when the server does not know ranges.
+/// Fetches a range: first byte, total size, and the bytes; `None` if the server does not support ranges.
 fn range(
     transfer: &Transfer<'_>,
     link: &Link,
@@ -233,7 +233,7 @@ fn partial(answer: &Answer) -> Option<(u64, u64, Option<u64>)> {
     answer.content_range().filter(|_| answer.status == 206)
 }
 
-/// False when the server sent something else than the range.
+/// Fetches an entry by range; false if the server sent something else.
 fn fetch_entry(transfer: &mut Transfer<'_>, link: &Link, entry: &Entry, part: &mut Part) -> Result<bool, Trouble> {
     if let Some(expected) = transfer.wanted.size.filter(|size| *size != entry.bytes) {
         return Err(SourceError::Size { expected, found: entry.bytes }.into());

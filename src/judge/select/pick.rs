@@ -238,27 +238,35 @@ impl<'a> ScoredPhotos<'a> {
         sequence.extend(others);
         let none: Vec<usize> = Vec::new();
         let any_kept = (0..self.photos.len()).any(|photo| self.is(photo, Decision::Keep));
-        sequence
+        let context = |members, order| {
+            let group = GroupContext {
+                photos: self.photos,
+                composite: &self.composite,
+                tiebreaks: &tiebreaks,
+                members,
+                order,
+                is_picked: &is_picked,
+                has_model: comparator.better.is_some(),
+                any_kept,
+                all: String::new(),
+                close_call: None,
+            };
+            group.with_shared_facts()
+        };
+        let alone = context(&none, &none);
+        let contexts: BTreeMap<usize, GroupContext> = groups
+            .iter()
+            .map(|(group, members)| (*group, context(members, orders.get(group).unwrap_or(&none))))
+            .collect();
+        let verdicts: Vec<Verdict> = sequence
             .into_iter()
             .enumerate()
             .map(|(at, photo)| {
-                let group = self.photos[photo].group;
-                let members = group.and_then(|group| groups.get(&group)).unwrap_or(&none);
-                let order = group.and_then(|group| orders.get(&group)).unwrap_or(&none);
-                let context = GroupContext {
-                    photos: self.photos,
-                    composite: &self.composite,
-                    tiebreaks: &tiebreaks,
-                    members,
-                    order,
-                    is_picked: &is_picked,
-                    has_model: comparator.better.is_some(),
-                    any_kept,
-                };
+                let context = self.photos[photo].group.and_then(|group| contexts.get(&group)).unwrap_or(&alone);
                 let reason = reason::sentence(
                     photo,
                     self.outcome(photo, at, at < picked.len(), too_similar),
-                    &context,
+                    context,
                     self.rules,
                 );
                 Verdict {
@@ -266,16 +274,14 @@ impl<'a> ScoredPhotos<'a> {
                     rank: (at < picked.len()).then_some(at + 1),
                     composite: self.composite[photo],
                     parts: self.parts[photo],
-                    group_size: members.len().max(1),
+                    group_size: context.members.len().max(1),
                     tiebreak: None,
                     close_call: context.is_close_call(photo),
                     reason,
                 }
             })
-            .collect::<Vec<_>>()
-            .into_iter()
-            .map(|verdict| Verdict { tiebreak: tiebreaks[verdict.photo].take(), ..verdict })
-            .collect()
+            .collect();
+        verdicts.into_iter().map(|verdict| Verdict { tiebreak: tiebreaks[verdict.photo].take(), ..verdict }).collect()
     }
 
     fn outcome(&self, photo: usize, at: usize, picked: bool, too_similar: &TooSimilar) -> Outcome {

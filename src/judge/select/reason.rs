@@ -44,6 +44,10 @@ pub(super) struct GroupContext<'a> {
     pub has_model: bool,
     /// Whether a person kept any photo of the input.
     pub any_kept: bool,
+    /// Names the group: "of 4 takes" for a burst, else "of 4 photos of its scene".
+    pub all: String,
+    /// The first two of the group, if the tie-break hardly distinguishes them.
+    pub close_call: Option<[usize; 2]>,
 }
 
 pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rules: &Rules) -> String {
@@ -156,7 +160,7 @@ impl GroupContext<'_> {
         if self.order.first() != Some(&photo) {
             return self.further_pick(photo);
         }
-        let all = self.all();
+        let all = &self.all;
         let mut clauses = vec![match self.distinction(photo) {
             Some(what) => format!("{what} {all}"),
             None if self.order.len() == 1 => format!("The only one {all} that may be picked"),
@@ -173,7 +177,7 @@ impl GroupContext<'_> {
         let place = self.order.iter().position(|&other| other == photo).map_or(1, |at| at + 1);
         let before: Vec<String> =
             self.order.iter().take(place - 1).filter(|&&other| self.is_picked[other]).map(|&o| self.name(o)).collect();
-        let mut clauses = vec![format!("{} {}", ordinal(place), self.all())];
+        let mut clauses = vec![format!("{} {}", ordinal(place), self.all)];
         if !before.is_empty() {
             clauses.push(format!("different enough to stand beside {}", list(&before)));
         }
@@ -181,14 +185,16 @@ impl GroupContext<'_> {
         clauses
     }
 
-    /// Names the group: "of 4 takes" for a burst, else "of 4 photos of its scene".
-    fn all(&self) -> String {
+    /// With what all its photos have in common, found once for all of them.
+    pub fn with_shared_facts(mut self) -> Self {
         let times: Option<Vec<i64>> = self.members.iter().map(|&photo| self.photos[photo].taken_ms).collect();
         let is_burst = times.is_some_and(|mut times| {
             times.sort_unstable();
             times.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) <= BURST_GAP_MS)
         });
-        format!("of {} {}", self.members.len(), if is_burst { "takes" } else { "photos of its scene" })
+        self.all = format!("of {} {}", self.members.len(), if is_burst { "takes" } else { "photos of its scene" });
+        self.close_call = self.first_two_alike();
+        self
     }
 
     /// Calls the first of a group the best only if no other has the same score.
@@ -243,15 +249,14 @@ impl GroupContext<'_> {
         self.photos[photo].portrait.as_ref().ok().filter(|portrait| portrait.is_portrait)
     }
 
-    /// The first two of the group, if the tie-break hardly distinguishes them.
-    fn close_call(&self) -> Option<[usize; 2]> {
+    fn first_two_alike(&self) -> Option<[usize; 2]> {
         let &[first, second, ..] = self.order else { return None };
         let tiebreak = self.tiebreaks[first].as_ref()?;
         tiebreak.is_close_to(&self.photos[second].path).then_some([first, second])
     }
 
     pub fn is_close_call(&self, photo: usize) -> bool {
-        self.close_call().is_some_and(|both| both.contains(&photo))
+        self.close_call.is_some_and(|both| both.contains(&photo))
     }
 
     /// Names the next photo with a blink, if nobody blinks in this one.
@@ -294,7 +299,7 @@ impl GroupContext<'_> {
             let overruled = best.and_then(|best| Some(format!("{} {}", self.name(best), self.overruled(photo, best)?)));
             let won = overruled.map_or(won.clone(), |overruled| format!("{won}, though {overruled}"));
             let runner_up =
-                self.close_call().map(|[_, second]| format!("; too close to call beside {}", self.name(second)));
+                self.close_call.map(|[_, second]| format!("; too close to call beside {}", self.name(second)));
             return Some(won + &runner_up.unwrap_or_default());
         }
         let &second = self.order.get(1)?;
@@ -325,7 +330,7 @@ impl GroupContext<'_> {
         if self.photos[winner].decision == Some(Decision::Keep) {
             return vec![format!("You kept {name} of this scene")];
         }
-        let mut clauses = vec![format!("{} {}", ordinal(place), self.all())];
+        let mut clauses = vec![format!("{} {}", ordinal(place), self.all)];
         let meeting = self.tiebreaks[photo]
             .as_ref()
             .and_then(|tiebreak| tiebreak.met.iter().find(|met| met.image_path == self.photos[winner].path));
@@ -373,8 +378,8 @@ impl GroupContext<'_> {
     fn no_room(&self, photo: usize, place: usize, rules: &Rules) -> String {
         let what = match (self.members.len(), place) {
             (0 | 1, _) => "The only photo of its scene".to_owned(),
-            (_, 1) => format!("{} {}", self.first_place(photo), self.all()),
-            (_, place) => format!("{} {}", ordinal(place), self.all()),
+            (_, 1) => format!("{} {}", self.first_place(photo), self.all),
+            (_, place) => format!("{} {}", ordinal(place), self.all),
         };
         match rules.top {
             Some(0) => format!("{what}, but no photo was asked for"),

@@ -1,4 +1,4 @@
-//! The form that infers.
+//! The inference implementation.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -14,9 +14,9 @@ pub struct FusedDinov2 {
     patches: Linear,
     class_token: Vec<f32>,
     registers: Vec<f32>,
-    /// That of the class token, then those of the trained square of patches.
+    /// The position of the class token, then those of the trained grid of patches.
     positions: Vec<f32>,
-    /// Patch positions for the last size seen.
+    /// The patch positions for the most recent grid size.
     resized: Mutex<([usize; 2], std::sync::Arc<[f32]>)>,
     blocks: Vec<Block>,
     norm: LayerNorm,
@@ -27,12 +27,12 @@ struct Block {
     norm1: LayerNorm,
     /// Queries (scaled), keys and values of a token in one row.
     qkv: Linear,
-    /// With the branch's layer scale.
+    /// Includes the branch's layer scale.
     mix: Linear,
     norm2: LayerNorm,
-    /// With two numbers for each hidden one where gated.
+    /// Twice as many outputs where the layer is gated.
     inner: Linear,
-    /// With the branch's layer scale.
+    /// Includes the branch's layer scale.
     outer: Linear,
 }
 
@@ -41,7 +41,7 @@ fn norm(engine: Engine, names: &Names<'_>, width: usize) -> Result<LayerNorm, We
     Ok(LayerNorm::new(engine.cpu, scale, shift, EPS as f32))
 }
 
-/// A linear layer whose outputs are scaled one by one.
+/// A linear layer with a scale for each output.
 fn scaled(
     engine: Engine,
     names: &Names<'_>,
@@ -134,7 +134,7 @@ impl FusedDinov2 {
         kept.1.clone()
     }
 
-    /// The tokens of all photos before the first block.
+    /// The input tokens of the first block, for all photos.
     fn tokens(&self, photos: Photos<'_>, work: &mut Workspace) -> Buffer {
         let width = self.config.width;
         let grid = [photos.height / PATCH, photos.width / PATCH];
@@ -166,7 +166,7 @@ impl FusedDinov2 {
         x
     }
 
-    /// Adds the feed-forward part to the rows of `x`.
+    /// Adds the output of the feed-forward part to the rows of `x`.
     fn feed_forward(&self, block: &Block, x: &mut [f32], work: &mut Workspace) {
         let Config { width, hidden, gated: is_gated, .. } = self.config;
         let rows = x.len() / width;
@@ -186,8 +186,7 @@ impl FusedDinov2 {
         work.arena.give_buffer(inner);
     }
 
-    /// Adds what the first `queries` tokens of each photo take from all of its tokens. `x` keeps all tokens unless
-    /// fewer are asked for: then only theirs are returned.
+    /// Adds the attention output of the first `queries` tokens of each photo and returns the rows of those tokens.
     fn attend(&self, block: &Block, x: Buffer, tokens: usize, queries: usize, work: &mut Workspace) -> Buffer {
         let width = self.config.width;
         let rows = x.len() / width;
@@ -215,7 +214,7 @@ impl FusedDinov2 {
     }
 }
 
-/// Convolution weights `[outputs][channels][y][x]` as rows of pixels with channels innermost.
+/// Reorders convolution weights `[outputs][channels][y][x]` to rows of pixels with channels innermost.
 fn channels_last(weight: &[f32]) -> Vec<f32> {
     let pixels = PATCH * PATCH;
     let kernel = |kernel: &[f32]| -> Vec<f32> {
@@ -243,7 +242,7 @@ impl Network for FusedDinov2 {
         let tokens = self.config.leading() + photos.height / PATCH * (photos.width / PATCH);
         let mut x = self.tokens(photos, work);
         for (i, block) in self.blocks.iter().enumerate() {
-            // Behind the last attention only the class token matters.
+            // Only the class token is used after the last attention.
             let queries = if i + 1 == self.blocks.len() { 1 } else { tokens };
             x = self.attend(block, x, tokens, queries, work);
             self.feed_forward(block, &mut x, work);

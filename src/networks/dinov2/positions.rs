@@ -1,19 +1,19 @@
-//! Position embeddings for a picture of another size than the one they were trained for.
+//! Resizing of position embeddings to other grids than the trained one.
 
-/// Cubic weights of the four neighbours of a point `t` behind the second one.
+/// Cubic weights of the four neighbours of a point at distance `t` after the second one.
 fn cubic(t: f64, a: f64) -> [f64; 4] {
     let near = |d: f64| ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0;
     let far = |d: f64| ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a;
     [far(1.0 + t), near(t), near(1.0 - t), far(2.0 - t)]
 }
 
-/// For each output place: the first source place and the weights from there on.
+/// For each output position: the first source position, and the weights from there on.
 type Taps = Vec<(usize, Vec<f64>)>;
 
-/// As PyTorch interpolates without antialiasing (`a = -0.75`, clamped at the edges), at a given scale.
+/// PyTorch's interpolation without antialiasing (`a = -0.75`, clamped at the edges) at a given scale.
 ///
-/// The models without registers pass the scale `(side + 0.1) / trained` themselves, to dodge a rounding of the output
-/// size; sampling positions follow that scale, not `side / trained`.
+/// The models without registers pass the scale `(side + 0.1) / trained` to avoid a rounding error in the output size.
+/// Sampling positions follow that scale, not `side / trained`.
 fn plain_taps(from: usize, to: usize, scale: f64) -> Taps {
     let tap = |i: usize| {
         let source = (i as f64 + 0.5) / scale - 0.5;
@@ -28,7 +28,7 @@ fn plain_taps(from: usize, to: usize, scale: f64) -> Taps {
     (0..to).map(tap).collect()
 }
 
-/// As PyTorch interpolates with antialiasing (`a = -0.5`, a support that grows with the reduction).
+/// PyTorch's interpolation with antialiasing (`a = -0.5`; the support grows with the reduction).
 fn antialiased_taps(from: usize, to: usize) -> Taps {
     let scale = from as f64 / to as f64;
     let (stretch, support) = (scale.max(1.0), 2.0 * scale.max(1.0));
@@ -54,8 +54,8 @@ fn antialiased_taps(from: usize, to: usize) -> Taps {
     (0..to).map(tap).collect()
 }
 
-/// Patch positions (`side * side` rows of `width`) for `height * across` patches. `antialias` is how the models with
-/// registers were made.
+/// Patch positions (`side * side` rows of `width`) resized to `height * across` patches. The models with registers use
+/// `antialias`.
 pub(super) fn resized(
     patches: &[f32],
     width: usize,

@@ -1,4 +1,4 @@
-//! The form that trains: candle modules with gradients.
+//! The training implementation: candle modules with gradients.
 
 use candle_core::{D, DType, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Linear, Module, VarBuilder, conv2d, linear, ops};
@@ -16,7 +16,7 @@ pub struct Dinov2 {
     norm: LayerNorm,
 }
 
-/// candle's own `LayerNorm` takes a path without gradient; this one is made of differentiable steps.
+/// A layer norm of differentiable steps: candle's own `LayerNorm` may take a path without gradient.
 #[derive(Clone, Debug)]
 struct LayerNorm {
     scale: Tensor,
@@ -117,7 +117,7 @@ impl Dinov2 {
         })
     }
 
-    /// The positions for a grid of patches. At another size than the trained one they are resized, without gradient.
+    /// The positions for a grid of patches. Resized positions have no gradient.
     fn positions(&self, grid: [usize; 2]) -> Result<Tensor> {
         let Config { width, trained_side, registers, .. } = self.config;
         if grid == [trained_side, trained_side] {

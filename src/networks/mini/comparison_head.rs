@@ -1,17 +1,17 @@
-//! How strong a photo is in a comparison: the preference of the network for what it was shown, and the photo's details,
-//! weighed by a small layer that learned from takes of scenes and from degraded copies.
+//! The comparison head: a small layer over the network's preference and the details of a photo. It was trained on takes of
+//! the same scene and on degraded copies.
 
 use super::answer;
 use super::detail::DETAILS;
 use super::views::Answers;
 use crate::checkpoint::{Names, WeightsError};
 
-/// Numbers the referee is given of a photo.
+/// Length of [`comparison_features`].
 pub const COMPARISON_FEATURES: usize = 4 + DETAILS;
 pub const HIDDEN: usize = 64;
-/// Opinions lie in 0 to 1, preferences in some ten units.
+/// Opinions range from 0 to 1, preferences over about ten units; the factor brings them closer.
 const OPINION: f32 = 5.0;
-/// What lies farther from the mean than this many deviations is no longer told apart.
+/// Inputs are clamped to this many standard deviations from the mean.
 pub const FAR: f32 = 4.0;
 
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct ComparisonHead {
     out: Vec<f32>,
 }
 
-/// The numbers by which a photo is compared.
+/// The inputs of the comparison head for one photo.
 pub fn comparison_features(answers: &Answers, details: &[f32; DETAILS]) -> [f32; COMPARISON_FEATURES] {
     let mut all = [0.0; COMPARISON_FEATURES];
     let closely = answers.middle.as_ref().unwrap_or(&answers.whole);
@@ -46,15 +46,15 @@ impl ComparisonHead {
         })
     }
 
-    /// Only differences mean something.
+    /// The strength of a photo in a comparison. Only differences between photos are meaningful.
     pub fn strength(&self, comparison_features: &[f32; COMPARISON_FEATURES]) -> f32 {
-        let mut heard = *comparison_features;
-        for (v, (mean, std)) in heard.iter_mut().zip(self.mean.iter().zip(&self.std)) {
+        let mut inputs = *comparison_features;
+        for (v, (mean, std)) in inputs.iter_mut().zip(self.mean.iter().zip(&self.std)) {
             *v = ((*v - mean) / std).clamp(-FAR, FAR);
         }
         let rows = self.hidden.as_chunks::<COMPARISON_FEATURES>().0.iter().zip(&self.hidden_bias);
         let strength = rows.zip(&self.out).map(|((row, bias), out)| {
-            let sum = bias + row.iter().zip(&heard).map(|(w, v)| w * v).sum::<f32>();
+            let sum = bias + row.iter().zip(&inputs).map(|(w, v)| w * v).sum::<f32>();
             out * sum.max(0.0)
         });
         strength.sum()

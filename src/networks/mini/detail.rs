@@ -1,32 +1,32 @@
-//! What can be measured of a photo as large as it is: how sharp its squares are at three sizes, what JPEG left on its grid,
-//! how much fine detail its blocks hold, and its light. Two takes of a scene differ in these first.
+//! Measurements at the original size of a photo: sharpness by square at three scales, traces of the JPEG grid, fine detail
+//! by block, and brightness. Takes of the same scene differ most in these.
 
 use pulp::{Simd, WithSimd};
 
 use super::measures::{Plane, add_squares, ln, sum};
 use base::pixels::Pixels;
 
-/// Numbers of [`details`].
+/// Length of [`details`].
 pub const DETAILS: usize = SCALES * SQUARES_AT + 2 + GRID + 2 * DIAGONALS.len() + LIGHT;
 const SCALES: usize = 3;
-/// The variance of the Laplacian, and the squares at [`PLACES`].
+/// The variance of the Laplacian, and the squares at the [`PLACES`] quantiles.
 const SQUARES_AT: usize = 1 + PLACES.len();
-/// Where among the squares, from the plainest to the sharpest.
+/// Quantiles of the sharpness of the squares.
 const PLACES: [f32; 8] = [0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98];
-/// Those of them that are without detail, where what there is is grain, and sharp.
+/// Indexes into [`PLACES`]: squares without detail, which show grain only, and sharp squares.
 const PLAIN: usize = 2;
 const SHARP: usize = 6;
-/// Squares along the shorter side, and the least side of one.
+/// Squares along the shorter side, and their minimum side in pixels.
 const SQUARES: usize = 32;
 const LEAST: usize = 4;
 const GRID: usize = 2;
-/// Of the 15 diagonals of a block's cosines, from coarse to fine.
+/// The diagonals of a block's 15 that are measured, from coarse to fine.
 const DIAGONALS: [usize; 6] = [2, 4, 6, 8, 10, 12];
 const LIGHT: usize = 14;
-/// Side of a block of JPEG.
+/// Side of a JPEG block.
 const BLOCK: usize = 8;
 
-/// Of any picture, however small: what cannot be measured is zero.
+/// Measures a picture of any size. Values that cannot be measured are zero.
 pub fn details(picture: &Pixels) -> [f32; DETAILS] {
     let mut all = Vec::with_capacity(DETAILS);
     pulp::Arch::new().dispatch(Measure { picture, all: &mut all });
@@ -35,7 +35,8 @@ pub fn details(picture: &Pixels) -> [f32; DETAILS] {
     numbers
 }
 
-/// Compiled for the processor; sums are kept in lanes and joined in one order, so the numbers are the same on each.
+/// Compiled for the processor at hand. Sums are kept in lanes and joined in a fixed order, so every processor gives the same
+/// values.
 struct Measure<'a> {
     picture: &'a Pixels,
     all: &'a mut Vec<f32>,
@@ -48,18 +49,18 @@ impl WithSimd for Measure<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let (picture, all) = (self.picture, self.all);
         let luma = Plane::luma(picture);
-        let mut beyond_grain = [0.0; 2];
+        let mut above_grain = [0.0; 2];
         let mut smaller: Option<Plane> = None;
         for scale in 0..SCALES {
             let plane = smaller.as_ref().unwrap_or(&luma);
             let squares = squares(plane);
-            if let Some(beyond) = beyond_grain.get_mut(scale) {
+            if let Some(beyond) = above_grain.get_mut(scale) {
                 *beyond = logarithm(squares[1 + SHARP] - squares[1 + PLAIN]);
             }
             all.extend(squares.map(logarithm));
             smaller = Some(plane.halved());
         }
-        all.extend(beyond_grain);
+        all.extend(above_grain);
         all.extend(grid(&luma));
         all.extend(cosines(&luma));
         all.extend(light(&luma, picture.data()));
@@ -70,7 +71,7 @@ fn logarithm(v: f32) -> f32 {
     ln(1.0 + v.max(0.0))
 }
 
-/// The variance of the Laplacian, and its mean square in the squares at [`PLACES`].
+/// The variance of the Laplacian, and its mean square in the squares at the [`PLACES`] quantiles.
 #[inline(always)]
 fn squares(plane: &Plane) -> [f32; SQUARES_AT] {
     let (width, height) = (plane.width, plane.height);
@@ -102,7 +103,7 @@ fn squares(plane: &Plane) -> [f32; SQUARES_AT] {
     found
 }
 
-/// How much rougher brightness is across the borders of 8x8 blocks than elsewhere, along both axes.
+/// The roughness of brightness across the borders of 8x8 blocks relative to elsewhere, along both axes.
 #[inline(always)]
 fn grid(luma: &Plane) -> [f32; GRID] {
     let (width, height) = (luma.width, luma.height);
@@ -110,7 +111,7 @@ fn grid(luma: &Plane) -> [f32; GRID] {
         return [0.0; GRID];
     }
     let (mut across, mut down) = ([0.0f64; BLOCK], [0.0f64; BLOCK]);
-    // The outermost blocks are left out on either side, so every place counts as often.
+    // The outermost blocks are skipped, so that every position counts equally often.
     let (columns, rows) = (width / BLOCK * BLOCK - BLOCK, height / BLOCK * BLOCK - BLOCK);
     for y in BLOCK..rows {
         let here = luma.row(y);
@@ -136,7 +137,7 @@ fn grid(luma: &Plane) -> [f32; GRID] {
     })
 }
 
-/// Third differences of four neighbours, for as many places as a block has; strong edges count no more than others.
+/// Adds third differences of four neighbours for the positions of a block, with a cap on strong edges.
 #[inline(always)]
 fn add_rough(sums: &mut [f32; BLOCK], [a, b, c, d]: [&[f32]; 4]) {
     const STRONG: f32 = 40.0;
@@ -146,8 +147,8 @@ fn add_rough(sums: &mut [f32; BLOCK], [a, b, c, d]: [&[f32]; 4]) {
     }
 }
 
-/// By diagonals of the cosines of 8x8 blocks, from coarse to fine: how large they are, and which share is next to
-/// nothing. Every second block, as on a chess board.
+/// For diagonals of the DCT of 8x8 blocks, from coarse to fine: the mean log magnitude, and the share of coefficients near
+/// zero. Uses every second block, in a checkerboard.
 #[inline(always)]
 fn cosines(luma: &Plane) -> [f32; 2 * DIAGONALS.len()] {
     let wave: [[f32; BLOCK]; BLOCK] = std::array::from_fn(|u| {
@@ -198,7 +199,7 @@ fn cosines(luma: &Plane) -> [f32; 2 * DIAGONALS.len()] {
     found
 }
 
-/// Brightness: mean, spread and where its shares lie; how much is white, black or nearly so; how even the histogram is.
+/// Brightness: mean, deviation and quantiles; the shares of white, black and nearly so; the entropy of the histogram.
 #[inline(always)]
 fn light(luma: &Plane, bytes: &[u8]) -> [f32; LIGHT] {
     let mut four = [[0u32; 256]; 4];
@@ -260,7 +261,7 @@ mod tests {
         ((v ^ (v >> 16)) & 255) as f32 / 255.0 - 0.5
     }
 
-    /// Checks in the middle, soft or hard, on a plain background.
+    /// A checkerboard in the middle, soft or sharp, on a plain background.
     fn checks(soft: f32, noise: f32) -> Pixels {
         let wave = |v: u32| ((v % 16) as f32 - 7.5).abs() - 4.0;
         picture(256, 192, |x, y| {
@@ -279,15 +280,15 @@ mod tests {
     }
 
     #[test]
-    fn focus_is_told_from_grain() {
-        let (variance, beyond_grain) = (0, SCALES * SQUARES_AT);
+    fn sharpness_is_distinguished_from_grain() {
+        let (variance, above_grain) = (0, SCALES * SQUARES_AT);
         let (sharp, grainy) = (details(&checks(0.1, 0.0)), details(&checks(2.0, 24.0)));
         assert!(grainy[variance] > sharp[variance] - 0.5, "{} {}", grainy[variance], sharp[variance]);
-        assert!(sharp[beyond_grain] > grainy[beyond_grain] + 0.3, "{} {}", sharp[beyond_grain], grainy[beyond_grain]);
+        assert!(sharp[above_grain] > grainy[above_grain] + 0.3, "{} {}", sharp[above_grain], grainy[above_grain]);
     }
 
     #[test]
-    fn blocks_show_where_jpeg_puts_them_only() {
+    fn only_blocks_on_the_jpeg_grid_count() {
         let borders = |picture: &Pixels| details(picture)[SCALES * SQUARES_AT + 2..][..GRID].to_vec();
         let blocks = |shift: u32| {
             picture(160, 160, move |x, y| 90.0 + 40.0 * grain((x + shift) / 8, (y + shift) / 8) + 2.0 * grain(x, y))
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn fine_cosines_vanish_with_blur() {
+    fn blur_removes_fine_detail() {
         let finest = |picture: &Pixels| {
             let numbers = details(picture);
             let at = SCALES * SQUARES_AT + 2 + GRID + 2 * (DIAGONALS.len() - 1);

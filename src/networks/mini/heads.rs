@@ -1,11 +1,9 @@
-//! What is made of the pooled numbers and the measures of a picture.
+//! The heads of the built-in network, over the pooled features and the measures of a picture.
 
-use super::{DEGRADATIONS, EMBEDDING, KINDS, LAYER, POOLED, SEEN, answer};
+use super::comparison_head::FAR;
+use super::{DEGRADATIONS, EMBEDDING, INPUTS, KINDS, LAYER, POOLED, answer};
 use crate::checkpoint::{Names, WeightsError};
 use kernels::{Activation, Engine, Linear, Scratch};
-
-/// What lies farther from the mean than this many deviations is no longer told apart.
-pub const FAR: f32 = 4.0;
 
 #[derive(Debug)]
 pub struct Heads {
@@ -28,9 +26,9 @@ impl Heads {
         };
         let seen = names.under("seen");
         Ok(Self {
-            mean: seen.take("mean", &[SEEN])?,
-            std: seen.take("std", &[SEEN])?,
-            layer: linear("layer", SEEN, LAYER)?,
+            mean: seen.take("mean", &[INPUTS])?,
+            std: seen.take("std", &[INPUTS])?,
+            layer: linear("layer", INPUTS, LAYER)?,
             opinion: linear("opinion", LAYER, 1)?,
             preference: linear("preference", LAYER, 1)?,
             degradation: linear("degradation", LAYER, DEGRADATIONS.len())?,
@@ -39,13 +37,13 @@ impl Heads {
         })
     }
 
-    /// Memory that the packed weights take.
+    /// Memory of the packed weights.
     pub fn bytes(&self) -> usize {
         let heads = [&self.layer, &self.opinion, &self.preference, &self.degradation, &self.kind, &self.embedding];
         heads.iter().map(|head| head.bytes()).sum()
     }
 
-    /// The numbers of a picture, as [`answer`] places them.
+    /// The outputs for a picture, in the layout of [`answer`].
     pub fn answer(&self, pooled: &[f32], measures: &[f32]) -> Vec<f32> {
         let mut scratch = Scratch::new(1);
         let mut apply = |head: &Linear, from: &[f32], to: &mut [f32], activation: Activation| {
@@ -69,12 +67,12 @@ impl Heads {
     }
 }
 
-/// Brings numbers around zero, none of them far from it.
+/// Standardises values and clamps them to `FAR` deviations.
 pub fn scaled<'a>(values: impl Iterator<Item = &'a f32>, mean: &[f32], std: &[f32]) -> Vec<f32> {
     values.zip(mean.iter().zip(std)).map(|(v, (mean, std))| ((v - mean) / std).clamp(-FAR, FAR)).collect()
 }
 
-/// Logits to how likely each is.
+/// The softmax of logits, in place.
 fn shares(logits: &mut [f32]) {
     let most = logits.iter().copied().fold(f32::MIN, f32::max);
     logits.iter_mut().for_each(|v| *v = (*v - most).exp());

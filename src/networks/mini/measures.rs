@@ -1,21 +1,21 @@
-//! What the heads are told of a picture beside the trunk's numbers: its light, its colours, how sharp its squares are, and
-//! the statistics that blur, noise and blocks disturb. Pooled features alone find focus hard.
+//! Inputs of the heads besides the trunk's features: brightness, colour, sharpness by square, and the statistics that blur,
+//! noise and JPEG blocks disturb. Pooled features alone are poor at judging focus.
 
 use pulp::{Simd, WithSimd};
 
 use base::pixels::Pixels;
 
-/// Numbers of [`measures`].
+/// Length of [`measures`].
 pub const MEASURES: usize = SCALES * SHARPNESS + NATURAL_SCALES * NATURAL + COLOURS;
 const SCALES: usize = 3;
 const SHARPNESS: usize = 4;
 const NATURAL_SCALES: usize = 2;
 const NATURAL: usize = 6;
 const COLOURS: usize = 10;
-/// The picture is cut into this many squares a side for the spread of sharpness.
+/// Squares per side for the distribution of sharpness.
 const SQUARES: usize = 12;
 
-/// The natural logarithm of what is at least 1, to five digits: the same on every machine, and in lanes.
+/// The natural logarithm of values from 1 on, to five digits. It vectorises and gives the same result on every machine.
 #[inline(always)]
 pub(super) fn ln(v: f32) -> f32 {
     let bits = v.to_bits();
@@ -27,7 +27,7 @@ pub(super) fn ln(v: f32) -> f32 {
     exponent * std::f32::consts::LN_2 + 2.0 * s * series
 }
 
-/// A sum in sixteen lanes, joined in one order: the same on every processor, and as fast as it allows.
+/// A sum in sixteen lanes, joined in a fixed order, so that every processor gives the same result.
 #[inline(always)]
 pub(super) fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let (chunks, rest) = values.as_chunks::<16>();
@@ -40,7 +40,7 @@ pub(super) fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     sums.iter().sum::<f32>() + rest.iter().map(|v| of(*v)).sum::<f32>()
 }
 
-/// The sums of squares in each of the squares of a band of rows.
+/// Adds the sum of squared values of each square in a band of rows.
 #[inline(always)]
 pub(super) fn add_squares(band: &[f32], width: usize, side: usize, squares: &mut Vec<f32>) {
     let mut columns = vec![0.0f32; width];
@@ -65,12 +65,12 @@ pub(super) struct Plane {
     pub data: Vec<f32>,
 }
 
-/// Of a picture of 32 pixels a side at least.
+/// Measures a picture of at least 32 pixels a side.
 pub fn measures(picture: &Pixels) -> [f32; MEASURES] {
     pulp::Arch::new().dispatch(Measure(picture))
 }
 
-/// Compiled for the processor.
+/// Compiled for the processor at hand.
 struct Measure<'a>(&'a Pixels);
 
 impl WithSimd for Measure<'_> {
@@ -116,10 +116,10 @@ impl Measure<'_> {
         };
         let mean = sum(&luma.data, |v| v) / count;
         let spread = (sum(&luma.data, |v| (v - mean) * (v - mean)) / count).sqrt();
-        // Two opposed colours, in units of the full range.
+        // Two opponent colours, in units of the full range.
         let (mut sums, mut squares) = ([0.0f32; 2], [0.0f32; 2]);
         for pixels in self.0.data().chunks(3 * 256) {
-            // A stretch at a time, each colour side by side.
+            // In chunks, with the two colours apart, so that the loops vectorise.
             let mut axes = [[0.0f32; 256]; 2];
             for (at, p) in pixels.as_chunks::<3>().0.iter().enumerate() {
                 let [red, green, blue] = p.map(|v| f32::from(v) / 255.0);
@@ -153,7 +153,7 @@ impl Plane {
         &self.data[y * self.width..][..self.width]
     }
 
-    /// Of all pixels; zero along the edge.
+    /// The Laplacian of all pixels; zero along the edge.
     #[inline(always)]
     fn laplacian(&self) -> Vec<f32> {
         let (width, height) = (self.width, self.height);
@@ -164,7 +164,7 @@ impl Plane {
         out
     }
 
-    /// Four neighbours minus four times the middle, from the second pixel of a row on.
+    /// The Laplacian of a row, from its second pixel on.
     #[inline(always)]
     pub fn laplacian_of_row(&self, y: usize, out: &mut [f32]) {
         let (above, here, below) = (self.row(y - 1), self.row(y), self.row(y + 1));
@@ -187,7 +187,7 @@ impl Plane {
         Self { width, height, data }
     }
 
-    /// How sharp the squares of the picture are: on average, the sharpest, and between.
+    /// Sharpness of the squares: the mean, the maximum, and quantiles in between.
     #[inline(always)]
     fn sharpness(&self, edges: &[f32], all: &mut Vec<f32>) {
         let side = (self.width.min(self.height) / SQUARES).max(1);
@@ -233,7 +233,7 @@ impl Plane {
         }
     }
 
-    /// A Gaussian of seven taps, edges repeated.
+    /// A Gaussian blur of seven taps, with repeated edges.
     #[inline(always)]
     fn smooth(&self) -> Vec<f32> {
         const TAPS: [f32; 7] = [0.012_545, 0.076_616, 0.227_142, 0.367_394, 0.227_142, 0.076_616, 0.012_545];

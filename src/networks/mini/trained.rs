@@ -1,10 +1,10 @@
-//! The heads as they learn: variables of candle over what the trunk was seen to say.
+//! The heads in training: candle variables over precomputed features of the trunk.
 
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Result, Tensor, Var};
 
-use super::{DEGRADATIONS, KINDS, LAYER, SEEN};
+use super::{DEGRADATIONS, INPUTS, KINDS, LAYER};
 
 /// The variables by name; each is f32.
 #[derive(Debug)]
@@ -12,25 +12,25 @@ pub struct Mini {
     pub vars: BTreeMap<String, Var>,
 }
 
-/// What the heads say of a batch.
+/// The outputs of the heads for a batch.
 #[derive(Debug)]
 pub struct Outputs {
     /// `[photos]`
     pub opinion: Tensor,
     /// `[photos]`
     pub preference: Tensor,
-    /// `[photos, 5]`, before the logistic curve.
+    /// `[photos, 5]`, logits.
     pub degradation: Tensor,
-    /// `[photos, 7]`, before they become shares.
+    /// `[photos, 7]`, logits.
     pub kind: Tensor,
 }
 
 impl Mini {
-    /// Fresh variables; `normal` draws from the standard normal distribution.
+    /// Creates fresh variables; `normal` draws from the standard normal distribution.
     pub fn new(device: &Device, mut normal: impl FnMut() -> f32) -> Result<Self> {
         let mut vars = BTreeMap::new();
         for (name, inputs, outputs, size) in [
-            ("layer", SEEN, LAYER, 1.4),
+            ("layer", INPUTS, LAYER, 1.4),
             ("opinion", LAYER, 1, 0.3),
             ("preference", LAYER, 1, 0.3),
             ("degradation", LAYER, DEGRADATIONS.len(), 0.3),
@@ -38,7 +38,7 @@ impl Mini {
         ] {
             let scale = size * (inputs as f32).sqrt().recip();
             let weight: Vec<f32> = (0..inputs * outputs).map(|_| normal() * scale).collect();
-            // Opinions lie around 0.65.
+            // The mean of the opinions is about 0.65.
             let bias = vec![if name == "opinion" { 0.65f32 } else { 0.0 }; outputs];
             vars.insert(format!("{name}.weight"), Var::from_vec(weight, (outputs, inputs), device)?);
             vars.insert(format!("{name}.bias"), Var::from_vec(bias, outputs, device)?);
@@ -54,8 +54,8 @@ impl Mini {
         x.matmul(&get("weight")?.t()?)?.broadcast_add(get("bias")?)
     }
 
-    /// What the heads make of scaled rows of [`SEEN`] numbers; `dropped` is laid over what they read and over the layer
-    /// while they learn.
+    /// The outputs for standardised rows of [`INPUTS`] inputs. `dropped` holds the dropout masks of the inputs and of the
+    /// hidden layer.
     pub fn heads(&self, seen: &Tensor, dropped: Option<&[Tensor; 2]>) -> Result<Outputs> {
         let shown = match dropped {
             Some([mask, _]) => (seen * mask)?,
@@ -73,7 +73,7 @@ impl Mini {
         })
     }
 
-    /// The tensors that [`super::Heads`] reads beside those of the embedding and the scale.
+    /// The tensors for [`super::Heads`], except those of the embedding and of the standardisation.
     pub fn tensors(&self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
         let tensor = |(name, var): (&String, &Var)| {
             Ok((name.clone(), (var.dims().to_vec(), var.as_tensor().flatten_all()?.to_vec1()?)))
@@ -90,18 +90,18 @@ mod tests {
     use kernels::{Cpu, Engine, Precision};
 
     #[test]
-    fn the_form_that_infers_says_what_the_form_that_learns_says() -> Result<()> {
+    fn inference_agrees_with_training() -> Result<()> {
         let mut state = 5u32;
         let mut noise = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / 8_388_608.0 - 1.0
         };
         let mini = Mini::new(&Device::Cpu, &mut noise)?;
-        let seen: Vec<f32> = (0..SEEN).map(|_| noise()).collect();
-        let said = mini.heads(&Tensor::from_slice(&seen, (1, SEEN), &Device::Cpu)?, None)?;
+        let seen: Vec<f32> = (0..INPUTS).map(|_| noise()).collect();
+        let outputs = mini.heads(&Tensor::from_slice(&seen, (1, INPUTS), &Device::Cpu)?, None)?;
         let mut file = InMemory { tensors: mini.tensors()? };
-        file.tensors.insert("seen.mean".into(), (vec![SEEN], vec![0.0; SEEN]));
-        file.tensors.insert("seen.std".into(), (vec![SEEN], vec![1.0; SEEN]));
+        file.tensors.insert("seen.mean".into(), (vec![INPUTS], vec![0.0; INPUTS]));
+        file.tensors.insert("seen.std".into(), (vec![INPUTS], vec![1.0; INPUTS]));
         let embedding: Vec<f32> = (0..EMBEDDING * POOLED).map(|_| noise()).collect();
         file.tensors.insert("embedding.weight".into(), (vec![EMBEDDING, POOLED], embedding));
         file.tensors.insert("embedding.bias".into(), (vec![EMBEDDING], vec![0.0; EMBEDDING]));
@@ -115,9 +115,9 @@ mod tests {
                 let theirs = theirs.flatten_all()?.to_vec1::<f32>()?;
                 Ok(row[at].iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-3))
             };
-            assert!(close(answer::OPINION..answer::OPINION + 1, &said.opinion)?, "{cpu}");
-            assert!(close(answer::PREFERENCE..answer::PREFERENCE + 1, &said.preference)?, "{cpu}");
-            assert!(close(answer::KIND, &candle_nn::ops::softmax(&said.kind, 1)?)?, "{cpu}");
+            assert!(close(answer::OPINION..answer::OPINION + 1, &outputs.opinion)?, "{cpu}");
+            assert!(close(answer::PREFERENCE..answer::PREFERENCE + 1, &outputs.preference)?, "{cpu}");
+            assert!(close(answer::KIND, &candle_nn::ops::softmax(&outputs.kind, 1)?)?, "{cpu}");
             let length: f32 = row[answer::EMBEDDED].iter().map(|v| v * v).sum();
             assert!((length - 1.0).abs() < 1e-4, "{cpu}: {length}");
         }

@@ -1,4 +1,4 @@
-//! Where the numbers that the heads read come from.
+//! The trunk of the built-in network.
 
 use crate::checkpoint::{InMemory, Names, WeightsError};
 use crate::mobile::{self, Family};
@@ -8,11 +8,11 @@ use photo::resize::Filter;
 use super::SIDE;
 
 pub const FAMILY: Family = Family::EfficientNetLite;
-/// Under which name a file of the small network has its trunk.
+/// The prefix of the trunk's tensors in files of the built-in network.
 pub const TRUNK: &str = "trunk";
 
-/// The trunk of a file of the family, or of the small network, with its normalisations folded in, by the names that the
-/// small network's own files have.
+/// The trunk from a file of the family or of the built-in network, with normalisations folded in, under the names of the
+/// built-in network's files.
 pub fn folded(names: &Names<'_>) -> Result<InMemory, WeightsError> {
     let own = names.under(TRUNK);
     let names = if own.has("_conv_stem.weight") { &own } else { names };
@@ -25,7 +25,7 @@ pub fn folded(names: &Names<'_>) -> Result<InMemory, WeightsError> {
     Ok(all)
 }
 
-/// As the trunk learned to see photos: (v - 127) / 128 on bytes.
+/// The preprocessing of the trunk's training: (v - 127) / 128 on bytes.
 pub fn preprocess() -> Preprocess {
     Preprocess {
         resize: Resize::Square(SIDE as u32),

@@ -1,5 +1,5 @@
-//! What the small network is shown of a photo: the whole at its own small size, and for the measures also the middle as
-//! large as it is. Noise and slight blur vanish when a photo is made small.
+//! The views of a photo that the built-in network judges: the whole photo, reduced, and for the measures also the centre at
+//! full size. Reducing a photo hides noise and slight blur.
 
 use std::borrow::Cow;
 
@@ -7,24 +7,24 @@ use super::{DETAILS, Heads, MEASURES, SIDE, answer, details, measures};
 use base::pixels::Pixels;
 use photo::resize;
 
-/// Part of every stored result's key: raised when the same photo comes to be shown otherwise.
+/// Part of the key of stored results; changes when the views change.
 pub const REVISION: &str = "views/3";
 
-/// Side of what is cut from the middle.
+/// Side of the centre crop.
 const CUT: u32 = SIDE as u32;
-/// The middle is measured as large as it is, but no larger than a photo of this long side shows it.
+/// Photos are reduced to this long side before the centre is cropped and details are measured.
 const CLOSEST: u32 = 1024;
-/// Below this long side the whole shows about as much.
+/// Below this long side the whole photo shows about as much as the centre.
 const LEAST: u32 = 400;
 
-/// The whole, and perhaps the middle.
+/// The whole photo, and the centre where the photo is large enough.
 #[derive(Clone, Debug)]
 pub struct Views {
     pub whole: Pixels,
     pub middle: Option<Pixels>,
 }
 
-/// The details of a photo at the size at which they are looked at.
+/// Measures the details of a photo at the size of the views.
 pub fn details_of(photo: &Pixels) -> [f32; DETAILS] {
     details(&closely(photo))
 }
@@ -47,14 +47,14 @@ impl Views {
     }
 }
 
-/// What is measured of both.
+/// The measures of both views.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     pub whole: [f32; MEASURES],
     pub middle: Option<[f32; MEASURES]>,
 }
 
-/// What the heads say by the measures of both; what the trunk saw is the whole.
+/// The outputs of the heads for the measures of both views. The trunk always sees the whole photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answers {
     pub whole: Vec<f32>,
@@ -62,19 +62,19 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// From the trunk's numbers of the whole.
+    /// Runs the heads on the trunk's features of the whole photo.
     pub fn of(heads: &Heads, pooled: &[f32], measured: &Measured) -> Self {
         let answer = |measures: &[f32; MEASURES]| heads.answer(pooled, measures);
         Self { whole: answer(&measured.whole), middle: measured.middle.as_ref().map(answer) }
     }
 
-    /// The mean of both judgements.
+    /// The mean over both views.
     fn judged(&self, at: usize) -> f32 {
         let whole = self.whole[at];
         self.middle.as_ref().map_or(whole, |middle| f32::midpoint(whole, middle[at]))
     }
 
-    /// Of quality, 0 to 1.
+    /// The opinion of quality, 0 to 1.
     pub fn opinion(&self) -> f32 {
         self.judged(answer::OPINION)
     }
@@ -83,12 +83,12 @@ impl Answers {
         answer::DEGRADED.map(|at| self.judged(at)).collect()
     }
 
-    /// How likely each of [`super::KINDS`] is, by the whole.
+    /// The probability of each of [`super::KINDS`], judged from the whole photo.
     pub fn kind(&self) -> &[f32] {
         &self.whole[answer::KIND]
     }
 
-    /// Of the whole.
+    /// The embedding of the whole photo.
     pub fn embedded(&self) -> &[f32] {
         &self.whole[answer::EMBEDDED]
     }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_photo_is_seen_once_and_a_large_one_closely() {
+    fn a_large_photo_has_a_centre_view_and_a_small_one_does_not() {
         let sizes = |width, height| {
             let photo = Pixels::new(width, height, vec![9; (width * height * 3) as usize]).expect("pixels");
             let views = of(&photo);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn judgements_are_shared_and_the_whole_is_embedded() {
+    fn outputs_are_averaged_and_the_embedding_is_that_of_the_whole() {
         let mut answers = Answers { whole: vec![1.0; answer::LEN], middle: Some(vec![0.0; answer::LEN]) };
         assert_eq!((answers.opinion(), answers.degraded()[0], answers.embedded()[0]), (0.5, 0.5, 1.0));
         answers.middle = None;

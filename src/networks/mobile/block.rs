@@ -1,5 +1,5 @@
-//! A block on the kernels, some lines at a time: what is widened is filtered and narrowed again while it lies in the
-//! second-level cache. Unfused, the widened maps of a photo of 224 pixels alone are 18 MB.
+//! An inverted residual block on the kernels, a few rows at a time: the expanded rows are filtered and projected while they
+//! are in the L2 cache. Without this the expanded maps of one 224-pixel photo take 18 MB.
 
 use std::ops::Range;
 
@@ -9,17 +9,17 @@ use kernels::Cpu;
 use kernels::channelwise::Channelwise;
 use kernels::pointwise::{Lines, Pointwise, Reach, Rectifier, Residual};
 
-/// Bytes of widened lines that are kept at a time.
+/// Maximum bytes of expanded rows at a time.
 const WIDE: usize = 320 << 10;
-/// Pixels that are filtered before they are narrowed: with fewer, the weights are read too often.
+/// Minimum pixels per projection; with fewer, the weights are read too often.
 const CHUNK: usize = 48;
 
-/// A map of one photo: lines without a border, each pixel in whole vectors.
+/// The size of a map without border. Pixels are padded to whole vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     pub height: usize,
     pub width: usize,
-    /// Floats from one pixel to the next.
+    /// Floats per pixel, padding included.
     pub step: usize,
 }
 
@@ -33,10 +33,10 @@ impl Size {
     }
 }
 
-/// Zeros around a photo, for the window of the stem.
+/// The border of zeros around a photo, for the window of the stem.
 pub const BORDER: usize = 1;
 
-/// A photo of `height` and `width` in its [`BORDER`].
+/// The size of a photo inside its [`BORDER`].
 pub fn photo(height: usize, width: usize) -> Size {
     Size { height, width, step: Batch::CHANNELS }
 }
@@ -44,7 +44,7 @@ pub fn photo(height: usize, width: usize) -> Size {
 #[derive(Debug)]
 pub struct FusedBlock {
     family: Family,
-    /// The stem reads a photo in its border, an expansion pixels of a map.
+    /// Whether `expand` is the stem, which reads a photo with its border.
     stem: bool,
     expand: Pointwise,
     depthwise: Channelwise,
@@ -52,7 +52,7 @@ pub struct FusedBlock {
     skips: bool,
 }
 
-/// Packs a convolution of one pixel, or the stem: its window's lines one after the other, as [`Reach`] walks them.
+/// Packs a 1x1 convolution, or the stem with the rows of its window one after the other, in the order of [`Reach`].
 pub fn pointwise(cpu: Cpu, conv: &plan::Conv, folded: &Folded) -> Pointwise {
     let rectifier = if conv.kind == Kind::Project { Rectifier::Identity } else { Rectifier::Relu6 };
     if conv.kind != Kind::Stem {
@@ -61,7 +61,7 @@ pub fn pointwise(cpu: Cpu, conv: &plan::Conv, folded: &Folded) -> Pointwise {
     Pointwise::pack(cpu, &channels_last(&folded.weight, conv.inputs, conv.side.pow(2)), &folded.bias, rectifier)
 }
 
-/// `[outputs][inputs][taps]` to `[outputs][taps][inputs]`.
+/// Reorders `[outputs][inputs][taps]` to `[outputs][taps][inputs]`.
 pub fn channels_last(weight: &[f32], inputs: usize, taps: usize) -> Vec<f32> {
     let rows = weight.chunks_exact(inputs * taps);
     rows.flat_map(|row| (0..taps).flat_map(move |tap| (0..inputs).map(move |input| row[input * taps + tap]))).collect()
@@ -71,7 +71,7 @@ pub fn depthwise(cpu: Cpu, conv: &plan::Conv, folded: &Folded) -> Channelwise {
     Channelwise::pack(cpu, conv.side, conv.stride, &folded.weight, &folded.bias, true)
 }
 
-/// How the stem finds its window in a photo of `width` pixels: where the window of line `y` begins, and its pixels.
+/// The start of the stem's window for output row `y`, and how to walk it.
 pub fn stem_window(family: Family, from: Size, y: usize) -> (usize, Lines, Reach) {
     let line = (from.width + 2 * BORDER) * from.step;
     let (top, left) = (family.before(from.height, 3, 2), family.before(from.width, 3, 2));
@@ -81,20 +81,20 @@ pub fn stem_window(family: Family, from: Size, y: usize) -> (usize, Lines, Reach
     (start, pixels, reach)
 }
 
-/// How the lines of one size pass through a block.
+/// The row layout of a block for one input size.
 #[derive(Clone, Copy, Debug)]
-struct Course {
+struct RowLayout {
     from: Size,
-    /// The widened map.
+    /// The expanded map.
     wide: Size,
     to: Size,
     top: usize,
     left: usize,
-    /// Pixels in a widened line with its zeros.
+    /// Pixels in an expanded row, zeros included.
     pitch: usize,
-    /// Lines of the output that are made at a time.
+    /// Output rows per pass of the expansion.
     stripe: usize,
-    /// Lines of them that are filtered at a time.
+    /// Output rows per pass of filter and projection.
     chunk: usize,
 }
 
@@ -124,7 +124,7 @@ impl FusedBlock {
         Size { height: sides(from.height), width: sides(from.width), step: self.expand.width() }
     }
 
-    fn course(&self, from: Size) -> Course {
+    fn layout(&self, from: Size) -> RowLayout {
         let (wide, to) = (self.widened(from), self.output(from));
         let (side, stride) = (self.depthwise.side(), self.depthwise.stride());
         let left = self.family.before(wide.width, side, stride);
@@ -133,29 +133,29 @@ impl FusedBlock {
         let lines = WIDE / size_of::<f32>() / (pitch * wide.step);
         let most = (lines.saturating_sub(side) / stride + 1).max(chunk);
         let stripe = to.height.div_ceil(to.height.div_ceil(most)).next_multiple_of(chunk);
-        Course { from, wide, to, top: self.family.before(wide.height, side, stride), left, pitch, stripe, chunk }
+        RowLayout { from, wide, to, top: self.family.before(wide.height, side, stride), left, pitch, stripe, chunk }
     }
 
-    /// One photo, or its map, through the block.
+    /// Applies the block to one photo or its map.
     pub fn apply(&self, input: &[f32], from: Size, output: &mut [f32], work: &mut Workspace) {
-        let course = self.course(from);
-        let threads = work.scratch.threads.min(course.to.height);
-        let line = course.to.width * course.to.step;
-        let (wide, deep) = self.room(&course);
+        let layout = self.layout(from);
+        let threads = work.scratch.threads.min(layout.to.height);
+        let line = layout.to.width * layout.to.step;
+        let (wide, deep) = self.buffer_lengths(&layout);
         let mut parts = Vec::new();
-        let mut rest = &mut output[..course.to.len()];
+        let mut rest = &mut output[..layout.to.len()];
         for i in 0..threads {
-            let lines = course.to.height * i / threads..course.to.height * (i + 1) / threads;
+            let lines = layout.to.height * i / threads..layout.to.height * (i + 1) / threads;
             let (own, after) = rest.split_at_mut(lines.len() * line);
             parts.push((lines, own, work.arena.buffer(wide), work.arena.buffer(deep)));
             rest = after;
         }
         match &mut parts[..] {
-            [(lines, own, wide, deep)] => self.lines(&course, input, lines.clone(), [wide, deep], own),
+            [(lines, own, wide, deep)] => self.lines(&layout, input, lines.clone(), [wide, deep], own),
             parts => rayon::scope(|scope| {
                 for (lines, own, wide, deep) in parts {
-                    let course = &course;
-                    scope.spawn(move |_| self.lines(course, input, lines.clone(), [wide, deep], own));
+                    let layout = &layout;
+                    scope.spawn(move |_| self.lines(layout, input, lines.clone(), [wide, deep], own));
                 }
             }),
         }
@@ -165,33 +165,40 @@ impl FusedBlock {
         }
     }
 
-    /// Floats of widened lines and of filtered pixels.
-    fn room(&self, course: &Course) -> (usize, usize) {
-        let lines = (course.stripe - 1) * self.depthwise.stride() + self.depthwise.side();
-        (lines * course.pitch * course.wide.step, course.chunk * course.to.width * course.wide.step)
+    /// Buffer lengths for expanded rows and filtered pixels.
+    fn buffer_lengths(&self, layout: &RowLayout) -> (usize, usize) {
+        let lines = (layout.stripe - 1) * self.depthwise.stride() + self.depthwise.side();
+        (lines * layout.pitch * layout.wide.step, layout.chunk * layout.to.width * layout.wide.step)
     }
 
-    /// Some lines of the output.
-    fn lines(&self, course: &Course, input: &[f32], lines: Range<usize>, room: [&mut [f32]; 2], output: &mut [f32]) {
-        let Course { from, wide: Size { step, width, .. }, to, pitch, left, .. } = *course;
-        let [wide, deep] = room;
+    /// Computes some rows of the output.
+    fn lines(
+        &self,
+        layout: &RowLayout,
+        input: &[f32],
+        lines: Range<usize>,
+        buffers: [&mut [f32]; 2],
+        output: &mut [f32],
+    ) {
+        let RowLayout { from, wide: Size { step, width, .. }, to, pitch, left, .. } = *layout;
+        let [wide, deep] = buffers;
         let (side, stride, line) = (self.depthwise.side(), self.depthwise.stride(), pitch * step);
         for line in wide.chunks_exact_mut(line) {
             line[..left * step].fill(0.0);
             line[(left + width) * step..].fill(0.0);
         }
-        // Lines of the widened map, those of zeros above it counted, that lie in `wide`.
+        // The rows of the expanded map now in `wide`, counted from the first row of zeros above it.
         let mut have: Range<usize> = 0..0;
-        for start in lines.clone().step_by(course.stripe) {
-            let stripe = start..(start + course.stripe).min(lines.end);
+        for start in lines.clone().step_by(layout.stripe) {
+            let stripe = start..(start + layout.stripe).min(lines.end);
             let need = stripe.start * stride..(stripe.end - 1) * stride + side;
             let kept = have.end.saturating_sub(need.start);
             if kept > 0 {
                 wide.copy_within((need.start - have.start) * line..(have.end - have.start) * line, 0);
             }
-            self.widen(course, input, need.start + kept..need.end, &mut wide[kept * line..]);
-            for start in stripe.clone().step_by(course.chunk) {
-                let chunk = start..(start + course.chunk).min(stripe.end);
+            self.expand_rows(layout, input, need.start + kept..need.end, &mut wide[kept * line..]);
+            for start in stripe.clone().step_by(layout.chunk) {
+                let chunk = start..(start + layout.chunk).min(stripe.end);
                 let pixels = chunk.len() * to.width;
                 let first = &wide[(chunk.start * stride - need.start) * line..];
                 let filtered = Lines { width: to.width, step, line_step: to.width * step };
@@ -207,9 +214,9 @@ impl FusedBlock {
         }
     }
 
-    /// Fills lines of the widened map, those of zeros above it counted.
-    fn widen(&self, course: &Course, input: &[f32], lines: Range<usize>, wide: &mut [f32]) {
-        let Course { from, wide: Size { height, width, step }, pitch, left, top, .. } = *course;
+    /// Fills rows of the expanded map, counted from the first row of zeros above it.
+    fn expand_rows(&self, layout: &RowLayout, input: &[f32], lines: Range<usize>, wide: &mut [f32]) {
+        let RowLayout { from, wide: Size { height, width, step }, pitch, left, top, .. } = *layout;
         let line = pitch * step;
         let real = |at: usize| at.saturating_sub(top).min(height);
         let (first, end) = (real(lines.start), real(lines.end));
@@ -232,7 +239,7 @@ impl FusedBlock {
         }
     }
 
-    /// Floats of the packed weights.
+    /// Number of floats in the packed weights.
     pub fn weights(&self) -> usize {
         self.expand.weights() + self.depthwise.weights() + self.project.weights()
     }

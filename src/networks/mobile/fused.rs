@@ -1,4 +1,4 @@
-//! The form that infers.
+//! The inference implementation.
 
 use super::block::{BORDER, FusedBlock, Size, photo, pointwise};
 use super::plan::{Family, Folded, Plan};
@@ -7,39 +7,39 @@ use crate::fused::{Network, Photos, Workspace};
 use kernels::pointwise::{Pointwise, Reach};
 use kernels::{Buffer, Engine};
 
-/// Floats of weights from which on a block takes all photos in turn: fewer stay in the second-level cache anyway, and then
-/// a photo's maps are the nearer the fewer of them there are.
+/// From this many weights on, a block processes all photos before the next block runs, so that its weights are read once.
+/// Smaller weights stay in the L2 cache, and then it is better to keep one photo's maps there.
 const HEAVY: usize = 32 << 10;
 
-/// Adds to variances before the root, as [`crate::mini`] does.
+/// Added to variances before the root.
 const EPS: f32 = 1e-4;
 
 /// All convolutions packed for the kernels.
 #[derive(Debug)]
 pub struct FusedMobile {
     blocks: Vec<FusedBlock>,
-    /// Where the outputs of a block go in a row of pooled numbers.
+    /// The range of each block's pooled values in an output row, where it ends a stage.
     stages: Vec<Option<std::ops::Range<usize>>>,
     /// Channels of each block's output.
     channels: Vec<usize>,
-    /// None in a trunk.
+    /// `None` in a trunk.
     head: Option<Pointwise>,
     features: usize,
     pooled: usize,
-    /// The first block that takes all photos in turn.
+    /// The first block that processes all photos before the next one runs.
     heavy: usize,
 }
 
 impl FusedMobile {
-    /// EfficientNet and MobileNet have lanes for their sums on every path; tiles, which take bf16, would have to split each
-    /// number of these small layers.
+    /// Uses vector kernels on every processor: AMX tiles take bf16, and splitting each f32 does not pay off for such small
+    /// layers.
     pub fn new(family: Family, engine: Engine, names: &Names<'_>) -> Result<Self, WeightsError> {
         let plan = Plan::of(family, names)?;
         let folded = plan.folded(names)?;
         Ok(Self::pack(engine, &plan, &folded))
     }
 
-    /// Without the last convolution: its features are what is pooled of the stages.
+    /// The network without its last convolution; only the pooled stages are used.
     pub fn trunk(family: Family, engine: Engine, names: &Names<'_>) -> Result<Self, WeightsError> {
         let plan = Plan::trunk(family, names)?;
         let folded = plan.folded(names)?;
@@ -63,18 +63,18 @@ impl FusedMobile {
         }
     }
 
-    /// Numbers in a row of [`Self::pool`].
+    /// Length of a row of [`Self::pool`].
     pub fn pooled(&self) -> usize {
         self.pooled
     }
 
-    /// Fills `out` with a row a photo: mean and deviation of every channel of every stage, then the features, as
-    /// [`Plan::pooled`] places them.
+    /// Fills `out` with one row per photo: mean and deviation of every channel of every stage, then the features, in the
+    /// layout of [`Plan::pooled`].
     pub fn pool(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
         self.run(photos, work, out, self.pooled, true);
     }
 
-    /// `row` floats a photo; without `stages` the features alone.
+    /// Writes `row` floats per photo; without `stages` only the features.
     fn run(&self, photos: Photos<'_>, work: &mut Workspace, out: &mut [f32], row: usize, stages: bool) {
         let input = photos.map(BORDER, &mut work.arena);
         let each = input.data().len() / photos.count;
@@ -116,7 +116,7 @@ impl FusedMobile {
         work.arena.give_buffer(maps);
     }
 
-    /// One photo through the blocks whose weights are few.
+    /// Runs one photo through the blocks with few weights.
     fn light(&self, photo: &[f32], sizes: &[Size], out: &mut [f32], mut row: Option<&mut [f32]>, work: &mut Workspace) {
         let mut map: Option<Buffer> = None;
         for at in 0..self.heavy {
@@ -148,7 +148,7 @@ pub fn means(map: &[f32], step: usize, pixels: usize, out: &mut [f32]) {
     out.iter_mut().for_each(|sum| *sum /= pixels as f32);
 }
 
-/// Means of all channels, and behind them their deviations.
+/// The means of all channels, followed by their deviations.
 pub fn means_and_deviations(map: &[f32], size: Size, channels: usize, out: &mut [f32]) {
     let (mean, deviation) = out.split_at_mut(channels);
     means(map, size.step, size.pixels(), mean);

@@ -1,8 +1,8 @@
-//! Networks of inverted residuals: EfficientNet-Lite (0 to 4) and MobileNetV2, as their files name the layers.
+//! Networks of inverted residual blocks: EfficientNet-Lite (0 to 4) and MobileNetV2.
 //!
-//! A block widens its input by a pointwise convolution, filters each channel by a depthwise one, and narrows it again. What
-//! fits in width and size is added to the output. Batch normalisation is folded into the convolutions, or acts by the
-//! statistics of the file while a network learns.
+//! A block expands its input by a pointwise convolution, filters each channel by a depthwise one, and projects the result.
+//! The input is added where the shapes agree. Batch normalisation is folded into the convolutions; in training it uses the
+//! statistics of the file.
 
 mod block;
 mod fused;

@@ -1,5 +1,5 @@
-//! Forward and backward through the convolutions for a few photos at a time, with the normalisations folded in: a photo's
-//! gradient depends on nothing but the photo, and what learns is what infers.
+//! Forward and backward passes for a few photos at a time, with normalisations folded in, so that training and inference
+//! compute the same function and a photo's gradient does not depend on the rest of the batch.
 
 use super::block::{self, BORDER, FusedBlock, Size, channels_last, photo, pointwise, stem_window};
 use super::fused::{means, means_and_deviations};
@@ -10,28 +10,28 @@ use kernels::gradient::{Matrix, add_product};
 use kernels::pointwise::{Lines, Pointwise, Reach, Rectifier, Residual, vector_width};
 use kernels::{Arena, Buffer, Cpu};
 
-/// A network packed for both ways.
+/// A network packed for both passes.
 #[derive(Debug)]
 pub struct Passes {
     cpu: Cpu,
     plan: Plan,
-    /// Blocks whose weights stay as they are, from the first on.
-    still: Vec<FusedBlock>,
+    /// The frozen blocks at the start.
+    frozen: Vec<FusedBlock>,
     learning: Vec<Learning>,
-    /// None in a trunk.
+    /// `None` in a trunk.
     head: Option<Head>,
 }
 
-/// The last convolution, and the way back.
+/// The last convolution, packed for both passes.
 #[derive(Debug)]
 struct Head {
-    /// Place in [`Plan::convs`].
+    /// Index in [`Plan::convs`].
     at: usize,
     there: Pointwise,
     back: Pointwise,
 }
 
-/// A block that learns.
+/// A trainable block.
 #[derive(Debug)]
 struct Learning {
     cpu: Cpu,
@@ -41,54 +41,54 @@ struct Learning {
     expand: Pointwise,
     depthwise: Channelwise,
     project: Pointwise,
-    /// None for the stem.
+    /// `None` for the stem.
     expand_back: Option<Pointwise>,
     depthwise_back: FilterBack,
     project_back: Pointwise,
-    /// Channels of the widened map and of the output.
+    /// Channels of the expanded map and of the output.
     widened: usize,
     narrow: usize,
 }
 
 #[derive(Debug)]
 enum FilterBack {
-    /// At stride 1.
-    Turned(Channelwise),
-    /// A weight for each tap and channel.
+    /// At stride 1: the convolution with the flipped kernel.
+    Flipped(Channelwise),
+    /// At larger strides: a weight for each tap and channel, scattered.
     Scattered(Vec<f32>),
 }
 
-/// Gradients of the weights as the kernels sum them, convolution by convolution.
+/// Gradients of the weights in the layout of the kernels, one entry per convolution.
 #[derive(Clone, Debug)]
 pub struct Gradients {
     weights: Vec<Vec<f32>>,
     biases: Vec<Vec<f32>>,
 }
 
-/// What a forward pass leaves for the backward one.
+/// What the forward pass keeps for the backward pass.
 #[derive(Debug)]
 pub struct Tape {
     images: usize,
-    /// The photos in their borders, where the stem learns; else the input of the first block that does.
+    /// The input of the first trainable layer: the photos with their borders, or a map.
     first: Buffer,
-    /// Of the last map.
+    /// The size of the last map.
     last: Size,
-    blocks: Vec<Kept>,
+    blocks: Vec<ForwardState>,
     head: Option<Buffer>,
 }
 
-/// Of one block: what was widened, filtered and narrowed.
+/// The maps of one block: expanded, filtered and projected.
 #[derive(Debug)]
-struct Kept {
-    course: Course,
+struct ForwardState {
+    sizes_of_block: MapSizes,
     wide: Buffer,
     deep: Buffer,
     out: Buffer,
 }
 
-/// The sizes of a block's maps. The widened one lies among the zeros that its windows reach.
+/// The sizes of a block's maps. The expanded map is surrounded by the zeros that its windows reach.
 #[derive(Clone, Copy, Debug)]
-struct Course {
+struct MapSizes {
     from: Size,
     wide: Size,
     to: Size,
@@ -98,12 +98,12 @@ struct Course {
     pitch: usize,
 }
 
-impl Course {
+impl MapSizes {
     fn padded(&self) -> usize {
         self.lines * self.pitch * self.wide.step
     }
 
-    /// The pixels of the widened map among its zeros, and where the first one is.
+    /// The offset of the first pixel of the expanded map, and how to walk its pixels.
     fn places(&self) -> (usize, Lines) {
         let line_step = self.pitch * self.wide.step;
         let lines = Lines { width: self.wide.width, step: self.wide.step, line_step };
@@ -111,18 +111,18 @@ impl Course {
     }
 }
 
-/// What a block takes back: the gradient `d` of its output, what it kept, and its input.
+/// The inputs of a block's backward pass: the gradient `d` of its output, the kept maps, and the block's input.
 #[derive(Clone, Copy)]
-struct Given<'a> {
-    kept: &'a Kept,
+struct BackwardInput<'a> {
+    kept: &'a ForwardState,
     input: &'a [f32],
     d: &'a [f32],
     images: usize,
-    /// Whether somebody asks for the gradient of the input.
-    asked: bool,
+    /// Whether the gradient of the input is needed.
+    input_gradient: bool,
 }
 
-/// Zeroes all of a map's lines but the pixels inside.
+/// Zeroes everything outside the pixels of a map.
 fn clear_around(map: &mut [f32], top: usize, height: usize, inside: std::ops::Range<usize>, line: usize) {
     for (y, row) in map.chunks_exact_mut(line).enumerate() {
         if (top..top + height).contains(&y) {
@@ -134,7 +134,7 @@ fn clear_around(map: &mut [f32], top: usize, height: usize, inside: std::ops::Ra
     }
 }
 
-/// `[rows][columns]` to `[columns][rows]`.
+/// Transposes `[rows][columns]` to `[columns][rows]`.
 fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
     let rows = matrix.len() / columns;
     (0..columns).flat_map(|column| (0..rows).map(move |row| matrix[row * columns + column])).collect()
@@ -151,7 +151,7 @@ impl Learning {
         let ((expand, expand_weights), (filter, taps)) = (part(block.expand), part(block.depthwise));
         let (project, project_weights) = part(block.project);
         let depthwise_back = if filter.stride == 1 {
-            FilterBack::Turned(Channelwise::rotated(cpu, filter.side, &taps.weight, filter.outputs))
+            FilterBack::Flipped(Channelwise::rotated(cpu, filter.side, &taps.weight, filter.outputs))
         } else {
             let step = filter.outputs.next_multiple_of(vector_width(cpu));
             let count = filter.side * filter.side;
@@ -178,7 +178,7 @@ impl Learning {
         }
     }
 
-    fn course(&self, from: Size) -> Course {
+    fn sizes_of_block(&self, from: Size) -> MapSizes {
         let halved = |pixels: usize| if self.stem { pixels.div_ceil(2) } else { pixels };
         let wide = Size { height: halved(from.height), width: halved(from.width), step: self.expand.width() };
         let (side, stride) = (self.depthwise.side(), self.depthwise.stride());
@@ -189,7 +189,7 @@ impl Learning {
         };
         let before = |pixels: usize| self.family.before(pixels, side, stride);
         let reach = |outputs: usize, pixels: usize| ((outputs - 1) * stride + side).max(before(pixels) + pixels);
-        Course {
+        MapSizes {
             from,
             wide,
             to,
@@ -200,10 +200,10 @@ impl Learning {
         }
     }
 
-    fn forward(&self, input: &[f32], from: Size, images: usize, arena: &mut Arena) -> Kept {
-        let course = self.course(from);
-        let Course { wide: size, to, top, left, pitch, .. } = course;
-        let (padded, line) = (course.padded(), pitch * size.step);
+    fn forward(&self, input: &[f32], from: Size, images: usize, arena: &mut Arena) -> ForwardState {
+        let sizes_of_block = self.sizes_of_block(from);
+        let MapSizes { wide: size, to, top, left, pitch, .. } = sizes_of_block;
+        let (padded, line) = (sizes_of_block.padded(), pitch * size.step);
         let mut wide = arena.buffer(images * padded);
         let mut deep = arena.buffer(images * to.pixels() * size.step);
         let each = input.len() / images;
@@ -211,7 +211,7 @@ impl Learning {
             let inside = left * size.step..(left + size.width) * size.step;
             clear_around(map, top, size.height, inside, line);
             let input = &input[image * each..][..each];
-            let (start, places) = course.places();
+            let (start, places) = sizes_of_block.places();
             let output = (&mut map[start..], places);
             if self.stem {
                 let (start, places, reach) = stem_window(self.family, from, 0);
@@ -228,20 +228,20 @@ impl Learning {
         let residual = self.block.skips.then_some(Residual { data: input, step: from.step });
         let reach = Reach::pixel(self.project.inputs(), size.step);
         self.project.run(&deep, reach, images * to.pixels(), residual, &mut out);
-        Kept { course, wide, deep, out }
+        ForwardState { sizes_of_block, wide, deep, out }
     }
 
-    /// Adds the gradients of the weights; returns that of the input, where it is asked for.
-    fn backward(&self, given: &Given<'_>, grads: &mut Gradients, arena: &mut Arena) -> Option<Buffer> {
-        let Given { kept, input, d, images, asked } = *given;
+    /// Adds the gradients of the weights, and returns the gradient of the input where it is needed.
+    fn backward(&self, given: &BackwardInput<'_>, grads: &mut Gradients, arena: &mut Arena) -> Option<Buffer> {
+        let BackwardInput { kept, input, d, images, input_gradient } = *given;
         let cpu = self.cpu;
-        let Kept { course, wide, deep, .. } = kept;
-        let Course { from, wide: size, to, .. } = *course;
+        let ForwardState { sizes_of_block, wide, deep, .. } = kept;
+        let MapSizes { from, wide: size, to, .. } = *sizes_of_block;
         let (step, pixels) = (size.step, images * to.pixels());
         let Block { expand, depthwise, project, .. } = self.block;
         add_pixels(d, to.step, &mut grads.biases[project]);
         add_weights(deep, step, d, to.step, [self.project.inputs(), self.narrow], pixels, &mut grads.weights[project]);
-        // The gradient of what was filtered, in a border of zeros where the turned window goes over it.
+        // The gradient of the filtered map, with a border of zeros for the flipped kernel.
         let border = if self.depthwise.stride() == 1 { self.depthwise.side() / 2 } else { 0 };
         let line = (to.width + 2 * border) * step;
         let padded = (to.height + 2 * border) * line;
@@ -260,26 +260,26 @@ impl Learning {
             let dense = Lines::one(to.pixels(), step);
             let inside = (&mut d_deep[start..], places);
             relu6_backward(cpu, inside, (deep, dense), to.pixels(), &mut grads.biases[depthwise]);
-            let wide = &wide[image * course.padded()..][..course.padded()];
+            let wide = &wide[image * sizes_of_block.padded()..][..sizes_of_block.padded()];
             let sums = &mut grads.weights[depthwise];
             let inside = (&d_deep[start..], places);
-            self.depthwise.add_weight_gradient(wide, course.pitch * step, to.pixels(), inside, sums);
+            self.depthwise.add_weight_gradient(wide, sizes_of_block.pitch * step, to.pixels(), inside, sums);
             let d_wide = &mut d_wide[image * size.len()..][..size.len()];
             match &self.depthwise_back {
-                FilterBack::Turned(turned) => {
+                FilterBack::Flipped(flipped) => {
                     let dense = Lines { width: size.width, step, line_step: size.width * step };
-                    turned.run(d_deep, line, size.pixels(), (d_wide, dense));
+                    flipped.run(d_deep, line, size.pixels(), (d_wide, dense));
                 }
                 FilterBack::Scattered(taps) => {
                     d_wide.fill(0.0);
                     let (side, stride) = (self.depthwise.side(), self.depthwise.stride());
                     let Size { height, width, .. } = size;
-                    let before = [course.top, course.left];
+                    let before = [sizes_of_block.top, sizes_of_block.left];
                     let scatter = Scatter { side, stride, channels: step, taps, before, height, width };
                     scatter.add(cpu, d_deep, to.width, d_wide);
                 }
             }
-            let (start, places) = course.places();
+            let (start, places) = sizes_of_block.places();
             let dense = Lines::one(size.pixels(), step);
             let sums = &mut grads.biases[expand];
             relu6_backward(cpu, (d_wide, dense), (&wide[start..], places), size.pixels(), sums);
@@ -290,7 +290,7 @@ impl Learning {
         if let Some(expand_back) = &self.expand_back {
             let sides = [self.expand.inputs(), self.widened];
             add_weights(input, from.step, &d_wide, step, sides, pixels, &mut grads.weights[expand]);
-            if asked {
+            if input_gradient {
                 let mut to_input = arena.buffer(images * from.len());
                 let residual = self.block.skips.then_some(Residual { data: d, step: to.step });
                 let reach = Reach::pixel(expand_back.inputs(), step);
@@ -306,7 +306,7 @@ impl Learning {
         d_input
     }
 
-    /// What the stem sees for each of its outputs, one window after the other.
+    /// The input windows of the stem, one after the other.
     fn windows(&self, photos: &[f32], from: Size, images: usize) -> Vec<f32> {
         let each = photos.len() / images;
         let (start, places, reach) = stem_window(self.family, from, 0);
@@ -347,24 +347,24 @@ fn add_weights(
 }
 
 impl Passes {
-    /// The first `still` blocks keep their weights and pass nothing back.
-    pub fn new(cpu: Cpu, plan: &Plan, folded: &[Folded], still: usize) -> Self {
+    /// The first `frozen` blocks are frozen.
+    pub fn new(cpu: Cpu, plan: &Plan, folded: &[Folded], frozen: usize) -> Self {
         let head = plan.head().map(|at| Head {
             at,
             there: pointwise(cpu, &plan.convs[at], &folded[at]),
             back: back(cpu, &plan.convs[at], &folded[at]),
         });
-        let (kept, learning) = plan.blocks.split_at(still.min(plan.blocks.len()));
+        let (kept, learning) = plan.blocks.split_at(frozen.min(plan.blocks.len()));
         Self {
             cpu,
             plan: plan.clone(),
-            still: kept.iter().map(|block| FusedBlock::new(cpu, plan, *block, folded)).collect(),
+            frozen: kept.iter().map(|block| FusedBlock::new(cpu, plan, *block, folded)).collect(),
             learning: learning.iter().map(|block| Learning::new(cpu, plan, *block, folded)).collect(),
             head,
         }
     }
 
-    /// Fills `rows`, one a photo, as [`Plan::pooled`] places their numbers.
+    /// Fills one row per photo in the layout of [`Plan::pooled`].
     pub fn forward(&self, photos: Photos<'_>, rows: &mut [f32], work: &mut Workspace) -> Tape {
         let images = photos.count;
         let (stages, features) = self.plan.pooled();
@@ -382,7 +382,7 @@ impl Passes {
         let mut first = work.arena.buffer(input.data().len());
         first.copy_from_slice(input.data());
         work.arena.give(input);
-        for (at, block) in self.still.iter().enumerate() {
+        for (at, block) in self.frozen.iter().enumerate() {
             let (from, to) = (first.len() / images, block.output(size));
             let mut next = work.arena.buffer(images * to.len());
             for (input, output) in first.chunks_exact(from).zip(next.chunks_exact_mut(to.len())) {
@@ -392,12 +392,12 @@ impl Passes {
             work.arena.give_buffer(std::mem::replace(&mut first, next));
             size = to;
         }
-        let mut blocks: Vec<Kept> = Vec::new();
+        let mut blocks: Vec<ForwardState> = Vec::new();
         for (at, block) in self.learning.iter().enumerate() {
             let input = blocks.last().map_or(&first, |kept| &kept.out);
             let kept = block.forward(input, size, images, &mut work.arena);
-            size = kept.course.to;
-            pool(self.still.len() + at, &kept.out, size, rows);
+            size = kept.sizes_of_block.to;
+            pool(self.frozen.len() + at, &kept.out, size, rows);
             blocks.push(kept);
         }
         let input = blocks.last().map_or(&first, |kept| &kept.out);
@@ -413,7 +413,7 @@ impl Passes {
         Tape { images, first, last: size, blocks, head }
     }
 
-    /// Adds the gradients of the weights, given those of the pooled rows.
+    /// Adds the gradients of the weights, given the gradients of the pooled rows.
     pub fn backward(&self, tape: Tape, rows: &[f32], d_rows: &[f32], grads: &mut Gradients, work: &mut Workspace) {
         let Tape { images, first, last, mut blocks, head } = tape;
         let arena = &mut work.arena;
@@ -421,7 +421,7 @@ impl Passes {
         let mut d = arena.buffer(images * last.len());
         if let (Some(Head { at, there, back }), Some(head)) = (&self.head, head) {
             let (step, pixels) = (there.width(), last.pixels());
-            // Each pixel of the last map has its share in the mean.
+            // Every pixel of the last map contributes equally to the mean.
             let mut d_head = arena.buffer(head.len());
             for (map, row) in d_head.chunks_exact_mut(pixels * step).zip(d_rows.chunks_exact(features.end)) {
                 for pixel in map.chunks_exact_mut(step) {
@@ -446,7 +446,7 @@ impl Passes {
             if block.block.ends_stage
                 && let Some(range) = stages.pop()
             {
-                let (size, len) = (kept.course.to, kept.course.to.len());
+                let (size, len) = (kept.sizes_of_block.to, kept.sizes_of_block.to.len());
                 let parts = kept.out.chunks_exact(len).zip(d.chunks_exact_mut(len));
                 let rows = rows.chunks_exact(features.end).zip(d_rows.chunks_exact(features.end));
                 for ((map, d), (row, d_row)) in parts.zip(rows) {
@@ -454,7 +454,7 @@ impl Passes {
                 }
             }
             let input = blocks.last().map_or(&first, |kept| &kept.out);
-            let given = Given { kept: &kept, input, d: &d, images, asked: !blocks.is_empty() };
+            let given = BackwardInput { kept: &kept, input, d: &d, images, input_gradient: !blocks.is_empty() };
             let further = block.backward(&given, grads, arena);
             arena.give_buffer(kept.wide);
             arena.give_buffer(kept.deep);
@@ -467,7 +467,7 @@ impl Passes {
         arena.give_buffer(first);
     }
 
-    /// Gradients of nothing yet.
+    /// Gradients of zero.
     pub fn zeros(&self) -> Gradients {
         let whole = |count: usize| count.next_multiple_of(vector_width(self.cpu));
         let weights = |conv: &Conv| {
@@ -481,7 +481,7 @@ impl Passes {
         }
     }
 
-    /// In the order of files.
+    /// The gradients in the layout of weight files.
     pub fn in_file_order(&self, grads: &Gradients) -> Vec<Folded> {
         let filters = |at: usize| self.learning.iter().find(|block| block.block.depthwise == at);
         let convs = self.plan.convs.iter().enumerate();
@@ -492,7 +492,7 @@ impl Passes {
                     Some(block) => block.depthwise.in_file_order(sums, conv.outputs),
                     None => vec![0.0; conv.weights()],
                 },
-                // Taps of the stem come before its channels, so they change places once more.
+                // The stem's taps come before its channels, so they are swapped once more.
                 Kind::Stem => channels_last(&transposed(sums, conv.outputs), conv.side.pow(2), conv.inputs),
                 Kind::Expand | Kind::Project | Kind::Head => transposed(sums, conv.outputs),
             };
@@ -511,7 +511,7 @@ impl Gradients {
     }
 }
 
-/// Adds what mean and deviation of each channel pass back to every pixel of its map.
+/// Adds the gradient through mean and deviation of each channel to every pixel of the map.
 fn unpool(map: &[f32], size: Size, row: &[f32], d_row: &[f32], d: &mut [f32]) {
     let channels = row.len() / 2;
     let count = size.pixels() as f32;

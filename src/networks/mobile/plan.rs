@@ -1,33 +1,33 @@
-//! What a file of either family holds, by the names and shapes of its tensors.
+//! The layers of a network of either family, from the names and shapes of a file's tensors.
 
 use std::ops::Range;
 
 use crate::checkpoint::{Names, WeightsError};
 
-/// Whose names and borders.
+/// The family, which decides names and padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// `_conv_stem`, `_blocks.0._expand_conv` …, as in efficientnet-pytorch; borders as TensorFlow's "same".
+    /// `_conv_stem`, `_blocks.0._expand_conv` … as in efficientnet-pytorch; TensorFlow's "same" padding.
     EfficientNetLite,
-    /// `features.0.0`, `features.1.conv` … of torchvision, in the older or the newer numbering; the same border all around.
+    /// `features.0.0`, `features.1.conv` … of torchvision, in the older or the newer numbering; symmetric padding.
     MobileNetV2,
 }
 
 const WIDEST: usize = 1 << 13;
 
-/// What a convolution does in its block.
+/// The role of a convolution in its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// 3x3 at stride 2, from the colours.
+    /// 3x3 at stride 2, from the RGB channels.
     Stem,
     Expand,
     Depthwise,
-    /// The only one without a rectifier.
+    /// Has no activation.
     Project,
     Head,
 }
 
-/// A convolution and the batch normalisation behind it.
+/// A convolution and the batch normalisation after it.
 #[derive(Clone, Debug)]
 pub struct Conv {
     pub kind: Kind,
@@ -40,7 +40,7 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// By the names of a file, with the channels that come in and the stride.
+    /// Reads a convolution's parameters from a file's tensors.
     fn of(
         family: Family,
         names: &Names<'_>,
@@ -63,7 +63,7 @@ impl Conv {
         Ok(Self { kind, conv, norm, inputs, outputs, side, stride })
     }
 
-    /// As files keep the weights.
+    /// The shape of the weights in files.
     pub fn shape(&self) -> [usize; 4] {
         let inputs = if self.kind == Kind::Depthwise { 1 } else { self.inputs };
         [self.outputs, inputs, self.side, self.side]
@@ -74,16 +74,16 @@ impl Conv {
     }
 }
 
-/// Places in [`Plan::convs`].
+/// A block, as indexes into [`Plan::convs`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// In the first block the stem, in the others the expansion.
+    /// The expansion; in the first block the stem.
     pub expand: usize,
     pub depthwise: usize,
     pub project: usize,
     /// Whether the input is added to the output.
     pub skips: bool,
-    /// Whether the maps change after it: what a pooled feature is taken of.
+    /// Whether the block ends a stage, whose output is pooled.
     pub ends_stage: bool,
 }
 
@@ -96,7 +96,7 @@ pub struct Plan {
 }
 
 impl Family {
-    /// What the normalisation adds to variances.
+    /// The epsilon that the normalisation adds to variances.
     pub fn eps(self) -> f64 {
         match self {
             Self::EfficientNetLite => 1e-3,
@@ -104,7 +104,7 @@ impl Family {
         }
     }
 
-    /// Zeros before the first of `pixels` along an axis; as many as the last window needs lie behind.
+    /// Zeros before the first of `pixels` along an axis. As many follow as the last window needs.
     pub fn before(self, pixels: usize, side: usize, stride: usize) -> usize {
         match self {
             Self::EfficientNetLite => ((pixels.div_ceil(stride) - 1) * stride + side).saturating_sub(pixels) / 2,
@@ -112,7 +112,7 @@ impl Family {
         }
     }
 
-    /// The layer behind the features, where a file has one.
+    /// The name of the classifier layer, which a file may lack.
     pub fn classifier(self) -> &'static str {
         match self {
             Self::EfficientNetLite => "_fc",
@@ -120,7 +120,7 @@ impl Family {
         }
     }
 
-    /// Blocks of each stage; a file says how many there are in all.
+    /// Blocks per stage, given the number of blocks in a file.
     fn stages(self, blocks: usize) -> Option<&'static [usize]> {
         Some(match (self, blocks) {
             (Self::EfficientNetLite, 16) => &[1, 2, 2, 3, 3, 4, 1],
@@ -132,7 +132,7 @@ impl Family {
         })
     }
 
-    /// Names of convolution and normalisation of one part of a block.
+    /// The names of a convolution and its normalisation in a block.
     fn part(self, names: &Names<'_>, block: usize, kind: Kind) -> [String; 2] {
         match self {
             Self::EfficientNetLite => {
@@ -169,7 +169,7 @@ impl Family {
 }
 
 impl Plan {
-    /// Widths and windows are the file's; what they must agree on is checked when weights are taken.
+    /// Takes widths and kernel sizes from the file. Their consistency is checked when the weights are read.
     pub fn of(family: Family, names: &Names<'_>) -> Result<Self, WeightsError> {
         let mut plan = Self::trunk(family, names)?;
         let (block, inputs) = (plan.blocks.len(), plan.convs.last().map_or(0, |conv| conv.outputs));
@@ -177,7 +177,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The same without the last convolution: what is pooled of the stages is all that is asked of it.
+    /// The same without the last convolution, for use as a trunk.
     pub fn trunk(family: Family, names: &Names<'_>) -> Result<Self, WeightsError> {
         let has = |block: usize| {
             let [conv, _] = family.part(names, block, Kind::Depthwise);
@@ -211,17 +211,17 @@ impl Plan {
         Ok(Self { family, convs, blocks })
     }
 
-    /// Where the convolution behind the blocks stands, if the network has it.
+    /// The index of the convolution after the blocks, if there is one.
     pub fn head(&self) -> Option<usize> {
         self.convs.iter().position(|conv| conv.kind == Kind::Head)
     }
 
-    /// Numbers that the last convolution gives a photo.
+    /// Channels of the last convolution.
     pub fn features(&self) -> usize {
         self.head().map_or(0, |head| self.convs[head].outputs)
     }
 
-    /// Where mean and deviation of each stage stand in a row of pooled numbers, and behind them the features.
+    /// The layout of a pooled row: mean and deviation of each stage, then the features.
     pub fn pooled(&self) -> (Vec<Range<usize>>, Range<usize>) {
         let mut at = 0;
         let ends = self.blocks.iter().filter(|block| block.ends_stage);
@@ -234,20 +234,20 @@ impl Plan {
         (stages, at..at + self.features())
     }
 
-    /// Weights and biases of all layers with their normalisation folded in.
+    /// The weights and biases of all layers, with normalisations folded in.
     pub fn folded(&self, names: &Names<'_>) -> Result<Vec<Folded>, WeightsError> {
         self.convs.iter().map(|conv| Folded::read(conv, self.family.eps(), names)).collect()
     }
 }
 
-/// The weights of a convolution as it acts, `[outputs][inputs][side][side]`, and its bias.
+/// The effective weights of a convolution, `[outputs][inputs][side][side]`, and its bias.
 #[derive(Clone, Debug, Default)]
 pub struct Folded {
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
 }
 
-/// A normalisation as the file has it.
+/// A normalisation as stored in a file.
 #[derive(Clone, Debug)]
 pub struct Norm {
     pub scale: Vec<f32>,
@@ -257,7 +257,7 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// Where the convolution has a bias the normalisation is part of it already.
+    /// A convolution that has a bias already contains its normalisation.
     pub fn read(conv: &Conv, eps: f64, names: &Names<'_>) -> Result<Self, WeightsError> {
         let (norm, shape) = (names.under(&conv.norm), [conv.outputs]);
         if names.has(&format!("{}.bias", conv.conv)) {

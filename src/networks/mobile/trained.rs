@@ -1,6 +1,6 @@
-//! The form that learns. Normalisations act by the statistics of the file, so they are factors and shifts of the
-//! convolutions: gains and shifts learn, means and variances stay. By the statistics of a batch each photo would depend on
-//! the others, the two ways would each pass twice more over the largest maps, and what learns would not be what infers.
+//! The training implementation. Normalisations use the fixed statistics of the file; their gains and shifts are trained.
+//! Batch statistics would make each photo depend on the others, take two more passes over the largest maps in either
+//! direction, and train another function than inference computes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,23 +14,23 @@ use crate::checkpoint::Names;
 use crate::fused::{Batch, Photos, Workspace};
 use kernels::{Arena, Cpu, Engine, Scratch};
 
-/// Photos that a thread takes through the layers together.
+/// Photos that a thread processes together.
 const GROUP: usize = 4;
-/// Parts whose gradients are summed one after the other, so that sums do not depend on how many threads there are.
+/// Parts whose gradients are summed in a fixed order, so that sums do not depend on the number of threads.
 const PARTS: usize = 4;
-/// As in [`super::fused`].
+/// The same as in [`super::fused`].
 const EPS: f64 = 1e-4;
 
-/// A network whose convolutions, gains and shifts learn.
+/// A network with trainable convolutions, gains and shifts.
 #[derive(Debug)]
 pub struct Mobile {
     plan: Plan,
     cpu: Cpu,
-    /// By their names in a file.
+    /// The variables, by their names in a file.
     pub vars: BTreeMap<String, Var>,
-    /// Mean and deviation of each convolution's output, which stay.
+    /// The fixed mean and deviation of each convolution's output.
     statistics: Vec<[Tensor; 2]>,
-    /// The same, and the variances, as files have them.
+    /// The means and variances as stored in files.
     stored: BTreeMap<String, Tensor>,
     idle: Arc<Mutex<Vec<Workspace>>>,
 }
@@ -41,7 +41,7 @@ impl Mobile {
         Self::of(plan, engine, names, device)
     }
 
-    /// Without the last convolution.
+    /// The network without its last convolution.
     pub fn trunk(family: Family, engine: Engine, names: &Names<'_>, device: &Device) -> Result<Self> {
         let plan = Plan::trunk(family, names).map_err(candle_core::Error::wrap)?;
         Self::of(plan, engine, names, device)
@@ -77,7 +77,7 @@ impl Mobile {
         }
     }
 
-    /// A convolution as it acts: its weights times the gains, and the bias that is left of the normalisation.
+    /// The effective weights and bias of a convolution with its normalisation.
     fn effective(&self, at: usize) -> Result<(Tensor, Tensor)> {
         let (conv, [mean, deviation]) = (&self.plan.convs[at], &self.statistics[at]);
         let factor = (self.get(&format!("{}.weight", conv.norm))? / deviation)?;
@@ -87,31 +87,30 @@ impl Mobile {
         Ok((weight, bias))
     }
 
-    /// Convolutions of the blocks that do not learn.
-    fn still(&self, blocks: usize) -> usize {
+    /// The number of convolutions in the frozen blocks.
+    fn frozen(&self, blocks: usize) -> usize {
         let first = self.plan.blocks.get(blocks.min(self.plan.blocks.len()).wrapping_sub(1));
         first.map_or(0, |block| block.project + 1)
     }
 
-    /// A row of means, deviations and features for each photo, as [`Plan::pooled`] places them, with a gradient for all but
-    /// the first `still` blocks.
-    pub fn pooled(&self, photos: Batch, still: usize) -> Result<Tensor> {
+    /// One row per photo in the layout of [`Plan::pooled`], with gradients for all but the first `frozen` blocks.
+    pub fn pooled(&self, photos: Batch, frozen: usize) -> Result<Tensor> {
         let device = self.stored.values().next().map_or(&Device::Cpu, Tensor::device);
         if !device.is_cpu() {
             let shape = (photos.photos, photos.height, photos.width, Batch::CHANNELS);
             let x = Tensor::from_vec(photos.data, shape, device)?.permute((0, 3, 1, 2))?.contiguous()?;
-            return self.pooled_by_candle(&x, still);
+            return self.pooled_by_candle(&x, frozen);
         }
         let mut parts = Vec::new();
         for at in 0..self.plan.convs.len() {
             let (weight, bias) = self.effective(at)?;
             let both = [weight.flatten_all()?, bias];
-            parts.extend(if at < self.still(still) { both.map(|tensor| tensor.detach()) } else { both });
+            parts.extend(if at < self.frozen(frozen) { both.map(|tensor| tensor.detach()) } else { both });
         }
         let op = Pooling {
             cpu: self.cpu,
             plan: self.plan.clone(),
-            still,
+            frozen,
             idle: self.idle.clone(),
             photos,
             kept: Mutex::new(None),
@@ -119,11 +118,11 @@ impl Mobile {
         Tensor::cat(&parts, 0)?.apply_op1(op)
     }
 
-    /// The same on candle's own operations: for cards, and to hold the other form against.
-    pub fn pooled_by_candle(&self, x: &Tensor, still: usize) -> Result<Tensor> {
+    /// The same with candle's own operations: for GPUs, and as a reference in tests.
+    pub fn pooled_by_candle(&self, x: &Tensor, frozen: usize) -> Result<Tensor> {
         let through = |x: &Tensor, at: usize| -> Result<Tensor> {
             let (mut weight, mut bias) = self.effective(at)?;
-            if at < self.still(still) {
+            if at < self.frozen(frozen) {
                 (weight, bias) = (weight.detach(), bias.detach());
             }
             let conv = &self.plan.convs[at];
@@ -154,7 +153,7 @@ impl Mobile {
         Tensor::cat(&pooled, 1)
     }
 
-    /// With the zeros that the windows of a convolution reach.
+    /// Adds the padding of a convolution.
     fn bordered(&self, x: &Tensor, conv: &Conv) -> Result<Tensor> {
         let mut x = x.clone();
         for axis in [2, 3] {
@@ -166,14 +165,14 @@ impl Mobile {
         Ok(x)
     }
 
-    /// All tensors by the names that files of the family have.
+    /// All tensors under the names of the family's files.
     pub fn tensors(&self) -> BTreeMap<String, Tensor> {
         let vars = self.vars.iter().map(|(name, var)| (name.clone(), var.as_tensor().detach()));
         vars.chain(self.stored.iter().map(|(name, tensor)| (name.clone(), tensor.clone()))).collect()
     }
 }
 
-/// A depthwise convolution as a sum over its taps: candle's own takes channel by channel.
+/// A depthwise convolution as a sum over its taps; candle's own loops over channels.
 fn filtered(x: &Tensor, weight: &Tensor, conv: &Conv) -> Result<Tensor> {
     let &Conv { side, stride, outputs, .. } = conv;
     let (height, width) = ((x.dim(2)? - side) / stride + 1, (x.dim(3)? - side) / stride + 1);
@@ -190,7 +189,7 @@ fn filtered(x: &Tensor, weight: &Tensor, conv: &Conv) -> Result<Tensor> {
     sum.ok_or_else(|| candle_core::Error::Msg("a window without taps".into()))
 }
 
-/// Every `stride`th of an axis from `start` on.
+/// Every `stride`th element of an axis, from `start` on.
 fn stepped(x: &Tensor, axis: usize, start: usize, stride: usize, count: usize) -> Result<Tensor> {
     if stride == 1 {
         return x.narrow(axis, start, count);
@@ -202,18 +201,18 @@ fn stepped(x: &Tensor, axis: usize, start: usize, stride: usize, count: usize) -
     part.reshape(shape)?.narrow(axis + 1, 0, 1)?.squeeze(axis + 1)
 }
 
-/// All convolutions and the pooling as one operation on the row of weights; the photos are part of the operation.
+/// All convolutions and the pooling as one operation on a flat row of weights. The photos belong to the operation.
 struct Pooling {
     cpu: Cpu,
     plan: Plan,
-    still: usize,
+    frozen: usize,
     idle: Arc<Mutex<Vec<Workspace>>>,
     photos: Batch,
-    kept: Mutex<Option<Kept>>,
+    kept: Mutex<Option<ForwardState>>,
 }
 
-/// What the forward pass leaves.
-struct Kept {
+/// What the forward pass keeps.
+struct ForwardState {
     passes: Passes,
     tapes: Vec<(Tape, usize)>,
 }
@@ -249,7 +248,7 @@ impl CustomOp1 for Pooling {
             folded.push(Folded { weight: weight.to_vec(), bias: bias.to_vec() });
             rest = after;
         }
-        let passes = Passes::new(self.cpu, &self.plan, &folded, self.still);
+        let passes = Passes::new(self.cpu, &self.plan, &folded, self.frozen);
         let (width, len) = (self.plan.pooled().1.end, self.photos.photo_len());
         let Batch { photos, height, width: pixels, ref data } = self.photos;
         let mut pooled = vec![0.0; photos * width];
@@ -259,12 +258,12 @@ impl CustomOp1 for Pooling {
             (self.with_workspace(|work| passes.forward(group, rows, work)), group.count)
         });
         let tapes = tapes.collect();
-        *locked(&self.kept) = Some(Kept { passes, tapes });
+        *locked(&self.kept) = Some(ForwardState { passes, tapes });
         Ok((CpuStorage::F32(pooled), Shape::from((photos, width))))
     }
 
     fn bwd(&self, _: &Tensor, pooled: &Tensor, d: &Tensor) -> Result<Option<Tensor>> {
-        let Some(Kept { passes, tapes }) = locked(&self.kept).take() else {
+        let Some(ForwardState { passes, tapes }) = locked(&self.kept).take() else {
             candle_core::bail!("the photos were taken back already");
         };
         let width = self.plan.pooled().1.end;
@@ -321,7 +320,7 @@ mod tests {
         (0..count).map(|_| next()).collect()
     }
 
-    /// A narrow network of a family's smallest depth.
+    /// A narrow network with the fewest blocks of a family.
     fn file(family: Family) -> InMemory {
         let mut file = InMemory::default();
         let mut add = |conv: String, norm: String, shape: [usize; 4]| {
@@ -408,12 +407,12 @@ mod tests {
             let network = Mobile::new(family, engine(cpu), &ledger.root(), &Device::Cpu)?;
             assert!(ledger.close(|_| false).is_ok(), "all tensors are taken");
             let batch = photos(5, 47, 66);
-            // A loss that treats every number differently, of photos in two groups.
+            // A loss with a different weight for every value, over photos in two groups.
             let width = network.plan().pooled().1.end;
             let loss = Tensor::from_vec(numbers(5 * width, 3), (5, width), &Device::Cpu)?;
-            let still = 3;
-            let theirs = network.pooled_by_candle(&nchw(&batch)?, still)?;
-            let ours = network.pooled(batch, still)?;
+            let frozen = 3;
+            let theirs = network.pooled_by_candle(&nchw(&batch)?, frozen)?;
+            let ours = network.pooled(batch, frozen)?;
             assert!(apart(&ours, &theirs)? < 1e-4, "{family:?} {cpu}: {}", apart(&ours, &theirs)?);
             let (a, b) = ((ours * &loss)?.sum_all()?.backward()?, (theirs * &loss)?.sum_all()?.backward()?);
             let mut learned = 0;
@@ -426,13 +425,13 @@ mod tests {
                     learned += 1;
                 }
             }
-            assert_eq!(learned, network.vars.len() - 3 * network.still(still), "all but the still ones learn");
+            assert_eq!(learned, network.vars.len() - 3 * network.frozen(frozen), "all but the frozen ones learn");
         }
         Ok(())
     }
 
     #[test]
-    fn a_trunk_gives_the_stages_and_learns_by_them() -> Result<()> {
+    fn a_trunk_pools_its_stages_and_has_gradients() -> Result<()> {
         let (family, cpu) = (Family::EfficientNetLite, Cpu::best());
         let file = file(family);
         let whole = Mobile::new(family, engine(cpu), &Ledger::new(&file).root(), &Device::Cpu)?;
@@ -453,7 +452,7 @@ mod tests {
                 assert!(apart(a, b)? < 2e-3, "{name}");
             }
         }
-        // Folded, and read again from where the small network's files have it.
+        // Folds the trunk, and reads it again under the names of the built-in network's files.
         let folded = crate::mini::folded(&Ledger::new(&file).root()).map_err(candle_core::Error::wrap)?;
         let ledger = Ledger::new(&folded);
         let fused = FusedMobile::trunk(family, engine(cpu), &ledger.root().under(crate::mini::TRUNK));
@@ -465,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stem_learns_like_candles() -> Result<()> {
+    fn gradients_of_the_stem_agree_with_candles() -> Result<()> {
         let (family, cpu) = (Family::EfficientNetLite, Cpu::best());
         let file = file(family);
         let network = Mobile::new(family, engine(cpu), &Ledger::new(&file).root(), &Device::Cpu)?;
@@ -483,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_that_infers_says_what_the_form_that_learns_says() -> Result<()> {
+    fn inference_agrees_with_training() -> Result<()> {
         for family in FAMILIES {
             let file = file(family);
             let network = Mobile::new(family, engine(Cpu::best()), &Ledger::new(&file).root(), &Device::Cpu)?;
@@ -493,7 +492,7 @@ mod tests {
             }
             for (height, width) in [(64, 64), (33, 100), (7, 1)] {
                 let batch = photos(3, height, width);
-                let said = network.pooled(batch.clone(), 0)?.to_vec2::<f32>()?;
+                let expected = network.pooled(batch.clone(), 0)?.to_vec2::<f32>()?;
                 for cpu in Cpu::available() {
                     let fused = FusedMobile::new(family, engine(cpu), &Ledger::new(&stored).root());
                     let fused = fused.map_err(candle_core::Error::wrap)?;
@@ -502,9 +501,9 @@ mod tests {
                         let mut rows = vec![0.0; 3 * fused.pooled()];
                         let Batch { height, width, ref data, .. } = batch;
                         fused.pool(Photos { count: 3, height, width, data }, &mut rows, &mut work);
-                        for (row, said) in rows.chunks_exact(fused.pooled()).zip(&said) {
+                        for (row, expected) in rows.chunks_exact(fused.pooled()).zip(&expected) {
                             let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3 * (1.0 + b.abs());
-                            assert!(row.iter().zip(said).all(close), "{family:?} {cpu} {height}x{width}");
+                            assert!(row.iter().zip(expected).all(close), "{family:?} {cpu} {height}x{width}");
                         }
                     }
                 }

@@ -1,6 +1,6 @@
-//! The form that infers, on the fused kernels.
+//! The inference implementation, on the fused kernels.
 
-use super::{ANSWER, FEATURES, FLAWS, LEAST_SIDE, NARROW, head, overall, stages, weights};
+use super::{DEGRADATIONS, FEATURES, LEAST_SIDE, NARROW, OUTPUTS, head, overall, stages, weights};
 use crate::checkpoint::{Names, WeightsError};
 use crate::folded::{Normalised, folded};
 use crate::fused::{Network, Photos, Workspace};
@@ -48,7 +48,7 @@ impl FusedMultiHead {
             engine,
             stages: stages().map(stage).collect::<Result<_, WeightsError>>()?,
             attention: [linear(0, FEATURES, NARROW)?, linear(2, NARROW, FEATURES)?],
-            heads: FLAWS
+            heads: DEGRADATIONS
                 .iter()
                 .map(|flaw| FusedHead::new(&head(0.0), engine, &names.under(format!("head_{flaw}"))))
                 .collect::<Result<_, _>>()?,
@@ -56,7 +56,7 @@ impl FusedMultiHead {
         })
     }
 
-    /// Each channel by how much it counts in this photo.
+    /// Weights each channel by its attention in this photo.
     fn attended(&self, mut pooled: Vec<f32>, work: &mut Workspace) -> Vec<f32> {
         let photos = pooled.len() / FEATURES;
         let [narrow, wide] = &self.attention;
@@ -100,7 +100,7 @@ fn logistic(x: f32) -> f32 {
 
 impl Network for FusedMultiHead {
     fn features(&self) -> usize {
-        ANSWER
+        OUTPUTS
     }
 
     fn bytes(&self) -> usize {
@@ -125,12 +125,12 @@ impl Network for FusedMultiHead {
         }
         let features = self.attended(mean_pool(&map), work);
         work.arena.give(map);
-        let said: Vec<Vec<f32>> = self.heads.iter().map(|head| head.apply(&features)).collect();
-        for (photo, out) in out.chunks_exact_mut(ANSWER).enumerate() {
-            for (out, said) in out.iter_mut().zip(&said) {
-                *out = logistic(said[photo]);
+        let logits: Vec<Vec<f32>> = self.heads.iter().map(|head| head.apply(&features)).collect();
+        for (photo, out) in out.chunks_exact_mut(OUTPUTS).enumerate() {
+            for (out, logits) in out.iter_mut().zip(&logits) {
+                *out = logistic(logits[photo]);
             }
-            out[FLAWS.len()] = overall(&out[..FLAWS.len()], &self.weights);
+            out[DEGRADATIONS.len()] = overall(&out[..DEGRADATIONS.len()], &self.weights);
         }
     }
 }

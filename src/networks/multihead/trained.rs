@@ -1,11 +1,11 @@
-//! The form that trains: candle modules with batch statistics and gradients.
+//! The training implementation: candle modules with batch statistics and gradients.
 
 use candle_core::{D, Result, Tensor};
 use candle_nn::{
     BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Linear, ModuleT, VarBuilder, batch_norm, conv2d, linear, ops,
 };
 
-use super::{EPS, FEATURES, FLAWS, NARROW, head, stages};
+use super::{DEGRADATIONS, EPS, FEATURES, NARROW, head, stages};
 use crate::convolution;
 use crate::head::Head;
 
@@ -41,7 +41,7 @@ impl ConvNorm {
 
 impl ModuleT for ConvNorm {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        self.norm.forward_t(&convolution::through(x, &self.conv)?, train)
+        self.norm.forward_t(&convolution::convolve(x, &self.conv)?, train)
     }
 }
 
@@ -70,7 +70,7 @@ impl MultiHead {
         Ok(Self {
             stages: stages().map(stage).collect::<Result<_>>()?,
             attention: [linear(FEATURES, NARROW, attention.pp(0))?, linear(NARROW, FEATURES, attention.pp(2))?],
-            heads: FLAWS
+            heads: DEGRADATIONS
                 .iter()
                 .map(|flaw| Head::new(&head(dropout), &vb.pp(format!("head_{flaw}"))))
                 .collect::<Result<_>>()?,
@@ -79,7 +79,7 @@ impl MultiHead {
 }
 
 impl ModuleT for MultiHead {
-    /// `[photos, 3, height, width]` to `[photos, flaws]`, before the logistic function.
+    /// `[photos, 3, height, width]` to logits `[photos, flaws]`.
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let mut x = x.clone();
         for stage in &self.stages {
@@ -89,7 +89,7 @@ impl ModuleT for MultiHead {
         let [narrow, wide] = &self.attention;
         let counts = ops::sigmoid(&pooled.apply(narrow)?.relu()?.apply(wide)?)?;
         let features = (pooled * counts)?;
-        let said = self.heads.iter().map(|head| head.forward_t(&features, train)).collect::<Result<Vec<_>>>()?;
-        Tensor::cat(&said, 1)
+        let logits = self.heads.iter().map(|head| head.forward_t(&features, train)).collect::<Result<Vec<_>>>()?;
+        Tensor::cat(&logits, 1)
     }
 }

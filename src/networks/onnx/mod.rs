@@ -3,8 +3,6 @@
 mod attributes;
 mod constant;
 mod operator;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! The form that infers: batch normalisation folded into the convolutions, everything else into their stores.
+//! The inference implementation: batch normalisation is folded into the convolutions, residuals and activations into their
+//! stores.
 
 use super::{BlockPlan, Depth, EPS, Naming};
 use crate::checkpoint::{Names, WeightsError};
@@ -19,7 +20,7 @@ pub struct FusedResNet {
 
 #[derive(Debug)]
 struct Block {
-    /// The long way round.
+    /// The residual branch.
     convs: Vec<Conv>,
     shortcut: Option<Conv>,
 }
@@ -59,7 +60,7 @@ fn layer(
 }
 
 impl Block {
-    /// The output takes a border where the next block begins with a wide window.
+    /// Gives the output a border where the next block begins with a wide window.
     fn apply(&self, input: Map, border: usize, work: &mut Workspace) -> Map {
         let Workspace { arena, scratch } = work;
         let shortcut = self.shortcut.as_ref().map(|conv| {

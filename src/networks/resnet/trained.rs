@@ -1,4 +1,4 @@
-//! The form that trains: candle modules with batch statistics and gradients.
+//! The training implementation: candle modules with batch statistics and gradients.
 
 use candle_core::{D, Result, Tensor};
 use candle_nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, ModuleT, VarBuilder, batch_norm, conv2d_no_bias};
@@ -31,7 +31,7 @@ impl ConvNorm {
 
 impl ModuleT for ConvNorm {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
-        self.norm.forward_t(&convolution::through(x, &self.conv)?, train)
+        self.norm.forward_t(&convolution::convolve(x, &self.conv)?, train)
     }
 }
 
@@ -89,13 +89,13 @@ impl ModuleT for ResNet {
     }
 }
 
-/// The largest of each 3x3 window at stride 2 and padding 1, of numbers that are not negative.
+/// Max pooling of 3x3 windows at stride 2 and padding 1, for values that are not negative.
 ///
 /// candle's own `max_pool2d` has no gradient where windows overlap; `maximum` of shifted views has one.
 fn max_pool_3x3_stride_2(x: &Tensor) -> Result<Tensor> {
     let along = |x: &Tensor, dim: usize| -> Result<Tensor> {
         let outputs = x.dim(dim)?.div_ceil(2);
-        // One zero before, and as many behind as the last window (and the pairing below) reaches over.
+        // One zero before, and as many after as the last window (and the pairing below) needs.
         let padded = x.pad_with_zeros(dim, 1, 2 * outputs + 1 - x.dim(dim)?)?;
         let shifted = |by| padded.narrow(dim, by, 2 * outputs);
         let most = shifted(0)?.maximum(&shifted(1)?)?.maximum(&shifted(2)?)?;

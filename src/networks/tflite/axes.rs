@@ -1,10 +1,10 @@
-//! Arithmetic on the axes of tensors: which ones numbers name, and the shapes that sums, exchanges and cuts leave.
+//! Axis arithmetic: resolving axis numbers, and the output shapes of reductions, transpositions and slices.
 
 use super::Operator;
 pub use crate::axes::axis_of;
 pub(super) use crate::axes::{Checked, axes_of, require, together};
 
-/// The shape that an operator on axes gives; `constant` has the whole numbers of its inputs.
+/// The output shape of an operator on axes; `constant` returns its integer inputs.
 pub(super) fn of_output<'a>(
     operator: &Operator,
     shape: &[usize],
@@ -32,16 +32,16 @@ pub(super) fn of_output<'a>(
     }
 }
 
-/// What a slice takes of an axis.
+/// The part of an axis that a slice takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     pub begin: usize,
     pub length: usize,
-    /// The axis goes.
+    /// Whether the axis is removed.
     pub drops: bool,
 }
 
-/// The part of each axis, from the constants of a STRIDED_SLICE: begins, ends, steps.
+/// The part of each axis, from the constants of a STRIDED_SLICE (begins, ends, steps).
 pub fn slice_of(slice: &Operator, shape: &[usize], constants: [&[i32]; 3]) -> Checked<Vec<Part>> {
     let &Operator::Slice { from_start, to_end, drops } = slice else { return Err("no slice".into()) };
     let [begins, ends, steps] = constants;

@@ -1,4 +1,4 @@
-//! Constants as numbers: half precision widened, sparse weights filled in.
+//! Decoding of constants: half precision is widened, sparse weights are filled in.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ const I32: u8 = 2;
 
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// Also what the file keeps in half precision or sparse.
+    /// Includes values stored in half precision or sparse.
     F32(Arc<[f32]>),
     I32(Vec<i32>),
 }
 
-/// The numbers of a tensor whose `data` the file holds. `shape` is already checked to be of reasonable size.
+/// Decodes the `data` of a constant tensor. The size of `shape` was checked before.
 pub(super) fn decode(tensor: &Table, data: &[u8], shape: &[usize]) -> std::result::Result<Value, String> {
     let kind = tensor.u8(1).map_err(|e| e.to_string())?;
     let sparsity = tensor.table(6).map_err(|e| e.to_string())?;
@@ -50,8 +50,8 @@ pub(super) fn decode(tensor: &Table, data: &[u8], shape: &[usize]) -> std::resul
     Ok(Value::F32(Arc::from(dense)))
 }
 
-/// Compressed rows: every axis dense but the last, whose `segments` say where a row's values begin and `indices` in
-/// which column each belongs. Other layouts exist in the format, not in the files we know.
+/// Fills in compressed sparse rows: all axes but the last are dense; `segments` give the start of each row's values and
+/// `indices` their columns. The format has other layouts, which no known file uses.
 fn fill_in(sparsity: &Table, values: &[f32], shape: &[usize]) -> Result<Vec<f32>> {
     let unknown = TfliteError::Operator { name: "DENSIFY of another layout than compressed rows".to_owned() };
     let Some((&columns, outer)) = shape.split_last() else { return Err(unknown) };
@@ -90,7 +90,8 @@ fn fill_in(sparsity: &Table, values: &[f32], shape: &[usize]) -> Result<Vec<f32>
     Ok(dense)
 }
 
-/// A union of three vector types: its type in field `number`, itself in the next. At most one more than `expected`.
+/// Reads a union of three vector types: its type is in field `number`, its value in the next. Allows one more element than
+/// `expected`.
 fn indices(axis: &Table, number: usize, expected: usize) -> Result<Vec<usize>> {
     let kind = axis.u8(number)?;
     let vector = axis.table(number + 1)?.ok_or(TfliteError::Missing { what: "index vector", index: 0 })?;

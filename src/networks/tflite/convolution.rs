@@ -1,29 +1,29 @@
-//! Convolutions with what follows them: a depthwise filter before, a residual, a rectifier.
+//! Convolutions fused with a depthwise filter before them, a residual and an activation.
 
 use super::layer::{Layer, Layout};
 use kernels::depthwise::{Depthwise, Slide};
 use kernels::pointwise::{Pointwise, Reach, Residual};
 
-/// Pixels filtered before they are multiplied: few enough to stay in the first-level cache, enough to fill the tiles.
+/// Pixels filtered before they are multiplied: few enough for the L1 cache, enough to fill the tiles.
 const BLOCK: usize = 96;
 
 fn residual<'a>(inputs: &[&'a [f32]], step: Option<usize>) -> Option<(&'a [f32], usize)> {
     step.map(|step| (inputs[1], step))
 }
 
-/// The residual of the pixels from `pixel` on.
+/// The residual, from `pixel` on.
 fn residual_from(residual: Option<(&[f32], usize)>, pixel: usize) -> Option<Residual<'_>> {
     residual.map(|(data, step)| Residual { data: &data[pixel * step..], step })
 }
 
-/// A 1×1 convolution, after a depthwise one where there is one.
+/// A 1×1 convolution, with an optional depthwise convolution before it.
 #[derive(Debug)]
 pub(super) struct Separable {
     pub input: Layout,
     pub depthwise: Option<Depthwise>,
     pub product: Pointwise,
     pub output: Layout,
-    /// Floats from pixel to pixel of the second input.
+    /// Floats per pixel of the residual input.
     pub residual: Option<usize>,
 }
 
@@ -61,19 +61,19 @@ impl Layer for Separable {
     }
 }
 
-/// A convolution with a window: the map is first copied into a border of zeros, so that no window is cut.
+/// A convolution with a window. The map is first copied into a border of zeros, so that every window is complete.
 #[derive(Debug)]
 pub(super) struct Convolution {
     pub input: Layout,
     pub slide: Slide,
-    /// Weights for the padded channels, line by line.
+    /// Weights for the padded channels, row by row.
     pub product: Pointwise,
     pub output: Layout,
     pub residual: Option<usize>,
 }
 
 impl Convolution {
-    /// Rows and columns with the border.
+    /// Rows and columns including the border.
     fn bordered(&self) -> (usize, usize) {
         let Slide { stride, height, width, output_height, output_width, top, left, .. } = self.slide;
         let rows = ((output_height - 1) * stride + height).max(top + self.input.height);
@@ -117,7 +117,7 @@ impl Layer for Convolution {
     }
 }
 
-/// A depthwise convolution nothing could be fused with.
+/// A depthwise convolution that could not be fused.
 #[derive(Debug)]
 pub(super) struct Filter {
     pub depthwise: Depthwise,

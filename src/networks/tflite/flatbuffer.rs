@@ -1,11 +1,11 @@
-//! FlatBuffers read by hand: tables, vectors and scalars of a byte slice. Every offset is checked before it is
-//! followed, so hostile bytes give an error; nothing is copied but what the caller asks for.
+//! A FlatBuffers reader: tables, vectors and scalars of a byte slice. Every offset is checked before it is followed, so
+//! hostile bytes give an error. Only requested values are copied.
 
 use super::TfliteError;
 
 type Result<T> = std::result::Result<T, TfliteError>;
 
-/// A table inside the file; fields are found by their number in the schema.
+/// A table of the file. Fields are found by their number in the schema.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Table<'a> {
     bytes: &'a [u8],
@@ -14,7 +14,7 @@ pub(super) struct Table<'a> {
     vtable_len: usize,
 }
 
-/// The `N` bytes at `at`.
+/// Reads the `N` bytes at `at`.
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N]> {
     at.checked_add(N)
         .and_then(|end| bytes.get(at..end))
@@ -30,7 +30,7 @@ fn u32_at(bytes: &[u8], at: usize) -> Result<u32> {
     array(bytes, at).map(u32::from_le_bytes)
 }
 
-/// Where the forward offset stored at `at` points.
+/// The target of the forward offset stored at `at`.
 fn follow(bytes: &[u8], at: usize) -> Result<usize> {
     at.checked_add(u32_at(bytes, at)? as usize).ok_or(TfliteError::Truncated { at })
 }
@@ -51,7 +51,7 @@ impl<'a> Table<'a> {
         Ok(Self { bytes, at, vtable, vtable_len })
     }
 
-    /// Where a field's value lies; `None` when the writer left it at its default.
+    /// The position of a field's value; `None` if the writer left it at its default.
     fn field(&self, number: usize) -> Result<Option<usize>> {
         let entry = 4 + 2 * number;
         if entry + 2 > self.vtable_len {
@@ -67,12 +67,12 @@ impl<'a> Table<'a> {
         self.field(number)?.map_or(Ok(0), |at| array::<1>(self.bytes, at).map(|[b]| b))
     }
 
-    /// Zero when absent, which is what every field read here defaults to.
+    /// Zero if absent, the default of every field read here.
     pub fn i32(&self, number: usize) -> Result<i32> {
         self.field(number)?.map_or(Ok(0), |at| array(self.bytes, at).map(i32::from_le_bytes))
     }
 
-    /// An `i32` that counts or indexes.
+    /// Reads an `i32` that is a count or an index.
     pub fn index(&self, number: usize) -> Result<usize> {
         let value = self.i32(number)?;
         usize::try_from(value).map_err(|_| TfliteError::Negative { value })
@@ -89,7 +89,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Where the elements of a vector begin, and the bytes of them all when one takes `size`; empty when absent.
+    /// The element count of a vector and the bytes of its elements of `size` bytes; empty if absent.
     fn vector(&self, number: usize, size: usize) -> Result<(usize, &'a [u8])> {
         let Some(at) = self.field(number)? else { return Ok((0, &[])) };
         let start = follow(self.bytes, at)?;
@@ -114,7 +114,7 @@ impl<'a> Table<'a> {
         Ok(self.vector(number, 4)?.1.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b)))
     }
 
-    /// A vector of tables; each is checked when it is reached.
+    /// Reads a vector of tables; each table is checked when it is reached.
     pub fn tables(&self, number: usize) -> Result<impl ExactSizeIterator<Item = Result<Self>> + use<'a>> {
         let (bytes, (first, vector)) = (self.bytes, self.vector(number, 4)?);
         Ok((0..vector.len() / 4).map(move |i| Self::at(bytes, follow(bytes, first + 4 * i)?)))

@@ -1,5 +1,5 @@
-//! The little of FlexBuffers that custom operators keep their attributes in: one map of numbers and vectors of whole
-//! numbers. Checked like [`super::flatbuffer`].
+//! The part of FlexBuffers that the attributes of custom operators use: one map of numbers and integer vectors. Checked like
+//! [`super::flatbuffer`].
 
 use super::TfliteError;
 
@@ -12,14 +12,14 @@ const MAP: u8 = 9;
 const VECTOR_INT: u8 = 11;
 const VECTOR_UINT: u8 = 12;
 
-/// Longest vector of attributes; the lists of landmarks have 80.
+/// Maximum length of an attribute vector; the lists of landmarks have 80.
 const MOST_ELEMENTS: usize = 4096;
 
 fn malformed(what: &'static str) -> TfliteError {
     TfliteError::Attributes { what }
 }
 
-/// A value: where it stands, how wide it is stored, and its type.
+/// A value: its position, byte width and type.
 #[derive(Clone, Copy, Debug)]
 struct Value {
     at: usize,
@@ -30,7 +30,7 @@ struct Value {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attributes<'a> {
     bytes: &'a [u8],
-    /// First value of the map, and how wide its values are.
+    /// Position of the map's first value, and the byte width of values.
     values: usize,
     width: usize,
     len: usize,
@@ -52,7 +52,7 @@ impl<'a> Attributes<'a> {
     }
 
     fn get(&self, name: &'static str) -> Result<Value> {
-        // Before the values: their count, the width of the keys, the offset back to the keys.
+        // Stored before the values: their count, the width of the keys, the offset back to the keys.
         let before = |count: usize| self.values.checked_sub(count * self.width).ok_or(malformed("cut map"));
         let key_width = unsigned(self.bytes, before(2)?, self.width)?;
         let key_width = checked_width(u8::try_from(key_width).unwrap_or(u8::MAX))?;
@@ -68,7 +68,7 @@ impl<'a> Attributes<'a> {
         Err(TfliteError::Attributes { what: name })
     }
 
-    /// A whole number that is not negative.
+    /// Reads an integer that is not negative.
     pub fn index(&self, name: &'static str) -> Result<usize> {
         let value = self.get(name)?;
         match value.kind >> 2 {
@@ -110,20 +110,20 @@ fn unsigned(bytes: &[u8], at: usize, width: usize) -> Result<u64> {
     Ok(found.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
 }
 
-/// Where the backward offset stored in `value` points.
+/// The target of the backward offset stored in `value`.
 fn indirect(bytes: &[u8], value: Value) -> Result<usize> {
     let back = unsigned(bytes, value.at, value.width)?;
     usize::try_from(back).ok().and_then(|back| value.at.checked_sub(back)).ok_or(malformed("offset outside"))
 }
 
-/// The length stored before the elements at `start`.
+/// Reads the length stored before the elements at `start`.
 fn length(bytes: &[u8], start: usize, width: usize) -> Result<usize> {
     let at = start.checked_sub(width).ok_or(malformed("cut vector"))?;
     let len = unsigned(bytes, at, width)?;
     if len > MOST_ELEMENTS as u64 { Err(malformed("too long")) } else { Ok(len as usize) }
 }
 
-/// A whole number that is not negative and not absurd.
+/// Reads an integer that is neither negative nor absurdly large.
 fn index(bytes: &[u8], at: usize, width: usize, signed: bool) -> Result<usize> {
     let value = unsigned(bytes, at, width)?;
     let negative = signed && (value >> (8 * width - 1)) & 1 == 1;

@@ -1,5 +1,5 @@
-//! A file as a list of operators over tensors, everything checked: operators come after what they read, every shape
-//! follows from the ones before.
+//! A file as a checked list of operators over tensors: operators come after their inputs, and every shape follows from
+//! earlier ones.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::{Operator, TfliteError, constant, shape};
 
 type Result<T> = std::result::Result<T, TfliteError>;
 
-/// Bounds on what a file may ask for; the face networks stay under a tenth of each.
+/// Limits on the contents of a file; the face networks stay below a tenth of each.
 const MOST_TENSORS: usize = 1 << 14;
 const MOST_INPUTS: usize = 16;
 const HIGHEST_RANK: usize = 5;
 const MOST_ELEMENTS: usize = 1 << 26;
-/// Of which constants, which take memory as they are read; sparse ones take more than the file.
+/// Limit on the elements of constants, which take memory when read; sparse ones take more than the file.
 const MOST_CONSTANTS: usize = 1 << 23;
 
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Graph {
 pub struct Tensor {
     pub name: String,
     pub shape: Vec<usize>,
-    /// What the file says it holds; `None` for what is computed.
+    /// The value of a constant; `None` for computed tensors.
     pub value: Option<Value>,
 }
 
@@ -108,7 +108,7 @@ impl Graph {
         Ok(graph)
     }
 
-    /// Operators read constants, inputs, and what earlier operators wrote; nothing is written twice.
+    /// Checks that operators read only constants, inputs and earlier outputs, and that nothing is written twice.
     fn check_order(&self) -> Result<()> {
         let complain = |tensor: usize, problem: &str| {
             Err(TfliteError::Tensor { tensor: self.tensors[tensor].name.clone(), problem: problem.to_owned() })
@@ -136,7 +136,7 @@ impl Graph {
     }
 }
 
-/// A constant handed on by an operator that only changes how it is stored.
+/// Copies a constant through an operator that only changes its storage.
 fn pass_on(tensors: &mut [Tensor], inputs: &[usize], output: usize) -> Result<()> {
     let value = match inputs {
         &[input] if tensors[input].shape == tensors[output].shape => tensors[input].value.clone(),
@@ -171,7 +171,7 @@ fn read_tensors<'a>(
                 Some(buffer) => buffer.bytes(0)?,
                 None => return Err(TfliteError::Missing { what: "buffer", index: buffer as i64 }),
             };
-            // An empty buffer marks what is computed.
+            // An empty buffer marks a computed tensor.
             let value = match data {
                 [] => None,
                 data => {
@@ -186,7 +186,7 @@ fn read_tensors<'a>(
         .collect()
 }
 
-/// Takes the tensor's elements from those `left` to the whole file, so that no shape is absurd and no product overflows.
+/// Reads a shape and subtracts its elements from those `left` to the file, so that no product overflows.
 fn read_shape(entry: &Table, left: &mut usize) -> Result<Vec<usize>> {
     let axes = entry.i32s(0)?;
     if axes.len() > HIGHEST_RANK {

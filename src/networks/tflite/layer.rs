@@ -1,10 +1,10 @@
-//! What a network is made of once it is ready to run: layers that read maps and write one.
+//! The layers of a network that is ready to run: each reads maps and writes one.
 
 use std::fmt::Debug;
 
-/// How a tensor lies in memory: pixels `step` floats apart. Tensors that are no images are one pixel.
+/// The memory layout of a tensor: pixels `step` floats apart. Tensors that are not images are one pixel.
 ///
-/// Channels of images are padded with zeros to whole vectors, so that kernels never meet a remainder.
+/// Channels of images are padded with zeros to whole vectors, so that kernels need no remainder loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub height: usize,
@@ -14,13 +14,13 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `lanes` floats in a vector.
+    /// The layout for vectors of `lanes` floats.
     pub fn of(shape: &[usize], lanes: usize) -> Self {
         let dense = Self::dense(shape);
         if shape.len() == 4 { Self { step: dense.channels.next_multiple_of(lanes), ..dense } } else { dense }
     }
 
-    /// Without padding: how numbers go in and out of a network.
+    /// The layout without padding, used for inputs and outputs of a network.
     pub fn dense(shape: &[usize]) -> Self {
         if let [1, height, width, channels] = *shape {
             return Self { height, width, channels, step: channels };
@@ -33,28 +33,28 @@ impl Layout {
         self.height * self.width
     }
 
-    /// Floats in all.
+    /// The total number of floats.
     pub fn len(&self) -> usize {
         self.pixels() * self.step
     }
 
-    /// The numbers of each pixel of a buffer that lies like this, without padding.
+    /// The values of each pixel of a buffer of this layout, without padding.
     pub fn each_pixel<'a>(&self, data: &'a [f32]) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         let channels = self.channels;
         data[..self.len()].chunks_exact(self.step).map(move |pixel| &pixel[..channels])
     }
 }
 
-/// One step of a network. Buffers are as long as the layouts the layer was made with; padding in is zero and must be
-/// zero going out.
+/// One step of a network. Buffers have the lengths of the layer's layouts. Padding is zero on input and must be zero on
+/// output.
 pub(super) trait Layer: Debug + Send + Sync {
     fn run(&self, inputs: &[&[f32]], output: &mut [f32], scratch: &mut [f32]);
 
-    /// Floats of scratch memory it needs.
+    /// Floats of scratch memory needed.
     fn scratch(&self) -> usize {
         0
     }
 
-    /// Multiplications of a run, about.
+    /// The approximate number of multiplications of a run.
     fn multiplications(&self) -> u64;
 }

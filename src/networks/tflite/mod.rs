@@ -1,9 +1,8 @@
 //! TensorFlow Lite files: read, checked, and run on the CPU without TensorFlow.
 //!
-//! A [`Graph`] is the file as it stands: tensors, constants unpacked, and operators from an allow-list; whatever else a
-//! file asks for is refused by name. A [`Network`] is a graph made ready to run: operators fused, weights packed,
-//! memory laid out. Files come from anywhere, so nothing in them is trusted: every offset, shape and size is checked
-//! before it is used, and what a file may make us allocate or compute is bounded.
+//! A [`Graph`] is the content of a file: tensors, unpacked constants, and operators from an allow-list; others are refused
+//! by name. A [`Network`] is a graph that is ready to run: operators fused, weights packed, memory laid out. Files are not
+//! trusted: every offset, shape and size is checked before use, and the memory and time a file can cost are bounded.
 
 mod axes;
 mod constant;
@@ -26,7 +25,7 @@ pub use graph::{Graph, Node, Tensor};
 pub use network::Network;
 pub use operator::{Activation, Arithmetic, Function, Operator, Padding, RegionOfLandmarks};
 
-/// Why a file is not accepted.
+/// The reason why a file is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TfliteError {
     #[error("not a TensorFlow Lite file")]

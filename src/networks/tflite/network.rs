@@ -1,4 +1,4 @@
-//! A graph ready to run: layers in order, and which piece of memory each tensor uses while it lives.
+//! A graph that is ready to run: layers in order, and the buffer of each tensor while it lives.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,30 +7,30 @@ use super::plan::{Planner, Step};
 use super::{Graph, Operator, TfliteError};
 use kernels::Cpu;
 
-/// Most multiplications a run may take; the face networks take under 0.2 thousand million.
+/// Maximum multiplications of a run; the face networks take less than 0.2 billion.
 const MOST_WORK: u64 = 1 << 31;
 
-/// Most floats that tensors and packed weights may take together, before any is laid out.
+/// Maximum floats of tensors and packed weights together, checked before any is allocated.
 const MOST_MEMORY: usize = 1 << 26;
 
-/// Runs from any number of threads; each keeps its own memory for the time of a run.
+/// A network that any number of threads can run; each run has its own memory.
 #[derive(Debug)]
 pub struct Network {
     steps: Vec<Step>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
-    /// For each tensor, the buffer it lies in.
+    /// The buffer of each tensor.
     buffer_of: Vec<usize>,
-    /// Floats of each tensor.
+    /// The length of each tensor in floats.
     lens: Vec<usize>,
-    /// Floats of each buffer.
+    /// The length of each buffer in floats.
     buffers: Vec<usize>,
     scratch: usize,
     work: u64,
     idle: Mutex<Vec<Workspace>>,
 }
 
-/// A tensor that numbers go into or come out of.
+/// An input or output tensor.
 #[derive(Clone, Debug)]
 struct Port {
     tensor: usize,
@@ -45,7 +45,7 @@ struct Workspace {
 }
 
 impl Network {
-    /// Everything the outputs numbered `wanted` need, in the order asked for.
+    /// Prepares everything that the outputs numbered `wanted` need, in that order.
     pub fn new(graph: &Graph, wanted: &[usize], cpu: Cpu) -> Result<Self, TfliteError> {
         // Tiles of bf16 are too coarse for coordinates; the vectors are the same.
         let cpu = if cpu == Cpu::Amx { Cpu::Avx512 } else { cpu };
@@ -89,12 +89,12 @@ impl Network {
         self.outputs.iter().map(|port| port.shape.as_slice())
     }
 
-    /// Multiplications of a run, about.
+    /// The approximate number of multiplications of a run.
     pub fn work(&self) -> u64 {
         self.work
     }
 
-    /// The wanted outputs, each in the order of its shape.
+    /// Returns the wanted outputs, each in row-major order.
     ///
     /// # Panics
     /// When the inputs are not as many or as long as [`Self::input_shapes`] says.
@@ -124,7 +124,7 @@ impl Network {
 
     fn run_step(&self, step: &Step, space: &mut Workspace) {
         let written = self.buffer_of[step.writes];
-        // Taken out so that the others can be read meanwhile; no step writes where it reads.
+        // Taken out so that the other buffers can be read meanwhile; no step writes to its own inputs.
         let mut output = std::mem::take(&mut space.buffers[written]);
         let mut inputs: [&[f32]; 16] = [&[]; 16];
         for (view, &tensor) in inputs.iter_mut().zip(&step.reads) {
@@ -144,7 +144,7 @@ impl Network {
     }
 }
 
-/// At most so many floats will be needed, channels padded to the widest vectors there are.
+/// An upper bound on the floats needed, with channels padded to the widest vectors.
 fn footprint(graph: &Graph) -> usize {
     let tensors = graph.tensors.iter().map(|tensor| Layout::of(&tensor.shape, 16).len());
     let weights =
@@ -163,7 +163,8 @@ fn footprint(graph: &Graph) -> usize {
     tensors.chain(weights).fold(0, usize::saturating_add)
 }
 
-/// Tensors whose lives do not overlap share a buffer: the buffer of each tensor, and the length of each buffer.
+/// Assigns buffers to tensors, shared by tensors whose lifetimes do not overlap. Returns the buffer of each tensor and the
+/// length of each buffer.
 fn share_buffers(steps: &[Step], inputs: &[usize], wanted: &[usize], lens: &[usize]) -> (Vec<usize>, Vec<usize>) {
     let mut last_read = vec![0; lens.len()];
     for (i, step) in steps.iter().enumerate() {
@@ -187,7 +188,7 @@ fn share_buffers(steps: &[Step], inputs: &[usize], wanted: &[usize], lens: &[usi
     (buffer_of, buffers)
 }
 
-/// The smallest free buffer that is long enough, or else the longest, made longer; a new one when none is free.
+/// Takes the smallest free buffer that is long enough, else extends the longest one, else adds a new one.
 fn take_buffer(len: usize, free: &mut Vec<usize>, buffers: &mut Vec<usize>) -> usize {
     let fitting = (0..free.len()).filter(|&i| buffers[free[i]] >= len).min_by_key(|&i| buffers[free[i]]);
     let chosen = fitting.or_else(|| (0..free.len()).max_by_key(|&i| buffers[free[i]]));

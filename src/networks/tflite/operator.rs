@@ -1,4 +1,4 @@
-//! The operators this reader runs. A file may ask for others; it is then refused by their names.
+//! The supported operators. Files with others are refused by name.
 
 use super::TfliteError;
 use super::flatbuffer::Table;
@@ -24,43 +24,43 @@ pub enum Operator {
     /// Inputs: map, slopes (1, 1, channel).
     Prelu,
     Add(Activation),
-    /// Two tensors number by number; where one has a single number along an axis, it goes with all of the other.
+    /// Combines two tensors element by element, with broadcasting.
     Combine(Arithmetic),
-    /// Number by number.
+    /// Applies a function to each element.
     Map(Function),
-    /// The axes named by a constant shrink to one number each, or go.
+    /// Reduces the axes named by a constant, which stay with length 1 or are removed.
     Reduce {
         mean: bool,
         keeps_axes: bool,
     },
-    /// Axes in the order of a constant.
+    /// Reorders the axes as given by a constant.
     Transpose,
-    /// A part of each axis, from constants: where it begins, where it ends, steps (of 1). A set bit of `from_start` or
-    /// `to_end` takes the axis from its start or to its end instead; axes of a set bit of `drops` have one number and go.
+    /// Takes a part of each axis, from constants: begins, ends, and steps of 1. A set bit of `from_start` or `to_end` takes
+    /// the axis from its start or to its end instead. Axes with a set bit of `drops` have one element and are removed.
     Slice {
         from_start: i32,
         to_end: i32,
         drops: i32,
     },
-    /// Zeros around: inputs map, and a constant of pairs (before, after) for each axis.
+    /// Zero padding. Inputs: map, and a constant of pairs (before, after) for each axis.
     Pad,
-    /// The largest of each 2×2.
+    /// Max pooling of 2×2 windows.
     MaxPool,
-    /// Bilinear, centres of pixels at halves, edges repeated; the output's shape says how large.
+    /// Bilinear resizing with pixel centres at halves and repeated edges, to the output's shape.
     Resize,
-    /// Channels of a pixel become a block of `n × n` pixels.
+    /// Turns the channels of a pixel into a block of `n × n` pixels.
     DepthToSpace(usize),
-    /// The same numbers under another shape.
+    /// Changes the shape only.
     Reshape,
     Concat {
-        /// Negative: counted from the last.
+        /// Negative values count from the last axis.
         axis: i32,
     },
-    /// From landmarks (1, n, 3) the matrix (1, 4, 4) that leads from a crop's pixels to the map's.
+    /// From landmarks (1, n, 3), the matrix (1, 4, 4) that maps a crop's pixels to the map's.
     RegionMatrix(RegionOfLandmarks),
-    /// A map and such a matrix: the crop, bilinear, zero outside.
+    /// Crops a map by such a matrix: bilinear, zero outside.
     Crop,
-    /// Points (1, n, 2) through such a matrix.
+    /// Transforms points (1, n, 2) by such a matrix.
     MoveLandmarks,
 }
 
@@ -84,35 +84,35 @@ pub enum Function {
     Logistic,
     Negate,
     Root,
-    /// One over the root.
+    /// The reciprocal square root.
     InverseRoot,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
-    /// Zeros so that the output has `input / stride` pixels, the odd one behind.
+    /// Padding so that the output has `input / stride` pixels; an odd zero goes to the end.
     Same,
     Valid,
 }
 
-/// Which part of a face a crop shows, and how large the crop is.
+/// The part of a face that a crop shows, and the size of the crop.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegionOfLandmarks {
-    /// The crop is turned so that these two lie level.
+    /// The crop is rotated so that these two landmarks are level.
     pub left: usize,
     pub right: usize,
-    /// The landmarks the crop must hold.
+    /// The landmarks that the crop must contain.
     pub subset: Vec<usize>,
-    /// The crop's size over the size of the box around the subset.
+    /// The ratio of the crop's size to the bounding box of the subset.
     pub scale: (f32, f32),
     pub height: usize,
     pub width: usize,
 }
 
-/// What an entry of the file's operator table means to us.
+/// The meaning of an entry in the file's operator table.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Code {
-    /// Constants whose numbers pass through: half precision to single, sparse to dense.
+    /// Converts constants: half precision to single, sparse to dense.
     Constant,
     Known(&'static str),
 }
@@ -159,7 +159,7 @@ impl Code {
 }
 
 impl Operator {
-    /// The operator `name` with the options of one use of it.
+    /// Reads the operator `name` with its options.
     pub(super) fn read(name: &'static str, entry: &Table) -> Result<Self> {
         let refuse = |what: &str| Err(TfliteError::Operator { name: format!("{name} with {what}") });
         let options = entry.table(4)?;

@@ -1,6 +1,6 @@
-//! From a graph to layers: what no wanted output needs is dropped, and what can be done in one pass over memory is
-//! fused. The pattern of all face networks is
-//! `[PAD] → depthwise → 1×1 convolution → [ADD a residual, its channels padded] → [RELU or PRELU]`: one layer here.
+//! Turns a graph into layers. Nodes that no wanted output needs are dropped, and nodes that can share a pass over memory are
+//! fused. The pattern of all face networks, `[PAD] → depthwise → 1×1 convolution → [ADD a residual, its channels padded] →
+//! [RELU or PRELU]`, becomes one layer.
 
 use super::axes;
 use super::convolution::{Convolution, Filter, Separable};
@@ -15,7 +15,7 @@ use kernels::Cpu;
 use kernels::depthwise::{Depthwise, Slide};
 use kernels::pointwise::{Pointwise, Rectifier, vector_width};
 
-/// A layer, the tensors it reads and the one it writes.
+/// A layer, its input tensors and its output tensor.
 #[derive(Debug)]
 pub(super) struct Step {
     pub layer: Box<dyn Layer>,
@@ -26,15 +26,15 @@ pub(super) struct Step {
 pub(super) struct Planner<'a> {
     graph: &'a Graph,
     cpu: Cpu,
-    /// For each tensor, the node that writes it.
+    /// The node that writes each tensor.
     writer: Vec<Option<usize>>,
-    /// For each tensor, how many live nodes and wanted outputs read it.
+    /// The number of live nodes and wanted outputs that read each tensor.
     readers: Vec<usize>,
-    /// Nodes some wanted output depends on, less those fused into a later one.
+    /// Whether a wanted output depends on each node and it was not fused into a later one.
     pending: Vec<bool>,
 }
 
-/// Zeros in front of rows and columns that a following window may take over.
+/// Zeros before rows and columns, which a following window can include.
 type Border = [usize; 2];
 
 impl<'a> Planner<'a> {
@@ -61,7 +61,7 @@ impl<'a> Planner<'a> {
 
     /// The layers in order.
     pub fn steps(mut self) -> Vec<Step> {
-        // From the end, so that a node meets the ones that could be fused into it before they stand alone.
+        // Backwards, so that a node can absorb earlier ones before they become layers of their own.
         let mut steps = Vec::new();
         for i in (0..self.graph.nodes.len()).rev() {
             if self.pending[i] {
@@ -72,7 +72,7 @@ impl<'a> Planner<'a> {
         self.with_constants(steps)
     }
 
-    /// Before each step, the numbers of the file that it is the first to read.
+    /// Inserts a layer for each constant before the first step that reads it.
     fn with_constants(&self, steps: Vec<Step>) -> Vec<Step> {
         let mut whole: Vec<Step> = Vec::with_capacity(steps.len());
         let mut written = vec![false; self.graph.tensors.len()];
@@ -90,13 +90,13 @@ impl<'a> Planner<'a> {
         whole
     }
 
-    /// How a tensor lies in memory.
+    /// The memory layout of a tensor.
     pub fn layout(&self, tensor: usize) -> Layout {
         let shape = &self.graph.tensors[tensor].shape;
         if self.is_dense_input(tensor) { Layout::dense(shape) } else { Layout::of(shape, vector_width(self.cpu)) }
     }
 
-    /// Pictures of three channels come in as they are, where only convolutions read them.
+    /// Whether a tensor is an input picture of three channels that only convolutions read; it needs no padding.
     fn is_dense_input(&self, tensor: usize) -> bool {
         let mut reading = self.graph.nodes.iter().filter(|node| node.inputs.contains(&tensor));
         self.graph.inputs.contains(&tensor)
@@ -111,7 +111,7 @@ impl<'a> Planner<'a> {
             })
     }
 
-    /// The node that writes `tensor`, when nothing else reads it.
+    /// The node that writes `tensor`, if it has only one reader.
     fn sole_writer(&self, tensor: usize) -> Option<usize> {
         self.writer[tensor].filter(|&i| self.readers[tensor] == 1 && self.pending[i])
     }
@@ -120,14 +120,14 @@ impl<'a> Planner<'a> {
         &self.graph.nodes[i]
     }
 
-    /// The paddings of a PAD node, by axis.
+    /// The padding of a PAD node, by axis.
     fn paddings(&self, node: &Node) -> [[usize; 2]; 4] {
         let numbers = self.graph.tensors[node.inputs[1]].integers().unwrap_or_default();
         let pairs = shape::pairs(numbers).ok().and_then(|pairs| pairs.try_into().ok());
         pairs.expect("paddings were checked with the shapes")
     }
 
-    /// The rows and columns in front, of a PAD that adds no channels.
+    /// The rows and columns before the map, for a PAD that adds no channels.
     fn border(&self, node: &Node) -> Option<Border> {
         match self.paddings(node) {
             [_, [top, _], [left, _], [0, 0]] => Some([top, left]),
@@ -195,7 +195,7 @@ impl<'a> Planner<'a> {
         Step { layer, reads, writes: node.output }
     }
 
-    /// The convolution that ends in `last`, with whatever it can take over.
+    /// The fused convolution that ends in `last`.
     fn fused(&mut self, last: &'a Node) -> Option<Step> {
         let is_plain_conv = |node: &Node| matches!(node.operator, Operator::Conv { activation: Activation::None, .. });
         // [RELU or PRELU] after [ADD]:
@@ -239,7 +239,7 @@ impl<'a> Planner<'a> {
         Some(Step { layer, reads, writes: last.output })
     }
 
-    /// A residual's channels padded behind are the same to us as fewer channels.
+    /// Skips a PAD of channels after a residual: missing channels are zero anyway.
     fn without_channel_padding(&mut self, tensor: usize) -> usize {
         let Some(i) = self.sole_writer(tensor) else { return tensor };
         let node = self.node(i);
@@ -280,7 +280,7 @@ impl<'a> Planner<'a> {
     ) -> (usize, Box<dyn Layer>) {
         let (tensor, slide) = self.slide(conv);
         let input = self.layout(tensor);
-        // Lines of the window run over padded channels too, which have weights of zero.
+        // Rows of the window include padded channels, whose weights are zero.
         let weights = self.floats(conv.inputs[1]);
         let mut padded = Vec::with_capacity(weights.len() / input.channels * input.step);
         for pixel in weights.chunks_exact(input.channels) {
@@ -299,7 +299,7 @@ impl<'a> Planner<'a> {
         (tensor, Depthwise::pack(self.cpu, slide, weights, bias, relu))
     }
 
-    /// How the window of a convolution slides, over its input or, where that only adds a border, over what lies inside.
+    /// The sliding window of a convolution, over its input or, if that only adds a border, over the map inside.
     fn slide(&mut self, node: &'a Node) -> (usize, Slide) {
         let (Operator::Conv { stride, padding, .. } | Operator::Depthwise { stride, padding, .. }) = node.operator
         else {
@@ -344,7 +344,7 @@ impl<'a> Planner<'a> {
         Box::new(Combine::new(arithmetic, whole(node.output), [0, 1].map(|k| whole(node.inputs[k]))))
     }
 
-    /// Sums along axes, axes exchanged or cut.
+    /// The layer of a reduction, transposition or slice.
     fn along_axes(&self, node: &Node) -> Box<dyn Layer> {
         let whole = |tensor: usize| (self.shape(tensor), self.layout(tensor));
         let (input, output) = (whole(node.inputs[0]), whole(node.output));

@@ -1,11 +1,11 @@
-//! Layers that move numbers about without weights: pooling, padding, resizing, other shapes, sums.
+//! Layers without weights: pooling, padding, resizing, reshaping, addition.
 
 use super::layer::{Layer, Layout};
 use kernels::pointwise::Rectifier;
 
 use crate::rectified::{larger, rectified};
 
-/// The largest of each 2×2.
+/// Max pooling of 2×2 windows.
 #[derive(Debug)]
 pub(super) struct MaxPool {
     pub input: Layout,
@@ -33,12 +33,12 @@ impl Layer for MaxPool {
     }
 }
 
-/// Zeros around the image, and behind (or before) its channels.
+/// Zero padding around the image, and before or after its channels.
 #[derive(Debug)]
 pub(super) struct Pad {
     pub input: Layout,
     pub output: Layout,
-    /// Rows, columns, channels in front.
+    /// Rows, columns and channels before.
     pub before: [usize; 3],
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Resize {
     columns: Vec<Blend>,
 }
 
-/// Two neighbours and how much the second counts.
+/// Two neighbours and the weight of the second.
 #[derive(Clone, Copy, Debug)]
 struct Blend {
     low: usize,
@@ -121,7 +121,7 @@ impl Layer for Resize {
     }
 }
 
-/// Channels in the order (row in block, column in block, channel).
+/// Turns channels, in the order (row in block, column in block, channel), into blocks of pixels.
 #[derive(Debug)]
 pub(super) struct DepthToSpace {
     pub input: Layout,
@@ -148,7 +148,7 @@ impl Layer for DepthToSpace {
     }
 }
 
-/// The same numbers under another shape.
+/// Changes the shape only.
 #[derive(Debug)]
 pub(super) struct Reshape {
     pub input: Layout,
@@ -170,17 +170,17 @@ impl Layer for Reshape {
     }
 }
 
-/// Tensors one behind the other along an axis.
+/// Concatenates tensors along an axis.
 #[derive(Debug)]
 pub(super) struct Concat {
-    /// Layout of each part, and how many of its numbers lie side by side in the result.
+    /// The layout of each part, and the length of its contiguous runs in the result.
     pub parts: Vec<(Layout, usize)>,
     pub output: Layout,
 }
 
 impl Layer for Concat {
     fn run(&self, inputs: &[&[f32]], output: &mut [f32], scratch: &mut [f32]) {
-        // Gathered without padding, then spread over the pixels.
+        // Gathered without padding, then distributed over the pixels.
         let whole: usize = self.parts.iter().map(|(_, run)| run).sum();
         let gathered = &mut scratch[..self.scratch()];
         let mut begin = 0;
@@ -206,7 +206,7 @@ impl Layer for Concat {
     }
 }
 
-/// A sum and a rectifier that no convolution could take over.
+/// An addition and activation that could not be fused.
 #[derive(Debug)]
 pub(super) struct Elementwise {
     pub output: Layout,

@@ -1,16 +1,16 @@
-//! The three custom operators of the attention mesh: where an eye or the mouth lies, the features there, and the way of
-//! the refined points back.
+//! The three custom operators of the attention mesh: locating an eye or the mouth, cropping the features there, and mapping
+//! refined points back.
 
 use super::layer::{Layer, Layout};
 use super::operator::RegionOfLandmarks;
 
-/// Rows 0 and 1 of a 4×4 matrix, as far as they move points of a plane.
+/// Applies the planar part of a 4×4 matrix to a point.
 fn apply(matrix: &[f32], x: f32, y: f32) -> (f32, f32) {
     let m = matrix;
     (m[0] * x + m[1] * y + m[3], m[4] * x + m[5] * y + m[7])
 }
 
-/// The matrix from a crop's pixels to the map the landmarks are measured in.
+/// Computes the matrix from a crop's pixels to the map in which landmarks are measured.
 #[derive(Debug)]
 pub(super) struct RegionMatrix(pub RegionOfLandmarks);
 
@@ -19,7 +19,7 @@ impl Layer for RegionMatrix {
         let region = &self.0;
         let point = |i: usize| (inputs[0][3 * i], inputs[0][3 * i + 1]);
         let (left, right) = (point(region.left), point(region.right));
-        // Turn the face level, take the box around the subset, turn its centre back.
+        // Rotate the face level, take the bounding box of the subset, rotate its centre back.
         let (sin, cos) = (-(right.1 - left.1).atan2(right.0 - left.0)).sin_cos();
         let (mut low, mut high) = ([f32::INFINITY; 2], [f32::NEG_INFINITY; 2]);
         for &i in &region.subset {
@@ -43,7 +43,7 @@ impl Layer for RegionMatrix {
     }
 }
 
-/// The crop a matrix describes, bilinear. Pixel `k` of crop and map covers `k..k + 1`: its centre is at `k + 1/2`.
+/// The bilinear crop that a matrix describes. Pixel `k` covers `k..k + 1`, so its centre is at `k + 1/2`.
 #[derive(Debug)]
 pub(super) struct Crop {
     pub input: Layout,
@@ -59,14 +59,14 @@ impl Layer for Crop {
             let (column, row) = ((i % self.output.width) as f32 + 0.5, (i / self.output.width) as f32 + 0.5);
             let (x, y) = apply(matrix, column, row);
             let (x, y) = (x - 0.5, y - 0.5);
-            // Also where they are not numbers.
+            // True for NaN, too.
             if !(x >= 0.0 && y >= 0.0 && x <= right && y <= bottom) {
                 pixel.fill(0.0);
                 continue;
             }
             let (x0, y0) = (x as usize, y as usize);
             let (dx, dy) = (x - x0 as f32, y - y0 as f32);
-            // On the last row and column the neighbour outside counts nothing.
+            // On the last row and column the weight of the neighbour outside is zero.
             let (x1, y1) = ((x0 + 1).min(width - 1), (y0 + 1).min(height - 1));
             let at = |y: usize, x: usize| &map[(y * width + x) * step..][..step];
             let corners = at(y0, x0).iter().zip(at(y0, x1)).zip(at(y1, x0).iter().zip(at(y1, x1)));
@@ -81,7 +81,7 @@ impl Layer for Crop {
     }
 }
 
-/// Points through a matrix.
+/// Transforms points by a matrix.
 #[derive(Debug)]
 pub(super) struct MoveLandmarks;
 

@@ -1,4 +1,4 @@
-//! What shape each operator gives, and what its inputs must look like: checked once, so that running never can fail.
+//! The output shape of each operator and the requirements on its inputs. Checked once, so that running cannot fail.
 
 use super::axes::{self, Checked, require};
 use super::operator::RegionOfLandmarks;
@@ -28,7 +28,7 @@ fn of_output(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
     };
     let declared = graph.tensors[node.output].shape.as_slice();
     match &node.operator {
-        // What these read may also stand in the file.
+        // The inputs of these may be constants.
         Operator::Add(_) | Operator::Combine(_) | Operator::Concat { .. } => {
             let numbers = |k: usize| Ok::<_, String>(at(k)?.value.is_none() || at(k)?.floats().is_some());
             for k in 0..node.inputs.len() {
@@ -109,7 +109,7 @@ fn of_output(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
     }
 }
 
-/// The same for the custom operators of the attention mesh.
+/// The output shape of the attention mesh's custom operators.
 fn of_landmarks(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
     let shape = |k: usize| match node.inputs.get(k).map(|&i| &graph.tensors[i]) {
         Some(tensor) if tensor.value.is_none() => Ok(tensor.shape.as_slice()),
@@ -138,7 +138,7 @@ fn of_landmarks(graph: &Graph, node: &Node) -> Checked<Vec<usize>> {
     }
 }
 
-/// Sides of what a window over a map gives.
+/// The output shape of a window over a map.
 fn of_window(map: [usize; 3], kernel: [usize; 3], stride: usize, padding: Padding) -> Checked<[usize; 2]> {
     require(map[2] == kernel[2], "weights are for another number of channels")?;
     let along = |axis: usize| slide(map[axis], kernel[axis], stride, padding).map(|(outputs, _)| outputs);
@@ -151,7 +151,7 @@ fn check_region(region: &RegionOfLandmarks, points: usize) -> Checked<()> {
     require(region.height > 0 && region.width > 0, "an empty crop")
 }
 
-/// Number of outputs of a window sliding along one axis, and zeros in front.
+/// The number of outputs of a window sliding along one axis, and the zeros before it.
 pub(super) fn slide(size: usize, kernel: usize, stride: usize, padding: Padding) -> Checked<(usize, usize)> {
     match padding {
         Padding::Valid => {
@@ -166,7 +166,7 @@ pub(super) fn slide(size: usize, kernel: usize, stride: usize, padding: Padding)
     }
 }
 
-/// The constant of a padding: before and after for each axis.
+/// Parses a padding constant: before and after for each axis.
 pub(super) fn pairs(numbers: &[i32]) -> Checked<Vec<[usize; 2]>> {
     let side = |v: i32| match usize::try_from(v) {
         Ok(v) if v <= 1 << 16 => Ok(v),

@@ -1,5 +1,5 @@
-//! Layers that walk over tensors axis by axis: two tensors combined, sums along axes, axes exchanged or cut. For the
-//! small tensors of the expression network; what image networks do most is in [`super::convolution`].
+//! Layers that walk over tensors axis by axis: broadcasting, reductions, transpositions, slices. They serve the small
+//! tensors of the expression network; the hot layers of image networks are in [`super::convolution`].
 
 use std::sync::Arc;
 
@@ -7,19 +7,19 @@ use super::axes::Part;
 use super::layer::{Layer, Layout};
 use super::operator::{Arithmetic, Function};
 
-/// Most axes of a tensor.
+/// Maximum axes of a tensor.
 const AXES: usize = 5;
 
-/// Numbers to step over from one to the next along each axis; the last axes of a tensor are the last here.
+/// The stride along each axis, aligned to the last axis.
 type Strides = [usize; AXES];
 
-/// A shape with axes of one number in front.
+/// A shape, extended by leading axes of length 1.
 fn counts(shape: &[usize]) -> [usize; AXES] {
     let missing = AXES - shape.len();
     std::array::from_fn(|axis| axis.checked_sub(missing).map_or(1, |axis| shape[axis]))
 }
 
-/// How a tensor lies in memory.
+/// The memory layout of a tensor.
 fn strides(shape: &[usize], layout: Layout) -> Strides {
     let counts = counts(shape);
     if let [1, ..] = *shape
@@ -34,7 +34,7 @@ fn strides(shape: &[usize], layout: Layout) -> Strides {
     strides
 }
 
-/// The strides of an output over the `rank` axes of the input, of which those of `gone` are not in the output.
+/// The strides of an output over the `rank` axes of the input; the axes in `gone` are missing from the output.
 fn without(gone: &[usize], rank: usize, of_output: Strides) -> Strides {
     let (mut strides, mut next) = ([0; AXES], AXES);
     for axis in (0..rank).rev().filter(|axis| !gone.contains(axis)) {
@@ -44,7 +44,7 @@ fn without(gone: &[usize], rank: usize, of_output: Strides) -> Strides {
     strides
 }
 
-/// Calls `visit` with where each number lies in each of `N` tensors, in order.
+/// Calls `visit` with the position of each element in each of `N` tensors, in order.
 fn walk<const N: usize>(counts: [usize; AXES], strides: [Strides; N], mut visit: impl FnMut([usize; N])) {
     let (last, outer) = (AXES - 1, &counts[..AXES - 1]);
     for line in 0..outer.iter().product() {
@@ -65,7 +65,7 @@ fn visits(counts: [usize; AXES]) -> u64 {
     counts.iter().product::<usize>() as u64
 }
 
-/// Numbers that stand in the file, where a layer reads them like those that are computed.
+/// A constant that a layer reads like a computed tensor.
 #[derive(Debug)]
 pub(super) struct Constant {
     pub values: Arc<[f32]>,
@@ -86,19 +86,19 @@ impl Layer for Constant {
     }
 }
 
-/// Two tensors, number by number.
+/// Combines two tensors element by element.
 #[derive(Debug)]
 pub(super) struct Combine {
     arithmetic: Arithmetic,
     counts: [usize; AXES],
-    /// Output, first, second.
+    /// Strides of output, first and second input.
     strides: [Strides; 3],
 }
 
 impl Combine {
     pub fn new(arithmetic: Arithmetic, output: (&[usize], Layout), inputs: [(&[usize], Layout); 2]) -> Self {
         let whole = counts(output.0);
-        // Along an axis of one number there is nothing to step over.
+        // An axis of length 1 has stride 0.
         let repeated = |(shape, layout): (&[usize], Layout)| {
             let (own, strides) = (counts(shape), strides(shape, layout));
             std::array::from_fn(|axis| if own[axis] == 1 { 0 } else { strides[axis] })
@@ -130,7 +130,7 @@ impl Layer for Combine {
     }
 }
 
-/// A function of each number.
+/// Applies a function to each element.
 #[derive(Debug)]
 pub(super) struct Map {
     pub function: Function,
@@ -158,11 +158,11 @@ impl Layer for Map {
     }
 }
 
-/// Sums along some axes, times a factor.
+/// Sums along some axes, multiplied by a factor.
 #[derive(Debug)]
 pub(super) struct Reduce {
     counts: [usize; AXES],
-    /// Output and input, over the axes of the input.
+    /// Strides of output and input, over the axes of the input.
     strides: [Strides; 2],
     factor: f32,
 }
@@ -193,13 +193,13 @@ impl Layer for Reduce {
     }
 }
 
-/// The same numbers elsewhere: axes in another order, or a part of each.
+/// Copies elements for transpositions and slices.
 #[derive(Debug)]
 pub(super) struct Move {
     counts: [usize; AXES],
-    /// Output and input.
+    /// Strides of output and input.
     strides: [Strides; 2],
-    /// The input's first number.
+    /// Position of the input's first element.
     begin: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The form that infers.
+//! The inference implementation.
 
 use super::{CHANNELS, CONVOLUTIONS, FEATURES, SIDE};
 use crate::checkpoint::{Names, WeightsError};
@@ -35,7 +35,7 @@ impl FusedVgg16 {
     }
 }
 
-/// The file's rows run over channels, then pixels; our maps over pixels, then channels.
+/// Reorders rows over channels, then pixels (the file's order) to pixels, then channels (the order of our maps).
 fn pixels_first(weight: &[f32]) -> Vec<f32> {
     const PIXELS: usize = SIDE * SIDE;
     let row = |row: &[f32]| -> Vec<f32> {
@@ -66,7 +66,7 @@ impl Network for FusedVgg16 {
             work.arena.give(std::mem::replace(&mut map, next));
             if pooled {
                 let from = map.shape();
-                // The last map feeds a linear layer, which wants no border.
+                // The last map feeds a linear layer, so it needs no border.
                 let border = usize::from(from.height / 2 > SIDE);
                 let shape = Shape { height: from.height / 2, width: from.width / 2, border, ..from };
                 let mut next = work.arena.take(shape);

@@ -1,4 +1,4 @@
-//! The form that trains.
+//! The training implementation.
 
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Dropout, Linear, ModuleT, VarBuilder, conv2d, linear};
@@ -33,7 +33,7 @@ impl ModuleT for Vgg16 {
     fn forward_t(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let mut x = x.clone();
         for (conv, (.., pooled)) in self.convs.iter().zip(CONVOLUTIONS) {
-            x = convolution::through(&x, conv)?.relu()?;
+            x = convolution::convolve(&x, conv)?.relu()?;
             if pooled {
                 x = x.max_pool2d(2)?;
             }

@@ -1,6 +1,6 @@
-//! Types of numbers in weights files, and how they become `f32`.
+//! The element types of weight files, and their conversion to `f32`.
 
-/// What the bytes of a tensor mean; little-endian throughout.
+/// The element type of a tensor; always little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Element {
     F64,
@@ -25,7 +25,7 @@ impl Element {
         }
     }
 
-    /// As `safetensors` spells it.
+    /// Parses the name used by `safetensors`.
     pub fn of_safetensors(name: &str) -> Option<Self> {
         Some(match name {
             "F64" => Self::F64,
@@ -42,7 +42,7 @@ impl Element {
         })
     }
 
-    /// As the storages of PyTorch are called.
+    /// Parses the name of a PyTorch storage class.
     pub fn of_storage(name: &str) -> Option<Self> {
         Some(match name {
             "DoubleStorage" => Self::F64,
@@ -59,7 +59,7 @@ impl Element {
         })
     }
 
-    /// All numbers of `bytes`; a rest that is no whole number is left out.
+    /// Decodes all elements of `bytes`; an incomplete one at the end is dropped.
     pub fn decode(self, bytes: &[u8]) -> Vec<f32> {
         fn each<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f32) -> Vec<f32> {
             bytes.as_chunks::<N>().0.iter().map(|chunk| number(*chunk)).collect()
@@ -79,7 +79,7 @@ impl Element {
     }
 }
 
-/// How many numbers a shape holds; `None` when that does not fit.
+/// The number of elements of a shape; `None` on overflow.
 pub(super) fn count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side))
 }

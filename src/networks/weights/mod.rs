@@ -1,5 +1,5 @@
-//! Weights files: `.safetensors`, and the `.pt`/`.pth` of `torch.save`. Nothing in them is ever executed; what is broken
-//! or hostile is an error that names the file and the tensor.
+//! Weight files: `.safetensors`, and the `.pt`/`.pth` of `torch.save`. Nothing in them is ever executed. Broken or hostile
+//! files give errors that name the file and the tensor.
 
 mod archive;
 mod element;
@@ -18,7 +18,7 @@ use self::source::Source;
 use self::torch::TorchFile;
 use crate::checkpoint::{Checkpoint, WeightsError};
 
-/// An open weights file: its structure is read, its numbers are read tensor by tensor.
+/// An open weight file. Its structure is in memory; tensors are read one by one.
 #[derive(Debug)]
 pub struct WeightsFile {
     format: Format,
@@ -31,12 +31,12 @@ enum Format {
 }
 
 impl WeightsFile {
-    /// Recognises the format by the first bytes, not by the name.
+    /// Opens a file; its format is recognised by the first bytes, not by the name.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         Self::of(Source::open(path)?)
     }
 
-    /// Weights that are part of the binary.
+    /// Opens weights that are part of the binary.
     pub fn built_in(name: &Path, bytes: &'static [u8]) -> Result<Self, WeightsError> {
         Self::of(Source::built_in(name, bytes))
     }
@@ -56,7 +56,7 @@ impl WeightsFile {
         Ok(Self { format })
     }
 
-    /// What the file says besides tensors: `epoch`, `config` and the like; `null` when nothing.
+    /// The file's content besides tensors, such as `epoch` and `config`; `null` if there is none.
     pub fn metadata(&self) -> &Value {
         match &self.format {
             Format::SafeTensors(file) => &file.metadata,
@@ -67,7 +67,7 @@ impl WeightsFile {
     /// The configuration that a training run stored with its weights.
     pub fn config(&self) -> Option<Value> {
         match self.metadata().get("config")? {
-            // Metadata of safetensors are texts.
+            // Metadata of safetensors are strings.
             Value::String(text) => serde_json::from_str(text).ok(),
             config => Some(config.clone()),
         }

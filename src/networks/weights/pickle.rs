@@ -1,8 +1,8 @@
-//! Python pickles as data: a machine that builds values and never calls anything.
+//! Python pickles read as data: a stack machine that builds values and never calls anything.
 //!
-//! What a pickle asks to construct is understood where checkpoints need it (tensors, dictionaries, numpy scalars, paths)
-//! and is otherwise an opaque value. Containers live in one arena, so that hostile cycles neither leak nor recurse,
-//! and every value takes at least a byte of the file, so that memory is bounded by it.
+//! Objects that checkpoints need (tensors, dictionaries, numpy scalars, paths) are understood; all others become opaque
+//! values. Containers live in one arena, so that hostile cycles neither leak nor recurse. Every value takes at least one
+//! byte of the file, which bounds the memory.
 
 mod construct;
 mod value;
@@ -11,17 +11,17 @@ use self::value::Tuple;
 pub(super) use self::value::{Pickle, Tensor, Value};
 use std::collections::HashMap;
 
-/// The structure of a checkpoint, without its numbers, is small.
+/// Maximum bytes of a pickle. The structure of a checkpoint without its tensors is small.
 pub(super) const LONGEST: u64 = 64 << 20;
-/// Most tensors, numbers of a tensor and their storage: what the largest network here has, many times over.
+/// Maximum number of tensors, many times that of the largest network here.
 pub(super) const MOST_TENSORS: usize = 1 << 17;
 
-/// Reads a pickle; the message says what is wrong with one that cannot be.
+/// Reads a pickle, or returns a message that describes the damage.
 pub(super) fn parse(bytes: &[u8]) -> Result<(Pickle, Value), String> {
     first(&mut { bytes })
 }
 
-/// Reads the pickle that `bytes` begin with, and leaves what lies behind it.
+/// Reads the pickle at the start of `bytes` and advances `bytes` past it.
 pub(super) fn first(bytes: &mut &[u8]) -> Result<(Pickle, Value), String> {
     let mut machine = Machine { rest: bytes, all: bytes.len(), ..Machine::default() };
     loop {
@@ -39,7 +39,7 @@ struct Machine<'a> {
     rest: &'a [u8],
     all: usize,
     stack: Vec<Value>,
-    /// Heights of the stack.
+    /// Stack heights at the open marks.
     marks: Vec<usize>,
     memo: HashMap<usize, Value>,
     made: Pickle,
@@ -82,7 +82,7 @@ impl Machine<'_> {
     }
 
     fn text(&mut self, len: usize) -> Step<Value> {
-        // Python writes lone surrogates; a name with one is still a name.
+        // Python may write lone surrogates; such names are kept, lossily.
         Ok(Value::Text(String::from_utf8_lossy(self.bytes(len)?).into()))
     }
 
@@ -90,7 +90,7 @@ impl Machine<'_> {
         Ok(Value::Bytes(self.bytes(len)?.into()))
     }
 
-    /// A little-endian two's complement number; those beyond 64 bits saturate.
+    /// A little-endian two's complement integer; those beyond 64 bits saturate.
     fn long(&mut self, len: usize) -> Step<Value> {
         let bytes = self.bytes(len)?;
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
@@ -125,7 +125,7 @@ impl Machine<'_> {
     }
 
     fn append(&mut self, items: Vec<Value>) -> Step<()> {
-        // A list may also be wrapped in something opaque, which swallows what is put in.
+        // The target may be an opaque value, which ignores what is appended.
         if let Value::List(at) = *self.top()? {
             self.made.lists[at].extend(items);
         }
@@ -149,7 +149,7 @@ impl Machine<'_> {
         self.memo.get(&at).cloned().ok_or_else(|| "it recalls what was never remembered".into())
     }
 
-    /// One instruction; the result when it was the last.
+    /// Executes one instruction; returns the result after the last one.
     fn step(&mut self) -> Step<Option<Value>> {
         let code = self.array::<1>()?[0];
         let value = match code {
@@ -161,7 +161,7 @@ impl Machine<'_> {
                 }
                 return Ok(None);
             }
-            // A frame only announces how much follows.
+            // A frame only states the length of what follows.
             0x95 => return self.u64().map(|_| None),
             b'(' => {
                 self.marks.push(self.stack.len());
@@ -192,7 +192,7 @@ impl Machine<'_> {
                 let items = self.since_mark()?;
                 return self.set_items(items).map(|()| None);
             }
-            // State for an object: of those understood here, none keeps any.
+            // The state of an object; none of the understood objects has any.
             b'b' => return self.pop().map(|_| None),
             b'h' => self.u8().and_then(|at| self.recall(at))?,
             b'j' => self.u32().and_then(|at| self.recall(at))?,
@@ -207,7 +207,7 @@ impl Machine<'_> {
         Ok(None)
     }
 
-    /// Instructions that push a new value.
+    /// Executes an instruction that pushes a new value.
     fn literal(&mut self, code: u8) -> Step<Value> {
         Ok(match code {
             b'N' => Value::None,
@@ -232,7 +232,7 @@ impl Machine<'_> {
             0x8c => self.u8().and_then(|len| self.text(len))?,
             0x8d => self.u64().and_then(|len| self.text(len))?,
             b'V' => Value::Text(self.line()?.into()),
-            // Python 2 strings are bytes or text; checkpoints keep names in them.
+            // Python 2 strings are bytes or text; checkpoints use them for names.
             b'T' => self.u32().and_then(|len| self.text(len))?,
             b'U' => self.u8().and_then(|len| self.text(len))?,
             b'B' => self.u32().and_then(|len| self.raw(len))?,
@@ -284,7 +284,7 @@ fn tuple(items: &[Value]) -> Step<Value> {
     Tuple::of(items).map(Value::Tuple).ok_or_else(|| "tuples are nested too deeply for a checkpoint".into())
 }
 
-/// Keys and values by turns; an odd one out is dropped.
+/// Pairs up alternating keys and values; a key without value is dropped.
 fn pairs(items: Vec<Value>) -> Vec<(Value, Value)> {
     let mut items = items.into_iter();
     let mut pairs = Vec::with_capacity(items.len() / 2);

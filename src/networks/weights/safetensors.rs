@@ -1,4 +1,4 @@
-//! `.safetensors`: a JSON header that says where each tensor lies, then the numbers.
+//! `.safetensors`: a JSON header with the position of each tensor, then the data.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::element::{Element, count};
 use super::source::Source;
 use crate::checkpoint::WeightsError;
 
-/// Headers of real files are well below a megabyte.
+/// Maximum bytes of a header; those of real files are well below a megabyte.
 const LONGEST_HEADER: u64 = 32 << 20;
 
 #[derive(Debug)]

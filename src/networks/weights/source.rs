@@ -1,4 +1,4 @@
-//! The bytes of a weights file, read where they are needed.
+//! Positioned reads of a weight file.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::checkpoint::WeightsError;
 use base::reading;
 
-/// Not a memory map: a file that shrinks while it is read must be an error, not a signal.
+/// A file or built-in bytes. Not a memory map: a file that shrinks while it is read must give an error, not a signal.
 #[derive(Debug)]
 pub(super) struct Source {
     path: PathBuf,
@@ -31,7 +31,7 @@ impl Source {
         Ok(Self { path: path.to_owned(), bytes: Bytes::OnDisk(Mutex::new(file)), len })
     }
 
-    /// `name` stands for it in errors.
+    /// Wraps built-in bytes; errors use `name` as the path.
     pub fn built_in(name: &Path, bytes: &'static [u8]) -> Self {
         Self { path: name.to_owned(), bytes: Bytes::BuiltIn(bytes), len: bytes.len() as u64 }
     }
@@ -44,7 +44,7 @@ impl Source {
         self.len
     }
 
-    /// Exactly `len` bytes from `offset` on; room is made only when the file is that long.
+    /// Reads exactly `len` bytes from `offset`. Memory is allocated only if the file is that long.
     pub fn read(&self, offset: u64, len: u64) -> Result<Vec<u8>, WeightsError> {
         if offset.checked_add(len).is_none_or(|end| end > self.len) {
             let what = format!("{len} bytes at {offset} were expected, the file has {}", self.len);

@@ -1,5 +1,5 @@
-//! The form of `torch.save` before the zip: pickles of a magic number, a protocol number, what the machine was like, the
-//! object and the keys of its storages; then each storage in that order, as a count and raw numbers.
+//! The format of `torch.save` before the zip: pickles of a magic number, a protocol number, system information, the object
+//! and the keys of its storages; then each storage in that order, as an element count and raw data.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use super::pickle::{self, Pickle, Value};
 use super::source::Source;
 use crate::checkpoint::WeightsError;
 
-/// The magic number, as pickled.
+/// The pickled magic number.
 const MAGIC: [u8; 13] = [0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
-/// Protocol instruction and, from pickle protocol 4 on, a frame before it.
+/// The protocol instruction and, from pickle protocol 4 on, a frame.
 const LONGEST_PREAMBLE: usize = 2 + 9;
 const PROTOCOL: i64 = 1001;
 /// Bytes of the count before each storage.
 const COUNT: u64 = 8;
 
-/// An open file of this form, its storages found.
+/// An open file of this format, with the positions of its storages.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub source: Source,
     places: BTreeMap<String, Place>,
 }
 
-/// In bytes.
+/// Offset and length in bytes.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     start: u64,
@@ -31,7 +31,7 @@ struct Place {
 }
 
 impl Stream {
-    /// The file, and the object that was saved.
+    /// Opens a file; returns it with the saved object.
     pub fn open(source: Source) -> Result<(Self, Pickle, Value), WeightsError> {
         let start = source.read(0, source.len().min(pickle::LONGEST))?;
         let read = Structure::read(&start);
@@ -65,7 +65,7 @@ impl Stream {
     }
 }
 
-/// Where the storage lies whose count is at `at`, and where the next one begins.
+/// The position of the storage whose count is at `at`, and the start of the next one.
 fn place(source: &Source, key: &str, at: u64, size: u64, expected: u64) -> Result<(Place, u64), WeightsError> {
     let count = source.read(at, COUNT)?;
     let count = count.try_into().map(u64::from_le_bytes).unwrap_or_default();
@@ -82,13 +82,13 @@ fn place(source: &Source, key: &str, at: u64, size: u64, expected: u64) -> Resul
     Ok((Place { start, len: end - start }, end))
 }
 
-/// What stands before the storages.
+/// The part of the file before the storages.
 struct Structure {
-    /// Bytes it takes.
+    /// Its length in bytes.
     len: u64,
     pickle: Pickle,
     root: Value,
-    /// Key, bytes of a number and numbers of each storage, in the order of the file.
+    /// Key, element size and element count of each storage, in file order.
     storages: Vec<(String, u64, u64)>,
 }
 

@@ -1,4 +1,4 @@
-//! Files of `torch.save` and safetensors from `fixtures/checkpoints`, whole and broken.
+//! Reads intact and damaged files of `torch.save` and safetensors from `fixtures/checkpoints`.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints").join(name)
 }
 
-/// Value `i` of every tensor the generator wrote.
+/// The values that the generator wrote to every tensor.
 fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|i| i as f32 / 8.0 - 1.0).collect()
 }
@@ -42,7 +42,7 @@ fn checkpoints_of_all_shapes_hold_the_same_tensors() {
 }
 
 #[test]
-fn what_training_wrote_beside_the_tensors_is_there() {
+fn metadata_of_training_is_read() {
     for name in ["nested.pt", "legacy.pt"] {
         let file = WeightsFile::open(&fixture(name)).unwrap();
         assert_eq!(file.metadata()["epoch"], 11);
@@ -156,8 +156,7 @@ fn a_tensor_stays_inside_its_storage() {
     }
 }
 
-/// The stream of torch.save before the zip: its object, what is said of the machine, the keys, and each storage with the
-/// count before it.
+/// A file in the format of torch.save before the zip: object, system information, keys, and each storage with its count.
 fn stream(object: &[u8], machine: &[u8], keys: &[&str], storages: &[(u64, &[u8])]) -> Vec<u8> {
     let listed = keys.iter().map(|key| [b"U", [key.len() as u8].as_slice(), key.as_bytes(), b"a"].concat());
     let mut out = [

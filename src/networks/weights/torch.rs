@@ -1,4 +1,4 @@
-//! `.pt` and `.pth`: what `torch.save` writes, a zip since version 1.6 and a stream before.
+//! `.pt` and `.pth` files of `torch.save`: a zip since version 1.6, a stream before.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,10 +19,10 @@ pub(super) struct TorchFile {
     tensors: BTreeMap<String, View>,
 }
 
-/// Where the numbers are.
+/// The container of the storages.
 #[derive(Debug)]
 enum Storages {
-    /// A member for each; `prefix` stands before the names of all members.
+    /// A zip with a member per storage; all names start with `prefix`.
     Zip {
         archive: Archive,
         prefix: String,
@@ -47,7 +47,7 @@ impl Storages {
     }
 }
 
-/// Where a tensor's numbers lie.
+/// The position of a tensor's elements.
 #[derive(Clone, Debug)]
 struct View {
     kind: String,
@@ -137,8 +137,8 @@ impl View {
         }
     }
 
-    /// How many numbers it has, and how many of the storage they span. A view that repeats numbers beyond its storage
-    /// (strides of zero) is refused: no checkpoint has one, and it could ask for any amount of memory.
+    /// The number of elements, and the span of the storage they cover. Views with more elements than their storage (strides
+    /// of zero) are refused: no checkpoint has one, and it could ask for any amount of memory.
     fn extent(&self) -> Option<(usize, usize)> {
         let len = count(&self.shape)?;
         if len == 0 {
@@ -175,7 +175,7 @@ impl View {
     }
 }
 
-/// The dictionary of tensors: the root itself, or what training scripts put it under.
+/// The dictionary of tensors: the root itself, or under one of the keys that training scripts use.
 fn state_dict<'a>(pickle: &'a Pickle, root: &'a Value) -> Option<&'a Value> {
     let candidates = ["model_state_dict", "state_dict", "model"];
     let nested = candidates.iter().filter_map(|key| pickle.get(root, key));

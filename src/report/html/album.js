@@ -86,7 +86,14 @@ class Album {
     return [...this.scenes.values()].sort(orders[this.state.order]);
   }
 
-  /** What the list shows: the picks, then all scenes; each cell a photo and what stands above it. */
+  /** Picks that the tie-break hardly told from the next photo of their scene, each with that one. */
+  closeCalls() {
+    const nextOf = (pick) => pick.scene.photos.find((photo) => photo !== pick && photo.close_call);
+    return this.picks().filter((pick) => pick.close_call && this.shows(pick)).map((pick) => [pick, nextOf(pick)])
+      .filter(([pick, next]) => next && (next.rank === null || next.rank > pick.rank));
+  }
+
+  /** What the list shows: the picks, close calls, then all scenes; each cell a photo and what stands above it. */
   sections() {
     const picks = this.picks().filter((photo) => this.shows(photo));
     const sections = [];
@@ -94,6 +101,11 @@ class Album {
       sections.push({ title: 'Picked', told: count(picks.length, 'photo', 'photos'), cells: picks.map((photo) => ({ photo, above: '' })) });
     }
     if (this.state.show === 'picked') return sections;
+    const close = this.state.show === 'rest' ? [] : this.closeCalls();
+    if (close.length) {
+      const inPair = (pair) => pair.map((photo, side) => ({ photo, side, first: side === 0, last: side === 1, above: closeTold(pair, side) }));
+      sections.push({ title: 'Too close to call', told: count(close.length, 'pair', 'pairs'), pairs: true, cells: close.flatMap(inPair) });
+    }
     const cells = [];
     let scenes = 0;
     for (const scene of this.ordered()) {
@@ -113,6 +125,12 @@ const sceneTold = (scene, here) => {
   const takes = all === 1 ? '' : ` · ${here === all ? '' : `${here} of `}${all} takes`;
   const name = scene.group === null ? 'In no scene' : `Scene ${scene.group + 1}`;
   return `${name}${takes}${scene.first ? ` · ${scene.first.slice(5, 16)}` : ''}`;
+};
+
+/** What stands above the two photos of a close call. */
+const closeTold = ([pick, next], side) => {
+  const met = pick.met.find((other) => other.path === next.path);
+  return side === 1 ? 'Runner-up' : `Picked${met ? ` · preferred with ${Math.round(100 * met.confidence)} %` : ''}`;
 };
 
 const STEPS = 1000;

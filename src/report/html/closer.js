@@ -24,11 +24,18 @@ class Closer {
     return this.dialog.open;
   }
 
+  /** The current photo; in a close call, both photos of it. */
+  look() {
+    this.show(this.list.cells[this.list.current]?.side === undefined ? 1 : 2);
+  }
+
   /** The photos side by side: a stretch of the list with the current photo in it. */
   show(panes = this.panes) {
     const { cells, current } = this.list;
     if (!cells.length) return;
     this.panes = Math.min(panes, cells.length);
+    const { side } = cells[current];
+    if (side !== undefined && this.panes === 2) this.first = current - side;
     if (current < this.first || current >= this.first + this.panes) this.first = current;
     this.first = Math.max(0, Math.min(this.first, cells.length - this.panes));
     if (current >= this.first + this.panes) this.first = current - this.panes + 1;

@@ -62,8 +62,10 @@ class List {
       this.rows.push({ top, height: HEADING, section });
       top += HEADING;
       const above = section.cells.some((cell) => cell.above) ? ABOVE : 0;
-      for (let from = 0; from < section.cells.length; from += this.columns) {
-        const cells = section.cells.slice(from, from + this.columns);
+      // The two photos of a pair stay in one row.
+      const columns = section.pairs && this.columns > 1 ? this.columns - this.columns % 2 : this.columns;
+      for (let from = 0; from < section.cells.length; from += columns) {
+        const cells = section.cells.slice(from, from + columns);
         const height = above + PICTURE + TOLD;
         this.rows.push({ top, height, first: index, cells, above });
         cells.forEach((cell) => { cell.row = this.rows.length - 1; });

@@ -11,7 +11,7 @@ const start = (page) => {
   const album = new Album(page);
   const { state } = album;
   const filters = new Filters(album, () => update());
-  const list = new List(album, () => closer.show(1));
+  const list = new List(album, () => closer.look());
   let said = 0;
 
   const tell = (message) => {
@@ -131,7 +131,7 @@ const start = (page) => {
   const actions = {
     ArrowRight: move(1), ArrowLeft: move(-1), ArrowDown: move(1, true), ArrowUp: move(-1, true),
     Home: () => list.go(0), End: () => list.go(list.cells.length - 1),
-    Enter: () => closer.show(1),
+    Enter: () => closer.look(),
     k: () => decide(list.photo(), 'keep'), x: () => decide(list.photo(), 'reject'), u: undo,
     1: () => closer.show(1), 2: () => closer.show(2), 3: () => closer.show(3), 4: () => closer.show(4),
     z: () => {

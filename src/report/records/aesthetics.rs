@@ -13,9 +13,9 @@ use crate::report::{Cell, Record};
 pub struct AestheticsRecord {
     #[serde(flatten)]
     pub path: PhotoPath,
-    /// 1 to 10, higher is better.
+    /// The rating, 1 to 10; higher is better.
     pub aesthetic_score: f64,
-    /// The same number when the model learned from AVA's ratings, else null.
+    /// The same value if the model was trained on AVA's ratings, else null.
     pub ava_score: Option<f64>,
     /// `name@version` of the model.
     pub aesthetic_model: String,

@@ -1,4 +1,4 @@
-//! A line of `analyze`: all that is known of a photo, in one object; what `select --from` reads.
+//! A line of `analyze`: everything known of a photo, in one object. `select --from` reads it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,9 +16,9 @@ use photo::xmp::PersonsRating;
 pub struct AnalyzeRecord {
     #[serde(flatten)]
     pub score: ScoreRecord,
-    /// 1 to 10; null without an aesthetic model.
+    /// The rating, 1 to 10; null without an aesthetic model.
     pub aesthetic_score: Option<f64>,
-    /// The same number when the model was trained on AVA.
+    /// The same value if the model was trained on AVA, else null.
     pub ava_score: Option<f64>,
     pub aesthetic_model: Option<String>,
     /// The face fields are null without a face model.
@@ -34,7 +34,7 @@ pub struct AnalyzeRecord {
     pub portrait_score: Option<f64>,
     pub faces: Option<Vec<Face>>,
     pub portrait_model: Option<String>,
-    /// What made the embedding.
+    /// The model of the embedding.
     pub model: String,
     pub dim: usize,
     pub embedding: Vec<f32>,
@@ -42,9 +42,9 @@ pub struct AnalyzeRecord {
     pub cluster_size: usize,
     pub is_noise: bool,
     pub method: String,
-    /// When it was taken by the camera's clock, or the day alone; null when neither the file nor its name says.
+    /// The time by the camera's clock, or only the day; null if neither the file nor its name has it.
     pub taken_at: Option<String>,
-    /// What says so: the camera in the file, or the file's name.
+    /// The source of the time: the file's metadata or its name.
     #[serde(default)]
     pub taken_from: Option<TakenFrom>,
     /// 1 for the first pick; null for photos that would not be picked.
@@ -53,21 +53,24 @@ pub struct AnalyzeRecord {
     pub composite_score: Option<f64>,
     pub parts: Parts,
     pub tiebreak: Option<TiebreakRecord>,
+    /// Whether it is the first or second of its group, and the tie-break gave neither more than 55 % against the other.
+    #[serde(default)]
+    pub close_call: bool,
     pub reason: String,
     pub decision: Option<DecisionWord>,
-    /// BLAKE3 of the photo's bytes, by which a decision finds it again.
+    /// BLAKE3 of the photo's bytes, by which decisions refer to it.
     #[serde(default)]
     pub content: Option<String>,
-    /// BLAKE3 of its picture without what is written about it: decisions hang on it.
+    /// BLAKE3 of the picture without metadata, by which decisions refer to it.
     #[serde(default)]
     pub picture: Option<String>,
-    /// Where the decision was found.
+    /// The source of the decision.
     #[serde(default)]
     pub decision_source: Option<DecisionPlace>,
-    /// What a person said of it in another program, inside the photo: −1 rejected, 1 to 5 stars; a pick is 5.
+    /// A person's rating inside the photo, from another program: −1 rejected, 1 to 5 stars; a pick is 5.
     #[serde(default)]
     pub rating: Option<i8>,
-    /// What is in it, the likeliest of ImageNet's classes first; null without efficientnet-lite0.
+    /// The likeliest ImageNet classes, best first; null without efficientnet-lite0.
     #[serde(default)]
     pub labels: Option<Vec<LabelRecord>>,
     /// The text in it; null without pp-ocrv6-small.
@@ -75,11 +78,11 @@ pub struct AnalyzeRecord {
     pub text: Option<TextRecord>,
 }
 
-/// Classes that a line names.
+/// The number of labels in a line.
 const LABELS: usize = 5;
 
 impl AnalyzeRecord {
-    /// `groups` are those of all photos, with the method that made them. `None` for a photo that was not measured.
+    /// Makes the line of a photo; `groups` are the groups of all photos. `None` for a photo that was not measured.
     pub fn new(
         report: PhotoReport,
         photo: &select::Photo,
@@ -122,6 +125,7 @@ impl AnalyzeRecord {
             composite_score: verdict.composite,
             parts: verdict.parts.into(),
             tiebreak: verdict.tiebreak.map(Into::into),
+            close_call: verdict.close_call,
             reason: verdict.reason,
             decision: photo.decision.map(Into::into),
             content: report.content.map(|content| content.to_string()),
@@ -133,7 +137,7 @@ impl AnalyzeRecord {
         })
     }
 
-    /// What the line tells of the photo itself: its group and its choice are made anew.
+    /// The report of the photo alone; groups and choices are computed anew.
     pub fn into_report(self) -> PhotoReport {
         let path = self.score.path.to_path();
         let portrait = self.is_portrait.map(|is_portrait| Portrait {

@@ -16,19 +16,18 @@ pub struct ClassifyRecord {
     pub path: PhotoPath,
     /// The likeliest class.
     pub label: String,
-    /// How likely it is, 0 to 1.
+    /// Its probability, 0 to 1.
     pub confidence: f32,
-    /// All classes, and how likely each is, of the built-in model and of models of your own; empty where there are a
-    /// thousand.
+    /// The probability of each class, for the built-in model and models of your own; empty for ImageNet's thousand classes.
     pub classes: BTreeMap<String, f32>,
     /// `name@version` of the model.
     pub classification_model: String,
-    /// The likeliest classes, best first: as many as `--top` says.
+    /// The likeliest classes, best first, as many as `--top`.
     #[serde(default)]
     pub labels: Vec<LabelRecord>,
 }
 
-/// A class, and how likely it is.
+/// A class and its probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LabelRecord {
     pub label: String,
@@ -37,7 +36,7 @@ pub struct LabelRecord {
 }
 
 impl LabelRecord {
-    /// The likeliest of a photo.
+    /// The likeliest classes of a photo.
     pub fn best(classified: &Classified, most: usize) -> Vec<Self> {
         let best = classified.best(most).into_iter();
         best.map(|(label, score)| Self { label: label.to_owned(), score }).collect()
@@ -45,7 +44,7 @@ impl LabelRecord {
 }
 
 impl ClassifyRecord {
-    /// `None` where there is no class.
+    /// `None` if there is no class.
     pub fn new(path: &Path, classified: &Classified, top: usize) -> Option<Self> {
         let labels = LabelRecord::best(classified, top.max(1));
         let LabelRecord { label, score } = labels.first()?.clone();

@@ -13,14 +13,14 @@ pub struct ClusterRecord {
     pub path: PhotoPath,
     /// Groups are numbered from 0 by first appearance; −1 only with `--noise exclude`.
     pub cluster_id: i64,
-    /// Photos in its group.
+    /// The number of photos in its group.
     pub cluster_size: usize,
     /// Whether the method found no group for it.
     pub is_noise: bool,
     pub method: String,
-    /// When it was taken by the camera's clock, or the day alone; null when neither the file nor its name says.
+    /// The time by the camera's clock, or only the day; null if neither the file nor its name has it.
     pub taken_at: Option<String>,
-    /// What says so: the camera in the file, or the file's name.
+    /// The source of the time: the file's metadata or its name.
     pub taken_from: Option<TakenFrom>,
 }
 

@@ -1,4 +1,4 @@
-//! Lines of `compare`: one for a pair, or one a photo of a ranking.
+//! Lines of `compare`: one per pair, or one per photo of a ranking.
 
 use std::path::Path;
 
@@ -11,24 +11,24 @@ use crate::report::{Cell, Record};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PairRecord {
     pub image_path_1: String,
-    /// The exact bytes of the first path in base64 where it is not UTF-8, else null.
+    /// The exact bytes of the first path in base64 if it is not UTF-8, else null.
     pub image_path_1_b64: Option<String>,
     pub image_path_2: String,
-    /// The exact bytes of the second path in base64 where it is not UTF-8, else null.
+    /// The exact bytes of the second path in base64 if it is not UTF-8, else null.
     pub image_path_2_b64: Option<String>,
-    /// 1 or 2; 1 where neither is better.
+    /// 1 or 2; 1 if neither is better.
     pub winner: u8,
-    /// 0.5 to 1: how sure it is that the winner is the better one.
+    /// The probability that the winner is the better one, 0.5 to 1.
     pub confidence: f64,
-    /// `siamese`: by a model for pairs; `album-mini`: by the built-in one; `composite`: by what the album counts.
+    /// `siamese`: a model for pairs; `album-mini`: the built-in model; `composite`: the album score.
     pub method: String,
     /// `name@version` of the model, null for `composite`.
     pub model: Option<String>,
-    /// What was compared, higher is better; null by a model for pairs, which knows no scores.
+    /// The compared scores, higher is better; null for a model for pairs, which has no scores.
     pub scores: Option<[f64; 2]>,
 }
 
-/// How a comparison was made.
+/// The method of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Method {
     pub name: &'static str,
@@ -73,11 +73,11 @@ pub struct RankRecord {
     pub rank: usize,
     #[serde(flatten)]
     pub path: PhotoPath,
-    /// Pairs it came out of as the better one.
+    /// The number of pairs that it won.
     pub wins: usize,
-    /// Mean over its pairs of the probability that it is the better one.
+    /// The mean probability, over its pairs, of being the better photo.
     pub confidence: f64,
-    /// `siamese`: by a model for pairs; `album-mini`: by the built-in one; `composite`: by what the album counts.
+    /// `siamese`: a model for pairs; `album-mini`: the built-in model; `composite`: the album score.
     pub method: String,
     /// `name@version` of the model, null for `composite`.
     pub model: Option<String>,

@@ -1,4 +1,4 @@
-//! Lines of `decide`: one a photo.
+//! Lines of `decide`, one per photo.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,15 +42,15 @@ impl From<DecisionWord> for Decision {
     }
 }
 
-/// Where a person's word about a photo was found.
+/// The source of a person's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionPlace {
-    /// It was said to `albumctl decide`.
+    /// `albumctl decide` or `review`.
     Journal,
-    /// Another program wrote it beside the photo.
+    /// A sidecar of another program.
     Sidecar,
-    /// Another program wrote it into the photo.
+    /// Metadata of another program inside the photo.
     File,
 }
 
@@ -69,55 +69,55 @@ impl From<DecisionSource> for DecisionPlace {
 pub struct DecisionRecord {
     #[serde(flatten)]
     pub path: PhotoPath,
-    /// What holds from now on; null for nothing.
+    /// The new decision; null for none.
     pub decision: Option<DecisionWord>,
-    /// What held before.
+    /// The previous decision; null for none.
     pub before: Option<DecisionWord>,
     /// BLAKE3 of the photo's bytes.
     pub content: String,
-    /// Whether it is written down now; false in a dry run.
+    /// Whether it was stored; false in a dry run.
     pub applied: bool,
-    /// BLAKE3 of its picture without what is written about it, by which it is known again.
+    /// BLAKE3 of the picture without metadata, by which it is recognised.
     pub picture: Option<String>,
 }
 
 /// A line of `decide list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DecidedRecord {
-    /// Where the photo lay when this was decided.
+    /// The path at the time of the decision.
     #[serde(flatten)]
     pub path: PhotoPath,
     pub decision: DecisionWord,
-    /// When, as UTC.
+    /// The time of the decision, in UTC.
     pub decided_at: String,
-    /// BLAKE3 of the photo's bytes then.
+    /// BLAKE3 of the photo's bytes at that time.
     pub content: String,
-    /// BLAKE3 of its picture, by which it is known again; null where an older albumctl wrote this down.
+    /// BLAKE3 of the picture without metadata; null if an older albumctl stored it.
     pub picture: Option<String>,
 }
 
 /// A line of `decide log`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoggedRecord {
-    /// Where the photo lay when this was said.
+    /// The path at the time of the decision.
     #[serde(flatten)]
     pub path: PhotoPath,
-    /// Null where a decision was taken back.
+    /// Null if a decision was withdrawn.
     pub decision: Option<DecisionWord>,
-    /// When, as UTC.
+    /// The time of the decision, in UTC.
     pub decided_at: String,
-    /// BLAKE3 of the photo's bytes then.
+    /// BLAKE3 of the photo's bytes at that time.
     pub content: String,
-    /// BLAKE3 of its picture, by which it is known again; null where an older albumctl wrote this down.
+    /// BLAKE3 of the picture without metadata; null if an older albumctl stored it.
     pub picture: Option<String>,
 }
 
-/// What `decide --from` reads: lines of `decide` itself, and those that the page of a report saves.
+/// The input of `decide --from`: lines of `decide`, or saved by the page of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct DecisionLine {
     #[serde(flatten)]
     pub path: PhotoPath,
-    /// Null takes back what was decided.
+    /// Null withdraws the decision.
     pub decision: Option<DecisionWord>,
     pub content: String,
     pub picture: Option<String>,

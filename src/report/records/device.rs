@@ -10,17 +10,17 @@ pub struct DeviceRecord {
     /// `cpu` or `cuda`.
     pub device: String,
     pub available: bool,
-    /// Whether a run would use it.
+    /// Whether a run would use this device.
     pub chosen: bool,
     /// Why it is, or is not, available and chosen.
     pub why: String,
-    /// Threads of work; null for a device that has none of ours.
+    /// The number of worker threads; null for a GPU.
     pub threads: Option<usize>,
-    /// What the device offers to our kernels.
+    /// The instruction sets or features that the kernels can use.
     pub features: Vec<String>,
-    /// Cards that the driver tells of, whether this build can use them or not; null for the processor.
+    /// The number of GPUs that the driver lists, whether or not this build can use them; null for the CPU.
     pub gpu_count: Option<usize>,
-    /// One each; empty for the processor.
+    /// The GPUs; empty for the CPU.
     pub gpus: Vec<Gpu>,
 }
 

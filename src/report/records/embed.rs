@@ -15,9 +15,9 @@ pub struct EmbedRecord {
     pub path: PhotoPath,
     /// `name@version` of the model.
     pub model: String,
-    /// Numbers in the vector.
+    /// The dimension of the vector.
     pub dim: usize,
-    /// Of length 1.
+    /// The embedding, a unit vector.
     pub embedding: Vec<f32>,
 }
 

@@ -10,16 +10,16 @@ use crate::report::{Cell, Record};
 pub struct EvalRecord {
     /// `scores`, `bursts`, `groups`, `degradations` or `selection`.
     pub task: String,
-    /// What is judged: a model, or a baseline.
+    /// The model or baseline that is judged.
     pub subject: String,
-    /// The part of the data that the figure is of; `all` for the whole.
+    /// The part of the data; `all` for the whole.
     pub part: String,
     pub metric: String,
     pub value: f64,
-    /// The middle 95 % of the figure over photos, or groups, drawn again; null where nothing is drawn.
+    /// The 95 % bootstrap interval; null where none is computed.
     pub low: Option<f64>,
     pub high: Option<f64>,
-    /// Photos, pairs or groups that it stands on.
+    /// The number of photos, pairs or groups.
     pub count: usize,
 }
 

@@ -10,22 +10,22 @@ use crate::report::{Cell, Record};
 /// `kmeans fit` and `kmeans info`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct KmeansModelRecord {
-    /// The model's file.
+    /// The path of the model.
     pub model: String,
     pub clusters: usize,
-    /// Numbers in a row.
+    /// The dimension of a row.
     pub dim: usize,
-    /// Rows it was fitted to.
+    /// The number of rows it was fitted to.
     pub rows: u64,
     pub iterations: u64,
-    /// Whether the centroids had come to rest.
+    /// Whether the fit converged.
     pub converged: bool,
-    /// Sum of the squared distances of those rows to their centroids.
+    /// The sum of squared distances of the rows to their centroids.
     pub inertia: f64,
-    /// Rows are divided by their length first.
+    /// Whether rows are normalised to length 1.
     pub normalize: bool,
     pub seed: u64,
-    /// Rows in each cluster.
+    /// The number of rows in each cluster.
     pub sizes: Vec<u64>,
 }
 
@@ -33,26 +33,26 @@ pub struct KmeansModelRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct NearestRecord {
     pub cluster: usize,
-    /// Euclidean, to the cluster's centroid.
+    /// The Euclidean distance to the centroid.
     pub distance: f64,
 }
 
 /// A row, or a photo, of `dedup`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DuplicateRecord {
-    /// The id as a path: of features from `embed` and of photos it is one.
+    /// The id as a path, which it is for photos and for features from `embed`.
     #[serde(flatten)]
     pub path: PhotoPath,
     pub id: String,
-    /// False when it duplicates a row that stays.
+    /// False if it duplicates a row that is kept.
     pub kept: bool,
-    /// The id of that row; null for one that stays.
+    /// The id of that row; null for one that is kept.
     pub duplicate_of: Option<String>,
-    /// The cosine with that row; null when photos are compared by their hashes.
+    /// The cosine similarity to that row; null if perceptual hashes are compared.
     pub cosine: Option<f64>,
-    /// Bits of 64 in which the perceptual hashes differ; null when features are compared.
+    /// The number of differing bits of the 64-bit perceptual hashes; null if features are compared.
     pub differing_bits: Option<u32>,
-    /// What was, or in a dry run would be, written of a photo that stays.
+    /// The files written for a kept photo; in a dry run, those that would be written.
     pub written: Vec<Written>,
 }
 

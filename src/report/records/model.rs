@@ -17,40 +17,40 @@ pub struct ModelRecord {
     pub architecture: String,
     /// Whether albumctl can run it; others can be kept and verified.
     pub runs: bool,
-    /// `not_downloaded`, `downloading` (by a running process), `partial`, `unverified`, `validating` (a running process
-    /// reads it through), `ready`, `loaded` (in use by a running process) or `error`, from looking at the disk.
+    /// `not_downloaded`, `downloading` (by a running process), `partial`, `unverified`, `validating` (by a running process),
+    /// `ready`, `loaded` (in use by a running process) or `error`, read from the disk.
     pub status: &'static str,
-    /// The cause, when the status is `error`; else null.
+    /// The cause if the status is `error`, else null.
     pub error: Option<String>,
-    /// Of all its files; null when a manifest does not know.
+    /// The size of all its files; null if the manifest does not know.
     pub bytes: Option<u64>,
-    /// Of its files that are here, whole or in part.
+    /// The bytes of its files that are here, complete or not.
     pub bytes_here: u64,
     pub license: String,
-    /// What kind of licence that is: `permissive`, `weak-copyleft`, `copyleft`, `agpl`, `non-commercial`, `unknown`.
+    /// The kind of licence: `permissive`, `weak-copyleft`, `copyleft`, `agpl`, `non-commercial`, `unknown`.
     pub terms: String,
     pub devices: Vec<String>,
     pub tags: Vec<String>,
     pub quality: Vec<ModelQuality>,
     pub aliases: Vec<String>,
-    /// Where it comes from; null when not stated.
+    /// The origin; null if not stated.
     pub origin: Option<String>,
     /// `built-in`, or the path of your manifest.
     pub manifest: String,
-    /// Other software that its publisher names; nothing here needs it.
+    /// Software that its publisher requires; not needed here.
     pub dependencies: Vec<String>,
-    /// When its publisher changed it last; null when not stated.
+    /// The date of its publisher's last change; null if not stated.
     pub last_updated: Option<String>,
-    /// UTC; null when it is not here.
+    /// The time of the last use, in UTC; null if it is not here.
     pub last_used: Option<String>,
-    /// How often it was made ready for use; 0 when it is not here.
+    /// The number of uses; 0 if it is not here.
     pub access_count: u64,
-    /// The share of `cache_max_size_gb` that its files take; null where there is no limit.
+    /// The share of `cache_max_size_gb` that its files take; null without a limit.
     pub utilization: Option<f64>,
     pub files: Vec<ModelFile>,
 }
 
-/// A figure, the data it was measured on, and who says so.
+/// A quality figure, its dataset, and its source.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ModelQuality {
     pub metric: String,
@@ -64,17 +64,17 @@ pub struct ModelFile {
     pub name: String,
     pub size: Option<u64>,
     pub sha256: Option<String>,
-    /// `manifest`, or `first pull` when you accepted it; null when there is none yet.
+    /// `manifest`, or `first pull` if you accepted it; null if there is none yet.
     pub sha256_from: Option<&'static str>,
     pub status: &'static str,
     pub bytes_here: u64,
-    /// Null when it is not here, or part of the binary.
+    /// Null if it is not here or built in.
     pub path: Option<String>,
     pub sources: Vec<String>,
 }
 
 impl ModelRecord {
-    /// All of it, for people.
+    /// The full text for people.
     pub fn in_full(&self) -> String {
         use std::fmt::Write;
         let mut text = format!("{}: {}\n  licence  {} ({})", self.model, self.title, self.license, self.terms);
@@ -118,7 +118,7 @@ fn megabytes(bytes: Option<u64>) -> Cell {
     bytes.map_or_else(|| Cell::faint("-"), |bytes| Cell::plain(&format!("{:.1}", bytes as f64 / 1e6)))
 }
 
-/// Enough of a hash to tell files apart by eye.
+/// The start of a hash, enough to distinguish files by eye.
 fn short(sha256: &str) -> Cell {
     Cell::faint(&sha256[..sha256.len().min(16)])
 }
@@ -149,7 +149,7 @@ impl Record for ModelRecord {
     }
 }
 
-/// A line of `models pull` and `models import`: a file that is here now.
+/// A line of `models pull` and `models import`: a file that is now here.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PulledRecord {
     pub model: String,
@@ -157,10 +157,10 @@ pub struct PulledRecord {
     pub path: String,
     pub bytes: u64,
     pub sha256: String,
-    /// Bytes that came over the network just now.
+    /// The bytes that were transferred over the network.
     pub transferred: u64,
     pub already_there: bool,
-    /// The hash was accepted now, because no manifest knows one.
+    /// Whether the hash was accepted now, because the manifest has none.
     pub trusted_now: bool,
 }
 
@@ -175,16 +175,16 @@ impl Record for PulledRecord {
 /// A line of `models verify`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct VerifiedRecord {
-    /// Null for a file that no manifest names.
+    /// Null for a file that belongs to no manifest.
     pub model: Option<String>,
     pub file: String,
     /// `good`, `bad` or `missing`.
     pub verdict: &'static str,
-    /// Null when no hash is known.
+    /// Null if no hash is known.
     pub sha256: Option<String>,
-    /// What a bad file has instead.
+    /// The actual sha256 of a bad file.
     pub found: Option<String>,
-    /// What became of a bad file.
+    /// What happened to a bad file.
     pub fate: Option<String>,
 }
 
@@ -206,10 +206,10 @@ impl Record for VerifiedRecord {
     }
 }
 
-/// A line of `models rm` and `models gc`: a file that went, or would.
+/// A line of `models rm` and `models gc`: a removed file.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RemovedRecord {
-    /// Null for what belongs to no model.
+    /// Null for a file that belongs to no model.
     pub model: Option<String>,
     pub path: String,
     pub bytes: u64,

@@ -12,25 +12,25 @@ use judge::quality::Quality;
 pub struct ScoreRecord {
     #[serde(flatten)]
     pub path: PhotoPath,
-    /// Technical quality over all, 0 to 1.
+    /// The overall technical quality, 0 to 1.
     pub iqa_score: f64,
     /// 0 to 1.
     pub sharpness: f64,
-    /// 0 to 1: how well the tones are spread, how little is clipped.
+    /// 0 to 1: the spread of tones and the absence of clipping.
     pub exposure: f64,
     /// 0 to 1.
     pub colorfulness: f64,
     /// 0 to 1.
     pub contrast: f64,
-    /// Variance of the Laplacian; `sharpness` is 1 from 1000 on.
+    /// The variance of the Laplacian; `sharpness` is 1 from 1000 on.
     pub sharpness_raw: f64,
     /// Hasler and Süsstrunk's M; `colorfulness` is 1 from 100 on.
     pub colorfulness_raw: f64,
-    /// Upright width of the original in pixels.
+    /// The width of the upright original in pixels.
     pub width: u32,
-    /// Upright height of the original in pixels.
+    /// The height of the upright original in pixels.
     pub height: u32,
-    /// Long side in pixels at which the photo was measured.
+    /// The long side in pixels at which the photo was measured.
     pub measured_at: u32,
 }
 
@@ -53,7 +53,7 @@ impl ScoreRecord {
         })
     }
 
-    /// The measures as they were.
+    /// The measures of the record.
     pub fn quality(&self) -> Quality {
         Quality {
             overall: self.iqa_score,
@@ -66,7 +66,7 @@ impl ScoreRecord {
         }
     }
 
-    /// The cells of photo, score and size, with what was found between.
+    /// The cells of photo, score and size, with the degradations in between.
     fn beside<const N: usize>(&self, found: [f32; N]) -> Vec<Cell> {
         let mut cells = self.cells();
         cells.splice(2..cells.len() - 1, found.map(|strength| Cell::score(f64::from(strength))));
@@ -74,14 +74,14 @@ impl ScoreRecord {
     }
 }
 
-/// With what a network says is wrong.
+/// A line of `score --degradations`, by the built-in model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DegradedRecord {
     #[serde(flatten)]
     pub score: ScoreRecord,
     /// Each 0 (none) to 1.
     pub degradations: Degradations,
-    /// `name@version` of what said so.
+    /// `name@version` of the model.
     pub degradation_model: String,
 }
 
@@ -111,16 +111,16 @@ impl Record for DegradedRecord {
     }
 }
 
-/// With what a multi-head quality model says is wrong.
+/// A line of `score --degradations`, by a multi-head quality model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FlawedRecord {
     #[serde(flatten)]
     pub score: ScoreRecord,
     /// Each 0 (none) to 1.
     pub degradations: Flaws,
-    /// 1 for a photo without any.
+    /// The overall quality, 1 for a photo without degradations.
     pub overall_quality: f32,
-    /// `name@version` of what said so.
+    /// `name@version` of the model.
     pub degradation_model: String,
 }
 
@@ -150,14 +150,14 @@ impl Record for FlawedRecord {
     }
 }
 
-/// With what a single-head quality model says over all.
+/// A line of `score --degradations`, by a single-head quality model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QualityRecord {
     #[serde(flatten)]
     pub score: ScoreRecord,
-    /// 1 for a photo without flaws.
+    /// The overall quality, 1 for a photo without degradations.
     pub overall_quality: f32,
-    /// `name@version` of what said so.
+    /// `name@version` of the model.
     pub degradation_model: String,
 }
 

@@ -18,41 +18,41 @@ pub struct SelectRecord {
     #[serde(flatten)]
     pub path: PhotoPath,
     pub selected: bool,
-    /// 0 to 1; null when no part of it has a value.
+    /// 0 to 1; null if no part has a value.
     pub composite_score: Option<f64>,
-    /// 1 to 10; null without an aesthetic model.
+    /// The rating, 1 to 10; null without an aesthetic model.
     pub aesthetic_score: Option<f64>,
     /// 0 to 1.
     pub iqa_score: Option<f64>,
     /// 0 to 1; null without a face model.
     pub portrait_score: Option<f64>,
     pub parts: Parts,
-    /// −1 when it is in no group.
+    /// −1 if it is in no group.
     pub cluster_id: i64,
     pub cluster_size: usize,
-    /// How it did in the tie-break of its group; null when it was in none.
+    /// Its result in the tie-break of its group; null if it took part in none.
     pub tiebreak: Option<TiebreakRecord>,
-    /// Whether it is the first or second of its group, and the tie-break gave neither more than 55 % against the other.
+    /// Whether it is first or second of its group and the tie-break gave neither more than 55 % against the other.
     #[serde(default)]
     pub close_call: bool,
     /// Why it was picked, or why not, in one sentence.
     pub reason: String,
-    /// When it was taken by the camera's clock, or the day alone; null when neither the file nor its name says.
+    /// The time by the camera's clock, or only the day; null if neither the file nor its name has it.
     pub taken_at: Option<String>,
-    /// What says so: the camera in the file, or the file's name.
+    /// The source of the time: the file's metadata or its name.
     pub taken_from: Option<TakenFrom>,
-    /// What a person decided about it.
+    /// A person's decision about it.
     pub decision: Option<DecisionWord>,
-    /// What was written for it outside the results: copies, links, sidecars. Empty when nothing was asked for.
+    /// Files written for it besides the results: copies, links, sidecars. Empty if none were requested.
     pub written: Vec<Written>,
-    /// `name@version` of what gave the aesthetic score: another one than configured may stand in for it.
+    /// `name@version` of the model of the aesthetic score, which may be a substitute for the configured one.
     pub aesthetic_model: Option<String>,
-    /// Where the decision was found.
+    /// The source of the decision.
     #[serde(default)]
     pub decision_source: Option<DecisionPlace>,
 }
 
-/// What went into the composite.
+/// The parts of the composite score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Parts {
     pub aesthetic: Part,
@@ -75,7 +75,7 @@ pub struct TiebreakRecord {
     pub met: Vec<MetRecord>,
     pub wins: usize,
     pub meetings: usize,
-    /// Mean probability of being the better photo, over its meetings.
+    /// The mean probability of being the better photo, over its comparisons.
     pub confidence: f64,
 }
 
@@ -83,7 +83,7 @@ pub struct TiebreakRecord {
 pub struct MetRecord {
     #[serde(flatten)]
     pub path: PhotoPath,
-    /// Null for a coin flip.
+    /// Null for a tie.
     pub won: Option<bool>,
     /// The probability that this photo is the better of the two.
     pub confidence: f64,
@@ -95,9 +95,9 @@ pub struct Written {
     pub action: String,
     #[serde(flatten)]
     pub path: PhotoPath,
-    /// Whether it is there now; false in a dry run.
+    /// Whether it was written; false in a dry run.
     pub applied: bool,
-    /// Whether it is no photo but belongs to one: a film, a RAW file, a sidecar.
+    /// Whether it is a companion of a photo: a film, a RAW file, a sidecar.
     #[serde(default)]
     pub companion: bool,
 }
@@ -107,7 +107,7 @@ impl Written {
         Self { action: action.to_owned(), path: PhotoPath::of(path), applied, companion: false }
     }
 
-    /// What a dry run says of it.
+    /// The message of a dry run.
     pub fn planned(&self) -> Option<String> {
         let path = &self.path.image_path;
         let would = match self.action.as_str() {

@@ -9,7 +9,7 @@ use crate::report::{Cell, Record};
 pub struct SettingRecord {
     pub key: String,
     pub value: serde_json::Value,
-    /// Who set it: `built-in`, a file, an environment variable, or a flag.
+    /// The source of the value: `built-in`, a file, an environment variable, or a flag.
     pub origin: String,
 }
 

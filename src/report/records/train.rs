@@ -6,7 +6,7 @@ use train::epoch::Epoch;
 
 use crate::report::{Cell, Record};
 
-/// An epoch, and of which model.
+/// An epoch of a model's training.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrainRecord {
     pub model: String,

@@ -1,5 +1,4 @@
-//! Duplicates among rows that are in memory together: the rows in the order of preference, each compared with those
-//! that stayed before it.
+//! Finds duplicates among rows in memory: in the order of preference, each row is compared with the rows kept before it.
 
 use std::collections::HashSet;
 
@@ -10,21 +9,21 @@ use crate::nearest::share;
 use crate::step::cosine;
 use kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 
-/// Rows compared at a time.
+/// Rows per matrix product.
 const BLOCK: usize = 256;
 
-/// How many rows may be compared within so many bytes: the rows as they were read, sorted, in the order of preference,
-/// and packed for the product (twice as large on the tile path).
+/// The number of rows that can be compared within a memory limit. Rows are held as read, sorted, in the order of preference,
+/// and packed for the product (twice as large with AMX tiles).
 pub fn rows_within(bytes: usize, dim: usize) -> usize {
     (bytes / (dim * size_of::<f32>() * 5 + 64)).max(BLOCK)
 }
 
-/// More than a product of rows of length 1 can be wrong by; what comes this close is looked at in f64.
+/// An upper bound on the error of a product of unit rows; pairs this close to the threshold are computed in f64.
 pub(super) fn margin(engine: Engine, dim: usize) -> f64 {
     1.01 * share(engine, dim) + 1e-6
 }
 
-/// Rows that stay, packed block by block for the product.
+/// The kept rows, packed block by block for the product.
 struct Kept {
     indices: Vec<usize>,
     packed: Linear,
@@ -42,7 +41,7 @@ fn preference(rows: &Rows, centroid: &[f32], options: &Options) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows.numbers.len()).collect();
     let distances =
         || rows.values.chunks_exact(rows.dim).map(|row| squared_distance(row, centroid)).collect::<Vec<_>>();
-    // Sorting is stable: among equals the first in the data comes first.
+    // The sort is stable, so of equal rows the first in the data comes first.
     match options.keep {
         Keep::First => {}
         Keep::Nearest => {
@@ -74,7 +73,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Decides about the next rows in the order of preference.
+    /// Processes the next rows in the order of preference.
     fn block(&mut self, block: &[usize]) -> Vec<Removed> {
         let values: Vec<f32> = block.iter().flat_map(|&i| self.rows.row(i).iter().copied()).collect();
         let mut close: Vec<Vec<usize>> = vec![Vec::new(); block.len()];
@@ -112,7 +111,7 @@ impl Search<'_> {
         Kept { indices, packed }
     }
 
-    /// Adds to each row's list those of `kept` that may be close enough; of a block's own rows only those before it.
+    /// Adds to each row's list the kept rows that may be similar enough; within a block only earlier rows.
     fn near(&mut self, values: &[f32], kept: &Kept, own: bool, close: &mut [Vec<usize>]) {
         let mut products = vec![0.0f32; close.len() * kept.indices.len()];
         kept.packed.apply(values, &mut products, Activation::Identity, &mut self.scratch);
@@ -126,7 +125,7 @@ impl Search<'_> {
         }
     }
 
-    /// The most similar of some rows, when it is similar enough; the first told of equals.
+    /// The most similar of some rows if it reaches the threshold; the first of equal ones.
     fn closest(&self, row: usize, others: impl Iterator<Item = usize>) -> Option<(usize, f64)> {
         let row = self.rows.row(row);
         let cosines = others.map(|other| (other, cosine(row, self.rows.row(other))));
@@ -135,7 +134,7 @@ impl Search<'_> {
     }
 }
 
-/// In lanes, which the compiler turns into vectors; products are finite.
+/// The maximum, in lanes so that it vectorises; products are finite.
 fn largest(products: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; 16];
     let (chunks, rest) = products.as_chunks::<16>();

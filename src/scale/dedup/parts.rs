@@ -1,4 +1,4 @@
-//! Centroids whose rows fit in memory, cluster by cluster.
+//! Finds centroids whose clusters fit into memory.
 
 use super::Options;
 use crate::error::ScaleError;
@@ -10,11 +10,11 @@ use crate::seeding::{Init, survey};
 use crate::source::Group;
 use crate::step::Scale;
 
-/// Enough for rows to find their neighbours; the last digits of a centroid decide nothing here.
+/// Iterations of k-means; enough for this purpose, since exact centroids do not matter.
 const STEPS: usize = 6;
-/// Attempts to split what is too large.
+/// Maximum attempts to split clusters that are too large.
 const SPLITS: usize = 6;
-/// Rows a cluster has about, when nobody says how many clusters there are to be.
+/// Rows per cluster if the number of clusters is not given.
 const USUAL_ROWS: u64 = 1500;
 
 pub struct Dealt {
@@ -33,7 +33,7 @@ pub fn deal(
     let dim = scan_pool.source.dim;
     let usual = scan_pool.source.rows.div_ceil(USUAL_ROWS).clamp(1, 1 << 16) as usize;
     let clusters = options.clusters.unwrap_or(usual);
-    // Rows have length 1 here.
+    // Rows are normalised here.
     let scale = Scale::new(scan_pool.source.rows, 1.0 + 1e-6);
     let mut centroids = survey(scan_pool, groups, Init::Random, clusters, seed)?.rows();
     let mut split = 0;
@@ -43,7 +43,7 @@ pub fn deal(
             let nearest = Nearest::new(Centroids::new(dim, centroids));
             centroids = scan_pool.step(&nearest, scale, groups)?.finish(nearest.centroids()).centroids;
         }
-        // A step moves centroids after it has counted; this counts what the rows are dealt by.
+        // A step moves centroids after counting; this counts by the final centroids.
         let nearest = Nearest::new(Centroids::new(dim, centroids));
         let sizes = scan_pool.step(&nearest, scale, groups)?.counts().to_vec();
         let large: Vec<usize> = (0..sizes.len()).filter(|&cluster| sizes[cluster] > limit as u64).collect();
@@ -62,7 +62,7 @@ pub fn deal(
     }
 }
 
-/// Rows out of clusters that are too large, to be centroids beside theirs. None where all rows are the same.
+/// Rows from clusters that are too large, as additional centroids; none if all rows are equal.
 fn splinters(
     scan_pool: &ScanPool,
     groups: &[Group],

@@ -1,4 +1,4 @@
-//! What the clusters missed, estimated: some rows are compared with all rows there are.
+//! Estimates the recall of the clusters: some rows are compared with all rows.
 
 use super::Options;
 use super::part::margin;
@@ -10,17 +10,17 @@ use crate::source::Group;
 use crate::step::cosine;
 use kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 
-/// Pairs of a sampled row and any other row whose cosine reaches the threshold.
+/// Pairs of a sampled row and any other row that reach the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recall {
     pub sampled: usize,
     pub pairs: u64,
-    /// Those whose rows came into the same part once, and so were compared.
+    /// Those whose rows were in the same part and so were compared.
     pub found: u64,
 }
 
 impl Recall {
-    /// `None` when the sample has no duplicates to tell by.
+    /// The recall; `None` if the sample has no duplicates.
     pub fn share(self) -> Option<f64> {
         (self.pairs > 0).then(|| self.found as f64 / self.pairs as f64)
     }
@@ -62,12 +62,12 @@ pub fn estimate(
         },
     )?;
     let (pairs, found) = states.iter().fold((0, 0), |(pairs, found), (own, ..)| (pairs + own.0, found + own.1));
-    // Each sampled row has met itself, in its own cluster.
+    // Each sampled row has been compared with itself.
     let itself = drawn.len() as u64;
     Ok(Recall { sampled: drawn.len(), pairs: pairs - itself.min(pairs), found: found - itself.min(found) })
 }
 
-/// For each deal the part of each row.
+/// The part of each row in each of the two divisions.
 fn parts(deals: &[Nearest], rows: &[f32], norms: &[f64], nearest_scratch: &mut NearestScratch) -> Vec<Vec<usize>> {
     let part_of_each = |nearest: &Nearest| {
         let mut parts = vec![0; norms.len()];

@@ -1,8 +1,8 @@
-//! Which rows have gone, and which may not go any more.
+//! The state of each row: removed, or required to stay.
 
 use super::Removed;
 
-/// A bit a row.
+/// A bit per row.
 #[derive(Debug)]
 struct Marks(Vec<u64>);
 
@@ -40,7 +40,7 @@ impl RemovalState {
         self.gone.has(row)
     }
 
-    /// Others went because this one stays.
+    /// Another row was removed as a duplicate of this one.
     pub fn must_stay(&self, row: u64) -> bool {
         self.required_by.has(row)
     }

@@ -1,4 +1,4 @@
-//! Rows sorted by part into one unnamed file, which goes when the run does, however it ends.
+//! Rows sorted by part in an unnamed file, which disappears with the run however it ends.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,18 +11,18 @@ use crate::nearest::{Nearest, NearestScratch};
 use crate::scan_pool::ScanPool;
 use crate::source::Group;
 
-/// Bytes a thread gathers before it writes.
+/// Bytes that a thread buffers before it writes.
 const BUFFERS: usize = 16 << 20;
 
 pub struct Spill {
     file: File,
     folder: PathBuf,
     dim: usize,
-    /// First record of each part, and how many it has.
+    /// The first record of each part, and the number of its records.
     parts: Vec<(u64, u64)>,
 }
 
-/// Rows of a part that are compared together: nearly always all of them.
+/// The rows of a part that are compared together, nearly always all of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Piece {
     pub part: usize,
@@ -34,7 +34,7 @@ pub struct Piece {
 /// Rows in the order of the data.
 pub struct Rows {
     pub dim: usize,
-    /// Their numbers in the data.
+    /// Row numbers in the data.
     pub numbers: Vec<u64>,
     pub values: Vec<f32>,
 }
@@ -48,7 +48,7 @@ impl Spill {
         removal_state: &RemovalState,
         folder: &Path,
     ) -> Result<Self, ScaleError> {
-        // Rows that have gone leave their places empty.
+        // Removed rows leave gaps.
         let begins: Vec<u64> = sizes
             .iter()
             .scan(0, |sum, size| {
@@ -103,7 +103,7 @@ impl Spill {
         size_of::<u64>() + self.dim * size_of::<f32>()
     }
 
-    /// Parts, the largest first so that no thread is left alone with one at the end; cut where they exceed `limit`.
+    /// The parts, the largest first so that no thread is busy alone at the end; cut where they exceed `limit`.
     pub fn pieces(&self, limit: usize) -> Vec<Piece> {
         let mut pieces = Vec::new();
         for (part, &(begin, of)) in self.parts.iter().enumerate() {
@@ -122,7 +122,7 @@ impl Spill {
         self.file
             .read_exact_at(&mut records, piece.first * self.record() as u64)
             .map_err(ScaleError::io(&self.folder))?;
-        // Threads wrote in the order of the clock; the order of the data makes the result the same every time.
+        // Threads wrote in any order; the order of the data makes the result reproducible.
         let mut order: Vec<(u64, usize)> = records
             .chunks_exact(self.record())
             .enumerate()

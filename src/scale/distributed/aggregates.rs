@@ -1,4 +1,4 @@
-//! What executors make of many rows: the sum of the rows of a cluster, the rows drawn by sampling.
+//! Aggregate functions of executors: the sum of a cluster's rows, and sampled rows.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 
 use super::functions::{SCRATCH, bad_row, looked_at_more, pass, text};
 use super::shares::Shares;
-use crate::pass::{Answer, Question, SampledRows};
+use crate::pass::{Answer as _, AnyPass, Pass as _, SampledRows, Step};
 use crate::step::{Partial, Scale};
 
 pub fn aggregates(shares: &Arc<Shares>) -> Vec<AggregateUDF> {
@@ -29,8 +29,8 @@ fn words_type() -> DataType {
     DataType::new_list(DataType::Int64, true)
 }
 
-/// `vector_sum(feature, pass)`, by cluster: the sum of the rows in the fixed point of the pass, how many they are, and
-/// the sum of their squared lengths. Whole numbers, so the order does not matter.
+/// `vector_sum(feature, pass)`, by cluster: the fixed-point sum of the rows, their number, and the sum of their squared
+/// lengths. Integers, so the order does not matter.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct VectorSum {
     signature: Signature,
@@ -121,7 +121,7 @@ impl GroupsAccumulator for Sums {
             return internal_err!("{} takes no filter", super::VECTOR_SUM);
         }
         let pass = pass(&text(&values[1])?, &self.shares)?;
-        let Question::Step { scale } = pass.question else { return exec_err!("a pass that sums nothing") };
+        let AnyPass::Step(Step { scale, .. }) = pass.pass else { return exec_err!("a pass that sums nothing") };
         let partial = self.partial(pass.dim, scale, total);
         SCRATCH
             .with_borrow_mut(|(rows, _)| {
@@ -149,13 +149,13 @@ impl GroupsAccumulator for Sums {
             let Some(dim) = words.len().checked_sub(Partial::width(0)).filter(|&dim| dim > 0) else {
                 return exec_err!("a sum cut short");
             };
-            // Whole numbers are merged; where their point lies is known to who asked.
+            // Integers are merged; the client knows their scale.
             self.partial(dim, Scale::from_bits(0), total).merge_words(group, words);
         }
         Ok(())
     }
 
-    /// Each row a sum of its own.
+    /// Converts each row to a sum of its own.
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         let mut alone = Self { partial: None, shares: Arc::clone(&self.shares) };
         let rows: Vec<usize> = (0..values[0].len()).collect();
@@ -168,7 +168,7 @@ impl GroupsAccumulator for Sums {
     }
 }
 
-/// `drawn_rows(feature, pass)`: what a sample of all rows came to, as bytes.
+/// `drawn_rows(feature, pass)`: a sample of all rows, as bytes.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct DrawnRows {
     signature: Signature,
@@ -220,20 +220,17 @@ impl Accumulator for Drawing {
             return Ok(());
         }
         let stored = pass(&text(&values[1])?, &self.shares)?;
-        let (pass, dim) = (stored.pass(), stored.dim);
+        let dim = stored.dim;
+        let AnyPass::Sample(sample) = &stored.pass else { return exec_err!("a pass that draws nothing") };
         looked_at_more(values[0].len());
-        let mut answer = match self.sampled.take() {
-            Some((sampled, _)) => Answer::Drawn(sampled),
-            None => pass.begin(dim),
-        };
+        let mut sampled = self.sampled.take().map_or_else(|| sample.begin(dim), |(sampled, _)| sampled);
         SCRATCH
             .with_borrow_mut(|(rows, nearest_scratch)| {
                 rows.fill(&values[0], dim, stored.normalize)?;
-                pass.take(&mut answer, dim, &rows.values, &rows.norms, nearest_scratch);
+                sample.take(&mut sampled, dim, &rows.values, &rows.norms, nearest_scratch);
                 Ok(())
             })
             .map_err(|cause| bad_row(&cause))?;
-        let Answer::Drawn(sampled) = answer else { return exec_err!("a pass that draws nothing") };
         self.sampled = Some((sampled, dim));
         Ok(())
     }

@@ -1,7 +1,7 @@
-//! Which plans are run: those of our own passes, over Parquet features that lie in the shares, and no others.
+//! The plans that are allowed: those of our own passes over Parquet features in the shares, and no others.
 //!
-//! The scheduler looks at what a client asks, an executor again at each task it is dealt. Functions need no look: sessions
-//! know our own alone, and what they are told to read they look at themselves.
+//! The scheduler checks the plans of clients, and an executor checks each of its tasks again. Functions need no check:
+//! sessions know only our own, which check the files that they read.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ use url::Url;
 
 use super::shares::Shares;
 
-/// Opens what is said of a plan that is none of ours.
+/// The prefix of the error for a foreign plan.
 pub const FOREIGN: &str = "albumctl: foreign plan: ";
 
-/// What a client may ask.
+/// Checks a client's plan.
 pub fn asked(plan: &dyn ExecutionPlan) -> Result<(), String> {
     computed(plan, &Shares::anywhere())?;
     plan.children().into_iter().try_for_each(|below| asked(below.as_ref()))
 }
 
-/// What an executor may be dealt as a task of `job`: a piece of what may be asked, between results of other tasks.
+/// Checks a task of `job` for an executor: a part of an allowed plan between results of other tasks.
 pub fn dealt(plan: &dyn ExecutionPlan, job: &JobId, shares: &Shares) -> Result<(), String> {
     if !is_plain(job.as_str()) {
         return Err(format!("{FOREIGN}a job of the name `{}`", job.as_str()));
@@ -52,7 +52,7 @@ pub fn is_plain(job: &str) -> bool {
     !job.is_empty() && job.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// One operator.
+/// Checks an operator.
 fn computed(plan: &dyn ExecutionPlan, shares: &Shares) -> Result<(), String> {
     if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
         return match scan.downcast_to_file_source::<ParquetSource>() {
@@ -77,7 +77,7 @@ fn computed(plan: &dyn ExecutionPlan, shares: &Shares) -> Result<(), String> {
     Err(format!("{FOREIGN}no pass of albumctl has a {}", plan.name()))
 }
 
-/// Columns, and functions of them.
+/// Checks an expression: columns, and functions of them.
 fn expression(of: &Arc<dyn PhysicalExpr>) -> Result<(), String> {
     if !of.is::<Column>() && !of.is::<Literal>() && !of.is::<ScalarFunctionExpr>() {
         return Err(format!("{FOREIGN}no pass of albumctl computes {of}"));

@@ -1,4 +1,4 @@
-//! Columns as the engine hands them over, to checked f32 rows. (The engine has an Arrow of its own, a version behind.)
+//! Converts the engine's columns to checked f32 rows. (The engine uses an older version of Arrow.)
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Ty
 use crate::error::RowError;
 use crate::features::prepare;
 
-/// Rows, and the squared length of each.
+/// Rows with their squared lengths.
 #[derive(Debug, Default)]
 pub struct Rows {
     pub values: Vec<f32>,
@@ -14,7 +14,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Fills itself from a column of lists of `dim` numbers.
+    /// Reads a column of lists of `dim` numbers.
     pub fn fill(&mut self, column: &ArrayRef, dim: usize, normalize: bool) -> Result<(), RowError> {
         self.values.clear();
         self.norms.clear();
@@ -29,7 +29,7 @@ impl Rows {
     }
 }
 
-/// The numbers of all rows, each of which has `dim`.
+/// The values of all rows, each of `dim` numbers.
 fn items(column: &ArrayRef, dim: usize) -> Result<ArrayRef, RowError> {
     let whole = |mut lengths: Box<dyn Iterator<Item = usize> + '_>| match lengths.find(|&length| length != dim) {
         Some(found) => Err(RowError::Length { found, wanted: dim }),

@@ -1,7 +1,7 @@
-//! The client of a cluster: hands a plan to the scheduler, waits for the answer within a deadline, and asks again.
+//! The client of a cluster: sends a plan to the scheduler, waits for the answer within a deadline, and retries.
 //!
-//! A pass may be asked any number of times: it changes nothing, and its answer is always the same. So whatever is lost
-//! (an executor, the scheduler, an answer on its way) costs time alone.
+//! A pass can be repeated any number of times: it changes nothing, and its answer is always the same. So a lost executor,
+//! scheduler or answer costs only time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,58 +29,58 @@ use super::trust::{Trust, whole};
 use super::{MESSAGE, plan, settings};
 use crate::error::ScaleError;
 
-/// What the engine says of a file that is another than the one it was told of.
+/// The engine's message for a file that has changed since it was planned.
 const NO_FOOTER: &str = "Failed to fetch metadata for file";
 
-/// How often the scheduler is asked how a job stands.
+/// The interval for polling the state of a job.
 const POLL: Duration = Duration::from_millis(20);
 
-/// How often work that may take long is looked at, whether it moves.
+/// The interval for checking the progress of long work.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Where a cluster is and how much patience it is owed.
+/// The address of a cluster, with timeouts and retries.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `HOST:PORT` of the scheduler.
     pub address: String,
-    /// A folder or an address that every machine sees under this name; passes lie there while they are asked.
+    /// A folder or URL that every machine sees under this name; holds passes while they run.
     pub share: String,
-    /// How long a pass may take before it is asked again.
+    /// The time limit of a pass before it is retried.
     pub deadline: Duration,
-    /// How often a pass is asked of a scheduler that is there.
+    /// Attempts per pass with a reachable scheduler.
     pub attempts: u32,
-    /// Rows of a task; as many as suit the data when not told.
+    /// Rows per task; by default chosen by the data.
     pub task_rows: Option<u64>,
     pub trust: Trust,
 }
 
-/// Why a plan came to nothing.
+/// The reason why a plan failed.
 #[derive(Debug)]
 enum Lost {
     /// The scheduler cannot be reached.
     Unreachable(String),
-    /// The cluster does not work for this client.
+    /// The cluster refuses this client.
     Refused(String),
     /// No answer within the deadline.
     Late,
-    /// The engine failed; the same may well succeed when asked again.
+    /// The engine failed; a retry may succeed.
     Failed(String),
     Stopped,
 }
 
-/// Hands plans to a scheduler.
+/// Sends plans to a scheduler.
 #[allow(missing_debug_implementations, reason = "it holds whom to tell")]
 pub struct Client<'a> {
     pub(super) options: &'a Options,
     pub(super) stop: &'a AtomicBool,
     runtime: tokio::runtime::Runtime,
     session: String,
-    /// Hears when something has to be asked again.
+    /// Called before a retry, with the reason.
     tell: &'a (dyn Fn(&str) + Sync),
 }
 
 impl<'a> Client<'a> {
-    /// Makes sure that there is a scheduler, and that it works for this client.
+    /// Checks that the scheduler is reachable and accepts this client.
     pub fn connect(
         options: &'a Options,
         stop: &'a AtomicBool,
@@ -95,7 +95,7 @@ impl<'a> Client<'a> {
         Ok(client)
     }
 
-    /// Asks what is of no matter: how a job stands that there is not.
+    /// A harmless request: the state of a job that does not exist.
     async fn answered(&self) -> Result<(), Lost> {
         let nothing = GetJobStatusParams { job_id: self.session.clone() };
         let answer = self.scheduler().await?.get_job_status(nothing).await;
@@ -111,8 +111,7 @@ impl<'a> Client<'a> {
         Ok(SchedulerGrpcClient::new(channel).max_encoding_message_size(MESSAGE).max_decoding_message_size(MESSAGE))
     }
 
-    /// Runs what `ask` plans, again when it is late or lost, and reads the answer. `left` counts what is yet to be done,
-    /// where that can be seen.
+    /// Runs the plan of `ask`, with retries, and reads the answer. `left` counts the remaining work, if known.
     pub(super) fn run<T>(
         &self,
         ask: impl AsyncFn() -> datafusion::common::Result<Arc<dyn ExecutionPlan>>,
@@ -122,7 +121,7 @@ impl<'a> Client<'a> {
         let mut asked = 0;
         let mut away: Option<Instant> = None;
         loop {
-            // All may be done though the answer was lost.
+            // All work may be done although the answer was lost.
             if left.is_some_and(|left| left() == 0) {
                 return read(&[]);
             }
@@ -135,7 +134,7 @@ impl<'a> Client<'a> {
                 Err(lost) => lost,
             };
             match &lost {
-                // A scheduler that is being started again is waited for; it was not even asked.
+                // Waits for a scheduler that is restarting; this is not an attempt.
                 Lost::Unreachable(cause) => {
                     if away.is_none() {
                         (self.tell)(&format!("the scheduler went away ({}); waiting for it", first_line(cause)));
@@ -273,8 +272,8 @@ impl<'a> Client<'a> {
         ScaleError::Engine { cause }
     }
 
-    /// Has photos embedded: asks for the lists that `left` names until it names none. The deadline is for the next part
-    /// to be done, not for all of them.
+    /// Embeds photos: requests the lists returned by `left` until none remain. The deadline applies to the next part, not to
+    /// all of them.
     pub fn embed(&self, left: &(dyn Fn() -> Vec<String> + Sync)) -> Result<(), ScaleError> {
         let number = || left().len();
         let ask = async || plan::embed(&left()).await;
@@ -282,7 +281,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// A part of the answer, from the executor that holds it.
+/// Fetches a part of the answer from the executor that holds it.
 async fn fetch(place: PartitionLocation, trust: &Trust) -> Result<Vec<RecordBatch>, Lost> {
     let layout = place.layout();
     let (Some(executor), Some(partition)) = (place.executor_meta, place.partition_id) else {
@@ -312,7 +311,7 @@ fn lost(status: &Status) -> Lost {
     }
 }
 
-/// Asked again, it would be the same.
+/// Whether a retry would fail in the same way.
 fn is_final(cause: &str) -> bool {
     cause.contains(BAD_ROW) || cause.contains(OUTSIDE) || is_unseen(cause)
 }
@@ -321,11 +320,11 @@ fn is_final(cause: &str) -> bool {
 fn outside(cause: &str) -> &str {
     let begin = cause.find(OUTSIDE).map_or(0, |at| at + OUTSIDE.len());
     let text = &cause[begin..];
-    // The engine quotes it.
+    // The engine quotes the text.
     &text[..text.find("\")").unwrap_or(text.len())]
 }
 
-/// What an executor says of a file that is not there for it.
+/// Whether the error means that an executor does not see a file.
 fn is_unseen(cause: &str) -> bool {
     cause.contains(NO_PASS)
         || cause.contains(NO_FOOTER)

@@ -1,5 +1,5 @@
-//! What of the engine's services is to be had from outside: of the scheduler what our clients and executors call, and
-//! plans of our own; of an executor the results of its jobs, and tasks of such plans.
+//! The services that are exposed: of the scheduler the calls of our clients and executors, with our own plans only; of an
+//! executor the results of its jobs, and tasks of such plans.
 
 use std::fmt;
 use std::pin::Pin;
@@ -45,7 +45,7 @@ fn closed<T>() -> Told<T> {
     Err(Status::permission_denied("no part of albumctl calls this"))
 }
 
-/// A scheduler to which our own clients and executors may speak.
+/// A scheduler that only accepts our clients and executors.
 pub struct SchedulerDoor<S> {
     scheduler: S,
     known: Arc<TaskContext>,
@@ -76,7 +76,7 @@ impl<S: SchedulerGrpc> SchedulerGrpc for SchedulerDoor<S> {
             log::warn!("refused to {:?}: {cause}", request.remote_addr());
             Status::permission_denied(cause)
         })?;
-        // The settings of all machines are the scheduler's own.
+        // All machines use the scheduler's settings.
         request.get_mut().settings.clear();
         self.scheduler.execute_query(request).await
     }
@@ -137,7 +137,7 @@ impl<S: SchedulerGrpc> SchedulerGrpc for SchedulerDoor<S> {
     }
 }
 
-/// An executor's results, each below the folder of its job.
+/// Serves an executor's results, each below the folder of its job.
 #[derive(Clone)]
 pub struct ResultsDoor(pub BallistaFlightService);
 
@@ -202,7 +202,7 @@ impl FlightService for ResultsDoor {
     }
 }
 
-/// Runs tasks that an executor may be dealt; others end at once, with the reason.
+/// Runs allowed tasks of an executor; refuses others with the reason.
 pub struct TaskDoor {
     engine: DefaultExecutionEngine,
     shares: Arc<Shares>,
@@ -233,7 +233,7 @@ impl ExecutionEngine for TaskDoor {
     }
 }
 
-/// Tells who asked why there is no result: an engine's own refusal is heard by the executor alone.
+/// Reports to the client why there is no result; the engine would tell only the executor.
 #[derive(Debug)]
 struct Refused(String);
 

@@ -1,4 +1,4 @@
-//! The cluster as an engine: passes over rows, asked as queries and put together from what comes back.
+//! The cluster as an engine: passes are sent as queries and answers are merged.
 
 use std::path::Path;
 
@@ -7,16 +7,17 @@ use datafusion::arrow::datatypes::{Int64Type, UInt32Type};
 
 use super::client::Client;
 use super::functions::BAD_ROW;
-use super::plan;
+use super::plan::{self, Table};
 use crate::error::ScaleError;
 use crate::features::Reading;
 use crate::files;
-use crate::pass::{Answer, Engine, Pass, Question, SampledRows, Stored};
+use crate::nearest::Nearest;
+use crate::pass::{Answer as _, AnyPass, Engine, Pass, Sample, SampledRows, Step, StoredPass};
 use crate::scan_pool::ScanPool;
 use crate::source::{Group, Source};
-use crate::step::Partial;
+use crate::step::{Partial, Scale};
 
-/// Rows of files, on the machines of a cluster.
+/// An engine that runs on the machines of a cluster.
 #[allow(missing_debug_implementations, reason = "its client has none")]
 pub struct Cluster<'a> {
     source: &'a Source,
@@ -32,27 +33,20 @@ impl<'a> Cluster<'a> {
         Ok(Self { source, normalize, client, pool })
     }
 
-    /// Enough tasks to go round and to lose one cheaply; few enough that their sums, which all travel, are little
-    /// beside the rows they are made of.
-    fn task_rows(&self, pass: &Pass) -> u64 {
-        let clusters = pass.nearest.map_or(1, |nearest| nearest.centroids().len()) as u64;
-        let least = (20 * clusters).max(1 << 14);
+    /// Enough tasks to balance the load and to lose one cheaply, and few enough that transferring their sums costs little
+    /// beside reading their rows.
+    fn task_rows(&self, clusters: usize) -> u64 {
+        let least = (20 * clusters as u64).max(1 << 14);
         self.client.options.task_rows.unwrap_or_else(|| (self.source.rows / 256).clamp(least, least.max(1 << 20)))
     }
 
-    fn asked(&self, pass: &Pass, name: &str, groups: &[Group]) -> Result<Answer, ScaleError> {
+    /// Runs the stored pass `name` over some groups.
+    fn answer<P: Remote>(&self, pass: &P, name: &str, groups: &[Group]) -> Result<P::Answer, ScaleError> {
         let dim = self.source.dim;
+        let clusters = pass.stored().nearest().map_or(1, |nearest| nearest.centroids().len());
         let mut whole = pass.begin(dim);
-        for table in plan::tables(self.source, groups, self.task_rows(pass))? {
-            let answer = match pass.question {
-                Question::Step { .. } => {
-                    let clusters = pass.nearest.map_or(0, |nearest| nearest.centroids().len());
-                    let ask = async || plan::step(&table, name, clusters, dim).await;
-                    self.client.run(ask, None, |batches| sums(batches, pass.begin(dim), clusters, dim))
-                }
-                _ => self.client.run(async || plan::draw(&table, name).await, None, |batches| sampled(batches, dim)),
-            };
-            whole.merge(answer?);
+        for table in plan::tables(self.source, groups, self.task_rows(clusters))? {
+            whole.merge(pass.ask(&self.client, &table, name, dim)?);
         }
         let expected: u64 = groups.iter().map(|group| group.rows).sum();
         if whole.rows() != expected {
@@ -66,8 +60,22 @@ impl<'a> Cluster<'a> {
         Ok(whole)
     }
 
-    /// Which row was meant: halves the files as long as there are several, then looks for itself.
-    fn find(&self, pass: &Pass, name: &str, groups: &[Group], error: ScaleError) -> ScaleError {
+    /// Stores a pass, runs it, and removes it.
+    fn run<P: Remote>(&self, pass: &P, groups: &[Group]) -> Result<P::Answer, ScaleError> {
+        let bytes = StoredPass::write(pass.stored(), self.source.dim, self.normalize);
+        let share = self.client.options.share.trim_end_matches('/');
+        let name = format!("{share}/pass-{}.bin", &blake3::hash(&bytes).to_hex()[..32]);
+        files::write(Path::new(&name), &bytes)?;
+        let answer = self.answer(pass, &name, groups).map_err(|error| match &error {
+            ScaleError::Engine { cause } if cause.contains(BAD_ROW) => self.find(pass, &name, groups, error),
+            _ => error,
+        });
+        files::remove(Path::new(&name));
+        answer
+    }
+
+    /// Finds the row that caused an error: halves the set of files, then reads the last one itself.
+    fn find<P: Remote>(&self, pass: &P, name: &str, groups: &[Group], error: ScaleError) -> ScaleError {
         let mut left = groups;
         while let (Some(first), Some(last)) = (left.first(), left.last())
             && first.file != last.file
@@ -75,7 +83,7 @@ impl<'a> Cluster<'a> {
             let middle = left[left.len() / 2].file;
             let cut = left.partition_point(|group| group.file < middle.max(first.file + 1));
             let (before, behind) = left.split_at(cut);
-            left = match self.asked(pass, name, before) {
+            left = match self.answer(pass, name, before) {
                 Err(ScaleError::Engine { cause }) if cause.contains(BAD_ROW) => before,
                 _ => behind,
             };
@@ -83,7 +91,7 @@ impl<'a> Cluster<'a> {
         let reading = Reading { ids: false, normalize: self.normalize, batch_rows: Reading::rows_for(self.source.dim) };
         let threads = self.pool.current_num_threads();
         let looked = ScanPool::new(self.source, reading, threads, self.client.stop)
-            .and_then(|scan_pool| scan_pool.ask(pass, left));
+            .and_then(|scan_pool| scan_pool.run(pass, left));
         looked.err().unwrap_or(error)
     }
 }
@@ -97,41 +105,75 @@ impl Engine for Cluster<'_> {
         &self.pool
     }
 
-    fn ask(&self, pass: &Pass, groups: &[Group]) -> Result<Answer, ScaleError> {
-        let bytes = Stored::write(pass, self.source.dim, self.normalize);
-        let share = self.client.options.share.trim_end_matches('/');
-        let name = format!("{share}/pass-{}.bin", &blake3::hash(&bytes).to_hex()[..32]);
-        files::write(Path::new(&name), &bytes)?;
-        let answer = self.asked(pass, &name, groups).map_err(|error| match &error {
-            ScaleError::Engine { cause } if cause.contains(BAD_ROW) => self.find(pass, &name, groups, error),
-            _ => error,
-        });
-        files::remove(Path::new(&name));
-        answer
+    fn sample(&self, sample: &Sample<&Nearest>, groups: &[Group]) -> Result<SampledRows, ScaleError> {
+        self.run(sample, groups)
+    }
+
+    fn step(&self, nearest: &Nearest, scale: Scale, groups: &[Group]) -> Result<Partial, ScaleError> {
+        self.run(&Step { nearest, scale }, groups)
     }
 }
 
-fn sums(batches: &[RecordBatch], mut answer: Answer, clusters: usize, dim: usize) -> Result<Answer, ScaleError> {
-    let wrong = || ScaleError::Engine { cause: "an executor sent sums that are none".into() };
-    let Answer::Sums(partial) = &mut answer else { return Err(wrong()) };
-    for batch in batches {
-        let ids = batch.column(0).as_primitive_opt::<UInt32Type>().ok_or_else(wrong)?;
-        let sums = batch.column(1).as_list_opt::<i32>().ok_or_else(wrong)?;
-        for row in 0..batch.num_rows() {
-            let (cluster, words) = (ids.value(row) as usize, sums.value(row));
-            let words = words.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?.values();
-            if cluster >= clusters || words.len() != Partial::width(dim) {
-                return Err(wrong());
-            }
-            partial.merge_words(cluster, words);
+/// A pass that a cluster can run.
+trait Remote: Pass {
+    fn stored(&self) -> AnyPass<&Nearest>;
+
+    /// Runs the stored pass `name` over a table.
+    fn ask(&self, client: &Client<'_>, table: &Table, name: &str, dim: usize) -> Result<Self::Answer, ScaleError>;
+}
+
+impl Remote for Sample<&Nearest> {
+    fn stored(&self) -> AnyPass<&Nearest> {
+        AnyPass::Sample(*self)
+    }
+
+    fn ask(&self, client: &Client<'_>, table: &Table, name: &str, dim: usize) -> Result<SampledRows, ScaleError> {
+        client.run(
+            async || plan::draw(table, name).await,
+            None,
+            |batches| {
+                let wrong = || ScaleError::Engine { cause: "an executor sent a damaged sample".into() };
+                let batch = batches.iter().find(|batch| batch.num_rows() > 0).ok_or_else(wrong)?;
+                let column =
+                    batch.column(0).as_binary_opt::<i64>().filter(|column| !column.is_null(0)).ok_or_else(wrong)?;
+                SampledRows::from_bytes(column.value(0), dim).ok_or_else(wrong)
+            },
+        )
+    }
+}
+
+impl Remote for Step<&Nearest> {
+    fn stored(&self) -> AnyPass<&Nearest> {
+        AnyPass::Step(*self)
+    }
+
+    fn ask(&self, client: &Client<'_>, table: &Table, name: &str, dim: usize) -> Result<Partial, ScaleError> {
+        let clusters = self.nearest.centroids().len();
+        client.run(
+            async || plan::step(table, name, clusters, dim).await,
+            None,
+            |batches| {
+                let mut partial = self.begin(dim);
+                for batch in batches {
+                    merge_sums(&mut partial, batch, clusters, dim)?;
+                }
+                Ok(partial)
+            },
+        )
+    }
+}
+
+fn merge_sums(partial: &mut Partial, batch: &RecordBatch, clusters: usize, dim: usize) -> Result<(), ScaleError> {
+    let wrong = || ScaleError::Engine { cause: "an executor sent damaged sums".into() };
+    let ids = batch.column(0).as_primitive_opt::<UInt32Type>().ok_or_else(wrong)?;
+    let sums = batch.column(1).as_list_opt::<i32>().ok_or_else(wrong)?;
+    for row in 0..batch.num_rows() {
+        let (cluster, words) = (ids.value(row) as usize, sums.value(row));
+        let words = words.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?.values();
+        if cluster >= clusters || words.len() != Partial::width(dim) {
+            return Err(wrong());
         }
+        partial.merge_words(cluster, words);
     }
-    Ok(answer)
-}
-
-fn sampled(batches: &[RecordBatch], dim: usize) -> Result<Answer, ScaleError> {
-    let wrong = || ScaleError::Engine { cause: "an executor sent sampled that are none".into() };
-    let batch = batches.iter().find(|batch| batch.num_rows() > 0).ok_or_else(wrong)?;
-    let column = batch.column(0).as_binary_opt::<i64>().filter(|column| !column.is_null(0)).ok_or_else(wrong)?;
-    SampledRows::from_bytes(column.value(0), dim).map(Answer::Drawn).ok_or_else(wrong)
+    Ok(())
 }

@@ -1,8 +1,7 @@
-//! A node that runs tasks: it asks the scheduler for them and keeps what they made until it is fetched.
+//! An executor: a node that fetches tasks from the scheduler and keeps their results until they are fetched.
 //!
-//! The engine's parts are put together here, and not by its own `start_executor_process`, for the sake of the end: that
-//! one goes on asking for tasks while it waits for the last to be done, and clears every folder it finds in the folder
-//! it works in.
+//! The engine's parts are assembled here instead of by its `start_executor_process`, because that one keeps fetching tasks
+//! during shutdown and clears every folder in its work folder.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -37,48 +36,48 @@ use super::shares::Shares;
 use super::trust::{Trust, whole};
 use super::{MESSAGE, runtime, session};
 
-/// Sessions, each of one client, whose footers and connections are kept.
+/// Maximum cached sessions (footers and connections), one per client.
 const KEPT_SESSIONS: usize = 16;
-/// Results nobody fetched for so long, nor asked to be removed, are those of a scheduler that is gone.
+/// Results that were neither fetched nor removed for this long belong to a scheduler that is gone.
 const FORGOTTEN: Duration = Duration::from_secs(6 * 3600);
-/// The scheduler is told goodbye; one that does not listen is left without.
+/// The time limit for signing off at the scheduler.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `HOST` and `PORT` of the scheduler.
     pub scheduler: (String, u16),
-    /// Where it listens for those who fetch its results; port 0 takes a free one.
+    /// The address for fetching results; port 0 takes a free one.
     pub bind: SocketAddr,
-    /// What the others call this machine; the address the scheduler sees when not told.
+    /// The name of this machine for others; by default the address that the scheduler sees.
     pub host: Option<String>,
-    /// Tasks at a time.
+    /// The number of concurrent tasks.
     pub tasks: usize,
-    /// Where results lie until they are fetched; a folder of its own.
+    /// The folder for results until they are fetched.
     pub work: PathBuf,
-    /// Seconds to wait for a scheduler that is not there yet.
+    /// Seconds to wait for a scheduler that is not up yet.
     pub patience: u16,
     pub trust: Trust,
-    /// Where tasks may read and write.
+    /// The folders and URLs that tasks may use.
     pub shares: Arc<Shares>,
 }
 
-/// What an executor says of itself.
+/// Events of an executor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// It listens on this port.
     Ready(u16),
-    /// It was asked to end, takes no more tasks, and waits for those that run.
+    /// It is shutting down and waits for its running tasks.
     Ending(usize),
 }
 
-/// Runs until it is asked to stop, and then until its tasks are done.
+/// Runs until `stop` is set and the running tasks are done.
 pub fn run(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: impl Fn(Event)) -> Result<(), String> {
     await_scheduler(options, stop)?;
     let runtime = threads()?;
     let ended = runtime.block_on(serve(options, embed, stop, told));
     runtime.shutdown_timeout(Duration::from_secs(1));
-    // Who is to end anyway need not say what it could not begin.
+    // Errors at the start do not matter if it is to stop anyway.
     if stop.load(Ordering::Relaxed) { Ok(()) } else { ended }
 }
 
@@ -88,7 +87,7 @@ async fn serve(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: imp
     let executor = executor(options, port, embed)?;
     let (id, work) = (executor.metadata.id.clone(), executor.work_dir.clone());
     let mut scheduler = scheduler(options).await?;
-    // The loop below would ask for ever a scheduler that refuses it.
+    // The loop below would retry forever with a scheduler that refuses it.
     let metadata = Some(executor.metadata.clone());
     let first = PollWorkParams { metadata, num_free_vcores: 0, task_status: Vec::new() };
     scheduler.poll_work(first).await.map_err(|status| {
@@ -128,7 +127,7 @@ async fn serve(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: imp
     broken.map_or(Ok(()), Err)
 }
 
-/// Takes every place that a task could have, as they become free: the scheduler is told that there are none.
+/// Acquires all task slots as they become free, so that the scheduler is told that there are none.
 async fn drain(executor: &Executor, places: &Semaphore, all: usize, told: &impl Fn(Event)) {
     let mut taking = pin!(places.acquire_many(all as u32));
     let taken = taking.as_mut().now_or_never();
@@ -137,7 +136,7 @@ async fn drain(executor: &Executor, places: &Semaphore, all: usize, told: &impl 
         Some(taken) => taken,
         None => taking.await,
     };
-    // A task that was on its way then finds no place; the goodbye has it given to another.
+    // A task that was on its way finds no slot; signing off makes the scheduler reassign it.
     tokio::time::sleep(2 * LOOK).await;
 }
 
@@ -147,7 +146,7 @@ fn executor(options: &Options, port: u16, embed: EmbedPart) -> Result<Arc<Execut
     let config = ExecutorProcessConfig {
         external_host: options.host.clone(),
         port,
-        // Nobody calls an executor that asks for its tasks.
+        // Nothing connects to an executor that polls for its tasks.
         grpc_port: 0,
         ..ExecutorProcessConfig::default()
     };
@@ -161,7 +160,7 @@ fn executor(options: &Options, port: u16, embed: EmbedPart) -> Result<Arc<Execut
         options.tasks,
         Arc::new(TaskDoor::new(Arc::clone(&options.shares))),
     );
-    // What the functions hold is bounded by the centroids, and cannot be spilled: memory is not dealt out.
+    // The memory of the functions is bounded by the centroids and cannot be spilled, so there is no memory pool.
     let kept = DefaultSessionRuntimeCache::new(Arc::new(|_| runtime()), Arc::new(|base, _, _| Ok(base)), KEPT_SESSIONS);
     Ok(Arc::new(executor.with_session_runtime_cache(Some(Arc::new(kept)))))
 }
@@ -174,7 +173,7 @@ async fn scheduler(options: &Options) -> Result<SchedulerGrpcClient<Channel>, St
     Ok(client.max_encoding_message_size(MESSAGE).max_decoding_message_size(MESSAGE))
 }
 
-/// The engine's own waiting has no end.
+/// The engine itself would wait forever.
 fn await_scheduler(options: &Options, stop: &AtomicBool) -> Result<(), String> {
     let (host, port) = &options.scheduler;
     let begun = Instant::now();
@@ -190,7 +189,7 @@ fn await_scheduler(options: &Options, stop: &AtomicBool) -> Result<(), String> {
     }
 }
 
-/// Removes results that were forgotten. The scheduler has all others removed, when their job is over.
+/// Removes forgotten results. The scheduler removes all others when their job is over.
 async fn sweep(work: String) {
     loop {
         tokio::time::sleep(FORGOTTEN / 36).await;

@@ -1,8 +1,8 @@
-//! The functions an executor runs where the rows lie, one by one: the nearest centroid of a row, a list of photos to a
-//! part. With [`super::aggregates`] they call the very code that the threads of one machine run.
+//! Scalar functions of executors: the nearest centroid of a row, and embedding a list of photos to a part. Like
+//! [`super::aggregates`], they call the same code as the engine of one machine.
 //!
-//! What they need beside rows, a pass of k-means with its centroids, is a file on storage that all machines see. Its
-//! name says its content, so a process reads it once and never holds a stale one; the query carries only the name.
+//! Besides rows they need a pass of k-means with its centroids: a file on shared storage, named by its content, so that a
+//! process reads it once and never has a stale one. Queries carry only the name.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,16 +20,16 @@ use super::shares::Shares;
 use crate::error::RowError;
 use crate::files;
 use crate::nearest::NearestScratch;
-use crate::pass::Stored;
+use crate::pass::StoredPass;
 
-/// Opens what a client reads out of the text of a failed job.
+/// The prefix of the error that a client parses from the text of a failed job.
 pub const BAD_ROW: &str = "albumctl: bad row: ";
 pub const NO_PASS: &str = "albumctl: cannot read the pass ";
 
-/// Embeds the photos of a list, writes them as a part, and says in a line what it came to.
+/// Embeds the photos of a list, writes a part, and returns a summary line.
 pub type EmbedPart = Arc<dyn Fn(&str) -> std::result::Result<String, String> + Send + Sync>;
 
-/// Passes of one fit follow each other; a few fits may share an executor.
+/// Maximum cached passes: those of a fit follow each other, and a few fits may share an executor.
 const KEPT_PASSES: usize = 4;
 
 pub fn scalars(embed: Option<EmbedPart>, shares: &Arc<Shares>) -> Vec<ScalarUDF> {
@@ -42,7 +42,7 @@ pub fn scalars(embed: Option<EmbedPart>, shares: &Arc<Shares>) -> Vec<ScalarUDF>
 
 static LOOKED_AT: (AtomicU64, AtomicU64) = (AtomicU64::new(0), AtomicU64::new(0));
 
-/// How many rows this process has looked at, and how many passes it has read.
+/// The number of rows and of passes that this process has read.
 pub fn looked_at() -> (u64, u64) {
     (LOOKED_AT.0.load(Ordering::Relaxed), LOOKED_AT.1.load(Ordering::Relaxed))
 }
@@ -55,18 +55,18 @@ thread_local! {
     pub(super) static SCRATCH: RefCell<(Rows, NearestScratch)> = RefCell::default();
 }
 
-/// The pass of that name, read once, if it lies in the shares.
-pub(super) fn pass(name: &str, shares: &Shares) -> Result<Arc<Stored>> {
-    static PASSES: OnceLock<Mutex<HashMap<String, Arc<Stored>>>> = OnceLock::new();
+/// The pass of that name, which must be in the shares; read once.
+pub(super) fn pass(name: &str, shares: &Shares) -> Result<Arc<StoredPass>> {
+    static PASSES: OnceLock<Mutex<HashMap<String, Arc<StoredPass>>>> = OnceLock::new();
     let mut passes = PASSES.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pass) = passes.get(name) {
         return Ok(Arc::clone(pass));
     }
     let path = shares.allow(Path::new(name)).map_err(DataFusionError::Execution)?;
-    // An I/O error is tried again, on another executor as well; anything else ends the job.
+    // An I/O error is retried, also on another executor; any other error ends the job.
     let bytes = files::read(&path)
         .map_err(|error| DataFusionError::IoError(std::io::Error::other(format!("{NO_PASS}{error}"))))?;
-    let stored = Stored::read(&bytes).map_err(|cause| DataFusionError::Execution(format!("{name}: {cause}")))?;
+    let stored = StoredPass::read(&bytes).map_err(|cause| DataFusionError::Execution(format!("{name}: {cause}")))?;
     if passes.len() >= KEPT_PASSES {
         passes.clear();
     }
@@ -113,7 +113,7 @@ impl ScalarUDFImpl for NearestCentroid {
         let [feature, name] = args.args.as_slice() else { return internal_err!("two arguments are taken") };
         let column = feature.to_array(args.number_rows)?;
         let pass = pass(&text(&name.to_array(1)?)?, &self.shares)?;
-        let Some(nearest) = &pass.nearest else { return exec_err!("a pass without centroids") };
+        let Some(nearest) = pass.pass.nearest() else { return exec_err!("a pass without centroids") };
         let mut clusters = vec![0u32; column.len()];
         looked_at_more(column.len());
         SCRATCH
@@ -128,14 +128,14 @@ impl ScalarUDFImpl for NearestCentroid {
     }
 }
 
-/// `embed_part(list)`: photos to a part of features.
+/// `embed_part(list)`: embeds photos into a part of features.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Embed {
     signature: Signature,
     embed: Work,
 }
 
-/// Two of them are the same function: what it does depends on the process alone.
+/// All values are equal: the function depends on the process alone.
 struct Work(Option<EmbedPart>);
 
 impl std::fmt::Debug for Work {

@@ -1,16 +1,16 @@
-//! The same passes on many machines: Apache DataFusion Ballista, an engine over Arrow and Parquet.
+//! Passes on many machines with Apache DataFusion Ballista, an engine over Arrow and Parquet.
 //!
 //! A pass is a query. `SELECT cluster, vector_sum(feature, pass) FROM (SELECT feature, nearest_centroid(feature, pass) AS
 //! cluster FROM rows) GROUP BY cluster` is a step of k-means; `SELECT drawn_rows(feature, pass) FROM rows` a sample. The
-//! client plans it ([`engine`], [`plan`]), with the row groups dealt to tasks, and hands it to the scheduler ([`client`]);
-//! executors run it ([`functions`], [`aggregates`]) with the code of `pass`, `nearest` and `step`. Sums are whole numbers, so
-//! neither the machines nor their order show in the result.
+//! client plans it ([`engine`], [`plan`]), with the row groups divided into tasks, and sends it to the scheduler
+//! ([`client`]); executors run it ([`functions`], [`aggregates`]) with the code of `pass`, `nearest` and `step`. Sums are
+//! integers, so neither the machines nor their order affect the result.
 //!
-//! Scheduling is by pull and the planner the static one: with the others, losing an executor at the wrong moment left
-//! queries hanging.
+//! Executors pull tasks, and the planner is the static one: with the alternatives, losing an executor at the wrong moment
+//! left queries hanging.
 //!
-//! Who may speak to a node is a matter of [`trust`], what of the engine it offers then one of [`doors`]: plans of our own
-//! ([`allowed`]) about paths that lie in the [`shares`].
+//! [`trust`] decides who may connect to a node, and [`doors`] which services it offers: our own plans ([`allowed`]) on paths
+//! in the [`shares`].
 
 mod aggregates;
 mod allowed;
@@ -46,13 +46,13 @@ const VECTOR_SUM: &str = "vector_sum";
 const DRAWN_ROWS: &str = "drawn_rows";
 const EMBED_PART: &str = "embed_part";
 
-/// A message between machines is at most this long: a plan, which names every row group. What rows come to may be longer
-/// and travels in blocks.
+/// Maximum bytes of a message between machines: a plan, which names every row group. Results may be larger and are sent in
+/// blocks.
 pub const MESSAGE: usize = 64 << 20;
-/// Sums that one task merges: more of them are dealt out by cluster.
+/// Maximum sums that one task merges; more are divided by cluster.
 const MERGED_AT_ONCE: usize = 8 << 20;
 
-/// The settings all machines agree on.
+/// The settings shared by all machines.
 fn settings() -> SessionConfig {
     SessionConfig::new_with_ballista()
         .with_target_partitions(1)
@@ -62,20 +62,20 @@ fn settings() -> SessionConfig {
         .set_str("ballista.client.grpc_connect_timeout_seconds", "5")
         .set_str("ballista.client.io_retries_times", "3")
         .set_str("ballista.client.io_retry_wait_time_ms", "500")
-        // A task is the smallest thing that can be lost, so it is a partition, not all that fit on an executor.
+        // A task is the smallest unit that can be lost, so it is one partition, not all that fit on an executor.
         .set_str("ballista.scheduler.max_partitions_per_task", "1")
         .set_bool("datafusion.optimizer.enable_round_robin_repartition", false)
         .set_bool("datafusion.optimizer.repartition_file_scans", false)
         .set_bool("datafusion.execution.collect_statistics", false)
-        // Pages of vectors are never skipped; the index would be read for nothing.
+        // Pages of vectors are never skipped, so the index would be useless.
         .set_bool("datafusion.execution.parquet.enable_page_index", false)
         .set_bool("datafusion.execution.parquet.pruning", false)
-        // Keeps `nearest_centroid` from being computed twice a row.
+        // Otherwise `nearest_centroid` would be computed twice per row.
         .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false)
 }
 
-/// A session that knows our functions and no others. They work with `embed` and in `shares`; where plans are made or
-/// handed on, without either.
+/// A session with our functions only. Executors pass `embed` and `shares`; clients and schedulers, which only handle plans,
+/// pass neither.
 fn session(config: SessionConfig, embed: Option<EmbedPart>, shares: &Arc<Shares>) -> Result<SessionState> {
     let mut state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime()?).build();
     for function in functions::scalars(embed, shares) {
@@ -91,7 +91,7 @@ fn runtime() -> Result<Arc<RuntimeEnv>> {
     RuntimeEnvBuilder::new().with_object_store_registry(Arc::new(Stores::default())).build_arc()
 }
 
-/// Opens object stores when they are first asked for.
+/// Opens object stores on first use.
 #[derive(Debug, Default)]
 struct Stores {
     known: DefaultObjectStoreRegistry,

@@ -1,7 +1,7 @@
-//! Photos dealt out to be embedded: lists of a few hundred, each of which becomes a part, a Parquet file of its own.
+//! Photos divided for embedding: lists of a few hundred, each of which becomes a part, a separate Parquet file.
 //!
-//! Where a list ends follows from the names of the photos, so a photo that comes or goes changes one list and the rest
-//! keep theirs; a part is named by all that shapes it, so one that is there need not be made again.
+//! The ends of lists follow from the names of the photos, so adding or removing a photo changes one list only. A part is
+//! named by everything that affects it, so an existing part need not be made again.
 
 use std::path::{Path, PathBuf};
 
@@ -10,31 +10,31 @@ use serde::{Deserialize, Serialize};
 use crate::error::ScaleError;
 use crate::files;
 
-/// What an executor is to do.
+/// The work of an executor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
-    /// The model, by name or by the path of a file.
+    /// The model, by name or path.
     pub model: String,
-    /// What tells it from every other: its weights, how photos are prepared, how exact sums are.
+    /// Its identity: weights, preprocessing and precision.
     pub identity: String,
-    /// Sums may be fast instead of full.
+    /// Whether sums may be fast instead of full.
     pub fast: bool,
-    /// Where the part goes.
+    /// The path of the part.
     pub part: PathBuf,
     pub photos: Vec<Item>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// As the photo was named; the `id` of its row.
+    /// The photo as named by the user; the `id` of its row.
     pub id: String,
-    /// As every machine finds it.
+    /// The path on every machine.
     pub path: PathBuf,
-    /// Its size and when it was changed last, or its version in a store.
+    /// Its size and modification time, or its version in a store.
     pub stamp: String,
 }
 
-/// What an executor says of a part; kept beside it.
+/// An executor's report on a part, stored beside it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notes {
     pub done: usize,
@@ -45,14 +45,14 @@ pub struct Notes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
     pub id: String,
-    /// Where on its way, and why.
+    /// The stage and cause of the failure.
     pub cause: String,
-    /// It was not to be had then, and may be the next time.
+    /// Whether it was unavailable and may be available next time.
     #[serde(default)]
     pub again: bool,
 }
 
-/// Cuts photos into lists of about `usual`.
+/// Divides photos into lists of about `usual`.
 pub fn lists(photos: Vec<Item>, usual: u64) -> Vec<Vec<Item>> {
     let usual = usual.max(1);
     let mut lists: Vec<Vec<Item>> = Vec::new();
@@ -70,7 +70,7 @@ pub fn lists(photos: Vec<Item>, usual: u64) -> Vec<Vec<Item>> {
     lists
 }
 
-/// The name of the part that a list becomes: the photos as they are, and what turns them into numbers.
+/// The name of a list's part, from the state of the photos and the network.
 pub fn part_name(photos: &[Item], network: &str) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut add = |text: &str| {
@@ -102,18 +102,18 @@ impl List {
 }
 
 impl Notes {
-    /// What is known of a part that is there.
+    /// The report beside an existing part.
     pub fn beside(part: &Path) -> Self {
         let text = files::read(&beside(part)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// A photo may be there the next time that was not.
+    /// Whether a missing photo may be available next time.
     pub fn may_come(&self) -> bool {
         self.failed.iter().any(|unread| unread.again)
     }
 
-    /// Removes a part and what was said of it.
+    /// Removes a part and its report.
     pub fn forget(part: &Path) {
         files::remove(part);
         files::remove(&beside(part));

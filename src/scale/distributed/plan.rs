@@ -1,4 +1,4 @@
-//! Passes as plans: row groups dealt to tasks, and what is computed about them.
+//! Passes as query plans: row groups divided into tasks, and the computation on them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -28,7 +28,7 @@ use crate::source::{DataFile, FEATURE, Group, Source, absolute};
 use crate::step::Partial;
 use crate::stores;
 
-/// Row groups of files in one store whose features are of one type, dealt to tasks.
+/// Row groups of files in one store with one feature type, divided into tasks.
 #[derive(Debug, Clone)]
 pub struct Table {
     store: ObjectStoreUrl,
@@ -36,7 +36,7 @@ pub struct Table {
     tasks: Vec<FileGroup>,
 }
 
-/// The tables of some row groups, `rows` or a little more to a task.
+/// The tables of some row groups, with `rows` or slightly more per task.
 pub fn tables(source: &Source, groups: &[Group], rows: u64) -> std::result::Result<Vec<Table>, ScaleError> {
     let mut places = BTreeMap::new();
     for group in groups {
@@ -98,7 +98,7 @@ impl Place {
     }
 }
 
-/// The type of a column in the engine's Arrow.
+/// Converts a column type to the engine's Arrow.
 fn kind(of: &arrow_schema::DataType) -> Option<DataType> {
     use arrow_schema::DataType as Own;
     let item = |field: &arrow_schema::FieldRef| {
@@ -162,7 +162,7 @@ pub async fn draw(table: &Table, pass: &str) -> Result<Arc<dyn ExecutionPlan>> {
     rows.aggregate(Vec::new(), vec![drawn.alias("drawn")])?.create_physical_plan().await
 }
 
-/// Lists of photos to be embedded, a task each.
+/// Lists of photos to embed, one task each.
 pub async fn embed(lists: &[String]) -> Result<Arc<dyn ExecutionPlan>> {
     let context = SessionContext::new_with_state(session(settings(), None, &Arc::default())?);
     let schema = Arc::new(Schema::new(vec![Field::new("list", DataType::Utf8, false)]));

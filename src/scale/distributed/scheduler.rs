@@ -1,4 +1,4 @@
-//! The node that deals out tasks, and what it has in common with those that run them.
+//! The scheduler node, and what it shares with executors.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ use super::{MESSAGE, session};
 
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where it listens; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free one.
     pub bind: SocketAddr,
-    /// An executor that was silent for so long is given up.
+    /// An executor that was silent for this long is abandoned.
     pub executor_timeout: u64,
     pub trust: Trust,
 }
 
-/// How often a node looks whether it is asked to stop.
+/// The interval at which a node checks whether it should stop.
 pub const LOOK: Duration = Duration::from_millis(50);
 
-/// Runs until `stop` is raised; says where it listens.
+/// Runs until `stop` is set; calls `ready` with the address.
 pub fn run(options: &Options, stop: &AtomicBool, ready: impl FnOnce(SocketAddr)) -> Result<(), String> {
     let runtime = threads()?;
     let serving = async {
@@ -53,7 +53,7 @@ pub fn run(options: &Options, stop: &AtomicBool, ready: impl FnOnce(SocketAddr))
             executor_timeout_seconds: timeout,
             expire_dead_executor_interval_seconds: (timeout / 4).clamp(1, 15),
             no_executors_grace_period_seconds: 2 * timeout,
-            // A fit is many jobs, and nobody looks back at one.
+            // A fit consists of many jobs, whose data is not needed afterwards.
             finished_job_data_clean_up_interval_seconds: 30,
             finished_job_state_clean_up_interval_seconds: 60,
             ..SchedulerConfig::default()

@@ -1,4 +1,4 @@
-//! Where tasks may read and write: the folders and the addresses that `node executor --share` names.
+//! The folders and URLs in which tasks may read and write, from `node executor --share`.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -9,11 +9,11 @@ use url::Url;
 use crate::input::is_remote;
 use crate::stores;
 
-/// Opens what a client reads out of the text of a failed job.
+/// The prefix of the error that a client parses from the text of a failed job.
 pub const OUTSIDE: &str = "albumctl: outside the shares: ";
 const UNSHARED: &str = "is in no share of the executor";
 
-/// Folders and prefixes of stores; without any, nothing may be read or written.
+/// Folders and prefixes of stores. If empty, nothing may be read or written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Shares {
     anywhere: bool,
@@ -22,7 +22,7 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Folders have to be there: what a link leads to is settled now.
+    /// Folders must exist: links are resolved now.
     pub fn new<'a>(named: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut shares = Self::default();
         for share in named {
@@ -40,12 +40,12 @@ impl Shares {
         Ok(shares)
     }
 
-    /// Every path this process may use.
+    /// Allows every path.
     pub fn anywhere() -> Self {
         Self { anywhere: true, ..Self::default() }
     }
 
-    /// The path to use for `path`, where it lies in a share: without links.
+    /// Returns `path` without links if it is in a share.
     pub fn allow(&self, path: &Path) -> Result<PathBuf, String> {
         if self.anywhere {
             return Ok(path.to_owned());
@@ -74,18 +74,18 @@ fn outside(path: &dyn std::fmt::Display, why: &str) -> String {
     format!("{OUTSIDE}{path} {why}; name what holds it when the executor is started: --share DIR|URL")
 }
 
-/// The store of an address and the key in it; keys know neither `.` nor `..`.
+/// Splits an address into store and key; keys may not contain `.` or `..`.
 fn in_store(address: &str) -> Result<(String, Key), String> {
     let url = Url::parse(address).map_err(|error| error.to_string())?;
     let (_, key) = stores::place(address).map_err(|error| error.to_string())?;
     Ok((url[..url::Position::BeforePath].to_owned(), key))
 }
 
-/// The path with all links followed; what is not there yet is taken as it is named.
+/// Resolves all links; the part of a path that does not exist yet is kept as it is.
 fn without_links(path: &Path) -> io::Result<PathBuf> {
     let mut there = path;
     loop {
-        // A link that leads nowhere is there, and may lead anywhere once it is written through.
+        // A broken link exists, and writing through it could end up anywhere.
         match there.symlink_metadata() {
             Ok(_) => break,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

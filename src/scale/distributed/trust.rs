@@ -1,7 +1,7 @@
-//! Who may take part in a cluster: all that hold its token, over TLS where there are certificates.
+//! The members of a cluster: everyone with its token, over TLS if there are certificates.
 //!
-//! The token itself never travels. What does is a hash of it, in each request, as the name of the client that calls: that
-//! is the one header the engine lets us set for all of its clients, those among executors too.
+//! The token itself is never sent. Each request carries its hash as the client's name, the only header that the engine lets
+//! us set for all of its clients, including those between executors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,18 +15,18 @@ use tonic::{Request, Status};
 
 use super::settings;
 
-/// A token is at least as hard to guess as 128 bits in hexadecimal digits.
+/// Minimum length of a token, that of 128 bits in hexadecimal digits.
 pub const SHORTEST_TOKEN: usize = 32;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const CLIENT: &str = "albumctl-token=";
 
-/// What is known of a token; two are compared in constant time.
+/// The hash of a token; comparisons take constant time.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(blake3::Hash);
 
 impl Token {
-    /// White space around it does not count.
+    /// Hashes a token; surrounding white space is ignored.
     pub fn new(text: &[u8]) -> Result<Self, String> {
         let text = text.trim_ascii();
         if text.len() < SHORTEST_TOKEN {
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// What a node or a client has to show, and whom it believes.
+/// The credentials of a node or client, and the authorities that it trusts.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
     token: Option<Token>,
@@ -65,15 +65,14 @@ impl Trust {
         Self { token, ..self }
     }
 
-    /// Listens by TLS, with a certificate and its key in PEM.
+    /// Listens over TLS, with a certificate and its key in PEM.
     pub fn with_certificate(self, certificate: &[u8], key: &[u8]) -> Result<Self, String> {
         let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key)).timeout(HANDSHAKE);
         Server::builder().tls_config(tls.clone()).map_err(|error| whole(&error))?;
         Ok(Self { listens: Some(tls), ..self })
     }
 
-    /// Calls by TLS alone, and believes what the authorities vouch for: certificates of the host that is called, or of
-    /// `name`.
+    /// Connects over TLS only, and trusts certificates of these authorities for the host, or for `name`.
     pub fn with_authorities(self, authorities: &[u8], name: Option<&str>) -> Result<Self, String> {
         if !authorities.windows(PEM.len()).any(|window| window == PEM) {
             return Err("no certificate in it".into());
@@ -87,7 +86,7 @@ impl Trust {
         Ok(Self { calls: Some(tls), ..self })
     }
 
-    /// A server that is to be given services behind [`Self::gate`].
+    /// A server, to which services are added behind [`Self::gate`].
     pub(super) fn server(&self) -> Result<Server, String> {
         let server = create_grpc_server(&GrpcServerConfig::default());
         let Some(tls) = &self.listens else { return Ok(server) };
@@ -98,7 +97,7 @@ impl Trust {
         Gate(self.token.clone())
     }
 
-    /// The settings of all machines, with which the engine's own clients call as [`Self::connect`] does.
+    /// The shared settings, with which the engine's own clients connect as [`Self::connect`] does.
     pub(super) fn settings(&self) -> SessionConfig {
         let trust = self.clone();
         settings()
@@ -106,7 +105,7 @@ impl Trust {
             .with_ballista_override_create_grpc_client_endpoint(Arc::new(move |endpoint| Ok(trust.shown(endpoint)?)))
     }
 
-    /// A connection to a scheduler at `HOST:PORT`.
+    /// Connects to a scheduler at `HOST:PORT`.
     pub(super) async fn connect(&self, address: &str) -> Result<Channel, tonic::transport::Error> {
         let config = GrpcClientConfig::from(&settings().ballista_config());
         let scheme = if self.calls.is_some() { "https" } else { "http" };
@@ -114,7 +113,7 @@ impl Trust {
         self.shown(endpoint)?.connect().await
     }
 
-    /// Shows what there is to show, to whom is believed.
+    /// Adds the credentials to a connection.
     fn shown(&self, endpoint: Endpoint) -> Result<Endpoint, tonic::transport::Error> {
         let endpoint = match &self.token {
             Some(token) => endpoint.user_agent(token.client())?,
@@ -129,7 +128,7 @@ impl Trust {
 
 const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
-/// Lets requests pass that show the token, where there is one.
+/// An interceptor that requires the token, if there is one.
 #[derive(Debug, Clone)]
 pub struct Gate(Option<Token>);
 
@@ -145,7 +144,7 @@ impl Interceptor for Gate {
     }
 }
 
-/// An error with all that lies below it.
+/// An error with its causes.
 pub(super) fn whole(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut below = error.source();

@@ -6,7 +6,7 @@ use super::data::{Photo, Take};
 use super::features::{FeatureTable, RowIndex};
 use crate::recipe::{BatchRecipe, MiniRecipe};
 use crate::rng::Rng;
-use networks::mini::{DEGRADATIONS, KINDS, LAYER, POOLED, SEEN, scaled};
+use networks::mini::{DEGRADATIONS, INPUTS, KINDS, LAYER, POOLED, scaled};
 
 /// The training set and the held-out photos, with their features.
 #[derive(Debug)]
@@ -66,9 +66,9 @@ impl<'a> TrainingSet<'a> {
         let rows: Vec<Vec<f32>> =
             all.iter().step_by(step).map(|photo| features.head_inputs(index.view(*photo, 0, false))).collect();
         let count = rows.len().max(1) as f32;
-        let mean: Vec<f32> = (0..SEEN).map(|i| rows.iter().map(|row| row[i]).sum::<f32>() / count).collect();
+        let mean: Vec<f32> = (0..INPUTS).map(|i| rows.iter().map(|row| row[i]).sum::<f32>() / count).collect();
         let square = |i: usize| rows.iter().map(|row| (row[i] - mean[i]).powi(2)).sum::<f32>() / count;
-        let std = (0..SEEN).map(|i| half::f16::from_f32(square(i).sqrt().max(1e-3)).to_f32()).collect();
+        let std = (0..INPUTS).map(|i| half::f16::from_f32(square(i).sqrt().max(1e-3)).to_f32()).collect();
         let mean = mean.into_iter().map(|v| half::f16::from_f32(v).to_f32()).collect();
         let folds = recipe.held_out.map(|fold| (fold, recipe.folds));
         Self { photos, takes, features, index, singles, series, number_drawn: recipe.drawn, folds, mean, std }
@@ -108,7 +108,7 @@ impl<'a> TrainingSet<'a> {
     /// The heads' scaled inputs of some rows.
     pub fn inputs(&self, rows: &[usize], device: &Device) -> Result<Tensor> {
         let inputs = rows.iter().flat_map(|row| scaled(self.features.head_inputs(*row).iter(), &self.mean, &self.std));
-        Tensor::from_vec(inputs.collect::<Vec<f32>>(), (rows.len(), SEEN), device)
+        Tensor::from_vec(inputs.collect::<Vec<f32>>(), (rows.len(), INPUTS), device)
     }
 
     /// The batch of a step. It does not depend on the number of threads or on restarts.
@@ -147,7 +147,7 @@ impl<'a> TrainingSet<'a> {
             let values = (0..rows.len() * width).map(|_| if rng.chance(keep) { 1.0 / keep } else { 0.0 });
             Tensor::from_vec(values.collect::<Vec<f32>>(), (rows.len(), width), device)
         };
-        let dropped = [mask(SEEN, recipe.dropout[0])?, mask(LAYER, recipe.dropout[1])?];
+        let dropped = [mask(INPUTS, recipe.dropout[0])?, mask(LAYER, recipe.dropout[1])?];
         let faults = DEGRADATIONS.len();
         let strengths: Vec<f32> = rows[..photos].iter().flat_map(|row| self.features.strengths(*row)).collect();
         let known: Vec<f32> = rows[..photos].iter().flat_map(|row| self.features.known(*row)).collect();

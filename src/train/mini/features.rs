@@ -19,14 +19,14 @@ use base::reading;
 use networks::checkpoint::InMemory;
 use networks::fused::{Batch, Runner};
 use networks::mini::views::{Measured, of};
-use networks::mini::{DEGRADATIONS, DETAILS, KINDS, MEASURES, POOLED, SEEN, details_of, preprocess};
+use networks::mini::{DEGRADATIONS, DETAILS, INPUTS, KINDS, MEASURES, POOLED, details_of, preprocess};
 
 pub const FILE: &str = "looks.safetensors";
 /// The metadata key that identifies such a file.
 pub const KEY: &str = "albumctl.looks";
 const TENSOR: &str = "looks";
 
-const MIDDLE_MEASURES: usize = SEEN;
+const MIDDLE_MEASURES: usize = INPUTS;
 const DETAIL_FEATURES: usize = MIDDLE_MEASURES + MEASURES;
 const STRENGTHS: usize = DETAIL_FEATURES + DETAILS;
 const KNOWN: usize = STRENGTHS + DEGRADATIONS.len();
@@ -141,7 +141,7 @@ impl FeatureTable {
 
     /// The inputs of the heads.
     pub fn head_inputs(&self, row: usize) -> Vec<f32> {
-        self.part(row, 0..SEEN)
+        self.part(row, 0..INPUTS)
     }
 
     pub fn pooled(&self, row: usize) -> Vec<f32> {

@@ -12,7 +12,7 @@ use crate::labels::{Item, Target};
 use crate::rng::Rng;
 use crate::{TrainError, degrade};
 use base::pixels::Pixels;
-use networks::multihead::{self, FLAWS};
+use networks::multihead::{self, DEGRADATIONS};
 use photo::{self, Limits, Scale, resize};
 
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -38,7 +38,7 @@ impl Targets {
             return (candle_nn::ops::sigmoid(outputs)? - qualities)?.sqr()?.mean_all();
         }
         if !self.strengths.is_empty() {
-            let strengths = Tensor::from_slice(&self.strengths, (count, FLAWS.len()), &self.device)?;
+            let strengths = Tensor::from_slice(&self.strengths, (count, DEGRADATIONS.len()), &self.device)?;
             let errors = (candle_nn::ops::sigmoid(outputs)? - strengths)?.sqr()?;
             return errors.broadcast_mul(&Tensor::new(&flaws::LOSS_WEIGHTS, &self.device)?)?.mean_all();
         }
@@ -71,7 +71,7 @@ pub fn batch(
         .map(|(at, &i)| {
             let mut rng =
                 Rng::at(recipe.seed ^ 0xA6, [step.unwrap_or(u64::MAX), if step.is_some() { at } else { i } as u64]);
-            let mut strengths = [0.0; FLAWS.len()];
+            let mut strengths = [0.0; DEGRADATIONS.len()];
             let mut photos = Vec::new();
             for file in &items[i].files {
                 let mut photo = resized_photo(file, items[i].row, recipe)?;

@@ -12,7 +12,7 @@ use crate::TrainError;
 use crate::eval::scores;
 use crate::flaws;
 use crate::labels::Item;
-use networks::multihead::{self, FLAWS};
+use networks::multihead::{self, DEGRADATIONS};
 use networks::rating::Output;
 
 /// Returns the metrics on some items, and the prediction for each.
@@ -26,7 +26,7 @@ pub fn judge(
     let mut predictions = Predictions::default();
     let (mut predicted, mut truth) = (Vec::new(), Vec::new());
     let mut choices = Choices::default();
-    let mut flaws: Vec<[[f64; 2]; FLAWS.len()]> = Vec::new();
+    let mut flaws: Vec<[[f64; 2]; DEGRADATIONS.len()]> = Vec::new();
     for chosen in items_to_judge.chunks(recipe.batch) {
         let (photos, targets) = batch(items, chosen, recipe, None, device)?;
         let outputs = network.forward(&photos, false)?.to_vec2::<f32>()?;
@@ -44,9 +44,9 @@ pub fn judge(
                 predicted.push(f64::from(output(recipe).rating(row)));
                 truth.push(f64::from(targets.ratings[at]));
             } else {
-                let own = &targets.strengths[at * FLAWS.len()..];
+                let own = &targets.strengths[at * DEGRADATIONS.len()..];
                 flaws.push(std::array::from_fn(|head| [logistic(row[head]), f64::from(own[head])]));
-                for (head, flaw) in FLAWS.iter().enumerate() {
+                for (head, flaw) in DEGRADATIONS.iter().enumerate() {
                     predictions.number(&format!("pred_{flaw}"), logistic(row[head]));
                     predictions.number(&format!("gt_{flaw}"), f64::from(own[head]));
                 }
@@ -151,17 +151,17 @@ fn logistic(v: f32) -> f64 {
 }
 
 /// Mean errors of each head and of the overall quality; `figure` is one minus the loss.
-fn flaw_metrics(rows: &[[[f64; 2]; FLAWS.len()]], metrics: &mut BTreeMap<String, f64>) {
+fn flaw_metrics(rows: &[[[f64; 2]; DEGRADATIONS.len()]], metrics: &mut BTreeMap<String, f64>) {
     let count = rows.len() as f64;
     let mut loss = 0.0;
-    for (at, head) in FLAWS.iter().enumerate() {
-        let error = |row: &[[f64; 2]; FLAWS.len()]| row[at][0] - row[at][1];
+    for (at, head) in DEGRADATIONS.iter().enumerate() {
+        let error = |row: &[[f64; 2]; DEGRADATIONS.len()]| row[at][0] - row[at][1];
         metrics.insert(format!("mae_{head}"), rows.iter().map(|row| error(row).abs()).sum::<f64>() / count);
         let square = rows.iter().map(|row| error(row).powi(2)).sum::<f64>() / count;
-        loss += f64::from(flaws::LOSS_WEIGHTS[at]) * square / FLAWS.len() as f64;
+        loss += f64::from(flaws::LOSS_WEIGHTS[at]) * square / DEGRADATIONS.len() as f64;
     }
-    let overall = |row: &[[f64; 2]; FLAWS.len()], side: usize| {
-        let found: [f32; FLAWS.len()] = std::array::from_fn(|at| row[at][side] as f32);
+    let overall = |row: &[[f64; 2]; DEGRADATIONS.len()], side: usize| {
+        let found: [f32; DEGRADATIONS.len()] = std::array::from_fn(|at| row[at][side] as f32);
         f64::from(multihead::overall(&found, &multihead::WEIGHTS))
     };
     let error = rows.iter().map(|row| (overall(row, 0) - overall(row, 1)).abs()).sum::<f64>() / count;

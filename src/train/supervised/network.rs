@@ -16,7 +16,7 @@ use crate::labels::Target;
 use crate::rng::Rng;
 use networks::checkpoint::Checkpoint;
 use networks::head::{Bend, Head, HeadConfig};
-use networks::multihead::{self, FLAWS, MultiHead};
+use networks::multihead::{self, DEGRADATIONS, MultiHead};
 use networks::resnet::{Depth, Naming, ResNet};
 use networks::singlehead::SingleHead;
 use networks::weights::WeightsFile;
@@ -177,8 +177,8 @@ pub fn export(network: &Network, job: &Job<'_>, progress: &Progress) -> Result<(
     });
     match &network.body {
         Body::MultiHead(_) => {
-            all.push(("degradation_weights".into(), vec![FLAWS.len()], bytes(&multihead::WEIGHTS)));
-            config["heads"] = serde_json::json!(FLAWS);
+            all.push(("degradation_weights".into(), vec![DEGRADATIONS.len()], bytes(&multihead::WEIGHTS)));
+            config["heads"] = serde_json::json!(DEGRADATIONS);
         }
         Body::SingleHead(_) => {}
         Body::Pooled { config: head, head_kind, .. } => {

@@ -1,10 +1,10 @@
-//! What classes and functions would make of their arguments, for the few that checkpoints need.
+//! The results of the few classes and functions that checkpoints call.
 
 use std::rc::Rc;
 
 use super::value::{Pickle, Storage, Tensor, Value};
 
-/// What a class or function would make of its arguments, for the few that matter.
+/// The value that a class or function would construct; opaque for most.
 pub fn construct(made: &mut Pickle, class: &Value, arguments: &Value) -> Value {
     let (Value::Global(name), Value::Tuple(arguments)) = (class, arguments) else {
         return Value::Opaque;
@@ -22,7 +22,7 @@ pub fn construct(made: &mut Pickle, class: &Value, arguments: &Value) -> Value {
             _ => None,
         },
         ("numpy", "scalar") => numpy_scalar(arguments),
-        // Bytes in old protocols: text whose characters are the bytes.
+        // Old protocols store bytes as text, one character per byte.
         ("_codecs", "encode") => match arguments.first() {
             Some(Value::Text(text)) => Some(Value::Bytes(text.chars().map(|c| c as u32 as u8).collect())),
             _ => None,
@@ -44,8 +44,8 @@ fn size(value: &Value) -> Option<usize> {
     }
 }
 
-/// `("storage", class, key, device, numbers)`; before the zip format a sixth part could make it a piece of another
-/// storage, which is refused: only the first versions of torch wrote that.
+/// `("storage", class, key, device, elements)`. A sixth element, which makes it a view of another storage, is refused: only
+/// the first versions of torch wrote it.
 pub fn storage(id: &Value) -> Option<Rc<Storage>> {
     let Value::Tuple(parts) = id else { return None };
     match &**parts {

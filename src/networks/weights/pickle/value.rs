@@ -1,15 +1,15 @@
-//! What a pickle says, and the same as JSON.
+//! The values of a pickle, and their conversion to JSON.
 
 use std::ops::Deref;
 use std::rc::Rc;
 
 use serde_json::{Map, Number, Value as Json};
 
-/// Deepest nesting that is turned to JSON.
+/// Maximum nesting that is converted to JSON.
 const DEEPEST: usize = 32;
-/// Deepest nesting of tuples, which lie in one another; checkpoints nest three or four. Dropping one recurses so deep.
+/// Maximum nesting of tuples; checkpoints nest three or four. Dropping a tuple recurses to this depth.
 const DEEPEST_TUPLE: usize = 100;
-/// Most values that are turned to JSON: shared containers can name more of them than the file has bytes.
+/// Maximum values that are converted to JSON: shared containers can hold more than the file has bytes.
 const MOST: usize = 100_000;
 
 #[derive(Clone, Debug)]
@@ -20,10 +20,10 @@ pub(in crate::weights) enum Value {
     Float(f64),
     Text(Rc<str>),
     Bytes(Rc<[u8]>),
-    /// Into [`Pickle::lists`].
+    /// An index into [`Pickle::lists`].
     List(usize),
     Tuple(Tuple),
-    /// Into [`Pickle::dicts`].
+    /// An index into [`Pickle::dicts`].
     Dict(usize),
     /// A class or function, by its full name.
     Global(Rc<str>),
@@ -31,11 +31,11 @@ pub(in crate::weights) enum Value {
     Tensor(Rc<Tensor>),
     /// `numpy.dtype`, by its short name.
     NumpyType(Rc<str>),
-    /// Something of a class that means nothing here.
+    /// An object of a class that is not understood here.
     Opaque,
 }
 
-/// Values that are there when it is made, so none is inside itself.
+/// An immutable tuple. Its items exist before it, so it cannot contain itself.
 #[derive(Clone, Debug)]
 pub(in crate::weights) struct Tuple {
     items: Rc<[Value]>,
@@ -43,7 +43,7 @@ pub(in crate::weights) struct Tuple {
 }
 
 impl Tuple {
-    /// `None` where it would be nested too deeply.
+    /// Returns `None` if the tuple would be nested too deeply.
     pub(super) fn of(items: &[Value]) -> Option<Self> {
         let inner = items.iter().map(|item| if let Value::Tuple(tuple) = item { tuple.depth } else { 0 }).max();
         let depth = 1 + inner.unwrap_or(0);
@@ -64,7 +64,7 @@ pub(in crate::weights) struct Storage {
     /// `FloatStorage` and the like.
     pub kind: Rc<str>,
     pub key: Rc<str>,
-    /// Numbers in it.
+    /// Number of elements.
     pub len: usize,
 }
 
@@ -81,7 +81,7 @@ pub(in crate::weights) struct Tensor {
 pub(in crate::weights) struct Pickle {
     pub(super) lists: Vec<Vec<Value>>,
     pub(super) dicts: Vec<Vec<(Value, Value)>>,
-    /// Every storage that it names, in order, as often as it does.
+    /// Every reference to a storage, in order.
     pub storages: Vec<Rc<Storage>>,
 }
 
@@ -116,7 +116,7 @@ impl Pickle {
         self.dict(dict)?.iter().rev().find(is_key).map(|(_, value)| value)
     }
 
-    /// Everything but tensors, as JSON. Too deep or too many: `null`.
+    /// Everything but tensors, as JSON; `null` beyond the limits.
     pub fn json(&self, value: &Value) -> Json {
         self.json_within(value, DEEPEST, &mut { MOST })
     }

@@ -1,0 +1,108 @@
+//! How quick `review` is with many photos. `ALBUMCTL_LARGE_ALBUM=5000` sets their number; the figures of RESULTS.md are of
+//! 5,000. Times depend on what else the machine does, so the test only holds bounds that no busy machine exceeds.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::chromium::Browser;
+use crate::reviewing::Reviewing;
+use crate::world::{Random, World, report, skipped};
+
+/// Photos of a scene, each a few seconds after the one before.
+const TAKES: usize = 4;
+
+#[test]
+fn a_large_album_is_reviewed_without_waiting() {
+    let count = std::env::var("ALBUMCTL_LARGE_ALBUM").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let world = World::new();
+    draw_album(&world.photos(), count);
+    let review = Reviewing::start(&world, &["photos", "--top", "100"]);
+    let begun = Instant::now();
+    let album = review.get("album.json");
+    report(&format!("{count} photos: the album as JSON takes {:?}, {} bytes", begun.elapsed(), album.body.len()));
+    let mut words = ["keep", "reject", "none"].iter().cycle();
+    let mut random = Random::new(5);
+    let mut times = Vec::new();
+    for _ in 0..21 {
+        let (photo, word) = (random.below(count), *words.next().unwrap());
+        let begun = Instant::now();
+        review.decide(photo, word);
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    report(&format!("a decision: median {:?}, longest {:?}", times[10], times[20]));
+    let Some(mut browser) = Browser::start(1400, 900) else {
+        skipped("no Chromium");
+        return;
+    };
+    browser.open(&review.address());
+    let painted = browser.see("performance.getEntriesByName('first-contentful-paint')[0].startTime");
+    let drawn = browser.see("performance.now()");
+    report(&format!("first paint after {painted:.0} ms, the photos are there after at most {drawn:.0} ms"));
+    let mut effects: Vec<f64> = ["k", "u", "x", "k", "u"].iter().map(|key| effect(&mut browser, key)).collect();
+    effects.sort_by(f64::total_cmp);
+    report(&format!("a key press shows its effect after {effects:.0?} ms"));
+    let frames = browser.see(SCROLL);
+    let frames: Vec<f64> = frames.as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+    let longest = frames.iter().copied().fold(0.0, f64::max);
+    let over = frames.iter().filter(|&&frame| frame > 100.0).count();
+    report(&format!("scrolling: {} frames, the longest {longest:.0} ms, {over} over 100 ms", frames.len()));
+    let status = fs::read_to_string(format!("/proc/{}/status", review.process.id())).unwrap_or_default();
+    let memory = |field: &str| status.lines().find(|line| line.starts_with(field)).map(str::to_owned);
+    report(&format!("the server: {:?}, {:?}", memory("VmRSS"), memory("VmHWM")));
+    // Only what is seen is drawn, however many photos there are.
+    let cards = browser.see("document.querySelectorAll('#list .photo').length");
+    assert!(cards.as_u64().unwrap() < 150, "{cards}");
+    assert!(effects[2] < 2_000.0 && painted.as_f64().unwrap() < 5_000.0);
+    assert_eq!(browser.wrong, Vec::<String>::new());
+}
+
+/// Milliseconds from a key press to the frame that shows what came of it.
+fn effect(browser: &mut Browser, key: &str) -> f64 {
+    browser.see(
+        "window.effect = new Promise((shown) => addEventListener('keydown', () => {
+           const pressed = performance.now();
+           new MutationObserver((_, observer) => {
+             observer.disconnect();
+             requestAnimationFrame(() => shown(performance.now() - pressed));
+           }).observe(document.body, { attributes: true, attributeFilter: ['data-said'] });
+         }, { once: true, capture: true })); null",
+    );
+    browser.key(key);
+    browser.see("window.effect").as_f64().unwrap()
+}
+
+/// Scrolls through the album for some seconds; comes to the time between frames.
+const SCROLL: &str = "new Promise((done) => {
+  const frames = [];
+  const most = document.documentElement.scrollHeight - innerHeight;
+  let before = performance.now();
+  const step = (now) => {
+    frames.push(now - before);
+    before = now;
+    scrollTo(0, Math.min(most, scrollY + 400));
+    if (frames.length < 300 && scrollY < most) requestAnimationFrame(step); else done(frames.slice(1));
+  };
+  requestAnimationFrame(step);
+})";
+
+/// Small photos of scenes with several takes; their names tell when they were taken.
+fn draw_album(folder: &Path, count: usize) {
+    let mut random = Random::new(1);
+    let tones: Vec<[usize; 9]> = (0..count.div_ceil(TAKES)).map(|_| [(); 9].map(|()| random.below(200))).collect();
+    for photo in 0..count {
+        let (tones, take) = (tones[photo / TAKES], photo % TAKES);
+        let picture = image::RgbImage::from_fn(96, 64, |x, y| {
+            let (x, y) = (x as usize + 2 * take, y as usize + take);
+            let block = [x / 30 % 3, (x + y) / 25 % 3, y / 21 % 3];
+            image::Rgb(block.map(|at| (tones[3 * at] + (x * tones[4] + y * tones[5]) / 100 % 56) as u8))
+        });
+        let seconds = photo / TAKES * 600 + take * 3;
+        let (day, hour, minute) = (1 + seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+        let name = format!("IMG_202605{day:02}_{hour:02}{minute:02}{:02}.jpg", seconds % 60);
+        picture.save(folder.join(name)).unwrap();
+    }
+}
