@@ -1,5 +1,6 @@
 //! The command line: the list of commands, and which file runs each.
 
+mod acting;
 pub mod examples;
 mod outputs;
 
@@ -11,7 +12,7 @@ use crate::arguments::Global;
 
 use crate::commands::{
     self, aesthetics, analyze, classify, cluster, compare, completions, config, decide, dedup, device, embed, eval,
-    kmeans, man, models, node, ocr, portrait, review, schema, score, select, train,
+    kmeans, man, models, node, ocr, portrait, review, schema, score, select, taste, train,
 };
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -54,6 +55,7 @@ pub enum Command {
     Analyze(analyze::Args),
     Decide(decide::Args),
     Review(review::Args),
+    Taste(taste::Args),
     Models(models::Args),
     Kmeans(kmeans::Args),
     Dedup(dedup::Args),
@@ -69,13 +71,18 @@ pub enum Command {
 
 /// The command line with its examples.
 pub fn command_line() -> clap::Command {
-    examples::added(Cli::command(), "")
+    examples::added(acting::shown(Cli::command()), "")
 }
 
 /// Parses the arguments, the program's name first.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut matches = command_line().try_get_matches_from(words)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|refusal| refusal.format(&mut command_line()))
+}
+
+/// Answers a shell that asks for completions; `false` where none asks.
+pub fn answer_shell(words: impl IntoIterator<Item = OsString>) -> Result<bool, clap::Error> {
+    completions::answer(words, command_line)
 }
 
 /// Runs the command.
@@ -102,6 +109,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Ending, CommandError
         Command::Select(args) => select::run(args, context),
         Command::Decide(args) => decide::run(args, context),
         Command::Review(args) => review::run(args, context),
+        Command::Taste(args) => taste::run(args, context),
         Command::Analyze(args) => analyze::run(args, context),
         Command::Aesthetics(args) => aesthetics::run(args, context),
         Command::Embed(args) => embed::run(args, context),
@@ -114,7 +122,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Ending, CommandError
         Command::Device(args) => device::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Schema(args) => schema::run(args, context),
-        Command::Completions(args) => completions::run(args, command_line(), context),
-        Command::Man(args) => man::run(args, Cli::command(), examples::of, context),
+        Command::Completions(args) => completions::run(args, context),
+        Command::Man(args) => man::run(args, acting::shown(Cli::command()), examples::of, context),
     }
 }

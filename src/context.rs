@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::arguments::Global;
 use crate::config::{self, Isolate, Origin, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
-use crate::journal::{DecisionInForce, Decisions, Journal, JournalError, Logged};
+use crate::journal::{DecisionInForce, Decisions, Journal, JournalError, Logged, TasteMemory};
 use crate::library::{ModelHub, ModelHubError, Options, RunContext};
 use crate::missing_models::MissingModels;
 use crate::pipeline::Isolation;
@@ -194,6 +194,11 @@ impl Context {
         let Some(folder) = self.data_folder() else { return Ok(T::default()) };
         let answer = Journal::open_to_read(&folder).and_then(|journal| journal.as_ref().map(ask).transpose());
         answer.map(Option::unwrap_or_default).map_err(journal_failed)
+    }
+
+    /// What a taste is learned from.
+    pub fn taste_memory(&self) -> Result<TasteMemory, CommandError> {
+        self.in_journal(Journal::taste_memory)
     }
 
     /// The decisions in force, with the time and path of each.

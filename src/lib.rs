@@ -10,7 +10,7 @@
 //! | [`base`] | pictures in memory, containment of panics, safe reading and atomic writing of files | what a photo is |
 //! | [`kernels`] | CPU kernels of the networks, chosen at run time; the only `unsafe` code | files, models |
 //! | [`photo`] | files to pixels: scan, identity, kind, decoding within limits, EXIF, XMP, resize | what a picture is worth |
-//! | [`judge`] | pure decisions over numbers: `quality`, `portrait`, `cluster`, `select` | files, clocks, networks, the terminal |
+//! | [`judge`] | pure decisions over numbers: `quality`, `portrait`, `cluster`, `select`, `taste` | files, clocks, networks, the terminal |
 //! | [`networks`] | networks, and the formats of weight files they are read from | where a file came from |
 //! | `models` | the manifests every binary carries, and the weights that are part of it | how anything runs |
 //! | [`hub`] | the model hub: manifests, catalogue, fetching, verified files, networks in memory | the photos of a run |
@@ -25,7 +25,7 @@
 //! | [`ui`], [`telemetry`] | the only writer to the terminal; where the time went |
 //! | [`config`] | typed settings from layers, each value knowing who set it |
 //! | [`store`] | the results store, by content and fingerprint; may be deleted at any time |
-//! | [`journal`] | what must not be forgotten: decisions of a person, and what runs for news have seen |
+//! | [`journal`] | what must not be forgotten: decisions of a person, what a taste is learned from, and what runs for news have seen |
 //! | [`photo_report`], [`thumbnail`] | what is known of one photo; a small picture of it |
 //! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
 //! | [`pipeline`] | photos in, findings out in scan order: identify, look up, read, decode once, analyse, keep |
@@ -49,6 +49,7 @@
 //! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `calibration.rs` (how alike is alike), `moments.rs` (time), a file a method |
 //! | what is known of a photo, and which models are asked? | `src/photo_report.rs`; `src/library/model_selection.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs`, `tournament.rs`, `pick.rs`, `reason.rs` |
+//! | what is learned from decisions? | `src/commands/learning.rs` (from which), `src/judge/taste/` (how), `src/journal/taste.rs` (kept where) |
 //! | the page of `--report` and `review`? | `src/report/html/`; what it is served by: `src/review/`; what its keys do: `src/commands/review/session.rs` |
 //! | a field of a JSON line | `src/report/records/`, a file a command |
 //! | a key of the configuration | `src/config/settings.rs`, with its default in `configs/global_config.yaml` |

@@ -25,6 +25,14 @@ fn run() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == albumctl::pipeline::COMMAND) {
         return albumctl::pipeline::serve();
     }
+    match cli::answer_shell(std::env::args_os()) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(refusal) => {
+            let _ = refusal.print();
+            return CommandError::usage(refusal).exit_code();
+        }
+    }
     let cli = match cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(refusal) => return refuse(&refusal),

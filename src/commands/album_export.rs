@@ -1,9 +1,11 @@
 //! Delivering the picks: copies, links, a zip, sidecars, a report page.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::album_ratings::{RatingArgs, SidecarNaming, models};
 use super::photos::{Tally, counted};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -15,11 +17,11 @@ use crate::report::output::whole_file;
 use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::DecisionWord;
 use crate::report::records::select::Written;
-use crate::report::xmp::{self, Mark, Naming};
+use crate::report::xmp::{self, Mark, NotEmbedded};
 use crate::thumbnail::{self, Thumbnail};
 use base::atomic::Folders;
 use judge::portrait::Face;
-use judge::select::{Decision, Photo, Verdict};
+use judge::select::{Photo, Verdict};
 use photo::Scale;
 use photo::companions::Companions;
 use photo::identity::{self, ContentId};
@@ -38,18 +40,8 @@ pub struct DeliverArgs {
     #[arg(long, value_name = "FILE")]
     pub zip: Option<PathBuf>,
 
-    /// Rate the picks in XMP sidecars: IMG.xmp (stem: Capture One, Photo Mechanic, immich; Lightroom for RAW files),
-    /// IMG.JPG.xmp (full-name: darktable, digiKam, immich), or both
-    #[arg(long, value_enum, value_name = "NAMING", num_args = 0..=1, default_missing_value = "stem", require_equals = true)]
-    pub xmp: Option<SidecarNaming>,
-
-    /// Stars of a pick in its sidecar; a person's rating stays
-    #[arg(long, value_name = "STARS", default_value_t = 4, value_parser = clap::value_parser!(i8).range(1..=5), requires = "xmp")]
-    pub xmp_rating: i8,
-
-    /// Label of a pick in its sidecar; programs match it by name
-    #[arg(long, value_name = "TEXT", requires = "xmp")]
-    pub xmp_label: Option<String>,
+    #[command(flatten)]
+    pub ratings: RatingArgs,
 
     /// Write an HTML page of all photos, with the picks marked
     #[arg(long, value_name = "FILE.html")]
@@ -96,13 +88,6 @@ pub enum LinkKind {
     Hard,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum SidecarNaming {
-    Stem,
-    FullName,
-    Both,
-}
-
 impl DeliverArgs {
     /// Registers the files it names, to be checked before any work.
     pub fn claim(&self, outputs: &mut Outputs) -> Result<(), PlaceError> {
@@ -114,7 +99,7 @@ impl DeliverArgs {
 
     /// Whether anything is written besides the results.
     pub fn writes(&self) -> bool {
-        self.folder.is_asked() || self.zip.is_some() || self.xmp.is_some() || self.report.is_some()
+        self.folder.is_asked() || self.zip.is_some() || self.ratings.xmp.is_some() || self.report.is_some()
     }
 }
 
@@ -156,7 +141,8 @@ impl FolderArgs {
             None => (Vec::new(), Way::Copy),
         };
         let (all, steps) = (steps.len(), steps.into_iter());
-        Ok(Delivery { steps, way, dry_run, all, placed: 0, skipped: Vec::new(), folders: Folders::default() })
+        let (skipped, unrated) = (Vec::new(), Vec::new());
+        Ok(Delivery { steps, way, dry_run, all, placed: 0, skipped, unrated, folders: Folders::default() })
     }
 }
 
@@ -170,13 +156,20 @@ pub struct Delivery {
     placed: usize,
     /// Companions that were skipped because another version exists at the target.
     skipped: Vec<PathBuf>,
+    /// Photos whose copies could not be given a rating.
+    unrated: Vec<(PathBuf, NotEmbedded)>,
     folders: Folders,
 }
 
 impl Delivery {
     /// Places the next photo and its companions, or in a dry run returns where they would go. Returns nothing for a photo
-    /// that could not be placed, which is reported, and at the end.
-    pub fn next(&mut self, tally: &mut Tally, context: &Context) -> Result<Vec<Written>, CommandError> {
+    /// that could not be placed, which is reported, and at the end. A copy is given the mark.
+    pub fn next(
+        &mut self,
+        mark: Option<&Mark>,
+        tally: &mut Tally,
+        context: &Context,
+    ) -> Result<Vec<Written>, CommandError> {
         if context.stopped() && !self.dry_run && self.steps.len() > 0 {
             self.folders.sync().context("cannot keep what was put into the folder")?;
             let done = if self.way == Way::Copy { "copied" } else { "linked" };
@@ -191,14 +184,23 @@ impl Delivery {
             }
             // The paths may come from an untrusted file.
             let checked = if is_companion { Ok(()) } else { export::check(&step.source, None) };
+            let content = mark.filter(|_| !is_companion && checked.is_ok()).and_then(|mark| self.rated(&step, mark));
             let placed = checked.and_then(|()| {
-                if self.dry_run { Ok(step.target.clone()) } else { export::apply(&step, &mut self.folders) }
+                let folders = &mut self.folders;
+                if self.dry_run {
+                    Ok(step.target.clone())
+                } else {
+                    export::apply_with(&step, content.as_deref(), folders)
+                }
             });
             match placed {
                 Ok(target) => {
                     self.placed += usize::from(!is_companion);
                     let entry = Written::new(way_name(self.way), &target, !self.dry_run);
                     written.push(Written { companion: is_companion, ..entry });
+                    if content.is_some() {
+                        written.push(Written::new("xmp_embed", &target, !self.dry_run));
+                    }
                 }
                 Err(error) => {
                     tally.fail(&not_written(&step.source, &error), context)?;
@@ -211,8 +213,28 @@ impl Delivery {
         Ok(written)
     }
 
-    /// Syncs what was placed to disk and reports skipped companions.
+    /// The content of a copy with a rating inside; `None`, which is told at the end, for one that cannot have it. A copy of
+    /// an earlier run stays as it is.
+    fn rated(&mut self, step: &Step, mark: &Mark) -> Option<Vec<u8>> {
+        let length = |path: &Path| path.metadata().map(|metadata| metadata.len()).ok();
+        if step.lying == Lying::Same && length(&step.target) == length(&step.source) {
+            return None;
+        }
+        match xmp::embedded(&step.source, mark) {
+            Ok(content) => Some(content),
+            Err(cause) => {
+                self.unrated.push((step.source.clone(), cause));
+                None
+            }
+        }
+    }
+
+    /// Syncs what was placed to disk, and reports skipped companions and copies without a rating.
     pub fn finish(mut self, context: &Context) -> Result<(), CommandError> {
+        if let Some((first, cause)) = self.unrated.first() {
+            let (copies, first) = (counted(self.unrated.len(), "photo"), first.display());
+            context.ui.note(&format!("{copies} copied without a rating inside, the first {first}: {cause}"));
+        }
         if let Some(first) = self.skipped.first() {
             let (files, first) = (counted(self.skipped.len(), "file"), first.display());
             let lie = if self.skipped.len() == 1 {
@@ -259,8 +281,11 @@ pub fn deliver(
     let mut written = vec![Vec::new(); photos.len()];
     if args.folder.is_asked() {
         let mut delivery = args.folder.plan(&items, args.cluster_folders, args.dry_run)?;
-        for &pick in &picks {
-            written[pick].extend(delivery.next(tally, context)?);
+        let verdict_of: HashMap<usize, &Verdict> = verdicts.iter().map(|verdict| (verdict.photo, verdict)).collect();
+        let picked = picks.iter().map(|&pick| (&reports[pick], &photos[pick], verdict_of[&pick]));
+        let marks = args.ratings.marks(picked, context);
+        for (&pick, mark) in picks.iter().zip(&marks) {
+            written[pick].extend(delivery.next(mark.as_ref(), tally, context)?);
         }
         delivery.finish(context)?;
     }
@@ -280,7 +305,7 @@ pub fn deliver(
             }));
         }
     }
-    if let Some(naming) = args.xmp {
+    if let Some(naming) = args.ratings.xmp {
         sidecars(args, naming, album, &mut content_check, &mut written, tally, context)?;
     }
     Ok(written)
@@ -345,18 +370,13 @@ fn sidecars(
     tally: &mut Tally,
     context: &Context,
 ) -> Result<(), CommandError> {
-    let naming = match naming {
-        SidecarNaming::Stem => Naming::Stem,
-        SidecarNaming::FullName => Naming::FullName,
-        SidecarNaming::Both => Naming::Both,
-    };
     let mut verdict_of: Vec<Option<&Verdict>> = vec![None; photos.len()];
     for verdict in verdicts {
         verdict_of[verdict.photo] = Some(verdict);
     }
     let paths: Vec<PathBuf> = photos.iter().map(|photo| photo.path.clone()).collect();
     let (mut folders, mut rated_inside) = (Folders::default(), 0);
-    for (photo, places) in xmp::sidecars(&paths, naming).into_iter().enumerate() {
+    for (photo, places) in xmp::sidecars(&paths, naming.into()).into_iter().enumerate() {
         let Some(verdict) = verdict_of[photo] else { continue };
         if context.stopped() && !args.dry_run {
             folders.sync().context("cannot keep the sidecars")?;
@@ -369,19 +389,7 @@ fn sidecars(
             continue;
         }
         let decision = photos[photo].decision;
-        let own_label = args.xmp_label.clone().filter(|_| verdict.selected());
-        let mark = Mark {
-            // In XMP, −1 means rejected.
-            rating: match decision {
-                Some(Decision::Reject) => Some(-1),
-                _ => verdict.selected().then_some(args.xmp_rating),
-            },
-            label: own_label.or_else(|| decision.map(|decision| decision_label(decision).to_owned())),
-            decision: decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
-            score: verdict.composite,
-            model: Some(models(&reports[photo])),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
+        let mark = args.ratings.mark(&reports[photo], &photos[photo], verdict);
         for place in places {
             // For a photo that is not picked, only a sidecar written by an earlier run is changed.
             let is_due = if verdict.selected() || decision.is_some() { Ok(true) } else { xmp::is_marked(&place) };
@@ -402,21 +410,6 @@ fn sidecars(
         context.ui.note(&format!("no sidecar for {photos} with a rating of a person inside"));
     }
     folders.sync().context("cannot keep the sidecars").map_err(CommandError::failed)
-}
-
-/// The label for a decision, unless the user has given one.
-fn decision_label(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Keep => "Keep",
-        Decision::Reject => "Reject",
-    }
-}
-
-/// The models that rated and described a photo.
-fn models(photo: &PhotoReport) -> String {
-    let aesthetic = photo.aesthetic.iter().map(|rating| rating.model.as_str());
-    let embedding = photo.embedding.iter().map(|embedding| embedding.model.as_str());
-    aesthetic.chain(embedding).collect::<Vec<_>>().join(", ")
 }
 
 /// The page of an album.

@@ -34,7 +34,10 @@ pub fn summary(
     if let Some(file) = &args.zip {
         parts.push(format!("{} {} into {}", verb("zipped", "zip"), count(&["zip"]), file.display()));
     }
-    if args.xmp.is_some() {
+    if args.ratings.xmp_embed {
+        parts.push(format!("{} {} of them inside", verb("rated", "rate"), of(&["xmp_embed"], false)));
+    }
+    if args.ratings.xmp.is_some() {
         parts.push(format!("{} {}", verb("wrote", "write"), counted(of(&["xmp"], false), "sidecar")));
     }
     if let Some(file) = &args.report {

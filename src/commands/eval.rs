@@ -7,6 +7,7 @@ mod groups;
 mod order;
 mod scores;
 mod selection;
+mod taste;
 
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,8 @@ enum Command {
     ///
     /// Uses the models of `select`; --model has no effect.
     Selection(DataArgs),
+    /// How many decisions of simulated people it takes until a taste learned from them helps, and that it never harms
+    Taste(taste::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -107,6 +110,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Command::Groups(args) => ("groups", &args.data),
         Command::Degradations(data) => ("degradations", data),
         Command::Selection(data) => ("selection", data),
+        Command::Taste(args) => return print(&taste::judge(args, context)?, context),
     };
     context.reads(&data.labels)?;
     data.groups.iter().try_for_each(|file| context.reads(file))?;
@@ -122,14 +126,19 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             _ => degradations::judge(data, &labels, &networks, context)?,
         }
     };
+    let ending = print(&judgement, context)?;
+    if let Some(folder) = &data.plots {
+        draw(folder, task, &judgement).map_err(CommandError::failed)?;
+    }
+    Ok(ending)
+}
+
+fn print(judgement: &Judgement, context: &Context) -> Result<Ending, CommandError> {
     let mut output = context.output::<EvalRecord>()?;
     for figure in &judgement.figures {
         output.write(&context.ui, figure)?;
     }
     output.finish(&context.ui)?;
-    if let Some(folder) = &data.plots {
-        draw(folder, task, &judgement).map_err(CommandError::failed)?;
-    }
     Ok(Ending::AllDone)
 }
 

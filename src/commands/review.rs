@@ -73,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let pictures = pictures(&mut reports, context);
     let rules = args.choice.rules(context);
     let album = session::Album { reports: &reports, groups: &groups, models: &models, rules: &rules };
-    let mut session = Session::begin(album, args.choice.ratings, journal, &networks, &mut tally, context)?;
+    let mut session = Session::begin(album, &args.choice, journal, &networks, &mut tally, context)?;
     let (table, wishes) = Table::new(pictures);
     let server = Server::open().context("cannot listen on 127.0.0.1")?;
     context.ui.tell(&server.address());
@@ -111,6 +111,8 @@ fn serve(wishes: &Receiver<Asked>, session: &mut Session<'_>, context: &Context)
             Wish::Album => session.page(),
             Wish::Decide { photo, decision } => session.decide(photo, decision.map(Into::into)),
             Wish::Undo => session.undo(),
+            Wish::Question => session.question(),
+            Wish::Prefer { better, worse } => session.prefer(better, worse),
             Wish::Done => break,
         };
         let answer = answer.map_err(|error| {

@@ -7,6 +7,7 @@ use super::album::{Budget, Gathered, GroupArgs};
 use super::album_export::{self, Album, DeliverArgs};
 use super::closing;
 use super::human_decisions::{self, Ratings};
+use super::learning::{self, AlbumTaste, TasteChoice};
 use super::open_models::Networks;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
@@ -94,6 +95,12 @@ pub struct ChoiceArgs {
     /// `albumctl decide` take precedence, and no rating of a person is ever overwritten.
     #[arg(long, value_name = "HOW", default_value = "obey")]
     pub ratings: Ratings,
+
+    /// Whether the taste that was learned from your decisions counts in the score
+    ///
+    /// Where it counts, a line says how well it does beside the scores alone, and every reason that it changed says so.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub taste: TasteChoice,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -185,11 +192,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Ok(tally.end("select", context));
     }
     let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
-    let photos = {
-        let decisions = human_decisions::in_journal(&reports, args.deliver.dry_run, context)?;
-        choice::candidates(&reports, &groups, &human_decisions::of(&reports, args.choice.ratings, &decisions))
-    };
     let rules = args.choice.rules(context);
+    let decisions = human_decisions::in_journal(&reports, args.deliver.dry_run, context)?;
+    let decided = human_decisions::of(&reports, args.choice.ratings, &decisions);
+    let mut photos = choice::candidates(&reports, &groups, &decided);
+    let taste = {
+        let album = learning::Album { reports: &reports, photos: &photos, weights: &rules.weights };
+        AlbumTaste::of(args.choice.taste, album, &context.taste_memory()?, &decisions)
+    };
+    taste.apply(&mut photos);
+    taste.report(context);
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
     note_kept_beyond_top(&photos, &verdicts, &rules, context);
     log_selection(&photos, &verdicts, context);
@@ -214,6 +226,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     if delivered {
         let seen: Vec<PhotoId> = reports.iter().filter_map(PhotoReport::id).collect();
         history.finish(&seen, &tally.broken, context)?;
+    }
+    if !args.deliver.dry_run {
+        taste.keep(context);
     }
     let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();
     let summary = closing::summary(&args.deliver, (picks, photos.len(), how(&rules)), &written, context.output_file());
@@ -244,6 +259,8 @@ impl Args {
             flag("--min-sharpness", choice.min_sharpness.as_ref()),
             choice.require_eyes_open.then(|| "--require-eyes-open".to_owned()),
             (choice.ratings == Ratings::Ignore).then(|| "--ratings=ignore".to_owned()),
+            (choice.taste == TasteChoice::On).then(|| "--taste=on".to_owned()),
+            (choice.taste == TasteChoice::Off).then(|| "--taste=off".to_owned()),
             flag("--method", groups.method.as_ref()),
             flag("--min-cluster-size", groups.min_cluster_size.as_ref()),
             flag("--noise", groups.noise.as_ref()),

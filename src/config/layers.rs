@@ -18,7 +18,8 @@ use hub::DeviceChoice;
 const BUILT_IN: &str = include_str!("../../configs/global_config.yaml");
 const ENVIRONMENT_PREFIX: &str = "ALBUMCTL_";
 /// Variables with the prefix that are no configuration keys and are read elsewhere.
-const OTHER_VARIABLES: [&str; 4] = ["ALBUMCTL_CONFIG", "ALBUMCTL_CPU", "ALBUMCTL_SHARED", "ALBUMCTL_TOKEN_FILE"];
+const OTHER_VARIABLES: [&str; 5] =
+    ["ALBUMCTL_COMPLETE", "ALBUMCTL_CONFIG", "ALBUMCTL_CPU", "ALBUMCTL_SHARED", "ALBUMCTL_TOKEN_FILE"];
 
 /// Sections of the original system's file that have no effect here. They are accepted, so that its file can be used
 /// unchanged, and reported once.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::photo_id::{Decisions, PhotoId};
-use super::rows::StoredDecision;
+use super::rows::{Contents, StoredDecision};
 use super::{Journal, JournalError, now_ms};
 use judge::select::Decision;
 
@@ -42,7 +42,7 @@ pub struct Logged {
 
 impl Journal {
     pub fn decisions(&self) -> Result<Decisions, JournalError> {
-        Ok(decisions(&self.contents()?.decisions))
+        Ok(decisions(&self.contents()?))
     }
 
     /// Returns the decisions in force, sorted by path.
@@ -69,7 +69,7 @@ impl Journal {
         let decided_ms = now_ms();
         self.change(|transaction, contents| {
             let mut id = contents.decisions.len();
-            let mut current = decisions(&contents.decisions);
+            let mut current = decisions(&contents);
             for &NewDecision { photo, decision, path } in new_decisions {
                 let is_in_force = current.of(Some(photo.content), photo.picture) == decision;
                 if !is_in_force || current.lacks_picture(photo) {
@@ -85,9 +85,20 @@ impl Journal {
     }
 }
 
-fn decisions(stored: &[StoredDecision]) -> Decisions {
+fn decisions(contents: &Contents) -> Decisions {
     let mut decisions = Decisions::default();
-    stored.iter().for_each(|stored| decisions.record(stored.photo, stored.decision));
+    let reset_ms = contents.reset_ms();
+    let mut is_before_reset = reset_ms.is_some();
+    for stored in &contents.decisions {
+        if is_before_reset && reset_ms.is_some_and(|reset_ms| stored.decided_ms > reset_ms) {
+            decisions.learn_from_here();
+            is_before_reset = false;
+        }
+        decisions.record(stored.photo, stored.decision);
+    }
+    if is_before_reset {
+        decisions.learn_from_here();
+    }
     decisions
 }
 

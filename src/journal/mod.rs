@@ -1,5 +1,5 @@
-//! The journal: data that cannot be computed again. It holds a person's decisions about photos, and which photos earlier
-//! `--since last-run` runs have seen.
+//! The journal: data that cannot be computed again. It holds a person's decisions about photos, what a taste is learned
+//! from, and which photos earlier `--since last-run` runs have seen.
 //!
 //! It is one SQLite file in the data folder, shared by any number of processes. It is not a cache: its content is never
 //! discarded, and damage ends the run. Every change is one transaction, so a kill or a power cut leaves the state before
@@ -7,9 +7,11 @@
 //! damaged, not new. SQLite keeps no log file beside it between changes, so the one file can be backed up by copying it.
 
 mod decisions;
+mod example;
 mod photo_id;
 mod rows;
 mod runs;
+mod taste;
 
 use std::fs;
 use std::io;
@@ -24,13 +26,16 @@ use base::atomic::{Draft, Folders, is_unfinished};
 use rows::Contents;
 
 pub use decisions::{DecisionInForce, Logged, NewDecision};
+pub use example::{Facts, TasteExample};
 pub use photo_id::{Decisions, PhotoId, SeenPhotos};
 pub use runs::{LastRun, RunLock};
+pub use taste::{PreferredPair, TasteMemory};
 
 pub const FILE_NAME: &str = "journal.sqlite";
 
-/// The layout's version, raised when an older albumctl could misread the file. Version 3 adds picture identities.
-const LAYOUT: i64 = 3;
+/// The layout's version, raised when an older albumctl could misread the file. Version 3 adds picture identities,
+/// version 4 what a taste is learned from.
+const LAYOUT: i64 = 4;
 /// The first layout whose rows have checksums.
 const FIRST_WITH_CHECKSUMS: i64 = 2;
 
@@ -228,7 +233,7 @@ fn create(folder: &Path, file: &Path) -> Result<(), JournalError> {
 fn write_tables(file: &Path) -> rusqlite::Result<()> {
     let connection = Connection::open(file)?;
     connection.execute_batch("PRAGMA journal_mode = OFF;")?;
-    connection.execute_batch(rows::SCHEMA)?;
+    rows::create(&connection)?;
     rows::seal(&connection)
 }
 

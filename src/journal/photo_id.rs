@@ -30,6 +30,8 @@ impl PhotoId {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Decisions {
     recorded: usize,
+    /// Up to here a taste is not to be learned from them.
+    forgotten: usize,
     by_content: HashMap<ContentId, (usize, Option<Decision>)>,
     by_picture: HashMap<PictureId, (usize, Option<Decision>)>,
 }
@@ -45,9 +47,24 @@ impl Decisions {
     }
 
     pub fn of(&self, content: Option<ContentId>, picture: Option<PictureId>) -> Option<Decision> {
+        self.latest(content, picture).and_then(|(_, decision)| decision)
+    }
+
+    fn latest(&self, content: Option<ContentId>, picture: Option<PictureId>) -> Option<(usize, Option<Decision>)> {
         let by_content = content.and_then(|content| self.by_content.get(&content));
         let by_picture = picture.and_then(|picture| self.by_picture.get(&picture));
-        by_content.into_iter().chain(by_picture).max_by_key(|(order, _)| *order).and_then(|(_, decision)| *decision)
+        by_content.into_iter().chain(by_picture).max_by_key(|(order, _)| *order).copied()
+    }
+
+    /// From here on, a taste is learned from decisions, and not from those before.
+    pub fn learn_from_here(&mut self) {
+        self.forgotten = self.recorded;
+    }
+
+    /// The decision that a taste is learned from. The outer `None` means that nothing was ever decided about the photo.
+    pub fn lesson(&self, photo: PhotoId) -> Option<Option<Decision>> {
+        let (order, decision) = self.latest(Some(photo.content), photo.picture)?;
+        Some(decision.filter(|_| order > self.forgotten))
     }
 
     /// Whether the decision was stored by an older albumctl without a picture, so that an edit of the file would lose it.

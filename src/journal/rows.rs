@@ -3,10 +3,11 @@
 //! is read has been verified.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, Error, params_from_iter};
 
+use super::FIRST_WITH_CHECKSUMS;
+use super::example::TasteExample;
 use super::photo_id::PhotoId;
-use super::{FIRST_WITH_CHECKSUMS, LAYOUT};
 use crate::sqlite::{checksum_of, damage};
 use judge::select::Decision;
 
@@ -16,26 +17,62 @@ pub struct Table {
     columns: &'static [&'static str],
     /// The query for the same columns in the first layout, which had no checksums.
     first_layout: &'static str,
+    /// The first layout that has this table.
+    since: i64,
 }
 
 pub const DECISION: Table = Table {
     name: "decision",
     columns: &["content", "word", "decided_ms", "path"],
     first_layout: "SELECT content, word, decided_ms, path FROM decision ORDER BY id",
+    since: 1,
 };
 pub const RUN: Table = Table {
     name: "run",
     columns: &["key", "about", "finished_ms"],
     first_layout: "SELECT key, about, finished_ms FROM run ORDER BY id",
+    since: 1,
 };
 pub const SEEN: Table = Table {
     name: "seen",
     columns: &["run", "content"],
     first_layout: "SELECT (SELECT count(*) FROM run WHERE id <= seen.run), content FROM seen ORDER BY run, content",
+    since: 1,
 };
-pub const TABLES: [Table; 3] = [DECISION, RUN, SEEN];
+pub const EXAMPLE: Table = Table {
+    name: "example",
+    columns: &["photo", "scene", "word", "facts", "model", "embedding", "told_ms"],
+    first_layout: "",
+    since: 4,
+};
+pub const PREFERENCE: Table =
+    Table { name: "preference", columns: &["photos", "withdrawn", "told_ms"], first_layout: "", since: 4 };
+pub const TABLES: [Table; 5] = [DECISION, RUN, SEEN, EXAMPLE, PREFERENCE];
 
-pub const SCHEMA: &str = "
+/// The tables that layout 4 added.
+const TASTE_SCHEMA: &str = "
+    CREATE TABLE example (
+        id        INTEGER PRIMARY KEY,
+        photo     BLOB NOT NULL,
+        scene     BLOB NOT NULL,
+        word      TEXT,
+        facts     TEXT NOT NULL,
+        model     TEXT NOT NULL,
+        embedding BLOB NOT NULL,
+        told_ms   INTEGER NOT NULL,
+        digest    BLOB NOT NULL
+    );
+    CREATE TABLE preference (
+        id        INTEGER PRIMARY KEY,
+        photos    BLOB NOT NULL,
+        withdrawn INTEGER NOT NULL,
+        told_ms   INTEGER NOT NULL,
+        digest    BLOB NOT NULL
+    );
+    PRAGMA user_version = 4;
+";
+
+const SCHEMA: &str = "
     CREATE TABLE decision (
         id         INTEGER PRIMARY KEY,
         content    BLOB NOT NULL,
@@ -58,8 +95,13 @@ pub const SCHEMA: &str = "
         digest  BLOB NOT NULL
     );
     CREATE TABLE seal (digest BLOB NOT NULL);
-    PRAGMA user_version = 3;
 ";
+
+/// Makes all tables in an empty file. Must be called within a transaction, or on a file that nobody else has open.
+pub fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(TASTE_SCHEMA)
+}
 
 /// One row of a person's decisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,13 +121,24 @@ pub struct FinishedRun {
     pub finished_ms: i64,
 }
 
+/// That a person prefers one photo to another, or takes that back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPreference {
+    /// The better one first; `None` where everything before is to be forgotten.
+    pub photos: Option<(PhotoId, PhotoId)>,
+    pub is_withdrawn: bool,
+    pub told_ms: i64,
+}
+
 /// All rows of the file, in the order they were written.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Contents {
     pub decisions: Vec<StoredDecision>,
     pub runs: Vec<FinishedRun>,
     /// The `id` of a run, and a photo it looked at.
     pub seen: Vec<(i64, PhotoId)>,
+    pub examples: Vec<TasteExample>,
+    pub preferences: Vec<StoredPreference>,
 }
 
 impl StoredDecision {
@@ -101,6 +154,39 @@ impl FinishedRun {
         let values = [self.key.clone().into(), self.about.clone().into(), self.finished_ms.into()];
         put(connection, &RUN, id, &values)
     }
+}
+
+impl TasteExample {
+    pub fn put(&self, connection: &Connection, id: usize, told_ms: i64) -> rusqlite::Result<()> {
+        let facts = serde_json::to_string(&self.facts).map_err(|error| Error::ToSqlConversionFailure(error.into()))?;
+        let embedding: Vec<u8> = self.embedding.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let values = [
+            self.photo.blob().into(),
+            self.scene.to_vec().into(),
+            self.decision.map_or(Value::Null, |decision| Value::Text(word(decision).into())),
+            facts.into(),
+            self.model.clone().into(),
+            embedding.into(),
+            told_ms.into(),
+        ];
+        put(connection, &EXAMPLE, id, &values)
+    }
+}
+
+impl StoredPreference {
+    pub fn put(&self, connection: &Connection, id: usize) -> rusqlite::Result<()> {
+        // Each identity after its length, because one without a picture is shorter.
+        let photos = self.photos.map(|(better, worse)| [better.blob(), worse.blob()]);
+        let photos: Vec<u8> =
+            photos.iter().flatten().flat_map(|blob| std::iter::once(blob.len() as u8).chain(blob.clone())).collect();
+        let values = [photos.into(), i64::from(self.is_withdrawn).into(), self.told_ms.into()];
+        put(connection, &PREFERENCE, id, &values)
+    }
+}
+
+/// Must be called within the transaction that is sealed.
+pub fn remove_examples(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM example", []).map(|_| ())
 }
 
 pub fn put_seen(connection: &Connection, id: usize, run: i64, photo: &PhotoId) -> rusqlite::Result<()> {
@@ -145,12 +231,12 @@ pub fn seal(connection: &Connection) -> rusqlite::Result<()> {
 /// Brings an older layout to this one. Must be called within a transaction.
 pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     if layout(connection)? >= FIRST_WITH_CHECKSUMS {
-        // Rows without a picture identity are valid in this layout, too.
-        return connection.pragma_update(None, "user_version", LAYOUT);
+        // Rows without a picture identity are valid in this layout, too, and empty tables do not change the seal.
+        return connection.execute_batch(TASTE_SCHEMA);
     }
-    let Contents { decisions, runs, seen } = read(connection)?;
+    let Contents { decisions, runs, seen, .. } = read(connection)?;
     connection.execute_batch("DROP TABLE seen; DROP TABLE run; DROP TABLE decision;")?;
-    connection.execute_batch(SCHEMA)?;
+    create(connection)?;
     (1..).zip(&decisions).try_for_each(|(id, decision)| decision.put(connection, id))?;
     (1..).zip(&runs).try_for_each(|(id, run)| run.put(connection, id))?;
     (1..).zip(&seen).try_for_each(|(id, (run, photo))| put_seen(connection, id, *run, photo))?;
@@ -168,7 +254,7 @@ fn visit(
     mut each: impl FnMut(&Table, i64, &[Value]) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
-    for table in &TABLES {
+    for table in TABLES.iter().filter(|table| table.since <= layout) {
         let columns = table.columns.len();
         let mut statement = if layout >= FIRST_WITH_CHECKSUMS {
             let names = table.columns.join(", ");
@@ -222,13 +308,7 @@ impl Contents {
     fn take(&mut self, table: &Table, values: &[Value]) -> Option<()> {
         match (table.name, values) {
             ("decision", [Value::Blob(photo), decision, Value::Integer(decided_ms), Value::Blob(path)]) => {
-                let decision = match decision {
-                    Value::Null => None,
-                    Value::Text(text) => {
-                        Some([Decision::Keep, Decision::Reject].into_iter().find(|&one| word(one) == text)?)
-                    }
-                    _ => return None,
-                };
+                let decision = decided(decision).ok()?;
                 let (photo, decided_ms, path) = (PhotoId::from_blob(photo)?, *decided_ms, path.clone());
                 self.decisions.push(StoredDecision { photo, decision, decided_ms, path });
             }
@@ -236,10 +316,58 @@ impl Contents {
                 self.runs.push(FinishedRun { key: key.clone(), about: about.clone(), finished_ms: *finished_ms });
             }
             ("seen", [Value::Integer(run), Value::Blob(photo)]) => self.seen.push((*run, PhotoId::from_blob(photo)?)),
+            (
+                "example",
+                [
+                    Value::Blob(photo),
+                    Value::Blob(scene),
+                    decision,
+                    Value::Text(facts),
+                    Value::Text(model),
+                    Value::Blob(embedding),
+                    Value::Integer(_),
+                ],
+            ) => {
+                let (numbers, rest) = embedding.as_chunks::<4>();
+                self.examples.push(TasteExample {
+                    photo: PhotoId::from_blob(photo)?,
+                    scene: scene.as_slice().try_into().ok()?,
+                    decision: decided(decision).ok()?,
+                    facts: serde_json::from_str(facts).ok()?,
+                    model: model.clone(),
+                    embedding: rest
+                        .is_empty()
+                        .then(|| numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())?,
+                });
+            }
+            ("preference", [Value::Blob(photos), Value::Integer(withdrawn), Value::Integer(told_ms)]) => {
+                let photos = if photos.is_empty() { None } else { Some(both(photos)?) };
+                self.preferences.push(StoredPreference { photos, is_withdrawn: *withdrawn != 0, told_ms: *told_ms });
+            }
             _ => return None,
         }
         Some(())
     }
+}
+
+/// The decision in a column; an error for a value that is never written.
+fn decided(value: &Value) -> Result<Option<Decision>, ()> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Text(text) => {
+            let known = [Decision::Keep, Decision::Reject].into_iter().find(|&one| word(one) == text);
+            known.map(Some).ok_or(())
+        }
+        _ => Err(()),
+    }
+}
+
+fn both(bytes: &[u8]) -> Option<(PhotoId, PhotoId)> {
+    let (&length, rest) = bytes.split_first()?;
+    let (first, rest) = rest.split_at_checked(length.into())?;
+    let (&length, second) = rest.split_first()?;
+    (second.len() == usize::from(length)).then_some(())?;
+    Some((PhotoId::from_blob(first)?, PhotoId::from_blob(second)?))
 }
 
 fn word(decision: Decision) -> &'static str {

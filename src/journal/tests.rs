@@ -106,7 +106,7 @@ fn damage_and_newer_layouts_are_errors_that_name_the_file() {
     assert_eq!(fs::read(&file).unwrap(), [b'x'; 4096], "it is left as it is");
     fs::remove_file(&file).unwrap();
     Journal::open(folder.path()).unwrap().connection.pragma_update(None, "user_version", LAYOUT + 1).unwrap();
-    assert!(matches!(Journal::open(folder.path()), Err(JournalError::Newer { found: 4, .. })));
+    assert!(matches!(Journal::open(folder.path()), Err(JournalError::Newer { found: 5, .. })));
 }
 
 #[test]
@@ -151,4 +151,59 @@ fn processes_that_make_the_journal_at_once_share_it() {
     });
     assert_eq!(Journal::open_to_read(folder.path()).unwrap().unwrap().decisions_in_force().unwrap().len(), 8);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished is left");
+}
+
+fn example(n: u8, decision: Option<Decision>) -> TasteExample {
+    let facts = Facts { composite: Some(0.5), kind: None, scores: [("sharpness".to_owned(), 0.25)].into() };
+    TasteExample { photo: photo(n), scene: [7; 32], decision, facts, model: "m@1".into(), embedding: vec![0.1, -2.5] }
+}
+
+#[test]
+fn what_a_taste_is_learned_from_is_kept_until_it_is_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).unwrap();
+    assert_eq!(journal.taste_memory().unwrap(), TasteMemory::default());
+    let kept = [example(1, Some(Decision::Keep)), example(2, None)];
+    journal.remember(&kept).unwrap();
+    journal.remember(&kept).unwrap();
+    assert_eq!(journal.contents().unwrap().examples.len(), 2, "known ones are not stored again");
+    journal.remember(&[example(1, Some(Decision::Reject))]).unwrap();
+    journal.prefer((photo(1), photo(2)), false).unwrap();
+    journal.prefer((photo(3), photo(1)), false).unwrap();
+    journal.prefer((photo(1), photo(2)), true).unwrap();
+    journal.prefer((photo(1), photo(3)), false).unwrap();
+    drop(journal);
+    let mut journal = Journal::open(folder.path()).unwrap();
+    let memory = journal.taste_memory().unwrap();
+    assert_eq!(memory.examples, [example(2, None), example(1, Some(Decision::Reject))]);
+    assert_eq!(memory.pairs, [(photo(1), photo(3))], "the latest word about a pair counts");
+    // Decisions stay in force after a reset, and teach nothing any more.
+    journal.decide(&[new_decision(4, Some(Decision::Keep))]).unwrap();
+    assert_eq!(journal.decisions().unwrap().lesson(photo(4)), Some(Some(Decision::Keep)));
+    journal.reset_taste().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    let decisions = journal.decide(&[new_decision(5, Some(Decision::Reject))]).unwrap();
+    assert_eq!(journal.taste_memory().unwrap(), TasteMemory::default());
+    assert_eq!(of(&decisions, photo(4)), Some(Decision::Keep));
+    assert_eq!(decisions.lesson(photo(4)), Some(None));
+    assert_eq!(decisions.lesson(photo(5)), Some(Some(Decision::Reject)));
+    assert_eq!(decisions.lesson(photo(6)), None);
+}
+
+#[test]
+fn a_journal_of_the_third_layout_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).unwrap();
+    journal.decide(&[new_decision(1, Some(Decision::Keep))]).unwrap();
+    let before = "DROP TABLE example; DROP TABLE preference; PRAGMA user_version = 3;";
+    journal.connection.execute_batch(before).unwrap();
+    drop(journal);
+    let old = Journal::open_to_read(folder.path()).unwrap().unwrap();
+    assert_eq!(of(&old.decisions().unwrap(), photo(1)), Some(Decision::Keep));
+    assert_eq!(old.taste_memory().unwrap(), TasteMemory::default());
+    drop(old);
+    let mut journal = Journal::open(folder.path()).unwrap();
+    journal.remember(&[example(1, Some(Decision::Keep))]).unwrap();
+    assert_eq!(of(&journal.decisions().unwrap(), photo(1)), Some(Decision::Keep));
+    assert_eq!(journal.taste_memory().unwrap().examples.len(), 1);
 }

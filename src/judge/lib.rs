@@ -6,3 +6,4 @@ pub mod cluster;
 pub mod portrait;
 pub mod quality;
 pub mod select;
+pub mod taste;

@@ -66,6 +66,7 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
         decision: decision.map(|(decision, _)| decision),
         decision_source: decision.map(|(_, source)| source),
         content: photo.content.map(|content| content.0),
+        taste: None,
     }
 }
 

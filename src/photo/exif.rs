@@ -4,7 +4,6 @@
 //! takes raw files whose headers are not quite TIFF, says what is broken, and no directory can make it read for long.
 //! `kamadak-exif` multiplies its work when one directory names many sub-directories; it serves as the oracle in tests.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -13,6 +12,7 @@ use jiff::civil::{Date, DateTime, Time};
 use super::container::{bmff, jpeg, png, webp};
 use super::ifd::{Ifd, Tiff};
 use super::kind::{self, Kind, Raw};
+use super::packet::packet_of;
 use super::raw;
 use super::xmp::{PersonsRating, persons_rating};
 
@@ -117,22 +117,7 @@ pub fn facts(bytes: &[u8]) -> Facts {
 
 pub(super) fn facts_of(bytes: &[u8], kind: Kind) -> Facts {
     let facts = exif_of(bytes, kind);
-    Facts { rating: packet(bytes, kind).and_then(|packet| persons_rating(&packet)).or(facts.rating), ..facts }
-}
-
-/// The XMP inside a file.
-fn packet(bytes: &[u8], kind: Kind) -> Option<Cow<'_, [u8]>> {
-    /// XMP as the value of a tag.
-    const XMP: u16 = 0x02bc;
-    match kind {
-        Kind::Jpeg => jpeg::header(bytes).xmp.map(Cow::Borrowed),
-        Kind::Png => png::chunks(bytes).xmp.map(Cow::Borrowed),
-        Kind::Webp => webp::chunks(bytes).xmp.map(Cow::Borrowed),
-        Kind::Avif | Kind::Heic => bmff::Meta::read(bytes).ok()?.xmp(bytes),
-        Kind::Tiff | Kind::Raw(_) => Tiff::new(bytes)?.first()?.bytes(XMP).map(Cow::Borrowed),
-        Kind::JpegXl => bmff::jxl_parts(bytes).xmp.filter(|xmp| xmp.len() <= bmff::MAX_EXIF).map(Cow::Borrowed),
-        Kind::Gif | Kind::Bmp => None,
-    }
+    Facts { rating: packet_of(bytes, kind).and_then(|packet| persons_rating(&packet)).or(facts.rating), ..facts }
 }
 
 fn exif_of(bytes: &[u8], kind: Kind) -> Facts {

@@ -47,6 +47,11 @@ impl<'a> Tiff<'a> {
         Some(Self { big: small.u16(2) == Some(43), ..small })
     }
 
+    /// A block of big-endian directories that begins with none of TIFF's marks.
+    pub fn without_header(bytes: &'a [u8]) -> Self {
+        Self { bytes, little_endian: false, big: false }
+    }
+
     /// All directories: the main chain first, each followed by its sub-directories.
     pub fn directories(&self) -> Vec<Ifd<'a>> {
         let mut waiting = vec![self.start().unwrap_or(0)];

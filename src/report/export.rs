@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::xmp::is_marked_copy;
 use base::atomic::{Draft, Folders, folder_of, found};
 use photo::companions::renamed;
 use photo::identity::{self, ContentId, ReadError, open_untouched};
@@ -74,7 +75,7 @@ pub struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lying {
     Nothing,
-    /// The same file, from an earlier run.
+    /// The same file, from an earlier run, or a copy of it that was rated.
     Same,
     /// Something else, which is never replaced.
     Other,
@@ -179,7 +180,8 @@ fn is_same(source: &Path, target: &Path, way: Way) -> Result<bool, ExportError> 
         Way::Copy | Way::HardLink => {
             let theirs = target.symlink_metadata().map_err(io_error(target, "look at"))?;
             let ours = source.metadata().map_err(io_error(source, "look at"))?;
-            Ok(theirs.is_file() && theirs.len() == ours.len() && same_bytes(source, target)?)
+            let is_same = theirs.is_file() && theirs.len() == ours.len() && same_bytes(source, target)?;
+            Ok(is_same || (way == Way::Copy && theirs.is_file() && is_marked_copy(source, target)))
         }
     }
 }
@@ -202,17 +204,22 @@ fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
 /// Performs one step and returns the final path: if the planned name was taken meanwhile, another is used. The caller must
 /// sync `folders` at the end.
 pub fn apply(step: &Step, folders: &mut Folders) -> Result<PathBuf, ExportError> {
+    apply_with(step, None, folders)
+}
+
+/// The same with other content for a copy.
+pub fn apply_with(step: &Step, content: Option<&[u8]>, folders: &mut Folders) -> Result<PathBuf, ExportError> {
     if step.lying == Lying::Same {
         return Ok(step.target.clone());
     }
     let folder = folder_of(&step.target);
     folders.make(folder).map_err(io_error(folder, "create"))?;
-    if place(&step.source, &step.target, step.way, folders)? {
+    if place(step, &step.target, content, folders)? {
         return Ok(step.target.clone());
     }
     for name in names(&step.target)?.skip(1) {
         let target = folder.join(name);
-        if place(&step.source, &target, step.way, folders)? {
+        if place(step, &target, content, folders)? {
             return Ok(target);
         }
     }
@@ -220,9 +227,10 @@ pub fn apply(step: &Step, folders: &mut Folders) -> Result<PathBuf, ExportError>
 }
 
 /// Returns `false` if the name is taken.
-fn place(source: &Path, target: &Path, way: Way, folders: &mut Folders) -> Result<bool, ExportError> {
-    let placed = match way {
-        Way::Copy => return copy(source, target, folders),
+fn place(step: &Step, target: &Path, content: Option<&[u8]>, folders: &mut Folders) -> Result<bool, ExportError> {
+    let source = step.source.as_path();
+    let placed = match step.way {
+        Way::Copy => return copy(source, target, content, folders),
         Way::HardLink => fs::hard_link(source, target),
         Way::SoftLink => soft_link(&absolute(source)?, target),
     };
@@ -247,13 +255,17 @@ fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
 }
 
 /// Copies under a temporary name first, so that an interrupted copy never looks like a photo. Keeps the modification time.
-fn copy(source: &Path, target: &Path, folders: &mut Folders) -> Result<bool, ExportError> {
+fn copy(source: &Path, target: &Path, content: Option<&[u8]>, folders: &mut Folders) -> Result<bool, ExportError> {
     let mut reader = open_untouched(source).map_err(io_error(source, "open"))?;
     let metadata = reader.metadata().map_err(io_error(source, "look at"))?;
     let draft = Draft::with_permissions(target, rights(&metadata));
     let mut draft = draft.map_err(io_error(folder_of(target), "write in"))?;
     let mut file = draft.file().map_err(io_error(target, "write"))?;
-    io::copy(&mut reader, &mut file).map_err(io_error(target, "write"))?;
+    match content {
+        Some(mut content) => io::copy(&mut content, &mut file),
+        None => io::copy(&mut reader, &mut file),
+    }
+    .map_err(io_error(target, "write"))?;
     if let Ok(changed) = metadata.modified() {
         file.set_modified(changed).map_err(io_error(target, "set the time of"))?;
     }

@@ -16,6 +16,7 @@ mod portrait;
 mod score;
 pub mod select;
 mod setting;
+mod taste;
 mod train;
 
 pub use self::train::TrainRecord;
@@ -35,3 +36,4 @@ pub use portrait::PortraitRecord;
 pub use score::{DegradedRecord, FlawedRecord, QualityRecord, ScoreRecord};
 pub use select::SelectRecord;
 pub use setting::SettingRecord;
+pub use taste::{TasteLessonRecord, TasteRecord};

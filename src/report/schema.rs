@@ -6,7 +6,7 @@ use super::records::{
     AestheticsRecord, AnalyzeRecord, ClassifyRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord,
     DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, LoggedRecord, ModelPathRecord, ModelRecord,
     NearestRecord, OcrRecord, PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord,
-    SelectRecord, SettingRecord, TrainRecord, VerifiedRecord,
+    SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord, VerifiedRecord,
 };
 
 /// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
@@ -50,6 +50,8 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("review", schema_of::<SelectRecord>()),
         ("score", schema_of::<ScoreRecord>()),
         ("select", schema_of::<SelectRecord>()),
+        ("taste export", schema_of::<TasteLessonRecord>()),
+        ("taste show", schema_of::<TasteRecord>()),
         ("train", schema_of::<TrainRecord>()),
     ]
 }

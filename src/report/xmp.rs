@@ -3,6 +3,7 @@
 //! Other programs write into the same sidecars. Their content is kept byte for byte, albumctl's values are changed in
 //! place, a rating or label set by a person is never changed, and an unchanged file is not written.
 
+mod embed;
 mod merge;
 
 use std::collections::HashSet;
@@ -17,6 +18,7 @@ use thiserror::Error;
 use base::reading;
 use photo::xmp;
 
+pub use embed::{NotEmbedded, embedded, is_marked_copy};
 pub use merge::{Merged, merge};
 
 use base::atomic::{Draft, Folders};

@@ -30,6 +30,13 @@ pub enum Wish {
         decision: Option<DecisionWord>,
     },
     Undo,
+    /// Two photos whose comparison would teach the most.
+    Question,
+    /// One of two photos is better than the other.
+    Prefer {
+        better: usize,
+        worse: usize,
+    },
     /// The review is over.
     Done,
 }
@@ -46,6 +53,13 @@ pub struct Asked {
 struct DecideBody {
     photo: usize,
     decision: Option<DecisionWord>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreferBody {
+    better: usize,
+    worse: usize,
 }
 
 /// The site: the page, its pictures, and answers of the album's thread.
@@ -82,6 +96,7 @@ impl Site for Table {
                 ("page.css", "") => Ok(Answer::new("text/css; charset=utf-8", html::STYLE)),
                 ("page.js", "") => Ok(Answer::new("text/javascript; charset=utf-8", html::script())),
                 ("album.json", "") => Ok(self.ask(Wish::Album)),
+                ("question.json", "") => Ok(self.ask(Wish::Question)),
                 ("thumbnail", photo) => self.pictures.thumbnail(photo),
                 ("original", photo) => self.pictures.original(photo),
                 _ => Err(Answer::refused(404, "there is no such page")),
@@ -91,6 +106,10 @@ impl Site for Table {
             "POST" => match path {
                 "decide" => match serde_json::from_slice::<DecideBody>(&request.body) {
                     Ok(DecideBody { photo, decision }) => Ok(self.ask(Wish::Decide { photo, decision })),
+                    Err(error) => Err(Answer::refused(400, &error.to_string())),
+                },
+                "prefer" => match serde_json::from_slice::<PreferBody>(&request.body) {
+                    Ok(PreferBody { better, worse }) => Ok(self.ask(Wish::Prefer { better, worse })),
                     Err(error) => Err(Answer::refused(400, &error.to_string())),
                 },
                 "undo" => Ok(self.ask(Wish::Undo)),

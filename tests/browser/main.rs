@@ -4,6 +4,9 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+#[path = "../world/raw_file.rs"]
+mod raw_file;
+
 mod chromium;
 mod large_album;
 mod report_page;

@@ -141,7 +141,8 @@ fn album(count: usize, takes: usize) -> Page {
         let name = scene[best].path.clone();
         if rank == CLOSE_CALL {
             let next = (best + 1) % of;
-            scene[best].met[0].path = scene[next].path.clone();
+            let runner_up = scene[next].path.clone();
+            scene[best].met[0].path = runner_up;
             (scene[best].close_call, scene[next].close_call) = (true, true);
         }
         for (at, photo) in scene.iter_mut().enumerate() {

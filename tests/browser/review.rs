@@ -79,6 +79,21 @@ fn an_album_is_reviewed_by_keyboard_alone() {
     browser.until("!document.getElementById('keys').open");
     assert_eq!(browser.see("document.activeElement.id"), json!("list"));
 
+    // A question: the right one is better; the next question comes, and Escape leaves it open.
+    browser.key("q");
+    browser.until(
+        "document.body.dataset.asked === '1' && document.querySelectorAll('#closer .pane[data-loaded]').length === 2",
+    );
+    let pair = "[...document.querySelectorAll('#closer .pane')].map((pane) => pane.dataset.photo).join()";
+    let first = browser.see(pair);
+    browser.key("ArrowRight");
+    browser.picture("question");
+    browser.key("b");
+    browser.until("document.body.dataset.asked === '2'");
+    assert_ne!(browser.see(pair), first);
+    browser.key("Escape");
+    browser.until("!document.getElementById('closer').open");
+
     // Done by keyboard, too.
     browser.see("document.getElementById('done').focus()");
     browser.key("Enter");
@@ -91,6 +106,8 @@ fn an_album_is_reviewed_by_keyboard_alone() {
     let held = world.run(["decide", "list"]).expect(0).lines();
     assert_eq!(held.len(), 1);
     assert!(held[0]["image_path"].as_str().unwrap().ends_with(name.as_str().unwrap()));
+    let learned = world.run(["taste", "export"]).expect(0).lines();
+    assert_eq!(learned.iter().filter(|line| !line["better_than"].is_null()).count(), 1);
     assert_eq!(browser.wrong, Vec::<String>::new());
 }
 

@@ -131,6 +131,36 @@ fn a_word_is_in_the_journal_when_it_is_answered_and_the_choice_knows_it() {
 }
 
 #[test]
+fn the_next_question_is_close_and_an_answer_is_kept_until_it_is_undone() {
+    let world = World::new();
+    let review = reviewing(&world, &[]);
+    let album = review.get("album.json").json();
+    let group = |photo: &Value| album["photos"][photo.as_u64().unwrap() as usize]["group"].clone();
+    let asked: Vec<Value> = (0..3).map(|_| review.get("question.json").json()).collect();
+    for pair in &asked {
+        assert_eq!(group(&pair[0]), group(&pair[1]), "two takes of a scene: {pair}");
+    }
+    assert!(asked[0] != asked[1] && asked[1] != asked[2] && group(&asked[0][0]) != group(&asked[1][0]));
+    let told = review.post("prefer", &format!("{{\"better\":{},\"worse\":{}}}", asked[0][0], asked[0][1])).json();
+    assert_eq!(told["undo"], 1);
+    let pairs = || {
+        let lines = world.run(["taste", "export"]).expect(0).lines();
+        lines.into_iter().filter(|line| !line["better_than"].is_null()).count()
+    };
+    assert_eq!(pairs(), 1, "it is on disk when it is answered");
+    assert!(journal(&world).is_empty(), "no photo is kept or rejected by that");
+    assert_eq!(review.post("undo", "{}").json()["undo"], 0);
+    assert_eq!(pairs(), 0);
+    assert_eq!(review.post("prefer", "{\"better\":1,\"worse\":1}").status, 500);
+    // Decided photos are not asked about; at last there is no question.
+    let mut left = 0;
+    while !review.get("question.json").json().is_null() {
+        left += 1;
+        assert!(left < 100);
+    }
+}
+
+#[test]
 fn done_prints_the_album_as_select_does() {
     let world = World::new();
     let album = fixture_album();
@@ -175,6 +205,25 @@ fn what_analyze_wrote_is_reviewed_without_looking_again() {
     // What lies there now is another picture.
     world.photo("b.png", 8);
     assert_eq!(review.get(&format!("original/{png}")).status, 409);
+}
+
+#[test]
+fn originals_of_heic_and_raw_are_shown_as_jpeg() {
+    let world = World::new();
+    fs::copy("fixtures/photo/sampling-420.heic", world.path("photos/a.heic")).unwrap();
+    let preview = fs::read(fixture_album().join("DSC_0101.jpg")).unwrap();
+    fs::write(world.path("photos/b.nef"), crate::raw_file::raw(&preview)).unwrap();
+    let review = Reviewing::start(&world, &["photos"]);
+    let page = review.get("album.json").json();
+    for name in ["a.heic", "b.nef"] {
+        let photo = index_of(&page, name);
+        let shown = image::load_from_memory(&review.get(&format!("original/{photo}")).body).unwrap();
+        let told = |side: &str| page["photos"][photo][side].as_u64().unwrap();
+        assert_eq!((u64::from(shown.width()), u64::from(shown.height())), (told("width"), told("height")), "{name}");
+        assert!(review.get(&format!("thumbnail/{photo}")).body.starts_with(&[0xff, 0xd8]), "{name}");
+        review.decide(photo, "keep");
+    }
+    assert_eq!(journal(&world).len(), 2);
 }
 
 #[test]

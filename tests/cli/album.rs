@@ -149,7 +149,8 @@ fn select_names_the_best_of_each_scene_with_reasons() {
             "decision",
             "written",
             "aesthetic_model",
-            "decision_source"
+            "decision_source",
+            "taste"
         ]
     );
     assert_eq!(lines.len(), 4);

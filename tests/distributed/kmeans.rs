@@ -11,7 +11,7 @@ use scale::distributed::client::{self, Client};
 use scale::distributed::engine;
 use scale::distributed::trust::Trust;
 use scale::fit::{Event, fit_on};
-use scale::pass::{Engine as _, Pass, Question};
+use scale::pass::{Engine as _, Sample};
 
 use super::features::{Form, bits, formula, options, plain, rows, write, write_as};
 use super::nodes::Cluster;
@@ -64,8 +64,8 @@ fn rows_that_were_drawn_may_be_more_than_a_message_holds() {
     let stop = AtomicBool::new(false);
     let connected = Client::connect(&client, &stop, &|told| panic!("{told}")).unwrap();
     let engine = engine::Cluster::new(&source, false, 1, connected).unwrap();
-    let survey = Pass { question: Question::Survey { wanted: count, seed: 1 }, nearest: None };
-    let drawn = engine.draw(&survey, &source.groups()).unwrap().into_rows();
+    let survey = Sample::Uniform { wanted: count, seed: 1 };
+    let drawn = engine.sample(&survey, &source.groups()).unwrap().into_rows();
     let mut numbers: Vec<f32> = drawn.iter().map(|drawn| drawn.row[DIM - 1]).collect();
     numbers.sort_by(f32::total_cmp);
     assert_eq!(numbers, (0..count).map(|number| number as f32).collect::<Vec<_>>());

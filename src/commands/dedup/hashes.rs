@@ -50,7 +50,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut delivery = args.delivery(kept.map(|(path, _)| path.clone()))?;
     let mut output = context.output::<DuplicateRecord>()?;
     for ((path, id), duplicate) in paths.iter().zip(&ids).zip(&duplicates) {
-        let placed = if duplicate.is_none() { delivery.next(&mut tally, context)? } else { Vec::new() };
+        let placed = if duplicate.is_none() { delivery.next(None, &mut tally, context)? } else { Vec::new() };
         if args.shows(duplicate.is_none()) {
             output.write(
                 &context.ui,

@@ -72,7 +72,7 @@ fn write(args: &Args, source: &Source, found: &Duplicates, context: &Context) ->
     let mut removed = found.removed.iter().peekable();
     source.each_id(|row, id| {
         let gone: Option<&Removed> = removed.next_if(|removed| removed.row == row);
-        let placed = if gone.is_none() { delivery.next(&mut tally, context)? } else { Vec::new() };
+        let placed = if gone.is_none() { delivery.next(None, &mut tally, context)? } else { Vec::new() };
         if args.shows(gone.is_none()) {
             output.write(
                 &context.ui,

@@ -6,19 +6,21 @@ use serde::Serialize;
 
 use crate::commands::album_export::{self, Album as Chosen};
 use crate::commands::decide;
-use crate::commands::human_decisions::{self, Ratings};
+use crate::commands::human_decisions;
+use crate::commands::learning::{self, AlbumTaste, TasteChoice};
 use crate::commands::open_models::Networks;
 use crate::commands::photos::Tally;
-use crate::commands::select::TieBreak;
+use crate::commands::select::{ChoiceArgs, TieBreak};
 use crate::context::{Context, journal_failed};
 use crate::error::CommandError;
-use crate::journal::{self, Decisions, Journal, PhotoId};
+use crate::journal::{self, Decisions, Journal, PhotoId, TasteMemory};
 use crate::library::Groups;
 use crate::library::choice::{self, FoundDecision};
 use crate::library::model_selection::AlbumModels;
 use crate::photo_report::PhotoReport;
 use crate::report::html::{Entry, Met, Page};
 use judge::select::{Decision, Photo, Rules, Verdict};
+use judge::taste::question::{Candidate, next_question};
 
 /// The parts of the album that stay the same during a review.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +29,13 @@ pub struct Album<'a> {
     pub groups: &'a Groups,
     pub models: &'a AlbumModels,
     pub rules: &'a Rules,
+}
+
+/// What was said in this review, to be undone.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Decided { photo: usize, before: Option<Decision> },
+    Preferred { better: usize, worse: usize },
 }
 
 #[derive(Debug)]
@@ -39,12 +48,19 @@ pub struct Session<'a> {
     photos: Vec<Photo>,
     verdicts: Vec<Verdict>,
     page: Page,
-    /// The decisions of this review, for undo: the photo, and the decision before.
-    undo_stack: Vec<(usize, Option<Decision>)>,
+    undo_stack: Vec<Step>,
+    /// Pairs that were asked about or compared in this review; none is asked about again.
+    asked: Vec<(usize, usize)>,
     /// Whether the journal has a decision that the choice does not include yet.
     stale: bool,
     tie_breaks: TieBreak<'a>,
+    choice: TasteChoice,
+    memory: TasteMemory,
+    taste: AlbumTaste,
 }
+
+/// Decided photos that a question is to be far from.
+const MOST_KNOWN: usize = 100;
 
 /// The effect of a decision, for the page.
 #[derive(Debug, Serialize)]
@@ -79,14 +95,15 @@ impl<'a> Update<'a> {
 impl<'a> Session<'a> {
     pub fn begin(
         album: Album<'a>,
-        ratings: Ratings,
+        choice: &ChoiceArgs,
         journal: Journal,
         networks: &'a Networks<'a>,
         tally: &'a mut Tally,
         context: &'a Context,
     ) -> Result<Self, CommandError> {
         let decisions = human_decisions::in_journal(album.reports, false, context)?;
-        let elsewhere = human_decisions::elsewhere(album.reports, ratings);
+        let elsewhere = human_decisions::elsewhere(album.reports, choice.ratings);
+        let memory = journal.taste_memory().map_err(journal_failed)?;
         let mut session = Self {
             album,
             journal,
@@ -96,8 +113,12 @@ impl<'a> Session<'a> {
             verdicts: Vec::new(),
             page: Page::default(),
             undo_stack: Vec::new(),
+            asked: Vec::new(),
             stale: true,
             tie_breaks: TieBreak { networks, tally, context, seen: HashMap::new() },
+            choice: choice.taste,
+            memory,
+            taste: AlbumTaste::default(),
         };
         session.settle()?;
         let Album { reports, .. } = album;
@@ -115,6 +136,9 @@ impl<'a> Session<'a> {
         let Album { reports, groups, models, rules } = self.album;
         let before: Vec<Option<Decision>> = self.photos.iter().map(|photo| photo.decision).collect();
         choice::decide(&mut self.photos, &human_decisions::before(reports, &self.decisions, &self.elsewhere));
+        let album = learning::Album { reports, photos: &self.photos, weights: &rules.weights };
+        self.taste = AlbumTaste::of(self.choice, album, &self.memory, &self.decisions);
+        self.taste.apply(&mut self.photos);
         let hub = &self.tie_breaks.networks.hub;
         let verdicts = hub.choose(reports, &self.photos, rules, groups, models, &mut self.tie_breaks)?;
         let mut old: Vec<Option<&Verdict>> = vec![None; reports.len()];
@@ -141,17 +165,73 @@ impl<'a> Session<'a> {
         let before = self.decisions.of(report.content, report.picture);
         if before != decision {
             self.store(photo, decision)?;
-            self.undo_stack.push((photo, before));
+            self.undo_stack.push(Step::Decided { photo, before });
         }
         self.changes(Some(photo))
     }
 
     /// Undoes the last decision of this review.
     pub fn undo(&mut self) -> Result<String, CommandError> {
-        let Some(&(photo, before)) = self.undo_stack.last() else { return self.changes(None) };
-        self.store(photo, before)?;
+        let photo = match self.undo_stack.last() {
+            None => return self.changes(None),
+            Some(&Step::Decided { photo, before }) => {
+                self.store(photo, before)?;
+                photo
+            }
+            Some(&Step::Preferred { better, worse }) => {
+                self.store_preference(better, worse, true)?;
+                better
+            }
+        };
         self.undo_stack.pop();
         self.changes(Some(photo))
+    }
+
+    /// Stores that one of two photos is better.
+    pub fn prefer(&mut self, better: usize, worse: usize) -> Result<String, CommandError> {
+        let count = self.album.reports.len();
+        if better == worse || better >= count || worse >= count {
+            return Err(CommandError::usage(anyhow::anyhow!("two photos of the album are expected")));
+        }
+        self.store_preference(better, worse, false)?;
+        self.undo_stack.push(Step::Preferred { better, worse });
+        self.asked.push((better, worse));
+        self.changes(Some(better))
+    }
+
+    fn store_preference(&mut self, better: usize, worse: usize, is_withdrawn: bool) -> Result<(), CommandError> {
+        let id = |photo: usize| self.album.reports[photo].id();
+        let unknown = || anyhow::anyhow!("the content of a photo is not known, so nothing can be stored about it");
+        let pair = id(better).zip(id(worse)).ok_or_else(unknown)?;
+        let telemetry = &self.tie_breaks.context.telemetry;
+        telemetry.time("journal", || self.journal.prefer(pair, is_withdrawn)).map_err(journal_failed)?;
+        self.memory = self.journal.taste_memory().map_err(journal_failed)?;
+        self.stale = true;
+        Ok(())
+    }
+
+    /// The two photos to compare next; null where no question is left.
+    pub fn question(&mut self) -> Result<String, CommandError> {
+        let embeddings = &self.album.groups.embeddings;
+        let mut scores = vec![None; self.photos.len()];
+        self.verdicts.iter().for_each(|verdict| scores[verdict.photo] = verdict.composite);
+        let candidates: Vec<Candidate> = self
+            .photos
+            .iter()
+            .enumerate()
+            .map(|(at, photo)| Candidate {
+                score: scores[at],
+                scene: photo.group.unwrap_or(self.photos.len() + at),
+                is_open: photo.decision.is_none(),
+            })
+            .collect();
+        let mut known: Vec<usize> = (0..self.photos.len()).filter(|&at| self.photos[at].decision.is_some()).collect();
+        // So many tell where nothing was said yet; all of a large album would take long.
+        known.truncate(MOST_KNOWN);
+        let distance = |a: usize, b: usize| 1.0 - embeddings.cosine(a, b);
+        let pair = next_question(&candidates, &self.asked, &known, &distance);
+        self.asked.extend(pair);
+        json(&pair)
     }
 
     /// Stores a decision; it is on disk when this returns.
@@ -192,6 +272,9 @@ impl<'a> Session<'a> {
 
     /// The album as last shown.
     pub fn end(self) -> (Vec<Photo>, Vec<Verdict>) {
+        let context = self.tie_breaks.context;
+        self.taste.report(context);
+        self.taste.keep(context);
         (self.photos, self.verdicts)
     }
 }

@@ -6,6 +6,7 @@ pub mod composite;
 mod filter;
 mod pick;
 mod reason;
+mod taste;
 pub mod tournament;
 
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use thiserror::Error;
 
 pub use composite::{MissingReason, Portrait, ScoreParts, Weights};
 pub use filter::Filters;
-pub use pick::{needs_comparison, select};
+pub use taste::{needs_comparison, select};
 pub use tournament::{Meeting, Tiebreak};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -65,6 +66,8 @@ pub struct Photo {
     pub decision_source: Option<DecisionSource>,
     /// A hash of the file's bytes. Files with the same hash are one picture and fill one place in the album.
     pub content: Option<[u8; 32]>,
+    /// What the person's taste adds to the composite score; `None` where it does not count.
+    pub taste: Option<f64>,
 }
 
 /// The rules of a selection.
@@ -142,6 +145,7 @@ pub struct Verdict {
     pub photo: usize,
     /// The rank among the picks, from 1; `None` when the photo was not picked.
     pub rank: Option<usize>,
+    /// With what a taste adds.
     pub composite: Option<f64>,
     pub parts: ScoreParts,
     pub group_size: usize,

@@ -8,8 +8,8 @@ use super::reason::{self, GroupContext, Outcome};
 use super::tournament::{self, Entrant, Tiebreak};
 use super::{Comparator, Decision, Photo, Rules, ScoreParts, SelectError, Verdict};
 
-/// Returns the photos in a tie-break, which the comparison model needs features of; if empty, no model is needed.
-pub fn needs_comparison(photos: &[Photo], rules: &Rules) -> Result<Vec<usize>, SelectError> {
+/// Returns the photos in a tie-break.
+pub(super) fn needs_comparison(photos: &[Photo], rules: &Rules) -> Result<Vec<usize>, SelectError> {
     rules.check()?;
     let scored = ScoredPhotos::new(photos, rules);
     let mut needed: Vec<usize> = scored.groups().into_values().flat_map(|members| scored.close(&members)).collect();
@@ -18,7 +18,7 @@ pub fn needs_comparison(photos: &[Photo], rules: &Rules) -> Result<Vec<usize>, S
 }
 
 /// Returns a verdict for every photo: the picks by rank, then the others from best to worst.
-pub fn select(photos: &[Photo], rules: &Rules, comparator: Comparator) -> Result<Vec<Verdict>, SelectError> {
+pub(super) fn select(photos: &[Photo], rules: &Rules, comparator: Comparator) -> Result<Vec<Verdict>, SelectError> {
     rules.check()?;
     let scored = ScoredPhotos::new(photos, rules);
     let groups = scored.groups();
@@ -68,7 +68,11 @@ pub(super) type TooSimilar = BTreeMap<usize, (usize, f64)>;
 impl<'a> ScoredPhotos<'a> {
     fn new(photos: &'a [Photo], rules: &'a Rules) -> Self {
         let parts: Vec<ScoreParts> = photos.iter().map(|photo| ScoreParts::of(photo, &rules.weights)).collect();
-        let composite = parts.iter().map(ScoreParts::composite).collect();
+        let with_taste = |(photo, parts): (&Photo, &ScoreParts)| match photo.taste {
+            Some(adds) => parts.composite().map(|composite| (composite + adds).clamp(0.0, 1.0)),
+            None => parts.composite(),
+        };
+        let composite = photos.iter().zip(&parts).map(with_taste).collect();
         let failed = photos.iter().map(|photo| rules.filters.failed(photo)).collect();
         Self { photos, rules, parts, composite, failed, duplicate_of: duplicate_of(photos) }
     }

@@ -39,6 +39,7 @@ prop_compose! {
             decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
             decision_source: None,
             content: None,
+            taste: None,
         }
     }
 }

@@ -16,6 +16,7 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         decision: None,
         decision_source: None,
         content: None,
+        taste: None,
     }
 }
 

@@ -23,7 +23,8 @@ fn boxes(bytes: &[u8]) -> impl Iterator<Item = Child<'_>> {
     })
 }
 
-fn child(bytes: &[u8], name: [u8; 4]) -> Option<&[u8]> {
+/// The payload of the first box of this type.
+pub fn child(bytes: &[u8], name: [u8; 4]) -> Option<&[u8]> {
     boxes(bytes).find(|(it, _)| *it == name).map(|(_, payload)| payload)
 }
 

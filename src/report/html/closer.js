@@ -1,10 +1,11 @@
 // One photo at full size, or up to four side by side, with one zoom for all.
 
 class Closer {
-  constructor(album, list, decides) {
+  constructor(album, list, decides, prefers) {
     this.album = album;
     this.list = list;
     this.decides = decides;
+    this.prefers = prefers;
     this.dialog = $('closer');
     this.panes = 1;
     this.first = 0;
@@ -12,7 +13,11 @@ class Closer {
     /** What of the pictures lies in the middle while they are zoomed, in parts of their sides. */
     this.middle = [0.5, 0.5];
     this.message = '';
+    /** Two photos that a question is about, and at which of them one is; null outside of questions. */
+    this.question = null;
+    this.at = 0;
     this.dialog.addEventListener('close', () => {
+      this.question = null;
       this.shown = [];
       this.list.root.focus({ preventScroll: true });
     });
@@ -29,8 +34,32 @@ class Closer {
     this.show(this.list.cells[this.list.current]?.side === undefined ? 1 : 2);
   }
 
-  /** The photos side by side: a stretch of the list with the current photo in it. */
+  /** The photo one is at. */
+  get photo() {
+    return this.question ? this.question[this.at] : this.list.photo();
+  }
+
+  /** The other one of two photos side by side. */
+  get other() {
+    const others = this.shown.map((pane) => pane.photo).filter((photo) => photo !== this.photo);
+    return this.open && this.shown.length === 2 && others.length === 1 ? others[0] : null;
+  }
+
+  /** Asks which of two photos is better. */
+  ask(pair) {
+    this.question = pair;
+    this.at = 0;
+    this.show(2);
+  }
+
+  /** The photos side by side: those of a question, or a stretch of the list with the current photo in it. */
   show(panes = this.panes) {
+    if (this.question && panes === 2) {
+      this.panes = 2;
+      this.place(this.question);
+      return;
+    }
+    this.question = null;
     const { cells, current } = this.list;
     if (!cells.length) return;
     this.panes = Math.min(panes, cells.length);
@@ -39,7 +68,10 @@ class Closer {
     if (current < this.first || current >= this.first + this.panes) this.first = current;
     this.first = Math.max(0, Math.min(this.first, cells.length - this.panes));
     if (current >= this.first + this.panes) this.first = current - this.panes + 1;
-    const photos = cells.slice(this.first, this.first + this.panes).map((cell) => cell.photo);
+    this.place(cells.slice(this.first, this.first + this.panes).map((cell) => cell.photo));
+  }
+
+  place(photos) {
     const same = this.shown.length === photos.length && photos.every((photo, at) => this.shown[at].photo === photo);
     if (same) this.shown.forEach((pane, at) => this.tell(pane, at));
     else this.draw(photos);
@@ -92,7 +124,8 @@ class Closer {
     else frame.append(make('div', 'none', 'no picture'));
     frame.addEventListener('click', () => {
       if (this.dragged) return;
-      this.list.go(this.first + at);
+      if (this.question) this.at = at;
+      else this.list.go(this.first + at);
       this.show();
     });
     frame.addEventListener('dblclick', (event) => {
@@ -125,7 +158,7 @@ class Closer {
 
   tell(pane, at) {
     const { photo } = pane;
-    const here = this.first + at === this.list.current;
+    const here = this.question ? at === this.at : this.first + at === this.list.current;
     pane.root.classList.toggle('here', here && this.panes > 1);
     const picked = photo.rank === null ? 'not picked' : `★ ${photo.rank}`;
     pane.label.textContent = [photo.name, picked, decisionTold[photo.decision]].filter(Boolean).join(' · ');
@@ -135,6 +168,7 @@ class Closer {
   tellMore(photo) {
     const side = this.side;
     side.replaceChildren();
+    if (this.question) side.append(make('p', 'asked', 'Which of the two is better? Arrows move, B says it, Q asks something else, Escape ends the questions.'));
     side.append(make('h2', '', photo.name));
     const facts = [photo.rank === null ? 'not picked' : `picked as number ${photo.rank}`, decisionTold[photo.decision], photo.taken_at];
     const line = make('div', 'quiet facts', facts.filter(Boolean).join(' · '));
@@ -167,6 +201,11 @@ class Closer {
       const button = make('button', word, label);
       button.setAttribute('aria-pressed', String(photo.decision === word));
       button.addEventListener('click', () => this.decides(photo, word));
+      box.append(button);
+    }
+    if (this.album.page.served && this.other) {
+      const button = make('button', 'better', 'Better');
+      button.addEventListener('click', () => this.prefers());
       box.append(button);
     }
     return box;

@@ -5,7 +5,10 @@ const KEYS = [
   ['1 – 4', 'so many side by side'], ['Z', '100 %, and back; Shift and an arrow moves'], ['F', 'boxes around faces'],
   ['P', 'the picks only'], ['/', 'find by name'], ['?', 'these keys'],
 ];
-const WORDS = [['K', 'keep it, or take that back'], ['X', 'reject it, or take that back'], ['U', 'undo the last word']];
+const WORDS = [
+  ['K', 'keep it, or take that back'], ['X', 'reject it, or take that back'], ['U', 'undo the last word'],
+  ['B', 'of two side by side, this one is better'], ['Q', 'be asked which of two is better; again, another question'],
+];
 
 const start = (page) => {
   const album = new Album(page);
@@ -38,7 +41,7 @@ const start = (page) => {
 
   // --- a person's word: told by the server, which has it on disk by then
   let line = Promise.resolve();
-  const say = (path, body) => {
+  const say = (path, body, told) => {
     line = line.then(async () => {
       const answer = await fetch(path, {
         method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body),
@@ -51,7 +54,8 @@ const start = (page) => {
       album.take(change.changed);
       said = change.undo;
       const photo = album.photos[change.photo];
-      if (photo) tell(`${photo.name}: ${decisionTold[photo.decision] ?? 'no word of yours'}, ${photo.rank === null ? 'not picked' : `picked as number ${photo.rank}`}`);
+      if (told) tell(told);
+      else if (photo) tell(`${photo.name}: ${decisionTold[photo.decision] ?? 'no word of yours'}, ${photo.rank === null ? 'not picked' : `picked as number ${photo.rank}`}`);
       else tell('Nothing to take back.');
       update();
       if (path === 'undo' && photo && !closer.open && list.photo() !== photo) list.go(list.places(photo)[0] ?? list.current);
@@ -98,7 +102,25 @@ const start = (page) => {
     if (page.served) say('undo', {});
     else if (words.length) hold(...words.pop());
   };
-  const closer = new Closer(album, list, decide);
+  const prefer = () => {
+    const [better, worse, wasAsked] = [closer.photo, closer.other, closer.question];
+    if (!page.served || !worse) return;
+    say('prefer', { better: better.index, worse: worse.index }, `${better.name} is better than ${worse.name}`)
+      .then(() => { if (wasAsked && closer.question === wasAsked) ask(); });
+  };
+  const closer = new Closer(album, list, decide, prefer);
+  /** The next question, for as long as somebody likes to answer. */
+  const ask = async () => {
+    if (!page.served) return;
+    const pair = await fetch('question.json').then((answer) => answer.json()).catch(() => null);
+    if (pair) {
+      closer.ask(pair.map((index) => album.photos[index]));
+    } else {
+      if (closer.question) closer.close();
+      tell('No question is left: no two photos are close that nothing is said about.');
+    }
+    document.body.dataset.asked = Number(document.body.dataset.asked ?? 0) + 1;
+  };
   $('closer').addEventListener('close', () => update());
   const end = async () => {
     await line;
@@ -113,7 +135,7 @@ const start = (page) => {
     const box = make('div', 'side');
     box.append(make('h2', '', 'Keys'));
     const table = make('table');
-    for (const [keys, what] of [...KEYS, ...WORDS]) {
+    for (const [keys, what] of [...KEYS, ...WORDS.filter(([key]) => page.served || !/[BQ]/.test(key))]) {
       const row = make('tr');
       row.append(make('th', '', keys), make('td', '', what));
       table.append(row);
@@ -124,15 +146,17 @@ const start = (page) => {
     $('keys').replaceChildren(box);
     $('keys').showModal();
   };
+  const here = () => closer.open ? closer.photo : list.photo();
   const move = (by, leap) => () => {
-    if (leap && !closer.open) list.leap(by);
+    if (closer.question) closer.at = by > 0 ? 1 : 0;
+    else if (leap && !closer.open) list.leap(by);
     else list.step(by);
   };
   const actions = {
     ArrowRight: move(1), ArrowLeft: move(-1), ArrowDown: move(1, true), ArrowUp: move(-1, true),
     Home: () => list.go(0), End: () => list.go(list.cells.length - 1),
     Enter: () => closer.look(),
-    k: () => decide(list.photo(), 'keep'), x: () => decide(list.photo(), 'reject'), u: undo,
+    k: () => decide(here(), 'keep'), x: () => decide(here(), 'reject'), u: undo, b: prefer, q: ask,
     1: () => closer.show(1), 2: () => closer.show(2), 3: () => closer.show(3), 4: () => closer.show(4),
     z: () => {
       if (!closer.open) closer.show(1);
@@ -185,6 +209,8 @@ const start = (page) => {
     show('all');
   });
   $('undo').addEventListener('click', undo);
+  $('ask').addEventListener('click', ask);
+  $('ask').hidden = !page.served;
   $('save').addEventListener('click', save);
   $('save').hidden = page.served;
   $('done').addEventListener('click', end);

@@ -8,7 +8,7 @@ use crate::report::{Cell, Record};
 /// A figure.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EvalRecord {
-    /// `scores`, `bursts`, `groups`, `degradations` or `selection`.
+    /// `scores`, `bursts`, `groups`, `degradations`, `selection` or `taste`.
     pub task: String,
     /// The model or baseline that is judged.
     pub subject: String,

@@ -50,6 +50,9 @@ pub struct SelectRecord {
     /// The source of the decision.
     #[serde(default)]
     pub decision_source: Option<DecisionPlace>,
+    /// What your taste adds to the score, within `composite_score`; null where it does not count.
+    #[serde(default)]
+    pub taste: Option<f64>,
 }
 
 /// The parts of the composite score.
@@ -91,7 +94,7 @@ pub struct MetRecord {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Written {
-    /// `copy`, `hard_link`, `soft_link`, `zip` or `xmp`.
+    /// `copy`, `hard_link`, `soft_link`, `zip`, `xmp` (a sidecar) or `xmp_embed` (a rating inside a copy).
     pub action: String,
     #[serde(flatten)]
     pub path: PhotoPath,
@@ -114,6 +117,7 @@ impl Written {
             "copy" => "be copied to",
             "hard_link" | "soft_link" => "be linked at",
             "zip" => "go into the zip as",
+            "xmp_embed" => "be rated inside",
             _ => "be rated in",
         };
         (!self.applied).then(|| format!("would {would} {path}"))
@@ -173,6 +177,7 @@ impl SelectRecord {
             decision_source: photo.decision_source.map(Into::into),
             written: Vec::new(),
             aesthetic_model: report.aesthetic.as_ref().map(|rated| rated.model.clone()),
+            taste: photo.taste,
         }
     }
 }

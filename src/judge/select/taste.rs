@@ -1,0 +1,93 @@
+//! The selection with a person's taste, which says in every reason that it changed that it did.
+
+use std::collections::BTreeSet;
+
+use super::pick;
+use super::{Comparator, Photo, Rules, SelectError, Verdict};
+
+/// Returns the photos in a tie-break, which the comparison model needs features of; if empty, no model is needed.
+pub fn needs_comparison(photos: &[Photo], rules: &Rules) -> Result<Vec<usize>, SelectError> {
+    let needed = pick::needs_comparison(photos, rules)?;
+    let Some(default) = without_taste(photos) else { return Ok(needed) };
+    let both: BTreeSet<usize> = needed.into_iter().chain(pick::needs_comparison(&default, rules)?).collect();
+    Ok(both.into_iter().collect())
+}
+
+/// Returns a verdict for every photo: the picks by rank, then the others from best to worst.
+pub fn select(photos: &[Photo], rules: &Rules, comparator: Comparator) -> Result<Vec<Verdict>, SelectError> {
+    let mut verdicts = pick::select(photos, rules, comparator)?;
+    let Some(default) = without_taste(photos) else { return Ok(verdicts) };
+    let mut by_default: Vec<Option<Verdict>> = vec![None; photos.len()];
+    for verdict in pick::select(&default, rules, comparator)? {
+        let photo = verdict.photo;
+        by_default[photo] = Some(verdict);
+    }
+    for verdict in &mut verdicts {
+        let (Some(default), Some(adds)) = (&by_default[verdict.photo], photos[verdict.photo].taste) else { continue };
+        let clause = match (verdict.selected(), default.selected()) {
+            (true, false) => format!("picked for your taste ({adds:+.2})"),
+            (false, true) => format!("picked if your taste did not count ({adds:+.2})"),
+            _ if verdict.reason != default.reason => format!("your taste counts ({adds:+.2})"),
+            _ => continue,
+        };
+        let sentence = verdict.reason.trim_end_matches('.');
+        verdict.reason = format!("{sentence}; {clause}.");
+    }
+    Ok(verdicts)
+}
+
+/// The same photos by their scores alone; `None` where no taste counts.
+fn without_taste(photos: &[Photo]) -> Option<Vec<Photo>> {
+    let counts = photos.iter().any(|photo| photo.taste.is_some());
+    counts.then(|| photos.iter().map(|photo| Photo { taste: None, ..photo.clone() }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn photo(name: &str, iqa: f64, taste: Option<f64>) -> Photo {
+        Photo {
+            path: name.into(),
+            group: Some(0),
+            aesthetic: Err(super::super::MissingReason::ModelMissing),
+            iqa: Ok(iqa),
+            portrait: Err(super::super::MissingReason::ModelMissing),
+            sharpness: None,
+            taken_ms: None,
+            decision: None,
+            decision_source: None,
+            content: None,
+            taste,
+        }
+    }
+
+    fn chosen(photos: &[Photo]) -> Vec<(String, Option<f64>, String)> {
+        let comparator = Comparator { better: None, distance: &|_, _| None };
+        let verdicts = select(photos, &Rules::default(), comparator).unwrap();
+        let told =
+            |verdict: Verdict| (photos[verdict.photo].path.display().to_string(), verdict.composite, verdict.reason);
+        verdicts.into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_taste_moves_scores_and_every_reason_that_it_changed_says_so() {
+        let plain = chosen(&[photo("a.jpg", 0.8, None), photo("b.jpg", 0.6, None), photo("c.jpg", 0.1, None)]);
+        assert_eq!((plain[0].0.as_str(), plain[0].1), ("a.jpg", Some(0.8)));
+        assert!(plain.iter().all(|(_, _, reason)| !reason.contains("taste")));
+        let with = [photo("a.jpg", 0.8, Some(-0.1)), photo("b.jpg", 0.6, Some(0.25)), photo("c.jpg", 0.1, Some(0.0))];
+        let with = chosen(&with);
+        assert_eq!(with[0].0, "b.jpg");
+        assert!(with[0].2.ends_with("; picked for your taste (+0.25)."), "{}", with[0].2);
+        assert_eq!(with[1].0, "a.jpg");
+        assert!(with[1].2.contains("0.15 behind b.jpg"), "the printed scores: {}", with[1].2);
+        assert!(with[1].2.ends_with("; picked if your taste did not count (-0.10)."), "{}", with[1].2);
+        assert!(with[2].2.ends_with("; your taste counts (+0.00)."), "{}", with[2].2);
+    }
+
+    #[test]
+    fn a_taste_that_changes_nothing_is_not_told() {
+        let with = chosen(&[photo("a.jpg", 0.8, Some(0.0)), photo("b.jpg", 0.6, Some(0.0))]);
+        assert!(with.iter().all(|(_, _, reason)| !reason.contains("taste")));
+    }
+}
