@@ -12,7 +12,7 @@ use super::operator::{Arithmetic, BIAS, Operator, RESIDUAL};
 use super::rearrange::{concat, reshaped, sliced, squeezed, transposed, unsqueezed};
 use super::tensor::{Memory, Tensor, Value};
 use super::window::{Spread, enlarged, pooled};
-use crate::axes::{Checked, require};
+use crate::axes::{Checked, require, together};
 
 /// An operator with the function that is applied to what it gives.
 #[derive(Debug)]
@@ -101,7 +101,14 @@ pub(super) fn apply(
     Ok(match operator {
         Operator::Identity => value()?,
         Operator::Unary(function) => floats(unary(*function, value()?.floats()?)),
-        Operator::Binary(arithmetic) => floats(binary(*arithmetic, value()?.floats()?, value()?.floats()?)?),
+        Operator::Binary(arithmetic) => {
+            let (a, b) = (value()?.floats()?, value()?.floats()?);
+            let shape = together(&a.shape, &b.shape)?;
+            if shape != a.shape && shape != b.shape {
+                memory.fits(&shape)?;
+            }
+            floats(binary(*arithmetic, a, b)?)
+        }
         Operator::Conv(..) => {
             let Ready::Conv(conv) = ready else { return Err("a convolution of constants".into()) };
             let x = value()?.floats()?;
@@ -136,10 +143,16 @@ pub(super) fn apply(
             let a = value()?.floats()?;
             if let Ready::Matrix(linear, rectifier) = ready {
                 afford((a.data.len() as u64).saturating_mul(linear.outputs() as u64))?;
+                require(
+                    a.data.len() / linear.inputs().max(1) * linear.outputs() <= memory.room,
+                    "the memory of a run is more than this reader allows",
+                )?;
                 floats(multiplied(a, linear, rectifier)?)
             } else {
                 let b = value()?.floats()?;
-                afford(product_of(&a.shape, &b.shape)?.1)?;
+                let (shape, work) = product_of(&a.shape, &b.shape)?;
+                afford(work)?;
+                memory.fits(&shape)?;
                 floats(product(engine, a, &b.plain())?)
             }
         }

@@ -41,6 +41,7 @@ fn fold(graph: &mut Graph) -> Result<(), GraphError> {
     let engine = Engine { cpu: Cpu::Plain, precision: Precision::Full };
     // A quarter of what a large file holds.
     let (mut room, mut left) = (MOST_ELEMENTS / 16, 1 << 28);
+    let mut memory = Memory::new(room);
     for (number, node) in std::mem::take(&mut graph.nodes).into_iter().enumerate() {
         let simple = !matches!(node.operator, Operator::Conv(..) | Operator::ConvTranspose(_) | Operator::Resize);
         if !simple || !node.inputs.iter().flatten().all(|&input| graph.constants[input].is_some()) {
@@ -49,7 +50,7 @@ fn fold(graph: &mut Graph) -> Result<(), GraphError> {
         }
         let inputs = node.inputs.iter().map(|input| input.and_then(|input| graph.constants[input].clone())).collect();
         let step = (&node.operator, &Ready::Nothing);
-        let value = apply(engine, step, inputs, &mut left, &mut Memory::default());
+        let value = apply(engine, step, inputs, &mut left, &mut memory);
         let value = value.map_err(|problem| GraphError::Use { number, name: short(&node.name), problem })?;
         room = room
             .checked_sub(value.elements())

@@ -16,7 +16,7 @@ const WORK_OF_A_NUMBER: u64 = 1 << 17;
 const MOST_WORK: u64 = 1 << 38;
 
 /// Most numbers of tensors at one time, for every number of the input, and beside them.
-const GROWTH: usize = 64;
+const GROWTH: usize = 20;
 const BESIDE: usize = 1 << 22;
 
 /// Runs from any number of threads.
@@ -87,10 +87,11 @@ impl Network {
         let mut values: Vec<Option<Value>> = vec![None; self.constants.len()];
         let numbers = input.data.len();
         let most = numbers.saturating_mul(GROWTH).saturating_add(BESIDE).min(MOST_ELEMENTS);
-        let (mut live, mut memory) = (numbers, Memory::default());
+        let (mut live, mut memory) = (numbers, Memory::new(most));
         values[self.input] = Some(Value::Floats(Arc::new(input)));
         let mut left = (numbers as u64).saturating_mul(WORK_OF_A_NUMBER).saturating_add(LEAST_WORK).min(MOST_WORK);
         for (number, step) in self.steps.iter().enumerate() {
+            memory.room = most.saturating_sub(live);
             let mut inputs = Vec::with_capacity(step.node.inputs.len());
             for &input in &step.node.inputs {
                 let value = input.and_then(|input| {

@@ -121,14 +121,25 @@ pub(super) fn lying(shape: &[usize], channels_last: bool) -> Vec<usize> {
 }
 
 /// Memory of tensors that nobody reads any more, for the next ones: fresh memory costs more than most operators.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
     free: Vec<Vec<f32>>,
+    /// The most numbers that the next tensor may have.
+    pub room: usize,
 }
 
 impl Memory {
     /// More pieces than this are not kept.
     const MOST: usize = 16;
+
+    pub fn new(room: usize) -> Self {
+        Self { free: Vec::new(), room }
+    }
+
+    /// Checks that there is room for a tensor of this shape.
+    pub fn fits(&self, shape: &[usize]) -> Checked<()> {
+        require(elements(shape)? <= self.room, "the memory of a run is more than this reader allows")
+    }
 
     /// Numbers of any value, for who writes all of them.
     pub fn take(&mut self, len: usize) -> Vec<f32> {
@@ -142,6 +153,7 @@ impl Memory {
     }
 
     pub fn tensor(&mut self, shape: Vec<usize>, channels_last: bool) -> Checked<Tensor> {
+        self.fits(&shape)?;
         let data = self.take(elements(&shape)?);
         Ok(Tensor { shape, channels_last, data })
     }
