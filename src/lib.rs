@@ -10,7 +10,7 @@
 //! | [`base`] | pictures in memory, containment of panics, safe reading and atomic writing of files | what a photo is |
 //! | [`kernels`] | CPU kernels of the networks, chosen at run time; the only `unsafe` code | files, models |
 //! | [`photo`] | files to pixels: scan, identity, kind, decoding within limits, EXIF, XMP, resize | what a picture is worth |
-//! | [`judge`] | pure decisions over numbers: `quality`, `portrait`, `cluster`, `select`, `taste` | files, clocks, networks, the terminal |
+//! | [`judge`] | pure decisions on numbers: `quality`, `portrait`, `cluster`, `select`, `taste` | files, clocks, networks, the terminal |
 //! | [`networks`] | networks, and the formats of weight files they are read from | where a file came from |
 //! | `models` | the manifests every binary carries, and the weights that are part of it | how anything runs |
 //! | [`hub`] | the model hub: manifests, catalogue, fetching, verified files, networks in memory | the photos of a run |
@@ -21,20 +21,20 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`error`], [`failure`] | what ends a run; what costs one photo |
+//! | [`error`], [`failure`] | errors that end a run; failures of one photo |
 //! | [`ui`], [`telemetry`] | the only writer to the terminal; where the time went |
 //! | [`config`] | typed settings from layers, each value knowing who set it |
 //! | [`store`] | the results store, by content and fingerprint; may be deleted at any time |
-//! | [`journal`] | what must not be forgotten: decisions of a person, what a taste is learned from, and what runs for news have seen |
-//! | [`photo_report`], [`thumbnail`] | what is known of one photo; a small picture of it |
-//! | [`report`] | records, and a file a format: JSON lines, CSV, table; schemas; the page, sidecars, exports |
+//! | [`journal`] | what must not be lost: a person's decisions, the comparisons a taste is learned from, and the photos that `--since last-run` has seen |
+//! | [`photo_report`], [`thumbnail`] | everything known of one photo; a small picture of it |
+//! | [`report`] | records, a file per format (JSON lines, CSV, table), schemas, the page, sidecars, exports |
 //! | [`pipeline`] | photos in, findings out in scan order: identify, look up, read, decode once, analyse, keep |
-//! | [`analyses`] | what is asked of a photo: measures and networks as the pipeline takes them |
+//! | [`analyses`] | the analyses of a photo: measures and networks, as the pipeline runs them |
 //! | [`library`] | the engine of every command, and of Rust programs: [`ModelHub`]; shown by `examples/model_hub.rs` |
 //! | [`missing_models`] | the note about missing models at the end of a run |
-//! | [`arguments`], [`context`] | what all commands are told; made once a run: settings, store, terminal, stop flag |
-//! | [`review`] | the server behind `albumctl review`: who may ask, which pictures are shown |
-//! | [`commands`] | a file a command: arguments and `run`; wires, never computes |
+//! | [`arguments`], [`context`] | options of all commands; the state of a run: settings, store, terminal, stop flag |
+//! | [`review`] | the server of `albumctl review`: access control, pictures |
+//! | [`commands`] | a file per command: arguments and `run`; connects, never computes |
 //! | [`cli`] | the command line: which commands there are, and which file runs each |
 //!
 //! No two files import each other in a circle; `tests/layering.rs` looks.
@@ -44,16 +44,23 @@
 //! | question | place |
 //! |---|---|
 //! | which ratings of other programs count? | `src/commands/human_decisions.rs`; how they are read: `src/photo/xmp.rs` |
-//! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file a format |
-//! | which files go where a photo goes? | `src/photo/companions.rs` |
-//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (likeness), `calibration.rs` (how alike is alike), `moments.rs` (time), a file a method |
-//! | what is known of a photo, and which models are asked? | `src/photo_report.rs`; `src/library/model_selection.rs` |
-//! | why was this photo picked? | `src/judge/select/`: `composite.rs`, `tournament.rs`, `pick.rs`, `reason.rs` |
-//! | what is learned from decisions? | `src/commands/learning.rs` (from which), `src/judge/taste/` (how), `src/journal/taste.rs` (kept where) |
-//! | the page of `--report` and `review`? | `src/report/html/`; what it is served by: `src/review/`; what its keys do: `src/commands/review/session.rs` |
-//! | a field of a JSON line | `src/report/records/`, a file a command |
-//! | a key of the configuration | `src/config/settings.rs`, with its default in `configs/global_config.yaml` |
+//! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file per format |
+//! | which files are exported with a photo? | `src/photo/companions.rs` |
+//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (similarity), `calibration.rs` (thresholds), `agglomerative.rs` (the default method), `moments.rs` (time) |
+//! | what is known of a photo, and which models are used? | `src/photo_report.rs`; `src/library/model_selection.rs` |
+//! | why was this photo picked? | `src/judge/select/`: `composite.rs` (weights), `tournament.rs`, `pick.rs`, `reason.rs` |
+//! | the built-in network | `src/networks/mini/`: `trunk.rs`, `views.rs` (what it sees), `heads.rs`, `comparison_head.rs` (tie-breaks); called from `src/hub/tasks.rs` |
+//! | which network is built from a weight file? | `src/hub/registry.rs`, an arm per architecture |
 //! | where is a model's file fetched from? | its manifest in `models/`; `src/hub/fetch/` |
+//! | when is a model's file trusted, and where is it stored? | `src/hub/cache.rs`; hashes that a user accepted: `src/hub/cache/trust.rs` |
+//! | a field of a JSON line | `src/report/records/`, a file per command; `tests/cli/fields.txt` keeps them |
+//! | a field of a sidecar | `src/report/xmp.rs`; filled in `src/commands/album_export.rs` |
+//! | what survives a kill while files are written? | `src/base/atomic.rs` (temporary file, rename), `src/report/export.rs` (the album); signals: `src/context.rs` |
+//! | how does a decision survive an edit of the file? | `src/journal/photo_id.rs`; `src/photo/picture.rs` (the picture without metadata) |
+//! | the page of `--report` and `review` | `src/report/html/`; the server: `src/review/`, with access control in `server.rs`; its keys: `src/commands/review/session.rs` |
+//! | k-means over files | `src/scale/pass.rs` (queries), `fit.rs`; run by `scan_pool.rs` here, by `distributed/engine.rs` on a cluster |
+//! | a key of the configuration | `src/config/settings.rs`, with its default in `configs/global_config.yaml` |
+//! | a command | its file in `src/commands/`; `src/cli.rs`, with examples and outputs in `src/cli/` |
 //! | what happens when something breaks? | `tests/faults/README.md`, each row with its test |
 //!
 //! # `score`, in one line

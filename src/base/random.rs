@@ -1,4 +1,4 @@
-//! SplitMix64: numbers without a pattern, the same for the same seed whatever happens to crates.
+//! SplitMix64, a pseudo-random generator of our own, so that the same seed gives the same numbers in every release.
 
 #[derive(Clone, Debug)]
 pub struct SplitMix(pub u64);

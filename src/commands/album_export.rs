@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::failure::{Failure, Stage};
 use crate::photo_report::PhotoReport;
-use crate::report::export::{self, Item, Lying, Step, Way};
+use crate::report::export::{self, AtTarget, Item, Placement, Step};
 use crate::report::html::{self, Entry, Face as FaceMark, Met, Page};
 use crate::report::output::whole_file;
 use crate::report::place::{Content, Outputs, PlaceError};
@@ -104,12 +104,12 @@ impl DeliverArgs {
 }
 
 impl FolderArgs {
-    fn folder(&self) -> Option<(&Path, Way)> {
+    fn folder(&self) -> Option<(&Path, Placement)> {
         let link = match self.link {
-            LinkKind::Soft => Way::SoftLink,
-            LinkKind::Hard => Way::HardLink,
+            LinkKind::Soft => Placement::SoftLink,
+            LinkKind::Hard => Placement::HardLink,
         };
-        let copies = self.copy_to.as_deref().map(|folder| (folder, Way::Copy));
+        let copies = self.copy_to.as_deref().map(|folder| (folder, Placement::Copy));
         copies.or_else(|| self.link_to.as_deref().map(|folder| (folder, link)))
     }
 
@@ -134,15 +134,15 @@ impl FolderArgs {
 
     /// Plans where each photo goes; nothing is written yet.
     pub fn plan(&self, items: &[Item], group_folders: bool, dry_run: bool) -> Result<Delivery, CommandError> {
-        let (steps, way) = match self.folder() {
-            Some((folder, way)) => {
-                (export::plan(items, folder, way, group_folders).map_err(CommandError::failed)?, way)
+        let (steps, placement) = match self.folder() {
+            Some((folder, placement)) => {
+                (export::plan(items, folder, placement, group_folders).map_err(CommandError::failed)?, placement)
             }
-            None => (Vec::new(), Way::Copy),
+            None => (Vec::new(), Placement::Copy),
         };
         let (all, steps) = (steps.len(), steps.into_iter());
         let (skipped, unrated) = (Vec::new(), Vec::new());
-        Ok(Delivery { steps, way, dry_run, all, placed: 0, skipped, unrated, folders: Folders::default() })
+        Ok(Delivery { steps, placement, dry_run, all, placed: 0, skipped, unrated, folders: Folders::default() })
     }
 }
 
@@ -150,7 +150,7 @@ impl FolderArgs {
 #[derive(Debug)]
 pub struct Delivery {
     steps: std::vec::IntoIter<Vec<Step>>,
-    way: Way,
+    placement: Placement,
     dry_run: bool,
     all: usize,
     placed: usize,
@@ -172,13 +172,13 @@ impl Delivery {
     ) -> Result<Vec<Written>, CommandError> {
         if context.stopped() && !self.dry_run && self.steps.len() > 0 {
             self.folders.sync().context("cannot keep what was put into the folder")?;
-            let done = if self.way == Way::Copy { "copied" } else { "linked" };
+            let done = if self.placement == Placement::Copy { "copied" } else { "linked" };
             return Err(interrupted(&format!("{} of {} were {done}", self.placed, counted(self.all, "photo"))));
         }
         let mut written = Vec::new();
         for (at, step) in self.steps.next().unwrap_or_default().into_iter().enumerate() {
             let is_companion = at > 0;
-            if is_companion && step.lying == Lying::Other {
+            if is_companion && step.at_target == AtTarget::Other {
                 self.skipped.push(step.target);
                 continue;
             }
@@ -196,7 +196,7 @@ impl Delivery {
             match placed {
                 Ok(target) => {
                     self.placed += usize::from(!is_companion);
-                    let entry = Written::new(way_name(self.way), &target, !self.dry_run);
+                    let entry = Written::new(way_name(self.placement), &target, !self.dry_run);
                     written.push(Written { companion: is_companion, ..entry });
                     if content.is_some() {
                         written.push(Written::new("xmp_embed", &target, !self.dry_run));
@@ -217,7 +217,7 @@ impl Delivery {
     /// an earlier run stays as it is.
     fn rated(&mut self, step: &Step, mark: &Mark) -> Option<Vec<u8>> {
         let length = |path: &Path| path.metadata().map(|metadata| metadata.len()).ok();
-        if step.lying == Lying::Same && length(&step.target) == length(&step.source) {
+        if step.at_target == AtTarget::Same && length(&step.target) == length(&step.source) {
             return None;
         }
         match xmp::embedded(&step.source, mark) {
@@ -238,9 +238,9 @@ impl Delivery {
         if let Some(first) = self.skipped.first() {
             let (files, first) = (counted(self.skipped.len(), "file"), first.display());
             let lie = if self.skipped.len() == 1 {
-                "lies there in another version and stays"
+                "exists there in another version, which is kept"
             } else {
-                "lie there in other versions and stay"
+                "exist there in other versions, which are kept"
             };
             context.ui.note(&format!("{files} beside the photos {lie}, the first {first}"));
         }
@@ -341,11 +341,11 @@ impl ContentCheck<'_> {
     }
 }
 
-fn way_name(way: Way) -> &'static str {
-    match way {
-        Way::Copy => "copy",
-        Way::HardLink => "hard_link",
-        Way::SoftLink => "soft_link",
+fn way_name(placement: Placement) -> &'static str {
+    match placement {
+        Placement::Copy => "copy",
+        Placement::HardLink => "hard_link",
+        Placement::SoftLink => "soft_link",
     }
 }
 

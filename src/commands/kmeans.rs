@@ -50,7 +50,7 @@ struct FitArgs {
     #[arg(long, value_enum, value_name = "HOW", default_value = "kmeans++")]
     init: InitArg,
 
-    #[arg(long, value_name = "N", default_value_t = 100, help = "Stop after so many iterations")]
+    #[arg(long, value_name = "N", default_value_t = 100, help = "Stop after this many iterations")]
     max_iterations: u64,
 
     /// Stop when the centroids together move less than this
@@ -191,7 +191,7 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
         Some(cluster) => on_cluster(&cluster, args, &source, &options, context, &mut on_event),
     };
     let Some(model) = features::unless_stopped(model)? else {
-        context.ui.note("interrupted; started again, it goes on from the last whole iteration");
+        context.ui.note("interrupted; started again, it resumes after the last complete iteration");
         return Ok(Ending::Interrupted);
     };
     model.save(&args.model)?;

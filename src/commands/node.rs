@@ -185,7 +185,7 @@ fn shares(args: &ExecutorArgs, alone: bool) -> Result<Shares, CommandError> {
         return Ok(Shares::anywhere());
     }
     if args.share.is_empty() {
-        let open = anyhow::anyhow!("an executor that works for other machines is told where: --share DIR|URL");
+        let open = anyhow::anyhow!("an executor that works for other machines needs --share DIR|URL");
         return Err(CommandError::usage(open).hint("--share /shared, or --share s3://bucket; several may be named"));
     }
     Shares::new(args.share.iter().map(String::as_str)).map_err(|cause| CommandError::usage(anyhow::anyhow!(cause)))

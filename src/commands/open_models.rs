@@ -156,7 +156,7 @@ impl From<HubError> for CommandError {
     fn from(error: HubError) -> Self {
         match error {
             HubError::Unknown { .. } => {
-                Self::usage(error).hint("no file lies there either; `albumctl models list` shows the names")
+                Self::usage(error).hint("no such file exists either; `albumctl models list` shows the names")
             }
             HubError::WrongTask { .. }
             | HubError::NoHead { .. }

@@ -232,7 +232,7 @@ impl Tally {
     pub fn warn_not_written(&self, context: &Context) {
         let Some(file) = context.output_file() else { return };
         let why = if self.interrupted {
-            "not written: the run was interrupted; what was measured is remembered, and the same command goes on from there"
+            "not written: the run was interrupted; results so far are stored, and the same command resumes from there"
         } else {
             "left as it was: there are no results to take its place"
         };

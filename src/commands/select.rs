@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use super::album::{Budget, Gathered, GroupArgs};
 use super::album_export::{self, Album, DeliverArgs};
-use super::closing;
 use super::human_decisions::{self, Ratings};
 use super::learning::{self, AlbumTaste, TasteChoice};
 use super::open_models::Networks;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
+use super::select_summary;
 use crate::analyses::ComparisonAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
@@ -231,7 +231,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         taste.keep(context);
     }
     let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();
-    let summary = closing::summary(&args.deliver, (picks, photos.len(), how(&rules)), &written, context.output_file());
+    let summary =
+        select_summary::summary(&args.deliver, (picks, photos.len(), how(&rules)), &written, context.output_file());
     Ok(tally.end_with(&summary, args.deliver.writes() || context.output_file().is_some(), "select", context))
 }
 

@@ -215,7 +215,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             let items = if args.labels.extension().is_some_and(|extension| extension == "txt") {
                 let (items, absent) = labels::ava(&args.labels, &args.photos).map_err(refused)?;
                 if absent > 0 {
-                    context.ui.note(&format!("{absent} photos of {} are not here", args.labels.display()));
+                    context.ui.note(&format!("{absent} photos of {} are missing", args.labels.display()));
                 }
                 items
             } else {

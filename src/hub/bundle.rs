@@ -18,9 +18,9 @@ pub enum BundleError {
     Entries { found: usize },
     #[error("it has {found} entries of the name {name} where one belongs")]
     Named { name: &'static str, found: usize },
-    #[error("its entry {name} is said to take {bytes} bytes; at most {LARGEST_ENTRY} are unpacked")]
+    #[error("its entry {name} claims {bytes} bytes; at most {LARGEST_ENTRY} are unpacked")]
     TooLarge { name: &'static str, bytes: u64 },
-    #[error("its entry {name} takes other than the {bytes} bytes it is said to")]
+    #[error("its entry {name} does not have the {bytes} bytes that it claims")]
     Length { name: &'static str, bytes: u64 },
     #[error("its entry {name} cannot be unpacked: {source}")]
     Unpack { name: &'static str, source: std::io::Error },

@@ -15,7 +15,7 @@ const SIDE: usize = 256;
 const POINTS: usize = landmarks::COUNT + 10;
 
 /// The mesh points that the expression network takes.
-const LOOKED_AT: [usize; 146] = [
+const EXPRESSION_POINTS: [usize; 146] = [
     0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67, 70, 78, 80,
     81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148, 149, 150, 152, 153,
     154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251,
@@ -42,7 +42,7 @@ impl ExpressionNetworks {
         let (mesh, blendshapes) = ("face_landmarks_detector.tflite", "face_blendshapes.tflite");
         let networks = Self { mesh: of_entry(mesh, &[0, 1])?, blendshapes: of_entry(blendshapes, &[0])? };
         expect(mesh, &networks.mesh, &[vec![1, SIDE, SIDE, 3]], &[vec![1, 1, 1, POINTS * 3], vec![1, 1, 1, 1]])?;
-        expect(blendshapes, &networks.blendshapes, &[vec![1, LOOKED_AT.len(), 2]], &[vec![BLENDSHAPES.len()]])?;
+        expect(blendshapes, &networks.blendshapes, &[vec![1, EXPRESSION_POINTS.len(), 2]], &[vec![BLENDSHAPES.len()]])?;
         Ok(networks)
     }
 
@@ -52,7 +52,7 @@ impl ExpressionNetworks {
         let picture = crop.sample(pixels, SIDE, Outside::Nearest);
         let answers = self.mesh.run(&[&scaled(&picture, 1.0 / 255.0, 0.0)]);
         let points = landmarks::place(&answers[0], SIDE, &[], crop, width, height);
-        let looked_at: Vec<f32> = LOOKED_AT
+        let looked_at: Vec<f32> = EXPRESSION_POINTS
             .iter()
             .flat_map(|&index| [points[index][0] * f64::from(width), points[index][1] * f64::from(height)])
             .map(|v| v as f32)

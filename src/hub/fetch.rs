@@ -133,7 +133,7 @@ pub enum PullError {
     DiskFull { name: String, bytes: u64 },
     #[error("{name}: {}", each(tried))]
     NoGoodSource { name: String, tried: Vec<(String, SourceError)> },
-    #[error("{name}: interrupted; the next pull goes on where this one ended")]
+    #[error("{name}: interrupted; the next pull resumes here")]
     Interrupted { name: String },
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -172,9 +172,7 @@ pub enum SourceError {
     Hash { expected: Digest, found: Digest },
     #[error("has sha256 {found}, one that starts with {expected} is expected; what came was deleted")]
     HashStart { expected: String, found: Digest },
-    #[error(
-        "says no length, so nobody could tell whether what comes is all of it, and no sha256 is known to tell it by"
-    )]
+    #[error("gives no length, and without a sha256 an incomplete file could not be recognised")]
     Endless,
     #[error("is a web page, not a file")]
     WebPage,

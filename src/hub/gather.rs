@@ -1,10 +1,10 @@
-//! Gathers photos of many threads into batches for a GPU, which needs hardly longer for sixteen photos than for one.
+//! Gathers photos of many threads into batches for a GPU, for which sixteen photos take little longer than one.
 
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 /// The batch size on a GPU. Batches are padded to it: a matrix product may add in another order for another batch size, and
 /// a photo's result must not depend on its neighbours.
-pub const TOGETHER: usize = 16;
+pub const BATCH: usize = 16;
 
 /// Height, width and floats of a photo.
 pub type Photo = (usize, usize, Vec<f32>);
@@ -25,7 +25,7 @@ struct State {
 }
 
 impl Gather {
-    /// Returns a result for each photo. `run` gets at most [`TOGETHER`] photos of one size.
+    /// Returns a result for each photo. `run` gets at most [`BATCH`] photos of one size.
     pub fn answers(&self, photos: Vec<Photo>, run: impl Fn(&[Photo]) -> Answers) -> Answers {
         let ours: Vec<Arc<OnceLock<Answer>>> = photos.iter().map(|_| Arc::default()).collect();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,7 +61,7 @@ impl State {
         let size = self.waiting.first().map(|((height, width, _), _)| (*height, *width));
         let mut taken = (Vec::new(), Vec::new());
         for (photo, answer) in std::mem::take(&mut self.waiting) {
-            if taken.0.len() < TOGETHER && size == Some((photo.0, photo.1)) {
+            if taken.0.len() < BATCH && size == Some((photo.0, photo.1)) {
                 taken.0.push(photo);
                 taken.1.push(answer);
             } else {
@@ -84,7 +84,7 @@ mod tests {
         let (gather, runs) = (Gather::default(), AtomicUsize::new(0));
         let run = |photos: &[Photo]| {
             runs.fetch_add(1, Ordering::Relaxed);
-            assert!(photos.len() <= TOGETHER && photos.iter().all(|photo| photo.0 == photos[0].0));
+            assert!(photos.len() <= BATCH && photos.iter().all(|photo| photo.0 == photos[0].0));
             std::thread::sleep(Duration::from_millis(5));
             Ok(photos.iter().map(|(height, _, data)| vec![*height as f32, data[0] + 1.0]).collect())
         };

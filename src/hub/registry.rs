@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, ModuleT, VarBuilder};
 
-use super::gather::{Gather, Photo, TOGETHER};
+use super::gather::{BATCH, Gather, Photo};
 use super::manifest::{Architecture, NetworkSpec};
 use super::recipe::{Backbone, Recipe};
 use kernels::{Cpu, Engine, Precision};
@@ -354,8 +354,8 @@ impl OnDevice {
         let together = |photos: &[Photo]| {
             let size = photos.first().map_or(size, |photo| (photo.0, photo.1));
             let mut data = photos.iter().map(|photo| photo.2.as_slice()).collect::<Vec<_>>().concat();
-            data.resize(TOGETHER * size.0 * size.1 * Batch::CHANNELS, 0.0);
-            self.run(TOGETHER, size, &data).map_err(|error| error.to_string())
+            data.resize(BATCH * size.0 * size.1 * Batch::CHANNELS, 0.0);
+            self.run(BATCH, size, &data).map_err(|error| error.to_string())
         };
         self.gather.answers(photos, together).map_err(candle_core::Error::msg)
     }

@@ -8,7 +8,7 @@ mod axes;
 pub mod checkpoint;
 mod convolution;
 pub mod dinov2;
-pub mod folded;
+pub mod folded_norm;
 pub mod fused;
 pub mod graph;
 pub mod head;

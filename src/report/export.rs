@@ -46,7 +46,7 @@ fn io_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Expo
 /// How a photo is placed in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum Placement {
     Copy,
     HardLink,
     SoftLink,
@@ -67,13 +67,13 @@ pub struct Item {
 pub struct Step {
     pub source: PathBuf,
     pub target: PathBuf,
-    pub way: Way,
-    pub lying: Lying,
+    pub placement: Placement,
+    pub at_target: AtTarget,
 }
 
 /// What exists under the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lying {
+pub enum AtTarget {
     Nothing,
     /// The same file, from an earlier run, or a copy of it that was rated.
     Same,
@@ -87,7 +87,7 @@ pub enum Lying {
 pub fn plan<'a>(
     items: &'a [Item],
     folder: &Path,
-    way: Way,
+    placement: Placement,
     group_folders: bool,
 ) -> Result<Vec<Vec<Step>>, ExportError> {
     if found(folder).map_err(io_error(folder, "look at"))?.is_some_and(|there| !there.is_dir()) {
@@ -98,14 +98,14 @@ pub fn plan<'a>(
     let mut taken_along = HashSet::new();
     let mut place = |item: &'a Item| {
         let folder = if group_folders { in_group(folder, item.group) } else { folder.to_owned() };
-        let lying = listings.entry(folder.clone()).or_insert_with(|| listing(&folder));
+        let existing = listings.entry(folder.clone()).or_insert_with(|| listing(&folder));
         let step = |source: &Path, target: PathBuf| {
-            let lying = match lies(&target)? {
-                true if is_same(source, &target, way)? => Lying::Same,
-                false if !lying.contains(&folded(&target)) => Lying::Nothing,
-                _ => Lying::Other,
+            let at_target = match lies(&target)? {
+                true if is_same(source, &target, placement)? => AtTarget::Same,
+                false if !existing.contains(&folded(&target)) => AtTarget::Nothing,
+                _ => AtTarget::Other,
             };
-            Ok::<_, ExportError>(Step { source: source.to_owned(), target, way, lying })
+            Ok::<_, ExportError>(Step { source: source.to_owned(), target, placement, at_target })
         };
         // A film may belong to the JPEG and the HEIC of one shot; it is exported with the first of them.
         let companions: Vec<&PathBuf> = item.companions.iter().filter(|it| taken_along.insert(*it)).collect();
@@ -114,8 +114,8 @@ pub fn plan<'a>(
             let beside = companions.iter().map(|it| step(it, renamed(it, &item.path, &photo.target)));
             let beside: Vec<Step> = beside.collect::<Result<_, _>>()?;
             // Companions of a photo from an earlier run may have changed since.
-            let is_free = photo.lying != Lying::Other
-                && (photo.lying == Lying::Same || beside.iter().all(|step| step.lying != Lying::Other));
+            let is_free = photo.at_target != AtTarget::Other
+                && (photo.at_target == AtTarget::Same || beside.iter().all(|step| step.at_target != AtTarget::Other));
             let steps = [vec![photo], beside].concat();
             if is_free && steps.iter().all(|step| !claimed.contains(&folded(&step.target))) {
                 claimed.extend(steps.iter().map(|step| folded(&step.target)));
@@ -169,19 +169,19 @@ fn lies(target: &Path) -> Result<bool, ExportError> {
 }
 
 /// Whether `target` already is what the export of `source` would make.
-fn is_same(source: &Path, target: &Path, way: Way) -> Result<bool, ExportError> {
-    match way {
-        Way::SoftLink => match fs::read_link(target) {
+fn is_same(source: &Path, target: &Path, placement: Placement) -> Result<bool, ExportError> {
+    match placement {
+        Placement::SoftLink => match fs::read_link(target) {
             Ok(link) => Ok(link == absolute(source)?),
             // Not a link.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
             Err(error) => Err(io_error(target, "look at")(error)),
         },
-        Way::Copy | Way::HardLink => {
+        Placement::Copy | Placement::HardLink => {
             let theirs = target.symlink_metadata().map_err(io_error(target, "look at"))?;
             let ours = source.metadata().map_err(io_error(source, "look at"))?;
             let is_same = theirs.is_file() && theirs.len() == ours.len() && same_bytes(source, target)?;
-            Ok(is_same || (way == Way::Copy && theirs.is_file() && is_marked_copy(source, target)))
+            Ok(is_same || (placement == Placement::Copy && theirs.is_file() && is_marked_copy(source, target)))
         }
     }
 }
@@ -209,7 +209,7 @@ pub fn apply(step: &Step, folders: &mut Folders) -> Result<PathBuf, ExportError>
 
 /// The same with other content for a copy.
 pub fn apply_with(step: &Step, content: Option<&[u8]>, folders: &mut Folders) -> Result<PathBuf, ExportError> {
-    if step.lying == Lying::Same {
+    if step.at_target == AtTarget::Same {
         return Ok(step.target.clone());
     }
     let folder = folder_of(&step.target);
@@ -229,10 +229,10 @@ pub fn apply_with(step: &Step, content: Option<&[u8]>, folders: &mut Folders) ->
 /// Returns `false` if the name is taken.
 fn place(step: &Step, target: &Path, content: Option<&[u8]>, folders: &mut Folders) -> Result<bool, ExportError> {
     let source = step.source.as_path();
-    let placed = match step.way {
-        Way::Copy => return copy(source, target, content, folders),
-        Way::HardLink => fs::hard_link(source, target),
-        Way::SoftLink => soft_link(&absolute(source)?, target),
+    let placed = match step.placement {
+        Placement::Copy => return copy(source, target, content, folders),
+        Placement::HardLink => fs::hard_link(source, target),
+        Placement::SoftLink => soft_link(&absolute(source)?, target),
     };
     match placed {
         Ok(()) => {
@@ -322,8 +322,8 @@ mod tests {
             .collect()
     }
 
-    fn run(items: &[Item], folder: &Path, way: Way) -> Vec<String> {
-        let steps = plan(items, folder, way, false).unwrap();
+    fn run(items: &[Item], folder: &Path, placement: Placement) -> Vec<String> {
+        let steps = plan(items, folder, placement, false).unwrap();
         let mut folders = Folders::default();
         steps
             .iter()
@@ -342,14 +342,18 @@ mod tests {
         );
         let out = world.path().join("out");
         let foreign = file(&out, "x-2.jpg", b"somebody's");
-        for way in [Way::Copy, Way::HardLink, Way::SoftLink] {
-            let out = if way == Way::Copy { out.clone() } else { world.path().join(format!("{way:?}")) };
-            let named = run(&items(&[&a, &b, &c]), &out, way);
-            let expected =
-                if way == Way::Copy { ["x.jpg", "x-3.jpg", "X-4.JPG"] } else { ["x.jpg", "x-2.jpg", "X-3.JPG"] };
+        for placement in [Placement::Copy, Placement::HardLink, Placement::SoftLink] {
+            let out =
+                if placement == Placement::Copy { out.clone() } else { world.path().join(format!("{placement:?}")) };
+            let named = run(&items(&[&a, &b, &c]), &out, placement);
+            let expected = if placement == Placement::Copy {
+                ["x.jpg", "x-3.jpg", "X-4.JPG"]
+            } else {
+                ["x.jpg", "x-2.jpg", "X-3.JPG"]
+            };
             assert_eq!(named, expected);
             let before = fs::read_dir(&out).unwrap().count();
-            assert_eq!(run(&items(&[&a, &b, &c]), &out, way), named, "{way:?} again");
+            assert_eq!(run(&items(&[&a, &b, &c]), &out, placement), named, "{placement:?} again");
             assert_eq!(fs::read_dir(&out).unwrap().count(), before);
             assert_eq!(fs::read(out.join(&named[2])).unwrap(), b"three");
         }
@@ -362,7 +366,7 @@ mod tests {
         let a = file(world.path(), "a/x.jpg", b"one");
         let out = world.path().join("deep/out");
         let list = items(&[&a, &a]);
-        let steps = plan(&list, &out, Way::Copy, true).unwrap();
+        let steps = plan(&list, &out, Placement::Copy, true).unwrap();
         assert!(!out.exists());
         assert_eq!(steps[0][0].target, out.join("cluster_0/x.jpg"));
         for step in steps.iter().flatten() {
@@ -375,7 +379,7 @@ mod tests {
         let world = tempfile::tempdir().unwrap();
         let a = file(world.path(), "a/x.jpg", b"one");
         let out = world.path().join("out");
-        let steps = plan(&items(&[&a]), &out, Way::Copy, false).unwrap();
+        let steps = plan(&items(&[&a]), &out, Placement::Copy, false).unwrap();
         let late = file(&out, "x.jpg", b"late");
         assert_eq!(apply(&steps[0][0], &mut Folders::default()).unwrap(), out.join("x-2.jpg"));
         assert_eq!(fs::read(late).unwrap(), b"late");
@@ -392,21 +396,21 @@ mod tests {
         };
         let (out, list) = (world.path().join("out"), [photo("a"), photo("b")]);
         let expected = ["IMG_1.HEIC", "IMG_1.MOV", "IMG_1.HEIC.xmp", "IMG_1-2.HEIC", "IMG_1-2.MOV", "IMG_1-2.HEIC.xmp"];
-        assert_eq!(run(&list, &out, Way::Copy), expected);
-        assert_eq!(run(&list, &out, Way::Copy), expected, "again");
+        assert_eq!(run(&list, &out, Placement::Copy), expected);
+        assert_eq!(run(&list, &out, Placement::Copy), expected, "again");
         // The original's sidecar changes: the album keeps its own, and the photo its name.
         fs::write(&list[0].companions[1], "four stars").unwrap();
-        let steps = plan(&list, &out, Way::Copy, false).unwrap();
-        let lying: Vec<Lying> = steps[0].iter().map(|step| step.lying).collect();
-        assert_eq!(lying, [Lying::Same, Lying::Same, Lying::Other]);
+        let steps = plan(&list, &out, Placement::Copy, false).unwrap();
+        let found: Vec<AtTarget> = steps[0].iter().map(|step| step.at_target).collect();
+        assert_eq!(found, [AtTarget::Same, AtTarget::Same, AtTarget::Other]);
         // A new photo is not placed beside the film of another photo.
         let other = world.path().join("other");
         file(&other, "IMG_1.MOV", b"of another");
-        assert_eq!(run(&list[..1], &other, Way::Copy), ["IMG_1-2.HEIC", "IMG_1-2.MOV", "IMG_1-2.HEIC.xmp"]);
+        assert_eq!(run(&list[..1], &other, Placement::Copy), ["IMG_1-2.HEIC", "IMG_1-2.MOV", "IMG_1-2.HEIC.xmp"]);
         assert_eq!(fs::read(other.join("IMG_1.MOV")).unwrap(), b"of another");
         // A film shared by two pictures is exported once.
         let twice = [list[1].clone(), Item { path: file(world.path(), "b/IMG_1.JPG", b"jpeg"), ..list[1].clone() }];
-        assert_eq!(run(&twice, &world.path().join("once"), Way::SoftLink).len(), 4);
+        assert_eq!(run(&twice, &world.path().join("once"), Placement::SoftLink).len(), 4);
     }
 
     #[test]
@@ -415,7 +419,7 @@ mod tests {
         let a = file(world.path(), "a/x.jpg", b"one");
         let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
         File::options().write(true).open(&a).unwrap().set_modified(long_ago).unwrap();
-        let named = run(&items(&[&a]), &world.path().join("out"), Way::Copy);
+        let named = run(&items(&[&a]), &world.path().join("out"), Placement::Copy);
         for path in [a, world.path().join("out").join(&named[0])] {
             assert_eq!(path.metadata().unwrap().modified().unwrap(), long_ago, "{path:?}");
         }
@@ -425,6 +429,6 @@ mod tests {
     fn a_file_in_the_way_of_the_folder_is_an_error() {
         let world = tempfile::tempdir().unwrap();
         let (a, out) = (file(world.path(), "x.jpg", b"one"), file(world.path(), "out", b""));
-        assert!(matches!(plan(&items(&[&a]), &out, Way::Copy, false), Err(ExportError::NotAFolder { .. })));
+        assert!(matches!(plan(&items(&[&a]), &out, Placement::Copy, false), Err(ExportError::NotAFolder { .. })));
     }
 }

@@ -27,7 +27,7 @@ pub enum Content {
 
 #[derive(Debug, Error)]
 pub enum PlaceError {
-    #[error("{}: {what} lies there, and albumctl writes over nothing but its own earlier results", path.display())]
+    #[error("{}: {what} is there, and albumctl replaces only its own earlier results", path.display())]
     Foreign { path: PathBuf, what: String },
     #[error("{}: exists already, and nothing is overwritten", path.display())]
     Exists { path: PathBuf },

@@ -15,7 +15,7 @@ use super::scan_pool::ScanPool;
 use super::seeding::{self, Init};
 use super::source::{Group, Source, absolute};
 use super::step::{Partial, Scale, shift};
-use super::work::{Iteration, Plan, Snapshot, Work};
+use super::work::{FitPlan, Iteration, Snapshot, Work};
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -134,7 +134,7 @@ fn seed(options: &Options, engine: &dyn Engine, groups: &[Group]) -> Result<(Sca
     Ok((scale, centroids))
 }
 
-fn plan(source: &Source, options: &Options) -> Plan {
+fn plan(source: &Source, options: &Options) -> FitPlan {
     let mut data = blake3::Hasher::new();
     for file in &source.files {
         let path = absolute(&file.path);
@@ -147,7 +147,7 @@ fn plan(source: &Source, options: &Options) -> Plan {
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         blake3::hash(&bytes).to_hex().to_string()
     });
-    Plan {
+    FitPlan {
         revision: 1,
         clusters: options.clusters,
         dim: source.dim,

@@ -15,7 +15,7 @@ use base::reading;
 
 /// The identity of a fit; only a fit with the same plan can be resumed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct FitPlan {
     pub revision: u32,
     pub clusters: usize,
     pub dim: usize,
@@ -32,9 +32,9 @@ pub struct Plan {
 
 /// The content of the plan file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Kept {
+struct PlanFile {
     #[serde(flatten)]
-    plan: Plan,
+    plan: FitPlan,
     scale_bits: i32,
 }
 
@@ -64,12 +64,12 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct Work {
     folder: PathBuf,
-    plan: Plan,
+    plan: FitPlan,
 }
 
 impl Work {
     /// Opens the folder for a plan; refuses the folder of another fit.
-    pub fn open(folder: &Path, plan: Plan) -> Result<(Self, Option<i32>), ScaleError> {
+    pub fn open(folder: &Path, plan: FitPlan) -> Result<(Self, Option<i32>), ScaleError> {
         fs::create_dir_all(folder).map_err(ScaleError::io(folder))?;
         let work = Self { folder: folder.to_owned(), plan };
         let path = work.plan_file();
@@ -79,7 +79,7 @@ impl Work {
             Err(error) => return Err(ScaleError::io(&path)(error)),
         };
         let other = |difference: String| ScaleError::OtherFit { path: work.folder.clone(), difference };
-        let kept: Kept = serde_json::from_str(&text).map_err(|error| other(format!("fit.json: {error}")))?;
+        let kept: PlanFile = serde_json::from_str(&text).map_err(|error| other(format!("fit.json: {error}")))?;
         if kept.plan != work.plan {
             return Err(other(difference(&kept.plan, &work.plan)));
         }
@@ -88,7 +88,7 @@ impl Work {
 
     /// Called after the survey: from here on the folder belongs to this plan.
     pub fn begin(&self, scale_bits: i32) -> Result<(), ScaleError> {
-        let kept = Kept { plan: self.plan.clone(), scale_bits };
+        let kept = PlanFile { plan: self.plan.clone(), scale_bits };
         let path = self.plan_file();
         let text = serde_json::to_vec_pretty(&kept).map_err(|error| ScaleError::io(&path)(error.into()))?;
         files::write(&path, &text)
@@ -173,8 +173,9 @@ impl Work {
     }
 }
 
-fn difference(kept: &Plan, asked: &Plan) -> String {
-    let fields = |plan: &Plan| serde_json::to_value(plan).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default();
+fn difference(kept: &FitPlan, asked: &FitPlan) -> String {
+    let fields =
+        |plan: &FitPlan| serde_json::to_value(plan).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default();
     let (kept, asked) = (fields(kept), fields(asked));
     let differs = kept.iter().find(|(key, value)| asked.get(*key) != Some(value));
     differs.map_or_else(String::new, |(key, value)| match key.as_str() {

@@ -300,7 +300,7 @@ fn what_belongs_to_a_photo_goes_along_and_is_no_photo_of_its_own() {
     // A sidecar that changed at home leaves the one in the album alone, which is told.
     fs::write(world.photos().join("IMG_1.HEIC.xmp"), "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"> </x:xmpmeta>").unwrap();
     let again = run(&["--copy-to", "out"]);
-    assert!(again.stderr.contains("1 file beside the photos lies there in another version"), "{}", again.stderr);
+    assert!(again.stderr.contains("1 file beside the photos exists there in another version"), "{}", again.stderr);
     assert_eq!(listed("out"), everything);
     run(&["--copy-to", "alone", "--companions", "photo"]);
     assert_eq!(listed("alone"), ["IMG_1.HEIC", "IMG_2.HEIC"]);

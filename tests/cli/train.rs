@@ -204,7 +204,7 @@ fn large_networks_learn_ratings_pairs_faults_and_classes_and_are_used_at_once() 
     fs::write(world.path("AVA.txt"), votes).unwrap();
     (1..=5).for_each(|n| drop(world.photo(format!("{n}.jpg"), n)));
     let seen = world.run(train("aesthetics", "AVA.txt", "ava")).expect(0);
-    assert!(seen.stderr.contains("1 photos of AVA.txt are not here"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("1 photos of AVA.txt are missing"), "{}", seen.stderr);
     let of = |run: &str| {
         let model = format!("{run}/best.safetensors");
         world.run(["aesthetics", "--model", &model, "photos/1.jpg"]).expect(0).lines().remove(0)

@@ -161,7 +161,7 @@ fn output_taken_meanwhile() {
     let world = World::new();
     let photo = world.photo("0000.png", 1);
     let seen = world.run(["select", "photos", "--copy-to", "album", "-o", "album/0000.png"]).expect(1);
-    assert!(seen.stderr.contains("a photo (PNG) lies there"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("a photo (PNG) is there"), "{}", seen.stderr);
     assert_eq!(fs::read(world.path("album/0000.png")).unwrap(), fs::read(photo).unwrap());
     assert_eq!(fs::read_dir(world.path("album")).unwrap().count(), 1);
 }

@@ -124,7 +124,7 @@ fn a_version_with_dots_is_a_name_and_a_file_needs_no_mark() {
     fs::create_dir(world.path("mine")).unwrap();
     assert_eq!(by("mine").expect(0).lines()[0]["model"], "mine@1.0.0");
     let seen = by("wieghts.v2").expect(2);
-    assert!(seen.stderr.contains("`wieghts.v2`") && seen.stderr.contains("no file lies there"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("`wieghts.v2`") && seen.stderr.contains("no such file exists"), "{}", seen.stderr);
     assert!(by("./wieghts.v2").expect(1).stderr.contains("./wieghts.v2: No such file"));
 }
 

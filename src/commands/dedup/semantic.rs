@@ -130,7 +130,7 @@ fn summarise(found: &Duplicates, context: &Context) {
     }
     if let Some(recall) = found.recall {
         let estimate = recall.share().map_or_else(
-            || "no duplicates among them, so nothing to tell".to_owned(),
+            || "no duplicates among them, so there is no estimate".to_owned(),
             |share| format!("{} of {} pairs were in one group: recall about {share:.3}", recall.found, recall.pairs),
         );
         context.ui.note(&format!("{} rows compared with all others: {estimate}", recall.sampled));

@@ -153,7 +153,7 @@ fn report(
             bar.say(name);
             advance(index, from, bar, have);
             if from > 0 {
-                context.ui.detail(&format!("{name}: goes on at {}", human(from)));
+                context.ui.detail(&format!("{name}: resumes at {}", human(from)));
             }
         }
         Event::Bytes { have: bytes, .. } => advance(index, bytes, bar, have),

@@ -32,7 +32,7 @@ pub fn report(
     let run = run.display();
     match ended {
         Ended::Stopped => {
-            context.ui.note(&format!("stopped after {} steps; the same command goes on from {run}", progress.steps));
+            context.ui.note(&format!("stopped after {} steps; the same command resumes from {run}", progress.steps));
             Ok(Ending::Interrupted)
         }
         Ended::Early => {

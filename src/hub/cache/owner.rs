@@ -1,4 +1,4 @@
-//! The owner of a part or a lease, encoded in its name: is that process alive?
+//! The process that owns a part or a lease, encoded in the file's name, and whether it is alive.
 
 use std::fmt;
 use std::str::FromStr;

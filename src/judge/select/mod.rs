@@ -163,6 +163,6 @@ impl Verdict {
 }
 
 #[cfg(test)]
-mod properties;
+mod property_tests;
 #[cfg(test)]
 mod tests;

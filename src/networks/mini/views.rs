@@ -13,9 +13,9 @@ pub const REVISION: &str = "views/3";
 /// Side of the centre crop.
 const CUT: u32 = SIDE as u32;
 /// Photos are reduced to this long side before the centre is cropped and details are measured.
-const CLOSEST: u32 = 1024;
+const MAX_LONG_SIDE: u32 = 1024;
 /// Below this long side the whole photo shows about as much as the centre.
-const LEAST: u32 = 400;
+const MIN_LONG_SIDE: u32 = 400;
 
 /// The whole photo, and the centre where the photo is large enough.
 #[derive(Clone, Debug)]
@@ -30,13 +30,13 @@ pub fn details_of(photo: &Pixels) -> [f32; DETAILS] {
 }
 
 fn closely(photo: &Pixels) -> Cow<'_, Pixels> {
-    resize::within(photo, CLOSEST)
+    resize::within(photo, MAX_LONG_SIDE)
 }
 
 pub fn of(photo: &Pixels) -> Views {
     let side = SIDE as u32;
     let whole = resize::resize(photo, side, side, resize::Filter::Lanczos3);
-    let seen = (photo.long_side() >= LEAST).then(|| closely(photo));
+    let seen = (photo.long_side() >= MIN_LONG_SIDE).then(|| closely(photo));
     let wide = seen.filter(|seen| seen.width() >= CUT && seen.height() >= CUT);
     Views { whole, middle: wide.map(|seen| resize::centre_crop(&seen, CUT)) }
 }

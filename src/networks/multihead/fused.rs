@@ -2,7 +2,7 @@
 
 use super::{DEGRADATIONS, FEATURES, LEAST_SIDE, NARROW, OUTPUTS, head, overall, stages, weights};
 use crate::checkpoint::{Names, WeightsError};
-use crate::folded::{Normalised, folded};
+use crate::folded_norm::{Normalised, folded};
 use crate::fused::{Network, Photos, Workspace};
 use crate::head::FusedHead;
 use kernels::{Activation, Conv, Engine, Linear, Map, Shape, Window, max_pool, mean_pool};

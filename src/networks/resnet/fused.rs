@@ -3,7 +3,7 @@
 
 use super::{BlockPlan, Depth, EPS, Naming};
 use crate::checkpoint::{Names, WeightsError};
-use crate::folded::{Normalised, folded};
+use crate::folded_norm::{Normalised, folded};
 use crate::fused::{Batch, Network, Photos, Workspace};
 use kernels::{Activation, Conv, Engine, Map, Shape, Window, max_pool, mean_pool};
 

@@ -24,7 +24,7 @@ pub(super) fn margin(engine: Engine, dim: usize) -> f64 {
 }
 
 /// The kept rows, packed block by block for the product.
-struct Kept {
+struct KeptBlock {
     indices: Vec<usize>,
     packed: Linear,
 }
@@ -68,7 +68,7 @@ struct Search<'a> {
     removal_state: &'a RemovalState,
     engine: Engine,
     threshold: f64,
-    kept: Vec<Kept>,
+    kept: Vec<KeptBlock>,
     scratch: Scratch,
 }
 
@@ -105,14 +105,14 @@ impl Search<'_> {
         removed
     }
 
-    fn pack(&self, indices: Vec<usize>) -> Kept {
+    fn pack(&self, indices: Vec<usize>) -> KeptBlock {
         let weights: Vec<f32> = indices.iter().flat_map(|&i| self.rows.row(i).iter().copied()).collect();
         let packed = Linear::new(self.engine, &weights, &vec![0.0; indices.len()]);
-        Kept { indices, packed }
+        KeptBlock { indices, packed }
     }
 
     /// Adds to each row's list the kept rows that may be similar enough; within a block only earlier rows.
-    fn near(&mut self, values: &[f32], kept: &Kept, own: bool, close: &mut [Vec<usize>]) {
+    fn near(&mut self, values: &[f32], kept: &KeptBlock, own: bool, close: &mut [Vec<usize>]) {
         let mut products = vec![0.0f32; close.len() * kept.indices.len()];
         kept.packed.apply(values, &mut products, Activation::Identity, &mut self.scratch);
         let limit = (self.threshold - margin(self.engine, self.rows.dim)) as f32;

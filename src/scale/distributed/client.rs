@@ -69,7 +69,7 @@ enum Lost {
 }
 
 /// Sends plans to a scheduler.
-#[allow(missing_debug_implementations, reason = "it holds whom to tell")]
+#[allow(missing_debug_implementations, reason = "it holds a closure")]
 pub struct Client<'a> {
     pub(super) options: &'a Options,
     pub(super) stop: &'a AtomicBool,

@@ -1,5 +1,5 @@
-//! The services that are exposed: of the scheduler the calls of our clients and executors, with our own plans only; of an
-//! executor the results of its jobs, and tasks of such plans.
+//! Access control of the gRPC services. A scheduler answers the calls of our clients and executors, and accepts only our
+//! own plans. An executor hands out the results of its jobs, and runs only tasks of such plans.
 
 use std::fmt;
 use std::pin::Pin;
@@ -38,10 +38,10 @@ use tonic::{Request, Response, Status, Streaming};
 use super::allowed;
 use super::shares::Shares;
 
-type Told<T> = std::result::Result<Response<T>, Status>;
+type Reply<T> = std::result::Result<Response<T>, Status>;
 type Streamed<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
 
-fn closed<T>() -> Told<T> {
+fn closed<T>() -> Reply<T> {
     Err(Status::permission_denied("no part of albumctl calls this"))
 }
 
@@ -71,7 +71,7 @@ impl<S> SchedulerDoor<S> {
 impl<S: SchedulerGrpc> SchedulerGrpc for SchedulerDoor<S> {
     type ExecuteQueryPushStream = S::ExecuteQueryPushStream;
 
-    async fn execute_query(&self, mut request: Request<ExecuteQueryParams>) -> Told<ExecuteQueryResult> {
+    async fn execute_query(&self, mut request: Request<ExecuteQueryParams>) -> Reply<ExecuteQueryResult> {
         self.check(request.get_ref().query.as_ref()).map_err(|cause| {
             log::warn!("refused to {:?}: {cause}", request.remote_addr());
             Status::permission_denied(cause)
@@ -81,15 +81,15 @@ impl<S: SchedulerGrpc> SchedulerGrpc for SchedulerDoor<S> {
         self.scheduler.execute_query(request).await
     }
 
-    async fn get_job_status(&self, request: Request<GetJobStatusParams>) -> Told<GetJobStatusResult> {
+    async fn get_job_status(&self, request: Request<GetJobStatusParams>) -> Reply<GetJobStatusResult> {
         self.scheduler.get_job_status(request).await
     }
 
-    async fn cancel_job(&self, request: Request<CancelJobParams>) -> Told<CancelJobResult> {
+    async fn cancel_job(&self, request: Request<CancelJobParams>) -> Reply<CancelJobResult> {
         self.scheduler.cancel_job(request).await
     }
 
-    async fn poll_work(&self, mut request: Request<PollWorkParams>) -> Told<PollWorkResult> {
+    async fn poll_work(&self, mut request: Request<PollWorkParams>) -> Reply<PollWorkResult> {
         let caller = request.remote_addr().map(|address| address.ip().to_string());
         if let Some(executor) = &mut request.get_mut().metadata {
             executor.host = executor.host.take().or(caller);
@@ -100,39 +100,39 @@ impl<S: SchedulerGrpc> SchedulerGrpc for SchedulerDoor<S> {
         self.scheduler.poll_work(request).await
     }
 
-    async fn executor_stopped(&self, request: Request<ExecutorStoppedParams>) -> Told<ExecutorStoppedResult> {
+    async fn executor_stopped(&self, request: Request<ExecutorStoppedParams>) -> Reply<ExecutorStoppedResult> {
         self.scheduler.executor_stopped(request).await
     }
 
-    async fn register_executor(&self, _: Request<RegisterExecutorParams>) -> Told<RegisterExecutorResult> {
+    async fn register_executor(&self, _: Request<RegisterExecutorParams>) -> Reply<RegisterExecutorResult> {
         closed()
     }
 
-    async fn heart_beat_from_executor(&self, _: Request<HeartBeatParams>) -> Told<HeartBeatResult> {
+    async fn heart_beat_from_executor(&self, _: Request<HeartBeatParams>) -> Reply<HeartBeatResult> {
         closed()
     }
 
-    async fn update_task_status(&self, _: Request<UpdateTaskStatusParams>) -> Told<UpdateTaskStatusResult> {
+    async fn update_task_status(&self, _: Request<UpdateTaskStatusParams>) -> Reply<UpdateTaskStatusResult> {
         closed()
     }
 
-    async fn create_update_session(&self, _: Request<CreateUpdateSessionParams>) -> Told<CreateUpdateSessionResult> {
+    async fn create_update_session(&self, _: Request<CreateUpdateSessionParams>) -> Reply<CreateUpdateSessionResult> {
         closed()
     }
 
-    async fn remove_session(&self, _: Request<RemoveSessionParams>) -> Told<RemoveSessionResult> {
+    async fn remove_session(&self, _: Request<RemoveSessionParams>) -> Reply<RemoveSessionResult> {
         closed()
     }
 
-    async fn execute_query_push(&self, _: Request<ExecuteQueryParams>) -> Told<Self::ExecuteQueryPushStream> {
+    async fn execute_query_push(&self, _: Request<ExecuteQueryParams>) -> Reply<Self::ExecuteQueryPushStream> {
         closed()
     }
 
-    async fn get_job_metrics(&self, _: Request<GetJobMetricsParams>) -> Told<GetJobMetricsResult> {
+    async fn get_job_metrics(&self, _: Request<GetJobMetricsParams>) -> Reply<GetJobMetricsResult> {
         closed()
     }
 
-    async fn clean_job_data(&self, _: Request<CleanJobDataParams>) -> Told<CleanJobDataResult> {
+    async fn clean_job_data(&self, _: Request<CleanJobDataParams>) -> Reply<CleanJobDataResult> {
         closed()
     }
 }
@@ -159,45 +159,45 @@ impl FlightService for ResultsDoor {
     type ListActionsStream = Streamed<ActionType>;
     type ListFlightsStream = Streamed<FlightInfo>;
 
-    async fn do_action(&self, request: Request<Action>) -> Told<Self::DoActionStream> {
+    async fn do_action(&self, request: Request<Action>) -> Reply<Self::DoActionStream> {
         Self::check(&request.get_ref().body)?;
         self.0.do_action(request).await
     }
 
-    async fn do_get(&self, request: Request<Ticket>) -> Told<Self::DoGetStream> {
+    async fn do_get(&self, request: Request<Ticket>) -> Reply<Self::DoGetStream> {
         Self::check(&request.get_ref().ticket)?;
         self.0.do_get(request).await
     }
 
-    async fn handshake(&self, _: Request<Streaming<HandshakeRequest>>) -> Told<Self::HandshakeStream> {
+    async fn handshake(&self, _: Request<Streaming<HandshakeRequest>>) -> Reply<Self::HandshakeStream> {
         closed()
     }
 
-    async fn list_flights(&self, _: Request<Criteria>) -> Told<Self::ListFlightsStream> {
+    async fn list_flights(&self, _: Request<Criteria>) -> Reply<Self::ListFlightsStream> {
         closed()
     }
 
-    async fn get_flight_info(&self, _: Request<FlightDescriptor>) -> Told<FlightInfo> {
+    async fn get_flight_info(&self, _: Request<FlightDescriptor>) -> Reply<FlightInfo> {
         closed()
     }
 
-    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Told<PollInfo> {
+    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Reply<PollInfo> {
         closed()
     }
 
-    async fn get_schema(&self, _: Request<FlightDescriptor>) -> Told<SchemaResult> {
+    async fn get_schema(&self, _: Request<FlightDescriptor>) -> Reply<SchemaResult> {
         closed()
     }
 
-    async fn do_put(&self, _: Request<Streaming<FlightData>>) -> Told<Self::DoPutStream> {
+    async fn do_put(&self, _: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
         closed()
     }
 
-    async fn do_exchange(&self, _: Request<Streaming<FlightData>>) -> Told<Self::DoExchangeStream> {
+    async fn do_exchange(&self, _: Request<Streaming<FlightData>>) -> Reply<Self::DoExchangeStream> {
         closed()
     }
 
-    async fn list_actions(&self, _: Request<Empty>) -> Told<Self::ListActionsStream> {
+    async fn list_actions(&self, _: Request<Empty>) -> Reply<Self::ListActionsStream> {
         closed()
     }
 }
