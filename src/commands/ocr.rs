@@ -40,10 +40,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let scan = photos::find(&args.photos, context)?;
     let medium = hub.medium().filter(|_| !args.full_resolution);
     let several = scan.photos.len() > 1;
-    let mut output = match args.text {
-        true => Output::open(Format::Jsonl, context.output_file())?,
-        false => context.output::<OcrRecord>()?,
-    };
+    let mut output =
+        if args.text { Output::open(Format::Jsonl, context.output_file())? } else { context.output::<OcrRecord>()? };
     let tally = photos::analyse(&scan, &[&reading], medium, hub, context, |_, report| {
         let text = report.text.as_ref().ok_or(ModelHubError::Unanswered)?;
         if args.text {

@@ -136,7 +136,7 @@ pub(super) fn apply(
         Operator::BatchNormalization(eps) => {
             let x = value()?.floats()?;
             let mut part = || value()?.floats();
-            floats(normalised(x, [part()?, part()?, part()?, part()?], *eps)?)
+            floats(normalised(x, &[part()?, part()?, part()?, part()?], *eps)?)
         }
         Operator::Concat(axis) => concat((0..count).map(|_| value()).collect::<Checked<Vec<_>>>()?, *axis, memory)?,
         Operator::MatMul => {

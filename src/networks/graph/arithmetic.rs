@@ -145,12 +145,12 @@ pub(super) fn softmax(x: Arc<Tensor>, axis: i64) -> Checked<Arc<Tensor>> {
 }
 
 /// Scale and shift of each channel.
-pub(super) fn normalised(x: Arc<Tensor>, parts: [Arc<Tensor>; 4], eps: f32) -> Checked<Arc<Tensor>> {
+pub(super) fn normalised(x: Arc<Tensor>, parts: &[Arc<Tensor>; 4], eps: f32) -> Checked<Arc<Tensor>> {
     let channels = *x.shape.get(1).ok_or("no channels")?;
     require(parts.iter().all(|part| part.data.len() == channels), "not a number for each channel")?;
     let mut shape = vec![1; x.shape.len()];
     shape[1] = channels;
-    let [scale, shift, mean, variance] = &parts;
+    let [scale, shift, mean, variance] = parts;
     let factors: Vec<f32> = scale.data.iter().zip(&variance.data).map(|(s, v)| s / (v + eps).sqrt()).collect();
     let offsets = shift.data.iter().zip(&mean.data).zip(&factors).map(|((b, m), f)| b - m * f).collect();
     let row = |data| Arc::new(Tensor { shape: shape.clone(), channels_last: false, data });

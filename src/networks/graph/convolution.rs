@@ -152,10 +152,8 @@ impl Conv {
             if inside && self.window == [1, 1] && strides == [1, 1] { ([1, to[0] * to[1]], line) } else { (to, line) };
         let rows = (1..=to[0]).rev().find(|&rows| lines_of(rows) * line <= CACHED).unwrap_or(1);
         let mut bordered = if inside { Vec::new() } else { memory.take(lines_of(rows) * line) };
-        let mut padded = match product.width() == outputs {
-            true => Vec::new(),
-            false => memory.take(rows * to[1] * product.width()),
-        };
+        let mut padded =
+            if product.width() == outputs { Vec::new() } else { memory.take(rows * to[1] * product.width()) };
         let reach = Reach {
             step: strides[1] * channels,
             lines: self.window[0],

@@ -156,8 +156,9 @@ fn tail(conv: &Fused, node: &Node, constants: &[Option<Value>]) -> Option<Tail> 
     }
     let value = |tensor: Option<usize>| constants[tensor?].as_ref();
     let outputs = match (&conv.node.operator, value(conv.node.input(1))?.shape()) {
-        (Operator::Conv(..), &[outputs, ..]) => outputs,
-        (Operator::ConvTranspose(_), &[_, outputs, _, _]) | (Operator::MatMul, &[_, outputs]) => outputs,
+        (Operator::Conv(..), &[outputs, ..])
+        | (Operator::ConvTranspose(_), &[_, outputs, _, _])
+        | (Operator::MatMul, &[_, outputs]) => outputs,
         _ => return None,
     };
     let is_conv = matches!(conv.node.operator, Operator::Conv(..));

@@ -18,7 +18,7 @@ pub(crate) enum Field<'a> {
 }
 
 /// The fields of one message, in the order of the file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Message<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -17,7 +17,9 @@ pub(super) fn concat(parts: Vec<Value>, axis: i64, memory: &mut Memory) -> Check
     let channels_last = parts.iter().any(|part| part.channels_last);
     let fits = |part: &Arc<Tensor>| {
         let mut others = part.shape.clone();
-        others.get_mut(axis).map(|size| *size = shape[axis]);
+        if let Some(size) = others.get_mut(axis) {
+            *size = shape[axis];
+        }
         others == shape
     };
     require(parts.iter().all(fits), "parts of other shapes")?;

@@ -139,8 +139,8 @@ fn pair(field: Field) -> Result<(String, String)> {
     let (mut key, mut value) = (String::new(), String::new());
     for field in Message::new(field.bytes()?) {
         match field? {
-            (1, field) => key = field.text()?.to_owned(),
-            (2, field) => value = field.text()?.to_owned(),
+            (1, field) => field.text()?.clone_into(&mut key),
+            (2, field) => field.text()?.clone_into(&mut value),
             _ => {}
         }
     }
