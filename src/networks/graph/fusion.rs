@@ -155,11 +155,11 @@ fn tail(conv: &Fused, node: &Node, constants: &[Option<Value>]) -> Option<Tail> 
         return None;
     }
     let value = |tensor: Option<usize>| constants[tensor?].as_ref();
-    let outputs = match (&conv.node.operator, value(conv.node.input(1))?.shape()) {
-        (Operator::Conv(..), &[outputs, ..])
-        | (Operator::ConvTranspose(_), &[_, outputs, _, _])
-        | (Operator::MatMul, &[_, outputs]) => outputs,
-        _ => return None,
+    let (Operator::Conv(..), &[outputs, ..])
+    | (Operator::ConvTranspose(_), &[_, outputs, _, _])
+    | (Operator::MatMul, &[_, outputs]) = (&conv.node.operator, value(conv.node.input(1))?.shape())
+    else {
+        return None;
     };
     let is_conv = matches!(conv.node.operator, Operator::Conv(..));
     let whole = conv.node.input(RESIDUAL).is_none();
