@@ -155,9 +155,9 @@ fn tail(conv: &Fused, node: &Node, constants: &[Option<Value>]) -> Option<Tail> 
         return None;
     }
     let value = |tensor: Option<usize>| constants[tensor?].as_ref();
-    let (Operator::Conv(..), &[outputs, ..])
+    let ((Operator::Conv(..), &[outputs, ..])
     | (Operator::ConvTranspose(_), &[_, outputs, _, _])
-    | (Operator::MatMul, &[_, outputs]) = (&conv.node.operator, value(conv.node.input(1))?.shape())
+    | (Operator::MatMul, &[_, outputs])) = (&conv.node.operator, value(conv.node.input(1))?.shape())
     else {
         return None;
     };
