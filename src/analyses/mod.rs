@@ -8,6 +8,7 @@ mod network;
 mod people;
 mod quality;
 mod rating_and_embedding;
+mod text;
 mod thumbnails;
 
 use crate::pipeline::Analysis;
@@ -23,6 +24,7 @@ pub use network::{
 pub use people::PeopleAnalysis;
 pub use quality::QualityAnalysis;
 pub use rating_and_embedding::RatingAndEmbeddingAnalysis;
+pub use text::TextAnalysis;
 pub use thumbnails::Thumbnails;
 
 /// Collects the analyses that are present.

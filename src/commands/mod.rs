@@ -26,6 +26,7 @@ mod learning;
 pub mod man;
 pub mod models;
 pub mod node;
+pub mod ocr;
 pub mod open_models;
 pub mod people;
 mod photos;

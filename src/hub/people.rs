@@ -9,9 +9,9 @@ use super::face_network::FacesError;
 use super::faces::Landmarks;
 use super::loaded_networks::{Key, Weight};
 use super::model::LoadedGuard;
-use super::portraits::{Faces, File, read};
+use super::portraits::Faces;
+use super::verified_file::VerifiedFile;
 use super::{Hub, HubError, Shared};
-use crate::cache::stamp_of;
 use base::pixels::Pixels;
 use judge::portrait::{Portrait, Thresholds};
 use kernels::Engine;
@@ -46,7 +46,7 @@ pub struct People {
     shared: Arc<Shared>,
     folder: PathBuf,
     /// The network, and the aligner.
-    files: [File; 2],
+    files: [VerifiedFile; 2],
     reference: String,
     key: Key,
 }
@@ -72,22 +72,22 @@ impl Hub {
             faces => (Some(faces?), Vec::new()),
         };
         let manifest = self.catalogue().find(MODEL)?;
-        let mut files = Vec::new();
-        for file in &manifest.files {
-            match self.local_file(manifest, file)? {
-                Some(local) => files.push((local, manifest.wanted_file(file, self.cache())?.sha256)),
-                None => missing.push(self.missing(manifest, file)),
+        let files = match self.files_of(manifest) {
+            Err(HubError::Missing { models }) => {
+                missing.extend(models);
+                Vec::new()
             }
-        }
+            files => files?,
+        };
         let Some(faces) = faces.filter(|_| missing.is_empty()) else {
             // One word brings them all.
             missing.iter_mut().for_each(|one| WORD.clone_into(&mut one.pulled_by));
             return Err(HubError::Missing { models: missing });
         };
         let reference = manifest.reference();
-        let Ok(files) = <[File; 2]>::try_from(files) else { return Err(HubError::DoesNotRun { reference }) };
+        let Ok(files) = <[VerifiedFile; 2]>::try_from(files) else { return Err(HubError::DoesNotRun { reference }) };
         let shared = self.shared.clone();
-        let lie = files.iter().map(|(file, _)| format!("{} {}", file.path.display(), stamp_of(&file.path)));
+        let lie = files.iter().map(VerifiedFile::stamp);
         let built_from = lie.chain([shared.engine.cpu.name().to_owned()]).collect();
         let key = Key { reference: reference.clone(), built_from };
         Ok(People { faces, shared, folder: self.cache().root().to_owned(), files, reference, key })
@@ -102,7 +102,7 @@ impl People {
 
     /// All that shapes a descriptor.
     pub fn identity(&self) -> String {
-        let hashes = self.files.iter().map(|(_, sha256)| sha256.map(|sha256| sha256.hex()).unwrap_or_default());
+        let hashes = self.files.iter().map(VerifiedFile::hash);
         let faces = self.faces.identity();
         let all: Vec<String> =
             [REVISION.to_owned(), self.reference.clone()].into_iter().chain(hashes).chain(faces).collect();
@@ -141,7 +141,7 @@ impl People {
 
     fn build(&self) -> Result<Recognition, HubError> {
         let started = Instant::now();
-        let [network, aligner] = self.files.each_ref().map(read);
+        let [network, aligner] = self.files.each_ref().map(VerifiedFile::read);
         let recognition = recognition(&network?, &aligner?, self.shared.engine);
         let recognition = recognition.map_err(|source| HubError::Faces { folder: self.folder.clone(), source })?;
         let (megabytes, milliseconds) = (recognition.bytes() as f64 / 1e6, started.elapsed().as_millis());

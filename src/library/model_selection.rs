@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::{ModelHub, ModelHubError};
 use crate::analyses::{
     ClassificationAnalysis, ComparisonAnalysis, EmbeddingAnalysis, FaceAnalysis, Features, KindAnalysis,
-    PeopleAnalysis, QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, present,
+    PeopleAnalysis, QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, TextAnalysis,
+    present,
 };
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
@@ -75,6 +76,8 @@ pub struct AlbumModels {
     pub classification: Option<ClassificationAnalysis>,
     /// Tells whose faces are on photos, where that is asked for.
     pub people: Option<PeopleAnalysis>,
+    /// The model that reads text, likewise.
+    pub text: Option<TextAnalysis>,
     /// The configured comparison model. Without a configured one, it is opened only when there is a tie to break.
     pub comparing: Option<Arc<ComparisonAnalysis>>,
 }
@@ -92,6 +95,7 @@ impl AlbumModels {
             self.kind.as_ref().filter(|_| separate).map(|kind| kind as &dyn Analysis),
             self.faces.as_ref().map(|faces| faces as &dyn Analysis),
             self.classification.as_ref().map(|classification| classification as &dyn Analysis),
+            self.text.as_ref().map(|text| text as &dyn Analysis),
             // After the faces, which it takes from the report.
             self.people.as_ref().map(|people| people as &dyn Analysis),
         ])
@@ -136,6 +140,18 @@ impl ModelHub {
         }
     }
 
+    /// The model that reads text, if it is here.
+    pub fn text_if_here(&self) -> Result<Option<TextAnalysis>, ModelHubError> {
+        match self.text_reading(hub::TEXT_READER) {
+            Err(ModelHubError::Hub(HubError::Missing { .. })) => Ok(None),
+            reading => reading.map(Some),
+        }
+    }
+
+    pub fn text_reading(&self, model: &str) -> Result<TextAnalysis, ModelHubError> {
+        Ok(TextAnalysis { model: self.hub().text(model)? })
+    }
+
     /// The models for photos that are rated already: for grouping and comparing.
     pub fn choice_models<A: OnMissingModel>(&self, on_missing: &mut A) -> Result<AlbumModels, A::Error> {
         let models = self.group_models(on_missing)?;
@@ -158,6 +174,7 @@ impl ModelHub {
             one_pass: None,
             classification: None,
             people: None,
+            text: None,
             comparing: None,
         })
     }

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::records::{
     AestheticsRecord, AnalyzeRecord, ClassifyRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord,
     DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, KnownPersonRecord, LoggedRecord, ModelPathRecord,
-    ModelRecord, NearestRecord, PairRecord, PeopleRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord,
-    ScoreRecord, SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord, VerifiedRecord,
+    ModelRecord, NearestRecord, OcrRecord, PairRecord, PeopleRecord, PortraitRecord, PulledRecord, RankRecord,
+    RemovedRecord, ScoreRecord, SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord,
+    VerifiedRecord,
 };
 
 /// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
@@ -42,6 +43,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("models pull", schema_of::<PulledRecord>()),
         ("models rm", schema_of::<RemovedRecord>()),
         ("models verify", schema_of::<VerifiedRecord>()),
+        ("ocr", schema_of::<OcrRecord>()),
         ("portrait", schema_of::<PortraitRecord>()),
         ("people forget", schema_of::<KnownPersonRecord>()),
         ("people list", schema_of::<KnownPersonRecord>()),

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
-use super::{DecisionPlace, DecisionWord, LabelRecord, PersonRecord, ScoreRecord};
+use super::{DecisionPlace, DecisionWord, LabelRecord, PersonRecord, ScoreRecord, TextRecord};
 use crate::journal::PersonFace;
-use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, TakenFrom};
+use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, PhotoText, TakenFrom};
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
@@ -83,6 +83,9 @@ pub struct AnalyzeRecord {
     /// The faces on it, and whose they are; null where `albumctl models pull people` has brought no models.
     #[serde(default)]
     pub people: Option<Vec<PersonRecord>>,
+    /// The text in it; null without pp-ocrv6-small.
+    #[serde(default)]
+    pub text: Option<TextRecord>,
 }
 
 /// The number of labels in a line.
@@ -143,6 +146,7 @@ impl AnalyzeRecord {
             kind: report.kind.map(|kind| kind.what),
             kind_confidence: report.kind.map(|kind| kind.score),
             people: report.people.map(|faces| faces.iter().map(PersonRecord::from).collect()),
+            text: report.text.as_ref().map(TextRecord::new),
         })
     }
 
@@ -186,6 +190,7 @@ impl AnalyzeRecord {
             classified: self.labels.map(LabelRecord::classified),
             people: self.people.map(|faces| faces.into_iter().map(PersonFace::from).collect()),
             kind: self.kind.map(|what| Kind { what, score: self.kind_confidence.unwrap_or(1.0) }),
+            text: self.text.map(|text| PhotoText { lines: text.into_lines(), model: String::new() }),
             ..PhotoReport::of(&path)
         }
     }
