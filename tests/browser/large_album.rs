@@ -53,6 +53,12 @@ fn a_large_album_is_reviewed_without_waiting() {
     let status = fs::read_to_string(format!("/proc/{}/status", review.process.id())).unwrap_or_default();
     let memory = |field: &str| status.lines().find(|line| line.starts_with(field)).map(str::to_owned);
     report(&format!("the server: {:?}, {:?}", memory("VmRSS"), memory("VmHWM")));
+    // One day of several.
+    let day = "(() => { const day = document.getElementById('day'); day.selectedIndex = day.options.length - 1; day.dispatchEvent(new Event('change')); return Number(document.body.dataset.shown); })()";
+    let shown = browser.see(day).as_u64().unwrap();
+    assert!(shown > 0 && shown < count as u64, "{shown}");
+    browser.see("document.getElementById('reset').click()");
+    assert_eq!(browser.see("Number(document.body.dataset.shown)").as_u64(), Some(count as u64));
     // Only what is seen is drawn, however many photos there are.
     let cards = browser.see("document.querySelectorAll('#list .photo').length");
     assert!(cards.as_u64().unwrap() < 150, "{cards}");
@@ -100,7 +106,7 @@ fn draw_album(folder: &Path, count: usize) {
             let block = [x / 30 % 3, (x + y) / 25 % 3, y / 21 % 3];
             image::Rgb(block.map(|at| (tones[3 * at] + (x * tones[4] + y * tones[5]) / 100 % 56) as u8))
         });
-        let seconds = photo / TAKES * 600 + take * 3;
+        let seconds = photo / TAKES * 1_800 + take * 3;
         let (day, hour, minute) = (1 + seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
         let name = format!("IMG_202605{day:02}_{hour:02}{minute:02}{:02}.jpg", seconds % 60);
         picture.save(folder.join(name)).unwrap();

@@ -86,6 +86,7 @@ fn an_album_is_reviewed_by_keyboard_alone() {
     );
     let pair = "[...document.querySelectorAll('#closer .pane')].map((pane) => pane.dataset.photo).join()";
     let first = browser.see(pair);
+    assert_eq!(browser.see("document.querySelectorAll('#closer .better').length"), json!(1), "it needs no keyboard");
     browser.key("ArrowRight");
     browser.picture("question");
     browser.key("b");

@@ -17,6 +17,7 @@ mod lists_and_folders;
 mod live;
 mod networks;
 mod output;
+mod packages;
 mod plumbing;
 mod portrait;
 mod ratings;

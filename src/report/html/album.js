@@ -12,6 +12,8 @@ const nameOf = (path) => path.split(/[\\/]/).pop() || path;
 const count = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
 const two = (value) => value.toFixed(2);
 
+const dayOf = (photo) => (photo.taken_at || '').slice(0, 10);
+
 const SCORES = [
   ['composite', 'Overall'], ['aesthetic', 'Aesthetic'], ['technical', 'Technical'], ['portrait', 'Portrait'],
   ['sharpness', 'Sharpness'], ['exposure', 'Exposure'],
@@ -21,7 +23,7 @@ class Album {
   constructor(page) {
     this.page = page;
     this.photos = page.photos;
-    this.state = { show: 'all', find: '', order: 'group' };
+    this.state = { show: 'all', find: '', order: 'group', day: '' };
     this.filters = [];
     this.scenes = new Map();
     this.photos.forEach((photo, index) => {
@@ -69,9 +71,9 @@ class Album {
   }
 
   shows(photo) {
-    const { show, find } = this.state;
+    const { show, find, day } = this.state;
     const wanted = { all: true, picked: photo.rank !== null, rest: photo.rank === null, decided: Boolean(photo.decision) };
-    return wanted[show] && (!find || photo.path.toLowerCase().includes(find)) && this.filters.every((filter) => passes(filter, photo));
+    return wanted[show] && (!day || dayOf(photo) === day) && (!find || photo.path.toLowerCase().includes(find)) && this.filters.every((filter) => passes(filter, photo));
   }
 
   /** The scenes as they are ordered. */

@@ -42,7 +42,7 @@ class Closer {
   /** The other one of two photos side by side. */
   get other() {
     const others = this.shown.map((pane) => pane.photo).filter((photo) => photo !== this.photo);
-    return this.open && this.shown.length === 2 && others.length === 1 ? others[0] : null;
+    return this.shown.length === 2 && others.length === 1 ? others[0] : null;
   }
 
   /** Asks which of two photos is better. */
@@ -208,6 +208,10 @@ class Closer {
       button.addEventListener('click', () => this.prefers());
       box.append(button);
     }
+    // Without a keyboard there is no Escape.
+    const back = make('button', '', 'Back');
+    back.addEventListener('click', () => this.close());
+    box.append(back);
     return box;
   }
 

@@ -197,6 +197,12 @@ const start = (page) => {
   for (const button of document.querySelectorAll('[data-show]')) button.addEventListener('click', () => show(button.dataset.show));
   $('find').addEventListener('input', (event) => { state.find = event.target.value.trim().toLowerCase(); update(); });
   $('order').addEventListener('change', (event) => { state.order = event.target.value; update(); });
+  const perDay = new Map();
+  for (const photo of album.photos) perDay.set(dayOf(photo), (perDay.get(dayOf(photo)) ?? 0) + 1);
+  $('days').hidden = perDay.size < 2;
+  $('day').append(new Option('All days', ''));
+  for (const day of [...perDay.keys()].filter(Boolean).sort()) $('day').append(new Option(`${day} · ${perDay.get(day)}`, day));
+  $('day').addEventListener('change', (event) => { state.day = event.target.value; update(); });
   $('filters').addEventListener('click', () => {
     $('plots').hidden = !$('plots').hidden;
     $('filters').setAttribute('aria-expanded', String(!$('plots').hidden));
@@ -206,6 +212,8 @@ const start = (page) => {
     filters.open();
     state.find = '';
     $('find').value = '';
+    state.day = '';
+    $('day').value = '';
     show('all');
   });
   $('undo').addEventListener('click', undo);
