@@ -117,7 +117,8 @@ fn an_archive_holds_the_binary_its_manual_and_its_completions() {
 
 #[test]
 fn the_debian_package_installs_a_binary_that_works() {
-    let has = |program: &str, word: &str| Command::new(program).arg(word).output().is_ok_and(|run| run.status.success());
+    let has =
+        |program: &str, word: &str| Command::new(program).arg(word).output().is_ok_and(|run| run.status.success());
     if !has("dpkg-deb", "--version") {
         return skipped("no dpkg");
     }
