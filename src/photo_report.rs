@@ -10,6 +10,7 @@ use crate::journal::PhotoId;
 use crate::thumbnail::Thumbnail;
 use judge::portrait::Portrait;
 use judge::quality::Quality;
+use networks::text::TextLine;
 use photo::Taken;
 use photo::identity::{ContentId, PictureId};
 use photo::xmp::PersonsRating;
@@ -40,6 +41,7 @@ pub struct PhotoReport {
     pub degradations: Option<Vec<f32>>,
     /// The result of the classifier.
     pub classified: Option<Classified>,
+    pub text: Option<PhotoText>,
     /// The photo's group; photos of one batch with the same number show the same scene.
     pub cluster_id: Option<i64>,
     /// The feature vector by which a comparison network compares pairs.
@@ -94,6 +96,22 @@ impl Classified {
     }
 }
 
+/// The text in a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhotoText {
+    /// In reading order.
+    pub lines: Vec<TextLine>,
+    /// `name@version` of the model.
+    pub model: String,
+}
+
+impl PhotoText {
+    /// All lines, a line break between each two.
+    pub fn joined(&self) -> String {
+        self.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// An embedding vector of length 1.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PhotoEmbedding {
@@ -121,6 +139,7 @@ impl PhotoReport {
             embedding: None,
             degradations: None,
             classified: None,
+            text: None,
             cluster_id: None,
             comparison: None,
             perceptual_hash: None,

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
-use hub::catalogue::Entry;
-use hub::fetch::zip;
+use base::zip_directory as zip;
+use hub::fetch::unpacked;
+use hub::manifest::Manifest;
 use networks::weights::WeightsFile;
+use kernels::Cpu;
 use networks::checkpoint::Checkpoint;
+use networks::graph::{Network, Tensor};
 use photo::resize::{self, Filter};
 use photo::{self, Kind, Limits, Scale};
 use base::pixels::Pixels;
@@ -38,6 +41,7 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("records", records),
     ("manifest", manifest),
     ("wheel", wheel),
+    ("onnx", onnx),
 ];
 
 static READER: LazyLock<fn(&[u8])> = LazyLock::new(|| {
@@ -166,18 +170,26 @@ fn records(bytes: &[u8]) {
 
 fn manifest(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(entry) = Entry::parse("fuzz", text) else { return };
-    let _ = (entry.manifest(), entry.mend(), entry.bytes(), entry.reference());
+    let Ok(manifest) = Manifest::parse("fuzz", text) else { return };
+    let _ = (manifest.network(), manifest.mend(), manifest.bytes(), manifest.reference());
+}
+
+/// A sound graph is run on a small picture.
+fn onnx(bytes: &[u8]) {
+    let Ok(graph) = networks::onnx::parse(bytes) else { return };
+    let Ok(network) = Network::new(graph, Cpu::best()) else { return };
+    let picture = Tensor::picture(16, 20, 3, vec![0.5; 16 * 20 * 3]).expect("as many numbers as pixels");
+    let _ = network.run(picture);
 }
 
 fn wheel(bytes: &[u8]) {
     use std::io::Read as _;
     let tail = &bytes[bytes.len().saturating_sub(zip::TAIL as usize)..];
-    let Ok((offset, length)) = zip::directory_place(tail, bytes.len() as u64) else { return };
+    let Ok((offset, length)) = zip::place(tail, bytes.len() as u64) else { return };
     let directory = &bytes[offset as usize..(offset + length) as usize];
     for entry in zip::entries(directory, offset).unwrap_or_default() {
         let start = bytes.get(entry.offset as usize..).expect("an entry begins inside the file");
-        if let Ok(unpacked) = zip::unpacked(start, &entry) {
+        if let Ok(unpacked) = unpacked(start, &entry) {
             let _ = std::io::copy(&mut unpacked.take(1 << 20), &mut std::io::sink());
         }
     }

@@ -6,6 +6,7 @@ mod hashing;
 mod network;
 mod quality;
 mod rating_and_embedding;
+mod text;
 mod thumbnails;
 
 use crate::pipeline::Analysis;
@@ -19,6 +20,7 @@ pub use network::{
 };
 pub use quality::QualityAnalysis;
 pub use rating_and_embedding::RatingAndEmbeddingAnalysis;
+pub use text::TextAnalysis;
 pub use thumbnails::Thumbnails;
 
 /// Collects the analyses that are present.

@@ -53,6 +53,13 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "ocr",
+        &[
+            ("the text of a receipt, by a model of 31 MB", "albumctl ocr --text receipt.jpg --pull"),
+            ("lines of text with their places, for scripts", "albumctl ocr ~/Screenshots --format jsonl"),
+        ],
+    ),
+    (
         "cluster",
         &[
             ("groups of the same scene", "albumctl cluster ~/Photos --format table"),

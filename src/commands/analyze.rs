@@ -33,6 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let hub = &networks.hub;
     let mut models = hub.album_models(&mut &networks)?;
     models.classification = hub.classification_if_here()?;
+    models.text = hub.text_if_here()?;
     let (reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
     let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
     let photos = choice::candidates(

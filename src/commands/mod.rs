@@ -25,6 +25,7 @@ mod learning;
 pub mod man;
 pub mod models;
 pub mod node;
+pub mod ocr;
 pub mod open_models;
 mod photos;
 pub mod portrait;

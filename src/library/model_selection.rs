@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{ModelHub, ModelHubError};
 use crate::analyses::{
     ClassificationAnalysis, ComparisonAnalysis, EmbeddingAnalysis, FaceAnalysis, Features, QualityAnalysis,
-    RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, present,
+    RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, TextAnalysis, present,
 };
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
@@ -71,6 +71,8 @@ pub struct AlbumModels {
     one_pass: Option<RatingAndEmbeddingAnalysis>,
     /// The classifier, for the labels of a report; no selection depends on it.
     pub classification: Option<ClassificationAnalysis>,
+    /// The model that reads text, likewise.
+    pub text: Option<TextAnalysis>,
     /// The configured comparison model. Without a configured one, it is opened only when there is a tie to break.
     pub comparing: Option<Arc<ComparisonAnalysis>>,
 }
@@ -87,6 +89,7 @@ impl AlbumModels {
             self.rating.as_ref().filter(|_| separate).map(|rating| rating as &dyn Analysis),
             self.faces.as_ref().map(|faces| faces as &dyn Analysis),
             self.classification.as_ref().map(|classification| classification as &dyn Analysis),
+            self.text.as_ref().map(|text| text as &dyn Analysis),
         ])
     }
 }
@@ -117,6 +120,18 @@ impl ModelHub {
         }
     }
 
+    /// The model that reads text, if it is here.
+    pub fn text_if_here(&self) -> Result<Option<TextAnalysis>, ModelHubError> {
+        match self.text_reading(hub::TEXT_READER) {
+            Err(ModelHubError::Hub(HubError::Missing { .. })) => Ok(None),
+            reading => reading.map(Some),
+        }
+    }
+
+    pub fn text_reading(&self, model: &str) -> Result<TextAnalysis, ModelHubError> {
+        Ok(TextAnalysis { model: self.hub().text(model)? })
+    }
+
     /// The models for photos that are rated already: for grouping and comparing.
     pub fn choice_models<A: OnMissingModel>(&self, on_missing: &mut A) -> Result<AlbumModels, A::Error> {
         let models = self.group_models(on_missing)?;
@@ -137,6 +152,7 @@ impl ModelHub {
             features,
             one_pass: None,
             classification: None,
+            text: None,
             comparing: None,
         })
     }

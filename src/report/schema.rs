@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::records::{
     AestheticsRecord, AnalyzeRecord, ClassifyRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord,
     DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, LoggedRecord, ModelPathRecord, ModelRecord,
-    NearestRecord, PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord,
-    SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord, VerifiedRecord,
+    NearestRecord, OcrRecord, PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord,
+    SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord, VerifiedRecord,
 };
 
 /// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
@@ -42,6 +42,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("models pull", schema_of::<PulledRecord>()),
         ("models rm", schema_of::<RemovedRecord>()),
         ("models verify", schema_of::<VerifiedRecord>()),
+        ("ocr", schema_of::<OcrRecord>()),
         ("portrait", schema_of::<PortraitRecord>()),
         ("kmeans assign", schema_of::<NearestRecord>()),
         ("kmeans fit", schema_of::<KmeansModelRecord>()),

@@ -26,6 +26,7 @@ mod since;
 mod store;
 mod taste;
 mod terminal;
+mod text;
 mod train;
 mod train_arrays;
 mod train_course;

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
-use super::{DecisionPlace, DecisionWord, LabelRecord, ScoreRecord};
-use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, TakenFrom};
+use super::{DecisionPlace, DecisionWord, LabelRecord, ScoreRecord, TextRecord};
+use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, PhotoText, TakenFrom};
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
@@ -73,6 +73,9 @@ pub struct AnalyzeRecord {
     /// The likeliest ImageNet classes, best first; null without efficientnet-lite0.
     #[serde(default)]
     pub labels: Option<Vec<LabelRecord>>,
+    /// The text in it; null without pp-ocrv6-small.
+    #[serde(default)]
+    pub text: Option<TextRecord>,
 }
 
 /// The number of labels in a line.
@@ -130,6 +133,7 @@ impl AnalyzeRecord {
             decision_source: photo.decision_source.map(Into::into),
             rating: report.rating.map(PersonsRating::number),
             labels: report.classified.map(|classified| LabelRecord::best(&classified, LABELS)),
+            text: report.text.as_ref().map(TextRecord::new),
         })
     }
 
@@ -170,6 +174,7 @@ impl AnalyzeRecord {
             }),
             portrait,
             embedding: Some(PhotoEmbedding { vector: self.embedding, model: self.model }),
+            text: self.text.map(|text| PhotoText { lines: text.into_lines(), model: String::new() }),
             ..PhotoReport::of(&path)
         }
     }
