@@ -6,13 +6,15 @@ CARGO ?= cargo
 COVERED = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares
+BUILT = $(or $(CARGO_TARGET_DIR),target)
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+PAGES ?= target/pages
 READER ?= png
 SECONDS ?= 600
 SHARE = $(or $(PREFIX),$(HOME)/.local)/share
 START ?= efficientnet-lite0
 
-.PHONY: help run test faults fuzz features licences test-distributed lint lint-distributed bench bench-peers parity train-builtin layout-whitening fixtures doc install install-docs
+.PHONY: help run test faults fuzz features licences test-distributed lint lint-distributed bench bench-peers parity train-builtin layout-whitening fixtures doc install install-docs pages deb
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -100,3 +102,14 @@ install-docs: ## manual and completions of the binary BIN alone
 	$(BIN) completions bash -o $(SHARE)/bash-completion/completions/albumctl
 	$(BIN) completions zsh -o $(SHARE)/zsh/site-functions/_albumctl
 	$(BIN) completions fish -o $(SHARE)/fish/vendor_completions.d/albumctl.fish
+
+pages: ## manual and completions of the binary BIN for a package, below PAGES (target/pages)
+	$(if $(BIN),,$(error name the binary: make pages BIN=target/release/albumctl))
+	$(MAKE) --no-print-directory install-docs BIN=$(BIN) PREFIX=$(PAGES)
+	mkdir -p $(PAGES)/share/powershell
+	$(BIN) completions powershell -o $(PAGES)/share/powershell/albumctl.ps1
+
+deb: ## a Debian package of a release build; needs cargo-deb (cargo install --locked cargo-deb)
+	$(CARGO) build --release --locked --bin albumctl
+	$(MAKE) --no-print-directory pages BIN=$(BUILT)/release/albumctl
+	$(CARGO) deb --no-build

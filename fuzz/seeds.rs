@@ -126,6 +126,18 @@ fn features() -> Vec<u8> {
     writer.into_inner().expect("whole")
 }
 
+/// Graphs that together have every operator.
+fn graphs() -> Vec<(String, Vec<u8>)> {
+    use base64::Engine as _;
+    let record: serde_json::Value =
+        serde_json::from_str(include_str!("../tests/parity/onnx_operators.json")).expect("JSON");
+    let case = |case: &serde_json::Value| {
+        let text = |key: &str| case[key].as_str().expect("text").to_owned();
+        (text("name"), base64::engine::general_purpose::STANDARD.decode(text("model")).expect("base64"))
+    };
+    record["cases"].as_array().expect("cases").iter().map(case).collect()
+}
+
 /// A stored and a deflated entry, as in a wheel.
 fn wheel() -> Vec<u8> {
     use std::io::Write as _;
@@ -169,5 +181,9 @@ fn main() -> std::io::Result<()> {
     write("xmp", "rated", SIDECAR.as_bytes())?;
     write("manifest", "net", MANIFEST.as_bytes())?;
     write("features", "rows", &features())?;
-    write("wheel", "two", &wheel())
+    write("wheel", "two", &wheel())?;
+    for (name, graph) in graphs() {
+        write("onnx", &name, &graph)?;
+    }
+    Ok(())
 }

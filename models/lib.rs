@@ -18,6 +18,8 @@ pub const MANIFESTS: &[(&str, &str)] = &[
     ("models/mobilenet-v2-v1.yaml", include_str!("mobilenet-v2-v1.yaml")),
     ("models/mobilenet-v2.yaml", include_str!("mobilenet-v2.yaml")),
     ("models/multihead-quality.yaml", include_str!("multihead-quality.yaml")),
+    ("models/pp-ocrv6-small.yaml", include_str!("pp-ocrv6-small.yaml")),
+    ("models/pp-ocrv6-tiny.yaml", include_str!("pp-ocrv6-tiny.yaml")),
     ("models/resnet50-v1.yaml", include_str!("resnet50-v1.yaml")),
     ("models/resnet50.yaml", include_str!("resnet50.yaml")),
     ("models/siamese-resnet50.yaml", include_str!("siamese-resnet50.yaml")),
@@ -32,6 +34,10 @@ pub const CLASSES: &[(&str, &str)] = &[("imagenet-1k", include_str!("imagenet-1k
 
 /// The model that tells what is in a photo.
 pub const CLASSIFIER: &str = "efficientnet-lite0";
+
+/// The models that read text do this, and the one that does unless another is named.
+pub const TEXT_TASK: &str = "text";
+pub const TEXT_READER: &str = "pp-ocrv6-small";
 
 /// The model that takes the place of any that is not here.
 pub const MINI: &str = "album-mini";

@@ -121,3 +121,9 @@ pub struct WalkArgs {
     #[arg(long)]
     pub follow: bool,
 }
+
+/// A number of photos.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().map_err(|_| "a whole number of at least 1 is expected")?;
+    if number == 0 { Err("it must be at least 1".to_owned()) } else { Ok(number) }
+}

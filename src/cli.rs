@@ -12,7 +12,7 @@ use crate::arguments::Global;
 
 use crate::commands::{
     self, aesthetics, analyze, classify, cluster, compare, completions, config, decide, dedup, device, embed, eval,
-    kmeans, man, models, node, portrait, review, schema, score, select, taste, train,
+    kmeans, man, models, node, ocr, people, portrait, review, schema, score, select, taste, train,
 };
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -49,6 +49,8 @@ pub enum Command {
     Embed(embed::Args),
     Compare(compare::Args),
     Classify(classify::Args),
+    People(people::Args),
+    Ocr(ocr::Args),
     Cluster(cluster::Args),
     Select(select::Args),
     Analyze(analyze::Args),
@@ -103,6 +105,8 @@ fn dispatch(command: &Command, context: &Context) -> Result<Ending, CommandError
         Command::Portrait(args) => portrait::run(args, context),
         Command::Models(args) => models::run(args, context),
         Command::Classify(args) => classify::run(args, context),
+        Command::People(args) => people::run(args, context),
+        Command::Ocr(args) => ocr::run(args, context),
         Command::Cluster(args) => cluster::run(args, context),
         Command::Select(args) => select::run(args, context),
         Command::Decide(args) => decide::run(args, context),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::arguments::Global;
 use crate::config::{self, Isolate, Origin, Resolved, Settings, Sources, home};
 use crate::error::{CommandError, Ending, Kind};
-use crate::journal::{DecisionInForce, Decisions, Journal, JournalError, Logged, TasteMemory};
+use crate::journal::{DecisionInForce, Decisions, Journal, JournalError, Logged, PeopleFile, TasteMemory};
 use crate::library::{ModelHub, ModelHubError, Options, RunContext};
 use crate::missing_models::MissingModels;
 use crate::pipeline::Isolation;
@@ -179,10 +179,27 @@ impl Context {
 
     /// Opens the journal for writing.
     pub fn journal(&self) -> Result<Journal, CommandError> {
+        Journal::open(&self.data_folder_to_write()?).map_err(journal_failed)
+    }
+
+    fn data_folder_to_write(&self) -> Result<PathBuf, CommandError> {
         let nowhere = || CommandError::usage(anyhow::anyhow!("neither XDG_DATA_HOME nor HOME is set"));
-        let folder =
-            self.data_folder().ok_or_else(|| nowhere().hint("set XDG_DATA_HOME to a folder for the journal"))?;
-        Journal::open(&folder).map_err(journal_failed)
+        self.data_folder().ok_or_else(|| nowhere().hint("set XDG_DATA_HOME to a folder for the journal"))
+    }
+
+    /// Opens what is known of people for writing.
+    pub fn people(&self) -> Result<PeopleFile, CommandError> {
+        Ok(PeopleFile::open(&self.data_folder_to_write()?)?)
+    }
+
+    /// Opens what is known of people; `None` where nothing is.
+    pub fn people_to_read(&self) -> Result<Option<PeopleFile>, CommandError> {
+        self.data_folder().map_or(Ok(None), |folder| Ok(PeopleFile::open_to_read(&folder)?))
+    }
+
+    /// Removes all that is known of people. Returns whether there was anything.
+    pub fn forget_people(&self) -> Result<bool, CommandError> {
+        self.data_folder().map_or(Ok(false), |folder| Ok(PeopleFile::remove(&folder)?))
     }
 
     /// A person's decisions. An unreadable journal is an error: an album that ignores decisions is worse than none.
@@ -322,6 +339,12 @@ pub fn place_refused(error: PlaceError) -> CommandError {
         PlaceError::Twice { .. } => "give each a file of its own",
     };
     CommandError::usage(error).hint(hint)
+}
+
+impl From<JournalError> for CommandError {
+    fn from(error: JournalError) -> Self {
+        journal_failed(error)
+    }
 }
 
 pub fn journal_failed(error: JournalError) -> CommandError {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::PhotoId;
+use crate::journal::{PersonFace, PhotoId, people};
 use crate::thumbnail::Thumbnail;
 use judge::portrait::Portrait;
 use judge::quality::Quality;
+use judge::select::Kind;
 use judge::sequences::{Exposure, FrameSketch, SequenceKind};
+use networks::text::TextLine;
 use photo::Taken;
 use photo::identity::{ContentId, PictureId};
 use photo::xmp::PersonsRating;
@@ -41,6 +43,11 @@ pub struct PhotoReport {
     pub degradations: Option<Vec<f32>>,
     /// The result of the classifier.
     pub classified: Option<Classified>,
+    /// What kind of picture it is.
+    pub kind: Option<Kind>,
+    /// The faces on it, and whose they are.
+    pub people: Option<Vec<PersonFace>>,
+    pub text: Option<PhotoText>,
     /// The photo's group; photos of one batch with the same number show the same scene.
     pub cluster_id: Option<i64>,
     /// The feature vector by which a comparison network compares pairs.
@@ -108,6 +115,22 @@ impl Classified {
     }
 }
 
+/// The text in a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhotoText {
+    /// In reading order.
+    pub lines: Vec<TextLine>,
+    /// `name@version` of the model.
+    pub model: String,
+}
+
+impl PhotoText {
+    /// All lines, a line break between each two.
+    pub fn joined(&self) -> String {
+        self.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// An embedding vector of length 1.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PhotoEmbedding {
@@ -135,6 +158,9 @@ impl PhotoReport {
             embedding: None,
             degradations: None,
             classified: None,
+            kind: None,
+            people: None,
+            text: None,
             cluster_id: None,
             comparison: None,
             perceptual_hash: None,
@@ -148,6 +174,12 @@ impl PhotoReport {
     /// The identity by which the photo is recognised.
     pub fn id(&self) -> Option<PhotoId> {
         self.content.map(|content| PhotoId { content, picture: self.picture })
+    }
+
+    /// Who is on it: names, or numbers such as `p3`.
+    pub fn who(&self) -> Vec<String> {
+        let faces = self.people.iter().flatten();
+        faces.filter_map(|face| face.name.clone().or_else(|| face.person.map(people::word))).collect()
     }
 
     /// The time when the photo was taken, as records show it.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base::platform::{for_owner, keep_from_others};
 use rusqlite::{Connection, Error, ErrorCode, ffi};
 
 /// Longer than any transaction here, so that only a stuck process or a file system without locks exceeds it.
@@ -114,8 +115,7 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    for_owner(&mut builder);
     match builder.create(folder) {
         Err(error) if !folder.is_dir() => Err(error),
         _ => Ok(()),
@@ -125,7 +125,7 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
 /// Restricts a folder to its owner. A symbolic link is left alone: the user has set it up on purpose.
 pub fn make_private(folder: &Path) {
     if !folder.is_symlink() {
-        owner_only(folder);
+        keep_from_others(folder);
     }
 }
 
@@ -134,19 +134,5 @@ pub fn make_private(folder: &Path) {
 pub fn make_files_private(folder: &Path, name: &str) {
     let ours = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(name.as_bytes());
     let Ok(entries) = fs::read_dir(folder) else { return };
-    entries.flatten().filter(ours).for_each(|entry| owner_only(&entry.path()));
+    entries.flatten().filter(ours).for_each(|entry| keep_from_others(&entry.path()));
 }
-
-/// Ignores errors: the file may belong to another user, or its file system may have no modes.
-#[cfg(unix)]
-fn owner_only(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let Ok(metadata) = fs::metadata(path) else { return };
-    let mode = metadata.permissions().mode();
-    if mode & 0o077 != 0 {
-        let _ = fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700));
-    }
-}
-
-#[cfg(not(unix))]
-fn owner_only(_: &Path) {}

@@ -6,15 +6,20 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
-use hub::catalogue::Entry;
-use hub::fetch::zip;
+use base::zip_directory as zip;
+use hub::fetch::unpacked;
+use hub::manifest::Manifest;
 use networks::weights::WeightsFile;
+use kernels::Cpu;
 use networks::checkpoint::Checkpoint;
+use networks::dlib::{Alignment, FaceDescriptor};
+use networks::graph::{Network, Tensor};
 use photo::resize::{self, Filter};
 use photo::{self, Kind, Limits, Scale};
 use base::pixels::Pixels;
+use base::zip_directory as zip;
 use albumctl::report::records::AnalyzeRecord;
-use albumctl::report::xmp::{self, Mark};
+use albumctl::report::xmp::{self, Faces, Mark};
 use scale::dedup::{self, Keep};
 use scale::{Init, ScaleError, Source, fit};
 use libfuzzer_sys::fuzz_target;
@@ -38,6 +43,8 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("records", records),
     ("manifest", manifest),
     ("wheel", wheel),
+    ("dlib", dlib),
+    ("onnx", onnx),
 ];
 
 static READER: LazyLock<fn(&[u8])> = LazyLock::new(|| {
@@ -86,6 +93,8 @@ fn sidecar(bytes: &[u8]) {
         score: Some(0.5),
         model: Some("a & b".into()),
         version: "1".into(),
+        keywords: Some(vec!["a & b".into()]),
+        faces: Some(Faces::default()),
     };
     let Ok(once) = xmp::merge(Some(bytes), &mark) else { return };
     let twice = xmp::merge(Some(&once.bytes), &mark).expect("what was written can be read");
@@ -166,19 +175,34 @@ fn records(bytes: &[u8]) {
 
 fn manifest(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(entry) = Entry::parse("fuzz", text) else { return };
-    let _ = (entry.manifest(), entry.mend(), entry.bytes(), entry.reference());
+    let Ok(manifest) = Manifest::parse("fuzz", text) else { return };
+    let _ = (manifest.network(), manifest.mend(), manifest.bytes(), manifest.reference());
 }
 
+/// A sound graph is run on a small picture.
+fn onnx(bytes: &[u8]) {
+    let Ok(graph) = networks::onnx::parse(bytes) else { return };
+    let Ok(network) = Network::new(graph, Cpu::best()) else { return };
+    let picture = Tensor::picture(16, 20, 3, vec![0.5; 16 * 20 * 3]).expect("as many numbers as pixels");
+    let _ = network.run(picture);
+}
+
+/// The directory of an archive: what it says lies inside the file.
 fn wheel(bytes: &[u8]) {
-    use std::io::Read as _;
     let tail = &bytes[bytes.len().saturating_sub(zip::TAIL as usize)..];
-    let Ok((offset, length)) = zip::directory_place(tail, bytes.len() as u64) else { return };
+    let Ok((offset, length)) = zip::place(tail, bytes.len() as u64) else { return };
     let directory = &bytes[offset as usize..(offset + length) as usize];
     for entry in zip::entries(directory, offset).unwrap_or_default() {
         let start = bytes.get(entry.offset as usize..).expect("an entry begins inside the file");
-        if let Ok(unpacked) = zip::unpacked(start, &entry) {
+        if let Ok(unpacked) = unpacked(start, &entry) {
             let _ = std::io::copy(&mut unpacked.take(1 << 20), &mut std::io::sink());
         }
     }
+}
+
+/// What recognises faces: its network and its aligner.
+fn dlib(bytes: &[u8]) {
+    use kernels::{Cpu, Engine, Precision};
+    let engine = Engine { cpu: Cpu::best(), precision: Precision::Full };
+    let _ = (FaceDescriptor::read(bytes, engine).is_ok(), Alignment::read(bytes).is_ok());
 }

@@ -3,10 +3,13 @@
 mod faces;
 mod features;
 mod hashing;
+mod kind;
 mod network;
+mod people;
 mod quality;
 mod rating_and_embedding;
 mod sketches;
+mod text;
 mod thumbnails;
 
 use crate::pipeline::Analysis;
@@ -14,13 +17,16 @@ use crate::pipeline::Analysis;
 pub use faces::FaceAnalysis;
 pub use features::{Features, SceneLayoutAnalysis};
 pub use hashing::PerceptualHashAnalysis;
+pub use kind::KindAnalysis;
 pub use network::{
     ClassificationAnalysis, ComparisonAnalysis, DegradationAnalysis, EmbeddingAnalysis, NetworkAnalysis,
     RatingAnalysis, ReportedNetwork,
 };
+pub use people::PeopleAnalysis;
 pub use quality::QualityAnalysis;
 pub use rating_and_embedding::RatingAndEmbeddingAnalysis;
 pub use sketches::SketchAnalysis;
+pub use text::TextAnalysis;
 pub use thumbnails::Thumbnails;
 
 /// Collects the analyses that are present.

@@ -1,10 +1,11 @@
-//! Rating and embedding by the built-in network, which computes both in one pass.
+//! Rating, kind and embedding by the built-in network, which computes all in one pass.
 
+use super::kind;
 use super::network::{EmbeddingAnalysis, RatingAnalysis, ReportedNetwork as _, numbers, to_bytes};
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
-use hub::{Aesthetic, Embedder, HubError, Network as _};
+use hub::{Aesthetic, Embedder, HubError, Network as _, OnePass};
 
 #[derive(Debug)]
 pub struct RatingAndEmbeddingAnalysis {
@@ -13,7 +14,7 @@ pub struct RatingAndEmbeddingAnalysis {
     identity: String,
 }
 
-/// The length of the rating's part of the output, which comes before the embedding.
+/// The length of the rating's part of the output, which comes before the kind and the embedding.
 const RATING_LENGTH: usize = 2;
 
 impl RatingAndEmbeddingAnalysis {
@@ -26,7 +27,9 @@ impl RatingAndEmbeddingAnalysis {
     }
 
     fn fill(&self, row: &[f32], report: &mut PhotoReport) -> Option<()> {
-        let (rating, embedding) = row.split_at_checked(RATING_LENGTH)?;
+        let (rating, rest) = row.split_at_checked(RATING_LENGTH)?;
+        let (kind, embedding) = rest.split_at_checked(kind::LENGTH)?;
+        report.kind = Some(kind::restored(kind)?);
         self.rating.fill(rating.to_vec(), report)?;
         self.embedding.fill(embedding.to_vec(), report)
     }
@@ -38,12 +41,14 @@ impl Analysis for RatingAndEmbeddingAnalysis {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(["one pass/1", Aesthetic::REVISION, Embedder::REVISION, &self.identity])
+        Fingerprint::of(["one pass/2", kind::REVISION, Aesthetic::REVISION, Embedder::REVISION, &self.identity])
     }
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
-        let (judgement, embedding) = self.rating.judge_and_embed(picture.medium())?;
-        let row: Vec<f32> = [judgement.score].into_iter().chain(judgement.strength).chain(embedding).collect();
+        let OnePass { judgement, kind, embedding } = self.rating.judge_and_embed(picture.medium())?;
+        let kind = kind::stored(kind::likeliest(&kind));
+        let row: Vec<f32> =
+            [judgement.score].into_iter().chain(judgement.strength).chain(kind).chain(embedding).collect();
         self.fill(&row, report)
             .ok_or_else(|| anyhow::anyhow!("{}: its output has an unexpected length", self.rating.reference()))
     }
@@ -51,7 +56,7 @@ impl Analysis for RatingAndEmbeddingAnalysis {
     fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
         let rating = Aesthetic::reported(report).unwrap_or_default();
         let embedding = Embedder::reported(report).unwrap_or_default();
-        Ok(to_bytes(&[rating, embedding].concat()))
+        Ok(to_bytes(&[rating, kind::stored(report.kind), embedding].concat()))
     }
 
     fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {

@@ -8,6 +8,7 @@ pub mod contain;
 pub mod escape;
 pub mod npy;
 pub mod pixels;
+pub mod platform;
 pub mod random;
 pub mod reading;
 pub mod threads;

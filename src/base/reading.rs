@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 
+use crate::platform::open_without_waiting;
+
 /// The limit for sidecars. The longest ones contain painted masks of some megabytes.
 pub const SIDECAR: u64 = 16 << 20;
 /// The limit for short texts: configuration, manifests, recipes, notes.
@@ -102,18 +104,6 @@ fn open_if(path: &Path, check: impl Fn(&Metadata) -> Result<(), ReadError>) -> i
     let file = open_without_waiting(path)?;
     check(&file.metadata()?)?;
     Ok(file)
-}
-
-#[cfg(unix)]
-fn open_without_waiting(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
-}
-
-#[cfg(not(unix))]
-fn open_without_waiting(path: &Path) -> io::Result<File> {
-    File::open(path)
 }
 
 fn read_limited(reader: impl Read, expected: usize, most: u64) -> io::Result<Vec<u8>> {

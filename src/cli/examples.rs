@@ -53,6 +53,13 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "ocr",
+        &[
+            ("the text of a receipt, by a model of 31 MB", "albumctl ocr --text receipt.jpg --pull"),
+            ("lines of text with their places, for scripts", "albumctl ocr ~/Screenshots --format jsonl"),
+        ],
+    ),
+    (
         "cluster",
         &[
             ("groups of the same scene", "albumctl cluster ~/Photos --format table"),
@@ -70,6 +77,19 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("analyze", &[("everything once, to select from again and again", "albumctl analyze ~/Photos -o analysis.jsonl")]),
+    (
+        "people",
+        &[
+            ("bring the models, once", "albumctl models pull people"),
+            ("who is on these photos", "albumctl people ~/Photos --format table"),
+            ("call somebody by a name", "albumctl people name p3 Anna"),
+        ],
+    ),
+    ("people list", &[("everyone who is known", "albumctl people list --format table")]),
+    ("people name", &[("call somebody by a name", "albumctl people name p3 Anna")]),
+    ("people merge", &[("two who are one", "albumctl people merge Anna p7")]),
+    ("people split", &[("somebody else on this photo", "albumctl people split Anna IMG_0001.JPG")]),
+    ("people forget", &[("leave nothing", "albumctl people forget --all")]),
     ("decide keep", &[("always pick these photos", "albumctl decide keep IMG_0001.JPG IMG_0002.JPG")]),
     ("decide reject", &[("never pick what is in this folder", "albumctl decide reject ~/Photos/blurred")]),
     ("decide clear", &[("take back what was decided", "albumctl decide clear IMG_0001.JPG")]),

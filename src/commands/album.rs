@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 
 use super::open_models::Networks;
+use super::people::{self, Wanted};
 use super::photos::{self, Tally};
 use super::sequences::Sequences;
 use crate::analyses::Thumbnails;
@@ -88,9 +89,10 @@ impl Gathered {
         Ok(Self { reports, tally, models })
     }
 
-    /// Analyses the photos.
+    /// Analyses the photos; also recognises people as far as `wanted`.
     pub fn from_photos(
         scan: &Scan,
+        wanted: Wanted,
         thumbnails: Option<Budget>,
         sequences: Sequences,
         networks: &Networks<'_>,
@@ -98,9 +100,13 @@ impl Gathered {
     ) -> Result<Self, CommandError> {
         let (hub, mut absent) = (&networks.hub, networks);
         let mut models = hub.album_models(&mut absent)?;
+        models.people = people::recognition_as(wanted, networks, context)?;
         models.sketching = sequences.analysis();
         let budget = thumbnails.map(|budget| budget(scan.photos.len()));
-        let (reports, tally) = gather(scan, &models, budget, hub, context)?;
+        let (mut reports, tally) = gather(scan, &models, budget, hub, context)?;
+        if let Some(recognising) = &models.people {
+            people::tell_apart(&mut reports, recognising, context)?;
+        }
         Ok(Self { reports, tally, models })
     }
 }

@@ -97,6 +97,11 @@ impl DeliverArgs {
         self.report.as_ref().map_or(Ok(()), |file| outputs.add("--report", file, Content::Text))
     }
 
+    /// Whether it tells who is on photos, where that is known.
+    pub fn tells_people(&self) -> bool {
+        self.ratings.xmp_keywords || self.report.is_some()
+    }
+
     /// Whether anything is written besides the results.
     pub fn writes(&self) -> bool {
         self.folder.is_asked() || self.zip.is_some() || self.ratings.xmp.is_some() || self.report.is_some()
@@ -410,7 +415,7 @@ fn sidecars(
             continue;
         }
         let decision = photos[photo].decision;
-        let mark = args.ratings.mark(&reports[photo], &photos[photo], verdict);
+        let mark = args.ratings.mark(&reports[photo], &photos[photo], verdict, context);
         for place in places {
             // For a photo that is not picked, only a sidecar written by an earlier run is changed.
             let is_due = if verdict.selected() || decision.is_some() { Ok(true) } else { xmp::is_marked(&place) };
@@ -485,6 +490,8 @@ pub fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
             })
             .collect(),
         close_call: verdict.close_call,
+        kind: photo.kind.map(|kind| kind.what.word().to_owned()),
+        people: report.who(),
         decision: photo.decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
         content: report.content.map(|content| content.to_string()),
         picture: report.picture.map(|picture| picture.to_string()),

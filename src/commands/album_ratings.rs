@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::photos::counted;
+use super::sidecar_facts;
 use crate::context::Context;
 use crate::photo_report::PhotoReport;
 use crate::report::records::DecisionWord;
@@ -31,6 +32,14 @@ pub struct RatingArgs {
     /// Label of a pick in its sidecar or copy; programs match it by name
     #[arg(long, value_name = "TEXT", requires = "rated")]
     pub xmp_label: Option<String>,
+
+    /// Also write keywords there: what a classifier is sure of, kinds of pictures, names of people
+    ///
+    /// They join those in dc:subject; words of others are never removed, and a word you take out stays out. Where
+    /// `albumctl models pull people` was run, the faces of people with a name are written as regions (mwg-rs), unless
+    /// another program has put regions there.
+    #[arg(long, requires = "rated")]
+    pub xmp_keywords: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -52,7 +61,7 @@ impl From<SidecarNaming> for Naming {
 
 impl RatingArgs {
     /// What is written about a photo.
-    pub fn mark(&self, report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Mark {
+    pub fn mark(&self, report: &PhotoReport, photo: &Photo, verdict: &Verdict, context: &Context) -> Mark {
         let own_label = self.xmp_label.clone().filter(|_| verdict.selected());
         Mark {
             // In XMP, −1 means rejected.
@@ -65,6 +74,8 @@ impl RatingArgs {
             score: verdict.composite,
             model: Some(models(report)),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            keywords: self.xmp_keywords.then(|| sidecar_facts::keywords(report)),
+            faces: self.xmp_keywords.then(|| sidecar_facts::faces(report, context)).flatten(),
         }
     }
 
@@ -81,7 +92,7 @@ impl RatingArgs {
             }
             let is_persons = report.rating.is_some() || is_rated_beside(&report.path);
             by_persons += usize::from(is_persons);
-            (!is_persons).then(|| self.mark(report, photo, verdict))
+            (!is_persons).then(|| self.mark(report, photo, verdict, context))
         };
         let marks = picks.map(mark).collect();
         if by_persons > 0 {

@@ -3,6 +3,7 @@
 use super::album::{self, GroupArgs};
 use super::human_decisions;
 use super::open_models::Networks;
+use super::people::{self, Wanted};
 use super::photos;
 use super::select::{ChoiceArgs, choose};
 use crate::arguments::PhotoArgs;
@@ -32,9 +33,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
     let mut models = hub.album_models(&mut &networks)?;
-    models.classification = hub.classification_if_here()?;
+    models.text = hub.text_if_here()?;
     models.sketching = args.choice.sequences.analysis();
+    let wanted = if args.choice.coverage.wanted() == Wanted::Not { Wanted::IfHere } else { Wanted::Needed };
+    models.people = people::recognition_as(wanted, &networks, context)?;
     let (mut reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
+    if let Some(recognising) = &models.people {
+        people::tell_apart(&mut reports, recognising, context)?;
+    }
     args.choice.sequences.mark(&mut reports);
     let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
     let photos = choice::candidates(
@@ -42,7 +48,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         &groups,
         &human_decisions::of(&reports, args.choice.ratings, &context.decisions()?),
     );
-    let rules = args.choice.rules(context);
+    let rules = args.choice.rules_for(&reports, context)?;
     let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);
     let mut verdicts = match chosen {
         Err(CommandError { kind: Kind::Interrupted, .. }) => {

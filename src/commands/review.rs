@@ -1,4 +1,4 @@
-//! `albumctl review`: the album in a browser, to look at, compare and decide.
+//! `albumctl review`: the album in a browser, for comparing and deciding.
 
 mod session;
 
@@ -11,7 +11,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::album::{Budget, Gathered, GroupArgs};
+use super::coverage;
 use super::open_models::Networks;
+use super::people::Wanted;
 use super::photos;
 use super::select::{self, ChoiceArgs};
 use crate::arguments::PhotoArgs;
@@ -20,7 +22,7 @@ use crate::error::{CommandError, Ending};
 use crate::photo_report::PhotoReport;
 use crate::report::html::served_budget;
 use crate::report::records::SelectRecord;
-use crate::review::{Asked, Picture, Pictures, Server, Table, Wish};
+use crate::review::{AlbumRequest, AlbumSite, PendingRequest, Picture, Pictures, Server};
 use session::Session;
 
 /// Review the photos in a browser: compare them and decide; each decision counts at once
@@ -64,7 +66,11 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Gathered::from_file(file, thumbnails, &networks, context)?
     } else {
         let (scan, sequences) = (photos::find(&args.photos, context)?, args.choice.sequences);
-        Gathered::from_photos(&scan, thumbnails, sequences, &networks, context)?
+        let wanted = match args.choice.coverage.wanted() {
+            Wanted::Not => Wanted::IfHere,
+            wanted => wanted,
+        };
+        Gathered::from_photos(&scan, wanted, thumbnails, sequences, &networks, context)?
     };
     photos::unless_interrupted(context)?;
     if reports.is_empty() {
@@ -74,10 +80,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.choice.sequences.mark(&mut reports);
     let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let pictures = pictures(&mut reports, context);
-    let rules = args.choice.rules(context);
+    let rules = args.choice.rules_for(&reports, context)?;
     let album = session::Album { reports: &reports, groups: &groups, models: &models, rules: &rules };
     let mut session = Session::begin(album, &args.choice, journal, &networks, &mut tally, context)?;
-    let (table, wishes) = Table::new(pictures);
+    let (table, requests) = AlbumSite::new(pictures);
     let server = Server::open().context("cannot listen on 127.0.0.1")?;
     context.ui.tell(&server.address());
     if !args.no_open {
@@ -87,9 +93,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         }
     }
     server.serve(Arc::new(table)).context("cannot start a thread for the page")?;
-    serve(&wishes, &mut session, context)?;
+    serve(&requests, &mut session, context)?;
     let (photos, verdicts) = session.end();
     select::note_kept_beyond_top(&photos, &verdicts, &rules, context);
+    coverage::note_lacking(&photos, &verdicts, &rules, context);
     select::log_selection(&photos, &verdicts, context);
     let mut output = context.output::<SelectRecord>()?;
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
@@ -103,20 +110,24 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 }
 
 /// Answers requests until the page is done or the run is interrupted.
-fn serve(wishes: &Receiver<Asked>, session: &mut Session<'_>, context: &Context) -> Result<(), CommandError> {
+fn serve(
+    requests: &Receiver<PendingRequest>,
+    session: &mut Session<'_>,
+    context: &Context,
+) -> Result<(), CommandError> {
     while !context.stopped() {
-        let Asked { wish, reply } = match wishes.recv_timeout(Duration::from_millis(100)) {
+        let PendingRequest { request, reply } = match requests.recv_timeout(Duration::from_millis(100)) {
             Ok(asked) => asked,
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let answer = match wish {
-            Wish::Album => session.page(),
-            Wish::Decide { photo, decision } => session.decide(photo, decision.map(Into::into)),
-            Wish::Undo => session.undo(),
-            Wish::Question => session.question(),
-            Wish::Prefer { better, worse } => session.prefer(better, worse),
-            Wish::Done => break,
+        let answer = match request {
+            AlbumRequest::Album => session.page(),
+            AlbumRequest::Decide { photo, decision } => session.decide(photo, decision.map(Into::into)),
+            AlbumRequest::Undo => session.undo(),
+            AlbumRequest::Question => session.question(),
+            AlbumRequest::Prefer { better, worse } => session.prefer(better, worse),
+            AlbumRequest::Done => break,
         };
         let answer = answer.map_err(|error| {
             context.ui.warn(&error.headline());

@@ -3,17 +3,21 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
+
 use super::album::{Budget, Gathered, GroupArgs};
 use super::album_export::{self, Album, DeliverArgs};
+use super::coverage::{self, CoverageArgs};
 use super::human_decisions::{self, Ratings};
 use super::learning::{self, AlbumTaste, TasteChoice};
 use super::open_models::Networks;
+use super::people::Wanted;
 use super::photos::{self, Tally};
 use super::run_history::{RunHistory, Since};
 use super::select_summary;
 use super::sequences::Sequences;
 use crate::analyses::ComparisonAnalysis;
-use crate::arguments::PhotoArgs;
+use crate::arguments::{PhotoArgs, at_least_one};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::journal::PhotoId;
@@ -24,7 +28,7 @@ use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::report::html::thumbnail_budget;
 use crate::report::records::SelectRecord;
-use judge::select::{Decision, Filters, Photo, Rules, Verdict, Weights};
+use judge::select::{Decision, Filters, Junk, Orientation, Photo, Rules, Verdict, Weights};
 use photo::scan::{self, Scan};
 
 /// Choose the album: the best of each group, ranked, each with its reason
@@ -90,6 +94,24 @@ pub struct ChoiceArgs {
     #[arg(long)]
     pub require_eyes_open: bool,
 
+    /// Only photos that are longer this way; sides that differ by a twentieth at most are square
+    #[arg(long, value_name = "WAY", value_parser = PossibleValuesParser::new(Orientation::NAMES))]
+    pub orientation: Option<String>,
+
+    /// Pick at most K photos of a day; those whose day is unknown are not limited
+    #[arg(long, value_name = "K", value_parser = at_least_one)]
+    pub each_day: Option<usize>,
+
+    #[command(flatten)]
+    pub coverage: CoverageArgs,
+
+    /// What becomes of pictures that are no photographs: screenshots, documents, receipts, charts, drawings, memes
+    ///
+    /// last: they are picked only when photographs leave places; drop: never; keep: they compete like photographs. What a
+    /// person keeps is picked in any case. The built-in model tells them; the configuration says last.
+    #[arg(long, value_name = "HOW", value_parser = PossibleValuesParser::new(Junk::NAMES))]
+    pub junk: Option<String>,
+
     /// Whether ratings of other programs, in photos and sidecars, count as decisions
     ///
     /// A photo that is rejected there is never picked; one that is picked there or has five stars always is. Decisions by
@@ -110,11 +132,6 @@ pub struct ChoiceArgs {
     /// Where it counts, a line says how well it does beside the scores alone, and every reason that it changed says so.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub taste: TasteChoice,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    let number = text.parse().map_err(|_| "a whole number of at least 1 is expected")?;
-    if number == 0 { Err("it must be at least 1".to_owned()) } else { Ok(number) }
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -151,6 +168,11 @@ impl ChoiceArgs {
         Ok(())
     }
 
+    /// The rules, with who of the people on these photos shall be in the album.
+    pub fn rules_for(&self, reports: &[PhotoReport], context: &Context) -> Result<Rules, CommandError> {
+        Ok(Rules { coverage: self.coverage.quotas(reports, context)?, ..self.rules(context) })
+    }
+
     pub fn rules(&self, context: &Context) -> Rules {
         let album = &context.settings().album;
         let (selection, quality) = (&album.selection, &album.quality);
@@ -165,11 +187,16 @@ impl ChoiceArgs {
                 min_aesthetic: self.min_aesthetic.unwrap_or(quality.min_ava_score),
                 min_sharpness: self.min_sharpness.unwrap_or(quality.min_sharpness),
                 require_eyes_open: self.require_eyes_open || album.portrait.require_eyes_open,
+                orientation: self.orientation.as_deref().and_then(Orientation::named),
             },
             top: self.top,
             per_group: self.per_cluster.unwrap_or(selection.images_per_cluster),
+            per_day: self.each_day,
+            junk: self.junk.as_deref().and_then(Junk::named).unwrap_or(selection.junk),
+            coverage: Vec::new(),
             fill: self.per_cluster.is_none(),
             diversity: selection.diversity_threshold,
+            category_distance: selection.category_distance,
             tiebreak_margin: selection.tiebreak_margin,
             blink_margin: selection.blink_margin,
             face_sharpness_margin: selection.face_sharpness_margin,
@@ -205,7 +232,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     args.choice.sequences.mark(&mut reports);
     let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
-    let rules = args.choice.rules(context);
+    let rules = args.choice.rules_for(&reports, context)?;
     let decisions = human_decisions::in_journal(&reports, args.deliver.dry_run, context)?;
     let decided = human_decisions::of(&reports, args.choice.ratings, &decisions);
     let mut photos = choice::candidates(&reports, &groups, &decided);
@@ -217,6 +244,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     taste.report(context);
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
     note_kept_beyond_top(&photos, &verdicts, &rules, context);
+    coverage::note_lacking(&photos, &verdicts, &rules, context);
     log_selection(&photos, &verdicts, context);
     photos::unless_interrupted(context)?;
     let is_whole = args.choice.sequences == Sequences::Whole;
@@ -274,6 +302,9 @@ impl Args {
             flag("--min-aesthetic", choice.min_aesthetic.as_ref()),
             flag("--min-sharpness", choice.min_sharpness.as_ref()),
             choice.require_eyes_open.then(|| "--require-eyes-open".to_owned()),
+            flag("--orientation", choice.orientation.as_ref()),
+            flag("--each-day", choice.each_day.as_ref()),
+            flag("--junk", choice.junk.as_ref()),
             (choice.ratings == Ratings::Ignore).then(|| "--ratings=ignore".to_owned()),
             choice.sequences.flag(),
             (choice.taste == TasteChoice::On).then(|| "--taste=on".to_owned()),
@@ -282,7 +313,7 @@ impl Args {
             flag("--min-cluster-size", groups.min_cluster_size.as_ref()),
             flag("--noise", groups.noise.as_ref()),
         ];
-        given.into_iter().flatten().collect()
+        given.into_iter().flatten().chain(choice.coverage.flags()).collect()
     }
 }
 
@@ -302,7 +333,11 @@ fn gather(
     if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
         return Ok(None);
     }
-    Gathered::from_photos(&scan, thumbnails, args.choice.sequences, networks, context).map(Some)
+    let wanted = match args.choice.coverage.wanted() {
+        Wanted::Not if args.deliver.tells_people() => Wanted::IfHere,
+        wanted => wanted,
+    };
+    Gathered::from_photos(&scan, wanted, thumbnails, args.choice.sequences, networks, context).map(Some)
 }
 
 pub fn note_kept_beyond_top(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{ConfigError, Sources, resolve};
 use judge::portrait::{EyesBy, LandmarkRounding};
 use judge::quality;
+use judge::select::Junk;
 use photo;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -157,4 +158,6 @@ pub struct AlbumSelection {
     pub blink_margin: f64,
     pub face_sharpness_margin: f64,
     pub diversity_threshold: f64,
+    pub category_distance: f64,
+    pub junk: Junk,
 }

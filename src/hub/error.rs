@@ -8,6 +8,7 @@ use super::device::DeviceError;
 use super::faces::FacesError;
 use super::manifest::{ManifestError, Task};
 use networks::checkpoint::WeightsError;
+use networks::graph::GraphError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
@@ -41,6 +42,8 @@ pub enum HubError {
     Run { model: String, source: candle_core::Error },
     #[error("model `{model}` compares features of {expected} numbers, not {found}")]
     Features { model: String, expected: usize, found: usize },
+    #[error("model `{model}`: {source}")]
+    Graph { model: String, source: GraphError },
     #[error("{}: {source}", folder.display())]
     Faces { folder: PathBuf, source: FacesError },
 }

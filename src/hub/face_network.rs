@@ -2,6 +2,7 @@
 
 use crate::bundle::BundleError;
 use kernels::Cpu;
+use networks::dlib::DlibError;
 use networks::tflite::{Graph, Network, TfliteError};
 
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +12,8 @@ pub enum FacesError {
     /// A valid file, but another network.
     #[error("{network}: not the network it should be: {problem}")]
     Other { network: &'static str, problem: String },
+    #[error("{network}: {source}")]
+    Dlib { network: &'static str, source: DlibError },
     #[error("face landmarker bundle: {0}")]
     Bundle(BundleError),
 }

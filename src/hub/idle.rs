@@ -3,20 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::loaded_networks::{LoadedModels, Weight};
+use super::loaded_models::LoadedModels;
 
 /// Checks periodically, as long as the networks are in use.
-pub(super) fn watch<P, F>(loaded: &Arc<LoadedModels<P, F>>, after: Duration)
-where
-    P: Weight + Send + Sync + 'static,
-    F: Weight + Send + Sync + 'static,
-{
+pub(super) fn watch(loaded: &Arc<LoadedModels>, after: Duration) {
     let loaded = Arc::downgrade(loaded);
     let pause = (after / 4).clamp(Duration::from_millis(10), Duration::from_secs(5));
     let look = move || {
         while let Some(loaded) = loaded.upgrade() {
-            loaded.photos.forget_idle(after);
-            loaded.faces.forget_idle(after);
+            loaded.forget_idle(after);
             drop(loaded);
             std::thread::sleep(pause);
         }

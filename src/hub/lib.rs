@@ -16,10 +16,12 @@ pub mod fetch;
 mod gather;
 pub mod hashing;
 mod idle;
+mod loaded_models;
 mod loaded_networks;
 pub mod manifest;
 mod model;
 pub mod model_library;
+mod people;
 pub mod policy;
 mod portraits;
 pub mod prepare;
@@ -27,6 +29,8 @@ pub mod recipe;
 pub mod registry;
 pub mod sources;
 mod tasks;
+mod text;
+mod verified_file;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,20 +43,21 @@ use self::cache::{Cache, Lease};
 use self::catalogue::{Catalogue, CatalogueError};
 pub use self::device::{DeviceChoice, DeviceError};
 pub use self::error::{HubError, Missing};
-use self::faces::FaceAnalyzer;
-use self::loaded_networks::{ByFolder, LoadedModels};
-pub use models::{CLASSIFIER, MINI};
+use self::loaded_models::LoadedModels;
+use self::loaded_networks::ByFolder;
+pub use models::{CLASSIFIER, MINI, TEXT_READER};
 
 use self::manifest::{Architecture, Manifest, ManifestFile, Task};
 pub use self::model::LoadedGuard;
 use self::model::Model;
 use self::model_library::ModelLibrary;
+pub use self::people::{DescribedFace, People};
 pub use self::portraits::Faces;
 use self::recipe::Recipe;
-use self::registry::LoadedNetwork;
 pub use self::tasks::{
-    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network,
+    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network, OnePass,
 };
+pub use self::text::TextModel;
 use base::reading;
 use kernels::{Cpu, Engine, Precision};
 use networks::checkpoint::Checkpoint;
@@ -67,14 +72,14 @@ struct Shared {
     device: Device,
     memory: usize,
     by_candle: bool,
-    loaded: Arc<LoadedModels<LoadedNetwork, FaceAnalyzer>>,
+    loaded: Arc<LoadedModels>,
     note: Arc<Note>,
     /// Fallbacks to the CPU that were not reported yet.
     fallbacks: Mutex<Vec<String>>,
 }
 
 /// Networks in memory, by model folder.
-static LOADED: ByFolder<LoadedModels<LoadedNetwork, FaceAnalyzer>> = ByFolder::new();
+static LOADED: ByFolder<LoadedModels> = ByFolder::new();
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -252,17 +257,15 @@ impl Hub {
     /// Whether the network of this model is loaded or loading.
     pub fn memory_status(&self, manifest: &Manifest) -> Option<Status> {
         let (loaded, reference) = (&self.shared.loaded, manifest.reference());
-        if loaded.photos.builds(&reference) || loaded.faces.builds(&reference) {
+        if loaded.builds(&reference) {
             return Some(Status::Loading);
         }
-        (loaded.photos.holds(&reference) || loaded.faces.holds(&reference)).then_some(Status::Loaded)
+        loaded.holds(&reference).then_some(Status::Loaded)
     }
 
     /// Unloads a model's network, once no thread uses it. Returns whether it was loaded.
     pub fn unload(&self, manifest: &Manifest) -> bool {
-        let loaded = &self.shared.loaded;
-        let photos = loaded.photos.forget(&manifest.reference());
-        loaded.faces.forget(&manifest.reference()) || photos
+        self.shared.loaded.forget(&manifest.reference())
     }
 
     /// The local file of a model: in the cache under its hash, or put into the folder under its own name. If the hash is
@@ -298,22 +301,28 @@ impl Hub {
         }
     }
 
-    fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
-        let manifest = self.catalogue().find_for(name, task.name()).map_err(|error| match error {
+    /// The model of a name, if it does this and runs here.
+    fn runnable(&self, name: &str, task: &str) -> Result<&Manifest, HubError> {
+        let manifest = self.catalogue().find_for(name, task).map_err(|error| match error {
             CatalogueError::Unknown { name, .. } => {
                 let fitting =
-                    self.catalogue().manifests().iter().filter(|manifest| manifest.does(task.name()) && manifest.runs);
+                    self.catalogue().manifests().iter().filter(|manifest| manifest.does(task) && manifest.runs);
                 let known: Vec<_> = fitting.map(|manifest| manifest.name.as_str()).collect();
                 HubError::Unknown { name, known: known.join(", ") }
             }
             other => other.into(),
         })?;
-        if !manifest.does(task.name()) {
+        if !manifest.does(task) {
             return Err(HubError::WrongTask { name: manifest.name.clone(), task: manifest.task.clone() });
         }
         if !manifest.runs {
             return Err(HubError::DoesNotRun { reference: manifest.reference() });
         }
+        Ok(manifest)
+    }
+
+    fn named(&self, name: &str, task: Task) -> Result<Model, HubError> {
+        let manifest = self.runnable(name, task.name())?;
         let (network, file) = (manifest.network()?, &manifest.files[0]);
         let device = self.shared.device_for(manifest)?;
         let weights = self.local_file(manifest, file)?;

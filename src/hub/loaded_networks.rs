@@ -155,19 +155,6 @@ impl<T: Weight> LoadedNetworks<T> {
     }
 }
 
-/// The networks loaded from a model folder, shared by all hubs of a process over that folder.
-#[derive(Debug)]
-pub(super) struct LoadedModels<P, F> {
-    pub photos: LoadedNetworks<P>,
-    pub faces: LoadedNetworks<F>,
-}
-
-impl<P, F> Default for LoadedModels<P, F> {
-    fn default() -> Self {
-        Self { photos: LoadedNetworks::default(), faces: LoadedNetworks::default() }
-    }
-}
-
 /// Weak pointers, so that the last hub takes its networks and leases with it.
 pub(super) struct ByFolder<T>(LazyLock<Mutex<Vec<(PathBuf, Weak<T>)>>>);
 
@@ -281,13 +268,13 @@ mod tests {
 
     #[test]
     fn hubs_over_the_same_folder_share_and_the_last_one_takes_all_with_it() {
-        static LOADED: ByFolder<LoadedModels<usize, usize>> = ByFolder::new();
+        static LOADED: ByFolder<LoadedNetworks<usize>> = ByFolder::new();
         let folder = tempfile::tempdir().unwrap();
         let first = LOADED.of(folder.path());
-        drop(put(&first.photos, "a", 100, 1));
+        drop(put(&first, "a", 100, 1));
         let second = LOADED.of(&folder.path().join("."));
         assert!(Arc::ptr_eq(&first, &second));
         drop((first, second));
-        assert!(!LOADED.of(folder.path()).photos.holds("a"));
+        assert!(!LOADED.of(folder.path()).holds("a"));
     }
 }

@@ -20,7 +20,8 @@ use networks::preference::Class1;
 use networks::preprocess::Preprocess;
 
 /// Words accepted in place of a model's name: for all models of a task, or for the default of several alternatives.
-pub const WORDS: [(&str, &str); 2] = [("faces", "face"), ("classes", models::CLASSIFIER)];
+pub const WORDS: [(&str, &str); 4] =
+    [("faces", "face"), ("people", "people"), ("classes", models::CLASSIFIER), ("text", models::TEXT_READER)];
 
 /// Maximum bytes, a thousand times the largest existing models.
 const LARGEST: u64 = 1 << 44;
@@ -173,8 +174,8 @@ pub enum Architecture {
     Classifier,
 }
 
-/// The face networks work together, so the hub loads them without the registry.
-const FACE_NETWORK: &str = "tflite";
+/// Networks that work together, which the hub loads without the registry: for faces, for people, and for text.
+const WORK_TOGETHER: [&str; 3] = ["tflite", "dlib-faces", "pp-ocr"];
 
 impl Architecture {
     /// Parses the word of a manifest.
@@ -251,7 +252,7 @@ impl Manifest {
 
     /// Whether its architecture is supported.
     pub fn is_run_here(&self) -> bool {
-        self.architecture == FACE_NETWORK || self.is_built_here()
+        WORK_TOGETHER.contains(&self.architecture.as_str()) || self.is_built_here()
     }
 
     /// Whether its architecture is built by the registry.

@@ -4,15 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::digest::Digest;
 use super::faces::{FaceAnalyzer, FaceFiles, FacesError, Landmarks};
 use super::loaded_networks::{Key, Weight};
 use super::model::LoadedGuard;
-use super::{Hub, HubError, LocalFile, Missing, Shared};
-use crate::cache::{CacheError, stamp_of};
-use crate::manifest::Manifest;
+use super::verified_file::VerifiedFile;
+use super::{Hub, HubError, Missing, Shared};
 use base::pixels::Pixels;
-use base::reading;
 use judge::portrait::{EyesBy, FaceQuality, Portrait, Thresholds};
 
 const FULL_RANGE: &str = "mediapipe-face-full-range";
@@ -44,16 +41,13 @@ impl Landmarks {
     }
 }
 
-/// A local file and its expected hash.
-type File = (LocalFile, Option<Digest>);
-
 /// Finds and judges faces; can be used from several threads.
 #[derive(Clone, Debug)]
 pub struct Faces {
     shared: Arc<Shared>,
     folder: PathBuf,
-    files: [File; 3],
-    expressions: Option<File>,
+    files: [VerifiedFile; 3],
+    expressions: Option<VerifiedFile>,
     /// The expression network, if it was requested and is missing.
     lacks: Option<Missing>,
     mode: Landmarks,
@@ -75,9 +69,10 @@ impl Hub {
         let (mut files, mut missing, mut version) = (Vec::new(), Vec::new(), String::new());
         for name in mode.models() {
             let manifest = self.catalogue().find(name)?;
-            match self.file_of(manifest)? {
-                Some(file) => files.push(file),
-                None => missing.push(self.missing(manifest, &manifest.files[0])),
+            match self.files_of(manifest) {
+                Ok(of_model) => files.extend(of_model),
+                Err(HubError::Missing { models }) => missing.extend(models),
+                Err(error) => return Err(error),
             }
             // Records name the version of the mesh, the last of them.
             version.clone_from(&manifest.version);
@@ -87,14 +82,17 @@ impl Hub {
         let (mut expressions, mut lacks) = (None, None);
         if thresholds.eyes == EyesBy::States {
             let manifest = self.catalogue().find(EXPRESSIONS)?;
-            expressions = self.file_of(manifest)?;
-            if expressions.is_none() {
-                thresholds.eyes = EyesBy::Ear;
-                lacks = Some(self.missing(manifest, &manifest.files[0]));
+            match self.files_of(manifest) {
+                Ok(files) => expressions = files.into_iter().next(),
+                Err(HubError::Missing { models }) => {
+                    thresholds.eyes = EyesBy::Ear;
+                    lacks = models.into_iter().next();
+                }
+                Err(error) => return Err(error),
             }
         }
         let all = files.iter().chain(&expressions);
-        let lie = all.map(|(file, _)| format!("{} {}", file.path.display(), stamp_of(&file.path)));
+        let lie = all.map(VerifiedFile::stamp);
         let settings = [mode.name().to_owned(), thresholds.key(), shared.engine.cpu.name().to_owned()];
         let built_from = lie.chain(settings).collect();
         let key = Key { reference: self.catalogue().find(mode.models()[2])?.reference(), built_from };
@@ -103,17 +101,8 @@ impl Hub {
     }
 }
 
-impl Hub {
-    /// The only file of a model, if it is here.
-    fn file_of(&self, manifest: &Manifest) -> Result<Option<File>, HubError> {
-        let (file, cache) = (&manifest.files[0], self.cache());
-        let with_hash = |local| Ok((local, manifest.wanted_file(file, cache)?.sha256));
-        self.local_file(manifest, file)?.map(with_hash).transpose()
-    }
-}
-
 impl Faces {
-    fn all_files(&self) -> impl Iterator<Item = &File> {
+    fn all_files(&self) -> impl Iterator<Item = &VerifiedFile> {
         self.files.iter().chain(&self.expressions)
     }
 
@@ -130,7 +119,7 @@ impl Faces {
     /// Part of the key of stored results, so its texts must not change by accident. Covers everything that affects a
     /// portrait.
     pub fn identity(&self) -> Vec<String> {
-        let hashes = self.all_files().map(|(_, sha256)| sha256.map(|sha256| sha256.hex()).unwrap_or_default());
+        let hashes = self.all_files().map(VerifiedFile::hash);
         [self.reference.clone(), self.thresholds.key()].into_iter().chain(hashes).collect()
     }
 
@@ -159,9 +148,9 @@ impl Faces {
 
     fn build(&self) -> Result<FaceAnalyzer, HubError> {
         let started = Instant::now();
-        let [full_range, short_range, mesh] = self.files.each_ref().map(read);
+        let [full_range, short_range, mesh] = self.files.each_ref().map(VerifiedFile::read);
         let (full_range, short_range, mesh) = (full_range?, short_range?, mesh?);
-        let bundle = self.expressions.as_ref().map(read).transpose()?;
+        let bundle = self.expressions.as_ref().map(VerifiedFile::read).transpose()?;
         let bundle = bundle.as_deref();
         let files = FaceFiles { full_range: &full_range, short_range: &short_range, mesh: &mesh, bundle };
         let named = |source: FacesError| HubError::Faces { folder: self.folder.clone(), source };
@@ -177,28 +166,11 @@ impl Faces {
     }
 }
 
-/// Maximum bytes of a file; published ones have a few megabytes.
-const LARGEST_FACE_FILE: u64 = 256 << 20;
-
-/// Reads a file and checks its hash, which is cheap for files this small.
-fn read((file, sha256): &File) -> Result<Vec<u8>, HubError> {
-    let path = file.path.clone();
-    let bytes = reading::read(&path, LARGEST_FACE_FILE)
-        .map_err(|source| file.unless_gone(HubError::Open { path: path.clone(), source }))?;
-    let found = Digest::of(&bytes);
-    match *sha256 {
-        Some(expected) if expected != found => {
-            let fate = "it was changed while it was in use".to_owned();
-            Err(CacheError::Corrupt { path, expected, found, fate }.into())
-        }
-        _ => Ok(bytes),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cache::Cache;
+    use crate::digest::Digest;
     use crate::{Aesthetic, HubConfig, MINI, Network as _};
 
     /// Stored results are found by these texts; changing one recomputes all of them.

@@ -73,6 +73,15 @@ pub struct Judgement {
     pub strength: Option<f32>,
 }
 
+/// What one pass of the small network says of a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OnePass {
+    pub judgement: Judgement,
+    /// How likely each of [`KINDS`] is.
+    pub kind: Vec<f32>,
+    pub embedding: Vec<f32>,
+}
+
 /// Rates photos.
 #[derive(Clone, Debug)]
 pub struct Aesthetic(Arc<Model>);
@@ -106,13 +115,17 @@ impl Aesthetic {
         Ok(one && self.0.identity()? == embedder.0.identity()?)
     }
 
-    /// The results of [`Self::judge`] and of the [`Embedder`] of the same network, in one pass.
-    pub fn judge_and_embed(&self, photo: &Pixels) -> Result<(Judgement, Vec<f32>), HubError> {
+    /// The results of [`Self::judge`], and of the [`Embedder`] and the [`Classifier`] of the same network, in one pass.
+    pub fn judge_and_embed(&self, photo: &Pixels) -> Result<OnePass, HubError> {
         let network = self.0.network()?;
         let Head::Mini(mini) = &network.head else { return Err(self.0.no_head()) };
         let answers = self.0.answers(&network, mini, std::slice::from_ref(photo))?;
-        let both = |answers: &Answers| (judgement(mini, answers, photo), joined(answers.embedded(), photo));
-        answers.first().map(both).ok_or_else(|| self.0.no_head())
+        let all = |answers: &Answers| OnePass {
+            judgement: judgement(mini, answers, photo),
+            kind: answers.kind().to_vec(),
+            embedding: joined(answers.embedded(), photo),
+        };
+        answers.first().map(all).ok_or_else(|| self.0.no_head())
     }
 
     /// Whether [`Judgement::strength`] is the strength that this comparator uses.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::photo_id::{Decisions, PhotoId};
 use super::rows::{Contents, StoredDecision};
 use super::{Journal, JournalError, now_ms};
+use base::platform::path_from_bytes;
 use judge::select::Decision;
 
 /// A decision to store; `None` takes back the one in force.
@@ -110,17 +111,6 @@ impl StoredDecision {
 
     fn logged(self) -> Logged {
         let Self { photo, decision, decided_ms, path: bytes } = self;
-        Logged { photo, decision, decided_ms, path: path(bytes) }
+        Logged { photo, decision, decided_ms, path: path_from_bytes(bytes) }
     }
-}
-
-#[cfg(unix)]
-fn path(bytes: Vec<u8>) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    std::ffi::OsString::from_vec(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn path(bytes: Vec<u8>) -> PathBuf {
-    String::from_utf8_lossy(&bytes).into_owned().into()
 }

@@ -8,6 +8,7 @@
 
 mod decisions;
 mod example;
+pub mod people;
 mod photo_id;
 mod rows;
 mod runs;
@@ -27,6 +28,7 @@ use rows::Contents;
 
 pub use decisions::{DecisionInForce, Logged, NewDecision};
 pub use example::{Facts, TasteExample};
+pub use people::{LookedAt, PeopleError, PeopleFile, Person, PersonFace};
 pub use photo_id::{Decisions, PhotoId, SeenPhotos};
 pub use runs::{LastRun, RunLock};
 pub use taste::{PreferredPair, TasteMemory};

@@ -4,6 +4,7 @@
 //! All functions are pure. This crate must never know files, clocks, the terminal, networks or the store.
 
 pub mod cluster;
+pub mod people;
 pub mod portrait;
 pub mod quality;
 pub mod select;

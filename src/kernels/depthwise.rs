@@ -110,16 +110,21 @@ impl Kernel for DepthwiseKernel<'_> {
         let slide = &self.filter.slide;
         let (whole_rows, columns) = (slide.whole_rows(), slide.whole_columns());
         let square = slide.height == 3 && slide.width == 3;
-        for first in (0..self.filter.channels).step_by(L::WIDTH) {
-            for row in self.rows.clone() {
-                let fast = if square && whole_rows.contains(&row) { columns.clone() } else { 0..0 };
+        // The lines that a row reads stay in the second-level cache while its vectors of channels are computed.
+        for row in self.rows.clone() {
+            let fast = if whole_rows.contains(&row) { columns.clone() } else { 0..0 };
+            for first in (0..self.filter.channels).step_by(L::WIDTH) {
                 // SAFETY: rows and columns lie inside the output, `first` begins a vector of channels, and the windows
                 // of `fast` lie inside the input.
                 unsafe {
                     for column in 0..fast.start {
                         self.clipped::<L>(row, column, first);
                     }
-                    self.three_by_three::<L>(row, fast.clone(), first);
+                    if square {
+                        self.three_by_three::<L>(row, fast.clone(), first);
+                    } else {
+                        self.whole_windows::<L>(row, fast.clone(), first);
+                    }
                     for column in fast.end..slide.output_width {
                         self.clipped::<L>(row, column, first);
                     }
@@ -183,6 +188,69 @@ impl DepthwiseKernel<'_> {
                 }
                 L::store(to, self.rectify::<L>(L::add(sums[0], sums[1])));
                 from = from.wrapping_add(slide.stride * channels);
+                to = to.wrapping_add(*channels);
+            }
+        }
+    }
+
+    /// Computes a run of pixels whose windows of any size lie fully inside the input, eight at a time so that each tap
+    /// is loaded once for them.
+    ///
+    /// # Safety
+    /// As for [`Self::three_by_three`].
+    #[inline(always)]
+    unsafe fn whole_windows<L: Lanes>(&self, row: usize, columns: Range<usize>, first: usize) {
+        let mut column = columns.start;
+        while column < columns.end {
+            // SAFETY: the columns from here on lie inside by the caller's promise.
+            unsafe {
+                match columns.end - column {
+                    8.. => {
+                        self.windows::<L, 8>(row, column, first);
+                        column += 8;
+                    }
+                    4.. => {
+                        self.windows::<L, 4>(row, column, first);
+                        column += 4;
+                    }
+                    _ => {
+                        self.windows::<L, 1>(row, column, first);
+                        column += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`Self::three_by_three`], for `N` columns.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `pointwise`")]
+    unsafe fn windows<L: Lanes, const N: usize>(&self, row: usize, column: usize, first: usize) {
+        let Depthwise { slide, channels, .. } = self.filter;
+        // SAFETY: a tap for each place of the window and a bias for each vector of channels; the windows lie inside by
+        // the caller's promise.
+        unsafe {
+            let mut taps = self.filter.taps.as_ptr().add(first * slide.height * slide.width);
+            let mut sums = [L::load(self.filter.bias.as_ptr().add(first)); N];
+            let corner = (row * slide.stride - slide.top) * slide.input_width + column * slide.stride - slide.left;
+            let from = self.input.as_ptr().add(corner * channels + first);
+            let (line, step) = (slide.input_width * channels, slide.stride * channels);
+            for y in 0..slide.height {
+                let mut pixels = from.add(y * line);
+                for _ in 0..slide.width {
+                    let tap = L::load(taps);
+                    for i in 0..N {
+                        sums[i] = L::mul_add(L::load(pixels.add(i * step)), tap, sums[i]);
+                    }
+                    taps = taps.add(L::WIDTH);
+                    // Behind the last tap it may lead outside, where nothing is read.
+                    pixels = pixels.wrapping_add(*channels);
+                }
+            }
+            let mut to = self.place(row, column, first);
+            for sum in sums {
+                L::store(to, self.rectify::<L>(sum));
                 to = to.wrapping_add(*channels);
             }
         }

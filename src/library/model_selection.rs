@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::{ModelHub, ModelHubError};
 use crate::analyses::{
-    ClassificationAnalysis, ComparisonAnalysis, EmbeddingAnalysis, FaceAnalysis, Features, QualityAnalysis,
-    RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, SketchAnalysis, present,
+    ClassificationAnalysis, ComparisonAnalysis, EmbeddingAnalysis, FaceAnalysis, Features, KindAnalysis,
+    PeopleAnalysis, QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis, SketchAnalysis,
+    TextAnalysis, present,
 };
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
@@ -67,10 +68,16 @@ pub struct AlbumModels {
     pub rating: Option<RatingAnalysis>,
     pub faces: Option<FaceAnalysis>,
     pub features: Option<Features>,
-    /// Runs instead of `rating` and `features` where one network computes both.
+    /// Tells what kind of picture it is.
+    pub kind: Option<KindAnalysis>,
+    /// Runs instead of `rating`, `features` and `kind` where one network computes all.
     one_pass: Option<RatingAndEmbeddingAnalysis>,
-    /// The classifier, for the labels of a report; no selection depends on it.
+    /// The classifier, for labels; the selection takes photos of different subjects for less alike.
     pub classification: Option<ClassificationAnalysis>,
+    /// Tells whose faces are on photos, where that is asked for.
+    pub people: Option<PeopleAnalysis>,
+    /// The model that reads text, likewise.
+    pub text: Option<TextAnalysis>,
     /// Whether photos are also examined as frames of sequences.
     pub sketching: Option<SketchAnalysis>,
     /// The configured comparison model. Without a configured one, it is opened only when there is a tie to break.
@@ -87,8 +94,12 @@ impl AlbumModels {
             one_pass.map(|both| both as &dyn Analysis),
             self.features.as_ref().filter(|_| separate).map(Features::analysis),
             self.rating.as_ref().filter(|_| separate).map(|rating| rating as &dyn Analysis),
+            self.kind.as_ref().filter(|_| separate).map(|kind| kind as &dyn Analysis),
             self.faces.as_ref().map(|faces| faces as &dyn Analysis),
             self.classification.as_ref().map(|classification| classification as &dyn Analysis),
+            self.text.as_ref().map(|text| text as &dyn Analysis),
+            // After the faces, which it takes from the report.
+            self.people.as_ref().map(|people| people as &dyn Analysis),
             self.sketching.as_ref().map(|sketching| sketching as &dyn Analysis),
         ])
     }
@@ -109,7 +120,19 @@ impl ModelHub {
             }
             _ => None,
         };
-        Ok(AlbumModels { rating: Some(rating), one_pass, faces: self.faces_or_without(on_missing)?, ..models })
+        Ok(AlbumModels {
+            rating: Some(rating),
+            kind: Some(self.kind_model()?),
+            one_pass,
+            faces: self.faces_or_without(on_missing)?,
+            classification: self.classification_if_here()?,
+            ..models
+        })
+    }
+
+    /// The built-in model, for what kind of picture it is.
+    pub fn kind_model(&self) -> Result<KindAnalysis, ModelHubError> {
+        Ok(KindAnalysis::new(self.network(ModelChoice::Name(hub::MINI))?)?)
     }
 
     /// The classifier, if it is here. Nothing is said where it is missing: a report goes without labels.
@@ -118,6 +141,18 @@ impl ModelHub {
             Err(ModelHubError::Hub(HubError::Missing { .. } | HubError::NotOnDevice { .. })) => Ok(None),
             network => Ok(Some(ClassificationAnalysis::new(network?)?)),
         }
+    }
+
+    /// The model that reads text, if it is here.
+    pub fn text_if_here(&self) -> Result<Option<TextAnalysis>, ModelHubError> {
+        match self.text_reading(hub::TEXT_READER) {
+            Err(ModelHubError::Hub(HubError::Missing { .. })) => Ok(None),
+            reading => reading.map(Some),
+        }
+    }
+
+    pub fn text_reading(&self, model: &str) -> Result<TextAnalysis, ModelHubError> {
+        Ok(TextAnalysis { model: self.hub().text(model)? })
     }
 
     /// The models for photos that are rated already: for grouping and comparing.
@@ -138,8 +173,11 @@ impl ModelHub {
             rating: None,
             faces: None,
             features,
+            kind: None,
             one_pass: None,
             classification: None,
+            people: None,
+            text: None,
             sketching: None,
             comparing: None,
         })
@@ -198,6 +236,11 @@ impl ModelHub {
     pub fn face_finding(&self, mode: Landmarks) -> Result<FaceAnalysis, ModelHubError> {
         let thresholds = Thresholds::from(self.settings());
         Ok(FaceAnalysis { faces: self.hub().faces(mode, thresholds)? })
+    }
+
+    /// What recognises people. The error for missing models says how to get them.
+    pub fn people(&self) -> Result<hub::People, ModelHubError> {
+        Ok(self.hub().people(Thresholds::from(self.settings()))?)
     }
 
     /// Opens the network of a model. Nothing is fetched: the error for a missing model says how to get it.

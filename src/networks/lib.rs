@@ -4,20 +4,26 @@
 //! data: nothing in them is executed, and every length is checked before memory is allocated. This crate must never know
 //! where a file came from, a manifest, or which device was chosen.
 
+mod axes;
 pub mod checkpoint;
 mod convolution;
 pub mod dinov2;
+pub mod dlib;
 pub mod folded_norm;
 pub mod fused;
+pub mod graph;
 pub mod head;
 pub mod mini;
 pub mod mobile;
 pub mod multihead;
+pub mod onnx;
 pub mod preference;
 pub mod preprocess;
 pub mod rating;
+mod rectified;
 pub mod resnet;
 pub mod singlehead;
+pub mod text;
 pub mod tflite;
 pub mod vgg;
 pub mod weights;

@@ -1,13 +1,14 @@
 //! The identity of files (by their bytes) and of pictures, and file stamps, which avoid reading unchanged files again.
 
 use std::fmt;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use thiserror::Error;
 
+pub use base::platform::open_untouched;
 use base::reading::other_than_a_file;
 
 /// BLAKE3 of a file's bytes.
@@ -247,33 +248,6 @@ pub fn head(path: &Path, length: usize) -> Result<Vec<u8>, ReadError> {
 
 fn regular(metadata: &Metadata) -> Result<(), ReadError> {
     other_than_a_file(metadata).map_or(Ok(()), |what| Err(ReadError::NotAFile(what)))
-}
-
-/// Opens a file without blocking on a pipe and without updating the access time. The latter is allowed for the owner of
-/// the file only, so others fall back to a plain open.
-#[cfg(target_os = "linux")]
-pub fn open_untouched(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let plain = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    rustix::fs::open(path, plain | OFlags::NOATIME, Mode::empty())
-        .or_else(|error| match error {
-            rustix::io::Errno::PERM => rustix::fs::open(path, plain, Mode::empty()),
-            other => Err(other),
-        })
-        .map(File::from)
-        .map_err(io::Error::from)
-}
-
-#[cfg(all(unix, not(target_os = "linux")))]
-pub fn open_untouched(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let plain = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    Ok(File::from(rustix::fs::open(path, plain, Mode::empty())?))
-}
-
-#[cfg(not(unix))]
-pub fn open_untouched(path: &Path) -> io::Result<File> {
-    File::open(path)
 }
 
 #[cfg(test)]

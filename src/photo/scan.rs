@@ -13,6 +13,7 @@ use super::hidden::is_hidden;
 use super::identity::{self, ReadError};
 use super::kind::{is_heic_name, is_jpeg_name, is_photo_name, is_raw_name, sniff};
 use base::atomic::is_unfinished;
+use base::platform::path_from_bytes;
 
 /// How many bytes are read to recognise the format of a file.
 const HEAD_BYTES: usize = 64;
@@ -80,18 +81,7 @@ pub fn listed(bytes: &[u8], null: bool) -> Vec<PathBuf> {
         // A list written on Windows ends its lines with CR LF.
         if null { name } else { name.strip_suffix(b"\r").unwrap_or(name) }
     });
-    names.filter(|name| !name.is_empty()).map(path_from_bytes).collect()
-}
-
-#[cfg(unix)]
-fn path_from_bytes(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(OsStr::from_bytes(bytes))
-}
-
-#[cfg(not(unix))]
-fn path_from_bytes(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+    names.filter(|name| !name.is_empty()).map(|name| path_from_bytes(name.to_vec())).collect()
 }
 
 /// Adds to every named file the RAW files and the JPEG or HEIC of the same shot in its folder.

@@ -14,6 +14,9 @@ pub const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 pub const XMP: &str = "http://ns.adobe.com/xap/1.0/";
 /// The namespace in which some programs store picks and rejects.
 const MEDIA: &str = "http://ns.adobe.com/xmp/1.0/DynamicMedia/";
+pub const DUBLIN_CORE: &str = "http://purl.org/dc/elements/1.1/";
+/// The namespace of regions, such as faces, by the Metadata Working Group.
+pub const REGIONS: &str = "http://www.metadataworkinggroup.com/schemas/regions/";
 /// The namespace of this program. It is a name, not an address.
 pub const OURS: &str = "urn:albumctl:xmp:1/";
 
@@ -71,9 +74,24 @@ pub struct Property {
     pub is_empty_element: bool,
 }
 
-#[derive(Debug)]
+/// A keyword: an item of `dc:subject`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyword {
+    pub word: String,
+    /// The range to delete in order to remove it.
+    pub whole: Range<usize>,
+}
+
+#[derive(Debug, Default)]
 pub struct Found {
     pub properties: Vec<Property>,
+    pub keywords: Vec<Keyword>,
+    /// The position just before the end of the list of keywords, where there is one.
+    pub end_of_keywords: Option<usize>,
+    /// Where `dc:subject` stands that has no list, and is to be replaced by one that has.
+    pub empty_subject: Option<Range<usize>>,
+    /// Where the element with all regions stands.
+    pub regions: Option<Range<usize>>,
     /// The position just before `</rdf:RDF>`.
     pub end_of_rdf: usize,
 }
@@ -121,7 +139,7 @@ pub fn persons_rating(packet: &[u8]) -> Option<PersonsRating> {
 /// The namespace, if its properties are relevant.
 fn known(resolved: &ResolveResult) -> Option<&'static str> {
     let ResolveResult::Bound(namespace) = resolved else { return None };
-    [RDF, XMP, OURS, MEDIA].into_iter().find(|known| known.as_bytes() == namespace.as_ref())
+    [RDF, XMP, OURS, MEDIA, DUBLIN_CORE, REGIONS].into_iter().find(|known| known.as_bytes() == namespace.as_ref())
 }
 
 /// The kind of an element on the path from the root to the reader's position.
@@ -131,6 +149,14 @@ enum Level {
     Description,
     /// A property of a relevant namespace; the property itself is in `open`.
     Property,
+    /// `dc:subject`, from its start on.
+    Subject(usize),
+    /// The list in it.
+    Keywords,
+    /// An item of that list, from its start on, and its text.
+    Keyword(usize, usize),
+    /// `mwg-rs:Regions`, from its start on.
+    Regions(usize),
     Other,
 }
 
@@ -140,7 +166,7 @@ pub fn find(text: &str) -> Result<Found, NotXmp> {
     let mut reader = NsReader::from_str(text);
     let mut levels = Vec::new();
     let mut open: Vec<Property> = Vec::new();
-    let mut properties = Vec::new();
+    let mut found = Found::default();
     let mut end_of_rdf = None;
     loop {
         let start = position(&reader);
@@ -148,43 +174,61 @@ pub fn find(text: &str) -> Result<Found, NotXmp> {
         let end = position(&reader);
         match event {
             Event::Start(tag) => {
-                let level = level(&reader, &tag, levels.last());
+                let level = level(&reader, &tag, levels.last(), start, end);
                 match level {
-                    Level::Description => attributes(text, &reader, &tag, &mut properties)?,
+                    Level::Description => attributes(text, &reader, &tag, &mut found.properties)?,
                     Level::Property => open.extend(property(&reader, &tag, start, end)),
                     _ => {}
                 }
                 levels.push(level);
             }
-            Event::Empty(tag) => match level(&reader, &tag, levels.last()) {
-                Level::Description => attributes(text, &reader, &tag, &mut properties)?,
-                Level::Property => properties
-                    .extend(property(&reader, &tag, start, end).map(|p| Property { is_empty_element: true, ..p })),
+            Event::Empty(tag) => match level(&reader, &tag, levels.last(), start, end) {
+                Level::Description => attributes(text, &reader, &tag, &mut found.properties)?,
+                Level::Property => {
+                    let property = property(&reader, &tag, start, end);
+                    found.properties.extend(property.map(|p| Property { is_empty_element: true, ..p }));
+                }
+                Level::Subject(_) => found.empty_subject = Some(with_indent(text, start)..end),
+                Level::Regions(_) => found.regions = Some(with_indent(text, start)..end),
                 _ => {}
             },
             Event::End(_) => match levels.pop() {
                 Some(Level::Rdf) => end_of_rdf = Some(start),
-                Some(Level::Property) => properties.extend(open.pop().map(|p| closed(text, p, start, end))),
+                Some(Level::Property) => found.properties.extend(open.pop().map(|p| closed(text, p, start, end))),
+                Some(Level::Keywords) => found.end_of_keywords = Some(start),
+                Some(Level::Keyword(begin, inner)) => {
+                    let (word, whole) = (plain(&text[inner..start]), with_indent(text, begin)..end);
+                    found.keywords.push(Keyword { word, whole });
+                }
+                Some(Level::Subject(begin)) if found.end_of_keywords.is_none() => {
+                    found.empty_subject = Some(with_indent(text, begin)..end);
+                }
+                Some(Level::Regions(begin)) => found.regions = Some(with_indent(text, begin)..end),
                 _ => {}
             },
             Event::Eof => break,
             _ => {}
         }
     }
-    let end_of_rdf = end_of_rdf.filter(|_| levels.is_empty()).ok_or(NotXmp::NoXmp)?;
-    Ok(Found { properties, end_of_rdf })
+    found.end_of_rdf = end_of_rdf.filter(|_| levels.is_empty()).ok_or(NotXmp::NoXmp)?;
+    Ok(found)
 }
 
 fn position(reader: &NsReader<&[u8]>) -> usize {
     usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX)
 }
 
-fn level(reader: &NsReader<&[u8]>, tag: &BytesStart, parent: Option<&Level>) -> Level {
+/// `start` and `end` are those of the tag.
+fn level(reader: &NsReader<&[u8]>, tag: &BytesStart, parent: Option<&Level>, start: usize, end: usize) -> Level {
     let (namespace, name) = reader.resolver().resolve_element(tag.name());
     match (known(&namespace), name.as_ref(), parent) {
         (Some(RDF), b"RDF", _) => Level::Rdf,
         (Some(RDF), b"Description", Some(Level::Rdf)) => Level::Description,
         (Some(XMP | OURS | MEDIA), _, Some(Level::Description)) => Level::Property,
+        (Some(DUBLIN_CORE), b"subject", Some(Level::Description)) => Level::Subject(start),
+        (Some(RDF), b"Bag" | b"Seq" | b"Alt", Some(Level::Subject(_))) => Level::Keywords,
+        (Some(RDF), b"li", Some(Level::Keywords)) => Level::Keyword(start, end),
+        (Some(REGIONS), b"Regions", Some(Level::Description)) => Level::Regions(start),
         _ => Level::Other,
     }
 }

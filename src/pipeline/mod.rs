@@ -15,6 +15,7 @@ use crate::photo_report::PhotoReport;
 use crate::store::Fingerprint;
 use base::pixels::Pixels;
 use photo::Region;
+use photo::identity::ContentId;
 
 pub use isolation::Isolation;
 #[cfg(unix)]
@@ -46,6 +47,16 @@ pub trait Analysis: Sync {
 
     /// Puts a stored finding into the report; `None` for an invalid one, which is computed again.
     fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()>;
+
+    /// Whether the store keeps its findings. If not, [`Self::recall`] has those of earlier runs.
+    fn is_stored(&self) -> bool {
+        true
+    }
+
+    /// Puts what it knows of a photo's bytes from earlier runs into the report.
+    fn recall(&self, _content: &ContentId, _report: &mut PhotoReport) -> Option<()> {
+        None
+    }
 
     /// Whether it runs on a GPU, for which the calling thread mostly waits.
     fn runs_on_card(&self) -> bool {

@@ -145,8 +145,12 @@ impl Stored {
         let facts = job.store.finding(&content, &keys.facts).and_then(|json| serde_json::from_slice(&json).ok());
         let mut report = PhotoReport { content: Some(content), ..PhotoReport::of(path) };
         let mut restore = |index: &usize| {
+            let analysis = job.analyses[*index];
+            if !analysis.is_stored() {
+                return analysis.recall(&content, &mut report).is_none();
+            }
             let finding = job.store.finding(&content, &keys.analyses[*index]);
-            finding.and_then(|finding| job.analyses[*index].restore(&finding, &mut report)).is_none()
+            finding.and_then(|finding| analysis.restore(&finding, &mut report)).is_none()
         };
         let missing = (0..job.analyses.len()).filter(|index| restore(index)).collect();
         Self { facts, report, missing }
@@ -186,7 +190,9 @@ impl Stored {
                 let pixels = closer(&regions).map_err(failed)?;
                 analysis.look_closer(&pixels, &mut report);
             }
-            computed.push((index, analysis.encode(&report)?));
+            if analysis.is_stored() {
+                computed.push((index, analysis.encode(&report)?));
+            }
         }
         let analysed = AnalysedPhoto { report, from_store: false };
         Ok(FinishedPhoto { analysed, stamp, computed, facts_payload })

@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use super::xmp::is_marked_copy;
 use base::atomic::{Draft, Folders, folder_of, found};
+use base::platform::{plain_rights, soft_link};
 use photo::companions::renamed;
 use photo::identity::{self, ContentId, ReadError, open_untouched};
 use photo::sniff;
@@ -244,21 +245,11 @@ fn place(step: &Step, target: &Path, content: Option<&[u8]>, folders: &mut Folde
     }
 }
 
-#[cfg(unix)]
-fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(source, target)
-}
-
-#[cfg(windows)]
-fn soft_link(source: &Path, target: &Path) -> io::Result<()> {
-    std::os::windows::fs::symlink_file(source, target)
-}
-
 /// Copies under a temporary name first, so that an interrupted copy never looks like a photo. Keeps the modification time.
 fn copy(source: &Path, target: &Path, content: Option<&[u8]>, folders: &mut Folders) -> Result<bool, ExportError> {
     let mut reader = open_untouched(source).map_err(io_error(source, "open"))?;
     let metadata = reader.metadata().map_err(io_error(source, "look at"))?;
-    let draft = Draft::with_permissions(target, rights(&metadata));
+    let draft = Draft::with_permissions(target, plain_rights(&metadata));
     let mut draft = draft.map_err(io_error(folder_of(target), "write in"))?;
     let mut file = draft.file().map_err(io_error(target, "write"))?;
     match content {
@@ -270,19 +261,6 @@ fn copy(source: &Path, target: &Path, content: Option<&[u8]>, folders: &mut Fold
         file.set_modified(changed).map_err(io_error(target, "set the time of"))?;
     }
     draft.place_new(folders).map_err(io_error(target, "write"))
-}
-
-/// The permissions of the source, as `cp` sets them, without set-user-id and set-group-id bits.
-fn rights(source: &fs::Metadata) -> fs::Permissions {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::Permissions::from_mode(source.permissions().mode() & 0o777)
-    }
-    #[cfg(not(unix))]
-    {
-        source.permissions()
-    }
 }
 
 /// Bytes that are read to determine a file's kind.

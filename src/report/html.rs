@@ -88,6 +88,10 @@ pub struct Entry {
     pub met: Vec<Met>,
     /// Whether it is one of two photos of its scene that the tie-break could hardly distinguish.
     pub close_call: bool,
+    /// What kind of picture it is: `photo`, `screenshot`, …
+    pub kind: Option<String>,
+    /// Who is on it: names, or numbers such as `p3`.
+    pub people: Vec<String>,
     /// `keep` or `reject`, if a person decided.
     pub decision: Option<String>,
     /// The content hash by which decisions refer to it.

@@ -12,6 +12,7 @@ use super::table::{self, Row, TableWidth};
 use super::{Format, Record, csv, jsonl};
 use crate::ui::Ui;
 use base::atomic::{Draft, found};
+use base::escape::visible;
 
 /// Writes records of one kind as they come; a table is written at the end.
 pub struct Output<R> {
@@ -65,6 +66,18 @@ impl<R: Record> Output<R> {
             Format::Jsonl | Format::Auto => self.on_target(ui, |out| jsonl::write(out, record))?,
         }
         Ok(())
+    }
+
+    /// Writes text as it is, on a terminal with control characters escaped; line breaks stay.
+    pub fn write_text(&mut self, ui: &Ui, text: &str) -> anyhow::Result<()> {
+        let terminal = self.terminal;
+        self.on_target(ui, |out| {
+            text.split_inclusive('\n').try_for_each(|line| match line.strip_suffix('\n') {
+                Some(line) if terminal => writeln!(out, "{}", visible(line)),
+                None if terminal => write!(out, "{}", visible(line)),
+                _ => out.write_all(line.as_bytes()),
+            })
+        })
     }
 
     /// Completes the output. A file appears only after this call.

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use base::escape::visible;
+use base::platform::path_from_bytes;
 
 /// The two leading fields of every line about a photo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,12 +27,8 @@ impl PhotoPath {
 
     /// Returns the path; the inverse of [`PhotoPath::of`].
     pub fn to_path(&self) -> std::path::PathBuf {
-        #[cfg(unix)]
-        if let Some(bytes) = self.image_path_b64.as_ref().and_then(|text| STANDARD.decode(text).ok()) {
-            use std::os::unix::ffi::OsStringExt;
-            return std::ffi::OsString::from_vec(bytes).into();
-        }
-        self.image_path.clone().into()
+        let exact = self.image_path_b64.as_ref().and_then(|text| STANDARD.decode(text).ok());
+        exact.map_or_else(|| self.image_path.clone().into(), path_from_bytes)
     }
 }
 

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::records::{
     AestheticsRecord, AnalyzeRecord, ClassifyRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord,
-    DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, LoggedRecord, ModelPathRecord, ModelRecord,
-    NearestRecord, PairRecord, PortraitRecord, PulledRecord, RankRecord, RemovedRecord, ScoreRecord, SelectRecord,
-    SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord, VerifiedRecord,
+    DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, KnownPersonRecord, LoggedRecord, ModelPathRecord,
+    ModelRecord, NearestRecord, OcrRecord, PairRecord, PeopleRecord, PortraitRecord, PulledRecord, RankRecord,
+    RemovedRecord, ScoreRecord, SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord,
+    VerifiedRecord,
 };
 
 /// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
@@ -42,7 +43,15 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("models pull", schema_of::<PulledRecord>()),
         ("models rm", schema_of::<RemovedRecord>()),
         ("models verify", schema_of::<VerifiedRecord>()),
+        ("ocr", schema_of::<OcrRecord>()),
         ("portrait", schema_of::<PortraitRecord>()),
+        ("people forget", schema_of::<KnownPersonRecord>()),
+        ("people list", schema_of::<KnownPersonRecord>()),
+        ("people merge", schema_of::<KnownPersonRecord>()),
+        ("people name", schema_of::<KnownPersonRecord>()),
+        ("people split", schema_of::<KnownPersonRecord>()),
+        // Of photos.
+        ("people", schema_of::<PeopleRecord>()),
         ("kmeans assign", schema_of::<NearestRecord>()),
         ("kmeans fit", schema_of::<KmeansModelRecord>()),
         ("kmeans info", schema_of::<KmeansModelRecord>()),

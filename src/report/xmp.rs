@@ -4,7 +4,9 @@
 //! place, a rating or label set by a person is never changed, and an unchanged file is not written.
 
 mod embed;
+mod keywords;
 mod merge;
+mod regions;
 
 use std::collections::HashSet;
 use std::fs;
@@ -20,6 +22,7 @@ use photo::xmp;
 
 pub use embed::{NotEmbedded, embedded, is_marked_copy};
 pub use merge::{Merged, merge};
+pub use regions::{Faces, Region};
 
 use base::atomic::{Draft, Folders};
 
@@ -46,6 +49,10 @@ pub struct Mark {
     pub score: Option<f64>,
     pub model: Option<String>,
     pub version: String,
+    /// `dc:subject`: words to have there; `None` leaves keywords as they are.
+    pub keywords: Option<Vec<String>>,
+    /// The faces of people with a name; `None` leaves regions as they are.
+    pub faces: Option<Faces>,
 }
 
 /// The naming conventions for sidecars.

@@ -1,33 +1,33 @@
-//! As much of HTTP/1.1 as a page on this machine needs: requests within bounds of size and time, answers with a length.
+//! The part of HTTP/1.1 that a local page needs: requests with limits on size and time, and answers with a length.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// The request line and all fields.
-const MOST_HEAD: usize = 16 * 1024;
-const MOST_FIELDS: usize = 64;
-const MOST_BODY: usize = 64 * 1024;
-/// A connection without a request is kept this long.
-const IDLE: Duration = Duration::from_secs(15);
-/// A request that has begun has this long to come whole.
-const WHOLE: Duration = Duration::from_secs(5);
-/// Somebody who takes nothing of an answer for so long has gone.
-const TAKE: Duration = Duration::from_secs(10);
+/// Maximum bytes of the request line and all header fields.
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_FIELDS: usize = 64;
+const MAX_BODY: usize = 64 * 1024;
+/// How long a connection without a request is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long receiving a request may take.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the client may accept no bytes of an answer.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
-    /// As it came, the query with it.
+    /// The request target, including the query.
     pub target: String,
     pub host: Option<String>,
     pub origin: Option<String>,
-    /// What the browser says about who asks: `same-origin`, `cross-site`, …
+    /// The relation of the requesting page, as stated by the browser: `same-origin`, `cross-site`, …
     pub fetch_site: Option<String>,
     pub is_json: bool,
     pub body: Vec<u8>,
-    /// Whether the connection stays.
-    pub stays: bool,
+    /// Whether the connection stays open.
+    pub keep_alive: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Answer {
     pub status: u16,
     pub kind: &'static str,
     pub body: Vec<u8>,
-    /// Where to look instead.
+    /// The target of a redirect.
     pub location: Option<String>,
 }
 
@@ -52,9 +52,9 @@ impl Answer {
         Self { location: Some(location), ..Self::refused(303, "look there") }
     }
 
-    /// No page of another address may read, frame or run anything of it, and the page itself runs and fetches only what
-    /// comes from here.
-    fn head(&self, stays: bool) -> String {
+    /// Headers that keep other pages from reading, framing or running anything, and restrict the page to content of this
+    /// server.
+    fn head(&self, keep_alive: bool) -> String {
         let location = self.location.as_ref().map_or_else(String::new, |place| format!("Location: {place}\r\n"));
         format!(
             "HTTP/1.1 {} {}\r\n\
@@ -73,7 +73,7 @@ impl Answer {
             word(self.status),
             self.kind,
             self.body.len(),
-            if stays { "keep-alive" } else { "close" },
+            if keep_alive { "keep-alive" } else { "close" },
         )
     }
 }
@@ -101,34 +101,34 @@ fn word(status: u16) -> &'static str {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// What came and is no part of a request yet.
-    came: Vec<u8>,
+    /// Received bytes that do not form a complete request yet.
+    received: Vec<u8>,
 }
 
 impl Connection {
     pub fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_write_timeout(Some(TAKE))?;
+        stream.set_write_timeout(Some(SEND_TIMEOUT))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, came: Vec::new() })
+        Ok(Self { stream, received: Vec::new() })
     }
 
-    /// The next request; `None` when the other end has gone or says nothing. What cannot be taken is refused by its status.
+    /// Reads the next request; `None` if the client has closed or is silent. An unacceptable request gives an HTTP status.
     pub fn request(&mut self) -> Result<Option<Request>, u16> {
-        if self.came.is_empty() && !self.more(Instant::now() + IDLE).is_ok_and(|came| came) {
+        if self.received.is_empty() && !self.more(Instant::now() + IDLE_TIMEOUT).is_ok_and(|received| received) {
             return Ok(None);
         }
-        let end = Instant::now() + WHOLE;
+        let end = Instant::now() + RECEIVE_TIMEOUT;
         let (mut request, head, length) = loop {
-            match parsed(&self.came)? {
+            match parsed(&self.received)? {
                 Some(whole) => break whole,
-                None if self.came.len() > MOST_HEAD => return Err(431),
+                None if self.received.len() > MAX_HEAD => return Err(431),
                 None => self.wait(end)?,
             }
         };
-        while self.came.len() < head + length {
+        while self.received.len() < head + length {
             self.wait(end)?;
         }
-        request.body = self.came.drain(..head + length).skip(head).collect();
+        request.body = self.received.drain(..head + length).skip(head).collect();
         Ok(Some(request))
     }
 
@@ -140,7 +140,7 @@ impl Connection {
         }
     }
 
-    /// Whether anything came before the end of the stream.
+    /// Reads more bytes; returns false at the end of the stream.
     fn more(&mut self, end: Instant) -> io::Result<bool> {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -149,29 +149,30 @@ impl Connection {
         self.stream.set_read_timeout(Some(left))?;
         let mut piece = [0; 8192];
         let length = self.stream.read(&mut piece)?;
-        self.came.extend_from_slice(&piece[..length]);
+        self.received.extend_from_slice(&piece[..length]);
         Ok(length > 0)
     }
 
-    pub fn answer(&mut self, answer: &Answer, stays: bool) -> io::Result<()> {
-        self.stream.write_all(answer.head(stays).as_bytes())?;
+    pub fn answer(&mut self, answer: &Answer, keep_alive: bool) -> io::Result<()> {
+        self.stream.write_all(answer.head(keep_alive).as_bytes())?;
         self.stream.write_all(&answer.body)?;
         self.stream.flush()
     }
 
-    /// Nothing more is said. What the other end still sends is taken for a moment: closing over it would cut off the answer.
+    /// Closes the connection. Reads what the client still sends for a moment, because closing with unread data would cut off
+    /// the answer.
     pub fn end(mut self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
         let end = Instant::now() + Duration::from_millis(500);
-        while self.came.len() < 4 * MOST_BODY && self.more(end).is_ok_and(|came| came) {}
+        while self.received.len() < 4 * MAX_BODY && self.more(end).is_ok_and(|received| received) {}
     }
 }
 
-/// The head of a request, where it ends, and how long its body is; `None` where more has to come.
+/// Parses the head of a request; returns it with the offset and length of its body, or `None` if more bytes are needed.
 fn parsed(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, u16> {
-    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut head = httparse::Request::new(&mut fields);
-    let end = match head.parse(&bytes[..bytes.len().min(MOST_HEAD)]) {
+    let end = match head.parse(&bytes[..bytes.len().min(MAX_HEAD)]) {
         Ok(httparse::Status::Complete(end)) => end,
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(431),
@@ -181,7 +182,7 @@ fn parsed(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, u16> {
     let mut request = Request {
         method: head.method.unwrap_or_default().to_owned(),
         target: head.path.unwrap_or_default().to_owned(),
-        stays: is_1_1,
+        keep_alive: is_1_1,
         ..Request::default()
     };
     let mut length = None;
@@ -197,8 +198,8 @@ fn parsed(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, u16> {
             "sec-fetch-site" => once(&mut request.fetch_site)?,
             "content-length" => once(&mut length)?,
             "content-type" => request.is_json = value.split(';').next() == Some("application/json"),
-            "connection" => request.stays = is_1_1 && !value.eq_ignore_ascii_case("close"),
-            // Every body says its length here: there is no second way to tell where a request ends.
+            "connection" => request.keep_alive = is_1_1 && !value.eq_ignore_ascii_case("close"),
+            // Bodies must have a content length, so that there is only one way to determine the end of a request.
             "transfer-encoding" => return Err(501),
             _ => {}
         }
@@ -209,7 +210,7 @@ fn parsed(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, u16> {
         Some(length) if is_number(&length) => length.parse().unwrap_or(usize::MAX),
         Some(_) => return Err(400),
     };
-    if length > MOST_BODY { Err(413) } else { Ok(Some((request, end, length))) }
+    if length > MAX_BODY { Err(413) } else { Ok(Some((request, end, length))) }
 }
 
 #[cfg(test)]
@@ -221,7 +222,7 @@ mod tests {
         let text = b"POST /a/decide HTTP/1.1\r\nHost: 127.0.0.1:9\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
         let (request, head, length) = parsed(text).unwrap().unwrap();
         assert_eq!((request.target.as_str(), request.host.as_deref()), ("/a/decide", Some("127.0.0.1:9")));
-        assert!(request.is_json && request.stays && head + length == text.len());
+        assert!(request.is_json && request.keep_alive && head + length == text.len());
         assert_eq!(parsed(&text[..40]), Ok(None));
         for (odd, status) in [
             ("Host: a\r\nHost: b", 400),

@@ -1,5 +1,5 @@
-//! The server of `review`, which only this machine reaches, and only with its secret. It reads the photos of one album;
-//! decisions go to the one thread that owns the album.
+//! The server of `review`, reachable only from this machine and only with its secret. It reads the photos of one album, and
+//! passes decisions to the thread that owns the album.
 
 mod http;
 mod pictures;
@@ -21,7 +21,7 @@ pub use server::Server;
 
 /// A request of the page to the album's thread.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum AlbumRequest {
     /// The whole album.
     Album,
     /// `None` withdraws a decision.
@@ -43,8 +43,8 @@ pub enum Wish {
 
 /// A request with the channel for its answer: JSON, or the error.
 #[derive(Debug)]
-pub struct Asked {
-    pub wish: Wish,
+pub struct PendingRequest {
+    pub request: AlbumRequest,
     pub reply: Sender<Result<String, String>>,
 }
 
@@ -62,23 +62,23 @@ struct PreferBody {
     worse: usize,
 }
 
-/// The site: the page, its pictures, and answers of the album's thread.
+/// Serves the page, its pictures, and the answers of the album's thread.
 #[derive(Debug)]
-pub struct Table {
+pub struct AlbumSite {
     pictures: Pictures,
-    album: Mutex<Sender<Asked>>,
+    album: Mutex<Sender<PendingRequest>>,
 }
 
-impl Table {
-    /// Makes the site and the receiver of its requests.
-    pub fn new(pictures: Pictures) -> (Self, Receiver<Asked>) {
-        let (album, wishes) = mpsc::channel();
-        (Self { pictures, album: Mutex::new(album) }, wishes)
+impl AlbumSite {
+    /// Creates the site and the receiver of its requests.
+    pub fn new(pictures: Pictures) -> (Self, Receiver<PendingRequest>) {
+        let (album, requests) = mpsc::channel();
+        (Self { pictures, album: Mutex::new(album) }, requests)
     }
 
-    fn ask(&self, wish: Wish) -> Answer {
+    fn ask(&self, request: AlbumRequest) -> Answer {
         let (reply, answer) = mpsc::channel();
-        let asked = self.album.lock().unwrap_or_else(PoisonError::into_inner).send(Asked { wish, reply });
+        let asked = self.album.lock().unwrap_or_else(PoisonError::into_inner).send(PendingRequest { request, reply });
         let answer = asked.ok().and_then(|()| answer.recv().ok());
         match answer {
             Some(Ok(json)) => Answer::new("application/json", json),
@@ -88,15 +88,15 @@ impl Table {
     }
 }
 
-impl Site for Table {
+impl Site for AlbumSite {
     fn answer(&self, request: &Request, path: &str) -> Answer {
         let found = match request.method.as_str() {
             "GET" => match path.split_once('/').unwrap_or((path, "")) {
                 ("", "") => Ok(Answer::new("text/html; charset=utf-8", html::served())),
                 ("page.css", "") => Ok(Answer::new("text/css; charset=utf-8", html::STYLE)),
                 ("page.js", "") => Ok(Answer::new("text/javascript; charset=utf-8", html::script())),
-                ("album.json", "") => Ok(self.ask(Wish::Album)),
-                ("question.json", "") => Ok(self.ask(Wish::Question)),
+                ("album.json", "") => Ok(self.ask(AlbumRequest::Album)),
+                ("question.json", "") => Ok(self.ask(AlbumRequest::Question)),
                 ("thumbnail", photo) => self.pictures.thumbnail(photo),
                 ("original", photo) => self.pictures.original(photo),
                 _ => Err(Answer::refused(404, "there is no such page")),
@@ -105,14 +105,14 @@ impl Site for Table {
             "POST" if !request.is_json => Err(Answer::refused(415, "JSON is expected")),
             "POST" => match path {
                 "decide" => match serde_json::from_slice::<DecideBody>(&request.body) {
-                    Ok(DecideBody { photo, decision }) => Ok(self.ask(Wish::Decide { photo, decision })),
+                    Ok(DecideBody { photo, decision }) => Ok(self.ask(AlbumRequest::Decide { photo, decision })),
                     Err(error) => Err(Answer::refused(400, &error.to_string())),
                 },
                 "prefer" => match serde_json::from_slice::<PreferBody>(&request.body) {
-                    Ok(PreferBody { better, worse }) => Ok(self.ask(Wish::Prefer { better, worse })),
+                    Ok(PreferBody { better, worse }) => Ok(self.ask(AlbumRequest::Prefer { better, worse })),
                     Err(error) => Err(Answer::refused(400, &error.to_string())),
                 },
-                "undo" => Ok(self.ask(Wish::Undo)),
+                "undo" => Ok(self.ask(AlbumRequest::Undo)),
                 DONE => Ok(Answer::new("application/json", "{}")),
                 _ => Err(Answer::refused(404, "there is no such page")),
             },
@@ -123,7 +123,7 @@ impl Site for Table {
 
     fn answered(&self, request: &Request, path: &str) {
         if request.method == "POST" && request.is_json && path == DONE {
-            let _ = self.ask(Wish::Done);
+            let _ = self.ask(AlbumRequest::Done);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The pictures of the page: small ones that the run made, and originals when somebody looks closer.
+//! The pictures of the page: thumbnails made by the run, and originals on request.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -12,23 +12,23 @@ use photo::identity::{self, ContentId};
 use photo::{Limits, Scale};
 
 const JPEG: &str = "image/jpeg";
-/// Of originals that are encoded again because browsers do not show them.
+/// JPEG quality of originals that browsers cannot show and that are encoded again.
 const QUALITY: u8 = 93;
 
 #[derive(Debug)]
 pub struct Picture {
     pub path: PathBuf,
-    /// What the page tells of; a file that holds another picture by now is not shown for it.
+    /// The picture that the page describes; a file with another picture is not shown in its place.
     pub id: Option<PhotoId>,
     pub thumbnail: Option<Thumbnail>,
 }
 
-/// The photos of the album by their place in it. Nothing else can be asked for.
+/// The photos of the album by index. Nothing else is served.
 #[derive(Debug)]
 pub struct Pictures {
     photos: Vec<Picture>,
     limits: Limits,
-    /// One original at a time: pixels of large photos are many.
+    /// Only one original is decoded at a time, because large photos take much memory.
     decoding: Mutex<()>,
 }
 
@@ -49,7 +49,7 @@ impl Pictures {
         Ok(Answer::new(JPEG, small.jpeg.clone()))
     }
 
-    /// Upright and at full size. A JPEG that every browser shows goes as it is.
+    /// The upright original at full size. A JPEG that every browser can show is sent unchanged.
     pub fn original(&self, place: &str) -> Result<Answer, Answer> {
         let photo = self.of(place)?;
         let failed = |error: &dyn std::error::Error| Answer::refused(404, &error.to_string());
@@ -71,7 +71,7 @@ impl Pictures {
         Ok(Answer::new(JPEG, jpeg))
     }
 
-    /// What other programs write about a photo while the page is open changes its bytes, and no picture.
+    /// Metadata that other programs write while the page is open changes the bytes but not the picture.
     fn is_same(&self, id: PhotoId, bytes: &[u8]) -> bool {
         ContentId::of(bytes) == id.content || id.picture == Some(photo::picture_of(bytes, &self.limits))
     }

@@ -9,12 +9,12 @@ use std::thread;
 
 use super::http::{Answer, Connection, Request};
 
-/// Connections at one time; a browser opens six.
-const MOST_CONNECTIONS: usize = 64;
+/// Maximum simultaneous connections; a browser opens six.
+const MAX_CONNECTIONS: usize = 64;
 
 /// The answers to admitted requests.
 pub trait Site: Send + Sync + 'static {
-    /// `path` is the part of the target behind the secret.
+    /// Answers a request; `path` is the target after the secret.
     fn answer(&self, request: &Request, path: &str) -> Answer;
 
     /// Called after the answer was sent.
@@ -49,7 +49,7 @@ impl Server {
         self.gate.address()
     }
 
-    /// An address that works once.
+    /// Returns an address that works once.
     pub fn address_for_once(&self) -> io::Result<String> {
         let ticket = secret()?;
         let address = format!("http://{}/{ticket}", self.gate.host);
@@ -63,7 +63,7 @@ impl Server {
         let accept = move || {
             for stream in self.listener.incoming().flatten() {
                 let (gate, site, open) = (Arc::clone(&self.gate), Arc::clone(&site), Arc::clone(&open));
-                if open.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS {
+                if open.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
                     open.fetch_sub(1, Ordering::Relaxed);
                     continue;
                 }
@@ -106,19 +106,19 @@ impl Gate {
             };
             match self.admits(&request) {
                 Ok(path) => {
-                    connection.answer(&site.answer(&request, path), request.stays)?;
+                    connection.answer(&site.answer(&request, path), request.keep_alive)?;
                     site.answered(&request, path);
                 }
-                Err(refused) => connection.answer(&refused, request.stays)?,
+                Err(refused) => connection.answer(&refused, request.keep_alive)?,
             }
-            if !request.stays {
+            if !request.keep_alive {
                 connection.end();
                 return Ok(());
             }
         }
     }
 
-    /// Returns the path behind the secret, or the refusal.
+    /// Returns the path after the secret, or a refusal.
     fn admits<'a>(&self, request: &'a Request) -> Result<&'a str, Answer> {
         let forbidden = |why| Err(Answer::refused(403, why));
         // DNS rebinding: a foreign name that resolves to this machine arrives as the host.

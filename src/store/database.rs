@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transac
 
 use super::StoreEntry;
 use crate::sqlite::{self, LockDeadline, checksum_of};
+use base::platform::for_owner_only;
 use photo::identity::{ContentId, Stamp};
 
 /// The table definitions, exactly as SQLite stores them behind `CREATE TABLE`.
@@ -175,8 +176,7 @@ fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
 fn make_private_file(file: &Path) {
     let mut options = fs::File::options();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    for_owner_only(&mut options);
     // If it cannot be made, opening the database reports why; if it exists, its mode has been corrected already.
     let _ = options.open(file);
 }

@@ -50,6 +50,20 @@ const DRIVE: &str = r#"<script>
     document.querySelector('[data-show=decided]').click();
     seen.decided = shown();
     document.querySelector('[data-show=all]').click();
+    const choose = (id, value) => {
+      const list = document.getElementById(id);
+      list.value = value;
+      list.dispatchEvent(new Event('change', { bubbles: true }));
+    };
+    seen.lists = ['kind', 'person'].map((id) => [...document.getElementById(id).options].map((option) => option.textContent));
+    seen.visible = ['kind', 'person'].every((id) => document.getElementById(id).offsetWidth > 0);
+    choose('kind', 'receipt');
+    seen.receipts = shown();
+    choose('kind', '');
+    choose('person', 'Anna');
+    seen.anna = shown();
+    document.getElementById('reset').click();
+    seen.everybody = shown();
     const find = document.getElementById('find');
     find.value = 'photo_3.';
     find.dispatchEvent(new Event('input', { bubbles: true }));
@@ -192,6 +206,8 @@ fn entry(i: usize, takes: usize) -> Entry {
             won: Some(i.is_multiple_of(2)),
             confidence: 0.71,
         }],
+        kind: Some(if i % 20 == 3 { "receipt" } else { "photo" }.into()),
+        people: if i.is_multiple_of(4) { vec!["Anna".into()] } else { Vec::new() },
         decision: (i == 4).then(|| "keep".into()),
         ..Entry::default()
     }
@@ -262,6 +278,11 @@ fn the_page_works_in_a_browser() {
     let middle = i64::midpoint(times[0], times[59]);
     assert_eq!(seen["time"], times.iter().filter(|&&time| time <= middle).count());
     assert_eq!((&seen["reset"], &seen["picked"], &seen["unpicked"]), (&60.into(), &12.into(), &60.into()));
+    assert_eq!(
+        (&seen["lists"], &seen["visible"]),
+        (&serde_json::json!([["Every kind", "photo (57)", "receipt (3)"], ["Everybody", "Anna (15)"]]), &true.into())
+    );
+    assert_eq!((&seen["receipts"], &seen["anna"], &seen["everybody"]), (&3.into(), &15.into(), &60.into()));
     assert_eq!((&seen["found"], &seen["decided"]), (&1.into(), &1.into()));
     let pick = page.photos.iter().position(|photo| photo.rank == Some(CLOSE_CALL)).expect("a pick");
     let pair = [pick, pick / takes * takes + (pick + 1) % takes];

@@ -10,7 +10,9 @@ use crate::world::{World, fixture_album};
 
 /// Picks by what the test draws, sharpness, and groups by where it lies: what the built-in model thinks of drawings, which
 /// are all balls and stripes to it, is not the matter here.
-const BY_RULES: [&str; 6] = [
+const BY_RULES: [&str; 8] = [
+    "--set",
+    "album.selection.junk=keep",
     "--set",
     "album.selection.ava_weight=0",
     "--set",
@@ -150,6 +152,8 @@ fn select_names_the_best_of_each_scene_with_reasons() {
             "written",
             "aesthetic_model",
             "decision_source",
+            "kind",
+            "kind_confidence",
             "unit",
             "sequence",
             "taste"

@@ -159,3 +159,24 @@ fn a_taste_is_shown_moved_to_another_machine_and_forgotten() {
     assert_eq!(broken.code, Some(2));
     assert!(broken.stderr.contains("line 1: not a line of `taste export`"), "{}", broken.stderr);
 }
+
+#[test]
+fn simulated_people_tell_how_soon_a_taste_helps() {
+    let world = World::new();
+    draw(&world, 80);
+    let judged =
+        world.run(["eval", "taste", "photos", "--draws", "3", "--set", "album.clustering.method=burst"]).expect(0);
+    assert!(judged.stderr.contains("nobody who likes faces"), "{}", judged.stderr);
+    let lines = judged.lines();
+    let figure = |person: &str, metric: &str, decisions: usize| {
+        let part = format!("{decisions} decisions");
+        let is_it = |line: &&Value| line["subject"] == person && line["metric"] == metric && line["part"] == part;
+        lines.iter().find(is_it).and_then(|line| line["value"].as_f64())
+    };
+    // Half of the photos are grey: whoever likes colour is understood soon, and a coin never.
+    assert!(figure("colour", "gain_on", 10).unwrap() > 0.0, "{}", judged.text());
+    assert_eq!(figure("random", "counts", 10), Some(0.0));
+    assert_eq!(figure("random", "gain_on", 10), None);
+    let refused = world.run(["eval", "taste", "photos", "--mistakes", "0.7"]);
+    assert_eq!(refused.code, Some(2));
+}

@@ -8,6 +8,7 @@ mod bombs;
 mod calls;
 mod edited;
 mod files;
+mod graphs;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod isolated;
@@ -33,6 +34,7 @@ fn every_row_has_its_test() {
         include_str!("calls.rs"),
         include_str!("edited.rs"),
         include_str!("files.rs"),
+        include_str!("graphs.rs"),
         include_str!("interrupted.rs"),
         include_str!("isolated.rs"),
         include_str!("journal.rs"),

@@ -5,5 +5,6 @@ mod world;
 
 mod candle;
 mod formula;
+mod graphs;
 mod networks;
 mod quality;

@@ -6,6 +6,7 @@ mod golden;
 mod interpreter;
 mod networks;
 mod oracle;
+mod people;
 mod shared;
 mod states;
 #[path = "../../src/kernels/test_numbers.rs"]

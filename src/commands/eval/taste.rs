@@ -9,6 +9,7 @@ use crate::arguments::PhotoArgs;
 use crate::commands::album::{Budget, Gathered};
 use crate::commands::learning::{self, Lessons};
 use crate::commands::open_models::Networks;
+use crate::commands::people::Wanted;
 use crate::commands::photos::{self, Tally};
 use crate::commands::select::{ChoiceArgs, choose};
 use crate::commands::sequences::Sequences;
@@ -53,8 +54,14 @@ pub(super) fn judge(args: &Args, context: &Context) -> Result<Judgement, Command
     let networks = Networks::configured(context)?;
     let classification = networks.hub.classification_if_here()?;
     let scan = photos::find(&args.photos, context)?;
-    let Gathered { mut reports, models, .. } =
-        Gathered::from_photos(&scan, Some(thumbnail_budget as Budget), Sequences::Ignore, &networks, context)?;
+    let Gathered { mut reports, models, .. } = Gathered::from_photos(
+        &scan,
+        Wanted::Not,
+        Some(thumbnail_budget as Budget),
+        Sequences::Ignore,
+        &networks,
+        context,
+    )?;
     if let Some(classification) = &classification {
         // Classes are asked for apart, so that the choice is made of what `select` makes it of.
         let mut classes = BTreeMap::new();

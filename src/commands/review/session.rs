@@ -31,7 +31,7 @@ pub struct Album<'a> {
     pub rules: &'a Rules,
 }
 
-/// What was said in this review, to be undone.
+/// An action of this review, for undo.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Decided { photo: usize, before: Option<Decision> },
@@ -59,13 +59,13 @@ pub struct Session<'a> {
     taste: AlbumTaste,
 }
 
-/// Decided photos that a question is to be far from.
+/// The number of decided photos that a new question keeps away from.
 const MOST_KNOWN: usize = 100;
 
 /// The effect of a decision, for the page.
 #[derive(Debug, Serialize)]
 struct Change<'a> {
-    /// The photo that was decided about; null where there was nothing to undo.
+    /// The decided photo; null if there was nothing to undo.
     photo: Option<usize>,
     /// The photos whose entries changed, with what a choice can change of them.
     changed: Vec<(usize, Update<'a>)>,
@@ -211,7 +211,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The two photos to compare next; null where no question is left.
+    /// The two photos to compare next; null if no question is left.
     pub fn question(&mut self) -> Result<String, CommandError> {
         let embeddings = &self.album.groups.embeddings;
         let mut scores = vec![None; self.photos.len()];
@@ -227,7 +227,7 @@ impl<'a> Session<'a> {
             })
             .collect();
         let mut known: Vec<usize> = (0..self.photos.len()).filter(|&at| self.photos[at].decision.is_some()).collect();
-        // So many tell where nothing was said yet; all of a large album would take long.
+        // This many show which parts of the album have no decisions; using all photos of a large album would be slow.
         known.truncate(MOST_KNOWN);
         let distance = |a: usize, b: usize| 1.0 - embeddings.cosine(a, b);
         let pair = next_question(&candidates, &self.asked, &known, &distance);

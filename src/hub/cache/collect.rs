@@ -68,8 +68,7 @@ impl Cache {
     /// Free bytes of the file system that the folder is on, or would be on.
     pub fn free_bytes(&self) -> Option<u64> {
         let existing = self.root.ancestors().find(|folder| folder.is_dir())?;
-        let system = rustix::fs::statvfs(existing).ok()?;
-        Some(system.f_bavail.saturating_mul(system.f_frsize))
+        base::platform::free_bytes(existing)
     }
 
     /// Brings the cache below its limit, least recently used files first, and collects what is in scope. Files that are in

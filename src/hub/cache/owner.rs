@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use base::platform::{machine_name, process_exists};
+
 /// Identifies a process across reboots, containers and reused process numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
@@ -79,7 +81,7 @@ fn place() -> &'static str {
     static PLACE: OnceLock<String> = OnceLock::new();
     PLACE.get_or_init(|| {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
-        let machine = boot.unwrap_or_else(|_| rustix::system::uname().nodename().to_string_lossy().into_owned());
+        let machine = boot.unwrap_or_else(|_| machine_name());
         let space = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
         blake3::hash(format!("{machine} {}", space.display()).as_bytes()).to_hex()[..8].to_owned()
     })
@@ -100,12 +102,7 @@ fn without_proc(pid: u32) -> Life {
     if std::path::Path::new("/proc/self/stat").exists() {
         return Life::Dead;
     }
-    let process = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    match process.map(rustix::process::test_kill_process) {
-        Some(Err(error)) if error == rustix::io::Errno::SRCH => Life::Dead,
-        None => Life::Dead,
-        Some(_) => Life::Alive,
-    }
+    if process_exists(pid) { Life::Alive } else { Life::Dead }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::{At, Cache, CacheError, listed};
 use crate::digest::Digest;
 use crate::hashing::{BackgroundHasher, Buffer};
 use base::atomic::Folders;
+use base::platform::make_read_only;
 use base::reading;
 
 /// The parts that this process is writing now. Parts it has given up are as abandoned as those of dead processes.
@@ -318,17 +319,6 @@ impl Drop for Claim {
     fn drop(&mut self) {
         OPEN.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
     }
-}
-
-#[cfg(unix)]
-fn make_read_only(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o444))
-}
-
-#[cfg(not(unix))]
-fn make_read_only(_: &File) -> std::io::Result<()> {
-    Ok(())
 }
 
 fn origin_path(part: &Path) -> PathBuf {

@@ -1,7 +1,37 @@
 //! Filters that a photo must pass to be picked. A value that was not measured passes, so that a missing model drops
 //! no photo.
 
-use super::{Photo, Portrait};
+use super::{Kind, Photo, Portrait};
+
+/// Which way a photo is longer. Sides that differ by a twentieth at most are square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orientation {
+    Landscape,
+    Portrait,
+    Square,
+}
+
+impl Orientation {
+    pub const NAMES: [&str; 3] = ["landscape", "portrait", "square"];
+    const ALL: [Self; 3] = [Self::Landscape, Self::Portrait, Self::Square];
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    pub fn of((width, height): (u32, u32)) -> Self {
+        let (long, short) = (u64::from(width.max(height)), u64::from(width.min(height)));
+        match width > height {
+            _ if 20 * long <= 21 * short => Self::Square,
+            true => Self::Landscape,
+            false => Self::Portrait,
+        }
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Filters {
@@ -14,15 +44,31 @@ pub struct Filters {
     /// Whether portraits with closed eyes are excluded. Portraits whose eyes cannot be judged pass, since otherwise all
     /// small faces would fail.
     pub require_eyes_open: bool,
+    pub orientation: Option<Orientation>,
 }
 
 /// The filter that a photo failed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum FailedFilter {
-    Iqa { value: f64, least: f64 },
-    Aesthetic { value: f64, least: f64 },
-    Sharpness { value: f64, least: f64 },
+    Iqa {
+        value: f64,
+        least: f64,
+    },
+    Aesthetic {
+        value: f64,
+        least: f64,
+    },
+    Sharpness {
+        value: f64,
+        least: f64,
+    },
     EyesClosed,
+    Orientation {
+        found: Orientation,
+        wanted: Orientation,
+    },
+    /// A picture that is no photograph, where those are left out.
+    Junk(Kind),
 }
 
 impl Filters {
@@ -38,6 +84,11 @@ impl Filters {
             return Some(FailedFilter::Sharpness { value, least: self.min_sharpness });
         }
         let closed = |portrait: &Portrait| portrait.is_portrait && portrait.eyes_open == Some(false);
+        if let (Some(wanted), Some(found)) = (self.orientation, photo.size.map(Orientation::of))
+            && wanted != found
+        {
+            return Some(FailedFilter::Orientation { found, wanted });
+        }
         (self.require_eyes_open && photo.portrait.as_ref().is_ok_and(closed)).then_some(FailedFilter::EyesClosed)
     }
 }

@@ -3,7 +3,9 @@
 //! The result does not depend on the order of the input, because every comparison ends with the path.
 
 pub mod composite;
+mod cover;
 mod filter;
+mod kind;
 mod pick;
 mod reason;
 mod representatives;
@@ -18,7 +20,9 @@ use thiserror::Error;
 use crate::sequences::SequenceKind;
 
 pub use composite::{MissingReason, Portrait, ScoreParts, Weights};
-pub use filter::Filters;
+pub use cover::Quota;
+pub use filter::{Filters, Orientation};
+pub use kind::{Junk, Kind, PictureKind};
 pub use taste::{needs_comparison, select};
 pub use tournament::{Meeting, Tiebreak};
 
@@ -69,6 +73,16 @@ pub struct Photo {
     pub taken_ms: Option<i64>,
     pub decision: Option<Decision>,
     pub decision_source: Option<DecisionSource>,
+    /// `None` when nothing told it: such a picture counts as a photograph.
+    pub kind: Option<Kind>,
+    /// What is in it, where a classifier is sure. Photos with different subjects count as less alike.
+    pub subject: Option<String>,
+    /// Width and height of the upright original, where known.
+    pub size: Option<(u32, u32)>,
+    /// The day on which it was taken, `2026-05-04`.
+    pub day: Option<String>,
+    /// Who is on it: names, or numbers such as `p3`.
+    pub people: Vec<String>,
     /// A hash of the file's bytes. Files with the same hash are one picture and fill one place in the album.
     pub content: Option<[u8; 32]>,
     pub sequence: Option<SequencePart>,
@@ -107,10 +121,18 @@ pub struct Rules {
     pub top: Option<usize>,
     /// The number of photos that each group may contribute.
     pub per_group: usize,
+    /// The largest number of picks of one day. Photos of unknown days are not limited.
+    pub per_day: Option<usize>,
+    /// What becomes of pictures that are no photographs.
+    pub junk: Junk,
+    /// Who shall be in the album.
+    pub coverage: Vec<Quota>,
     /// Whether groups may contribute more than `per_group` photos, if different enough, until `top` is reached.
     pub fill: bool,
     /// The smallest cosine distance between an additional photo and the picks of the same group.
     pub diversity: f64,
+    /// How much is added to that distance where two pictures differ in kind or subject.
+    pub category_distance: f64,
     /// The largest distance from the best composite of a group at which a photo enters the tie-break.
     pub tiebreak_margin: f64,
     /// The lead in composite that a photo with a blink needs over one of the same group in which nobody blinks. At 0,
@@ -130,8 +152,12 @@ impl Default for Rules {
             filters: Filters::default(),
             top: None,
             per_group: 1,
+            per_day: None,
+            junk: Junk::default(),
+            coverage: Vec::new(),
             fill: true,
             diversity: 0.1,
+            category_distance: 0.05,
             tiebreak_margin: 0.05,
             blink_margin: 0.0,
             face_sharpness_margin: 0.0,
@@ -145,6 +171,7 @@ impl Rules {
         self.weights.check()?;
         let margins = [
             ("diversity_threshold", self.diversity),
+            ("category_distance", self.category_distance),
             ("tiebreak_margin", self.tiebreak_margin),
             ("blink_margin", self.blink_margin),
             ("face_sharpness_margin", self.face_sharpness_margin),

@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::filter::FailedFilter;
-use super::reason::{self, GroupContext, Outcome};
+use super::reason::{self, Covering, GroupContext, Outcome};
 use super::representatives::{Representative, duplicates, sequences};
 use super::tournament::{self, Entrant, Tiebreak};
-use super::{Comparator, Decision, Photo, Rules, ScoreParts, SelectError, Verdict};
+use super::{Comparator, Decision, Junk, Kind, Photo, Rules, ScoreParts, SelectError, Verdict};
 
 /// Returns the photos in a tie-break.
 pub(super) fn needs_comparison(photos: &[Photo], rules: &Rules) -> Result<Vec<usize>, SelectError> {
@@ -28,23 +28,37 @@ pub(super) fn select(photos: &[Photo], rules: &Rules, comparator: Comparator) ->
     for (&group, members) in &groups {
         orders.insert(group, scored.order(members, comparator, &mut tiebreaks));
     }
-    let (picked, too_similar) = scored.pick(&orders, comparator);
-    Ok(scored.verdicts(&groups, &orders, &picked, &too_similar, tiebreaks, comparator))
+    let covering = scored.covering(&orders, comparator);
+    let (picked, passed) = scored.pick(&orders, &covering, comparator);
+    Ok(scored.verdicts(&groups, &orders, &Picked { picked, passed, covering }, tiebreaks, comparator))
 }
 
 /// All photos with their computed scores.
-struct ScoredPhotos<'a> {
-    photos: &'a [Photo],
-    rules: &'a Rules,
+pub(super) struct ScoredPhotos<'a> {
+    pub(super) photos: &'a [Photo],
+    pub(super) rules: &'a Rules,
     parts: Vec<ScoreParts>,
     composite: Vec<Option<f64>>,
     failed: Vec<Option<FailedFilter>>,
     /// For each additional file of a picture, and for each other frame of a sequence, the photo that stands for it.
-    represented_by: Vec<Option<Representative>>,
+    pub(super) represented_by: Vec<Option<Representative>>,
 }
 
-/// Photos passed over as too similar to a pick, each with that pick and the distance.
-pub(super) type TooSimilar = BTreeMap<usize, (usize, f64)>;
+/// The picks in rank order, the photos passed over in their turn, and the picks made for people.
+struct Picked {
+    picked: Vec<usize>,
+    passed: BTreeMap<usize, Passed>,
+    covering: Covering,
+}
+
+/// Why a photo was passed over when its turn came.
+#[derive(Debug, Clone, Copy)]
+enum Passed {
+    /// Too similar to a pick, at this distance.
+    TooAlike { other: usize, distance: f64 },
+    /// As many of its day as wanted were picked before.
+    DayIsFull,
+}
 
 impl<'a> ScoredPhotos<'a> {
     fn new(photos: &'a [Photo], rules: &'a Rules) -> Self {
@@ -54,7 +68,10 @@ impl<'a> ScoredPhotos<'a> {
             None => parts.composite(),
         };
         let composite = photos.iter().zip(&parts).map(with_taste).collect();
-        let failed = photos.iter().map(|photo| rules.filters.failed(photo)).collect();
+        let junk = |photo: &Photo| {
+            Some(FailedFilter::Junk(photo.kind.filter(|kind| rules.junk == Junk::Drop && !kind.is_photo())?))
+        };
+        let failed = photos.iter().map(|photo| junk(photo).or_else(|| rules.filters.failed(photo))).collect();
         let mut scored = Self { photos, rules, parts, composite, failed, represented_by: duplicates(photos) };
         scored.represented_by = sequences(photos, &scored.represented_by, rules.best_of_sequences, |&a, &b| {
             let passes = |photo: usize| scored.failed[photo].is_none();
@@ -63,8 +80,16 @@ impl<'a> ScoredPhotos<'a> {
         scored
     }
 
-    fn is(&self, photo: usize, decision: Decision) -> bool {
+    pub(super) fn is(&self, photo: usize, decision: Decision) -> bool {
         self.photos[photo].decision == Some(decision)
+    }
+
+    /// The kind of a picture that is picked only when photographs leave places.
+    pub(super) fn comes_last(&self, photo: usize) -> Option<Kind> {
+        let given = &self.photos[photo];
+        given
+            .kind
+            .filter(|kind| self.rules.junk == Junk::Last && !kind.is_photo() && given.decision != Some(Decision::Keep))
     }
 
     /// Whether a photo may be picked. A person's decision overrides filters and groups.
@@ -93,7 +118,7 @@ impl<'a> ScoredPhotos<'a> {
     }
 
     /// Orders by composite, then sharpness, then path. Missing numbers come last.
-    fn better_first(&self, a: usize, b: usize) -> Ordering {
+    pub(super) fn better_first(&self, a: usize, b: usize) -> Ordering {
         let descending = |x: Option<f64>, y: Option<f64>| {
             let value = |v: Option<f64>| v.filter(|v| v.is_finite()).unwrap_or(f64::NEG_INFINITY);
             value(y).total_cmp(&value(x))
@@ -118,7 +143,9 @@ impl<'a> ScoredPhotos<'a> {
         let score_with_handicap =
             |photo: usize| self.composite[photo].map_or(f64::NEG_INFINITY, |own| own - handicap(photo));
         // A stable sort: ties stay in the order of the group.
-        eligible.sort_by(|&a, &b| score_with_handicap(b).total_cmp(&score_with_handicap(a)));
+        let last = |photo: usize| self.comes_last(photo).is_some();
+        eligible
+            .sort_by(|&a, &b| last(a).cmp(&last(b)).then(score_with_handicap(b).total_cmp(&score_with_handicap(a))));
         (eligible, handicap)
     }
 
@@ -133,7 +160,11 @@ impl<'a> ScoredPhotos<'a> {
         if members.iter().any(|&photo| self.is(photo, Decision::Keep)) {
             return Vec::new();
         }
-        let (eligible, handicap) = self.contenders(members);
+        let (mut eligible, handicap) = self.contenders(members);
+        if let Some(&first) = eligible.first() {
+            let is_last = self.comes_last(first).is_some();
+            eligible.retain(|&photo| self.comes_last(photo).is_some() == is_last);
+        }
         let score_with_handicap = |photo: usize| Some(self.composite[photo]? - handicap(photo));
         let Some(best) = eligible.first().and_then(|&photo| score_with_handicap(photo)) else { return Vec::new() };
         let near =
@@ -185,56 +216,108 @@ impl<'a> ScoredPhotos<'a> {
         order
     }
 
-    /// Returns the picks in rank order, and the photos passed over as too similar.
-    fn pick(&self, orders: &BTreeMap<usize, Vec<usize>>, comparator: Comparator) -> (Vec<usize>, TooSimilar) {
+    /// Returns the picks in rank order, and the photos passed over in their turn. Photographs take their places before the
+    /// pictures that come last.
+    fn pick(
+        &self,
+        orders: &BTreeMap<usize, Vec<usize>>,
+        covering: &Covering,
+        comparator: Comparator,
+    ) -> (Vec<usize>, BTreeMap<usize, Passed>) {
         let top = self.rules.top.unwrap_or(usize::MAX);
         let is_kept = |&photo: &usize| self.is(photo, Decision::Keep) && self.represented_by[photo].is_none();
         let mut picked: Vec<usize> = (0..self.photos.len()).filter(is_kept).collect();
         picked.sort_by(|&a, &b| self.better_first(a, b));
-        let mut too_similar = TooSimilar::new();
-        let rounds = orders.values().map(Vec::len).max().unwrap_or(0);
-        for round in 0..rounds {
+        let mut passed = BTreeMap::new();
+        // Who was picked for people is the first that its group offers.
+        let first = |order: &Vec<usize>| {
+            let mut order = order.clone();
+            order.sort_by_key(|photo| (!self.is(*photo, Decision::Keep), !covering.contains_key(photo)));
+            order
+        };
+        let offers: Vec<Vec<usize>> = orders.values().map(first).collect();
+        let mut reserved = covering.len();
+        let rounds = offers.iter().map(Vec::len).max().unwrap_or(0);
+        for (last, round) in [false, true].into_iter().flat_map(|last| (0..rounds).map(move |round| (last, round))) {
             let beyond = round >= self.rules.per_group;
-            if picked.len() >= top || (beyond && !(self.rules.fill && self.rules.top.is_some())) {
-                break;
+            let is_closed = beyond && !(self.rules.fill && self.rules.top.is_some());
+            if picked.len() >= top || (is_closed && reserved == 0) {
+                continue;
             }
-            let mut offered: Vec<usize> = orders.values().filter_map(|order| order.get(round)).copied().collect();
-            offered.retain(|&photo| !self.is(photo, Decision::Keep));
+            let mut offered: Vec<usize> = offers.iter().filter_map(|order| order.get(round)).copied().collect();
+            offered.retain(|&photo| !self.is(photo, Decision::Keep) && self.comes_last(photo).is_some() == last);
             offered.sort_by(|&a, &b| self.better_first(a, b));
             for photo in offered {
-                if picked.len() >= top {
-                    break;
+                if covering.contains_key(&photo) {
+                    reserved -= 1;
+                    picked.push(photo);
+                    continue;
                 }
-                match self.nearest_similar_pick(photo, &picked, comparator).filter(|_| beyond) {
-                    Some(like) => _ = too_similar.insert(photo, like),
-                    None => picked.push(photo),
+                if is_closed || picked.len() + reserved >= top {
+                    continue;
+                }
+                let too_alike = || self.nearest_similar_pick(photo, &picked, comparator).filter(|_| beyond);
+                if self.day_is_full(photo, &picked) {
+                    passed.insert(photo, Passed::DayIsFull);
+                } else if let Some((other, distance)) = too_alike() {
+                    passed.insert(photo, Passed::TooAlike { other, distance });
+                } else {
+                    picked.push(photo);
                 }
             }
         }
-        (picked, too_similar)
+        // The others of a group whose turn was passed over for its day have had no turn of their own.
+        let in_album = |group: usize| picked.iter().any(|&pick| self.photos[pick].group == Some(group));
+        for (_, order) in orders.iter().filter(|(group, _)| !in_album(**group)) {
+            let full = order.iter().copied().filter(|&photo| self.day_is_full(photo, &picked));
+            full.for_each(|photo| _ = passed.entry(photo).or_insert(Passed::DayIsFull));
+        }
+        (picked, passed)
+    }
+
+    pub(super) fn day_is_full(&self, photo: usize, picked: &[usize]) -> bool {
+        let (Some(most), Some(day)) = (self.rules.per_day, &self.photos[photo].day) else { return false };
+        picked.iter().filter(|&&other| self.photos[other].day.as_ref() == Some(day)).count() >= most
     }
 
     /// The nearest pick of the same group, if it is nearer than the diversity threshold.
-    fn nearest_similar_pick(&self, photo: usize, picked: &[usize], comparator: Comparator) -> Option<(usize, f64)> {
+    pub(super) fn nearest_similar_pick(
+        &self,
+        photo: usize,
+        picked: &[usize],
+        comparator: Comparator,
+    ) -> Option<(usize, f64)> {
         let group = self.photos[photo].group;
+        let distance = |other: usize| {
+            let of_features = (comparator.distance)(photo, other).filter(|distance| distance.is_finite())?;
+            let differ = self.differ_in_category(photo, other);
+            Some(of_features + if differ { self.rules.category_distance } else { 0.0 })
+        };
         picked
             .iter()
             .filter(|&&other| self.photos[other].group == group)
-            .filter_map(|&other| Some((other, (comparator.distance)(photo, other).filter(|d| d.is_finite())?)))
+            .filter_map(|&other| Some((other, distance(other)?)))
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .filter(|(_, distance)| *distance < self.rules.diversity)
+    }
+
+    /// Whether two pictures are known to be of different kinds, or of different subjects.
+    fn differ_in_category(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (&self.photos[a], &self.photos[b]);
+        let kinds = a.kind.zip(b.kind).is_some_and(|(a, b)| a.what != b.what);
+        kinds || a.subject.as_ref().zip(b.subject.as_ref()).is_some_and(|(a, b)| a != b)
     }
 
     fn verdicts(
         &self,
         groups: &BTreeMap<usize, Vec<usize>>,
         orders: &BTreeMap<usize, Vec<usize>>,
-        picked: &[usize],
-        too_similar: &TooSimilar,
+        chosen: &Picked,
         mut tiebreaks: Vec<Option<Tiebreak>>,
         comparator: Comparator,
     ) -> Vec<Verdict> {
-        let mut sequence = picked.to_vec();
+        let Picked { picked, passed, covering } = chosen;
+        let mut sequence = picked.clone();
         let mut is_picked = vec![false; self.photos.len()];
         for &photo in picked {
             is_picked[photo] = true;
@@ -255,6 +338,7 @@ impl<'a> ScoredPhotos<'a> {
                 has_model: comparator.better.is_some(),
                 any_kept,
                 face_sharpness_margin: self.rules.face_sharpness_margin,
+                covering,
                 all: String::new(),
                 close_call: None,
             };
@@ -270,12 +354,8 @@ impl<'a> ScoredPhotos<'a> {
             .enumerate()
             .map(|(at, photo)| {
                 let context = self.photos[photo].group.and_then(|group| contexts.get(&group)).unwrap_or(&alone);
-                let reason = reason::sentence(
-                    photo,
-                    self.outcome(photo, at, at < picked.len(), too_similar),
-                    context,
-                    self.rules,
-                );
+                let reason =
+                    reason::sentence(photo, self.outcome(photo, at, at < picked.len(), passed), context, self.rules);
                 Verdict {
                     photo,
                     rank: (at < picked.len()).then_some(at + 1),
@@ -291,7 +371,7 @@ impl<'a> ScoredPhotos<'a> {
         verdicts.into_iter().map(|verdict| Verdict { tiebreak: tiebreaks[verdict.photo].take(), ..verdict }).collect()
     }
 
-    fn outcome(&self, photo: usize, at: usize, picked: bool, too_similar: &TooSimilar) -> Outcome {
+    fn outcome(&self, photo: usize, at: usize, picked: bool, passed: &BTreeMap<usize, Passed>) -> Outcome {
         if let (Some(by), None | Some(Decision::Keep)) = (self.represented_by[photo], self.photos[photo].decision) {
             return match by {
                 Representative::File(other) => Outcome::Same { other },
@@ -301,12 +381,14 @@ impl<'a> ScoredPhotos<'a> {
         match (self.photos[photo].decision, picked, self.failed[photo]) {
             (Some(Decision::Keep), ..) => Outcome::Kept { beyond: self.rules.top.filter(|&top| at >= top) },
             (Some(Decision::Reject), ..) => Outcome::Rejected,
-            (None, true, _) => Outcome::Picked,
+            (None, true, _) => Outcome::Picked { last: self.comes_last(photo) },
             (None, false, Some(failed)) => Outcome::Filtered(failed),
             (None, false, None) if self.photos[photo].group.is_none() => Outcome::NoGroup,
-            (None, false, None) => too_similar
-                .get(&photo)
-                .map_or(Outcome::PassedOver, |&(other, distance)| Outcome::TooAlike { other, distance }),
+            (None, false, None) => match passed.get(&photo) {
+                Some(&Passed::TooAlike { other, distance }) => Outcome::TooAlike { other, distance },
+                Some(Passed::DayIsFull) => Outcome::DayIsFull,
+                None => Outcome::PassedOver { last: self.comes_last(photo) },
+            },
         }
     }
 }

@@ -1,13 +1,17 @@
 //! The sentence that tells the user why a photo was picked or not.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::filter::FailedFilter;
-use super::{Decision, Photo, Portrait, Rules, SequencePart, Tiebreak};
+use super::{Decision, Kind, Photo, Portrait, Rules, SequencePart, Tiebreak};
 use crate::sequences::SequenceKind;
 
 /// The longest pause, in milliseconds, between successive takes of one burst.
 const BURST_GAP_MS: i64 = 10_000;
+
+/// Photos that are picked for people, each with whom it was picked for.
+pub(super) type Covering = BTreeMap<usize, Vec<String>>;
 
 /// The rule that decided about a photo.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,14 +29,20 @@ pub(super) enum Outcome {
     Frame {
         other: usize,
     },
-    Picked,
+    /// `last`: the kind of a picture that photographs go before.
+    Picked {
+        last: Option<Kind>,
+    },
     Filtered(FailedFilter),
     NoGroup,
     TooAlike {
         other: usize,
         distance: f64,
     },
-    PassedOver,
+    DayIsFull,
+    PassedOver {
+        last: Option<Kind>,
+    },
 }
 
 /// The group of a photo, with scores and picks, from which reasons are built.
@@ -51,6 +61,8 @@ pub(super) struct GroupContext<'a> {
     pub any_kept: bool,
     /// See [`Rules::face_sharpness_margin`].
     pub face_sharpness_margin: f64,
+    /// The photos that were picked for people.
+    pub covering: &'a Covering,
     /// Names the group: "of 4 takes" for a burst, else "of 4 photos of its scene".
     pub all: String,
     /// The first two of the group, if the tie-break hardly distinguishes them.
@@ -74,14 +86,31 @@ pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rul
             group.name(other),
             rules.diversity
         )],
-        Outcome::Picked => {
+        Outcome::DayIsFull => vec![group.day_is_full(photo, rules)],
+        Outcome::Picked { last } => {
+            let behind = last.map(|kind| format!("a {}, ranked behind all photographs", kind.what.word()));
+            let for_people = group.covering.get(&photo).map(|people| shows(people));
             let stands_for =
                 group.photos[photo].sequence.as_ref().map(|part| format!("it stands for {}", name_of(part)));
-            group.picked(photo).into_iter().chain(stands_for).collect()
+            group.picked(photo).into_iter().chain(for_people).chain(stands_for).chain(behind).collect()
         }
-        Outcome::PassedOver => group.passed_over(photo, rules),
+        Outcome::PassedOver { last: Some(kind) } => {
+            vec![format!("{}, picked only when photographs leave places", sure(kind))]
+        }
+        Outcome::PassedOver { last: None } => group.passed_over(photo, rules),
     };
     format!("{}.", clauses.join("; "))
+}
+
+/// "shows Anna, who was asked for".
+fn shows(people: &[String]) -> String {
+    let were = if people.len() == 1 { "was" } else { "were" };
+    format!("shows {}, who {were} asked for", list(people))
+}
+
+/// "A receipt (0.98 sure)".
+fn sure(kind: Kind) -> String {
+    format!("A {} ({:.2} sure)", kind.what.word(), kind.score)
 }
 
 fn failed_filter(failed: FailedFilter) -> String {
@@ -95,6 +124,10 @@ fn failed_filter(failed: FailedFilter) -> String {
         FailedFilter::Sharpness { value, least } => {
             format!("Sharpness {} is below the required {least:.2}", short(value, least))
         }
+        FailedFilter::Orientation { found, wanted } => {
+            format!("Its orientation is {}, and {} is required", found.name(), wanted.name())
+        }
+        FailedFilter::Junk(kind) => format!("{}, and such pictures are left out", sure(kind)),
         FailedFilter::EyesClosed => "A portrait with closed eyes, but open eyes are required".to_owned(),
     }
 }
@@ -378,7 +411,7 @@ impl GroupContext<'_> {
         let ahead = self.order.iter().copied().take(place - 1).find(|&other| self.is_picked[other]);
         match ahead {
             Some(winner) => self.beaten_by(winner, photo, place),
-            None => vec![self.no_room(photo, place, rules)],
+            None => vec![self.for_people(photo, place).unwrap_or_else(|| self.no_room(photo, place, rules))],
         }
     }
 
@@ -433,13 +466,37 @@ impl GroupContext<'_> {
         }
     }
 
-    /// Explains a photo passed over although no better photo of its group was picked: the album was full.
-    fn no_room(&self, photo: usize, place: usize, rules: &Rules) -> String {
-        let what = match (self.members.len(), place) {
+    /// Where it stands in its group.
+    fn place(&self, photo: usize, place: usize) -> String {
+        match (self.members.len(), place) {
             (0 | 1, _) => "The only photo of its scene".to_owned(),
             (_, 1) => format!("{} {}", self.first_place(photo), self.all),
             (_, place) => format!("{} {}", ordinal(place), self.all),
-        };
+        }
+    }
+
+    fn day_is_full(&self, photo: usize, rules: &Rules) -> String {
+        let day = self.photos[photo].day.as_deref().unwrap_or("its day");
+        match rules.per_day {
+            Some(most) if most > 1 => {
+                format!("{most} others of {day} were picked, and at most {most} of a day are wanted")
+            }
+            _ => format!("Another of {day} was picked, and at most one of a day is wanted"),
+        }
+    }
+
+    /// Explains a photo whose group gave another for the people on it.
+    fn for_people(&self, photo: usize, place: usize) -> Option<String> {
+        let (other, people) = self
+            .members
+            .iter()
+            .find_map(|other| Some((*other, self.covering.get(other).filter(|_| *other != photo)?)))?;
+        Some(format!("{}, but {} {}", self.place(photo, place), self.name(other), shows(people)))
+    }
+
+    /// Explains a photo passed over although no better photo of its group was picked: the album was full.
+    fn no_room(&self, photo: usize, place: usize, rules: &Rules) -> String {
+        let what = self.place(photo, place);
         match rules.top {
             Some(0) => format!("{what}, but no photo was asked for"),
             Some(1) if self.any_kept => format!("{what}, but only one photo was asked for and you kept another"),

@@ -60,6 +60,11 @@ mod tests {
             content: None,
             face_sharpness: Vec::new(),
             sequence: None,
+            kind: None,
+            subject: None,
+            size: None,
+            day: None,
+            people: Vec::new(),
             taste,
         }
     }

@@ -16,6 +16,11 @@ fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         taken_ms: None,
         decision: None,
         decision_source: None,
+        kind: None,
+        subject: None,
+        size: None,
+        day: None,
+        people: Vec::new(),
         content: None,
         sequence: None,
         taste: None,
@@ -201,7 +206,8 @@ fn filters_pass_unmeasured_values_and_reasons_name_the_failed_filter() {
         Photo { portrait: Ok(unsure), ..photo("small face", 5, 0.5) },
         Photo { group: None, ..photo("stray", 6, 0.9) },
     ];
-    let filters = Filters { min_iqa: 0.3, min_aesthetic: 4.0, min_sharpness: 0.2, require_eyes_open: true };
+    let filters =
+        Filters { min_iqa: 0.3, min_aesthetic: 4.0, min_sharpness: 0.2, require_eyes_open: true, orientation: None };
     let rules = Rules { filters, ..Rules::default() };
     let mut chosen = picks(&photos, &rules, no_model());
     chosen.sort();
@@ -419,4 +425,99 @@ fn in_a_tie_break_sharper_faces_decide() {
     assert_eq!(wins(&[photos[0].clone(), take("b", 0.55, &[0.58, 0.5])], &rules), "b", "or the lead is small");
     assert_eq!(wins(&[photos[0].clone(), take("b", 0.55, &[0.3])], &rules), "b", "or there are other people");
     assert_eq!(wins(&[photos[0].clone(), take("b", 0.9, &[0.58, 0.3])], &rules), "b", "or it is clearly better");
+}
+
+#[test]
+fn photographs_take_their_places_before_better_pictures_that_are_none() {
+    let screen = |path: &str, group| Photo {
+        kind: Some(Kind { what: PictureKind::Screenshot, score: 0.9 }),
+        ..photo(path, group, 0.9)
+    };
+    let photos =
+        [screen("screen", 0), photo("take", 0, 0.5), screen("chat", 1), photo("worse", 2, 0.1), photo("more", 2, 0.05)];
+    let top = |top| Rules { top: Some(top), ..Rules::default() };
+    assert_eq!(picks(&photos, &top(3), no_model()), ["take", "worse", "more"]);
+    assert_eq!(picks(&photos, &top(9), no_model()), ["take", "worse", "more", "chat", "screen"]);
+    // Without a number, each group gives its best: a photograph where it has one.
+    assert_eq!(picks(&photos, &Rules::default(), no_model()), ["take", "worse", "chat"]);
+    let junk = |junk| Rules { junk, ..top(9) };
+    assert_eq!(picks(&photos, &junk(Junk::Drop), no_model()), ["take", "worse", "more"]);
+    assert_eq!(picks(&photos, &junk(Junk::Keep), no_model())[..2], ["chat", "screen"]);
+    // A tie-break is among photographs, or among the others.
+    assert_eq!(needs_comparison(&photos, &Rules { tiebreak_margin: 1.0, ..top(9) }).unwrap(), [3, 4]);
+}
+
+#[test]
+fn pictures_of_other_kinds_and_subjects_are_less_alike() {
+    let near = Comparator { better: None, distance: &|_, _| Some(0.07) };
+    let rules = Rules { top: Some(2), ..Rules::default() };
+    let subject = |path: &str, iqa, subject: &str| Photo { subject: Some(subject.to_owned()), ..photo(path, 0, iqa) };
+    let alike = [subject("dog", 0.9, "dog"), subject("same", 0.8, "dog")];
+    assert_eq!(picks(&alike, &rules, near), ["dog"]);
+    let different = [subject("dog", 0.9, "dog"), subject("cat", 0.8, "cat")];
+    assert_eq!(picks(&different, &rules, near), ["dog", "cat"]);
+    let indifferent = Rules { category_distance: 0.0, ..rules };
+    assert_eq!(picks(&different, &indifferent, near), ["dog"]);
+}
+
+#[test]
+fn the_second_best_of_a_full_day_does_not_take_its_place() {
+    let on = |path: &str, group, iqa, day: &str| Photo { day: Some(day.to_owned()), ..photo(path, group, iqa) };
+    let photos = [on("a", 0, 0.9, "2026-05-01"), on("b", 1, 0.8, "2026-05-01"), on("b2", 1, 0.7, "2026-05-01")];
+    let rules = Rules { per_day: Some(1), ..Rules::default() };
+    let verdicts = select(&photos, &rules, no_model()).unwrap();
+    for path in ["b", "b2"] {
+        let said = reason(&verdicts, &photos, path);
+        assert_eq!(said, "Another of 2026-05-01 was picked, and at most one of a day is wanted.");
+    }
+}
+
+#[test]
+fn photos_of_unknown_days_are_not_limited() {
+    let photos = [photo("a", 0, 0.9), photo("b", 1, 0.8)];
+    assert_eq!(picks(&photos, &Rules { per_day: Some(1), ..Rules::default() }, no_model()), ["a", "b"]);
+}
+
+fn showing(path: &str, group: usize, iqa: f64, people: &[&str]) -> Photo {
+    Photo { people: people.iter().map(|one| (*one).to_owned()).collect(), ..photo(path, group, iqa) }
+}
+
+fn asked_for(people: &[&str], least: usize, top: Option<usize>) -> Rules {
+    let quota = |person: &&str| Quota { person: (*person).to_owned(), least };
+    Rules { coverage: people.iter().map(quota).collect(), top, ..Rules::default() }
+}
+
+#[test]
+fn everyone_who_was_asked_for_is_in_the_album_where_photos_and_places_allow() {
+    let photos = [
+        showing("hill", 0, 0.9, &[]),
+        showing("lake", 1, 0.8, &[]),
+        showing("anna", 2, 0.5, &["Anna"]),
+        showing("both", 3, 0.2, &["Anna", "Ben"]),
+        showing("ben", 4, 0.3, &["Ben"]),
+    ];
+    assert_eq!(picks(&photos, &asked_for(&[], 1, Some(2)), no_model()), ["hill", "lake"]);
+    // One photo that shows both leaves more places to the best.
+    assert_eq!(picks(&photos, &asked_for(&["Anna", "Ben"], 1, Some(2)), no_model()), ["hill", "both"]);
+    let two = asked_for(&["Anna", "Ben"], 2, Some(4));
+    assert_eq!(picks(&photos, &two, no_model()), ["hill", "anna", "ben", "both"]);
+    // No more than asked for, and nobody who is on no photo.
+    assert_eq!(picks(&photos, &asked_for(&["Anna", "Ben", "Eve"], 2, Some(1)), no_model()), ["both"]);
+    let verdicts = select(&photos, &asked_for(&["Anna", "Ben"], 1, Some(2)), no_model()).unwrap();
+    assert!(reason(&verdicts, &photos, "both").contains("shows Anna and Ben, who were asked for"));
+    // What a person keeps or rejects goes before.
+    let mut decided = photos.to_vec();
+    (decided[4].decision, decided[3].decision) = (Some(Decision::Keep), Some(Decision::Reject));
+    assert_eq!(picks(&decided, &asked_for(&["Anna", "Ben"], 1, Some(3)), no_model()), ["ben", "hill", "anna"]);
+}
+
+#[test]
+fn a_group_gives_the_take_that_shows_whom_was_asked_for() {
+    let photos = [showing("best", 0, 0.9, &[]), showing("with", 0, 0.5, &["Ben"]), showing("other", 1, 0.4, &[])];
+    let rules = asked_for(&["Ben"], 1, None);
+    assert_eq!(picks(&photos, &rules, no_model()), ["with", "other"]);
+    let verdicts = select(&photos, &rules, no_model()).unwrap();
+    let best = reason(&verdicts, &photos, "best");
+    assert_eq!(best, "Best overall of 2 photos of its scene, but with shows Ben, who was asked for.");
+    assert!(reason(&verdicts, &photos, "with").ends_with("shows Ben, who was asked for."));
 }

@@ -1,12 +1,8 @@
 //! Axis arithmetic: resolving axis numbers, and the output shapes of reductions, transpositions and slices.
 
 use super::Operator;
-
-pub(super) type Checked<T> = Result<T, String>;
-
-pub(super) fn require(condition: bool, otherwise: &str) -> Checked<()> {
-    if condition { Ok(()) } else { Err(otherwise.to_owned()) }
-}
+pub use crate::axes::axis_of;
+pub(super) use crate::axes::{Checked, axes_of, require, together};
 
 /// The output shape of an operator on axes; `constant` returns its integer inputs.
 pub(super) fn of_output<'a>(
@@ -34,34 +30,6 @@ pub(super) fn of_output<'a>(
             Ok(parts.iter().filter(|part| !part.drops).map(|part| part.length).collect())
         }
     }
-}
-
-/// Resolves an axis number; negative ones count from the last axis.
-pub fn axis_of(number: i32, rank: usize) -> Checked<usize> {
-    let from_last = if number < 0 { rank as i64 } else { 0 };
-    let axis = usize::try_from(i64::from(number) + from_last).ok().filter(|&axis| axis < rank);
-    axis.ok_or_else(|| format!("no axis {number} among {rank}"))
-}
-
-/// Resolves several axis numbers, which must be distinct.
-pub(super) fn axes_of(numbers: &[i32], rank: usize) -> Checked<Vec<usize>> {
-    require(numbers.len() <= rank, "more axes than there are")?;
-    let axes = numbers.iter().map(|&number| axis_of(number, rank)).collect::<Checked<Vec<_>>>()?;
-    let once = axes.iter().enumerate().all(|(i, axis)| !axes[..i].contains(axis));
-    require(once, "an axis that is named twice")?;
-    Ok(axes)
-}
-
-/// The broadcast shape of two tensors.
-pub(super) fn together(first: &[usize], second: &[usize]) -> Checked<Vec<usize>> {
-    let rank = first.len().max(second.len());
-    let size = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis]);
-    let both = |axis: usize| match (size(first, axis), size(second, axis)) {
-        (a, b) if a == b || b == 1 => Ok(a),
-        (1, b) => Ok(b),
-        _ => Err("the two differ in shape".to_owned()),
-    };
-    (0..rank).map(both).collect()
 }
 
 /// The part of an axis that a slice takes.

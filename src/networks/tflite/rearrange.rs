@@ -3,10 +3,7 @@
 use super::layer::{Layer, Layout};
 use kernels::pointwise::Rectifier;
 
-/// The maximum as one instruction. Unlike `f32::max`, the result for NaN is unspecified.
-fn larger(a: f32, b: f32) -> f32 {
-    if a > b { a } else { b }
-}
+use crate::rectified::{larger, rectified};
 
 /// Max pooling of 2×2 windows.
 #[derive(Debug)]
@@ -223,18 +220,7 @@ impl Layer for Elementwise {
         if self.add {
             output.iter_mut().zip(inputs[1]).for_each(|(v, &add)| *v += add);
         }
-        match &self.rectifier {
-            Rectifier::Identity => {}
-            Rectifier::Relu => output.iter_mut().for_each(|v| *v = larger(*v, 0.0)),
-            Rectifier::Relu6 => output.iter_mut().for_each(|v| *v = larger(*v, 0.0).min(6.0)),
-            Rectifier::Prelu(slope) => {
-                for pixel in output.chunks_exact_mut(self.output.step) {
-                    for (v, slope) in pixel.iter_mut().zip(slope) {
-                        *v = if *v >= 0.0 { *v } else { *v * slope };
-                    }
-                }
-            }
-        }
+        rectified(&self.rectifier, output, self.output.step);
     }
 
     fn multiplications(&self) -> u64 {

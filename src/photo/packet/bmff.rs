@@ -4,6 +4,8 @@
 use super::NoPlace;
 
 const TYPE: &[u8] = b"application/rdf+xml\0";
+/// How a container of JPEG XL begins: its signature, and its type.
+const JXL: &[u8] = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl ";
 const UNUSUAL: NoPlace = NoPlace::Layout("its description is written in an unusual way");
 
 /// The boxes of a file or of another box: where each begins, its type, and where it ends.
@@ -46,7 +48,8 @@ fn boxed(name: [u8; 4], payload: &[u8]) -> Result<Vec<u8>, NoPlace> {
 
 pub fn jxl_with_packet(bytes: &[u8], packet: &[u8]) -> Result<Vec<u8>, NoPlace> {
     if bytes.starts_with(&[0xff, 0x0a]) {
-        return Err(NoPlace::Layout("a bare stream of JPEG XL has no room beside the picture"));
+        // A bare stream is put into a container, which has room beside it.
+        return Ok([JXL, &boxed(*b"jxlc", bytes)?, &boxed(*b"xml ", packet)?].concat());
     }
     let mut copy = Vec::with_capacity(bytes.len() + packet.len() + 8);
     for (start, name, end) in boxes(bytes, 0)? {

@@ -23,7 +23,7 @@ class Album {
   constructor(page) {
     this.page = page;
     this.photos = page.photos;
-    this.state = { show: 'all', find: '', order: 'group', day: '' };
+    this.state = { show: 'all', find: '', order: 'group', day: '', kind: '', person: '' };
     this.filters = [];
     this.scenes = new Map();
     this.photos.forEach((photo, index) => {
@@ -71,8 +71,9 @@ class Album {
   }
 
   shows(photo) {
-    const { show, find, day } = this.state;
+    const { show, find, day, kind, person } = this.state;
     const wanted = { all: true, picked: photo.rank !== null, rest: photo.rank === null, decided: Boolean(photo.decision) };
+    if ((kind && photo.kind !== kind) || (person && !photo.people.includes(person))) return false;
     return wanted[show] && (!day || dayOf(photo) === day) && (!find || photo.path.toLowerCase().includes(find)) && this.filters.every((filter) => passes(filter, photo));
   }
 

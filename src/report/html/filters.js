@@ -21,6 +21,10 @@ class Filters {
       .filter((filter) => album.photos.some((photo) => typeof filter.of(photo) === 'number'));
     for (const filter of album.filters) Object.assign(filter, { from: 0, to: STEPS });
     this.plots = album.filters.map((filter) => this.plot(filter, changed));
+    this.choices = [
+      this.choice('kind', 'Every kind', album.photos.map((photo) => photo.kind ?? []), changed),
+      this.choice('person', 'Everybody', album.photos.map((photo) => photo.people), changed),
+    ];
   }
 
   get bounded() {
@@ -29,6 +33,26 @@ class Filters {
 
   open() {
     for (const filter of this.album.filters) Object.assign(filter, { from: 0, to: STEPS });
+    for (const choice of this.choices) choice('');
+  }
+
+  /** A list of the values that photos have, if there are two at least; what it returns chooses one. */
+  choice(id, all, values, changed) {
+    const list = $(id);
+    const counts = new Map();
+    for (const value of values.flat()) counts.set(value, (counts.get(value) ?? 0) + 1);
+    const options = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+    list.append(new Option(all, ''), ...options.map(([value, photos]) => new Option(`${value} (${photos})`, value)));
+    list.parentElement.hidden = options.length < (id === 'kind' ? 2 : 1);
+    const choose = (value) => {
+      this.album.state[id] = value;
+      list.value = value;
+    };
+    list.addEventListener('change', () => {
+      choose(list.value);
+      changed();
+    });
+    return choose;
   }
 
   draw() {

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
 use super::sequence::{Unit, frames};
-use super::{DecisionPlace, DecisionWord, LabelRecord, ScoreRecord};
-use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, TakenFrom};
+use super::{DecisionPlace, DecisionWord, LabelRecord, PersonRecord, ScoreRecord, TextRecord};
+use crate::journal::PersonFace;
+use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, PhotoText, TakenFrom};
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
-use judge::select::{self, Verdict};
+use judge::select::{self, Kind, PictureKind, Verdict};
 use photo::xmp::PersonsRating;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +75,18 @@ pub struct AnalyzeRecord {
     /// The likeliest ImageNet classes, best first; null without efficientnet-lite0.
     #[serde(default)]
     pub labels: Option<Vec<LabelRecord>>,
+    /// What kind of picture it is.
+    #[serde(default)]
+    pub kind: Option<PictureKind>,
+    /// How likely that is, 0 to 1.
+    #[serde(default)]
+    pub kind_confidence: Option<f64>,
+    /// The faces on it, and whose they are; null where `albumctl models pull people` has brought no models.
+    #[serde(default)]
+    pub people: Option<Vec<PersonRecord>>,
+    /// The text in it; null without pp-ocrv6-small.
+    #[serde(default)]
+    pub text: Option<TextRecord>,
     /// `single`, or what it is a frame of: `bracket` (exposures), `stack` (focus distances), `sweep` (a panorama).
     #[serde(default)]
     pub unit: Unit,
@@ -138,6 +151,10 @@ impl AnalyzeRecord {
             decision_source: photo.decision_source.map(Into::into),
             rating: report.rating.map(PersonsRating::number),
             labels: report.classified.map(|classified| LabelRecord::best(&classified, LABELS)),
+            kind: report.kind.map(|kind| kind.what),
+            kind_confidence: report.kind.map(|kind| kind.score),
+            people: report.people.map(|faces| faces.iter().map(PersonRecord::from).collect()),
+            text: report.text.as_ref().map(TextRecord::new),
             unit,
             sequence,
         })
@@ -181,6 +198,10 @@ impl AnalyzeRecord {
             portrait,
             sequence: self.unit.sequence(self.sequence),
             embedding: Some(PhotoEmbedding { vector: self.embedding, model: self.model }),
+            classified: self.labels.map(LabelRecord::classified),
+            people: self.people.map(|faces| faces.into_iter().map(PersonFace::from).collect()),
+            kind: self.kind.map(|what| Kind { what, score: self.kind_confidence.unwrap_or(1.0) }),
+            text: self.text.map(|text| PhotoText { lines: text.into_lines(), model: String::new() }),
             ..PhotoReport::of(&path)
         }
     }

@@ -41,6 +41,13 @@ impl LabelRecord {
         let best = classified.best(most).into_iter();
         best.map(|(label, score)| Self { label: label.to_owned(), score }).collect()
     }
+
+    /// What a line tells of a classifier's answer: the likeliest classes alone.
+    pub fn classified(labels: Vec<Self>) -> Classified {
+        let likely = labels.iter().map(|one| one.score).collect();
+        let classes = labels.into_iter().map(|one| one.label).collect();
+        Classified { classes, likely, own: false, model: String::new() }
+    }
 }
 
 impl ClassifyRecord {

@@ -10,7 +10,7 @@ use super::{DecisionPlace, DecisionWord};
 use crate::photo_report::{PhotoReport, TakenFrom};
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
-use judge::select::{self, MissingReason, Tiebreak, Verdict};
+use judge::select::{self, MissingReason, PictureKind, Tiebreak, Verdict};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SelectRecord {
@@ -51,6 +51,12 @@ pub struct SelectRecord {
     /// The source of the decision.
     #[serde(default)]
     pub decision_source: Option<DecisionPlace>,
+    /// What kind of picture it is.
+    #[serde(default)]
+    pub kind: Option<PictureKind>,
+    /// How likely that is, 0 to 1.
+    #[serde(default)]
+    pub kind_confidence: Option<f64>,
     /// `single`, or what it is a frame of: `bracket` (exposures), `stack` (focus distances), `sweep` (a panorama).
     #[serde(default)]
     pub unit: Unit,
@@ -184,6 +190,8 @@ impl SelectRecord {
             decision_source: photo.decision_source.map(Into::into),
             written: Vec::new(),
             aesthetic_model: report.aesthetic.as_ref().map(|rated| rated.model.clone()),
+            kind: photo.kind.map(|kind| kind.what),
+            kind_confidence: photo.kind.map(|kind| kind.score),
             unit: Unit::of(report),
             sequence: frames(report),
             taste: photo.taste,

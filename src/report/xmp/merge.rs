@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use quick_xml::escape::escape;
 
-use super::Mark;
+use super::{Mark, keywords, regions};
 use photo::xmp::{Found, NotXmp, OURS, Property, RDF, XMP, find, with_indent};
 
 /// An empty sidecar.
@@ -29,13 +29,25 @@ pub fn merge(existing: Option<&[u8]>, mark: &Mark) -> Result<Merged, NotXmp> {
     // The XML reader skips a byte order mark without counting it in its positions.
     let (byte_order_mark, text) = text.strip_prefix('\u{feff}').map_or(("", text), |rest| ("\u{feff}", rest));
     let found = find(text)?;
-    let mut edit = Edit { found: &found, cuts: Vec::new(), added: Vec::new() };
+    let mut edit = Edit { found: &found, cuts: Vec::new(), added: Vec::new(), descriptions: String::new() };
     let rating = edit.shared("Rating", mark.rating.map(|stars| stars.to_string()));
     let label = edit.shared("Label", mark.label.clone());
     edit.set(OURS, "Decision", mark.decision.clone());
     edit.set(OURS, "Score", mark.score.map(|score| format!("{score:.4}")));
     edit.set(OURS, "Model", mark.model.clone());
     edit.set(OURS, "Version", Some(mark.version.clone()));
+    if let Some(words) = &mark.keywords {
+        let change = keywords::change(text, &found, words);
+        edit.cuts.extend(change.cuts);
+        edit.descriptions.extend(change.description);
+        edit.set(OURS, keywords::REMEMBERED, change.remembered);
+    }
+    if let Some(faces) = &mark.faces {
+        let change = regions::change(text, &found, faces);
+        edit.cuts.extend(change.cut);
+        edit.descriptions.extend(change.description);
+        edit.set(OURS, regions::REMEMBERED, change.remembered);
+    }
     let persons: Vec<&str> = [("Rating", rating), ("Label", label)]
         .into_iter()
         .filter(|(_, owner)| *owner == Owner::Person)
@@ -58,6 +70,8 @@ struct Edit<'a> {
     cuts: Vec<(Range<usize>, String)>,
     /// Properties that the sidecar does not have yet.
     added: Vec<(&'static str, String)>,
+    /// Whole descriptions that it does not have yet.
+    descriptions: String,
 }
 
 impl Edit<'_> {
@@ -97,9 +111,10 @@ impl Edit<'_> {
     }
 
     fn apply(mut self, text: &str) -> String {
-        if !self.added.is_empty() {
+        if !self.added.is_empty() || !self.descriptions.is_empty() {
             let at = with_indent(text, self.found.end_of_rdf);
-            self.cuts.push((at..at, description(&self.added)));
+            let added = if self.added.is_empty() { String::new() } else { description(&self.added) };
+            self.cuts.push((at..at, added + &self.descriptions));
         }
         self.cuts.sort_by_key(|(range, _)| (range.start, range.end));
         let (mut out, mut from) = (String::with_capacity(text.len() + 512), 0);

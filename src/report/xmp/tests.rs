@@ -8,6 +8,8 @@ fn mark(rating: i8) -> Mark {
         score: Some(0.712_345),
         model: Some("album-mini@1 & \"friends\"".into()),
         version: "0.1.0".into(),
+        keywords: None,
+        faces: None,
     }
 }
 
@@ -198,4 +200,73 @@ fn both_schools_name_their_sidecars_and_no_two_photos_share_one() {
     assert_eq!(names(Naming::Stem), [["a.xmp"], ["a.png.xmp"], ["b.c.xmp"]]);
     assert_eq!(names(Naming::FullName), [["a.jpg.xmp"], ["a.png.xmp"], ["b.c.jpg.xmp"]]);
     assert_eq!(names(Naming::Both), [vec!["a.xmp", "a.jpg.xmp"], vec!["a.png.xmp"], vec!["b.c.xmp", "b.c.jpg.xmp"]]);
+}
+
+fn words(words: &[&str]) -> Mark {
+    Mark { keywords: Some(words.iter().map(|word| (*word).to_owned()).collect()), ..mark(4) }
+}
+
+/// The keywords as any reader sees them.
+fn keywords(sidecar: &str) -> Vec<String> {
+    let text = sidecar.strip_prefix('\u{feff}').unwrap_or(sidecar);
+    xmp::find(text).unwrap().keywords.into_iter().map(|keyword| keyword.word).collect()
+}
+
+#[test]
+fn keywords_join_those_of_others_and_ours_alone_go_again() {
+    let (first, _) = merged(Some(LIGHTROOM), &words(&["golden retriever", "Anna & Ben", "M&M"]));
+    assert_eq!(keywords(&first), ["M&M", "Ärger", "Anna & Ben", "golden retriever"]);
+    assert!(first.contains("<rdf:li xml:lang=\"de\">Ärger</rdf:li>"), "{first}");
+    assert_eq!(merged(Some(&first), &words(&["M&M", "golden retriever", "Anna & Ben"])).0, first);
+    // What holds no more goes, if it was ours: M&M was there before.
+    let (second, _) = merged(Some(&first), &words(&["Anna & Ben"]));
+    assert_eq!(keywords(&second), ["M&M", "Ärger", "Anna & Ben"]);
+    // A word that a person takes out stays out; one that they put in stays.
+    let by_hand = second.replace("Anna &amp; Ben</rdf:li>", "Grandma</rdf:li>");
+    let (third, _) = merged(Some(&by_hand), &words(&["Anna & Ben"]));
+    assert_eq!(keywords(&third), ["M&M", "Ärger", "Grandma"]);
+    // Without the option, nothing of it is touched.
+    assert_eq!(merged(Some(&third), &mark(4)).0, third);
+    // Sidecars without a list get one, and empty ones theirs.
+    for before in [None, Some(DARKTABLE)] {
+        let (text, _) = merged(before, &words(&["receipt"]));
+        assert_eq!(keywords(&text), ["receipt"]);
+        assert_eq!(merged(Some(&text), &words(&["receipt"])).0, text);
+    }
+    for empty in ["<dc:subject/>", "<dc:subject><rdf:Bag/></dc:subject>", "<dc:subject>\n</dc:subject>"] {
+        let start = LIGHTROOM.find("<dc:subject>").unwrap();
+        let end = LIGHTROOM.find("</dc:subject>").unwrap() + "</dc:subject>".len();
+        let before = format!("{}{empty}{}", &LIGHTROOM[..start], &LIGHTROOM[end..]);
+        let (text, _) = merged(Some(&before), &words(&["receipt"]));
+        assert_eq!(keywords(&text), ["receipt"], "{text}");
+        assert_eq!(merged(Some(&text), &words(&["receipt"])).0, text);
+    }
+}
+
+fn faces(names: &[&str]) -> Mark {
+    let region = |name: &&str| Region { name: (*name).to_owned(), bbox: [0.25, 0.5, 0.1, 0.2] };
+    let faces = Faces { width: 4000, height: 3000, regions: names.iter().map(region).collect() };
+    Mark { faces: Some(faces), ..mark(4) }
+}
+
+#[test]
+fn faces_with_a_name_are_regions_and_those_of_others_stay() {
+    let (text, _) = merged(None, &faces(&["Anna \"A\"", "Ben"]));
+    assert!(text.contains("mwg-rs:Name=\"Anna &quot;A&quot;\" mwg-rs:Type=\"Face\""), "{text}");
+    assert!(text.contains("stArea:x=\"0.30000\" stArea:y=\"0.60000\" stArea:w=\"0.10000\" stArea:h=\"0.20000\""));
+    assert!(text.contains("stDim:w=\"4000\" stDim:h=\"3000\" stDim:unit=\"pixel\""));
+    assert_eq!(merged(Some(&text), &faces(&["Anna \"A\"", "Ben"])).0, text);
+    // Ours follow us, and go when nobody has a name any more.
+    let (renamed, _) = merged(Some(&text), &faces(&["Bea"]));
+    assert!(
+        renamed.contains("mwg-rs:Name=\"Bea\"")
+            && !renamed.contains("Anna")
+            && renamed.matches("RegionList").count() == 2
+    );
+    let (nobody, _) = merged(Some(&renamed), &faces(&[]));
+    assert!(!nobody.contains("mwg-rs:Name") && !nobody.contains("albumctl:Regions"), "{nobody}");
+    // What another program has changed or written stays.
+    let theirs = text.replace("mwg-rs:Name=\"Ben\"", "mwg-rs:Name=\"Benjamin\"");
+    let (kept, _) = merged(Some(&theirs), &faces(&["Bea"]));
+    assert!(kept.contains("Benjamin") && !kept.contains("Bea\""), "{kept}");
 }

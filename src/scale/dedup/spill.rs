@@ -1,7 +1,6 @@
 //! Rows sorted by part in an unnamed file, which disappears with the run however it ends.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,6 +9,7 @@ use crate::error::ScaleError;
 use crate::nearest::{Nearest, NearestScratch};
 use crate::scan_pool::ScanPool;
 use crate::source::Group;
+use base::platform::{read_exact_at, write_all_at};
 
 /// Bytes that a thread buffers before it writes.
 const BUFFERS: usize = 16 << 20;
@@ -63,7 +63,7 @@ impl Spill {
         let write = |part: usize, records: &mut Vec<u8>| {
             let count = (records.len() / spill.record()) as u64;
             let at = next[part].fetch_add(count, Ordering::Relaxed) * spill.record() as u64;
-            let written = spill.file.write_all_at(records, at).map_err(ScaleError::io(folder));
+            let written = write_all_at(&spill.file, records, at).map_err(ScaleError::io(folder));
             records.clear();
             written
         };
@@ -119,8 +119,7 @@ impl Spill {
 
     pub fn read(&self, piece: &Piece) -> Result<Rows, ScaleError> {
         let mut records = vec![0u8; piece.rows as usize * self.record()];
-        self.file
-            .read_exact_at(&mut records, piece.first * self.record() as u64)
+        read_exact_at(&self.file, &mut records, piece.first * self.record() as u64)
             .map_err(ScaleError::io(&self.folder))?;
         // Threads wrote in any order; the order of the data makes the result reproducible.
         let mut order: Vec<(u64, usize)> = records

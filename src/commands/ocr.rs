@@ -1,0 +1,57 @@
+//! `albumctl ocr`: finds lines of text and reads them.
+
+use super::open_models::Networks;
+use super::photos;
+use crate::arguments::PhotoArgs;
+use crate::context::Context;
+use crate::error::{CommandError, Ending};
+use crate::library::ModelHubError;
+use crate::report::Format;
+use crate::report::output::Output;
+use crate::report::records::OcrRecord;
+
+/// Text in photos: screenshots, documents, receipts, signs
+///
+/// pp-ocrv6-small finds and reads lines of text; `albumctl models pull text` brings it, about 31 MB. pp-ocrv6-tiny has a tenth
+/// of its size. Both know Latin, Chinese and Japanese characters. Large JPEG files are looked at a half, a quarter or an
+/// eighth of their size, with a long side of at least 1024 pixels.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub photos: PhotoArgs,
+
+    /// The model, by name: pp-ocrv6-small or pp-ocrv6-tiny
+    #[arg(long, value_name = "NAME", default_value = hub::TEXT_READER)]
+    pub model: String,
+
+    /// Print the text alone, each photo's below its name if there are several
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    pub text: bool,
+
+    /// Look at originals at their own size, however large
+    #[arg(long)]
+    pub full_resolution: bool,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
+    let networks = Networks::configured(context)?;
+    let hub = &networks.hub;
+    let reading = networks.get(|| hub.text_reading(&args.model))?;
+    let scan = photos::find(&args.photos, context)?;
+    let medium = hub.medium().filter(|_| !args.full_resolution);
+    let several = scan.photos.len() > 1;
+    let mut output =
+        if args.text { Output::open(Format::Jsonl, context.output_file())? } else { context.output::<OcrRecord>()? };
+    let tally = photos::analyse(&scan, &[&reading], medium, hub, context, |_, report| {
+        let text = report.text.as_ref().ok_or(ModelHubError::Unanswered)?;
+        if args.text {
+            let name = several.then(|| format!("==> {} <==\n", report.path.display()));
+            let end = if text.lines.is_empty() { "" } else { "\n" };
+            let shown = format!("{}{}{end}", name.unwrap_or_default(), text.joined());
+            return Ok(output.write_text(&context.ui, &shown)?);
+        }
+        Ok(output.write(&context.ui, &OcrRecord::new(&report.path, text))?)
+    })?;
+    tally.close(output, context)?;
+    Ok(tally.end("ocr", context))
+}

@@ -1,0 +1,36 @@
+//! What sidecars tell of a photo besides its rating: keywords, and where people with a name are.
+
+use crate::context::Context;
+use crate::photo_report::{Classified, PhotoReport};
+use crate::report::xmp::{Faces, Region};
+use judge::select::PictureKind;
+use photo::identity;
+
+/// A class is a keyword where the classifier is as sure as this.
+const SURE: f32 = 0.5;
+
+/// Words for `dc:subject`: what is on the photo where a classifier is sure, its kind if it is no photograph, and the people
+/// with a name.
+pub fn keywords(report: &PhotoReport) -> Vec<String> {
+    let sure = |classified: &Classified| {
+        let best = classified.best(1).into_iter().filter(|(_, score)| *score >= SURE && !classified.own);
+        best.map(|(label, _)| label.to_owned()).collect::<Vec<_>>()
+    };
+    let labels = report.classified.as_ref().map_or_else(Vec::new, sure);
+    let kind = report.kind.map(|kind| kind.what).filter(|what| *what != PictureKind::Photo);
+    let names = report.people.iter().flatten().filter_map(|face| face.name.clone());
+    labels.into_iter().chain(kind.map(|what| what.word().to_owned())).chain(names).collect()
+}
+
+/// The faces of people with a name, as the file stores the picture. `None` where faces were not looked at, or the file is
+/// gone.
+pub fn faces(report: &PhotoReport, context: &Context) -> Option<Faces> {
+    let faces = report.people.as_ref()?.iter();
+    let regions: Vec<Region> =
+        faces.filter_map(|face| Some(Region { name: face.name.clone()?, bbox: face.bbox })).collect();
+    if regions.is_empty() {
+        return Some(Faces::default());
+    }
+    let bytes = identity::read(&report.path, context.limits().max_file_bytes).ok()?.bytes;
+    Some(Faces::stored((report.width, report.height), photo::facts(&bytes).orientation, regions))
+}

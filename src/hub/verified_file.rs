@@ -1,0 +1,60 @@
+//! Files of models that are small enough to be read whole: their hash is checked whenever they are read.
+
+use super::cache::{CacheError, stamp_of};
+use super::digest::Digest;
+use super::manifest::Manifest;
+use super::{Hub, HubError, LocalFile};
+use base::reading;
+
+/// Published ones have some megabytes.
+const LARGEST: u64 = 256 << 20;
+
+/// A file that is here, and the hash it must have.
+#[derive(Clone, Debug)]
+pub(super) struct VerifiedFile {
+    local: LocalFile,
+    sha256: Option<Digest>,
+}
+
+impl Hub {
+    /// All files of a model. The error names those that are missing.
+    pub(super) fn files_of(&self, manifest: &Manifest) -> Result<Vec<VerifiedFile>, HubError> {
+        let (mut files, mut models) = (Vec::new(), Vec::new());
+        for file in &manifest.files {
+            match self.local_file(manifest, file)? {
+                Some(local) => {
+                    let sha256 = manifest.wanted_file(file, self.cache())?.sha256;
+                    files.push(VerifiedFile { local, sha256 });
+                }
+                None => models.push(self.missing(manifest, file)),
+            }
+        }
+        if models.is_empty() { Ok(files) } else { Err(HubError::Missing { models }) }
+    }
+}
+
+impl VerifiedFile {
+    /// What changes whenever the file does.
+    pub fn stamp(&self) -> String {
+        format!("{} {}", self.local.path.display(), stamp_of(&self.local.path))
+    }
+
+    /// The hash that it must have; empty where none is known.
+    pub fn hash(&self) -> String {
+        self.sha256.map(|sha256| sha256.hex()).unwrap_or_default()
+    }
+
+    pub fn read(&self) -> Result<Vec<u8>, HubError> {
+        let path = self.local.path.clone();
+        let bytes = reading::read(&path, LARGEST)
+            .map_err(|source| self.local.unless_gone(HubError::Open { path: path.clone(), source }))?;
+        let found = Digest::of(&bytes);
+        match self.sha256 {
+            Some(expected) if expected != found => {
+                let fate = "it was changed while it was in use".to_owned();
+                Err(CacheError::Corrupt { path, expected, found, fate }.into())
+            }
+            _ => Ok(bytes),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Operators that combine numbers one by one, along an axis, or row by row.
+
+use std::sync::Arc;
+
+use super::operator::Arithmetic;
+use super::tensor::{Tensor, elements, lying};
+use crate::axes::{Checked, axis_of, require, together};
+
+pub(super) fn binary(arithmetic: Arithmetic, a: Arc<Tensor>, b: Arc<Tensor>) -> Checked<Arc<Tensor>> {
+    match arithmetic {
+        Arithmetic::Add => combined(a, b, |a, b| a + b),
+        Arithmetic::Sub => combined(a, b, |a, b| a - b),
+        Arithmetic::Mul => combined(a, b, |a, b| a * b),
+        Arithmetic::Div => combined(a, b, |a, b| a / b),
+        Arithmetic::Pow => combined(a, b, |a, b| if b == 2.0 { a * a } else { a.powf(b) }),
+    }
+}
+
+/// A tensor beside another of four axes, whose channels lie last.
+fn beside(tensor: Arc<Tensor>) -> Arc<Tensor> {
+    if (2..4).contains(&tensor.shape.len()) || tensor.shape.len() == 1 && tensor.data.len() > 1 {
+        let mut grown = Arc::unwrap_or_clone(tensor);
+        grown.shape.splice(0..0, vec![1; 4 - grown.shape.len()]);
+        return Arc::new(grown).laid(true);
+    }
+    tensor.laid(true)
+}
+
+fn combined(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) -> Checked<Arc<Tensor>> {
+    // The larger one is written into, where nobody else reads it.
+    if a.data.len() < b.data.len() { combined_into(b, a, |b, a| f(a, b)) } else { combined_into(a, b, f) }
+}
+
+fn combined_into(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) -> Checked<Arc<Tensor>> {
+    let shape = together(&a.shape, &b.shape)?;
+    let count = elements(&shape)?;
+    let channels_last = shape.len() == 4 && (a.channels_last || b.channels_last);
+    let (a, b) = if channels_last { (beside(a), beside(b)) } else { (a.plain(), b.plain()) };
+    let out = lying(&shape, channels_last);
+    let [of_a, of_b] = [&a, &b].map(|tensor| {
+        let mut axes = tensor.lying();
+        axes.splice(0..0, vec![1; out.len() - axes.len()]);
+        axes
+    });
+    if of_a == out {
+        let inner = of_b.iter().skip_while(|&&axis| axis == 1).product::<usize>();
+        // A number, or a row that lies under the last axes of the other.
+        if inner == b.data.len()
+            && out.ends_with(of_b.iter().skip_while(|&&axis| axis == 1).copied().collect::<Vec<_>>().as_slice())
+        {
+            let mut a = Arc::unwrap_or_clone(a);
+            a.shape = shape;
+            match b.data.as_slice() {
+                &[b] => a.data.iter_mut().for_each(|v| *v = f(*v, b)),
+                row => {
+                    for part in a.data.chunks_exact_mut(row.len()) {
+                        part.iter_mut().zip(row).for_each(|(v, b)| *v = f(*v, *b));
+                    }
+                }
+            }
+            return Ok(Arc::new(a));
+        }
+    }
+    let strides = |axes: &[usize]| -> Vec<usize> {
+        let mut step = 1;
+        let mut strides: Vec<usize> = axes
+            .iter()
+            .rev()
+            .map(|&axis| {
+                let stride = if axis == 1 { 0 } else { step };
+                step *= axis;
+                stride
+            })
+            .collect();
+        strides.reverse();
+        strides
+    };
+    let (of_a, of_b) = (strides(&of_a), strides(&of_b));
+    let mut data = Vec::with_capacity(count);
+    let mut at = vec![0; out.len()];
+    let last = out.len().saturating_sub(1);
+    let row = out.last().copied().unwrap_or(1);
+    let steps = |strides: &[usize]| strides.last().copied().unwrap_or(0);
+    while data.len() < count {
+        let from = |strides: &[usize]| at.iter().zip(strides).map(|(at, stride)| at * stride).sum::<usize>();
+        let (i, j, p, q) = (from(&of_a), from(&of_b), steps(&of_a), steps(&of_b));
+        data.extend((0..row).map(|k| f(a.data[i + k * p], b.data[j + k * q])));
+        for axis in (0..last).rev() {
+            at[axis] += 1;
+            if at[axis] < out[axis] {
+                break;
+            }
+            at[axis] = 0;
+        }
+    }
+    Ok(Arc::new(Tensor { shape, channels_last, data }))
+}
+
+/// The mean over axes that are the last ones, or over the pixels of maps.
+pub(super) fn mean(x: Arc<Tensor>, axes: Option<&[i64]>, keeps: bool) -> Checked<Arc<Tensor>> {
+    let rank = x.shape.len();
+    let mut axes = match axes {
+        Some(axes) => axes.iter().map(|&axis| axis_of(axis, rank)).collect::<Checked<Vec<_>>>()?,
+        None => (2..rank).collect(),
+    };
+    axes.sort_unstable();
+    axes.dedup();
+    require(!axes.is_empty() && axes.last() == Some(&(rank - 1)), "a mean over other axes than the last")?;
+    require(rank - axes[0] == axes.len(), "a mean over axes apart")?;
+    let count: usize = axes.iter().map(|&axis| x.shape[axis]).product();
+    require(count > 0, "a mean of nothing")?;
+    let whole = if keeps { rank } else { axes[0] };
+    let shape: Vec<usize> = (0..whole).map(|axis| if axis < axes[0] { x.shape[axis] } else { 1 }).collect();
+    let data = if x.channels_last && axes == [2, 3] {
+        let channels = x.shape[1];
+        let mut sums = vec![0.0f32; x.shape[0] * channels];
+        for (sums, image) in sums.chunks_exact_mut(channels).zip(x.data.chunks_exact(count * channels)) {
+            // Summed line by line, so that many pixels lose no digits.
+            for line in image.chunks(channels * 64) {
+                let mut part = vec![0.0f32; channels];
+                line.chunks_exact(channels).for_each(|pixel| part.iter_mut().zip(pixel).for_each(|(s, v)| *s += v));
+                sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            }
+            sums.iter_mut().for_each(|sum| *sum /= count as f32);
+        }
+        sums
+    } else {
+        let x = x.plain();
+        x.data.chunks_exact(count).map(|row| row.iter().sum::<f32>() / count as f32).collect()
+    };
+    Ok(Arc::new(Tensor { shape, channels_last: false, data }))
+}
+
+pub(super) fn softmax(x: Arc<Tensor>, axis: i64) -> Checked<Arc<Tensor>> {
+    let rank = x.shape.len();
+    require(axis_of(axis, rank)? + 1 == rank, "a softmax over another axis than the last")?;
+    let mut x = Arc::unwrap_or_clone(x.plain());
+    for row in x.data.chunks_exact_mut(x.shape[rank - 1].max(1)) {
+        let most = row.iter().copied().fold(f32::MIN, f32::max);
+        row.iter_mut().for_each(|v| *v = (*v - most).exp());
+        let total: f32 = row.iter().sum();
+        row.iter_mut().for_each(|v| *v /= total);
+    }
+    Ok(Arc::new(x))
+}
+
+/// Scale and shift of each channel.
+pub(super) fn normalised(x: Arc<Tensor>, parts: &[Arc<Tensor>; 4], eps: f32) -> Checked<Arc<Tensor>> {
+    let channels = *x.shape.get(1).ok_or("no channels")?;
+    require(parts.iter().all(|part| part.data.len() == channels), "not a number for each channel")?;
+    let mut shape = vec![1; x.shape.len()];
+    shape[1] = channels;
+    let [scale, shift, mean, variance] = parts;
+    let factors: Vec<f32> = scale.data.iter().zip(&variance.data).map(|(s, v)| s / (v + eps).sqrt()).collect();
+    let offsets = shift.data.iter().zip(&mean.data).zip(&factors).map(|((b, m), f)| b - m * f).collect();
+    let row = |data| Arc::new(Tensor { shape: shape.clone(), channels_last: false, data });
+    let offsets = row(offsets);
+    binary(Arithmetic::Add, binary(Arithmetic::Mul, x, row(factors))?, offsets)
+}

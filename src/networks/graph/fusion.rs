@@ -1,0 +1,227 @@
+//! Simplifies a graph before it runs: what only hands on goes, what constants alone decide is worked out, and biases,
+//! normalisation, residuals and activations become part of the convolutions before them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kernels::pointwise::Rectifier;
+use kernels::{Cpu, Engine, Precision};
+
+use super::apply::{Fused, Ready, apply};
+use super::operator::{Arithmetic, BIAS, Function, Operator, RESIDUAL};
+use super::tensor::{MOST_ELEMENTS, Memory, Tensor, Value};
+use super::{Graph, GraphError, Node, short};
+
+pub(super) fn fused(mut graph: Graph) -> Result<(Vec<Fused>, Graph), GraphError> {
+    without_identities(&mut graph);
+    fold(&mut graph)?;
+    with_gelu(&mut graph);
+    let steps = with_conv_tails(&mut graph);
+    Ok((steps, graph))
+}
+
+/// Whoever read what only hands on reads what it read.
+fn without_identities(graph: &mut Graph) {
+    let mut stands_for = HashMap::new();
+    for mut node in std::mem::take(&mut graph.nodes) {
+        for input in node.inputs.iter_mut().flatten() {
+            *input = stands_for.get(input).copied().unwrap_or(*input);
+        }
+        match (&node.operator, node.inputs.as_slice()) {
+            (Operator::Identity, &[Some(input)]) if !graph.outputs.contains(&node.output) => {
+                stands_for.insert(node.output, input);
+            }
+            _ => graph.nodes.push(node),
+        }
+    }
+}
+
+/// What constants alone decide becomes a constant.
+fn fold(graph: &mut Graph) -> Result<(), GraphError> {
+    let engine = Engine { cpu: Cpu::Plain, precision: Precision::Full };
+    // A quarter of what a large file holds.
+    let (mut room, mut left) = (MOST_ELEMENTS / 16, 1 << 28);
+    let mut memory = Memory::new(room);
+    for (number, node) in std::mem::take(&mut graph.nodes).into_iter().enumerate() {
+        let simple = !matches!(node.operator, Operator::Conv(..) | Operator::ConvTranspose(_) | Operator::Resize);
+        if !simple || !node.inputs.iter().flatten().all(|&input| graph.constants[input].is_some()) {
+            graph.nodes.push(node);
+            continue;
+        }
+        let inputs = node.inputs.iter().map(|input| input.and_then(|input| graph.constants[input].clone())).collect();
+        let step = (&node.operator, &Ready::Nothing);
+        let value = apply(engine, step, inputs, &mut left, &mut memory);
+        let value = value.map_err(|problem| GraphError::Use { number, name: short(&node.name), problem })?;
+        room = room
+            .checked_sub(value.elements())
+            .ok_or(GraphError::TooLarge { what: "the size of all constants together" })?;
+        graph.constants[node.output] = Some(value);
+    }
+    Ok(())
+}
+
+/// How often each tensor is read, the outputs of the graph once more.
+fn readers(graph: &Graph) -> Vec<usize> {
+    let mut readers = vec![0; graph.constants.len()];
+    let reads = graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten());
+    reads.chain(&graph.outputs).for_each(|&tensor| readers[tensor] += 1);
+    readers
+}
+
+/// Exporters write the GELU as `x / √2 → Erf → + 1 → · x → · 0.5`.
+fn with_gelu(graph: &mut Graph) {
+    let readers = readers(graph);
+    let constants = &graph.constants;
+    let number = |tensor: Option<usize>| match constants[tensor?].as_ref()? {
+        Value::Floats(tensor) if tensor.data.len() == 1 => Some(tensor.data[0]),
+        _ => None,
+    };
+    let is = |tensor: Option<usize>, wanted: f32| number(tensor).is_some_and(|found| (found - wanted).abs() < 1e-3);
+    let mut writers = HashMap::new();
+    for (at, node) in graph.nodes.iter().enumerate() {
+        writers.insert(node.output, at);
+    }
+    let written_by = |tensor: Option<usize>, arithmetic: Arithmetic| {
+        let at = *writers.get(&tensor?)?;
+        let node = &graph.nodes[at];
+        let alone = readers[node.output] == 1 && node.inputs.len() == 2;
+        (node.operator == Operator::Binary(arithmetic) && alone).then_some((at, node))
+    };
+    // The two inputs of a node either way round.
+    let either = |node: &Node| [(node.input(0), node.input(1)), (node.input(1), node.input(0))];
+    let found = |last: &Node| {
+        let (product, _) = either(last).into_iter().find(|(_, half)| is(*half, 0.5))?;
+        let (third, product) = written_by(product, Arithmetic::Mul)?;
+        either(product).into_iter().find_map(|(x, sum)| {
+            let (second, sum) = written_by(sum, Arithmetic::Add)?;
+            let (bent, _) = either(sum).into_iter().find(|(_, one)| is(*one, 1.0))?;
+            let first = *writers.get(&bent?)?;
+            let erf = &graph.nodes[first];
+            let alone = erf.operator == Operator::Unary(Function::Erf) && readers[erf.output] == 1;
+            let (zeroth, scaled) = written_by(erf.input(0), Arithmetic::Div)?;
+            let whole = alone && scaled.input(0) == x && is(scaled.input(1), std::f32::consts::SQRT_2);
+            whole.then_some((x, [zeroth, first, second, third]))
+        })
+    };
+    let last = |node: &Node| node.operator == Operator::Binary(Arithmetic::Mul) && node.inputs.len() == 2;
+    let all: Vec<_> = graph.nodes.iter().map(|node| last(node).then(|| found(node)).flatten()).collect();
+    let mut gone = vec![false; graph.nodes.len()];
+    for (at, found) in all.into_iter().enumerate() {
+        if let Some((x, parts)) = found {
+            parts.into_iter().for_each(|part| gone[part] = true);
+            let node = &mut graph.nodes[at];
+            (node.operator, node.inputs) = (Operator::Unary(Function::Gelu), vec![x]);
+        }
+    }
+    let mut gone = gone.into_iter();
+    graph.nodes.retain(|_| !gone.next().unwrap_or_default());
+}
+
+/// What stands behind a convolution or product and can become part of it.
+enum Tail {
+    Bias(usize),
+    Normalized([Arc<Tensor>; 4], f32),
+    Residual(usize),
+    Rectifier(Rectifier),
+}
+
+fn with_conv_tails(graph: &mut Graph) -> Vec<Fused> {
+    let readers = readers(graph);
+    let mut kept: Vec<Option<Fused>> = Vec::with_capacity(graph.nodes.len());
+    // Where among those kept a tensor is written.
+    let mut writers: HashMap<usize, usize> = HashMap::new();
+    for node in std::mem::take(&mut graph.nodes) {
+        // The later of two: all that it could add is known where it is written.
+        let before = node.inputs.iter().take(2).flatten().filter(|&&input| readers[input] == 1);
+        let before = before.filter_map(|input| writers.get(input).copied()).max();
+        let tail = before.and_then(|at| Some((at, tail(kept[at].as_ref()?, &node, &graph.constants)?)));
+        let fused = match tail.and_then(|(at, tail)| Some((kept[at].take()?, tail))) {
+            Some((mut conv, tail)) => {
+                conv.node.output = node.output;
+                take_over(&mut conv, tail, &mut graph.constants);
+                conv
+            }
+            None => Fused { node, rectifier: Rectifier::Identity },
+        };
+        // Here and not where the convolution stood: what it adds may be written in between.
+        writers.insert(fused.node.output, kept.len());
+        kept.push(Some(fused));
+    }
+    kept.into_iter().flatten().collect()
+}
+
+fn tail(conv: &Fused, node: &Node, constants: &[Option<Value>]) -> Option<Tail> {
+    if conv.rectifier != Rectifier::Identity {
+        return None;
+    }
+    let value = |tensor: Option<usize>| constants[tensor?].as_ref();
+    let ((Operator::Conv(..), &[outputs, ..])
+    | (Operator::ConvTranspose(_), &[_, outputs, _, _])
+    | (Operator::MatMul, &[_, outputs])) = (&conv.node.operator, value(conv.node.input(1))?.shape())
+    else {
+        return None;
+    };
+    let is_conv = matches!(conv.node.operator, Operator::Conv(..));
+    let whole = conv.node.input(RESIDUAL).is_none();
+    match &node.operator {
+        Operator::Unary(Function::Relu) if whole => Some(Tail::Rectifier(Rectifier::Relu)),
+        Operator::Unary(Function::Gelu) if whole => Some(Tail::Rectifier(Rectifier::Gelu)),
+        Operator::Binary(Arithmetic::Add) if whole => {
+            let other = node.inputs.iter().flatten().find(|&&input| input != conv.node.output).copied()?;
+            let Some(value) = constants[other].as_ref() else { return is_conv.then_some(Tail::Residual(other)) };
+            let row: &[usize] = if conv.node.operator == Operator::MatMul { &[outputs] } else { &[1, outputs, 1, 1] };
+            let fits = value.shape() == row && matches!(value, Value::Floats(_));
+            (fits && conv.node.input(BIAS).is_none()).then_some(Tail::Bias(other))
+        }
+        Operator::BatchNormalization(eps) if is_conv && whole && node.input(0) == Some(conv.node.output) => {
+            let bias_known = conv.node.input(BIAS).is_none_or(|bias| constants[bias].is_some());
+            let part = |at: usize| match value(node.input(at))? {
+                Value::Floats(tensor) if tensor.data.len() == outputs => Some(tensor.clone()),
+                _ => None,
+            };
+            let parts = [part(1)?, part(2)?, part(3)?, part(4)?];
+            bias_known.then_some(Tail::Normalized(parts, *eps))
+        }
+        _ => None,
+    }
+}
+
+fn take_over(conv: &mut Fused, tail: Tail, constants: &mut Vec<Option<Value>>) {
+    let inputs = &mut conv.node.inputs;
+    match tail {
+        Tail::Rectifier(rectifier) => conv.rectifier = rectifier,
+        Tail::Bias(bias) => {
+            inputs.resize(BIAS.max(inputs.len()), None);
+            inputs.truncate(BIAS);
+            inputs.push(Some(bias));
+        }
+        Tail::Residual(residual) => {
+            inputs.resize(RESIDUAL, None);
+            inputs.push(Some(residual));
+        }
+        Tail::Normalized([scale, shift, mean, variance], eps) => {
+            let floats = |tensor: Option<usize>| constants[tensor?].clone()?.floats().ok();
+            let (weight, bias) = (floats(conv.node.input(1)), floats(conv.node.input(BIAS)));
+            let Some(weight) = weight else { return };
+            let factors: Vec<f32> = scale
+                .data
+                .iter()
+                .zip(&variance.data)
+                .map(|(scale, variance)| scale / (variance + eps).sqrt())
+                .collect();
+            let mut weight = Tensor::clone(&weight);
+            let each = weight.data.len() / factors.len().max(1);
+            if each > 0 {
+                for (row, factor) in weight.data.chunks_exact_mut(each).zip(&factors) {
+                    row.iter_mut().for_each(|v| *v *= factor);
+                }
+            }
+            let of = |at: usize| bias.as_ref().map_or(0.0, |bias| bias.data.get(at).copied().unwrap_or(0.0));
+            let bias = (0..factors.len()).map(|at| (of(at) - mean.data[at]) * factors[at] + shift.data[at]).collect();
+            let bias = Tensor { shape: vec![factors.len()], channels_last: false, data: bias };
+            let first = constants.len();
+            constants.extend([weight, bias].map(|tensor| Some(Value::Floats(Arc::new(tensor)))));
+            conv.node.inputs = vec![conv.node.inputs[0], Some(first), Some(first + 1)];
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A graph ready to run; every tensor leaves memory when the last operator has read it.
+
+use std::sync::Arc;
+
+use kernels::{Cpu, Engine, Precision};
+
+use super::apply::{Fused, Ready, apply};
+use super::fusion::fused;
+use super::tensor::{MOST_ELEMENTS, Memory, Tensor, Value};
+use super::{Graph, GraphError, Node, short};
+
+/// Most multiplications of a run: this many, more for every number of the input up to the last. Finding text in four
+/// megapixels takes a sixth of the last.
+const LEAST_WORK: u64 = 1 << 28;
+const WORK_OF_A_NUMBER: u64 = 1 << 17;
+const MOST_WORK: u64 = 1 << 38;
+
+/// Most numbers of tensors at one time, for every number of the input, and beside them.
+const GROWTH: usize = 20;
+const BESIDE: usize = 1 << 22;
+
+/// Runs from any number of threads.
+#[derive(Debug)]
+pub struct Network {
+    engine: Engine,
+    steps: Vec<Step>,
+    constants: Vec<Option<Value>>,
+    input: usize,
+    outputs: Vec<usize>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Step {
+    node: Node,
+    ready: Ready,
+    /// Tensors that nobody reads after it.
+    done: Vec<usize>,
+}
+
+impl Network {
+    pub fn new(graph: Graph, cpu: Cpu) -> Result<Self, GraphError> {
+        // Tiles of bf16 are too coarse for sums over so many layers; the vectors are the same.
+        let cpu = if cpu == Cpu::Amx { Cpu::Avx512 } else { cpu };
+        let engine = Engine { cpu, precision: Precision::Full };
+        let (nodes, Graph { constants, input, outputs, .. }) = fused(graph)?;
+        let mut network = Self { engine, steps: Vec::new(), constants, input, outputs, bytes: 0 };
+        for (number, fused) in nodes.into_iter().enumerate() {
+            let ready = Ready::new(engine, &fused, &network.constants);
+            let ready = ready.map_err(|problem| told(number, &fused, problem))?;
+            network.bytes += ready.bytes();
+            network.steps.push(Step { node: fused.node, ready, done: Vec::new() });
+        }
+        network.plan_ends();
+        Ok(network)
+    }
+
+    /// Memory that the weights take.
+    pub fn bytes(&self) -> usize {
+        let constants = self.constants.iter().flatten().map(|value| 4 * value.elements());
+        self.bytes + constants.sum::<usize>()
+    }
+
+    /// Notes with each step what nobody reads after it, and drops constants that nobody reads at all: those that are
+    /// packed.
+    fn plan_ends(&mut self) {
+        let mut read = vec![false; self.constants.len()];
+        self.outputs.iter().for_each(|&output| read[output] = true);
+        for step in self.steps.iter_mut().rev() {
+            if !matches!(step.ready, Ready::Nothing) {
+                // Weights and bias are packed; the first input and what is added are read.
+                step.node.inputs.iter_mut().skip(1).take(2).for_each(|packed| *packed = None);
+            }
+            for &input in step.node.inputs.iter().flatten() {
+                if !std::mem::replace(&mut read[input], true) {
+                    step.done.push(input);
+                }
+            }
+        }
+        for (constant, read) in self.constants.iter_mut().zip(read) {
+            constant.take_if(|_| !read);
+        }
+    }
+
+    /// The outputs for a picture as (images, channels, height, width), in the order of the graph.
+    pub fn run(&self, input: Tensor) -> Result<Vec<Tensor>, GraphError> {
+        let mut values: Vec<Option<Value>> = vec![None; self.constants.len()];
+        let numbers = input.data.len();
+        let most = numbers.saturating_mul(GROWTH).saturating_add(BESIDE).min(MOST_ELEMENTS);
+        let (mut live, mut memory) = (numbers, Memory::new(most));
+        values[self.input] = Some(Value::Floats(Arc::new(input)));
+        let mut left = (numbers as u64).saturating_mul(WORK_OF_A_NUMBER).saturating_add(LEAST_WORK).min(MOST_WORK);
+        for (number, step) in self.steps.iter().enumerate() {
+            memory.room = most.saturating_sub(live);
+            let mut inputs = Vec::with_capacity(step.node.inputs.len());
+            for &input in &step.node.inputs {
+                let value = input.and_then(|input| {
+                    // Whoever reads it last may write into it.
+                    let last = step.done.contains(&input)
+                        && step.node.inputs.iter().filter(|&&i| i == Some(input)).count() == 1;
+                    let there = if last { values[input].take() } else { values[input].clone() };
+                    if last {
+                        live -= there.as_ref().map_or(0, Value::elements);
+                    }
+                    there.or_else(|| self.constants[input].clone())
+                });
+                inputs.push(value);
+            }
+            let value = apply(self.engine, (&step.node.operator, &step.ready), inputs, &mut left, &mut memory);
+            let value = value.map_err(|problem| {
+                let name = short(&step.node.name);
+                GraphError::Use { number, name, problem }
+            })?;
+            live += value.elements();
+            if live > most {
+                return Err(GraphError::TooLarge { what: "the memory of a run" });
+            }
+            for &done in &step.done {
+                if let Some(value) = values[done].take() {
+                    live -= value.elements();
+                    value.floats().into_iter().for_each(|tensor| memory.give(tensor));
+                }
+            }
+            values[step.node.output] = Some(value);
+        }
+        let output = |&output: &usize| {
+            let value = values[output].clone().or_else(|| self.constants[output].clone());
+            let tensor = value.ok_or_else(|| "is missing".to_owned()).and_then(Value::floats);
+            let tensor = tensor.map_err(|problem| GraphError::Tensor { name: "output".into(), problem })?;
+            Ok(Arc::unwrap_or_clone(tensor.plain()))
+        };
+        self.outputs.iter().map(output).collect()
+    }
+}
+
+fn told(number: usize, fused: &Fused, problem: String) -> GraphError {
+    GraphError::Use { number, name: short(&fused.node.name), problem }
+}

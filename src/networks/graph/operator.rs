@@ -1,0 +1,87 @@
+//! The operators that run here, whatever a format calls them.
+
+use crate::axes::Checked;
+
+/// Inputs of convolutions and products by their place: the bias, and what is added to the sums.
+pub(super) const BIAS: usize = 2;
+pub(super) const RESIDUAL: usize = 3;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Operator {
+    Identity,
+    Unary(Function),
+    Binary(Arithmetic),
+    /// Weights as (outputs, inputs of a group, rows, columns), and the number of groups.
+    Conv(Sliding, usize),
+    /// Windows side by side; weights as (inputs, outputs, rows, columns).
+    ConvTranspose(Sliding),
+    MaxPool(Sliding),
+    AveragePool(Sliding),
+    /// Inputs: scale, shift, mean and variance of each channel. The number is added to the variance.
+    BatchNormalization(f32),
+    Concat(i64),
+    MatMul,
+    /// Axes, `None` for those of pixels; whether they stay as axes of one.
+    Mean(Option<Vec<i64>>, bool),
+    /// Nearest neighbours by whole factors.
+    Resize,
+    Reshape,
+    Shape,
+    Slice,
+    Softmax(i64),
+    Squeeze(Vec<i64>),
+    Unsqueeze(Vec<i64>),
+    Transpose(Vec<i64>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Function {
+    Relu,
+    Sigmoid,
+    HardSigmoid { slope: f32, shift: f32 },
+    Erf,
+    Gelu,
+    Sqrt,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arithmetic {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Pow,
+}
+
+/// Where a window slides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sliding {
+    /// `None` where the weights say it.
+    pub window: Option<[usize; 2]>,
+    pub strides: [usize; 2],
+    /// Zeros above, left, below and right.
+    pub pads: [usize; 4],
+    /// As many zeros as keep the size, the odd one behind.
+    pub same: bool,
+}
+
+impl Sliding {
+    /// Zeros before the first pixel, and outputs, along one axis.
+    pub fn along(&self, axis: usize, pixels: usize, window: usize) -> Option<(usize, usize)> {
+        let stride = self.strides[axis];
+        if self.same {
+            let outputs = pixels.div_ceil(stride);
+            return Some((((outputs.checked_sub(1)?) * stride + window).saturating_sub(pixels) / 2, outputs));
+        }
+        let before = self.pads[axis];
+        let room = (pixels + before + self.pads[axis + 2]).checked_sub(window)?;
+        Some((before, room / stride + 1))
+    }
+
+    /// Both axes: zeros above and left, and rows and columns of the output.
+    pub fn over(&self, [height, width]: [usize; 2], window: [usize; 2]) -> Checked<([usize; 2], [usize; 2])> {
+        let both = self.along(0, height, window[0]).zip(self.along(1, width, window[1]));
+        let ((top, rows), (left, columns)) = both.ok_or("a window larger than the map")?;
+        Ok(([top, left], [rows, columns]))
+    }
+}

@@ -1,0 +1,181 @@
+//! Operators that move numbers without changing them.
+
+use std::sync::Arc;
+
+use super::tensor::{Memory, Tensor, Value, elements, lying};
+use crate::axes::{Checked, axis_of, require};
+
+pub(super) fn concat(parts: Vec<Value>, axis: i64, memory: &mut Memory) -> Checked<Value> {
+    if parts.iter().all(|part| matches!(part, Value::Integers(shape, _) if shape.len() == 1)) {
+        let numbers: Vec<i64> = parts.iter().flat_map(|part| part.integers().unwrap_or_default()).copied().collect();
+        return Ok(Value::Integers(vec![numbers.len()], numbers));
+    }
+    let parts = parts.into_iter().map(Value::floats).collect::<Checked<Vec<_>>>()?;
+    let first = parts.first().ok_or("nothing to join")?;
+    let mut shape = first.shape.clone();
+    let axis = axis_of(axis, shape.len())?;
+    let channels_last = parts.iter().any(|part| part.channels_last);
+    let fits = |part: &Arc<Tensor>| {
+        let mut others = part.shape.clone();
+        if let Some(size) = others.get_mut(axis) {
+            *size = shape[axis];
+        }
+        others == shape
+    };
+    require(parts.iter().all(fits), "parts of other shapes")?;
+    shape[axis] = parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.shape[axis])).ok_or("too large")?;
+    let count = elements(&shape)?;
+    let parts: Vec<_> = parts.into_iter().map(|part| part.laid(channels_last)).collect();
+    let lies = match (channels_last, axis) {
+        (true, 1) => 3,
+        (true, 2 | 3) => axis - 1,
+        _ => axis,
+    };
+    let outer: usize = lying(&shape, channels_last)[..lies].iter().product();
+    let mut joined = memory.tensor(shape, channels_last)?;
+    let whole = count / outer.max(1);
+    let mut begin = 0;
+    for part in parts {
+        let run = part.data.len() / outer.max(1);
+        if run > 0 {
+            for (to, from) in joined.data.chunks_exact_mut(whole).zip(part.data.chunks_exact(run)) {
+                to[begin..][..run].copy_from_slice(from);
+            }
+        }
+        begin += run;
+        memory.give(part);
+    }
+    Ok(Value::Floats(Arc::new(joined)))
+}
+
+/// The same numbers under a shape in which −1 stands for what is left, and 0 for what was there.
+pub(super) fn reshaped(value: Value, to: &[i64]) -> Checked<Value> {
+    require(to.len() <= 8 && to.iter().filter(|&&axis| axis == -1).count() <= 1, "no shape")?;
+    let there = value.shape().to_vec();
+    let axis = |(at, &axis): (usize, &i64)| match axis {
+        -1 => Ok(1),
+        0 => there.get(at).copied().ok_or_else(|| "keeps an axis that was not there".to_owned()),
+        axis => usize::try_from(axis).map_err(|_| "an axis below zero".to_owned()),
+    };
+    let mut shape = to.iter().enumerate().map(axis).collect::<Checked<Vec<_>>>()?;
+    let known = elements(&shape)?;
+    if let Some(open) = to.iter().position(|&axis| axis == -1) {
+        require(known > 0 && value.elements().is_multiple_of(known), "numbers that do not fit")?;
+        shape[open] = value.elements() / known;
+    }
+    require(elements(&shape)? == value.elements(), "numbers that do not fit")?;
+    Ok(with_shape(value, shape))
+}
+
+fn with_shape(value: Value, shape: Vec<usize>) -> Value {
+    match value {
+        Value::Integers(_, numbers) => Value::Integers(shape, numbers),
+        Value::Floats(tensor) => {
+            let mut tensor = Arc::unwrap_or_clone(tensor.plain());
+            tensor.shape = shape;
+            Value::Floats(Arc::new(tensor))
+        }
+    }
+}
+
+pub(super) fn squeezed(value: Value, axes: &[i64]) -> Checked<Value> {
+    let mut shape = value.shape().to_vec();
+    let mut gone = axes.iter().map(|&axis| axis_of(axis, shape.len())).collect::<Checked<Vec<_>>>()?;
+    gone.sort_unstable();
+    gone.dedup();
+    for axis in gone.into_iter().rev() {
+        require(shape.remove(axis) == 1, "leaves out an axis that is no one")?;
+    }
+    Ok(with_shape(value, shape))
+}
+
+pub(super) fn unsqueezed(value: Value, axes: &[i64]) -> Checked<Value> {
+    let mut shape = value.shape().to_vec();
+    require(axes.len() + shape.len() <= 8, "too many axes")?;
+    let rank = axes.len() + shape.len();
+    let mut added = axes.iter().map(|&axis| axis_of(axis, rank)).collect::<Checked<Vec<_>>>()?;
+    added.sort_unstable();
+    for axis in added {
+        require(axis <= shape.len(), "an axis named twice")?;
+        shape.insert(axis, 1);
+    }
+    Ok(with_shape(value, shape))
+}
+
+pub(super) fn transposed(x: Arc<Tensor>, order: &[i64]) -> Checked<Arc<Tensor>> {
+    let rank = x.shape.len();
+    let order = order.iter().map(|&axis| axis_of(axis, rank)).collect::<Checked<Vec<_>>>()?;
+    let once = order.len() == rank && (0..rank).all(|axis| order.contains(&axis));
+    require(once && rank > 0, "an order of other axes")?;
+    if x.channels_last && order == [0, 2, 3, 1] {
+        // The numbers lie like this already.
+        let mut x = Arc::unwrap_or_clone(x);
+        x.shape = lying(&x.shape, true);
+        x.channels_last = false;
+        return Ok(Arc::new(x));
+    }
+    let x = x.plain();
+    let strides: Vec<usize> = (0..rank).map(|axis| x.shape[axis + 1..].iter().product()).collect();
+    let shape: Vec<usize> = order.iter().map(|&axis| x.shape[axis]).collect();
+    let strides: Vec<usize> = order.iter().map(|&axis| strides[axis]).collect();
+    let mut data = Vec::with_capacity(x.data.len());
+    let (mut at, last) = (vec![0; rank], rank - 1);
+    while data.len() < x.data.len() {
+        let begin: usize = at.iter().zip(&strides).map(|(at, stride)| at * stride).sum();
+        data.extend((0..shape[last]).map(|k| x.data[begin + k * strides[last]]));
+        for axis in (0..last).rev() {
+            at[axis] += 1;
+            if at[axis] < shape[axis] {
+                break;
+            }
+            at[axis] = 0;
+        }
+    }
+    Ok(Arc::new(Tensor { shape, channels_last: false, data }))
+}
+
+/// The part between begins and ends of some axes, or of all from the first.
+pub(super) fn sliced(
+    value: Value,
+    begins: &[i64],
+    ends: &[i64],
+    axes: Option<&[i64]>,
+    steps: Option<&[i64]>,
+) -> Checked<Value> {
+    require(steps.is_none_or(|steps| steps.iter().all(|&step| step == 1)), "steps other than 1")?;
+    let shape = value.shape().to_vec();
+    let from_first: Vec<i64> = (0..begins.len() as i64).collect();
+    let axes = axes.unwrap_or(&from_first);
+    require(begins.len() == ends.len() && begins.len() == axes.len(), "begins and ends of other axes")?;
+    let mut value = value;
+    for ((&begin, &end), &axis) in begins.iter().zip(ends).zip(axes) {
+        let axis = axis_of(axis, shape.len())?;
+        let size = value.shape()[axis] as i64;
+        let inside = |at: i64| (if at < 0 { at.saturating_add(size) } else { at }).clamp(0, size) as usize;
+        let (begin, end) = (inside(begin), inside(end));
+        require(begin < end, "takes nothing")?;
+        value = cut(value, axis, begin, end);
+    }
+    Ok(value)
+}
+
+fn cut(value: Value, axis: usize, begin: usize, end: usize) -> Value {
+    fn part<T: Copy>(data: &[T], shape: &[usize], axis: usize, begin: usize, end: usize) -> Vec<T> {
+        let inner: usize = shape[axis + 1..].iter().product();
+        let rows = data.chunks_exact((shape[axis] * inner).max(1));
+        rows.flat_map(|row| &row[begin * inner..end * inner]).copied().collect()
+    }
+    let mut shape = value.shape().to_vec();
+    match value {
+        Value::Integers(_, numbers) => {
+            let numbers = part(&numbers, &shape, axis, begin, end);
+            shape[axis] = end - begin;
+            Value::Integers(shape, numbers)
+        }
+        Value::Floats(tensor) => {
+            let data = part(&tensor.plain().data, &shape, axis, begin, end);
+            shape[axis] = end - begin;
+            Value::Floats(Arc::new(Tensor { shape, channels_last: false, data }))
+        }
+    }
+}

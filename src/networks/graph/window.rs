@@ -1,0 +1,134 @@
+//! Other windows over maps: convolutions turned round, pools, and enlargement.
+
+use std::sync::Arc;
+
+use kernels::Cpu;
+use kernels::pointwise::{Lines, Pointwise, Reach, Rectifier};
+
+use super::operator::Sliding;
+use super::tensor::{Memory, Tensor, elements};
+use crate::axes::{Checked, require};
+use crate::rectified::larger;
+
+/// A convolution turned round, whose windows lie side by side: every pixel becomes a window of its own.
+#[derive(Debug)]
+pub(super) struct Spread {
+    window: [usize; 2],
+    inputs: usize,
+    outputs: usize,
+    product: Pointwise,
+}
+
+impl Spread {
+    /// `weight` is as files have it: inputs, outputs, rows, columns.
+    pub fn new(cpu: Cpu, sliding: Sliding, weight: &Tensor, bias: &[f32], rectifier: Rectifier) -> Checked<Self> {
+        let [inputs, outputs, rows, columns] = weight.map()?;
+        let taps = rows * columns;
+        require(sliding.window == Some([rows, columns]), "a window that the weights do not have")?;
+        require(bias.len() == outputs, "a bias for other channels")?;
+        // A row of weights for each tap and channel.
+        let mut turned = vec![0.0; weight.data.len()];
+        for (input, from) in weight.data.chunks_exact(outputs * taps).enumerate() {
+            for (at, v) in from.iter().enumerate() {
+                turned[(at % taps * outputs + at / taps) * inputs + input] = *v;
+            }
+        }
+        let product = Pointwise::pack(cpu, &turned, &bias.repeat(taps), rectifier);
+        Ok(Self { window: [rows, columns], inputs, outputs, product })
+    }
+
+    pub fn bytes(&self) -> usize {
+        4 * self.product.weights()
+    }
+
+    pub fn work(&self, x: &Tensor) -> Checked<u64> {
+        let shape = self.output(x)?;
+        Ok((elements(&shape)? as u64).saturating_mul(self.inputs as u64))
+    }
+
+    fn output(&self, x: &Tensor) -> Checked<Vec<usize>> {
+        let [images, channels, height, width] = x.map()?;
+        require(channels == self.inputs, "a map of other channels")?;
+        let [rows, columns] = self.window;
+        let larger = height.checked_mul(rows).zip(width.checked_mul(columns));
+        larger.map(|(height, width)| vec![images, self.outputs, height, width]).ok_or_else(|| "too large".to_owned())
+    }
+
+    pub fn run(&self, x: Arc<Tensor>, memory: &mut Memory) -> Checked<Arc<Tensor>> {
+        let mut y = memory.tensor(self.output(&x)?, true)?;
+        let x = x.laid(true);
+        let (width, [rows, columns]) = (x.shape[3], self.window);
+        let (step, part) = (self.product.width(), columns * self.outputs);
+        let mut line = memory.take(width * step);
+        let lines = y.data.chunks_exact_mut(rows * width * part);
+        for (x, y) in x.data.chunks_exact(width * self.inputs).zip(lines) {
+            let reach = Reach::pixel(self.inputs, self.inputs);
+            let from = Lines::one(width, self.inputs);
+            self.product.run_lines((x, from), reach, width, None, (&mut line, Lines::one(width, step)));
+            for (pixel, window) in line.chunks_exact(step).enumerate() {
+                for (row, from) in window.chunks_exact(part).take(rows).enumerate() {
+                    y[(row * width + pixel) * part..][..part].copy_from_slice(from);
+                }
+            }
+        }
+        memory.keep(line);
+        memory.give(x);
+        Ok(Arc::new(y))
+    }
+}
+
+/// The largest, or the mean, under each window.
+pub(super) fn pooled(x: Arc<Tensor>, sliding: Sliding, largest: bool, memory: &mut Memory) -> Checked<Arc<Tensor>> {
+    let [images, channels, height, width] = x.map()?;
+    let window = sliding.window.ok_or("a pool without a window")?;
+    let ([top, left], [rows, columns]) = sliding.over([height, width], window)?;
+    require(top < window[0] && left < window[1], "a border wider than the window")?;
+    let x = x.laid(true);
+    let mut y = memory.tensor(vec![images, channels, rows, columns], true)?;
+    for (at, y) in y.data.chunks_exact_mut(channels).enumerate() {
+        let (image, row, column) = (at / columns / rows, at / columns % rows, at % columns);
+        let lines =
+            (row * sliding.strides[0]).saturating_sub(top)..(row * sliding.strides[0] + window[0] - top).min(height);
+        let pixels = (column * sliding.strides[1]).saturating_sub(left)
+            ..(column * sliding.strides[1] + window[1] - left).min(width);
+        require(!lines.is_empty() && !pixels.is_empty(), "a window beside the map")?;
+        y.fill(if largest { f32::NEG_INFINITY } else { 0.0 });
+        let count = lines.len() * pixels.len();
+        for line in lines {
+            for pixel in pixels.clone() {
+                let x = &x.data[((image * height + line) * width + pixel) * channels..][..channels];
+                let each = y.iter_mut().zip(x);
+                if largest {
+                    each.for_each(|(y, &x)| *y = larger(x, *y));
+                } else {
+                    each.for_each(|(y, x)| *y += x);
+                }
+            }
+        }
+        if !largest {
+            y.iter_mut().for_each(|v| *v /= count as f32);
+        }
+    }
+    memory.give(x);
+    Ok(Arc::new(y))
+}
+
+/// Every pixel as often as the factors say.
+pub(super) fn enlarged(x: Arc<Tensor>, factors: &[f32], memory: &mut Memory) -> Checked<Arc<Tensor>> {
+    let [images, channels, height, width] = x.map()?;
+    let whole = |factor: f32| (factor.fract() == 0.0 && (1.0..=64.0).contains(&factor)).then_some(factor as usize);
+    let &[1.0, 1.0, down, across] = factors else { return Err("factors of other axes than pixels".into()) };
+    let (down, across) = whole(down).zip(whole(across)).ok_or("factors that are no whole numbers")?;
+    let x = x.laid(true);
+    let mut y = memory.tensor(vec![images, channels, height * down, width * across], true)?;
+    let row = width * across * channels;
+    for (x, lines) in x.data.chunks_exact(width * channels).zip(y.data.chunks_exact_mut(down * row)) {
+        let (first, others) = lines.split_at_mut(row);
+        for (x, y) in x.chunks_exact(channels).zip(first.chunks_exact_mut(across * channels)) {
+            y.chunks_exact_mut(channels).for_each(|y| y.copy_from_slice(x));
+        }
+        others.chunks_exact_mut(row).for_each(|other| other.copy_from_slice(first));
+    }
+    memory.give(x);
+    Ok(Arc::new(y))
+}

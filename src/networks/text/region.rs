@@ -1,0 +1,148 @@
+//! Rectangles that may be turned, and the pixels under them.
+
+use base::pixels::Pixels;
+
+/// A rectangle around a line of text, in pixels of the picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Region {
+    pub centre: [f32; 2],
+    /// Along the line, of length 1; to its right.
+    pub along: [f32; 2],
+    /// Half of its extent along the line, and across.
+    pub half: [f32; 2],
+}
+
+impl Region {
+    /// From the centre, along the line and across.
+    pub fn at(&self, along: f32, across: f32) -> [f32; 2] {
+        let [x, y] = self.along;
+        [self.centre[0] + along * x - across * y, self.centre[1] + along * y + across * x]
+    }
+
+    /// From the beginning of the line above, around it.
+    pub fn corners(&self) -> [[f32; 2]; 4] {
+        [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]].map(|[a, b]| self.at(a * self.half[0], b * self.half[1]))
+    }
+
+    /// Where a point lies, along the line and across, from the centre.
+    pub fn place(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
+        [dx * self.along[0] + dy * self.along[1], dy * self.along[0] - dx * self.along[1]]
+    }
+
+    /// Left, top, right and bottom of the upright box around it.
+    pub fn bounds(&self) -> [f32; 4] {
+        let [x, y] = self.along.map(f32::abs);
+        let (dx, dy) = (self.half[0] * x + self.half[1] * y, self.half[0] * y + self.half[1] * x);
+        [self.centre[0] - dx, self.centre[1] - dy, self.centre[0] + dx, self.centre[1] + dy]
+    }
+
+    /// The smallest around points, its longer side the nearer to level or, of a column, upright.
+    pub fn around(points: &[[f32; 2]]) -> Option<Self> {
+        let hull = hull(points);
+        let edges = hull.iter().zip(hull.iter().cycle().skip(1));
+        let boxes = edges.filter_map(|(a, b)| {
+            let (dx, dy) = (b[0] - a[0], b[1] - a[1]);
+            let length = dx.hypot(dy);
+            (length > 0.0).then(|| Self::spanning(&hull, [dx / length, dy / length]))
+        });
+        let level = Self::spanning(points.first().map(|_| hull.as_slice())?, [1.0, 0.0]);
+        let smallest =
+            boxes.chain([level]).min_by(|a, b| (a.half[0] * a.half[1]).total_cmp(&(b.half[0] * b.half[1])))?;
+        Some(smallest.levelled())
+    }
+
+    fn spanning(points: &[[f32; 2]], along: [f32; 2]) -> Self {
+        let frame = Self { centre: [0.0; 2], along, half: [0.0; 2] };
+        let (mut low, mut high) = ([f32::INFINITY; 2], [f32::NEG_INFINITY; 2]);
+        for point in points {
+            for (axis, v) in frame.place(*point).into_iter().enumerate() {
+                low[axis] = low[axis].min(v);
+                high[axis] = high[axis].max(v);
+            }
+        }
+        let middle = frame.at(f32::midpoint(low[0], high[0]), f32::midpoint(low[1], high[1]));
+        Self { centre: middle, along, half: [(high[0] - low[0]) / 2.0, (high[1] - low[1]) / 2.0] }
+    }
+
+    /// The same with the line running to the right.
+    fn levelled(self) -> Self {
+        let [x, y] = self.along;
+        let (along, half) =
+            if x.abs() >= y.abs() { (self.along, self.half) } else { ([-y, x], [self.half[1], self.half[0]]) };
+        let along = if along[0] < 0.0 { [-along[0], -along[1]] } else { along };
+        Self { along, half, ..self }
+    }
+
+    /// The pixels under it as `height` rows, a column laid on its side; how wide that is follows from the ratio of its sides.
+    pub fn cut(&self, picture: &Pixels, height: usize, width: impl Fn(f32) -> usize) -> (usize, Vec<[f32; 3]>) {
+        // Columns are read from top to bottom.
+        let lies = if self.half[1] >= 1.5 * self.half[0] {
+            let [x, y] = self.along;
+            Self { along: [-y, x], half: [self.half[1], self.half[0]], ..*self }
+        } else {
+            *self
+        };
+        let width = width(lies.half[0] / lies.half[1].max(1e-3)).max(1);
+        (width, lies.resized(picture, width, height))
+    }
+
+    /// The pixels under it, each the mean of what lies under it.
+    pub fn resized(&self, picture: &Pixels, width: usize, height: usize) -> Vec<[f32; 3]> {
+        let step = [2.0 * self.half[0] / width as f32, 2.0 * self.half[1] / height as f32];
+        let samples = step.map(|step| (step.round() as usize).clamp(1, 8));
+        let mut cut = Vec::with_capacity(width * height);
+        for row in 0..height {
+            for column in 0..width {
+                let mut sum = [0.0; 3];
+                for sample in 0..samples[0] * samples[1] {
+                    let (i, j) = (sample % samples[0], sample / samples[0]);
+                    let along = (column as f32 + (i as f32 + 0.5) / samples[0] as f32) * step[0] - self.half[0];
+                    let across = (row as f32 + (j as f32 + 0.5) / samples[1] as f32) * step[1] - self.half[1];
+                    let [x, y] = self.at(along, across);
+                    let colour = blended(picture, x - 0.5, y - 0.5);
+                    sum.iter_mut().zip(colour).for_each(|(sum, v)| *sum += v);
+                }
+                cut.push(sum.map(|sum| sum / (samples[0] * samples[1]) as f32));
+            }
+        }
+        cut
+    }
+}
+
+/// Between four pixels; beyond the edge the last one goes on.
+fn blended(picture: &Pixels, x: f32, y: f32) -> [f32; 3] {
+    let (right, bottom) = (picture.width() - 1, picture.height() - 1);
+    let (x, y) = (x.clamp(0.0, right as f32), y.clamp(0.0, bottom as f32));
+    let (x0, y0) = (x as u32, y as u32);
+    let (dx, dy) = (x - x0 as f32, y - y0 as f32);
+    let (x1, y1) = ((x0 + 1).min(right), (y0 + 1).min(bottom));
+    let [a, b, c, d] = [picture.get(x0, y0), picture.get(x1, y0), picture.get(x0, y1), picture.get(x1, y1)];
+    std::array::from_fn(|k| {
+        let [a, b, c, d] = [a[k], b[k], c[k], d[k]].map(f32::from);
+        (1.0 - dy) * ((1.0 - dx) * a + dx * b) + dy * ((1.0 - dx) * c + dx * d)
+    })
+}
+
+/// The corners of what a thread around the points would span, in order.
+fn hull(points: &[[f32; 2]]) -> Vec<[f32; 2]> {
+    let mut points = points.to_vec();
+    points.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
+    points.dedup();
+    let turns = |a: [f32; 2], b: [f32; 2], c: [f32; 2]| (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
+    let half = |points: &mut dyn Iterator<Item = [f32; 2]>| {
+        let mut half: Vec<[f32; 2]> = Vec::new();
+        for point in points {
+            while half.len() >= 2 && turns(half[half.len() - 2], half[half.len() - 1], point) <= 0.0 {
+                half.pop();
+            }
+            half.push(point);
+        }
+        half
+    };
+    let mut lower = half(&mut points.iter().copied());
+    let upper = half(&mut points.iter().rev().copied());
+    lower.pop();
+    lower.extend(&upper[..upper.len().saturating_sub(1)]);
+    if lower.is_empty() { points } else { lower }
+}

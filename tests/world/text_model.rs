@@ -1,0 +1,38 @@
+//! A model for text of two tiny networks: what is dark is a line, and every stretch of it is read as an I.
+
+use std::fs;
+
+use super::World;
+use super::onnx_file::{floats, integers, model, node};
+
+pub fn finder() -> Vec<u8> {
+    let constants = [floats("w", &[1, 3, 1, 1], &[-2.0; 3]), floats("b", &[1], &[-1.0])];
+    let window = integers("kernel_shape", &[1, 1]);
+    model(&[node("Conv", &["x", "w", "b"], "y", &[window]), node("Sigmoid", &["y"], "z", &[])], &constants, "z", &[])
+}
+
+pub fn reader() -> Vec<u8> {
+    let (share, taps) = (40.0 / (3.0 * 48.0 * 8.0), 3 * 48 * 8);
+    let weights: Vec<f32> = (0..3 * taps).map(|at| if at / taps == 1 { -share } else { 0.0 }).collect();
+    let constants = [floats("w", &[3, 3, 48, 8], &weights), floats("b", &[3], &[0.0, 20.0, -9.0])];
+    let window = [integers("kernel_shape", &[48, 8]), integers("strides", &[48, 8])];
+    let nodes = [
+        node("Conv", &["x", "w", "b"], "c", &window),
+        node("Squeeze", &["c"], "s", &[integers("axes", &[2])]),
+        node("Transpose", &["s"], "t", &[integers("perm", &[0, 2, 1])]),
+        node("Softmax", &["t"], "y", &[super::onnx_file::integer("axis", 2)]),
+    ];
+    model(&nodes, &constants, "y", &[("character", "I")])
+}
+
+/// Puts two networks in the place of the model that reads unless another is named.
+pub fn install(world: &World, finder: &[u8], reader: &[u8]) {
+    let manifest = "name: pp-ocrv6-small\nversion: \"1\"\ntask: text\narchitecture: pp-ocr\nlicense: MIT\n\
+                    files: [{name: finder.onnx}, {name: reader.onnx}]\n";
+    fs::write(world.path("text.yaml"), manifest).unwrap();
+    world.run(["models", "add", "--force", "text.yaml"]).expect(0);
+    let folder = world.path("home/.local/share/albumctl/models");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("finder.onnx"), finder).unwrap();
+    fs::write(folder.join("reader.onnx"), reader).unwrap();
+}
