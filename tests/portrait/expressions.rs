@@ -147,7 +147,7 @@ fn hostile_bundles_are_refused() {
         (vec![stored(MESH, graph.clone()), stored(MESH, graph.clone())], "it has 2 entries of the name"),
         (vec![bomb(1000, 50 << 20)], "does not have the 1000 bytes that it claims"),
         (vec![bomb(1 << 30, 1000)], "claims 1073741824 bytes"),
-        (vec![Member { said: 9999, ..stored(MESH, graph.clone()) }], "takes other than the 9999 bytes"),
+        (vec![Member { said: 9999, ..stored(MESH, graph.clone()) }], "does not have the 9999 bytes"),
         (vec![Member { deflated: true, ..stored(MESH, vec![255; 99]) }], "cannot be unpacked"),
         (vec![stored(MESH, b"no graph".to_vec())], "not a TensorFlow Lite file"),
         (vec![stored(MESH, graph[..graph.len() / 2].to_vec())], "face_landmarks_detector.tflite: cut short or damaged"),
