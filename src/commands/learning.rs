@@ -129,7 +129,7 @@ impl Lessons {
 /// A photo as a taste sees it. Its embedding counts where `model` made it.
 pub fn features_of(report: &PhotoReport, model: &str) -> Features {
     let embedding = if model_of(report) == Some(model) { vector_of(report) } else { &[] };
-    Features { scores: scores(report), kind: None, embedding: embedding.to_vec() }
+    Features { scores: scores(report), kind: kind_of(report), embedding: embedding.to_vec() }
 }
 
 /// By what a photo is known again, whatever was written into its file.
@@ -245,7 +245,11 @@ fn rounded(value: f64) -> f64 {
 
 fn facts(report: &PhotoReport, composite: Option<f64>) -> Facts {
     let named = SCORES.iter().zip(scores(report)).filter_map(|(name, value)| Some(((*name).to_owned(), value?)));
-    Facts { composite: composite.map(rounded), kind: None, scores: named.collect() }
+    Facts { composite: composite.map(rounded), kind: kind_of(report), scores: named.collect() }
+}
+
+fn kind_of(report: &PhotoReport) -> Option<String> {
+    report.kind.map(|kind| kind.what.word().to_owned())
 }
 
 fn features(facts: &Facts, embedding: &[f32]) -> Features {

@@ -20,7 +20,7 @@ use super::sources::Source;
 pub use client::{Client, read_text};
 pub use network::Network;
 pub use pull::Puller;
-pub(crate) use unpack::unpacked;
+pub use unpack::unpacked;
 
 /// A file as a manifest names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

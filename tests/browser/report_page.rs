@@ -69,6 +69,7 @@ const DRIVE: &str = r#"<script>
     find.dispatchEvent(new Event('input', { bubbles: true }));
     seen.found = shown();
     document.getElementById('reset').click();
+    key('Home');
     const first = here();
     key('ArrowRight');
     seen.moved = here() === first + 1;

@@ -16,7 +16,7 @@ const WORK_OF_A_NUMBER: u64 = 1 << 17;
 const MOST_WORK: u64 = 1 << 38;
 
 /// Most numbers of tensors at one time, for every number of the input, and beside them.
-const GROWTH: usize = 20;
+const GROWTH: usize = 12;
 const BESIDE: usize = 1 << 22;
 
 /// Runs from any number of threads.
