@@ -51,6 +51,9 @@
 //! | what is known of a photo, and which models are used? | `src/photo_report.rs`; `src/library/model_selection.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs` (weights), `tournament.rs`, `pick.rs`, `reason.rs` |
 //! | the built-in network | `src/networks/mini/`: `trunk.rs`, `views.rs` (what it sees), `heads.rs`, `comparison_head.rs` (tie-breaks); called from `src/hub/tasks.rs` |
+//! | text in photos | `src/networks/text/`, on graphs of operators (`src/networks/graph/`) read from ONNX (`src/networks/onnx/`) |
+//! | who is on a photo? | `src/hub/people.rs`, `src/networks/dlib/`; stored by `src/journal/people.rs` |
+//! | how does a person's taste count? | `src/judge/taste/`; learned in `src/commands/learning.rs` |
 //! | which network is built from a weight file? | `src/hub/registry.rs`, an arm per architecture |
 //! | where is a model's file fetched from? | its manifest in `models/`; `src/hub/fetch/` |
 //! | when is a model's file trusted, and where is it stored? | `src/hub/cache.rs`; hashes that a user accepted: `src/hub/cache/trust.rs` |

@@ -2,6 +2,7 @@
 //! error or an answer, soon, without much memory. `make fuzz READER=png` builds and runs it; tflite.rs says how by hand.
 #![no_main]
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +18,6 @@ use networks::graph::{Network, Tensor};
 use photo::resize::{self, Filter};
 use photo::{self, Kind, Limits, Scale};
 use base::pixels::Pixels;
-use base::zip_directory as zip;
 use albumctl::report::records::AnalyzeRecord;
 use albumctl::report::xmp::{self, Faces, Mark};
 use scale::dedup::{self, Keep};
@@ -195,7 +195,7 @@ fn wheel(bytes: &[u8]) {
     for entry in zip::entries(directory, offset).unwrap_or_default() {
         let start = bytes.get(entry.offset as usize..).expect("an entry begins inside the file");
         if let Ok(unpacked) = unpacked(start, &entry) {
-            let _ = std::io::copy(&mut unpacked.take(1 << 20), &mut std::io::sink());
+            let _ = std::io::copy(&mut Read::take(unpacked, 1 << 20), &mut std::io::sink());
         }
     }
 }

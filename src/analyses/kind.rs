@@ -1,4 +1,4 @@
-//! What kind of picture it is, by the built-in network.
+//! The kind of picture, by the built-in network.
 
 use super::network::{numbers, to_bytes};
 use crate::photo_report::PhotoReport;
@@ -10,7 +10,7 @@ use judge::select::{Kind, PictureKind};
 /// Raised when the stored form changes.
 pub const REVISION: &str = "kind/1";
 
-/// Numbers of a stored kind.
+/// Length of a stored kind.
 pub const LENGTH: usize = 2;
 
 #[derive(Debug)]

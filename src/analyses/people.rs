@@ -1,4 +1,4 @@
-//! Who is on a photo. What was found out about faces lies with the people that are known, never in the results store.
+//! Recognition of people. Its results are stored with the known people, never in the results store.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use photo::identity::ContentId;
 pub struct PeopleAnalysis {
     people: People,
     identity: String,
-    /// The faces of photos that were looked at before.
+    /// The faces of photos that were analysed before.
     known: HashMap<ContentId, Vec<PersonFace>>,
 }
 
@@ -24,12 +24,12 @@ impl PeopleAnalysis {
         Self { people, identity, known }
     }
 
-    /// All that shapes what faces are recognised by.
+    /// The key of descriptors: everything that affects them.
     pub fn identity(&self) -> &str {
         &self.identity
     }
 
-    /// `name@version` of what recognises.
+    /// `name@version` of the recognition model.
     pub fn reference(&self) -> &str {
         self.people.reference()
     }

@@ -1,4 +1,4 @@
-//! What tells whether photos are frames of one sequence.
+//! Sketches of photos, by which frames of a sequence are recognised.
 
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};

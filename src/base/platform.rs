@@ -1,4 +1,4 @@
-//! What systems do differently, gathered: one module for Unix and its twin for Windows, with the same functions.
+//! Differences between systems: one module for Unix and one for Windows, with the same functions.
 
 #[cfg(unix)]
 mod unix;

@@ -1,4 +1,5 @@
-//! Which global options act in which command: the others are taken, and told by no help, manual or completion.
+//! The global options that have an effect in each command. The others are accepted, but hidden from help, manual and
+//! completions.
 
 use clap::Command;
 
@@ -11,7 +12,7 @@ const NO_PHOTOS: &[&[&str]] = &[STORE, MODELS, PHOTOS, &["telemetry"]];
 const MODEL_LIST: &[&[&str]] = &[STORE, PHOTOS, &["device", "pull", "license_policy", "offline", "telemetry"]];
 const MODEL_FILES: &[&[&str]] = &[STORE, &["device", "pull", "threads", "isolate"]];
 
-/// The options that do nothing, by the name of a command; of those below it, too.
+/// The options without effect, by command; also for its subcommands.
 const IDLE: &[(&str, &[&[&str]])] = &[
     ("decide list", NO_PHOTOS),
     ("decide log", NO_PHOTOS),
@@ -31,7 +32,7 @@ const IDLE: &[(&str, &[&[&str]])] = &[
     ("man", TEXT_ONLY),
 ];
 
-/// Hides the options that do nothing in a command, and in those below it.
+/// Hides the options without effect in a command and its subcommands.
 pub fn shown(mut root: Command) -> Command {
     let globals: Vec<clap::Arg> = root.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
     let names: Vec<String> = root.get_subcommands().map(|below| below.get_name().to_owned()).collect();
@@ -49,6 +50,6 @@ fn shown_in(mut command: Command, path: &str, globals: &[clap::Arg]) -> Command 
     let is_here = |of: &str| path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
     let idle = IDLE.iter().find(|(of, _)| is_here(of)).map_or(&[][..], |(_, idle)| idle).concat();
     let hidden = globals.iter().filter(|arg| idle.contains(&arg.get_id().as_str()));
-    // An option of its own of the same name stands in the place of the global one.
+    // A command's own option of the same name replaces the global one.
     command.args(hidden.map(|arg| arg.clone().hide(true)))
 }

@@ -1,4 +1,4 @@
-//! Who shall be in the album: `--people` and `--each-person`.
+//! The people that must be in the album: `--people` and `--each-person`.
 
 use std::collections::BTreeSet;
 
@@ -12,30 +12,30 @@ use judge::select::{Photo, Quota, Rules, Verdict};
 
 #[derive(Debug, Default, clap::Args)]
 pub struct CoverageArgs {
-    /// These people shall be in the album: names or numbers (p3), separated by commas
+    /// People that must be in the album: names or numbers (p3), separated by commas
     ///
-    /// On one photo each at least, or on as many as --each-person says. Where photos or places do not suffice, a line says so.
+    /// On at least one photo each, or on as many as --each-person. If photos or places do not suffice, a line says so.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub people: Vec<String>,
 
-    /// On how many photos everybody shall be who is on any, or whom --people names; needs `albumctl models pull people`
+    /// Minimum number of photos of everyone, or of the people in --people; needs `albumctl models pull people`
     #[arg(long, value_name = "K", value_parser = at_least_one)]
     pub each_person: Option<usize>,
 }
 
 impl CoverageArgs {
-    /// Whether faces must be recognised for it.
+    /// Whether it needs face recognition.
     pub fn wanted(&self) -> Wanted {
         if self.people.is_empty() && self.each_person.is_none() { Wanted::Not } else { Wanted::Needed }
     }
 
-    /// The options as words, for what tells runs apart.
+    /// The options as text, for the key of a run.
     pub fn flags(&self) -> Vec<String> {
         let people = (!self.people.is_empty()).then(|| format!("--people={}", self.people.join(",")));
         people.into_iter().chain(self.each_person.map(|least| format!("--each-person={least}"))).collect()
     }
 
-    /// Who shall be on how many photos, in the words in which photos tell who is on them.
+    /// The quotas, with people named as in photos.
     pub fn quotas(&self, reports: &[PhotoReport], context: &Context) -> Result<Vec<Quota>, CommandError> {
         let there: BTreeSet<String> = reports.iter().flat_map(PhotoReport::who).collect();
         let persons = if self.people.is_empty() {
@@ -48,9 +48,9 @@ impl CoverageArgs {
     }
 }
 
-/// The word by which photos tell of a person, by name or number.
+/// The name of a person as used in photos, by name or number.
 fn called(who: &str, there: &BTreeSet<String>, context: &Context) -> Result<String, CommandError> {
-    // A file of `analyze` brings its people along.
+    // A file of `analyze` contains its people.
     let same = |word: &&String| word.to_lowercase() == who.to_lowercase();
     if let Some(word) = there.iter().find(same) {
         return Ok(word.clone());
@@ -60,7 +60,7 @@ fn called(who: &str, there: &BTreeSet<String>, context: &Context) -> Result<Stri
     Ok(person.name.unwrap_or_else(|| people::word(person.id)))
 }
 
-/// Says whose photos did not suffice.
+/// Reports the people for whom photos did not suffice.
 pub fn note_lacking(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {
     for Quota { person, least } in &rules.coverage {
         let shows = |photo: &Photo| photo.people.contains(person);

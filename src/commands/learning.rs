@@ -10,19 +10,19 @@ use crate::photo_report::PhotoReport;
 use judge::select::{Decision, Photo, ScoreParts, Weights};
 use judge::taste::{self, Example, Features, Learned, Pair, SCORES, Validation};
 
-/// Whether the taste that was learned from decisions counts.
+/// Whether the learned taste counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum TasteChoice {
-    /// It counts where it is shown to order photos better than the scores alone
+    /// It counts if it orders photos measurably better than the scores alone
     #[default]
     Auto,
-    /// It counts, shown or not
+    /// It always counts
     On,
-    /// It does not count
+    /// It never counts
     Off,
 }
 
-/// What is learned from: examples of this album and of others, and pairs of them.
+/// The training data: examples from this and other albums, and pairs of them.
 #[derive(Debug, Default)]
 pub struct Lessons {
     pub examples: Vec<TasteExample>,
@@ -32,9 +32,9 @@ pub struct Lessons {
 /// A taste for the photos of an album.
 #[derive(Debug, Default)]
 pub struct AlbumTaste {
-    /// What the taste adds to the score of each photo; empty where it does not count.
+    /// The taste's contribution to the score of each photo; empty if it does not count.
     pub adds: Vec<f64>,
-    /// What the journal does not hold yet.
+    /// Examples that are not in the journal yet.
     pub new: Vec<TasteExample>,
     /// Whether it counts, and why.
     pub told: Option<String>,
@@ -69,21 +69,21 @@ impl AlbumTaste {
         }
     }
 
-    /// Lets the taste count in the choice.
+    /// Applies the taste to the choice.
     pub fn apply(&self, photos: &mut [Photo]) {
         for (at, photo) in photos.iter_mut().enumerate() {
             photo.taste = self.adds.get(at).copied();
         }
     }
 
-    /// Says whether the taste counts: in a line where it does, with `-v` where it does not.
+    /// Reports whether the taste counts: in a line if it does, with `-v` if it does not.
     pub fn report(&self, context: &Context) {
         if let Some(told) = &self.told {
             if self.adds.is_empty() { context.ui.detail(told) } else { context.ui.note(told) }
         }
     }
 
-    /// Keeps what was learned from, so that the taste outlives this album.
+    /// Stores the examples, so that the taste outlives this album.
     pub fn keep(&self, context: &Context) {
         if self.new.is_empty() {
             return;
@@ -103,17 +103,17 @@ impl Lessons {
         let mut examples = of_album(album, memory, decisions);
         let here: HashSet<[u8; 32]> = album.reports.iter().filter_map(|report| Some(key(report.id()?))).collect();
         for example in memory.examples.iter().filter(|example| !here.contains(&key(example.photo))) {
-            // What was decided here since goes before what the example says; an imported one has only that.
+            // A newer decision here takes precedence over the example; imported examples have no other.
             let decision = decisions.lesson(example.photo).unwrap_or(example.decision);
             examples.push(TasteExample { decision, ..example.clone() });
         }
-        // The order of the album must not shape the sums.
+        // The order of the album must not affect the sums.
         examples.sort_by_key(|example| example.photo.content);
         let pairs = pairs(&examples, memory);
         Self { examples, pairs }
     }
 
-    /// Embeddings count where `model` made them.
+    /// Embeddings count only if `model` made them.
     pub fn learn(&self, model: &str) -> Option<Learned> {
         let example = |example: &TasteExample| Example {
             features: features(&example.facts, if example.model == model { &example.embedding } else { &[] }),
@@ -126,18 +126,19 @@ impl Lessons {
     }
 }
 
-/// A photo as a taste sees it. Its embedding counts where `model` made it.
+/// The inputs of a taste for a photo. Its embedding counts only if `model` made it.
 pub fn features_of(report: &PhotoReport, model: &str) -> Features {
     let embedding = if model_of(report) == Some(model) { vector_of(report) } else { &[] };
     Features { scores: scores(report), kind: kind_of(report), embedding: embedding.to_vec() }
 }
 
-/// By what a photo is known again, whatever was written into its file.
+/// The identity of a photo, independent of its metadata.
 fn key(photo: PhotoId) -> [u8; 32] {
     photo.picture.map_or(photo.content.0, |picture| picture.0)
 }
 
-/// The photos of the album that teach: decided ones, the best by score of scenes where another was kept, and those of pairs.
+/// The photos of the album to learn from: decided ones, the best by score of scenes where another was kept, and those of
+/// pairs.
 fn of_album(album: Album, memory: &TasteMemory, decisions: &Decisions) -> Vec<TasteExample> {
     let Album { reports, photos, weights } = album;
     let composite: Vec<Option<f64>> = photos.iter().map(|photo| ScoreParts::of(photo, weights).composite()).collect();
@@ -160,7 +161,7 @@ fn of_album(album: Album, memory: &TasteMemory, decisions: &Decisions) -> Vec<Ta
         for (at, (&photo, &decision)) in members.iter().zip(&lessons).enumerate() {
             let Some(id) = reports[photo].id() else { continue };
             let teaches = decision.is_some() || (was_replaced && best == Some(at)) || in_pairs.contains(&key(id));
-            // Further files of a picture say nothing new.
+            // Further files of a picture add nothing.
             if teaches && seen.insert(key(id)) {
                 let described = described(id, &reports[photo], composite[photo]);
                 examples.push(TasteExample { scene, decision, ..described });
@@ -170,7 +171,7 @@ fn of_album(album: Album, memory: &TasteMemory, decisions: &Decisions) -> Vec<Ta
     examples
 }
 
-/// What is known of a photo, without its scene and what was decided.
+/// The example of a photo, without scene and decision.
 pub fn described(photo: PhotoId, report: &PhotoReport, composite: Option<f64>) -> TasteExample {
     TasteExample {
         photo,
@@ -260,7 +261,7 @@ fn features(facts: &Facts, embedding: &[f32]) -> Features {
     }
 }
 
-/// Says in a line whether the taste counts, and what that stands on.
+/// Describes whether the taste counts, and the evidence.
 pub fn told(learned: &Learned, counts: bool) -> String {
     let Some(validation) = learned.validation else {
         let why = "too little is decided to tell whether it helps";

@@ -10,11 +10,11 @@ use crate::report::Format;
 use crate::report::output::Output;
 use crate::report::records::OcrRecord;
 
-/// Text in photos: screenshots, documents, receipts, signs
+/// Read text in photos: screenshots, documents, receipts, signs
 ///
-/// pp-ocrv6-small finds and reads lines of text; `albumctl models pull text` brings it, about 31 MB. pp-ocrv6-tiny has a tenth
-/// of its size. Both know Latin, Chinese and Japanese characters. Large JPEG files are looked at a half, a quarter or an
-/// eighth of their size, with a long side of at least 1024 pixels.
+/// pp-ocrv6-small finds and reads lines of text; `albumctl models pull text` fetches it, about 31 MB. pp-ocrv6-tiny has a
+/// tenth of its size. Both know Latin, Chinese and Japanese characters. Large JPEG files are analysed at a half, a quarter
+/// or an eighth of their size, with a long side of at least 1024 pixels.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = hub::TEXT_READER)]
     pub model: String,
 
-    /// Print the text alone, each photo's below its name if there are several
+    /// Print only the text, below the name of each photo if there are several
     #[arg(long, conflicts_with_all = ["format", "json"])]
     pub text: bool,
 

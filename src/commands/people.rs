@@ -1,4 +1,4 @@
-//! `albumctl people`: whose faces are on photos, and what is known of these people.
+//! `albumctl people`: recognises people on photos and manages them.
 
 use std::collections::HashMap;
 
@@ -14,11 +14,11 @@ use crate::photo_report::PhotoReport;
 use crate::report::records::{KnownPersonRecord, PeopleRecord};
 use kernels::Precision;
 
-/// Who is on photos: faces that look alike are a person, whom you name
+/// Recognise people: similar faces are a person, whom you name
 ///
-/// Persons get a number that stays (p3), whatever later runs see; a face that was seen once, or that nobody knows, is unknown.
-/// For each face its box, 128 numbers and whose it is are kept in $XDG_DATA_HOME/albumctl/people.sqlite, for your eyes only
-/// and on this machine only, until you forget them. Nothing of this happens before `albumctl models pull people`.
+/// Persons get a permanent number (p3). A face that was seen only once is unknown. For each face its box, 128 numbers and
+/// its person are stored in $XDG_DATA_HOME/albumctl/people.sqlite, readable only by you and on this machine only, until you
+/// forget them. None of this happens before `albumctl models pull people`.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
 pub struct Args {
@@ -31,43 +31,43 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum What {
-    /// Everyone who is known, with a photo that shows them
+    /// List all persons, each with a photo
     List,
-    /// Call a person by a name
+    /// Name a person
     Name(NameArgs),
-    /// Make several persons one: the first
+    /// Merge several persons into the first
     Merge(MergeArgs),
-    /// Make a new person of the face that a person has on these photos
+    /// Make a new person of a person's faces on these photos
     Split(SplitArgs),
-    /// Delete what is known of a person, or with --all of everyone
+    /// Delete the data of a person, or with --all of everyone
     Forget(ForgetArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub struct NameArgs {
-    /// Who: a number such as p3, or the name so far
+    /// The person: a number such as p3, or the current name
     #[arg(value_name = "PERSON")]
     pub person: String,
 
-    /// What to call them
+    /// The new name
     #[arg(value_name = "NAME")]
     pub name: String,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct MergeArgs {
-    /// The person who stays, by number or name
+    /// The person that remains, by number or name
     #[arg(value_name = "PERSON")]
     pub person: String,
 
-    /// Who turned out to be the same
+    /// The persons to merge into it
     #[arg(value_name = "OTHER", required = true)]
     pub others: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct SplitArgs {
-    /// Whose face was mistaken, by number or name
+    /// The person with a wrong face, by number or name
     #[arg(value_name = "PERSON")]
     pub person: String,
 
@@ -77,13 +77,13 @@ pub struct SplitArgs {
 
 #[derive(Debug, clap::Args)]
 pub struct ForgetArgs {
-    /// Whom to forget, by number or name
+    /// The person to forget, by number or name
     ///
-    /// Photos that were looked at are not searched for their faces again.
+    /// Photos that were analysed are not searched for these faces again.
     #[arg(value_name = "PERSON", required_unless_present = "all")]
     pub persons: Vec<String>,
 
-    /// Delete the whole file: nothing that was known of people is left
+    /// Delete the whole file, with all data about people
     #[arg(long, conflicts_with = "persons")]
     pub all: bool,
 }
@@ -125,16 +125,16 @@ fn look(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(tally.end("people", context))
 }
 
-/// Whether a command asks who is on photos.
+/// Whether a command needs face recognition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     Not,
-    /// Where the models are here.
+    /// If the models are here.
     IfHere,
     Needed,
 }
 
-/// What recognises people, as far as it is wanted.
+/// Opens face recognition, if wanted.
 pub fn recognition_as(
     wanted: Wanted,
     networks: &Networks<'_>,
@@ -151,14 +151,14 @@ pub fn recognition_as(
     }
 }
 
-/// What recognises people, with what is known from earlier runs. An error says how to get the models.
+/// Opens face recognition with the people known from earlier runs. The error says how to get the models.
 fn recognition(networks: &Networks<'_>, context: &Context) -> Result<PeopleAnalysis, CommandError> {
     let people = networks.get(|| networks.hub.people())?;
     let known = context.people_to_read()?.map_or_else(|| Ok(HashMap::new()), |file| file.known(&people.identity()))?;
     Ok(PeopleAnalysis::new(people, known))
 }
 
-/// Keeps the faces that are new, and says whose the faces are.
+/// Stores new faces, and assigns all faces to persons.
 pub fn tell_apart(
     reports: &mut [PhotoReport],
     recognising: &PeopleAnalysis,
@@ -181,7 +181,7 @@ pub fn tell_apart(
     Ok(())
 }
 
-/// The identities of photos that are named.
+/// The identities of the named photos.
 fn ids(args: &PhotoArgs, context: &Context) -> Result<Vec<PhotoId>, CommandError> {
     let hub = context.model_hub(Precision::Full)?;
     let scan = photos::scan(&photos::named(args, context)?, args, context)?;

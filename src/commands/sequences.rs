@@ -1,4 +1,4 @@
-//! `--sequences`: what becomes of photos that were taken as one.
+//! `--sequences`: the treatment of photos that belong to a sequence.
 
 use crate::analyses::SketchAnalysis;
 use crate::library::sequences;

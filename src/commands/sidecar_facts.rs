@@ -1,4 +1,4 @@
-//! What sidecars tell of a photo besides its rating: keywords, and where people with a name are.
+//! The content of sidecars besides the rating: keywords, and regions of named people.
 
 use crate::context::Context;
 use crate::photo_report::{Classified, PhotoReport};
@@ -6,11 +6,10 @@ use crate::report::xmp::{Faces, Region};
 use judge::select::PictureKind;
 use photo::identity;
 
-/// A class is a keyword where the classifier is as sure as this.
+/// The minimum confidence at which a class becomes a keyword.
 const SURE: f32 = 0.5;
 
-/// Words for `dc:subject`: what is on the photo where a classifier is sure, its kind if it is no photograph, and the people
-/// with a name.
+/// Keywords for `dc:subject`: confident classes, the kind if it is not a photograph, and named people.
 pub fn keywords(report: &PhotoReport) -> Vec<String> {
     let sure = |classified: &Classified| {
         let best = classified.best(1).into_iter().filter(|(_, score)| *score >= SURE && !classified.own);
@@ -22,8 +21,7 @@ pub fn keywords(report: &PhotoReport) -> Vec<String> {
     labels.into_iter().chain(kind.map(|what| what.word().to_owned())).chain(names).collect()
 }
 
-/// The faces of people with a name, as the file stores the picture. `None` where faces were not looked at, or the file is
-/// gone.
+/// The faces of named people, in the file's own orientation. `None` if faces were not analysed or the file is gone.
 pub fn faces(report: &PhotoReport, context: &Context) -> Option<Faces> {
     let faces = report.people.as_ref()?.iter();
     let regions: Vec<Region> =

@@ -1,4 +1,4 @@
-//! `albumctl taste`: what was learned from decisions.
+//! `albumctl taste`: the taste learned from decisions.
 
 use std::path::{Path, PathBuf};
 
@@ -13,10 +13,10 @@ use crate::report::records::{TasteLessonRecord, TasteRecord};
 use base::reading::Stream;
 use judge::select::Weights;
 
-/// What was learned from your decisions: what it changes, and whether it counts
+/// Show or manage the taste learned from your decisions
 ///
-/// `select` and `review` learn from photos you kept or rejected, from those you kept in the place of a pick, and from pairs
-/// you compared. What is learned counts only where it is shown to order photos better than the scores alone.
+/// `select` and `review` learn from photos you kept or rejected, from those you kept instead of a pick, and from pairs you
+/// compared. The taste counts only if it orders photos measurably better than the scores alone.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -25,13 +25,13 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// What the taste adds to scores, and how well it orders photos beside the scores alone
+    /// Show what the taste adds to scores, and how well it orders photos
     Show,
-    /// Forget what was learned; decisions stay in force, but those made so far teach nothing any more
+    /// Forget the taste; decisions stay in force, but no taste is learned from those made so far
     Reset,
-    /// Everything that it is learned from, a line each: photos as numbers, no picture among them
+    /// Print everything it is learned from, one line each: numbers only, no pictures
     Export,
-    /// Learn from what `taste export` wrote, on another machine too
+    /// Learn from the output of `taste export`, also from another machine
     Import {
         /// The file; - is standard input
         #[arg(value_name = "FILE")]
@@ -52,7 +52,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
 }
 
-/// What the journal holds, without an album.
+/// The content of the journal, without an album.
 fn lessons(context: &Context) -> Result<Lessons, CommandError> {
     let album = Album { reports: &[], photos: &[], weights: &Weights::default() };
     Ok(Lessons::of(album, &context.taste_memory()?, &context.decisions()?))
@@ -61,7 +61,7 @@ fn lessons(context: &Context) -> Result<Lessons, CommandError> {
 fn show(context: &Context) -> Result<Ending, CommandError> {
     let lessons = lessons(context)?;
     let mut output = context.output::<TasteRecord>()?;
-    // Of several models, the one that most examples were seen by.
+    // Of several models, the one of most examples.
     let mut models: Vec<&str> = lessons.examples.iter().map(|example| example.model.as_str()).collect();
     models.sort_unstable();
     let most = models.chunk_by(|a, b| a == b).max_by_key(|same| same.len()).map_or("", |same| same[0]);
@@ -97,7 +97,7 @@ fn import(file: &Path, context: &Context) -> Result<Ending, CommandError> {
     Ok(Ending::AllDone)
 }
 
-/// Reads all lines: a file is taken whole or not at all.
+/// Reads all lines; a file is imported completely or not at all.
 fn read(lines: Stream, file: &Path) -> Result<TasteMemory, CommandError> {
     let mut memory = TasteMemory::default();
     for (number, line) in lines.lines().enumerate() {

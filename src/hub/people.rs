@@ -1,5 +1,5 @@
-//! Who is on a photo, as models of the hub: MediaPipe finds the faces, dlib's aligner and network describe each by 128
-//! numbers, which are alike for faces of one person.
+//! Face recognition as models of the hub: MediaPipe finds the faces, and dlib's aligner and network describe each by 128
+//! numbers, which are similar for faces of one person.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use kernels::Engine;
 use networks::dlib::{Alignment, DESCRIPTOR, FaceDescriptor, Rectangle, face_chip};
 use networks::fused::Runner;
 
-/// Raised when the same photo comes to be described by other numbers.
+/// Changes when the descriptors of a photo change.
 const REVISION: &str = "people/1";
 const MODEL: &str = "face-recognition-dlib";
-/// What pulls it and what it stands on.
+/// The word that pulls all its models.
 const WORD: &str = "people";
 
 /// dlib's own detector boxes a face from brow to chin; MediaPipe's box is placed differently. Centre and side of dlib's box in
@@ -29,17 +29,17 @@ const WORD: &str = "people";
 const CENTRE_BELOW: f64 = 0.03;
 const SIDE: f64 = 1.0;
 
-/// A face, and what it is recognised by.
+/// A face with its descriptor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DescribedFace {
-    /// Left, top, width and height as shares of the photo's.
+    /// Left, top, width and height relative to the photo.
     pub bbox: [f64; 4],
     pub confidence: f64,
-    /// Faces of one person have descriptors near each other.
+    /// The descriptor; those of one person are near each other.
     pub descriptor: [f32; DESCRIPTOR],
 }
 
-/// Finds faces and describes them, from any number of threads.
+/// Finds and describes faces; can be used from several threads.
 #[derive(Clone, Debug)]
 pub struct People {
     pub faces: Faces,
@@ -51,7 +51,7 @@ pub struct People {
     key: Key,
 }
 
-/// dlib's part in memory.
+/// dlib's networks in memory.
 #[derive(Debug)]
 pub(super) struct Recognition {
     alignment: Alignment,
@@ -65,7 +65,7 @@ impl Weight for Recognition {
 }
 
 impl Hub {
-    /// What recognises people, if all of it is here.
+    /// Opens face recognition if all its models are here.
     pub fn people(&self, thresholds: Thresholds) -> Result<People, HubError> {
         let (faces, mut missing) = match self.faces(Landmarks::Attention, thresholds) {
             Err(HubError::Missing { models }) => (None, models),
@@ -80,7 +80,7 @@ impl Hub {
             files => files?,
         };
         let Some(faces) = faces.filter(|_| missing.is_empty()) else {
-            // One word brings them all.
+            // One word pulls them all.
             missing.iter_mut().for_each(|one| WORD.clone_into(&mut one.pulled_by));
             return Err(HubError::Missing { models: missing });
         };
@@ -95,12 +95,12 @@ impl Hub {
 }
 
 impl People {
-    /// `name@version` of what describes.
+    /// `name@version` of the descriptor network.
     pub fn reference(&self) -> &str {
         &self.reference
     }
 
-    /// All that shapes a descriptor.
+    /// The key of stored descriptors: everything that affects them.
     pub fn identity(&self) -> String {
         let hashes = self.files.iter().map(VerifiedFile::hash);
         let faces = self.faces.identity();
@@ -109,7 +109,7 @@ impl People {
         all.join(" ")
     }
 
-    /// Describes the faces that were found on an upright photo.
+    /// Describes the faces found on an upright photo.
     pub fn describe(&self, pixels: &Pixels, portrait: &Portrait) -> Result<Vec<DescribedFace>, HubError> {
         if portrait.faces.is_empty() {
             return Ok(Vec::new());
@@ -129,7 +129,7 @@ impl People {
         Ok(portrait.faces.iter().map(describe).collect())
     }
 
-    /// Loads the networks now. They stay as long as what is returned lives.
+    /// Loads the networks now. They stay in memory while the guard lives.
     pub fn load(&self) -> Result<LoadedGuard, HubError> {
         Ok(LoadedGuard::of(self.recognition()?))
     }
@@ -157,7 +157,7 @@ fn recognition(network: &[u8], aligner: &[u8], engine: Engine) -> Result<Recogni
     Ok(Recognition { alignment, runner: Runner::new(Box::new(descriptor)) })
 }
 
-/// Where dlib's own detector would have boxed the face.
+/// The box that dlib's detector would give.
 fn beneath(bbox: [f64; 4], size: [f64; 2]) -> Rectangle {
     let [left, top, width, height] = [0, 1, 2, 3].map(|at| bbox[at] * size[at % 2]);
     let long = width.max(height);

@@ -1,4 +1,4 @@
-//! The networks for text as models of the hub: one finds lines, the other reads them.
+//! The text networks as models of the hub: one finds lines, the other reads them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,10 +11,10 @@ use super::verified_file::VerifiedFile;
 use super::{Hub, HubError, Shared};
 use base::pixels::Pixels;
 
-/// Part of the key of stored results: raised when the same networks say something else of the same pixels.
+/// Part of the key of stored results; changes when the results for the same pixels change.
 const REVISION: &str = "text/1";
 
-/// Finds and reads lines of text, from any number of threads.
+/// Finds and reads lines of text; can be used from several threads.
 #[derive(Clone, Debug)]
 pub struct TextModel {
     shared: Arc<Shared>,
@@ -30,7 +30,7 @@ impl Weight for TextReader {
 }
 
 impl Hub {
-    /// A model for text by `name` or `name@version`, if its files are here.
+    /// Opens a text model by `name` or `name@version`, if its files are here.
     pub fn text(&self, name: &str) -> Result<TextModel, HubError> {
         let manifest = self.runnable(name, models::TEXT_TASK)?;
         let reference = manifest.reference();
@@ -49,7 +49,8 @@ impl TextModel {
         &self.key.reference
     }
 
-    /// Part of the key of stored results, so its texts must never change by accident: all that shapes what is read.
+    /// Part of the key of stored results, so its texts must not change by accident. Covers everything that affects the
+    /// result.
     pub fn identity(&self) -> Vec<String> {
         let hashes = self.files.iter().map(VerifiedFile::hash);
         [REVISION.to_owned(), self.reference().to_owned()].into_iter().chain(hashes).collect()
@@ -61,7 +62,7 @@ impl TextModel {
         reader.read(photo).map_err(|source| HubError::Graph { model: self.reference().to_owned(), source })
     }
 
-    /// Loads the networks now, if they are not in memory yet. They stay there as long as what is returned lives.
+    /// Loads the networks now. They stay in memory while the guard lives.
     pub fn load(&self) -> Result<LoadedGuard, HubError> {
         Ok(LoadedGuard::of(self.reader()?))
     }

@@ -1,4 +1,4 @@
-//! Files of models that are small enough to be read whole: their hash is checked whenever they are read.
+//! Model files that are small enough to be read whole; their hash is checked at every read.
 
 use super::cache::{CacheError, stamp_of};
 use super::digest::Digest;
@@ -6,10 +6,10 @@ use super::manifest::Manifest;
 use super::{Hub, HubError, LocalFile};
 use base::reading;
 
-/// Published ones have some megabytes.
+/// Maximum bytes of a file; published ones have a few megabytes.
 const LARGEST: u64 = 256 << 20;
 
-/// A file that is here, and the hash it must have.
+/// A local file and its expected hash.
 #[derive(Clone, Debug)]
 pub(super) struct VerifiedFile {
     local: LocalFile,
@@ -17,7 +17,7 @@ pub(super) struct VerifiedFile {
 }
 
 impl Hub {
-    /// All files of a model. The error names those that are missing.
+    /// Finds all files of a model. The error names the missing ones.
     pub(super) fn files_of(&self, manifest: &Manifest) -> Result<Vec<VerifiedFile>, HubError> {
         let (mut files, mut models) = (Vec::new(), Vec::new());
         for file in &manifest.files {
@@ -34,12 +34,12 @@ impl Hub {
 }
 
 impl VerifiedFile {
-    /// What changes whenever the file does.
+    /// A stamp that changes whenever the file does.
     pub fn stamp(&self) -> String {
         format!("{} {}", self.local.path.display(), stamp_of(&self.local.path))
     }
 
-    /// The hash that it must have; empty where none is known.
+    /// The expected hash; empty if unknown.
     pub fn hash(&self) -> String {
         self.sha256.map(|sha256| sha256.hex()).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
-//! The faces that were recognised, and whose they are. A file of its own beside the journal, so that all that is known of
-//! people can go without a trace: nothing about faces is kept anywhere else.
+//! The recognised faces and their persons. A separate file beside the journal, so that all data about people can be deleted:
+//! descriptors are stored nowhere else.
 //!
-//! A face that belongs to a person stays with that person, whatever later runs see; only a user's word changes it.
+//! A face that belongs to a person stays with that person in later runs; only the user can change it.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -50,13 +50,13 @@ const SCHEMA: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// Boxes that cover each other by this share (of what both cover) are the same face, found again.
+/// The overlap (intersection over union) from which two boxes are the same face.
 const SAME_FACE: f64 = 0.4;
 
 /// A face on a photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PersonFace {
-    /// Left, top, width and height as shares of the photo's.
+    /// Left, top, width and height relative to the photo.
     pub bbox: [f64; 4],
     pub confidence: f64,
     /// Empty where it was read from a file of `analyze`.
@@ -73,11 +73,11 @@ pub struct Person {
     pub name: Option<String>,
     pub faces: usize,
     pub photos: usize,
-    /// Where the first of these photos lay when it was looked at.
+    /// The path of the first of these photos when it was analysed.
     pub path: Option<PathBuf>,
 }
 
-/// A photo that was looked at.
+/// An analysed photo.
 #[derive(Debug, Clone, Copy)]
 pub struct LookedAt<'a> {
     pub photo: PhotoId,
@@ -85,7 +85,7 @@ pub struct LookedAt<'a> {
     pub faces: &'a [PersonFace],
 }
 
-/// Why what was said about persons cannot be done.
+/// Errors of changes to persons.
 #[derive(Debug, thiserror::Error)]
 pub enum PeopleError {
     #[error(transparent)]
@@ -107,7 +107,7 @@ pub struct PeopleFile {
     deadline: LockDeadline,
 }
 
-/// The word for a person without a name: `p3`.
+/// The label of a person without a name: `p3`.
 pub fn word(person: u32) -> String {
     format!("p{person}")
 }
@@ -137,7 +137,7 @@ impl PeopleFile {
         if file.exists() { Self::connect(folder, file).map(Some) } else { Ok(None) }
     }
 
-    /// Removes everything that is known of people. Returns whether there was anything.
+    /// Removes all data about people. Returns whether there was any.
     pub fn remove(folder: &Path) -> Result<bool, JournalError> {
         let mut removed = false;
         for ending in ["", "-journal", "-wal", "-shm"] {
@@ -157,7 +157,7 @@ impl PeopleFile {
         let open = || {
             let mut connection = Connection::open(&file)?;
             deadline.apply_to(&mut connection)?;
-            // What is deleted is overwritten, too.
+            // Deleted data is overwritten.
             connection.pragma_update(None, "secure_delete", true)?;
             connection.pragma_update(None, "foreign_keys", true)?;
             connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
@@ -186,7 +186,7 @@ impl PeopleFile {
         ask(&self.connection).map_err(|cause| JournalError::of(self.file.clone(), "cannot be read", cause))
     }
 
-    /// The faces of all photos that were looked at with this model.
+    /// The faces of all photos analysed with this model.
     pub fn known(&self, model: &str) -> Result<HashMap<ContentId, Vec<PersonFace>>, JournalError> {
         self.ask(|connection| {
             let mut known: HashMap<ContentId, Vec<PersonFace>> = HashMap::new();
@@ -215,7 +215,7 @@ impl PeopleFile {
         })
     }
 
-    /// Keeps the faces of photos that were not looked at yet, and finds out whose they are.
+    /// Stores the faces of new photos and assigns them to persons.
     pub fn record(&mut self, model: &str, photos: &[LookedAt<'_>]) -> Result<(), JournalError> {
         self.transact(|transaction| {
             let mut new = Vec::new();
@@ -275,7 +275,7 @@ impl PeopleFile {
         self.find(&word(person.id))
     }
 
-    /// Makes several persons one, the first. Without a name it takes that of the next who has one.
+    /// Merges several persons into the first. Without a name it takes that of the next one that has one.
     pub fn merge(&mut self, who: &str, others: &[String]) -> Result<Person, PeopleError> {
         let first = self.find(who)?;
         let others = others.iter().map(|other| self.find(other)).collect::<Result<Vec<_>, _>>()?;
@@ -291,7 +291,7 @@ impl PeopleFile {
         self.find(&word(first.id))
     }
 
-    /// Makes a new person of the faces that a person has on these photos.
+    /// Makes a new person of a person's faces on these photos.
     pub fn split(&mut self, who: &str, photos: &[PhotoId]) -> Result<[Person; 2], PeopleError> {
         let person = self.find(who)?;
         let new = self.transact(|transaction| {
@@ -320,7 +320,7 @@ impl PeopleFile {
         Ok([left, new])
     }
 
-    /// Deletes the faces of a person. Photos that were looked at are not searched for them again.
+    /// Deletes the faces of a person. Analysed photos are not searched for them again.
     pub fn forget(&mut self, who: &str) -> Result<Person, PeopleError> {
         let person = self.find(who)?;
         self.transact(|transaction| transaction.execute("DELETE FROM person WHERE id = ?1", [person.id]))?;
@@ -332,7 +332,7 @@ fn layout(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// A person whose last face has gone to another goes, too, unless they have a name.
+/// Removes persons without faces, unless they have a name.
 fn remove_empty(transaction: &Transaction<'_>, person: u32) -> rusqlite::Result<usize> {
     let empty =
         "DELETE FROM person WHERE id = ?1 AND name IS NULL AND NOT EXISTS (SELECT 1 FROM face WHERE person = ?1)";
@@ -346,7 +346,7 @@ fn known_photo(transaction: &Transaction<'_>, photo: &PhotoId) -> rusqlite::Resu
     transaction.query_row(ask, params![photo.content.0, picture], |row| row.get(0)).optional()
 }
 
-/// The rows of the faces of a photo that nobody had looked at with this model. Faces found again keep their person.
+/// Adds the faces of a photo that was not analysed with this model. Faces found again keep their person.
 fn record_photo(transaction: &Transaction<'_>, model: &str, looked: &LookedAt<'_>) -> rusqlite::Result<Vec<i64>> {
     let LookedAt { photo, path, faces } = *looked;
     let here = "SELECT 1 FROM photo WHERE content = ?1 AND model = ?2";
@@ -387,7 +387,7 @@ fn record_photo(transaction: &Transaction<'_>, model: &str, looked: &LookedAt<'_
     Ok(new)
 }
 
-/// Links new faces to persons, to each other and to faces nobody knew so far.
+/// Links new faces to persons, to each other and to unknown faces.
 fn link(transaction: &Transaction<'_>, new: &[i64]) -> rusqlite::Result<()> {
     let mut rows: Vec<(i64, i64, Option<u32>, Vec<f32>)> = Vec::new();
     // Files of one picture are one photo.

@@ -30,7 +30,7 @@ impl PhotoId {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Decisions {
     recorded: usize,
-    /// Up to here a taste is not to be learned from them.
+    /// No taste is learned from decisions up to here.
     forgotten: usize,
     by_content: HashMap<ContentId, (usize, Option<Decision>)>,
     by_picture: HashMap<PictureId, (usize, Option<Decision>)>,
@@ -56,7 +56,7 @@ impl Decisions {
         by_content.into_iter().chain(by_picture).max_by_key(|(order, _)| *order).copied()
     }
 
-    /// From here on, a taste is learned from decisions, and not from those before.
+    /// A taste is learned from decisions from here on only.
     pub fn learn_from_here(&mut self) {
         self.forgotten = self.recorded;
     }

@@ -121,10 +121,10 @@ pub struct FinishedRun {
     pub finished_ms: i64,
 }
 
-/// That a person prefers one photo to another, or takes that back.
+/// A person's preference between two photos, or its withdrawal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPreference {
-    /// The better one first; `None` where everything before is to be forgotten.
+    /// The better one first; `None` marks that everything before is forgotten.
     pub photos: Option<(PhotoId, PhotoId)>,
     pub is_withdrawn: bool,
     pub told_ms: i64,

@@ -1,6 +1,6 @@
-//! What a person's taste is learned from: photos as they were when they were decided about, and pairs of which one is
-//! preferred. Photos are described in full, so that a taste outlives its albums. Both tables are append-only: the latest
-//! row about a photo or pair counts. Only `taste reset` removes descriptions.
+//! The training data of a person's taste: photos as they were at the time of a decision, and pairs with a preference. Photos
+//! are described in full, so that a taste outlives its albums. Both tables are append-only: the latest row about a photo or
+//! pair counts. Only `taste reset` removes descriptions.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::{Journal, JournalError, now_ms};
 /// A pair of photos: the one that a person prefers, and the other.
 pub type PreferredPair = (PhotoId, PhotoId);
 
-/// Everything that a taste is learned from, since it was last reset.
+/// Everything a taste is learned from since the last reset.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TasteMemory {
     /// The latest of each photo.

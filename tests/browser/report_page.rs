@@ -290,7 +290,7 @@ fn the_page_works_in_a_browser() {
     let calls = serde_json::json!([["Picked · preferred with 71 %", pair[0]], ["Runner-up", pair[1]]]);
     assert_eq!((&seen["calls"], &seen["row"]), (&calls, &true.into()), "both stand in one row: {seen}");
     assert_eq!(seen["panes"], serde_json::json!(pair), "and open side by side");
-    assert_eq!(seen["buttons"], serde_json::json!(["Keep", "Reject"]));
+    assert_eq!(seen["buttons"], serde_json::json!(["Keep", "Reject", "Back"]));
     for what in ["moved", "leapt", "closer", "theme"] {
         assert_eq!(seen[what], true, "{what}: {seen}");
     }

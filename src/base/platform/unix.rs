@@ -1,4 +1,4 @@
-//! Linux, macOS and their kin.
+//! Linux, macOS and other Unix systems.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -82,7 +82,7 @@ pub fn make_read_only(file: &File) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(0o444))
 }
 
-/// Those of a file, but for the bits that let a program run as somebody else.
+/// The permissions of a file without set-user-id and set-group-id.
 pub fn plain_rights(of: &fs::Metadata) -> Permissions {
     Permissions::from_mode(of.permissions().mode() & 0o777)
 }

@@ -39,9 +39,9 @@ pub(super) struct Args {
     mistakes: f64,
 }
 
-/// Numbers of decisions after which people are looked at.
+/// Numbers of decisions after which people are evaluated.
 const DECISIONS: [usize; 8] = [5, 10, 15, 20, 30, 50, 80, 120];
-/// Somebody who decides by throwing a coin.
+/// A person who decides at random.
 const RANDOM: &str = "random";
 
 /// Classes of ImageNet that are landscapes.
@@ -63,7 +63,7 @@ pub(super) fn judge(args: &Args, context: &Context) -> Result<Judgement, Command
         context,
     )?;
     if let Some(classification) = &classification {
-        // Classes are asked for apart, so that the choice is made of what `select` makes it of.
+        // Classes are computed separately, so that the choice has the same inputs as in `select`.
         let mut classes = BTreeMap::new();
         photos::analyse(&scan, &[classification], networks.hub.medium(), &networks.hub, context, |_, report| {
             classes.insert(report.path, report.classified);
@@ -90,7 +90,7 @@ pub(super) fn judge(args: &Args, context: &Context) -> Result<Judgement, Command
     Ok(Judgement { figures, ..Judgement::default() })
 }
 
-/// The people, each with how much of the photos they like a photo less than; `None` for the random one.
+/// The people, each with the value of every photo to them; `None` for the random one.
 fn people(reports: &[PhotoReport], context: &Context) -> Vec<(&'static str, Option<Vec<f64>>)> {
     let faces = |report: &PhotoReport| {
         let portrait = report.portrait.as_ref()?;
@@ -131,7 +131,7 @@ fn people(reports: &[PhotoReport], context: &Context) -> Vec<(&'static str, Opti
     people
 }
 
-/// How much calmer the upper third of the picture is than the lower: far views have a sky above and ground below.
+/// How much less detail the upper third has than the lower: wide views have sky above and ground below.
 fn horizon(report: &PhotoReport) -> Option<f64> {
     let jpeg = &report.thumbnail.as_ref()?.jpeg;
     let pixels = photo::decode(jpeg, Scale::Full, &photo::Limits::default()).ok()?.pixels;
@@ -239,7 +239,7 @@ impl<'a> Album<'a> {
     }
 }
 
-/// The chance that a liked photo is scored higher than another one.
+/// The probability that a liked photo is scored higher than another one.
 fn auc(photos: &[usize], likes: &dyn Fn(usize) -> bool, score: &dyn Fn(usize) -> f64) -> f64 {
     let mut scored: Vec<(f64, bool)> = photos.iter().map(|&photo| (score(photo), likes(photo))).collect();
     scored.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -1,4 +1,4 @@
-//! The photos that are picked so that everyone who was asked for is in the album.
+//! Picks photos so that all requested people are in the album.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::pick::ScoredPhotos;
 use super::reason::Covering;
 use super::{Comparator, Decision};
 
-/// How many photos at least shall show a person.
+/// The minimum number of photos of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quota {
     /// The name, or the number such as `p3`.
@@ -15,8 +15,8 @@ pub struct Quota {
 }
 
 impl ScoredPhotos<'_> {
-    /// Chooses photos until every quota is met, or no photo helps: always the one with most people who are still lacking,
-    /// of these the best. Photos that a person kept count already.
+    /// Chooses photos until every quota is met or no photo helps: always the one with the most people still missing, and of
+    /// these the best. Photos that the user kept count.
     pub(super) fn covering(&self, orders: &BTreeMap<usize, Vec<usize>>, comparator: Comparator) -> Covering {
         let shows = |photo: usize, person: &str| self.photos[photo].people.iter().any(|one| one == person);
         let is_kept = |&photo: &usize| self.is(photo, Decision::Keep) && self.represented_by[photo].is_none();

@@ -1,4 +1,4 @@
-//! What kind of picture a photo is, and what becomes of pictures that are no photographs.
+//! The kind of a picture, and the treatment of pictures that are not photographs.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub enum PictureKind {
 }
 
 impl PictureKind {
-    /// In the order in which the built-in model tells them.
+    /// In the output order of the built-in model.
     pub const ALL: [Self; 7] =
         [Self::Photo, Self::Screenshot, Self::Document, Self::Receipt, Self::Chart, Self::Drawing, Self::Meme];
 
@@ -33,7 +33,7 @@ impl PictureKind {
     }
 }
 
-/// The likeliest kind of a picture, and how likely it is, 0 to 1.
+/// The likeliest kind of a picture, and its probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Kind {
     pub what: PictureKind,
@@ -46,7 +46,7 @@ impl Kind {
     }
 }
 
-/// What becomes of pictures that are no photographs.
+/// The treatment of pictures that are not photographs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Junk {

@@ -123,7 +123,7 @@ pub struct Rules {
     pub per_group: usize,
     /// The largest number of picks of one day. Photos of unknown days are not limited.
     pub per_day: Option<usize>,
-    /// What becomes of pictures that are no photographs.
+    /// The treatment of pictures that are not photographs.
     pub junk: Junk,
     /// Who shall be in the album.
     pub coverage: Vec<Quota>,

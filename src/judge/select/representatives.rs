@@ -1,4 +1,4 @@
-//! Which photos stand for others: one file for all of the same picture, one frame for a whole sequence.
+//! Representatives: one file for all files of a picture, one frame for a whole sequence.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};

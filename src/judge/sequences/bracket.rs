@@ -2,7 +2,7 @@
 
 use super::{BRACKET_PAUSE_MS, Frame, Sequence, SequenceKind, around_the_middle, follows};
 
-/// How many frames cameras take for a bracket, the longest first.
+/// The numbers of frames of a bracket, the longest first.
 const LENGTHS: [usize; 4] = [9, 7, 5, 3];
 /// The steps between exposures that cameras offer, in stops.
 const STEPS: std::ops::RangeInclusive<f64> = 0.28..=3.2;

@@ -1,5 +1,5 @@
-//! Sequences that a photographer made as one: exposure brackets, focus stacks, and sweeps of a panorama. They are
-//! recognised by what the camera wrote, and stacks and sweeps also by what small pictures of the frames show.
+//! Sequences: exposure brackets, focus stacks and panorama sweeps. They are recognised by the camera's metadata; stacks and
+//! sweeps also by small pictures of the frames.
 
 mod bracket;
 mod picture;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use picture::FrameSketch;
 
-/// What the camera wrote about the exposure of a photo, as far as it did.
+/// The camera's metadata about the exposure of a photo.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Exposure {
     /// The exposure compensation in stops.

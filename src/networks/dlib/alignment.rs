@@ -1,7 +1,7 @@
-//! Where eyes and nose of a face lie, told by regression trees: `shape_predictor_5_face_landmarks.dat`.
+//! The positions of eyes and nose by regression trees: `shape_predictor_5_face_landmarks.dat`.
 //!
-//! From a mean face on, each of fifteen steps moves the points by what five hundred trees say. A tree compares the
-//! brightness of pairs of pixels that lie beside the points as they are so far.
+//! Starting from a mean face, each of fifteen steps moves the points by the sum of five hundred trees. A tree compares the
+//! brightness of pairs of pixels near the current points.
 
 use super::DlibError;
 use super::chip::{POINTS, Point, Similarity};
@@ -15,7 +15,7 @@ const STEPS: usize = 15;
 const TREES: usize = 500;
 const SPLITS: usize = 15;
 const LEAVES: usize = SPLITS + 1;
-/// Pixels that the trees of a step compare.
+/// Number of pixels that the trees of a step compare.
 const PIXELS: usize = 800;
 
 /// The box of a face in whole pixels.
@@ -87,13 +87,13 @@ impl Alignment {
         Ok(Self { mean, steps })
     }
 
-    /// About what it takes in memory.
+    /// The approximate memory.
     pub fn bytes(&self) -> usize {
         STEPS * (TREES * (SPLITS * size_of::<Split>() + LEAVES * NUMBERS * 4) + PIXELS * size_of::<Neighbour>())
     }
 
-    /// The points of the face in a box of an upright photo, in whole pixels: outer and inner corner of the eye at the
-    /// right, the same at the left, and the base of the nose.
+    /// Finds the points of the face in a box of an upright photo, in whole pixels: outer and inner corner of the eye on the
+    /// right, the same on the left, and the base of the nose.
     pub fn points(&self, pixels: &Pixels, face: Rectangle) -> [Point; POINTS] {
         let (width, height) = ((face.right - face.left) as f64, (face.bottom - face.top) as f64);
         let in_photo = |x: f32, y: f32| {
@@ -158,7 +158,7 @@ fn places(shape: &[f32; NUMBERS]) -> [Point; POINTS] {
     std::array::from_fn(|point| [f64::from(shape[2 * point]), f64::from(shape[2 * point + 1])])
 }
 
-/// The mean of the colours, in whole numbers; outside the photo it is dark.
+/// The integer mean of the colours; zero outside the photo.
 fn brightness(pixels: &Pixels, [x, y]: Point) -> f32 {
     let (width, height) = (f64::from(pixels.width()), f64::from(pixels.height()));
     if !((0.0..width).contains(&x) && (0.0..height).contains(&y)) {

@@ -1,5 +1,5 @@
-//! The chip of a face: a square of 150 pixels in which eyes and nose lie where they lie in every other chip. Cut out as
-//! dlib does it, since the network learned from such chips.
+//! Face chips: squares of 150 pixels in which eyes and nose have fixed positions. They are cut out exactly as by dlib,
+//! because the network was trained on such chips.
 
 use base::pixels::Pixels;
 
@@ -7,9 +7,9 @@ use base::pixels::Pixels;
 pub(super) const POINTS: usize = 5;
 /// Pixels of a side.
 pub const CHIP: usize = 150;
-/// Air around the face, as a share of its side.
+/// The margin around the face, relative to its side.
 const PADDING: f64 = 0.25;
-/// Where the points lie in a face of side 1, the mean of many.
+/// The mean positions of the points in a face of side 1.
 const MEAN: [Point; POINTS] = [
     [0.859_567_459_599_2, 0.213_498_153_801_4],
     [0.646_060_476_410_4, 0.228_967_438_767_7],
@@ -21,7 +21,7 @@ const MEAN: [Point; POINTS] = [
 /// x and y in pixels.
 pub type Point = [f64; 2];
 
-/// A turn, a scale and a shift: `(turn, skew)` times the point, as complex numbers, plus the shift.
+/// A similarity transform: `(turn, skew)` times the point, as complex numbers, plus the shift.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Similarity {
     turn: f64,
@@ -30,7 +30,7 @@ pub(super) struct Similarity {
 }
 
 impl Similarity {
-    /// The one that brings points closest to others, by the squares of their distances.
+    /// The least-squares transform from some points to others.
     pub fn between(from: &[Point], to: &[Point]) -> Self {
         let count = from.len() as f64;
         let mean = |points: &[Point]| [0, 1].map(|axis| points.iter().map(|p| p[axis]).sum::<f64>() / count);
@@ -57,7 +57,7 @@ impl Similarity {
     }
 }
 
-/// Cuts out the chip around the points of a face, as bytes of red, green and blue. What lies outside the photo is black.
+/// Cuts out the chip around the points of a face, as RGB bytes; black outside the photo.
 pub fn face_chip(pixels: &Pixels, points: &[Point; POINTS]) -> Vec<u8> {
     let side = CHIP as f64;
     let mean = MEAN.map(|point| point.map(|v| (PADDING + v) / (2.0 * PADDING + 1.0) * side));
@@ -66,7 +66,7 @@ pub fn face_chip(pixels: &Pixels, points: &[Point; POINTS]) -> Vec<u8> {
     let centre = place.apply([side / 2.0; 2]);
     let direction = if scale > 0.0 { [place.turn / scale, place.skew / scale] } else { [1.0, 0.0] };
     let mut square = Square { centre, half: (side * scale - 1.0) / 2.0, direction };
-    // Pixels would be skipped where a chip is less than half as large as what it shows: the photo is halved before.
+    // If the chip is less than half as large as its region, the photo is halved first, so that no pixels are skipped.
     let halvings = square.halvings();
     let mut around = Window::around(pixels, &square, halvings);
     square.centre = [square.centre[0] - around.origin[0], square.centre[1] - around.origin[1]];
@@ -81,7 +81,7 @@ pub fn face_chip(pixels: &Pixels, points: &[Point; POINTS]) -> Vec<u8> {
 struct Square {
     centre: Point,
     half: f64,
-    /// Cosine and sine of its turn.
+    /// Cosine and sine of the rotation.
     direction: [f64; 2],
 }
 
@@ -95,7 +95,7 @@ impl Square {
         halvings
     }
 
-    /// In the picture that [`Window::halved`] makes.
+    /// The same in the picture of [`Window::halved`].
     fn halved(self) -> Self {
         let [x, y] = self.centre;
         Self { centre: [x / 2.0 - 1.25, y / 2.0 - 0.75], half: self.half / 2.0, ..self }
@@ -131,10 +131,10 @@ struct Window {
 }
 
 impl Window {
-    /// What a square needs of a photo.
+    /// The part of a photo that a square needs.
     fn around(pixels: &Pixels, square: &Square, halvings: u32) -> Self {
         let [cos, sin] = square.direction.map(f64::abs);
-        // Two pixels of air at each halving.
+        // Two pixels of margin for each halving.
         let air = (0..halvings).fold(2.0, |air, _| 2.0 * air + 2.0);
         let reach = square.half * (cos + sin) + air;
         let range = |centre: f64, end: u32| {
@@ -149,7 +149,7 @@ impl Window {
         Self { origin: [left as f64, top as f64], width: right - left, height: bottom - top, data }
     }
 
-    /// Half as large: every other pixel of what a filter of 1, 4, 6, 4, 1 in both directions gives.
+    /// Halves the size: every other pixel after a filter of 1, 4, 6, 4, 1 in both directions.
     fn halved(&self) -> Self {
         const FILTER: [u32; 5] = [1, 4, 6, 4, 1];
         if self.width <= 8 || self.height <= 8 {
@@ -173,7 +173,7 @@ impl Window {
         Self { origin: [0.0; 2], width, height, data }
     }
 
-    /// The colour between four pixels; `None` where one of them is missing.
+    /// Interpolates between four pixels; `None` if one of them is missing.
     fn at(&self, [x, y]: Point) -> Option<[u8; 3]> {
         let (left, top) = (x.floor(), y.floor());
         let inside = |v: f64, end: usize| v >= 0.0 && v + 1.0 < end as f64;

@@ -1,7 +1,7 @@
 //! The residual network that turns a face chip into 128 numbers, read from `dlib_face_recognition_resnet_model_v1.dat`.
 //!
-//! A file is a list of layers in the order in which they compute, each with what training needed of it. Which layers there
-//! are is known, so the file is held to that.
+//! A file is a list of layers in order of computation, each with its training state. The layers are known, so the file must
+//! have exactly these.
 
 use super::stream::Stream;
 use super::{CHIP, DlibError};
@@ -10,7 +10,7 @@ use kernels::{Activation, Conv, Engine, Linear, Map, Shape, Window, max_pool, me
 
 type Result<T> = std::result::Result<T, DlibError>;
 
-/// Numbers that describe a face.
+/// Length of a descriptor.
 pub const DESCRIPTOR: usize = 128;
 const STEM: (usize, Window) = (32, Window { side: 7, stride: 2, padding: 0 });
 const POOL: Window = Window { side: 3, stride: 2, padding: 0 };
@@ -36,7 +36,7 @@ const FEATURES: usize = 256;
 /// Layers, tags and references to tags between the output and the first layer; each has a number of its kind in the file.
 const NESTED: usize = 129;
 
-/// Means of red, green and blue, which are subtracted; what is left is divided by 256.
+/// The means of red, green and blue, which are subtracted before dividing by 256.
 type Means = [f32; 3];
 
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl FaceDescriptor {
         Ok(Self { means, stem, engine, blocks, last })
     }
 
-    /// A chip as the network takes it.
+    /// Normalises a chip for the network.
     pub fn batch(chip: &[u8]) -> Batch {
         Batch { photos: 1, height: CHIP, width: CHIP, data: chip.iter().copied().map(f32::from).collect() }
     }
@@ -109,7 +109,7 @@ fn unexpected(what: &'static str, found: &dyn ToString, expected: &dyn ToString)
     DlibError::Unexpected { what, found: found.to_string(), expected: expected.to_string() }
 }
 
-/// What stands behind every layer: three flags, and three tensors that are empty in a published file.
+/// Reads the end of a layer: three flags, and three tensors that are empty in a published file.
 fn trailer(file: &mut Stream<'_>, is_first: bool) -> Result<()> {
     for _ in 0..3 {
         file.flag("flag of a layer")?;
@@ -120,7 +120,7 @@ fn trailer(file: &mut Stream<'_>, is_first: bool) -> Result<()> {
     if is_first { file.expect("photos of a sample", 1) } else { Ok(()) }
 }
 
-/// A layer without numbers.
+/// A layer without weights.
 fn plain(file: &mut Stream<'_>, name: &'static str) -> Result<()> {
     file.text("layer", name)?;
     trailer(file, false)
@@ -139,12 +139,12 @@ fn pooling(file: &mut Stream<'_>, name: &'static str, of: Window) -> Result<()> 
     trailer(file, false)
 }
 
-/// Four rates of learning.
+/// Four learning rates.
 fn rates(file: &mut Stream<'_>) -> Result<()> {
     (0..4).try_for_each(|_| file.float("rate of learning").map(drop))
 }
 
-/// A convolution and the scale and shift of each channel behind it, as one.
+/// A convolution, with the scale and shift of each channel folded in.
 fn convolution(
     file: &mut Stream<'_>,
     engine: Engine,
@@ -224,8 +224,7 @@ impl Block {
     }
 }
 
-/// The sum of a map and of means of two by two pixels of another, at least zero. What one of them lacks, in channels or at
-/// the far edges, counts as zero.
+/// The sum of a map and the 2×2 average pooling of another, clamped at zero. Missing channels and edges count as zero.
 fn add_halved(input: &Map, long: &Map, out: &mut Map) {
     let (short, from, to) = (input.shape(), long.shape(), out.shape());
     for image in 0..to.images {

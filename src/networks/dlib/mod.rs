@@ -1,8 +1,7 @@
-//! What dlib knows of faces: its `.dat` files, the five points of a face, the chip cut out around them, and the 128 numbers
-//! by which faces of one person are alike.
+//! dlib's face recognition: its `.dat` files, the five points of a face, the chip around them, and the descriptor of 128
+//! numbers.
 //!
-//! Files are read for the networks they must hold and nothing else: each count is compared with the one that is expected
-//! before memory is taken.
+//! Files must contain exactly the known networks: each count is compared with the expected one before memory is allocated.
 
 mod alignment;
 mod chip;

@@ -1,11 +1,11 @@
-//! dlib's serialisation: integers with their length before them, floating-point numbers as mantissa and exponent, texts, and
-//! tensors of little-endian floats.
+//! dlib's serialisation: integers with a length prefix, floating-point numbers as mantissa and exponent, texts, and tensors
+//! of little-endian floats.
 
 use super::DlibError;
 
 type Result<T> = std::result::Result<T, DlibError>;
 
-/// The bit of a length that tells a negative integer.
+/// The bit of a length that marks a negative integer.
 const NEGATIVE: u8 = 0x80;
 
 /// Bytes read from the front.
@@ -77,7 +77,7 @@ impl<'a> Stream<'a> {
         Ok([self.int(what)?, self.int(what)?, self.int(what)?, self.int(what)?])
     }
 
-    /// The numbers of a tensor of just this shape.
+    /// Reads a tensor of exactly this shape.
     pub fn tensor(&mut self, what: &'static str, shape: [usize; 4]) -> Result<Vec<f32>> {
         self.expect(what, 2)?;
         self.shape(what, shape)?;
@@ -86,7 +86,7 @@ impl<'a> Stream<'a> {
         if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err(DlibError::NotFinite(what)) }
     }
 
-    /// The shape of a tensor whose numbers stand elsewhere.
+    /// Reads the shape of a tensor that is stored elsewhere.
     pub fn alias(&mut self, what: &'static str, shape: [usize; 4]) -> Result<()> {
         self.expect(what, 1)?;
         self.shape(what, shape)
@@ -100,7 +100,7 @@ impl<'a> Stream<'a> {
         Err(unexpected(what, format!("of shape {found:?}"), &format!("{shape:?}")))
     }
 
-    /// A column of numbers, as dlib writes matrices: sizes below zero, then the numbers.
+    /// Reads a column vector in dlib's matrix format: negative sizes, then the numbers.
     pub fn column(&mut self, what: &'static str, rows: usize) -> Result<Vec<f32>> {
         self.expect(what, -(rows as i64))?;
         self.expect(what, -1)?;

@@ -1,4 +1,4 @@
-//! Files written as dlib writes them: sound ones are read, others are refused soon and without much memory.
+//! Files in dlib's format: valid ones are read, others are refused quickly and without much memory.
 
 use std::time::{Duration, Instant};
 

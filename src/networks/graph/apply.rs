@@ -14,14 +14,14 @@ use super::tensor::{Memory, Tensor, Value};
 use super::window::{Spread, enlarged, pooled};
 use crate::axes::{Checked, require, together};
 
-/// An operator with the function that is applied to what it gives.
+/// An operator with a fused activation.
 #[derive(Debug)]
 pub(super) struct Fused {
     pub node: Node,
     pub rectifier: Rectifier,
 }
 
-/// Weights in the form that runs.
+/// Packed weights.
 #[derive(Debug)]
 pub(super) enum Ready {
     Nothing,

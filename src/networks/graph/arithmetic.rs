@@ -1,4 +1,4 @@
-//! Operators that combine numbers one by one, along an axis, or row by row.
+//! Element-wise operators, reductions and row operators.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) fn binary(arithmetic: Arithmetic, a: Arc<Tensor>, b: Arc<Tensor>) -> 
     }
 }
 
-/// A tensor beside another of four axes, whose channels lie last.
+/// A tensor broadcast to a map with channels innermost.
 fn beside(tensor: Arc<Tensor>) -> Arc<Tensor> {
     if (2..4).contains(&tensor.shape.len()) || tensor.shape.len() == 1 && tensor.data.len() > 1 {
         let mut grown = Arc::unwrap_or_clone(tensor);
@@ -27,7 +27,7 @@ fn beside(tensor: Arc<Tensor>) -> Arc<Tensor> {
 }
 
 fn combined(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) -> Checked<Arc<Tensor>> {
-    // The larger one is written into, where nobody else reads it.
+    // The larger one is reused for the result if nothing else reads it.
     if a.data.len() < b.data.len() { combined_into(b, a, |b, a| f(a, b)) } else { combined_into(a, b, f) }
 }
 
@@ -44,7 +44,7 @@ fn combined_into(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) ->
     });
     if of_a == out {
         let inner = of_b.iter().skip_while(|&&axis| axis == 1).product::<usize>();
-        // A number, or a row that lies under the last axes of the other.
+        // A scalar, or a row along the last axes of the other.
         if inner == b.data.len()
             && out.ends_with(of_b.iter().skip_while(|&&axis| axis == 1).copied().collect::<Vec<_>>().as_slice())
         {
@@ -96,7 +96,7 @@ fn combined_into(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) ->
     Ok(Arc::new(Tensor { shape, channels_last, data }))
 }
 
-/// The mean over axes that are the last ones, or over the pixels of maps.
+/// The mean over the last axes, or over the pixels of maps.
 pub(super) fn mean(x: Arc<Tensor>, axes: Option<&[i64]>, keeps: bool) -> Checked<Arc<Tensor>> {
     let rank = x.shape.len();
     let mut axes = match axes {
@@ -115,7 +115,7 @@ pub(super) fn mean(x: Arc<Tensor>, axes: Option<&[i64]>, keeps: bool) -> Checked
         let channels = x.shape[1];
         let mut sums = vec![0.0f32; x.shape[0] * channels];
         for (sums, image) in sums.chunks_exact_mut(channels).zip(x.data.chunks_exact(count * channels)) {
-            // Summed line by line, so that many pixels lose no digits.
+            // Summed row by row to keep precision for many pixels.
             for line in image.chunks(channels * 64) {
                 let mut part = vec![0.0f32; channels];
                 line.chunks_exact(channels).for_each(|pixel| part.iter_mut().zip(pixel).for_each(|(s, v)| *s += v));

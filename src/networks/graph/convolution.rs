@@ -11,14 +11,14 @@ use super::tensor::{Memory, Tensor, elements};
 use crate::axes::{Checked, require};
 use crate::rectified::rectified;
 
-/// The most pixels that are multiplied with a part of large weights before the next part is read.
+/// Maximum pixels that are multiplied with a part of large weights before the next part is read.
 const BLOCK: usize = 192;
-/// Floats of weights that stay in the second-level cache.
+/// Number of weights that stay in the L2 cache.
 const LARGE: usize = 1 << 16;
-/// Floats of a map that do while their windows are multiplied.
+/// Number of map values that stay in the L2 cache while their windows are multiplied.
 const CACHED: usize = 1 << 16;
 
-/// A convolution ready to run, with what is added to its channels and the function behind it.
+/// A convolution that is ready to run, with bias and activation.
 #[derive(Debug)]
 pub(super) struct Conv {
     cpu: Cpu,
@@ -41,7 +41,7 @@ enum Weights {
 }
 
 impl Conv {
-    /// `weight` is as files have it: outputs, inputs of a group, rows, columns.
+    /// `weight` is in file order: outputs, inputs of a group, rows, columns.
     pub fn new(
         cpu: Cpu,
         sliding: Sliding,
@@ -82,7 +82,7 @@ impl Conv {
         }
     }
 
-    /// The shape of the output, zeros above and left of the input, and multiplications.
+    /// The shape of the output, the padding above and left, and the number of multiplications.
     fn output(&self, x: &Tensor) -> Checked<(Vec<usize>, [usize; 2], u64)> {
         let [images, channels, height, width] = x.map()?;
         require(channels == self.inputs, "a map of other channels")?;
@@ -130,7 +130,8 @@ impl Conv {
         Ok(Arc::new(y))
     }
 
-    /// One image, a few rows at a time: where windows leave the map, what the rows read is copied into a border of zeros.
+    /// Processes one image, a few rows at a time; where windows leave the map, the input rows are copied into a border of
+    /// zeros.
     #[allow(clippy::too_many_arguments, reason = "the parts of one image")]
     fn dense(
         &self,
@@ -147,7 +148,7 @@ impl Conv {
         let inside = before == [0, 0] && covered[0] <= from[0] && covered[1] <= from[1];
         let line = if inside { from[1] * channels } else { covered[1] * channels };
         let lines_of = |rows: usize| (rows - 1) * strides[0] + self.window[0];
-        // Pixels of 1×1 windows lie one behind the other and are one row.
+        // Pixels of 1×1 windows are contiguous and form one row.
         let (to, line) =
             if inside && self.window == [1, 1] && strides == [1, 1] { ([1, to[0] * to[1]], line) } else { (to, line) };
         let rows = (1..=to[0]).rev().find(|&rows| lines_of(rows) * line <= CACHED).unwrap_or(1);
@@ -252,7 +253,7 @@ impl Conv {
         }
     }
 
-    /// A filter that moves by other steps down than across.
+    /// A filter with different vertical and horizontal strides.
     fn filter(
         &self,
         (taps, bias): (&[f32], &[f32]),
@@ -277,7 +278,7 @@ impl Conv {
     }
 }
 
-/// A line of a map, `before` zeros before it and zeros behind; no line is zeros.
+/// Copies a row of a map with `before` zeros before it and zeros after it; without a row, zeros only.
 fn bordered_line(line: Option<&[f32]>, before: usize, to: &mut [f32]) {
     let Some(line) = line else { return to.fill(0.0) };
     let (left, rest) = to.split_at_mut(before);

@@ -1,5 +1,5 @@
-//! Simplifies a graph before it runs: what only hands on goes, what constants alone decide is worked out, and biases,
-//! normalisation, residuals and activations become part of the convolutions before them.
+//! Simplifies a graph before it runs: identities are removed, constants are folded, and biases, normalisation, residuals and
+//! activations are fused into the convolutions before them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) fn fused(mut graph: Graph) -> Result<(Vec<Fused>, Graph), GraphError>
     Ok((steps, graph))
 }
 
-/// Whoever read what only hands on reads what it read.
+/// Removes identities: their readers read the input instead.
 fn without_identities(graph: &mut Graph) {
     let mut stands_for = HashMap::new();
     for mut node in std::mem::take(&mut graph.nodes) {
@@ -36,10 +36,10 @@ fn without_identities(graph: &mut Graph) {
     }
 }
 
-/// What constants alone decide becomes a constant.
+/// Folds constants.
 fn fold(graph: &mut Graph) -> Result<(), GraphError> {
     let engine = Engine { cpu: Cpu::Plain, precision: Precision::Full };
-    // A quarter of what a large file holds.
+    // A quarter of the weights of a large file.
     let (mut room, mut left) = (MOST_ELEMENTS / 16, 1 << 28);
     let mut memory = Memory::new(room);
     for (number, node) in std::mem::take(&mut graph.nodes).into_iter().enumerate() {
@@ -60,7 +60,7 @@ fn fold(graph: &mut Graph) -> Result<(), GraphError> {
     Ok(())
 }
 
-/// How often each tensor is read, the outputs of the graph once more.
+/// The number of reads of each tensor; outputs of the graph count as one more.
 fn readers(graph: &Graph) -> Vec<usize> {
     let mut readers = vec![0; graph.constants.len()];
     let reads = graph.nodes.iter().flat_map(|node| node.inputs.iter().flatten());
@@ -117,7 +117,7 @@ fn with_gelu(graph: &mut Graph) {
     graph.nodes.retain(|_| !gone.next().unwrap_or_default());
 }
 
-/// What stands behind a convolution or product and can become part of it.
+/// The operators after a convolution or product that can be fused into it.
 enum Tail {
     Bias(usize),
     Normalized([Arc<Tensor>; 4], f32),
@@ -128,10 +128,10 @@ enum Tail {
 fn with_conv_tails(graph: &mut Graph) -> Vec<Fused> {
     let readers = readers(graph);
     let mut kept: Vec<Option<Fused>> = Vec::with_capacity(graph.nodes.len());
-    // Where among those kept a tensor is written.
+    // The index, among the kept nodes, of the node that writes a tensor.
     let mut writers: HashMap<usize, usize> = HashMap::new();
     for node in std::mem::take(&mut graph.nodes) {
-        // The later of two: all that it could add is known where it is written.
+        // The later of the two, at which the residual is known.
         let before = node.inputs.iter().take(2).flatten().filter(|&&input| readers[input] == 1);
         let before = before.filter_map(|input| writers.get(input).copied()).max();
         let tail = before.and_then(|at| Some((at, tail(kept[at].as_ref()?, &node, &graph.constants)?)));
@@ -143,7 +143,7 @@ fn with_conv_tails(graph: &mut Graph) -> Vec<Fused> {
             }
             None => Fused { node, rectifier: Rectifier::Identity },
         };
-        // Here and not where the convolution stood: what it adds may be written in between.
+        // Placed here, not at the convolution, because the residual may be written in between.
         writers.insert(fused.node.output, kept.len());
         kept.push(Some(fused));
     }

@@ -8,7 +8,7 @@ use kernels::{Activation, Engine, Linear, Scratch};
 use super::tensor::{Tensor, elements};
 use crate::axes::{Checked, require};
 
-/// Columns of a matrix as the kernels take them: a row of weights for each output.
+/// Packs the columns of a matrix for the kernels: a row of weights for each output.
 pub(super) fn packed(engine: Engine, matrix: &[f32], inputs: usize, bias: &[f32]) -> Linear {
     let outputs = bias.len();
     let mut turned = vec![0.0; matrix.len()];
@@ -18,7 +18,7 @@ pub(super) fn packed(engine: Engine, matrix: &[f32], inputs: usize, bias: &[f32]
     Linear::new(engine, &turned, bias)
 }
 
-/// Multiplications of a product, if the shapes fit.
+/// The number of multiplications of a product, if the shapes fit.
 pub(super) fn product_of(a: &[usize], b: &[usize]) -> Checked<(Vec<usize>, u64)> {
     let (&[ref outer @ .., rows, inner], &[ref batch @ .., other, columns]) = (a, b) else {
         return Err("a product of what are no matrices".into());

@@ -1,10 +1,8 @@
-//! Networks as graphs of operators, read from files of several formats and run on the processor's kernels, whatever the
-//! size of the picture.
+//! Networks as graphs of operators, read from files of several formats and run on the CPU kernels for pictures of any size.
 //!
-//! A [`Graph`] is what a reader ([`crate::onnx`]) made of a file: constants, and operators of an allow-list; whatever
-//! else a file asks for is refused by name. A [`Network`] is a graph made ready to run: what constants alone decide is
-//! worked out, operators are fused, weights are packed. Files come from anywhere: lengths are checked before memory is
-//! taken, and what a run may take or compute is bounded.
+//! A [`Graph`] is the content of a file as a reader ([`crate::onnx`]) gives it: constants, and operators from an allow-list;
+//! others are refused by name. A [`Network`] is a graph that is ready to run: constants folded, operators fused, weights
+//! packed. Files are not trusted: lengths are checked before memory is allocated, and memory and work of a run are bounded.
 
 mod activation;
 mod apply;
@@ -26,12 +24,12 @@ pub(crate) use tensor::{Value, elements};
 
 use std::collections::HashMap;
 
-/// Bounds on what a file may ask for; the networks for text stay under a tenth of each.
+/// Limits on the contents of a file; the text networks stay below a tenth of each.
 pub(crate) const MOST_NODES: usize = 1 << 13;
 pub(crate) const MOST_LINKS: usize = 64;
 pub(crate) const HIGHEST_RANK: usize = 6;
 
-/// Why a file is not accepted, or a picture not taken.
+/// The reason why a file or a picture is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
     #[error("not {format} file")]
@@ -48,15 +46,15 @@ pub enum GraphError {
     Use { number: usize, name: String, problem: String },
 }
 
-/// What a file holds: operators in order, each after what it reads.
+/// The content of a file: operators in order, each after its inputs.
 #[derive(Clone, Debug)]
 pub struct Graph {
     pub(crate) nodes: Vec<Node>,
-    /// By tensor: the value of those that the file gives.
+    /// The value of each constant tensor.
     pub(crate) constants: Vec<Option<Value>>,
     pub(crate) input: usize,
     pub(crate) outputs: Vec<usize>,
-    /// What its makers wrote beside it.
+    /// The metadata of the file.
     pub metadata: HashMap<String, String>,
 }
 
@@ -64,21 +62,20 @@ pub struct Graph {
 pub(crate) struct Node {
     pub operator: Operator,
     pub name: String,
-    /// `None` for an input that is left out.
+    /// `None` for an omitted input.
     pub inputs: Vec<Option<usize>>,
     pub output: usize,
 }
 
 impl Node {
-    /// The tensor of an input, where it is there.
+    /// The tensor of an input, if present.
     pub fn input(&self, at: usize) -> Option<usize> {
         self.inputs.get(at).copied().flatten()
     }
 }
 
 impl Graph {
-    /// Checks that operators read constants, the input, and what earlier operators wrote, and that nothing is written
-    /// twice.
+    /// Checks that operators read only constants, the input and earlier outputs, and that nothing is written twice.
     pub(crate) fn checked(self) -> Result<Self, GraphError> {
         let mut known: Vec<bool> = self.constants.iter().map(Option::is_some).collect();
         let problem =

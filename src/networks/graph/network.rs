@@ -1,4 +1,4 @@
-//! A graph ready to run; every tensor leaves memory when the last operator has read it.
+//! A graph that is ready to run; every tensor is freed after its last use.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use super::fusion::fused;
 use super::tensor::{MOST_ELEMENTS, Memory, Tensor, Value};
 use super::{Graph, GraphError, Node, short};
 
-/// Most multiplications of a run: this many, more for every number of the input up to the last. Finding text in four
-/// megapixels takes a sixth of the last.
+/// Maximum multiplications of a run: a base, more for every input value, and an upper limit. Finding text in four megapixels
+/// takes a sixth of the upper limit.
 const LEAST_WORK: u64 = 1 << 28;
 const WORK_OF_A_NUMBER: u64 = 1 << 17;
 const MOST_WORK: u64 = 1 << 38;
 
-/// Most numbers of tensors at one time, for every number of the input, and beside them.
+/// Maximum live values per input value, and in addition. A picture of 736x992 then needs less than 150 MB.
 const GROWTH: usize = 12;
 const BESIDE: usize = 1 << 22;
 
-/// Runs from any number of threads.
+/// A network that several threads can run.
 #[derive(Debug)]
 pub struct Network {
     engine: Engine,
@@ -34,7 +34,7 @@ pub struct Network {
 struct Step {
     node: Node,
     ready: Ready,
-    /// Tensors that nobody reads after it.
+    /// Tensors whose last use is this step.
     done: Vec<usize>,
 }
 
@@ -61,8 +61,7 @@ impl Network {
         self.bytes + constants.sum::<usize>()
     }
 
-    /// Notes with each step what nobody reads after it, and drops constants that nobody reads at all: those that are
-    /// packed.
+    /// Notes the last uses of tensors, and drops constants that are no longer read because they are packed.
     fn plan_ends(&mut self) {
         let mut read = vec![false; self.constants.len()];
         self.outputs.iter().for_each(|&output| read[output] = true);
@@ -82,7 +81,7 @@ impl Network {
         }
     }
 
-    /// The outputs for a picture as (images, channels, height, width), in the order of the graph.
+    /// Computes the outputs for a picture (images, channels, height, width), in the order of the graph.
     pub fn run(&self, input: Tensor) -> Result<Vec<Tensor>, GraphError> {
         let mut values: Vec<Option<Value>> = vec![None; self.constants.len()];
         let numbers = input.data.len();
@@ -95,7 +94,7 @@ impl Network {
             let mut inputs = Vec::with_capacity(step.node.inputs.len());
             for &input in &step.node.inputs {
                 let value = input.and_then(|input| {
-                    // Whoever reads it last may write into it.
+                    // The last reader may overwrite it.
                     let last = step.done.contains(&input)
                         && step.node.inputs.iter().filter(|&&i| i == Some(input)).count() == 1;
                     let there = if last { values[input].take() } else { values[input].clone() };

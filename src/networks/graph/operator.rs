@@ -1,8 +1,8 @@
-//! The operators that run here, whatever a format calls them.
+//! The supported operators, independent of the file format.
 
 use crate::axes::Checked;
 
-/// Inputs of convolutions and products by their place: the bias, and what is added to the sums.
+/// Input positions of convolutions and products: the bias and the residual.
 pub(super) const BIAS: usize = 2;
 pub(super) const RESIDUAL: usize = 3;
 
@@ -13,7 +13,7 @@ pub(crate) enum Operator {
     Binary(Arithmetic),
     /// Weights as (outputs, inputs of a group, rows, columns), and the number of groups.
     Conv(Sliding, usize),
-    /// Windows side by side; weights as (inputs, outputs, rows, columns).
+    /// A transposed convolution whose windows do not overlap; weights as (inputs, outputs, rows, columns).
     ConvTranspose(Sliding),
     MaxPool(Sliding),
     AveragePool(Sliding),
@@ -21,9 +21,9 @@ pub(crate) enum Operator {
     BatchNormalization(f32),
     Concat(i64),
     MatMul,
-    /// Axes, `None` for those of pixels; whether they stay as axes of one.
+    /// The axes, `None` for those of pixels, and whether they stay with length 1.
     Mean(Option<Vec<i64>>, bool),
-    /// Nearest neighbours by whole factors.
+    /// Nearest-neighbour enlargement by integer factors.
     Resize,
     Reshape,
     Shape,
@@ -53,20 +53,20 @@ pub(crate) enum Arithmetic {
     Pow,
 }
 
-/// Where a window slides.
+/// The parameters of a sliding window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sliding {
-    /// `None` where the weights say it.
+    /// `None` if it follows from the weights.
     pub window: Option<[usize; 2]>,
     pub strides: [usize; 2],
     /// Zeros above, left, below and right.
     pub pads: [usize; 4],
-    /// As many zeros as keep the size, the odd one behind.
+    /// Padding that keeps the size; an odd zero goes to the end.
     pub same: bool,
 }
 
 impl Sliding {
-    /// Zeros before the first pixel, and outputs, along one axis.
+    /// The padding before the first pixel and the number of outputs along one axis.
     pub fn along(&self, axis: usize, pixels: usize, window: usize) -> Option<(usize, usize)> {
         let stride = self.strides[axis];
         if self.same {
@@ -78,7 +78,7 @@ impl Sliding {
         Some((before, room / stride + 1))
     }
 
-    /// Both axes: zeros above and left, and rows and columns of the output.
+    /// The same for both axes.
     pub fn over(&self, [height, width]: [usize; 2], window: [usize; 2]) -> Checked<([usize; 2], [usize; 2])> {
         let both = self.along(0, height, window[0]).zip(self.along(1, width, window[1]));
         let ((top, rows), (left, columns)) = both.ok_or("a window larger than the map")?;

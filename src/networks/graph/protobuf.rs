@@ -1,18 +1,18 @@
-//! The wire format of protocol buffers, read where it lies. The formats of graphs need some dozen fields of ten messages:
-//! a reader of its own is shorter than generated code, copies no weights, and takes no memory that a file asks for.
+//! A reader of the protocol buffers wire format, without copying. Graph formats need a few dozen fields of ten messages: our
+//! own reader is shorter than generated code, copies no weights, and never allocates what a file claims.
 
 use super::GraphError;
 
-/// Weights stand as they lie in memory and are no such lists.
+/// Weights are stored as raw bytes and not as such lists.
 const MOST_NUMBERS: usize = 1 << 16;
 
 type Result<T> = std::result::Result<T, GraphError>;
 
-/// What stands in a field.
+/// The value of a field.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Field<'a> {
     Number(u64),
-    /// Of four or eight bytes.
+    /// Four or eight bytes.
     Fixed(&'a [u8]),
     Bytes(&'a [u8]),
 }
@@ -108,7 +108,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Numbers of a repeated field, which stand one by one or together: shapes and positions, of which there are few.
+    /// Reads the numbers of a repeated field, packed or not: shapes and positions, of which there are few.
     pub fn numbers(self, into: &mut Vec<i64>) -> Result<()> {
         if into.len() > MOST_NUMBERS {
             return Err(GraphError::TooLarge { what: "a list of numbers" });

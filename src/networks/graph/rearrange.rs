@@ -48,7 +48,7 @@ pub(super) fn concat(parts: Vec<Value>, axis: i64, memory: &mut Memory) -> Check
     Ok(Value::Floats(Arc::new(joined)))
 }
 
-/// The same numbers under a shape in which −1 stands for what is left, and 0 for what was there.
+/// Reshapes; −1 in the shape stands for the remaining elements, 0 for the size of the input.
 pub(super) fn reshaped(value: Value, to: &[i64]) -> Checked<Value> {
     require(to.len() <= 8 && to.iter().filter(|&&axis| axis == -1).count() <= 1, "no shape")?;
     let there = value.shape().to_vec();
@@ -108,7 +108,7 @@ pub(super) fn transposed(x: Arc<Tensor>, order: &[i64]) -> Checked<Arc<Tensor>> 
     let once = order.len() == rank && (0..rank).all(|axis| order.contains(&axis));
     require(once && rank > 0, "an order of other axes")?;
     if x.channels_last && order == [0, 2, 3, 1] {
-        // The numbers lie like this already.
+        // The layout does not change.
         let mut x = Arc::unwrap_or_clone(x);
         x.shape = lying(&x.shape, true);
         x.channels_last = false;
@@ -134,7 +134,7 @@ pub(super) fn transposed(x: Arc<Tensor>, order: &[i64]) -> Checked<Arc<Tensor>> 
     Ok(Arc::new(Tensor { shape, channels_last: false, data }))
 }
 
-/// The part between begins and ends of some axes, or of all from the first.
+/// The slice between begins and ends of some axes, or of the first ones.
 pub(super) fn sliced(
     value: Value,
     begins: &[i64],

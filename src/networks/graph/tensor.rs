@@ -1,22 +1,22 @@
-//! Numbers under a shape. Maps of pixels lie with their channels innermost, as the kernels take them.
+//! Tensors. Maps are stored with channels innermost, as the kernels need them.
 
 use std::sync::Arc;
 
 use crate::axes::{Checked, require};
 
-/// Most numbers of a tensor; pictures of four megapixels stay below.
+/// Maximum elements of a tensor; enough for pictures of four megapixels.
 pub(super) const MOST_ELEMENTS: usize = 1 << 27;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// As the file tells it: maps are (images, channels, height, width).
+    /// The shape in file order: maps are (images, channels, height, width).
     pub shape: Vec<usize>,
-    /// Whether the numbers of a map of four axes lie as (images, height, width, channels).
+    /// Whether the data of a map is stored as (images, height, width, channels).
     pub(super) channels_last: bool,
     pub data: Vec<f32>,
 }
 
-/// What an operator reads or writes.
+/// A value that an operator reads or writes.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Floats(Arc<Tensor>),
@@ -48,7 +48,7 @@ impl Value {
     }
 }
 
-/// How many numbers a shape holds, if a run may take so many.
+/// The number of elements of a shape, if within the limit.
 pub(crate) fn elements(shape: &[usize]) -> Checked<usize> {
     let count = shape.iter().try_fold(1usize, |product, &axis| product.checked_mul(axis));
     let count = count.filter(|&count| count <= MOST_ELEMENTS);
@@ -56,13 +56,13 @@ pub(crate) fn elements(shape: &[usize]) -> Checked<usize> {
 }
 
 impl Tensor {
-    /// In the order of its shape; `None` where the numbers are not as many.
+    /// A tensor in row-major order; `None` if the number of elements differs.
     pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Option<Self> {
         let fits = elements(&shape).is_ok_and(|count| count == data.len());
         fits.then_some(Self { shape, channels_last: false, data })
     }
 
-    /// A picture whose pixels lie as (height, width, channels); `None` where the numbers are not as many.
+    /// A picture stored as (height, width, channels); `None` if the number of elements differs.
     pub fn picture(height: usize, width: usize, channels: usize, data: Vec<f32>) -> Option<Self> {
         let tensor = Self::new(vec![1, channels, height, width], data)?;
         Some(Self { channels_last: true, ..tensor })
@@ -73,7 +73,7 @@ impl Tensor {
         Ok(Self { shape, channels_last, data })
     }
 
-    /// The axes in the order in which the numbers lie.
+    /// The axes in storage order.
     pub(super) fn lying(&self) -> Vec<usize> {
         lying(&self.shape, self.channels_last)
     }
@@ -85,7 +85,7 @@ impl Tensor {
         Ok(map)
     }
 
-    /// The same numbers in the order asked for.
+    /// Converts to the requested storage order.
     pub(super) fn laid(self: Arc<Self>, channels_last: bool) -> Arc<Self> {
         let &[images, channels, height, width] = self.shape.as_slice() else { return self };
         if self.channels_last == channels_last {
@@ -120,16 +120,16 @@ pub(super) fn lying(shape: &[usize], channels_last: bool) -> Vec<usize> {
     }
 }
 
-/// Memory of tensors that nobody reads any more, for the next ones: fresh memory costs more than most operators.
+/// A pool of memory of freed tensors: fresh memory costs more than most operators.
 #[derive(Debug)]
 pub(super) struct Memory {
     free: Vec<Vec<f32>>,
-    /// The most numbers that the next tensor may have.
+    /// Maximum elements of the next tensor.
     pub room: usize,
 }
 
 impl Memory {
-    /// More pieces than this are not kept.
+    /// Maximum number of pooled pieces.
     const MOST: usize = 16;
 
     pub fn new(room: usize) -> Self {
@@ -141,7 +141,7 @@ impl Memory {
         require(elements(shape)? <= self.room, "the memory of a run is more than this reader allows")
     }
 
-    /// Numbers of any value, for who writes all of them.
+    /// Uninitialised content, for callers that write all elements.
     pub fn take(&mut self, len: usize) -> Vec<f32> {
         let fits = |piece: &Vec<f32>| piece.capacity() >= len && piece.capacity() / 4 <= len;
         let fitting =
@@ -158,7 +158,7 @@ impl Memory {
         Ok(Tensor { shape, channels_last, data })
     }
 
-    /// Takes back the memory of a tensor, if nobody else holds it.
+    /// Returns the memory of a tensor to the pool, unless it is shared.
     pub fn give(&mut self, tensor: Arc<Tensor>) {
         if let Ok(tensor) = Arc::try_unwrap(tensor) {
             self.keep(tensor.data);

@@ -1,4 +1,4 @@
-//! Other windows over maps: convolutions turned round, pools, and enlargement.
+//! Other window operators: transposed convolutions, pooling and enlargement.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::tensor::{Memory, Tensor, elements};
 use crate::axes::{Checked, require};
 use crate::rectified::larger;
 
-/// A convolution turned round, whose windows lie side by side: every pixel becomes a window of its own.
+/// A transposed convolution without overlap: every pixel becomes a separate window.
 #[derive(Debug)]
 pub(super) struct Spread {
     window: [usize; 2],
@@ -20,7 +20,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// `weight` is as files have it: inputs, outputs, rows, columns.
+    /// `weight` is in file order: inputs, outputs, rows, columns.
     pub fn new(cpu: Cpu, sliding: Sliding, weight: &Tensor, bias: &[f32], rectifier: Rectifier) -> Checked<Self> {
         let [inputs, outputs, rows, columns] = weight.map()?;
         let taps = rows * columns;
@@ -77,7 +77,7 @@ impl Spread {
     }
 }
 
-/// The largest, or the mean, under each window.
+/// Max or average pooling.
 pub(super) fn pooled(x: Arc<Tensor>, sliding: Sliding, largest: bool, memory: &mut Memory) -> Checked<Arc<Tensor>> {
     let [images, channels, height, width] = x.map()?;
     let window = sliding.window.ok_or("a pool without a window")?;
@@ -113,7 +113,7 @@ pub(super) fn pooled(x: Arc<Tensor>, sliding: Sliding, largest: bool, memory: &m
     Ok(Arc::new(y))
 }
 
-/// Every pixel as often as the factors say.
+/// Repeats every pixel by the factors.
 pub(super) fn enlarged(x: Arc<Tensor>, factors: &[f32], memory: &mut Memory) -> Checked<Arc<Tensor>> {
     let [images, channels, height, width] = x.map()?;
     let whole = |factor: f32| (factor.fract() == 0.0 && (1.0..=64.0).contains(&factor)).then_some(factor as usize);

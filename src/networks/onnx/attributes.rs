@@ -1,4 +1,4 @@
-//! What a node says beside its operator: `AttributeProto`.
+//! The attributes of a node: `AttributeProto`.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crate::graph::protobuf::Message;
 
 type Result<T> = std::result::Result<T, GraphError>;
 
-/// What a node says beside its operator.
+/// The attributes of a node.
 #[derive(Debug, Default)]
 pub(super) struct Attributes<'a> {
     floats: HashMap<&'a str, f32>,

@@ -7,7 +7,7 @@ use crate::graph::{GraphError, HIGHEST_RANK, Tensor, Value, elements};
 
 type Result<T> = std::result::Result<T, GraphError>;
 
-/// The name of a constant, and what it is.
+/// Reads the name and value of a constant.
 pub(super) fn constant(bytes: &[u8]) -> Result<(&str, Value)> {
     let (mut name, mut kind, mut dims, mut raw) = ("", 0, Vec::new(), None);
     let (mut floats, mut numbers) = (None, Vec::new());
@@ -33,7 +33,7 @@ pub(super) fn constant(bytes: &[u8]) -> Result<(&str, Value)> {
     let float = |data: Vec<f32>| Tensor::new(shape.clone(), data).map(|tensor| Value::Floats(Arc::new(tensor)));
     let value = match (kind, raw) {
         (1, _) => float(in_fours(raw.or(floats).unwrap_or_default(), f32::from_le_bytes)),
-        // Whole numbers of eight bits are weights that are scaled later.
+        // 8-bit integers are weights that are scaled later.
         (3, Some(raw)) => float(raw.iter().map(|&byte| f32::from(byte.cast_signed())).collect()),
         (6, Some(raw)) => {
             let numbers = in_fours(raw, |bytes| i64::from(i32::from_le_bytes(bytes)));

@@ -38,7 +38,7 @@ impl<'a> Tensors<'a> {
     }
 }
 
-/// Reads a file. Everything in it is checked, and whatever does not run here is refused by name.
+/// Reads a file. Everything is checked, and unsupported operators are refused by name.
 pub fn parse(bytes: &[u8]) -> Result<Graph> {
     let (mut graph, mut metadata, mut version) = (None, HashMap::new(), 0);
     for field in Message::new(bytes) {

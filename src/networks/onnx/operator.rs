@@ -1,9 +1,9 @@
-//! The operators of ONNX that run here, and what a file says of each use.
+//! The supported ONNX operators and their attributes.
 
 use super::attributes::Attributes;
 use crate::graph::{Arithmetic, Function, GraphError, Operator, Sliding, short};
 
-/// Where a window slides.
+/// The parameters of a sliding window.
 fn sliding_of(attributes: &Attributes) -> Result<Sliding, String> {
     let counts = |name: &str, limit: i64| -> Result<Option<Vec<usize>>, String> {
         let Some(numbers) = attributes.numbers(name) else { return Ok(None) };
@@ -27,13 +27,13 @@ fn sliding_of(attributes: &Attributes) -> Result<Sliding, String> {
     Ok(Sliding { window: pair("kernel_shape")?, strides: pair("strides")?.unwrap_or([1, 1]), pads, same })
 }
 
-/// The operator of a name, if it runs here as its attributes say.
+/// Reads an operator, if it is supported with these attributes.
 pub(super) fn read(name: &str, attributes: &Attributes) -> Result<Operator, GraphError> {
     let problem = |problem: String| GraphError::Operator { name: format!("{name} with {problem}") };
     let axes = || attributes.numbers("axes").map(<[i64]>::to_vec).ok_or_else(|| problem("axes as an input".into()));
     let sliding = || sliding_of(attributes).map_err(problem);
     Ok(match name {
-        // Numbers are floats as soon as they are read.
+        // Numbers are converted to floats when they are read.
         "Identity" | "Cast" if name == "Identity" || attributes.number("to", 0) == 1 => Operator::Identity,
         "Relu" => Operator::Unary(Function::Relu),
         "Sigmoid" => Operator::Unary(Function::Sigmoid),

@@ -1,19 +1,19 @@
-//! Where lines of text are: a network tells of every pixel how likely it is text, and what hangs together is a line.
+//! Finds lines of text: a network gives the probability of text for every pixel, and connected pixels form a line.
 
 use base::pixels::Pixels;
 
 use super::region::Region;
 use crate::graph::{GraphError, Network, Tensor};
 
-/// A pixel that is likelier text than this is taken for text.
+/// The probability from which a pixel counts as text.
 const LIKELY: f32 = 0.3;
-/// Lines whose pixels are on the average less likely are none.
+/// The minimum mean probability of a line.
 const LINE: f32 = 0.5;
-/// The network tells the kernel of a line; the line is larger by its area times this through its circumference.
+/// The network marks the core of a line; the line is larger by area times this factor divided by circumference.
 const GROWTH: f32 = 1.6;
-/// Most lines that are looked for.
+/// Maximum number of lines.
 const MOST_LINES: usize = 1000;
-/// The network halves sizes five times.
+/// Sides must be multiples of this, because the network halves sizes five times.
 const STEP: u32 = 32;
 /// Shorter sides are enlarged to this, longer ones reduced to that.
 const SHORT: u32 = 736;
@@ -48,7 +48,7 @@ fn seen_at(width: u32, height: u32) -> [u32; 2] {
     [width, height].map(|side| ((f64::from(side) * scale / f64::from(STEP)).round() as u32).max(1) * STEP)
 }
 
-/// Colours as the networks take them: blue first, from −1 to 1.
+/// Normalises colours for the networks: blue first, from −1 to 1.
 pub(super) fn scaled([red, green, blue]: [f32; 3]) -> [f32; 3] {
     [blue, green, red].map(|colour| colour / 127.5 - 1.0)
 }
@@ -116,12 +116,12 @@ fn line_around(edge: &[[f32; 2]], likely: &[f32], width: usize, height: usize, s
     let [long, short] = kernel.half;
     let growth = GROWTH * long * short / (long + short);
     let half = [long + growth, short + growth];
-    // Pixels of the map are as large as the scale says, by little different across and along.
+    // The scales of the map may differ slightly across and along.
     let corners = Region { half, ..kernel }.corners().map(|[x, y]| [(x + 0.5) * scale[0], (y + 0.5) * scale[1]]);
     Region::around(&corners).filter(|region| region.half[0].min(region.half[1]) > 1.5)
 }
 
-/// From top to bottom; what stands side by side from left to right.
+/// Sorts from top to bottom, and side by side from left to right.
 fn in_reading_order(found: &mut [Region]) {
     found.sort_by(|a, b| a.centre[1].total_cmp(&b.centre[1]));
     let mut start = 0;

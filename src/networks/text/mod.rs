@@ -1,4 +1,4 @@
-//! Text in pictures: where lines are, and what they say, by networks of the PP-OCR family.
+//! Text in pictures: finding and reading lines with networks of the PP-OCR family.
 
 mod find;
 mod read;
@@ -11,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::graph::{GraphError, Network};
 use crate::onnx;
 
-/// Lines that are read less surely are mostly patterns taken for text.
+/// The minimum confidence of a line; lines below it are mostly patterns mistaken for text.
 const LEAST_SURE: f32 = 0.5;
 
 /// A line of text in a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextLine {
     pub text: String,
-    /// How sure the network is of its characters on the average, 0 to 1.
+    /// The mean confidence of its characters, 0 to 1.
     pub confidence: f32,
-    /// From where it begins above, around it, as shares of the width and height of the picture.
+    /// Its corners, clockwise from the start at the top, relative to the width and height of the picture.
     pub corners: [[f32; 2]; 4],
 }
 
@@ -33,7 +33,7 @@ pub struct TextReader {
 }
 
 impl TextReader {
-    /// From the contents of two ONNX files. The one that reads names its characters.
+    /// Loads the contents of two ONNX files. The reading one contains its characters.
     pub fn load(finder: &[u8], reader: &[u8], cpu: Cpu) -> Result<Self, GraphError> {
         let finder = Network::new(onnx::parse(finder)?, cpu)?;
         let graph = onnx::parse(reader)?;
@@ -43,7 +43,7 @@ impl TextReader {
         Ok(Self { finder, reader: Network::new(graph, cpu)?, characters })
     }
 
-    /// About what the weights take in memory.
+    /// The approximate memory of the weights.
     pub fn bytes(&self) -> usize {
         self.finder.bytes() + self.reader.bytes()
     }

@@ -1,4 +1,4 @@
-//! What a line of text says: a network tells of every step along the line how likely each character is.
+//! Reads a line of text: a network gives the probability of each character at every step along the line.
 
 use base::pixels::Pixels;
 
@@ -6,19 +6,19 @@ use super::find::scaled;
 use super::region::Region;
 use crate::graph::{Graph, GraphError, Network, Tensor};
 
-/// Rows of pixels that the network takes.
+/// Height of the network's input.
 const HEIGHT: usize = 48;
-/// Lines are at least so wide, and grey behind their end.
+/// Minimum width of the input; shorter lines are padded with grey.
 const NARROWEST: usize = 320;
 const WIDEST: usize = 3200;
 
-/// The characters a network knows, from its file: the first output stands for none, the last for a space.
+/// The characters of a network, from its file: the first output stands for none, the last for a space.
 pub(super) fn characters(graph: &Graph) -> Option<Vec<String>> {
     let list = graph.metadata.get("character")?;
     Some(list.lines().map(str::to_owned).chain([" ".to_owned()]).collect())
 }
 
-/// The text under a region, and how sure the network is of its characters on the average.
+/// Reads the text of a region, with the mean confidence of its characters.
 pub(super) fn line(
     network: &Network,
     characters: &[String],
@@ -43,7 +43,7 @@ pub(super) fn line(
     Ok(spelled(&told.data, characters))
 }
 
-/// The likeliest at every step; what is told twice without a break is one character.
+/// Takes the likeliest character at every step; repetitions without a gap are one character.
 fn spelled(told: &[f32], characters: &[String]) -> (String, f32) {
     let (mut text, mut sure, mut count, mut before) = (String::new(), 0.0, 0, 0);
     for step in told.chunks_exact(characters.len() + 1) {

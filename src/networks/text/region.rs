@@ -1,4 +1,4 @@
-//! Rectangles that may be turned, and the pixels under them.
+//! Rotated rectangles, and the pixels inside them.
 
 use base::pixels::Pixels;
 
@@ -6,25 +6,25 @@ use base::pixels::Pixels;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Region {
     pub centre: [f32; 2],
-    /// Along the line, of length 1; to its right.
+    /// The unit vector along the line, to its right.
     pub along: [f32; 2],
-    /// Half of its extent along the line, and across.
+    /// Half of its size along the line and across.
     pub half: [f32; 2],
 }
 
 impl Region {
-    /// From the centre, along the line and across.
+    /// The point at an offset along the line and across from the centre.
     pub fn at(&self, along: f32, across: f32) -> [f32; 2] {
         let [x, y] = self.along;
         [self.centre[0] + along * x - across * y, self.centre[1] + along * y + across * x]
     }
 
-    /// From the beginning of the line above, around it.
+    /// The corners, clockwise from the start at the top.
     pub fn corners(&self) -> [[f32; 2]; 4] {
         [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]].map(|[a, b]| self.at(a * self.half[0], b * self.half[1]))
     }
 
-    /// Where a point lies, along the line and across, from the centre.
+    /// The position of a point along the line and across, relative to the centre.
     pub fn place(&self, [x, y]: [f32; 2]) -> [f32; 2] {
         let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
         [dx * self.along[0] + dy * self.along[1], dy * self.along[0] - dx * self.along[1]]
@@ -37,7 +37,7 @@ impl Region {
         [self.centre[0] - dx, self.centre[1] - dy, self.centre[0] + dx, self.centre[1] + dy]
     }
 
-    /// The smallest around points, its longer side the nearer to level or, of a column, upright.
+    /// The smallest rectangle around points; its longer side is the text direction.
     pub fn around(points: &[[f32; 2]]) -> Option<Self> {
         let hull = hull(points);
         let edges = hull.iter().zip(hull.iter().cycle().skip(1));
@@ -74,7 +74,7 @@ impl Region {
         Self { along, half, ..self }
     }
 
-    /// The pixels under it as `height` rows, a column laid on its side; how wide that is follows from the ratio of its sides.
+    /// The pixels inside it as `height` rows, with columns of text rotated; the width follows from the aspect ratio.
     pub fn cut(&self, picture: &Pixels, height: usize, width: impl Fn(f32) -> usize) -> (usize, Vec<[f32; 3]>) {
         // Columns are read from top to bottom.
         let lies = if self.half[1] >= 1.5 * self.half[0] {
@@ -87,7 +87,7 @@ impl Region {
         (width, lies.resized(picture, width, height))
     }
 
-    /// The pixels under it, each the mean of what lies under it.
+    /// The pixels inside it, each the mean of its area.
     pub fn resized(&self, picture: &Pixels, width: usize, height: usize) -> Vec<[f32; 3]> {
         let step = [2.0 * self.half[0] / width as f32, 2.0 * self.half[1] / height as f32];
         let samples = step.map(|step| (step.round() as usize).clamp(1, 8));
@@ -110,7 +110,7 @@ impl Region {
     }
 }
 
-/// Between four pixels; beyond the edge the last one goes on.
+/// Interpolates between four pixels; edges are repeated.
 fn blended(picture: &Pixels, x: f32, y: f32) -> [f32; 3] {
     let (right, bottom) = (picture.width() - 1, picture.height() - 1);
     let (x, y) = (x.clamp(0.0, right as f32), y.clamp(0.0, bottom as f32));
@@ -124,7 +124,7 @@ fn blended(picture: &Pixels, x: f32, y: f32) -> [f32; 3] {
     })
 }
 
-/// The corners of what a thread around the points would span, in order.
+/// The convex hull of points, in order.
 fn hull(points: &[[f32; 2]]) -> Vec<[f32; 2]> {
     let mut points = points.to_vec();
     points.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));

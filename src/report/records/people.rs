@@ -15,7 +15,7 @@ pub struct PeopleRecord {
     pub path: PhotoPath,
     /// In the order of their confidence.
     pub faces: Vec<PersonRecord>,
-    /// `name@version` of what recognises.
+    /// `name@version` of the recognition model.
     pub people_model: String,
 }
 
