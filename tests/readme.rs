@@ -40,6 +40,7 @@ fn commands_run_and_print_what_the_readme_shows() {
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages: Vec<PathBuf> = fs::read_dir(root.join("docs")).unwrap().map(|page| page.unwrap().path()).collect();
+    pages.retain(|page| page.extension().is_some_and(|ending| ending == "md"));
     pages.sort();
     pages.insert(0, root.join("README.md"));
     pages
