@@ -35,7 +35,7 @@ use base::contain::contained;
 use base::pixels::Pixels;
 
 /// Part of the key of every stored result; incremented when decoding the same bytes yields other pixels.
-pub const REVISION: &str = "decode/3";
+pub const REVISION: &str = "decode/4";
 
 /// The size at which a photo is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
