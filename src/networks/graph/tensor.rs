@@ -141,7 +141,7 @@ impl Memory {
         require(elements(shape)? <= self.room, "the memory of a run is more than this reader allows")
     }
 
-    /// Uninitialised content, for callers that write all elements.
+    /// Memory with arbitrary content, for callers that write all elements.
     pub fn take(&mut self, len: usize) -> Vec<f32> {
         let fits = |piece: &Vec<f32>| piece.capacity() >= len && piece.capacity() / 4 <= len;
         let fitting =
