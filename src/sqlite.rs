@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base::platform::{for_owner, keep_from_others};
-use rusqlite::{Connection, Error, ErrorCode, ffi};
+use rusqlite::{Connection, Error, ErrorCode, Transaction, TransactionBehavior, ffi};
 
 /// Longer than any transaction here, so that only a stuck process or a file system without locks exceeds it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +43,19 @@ impl LockDeadline {
     fn end(&self) -> std::sync::MutexGuard<'_, Instant> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Runs `work` in a transaction that is committed if it succeeds, with a new deadline for waiting.
+pub fn transact<T>(
+    connection: &mut Connection,
+    deadline: &LockDeadline,
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    deadline.restart();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let result = work(&transaction)?;
+    transaction.commit()?;
+    Ok(result)
 }
 
 /// The error for damage that SQLite itself does not detect.

@@ -19,7 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction};
 use thiserror::Error;
 
 use crate::sqlite::{self, LockDeadline};
@@ -168,12 +168,7 @@ impl Journal {
     }
 
     fn transact<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, JournalError> {
-        self.deadline.restart();
-        let done = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
-            let result = work(&transaction)?;
-            transaction.commit()?;
-            Ok(result)
-        });
+        let done = sqlite::transact(&mut self.connection, &self.deadline, work);
         done.map_err(self.failed("cannot be written"))
     }
 

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::JournalError;
 use super::photo_id::PhotoId;
@@ -172,12 +172,7 @@ impl PeopleFile {
     }
 
     fn transact<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, JournalError> {
-        self.deadline.restart();
-        let done = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
-            let result = work(&transaction)?;
-            transaction.commit()?;
-            Ok(result)
-        });
+        let done = sqlite::transact(&mut self.connection, &self.deadline, work);
         done.map_err(|cause| JournalError::of(self.file.clone(), "cannot be written", cause))
     }
 
