@@ -113,6 +113,14 @@ impl Classified {
         all.truncate(most);
         all
     }
+
+    /// The most probable of ImageNet's classes if it is probable enough to be what the photo shows; with less, photos of one
+    /// scene would differ by guesses.
+    pub fn subject(&self) -> Option<&str> {
+        const SURE: f32 = 0.5;
+        let best = self.best(1).into_iter().find(|(_, score)| *score >= SURE && !self.own);
+        best.map(|(label, _)| label)
+    }
 }
 
 /// The text in a photo.

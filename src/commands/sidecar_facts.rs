@@ -1,24 +1,17 @@
 //! The content of sidecars besides the rating: keywords, and regions of named people.
 
 use crate::context::Context;
-use crate::photo_report::{Classified, PhotoReport};
+use crate::photo_report::PhotoReport;
 use crate::report::xmp::{Faces, Region};
 use judge::select::PictureKind;
 use photo::identity;
 
-/// The minimum confidence at which a class becomes a keyword.
-const SURE: f32 = 0.5;
-
 /// Keywords for `dc:subject`: confident classes, the kind if it is not a photograph, and named people.
 pub fn keywords(report: &PhotoReport) -> Vec<String> {
-    let sure = |classified: &Classified| {
-        let best = classified.best(1).into_iter().filter(|(_, score)| *score >= SURE && !classified.own);
-        best.map(|(label, _)| label.to_owned()).collect::<Vec<_>>()
-    };
-    let labels = report.classified.as_ref().map_or_else(Vec::new, sure);
+    let subject = report.classified.as_ref().and_then(|classified| classified.subject()).map(str::to_owned);
     let kind = report.kind.map(|kind| kind.what).filter(|what| *what != PictureKind::Photo);
     let names = report.people.iter().flatten().filter_map(|face| face.name.clone());
-    labels.into_iter().chain(kind.map(|what| what.word().to_owned())).chain(names).collect()
+    subject.into_iter().chain(kind.map(|what| what.word().to_owned())).chain(names).collect()
 }
 
 /// The faces of named people, in the file's own orientation. `None` if faces were not analysed or the file is gone.

@@ -10,7 +10,7 @@ use super::model_selection::{AlbumModels, SkipMissing};
 use super::photos::named;
 use super::{ModelHub, ModelHubError, PhotoInput};
 use crate::analyses::ComparisonAnalysis;
-use crate::photo_report::{Classified, PhotoReport};
+use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::telemetry::TIE_BREAK;
 use hub::Network as _;
@@ -83,7 +83,7 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
         decision: decision.map(|(decision, _)| decision),
         decision_source: decision.map(|(_, source)| source),
         kind: photo.kind,
-        subject: photo.classified.as_ref().and_then(subject),
+        subject: photo.classified.as_ref().and_then(|classified| classified.subject().map(str::to_owned)),
         size: (photo.width > 0 && photo.height > 0).then_some((photo.width, photo.height)),
         day: photo.taken_at_text().and_then(|text| text.get(..DAY).map(str::to_owned)),
         people: photo.who(),
@@ -95,15 +95,6 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
 
 /// Characters of `2026-05-04`.
 const DAY: usize = 10;
-/// From here on a class is what a photo shows; below, photos of one scene would differ by guesses.
-const SURE: f32 = 0.5;
-
-/// The class of a photo, where the classifier is sure of it.
-fn subject(classified: &Classified) -> Option<String> {
-    let best = classified.best(1).into_iter().find(|(_, score)| *score >= SURE);
-    best.map(|(label, _)| label.to_owned()).filter(|_| !classified.own)
-}
-
 /// The prominent faces from left to right.
 fn people(portrait: &judge::portrait::Portrait) -> Vec<&Face> {
     let mut people: Vec<&Face> = portrait.faces.iter().filter(|face| face.is_prominent).collect();
