@@ -19,8 +19,7 @@ impl ScoredPhotos<'_> {
     /// these the best. Photos that the user kept count.
     pub(super) fn covering(&self, orders: &BTreeMap<usize, Vec<usize>>, comparator: Comparator) -> Covering {
         let shows = |photo: usize, person: &str| self.photos[photo].people.iter().any(|one| one == person);
-        let is_kept = |&photo: &usize| self.is(photo, Decision::Keep) && self.represented_by[photo].is_none();
-        let kept: Vec<usize> = (0..self.photos.len()).filter(is_kept).collect();
+        let kept = self.kept();
         let mut lacking: Vec<(&str, usize)> = Vec::new();
         for Quota { person, least } in &self.rules.coverage {
             let there = kept.iter().filter(|&&photo| shows(photo, person)).count();

@@ -80,6 +80,12 @@ impl<'a> ScoredPhotos<'a> {
         scored
     }
 
+    /// The photos that a person keeps and that no other photo stands for.
+    pub(super) fn kept(&self) -> Vec<usize> {
+        let is_kept = |&photo: &usize| self.is(photo, Decision::Keep) && self.represented_by[photo].is_none();
+        (0..self.photos.len()).filter(is_kept).collect()
+    }
+
     pub(super) fn is(&self, photo: usize, decision: Decision) -> bool {
         self.photos[photo].decision == Some(decision)
     }
@@ -225,8 +231,7 @@ impl<'a> ScoredPhotos<'a> {
         comparator: Comparator,
     ) -> (Vec<usize>, BTreeMap<usize, Passed>) {
         let top = self.rules.top.unwrap_or(usize::MAX);
-        let is_kept = |&photo: &usize| self.is(photo, Decision::Keep) && self.represented_by[photo].is_none();
-        let mut picked: Vec<usize> = (0..self.photos.len()).filter(is_kept).collect();
+        let mut picked = self.kept();
         picked.sort_by(|&a, &b| self.better_first(a, b));
         let mut passed = BTreeMap::new();
         // Who was picked for people is the first that its group offers.

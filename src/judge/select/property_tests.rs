@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proptest::prelude::*;
 
-use super::tests::{apart, no_model, picks};
+use super::tests::{apart, no_model, photo, picks};
 use super::tournament::{Entrant, play};
 use super::*;
 
@@ -31,22 +31,11 @@ prop_compose! {
     ) -> Photo {
         let portrait = face.map(|(score, is_portrait, eyes_open, is_smiling)| Portrait { score, is_portrait, eyes_open, is_smiling, ..Portrait::default() });
         Photo {
-            path: PathBuf::new(),
             group, aesthetic, iqa,
             portrait: portrait.ok_or(MissingReason::ModelMissing),
             sharpness,
-            face_sharpness: Vec::new(),
-            taken_ms: None,
             decision: decision.map(|keep| if keep { Decision::Keep } else { Decision::Reject }),
-            decision_source: None,
-        kind: None,
-        subject: None,
-        size: None,
-        day: None,
-            people: Vec::new(),
-            content: None,
-            sequence: None,
-            taste: None,
+            ..photo("", 0, 0.0)
         }
     }
 }

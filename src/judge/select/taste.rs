@@ -44,29 +44,11 @@ fn without_taste(photos: &[Photo]) -> Option<Vec<Photo>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests;
     use super::*;
 
     fn photo(name: &str, iqa: f64, taste: Option<f64>) -> Photo {
-        Photo {
-            path: name.into(),
-            group: Some(0),
-            aesthetic: Err(super::super::MissingReason::ModelMissing),
-            iqa: Ok(iqa),
-            portrait: Err(super::super::MissingReason::ModelMissing),
-            sharpness: None,
-            taken_ms: None,
-            decision: None,
-            decision_source: None,
-            content: None,
-            face_sharpness: Vec::new(),
-            sequence: None,
-            kind: None,
-            subject: None,
-            size: None,
-            day: None,
-            people: Vec::new(),
-            taste,
-        }
+        Photo { taste, ..tests::photo(name, 0, iqa) }
     }
 
     fn chosen(photos: &[Photo]) -> Vec<(String, Option<f64>, String)> {

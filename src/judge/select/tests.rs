@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::*;
 
-fn photo(path: &str, group: usize, iqa: f64) -> Photo {
+pub fn photo(path: &str, group: usize, iqa: f64) -> Photo {
     Photo {
         path: path.into(),
         group: Some(group),
