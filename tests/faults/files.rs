@@ -83,11 +83,11 @@ pub fn peak_of(mut command: Command) -> (Seen, u64) {
     let watch = std::thread::spawn(move || {
         let mut peak = 0;
         // What has ended has no memory any more.
-        while let Some(held) = memory(parent, "VmHWM:") {
-            let now = memory(parent, "VmRSS:").unwrap_or(0);
-            let workers: u64 =
-                children(parent).into_iter().filter_map(|pid| Some(memory(pid, "VmRSS:")? + exchanged(pid))).sum();
-            peak = peak.max(held).max(now + workers);
+        while let Some(held) = memory(parent, "status", "VmHWM:") {
+            // Shared pages, the program's own file above all, are divided among those that map them.
+            let share = |pid| memory(pid, "smaps_rollup", "Pss:");
+            let workers: u64 = children(parent).into_iter().filter_map(|pid| Some(share(pid)? + exchanged(pid))).sum();
+            peak = peak.max(held).max(share(parent).unwrap_or(0) + workers);
             std::thread::sleep(Duration::from_millis(5));
         }
         peak / 1024
@@ -98,9 +98,9 @@ pub fn peak_of(mut command: Command) -> (Seen, u64) {
 
 /// In KiB.
 #[cfg(target_os = "linux")]
-fn memory(pid: u32, figure: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(figure))?;
+fn memory(pid: u32, table: &str, figure: &str) -> Option<u64> {
+    let table = fs::read_to_string(format!("/proc/{pid}/{table}")).ok()?;
+    let line = table.lines().find_map(|line| line.strip_prefix(figure))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
