@@ -16,10 +16,10 @@ mod people;
 mod portrait;
 mod score;
 pub mod select;
-mod sequence;
 mod setting;
 mod taste;
 mod train;
+mod unit;
 
 pub use self::train::TrainRecord;
 pub use aesthetics::AestheticsRecord;
