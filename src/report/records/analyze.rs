@@ -93,6 +93,9 @@ pub struct AnalyzeRecord {
     /// All frames of its sequence, the middle one first; null for a single photo.
     #[serde(default)]
     pub sequence: Option<Vec<String>>,
+    /// What it has to do with the words of `--about`, 0 to 1; null without them.
+    #[serde(default)]
+    pub relevance: Option<f64>,
 }
 
 /// The number of labels in a line.
@@ -157,6 +160,7 @@ impl AnalyzeRecord {
             text: report.text.as_ref().map(TextRecord::new),
             unit,
             sequence,
+            relevance: photo.relevance.as_ref().map(|found| found.score),
         })
     }
 
