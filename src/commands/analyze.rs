@@ -12,6 +12,7 @@ use crate::error::{CommandError, Ending, Kind};
 use crate::library::{ModelHubError, choice};
 use crate::report::records::AnalyzeRecord;
 use judge::select::{self, Comparator, Photo, Rules, Verdict};
+use photo::companions::Companions;
 
 /// Analyse each photo: scores, embedding, group, and whether it would be picked
 #[derive(Debug, clap::Args)]
@@ -61,9 +62,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     };
     // Lines are in scan order, as from every command over photos.
     verdicts.sort_by_key(|verdict| verdict.photo);
-    let mut output = context.output::<AnalyzeRecord>()?;
+    let (mut output, mut companions) = (context.output::<AnalyzeRecord>()?, Companions::default());
     for ((report, photo), verdict) in reports.into_iter().zip(&photos).zip(verdicts) {
-        let record = AnalyzeRecord::new(report, photo, verdict, (&groups.clustering, groups.method))
+        let record = AnalyzeRecord::new(report, photo, verdict, (&groups.clustering, groups.method), &mut companions)
             .ok_or(ModelHubError::Unanswered)?;
         output.write(&context.ui, &record)?;
     }

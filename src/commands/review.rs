@@ -23,6 +23,7 @@ use crate::photo_report::PhotoReport;
 use crate::report::html::served_budget;
 use crate::report::records::SelectRecord;
 use crate::review::{AlbumRequest, AlbumSite, PendingRequest, Picture, Pictures, Server};
+use photo::companions::Companions;
 use session::Session;
 
 /// Review the photos in a browser: compare them and decide; each decision counts at once
@@ -98,10 +99,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     select::note_kept_beyond_top(&photos, &verdicts, &rules, context);
     coverage::note_lacking(&photos, &verdicts, &rules, context);
     select::log_selection(&photos, &verdicts, context);
-    let mut output = context.output::<SelectRecord>()?;
+    let (mut output, mut companions) = (context.output::<SelectRecord>()?, Companions::default());
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
         let (photo, report) = (&photos[verdict.photo], &reports[verdict.photo]);
-        output.write(&context.ui, &SelectRecord::new(photo, verdict, report))?;
+        output.write(&context.ui, &SelectRecord::new(photo, verdict, report, &mut companions))?;
     }
     output.finish(&context.ui)?;
     let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();

@@ -30,6 +30,7 @@ use crate::pipeline::Analysis;
 use crate::report::html::thumbnail_budget;
 use crate::report::records::SelectRecord;
 use judge::select::{Decision, Filters, Junk, Orientation, Photo, Rules, Verdict, Weights};
+use photo::companions::Companions;
 use photo::scan::{self, Scan};
 
 /// Choose the album: the best of each group, ranked, each with its reason
@@ -278,10 +279,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Album { reports: &reports, from_file: args.from.is_some(), photos: &photos, verdicts: &verdicts, is_whole };
     let unreadable = tally.failed;
     let written = album_export::deliver(&args.deliver, album, &mut tally, context)?;
-    let mut output = context.output::<SelectRecord>()?;
+    let (mut output, mut companions) = (context.output::<SelectRecord>()?, Companions::default());
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
         let (photo, report) = (&photos[verdict.photo], &reports[verdict.photo]);
-        let mut record = SelectRecord::new(photo, verdict, report);
+        let mut record = SelectRecord::new(photo, verdict, report, &mut companions);
         record.written.clone_from(&written[verdict.photo]);
         output.write(&context.ui, &record)?;
     }

@@ -17,10 +17,10 @@ mod portrait;
 mod score;
 mod search;
 pub mod select;
-mod sequence;
 mod setting;
 mod taste;
 mod train;
+mod unit;
 
 pub use self::train::TrainRecord;
 pub use aesthetics::AestheticsRecord;

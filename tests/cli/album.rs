@@ -156,6 +156,7 @@ fn select_names_the_best_of_each_scene_with_reasons() {
             "kind_confidence",
             "unit",
             "sequence",
+            "companions",
             "taste",
             "relevance"
         ]

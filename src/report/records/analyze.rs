@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
-use super::sequence::{Unit, frames};
+use super::unit::UnitRecord;
 use super::{DecisionPlace, DecisionWord, LabelRecord, PersonRecord, ScoreRecord, TextRecord};
 use crate::journal::PersonFace;
 use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, PhotoText, TakenFrom};
@@ -12,6 +12,7 @@ use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
 use judge::select::{self, Kind, PictureKind, Verdict};
+use photo::companions::Companions;
 use photo::xmp::PersonsRating;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -87,12 +88,8 @@ pub struct AnalyzeRecord {
     /// The text in it; null without pp-ocrv6-small.
     #[serde(default)]
     pub text: Option<TextRecord>,
-    /// `single`, or what it is a frame of: `bracket` (exposures), `stack` (focus distances), `sweep` (a panorama).
-    #[serde(default)]
-    pub unit: Unit,
-    /// All frames of its sequence, the middle one first; null for a single photo.
-    #[serde(default)]
-    pub sequence: Option<Vec<String>>,
+    #[serde(flatten)]
+    pub unit: UnitRecord,
     /// What it has to do with the words of `--about`, 0 to 1; null without them.
     #[serde(default)]
     pub relevance: Option<f64>,
@@ -108,8 +105,9 @@ impl AnalyzeRecord {
         photo: &select::Photo,
         verdict: Verdict,
         groups: (&Clustering, &str),
+        companions: &mut Companions,
     ) -> Option<Self> {
-        let (unit, sequence) = (Unit::of(&report), frames(&report));
+        let unit = UnitRecord::of(&report, companions);
         let (selected, measured, (clustering, method)) = (verdict.selected(), ScoreRecord::of(&report)?, groups);
         let (taken_at, taken_from, rated) = (report.taken_at_text(), report.taken_from, report.aesthetic);
         let score = rated.as_ref().map(|rated| rated.score);
@@ -159,7 +157,6 @@ impl AnalyzeRecord {
             people: report.people.map(|faces| faces.iter().map(PersonRecord::from).collect()),
             text: report.text.as_ref().map(TextRecord::new),
             unit,
-            sequence,
             relevance: photo.relevance.as_ref().map(|found| found.score),
         })
     }
@@ -200,7 +197,7 @@ impl AnalyzeRecord {
                 strength: None,
             }),
             portrait,
-            sequence: self.unit.sequence(self.sequence),
+            sequence: self.unit.into_sequence(),
             embedding: Some(PhotoEmbedding { vector: self.embedding, model: self.model }),
             classified: self.labels.map(LabelRecord::classified),
             people: self.people.map(|faces| faces.into_iter().map(PersonFace::from).collect()),
