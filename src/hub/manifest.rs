@@ -175,7 +175,7 @@ pub enum Architecture {
 }
 
 /// Networks that work together, which the hub loads without the registry: for faces, for people, and for text.
-const WORK_TOGETHER: [&str; 3] = ["tflite", "dlib-faces", "pp-ocr"];
+const WORK_TOGETHER: [&str; 4] = ["tflite", "dlib-faces", "pp-ocr", "tesseract"];
 
 impl Architecture {
     /// Parses the word of a manifest.

@@ -20,6 +20,8 @@ pub struct TextModel {
     shared: Arc<Shared>,
     /// Finds lines, and reads them.
     files: [VerifiedFile; 2],
+    /// Whether the second is Tesseract's.
+    reads_by_tesseract: bool,
     key: Key,
 }
 
@@ -33,13 +35,13 @@ impl Hub {
     /// Opens a text model by `name` or `name@version`, if its files are here.
     pub fn text(&self, name: &str) -> Result<TextModel, HubError> {
         let manifest = self.runnable(name, models::TEXT_TASK)?;
-        let reference = manifest.reference();
+        let (reference, reads_by_tesseract) = (manifest.reference(), manifest.architecture == "tesseract");
         let files = self.files_of(manifest)?.try_into();
         let files: [VerifiedFile; 2] = files.map_err(|_| HubError::DoesNotRun { reference: reference.clone() })?;
         let shared = self.shared.clone();
         let cpu = shared.engine.cpu.name().to_owned();
         let built_from = files.iter().map(VerifiedFile::stamp).chain([cpu]).collect();
-        Ok(TextModel { shared, files, key: Key { reference, built_from } })
+        Ok(TextModel { shared, files, reads_by_tesseract, key: Key { reference, built_from } })
     }
 }
 
@@ -76,7 +78,8 @@ impl TextModel {
         let started = Instant::now();
         let [finder, reader] = self.files.each_ref().map(VerifiedFile::read);
         let (finder, reader) = (finder?, reader?);
-        let reader = TextReader::load(&finder, &reader, self.shared.engine.cpu)
+        let load = if self.reads_by_tesseract { TextReader::tesseract } else { TextReader::pp_ocr };
+        let reader = load(&finder, &reader, self.shared.engine.cpu)
             .map_err(|source| HubError::Graph { model: self.reference().to_owned(), source })?;
         let (megabytes, milliseconds) = (reader.bytes() as f64 / 1e6, started.elapsed().as_millis());
         (self.shared.note)(&format!("Loaded {} ({megabytes:.0} MB, {milliseconds} ms)", self.reference()));

@@ -23,6 +23,7 @@ pub mod rating;
 mod rectified;
 pub mod resnet;
 pub mod singlehead;
+pub mod tesseract;
 pub mod text;
 pub mod tflite;
 pub mod vgg;
