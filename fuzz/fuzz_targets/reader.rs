@@ -45,6 +45,7 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("wheel", wheel),
     ("dlib", dlib),
     ("onnx", onnx),
+    ("tensorflow", tensorflow),
 ];
 
 static READER: LazyLock<fn(&[u8])> = LazyLock::new(|| {
@@ -182,6 +183,14 @@ fn manifest(bytes: &[u8]) {
 /// A sound graph is run on a small picture.
 fn onnx(bytes: &[u8]) {
     let Ok(graph) = networks::onnx::parse(bytes) else { return };
+    let Ok(network) = Network::new(graph, Cpu::best()) else { return };
+    let picture = Tensor::picture(16, 20, 3, vec![0.5; 16 * 20 * 3]).expect("as many numbers as pixels");
+    let _ = network.run(picture);
+}
+
+/// The same, of what lies between a picture and a map.
+fn tensorflow(bytes: &[u8]) {
+    let Ok(graph) = networks::tensorflow::parse(bytes, "Preprocessor/sub", &["dark"]) else { return };
     let Ok(network) = Network::new(graph, Cpu::best()) else { return };
     let picture = Tensor::picture(16, 20, 3, vec![0.5; 16 * 20 * 3]).expect("as many numbers as pixels");
     let _ = network.run(picture);
