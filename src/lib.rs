@@ -10,7 +10,7 @@
 //! | [`base`] | pictures in memory, containment of panics, safe reading and atomic writing of files | what a photo is |
 //! | [`kernels`] | CPU kernels of the networks, chosen at run time; the only `unsafe` code | files, models |
 //! | [`photo`] | files to pixels: scan, identity, kind, decoding within limits, EXIF, XMP, resize | what a picture is worth |
-//! | [`judge`] | pure decisions on numbers: `quality`, `portrait`, `cluster`, `select`, `taste` | files, clocks, networks, the terminal |
+//! | [`judge`] | pure decisions on numbers and words: `quality`, `portrait`, `cluster`, `select`, `query`, `taste` | files, clocks, networks, the terminal |
 //! | [`networks`] | networks, and the formats of weight files they are read from | where a file came from |
 //! | `models` | the manifests every binary carries, and the weights that are part of it | how anything runs |
 //! | [`hub`] | the model hub: manifests, catalogue, fetching, verified files, networks in memory | the photos of a run |
@@ -46,7 +46,7 @@
 //! | which ratings of other programs count? | `src/commands/human_decisions.rs`; how they are read: `src/photo/xmp.rs` |
 //! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file per format |
 //! | which files are exported with a photo? | `src/photo/companions.rs` |
-//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (similarity), `calibration.rs` (thresholds), `agglomerative.rs` (the default method), `moments.rs` (time) |
+//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (similarity), `calibration.rs` (thresholds), `agglomerative.rs` (the default method), `links.rs` (which photos are compared), `moments.rs` (time) |
 //! | what makes photos one bracket, stack or sweep? | `src/judge/sequences/` |
 //! | what is known of a photo, and which models are used? | `src/photo_report.rs`; `src/library/model_selection.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs` (weights), `tournament.rs`, `pick.rs`, `reason.rs` |
@@ -54,6 +54,7 @@
 //! | objects in photos | `src/networks/objects/`, on graphs of operators read from TensorFlow's files (`src/networks/tensorflow/`) |
 //! | text in photos | `src/networks/text/`, on graphs of operators (`src/networks/graph/`) read from ONNX (`src/networks/onnx/`) |
 //! | who is on a photo? | `src/hub/people.rs`, `src/networks/dlib/`; stored by `src/journal/people.rs` |
+//! | what is a photo about? | `src/judge/query/`; what it is asked of: `src/library/relevance.rs`; kinds of classes: `models/imagenet-1k-concepts.txt` |
 //! | how does a person's taste count? | `src/judge/taste/`; learned in `src/commands/learning.rs` |
 //! | which network is built from a weight file? | `src/hub/registry.rs`, an arm per architecture |
 //! | where is a model's file fetched from? | its manifest in `models/`; `src/hub/fetch/` |

@@ -12,6 +12,7 @@ use crate::error::{CommandError, Ending, Kind};
 use crate::library::{ModelHubError, choice};
 use crate::report::records::AnalyzeRecord;
 use judge::select::{self, Comparator, Photo, Rules, Verdict};
+use photo::companions::Companions;
 
 /// Analyse each photo: scores, embedding, group, and whether it would be picked
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.check(context)?;
-    ChoiceArgs::check(context)?;
+    args.choice.check(context)?;
     let scan = photos::find(&args.photos, context)?;
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
@@ -36,6 +37,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     models.text = hub.text_if_here()?;
     models.objects = hub.objects_if_here()?;
     models.sketching = args.choice.sequences.analysis();
+    models.classification = args.choice.query.classification(&networks, context)?;
     let wanted = if args.choice.coverage.wanted() == Wanted::Not { Wanted::IfHere } else { Wanted::Needed };
     models.people = people::recognition_as(wanted, &networks, context)?;
     let (mut reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
@@ -44,11 +46,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     args.choice.sequences.mark(&mut reports);
     let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
-    let photos = choice::candidates(
+    let mut photos = choice::candidates(
         &reports,
         &groups,
         &human_decisions::of(&reports, args.choice.ratings, &context.decisions()?),
     );
+    args.choice.query.apply(&mut photos, &reports, context)?;
     let rules = args.choice.rules_for(&reports, context)?;
     let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);
     let mut verdicts = match chosen {
@@ -60,9 +63,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     };
     // Lines are in scan order, as from every command over photos.
     verdicts.sort_by_key(|verdict| verdict.photo);
-    let mut output = context.output::<AnalyzeRecord>()?;
+    let (mut output, mut companions) = (context.output::<AnalyzeRecord>()?, Companions::default());
     for ((report, photo), verdict) in reports.into_iter().zip(&photos).zip(verdicts) {
-        let record = AnalyzeRecord::new(report, photo, verdict, (&groups.clustering, groups.method))
+        let record = AnalyzeRecord::new(report, photo, verdict, (&groups.clustering, groups.method), &mut companions)
             .ok_or(ModelHubError::Unanswered)?;
         output.write(&context.ui, &record)?;
     }

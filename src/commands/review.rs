@@ -23,6 +23,7 @@ use crate::photo_report::PhotoReport;
 use crate::report::html::served_budget;
 use crate::report::records::SelectRecord;
 use crate::review::{AlbumRequest, AlbumSite, PendingRequest, Picture, Pictures, Server};
+use photo::companions::Companions;
 use session::Session;
 
 /// Review the photos in a browser: compare them and decide; each decision counts at once
@@ -57,7 +58,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.check(context)?;
-    ChoiceArgs::check(context)?;
+    args.choice.check(context)?;
     // Opened before the photos are analysed, so that an unwritable journal is reported without waiting for them.
     let journal = context.journal()?;
     let networks = Networks::configured(context)?;
@@ -65,12 +66,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let Gathered { mut reports, mut tally, models } = if let Some(file) = &args.from {
         Gathered::from_file(file, thumbnails, &networks, context)?
     } else {
-        let (scan, sequences) = (photos::find(&args.photos, context)?, args.choice.sequences);
-        let wanted = match args.choice.coverage.wanted() {
+        let scan = photos::find(&args.photos, context)?;
+        let people = match args.choice.coverage.wanted() {
             Wanted::Not => Wanted::IfHere,
             wanted => wanted,
         };
-        Gathered::from_photos(&scan, wanted, thumbnails, sequences, &networks, context)?
+        Gathered::from_photos(&scan, args.choice.sought(people), thumbnails, &networks, context)?
     };
     photos::unless_interrupted(context)?;
     if reports.is_empty() {
@@ -98,10 +99,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     select::note_kept_beyond_top(&photos, &verdicts, &rules, context);
     coverage::note_lacking(&photos, &verdicts, &rules, context);
     select::log_selection(&photos, &verdicts, context);
-    let mut output = context.output::<SelectRecord>()?;
+    let (mut output, mut companions) = (context.output::<SelectRecord>()?, Companions::default());
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
         let (photo, report) = (&photos[verdict.photo], &reports[verdict.photo]);
-        output.write(&context.ui, &SelectRecord::new(photo, verdict, report))?;
+        output.write(&context.ui, &SelectRecord::new(photo, verdict, report, &mut companions))?;
     }
     output.finish(&context.ui)?;
     let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();

@@ -49,6 +49,16 @@ impl Companions {
     }
 }
 
+/// Whether a companion is a film.
+pub fn is_film(companion: &Path) -> bool {
+    companion.file_name().is_some_and(|name| has_extension(name, &FILMS))
+}
+
+/// Whether a companion is the RAW file of the same shot.
+pub fn is_raw(companion: &Path) -> bool {
+    companion.file_name().is_some_and(is_raw_name)
+}
+
 /// The new name of a companion when its photo is renamed from `photo` to `new`.
 pub fn renamed(companion: &Path, photo: &Path, new: &Path) -> PathBuf {
     let extension = companion.extension().unwrap_or_default();

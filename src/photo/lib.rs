@@ -31,6 +31,7 @@ pub use error::DecodeError;
 pub use exif::{Camera, Exposure, Fact, Facts, TakenAt, facts};
 pub use kind::{Kind, Raw, is_photo_name, sniff};
 pub use limits::Limits;
+pub use live::is_motion_photo;
 pub use memory_budget::{Budget, MemoryBudget, Place};
 pub use name_time::{Taken, taken_in_name};
 pub use packet::{NoPlace, packet, with_packet};

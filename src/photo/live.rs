@@ -1,5 +1,6 @@
-//! The number by which Apple marks the photo and the film of one Live Photo: a tag of the maker's notes in the photo, a
-//! metadata key in the film. Of a film only the boxes on the way to that key are read.
+//! Photos with a film. Apple marks the photo and the film of one Live Photo by a number: a tag of the maker's notes in the
+//! photo, a metadata key in the film. Of a film only the boxes on the way to that key are read. Other phones write the film
+//! into the photo's own file, and say so in its XMP.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -9,8 +10,12 @@ use super::container::{bmff, jpeg};
 use super::identity::{head, open_untouched};
 use super::ifd::{Ifd, Tiff};
 use super::kind::{Kind, sniff};
+use super::packet::packet;
+use super::xmp;
 
-/// EXIF of a photo lies before its pixels, or close behind the first of them.
+/// Metadata of a JPEG lies before its pixels, in segments of 64 KiB at most.
+const JPEG_HEAD: usize = 256 << 10;
+/// EXIF of a HEIC may lie behind the first of its pixels.
 const PHOTO_HEAD: usize = 16 << 20;
 /// Films of phones have a few boxes on each level, and metadata of some kilobytes.
 const MAX_BOXES: usize = 1024;
@@ -25,7 +30,22 @@ const KEY: &[u8] = b"com.apple.quicktime.content.identifier";
 
 /// The identifier in a photo; JPEG and HEIC have one.
 pub fn of_photo(path: &Path) -> Option<String> {
-    in_photo(&head(path, PHOTO_HEAD).ok()?)
+    in_photo(&metadata(path)?)
+}
+
+/// Whether the file of the photo holds its film too, as phones by Google and Samsung write it.
+pub fn is_motion_photo(path: &Path) -> bool {
+    metadata(path).is_some_and(|bytes| packet(&bytes).is_some_and(|packet| xmp::is_motion_photo(&packet)))
+}
+
+/// As much of a JPEG or HEIC as has its metadata.
+fn metadata(path: &Path) -> Option<Vec<u8>> {
+    let bytes = head(path, JPEG_HEAD).ok()?;
+    match sniff(&bytes)? {
+        Kind::Jpeg => Some(bytes),
+        Kind::Heic => head(path, PHOTO_HEAD).ok(),
+        _ => None,
+    }
 }
 
 pub fn in_photo(bytes: &[u8]) -> Option<String> {

@@ -17,6 +17,8 @@ const MEDIA: &str = "http://ns.adobe.com/xmp/1.0/DynamicMedia/";
 pub const DUBLIN_CORE: &str = "http://purl.org/dc/elements/1.1/";
 /// The namespace of regions, such as faces, by the Metadata Working Group.
 pub const REGIONS: &str = "http://www.metadataworkinggroup.com/schemas/regions/";
+/// The namespace in which phones mark a photo that ends with its own film.
+const CAMERA: &str = "http://ns.google.com/photos/1.0/camera/";
 /// The namespace of this program. It is a name, not an address.
 pub const OURS: &str = "urn:albumctl:xmp:1/";
 
@@ -132,14 +134,26 @@ impl Found {
 
 /// The person's rating in a sidecar or an embedded packet; `None` if it is no valid XMP.
 pub fn persons_rating(packet: &[u8]) -> Option<PersonsRating> {
+    in_packet(packet)?.persons_rating()
+}
+
+/// Whether an embedded packet says that the photo's file holds a film too; older phones called it a micro video.
+pub fn is_motion_photo(packet: &[u8]) -> bool {
+    let found = in_packet(packet);
+    ["MotionPhoto", "MicroVideo"].iter().any(|name| found.as_ref().and_then(|it| it.value(CAMERA, name)) == Some("1"))
+}
+
+fn in_packet(packet: &[u8]) -> Option<Found> {
     let text = std::str::from_utf8(packet).ok()?;
-    find(text.strip_prefix('\u{feff}').unwrap_or(text)).ok()?.persons_rating()
+    find(text.strip_prefix('\u{feff}').unwrap_or(text)).ok()
 }
 
 /// The namespace, if its properties are relevant.
 fn known(resolved: &ResolveResult) -> Option<&'static str> {
     let ResolveResult::Bound(namespace) = resolved else { return None };
-    [RDF, XMP, OURS, MEDIA, DUBLIN_CORE, REGIONS].into_iter().find(|known| known.as_bytes() == namespace.as_ref())
+    [RDF, XMP, OURS, MEDIA, CAMERA, DUBLIN_CORE, REGIONS]
+        .into_iter()
+        .find(|known| known.as_bytes() == namespace.as_ref())
 }
 
 /// The kind of an element on the path from the root to the reader's position.
@@ -224,7 +238,7 @@ fn level(reader: &NsReader<&[u8]>, tag: &BytesStart, parent: Option<&Level>, sta
     match (known(&namespace), name.as_ref(), parent) {
         (Some(RDF), b"RDF", _) => Level::Rdf,
         (Some(RDF), b"Description", Some(Level::Rdf)) => Level::Description,
-        (Some(XMP | OURS | MEDIA), _, Some(Level::Description)) => Level::Property,
+        (Some(XMP | OURS | MEDIA | CAMERA), _, Some(Level::Description)) => Level::Property,
         (Some(DUBLIN_CORE), b"subject", Some(Level::Description)) => Level::Subject(start),
         (Some(RDF), b"Bag" | b"Seq" | b"Alt", Some(Level::Subject(_))) => Level::Keywords,
         (Some(RDF), b"li", Some(Level::Keywords)) => Level::Keyword(start, end),
@@ -263,7 +277,7 @@ fn attributes(
     for attribute in tag.attributes() {
         let attribute = attribute.map_err(|failure| NotXmp::Xml(failure.to_string()))?;
         let (namespace, name) = reader.resolver().resolve_attribute(attribute.key);
-        let Some(namespace @ (XMP | OURS | MEDIA)) = known(&namespace) else { continue };
+        let Some(namespace @ (XMP | OURS | MEDIA | CAMERA)) = known(&namespace) else { continue };
         let (Some(key), Some(inner)) = (place(text, attribute.key.as_ref()), place(text, &attribute.value)) else {
             continue;
         };

@@ -6,8 +6,8 @@ use super::records::{
     AestheticsRecord, AnalyzeRecord, ClassifyRecord, ClusterRecord, DecidedRecord, DecisionRecord, DetectRecord,
     DeviceRecord, DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, KnownPersonRecord, LoggedRecord,
     ModelPathRecord, ModelRecord, NearestRecord, OcrRecord, PairRecord, PeopleRecord, PortraitRecord, PulledRecord,
-    RankRecord, RemovedRecord, ScoreRecord, SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord,
-    VerifiedRecord,
+    RankRecord, RemovedRecord, ScoreRecord, SearchRecord, SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord,
+    TrainRecord, VerifiedRecord,
 };
 
 /// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
@@ -58,6 +58,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("kmeans info", schema_of::<KmeansModelRecord>()),
         ("review", schema_of::<SelectRecord>()),
         ("score", schema_of::<ScoreRecord>()),
+        ("search", schema_of::<SearchRecord>()),
         ("select", schema_of::<SelectRecord>()),
         ("taste export", schema_of::<TasteLessonRecord>()),
         ("taste show", schema_of::<TasteRecord>()),

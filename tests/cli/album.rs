@@ -156,7 +156,9 @@ fn select_names_the_best_of_each_scene_with_reasons() {
             "kind_confidence",
             "unit",
             "sequence",
-            "taste"
+            "companions",
+            "taste",
+            "relevance"
         ]
     );
     assert_eq!(lines.len(), 4);

@@ -1,4 +1,4 @@
-//! Live Photos: the film goes with the photo that has its identifier, whatever the two are called.
+//! Live and motion photos: the film goes with the photo that has its identifier, whatever the two are called.
 
 use std::fs;
 
@@ -52,11 +52,60 @@ fn a_film_goes_with_the_photo_of_its_identifier() {
     write("IMG_0004.jpg", fs::read("fixtures/jpeg/440.jpg").unwrap());
     write("IMG_0004.mp4", film("ID-4"));
     let seen = world.run(["select", "photos", "--per-cluster", "9", "--copy-to", "album"]).expect(0);
-    assert_eq!(seen.lines().len(), 4);
+    let mut units: Vec<String> = seen
+        .lines()
+        .iter()
+        .map(|line| format!("{} {} {}", line["image_path"], line["unit"], line["companions"]))
+        .collect();
+    units.sort();
+    let expected = [
+        r#""photos/IMG_0002.jpg" "single" []"#,
+        r#""photos/IMG_0003.jpg" "live" ["photos/IMG_0003.MOV"]"#,
+        r#""photos/IMG_0004.jpg" "live" ["photos/IMG_0004.mp4"]"#,
+        r#""photos/beach.jpg" "live" ["photos/IMG_0001.MOV"]"#,
+    ];
+    assert_eq!(units, expected);
     let mut names: Vec<_> = fs::read_dir(world.path("album")).unwrap().map(|it| it.unwrap().file_name()).collect();
     names.sort();
     let expected =
         ["IMG_0002.jpg", "IMG_0003.MOV", "IMG_0003.jpg", "IMG_0004.jpg", "IMG_0004.mp4", "beach.MOV", "beach.jpg"];
     assert_eq!(names, expected);
     assert_eq!(fs::read(world.path("album/beach.MOV")).unwrap(), film("ID-1"));
+}
+
+#[test]
+fn a_line_tells_of_the_film_inside_a_photo_and_of_the_files_beside_it() {
+    let world = World::new();
+    let jpeg = fs::read("fixtures/jpeg/420.jpg").unwrap();
+    let photo = |name: &str, property: &str| {
+        let packet = format!(
+            "http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF \
+             xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description rdf:about='' \
+             xmlns:GCamera='http://ns.google.com/photos/1.0/camera/' {property}/></rdf:RDF></x:xmpmeta>"
+        );
+        let length = (packet.len() as u16 + 2).to_be_bytes();
+        let bytes = [&jpeg[..2], &[0xff, 0xe1], &length, packet.as_bytes(), &jpeg[2..]].concat();
+        fs::write(world.path("photos").join(name), bytes).unwrap();
+    };
+    photo("motion.jpg", "GCamera:MotionPhoto='1'");
+    photo("micro.jpg", "GCamera:MicroVideo='1'");
+    photo("still.jpg", "GCamera:MotionPhoto='0'");
+    photo("pair.jpg", "");
+    for beside in ["pair.CR3", "pair.xmp", "still.jpg.xmp"] {
+        fs::write(world.path("photos").join(beside), "").unwrap();
+    }
+    let units = |seen: crate::world::Seen| {
+        let lines = seen.lines().into_iter();
+        lines.map(|line| format!("{} {} {}", line["image_path"], line["unit"], line["companions"])).collect::<Vec<_>>()
+    };
+    let expected = [
+        r#""photos/micro.jpg" "live" []"#,
+        r#""photos/motion.jpg" "live" []"#,
+        r#""photos/pair.jpg" "pair" ["photos/pair.CR3","photos/pair.xmp"]"#,
+        r#""photos/still.jpg" "single" ["photos/still.jpg.xmp"]"#,
+    ];
+    assert_eq!(units(world.run(["analyze", "photos"]).expect(0)), expected);
+    let mut picked = units(world.run(["select", "photos", "--all"]).expect(0));
+    picked.sort();
+    assert_eq!(picked, expected);
 }

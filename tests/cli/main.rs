@@ -26,6 +26,7 @@ mod plumbing;
 mod portrait;
 mod ratings;
 mod score;
+mod search;
 mod sequences;
 mod since;
 mod store;

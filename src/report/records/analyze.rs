@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
-use super::sequence::{Unit, frames};
+use super::unit::UnitRecord;
 use super::{DecisionPlace, DecisionWord, LabelRecord, ObjectRecord, PersonRecord, ScoreRecord, TextRecord};
 use crate::journal::PersonFace;
 use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoObjects, PhotoReport, PhotoText, TakenFrom};
@@ -12,6 +12,7 @@ use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
 use judge::select::{self, Kind, PictureKind, Verdict};
+use photo::companions::Companions;
 use photo::xmp::PersonsRating;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -90,12 +91,11 @@ pub struct AnalyzeRecord {
     /// The objects in it with a score of at least 0.4, the surest first; null without ssd-mobilenet-v2.
     #[serde(default)]
     pub objects: Option<Vec<ObjectRecord>>,
-    /// `single`, or what it is a frame of: `bracket` (exposures), `stack` (focus distances), `sweep` (a panorama).
+    #[serde(flatten)]
+    pub unit: UnitRecord,
+    /// What it has to do with the words of `--about`, 0 to 1; null without them.
     #[serde(default)]
-    pub unit: Unit,
-    /// All frames of its sequence, the middle one first; null for a single photo.
-    #[serde(default)]
-    pub sequence: Option<Vec<String>>,
+    pub relevance: Option<f64>,
 }
 
 /// The number of labels in a line.
@@ -108,8 +108,9 @@ impl AnalyzeRecord {
         photo: &select::Photo,
         verdict: Verdict,
         groups: (&Clustering, &str),
+        companions: &mut Companions,
     ) -> Option<Self> {
-        let (unit, sequence) = (Unit::of(&report), frames(&report));
+        let unit = UnitRecord::of(&report, companions);
         let (selected, measured, (clustering, method)) = (verdict.selected(), ScoreRecord::of(&report)?, groups);
         let (taken_at, taken_from, rated) = (report.taken_at_text(), report.taken_from, report.aesthetic);
         let score = rated.as_ref().map(|rated| rated.score);
@@ -160,7 +161,7 @@ impl AnalyzeRecord {
             text: report.text.as_ref().map(TextRecord::new),
             objects: report.objects.as_ref().map(|found| ObjectRecord::all(found, PhotoObjects::SURE)),
             unit,
-            sequence,
+            relevance: photo.relevance.as_ref().map(|found| found.score),
         })
     }
 
@@ -200,7 +201,7 @@ impl AnalyzeRecord {
                 strength: None,
             }),
             portrait,
-            sequence: self.unit.sequence(self.sequence),
+            sequence: self.unit.into_sequence(),
             embedding: Some(PhotoEmbedding { vector: self.embedding, model: self.model }),
             classified: self.labels.map(LabelRecord::classified),
             people: self.people.map(|faces| faces.into_iter().map(PersonFace::from).collect()),

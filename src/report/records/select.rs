@@ -5,12 +5,13 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::sequence::{Unit, frames};
+use super::unit::UnitRecord;
 use super::{DecisionPlace, DecisionWord};
 use crate::photo_report::{PhotoReport, TakenFrom};
 use crate::report::photo_path::PhotoPath;
 use crate::report::{Cell, Record, Tone};
 use judge::select::{self, MissingReason, PictureKind, Tiebreak, Verdict};
+use photo::companions::Companions;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SelectRecord {
@@ -57,15 +58,14 @@ pub struct SelectRecord {
     /// How likely that is, 0 to 1.
     #[serde(default)]
     pub kind_confidence: Option<f64>,
-    /// `single`, or what it is a frame of: `bracket` (exposures), `stack` (focus distances), `sweep` (a panorama).
-    #[serde(default)]
-    pub unit: Unit,
-    /// All frames of its sequence, the middle one first; null for a single photo.
-    #[serde(default)]
-    pub sequence: Option<Vec<String>>,
+    #[serde(flatten)]
+    pub unit: UnitRecord,
     /// What your taste adds to the score, within `composite_score`; null where it does not count.
     #[serde(default)]
     pub taste: Option<f64>,
+    /// What it has to do with the words of `--about`, 0 to 1; null without them.
+    #[serde(default)]
+    pub relevance: Option<f64>,
 }
 
 /// The parts of the composite score.
@@ -74,6 +74,9 @@ pub struct Parts {
     pub aesthetic: Part,
     pub iqa: Part,
     pub portrait: Part,
+    /// Null without `--about`.
+    #[serde(default)]
+    pub relevance: Option<Part>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -144,7 +147,12 @@ impl From<select::ScoreParts> for Parts {
             weight: part.weight,
             why: part.why.map(|why| why_word(why).to_owned()),
         };
-        Self { aesthetic: part(parts.aesthetic), iqa: part(parts.iqa), portrait: part(parts.portrait) }
+        Self {
+            aesthetic: part(parts.aesthetic),
+            iqa: part(parts.iqa),
+            portrait: part(parts.portrait),
+            relevance: parts.relevance.map(part),
+        }
     }
 }
 
@@ -169,7 +177,7 @@ impl From<Tiebreak> for TiebreakRecord {
 
 impl SelectRecord {
     /// `cluster_id` is −1 for a photo in no group.
-    pub fn new(photo: &select::Photo, verdict: &Verdict, report: &PhotoReport) -> Self {
+    pub fn new(photo: &select::Photo, verdict: &Verdict, report: &PhotoReport, companions: &mut Companions) -> Self {
         Self {
             rank: verdict.rank,
             path: PhotoPath::of(&photo.path),
@@ -192,9 +200,9 @@ impl SelectRecord {
             aesthetic_model: report.aesthetic.as_ref().map(|rated| rated.model.clone()),
             kind: photo.kind.map(|kind| kind.what),
             kind_confidence: photo.kind.map(|kind| kind.score),
-            unit: Unit::of(report),
-            sequence: frames(report),
+            unit: UnitRecord::of(report, companions),
             taste: photo.taste,
+            relevance: photo.relevance.as_ref().map(|found| found.score),
         }
     }
 }
