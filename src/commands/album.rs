@@ -17,6 +17,7 @@ use crate::error::CommandError;
 use crate::library::ModelHub;
 use crate::library::groups;
 use crate::library::model_selection::AlbumModels;
+use crate::library::sequences;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{self, Analysis};
 use crate::report::records::AnalyzeRecord;
@@ -101,7 +102,7 @@ impl Gathered {
         let (hub, mut absent) = (&networks.hub, networks);
         let mut models = hub.album_models(&mut absent)?;
         models.people = people::recognition_as(wanted, networks, context)?;
-        models.sketching = sequences.analysis();
+        models.sketching = sequences.analysis(context);
         let budget = thumbnails.map(|budget| budget(scan.photos.len()));
         let (mut reports, tally) = gather(scan, &models, budget, hub, context)?;
         if let Some(recognising) = &models.people {
@@ -124,10 +125,16 @@ pub fn gather(
     analyses.extend(thumbnails.as_ref().map(|thumbnails| thumbnails as &dyn Analysis));
     let mut reports = Vec::new();
     context.ui.detail(&format!("Analyzing batch of {} images", scan.photos.len()));
+    let sketches_later = models.sketching.is_some_and(|sketching| sketching.is_optional);
     let tally = photos::analyse(scan, &analyses, hub.medium(), hub, context, |_, report| {
-        reports.push(report);
+        // The sketches of a whole library would take more memory than all the rest.
+        let sketch = report.sketch.filter(|_| !sketches_later);
+        reports.push(PhotoReport { sketch, ..report });
         Ok(())
     })?;
+    if sketches_later {
+        sequences::sketch(&mut reports, hub);
+    }
     Ok((reports, tally))
 }
 
