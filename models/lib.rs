@@ -29,8 +29,14 @@ pub const MANIFESTS: &[(&str, &str)] = &[
     ("models/yolov8s.yaml", include_str!("yolov8s.yaml")),
 ];
 
-/// Lists of classes that manifests name, and the classes, one a line: those of ImageNet in the words of torchvision.
-pub const CLASSES: &[(&str, &str)] = &[("imagenet-1k", include_str!("imagenet-1k.txt"))];
+/// Lists of classes that manifests name, and the classes, one a line.
+pub const CLASSES: &[(&str, &str)] = &[("imagenet-1k", IMAGENET)];
+
+/// The classes of ImageNet in the words of torchvision.
+pub const IMAGENET: &str = include_str!("imagenet-1k.txt");
+
+/// What these classes are kinds of: `words: places in the list`, one concept a line.
+pub const IMAGENET_CONCEPTS: &str = include_str!("imagenet-1k-concepts.txt");
 
 /// The model that tells what is in a photo.
 pub const CLASSIFIER: &str = "efficientnet-lite0";

@@ -12,7 +12,7 @@ use crate::arguments::Global;
 
 use crate::commands::{
     self, aesthetics, analyze, classify, cluster, compare, completions, config, decide, dedup, device, embed, eval,
-    kmeans, man, models, node, ocr, people, portrait, review, schema, score, select, taste, train,
+    kmeans, man, models, node, ocr, people, portrait, review, schema, score, search, select, taste, train,
 };
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -53,6 +53,7 @@ pub enum Command {
     Ocr(ocr::Args),
     Cluster(cluster::Args),
     Select(select::Args),
+    Search(search::Args),
     Analyze(analyze::Args),
     Decide(decide::Args),
     Review(review::Args),
@@ -109,6 +110,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Ending, CommandError
         Command::Ocr(args) => ocr::run(args, context),
         Command::Cluster(args) => cluster::run(args, context),
         Command::Select(args) => select::run(args, context),
+        Command::Search(args) => search::run(args, context),
         Command::Decide(args) => decide::run(args, context),
         Command::Review(args) => review::run(args, context),
         Command::Taste(args) => taste::run(args, context),

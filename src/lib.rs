@@ -10,7 +10,7 @@
 //! | [`base`] | pictures in memory, containment of panics, safe reading and atomic writing of files | what a photo is |
 //! | [`kernels`] | CPU kernels of the networks, chosen at run time; the only `unsafe` code | files, models |
 //! | [`photo`] | files to pixels: scan, identity, kind, decoding within limits, EXIF, XMP, resize | what a picture is worth |
-//! | [`judge`] | pure decisions on numbers: `quality`, `portrait`, `cluster`, `select`, `taste` | files, clocks, networks, the terminal |
+//! | [`judge`] | pure decisions on numbers and words: `quality`, `portrait`, `cluster`, `select`, `query`, `taste` | files, clocks, networks, the terminal |
 //! | [`networks`] | networks, and the formats of weight files they are read from | where a file came from |
 //! | `models` | the manifests every binary carries, and the weights that are part of it | how anything runs |
 //! | [`hub`] | the model hub: manifests, catalogue, fetching, verified files, networks in memory | the photos of a run |
@@ -53,6 +53,7 @@
 //! | the built-in network | `src/networks/mini/`: `trunk.rs`, `views.rs` (what it sees), `heads.rs`, `comparison_head.rs` (tie-breaks); called from `src/hub/tasks.rs` |
 //! | text in photos | `src/networks/text/`, on graphs of operators (`src/networks/graph/`) read from ONNX (`src/networks/onnx/`) |
 //! | who is on a photo? | `src/hub/people.rs`, `src/networks/dlib/`; stored by `src/journal/people.rs` |
+//! | what is a photo about? | `src/judge/query/`; what it is asked of: `src/library/relevance.rs`; kinds of classes: `models/imagenet-1k-concepts.txt` |
 //! | how does a person's taste count? | `src/judge/taste/`; learned in `src/commands/learning.rs` |
 //! | which network is built from a weight file? | `src/hub/registry.rs`, an arm per architecture |
 //! | where is a model's file fetched from? | its manifest in `models/`; `src/hub/fetch/` |

@@ -72,8 +72,17 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("the best photo of every scene", "albumctl select ~/Photos"),
             ("the ten best", "albumctl select ~/Photos --top 10"),
             ("the same, copied into a folder, with a page to look at", TO_FOLDER),
+            ("only what is about something", "albumctl select ~/Photos --top 10 --about 'dog, cat' --not food"),
             ("what would be copied", "albumctl select ~/Photos --top 10 --copy-to ~/Album --dry-run"),
             ("every hour, what is new", "albumctl select ~/Photos --since last-run --link-to ~/Album -q"),
+        ],
+    ),
+    (
+        "search",
+        &[
+            ("photos of dogs on beaches, by a model of 19 MB", "albumctl search 'dog on the beach' ~/Photos --pull"),
+            ("receipts and invoices of a shop", "albumctl search 'receipt \"corner shop\"' ~/Photos --format table"),
+            ("without looking at the photos again", "albumctl search --from analysis.jsonl birds --top 20"),
         ],
     ),
     ("analyze", &[("everything once, to select from again and again", "albumctl analyze ~/Photos -o analysis.jsonl")]),

@@ -9,6 +9,7 @@ use clap::builder::PossibleValuesParser;
 use super::open_models::Networks;
 use super::people::{self, Wanted};
 use super::photos::{self, Tally};
+use super::query::QueryArgs;
 use super::sequences::Sequences;
 use crate::analyses::Thumbnails;
 use crate::config::AlbumClustering;
@@ -70,6 +71,14 @@ pub struct Gathered {
     pub models: AlbumModels,
 }
 
+/// What is looked for on photos besides what every album needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Sought<'a> {
+    pub people: Wanted,
+    pub query: &'a QueryArgs,
+    pub sequences: Sequences,
+}
+
 /// The size limit of a thumbnail in bytes, for a number of photos.
 pub type Budget = fn(usize) -> usize;
 
@@ -90,19 +99,22 @@ impl Gathered {
         Ok(Self { reports, tally, models })
     }
 
-    /// Analyses the photos; also recognises people as far as `wanted`.
+    /// Analyses the photos.
     pub fn from_photos(
         scan: &Scan,
-        wanted: Wanted,
+        sought: Sought<'_>,
         thumbnails: Option<Budget>,
-        sequences: Sequences,
         networks: &Networks<'_>,
         context: &Context,
     ) -> Result<Self, CommandError> {
         let (hub, mut absent) = (&networks.hub, networks);
         let mut models = hub.album_models(&mut absent)?;
-        models.people = people::recognition_as(wanted, networks, context)?;
-        models.sketching = sequences.analysis(context);
+        models.people = people::recognition_as(sought.people, networks, context)?;
+        models.sketching = sought.sequences.analysis(context);
+        if sought.query.is_given() {
+            models.classification = sought.query.classification(networks, context)?;
+            models.text = hub.text_if_here()?;
+        }
         let budget = thumbnails.map(|budget| budget(scan.photos.len()));
         let (mut reports, tally) = gather(scan, &models, budget, hub, context)?;
         if let Some(recognising) = &models.people {

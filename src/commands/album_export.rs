@@ -476,6 +476,7 @@ pub fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
         aesthetic: verdict.parts.aesthetic.value,
         technical: verdict.parts.iqa.value,
         portrait: verdict.parts.portrait.value,
+        relevance: photo.relevance.as_ref().map(|found| found.score),
         sharpness: report.quality.as_ref().map(|quality| quality.sharpness),
         exposure: report.quality.as_ref().map(|quality| quality.exposure),
         taken_at: report.taken_at_text().map(|text| text.replacen('T', " ", 1).chars().take(19).collect()),

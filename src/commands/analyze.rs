@@ -29,13 +29,14 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.check(context)?;
-    ChoiceArgs::check(context)?;
+    args.choice.check(context)?;
     let scan = photos::find(&args.photos, context)?;
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
     let mut models = hub.album_models(&mut &networks)?;
     models.text = hub.text_if_here()?;
     models.sketching = args.choice.sequences.analysis(context);
+    models.classification = args.choice.query.classification(&networks, context)?;
     let wanted = if args.choice.coverage.wanted() == Wanted::Not { Wanted::IfHere } else { Wanted::Needed };
     models.people = people::recognition_as(wanted, &networks, context)?;
     let (mut reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
@@ -44,11 +45,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     args.choice.sequences.mark(&mut reports);
     let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
-    let photos = choice::candidates(
+    let mut photos = choice::candidates(
         &reports,
         &groups,
         &human_decisions::of(&reports, args.choice.ratings, &context.decisions()?),
     );
+    args.choice.query.apply(&mut photos, &reports, context)?;
     let rules = args.choice.rules_for(&reports, context)?;
     let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);
     let mut verdicts = match chosen {

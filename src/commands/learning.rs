@@ -141,7 +141,9 @@ fn key(photo: PhotoId) -> [u8; 32] {
 /// pairs.
 fn of_album(album: Album, memory: &TasteMemory, decisions: &Decisions) -> Vec<TasteExample> {
     let Album { reports, photos, weights } = album;
-    let composite: Vec<Option<f64>> = photos.iter().map(|photo| ScoreParts::of(photo, weights).composite()).collect();
+    // A taste is about photos, whatever was asked for when it was learned.
+    let weights = Weights { relevance: 0.0, ..*weights };
+    let composite: Vec<Option<f64>> = photos.iter().map(|photo| ScoreParts::of(photo, &weights).composite()).collect();
     let mut scenes: HashMap<usize, Vec<usize>> = HashMap::new();
     for (at, photo) in photos.iter().enumerate() {
         scenes.entry(photo.group.unwrap_or(photos.len() + at)).or_default().push(at);

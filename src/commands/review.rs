@@ -58,7 +58,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.check(context)?;
-    ChoiceArgs::check(context)?;
+    args.choice.check(context)?;
     // Opened before the photos are analysed, so that an unwritable journal is reported without waiting for them.
     let journal = context.journal()?;
     let networks = Networks::configured(context)?;
@@ -66,12 +66,12 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let Gathered { mut reports, mut tally, models } = if let Some(file) = &args.from {
         Gathered::from_file(file, thumbnails, &networks, context)?
     } else {
-        let (scan, sequences) = (photos::find(&args.photos, context)?, args.choice.sequences);
-        let wanted = match args.choice.coverage.wanted() {
+        let scan = photos::find(&args.photos, context)?;
+        let people = match args.choice.coverage.wanted() {
             Wanted::Not => Wanted::IfHere,
             wanted => wanted,
         };
-        Gathered::from_photos(&scan, wanted, thumbnails, sequences, &networks, context)?
+        Gathered::from_photos(&scan, args.choice.sought(people), thumbnails, &networks, context)?
     };
     photos::unless_interrupted(context)?;
     if reports.is_empty() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 
-use super::album::{Budget, Gathered, GroupArgs};
+use super::album::{Budget, Gathered, GroupArgs, Sought};
 use super::album_export::{self, Album, DeliverArgs};
 use super::coverage::{self, CoverageArgs};
 use super::human_decisions::{self, Ratings};
@@ -13,6 +13,7 @@ use super::learning::{self, AlbumTaste, TasteChoice};
 use super::open_models::Networks;
 use super::people::Wanted;
 use super::photos::{self, Tally};
+use super::query::QueryArgs;
 use super::run_history::{RunHistory, Since};
 use super::select_summary;
 use super::sequences::Sequences;
@@ -106,6 +107,9 @@ pub struct ChoiceArgs {
     #[command(flatten)]
     pub coverage: CoverageArgs,
 
+    #[command(flatten)]
+    pub query: QueryArgs,
+
     /// What becomes of pictures that are no photographs: screenshots, documents, receipts, charts, drawings, memes
     ///
     /// last: they are picked only when photographs leave places; drop: never; keep: they compete like photographs. What a
@@ -149,14 +153,21 @@ fn between(text: &str, least: f64, most: f64) -> Result<f64, String> {
 }
 
 impl ChoiceArgs {
+    /// Refuses queries that ask for nothing, and configured values outside their range.
+    pub fn check(&self, context: &Context) -> Result<(), CommandError> {
+        self.query.check()?;
+        Self::check_settings(context)
+    }
+
     /// Refuses configured values outside their range.
-    pub fn check(context: &Context) -> Result<(), CommandError> {
+    pub fn check_settings(context: &Context) -> Result<(), CommandError> {
         let album = &context.settings().album;
         let bars = [
             ("quality.min_iqa_score", album.quality.min_iqa_score, 1.0),
             ("quality.min_ava_score", album.quality.min_ava_score, 10.0),
             ("quality.min_sharpness", album.quality.min_sharpness, 1.0),
             ("portrait.face_quality_weight", album.portrait.face_quality_weight, 1.0),
+            ("selection.min_relevance", album.selection.min_relevance, 1.0),
         ];
         if let Some((key, value, most)) = bars.into_iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
             let cause = anyhow::anyhow!("`album.{key}` is {value}; it must be a number from 0 to {most}");
@@ -167,6 +178,18 @@ impl ChoiceArgs {
             return Err(CommandError::usage(cause));
         }
         Ok(())
+    }
+
+    /// Whether the choice needs people to be recognised.
+    pub fn people(&self, context: &Context) -> Result<Wanted, CommandError> {
+        match self.coverage.wanted() {
+            Wanted::Not => self.query.people(context),
+            wanted => Ok(wanted),
+        }
+    }
+
+    pub fn sought(&self, people: Wanted) -> Sought<'_> {
+        Sought { people, query: &self.query, sequences: self.sequences }
     }
 
     /// The rules, with who of the people on these photos shall be in the album.
@@ -182,6 +205,7 @@ impl ChoiceArgs {
                 aesthetic: selection.ava_weight,
                 iqa: selection.iqa_weight,
                 portrait: selection.portrait_weight,
+                relevance: selection.relevance_weight,
             },
             filters: Filters {
                 min_iqa: self.min_iqa.unwrap_or(quality.min_iqa_score),
@@ -189,6 +213,7 @@ impl ChoiceArgs {
                 min_sharpness: self.min_sharpness.unwrap_or(quality.min_sharpness),
                 require_eyes_open: self.require_eyes_open || album.portrait.require_eyes_open,
                 orientation: self.orientation.as_deref().and_then(Orientation::named),
+                min_relevance: selection.min_relevance,
             },
             top: self.top,
             per_group: self.per_cluster.unwrap_or(selection.images_per_cluster),
@@ -208,7 +233,7 @@ impl ChoiceArgs {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.groups.check(context)?;
-    ChoiceArgs::check(context)?;
+    args.choice.check(context)?;
     let Some(history) = RunHistory::begin(args.since.as_ref(), &args.photos, &args.selection_flags(), context)? else {
         context.ui.note("the same run is under way in another process, which delivers what is new");
         return Ok(Ending::AllDone);
@@ -243,6 +268,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     };
     taste.apply(&mut photos);
     taste.report(context);
+    args.choice.query.apply(&mut photos, &reports, context)?;
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
     note_kept_beyond_top(&photos, &verdicts, &rules, context);
     coverage::note_lacking(&photos, &verdicts, &rules, context);
@@ -314,7 +340,7 @@ impl Args {
             flag("--min-cluster-size", groups.min_cluster_size.as_ref()),
             flag("--noise", groups.noise.as_ref()),
         ];
-        given.into_iter().flatten().chain(choice.coverage.flags()).collect()
+        given.into_iter().flatten().chain(choice.coverage.flags()).chain(choice.query.flags()).collect()
     }
 }
 
@@ -334,11 +360,12 @@ fn gather(
     if args.since.is_some() && scan.photos.is_empty() && scan.unreadable.is_empty() {
         return Ok(None);
     }
-    let wanted = match args.choice.coverage.wanted() {
+    let people = match args.choice.people(context)? {
         Wanted::Not if args.deliver.tells_people() => Wanted::IfHere,
         wanted => wanted,
     };
-    Gathered::from_photos(&scan, wanted, thumbnails, args.choice.sequences, networks, context).map(Some)
+    let sought = args.choice.sought(people);
+    Gathered::from_photos(&scan, sought, thumbnails, networks, context).map(Some)
 }
 
 pub fn note_kept_beyond_top(photos: &[Photo], verdicts: &[Verdict], rules: &Rules, context: &Context) {

@@ -160,4 +160,6 @@ pub struct AlbumSelection {
     pub diversity_threshold: f64,
     pub category_distance: f64,
     pub junk: Junk,
+    pub min_relevance: f64,
+    pub relevance_weight: f64,
 }

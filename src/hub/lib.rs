@@ -45,7 +45,7 @@ pub use self::device::{DeviceChoice, DeviceError};
 pub use self::error::{HubError, Missing};
 use self::loaded_models::LoadedModels;
 use self::loaded_networks::ByFolder;
-pub use models::{CLASSIFIER, MINI, TEXT_READER};
+pub use models::{CLASSIFIER, IMAGENET, IMAGENET_CONCEPTS, MINI, TEXT_READER};
 
 use self::manifest::{Architecture, Manifest, ManifestFile, Task};
 pub use self::model::LoadedGuard;

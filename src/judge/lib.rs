@@ -1,5 +1,5 @@
 //! Decisions over numbers: technical quality, portraits, groups of photos of one scene, frames taken as
-//! one sequence, the selection for an album.
+//! one sequence, what photos have to do with words, the selection for an album.
 //!
 //! All functions are pure. This crate must never know files, clocks, the terminal, networks or the store.
 
@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod people;
 pub mod portrait;
 pub mod quality;
+pub mod query;
 pub mod select;
 pub mod sequences;
 pub mod taste;

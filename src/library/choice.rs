@@ -90,6 +90,8 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
         content: photo.content.map(|content| content.0),
         sequence: None,
         taste: None,
+        relevance: None,
+        unwanted: None,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod model_selection;
 mod models;
 mod photos;
 mod record;
+pub mod relevance;
 pub mod sequences;
 mod source;
 
@@ -37,6 +38,7 @@ use hub::fetch::{PullError, SourceError};
 use hub::policy::{LicencePolicy, PolicyError};
 use hub::{DeviceError, Hub, HubConfig, HubError};
 use judge::cluster::ClusterError;
+use judge::query::ConceptError;
 use judge::select::SelectError;
 use kernels::{Cpu, CpuError, Engine, Precision};
 
@@ -140,6 +142,8 @@ pub enum ModelHubError {
     Interrupted,
     #[error("{}: its embedding differs in length from the others", path.display())]
     Lengths { path: PathBuf },
+    #[error(transparent)]
+    Concepts(#[from] ConceptError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]

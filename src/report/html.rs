@@ -76,6 +76,7 @@ pub struct Entry {
     pub aesthetic: Option<f64>,
     pub technical: Option<f64>,
     pub portrait: Option<f64>,
+    pub relevance: Option<f64>,
     pub sharpness: Option<f64>,
     pub exposure: Option<f64>,
     /// For display, `2026-05-14 10:31:07`; sorts as text.

@@ -6,7 +6,7 @@ use super::records::{
     AestheticsRecord, AnalyzeRecord, ClassifyRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord,
     DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, KnownPersonRecord, LoggedRecord, ModelPathRecord,
     ModelRecord, NearestRecord, OcrRecord, PairRecord, PeopleRecord, PortraitRecord, PulledRecord, RankRecord,
-    RemovedRecord, ScoreRecord, SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord,
+    RemovedRecord, ScoreRecord, SearchRecord, SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord,
     VerifiedRecord,
 };
 
@@ -57,6 +57,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("kmeans info", schema_of::<KmeansModelRecord>()),
         ("review", schema_of::<SelectRecord>()),
         ("score", schema_of::<ScoreRecord>()),
+        ("search", schema_of::<SearchRecord>()),
         ("select", schema_of::<SelectRecord>()),
         ("taste export", schema_of::<TasteLessonRecord>()),
         ("taste show", schema_of::<TasteRecord>()),

@@ -157,7 +157,8 @@ fn select_names_the_best_of_each_scene_with_reasons() {
             "unit",
             "sequence",
             "companions",
-            "taste"
+            "taste",
+            "relevance"
         ]
     );
     assert_eq!(lines.len(), 4);

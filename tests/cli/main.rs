@@ -25,6 +25,7 @@ mod plumbing;
 mod portrait;
 mod ratings;
 mod score;
+mod search;
 mod sequences;
 mod since;
 mod store;

@@ -6,11 +6,12 @@ use rayon::prelude::*;
 
 use super::{Judgement, figure};
 use crate::arguments::PhotoArgs;
-use crate::commands::album::{Budget, Gathered};
+use crate::commands::album::{Budget, Gathered, Sought};
 use crate::commands::learning::{self, Lessons};
 use crate::commands::open_models::Networks;
 use crate::commands::people::Wanted;
 use crate::commands::photos::{self, Tally};
+use crate::commands::query::QueryArgs;
 use crate::commands::select::{ChoiceArgs, choose};
 use crate::commands::sequences::Sequences;
 use crate::context::Context;
@@ -56,9 +57,8 @@ pub(super) fn judge(args: &Args, context: &Context) -> Result<Judgement, Command
     let scan = photos::find(&args.photos, context)?;
     let Gathered { mut reports, models, .. } = Gathered::from_photos(
         &scan,
-        Wanted::Not,
+        Sought { people: Wanted::Not, query: &QueryArgs::default(), sequences: Sequences::Ignore },
         Some(thumbnail_budget as Budget),
-        Sequences::Ignore,
         &networks,
         context,
     )?;

@@ -104,12 +104,14 @@ impl<'a> Session<'a> {
         let decisions = human_decisions::in_journal(album.reports, false, context)?;
         let elsewhere = human_decisions::elsewhere(album.reports, choice.ratings);
         let memory = journal.taste_memory().map_err(journal_failed)?;
+        let mut photos = choice::candidates(album.reports, album.groups, &vec![None; album.reports.len()]);
+        choice.query.apply(&mut photos, album.reports, context)?;
         let mut session = Self {
             album,
             journal,
             decisions,
             elsewhere,
-            photos: choice::candidates(album.reports, album.groups, &vec![None; album.reports.len()]),
+            photos,
             verdicts: Vec::new(),
             page: Page::default(),
             undo_stack: Vec::new(),

@@ -1,4 +1,5 @@
-//! The composite score of a photo: the weighted mean of its aesthetic, technical and portrait parts, each from 0 to 1.
+//! The composite score of a photo: the weighted mean of its aesthetic, technical and portrait parts, each from 0 to 1; and, where a person
+//! asked for something, its relevance.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,19 +20,21 @@ pub struct Weights {
     pub aesthetic: f64,
     pub iqa: f64,
     pub portrait: f64,
+    /// Counts only where a person asked for something.
+    pub relevance: f64,
 }
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { aesthetic: 0.5, iqa: 0.2, portrait: 0.3 }
+        Self { aesthetic: 0.5, iqa: 0.2, portrait: 0.3, relevance: 0.2 }
     }
 }
 
 impl Weights {
     pub fn check(&self) -> Result<(), SelectError> {
-        let all = [self.aesthetic, self.iqa, self.portrait];
-        let sound =
-            all.iter().all(|weight| weight.is_finite() && *weight >= 0.0) && all.iter().any(|&weight| weight > 0.0);
+        let parts = [self.aesthetic, self.iqa, self.portrait];
+        let is_sound = |weight: &f64| weight.is_finite() && *weight >= 0.0;
+        let sound = parts.iter().chain([&self.relevance]).all(is_sound) && parts.iter().any(|&weight| weight > 0.0);
         if sound { Ok(()) } else { Err(SelectError::Weights) }
     }
 }
@@ -72,41 +75,42 @@ pub struct ScoreParts {
     pub aesthetic: ScorePart,
     pub iqa: ScorePart,
     pub portrait: ScorePart,
+    /// `None` where nothing was asked for.
+    pub relevance: Option<ScorePart>,
 }
 
 impl ScoreParts {
+    /// Scales the aesthetic score from 1–10 to 0–1.
     pub fn of(photo: &Photo, weights: &Weights) -> Self {
-        Self::new(photo.aesthetic, photo.iqa, &photo.portrait, weights)
-    }
-
-    /// Scales `aesthetic` from 1–10 to 0–1; `iqa` is from 0 to 1 already.
-    pub fn new(
-        aesthetic: Result<f64, MissingReason>,
-        iqa: Result<f64, MissingReason>,
-        portrait: &Result<Portrait, MissingReason>,
-        weights: &Weights,
-    ) -> Self {
         let finite = |value: Result<f64, MissingReason>| match value {
             Ok(value) if !value.is_finite() => Err(MissingReason::Failed),
             other => other,
         };
         let unit = |value: f64| value.clamp(0.0, 1.0);
-        let aesthetic = finite(aesthetic).map(|score| unit((score - 1.0) / 9.0));
-        let iqa = finite(iqa).map(unit);
-        let portrait = finite(portrait.as_ref().map(|portrait| portrait.score).map_err(|why| *why)).map(unit);
-        let given = [(aesthetic, weights.aesthetic), (iqa, weights.iqa), (portrait, weights.portrait)];
+        let aesthetic = finite(photo.aesthetic).map(|score| unit((score - 1.0) / 9.0));
+        let iqa = finite(photo.iqa).map(unit);
+        let portrait = finite(photo.portrait.as_ref().map(|portrait| portrait.score).map_err(|why| *why)).map(unit);
+        let relevance =
+            photo.relevance.as_ref().map_or(Err(MissingReason::NotMeasured), |found| finite(Ok(found.score)));
+        let given = [
+            (aesthetic, weights.aesthetic),
+            (iqa, weights.iqa),
+            (portrait, weights.portrait),
+            (relevance.map(unit), weights.relevance),
+        ];
         let total: f64 = given.iter().filter(|(value, _)| value.is_ok()).map(|(_, weight)| weight).sum();
-        let [aesthetic, iqa, portrait] = given.map(|(value, weight)| ScorePart {
+        let [aesthetic, iqa, portrait, relevance] = given.map(|(value, weight)| ScorePart {
             value: value.ok(),
             weight: if value.is_ok() && total > 0.0 { weight / total } else { 0.0 },
             why: value.err(),
         });
-        Self { aesthetic, iqa, portrait }
+        Self { aesthetic, iqa, portrait, relevance: photo.relevance.is_some().then_some(relevance) }
     }
 
     /// The weighted mean; `None` when no part with a weight has a value.
     pub fn composite(&self) -> Option<f64> {
-        let parts = [self.aesthetic, self.iqa, self.portrait];
+        let parts = [Some(self.aesthetic), Some(self.iqa), Some(self.portrait), self.relevance];
+        let parts: Vec<ScorePart> = parts.into_iter().flatten().collect();
         let has_weight = parts.iter().any(|part| part.weight > 0.0);
         has_weight.then(|| parts.iter().map(|part| part.value.unwrap_or(0.0) * part.weight).sum())
     }

@@ -45,6 +45,8 @@ pub struct Filters {
     /// small faces would fail.
     pub require_eyes_open: bool,
     pub orientation: Option<Orientation>,
+    /// From 0 to 1, for photos with a relevance. Without one a photo passes.
+    pub min_relevance: f64,
 }
 
 /// The filter that a photo failed.
@@ -67,6 +69,12 @@ pub(super) enum FailedFilter {
         found: Orientation,
         wanted: Orientation,
     },
+    Relevance {
+        value: f64,
+        least: f64,
+    },
+    /// It has to do with what is to be left out.
+    Unwanted,
     /// A picture that is no photograph, where those are left out.
     Junk(Kind),
 }
@@ -74,6 +82,12 @@ pub(super) enum FailedFilter {
 impl Filters {
     pub(super) fn failed(&self, photo: &Photo) -> Option<FailedFilter> {
         let below = |value: Option<f64>, least: f64| value.filter(|value| *value < least);
+        if let Some(value) = below(photo.relevance.as_ref().map(|found| found.score), self.min_relevance) {
+            return Some(FailedFilter::Relevance { value, least: self.min_relevance });
+        }
+        if photo.unwanted.is_some() {
+            return Some(FailedFilter::Unwanted);
+        }
         if let Some(value) = below(photo.iqa.ok(), self.min_iqa) {
             return Some(FailedFilter::Iqa { value, least: self.min_iqa });
         }

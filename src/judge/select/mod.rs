@@ -9,6 +9,7 @@ mod kind;
 mod pick;
 mod picks;
 mod reason;
+mod relevance;
 mod representatives;
 mod taste;
 pub mod tournament;
@@ -24,6 +25,7 @@ pub use composite::{MissingReason, Portrait, ScoreParts, Weights};
 pub use cover::Quota;
 pub use filter::{Filters, Orientation};
 pub use kind::{Junk, Kind, PictureKind};
+pub use relevance::Relevance;
 pub use taste::{needs_comparison, select};
 pub use tournament::{Meeting, Tiebreak};
 
@@ -89,6 +91,10 @@ pub struct Photo {
     pub sequence: Option<SequencePart>,
     /// What the person's taste adds to the composite score; `None` where it does not count.
     pub taste: Option<f64>,
+    /// What it has to do with what was asked for; `None` where nothing was.
+    pub relevance: Option<Relevance>,
+    /// What it has to do with what is to be left out, where that is enough to leave it out.
+    pub unwanted: Option<Relevance>,
 }
 
 /// The place of a photo in a sequence, of which one frame stands for all.

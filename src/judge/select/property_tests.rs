@@ -120,7 +120,7 @@ proptest! {
         if let Ok(portrait) = photo.portrait {
             (sum, weights) = (sum + wp * portrait.score, weights + wp);
         }
-        let ours = ScoreParts::of(&photo, &Weights { aesthetic: wa, iqa: wq, portrait: wp }).composite();
+        let ours = ScoreParts::of(&photo, &Weights { aesthetic: wa, iqa: wq, portrait: wp, relevance: 0.0 }).composite();
         prop_assert_eq!(ours.is_some(), weights > 0.0);
         prop_assert!(ours.is_none_or(|ours| (ours - sum / weights).abs() < 1e-6));
     }

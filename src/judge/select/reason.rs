@@ -80,7 +80,7 @@ pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rul
         }
         Outcome::Frame { other } => vec![group.frame(photo, other, rules)],
         Outcome::NoGroup => vec!["It belongs to no group, and photos without one are left out".to_owned()],
-        Outcome::Filtered(failed) => vec![failed_filter(failed)],
+        Outcome::Filtered(failed) => vec![failed_filter(failed, &group.photos[photo])],
         Outcome::TooAlike { other, distance } => vec![format!(
             "Too similar to {}, which was picked: their distance is {distance:.2}, and at least {:.2} is required",
             group.name(other),
@@ -92,7 +92,9 @@ pub(super) fn sentence(photo: usize, outcome: Outcome, group: &GroupContext, rul
             let for_people = group.covering.get(&photo).map(|people| shows(people));
             let stands_for =
                 group.photos[photo].sequence.as_ref().map(|part| format!("it stands for {}", name_of(part)));
-            group.picked(photo).into_iter().chain(for_people).chain(stands_for).chain(behind).collect()
+            let about = group.photos[photo].relevance.as_ref().map(|found| found.shows.clone());
+            let about = about.filter(|shows| !shows.is_empty());
+            group.picked(photo).into_iter().chain(about).chain(for_people).chain(stands_for).chain(behind).collect()
         }
         Outcome::PassedOver { last: Some(kind) } => {
             vec![format!("{}, picked only when photographs leave places", sure(kind))]
@@ -113,7 +115,7 @@ fn sure(kind: Kind) -> String {
     format!("A {} ({:.2} sure)", kind.what.word(), kind.score)
 }
 
-fn failed_filter(failed: FailedFilter) -> String {
+fn failed_filter(failed: FailedFilter, photo: &Photo) -> String {
     match failed {
         FailedFilter::Iqa { value, least } => {
             format!("Technical quality {} is below the required {least:.2}", short(value, least))
@@ -123,6 +125,15 @@ fn failed_filter(failed: FailedFilter) -> String {
         }
         FailedFilter::Sharpness { value, least } => {
             format!("Sharpness {} is below the required {least:.2}", short(value, least))
+        }
+        FailedFilter::Relevance { value, least } => {
+            let found = photo.relevance.as_ref().filter(|found| !found.shows.is_empty());
+            let shows = found.map_or_else(String::new, |found| format!("; it {}", found.shows));
+            format!("Its relevance {} is below the required {least:.2}{shows}", short(value, least))
+        }
+        FailedFilter::Unwanted => {
+            let shows = photo.unwanted.as_ref().map_or("", |found| &found.shows);
+            format!("It {shows}, which is to be left out")
         }
         FailedFilter::Orientation { found, wanted } => {
             format!("Its orientation is {}, and {} is required", found.name(), wanted.name())
@@ -530,7 +541,8 @@ mod tests {
 
     #[test]
     fn a_value_just_below_its_threshold_is_shown_with_more_decimals() {
-        let reason = failed_filter(FailedFilter::Sharpness { value: 0.1996, least: 0.2 });
+        let photo = super::super::tests::photo("a.jpg", 0, 0.5);
+        let reason = failed_filter(FailedFilter::Sharpness { value: 0.1996, least: 0.2 }, &photo);
         assert_eq!(reason, "Sharpness 0.1996 is below the required 0.20");
     }
 }

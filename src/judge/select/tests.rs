@@ -24,6 +24,8 @@ pub fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         content: None,
         sequence: None,
         taste: None,
+        relevance: None,
+        unwanted: None,
     }
 }
 
@@ -108,8 +110,11 @@ fn a_missing_part_is_left_out_and_said_and_zero_is_zero() {
 #[test]
 fn weights_are_proportions() {
     let one = Photo { aesthetic: Ok(5.5), ..photo("a", 0, 0.3) };
-    let small = ScoreParts::of(&one, &Weights { aesthetic: 0.1, iqa: 0.3, portrait: 0.0 }).composite().unwrap();
-    let large = ScoreParts::of(&one, &Weights { aesthetic: 10.0, iqa: 30.0, portrait: 0.0 }).composite().unwrap();
+    let small =
+        ScoreParts::of(&one, &Weights { aesthetic: 0.1, iqa: 0.3, portrait: 0.0, relevance: 0.0 }).composite().unwrap();
+    let large = ScoreParts::of(&one, &Weights { aesthetic: 10.0, iqa: 30.0, portrait: 0.0, relevance: 0.0 })
+        .composite()
+        .unwrap();
     assert!(close(small, 0.25 * 0.5 + 0.75 * 0.3) && close(small, large));
 }
 
@@ -207,7 +212,7 @@ fn filters_pass_unmeasured_values_and_reasons_name_the_failed_filter() {
         Photo { group: None, ..photo("stray", 6, 0.9) },
     ];
     let filters =
-        Filters { min_iqa: 0.3, min_aesthetic: 4.0, min_sharpness: 0.2, require_eyes_open: true, orientation: None };
+        Filters { min_iqa: 0.3, min_aesthetic: 4.0, min_sharpness: 0.2, require_eyes_open: true, ..Filters::default() };
     let rules = Rules { filters, ..Rules::default() };
     let mut chosen = picks(&photos, &rules, no_model());
     chosen.sort();
@@ -309,7 +314,8 @@ fn the_reason_of_a_single_photo_names_its_two_best_scores() {
 
 #[test]
 fn senseless_rules_are_refused() {
-    let zero = Rules { weights: Weights { aesthetic: 0.0, iqa: 0.0, portrait: 0.0 }, ..Rules::default() };
+    let zero =
+        Rules { weights: Weights { aesthetic: 0.0, iqa: 0.0, portrait: 0.0, relevance: 0.0 }, ..Rules::default() };
     assert_eq!(select(&[], &zero, no_model()), Err(SelectError::Weights));
     let endless = Rules { tiebreak_margin: f64::INFINITY, ..Rules::default() };
     assert_eq!(select(&[], &endless, no_model()), Err(SelectError::Margin { name: "tiebreak_margin" }));

@@ -15,7 +15,7 @@ const two = (value) => value.toFixed(2);
 const dayOf = (photo) => (photo.taken_at || '').slice(0, 10);
 
 const SCORES = [
-  ['composite', 'Overall'], ['aesthetic', 'Aesthetic'], ['technical', 'Technical'], ['portrait', 'Portrait'],
+  ['composite', 'Overall'], ['aesthetic', 'Aesthetic'], ['technical', 'Technical'], ['portrait', 'Portrait'], ['relevance', 'Relevance'],
   ['sharpness', 'Sharpness'], ['exposure', 'Exposure'],
 ].map(([key, label]) => ({ key, label, of: (photo) => photo[key], low: 0, high: 1, tell: two }));
 

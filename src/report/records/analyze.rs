@@ -90,6 +90,9 @@ pub struct AnalyzeRecord {
     pub text: Option<TextRecord>,
     #[serde(flatten)]
     pub unit: UnitRecord,
+    /// What it has to do with the words of `--about`, 0 to 1; null without them.
+    #[serde(default)]
+    pub relevance: Option<f64>,
 }
 
 /// The number of labels in a line.
@@ -154,6 +157,7 @@ impl AnalyzeRecord {
             people: report.people.map(|faces| faces.iter().map(PersonRecord::from).collect()),
             text: report.text.as_ref().map(TextRecord::new),
             unit,
+            relevance: photo.relevance.as_ref().map(|found| found.score),
         })
     }
 

@@ -63,6 +63,9 @@ pub struct SelectRecord {
     /// What your taste adds to the score, within `composite_score`; null where it does not count.
     #[serde(default)]
     pub taste: Option<f64>,
+    /// What it has to do with the words of `--about`, 0 to 1; null without them.
+    #[serde(default)]
+    pub relevance: Option<f64>,
 }
 
 /// The parts of the composite score.
@@ -71,6 +74,9 @@ pub struct Parts {
     pub aesthetic: Part,
     pub iqa: Part,
     pub portrait: Part,
+    /// Null without `--about`.
+    #[serde(default)]
+    pub relevance: Option<Part>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -141,7 +147,12 @@ impl From<select::ScoreParts> for Parts {
             weight: part.weight,
             why: part.why.map(|why| why_word(why).to_owned()),
         };
-        Self { aesthetic: part(parts.aesthetic), iqa: part(parts.iqa), portrait: part(parts.portrait) }
+        Self {
+            aesthetic: part(parts.aesthetic),
+            iqa: part(parts.iqa),
+            portrait: part(parts.portrait),
+            relevance: parts.relevance.map(part),
+        }
     }
 }
 
@@ -191,6 +202,7 @@ impl SelectRecord {
             kind_confidence: photo.kind.map(|kind| kind.score),
             unit: UnitRecord::of(report, companions),
             taste: photo.taste,
+            relevance: photo.relevance.as_ref().map(|found| found.score),
         }
     }
 }
