@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::job::Job;
-use super::one_photo::StoreKeys;
 use crate::store::Fingerprint;
 use photo::identity::{ContentId, ReadError, Stamp};
 
@@ -42,10 +41,8 @@ pub struct Lookups<'a> {
 }
 
 impl<'a> Lookups<'a> {
-    pub fn new(job: &'a Job<'a>, keys: &StoreKeys) -> Self {
-        let analyses = job.analyses.iter().zip(&keys.analyses);
-        let needed = analyses.filter(|(analysis, _)| !analysis.is_optional()).map(|(_, key)| key);
-        let wanted = std::iter::once(&keys.facts).chain(needed).copied().collect();
+    /// `wanted`: the findings that are looked up.
+    pub fn new(job: &'a Job<'a>, wanted: Vec<Fingerprint>) -> Self {
         let blocks = (0..job.photos.len().div_ceil(BLOCK)).map(|_| Mutex::default()).collect();
         Self { job, wanted, blocks }
     }

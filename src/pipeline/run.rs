@@ -33,7 +33,7 @@ pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) 
     let counts_as_analysis = job.analyses.iter().any(|analysis| is_part_of_analysis(analysis.name()));
     let waiting = VecDeque::new();
     let mut outcomes = InScanOrder { job, keys: &keys, queue: &queue, each, waiting, next: 0, counts_as_analysis };
-    let lookups = Lookups::new(job, &keys);
+    let lookups = Lookups::new(job, keys.needed(job));
     let one = |index: usize, decoder: &mut PhotoDecoder| {
         let photo = || process(job, &keys, &budget, decoder, &job.photos[index].path, lookups.take(index));
         (index, contained(&job.photos[index].path, photo))

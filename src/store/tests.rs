@@ -118,7 +118,7 @@ fn many_files_are_looked_up_at_once_as_one_by_one() {
     let [wanted, other] = ["score", "thumbnail"].map(|name| Fingerprint::of([name]));
     let name = |n: u32| PathBuf::from(format!("/{n}.jpg"));
     let content = |n: u32| ContentId::of(&n.to_le_bytes());
-    for n in 0..600 {
+    for n in 0..600_u32 {
         let result = n.to_le_bytes();
         let findings = vec![(wanted, &result[..]), (other, &[7; 3000][..])];
         store.keep(&[StoreEntry { path: &name(n), stamp: Some(stamp(9)), content: content(n), findings }]);
