@@ -36,7 +36,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut models = hub.album_models(&mut &networks)?;
     models.text = hub.text_if_here()?;
     models.objects = hub.objects_if_here()?;
-    models.sketching = args.choice.sequences.analysis();
+    models.sketching = args.choice.sequences.analysis(context);
     models.classification = args.choice.query.classification(&networks, context)?;
     let wanted = if args.choice.coverage.wanted() == Wanted::Not { Wanted::IfHere } else { Wanted::Needed };
     models.people = people::recognition_as(wanted, &networks, context)?;
