@@ -12,6 +12,7 @@ use judge::portrait::Portrait;
 use judge::quality::Quality;
 use judge::select::Kind;
 use judge::sequences::{Exposure, FrameSketch, SequenceKind};
+use networks::objects::Object;
 use networks::text::TextLine;
 use photo::Taken;
 use photo::identity::{ContentId, PictureId};
@@ -48,6 +49,7 @@ pub struct PhotoReport {
     /// The faces on it, and whose they are.
     pub people: Option<Vec<PersonFace>>,
     pub text: Option<PhotoText>,
+    pub objects: Option<PhotoObjects>,
     /// The photo's group; photos of one batch with the same number show the same scene.
     pub cluster_id: Option<i64>,
     /// The feature vector by which a comparison network compares pairs.
@@ -139,10 +141,29 @@ impl PhotoText {
     }
 }
 
+/// The objects in a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhotoObjects {
+    /// The surest first.
+    pub objects: Vec<Object>,
+    /// `name@version` of the model.
+    pub model: String,
+}
+
+impl PhotoObjects {
+    /// The score from which an object counts unless another is asked for.
+    pub const SURE: f32 = 0.4;
+
+    /// The objects with at least this score.
+    pub fn with(&self, score: f32) -> impl Iterator<Item = &Object> {
+        self.objects.iter().filter(move |object| object.score >= score)
+    }
+}
+
 /// An embedding vector of length 1.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PhotoEmbedding {
-    pub vector: Vec<f32>,
+    pub vector: Arc<[f32]>,
     /// `name@version` of the model.
     pub model: String,
 }
@@ -169,6 +190,7 @@ impl PhotoReport {
             kind: None,
             people: None,
             text: None,
+            objects: None,
             cluster_id: None,
             comparison: None,
             perceptual_hash: None,

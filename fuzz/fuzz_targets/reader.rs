@@ -47,6 +47,7 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("dlib", dlib),
     ("onnx", onnx),
     ("traineddata", traineddata),
+    ("tensorflow", tensorflow),
 ];
 
 static READER: LazyLock<fn(&[u8])> = LazyLock::new(|| {
@@ -184,6 +185,14 @@ fn manifest(bytes: &[u8]) {
 /// A sound graph is run on a small picture.
 fn onnx(bytes: &[u8]) {
     let Ok(graph) = networks::onnx::parse(bytes) else { return };
+    let Ok(network) = Network::new(graph, Cpu::best()) else { return };
+    let picture = Tensor::picture(16, 20, 3, vec![0.5; 16 * 20 * 3]).expect("as many numbers as pixels");
+    let _ = network.run(picture);
+}
+
+/// The same, of what lies between a picture and a map.
+fn tensorflow(bytes: &[u8]) {
+    let Ok(graph) = networks::tensorflow::parse(bytes, "Preprocessor/sub", &["dark"]) else { return };
     let Ok(network) = Network::new(graph, Cpu::best()) else { return };
     let picture = Tensor::picture(16, 20, 3, vec![0.5; 16 * 20 * 3]).expect("as many numbers as pixels");
     let _ = network.run(picture);

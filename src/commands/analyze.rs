@@ -35,7 +35,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let hub = &networks.hub;
     let mut models = hub.album_models(&mut &networks)?;
     models.text = hub.text_if_here()?;
-    models.sketching = args.choice.sequences.analysis();
+    models.objects = hub.objects_if_here()?;
+    models.sketching = args.choice.sequences.analysis(context);
     models.classification = args.choice.query.classification(&networks, context)?;
     let wanted = if args.choice.coverage.wanted() == Wanted::Not { Wanted::IfHere } else { Wanted::Needed };
     models.people = people::recognition_as(wanted, &networks, context)?;

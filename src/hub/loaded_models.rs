@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use networks::objects::ObjectFinder;
 use networks::text::TextReader;
 
 use super::faces::FaceAnalyzer;
@@ -15,6 +16,7 @@ pub(super) struct LoadedModels {
     pub photos: LoadedNetworks<LoadedNetwork>,
     pub faces: LoadedNetworks<FaceAnalyzer>,
     pub text: LoadedNetworks<TextReader>,
+    pub objects: LoadedNetworks<ObjectFinder>,
     pub people: LoadedNetworks<Recognition>,
 }
 
@@ -24,6 +26,7 @@ impl LoadedModels {
         self.photos.builds(reference)
             || self.faces.builds(reference)
             || self.text.builds(reference)
+            || self.objects.builds(reference)
             || self.people.builds(reference)
     }
 
@@ -32,6 +35,7 @@ impl LoadedModels {
         self.photos.holds(reference)
             || self.faces.holds(reference)
             || self.text.holds(reference)
+            || self.objects.holds(reference)
             || self.people.holds(reference)
     }
 
@@ -41,6 +45,7 @@ impl LoadedModels {
             self.photos.forget(reference),
             self.faces.forget(reference),
             self.text.forget(reference),
+            self.objects.forget(reference),
             self.people.forget(reference),
         ];
         gone.contains(&true)
@@ -51,6 +56,7 @@ impl LoadedModels {
         self.photos.forget_idle(since);
         self.faces.forget_idle(since);
         self.text.forget_idle(since);
+        self.objects.forget_idle(since);
         self.people.forget_idle(since);
     }
 }

@@ -5,6 +5,7 @@
 //! where a file came from, a manifest, or which device was chosen.
 
 mod axes;
+mod bilinear;
 pub mod checkpoint;
 mod convolution;
 pub mod dinov2;
@@ -16,6 +17,7 @@ pub mod head;
 pub mod mini;
 pub mod mobile;
 pub mod multihead;
+pub mod objects;
 pub mod onnx;
 pub mod preference;
 pub mod preprocess;
@@ -23,6 +25,7 @@ pub mod rating;
 mod rectified;
 pub mod resnet;
 pub mod singlehead;
+pub mod tensorflow;
 pub mod tesseract;
 pub mod text;
 pub mod tflite;
