@@ -4,6 +4,7 @@ mod address;
 mod client;
 mod network;
 mod patience;
+mod pip;
 mod pull;
 mod transfer;
 mod turn;
@@ -180,8 +181,11 @@ pub enum SourceError {
     Encoded(String),
     #[error("`{0}` is no http or https address")]
     Address(String),
-    #[error("no package index is configured; name one as pip does, in PIP_INDEX_URL or index-url of pip.conf")]
-    NoIndex,
+    #[error("no package index is configured, and no pip is here to ask; name one as pip does, in PIP_INDEX_URL or \
+        index-url of pip.conf{}", .sha256.map(|sha256| format!(", or get the file with sha256 {sha256}")).unwrap_or_default())]
+    NoIndex { sha256: Option<Digest> },
+    #[error("pip could not bring it: {0}")]
+    Pip(String),
     #[error("the package index does not list {0}")]
     NotListed(String),
     #[error("the package index has another file of that name: sha256 {found}, {expected} is expected")]

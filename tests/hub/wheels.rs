@@ -183,6 +183,63 @@ fn without_an_index_the_user_is_told_where_to_name_one() {
     assert!(error.contains("PIP_INDEX_URL"), "{error}");
 }
 
+/// A folder with a pip that brings a wheel, or else says why not, and writes down what it was asked.
+#[cfg(unix)]
+fn pip(place: &mut Place, brings: &[u8], file: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = place.folder.path().join("bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("brings.whl"), brings).unwrap();
+    let here = folder.display();
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> {here}/asked\nwhile [ \"$1\" != --dest ]; do shift; done\n\
+         [ -s {here}/brings.whl ] || {{ echo 'ERROR: first' >&2; echo 'ERROR: no network' >&2; exit 1; }}\n\
+         /bin/cp {here}/brings.whl \"$2/{file}\"\n"
+    );
+    std::fs::write(folder.join("pip"), script).unwrap();
+    std::fs::set_permissions(folder.join("pip"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.environment.push(("PATH".into(), folder.display().to_string()));
+    folder
+}
+
+#[cfg(unix)]
+#[test]
+fn where_no_index_is_named_pip_brings_the_wheel_once_and_the_entries_are_verified() {
+    let mut index = index(Served::file);
+    index.place.environment.retain(|(name, _)| name != "PIP_INDEX_URL");
+    let folder = pip(&mut index.place, &index.wheel, FILE);
+    for outcome in index.place.pull_all(&index.both()) {
+        outcome.unwrap();
+    }
+    for model in &index.models {
+        index.place.assert_is_there(model);
+    }
+    let asked = std::fs::read_to_string(folder.join("asked")).unwrap();
+    assert_eq!(asked.lines().count(), 1, "{asked}");
+    assert!(asked.starts_with("download ") && asked.trim_end().ends_with("--abi cp311 Face_Kit==1.2"), "{asked}");
+    assert!(asked.contains(" --no-deps ") && asked.contains(" --only-binary=:all: "), "{asked}");
+    assert_eq!(index.place.server.log().len(), 0, "nothing was asked of a server");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_pip_cannot_bring_or_brings_wrong_is_no_model() {
+    let mut index = index(Served::file);
+    index.place.environment.retain(|(name, _)| name != "PIP_INDEX_URL");
+    let folder = pip(&mut index.place, b"", FILE);
+    let error = |index: &Index| index.place.pull(&index.both()[0]).unwrap_err().to_string();
+    let said = error(&index);
+    assert!(said.contains("pip could not bring it: ERROR: no network"), "{said}");
+    std::fs::write(folder.join("brings.whl"), zip(&[("kit/a.bin", b"something else")])).unwrap();
+    let said = error(&index);
+    assert!(said.contains("another file of that name"), "{said}");
+    // Who wants no index wants no pip either.
+    index.place.environment.push(("PIP_NO_INDEX".into(), "1".into()));
+    let said = error(&index);
+    assert!(said.contains("PIP_INDEX_URL") && said.contains(&Digest::of(&index.models[0]).hex()), "{said}");
+    index.place.assert_is_missing(&index.models[0]);
+}
+
 #[test]
 fn archives_of_nonsense_do_no_harm() {
     let good = index(Served::file).wheel;

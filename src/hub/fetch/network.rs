@@ -16,6 +16,8 @@ pub struct Network {
     pub certificates: Option<PathBuf>,
     /// Package indexes, in order of precedence.
     pub indexes: Vec<String>,
+    /// The folders where pip is looked for if there are none; empty if pip is told to use no index.
+    pub programs: Vec<PathBuf>,
 }
 
 impl Network {
@@ -33,6 +35,7 @@ impl Network {
             no_proxy: no_proxy.split(',').map(|entry| entry.trim().to_ascii_lowercase()).collect(),
             certificates: first(&["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"]).map(PathBuf::from),
             indexes: indexes(&variables),
+            programs: programs(&variables),
         }
     }
 
@@ -50,9 +53,18 @@ impl Network {
     }
 }
 
+fn programs(variables: &HashMap<String, String>) -> Vec<PathBuf> {
+    let path = variables.get("PATH").filter(|_| !uses_no_index(variables));
+    path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default()
+}
+
+fn uses_no_index(variables: &HashMap<String, String>) -> bool {
+    variables.get("PIP_NO_INDEX").is_some_and(|value| !matches!(value.as_str(), "0" | "false" | "no" | "off"))
+}
+
 /// Finds the indexes as pip does: environment first, then its files, the most specific first.
 fn indexes(variables: &HashMap<String, String>) -> Vec<String> {
-    if variables.get("PIP_NO_INDEX").is_some_and(|value| !matches!(value.as_str(), "0" | "false" | "no" | "off")) {
+    if uses_no_index(variables) {
         return Vec::new();
     }
     let files: Vec<_> =

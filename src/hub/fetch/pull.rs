@@ -7,6 +7,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::client::{Client, Trouble};
+use super::pip::PipWheels;
 use super::transfer::Transfer;
 use super::turn::Turn;
 use super::wheel::{self, Got, Link, Wheels};
@@ -21,6 +22,7 @@ pub struct Puller<'a> {
     cache: &'a Cache,
     stop: &'a AtomicBool,
     wheels: Wheels,
+    pip_wheels: PipWheels,
     /// Whole wheels that were fetched only to extract an entry.
     borrowed: Mutex<Vec<Digest>>,
 }
@@ -43,7 +45,14 @@ impl Drop for Watched<'_> {
 impl<'a> Puller<'a> {
     /// When `stop` becomes true, connections are closed and received bytes are kept.
     pub fn new(client: &'a Client, cache: &'a Cache, stop: &'a AtomicBool) -> Self {
-        Self { client, cache, stop, wheels: Wheels::default(), borrowed: Mutex::default() }
+        Self {
+            client,
+            cache,
+            stop,
+            wheels: Wheels::default(),
+            pip_wheels: PipWheels::default(),
+            borrowed: Mutex::default(),
+        }
     }
 
     /// Pulls files; returns the outcome of each in order.
@@ -195,6 +204,10 @@ impl<'a> Puller<'a> {
     }
 
     fn try_wheel(&self, transfer: &mut Transfer<'_>, wheel: &WheelEntry, part: &mut Part) -> Result<(), Trouble> {
+        if self.client.network().indexes.is_empty() {
+            let whole = self.pip_wheels.bring(transfer, wheel)?;
+            return wheel::from_file(transfer, &whole, wheel, part);
+        }
         match self.wheels.fetch(transfer, wheel, part)? {
             Got::Entry => Ok(()),
             Got::NeedsWhole(link) => {

@@ -239,7 +239,7 @@ impl Transfer<'_> {
         })
     }
 
-    fn check_stop(&self) -> Result<(), Trouble> {
+    pub fn check_stop(&self) -> Result<(), Trouble> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Trouble::Fatal(PullError::Interrupted { name: self.wanted.name.clone() }));
         }

@@ -131,9 +131,6 @@ fn named<'a>(entries: &'a [Entry], name: &str) -> Result<&'a Entry, Trouble> {
 
 fn look_up(transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<Link, Trouble> {
     let indexes = &transfer.client.network().indexes;
-    if indexes.is_empty() {
-        return Err(SourceError::NoIndex.into());
-    }
     for index in indexes {
         let page = format!("{index}/{}/", normalised(&wheel.package));
         let question = Question { address: &page, accept: Some(ACCEPT), ..Question::default() };

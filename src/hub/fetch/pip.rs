@@ -1,0 +1,145 @@
+//! Wheels brought by pip, for people who have configured no package index: pip knows one by itself.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::client::Trouble;
+use super::transfer::Transfer;
+use super::{Event, SourceError};
+use crate::digest::Digest;
+use crate::sources::WheelEntry;
+use base::reading;
+
+/// Programs that are or run pip, and their first arguments.
+const PROGRAMS: [(&str, &[&str]); 4] = [("pip", &[]), ("pip3", &[]), ("python3", &["-m", "pip"]), ("uvx", &["pip"])];
+/// Bytes kept of what pip says when it fails.
+const LONGEST_MESSAGE: u64 = 64 << 10;
+
+/// The wheels that pip has brought in one pull, by package and version. They are deleted with it.
+#[derive(Debug, Default)]
+pub struct PipWheels {
+    brought: Mutex<HashMap<String, TempDir>>,
+}
+
+impl PipWheels {
+    /// The path of a wheel, which pip fetches into a temporary folder. It unpacks and installs nothing.
+    pub fn bring(&self, transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<PathBuf, Trouble> {
+        // Locked meanwhile, because several files of one wheel need it at the same time.
+        let mut brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = brought.get(&wheel.file) {
+            return Ok(folder.path().join(&wheel.file));
+        }
+        let local = |error: std::io::Error| Trouble::Never(SourceError::Pip(error.to_string()));
+        let folder = tempfile::Builder::new().prefix("albumctl-pip-").tempdir().map_err(local)?;
+        (transfer.tell)(Event::Begun { from: 0, total: None });
+        let program = start(transfer, wheel, &folder)?;
+        wait(transfer, program)?;
+        let path = folder.path().join(&wheel.file);
+        let file = reading::open(&path).map_err(|_| SourceError::NotListed(wheel.file.clone()))?;
+        let (found, _) = Digest::of_reader(file).map_err(local)?;
+        if let Some(expected) = wheel.sha256.filter(|expected| *expected != found) {
+            return Err(SourceError::OtherWheel { expected, found }.into());
+        }
+        brought.insert(wheel.file.clone(), folder);
+        Ok(path)
+    }
+}
+
+/// Starts the first program that is there.
+fn start(transfer: &Transfer<'_>, wheel: &WheelEntry, folder: &TempDir) -> Result<Child, Trouble> {
+    for (program, first) in PROGRAMS {
+        let Some(program) =
+            transfer.client.network().programs.iter().map(|folder| folder.join(program)).find(|path| path.is_file())
+        else {
+            continue;
+        };
+        let started = Command::new(program)
+            .args(first)
+            .args(["download", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1", "--no-deps"])
+            // Nothing of the wheel is run, so that the version of Python does not matter.
+            .args(["--ignore-requires-python", "--only-binary=:all:", "--dest"])
+            .arg(folder.path())
+            .args(platform(&wheel.file))
+            .arg(format!("{}=={}", wheel.package, wheel.version))
+            // Nothing in the user's folder is taken for a module of Python.
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        // A program that cannot be started is as good as none.
+        if let Ok(child) = started {
+            return Ok(child);
+        }
+    }
+    Err(SourceError::NoIndex { sha256: transfer.wanted.sha256 }.into())
+}
+
+/// The options for a wheel that is made for another machine than this: what it holds for us runs nowhere.
+fn platform(file: &str) -> Vec<String> {
+    let tags: Vec<&str> = file.trim_end_matches(".whl").rsplitn(4, '-').collect();
+    let &[platforms, abi, python, _] = tags.as_slice() else { return Vec::new() };
+    let mut options = Vec::new();
+    for platform in platforms.split('.').filter(|platform| *platform != "any") {
+        options.extend(["--platform".to_owned(), platform.to_owned()]);
+    }
+    if let Some(version) = python.split('.').next().and_then(|python| python.strip_prefix("cp")) {
+        options.extend(["--implementation", "cp", "--python-version", version].map(str::to_owned));
+        options.extend(["--abi".to_owned(), abi.to_owned()]);
+    }
+    options
+}
+
+fn wait(transfer: &Transfer<'_>, mut child: Child) -> Result<(), Trouble> {
+    let message = child.stderr.take().map(|stderr| {
+        std::thread::spawn(move || {
+            let mut message = Vec::new();
+            // What is beyond is read too, so that pip never waits for us.
+            let mut rest = stderr.take(u64::MAX);
+            let _ = (&mut rest).take(LONGEST_MESSAGE).read_to_end(&mut message);
+            let _ = std::io::copy(&mut rest, &mut std::io::sink());
+            String::from_utf8_lossy(&message).into_owned()
+        })
+    });
+    let status = ended(transfer, &mut child)?;
+    if status.success() {
+        return Ok(());
+    }
+    let message = message.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    let last = message.lines().map(str::trim).rfind(|line| !line.is_empty());
+    Err(SourceError::Pip(last.map_or_else(|| format!("it ended with {status}"), str::to_owned)).into())
+}
+
+fn ended(transfer: &Transfer<'_>, child: &mut Child) -> Result<ExitStatus, Trouble> {
+    let gone = |error: std::io::Error| Trouble::Never(SourceError::Pip(error.to_string()));
+    loop {
+        if let Some(status) = child.try_wait().map_err(gone)? {
+            return Ok(status);
+        }
+        if let Err(stopped) = transfer.check_stop() {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(stopped);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::platform;
+
+    #[test]
+    fn pip_is_told_which_machine_a_wheel_is_for() {
+        assert!(platform("rapidocr-3.10.0-py3-none-any.whl").is_empty());
+        let of = platform("kit-1.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl").join(" ");
+        let both = "--platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64";
+        assert_eq!(of, format!("{both} --implementation cp --python-version 311 --abi cp311"));
+    }
+}
