@@ -48,6 +48,8 @@ pub struct PhotoReport {
     /// The faces on it, and whose they are.
     pub people: Option<Vec<PersonFace>>,
     pub text: Option<PhotoText>,
+    /// The vector that texts are compared with.
+    pub description: Option<PhotoEmbedding>,
     /// The photo's group; photos of one batch with the same number show the same scene.
     pub cluster_id: Option<i64>,
     /// The feature vector by which a comparison network compares pairs.
@@ -169,6 +171,7 @@ impl PhotoReport {
             kind: None,
             people: None,
             text: None,
+            description: None,
             cluster_id: None,
             comparison: None,
             perceptual_hash: None,

@@ -27,6 +27,7 @@ mod portraits;
 pub mod prepare;
 pub mod recipe;
 pub mod registry;
+mod siglip;
 pub mod sources;
 mod tasks;
 mod text;
@@ -45,7 +46,7 @@ pub use self::device::{DeviceChoice, DeviceError};
 pub use self::error::{HubError, Missing};
 use self::loaded_models::LoadedModels;
 use self::loaded_networks::ByFolder;
-pub use models::{CLASSIFIER, IMAGENET, IMAGENET_CONCEPTS, MINI, TEXT_READER};
+pub use models::{CLASSIFIER, DESCRIBER, IMAGENET, IMAGENET_CONCEPTS, MINI, TEXT_READER};
 
 use self::manifest::{Architecture, Manifest, ManifestFile, Task};
 pub use self::model::LoadedGuard;
@@ -54,6 +55,7 @@ use self::model_library::ModelLibrary;
 pub use self::people::{DescribedFace, People};
 pub use self::portraits::Faces;
 use self::recipe::Recipe;
+pub use self::siglip::{DescribedTexts, Describer};
 pub use self::tasks::{
     Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network, OnePass,
 };

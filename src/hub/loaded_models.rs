@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use networks::siglip::SiglipPictures;
 use networks::text::TextReader;
 
 use super::faces::FaceAnalyzer;
@@ -16,6 +17,7 @@ pub(super) struct LoadedModels {
     pub faces: LoadedNetworks<FaceAnalyzer>,
     pub text: LoadedNetworks<TextReader>,
     pub people: LoadedNetworks<Recognition>,
+    pub describers: LoadedNetworks<SiglipPictures>,
 }
 
 impl LoadedModels {
@@ -25,6 +27,7 @@ impl LoadedModels {
             || self.faces.builds(reference)
             || self.text.builds(reference)
             || self.people.builds(reference)
+            || self.describers.builds(reference)
     }
 
     /// Whether any network of this model is in memory.
@@ -33,6 +36,7 @@ impl LoadedModels {
             || self.faces.holds(reference)
             || self.text.holds(reference)
             || self.people.holds(reference)
+            || self.describers.holds(reference)
     }
 
     /// Forgets the networks of a model. Returns whether there was any.
@@ -42,6 +46,7 @@ impl LoadedModels {
             self.faces.forget(reference),
             self.text.forget(reference),
             self.people.forget(reference),
+            self.describers.forget(reference),
         ];
         gone.contains(&true)
     }
@@ -52,5 +57,6 @@ impl LoadedModels {
         self.faces.forget_idle(since);
         self.text.forget_idle(since);
         self.people.forget_idle(since);
+        self.describers.forget_idle(since);
     }
 }

@@ -174,8 +174,9 @@ pub enum Architecture {
     Classifier,
 }
 
-/// Networks that work together, which the hub loads without the registry: for faces, for people, and for text.
-const WORK_TOGETHER: [&str; 3] = ["tflite", "dlib-faces", "pp-ocr"];
+/// Networks that work together, which the hub loads without the registry: for faces, for people, for text, and for
+/// comparing pictures with words.
+const WORK_TOGETHER: [&str; 4] = ["tflite", "dlib-faces", "pp-ocr", "siglip"];
 
 impl Architecture {
     /// Parses the word of a manifest.

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Component, Path};
 
+use super::ModelHubError;
 use crate::photo_report::PhotoReport;
+use hub::Describer;
 use judge::query::{ConceptError, Evidence, Vocabulary};
 
 /// The classes of a photo that count. Lines of `analyze` have as many, so that a file of them is answered as the photos are;
@@ -22,6 +24,21 @@ pub fn evidence(reports: &[PhotoReport]) -> Vec<Evidence<'_>> {
     reports.iter().map(|report| of_photo(report, common)).collect()
 }
 
+/// Adds how likely a model says that texts describe the photos that it has looked at.
+pub fn describe(
+    evidence: &mut [Evidence<'_>],
+    reports: &[PhotoReport],
+    model: &Describer,
+    texts: &[String],
+) -> Result<(), ModelHubError> {
+    let described = model.describe(texts)?;
+    for (photo, report) in evidence.iter_mut().zip(reports) {
+        let shares = report.description.iter().flat_map(|picture| described.shares(&picture.vector));
+        photo.described = texts.iter().cloned().zip(shares).collect();
+    }
+    Ok(())
+}
+
 fn of_photo(report: &PhotoReport, common: usize) -> Evidence<'_> {
     let PhotoReport { classified, kind, text, path, .. } = report;
     let labels = classified.iter().flat_map(|classified| classified.best(LABELS));
@@ -31,6 +48,7 @@ fn of_photo(report: &PhotoReport, common: usize) -> Evidence<'_> {
         kind: *kind,
         text: lines.map(|line| (line.text.as_str(), decimal(line.confidence))).collect(),
         people: report.who(),
+        described: Vec::new(),
         names: folders(path).skip(common).chain(path.file_stem().map(OsStr::to_string_lossy)).collect(),
     }
 }

@@ -22,6 +22,7 @@ pub mod preprocess;
 pub mod rating;
 mod rectified;
 pub mod resnet;
+pub mod siglip;
 pub mod singlehead;
 pub mod text;
 pub mod tflite;
