@@ -46,7 +46,7 @@
 //! | which ratings of other programs count? | `src/commands/human_decisions.rs`; how they are read: `src/photo/xmp.rs` |
 //! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file per format |
 //! | which files are exported with a photo? | `src/photo/companions.rs` |
-//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (similarity), `calibration.rs` (thresholds), `agglomerative.rs` (the default method), `moments.rs` (time) |
+//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (similarity), `calibration.rs` (thresholds), `agglomerative.rs` (the default method), `links.rs` (which photos are compared), `moments.rs` (time) |
 //! | what makes photos one bracket, stack or sweep? | `src/judge/sequences/` |
 //! | what is known of a photo, and which models are used? | `src/photo_report.rs`; `src/library/model_selection.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs` (weights), `tournament.rs`, `pick.rs`, `reason.rs` |

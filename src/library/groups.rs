@@ -61,8 +61,8 @@ impl ModelHub {
         if let Some(odd) = photos.iter().find(|photo| vector(photo) != dim) {
             return Err(ModelHubError::Lengths { path: odd.path.clone() });
         }
-        let rows: Vec<f32> = computed().flat_map(|embedding| &embedding.vector).copied().collect();
-        let embeddings = Embeddings::new(&rows, dim)?;
+        let rows: Vec<&[f32]> = computed().map(|embedding| &embedding.vector[..]).collect();
+        let embeddings = Embeddings::of(&rows, dim)?;
         let times: Vec<Option<Moment>> = photos.iter().map(|photo| moment(photo)).collect();
         let clock = calibration.clock.filter(|_| settings.use_times);
         let input = Input { clock, ..Input::new(&embeddings, &times) };

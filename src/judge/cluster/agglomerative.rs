@@ -5,15 +5,17 @@
 //! linkage give the same tree as always merging the globally nearest pair.
 //!
 //! Two groups whose average distance is below the threshold contain at least one pair below it. Therefore each
-//! connected component of the graph of such pairs is clustered separately. In an album, components are small.
+//! connected part of the graph of such pairs, the links, is clustered separately. In an album, parts are small; in a
+//! large library strangers connect most photos by few links each, and a part is merged along its links.
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::disjoint_sets::DisjointSets;
-use super::distances;
-use super::embeddings::Embeddings;
-use super::{ClusterError, MethodOutput, NOISE};
+use super::embeddings::{Embeddings, dot};
+use super::links::{self, Part};
+use super::moments::Moment;
+use super::{ClusterError, MethodOutput, NOISE, linkage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Params {
@@ -32,21 +34,35 @@ impl Default for Params {
 /// The number of groups from which the nearest one is searched in parallel.
 const PARALLEL_FROM: usize = 512;
 
-pub(super) fn run(rows: &Embeddings, params: Params) -> Result<MethodOutput, ClusterError> {
-    if params.distance_threshold.is_nan() || params.distance_threshold < 0.0 {
+/// The number of photos up to which all are compared with each other. Beyond it the links are those that
+/// [`links::likely`] finds.
+const ALL_UP_TO: usize = 20_000;
+
+/// The times are used to find photos that may be alike, not to tell groups.
+pub(super) fn run(rows: &Embeddings, times: &[Option<Moment>], params: Params) -> Result<MethodOutput, ClusterError> {
+    let threshold = params.distance_threshold;
+    if threshold.is_nan() || threshold < 0.0 {
         return Err(ClusterError::Parameter { parameter: "distance_threshold", wanted: "a cosine distance" });
     }
     if params.min_cluster_size == 0 {
         return Err(ClusterError::Parameter { parameter: "min_cluster_size", wanted: "at least 1" });
     }
-    let merged: Vec<(usize, usize)> = components(rows, params.distance_threshold)
-        .into_par_iter()
+    let parts = if threshold >= 1.0 {
+        vec![Part { photos: (0..rows.len()).collect(), links: Vec::new(), is_complete: false }]
+    } else if rows.len() <= ALL_UP_TO {
+        links::all(rows, threshold)
+    } else {
+        links::likely(rows, times, threshold)
+    };
+    Ok(merged(rows, &parts, params))
+}
+
+pub(super) fn merged(rows: &Embeddings, parts: &[Part], params: Params) -> MethodOutput {
+    let merged: Vec<(usize, usize)> = parts
+        .par_iter()
         .flat_map_iter(|part| {
-            let merges = merges(&rows.subset(&part)).into_iter();
-            merges
-                .filter(|merge| merge.distance < params.distance_threshold)
-                .map(|merge| (part[merge.a], part[merge.b]))
-                .collect::<Vec<_>>()
+            let merges = merges_of(rows, part, params.distance_threshold).into_iter();
+            merges.map(|(a, b)| (part.photos[a as usize], part.photos[b as usize]))
         })
         .collect();
     let mut sets = DisjointSets::new(rows.len());
@@ -55,46 +71,20 @@ pub(super) fn run(rows: &Embeddings, params: Params) -> Result<MethodOutput, Clu
     let (labels, _) = sets.numbered();
     let label_or_noise =
         |(label, size): (u32, usize)| if size < params.min_cluster_size { NOISE } else { label as i32 };
-    Ok(MethodOutput { labels: labels.into_iter().zip(sizes).map(label_or_noise).collect(), ..MethodOutput::default() })
+    MethodOutput { labels: labels.into_iter().zip(sizes).map(label_or_noise).collect(), ..MethodOutput::default() }
 }
 
-/// The tolerance of the threshold for pairs, because their distances are computed in single precision.
-const SLACK: f64 = 1e-4;
+/// The share of linked pairs from which comparing all groups of a part is quicker than following its links.
+const DENSE: f64 = 0.1;
 
-/// Returns the connected components, of two or more photos, of the graph of pairs within the threshold.
-fn components(rows: &Embeddings, threshold: f64) -> Vec<Vec<usize>> {
-    // On unit vectors the squared Euclidean distance is twice the cosine distance. A zero vector, at cosine distance 1
-    // from all, appears nearer here, but components that are too large do no harm.
-    let most = 2.0 * (threshold + SLACK);
-    if threshold >= 1.0 {
-        return vec![(0..rows.len()).collect()];
+/// Returns pairs of photos that merge the groups of a part, as places in it.
+fn merges_of(rows: &Embeddings, part: &Part, threshold: f64) -> Vec<(u32, u32)> {
+    let pairs = part.photos.len() as f64 * (part.photos.len() as f64 - 1.0) / 2.0;
+    if part.is_complete && (part.links.len() as f64) < DENSE * pairs {
+        return linkage::merges(rows, part, threshold);
     }
-    let norms = distances::squared_norms(rows);
-    let ties_of_block = |block: std::ops::Range<usize>, line: &mut Vec<f32>| -> Vec<(usize, usize)> {
-        let to = block.start..rows.len();
-        distances::squared(rows, &norms, &block, &to, line);
-        let mut tied = DisjointSets::new(to.len());
-        let mut ties = Vec::new();
-        for (i, line) in block.zip(line.chunks_exact(to.len())) {
-            for (j, &squared) in line.iter().enumerate() {
-                if f64::from(squared) <= most && tied.join(i - to.start, j) {
-                    ties.push((i, to.start + j));
-                }
-            }
-        }
-        ties
-    };
-    let ties: Vec<Vec<(usize, usize)>> = distances::blocks(rows.len())
-        .into_par_iter()
-        .map_init(Vec::new, |line, block| ties_of_block(block, line))
-        .collect();
-    let mut sets = DisjointSets::new(rows.len());
-    ties.into_iter().flatten().for_each(|(a, b)| _ = sets.join(a, b));
-    let (labels, count) = sets.numbered();
-    let mut parts = vec![Vec::new(); count];
-    labels.into_iter().enumerate().for_each(|(photo, part)| parts[part as usize].push(photo));
-    parts.retain(|part| part.len() > 1);
-    parts
+    let merges = merges(&rows.subset(&part.photos)).into_iter();
+    merges.filter(|merge| merge.distance < threshold).map(|merge| (merge.a as u32, merge.b as u32)).collect()
 }
 
 struct Merge {
@@ -114,21 +104,6 @@ impl Group {
     fn distance(&self, other: &Self) -> f64 {
         1.0 - dot(&self.mean, &other.mean)
     }
-}
-
-/// Dot product in sixteen f32 sums, which the compiler vectorises. Embeddings have hundreds of numbers, so the sums are
-/// short enough for f32.
-fn dot(a: &[f32], b: &[f32]) -> f64 {
-    let mut lanes = [0.0_f32; 16];
-    let (a16, a_rest) = a.as_chunks::<16>();
-    let (b16, b_rest) = b.as_chunks::<16>();
-    for (x, y) in a16.iter().zip(b16) {
-        for lane in 0..16 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() + f64::from(rest)
 }
 
 /// Returns all merges of the tree, in chain order. Distances never decrease from a merge to its ancestors, so a

@@ -16,21 +16,34 @@ impl Embeddings {
     /// Normalises row-major numbers, `dim` per photo. Refuses numbers that are not finite, and input without any
     /// nonzero row.
     pub fn new(rows: &[f32], dim: usize) -> Result<Self, ClusterError> {
+        if dim == 0 || !rows.len().is_multiple_of(dim) {
+            return if rows.is_empty() {
+                Self::of(&[], dim)
+            } else {
+                Err(ClusterError::Ragged { numbers: rows.len(), dim })
+            };
+        }
+        Self::of(&rows.chunks_exact(dim).collect::<Vec<_>>(), dim)
+    }
+
+    /// Normalises rows of `dim` numbers each, with the refusals of [`Self::new`].
+    pub fn of(rows: &[&[f32]], dim: usize) -> Result<Self, ClusterError> {
         if rows.is_empty() {
             return Ok(Self { rows: Vec::new(), dim });
         }
-        if dim == 0 || !rows.len().is_multiple_of(dim) {
-            return Err(ClusterError::Ragged { numbers: rows.len(), dim });
+        if let Some(row) = rows.iter().find(|row| row.len() != dim || dim == 0) {
+            return Err(ClusterError::Ragged { numbers: row.len(), dim });
         }
-        if let Some(at) = rows.iter().position(|value| value.is_nan()) {
-            return Err(ClusterError::NotANumber { row: at / dim });
+        let first = |is_odd: fn(f32) -> bool| rows.iter().position(|row| row.iter().any(|&value| is_odd(value)));
+        if let Some(row) = first(f32::is_nan) {
+            return Err(ClusterError::NotANumber { row });
         }
-        if let Some(at) = rows.iter().position(|value| value.is_infinite()) {
-            return Err(ClusterError::Infinite { row: at / dim });
+        if let Some(row) = first(f32::is_infinite) {
+            return Err(ClusterError::Infinite { row });
         }
-        let mut unit = Vec::with_capacity(rows.len());
+        let mut unit = Vec::with_capacity(rows.len() * dim);
         let mut any_direction = false;
-        for row in rows.chunks_exact(dim) {
+        for row in rows {
             let norm = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
             any_direction |= norm >= ZERO_NORM;
             let scale = if norm >= ZERO_NORM { 1.0 / norm } else { 0.0 };
@@ -80,4 +93,19 @@ impl Embeddings {
 
 pub(crate) fn squared_difference(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum()
+}
+
+/// Dot product in sixteen f32 sums, which the compiler vectorises. Embeddings have hundreds of numbers, so the sums are
+/// short enough for f32.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let mut lanes = [0.0_f32; 16];
+    let (a16, a_rest) = a.as_chunks::<16>();
+    let (b16, b_rest) = b.as_chunks::<16>();
+    for (x, y) in a16.iter().zip(b16) {
+        for lane in 0..16 {
+            lanes[lane] += x[lane] * y[lane];
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
+    lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() + f64::from(rest)
 }

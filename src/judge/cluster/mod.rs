@@ -13,9 +13,12 @@ pub mod hdbscan;
 pub mod hierarchical;
 pub mod hybrid;
 pub mod kmeans;
+mod linkage;
+mod links;
 pub mod moments;
 pub mod scene_layout;
 pub mod stats;
+mod unit_merging;
 pub mod whitening;
 
 use serde::{Deserialize, Serialize};
@@ -149,7 +152,7 @@ impl Method {
             Self::Hdbscan(params) => hdbscan::run(input.embeddings, params),
             Self::Kmeans(params) => kmeans::run(input.embeddings, params),
             Self::Dbscan(params) => dbscan::run(input.embeddings, params),
-            Self::Agglomerative(params) => agglomerative::run(input.embeddings, *params),
+            Self::Agglomerative(params) => agglomerative::run(input.embeddings, input.times, *params),
             Self::Hierarchical(params) => hierarchical::run(input, params),
             Self::Hybrid(params) => hybrid::run(input.embeddings, params),
             Self::Burst(params) => burst::run(input.embeddings, input.times, params),
@@ -243,6 +246,8 @@ fn place_noise(output: MethodOutput, method: &Method, noise: Noise) -> Clusterin
     Clustering { labels, is_noise, stats }
 }
 
+#[cfg(test)]
+mod library_tests;
 #[cfg(test)]
 mod references;
 #[cfg(test)]

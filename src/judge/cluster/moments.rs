@@ -5,14 +5,14 @@
 //! Nearness in time alone therefore never joins groups: the photos near in time must be similar, and so must the groups
 //! on average.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::NOISE;
 use super::embeddings::Embeddings;
+use super::unit_merging::{GroupMerging, Pairs, dot, merged, sum};
 
 /// The capture time of a photo, in milliseconds from any fixed origin: a moment, or a whole day if only that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(super) fn apply_clock(
     let near = neighbours(&units, rows, times, clock);
     let mut next_label = groups.keys().next_back().map_or(0, |last| last + 1);
     let mut corrected = vec![NOISE; labels.len()];
-    for mut unit in GroupMerging::new(units, rows).run(near) {
+    for mut unit in merged(units, near, rows) {
         unit.sort_unstable();
         let current = labels[unit[0]];
         let unchanged = groups.get(&current) == Some(&unit);
@@ -124,8 +124,8 @@ fn split_at_pauses(members: &[usize], rows: &Embeddings, times: &[Option<Moment>
     if sessions.len() < 2 {
         return vec![members.to_vec()];
     }
-    let all = (0..sessions.len()).flat_map(|a| (0..a).map(move |b| ((b, a), clock.far_similarity))).collect();
-    let mut parts = GroupMerging::new(sessions, rows).run(all);
+    let similar = similar_pairs(&sessions, rows, clock.far_similarity);
+    let mut parts = GroupMerging::new(sessions, rows).run(similar);
     let sums: Vec<Vec<f64>> = parts.iter().map(|part| sum(part, rows)).collect();
     let places: Vec<usize> = ambiguous
         .iter()
@@ -138,6 +138,16 @@ fn split_at_pauses(members: &[usize], rows: &Embeddings, times: &[Option<Moment>
         .collect();
     ambiguous.into_iter().zip(places).for_each(|(photo, at)| parts[at].push(photo));
     parts
+}
+
+/// The pairs of sessions whose average similarity suffices. Sessions that are merged reach it only if some of their parts
+/// do, so no other pairs are needed.
+fn similar_pairs(sessions: &[Vec<usize>], rows: &Embeddings, least: f64) -> Pairs {
+    let sums: Vec<Vec<f64>> = sessions.iter().map(|session| sum(session, rows)).collect();
+    let similarity = |a: usize, b: usize| dot(&sums[a], &sums[b]) / (sessions[a].len() * sessions[b].len()) as f64;
+    let of_session =
+        |a: usize| (0..a).filter(move |&b| similarity(a, b) >= least).map(move |b| ((b, a), least)).collect::<Vec<_>>();
+    (0..sessions.len()).into_par_iter().flat_map_iter(of_session).collect::<Vec<_>>().into_iter().collect()
 }
 
 /// Divides photos with times into sessions, at pauses longer than `far_ms`.
@@ -162,9 +172,6 @@ fn sessions_of(photos: impl Iterator<Item = usize>, times: &[Option<Moment>], cl
 /// different scenes that happen to be similar must not join all others.
 const GROUP_SHARE: f64 = 0.5;
 
-/// Pairs of units with similar takes near each other in time, and the average similarity required to merge them.
-type Pairs = BTreeMap<(usize, usize), f64>;
-
 fn neighbours(units: &[Vec<usize>], rows: &Embeddings, times: &[Option<Moment>], clock: &Clock) -> Pairs {
     let exact = |photo: usize| times[photo].and_then(Moment::exact);
     let mut timed: Vec<(i64, usize, usize)> = units
@@ -187,97 +194,6 @@ fn neighbours(units: &[Vec<usize>], rows: &Embeddings, times: &[Option<Moment>],
         *least = least.min(asked * GROUP_SHARE);
     }
     pairs
-}
-
-/// Merges units, the most similar first, as long as their average similarity suffices.
-struct GroupMerging<'a> {
-    rows: &'a Embeddings,
-    /// `None` once a unit was merged into another one.
-    units: Vec<Option<Vec<usize>>>,
-    /// Sums of the rows of each unit, computed on demand.
-    sums: BTreeMap<usize, Vec<f64>>,
-}
-
-#[derive(PartialEq)]
-struct MergeCandidate {
-    similarity: f64,
-    a: usize,
-    b: usize,
-}
-
-impl Eq for MergeCandidate {}
-
-impl Ord for MergeCandidate {
-    /// Compares by similarity; ties go to the units that come first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.similarity.total_cmp(&other.similarity).then((other.a, other.b).cmp(&(self.a, self.b)))
-    }
-}
-
-impl PartialOrd for MergeCandidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<'a> GroupMerging<'a> {
-    fn new(units: Vec<Vec<usize>>, rows: &'a Embeddings) -> Self {
-        Self { rows, units: units.into_iter().map(Some).collect(), sums: BTreeMap::new() }
-    }
-
-    fn run(mut self, pairs: Pairs) -> Vec<Vec<usize>> {
-        let mut neighbour_pairs: BTreeMap<usize, BTreeMap<usize, f64>> = BTreeMap::new();
-        let mut candidates = BinaryHeap::new();
-        for ((a, b), least) in pairs {
-            neighbour_pairs.entry(a).or_default().insert(b, least);
-            neighbour_pairs.entry(b).or_default().insert(a, least);
-            candidates.extend(self.candidate(a, b, least));
-        }
-        while let Some(MergeCandidate { a, b, .. }) = candidates.pop() {
-            if self.units[a].is_none() || self.units[b].is_none() {
-                continue;
-            }
-            let (first, second) = (self.units[a].take(), self.units[b].take());
-            let whole: Vec<usize> = first.into_iter().chain(second).flatten().collect();
-            let sums = self.sums.remove(&a).zip(self.sums.remove(&b));
-            let c = self.units.len();
-            self.units.push(Some(whole));
-            self.sums.extend(sums.map(|(x, y)| (c, x.iter().zip(&y).map(|(x, y)| x + y).collect())));
-            let mut around: BTreeMap<usize, f64> = neighbour_pairs.remove(&a).unwrap_or_default();
-            for (other, least) in neighbour_pairs.remove(&b).unwrap_or_default() {
-                around.entry(other).and_modify(|asked| *asked = asked.min(least)).or_insert(least);
-            }
-            around.retain(|&other, _| self.units[other].is_some());
-            for (&other, &least) in &around {
-                neighbour_pairs.entry(other).or_default().insert(c, least);
-                candidates.extend(self.candidate(other, c, least));
-            }
-            neighbour_pairs.insert(c, around);
-        }
-        self.units.into_iter().flatten().collect()
-    }
-
-    fn candidate(&mut self, a: usize, b: usize, least: f64) -> Option<MergeCandidate> {
-        for unit in [a, b] {
-            let photos = self.units[unit].as_deref().unwrap_or_default();
-            self.sums.entry(unit).or_insert_with(|| sum(photos, self.rows));
-        }
-        let size = |unit: usize| self.units[unit].as_ref().map_or(1, Vec::len) as f64;
-        let similarity = dot(&self.sums[&a], &self.sums[&b]) / (size(a) * size(b));
-        (similarity >= least).then_some(MergeCandidate { similarity, a, b })
-    }
-}
-
-fn sum(photos: &[usize], rows: &Embeddings) -> Vec<f64> {
-    let mut sum = vec![0.0; rows.dim()];
-    for &photo in photos {
-        sum.iter_mut().zip(rows.row(photo)).for_each(|(sum, &value)| *sum += f64::from(value));
-    }
-    sum
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 #[cfg(test)]

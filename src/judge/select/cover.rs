@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::pick::ScoredPhotos;
+use super::picks::Picks;
 use super::reason::Covering;
 use super::{Comparator, Decision};
 
@@ -28,8 +29,8 @@ impl ScoredPhotos<'_> {
         let mut candidates: Vec<usize> = orders.values().flatten().copied().collect();
         candidates.retain(|&photo| !self.is(photo, Decision::Keep) && self.comes_last(photo).is_none());
         candidates.sort_by(|&a, &b| self.better_first(a, b));
-        let (mut picked, mut covering) = (kept, Covering::new());
-        while picked.len() < self.rules.top.unwrap_or(usize::MAX) {
+        let (mut picked, mut covering) = (Picks::of(self.photos, kept), Covering::new());
+        while picked.all.len() < self.rules.top.unwrap_or(usize::MAX) {
             let helps = |photo: usize| lacking.iter().filter(|(who, left)| *left > 0 && shows(photo, who)).count();
             let may = |&photo: &usize| {
                 helps(photo) > 0

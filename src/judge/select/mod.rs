@@ -7,6 +7,7 @@ mod cover;
 mod filter;
 mod kind;
 mod pick;
+mod picks;
 mod reason;
 mod relevance;
 mod representatives;

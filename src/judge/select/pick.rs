@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::filter::FailedFilter;
+use super::picks::Picks;
 use super::reason::{self, Covering, GroupContext, Outcome};
 use super::representatives::{Representative, duplicates, sequences};
 use super::tournament::{self, Entrant, Tiebreak};
@@ -231,8 +232,9 @@ impl<'a> ScoredPhotos<'a> {
         comparator: Comparator,
     ) -> (Vec<usize>, BTreeMap<usize, Passed>) {
         let top = self.rules.top.unwrap_or(usize::MAX);
-        let mut picked = self.kept();
-        picked.sort_by(|&a, &b| self.better_first(a, b));
+        let mut kept = self.kept();
+        kept.sort_by(|&a, &b| self.better_first(a, b));
+        let mut picked = Picks::of(self.photos, kept);
         let mut passed = BTreeMap::new();
         // Who was picked for people is the first that its group offers.
         let first = |order: &Vec<usize>| {
@@ -246,7 +248,7 @@ impl<'a> ScoredPhotos<'a> {
         for (last, round) in [false, true].into_iter().flat_map(|last| (0..rounds).map(move |round| (last, round))) {
             let beyond = round >= self.rules.per_group;
             let is_closed = beyond && !(self.rules.fill && self.rules.top.is_some());
-            if picked.len() >= top || (is_closed && reserved == 0) {
+            if picked.all.len() >= top || (is_closed && reserved == 0) {
                 continue;
             }
             let mut offered: Vec<usize> = offers.iter().filter_map(|order| order.get(round)).copied().collect();
@@ -258,13 +260,13 @@ impl<'a> ScoredPhotos<'a> {
                     picked.push(photo);
                     continue;
                 }
-                if is_closed || picked.len() + reserved >= top {
+                if is_closed || picked.all.len() + reserved >= top {
                     continue;
                 }
-                let too_alike = || self.nearest_similar_pick(photo, &picked, comparator).filter(|_| beyond);
+                let too_alike = || self.nearest_similar_pick(photo, &picked, comparator);
                 if self.day_is_full(photo, &picked) {
                     passed.insert(photo, Passed::DayIsFull);
-                } else if let Some((other, distance)) = too_alike() {
+                } else if let Some((other, distance)) = beyond.then(too_alike).flatten() {
                     passed.insert(photo, Passed::TooAlike { other, distance });
                 } else {
                     picked.push(photo);
@@ -272,35 +274,33 @@ impl<'a> ScoredPhotos<'a> {
             }
         }
         // The others of a group whose turn was passed over for its day have had no turn of their own.
-        let in_album = |group: usize| picked.iter().any(|&pick| self.photos[pick].group == Some(group));
+        let in_album = |group: usize| !picked.of_group(Some(group)).is_empty();
         for (_, order) in orders.iter().filter(|(group, _)| !in_album(**group)) {
             let full = order.iter().copied().filter(|&photo| self.day_is_full(photo, &picked));
             full.for_each(|photo| _ = passed.entry(photo).or_insert(Passed::DayIsFull));
         }
-        (picked, passed)
+        (picked.all, passed)
     }
 
-    pub(super) fn day_is_full(&self, photo: usize, picked: &[usize]) -> bool {
+    pub(super) fn day_is_full(&self, photo: usize, picked: &Picks) -> bool {
         let (Some(most), Some(day)) = (self.rules.per_day, &self.photos[photo].day) else { return false };
-        picked.iter().filter(|&&other| self.photos[other].day.as_ref() == Some(day)).count() >= most
+        picked.on_day(day) >= most
     }
 
     /// The nearest pick of the same group, if it is nearer than the diversity threshold.
     pub(super) fn nearest_similar_pick(
         &self,
         photo: usize,
-        picked: &[usize],
+        picked: &Picks,
         comparator: Comparator,
     ) -> Option<(usize, f64)> {
-        let group = self.photos[photo].group;
         let distance = |other: usize| {
             let of_features = (comparator.distance)(photo, other).filter(|distance| distance.is_finite())?;
             let differ = self.differ_in_category(photo, other);
             Some(of_features + if differ { self.rules.category_distance } else { 0.0 })
         };
-        picked
-            .iter()
-            .filter(|&&other| self.photos[other].group == group)
+        let of_group = picked.of_group(self.photos[photo].group).iter();
+        of_group
             .filter_map(|&other| Some((other, distance(other)?)))
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .filter(|(_, distance)| *distance < self.rules.diversity)
