@@ -178,7 +178,7 @@ fn known_part<'v>(
     } else {
         let model = hub::DESCRIBER;
         line.push_str(&format!(
-            "; `albumctl models pull {model}` brings a model of any words (album.selection.relevance_model)"
+            "; `albumctl models pull {model} --trust-first` brings a model of any words (album.selection.relevance_model)"
         ));
     }
     if context.strict {

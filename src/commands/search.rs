@@ -36,8 +36,8 @@ pub struct Args {
 
     /// Compare photos also with the words as a whole, by this model: siglip2-base
     ///
-    /// It knows words of many languages. `albumctl models pull siglip2-base` fetches it, 1.5 GB; the configuration can name it
-    /// (album.selection.relevance_model).
+    /// It knows words of many languages. `albumctl models pull siglip2-base --trust-first` fetches it, 1.5 GB; the configuration
+    /// can name it (album.selection.relevance_model).
     #[arg(long, value_name = "NAME", conflicts_with = "from")]
     pub model: Option<String>,
 

@@ -124,7 +124,7 @@ fn a_word_that_nothing_knows_is_told_once() {
     let seen = world.run(["search", "dog", "photos"]).expect(0);
     assert!(seen.lines().is_empty() && seen.stderr.contains("`albumctl models pull classes`"), "{}", seen.stderr);
     let seen = world.run(["search", "sunset", "photos"]).expect(0);
-    assert!(seen.stderr.contains("`albumctl models pull siglip2-base`"), "{}", seen.stderr);
+    assert!(seen.stderr.contains("`albumctl models pull siglip2-base --trust-first`"), "{}", seen.stderr);
     assert_eq!(lines.len(), 4);
 }
 
