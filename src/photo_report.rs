@@ -144,7 +144,7 @@ impl PhotoText {
 /// An embedding vector of length 1.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PhotoEmbedding {
-    pub vector: Vec<f32>,
+    pub vector: Arc<[f32]>,
     /// `name@version` of the model.
     pub model: String,
 }

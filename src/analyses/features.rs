@@ -59,7 +59,7 @@ impl Analysis for SceneLayoutAnalysis {
     }
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
-        let vector = scene_layout::describe(picture.medium());
+        let vector = scene_layout::describe(picture.medium()).into();
         report.embedding = Some(PhotoEmbedding { vector, model: Self::reference() });
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Analysis for SceneLayoutAnalysis {
     }
 
     fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
-        let vector = numbers(finding).filter(|vector| vector.len() == scene_layout::DIM)?;
+        let vector = numbers(finding).filter(|vector| vector.len() == scene_layout::DIM)?.into();
         report.embedding = Some(PhotoEmbedding { vector, model: Self::reference() });
         Some(())
     }

@@ -66,12 +66,12 @@ impl ReportedNetwork for Embedder {
         if output.len() != self.dim().ok()? {
             return None;
         }
-        report.embedding = Some(PhotoEmbedding { vector: output, model: self.reference() });
+        report.embedding = Some(PhotoEmbedding { vector: output.into(), model: self.reference() });
         Some(())
     }
 
     fn reported(report: &PhotoReport) -> Option<Vec<f32>> {
-        report.embedding.as_ref().map(|embedding| embedding.vector.clone())
+        report.embedding.as_ref().map(|embedding| embedding.vector.to_vec())
     }
 }
 

@@ -18,6 +18,7 @@ use crate::error::CommandError;
 use crate::library::ModelHub;
 use crate::library::groups;
 use crate::library::model_selection::AlbumModels;
+use crate::library::sequences;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{self, Analysis};
 use crate::report::records::AnalyzeRecord;
@@ -109,7 +110,7 @@ impl Gathered {
         let (hub, mut absent) = (&networks.hub, networks);
         let mut models = hub.album_models(&mut absent)?;
         models.people = people::recognition_as(sought.people, networks, context)?;
-        models.sketching = sought.sequences.analysis();
+        models.sketching = sought.sequences.analysis(context);
         if sought.query.is_given() {
             models.classification = sought.query.classification(networks, context)?;
             models.text = hub.text_if_here()?;
@@ -137,10 +138,16 @@ pub fn gather(
     analyses.extend(thumbnails.as_ref().map(|thumbnails| thumbnails as &dyn Analysis));
     let mut reports = Vec::new();
     context.ui.detail(&format!("Analyzing batch of {} images", scan.photos.len()));
+    let sketches_later = models.sketching.is_some_and(|sketching| sketching.is_optional);
     let tally = photos::analyse(scan, &analyses, hub.medium(), hub, context, |_, report| {
-        reports.push(report);
+        // The sketches of a whole library would take more memory than all the rest.
+        let sketch = report.sketch.filter(|_| !sketches_later);
+        reports.push(PhotoReport { sketch, ..report });
         Ok(())
     })?;
+    if sketches_later {
+        sequences::sketch(&mut reports, hub);
+    }
     Ok((reports, tally))
 }
 

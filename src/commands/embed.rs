@@ -90,7 +90,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut rows: Vec<(String, Vec<f32>)> = Vec::new();
     let tally = photos::analyse(scan, &[&embedding], hub.medium(), hub, context, |_, report| {
         let embedding = report.embedding.ok_or(ModelHubError::Unanswered)?;
-        rows.push((report.path.to_string_lossy().into_owned(), embedding.vector));
+        rows.push((report.path.to_string_lossy().into_owned(), embedding.vector.to_vec()));
         Ok(())
     })?;
     if tally.interrupted || (rows.is_empty() && files::exists(&file)) {

@@ -1,6 +1,7 @@
 //! Grouping photos by scene, with the configured method and the parameters calibrated for albums.
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 
 use super::{ModelHub, ModelHubError};
 use crate::config::AlbumClustering;
@@ -61,8 +62,8 @@ impl ModelHub {
         if let Some(odd) = photos.iter().find(|photo| vector(photo) != dim) {
             return Err(ModelHubError::Lengths { path: odd.path.clone() });
         }
-        let rows: Vec<&[f32]> = computed().map(|embedding| &embedding.vector[..]).collect();
-        let embeddings = Embeddings::of(&rows, dim)?;
+        let rows = computed().map(|embedding| Arc::clone(&embedding.vector)).collect();
+        let embeddings = Embeddings::shared(rows, dim)?;
         let times: Vec<Option<Moment>> = photos.iter().map(|photo| moment(photo)).collect();
         let clock = calibration.clock.filter(|_| settings.use_times);
         let input = Input { clock, ..Input::new(&embeddings, &times) };

@@ -125,7 +125,7 @@ fn shots_in(folder: &Path) -> HashMap<PathBuf, Vec<PathBuf>> {
 }
 
 pub fn scan(paths: &[PathBuf], options: &Options) -> Result<Scan, ScanError> {
-    let mut scanner = Scanner { options, seen: HashSet::new(), scan: Scan::default() };
+    let mut scanner = Scanner { options, seen: HashSet::new(), folder: None, scan: Scan::default() };
     for path in paths {
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => scanner.folder(path)?,
@@ -173,6 +173,8 @@ struct Scanner<'a> {
     options: &'a Options,
     /// The canonical path of every photo, so that none is listed under two names.
     seen: HashSet<PathBuf>,
+    /// The folder that was met last, as the walk names it, and its canonical path.
+    folder: Option<(PathBuf, PathBuf)>,
     scan: Scan,
 }
 
@@ -220,7 +222,8 @@ impl Scanner<'_> {
             return;
         }
         if regular && !is_unfinished(path) && (is_photo_name(path.as_os_str()) || is_photo_by_content(path)) {
-            self.take(path.to_owned());
+            let real = if entry.path_is_symlink() { None } else { self.real_in_folder(path) };
+            self.take_as(path.to_owned(), real);
         } else {
             self.scan.passed_over += 1;
         }
@@ -241,8 +244,23 @@ impl Scanner<'_> {
         self.scan.unreadable.push(Unreadable { path, cause: cause.into() });
     }
 
+    /// The canonical path of a file that is no link: that of its folder, which is found once for all its files, and the
+    /// name.
+    fn real_in_folder(&mut self, file: &Path) -> Option<PathBuf> {
+        let folder = file.parent()?;
+        if self.folder.as_ref().is_none_or(|(name, _)| name != folder) {
+            self.folder = Some((folder.to_owned(), std::fs::canonicalize(folder).ok()?));
+        }
+        Some(self.folder.as_ref()?.1.join(file.file_name()?))
+    }
+
     fn take(&mut self, path: PathBuf) {
-        let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        self.take_as(path, None);
+    }
+
+    /// Takes a photo whose canonical path may be known.
+    fn take_as(&mut self, path: PathBuf, real: Option<PathBuf>) {
+        let real = real.or_else(|| std::fs::canonicalize(&path).ok()).unwrap_or_else(|| path.clone());
         if self.seen.insert(real) {
             self.scan.photos.push(Photo { path, raws: Vec::new() });
         }

@@ -1,6 +1,6 @@
 //! The pipeline from photos to reports, which come out in scan order.
 //!
-//! A photo is identified and looked up in the store. Only if a finding is missing is it read, decoded once and given to
+//! A photo is identified and looked up in the store, with its neighbours in one query. Only if a finding is missing is it read, decoded once and given to
 //! the analyses that lack one. Results are stored before they are handed to the caller. Each analysis fills its own part
 //! of the photo's report; the pipeline does not know which.
 
@@ -8,6 +8,7 @@ mod decode;
 mod facts;
 mod isolation;
 mod job;
+mod lookup;
 mod one_photo;
 mod run;
 
@@ -56,6 +57,12 @@ pub trait Analysis: Sync {
     /// Puts what it knows of a photo's bytes from earlier runs into the report.
     fn recall(&self, _content: &ContentId, _report: &mut PhotoReport) -> Option<()> {
         None
+    }
+
+    /// Whether it is done only beside others: where all other findings of a photo are stored, it is neither looked up nor
+    /// computed.
+    fn is_optional(&self) -> bool {
+        false
     }
 
     /// Whether it runs on a GPU, for which the calling thread mostly waits.

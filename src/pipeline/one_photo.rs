@@ -9,6 +9,7 @@ use super::decode::{DecodeFailure, DecodedPhoto, Regions};
 use super::facts::{self, PhotoFacts};
 use super::isolation::PhotoDecoder;
 use super::job::Job;
+use super::lookup::Known;
 use super::{AnalysedPhoto, Analysis, Picture};
 use crate::failure::{Failure, Stage};
 use crate::photo_report::PhotoReport;
@@ -44,6 +45,13 @@ impl StoreKeys {
         };
         Self { facts: facts_key(), analyses: job.analyses.iter().map(bind).collect() }
     }
+
+    /// The findings without which a photo must be decoded.
+    pub fn needed(&self, job: &Job<'_>) -> Vec<Fingerprint> {
+        let analyses = job.analyses.iter().zip(&self.analyses);
+        let needed = analyses.filter(|(analysis, _)| !analysis.is_optional()).map(|(_, key)| key);
+        std::iter::once(&self.facts).chain(needed).copied().collect()
+    }
 }
 
 fn facts_key() -> Fingerprint {
@@ -56,16 +64,16 @@ pub fn process(
     budget: &MemoryBudget,
     decoder: &mut PhotoDecoder,
     path: &Path,
+    known: Option<Known>,
 ) -> Result<FinishedPhoto, Failure> {
     let fail = |stage, code, cause: String| Failure { path: path.to_owned(), stage, code, cause };
     let read_failed = |error: identity::ReadError| fail(Stage::Read, error.code(), error.to_string());
 
-    let stamp = job.files.stamp(path).map_err(read_failed)?;
-    if let Some(stamp) = stamp
-        && let Some(content) = job.store.content(path, &stamp)
-    {
-        let stored = Stored::look_up(job, keys, path, content);
-        if let Some(finished) = stored.complete(job, Some(stamp), true) {
+    let Known { stamp, content, mut findings } = known.unwrap_or_else(|| Known::nothing(job.files.stamp(path)));
+    let stamp = stamp.map_err(read_failed)?;
+    if let Some(content) = content {
+        let stored = Stored::of(job, keys, path, content, |key| findings.remove(key));
+        if let Some(finished) = stored.complete(job, stamp, true) {
             return Ok(finished);
         }
     }
@@ -75,7 +83,7 @@ pub fn process(
     let Bytes { bytes, stamp } =
         job.telemetry.time("read", || job.files.read(path, job.limits.max_file_bytes)).map_err(read_failed)?;
     let content = job.telemetry.time("identify", || ContentId::of(&bytes));
-    let stored = Stored::look_up(job, keys, path, content);
+    let stored = Stored::of(job, keys, path, content, |key| job.store.finding(&content, key));
     if stored.is_complete() {
         return stored.complete(job, stamp, false).ok_or_else(|| fail(Stage::Read, "io", "vanished".into()));
     }
@@ -141,19 +149,29 @@ struct Stored {
 }
 
 impl Stored {
-    fn look_up(job: &Job<'_>, keys: &StoreKeys, path: &Path, content: ContentId) -> Self {
-        let facts = job.store.finding(&content, &keys.facts).and_then(|json| serde_json::from_slice(&json).ok());
+    fn of(
+        job: &Job<'_>,
+        keys: &StoreKeys,
+        path: &Path,
+        content: ContentId,
+        mut finding: impl FnMut(&Fingerprint) -> Option<Vec<u8>>,
+    ) -> Self {
+        let facts = finding(&keys.facts).and_then(|json| serde_json::from_slice(&json).ok());
         let mut report = PhotoReport { content: Some(content), ..PhotoReport::of(path) };
         let mut restore = |index: &usize| {
             let analysis = job.analyses[*index];
             if !analysis.is_stored() {
                 return analysis.recall(&content, &mut report).is_none();
             }
-            let finding = job.store.finding(&content, &keys.analyses[*index]);
+            let finding = finding(&keys.analyses[*index]);
             finding.and_then(|finding| analysis.restore(&finding, &mut report)).is_none()
         };
-        let missing = (0..job.analyses.len()).filter(|index| restore(index)).collect();
-        Self { facts, report, missing }
+        let (optional, needed): (Vec<usize>, Vec<usize>) =
+            (0..job.analyses.len()).partition(|index| job.analyses[*index].is_optional());
+        let missing: Vec<usize> = needed.into_iter().filter(|index| restore(index)).collect();
+        let optional = if facts.is_some() && missing.is_empty() { Vec::new() } else { optional };
+        let optional: Vec<usize> = optional.into_iter().filter(|index| restore(index)).collect();
+        Self { facts, report, missing: [missing, optional].concat() }
     }
 
     fn is_complete(&self) -> bool {
@@ -199,15 +217,12 @@ impl Stored {
     }
 }
 
-/// Processes one photo and turns a panic into that photo's failure, so that no other photo is affected.
-pub fn process_contained(
-    job: &Job<'_>,
-    keys: &StoreKeys,
-    budget: &MemoryBudget,
-    decoder: &mut PhotoDecoder,
+/// Turns a panic while a photo is processed into that photo's failure, so that no other photo is affected.
+pub fn contained(
     path: &Path,
+    process: impl FnOnce() -> Result<FinishedPhoto, Failure>,
 ) -> Result<FinishedPhoto, Failure> {
-    base::contain::contained(|| process(job, keys, budget, decoder, path)).unwrap_or_else(|panic| {
+    base::contain::contained(process).unwrap_or_else(|panic| {
         Err(Failure {
             path: path.to_owned(),
             stage: Stage::Analyse,

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::AnalysedPhoto;
 use super::isolation::PhotoDecoder;
 use super::job::Job;
-use super::one_photo::{FinishedPhoto, StoreKeys, process_contained};
+use super::lookup::Lookups;
+use super::one_photo::{FinishedPhoto, StoreKeys, contained, process};
 use crate::failure::Failure;
 use crate::store::StoreEntry;
 use crate::telemetry::{ANALYSIS, is_part_of_analysis};
@@ -32,8 +33,10 @@ pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) 
     let counts_as_analysis = job.analyses.iter().any(|analysis| is_part_of_analysis(analysis.name()));
     let waiting = VecDeque::new();
     let mut outcomes = InScanOrder { job, keys: &keys, queue: &queue, each, waiting, next: 0, counts_as_analysis };
+    let lookups = Lookups::new(job, keys.needed(job));
     let one = |index: usize, decoder: &mut PhotoDecoder| {
-        (index, process_contained(job, &keys, &budget, decoder, &job.photos[index].path))
+        let photo = || process(job, &keys, &budget, decoder, &job.photos[index].path, lookups.take(index));
+        (index, contained(&job.photos[index].path, photo))
     };
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();

@@ -1,12 +1,13 @@
 //! The SQL of the store.
 
+use std::collections::HashMap;
 use std::fs::{self, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
-use super::StoreEntry;
+use super::{Fingerprint, StoreEntry};
 use crate::sqlite::{self, LockDeadline, checksum_of};
 use base::platform::for_owner_only;
 use photo::identity::{ContentId, Stamp};
@@ -28,6 +29,9 @@ const TABLES: [&str; 2] = [
         PRIMARY KEY (content, analysis)
     ) WITHOUT ROWID",
 ];
+
+/// The number of keys in one query.
+const KEYS: usize = 256;
 
 #[derive(Debug)]
 pub struct Database {
@@ -89,6 +93,71 @@ impl Database {
             .query_row(params![path, size, modified_ns, changed_ns, inode], bytes)
             .optional()?;
         Ok(stored.and_then(|stored| verified(&file_key(&path, &numbers), stored?)?.try_into().ok()).map(ContentId))
+    }
+
+    /// The contents of those of the files whose stamps are unchanged, by path.
+    pub fn contents<'a>(&self, files: &[(&'a Path, Stamp)]) -> rusqlite::Result<HashMap<&'a Path, ContentId>> {
+        let keys: Vec<Vec<u8>> = files.iter().map(|(path, _)| key(path)).collect();
+        let by_key: HashMap<&[u8], &(&Path, Stamp)> = keys.iter().map(Vec::as_slice).zip(files).collect();
+        let mut contents = HashMap::new();
+        let sql = "SELECT content, path, size, modified_ns, changed_ns, inode FROM file WHERE path IN";
+        self.each_of(sql, &keys, |row| {
+            let (Some(stored), Ok(path)) = (bytes(row)?, row.get_ref(1)?.as_blob()) else { return Ok(()) };
+            let Some((file, stamp)) = by_key.get(path) else { return Ok(()) };
+            let numbers = numbers(stamp);
+            for (column, number) in (2..).zip(numbers) {
+                if row.get_ref(column)?.as_i64() != Ok(number) {
+                    return Ok(());
+                }
+            }
+            let content = verified(&file_key(path, &numbers), stored).and_then(|content| content.try_into().ok());
+            contents.extend(content.map(|content| (*file, ContentId(content))));
+            Ok(())
+        })?;
+        Ok(contents)
+    }
+
+    /// The findings of the wanted analyses, by content, without rows with a wrong checksum.
+    pub fn findings(
+        &self,
+        contents: &[ContentId],
+        wanted: &[Fingerprint],
+    ) -> rusqlite::Result<HashMap<ContentId, HashMap<Fingerprint, Vec<u8>>>> {
+        let keys: Vec<&[u8]> = contents.iter().map(|content| &content.0[..]).collect();
+        let mut found: HashMap<ContentId, HashMap<Fingerprint, Vec<u8>>> = HashMap::new();
+        let sql = "SELECT payload, content, analysis FROM finding WHERE content IN";
+        self.each_of(sql, &keys, |row| {
+            let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob().unwrap_or_default());
+            let (content, analysis) = (blob(1)?, blob(2)?);
+            // The payload of another analysis may be long, and is not read.
+            let Some(&wanted) = wanted.iter().find(|wanted| wanted.0 == analysis) else { return Ok(()) };
+            let payload = bytes(row)?.and_then(|stored| verified(&[content, analysis].concat(), stored));
+            if let (Some(payload), Ok(content)) = (payload, content.try_into()) {
+                found.entry(ContentId(content)).or_default().insert(wanted, payload);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `each` with every row of a query that ends with a list of keys, [`KEYS`] of them at a time.
+    fn each_of(
+        &self,
+        sql: &str,
+        keys: &[impl AsRef<[u8]>],
+        mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let sql = format!("{sql} (?{})", ", ?".repeat(KEYS - 1));
+        for keys in keys.chunks(KEYS) {
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            // A shorter list repeats its last key, so that one prepared statement serves lists of all lengths.
+            let padded = keys.iter().chain(std::iter::repeat(&keys[keys.len() - 1])).take(KEYS);
+            let mut rows = statement.query(rusqlite::params_from_iter(padded.map(AsRef::as_ref)))?;
+            while let Some(row) = rows.next()? {
+                each(row)?;
+            }
+        }
+        Ok(())
     }
 
     /// `None` for a row with a wrong checksum: its finding is computed again.

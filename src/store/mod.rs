@@ -5,6 +5,7 @@
 
 mod database;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -105,6 +106,20 @@ impl Store {
     /// The content of a file, if the file was read before and its stamp is unchanged.
     pub fn content(&self, path: &Path, stamp: &Stamp) -> Option<ContentId> {
         self.query(|database| database.content(path, stamp))
+    }
+
+    /// The content of those of the files that were read before and have the same stamp, by path.
+    pub fn contents<'a>(&self, files: &[(&'a Path, Stamp)]) -> HashMap<&'a Path, ContentId> {
+        self.query(|database| database.contents(files).map(Some)).unwrap_or_default()
+    }
+
+    /// The findings of the wanted analyses, by content.
+    pub fn findings(
+        &self,
+        contents: &[ContentId],
+        wanted: &[Fingerprint],
+    ) -> HashMap<ContentId, HashMap<Fingerprint, Vec<u8>>> {
+        self.query(|database| database.findings(contents, wanted).map(Some)).unwrap_or_default()
     }
 
     pub fn finding(&self, content: &ContentId, analysis: &Fingerprint) -> Option<Vec<u8>> {

@@ -110,3 +110,35 @@ fn a_sound_value_in_another_row_is_a_miss() {
     assert_eq!(store.finding(&a, &analysis).as_deref(), Some(&b"result of a"[..]));
     assert_eq!(store.take_warnings(), [""; 0]);
 }
+
+#[test]
+fn many_files_are_looked_up_at_once_as_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path());
+    let [wanted, other] = ["score", "thumbnail"].map(|name| Fingerprint::of([name]));
+    let name = |n: u32| PathBuf::from(format!("/{n}.jpg"));
+    let content = |n: u32| ContentId::of(&n.to_le_bytes());
+    for n in 0..600_u32 {
+        let result = n.to_le_bytes();
+        let findings = vec![(wanted, &result[..]), (other, &[7; 3000][..])];
+        store.keep(&[StoreEntry { path: &name(n), stamp: Some(stamp(9)), content: content(n), findings }]);
+    }
+    let damaged = rusqlite::Connection::open(folder.path().join(FILE_NAME)).unwrap();
+    damaged.execute("UPDATE file SET content = x'00' WHERE path = CAST('/3.jpg' AS BLOB)", []).unwrap();
+    damaged.execute("UPDATE finding SET payload = x'00' WHERE content = ?1", [&content(4).0[..]]).unwrap();
+    let names: Vec<PathBuf> = (0..700).map(name).collect();
+    // One file was changed since, and a hundred were never seen.
+    let files: Vec<(&Path, Stamp)> =
+        names.iter().enumerate().map(|(n, path)| (path.as_path(), stamp(if n == 5 { 8 } else { 9 }))).collect();
+    let contents = store.contents(&files);
+    let findings = store.findings(&(0..700).map(content).collect::<Vec<_>>(), &[wanted]);
+    for (n, (path, stamp)) in (0..700).zip(&files) {
+        assert_eq!(contents.get(path).copied(), store.content(path, stamp), "{n}");
+        assert_eq!(contents.contains_key(path), n < 600 && ![3, 5].contains(&n), "{n}");
+        let found = findings.get(&content(n));
+        assert_eq!(found.and_then(|of| of.get(&wanted).cloned()), store.finding(&content(n), &wanted), "{n}");
+        assert_eq!(found.map_or(0, HashMap::len), usize::from(n < 600 && n != 4), "the wanted one alone, {n}");
+    }
+    assert_eq!((store.contents(&[]).len(), store.findings(&[], &[wanted]).len()), (0, 0));
+    assert_eq!(store.take_warnings(), [""; 0]);
+}

@@ -7,6 +7,7 @@ use std::path::Path;
 use exif::{Rational, SRational, Tag, Value as Exif};
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
+use image::imageops::crop_imm;
 use judge::sequences::{Exposure, Frame, FrameSketch, find};
 use photo::{Limits, Scale, decode, resize};
 use serde_json::Value;
@@ -225,6 +226,34 @@ fn frames_go_along_and_a_persons_word_about_one_counts() {
     let nikon: Vec<_> = (1..=3).map(|frame| lines[&format!("NIKON_{frame}.jpg")]["selected"] == true).collect();
     assert_eq!(nikon.iter().filter(|selected| **selected).count(), 1, "another frame stands for it");
     assert!(!nikon[1], "not the rejected one");
+}
+
+/// With a store, sketches are made while photos are decoded and read again for those that may be frames.
+#[test]
+fn a_sweep_is_found_with_and_without_stored_sketches() {
+    let world = World::new();
+    let (picture, same) = (scene(1), Habit { stops: &[0.0; 4], ..HABITS[0] });
+    for frame in 0..4 {
+        let window = crop_imm(&picture, 100 * frame, 0, 320, picture.height()).to_image();
+        let mut fields = fields(&same, 1, 0);
+        fields.retain(|(tag, _)| ![Tag::DateTimeOriginal, Tag::SubSecTimeOriginal].contains(tag));
+        fields.push((Tag::DateTimeOriginal, ascii(&format!("2026:05:01 10:00:{:02}", 2 * frame))));
+        let file = with_exif(&exposed(&window, 0.0), &fields, true);
+        fs::write(world.photos().join(format!("turn_{frame}.jpg")), file).unwrap();
+    }
+    fs::write(world.photos().join("other.jpg"), exposed(&scene(4), 0.0)).unwrap();
+    let [cold, again] = [0, 1].map(|_| world.run(["select", "photos", "--all"]).expect(0));
+    let without = world.run(["select", "photos", "--all", "--no-cache"]).expect(0);
+    assert_eq!((cold.text(), again.text()), (again.text(), without.text()));
+    let units: Vec<String> = by_name(&cold.lines()).values().map(|line| line["unit"].to_string()).collect();
+    assert_eq!(units, ["\"single\"", "\"sweep\"", "\"sweep\"", "\"sweep\"", "\"sweep\""]);
+    // What other commands stored before has no sketches.
+    let elsewhere = World::new();
+    for photo in fs::read_dir(world.photos()).unwrap().flatten() {
+        fs::copy(photo.path(), elsewhere.photos().join(photo.file_name())).unwrap();
+    }
+    elsewhere.run(["select", "photos", "--sequences", "ignore"]).expect(0);
+    assert_eq!(elsewhere.run(["select", "photos", "--all"]).expect(0).text(), cold.text());
 }
 
 #[test]

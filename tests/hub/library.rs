@@ -221,7 +221,7 @@ fn eight_threads_do_everything_at_once() {
 
 /// Of the first photo.
 fn embedding(batch: &Batch) -> Vec<f32> {
-    batch.photos[0].as_ref().unwrap().embedding.clone().unwrap().vector
+    batch.photos[0].as_ref().unwrap().embedding.as_ref().unwrap().vector.to_vec()
 }
 
 /// Two hubs over one folder share networks: the process holds each once.

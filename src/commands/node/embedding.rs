@@ -90,7 +90,7 @@ impl Embedders<'_> {
         hub.look_at(&photos, &[&*embedding], hub.medium(), |photo, outcome| {
             let id = ids.get(&photo.path).map_or_else(String::new, |id| (*id).to_owned());
             match outcome {
-                Ok(photo) => rows.extend(photo.report.embedding.map(|embedding| (id, embedding.vector))),
+                Ok(photo) => rows.extend(photo.report.embedding.map(|embedding| (id, embedding.vector.to_vec()))),
                 Err(failure) => {
                     let cause = format!("{}: {}", failure.stage, failure.cause);
                     notes.failed.push(Unread { id, cause, again: failure.code == "io" });

@@ -30,7 +30,7 @@ pub fn squared_norms(rows: &Embeddings) -> Vec<f32> {
 pub fn squared(rows: &Embeddings, norms: &[f32], from: &Range<usize>, to: &Range<usize>, out: &mut Vec<f32>) {
     let width = to.len();
     out.resize(from.len() * width, 0.0);
-    rows_times_rows(rows.span(from.start, from.end), rows.span(to.start, to.end), rows.dim(), out);
+    rows_times_rows(&rows.span(from.start, from.end), &rows.span(to.start, to.end), rows.dim(), out);
     for (i, line) in from.clone().zip(out.chunks_exact_mut(width)) {
         let own = norms[i];
         let mut nearest = f32::INFINITY;

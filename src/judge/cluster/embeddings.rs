@@ -1,15 +1,28 @@
 //! Embeddings of unit length, for which Euclidean and cosine distance are equivalent: d² = 2·(1 − cos).
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::ClusterError;
 
 /// The norm below which a vector counts as zero. It has no direction, and its cosine with every vector is 0.
 const ZERO_NORM: f64 = 1e-10;
 
-/// A matrix with one L2-normalised row of `dim` numbers per photo.
+/// By how much the norm of a row of unit length may differ from 1.
+const UNIT: f64 = 1e-6;
+
+/// One L2-normalised row of `dim` numbers per photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
-    rows: Vec<f32>,
+    rows: Rows,
     dim: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Rows {
+    Matrix(Vec<f32>),
+    /// Rows that others hold, too: the embeddings of a library take most of the memory.
+    Shared(Vec<Arc<[f32]>>),
 }
 
 impl Embeddings {
@@ -26,38 +39,40 @@ impl Embeddings {
         Self::of(&rows.chunks_exact(dim).collect::<Vec<_>>(), dim)
     }
 
-    /// Normalises rows of `dim` numbers each, with the refusals of [`Self::new`].
-    pub fn of(rows: &[&[f32]], dim: usize) -> Result<Self, ClusterError> {
-        if rows.is_empty() {
-            return Ok(Self { rows: Vec::new(), dim });
-        }
-        if let Some(row) = rows.iter().find(|row| row.len() != dim || dim == 0) {
-            return Err(ClusterError::Ragged { numbers: row.len(), dim });
-        }
-        let first = |is_odd: fn(f32) -> bool| rows.iter().position(|row| row.iter().any(|&value| is_odd(value)));
-        if let Some(row) = first(f32::is_nan) {
-            return Err(ClusterError::NotANumber { row });
-        }
-        if let Some(row) = first(f32::is_infinite) {
-            return Err(ClusterError::Infinite { row });
-        }
+    fn of(rows: &[&[f32]], dim: usize) -> Result<Self, ClusterError> {
+        let norms = norms(rows, dim)?;
         let mut unit = Vec::with_capacity(rows.len() * dim);
-        let mut any_direction = false;
-        for row in rows {
-            let norm = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-            any_direction |= norm >= ZERO_NORM;
+        for (row, norm) in rows.iter().zip(norms) {
             let scale = if norm >= ZERO_NORM { 1.0 / norm } else { 0.0 };
             unit.extend(row.iter().map(|&value| (f64::from(value) * scale) as f32));
         }
-        if any_direction { Ok(Self { rows: unit, dim }) } else { Err(ClusterError::AllZero) }
+        Ok(Self { rows: Rows::Matrix(unit), dim })
+    }
+
+    /// Takes rows of `dim` numbers without copying them if all are of unit length or zero; else as [`Self::new`].
+    pub fn shared(rows: Vec<Arc<[f32]>>, dim: usize) -> Result<Self, ClusterError> {
+        let slices: Vec<&[f32]> = rows.iter().map(AsRef::as_ref).collect();
+        let are_units = norms(&slices, dim)?.iter().all(|&norm| (norm - 1.0).abs() <= UNIT || norm == 0.0);
+        if are_units { Ok(Self { rows: Rows::Shared(rows), dim }) } else { Self::of(&slices, dim) }
+    }
+
+    /// The same as one matrix, for methods that go through all rows again and again.
+    pub fn matrix(&self) -> Cow<'_, Self> {
+        match &self.rows {
+            Rows::Matrix(_) => Cow::Borrowed(self),
+            Rows::Shared(rows) => Cow::Owned(Self { rows: Rows::Matrix(rows.concat()), dim: self.dim }),
+        }
     }
 
     pub fn len(&self) -> usize {
-        self.rows.len().checked_div(self.dim).unwrap_or(0)
+        match &self.rows {
+            Rows::Matrix(rows) => rows.len().checked_div(self.dim).unwrap_or(0),
+            Rows::Shared(rows) => rows.len(),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     pub fn dim(&self) -> usize {
@@ -65,19 +80,25 @@ impl Embeddings {
     }
 
     pub fn row(&self, index: usize) -> &[f32] {
-        &self.rows[index * self.dim..(index + 1) * self.dim]
+        match &self.rows {
+            Rows::Matrix(rows) => &rows[index * self.dim..(index + 1) * self.dim],
+            Rows::Shared(rows) => &rows[index],
+        }
     }
 
     /// The numbers of rows `from..to`.
-    pub(crate) fn span(&self, from: usize, to: usize) -> &[f32] {
-        &self.rows[from * self.dim..to * self.dim]
+    pub(crate) fn span(&self, from: usize, to: usize) -> Cow<'_, [f32]> {
+        match &self.rows {
+            Rows::Matrix(rows) => Cow::Borrowed(&rows[from * self.dim..to * self.dim]),
+            Rows::Shared(rows) => Cow::Owned(rows[from..to].concat()),
+        }
     }
 
     /// The rows at `indices`, in that order.
     #[must_use]
     pub fn subset(&self, indices: &[usize]) -> Self {
         let rows = indices.iter().flat_map(|&index| self.row(index)).copied().collect();
-        Self { rows, dim: self.dim }
+        Self { rows: Rows::Matrix(rows), dim: self.dim }
     }
 
     pub fn cosine(&self, a: usize, b: usize) -> f64 {
@@ -89,6 +110,23 @@ impl Embeddings {
     pub fn distance(&self, a: usize, b: usize) -> f64 {
         squared_difference(self.row(a), self.row(b)).sqrt()
     }
+}
+
+/// The norms of rows of `dim` numbers. Refuses numbers that are not finite, and rows of zeros alone.
+fn norms(rows: &[&[f32]], dim: usize) -> Result<Vec<f64>, ClusterError> {
+    if let Some(row) = rows.iter().find(|row| row.len() != dim || dim == 0) {
+        return Err(ClusterError::Ragged { numbers: row.len(), dim });
+    }
+    let first = |is_odd: fn(f32) -> bool| rows.iter().position(|row| row.iter().any(|&value| is_odd(value)));
+    if let Some(row) = first(f32::is_nan) {
+        return Err(ClusterError::NotANumber { row });
+    }
+    if let Some(row) = first(f32::is_infinite) {
+        return Err(ClusterError::Infinite { row });
+    }
+    let norm = |row: &&[f32]| row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+    let norms: Vec<f64> = rows.iter().map(norm).collect();
+    if norms.is_empty() || norms.iter().any(|norm| *norm >= ZERO_NORM) { Ok(norms) } else { Err(ClusterError::AllZero) }
 }
 
 pub(crate) fn squared_difference(a: &[f32], b: &[f32]) -> f64 {

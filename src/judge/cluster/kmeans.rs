@@ -141,7 +141,7 @@ fn assign(rows: &Embeddings, centres: &[f32]) -> Assignment {
         .into_par_iter()
         .map(|block| {
             let mut products = vec![0.0; block.len() * k];
-            rows_times_rows(rows.span(block.start, block.end), centres, dim, &mut products);
+            rows_times_rows(&rows.span(block.start, block.end), centres, dim, &mut products);
             block
                 .zip(products.chunks_exact(k))
                 .map(|(i, line)| {

@@ -226,7 +226,7 @@ fn projected(rows: &Embeddings) -> Vec<f32> {
     projected.par_chunks_mut(distances::BLOCK * PROJECTED).enumerate().for_each(|(block, out)| {
         let from = block * distances::BLOCK;
         let span = rows.span(from, from + out.len() / PROJECTED);
-        rows_times_rows(span, &directions, rows.dim(), out);
+        rows_times_rows(&span, &directions, rows.dim(), out);
     });
     projected
 }

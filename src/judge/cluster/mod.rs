@@ -148,14 +148,15 @@ impl Method {
     }
 
     fn run(&self, input: &Input) -> Result<MethodOutput, ClusterError> {
+        let rows = input.embeddings;
         match self {
-            Self::Hdbscan(params) => hdbscan::run(input.embeddings, params),
-            Self::Kmeans(params) => kmeans::run(input.embeddings, params),
-            Self::Dbscan(params) => dbscan::run(input.embeddings, params),
-            Self::Agglomerative(params) => agglomerative::run(input.embeddings, input.times, *params),
+            Self::Hdbscan(params) => hdbscan::run(&rows.matrix(), params),
+            Self::Kmeans(params) => kmeans::run(&rows.matrix(), params),
+            Self::Dbscan(params) => dbscan::run(&rows.matrix(), params),
+            Self::Agglomerative(params) => agglomerative::run(rows, input.times, *params),
             Self::Hierarchical(params) => hierarchical::run(input, params),
-            Self::Hybrid(params) => hybrid::run(input.embeddings, params),
-            Self::Burst(params) => burst::run(input.embeddings, input.times, params),
+            Self::Hybrid(params) => hybrid::run(&rows.matrix(), params),
+            Self::Burst(params) => burst::run(rows, input.times, params),
         }
     }
 }

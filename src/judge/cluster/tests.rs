@@ -1,6 +1,7 @@
 //! Tests of all methods on photos with known groups.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::agreement::adjusted_rand;
 use super::references::blobs;
@@ -100,6 +101,25 @@ fn copies_of_one_photo_are_finite_and_together() {
         let labels = labels_of(&rows, &Method::by_name(name).unwrap(), Noise::Exclude);
         assert_eq!(labels, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1], "{name}");
     }
+}
+
+#[test]
+fn shared_rows_give_the_groups_of_copied_ones() {
+    let rows = blobs(6, 9, 48, 0.08, 3);
+    let row = |index: usize| -> Arc<[f32]> { rows.row(index).into() };
+    let units: Vec<Arc<[f32]>> = (0..rows.len()).map(row).collect();
+    // Rows that are not of unit length are normalised into a copy.
+    let long = units.iter().map(|row| row.iter().map(|value| value * 3.0).collect()).collect();
+    for shared in [units, long].map(|rows| Embeddings::shared(rows, 48).unwrap()) {
+        for method in Method::NAMES.map(|name| Method::by_name(name).unwrap()) {
+            let [ours, theirs] = [&shared, &rows].map(|rows| labels_of(rows, &method, Noise::Exclude));
+            assert_eq!(ours, theirs, "{}", method.name());
+        }
+    }
+    let odd = |row: [f32; 2]| Embeddings::shared(vec![[1.0, 0.0].into(), row.into()], 2);
+    assert_eq!(odd([f32::NAN, 0.0]), Err(ClusterError::NotANumber { row: 1 }));
+    assert_eq!(odd([0.0, 0.0]).unwrap().row(1), [0.0, 0.0]);
+    assert_eq!(Embeddings::shared(vec![[0.0, 0.0].into()], 2), Err(ClusterError::AllZero));
 }
 
 #[test]

@@ -95,12 +95,7 @@ const MAX_RUN: usize = 100;
 
 /// Finds the sequences among photos. Photos without a capture time belong to none.
 pub fn find(frames: &[Frame]) -> Vec<Sequence> {
-    let mut order: Vec<usize> = (0..frames.len()).filter(|&index| frames[index].taken_ms.is_some()).collect();
-    // Folders and sizes apart, so that two cameras do not mix.
-    order.sort_by_key(|&index| {
-        let frame = &frames[index];
-        (frame.path.parent().map(PathBuf::from), frame.width, frame.height, frame.taken_ms, frame.path.clone())
-    });
+    let order = in_order(frames);
     let mut found = Vec::new();
     let mut at = 0;
     while at < order.len() {
@@ -109,6 +104,31 @@ pub fn find(frames: &[Frame]) -> Vec<Sequence> {
         found.extend(sequence);
     }
     found
+}
+
+/// The photos that may be frames of a stack or a sweep by what the camera wrote. Sketches of others decide nothing.
+pub fn may_be_frames(frames: &[Frame]) -> Vec<usize> {
+    let order = in_order(frames);
+    let runs = order.chunk_by(|&a, &b| may_be_of_one_run(&frames[a], &frames[b], SWEEP_PAUSE_MS));
+    let mut may_be: Vec<usize> = runs.filter(|run| run.len() >= SHORTEST).flatten().copied().collect();
+    may_be.sort_unstable();
+    may_be
+}
+
+/// The photos with a capture time, in its order; folders and sizes apart, so that two cameras do not mix.
+fn in_order(frames: &[Frame]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..frames.len()).filter(|&index| frames[index].taken_ms.is_some()).collect();
+    let key = |index: usize| {
+        let Frame { path, width, height, taken_ms, .. } = &frames[index];
+        (path.parent(), width, height, taken_ms, path)
+    };
+    order.sort_by(|&a, &b| key(a).cmp(&key(b)));
+    order
+}
+
+/// Whether two successive photos are exposed alike and follow within a pause.
+fn may_be_of_one_run(first: &Frame, second: &Frame, pause_ms: i64) -> bool {
+    follows(first, second, pause_ms) && first.exposure.is_same(&second.exposure)
 }
 
 /// Whether two successive photos may be frames of one sequence: from one folder, of one size, and within a pause and
@@ -127,7 +147,7 @@ fn follows(first: &Frame, second: &Frame, pause_ms: i64) -> bool {
 fn run_of_one_exposure(frames: &[Frame], order: &[usize], pause_ms: i64) -> usize {
     let continues = |pair: &&[usize]| {
         let (first, second) = (&frames[pair[0]], &frames[pair[1]]);
-        follows(first, second, pause_ms) && first.exposure.is_same(&second.exposure) && second.sketch.is_some()
+        may_be_of_one_run(first, second, pause_ms) && second.sketch.is_some()
     };
     let begins = order.first().is_some_and(|&first| frames[first].sketch.is_some());
     if begins { 1 + order.windows(2).take_while(continues).take(MAX_RUN).count() } else { 0 }

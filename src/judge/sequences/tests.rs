@@ -136,6 +136,26 @@ fn a_steady_turn_is_a_sweep() {
 }
 
 #[test]
+fn sketches_of_photos_that_cannot_be_frames_decide_nothing() {
+    let sketches: Vec<_> = [0.0, 110.0, 225.0, 330.0, 440.0].map(|x| picture(x, |_| 0.0)).to_vec();
+    let mut all = with_sketches(&sketches, 1_500);
+    // A pause, and another exposure: three frames are left, and two photos beside them.
+    all[4].taken_ms = Some(60_000);
+    all[3].exposure.iso = Some(200.0);
+    assert_eq!(may_be_frames(&all), [0, 1, 2]);
+    assert_eq!(found(&all), [(SequenceKind::Sweep, vec![1, 0, 2])]);
+    let (few, needed) = (all.clone(), may_be_frames(&all));
+    let few: Vec<Frame> = few
+        .into_iter()
+        .enumerate()
+        .map(|(at, frame)| Frame { sketch: frame.sketch.filter(|_| needed.contains(&at)), ..frame })
+        .collect();
+    assert_eq!(found(&few), found(&all));
+    all.truncate(2);
+    assert_eq!(may_be_frames(&all), [0; 0], "two are no sequence");
+}
+
+#[test]
 fn a_sketch_survives_storage() {
     let sketch = picture(0.0, |_| 0.0);
     let bytes = sketch.to_bytes();

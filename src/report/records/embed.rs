@@ -23,7 +23,7 @@ pub struct EmbedRecord {
 
 impl EmbedRecord {
     pub fn new(path: &Path, PhotoEmbedding { vector, model }: PhotoEmbedding) -> Self {
-        Self { path: PhotoPath::of(path), model, dim: vector.len(), embedding: vector }
+        Self { path: PhotoPath::of(path), model, dim: vector.len(), embedding: vector.to_vec() }
     }
 }
 

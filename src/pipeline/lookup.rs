@@ -1,0 +1,92 @@
+//! Looking photos up in the store by blocks, so that no photo costs queries of its own.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use super::job::Job;
+use crate::store::Fingerprint;
+use photo::identity::{ContentId, ReadError, Stamp};
+
+/// The number of photos looked up at once. What is stored of them is in memory until they are processed.
+const BLOCK: usize = 256;
+
+/// What is known of a photo before its file is read.
+pub struct Known {
+    pub stamp: Result<Option<Stamp>, ReadError>,
+    /// The content, if the file was read before and its stamp is unchanged.
+    pub content: Option<ContentId>,
+    /// The stored findings of the content.
+    pub findings: HashMap<Fingerprint, Vec<u8>>,
+}
+
+impl Known {
+    pub fn nothing(stamp: Result<Option<Stamp>, ReadError>) -> Self {
+        Self { stamp, content: None, findings: HashMap::new() }
+    }
+}
+
+/// A block that is looked up when the first of its photos is due.
+#[derive(Default)]
+struct Block {
+    is_looked_up: bool,
+    photos: Vec<Option<Known>>,
+    taken: usize,
+}
+
+pub struct Lookups<'a> {
+    job: &'a Job<'a>,
+    wanted: Vec<Fingerprint>,
+    blocks: Vec<Mutex<Block>>,
+}
+
+impl<'a> Lookups<'a> {
+    /// `wanted`: the findings that are looked up.
+    pub fn new(job: &'a Job<'a>, wanted: Vec<Fingerprint>) -> Self {
+        let blocks = (0..job.photos.len().div_ceil(BLOCK)).map(|_| Mutex::default()).collect();
+        Self { job, wanted, blocks }
+    }
+
+    /// What is known of the photo at `index`; nothing where it was taken before.
+    pub fn take(&self, index: usize) -> Option<Known> {
+        let number = index / BLOCK;
+        let mut block = self.blocks[number].lock().unwrap_or_else(PoisonError::into_inner);
+        if !block.is_looked_up {
+            block.is_looked_up = true;
+            block.photos = self.look_up(number);
+        }
+        let known = block.photos.get_mut(index % BLOCK).and_then(Option::take);
+        block.taken += 1;
+        if block.taken == block.photos.len() {
+            block.photos = Vec::new();
+        }
+        known
+    }
+
+    fn look_up(&self, block: usize) -> Vec<Option<Known>> {
+        let job = self.job;
+        let photos = &job.photos[block * BLOCK..job.photos.len().min((block + 1) * BLOCK)];
+        let stamps: Vec<_> = photos.iter().map(|photo| job.files.stamp(&photo.path)).collect();
+        let stamped: Vec<(&Path, Stamp)> = photos
+            .iter()
+            .zip(&stamps)
+            .filter_map(|(photo, stamp)| Some((photo.path.as_path(), *stamp.as_ref().ok()?.as_ref()?)))
+            .collect();
+        let contents = job.store.contents(&stamped);
+        let mut findings = job.store.findings(&contents.values().copied().collect::<Vec<_>>(), &self.wanted);
+        // Of several files with the same bytes the last takes the findings along, the others get copies.
+        let mut left: HashMap<ContentId, usize> = HashMap::new();
+        contents.values().for_each(|content| *left.entry(*content).or_default() += 1);
+        let known = |(photo, stamp): (&photo::scan::Photo, Result<Option<Stamp>, ReadError>)| {
+            let content = stamp.is_ok().then(|| contents.get(photo.path.as_path()).copied()).flatten();
+            let findings = content.map(|content| {
+                let left = left.entry(content).or_default();
+                *left = left.saturating_sub(1);
+                let found = if *left == 0 { findings.remove(&content) } else { findings.get(&content).cloned() };
+                found.unwrap_or_default()
+            });
+            Some(Known { stamp, content, findings: findings.unwrap_or_default() })
+        };
+        photos.iter().zip(stamps).map(known).collect()
+    }
+}
