@@ -42,6 +42,13 @@ pub const IMAGENET_CONCEPTS: &str = include_str!("imagenet-1k-concepts.txt");
 /// The model that tells what is in a photo.
 pub const CLASSIFIER: &str = "efficientnet-lite0";
 
+/// The names of COCO's classes, one a line, from 1 to 90; the lines of numbers that were never used are empty.
+pub const COCO: &str = include_str!("coco.txt");
+
+/// The models that find objects do this, and the one that does unless another is named.
+pub const OBJECT_TASK: &str = "detection";
+pub const OBJECT_FINDER: &str = "ssd-mobilenet-v2";
+
 /// The models that read text do this, and the one that does unless another is named.
 pub const TEXT_TASK: &str = "text";
 pub const TEXT_READER: &str = "pp-ocrv6-small";

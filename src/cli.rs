@@ -11,8 +11,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::arguments::Global;
 
 use crate::commands::{
-    self, aesthetics, analyze, classify, cluster, compare, completions, config, decide, dedup, device, embed, eval,
-    kmeans, man, models, node, ocr, people, portrait, review, schema, score, search, select, taste, train,
+    self, aesthetics, analyze, classify, cluster, compare, completions, config, decide, dedup, detect, device, embed,
+    eval, kmeans, man, models, node, ocr, people, portrait, review, schema, score, search, select, taste, train,
 };
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -50,6 +50,7 @@ pub enum Command {
     Compare(compare::Args),
     Classify(classify::Args),
     People(people::Args),
+    Detect(detect::Args),
     Ocr(ocr::Args),
     Cluster(cluster::Args),
     Select(select::Args),
@@ -107,6 +108,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<Ending, CommandError
         Command::Models(args) => models::run(args, context),
         Command::Classify(args) => classify::run(args, context),
         Command::People(args) => people::run(args, context),
+        Command::Detect(args) => detect::run(args, context),
         Command::Ocr(args) => ocr::run(args, context),
         Command::Cluster(args) => cluster::run(args, context),
         Command::Select(args) => select::run(args, context),

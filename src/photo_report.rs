@@ -12,6 +12,7 @@ use judge::portrait::Portrait;
 use judge::quality::Quality;
 use judge::select::Kind;
 use judge::sequences::{Exposure, FrameSketch, SequenceKind};
+use networks::objects::Object;
 use networks::text::TextLine;
 use photo::Taken;
 use photo::identity::{ContentId, PictureId};
@@ -50,6 +51,7 @@ pub struct PhotoReport {
     pub text: Option<PhotoText>,
     /// The vector that texts are compared with.
     pub description: Option<PhotoEmbedding>,
+    pub objects: Option<PhotoObjects>,
     /// The photo's group; photos of one batch with the same number show the same scene.
     pub cluster_id: Option<i64>,
     /// The feature vector by which a comparison network compares pairs.
@@ -141,6 +143,25 @@ impl PhotoText {
     }
 }
 
+/// The objects in a photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhotoObjects {
+    /// The surest first.
+    pub objects: Vec<Object>,
+    /// `name@version` of the model.
+    pub model: String,
+}
+
+impl PhotoObjects {
+    /// The score from which an object counts unless another is asked for.
+    pub const SURE: f32 = 0.4;
+
+    /// The objects with at least this score.
+    pub fn with(&self, score: f32) -> impl Iterator<Item = &Object> {
+        self.objects.iter().filter(move |object| object.score >= score)
+    }
+}
+
 /// An embedding vector of length 1.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PhotoEmbedding {
@@ -172,6 +193,7 @@ impl PhotoReport {
             people: None,
             text: None,
             description: None,
+            objects: None,
             cluster_id: None,
             comparison: None,
             perceptual_hash: None,

@@ -15,6 +15,7 @@ use kernels::Cpu;
 use networks::checkpoint::Checkpoint;
 use networks::dlib::{Alignment, FaceDescriptor};
 use networks::graph::{Network, Tensor};
+use networks::tesseract;
 use photo::resize::{self, Filter};
 use photo::{self, Kind, Limits, Scale};
 use base::pixels::Pixels;
@@ -45,6 +46,8 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("wheel", wheel),
     ("dlib", dlib),
     ("onnx", onnx),
+    ("traineddata", traineddata),
+    ("tensorflow", tensorflow),
 ];
 
 static READER: LazyLock<fn(&[u8])> = LazyLock::new(|| {
@@ -187,6 +190,14 @@ fn onnx(bytes: &[u8]) {
     let _ = network.run(picture);
 }
 
+/// The same, of what lies between a picture and a map.
+fn tensorflow(bytes: &[u8]) {
+    let Ok(graph) = networks::tensorflow::parse(bytes, "Preprocessor/sub", &["dark"]) else { return };
+    let Ok(network) = Network::new(graph, Cpu::best()) else { return };
+    let picture = Tensor::picture(16, 20, 3, vec![0.5; 16 * 20 * 3]).expect("as many numbers as pixels");
+    let _ = network.run(picture);
+}
+
 /// The directory of an archive: what it says lies inside the file.
 fn wheel(bytes: &[u8]) {
     let tail = &bytes[bytes.len().saturating_sub(zip::TAIL as usize)..];
@@ -205,4 +216,12 @@ fn dlib(bytes: &[u8]) {
     use kernels::{Cpu, Engine, Precision};
     let engine = Engine { cpu: Cpu::best(), precision: Precision::Full };
     let _ = (FaceDescriptor::read(bytes, engine).is_ok(), Alignment::read(bytes).is_ok());
+}
+
+/// A network of Tesseract's, and a grey line for it.
+fn traineddata(bytes: &[u8]) {
+    if let Ok(reader) = tesseract::LineReader::load(bytes, Cpu::best()) {
+        let line: Vec<f32> = (0..reader.height() * 40).map(|at| (at * 37 % 256) as f32).collect();
+        let _ = reader.read(&line);
+    }
 }

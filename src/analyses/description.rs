@@ -22,7 +22,7 @@ impl Analysis for DescriptionAnalysis {
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
         let vector = self.model.embed(picture.medium())?;
-        report.description = Some(PhotoEmbedding { vector, model: self.model.reference().to_owned() });
+        report.description = Some(PhotoEmbedding { vector: vector.into(), model: self.model.reference().to_owned() });
         Ok(())
     }
 
@@ -36,7 +36,7 @@ impl Analysis for DescriptionAnalysis {
 
     fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
         let vector = numbers(finding).filter(|vector| !vector.is_empty())?;
-        report.description = Some(PhotoEmbedding { vector, model: self.model.reference().to_owned() });
+        report.description = Some(PhotoEmbedding { vector: vector.into(), model: self.model.reference().to_owned() });
         Some(())
     }
 }

@@ -6,6 +6,7 @@ mod features;
 mod hashing;
 mod kind;
 mod network;
+mod objects;
 mod people;
 mod quality;
 mod rating_and_embedding;
@@ -24,6 +25,7 @@ pub use network::{
     ClassificationAnalysis, ComparisonAnalysis, DegradationAnalysis, EmbeddingAnalysis, NetworkAnalysis,
     RatingAnalysis, ReportedNetwork,
 };
+pub use objects::ObjectAnalysis;
 pub use people::PeopleAnalysis;
 pub use quality::QualityAnalysis;
 pub use rating_and_embedding::RatingAndEmbeddingAnalysis;

@@ -53,6 +53,16 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "detect",
+        &[
+            ("what is where on photos, by a model of 70 MB", "albumctl detect ~/Photos --pull --format table"),
+            (
+                "what is surely there, with boxes drawn into copies",
+                "albumctl detect ~/Photos --min-score 0.7 --annotate drawn",
+            ),
+        ],
+    ),
+    (
         "ocr",
         &[
             ("the text of a receipt, by a model of 31 MB", "albumctl ocr --text receipt.jpg --pull"),

@@ -35,6 +35,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let hub = &networks.hub;
     let mut models = hub.album_models(&mut &networks)?;
     models.text = hub.text_if_here()?;
+    models.objects = hub.objects_if_here()?;
     models.sketching = args.choice.sequences.analysis(context);
     models.classification = args.choice.query.classification(&networks, context)?;
     models.description = args.choice.query.description(None, &networks, context)?;

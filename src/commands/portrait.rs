@@ -1,26 +1,17 @@
 //! `albumctl portrait`: finds faces and judges eyes and smiles.
 
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
-use image::ImageEncoder as _;
-
+use super::annotated_copies::AnnotatedCopies;
 use super::open_models::Networks;
 use super::photos;
-use crate::analyses::FaceAnalysis;
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::failure::{Failure, Stage};
 use crate::library::ModelHubError;
 use crate::report::annotate::annotate;
 use crate::report::records::PortraitRecord;
-use base::atomic::{Draft, Folders};
-use base::pixels::Pixels;
-use base::reading;
 use hub::faces::Landmarks;
-use photo::{self, Scale, identity};
 
 /// Analyse faces: portrait or not, eyes open, smile
 ///
@@ -52,74 +43,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let finding = networks.hub.with_expressions(finding, mode, &mut &networks)?;
     let scan = photos::find_beside(&args.photos, args.annotate.as_deref(), context)?;
     let medium = (!args.full_resolution).then_some(context.settings().thumbnail_sizes.medium);
-    let mut folders = Folders::default();
-    if let Some(folder) = &args.annotate {
-        folders.make(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
+    let mut copies = args.annotate.as_deref().map(|folder| AnnotatedCopies::new(folder, "faces")).transpose()?;
     let mut output = context.output::<PortraitRecord>()?;
-    let mut undrawn = Vec::new();
     let mut tally = photos::analyse(&scan, &[&finding], medium, &networks.hub, context, |_, report| {
-        if let Some(folder) = &args.annotate
-            && let Err(error) = draw(&finding, &report.path, medium, folder, &mut folders, context)
-        {
-            let (path, cause) = (report.path.clone(), format!("not drawn: {error:#}"));
-            undrawn.push(Failure { path, stage: Stage::Write, code: "not_written", cause });
+        if let Some(copies) = &mut copies {
+            // The store holds no landmarks, so the photo is analysed again.
+            let draw = |pixels| finding.faces.analyse(&pixels).map(|found| annotate(pixels, &found));
+            copies.write(&report.path, medium, context, |pixels| Ok(draw(pixels)?));
         }
         let portrait = report.portrait.ok_or(ModelHubError::Unanswered)?;
         Ok(output.write(&context.ui, &PortraitRecord::new(&report.path, portrait))?)
     })?;
-    undrawn.iter().try_for_each(|failure| tally.fail(failure, context))?;
-    folders.sync().context("cannot keep the annotated copies")?;
+    copies.map_or(Ok(()), |copies| copies.finish(&mut tally, context))?;
     tally.close(output, context)?;
     Ok(tally.end("portrait", context))
-}
-
-/// Writes a copy with the faces drawn in. The store holds no landmarks, so the photo is analysed again.
-fn draw(
-    finding: &FaceAnalysis,
-    photo: &Path,
-    medium: Option<u32>,
-    folder: &Path,
-    folders: &mut Folders,
-    context: &Context,
-) -> anyhow::Result<()> {
-    let limits = context.limits();
-    let bytes = identity::read(photo, limits.max_file_bytes)?.bytes;
-    let scale = medium.map_or(Scale::Full, Scale::AtLeast);
-    let pixels = photo::decode(&bytes, scale, &limits)?.pixels;
-    let portrait = finding.faces.analyse(&pixels)?;
-    save(&annotate(pixels, &portrait), photo, folder, folders)
-}
-
-/// Writes `NAME.faces.png`, or `NAME.faces-2.png` and so on if the name is taken. No file is overwritten, and an identical
-/// one is not written again.
-fn save(pixels: &Pixels, photo: &Path, folder: &Path, folders: &mut Folders) -> anyhow::Result<()> {
-    let stem = photo.file_stem().unwrap_or_default().to_string_lossy();
-    let names =
-        std::iter::once(format!("{stem}.faces.png")).chain((2..10_000).map(|n| format!("{stem}.faces-{n}.png")));
-    let cannot = |path: &Path| format!("cannot write {}", path.display());
-    let cannot_read = |path: &Path| format!("cannot read {}", path.display());
-    let (width, height, mut png) = (pixels.width(), pixels.height(), Vec::new());
-    image::codecs::png::PngEncoder::new(&mut png)
-        .write_image(pixels.data(), width, height, image::ExtendedColorType::Rgb8)
-        .context("cannot write a picture")?;
-    for path in names.map(|name| folder.join(name)) {
-        match path.symlink_metadata() {
-            Ok(there) if there.is_file() && there.len() == png.len() as u64 => {
-                if reading::read(&path, there.len()).with_context(|| cannot_read(&path))? == png {
-                    return Ok(());
-                }
-                continue;
-            }
-            Ok(_) => continue,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| cannot(&path)),
-        }
-        let mut draft = Draft::beside(&path).with_context(|| cannot(&path))?;
-        draft.write_all(&png).with_context(|| cannot(&path))?;
-        if draft.place_new(folders).with_context(|| cannot(&path))? {
-            return Ok(());
-        }
-    }
-    anyhow::bail!("{}: too many copies of this name", folder.display())
 }

@@ -18,9 +18,9 @@ use crate::report::records::SearchRecord;
 /// Search photos by words: what they show, say and are called
 ///
 /// All words must apply: 'dog on the beach'. A comma separates alternatives, and quotation marks hold a phrase together. Words
-/// are looked for in what photos show (`albumctl models pull classes`: 1000 classes and what they are kinds of), in kinds of
-/// pictures (receipt, screenshot, …), in text on photos (`models pull text`), and in the names of people, files and folders.
-/// The best come first. What was looked at before is not read again.
+/// are looked for in what photos show (1000 classes and what they are kinds of: `albumctl models pull classes`; objects: `models
+/// pull objects`), in kinds of pictures (receipt, screenshot, …), in text on photos (`models pull text`), and in the names of
+/// people, files and folders. The best come first. What was looked at before is not read again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The words
@@ -92,7 +92,7 @@ fn look(
 ) -> Result<(Vec<PhotoReport>, Tally, Option<DescriptionAnalysis>), CommandError> {
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
-    let (kind, text) = (hub.kind_model()?, hub.text_if_here()?);
+    let (kind, text, objects) = (hub.kind_model()?, hub.text_if_here()?, hub.objects_if_here()?);
     let classification = query.classification(&networks, context)?;
     let description = query.description(args.model.as_deref(), &networks, context)?;
     let people = people::recognition_as(query.people(context)?, &networks, context)?;
@@ -100,6 +100,7 @@ fn look(
         Some(&kind as &dyn Analysis),
         classification.as_ref().map(|classification| classification as &dyn Analysis),
         text.as_ref().map(|text| text as &dyn Analysis),
+        objects.as_ref().map(|objects| objects as &dyn Analysis),
         people.as_ref().map(|people| people as &dyn Analysis),
         description.as_ref().map(|description| description as &dyn Analysis),
     ]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use networks::objects::ObjectFinder;
 use networks::siglip::SiglipPictures;
 use networks::text::TextReader;
 
@@ -16,6 +17,7 @@ pub(super) struct LoadedModels {
     pub photos: LoadedNetworks<LoadedNetwork>,
     pub faces: LoadedNetworks<FaceAnalyzer>,
     pub text: LoadedNetworks<TextReader>,
+    pub objects: LoadedNetworks<ObjectFinder>,
     pub people: LoadedNetworks<Recognition>,
     pub describers: LoadedNetworks<SiglipPictures>,
 }
@@ -26,6 +28,7 @@ impl LoadedModels {
         self.photos.builds(reference)
             || self.faces.builds(reference)
             || self.text.builds(reference)
+            || self.objects.builds(reference)
             || self.people.builds(reference)
             || self.describers.builds(reference)
     }
@@ -35,6 +38,7 @@ impl LoadedModels {
         self.photos.holds(reference)
             || self.faces.holds(reference)
             || self.text.holds(reference)
+            || self.objects.holds(reference)
             || self.people.holds(reference)
             || self.describers.holds(reference)
     }
@@ -45,6 +49,7 @@ impl LoadedModels {
             self.photos.forget(reference),
             self.faces.forget(reference),
             self.text.forget(reference),
+            self.objects.forget(reference),
             self.people.forget(reference),
             self.describers.forget(reference),
         ];
@@ -56,6 +61,7 @@ impl LoadedModels {
         self.photos.forget_idle(since);
         self.faces.forget_idle(since);
         self.text.forget_idle(since);
+        self.objects.forget_idle(since);
         self.people.forget_idle(since);
         self.describers.forget_idle(since);
     }

@@ -20,8 +20,13 @@ use networks::preference::Class1;
 use networks::preprocess::Preprocess;
 
 /// Words accepted in place of a model's name: for all models of a task, or for the default of several alternatives.
-pub const WORDS: [(&str, &str); 4] =
-    [("faces", "face"), ("people", "people"), ("classes", models::CLASSIFIER), ("text", models::TEXT_READER)];
+pub const WORDS: [(&str, &str); 5] = [
+    ("faces", "face"),
+    ("people", "people"),
+    ("classes", models::CLASSIFIER),
+    ("objects", models::OBJECT_FINDER),
+    ("text", models::TEXT_READER),
+];
 
 /// Maximum bytes, a thousand times the largest existing models.
 const LARGEST: u64 = 1 << 44;
@@ -174,9 +179,9 @@ pub enum Architecture {
     Classifier,
 }
 
-/// Networks that work together, which the hub loads without the registry: for faces, for people, for text, and for
-/// comparing pictures with words.
-const WORK_TOGETHER: [&str; 4] = ["tflite", "dlib-faces", "pp-ocr", "siglip"];
+/// Networks that the hub loads without the registry: for faces, for people, for text, for objects, and for comparing pictures
+/// with words.
+const WORK_TOGETHER: [&str; 6] = ["tflite", "dlib-faces", "pp-ocr", "tesseract", "ssd", "siglip"];
 
 impl Architecture {
     /// Parses the word of a manifest.

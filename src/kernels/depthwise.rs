@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes};
-use super::pointwise::vector_width;
+use super::pointwise::{Rectifier, vector_width};
 
 /// The geometry of a sliding window. `top` and `left` are the zero padding before the input; everything behind it is
 /// zero.
@@ -51,12 +51,18 @@ pub struct Depthwise {
     /// The weights, by vectors of channels, then by taps.
     taps: Vec<f32>,
     bias: Vec<f32>,
-    relu: bool,
+    rectifier: Rectifier,
 }
 
 impl Depthwise {
+    /// Whether a filter can apply this function to what it stores.
+    pub fn applies(rectifier: &Rectifier) -> bool {
+        matches!(rectifier, Rectifier::Identity | Rectifier::Relu | Rectifier::Relu6)
+    }
+
     /// Packs `weights`, which hold `bias.len()` numbers for each tap, taps row by row.
-    pub fn pack(cpu: Cpu, slide: Slide, weights: &[f32], bias: &[f32], relu: bool) -> Self {
+    pub fn pack(cpu: Cpu, slide: Slide, weights: &[f32], bias: &[f32], rectifier: Rectifier) -> Self {
+        assert!(Self::applies(&rectifier), "a function that a filter applies");
         let count = slide.height * slide.width;
         assert!(slide.stride > 0 && count > 0, "a window that moves");
         assert_eq!(weights.len(), count * bias.len(), "a weight for each tap and channel");
@@ -70,7 +76,7 @@ impl Depthwise {
         }
         let mut bias = bias.to_vec();
         bias.resize(channels, 0.0);
-        Self { cpu, slide, channels, taps, bias, relu }
+        Self { cpu, slide, channels, taps, bias, rectifier }
     }
 
     pub fn slide(&self) -> &Slide {
@@ -149,7 +155,13 @@ impl DepthwiseKernel<'_> {
     #[inline(always)]
     unsafe fn rectify<L: Lanes>(&self, v: L::V) -> L::V {
         // SAFETY: arithmetic only, under the caller's promise.
-        if self.filter.relu { unsafe { L::max(v, L::splat(0.0)) } } else { v }
+        unsafe {
+            match self.filter.rectifier {
+                Rectifier::Relu => L::max(v, L::splat(0.0)),
+                Rectifier::Relu6 => L::min(L::max(v, L::splat(0.0)), L::splat(6.0)),
+                _ => v,
+            }
+        }
     }
 
     /// Computes a run of pixels whose 3×3 windows lie fully inside the input, keeping the nine taps in registers.
@@ -288,7 +300,7 @@ mod tests {
     use crate::test_numbers::numbers;
 
     /// Computes the definition, with input pixels `step` floats apart.
-    fn expected(slide: &Slide, weights: &[f32], bias: &[f32], input: &[f32], step: usize, relu: bool) -> Vec<f32> {
+    fn expected(slide: &Slide, weights: &[f32], bias: &[f32], input: &[f32], step: usize, range: [f32; 2]) -> Vec<f32> {
         let channels = bias.len();
         let mut out = Vec::new();
         for (row, column) in (0..slide.output_height).flat_map(|y| (0..slide.output_width).map(move |x| (y, x))) {
@@ -302,7 +314,7 @@ mod tests {
                         sum += tap * input[(iy * slide.input_width + ix) * step + channel];
                     }
                 }
-                out.push(if relu { sum.max(0.0) } else { sum });
+                out.push(sum.clamp(range[0], range[1]));
             }
         }
         out
@@ -337,10 +349,15 @@ mod tests {
             for (channels, slide) in [3, 16, 24, 33].into_iter().flat_map(|c| slides.iter().map(move |s| (c, s))) {
                 let weights = numbers(slide.height * slide.width * channels, 1);
                 let bias = numbers(channels, 2);
-                let filter = Depthwise::pack(cpu, *slide, &weights, &bias, channels == 24);
+                let (rectifier, range) = match channels {
+                    24 => (Rectifier::Relu, [0.0, f32::INFINITY]),
+                    33 => (Rectifier::Relu6, [0.0, 6.0]),
+                    _ => (Rectifier::Identity, [f32::NEG_INFINITY, f32::INFINITY]),
+                };
+                let filter = Depthwise::pack(cpu, *slide, &weights, &bias, rectifier);
                 let step = filter.channels();
                 let input = numbers(slide.input_height * slide.input_width * step, 3);
-                let want = expected(slide, &weights, &bias, &input, step, channels == 24);
+                let want = expected(slide, &weights, &bias, &input, step, range);
                 for rows in [0..slide.output_height, slide.output_height / 2..slide.output_height] {
                     let mut output = vec![f32::NAN; rows.len() * slide.output_width * step];
                     filter.run(&input, rows.clone(), &mut output);

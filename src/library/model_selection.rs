@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::{ModelHub, ModelHubError};
 use crate::analyses::{
     ClassificationAnalysis, ComparisonAnalysis, DescriptionAnalysis, EmbeddingAnalysis, FaceAnalysis, Features,
-    KindAnalysis, PeopleAnalysis, QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis,
-    SketchAnalysis, TextAnalysis, present,
+    KindAnalysis, ObjectAnalysis, PeopleAnalysis, QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis,
+    SceneLayoutAnalysis, SketchAnalysis, TextAnalysis, present,
 };
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
@@ -80,6 +80,8 @@ pub struct AlbumModels {
     pub text: Option<TextAnalysis>,
     /// The model that compares photos with whole texts, likewise.
     pub description: Option<DescriptionAnalysis>,
+    /// The model that finds objects, likewise.
+    pub objects: Option<ObjectAnalysis>,
     /// Whether photos are also examined as frames of sequences.
     pub sketching: Option<SketchAnalysis>,
     /// The configured comparison model. Without a configured one, it is opened only when there is a tie to break.
@@ -101,6 +103,7 @@ impl AlbumModels {
             self.classification.as_ref().map(|classification| classification as &dyn Analysis),
             self.text.as_ref().map(|text| text as &dyn Analysis),
             self.description.as_ref().map(|description| description as &dyn Analysis),
+            self.objects.as_ref().map(|objects| objects as &dyn Analysis),
             // After the faces, which it takes from the report.
             self.people.as_ref().map(|people| people as &dyn Analysis),
             self.sketching.as_ref().map(|sketching| sketching as &dyn Analysis),
@@ -154,6 +157,18 @@ impl ModelHub {
         }
     }
 
+    /// The model that finds objects, if it is here.
+    pub fn objects_if_here(&self) -> Result<Option<ObjectAnalysis>, ModelHubError> {
+        match self.object_finding(hub::OBJECT_FINDER) {
+            Err(ModelHubError::Hub(HubError::Missing { .. })) => Ok(None),
+            finding => finding.map(Some),
+        }
+    }
+
+    pub fn object_finding(&self, model: &str) -> Result<ObjectAnalysis, ModelHubError> {
+        Ok(ObjectAnalysis { model: self.hub().objects(model)? })
+    }
+
     pub fn text_reading(&self, model: &str) -> Result<TextAnalysis, ModelHubError> {
         Ok(TextAnalysis { model: self.hub().text(model)? })
     }
@@ -187,6 +202,7 @@ impl ModelHub {
             people: None,
             text: None,
             description: None,
+            objects: None,
             sketching: None,
             comparing: None,
         })

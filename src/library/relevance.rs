@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Component, Path};
 
 use super::ModelHubError;
-use crate::photo_report::PhotoReport;
+use crate::photo_report::{PhotoObjects, PhotoReport};
 use hub::Describer;
 use judge::query::{ConceptError, Evidence, Vocabulary};
 
@@ -15,7 +15,7 @@ const LABELS: usize = 5;
 
 /// What the classifier has names for.
 pub fn vocabulary() -> Result<Vocabulary, ConceptError> {
-    Vocabulary::new(hub::IMAGENET, hub::IMAGENET_CONCEPTS)
+    Ok(Vocabulary::new(hub::IMAGENET, hub::IMAGENET_CONCEPTS)?.with_objects(hub::COCO))
 }
 
 /// Everything that tells what is on the photos. A new analysis that does joins here.
@@ -40,12 +40,15 @@ pub fn describe(
 }
 
 fn of_photo(report: &PhotoReport, common: usize) -> Evidence<'_> {
-    let PhotoReport { classified, kind, text, path, .. } = report;
+    let PhotoReport { classified, kind, objects, text, path, .. } = report;
     let labels = classified.iter().flat_map(|classified| classified.best(LABELS));
     let lines = text.iter().flat_map(|text| &text.lines);
     Evidence {
         labels: labels.map(|(label, score)| (label, decimal(score))).collect(),
         kind: *kind,
+        objects: objects.as_ref().map(|found| {
+            found.with(PhotoObjects::SURE).map(|object| (object.label.as_str(), decimal(object.score))).collect()
+        }),
         text: lines.map(|line| (line.text.as_str(), decimal(line.confidence))).collect(),
         people: report.who(),
         described: Vec::new(),

@@ -5,6 +5,7 @@
 //! where a file came from, a manifest, or which device was chosen.
 
 mod axes;
+mod bilinear;
 pub mod checkpoint;
 mod convolution;
 pub mod dinov2;
@@ -16,6 +17,7 @@ pub mod head;
 pub mod mini;
 pub mod mobile;
 pub mod multihead;
+pub mod objects;
 pub mod onnx;
 pub mod preference;
 pub mod preprocess;
@@ -24,6 +26,8 @@ mod rectified;
 pub mod resnet;
 pub mod siglip;
 pub mod singlehead;
+pub mod tensorflow;
+pub mod tesseract;
 pub mod text;
 pub mod tflite;
 pub mod vgg;

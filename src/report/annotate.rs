@@ -1,9 +1,10 @@
-//! Drawing the faces and their verdicts into a copy of a photo.
+//! Drawing what was found into a copy of a photo: faces with their verdicts, or objects.
 
 use super::lettering;
 use base::pixels::Pixels;
 use judge::portrait::landmarks::{LEFT_EYE, LIPS, MOUTH_CORNERS, RIGHT_EYE};
 use judge::portrait::{Eyes, Face, Portrait, Unclear};
+use networks::objects::Object;
 
 type Colour = [u8; 3];
 
@@ -12,6 +13,9 @@ const BAD: Colour = [235, 70, 60];
 const UNKNOWN: Colour = [190, 190, 190];
 const EYES: Colour = [70, 190, 255];
 const MOUTH: Colour = [255, 120, 200];
+/// A class has always the same colour.
+const OF_CLASSES: [Colour; 7] =
+    [[235, 90, 70], [60, 200, 90], [70, 190, 255], [255, 200, 60], [255, 120, 200], [150, 130, 255], [120, 220, 210]];
 const BACKGROUND: Colour = [20, 20, 20];
 
 /// Draws a box, the points of eyes and mouth and a line of text for each face, and the verdict at the top.
@@ -27,6 +31,17 @@ pub fn annotate(pixels: Pixels, portrait: &Portrait) -> Pixels {
         Portrait { num_faces, .. } => format!("{num_faces} faces"),
     };
     canvas.line_of_text(&verdict, canvas.unit, canvas.unit, 3, UNKNOWN);
+    canvas.finish()
+}
+
+/// Draws a box for each object, with its label and score; the surest on top.
+pub fn annotate_objects(pixels: Pixels, objects: &[&Object]) -> Pixels {
+    let mut canvas = Canvas::new(pixels);
+    for object in objects.iter().rev() {
+        let colour = OF_CLASSES[object.class_id as usize % OF_CLASSES.len()];
+        let words = format!("{} {:.2}", object.label, object.score);
+        canvas.labelled(object.bbox.map(f64::from), &words, colour);
+    }
     canvas.finish()
 }
 
@@ -81,13 +96,8 @@ impl Canvas {
             Some(false) => BAD,
             None => UNKNOWN,
         };
-        let [x, y, width, height] = face.bbox;
-        let ((left, top), (right, bottom)) = (self.at([x, y]), self.at([x + width, y + height]));
+        let [left, top, right, bottom] = self.frame(face.bbox, colour);
         let unit = self.unit;
-        self.fill(left, top, right, top + unit, colour);
-        self.fill(left, bottom - unit, right, bottom, colour);
-        self.fill(left, top, left + unit, bottom, colour);
-        self.fill(right - unit, top, right, bottom, colour);
         if let Some(points) = &face.landmarks {
             let eyes = LEFT_EYE.iter().chain(&RIGHT_EYE).map(|&index| (index, EYES));
             let mouth = MOUTH_CORNERS.iter().chain(&LIPS).map(|&index| (index, MOUTH));
@@ -98,11 +108,31 @@ impl Canvas {
                 self.disc(centre, radius, colour);
             }
         }
-        // The text is above the box, or below its upper edge where there is no space.
+        self.caption(&words(face), left, top, colour);
+    }
+
+    fn labelled(&mut self, bbox: [f64; 4], words: &str, colour: Colour) {
+        let [left, top, ..] = self.frame(bbox, colour);
+        self.caption(words, left, top, colour);
+    }
+
+    /// Draws the edges of a box, and returns where they lie.
+    fn frame(&mut self, [x, y, width, height]: [f64; 4], colour: Colour) -> [i64; 4] {
+        let ((left, top), (right, bottom)) = (self.at([x, y]), self.at([x + width, y + height]));
+        let unit = self.unit;
+        self.fill(left, top, right, top + unit, colour);
+        self.fill(left, bottom - unit, right, bottom, colour);
+        self.fill(left, top, left + unit, bottom, colour);
+        self.fill(right - unit, top, right, bottom, colour);
+        [left, top, right, bottom]
+    }
+
+    /// Text above a box, or below its upper edge where there is no space.
+    fn caption(&mut self, words: &str, left: i64, top: i64, colour: Colour) {
         let scale = 2;
         let line = self.line_height(scale);
-        let above = if top >= line { top - line } else { top + unit };
-        self.line_of_text(&words(face), left.max(0), above.max(0), scale, colour);
+        let above = if top >= line { top - line } else { top + self.unit };
+        self.line_of_text(words, left.max(0), above.max(0), scale, colour);
     }
 
     fn line_height(&self, scale: i64) -> i64 {
@@ -177,6 +207,16 @@ mod tests {
         assert_eq!(drawn.get(80, 120), [100; 3], "inside the box nothing else");
         assert_eq!(drawn.get(62, 72), BACKGROUND, "words above the box");
         assert_eq!(drawn.get(190, 190), [100; 3]);
+    }
+
+    #[test]
+    fn an_object_is_framed_and_named() {
+        let dog = Object { label: "dog".into(), class_id: 18, score: 0.9, bbox: [0.3, 0.4, 0.4, 0.4] };
+        let drawn = annotate_objects(grey(), &[&dog]);
+        let colour = OF_CLASSES[18 % OF_CLASSES.len()];
+        assert_eq!((drawn.get(60, 120), drawn.get(100, 80)), (colour, colour), "left and upper edge");
+        assert_eq!(drawn.get(62, 72), BACKGROUND, "words above the box");
+        assert_eq!((drawn.get(80, 120), drawn.get(190, 190)), ([100; 3], [100; 3]));
     }
 
     #[test]

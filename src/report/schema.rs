@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::records::{
-    AestheticsRecord, AnalyzeRecord, ClassifyRecord, ClusterRecord, DecidedRecord, DecisionRecord, DeviceRecord,
-    DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, KnownPersonRecord, LoggedRecord, ModelPathRecord,
-    ModelRecord, NearestRecord, OcrRecord, PairRecord, PeopleRecord, PortraitRecord, PulledRecord, RankRecord,
-    RemovedRecord, ScoreRecord, SearchRecord, SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord, TrainRecord,
-    VerifiedRecord,
+    AestheticsRecord, AnalyzeRecord, ClassifyRecord, ClusterRecord, DecidedRecord, DecisionRecord, DetectRecord,
+    DeviceRecord, DuplicateRecord, EmbedRecord, EvalRecord, KmeansModelRecord, KnownPersonRecord, LoggedRecord,
+    ModelPathRecord, ModelRecord, NearestRecord, OcrRecord, PairRecord, PeopleRecord, PortraitRecord, PulledRecord,
+    RankRecord, RemovedRecord, ScoreRecord, SearchRecord, SelectRecord, SettingRecord, TasteLessonRecord, TasteRecord,
+    TrainRecord, VerifiedRecord,
 };
 
 /// The version of the fields of all records: the second number grows with every new field, the first when a field goes or
@@ -31,6 +31,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         // With `--from`.
         ("decide", schema_of::<DecisionRecord>()),
         ("dedup", schema_of::<DuplicateRecord>()),
+        ("detect", schema_of::<DetectRecord>()),
         ("device", schema_of::<DeviceRecord>()),
         ("embed", schema_of::<EmbedRecord>()),
         ("eval", schema_of::<EvalRecord>()),

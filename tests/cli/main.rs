@@ -18,6 +18,7 @@ mod kinds;
 mod lists_and_folders;
 mod live;
 mod networks;
+mod objects;
 mod output;
 mod packages;
 mod people;

@@ -71,6 +71,20 @@ fn photos_are_ranked_by_what_they_show() {
 }
 
 #[test]
+fn objects_are_searched_too() {
+    let world = World::new();
+    let mut lines = analysed(&world);
+    let dog = json!({"label": "dog", "class_id": 18, "score": 0.8, "bbox": [0.1, 0.1, 0.5, 0.5]});
+    lines[2]["objects"] = json!([dog]);
+    lines[3]["objects"] = json!([]);
+    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+    fs::write(world.path("a.jsonl"), text.join("\n")).unwrap();
+    assert_eq!(search(&world, &["puppies"]), found(&[("0.png", 0.9), ("2.png", 0.8), ("1.png", 0.32)]));
+    let seen = world.run(["search", "--from", "a.jsonl", "giraffe"]).expect(0);
+    assert!(seen.stdout.is_empty() && !seen.stderr.contains("giraffe"), "{}", seen.stderr);
+}
+
+#[test]
 fn an_album_about_something_has_nothing_else() {
     let world = World::new();
     analysed(&world);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::world::onnx_file::{bytes, floats, integer, integers, model, node, number};
-use crate::world::{World, text_model};
+use crate::world::{World, object_model, tensorflow_file, text_model};
 
 #[cfg(target_os = "linux")]
 #[test]
@@ -61,12 +61,76 @@ fn hostile_graphs() {
     ];
     for (at, (file, why)) in cases.into_iter().enumerate() {
         text_model::install(&world, &file, &text_model::reader());
-        let begun = std::time::Instant::now();
-        let (seen, peak) = super::files::peak_of(world.command(["ocr", "photos", "--isolate", "off"]));
-        let took = begun.elapsed();
-        assert!(seen.code == Some(1) && seen.stdout.is_empty(), "{at}: exit {:?}: {}", seen.code, seen.stderr);
-        assert!(seen.stderr.contains("pp-ocrv6-small@1") && seen.stderr.contains(why), "{at} ({why}): {}", seen.stderr);
-        assert!(peak < 200, "{at} ({why}): {peak} MB");
-        assert!(took < Duration::from_secs(5), "{at} ({why}): {took:.2?}");
+        refused(&world, "ocr", ["pp-ocrv6-small@1", why], at);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn refused(world: &World, command: &str, told: [&str; 2], at: usize) {
+    let begun = std::time::Instant::now();
+    let (seen, peak) = super::files::peak_of(world.command([command, "photos", "--isolate", "off"]));
+    let took = begun.elapsed();
+    assert!(seen.code == Some(1) && seen.stdout.is_empty(), "{at}: exit {:?}: {}", seen.code, seen.stderr);
+    assert!(told.iter().all(|part| seen.stderr.contains(part)), "{at} ({told:?}): {}", seen.stderr);
+    assert!(peak < 200, "{at} ({told:?}): {peak} MB");
+    assert!(took < Duration::from_secs(5), "{at} ({told:?}): {took:.2?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn hostile_tensorflow_graphs() {
+    use tensorflow_file::{floats, integers, node, text, window};
+    let world = World::new();
+    world.photo("a.png", 1);
+    let sound = object_model::file();
+    let relu = |name: &str, input: &str| node("Relu", name, &[input], &[]);
+    // Graphs in which the first predictor of boxes is what is given, and the others are anything.
+    let first = "BoxPredictor_0/BoxEncodingPredictor/BiasAdd";
+    let names = (0..6).flat_map(|grid| ["BoxEncoding", "Class"].map(|part| (grid, part)));
+    let others: Vec<u8> = names
+        .skip(1)
+        .flat_map(|(grid, part)| relu(&format!("BoxPredictor_{grid}/{part}Predictor/BiasAdd"), "Preprocessor/sub"))
+        .collect();
+    let of = |nodes: &[Vec<u8>]| [nodes.concat(), others.clone()].concat();
+    let conv = |attributes: &[Vec<u8>], shape: &[u64]| {
+        let count = shape.iter().fold(1, |product: u64, axis| product.saturating_mul(*axis)).min(1 << 16) as usize;
+        of(&[floats("w", shape, &vec![0.0; count]), node("Conv2D", first, &["Preprocessor/sub", "w"], attributes)])
+    };
+    let chain: Vec<Vec<u8>> = (0..1 << 14)
+        .map(|at| relu(&if at == 0 { first.to_owned() } else { format!("t{at}") }, &format!("t{}", at + 1)))
+        .collect();
+    let many: Vec<&str> = vec!["a"; 1 << 16];
+    let attributes: Vec<Vec<u8>> = (0..1 << 12).map(|at| text(&format!("a{at}"), "x")).collect();
+    let cases = [
+        (b"not a model".to_vec(), "not a TensorFlow graph"),
+        (Vec::new(), "not a TensorFlow graph"),
+        (sound[..sound.len() / 2].to_vec(), "cut short or damaged"),
+        (of(&[relu("a", "b")]), "is written by no operator"),
+        (of(&[relu(first, "a"), relu("a", "b"), relu("b", "a")]), "depends on itself"),
+        (of(&[relu(first, first)]), "depends on itself"),
+        (of(&[relu("a", "b"), relu("a", "c")]), "is written twice"),
+        (of(&[node("Exploit", first, &["Preprocessor/sub"], &[])]), "operator Exploit is not supported"),
+        (of(&[node("Exploit", first, &["a"], &[])]), "is written by no operator"),
+        (of(&[node("Relu", first, &[], &[])]), "Relu with 0 inputs"),
+        (of(&chain), "the number of operators asks for more"),
+        (of(&[node("Relu", first, &many, &[])]), "a list of tensors asks for more"),
+        (of(&[node("Relu", first, &["Preprocessor/sub"], &attributes)]), "a list of attributes asks for more"),
+        (conv(&window(1), &[1 << 40, 1 << 40, 3, 1]), "more than this reader allows"),
+        (conv(&window(1), &[1 << 10, 1 << 10, 3, 1]), "not as many numbers as its shape says"),
+        (conv(&window(1), &[3, 3, 3]), "is not of four axes"),
+        (conv(&[integers("strides", &[1, 1 << 50, 1, 1]), text("padding", "SAME")], &[1, 1, 3, 12]), "strides"),
+        (conv(&[integers("strides", &[1, 1, 1, 1]), text("padding", "ROUND")], &[1, 1, 3, 12]), "padding ROUND"),
+        (of(&[node("Conv2D", first, &["Preprocessor/sub"], &window(1))]), "has no weights"),
+        (
+            of(&[relu("w", "Preprocessor/sub"), node("Conv2D", first, &["Preprocessor/sub", "w"], &window(1))]),
+            "weights that are no constants",
+        ),
+        (of(&[floats(first, &[3], &[0.0; 3])]), "is not computed from the picture"),
+        (of(&[relu(first, "Preprocessor/sub")]), "does not fit its grid"),
+        (object_model::file_with(&[relu("dark", "mean")]), "is written twice"),
+    ];
+    for (at, (file, why)) in cases.into_iter().enumerate() {
+        object_model::install(&world, &file);
+        refused(&world, "detect", ["ssd-mobilenet-v2@2", why], at);
     }
 }

@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "every test program uses its own part of the world")]
 #![allow(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
+pub mod object_model;
 pub mod onnx_file;
+pub mod tensorflow_file;
 pub mod text_model;
 
 use std::ffi::{OsStr, OsString};

@@ -59,6 +59,8 @@ pub struct Evidence<'a> {
     /// Classes of the classifier, with their probabilities, which sum to 1 over all classes.
     pub labels: Vec<(&'a str, f64)>,
     pub kind: Option<Kind>,
+    /// Objects that were found, with their scores; `None` where none were looked for.
+    pub objects: Option<Vec<(&'a str, f64)>>,
     /// Lines of text, with how sure they are read.
     pub text: Vec<(&'a str, f64)>,
     /// The people on it, by name.
@@ -88,6 +90,7 @@ struct Term<'v> {
     shown: String,
     words: Vec<String>,
     classes: HashSet<&'v str>,
+    objects: HashSet<&'v str>,
     kind: Option<PictureKind>,
 }
 
@@ -144,7 +147,8 @@ impl<'v> Query<'v> {
     /// their names have them.
     pub fn unknown(&self, photos: &[Evidence]) -> Vec<String> {
         let knows = |term: &Term, photo: &Evidence| {
-            let named = !photo.labels.is_empty() && !term.classes.is_empty();
+            let named = (!photo.labels.is_empty() && !term.classes.is_empty())
+                || (photo.objects.is_some() && !term.objects.is_empty());
             named || (photo.kind.is_some() && term.kind.is_some()) || term.found(photo).is_some()
         };
         let mut unknown: Vec<String> = Vec::new();
@@ -239,19 +243,22 @@ impl<'v> Term<'v> {
     fn new(text: &str, vocabulary: &'v Vocabulary) -> Self {
         let words = folded(text);
         let kind = KINDS.iter().find(|(name, _)| folded(name) == words).map(|(_, kind)| *kind);
-        let classes = if words.is_empty() { HashSet::new() } else { vocabulary.classes_of(&words) };
+        let (classes, objects) = match words.as_slice() {
+            [] => (HashSet::new(), HashSet::new()),
+            words => (vocabulary.classes_of(words), vocabulary.objects_of(words)),
+        };
         let shown = text.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
-        Self { shown, words, classes, kind }
+        Self { shown, words, classes, objects, kind }
     }
 
     fn names_something(&self) -> bool {
-        self.kind.is_some() || !self.classes.is_empty()
+        self.kind.is_some() || !self.classes.is_empty() || !self.objects.is_empty()
     }
 
     /// What speaks most for it in a photo.
     fn found(&self, photo: &Evidence) -> Option<Found> {
         let ways = [self.in_labels(photo), self.in_kind(photo), self.in_people(photo), self.in_text(photo)];
-        let ways = ways.into_iter().chain([self.in_names(photo)]).flatten();
+        let ways = ways.into_iter().chain([self.in_objects(photo), self.in_names(photo)]).flatten();
         ways.fold(None, |best: Option<Found>, one| match best {
             Some(best) if best.share >= one.share => Some(best),
             _ => Some(one),
@@ -268,6 +275,12 @@ impl<'v> Term<'v> {
         }
         let label = if folded(best) == self.words { String::new() } else { format!("{best} ") };
         Some(Found { share, clause: format!("shows “{}” ({label}{score:.2})", self.shown) })
+    }
+
+    fn in_objects(&self, photo: &Evidence) -> Option<Found> {
+        let own = photo.objects.iter().flatten().filter(|(label, _)| self.objects.contains(label));
+        let (label, score) = own.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some(Found { share: *score, clause: format!("has “{}” in it ({label} {score:.2})", self.shown) })
     }
 
     fn in_kind(&self, photo: &Evidence) -> Option<Found> {

@@ -11,6 +11,7 @@ pub(super) fn unary(function: Function, x: Arc<Tensor>) -> Arc<Tensor> {
     let data = x.data.iter_mut();
     match function {
         Function::Relu => data.for_each(|v| *v = larger(*v, 0.0)),
+        Function::Relu6 => data.for_each(|v| *v = larger(*v, 0.0).min(6.0)),
         Function::Sigmoid => data.for_each(|v| *v = 1.0 / (1.0 + (-*v).exp())),
         Function::HardSigmoid { slope, shift } => data.for_each(|v| *v = (slope * *v + shift).clamp(0.0, 1.0)),
         Function::Erf => data.for_each(|v| *v = erf(*v)),

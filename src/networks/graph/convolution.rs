@@ -214,8 +214,9 @@ impl Conv {
     ) {
         let ([height, width], [stride, across]) = (self.window, self.sliding.strides);
         let channels = self.outputs;
-        let relu = self.rectifier == Rectifier::Relu;
+        let applies = stride == across && Depthwise::applies(&self.rectifier);
         if stride == across {
+            let rectifier = if applies { self.rectifier.clone() } else { Rectifier::Identity };
             let slide = Slide {
                 input_height: from[0],
                 input_width: from[1],
@@ -227,7 +228,7 @@ impl Conv {
                 top: before[0],
                 left: before[1],
             };
-            let filter = Depthwise::pack(self.cpu, slide, taps, bias, relu);
+            let filter = Depthwise::pack(self.cpu, slide, taps, bias, rectifier);
             let whole = filter.channels();
             if whole == channels {
                 filter.run(x, 0..to[0], y);
@@ -248,7 +249,7 @@ impl Conv {
         } else {
             self.filter((taps, bias), x, (from, to), before, y);
         }
-        if !relu || stride != across {
+        if !applies {
             rectified(&self.rectifier, y, channels);
         }
     }

@@ -120,7 +120,8 @@ fn with_gelu(graph: &mut Graph) {
 /// The operators after a convolution or product that can be fused into it.
 enum Tail {
     Bias(usize),
-    Normalized([Arc<Tensor>; 4], f32),
+    /// A factor for each output, and what is added after it.
+    Scaled(Vec<f32>, Option<Vec<f32>>),
     Residual(usize),
     Rectifier(Rectifier),
 }
@@ -138,7 +139,7 @@ fn with_conv_tails(graph: &mut Graph) -> Vec<Fused> {
         let fused = match tail.and_then(|(at, tail)| Some((kept[at].take()?, tail))) {
             Some((mut conv, tail)) => {
                 conv.node.output = node.output;
-                take_over(&mut conv, tail, &mut graph.constants);
+                take_over(&mut conv, tail, &mut graph.constants, &readers);
                 conv
             }
             None => Fused { node, rectifier: Rectifier::Identity },
@@ -163,8 +164,10 @@ fn tail(conv: &Fused, node: &Node, constants: &[Option<Value>]) -> Option<Tail> 
     };
     let is_conv = matches!(conv.node.operator, Operator::Conv(..));
     let whole = conv.node.input(RESIDUAL).is_none();
+    let bias_known = conv.node.input(BIAS).is_none_or(|bias| matches!(constants[bias], Some(Value::Floats(_))));
     match &node.operator {
         Operator::Unary(Function::Relu) if whole => Some(Tail::Rectifier(Rectifier::Relu)),
+        Operator::Unary(Function::Relu6) if whole && is_conv => Some(Tail::Rectifier(Rectifier::Relu6)),
         Operator::Unary(Function::Gelu) if whole => Some(Tail::Rectifier(Rectifier::Gelu)),
         Operator::Binary(Arithmetic::Add) if whole => {
             let other = node.inputs.iter().flatten().find(|&&input| input != conv.node.output).copied()?;
@@ -173,20 +176,30 @@ fn tail(conv: &Fused, node: &Node, constants: &[Option<Value>]) -> Option<Tail> 
             let fits = value.shape() == row && matches!(value, Value::Floats(_));
             (fits && conv.node.input(BIAS).is_none()).then_some(Tail::Bias(other))
         }
-        Operator::BatchNormalization(eps) if is_conv && whole && node.input(0) == Some(conv.node.output) => {
-            let bias_known = conv.node.input(BIAS).is_none_or(|bias| constants[bias].is_some());
+        Operator::Binary(Arithmetic::Mul) if is_conv && whole && bias_known => {
+            let other = node.inputs.iter().flatten().find(|&&input| input != conv.node.output).copied()?;
+            match value(Some(other))? {
+                Value::Floats(row) if row.shape == [1, outputs, 1, 1] => Some(Tail::Scaled(row.data.clone(), None)),
+                _ => None,
+            }
+        }
+        Operator::BatchNormalization(eps)
+            if is_conv && whole && bias_known && node.input(0) == Some(conv.node.output) =>
+        {
             let part = |at: usize| match value(node.input(at))? {
-                Value::Floats(tensor) if tensor.data.len() == outputs => Some(tensor.clone()),
+                Value::Floats(tensor) if tensor.data.len() == outputs => Some(&tensor.data),
                 _ => None,
             };
-            let parts = [part(1)?, part(2)?, part(3)?, part(4)?];
-            bias_known.then_some(Tail::Normalized(parts, *eps))
+            let [scale, shift, mean, variance] = [part(1)?, part(2)?, part(3)?, part(4)?];
+            let factors: Vec<f32> = scale.iter().zip(variance).map(|(scale, v)| scale / (v + eps).sqrt()).collect();
+            let offsets = shift.iter().zip(mean).zip(&factors).map(|((shift, mean), f)| shift - mean * f).collect();
+            Some(Tail::Scaled(factors, Some(offsets)))
         }
         _ => None,
     }
 }
 
-fn take_over(conv: &mut Fused, tail: Tail, constants: &mut Vec<Option<Value>>) {
+fn take_over(conv: &mut Fused, tail: Tail, constants: &mut Vec<Option<Value>>, readers: &[usize]) {
     let inputs = &mut conv.node.inputs;
     match tail {
         Tail::Rectifier(rectifier) => conv.rectifier = rectifier,
@@ -199,29 +212,30 @@ fn take_over(conv: &mut Fused, tail: Tail, constants: &mut Vec<Option<Value>>) {
             inputs.resize(RESIDUAL, None);
             inputs.push(Some(residual));
         }
-        Tail::Normalized([scale, shift, mean, variance], eps) => {
+        Tail::Scaled(factors, offsets) => {
             let floats = |tensor: Option<usize>| constants[tensor?].clone()?.floats().ok();
-            let (weight, bias) = (floats(conv.node.input(1)), floats(conv.node.input(BIAS)));
-            let Some(weight) = weight else { return };
-            let factors: Vec<f32> = scale
-                .data
-                .iter()
-                .zip(&variance.data)
-                .map(|(scale, variance)| scale / (variance + eps).sqrt())
-                .collect();
-            let mut weight = Tensor::clone(&weight);
+            let (Some(at), bias) = (conv.node.input(1), floats(conv.node.input(BIAS))) else { return };
+            // A copy is made only if something else reads the weights.
+            let alone = readers.get(at).is_none_or(|&readers| readers == 1);
+            let weight = if alone { constants[at].take() } else { constants[at].clone() };
+            let Some(Ok(weight)) = weight.map(Value::floats) else { return };
+            let mut weight = Arc::unwrap_or_clone(weight);
             let each = weight.data.len() / factors.len().max(1);
             if each > 0 {
                 for (row, factor) in weight.data.chunks_exact_mut(each).zip(&factors) {
                     row.iter_mut().for_each(|v| *v *= factor);
                 }
             }
-            let of = |at: usize| bias.as_ref().map_or(0.0, |bias| bias.data.get(at).copied().unwrap_or(0.0));
-            let bias = (0..factors.len()).map(|at| (of(at) - mean.data[at]) * factors[at] + shift.data[at]).collect();
-            let bias = Tensor { shape: vec![factors.len()], channels_last: false, data: bias };
-            let first = constants.len();
-            constants.extend([weight, bias].map(|tensor| Some(Value::Floats(Arc::new(tensor)))));
-            conv.node.inputs = vec![conv.node.inputs[0], Some(first), Some(first + 1)];
+            let bias = bias.map(|bias| bias.data.iter().zip(&factors).map(|(b, f)| b * f).collect::<Vec<f32>>());
+            let bias = match (bias, offsets) {
+                (Some(bias), Some(offsets)) => Some(bias.iter().zip(&offsets).map(|(b, offset)| b + offset).collect()),
+                (bias, offsets) => bias.or(offsets),
+            };
+            conv.node.inputs.truncate(1);
+            for tensor in [Some(weight), bias.map(Tensor::row)].into_iter().flatten() {
+                conv.node.inputs.push(Some(constants.len()));
+                constants.push(Some(Value::Floats(Arc::new(tensor))));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Networks as graphs of operators, read from files of several formats and run on the CPU kernels for pictures of any size.
 //!
-//! A [`Graph`] is the content of a file as a reader ([`crate::onnx`]) gives it: constants, and operators from an allow-list;
+//! A [`Graph`] is the content of a file as a reader ([`crate::onnx`], [`crate::tensorflow`]) gives it: constants, and operators from an allow-list;
 //! others are refused by name. A [`Network`] is a graph that is ready to run: constants folded, operators fused, weights
 //! packed. Files are not trusted: lengths are checked before memory is allocated, and memory and work of a run are bounded.
 
@@ -10,6 +10,7 @@ mod arithmetic;
 mod convolution;
 mod fusion;
 mod matrix;
+mod named_tensors;
 mod network;
 pub(crate) mod operator;
 pub(crate) mod protobuf;
@@ -17,10 +18,11 @@ mod rearrange;
 mod tensor;
 mod window;
 
+pub(crate) use named_tensors::NamedTensors;
 pub use network::Network;
 pub(crate) use operator::{Arithmetic, Function, Operator, Sliding};
 pub use tensor::Tensor;
-pub(crate) use tensor::{Value, elements};
+pub(crate) use tensor::{Value, elements, in_fours};
 
 use std::collections::HashMap;
 

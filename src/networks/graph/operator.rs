@@ -37,6 +37,7 @@ pub(crate) enum Operator {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Function {
     Relu,
+    Relu6,
     Sigmoid,
     HardSigmoid { slope: f32, shift: f32 },
     Erf,

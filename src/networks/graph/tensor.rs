@@ -55,11 +55,21 @@ pub(crate) fn elements(shape: &[usize]) -> Checked<usize> {
     count.ok_or_else(|| format!("a tensor of {shape:?} is more than this reader allows"))
 }
 
+/// Reads numbers of four bytes; a rest is left out.
+pub(crate) fn in_fours<T>(bytes: &[u8], number: impl Fn([u8; 4]) -> T) -> Vec<T> {
+    bytes.as_chunks::<4>().0.iter().map(|four| number(*four)).collect()
+}
+
 impl Tensor {
     /// A tensor in row-major order; `None` if the number of elements differs.
     pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Option<Self> {
         let fits = elements(&shape).is_ok_and(|count| count == data.len());
         fits.then_some(Self { shape, channels_last: false, data })
+    }
+
+    /// A tensor of one axis.
+    pub(super) fn row(data: Vec<f32>) -> Self {
+        Self { shape: vec![data.len()], channels_last: false, data }
     }
 
     /// A picture stored as (height, width, channels); `None` if the number of elements differs.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::graph::protobuf::Message;
-use crate::graph::{GraphError, HIGHEST_RANK, Tensor, Value, elements};
+use crate::graph::{GraphError, HIGHEST_RANK, Tensor, Value, elements, in_fours};
 
 type Result<T> = std::result::Result<T, GraphError>;
 
@@ -47,8 +47,4 @@ pub(super) fn constant(bytes: &[u8]) -> Result<(&str, Value)> {
         (other, _) => return Err(complain(&format!("numbers of kind {other} are not supported"))),
     };
     Ok((name, value.ok_or_else(|| complain("not as many numbers as its shape says"))?))
-}
-
-fn in_fours<T>(bytes: &[u8], number: impl Fn([u8; 4]) -> T) -> Vec<T> {
-    bytes.as_chunks::<4>().0.iter().map(|four| number(*four)).collect()
 }

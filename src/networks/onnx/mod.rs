@@ -9,34 +9,11 @@ use std::collections::HashMap;
 use self::attributes::Attributes;
 use self::constant::constant;
 use crate::graph::protobuf::{Field, Message};
-use crate::graph::{Graph, GraphError, MOST_LINKS, MOST_NODES, Node, Value};
+use crate::graph::{Graph, GraphError, MOST_LINKS, MOST_NODES, NamedTensors, Node};
 
 type Result<T> = std::result::Result<T, GraphError>;
 
 const NOT_ONNX: GraphError = GraphError::Format { format: "an ONNX" };
-
-/// The tensors of a graph, numbered by their names.
-#[derive(Default)]
-struct Tensors<'a> {
-    numbers: HashMap<&'a str, usize>,
-    constants: Vec<Option<Value>>,
-}
-
-impl<'a> Tensors<'a> {
-    fn number(&mut self, name: &'a str) -> usize {
-        let next = self.constants.len();
-        let number = *self.numbers.entry(name).or_insert(next);
-        if number == next {
-            self.constants.push(None);
-        }
-        number
-    }
-
-    fn set(&mut self, name: &'a str, value: Value) {
-        let number = self.number(name);
-        self.constants[number] = Some(value);
-    }
-}
 
 /// Reads a file. Everything is checked, and unsupported operators are refused by name.
 pub fn parse(bytes: &[u8]) -> Result<Graph> {
@@ -57,7 +34,7 @@ pub fn parse(bytes: &[u8]) -> Result<Graph> {
 }
 
 fn read(bytes: &[u8]) -> Result<Graph> {
-    let (mut tensors, mut nodes) = (Tensors::default(), Vec::new());
+    let (mut tensors, mut nodes) = (NamedTensors::default(), Vec::new());
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     for field in Message::new(bytes) {
         match field? {

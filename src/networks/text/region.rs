@@ -2,6 +2,8 @@
 
 use base::pixels::Pixels;
 
+use crate::bilinear::blended;
+
 /// A rectangle around a line of text, in pixels of the picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Region {
@@ -108,20 +110,6 @@ impl Region {
         }
         cut
     }
-}
-
-/// Interpolates between four pixels; edges are repeated.
-fn blended(picture: &Pixels, x: f32, y: f32) -> [f32; 3] {
-    let (right, bottom) = (picture.width() - 1, picture.height() - 1);
-    let (x, y) = (x.clamp(0.0, right as f32), y.clamp(0.0, bottom as f32));
-    let (x0, y0) = (x as u32, y as u32);
-    let (dx, dy) = (x - x0 as f32, y - y0 as f32);
-    let (x1, y1) = ((x0 + 1).min(right), (y0 + 1).min(bottom));
-    let [a, b, c, d] = [picture.get(x0, y0), picture.get(x1, y0), picture.get(x0, y1), picture.get(x1, y1)];
-    std::array::from_fn(|k| {
-        let [a, b, c, d] = [a[k], b[k], c[k], d[k]].map(f32::from);
-        (1.0 - dy) * ((1.0 - dx) * a + dx * b) + dy * ((1.0 - dx) * c + dx * d)
-    })
 }
 
 /// The convex hull of points, in order.

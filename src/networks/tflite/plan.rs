@@ -295,8 +295,9 @@ impl<'a> Planner<'a> {
     fn depthwise(&mut self, node: &'a Node) -> (usize, Depthwise) {
         let (tensor, slide) = self.slide(node);
         let relu = matches!(node.operator, Operator::Depthwise { activation: Activation::Relu, .. });
+        let rectifier = if relu { Rectifier::Relu } else { Rectifier::Identity };
         let (weights, bias) = (self.floats(node.inputs[1]), self.floats(node.inputs[2]));
-        (tensor, Depthwise::pack(self.cpu, slide, weights, bias, relu))
+        (tensor, Depthwise::pack(self.cpu, slide, weights, bias, rectifier))
     }
 
     /// The sliding window of a convolution, over its input or, if that only adds a border, over the map inside.

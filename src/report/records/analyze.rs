@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::select::{Parts, TiebreakRecord};
 use super::unit::UnitRecord;
-use super::{DecisionPlace, DecisionWord, LabelRecord, PersonRecord, ScoreRecord, TextRecord};
+use super::{DecisionPlace, DecisionWord, LabelRecord, ObjectRecord, PersonRecord, ScoreRecord, TextRecord};
 use crate::journal::PersonFace;
-use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoReport, PhotoText, TakenFrom};
+use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoObjects, PhotoReport, PhotoText, TakenFrom};
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
@@ -88,6 +88,9 @@ pub struct AnalyzeRecord {
     /// The text in it; null without pp-ocrv6-small.
     #[serde(default)]
     pub text: Option<TextRecord>,
+    /// The objects in it with a score of at least 0.4, the surest first; null without ssd-mobilenet-v2.
+    #[serde(default)]
+    pub objects: Option<Vec<ObjectRecord>>,
     #[serde(flatten)]
     pub unit: UnitRecord,
     /// What it has to do with the words of `--about`, 0 to 1; null without them.
@@ -156,6 +159,7 @@ impl AnalyzeRecord {
             kind_confidence: report.kind.map(|kind| kind.score),
             people: report.people.map(|faces| faces.iter().map(PersonRecord::from).collect()),
             text: report.text.as_ref().map(TextRecord::new),
+            objects: report.objects.as_ref().map(|found| ObjectRecord::all(found, PhotoObjects::SURE)),
             unit,
             relevance: photo.relevance.as_ref().map(|found| found.score),
         })
@@ -203,6 +207,10 @@ impl AnalyzeRecord {
             people: self.people.map(|faces| faces.into_iter().map(PersonFace::from).collect()),
             kind: self.kind.map(|what| Kind { what, score: self.kind_confidence.unwrap_or(1.0) }),
             text: self.text.map(|text| PhotoText { lines: text.into_lines(), model: String::new() }),
+            objects: self.objects.map(|found| PhotoObjects {
+                objects: found.into_iter().map(Into::into).collect(),
+                model: String::new(),
+            }),
             ..PhotoReport::of(&path)
         }
     }

@@ -1,0 +1,71 @@
+//! Models whose files are graphs or weights of networks that work together, loaded without the registry.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use networks::graph::GraphError;
+
+use super::loaded_models::LoadedModels;
+use super::loaded_networks::{Key, LoadedNetworks, Weight};
+use super::manifest::Manifest;
+use super::verified_file::VerifiedFile;
+use super::{Hub, HubError, Shared};
+use kernels::Cpu;
+
+/// The files of such a model, with what identifies its network in memory.
+#[derive(Clone, Debug)]
+pub(super) struct GraphModel {
+    shared: Arc<Shared>,
+    files: Vec<VerifiedFile>,
+    key: Key,
+}
+
+impl Hub {
+    /// Finds the files of a model of so many.
+    pub(super) fn graph_model(&self, manifest: &Manifest, files: usize) -> Result<GraphModel, HubError> {
+        let reference = manifest.reference();
+        let found = self.files_of(manifest)?;
+        if found.len() != files {
+            return Err(HubError::DoesNotRun { reference });
+        }
+        let shared = self.shared.clone();
+        let cpu = shared.engine.cpu.name().to_owned();
+        let built_from = found.iter().map(VerifiedFile::stamp).chain([cpu]).collect();
+        Ok(GraphModel { shared, files: found, key: Key { reference, built_from } })
+    }
+}
+
+impl GraphModel {
+    pub fn reference(&self) -> &str {
+        &self.key.reference
+    }
+
+    /// Part of the key of stored results: everything that affects them. `revision` changes with the code around the network.
+    pub fn identity(&self, revision: &str) -> Vec<String> {
+        let hashes = self.files.iter().map(VerifiedFile::hash);
+        [revision.to_owned(), self.reference().to_owned()].into_iter().chain(hashes).collect()
+    }
+
+    /// The network in memory, loaded from the contents of the files if need be.
+    pub fn network<T: Weight>(
+        &self,
+        loaded: impl FnOnce(&LoadedModels) -> &LoadedNetworks<T>,
+        load: impl FnOnce(&[Vec<u8>], Cpu) -> Result<T, GraphError>,
+    ) -> Result<Arc<T>, HubError> {
+        let leases = || -> Arc<dyn std::fmt::Debug + Send + Sync> { Arc::new(self.files.clone()) };
+        let build = || {
+            let started = Instant::now();
+            let files = self.files.iter().map(VerifiedFile::read).collect::<Result<Vec<_>, _>>()?;
+            let network = load(&files, self.shared.engine.cpu).map_err(|source| self.failed(source))?;
+            let (megabytes, milliseconds) = (network.bytes() as f64 / 1e6, started.elapsed().as_millis());
+            (self.shared.note)(&format!("Loaded {} ({megabytes:.0} MB, {milliseconds} ms)", self.reference()));
+            Ok(network)
+        };
+        loaded(&self.shared.loaded).get(&self.key, self.shared.memory, leases, build)
+    }
+
+    /// The error of a run.
+    pub fn failed(&self, source: GraphError) -> HubError {
+        HubError::Graph { model: self.reference().to_owned(), source }
+    }
+}
