@@ -52,7 +52,9 @@ impl TextModel {
     }
 
     fn reader(&self) -> Result<Arc<TextReader>, HubError> {
-        let load = |files: &[Vec<u8>], cpu| TextReader::load(&files[0], &files[1], cpu);
+        let load = |files: Vec<Vec<u8>>, cpu| {
+            TextReader::load(&files[0], &files[1], cpu).map_err(|source| self.0.failed(source))
+        };
         self.0.network(|loaded| &loaded.text, load)
     }
 }

@@ -1,5 +1,7 @@
 //! Model files that are small enough to be read whole; their hash is checked at every read.
 
+use std::path::Path;
+
 use super::cache::{CacheError, stamp_of};
 use super::digest::Digest;
 use super::manifest::Manifest;
@@ -37,6 +39,10 @@ impl VerifiedFile {
     /// A stamp that changes whenever the file does.
     pub fn stamp(&self) -> String {
         format!("{} {}", self.local.path.display(), stamp_of(&self.local.path))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.local.path
     }
 
     /// The expected hash; empty if unknown.
