@@ -52,7 +52,7 @@
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs` (weights), `tournament.rs`, `pick.rs`, `reason.rs` |
 //! | the built-in network | `src/networks/mini/`: `trunk.rs`, `views.rs` (what it sees), `heads.rs`, `comparison_head.rs` (tie-breaks); called from `src/hub/tasks.rs` |
 //! | objects in photos | `src/networks/objects/`, on graphs of operators read from TensorFlow's files (`src/networks/tensorflow/`) |
-//! | text in photos | `src/networks/text/`, on graphs of operators (`src/networks/graph/`) read from ONNX (`src/networks/onnx/`) |
+//! | text in photos | `src/networks/text/`, on graphs of operators (`src/networks/graph/`) read from ONNX (`src/networks/onnx/`), or Tesseract's networks (`src/networks/tesseract/`) |
 //! | who is on a photo? | `src/hub/people.rs`, `src/networks/dlib/`; stored by `src/journal/people.rs` |
 //! | what is a photo about? | `src/judge/query/`; what it is asked of: `src/library/relevance.rs`; kinds of classes: `models/imagenet-1k-concepts.txt` |
 //! | how does a person's taste count? | `src/judge/taste/`; learned in `src/commands/learning.rs` |

@@ -15,6 +15,7 @@ use kernels::Cpu;
 use networks::checkpoint::Checkpoint;
 use networks::dlib::{Alignment, FaceDescriptor};
 use networks::graph::{Network, Tensor};
+use networks::tesseract;
 use photo::resize::{self, Filter};
 use photo::{self, Kind, Limits, Scale};
 use base::pixels::Pixels;
@@ -45,6 +46,7 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("wheel", wheel),
     ("dlib", dlib),
     ("onnx", onnx),
+    ("traineddata", traineddata),
     ("tensorflow", tensorflow),
 ];
 
@@ -214,4 +216,12 @@ fn dlib(bytes: &[u8]) {
     use kernels::{Cpu, Engine, Precision};
     let engine = Engine { cpu: Cpu::best(), precision: Precision::Full };
     let _ = (FaceDescriptor::read(bytes, engine).is_ok(), Alignment::read(bytes).is_ok());
+}
+
+/// A network of Tesseract's, and a grey line for it.
+fn traineddata(bytes: &[u8]) {
+    if let Ok(reader) = tesseract::LineReader::load(bytes, Cpu::best()) {
+        let line: Vec<f32> = (0..reader.height() * 40).map(|at| (at * 37 % 256) as f32).collect();
+        let _ = reader.read(&line);
+    }
 }

@@ -13,14 +13,15 @@ use crate::report::records::OcrRecord;
 /// Read text in photos: screenshots, documents, receipts, signs
 ///
 /// pp-ocrv6-small finds and reads lines of text; `albumctl models pull text` fetches it, about 31 MB. pp-ocrv6-tiny has a
-/// tenth of its size. Both know Latin, Chinese and Japanese characters. Large JPEG files are analysed at a half, a quarter
+/// tenth of its size. Both know Latin, Chinese and Japanese characters. tesseract-eng reads the lines that pp-ocrv6-small
+/// finds with Tesseract's network, English only. Large JPEG files are analysed at a half, a quarter
 /// or an eighth of their size, with a long side of at least 1024 pixels.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub photos: PhotoArgs,
 
-    /// The model, by name: pp-ocrv6-small or pp-ocrv6-tiny
+    /// The model, by name: pp-ocrv6-small, pp-ocrv6-tiny or tesseract-eng
     #[arg(long, value_name = "NAME", default_value = hub::TEXT_READER)]
     pub model: String,
 

@@ -180,7 +180,7 @@ pub enum Architecture {
 }
 
 /// Networks that the hub loads without the registry: for faces, for people, for text, and for objects.
-const WORK_TOGETHER: [&str; 5] = ["tflite", "dlib-faces", "pp-ocr", "ssd", "yolov8"];
+const WORK_TOGETHER: [&str; 6] = ["tflite", "dlib-faces", "pp-ocr", "tesseract", "ssd", "yolov8"];
 
 impl Architecture {
     /// Parses the word of a manifest.

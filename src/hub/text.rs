@@ -15,7 +15,11 @@ const REVISION: &str = "text/1";
 
 /// Finds and reads lines of text; can be used from several threads.
 #[derive(Clone, Debug)]
-pub struct TextModel(GraphModel);
+pub struct TextModel {
+    model: GraphModel,
+    /// Whether lines are read by Tesseract's network.
+    by_tesseract: bool,
+}
 
 impl Weight for TextReader {
     fn bytes(&self) -> usize {
@@ -26,24 +30,26 @@ impl Weight for TextReader {
 impl Hub {
     /// Opens a text model by `name` or `name@version`, if its files are here: one finds lines, the other reads them.
     pub fn text(&self, name: &str) -> Result<TextModel, HubError> {
-        self.graph_model(self.runnable(name, models::TEXT_TASK)?, 2).map(TextModel)
+        let manifest = self.runnable(name, models::TEXT_TASK)?;
+        let by_tesseract = manifest.architecture == "tesseract";
+        Ok(TextModel { model: self.graph_model(manifest, 2)?, by_tesseract })
     }
 }
 
 impl TextModel {
     /// `name@version`.
     pub fn reference(&self) -> &str {
-        self.0.reference()
+        self.model.reference()
     }
 
     /// Part of the key of stored results, so its texts must not change by accident.
     pub fn identity(&self) -> Vec<String> {
-        self.0.identity(REVISION)
+        self.model.identity(REVISION)
     }
 
     /// The lines of an upright photo in reading order.
     pub fn read(&self, photo: &Pixels) -> Result<Vec<TextLine>, HubError> {
-        self.reader()?.read(photo).map_err(|source| self.0.failed(source))
+        self.reader()?.read(photo).map_err(|source| self.model.failed(source))
     }
 
     /// Loads the networks now. They stay in memory while the guard lives.
@@ -52,9 +58,9 @@ impl TextModel {
     }
 
     fn reader(&self) -> Result<Arc<TextReader>, HubError> {
-        let load = |files: Vec<Vec<u8>>, cpu| {
-            TextReader::load(&files[0], &files[1], cpu).map_err(|source| self.0.failed(source))
-        };
-        self.0.network(|loaded| &loaded.text, load)
+        let load = if self.by_tesseract { TextReader::tesseract } else { TextReader::pp_ocr };
+        let load =
+            |files: Vec<Vec<u8>>, cpu| load(&files[0], &files[1], cpu).map_err(|source| self.model.failed(source));
+        self.model.network(|loaded| &loaded.text, load)
     }
 }

@@ -26,6 +26,7 @@ mod rectified;
 pub mod resnet;
 pub mod singlehead;
 pub mod tensorflow;
+pub mod tesseract;
 pub mod text;
 pub mod tflite;
 pub mod vgg;

@@ -1,4 +1,4 @@
-//! Text in pictures: finding and reading lines with networks of the PP-OCR family.
+//! Text in pictures: finding lines with a network of the PP-OCR family, reading them with another or with Tesseract's.
 
 mod find;
 mod read;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::graph::{GraphError, Network};
 use crate::onnx;
+use crate::tesseract;
 
 /// The minimum confidence of a line; lines below it are mostly patterns mistaken for text.
 const LEAST_SURE: f32 = 0.5;
@@ -28,31 +29,49 @@ pub struct TextLine {
 #[derive(Debug)]
 pub struct TextReader {
     finder: Network,
-    reader: Network,
-    characters: Vec<String>,
+    reader: LineReader,
+}
+
+#[derive(Debug)]
+enum LineReader {
+    PpOcr { network: Network, characters: Vec<String> },
+    Tesseract(tesseract::LineReader),
 }
 
 impl TextReader {
     /// Loads the contents of two ONNX files. The reading one contains its characters.
-    pub fn load(finder: &[u8], reader: &[u8], cpu: Cpu) -> Result<Self, GraphError> {
+    pub fn pp_ocr(finder: &[u8], reader: &[u8], cpu: Cpu) -> Result<Self, GraphError> {
         let finder = Network::new(onnx::parse(finder)?, cpu)?;
         let graph = onnx::parse(reader)?;
         let problem = "it names no characters in its metadata".to_owned();
         let characters =
             read::characters(&graph).ok_or(GraphError::Tensor { name: "character".to_owned(), problem })?;
-        Ok(Self { finder, reader: Network::new(graph, cpu)?, characters })
+        Ok(Self { finder, reader: LineReader::PpOcr { network: Network::new(graph, cpu)?, characters } })
+    }
+
+    /// Loads the contents of an ONNX file that finds lines and of a `.traineddata` file.
+    pub fn tesseract(finder: &[u8], traineddata: &[u8], cpu: Cpu) -> Result<Self, GraphError> {
+        let reader = LineReader::Tesseract(tesseract::LineReader::load(traineddata, cpu)?);
+        Ok(Self { finder: Network::new(onnx::parse(finder)?, cpu)?, reader })
     }
 
     /// The approximate memory of the weights.
     pub fn bytes(&self) -> usize {
-        self.finder.bytes() + self.reader.bytes()
+        let reader = match &self.reader {
+            LineReader::PpOcr { network, .. } => network.bytes(),
+            LineReader::Tesseract(network) => network.bytes(),
+        };
+        self.finder.bytes() + reader
     }
 
     /// The lines of a picture in reading order.
     pub fn read(&self, picture: &Pixels) -> Result<Vec<TextLine>, GraphError> {
         let mut lines = Vec::new();
         for region in find::lines(&self.finder, picture)? {
-            let (text, confidence) = read::line(&self.reader, &self.characters, picture, &region)?;
+            let (text, confidence) = match &self.reader {
+                LineReader::PpOcr { network, characters } => read::line(network, characters, picture, &region)?,
+                LineReader::Tesseract(network) => read::grey_line(network, picture, &region)?,
+            };
             let text = text.trim();
             if confidence >= LEAST_SURE && !text.is_empty() {
                 let size = [picture.width() as f32, picture.height() as f32];

@@ -5,6 +5,7 @@ use base::pixels::Pixels;
 use super::find::scaled;
 use super::region::Region;
 use crate::graph::{Graph, GraphError, Network, Tensor};
+use crate::tesseract;
 
 /// Height of the network's input.
 const HEIGHT: usize = 48;
@@ -41,6 +42,19 @@ pub(super) fn line(
         return Err(GraphError::Tensor { name: "output".into(), problem });
     }
     Ok(spelled(&told.data, characters))
+}
+
+/// Reads the text of a region with Tesseract's network, which sees grey.
+pub(super) fn grey_line(
+    network: &tesseract::LineReader,
+    picture: &Pixels,
+    region: &Region,
+) -> Result<(String, f32), GraphError> {
+    let height = network.height();
+    let fitting = |ratio: f32| ((ratio * height as f32).round() as usize).min(WIDEST);
+    let (_, cut) = region.cut(picture, height, fitting);
+    let grey: Vec<f32> = cut.iter().map(|[red, green, blue]| 0.3 * red + 0.5 * green + 0.2 * blue).collect();
+    network.read(&grey)
 }
 
 /// Takes the likeliest character at every step; repetitions without a gap are one character.
