@@ -137,7 +137,7 @@ fn known_part<'v>(
     let mut line = format!("{}: known by no model that is here, and in no text or name; {so}", words.join(", "));
     let has_classes = photos.iter().any(|photo| !photo.labels.is_empty());
     if !has_classes && unknown.iter().any(|word| query.is_in_vocabulary(word)) {
-        line.push_str("; `albumctl models pull classes` mends that");
+        line.push_str("; `albumctl models pull classes` fixes that");
     }
     if context.strict {
         return Err(CommandError::failed(anyhow::anyhow!("{line}")));

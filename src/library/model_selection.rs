@@ -231,7 +231,7 @@ impl ModelHub {
     }
 
     fn faces_or_without<A: OnMissingModel>(&self, on_missing: &mut A) -> Result<Option<FaceAnalysis>, A::Error> {
-        let fallback = Fallback::PartMissing("faces are not looked at, the other parts share their weight".to_owned());
+        let fallback = Fallback::PartMissing("faces are not analysed, the other parts share their weight".to_owned());
         let finding = open_or_without(|| self.face_finding(Landmarks::Attention), &fallback, on_missing)?;
         finding.map(|finding| self.with_expressions(finding, Landmarks::Attention, on_missing)).transpose()
     }
