@@ -41,47 +41,6 @@ fn checkpoints_of_all_shapes_hold_the_same_tensors() {
     }
 }
 
-/// A pickled module: the objects are data, named as `state_dict` would name their tensors.
-#[test]
-fn modules_hold_the_tensors_of_the_modules_in_them() {
-    let file = WeightsFile::open(&fixture("../../tests/parity/yolov8_tiny.pt")).unwrap();
-    let weight = file.shape("model.0.conv.weight").unwrap();
-    assert_eq!((weight.len(), weight[1]), (4, 3));
-    assert_eq!(file.read("model.22.cv3.2.2.bias").unwrap().len(), 3);
-    assert_eq!(file.metadata()["model"]["names"]["1"], "dog");
-    assert_eq!(file.metadata()["model"]["_modules"], Value::Null);
-}
-
-/// Modules that contain themselves or each other many times end, soon.
-#[test]
-fn modules_without_end_are_left() {
-    let text = |text: &str| [b"X".as_slice(), &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
-    let class = b"cm\nModule\n)\x81q\x00".to_vec();
-    // {"model": module}, whose `_modules` are itself, twice.
-    let itself = [text("a"), b"h\x00".to_vec(), text("b"), b"h\x00".to_vec()].concat();
-    let state = [b"}".to_vec(), text("_modules"), b"}(".to_vec(), itself, b"us".to_vec()].concat();
-    let bytes = [b"\x80\x02}".to_vec(), text("model"), class, state, b"bs.".to_vec()].concat();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.pt");
-    let mut archive = Vec::new();
-    stored_zip(&mut archive, "m/data.pkl", &bytes);
-    fs::write(&path, archive).unwrap();
-    let begun = std::time::Instant::now();
-    assert_eq!(WeightsFile::open(&path).unwrap().names(), Vec::<String>::new());
-    assert!(begun.elapsed() < std::time::Duration::from_secs(5));
-}
-
-/// A zip of one stored member.
-fn stored_zip(to: &mut Vec<u8>, name: &str, content: &[u8]) {
-    let size = (content.len() as u32).to_le_bytes();
-    let common = [&[0; 8][..], &[0; 4], &size, &size, &(name.len() as u16).to_le_bytes(), &[0; 2]].concat();
-    to.extend([b"PK\x03\x04\x14\x00".as_slice(), &common, name.as_bytes(), content].concat());
-    let start = (to.len() as u32).to_le_bytes();
-    let entry = [b"PK\x01\x02\x14\x00\x14\x00".as_slice(), &common, &[0; 14], name.as_bytes()].concat();
-    let length = (entry.len() as u32).to_le_bytes();
-    to.extend([entry.as_slice(), b"PK\x05\x06\0\0\0\0\x01\0\x01\0", &length, &start, &[0; 2]].concat());
-}
-
 #[test]
 fn metadata_of_training_is_read() {
     for name in ["nested.pt", "legacy.pt"] {
