@@ -8,4 +8,5 @@ mod formula;
 mod graphs;
 mod networks;
 mod quality;
+mod siglip;
 mod yolo;
