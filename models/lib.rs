@@ -23,6 +23,7 @@ pub const MANIFESTS: &[(&str, &str)] = &[
     ("models/resnet50-v1.yaml", include_str!("resnet50-v1.yaml")),
     ("models/resnet50.yaml", include_str!("resnet50.yaml")),
     ("models/siamese-resnet50.yaml", include_str!("siamese-resnet50.yaml")),
+    ("models/siglip2-base.yaml", include_str!("siglip2-base.yaml")),
     ("models/ssd-mobilenet-v2.yaml", include_str!("ssd-mobilenet-v2.yaml")),
     ("models/tesseract-eng.yaml", include_str!("tesseract-eng.yaml")),
     ("models/yolov8n.yaml", include_str!("yolov8n.yaml")),
@@ -51,6 +52,10 @@ pub const OBJECT_FINDER: &str = "ssd-mobilenet-v2";
 /// The models that read text do this, and the one that does unless another is named.
 pub const TEXT_TASK: &str = "text";
 pub const TEXT_READER: &str = "pp-ocrv6-small";
+
+/// The models that compare pictures with words do this, and the one that is recommended.
+pub const DESCRIBING_TASK: &str = "describing";
+pub const DESCRIBER: &str = "siglip2-base";
 
 /// The model that takes the place of any that is not here.
 pub const MINI: &str = "album-mini";

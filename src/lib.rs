@@ -55,6 +55,7 @@
 //! | text in photos | `src/networks/text/`, on graphs of operators (`src/networks/graph/`) read from ONNX (`src/networks/onnx/`), or Tesseract's networks (`src/networks/tesseract/`) |
 //! | who is on a photo? | `src/hub/people.rs`, `src/networks/dlib/`; stored by `src/journal/people.rs` |
 //! | what is a photo about? | `src/judge/query/`; what it is asked of: `src/library/relevance.rs`; kinds of classes: `models/imagenet-1k-concepts.txt` |
+//! | how are photos compared with words as a whole? | `src/networks/siglip.rs`, `src/hub/siglip.rs` |
 //! | how does a person's taste count? | `src/judge/taste/`; learned in `src/commands/learning.rs` |
 //! | which network is built from a weight file? | `src/hub/registry.rs`, an arm per architecture |
 //! | where is a model's file fetched from? | its manifest in `models/`; `src/hub/fetch/` |

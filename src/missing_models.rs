@@ -81,7 +81,7 @@ impl Collected {
             (!models.is_empty()).then(|| format!("`albumctl models {verb}{}`", models.join(" ")))
         };
         let remedy = match (command("pull "), command("info ")) {
-            (Some(pull), _) => format!("{pull} mends that"),
+            (Some(pull), _) => format!("{pull} fixes that"),
             (None, Some(info)) => format!("{info} says where to get it"),
             (None, None) => return None,
         };

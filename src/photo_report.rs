@@ -49,6 +49,8 @@ pub struct PhotoReport {
     /// The faces on it, and whose they are.
     pub people: Option<Vec<PersonFace>>,
     pub text: Option<PhotoText>,
+    /// The vector that texts are compared with.
+    pub description: Option<PhotoEmbedding>,
     pub objects: Option<PhotoObjects>,
     /// The photo's group; photos of one batch with the same number show the same scene.
     pub cluster_id: Option<i64>,
@@ -190,6 +192,7 @@ impl PhotoReport {
             kind: None,
             people: None,
             text: None,
+            description: None,
             objects: None,
             cluster_id: None,
             comparison: None,

@@ -160,8 +160,8 @@ fn the_crontab_delivers_what_is_new_and_is_silent_otherwise() {
         let output = shell(&world, &command).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "$ {command}\n{}", String::from_utf8_lossy(&output.stderr));
         let (told, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        // Nobody gets mail about nothing; with news goes one line, that faces were not looked at.
-        let expected = if told.is_empty() { "" } else { "note: faces are not looked at" };
+        // Nobody gets mail about nothing; with news goes one line, that faces were not analysed.
+        let expected = if told.is_empty() { "" } else { "note: faces are not analysed" };
         assert!(said.starts_with(expected) && said.lines().count() == usize::from(!told.is_empty()), "{said}");
         told.lines().count()
     };

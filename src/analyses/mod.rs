@@ -1,5 +1,6 @@
 //! The analyses of a photo, each an [`Analysis`] of the pipeline: pure measures and networks of the hub.
 
+mod description;
 mod faces;
 mod features;
 mod hashing;
@@ -15,6 +16,7 @@ mod thumbnails;
 
 use crate::pipeline::Analysis;
 
+pub use description::DescriptionAnalysis;
 pub use faces::FaceAnalysis;
 pub use features::{Features, SceneLayoutAnalysis};
 pub use hashing::PerceptualHashAnalysis;

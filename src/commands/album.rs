@@ -114,6 +114,8 @@ impl Gathered {
         if sought.query.is_given() {
             models.classification = sought.query.classification(networks, context)?;
             models.text = hub.text_if_here()?;
+            models.objects = hub.objects_if_here()?;
+            models.description = sought.query.description(None, networks, context)?;
         }
         let budget = thumbnails.map(|budget| budget(scan.photos.len()));
         let (mut reports, tally) = gather(scan, &models, budget, hub, context)?;

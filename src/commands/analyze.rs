@@ -38,6 +38,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     models.objects = hub.objects_if_here()?;
     models.sketching = args.choice.sequences.analysis(context);
     models.classification = args.choice.query.classification(&networks, context)?;
+    models.description = args.choice.query.description(None, &networks, context)?;
     let wanted = if args.choice.coverage.wanted() == Wanted::Not { Wanted::IfHere } else { Wanted::Needed };
     models.people = people::recognition_as(wanted, &networks, context)?;
     let (mut reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
@@ -51,7 +52,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         &groups,
         &human_decisions::of(&reports, args.choice.ratings, &context.decisions()?),
     );
-    args.choice.query.apply(&mut photos, &reports, context)?;
+    args.choice.query.apply(&mut photos, &reports, models.description.as_ref(), context)?;
     let rules = args.choice.rules_for(&reports, context)?;
     let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);
     let mut verdicts = match chosen {

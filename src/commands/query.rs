@@ -2,12 +2,12 @@
 
 use super::open_models::Networks;
 use super::people::Wanted;
-use crate::analyses::ClassificationAnalysis;
+use crate::analyses::{ClassificationAnalysis, DescriptionAnalysis};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::journal::people;
 use crate::library::ModelHubError;
-use crate::library::relevance::{evidence, vocabulary};
+use crate::library::relevance::{describe, evidence, vocabulary};
 use crate::photo_report::PhotoReport;
 use hub::ModelChoice;
 use judge::query::{Evidence, Query, QueryError, Vocabulary};
@@ -85,13 +85,44 @@ impl QueryArgs {
         Ok(networks.hub.classification_if_here()?)
     }
 
-    /// What each photo has to do with the query. A line says which words nothing at hand knows.
-    pub fn answers(&self, reports: &[PhotoReport], context: &Context) -> Result<Vec<Answer>, CommandError> {
+    /// The model that compares photos with whole texts: the named one, otherwise the configured one, if any.
+    pub fn description(
+        &self,
+        named: Option<&str>,
+        networks: &Networks<'_>,
+        context: &Context,
+    ) -> Result<Option<DescriptionAnalysis>, CommandError> {
+        let configured = context.settings().album.selection.relevance_model.as_deref();
+        let model = named.or(configured).filter(|_| self.is_given());
+        model.map(|model| networks.get(|| networks.hub.description(model))).transpose()
+    }
+
+    /// What each photo has to do with the query, also by the model that compared them with texts. A line says which words
+    /// nothing at hand knows.
+    pub fn answers(
+        &self,
+        reports: &[PhotoReport],
+        model: Option<&DescriptionAnalysis>,
+        context: &Context,
+    ) -> Result<Vec<Answer>, CommandError> {
         let mut answers = vec![Answer::default(); reports.len()];
         if !self.is_given() {
             return Ok(answers);
         }
-        let (vocabulary, photos) = (vocabulary().map_err(ModelHubError::from)?, evidence(reports));
+        let (vocabulary, mut photos) = (vocabulary().map_err(ModelHubError::from)?, evidence(reports));
+        match (model, &context.settings().album.selection.relevance_model) {
+            (Some(DescriptionAnalysis { model }), _) => {
+                let mut texts = Vec::new();
+                for text in self.about.iter().chain(&self.not) {
+                    texts.extend(Query::parse(text, &vocabulary)?.texts());
+                }
+                describe(&mut photos, reports, model, &texts)?;
+            }
+            (None, Some(model)) => {
+                context.ui.note(&format!("photos of a file are not compared by {model}, by words alone"));
+            }
+            (None, None) => {}
+        }
         if let Some(text) = &self.about {
             let query = known_part(text, &vocabulary, &photos, Query::without, "it is not looked for", context)?;
             for (answer, photo) in answers.iter_mut().zip(&photos) {
@@ -111,8 +142,14 @@ impl QueryArgs {
     }
 
     /// Adds to the candidates what they have to do with the query.
-    pub fn apply(&self, photos: &mut [Photo], reports: &[PhotoReport], context: &Context) -> Result<(), CommandError> {
-        for (photo, answer) in photos.iter_mut().zip(self.answers(reports, context)?) {
+    pub fn apply(
+        &self,
+        photos: &mut [Photo],
+        reports: &[PhotoReport],
+        model: Option<&DescriptionAnalysis>,
+        context: &Context,
+    ) -> Result<(), CommandError> {
+        for (photo, answer) in photos.iter_mut().zip(self.answers(reports, model, context)?) {
             (photo.relevance, photo.unwanted) = (answer.relevance, answer.unwanted);
         }
         Ok(())
@@ -137,7 +174,12 @@ fn known_part<'v>(
     let mut line = format!("{}: known by no model that is here, and in no text or name; {so}", words.join(", "));
     let has_classes = photos.iter().any(|photo| !photo.labels.is_empty());
     if !has_classes && unknown.iter().any(|word| query.is_in_vocabulary(word)) {
-        line.push_str("; `albumctl models pull classes` mends that");
+        line.push_str("; `albumctl models pull classes` fixes that");
+    } else {
+        let model = hub::DESCRIBER;
+        line.push_str(&format!(
+            "; `albumctl models pull {model} --trust-first` brings a model of any words (album.selection.relevance_model)"
+        ));
     }
     if context.strict {
         return Err(CommandError::failed(anyhow::anyhow!("{line}")));

@@ -7,7 +7,7 @@ use super::people;
 use super::photos::{self, Tally};
 use super::query::QueryArgs;
 use super::{album, select};
-use crate::analyses::present;
+use crate::analyses::{DescriptionAnalysis, present};
 use crate::arguments::{PhotoArgs, at_least_one};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
@@ -18,9 +18,9 @@ use crate::report::records::SearchRecord;
 /// Search photos by words: what they show, say and are called
 ///
 /// All words must apply: 'dog on the beach'. A comma separates alternatives, and quotation marks hold a phrase together. Words
-/// are looked for in what photos show (`albumctl models pull classes`: 1000 classes and what they are kinds of), in kinds of
-/// pictures (receipt, screenshot, …), in text on photos (`models pull text`), and in the names of people, files and folders.
-/// The best come first. What was looked at before is not read again.
+/// are looked for in what photos show (1000 classes and what they are kinds of: `albumctl models pull classes`; objects: `models
+/// pull objects`), in kinds of pictures (receipt, screenshot, …), in text on photos (`models pull text`), and in the names of
+/// people, files and folders. The best come first. What was looked at before is not read again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The words
@@ -33,6 +33,13 @@ pub struct Args {
     /// Search the output of `albumctl analyze` instead of photos; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     pub from: Option<PathBuf>,
+
+    /// Compare photos also with the words as a whole, by this model: siglip2-base
+    ///
+    /// It knows words of many languages. `albumctl models pull siglip2-base --trust-first` fetches it, 1.5 GB; the configuration
+    /// can name it (album.selection.relevance_model).
+    #[arg(long, value_name = "NAME", conflicts_with = "from")]
+    pub model: Option<String>,
 
     /// Leave out photos about these words; may be repeated
     #[arg(long, value_name = "WORDS")]
@@ -51,17 +58,17 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let query = QueryArgs { about: Some(args.text.clone()), not: args.not.clone() };
     query.check()?;
     select::ChoiceArgs::check_settings(context)?;
-    let (reports, tally) = match &args.from {
+    let (reports, tally, model) = match &args.from {
         Some(file) => {
             let reports = album::read(file, context)?;
             let tally = Tally { done: reports.len(), from_store: reports.len(), ..Tally::default() };
-            (reports, tally)
+            (reports, tally, None)
         }
         None => look(args, &query, context)?,
     };
     photos::unless_interrupted(context)?;
     let mut records: Vec<SearchRecord> = reports.iter().map(|report| SearchRecord::of(&report.path)).collect();
-    for (record, answer) in records.iter_mut().zip(query.answers(&reports, context)?) {
+    for (record, answer) in records.iter_mut().zip(query.answers(&reports, model.as_ref(), context)?) {
         record.answered(&answer.relevance.unwrap_or_default(), answer.unwanted.as_ref());
     }
     let least = context.settings().album.selection.min_relevance;
@@ -78,17 +85,24 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 }
 
 /// Analyses the photos by all models at hand that tell what is on them.
-fn look(args: &Args, query: &QueryArgs, context: &Context) -> Result<(Vec<PhotoReport>, Tally), CommandError> {
+fn look(
+    args: &Args,
+    query: &QueryArgs,
+    context: &Context,
+) -> Result<(Vec<PhotoReport>, Tally, Option<DescriptionAnalysis>), CommandError> {
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
-    let (kind, text) = (hub.kind_model()?, hub.text_if_here()?);
+    let (kind, text, objects) = (hub.kind_model()?, hub.text_if_here()?, hub.objects_if_here()?);
     let classification = query.classification(&networks, context)?;
+    let description = query.description(args.model.as_deref(), &networks, context)?;
     let people = people::recognition_as(query.people(context)?, &networks, context)?;
     let analyses = present([
         Some(&kind as &dyn Analysis),
         classification.as_ref().map(|classification| classification as &dyn Analysis),
         text.as_ref().map(|text| text as &dyn Analysis),
+        objects.as_ref().map(|objects| objects as &dyn Analysis),
         people.as_ref().map(|people| people as &dyn Analysis),
+        description.as_ref().map(|description| description as &dyn Analysis),
     ]);
     let scan = photos::find(&args.photos, context)?;
     let mut reports = Vec::new();
@@ -99,7 +113,7 @@ fn look(args: &Args, query: &QueryArgs, context: &Context) -> Result<(Vec<PhotoR
     if let Some(recognising) = &people {
         people::tell_apart(&mut reports, recognising, context)?;
     }
-    Ok((reports, tally))
+    Ok((reports, tally, description))
 }
 
 /// Puts the most relevant photos first, equal ones in scan order, and gives ranks to those that are relevant enough and not

@@ -268,7 +268,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     };
     taste.apply(&mut photos);
     taste.report(context);
-    args.choice.query.apply(&mut photos, &reports, context)?;
+    args.choice.query.apply(&mut photos, &reports, models.description.as_ref(), context)?;
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
     note_kept_beyond_top(&photos, &verdicts, &rules, context);
     coverage::note_lacking(&photos, &verdicts, &rules, context);

@@ -251,7 +251,7 @@ impl Stack {
     fn check(&self, settings: &Settings) -> Result<(), ConfigError> {
         let Limits { max_megapixels, max_file_mb, max_seconds, max_decode_mb } = settings.limits;
         let weights = settings.quality_assessment.weights;
-        let selection = settings.album.selection;
+        let selection = &settings.album.selection;
         let positive = "must be greater than 0";
         let not_negative = "must not be negative";
         let sum = "at least one of these weights must be greater than 0";

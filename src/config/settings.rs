@@ -146,7 +146,7 @@ pub struct AlbumClustering {
     pub handle_noise: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlbumSelection {
     pub images_per_cluster: usize,
@@ -162,4 +162,5 @@ pub struct AlbumSelection {
     pub junk: Junk,
     pub min_relevance: f64,
     pub relevance_weight: f64,
+    pub relevance_model: Option<String>,
 }

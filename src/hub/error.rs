@@ -44,6 +44,8 @@ pub enum HubError {
     Features { model: String, expected: usize, found: usize },
     #[error("model `{model}`: {source}")]
     Graph { model: String, source: GraphError },
+    #[error("model `{model}`: its tokenizer: {why}")]
+    Tokenizer { model: String, why: String },
     #[error("{}: {source}", folder.display())]
     Faces { folder: PathBuf, source: FacesError },
 }

@@ -29,6 +29,7 @@ mod portraits;
 pub mod prepare;
 pub mod recipe;
 pub mod registry;
+mod siglip;
 pub mod sources;
 mod tasks;
 mod text;
@@ -47,7 +48,7 @@ pub use self::device::{DeviceChoice, DeviceError};
 pub use self::error::{HubError, Missing};
 use self::loaded_models::LoadedModels;
 use self::loaded_networks::ByFolder;
-pub use models::{CLASSIFIER, IMAGENET, IMAGENET_CONCEPTS, MINI, OBJECT_FINDER, TEXT_READER};
+pub use models::{CLASSIFIER, COCO, DESCRIBER, IMAGENET, IMAGENET_CONCEPTS, MINI, OBJECT_FINDER, TEXT_READER};
 
 use self::manifest::{Architecture, Manifest, ManifestFile, Task};
 pub use self::model::LoadedGuard;
@@ -57,6 +58,7 @@ pub use self::objects::ObjectModel;
 pub use self::people::{DescribedFace, People};
 pub use self::portraits::Faces;
 use self::recipe::Recipe;
+pub use self::siglip::{DescribedTexts, Describer};
 pub use self::tasks::{
     Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network, OnePass,
 };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use networks::objects::ObjectFinder;
+use networks::siglip::SiglipPictures;
 use networks::text::TextReader;
 
 use super::faces::FaceAnalyzer;
@@ -18,6 +19,7 @@ pub(super) struct LoadedModels {
     pub text: LoadedNetworks<TextReader>,
     pub objects: LoadedNetworks<ObjectFinder>,
     pub people: LoadedNetworks<Recognition>,
+    pub describers: LoadedNetworks<SiglipPictures>,
 }
 
 impl LoadedModels {
@@ -28,6 +30,7 @@ impl LoadedModels {
             || self.text.builds(reference)
             || self.objects.builds(reference)
             || self.people.builds(reference)
+            || self.describers.builds(reference)
     }
 
     /// Whether any network of this model is in memory.
@@ -37,6 +40,7 @@ impl LoadedModels {
             || self.text.holds(reference)
             || self.objects.holds(reference)
             || self.people.holds(reference)
+            || self.describers.holds(reference)
     }
 
     /// Forgets the networks of a model. Returns whether there was any.
@@ -47,6 +51,7 @@ impl LoadedModels {
             self.text.forget(reference),
             self.objects.forget(reference),
             self.people.forget(reference),
+            self.describers.forget(reference),
         ];
         gone.contains(&true)
     }
@@ -58,5 +63,6 @@ impl LoadedModels {
         self.text.forget_idle(since);
         self.objects.forget_idle(since);
         self.people.forget_idle(since);
+        self.describers.forget_idle(since);
     }
 }

@@ -179,8 +179,9 @@ pub enum Architecture {
     Classifier,
 }
 
-/// Networks that the hub loads without the registry: for faces, for people, for text, and for objects.
-const WORK_TOGETHER: [&str; 5] = ["tflite", "dlib-faces", "pp-ocr", "tesseract", "ssd"];
+/// Networks that the hub loads without the registry: for faces, for people, for text, for objects, and for comparing pictures
+/// with words.
+const WORK_TOGETHER: [&str; 6] = ["tflite", "dlib-faces", "pp-ocr", "tesseract", "ssd", "siglip"];
 
 impl Architecture {
     /// Parses the word of a manifest.

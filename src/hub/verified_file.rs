@@ -1,10 +1,11 @@
-//! Model files that are small enough to be read whole; their hash is checked at every read.
+//! Model files; of those that are small enough to be read whole, the hash is checked at every read.
 
 use super::cache::{CacheError, stamp_of};
 use super::digest::Digest;
 use super::manifest::Manifest;
 use super::{Hub, HubError, LocalFile};
 use base::reading;
+use networks::weights::WeightsFile;
 
 /// Maximum bytes of a file; published ones have a few megabytes.
 const LARGEST: u64 = 256 << 20;
@@ -42,6 +43,11 @@ impl VerifiedFile {
     /// The expected hash; empty if unknown.
     pub fn hash(&self) -> String {
         self.sha256.map(|sha256| sha256.hex()).unwrap_or_default()
+    }
+
+    /// As a file of weights, of any size; a known hash was checked when it was found.
+    pub fn open(&self) -> Result<WeightsFile, HubError> {
+        self.local.open()
     }
 
     pub fn read(&self) -> Result<Vec<u8>, HubError> {

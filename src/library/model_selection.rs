@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::{ModelHub, ModelHubError};
 use crate::analyses::{
-    ClassificationAnalysis, ComparisonAnalysis, EmbeddingAnalysis, FaceAnalysis, Features, KindAnalysis,
-    ObjectAnalysis, PeopleAnalysis, QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis, SceneLayoutAnalysis,
-    SketchAnalysis, TextAnalysis, present,
+    ClassificationAnalysis, ComparisonAnalysis, DescriptionAnalysis, EmbeddingAnalysis, FaceAnalysis, Features,
+    KindAnalysis, ObjectAnalysis, PeopleAnalysis, QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis,
+    SceneLayoutAnalysis, SketchAnalysis, TextAnalysis, present,
 };
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
@@ -78,6 +78,8 @@ pub struct AlbumModels {
     pub people: Option<PeopleAnalysis>,
     /// The model that reads text, likewise.
     pub text: Option<TextAnalysis>,
+    /// The model that compares photos with whole texts, likewise.
+    pub description: Option<DescriptionAnalysis>,
     /// The model that finds objects, likewise.
     pub objects: Option<ObjectAnalysis>,
     /// Whether photos are also examined as frames of sequences.
@@ -100,6 +102,7 @@ impl AlbumModels {
             self.faces.as_ref().map(|faces| faces as &dyn Analysis),
             self.classification.as_ref().map(|classification| classification as &dyn Analysis),
             self.text.as_ref().map(|text| text as &dyn Analysis),
+            self.description.as_ref().map(|description| description as &dyn Analysis),
             self.objects.as_ref().map(|objects| objects as &dyn Analysis),
             // After the faces, which it takes from the report.
             self.people.as_ref().map(|people| people as &dyn Analysis),
@@ -170,6 +173,11 @@ impl ModelHub {
         Ok(TextAnalysis { model: self.hub().text(model)? })
     }
 
+    /// A model that compares photos with whole texts. The error for a missing one says how to get it.
+    pub fn description(&self, model: &str) -> Result<DescriptionAnalysis, ModelHubError> {
+        Ok(DescriptionAnalysis { model: self.hub().describer(model)? })
+    }
+
     /// The models for photos that are rated already: for grouping and comparing.
     pub fn choice_models<A: OnMissingModel>(&self, on_missing: &mut A) -> Result<AlbumModels, A::Error> {
         let models = self.group_models(on_missing)?;
@@ -193,6 +201,7 @@ impl ModelHub {
             classification: None,
             people: None,
             text: None,
+            description: None,
             objects: None,
             sketching: None,
             comparing: None,
@@ -231,7 +240,7 @@ impl ModelHub {
     }
 
     fn faces_or_without<A: OnMissingModel>(&self, on_missing: &mut A) -> Result<Option<FaceAnalysis>, A::Error> {
-        let fallback = Fallback::PartMissing("faces are not looked at, the other parts share their weight".to_owned());
+        let fallback = Fallback::PartMissing("faces are not analysed, the other parts share their weight".to_owned());
         let finding = open_or_without(|| self.face_finding(Landmarks::Attention), &fallback, on_missing)?;
         finding.map(|finding| self.with_expressions(finding, Landmarks::Attention, on_missing)).transpose()
     }

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Component, Path};
 
-use crate::photo_report::PhotoReport;
+use super::ModelHubError;
+use crate::photo_report::{PhotoObjects, PhotoReport};
+use hub::Describer;
 use judge::query::{ConceptError, Evidence, Vocabulary};
 
 /// The classes of a photo that count. Lines of `analyze` have as many, so that a file of them is answered as the photos are;
@@ -13,7 +15,7 @@ const LABELS: usize = 5;
 
 /// What the classifier has names for.
 pub fn vocabulary() -> Result<Vocabulary, ConceptError> {
-    Vocabulary::new(hub::IMAGENET, hub::IMAGENET_CONCEPTS)
+    Ok(Vocabulary::new(hub::IMAGENET, hub::IMAGENET_CONCEPTS)?.with_objects(hub::COCO))
 }
 
 /// Everything that tells what is on the photos. A new analysis that does joins here.
@@ -22,15 +24,34 @@ pub fn evidence(reports: &[PhotoReport]) -> Vec<Evidence<'_>> {
     reports.iter().map(|report| of_photo(report, common)).collect()
 }
 
+/// Adds how likely a model says that texts describe the photos that it has looked at.
+pub fn describe(
+    evidence: &mut [Evidence<'_>],
+    reports: &[PhotoReport],
+    model: &Describer,
+    texts: &[String],
+) -> Result<(), ModelHubError> {
+    let described = model.describe(texts)?;
+    for (photo, report) in evidence.iter_mut().zip(reports) {
+        let shares = report.description.iter().flat_map(|picture| described.shares(&picture.vector));
+        photo.described = texts.iter().cloned().zip(shares).collect();
+    }
+    Ok(())
+}
+
 fn of_photo(report: &PhotoReport, common: usize) -> Evidence<'_> {
-    let PhotoReport { classified, kind, text, path, .. } = report;
+    let PhotoReport { classified, kind, objects, text, path, .. } = report;
     let labels = classified.iter().flat_map(|classified| classified.best(LABELS));
     let lines = text.iter().flat_map(|text| &text.lines);
     Evidence {
         labels: labels.map(|(label, score)| (label, decimal(score))).collect(),
         kind: *kind,
+        objects: objects.as_ref().map(|found| {
+            found.with(PhotoObjects::SURE).map(|object| (object.label.as_str(), decimal(object.score))).collect()
+        }),
         text: lines.map(|line| (line.text.as_str(), decimal(line.confidence))).collect(),
         people: report.who(),
+        described: Vec::new(),
         names: folders(path).skip(common).chain(path.file_stem().map(OsStr::to_string_lossy)).collect(),
     }
 }

@@ -38,6 +38,26 @@ pub trait Checkpoint: Send + Sync {
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
     /// The tensor in row-major order, as f32.
     fn read(&self, name: &str) -> Result<Vec<f32>, WeightsError>;
+
+    /// Rows of a matrix, one after the other. Files that can read them alone do.
+    fn read_rows(&self, name: &str, rows: &[u32]) -> Result<Vec<f32>, WeightsError> {
+        let width = row_width(self, name, rows)?;
+        let all = self.read(name)?;
+        Ok(rows.iter().flat_map(|&row| &all[row as usize * width..][..width]).copied().collect())
+    }
+}
+
+/// The length of the rows of a matrix that has all of these.
+pub(crate) fn row_width(file: &(impl Checkpoint + ?Sized), name: &str, rows: &[u32]) -> Result<usize, WeightsError> {
+    let shape = file.shape(name).ok_or_else(|| WeightsError::Missing { file: file.file(), name: name.to_owned() })?;
+    let most = rows.iter().max().map_or(0, |row| *row as usize);
+    match *shape.as_slice() {
+        [count, width] if most < count => Ok(width),
+        _ => {
+            let why = format!("has shape {shape:?}, which has no row {most}");
+            Err(WeightsError::Tensor { file: file.file(), name: name.to_owned(), why })
+        }
+    }
 }
 
 /// Records which tensors of a checkpoint a network took. Tensors left over at the end are an error.

@@ -24,6 +24,7 @@ pub mod preprocess;
 pub mod rating;
 mod rectified;
 pub mod resnet;
+pub mod siglip;
 pub mod singlehead;
 pub mod tensorflow;
 pub mod tesseract;

@@ -41,6 +41,7 @@ fn bash_is_offered_what_the_binary_knows() {
     assert_eq!(bash(&world, "albumctl score photos --format j"), ["jsonl"]);
     assert_eq!(bash(&world, "albumctl cluster photos --method bu"), ["burst"]);
     assert_eq!(bash(&world, "albumctl schema cl"), ["classify", "cluster"]);
+    assert_eq!(bash(&world, "albumctl search --model "), ["siglip2-base"]);
     assert_eq!(bash(&world, "albumctl models list --task f"), ["face", "face-recognition"]);
     assert!(bash(&world, "albumctl score My").is_empty(), "bash completes and quotes files itself");
 }

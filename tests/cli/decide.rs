@@ -63,7 +63,7 @@ fn more_kept_than_asked_for_are_all_picked_and_it_is_said() {
         seen.stderr
     );
     let quiet = world.run(["select", "photos", "--top", "1", "-q"]).expect(0).stderr;
-    assert!(quiet.starts_with("note: faces are not looked at") && quiet.lines().count() == 1, "{quiet}");
+    assert!(quiet.starts_with("note: faces are not analysed") && quiet.lines().count() == 1, "{quiet}");
 }
 
 #[test]

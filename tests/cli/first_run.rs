@@ -27,7 +27,7 @@ fn the_first_run_says_in_one_short_line_what_is_missing_and_the_second_nothing()
     let seen = world.run(other).expect(0);
     assert_eq!(
         notes(&seen),
-        ["note: photos are grouped by the built-in album-mini; `albumctl models pull dinov2-s` mends that"]
+        ["note: photos are grouped by the built-in album-mini; `albumctl models pull dinov2-s` fixes that"]
     );
     assert_eq!(world.run(other).expect(0).stderr, "");
     // A job in the night is told of a lost part of the score every time.

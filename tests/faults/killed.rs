@@ -82,7 +82,7 @@ fn killed_while_delivering_news() {
         let killed = killed_after(&world, &args, whole_run, kill * 2);
         let told = killed.lines().count();
         let next = world.run(&args).expect(0);
-        let lost = "note: faces are not looked at";
+        let lost = "note: faces are not analysed";
         assert!(next.stderr.lines().all(|line| line.starts_with(lost)), "kill {kill}: {}", next.stderr);
         let next = next.lines().len();
         assert!(next == 60 || (next == 0 && told == 60), "kill {kill}: {told} told, then {next}");

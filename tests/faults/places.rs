@@ -159,7 +159,7 @@ fn overlapping_runs() {
         (0..6).map(|_| world.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).collect();
     let seen: Vec<_> =
         children.into_iter().map(|child| Seen::from(child.wait_with_output().unwrap()).expect(0)).collect();
-    let lost = "note: faces are not looked at";
+    let lost = "note: faces are not analysed";
     assert!(seen.iter().flat_map(|seen| seen.stderr.lines()).all(|line| line.starts_with(lost)), "{}", seen[0].stderr);
     let mut lines: Vec<usize> = seen.iter().map(|seen| seen.lines().len()).collect();
     lines.sort_unstable();

@@ -8,3 +8,4 @@ mod formula;
 mod graphs;
 mod networks;
 mod quality;
+mod siglip;

@@ -60,7 +60,7 @@ fn features(record: &Value) -> Vec<Vec<f32>> {
     rows(&record["features"])
 }
 
-fn rows(texts: &Value) -> Vec<Vec<f32>> {
+pub fn rows(texts: &Value) -> Vec<Vec<f32>> {
     let row = |text: &Value| -> Vec<f32> {
         let bytes = base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap();
         bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()

@@ -258,6 +258,39 @@ def transformers_():
     save("dinov2_oblong", net, {"features": encode(net(x[:, :, :196, :168]).last_hidden_state[:, 0])})
 
 
+def small_tokenizer():
+    """Pairs of letters merged as in the tokenizer of SigLIP 2, over so few words that it fits into a record."""
+    from tokenizers import Tokenizer, models, normalizers, processors, trainers
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=False, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    trainer = trainers.BpeTrainer(vocab_size=60, special_tokens=["<pad>", "<eos>", "<bos>", "<unk>"], show_progress=False)
+    tokenizer.train_from_iterator(TEXTS * 3, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", 1)])
+    return tokenizer
+
+
+TEXTS = ["a dog on the beach", "two cats", "a photo of the golden gate bridge at dusk, taken from the shore", "pizza"]
+
+
+@torch.no_grad()
+def siglip():
+    tokenizer = small_tokenizer()
+    sides = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.SiglipConfig(
+        text_config={**sides, "vocab_size": 60, "max_position_embeddings": 16, "projection_size": 128},
+        vision_config={**sides, "image_size": 224, "patch_size": 16},
+    )
+    net = fill(transformers.SiglipModel(config))
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>")
+    ids = fast(TEXTS, padding="max_length", max_length=16, truncation=True, return_tensors="pt")["input_ids"]
+    bilinear = transformers.SiglipImageProcessor(size={"height": 224, "width": 224}, resample=2)
+    pixels = bilinear([formula.picture(i) for i in range(4)], return_tensors="pt")["pixel_values"]
+    out = net(input_ids=ids, pixel_values=pixels)
+    content = {"pictures": encode(out.image_embeds), "texts": encode(out.text_embeds), "logits": encode(out.logits_per_image)}
+    words = {"words": TEXTS, "ids": ids.tolist(), "tokenizer": json.loads(tokenizer.to_str())}
+    save("siglip", net, {**content, **words})
+
+
 class ClassToken(nn.Module):
     """Of a vision transformer, what describes the whole picture."""
 
@@ -328,6 +361,6 @@ def mobile():
 if __name__ == "__main__":
     torch.set_num_threads(2)
     wanted = sys.argv[2:]
-    for part in (transformers_, resnet, ratings, preferences, flaws, mobile):
+    for part in (transformers_, resnet, ratings, preferences, flaws, mobile, siglip):
         if not wanted or part.__name__ in wanted:
             part()

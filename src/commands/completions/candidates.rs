@@ -51,6 +51,10 @@ fn completed(arg: Arg, path: &str) -> Arg {
             let task = task_of(path);
             arg.add(ArgValueCompleter::new(move |typed: &OsStr| models_and_files(task, typed)))
         }
+        ("model", "NAME") => {
+            let task = task_of(path);
+            arg.add(ArgValueCandidates::new(move || models(task)))
+        }
         (_, "DIR") => arg.value_hint(ValueHint::DirPath),
         _ => arg,
     }
@@ -63,7 +67,9 @@ fn task_of(path: &str) -> Option<&'static str> {
         "classify" => Some("classification"),
         "compare" => Some("comparison"),
         "embed" | "train mini" => Some("embedding"),
+        "ocr" => Some("text"),
         "score" => Some("degradations"),
+        "search" => Some("describing"),
         _ => None,
     }
 }

@@ -105,7 +105,7 @@ impl<'a> Session<'a> {
         let elsewhere = human_decisions::elsewhere(album.reports, choice.ratings);
         let memory = journal.taste_memory().map_err(journal_failed)?;
         let mut photos = choice::candidates(album.reports, album.groups, &vec![None; album.reports.len()]);
-        choice.query.apply(&mut photos, album.reports, context)?;
+        choice.query.apply(&mut photos, album.reports, album.models.description.as_ref(), context)?;
         let mut session = Self {
             album,
             journal,

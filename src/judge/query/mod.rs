@@ -3,7 +3,8 @@
 //! A query is alternatives, separated by commas, of terms that must all apply. A term is a word, a quoted phrase, or words
 //! that name a class together (golden retriever). Each term has a share from 0 to 1 in a photo: of what speaks for it, the
 //! strongest counts. The relevance of an alternative is the geometric mean of its terms: it stays on the scale of one term,
-//! and a term of which nothing is found leaves nothing of it.
+//! and a term of which nothing is found leaves nothing of it. A model may
+//! know better how well the whole text of an alternative describes a photo.
 
 mod vocabulary;
 mod words;
@@ -58,10 +59,14 @@ pub struct Evidence<'a> {
     /// Classes of the classifier, with their probabilities, which sum to 1 over all classes.
     pub labels: Vec<(&'a str, f64)>,
     pub kind: Option<Kind>,
+    /// Objects that were found, with their scores; `None` where none were looked for.
+    pub objects: Option<Vec<(&'a str, f64)>>,
     /// Lines of text, with how sure they are read.
     pub text: Vec<(&'a str, f64)>,
     /// The people on it, by name.
     pub people: Vec<String>,
+    /// How likely a model says that texts describe it.
+    pub described: Vec<(String, f64)>,
     /// The name of the file, and those of folders that are not of every photo.
     pub names: Vec<Cow<'a, str>>,
 }
@@ -69,7 +74,14 @@ pub struct Evidence<'a> {
 /// A query whose words are resolved.
 #[derive(Debug, Clone)]
 pub struct Query<'v> {
-    alternatives: Vec<Vec<Term<'v>>>,
+    alternatives: Vec<Alternative<'v>>,
+}
+
+#[derive(Debug, Clone)]
+struct Alternative<'v> {
+    /// As a person wrote it, without quotation marks.
+    text: String,
+    terms: Vec<Term<'v>>,
 }
 
 #[derive(Debug, Clone)]
@@ -78,6 +90,7 @@ struct Term<'v> {
     shown: String,
     words: Vec<String>,
     classes: HashSet<&'v str>,
+    objects: HashSet<&'v str>,
     kind: Option<PictureKind>,
 }
 
@@ -90,25 +103,32 @@ struct Found {
 impl<'v> Query<'v> {
     pub fn parse(text: &str, vocabulary: &'v Vocabulary) -> Result<Self, QueryError> {
         let mut parts = text.split(['"', '“', '”']).enumerate().peekable();
-        let mut alternatives = vec![Vec::new()];
+        let begun = || Alternative { text: String::new(), terms: Vec::new() };
+        let mut alternatives = Vec::new();
+        let mut current = begun();
         while let Some((place, part)) = parts.next() {
             // Between the first quotation mark and the second, the third and the fourth.
             if place % 2 == 1 {
                 if parts.peek().is_none() {
                     return Err(QueryError::Unclosed(text.to_owned()));
                 }
-                let term = Some(Term::new(part, vocabulary)).filter(|term| !term.words.is_empty());
-                alternatives.last_mut().into_iter().for_each(|last: &mut Vec<Term>| last.extend(term.clone()));
+                current.text.push_str(part);
+                current.terms.extend(Some(Term::new(part, vocabulary)).filter(|term| !term.words.is_empty()));
                 continue;
             }
-            for (number, alternative) in part.split(',').enumerate() {
+            for (number, piece) in part.split(',').enumerate() {
                 if number > 0 {
-                    alternatives.push(Vec::new());
+                    alternatives.push(std::mem::replace(&mut current, begun()));
                 }
-                alternatives.last_mut().into_iter().for_each(|last| last.extend(terms(alternative, vocabulary)));
+                current.text.push_str(piece);
+                current.terms.extend(terms(piece, vocabulary));
             }
         }
-        alternatives.retain(|terms| !terms.is_empty());
+        alternatives.push(current);
+        alternatives.retain(|alternative| !alternative.terms.is_empty());
+        for alternative in &mut alternatives {
+            alternative.text = alternative.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        }
         if alternatives.is_empty() { Err(QueryError::Empty(text.to_owned())) } else { Ok(Self { alternatives }) }
     }
 
@@ -118,15 +138,24 @@ impl<'v> Query<'v> {
         self.terms().any(|term| contains(&name, &term.words))
     }
 
+    /// The texts of its alternatives, for a model that says how well they describe a picture.
+    pub fn texts(&self) -> Vec<String> {
+        self.alternatives.iter().map(|alternative| alternative.text.clone()).collect()
+    }
+
     /// The terms for which none of the photos can speak: no model that looked at one knows them, and neither their texts nor
     /// their names have them.
     pub fn unknown(&self, photos: &[Evidence]) -> Vec<String> {
         let knows = |term: &Term, photo: &Evidence| {
-            let named = !photo.labels.is_empty() && !term.classes.is_empty();
+            let named = (!photo.labels.is_empty() && !term.classes.is_empty())
+                || (photo.objects.is_some() && !term.objects.is_empty());
             named || (photo.kind.is_some() && term.kind.is_some()) || term.found(photo).is_some()
         };
         let mut unknown: Vec<String> = Vec::new();
-        for term in self.terms().filter(|term| !photos.iter().any(|photo| knows(term, photo))) {
+        let described = |text: &String| photos.iter().any(|photo| photo.described.iter().any(|(one, _)| one == text));
+        let open = self.alternatives.iter().filter(|alternative| !described(&alternative.text));
+        let terms = open.flat_map(|alternative| &alternative.terms);
+        for term in terms.filter(|term| !photos.iter().any(|photo| knows(term, photo))) {
             if !unknown.contains(&term.shown) {
                 unknown.push(term.shown.clone());
             }
@@ -142,8 +171,8 @@ impl<'v> Query<'v> {
     /// The query without these terms.
     #[must_use]
     pub fn without(mut self, unknown: &[String]) -> Self {
-        for terms in &mut self.alternatives {
-            terms.retain(|term| !unknown.contains(&term.shown));
+        for alternative in &mut self.alternatives {
+            alternative.terms.retain(|term| !unknown.contains(&term.shown));
         }
         self.only_whole()
     }
@@ -151,24 +180,35 @@ impl<'v> Query<'v> {
     /// The query without the alternatives that have one of these terms.
     #[must_use]
     pub fn without_alternatives_of(mut self, unknown: &[String]) -> Self {
-        self.alternatives.retain(|terms| !terms.iter().any(|term| unknown.contains(&term.shown)));
+        let is_unknown = |term: &Term| unknown.contains(&term.shown);
+        self.alternatives.retain(|alternative| !alternative.terms.iter().any(is_unknown));
         self.only_whole()
     }
 
     fn only_whole(mut self) -> Self {
-        self.alternatives.retain(|terms| !terms.is_empty());
+        self.alternatives.retain(|alternative| !alternative.terms.is_empty());
         self
     }
 
     pub fn relevance(&self, photo: &Evidence) -> Relevance {
         let none = Relevance { score: 0.0, shows: String::new() };
-        let all = self.alternatives.iter().map(|terms| relevance(terms, photo));
+        let all = self.alternatives.iter().flat_map(|alternative| alternative.relevance(photo));
         // The first of the best.
         all.fold(none, |best, one| if one.score > best.score { one } else { best })
     }
 
     fn terms(&self) -> impl Iterator<Item = &Term<'v>> {
-        self.alternatives.iter().flatten()
+        self.alternatives.iter().flat_map(|alternative| &alternative.terms)
+    }
+}
+
+impl Alternative<'_> {
+    /// By what is known of its words, and by a model of whole texts.
+    fn relevance(&self, photo: &Evidence) -> [Relevance; 2] {
+        let described = photo.described.iter().find(|(text, _)| *text == self.text).map_or(0.0, |(_, share)| *share);
+        let shows =
+            if described < LEAST_SHOWN { String::new() } else { format!("fits “{}” ({described:.2})", self.text) };
+        [relevance(&self.terms, photo), Relevance { score: described, shows }]
     }
 }
 
@@ -203,19 +243,22 @@ impl<'v> Term<'v> {
     fn new(text: &str, vocabulary: &'v Vocabulary) -> Self {
         let words = folded(text);
         let kind = KINDS.iter().find(|(name, _)| folded(name) == words).map(|(_, kind)| *kind);
-        let classes = if words.is_empty() { HashSet::new() } else { vocabulary.classes_of(&words) };
+        let (classes, objects) = match words.as_slice() {
+            [] => (HashSet::new(), HashSet::new()),
+            words => (vocabulary.classes_of(words), vocabulary.objects_of(words)),
+        };
         let shown = text.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
-        Self { shown, words, classes, kind }
+        Self { shown, words, classes, objects, kind }
     }
 
     fn names_something(&self) -> bool {
-        self.kind.is_some() || !self.classes.is_empty()
+        self.kind.is_some() || !self.classes.is_empty() || !self.objects.is_empty()
     }
 
     /// What speaks most for it in a photo.
     fn found(&self, photo: &Evidence) -> Option<Found> {
         let ways = [self.in_labels(photo), self.in_kind(photo), self.in_people(photo), self.in_text(photo)];
-        let ways = ways.into_iter().chain([self.in_names(photo)]).flatten();
+        let ways = ways.into_iter().chain([self.in_objects(photo), self.in_names(photo)]).flatten();
         ways.fold(None, |best: Option<Found>, one| match best {
             Some(best) if best.share >= one.share => Some(best),
             _ => Some(one),
@@ -232,6 +275,12 @@ impl<'v> Term<'v> {
         }
         let label = if folded(best) == self.words { String::new() } else { format!("{best} ") };
         Some(Found { share, clause: format!("shows “{}” ({label}{score:.2})", self.shown) })
+    }
+
+    fn in_objects(&self, photo: &Evidence) -> Option<Found> {
+        let own = photo.objects.iter().flatten().filter(|(label, _)| self.objects.contains(label));
+        let (label, score) = own.max_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some(Found { share: *score, clause: format!("has “{}” in it ({label} {score:.2})", self.shown) })
     }
 
     fn in_kind(&self, photo: &Evidence) -> Option<Found> {

@@ -65,6 +65,19 @@ fn text_kind_people_and_names_speak_too() {
 }
 
 #[test]
+fn objects_are_found_by_their_names_and_kinds() {
+    let vocabulary = vocabulary().with_objects("person\nhot dog\ndog\n\nwine glass");
+    let photo = Evidence { objects: Some(vec![("dog", 0.75), ("person", 0.5)]), ..Evidence::default() };
+    let score = |words: &str| Query::parse(words, &vocabulary).unwrap().relevance(&photo).score;
+    let found = ["dogs", "puppy", "animal", "people", "hot dog", "glass"].map(score);
+    assert_eq!(found, [0.75, 0.75, 0.75, 0.5, 0.0, 0.0]);
+    let query = Query::parse("glass, tree", &vocabulary).unwrap();
+    assert_eq!(query.unknown(std::slice::from_ref(&photo)), ["tree"]);
+    let hot = Evidence { objects: Some(vec![("hot dog", 0.75)]), ..Evidence::default() };
+    assert_eq!(Query::parse("dog", &vocabulary).unwrap().relevance(&hot).score, 0.0);
+}
+
+#[test]
 fn words_of_which_nothing_can_be_known_are_named() {
     let (vocabulary, labels) = (vocabulary(), shows(&[("tench", 0.9)]));
     let query = Query::parse("dog at sunset, sunset \"ice cream\"", &vocabulary).unwrap();

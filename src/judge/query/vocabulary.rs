@@ -10,6 +10,8 @@ pub struct Vocabulary {
     classes: Vec<Class>,
     /// The places of the classes of a concept, by each of its names.
     concepts: HashMap<Vec<String>, Vec<usize>>,
+    /// What finders of objects have names for.
+    objects: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -35,7 +37,8 @@ impl Vocabulary {
             let proper = name.split(' ').filter(is_proper).flat_map(folded).collect();
             Class { name: name.to_owned(), words: folded(name), proper }
         };
-        let mut all = Self { classes: classes.lines().map(class).collect(), concepts: HashMap::new() };
+        let mut all =
+            Self { classes: classes.lines().map(class).collect(), concepts: HashMap::new(), ..Self::default() };
         for (number, line) in concepts.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
             let malformed = ConceptError { line: number + 1 };
             let (names, places) = line.split_once(": ").ok_or_else(|| malformed.clone())?;
@@ -46,6 +49,24 @@ impl Vocabulary {
             }
         }
         Ok(all)
+    }
+
+    /// The same with the names of objects, one a line.
+    #[must_use]
+    pub fn with_objects(mut self, names: &str) -> Self {
+        self.objects = names.lines().filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        self
+    }
+
+    /// The names of objects that the folded words mean: what is called so or ends so, or is of a kind that the classes tell.
+    pub(super) fn objects_of(&self, words: &[String]) -> HashSet<&str> {
+        let wanted = self.classes_of(words);
+        let means = |name: &&String| {
+            let own = folded(name);
+            let classes = self.classes_of(&own);
+            if classes.is_empty() || wanted.is_empty() { own.ends_with(words) } else { classes.is_subset(&wanted) }
+        };
+        self.objects.iter().filter(means).map(String::as_str).collect()
     }
 
     fn range(&self, text: &str) -> Option<std::ops::RangeInclusive<usize>> {

@@ -16,7 +16,7 @@ use serde_json::Value;
 use self::safetensors::SafeTensors;
 use self::source::Source;
 use self::torch::TorchFile;
-use crate::checkpoint::{Checkpoint, WeightsError};
+use crate::checkpoint::{Checkpoint, WeightsError, row_width};
 
 /// An open weight file. Its structure is in memory; tensors are read one by one.
 #[derive(Debug)]
@@ -126,6 +126,18 @@ impl Checkpoint for WeightsFile {
         match &self.format {
             Format::SafeTensors(file) => file.read(name),
             Format::Torch(file) => file.read(name),
+        }
+    }
+
+    fn read_rows(&self, name: &str, rows: &[u32]) -> Result<Vec<f32>, WeightsError> {
+        let width = row_width(self, name, rows)?;
+        match &self.format {
+            Format::SafeTensors(file) => file.read_rows(name, rows, width),
+            // The numbers of a tensor need not lie in its order.
+            Format::Torch(file) => {
+                let all = file.read(name)?;
+                Ok(rows.iter().flat_map(|&row| &all[row as usize * width..][..width]).copied().collect())
+            }
         }
     }
 }

@@ -73,6 +73,19 @@ impl SafeTensors {
     }
 
     pub fn read(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let (entry, element) = self.entry(name)?;
+        Ok(element.decode(&self.source.read(entry.start, entry.len)?))
+    }
+
+    /// Rows of `width` numbers, which must be inside the tensor.
+    pub fn read_rows(&self, name: &str, rows: &[u32], width: usize) -> Result<Vec<f32>, WeightsError> {
+        let (entry, element) = self.entry(name)?;
+        let len = (width * element.size()) as u64;
+        let row = |&row: &u32| Ok(element.decode(&self.source.read(entry.start + u64::from(row) * len, len)?));
+        Ok(rows.iter().map(row).collect::<Result<Vec<_>, WeightsError>>()?.concat())
+    }
+
+    fn entry(&self, name: &str) -> Result<(&Entry, Element), WeightsError> {
         let Some(entry) = self.entries.get(name) else {
             return Err(WeightsError::Missing { file: self.source.path().to_owned(), name: name.to_owned() });
         };
@@ -80,7 +93,7 @@ impl SafeTensors {
             let why = format!("numbers of type {} are not read", entry.spelled);
             return Err(tensor_error(&self.source, name, why));
         };
-        Ok(element.decode(&self.source.read(entry.start, entry.len)?))
+        Ok((entry, element))
     }
 }
 

@@ -51,7 +51,7 @@ impl From<PersonRecord> for PersonFace {
 }
 
 impl PeopleRecord {
-    /// `None` for a photo whose faces were not looked at.
+    /// `None` for a photo whose faces were not analysed.
     pub fn new(report: &PhotoReport, model: &str) -> Option<Self> {
         let faces = report.people.as_ref()?.iter().map(PersonRecord::from).collect();
         Some(Self { path: PhotoPath::of(&report.path), faces, people_model: model.to_owned() })
