@@ -17,13 +17,14 @@ use networks::objects::{LEAST_SCORE, Object};
 /// Find objects in photos: people, animals, vehicles, things of a household
 ///
 /// ssd-mobilenet-v2 knows the 80 classes of COCO; `albumctl models pull objects` fetches it, about 70 MB. It sees the whole
-/// photo in a square of 300 pixels, so small objects are missed.
+/// photo in a square of 300 pixels, so small objects are missed. yolov8n and yolov8s find smaller ones; import their files from
+/// ultralytics first (`albumctl models info yolov8n`).
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub photos: PhotoArgs,
 
-    /// The model, by name
+    /// The model, by name: ssd-mobilenet-v2, yolov8n or yolov8s
     #[arg(long, value_name = "NAME", default_value = hub::OBJECT_FINDER)]
     pub model: String,
 

@@ -1,5 +1,6 @@
 //! Models whose files are graphs or weights of networks that work together, loaded without the registry.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,13 +51,13 @@ impl GraphModel {
     pub fn network<T: Weight>(
         &self,
         loaded: impl FnOnce(&LoadedModels) -> &LoadedNetworks<T>,
-        load: impl FnOnce(&[Vec<u8>], Cpu) -> Result<T, GraphError>,
+        load: impl FnOnce(Vec<Vec<u8>>, Cpu) -> Result<T, HubError>,
     ) -> Result<Arc<T>, HubError> {
         let leases = || -> Arc<dyn std::fmt::Debug + Send + Sync> { Arc::new(self.files.clone()) };
         let build = || {
             let started = Instant::now();
             let files = self.files.iter().map(VerifiedFile::read).collect::<Result<Vec<_>, _>>()?;
-            let network = load(&files, self.shared.engine.cpu).map_err(|source| self.failed(source))?;
+            let network = load(files, self.shared.engine.cpu)?;
             let (megabytes, milliseconds) = (network.bytes() as f64 / 1e6, started.elapsed().as_millis());
             (self.shared.note)(&format!("Loaded {} ({megabytes:.0} MB, {milliseconds} ms)", self.reference()));
             Ok(network)
@@ -64,7 +65,12 @@ impl GraphModel {
         loaded(&self.shared.loaded).get(&self.key, self.shared.memory, leases, build)
     }
 
-    /// The error of a run.
+    /// The path of the first file, for errors.
+    pub fn path(&self) -> PathBuf {
+        self.files.first().map(|file| file.path().to_owned()).unwrap_or_default()
+    }
+
+    /// The error of a graph.
     pub fn failed(&self, source: GraphError) -> HubError {
         HubError::Graph { model: self.reference().to_owned(), source }
     }

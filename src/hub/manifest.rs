@@ -181,7 +181,7 @@ pub enum Architecture {
 
 /// Networks that the hub loads without the registry: for faces, for people, for text, for objects, and for comparing pictures
 /// with words.
-const WORK_TOGETHER: [&str; 6] = ["tflite", "dlib-faces", "pp-ocr", "tesseract", "ssd", "siglip"];
+const WORK_TOGETHER: [&str; 7] = ["tflite", "dlib-faces", "pp-ocr", "tesseract", "ssd", "yolov8", "siglip"];
 
 impl Architecture {
     /// Parses the word of a manifest.

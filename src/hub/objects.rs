@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use networks::objects::{Labels, Object, ObjectFinder, Ssd};
+use networks::objects::{Class, Object, ObjectFinder, Ssd, Yolo, YoloError};
+use networks::weights::WeightsFile;
 
 use super::graph_model::GraphModel;
 use super::loaded_networks::Weight;
@@ -13,13 +14,18 @@ use base::pixels::Pixels;
 /// Part of the key of stored results; changes when the results for the same pixels change.
 const REVISION: &str = "objects/1";
 
-/// The names of COCO's classes by their numbers, of which the first stands for none.
-static COCO: LazyLock<Labels> =
-    LazyLock::new(|| std::iter::once("").chain(models::COCO.lines()).map(str::to_owned).collect());
+/// COCO's classes.
+static COCO: LazyLock<Arc<[Class]>> = LazyLock::new(|| {
+    let all = (1..).zip(models::COCO.lines()).filter(|(_, label)| !label.is_empty());
+    all.map(|(number, label)| (number, label.to_owned())).collect()
+});
 
 /// Finds objects; can be used from several threads.
 #[derive(Clone, Debug)]
-pub struct ObjectModel(GraphModel);
+pub struct ObjectModel {
+    model: GraphModel,
+    architecture: String,
+}
 
 impl Weight for ObjectFinder {
     fn bytes(&self) -> usize {
@@ -30,24 +36,25 @@ impl Weight for ObjectFinder {
 impl Hub {
     /// Opens a model for objects by `name` or `name@version`, if its file is here.
     pub fn objects(&self, name: &str) -> Result<ObjectModel, HubError> {
-        self.graph_model(self.runnable(name, models::OBJECT_TASK)?, 1).map(ObjectModel)
+        let manifest = self.runnable(name, models::OBJECT_TASK)?;
+        Ok(ObjectModel { model: self.graph_model(manifest, 1)?, architecture: manifest.architecture.clone() })
     }
 }
 
 impl ObjectModel {
     /// `name@version`.
     pub fn reference(&self) -> &str {
-        self.0.reference()
+        self.model.reference()
     }
 
     /// Part of the key of stored results, so its texts must not change by accident.
     pub fn identity(&self) -> Vec<String> {
-        self.0.identity(REVISION)
+        self.model.identity(REVISION)
     }
 
     /// The objects of an upright photo, the surest first.
     pub fn find(&self, photo: &Pixels) -> Result<Vec<Object>, HubError> {
-        self.finder()?.find(photo).map_err(|source| self.0.failed(source))
+        self.finder()?.find(photo).map_err(|source| self.model.failed(source))
     }
 
     /// Loads the network now. It stays in memory while the guard lives.
@@ -56,7 +63,18 @@ impl ObjectModel {
     }
 
     fn finder(&self) -> Result<Arc<ObjectFinder>, HubError> {
-        let load = |files: &[Vec<u8>], cpu| Ssd::load(&files[0], COCO.clone(), cpu).map(ObjectFinder::Ssd);
-        self.0.network(|loaded| &loaded.objects, load)
+        let load = |mut files: Vec<Vec<u8>>, cpu| {
+            let file = files.swap_remove(0);
+            if self.architecture == "ssd" {
+                let ssd = Ssd::load(&file, COCO.clone(), cpu).map_err(|source| self.model.failed(source))?;
+                return Ok(ObjectFinder::Ssd(ssd));
+            }
+            let file = WeightsFile::from_bytes(&self.model.path(), file)?;
+            Yolo::load(&file, &COCO, cpu).map(ObjectFinder::Yolo).map_err(|error| match error {
+                YoloError::Weights(error) => error.into(),
+                YoloError::Graph(source) => self.model.failed(source),
+            })
+        };
+        self.model.network(|loaded| &loaded.objects, load)
     }
 }

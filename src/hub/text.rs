@@ -59,7 +59,8 @@ impl TextModel {
 
     fn reader(&self) -> Result<Arc<TextReader>, HubError> {
         let load = if self.by_tesseract { TextReader::tesseract } else { TextReader::pp_ocr };
-        let load = |files: &[Vec<u8>], cpu| load(&files[0], &files[1], cpu);
+        let load =
+            |files: Vec<Vec<u8>>, cpu| load(&files[0], &files[1], cpu).map_err(|source| self.model.failed(source));
         self.model.network(|loaded| &loaded.text, load)
     }
 }

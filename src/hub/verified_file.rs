@@ -1,5 +1,7 @@
 //! Model files; of those that are small enough to be read whole, the hash is checked at every read.
 
+use std::path::Path;
+
 use super::cache::{CacheError, stamp_of};
 use super::digest::Digest;
 use super::manifest::Manifest;
@@ -38,6 +40,10 @@ impl VerifiedFile {
     /// A stamp that changes whenever the file does.
     pub fn stamp(&self) -> String {
         format!("{} {}", self.local.path.display(), stamp_of(&self.local.path))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.local.path
     }
 
     /// The expected hash; empty if unknown.

@@ -31,6 +31,8 @@ pub enum Rectifier {
     Relu6,
     /// The exact GELU with the error function.
     Gelu,
+    /// `x / (1 + exp(-x))`.
+    Silu,
     /// `x` if positive, else `x` times the slope of its channel.
     Prelu(Vec<f32>),
 }
@@ -355,6 +357,11 @@ impl PointwiseKernel<'_> {
                         sums[i] = math::gelu::<L>(sums[i]);
                     }
                 }
+                Rectifier::Silu => {
+                    for i in 0..M {
+                        sums[i] = math::silu::<L>(sums[i]);
+                    }
+                }
                 Rectifier::Prelu(slope) => {
                     let slope = L::load(slope.as_ptr().add(column));
                     for i in 0..M {
@@ -381,6 +388,7 @@ mod tests {
             Rectifier::Identity => v,
             Rectifier::Relu => v.max(0.0),
             Rectifier::Relu6 => v.clamp(0.0, 6.0),
+            Rectifier::Silu => v / (1.0 + (-v).exp()),
             Rectifier::Gelu => {
                 // The normal distribution as a sum of slices, exact to what is asked here.
                 let density = |t: f64| (-t * t / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
@@ -411,6 +419,7 @@ mod tests {
                     Rectifier::Relu,
                     Rectifier::Relu6,
                     Rectifier::Gelu,
+                    Rectifier::Silu,
                     Rectifier::Prelu(numbers(outputs, 3)),
                 ] {
                     let step = inputs.next_multiple_of(lanes);

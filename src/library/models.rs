@@ -58,7 +58,7 @@ impl ModelHub {
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let raters = hub.list(Some("aesthetics"));
     /// assert!(raters.iter().any(|model| model.name == "ava-resnet50" && model.status == "not_downloaded"));
-    /// assert!(hub.list(None).iter().any(|model| model.name == "yolov8n" && !model.runs));
+    /// assert!(hub.list(Some("detection")).iter().all(|model| model.runs));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn list(&self, task: Option<&str>) -> Vec<ModelRecord> {

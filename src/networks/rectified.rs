@@ -13,6 +13,10 @@ pub(crate) fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
+pub(crate) fn silu(x: f32) -> f32 {
+    x / (1.0 + (-x).exp())
+}
+
 /// The maximum as one instruction. Unlike `f32::max`, the result for NaN is unspecified.
 pub(crate) fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
@@ -24,6 +28,7 @@ pub(crate) fn rectified(rectifier: &Rectifier, data: &mut [f32], step: usize) {
         Rectifier::Identity => {}
         Rectifier::Relu => data.iter_mut().for_each(|v| *v = larger(*v, 0.0)),
         Rectifier::Relu6 => data.iter_mut().for_each(|v| *v = larger(*v, 0.0).min(6.0)),
+        Rectifier::Silu => data.iter_mut().for_each(|v| *v = silu(*v)),
         Rectifier::Gelu => data.iter_mut().for_each(|v| *v = gelu(*v)),
         Rectifier::Prelu(slope) => {
             for pixel in data.chunks_exact_mut(step) {

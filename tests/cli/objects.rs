@@ -83,6 +83,36 @@ fn without_the_model_it_says_how_to_get_it() {
     assert!(world.run(["analyze", "photos"]).expect(0).lines()[0]["objects"].is_null());
 }
 
+/// A file of ultralytics, with random weights.
+#[test]
+fn yolov8_runs_from_a_file_of_ones_own() {
+    let world = World::new();
+    dog(&world, "dog.png");
+    let seen = world.run(["detect", "--model", "yolov8n", "photos"]).expect(1);
+    let told = ["github.com/ultralytics", "models import FILE --as yolov8n@8.0.0 --trust-first"];
+    assert!(told.iter().all(|part| seen.stderr.contains(part)), "{}", seen.stderr);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/yolov8_tiny.pt");
+    let import = ["models", "import", file, "--as", "yolov8n", "--trust-first"];
+    let refused = world.run(import.into_iter().chain(["--license-policy", "no-agpl"])).expect(1);
+    assert!(refused.stderr.contains("AGPL-3.0"), "{}", refused.stderr);
+    world.run(import).expect(0);
+    let lines = world.run(["detect", "--model", "yolov8n", "--min-score", "0.05", "photos"]).expect(0).lines();
+    let objects = lines[0]["objects"].as_array().unwrap();
+    assert!(!objects.is_empty() && lines[0]["model"] == "yolov8n@8.0.0", "{}", lines[0]);
+    for object in objects {
+        // The file's names are COCO's, so they have COCO's numbers.
+        let known = [("person", 1), ("dog", 18), ("teddy bear", 88)];
+        let class = (object["label"].as_str().unwrap(), object["class_id"].as_u64().unwrap());
+        assert!(known.contains(&class), "{object}");
+        assert!(numbers(&object["bbox"]).iter().all(|share| (0.0..=1.0).contains(share)), "{object}");
+    }
+    // A file of another network is refused by what it lacks.
+    let other = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/checkpoints/nested.pt");
+    world.run(["models", "import", other, "--as", "yolov8s", "--trust-first"]).expect(0);
+    let seen = world.run(["detect", "--model", "yolov8s", "photos"]).expect(1);
+    assert!(seen.stderr.contains("no tensor `model.0.conv.weight`"), "{}", seen.stderr);
+}
+
 /// What both boxes cover, as a share of what either covers.
 fn shared([a, b]: [&[f64]; 2]) -> f64 {
     let area = |edges: [f64; 4]| (edges[2] - edges[0]).max(0.0) * (edges[3] - edges[1]).max(0.0);

@@ -9,3 +9,4 @@ mod graphs;
 mod networks;
 mod quality;
 mod siglip;
+mod yolo;

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::disjoint_sets::DisjointSets;
 use super::embeddings::{Embeddings, dot};
 use super::links::{self, Part};
-use super::moments::Moment;
+use super::moments::{Clock, Moment};
 use super::{ClusterError, MethodOutput, NOISE, linkage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -38,8 +38,13 @@ const PARALLEL_FROM: usize = 512;
 /// [`links::likely`] finds.
 const ALL_UP_TO: usize = 20_000;
 
-/// The times are used to find photos that may be alike, not to tell groups.
-pub(super) fn run(rows: &Embeddings, times: &[Option<Moment>], params: Params) -> Result<MethodOutput, ClusterError> {
+/// Times and clock are used to find photos that may be alike, not to tell groups.
+pub(super) fn run(
+    rows: &Embeddings,
+    times: &[Option<Moment>],
+    clock: Option<&Clock>,
+    params: Params,
+) -> Result<MethodOutput, ClusterError> {
     let threshold = params.distance_threshold;
     if threshold.is_nan() || threshold < 0.0 {
         return Err(ClusterError::Parameter { parameter: "distance_threshold", wanted: "a cosine distance" });
@@ -52,7 +57,7 @@ pub(super) fn run(rows: &Embeddings, times: &[Option<Moment>], params: Params) -
     } else if rows.len() <= ALL_UP_TO {
         links::all(rows, threshold)
     } else {
-        links::likely(rows, times, threshold)
+        links::likely(rows, times, threshold, clock)
     };
     Ok(merged(rows, &parts, params))
 }

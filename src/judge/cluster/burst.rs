@@ -71,7 +71,7 @@ fn join_untimed(
     // `agglomerative` merges strictly below its threshold; the small addition makes the bound inclusive.
     let distance_threshold = 1.0 - params.untimed_similarity + 1e-9;
     let threshold = agglomerative::Params { distance_threshold, ..agglomerative::Params::default() };
-    let labels = agglomerative::run(&rows.subset(&untimed), &vec![None; untimed.len()], threshold)?.labels;
+    let labels = agglomerative::run(&rows.subset(&untimed), &vec![None; untimed.len()], None, threshold)?.labels;
     let groups = labels.iter().copied().max().map_or(0, |highest| highest as usize + 1);
     let (moments, _) = sets.numbered();
     let mut members_of = vec![Vec::new(); rows.len()];

@@ -53,7 +53,12 @@ fn labels(library: &Library, parts: &[Part], clock: bool) -> Vec<i64> {
         Some(clock) => moments::apply_clock(&output.labels, &library.rows, &library.times, &clock, 1),
         None => output.labels,
     };
-    labels.into_iter().map(i64::from).collect()
+    // Each photo without a group is a group of its own.
+    labels.into_iter().zip(1..).map(|(label, photo)| if label == NOISE { -photo } else { i64::from(label) }).collect()
+}
+
+fn clock() -> Clock {
+    Calibration::of("album-mini@4").clock.unwrap()
 }
 
 fn threshold() -> f64 {
@@ -87,7 +92,8 @@ fn likely_links_give_the_groups_of_all_links() {
             library.times.fill(None);
         }
         let all = labels(&library, &links::all(&library.rows, threshold()), with_times);
-        let likely = labels(&library, &links::likely(&library.rows, &library.times, threshold()), with_times);
+        let likely =
+            labels(&library, &links::likely(&library.rows, &library.times, threshold(), Some(&clock())), with_times);
         let rand = adjusted_rand(&all, &likely);
         assert!(rand >= least - 1e-9, "takes with a cosine of {alike}, times {with_times}: {rand}");
     }
@@ -101,7 +107,10 @@ fn a_crowd_is_one_group_however_its_links_are_found() {
         (0..5_000).flat_map(|_| [1.0, chance.fraction() as f32 * 0.2, chance.fraction() as f32]).collect();
     let rows = Embeddings::new(&rows, 3).unwrap();
     let library = Library { times: (0..5_000).map(|at| Some(Moment::at(at * 1_000))).collect(), rows };
-    for parts in [links::all(&library.rows, threshold()), links::likely(&library.rows, &library.times, threshold())] {
+    for parts in [
+        links::all(&library.rows, threshold()),
+        links::likely(&library.rows, &library.times, threshold(), Some(&clock())),
+    ] {
         let links: usize = parts.iter().map(|part| part.links.len()).sum();
         assert!(links < 4_000_000, "{links}");
         assert!(labels(&library, &parts, true).iter().all(|&label| label == 0));

@@ -12,8 +12,8 @@ use rayon::prelude::*;
 use super::disjoint_sets::DisjointSets;
 use super::distances;
 use super::embeddings::{Embeddings, dot};
-use super::moments::Moment;
-use base::random::{SplitMix, mixed};
+use super::moments::{Clock, Moment};
+use base::random::mixed;
 use kernels::gram::rows_times_rows;
 
 /// The tolerance of the threshold for pairs, because their distances are computed in single precision.
@@ -103,18 +103,23 @@ fn parts(photos: usize, found: Vec<Found>) -> Vec<Part> {
 
 /// The number of photos that follow in order, and in time, with which each is compared.
 const FOLLOWING: usize = 32;
-/// The length of the projections by which likely pairs are found.
-const PROJECTED: usize = 128;
-/// By how much the cosine of projections may be lower than that of the rows: about their error.
-const MARGIN: f64 = 0.08;
-/// The number of lists of the index in which each photo looks for others, of those whose first photos are most like it.
-const PROBES: usize = 48;
+/// The lists of the index, for each root of the number of photos.
+const LISTS_PER_ROOT: f64 = 8.0;
+/// The number of lists in which each photo looks for others, of those whose first photos are most like it.
+const PROBES: usize = 24;
 /// The number of links that a photo takes from a list, the nearest first.
-const MOST_OF_LIST: usize = 4;
+const MOST_OF_LIST: usize = 8;
 
-/// Finds most links, in time that grows a little faster than the number of photos.
-pub fn likely(rows: &Embeddings, times: &[Option<Moment>], threshold: f64) -> Vec<Part> {
-    let is_link = |a: usize, b: usize| 1.0 - dot(rows.row(a), rows.row(b)) <= threshold + SLACK;
+/// Finds most links, in time that grows a little faster than the number of photos. With a clock, photos with a long pause
+/// between them are linked only if they are as alike as the clock asks for: in a library there are strangers that are
+/// alike to every photo, and the clock would separate them again.
+pub fn likely(rows: &Embeddings, times: &[Option<Moment>], threshold: f64, clock: Option<&Clock>) -> Vec<Part> {
+    let least = 1.0 - threshold - SLACK;
+    let are_linked = |a: usize, b: usize, cosine: f64| {
+        let is_far = |clock: &&Clock| times[a].zip(times[b]).is_some_and(|(a, b)| clock.is_far(a, b));
+        cosine >= least && clock.filter(is_far).is_none_or(|clock| cosine >= clock.far_similarity)
+    };
+    let is_link = |a: usize, b: usize| are_linked(a, b, dot(rows.row(a), rows.row(b)));
     let mut timed: Vec<(i64, usize)> =
         times.iter().enumerate().filter_map(|(photo, time)| Some(((*time)?.exact()?, photo))).collect();
     timed.sort_unstable();
@@ -130,7 +135,7 @@ pub fn likely(rows: &Embeddings, times: &[Option<Moment>], threshold: f64) -> Ve
             (0..order.len()).into_par_iter().flat_map_iter(following)
         })
         .collect();
-    links.extend(Index::of(rows).links(rows, threshold));
+    links.extend(Index::of(rows).links(rows, are_linked));
     links.par_sort_unstable();
     links.dedup();
     parts(rows.len(), vec![Found { links, crowded: 0..0 }])
@@ -142,9 +147,6 @@ fn ordered(a: usize, b: usize) -> Link {
 
 /// Photos in lists, each list of those most like one chosen photo.
 struct Index {
-    /// The rows, projected.
-    projected: Vec<f32>,
-    /// The members of each list.
     members: Vec<Vec<u32>>,
     /// The photos that look into each list.
     visitors: Vec<Vec<u32>>,
@@ -152,60 +154,51 @@ struct Index {
 
 impl Index {
     fn of(rows: &Embeddings) -> Self {
-        let photos = rows.len();
-        let projected = projected(rows);
-        let row = |photo: usize| &projected[photo * PROJECTED..][..PROJECTED];
         // Chosen by their own numbers, so that few choices change where photos are added.
         let hash = |&photo: &usize| {
             let numbers = rows.row(photo).iter().take(8);
             (numbers.fold(0, |hash, number| mixed(hash ^ u64::from(number.to_bits()))), photo)
         };
-        let mut chosen: Vec<usize> = (0..photos).collect();
+        let mut chosen: Vec<usize> = (0..rows.len()).collect();
         chosen.sort_by_cached_key(hash);
-        chosen.truncate(((photos as f64).sqrt() * 4.0) as usize);
-        let heads: Vec<f32> = chosen.iter().flat_map(|&photo| row(photo)).copied().collect();
-        let probes = PROBES.min(chosen.len());
-        let nearest: Vec<Vec<u32>> = distances::blocks(photos)
+        chosen.truncate(((rows.len() as f64).sqrt() * LISTS_PER_ROOT) as usize);
+        let (lists, probes) = (chosen.len(), PROBES.min(chosen.len()));
+        let heads = rows.subset(&chosen);
+        let heads = heads.span(0, lists);
+        let nearest: Vec<Vec<u32>> = distances::blocks(rows.len())
             .into_par_iter()
             .map_init(Vec::new, |scores, block| {
-                scores.resize(block.len() * chosen.len(), 0.0);
-                let span = &projected[block.start * PROJECTED..block.end * PROJECTED];
-                rows_times_rows(span, &heads, PROJECTED, scores);
-                scores.chunks_exact(chosen.len()).flat_map(|scores| best_places(scores, probes)).collect()
+                scores.resize(block.len() * lists, 0.0);
+                rows_times_rows(&rows.span(block.start, block.end), &heads, rows.dim(), scores);
+                scores.chunks_exact(lists).flat_map(|scores| best_places(scores, probes)).collect()
             })
             .collect();
-        let mut lists =
-            Self { projected, members: vec![Vec::new(); chosen.len()], visitors: vec![Vec::new(); chosen.len()] };
+        let mut index = Self { members: vec![Vec::new(); lists], visitors: vec![Vec::new(); lists] };
         for (photo, places) in nearest.iter().flat_map(|block| block.chunks_exact(probes)).enumerate() {
-            lists.members[places[0] as usize].push(photo as u32);
-            places.iter().for_each(|&list| lists.visitors[list as usize].push(photo as u32));
+            index.members[places[0] as usize].push(photo as u32);
+            places.iter().for_each(|&list| index.visitors[list as usize].push(photo as u32));
         }
-        lists
+        index
     }
 
-    fn gathered(&self, photos: &[u32]) -> Vec<f32> {
-        photos.iter().flat_map(|&photo| &self.projected[photo as usize * PROJECTED..][..PROJECTED]).copied().collect()
-    }
-
-    fn links(&self, rows: &Embeddings, threshold: f64) -> Vec<Link> {
-        let least = (1.0 - threshold - MARGIN) as f32;
+    fn links(&self, rows: &Embeddings, are_linked: impl Fn(usize, usize, f64) -> bool + Sync) -> Vec<Link> {
+        let gathered = |photos: &[u32]| photos.iter().flat_map(|&photo| rows.row(photo as usize)).copied().collect();
         let of_list = |(members, visitors): (&Vec<u32>, &Vec<u32>)| {
-            let own = self.gathered(members);
-            let mut links = Vec::new();
-            let mut products = Vec::new();
+            let own: Vec<f32> = gathered(members);
+            let (mut links, mut cosines) = (Vec::new(), Vec::new());
             for visitors in visitors.chunks(distances::BLOCK).filter(|_| !members.is_empty()) {
-                products.resize(visitors.len() * members.len(), 0.0);
-                rows_times_rows(&self.gathered(visitors), &own, PROJECTED, &mut products);
-                for (&visitor, products) in visitors.iter().zip(products.chunks_exact(members.len())) {
-                    let likely = members
-                        .iter()
-                        .zip(products)
-                        .filter(|&(&member, &product)| product >= least && member != visitor);
-                    let mut near: Vec<(f64, u32)> = likely
-                        .map(|(&member, _)| (1.0 - dot(rows.row(visitor as usize), rows.row(member as usize)), member))
-                        .filter(|(distance, _)| *distance <= threshold + SLACK)
+                cosines.resize(visitors.len() * members.len(), 0.0);
+                let theirs: Vec<f32> = gathered(visitors);
+                rows_times_rows(&theirs, &own, rows.dim(), &mut cosines);
+                for (&visitor, cosines) in visitors.iter().zip(cosines.chunks_exact(members.len())) {
+                    let others = members.iter().zip(cosines);
+                    let mut near: Vec<(f32, u32)> = others
+                        .filter(|&(&member, &cosine)| {
+                            member != visitor && are_linked(visitor as usize, member as usize, cosine.into())
+                        })
+                        .map(|(&member, &cosine)| (cosine, member))
                         .collect();
-                    near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                    near.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
                     near.truncate(MOST_OF_LIST);
                     links.extend(near.into_iter().map(|(_, member)| ordered(visitor as usize, member as usize)));
                 }
@@ -214,21 +207,6 @@ impl Index {
         };
         self.members.par_iter().zip(&self.visitors).flat_map_iter(of_list).collect()
     }
-}
-
-/// The rows in [`PROJECTED`] numbers each, whose products are about those of the rows.
-fn projected(rows: &Embeddings) -> Vec<f32> {
-    let mut chance = SplitMix(512);
-    let scale = 1.0 / (PROJECTED as f32).sqrt();
-    let directions: Vec<f32> =
-        (0..PROJECTED * rows.dim()).map(|_| if chance.draw() >> 63 == 0 { scale } else { -scale }).collect();
-    let mut projected = vec![0.0; rows.len() * PROJECTED];
-    projected.par_chunks_mut(distances::BLOCK * PROJECTED).enumerate().for_each(|(block, out)| {
-        let from = block * distances::BLOCK;
-        let span = rows.span(from, from + out.len() / PROJECTED);
-        rows_times_rows(&span, &directions, rows.dim(), out);
-    });
-    projected
 }
 
 /// The places of the highest scores, the highest first; of equal ones the earlier.

@@ -153,7 +153,7 @@ impl Method {
             Self::Hdbscan(params) => hdbscan::run(&rows.matrix(), params),
             Self::Kmeans(params) => kmeans::run(&rows.matrix(), params),
             Self::Dbscan(params) => dbscan::run(&rows.matrix(), params),
-            Self::Agglomerative(params) => agglomerative::run(rows, input.times, *params),
+            Self::Agglomerative(params) => agglomerative::run(rows, input.times, input.clock.as_ref(), *params),
             Self::Hierarchical(params) => hierarchical::run(input, params),
             Self::Hybrid(params) => hybrid::run(&rows.matrix(), params),
             Self::Burst(params) => burst::run(rows, input.times, params),

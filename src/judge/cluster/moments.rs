@@ -61,6 +61,11 @@ pub struct NearRule {
 }
 
 impl Clock {
+    /// Whether there is a long pause between two photos whose times are known.
+    pub(super) fn is_far(&self, a: Moment, b: Moment) -> bool {
+        a.min_difference(b) > self.far_ms
+    }
+
     /// The similarity required of takes this far apart; `None` if they are too far apart to be joined.
     fn required_similarity(&self, apart_ms: i64) -> Option<f64> {
         self.near.iter().find(|near| apart_ms <= near.within_ms).map(|near| near.similarity)

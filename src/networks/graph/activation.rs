@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::operator::Function;
 use super::tensor::Tensor;
-use crate::rectified::{erf, gelu, larger};
+use crate::rectified::{erf, gelu, larger, silu};
 
 pub(super) fn unary(function: Function, x: Arc<Tensor>) -> Arc<Tensor> {
     let mut x = Arc::unwrap_or_clone(x);
@@ -15,6 +15,7 @@ pub(super) fn unary(function: Function, x: Arc<Tensor>) -> Arc<Tensor> {
         Function::Sigmoid => data.for_each(|v| *v = 1.0 / (1.0 + (-*v).exp())),
         Function::HardSigmoid { slope, shift } => data.for_each(|v| *v = (slope * *v + shift).clamp(0.0, 1.0)),
         Function::Erf => data.for_each(|v| *v = erf(*v)),
+        Function::Silu => data.for_each(|v| *v = silu(*v)),
         Function::Gelu => data.for_each(|v| *v = gelu(*v)),
         Function::Sqrt => data.for_each(|v| *v = v.sqrt()),
     }

@@ -168,6 +168,7 @@ fn tail(conv: &Fused, node: &Node, constants: &[Option<Value>]) -> Option<Tail> 
     match &node.operator {
         Operator::Unary(Function::Relu) if whole => Some(Tail::Rectifier(Rectifier::Relu)),
         Operator::Unary(Function::Relu6) if whole && is_conv => Some(Tail::Rectifier(Rectifier::Relu6)),
+        Operator::Unary(Function::Silu) if whole && is_conv => Some(Tail::Rectifier(Rectifier::Silu)),
         Operator::Unary(Function::Gelu) if whole => Some(Tail::Rectifier(Rectifier::Gelu)),
         Operator::Binary(Arithmetic::Add) if whole => {
             let other = node.inputs.iter().flatten().find(|&&input| input != conv.node.output).copied()?;

@@ -1,6 +1,6 @@
 //! Networks as graphs of operators, read from files of several formats and run on the CPU kernels for pictures of any size.
 //!
-//! A [`Graph`] is the content of a file as a reader ([`crate::onnx`], [`crate::tensorflow`]) gives it: constants, and operators from an allow-list;
+//! A [`Graph`] is the content of a file as a reader ([`crate::onnx`], [`crate::tensorflow`]) or the code of a network gives it: constants, and operators from an allow-list;
 //! others are refused by name. A [`Network`] is a graph that is ready to run: constants folded, operators fused, weights
 //! packed. Files are not trusted: lengths are checked before memory is allocated, and memory and work of a run are bounded.
 

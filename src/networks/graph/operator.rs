@@ -42,6 +42,7 @@ pub(crate) enum Function {
     HardSigmoid { slope: f32, shift: f32 },
     Erf,
     Gelu,
+    Silu,
     Sqrt,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::tensor::{Memory, Tensor, Value, elements, lying};
+use super::tensor::{Memory, Tensor, Value, elements, lies_at, lying};
 use crate::axes::{Checked, axis_of, require};
 
 pub(super) fn concat(parts: Vec<Value>, axis: i64, memory: &mut Memory) -> Checked<Value> {
@@ -26,11 +26,7 @@ pub(super) fn concat(parts: Vec<Value>, axis: i64, memory: &mut Memory) -> Check
     shape[axis] = parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.shape[axis])).ok_or("too large")?;
     let count = elements(&shape)?;
     let parts: Vec<_> = parts.into_iter().map(|part| part.laid(channels_last)).collect();
-    let lies = match (channels_last, axis) {
-        (true, 1) => 3,
-        (true, 2 | 3) => axis - 1,
-        _ => axis,
-    };
+    let lies = lies_at(axis, channels_last);
     let outer: usize = lying(&shape, channels_last)[..lies].iter().product();
     let mut joined = memory.tensor(shape, channels_last)?;
     let whole = count / outer.max(1);
@@ -173,9 +169,10 @@ fn cut(value: Value, axis: usize, begin: usize, end: usize) -> Value {
             Value::Integers(shape, numbers)
         }
         Value::Floats(tensor) => {
-            let data = part(&tensor.plain().data, &shape, axis, begin, end);
+            let channels_last = tensor.channels_last;
+            let data = part(&tensor.data, &tensor.lying(), lies_at(axis, channels_last), begin, end);
             shape[axis] = end - begin;
-            Value::Floats(Arc::new(Tensor { shape, channels_last: false, data }))
+            Value::Floats(Arc::new(Tensor { shape, channels_last, data }))
         }
     }
 }

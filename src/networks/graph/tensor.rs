@@ -130,6 +130,15 @@ pub(super) fn lying(shape: &[usize], channels_last: bool) -> Vec<usize> {
     }
 }
 
+/// The place of an axis in storage order.
+pub(super) fn lies_at(axis: usize, channels_last: bool) -> usize {
+    match (channels_last, axis) {
+        (true, 1) => 3,
+        (true, 2 | 3) => axis - 1,
+        _ => axis,
+    }
+}
+
 /// A pool of memory of freed tensors: fresh memory costs more than most operators.
 #[derive(Debug)]
 pub(super) struct Memory {

@@ -2,15 +2,14 @@
 
 mod ssd;
 mod suppression;
-
-use std::sync::Arc;
+mod yolo;
 
 use base::pixels::Pixels;
 use serde::{Deserialize, Serialize};
 
 pub use ssd::Ssd;
-
-use self::suppression::Candidate;
+pub use suppression::Candidate;
+pub use yolo::{Yolo, YoloError};
 
 /// The score below which a network's guesses are dropped.
 pub const LEAST_SCORE: f32 = 0.05;
@@ -27,17 +26,18 @@ pub struct Object {
     pub bbox: [f32; 4],
 }
 
-/// The names of classes, by their numbers; numbers without a class have an empty name.
-pub type Labels = Arc<[String]>;
+/// The number and the name of a class.
+pub type Class = (u32, String);
 
-/// Gives what a network found its names, with boxes that end at the edges of the picture; the surest first.
-fn named(found: Vec<Candidate>, labels: &Labels) -> Vec<Object> {
+/// Gives what a network found its classes, with boxes that end at the edges of the picture; the surest first. `class` tells
+/// the class of an output of the network, if it stands for any.
+fn named<'a>(found: Vec<Candidate>, class: impl Fn(u32) -> Option<&'a Class>) -> Vec<Object> {
     let object = |found: Candidate| {
         let [left, top, right, bottom] = found.edges.map(|edge| edge.clamp(0.0, 1.0));
-        let label = labels.get(found.class as usize).filter(|label| !label.is_empty())?;
+        let (class_id, label) = class(found.class)?.clone();
         let bbox = [left, top, right - left, bottom - top];
         let shown = bbox[2] > 0.0 && bbox[3] > 0.0;
-        shown.then(|| Object { label: label.clone(), class_id: found.class, score: found.score, bbox })
+        shown.then_some(Object { label, class_id, score: found.score, bbox })
     };
     found.into_iter().filter_map(object).collect()
 }
@@ -46,6 +46,7 @@ fn named(found: Vec<Candidate>, labels: &Labels) -> Vec<Object> {
 #[derive(Debug)]
 pub enum ObjectFinder {
     Ssd(Ssd),
+    Yolo(Yolo),
 }
 
 impl ObjectFinder {
@@ -53,6 +54,7 @@ impl ObjectFinder {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Ssd(ssd) => ssd.bytes(),
+            Self::Yolo(yolo) => yolo.bytes(),
         }
     }
 
@@ -60,6 +62,7 @@ impl ObjectFinder {
     pub fn find(&self, picture: &Pixels) -> Result<Vec<Object>, crate::graph::GraphError> {
         match self {
             Self::Ssd(ssd) => ssd.find(picture),
+            Self::Yolo(yolo) => yolo.find(picture),
         }
     }
 }

@@ -4,11 +4,13 @@
 //! the suppression of overlapping boxes are loops in the graph and our own code here. The anchors follow the configuration
 //! that was published with the network; the graph has the same numbers as constants of its `MultipleGridAnchorGenerator`.
 
+use std::sync::Arc;
+
 use base::pixels::Pixels;
 use kernels::Cpu;
 
 use super::suppression::{Candidate, kept};
-use super::{LEAST_SCORE, Labels, Object, named};
+use super::{Class, LEAST_SCORE, Object, named};
 use crate::bilinear::stretched;
 use crate::graph::{GraphError, Network, Tensor};
 use crate::tensorflow;
@@ -37,19 +39,20 @@ const MOST: usize = 100;
 #[derive(Debug)]
 pub struct Ssd {
     network: Network,
-    labels: Labels,
+    /// Of the outputs after the first, which is none.
+    classes: Arc<[Class]>,
 }
 
 impl Ssd {
-    /// Loads the content of a frozen graph that tells as many classes as there are labels, the first of them none.
-    pub fn load(file: &[u8], labels: Labels, cpu: Cpu) -> Result<Self, GraphError> {
+    /// Loads the content of a frozen graph that tells classes from 1 to the highest number of these.
+    pub fn load(file: &[u8], classes: Arc<[Class]>, cpu: Cpu) -> Result<Self, GraphError> {
         let parts = ["BoxEncodingPredictor", "ClassPredictor"];
         let outputs: Vec<String> = parts
             .into_iter()
             .flat_map(|part| (0..GRIDS).map(move |grid| format!("BoxPredictor_{grid}/{part}/BiasAdd")))
             .collect();
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        Ok(Self { network: Network::new(tensorflow::parse(file, PICTURE, &outputs)?, cpu)?, labels })
+        Ok(Self { network: Network::new(tensorflow::parse(file, PICTURE, &outputs)?, cpu)?, classes })
     }
 
     pub fn bytes(&self) -> usize {
@@ -66,12 +69,13 @@ impl Ssd {
         for (grid, (boxes, scores)) in boxes.iter().zip(scores).enumerate() {
             self.collect(grid, boxes, scores, &mut candidates)?;
         }
-        Ok(named(kept(candidates, OVERLAP, MOST), &self.labels))
+        let class = |class: u32| self.classes.iter().find(|(number, _)| *number == class);
+        Ok(named(kept(candidates, OVERLAP, MOST), class))
     }
 
     /// Adds the likely boxes of a grid.
     fn collect(&self, grid: usize, boxes: &Tensor, scores: &Tensor, to: &mut Vec<Candidate>) -> Result<(), GraphError> {
-        let (anchors, classes) = (anchors(grid), self.labels.len());
+        let (anchors, classes) = (anchors(grid), self.classes.last().map_or(1, |(last, _)| *last as usize + 1));
         let &[1, rows, columns, channels] = boxes.shape.as_slice() else { return Err(misshapen(grid, boxes)) };
         if channels != 4 * anchors.len() {
             return Err(misshapen(grid, boxes));

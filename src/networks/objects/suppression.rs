@@ -2,7 +2,8 @@
 
 /// A box with the likeliest class.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Candidate {
+pub struct Candidate {
+    /// The output of the network that stands for it.
     pub class: u32,
     pub score: f32,
     /// Left, top, right and bottom.

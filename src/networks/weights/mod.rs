@@ -38,7 +38,12 @@ impl WeightsFile {
 
     /// Opens weights that are part of the binary.
     pub fn built_in(name: &Path, bytes: &'static [u8]) -> Result<Self, WeightsError> {
-        Self::of(Source::built_in(name, bytes))
+        Self::of(Source::in_memory(name, bytes.into()))
+    }
+
+    /// Opens the content of a file that was read already; errors use `name` as its path.
+    pub fn from_bytes(name: &Path, bytes: Vec<u8>) -> Result<Self, WeightsError> {
+        Self::of(Source::in_memory(name, bytes.into()))
     }
 
     fn of(source: Source) -> Result<Self, WeightsError> {

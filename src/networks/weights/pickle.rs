@@ -193,7 +193,13 @@ impl Machine<'_> {
                 return self.set_items(items).map(|()| None);
             }
             // The state of an object; none of the understood objects has any.
-            b'b' => return self.pop().map(|_| None),
+            b'b' => {
+                let state = self.pop()?;
+                if let Value::Object(at) = *self.top()? {
+                    self.made.objects[at] = state;
+                }
+                return Ok(None);
+            }
             b'h' => self.u8().and_then(|at| self.recall(at))?,
             b'j' => self.u32().and_then(|at| self.recall(at))?,
             b'g' => {
@@ -267,7 +273,10 @@ impl Machine<'_> {
             b'R' | 0x81 => {
                 let arguments = self.pop()?;
                 let class = self.pop()?;
-                construct::construct(&mut self.made, &class, &arguments)
+                match construct::construct(&mut self.made, &class, &arguments) {
+                    Value::Opaque if code == 0x81 => self.made.new_object(),
+                    value => value,
+                }
             }
             0x92 => {
                 let _named = self.pop()?;

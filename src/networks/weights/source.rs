@@ -1,5 +1,6 @@
 //! Positioned reads of a weight file.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -19,8 +20,8 @@ pub(super) struct Source {
 #[derive(Debug)]
 enum Bytes {
     OnDisk(Mutex<File>),
-    /// Part of the binary.
-    BuiltIn(&'static [u8]),
+    /// Part of the binary, or read already.
+    InMemory(Cow<'static, [u8]>),
 }
 
 impl Source {
@@ -31,9 +32,9 @@ impl Source {
         Ok(Self { path: path.to_owned(), bytes: Bytes::OnDisk(Mutex::new(file)), len })
     }
 
-    /// Wraps built-in bytes; errors use `name` as the path.
-    pub fn built_in(name: &Path, bytes: &'static [u8]) -> Self {
-        Self { path: name.to_owned(), bytes: Bytes::BuiltIn(bytes), len: bytes.len() as u64 }
+    /// Wraps bytes in memory; errors use `name` as the path.
+    pub fn in_memory(name: &Path, bytes: Cow<'static, [u8]>) -> Self {
+        Self { path: name.to_owned(), len: bytes.len() as u64, bytes: Bytes::InMemory(bytes) }
     }
 
     pub fn path(&self) -> &Path {
@@ -52,7 +53,7 @@ impl Source {
         }
         let file = match &self.bytes {
             Bytes::OnDisk(file) => file,
-            Bytes::BuiltIn(bytes) => return Ok(bytes[offset as usize..(offset + len) as usize].to_vec()),
+            Bytes::InMemory(bytes) => return Ok(bytes[offset as usize..(offset + len) as usize].to_vec()),
         };
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = vec![0; len as usize];

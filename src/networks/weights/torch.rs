@@ -175,16 +175,58 @@ impl View {
     }
 }
 
-/// The dictionary of tensors: the root itself, or under one of the keys that training scripts use.
+/// Where the tensors are: in a dictionary, the root itself or under one of the keys that training scripts use; or in a
+/// pickled module, of which ultralytics prefers the average over the training.
 fn state_dict<'a>(pickle: &'a Pickle, root: &'a Value) -> Option<&'a Value> {
-    let candidates = ["model_state_dict", "state_dict", "model"];
+    let candidates = ["model_state_dict", "state_dict", "ema", "model"];
     let nested = candidates.iter().filter_map(|key| pickle.get(root, key));
     nested.chain([root]).find(|value| {
-        pickle.dict(value).is_some_and(|pairs| pairs.iter().any(|(_, value)| matches!(value, Value::Tensor(_))))
+        pickle.attribute(value, MODULES).is_some()
+            || pickle.dict(value).is_some_and(|pairs| pairs.iter().any(|(_, value)| matches!(value, Value::Tensor(_))))
     })
 }
 
+/// The attributes in which a module of torch has its tensors, and the modules in it.
+const TENSORS: [&str; 2] = ["_parameters", "_buffers"];
+const MODULES: &str = "_modules";
+/// Maximum depth of modules in modules.
+const DEEPEST: usize = 32;
+
+/// Adds the tensors of a module and of all modules in it, named as `state_dict` would. Modules may be shared and even
+/// contain themselves in a hostile file, so their visits are counted.
+fn of_module(pickle: &Pickle, module: &Value, prefix: &str, left: &mut usize, found: &mut Vec<(String, Rc<Tensor>)>) {
+    let entries = |name: &str| {
+        let dict = pickle.attribute(module, name).and_then(|dict| pickle.dict(dict)).unwrap_or_default();
+        dict.iter().filter_map(|(key, value)| match key {
+            Value::Text(key) => Some((format!("{prefix}{key}"), value)),
+            _ => None,
+        })
+    };
+    for (name, value) in TENSORS.into_iter().flat_map(entries) {
+        if let Value::Tensor(tensor) = value
+            && found.len() < pickle::MOST_TENSORS
+        {
+            found.push((name, tensor.clone()));
+        }
+    }
+    if prefix.split('.').count() > DEEPEST {
+        return;
+    }
+    for (name, value) in entries(MODULES) {
+        if *left == 0 {
+            return;
+        }
+        *left -= 1;
+        of_module(pickle, value, &format!("{name}."), left, found);
+    }
+}
+
 fn tensors(pickle: &Pickle, state: &Value) -> BTreeMap<String, View> {
+    if pickle.attribute(state, MODULES).is_some() {
+        let mut found = Vec::new();
+        of_module(pickle, state, "", &mut { pickle::MOST_TENSORS }, &mut found);
+        return found.into_iter().map(|(name, tensor)| (name, View::of(&tensor))).collect();
+    }
     let entry = |(key, value): &(Value, Value)| -> Option<(Rc<str>, Rc<Tensor>)> {
         match (key, value) {
             (Value::Text(name), Value::Tensor(tensor)) => Some((name.clone(), tensor.clone())),

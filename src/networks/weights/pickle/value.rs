@@ -31,7 +31,9 @@ pub(in crate::weights) enum Value {
     Tensor(Rc<Tensor>),
     /// `numpy.dtype`, by its short name.
     NumpyType(Rc<str>),
-    /// An object of a class that is not understood here.
+    /// An object of a class that is not understood here, an index into [`Pickle::objects`].
+    Object(usize),
+    /// The result of a function that is not understood here.
     Opaque,
 }
 
@@ -81,6 +83,8 @@ pub(in crate::weights) struct Tensor {
 pub(in crate::weights) struct Pickle {
     pub(super) lists: Vec<Vec<Value>>,
     pub(super) dicts: Vec<Vec<(Value, Value)>>,
+    /// The state of each object, mostly a dictionary of its attributes; `None` until it is set.
+    pub(super) objects: Vec<Value>,
     /// Every reference to a storage, in order.
     pub storages: Vec<Rc<Storage>>,
 }
@@ -94,6 +98,19 @@ impl Pickle {
     pub fn new_dict(&mut self, items: Vec<(Value, Value)>) -> Value {
         self.dicts.push(items);
         Value::Dict(self.dicts.len() - 1)
+    }
+
+    pub fn new_object(&mut self) -> Value {
+        self.objects.push(Value::None);
+        Value::Object(self.objects.len() - 1)
+    }
+
+    /// An attribute of an object.
+    pub fn attribute(&self, object: &Value, name: &str) -> Option<&Value> {
+        match object {
+            Value::Object(at) => self.get(&self.objects[*at], name),
+            _ => None,
+        }
     }
 
     pub fn list(&self, value: &Value) -> Option<&[Value]> {
@@ -136,21 +153,34 @@ impl Pickle {
             Value::Text(text) => Json::from(&**text),
             Value::List(at) => array(&self.lists[*at], budget),
             Value::Tuple(items) => array(items, budget),
-            Value::Dict(at) => {
-                let mut map = Map::new();
-                for (key, value) in self.dicts[*at].iter().take(*budget) {
-                    let key = match key {
-                        Value::Text(text) => text.to_string(),
-                        Value::Int(v) => v.to_string(),
-                        _ => continue,
-                    };
-                    if !matches!(value, Value::Tensor(_) | Value::Storage(_)) {
-                        map.insert(key, self.json_within(value, depth - 1, budget));
-                    }
-                }
-                Json::Object(map)
+            Value::Dict(at) => self.json_object(&self.dicts[*at], |_| true, depth, budget),
+            // What begins with an underscore is how an object works.
+            Value::Object(at) => {
+                let attributes = self.dict(&self.objects[*at]).unwrap_or_default();
+                self.json_object(attributes, |name| !name.starts_with('_'), depth, budget)
             }
             _ => Json::Null,
         }
+    }
+
+    fn json_object(
+        &self,
+        pairs: &[(Value, Value)],
+        wanted: impl Fn(&str) -> bool,
+        depth: usize,
+        budget: &mut usize,
+    ) -> Json {
+        let mut map = Map::new();
+        for (key, value) in pairs.iter().take(*budget) {
+            let key = match key {
+                Value::Text(text) => text.to_string(),
+                Value::Int(v) => v.to_string(),
+                _ => continue,
+            };
+            if !matches!(value, Value::Tensor(_) | Value::Storage(_)) && wanted(&key) {
+                map.insert(key, self.json_within(value, depth - 1, budget));
+            }
+        }
+        Json::Object(map)
     }
 }
