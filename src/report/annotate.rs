@@ -215,7 +215,7 @@ mod tests {
         let drawn = annotate_objects(grey(), &[&dog]);
         let colour = OF_CLASSES[18 % OF_CLASSES.len()];
         assert_eq!((drawn.get(60, 120), drawn.get(100, 80)), (colour, colour), "left and upper edge");
-        assert_eq!(drawn.get(62, 72), BACKGROUND, "words above the box");
+        assert_eq!(drawn.get(60, 71), BACKGROUND, "words above the box");
         assert_eq!((drawn.get(80, 120), drawn.get(190, 190)), ([100; 3], [100; 3]));
     }
 
