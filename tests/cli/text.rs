@@ -25,7 +25,7 @@ fn lines_are_found_and_read() {
     image::RgbImage::from_pixel(64, 64, image::Rgb([255; 3])).save(world.photos().join("empty.png")).unwrap();
     let lines = world.run(["ocr", "photos"]).expect(0).lines();
     let (bar, empty) = (&lines[0], &lines[1]);
-    assert_eq!((&bar["text"], &bar["ocr_model"]), (&"I".into(), &"pp-ocrv6-small@1".into()));
+    assert_eq!((&bar["text"], &bar["models"][0]), (&"I".into(), &"pp-ocrv6-small@1".into()));
     let [line] = bar["lines"].as_array().unwrap().as_slice() else { panic!("{bar}") };
     assert!(line["text"] == "I" && line["confidence"].as_f64().unwrap() > 0.99, "{line}");
     let bbox: Vec<f64> = line["bbox"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
@@ -37,7 +37,7 @@ fn lines_are_found_and_read() {
     let table = world.run(["ocr", "photos", "--format", "table"]).expect(0).text();
     assert!(table.contains("bar.png") && table.lines().any(|line| line.trim_end().ends_with('I')), "{table}");
     let csv = world.run(["ocr", "photos", "--format", "csv"]).expect(0).text();
-    assert!(csv.starts_with("image_path,image_path_b64,text,lines,ocr_model"), "{csv}");
+    assert!(csv.starts_with("image_path,image_path_b64,text,lines,models"), "{csv}");
     // `analyze` has it, too.
     let analysed = world.run(["analyze", "photos"]).expect(0).lines();
     assert!(analysed[0]["text"]["text"] == "I" && analysed[0]["text"]["lines"] == bar["lines"], "{}", analysed[0]);

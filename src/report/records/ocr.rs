@@ -16,8 +16,8 @@ pub struct OcrRecord {
     pub path: PhotoPath,
     #[serde(flatten)]
     pub text: TextRecord,
-    /// `name@version` of the model.
-    pub ocr_model: String,
+    /// `name@version` of the models that found and read it.
+    pub models: Vec<String>,
 }
 
 /// The text of a photo.
@@ -66,7 +66,7 @@ impl TextLineRecord {
 
 impl OcrRecord {
     pub fn new(path: &Path, text: &PhotoText) -> Self {
-        Self { path: PhotoPath::of(path), text: TextRecord::new(text), ocr_model: text.model.clone() }
+        Self { path: PhotoPath::of(path), text: TextRecord::new(text), models: vec![text.model.clone()] }
     }
 }
 
