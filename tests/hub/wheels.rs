@@ -228,8 +228,11 @@ fn what_pip_cannot_bring_or_brings_wrong_is_no_model() {
     index.place.environment.retain(|(name, _)| name != "PIP_INDEX_URL");
     let folder = pip(&mut index.place, b"", FILE);
     let error = |index: &Index| index.place.pull(&index.both()[0]).unwrap_err().to_string();
-    let said = error(&index);
-    assert!(said.contains("pip could not bring it: ERROR: no network"), "{said}");
+    for outcome in index.place.pull_all(&index.both()) {
+        let said = outcome.unwrap_err().to_string();
+        assert!(said.contains("pip could not bring it: ERROR: no network"), "{said}");
+    }
+    assert_eq!(std::fs::read_to_string(folder.join("asked")).unwrap().lines().count(), 1, "what failed fails for all");
     std::fs::write(folder.join("brings.whl"), zip(&[("kit/a.bin", b"something else")])).unwrap();
     let said = error(&index);
     assert!(said.contains("another file of that name"), "{said}");

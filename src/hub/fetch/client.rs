@@ -117,10 +117,7 @@ impl Client {
             let name = crate::sources::without_secrets(question.address);
             return Err(Trouble::Fatal(PullError::Offline { name }));
         }
-        // After one connection timed out, those of other files and sources fail at once.
-        if self.waited_in_vain(self.settings.connect_timeout) {
-            return Err(SourceError::NoNetwork.into());
-        }
+        self.expect_network()?;
         let mut address = Address::parse(question.address)?;
         let mut seen = vec![address.request()];
         loop {
@@ -143,6 +140,11 @@ impl Client {
                 return Err(SourceError::Redirect(format!("more than {REDIRECTS} times")).into());
             }
         }
+    }
+
+    /// After one connection timed out, those of other files and sources fail at once.
+    pub(super) fn expect_network(&self) -> Result<(), Trouble> {
+        if self.waited_in_vain(self.settings.connect_timeout) { Err(SourceError::NoNetwork.into()) } else { Ok(()) }
     }
 
     fn ask(&self, address: &Address, question: &Question<'_>) -> Result<Response<Body>, Trouble> {

@@ -24,7 +24,7 @@ const LONGEST_MESSAGE: u64 = 64 << 10;
 /// The wheels that pip has brought in one pull, by package and version. They are deleted with it.
 #[derive(Debug, Default)]
 pub struct PipWheels {
-    brought: Mutex<HashMap<String, TempDir>>,
+    brought: Mutex<HashMap<String, Result<TempDir, String>>>,
 }
 
 impl PipWheels {
@@ -32,22 +32,40 @@ impl PipWheels {
     pub fn bring(&self, transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<PathBuf, Trouble> {
         // Locked meanwhile, because several files of one wheel need it at the same time.
         let mut brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(folder) = brought.get(&wheel.file) {
-            return Ok(folder.path().join(&wheel.file));
+        match brought.get(&wheel.file) {
+            Some(Ok(folder)) => return Ok(folder.path().join(&wheel.file)),
+            Some(Err(before)) => return Err(SourceError::Pip(before.clone()).into()),
+            None => {}
         }
-        let local = |error: std::io::Error| Trouble::Never(SourceError::Pip(error.to_string()));
-        let folder = tempfile::Builder::new().prefix("albumctl-pip-").tempdir().map_err(local)?;
-        (transfer.tell)(Event::Begun { from: 0, total: None });
-        let program = start(transfer, wheel, &folder)?;
-        wait(transfer, program)?;
-        let path = folder.path().join(&wheel.file);
-        let file = reading::open(&path).map_err(|_| SourceError::NotListed(wheel.file.clone()))?;
-        let (found, _) = Digest::of_reader(file).map_err(local)?;
-        if let Some(expected) = wheel.sha256.filter(|expected| *expected != found) {
-            return Err(SourceError::OtherWheel { expected, found }.into());
+        match fetch(transfer, wheel) {
+            Ok(folder) => {
+                let path = folder.path().join(&wheel.file);
+                brought.insert(wheel.file.clone(), Ok(folder));
+                Ok(path)
+            }
+            Err(Trouble::Never(cause)) => {
+                if let SourceError::Pip(said) = &cause {
+                    brought.insert(wheel.file.clone(), Err(said.clone()));
+                }
+                Err(cause.into())
+            }
+            Err(trouble) => Err(trouble),
         }
-        brought.insert(wheel.file.clone(), folder);
-        Ok(path)
+    }
+}
+
+/// Has pip fetch the wheel into a folder, and verifies it.
+fn fetch(transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<TempDir, Trouble> {
+    transfer.client.expect_network()?;
+    let local = |error: std::io::Error| Trouble::Never(SourceError::Pip(error.to_string()));
+    let folder = tempfile::Builder::new().prefix("albumctl-pip-").tempdir().map_err(local)?;
+    (transfer.tell)(Event::Begun { from: 0, total: None });
+    wait(transfer, start(transfer, wheel, &folder)?)?;
+    let file = reading::open(&folder.path().join(&wheel.file));
+    let (found, _) = Digest::of_reader(file.map_err(|_| SourceError::NotListed(wheel.file.clone()))?).map_err(local)?;
+    match wheel.sha256 {
+        Some(expected) if expected != found => Err(SourceError::OtherWheel { expected, found }.into()),
+        _ => Ok(folder),
     }
 }
 
@@ -61,7 +79,7 @@ fn start(transfer: &Transfer<'_>, wheel: &WheelEntry, folder: &TempDir) -> Resul
         };
         let started = Command::new(program)
             .args(first)
-            .args(["download", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1", "--no-deps"])
+            .args(["download", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "0", "--no-deps"])
             // Nothing of the wheel is run, so that the version of Python does not matter.
             .args(["--ignore-requires-python", "--only-binary=:all:", "--dest"])
             .arg(folder.path())
