@@ -11,7 +11,7 @@ mod turn;
 mod unpack;
 mod wheel;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cache::CacheError;
@@ -144,6 +144,11 @@ fn each(tried: &[(String, SourceError)]) -> String {
     tried.iter().map(|(source, error)| format!("{source}: {error}")).collect::<Vec<_>>().join("; ")
 }
 
+fn by_hand(sha256: Option<&Digest>, folder: &Path) -> String {
+    sha256
+        .map_or_else(String::new, |sha256| format!(", or put the file with sha256 {sha256} into {}", folder.display()))
+}
+
 /// The reason why a source failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -181,9 +186,11 @@ pub enum SourceError {
     Encoded(String),
     #[error("`{0}` is no http or https address")]
     Address(String),
-    #[error("no package index is configured, and no pip is here to ask; name one as pip does, in PIP_INDEX_URL or \
-        index-url of pip.conf{}", .sha256.map(|sha256| format!(", or get the file with sha256 {sha256}")).unwrap_or_default())]
-    NoIndex { sha256: Option<Digest> },
+    #[error(
+        "no package index is configured, and no pip is here to ask; name one as pip does, in PIP_INDEX_URL or index-url of pip.conf{}",
+        by_hand(.sha256.as_ref(), folder)
+    )]
+    NoIndex { sha256: Option<Digest>, folder: PathBuf },
     #[error("pip could not bring it: {0}")]
     Pip(String),
     #[error("the package index does not list {0}")]

@@ -21,7 +21,7 @@ const PROGRAMS: [(&str, &[&str]); 4] = [("pip", &[]), ("pip3", &[]), ("python3",
 /// Bytes kept of what pip says when it fails.
 const LONGEST_MESSAGE: u64 = 64 << 10;
 
-/// The wheels that pip has brought in one pull, by package and version. They are deleted with it.
+/// The wheels that pip has brought in one pull, by their file names, or what it said instead. They are deleted with it.
 #[derive(Debug, Default)]
 pub struct PipWheels {
     brought: Mutex<HashMap<String, Result<TempDir, String>>>,
@@ -96,7 +96,7 @@ fn start(transfer: &Transfer<'_>, wheel: &WheelEntry, folder: &TempDir) -> Resul
             return Ok(child);
         }
     }
-    Err(SourceError::NoIndex { sha256: transfer.wanted.sha256 }.into())
+    Err(SourceError::NoIndex { sha256: transfer.wanted.sha256, folder: transfer.cache.root().to_owned() }.into())
 }
 
 /// The options for a wheel that is made for another machine than this: what it holds for us runs nowhere.
