@@ -4,6 +4,9 @@
 
 #![allow(clippy::print_stdout, reason = "a bench reports on stdout")]
 
+#[path = "sources.rs"]
+mod sources;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +21,7 @@ const ROUNDS: usize = 5;
 
 fn main() {
     let room = tempfile::tempdir().expect("a temporary folder");
-    let sources = sources();
+    let sources = sources::sources();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     println!("{} source photos, {threads} threads, medians of {ROUNDS}", sources.len());
     let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
@@ -103,17 +106,6 @@ fn enlarged(folder: &Path, sources: &[PathBuf]) -> Vec<PathBuf> {
         path
     };
     sources.iter().take(32).map(enlarge).collect()
-}
-
-fn sources() -> Vec<PathBuf> {
-    let folder = std::env::var_os("ALBUMCTL_BENCH_PHOTOS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/album"), PathBuf::from);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let is_photo = |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("jpg"));
-    let mut photos: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_photo).collect();
-    photos.sort();
-    assert!(!photos.is_empty(), "no photos in {}", folder.display());
-    photos
 }
 
 /// A folder of `count` copies, each with a byte of its own at the end, so that no two have the same content.

@@ -1,6 +1,7 @@
 //! Wheels brought by pip, for people who have configured no package index: pip knows one by itself.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -18,7 +19,8 @@ use base::reading;
 
 /// Programs that are or run pip, and their first arguments.
 const PROGRAMS: [(&str, &[&str]); 4] = [("pip", &[]), ("pip3", &[]), ("python3", &["-m", "pip"]), ("uvx", &["pip"])];
-/// Bytes kept of what pip says when it fails.
+/// The file that pip says into why it fails, beside the wheel, and how much of it is read.
+const MESSAGES: &str = "messages";
 const LONGEST_MESSAGE: u64 = 64 << 10;
 
 /// The wheels that pip has brought in one pull, by their file names, or what it said instead. They are deleted with it.
@@ -60,7 +62,7 @@ fn fetch(transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<TempDir, Trouble
     let local = |error: std::io::Error| Trouble::Never(SourceError::Pip(error.to_string()));
     let folder = tempfile::Builder::new().prefix("albumctl-pip-").tempdir().map_err(local)?;
     (transfer.tell)(Event::Begun { from: 0, total: None });
-    wait(transfer, start(transfer, wheel, &folder)?)?;
+    wait(transfer, start(transfer, wheel, &folder)?, &folder)?;
     let file = reading::open(&folder.path().join(&wheel.file));
     let (found, _) = Digest::of_reader(file.map_err(|_| SourceError::NotListed(wheel.file.clone()))?).map_err(local)?;
     match wheel.sha256 {
@@ -77,6 +79,8 @@ fn start(transfer: &Transfer<'_>, wheel: &WheelEntry, folder: &TempDir) -> Resul
         else {
             continue;
         };
+        let messages = File::create(folder.path().join(MESSAGES));
+        let messages = messages.map_err(|error| SourceError::Pip(error.to_string()))?;
         let started = Command::new(program)
             .args(first)
             .args(["download", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "0", "--no-deps"])
@@ -89,7 +93,7 @@ fn start(transfer: &Transfer<'_>, wheel: &WheelEntry, folder: &TempDir) -> Resul
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(messages)
             .spawn();
         // A program that cannot be started is as good as none.
         if let Ok(child) = started {
@@ -114,22 +118,16 @@ fn platform(file: &str) -> Vec<String> {
     options
 }
 
-fn wait(transfer: &Transfer<'_>, mut child: Child) -> Result<(), Trouble> {
-    let message = child.stderr.take().map(|stderr| {
-        std::thread::spawn(move || {
-            let mut message = Vec::new();
-            // What is beyond is read too, so that pip never waits for us.
-            let mut rest = stderr.take(u64::MAX);
-            let _ = (&mut rest).take(LONGEST_MESSAGE).read_to_end(&mut message);
-            let _ = std::io::copy(&mut rest, &mut std::io::sink());
-            String::from_utf8_lossy(&message).into_owned()
-        })
-    });
+fn wait(transfer: &Transfer<'_>, mut child: Child, folder: &TempDir) -> Result<(), Trouble> {
     let status = ended(transfer, &mut child)?;
     if status.success() {
         return Ok(());
     }
-    let message = message.and_then(|thread| thread.join().ok()).unwrap_or_default();
+    let mut message = Vec::new();
+    if let Ok(said) = reading::open(&folder.path().join(MESSAGES)) {
+        let _ = said.take(LONGEST_MESSAGE).read_to_end(&mut message);
+    }
+    let message = String::from_utf8_lossy(&message);
     let last = message.lines().map(str::trim).rfind(|line| !line.is_empty());
     Err(SourceError::Pip(last.map_or_else(|| format!("it ended with {status}"), str::to_owned)).into())
 }

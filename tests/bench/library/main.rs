@@ -10,6 +10,8 @@
 #[path = "../../../fixtures/generator/exif.rs"]
 mod exif;
 mod made;
+#[path = "../sources.rs"]
+mod sources;
 
 use std::ffi::OsString;
 use std::fs;
@@ -24,7 +26,7 @@ const NEW: usize = 50;
 fn main() {
     let asked: Vec<usize> = std::env::args().filter_map(|arg| arg.replace(',', "").parse().ok()).collect();
     let counts = if asked.is_empty() { vec![1_000, 5_000, 20_000, 50_000, 100_000] } else { asked };
-    let sources = sources();
+    let sources = sources::sources();
     let room = tempfile::tempdir().expect("a temporary folder");
     let library = std::env::var_os("ALBUMCTL_LIBRARY").map_or_else(|| room.path().join("library"), PathBuf::from);
     println!("| photos | run | wall | processor | in groups | peak memory |\n|---|---|---|---|---|---|");
@@ -42,17 +44,6 @@ fn main() {
         }
         made::remove(&folder, &shots[count..]);
     }
-}
-
-fn sources() -> Vec<PathBuf> {
-    let folder = std::env::var_os("ALBUMCTL_BENCH_PHOTOS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/album"), PathBuf::from);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let is_photo = |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("jpg"));
-    let mut photos: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_photo).collect();
-    photos.sort();
-    assert!(!photos.is_empty(), "no photos in {}", folder.display());
-    photos
 }
 
 struct Measured {
