@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::album_export::{Delivery, FolderArgs};
 use super::features::DataArgs;
+use super::folder_delivery::{Delivery, FolderArgs};
 use crate::arguments::WalkArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};

@@ -22,6 +22,7 @@ mod engine;
 pub mod eval;
 mod failures;
 mod features;
+mod folder_delivery;
 mod human_decisions;
 pub mod kmeans;
 mod learning;

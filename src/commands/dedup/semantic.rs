@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::super::addresses::here_only;
-use super::super::album_export::Delivery;
 use super::super::features;
+use super::super::folder_delivery::Delivery;
 use super::super::photos::{self, Tally};
 use super::{Args, read_scores, warn_of_missing};
 use crate::context::Context;
