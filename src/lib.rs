@@ -53,6 +53,7 @@
 //! | the built-in network | `src/networks/mini/`: `trunk.rs`, `views.rs` (what it sees), `heads.rs`, `comparison_head.rs` (tie-breaks); called from `src/hub/tasks.rs` |
 //! | objects in photos | `src/networks/objects/`, on graphs of operators read from TensorFlow's files (`src/networks/tensorflow/`) |
 //! | text in photos | `src/networks/text/`, on graphs of operators (`src/networks/graph/`) read from ONNX (`src/networks/onnx/`), or Tesseract's networks (`src/networks/tesseract/`) |
+//! | which letters belong to a language? | `src/networks/languages.rs` |
 //! | who is on a photo? | `src/hub/people.rs`, `src/networks/dlib/`; stored by `src/journal/people.rs` |
 //! | what is a photo about? | `src/judge/query/`; what it is asked of: `src/library/relevance.rs`; kinds of classes: `models/imagenet-1k-concepts.txt` |
 //! | how are photos compared with words as a whole? | `src/networks/siglip.rs`, `src/hub/siglip.rs` |

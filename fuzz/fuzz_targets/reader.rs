@@ -222,6 +222,6 @@ fn dlib(bytes: &[u8]) {
 fn traineddata(bytes: &[u8]) {
     if let Ok(reader) = tesseract::LineReader::load(bytes, Cpu::best()) {
         let line: Vec<f32> = (0..reader.height() * 40).map(|at| (at * 37 % 256) as f32).collect();
-        let _ = reader.read(&line);
+        let _ = reader.read(&line, None);
     }
 }

@@ -67,6 +67,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("the text of a receipt, by a model of 31 MB", "albumctl ocr --text receipt.jpg --pull"),
             ("lines of text with their places, for scripts", "albumctl ocr ~/Screenshots --format jsonl"),
+            ("scans in German and French", "albumctl ocr ~/Scans --languages deu+fra --text"),
         ],
     ),
     (

@@ -13,7 +13,7 @@ use crate::report::records::OcrRecord;
 /// Read text in photos: screenshots, documents, receipts, signs
 ///
 /// pp-ocrv6-small finds and reads lines of text; `albumctl models pull text` fetches it, about 31 MB. pp-ocrv6-tiny has a
-/// tenth of its size. Both know Latin, Chinese and Japanese characters. tesseract-eng reads the lines that pp-ocrv6-small
+/// tenth of its size. Both know Latin and Chinese characters, the larger one Japanese ones, too. tesseract-eng reads the lines that pp-ocrv6-small
 /// finds with Tesseract's network, English only. Large JPEG files are analysed at a half, a quarter
 /// or an eighth of their size, with a long side of at least 1024 pixels.
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,11 @@ pub struct Args {
     /// The model, by name: pp-ocrv6-small, pp-ocrv6-tiny or tesseract-eng
     #[arg(long, value_name = "NAME", default_value = hub::TEXT_READER)]
     pub model: String,
+
+    /// Languages of the text, such as eng or deu+fra: letters of others are not read. Codes are those of Tesseract or ISO 639-1;
+    /// for a language that the model does not read, the error names those it does
+    #[arg(short, long, alias = "language", value_name = "LANG[+LANG…]", value_delimiter = '+')]
+    pub languages: Vec<String>,
 
     /// Print only the text, below the name of each photo if there are several
     #[arg(long, conflicts_with_all = ["format", "json"])]
@@ -37,7 +42,8 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
-    let reading = networks.get(|| hub.text_reading(&args.model))?;
+    let languages: Vec<&str> = args.languages.iter().flat_map(|part| part.split(',')).collect();
+    let reading = networks.get(|| hub.text_reading(&args.model, &languages))?;
     let scan = photos::find(&args.photos, context)?;
     let medium = hub.medium().filter(|_| !args.full_resolution);
     let several = scan.photos.len() > 1;

@@ -161,6 +161,7 @@ impl From<HubError> for CommandError {
             HubError::WrongTask { .. }
             | HubError::NoHead { .. }
             | HubError::DoesNotRun { .. }
+            | HubError::Language { .. }
             | HubError::NotOnDevice { .. }
             | HubError::Device(_)
             | HubError::Catalogue(CatalogueError::UnknownVersion { .. }) => Self::usage(error),

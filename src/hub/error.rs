@@ -26,6 +26,8 @@ pub enum HubError {
     Open { path: PathBuf, source: std::io::Error },
     #[error("{}: a file of no known network for {}", path.display(), task.name())]
     Unrecognised { path: PathBuf, task: Task },
+    #[error("model `{model}` does not read `{code}`; it reads {}", known.join(", "))]
+    Language { model: String, code: String, known: Vec<&'static str> },
     #[error("model `{model}` does not run on {here}; its manifest names {}", devices.join(", "))]
     NotOnDevice { model: String, here: &'static str, devices: Vec<String> },
     #[error(transparent)]

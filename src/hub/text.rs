@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use networks::languages::{self, Language};
 use networks::text::{TextLine, TextReader};
 
 use super::graph_model::GraphModel;
@@ -19,6 +20,8 @@ pub struct TextModel {
     model: GraphModel,
     /// Whether lines are read by Tesseract's network.
     by_tesseract: bool,
+    /// Only their letters are read; empty for all that the model knows.
+    languages: Vec<&'static Language>,
 }
 
 impl Weight for TextReader {
@@ -32,7 +35,7 @@ impl Hub {
     pub fn text(&self, name: &str) -> Result<TextModel, HubError> {
         let manifest = self.runnable(name, models::TEXT_TASK)?;
         let by_tesseract = manifest.architecture == "tesseract";
-        Ok(TextModel { model: self.graph_model(manifest, 2)?, by_tesseract })
+        Ok(TextModel { model: self.graph_model(manifest, 2)?, by_tesseract, languages: Vec::new() })
     }
 }
 
@@ -44,12 +47,32 @@ impl TextModel {
 
     /// Part of the key of stored results, so its texts must not change by accident.
     pub fn identity(&self) -> Vec<String> {
-        self.model.identity(REVISION)
+        let mut identity = self.model.identity(REVISION);
+        identity.extend(self.languages.iter().map(|language| language.code.to_owned()));
+        identity
+    }
+
+    /// The same model reading only the letters of these languages. They are codes such as `deu` or `de`, and the model has to
+    /// know all their letters.
+    pub fn reading(mut self, codes: &[&str]) -> Result<Self, HubError> {
+        let reader = self.reader()?;
+        let known = languages::written_in(reader.characters());
+        for &code in codes {
+            let language = languages::language(code).filter(|language| known.contains(language));
+            self.languages.push(language.ok_or_else(|| HubError::Language {
+                model: self.reference().to_owned(),
+                code: code.to_owned(),
+                known: known.iter().map(|language| language.code).collect(),
+            })?);
+        }
+        self.languages.sort_unstable_by_key(|language| language.code);
+        self.languages.dedup();
+        Ok(self)
     }
 
     /// The lines of an upright photo in reading order.
     pub fn read(&self, photo: &Pixels) -> Result<Vec<TextLine>, HubError> {
-        self.reader()?.read(photo).map_err(|source| self.model.failed(source))
+        self.reader()?.read(photo, &self.languages).map_err(|source| self.model.failed(source))
     }
 
     /// Loads the networks now. They stay in memory while the guard lives.

@@ -151,7 +151,7 @@ impl ModelHub {
 
     /// The model that reads text, if it is here.
     pub fn text_if_here(&self) -> Result<Option<TextAnalysis>, ModelHubError> {
-        match self.text_reading(hub::TEXT_READER) {
+        match self.text_reading(hub::TEXT_READER, &[]) {
             Err(ModelHubError::Hub(HubError::Missing { .. })) => Ok(None),
             reading => reading.map(Some),
         }
@@ -169,8 +169,10 @@ impl ModelHub {
         Ok(ObjectAnalysis { model: self.hub().objects(model)? })
     }
 
-    pub fn text_reading(&self, model: &str) -> Result<TextAnalysis, ModelHubError> {
-        Ok(TextAnalysis { model: self.hub().text(model)? })
+    /// A model that reads text, held to the letters of `languages` if there are any.
+    pub fn text_reading(&self, model: &str, languages: &[&str]) -> Result<TextAnalysis, ModelHubError> {
+        let model = self.hub().text(model)?;
+        Ok(TextAnalysis { model: if languages.is_empty() { model } else { model.reading(languages)? } })
     }
 
     /// A model that compares photos with whole texts. The error for a missing one says how to get it.

@@ -14,6 +14,7 @@ pub mod folded_norm;
 pub mod fused;
 pub mod graph;
 pub mod head;
+pub mod languages;
 pub mod mini;
 pub mod mobile;
 pub mod multihead;

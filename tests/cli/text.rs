@@ -58,6 +58,26 @@ fn text_alone_is_for_people_and_pipes() {
 }
 
 #[test]
+fn languages_hold_the_reader_to_their_letters() {
+    let world = World::new();
+    let letters: Vec<String> = ('а'..='ё').chain('a'..='z').map(String::from).collect();
+    let letters: Vec<&str> = ["я"].into_iter().chain(letters.iter().map(String::as_str)).collect();
+    text_model::install(&world, &text_model::finder(), &text_model::reader_of(&letters));
+    bar(&world, "a.png");
+    let read = |languages: &[&str]| world.run([&["ocr", "--text", "photos"], languages].concat()).expect(0).text();
+    // What was read of all letters is not taken from the store for fewer.
+    for languages in [&[][..], &["--languages", "rus"], &["-l", "eng+rus"], &["--languages", "en,ru"]] {
+        assert_eq!(read(languages), "я\n", "{languages:?}");
+    }
+    assert_eq!(read(&["--languages", "eng"]), "");
+    for (unknown, languages) in [("deu", "eng+deu"), ("klingon", "klingon")] {
+        let seen = world.run(["ocr", "photos", "--languages", languages]).expect(2);
+        let told = format!("does not read `{unknown}`; it reads bul, eng, lat, msa, rus");
+        assert!(seen.stderr.contains(&told), "{}", seen.stderr);
+    }
+}
+
+#[test]
 fn without_the_model_it_says_how_to_get_it() {
     let world = World::new();
     world.photo("a.png", 1);

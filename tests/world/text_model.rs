@@ -12,9 +12,15 @@ pub fn finder() -> Vec<u8> {
 }
 
 pub fn reader() -> Vec<u8> {
-    let (share, taps) = (40.0 / (3.0 * 48.0 * 8.0), 3 * 48 * 8);
-    let weights: Vec<f32> = (0..3 * taps).map(|at| if at / taps == 1 { -share } else { 0.0 }).collect();
-    let constants = [floats("w", &[3, 3, 48, 8], &weights), floats("b", &[3], &[0.0, 20.0, -9.0])];
+    reader_of(&["I"])
+}
+
+/// A reader that knows these characters, of which it reads the first.
+pub fn reader_of(characters: &[&str]) -> Vec<u8> {
+    let (share, taps, outputs) = (40.0 / (3.0 * 48.0 * 8.0), 3 * 48 * 8, characters.len() + 2);
+    let weights: Vec<f32> = (0..outputs * taps).map(|at| if at / taps == 1 { -share } else { 0.0 }).collect();
+    let biases: Vec<f32> = (0..outputs).map(|at| [0.0, 20.0, -9.0][at.min(2)]).collect();
+    let constants = [floats("w", &[outputs as u64, 3, 48, 8], &weights), floats("b", &[outputs as u64], &biases)];
     let window = [integers("kernel_shape", &[48, 8]), integers("strides", &[48, 8])];
     let nodes = [
         node("Conv", &["x", "w", "b"], "c", &window),
@@ -22,7 +28,7 @@ pub fn reader() -> Vec<u8> {
         node("Transpose", &["s"], "t", &[integers("perm", &[0, 2, 1])]),
         node("Softmax", &["t"], "y", &[super::onnx_file::integer("axis", 2)]),
     ];
-    model(&nodes, &constants, "y", &[("character", "I")])
+    model(&nodes, &constants, "y", &[("character", &characters.join("\n"))])
 }
 
 /// Puts two networks in the place of the model that reads unless another is named.

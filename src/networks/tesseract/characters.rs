@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::file::Bytes;
 use crate::graph::GraphError;
+use crate::languages::{Language, likeliest, may_stand};
 
 /// Scripts with many characters write each in several codes.
 const MOST_CODES: usize = 16;
@@ -49,12 +50,24 @@ impl Characters {
         Ok(Self { by_codes, longest, outputs, none })
     }
 
-    /// Takes the likeliest output at every step; repetitions without a gap are one.
-    pub fn spelled(&self, told: &[f32]) -> (String, f32) {
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.by_codes.values().map(String::as_str)
+    }
+
+    /// Which outputs may be in a text of these languages.
+    pub fn outputs(&self, languages: &[&Language]) -> Vec<bool> {
+        let mut outputs = vec![false; self.outputs];
+        outputs[self.none] = true;
+        let possible = self.by_codes.iter().filter(|(_, character)| may_stand(character, languages));
+        possible.flat_map(|(codes, _)| codes).for_each(|&code| outputs[code] = true);
+        outputs
+    }
+
+    /// Takes the likeliest output at every step; repetitions without a gap are one. `may_be` tells which outputs count.
+    pub fn spelled(&self, told: &[f32], may_be: Option<&[bool]>) -> (String, f32) {
         let (mut codes, mut sure, mut before) = (Vec::new(), 0.0, self.none);
         for step in told.chunks_exact(self.outputs) {
-            let (best, likely) =
-                step.iter().enumerate().fold((0, f32::MIN), |most, (at, &v)| if v > most.1 { (at, v) } else { most });
+            let (best, likely) = likeliest(step, may_be);
             if best != before && best != self.none {
                 codes.push(best);
                 sure += likely;

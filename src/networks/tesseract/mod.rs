@@ -15,6 +15,7 @@ use self::characters::Characters;
 use self::file::Bytes;
 use self::layer::{Layer, Map};
 use crate::graph::GraphError;
+use crate::languages::Language;
 
 /// A line that is read with less confidence may be light on dark, and is read again in reverse.
 const SURE: f32 = 0.7;
@@ -57,18 +58,29 @@ impl LineReader {
         self.height
     }
 
-    /// Reads rows of grey pixels (0 to 255), with the mean confidence of the characters.
-    pub fn read(&self, grey: &[f32]) -> Result<(String, f32), GraphError> {
-        let plain = self.read_as_is(grey)?;
+    /// The characters that it knows.
+    pub fn characters(&self) -> impl Iterator<Item = &str> {
+        self.characters.all()
+    }
+
+    /// Which outputs may be in a text of these languages.
+    pub fn outputs(&self, languages: &[&Language]) -> Vec<bool> {
+        self.characters.outputs(languages)
+    }
+
+    /// Reads rows of grey pixels (0 to 255), with the mean confidence of the characters; `may_be` tells which outputs
+    /// count.
+    pub fn read(&self, grey: &[f32], may_be: Option<&[bool]>) -> Result<(String, f32), GraphError> {
+        let plain = self.read_as_is(grey, may_be)?;
         if plain.1 >= SURE {
             return Ok(plain);
         }
         let reversed: Vec<f32> = grey.iter().map(|v| 255.0 - v).collect();
-        let reversed = self.read_as_is(&reversed)?;
+        let reversed = self.read_as_is(&reversed, may_be)?;
         Ok(if reversed.1 > plain.1 { reversed } else { plain })
     }
 
-    fn read_as_is(&self, grey: &[f32]) -> Result<(String, f32), GraphError> {
+    fn read_as_is(&self, grey: &[f32], may_be: Option<&[bool]>) -> Result<(String, f32), GraphError> {
         let (height, width) = (self.height, grey.len() / self.height);
         let (black, half) = levels(&grey[height / 2 * width..][..width]);
         let level = |v: &f32| (v - black) / half - 1.0;
@@ -79,7 +91,7 @@ impl LineReader {
             let problem = format!("{} rows where one of steps belongs", told.height);
             return Err(GraphError::Tensor { name: "output".into(), problem });
         }
-        Ok(self.characters.spelled(&told.data))
+        Ok(self.characters.spelled(&told.data, may_be))
     }
 }
 

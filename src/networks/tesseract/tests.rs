@@ -92,7 +92,7 @@ fn a_line_is_read_by_weights_of_whole_numbers_and_of_fractions() {
     for integers in [true, false] {
         let reader = load(&dark_is_an_i(integers)).unwrap();
         assert_eq!(reader.height(), 4);
-        let (text, confidence) = reader.read_as_is(&line("..||..|..|||..")).unwrap();
+        let (text, confidence) = reader.read_as_is(&line("..||..|..|||.."), None).unwrap();
         assert_eq!(text, "III");
         assert!((0.2..0.6).contains(&confidence), "{confidence}");
     }
@@ -131,7 +131,7 @@ fn what_is_cut_or_wrong_is_refused_at_once() {
             let mut wrong = whole.clone();
             wrong[at] = value;
             if let Ok(reader) = load(&wrong) {
-                drop(reader.read(&vec![9.0; reader.height() * 20]));
+                drop(reader.read(&vec![9.0; reader.height() * 20], None));
             }
         }
     }

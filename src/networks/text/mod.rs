@@ -9,6 +9,7 @@ use kernels::Cpu;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{GraphError, Network};
+use crate::languages::Language;
 use crate::onnx;
 use crate::tesseract;
 
@@ -64,13 +65,28 @@ impl TextReader {
         self.finder.bytes() + reader
     }
 
-    /// The lines of a picture in reading order.
-    pub fn read(&self, picture: &Pixels) -> Result<Vec<TextLine>, GraphError> {
+    /// The characters that it knows.
+    pub fn characters(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match &self.reader {
+            LineReader::PpOcr { characters, .. } => Box::new(characters.iter().map(String::as_str)),
+            LineReader::Tesseract(network) => Box::new(network.characters()),
+        }
+    }
+
+    /// The lines of a picture in reading order, with the letters of these languages alone if there are any.
+    pub fn read(&self, picture: &Pixels, languages: &[&Language]) -> Result<Vec<TextLine>, GraphError> {
+        let may_be = (!languages.is_empty()).then(|| match &self.reader {
+            LineReader::PpOcr { characters, .. } => read::outputs(characters, languages),
+            LineReader::Tesseract(network) => network.outputs(languages),
+        });
+        let may_be = may_be.as_deref();
         let mut lines = Vec::new();
         for region in find::lines(&self.finder, picture)? {
             let (text, confidence) = match &self.reader {
-                LineReader::PpOcr { network, characters } => read::line(network, characters, picture, &region)?,
-                LineReader::Tesseract(network) => read::grey_line(network, picture, &region)?,
+                LineReader::PpOcr { network, characters } => {
+                    read::line(network, (characters, may_be), picture, &region)?
+                }
+                LineReader::Tesseract(network) => read::grey_line((network, may_be), picture, &region)?,
             };
             let text = text.trim();
             if confidence >= LEAST_SURE && !text.is_empty() {

@@ -5,6 +5,7 @@ use base::pixels::Pixels;
 use super::find::scaled;
 use super::region::Region;
 use crate::graph::{Graph, GraphError, Network, Tensor};
+use crate::languages::{Language, likeliest, may_stand};
 use crate::tesseract;
 
 /// Height of the network's input.
@@ -19,10 +20,15 @@ pub(super) fn characters(graph: &Graph) -> Option<Vec<String>> {
     Some(list.lines().map(str::to_owned).chain([" ".to_owned()]).collect())
 }
 
-/// Reads the text of a region, with the mean confidence of its characters.
+/// Which outputs may be in a text of these languages.
+pub(super) fn outputs(characters: &[String], languages: &[&Language]) -> Vec<bool> {
+    std::iter::once(true).chain(characters.iter().map(|character| may_stand(character, languages))).collect()
+}
+
+/// Reads the text of a region, with the mean confidence of its characters; `may_be` tells which outputs count.
 pub(super) fn line(
     network: &Network,
-    characters: &[String],
+    (characters, may_be): (&[String], Option<&[bool]>),
     picture: &Pixels,
     region: &Region,
 ) -> Result<(String, f32), GraphError> {
@@ -41,12 +47,12 @@ pub(super) fn line(
         let problem = format!("{:?} where {known} characters belong", told.shape);
         return Err(GraphError::Tensor { name: "output".into(), problem });
     }
-    Ok(spelled(&told.data, characters))
+    Ok(spelled(&told.data, characters, may_be))
 }
 
 /// Reads the text of a region with Tesseract's network, which sees grey.
 pub(super) fn grey_line(
-    network: &tesseract::LineReader,
+    (network, may_be): (&tesseract::LineReader, Option<&[bool]>),
     picture: &Pixels,
     region: &Region,
 ) -> Result<(String, f32), GraphError> {
@@ -54,15 +60,14 @@ pub(super) fn grey_line(
     let fitting = |ratio: f32| ((ratio * height as f32).round() as usize).min(WIDEST);
     let (_, cut) = region.cut(picture, height, fitting);
     let grey: Vec<f32> = cut.iter().map(|[red, green, blue]| 0.3 * red + 0.5 * green + 0.2 * blue).collect();
-    network.read(&grey)
+    network.read(&grey, may_be)
 }
 
 /// Takes the likeliest character at every step; repetitions without a gap are one character.
-fn spelled(told: &[f32], characters: &[String]) -> (String, f32) {
+fn spelled(told: &[f32], characters: &[String], may_be: Option<&[bool]>) -> (String, f32) {
     let (mut text, mut sure, mut count, mut before) = (String::new(), 0.0, 0, 0);
     for step in told.chunks_exact(characters.len() + 1) {
-        let (best, likely) =
-            step.iter().enumerate().fold((0, f32::MIN), |most, (at, &v)| if v > most.1 { (at, v) } else { most });
+        let (best, likely) = likeliest(step, may_be);
         if best != before && best > 0 {
             text.push_str(&characters[best - 1]);
             sure += likely;
