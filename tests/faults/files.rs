@@ -77,23 +77,41 @@ fn peak_of_score(world: &World, more: &[&str]) -> (Vec<String>, u64) {
 
 /// What a run shows, and the most memory that it and the processes it started held, in MB.
 #[cfg(target_os = "linux")]
-pub fn peak_of(mut command: Command) -> (Seen, u64) {
+pub fn peak_of(command: Command) -> (Seen, u64) {
+    let (seen, peak, _) = cost_of(command);
+    (seen, peak)
+}
+
+/// The same with the time that the process itself computed: what else the machine does is not in it.
+#[cfg(target_os = "linux")]
+pub fn cost_of(mut command: Command) -> (Seen, u64, Duration) {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let parent = child.id();
     let watch = std::thread::spawn(move || {
-        let mut peak = 0;
+        let (mut peak, mut busy) = (0, Duration::ZERO);
         // What has ended has no memory any more.
         while let Some(held) = memory(parent, "status", "VmHWM:") {
             // Shared pages, the program's own file above all, are divided among those that map them.
             let share = |pid| memory(pid, "smaps_rollup", "Pss:");
             let workers: u64 = children(parent).into_iter().filter_map(|pid| Some(share(pid)? + exchanged(pid))).sum();
+            busy = busy.max(computed(parent));
             peak = peak.max(held).max(share(parent).unwrap_or(0) + workers);
             std::thread::sleep(Duration::from_millis(5));
         }
-        peak / 1024
+        (peak / 1024, busy)
     });
     let output = child.wait_with_output().unwrap();
-    (Seen::from(output), watch.join().unwrap())
+    let (peak, busy) = watch.join().unwrap();
+    (Seen::from(output), peak, busy)
+}
+
+/// The time that a process has computed, which Linux counts in hundredths of a second.
+#[cfg(target_os = "linux")]
+fn computed(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks: u64 = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(10 * ticks)
 }
 
 /// In KiB.

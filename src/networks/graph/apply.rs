@@ -105,7 +105,7 @@ pub(super) fn apply(
             let (a, b) = (value()?.floats()?, value()?.floats()?);
             let shape = together(&a.shape, &b.shape)?;
             if shape != a.shape && shape != b.shape {
-                memory.fits(&shape)?;
+                memory.claim(&shape)?;
             }
             floats(binary(*arithmetic, a, b)?)
         }
@@ -143,17 +143,11 @@ pub(super) fn apply(
             let a = value()?.floats()?;
             if let Ready::Matrix(linear, rectifier) = ready {
                 afford((a.data.len() as u64).saturating_mul(linear.outputs() as u64))?;
-                require(
-                    a.data.len() / linear.inputs().max(1) * linear.outputs() <= memory.room,
-                    "the memory of a run is more than this reader allows",
-                )?;
-                floats(multiplied(a, linear, rectifier)?)
+                floats(multiplied(a, linear, rectifier, memory)?)
             } else {
                 let b = value()?.floats()?;
-                let (shape, work) = product_of(&a.shape, &b.shape)?;
-                afford(work)?;
-                memory.fits(&shape)?;
-                floats(product(engine, a, &b.plain())?)
+                afford(product_of(&a.shape, &b.shape)?.1)?;
+                floats(product(engine, a, &b.plain(), memory)?)
             }
         }
         Operator::Mean(axes, keeps) => floats(mean(value()?.floats()?, axes.as_deref(), *keeps)?),

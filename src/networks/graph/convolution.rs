@@ -118,9 +118,9 @@ impl Conv {
             match &self.weights {
                 Weights::Dense(product) => {
                     let residual = residual.as_ref().map(|residual| &residual.data[image * to..][..to]);
-                    self.dense(product, x, sizes, before, residual, y, memory);
+                    self.dense(product, x, sizes, before, residual, y, memory)?;
                 }
-                Weights::Depthwise { taps, bias } => self.depthwise((taps, bias), x, sizes, before, y, memory),
+                Weights::Depthwise { taps, bias } => self.depthwise((taps, bias), x, sizes, before, y, memory)?,
             }
         }
         memory.give(x);
@@ -142,7 +142,7 @@ impl Conv {
         residual: Option<&[f32]>,
         y: &mut [f32],
         memory: &mut Memory,
-    ) {
+    ) -> Checked<()> {
         let (channels, outputs, strides) = (self.inputs, self.outputs, self.sliding.strides);
         let covered: [usize; 2] = std::array::from_fn(|axis| (to[axis] - 1) * strides[axis] + self.window[axis]);
         let inside = before == [0, 0] && covered[0] <= from[0] && covered[1] <= from[1];
@@ -152,9 +152,9 @@ impl Conv {
         let (to, line) =
             if inside && self.window == [1, 1] && strides == [1, 1] { ([1, to[0] * to[1]], line) } else { (to, line) };
         let rows = (1..=to[0]).rev().find(|&rows| lines_of(rows) * line <= CACHED).unwrap_or(1);
-        let mut bordered = if inside { Vec::new() } else { memory.take(lines_of(rows) * line) };
+        let mut bordered = if inside { Vec::new() } else { memory.take(lines_of(rows) * line)? };
         let mut padded =
-            if product.width() == outputs { Vec::new() } else { memory.take(rows * to[1] * product.width()) };
+            if product.width() == outputs { Vec::new() } else { memory.take(rows * to[1] * product.width())? };
         let reach = Reach {
             step: strides[1] * channels,
             lines: self.window[0],
@@ -201,6 +201,7 @@ impl Conv {
         }
         memory.keep(padded);
         memory.keep(bordered);
+        Ok(())
     }
 
     fn depthwise(
@@ -211,7 +212,7 @@ impl Conv {
         before: [usize; 2],
         y: &mut [f32],
         memory: &mut Memory,
-    ) {
+    ) -> Checked<()> {
         let ([height, width], [stride, across]) = (self.window, self.sliding.strides);
         let channels = self.outputs;
         let applies = stride == across && Depthwise::applies(&self.rectifier);
@@ -234,7 +235,7 @@ impl Conv {
                 filter.run(x, 0..to[0], y);
             } else {
                 let (mut wide, mut result) =
-                    (memory.take(from[0] * from[1] * whole), memory.take(to[0] * to[1] * whole));
+                    (memory.take(from[0] * from[1] * whole)?, memory.take(to[0] * to[1] * whole)?);
                 for (to, from) in wide.chunks_exact_mut(whole).zip(x.chunks_exact(channels)) {
                     to[..channels].copy_from_slice(from);
                     to[channels..].fill(0.0);
@@ -252,6 +253,7 @@ impl Conv {
         if !applies {
             rectified(&self.rectifier, y, channels);
         }
+        Ok(())
     }
 
     /// A filter with different vertical and horizontal strides.

@@ -50,6 +50,7 @@ fn fold(graph: &mut Graph) -> Result<(), GraphError> {
         }
         let inputs = node.inputs.iter().map(|input| input.and_then(|input| graph.constants[input].clone())).collect();
         let step = (&node.operator, &Ready::Nothing);
+        memory.limit(room);
         let value = apply(engine, step, inputs, &mut left, &mut memory);
         let value = value.map_err(|problem| GraphError::Use { number, name: short(&node.name), problem })?;
         room = room

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kernels::pointwise::Rectifier;
 use kernels::{Activation, Engine, Linear, Scratch};
 
-use super::tensor::{Tensor, elements};
+use super::tensor::{Memory, Tensor, elements};
 use crate::axes::{Checked, require};
 
 /// Packs the columns of a matrix for the kernels: a row of weights for each output.
@@ -31,11 +31,16 @@ pub(super) fn product_of(a: &[usize], b: &[usize]) -> Checked<(Vec<usize>, u64)>
 }
 
 /// Rows times packed columns.
-pub(super) fn multiplied(a: Arc<Tensor>, linear: &Linear, rectifier: &Rectifier) -> Checked<Arc<Tensor>> {
+pub(super) fn multiplied(
+    a: Arc<Tensor>,
+    linear: &Linear,
+    rectifier: &Rectifier,
+    memory: &mut Memory,
+) -> Checked<Arc<Tensor>> {
     let a = a.plain();
     let Some((&inner, outer)) = a.shape.split_last() else { return Err("a product of what is no matrix".into()) };
     require(inner == linear.inputs() && !a.data.is_empty(), "matrices that do not fit")?;
-    let mut y = Tensor::zeros([outer, &[linear.outputs()]].concat(), false)?;
+    let mut y = memory.tensor([outer, &[linear.outputs()]].concat(), false)?;
     let activation = match rectifier {
         Rectifier::Relu => Activation::Relu,
         Rectifier::Gelu => Activation::Gelu,
@@ -45,10 +50,10 @@ pub(super) fn multiplied(a: Arc<Tensor>, linear: &Linear, rectifier: &Rectifier)
     Ok(Arc::new(y))
 }
 
-pub(super) fn product(engine: Engine, a: Arc<Tensor>, b: &Tensor) -> Checked<Arc<Tensor>> {
+pub(super) fn product(engine: Engine, a: Arc<Tensor>, b: &Tensor, memory: &mut Memory) -> Checked<Arc<Tensor>> {
     let a = a.plain();
     let (shape, _) = product_of(&a.shape, &b.shape)?;
-    let mut y = Tensor::zeros(shape, false)?;
+    let mut y = memory.tensor(shape, false)?;
     let (inner, columns) = (b.shape[b.shape.len() - 2], b.shape[b.shape.len() - 1]);
     let rows = if b.shape.len() == 2 { a.data.len() / inner } else { a.shape[a.shape.len() - 2] };
     if rows == 0 {

@@ -90,7 +90,7 @@ impl Network {
         values[self.input] = Some(Value::Floats(Arc::new(input)));
         let mut left = (numbers as u64).saturating_mul(WORK_OF_A_NUMBER).saturating_add(LEAST_WORK).min(MOST_WORK);
         for (number, step) in self.steps.iter().enumerate() {
-            memory.room = most.saturating_sub(live);
+            memory.limit(most.saturating_sub(live));
             let mut inputs = Vec::with_capacity(step.node.inputs.len());
             for &input in &step.node.inputs {
                 let value = input.and_then(|input| {

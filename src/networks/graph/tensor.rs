@@ -78,11 +78,6 @@ impl Tensor {
         Some(Self { channels_last: true, ..tensor })
     }
 
-    pub(super) fn zeros(shape: Vec<usize>, channels_last: bool) -> Checked<Self> {
-        let data = vec![0.0; elements(&shape)?];
-        Ok(Self { shape, channels_last, data })
-    }
-
     /// The axes in storage order.
     pub(super) fn lying(&self) -> Vec<usize> {
         lying(&self.shape, self.channels_last)
@@ -139,12 +134,12 @@ pub(super) fn lies_at(axis: usize, channels_last: bool) -> usize {
     }
 }
 
-/// A pool of memory of freed tensors: fresh memory costs more than most operators.
+/// A pool of memory of freed tensors: fresh memory costs more than most operators. What it keeps counts in the bound of a run.
 #[derive(Debug)]
 pub(super) struct Memory {
     free: Vec<Vec<f32>>,
-    /// Maximum elements of the next tensor.
-    pub room: usize,
+    /// Maximum elements of the next tensor and of the pool together.
+    room: usize,
 }
 
 impl Memory {
@@ -155,25 +150,46 @@ impl Memory {
         Self { free: Vec::new(), room }
     }
 
-    /// Checks that there is room for a tensor of this shape.
-    pub fn fits(&self, shape: &[usize]) -> Checked<()> {
-        require(elements(shape)? <= self.room, "the memory of a run is more than this reader allows")
+    /// Sets what the next step may take.
+    pub fn limit(&mut self, room: usize) {
+        self.room = room;
+        self.make_room(0);
+    }
+
+    /// Sees to room for a tensor of this shape that is not taken from here.
+    pub fn claim(&mut self, shape: &[usize]) -> Checked<()> {
+        let len = elements(shape)?;
+        require(len <= self.room, "the memory of a run is more than this reader allows")?;
+        self.make_room(len);
+        Ok(())
+    }
+
+    fn make_room(&mut self, len: usize) {
+        // The oldest pieces go first; they are of layers before.
+        while !self.free.is_empty() && self.pooled() + len > self.room {
+            self.free.remove(0);
+        }
+        self.room = self.room.saturating_sub(len);
+    }
+
+    fn pooled(&self) -> usize {
+        self.free.iter().map(Vec::capacity).sum()
     }
 
     /// Memory with arbitrary content, for callers that write all elements.
-    pub fn take(&mut self, len: usize) -> Vec<f32> {
+    pub fn take(&mut self, len: usize) -> Checked<Vec<f32>> {
+        require(len <= self.room, "the memory of a run is more than this reader allows")?;
         let fits = |piece: &Vec<f32>| piece.capacity() >= len && piece.capacity() / 4 <= len;
         let fitting =
             (0..self.free.len()).filter(|&at| fits(&self.free[at])).min_by_key(|&at| self.free[at].capacity());
-        let Some(at) = fitting else { return vec![0.0; len] };
-        let mut piece = self.free.swap_remove(at);
+        let mut piece = fitting.map(|at| self.free.swap_remove(at)).unwrap_or_default();
+        self.make_room(piece.capacity().max(len));
         piece.resize(len, 0.0);
-        piece
+        Ok(piece)
     }
 
     pub fn tensor(&mut self, shape: Vec<usize>, channels_last: bool) -> Checked<Tensor> {
-        self.fits(&shape)?;
-        let data = self.take(elements(&shape)?);
+        let data = self.take(elements(&shape)?)?;
         Ok(Tensor { shape, channels_last, data })
     }
 
@@ -185,8 +201,35 @@ impl Memory {
     }
 
     pub fn keep(&mut self, piece: Vec<f32>) {
+        self.room = self.room.saturating_add(piece.capacity());
         if piece.capacity() > 0 && self.free.len() < Self::MOST {
             self.free.push(piece);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Memory;
+
+    #[test]
+    fn what_is_pooled_counts_as_taken() {
+        let mut memory = Memory::new(100);
+        let mut live = Vec::new();
+        for len in [10, 20, 30] {
+            live.push(memory.take(len).unwrap());
+        }
+        assert!(memory.take(41).is_err() && memory.take(40).is_ok());
+        memory.limit(40);
+        live.into_iter().for_each(|piece| memory.keep(piece));
+        assert_eq!((memory.pooled(), memory.room), (60, 100));
+        // 30 would fit but is too small, so that the oldest go.
+        assert_eq!(memory.take(50).unwrap().len(), 50);
+        assert_eq!((memory.pooled(), memory.room), (50, 50));
+        let again = memory.take(28).unwrap();
+        assert_eq!((again.capacity(), memory.pooled(), memory.room), (30, 20, 20));
+        memory.limit(10);
+        assert_eq!(memory.pooled(), 0);
+        assert!(memory.claim(&[2, 6]).is_err() && memory.claim(&[2, 5]).is_ok() && memory.claim(&[1]).is_err());
     }
 }

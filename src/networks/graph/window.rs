@@ -59,7 +59,7 @@ impl Spread {
         let x = x.laid(true);
         let (width, [rows, columns]) = (x.shape[3], self.window);
         let (step, part) = (self.product.width(), columns * self.outputs);
-        let mut line = memory.take(width * step);
+        let mut line = memory.take(width * step)?;
         let lines = y.data.chunks_exact_mut(rows * width * part);
         for (x, y) in x.data.chunks_exact(width * self.inputs).zip(lines) {
             let reach = Reach::pixel(self.inputs, self.inputs);
