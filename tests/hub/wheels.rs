@@ -208,6 +208,7 @@ fn where_no_index_is_named_pip_brings_the_wheel_once_and_the_entries_are_verifie
     let mut index = index(Served::file);
     index.place.environment.retain(|(name, _)| name != "PIP_INDEX_URL");
     let folder = pip(&mut index.place, &index.wheel, FILE);
+    index.place.environment.push(("PIP_DEFAULT_TIMEOUT".into(), "60".into()));
     for outcome in index.place.pull_all(&index.both()) {
         outcome.unwrap();
     }
@@ -218,6 +219,7 @@ fn where_no_index_is_named_pip_brings_the_wheel_once_and_the_entries_are_verifie
     assert_eq!(asked.lines().count(), 1, "{asked}");
     assert!(asked.starts_with("download ") && asked.trim_end().ends_with("--abi cp311 Face_Kit==1.2"), "{asked}");
     assert!(asked.contains(" --no-deps ") && asked.contains(" --only-binary=:all: "), "{asked}");
+    assert!(asked.contains(" --timeout 60 "), "who has a slow network says so to pip: {asked}");
     assert_eq!(index.place.server.log().len(), 0, "nothing was asked of a server");
 }
 
@@ -227,12 +229,14 @@ fn what_pip_cannot_bring_or_brings_wrong_is_no_model() {
     let mut index = index(Served::file);
     index.place.environment.retain(|(name, _)| name != "PIP_INDEX_URL");
     let folder = pip(&mut index.place, b"", FILE);
+    let asked = || std::fs::read_to_string(folder.join("asked")).unwrap();
     let error = |index: &Index| index.place.pull(&index.both()[0]).unwrap_err().to_string();
     for outcome in index.place.pull_all(&index.both()) {
         let said = outcome.unwrap_err().to_string();
         assert!(said.contains("pip could not bring it: ERROR: no network"), "{said}");
     }
-    assert_eq!(std::fs::read_to_string(folder.join("asked")).unwrap().lines().count(), 1, "what failed fails for all");
+    assert_eq!(asked().lines().count(), 1, "what failed fails for all");
+    assert!(asked().contains(" --retries 0 --timeout 5 "), "a network that keeps silent is soon given up: {}", asked());
     std::fs::write(folder.join("brings.whl"), zip(&[("kit/a.bin", b"something else")])).unwrap();
     let said = error(&index);
     assert!(said.contains("another file of that name"), "{said}");

@@ -16,6 +16,8 @@ pub struct Network {
     pub certificates: Option<PathBuf>,
     /// Package indexes, in order of precedence.
     pub indexes: Vec<String>,
+    /// Seconds that pip waits for an answer, where the user says so.
+    pub pip_timeout: Option<String>,
     /// The folders where pip is looked for if there are none; empty if pip is told to use no index.
     pub programs: Vec<PathBuf>,
 }
@@ -35,6 +37,7 @@ impl Network {
             no_proxy: no_proxy.split(',').map(|entry| entry.trim().to_ascii_lowercase()).collect(),
             certificates: first(&["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"]).map(PathBuf::from),
             indexes: indexes(&variables),
+            pip_timeout: variables.get("PIP_DEFAULT_TIMEOUT").cloned(),
             programs: programs(&variables),
         }
     }

@@ -19,6 +19,8 @@ use base::reading;
 
 /// Programs that are or run pip, and their first arguments.
 const PROGRAMS: [(&str, &[&str]); 4] = [("pip", &[]), ("pip3", &[]), ("python3", &["-m", "pip"]), ("uvx", &["pip"])];
+/// Seconds that pip waits for an answer unless the user says otherwise; its own 15 are long where there is no network.
+const TIMEOUT: &str = "5";
 /// The file that pip says into why it fails, beside the wheel, and how much of it is read.
 const MESSAGES: &str = "messages";
 const LONGEST_MESSAGE: u64 = 64 << 10;
@@ -73,6 +75,7 @@ fn fetch(transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<TempDir, Trouble
 
 /// Starts the first program that is there.
 fn start(transfer: &Transfer<'_>, wheel: &WheelEntry, folder: &TempDir) -> Result<Child, Trouble> {
+    let timeout = transfer.client.network().pip_timeout.as_deref().unwrap_or(TIMEOUT);
     for (program, first) in PROGRAMS {
         let Some(program) =
             transfer.client.network().programs.iter().map(|folder| folder.join(program)).find(|path| path.is_file())
@@ -83,7 +86,8 @@ fn start(transfer: &Transfer<'_>, wheel: &WheelEntry, folder: &TempDir) -> Resul
         let messages = messages.map_err(|error| SourceError::Pip(error.to_string()))?;
         let started = Command::new(program)
             .args(first)
-            .args(["download", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "0", "--no-deps"])
+            .args(["download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"])
+            .args(["--retries", "0", "--timeout", timeout])
             // Nothing of the wheel is run, so that the version of Python does not matter.
             .args(["--ignore-requires-python", "--only-binary=:all:", "--dest"])
             .arg(folder.path())
