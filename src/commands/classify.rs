@@ -14,7 +14,7 @@ use crate::report::records::ClassifyRecord;
 /// efficientnet-lite0 knows the 1000 classes of ImageNet; `albumctl models pull classes` fetches it. Without it, or with
 /// `--model album-mini`, the built-in model distinguishes photographs, screenshots, documents, receipts, charts, drawings
 /// and memes. `albumctl train classifier` trains a model of your own from a folder of photos for each class; give its
-/// best.safetensors to --model.
+/// best.safetensors to --model. A `.pth` of torchvision's ResNet-50 is taken there, too, with the classes of ImageNet.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
