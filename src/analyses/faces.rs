@@ -17,7 +17,7 @@ pub struct FaceAnalysis {
 
 impl FaceAnalysis {
     /// Raised when the same pixels give another result.
-    const REVISION: &'static str = "portrait/3";
+    const REVISION: &'static str = "portrait/4";
 }
 
 impl Analysis for FaceAnalysis {

@@ -46,6 +46,5 @@ pub(crate) fn expect(
 
 /// Scales bytes to the input range of a network.
 pub(crate) fn scaled(bytes: &[u8], factor: f32, offset: f32) -> Vec<f32> {
-    let table: [f32; 256] = std::array::from_fn(|v| v as f32 * factor + offset);
-    bytes.iter().map(|&v| table[usize::from(v)]).collect()
+    bytes.iter().map(|&v| f32::from(v) * factor + offset).collect()
 }

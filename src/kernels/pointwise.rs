@@ -85,6 +85,10 @@ impl Lines {
     /// The offset of a pixel.
     #[inline(always)]
     pub(super) fn at(&self, pixel: usize) -> usize {
+        // Most buffers are a single line, which spares the division.
+        if pixel < self.width {
+            return pixel * self.step;
+        }
         (pixel / self.width) * self.line_step + (pixel % self.width) * self.step
     }
 

@@ -16,7 +16,7 @@ use crate::telemetry::TIE_BREAK;
 use hub::Network as _;
 use judge::portrait::Face;
 use judge::select::{
-    self, Comparator, Decision, DecisionSource, MissingReason, Photo, Portrait, Rules, SequencePart, Verdict,
+    self, Comparator, Decision, DecisionSource, MissingReason, Photo, Portrait, Rules, SeenEyes, SequencePart, Verdict,
 };
 use photo::scan;
 
@@ -79,6 +79,7 @@ pub fn candidate(photo: &PhotoReport, group: Option<usize>, decision: Option<Fou
         portrait: photo.portrait.as_ref().map(faces).ok_or(MissingReason::ModelMissing),
         sharpness: photo.quality.as_ref().map(|quality| quality.sharpness),
         face_sharpness: photo.portrait.as_ref().and_then(face_sharpness).unwrap_or_default(),
+        eyes: photo.portrait.as_ref().map(eyes).unwrap_or_default(),
         taken_ms: photo.taken_ms(),
         decision: decision.map(|(decision, _)| decision),
         decision_source: decision.map(|(_, source)| source),
@@ -108,6 +109,11 @@ fn people(portrait: &judge::portrait::Portrait) -> Vec<&Face> {
 fn face_sharpness(portrait: &judge::portrait::Portrait) -> Option<Vec<f64>> {
     let is_sure = |face: &&Face| face.sharpness_confidence.is_some_and(|confidence| confidence >= SURE_SHARPNESS);
     people(portrait).into_iter().map(|face| Some(face).filter(is_sure)?.sharpness).collect()
+}
+
+fn eyes(portrait: &judge::portrait::Portrait) -> Vec<SeenEyes> {
+    let of_face = |face: &Face| SeenEyes { bbox: face.bbox, lids: face.lids, smile: face.smile };
+    people(portrait).into_iter().map(of_face).collect()
 }
 
 /// The smallest confidence at which faces of different photos are compared: about 64 pixels.

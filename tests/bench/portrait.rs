@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench portrait` prints each network, and the whole way for a photo. With `--serve` it analyses the
 //! pictures named on standard input, one a line, and answers with milliseconds: `peers/mediapipe_faces.py` asks it in
-//! turn with MediaPipe.
+//! turn with MediaPipe. With `--parts` it prints the processor time of each part of that way, which other work on the
+//! machine stretches less than the clock.
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs)]
 
 use std::collections::HashMap;
@@ -13,8 +14,9 @@ use std::time::Instant;
 
 use base::pixels::Pixels;
 use criterion::Criterion;
+use hub::expressions::ExpressionNetworks;
 use hub::faces::{FaceAnalyzer, FaceFiles, Landmarks};
-use judge::portrait::{EyesBy, Thresholds};
+use judge::portrait::{Crop, Detector, EyesBy, FaceQuality, Outside, Thresholds};
 use kernels::Cpu;
 use networks::tflite::{Graph, Network};
 
@@ -67,18 +69,23 @@ fn doubled(pixels: &Pixels) -> Option<Pixels> {
     Pixels::new(2 * pixels.width(), pixels.height(), rows.collect())
 }
 
-fn whole_photos(c: &mut Criterion, cpu: Cpu) {
-    let Some(analyzer) = analyzer(cpu) else { return };
+/// Pictures, each with the number of its faces.
+fn pictures() -> Vec<(usize, Pixels)> {
     let golden = |name: &str| picture(&shared().join(format!("data/faces_golden/png/{name}.png")));
     let empty = picture(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/album/DSC_0102.jpg")));
-    for (faces, pixels) in [
+    let all = [
         (0, empty),
         (1, golden("portrait_02")),
         (1, golden("n04591157_Windsor_tie")),
         (2, golden("n03124170_cowboy_hat")),
         (4, golden("n03124170_cowboy_hat").as_ref().and_then(doubled)),
-    ] {
-        let Some(pixels) = pixels else { continue };
+    ];
+    all.into_iter().filter_map(|(faces, pixels)| Some((faces, pixels?))).collect()
+}
+
+fn whole_photos(c: &mut Criterion, cpu: Cpu) {
+    let Some(analyzer) = analyzer(cpu) else { return };
+    for (faces, pixels) in pictures() {
         assert_eq!(analyzer.analyse(&pixels).num_faces, faces);
         let name = format!("{faces} faces, {}x{}, {cpu}", pixels.width(), pixels.height());
         c.bench_function(&name, |b| b.iter(|| black_box(analyzer.analyse(&pixels))));
@@ -100,7 +107,50 @@ fn serve() {
     }
 }
 
+/// The processor time of a call in milliseconds: the mean over a round of calls, because the kernel counts in steps of
+/// some milliseconds; of several rounds the least.
+fn processor_time<T>(work: impl Fn() -> T) -> f64 {
+    let nanoseconds = || -> f64 {
+        let counted = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux counts the time of threads");
+        counted.split(' ').next().and_then(|text| text.parse().ok()).expect("nanoseconds come first")
+    };
+    let round = || {
+        let start = nanoseconds();
+        (0..CALLS).for_each(|_| drop(black_box(work())));
+        (nanoseconds() - start) / 1e6 / f64::from(CALLS)
+    };
+    (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min)
+}
+
+const CALLS: u32 = 50;
+const ROUNDS: u32 = 8;
+
+fn parts(cpu: Cpu) {
+    let (Some(analyzer), Some(bundle)) = (analyzer(cpu), bundle()) else { return };
+    let expressions = ExpressionNetworks::load(&bundle, cpu).expect("a sound bundle");
+    let shown = |what: &str, milliseconds: f64| println!("{cpu}: {what}: {milliseconds:.2} ms");
+    for (faces, pixels) in pictures() {
+        let (width, height) = (pixels.width(), pixels.height());
+        let of = |what: &str| format!("{what}, {faces} faces of {width}x{height}");
+        shown(&of("everything"), processor_time(|| analyzer.analyse(&pixels)));
+        if faces != 1 {
+            continue;
+        }
+        shown(&of("full-range detector"), processor_time(|| analyzer.detect(&pixels, Detector::FullRange)));
+        shown(&of("short-range detector"), processor_time(|| analyzer.detect(&pixels, Detector::ShortRange)));
+        let found = analyzer.detect(&pixels, Detector::ShortRange);
+        let crop = Crop::around(&found[0], width, height);
+        shown(&of("mesh with attention"), processor_time(|| analyzer.mesh(&pixels, &crop)));
+        shown(&of("expression networks"), processor_time(|| expressions.look(&pixels, &crop)));
+        shown(&of("crop of 192"), processor_time(|| crop.sample(&pixels, 192, Outside::Nearest)));
+        shown(&of("sharpness of the picture"), processor_time(|| FaceQuality::measure(&pixels)));
+    }
+}
+
 fn main() {
+    if std::env::args().any(|argument| argument == "--parts") {
+        return parts(Cpu::best());
+    }
     if std::env::args().any(|argument| argument == "--serve") {
         return serve();
     }

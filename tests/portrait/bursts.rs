@@ -15,8 +15,7 @@ use crate::states::{FACES, with_closed_eyes};
 use crate::world::{Random, World, shared};
 
 const BURSTS: usize = 40;
-/// 36 are reached and 38 are wanted, which tests/bench/RESULTS.md lists as missed. The margin allows for other processors.
-const REACHED: usize = 34;
+const REACHED: usize = 38;
 const TAKES: usize = 4;
 /// The side of a tile with one face, and its side as a multiple of the face's.
 const TILE: u32 = 300;
@@ -123,7 +122,9 @@ fn of_drawn_bursts_the_take_with_all_eyes_open_wins() {
             let drawn = group(&tiles, &shifts, ground);
             fs::write(folder.join(format!("DSC_{take}.jpg")), as_taken(&drawn, &mut random)).unwrap();
         }
-        let args = ["select", "--models-dir", models.to_str().unwrap(), "--top", "1", folder.to_str().unwrap()];
+        // Squares on a ground of one colour look like memes, as photos of people do not; what is asked is who blinks.
+        let args = ["--top", "1", "--junk", "keep", folder.to_str().unwrap()];
+        let args = ["select", "--models-dir", models.to_str().unwrap()].into_iter().chain(args);
         let line = world.run(args).expect(0).lines().remove(0);
         let is_best = line["image_path"].as_str().unwrap().ends_with(&format!("DSC_{best}.jpg"));
         won += usize::from(is_best);

@@ -65,10 +65,15 @@ impl Crop {
             for (block, pixels) in line.chunks_mut(BLOCK * 3).enumerate() {
                 let (left, y) = ((block * BLOCK) as f64, y as f64);
                 let begin = [a * left + b * y + c, d * left + e * y + f, g * left + h * y + i];
-                for (x, pixel) in pixels.as_chunks_mut().0.iter_mut().enumerate() {
+                // All positions first: a loop without memory accesses is compiled to vector instructions.
+                let mut positions = [[0; 2]; BLOCK];
+                for (x, position) in positions.iter_mut().enumerate() {
                     let x = x as f64;
                     let steps = f64::from(1 << STEP_BITS) / (begin[2] + g * x);
-                    *pixel = sampler.at(to_whole((begin[0] + a * x) * steps), to_whole((begin[1] + d * x) * steps));
+                    *position = [to_whole((begin[0] + a * x) * steps), to_whole((begin[1] + d * x) * steps)];
+                }
+                for (pixel, [x, y]) in pixels.as_chunks_mut().0.iter_mut().zip(positions) {
+                    *pixel = sampler.at(x, y);
                 }
             }
         }
@@ -94,58 +99,73 @@ const BLOCK: usize = 64;
 /// The base-2 logarithm of the number of steps in a pixel.
 const STEP_BITS: u32 = 5;
 
-/// The nearest integer, ties to even.
-fn to_whole(v: f64) -> i64 {
-    // Adding a number so large that no fraction bits remain rounds to even, without a library call for each pixel. For
-    // values too large for this, the position is far outside the picture anyway.
+/// The nearest integer, ties to even, of a value that lies within [`FARTHEST`] of zero; beyond it, a value as far.
+fn to_whole(v: f64) -> i32 {
+    // Adding a number so large that no fraction bits remain rounds to even; the integer is then in the lowest bits.
     const NO_FRACTION: f64 = 6_755_399_441_055_744.0;
-    (v + NO_FRACTION - NO_FRACTION) as i64
+    let v = if v < FARTHEST { v } else { FARTHEST };
+    let v = if v > -FARTHEST { v } else { -FARTHEST };
+    (v + NO_FRACTION).to_bits() as i32
 }
+
+/// A position outside every picture, in steps.
+const FARTHEST: f64 = (1_u32 << 30) as f64;
 
 struct Sampler<'a> {
     data: &'a [u8],
-    width: i64,
-    height: i64,
+    width: i32,
+    height: i32,
     outside: Outside,
 }
 
+/// The three channels of a pixel in one number, with room to add up products with weights below 1024.
+fn spread(pixel: u64) -> u64 {
+    (pixel & 0xff) | (pixel & 0xff00) << (LANE - 8) | (pixel & 0xff_0000) << (2 * LANE - 16)
+}
+
+/// The bits for a channel in [`spread`].
+const LANE: u32 = 21;
+
 impl<'a> Sampler<'a> {
     fn new(pixels: &'a Pixels, outside: Outside) -> Self {
-        Self { data: pixels.data(), width: pixels.width().into(), height: pixels.height().into(), outside }
+        let side = |length: u32| i32::try_from(length).unwrap_or(i32::MAX);
+        Self { data: pixels.data(), width: side(pixels.width()), height: side(pixels.height()), outside }
     }
 
     /// The colour at (x, y), given in 1/32 pixel.
-    fn at(&self, x: i64, y: i64) -> [u8; 3] {
+    fn at(&self, x: i32, y: i32) -> [u8; 3] {
         let (left, top) = (x >> STEP_BITS, y >> STEP_BITS);
         let steps = (1 << STEP_BITS) - 1;
-        let (dx, dy) = ((x & steps) as u32, (y & steps) as u32);
-        let inside = left >= 0 && top >= 0 && left < self.width - 1 && top < self.height - 1;
-        let [a, b, c, d] = if inside {
-            let upper = (top * self.width + left) as usize * 3;
-            let lower = upper + self.width as usize * 3;
-            let pair = |at: usize| {
-                let six = &self.data[at..at + 6];
-                ([six[0], six[1], six[2]], [six[3], six[4], six[5]])
-            };
-            let ((a, b), (c, d)) = (pair(upper), pair(lower));
-            [a, b, c, d]
-        } else {
+        let (dx, dy) = ((x & steps) as u64, (y & steps) as u64);
+        let [a, b, c, d] = self.inside(left, top).unwrap_or_else(|| {
             [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(right, down)| self.pixel(left + right, top + down))
-        };
-        std::array::from_fn(|i| {
-            let [a, b, c, d] = [a[i], b[i], c[i], d[i]].map(u32::from);
-            let (upper, lower) = ((32 - dx) * a + dx * b, (32 - dx) * c + dx * d);
-            (((32 - dy) * upper + dy * lower + 512) >> 10) as u8
-        })
+        });
+        let upper = (32 - dy) * ((32 - dx) * spread(a) + dx * spread(b));
+        let sums = upper + dy * ((32 - dx) * spread(c) + dx * spread(d));
+        let rounded = sums + 512 * (1 | 1 << LANE | 1 << (2 * LANE));
+        std::array::from_fn(|channel| (rounded >> (10 + LANE * channel as u32)) as u8)
     }
 
-    fn pixel(&self, x: i64, y: i64) -> [u8; 3] {
+    /// The four pixels around a position, each in the lowest three bytes of a number; `None` at the edge and outside.
+    fn inside(&self, left: i32, top: i32) -> Option<[u64; 4]> {
+        if left < 0 || top < 0 || left >= self.width - 1 || top >= self.height - 1 {
+            return None;
+        }
+        let (line, at) = (self.width as usize * 3, (top as usize * self.width as usize + left as usize) * 3);
+        // Six bytes are needed, and eight are read in one go.
+        let pair = |at: usize| self.data.get(at..)?.first_chunk().map(|&eight| u64::from_le_bytes(eight));
+        let (upper, lower) = (pair(at)?, pair(at + line)?);
+        Some([upper, upper >> 24, lower, lower >> 24])
+    }
+
+    fn pixel(&self, x: i32, y: i32) -> u64 {
         let (near_x, near_y) = (x.clamp(0, self.width - 1), y.clamp(0, self.height - 1));
         if self.outside == Outside::Black && (near_x, near_y) != (x, y) {
-            return [0; 3];
+            return 0;
         }
-        let at = (near_y * self.width + near_x) as usize * 3;
-        [self.data[at], self.data[at + 1], self.data[at + 2]]
+        let at = (near_y as usize * self.width as usize + near_x as usize) * 3;
+        let [r, g, b] = [0, 1, 2].map(|channel| u64::from(self.data[at + channel]));
+        r | g << 8 | b << 16
     }
 }
 

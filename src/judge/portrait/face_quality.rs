@@ -84,6 +84,13 @@ impl Grey {
     fn of(pixels: &Pixels, by: usize) -> Self {
         let (width, height) = (pixels.width() as usize / by, pixels.height() as usize / by);
         let data = pixels.data();
+        if by == 1 {
+            return Self {
+                width,
+                height,
+                levels: data.chunks_exact(3).map(|pixel| (luma(pixel) / LUMA) as u8).collect(),
+            };
+        }
         let stride = pixels.width() as usize * 3;
         let mut levels = Vec::with_capacity(width * height);
         for y in 0..height {
@@ -118,14 +125,23 @@ impl Grey {
             } else {
                 (from, to) = (from.max(HALF + 1), to.min(self.width - HALF));
             }
-            for at in y * self.width + from..y * self.width + to.max(from) {
-                let [here, before, enters, leaves] = [at, at - step, at + HALF * step, at - (HALF + 1) * step]
-                    .map(|index| i32::from(self.levels[index]));
-                let own = WINDOW as u32 * here.abs_diff(before);
-                sums.all += u64::from(own);
-                sums.lost += u64::from(own.saturating_sub(enters.abs_diff(leaves)));
-                sums.count += 1;
+            if from >= to {
+                continue;
             }
+            let at = y * self.width + from;
+            let run = |begin: usize| &self.levels[begin..begin + to - from];
+            let neighbours = run(at).iter().zip(run(at - step));
+            let (enter, leave) = (run(at + HALF * step), run(at - (HALF + 1) * step));
+            // Sums of one row fit 32 bits, in which the loop is vectors.
+            let (mut all, mut lost) = (0_u32, 0_u32);
+            for ((here, before), (enters, leaves)) in neighbours.zip(enter.iter().zip(leave)) {
+                let own = WINDOW as u32 * u32::from(here.abs_diff(*before));
+                all += own;
+                lost += own.saturating_sub(u32::from(enters.abs_diff(*leaves)));
+            }
+            sums.all += u64::from(all);
+            sums.lost += u64::from(lost);
+            sums.count += (to - from) as u64;
         }
         sums
     }

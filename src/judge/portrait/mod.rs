@@ -19,5 +19,5 @@ pub use detection::{Detection, Detector, ROW, decode};
 pub use expression::Expression;
 pub use face_quality::FaceQuality;
 pub use record::{Face, Mesh, Portrait, Unclear, crops, score};
-pub use state::{ExpressionOutput, Eyes, Pose};
+pub use state::{ExpressionOutput, Eyes, LIDS_DOWN, Pose};
 pub use thresholds::{EyesBy, LandmarkRounding, Thresholds};

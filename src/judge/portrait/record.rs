@@ -57,6 +57,9 @@ pub struct Face {
     pub eyes: Option<Eyes>,
     /// From 0.5, at the threshold to another state, to 1.
     pub eyes_confidence: Option<f64>,
+    /// How far the lids are down: near 0 for wide open eyes, closed from 0.42.
+    #[serde(default)]
+    pub lids: Option<f64>,
     /// The smile score, from 0 to 1.
     pub smile: Option<f64>,
     pub smile_confidence: Option<f64>,
@@ -168,6 +171,7 @@ impl Face {
             unclear: judged.err(),
             eyes: None,
             eyes_confidence: None,
+            lids: None,
             smile: None,
             smile_confidence: None,
             pose: None,
@@ -204,8 +208,9 @@ impl Face {
             if expressed.dark_glasses {
                 self.unclear = Some(Unclear::DarkGlasses);
             } else {
-                let (eyes, confidence) = state::eyes(&expressed.blendshapes, ears, &pose);
-                (self.eyes, self.eyes_confidence) = (Some(eyes), Some(confidence));
+                let lids = state::lids(&expressed.blendshapes, ears, &pose);
+                let (eyes, confidence) = state::eyes(&expressed.blendshapes, lids, &pose);
+                (self.eyes, self.eyes_confidence, self.lids) = (Some(eyes), Some(confidence), Some(lids));
             }
         }
         self.eyes_open = self.eyes.and_then(Eyes::are_open);

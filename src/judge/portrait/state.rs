@@ -67,9 +67,8 @@ impl Pose {
     }
 }
 
-/// The smallest sum of blink score and shortfall of the aspect ratio below [`OPEN_EAR`] at which lids are down. Open
-/// eyes in a laugh reach 0.35.
-const LIDS_DOWN: f64 = 0.42;
+/// The value of [`lids`] from which they are down. Open eyes in a laugh reach 0.35.
+pub const LIDS_DOWN: f64 = 0.42;
 /// The aspect ratio from which an eye counts as open.
 const OPEN_EAR: f64 = 0.2;
 /// The smallest look-down score of eyes that look down rather than being closed …
@@ -87,22 +86,34 @@ const ONE_EYE_HIDDEN: f64 = 35.0;
 /// The distance from a threshold at which confidence reaches 1.
 const SURE: f64 = 0.15;
 
-/// The state of the eyes and its confidence: one half at the threshold between two states, 1 far from it. `ears` holds
-/// the aspect ratios of the eye on the picture's left, which is the person's right eye, and of the other one.
-pub fn eyes(shapes: &Blendshapes, ears: [f64; 2], pose: &Pose) -> (Eyes, f64) {
+/// The values of the person's left and right eye, of which a face that is turned away shows only one.
+fn seen([left, right]: [f64; 2], pose: &Pose) -> [f64; 2] {
     // A face turned to the picture's right shows the eye on the picture's left.
-    let seen = |[left, right]: [f64; 2]| match pose.yaw {
+    match pose.yaw {
         yaw if yaw > ONE_EYE_HIDDEN => [right; 2],
         yaw if yaw < -ONE_EYE_HIDDEN => [left; 2],
         _ => [left, right],
-    };
-    let mean = |[left, right]: [f64; 2]| f64::midpoint(left, right);
-    let (blink, [ear_right, ear_left]) = (shapes.blink(), ears);
+    }
+}
+
+fn mean([left, right]: [f64; 2]) -> f64 {
+    f64::midpoint(left, right)
+}
+
+/// How far the lids are down: the blink score, and what the aspect ratio lacks of an open eye's. Near 0 for wide open
+/// eyes. `ears` holds the aspect ratios of the eye on the picture's left, which is the person's right eye, and of the
+/// other one.
+pub fn lids(shapes: &Blendshapes, [ear_right, ear_left]: [f64; 2], pose: &Pose) -> f64 {
     let of_eye = |blink: f64, ear: f64| blink + (OPEN_EAR - ear).max(0.0);
-    let both = seen([of_eye(blink[0], ear_left), of_eye(blink[1], ear_right)]);
+    let [left, right] = shapes.blink();
+    let both = seen([of_eye(left, ear_left), of_eye(right, ear_right)], pose);
     // A single eye that is clearly closed is a blink, too.
-    let lids = mean(both).max(both[0].max(both[1]) - SURE);
-    let [down, squint] = [shapes.look_down(), shapes.squint()].map(|pair| mean(seen(pair)));
+    mean(both).max(both[0].max(both[1]) - SURE)
+}
+
+/// The state of the eyes and its confidence: one half at the threshold between two states, 1 far from it.
+pub fn eyes(shapes: &Blendshapes, lids: f64, pose: &Pose) -> (Eyes, f64) {
+    let [down, squint] = [shapes.look_down(), shapes.squint()].map(|pair| mean(seen(pair, pose)));
     let sure = |margin: f64| 0.5 + 0.5 * (margin / SURE).clamp(0.0, 1.0);
     if down >= LOOKS_DOWN && down - lids >= MORE_THAN_LIDS {
         return (Eyes::LookingDown, sure((down - LOOKS_DOWN).min(down - lids - MORE_THAN_LIDS)));
@@ -135,9 +146,13 @@ mod tests {
         Blendshapes(all)
     }
 
+    fn state(shapes: &Blendshapes, ears: [f64; 2], pose: &Pose) -> (Eyes, f64) {
+        eyes(shapes, lids(shapes, ears, pose), pose)
+    }
+
     #[test]
     fn other_scores_decide_what_lowered_lids_mean() {
-        let state = |scores, ear: f64| eyes(&shapes(scores), [ear; 2], &STRAIGHT).0;
+        let state = |scores, ear: f64| state(&shapes(scores), [ear; 2], &STRAIGHT).0;
         assert_eq!(state([0.05, 0.1, 0.2, 0.9], 0.3), Eyes::Open, "smiling");
         assert_eq!(state([0.25, 0.1, 0.72, 0.94], 0.16), Eyes::Laughing, "an aspect ratio of closed eyes");
         assert_eq!(state([0.25, 0.1, 0.72, 0.1], 0.16), Eyes::Open, "narrow, as in the sun");
@@ -148,7 +163,7 @@ mod tests {
 
     #[test]
     fn confidence_grows_from_one_half_at_the_threshold() {
-        let sure = |blink| eyes(&shapes([blink, 0.0, 0.0, 0.0]), [0.3; 2], &STRAIGHT).1;
+        let sure = |blink| state(&shapes([blink, 0.0, 0.0, 0.0]), [0.3; 2], &STRAIGHT).1;
         assert!((sure(0.42) - 0.5).abs() < 1e-6);
         assert!(sure(0.45) > sure(0.43) && sure(0.3) > sure(0.4));
         assert!((sure(0.0) - 1.0).abs() < 1e-9 && (sure(1.0) - 1.0).abs() < 1e-9);
@@ -159,7 +174,7 @@ mod tests {
         let mut wink = shapes([0.05, 0.0, 0.0, 0.0]);
         wink.0[10] = 0.8;
         // The person's right eye is the one on the picture's left.
-        let state = |yaw| eyes(&wink, [0.05, 0.3], &Pose { yaw, ..STRAIGHT }).0;
+        let state = |yaw| state(&wink, [0.05, 0.3], &Pose { yaw, ..STRAIGHT }).0;
         assert_eq!(state(0.0), Eyes::Closed);
         assert_eq!(state(50.0), Eyes::Closed, "turned to the picture's right: the left half is seen");
         assert_eq!(state(-50.0), Eyes::Open, "the closed eye is hidden");

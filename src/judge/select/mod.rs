@@ -6,6 +6,7 @@ pub mod composite;
 mod cover;
 mod filter;
 mod kind;
+mod lids;
 mod pick;
 mod picks;
 mod reason;
@@ -25,6 +26,7 @@ pub use composite::{MissingReason, Portrait, ScoreParts, Weights};
 pub use cover::Quota;
 pub use filter::{Filters, Orientation};
 pub use kind::{Junk, Kind, PictureKind};
+pub use lids::SeenEyes;
 pub use relevance::Relevance;
 pub use taste::{needs_comparison, select};
 pub use tournament::{Meeting, Tiebreak};
@@ -72,6 +74,8 @@ pub struct Photo {
     pub sharpness: Option<f64>,
     /// How sharp each prominent face is, from the left; empty if one of them could not be measured.
     pub face_sharpness: Vec<f64>,
+    /// The eyes of each prominent face, from the left.
+    pub eyes: Vec<SeenEyes>,
     /// Capture time by the camera's clock, in milliseconds; `None` when unknown or known only to the day.
     pub taken_ms: Option<i64>,
     pub decision: Option<Decision>,
@@ -142,8 +146,9 @@ pub struct Rules {
     pub category_distance: f64,
     /// The largest distance from the best composite of a group at which a photo enters the tie-break.
     pub tiebreak_margin: f64,
-    /// The lead in composite that a photo with a blink needs over one of the same group in which nobody blinks. At 0,
-    /// blinks count only through the composite.
+    /// The lead in composite that a photo with a blink needs over one of the same group in which nobody blinks. Eyes that
+    /// are half closed compared with the same face in another photo of the group count as a blink. At 0, blinks count only
+    /// through the composite.
     pub blink_margin: f64,
     /// By how much the faces of a photo may be less sharp than those of another in the same tie-break. At 0, they are not
     /// compared.

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::filter::FailedFilter;
+use super::lids::half_closed;
 use super::picks::Picks;
 use super::reason::{self, Covering, GroupContext, Outcome};
 use super::representatives::{Representative, duplicates, sequences};
@@ -41,6 +42,8 @@ pub(super) struct ScoredPhotos<'a> {
     parts: Vec<ScoreParts>,
     composite: Vec<Option<f64>>,
     failed: Vec<Option<FailedFilter>>,
+    /// See [`half_closed`].
+    half_closed: Vec<Option<usize>>,
     /// For each additional file of a picture, and for each other frame of a sequence, the photo that stands for it.
     pub(super) represented_by: Vec<Option<Representative>>,
 }
@@ -61,6 +64,16 @@ enum Passed {
     DayIsFull,
 }
 
+/// For each photo the first face whose eyes are half closed compared with others of its group.
+fn half_closed_eyes(photos: &[Photo]) -> Vec<Option<usize>> {
+    let mut groups: BTreeMap<usize, Vec<&Photo>> = BTreeMap::new();
+    for photo in photos.iter().filter(|photo| !photo.eyes.is_empty()) {
+        photo.group.into_iter().for_each(|group| groups.entry(group).or_default().push(photo));
+    }
+    let of_group = |photo: &Photo| groups.get(&photo.group?).map(|group| group.iter().copied());
+    photos.iter().map(|photo| half_closed(photo, of_group(photo)?)).collect()
+}
+
 impl<'a> ScoredPhotos<'a> {
     fn new(photos: &'a [Photo], rules: &'a Rules) -> Self {
         let parts: Vec<ScoreParts> = photos.iter().map(|photo| ScoreParts::of(photo, &rules.weights)).collect();
@@ -73,7 +86,9 @@ impl<'a> ScoredPhotos<'a> {
             Some(FailedFilter::Junk(photo.kind.filter(|kind| rules.junk == Junk::Drop && !kind.is_photo())?))
         };
         let failed = photos.iter().map(|photo| junk(photo).or_else(|| rules.filters.failed(photo))).collect();
-        let mut scored = Self { photos, rules, parts, composite, failed, represented_by: duplicates(photos) };
+        let half_closed = if rules.blink_margin > 0.0 { half_closed_eyes(photos) } else { vec![None; photos.len()] };
+        let represented_by = duplicates(photos);
+        let mut scored = Self { photos, rules, parts, composite, failed, half_closed, represented_by };
         scored.represented_by = sequences(photos, &scored.represented_by, rules.best_of_sequences, |&a, &b| {
             let passes = |photo: usize| scored.failed[photo].is_none();
             passes(b).cmp(&passes(a)).then_with(|| scored.better_first(a, b))
@@ -137,7 +152,8 @@ impl<'a> ScoredPhotos<'a> {
     }
 
     fn blink(&self, photo: usize) -> Option<bool> {
-        self.photos[photo].portrait.as_ref().ok()?.has_blink()
+        let own = self.photos[photo].portrait.as_ref().ok()?.has_blink()?;
+        Some(own || self.half_closed[photo].is_some())
     }
 
     /// The eligible members, best first, and the handicap of each: the blink margin for a photo with a blink, if the
@@ -337,6 +353,7 @@ impl<'a> ScoredPhotos<'a> {
                 photos: self.photos,
                 composite: &self.composite,
                 tiebreaks: &tiebreaks,
+                half_closed: &self.half_closed,
                 members,
                 order,
                 is_picked: &is_picked,

@@ -50,6 +50,8 @@ pub(super) struct GroupContext<'a> {
     pub photos: &'a [Photo],
     pub composite: &'a [Option<f64>],
     pub tiebreaks: &'a [Option<Tiebreak>],
+    /// The first face of each photo whose eyes are half closed compared with others of the group.
+    pub half_closed: &'a [Option<usize>],
     /// All photos of the group.
     pub members: &'a [usize],
     /// The eligible photos, in the order in which the group contributes them.
@@ -177,11 +179,9 @@ fn everybody(people: usize) -> String {
     }
 }
 
-/// Tells who blinks, to follow the name of the photo.
-fn blink(portrait: &Portrait) -> Option<String> {
-    let place = portrait.blinks?;
-    let from_left = if place == 1 { "first".to_owned() } else { ordinal(place).to_lowercase() };
-    Some(if portrait.people == 1 { "they are not".into() } else { format!("the {from_left} from the left blinks") })
+/// A place in a row: "first", "second".
+fn from_left(place: usize) -> String {
+    if place == 1 { "first".to_owned() } else { ordinal(place).to_lowercase() }
 }
 
 /// Names the sequence of a frame.
@@ -336,13 +336,28 @@ impl GroupContext<'_> {
         self.close_call.is_some_and(|both| both.contains(&photo))
     }
 
+    /// Whether everybody's eyes are open, compared with the other photos of the group, too.
+    fn eyes_open(&self, photo: usize) -> Option<bool> {
+        Some(self.portrait(photo)?.eyes_open? && self.half_closed[photo].is_none())
+    }
+
+    /// Tells who blinks, to follow the name of the photo.
+    fn blink(&self, photo: usize) -> Option<String> {
+        let portrait = self.portrait(photo)?;
+        match (portrait.blinks, self.half_closed[photo]) {
+            (Some(_), _) if portrait.people == 1 => Some("they are not".into()),
+            (Some(place), _) => Some(format!("the {} from the left blinks", from_left(place))),
+            (None, Some(_)) if portrait.people == 1 => Some("they are half closed".into()),
+            (None, Some(place)) => Some(format!("the eyes of the {} from the left are half closed", from_left(place))),
+            (None, None) => None,
+        }
+    }
+
     /// Names the next photo with a blink, if nobody blinks in this one.
     fn blink_elsewhere(&self, photo: usize) -> Option<String> {
-        if self.portrait(photo)?.eyes_open != Some(true) {
-            return None;
-        }
+        self.eyes_open(photo).filter(|&open| open)?;
         let mut others = self.order.iter().filter(|&&other| other != photo);
-        others.find_map(|&other| Some(format!("in {} {}", self.name(other), blink(self.portrait(other)?)?)))
+        others.find_map(|&other| Some(format!("in {} {}", self.name(other), self.blink(other)?)))
     }
 
     /// Whose face is sharper than in the other photo, if the faces decide between the two: of several the one with the
@@ -353,11 +368,10 @@ impl GroupContext<'_> {
         own.sharper_faces_than(others).filter(|&lead| margin > 0.0 && lead > margin)?;
         let leads = own.face_sharpness.iter().zip(&others.face_sharpness).map(|(own, other)| own - other);
         let (place, _) = leads.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
-        let from_left = if place == 0 { "first".to_owned() } else { ordinal(place + 1).to_lowercase() };
         Some(if own.face_sharpness.len() == 1 {
             "the face".to_owned()
         } else {
-            format!("the {from_left} face from the left")
+            format!("the {} face from the left", from_left(place + 1))
         })
     }
 
@@ -371,7 +385,7 @@ impl GroupContext<'_> {
 
     fn faces(&self, photo: usize) -> Option<String> {
         let portrait = self.portrait(photo)?;
-        match (portrait.eyes_open, portrait.is_smiling) {
+        match (self.eyes_open(photo), portrait.is_smiling) {
             (Some(true), _) if portrait.people > 1 => {
                 Some(format!("{} have their eyes open", everybody(portrait.people)))
             }
@@ -451,22 +465,21 @@ impl GroupContext<'_> {
 
     /// The most obvious weakness of the photo compared with the winner.
     fn shortcoming(&self, winner: usize, photo: usize) -> Option<String> {
-        let has =
-            |photo: usize, ask: fn(&Portrait) -> Option<bool>, what| self.portrait(photo).and_then(ask) == Some(what);
-        let eyes: fn(&Portrait) -> Option<bool> = |portrait| portrait.eyes_open;
-        let smile: fn(&Portrait) -> Option<bool> = |portrait| portrait.is_smiling;
+        let smiles = |photo: usize| self.portrait(photo).and_then(|portrait| portrait.is_smiling);
         let gap = |value: fn(&Photo) -> Option<f64>, least: f64| {
             let (theirs, own) = (value(&self.photos[winner])?, value(&self.photos[photo])?);
             (theirs - own >= least).then_some(())
         };
-        if has(photo, eyes, false) && has(winner, eyes, true) {
-            let of_group = self.portrait(photo).filter(|portrait| portrait.people > 1).and_then(blink);
-            Some(of_group.unwrap_or_else(|| "eyes closed".into()))
+        if self.eyes_open(photo) == Some(false) && self.eyes_open(winner) == Some(true) {
+            let of_group = self.portrait(photo).filter(|portrait| portrait.people > 1).and_then(|_| self.blink(photo));
+            let closed = self.portrait(photo).is_some_and(|portrait| portrait.eyes_open == Some(false));
+            let alone = if closed { "eyes closed" } else { "eyes half closed" };
+            Some(of_group.unwrap_or_else(|| alone.into()))
         } else if let Some(face) = self.sharper_face(winner, photo) {
             Some(format!("{face} is sharper in {}", self.name(winner)))
         } else if gap(|photo| photo.sharpness, 0.05).is_some() {
             Some("less sharp".into())
-        } else if has(photo, smile, false) && has(winner, smile, true) {
+        } else if smiles(photo) == Some(false) && smiles(winner) == Some(true) {
             Some("no smile".into())
         } else if gap(|photo| photo.aesthetic.ok(), 0.25).is_some() {
             Some("less pleasing".into())

@@ -13,6 +13,7 @@ pub fn photo(path: &str, group: usize, iqa: f64) -> Photo {
         portrait: Err(MissingReason::ModelMissing),
         sharpness: None,
         face_sharpness: Vec::new(),
+        eyes: Vec::new(),
         taken_ms: None,
         decision: None,
         decision_source: None,
@@ -383,6 +384,41 @@ fn reasons_of_groups_say_who_blinks() {
         "{text}"
     );
     assert!(reason(&verdicts, &photos, "DSC_3").contains("the first from the left blinks"));
+}
+
+/// A take of two people: the place of the left one, and how far lids are down and how much each smiles.
+fn take_of_two(path: &str, score: f64, left: f64, [a, b]: [[f64; 2]; 2]) -> Photo {
+    let eyes =
+        |x: f64, [lids, smile]: [f64; 2]| SeenEyes { bbox: [x, 0.3, 0.2, 0.3], lids: Some(lids), smile: Some(smile) };
+    Photo { eyes: vec![eyes(left, a), eyes(0.6, b)], ..take(path, score, 2, None) }
+}
+
+#[test]
+fn eyes_half_closed_beside_the_same_face_in_another_take_are_a_blink() {
+    let rules = Rules { blink_margin: 0.15, top: Some(1), ..Rules::default() };
+    let open = take_of_two("DSC_1", 0.5, 0.2, [[0.05, 0.0], [0.1, 0.9]]);
+    let of = |other: Photo, rules: &Rules| {
+        let photos = [open.clone(), other];
+        let verdicts = select(&photos, rules, no_model()).unwrap();
+        let reasons = ["DSC_1", "DSC_2"].map(|path| reason(&verdicts, &photos, path));
+        (picks(&photos, rules, no_model()).remove(0), reasons)
+    };
+    let half = take_of_two("DSC_2", 0.6, 0.22, [[0.06, 0.0], [0.35, 0.95]]);
+    let (first, [why, why_not]) = of(half.clone(), &rules);
+    assert_eq!(first, "DSC_1");
+    let said = "both have their eyes open; in DSC_2 the eyes of the second from the left are half closed";
+    assert!(why.contains(said), "{why}");
+    assert!(why_not.ends_with("the eyes of the second from the left are half closed."), "{why_not}");
+    let wins = |other: Photo, rules: &Rules| of(other, rules).0;
+    assert_eq!(wins(half.clone(), &Rules { blink_margin: 0.0, ..rules.clone() }), "DSC_2", "unless the rule is off");
+    let narrow = take_of_two("DSC_2", 0.6, 0.2, [[0.05, 0.0], [0.2, 0.9]]);
+    assert_eq!(wins(narrow, &rules), "DSC_2", "or the lids are hardly lower");
+    let laughs = take_of_two("DSC_2", 0.6, 0.2, [[0.3, 0.9], [0.1, 0.9]]);
+    assert_eq!(wins(laughs, &rules), "DSC_2", "or they are lower because the face smiles, as it does not in the other");
+    let elsewhere = take_of_two("DSC_2", 0.6, 0.45, [[0.3, 0.0], [0.1, 0.9]]);
+    assert_eq!(wins(elsewhere, &rules), "DSC_2", "or it is the face of somebody else");
+    let apart = Photo { group: Some(1), ..half };
+    assert_eq!(wins(apart, &rules), "DSC_2", "or the photos are of different scenes");
 }
 
 #[test]

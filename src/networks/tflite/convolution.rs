@@ -61,7 +61,10 @@ impl Layer for Separable {
     }
 }
 
-/// A convolution with a window. The map is first copied into a border of zeros, so that every window is complete.
+/// Rows of outputs whose inputs are copied together: few enough for the L2 cache, enough to copy few rows twice.
+const BAND: usize = 8;
+
+/// A convolution with a window. Rows of the map are first copied into a border of zeros, so that every window is complete.
 #[derive(Debug)]
 pub(super) struct Convolution {
     pub input: Layout,
@@ -73,43 +76,53 @@ pub(super) struct Convolution {
 }
 
 impl Convolution {
-    /// Rows and columns including the border.
-    fn bordered(&self) -> (usize, usize) {
-        let Slide { stride, height, width, output_height, output_width, top, left, .. } = self.slide;
-        let rows = ((output_height - 1) * stride + height).max(top + self.input.height);
-        let columns = ((output_width - 1) * stride + width).max(left + self.input.width);
-        (rows, columns)
+    /// Floats in a row including the border.
+    fn line(&self) -> usize {
+        let Slide { stride, width, output_width, left, .. } = self.slide;
+        ((output_width - 1) * stride + width).max(left + self.input.width) * self.input.step
+    }
+
+    /// The rows that `outputs` rows of outputs are computed from.
+    fn rows(&self, outputs: usize) -> usize {
+        (outputs - 1) * self.slide.stride + self.slide.height
+    }
+
+    /// Copies the rows for the outputs from row `first` on.
+    fn fill(&self, input: &[f32], first: usize, band: &mut [f32]) {
+        let (step, row) = (self.input.step, self.input.width * self.input.step);
+        let before = self.slide.left * step;
+        for (y, to) in (first * self.slide.stride..).zip(band.chunks_exact_mut(self.line())) {
+            match y.checked_sub(self.slide.top).filter(|&y| y < self.input.height) {
+                Some(y) => {
+                    to[..before].fill(0.0);
+                    to[before..before + row].copy_from_slice(&input[y * row..][..row]);
+                    to[before + row..].fill(0.0);
+                }
+                None => to.fill(0.0),
+            }
+        }
     }
 }
 
 impl Layer for Convolution {
     fn run(&self, inputs: &[&[f32]], output: &mut [f32], scratch: &mut [f32]) {
-        let step = self.input.step;
-        let line = self.bordered().1 * step;
-        let (before, row) = (self.slide.left * step, self.input.width * step);
-        let bordered = &mut scratch[..self.scratch()];
-        let (above, rest) = bordered.split_at_mut(self.slide.top * line);
-        let (inside, below) = rest.split_at_mut(self.input.height * line);
-        above.fill(0.0);
-        below.fill(0.0);
-        for (to, from) in inside.chunks_exact_mut(line).zip(inputs[0].chunks_exact(row)) {
-            to[..before].fill(0.0);
-            to[before..before + row].copy_from_slice(from);
-            to[before + row..].fill(0.0);
-        }
+        let (step, line) = (self.input.step, self.line());
         let line_len = self.slide.width * step;
         let reach = Reach { step: self.slide.stride * step, lines: self.slide.height, line_len, line_step: line };
         let residual = residual(inputs, self.residual);
         for (y, output) in output.chunks_exact_mut(self.output.width * self.output.step).enumerate() {
+            if y % BAND == 0 {
+                let outputs = BAND.min(self.output.height - y);
+                self.fill(inputs[0], y, &mut scratch[..self.rows(outputs) * line]);
+            }
             let residual = residual_from(residual, y * self.output.width);
-            let from = &bordered[y * self.slide.stride * line..];
+            let from = &scratch[y % BAND * self.slide.stride * line..];
             self.product.run(from, reach, self.output.width, residual, output);
         }
     }
 
     fn scratch(&self) -> usize {
-        let (rows, columns) = self.bordered();
-        rows * columns * self.input.step
+        self.rows(BAND.min(self.output.height)) * self.line()
     }
 
     fn multiplications(&self) -> u64 {

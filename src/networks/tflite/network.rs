@@ -105,6 +105,10 @@ impl Network {
             let pixels = numbers.chunks_exact(port.layout.channels);
             assert!(pixels.len() == port.layout.pixels() && pixels.remainder().is_empty(), "as long as its shape says");
             let buffer = &mut space.buffers[self.buffer_of[port.tensor]][..port.layout.len()];
+            if buffer.len() == numbers.len() {
+                buffer.copy_from_slice(numbers);
+                continue;
+            }
             for (to, from) in buffer.chunks_exact_mut(port.layout.step).zip(pixels) {
                 to[..from.len()].copy_from_slice(from);
                 to[from.len()..].fill(0.0);

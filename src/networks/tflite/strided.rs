@@ -44,21 +44,25 @@ fn without(gone: &[usize], rank: usize, of_output: Strides) -> Strides {
     strides
 }
 
-/// Calls `visit` with the position of each element in each of `N` tensors, in order.
-fn walk<const N: usize>(counts: [usize; AXES], strides: [Strides; N], mut visit: impl FnMut([usize; N])) {
-    let (last, outer) = (AXES - 1, &counts[..AXES - 1]);
-    for line in 0..outer.iter().product() {
-        let (mut rest, mut begin) = (line, [0; N]);
-        for (axis, &count) in outer.iter().enumerate().rev() {
-            for (begin, strides) in begin.iter_mut().zip(&strides) {
-                *begin += rest % count * strides[axis];
-            }
-            rest /= count;
+/// Calls `visit` for each line along the last axis, in order, with its begin in each of `N` tensors.
+fn lines<const N: usize>(counts: [usize; AXES], strides: [Strides; N], mut visit: impl FnMut([usize; N])) {
+    let (mut place, mut begin) = ([0; AXES - 1], [0; N]);
+    loop {
+        visit(begin);
+        // The next line: the last axis with places left moves on, and those behind it start anew.
+        let Some(axis) = (0..AXES - 1).rev().find(|&axis| place[axis] + 1 < counts[axis]) else { return };
+        for (begin, strides) in begin.iter_mut().zip(&strides) {
+            let back: usize = (axis + 1..AXES - 1).map(|behind| place[behind] * strides[behind]).sum();
+            *begin = *begin + strides[axis] - back;
         }
-        for i in 0..counts[last] {
-            visit(std::array::from_fn(|tensor| begin[tensor] + i * strides[tensor][last]));
-        }
+        place[axis] += 1;
+        place[axis + 1..].fill(0);
     }
+}
+
+/// The strides along the last axis.
+fn along<const N: usize>(strides: &[Strides; N]) -> [usize; N] {
+    strides.map(|strides| strides[AXES - 1])
 }
 
 fn visits(counts: [usize; AXES]) -> u64 {
@@ -109,7 +113,20 @@ impl Combine {
 
     fn run_with(&self, inputs: &[&[f32]], output: &mut [f32], combine: impl Fn(f32, f32) -> f32) {
         let (first, second) = (inputs[0], inputs[1]);
-        walk(self.counts, self.strides, |[to, a, b]| output[to] = combine(first[a], second[b]));
+        let (count, [step, step_a, step_b]) = (self.counts[AXES - 1], along(&self.strides));
+        lines(self.counts, self.strides, |[to, a, b]| match (step, step_a, step_b) {
+            (1, 1, 1) => {
+                let pairs = first[a..a + count].iter().zip(&second[b..b + count]);
+                output[to..to + count].iter_mut().zip(pairs).for_each(|(to, (&a, &b))| *to = combine(a, b));
+            }
+            (1, 1, 0) => {
+                let (line, b) = (&first[a..a + count], second[b]);
+                output[to..to + count].iter_mut().zip(line).for_each(|(to, &a)| *to = combine(a, b));
+            }
+            _ => {
+                (0..count).for_each(|i| output[to + i * step] = combine(first[a + i * step_a], second[b + i * step_b]))
+            }
+        });
     }
 }
 
@@ -184,7 +201,15 @@ impl Reduce {
 impl Layer for Reduce {
     fn run(&self, inputs: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
         output.fill(0.0);
-        walk(self.counts, self.strides, |[to, from]| output[to] += inputs[0][from]);
+        let (count, [step, step_from]) = (self.counts[AXES - 1], along(&self.strides));
+        lines(self.counts, self.strides, |[to, from]| {
+            let from = inputs[0][from..].iter().step_by(step_from.max(1)).take(count);
+            match step {
+                0 => output[to] = from.fold(output[to], |sum, v| sum + v),
+                1 => output[to..to + count].iter_mut().zip(from).for_each(|(to, v)| *to += v),
+                _ => from.enumerate().for_each(|(i, v)| output[to + i * step] += v),
+            }
+        });
         output.iter_mut().for_each(|v| *v *= self.factor);
     }
 
@@ -226,7 +251,11 @@ impl Layer for Move {
     fn run(&self, inputs: &[&[f32]], output: &mut [f32], _: &mut [f32]) {
         output.fill(0.0);
         let from_begin = &inputs[0][self.begin..];
-        walk(self.counts, self.strides, |[to, from]| output[to] = from_begin[from]);
+        let (count, [step, step_from]) = (self.counts[AXES - 1], along(&self.strides));
+        lines(self.counts, self.strides, |[to, from]| match (step, step_from) {
+            (1, 1) => output[to..to + count].copy_from_slice(&from_begin[from..from + count]),
+            _ => (0..count).for_each(|i| output[to + i * step] = from_begin[from + i * step_from]),
+        });
     }
 
     fn multiplications(&self) -> u64 {
