@@ -10,9 +10,10 @@ use super::folder_delivery::{Along, FolderArgs, interrupted, not_written};
 use super::photos::{Tally, counted};
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::library::relevance;
 use crate::photo_report::PhotoReport;
 use crate::report::export;
-use crate::report::html::{self, Entry, Face as FaceMark, Met, Page};
+use crate::report::html::{self, Entry, Face as FaceMark, Judgement, Met, Page};
 use crate::report::output::whole_file;
 use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::DecisionWord;
@@ -21,6 +22,7 @@ use crate::report::xmp;
 use crate::thumbnail::{self, Thumbnail};
 use base::atomic::Folders;
 use judge::portrait::Face;
+use judge::query::Vocabulary;
 use judge::select::{Photo, Verdict};
 use photo::Scale;
 use photo::identity::{self, ContentId};
@@ -237,9 +239,10 @@ fn sidecars(
 
 /// The page of an album.
 pub fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
+    let vocabulary = relevance::vocabulary().unwrap_or_default();
     let mut entries: Vec<Entry> = reports.iter().map(|_| Entry::default()).collect();
     for verdict in verdicts {
-        entries[verdict.photo] = entry(&reports[verdict.photo], &photos[verdict.photo], verdict);
+        entries[verdict.photo] = entry(&reports[verdict.photo], &photos[verdict.photo], verdict, &vocabulary);
     }
     let mut notes = Vec::new();
     if photos.iter().all(|photo| photo.aesthetic.is_err()) {
@@ -260,16 +263,13 @@ pub fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
 }
 
 /// What the page tells of one photo.
-pub fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
-    let met = verdict.tiebreak.iter().flat_map(|tiebreak| &tiebreak.met);
+fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict, vocabulary: &Vocabulary) -> Entry {
     Entry {
         path: photo.path.to_string_lossy().into_owned(),
         link: html::file_link(&photo.path),
         width: report.width,
         height: report.height,
         group: photo.group,
-        rank: verdict.rank,
-        composite: verdict.composite,
         aesthetic: verdict.parts.aesthetic.value,
         technical: verdict.parts.iqa.value,
         portrait: verdict.parts.portrait.value,
@@ -279,6 +279,22 @@ pub fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
         taken_at: report.taken_at_text().map(|text| text.replacen('T', " ", 1).chars().take(19).collect()),
         taken_ms: report.taken_ms(),
         faces: report.portrait.iter().flat_map(|found| &found.faces).map(face_mark).collect(),
+        judgement: judgement(photo, verdict),
+        kind: photo.kind.map(|kind| kind.what.word().to_owned()),
+        people: report.who(),
+        shows: relevance::shown(report, vocabulary),
+        text: report.text.iter().flat_map(|text| &text.lines).map(|line| line.text.clone()).collect(),
+        content: report.content.map(|content| content.to_string()),
+        picture: report.picture.map(|picture| picture.to_string()),
+    }
+}
+
+/// What the page tells of the choice about one photo.
+pub fn judgement(photo: &Photo, verdict: &Verdict) -> Judgement {
+    let met = verdict.tiebreak.iter().flat_map(|tiebreak| &tiebreak.met);
+    Judgement {
+        rank: verdict.rank,
+        composite: verdict.composite,
         reason: verdict.reason.clone(),
         met: met
             .map(|met| Met {
@@ -288,11 +304,7 @@ pub fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict) -> Entry {
             })
             .collect(),
         close_call: verdict.close_call,
-        kind: photo.kind.map(|kind| kind.what.word().to_owned()),
-        people: report.who(),
-        decision: photo.decision.map(|decision| DecisionWord::from(decision).word().to_owned()),
-        content: report.content.map(|content| content.to_string()),
-        picture: report.picture.map(|picture| picture.to_string()),
+        decision: photo.decision.map(|decision| DecisionWord::from(decision).word()),
     }
 }
 
@@ -313,7 +325,7 @@ pub fn write_page(file: &Path, album: Album, args: &DeliverArgs, context: &Conte
     context.telemetry.time("write_report", || {
         whole_file(file, Content::Text, |out| {
             let thumbnail = &mut |photo: usize| album.reports[photo].thumbnail.clone();
-            let is_larger = |photo: usize| args.preview && page.photos[photo].rank.is_some();
+            let is_larger = |photo: usize| args.preview && page.photos[photo].judgement.rank.is_some();
             let preview =
                 &mut |photo: usize| is_larger(photo).then(|| preview(&album.reports[photo], context)).flatten();
             Ok(html::write(out, &page, thumbnail, preview)?)

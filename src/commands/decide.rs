@@ -109,7 +109,7 @@ fn from_file(args: &FileArgs, context: &Context) -> Result<Ending, CommandError>
         // If the path still holds this photo, the decision covers its RAW files too.
         let is_there =
             pipeline::identify(path, context.store(), &context.limits()).is_ok_and(|there| there == id.content);
-        let raws = if is_there { raw_ids(path, context)? } else { Vec::new() };
+        let raws = if is_there { raw_ids(&scan::partners_of([path.as_path()])[0], context)? } else { Vec::new() };
         for photo in std::iter::once(*id).chain(raws) {
             current.record(photo, *decision);
             new_decisions.push(NewDecision { photo, decision: *decision, path });
@@ -223,14 +223,16 @@ pub fn id_of(file: &Path, context: &Context) -> Result<PhotoId, ReadError> {
     Ok(PhotoId { content: ContentId::of(&bytes), picture: Some(photo::picture_of(&bytes, &context.limits())) })
 }
 
-/// The identities of the RAW files of the same photo.
-pub fn raw_ids(path: &Path, context: &Context) -> Result<Vec<PhotoId>, CommandError> {
-    let raws = scan::with_partners(vec![path.to_owned()]).into_iter().filter(|partner| partner != path);
-    let id = |raw: PathBuf| {
+/// The identities of RAW files.
+pub fn raw_ids<'a>(
+    raws: impl IntoIterator<Item = &'a PathBuf>,
+    context: &Context,
+) -> Result<Vec<PhotoId>, CommandError> {
+    let id = |raw: &PathBuf| {
         let cannot = |error| anyhow::Error::new(error).context(format!("cannot read {}", raw.display()));
-        Ok(id_of(&raw, context).map_err(cannot)?)
+        Ok(id_of(raw, context).map_err(cannot)?)
     };
-    raws.map(id).collect()
+    raws.into_iter().map(id).collect()
 }
 
 fn log(context: &Context) -> Result<Ending, CommandError> {

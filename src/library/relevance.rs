@@ -1,6 +1,7 @@
 //! What is known of photos that the words of a person can speak of.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Component, Path};
 
@@ -13,6 +14,9 @@ use judge::query::{ConceptError, Evidence, Vocabulary};
 /// and what a network spreads over the hundred breeds of dogs in a photo of none is left out.
 const LABELS: usize = 5;
 
+/// The share of a class that a photo is said to show.
+const LIKELY: f64 = 0.1;
+
 /// What the classifier has names for.
 pub fn vocabulary() -> Result<Vocabulary, ConceptError> {
     Ok(Vocabulary::new(hub::IMAGENET, hub::IMAGENET_CONCEPTS)?.with_objects(hub::COCO))
@@ -22,6 +26,16 @@ pub fn vocabulary() -> Result<Vocabulary, ConceptError> {
 pub fn evidence(reports: &[PhotoReport]) -> Vec<Evidence<'_>> {
     let common = common_folders(reports);
     reports.iter().map(|report| of_photo(report, common)).collect()
+}
+
+/// In words, what a photo shows: the likeliest classes, what they are kinds of, and objects. Each once.
+pub fn shown(report: &PhotoReport, vocabulary: &Vocabulary) -> Vec<String> {
+    let Evidence { labels, objects, .. } = of_photo(report, 0);
+    let likely = labels.iter().filter(|(_, share)| *share >= LIKELY).map(|(label, _)| *label);
+    let kinds = likely.clone().flat_map(|label| vocabulary.kinds_of(label));
+    let objects = objects.iter().flatten().map(|(label, _)| (*label).to_owned());
+    let mut seen = HashSet::new();
+    likely.map(str::to_owned).chain(objects).chain(kinds).filter(|word| seen.insert(word.clone())).collect()
 }
 
 /// Adds how likely a model says that texts describe the photos that it has looked at.

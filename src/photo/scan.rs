@@ -106,6 +106,14 @@ pub fn with_partners(named: Vec<PathBuf>) -> Vec<PathBuf> {
     all
 }
 
+/// The other files that `with_partners` adds to each photo.
+pub fn partners_of<'a>(photos: impl IntoIterator<Item = &'a Path>) -> Vec<Vec<PathBuf>> {
+    let photos: Vec<PathBuf> = photos.into_iter().map(Path::to_owned).collect();
+    let mut partners = with_partners(photos.clone()).into_iter();
+    // The partners of each photo come before it.
+    photos.iter().map(|photo| partners.by_ref().take_while(|partner| partner != photo).collect()).collect()
+}
+
 fn of_a_pair(path: &Path) -> bool {
     [is_jpeg_name, is_heic_name, is_raw_name].iter().any(|is_named| is_named(path.as_os_str()))
 }

@@ -70,9 +70,7 @@ pub struct Entry {
     pub width: u32,
     pub height: u32,
     pub group: Option<usize>,
-    pub rank: Option<usize>,
     /// All scores on 0–1.
-    pub composite: Option<f64>,
     pub aesthetic: Option<f64>,
     pub technical: Option<f64>,
     pub portrait: Option<f64>,
@@ -84,20 +82,33 @@ pub struct Entry {
     /// The same time in milliseconds, for the time line.
     pub taken_ms: Option<i64>,
     pub faces: Vec<Face>,
+    #[serde(flatten)]
+    pub judgement: Judgement,
+    /// What kind of picture it is: `photo`, `screenshot`, …
+    pub kind: Option<String>,
+    /// Who is on it: names, or numbers such as `p3`.
+    pub people: Vec<String>,
+    /// What it shows, in words: classes, what they are kinds of, objects.
+    pub shows: Vec<String>,
+    /// The lines of text on it.
+    pub text: Vec<String>,
+    /// The content hash by which decisions refer to it.
+    pub content: Option<String>,
+    pub picture: Option<String>,
+}
+
+/// The part of an entry that depends on the choice.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Judgement {
+    pub rank: Option<usize>,
+    pub composite: Option<f64>,
     pub reason: String,
     /// Its opponents in the tie-break.
     pub met: Vec<Met>,
     /// Whether it is one of two photos of its scene that the tie-break could hardly distinguish.
     pub close_call: bool,
-    /// What kind of picture it is: `photo`, `screenshot`, …
-    pub kind: Option<String>,
-    /// Who is on it: names, or numbers such as `p3`.
-    pub people: Vec<String>,
     /// `keep` or `reject`, if a person decided.
-    pub decision: Option<String>,
-    /// The content hash by which decisions refer to it.
-    pub content: Option<String>,
-    pub picture: Option<String>,
+    pub decision: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -189,7 +200,8 @@ mod tests {
     use base::pixels::Pixels;
 
     fn page(count: usize) -> Page {
-        let entry = |i: usize| Entry { path: format!("p{i}.jpg"), reason: "</script><b>".into(), ..Entry::default() };
+        let judgement = Judgement { reason: "</script><b>".into(), ..Judgement::default() };
+        let entry = |i: usize| Entry { path: format!("p{i}.jpg"), judgement: judgement.clone(), ..Entry::default() };
         Page {
             title: "A <b> & C".into(),
             made_by: "albumctl".into(),

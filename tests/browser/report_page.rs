@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::chromium;
 use crate::world::skipped;
-use albumctl::report::html::{Entry, Face, Met, Page, thumbnail_budget, write};
+use albumctl::report::html::{Entry, Face, Judgement, Met, Page, thumbnail_budget, write};
 use albumctl::thumbnail;
 use base::pixels::Pixels;
 
@@ -148,8 +148,8 @@ fn album(count: usize, takes: usize) -> Page {
     let mut photos: Vec<Entry> = (0..count).map(|i| entry(i, takes)).collect();
     let mut rank = 0;
     for scene in photos.chunks_mut(takes) {
-        let best =
-            (0..scene.len()).max_by(|&a, &b| scene[a].composite.partial_cmp(&scene[b].composite).expect("numbers"));
+        let composite = |at: usize| scene[at].judgement.composite;
+        let best = (0..scene.len()).max_by(|&a, &b| composite(a).partial_cmp(&composite(b)).expect("numbers"));
         let Some(best) = best else { continue };
         rank += 1;
         let of = scene.len();
@@ -157,16 +157,16 @@ fn album(count: usize, takes: usize) -> Page {
         if rank == CLOSE_CALL {
             let next = (best + 1) % of;
             let runner_up = scene[next].path.clone();
-            scene[best].met[0].path = runner_up;
-            (scene[best].close_call, scene[next].close_call) = (true, true);
+            scene[best].judgement.met[0].path = runner_up;
+            (scene[best].judgement.close_call, scene[next].judgement.close_call) = (true, true);
         }
         for (at, photo) in scene.iter_mut().enumerate() {
             if at == best {
-                photo.rank = Some(rank);
-                photo.reason =
+                photo.judgement.rank = Some(rank);
+                photo.judgement.reason =
                     format!("Sharpest of {of} takes; eyes open and smiling; 0.07 ahead of photo_{}.jpg.", at + 1);
             } else {
-                photo.reason =
+                photo.judgement.reason =
                     format!("Third of {of} takes; 0.12 behind {}; less sharp.", name.rsplit('/').next().unwrap_or(""));
             }
         }
@@ -193,7 +193,6 @@ fn entry(i: usize, takes: usize) -> Entry {
         path: format!("/photos/2026/lakes/photo_{i}.jpg"),
         link: Some(format!("file:///photos/2026/lakes/photo_{i}.jpg")),
         group: Some(i / takes),
-        composite: Some(centre(1)),
         aesthetic: Some(centre(2)),
         technical: Some(centre(3)),
         portrait: (!i.is_multiple_of(7)).then(|| if has_face { centre(4) } else { 0.5 }),
@@ -202,14 +201,18 @@ fn entry(i: usize, takes: usize) -> Entry {
         taken_at: Some(format!("2026-07-{:02} {:02}:{:02}:05", 1 + minutes / 1440, minutes / 60 % 24, minutes % 60)),
         taken_ms: Some(1_782_864_000_000 + minutes as i64 * 60_000),
         faces: if has_face { vec![face(0.3), face(0.55)] } else { Vec::new() },
-        met: vec![Met {
-            path: "/photos/2026/lakes/photo_9.jpg".into(),
-            won: Some(i.is_multiple_of(2)),
-            confidence: 0.71,
-        }],
         kind: Some(if i % 20 == 3 { "receipt" } else { "photo" }.into()),
         people: if i.is_multiple_of(4) { vec!["Anna".into()] } else { Vec::new() },
-        decision: (i == 4).then(|| "keep".into()),
+        judgement: Judgement {
+            composite: Some(centre(1)),
+            met: vec![Met {
+                path: "/photos/2026/lakes/photo_9.jpg".into(),
+                won: Some(i.is_multiple_of(2)),
+                confidence: 0.71,
+            }],
+            decision: (i == 4).then_some("keep"),
+            ..Judgement::default()
+        },
         ..Entry::default()
     }
 }
@@ -274,7 +277,7 @@ fn the_page_works_in_a_browser() {
     assert_eq!(seen["headings"][0], "Picked12 photos");
     assert_eq!(seen["loaded"], true);
     assert!(seen["drawn"].as_u64().is_some_and(|drawn| drawn < 60), "all photos are drawn at once: {seen}");
-    assert_eq!(seen["composite"], number(&|photo| photo.composite.is_some_and(|value| value >= 0.6 - 1e-9)));
+    assert_eq!(seen["composite"], number(&|photo| photo.judgement.composite.is_some_and(|value| value >= 0.6 - 1e-9)));
     let times: Vec<i64> = page.photos.iter().filter_map(|photo| photo.taken_ms).collect();
     let middle = i64::midpoint(times[0], times[59]);
     assert_eq!(seen["time"], times.iter().filter(|&&time| time <= middle).count());
@@ -285,7 +288,7 @@ fn the_page_works_in_a_browser() {
     );
     assert_eq!((&seen["receipts"], &seen["anna"], &seen["everybody"]), (&3.into(), &15.into(), &60.into()));
     assert_eq!((&seen["found"], &seen["decided"]), (&1.into(), &1.into()));
-    let pick = page.photos.iter().position(|photo| photo.rank == Some(CLOSE_CALL)).expect("a pick");
+    let pick = page.photos.iter().position(|photo| photo.judgement.rank == Some(CLOSE_CALL)).expect("a pick");
     let pair = [pick, pick / takes * takes + (pick + 1) % takes];
     let calls = serde_json::json!([["Picked · preferred with 71 %", pair[0]], ["Runner-up", pair[1]]]);
     assert_eq!((&seen["calls"], &seen["row"]), (&calls, &true.into()), "both stand in one row: {seen}");

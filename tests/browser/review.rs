@@ -1,5 +1,8 @@
 //! `albumctl review` in a real browser, used by keyboard as a person would.
 
+use std::collections::BTreeSet;
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::chromium::Browser;
@@ -109,6 +112,44 @@ fn an_album_is_reviewed_by_keyboard_alone() {
     assert!(held[0]["image_path"].as_str().unwrap().ends_with(name.as_str().unwrap()));
     let learned = world.run(["taste", "export"]).expect(0).lines();
     assert_eq!(learned.iter().filter(|line| !line["better_than"].is_null()).count(), 1);
+    assert_eq!(browser.wrong, Vec::<String>::new());
+}
+
+#[test]
+fn photos_are_found_by_words_of_names_of_text_and_of_what_they_show() {
+    let Some(mut browser) = Browser::start(1400, 900) else {
+        skipped("no Chromium");
+        return;
+    };
+    let world = World::new();
+    world.many_photos(3);
+    let mut lines = world.run(["analyze", "photos"]).expect(0).lines();
+    // As the models that few machines have would say it.
+    lines[0]["labels"] =
+        json!([{ "label": "golden retriever", "score": 0.8 }, { "label": "tennis ball", "score": 0.02 }]);
+    let square = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.2], [0.1, 0.2]];
+    let line = json!({ "text": "Grand Hotel", "confidence": 0.9, "bbox": [0.1, 0.1, 0.3, 0.1], "corners": square });
+    lines[1]["text"] = json!({ "text": "Grand Hotel", "lines": [line] });
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    fs::write(world.path("analysis.jsonl"), lines.join("\n")).unwrap();
+    let review = Reviewing::start(&world, &["--from", "analysis.jsonl"]);
+    browser.open(&review.address());
+    let mut found = |words: &str| {
+        browser.see("document.getElementById('reset').click()");
+        browser.key("/");
+        browser.call("Input.insertText", &json!({ "text": words }));
+        let found = browser.see("[...document.querySelectorAll('#list .photo')].map((photo) => photo.dataset.photo)");
+        browser.key("Escape");
+        let found: BTreeSet<String> = serde_json::from_value(found).unwrap();
+        found.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(found("dog"), "0", "a golden retriever is one");
+    assert_eq!(found("retriever Golden"), "0");
+    assert_eq!(found("hotel"), "1");
+    assert_eq!(found("grand dog"), "");
+    assert_eq!(found("tennis"), "", "it is not likely");
+    assert_eq!(found("photos"), "0 1 2");
+    assert_eq!(browser.see("document.activeElement.id"), json!("list"));
     assert_eq!(browser.wrong, Vec::<String>::new());
 }
 

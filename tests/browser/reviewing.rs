@@ -52,7 +52,13 @@ impl Reviewing {
     }
 
     pub fn get(&self, path: &str) -> Answer {
-        self.send(&format!("GET /{}/{path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.secret, self.host))
+        self.try_get(path).expect("an answer")
+    }
+
+    /// `None` where the server is gone.
+    pub fn try_get(&self, path: &str) -> Option<Answer> {
+        let Self { host, secret, .. } = self;
+        self.try_send(&format!("GET /{secret}/{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
     }
 
     pub fn post(&self, path: &str, body: &str) -> Answer {

@@ -1,5 +1,6 @@
 //! The server of `review`: who is refused, what is shown, and what the journal holds.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -117,7 +118,10 @@ fn a_word_is_in_the_journal_when_it_is_answered_and_the_choice_knows_it() {
     assert_eq!(journal(&world), [(name.clone(), "reject".to_owned())]);
     let changed = told["changed"].as_array().unwrap();
     let now = changed.iter().find(|change| change[0] == first).expect("it changed");
-    assert_eq!((&now[1]["rank"], &now[1]["decision"]), (&Value::Null, &json!("reject")));
+    assert_eq!(now[1], json!({ "rank": null, "met": [], "decision": "reject" }), "what changed, no more");
+    let reasons = told["reasons"].as_array().unwrap();
+    let reason = reasons.iter().find(|reason| reason[1].as_array().unwrap().contains(&json!(first))).unwrap();
+    assert_eq!(reason[0], "You rejected it.");
     assert!(changed.iter().any(|change| change[1]["rank"] == 1), "another is first: {told}");
     // Taken back, and nothing more to take back.
     assert_eq!(review.post("undo", "{}").json()["undo"], 0);
@@ -244,43 +248,120 @@ fn slow_and_endless_requests_keep_nobody_waiting() {
     assert_eq!(review.send(&heavy).status, 413);
 }
 
+/// Two scenes of two photos.
+const NAMES: [&str; 4] = ["DSC_0101.jpg", "DSC_0102.jpg", "DSC_0105.jpg", "DSC_0106.jpg"];
+
+/// What a person said of the photos of [`NAMES`].
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Said {
+    /// The decision about each.
+    words: [String; 4],
+    /// Each pair, the lower number first, and which one is better.
+    pairs: BTreeMap<[usize; 2], usize>,
+}
+
+/// What is asked of the server, of which no answer has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Open {
+    Nothing,
+    Word(usize),
+    Pair([usize; 2]),
+}
+
+impl Said {
+    fn in_journal(world: &World) -> Self {
+        let place = |content: &Value| {
+            let is_it = |name: &&str| {
+                let bytes = fs::read(world.path("photos").join(name)).unwrap();
+                content.as_str() == Some(blake3::hash(&bytes).to_hex().as_str())
+            };
+            NAMES.iter().position(|name| is_it(&name)).unwrap()
+        };
+        let mut said = Self::default();
+        for (name, word) in journal(world) {
+            said.words[NAMES.iter().position(|known| *known == name).unwrap()] = word;
+        }
+        let lessons = world.run(["taste", "export"]).expect(0).lines();
+        for line in lessons.iter().filter(|line| !line["better_than"].is_null()) {
+            let (better, worse) = (place(&line["content"]), place(&line["better_than"]));
+            said.pairs.insert(pair(better, worse), better);
+        }
+        said
+    }
+
+    /// The same without what is open, which may be stored or not.
+    fn without(mut self, open: Open) -> Self {
+        match open {
+            Open::Nothing => {}
+            Open::Word(photo) => self.words[photo].clear(),
+            Open::Pair(pair) => _ = self.pairs.remove(&pair),
+        }
+        self
+    }
+}
+
+fn pair(a: usize, b: usize) -> [usize; 2] {
+    [a.min(b), a.max(b)]
+}
+
+/// Decides, is asked, compares and takes comparisons back until the server is gone; comes to what was open then.
+fn review_until_killed(review: &Reviewing, said: &mut Said) -> Open {
+    let post = |path: &str, body: &str| review.try_post(path, body).filter(|answer| answer.status == 200);
+    for n in 0.. {
+        let (photo, word) = (n % 4, ["keep", "", "reject", "none"][n / 4 % 4]);
+        if !word.is_empty() {
+            if post("decide", &decision(photo, word)).is_none() {
+                return Open::Word(photo);
+            }
+            said.words[photo] = if word == "none" { String::new() } else { word.to_owned() };
+            continue;
+        }
+        let Some(question) = review.try_get("question.json") else { return Open::Nothing };
+        // Where no question is left, photos are compared all the same.
+        let asked: Option<[usize; 2]> = serde_json::from_slice(&question.body).unwrap_or_default();
+        let [a, b] = asked.unwrap_or([photo, (photo + 1) % 4]);
+        let [better, worse] = if n / 16 % 2 == 0 { [a, b] } else { [b, a] };
+        let open = Open::Pair(pair(a, b));
+        if post("prefer", &json!({ "better": better, "worse": worse }).to_string()).is_none() {
+            return open;
+        }
+        said.pairs.insert(pair(a, b), better);
+        if photo == 3 {
+            if post("undo", "{}").is_none() {
+                return open;
+            }
+            said.pairs.remove(&pair(a, b));
+        }
+    }
+    Open::Nothing
+}
+
 #[test]
-fn no_word_whose_effect_was_told_is_lost_by_a_kill() {
+fn nothing_whose_effect_was_told_is_lost_by_a_kill() {
     let world = World::new();
-    for name in ["DSC_0101.jpg", "DSC_0105.jpg", "DSC_0109.jpg", "DSC_0113.jpg"] {
+    for name in NAMES {
         fs::copy(fixture_album().join(name), world.path("photos").join(name)).unwrap();
     }
-    let (mut state, mut held) = (12_345_u64, Vec::new());
-    let names: Vec<String> = (0..4).map(|photo| format!("DSC_01{:02}.jpg", 1 + 4 * photo)).collect();
-    let holds = |held: &[(String, String)], photo: usize| {
-        held.iter().find(|(of, _)| *of == names[photo]).map_or("none", |(_, word)| word).to_owned()
-    };
+    let mut state = 12_345_u64;
+    let (mut compared, mut said) = (0, Said::default());
     for _ in 0..50 {
         let mut review = Reviewing::start(&world, &["photos"]);
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let moment = Duration::from_micros(state >> 33 & 0xffff);
-        let mut told: Vec<String> = (0..4).map(|photo| holds(&held, photo)).collect();
-        let mut open = None;
+        let moment = Duration::from_micros(state >> 33 & 0x1_ffff);
         let id = review.process.id();
-        std::thread::scope(|scope| {
+        let open = std::thread::scope(|scope| {
             scope.spawn(move || {
                 std::thread::sleep(moment);
                 let pid = rustix::process::Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
                 rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
             });
-            for n in 0.. {
-                let (photo, word) = (n % 4, ["keep", "reject", "none"][n / 4 % 3]);
-                open = Some(photo);
-                if review.try_post("decide", &decision(photo, word)).is_none_or(|answer| answer.status != 200) {
-                    break;
-                }
-                (told[photo], open) = (word.to_owned(), None);
-            }
+            review_until_killed(&review, &mut said)
         });
         review.process.wait().unwrap();
-        held = journal(&world);
-        for (photo, word) in told.iter().enumerate().filter(|(photo, _)| Some(*photo) != open) {
-            assert_eq!(*word, holds(&held, photo), "{} after {moment:?}", names[photo]);
-        }
+        let stored = Said::in_journal(&world);
+        compared += stored.pairs.len();
+        assert_eq!(stored.clone().without(open), said.without(open), "after {moment:?}");
+        said = stored;
     }
+    assert!(compared > 0, "no comparison was ever stored");
 }

@@ -1,6 +1,8 @@
 //! The album during a review. A decision is in the journal before its effect is reported.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::mem;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -18,9 +20,10 @@ use crate::library::Groups;
 use crate::library::choice::{self, FoundDecision};
 use crate::library::model_selection::AlbumModels;
 use crate::photo_report::PhotoReport;
-use crate::report::html::{Entry, Met, Page};
+use crate::report::html::{Entry, Judgement, Met, Page};
 use judge::select::{Decision, Photo, Rules, Verdict};
 use judge::taste::question::{Candidate, next_question};
+use photo::scan;
 
 /// The parts of the album that stay the same during a review.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +54,8 @@ pub struct Session<'a> {
     undo_stack: Vec<Step>,
     /// Pairs that were asked about or compared in this review; none is asked about again.
     asked: Vec<(usize, usize)>,
+    /// The RAW files of each photo. Folders are listed once: a large one takes longer than the answer to a key press may.
+    partners: Vec<Vec<PathBuf>>,
     /// Whether the journal has a decision that the choice does not include yet.
     stale: bool,
     tie_breaks: TieBreak<'a>,
@@ -67,28 +72,41 @@ const MOST_KNOWN: usize = 100;
 struct Change<'a> {
     /// The decided photo; null if there was nothing to undo.
     photo: Option<usize>,
-    /// The photos whose entries changed, with what a choice can change of them.
+    /// The photos of which more than the reason changed, with that.
     changed: Vec<(usize, Update<'a>)>,
+    /// New reasons, each with the photos that it is true of: often all others of a large scene have the same.
+    reasons: Vec<(&'a str, Vec<usize>)>,
     /// The number of decisions that can be undone.
     undo: usize,
 }
 
-/// The part of an entry that depends on the choice.
-#[derive(Debug, Serialize)]
+/// The changed parts of what the page tells of the choice about a photo.
+#[derive(Debug, PartialEq, Serialize)]
+#[expect(clippy::option_option, reason = "null is a value, and what did not change is left out")]
 struct Update<'a> {
-    rank: Option<usize>,
-    composite: Option<f64>,
-    reason: &'a str,
-    met: &'a [Met],
-    close_call: bool,
-    decision: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<Option<usize>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    composite: Option<Option<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    met: Option<&'a [Met]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    close_call: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<Option<&'static str>>,
 }
 
 impl<'a> Update<'a> {
-    fn of(entry: &'a Entry) -> Self {
-        let Entry { rank, composite, reason, met, close_call, decision, .. } = entry;
-        let decision = decision.as_deref();
-        Self { rank: *rank, composite: *composite, reason, met, close_call: *close_call, decision }
+    const NONE: Self = Self { rank: None, composite: None, met: None, close_call: None, decision: None };
+
+    fn of(now: &'a Judgement, before: &Judgement) -> Self {
+        Self {
+            rank: (now.rank != before.rank).then_some(now.rank),
+            composite: (now.composite != before.composite).then_some(now.composite),
+            met: (now.met != before.met).then_some(now.met.as_slice()),
+            close_call: (now.close_call != before.close_call).then_some(now.close_call),
+            decision: (now.decision != before.decision).then_some(now.decision),
+        }
     }
 }
 
@@ -116,6 +134,7 @@ impl<'a> Session<'a> {
             page: Page::default(),
             undo_stack: Vec::new(),
             asked: Vec::new(),
+            partners: scan::partners_of(album.reports.iter().map(|report| report.path.as_path())),
             stale: true,
             tie_breaks: TieBreak { networks, tally, context, seen: HashMap::new() },
             choice: choice.taste,
@@ -240,7 +259,7 @@ impl<'a> Session<'a> {
     /// Stores a decision; it is on disk when this returns.
     fn store(&mut self, photo: usize, decision: Option<Decision>) -> Result<(), CommandError> {
         let report = &self.album.reports[photo];
-        let ids = self.ids(report)?;
+        let ids = self.ids(photo)?;
         let new_decision = |id: &PhotoId| journal::NewDecision { photo: *id, decision, path: &report.path };
         let decisions: Vec<journal::NewDecision> = ids.iter().map(new_decision).collect();
         let telemetry = &self.tie_breaks.context.telemetry;
@@ -250,27 +269,38 @@ impl<'a> Session<'a> {
     }
 
     /// The identities of the photo and of its RAW files.
-    fn ids(&self, report: &PhotoReport) -> Result<Vec<PhotoId>, CommandError> {
-        let context = self.tie_breaks.context;
+    fn ids(&self, photo: usize) -> Result<Vec<PhotoId>, CommandError> {
+        let report = &self.album.reports[photo];
         let gone =
             || anyhow::anyhow!("{}: its content is not known, so no decision can be stored", report.path.display());
         let mut ids = vec![report.id().ok_or_else(gone)?];
-        ids.extend(decide::raw_ids(&report.path, context)?);
+        let raws = self.partners[photo].iter().filter(|raw| raw.is_file());
+        ids.extend(decide::raw_ids(raws, self.tie_breaks.context)?);
         Ok(ids)
     }
 
     /// Makes the choice again and reports what changed.
     fn changes(&mut self, photo: Option<usize>) -> Result<String, CommandError> {
-        let mut changed = vec![false; self.photos.len()];
-        self.settle()?.into_iter().for_each(|photo| changed[photo] = true);
-        for verdict in self.verdicts.iter().filter(|verdict| changed[verdict.photo]) {
-            let entry = &mut self.page.photos[verdict.photo];
-            *entry = album_export::entry(&self.album.reports[verdict.photo], &self.photos[verdict.photo], verdict);
-            served(entry);
+        let mut is_new = vec![false; self.photos.len()];
+        self.settle()?.into_iter().for_each(|photo| is_new[photo] = true);
+        let mut before = Vec::new();
+        for verdict in self.verdicts.iter().filter(|verdict| is_new[verdict.photo]) {
+            let now = album_export::judgement(&self.photos[verdict.photo], verdict);
+            before.push((verdict.photo, mem::replace(&mut self.page.photos[verdict.photo].judgement, now)));
         }
-        let entries = self.page.photos.iter().enumerate().filter(|(photo, _)| changed[*photo]);
-        let changed = entries.map(|(photo, entry)| (photo, Update::of(entry))).collect();
-        json(&Change { photo, changed, undo: self.undo_stack.len() })
+        let mut reasons: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut changed = Vec::new();
+        for (photo, before) in &before {
+            let now = &self.page.photos[*photo].judgement;
+            let update = Update::of(now, before);
+            if update != Update::NONE {
+                changed.push((*photo, update));
+            }
+            if now.reason != before.reason {
+                reasons.entry(&now.reason).or_default().push(*photo);
+            }
+        }
+        json(&Change { photo, changed, reasons: reasons.into_iter().collect(), undo: self.undo_stack.len() })
     }
 
     /// The album as last shown.

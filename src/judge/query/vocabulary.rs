@@ -58,6 +58,16 @@ impl Vocabulary {
         self
     }
 
+    /// The names of the concepts that a class belongs to, sorted.
+    pub fn kinds_of(&self, class: &str) -> Vec<String> {
+        let place = self.classes.iter().position(|known| known.name == class);
+        let has = |places: &[usize]| place.is_some_and(|place| places.contains(&place));
+        let mut kinds: Vec<String> =
+            self.concepts.iter().filter(|(_, places)| has(places)).map(|(words, _)| words.join(" ")).collect();
+        kinds.sort();
+        kinds
+    }
+
     /// The names of objects that the folded words mean: what is called so or ends so, or is of a kind that the classes tell.
     pub(super) fn objects_of(&self, words: &[String]) -> HashSet<&str> {
         let wanted = self.classes_of(words);

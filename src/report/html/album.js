@@ -23,11 +23,13 @@ class Album {
   constructor(page) {
     this.page = page;
     this.photos = page.photos;
-    this.state = { show: 'all', find: '', order: 'group', day: '', kind: '', person: '' };
+    this.state = { show: 'all', find: [], order: 'group', day: '', kind: '', person: '' };
     this.filters = [];
     this.scenes = new Map();
     this.photos.forEach((photo, index) => {
       photo.index = index;
+      photo.version = 0;
+      photo.words = [photo.path, photo.kind, ...photo.people, ...photo.shows, ...photo.text].join('\n').toLowerCase();
       photo.name = nameOf(photo.path);
       photo.aspect = photo.width && photo.height ? photo.width / photo.height : 1.5;
       const key = photo.group === null ? `alone-${index}` : photo.group;
@@ -44,10 +46,14 @@ class Album {
   }
 
   /** What a server says of photos since a decision. */
-  take(changed) {
-    for (const [index, now] of changed) {
-      Object.assign(this.photos[index], now);
-    }
+  take({ changed, reasons }) {
+    for (const [index, now] of changed) this.change(this.photos[index], now);
+    for (const [reason, photos] of reasons) photos.forEach((index) => this.change(this.photos[index], { reason }));
+  }
+
+  change(photo, now) {
+    Object.assign(photo, now);
+    photo.version += 1;
   }
 
   /** Where a small picture of it is; null where there is none. */
@@ -74,7 +80,7 @@ class Album {
     const { show, find, day, kind, person } = this.state;
     const wanted = { all: true, picked: photo.rank !== null, rest: photo.rank === null, decided: Boolean(photo.decision) };
     if ((kind && photo.kind !== kind) || (person && !photo.people.includes(person))) return false;
-    return wanted[show] && (!day || dayOf(photo) === day) && (!find || photo.path.toLowerCase().includes(find)) && this.filters.every((filter) => passes(filter, photo));
+    return wanted[show] && (!day || dayOf(photo) === day) && find.every((word) => photo.words.includes(word)) && this.filters.every((filter) => passes(filter, photo));
   }
 
   /** The scenes as they are ordered. */

@@ -173,7 +173,9 @@ class Closer {
     const facts = [photo.rank === null ? 'not picked' : `picked as number ${photo.rank}`, decisionTold[photo.decision], photo.taken_at];
     const line = make('div', 'quiet facts', facts.filter(Boolean).join(' · '));
     line.setAttribute('role', 'status');
-    side.append(line, make('p', 'reason', photo.reason), this.buttons(photo), bars(photo, SCORES, true));
+    side.append(line, make('p', 'reason', photo.reason), this.buttons(photo), bars(photo, this.album.filters.filter((filter) => SCORES.includes(filter)), true));
+    if (photo.shows.length) side.append(make('p', 'quiet', `Shows: ${photo.shows.join(', ')}`));
+    if (photo.text.length) side.append(make('p', 'quiet', `Text: ${photo.text.join(' · ')}`));
     if (photo.met.length) {
       const table = make('table');
       for (const met of photo.met) {

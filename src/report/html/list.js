@@ -8,6 +8,8 @@ const ABOVE = 20;
 const HEADING = 46;
 /** Rows that are drawn above and below what is seen. */
 const SPARE = 600;
+/** Milliseconds after which pictures of a row are loaded that came by scrolling: most rows have gone by then where it is fast. */
+const PASSING = 80;
 
 class List {
   constructor(album, opened) {
@@ -16,7 +18,9 @@ class List {
     this.root = $('list');
     this.cells = [];
     this.rows = [];
+    /** The rows on the page, by what they show. */
     this.drawn = new Map();
+    this.marked = null;
     this.current = 0;
     this.columns = 1;
     addEventListener('scroll', () => this.soon(), { passive: true });
@@ -59,7 +63,7 @@ class List {
     this.rows = [];
     let [top, index] = [0, 0];
     for (const section of this.sections) {
-      this.rows.push({ top, height: HEADING, section });
+      this.rows.push({ top, height: HEADING, section, key: `${top} ${section.title} ${section.told}` });
       top += HEADING;
       const above = section.cells.some((cell) => cell.above) ? ABOVE : 0;
       // The two photos of a pair stay in one row.
@@ -67,15 +71,15 @@ class List {
       for (let from = 0; from < section.cells.length; from += columns) {
         const cells = section.cells.slice(from, from + columns);
         const height = above + PICTURE + TOLD;
-        this.rows.push({ top, height, first: index, cells, above });
+        const shown = cells.map(({ photo, above }) => `${photo.index}.${photo.version}.${above}`);
+        const key = `${top} ${this.width} ${index} of ${this.cells.length}: ${shown}`;
+        this.rows.push({ top, height, first: index, cells, above, key });
         cells.forEach((cell) => { cell.row = this.rows.length - 1; });
         top += height + GAP;
         index += cells.length;
       }
     }
     this.root.style.height = `${top}px`;
-    for (const row of this.drawn.values()) row.remove();
-    this.drawn.clear();
     this.draw();
   }
 
@@ -84,11 +88,11 @@ class List {
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      this.draw();
+      this.draw(PASSING);
     });
   }
 
-  draw() {
+  draw(wait = 0) {
     const seen = -this.root.getBoundingClientRect().top;
     const [from, to] = [seen - SPARE, seen + innerHeight + SPARE];
     // Rows lie in order: the first that is seen is found by halves.
@@ -98,25 +102,25 @@ class List {
       if (this.rows[middle].top + this.rows[middle].height < from) low = middle + 1;
       else high = middle;
     }
-    const wanted = new Set();
-    for (let index = low; index < this.rows.length && this.rows[index].top <= to; index += 1) wanted.add(index);
-    for (const [index, element] of this.drawn) {
-      if (!wanted.has(index)) {
+    const wanted = new Map();
+    for (let index = low; index < this.rows.length && this.rows[index].top <= to; index += 1) wanted.set(this.rows[index].key, this.rows[index]);
+    for (const [key, element] of this.drawn) {
+      if (!wanted.has(key)) {
         element.remove();
-        this.drawn.delete(index);
+        this.drawn.delete(key);
       }
     }
-    for (const index of wanted) {
-      if (!this.drawn.has(index)) {
-        const element = this.row(this.rows[index]);
-        this.drawn.set(index, element);
-        this.root.append(element);
-      }
+    // A row that shows what it showed before stays; rows are on the page in their order.
+    let next = this.root.firstChild;
+    for (const [key, row] of wanted) {
+      const element = this.drawn.get(key) ?? this.root.insertBefore(this.row(row, wait), next);
+      this.drawn.set(key, element);
+      next = element.nextSibling;
     }
     this.mark();
   }
 
-  row(row) {
+  row(row, wait) {
     const element = make('div', 'row');
     element.setAttribute('role', 'presentation');
     element.style.top = `${row.top}px`;
@@ -134,18 +138,19 @@ class List {
         above.title = cell.above;
         box.append(above);
       }
-      box.append(this.card(cell.photo, row.first + column));
+      box.append(this.card(cell.photo, row.first + column, wait));
       element.append(box);
     });
     return element;
   }
 
-  card(photo, index) {
+  card(photo, index, wait) {
     const card = make('div', `photo${photo.rank === null ? '' : ' pick'}${photo.decision ? ` ${photo.decision}` : ''}`);
     card.id = `c${index}`;
     card.dataset.cell = index;
     card.dataset.photo = photo.index;
     card.setAttribute('role', 'option');
+    card.setAttribute('aria-selected', 'false');
     card.setAttribute('aria-setsize', this.cells.length);
     card.setAttribute('aria-posinset', index + 1);
     const picked = photo.rank === null ? 'not picked' : `picked as number ${photo.rank}`;
@@ -160,7 +165,8 @@ class List {
       const image = make('img');
       image.decoding = 'async';
       image.alt = '';
-      image.src = source;
+      if (wait) setTimeout(() => { if (image.isConnected) image.src = source; }, wait);
+      else image.src = source;
       hold.append(image, ...faceMarks(photo));
       frame.append(hold);
     } else {
@@ -173,7 +179,9 @@ class List {
     const name = make('div', 'name');
     name.append(make('span', '', photo.name), make('span', '', typeof photo.composite === 'number' ? two(photo.composite) : '–'));
     name.title = photo.path;
-    tell.append(name, make('p', 'why', photo.reason));
+    const why = make('p', 'why', photo.reason);
+    why.title = photo.reason;
+    tell.append(name, why);
     card.append(frame, tell);
     return card;
   }
@@ -184,14 +192,16 @@ class List {
 
   /** Shows which photo one is at, to eyes and to screen readers. */
   mark() {
-    const focused = document.activeElement === this.root;
-    for (const card of this.root.querySelectorAll('.photo')) {
-      const here = Number(card.dataset.cell) === this.current;
+    const card = $(`c${this.current}`);
+    const mark = (card, here) => {
       card.setAttribute('aria-selected', String(here));
       card.classList.toggle('here', here);
-      card.classList.toggle('focused', here && focused);
-    }
-    if (this.drawn.has(this.cells[this.current]?.row)) this.root.setAttribute('aria-activedescendant', `c${this.current}`);
+      card.classList.toggle('focused', here && document.activeElement === this.root);
+    };
+    if (this.marked && this.marked !== card) mark(this.marked, false);
+    if (card) mark(card, true);
+    this.marked = card;
+    if (card) this.root.setAttribute('aria-activedescendant', card.id);
     else this.root.removeAttribute('aria-activedescendant');
   }
 

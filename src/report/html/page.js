@@ -3,7 +3,7 @@
 const KEYS = [
   ['← → ↑ ↓', 'the next photo'], ['Home End', 'the first, the last'], ['Enter', 'look closer'], ['Escape', 'back'],
   ['1 – 4', 'so many side by side'], ['Z', '100 %, and back; Shift and an arrow moves'], ['F', 'boxes around faces'],
-  ['P', 'the picks only'], ['/', 'find by name'], ['?', 'these keys'],
+  ['P', 'the picks only'], ['/', 'find by words: of names, of text, of what is shown'], ['?', 'these keys'],
 ];
 const WORDS = [
   ['K', 'keep it, or take that back'], ['X', 'reject it, or take that back'], ['U', 'undo the last word'],
@@ -51,7 +51,7 @@ const start = (page) => {
         return;
       }
       const change = await answer.json();
-      album.take(change.changed);
+      album.take(change);
       said = change.undo;
       const photo = album.photos[change.photo];
       if (told) tell(told);
@@ -68,7 +68,7 @@ const start = (page) => {
   const before = album.photos.map((photo) => photo.decision);
   const open = () => album.photos.filter((photo) => photo.content && photo.decision !== before[photo.index]);
   const hold = (photo, word) => {
-    photo.decision = word;
+    album.change(photo, { decision: word });
     said = words.length;
     tell(`${photo.name}: ${decisionTold[word] ?? 'no word of yours'}. Save the decisions, and read them with albumctl decide --from FILE.`);
     update();
@@ -171,7 +171,7 @@ const start = (page) => {
     if (event.ctrlKey || event.metaKey || event.altKey || $('keys').open) return;
     const target = event.target;
     if (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) {
-      if (event.key === 'Escape') list.root.focus();
+      if (event.key === 'Escape' || (event.key === 'Enter' && target === $('find'))) list.root.focus();
       return;
     }
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -195,7 +195,7 @@ const start = (page) => {
     update();
   };
   for (const button of document.querySelectorAll('[data-show]')) button.addEventListener('click', () => show(button.dataset.show));
-  $('find').addEventListener('input', (event) => { state.find = event.target.value.trim().toLowerCase(); update(); });
+  $('find').addEventListener('input', (event) => { state.find = event.target.value.toLowerCase().split(/\s+/).filter(Boolean); update(); });
   $('order').addEventListener('change', (event) => { state.order = event.target.value; update(); });
   const perDay = new Map();
   for (const photo of album.photos) perDay.set(dayOf(photo), (perDay.get(dayOf(photo)) ?? 0) + 1);
@@ -210,7 +210,7 @@ const start = (page) => {
   });
   $('reset').addEventListener('click', () => {
     filters.open();
-    state.find = '';
+    state.find = [];
     $('find').value = '';
     state.day = '';
     $('day').value = '';
