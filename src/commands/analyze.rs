@@ -2,6 +2,7 @@
 
 use super::album::{self, GroupArgs};
 use super::human_decisions;
+use super::learning::{self, AlbumTaste};
 use super::open_models::Networks;
 use super::people::{self, Wanted};
 use super::photos;
@@ -47,13 +48,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     }
     args.choice.sequences.mark(&mut reports);
     let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
-    let mut photos = choice::candidates(
-        &reports,
-        &groups,
-        &human_decisions::of(&reports, args.choice.ratings, &context.decisions()?),
-    );
-    args.choice.query.apply(&mut photos, &reports, models.description.as_ref(), context)?;
     let rules = args.choice.rules_for(&reports, context)?;
+    let decisions = context.decisions()?;
+    let decided = human_decisions::of(&reports, args.choice.ratings, &decisions);
+    let mut photos = choice::candidates(&reports, &groups, &decided);
+    // As in `select`, so that both rank alike. The journal is only read.
+    let taste = {
+        let album = learning::Album { reports: &reports, photos: &photos, weights: &rules.weights };
+        AlbumTaste::of(args.choice.taste, album, &context.taste_memory()?, &decisions)
+    };
+    taste.apply(&mut photos);
+    taste.report(context);
+    args.choice.query.apply(&mut photos, &reports, models.description.as_ref(), context)?;
     let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);
     let mut verdicts = match chosen {
         Err(CommandError { kind: Kind::Interrupted, .. }) => {

@@ -97,6 +97,19 @@ fn a_taste_counts_once_it_is_shown_to_help_and_says_so() {
             assert!(line["reason"].as_str().unwrap().contains("your taste"), "{line}");
         }
     }
+
+    // `analyze` ranks as `select` does, with the taste and without.
+    for taste in ["auto", "off"] {
+        let analysed = world.run(["analyze", "photos", "--method", "burst", "--taste", taste]).expect(0);
+        assert_eq!(analysed.stderr.contains("your taste counts"), taste == "auto", "{}", analysed.stderr);
+        let (report, lines) = (analysed.lines(), selected(&world, &["--taste", taste]).lines());
+        for line in &lines {
+            let other = report.iter().find(|other| name(other) == name(line)).unwrap();
+            for field in ["rank", "composite_score", "taste", "reason"] {
+                assert_eq!(other[field], line[field], "{field} of {}", name(line));
+            }
+        }
+    }
 }
 
 #[test]

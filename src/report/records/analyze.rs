@@ -96,6 +96,9 @@ pub struct AnalyzeRecord {
     /// What it has to do with the words of `--about`, 0 to 1; null without them.
     #[serde(default)]
     pub relevance: Option<f64>,
+    /// What your taste adds to the score, within `composite_score`; null where it does not count.
+    #[serde(default)]
+    pub taste: Option<f64>,
 }
 
 /// The number of labels in a line.
@@ -162,6 +165,7 @@ impl AnalyzeRecord {
             objects: report.objects.as_ref().map(|found| ObjectRecord::all(found, PhotoObjects::SURE)),
             unit,
             relevance: photo.relevance.as_ref().map(|found| found.score),
+            taste: photo.taste,
         })
     }
 
