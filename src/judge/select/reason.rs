@@ -424,7 +424,7 @@ impl GroupContext<'_> {
             format!("preferred to {}, though that {scored}", self.name(second))
         } else if lead >= 0.005 {
             format!("{lead:.2} ahead of {}", self.name(second))
-        } else if self.has_model {
+        } else if self.has_model || self.eyes_open(second) == Some(false) {
             format!("just ahead of {}", self.name(second))
         } else {
             format!("just ahead of {}, with no comparison model to settle it", self.name(second))

@@ -400,7 +400,7 @@ fn eyes_half_closed_beside_the_same_face_in_another_take_are_a_blink() {
     let of = |other: Photo, rules: &Rules| {
         let photos = [open.clone(), other];
         let verdicts = select(&photos, rules, no_model()).unwrap();
-        let reasons = ["DSC_1", "DSC_2"].map(|path| reason(&verdicts, &photos, path));
+        let reasons = ["DSC_1", "DSC_2"].map(|path| reason(&verdicts, &photos, path).to_owned());
         (picks(&photos, rules, no_model()).remove(0), reasons)
     };
     let half = take_of_two("DSC_2", 0.6, 0.22, [[0.06, 0.0], [0.35, 0.95]]);
