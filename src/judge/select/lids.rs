@@ -28,12 +28,12 @@ const MOVED: f64 = 0.5;
 const RESIZED: f64 = 1.5;
 
 /// The first face of a photo, counted from the left, from 1, whose eyes are half closed compared with one of the others.
-pub(super) fn half_closed<'a>(photo: &Photo, others: impl Iterator<Item = &'a Photo> + Clone) -> Option<usize> {
+pub(super) fn half_closed(photo: &Photo, others: &[&Photo]) -> Option<usize> {
     let is_half_closed = |face: &SeenEyes| {
         let Some((lids, smile)) = face.lids.zip(face.smile).filter(|(lids, _)| *lids >= HALF_DOWN) else {
             return false;
         };
-        others.clone().filter_map(|other| same_face(face, &other.eyes)).any(|other| {
+        others.iter().filter_map(|other| same_face(face, &other.eyes)).any(|other| {
             let seen = other.lids.zip(other.smile);
             seen.is_some_and(|(open, smiled)| lids - open >= LOWER && smiled >= smile - LESS_SMILE)
         })
@@ -52,5 +52,5 @@ fn same_face<'a>(face: &SeenEyes, others: &'a [SeenEyes]) -> Option<&'a SeenEyes
     };
     let nearest = others.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
     let ratio = nearest.bbox[3] / height;
-    (distance(nearest) <= MOVED && ratio <= RESIZED && ratio >= 1.0 / RESIZED).then_some(nearest)
+    (distance(nearest) <= MOVED && (1.0 / RESIZED..=RESIZED).contains(&ratio)).then_some(nearest)
 }

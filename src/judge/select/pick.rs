@@ -70,8 +70,7 @@ fn half_closed_eyes(photos: &[Photo]) -> Vec<Option<usize>> {
     for photo in photos.iter().filter(|photo| !photo.eyes.is_empty()) {
         photo.group.into_iter().for_each(|group| groups.entry(group).or_default().push(photo));
     }
-    let of_group = |photo: &Photo| groups.get(&photo.group?).map(|group| group.iter().copied());
-    photos.iter().map(|photo| half_closed(photo, of_group(photo)?)).collect()
+    photos.iter().map(|photo| half_closed(photo, groups.get(&photo.group?)?)).collect()
 }
 
 impl<'a> ScoredPhotos<'a> {

@@ -124,7 +124,7 @@ impl Combine {
                 output[to..to + count].iter_mut().zip(line).for_each(|(to, &a)| *to = combine(a, b));
             }
             _ => {
-                (0..count).for_each(|i| output[to + i * step] = combine(first[a + i * step_a], second[b + i * step_b]))
+                (0..count).for_each(|i| output[to + i * step] = combine(first[a + i * step_a], second[b + i * step_b]));
             }
         });
     }
