@@ -9,6 +9,7 @@ use crate::journal::{Decisions, Facts, PhotoId, TasteExample, TasteMemory};
 use crate::photo_report::PhotoReport;
 use judge::select::{Decision, Photo, ScoreParts, Weights};
 use judge::taste::{self, Example, Features, Learned, Pair, SCORES, Validation};
+use photo::identity::ContentId;
 
 /// Whether the learned taste counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -27,6 +28,8 @@ pub enum TasteChoice {
 pub struct Lessons {
     pub examples: Vec<TasteExample>,
     pub pairs: Vec<Pair>,
+    /// The contents of the photos of this album among the examples.
+    pub of_album: HashSet<ContentId>,
 }
 
 /// A taste for the photos of an album.
@@ -59,9 +62,8 @@ impl AlbumTaste {
         let Some(learned) = lessons.learn(model) else { return Self::default() };
         let counts = choice == TasteChoice::On || learned.helps();
         let adds = |report| learned.taste.adds(&features_of(report, model));
-        let is_of_album: HashSet<_> = album.reports.iter().filter_map(|report| report.content).collect();
-        let of_album: Vec<TasteExample> =
-            lessons.examples.iter().filter(|example| is_of_album.contains(&example.photo.content)).cloned().collect();
+        let is_of_album = |example: &&TasteExample| lessons.of_album.contains(&example.photo.content);
+        let of_album: Vec<TasteExample> = lessons.examples.iter().filter(is_of_album).cloned().collect();
         Self {
             adds: if counts { album.reports.iter().map(adds).collect() } else { Vec::new() },
             new: memory.without_known(&of_album).into_iter().cloned().collect(),
@@ -101,7 +103,11 @@ impl AlbumTaste {
 impl Lessons {
     pub fn of(album: Album, memory: &TasteMemory, decisions: &Decisions) -> Self {
         let mut examples = of_album(album, memory, decisions);
-        let here: HashSet<[u8; 32]> = album.reports.iter().filter_map(|report| Some(key(report.id()?))).collect();
+        let of_album = examples.iter().map(|example| example.photo.content).collect();
+        let known: HashSet<[u8; 32]> = memory.examples.iter().map(|example| key(example.photo)).collect();
+        let is_known = |key: &[u8; 32]| known.contains(key);
+        let here: HashSet<[u8; 32]> =
+            album.reports.iter().filter_map(|report| Some(key(report.id()?))).filter(is_known).collect();
         for example in memory.examples.iter().filter(|example| !here.contains(&key(example.photo))) {
             // A newer decision here takes precedence over the example; imported examples have no other.
             let decision = decisions.lesson(example.photo).unwrap_or(example.decision);
@@ -110,7 +116,7 @@ impl Lessons {
         // The order of the album must not affect the sums.
         examples.sort_by_key(|example| example.photo.content);
         let pairs = pairs(&examples, memory);
-        Self { examples, pairs }
+        Self { examples, pairs, of_album }
     }
 
     /// Embeddings count only if `model` made them.
@@ -143,7 +149,7 @@ fn of_album(album: Album, memory: &TasteMemory, decisions: &Decisions) -> Vec<Ta
     let Album { reports, photos, weights } = album;
     // A taste is about photos, whatever was asked for when it was learned.
     let weights = Weights { relevance: 0.0, ..*weights };
-    let composite: Vec<Option<f64>> = photos.iter().map(|photo| ScoreParts::of(photo, &weights).composite()).collect();
+    let composite = |photo: usize| ScoreParts::of(&photos[photo], &weights).composite();
     let mut scenes: HashMap<usize, Vec<usize>> = HashMap::new();
     for (at, photo) in photos.iter().enumerate() {
         scenes.entry(photo.group.unwrap_or(photos.len() + at)).or_default().push(at);
@@ -152,10 +158,14 @@ fn of_album(album: Album, memory: &TasteMemory, decisions: &Decisions) -> Vec<Ta
     let mut seen = HashSet::new();
     let mut examples = Vec::new();
     for members in scenes.values() {
-        let scene = scene_of(members, reports);
         let lessons: Vec<Option<Decision>> =
             members.iter().map(|&photo| reports[photo].id().and_then(|id| decisions.lesson(id)).flatten()).collect();
-        let score = |&at: &usize| composite[members[at]].unwrap_or(f64::NEG_INFINITY);
+        // Most scenes of a large album teach nothing, and `review` learns after every decision.
+        if in_pairs.is_empty() && lessons.iter().all(Option::is_none) {
+            continue;
+        }
+        let scene = scene_of(members, reports);
+        let score = |&at: &usize| composite(members[at]).unwrap_or(f64::NEG_INFINITY);
         let best = (0..members.len()).max_by(|a, b| {
             score(a).total_cmp(&score(b)).then_with(|| photos[members[*b]].path.cmp(&photos[members[*a]].path))
         });
@@ -165,7 +175,7 @@ fn of_album(album: Album, memory: &TasteMemory, decisions: &Decisions) -> Vec<Ta
             let teaches = decision.is_some() || (was_replaced && best == Some(at)) || in_pairs.contains(&key(id));
             // Further files of a picture add nothing.
             if teaches && seen.insert(key(id)) {
-                let described = described(id, &reports[photo], composite[photo]);
+                let described = described(id, &reports[photo], composite(photo));
                 examples.push(TasteExample { scene, decision, ..described });
             }
         }

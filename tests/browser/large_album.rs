@@ -21,7 +21,8 @@ fn a_large_album_is_reviewed_without_waiting() {
     let count = std::env::var("ALBUMCTL_LARGE_ALBUM").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
     let world = World::new();
     draw_album(&world.photos(), count);
-    let review = Reviewing::start(&world, &["photos", "--top", "100"]);
+    // Drawn scenes look alike to the network, which would take them for one: the clock tells them apart.
+    let review = Reviewing::start(&world, &["photos", "--top", "100", "--method", "burst"]);
     let begun = Instant::now();
     let album = review.get("album.json");
     report(&format!("{count} photos: the album as JSON takes {:?}, {} bytes", begun.elapsed(), album.body.len()));

@@ -225,7 +225,7 @@ impl<'a> Album<'a> {
             .collect();
         examples.sort_by_key(|example| example.photo.content);
         let model = examples[0].model.clone();
-        let learned = Lessons { examples, pairs: Vec::new() }.learn(&model)?;
+        let learned = Lessons { examples, ..Lessons::default() }.learn(&model)?;
         let unseen: BTreeSet<usize> = unseen.iter().copied().collect();
         let unseen: Vec<usize> = (0..self.scenes.len()).filter(|&photo| unseen.contains(&self.scenes[photo])).collect();
         let score = |photo: usize| self.examples[photo].facts.composite.unwrap_or(0.5);
