@@ -1,7 +1,7 @@
 //! Times the networks on every path of this machine, beside candle's own kernels and a tuned matrix product.
 //!
 //! `cargo bench --bench networks` prints a table. `… -- serve` answers requests on stdin, one line each, so that
-//! `tests/bench/peers/networks.py` can interleave us with other runtimes in one run.
+//! `tests/bench/peers/networks.py` and `graphs.py` can interleave us with other runtimes in one run.
 #![allow(clippy::print_stdout)]
 
 #[path = "../parity/formula.rs"]
@@ -9,8 +9,10 @@ mod formula;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
+use std::path::Path;
 use std::time::Instant;
 
+use base::pixels::Pixels;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Module, ModuleT};
 use formula::Formula;
@@ -18,7 +20,10 @@ use kernels::{Activation, Cpu, Engine, Linear, Precision, Scratch};
 use networks::checkpoint::{Ledger, var_builder};
 use networks::dinov2::{self, Dinov2, FusedDinov2};
 use networks::fused::{Batch, Runner};
+use networks::graph::{self, Network};
 use networks::mobile::{Family, FusedMobile, Mobile};
+use networks::objects::Ssd;
+use networks::onnx;
 use networks::resnet::{Depth, FusedResNet, Naming, ResNet};
 
 const SIDE: usize = 224;
@@ -101,6 +106,22 @@ fn contender(network: &str, path: &str) -> Run {
     })
 }
 
+/// A graph of operators from a file, with a picture of this size: an ONNX file, or the frozen graph of SSD.
+fn graph(file: &str, height: usize, width: usize) -> Box<dyn Fn()> {
+    let (bytes, cpu) = (std::fs::read(file).unwrap(), Cpu::best());
+    if Path::new(file).extension().is_some_and(|end| end == "pb") {
+        let classes = (1..=90).map(|class| (class, class.to_string())).collect();
+        let ssd = Ssd::load(&bytes, classes, cpu).unwrap();
+        let data = (0..height * width * 3).map(|i| (i * 7919 % 256) as u8).collect();
+        let picture = Pixels::new(width as u32, height as u32, data).unwrap();
+        return Box::new(move || drop(ssd.find(&picture).unwrap()));
+    }
+    let network = Network::new(onnx::parse(&bytes).unwrap(), cpu).unwrap();
+    let data: Vec<f32> = (0..height * width * 3).map(|i| ((i * 7919 % 2003) as f32 / 1001.5) - 1.0).collect();
+    let picture = graph::Tensor::picture(height, width, 3, data).unwrap();
+    Box::new(move || drop(network.run(picture.clone()).unwrap()))
+}
+
 fn milliseconds(work: impl FnOnce()) -> f64 {
     let started = Instant::now();
     work();
@@ -174,9 +195,11 @@ fn table() {
     }
 }
 
-/// `NETWORK PATH BATCH` in, milliseconds out; `peak PATH` in, GFLOP/s out; `operations NETWORK` in, GFLOP a photo out.
+/// `NETWORK PATH BATCH` or `graph FILE HEIGHT WIDTH` in, milliseconds out; `peak PATH` in, GFLOP/s out; `operations NETWORK` in, GFLOP a photo out.
 fn serve() {
     let mut ready: BTreeMap<(String, String), Run> = BTreeMap::new();
+    let mut batches: BTreeMap<String, Batch> = BTreeMap::new();
+    let mut graphs: BTreeMap<String, Box<dyn Fn()>> = BTreeMap::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -187,11 +210,16 @@ fn serve() {
                 format!("{:.1}", peak(Engine { cpu, precision: Precision::Full }) / 1e9)
             }
             ["operations", network] => format!("{:.3}", operations(network) / 1e9),
+            ["graph", file, height, width] => {
+                let load = || graph(file, height.parse().unwrap(), width.parse().unwrap());
+                let run = graphs.entry(line.clone()).or_insert_with(load);
+                format!("{:.4}", milliseconds(run))
+            }
             [network, path, count] => {
                 let key = (network.to_owned(), path.to_owned());
                 let run = ready.entry(key).or_insert_with(|| contender(network, path));
-                let batch = photos(count.parse().unwrap());
-                format!("{:.4}", milliseconds(|| run(&batch)))
+                let batch = batches.entry(count.to_owned()).or_insert_with(|| photos(count.parse().unwrap()));
+                format!("{:.4}", milliseconds(|| run(batch)))
             }
             _ => "?".to_owned(),
         };

@@ -64,10 +64,17 @@ class Ours:
         return self.process.stdout.readline().strip()
 
 
-def timed(work):
-    start = time.perf_counter()
+def timed(work, clock=time.CLOCK_MONOTONIC):
+    start = time.clock_gettime(clock)
     work()
-    return (time.perf_counter() - start) * 1e3
+    return (time.clock_gettime(clock) - start) * 1e3
+
+
+def answered(ours, args, *words):
+    """The time of a run of ours: as it tells it, or by the clock that Linux has for each process."""
+    if not args.processor_time:
+        return float(ours.ask(*words))
+    return timed(lambda: ours.ask(*words), (~ours.process.pid << 3) | 2)
 
 
 def main():
@@ -77,6 +84,7 @@ def main():
     parser.add_argument("--batches", default="1,8")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processor-time", action="store_true", help="of the process: for one thread on a busy machine")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     ours = Ours([*args.ours, "serve"])
@@ -95,9 +103,10 @@ def main():
             for count in map(int, args.batches.split(",")):
                 x = torch.randn(count, 3, 224, 224)
                 feed = {"x": x.numpy()}
-                contenders = {path: lambda path=path: float(ours.ask(name, path, count)) for path in [*paths, "candle"]}
-                contenders["onnxruntime"] = lambda: timed(lambda: onnx.run(None, feed))
-                contenders["torch"] = lambda: timed(lambda: net(x))
+                contenders = {path: lambda path=path: answered(ours, args, name, path, count) for path in [*paths, "candle"]}
+                clock = time.CLOCK_PROCESS_CPUTIME_ID if args.processor_time else time.CLOCK_MONOTONIC
+                contenders["onnxruntime"] = lambda: timed(lambda: onnx.run(None, feed), clock)
+                contenders["torch"] = lambda: timed(lambda: net(x), clock)
                 times = {who: [] for who in contenders}
                 for round in range(args.rounds + 1):
                     for who, run in contenders.items():
