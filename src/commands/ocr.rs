@@ -13,9 +13,9 @@ use crate::report::records::OcrRecord;
 /// Read text in photos: screenshots, documents, receipts, signs
 ///
 /// pp-ocrv6-small finds and reads lines of text; `albumctl models pull text` fetches it, about 31 MB. pp-ocrv6-tiny has a
-/// tenth of its size. Both know Latin and Chinese characters, the larger one Japanese ones, too. tesseract-eng reads the lines that pp-ocrv6-small
-/// finds with Tesseract's network, English only. Large JPEG files are analysed at a half, a quarter
-/// or an eighth of their size, with a long side of at least 1024 pixels.
+/// tenth of its size. Both know Latin and Chinese characters, the larger one Japanese ones, too. tesseract-eng reads the
+/// lines that pp-ocrv6-small finds with Tesseract's network, English only. Large JPEG files are analysed at a half, a
+/// quarter or an eighth of their size, with a long side of at least 1024 pixels.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -275,7 +275,7 @@ impl Said {
                 let bytes = fs::read(world.path("photos").join(name)).unwrap();
                 content.as_str() == Some(blake3::hash(&bytes).to_hex().as_str())
             };
-            NAMES.iter().position(|name| is_it(&name)).unwrap()
+            NAMES.iter().position(is_it).unwrap()
         };
         let mut said = Self::default();
         for (name, word) in journal(world) {
