@@ -67,7 +67,7 @@ impl Pose {
     }
 }
 
-/// The value of [`lids`] from which they are down. Open eyes in a laugh reach 0.35.
+/// The value of `lids` from which they are down. Open eyes in a laugh reach 0.35.
 pub const LIDS_DOWN: f64 = 0.42;
 /// The aspect ratio from which an eye counts as open.
 const OPEN_EAR: f64 = 0.2;
