@@ -51,18 +51,34 @@ impl CustomOp2 for Plain {
             let behind = x.dim(axis)? + side - 1 - before - spread.dim(axis)?;
             spread = spread.pad_with_zeros(axis, before, behind)?;
         }
-        let turned = w.flip(&[2, 3])?.transpose(0, 1)?.contiguous()?;
-        let of_x = spread.conv2d(&turned, 0, 1, 1, 1)?;
-        let of_w = x.transpose(0, 1)?.conv2d(&gradient.transpose(0, 1)?, padding, 1, stride, 1)?;
+        let of_x = spread.conv2d(&swapped(w, true)?, 0, 1, 1, 1)?;
+        let of_w = swapped(x, false)?.conv2d(&swapped(gradient, false)?, padding, 1, stride, 1)?;
         // Pixels at the far edge that no window reached make the result larger than the kernel.
-        let of_w = of_w.transpose(0, 1)?.narrow(2, 0, side)?.narrow(3, 0, side)?;
-        Ok((Some(of_x), Some(of_w.contiguous()?)))
+        let of_w = if of_w.dims()[2..] == [side; 2] { of_w } else { of_w.narrow(2, 0, side)?.narrow(3, 0, side)? };
+        Ok((Some(of_x), Some(swapped(&of_w, false)?)))
     }
 }
 
 fn tensor(storage: &CpuStorage, layout: &Layout) -> Result<Tensor> {
     let Some((from, to)) = layout.contiguous_offsets() else { candle_core::bail!("a tensor in one piece is needed") };
     Tensor::from_slice(&storage.as_slice::<f32>()?[from..to], layout.shape(), &Device::Cpu)
+}
+
+/// Exchanges the first two of four axes, and turns every plane of the others by half a circle if asked to. candle would
+/// look up the place of each number.
+fn swapped(x: &Tensor, turned: bool) -> Result<Tensor> {
+    let (first, second, height, width) = x.dims4()?;
+    let values = x.flatten_all()?.to_vec1::<f32>()?;
+    let plane = (height * width).max(1);
+    let mut out = vec![0.0; values.len()];
+    for (at, from) in values.chunks_exact(plane).enumerate() {
+        let to = &mut out[(at % second * first + at / second) * plane..][..plane];
+        to.copy_from_slice(from);
+        if turned {
+            to.reverse();
+        }
+    }
+    Tensor::from_vec(out, (second, first, height, width), x.device())
 }
 
 /// Inserts `stride - 1` zeros between neighbours along an axis.
