@@ -1,8 +1,6 @@
 //! `albumctl analyze`: runs all analyses, grouping and selection.
 
 use super::album::{self, GroupArgs};
-use super::human_decisions;
-use super::learning::{self, AlbumTaste};
 use super::open_models::Networks;
 use super::people::{self, Wanted};
 use super::photos;
@@ -10,7 +8,7 @@ use super::select::{ChoiceArgs, choose};
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
 use crate::error::{CommandError, Ending, Kind};
-use crate::library::{ModelHubError, choice};
+use crate::library::ModelHubError;
 use crate::report::records::AnalyzeRecord;
 use judge::select::{self, Comparator, Photo, Rules, Verdict};
 use photo::companions::Companions;
@@ -49,17 +47,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     args.choice.sequences.mark(&mut reports);
     let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
     let rules = args.choice.rules_for(&reports, context)?;
-    let decisions = context.decisions()?;
-    let decided = human_decisions::of(&reports, args.choice.ratings, &decisions);
-    let mut photos = choice::candidates(&reports, &groups, &decided);
-    // As in `select`, so that both rank alike. The journal is only read.
-    let taste = {
-        let album = learning::Album { reports: &reports, photos: &photos, weights: &rules.weights };
-        AlbumTaste::of(args.choice.taste, album, &context.taste_memory()?, &decisions)
-    };
-    taste.apply(&mut photos);
-    taste.report(context);
-    args.choice.query.apply(&mut photos, &reports, models.description.as_ref(), context)?;
+    let (photos, _) = args.choice.candidates(&reports, &groups, &rules, &context.decisions()?, &models, context)?;
     let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);
     let mut verdicts = match chosen {
         Err(CommandError { kind: Kind::Interrupted, .. }) => {

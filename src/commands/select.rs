@@ -21,7 +21,7 @@ use crate::analyses::ComparisonAnalysis;
 use crate::arguments::{PhotoArgs, at_least_one};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::journal::PhotoId;
+use crate::journal::{Decisions, PhotoId};
 use crate::library::Groups;
 use crate::library::choice::{self, TieBreakSource};
 use crate::library::model_selection::AlbumModels;
@@ -192,6 +192,26 @@ impl ChoiceArgs {
         Sought { people, query: &self.query, sequences: self.sequences }
     }
 
+    /// The photos as input of the selection, with decisions, taste and relevance; and the taste.
+    pub fn candidates(
+        &self,
+        reports: &[PhotoReport],
+        groups: &Groups,
+        rules: &Rules,
+        decisions: &Decisions,
+        models: &AlbumModels,
+        context: &Context,
+    ) -> Result<(Vec<Photo>, AlbumTaste), CommandError> {
+        let decided = human_decisions::of(reports, self.ratings, decisions);
+        let mut photos = choice::candidates(reports, groups, &decided);
+        let album = learning::Album { reports, photos: &photos, weights: &rules.weights };
+        let taste = AlbumTaste::of(self.taste, album, &context.taste_memory()?, decisions);
+        taste.apply(&mut photos);
+        taste.report(context);
+        self.query.apply(&mut photos, reports, models.description.as_ref(), context)?;
+        Ok((photos, taste))
+    }
+
     /// The rules, with who of the people on these photos shall be in the album.
     pub fn rules_for(&self, reports: &[PhotoReport], context: &Context) -> Result<Rules, CommandError> {
         Ok(Rules { coverage: self.coverage.quotas(reports, context)?, ..self.rules(context) })
@@ -260,15 +280,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let rules = args.choice.rules_for(&reports, context)?;
     let decisions = human_decisions::in_journal(&reports, args.deliver.dry_run, context)?;
-    let decided = human_decisions::of(&reports, args.choice.ratings, &decisions);
-    let mut photos = choice::candidates(&reports, &groups, &decided);
-    let taste = {
-        let album = learning::Album { reports: &reports, photos: &photos, weights: &rules.weights };
-        AlbumTaste::of(args.choice.taste, album, &context.taste_memory()?, &decisions)
-    };
-    taste.apply(&mut photos);
-    taste.report(context);
-    args.choice.query.apply(&mut photos, &reports, models.description.as_ref(), context)?;
+    let (photos, taste) = args.choice.candidates(&reports, &groups, &rules, &decisions, &models, context)?;
     let verdicts = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context)?;
     note_kept_beyond_top(&photos, &verdicts, &rules, context);
     coverage::note_lacking(&photos, &verdicts, &rules, context);
