@@ -49,7 +49,7 @@
 //! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (similarity), `calibration.rs` (thresholds), `agglomerative.rs` (the default method), `links.rs` (which photos are compared), `moments.rs` (time) |
 //! | what makes photos one bracket, stack or sweep? | `src/judge/sequences/` |
 //! | what is known of a photo, and which models are used? | `src/photo_report.rs`; `src/library/model_selection.rs` |
-//! | why was this photo picked? | `src/judge/select/`: `composite.rs` (weights), `tournament.rs`, `pick.rs`, `reason.rs` |
+//! | why was this photo picked? | `src/judge/select/`: `composite.rs` (weights), `lids.rs` (half-closed eyes), `tournament.rs`, `pick.rs`, `reason.rs` |
 //! | the built-in network | `src/networks/mini/`: `trunk.rs`, `views.rs` (what it sees), `heads.rs`, `comparison_head.rs` (tie-breaks); called from `src/hub/tasks.rs` |
 //! | objects in photos | `src/networks/objects/`, on graphs of operators read from TensorFlow's files (`src/networks/tensorflow/`) |
 //! | text in photos | `src/networks/text/`, on graphs of operators (`src/networks/graph/`) read from ONNX (`src/networks/onnx/`), or Tesseract's networks (`src/networks/tesseract/`) |
