@@ -1,7 +1,16 @@
 //! Small sound files for the fuzzer to start from, a folder for each reader; `.tflite` files have every operator.
 
+#[allow(dead_code)]
+#[path = "../tests/world/onnx_file.rs"]
+mod onnx_file;
 #[path = "../tests/world/raw_file.rs"]
 mod raw_file;
+#[allow(dead_code)]
+#[path = "../tests/world/tensorflow_file.rs"]
+mod tensorflow_file;
+#[allow(dead_code)]
+#[path = "../tests/world/traineddata_file.rs"]
+mod traineddata_file;
 #[path = "../tests/portrait/writer.rs"]
 mod writer;
 
@@ -138,6 +147,29 @@ fn graphs() -> Vec<(String, Vec<u8>)> {
     record["cases"].as_array().expect("cases").iter().map(case).collect()
 }
 
+/// Convolutions, a normalisation and rectifiers, as in the blocks of a frozen detector.
+fn frozen_graph() -> Vec<u8> {
+    use tensorflow_file::{floats, node, window};
+    [
+        floats("w", &[3, 3, 3, 2], &[0.1; 54]),
+        node("Identity", "w/read", &["w"], &[]),
+        node("Conv2D", "conv", &["Preprocessor/sub", "w/read"], &window(2)),
+        floats("taps", &[3, 3, 2, 1], &[0.2; 18]),
+        node("DepthwiseConv2dNative", "filtered", &["conv", "taps"], &window(1)),
+        floats("variance", &[2], &[0.24; 2]),
+        floats("epsilon", &[], &[0.01]),
+        floats("gamma", &[2], &[0.5; 2]),
+        floats("beta", &[2], &[0.1; 2]),
+        node("Add", "norm/add", &["variance", "epsilon"], &[]),
+        node("Rsqrt", "norm/Rsqrt", &["norm/add:0"], &[]),
+        node("Mul", "norm/mul", &["norm/Rsqrt", "gamma"], &[]),
+        node("Mul", "norm/mul_1", &["filtered", "norm/mul", "^beta"], &[]),
+        node("Add", "norm/add_1", &["norm/mul_1", "beta"], &[]),
+        node("Relu6", "dark", &["norm/add_1"], &[]),
+    ]
+    .concat()
+}
+
 /// A stored and a deflated entry, as in a wheel.
 fn wheel() -> Vec<u8> {
     use std::io::Write as _;
@@ -184,6 +216,10 @@ fn main() -> std::io::Result<()> {
     write("wheel", "two", &wheel())?;
     for (name, graph) in graphs() {
         write("onnx", &name, &graph)?;
+    }
+    write("tensorflow", "block", &frozen_graph())?;
+    for (name, integers) in [("fractions", false), ("whole-numbers", true)] {
+        write("traineddata", name, &traineddata_file::dark_is_an_i(integers))?;
     }
     Ok(())
 }

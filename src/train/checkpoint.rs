@@ -43,8 +43,11 @@ pub const RESULTS: &str = "results.json";
 /// Folder of the predictions for the validation set, one file per epoch.
 pub const PREDICTIONS: &str = "predictions";
 
-fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+/// The numbers as a file of weights holds them.
+pub fn bytes(values: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; size_of_val(values)];
+    bytes.as_chunks_mut::<4>().0.iter_mut().zip(values).for_each(|(to, value)| *to = value.to_le_bytes());
+    bytes
 }
 
 /// Writes variables, optimizer state and running means.

@@ -11,7 +11,7 @@ use super::Job;
 use super::recipe::{Backbone, OutputMode};
 use crate::TrainError;
 use crate::adam::{set, values};
-use crate::checkpoint::{self, Progress};
+use crate::checkpoint::{self, Progress, bytes};
 use crate::labels::Target;
 use crate::rng::Rng;
 use networks::checkpoint::Checkpoint;
@@ -163,7 +163,6 @@ impl Network {
 /// `--model`.
 pub fn export(network: &Network, job: &Job<'_>, progress: &Progress) -> Result<(), TrainError> {
     let recipe = job.recipe;
-    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let mut all = Vec::new();
     for (name, var) in &network.vars {
         all.push((name.clone(), var.dims().to_vec(), bytes(&values(var)?)));
