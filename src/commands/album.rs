@@ -137,7 +137,7 @@ pub fn gather(
     let thumbnails = thumbnails.map(|budget| Thumbnails { budget });
     let mut analyses = models.analyses();
     analyses.extend(thumbnails.as_ref().map(|thumbnails| thumbnails as &dyn Analysis));
-    let mut reports = Vec::new();
+    let mut reports = Vec::with_capacity(scan.photos.len());
     context.ui.detail(&format!("Analyzing batch of {} images", scan.photos.len()));
     let sketches_later = models.sketching.is_some_and(|sketching| sketching.is_optional);
     let tally = photos::analyse(scan, &analyses, hub.medium(), hub, context, |_, report| {

@@ -1,6 +1,48 @@
 //! Dot products of rows with rows, from which distances between embeddings are computed.
+#![allow(unsafe_code)]
 
+use super::cpu::Cpu;
 use super::gradient::{Matrix, multiply};
+use super::lanes::{self, Kernel, Lanes};
+
+/// The dot product of two rows of equal length.
+pub fn dot(cpu: Cpu, a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len(), "rows of one length");
+    // SAFETY: both rows have the same length.
+    unsafe { lanes::run(cpu, Dot { a, b }) }
+}
+
+/// Two rows of the same length.
+struct Dot<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+}
+
+impl Kernel for Dot<'_> {
+    type Out = f32;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> f32 {
+        // Several sums, because each addition waits for the one before.
+        const SUMS: usize = 4;
+        let Self { a, b } = self;
+        // SAFETY: every vector that is loaded lies inside both rows, as `at` shows; the path's features are there.
+        unsafe {
+            let mut sums = [L::splat(0.0); SUMS];
+            let mut at = 0;
+            while at + SUMS * L::WIDTH <= a.len() {
+                for (part, sum) in sums.iter_mut().enumerate() {
+                    let from = at + part * L::WIDTH;
+                    *sum = L::mul_add(L::load(a.as_ptr().add(from)), L::load(b.as_ptr().add(from)), *sum);
+                }
+                at += SUMS * L::WIDTH;
+            }
+            let [first, second, third, fourth] = sums;
+            let rest: f32 = a[at..].iter().zip(&b[at..]).map(|(x, y)| x * y).sum();
+            L::sum(L::add(L::add(first, second), L::add(third, fourth))) + rest
+        }
+    }
+}
 
 /// Computes `out[r * m + c] = a_r · b_c` for the `dim`-wide rows of `a` (n of them) and `b` (m of them).
 ///
@@ -33,6 +75,19 @@ mod tests {
             for c in 0..m {
                 let plain: f32 = (0..dim).map(|k| a[r * dim + k] * b[c * dim + k]).sum();
                 assert!((out[r * m + c] - plain).abs() < 1e-4, "{r},{c}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_dot_product_is_the_sum_of_products_on_every_path() {
+        for length in [0, 1, 15, 64, 100, 512] {
+            let a: Vec<f32> = (0..length).map(|i| (i as f32 * 0.37).sin()).collect();
+            let b: Vec<f32> = (0..length).map(|i| (i as f32 * 0.91).cos()).collect();
+            let plain: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+            for cpu in Cpu::available() {
+                let own = f64::from(dot(cpu, &a, &b));
+                assert!((own - plain).abs() < 1e-4, "{cpu}, {length} numbers: {own} {plain}");
             }
         }
     }

@@ -22,13 +22,21 @@ const TABLES: [&str; 2] = [
         inode       INTEGER NOT NULL,
         content     BLOB NOT NULL
     ) WITHOUT ROWID",
+    // With row numbers, because rows are long: in their key's own tree few would fit on a page, and photos that follow each
+    // other would lie far apart.
     "finding (
         content  BLOB NOT NULL,
         analysis BLOB NOT NULL,
         payload  BLOB NOT NULL,
-        PRIMARY KEY (content, analysis)
-    ) WITHOUT ROWID",
+        UNIQUE (content, analysis)
+    )",
 ];
+
+/// Takes over what an attached store of the layout before holds, whose rows have the same checks.
+const TAKE_OVER: &str = "
+    INSERT OR IGNORE INTO finding SELECT finding.content, analysis, payload
+        FROM older.file JOIN older.finding ON finding.content = substr(file.content, 1, 32) ORDER BY path;
+    INSERT OR IGNORE INTO file SELECT path, size, modified_ns, changed_ns, inode, content FROM older.file;";
 
 /// The number of keys in one query.
 const KEYS: usize = 256;
@@ -39,7 +47,8 @@ pub struct Database {
 }
 
 impl Database {
-    pub fn open(file: &Path, deadline: &LockDeadline) -> rusqlite::Result<Self> {
+    /// Opens the store, making it where it is missing; `older` is the file of the layout before.
+    pub fn open(file: &Path, older: &Path, deadline: &LockDeadline) -> rusqlite::Result<Self> {
         make_private_file(file);
         let mut connection = Connection::open_with_flags(
             file,
@@ -51,11 +60,14 @@ impl Database {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "cell_size_check", true)?;
         if !has_tables(&connection)? {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for table in TABLES {
-                transaction.execute(&format!("CREATE TABLE IF NOT EXISTS {table}"), [])?;
+            // Whatever is wrong with the older file, its results are then computed again.
+            let is_attached = older.is_file() && connection.execute("ATTACH ? AS older", [key(older)]).is_ok();
+            if !is_attached || make_tables(&mut connection, TAKE_OVER).is_err() {
+                make_tables(&mut connection, "")?;
             }
-            transaction.commit()?;
+            if is_attached {
+                connection.execute("DETACH older", [])?;
+            }
         }
         Ok(Self { connection })
     }
@@ -125,11 +137,12 @@ impl Database {
     ) -> rusqlite::Result<HashMap<ContentId, HashMap<Fingerprint, Vec<u8>>>> {
         let keys: Vec<&[u8]> = contents.iter().map(|content| &content.0[..]).collect();
         let mut found: HashMap<ContentId, HashMap<Fingerprint, Vec<u8>>> = HashMap::new();
-        let sql = "SELECT payload, content, analysis FROM finding WHERE content IN";
-        self.each_of(sql, &keys, |row| {
+        let analyses = wanted.iter().map(|wanted| format!("x'{wanted}'")).collect::<Vec<_>>().join(", ");
+        let sql =
+            format!("SELECT payload, content, analysis FROM finding WHERE analysis IN ({analyses}) AND content IN");
+        self.each_of(&sql, &keys, |row| {
             let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob().unwrap_or_default());
             let (content, analysis) = (blob(1)?, blob(2)?);
-            // The payload of another analysis may be long, and is not read.
             let Some(&wanted) = wanted.iter().find(|wanted| wanted.0 == analysis) else { return Ok(()) };
             let payload = bytes(row)?.and_then(|stored| verified(&[content, analysis].concat(), stored));
             if let (Some(payload), Ok(content)) = (payload, content.try_into()) {
@@ -220,6 +233,15 @@ fn file_key(path: &[u8], numbers: &[i64; 4]) -> Vec<u8> {
 /// The absolute path as bytes, which need not be UTF-8: two relative names of one file share a row.
 fn key(path: &Path) -> Vec<u8> {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).into_os_string().into_encoded_bytes()
+}
+
+fn make_tables(connection: &mut Connection, and_then: &str) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for table in TABLES {
+        transaction.execute(&format!("CREATE TABLE IF NOT EXISTS {table}"), [])?;
+    }
+    transaction.execute_batch(and_then)?;
+    transaction.commit()
 }
 
 /// Whether all tables exist; a table with another definition is damage.

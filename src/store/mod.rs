@@ -14,7 +14,9 @@ use database::Database;
 use photo::identity::{ContentId, Stamp};
 
 /// The name carries the layout's version: an older albumctl beside a newer one keeps its own file.
-const FILE_NAME: &str = "results-v2.sqlite";
+const FILE_NAME: &str = "results-v3.sqlite";
+/// The file of the layout before, which a new store takes over.
+const OLDER_NAME: &str = "results-v2.sqlite";
 /// The common prefix of the files of all layouts, their log files included.
 const FILE_NAME_PREFIX: &str = "results-v";
 
@@ -90,7 +92,7 @@ impl Store {
         // If the folder cannot be made, opening the file fails and reports it.
         let _ = sqlite::make_private_folder(folder);
         sqlite::make_files_private(folder, FILE_NAME_PREFIX);
-        match Database::open(&file, &state.deadline) {
+        match Database::open(&file, &folder.join(OLDER_NAME), &state.deadline) {
             Ok(database) => state.database = Some(database),
             Err(error) if is_damage(&error) => state.set_aside(&file),
             Err(error) => state.read_only(&file, &error),
@@ -202,7 +204,7 @@ impl State {
             Ok(database::SetAside::AlreadyRepaired) => return self.without(file, "is damaged"),
             Err(cause) => return self.without(file, &format!("is damaged and cannot be set aside ({cause})")),
         }
-        match Database::open(file, &self.deadline) {
+        match Database::open(file, &file.with_file_name(OLDER_NAME), &self.deadline) {
             Ok(database) => self.database = Some(database),
             Err(error) => self.read_only(file, &error),
         }

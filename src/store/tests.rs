@@ -28,6 +28,37 @@ fn what_is_kept_is_found_by_another_store_on_the_same_folder() {
 }
 
 #[test]
+fn results_of_the_layout_before_are_taken_over() {
+    let (folder, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (content, analysis) = (ContentId::of(b"photo"), Fingerprint::of(["score"]));
+    keep_one(&Store::open(folder.path()), "/a.jpg", content, analysis, &[7; 3000]);
+    let connection = rusqlite::Connection::open(older.path().join(OLDER_NAME)).unwrap();
+    connection.execute("ATTACH ? AS new", [folder.path().join(FILE_NAME).to_str().unwrap()]).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE file (path BLOB PRIMARY KEY, size INTEGER NOT NULL, modified_ns INTEGER NOT NULL,
+                 changed_ns INTEGER NOT NULL, inode INTEGER NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
+             CREATE TABLE finding (content BLOB NOT NULL, analysis BLOB NOT NULL, payload BLOB NOT NULL,
+                 PRIMARY KEY (content, analysis)) WITHOUT ROWID;
+             INSERT INTO file SELECT * FROM new.file;
+             INSERT INTO finding SELECT * FROM new.finding;",
+        )
+        .unwrap();
+    drop(connection);
+    let store = Store::open(older.path());
+    assert_eq!(store.content(Path::new("/a.jpg"), &stamp(9)), Some(content));
+    assert_eq!(store.finding(&content, &analysis), Some(vec![7; 3000]));
+    assert_eq!(store.take_warnings(), [""; 0]);
+    // An older file that is no store costs its results alone.
+    let broken = tempfile::tempdir().unwrap();
+    fs::write(broken.path().join(OLDER_NAME), b"not a database, but long enough".repeat(99)).unwrap();
+    let store = Store::open(broken.path());
+    keep_one(&store, "/a.jpg", content, analysis, b"result");
+    assert!(store.finding(&content, &analysis).is_some());
+    assert_eq!(store.take_warnings(), [""; 0]);
+}
+
+#[test]
 fn a_file_that_is_no_database_is_set_aside_and_rebuilt() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(FILE_NAME), b"not a database, but long enough to be taken for one".repeat(40))

@@ -97,8 +97,16 @@ impl Embeddings {
     /// The rows at `indices`, in that order.
     #[must_use]
     pub fn subset(&self, indices: &[usize]) -> Self {
-        let rows = indices.iter().flat_map(|&index| self.row(index)).copied().collect();
+        let mut rows = Vec::new();
+        self.gather(indices.iter().copied(), &mut rows);
         Self { rows: Rows::Matrix(rows), dim: self.dim }
+    }
+
+    /// Puts the rows at `indices` one behind the other in place of what is in `into`.
+    pub(crate) fn gather(&self, indices: impl ExactSizeIterator<Item = usize>, into: &mut Vec<f32>) {
+        into.clear();
+        into.reserve(indices.len() * self.dim);
+        indices.for_each(|index| into.extend_from_slice(self.row(index)));
     }
 
     pub fn cosine(&self, a: usize, b: usize) -> f64 {
@@ -133,17 +141,7 @@ pub(crate) fn squared_difference(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum()
 }
 
-/// Dot product in sixteen f32 sums, which the compiler vectorises. Embeddings have hundreds of numbers, so the sums are
-/// short enough for f32.
+/// Dot product in f32. Embeddings have hundreds of numbers, so the sums are short enough for it.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
-    let mut lanes = [0.0_f32; 16];
-    let (a16, a_rest) = a.as_chunks::<16>();
-    let (b16, b_rest) = b.as_chunks::<16>();
-    for (x, y) in a16.iter().zip(b16) {
-        for lane in 0..16 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() + f64::from(rest)
+    f64::from(kernels::gram::dot(kernels::Cpu::best(), a, b))
 }

@@ -6,6 +6,8 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use rayon::prelude::*;
+
 use super::embeddings::{Embeddings, dot};
 use super::links::Part;
 
@@ -53,16 +55,17 @@ pub fn merges(rows: &Embeddings, part: &Part, threshold: f64) -> Vec<(u32, u32)>
     let mut groups: Vec<Option<Group>> = (0..part.photos.len() as u32)
         .map(|photo| Some(Group { photo, size: 1.0, mean: None, near: Vec::new() }))
         .collect();
-    let mut heap = BinaryHeap::new();
-    for &(a, b) in &part.links {
+    let measured = |&(a, b): &(u32, u32)| {
         let distance = 1.0 - dot(rows.row(part.photos[a as usize]), rows.row(part.photos[b as usize]));
-        if distance < threshold {
-            heap.push(Candidate { distance, a, b });
-            for (group, other) in [(a, b), (b, a)] {
-                groups[group as usize].iter_mut().for_each(|group| group.near.push(other));
-            }
+        (distance < threshold).then_some(Candidate { distance, a, b })
+    };
+    let candidates: Vec<Candidate> = part.links.par_iter().filter_map(measured).collect();
+    for &Candidate { a, b, .. } in &candidates {
+        for (group, other) in [(a, b), (b, a)] {
+            groups[group as usize].iter_mut().for_each(|group| group.near.push(other));
         }
     }
+    let mut heap = BinaryHeap::from(candidates);
     let mut found = Vec::new();
     while let Some(Candidate { a, b, .. }) = heap.pop() {
         let (Some(_), Some(_)) = (&groups[a as usize], &groups[b as usize]) else { continue };

@@ -182,13 +182,14 @@ impl Index {
     }
 
     fn links(&self, rows: &Embeddings, are_linked: impl Fn(usize, usize, f64) -> bool + Sync) -> Vec<Link> {
-        let gathered = |photos: &[u32]| photos.iter().flat_map(|&photo| rows.row(photo as usize)).copied().collect();
+        let gather = |photos: &[u32], into: &mut _| rows.gather(photos.iter().map(|&photo| photo as usize), into);
         let of_list = |(members, visitors): (&Vec<u32>, &Vec<u32>)| {
-            let own: Vec<f32> = gathered(members);
+            let (mut own, mut theirs) = (Vec::new(), Vec::new());
+            gather(members, &mut own);
             let (mut links, mut cosines) = (Vec::new(), Vec::new());
             for visitors in visitors.chunks(distances::BLOCK).filter(|_| !members.is_empty()) {
                 cosines.resize(visitors.len() * members.len(), 0.0);
-                let theirs: Vec<f32> = gathered(visitors);
+                gather(visitors, &mut theirs);
                 rows_times_rows(&theirs, &own, rows.dim(), &mut cosines);
                 for (&visitor, cosines) in visitors.iter().zip(cosines.chunks_exact(members.len())) {
                     let others = members.iter().zip(cosines);

@@ -8,6 +8,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -96,14 +97,22 @@ const MAX_RUN: usize = 100;
 /// Finds the sequences among photos. Photos without a capture time belong to none.
 pub fn find(frames: &[Frame]) -> Vec<Sequence> {
     let order = in_order(frames);
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < order.len() {
-        let sequence = [bracket::at, stack_at, sweep_at].into_iter().find_map(|look| look(frames, &order[at..]));
-        at += sequence.as_ref().map_or(1, |sequence| sequence.frames.len());
-        found.extend(sequence);
-    }
-    found
+    // No frames of a sequence are farther apart than this.
+    let runs: Vec<&[usize]> = order
+        .chunk_by(|&a, &b| follows(&frames[a], &frames[b], SWEEP_PAUSE_MS))
+        .filter(|run| run.len() >= SHORTEST)
+        .collect();
+    let of_run = |run: &[usize]| {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < run.len() {
+            let sequence = [bracket::at, stack_at, sweep_at].into_iter().find_map(|look| look(frames, &run[at..]));
+            at += sequence.as_ref().map_or(1, |sequence| sequence.frames.len());
+            found.extend(sequence);
+        }
+        found
+    };
+    runs.into_par_iter().flat_map_iter(of_run).collect()
 }
 
 /// The photos that may be frames of a stack or a sweep by what the camera wrote. Sketches of others decide nothing.
