@@ -7,6 +7,8 @@ COVERED = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares
 BUILT = $(or $(CARGO_TARGET_DIR),target)
+# Both packages in every command: named alone, one would be built with other features, and all that it stands on once more.
+DISTRIBUTED = -p albumctl -p albumctl-scale --features distributed
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 PAGES ?= target/pages
 READER ?= png
@@ -30,12 +32,11 @@ faults: ## every call to the system of every command that writes fails, once and
 	ALBUMCTL_MUTATIONS=100000 $(CARGO) test --test faults mutated_photos -- --nocapture
 
 test-distributed: ## the engine for many machines, and object stores: nodes as processes; some minutes to build
-	$(CARGO) test --profile cluster --features distributed --no-fail-fast --test distributed
-	$(CARGO) test --profile cluster --features distributed --lib -- commands::trust
-	$(CARGO) test --profile cluster -p albumctl-scale --features distributed --lib -- distributed
+	$(CARGO) test $(DISTRIBUTED) --no-fail-fast --test distributed
+	$(CARGO) test $(DISTRIBUTED) --lib -- commands::trust distributed
 
 lint-distributed: ## clippy with the feature `distributed`, warnings as errors
-	$(CARGO) clippy --profile cluster --features distributed --lib --bins --test distributed -- -D warnings
+	$(CARGO) clippy --features distributed --lib --bins --test distributed -- -D warnings
 
 lint: ## formatting and clippy, warnings as errors
 	$(CARGO) fmt --all --check
@@ -46,7 +47,7 @@ licences: ## what stands in Cargo.lock, by deny.toml; needs cargo-deny (cargo in
 
 features: ## each optional feature alone compiles; CONTRIBUTING.md names the packages they need
 	$(CARGO) check --features object-stores
-	$(CARGO) check --profile cluster --features distributed
+	$(CARGO) check --features distributed
 	$(CARGO) check --features turbojpeg
 	$(CARGO) check --features libheif
 
