@@ -188,7 +188,8 @@ impl ModelHub {
 /// The comparison model with the features of the photos that need a tie-break.
 struct Tiebreaker {
     comparing: Arc<ComparisonAnalysis>,
-    features: HashMap<usize, Vec<f32>>,
+    /// By photo.
+    features: Vec<Option<Vec<f32>>>,
 }
 
 impl Tiebreaker {
@@ -208,22 +209,23 @@ impl Tiebreaker {
         let is_also = |rating: &crate::analyses::RatingAnalysis| rating.network.is_also(&comparing.network);
         let rated_by_it = models.rating.as_ref().map_or(Ok(false), is_also).map_err(ModelHubError::from)?;
         let strength = |photo: usize| photos[photo].aesthetic.as_ref()?.strength.filter(|_| rated_by_it);
-        let mut features: HashMap<usize, Vec<f32>> =
-            close.iter().filter_map(|&photo| Some((photo, vec![strength(photo)?]))).collect();
-        let unseen: Vec<usize> = close.iter().copied().filter(|photo| !features.contains_key(photo)).collect();
+        let mut features: Vec<Option<Vec<f32>>> = vec![None; photos.len()];
+        close.iter().for_each(|&photo| features[photo] = strength(photo).map(|strength| vec![strength]));
+        let unseen: Vec<usize> = close.iter().copied().filter(|&photo| features[photo].is_none()).collect();
         if !unseen.is_empty() {
             let paths: Vec<_> = unseen.iter().map(|&photo| photos[photo].path.as_path()).collect();
             let index: HashMap<_, usize> = paths.iter().copied().zip(unseen.iter().copied()).collect();
             for report in tie_breaks.analyse(&named(&paths), &*comparing)? {
-                let photo = index.get(report.path.as_path());
-                features.extend(photo.and_then(|&photo| Some((photo, report.comparison?))));
+                if let Some(&photo) = index.get(report.path.as_path()) {
+                    features[photo] = report.comparison;
+                }
             }
         }
         Ok(Some(Self { comparing, features }))
     }
 
     fn prefer(&self, a: usize, b: usize) -> Option<f64> {
-        let (a, b) = (self.features.get(&a)?, self.features.get(&b)?);
+        let (a, b) = (self.features[a].as_ref()?, self.features[b].as_ref()?);
         self.comparing.network.prefer(a, b).ok().map(f64::from)
     }
 }

@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::filter::FailedFilter;
 use super::lids::half_closed;
 use super::picks::Picks;
@@ -347,6 +349,7 @@ impl<'a> ScoredPhotos<'a> {
         sequence.extend(others);
         let none: Vec<usize> = Vec::new();
         let any_kept = (0..self.photos.len()).any(|photo| self.is(photo, Decision::Keep));
+        let has_model = comparator.better.is_some();
         let context = |members, order| {
             let group = GroupContext {
                 photos: self.photos,
@@ -356,7 +359,7 @@ impl<'a> ScoredPhotos<'a> {
                 members,
                 order,
                 is_picked: &is_picked,
-                has_model: comparator.better.is_some(),
+                has_model,
                 any_kept,
                 face_sharpness_margin: self.rules.face_sharpness_margin,
                 covering,
@@ -367,11 +370,12 @@ impl<'a> ScoredPhotos<'a> {
         };
         let alone = context(&none, &none);
         let contexts: BTreeMap<usize, GroupContext> = groups
-            .iter()
+            .par_iter()
             .map(|(group, members)| (*group, context(members, orders.get(group).unwrap_or(&none))))
             .collect();
+        // Sentences take most of the time of a choice.
         let verdicts: Vec<Verdict> = sequence
-            .into_iter()
+            .into_par_iter()
             .enumerate()
             .map(|(at, photo)| {
                 let context = self.photos[photo].group.and_then(|group| contexts.get(&group)).unwrap_or(&alone);
