@@ -1,14 +1,13 @@
 //! Small sound files for the fuzzer to start from, a folder for each reader; `.tflite` files have every operator.
 
-#[allow(dead_code)]
+#![allow(dead_code, reason = "the tests use the rest of what writes files")]
+
 #[path = "../tests/world/onnx_file.rs"]
 mod onnx_file;
 #[path = "../tests/world/raw_file.rs"]
 mod raw_file;
-#[allow(dead_code)]
 #[path = "../tests/world/tensorflow_file.rs"]
 mod tensorflow_file;
-#[allow(dead_code)]
 #[path = "../tests/world/traineddata_file.rs"]
 mod traineddata_file;
 #[path = "../tests/portrait/writer.rs"]
@@ -149,22 +148,14 @@ fn graphs() -> Vec<(String, Vec<u8>)> {
 
 /// Convolutions, a normalisation and rectifiers, as in the blocks of a frozen detector.
 fn frozen_graph() -> Vec<u8> {
-    use tensorflow_file::{floats, node, window};
+    use tensorflow_file::{floats, node, normalisation, window};
     [
         floats("w", &[3, 3, 3, 2], &[0.1; 54]),
         node("Identity", "w/read", &["w"], &[]),
         node("Conv2D", "conv", &["Preprocessor/sub", "w/read"], &window(2)),
         floats("taps", &[3, 3, 2, 1], &[0.2; 18]),
         node("DepthwiseConv2dNative", "filtered", &["conv", "taps"], &window(1)),
-        floats("variance", &[2], &[0.24; 2]),
-        floats("epsilon", &[], &[0.01]),
-        floats("gamma", &[2], &[0.5; 2]),
-        floats("beta", &[2], &[0.1; 2]),
-        node("Add", "norm/add", &["variance", "epsilon"], &[]),
-        node("Rsqrt", "norm/Rsqrt", &["norm/add:0"], &[]),
-        node("Mul", "norm/mul", &["norm/Rsqrt", "gamma"], &[]),
-        node("Mul", "norm/mul_1", &["filtered", "norm/mul", "^beta"], &[]),
-        node("Add", "norm/add_1", &["norm/mul_1", "beta"], &[]),
+        normalisation("filtered", &[0.24; 2], &[0.5; 2]),
         node("Relu6", "dark", &["norm/add_1"], &[]),
     ]
     .concat()

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::World;
-use super::tensorflow_file::{floats, node, window};
+use super::tensorflow_file::{floats, node, normalisation, window};
 
 /// Its file. Of 25 cells of 60 pixels each tells how dark it is; only the third grid says dog, by its first anchor, half as
 /// wide and high as the picture.
@@ -18,16 +18,8 @@ pub fn file_with(more: &[Vec<u8>]) -> Vec<u8> {
         floats("mean/weights", &[60, 60, 3, 1], &[1.0 / 3600.0; 60 * 60 * 3]),
         node("Identity", "mean/weights/read", &["mean/weights"], &[]),
         node("DepthwiseConv2dNative", "mean", &["Preprocessor/sub", "mean/weights/read"], &window(60)),
-        // A normalisation as frozen graphs have it: (x - 0) / sqrt(0.25) * -0.5 turns dark into 1.
-        floats("variance", &[3], &[0.24; 3]),
-        floats("epsilon", &[], &[0.01]),
-        floats("gamma", &[3], &[-0.5; 3]),
-        floats("beta", &[3], &[0.0; 3]),
-        node("Add", "norm/add", &["variance", "epsilon"], &[]),
-        node("Rsqrt", "norm/Rsqrt", &["norm/add:0"], &[]),
-        node("Mul", "norm/mul", &["norm/Rsqrt", "gamma"], &[]),
-        node("Mul", "norm/mul_1", &["mean", "norm/mul", "^beta"], &[]),
-        node("Add", "norm/add_1", &["norm/mul_1", "beta"], &[]),
+        // (x - 0) / sqrt(0.25) * -0.5 turns dark into 1.
+        normalisation("mean", &[0.24; 3], &[-0.5; 3]),
         node("Relu6", "dark", &["norm/add_1"], &[]),
     ];
     for grid in 0..6 {

@@ -29,6 +29,23 @@ pub fn floats(name: &str, shape: &[u64], values: &[f32]) -> Vec<u8> {
     node("Const", name, &[], &[attribute("value", &bytes(8, &tensor))])
 }
 
+/// A normalisation as frozen graphs have it: `norm/add_1` is `input` divided by the root of the variance and 0.01, times gamma.
+pub fn normalisation(input: &str, variance: &[f32], gamma: &[f32]) -> Vec<u8> {
+    let channels = [gamma.len() as u64];
+    [
+        floats("variance", &channels, variance),
+        floats("epsilon", &[], &[0.01]),
+        floats("gamma", &channels, gamma),
+        floats("beta", &channels, &vec![0.0; gamma.len()]),
+        node("Add", "norm/add", &["variance", "epsilon"], &[]),
+        node("Rsqrt", "norm/Rsqrt", &["norm/add:0"], &[]),
+        node("Mul", "norm/mul", &["norm/Rsqrt", "gamma"], &[]),
+        node("Mul", "norm/mul_1", &[input, "norm/mul", "^beta"], &[]),
+        node("Add", "norm/add_1", &["norm/mul_1", "beta"], &[]),
+    ]
+    .concat()
+}
+
 /// A window that moves by as many pixels both ways.
 pub fn window(stride: u64) -> [Vec<u8>; 2] {
     [integers("strides", &[1, stride, stride, 1]), text("padding", "SAME")]
