@@ -66,7 +66,8 @@ impl Database {
                 make_tables(&mut connection, "")?;
             }
             if is_attached {
-                connection.execute("DETACH older", [])?;
+                // While it is attached nothing is read from it: the tables of the store itself come first.
+                let _ = connection.execute("DETACH older", []);
             }
         }
         Ok(Self { connection })
@@ -143,10 +144,9 @@ impl Database {
         self.each_of(&sql, &keys, |row| {
             let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob().unwrap_or_default());
             let (content, analysis) = (blob(1)?, blob(2)?);
-            let Some(&wanted) = wanted.iter().find(|wanted| wanted.0 == analysis) else { return Ok(()) };
             let payload = bytes(row)?.and_then(|stored| verified(&[content, analysis].concat(), stored));
-            if let (Some(payload), Ok(content)) = (payload, content.try_into()) {
-                found.entry(ContentId(content)).or_default().insert(wanted, payload);
+            if let (Some(payload), Ok(content), Ok(analysis)) = (payload, content.try_into(), analysis.try_into()) {
+                found.entry(ContentId(content)).or_default().insert(Fingerprint(analysis), payload);
             }
             Ok(())
         })?;
