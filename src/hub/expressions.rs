@@ -41,8 +41,8 @@ impl ExpressionNetworks {
         // The third output is the second in another shape.
         let (mesh, blendshapes) = ("face_landmarks_detector.tflite", "face_blendshapes.tflite");
         let networks = Self { mesh: of_entry(mesh, &[0, 1])?, blendshapes: of_entry(blendshapes, &[0])? };
-        expect(mesh, &networks.mesh, &[vec![1, SIDE, SIDE, 3]], &[vec![1, 1, 1, POINTS * 3], vec![1, 1, 1, 1]])?;
-        expect(blendshapes, &networks.blendshapes, &[vec![1, EXPRESSION_POINTS.len(), 2]], &[vec![BLENDSHAPES.len()]])?;
+        expect(mesh, &networks.mesh, &[1, SIDE, SIDE, 3], &[vec![1, 1, 1, POINTS * 3], vec![1, 1, 1, 1]])?;
+        expect(blendshapes, &networks.blendshapes, &[1, EXPRESSION_POINTS.len(), 2], &[vec![BLENDSHAPES.len()]])?;
         Ok(networks)
     }
 
@@ -50,14 +50,14 @@ impl ExpressionNetworks {
     pub fn look(&self, pixels: &Pixels, crop: &Crop) -> ExpressionOutput {
         let (width, height) = (pixels.width(), pixels.height());
         let picture = crop.sample(pixels, SIDE, Outside::Nearest);
-        let answers = self.mesh.run(&[&scaled(&picture, 1.0 / 255.0, 0.0)]);
+        let answers = self.mesh.run(&scaled(&picture, 1.0 / 255.0, 0.0));
         let points = landmarks::place(&answers[0], SIDE, &[], crop, width, height);
         let looked_at: Vec<f32> = EXPRESSION_POINTS
             .iter()
             .flat_map(|&index| [points[index][0] * f64::from(width), points[index][1] * f64::from(height)])
             .map(|v| v as f32)
             .collect();
-        let scores = self.blendshapes.run(&[&looked_at]);
+        let scores = self.blendshapes.run(&looked_at);
         let blendshapes = Blendshapes(std::array::from_fn(|i| scores[0][i]));
         let presence = 1.0 / (1.0 + (-answers[1][0]).exp());
         let dark_glasses = glasses::are_dark(pixels, &points);

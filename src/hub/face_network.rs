@@ -1,5 +1,7 @@
 //! A face network, checked against the expected shapes.
 
+use std::fmt::Debug;
+
 use crate::bundle::BundleError;
 use kernels::Cpu;
 use networks::dlib::DlibError;
@@ -29,19 +31,24 @@ pub(crate) fn network(
     Ok((graph, network))
 }
 
-/// Checks that inputs and outputs are those of the expected network.
+/// Checks that input and outputs are those of the expected network.
 pub(crate) fn expect(
     name: &'static str,
     network: &Network,
-    inputs: &[Vec<usize>],
+    input: &[usize],
     outputs: &[Vec<usize>],
 ) -> Result<(), FacesError> {
-    let differ = |what: &str, found: Vec<&[usize]>, expected: &[Vec<usize>]| {
-        let problem = format!("{what} {found:?} where {expected:?} belong");
-        if found == expected { Ok(()) } else { Err(FacesError::Other { network: name, problem }) }
+    let differ = |what: &str, found: &dyn Debug, expected: &dyn Debug| {
+        Err(FacesError::Other { network: name, problem: format!("{what} {found:?} where {expected:?} belong") })
     };
-    differ("inputs", network.input_shapes().collect(), inputs)?;
-    differ("outputs", network.output_shapes().collect(), outputs)
+    if network.input_shape() != input {
+        return differ("inputs", &network.input_shape(), &input);
+    }
+    let found: Vec<&[usize]> = network.output_shapes().collect();
+    if found != outputs {
+        return differ("outputs", &found, &outputs);
+    }
+    Ok(())
 }
 
 /// Scales bytes to the input range of a network.

@@ -98,14 +98,14 @@ impl FaceAnalyzer {
         let (width, height) = (pixels.width(), pixels.height());
         let picture = Crop::whole(width, height).sample(pixels, detector.side(), Outside::Black);
         let input = scaled(&picture, 2.0 / 255.0, -1.0);
-        let answers = network.run(&[&input]);
+        let answers = network.run(&input);
         portrait::decode(detector, &answers[0], &answers[1], least, width, height)
     }
 
     /// The landmarks of the face in a crop.
     pub fn mesh(&self, pixels: &Pixels, crop: &Crop) -> Mesh {
         let picture = crop.sample(pixels, landmarks::SIDE, Outside::Nearest);
-        let answers = self.mesh.run(&[&scaled(&picture, 1.0 / 255.0, 0.0)]);
+        let answers = self.mesh.run(&scaled(&picture, 1.0 / 255.0, 0.0));
         let refinements: Vec<_> =
             self.refined.iter().zip(&answers[2..]).map(|(indices, points)| Refinement { points, indices }).collect();
         let landmarks =
@@ -115,8 +115,8 @@ impl FaceAnalyzer {
 }
 
 /// The shape of a square RGB input.
-fn picture(side: usize) -> Vec<usize> {
-    vec![1, side, side, 3]
+fn picture(side: usize) -> [usize; 4] {
+    [1, side, side, 3]
 }
 
 fn detector_network(bytes: &[u8], detector: Detector, cpu: Cpu) -> Result<Network, FacesError> {
@@ -126,7 +126,7 @@ fn detector_network(bytes: &[u8], detector: Detector, cpu: Cpu) -> Result<Networ
     };
     let (side, rows) = (detector.side(), detector.rows());
     let (_, network) = network(name, bytes, &[0, 1], cpu)?;
-    expect(name, &network, &[picture(side)], &[vec![1, rows, ROW], vec![1, rows, 1]])?;
+    expect(name, &network, &picture(side), &[vec![1, rows, ROW], vec![1, rows, 1]])?;
     Ok(network)
 }
 
@@ -138,7 +138,7 @@ fn mesh_network(bytes: &[u8], mode: Landmarks, cpu: Cpu) -> Result<(Network, Vec
             let name = "face mesh";
             let (_, network) = network(name, bytes, &[0, 1], cpu)?;
             let outputs = [coordinates(landmarks::COUNT, 3), coordinates(1, 1)];
-            expect(name, &network, &[picture(landmarks::SIDE)], &outputs)?;
+            expect(name, &network, &picture(landmarks::SIDE), &outputs)?;
             Ok((network, Vec::new()))
         }
         Landmarks::Attention => {
@@ -151,7 +151,7 @@ fn mesh_network(bytes: &[u8], mode: Landmarks, cpu: Cpu) -> Result<(Network, Vec
             }
             let mut outputs = vec![coordinates(landmarks::COUNT, 3), coordinates(1, 1)];
             outputs.extend(refined.iter().map(|indices| coordinates(indices.len(), 2)));
-            expect(name, &network, &[picture(landmarks::SIDE)], &outputs)?;
+            expect(name, &network, &picture(landmarks::SIDE), &outputs)?;
             Ok((network, refined))
         }
     }

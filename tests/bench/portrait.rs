@@ -58,8 +58,8 @@ fn networks(c: &mut Criterion, cpu: Cpu) {
     ] {
         let Some(bytes) = weights(file) else { return };
         let network = Network::new(&Graph::parse(&bytes).unwrap(), outputs, cpu).unwrap();
-        let input = vec![0.25; network.input_shapes().next().unwrap().iter().product()];
-        c.bench_function(&format!("{file} {cpu}"), |b| b.iter(|| black_box(network.run(&[&input]))));
+        let input = vec![0.25; network.input_shape().iter().product()];
+        c.bench_function(&format!("{file} {cpu}"), |b| b.iter(|| black_box(network.run(&input))));
     }
 }
 

@@ -176,7 +176,7 @@ proptest! {
         let expected = oracle::run(&graph, &[&input]).unwrap();
         let wanted: Vec<usize> = (0..expected.len()).collect();
         for cpu in Cpu::available() {
-            let got = Network::new(&graph, &wanted, cpu).unwrap().run(&[&input]);
+            let got = Network::new(&graph, &wanted, cpu).unwrap().run(&input);
             for (got, expected) in got.iter().zip(&expected) {
                 prop_assert_eq!(got.len(), expected.len());
                 for (a, b) in got.iter().zip(expected) {
@@ -194,7 +194,7 @@ proptest! {
         let all = Network::new(&graph, &[0, 1], Cpu::best()).unwrap();
         let one = Network::new(&graph, &[1], Cpu::best()).unwrap();
         prop_assert!(one.work() < all.work());
-        prop_assert_eq!(&one.run(&[&input])[0], &all.run(&[&input])[1]);
+        prop_assert_eq!(&one.run(&input)[0], &all.run(&input)[1]);
     }
 
     /// Damaged files are refused, or are other sound files: nothing panics, nothing runs away.
@@ -234,9 +234,8 @@ fn runs_without_panic(bytes: &[u8]) {
         && let Ok(network) = Network::new(&graph, &[0], Cpu::best())
         && network.work() < 1 << 22
     {
-        let inputs: Vec<Vec<f32>> = network.input_shapes().map(|s| vec![0.5; s.iter().product()]).collect();
-        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-        assert_eq!(network.run(&inputs).len(), 1);
+        let input = vec![0.5; network.input_shape().iter().product()];
+        assert_eq!(network.run(&input).len(), 1);
     }
 }
 
@@ -319,7 +318,7 @@ fn mixing_networks_equal_candle() {
         let input = numbers(2 * points, 12);
         let expected = oracle::run(&graph, &[&input]).unwrap();
         for cpu in Cpu::available() {
-            let got = Network::new(&graph, &[0, 1], cpu).unwrap().run(&[&input]);
+            let got = Network::new(&graph, &[0, 1], cpu).unwrap().run(&input);
             for (a, b) in got.iter().flatten().zip(expected.iter().flatten()).filter(|(_, b)| b.is_finite()) {
                 assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{points} {width} {cpu}: {a} for {b}");
             }

@@ -49,13 +49,13 @@ fn raw_outputs_equal_the_references() {
                 let Some(file) = shared::golden(&format!("tensors/{case}.safetensors")) else { return };
                 let tensors = SafeTensors::deserialize(&file).unwrap();
                 let input = floats(&tensors, input);
-                let got = network.run(&[&input]);
+                let got = network.run(&input);
                 for (name, got) in outputs.iter().zip(&got) {
                     let difference = largest_difference(got, &floats(&tensors, name));
                     println!("{case} {name} {cpu}: {difference:.2}");
                     assert!(difference <= 1.0, "{case} {name} {cpu}: {difference} times what is allowed");
                 }
-                assert_eq!(got, network.run(&[&input]), "memory is reused, numbers are not");
+                assert_eq!(got, network.run(&input), "memory is reused, numbers are not");
             }
         }
     }

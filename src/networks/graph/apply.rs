@@ -1,85 +1,18 @@
 //! Runs one operator.
 
-use kernels::pointwise::Rectifier;
-use kernels::{Engine, Linear};
+use kernels::Engine;
 
-use super::Node;
-use super::activation::unary;
-use super::arithmetic::{binary, mean, normalised, softmax};
-use super::convolution::Conv;
-use super::matrix::{multiplied, packed, product, product_of};
-use super::operator::{Arithmetic, BIAS, Operator, RESIDUAL};
+use super::activation::{prelu, unary};
+use super::arithmetic::{binary, mean, normalised, softmax, sum};
+use super::geometry::{padded, resized, to_blocks};
+use super::matrix::{multiplied, product, product_of};
+use super::operator::{Operator, RESIDUAL};
+use super::ready::Ready;
 use super::rearrange::{concat, reshaped, sliced, squeezed, transposed, unsqueezed};
-use super::tensor::{Memory, Tensor, Value};
-use super::window::{Spread, enlarged, pooled};
+use super::region;
+use super::tensor::{Memory, Value};
+use super::window::{enlarged, pooled};
 use crate::axes::{Checked, require, together};
-
-/// An operator with a fused activation.
-#[derive(Debug)]
-pub(super) struct Fused {
-    pub node: Node,
-    pub rectifier: Rectifier,
-}
-
-/// Packed weights.
-#[derive(Debug)]
-pub(super) enum Ready {
-    Nothing,
-    Conv(Conv),
-    Spread(Spread),
-    Matrix(Linear, Rectifier),
-}
-
-impl Ready {
-    pub fn new(engine: Engine, fused: &Fused, constants: &[Option<Value>]) -> Checked<Self> {
-        let Fused { node, rectifier } = fused;
-        let constant = |at: usize| {
-            let value = node.input(at).and_then(|tensor| constants[tensor].clone());
-            value.map(Value::floats).transpose()
-        };
-        let weight = || Ok::<_, String>(constant(1)?.ok_or("weights that are no constants")?);
-        let bias = |outputs: usize| {
-            let bias = constant(BIAS)?;
-            require(bias.is_some() || node.input(BIAS).is_none(), "a bias that is no constant")?;
-            Ok::<_, String>(bias.map_or_else(|| vec![0.0; outputs], |bias| bias.data.clone()))
-        };
-        let outputs = |weight: &Tensor, at: usize| weight.shape.get(at).copied().unwrap_or(0);
-        Ok(match &node.operator {
-            Operator::Conv(sliding, groups) => {
-                let weight = weight()?;
-                let bias = bias(outputs(&weight, 0))?;
-                Self::Conv(Conv::new(engine.cpu, *sliding, *groups, &weight, &bias, rectifier.clone())?)
-            }
-            Operator::ConvTranspose(sliding) => {
-                let weight = weight()?;
-                let bias = bias(outputs(&weight, 1))?;
-                Self::Spread(Spread::new(engine.cpu, *sliding, &weight, &bias, rectifier.clone())?)
-            }
-            Operator::MatMul => match constant(1)? {
-                Some(weight) if weight.shape.len() == 2 && !weight.data.is_empty() => {
-                    let (inputs, outputs) = (weight.shape[0], weight.shape[1]);
-                    let bias = bias(outputs)?;
-                    require(bias.len() == outputs, "a bias for other columns")?;
-                    Self::Matrix(packed(engine, &weight.data, inputs, &bias), rectifier.clone())
-                }
-                _ => {
-                    require(node.inputs.len() == 2 && *rectifier == Rectifier::Identity, "a matrix of other axes")?;
-                    Self::Nothing
-                }
-            },
-            _ => Self::Nothing,
-        })
-    }
-
-    pub fn bytes(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::Conv(conv) => conv.bytes(),
-            Self::Spread(spread) => spread.bytes(),
-            Self::Matrix(linear, _) => linear.bytes(),
-        }
-    }
-}
 
 pub(super) fn apply(
     engine: Engine,
@@ -94,7 +27,9 @@ pub(super) fn apply(
     };
     afford(inputs.iter().flatten().map(|value| value.elements() as u64).sum())?;
     let count = inputs.len();
-    let mut inputs = inputs.into_iter();
+    let reads_padding = operator.reads_padding();
+    let unpadded = |value: Value| if reads_padding { value } else { value.unpadded() };
+    let mut inputs = inputs.into_iter().map(|value| value.map(unpadded));
     let mut next = || inputs.next().flatten();
     let mut value = || next().ok_or_else(|| "an input is missing".to_owned());
     let floats = Value::Floats;
@@ -114,12 +49,7 @@ pub(super) fn apply(
             let x = value()?.floats()?;
             afford(conv.work(&x)?)?;
             let residual = inputs.nth(RESIDUAL - 1).flatten().map(Value::floats).transpose()?;
-            floats(match residual {
-                Some(residual) if !conv.adds(&x, &residual)? => {
-                    binary(Arithmetic::Add, conv.run(x, None, memory)?, residual)?
-                }
-                residual => conv.run(x, residual, memory)?,
-            })
+            floats(conv.run_with(x, residual, memory)?)
         }
         Operator::ConvTranspose(_) => {
             let Ready::Spread(spread) = ready else { return Err("a convolution of constants".into()) };
@@ -132,6 +62,11 @@ pub(super) fn apply(
             let window = sliding.window.unwrap_or([1, 1]);
             afford((x.data.len() * window[0] * window[1]) as u64)?;
             floats(pooled(x, *sliding, matches!(operator, Operator::MaxPool(_)), memory)?)
+        }
+        Operator::Pad(borders) => floats(padded(value()?.floats()?, borders, memory)?),
+        Operator::Prelu => {
+            let (x, slopes) = (value()?.floats()?, value()?.floats()?);
+            floats(prelu(x, &slopes)?)
         }
         Operator::BatchNormalization(eps) => {
             let x = value()?.floats()?;
@@ -151,11 +86,14 @@ pub(super) fn apply(
             }
         }
         Operator::Mean(axes, keeps) => floats(mean(value()?.floats()?, axes.as_deref(), *keeps)?),
+        Operator::Sum(axes, keeps) => floats(sum(value()?.floats()?, axes, *keeps)?),
+        Operator::Bilinear(sides) => floats(resized(value()?.floats()?, *sides, memory)?),
+        Operator::DepthToSpace(block) => floats(to_blocks(value()?.floats()?, *block, memory)?),
         Operator::Resize => {
             let x = value()?.floats()?;
             let _region = inputs.next();
-            let factors = inputs.next().flatten().ok_or("no factors")?.floats()?;
-            require(inputs.next().flatten().is_none(), "sizes in place of factors")?;
+            let (factors, sizes) = (inputs.next().flatten().ok_or("no factors")?.floats()?, inputs.next().flatten());
+            require(sizes.is_none(), "sizes in place of factors")?;
             floats(enlarged(x, &factors.data, memory)?)
         }
         Operator::Reshape => {
@@ -177,5 +115,8 @@ pub(super) fn apply(
         Operator::Squeeze(axes) => squeezed(value()?, axes)?,
         Operator::Unsqueeze(axes) => unsqueezed(value()?, axes)?,
         Operator::Transpose(order) => floats(transposed(value()?.floats()?, order)?),
+        Operator::RegionMatrix(_) | Operator::Crop(_) | Operator::MoveLandmarks => {
+            floats(region::apply(operator, || value()?.floats(), memory)?)
+        }
     })
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::operator::Arithmetic;
+use super::rearrange::transposed;
 use super::tensor::{Tensor, elements, lying};
-use crate::axes::{Checked, axis_of, require, together};
+use crate::axes::{Checked, axes_of, axis_of, require, together};
 
 pub(super) fn binary(arithmetic: Arithmetic, a: Arc<Tensor>, b: Arc<Tensor>) -> Checked<Arc<Tensor>> {
     match arithmetic {
@@ -13,6 +14,7 @@ pub(super) fn binary(arithmetic: Arithmetic, a: Arc<Tensor>, b: Arc<Tensor>) -> 
         Arithmetic::Mul => combined(a, b, |a, b| a * b),
         Arithmetic::Div => combined(a, b, |a, b| a / b),
         Arithmetic::Pow => combined(a, b, |a, b| if b == 2.0 { a * a } else { a.powf(b) }),
+        Arithmetic::SquaredDifference => combined(a, b, |a, b| (a - b) * (a - b)),
     }
 }
 
@@ -23,12 +25,12 @@ fn beside(tensor: Arc<Tensor>) -> Arc<Tensor> {
         grown.shape.splice(0..0, vec![1; 4 - grown.shape.len()]);
         return Arc::new(grown).laid(true);
     }
-    tensor.laid(true)
+    if tensor.channels_last { tensor } else { tensor.laid(true) }
 }
 
 fn combined(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) -> Checked<Arc<Tensor>> {
     // The larger one is reused for the result if nothing else reads it.
-    if a.data.len() < b.data.len() { combined_into(b, a, |b, a| f(a, b)) } else { combined_into(a, b, f) }
+    if elements(&a.shape)? < elements(&b.shape)? { combined_into(b, a, |b, a| f(a, b)) } else { combined_into(a, b, f) }
 }
 
 fn combined_into(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) -> Checked<Arc<Tensor>> {
@@ -36,31 +38,46 @@ fn combined_into(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) ->
     let count = elements(&shape)?;
     let channels_last = shape.len() == 4 && (a.channels_last || b.channels_last);
     let (a, b) = if channels_last { (beside(a), beside(b)) } else { (a.plain(), b.plain()) };
+    if a.shape == shape && b.shape == shape {
+        let b = if channels_last { b.stepped(a.step()) } else { b };
+        let mut a = Arc::unwrap_or_clone(a);
+        let padded = a.is_padded();
+        a.data.iter_mut().zip(&b.data).for_each(|(a, b)| *a = f(*a, *b));
+        if padded {
+            let (step, channels) = (a.step(), a.shape[1]);
+            a.data.chunks_exact_mut(step).for_each(|pixel| pixel[channels..].fill(0.0));
+        }
+        return Ok(Arc::new(a));
+    }
     let out = lying(&shape, channels_last);
+    let b = b.unpadded();
     let [of_a, of_b] = [&a, &b].map(|tensor| {
         let mut axes = tensor.lying();
         axes.splice(0..0, vec![1; out.len() - axes.len()]);
         axes
     });
     if of_a == out {
-        let inner = of_b.iter().skip_while(|&&axis| axis == 1).product::<usize>();
+        let row: Vec<usize> = of_b.iter().skip_while(|&&axis| axis == 1).copied().collect();
         // A scalar, or a row along the last axes of the other.
-        if inner == b.data.len()
-            && out.ends_with(of_b.iter().skip_while(|&&axis| axis == 1).copied().collect::<Vec<_>>().as_slice())
-        {
+        if out.ends_with(&row) {
+            // A row along the channels lies beside each pixel, a longer one beside whole maps.
+            let a = if row.len() > 1 { a.unpadded() } else { a };
             let mut a = Arc::unwrap_or_clone(a);
-            a.shape = shape;
-            match b.data.as_slice() {
-                &[b] => a.data.iter_mut().for_each(|v| *v = f(*v, b)),
-                row => {
-                    for part in a.data.chunks_exact_mut(row.len()) {
-                        part.iter_mut().zip(row).for_each(|(v, b)| *v = f(*v, *b));
+            for run in a.runs() {
+                match b.data.as_slice() {
+                    &[b] => run.iter_mut().for_each(|v| *v = f(*v, b)),
+                    row => {
+                        for part in run.chunks_exact_mut(row.len()) {
+                            part.iter_mut().zip(row).for_each(|(v, b)| *v = f(*v, *b));
+                        }
                     }
                 }
             }
+            a.shape = shape;
             return Ok(Arc::new(a));
         }
     }
+    let a = a.unpadded();
     let strides = |axes: &[usize]| -> Vec<usize> {
         let mut step = 1;
         let mut strides: Vec<usize> = axes
@@ -96,21 +113,33 @@ fn combined_into(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) ->
     Ok(Arc::new(Tensor { shape, channels_last, data }))
 }
 
-/// The mean over the last axes, or over the pixels of maps.
+/// The mean over some axes, or over the pixels of maps. Axes that stay have length 1.
 pub(super) fn mean(x: Arc<Tensor>, axes: Option<&[i64]>, keeps: bool) -> Checked<Arc<Tensor>> {
     let rank = x.shape.len();
-    let mut axes = match axes {
-        Some(axes) => axes.iter().map(|&axis| axis_of(axis, rank)).collect::<Checked<Vec<_>>>()?,
+    let axes = match axes {
+        Some(axes) => axes_of(axes, rank)?,
         None => (2..rank).collect(),
     };
-    axes.sort_unstable();
-    axes.dedup();
-    require(!axes.is_empty() && axes.last() == Some(&(rank - 1)), "a mean over other axes than the last")?;
-    require(rank - axes[0] == axes.len(), "a mean over axes apart")?;
     let count: usize = axes.iter().map(|&axis| x.shape[axis]).product();
-    require(count > 0, "a mean of nothing")?;
-    let whole = if keeps { rank } else { axes[0] };
-    let shape: Vec<usize> = (0..whole).map(|axis| if axis < axes[0] { x.shape[axis] } else { 1 }).collect();
+    let mut means = Arc::unwrap_or_clone(sums(x, axes, keeps)?);
+    means.data.iter_mut().for_each(|sum| *sum /= count as f32);
+    Ok(Arc::new(means))
+}
+
+pub(super) fn sum(x: Arc<Tensor>, axes: &[i64], keeps: bool) -> Checked<Arc<Tensor>> {
+    let axes = axes_of(axes, x.shape.len())?;
+    sums(x, axes, keeps)
+}
+
+fn sums(x: Arc<Tensor>, mut axes: Vec<usize>, keeps: bool) -> Checked<Arc<Tensor>> {
+    axes.sort_unstable();
+    let rank = x.shape.len();
+    let count: usize = axes.iter().map(|&axis| x.shape[axis]).product();
+    require(!axes.is_empty() && count > 0, "a sum of nothing")?;
+    let is_summed = |axis: &usize| axes.contains(axis);
+    let stays: Vec<usize> = (0..rank).filter(|axis| !is_summed(axis)).collect();
+    let shape = (0..rank).filter(|axis| keeps || !is_summed(axis));
+    let shape: Vec<usize> = shape.map(|axis| if is_summed(&axis) { 1 } else { x.shape[axis] }).collect();
     let data = if x.channels_last && axes == [2, 3] {
         let channels = x.shape[1];
         let mut sums = vec![0.0f32; x.shape[0] * channels];
@@ -121,12 +150,13 @@ pub(super) fn mean(x: Arc<Tensor>, axes: Option<&[i64]>, keeps: bool) -> Checked
                 line.chunks_exact(channels).for_each(|pixel| part.iter_mut().zip(pixel).for_each(|(s, v)| *s += v));
                 sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
             }
-            sums.iter_mut().for_each(|sum| *sum /= count as f32);
         }
         sums
     } else {
-        let x = x.plain();
-        x.data.chunks_exact(count).map(|row| row.iter().sum::<f32>() / count as f32).collect()
+        // The axes to sum become the last.
+        let order: Vec<i64> = stays.iter().chain(&axes).map(|&axis| axis as i64).collect();
+        let x = if order.is_sorted() { x.plain() } else { transposed(x, &order)?.plain() };
+        x.data.chunks_exact(count).map(|row| row.iter().sum()).collect()
     };
     Ok(Arc::new(Tensor { shape, channels_last: false, data }))
 }

@@ -1,5 +1,6 @@
-//! Simplifies a graph before it runs: identities are removed, constants are folded, and biases, normalisation, residuals and
-//! activations are fused into the convolutions before them.
+//! Simplifies a graph before it runs: identities are removed, constants are folded, borders of zeros are fused into the
+//! convolutions after them, biases, normalisation, residuals and activations into those before them, and depthwise
+//! convolutions into the products after them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,8 +8,10 @@ use std::sync::Arc;
 use kernels::pointwise::Rectifier;
 use kernels::{Cpu, Engine, Precision};
 
-use super::apply::{Fused, Ready, apply};
+use super::apply::apply;
+use super::convolution::Conv;
 use super::operator::{Arithmetic, BIAS, Function, Operator, RESIDUAL};
+use super::ready::{Fused, Ready};
 use super::tensor::{MOST_ELEMENTS, Memory, Tensor, Value};
 use super::{Graph, GraphError, Node, short};
 
@@ -16,8 +19,9 @@ pub(super) fn fused(mut graph: Graph) -> Result<(Vec<Fused>, Graph), GraphError>
     without_identities(&mut graph);
     fold(&mut graph)?;
     with_gelu(&mut graph);
+    with_borders(&mut graph);
     let steps = with_conv_tails(&mut graph);
-    Ok((steps, graph))
+    Ok((with_filters(steps, &graph), graph))
 }
 
 /// Removes identities: their readers read the input instead.
@@ -118,6 +122,67 @@ fn with_gelu(graph: &mut Graph) {
     graph.nodes.retain(|_| !gone.next().unwrap_or_default());
 }
 
+/// Convolutions take over the zeros around a map that only they read.
+fn with_borders(graph: &mut Graph) {
+    let readers = readers(graph);
+    let mut borders = HashMap::new();
+    for mut node in std::mem::take(&mut graph.nodes) {
+        let before = node.input(0).and_then(|input| borders.get(&input).copied());
+        if let (Operator::Conv(sliding, _), Some(at)) = (&mut node.operator, before)
+            && !sliding.same
+        {
+            let bordered: &mut Node = &mut graph.nodes[at];
+            if let Operator::Pad([_, [top, bottom], [left, right]]) = bordered.operator {
+                sliding.pads = [(0, top), (1, left), (2, bottom), (3, right)]
+                    .map(|(side, more)| sliding.pads[side].saturating_add(more));
+                node.inputs[0] = bordered.input(0);
+                bordered.operator = Operator::Identity;
+            }
+        }
+        if let Operator::Pad([[0, 0], ..]) = node.operator
+            && readers[node.output] == 1
+        {
+            borders.insert(node.output, graph.nodes.len());
+        }
+        graph.nodes.push(node);
+    }
+    graph.nodes.retain(|node| node.operator != Operator::Identity || graph.outputs.contains(&node.output));
+}
+
+/// Products take over the depthwise convolutions that only they read.
+fn with_filters(steps: Vec<Fused>, graph: &Graph) -> Vec<Fused> {
+    let mut readers = vec![0; graph.constants.len()];
+    let reads = steps.iter().flat_map(|step| step.node.inputs.iter().flatten());
+    reads.chain(&graph.outputs).for_each(|&tensor| readers[tensor] += 1);
+    let mut kept: Vec<Option<Fused>> = Vec::with_capacity(steps.len());
+    let mut filters = HashMap::new();
+    for mut step in steps {
+        let weights = |node: &Node| node.input(1).and_then(|weights| graph.constants[weights].as_ref());
+        if let Operator::Conv(sliding, groups) = &step.node.operator
+            && let Some(&[outputs, inputs, ref window @ ..]) = weights(&step.node).map(Value::shape)
+        {
+            let before = step.node.input(0).and_then(|input| filters.remove(&input));
+            if *groups == 1
+                && Conv::follows_filters(sliding, window)
+                && let Some(at) = before
+                && let Some(Fused { node, rectifier, .. }) = Option::take(&mut kept[at])
+            {
+                step.node.inputs[0] = node.input(0);
+                step.filter = Some((node, rectifier));
+            } else if *groups > 1
+                && [outputs, inputs] == [*groups, 1]
+                && Conv::runs_in_rows(sliding, &step.rectifier)
+                && readers[step.node.output] == 1
+                && step.node.input(RESIDUAL).is_none()
+            {
+                filters.insert(step.node.output, kept.len());
+            }
+        }
+        kept.push(Some(step));
+    }
+    kept.into_iter().flatten().collect()
+}
+
 /// The operators after a convolution or product that can be fused into it.
 enum Tail {
     Bias(usize),
@@ -140,16 +205,32 @@ fn with_conv_tails(graph: &mut Graph) -> Vec<Fused> {
         let fused = match tail.and_then(|(at, tail)| Some((kept[at].take()?, tail))) {
             Some((mut conv, tail)) => {
                 conv.node.output = node.output;
-                take_over(&mut conv, tail, &mut graph.constants, &readers);
+                if let Tail::Residual(residual) = tail
+                    && readers[residual] == 1
+                    && let Some(at) = writers.get(&residual)
+                    && let Some(inside) = kept[*at].as_ref().and_then(|step| grown_in_channels(&step.node))
+                {
+                    kept[*at] = None;
+                    conv.short_residual = true;
+                    take_over(&mut conv, Tail::Residual(inside), &mut graph.constants, &readers);
+                } else {
+                    take_over(&mut conv, tail, &mut graph.constants, &readers);
+                }
                 conv
             }
-            None => Fused { node, rectifier: Rectifier::Identity },
+            None => Fused { node, rectifier: Rectifier::Identity, filter: None, short_residual: false },
         };
         // Placed here, not at the convolution, because the residual may be written in between.
         writers.insert(fused.node.output, kept.len());
         kept.push(Some(fused));
     }
     kept.into_iter().flatten().collect()
+}
+
+/// The input of an operator that only adds zeros after the channels.
+fn grown_in_channels(node: &Node) -> Option<usize> {
+    let only_channels = matches!(node.operator, Operator::Pad([[0, _], [0, 0], [0, 0]]));
+    node.input(0).filter(|_| only_channels)
 }
 
 fn tail(conv: &Fused, node: &Node, constants: &[Option<Value>]) -> Option<Tail> {
@@ -164,16 +245,23 @@ fn tail(conv: &Fused, node: &Node, constants: &[Option<Value>]) -> Option<Tail> 
         return None;
     };
     let is_conv = matches!(conv.node.operator, Operator::Conv(..));
+    let is_dense = matches!(conv.node.operator, Operator::Conv(_, 1));
     let whole = conv.node.input(RESIDUAL).is_none();
     let bias_known = conv.node.input(BIAS).is_none_or(|bias| matches!(constants[bias], Some(Value::Floats(_))));
     match &node.operator {
-        Operator::Unary(Function::Relu) if whole => Some(Tail::Rectifier(Rectifier::Relu)),
-        Operator::Unary(Function::Relu6) if whole && is_conv => Some(Tail::Rectifier(Rectifier::Relu6)),
-        Operator::Unary(Function::Silu) if whole && is_conv => Some(Tail::Rectifier(Rectifier::Silu)),
-        Operator::Unary(Function::Gelu) if whole => Some(Tail::Rectifier(Rectifier::Gelu)),
+        Operator::Unary(Function::Relu) => Some(Tail::Rectifier(Rectifier::Relu)),
+        Operator::Unary(Function::Relu6) if is_conv => Some(Tail::Rectifier(Rectifier::Relu6)),
+        Operator::Unary(Function::Silu) if is_conv => Some(Tail::Rectifier(Rectifier::Silu)),
+        Operator::Unary(Function::Gelu) => Some(Tail::Rectifier(Rectifier::Gelu)),
+        Operator::Prelu if is_conv && node.input(0) == Some(conv.node.output) => match value(node.input(1))? {
+            Value::Floats(slopes) if slopes.data.len() == outputs => {
+                Some(Tail::Rectifier(Rectifier::Prelu(slopes.data.clone())))
+            }
+            _ => None,
+        },
         Operator::Binary(Arithmetic::Add) if whole => {
             let other = node.inputs.iter().flatten().find(|&&input| input != conv.node.output).copied()?;
-            let Some(value) = constants[other].as_ref() else { return is_conv.then_some(Tail::Residual(other)) };
+            let Some(value) = constants[other].as_ref() else { return is_dense.then_some(Tail::Residual(other)) };
             let row: &[usize] = if conv.node.operator == Operator::MatMul { &[outputs] } else { &[1, outputs, 1, 1] };
             let fits = value.shape() == row && matches!(value, Value::Floats(_));
             (fits && conv.node.input(BIAS).is_none()).then_some(Tail::Bias(other))

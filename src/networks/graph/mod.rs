@@ -1,4 +1,5 @@
-//! Networks as graphs of operators, read from files of several formats and run on the CPU kernels for pictures of any size.
+//! Networks as graphs of operators, read from files of several formats and run on the CPU kernels for pictures of any
+//! size.
 //!
 //! A [`Graph`] is the content of a file as a reader ([`crate::onnx`], [`crate::tensorflow`]) or the code of a network gives it: constants, and operators from an allow-list;
 //! others are refused by name. A [`Network`] is a graph that is ready to run: constants folded, operators fused, weights
@@ -9,17 +10,23 @@ mod apply;
 mod arithmetic;
 mod convolution;
 mod fusion;
+mod geometry;
 mod matrix;
 mod named_tensors;
 mod network;
 pub(crate) mod operator;
 pub(crate) mod protobuf;
+mod ready;
 mod rearrange;
+mod region;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub(crate) use named_tensors::NamedTensors;
 pub use network::Network;
+pub use operator::RegionOfLandmarks;
 pub(crate) use operator::{Arithmetic, Function, Operator, Sliding};
 pub use tensor::Tensor;
 pub(crate) use tensor::{Value, elements, in_fours};

@@ -1,11 +1,12 @@
 //! A graph that is ready to run; every tensor is freed after its last use.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kernels::{Cpu, Engine, Precision};
 
-use super::apply::{Fused, Ready, apply};
+use super::apply::apply;
 use super::fusion::fused;
+use super::ready::{Fused, Ready};
 use super::tensor::{MOST_ELEMENTS, Memory, Tensor, Value};
 use super::{Graph, GraphError, Node, short};
 
@@ -19,6 +20,9 @@ const MOST_WORK: u64 = 1 << 38;
 const GROWTH: usize = 12;
 const BESIDE: usize = 1 << 22;
 
+/// Maximum values of memory that waits for the next run.
+const IDLE: usize = 1 << 22;
+
 /// A network that several threads can run.
 #[derive(Debug)]
 pub struct Network {
@@ -28,6 +32,8 @@ pub struct Network {
     input: usize,
     outputs: Vec<usize>,
     bytes: usize,
+    /// Memory of earlier runs.
+    idle: Mutex<Vec<Memory>>,
 }
 
 #[derive(Debug)]
@@ -44,7 +50,8 @@ impl Network {
         let cpu = if cpu == Cpu::Amx { Cpu::Avx512 } else { cpu };
         let engine = Engine { cpu, precision: Precision::Full };
         let (nodes, Graph { constants, input, outputs, .. }) = fused(graph)?;
-        let mut network = Self { engine, steps: Vec::new(), constants, input, outputs, bytes: 0 };
+        let mut network =
+            Self { engine, steps: Vec::new(), constants, input, outputs, bytes: 0, idle: Mutex::default() };
         for (number, fused) in nodes.into_iter().enumerate() {
             let ready = Ready::new(engine, &fused, &network.constants);
             let ready = ready.map_err(|problem| told(number, &fused, problem))?;
@@ -86,7 +93,8 @@ impl Network {
         let mut values: Vec<Option<Value>> = vec![None; self.constants.len()];
         let numbers = input.data.len();
         let most = numbers.saturating_mul(GROWTH).saturating_add(BESIDE).min(MOST_ELEMENTS);
-        let (mut live, mut memory) = (numbers, Memory::new(most));
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (mut live, mut memory) = (numbers, idle.unwrap_or_else(|| Memory::new(most)));
         values[self.input] = Some(Value::Floats(Arc::new(input)));
         let mut left = (numbers as u64).saturating_mul(WORK_OF_A_NUMBER).saturating_add(LEAST_WORK).min(MOST_WORK);
         for (number, step) in self.steps.iter().enumerate() {
@@ -128,7 +136,11 @@ impl Network {
             let tensor = tensor.map_err(|problem| GraphError::Tensor { name: "output".into(), problem })?;
             Ok(Arc::unwrap_or_clone(tensor.plain()))
         };
-        self.outputs.iter().map(output).collect()
+        let outputs = self.outputs.iter().map(output).collect();
+        if memory.pooled() <= IDLE {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+        }
+        outputs
     }
 }
 

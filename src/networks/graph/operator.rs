@@ -17,14 +17,24 @@ pub(crate) enum Operator {
     ConvTranspose(Sliding),
     MaxPool(Sliding),
     AveragePool(Sliding),
+    /// Adds zeros before and after channels, rows and columns of a map.
+    Pad([[usize; 2]; 3]),
+    /// The second input is a slope for each channel.
+    Prelu,
     /// Inputs: scale, shift, mean and variance of each channel. The number is added to the variance.
     BatchNormalization(f32),
     Concat(i64),
     MatMul,
     /// The axes, `None` for those of pixels, and whether they stay with length 1.
     Mean(Option<Vec<i64>>, bool),
+    /// The axes, and whether they stay with length 1.
+    Sum(Vec<i64>, bool),
     /// Nearest-neighbour enlargement by integer factors.
     Resize,
+    /// Bilinear resizing to these rows and columns, with pixel centres at halves and repeated edges.
+    Bilinear([usize; 2]),
+    /// Turns the channels of a pixel, in the order (row, column, channel), into a block of `n × n` pixels.
+    DepthToSpace(usize),
     Reshape,
     Shape,
     Slice,
@@ -32,6 +42,33 @@ pub(crate) enum Operator {
     Squeeze(Vec<i64>),
     Unsqueeze(Vec<i64>),
     Transpose(Vec<i64>),
+    /// From landmarks (1, n, 3), the matrix (1, 4, 4) that maps a crop's pixels to the map's.
+    RegionMatrix(RegionOfLandmarks),
+    /// Crops a map by such a matrix to these rows and columns: bilinear, zero outside.
+    Crop([usize; 2]),
+    /// Transforms points (1, n, 2) by such a matrix.
+    MoveLandmarks,
+}
+
+impl Operator {
+    /// Whether the operator reads maps whose channels are padded.
+    pub(super) fn reads_padding(&self) -> bool {
+        matches!(
+            self,
+            Self::Identity
+                | Self::Unary(_)
+                | Self::Binary(_)
+                | Self::Conv(..)
+                | Self::ConvTranspose(_)
+                | Self::MaxPool(_)
+                | Self::AveragePool(_)
+                | Self::Pad(_)
+                | Self::Prelu
+                | Self::Bilinear(_)
+                | Self::DepthToSpace(_)
+                | Self::Crop(_)
+        )
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,11 +76,17 @@ pub(crate) enum Function {
     Relu,
     Relu6,
     Sigmoid,
-    HardSigmoid { slope: f32, shift: f32 },
+    HardSigmoid {
+        slope: f32,
+        shift: f32,
+    },
     Erf,
     Gelu,
     Silu,
     Sqrt,
+    /// The reciprocal square root.
+    InverseSqrt,
+    Negate,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +96,21 @@ pub(crate) enum Arithmetic {
     Mul,
     Div,
     Pow,
+    SquaredDifference,
+}
+
+/// The part of a face that a crop shows, and the size of the crop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegionOfLandmarks {
+    /// The crop is rotated so that these two landmarks are level.
+    pub left: usize,
+    pub right: usize,
+    /// The landmarks that the crop must contain.
+    pub subset: Vec<usize>,
+    /// The ratio of the crop's size to the bounding box of the subset.
+    pub scale: (f32, f32),
+    pub height: usize,
+    pub width: usize,
 }
 
 /// The parameters of a sliding window.

@@ -103,11 +103,12 @@ pub(super) fn transposed(x: Arc<Tensor>, order: &[i64]) -> Checked<Arc<Tensor>> 
     let order = order.iter().map(|&axis| axis_of(axis, rank)).collect::<Checked<Vec<_>>>()?;
     let once = order.len() == rank && (0..rank).all(|axis| order.contains(&axis));
     require(once && rank > 0, "an order of other axes")?;
-    if x.channels_last && order == [0, 2, 3, 1] {
-        // The layout does not change.
+    // These two change the names of the axes only.
+    let from_map = x.channels_last && order == [0, 2, 3, 1];
+    if from_map || !x.channels_last && order == [0, 3, 1, 2] {
         let mut x = Arc::unwrap_or_clone(x);
-        x.shape = lying(&x.shape, true);
-        x.channels_last = false;
+        x.shape = order.iter().map(|&axis| x.shape[axis]).collect();
+        x.channels_last = !from_map;
         return Ok(Arc::new(x));
     }
     let x = x.plain();

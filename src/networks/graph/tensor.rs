@@ -11,7 +11,8 @@ pub(super) const MOST_ELEMENTS: usize = 1 << 27;
 pub struct Tensor {
     /// The shape in file order: maps are (images, channels, height, width).
     pub shape: Vec<usize>,
-    /// Whether the data of a map is stored as (images, height, width, channels).
+    /// Whether the data of a map is stored as (images, height, width, channels). The channels of a pixel may then be
+    /// padded with zeros to whole vectors, see [`Self::step`].
     pub(super) channels_last: bool,
     pub data: Vec<f32>,
 }
@@ -46,6 +47,10 @@ impl Value {
             Self::Integers(shape, _) => shape,
         }
     }
+
+    pub(super) fn unpadded(self) -> Self {
+        if let Self::Floats(tensor) = self { Self::Floats(tensor.unpadded()) } else { self }
+    }
 }
 
 /// The number of elements of a shape, if within the limit.
@@ -67,8 +72,25 @@ impl Tensor {
         fits.then_some(Self { shape, channels_last: false, data })
     }
 
+    /// A tensor whose axes, if they are those of a map, are (images, height, width, channels) in row-major order.
+    pub(crate) fn of_file(shape: &[usize], data: Vec<f32>) -> Self {
+        match *shape {
+            [images, height, width, channels] => {
+                Self { shape: vec![images, channels, height, width], channels_last: true, data }
+            }
+            _ => Self { shape: shape.to_vec(), channels_last: false, data },
+        }
+    }
+
+    /// The channels of one map as the weights of a depthwise convolution.
+    pub(crate) fn into_filters(self) -> Self {
+        let mut filters = Arc::unwrap_or_clone(Arc::new(self).plain());
+        filters.shape.swap(0, 1);
+        filters
+    }
+
     /// A tensor of one axis.
-    pub(super) fn row(data: Vec<f32>) -> Self {
+    pub(crate) fn row(data: Vec<f32>) -> Self {
         Self { shape: vec![data.len()], channels_last: false, data }
     }
 
@@ -90,13 +112,60 @@ impl Tensor {
         Ok(map)
     }
 
-    /// Converts to the requested storage order.
+    /// Floats from one pixel to the next where channels lie innermost, from one number to the next elsewhere.
+    pub(super) fn step(&self) -> usize {
+        match *self.shape.as_slice() {
+            [images, _, height, width] if self.channels_last => self.data.len() / (images * height * width).max(1),
+            _ => 1,
+        }
+    }
+
+    /// Whether the channels of a pixel are padded.
+    pub(super) fn is_padded(&self) -> bool {
+        self.channels_last && self.step() != self.shape[1]
+    }
+
+    /// The numbers without padding, in storage order, as runs of one pixel or of all.
+    pub(super) fn runs(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        let (step, run) = if self.is_padded() {
+            (self.step(), self.shape[1])
+        } else {
+            let all = self.data.len().max(1);
+            (all, all)
+        };
+        self.data.chunks_exact_mut(step).map(move |pixel| &mut pixel[..run])
+    }
+
+    /// A map with channels innermost and `step` floats for each pixel, at least as many as there are channels.
+    pub(super) fn stepped(self: Arc<Self>, step: usize) -> Arc<Self> {
+        let turned = if self.channels_last { self } else { self.laid(true) };
+        let (from, channels) = (turned.step(), turned.shape.get(1).copied().unwrap_or(1));
+        if from == step || turned.data.is_empty() {
+            return turned;
+        }
+        let mut data = vec![0.0; turned.data.len() / from * step];
+        for (to, from) in data.chunks_exact_mut(step).zip(turned.data.chunks_exact(from)) {
+            to[..channels].copy_from_slice(&from[..channels]);
+        }
+        Arc::new(Self { shape: turned.shape.clone(), channels_last: true, data })
+    }
+
+    pub(super) fn unpadded(self: Arc<Self>) -> Arc<Self> {
+        if self.is_padded() {
+            let channels = self.shape[1];
+            return self.stepped(channels);
+        }
+        self
+    }
+
+    /// Converts to the requested storage order, without padding.
     pub(super) fn laid(self: Arc<Self>, channels_last: bool) -> Arc<Self> {
         let &[images, channels, height, width] = self.shape.as_slice() else { return self };
-        if self.channels_last == channels_last {
-            return self;
+        let tensor = self.unpadded();
+        if tensor.channels_last == channels_last {
+            return tensor;
         }
-        let mut turned = Arc::unwrap_or_clone(self);
+        let mut turned = Arc::unwrap_or_clone(tensor);
         let pixels = height * width;
         if channels > 1 && pixels > 1 {
             let (rows, columns) = if channels_last { (channels, pixels) } else { (pixels, channels) };
@@ -135,7 +204,7 @@ pub(super) fn lies_at(axis: usize, channels_last: bool) -> usize {
 }
 
 /// A pool of memory of freed tensors: fresh memory costs more than most operators. What it keeps counts in the bound of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Memory {
     free: Vec<Vec<f32>>,
     /// Maximum elements of the next tensor and of the pool together.
@@ -172,7 +241,7 @@ impl Memory {
         self.room = self.room.saturating_sub(len);
     }
 
-    fn pooled(&self) -> usize {
+    pub fn pooled(&self) -> usize {
         self.free.iter().map(Vec::capacity).sum()
     }
 
@@ -191,6 +260,13 @@ impl Memory {
     pub fn tensor(&mut self, shape: Vec<usize>, channels_last: bool) -> Checked<Tensor> {
         let data = self.take(elements(&shape)?)?;
         Ok(Tensor { shape, channels_last, data })
+    }
+
+    /// A map with channels innermost and `step` floats for each pixel.
+    pub fn map(&mut self, shape: [usize; 4], step: usize) -> Checked<Tensor> {
+        let [images, _, height, width] = shape;
+        let data = self.take(elements(&[images, height, width, step])?)?;
+        Ok(Tensor { shape: shape.to_vec(), channels_last: true, data })
     }
 
     /// Returns the memory of a tensor to the pool, unless it is shared.

@@ -56,14 +56,14 @@ impl Spread {
 
     pub fn run(&self, x: Arc<Tensor>, memory: &mut Memory) -> Checked<Arc<Tensor>> {
         let mut y = memory.tensor(self.output(&x)?, true)?;
-        let x = x.laid(true);
-        let (width, [rows, columns]) = (x.shape[3], self.window);
+        let x = if x.channels_last { x } else { x.laid(true) };
+        let (width, [rows, columns], pixel) = (x.shape[3], self.window, x.step());
         let (step, part) = (self.product.width(), columns * self.outputs);
         let mut line = memory.take(width * step)?;
         let lines = y.data.chunks_exact_mut(rows * width * part);
-        for (x, y) in x.data.chunks_exact(width * self.inputs).zip(lines) {
-            let reach = Reach::pixel(self.inputs, self.inputs);
-            let from = Lines::one(width, self.inputs);
+        for (x, y) in x.data.chunks_exact(width * pixel).zip(lines) {
+            let reach = Reach::pixel(self.inputs, pixel);
+            let from = Lines::one(width, pixel);
             self.product.run_lines((x, from), reach, width, None, (&mut line, Lines::one(width, step)));
             for (pixel, window) in line.chunks_exact(step).enumerate() {
                 for (row, from) in window.chunks_exact(part).take(rows).enumerate() {
@@ -83,9 +83,10 @@ pub(super) fn pooled(x: Arc<Tensor>, sliding: Sliding, largest: bool, memory: &m
     let window = sliding.window.ok_or("a pool without a window")?;
     let ([top, left], [rows, columns]) = sliding.over([height, width], window)?;
     require(top < window[0] && left < window[1], "a border wider than the window")?;
-    let x = x.laid(true);
-    let mut y = memory.tensor(vec![images, channels, rows, columns], true)?;
-    for (at, y) in y.data.chunks_exact_mut(channels).enumerate() {
+    let x = if x.channels_last { x } else { x.laid(true) };
+    let step = x.step();
+    let mut y = memory.map([images, channels, rows, columns], step)?;
+    for (at, y) in y.data.chunks_exact_mut(step).enumerate() {
         let (image, row, column) = (at / columns / rows, at / columns % rows, at % columns);
         let lines =
             (row * sliding.strides[0]).saturating_sub(top)..(row * sliding.strides[0] + window[0] - top).min(height);
@@ -96,7 +97,7 @@ pub(super) fn pooled(x: Arc<Tensor>, sliding: Sliding, largest: bool, memory: &m
         let count = lines.len() * pixels.len();
         for line in lines {
             for pixel in pixels.clone() {
-                let x = &x.data[((image * height + line) * width + pixel) * channels..][..channels];
+                let x = &x.data[((image * height + line) * width + pixel) * step..][..step];
                 let each = y.iter_mut().zip(x);
                 if largest {
                     each.for_each(|(y, &x)| *y = larger(x, *y));

@@ -1,29 +1,25 @@
 //! TensorFlow Lite files: read, checked, and run on the CPU without TensorFlow.
 //!
 //! A [`Graph`] is the content of a file: tensors, unpacked constants, and operators from an allow-list; others are refused
-//! by name. A [`Network`] is a graph that is ready to run: operators fused, weights packed, memory laid out. Files are not
-//! trusted: every offset, shape and size is checked before use, and the memory and time a file can cost are bounded.
+//! by name. A [`Network`] is what some of its outputs need, written in the operators of [`crate::graph`], which runs it.
+//! Files are not trusted: every offset, shape and size is checked before use, and the memory and time a file can cost are
+//! bounded.
 
 mod axes;
 mod constant;
-mod convolution;
 mod flatbuffer;
 mod flexbuffer;
 mod graph;
-mod layer;
+mod lower;
 mod network;
 mod operator;
-mod plan;
-mod rearrange;
-mod region;
 mod shape;
-mod strided;
 
 pub use axes::{axis_of, slice_of};
 pub use constant::Value;
 pub use graph::{Graph, Node, Tensor};
 pub use network::Network;
-pub use operator::{Activation, Arithmetic, Function, Operator, Padding, RegionOfLandmarks};
+pub use operator::{Activation, Arithmetic, Function, Operator, Padding};
 
 /// The reason why a file is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,4 +44,8 @@ pub enum TfliteError {
     Attributes { what: &'static str },
     #[error("the file holds {found} graphs; one is expected")]
     Graphs { found: usize },
+    #[error("the graph has {found} inputs; one is expected")]
+    Inputs { found: usize },
+    #[error(transparent)]
+    Graph(#[from] crate::graph::GraphError),
 }

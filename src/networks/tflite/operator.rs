@@ -3,6 +3,7 @@
 use super::TfliteError;
 use super::flatbuffer::Table;
 use super::flexbuffer::Attributes;
+use crate::graph::RegionOfLandmarks;
 
 type Result<T> = std::result::Result<T, TfliteError>;
 
@@ -93,20 +94,6 @@ pub enum Padding {
     /// Padding so that the output has `input / stride` pixels; an odd zero goes to the end.
     Same,
     Valid,
-}
-
-/// The part of a face that a crop shows, and the size of the crop.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RegionOfLandmarks {
-    /// The crop is rotated so that these two landmarks are level.
-    pub left: usize,
-    pub right: usize,
-    /// The landmarks that the crop must contain.
-    pub subset: Vec<usize>,
-    /// The ratio of the crop's size to the bounding box of the subset.
-    pub scale: (f32, f32),
-    pub height: usize,
-    pub width: usize,
 }
 
 /// The meaning of an entry in the file's operator table.
@@ -230,7 +217,7 @@ impl Operator {
             "RESIZE_BILINEAR" => Self::Resize,
             "PAD" => Self::Pad,
             "PRELU" => Self::Prelu,
-            "Landmarks2TransformMatrix" => Self::RegionMatrix(RegionOfLandmarks::read(entry.bytes(5)?)?),
+            "Landmarks2TransformMatrix" => Self::RegionMatrix(region_of(entry.bytes(5)?)?),
             "TransformTensorBilinear" => Self::Crop,
             "TransformLandmarks" => Self::MoveLandmarks,
             other => return Err(TfliteError::Operator { name: other.to_owned() }),
@@ -269,19 +256,17 @@ impl Operator {
     }
 }
 
-impl RegionOfLandmarks {
-    fn read(attributes: &[u8]) -> Result<Self> {
-        let attributes = Attributes::read(attributes)?;
-        if attributes.number("target_rotation_radians")?.abs() > f32::EPSILON {
-            return Err(TfliteError::Attributes { what: "target_rotation_radians other than 0" });
-        }
-        Ok(Self {
-            left: attributes.index("left_rotation_idx")?,
-            right: attributes.index("right_rotation_idx")?,
-            subset: attributes.indices("subset_idxs")?,
-            scale: (attributes.number("scale_x")?, attributes.number("scale_y")?),
-            height: attributes.index("output_height")?,
-            width: attributes.index("output_width")?,
-        })
+fn region_of(attributes: &[u8]) -> Result<RegionOfLandmarks> {
+    let attributes = Attributes::read(attributes)?;
+    if attributes.number("target_rotation_radians")?.abs() > f32::EPSILON {
+        return Err(TfliteError::Attributes { what: "target_rotation_radians other than 0" });
     }
+    Ok(RegionOfLandmarks {
+        left: attributes.index("left_rotation_idx")?,
+        right: attributes.index("right_rotation_idx")?,
+        subset: attributes.indices("subset_idxs")?,
+        scale: (attributes.number("scale_x")?, attributes.number("scale_y")?),
+        height: attributes.index("output_height")?,
+        width: attributes.index("output_width")?,
+    })
 }

@@ -1,8 +1,8 @@
 //! The output shape of each operator and the requirements on its inputs. Checked once, so that running cannot fail.
 
 use super::axes::{self, Checked, require};
-use super::operator::RegionOfLandmarks;
 use super::{Activation, Graph, Node, Operator, Padding, TfliteError};
+use crate::graph::RegionOfLandmarks;
 
 pub(super) fn check(graph: &Graph) -> Result<(), TfliteError> {
     for (number, node) in graph.nodes.iter().enumerate() {
