@@ -24,6 +24,7 @@
 //! | [`error`], [`failure`] | errors that end a run; failures of one photo |
 //! | [`ui`], [`telemetry`] | the only writer to the terminal; where the time went |
 //! | [`config`] | typed settings from layers, each value knowing who set it |
+//! | [`sqlite`] | what store and journal share: opening, waiting for locks, recognising damage |
 //! | [`store`] | the results store, by content and fingerprint; may be deleted at any time |
 //! | [`journal`] | what must not be lost: a person's decisions, the comparisons a taste is learned from, and the photos that `--since last-run` has seen |
 //! | [`photo_report`], [`thumbnail`] | everything known of one photo; a small picture of it |
@@ -44,15 +45,18 @@
 //! | question | place |
 //! |---|---|
 //! | which ratings of other programs count? | `src/commands/human_decisions.rs`; how they are read: `src/photo/xmp.rs` |
-//! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file per format |
+//! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file per format (`heic.rs`; `heif.rs` is the container that HEIC and AVIF share) |
 //! | which files are exported with a photo? | `src/photo/companions.rs` |
-//! | what makes two photos one scene? | `src/judge/cluster/`: `scene_layout.rs` (similarity), `calibration.rs` (thresholds), `agglomerative.rs` (the default method), `links.rs` (which photos are compared), `moments.rs` (time) |
+//! | what makes two photos one scene? | `src/judge/cluster/`: `mod.rs` (joins the parts), `scene_layout.rs` (half of the similarity; the other half is the embedding), `calibration.rs` (thresholds, chosen in `src/library/groups.rs`), `agglomerative.rs` (the default method), `links.rs` (which photos are compared), `moments.rs` (time) |
 //! | what makes photos one bracket, stack or sweep? | `src/judge/sequences/` |
 //! | what is known of a photo, and which models are used? | `src/photo_report.rs`; `src/library/model_selection.rs` |
-//! | why was this photo picked? | `src/judge/select/`: `composite.rs` (weights), `lids.rs` (half-closed eyes), `tournament.rs`, `pick.rs`, `reason.rs` |
+//! | what do the parts of the scores weigh? | of `select`: `configs/global_config.yaml`, applied in `src/judge/select/composite.rs`; of `score`: `src/judge/quality/mod.rs` |
+//! | why was this photo picked? | `src/judge/select/`: `composite.rs` (composite score), `lids.rs` (half-closed eyes), `tournament.rs`, `pick.rs`, `reason.rs` |
 //! | the built-in network | `src/networks/mini/`: `trunk.rs`, `views.rs` (what it sees), `heads.rs`, `comparison_head.rs` (tie-breaks); called from `src/hub/tasks.rs` |
-//! | objects in photos | `src/networks/objects/`, on graphs of operators read from TensorFlow's files (`src/networks/tensorflow/`) |
-//! | text in photos | `src/networks/text/`, on graphs of operators (`src/networks/graph/`) read from ONNX (`src/networks/onnx/`), or Tesseract's networks (`src/networks/tesseract/`) |
+//! | how does a network from a file run? | `src/networks/graph/` runs graphs of operators, which `onnx/`, `tensorflow/` (frozen graphs) and `tflite/` beside it read from files |
+//! | faces: where are they, are the eyes open? | networks: `src/hub/faces.rs`, `src/hub/expressions.rs`; decisions: `src/judge/portrait/`, `record.rs` (a face, a photo), `state.rs` (eyes) |
+//! | objects in photos | `src/networks/objects/`, on such graphs |
+//! | text in photos | `src/networks/text/`, on such graphs, or on Tesseract's networks (`src/networks/tesseract/`) |
 //! | which letters belong to a language? | `src/networks/languages.rs` |
 //! | who is on a photo? | `src/hub/people.rs`, `src/networks/dlib/`; stored by `src/journal/people.rs` |
 //! | what is a photo about? | `src/judge/query/`; what it is asked of: `src/library/relevance.rs`; kinds of classes: `models/imagenet-1k-concepts.txt` |
@@ -60,15 +64,15 @@
 //! | how does a person's taste count? | `src/judge/taste/`; learned in `src/commands/learning.rs` |
 //! | which network is built from a weight file? | `src/hub/registry.rs`, an arm per architecture |
 //! | where is a model's file fetched from? | its manifest in `models/`; `src/hub/fetch/` |
-//! | when is a model's file trusted, and where is it stored? | `src/hub/cache.rs`; hashes that a user accepted: `src/hub/cache/trust.rs` |
+//! | when is a model's file trusted, and where is it stored? | hashes are checked on arrival in `src/hub/fetch/pull.rs`, before use in `src/hub/cache.rs`; hashes that a user accepted: `src/hub/cache/trust.rs` |
 //! | a field of a JSON line | `src/report/records/`, a file per command; `tests/cli/fields.txt` keeps them |
-//! | a field of a sidecar | `src/report/xmp.rs`; filled in `src/commands/album_export.rs` |
+//! | a field of a sidecar | `src/report/xmp.rs`, written by `src/report/xmp/merge.rs`, filled in `src/commands/album_ratings.rs` |
 //! | what survives a kill while files are written? | `src/base/atomic.rs` (temporary file, rename), `src/report/export.rs` (the album); signals: `src/context.rs` |
 //! | how does a decision survive an edit of the file? | `src/journal/photo_id.rs`; `src/photo/picture.rs` (the picture without metadata) |
-//! | the page of `--report` and `review` | `src/report/html/`; the server: `src/review/`, with access control in `server.rs`; its keys: `src/commands/review/session.rs` |
+//! | the page of `--report` and `review` | `src/report/html/`; its keys: `page.js` there; the server: `src/review/`, with access control in `server.rs`; from a request to the journal: `src/commands/review/session.rs` |
 //! | k-means over files | `src/scale/pass.rs` (queries), `fit.rs`; run by `scan_pool.rs` here, by `distributed/engine.rs` on a cluster |
 //! | a key of the configuration | `src/config/settings.rs`, with its default in `configs/global_config.yaml` |
-//! | a command | its file in `src/commands/`; `src/cli.rs`, with examples and outputs in `src/cli/` |
+//! | a command | its file in `src/commands/`; `src/cli.rs`; in `src/cli/` its `--help` examples, the files it writes, and options that do nothing for it; the schema of its lines: `src/report/schema.rs` |
 //! | what happens when something breaks? | `tests/faults/README.md`, each row with its test |
 //!
 //! # `score`, in one line

@@ -1,5 +1,5 @@
 //! Foundations shared by all crates: pictures in memory, containment of panics, safe reading and atomic writing of
-//! files.
+//! files, arrays of NumPy, directories of zip archives, random numbers, threads, escapes for the terminal.
 //!
 //! This crate must never know what a photo is, where a file comes from, or that there is a command line.
 

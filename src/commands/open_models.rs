@@ -19,7 +19,7 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub model: Option<String>,
 
-    /// The precision of sums where the device offers a choice: fast is exact to about three digits
+    /// The precision of sums where the device offers a choice: fast is accurate to about three digits
     #[arg(long, value_enum, value_name = "HOW", default_value = "full")]
     pub precision: PrecisionArg,
 }
@@ -30,7 +30,7 @@ pub enum PrecisionArg {
     Fast,
 }
 
-/// The engine, opened for a command. Missing models are fetched, skipped or end the run, depending on the options.
+/// The model hub, opened for a command. Missing models are fetched, skipped or end the run, depending on the options.
 #[derive(Debug)]
 pub struct Networks<'a> {
     pub hub: ModelHub,
@@ -57,7 +57,7 @@ impl<'a> Networks<'a> {
         Ok(Self { hub: context.model_hub(precision)?, context })
     }
 
-    /// Opens the engine for commands without options about networks.
+    /// Opens the model hub for commands without options about networks.
     pub fn configured(context: &'a Context) -> Result<Self, CommandError> {
         Self::new(&NetworkArgs { model: None, precision: PrecisionArg::Full }, context)
     }
@@ -72,17 +72,18 @@ impl<'a> Networks<'a> {
         self.get(|| self.hub.weights(which))
     }
 
-    /// Opens a model. The built-in model replaces a missing one unless that was named by the user.
+    /// Opens a model. The built-in model replaces a missing one unless that was named by the user. `purpose` says in the note about it what
+    /// the model is for.
     pub fn open_or_built_in<N: Network>(
         &self,
         named: bool,
         which: ModelChoice<'_>,
-        does: &str,
+        purpose: &str,
     ) -> Result<N, CommandError> {
         if named || matches!(which, ModelChoice::Path(_)) {
             return self.open(which);
         }
-        self.hub.open_or_built_in(which, does, &mut &*self)
+        self.hub.open_or_built_in(which, purpose, &mut &*self)
     }
 
     pub fn get<T>(&self, ask: impl Fn() -> Result<T, ModelHubError>) -> Result<T, CommandError> {

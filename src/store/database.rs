@@ -319,8 +319,8 @@ pub fn read_through(file: &Path) -> io::Result<()> {
     for suffix in ["", "-wal", "-journal"] {
         match fs::File::open(with_suffix(file, suffix)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            verified => {
-                io::copy(&mut verified?, &mut io::sink())?;
+            opened => {
+                io::copy(&mut opened?, &mut io::sink())?;
             }
         }
     }
@@ -345,7 +345,7 @@ fn move_away(file: &Path) -> io::Result<PathBuf> {
         })
         .find(|candidate| !candidate.exists())
         .unwrap_or_else(|| with_suffix(file, ".damaged"));
-    // The log files first: a new database must never be verified with the logs of the old one.
+    // The log files first: a new database must never be opened with the logs of the old one.
     for suffix in ["-wal", "-shm", "-journal"] {
         match fs::rename(with_suffix(file, suffix), with_suffix(&aside, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -31,8 +31,8 @@ use networks::fused::Runner;
 use networks::mini::{self, FAMILY, Heads, INPUTS, Mini, Outputs, TRUNK};
 use networks::mobile::FusedMobile;
 
-/// Pairs of a burst count in the ranking metrics when their labelled scores differ by at least this.
-pub const MARGIN: f64 = 0.15;
+/// Pairs of photos of a burst count in the ranking metrics when their labelled scores differ by at least this.
+pub const MIN_SCORE_GAP: f64 = 0.15;
 
 /// The share of training photos that may be classified as something other than a photograph. The bias of the kind head
 /// is shifted to use up this share, because real screenshots and documents look more like photos than the synthetic
@@ -121,7 +121,8 @@ fn train_heads(
     let mut progress = match checkpoint::load(&file, &mini.vars, &mut adam)? {
         Some(progress) if progress.recipe != identity => return Err(TrainError::Changed { path: file }),
         Some(progress) => {
-            // An interrupted run may not have written its history files, and no epoch may be left that would.
+            // An interrupted run may have saved its checkpoint but not its history files. If that was its last epoch,
+            // nothing later would write them.
             checkpoint::write_history(out, &title, &progress)?;
             progress
         }
@@ -139,12 +140,12 @@ fn train_heads(
         let minibatch = set.minibatch(recipe, progress.steps, &Device::Cpu)?;
         let options = step_options(recipe, progress.steps, per_epoch);
         let at = (progress.steps / per_epoch + 1, progress.steps + 1);
-        let (value, length) = step(&mini, &mut adam, &minibatch, recipe, options)?;
-        if !(value.is_finite() && length.is_finite()) {
+        let (value, gradient_norm) = step(&mini, &mut adam, &minibatch, recipe, options)?;
+        if !(value.is_finite() && gradient_norm.is_finite()) {
             return Err(TrainError::NotFinite { epoch: at.0, step: at.1 });
         }
         progress.steps = adam.steps;
-        sums.add(value, f64::from(length));
+        sums.add(value, f64::from(gradient_norm));
         listener.step(progress.steps, recipe.epochs * per_epoch, value);
         if progress.steps.is_multiple_of(per_epoch) {
             progress.epoch = progress.steps / per_epoch;
@@ -238,8 +239,8 @@ fn step(
     if !value.is_finite() {
         return Ok((value, 0.0));
     }
-    let length = adam.step(&mini.vars, &total.backward()?, options)?;
-    Ok((value, length))
+    let gradient_norm = adam.step(&mini.vars, &total.backward()?, options)?;
+    Ok((value, gradient_norm))
 }
 
 /// The weighted sum of all losses of a batch.
@@ -264,8 +265,8 @@ fn losses(batch: &Minibatch, outputs: &Outputs, weights: &Losses) -> candle_core
     total + (candle_nn::loss::cross_entropy(&outputs.kind, &batch.kinds)? * weights.kind)?
 }
 
-/// The second stage: trains the comparison head and writes the complete model; `false` when asked to stop. A model that
-/// this run wrote before is kept.
+/// The second stage: trains the comparison head and writes the complete model; `false` when asked to stop. Does nothing
+/// if `out` already holds the model of this recipe and epoch.
 fn finish(
     job: &Job<'_>,
     set: &TrainingSet<'_>,
@@ -285,9 +286,9 @@ fn finish(
         let ledger = Ledger::new(all);
         Ok(Heads::new(*engine, &ledger.root()).map_err(candle_core::Error::wrap)?)
     };
-    let margin = judge::margin(&heads(&all)?, set, FALSE_ALARM_SHARE);
+    let bias_shift = judge::kind_bias_shift(&heads(&all)?, set, FALSE_ALARM_SHARE);
     if let Some((_, bias)) = all.tensors.get_mut("kind.bias") {
-        bias[0] -= margin;
+        bias[0] -= bias_shift;
     }
     let heads = heads(&all)?;
     let Some(comparison_tensors) = comparison_head::train(&heads, set, &recipe.comparison_head, recipe.seed, stop)?
@@ -295,7 +296,11 @@ fn finish(
         return Ok(false);
     };
     if let Some([pairs, first]) = comparison_head::agreement(&heads, &comparison_tensors, set)? {
-        listener.note(&format!("held-out takes: {pairs:.3} of the pairs in order, {first:.3} of the best takes found"));
+        listener.note(&format!(
+            "bursts not trained on: {:.0} % of the pairs in the right order, the best take first in {:.0} %",
+            100.0 * pairs,
+            100.0 * first
+        ));
     }
     all.tensors
         .extend(comparison_tensors.tensors.into_iter().map(|(name, tensor)| (format!("referee.{name}"), tensor)));

@@ -12,10 +12,11 @@ use train::photos::Label;
 /// The name of the baseline that rates by the variance of the Laplacian.
 pub const SHARPNESS: &str = "sharpness";
 
-pub type Judge<'a> = (String, Box<dyn Fn(&Pixels) -> Result<f64, CommandError> + Sync + 'a>);
+/// A name, and a rating of a photo.
+pub type Baseline<'a> = (String, Box<dyn Fn(&Pixels) -> Result<f64, CommandError> + Sync + 'a>);
 
 /// The baselines that rate a single photo.
-pub fn rule_based(context: &Context) -> Vec<Judge<'_>> {
+pub fn rule_based(context: &Context) -> Vec<Baseline<'_>> {
     let weights = context.settings().quality_assessment.weights;
     vec![
         (SHARPNESS.into(), Box::new(move |photo| Ok(quality::measure(photo, &weights).sharpness_raw))),
@@ -23,8 +24,8 @@ pub fn rule_based(context: &Context) -> Vec<Judge<'_>> {
     ]
 }
 
-pub fn each(photos: &[Pixels], judge: &Judge<'_>) -> Result<Vec<f64>, CommandError> {
-    photos.par_iter().map(|photo| (judge.1)(photo)).collect()
+pub fn each(photos: &[Pixels], baseline: &Baseline<'_>) -> Result<Vec<f64>, CommandError> {
+    photos.par_iter().map(|photo| (baseline.1)(photo)).collect()
 }
 
 /// All baselines that order photos: those that rate them, and those that do not look at the content.
@@ -35,14 +36,14 @@ pub fn orders(
     context: &Context,
 ) -> Result<Vec<(String, Vec<f64>)>, CommandError> {
     let mut orders = Vec::new();
-    for judge in rule_based(context) {
-        let predictions = each(photos, &judge)?;
-        orders.push((judge.0, predictions));
+    for baseline in rule_based(context) {
+        let predictions = each(photos, &baseline)?;
+        orders.push((baseline.0, predictions));
     }
     let size = |label: &Label| std::fs::metadata(data.folder().join(&label.file)).map_or(0.0, |file| file.len() as f64);
     orders.push(("largest file".into(), labels.iter().map(size).collect()));
     orders.push(("first".into(), (0..labels.len()).map(|i| -(i as f64)).collect()));
-    // Equal values share their places, which gives the expectation of a random order.
+    // Equal values get their average rank, which a random order has on average.
     orders.push(("random".into(), vec![0.0; labels.len()]));
     Ok(orders)
 }

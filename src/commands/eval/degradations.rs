@@ -20,7 +20,7 @@ use train::photos::Label;
 
 /// The JPEG quality of both photos of a pair, so that compression does not reveal the original. A copy degraded by JPEG
 /// compression has its own quality.
-const ENCODED: u8 = 95;
+const PAIR_QUALITY: u8 = 95;
 
 /// A model that decides which of two photos is better.
 enum PairModel {
@@ -31,7 +31,7 @@ enum PairModel {
 
 impl PairModel {
     fn of(data: &DataArgs, networks: &Networks<'_>, context: &Context) -> Result<Self, CommandError> {
-        // A named model that is no comparison model is taken for a quality model.
+        // A named model that is no comparison model is treated as a quality model.
         if data.network.model.is_some() {
             let which = data.network.which(None, "");
             if let Err(ModelHubError::Hub(HubError::WrongTask { .. } | HubError::Unrecognised { .. })) =
@@ -63,13 +63,13 @@ impl PairModel {
     fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f64, HubError> {
         match self {
             Self::Comparison(model) => model.prefer(first, second).map(f64::from),
-            Self::Quality(_) => Ok(share(f64::from(first[0]), f64::from(second[0]))),
+            Self::Quality(_) => Ok(win(f64::from(first[0]), f64::from(second[0]))),
         }
     }
 }
 
-/// 1 where the first is ahead, 0 where the second is.
-fn share(first: f64, second: f64) -> f64 {
+/// 1 if the first is larger, 0 if it is smaller, 0.5 if they are equal.
+fn win(first: f64, second: f64) -> f64 {
     match first.partial_cmp(&second) {
         Some(Ordering::Greater) => 1.0,
         Some(Ordering::Less) => 0.0,
@@ -91,24 +91,24 @@ pub fn judge(
     let weights = context.settings().quality_assessment.weights;
     let features = |photo: &Pixels| model.features(photo);
     let prefer = |a: &[f32], b: &[f32]| model.prefer(a, b);
-    // For each photo and variant, whether the original won: by the model in first and in second place, by the rule-based
+    // For each photo, first against itself and then against each variant, whether the original won: by the model in first and in second place, by the rule-based
     // measure, and by sharpness.
     let compare = |original: &Pixels| -> Result<Vec<[f64; 4]>, CommandError> {
-        let whole = degrade::encoded(original, ENCODED);
+        let whole = degrade::encoded(original, PAIR_QUALITY);
         let (own, own_rules) = (features(&whole)?, quality::measure(&whole, &weights));
         let itself = prefer(&own, &own)?;
         let mut rows = vec![[itself; 4]];
         for variant in &variants {
             let worse = match variant.fault {
                 Fault::Jpeg(quality) => degrade::encoded(original, quality),
-                fault => degrade::encoded(&fault.apply(original).unwrap_or_else(|| original.clone()), ENCODED),
+                fault => degrade::encoded(&fault.apply(original).unwrap_or_else(|| original.clone()), PAIR_QUALITY),
             };
             let (other, rules) = (features(&worse)?, quality::measure(&worse, &weights));
             rows.push([
-                share(prefer(&own, &other)?, 0.5),
-                share(0.5, prefer(&other, &own)?),
-                share(own_rules.overall, rules.overall),
-                share(own_rules.sharpness_raw, rules.sharpness_raw),
+                win(prefer(&own, &other)?, 0.5),
+                win(0.5, prefer(&other, &own)?),
+                win(own_rules.overall, rules.overall),
+                win(own_rules.sharpness_raw, rules.sharpness_raw),
             ]);
         }
         Ok(rows)

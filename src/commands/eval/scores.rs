@@ -1,6 +1,6 @@
 //! Comparing ratings with given scores.
 
-use super::baselines::{Judge, SHARPNESS, each, rule_based};
+use super::baselines::{Baseline, SHARPNESS, each, rule_based};
 use super::{DRAWS, DataArgs, Judgement, figure, medium};
 use crate::commands::open_models::Networks;
 use crate::context::Context;
@@ -26,7 +26,7 @@ pub fn judge(
         // Scaled to that of the labels, for the mean error.
         Ok((f64::from(rated[0]) - 1.0) / 9.0)
     };
-    let mut judges: Vec<Judge<'_>> = vec![(model.reference(), Box::new(rate))];
+    let mut judges: Vec<Baseline<'_>> = vec![(model.reference(), Box::new(rate))];
     judges.extend(rule_based(context));
     let mut judgement = Judgement::default();
     let in_series = |label: &Label| label.file.starts_with(&data.series);

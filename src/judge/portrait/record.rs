@@ -188,7 +188,7 @@ impl Face {
         }
     }
 
-    /// Replaces the judgements by large_faces of the expression network.
+    /// Replaces the judgements by those of the expression network.
     fn with_states(mut self, expressed: Option<&ExpressionOutput>, width: u32, height: u32) -> Self {
         let pose = expressed.map(|expressed| Pose::of(&expressed.landmarks, width, height));
         self.pose = pose;

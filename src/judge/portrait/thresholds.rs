@@ -49,7 +49,7 @@ pub struct Thresholds {
     /// wide and one pixel decides whether it is open.
     pub smallest_face: f64,
     /// The largest turn of a face that is judged, because the network guesses the hidden eye. The turn is the
-    /// difference of the nose's distances from the two ears over their sum: 0 from the front, 1 in full profile.
+    /// difference of the nose's distances from the two cheeks over their sum: 0 from the front, 1 in full profile.
     pub farthest_turn: f64,
     pub eyes: EyesBy,
     /// Whether a photo with several prominent faces gets a portrait score. The original scored single faces only.

@@ -1,4 +1,4 @@
-//! The inference implementation.
+//! MobileNets on the CPU kernels, for inference.
 
 use super::block::{BORDER, FusedBlock, Size, photo, pointwise};
 use super::plan::{Family, Folded, Plan};
@@ -71,11 +71,11 @@ impl FusedMobile {
     /// Fills `out` with one row per photo: mean and deviation of every channel of every stage, then the features, in the
     /// layout of [`Plan::pooled`].
     pub fn pool(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
-        self.run(photos, work, out, self.pooled, true);
+        self.run(photos, out, work, self.pooled, true);
     }
 
-    /// Writes `row` floats per photo; without `stages` only the features.
-    fn run(&self, photos: Photos<'_>, work: &mut Workspace, out: &mut [f32], row: usize, stages: bool) {
+    /// Writes `row_len` floats per photo; without `with_stages` only the features.
+    fn run(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace, row_len: usize, with_stages: bool) {
         let input = photos.map(BORDER, &mut work.arena);
         let each = input.data().len() / photos.count;
         let mut sizes = vec![photo(photos.height, photos.width)];
@@ -86,7 +86,7 @@ impl FusedMobile {
         let mut maps = work.arena.buffer(photos.count * sizes[self.heavy].len());
         for image in rows() {
             let (photo, len) = (&input.data()[image * each..][..each], sizes[self.heavy].len());
-            let row = stages.then(|| &mut out[image * row..][..row]);
+            let row = with_stages.then(|| &mut out[image * row_len..][..row_len]);
             self.light(photo, &sizes, &mut maps[image * len..][..len], row, work);
         }
         work.arena.give(input);
@@ -96,8 +96,8 @@ impl FusedMobile {
             for image in rows() {
                 let own = &mut next[image * to.len()..][..to.len()];
                 self.blocks[at].apply(&maps[image * from.len()..][..from.len()], from, own, work);
-                if stages {
-                    self.pool_stage(at, own, to, &mut out[image * row..][..row]);
+                if with_stages {
+                    self.pool_stage(at, own, to, &mut out[image * row_len..][..row_len]);
                 }
             }
             work.arena.give_buffer(std::mem::replace(&mut maps, next));
@@ -108,7 +108,7 @@ impl FusedMobile {
             for image in rows() {
                 let map = &maps[image * size.len()..][..size.len()];
                 head.run(map, Reach::pixel(head.inputs(), size.step), size.pixels(), None, &mut wide);
-                let features = &mut out[image * row + row - self.features..][..self.features];
+                let features = &mut out[(image + 1) * row_len - self.features..][..self.features];
                 means(&wide, head.width(), size.pixels(), features);
             }
             work.arena.give_buffer(wide);
@@ -172,6 +172,6 @@ impl Network for FusedMobile {
     }
 
     fn forward(&self, photos: Photos<'_>, out: &mut [f32], work: &mut Workspace) {
-        self.run(photos, work, out, self.features(), self.head.is_none());
+        self.run(photos, out, work, self.features(), self.head.is_none());
     }
 }

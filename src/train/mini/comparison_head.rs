@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::{Device, Tensor, Var};
 use rayon::prelude::*;
 
-use super::MARGIN;
+use super::MIN_SCORE_GAP;
 use super::batch::TrainingSet;
 use crate::adam::{Adam, StepOptions, values};
 use crate::eval::ranking::{self, ScoredPhoto};
@@ -192,7 +192,7 @@ pub fn agreement(heads: &Heads, tensors: &InMemory, set: &TrainingSet<'_>) -> Re
             predicted: f64::from(comparison_head.strength(inputs)),
         })
         .collect();
-    let total = ranking::total(&ranking::by_group(&judged, MARGIN));
+    let total = ranking::total(&ranking::by_group(&judged, MIN_SCORE_GAP));
     Ok((!judged.is_empty()).then(|| [total.pairwise(), total.top1()]))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::Device;
 use rayon::prelude::*;
 
-use super::MARGIN;
+use super::MIN_SCORE_GAP;
 use super::batch::TrainingSet;
 use crate::TrainError;
 use crate::eval::ranking::{self, ScoredPhoto};
@@ -32,7 +32,7 @@ fn answers(mini: &Mini, set: &TrainingSet<'_>, rows: &[usize]) -> Result<Vec<(f6
 
 /// The quantile `share` of the margins by which the training photos are classified as photographs (log of the
 /// probability ratio to the next kind), at least 0.
-pub fn margin(heads: &Heads, set: &TrainingSet<'_>, share: f64) -> f32 {
+pub fn kind_bias_shift(heads: &Heads, set: &TrainingSet<'_>, share: f64) -> f32 {
     let training: Vec<usize> = (0..set.photos.len()).filter(|photo| !set.photos[*photo].held_out).collect();
     let margin = |photo: &usize| {
         let row = set.index.view(*photo, 0, false);
@@ -86,7 +86,7 @@ pub fn judge(mini: &Mini, set: &TrainingSet<'_>) -> Result<BTreeMap<String, f64>
                 truth: f64::from(set.takes[*take].score),
                 predicted: predicted(i),
             });
-            ranking::total(&ranking::by_group(&judged.collect::<Vec<_>>(), MARGIN))
+            ranking::total(&ranking::by_group(&judged.collect::<Vec<_>>(), MIN_SCORE_GAP))
         };
         let preference = ranked(&|i| outputs[i].1);
         metrics.insert("pairwise".to_owned(), preference.pairwise());
