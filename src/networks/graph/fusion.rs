@@ -10,6 +10,7 @@ use kernels::{Cpu, Engine, Precision};
 
 use super::apply::apply;
 use super::convolution::Conv;
+use super::filter::Filter;
 use super::operator::{Arithmetic, BIAS, Function, Operator, RESIDUAL};
 use super::ready::{Fused, Ready};
 use super::tensor::{MOST_ELEMENTS, Memory, Tensor, Value};
@@ -171,7 +172,7 @@ fn with_filters(steps: Vec<Fused>, graph: &Graph) -> Vec<Fused> {
                 step.filter = Some((node, rectifier));
             } else if *groups > 1
                 && [outputs, inputs] == [*groups, 1]
-                && Conv::runs_in_rows(sliding, &step.rectifier)
+                && Filter::runs_in_rows(sliding, &step.rectifier)
                 && readers[step.node.output] == 1
                 && step.node.input(RESIDUAL).is_none()
             {
