@@ -45,7 +45,8 @@ impl Slide {
 #[derive(Clone, Debug)]
 pub struct Depthwise {
     cpu: Cpu,
-    slide: Slide,
+    /// Rows and columns of the window.
+    window: [usize; 2],
     /// The number of channels, rounded up to whole vectors.
     channels: usize,
     /// The weights, by vectors of channels, then by taps.
@@ -61,10 +62,10 @@ impl Depthwise {
     }
 
     /// Packs `weights`, which hold `bias.len()` numbers for each tap, taps row by row.
-    pub fn pack(cpu: Cpu, slide: Slide, weights: &[f32], bias: &[f32], rectifier: Rectifier) -> Self {
+    pub fn pack(cpu: Cpu, window: [usize; 2], weights: &[f32], bias: &[f32], rectifier: Rectifier) -> Self {
         assert!(Self::applies(&rectifier), "a function that a filter applies");
-        let count = slide.height * slide.width;
-        assert!(slide.stride > 0 && count > 0, "a window that moves");
+        let count = window[0] * window[1];
+        assert!(count > 0, "a window of pixels");
         assert_eq!(weights.len(), count * bias.len(), "a weight for each tap and channel");
         let lanes = vector_width(cpu);
         let channels = bias.len().next_multiple_of(lanes);
@@ -76,11 +77,7 @@ impl Depthwise {
         }
         let mut bias = bias.to_vec();
         bias.resize(channels, 0.0);
-        Self { cpu, slide, channels, taps, bias, rectifier }
-    }
-
-    pub fn slide(&self) -> &Slide {
-        &self.slide
+        Self { cpu, window, channels, taps, bias, rectifier }
     }
 
     /// The number of channels, rounded up to whole vectors, which is the step between pixels of input and output.
@@ -89,19 +86,22 @@ impl Depthwise {
     }
 
     /// Computes the output rows `rows` of the map `input`, stored contiguously.
-    pub fn run(&self, input: &[f32], rows: Range<usize>, output: &mut [f32]) {
-        let slide = &self.slide;
+    pub fn run(&self, slide: Slide, input: &[f32], rows: Range<usize>, output: &mut [f32]) {
+        assert!([slide.height, slide.width] == self.window && slide.stride > 0, "the window as packed, and it moves");
         assert!(rows.end <= slide.output_height, "rows of the output");
         assert!(slide.input_height * slide.input_width * self.channels <= input.len(), "the input is whole");
         assert!(rows.len() * slide.output_width * self.channels <= output.len(), "the rows fit the output");
         // SAFETY: the asserts above are what `DepthwiseKernel` asks for.
-        unsafe { lanes::run(self.cpu, DepthwiseKernel { filter: self, input, rows, output: output.as_mut_ptr() }) };
+        unsafe {
+            lanes::run(self.cpu, DepthwiseKernel { filter: self, slide, input, rows, output: output.as_mut_ptr() });
+        };
     }
 }
 
 /// The kernel of [`Depthwise::run`], which checks its fields.
 struct DepthwiseKernel<'a> {
     filter: &'a Depthwise,
+    slide: Slide,
     input: &'a [f32],
     rows: Range<usize>,
     /// Borrowed mutably for the whole call.
@@ -113,7 +113,7 @@ impl Kernel for DepthwiseKernel<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let slide = &self.filter.slide;
+        let slide = &self.slide;
         let (whole_rows, columns) = (slide.whole_rows(), slide.whole_columns());
         let square = slide.height == 3 && slide.width == 3;
         // The lines that a row reads stay in the second-level cache while its vectors of channels are computed.
@@ -145,7 +145,7 @@ impl DepthwiseKernel<'_> {
     /// `row` and `column` lie inside the output, `first` inside the channels.
     #[inline(always)]
     unsafe fn place(&self, row: usize, column: usize, first: usize) -> *mut f32 {
-        let pixel = (row - self.rows.start) * self.filter.slide.output_width + column;
+        let pixel = (row - self.rows.start) * self.slide.output_width + column;
         // SAFETY: the caller's promise; `Depthwise::run` checked that all rows fit.
         unsafe { self.output.add(pixel * self.filter.channels + first) }
     }
@@ -173,7 +173,7 @@ impl DepthwiseKernel<'_> {
         if columns.is_empty() {
             return;
         }
-        let Depthwise { slide, channels, .. } = self.filter;
+        let (slide, channels) = (&self.slide, &self.filter.channels);
         // SAFETY: nine taps and a bias for each vector of channels; the windows lie inside by the caller's promise.
         unsafe {
             let taps = self.filter.taps.as_ptr().add(first * 9);
@@ -239,7 +239,7 @@ impl DepthwiseKernel<'_> {
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `pointwise`")]
     unsafe fn windows<L: Lanes, const N: usize>(&self, row: usize, column: usize, first: usize) {
-        let Depthwise { slide, channels, .. } = self.filter;
+        let (slide, channels) = (&self.slide, &self.filter.channels);
         // SAFETY: a tap for each place of the window and a bias for each vector of channels; the windows lie inside by
         // the caller's promise.
         unsafe {
@@ -274,7 +274,7 @@ impl DepthwiseKernel<'_> {
     /// As for [`Lanes`]; `row` and `column` lie inside the output, `first` begins a vector of channels.
     #[inline(always)]
     unsafe fn clipped<L: Lanes>(&self, row: usize, column: usize, first: usize) {
-        let Depthwise { slide, channels, .. } = self.filter;
+        let (slide, channels) = (&self.slide, &self.filter.channels);
         let (y0, x0) = (row * slide.stride, column * slide.stride);
         let ys = slide.top.saturating_sub(y0)..slide.height.min((slide.input_height + slide.top).saturating_sub(y0));
         let xs = slide.left.saturating_sub(x0)..slide.width.min((slide.input_width + slide.left).saturating_sub(x0));
@@ -354,13 +354,13 @@ mod tests {
                     33 => (Rectifier::Relu6, [0.0, 6.0]),
                     _ => (Rectifier::Identity, [f32::NEG_INFINITY, f32::INFINITY]),
                 };
-                let filter = Depthwise::pack(cpu, *slide, &weights, &bias, rectifier);
+                let filter = Depthwise::pack(cpu, [slide.height, slide.width], &weights, &bias, rectifier);
                 let step = filter.channels();
                 let input = numbers(slide.input_height * slide.input_width * step, 3);
                 let want = expected(slide, &weights, &bias, &input, step, range);
                 for rows in [0..slide.output_height, slide.output_height / 2..slide.output_height] {
                     let mut output = vec![f32::NAN; rows.len() * slide.output_width * step];
-                    filter.run(&input, rows.clone(), &mut output);
+                    filter.run(*slide, &input, rows.clone(), &mut output);
                     let skipped = rows.start * slide.output_width;
                     for (pixel, got) in output.chunks_exact(step).enumerate() {
                         let want = &want[(skipped + pixel) * channels..][..channels];

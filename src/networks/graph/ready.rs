@@ -28,7 +28,7 @@ pub(super) struct Fused {
 #[derive(Debug)]
 pub(super) enum Ready {
     Nothing,
-    Conv(Conv),
+    Conv(Box<Conv>),
     Spread(Spread),
     Matrix(Linear, Rectifier),
 }
@@ -44,7 +44,7 @@ impl Ready {
                     Some((node, rectifier)) => conv.after(Parts { node, constants }.conv(engine.cpu, rectifier)?)?,
                     None => conv,
                 };
-                Self::Conv(conv.with_short_residual(*short_residual))
+                Self::Conv(Box::new(conv.with_short_residual(*short_residual)))
             }
             Operator::ConvTranspose(sliding) => {
                 let weight = parts.weight()?;
