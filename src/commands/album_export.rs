@@ -242,7 +242,7 @@ pub fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
     let vocabulary = relevance::vocabulary().unwrap_or_default();
     let mut entries: Vec<Entry> = reports.iter().map(|_| Entry::default()).collect();
     for verdict in verdicts {
-        entries[verdict.photo] = entry(&reports[verdict.photo], &photos[verdict.photo], verdict, &vocabulary);
+        entries[verdict.photo] = entry(&reports[verdict.photo], photos, verdict, &vocabulary);
     }
     let mut notes = Vec::new();
     if photos.iter().all(|photo| photo.aesthetic.is_err()) {
@@ -263,7 +263,8 @@ pub fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
 }
 
 /// What the page tells of one photo.
-fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict, vocabulary: &Vocabulary) -> Entry {
+fn entry(report: &PhotoReport, photos: &[Photo], verdict: &Verdict, vocabulary: &Vocabulary) -> Entry {
+    let photo = &photos[verdict.photo];
     Entry {
         path: photo.path.to_string_lossy().into_owned(),
         link: html::file_link(&photo.path),
@@ -279,7 +280,7 @@ fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict, vocabulary: &Vo
         taken_at: report.taken_at_text().map(|text| text.replacen('T', " ", 1).chars().take(19).collect()),
         taken_ms: report.taken_ms(),
         faces: report.portrait.iter().flat_map(|found| &found.faces).map(face_mark).collect(),
-        judgement: judgement(photo, verdict),
+        judgement: judgement(photos, verdict),
         kind: photo.kind.map(|kind| kind.what.word().to_owned()),
         people: report.who(),
         shows: relevance::shown(report, vocabulary),
@@ -290,7 +291,8 @@ fn entry(report: &PhotoReport, photo: &Photo, verdict: &Verdict, vocabulary: &Vo
 }
 
 /// What the page tells of the choice about one photo.
-pub fn judgement(photo: &Photo, verdict: &Verdict) -> Judgement {
+pub fn judgement(photos: &[Photo], verdict: &Verdict) -> Judgement {
+    let photo = &photos[verdict.photo];
     let met = verdict.tiebreak.iter().flat_map(|tiebreak| &tiebreak.met);
     Judgement {
         rank: verdict.rank,
@@ -298,7 +300,7 @@ pub fn judgement(photo: &Photo, verdict: &Verdict) -> Judgement {
         reason: verdict.reason.clone(),
         met: met
             .map(|met| Met {
-                path: met.image_path.to_string_lossy().into_owned(),
+                path: photos[met.photo].path.to_string_lossy().into_owned(),
                 won: met.won,
                 confidence: met.confidence,
             })

@@ -59,8 +59,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     // Lines are in scan order, as from every command over photos.
     verdicts.sort_by_key(|verdict| verdict.photo);
     let (mut output, mut companions) = (context.output::<AnalyzeRecord>()?, Companions::default());
-    for ((report, photo), verdict) in reports.into_iter().zip(&photos).zip(verdicts) {
-        let record = AnalyzeRecord::new(report, photo, verdict, (&groups.clustering, groups.method), &mut companions)
+    for (report, verdict) in reports.into_iter().zip(verdicts) {
+        let record = AnalyzeRecord::new(report, &photos, verdict, (&groups.clustering, groups.method), &mut companions)
             .ok_or(ModelHubError::Unanswered)?;
         output.write(&context.ui, &record)?;
     }

@@ -1,5 +1,6 @@
 //! `albumctl review`: the album in a browser, for comparing and deciding.
 
+mod choosing;
 mod session;
 
 use std::path::PathBuf;
@@ -101,8 +102,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     select::log_selection(&photos, &verdicts, context);
     let (mut output, mut companions) = (context.output::<SelectRecord>()?, Companions::default());
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
-        let (photo, report) = (&photos[verdict.photo], &reports[verdict.photo]);
-        output.write(&context.ui, &SelectRecord::new(photo, verdict, report, &mut companions))?;
+        let report = &reports[verdict.photo];
+        output.write(&context.ui, &SelectRecord::new(&photos, verdict, report, &mut companions))?;
     }
     output.finish(&context.ui)?;
     let picks = verdicts.iter().filter(|verdict| verdict.selected()).count();
@@ -137,7 +138,7 @@ fn serve(
         // A browser that has gone meanwhile gets no answer.
         let _ = reply.send(answer);
     }
-    session.settle().map(drop)
+    session.settle()
 }
 
 /// Moves the thumbnails to the server; the album does not need them.

@@ -293,8 +293,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let written = album_export::deliver(&args.deliver, album, &mut tally, context)?;
     let (mut output, mut companions) = (context.output::<SelectRecord>()?, Companions::default());
     for verdict in verdicts.iter().filter(|verdict| args.all || verdict.selected()) {
-        let (photo, report) = (&photos[verdict.photo], &reports[verdict.photo]);
-        let mut record = SelectRecord::new(photo, verdict, report, &mut companions);
+        let report = &reports[verdict.photo];
+        let mut record = SelectRecord::new(&photos, verdict, report, &mut companions);
         record.written.clone_from(&written[verdict.photo]);
         output.write(&context.ui, &record)?;
     }

@@ -60,7 +60,7 @@ pub use self::portraits::Faces;
 use self::recipe::Recipe;
 pub use self::siglip::{DescribedTexts, Describer};
 pub use self::tasks::{
-    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network, OnePass,
+    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network, OnePass, Pairs,
 };
 pub use self::text::TextModel;
 use base::reading;

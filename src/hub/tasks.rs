@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::HubError;
 use super::manifest::{Architecture, Task};
 use super::model::{LoadedGuard, Model};
-use super::registry::{Head, MiniHeads};
+use super::registry::{Head, LoadedNetwork, MiniHeads};
 use base::pixels::Pixels;
 use judge::cluster::scene_layout;
 use networks::mini::views::Answers;
@@ -190,8 +190,27 @@ impl Comparator {
     /// The probability that the first photo is the better one. Swapping the photos mirrors it; a photo against itself gives
     /// one half.
     pub fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f32, HubError> {
-        let wrong = |expected: usize, found: usize| HubError::Features { model: self.0.name.clone(), expected, found };
-        let network = self.0.network()?;
+        self.pairs()?.prefer(first, second)
+    }
+
+    /// The comparison with its network at hand, for many pairs: looking the network up takes longer than one pair.
+    pub fn pairs(&self) -> Result<Pairs, HubError> {
+        Ok(Pairs { model: Arc::clone(&self.0), network: self.0.network()? })
+    }
+}
+
+/// Compares pairs of photos by their features.
+#[derive(Debug)]
+pub struct Pairs {
+    model: Arc<Model>,
+    network: Arc<LoadedNetwork>,
+}
+
+impl Pairs {
+    /// See [`Comparator::prefer`].
+    pub fn prefer(&self, first: &[f32], second: &[f32]) -> Result<f32, HubError> {
+        let Self { model, network } = self;
+        let wrong = |expected: usize, found: usize| HubError::Features { model: model.name.clone(), expected, found };
         match &network.head {
             Head::Mini(_) => {
                 let ([first], [second]) = (first, second) else {
@@ -204,9 +223,9 @@ impl Comparator {
                 if first.len() != dim || second.len() != dim {
                     return Err(wrong(dim, first.len().min(second.len())));
                 }
-                Ok(preference::first_is_better(layers, self.0.spec.class_1_prefers, first, second))
+                Ok(preference::first_is_better(layers, model.spec.class_1_prefers, first, second))
             }
-            _ => Err(self.0.no_head()),
+            _ => Err(model.no_head()),
         }
     }
 }

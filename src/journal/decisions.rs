@@ -72,9 +72,7 @@ impl Journal {
             let mut id = contents.decisions.len();
             let mut current = decisions(&contents);
             for &NewDecision { photo, decision, path } in new_decisions {
-                let is_in_force = current.of(Some(photo.content), photo.picture) == decision;
-                if !is_in_force || current.lacks_picture(photo) {
-                    current.record(photo, decision);
+                if current.take(photo, decision) {
                     id += 1;
                     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
                     let path = path.into_os_string().into_encoded_bytes();

@@ -46,6 +46,16 @@ impl Decisions {
         }
     }
 
+    /// Records a decision unless it is in force already, with the picture where that is known. Returns whether it did.
+    pub fn take(&mut self, photo: PhotoId, decision: Option<Decision>) -> bool {
+        let is_in_force = self.of(Some(photo.content), photo.picture) == decision;
+        let is_new = !is_in_force || self.lacks_picture(photo);
+        if is_new {
+            self.record(photo, decision);
+        }
+        is_new
+    }
+
     pub fn of(&self, content: Option<ContentId>, picture: Option<PictureId>) -> Option<Decision> {
         self.latest(content, picture).and_then(|(_, decision)| decision)
     }

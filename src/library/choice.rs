@@ -13,10 +13,11 @@ use crate::analyses::ComparisonAnalysis;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::telemetry::TIE_BREAK;
-use hub::Network as _;
+use hub::{Network as _, Pairs};
 use judge::portrait::Face;
 use judge::select::{
-    self, Comparator, Decision, DecisionSource, MissingReason, Photo, Portrait, Rules, SeenEyes, SequencePart, Verdict,
+    Comparator, Decision, DecisionSource, MissingReason, Photo, Portrait, Rules, SeenEyes, Selection, SequencePart,
+    Verdict,
 };
 use photo::scan;
 
@@ -169,7 +170,8 @@ impl ModelHub {
         models: &AlbumModels,
         tie_breaks: &mut R,
     ) -> Result<Vec<Verdict>, R::Error> {
-        let close = select::needs_comparison(candidates, rules).map_err(ModelHubError::from)?;
+        let selection = Selection::of(candidates, rules).map_err(ModelHubError::from)?;
+        let close = selection.needs_comparison();
         let begun = Instant::now();
         let tiebreaker = if close.is_empty() { None } else { Tiebreaker::new(photos, &close, models, tie_breaks)? };
         if tiebreaker.is_some() {
@@ -180,14 +182,13 @@ impl ModelHub {
         let prefer = tiebreaker.as_ref().map(|tiebreaker| move |a: usize, b: usize| tiebreaker.prefer(a, b));
         let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
         let comparator = Comparator { better, distance: &distance };
-        let verdicts = self.telemetry().time("select_best", || select::select(candidates, rules, comparator));
-        Ok(verdicts.map_err(ModelHubError::from)?)
+        Ok(self.telemetry().time("select_best", || selection.verdicts(comparator)))
     }
 }
 
 /// The comparison model with the features of the photos that need a tie-break.
 struct Tiebreaker {
-    comparing: Arc<ComparisonAnalysis>,
+    pairs: Pairs,
     /// By photo.
     features: Vec<Option<Vec<f32>>>,
 }
@@ -221,11 +222,12 @@ impl Tiebreaker {
                 }
             }
         }
-        Ok(Some(Self { comparing, features }))
+        let pairs = comparing.network.pairs().map_err(ModelHubError::from)?;
+        Ok(Some(Self { pairs, features }))
     }
 
     fn prefer(&self, a: usize, b: usize) -> Option<f64> {
         let (a, b) = (self.features[a].as_ref()?, self.features[b].as_ref()?);
-        self.comparing.network.prefer(a, b).ok().map(f64::from)
+        self.pairs.prefer(a, b).ok().map(f64::from)
     }
 }

@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 
 use serde::Serialize;
 
+use super::choosing::Choosing;
 use crate::commands::album_export::{self, Album as Chosen};
 use crate::commands::decide;
-use crate::commands::human_decisions;
-use crate::commands::learning::{self, AlbumTaste, TasteChoice};
 use crate::commands::open_models::Networks;
 use crate::commands::photos::Tally;
 use crate::commands::select::{ChoiceArgs, TieBreak};
 use crate::context::{Context, journal_failed};
 use crate::error::CommandError;
-use crate::journal::{self, Decisions, Journal, PhotoId, TasteMemory};
+use crate::journal::{Journal, NewDecision, PhotoId};
 use crate::library::Groups;
-use crate::library::choice::{self, FoundDecision};
 use crate::library::model_selection::AlbumModels;
 use crate::photo_report::PhotoReport;
 use crate::report::html::{Entry, Judgement, Met, Page};
@@ -45,23 +45,13 @@ enum Step {
 pub struct Session<'a> {
     album: Album<'a>,
     journal: Journal,
-    decisions: Decisions,
-    /// The decisions that other programs stored in sidecars or photos.
-    elsewhere: Vec<Option<FoundDecision>>,
-    photos: Vec<Photo>,
-    verdicts: Vec<Verdict>,
+    choosing: Choosing<'a>,
     page: Page,
     undo_stack: Vec<Step>,
     /// Pairs that were asked about or compared in this review; none is asked about again.
     asked: Vec<(usize, usize)>,
     /// The RAW files of each photo. Folders are listed once: a large one takes longer than the answer to a key press may.
     partners: Vec<Vec<PathBuf>>,
-    /// Whether the journal has a decision that the choice does not include yet.
-    stale: bool,
-    tie_breaks: TieBreak<'a>,
-    choice: TasteChoice,
-    memory: TasteMemory,
-    taste: AlbumTaste,
 }
 
 /// The number of decided photos that a new question keeps away from.
@@ -119,61 +109,26 @@ impl<'a> Session<'a> {
         tally: &'a mut Tally,
         context: &'a Context,
     ) -> Result<Self, CommandError> {
-        let decisions = human_decisions::in_journal(album.reports, false, context)?;
-        let elsewhere = human_decisions::elsewhere(album.reports, choice.ratings);
         let memory = journal.taste_memory().map_err(journal_failed)?;
-        let mut photos = choice::candidates(album.reports, album.groups, &vec![None; album.reports.len()]);
-        choice.query.apply(&mut photos, album.reports, album.models.description.as_ref(), context)?;
-        let mut session = Self {
-            album,
-            journal,
-            decisions,
-            elsewhere,
-            photos,
-            verdicts: Vec::new(),
-            page: Page::default(),
-            undo_stack: Vec::new(),
-            asked: Vec::new(),
-            partners: scan::partners_of(album.reports.iter().map(|report| report.path.as_path())),
-            stale: true,
-            tie_breaks: TieBreak { networks, tally, context, seen: HashMap::new() },
-            choice: choice.taste,
-            memory,
-            taste: AlbumTaste::default(),
-        };
-        session.settle()?;
+        let tie_breaks = TieBreak { networks, tally, context, seen: HashMap::new() };
+        let choosing = Choosing::begin(album, choice, memory, tie_breaks)?;
         let Album { reports, .. } = album;
-        let chosen =
-            Chosen { reports, from_file: false, photos: &session.photos, verdicts: &session.verdicts, is_whole: false };
-        session.page = Page { served: true, ..album_export::page(chosen) };
-        session.page.photos.iter_mut().for_each(served);
-        Ok(session)
+        let chosen = Chosen {
+            reports,
+            from_file: false,
+            photos: &choosing.photos,
+            verdicts: &choosing.verdicts,
+            is_whole: false,
+        };
+        let mut page = Page { served: true, ..album_export::page(chosen) };
+        page.photos.iter_mut().for_each(served);
+        let partners = scan::partners_of(reports.iter().map(|report| report.path.as_path()));
+        Ok(Self { album, journal, choosing, page, undo_stack: Vec::new(), asked: Vec::new(), partners })
     }
 
-    /// Makes the choice again if a decision is not included yet. Returns the photos whose verdict or decision changed.
-    pub fn settle(&mut self) -> Result<Vec<usize>, CommandError> {
-        if !self.stale {
-            return Ok(Vec::new());
-        }
-        let Album { reports, groups, models, rules } = self.album;
-        let before: Vec<Option<Decision>> = self.photos.iter().map(|photo| photo.decision).collect();
-        choice::decide(&mut self.photos, &human_decisions::before(reports, &self.decisions, &self.elsewhere));
-        let album = learning::Album { reports, photos: &self.photos, weights: &rules.weights };
-        self.taste = AlbumTaste::of(self.choice, album, &self.memory, &self.decisions);
-        self.taste.apply(&mut self.photos);
-        let hub = &self.tie_breaks.networks.hub;
-        let verdicts = hub.choose(reports, &self.photos, rules, groups, models, &mut self.tie_breaks)?;
-        let mut old: Vec<Option<&Verdict>> = vec![None; reports.len()];
-        for verdict in &self.verdicts {
-            old[verdict.photo] = Some(verdict);
-        }
-        let is_new = |verdict: &&Verdict| {
-            let photo = verdict.photo;
-            old[photo] != Some(*verdict) || before[photo] != self.photos[photo].decision
-        };
-        let changed = verdicts.iter().filter(is_new).map(|verdict| verdict.photo).collect();
-        (self.verdicts, self.stale) = (verdicts, false);
-        Ok(changed)
+    /// Makes the choice again if a decision is not included yet.
+    pub fn settle(&mut self) -> Result<(), CommandError> {
+        self.choosing.settle().map(drop)
     }
 
     pub fn page(&self) -> Result<String, CommandError> {
@@ -184,29 +139,24 @@ impl<'a> Session<'a> {
         let Some(report) = self.album.reports.get(photo) else {
             return Err(CommandError::usage(anyhow::anyhow!("the album has no such photo")));
         };
-        let before = self.decisions.of(report.content, report.picture);
-        if before != decision {
-            self.store(photo, decision)?;
-            self.undo_stack.push(Step::Decided { photo, before });
+        let before = self.choosing.decisions().of(report.content, report.picture);
+        if before == decision {
+            return self.changes(Some(photo), Vec::new());
         }
-        self.changes(Some(photo))
+        let changed = self.store(photo, decision)?;
+        self.undo_stack.push(Step::Decided { photo, before });
+        self.changes(Some(photo), changed)
     }
 
     /// Undoes the last decision of this review.
     pub fn undo(&mut self) -> Result<String, CommandError> {
-        let photo = match self.undo_stack.last() {
-            None => return self.changes(None),
-            Some(&Step::Decided { photo, before }) => {
-                self.store(photo, before)?;
-                photo
-            }
-            Some(&Step::Preferred { better, worse }) => {
-                self.store_preference(better, worse, true)?;
-                better
-            }
+        let (photo, changed) = match self.undo_stack.last() {
+            None => return self.changes(None, Vec::new()),
+            Some(&Step::Decided { photo, before }) => (photo, self.store(photo, before)?),
+            Some(&Step::Preferred { better, worse }) => (better, self.store_preference(better, worse, true)?),
         };
         self.undo_stack.pop();
-        self.changes(Some(photo))
+        self.changes(Some(photo), changed)
     }
 
     /// Stores that one of two photos is better.
@@ -215,39 +165,44 @@ impl<'a> Session<'a> {
         if better == worse || better >= count || worse >= count {
             return Err(CommandError::usage(anyhow::anyhow!("two photos of the album are expected")));
         }
-        self.store_preference(better, worse, false)?;
+        let changed = self.store_preference(better, worse, false)?;
         self.undo_stack.push(Step::Preferred { better, worse });
         self.asked.push((better, worse));
-        self.changes(Some(better))
+        self.changes(Some(better), changed)
     }
 
-    fn store_preference(&mut self, better: usize, worse: usize, is_withdrawn: bool) -> Result<(), CommandError> {
+    /// Returns the photos that changed, as `store` does.
+    fn store_preference(
+        &mut self,
+        better: usize,
+        worse: usize,
+        is_withdrawn: bool,
+    ) -> Result<Vec<usize>, CommandError> {
         let id = |photo: usize| self.album.reports[photo].id();
         let unknown = || anyhow::anyhow!("the content of a photo is not known, so nothing can be stored about it");
         let pair = id(better).zip(id(worse)).ok_or_else(unknown)?;
-        let telemetry = &self.tie_breaks.context.telemetry;
+        let telemetry = &self.context().telemetry;
         telemetry.time("journal", || self.journal.prefer(pair, is_withdrawn)).map_err(journal_failed)?;
-        self.memory = self.journal.taste_memory().map_err(journal_failed)?;
-        self.stale = true;
-        Ok(())
+        self.choosing.set_memory(self.journal.taste_memory().map_err(journal_failed)?);
+        self.choosing.settle()
     }
 
     /// The two photos to compare next; null if no question is left.
     pub fn question(&mut self) -> Result<String, CommandError> {
         let embeddings = &self.album.groups.embeddings;
-        let mut scores = vec![None; self.photos.len()];
-        self.verdicts.iter().for_each(|verdict| scores[verdict.photo] = verdict.composite);
-        let candidates: Vec<Candidate> = self
-            .photos
+        let Choosing { photos, verdicts, .. } = &self.choosing;
+        let mut scores = vec![None; photos.len()];
+        verdicts.iter().for_each(|verdict| scores[verdict.photo] = verdict.composite);
+        let candidates: Vec<Candidate> = photos
             .iter()
             .enumerate()
             .map(|(at, photo)| Candidate {
                 score: scores[at],
-                scene: photo.group.unwrap_or(self.photos.len() + at),
+                scene: photo.group.unwrap_or(photos.len() + at),
                 is_open: photo.decision.is_none(),
             })
             .collect();
-        let mut known: Vec<usize> = (0..self.photos.len()).filter(|&at| self.photos[at].decision.is_some()).collect();
+        let mut known: Vec<usize> = (0..photos.len()).filter(|&at| photos[at].decision.is_some()).collect();
         // This many show which parts of the album have no decisions; using all photos of a large album would be slow.
         known.truncate(MOST_KNOWN);
         let distance = |a: usize, b: usize| 1.0 - embeddings.cosine(a, b);
@@ -256,16 +211,39 @@ impl<'a> Session<'a> {
         json(&pair)
     }
 
-    /// Stores a decision; it is on disk when this returns.
-    fn store(&mut self, photo: usize, decision: Option<Decision>) -> Result<(), CommandError> {
+    fn context(&self) -> &'a Context {
+        self.choosing.tie_breaks.context
+    }
+
+    /// Stores a decision, and makes the choice with it while the disk is waited for. The decision is on disk when this
+    /// returns. Returns the photos whose verdict or decision changed.
+    fn store(&mut self, photo: usize, decision: Option<Decision>) -> Result<Vec<usize>, CommandError> {
         let report = &self.album.reports[photo];
         let ids = self.ids(photo)?;
-        let new_decision = |id: &PhotoId| journal::NewDecision { photo: *id, decision, path: &report.path };
-        let decisions: Vec<journal::NewDecision> = ids.iter().map(new_decision).collect();
-        let telemetry = &self.tie_breaks.context.telemetry;
-        self.decisions = telemetry.time("journal", || self.journal.decide(&decisions)).map_err(journal_failed)?;
-        self.stale = true;
-        Ok(())
+        let new_decision = |id: &PhotoId| NewDecision { photo: *id, decision, path: &report.path };
+        let new: Vec<NewDecision> = ids.iter().map(new_decision).collect();
+        let mut expected = self.choosing.decisions().clone();
+        new.iter().for_each(|new| _ = expected.take(new.photo, decision));
+        let before = self.choosing.set_decisions(expected);
+        let Self { journal, choosing, .. } = self;
+        let telemetry = &choosing.tie_breaks.context.telemetry;
+        let (stored, changed) = thread::scope(|scope| {
+            let storing = scope.spawn(|| telemetry.time("journal", || journal.decide(&new)));
+            let changed = choosing.settle();
+            (storing.join(), changed)
+        });
+        match stored.unwrap_or_else(|panic| resume_unwind(panic)) {
+            // Others than expected, where another process decided something meanwhile.
+            Ok(stored) => choosing.set_decisions(stored),
+            Err(error) => {
+                before.and_then(|before| choosing.set_decisions(before));
+                choosing.settle()?;
+                return Err(journal_failed(error));
+            }
+        };
+        let mut changed = changed?;
+        changed.extend(choosing.settle()?);
+        Ok(changed)
     }
 
     /// The identities of the photo and of its RAW files.
@@ -275,17 +253,18 @@ impl<'a> Session<'a> {
             || anyhow::anyhow!("{}: its content is not known, so no decision can be stored", report.path.display());
         let mut ids = vec![report.id().ok_or_else(gone)?];
         let raws = self.partners[photo].iter().filter(|raw| raw.is_file());
-        ids.extend(decide::raw_ids(raws, self.tie_breaks.context)?);
+        ids.extend(decide::raw_ids(raws, self.context())?);
         Ok(ids)
     }
 
-    /// Makes the choice again and reports what changed.
-    fn changes(&mut self, photo: Option<usize>) -> Result<String, CommandError> {
-        let mut is_new = vec![false; self.photos.len()];
-        self.settle()?.into_iter().for_each(|photo| is_new[photo] = true);
+    /// Reports what changed about these photos.
+    fn changes(&mut self, photo: Option<usize>, changed: Vec<usize>) -> Result<String, CommandError> {
+        let Choosing { photos, verdicts, .. } = &self.choosing;
+        let mut is_new = vec![false; photos.len()];
+        changed.into_iter().for_each(|photo| is_new[photo] = true);
         let mut before = Vec::new();
-        for verdict in self.verdicts.iter().filter(|verdict| is_new[verdict.photo]) {
-            let now = album_export::judgement(&self.photos[verdict.photo], verdict);
+        for verdict in verdicts.iter().filter(|verdict| is_new[verdict.photo]) {
+            let now = album_export::judgement(photos, verdict);
             before.push((verdict.photo, mem::replace(&mut self.page.photos[verdict.photo].judgement, now)));
         }
         let mut reasons: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -305,10 +284,11 @@ impl<'a> Session<'a> {
 
     /// The album as last shown.
     pub fn end(self) -> (Vec<Photo>, Vec<Verdict>) {
-        let context = self.tie_breaks.context;
-        self.taste.report(context);
-        self.taste.keep(context);
-        (self.photos, self.verdicts)
+        let context = self.context();
+        let Choosing { photos, verdicts, taste, .. } = self.choosing;
+        taste.report(context);
+        taste.keep(context);
+        (photos, verdicts)
     }
 }
 

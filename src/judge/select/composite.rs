@@ -110,8 +110,8 @@ impl ScoreParts {
     /// The weighted mean; `None` when no part with a weight has a value.
     pub fn composite(&self) -> Option<f64> {
         let parts = [Some(self.aesthetic), Some(self.iqa), Some(self.portrait), self.relevance];
-        let parts: Vec<ScorePart> = parts.into_iter().flatten().collect();
-        let has_weight = parts.iter().any(|part| part.weight > 0.0);
-        has_weight.then(|| parts.iter().map(|part| part.value.unwrap_or(0.0) * part.weight).sum())
+        let parts = parts.into_iter().flatten();
+        let has_weight = parts.clone().any(|part| part.weight > 0.0);
+        has_weight.then(|| parts.map(|part| part.value.unwrap_or(0.0) * part.weight).sum())
     }
 }

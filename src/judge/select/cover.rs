@@ -19,6 +19,9 @@ impl ScoredPhotos<'_> {
     /// Chooses photos until every quota is met or no photo helps: always the one with the most people still missing, and of
     /// these the best. Photos that the user kept count.
     pub(super) fn covering(&self, orders: &BTreeMap<usize, Vec<usize>>, comparator: Comparator) -> Covering {
+        if self.rules.coverage.is_empty() {
+            return Covering::new();
+        }
         let shows = |photo: usize, person: &str| self.photos[photo].people.iter().any(|one| one == person);
         let kept = self.kept();
         let mut lacking: Vec<(&str, usize)> = Vec::new();

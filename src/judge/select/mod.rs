@@ -28,7 +28,7 @@ pub use filter::{Filters, Orientation};
 pub use kind::{Junk, Kind, PictureKind};
 pub use lids::SeenEyes;
 pub use relevance::Relevance;
-pub use taste::{needs_comparison, select};
+pub use taste::{Selection, select};
 pub use tournament::{Meeting, Tiebreak};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

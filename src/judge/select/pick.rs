@@ -13,31 +13,56 @@ use super::representatives::{Representative, duplicates, sequences};
 use super::tournament::{self, Entrant, Tiebreak};
 use super::{Comparator, Decision, Junk, Kind, Photo, Rules, ScoreParts, SelectError, Verdict};
 
-/// Returns the photos in a tie-break.
-pub(super) fn needs_comparison(photos: &[Photo], rules: &Rules) -> Result<Vec<usize>, SelectError> {
-    rules.check()?;
-    let scored = ScoredPhotos::new(photos, rules);
-    let mut needed: Vec<usize> = scored.groups().into_values().flat_map(|members| scored.close(&members)).collect();
-    needed.sort_unstable();
-    Ok(needed)
+/// The photos of an input in their groups, before any two are compared.
+#[derive(Debug)]
+pub(super) struct GroupedPhotos<'a> {
+    scored: ScoredPhotos<'a>,
+    groups: BTreeMap<usize, Group>,
 }
 
-/// Returns a verdict for every photo: the picks by rank, then the others from best to worst.
-pub(super) fn select(photos: &[Photo], rules: &Rules, comparator: Comparator) -> Result<Vec<Verdict>, SelectError> {
-    rules.check()?;
-    let scored = ScoredPhotos::new(photos, rules);
-    let groups = scored.groups();
-    let mut orders: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    let mut tiebreaks: Vec<Option<Tiebreak>> = vec![None; photos.len()];
-    for (&group, members) in &groups {
-        orders.insert(group, scored.order(members, comparator, &mut tiebreaks));
+/// A group, each list best first.
+#[derive(Debug)]
+struct Group {
+    /// A picture is one member, however many files of it there are.
+    members: Vec<usize>,
+    /// The members that may be picked.
+    contenders: Vec<usize>,
+    /// See [`ScoredPhotos::front`].
+    front: Vec<usize>,
+}
+
+impl<'a> GroupedPhotos<'a> {
+    pub fn new(photos: &'a [Photo], rules: &'a Rules, with_taste: bool) -> Result<Self, SelectError> {
+        rules.check()?;
+        let scored = ScoredPhotos::new(photos, rules, with_taste);
+        let grouped = |members: Vec<usize>| {
+            let (contenders, handicap) = scored.contenders(&members);
+            let front = scored.front(&members, &contenders, handicap);
+            Group { members, contenders, front }
+        };
+        let groups = scored.groups().into_iter().map(|(group, members)| (group, grouped(members))).collect();
+        Ok(Self { scored, groups })
     }
-    let covering = scored.covering(&orders, comparator);
-    let (picked, passed) = scored.pick(&orders, &covering, comparator);
-    Ok(scored.verdicts(&groups, &orders, &Picked { picked, passed, covering }, tiebreaks, comparator))
+
+    /// The photos in a tie-break.
+    pub fn close(&self) -> impl Iterator<Item = usize> {
+        self.groups.values().filter(|group| group.front.len() > 1).flat_map(|group| group.front.iter().copied())
+    }
+
+    /// A verdict for every photo: the picks by rank, then the others from best to worst.
+    pub fn select(&self, comparator: Comparator) -> Vec<Verdict> {
+        let Self { scored, groups } = self;
+        let mut tiebreaks: Vec<Option<Tiebreak>> = vec![None; scored.photos.len()];
+        let order = |(&number, group)| (number, scored.order(group, comparator, &mut tiebreaks));
+        let orders: BTreeMap<usize, Vec<usize>> = groups.iter().map(order).collect();
+        let covering = scored.covering(&orders, comparator);
+        let (picked, passed) = scored.pick(&orders, &covering, comparator);
+        scored.verdicts(groups, &orders, &Picked { picked, passed, covering }, tiebreaks, comparator)
+    }
 }
 
 /// All photos with their computed scores.
+#[derive(Debug)]
 pub(super) struct ScoredPhotos<'a> {
     pub(super) photos: &'a [Photo],
     pub(super) rules: &'a Rules,
@@ -76,13 +101,13 @@ fn half_closed_eyes(photos: &[Photo]) -> Vec<Option<usize>> {
 }
 
 impl<'a> ScoredPhotos<'a> {
-    fn new(photos: &'a [Photo], rules: &'a Rules) -> Self {
+    fn new(photos: &'a [Photo], rules: &'a Rules, with_taste: bool) -> Self {
         let parts: Vec<ScoreParts> = photos.iter().map(|photo| ScoreParts::of(photo, &rules.weights)).collect();
-        let with_taste = |(photo, parts): (&Photo, &ScoreParts)| match photo.taste {
+        let composite = |(photo, parts): (&Photo, &ScoreParts)| match photo.taste.filter(|_| with_taste) {
             Some(adds) => parts.composite().map(|composite| (composite + adds).clamp(0.0, 1.0)),
             None => parts.composite(),
         };
-        let composite = photos.iter().zip(&parts).map(with_taste).collect();
+        let composite = photos.iter().zip(&parts).map(composite).collect();
         let junk = |photo: &Photo| {
             Some(FailedFilter::Junk(photo.kind.filter(|kind| rules.junk == Junk::Drop && !kind.is_photo())?))
         };
@@ -126,7 +151,7 @@ impl<'a> ScoredPhotos<'a> {
         }
     }
 
-    /// The members of each group, best first. A picture is one member, however many files of it there are.
+    /// The members of each group, best first.
     fn groups(&self) -> BTreeMap<usize, Vec<usize>> {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (photo, given) in self.photos.iter().enumerate() {
@@ -173,18 +198,13 @@ impl<'a> ScoredPhotos<'a> {
         (eligible, handicap)
     }
 
-    /// The photos in the tie-break of a group, best first, if there are at least two.
-    fn close(&self, members: &[usize]) -> Vec<usize> {
-        Some(self.front(members)).filter(|front| front.len() > 1).unwrap_or_default()
-    }
-
     /// The photos that may be the first of a group, best first: all within the tie-break margin of the best, except those
     /// behind another because of a blink or of less sharp faces. Empty in a group where a person kept a photo.
-    fn front(&self, members: &[usize]) -> Vec<usize> {
+    fn front(&self, members: &[usize], contenders: &[usize], handicap: impl Fn(usize) -> f64) -> Vec<usize> {
         if members.iter().any(|&photo| self.is(photo, Decision::Keep)) {
             return Vec::new();
         }
-        let (mut eligible, handicap) = self.contenders(members);
+        let mut eligible = contenders.to_vec();
         if let Some(&first) = eligible.first() {
             let is_last = self.comes_last(first).is_some();
             eligible.retain(|&photo| self.comes_last(photo).is_some() == is_last);
@@ -214,11 +234,10 @@ impl<'a> ScoredPhotos<'a> {
     }
 
     /// The eligible members in the order in which the group contributes them.
-    fn order(&self, members: &[usize], comparator: Comparator, tiebreaks: &mut [Option<Tiebreak>]) -> Vec<usize> {
-        let (contenders, _) = self.contenders(members);
+    fn order(&self, group: &Group, comparator: Comparator, tiebreaks: &mut [Option<Tiebreak>]) -> Vec<usize> {
+        let Group { contenders, front, .. } = group;
         let (kept, open): (Vec<usize>, Vec<usize>) =
-            contenders.into_iter().partition(|&photo| self.is(photo, Decision::Keep));
-        let front = self.front(members);
+            contenders.iter().partition(|photo| self.is(**photo, Decision::Keep));
         let mut order = kept;
         if let Some(better) = comparator.better.filter(|_| front.len() > 1) {
             let entrants = front
@@ -226,7 +245,7 @@ impl<'a> ScoredPhotos<'a> {
                 .map(|&photo| Entrant {
                     photo,
                     composite: self.composite[photo].unwrap_or(0.0),
-                    path: self.photos[photo].path.clone(),
+                    path: &self.photos[photo].path,
                 })
                 .collect();
             for (entrant, tiebreak) in tournament::play(entrants, better) {
@@ -234,7 +253,7 @@ impl<'a> ScoredPhotos<'a> {
                 tiebreaks[entrant.photo] = Some(tiebreak);
             }
         } else {
-            order.extend(&front);
+            order.extend(front);
         }
         order.extend(open.iter().filter(|photo| !front.contains(photo)));
         order
@@ -332,7 +351,7 @@ impl<'a> ScoredPhotos<'a> {
 
     fn verdicts(
         &self,
-        groups: &BTreeMap<usize, Vec<usize>>,
+        groups: &BTreeMap<usize, Group>,
         orders: &BTreeMap<usize, Vec<usize>>,
         chosen: &Picked,
         mut tiebreaks: Vec<Option<Tiebreak>>,
@@ -371,7 +390,7 @@ impl<'a> ScoredPhotos<'a> {
         let alone = context(&none, &none);
         let contexts: BTreeMap<usize, GroupContext> = groups
             .par_iter()
-            .map(|(group, members)| (*group, context(members, orders.get(group).unwrap_or(&none))))
+            .map(|(number, group)| (*number, context(&group.members, orders.get(number).unwrap_or(&none))))
             .collect();
         // Sentences take a quarter of the time of a choice, so all cores write them.
         let verdicts: Vec<Verdict> = sequence

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proptest::prelude::*;
 
+use super::tests::needs_comparison;
 use super::tests::{apart, no_model, photo, picks};
 use super::tournament::{Entrant, play};
 use super::*;
@@ -193,7 +194,7 @@ proptest! {
             expected.extend(near.iter().flat_map(|&a| near.iter().map(move |&b| (a, b))).filter(|(a, b)| a != b));
         }
         prop_assert_eq!(asked.into_inner(), expected);
-        let needed = needs_comparison(&photos, &rules).unwrap();
+        let needed = needs_comparison(&photos, &rules);
         let met: HashSet<usize> = verdicts.iter().filter(|v| v.tiebreak.is_some()).map(|v| v.photo).collect();
         prop_assert_eq!(needed.into_iter().collect::<HashSet<_>>(), met);
     }
@@ -204,7 +205,7 @@ proptest! {
         let entrants: Vec<Entrant> = photos
             .iter()
             .enumerate()
-            .map(|(photo, about)| Entrant { photo, composite: (photo % 3) as f64, path: about.path.clone() })
+            .map(|(photo, about)| Entrant { photo, composite: (photo % 3) as f64, path: &about.path })
             .collect();
         let mut reordered = entrants.clone();
         reordered.reverse();

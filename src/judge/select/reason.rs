@@ -329,7 +329,7 @@ impl GroupContext<'_> {
     fn first_two_alike(&self) -> Option<[usize; 2]> {
         let &[first, second, ..] = self.order else { return None };
         let tiebreak = self.tiebreaks[first].as_ref()?;
-        tiebreak.is_close_to(&self.photos[second].path).then_some([first, second])
+        tiebreak.is_close_to(second).then_some([first, second])
     }
 
     pub fn is_close_call(&self, photo: usize) -> bool {
@@ -400,9 +400,9 @@ impl GroupContext<'_> {
     fn victory(&self, photo: usize) -> Option<String> {
         if let Some(tiebreak) = &self.tiebreaks[photo] {
             let beaten: Vec<String> =
-                tiebreak.met.iter().filter(|met| met.won == Some(true)).map(|met| file_name(&met.image_path)).collect();
+                tiebreak.met.iter().filter(|met| met.won == Some(true)).map(|met| self.name(met.photo)).collect();
             let won = if beaten.is_empty() {
-                let met: Vec<String> = tiebreak.met.iter().map(|met| file_name(&met.image_path)).collect();
+                let met: Vec<String> = tiebreak.met.iter().map(|met| self.name(met.photo)).collect();
                 format!("a coin flip against {} in the tie-break", list(&met))
             } else {
                 format!("beat {} in the tie-break ({} of {} won)", list(&beaten), tiebreak.wins, tiebreak.meetings)
@@ -446,9 +446,8 @@ impl GroupContext<'_> {
             return vec![format!("You kept {name} of this scene")];
         }
         let mut clauses = vec![format!("{} {}", ordinal(place), self.all)];
-        let meeting = self.tiebreaks[photo]
-            .as_ref()
-            .and_then(|tiebreak| tiebreak.met.iter().find(|met| met.image_path == self.photos[winner].path));
+        let meeting =
+            self.tiebreaks[photo].as_ref().and_then(|tiebreak| tiebreak.met.iter().find(|met| met.photo == winner));
         let difference = self.composite[winner].zip(self.composite[photo]).map(|(winner, own)| winner - own);
         let overruled = self.overruled(winner, photo);
         let though = overruled.as_ref().map_or_else(String::new, |scored| format!(", though it {scored}"));

@@ -24,7 +24,7 @@ pub fn duplicates(photos: &[Photo]) -> Vec<Option<Representative>> {
     for (photo, given) in photos.iter().enumerate() {
         let Some(content) = given.content else { continue };
         let current = first.entry(content).or_insert(photo);
-        if simplicity(photo) < simplicity(*current) {
+        if *current != photo && simplicity(photo) < simplicity(*current) {
             *current = photo;
         }
     }

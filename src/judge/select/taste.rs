@@ -2,44 +2,60 @@
 
 use std::collections::BTreeSet;
 
-use super::pick;
+use super::pick::GroupedPhotos;
 use super::{Comparator, Photo, Rules, SelectError, Verdict};
 
-/// Returns the photos in a tie-break, which the comparison model needs features of; if empty, no model is needed.
-pub fn needs_comparison(photos: &[Photo], rules: &Rules) -> Result<Vec<usize>, SelectError> {
-    let needed = pick::needs_comparison(photos, rules)?;
-    let Some(default) = without_taste(photos) else { return Ok(needed) };
-    let both: BTreeSet<usize> = needed.into_iter().chain(pick::needs_comparison(&default, rules)?).collect();
-    Ok(both.into_iter().collect())
+/// A selection under way: the photos are scored and grouped, and none is compared with another yet.
+#[derive(Debug)]
+pub struct Selection<'a> {
+    photos: &'a [Photo],
+    grouped: GroupedPhotos<'a>,
+    /// By the scores alone; `None` where no taste counts.
+    by_default: Option<GroupedPhotos<'a>>,
 }
 
-/// Returns a verdict for every photo: the picks by rank, then the others from best to worst.
+impl<'a> Selection<'a> {
+    pub fn of(photos: &'a [Photo], rules: &'a Rules) -> Result<Self, SelectError> {
+        let counts = photos.iter().any(|photo| photo.taste.is_some());
+        let by_default = counts.then(|| GroupedPhotos::new(photos, rules, false)).transpose()?;
+        Ok(Self { photos, grouped: GroupedPhotos::new(photos, rules, true)?, by_default })
+    }
+
+    /// Returns the photos in a tie-break, which the comparison model needs features of; if empty, no model is needed.
+    pub fn needs_comparison(&self) -> Vec<usize> {
+        let by_default = self.by_default.iter().flat_map(GroupedPhotos::close);
+        let both: BTreeSet<usize> = self.grouped.close().chain(by_default).collect();
+        both.into_iter().collect()
+    }
+
+    /// Returns a verdict for every photo: the picks by rank, then the others from best to worst.
+    pub fn verdicts(&self, comparator: Comparator) -> Vec<Verdict> {
+        let mut verdicts = self.grouped.select(comparator);
+        let Some(grouped) = &self.by_default else { return verdicts };
+        let mut by_default: Vec<Option<Verdict>> = vec![None; self.photos.len()];
+        for verdict in grouped.select(comparator) {
+            let photo = verdict.photo;
+            by_default[photo] = Some(verdict);
+        }
+        for verdict in &mut verdicts {
+            let adds = self.photos[verdict.photo].taste;
+            let (Some(default), Some(adds)) = (&by_default[verdict.photo], adds) else { continue };
+            let clause = match (verdict.selected(), default.selected()) {
+                (true, false) => format!("picked for your taste ({adds:+.2})"),
+                (false, true) => format!("picked if your taste did not count ({adds:+.2})"),
+                _ if verdict.reason != default.reason => format!("your taste counts ({adds:+.2})"),
+                _ => continue,
+            };
+            let sentence = verdict.reason.trim_end_matches('.');
+            verdict.reason = format!("{sentence}; {clause}.");
+        }
+        verdicts
+    }
+}
+
+/// The verdicts of a whole selection.
 pub fn select(photos: &[Photo], rules: &Rules, comparator: Comparator) -> Result<Vec<Verdict>, SelectError> {
-    let mut verdicts = pick::select(photos, rules, comparator)?;
-    let Some(default) = without_taste(photos) else { return Ok(verdicts) };
-    let mut by_default: Vec<Option<Verdict>> = vec![None; photos.len()];
-    for verdict in pick::select(&default, rules, comparator)? {
-        let photo = verdict.photo;
-        by_default[photo] = Some(verdict);
-    }
-    for verdict in &mut verdicts {
-        let (Some(default), Some(adds)) = (&by_default[verdict.photo], photos[verdict.photo].taste) else { continue };
-        let clause = match (verdict.selected(), default.selected()) {
-            (true, false) => format!("picked for your taste ({adds:+.2})"),
-            (false, true) => format!("picked if your taste did not count ({adds:+.2})"),
-            _ if verdict.reason != default.reason => format!("your taste counts ({adds:+.2})"),
-            _ => continue,
-        };
-        let sentence = verdict.reason.trim_end_matches('.');
-        verdict.reason = format!("{sentence}; {clause}.");
-    }
-    Ok(verdicts)
-}
-
-/// The same photos by their scores alone; `None` where no taste counts.
-fn without_taste(photos: &[Photo]) -> Option<Vec<Photo>> {
-    let counts = photos.iter().any(|photo| photo.taste.is_some());
-    counts.then(|| photos.iter().map(|photo| Photo { taste: None, ..photo.clone() }).collect())
+    Ok(Selection::of(photos, rules)?.verdicts(comparator))
 }
 
 #[cfg(test)]

@@ -2,14 +2,13 @@
 //! depend on the order of the photos.
 
 use std::cmp::Ordering;
-use std::path::{Path, PathBuf};
-
-use serde::Serialize;
+use std::path::Path;
 
 /// A comparison of two photos, from the view of one of them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Meeting {
-    pub image_path: PathBuf,
+    /// The index of the other one.
+    pub photo: usize,
     /// `None` when the model prefers neither.
     pub won: Option<bool>,
     /// The probability that this photo is the better of the two.
@@ -20,7 +19,7 @@ pub struct Meeting {
 const CLOSE: f64 = 0.05;
 
 /// The record of a photo in the tie-break of its group.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Tiebreak {
     pub met: Vec<Meeting>,
     pub wins: usize,
@@ -30,18 +29,21 @@ pub struct Tiebreak {
 }
 
 /// A participant: the photo's index, and the values that order it when the meetings tie.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entrant {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Entrant<'a> {
     pub photo: usize,
     pub composite: f64,
-    pub path: PathBuf,
+    pub path: &'a Path,
 }
 
 /// Returns the entrants from first to last place, each with its record. `better` is called in both argument orders and
 /// averaged, so that a model biased towards one argument favours no photo.
-pub fn play(mut entrants: Vec<Entrant>, better: impl Fn(usize, usize) -> Option<f64>) -> Vec<(Entrant, Tiebreak)> {
+pub fn play(
+    mut entrants: Vec<Entrant<'_>>,
+    better: impl Fn(usize, usize) -> Option<f64>,
+) -> Vec<(Entrant<'_>, Tiebreak)> {
     // Sorting by path fixes the order of the sums.
-    entrants.sort_by(|a, b| a.path.cmp(&b.path).then(a.photo.cmp(&b.photo)));
+    entrants.sort_by(|a, b| a.path.cmp(b.path).then(a.photo.cmp(&b.photo)));
     let probability = |a: &Entrant, b: &Entrant| {
         let sound = |p: Option<f64>| p.filter(|p| p.is_finite()).map_or(0.5, |p| p.clamp(0.0, 1.0));
         f64::midpoint(sound(better(a.photo, b.photo)), 1.0 - sound(better(b.photo, a.photo)))
@@ -61,13 +63,13 @@ pub fn play(mut entrants: Vec<Entrant>, better: impl Fn(usize, usize) -> Option<
 
 fn met(other: &Entrant, confidence: f64) -> Meeting {
     let won = ((confidence - 0.5).abs() > 0.0).then_some(confidence > 0.5);
-    Meeting { image_path: other.path.clone(), won, confidence }
+    Meeting { photo: other.photo, won, confidence }
 }
 
 impl Tiebreak {
     /// Whether the comparison with another photo hardly distinguishes the two.
-    pub fn is_close_to(&self, other: &Path) -> bool {
-        self.met.iter().any(|met| met.image_path == other && (met.confidence - 0.5).abs() < CLOSE)
+    pub fn is_close_to(&self, other: usize) -> bool {
+        self.met.iter().any(|met| met.photo == other && (met.confidence - 0.5).abs() < CLOSE)
     }
 
     fn of(met: Vec<Meeting>) -> Self {
@@ -85,5 +87,5 @@ fn by_rank(a: &(Entrant, Tiebreak), b: &(Entrant, Tiebreak)) -> Ordering {
         .cmp(&x.wins)
         .then(y.confidence.total_cmp(&x.confidence))
         .then(b.0.composite.total_cmp(&a.0.composite))
-        .then(a.0.path.cmp(&b.0.path))
+        .then(a.0.path.cmp(b.0.path))
 }

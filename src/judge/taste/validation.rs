@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Decisions;
+use rayon::prelude::*;
+
+use super::{Decisions, Example};
 
 /// Fewer than so many scenes, or so many photos kept or rejected, tell nothing.
 const LEAST_SCENES: usize = 6;
@@ -94,14 +96,12 @@ fn add(sum: &mut [f64; 3], values: [f64; 3]) {
 fn predictions(decisions: &Decisions, scenes: &BTreeMap<u64, usize>) -> Vec<f64> {
     let folds = MOST_FOLDS.min(scenes.len());
     let fold_of = |scene: u64| scenes.get(&scene).map(|number| number % folds);
-    let mut predicted = vec![0.0; decisions.examples.len()];
-    for fold in 0..folds {
-        let weights = decisions.weights(|scene| fold_of(scene) != Some(fold));
-        for (photo, example) in decisions.examples.iter().enumerate() {
-            if fold_of(example.scene) == Some(fold) {
-                predicted[photo] = decisions.predicted(photo, &weights);
-            }
-        }
-    }
-    predicted
+    // `review` learns after every decision, so all cores do.
+    let weights: Vec<Vec<f64>> =
+        (0..folds).into_par_iter().map(|fold| decisions.weights(|scene| fold_of(scene) != Some(fold))).collect();
+    let examples = decisions.examples.iter().enumerate();
+    let predicted = |(photo, example): (usize, &Example)| {
+        fold_of(example.scene).map_or(0.0, |fold| decisions.predicted(photo, &weights[fold]))
+    };
+    examples.map(predicted).collect()
 }

@@ -108,11 +108,12 @@ impl AnalyzeRecord {
     /// Makes the line of a photo; `groups` are the groups of all photos. `None` for a photo that was not measured.
     pub fn new(
         report: PhotoReport,
-        photo: &select::Photo,
+        photos: &[select::Photo],
         verdict: Verdict,
         groups: (&Clustering, &str),
         companions: &mut Companions,
     ) -> Option<Self> {
+        let photo = &photos[verdict.photo];
         let unit = UnitRecord::of(&report, companions);
         let (selected, measured, (clustering, method)) = (verdict.selected(), ScoreRecord::of(&report)?, groups);
         let (taken_at, taken_from, rated) = (report.taken_at_text(), report.taken_from, report.aesthetic);
@@ -149,7 +150,7 @@ impl AnalyzeRecord {
             selected,
             composite_score: verdict.composite,
             parts: verdict.parts.into(),
-            tiebreak: verdict.tiebreak.map(Into::into),
+            tiebreak: verdict.tiebreak.as_ref().map(|tiebreak| TiebreakRecord::new(tiebreak, photos)),
             close_call: verdict.close_call,
             reason: verdict.reason,
             decision: photo.decision.map(Into::into),

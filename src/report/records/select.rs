@@ -164,20 +164,23 @@ fn why_word(why: MissingReason) -> &'static str {
     }
 }
 
-impl From<Tiebreak> for TiebreakRecord {
-    fn from(tiebreak: Tiebreak) -> Self {
-        let met = tiebreak
-            .met
-            .into_iter()
-            .map(|met| MetRecord { path: PhotoPath::of(&met.image_path), won: met.won, confidence: met.confidence })
-            .collect();
-        Self { met, wins: tiebreak.wins, meetings: tiebreak.meetings, confidence: tiebreak.confidence }
+impl TiebreakRecord {
+    pub fn new(tiebreak: &Tiebreak, photos: &[select::Photo]) -> Self {
+        let path = |photo: usize| PhotoPath::of(&photos[photo].path);
+        let met = tiebreak.met.iter();
+        Self {
+            met: met.map(|met| MetRecord { path: path(met.photo), won: met.won, confidence: met.confidence }).collect(),
+            wins: tiebreak.wins,
+            meetings: tiebreak.meetings,
+            confidence: tiebreak.confidence,
+        }
     }
 }
 
 impl SelectRecord {
     /// `cluster_id` is −1 for a photo in no group.
-    pub fn new(photo: &select::Photo, verdict: &Verdict, report: &PhotoReport, companions: &mut Companions) -> Self {
+    pub fn new(photos: &[select::Photo], verdict: &Verdict, report: &PhotoReport, companions: &mut Companions) -> Self {
+        let photo = &photos[verdict.photo];
         Self {
             rank: verdict.rank,
             path: PhotoPath::of(&photo.path),
@@ -189,7 +192,7 @@ impl SelectRecord {
             parts: verdict.parts.into(),
             cluster_id: photo.group.map_or(-1, |group| group as i64),
             cluster_size: verdict.group_size,
-            tiebreak: verdict.tiebreak.clone().map(Into::into),
+            tiebreak: verdict.tiebreak.as_ref().map(|tiebreak| TiebreakRecord::new(tiebreak, photos)),
             close_call: verdict.close_call,
             reason: verdict.reason.clone(),
             taken_at: report.taken_at_text(),
