@@ -72,39 +72,50 @@ class Album {
     return this.page.served ? `original/${photo.index}` : this.kept(`p${photo.index}`) ?? this.thumbnail(photo);
   }
 
-  picks() {
-    return this.photos.filter((photo) => photo.rank !== null).sort((a, b) => a.rank - b.rank);
-  }
-
-  shows(photo) {
+  /** Finds the picks, and which photos are within the bounds. Done once for all that is shown after a change. */
+  look() {
     const { show, find, day, kind, person } = this.state;
-    const wanted = { all: true, picked: photo.rank !== null, rest: photo.rank === null, decided: Boolean(photo.decision) };
-    if ((kind && photo.kind !== kind) || (person && !photo.people.includes(person))) return false;
-    return wanted[show] && (!day || dayOf(photo) === day) && find.every((word) => photo.words.includes(word)) && this.filters.every((filter) => passes(filter, photo));
+    const bounds = this.filters.filter((filter) => filter.from > 0 || filter.to < STEPS);
+    const wanted = {
+      all: () => true, picked: (photo) => photo.rank !== null, rest: (photo) => photo.rank === null, decided: (photo) => photo.decision,
+    }[show];
+    const within = (photo) => wanted(photo) && (!kind || photo.kind === kind) && (!person || photo.people.includes(person)) &&
+      (!day || dayOf(photo) === day) && find.every((word) => photo.words.includes(word)) && bounds.every((filter) => passes(filter, photo));
+    this.picks = [];
+    this.shown = 0;
+    for (const photo of this.photos) {
+      photo.shown = Boolean(within(photo));
+      if (photo.shown) this.shown += 1;
+      if (photo.rank !== null) this.picks.push(photo);
+    }
+    this.picks.sort((a, b) => a.rank - b.rank);
   }
 
   /** The scenes as they are ordered. */
   ordered() {
-    const best = (scene) => Math.max(...scene.photos.map((photo) => photo.composite ?? -1));
+    const { order } = this.state;
+    const bests = new Map();
+    if (order === 'best') for (const scene of this.scenes.values()) bests.set(scene, scene.photos.reduce((best, photo) => Math.max(best, photo.composite ?? -1), -1));
+    const best = (scene) => bests.get(scene);
     const orders = {
       group: (a, b) => (a.group ?? 1e9) - (b.group ?? 1e9),
       time: (a, b) => (a.first || '~').localeCompare(b.first || '~'),
       best: (a, b) => best(b) - best(a),
       size: (a, b) => b.photos.length - a.photos.length,
     };
-    return [...this.scenes.values()].sort(orders[this.state.order]);
+    return [...this.scenes.values()].sort(orders[order]);
   }
 
   /** Picks that the tie-break hardly told from the next photo of their scene, each with that one. */
   closeCalls() {
     const nextOf = (pick) => pick.scene.photos.find((photo) => photo !== pick && photo.close_call);
-    return this.picks().filter((pick) => pick.close_call && this.shows(pick)).map((pick) => [pick, nextOf(pick)])
+    return this.picks.filter((pick) => pick.close_call && pick.shown).map((pick) => [pick, nextOf(pick)])
       .filter(([pick, next]) => next && (next.rank === null || next.rank > pick.rank));
   }
 
   /** What the list shows: the picks, close calls, then all scenes; each cell a photo and what stands above it. */
   sections() {
-    const picks = this.picks().filter((photo) => this.shows(photo));
+    const picks = this.picks.filter((photo) => photo.shown);
     const sections = [];
     if (picks.length && this.state.show !== 'rest') {
       sections.push({ title: 'Picked', told: count(picks.length, 'photo', 'photos'), cells: picks.map((photo) => ({ photo, above: '' })) });
@@ -118,7 +129,7 @@ class Album {
     const cells = [];
     let scenes = 0;
     for (const scene of this.ordered()) {
-      const here = scene.photos.filter((photo) => this.shows(photo));
+      const here = this.shown === this.photos.length ? scene.photos : scene.photos.filter((photo) => photo.shown);
       scenes += here.length ? 1 : 0;
       here.forEach((photo, at) => {
         cells.push({ photo, first: at === 0, last: at === here.length - 1, above: at === 0 ? sceneTold(scene, here.length) : '' });

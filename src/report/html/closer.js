@@ -75,6 +75,7 @@ class Closer {
     const same = this.shown.length === photos.length && photos.every((photo, at) => this.shown[at].photo === photo);
     if (same) this.shown.forEach((pane, at) => this.tell(pane, at));
     else this.draw(photos);
+    this.dialog.setAttribute('aria-label', photos.length === 1 ? 'One photo' : this.question ? 'Which of the two is better?' : `${photos.length} photos side by side`);
     if (!this.dialog.open) this.dialog.showModal();
     this.dialog.focus();
     this.lay();
@@ -87,12 +88,14 @@ class Closer {
     panes.append(...this.shown.map((pane) => pane.root));
     this.side = make('div', 'side');
     box.append(panes, this.side);
-    this.dialog.replaceChildren(box);
+    // What says aloud where one is stays: a screen reader does not hear what is new.
+    this.dialog.lastElementChild.replaceWith(box);
     this.shown.forEach((pane, at) => this.tell(pane, at));
   }
 
   pane(photo, at) {
     const root = make('div', 'pane');
+    root.setAttribute('role', 'group');
     root.dataset.photo = photo.index;
     const frame = make('div', 'frame');
     const hold = make('div', 'hold');
@@ -153,15 +156,19 @@ class Closer {
     if (!this.album.page.served) return;
     const answer = await fetch(source).catch(() => null);
     const why = answer ? (await answer.text()).trim() : 'albumctl has ended';
-    pane.frame.append(make('div', 'none', `The original cannot be shown: ${why}`));
+    const told = `The original cannot be shown: ${why}`;
+    pane.frame.append(make('div', 'none', told));
+    $('heard').textContent = told;
   }
 
   tell(pane, at) {
     const { photo } = pane;
     const here = this.question ? at === this.at : this.first + at === this.list.current;
     pane.root.classList.toggle('here', here && this.panes > 1);
+    pane.root.setAttribute('aria-current', String(here));
     const picked = photo.rank === null ? 'not picked' : `★ ${photo.rank}`;
     pane.label.textContent = [photo.name, picked, decisionTold[photo.decision]].filter(Boolean).join(' · ');
+    pane.root.setAttribute('aria-label', pane.label.textContent);
     if (here) this.tellMore(photo);
   }
 
@@ -171,13 +178,14 @@ class Closer {
     if (this.question) side.append(make('p', 'asked', 'Which of the two is better? Arrows move, B says it, Q asks something else, Escape ends the questions.'));
     side.append(make('h2', '', photo.name));
     const facts = [photo.rank === null ? 'not picked' : `picked as number ${photo.rank}`, decisionTold[photo.decision], photo.taken_at];
-    const line = make('div', 'quiet facts', facts.filter(Boolean).join(' · '));
-    line.setAttribute('role', 'status');
-    side.append(line, make('p', 'reason', photo.reason), this.buttons(photo), bars(photo, this.album.filters.filter((filter) => SCORES.includes(filter)), true));
+    const line = facts.filter(Boolean).join(' · ');
+    $('heard').textContent = this.message.startsWith(photo.name) ? this.message : [this.question && 'Which of the two is better?', photo.name, line, photo.reason].filter(Boolean).join(', ');
+    side.append(make('div', 'quiet', line), make('p', 'reason', photo.reason), this.buttons(photo), bars(photo, this.album.filters.filter((filter) => SCORES.includes(filter)), true));
     if (photo.shows.length) side.append(make('p', 'quiet', `Shows: ${photo.shows.join(', ')}`));
     if (photo.text.length) side.append(make('p', 'quiet', `Text: ${photo.text.join(' · ')}`));
     if (photo.met.length) {
       const table = make('table');
+      table.setAttribute('aria-label', 'Tie-break');
       for (const met of photo.met) {
         const row = make('tr');
         const word = met.won === null ? 'coin flip' : met.won ? 'won' : 'lost';
@@ -220,6 +228,7 @@ class Closer {
   zoom() {
     this.zoomed = !this.zoomed;
     this.lay();
+    $('heard').textContent = this.zoomed ? '100 %' : 'The whole picture';
   }
 
   pan(x, y) {

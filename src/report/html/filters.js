@@ -106,8 +106,10 @@ class Filters {
       const tallest = Math.max(1, ...counts.all);
       const open = filter.from === 0 && filter.to === STEPS;
       told.textContent = open ? '' : `${filter.tell(at(filter, filter.from))} – ${filter.tell(at(filter, filter.to))}`;
-      inputs[0].value = filter.from;
-      inputs[1].value = filter.to;
+      for (const input of inputs) {
+        input.value = filter[input.dataset.end];
+        input.setAttribute('aria-valuetext', filter.tell(at(filter, filter[input.dataset.end])));
+      }
       for (const [column, bin, className] of columns) {
         const height = counts[className][bin] ? Math.max(1.5, 44 * counts[className][bin] / tallest) : 0;
         column.setAttribute('y', 46 - height);

@@ -8,8 +8,10 @@ const ABOVE = 20;
 const HEADING = 46;
 /** Rows that are drawn above and below what is seen. */
 const SPARE = 600;
-/** Milliseconds after which pictures of a row are loaded that came by scrolling: most rows have gone by then where it is fast. */
-const PASSING = 80;
+/** The share of the window that a frame may move by before pictures wait: nobody sees them at such a speed. */
+const FAST = 0.25;
+/** Milliseconds without a move after which they wait no longer. */
+const REST = 80;
 
 class List {
   constructor(album, opened) {
@@ -23,6 +25,9 @@ class List {
     this.marked = null;
     this.current = 0;
     this.columns = 1;
+    /** Images on the page whose pictures are not loaded yet. */
+    this.bare = new Map();
+    this.stood = 0;
     addEventListener('scroll', () => this.soon(), { passive: true });
     new ResizeObserver(() => this.arrange()).observe(this.root);
     this.root.addEventListener('click', (event) => {
@@ -52,7 +57,9 @@ class List {
   }
 
   places(photo) {
-    return this.cells.map((cell, index) => (cell.photo === photo ? index : -1)).filter((index) => index >= 0);
+    const places = [];
+    this.cells.forEach((cell, index) => { if (cell.photo === photo) places.push(index); });
+    return places;
   }
 
   arrange() {
@@ -63,7 +70,7 @@ class List {
     this.rows = [];
     let [top, index] = [0, 0];
     for (const section of this.sections) {
-      this.rows.push({ top, height: HEADING, section, key: `${top} ${section.title} ${section.told}` });
+      this.rows.push({ top, height: HEADING, section });
       top += HEADING;
       const above = section.cells.some((cell) => cell.above) ? ABOVE : 0;
       // The two photos of a pair stay in one row.
@@ -71,16 +78,22 @@ class List {
       for (let from = 0; from < section.cells.length; from += columns) {
         const cells = section.cells.slice(from, from + columns);
         const height = above + PICTURE + TOLD;
-        const shown = cells.map(({ photo, above }) => `${photo.index}.${photo.version}.${above}`);
-        const key = `${top} ${this.width} ${index} of ${this.cells.length}: ${shown}`;
-        this.rows.push({ top, height, first: index, cells, above, key });
-        cells.forEach((cell) => { cell.row = this.rows.length - 1; });
+        cells.forEach((cell) => { cell.row = this.rows.length; });
+        this.rows.push({ top, height, first: index, cells, above });
         top += height + GAP;
         index += cells.length;
       }
     }
     this.root.style.height = `${top}px`;
-    this.draw();
+    // What came of a key press is painted first; rows out of sight follow.
+    this.draw(true);
+    requestAnimationFrame(() => setTimeout(() => this.draw()));
+  }
+
+  /** What a row shows, in a word. */
+  key({ top, first, section, cells }) {
+    if (section) return `${top} ${section.title} ${section.told}`;
+    return `${top} ${this.width} ${first} of ${this.cells.length}: ${cells.map(({ photo, above }) => `${photo.index}.${photo.version}.${above}`)}`;
   }
 
   soon() {
@@ -88,13 +101,15 @@ class List {
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      this.draw(PASSING);
+      this.draw();
     });
   }
 
-  draw(wait = 0) {
+  /** Draws the rows that are missing; with `seenOnly` those that are seen. */
+  draw(seenOnly = false) {
     const seen = -this.root.getBoundingClientRect().top;
     const [from, to] = [seen - SPARE, seen + innerHeight + SPARE];
+    const isSeen = ({ top, height }) => top + height > seen && top < seen + innerHeight;
     // Rows lie in order: the first that is seen is found by halves.
     let [low, high] = [0, this.rows.length];
     while (low < high) {
@@ -103,7 +118,7 @@ class List {
       else high = middle;
     }
     const wanted = new Map();
-    for (let index = low; index < this.rows.length && this.rows[index].top <= to; index += 1) wanted.set(this.rows[index].key, this.rows[index]);
+    for (let index = low; index < this.rows.length && this.rows[index].top <= to; index += 1) wanted.set(this.key(this.rows[index]), this.rows[index]);
     for (const [key, element] of this.drawn) {
       if (!wanted.has(key)) {
         element.remove();
@@ -113,14 +128,32 @@ class List {
     // A row that shows what it showed before stays; rows are on the page in their order.
     let next = this.root.firstChild;
     for (const [key, row] of wanted) {
-      const element = this.drawn.get(key) ?? this.root.insertBefore(this.row(row, wait), next);
-      this.drawn.set(key, element);
+      let element = this.drawn.get(key);
+      if (!element) {
+        if (seenOnly && !isSeen(row)) continue;
+        element = this.root.insertBefore(this.row(row), next);
+        this.drawn.set(key, element);
+      }
       next = element.nextSibling;
     }
     this.mark();
+    this.load(seen);
   }
 
-  row(row, wait) {
+  /** Loads the pictures of what is drawn, unless the list passes by too fast for them to be seen. */
+  load(seen) {
+    const moved = Math.abs(seen - this.stood);
+    this.stood = seen;
+    clearTimeout(this.resting);
+    if (moved > FAST * innerHeight) {
+      this.resting = setTimeout(() => this.load(seen), REST);
+      return;
+    }
+    for (const [image, source] of this.bare) if (image.isConnected) image.src = source;
+    this.bare.clear();
+  }
+
+  row(row) {
     const element = make('div', 'row');
     element.setAttribute('role', 'presentation');
     element.style.top = `${row.top}px`;
@@ -138,13 +171,13 @@ class List {
         above.title = cell.above;
         box.append(above);
       }
-      box.append(this.card(cell.photo, row.first + column, wait));
+      box.append(this.card(cell.photo, row.first + column));
       element.append(box);
     });
     return element;
   }
 
-  card(photo, index, wait) {
+  card(photo, index) {
     const card = make('div', `photo${photo.rank === null ? '' : ' pick'}${photo.decision ? ` ${photo.decision}` : ''}`);
     card.id = `c${index}`;
     card.dataset.cell = index;
@@ -165,8 +198,7 @@ class List {
       const image = make('img');
       image.decoding = 'async';
       image.alt = '';
-      if (wait) setTimeout(() => { if (image.isConnected) image.src = source; }, wait);
-      else image.src = source;
+      this.bare.set(image, source);
       hold.append(image, ...faceMarks(photo));
       frame.append(hold);
     } else {

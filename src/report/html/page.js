@@ -22,21 +22,20 @@ const start = (page) => {
     closer.message = message;
   };
   const update = () => {
+    album.look();
     // While photos are compared, they stay where they are.
     if (closer.open) closer.show();
     else list.show(album.sections());
-    const shown = album.photos.filter((photo) => album.shows(photo));
-    const scenes = new Set(shown.map((photo) => photo.scene)).size;
-    const bounded = shown.length < album.photos.length || filters.bounded;
+    const bounded = album.shown < album.photos.length || filters.bounded;
     if (!$('plots').hidden) filters.draw();
-    $('shown').textContent = bounded ? `${count(shown.length, 'photo', 'photos')} in ${count(scenes, 'scene', 'scenes')} shown` : '';
+    const scenes = () => new Set(album.photos.filter((photo) => photo.shown).map((photo) => photo.scene)).size;
+    $('shown').textContent = bounded ? `${count(album.shown, 'photo', 'photos')} in ${count(scenes(), 'scene', 'scenes')} shown` : '';
     $('reset').hidden = !bounded;
-    $('nothing').hidden = shown.length > 0;
-    const picked = album.photos.filter((photo) => photo.rank !== null).length;
-    $('summary').textContent = `${picked.toLocaleString('en')} of ${count(album.photos.length, 'photo', 'photos')} picked, from ${count(album.scenes.size, 'scene', 'scenes')}`;
+    $('nothing').hidden = album.shown > 0;
+    $('summary').textContent = `${album.picks.length.toLocaleString('en')} of ${count(album.photos.length, 'photo', 'photos')} picked, from ${count(album.scenes.size, 'scene', 'scenes')}`;
     document.querySelector('[data-show=decided]').hidden = !album.photos.some((photo) => photo.decision);
     $('undo').disabled = said === 0;
-    document.body.dataset.shown = shown.length;
+    document.body.dataset.shown = album.shown;
   };
 
   // --- a person's word: told by the server, which has it on disk by then
@@ -135,6 +134,7 @@ const start = (page) => {
     const box = make('div', 'side');
     box.append(make('h2', '', 'Keys'));
     const table = make('table');
+    table.setAttribute('aria-label', 'Keys');
     for (const [keys, what] of [...KEYS, ...WORDS.filter(([key]) => page.served || !/[BQ]/.test(key))]) {
       const row = make('tr');
       row.append(make('th', '', keys), make('td', '', what));
