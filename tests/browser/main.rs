@@ -12,4 +12,5 @@ mod large_album;
 mod report_page;
 mod review;
 mod reviewing;
+mod screen_reader;
 mod server;
