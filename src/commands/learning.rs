@@ -122,7 +122,11 @@ impl Lessons {
     /// Embeddings count only if `model` made them.
     pub fn learn(&self, model: &str) -> Option<Learned> {
         let example = |example: &TasteExample| Example {
-            features: features(&example.facts, if example.model == model { &example.embedding } else { &[] }),
+            features: Features {
+                scores: SCORES.map(|name| example.facts.scores.get(name).copied()),
+                kind: example.facts.kind.clone(),
+                embedding: seen(&example.model, &example.embedding, model),
+            },
             composite: example.facts.composite,
             scene: u64::from_le_bytes(std::array::from_fn(|at| example.scene[at])),
             kept: example.decision.map(|decision| decision == Decision::Keep),
@@ -134,8 +138,13 @@ impl Lessons {
 
 /// The inputs of a taste for a photo. Its embedding counts only if `model` made it.
 pub fn features_of(report: &PhotoReport, model: &str) -> Features {
-    let embedding = if model_of(report) == Some(model) { vector_of(report) } else { &[] };
-    Features { scores: scores(report), kind: kind_of(report), embedding: embedding.to_vec() }
+    let embedding = seen(model_of(report).unwrap_or_default(), vector_of(report), model);
+    Features { scores: scores(report), kind: kind_of(report), embedding }
+}
+
+/// An embedding as a taste sees it; empty if another model made it.
+fn seen(made_by: &str, embedding: &[f32], model: &str) -> Vec<f32> {
+    if made_by == model { taste::unwhitened(embedding, model) } else { Vec::new() }
 }
 
 /// The identity of a photo, independent of its metadata.
@@ -263,14 +272,6 @@ fn facts(report: &PhotoReport, composite: Option<f64>) -> Facts {
 
 fn kind_of(report: &PhotoReport) -> Option<String> {
     report.kind.map(|kind| kind.what.word().to_owned())
-}
-
-fn features(facts: &Facts, embedding: &[f32]) -> Features {
-    Features {
-        scores: SCORES.map(|name| facts.scores.get(name).copied()),
-        kind: facts.kind.clone(),
-        embedding: embedding.to_vec(),
-    }
 }
 
 /// Describes whether the taste counts, and the evidence.

@@ -9,7 +9,7 @@ const OF_A_SCORE: f64 = 0.4;
 /// The same for belonging to a kind.
 const OF_A_KIND: f64 = 0.8;
 /// The same for an embedding as far from the mean as the examples are on average.
-const OF_EMBEDDINGS: f64 = 2.0;
+const OF_EMBEDDINGS: f64 = 1.5;
 
 /// Means and spreads of the examples, by which inputs are scaled.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@
 //! zero, which is the default choice, so that few decisions change little. Whether the taste orders photos of unseen scenes
 //! better than the composite score alone is found by cross-validation.
 
+mod embedding;
 mod fit;
 mod inputs;
 pub mod question;
@@ -13,6 +14,7 @@ mod validation;
 
 use std::collections::BTreeSet;
 
+pub use embedding::unwhitened;
 use fit::Observation;
 use inputs::Inputs;
 use rows::Rows;
@@ -30,7 +32,7 @@ pub struct Features {
     pub scores: [Option<f64>; SCORES.len()],
     /// What it is a picture of: `photo`, `document`, …
     pub kind: Option<String>,
-    /// Empty where another model made it than that of the album.
+    /// See [`unwhitened`]. Empty where another model made it than that of the album.
     pub embedding: Vec<f32>,
 }
 
