@@ -83,7 +83,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let pictures = pictures(&mut reports, context);
     let rules = args.choice.rules_for(&reports, context)?;
-    let album = session::Album { reports: &reports, groups: &groups, models: &models, rules: &rules };
+    let album = choosing::Album { reports: &reports, groups: &groups, models: &models, rules: &rules };
     let mut session = Session::begin(album, &args.choice, journal, &networks, &mut tally, context)?;
     let (table, requests) = AlbumSite::new(pictures);
     let server = Server::open().context("cannot listen on 127.0.0.1")?;

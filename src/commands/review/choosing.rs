@@ -2,14 +2,25 @@
 
 use std::mem;
 
-use super::session::Album;
 use crate::commands::human_decisions;
 use crate::commands::learning::{self, AlbumTaste, TasteChoice};
 use crate::commands::select::{ChoiceArgs, TieBreak};
 use crate::error::CommandError;
 use crate::journal::{Decisions, TasteMemory};
+use crate::library::Groups;
 use crate::library::choice::{self, FoundDecision};
-use judge::select::{Decision, Photo, Verdict};
+use crate::library::model_selection::AlbumModels;
+use crate::photo_report::PhotoReport;
+use judge::select::{Decision, Photo, Rules, Verdict};
+
+/// The parts of the album that stay the same during a review.
+#[derive(Debug, Clone, Copy)]
+pub struct Album<'a> {
+    pub reports: &'a [PhotoReport],
+    pub groups: &'a Groups,
+    pub models: &'a AlbumModels,
+    pub rules: &'a Rules,
+}
 
 #[derive(Debug)]
 pub struct Choosing<'a> {

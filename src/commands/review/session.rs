@@ -8,7 +8,7 @@ use std::thread;
 
 use serde::Serialize;
 
-use super::choosing::Choosing;
+use super::choosing::{Album, Choosing};
 use crate::commands::album_export::{self, Album as Chosen};
 use crate::commands::decide;
 use crate::commands::open_models::Networks;
@@ -17,22 +17,10 @@ use crate::commands::select::{ChoiceArgs, TieBreak};
 use crate::context::{Context, journal_failed};
 use crate::error::CommandError;
 use crate::journal::{Journal, NewDecision, PhotoId};
-use crate::library::Groups;
-use crate::library::model_selection::AlbumModels;
-use crate::photo_report::PhotoReport;
 use crate::report::html::{Entry, Judgement, Met, Page};
-use judge::select::{Decision, Photo, Rules, Verdict};
+use judge::select::{Decision, Photo, Verdict};
 use judge::taste::question::{Candidate, next_question};
 use photo::scan;
-
-/// The parts of the album that stay the same during a review.
-#[derive(Debug, Clone, Copy)]
-pub struct Album<'a> {
-    pub reports: &'a [PhotoReport],
-    pub groups: &'a Groups,
-    pub models: &'a AlbumModels,
-    pub rules: &'a Rules,
-}
 
 /// An action of this review, for undo.
 #[derive(Debug, Clone, Copy)]
