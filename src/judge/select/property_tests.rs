@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::mem;
 
 use proptest::prelude::*;
 
@@ -135,7 +136,12 @@ proptest! {
             let distance = |a: usize, b: usize| Some(better(a, b)? * better(b, a)?);
             let verdicts = select(photos, &rules, Comparator { better: Some(&better), distance: &distance }).unwrap();
             verdicts.into_iter()
-                .map(|verdict| (photos[verdict.photo].path.clone(), Verdict { photo: 0, ..verdict }))
+                .map(|mut verdict| {
+                    // Indices follow the order, the photos they stand for must not.
+                    let met = verdict.tiebreak.iter_mut().flat_map(|tiebreak| &mut tiebreak.met);
+                    let met: Vec<_> = met.map(|met| photos[mem::take(&mut met.photo)].path.clone()).collect();
+                    (photos[verdict.photo].path.clone(), met, Verdict { photo: 0, ..verdict })
+                })
                 .collect::<Vec<_>>()
         };
         let mut reordered = photos.clone();
