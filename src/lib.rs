@@ -47,7 +47,7 @@
 //! | which ratings of other programs count? | `src/commands/human_decisions.rs`; how they are read: `src/photo/xmp.rs` |
 //! | why is a file refused? | `src/photo/decode.rs` and `src/photo/decode/`, a file per format (`heic.rs`; `heif.rs` is the container that HEIC and AVIF share) |
 //! | which files are exported with a photo? | `src/photo/companions.rs` |
-//! | what makes two photos one scene? | `src/judge/cluster/`: `mod.rs` (joins the parts), `scene_layout.rs` (half of the similarity; the other half is the embedding), `calibration.rs` (thresholds, chosen in `src/library/groups.rs`), `agglomerative.rs` (the default method), `links.rs` (which photos are compared), `moments.rs` (time) |
+//! | what makes two photos one scene? | `src/judge/cluster/`: `mod.rs` (joins the parts), `scene_layout.rs` (half of the similarity; the other half is the embedding), `calibration.rs` (thresholds, chosen in `src/library/groups.rs`), `agglomerative.rs` (the default method), `links.rs` (which photos are compared), `index.rs` (of large libraries), `linkage.rs` (the merging), `moments.rs` (time) |
 //! | what makes photos one bracket, stack or sweep? | `src/judge/sequences/` |
 //! | what is known of a photo, and which models are used? | `src/photo_report.rs`; `src/library/model_selection.rs` |
 //! | what do the parts of the scores weigh? | of `select`: `configs/global_config.yaml`, applied in `src/judge/select/composite.rs`; of `score`: `src/judge/quality/mod.rs` |

@@ -10,6 +10,7 @@
 
 pub(crate) mod amx;
 mod attention;
+pub mod byte_gram;
 mod conv;
 mod cpu;
 mod engine;

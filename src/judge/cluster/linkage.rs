@@ -1,96 +1,178 @@
-//! Average links along a sparse graph: always merges the two nearest of the groups that a link connects.
+//! Average links along a sparse graph: merges, all at once, the pairs of groups that are nearest to each other among those
+//! that links connect.
 //!
-//! This gives the merges that comparing all groups would, because the average distance of two groups cannot be below the
+//! On average no group is nearer to a merged one than to the nearer of its parts. So two groups that are nearest to each
+//! other stay so whatever is merged elsewhere, and rounds give the merges of always taking the nearest pair of all. Those
+//! are the merges that comparing all groups would give, because the average distance of two groups cannot be below the
 //! threshold unless that of some of their parts is.
-
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
 use rayon::prelude::*;
 
 use super::embeddings::{Embeddings, dot};
 use super::links::Part;
 
-/// Two groups within the threshold; the heap gives the nearest first, of equal ones those made first.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Candidate {
-    distance: f64,
-    a: u32,
-    b: u32,
+/// A group within the threshold of another one.
+#[derive(Debug, Clone, Copy)]
+struct Neighbour {
+    group: u32,
+    cosine: f32,
 }
 
-impl Eq for Candidate {}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.distance.total_cmp(&self.distance).then((other.a, other.b).cmp(&(self.a, self.b)))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// A group that was not merged into another one.
+/// A group, numbered by its first photo.
+#[derive(Debug, Clone, Default)]
 struct Group {
-    /// A photo of the group, by its place in the part.
-    photo: u32,
     size: f64,
-    /// The mean of its rows; `None` for a photo alone.
+    /// The mean of its rows; `None` for a photo alone, and for a group that has no neighbours left.
     mean: Option<Vec<f32>>,
-    /// The groups near it, among them some that were merged since.
-    near: Vec<u32>,
+    /// By number.
+    near: Vec<Neighbour>,
+    /// The nearest of them, of equal ones the first.
+    nearest: Option<u32>,
 }
 
-impl Group {
-    fn mean<'a>(&'a self, rows: &'a Embeddings, part: &Part) -> &'a [f32] {
-        self.mean.as_deref().unwrap_or_else(|| rows.row(part.photos[self.photo as usize]))
-    }
+struct Groups<'a> {
+    rows: &'a Embeddings,
+    part: &'a Part,
+    threshold: f64,
+    groups: Vec<Group>,
+    /// The group that took in each one that is gone; itself for the others.
+    into: Vec<u32>,
+    /// The round in which each group was last merged.
+    merged: Vec<u32>,
 }
 
 /// Returns pairs of photos that merge the groups of a part, as places in it.
 pub fn merges(rows: &Embeddings, part: &Part, threshold: f64) -> Vec<(u32, u32)> {
-    let mut groups: Vec<Option<Group>> = (0..part.photos.len() as u32)
-        .map(|photo| Some(Group { photo, size: 1.0, mean: None, near: Vec::new() }))
-        .collect();
-    let measured = |&(a, b): &(u32, u32)| {
-        let distance = 1.0 - dot(rows.row(part.photos[a as usize]), rows.row(part.photos[b as usize]));
-        (distance < threshold).then_some(Candidate { distance, a, b })
-    };
-    let candidates: Vec<Candidate> = part.links.par_iter().filter_map(measured).collect();
-    for &Candidate { a, b, .. } in &candidates {
-        for (group, other) in [(a, b), (b, a)] {
-            groups[group as usize].iter_mut().for_each(|group| group.near.push(other));
-        }
-    }
-    let mut heap = BinaryHeap::from(candidates);
+    let count = part.photos.len() as u32;
+    let alone = Group { size: 1.0, ..Group::default() };
+    let (groups, into) = (vec![alone; count as usize], (0..count).collect());
+    let mut groups = Groups { rows, part, threshold, groups, into, merged: vec![0; count as usize] };
+    groups.link();
     let mut found = Vec::new();
-    while let Some(Candidate { a, b, .. }) = heap.pop() {
-        let (Some(_), Some(_)) = (&groups[a as usize], &groups[b as usize]) else { continue };
-        let (Some(a), Some(b)) = (groups[a as usize].take(), groups[b as usize].take()) else { continue };
-        found.push((a.photo, b.photo));
-        let size = a.size + b.size;
-        let both = a.mean(rows, part).iter().zip(b.mean(rows, part));
-        let mean: Vec<f32> =
-            both.map(|(x, y)| ((f64::from(*x) * a.size + f64::from(*y) * b.size) / size) as f32).collect();
-        let mut near = a.near;
-        near.extend(b.near);
-        near.sort_unstable();
-        near.dedup();
-        let whole = groups.len() as u32;
-        near.retain(|&other| {
-            let Some(group) = &mut groups[other as usize] else { return false };
-            let distance = 1.0 - dot(&mean, group.mean(rows, part));
-            let is_near = distance < threshold;
-            if is_near {
-                heap.push(Candidate { distance, a: other, b: whole });
-                group.near.push(whole);
-            }
-            is_near
-        });
-        groups.push(Some(Group { photo: a.photo, size, mean: Some(mean), near }));
+    // The groups of which the nearest may be another one than in the round before.
+    let mut stirred: Vec<u32> = (0..count).collect();
+    for round in 1.. {
+        let pairs = groups.nearest_to_each_other(&stirred);
+        if pairs.is_empty() {
+            break;
+        }
+        stirred = groups.merge(&pairs, round);
+        found.extend(pairs);
     }
     found
+}
+
+impl Groups<'_> {
+    fn mean(&self, group: u32) -> &[f32] {
+        let of_photo = || self.rows.row(self.part.photos[group as usize]);
+        self.groups[group as usize].mean.as_deref().unwrap_or_else(of_photo)
+    }
+
+    /// `None` unless two groups are within the threshold.
+    fn cosine(&self, a: u32, b: u32) -> Option<f32> {
+        let cosine = dot(self.mean(a), self.mean(b));
+        (1.0 - cosine < self.threshold).then_some(cosine as f32)
+    }
+
+    /// Makes neighbours of the photos that are linked.
+    fn link(&mut self) {
+        let measured = |&(a, b): &(u32, u32)| Some((a, b, self.cosine(a, b)?));
+        let links: Vec<(u32, u32, f32)> = self.part.links.par_iter().filter_map(measured).collect();
+        for (a, b, cosine) in links {
+            self.groups[a as usize].near.push(Neighbour { group: b, cosine });
+            self.groups[b as usize].near.push(Neighbour { group: a, cosine });
+        }
+        self.groups.par_iter_mut().for_each(|group| {
+            let near = std::mem::take(&mut group.near);
+            group.near_are(near);
+        });
+    }
+
+    fn nearest_to_each_other(&self, among: &[u32]) -> Vec<(u32, u32)> {
+        let nearest = |group: u32| self.groups[group as usize].nearest;
+        let pair = |&group: &u32| {
+            let other = nearest(group).filter(|&other| nearest(other) == Some(group))?;
+            Some((group.min(other), group.max(other)))
+        };
+        let mut pairs: Vec<(u32, u32)> = among.iter().filter_map(pair).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs
+    }
+
+    /// Merges the second group of each pair into the first. Returns the groups whose neighbours changed.
+    fn merge(&mut self, pairs: &[(u32, u32)], round: u32) -> Vec<u32> {
+        let means: Vec<Vec<f32>> = pairs.par_iter().map(|&(a, b)| self.mean_of_both(a, b)).collect();
+        for (&(a, b), mean) in pairs.iter().zip(means) {
+            let gone = std::mem::take(&mut self.groups[b as usize]);
+            let whole = &mut self.groups[a as usize];
+            whole.size += gone.size;
+            whole.mean = Some(mean);
+            whole.near.extend(gone.near);
+            self.into[b as usize] = a;
+            self.merged[a as usize] = round;
+        }
+        let around: Vec<Vec<u32>> = pairs.par_iter().map(|&(a, _)| self.around(a)).collect();
+        let near: Vec<Vec<Neighbour>> = pairs.par_iter().zip(&around).map(|(&(a, _), of)| self.near(a, of)).collect();
+        for (&(a, _), near) in pairs.iter().zip(near) {
+            self.groups[a as usize].near_are(near);
+        }
+        let mut beside: Vec<u32> = around.concat();
+        beside.retain(|&group| self.merged[group as usize] < round);
+        beside.par_sort_unstable();
+        beside.dedup();
+        let near: Vec<Vec<Neighbour>> = beside.par_iter().map(|&group| self.near_after(group, round)).collect();
+        for (&group, near) in beside.iter().zip(near) {
+            self.groups[group as usize].near_are(near);
+        }
+        beside.extend(pairs.iter().map(|&(a, _)| a));
+        beside
+    }
+
+    fn mean_of_both(&self, a: u32, b: u32) -> Vec<f32> {
+        let [of_a, of_b] = [a, b].map(|group| self.groups[group as usize].size);
+        let of_both = |(x, y): (&f32, &f32)| ((f64::from(*x) * of_a + f64::from(*y) * of_b) / (of_a + of_b)) as f32;
+        self.mean(a).iter().zip(self.mean(b)).map(of_both).collect()
+    }
+
+    /// The groups that were near the parts of a merged one.
+    fn around(&self, whole: u32) -> Vec<u32> {
+        let near = &self.groups[whole as usize].near;
+        let mut around: Vec<u32> = near.iter().map(|near| self.into[near.group as usize]).collect();
+        around.sort_unstable();
+        around.dedup();
+        around.retain(|&group| group != whole);
+        around
+    }
+
+    fn near(&self, whole: u32, around: &[u32]) -> Vec<Neighbour> {
+        around.iter().filter_map(|&group| Some(Neighbour { group, cosine: self.cosine(whole, group)? })).collect()
+    }
+
+    /// The neighbours of a group beside merged ones, which know how near it is.
+    fn near_after(&self, group: u32, round: u32) -> Vec<Neighbour> {
+        let after = |&near: &Neighbour| {
+            let now = self.into[near.group as usize];
+            if self.merged[now as usize] < round {
+                return Some(near);
+            }
+            let of_whole = &self.groups[now as usize].near;
+            let at = of_whole.binary_search_by_key(&group, |near| near.group).ok()?;
+            Some(Neighbour { group: now, cosine: of_whole[at].cosine })
+        };
+        self.groups[group as usize].near.iter().filter_map(after).collect()
+    }
+}
+
+impl Group {
+    fn near_are(&mut self, mut near: Vec<Neighbour>) {
+        near.sort_unstable_by_key(|near| near.group);
+        near.dedup_by_key(|near| near.group);
+        let nearer = |a: &Neighbour, b: &Neighbour| a.cosine.total_cmp(&b.cosine).then(b.group.cmp(&a.group));
+        self.nearest = near.iter().copied().max_by(nearer).map(|near| near.group);
+        if near.is_empty() {
+            self.mean = None;
+        }
+        self.near = near;
+    }
 }

@@ -12,9 +12,8 @@ use rayon::prelude::*;
 use super::disjoint_sets::DisjointSets;
 use super::distances;
 use super::embeddings::{Embeddings, dot};
+use super::index::{Index, Link, ordered};
 use super::moments::{Clock, Moment};
-use base::random::mixed;
-use kernels::gram::rows_times_rows;
 
 /// The tolerance of the threshold for pairs, because their distances are computed in single precision.
 const SLACK: f64 = 1e-4;
@@ -28,8 +27,6 @@ pub struct Part {
     /// Whether all links are listed. If not, those that are connect the photos.
     pub is_complete: bool,
 }
-
-type Link = (u32, u32);
 
 /// Links found by one task.
 #[derive(Debug, Default)]
@@ -103,23 +100,16 @@ fn parts(photos: usize, found: Vec<Found>) -> Vec<Part> {
 
 /// The number of photos that follow in order, and in time, with which each is compared.
 const FOLLOWING: usize = 32;
-/// The lists of the index, for each root of the number of photos.
-const LISTS_PER_ROOT: f64 = 8.0;
-/// The number of lists in which each photo looks for others, of those whose first photos are most like it.
-const PROBES: usize = 24;
-/// The number of links that a photo takes from a list, the nearest first.
-const MOST_OF_LIST: usize = 8;
-
 /// Finds most links, in time that grows a little faster than the number of photos. With a clock, photos with a long pause
 /// between them are linked only if they are as alike as the clock asks for: in a library there are strangers that are
 /// alike to every photo, and the clock would separate them again.
 pub fn likely(rows: &Embeddings, times: &[Option<Moment>], threshold: f64, clock: Option<&Clock>) -> Vec<Part> {
     let least = 1.0 - threshold - SLACK;
-    let are_linked = |a: usize, b: usize, cosine: f64| {
+    let asked = |a: usize, b: usize| {
         let is_far = |clock: &&Clock| times[a].zip(times[b]).is_some_and(|(a, b)| clock.is_far(a, b));
-        cosine >= least && clock.filter(is_far).is_none_or(|clock| cosine >= clock.far_similarity)
+        clock.filter(is_far).map_or(least, |clock| least.max(clock.far_similarity))
     };
-    let is_link = |a: usize, b: usize| are_linked(a, b, dot(rows.row(a), rows.row(b)));
+    let is_link = |a: usize, b: usize| dot(rows.row(a), rows.row(b)) >= asked(a, b);
     let mut timed: Vec<(i64, usize)> =
         times.iter().enumerate().filter_map(|(photo, time)| Some(((*time)?.exact()?, photo))).collect();
     timed.sort_unstable();
@@ -135,89 +125,8 @@ pub fn likely(rows: &Embeddings, times: &[Option<Moment>], threshold: f64, clock
             (0..order.len()).into_par_iter().flat_map_iter(following)
         })
         .collect();
-    links.extend(Index::of(rows).links(rows, are_linked));
+    links.extend(Index::of(rows).links(least, asked));
     links.par_sort_unstable();
     links.dedup();
     parts(rows.len(), vec![Found { links, crowded: 0..0 }])
-}
-
-fn ordered(a: usize, b: usize) -> Link {
-    (a.min(b) as u32, a.max(b) as u32)
-}
-
-/// Photos in lists, each list of those most like one chosen photo.
-struct Index {
-    members: Vec<Vec<u32>>,
-    /// The photos that look into each list.
-    visitors: Vec<Vec<u32>>,
-}
-
-impl Index {
-    fn of(rows: &Embeddings) -> Self {
-        // Chosen by their own numbers, so that few choices change where photos are added.
-        let hash = |&photo: &usize| {
-            let numbers = rows.row(photo).iter().take(8);
-            (numbers.fold(0, |hash, number| mixed(hash ^ u64::from(number.to_bits()))), photo)
-        };
-        let mut chosen: Vec<usize> = (0..rows.len()).collect();
-        chosen.sort_by_cached_key(hash);
-        chosen.truncate(((rows.len() as f64).sqrt() * LISTS_PER_ROOT) as usize);
-        let (lists, probes) = (chosen.len(), PROBES.min(chosen.len()));
-        let heads = rows.subset(&chosen);
-        let heads = heads.span(0, lists);
-        let nearest: Vec<Vec<u32>> = distances::blocks(rows.len())
-            .into_par_iter()
-            .map_init(Vec::new, |scores, block| {
-                scores.resize(block.len() * lists, 0.0);
-                rows_times_rows(&rows.span(block.start, block.end), &heads, rows.dim(), scores);
-                scores.chunks_exact(lists).flat_map(|scores| best_places(scores, probes)).collect()
-            })
-            .collect();
-        let mut index = Self { members: vec![Vec::new(); lists], visitors: vec![Vec::new(); lists] };
-        for (photo, places) in nearest.iter().flat_map(|block| block.chunks_exact(probes)).enumerate() {
-            index.members[places[0] as usize].push(photo as u32);
-            places.iter().for_each(|&list| index.visitors[list as usize].push(photo as u32));
-        }
-        index
-    }
-
-    fn links(&self, rows: &Embeddings, are_linked: impl Fn(usize, usize, f64) -> bool + Sync) -> Vec<Link> {
-        let gather = |photos: &[u32], into: &mut _| rows.gather(photos.iter().map(|&photo| photo as usize), into);
-        let of_list = |(members, visitors): (&Vec<u32>, &Vec<u32>)| {
-            let (mut own, mut theirs) = (Vec::new(), Vec::new());
-            gather(members, &mut own);
-            let (mut links, mut cosines) = (Vec::new(), Vec::new());
-            for visitors in visitors.chunks(distances::BLOCK).filter(|_| !members.is_empty()) {
-                cosines.resize(visitors.len() * members.len(), 0.0);
-                gather(visitors, &mut theirs);
-                rows_times_rows(&theirs, &own, rows.dim(), &mut cosines);
-                for (&visitor, cosines) in visitors.iter().zip(cosines.chunks_exact(members.len())) {
-                    let others = members.iter().zip(cosines);
-                    let mut near: Vec<(f32, u32)> = others
-                        .filter(|&(&member, &cosine)| {
-                            member != visitor && are_linked(visitor as usize, member as usize, cosine.into())
-                        })
-                        .map(|(&member, &cosine)| (cosine, member))
-                        .collect();
-                    near.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-                    near.truncate(MOST_OF_LIST);
-                    links.extend(near.into_iter().map(|(_, member)| ordered(visitor as usize, member as usize)));
-                }
-            }
-            links
-        };
-        self.members.par_iter().zip(&self.visitors).flat_map_iter(of_list).collect()
-    }
-}
-
-/// The places of the highest scores, the highest first; of equal ones the earlier.
-fn best_places(scores: &[f32], count: usize) -> Vec<u32> {
-    let better = |&a: &u32, &b: &u32| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b));
-    let mut places: Vec<u32> = (0..scores.len() as u32).collect();
-    if count < places.len() {
-        places.select_nth_unstable_by(count, better);
-        places.truncate(count);
-    }
-    places.sort_unstable_by(better);
-    places
 }

@@ -12,6 +12,7 @@ mod embeddings;
 pub mod hdbscan;
 pub mod hierarchical;
 pub mod hybrid;
+mod index;
 pub mod kmeans;
 mod linkage;
 mod links;
