@@ -7,7 +7,8 @@ mod database;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 use crate::sqlite::{self, LockDeadline, is_damage, is_locked};
 use database::Database;
@@ -59,7 +60,14 @@ pub struct StoreEntry<'a> {
 pub struct Store {
     file: PathBuf,
     state: Mutex<State>,
+    /// Connections that read while [`Self::state`] is in use; opened when first needed.
+    beside: [Mutex<Option<Database>>; BESIDE],
+    /// Set at the first problem. All that follows goes through [`Self::state`], which handles problems.
+    has_problem: AtomicBool,
 }
+
+/// More threads than this rarely look photos up at once, for each look-up is of many.
+const BESIDE: usize = 3;
 
 #[derive(Debug)]
 struct State {
@@ -75,7 +83,12 @@ struct State {
 impl Store {
     /// A store that remembers nothing, for `--no-cache`.
     pub fn none() -> Self {
-        Self { file: PathBuf::new(), state: Mutex::new(State::new(false)) }
+        Self::with(PathBuf::new(), State::new(false))
+    }
+
+    fn with(file: PathBuf, state: State) -> Self {
+        let has_problem = AtomicBool::new(state.database.is_none() || !state.warnings.is_empty());
+        Self { file, state: Mutex::new(state), beside: [const { Mutex::new(None) }; BESIDE], has_problem }
     }
 
     /// Opens the store in albumctl's own folder and makes that folder private. A folder that the user chose may be shared
@@ -97,7 +110,7 @@ impl Store {
             Err(error) if is_damage(&error) => state.set_aside(&file),
             Err(error) => state.read_only(&file, &error),
         }
-        Self { file, state: Mutex::new(state) }
+        Self::with(file, state)
     }
 
     /// The store's file, if the run has a store.
@@ -112,7 +125,7 @@ impl Store {
 
     /// The content of those of the files that were read before and have the same stamp, by path.
     pub fn contents<'a>(&self, files: &[(&'a Path, Stamp)]) -> HashMap<&'a Path, ContentId> {
-        self.query(|database| database.contents(files).map(Some)).unwrap_or_default()
+        self.read(|database| database.contents(files)).unwrap_or_default()
     }
 
     /// The findings of the wanted analyses, by content.
@@ -121,7 +134,7 @@ impl Store {
         contents: &[ContentId],
         wanted: &[Fingerprint],
     ) -> HashMap<ContentId, HashMap<Fingerprint, Vec<u8>>> {
-        self.query(|database| database.findings(contents, wanted).map(Some)).unwrap_or_default()
+        self.read(|database| database.findings(contents, wanted)).unwrap_or_default()
     }
 
     pub fn finding(&self, content: &ContentId, analysis: &Fingerprint) -> Option<Vec<u8>> {
@@ -137,7 +150,7 @@ impl Store {
         state.deadline.restart();
         let Some(database) = &mut state.database else { return };
         if let Err(error) = database.keep(entries) {
-            state.handle(&self.file, &error);
+            self.handle(&mut state, &error);
             // After a damaged store was set aside, the entries go into the new one.
             if let (true, Some(database)) = (state.writable, &mut state.database) {
                 let _ = database.keep(entries);
@@ -156,15 +169,36 @@ impl Store {
         match query_database(state.database.as_ref()?) {
             Ok(answer) => answer,
             Err(error) => {
-                state.handle(&self.file, &error);
+                self.handle(&mut state, &error);
                 None
             }
         }
     }
 
+    /// Like [`Self::query`], beside other threads that read or write.
+    fn read<T>(&self, query_database: impl Fn(&Database) -> rusqlite::Result<T>) -> Option<T> {
+        let is_busy = matches!(self.state.try_lock(), Err(TryLockError::WouldBlock));
+        let free = self.beside.iter().filter(|_| is_busy).find_map(|beside| beside.try_lock().ok());
+        if let Some(mut beside) = free.filter(|_| !self.has_problem.load(Ordering::Relaxed)) {
+            if beside.is_none() {
+                *beside = Database::open_to_read(&self.file, &LockDeadline::begin()).ok();
+            }
+            // If this fails, the same query shows the connection that writes what is wrong.
+            if let Some(Ok(answer)) = beside.as_ref().map(&query_database) {
+                return Some(answer);
+            }
+        }
+        self.query(|database| query_database(database).map(Some))
+    }
+
+    fn handle(&self, state: &mut State, error: &rusqlite::Error) {
+        self.has_problem.store(true, Ordering::Relaxed);
+        state.handle(&self.file, error);
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // After a panic in another thread the handle is still usable: SQLite keeps it consistent.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

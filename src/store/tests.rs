@@ -173,3 +173,22 @@ fn many_files_are_looked_up_at_once_as_one_by_one() {
     assert_eq!((store.contents(&[]).len(), store.findings(&[], &[wanted]).len()), (0, 0));
     assert_eq!(store.take_warnings(), [""; 0]);
 }
+
+#[test]
+fn photos_are_looked_up_while_another_thread_uses_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path());
+    let (content, analysis) = (ContentId::of(b"photo"), Fingerprint::of(["score"]));
+    keep_one(&store, "/a.jpg", content, analysis, b"result");
+    let path = Path::new("/a.jpg");
+    let is_looked_up = || {
+        let contents = store.contents(&[(path, stamp(9))]);
+        let findings = store.findings(&[content], &[analysis]);
+        contents.get(path) == Some(&content) && findings[&content][&analysis] == b"result"
+    };
+    let in_use = store.lock();
+    assert!(is_looked_up());
+    drop(in_use);
+    assert!(is_looked_up());
+    assert_eq!(store.take_warnings(), [""; 0]);
+}
