@@ -29,9 +29,9 @@ use session::Session;
 
 /// Review the photos in a browser: compare them and decide; each decision counts at once
 ///
-/// A page on this machine shows the picks, then every scene. K keeps the current photo, X rejects it, U undoes the last
-/// decision, and the album is chosen again each time. Only the journal of decisions is written, as by `albumctl decide`. The
-/// address of the page contains a secret, and only this machine can reach it. Done or Ctrl-C ends the review and prints the
+/// A page on this machine shows the picks, then every scene. K keeps the current photo, X rejects it, B prefers one of
+/// two, Q asks which of two is better, U undoes, and the album is chosen again each time. Only the journal is written:
+/// decisions, as by `albumctl decide`, and comparisons. The address of the page contains a secret, and only this machine can reach it. Done or Ctrl-C ends the review and prints the
 /// album as `albumctl select` does.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -85,16 +85,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let rules = args.choice.rules_for(&reports, context)?;
     let album = choosing::Album { reports: &reports, groups: &groups, models: &models, rules: &rules };
     let mut session = Session::begin(album, &args.choice, journal, &networks, &mut tally, context)?;
-    let (table, requests) = AlbumSite::new(pictures);
+    let (site, requests) = AlbumSite::new(pictures);
     let server = Server::open().context("cannot listen on 127.0.0.1")?;
     context.ui.tell(&server.address());
     if !args.no_open {
-        let address = server.address_for_once().context("no secret can be made")?;
+        let address = server.address_for_once().context("cannot make the secret of the address")?;
         if !open_in_browser(&address) {
             context.ui.note("no browser could be started: open the address yourself");
         }
     }
-    server.serve(Arc::new(table)).context("cannot start a thread for the page")?;
+    server.serve(Arc::new(site)).context("cannot start a thread for the page")?;
     serve(&requests, &mut session, context)?;
     let (photos, verdicts) = session.end();
     select::note_kept_beyond_top(&photos, &verdicts, &rules, context);

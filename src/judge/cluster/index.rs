@@ -129,7 +129,7 @@ impl<'a> Index<'a> {
 /// Calls `each` with the places and values of the scores from `least` on.
 fn at_least(least: i16, scores: &[i16], mut each: impl FnMut(usize, i16)) {
     for (chunk, scores) in scores.chunks(TOGETHER).enumerate() {
-        if scores.iter().fold(false, |any, &score| any | (score >= least)) {
+        if scores.iter().max().is_some_and(|&most| most >= least) {
             let places = scores.iter().enumerate().filter(|(_, score)| **score >= least);
             places.for_each(|(at, &score)| each(chunk * TOGETHER + at, score));
         }

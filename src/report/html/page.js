@@ -6,7 +6,7 @@ const KEYS = [
   ['P', 'the picks only'], ['/', 'find by words: of names, of text, of what is shown'], ['?', 'these keys'],
 ];
 const WORDS = [
-  ['K', 'keep it, or take that back'], ['X', 'reject it, or take that back'], ['U', 'undo the last word'],
+  ['K', 'keep it, or take that back'], ['X', 'reject it, or take that back'], ['U', 'undo the last decision'],
   ['B', 'of two side by side, this one is better'], ['Q', 'be asked which of two is better; again, another question'],
 ];
 
@@ -54,8 +54,8 @@ const start = (page) => {
       said = change.undo;
       const photo = album.photos[change.photo];
       if (told) tell(told);
-      else if (photo) tell(`${photo.name}: ${decisionTold[photo.decision] ?? 'no word of yours'}, ${photo.rank === null ? 'not picked' : `picked as number ${photo.rank}`}`);
-      else tell('Nothing to take back.');
+      else if (photo) tell(`${photo.name}: ${decisionTold[photo.decision] ?? 'no decision'}, ${photo.rank === null ? 'not picked' : `picked as number ${photo.rank}`}`);
+      else tell('Nothing to undo.');
       update();
       if (path === 'undo' && photo && !closer.open && list.photo() !== photo) list.go(list.places(photo)[0] ?? list.current);
       document.body.dataset.said = Number(document.body.dataset.said ?? 0) + 1;
@@ -69,7 +69,7 @@ const start = (page) => {
   const hold = (photo, word) => {
     album.change(photo, { decision: word });
     said = words.length;
-    tell(`${photo.name}: ${decisionTold[word] ?? 'no word of yours'}. Save the decisions, and read them with albumctl decide --from FILE.`);
+    tell(`${photo.name}: ${decisionTold[word] ?? 'no decision'}. Save the decisions, and read them with albumctl decide --from FILE.`);
     update();
     $('save').disabled = !open().length;
   };
