@@ -107,7 +107,7 @@ impl Context {
                 Store::none()
             }
         };
-        self.store.get_or_init(|| Arc::new(open()))
+        self.store.get_or_init(|| Arc::new(open().trimmed_to(self.settings().results_limit())))
     }
 
     /// The engine, with this run's settings, store and stop flag.

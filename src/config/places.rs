@@ -27,6 +27,11 @@ impl Settings {
         self.cache_dir.clone().or_else(|| home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("albumctl")))
     }
 
+    /// The size limit of the results store in bytes; `None` without a limit.
+    pub fn results_limit(&self) -> Option<u64> {
+        (self.results_max_size_gb > 0.0).then_some((self.results_max_size_gb * 1e9) as u64)
+    }
+
     /// The size limit of the model files in bytes; `None` without a limit.
     pub fn models_limit(&self) -> Option<u64> {
         (self.cache_max_size_gb > 0.0).then_some((self.cache_max_size_gb * 1e9) as u64)

@@ -17,6 +17,7 @@ pub struct Settings {
     pub num_workers: usize,
     pub isolate: Isolate,
     pub cache_dir: Option<PathBuf>,
+    pub results_max_size_gb: f64,
     pub models_dir: Option<PathBuf>,
     pub cache_max_size_gb: f64,
     pub license_policy: String,

@@ -205,6 +205,7 @@ impl ModelHub {
         let own = options.settings.cache_dir.is_none() && options.results == options.settings.results_folder();
         let open = if own { Store::open_own } else { Store::open };
         let store = options.results.as_deref().map_or_else(Store::none, open);
+        let store = store.trimmed_to(options.settings.results_limit());
         let run = RunContext {
             store: Arc::new(store),
             telemetry: Arc::default(),

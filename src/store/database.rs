@@ -38,6 +38,9 @@ const TAKE_OVER: &str = "
         FROM older.file JOIN older.finding ON finding.content = substr(file.content, 1, 32) ORDER BY path;
     INSERT OR IGNORE INTO file SELECT path, size, modified_ns, changed_ns, inode, content FROM older.file;";
 
+/// The number of rows that are removed in one transaction.
+const TRIMMED_AT_ONCE: usize = 10_000;
+
 /// The number of keys in one query.
 const KEYS: usize = 256;
 
@@ -202,6 +205,28 @@ impl Database {
             }
         }
         transaction.commit()
+    }
+
+    /// Removes the oldest findings if the store takes more than `limit` bytes, down to about nine tenths of that. The file
+    /// stays as long as it is; what was removed makes room for new results. Returns the number of findings removed.
+    pub fn trim_to(&mut self, limit: u64) -> rusqlite::Result<usize> {
+        let number = |name: &str| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let pages = number("page_count")? - number("freelist_count")?;
+        let used = pages as f64 * number("page_size")? as f64;
+        if used <= limit as f64 {
+            return Ok(0);
+        }
+        // Rows have numbers in the order in which they were written, and are of many sizes everywhere.
+        let ends = "SELECT ifnull(min(rowid), 0), ifnull(max(rowid), 0) FROM finding";
+        let (first, last): (i64, i64) = self.connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let end = first + ((last - first + 1) as f64 * (1.0 - 0.9 * limit as f64 / used)).ceil() as i64;
+        let mut removed = 0;
+        // In steps, so that other processes need not wait long.
+        for begin in (first..end).step_by(TRIMMED_AT_ONCE) {
+            let to = end.min(begin + TRIMMED_AT_ONCE as i64);
+            removed += self.connection.execute("DELETE FROM finding WHERE rowid < ?1", [to])?;
+        }
+        Ok(removed)
     }
 }
 

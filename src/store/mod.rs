@@ -113,6 +113,21 @@ impl Store {
         Self::with(file, state)
     }
 
+    /// Removes the oldest findings of a store that takes more bytes than `limit`.
+    #[must_use]
+    pub fn trimmed_to(self, limit: Option<u64>) -> Self {
+        let mut state = self.lock();
+        if let (true, Some(limit), Some(database)) = (state.writable, limit, &mut state.database) {
+            match database.trim_to(limit) {
+                Ok(0) => {}
+                Ok(removed) => log::info!("the results store was trimmed: {removed} of the oldest results are gone"),
+                Err(error) => self.handle(&mut state, &error),
+            }
+        }
+        drop(state);
+        self
+    }
+
     /// The store's file, if the run has a store.
     pub fn file(&self) -> Option<&Path> {
         self.lock().database.is_some().then_some(self.file.as_path())

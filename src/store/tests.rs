@@ -100,6 +100,36 @@ fn damage_found_in_the_middle_of_a_run_costs_only_the_old_results() {
 }
 
 #[test]
+fn above_its_limit_the_oldest_results_make_room_for_new_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let analysis = Fingerprint::of(["score"]);
+    let content = |n: u32| ContentId::of(&n.to_le_bytes());
+    let add = |store: &Store, numbers: std::ops::Range<u32>| {
+        numbers.for_each(|n| keep_one(store, &format!("/{n}.jpg"), content(n), analysis, &vec![n as u8; 20_000]));
+    };
+    let store = Store::open(folder.path());
+    add(&store, 0..200);
+    let size = |store: Store| {
+        drop(store);
+        fs::metadata(folder.path().join(FILE_NAME)).unwrap().len()
+    };
+    let full = size(store);
+    // Of four megabytes, two are allowed.
+    let store = Store::open(folder.path()).trimmed_to(Some(2_000_000));
+    let there: Vec<u32> = (0..200).filter(|&n| store.finding(&content(n), &analysis).is_some()).collect();
+    assert!(
+        (80..=100).contains(&there.len()) && *there == (200 - there.len() as u32..200).collect::<Vec<_>>(),
+        "{there:?}"
+    );
+    add(&store, 200..300);
+    assert_eq!(store.take_warnings(), [""; 0]);
+    assert!(size(store) <= full, "what was removed is used again");
+    // Without a limit, and below it, nothing is removed.
+    let store = Store::open(folder.path()).trimmed_to(None).trimmed_to(Some(8_000_000));
+    assert_eq!((0..300).filter(|&n| store.finding(&content(n), &analysis).is_some()).count(), there.len() + 100);
+}
+
+#[test]
 fn a_flipped_bit_in_a_payload_is_a_miss_not_a_wrong_answer() {
     let folder = tempfile::tempdir().unwrap();
     let (content, analysis) = (ContentId::of(b"photo"), Fingerprint::of(["score"]));
