@@ -33,7 +33,7 @@ pub(super) fn unary(function: Function, x: Arc<Tensor>) -> Arc<Tensor> {
 pub(super) fn prelu(x: Arc<Tensor>, slopes: &Tensor) -> Checked<Arc<Tensor>> {
     let [_, channels, ..] = x.map()?;
     require(slopes.data.len() == channels, "not a slope for each channel")?;
-    let mut x = Arc::unwrap_or_clone(if x.channels_last { x } else { x.laid(true) });
+    let mut x = Arc::unwrap_or_clone(x.by_pixels());
     let step = x.step();
     rectified(&Rectifier::Prelu(slopes.data.clone()), &mut x.data, step);
     Ok(Arc::new(x))

@@ -25,7 +25,7 @@ fn beside(tensor: Arc<Tensor>) -> Arc<Tensor> {
         grown.shape.splice(0..0, vec![1; 4 - grown.shape.len()]);
         return Arc::new(grown).laid(true);
     }
-    if tensor.channels_last { tensor } else { tensor.laid(true) }
+    tensor.by_pixels()
 }
 
 fn combined(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) -> Checked<Arc<Tensor>> {

@@ -141,8 +141,8 @@ impl Conv {
     /// A residual that stands for every pixel or channel, brought to the shape of the output of `x`.
     fn broadcast(&self, x: &Tensor, residual: Arc<Tensor>, memory: &mut Memory) -> Checked<Arc<Tensor>> {
         let (shape, ..) = self.output(x.map()?)?;
-        let whole = Tensor { data: vec![0.0; elements(&shape)?], shape: shape.to_vec(), channels_last: true };
         memory.claim(&shape)?;
+        let whole = Tensor { data: vec![0.0; elements(&shape)?], shape: shape.to_vec(), channels_last: true };
         let whole = binary(Arithmetic::Add, Arc::new(whole), residual)?;
         require(whole.shape == shape, "a sum that is larger than the convolution")?;
         Ok(whole)
@@ -159,12 +159,19 @@ impl Conv {
 
     fn run(&self, x: Arc<Tensor>, residual: Option<Arc<Tensor>>, memory: &mut Memory) -> Checked<Arc<Tensor>> {
         let (shape, before, _) = self.output(x.map()?)?;
-        let x = if x.channels_last { x } else { x.laid(true) };
-        let residual = residual.map(|residual| {
-            let channels = residual.shape[1].next_multiple_of(vector_width(self.cpu));
-            residual.stepped(channels)
-        });
+        let x = x.by_pixels();
         let [images, _, height, width] = shape;
+        let residual = match residual {
+            Some(residual) => {
+                // The kernel adds whole vectors.
+                let step = residual.shape[1].next_multiple_of(vector_width(self.cpu));
+                if !residual.channels_last || residual.step() != step {
+                    memory.claim(&[images, height, width, step])?;
+                }
+                Some(residual.stepped(step))
+            }
+            None => None,
+        };
         let to = Sides { height, width, step: padded_channels(self.outputs, self.cpu) };
         let mut y = memory.map(shape, to.step)?;
         let [from, each] = [x.data.len() / images, y.data.len() / images];
@@ -250,7 +257,8 @@ impl Dense {
     }
 }
 
-/// Copies the channels of a row of pixels with `before` pixels of zeros in front and zeros after; without a row, zeros only.
+/// Copies the channels of a row of pixels with `before` pixels of zeros in front and zeros after; without a row, zeros
+/// only.
 fn bordered_line(line: Option<&[f32]>, step: usize, channels: usize, before: usize, to: &mut [f32]) {
     let Some(line) = line else { return to.fill(0.0) };
     let (left, rest) = to.split_at_mut(before * channels);

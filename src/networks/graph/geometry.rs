@@ -1,13 +1,10 @@
-//! Operators that change the sides of maps: padding, bilinear resizing, channels to blocks of pixels. Channels may be padded.
+//! Operators that change the sides of maps: padding, bilinear resizing, channels to blocks of pixels. Channels may be
+//! padded.
 
 use std::sync::Arc;
 
 use super::tensor::{Memory, Tensor};
 use crate::axes::{Checked, require};
-
-fn by_pixels(x: Arc<Tensor>) -> Arc<Tensor> {
-    if x.channels_last { x } else { x.laid(true) }
-}
 
 /// Adds zeros before and after channels, rows and columns.
 pub(super) fn padded(x: Arc<Tensor>, borders: &[[usize; 2]; 3], memory: &mut Memory) -> Checked<Arc<Tensor>> {
@@ -17,7 +14,7 @@ pub(super) fn padded(x: Arc<Tensor>, borders: &[[usize; 2]; 3], memory: &mut Mem
     };
     let [of_channels, of_rows, of_columns] = *borders;
     let shape = [images, grown(channels, of_channels)?, grown(height, of_rows)?, grown(width, of_columns)?];
-    let (x, mut y) = (by_pixels(x), memory.map(shape, shape[1])?);
+    let (x, mut y) = (x.by_pixels(), memory.map(shape, shape[1])?);
     y.data.fill(0.0);
     let (from, to) = (x.step(), shape[1]);
     for (at, line) in x.data.chunks_exact(width * from).enumerate() {
@@ -53,7 +50,7 @@ impl Blend {
 /// Bilinear, pixel centres at halves, edges repeated.
 pub(super) fn resized(x: Arc<Tensor>, [rows, columns]: [usize; 2], memory: &mut Memory) -> Checked<Arc<Tensor>> {
     let [images, channels, height, width] = x.map()?;
-    let x = by_pixels(x);
+    let x = x.by_pixels();
     let step = x.step();
     let (line, mut y) = (width * step, memory.map([images, channels, rows, columns], step)?);
     require(!y.data.is_empty(), "a map without pixels")?;
@@ -85,7 +82,7 @@ pub(super) fn to_blocks(x: Arc<Tensor>, block: usize, memory: &mut Memory) -> Ch
         (1..=16).contains(&block) && channels.is_multiple_of(block * block),
         "channels that do not fill the block",
     )?;
-    let (x, channels) = (by_pixels(x), channels / (block * block));
+    let (x, channels) = (x.by_pixels(), channels / (block * block));
     let step = x.step();
     let mut y = memory.map([images, channels, height * block, width * block], channels)?;
     for (at, pixel) in x.data.chunks_exact(step).enumerate() {

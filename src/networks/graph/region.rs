@@ -69,7 +69,7 @@ fn cropped(
     let [images, channels, height, width] = map.map()?;
     require(images == 1, "a crop of one image")?;
     require_matrix(matrix)?;
-    let map = if map.channels_last { map } else { map.laid(true) };
+    let map = map.by_pixels();
     let step = map.step();
     let mut crop = memory.map([1, channels, rows, columns], step)?;
     let (right, bottom) = ((width - 1) as f32, (height - 1) as f32);

@@ -136,9 +136,14 @@ impl Tensor {
         self.data.chunks_exact_mut(step).map(move |pixel| &mut pixel[..run])
     }
 
+    /// A map with channels innermost, padded or not.
+    pub(super) fn by_pixels(self: Arc<Self>) -> Arc<Self> {
+        if self.channels_last { self } else { self.laid(true) }
+    }
+
     /// A map with channels innermost and `step` floats for each pixel, at least as many as there are channels.
     pub(super) fn stepped(self: Arc<Self>, step: usize) -> Arc<Self> {
-        let turned = if self.channels_last { self } else { self.laid(true) };
+        let turned = self.by_pixels();
         let (from, channels) = (turned.step(), turned.shape.get(1).copied().unwrap_or(1));
         if from == step || turned.data.is_empty() {
             return turned;

@@ -56,7 +56,7 @@ impl Spread {
 
     pub fn run(&self, x: Arc<Tensor>, memory: &mut Memory) -> Checked<Arc<Tensor>> {
         let mut y = memory.tensor(self.output(&x)?, true)?;
-        let x = if x.channels_last { x } else { x.laid(true) };
+        let x = x.by_pixels();
         let (width, [rows, columns], pixel) = (x.shape[3], self.window, x.step());
         let (step, part) = (self.product.width(), columns * self.outputs);
         let mut line = memory.take(width * step)?;
@@ -83,7 +83,7 @@ pub(super) fn pooled(x: Arc<Tensor>, sliding: Sliding, largest: bool, memory: &m
     let window = sliding.window.ok_or("a pool without a window")?;
     let ([top, left], [rows, columns]) = sliding.over([height, width], window)?;
     require(top < window[0] && left < window[1], "a border wider than the window")?;
-    let x = if x.channels_last { x } else { x.laid(true) };
+    let x = x.by_pixels();
     let step = x.step();
     let mut y = memory.map([images, channels, rows, columns], step)?;
     for (at, y) in y.data.chunks_exact_mut(step).enumerate() {

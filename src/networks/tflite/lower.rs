@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::axes::{axes_of, slice_of};
 use super::operator::{Activation, Arithmetic, Function, Operator, Padding};
 use super::shape::pairs;
-use super::{Graph, Node};
+use super::{Graph, Node, TfliteError};
 use crate::axes::{Checked, axis_of};
 use crate::graph::{self, Sliding, Tensor, Value};
 
@@ -33,10 +33,16 @@ pub(super) fn needed(file: &Graph, wanted: &[usize]) -> Vec<bool> {
 }
 
 /// The graph of the nodes that are `needed` for the `wanted` tensors, which it gives in row-major order.
-pub(super) fn lowered(file: &Graph, input: usize, wanted: &[usize], needed: &[bool]) -> Checked<graph::Graph> {
+pub(super) fn lowered(
+    file: &Graph,
+    input: usize,
+    wanted: &[usize],
+    needed: &[bool],
+) -> Result<graph::Graph, TfliteError> {
     let mut lowering = Lowering { file, nodes: Vec::new(), constants: vec![None; file.tensors.len()] };
-    for (node, _) in file.nodes.iter().zip(needed).filter(|(_, needed)| **needed) {
-        lowering.add(node)?;
+    for (number, (node, _)) in file.nodes.iter().zip(needed).enumerate().filter(|(_, (_, needed))| **needed) {
+        let name = node.operator.name();
+        lowering.add(node).map_err(|problem| TfliteError::Use { number, name, problem })?;
     }
     let outputs = wanted.iter().map(|&output| lowering.rows(output, "output")).collect();
     let Lowering { nodes, constants, .. } = lowering;

@@ -42,8 +42,7 @@ impl Network {
         if work > MOST_WORK {
             return Err(TfliteError::TooLarge { what: "the work of a run" });
         }
-        let graph = lowered(file, input, &wanted, &needed)
-            .map_err(|problem| TfliteError::Tensor { tensor: "output".to_owned(), problem })?;
+        let graph = lowered(file, input, &wanted, &needed)?;
         let shape = |&tensor: &usize| file.tensors[tensor].shape.clone();
         let (input, outputs) = (shape(&input), wanted.iter().map(shape).collect());
         let network = Self { network: graph::Network::new(graph.checked()?, cpu)?, input, outputs, work };
@@ -78,9 +77,11 @@ impl Network {
     fn answers(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, TfliteError> {
         assert_eq!(input.len(), self.input.iter().product::<usize>(), "as long as its shape says");
         let answers = self.network.run(Tensor::of_file(&self.input, input.to_vec()))?;
-        let differ = || TfliteError::Missing { what: "output of its shape", index: 0 };
-        let same = answers.iter().map(|answer| &answer.shape).eq(&self.outputs);
-        if same { Ok(answers.into_iter().map(|answer| answer.data).collect()) } else { Err(differ()) }
+        if !answers.iter().map(|answer| &answer.shape).eq(&self.outputs) {
+            let problem = "has another shape than the file says".to_owned();
+            return Err(TfliteError::Tensor { tensor: "output".to_owned(), problem });
+        }
+        Ok(answers.into_iter().map(|answer| answer.data).collect())
     }
 }
 
