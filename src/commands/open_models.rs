@@ -72,8 +72,8 @@ impl<'a> Networks<'a> {
         self.get(|| self.hub.weights(which))
     }
 
-    /// Opens a model. The built-in model replaces a missing one unless that was named by the user. `purpose` says in the note about it what
-    /// the model is for.
+    /// Opens a model. The built-in model replaces a missing one unless that was named by the user; `purpose` says in the
+    /// note about it what the model is for.
     pub fn open_or_built_in<N: Network>(
         &self,
         named: bool,

@@ -31,8 +31,8 @@ use session::Session;
 ///
 /// A page on this machine shows the picks, then every scene. K keeps the current photo, X rejects it, B prefers one of
 /// two, Q asks which of two is better, U undoes, and the album is chosen again each time. Only the journal is written:
-/// decisions, as by `albumctl decide`, and comparisons. The address of the page contains a secret, and only this machine can reach it. Done or Ctrl-C ends the review and prints the
-/// album as `albumctl select` does.
+/// decisions, as by `albumctl decide`, and comparisons. The address of the page contains a secret, and only this machine
+/// can reach it. Done or Ctrl-C ends the review and prints the album as `albumctl select` does.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -91,8 +91,8 @@ pub fn judge(
     let weights = context.settings().quality_assessment.weights;
     let features = |photo: &Pixels| model.features(photo);
     let prefer = |a: &[f32], b: &[f32]| model.prefer(a, b);
-    // For each photo, first against itself and then against each variant, whether the original won: by the model in first and in second place, by the rule-based
-    // measure, and by sharpness.
+    // For each photo, first against itself and then against each variant, whether the original won: by the model in first
+    // and in second place, by the rule-based measure, and by sharpness.
     let compare = |original: &Pixels| -> Result<Vec<[f64; 4]>, CommandError> {
         let whole = degrade::encoded(original, PAIR_QUALITY);
         let (own, own_rules) = (features(&whole)?, quality::measure(&whole, &weights));

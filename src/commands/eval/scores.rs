@@ -26,12 +26,12 @@ pub fn judge(
         // Scaled to that of the labels, for the mean error.
         Ok((f64::from(rated[0]) - 1.0) / 9.0)
     };
-    let mut judges: Vec<Baseline<'_>> = vec![(model.reference(), Box::new(rate))];
-    judges.extend(rule_based(context));
+    let mut raters: Vec<Baseline<'_>> = vec![(model.reference(), Box::new(rate))];
+    raters.extend(rule_based(context));
     let mut judgement = Judgement::default();
     let in_series = |label: &Label| label.file.starts_with(&data.series);
-    for judge in &judges {
-        let predicted = each(&photos, judge)?;
+    for rater in &raters {
+        let predicted = each(&photos, rater)?;
         let rows: Vec<(f64, f64, bool)> = labels
             .iter()
             .zip(&predicted)
@@ -50,7 +50,7 @@ pub fn judge(
                 [("srcc", scores::spearman), ("plcc", scores::pearson), ("mae", scores::mean_absolute_error)];
             for (name, metric) in metrics {
                 // Raw sharpness has another scale than the scores.
-                if name == "mae" && judge.0 == SHARPNESS {
+                if name == "mae" && rater.0 == SHARPNESS {
                     continue;
                 }
                 let value = |rows: &[&(f64, f64)]| {
@@ -58,15 +58,15 @@ pub fn judge(
                     metric(&predicted, &truth)
                 };
                 let [low, high] = bootstrap::interval(&rows, DRAWS / 2, 1, value);
-                let mut row = figure("scores", &judge.0, part, name);
+                let mut row = figure("scores", &rater.0, part, name);
                 row.value = value(&rows.iter().collect::<Vec<_>>());
                 (row.low, row.high, row.count) = (Some(low), Some(high), rows.len());
                 judgement.figures.push(row);
             }
         }
-        if judge.0 == model.reference() {
+        if rater.0 == model.reference() {
             let points: Vec<(f64, f64)> = rows.iter().map(|(predicted, truth, _)| (*truth, *predicted)).collect();
-            let title = format!("scores: {} against what people said", judge.0);
+            let title = format!("scores: {} against what people said", rater.0);
             judgement.pictures.push(("scatter.svg".to_owned(), plot::scatter(&title, ["given", "predicted"], &points)));
         }
     }
