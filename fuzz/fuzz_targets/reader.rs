@@ -17,7 +17,7 @@ use networks::dlib::{Alignment, FaceDescriptor};
 use networks::graph::{Network, Tensor};
 use networks::tesseract;
 use photo::resize::{self, Filter};
-use photo::{self, Kind, Limits, Scale};
+use photo::{self, FileFormat, Limits, Scale};
 use base::pixels::Pixels;
 use albumctl::report::records::AnalyzeRecord;
 use albumctl::report::xmp::{self, Faces, Mark};
@@ -27,16 +27,16 @@ use libfuzzer_sys::fuzz_target;
 
 /// One after the other; `seeds` writes files to start from for those that cannot take a photo's.
 const READERS: &[(&str, fn(&[u8]))] = &[
-    ("jpeg", |bytes| photo(bytes, |kind| kind == Kind::Jpeg)),
-    ("png", |bytes| photo(bytes, |kind| kind == Kind::Png)),
-    ("webp", |bytes| photo(bytes, |kind| kind == Kind::Webp)),
-    ("tiff", |bytes| photo(bytes, |kind| kind == Kind::Tiff)),
-    ("gif", |bytes| photo(bytes, |kind| kind == Kind::Gif)),
-    ("bmp", |bytes| photo(bytes, |kind| kind == Kind::Bmp)),
-    ("avif", |bytes| photo(bytes, |kind| kind == Kind::Avif)),
-    ("heic", |bytes| photo(bytes, |kind| kind == Kind::Heic)),
-    ("jxl", |bytes| photo(bytes, |kind| kind == Kind::JpegXl)),
-    ("raw", |bytes| photo(bytes, |kind| matches!(kind, Kind::Raw(_)))),
+    ("jpeg", |bytes| photo(bytes, |kind| kind == FileFormat::Jpeg)),
+    ("png", |bytes| photo(bytes, |kind| kind == FileFormat::Png)),
+    ("webp", |bytes| photo(bytes, |kind| kind == FileFormat::Webp)),
+    ("tiff", |bytes| photo(bytes, |kind| kind == FileFormat::Tiff)),
+    ("gif", |bytes| photo(bytes, |kind| kind == FileFormat::Gif)),
+    ("bmp", |bytes| photo(bytes, |kind| kind == FileFormat::Bmp)),
+    ("avif", |bytes| photo(bytes, |kind| kind == FileFormat::Avif)),
+    ("heic", |bytes| photo(bytes, |kind| kind == FileFormat::Heic)),
+    ("jxl", |bytes| photo(bytes, |kind| kind == FileFormat::JpegXl)),
+    ("raw", |bytes| photo(bytes, |kind| matches!(kind, FileFormat::Raw(_)))),
     ("resize", resized),
     ("xmp", sidecar),
     ("weights", weights),
@@ -70,7 +70,7 @@ fn photo(bytes: &[u8], meant: fn(Kind) -> bool) {
         if let Ok(decoded) = photo::decode(bytes, scale, &limits) {
             let small = resize::within(&decoded.pixels, 64);
             assert!(small.long_side() <= 64 && decoded.width > 0 && decoded.height > 0);
-            assert!(matches!(decoded.kind, Kind::Raw(_)) || decoded.picture == photo::picture_of(bytes, &limits));
+            assert!(matches!(decoded.format, FileFormat::Raw(_)) || decoded.picture == photo::picture_of(bytes, &limits));
         }
     }
 }

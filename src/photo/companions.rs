@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::kind::is_raw_name;
+use super::file_format::is_raw_name;
 use super::live;
 
 const FILMS: [&str; 2] = ["mov", "mp4"];

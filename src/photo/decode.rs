@@ -22,8 +22,8 @@ use std::io;
 
 use super::error::DecodeError;
 use super::exif::{self, Facts};
+use super::file_format::{self, FileFormat};
 use super::identity::PictureId;
-use super::kind::{self, Kind};
 use super::limits::{self, Deadline, Limits};
 use super::memory_budget::{MemoryBudget, Place};
 use super::picture::picture_of;
@@ -55,7 +55,7 @@ pub struct Decoded {
     /// The upright size of the original, independent of `Scale`.
     pub width: u32,
     pub height: u32,
-    pub kind: Kind,
+    pub format: FileFormat,
     /// The identity of the picture, independent of its metadata.
     pub picture: PictureId,
     pub facts: Facts,
@@ -66,7 +66,7 @@ impl Decoded {
     /// Shrinks the picture to `long_side`; `None` if it is not larger. The photo's deadline applies to this too.
     pub fn reduced(&self, pixels: &Pixels, long_side: u32) -> Result<Option<Pixels>, DecodeError> {
         let reduced = resize::within_while(pixels, long_side, &|| !self.deadline.passed());
-        match reduced.ok_or_else(|| self.deadline.error(self.kind))? {
+        match reduced.ok_or_else(|| self.deadline.error(self.format))? {
             Cow::Owned(reduced) => Ok(Some(reduced)),
             Cow::Borrowed(_) => Ok(None),
         }
@@ -85,31 +85,31 @@ pub fn decode_in(place: &Place, bytes: &[u8], scale: Scale, limits: &Limits) -> 
         return Err(DecodeError::Empty);
     }
     limits.file(bytes.len())?;
-    let kind = kind::sniff(bytes).ok_or_else(|| unknown(bytes))?;
+    let format = file_format::sniff(bytes).ok_or_else(|| unknown(bytes))?;
     let deadline = limits.deadline();
-    let job = Job { bytes, file: bytes.len() as u64, kind, scale, limits, place, deadline: &deadline };
-    let raster = guarded(kind, || job.raster())?;
-    let facts = guarded(kind, || Ok(exif::facts_of(bytes, kind)))?;
+    let job = Job { bytes, file: bytes.len() as u64, format, scale, limits, place, deadline: &deadline };
+    let raster = guarded(format, || job.raster())?;
+    let facts = guarded(format, || Ok(exif::facts_of(bytes, format)))?;
     let orientation = raster.orientation.unwrap_or(facts.orientation);
     let (width, height) = orient::upright_size(raster.width, raster.height, orientation);
     let go_on = || !deadline.passed();
     let stored = orient::upright(raster.pixels, orientation, &go_on);
     let converted = match &raster.profile {
-        Some(profile) => guarded(kind, || Ok(colour::to_srgb(&stored, profile, &go_on)))?,
+        Some(profile) => guarded(format, || Ok(colour::to_srgb(&stored, profile, &go_on)))?,
         None => None,
     };
-    deadline.check(kind)?;
+    deadline.check(format)?;
     let picture = raster.picture;
     let (pixels, as_stored) = match converted {
         Some(converted) => (converted, Some(stored)),
         None => (stored, None),
     };
-    Ok(Decoded { pixels, as_stored, width, height, kind, picture, facts, deadline })
+    Ok(Decoded { pixels, as_stored, width, height, format, picture, facts, deadline })
 }
 
 /// Runs a decoder and catches its panics. Its state is dropped after a panic, so no partial result is visible.
-fn guarded<T>(kind: Kind, decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
-    contained(decode).unwrap_or_else(|message| Err(DecodeError::Panicked { kind, message }))
+fn guarded<T>(format: FileFormat, decode: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+    contained(decode).unwrap_or_else(|message| Err(DecodeError::Panicked { format, message }))
 }
 
 fn unknown(bytes: &[u8]) -> DecodeError {
@@ -128,7 +128,7 @@ struct Job<'a> {
     bytes: &'a [u8],
     /// The length of the file, of which `bytes` may be a part.
     file: u64,
-    kind: Kind,
+    format: FileFormat,
     scale: Scale,
     limits: &'a Limits,
     place: &'a Place,
@@ -156,9 +156,9 @@ impl Job<'_> {
 
     /// Like [`Self::admit`], while other buffers of this photo (`held` bytes) stay allocated.
     fn admit_beside(&self, held: u64, width: u64, height: u64, bytes_per_pixel: u64) -> Result<(), DecodeError> {
-        let needed = self.limits.picture(self.kind, width, height, bytes_per_pixel)?;
+        let needed = self.limits.picture(self.format, width, height, bytes_per_pixel)?;
         // PNG and JPEG have their own checks, by the compression ratio that their coding can reach.
-        if !matches!(self.kind, Kind::Png | Kind::Jpeg) {
+        if !matches!(self.format, FileFormat::Png | FileFormat::Jpeg) {
             limits::plausible(width, height, self.bytes.len())?;
         }
         self.deadline.postpone(self.place.grow(needed.saturating_add(held).saturating_add(self.file)));
@@ -166,26 +166,28 @@ impl Job<'_> {
     }
 
     fn raster(&self) -> Result<Raster, DecodeError> {
-        match self.kind {
-            Kind::Jpeg => jpeg::decode(self),
-            Kind::Png | Kind::Webp | Kind::Tiff | Kind::Gif | Kind::Bmp => still::decode(self),
-            Kind::Avif => avif::decode(self),
-            Kind::Heic => heic::decode(self),
-            Kind::Raw(_) => self.raw_preview(),
-            Kind::JpegXl => jxl::decode(self),
+        match self.format {
+            FileFormat::Jpeg => jpeg::decode(self),
+            FileFormat::Png | FileFormat::Webp | FileFormat::Tiff | FileFormat::Gif | FileFormat::Bmp => {
+                still::decode(self)
+            }
+            FileFormat::Avif => avif::decode(self),
+            FileFormat::Heic => heic::decode(self),
+            FileFormat::Raw(_) => self.raw_preview(),
+            FileFormat::JpegXl => jxl::decode(self),
         }
     }
 
     /// Decodes the largest preview that can be decoded.
     fn raw_preview(&self) -> Result<Raster, DecodeError> {
-        let previews = raw::previews(self.bytes, self.kind);
+        let previews = raw::previews(self.bytes, self.format);
         let mut refused = None;
         for (at, preview) in previews.iter().enumerate() {
-            self.deadline.check(self.kind)?;
-            let job = Job { bytes: preview.data, kind: Kind::Jpeg, ..*self };
+            self.deadline.check(self.format)?;
+            let job = Job { bytes: preview.data, format: FileFormat::Jpeg, ..*self };
             match jpeg::decode(&job) {
                 Ok(raster) => {
-                    let (width, height) = raw::full_size(self.bytes, self.kind, raster.width, raster.height);
+                    let (width, height) = raw::full_size(self.bytes, self.format, raster.width, raster.height);
                     // A RAW file is identified by its largest preview, even if another one is decoded.
                     let picture = if at == 0 { raster.picture } else { picture_of(self.bytes, self.limits) };
                     return Ok(Raster { width, height, picture, ..raster });
@@ -194,16 +196,16 @@ impl Job<'_> {
             }
         }
         Err(refused.unwrap_or_else(|| {
-            DecodeError::Unsupported(format!("{} without an embedded JPEG preview is not supported", self.kind))
+            DecodeError::Unsupported(format!("{} without an embedded JPEG preview is not supported", self.format))
         }))
     }
 }
 
 /// Pixels of the size that a decoder stated; an error if the number of bytes does not match it.
-fn rgb(kind: Kind, width: u32, height: u32, data: Vec<u8>) -> Result<Pixels, DecodeError> {
+fn rgb(format: FileFormat, width: u32, height: u32, data: Vec<u8>) -> Result<Pixels, DecodeError> {
     let has = data.len();
     Pixels::new(width, height, data).ok_or_else(|| DecodeError::Corrupt {
-        kind,
+        format,
         cause: format!("{has} bytes of pixels for a picture of {width} x {height}"),
     })
 }
@@ -211,16 +213,16 @@ fn rgb(kind: Kind, width: u32, height: u32, data: Vec<u8>) -> Result<Pixels, Dec
 const TRUNCATION_MESSAGES: [&str; 3] = ["unexpected end", "Unexpected end", "truncated"];
 
 /// Classifies a decoder's error by its root cause.
-fn failure(job: &Job, kind: Kind, error: &(dyn Error + 'static)) -> DecodeError {
+fn failure(job: &Job, format: FileFormat, error: &(dyn Error + 'static)) -> DecodeError {
     let cause = one_line(&error.to_string());
     match root_io_error(error) {
         // Some decoders do not pass on the error of their reader.
-        _ if job.deadline.passed() => job.deadline.error(kind),
-        Some(io::ErrorKind::UnexpectedEof) => DecodeError::Truncated { kind, cause },
+        _ if job.deadline.passed() => job.deadline.error(format),
+        Some(io::ErrorKind::UnexpectedEof) => DecodeError::Truncated { format, cause },
         _ if matches!(error.downcast_ref(), Some(image::ImageError::Limits(_))) => DecodeError::TooLarge(cause),
         _ if matches!(error.downcast_ref(), Some(image::ImageError::Unsupported(_))) => DecodeError::Unsupported(cause),
-        _ if TRUNCATION_MESSAGES.iter().any(|words| cause.contains(words)) => DecodeError::Truncated { kind, cause },
-        _ => DecodeError::Corrupt { kind, cause },
+        _ if TRUNCATION_MESSAGES.iter().any(|words| cause.contains(words)) => DecodeError::Truncated { format, cause },
+        _ => DecodeError::Corrupt { format, cause },
     }
 }
 

@@ -1,23 +1,23 @@
 //! Why a photo could not be decoded: a one-line message for people, and a stable code for programs.
 
-use super::kind::Kind;
+use super::file_format::FileFormat;
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DecodeError {
     #[error("the file is empty")]
     Empty,
-    #[error("truncated {kind}: {cause}")]
-    Truncated { kind: Kind, cause: String },
-    #[error("broken {kind}: {cause}")]
-    Corrupt { kind: Kind, cause: String },
+    #[error("truncated {format}: {cause}")]
+    Truncated { format: FileFormat, cause: String },
+    #[error("broken {format}: {cause}")]
+    Corrupt { format: FileFormat, cause: String },
     #[error("{0}")]
     Unsupported(String),
     #[error("too large: {0}")]
     TooLarge(String),
-    #[error("decoding the {kind} was given up after {seconds} s")]
-    Timeout { kind: Kind, seconds: f64 },
-    #[error("the {kind} decoder failed on this file: {message}")]
-    Panicked { kind: Kind, message: String },
+    #[error("decoding the {format} was given up after {seconds} s")]
+    Timeout { format: FileFormat, seconds: f64 },
+    #[error("the {format} decoder failed on this file: {message}")]
+    Panicked { format: FileFormat, message: String },
     #[error("not a photo: {0}")]
     NotAPhoto(String),
 }

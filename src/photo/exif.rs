@@ -10,8 +10,8 @@ use std::str::FromStr;
 use jiff::civil::{Date, DateTime, Time};
 
 use super::container::{bmff, jpeg, png, webp};
+use super::file_format::{self, FileFormat, Raw};
 use super::ifd::{Ifd, Tiff};
-use super::kind::{self, Kind, Raw};
 use super::packet::packet_of;
 use super::raw;
 use super::xmp::{PersonsRating, persons_rating};
@@ -128,28 +128,28 @@ impl FromStr for TakenAt {
 
 /// The facts of a file, without decoding its pixels.
 pub fn facts(bytes: &[u8]) -> Facts {
-    kind::sniff(bytes).map_or_else(|| Directories::default().facts(), |kind| facts_of(bytes, kind))
+    file_format::sniff(bytes).map_or_else(|| Directories::default().facts(), |format| facts_of(bytes, format))
 }
 
-pub(super) fn facts_of(bytes: &[u8], kind: Kind) -> Facts {
-    let facts = exif_of(bytes, kind);
-    Facts { rating: packet_of(bytes, kind).and_then(|packet| persons_rating(&packet)).or(facts.rating), ..facts }
+pub(super) fn facts_of(bytes: &[u8], format: FileFormat) -> Facts {
+    let facts = exif_of(bytes, format);
+    Facts { rating: packet_of(bytes, format).and_then(|packet| persons_rating(&packet)).or(facts.rating), ..facts }
 }
 
-fn exif_of(bytes: &[u8], kind: Kind) -> Facts {
-    match kind {
-        Kind::Jpeg => block(jpeg::header(bytes).exif),
-        Kind::Png => block(png::chunks(bytes).exif),
-        Kind::Webp => block(webp::chunks(bytes).exif),
-        Kind::Avif | Kind::Heic => isobmff(bytes),
-        Kind::Raw(Raw::Cr3) => cr3(bytes),
-        Kind::Raw(Raw::Raf | Raw::X3f | Raw::Mrw | Raw::Crw) => {
-            block(raw::previews(bytes, kind).iter().find_map(|preview| jpeg::header(preview.data).exif))
+fn exif_of(bytes: &[u8], format: FileFormat) -> Facts {
+    match format {
+        FileFormat::Jpeg => block(jpeg::header(bytes).exif),
+        FileFormat::Png => block(png::chunks(bytes).exif),
+        FileFormat::Webp => block(webp::chunks(bytes).exif),
+        FileFormat::Avif | FileFormat::Heic => isobmff(bytes),
+        FileFormat::Raw(Raw::Cr3) => cr3(bytes),
+        FileFormat::Raw(Raw::Raf | Raw::X3f | Raw::Mrw | Raw::Crw) => {
+            block(raw::previews(bytes, format).iter().find_map(|preview| jpeg::header(preview.data).exif))
         }
-        Kind::Tiff | Kind::Raw(_) => block(Some(bytes)),
+        FileFormat::Tiff | FileFormat::Raw(_) => block(Some(bytes)),
         // The stream itself says how to turn.
-        Kind::JpegXl => Facts { orientation: 1, ..block(bmff::jxl_parts(bytes).exif) },
-        Kind::Gif | Kind::Bmp => Directories::default().facts(),
+        FileFormat::JpegXl => Facts { orientation: 1, ..block(bmff::jxl_parts(bytes).exif) },
+        FileFormat::Gif | FileFormat::Bmp => Directories::default().facts(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::error::DecodeError;
-use super::kind::Kind;
+use super::file_format::FileFormat;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
@@ -49,14 +49,14 @@ impl Limits {
     /// Checks the size of a picture; returns the peak memory of decoding it, at `bytes_per_pixel`.
     pub(super) fn picture(
         &self,
-        kind: Kind,
+        format: FileFormat,
         width: u64,
         height: u64,
         bytes_per_pixel: u64,
     ) -> Result<u64, DecodeError> {
         let pixels = width.saturating_mul(height);
         if pixels == 0 {
-            return Err(DecodeError::Corrupt { kind, cause: format!("its header says {width} x {height} pixels") });
+            return Err(DecodeError::Corrupt { format, cause: format!("its header says {width} x {height} pixels") });
         }
         if pixels > self.max_pixels {
             let may = grouped(self.max_pixels);
@@ -120,12 +120,12 @@ impl Deadline {
         self.at.set(self.at.get().and_then(|at| at.checked_add(by)));
     }
 
-    pub fn check(&self, kind: Kind) -> Result<(), DecodeError> {
-        if self.passed() { Err(self.error(kind)) } else { Ok(()) }
+    pub fn check(&self, format: FileFormat) -> Result<(), DecodeError> {
+        if self.passed() { Err(self.error(format)) } else { Ok(()) }
     }
 
-    pub fn error(&self, kind: Kind) -> DecodeError {
-        DecodeError::Timeout { kind, seconds: self.seconds }
+    pub fn error(&self, format: FileFormat) -> DecodeError {
+        DecodeError::Timeout { format, seconds: self.seconds }
     }
 
     /// The error by which a reader makes a decoder stop.

@@ -7,9 +7,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::container::{bmff, jpeg};
+use super::file_format::{FileFormat, sniff};
 use super::identity::{head, open_untouched};
 use super::ifd::{Ifd, Tiff};
-use super::kind::{Kind, sniff};
 use super::packet::packet;
 use super::xmp;
 
@@ -42,16 +42,16 @@ pub fn is_motion_photo(path: &Path) -> bool {
 fn metadata(path: &Path) -> Option<Vec<u8>> {
     let bytes = head(path, JPEG_HEAD).ok()?;
     match sniff(&bytes)? {
-        Kind::Jpeg => Some(bytes),
-        Kind::Heic => head(path, PHOTO_HEAD).ok(),
+        FileFormat::Jpeg => Some(bytes),
+        FileFormat::Heic => head(path, PHOTO_HEAD).ok(),
         _ => None,
     }
 }
 
 pub fn in_photo(bytes: &[u8]) -> Option<String> {
     match sniff(bytes)? {
-        Kind::Jpeg => in_exif(jpeg::header(bytes).exif?),
-        Kind::Heic => in_exif(&bmff::Meta::read(bytes).ok()?.exif(bytes)?),
+        FileFormat::Jpeg => in_exif(jpeg::header(bytes).exif?),
+        FileFormat::Heic => in_exif(&bmff::Meta::read(bytes).ok()?.exif(bytes)?),
         _ => None,
     }
 }

@@ -12,8 +12,8 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use super::container;
+use super::file_format::{self, FileFormat};
 use super::ifd::Tiff;
-use super::kind::{self, Kind};
 use super::picture::of_stream;
 
 /// XMP as the value of a TIFF tag.
@@ -34,38 +34,38 @@ pub enum NoPlace {
 
 /// The packet inside a file.
 pub fn packet(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
-    packet_of(bytes, kind::sniff(bytes)?)
+    packet_of(bytes, file_format::sniff(bytes)?)
 }
 
-pub(crate) fn packet_of(bytes: &[u8], kind: Kind) -> Option<Cow<'_, [u8]>> {
-    match kind {
-        Kind::Jpeg => container::jpeg::header(bytes).xmp.map(Cow::Borrowed),
-        Kind::Png => container::png::chunks(bytes).xmp.map(Cow::Borrowed),
-        Kind::Webp => container::webp::chunks(bytes).xmp.map(Cow::Borrowed),
-        Kind::Avif | Kind::Heic => container::bmff::Meta::read(bytes).ok()?.xmp(bytes),
-        Kind::Tiff | Kind::Raw(_) => Tiff::new(bytes)?.first()?.bytes(TAG).map(Cow::Borrowed),
-        Kind::JpegXl => {
+pub(crate) fn packet_of(bytes: &[u8], format: FileFormat) -> Option<Cow<'_, [u8]>> {
+    match format {
+        FileFormat::Jpeg => container::jpeg::header(bytes).xmp.map(Cow::Borrowed),
+        FileFormat::Png => container::png::chunks(bytes).xmp.map(Cow::Borrowed),
+        FileFormat::Webp => container::webp::chunks(bytes).xmp.map(Cow::Borrowed),
+        FileFormat::Avif | FileFormat::Heic => container::bmff::Meta::read(bytes).ok()?.xmp(bytes),
+        FileFormat::Tiff | FileFormat::Raw(_) => Tiff::new(bytes)?.first()?.bytes(TAG).map(Cow::Borrowed),
+        FileFormat::JpegXl => {
             let xmp = container::bmff::jxl_parts(bytes).xmp;
             xmp.filter(|xmp| xmp.len() <= container::bmff::MAX_EXIF).map(Cow::Borrowed)
         }
-        Kind::Gif | Kind::Bmp => None,
+        FileFormat::Gif | FileFormat::Bmp => None,
     }
 }
 
 /// The bytes of a copy with this packet in the place of the one it has, or beside its other metadata.
 pub fn with_packet(bytes: &[u8], packet: &[u8]) -> Result<Vec<u8>, NoPlace> {
-    let kind = kind::sniff(bytes).ok_or(NoPlace::Format)?;
-    let copy = match kind {
-        Kind::Jpeg => jpeg::with_packet(bytes, packet),
-        Kind::Png => png::with_packet(bytes, packet),
-        Kind::Webp => riff::with_packet(bytes, packet),
-        Kind::Tiff => tiff::with_packet(bytes, packet),
-        Kind::Avif | Kind::Heic => bmff::with_packet(bytes, packet),
-        Kind::JpegXl => bmff::jxl_with_packet(bytes, packet),
-        Kind::Gif | Kind::Bmp | Kind::Raw(_) => Err(NoPlace::Format),
+    let format = file_format::sniff(bytes).ok_or(NoPlace::Format)?;
+    let copy = match format {
+        FileFormat::Jpeg => jpeg::with_packet(bytes, packet),
+        FileFormat::Png => png::with_packet(bytes, packet),
+        FileFormat::Webp => riff::with_packet(bytes, packet),
+        FileFormat::Tiff => tiff::with_packet(bytes, packet),
+        FileFormat::Avif | FileFormat::Heic => bmff::with_packet(bytes, packet),
+        FileFormat::JpegXl => bmff::jxl_with_packet(bytes, packet),
+        FileFormat::Gif | FileFormat::Bmp | FileFormat::Raw(_) => Err(NoPlace::Format),
     }?;
-    let is_sound = kind::sniff(&copy) == Some(kind)
-        && of_stream(&copy, kind) == of_stream(bytes, kind)
-        && packet_of(&copy, kind).as_deref() == Some(packet);
+    let is_sound = file_format::sniff(&copy) == Some(format)
+        && of_stream(&copy, format) == of_stream(bytes, format)
+        && packet_of(&copy, format).as_deref() == Some(packet);
     if is_sound { Ok(copy) } else { Err(NoPlace::Damaged) }
 }

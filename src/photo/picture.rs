@@ -6,22 +6,22 @@
 //! for a damaged JPEG, it is the bytes that the decoder needs. A RAW file is identified by its largest preview.
 
 use super::container::{bmff, gif, jpeg, png, webp};
+use super::file_format::{self, FileFormat};
 use super::identity::PictureId;
 use super::ifd::Tiff;
-use super::kind::{self, Kind};
 use super::libjpeg;
 use super::limits::Limits;
 use super::raw;
 
 /// The identity of a photo, without decoding it. A file of an unknown format is identified by all its bytes.
 pub fn picture_of(bytes: &[u8], limits: &Limits) -> PictureId {
-    match kind::sniff(bytes) {
-        Some(Kind::Jpeg) => of_jpeg(bytes, limits),
-        Some(kind @ Kind::Raw(_)) => match raw::previews(bytes, kind).first() {
+    match file_format::sniff(bytes) {
+        Some(FileFormat::Jpeg) => of_jpeg(bytes, limits),
+        Some(format @ FileFormat::Raw(_)) => match raw::previews(bytes, format).first() {
             Some(preview) => of_jpeg(preview.data, limits),
             None => PictureId::of_parts(&[bytes]),
         },
-        Some(kind) => of_stream(bytes, kind),
+        Some(format) => of_stream(bytes, format),
         None => PictureId::of_parts(&[bytes]),
     }
 }
@@ -31,27 +31,27 @@ fn of_jpeg(bytes: &[u8], limits: &Limits) -> PictureId {
     let deadline = limits.deadline();
     let is_within = jpeg::header(bytes).frame.is_some_and(|frame| {
         let coefficients = if frame.progressive() { 2 * frame.component_ids.len() as u64 } else { 1 };
-        limits.picture(Kind::Jpeg, frame.width.into(), frame.height.into(), coefficients).is_ok()
+        limits.picture(FileFormat::Jpeg, frame.width.into(), frame.height.into(), coefficients).is_ok()
     });
     let means = is_within.then(|| libjpeg::picture(bytes, || !deadline.passed())).flatten();
-    means.unwrap_or_else(|| of_stream(bytes, Kind::Jpeg))
+    means.unwrap_or_else(|| of_stream(bytes, FileFormat::Jpeg))
 }
 
 /// Identifies a picture by the bytes that its decoder needs.
-pub fn of_stream(bytes: &[u8], kind: Kind) -> PictureId {
-    let parts = match kind {
-        Kind::Jpeg => jpeg::picture(bytes),
-        Kind::Png => png::chunks(bytes).picture,
-        Kind::Webp => webp::picture(bytes),
-        Kind::Gif => gif::picture(bytes),
-        Kind::Tiff => tiff_parts(bytes),
-        Kind::Avif | Kind::Heic => {
+pub fn of_stream(bytes: &[u8], format: FileFormat) -> PictureId {
+    let parts = match format {
+        FileFormat::Jpeg => jpeg::picture(bytes),
+        FileFormat::Png => png::chunks(bytes).picture,
+        FileFormat::Webp => webp::picture(bytes),
+        FileFormat::Gif => gif::picture(bytes),
+        FileFormat::Tiff => tiff_parts(bytes),
+        FileFormat::Avif | FileFormat::Heic => {
             let items = bmff::Meta::read(bytes).map(|meta| meta.pictures(bytes)).unwrap_or_default();
             let items: Vec<&[u8]> = items.iter().map(AsRef::as_ref).collect();
             return if items.is_empty() { PictureId::of_parts(&[bytes]) } else { PictureId::of_parts(&items) };
         }
-        Kind::JpegXl => bmff::jxl_parts(bytes).picture,
-        Kind::Bmp | Kind::Raw(_) => Vec::new(),
+        FileFormat::JpegXl => bmff::jxl_parts(bytes).picture,
+        FileFormat::Bmp | FileFormat::Raw(_) => Vec::new(),
     };
     if parts.is_empty() { PictureId::of_parts(&[bytes]) } else { PictureId::of_parts(&parts) }
 }
@@ -79,7 +79,7 @@ fn tiff_parts(bytes: &[u8]) -> Vec<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Limits, PictureId, of_stream};
+    use super::{FileFormat, Limits, PictureId, of_stream};
 
     fn picture_of(bytes: &[u8]) -> PictureId {
         super::picture_of(bytes, &Limits::default())
@@ -106,7 +106,7 @@ mod tests {
     fn a_jpeg_beyond_the_limits_is_not_gone_through() {
         let progressive =
             std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/jpeg/progressive.jpg")).unwrap();
-        let stream = of_stream(&progressive, Kind::Jpeg);
+        let stream = of_stream(&progressive, FileFormat::Jpeg);
         for limits in [Limits { max_alloc: 100, ..Limits::default() }, Limits { max_pixels: 100, ..Limits::default() }]
         {
             assert_eq!(super::picture_of(&progressive, &limits), stream);

@@ -1,8 +1,8 @@
 //! Reads camera raw files by their embedded JPEG previews; sensor data are not developed.
 
 use super::container::{bmff, jpeg};
+use super::file_format::{FileFormat, Raw};
 use super::ifd::{Ifd, Tiff};
-use super::kind::{Kind, Raw};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Preview<'a> {
@@ -22,15 +22,15 @@ const JPEG_FROM_RAW: u16 = 0x002e;
 const DNG_CROP_SIZE: u16 = 0xc620;
 
 /// The embedded JPEG previews, largest first.
-pub fn previews(bytes: &[u8], kind: Kind) -> Vec<Preview<'_>> {
-    let mut found: Vec<Preview> = match kind {
-        Kind::Raw(Raw::Cr3) => bmff::canon_previews(bytes).into_iter().filter_map(preview).collect(),
-        Kind::Raw(Raw::Raf) => fujifilm(bytes).into_iter().filter_map(preview).collect(),
-        Kind::Raw(Raw::X3f | Raw::Mrw | Raw::Crw) => Vec::new(),
+pub fn previews(bytes: &[u8], format: FileFormat) -> Vec<Preview<'_>> {
+    let mut found: Vec<Preview> = match format {
+        FileFormat::Raw(Raw::Cr3) => bmff::canon_previews(bytes).into_iter().filter_map(preview).collect(),
+        FileFormat::Raw(Raw::Raf) => fujifilm(bytes).into_iter().filter_map(preview).collect(),
+        FileFormat::Raw(Raw::X3f | Raw::Mrw | Raw::Crw) => Vec::new(),
         _ => in_directories(bytes).into_iter().filter_map(preview).collect(),
     };
     // Olympus stores its large preview in a maker note, and some formats have no directories that lead to theirs.
-    if found.is_empty() || kind == Kind::Raw(Raw::Orf) {
+    if found.is_empty() || format == FileFormat::Raw(Raw::Orf) {
         found.extend(searched(bytes).into_iter().filter_map(preview));
     }
     found.sort_by_key(|preview| std::cmp::Reverse(u64::from(preview.width) * u64::from(preview.height)));
@@ -84,9 +84,9 @@ fn searched(bytes: &[u8]) -> Vec<&[u8]> {
 
 /// The size of the developed photo if the file states it, else that of the preview. Some makers state the sensor size
 /// with its dark borders, so a size at most a tenth larger than the preview is ignored.
-pub fn full_size(bytes: &[u8], kind: Kind, width: u32, height: u32) -> (u32, u32) {
-    let directories = match kind {
-        Kind::Raw(Raw::Cr3 | Raw::Raf | Raw::X3f | Raw::Mrw | Raw::Crw) => Vec::new(),
+pub fn full_size(bytes: &[u8], format: FileFormat, width: u32, height: u32) -> (u32, u32) {
+    let directories = match format {
+        FileFormat::Raw(Raw::Cr3 | Raw::Raf | Raw::X3f | Raw::Mrw | Raw::Crw) => Vec::new(),
         _ => Tiff::new(bytes).map(|tiff| tiff.directories()).unwrap_or_default(),
     };
     let cropped = |ifd: &Ifd| {

@@ -9,9 +9,9 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use thiserror::Error;
 use walkdir::{DirEntry, WalkDir};
 
+use super::file_format::{is_heic_name, is_jpeg_name, is_photo_name, is_raw_name, sniff};
 use super::hidden::is_hidden;
 use super::identity::{self, ReadError};
-use super::kind::{is_heic_name, is_jpeg_name, is_photo_name, is_raw_name, sniff};
 use base::atomic::is_unfinished;
 use base::platform::path_from_bytes;
 

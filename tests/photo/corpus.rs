@@ -27,7 +27,7 @@ fn table(folder: &Path, codes: &mut BTreeMap<&'static str, usize>) -> Vec<(Strin
                 let taken = photo.facts.taken_at.known().map(photo::TakenAt::text).unwrap_or_default();
                 say(&format!(
                     "{name:60.60} {:>8} {}x{} o{} {taken} {:?} {:?}",
-                    photo.kind.name(),
+                    photo.format.name(),
                     photo.width,
                     photo.height,
                     photo.facts.orientation,

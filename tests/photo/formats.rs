@@ -1,7 +1,7 @@
 //! Every container and coding shows the same drawn picture, upright and in sRGB.
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, imageops};
-use photo::{Fact, Kind, Limits, Scale, decode, resize};
+use photo::{Fact, FileFormat, Limits, Scale, decode, resize};
 
 use crate::shared::{
     SIZE, deflated, difference, drawn, encoded, fixture, full, jpeg, oriented, quarters, with_chunk, with_segment,
@@ -304,6 +304,6 @@ fn quantisation_tables_of_sixteen_bits_are_read() {
 #[test]
 fn content_decides_what_a_file_is() {
     let photo = full(&fixture("lossy.webp")).expect("a WebP");
-    assert_eq!(photo.kind, Kind::Webp);
+    assert_eq!(photo.format, FileFormat::Webp);
     assert_eq!(photo.facts.taken_at, Fact::Absent);
 }

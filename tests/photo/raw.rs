@@ -1,7 +1,7 @@
 //! Raw files put together as cameras lay them out: the largest preview that decodes stands for the sensor data.
 
 use image::RgbImage;
-use photo::{Fact, Kind, Raw, sniff};
+use photo::{Fact, FileFormat, Raw, sniff};
 
 use crate::shared::{SIZE, ascii, difference, drawn, exif_block, full, jpeg, oriented, quarters, with_segment};
 
@@ -65,16 +65,16 @@ fn families_are_told_by_their_sensor_data_and_maker() {
         ("SAMSUNG", 32770, Raw::Srw),
         ("Unheard of", 1, Raw::Other),
     ] {
-        assert_eq!(sniff(&tiff_raw(maker, compression, 32803, &[])), Some(Kind::Raw(raw)), "{maker}");
+        assert_eq!(sniff(&tiff_raw(maker, compression, 32803, &[])), Some(FileFormat::Raw(raw)), "{maker}");
     }
-    assert_eq!(sniff(&tiff_raw("NIKON CORPORATION", 1, 2, &[])), Some(Kind::Tiff), "exported by a program");
+    assert_eq!(sniff(&tiff_raw("NIKON CORPORATION", 1, 2, &[])), Some(FileFormat::Tiff), "exported by a program");
 }
 
 #[test]
 fn the_largest_preview_is_turned_by_the_raw_files_own_orientation() {
     let (large, thumbnail) = (jpeg(&on_its_side()), jpeg(&quarters(16, 16)));
     let photo = full(&tiff_raw("NIKON CORPORATION", 34713, 32803, &[&thumbnail, &large])).expect("a preview");
-    assert_eq!(photo.kind, Kind::Raw(Raw::Nef));
+    assert_eq!(photo.format, FileFormat::Raw(Raw::Nef));
     assert_eq!((photo.pixels.width(), photo.pixels.height()), SIZE);
     assert_eq!((photo.width, photo.height), (4000, 6000), "the sensor's size, upright");
     assert!(difference(photo.pixels.data(), &drawn()) < 4.0);
@@ -99,7 +99,7 @@ fn fujifilm_names_its_jpeg_in_the_header() {
     bytes[88..92].copy_from_slice(&(preview.len() as u32).to_be_bytes());
     bytes.extend(preview);
     let photo = full(&bytes).expect("a preview");
-    assert_eq!(photo.kind, Kind::Raw(Raw::Raf));
+    assert_eq!(photo.format, FileFormat::Raw(Raw::Raf));
     assert!(difference(photo.pixels.data(), &drawn()) < 4.0);
 }
 
@@ -124,7 +124,7 @@ fn canons_cr3_keeps_a_full_size_jpeg_in_its_first_track() {
     };
     let (jpeg_at, _) = whole(0);
     let photo = full(&whole(jpeg_at).1).expect("a preview");
-    assert_eq!(photo.kind, Kind::Raw(Raw::Cr3));
+    assert_eq!(photo.format, FileFormat::Raw(Raw::Cr3));
     assert_eq!(photo.facts.orientation, 6);
     assert!(matches!(photo.facts.gps, Fact::Absent));
     assert!(difference(photo.pixels.data(), &drawn()) < 4.0);

@@ -32,7 +32,7 @@ fn frame(job: &Job, meta: &Meta, item: u32, held: u64) -> Result<Frame, DecodeEr
     let data = data.into_owned();
     let most = stream.width.saturating_mul(stream.height);
     watched(job, move || decoded(data, most))?.map_err(|error| match error {
-        Refusal::Decoder(error) => failure(job, job.kind, &error),
+        Refusal::Decoder(error) => failure(job, job.format, &error),
         Refusal::Planes => corrupt(job, "its planes are smaller than the picture"),
     })
 }

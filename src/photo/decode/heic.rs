@@ -27,7 +27,7 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
 #[cfg(feature = "libheif")]
 fn by_libheif(job: &Job) -> Result<Raster, DecodeError> {
     use libheif_rs::{ColorSpace, HeifContext, LibHeif, RgbChroma};
-    let explain = |error: libheif_rs::HeifError| failure(job, job.kind, &error);
+    let explain = |error: libheif_rs::HeifError| failure(job, job.format, &error);
     let bytes = job.bytes.to_vec();
     let drawn = watched(job, move || {
         let context = HeifContext::read_from_bytes(&bytes)?;
@@ -43,8 +43,8 @@ fn by_libheif(job: &Job) -> Result<Raster, DecodeError> {
     })?;
     let (pixels, profile) = drawn.map_err(explain)?;
     let (width, height, data) = pixels.ok_or_else(|| corrupt(job, "it has no colours"))?;
-    let pixels = super::rgb(job.kind, width, height, data)?;
-    let picture = crate::picture::of_stream(job.bytes, job.kind);
+    let pixels = super::rgb(job.format, width, height, data)?;
+    let picture = crate::picture::of_stream(job.bytes, job.format);
     Ok(Raster { pixels, width, height, orientation: Some(1), profile, picture })
 }
 
@@ -56,7 +56,7 @@ fn frame(job: &Job, meta: &Meta, item: u32, held: u64) -> Result<Frame, DecodeEr
     let data = coded(job, meta, item)?;
     let refused = |error: heic_rs::Error| match error {
         heic_rs::Error::Unsupported(what) => DecodeError::Unsupported(format!("HEIC: {what}")),
-        error => failure(job, job.kind, &error),
+        error => failure(job, job.format, &error),
     };
     // The size in the container may be wrong.
     let info = hevc::probe(&configuration.parameters()).map_err(refused)?;

@@ -33,8 +33,8 @@ pub fn decode(job: &Job, codec: &Codec) -> Result<Raster, DecodeError> {
     let file = File { job, codec, meta };
     let mut canvas = file.picture(item, 0)?;
     file.lay_on_white(item, &mut canvas)?;
-    job.deadline.check(job.kind)?;
-    let pixels = rgb(job.kind, canvas.width as u32, canvas.height as u32, canvas.data)?;
+    job.deadline.check(job.format)?;
+    let pixels = rgb(job.format, canvas.width as u32, canvas.height as u32, canvas.data)?;
     let profile = match Colours::of(&file.meta, item) {
         Colours::Profile(profile) => (profile.len() <= MAX_PROFILE).then(|| profile.to_vec()),
         Colours::Coded { primaries, transfer, .. } => colour::coded_profile(primaries, transfer),
@@ -42,18 +42,18 @@ pub fn decode(job: &Job, codec: &Codec) -> Result<Raster, DecodeError> {
     };
     let pixels = clean_aperture(&file.meta, item, pixels);
     let (width, height) = (pixels.width(), pixels.height());
-    let picture = picture::of_stream(job.bytes, job.kind);
+    let picture = picture::of_stream(job.bytes, job.format);
     Ok(Raster { pixels, width, height, orientation: Some(file.meta.orientation(item)), profile, picture })
 }
 
 pub fn corrupt(job: &Job, cause: &str) -> DecodeError {
-    DecodeError::Corrupt { kind: job.kind, cause: cause.to_owned() }
+    DecodeError::Corrupt { format: job.format, cause: cause.to_owned() }
 }
 
 /// The bytes of a coded picture.
 pub fn coded<'a>(job: &Job<'a>, meta: &Meta<'a>, item: u32) -> Result<std::borrow::Cow<'a, [u8]>, DecodeError> {
     meta.data(job.bytes, item).ok_or_else(|| DecodeError::Truncated {
-        kind: job.kind,
+        format: job.format,
         cause: "the picture data lie past the end of the file".to_owned(),
     })
 }
@@ -97,7 +97,7 @@ impl File<'_> {
         }
         let mut size = None;
         for (index, tile) in tiles.into_iter().enumerate() {
-            self.job.deadline.check(self.job.kind)?;
+            self.job.deadline.check(self.job.format)?;
             if self.meta.kind(tile) != Some(self.codec.item) {
                 return Err(self.corrupt("a tile of its grid is no picture"));
             }

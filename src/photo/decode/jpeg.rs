@@ -12,14 +12,14 @@ use super::watch::watched;
 use super::{Job, Raster, Scale, colour, failure, guarded, resize, rgb};
 use crate::container::jpeg::{self, Frame, Header};
 use crate::error::DecodeError;
+use crate::file_format::FileFormat;
 use crate::identity::PictureId;
-use crate::kind::Kind;
 use crate::libjpeg::{self, Colours, Part};
 use crate::limits::{Deadline, grouped};
 use crate::picture;
 use base::pixels::Pixels;
 
-const KIND: Kind = Kind::Jpeg;
+const FORMAT: FileFormat = FileFormat::Jpeg;
 /// The limit of libjpeg's own fuzzing; each scan costs a pass over the picture and may take only a few bytes.
 const MAX_SCANS: usize = 500;
 
@@ -29,7 +29,7 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let shrink = shrink(&frame, job.scale);
     check(job, &header, &frame, shrink)?;
     let mut picture = None;
-    let inks = match guarded(KIND, || scaled(job, &header, &frame, shrink, &mut picture)) {
+    let inks = match guarded(FORMAT, || scaled(job, &header, &frame, shrink, &mut picture)) {
         Err(first @ (DecodeError::Corrupt { .. } | DecodeError::Unsupported(_) | DecodeError::Panicked { .. })) => {
             match decode_strictly(job, &frame) {
                 Ok(inks) => inks,
@@ -44,10 +44,10 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
         Inks::Rgb(pixels) => (pixels, profile),
         Inks::Cmyk(width, height, data) => {
             let data = colour::cmyk_to_srgb(&data, profile.as_deref(), &|| !job.deadline.passed());
-            (rgb(KIND, width, height, data)?, None)
+            (rgb(FORMAT, width, height, data)?, None)
         }
     };
-    let picture = picture.unwrap_or_else(|| picture::of_stream(job.bytes, KIND));
+    let picture = picture.unwrap_or_else(|| picture::of_stream(job.bytes, FORMAT));
     Ok(Raster { pixels, width: frame.width, height: frame.height, orientation: None, profile, picture })
 }
 
@@ -65,7 +65,7 @@ pub fn decode_parts(job: &Job, parts: &[Part]) -> Result<(Vec<Pixels>, Option<Ve
     // Planes, interleaved and upright pixels of the parts; a progressive file needs all its coefficients.
     let held = 9 * parts.iter().map(area).sum::<u64>();
     job.admit_beside(held, frame.width.into(), frame.height.into(), coefficients(frame))?;
-    let decoded = guarded(KIND, || {
+    let decoded = guarded(FORMAT, || {
         Ok(libjpeg::decode_parts(job.bytes, colours(&header, frame), parts, || !job.deadline.passed()))
     })?;
     if let Some(pixels) = decoded {
@@ -75,7 +75,7 @@ pub fn decode_parts(job: &Job, parts: &[Part]) -> Result<(Vec<Pixels>, Option<Ve
     let cut = |part: &Part| {
         let [left, top, right, bottom] = [part.left, part.top, part.right, part.bottom].map(|side| side as u32);
         let cut = resize::crop(&whole.pixels, left, top, right - left, bottom - top);
-        cut.ok_or_else(|| DecodeError::Corrupt { kind: KIND, cause: "its header and its pixels differ".to_owned() })
+        cut.ok_or_else(|| DecodeError::Corrupt { format: FORMAT, cause: "its header and its pixels differ".to_owned() })
     };
     Ok((parts.iter().map(cut).collect::<Result<_, _>>()?, whole.profile))
 }
@@ -94,11 +94,11 @@ fn no_frame(bytes: &[u8], header: &Header<'_>) -> DecodeError {
     if header.scan_at.is_none() && !bytes.ends_with(&[0xff, 0xd9]) {
         return truncated("it ends before the picture begins".to_owned());
     }
-    DecodeError::Corrupt { kind: KIND, cause: "it holds no picture".to_owned() }
+    DecodeError::Corrupt { format: FORMAT, cause: "it holds no picture".to_owned() }
 }
 
 fn truncated(cause: String) -> DecodeError {
-    DecodeError::Truncated { kind: KIND, cause }
+    DecodeError::Truncated { format: FORMAT, cause }
 }
 
 /// The largest factor by which the sides can shrink without the long side falling below the requested size.
@@ -194,12 +194,12 @@ fn decode_with(
     let info = decoder.info().ok_or_else(|| Error::Format("no picture".to_owned()))?;
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     Ok(match info.pixel_format {
-        PixelFormat::L8 => rgb(KIND, width, height, data.iter().flat_map(|grey| [*grey; 3]).collect()).map(Inks::Rgb),
+        PixelFormat::L8 => rgb(FORMAT, width, height, data.iter().flat_map(|grey| [*grey; 3]).collect()).map(Inks::Rgb),
         PixelFormat::L16 => {
             let high = data.chunks_exact(2).map(|pair| (u16::from_ne_bytes([pair[0], pair[1]]) >> 8) as u8);
-            rgb(KIND, width, height, high.flat_map(|grey| [grey; 3]).collect()).map(Inks::Rgb)
+            rgb(FORMAT, width, height, high.flat_map(|grey| [grey; 3]).collect()).map(Inks::Rgb)
         }
-        PixelFormat::RGB24 => rgb(KIND, width, height, data).map(Inks::Rgb),
+        PixelFormat::RGB24 => rgb(FORMAT, width, height, data).map(Inks::Rgb),
         PixelFormat::CMYK32 => Ok(Inks::Cmyk(width, height, data)),
     })
 }
@@ -263,12 +263,12 @@ fn is_timeout(error: &Error) -> bool {
 
 fn explain(job: &Job, error: Error) -> DecodeError {
     match error {
-        Error::Io(cause) if cause.kind() == io::ErrorKind::TimedOut => job.deadline.error(KIND),
+        Error::Io(cause) if cause.kind() == io::ErrorKind::TimedOut => job.deadline.error(FORMAT),
         Error::Unsupported(feature) => DecodeError::Unsupported(format!(
             "JPEG with {} is not supported; convert it to a plain one",
             name_of(&feature)
         )),
-        other => failure(job, KIND, &other),
+        other => failure(job, FORMAT, &other),
     }
 }
 
@@ -302,8 +302,8 @@ fn decode_strictly(job: &Job, frame: &Frame) -> Result<Inks, DecodeError> {
         let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
         decoder.decode().map(|data| (data, decoder.dimensions().unwrap_or_default()))
     })?;
-    let (data, (width, height)) = decoded.map_err(|error| failure(job, KIND, &error))?;
-    rgb(KIND, width as u32, height as u32, data).map(Inks::Rgb)
+    let (data, (width, height)) = decoded.map_err(|error| failure(job, FORMAT, &error))?;
+    rgb(FORMAT, width as u32, height as u32, data).map(Inks::Rgb)
 }
 
 /// A reader over the file's bytes, then over filler and end markers, so that a decoder finishes.

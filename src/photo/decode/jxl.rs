@@ -23,9 +23,9 @@ struct Rendered {
 }
 
 pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
-    let explain = |error: Fault| failure(job, job.kind, &*error);
+    let explain = |error: Fault| failure(job, job.format, &*error);
     let mut image = opened(job).map_err(explain)?.ok_or_else(|| DecodeError::Truncated {
-        kind: job.kind,
+        format: job.format,
         cause: "it ends before its picture begins".to_owned(),
     })?;
     if image.pixel_format().has_black() {
@@ -47,9 +47,9 @@ pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
         });
     }
     let drawn = watched(job, move || rendered(&image))?.map_err(explain)?;
-    let pixels = rgb(job.kind, drawn.width, drawn.height, channels::on_white(drawn.samples, drawn.channels))?;
+    let pixels = rgb(job.format, drawn.width, drawn.height, channels::on_white(drawn.samples, drawn.channels))?;
     let profile = (drawn.profile.len() <= MAX_PROFILE).then_some(drawn.profile);
-    let picture = picture::of_stream(job.bytes, job.kind);
+    let picture = picture::of_stream(job.bytes, job.format);
     Ok(Raster { pixels, width: drawn.width, height: drawn.height, orientation: Some(1), profile, picture })
 }
 

@@ -153,7 +153,7 @@ pub fn to_rgb(job: &Job, frame: &Frame, colours: &Colours) -> Result<Canvas, Dec
     let mut chroma = [vec![0.0; frame.width], vec![0.0; frame.width]];
     let mut scratch = Vec::new();
     for (y, out) in canvas.data.chunks_exact_mut(frame.width * 3).enumerate() {
-        job.deadline.check(job.kind)?;
+        job.deadline.check(job.format)?;
         for (row, plane) in chroma.iter_mut().zip(&frame.planes[1..]) {
             upsample(plane, frame.layout, y, &mut scratch, row);
         }

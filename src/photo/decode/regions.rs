@@ -1,7 +1,9 @@
 //! Decodes parts of a photo at full size, such as its faces.
 
-use super::{DecodeError, Job, Limits, Place, Scale, colour, exif, guarded, jpeg, kind, orient, raw, resize, unknown};
-use crate::kind::Kind;
+use super::{
+    DecodeError, Job, Limits, Place, Scale, colour, exif, file_format, guarded, jpeg, orient, raw, resize, unknown,
+};
+use crate::file_format::FileFormat;
 use crate::libjpeg::Part;
 use base::pixels::Pixels;
 
@@ -17,27 +19,27 @@ pub fn decode_regions(
     limits: &Limits,
 ) -> Result<Vec<Option<Pixels>>, DecodeError> {
     limits.file(bytes.len())?;
-    let kind = kind::sniff(bytes).ok_or_else(|| unknown(bytes))?;
+    let format = file_format::sniff(bytes).ok_or_else(|| unknown(bytes))?;
     let deadline = limits.deadline();
-    let job = Job { bytes, file: bytes.len() as u64, kind, scale: Scale::Full, limits, place, deadline: &deadline };
-    let streams = match kind {
-        Kind::Jpeg => vec![bytes],
-        Kind::Raw(_) => raw::previews(bytes, kind).iter().map(|preview| preview.data).collect(),
+    let job = Job { bytes, file: bytes.len() as u64, format, scale: Scale::Full, limits, place, deadline: &deadline };
+    let streams = match format {
+        FileFormat::Jpeg => vec![bytes],
+        FileFormat::Raw(_) => raw::previews(bytes, format).iter().map(|preview| preview.data).collect(),
         _ => {
             let whole = super::decode_in(place, bytes, Scale::Full, limits)?.pixels;
             return Ok(regions.iter().map(|region| cut(&whole, *region)).collect());
         }
     };
-    let orientation = guarded(kind, || Ok(exif::facts_of(bytes, kind)))?.orientation;
+    let orientation = guarded(format, || Ok(exif::facts_of(bytes, format)))?.orientation;
     let mut refused = None;
     for stream in streams {
-        let job = Job { bytes: stream, kind: Kind::Jpeg, ..job };
-        match guarded(kind, || of_jpeg(&job, regions, orientation)) {
+        let job = Job { bytes: stream, format: FileFormat::Jpeg, ..job };
+        match guarded(format, || of_jpeg(&job, regions, orientation)) {
             Ok(parts) => return Ok(parts),
             Err(error) => refused = refused.or(Some(error)),
         }
     }
-    Err(refused.unwrap_or_else(|| DecodeError::Unsupported(format!("{kind} without an embedded JPEG preview"))))
+    Err(refused.unwrap_or_else(|| DecodeError::Unsupported(format!("{format} without an embedded JPEG preview"))))
 }
 
 /// The region of decoded pixels; `None` where it has none.
@@ -80,6 +82,6 @@ fn of_jpeg(job: &Job, regions: &[Region], orientation: u8) -> Result<Vec<Option<
         converted.unwrap_or(pixels)
     });
     let all = parts.iter().map(|part| part.and_then(|_| upright.next())).collect();
-    job.deadline.check(job.kind)?;
+    job.deadline.check(job.format)?;
     Ok(all)
 }

@@ -9,18 +9,18 @@ use super::watch::watched;
 use super::{Job, Raster, channels, failure, rgb};
 use crate::container::{gif, jpeg, png, tiff, webp};
 use crate::error::DecodeError;
+use crate::file_format::FileFormat;
 use crate::ifd::Tiff;
-use crate::kind::Kind;
 use crate::limits::{Timed, grouped, plausible};
 use crate::picture;
 
 pub fn decode(job: &Job) -> Result<Raster, DecodeError> {
     let timed = || Timed::new(job.bytes, job.deadline);
-    match job.kind {
-        Kind::Png => decode_png(job),
-        Kind::Webp => decode_webp(job),
-        Kind::Gif => decode_gif(job),
-        Kind::Bmp => read(job, 0, BmpDecoder::new(timed()), None),
+    match job.format {
+        FileFormat::Png => decode_png(job),
+        FileFormat::Webp => decode_webp(job),
+        FileFormat::Gif => decode_gif(job),
+        FileFormat::Bmp => read(job, 0, BmpDecoder::new(timed()), None),
         _ => decode_tiff(job),
     }
 }
@@ -36,7 +36,7 @@ fn decode_png(job: &Job) -> Result<Raster, DecodeError> {
     if stored / 1040 > chunks.data_length {
         let has = grouped(chunks.data_length);
         let cause = format!("{has} bytes of picture data cannot hold {width} x {height} pixels");
-        return Err(DecodeError::Truncated { kind: job.kind, cause });
+        return Err(DecodeError::Truncated { format: job.format, cause });
     }
     let picture = chunks.picture.concat();
     let held = picture.len() as u64;
@@ -48,7 +48,7 @@ fn decode_png(job: &Job) -> Result<Raster, DecodeError> {
 fn decode_webp(job: &Job) -> Result<Raster, DecodeError> {
     let chunks = webp::chunks(job.bytes);
     let decoder =
-        WebPDecoder::new(Timed::new(job.bytes, job.deadline)).map_err(|error| failure(job, job.kind, &error))?;
+        WebPDecoder::new(Timed::new(job.bytes, job.deadline)).map_err(|error| failure(job, job.format, &error))?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     // A frame of an animation is composed on a canvas first.
@@ -64,7 +64,7 @@ fn decode_gif(job: &Job) -> Result<Raster, DecodeError> {
     let frame = match gif::first_frame(job.bytes) {
         Some((width, height)) => {
             plausible(width, height, job.bytes.len())?;
-            job.limits.picture(job.kind, width, height, 4)?
+            job.limits.picture(job.format, width, height, 4)?
         }
         None => 0,
     };
@@ -74,10 +74,10 @@ fn decode_gif(job: &Job) -> Result<Raster, DecodeError> {
 fn decode_tiff(job: &Job) -> Result<Raster, DecodeError> {
     if let Some(tag) = tiff::text_for_numbers(job.bytes) {
         let cause = format!("its tag {tag} holds text where numbers belong");
-        return Err(DecodeError::Corrupt { kind: job.kind, cause });
+        return Err(DecodeError::Corrupt { format: job.format, cause });
     }
     let mut decoder =
-        TiffDecoder::new(Timed::new(job.bytes, job.deadline)).map_err(|error| failure(job, job.kind, &error))?;
+        TiffDecoder::new(Timed::new(job.bytes, job.deadline)).map_err(|error| failure(job, job.format, &error))?;
     let profile = decoder.icc_profile().ok().flatten();
     let Some(largest) = largest_jpeg(job)? else { return read(job, 0, Ok(decoder), profile) };
     // A strip or tile that is a JPEG is decoded in one call, at the size in its own header.
@@ -102,12 +102,12 @@ fn largest_jpeg(job: &Job) -> Result<Option<u64>, DecodeError> {
     }
     let mut largest = 0;
     let mut take = |bytes: &[u8]| {
-        job.deadline.check(job.kind)?;
+        job.deadline.check(job.format)?;
         let Some(frame) = jpeg::header(bytes).frame else { return Ok(()) };
         let (width, height) = (u64::from(frame.width), u64::from(frame.height));
         plausible(width, height, job.bytes.len())?;
         largest =
-            largest.max(job.limits.picture(job.kind, width, height, 3 * frame.component_ids.len().max(3) as u64)?);
+            largest.max(job.limits.picture(job.format, width, height, 3 * frame.component_ids.len().max(3) as u64)?);
         Ok(())
     };
     first.bytes(JPEG_TABLES).map_or(Ok(()), &mut take)?;
@@ -159,16 +159,16 @@ fn read<D: ImageDecoder>(
     decoder: ImageResult<D>,
     profile: Option<Vec<u8>>,
 ) -> Result<Raster, DecodeError> {
-    let decoder = decoder.map_err(|error| failure(job, job.kind, &error))?;
+    let decoder = decoder.map_err(|error| failure(job, job.format, &error))?;
     admit(job, held, &decoder)?;
     finish(job, draw(decoder, image_limits(job)), profile)
 }
 
 fn finish(job: &Job, drawn: ImageResult<Drawn>, profile: Option<Vec<u8>>) -> Result<Raster, DecodeError> {
-    let Drawn { width, height, colour, data } = drawn.map_err(|error| failure(job, job.kind, &error))?;
-    job.deadline.check(job.kind)?;
-    let pixels = rgb(job.kind, width, height, flatten(job, colour, data)?)?;
-    let picture = picture::of_stream(job.bytes, job.kind);
+    let Drawn { width, height, colour, data } = drawn.map_err(|error| failure(job, job.format, &error))?;
+    job.deadline.check(job.format)?;
+    let pixels = rgb(job.format, width, height, flatten(job, colour, data)?)?;
+    let picture = picture::of_stream(job.bytes, job.format);
     Ok(Raster { pixels, width, height, orientation: None, profile, picture })
 }
 
@@ -180,7 +180,9 @@ fn flatten(job: &Job, colour: ColorType, data: Vec<u8>) -> Result<Vec<u8>, Decod
         ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => data,
         ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => wide(),
         ColorType::Rgb32F | ColorType::Rgba32F => float().collect(),
-        other => return Err(DecodeError::Unsupported(format!("{} with {other:?} pixels is not supported", job.kind))),
+        other => {
+            return Err(DecodeError::Unsupported(format!("{} with {other:?} pixels is not supported", job.format)));
+        }
     };
     Ok(channels::on_white(eight, colour.channel_count()))
 }

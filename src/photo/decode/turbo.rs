@@ -7,7 +7,7 @@ use turbojpeg::{Decompressor, Image, PixelFormat, ScalingFactor};
 
 use super::{Job, rgb};
 use crate::container::jpeg::Frame;
-use crate::kind::Kind;
+use crate::file_format::FileFormat;
 use base::pixels::Pixels;
 
 pub fn decode(job: &Job, frame: &Frame, shrink: u32) -> Option<Pixels> {
@@ -22,5 +22,5 @@ pub fn decode(job: &Job, frame: &Frame, shrink: u32) -> Option<Pixels> {
     let mut data = vec![0; width.checked_mul(height)?.checked_mul(3)?];
     let image = Image { pixels: &mut data[..], width, pitch: width * 3, height, format: PixelFormat::RGB };
     decompressor.decompress(job.bytes, image).ok()?;
-    rgb(Kind::Jpeg, width as u32, height as u32, data).ok()
+    rgb(FileFormat::Jpeg, width as u32, height as u32, data).ok()
 }

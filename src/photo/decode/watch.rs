@@ -9,8 +9,8 @@ use base::contain::contained;
 
 /// Runs `work`, which keeps its memory reservation until it ends, even after it was abandoned.
 pub fn watched<T: Send + 'static>(job: &Job, work: impl FnOnce() -> T + Send + 'static) -> Result<T, DecodeError> {
-    let kind = job.kind;
-    job.deadline.check(kind)?;
+    let format = job.format;
+    job.deadline.check(format)?;
     let (sender, receiver) = mpsc::sync_channel(1);
     let (give, take) = mpsc::sync_channel(1);
     let place = job.place.clone();
@@ -21,7 +21,7 @@ pub fn watched<T: Send + 'static>(job: &Job, work: impl FnOnce() -> T + Send + '
         drop(place);
         let _ = sender.send(outcome);
     };
-    let failed = |message| DecodeError::Panicked { kind, message };
+    let failed = |message| DecodeError::Panicked { format, message };
     if thread::Builder::new().spawn(run).is_err() {
         // Without a thread, the photo may exceed its deadline.
         return contained(work).map_err(failed);
@@ -33,7 +33,7 @@ pub fn watched<T: Send + 'static>(job: &Job, work: impl FnOnce() -> T + Send + '
     };
     match outcome {
         Ok(outcome) => outcome.map_err(failed),
-        Err(RecvTimeoutError::Timeout) => Err(job.deadline.error(kind)),
+        Err(RecvTimeoutError::Timeout) => Err(job.deadline.error(format)),
         Err(RecvTimeoutError::Disconnected) => Err(failed("its thread ended".to_owned())),
     }
 }
@@ -43,7 +43,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::kind::Kind;
+    use crate::file_format::FileFormat;
     use crate::{Limits, MemoryBudget, Scale};
 
     #[test]
@@ -55,7 +55,7 @@ mod tests {
         let job = Job {
             bytes: &[],
             file: 0,
-            kind: Kind::Avif,
+            format: FileFormat::Avif,
             scale: Scale::Full,
             limits: &limits,
             place: &place,
@@ -81,7 +81,7 @@ mod tests {
         let job = Job {
             bytes: &[],
             file: 0,
-            kind: Kind::Webp,
+            format: FileFormat::Webp,
             scale: Scale::Full,
             limits: &limits,
             place: &place,

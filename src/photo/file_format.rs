@@ -6,7 +6,7 @@ use std::fmt;
 use super::ifd::{Ifd, Tiff};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FileFormat {
     Jpeg,
     Png,
     Webp,
@@ -38,7 +38,7 @@ pub enum Raw {
     Other,
 }
 
-impl Kind {
+impl FileFormat {
     pub fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "JPEG",
@@ -76,7 +76,7 @@ impl Raw {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FileFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -85,23 +85,23 @@ impl fmt::Display for Kind {
 /// The format of a file, from its bytes or the beginning of them. TIFF-based raw files are distinguished from plain
 /// TIFF by their directories, which may follow later in the file; the first 64 KiB are enough for every camera known
 /// here.
-pub fn sniff(bytes: &[u8]) -> Option<Kind> {
+pub fn sniff(bytes: &[u8]) -> Option<FileFormat> {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
     match bytes {
-        _ if starts(b"\xff\xd8\xff") => Some(Kind::Jpeg),
-        _ if starts(b"\x89PNG\r\n\x1a\n") => Some(Kind::Png),
-        _ if starts(b"GIF87a") || starts(b"GIF89a") => Some(Kind::Gif),
-        _ if starts(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => Some(Kind::Webp),
-        _ if starts(b"BM") && bitmap_header(bytes) => Some(Kind::Bmp),
-        _ if starts(b"FUJIFILMCCD-RAW") => Some(Kind::Raw(Raw::Raf)),
-        _ if starts(b"FOVb") => Some(Kind::Raw(Raw::X3f)),
-        _ if starts(b"\0MRM") => Some(Kind::Raw(Raw::Mrw)),
-        _ if starts(b"II\x1a\0\0\0HEAPCCDR") => Some(Kind::Raw(Raw::Crw)),
-        _ if starts(b"IIRO") || starts(b"IIRS") || starts(b"MMOR") => Some(Kind::Raw(Raw::Orf)),
-        _ if starts(b"IIU\0") => Some(Kind::Raw(Raw::Rw2)),
-        _ if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL \r\n\x87\n") => Some(Kind::JpegXl),
+        _ if starts(b"\xff\xd8\xff") => Some(FileFormat::Jpeg),
+        _ if starts(b"\x89PNG\r\n\x1a\n") => Some(FileFormat::Png),
+        _ if starts(b"GIF87a") || starts(b"GIF89a") => Some(FileFormat::Gif),
+        _ if starts(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => Some(FileFormat::Webp),
+        _ if starts(b"BM") && bitmap_header(bytes) => Some(FileFormat::Bmp),
+        _ if starts(b"FUJIFILMCCD-RAW") => Some(FileFormat::Raw(Raw::Raf)),
+        _ if starts(b"FOVb") => Some(FileFormat::Raw(Raw::X3f)),
+        _ if starts(b"\0MRM") => Some(FileFormat::Raw(Raw::Mrw)),
+        _ if starts(b"II\x1a\0\0\0HEAPCCDR") => Some(FileFormat::Raw(Raw::Crw)),
+        _ if starts(b"IIRO") || starts(b"IIRS") || starts(b"MMOR") => Some(FileFormat::Raw(Raw::Orf)),
+        _ if starts(b"IIU\0") => Some(FileFormat::Raw(Raw::Rw2)),
+        _ if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL \r\n\x87\n") => Some(FileFormat::JpegXl),
         _ if starts(b"II*\0") || starts(b"MM\0*") => Some(tiff_family(bytes)),
-        _ if starts(b"II+\0") || starts(b"MM\0+") => Some(Kind::Tiff),
+        _ if starts(b"II+\0") || starts(b"MM\0+") => Some(FileFormat::Tiff),
         _ => brands(bytes),
     }
 }
@@ -111,7 +111,7 @@ fn bitmap_header(bytes: &[u8]) -> bool {
     matches!(bytes.get(14..18), Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
 }
 
-fn brands(bytes: &[u8]) -> Option<Kind> {
+fn brands(bytes: &[u8]) -> Option<FileFormat> {
     let size = u32::from_be_bytes(*bytes.first_chunk()?) as usize;
     if bytes.get(4..8)? != b"ftyp" || size < 16 {
         return None;
@@ -121,11 +121,11 @@ fn brands(bytes: &[u8]) -> Option<Kind> {
     let brands = || listed.chunks_exact(4).enumerate().filter(|(at, _)| *at != 1).map(|(_, brand)| brand);
     let any = |known: &[&[u8; 4]]| brands().any(|brand| known.iter().any(|k| brand == *k));
     if any(&[b"crx "]) {
-        Some(Kind::Raw(Raw::Cr3))
+        Some(FileFormat::Raw(Raw::Cr3))
     } else if any(&[b"avif", b"avis"]) {
-        Some(Kind::Avif)
+        Some(FileFormat::Avif)
     } else if any(&[b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"]) {
-        Some(Kind::Heic)
+        Some(FileFormat::Heic)
     } else {
         None
     }
@@ -141,21 +141,21 @@ const RAW_COMPRESSIONS: [u32; 5] = [32767, 32769, 32770, 34713, 65535];
 
 /// A TIFF is a raw file if one of its directories holds sensor data. The maker's name is no evidence, because programs
 /// keep it in the plain TIFF that they export.
-fn tiff_family(bytes: &[u8]) -> Kind {
+fn tiff_family(bytes: &[u8]) -> FileFormat {
     if bytes.get(8..10) == Some(b"CR") {
-        return Kind::Raw(Raw::Cr2);
+        return FileFormat::Raw(Raw::Cr2);
     }
-    let Some(tiff) = Tiff::new(bytes) else { return Kind::Tiff };
+    let Some(tiff) = Tiff::new(bytes) else { return FileFormat::Tiff };
     let directories = tiff.directories();
     if directories.iter().any(|ifd| ifd.entry(DNG_VERSION).is_some()) {
-        return Kind::Raw(Raw::Dng);
+        return FileFormat::Raw(Raw::Dng);
     }
     let holds_sensor_data = |ifd: &Ifd| {
         ifd.number(PHOTOMETRIC) == Some(COLOR_FILTER_ARRAY)
             || ifd.number(COMPRESSION).is_some_and(|it| RAW_COMPRESSIONS.contains(&it))
     };
     if !directories.iter().any(holds_sensor_data) {
-        return Kind::Tiff;
+        return FileFormat::Tiff;
     }
     let make = directories.iter().find_map(|ifd| ifd.text(MAKE)).unwrap_or_default().to_ascii_uppercase();
     let makers = [
@@ -168,7 +168,7 @@ fn tiff_family(bytes: &[u8]) -> Kind {
         ("PANASONIC", Raw::Rw2),
         ("OLYMPUS", Raw::Orf),
     ];
-    Kind::Raw(makers.iter().find(|(name, _)| make.starts_with(name)).map_or(Raw::Other, |(_, raw)| *raw))
+    FileFormat::Raw(makers.iter().find(|(name, _)| make.starts_with(name)).map_or(Raw::Other, |(_, raw)| *raw))
 }
 
 /// File name extensions of photos, in lower case.
@@ -210,17 +210,17 @@ mod tests {
 
     #[test]
     fn content_decides_not_the_name() {
-        assert_eq!(sniff(b"\xff\xd8\xff\xd9"), Some(Kind::Jpeg));
-        assert_eq!(sniff(b"\x89PNG\r\n\x1a\n"), Some(Kind::Png));
-        assert_eq!(sniff(b"RIFF\0\0\0\0WEBPVP8 "), Some(Kind::Webp));
+        assert_eq!(sniff(b"\xff\xd8\xff\xd9"), Some(FileFormat::Jpeg));
+        assert_eq!(sniff(b"\x89PNG\r\n\x1a\n"), Some(FileFormat::Png));
+        assert_eq!(sniff(b"RIFF\0\0\0\0WEBPVP8 "), Some(FileFormat::Webp));
         assert_eq!(sniff(b"RIFF\0\0\0\0WAVEfmt "), None);
         assert_eq!(sniff(b"BMW is a maker of cars, this is prose"), None);
-        assert_eq!(sniff(b"\0\0\0\x18ftypmif1\0\0\0\0avifmif1"), Some(Kind::Avif));
-        assert_eq!(sniff(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic"), Some(Kind::Heic));
-        assert_eq!(sniff(b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom"), Some(Kind::Raw(Raw::Cr3)));
+        assert_eq!(sniff(b"\0\0\0\x18ftypmif1\0\0\0\0avifmif1"), Some(FileFormat::Avif));
+        assert_eq!(sniff(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic"), Some(FileFormat::Heic));
+        assert_eq!(sniff(b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom"), Some(FileFormat::Raw(Raw::Cr3)));
         assert_eq!(sniff(b"\0\0\0\x18ftypisom\0\0\0\0mp41isom"), None);
-        assert_eq!(sniff(b"II*\0\x10\0\0\0CR\x02\0"), Some(Kind::Raw(Raw::Cr2)));
-        assert_eq!(sniff(b"II*\0\x08\0\0\0"), Some(Kind::Tiff));
+        assert_eq!(sniff(b"II*\0\x10\0\0\0CR\x02\0"), Some(FileFormat::Raw(Raw::Cr2)));
+        assert_eq!(sniff(b"II*\0\x08\0\0\0"), Some(FileFormat::Tiff));
         assert_eq!(sniff(b""), None);
         assert_eq!(sniff(b"\xff\xd8"), None);
     }
