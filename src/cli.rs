@@ -1,7 +1,7 @@
 //! The command line: the list of commands, and which file runs each.
 
-mod acting;
 pub mod examples;
+mod global_options;
 mod outputs;
 
 use std::ffi::OsString;
@@ -74,7 +74,7 @@ pub enum Command {
 
 /// The command line with its examples.
 pub fn command_line() -> clap::Command {
-    examples::added(acting::shown(Cli::command()), "")
+    examples::added(global_options::hide_ineffective(Cli::command()), "")
 }
 
 /// Parses the arguments, the program's name first.
@@ -129,6 +129,6 @@ fn dispatch(command: &Command, context: &Context) -> Result<Ending, CommandError
         Command::Config(args) => config::run(args, context),
         Command::Schema(args) => schema::run(args, context),
         Command::Completions(args) => completions::run(args, context),
-        Command::Man(args) => man::run(args, acting::shown(Cli::command()), examples::of, context),
+        Command::Man(args) => man::run(args, global_options::hide_ineffective(Cli::command()), examples::of, context),
     }
 }

@@ -13,7 +13,7 @@ const MODEL_LIST: &[&[&str]] = &[STORE, PHOTOS, &["device", "pull", "license_pol
 const MODEL_FILES: &[&[&str]] = &[STORE, &["device", "pull", "threads", "isolate"]];
 
 /// The options without effect, by command; also for its subcommands.
-const IDLE: &[(&str, &[&[&str]])] = &[
+const INEFFECTIVE: &[(&str, &[&[&str]])] = &[
     ("decide list", NO_PHOTOS),
     ("decide log", NO_PHOTOS),
     ("decide", &[MODELS]),
@@ -33,23 +33,24 @@ const IDLE: &[(&str, &[&[&str]])] = &[
 ];
 
 /// Hides the options without effect in a command and its subcommands.
-pub fn shown(mut root: Command) -> Command {
+pub fn hide_ineffective(mut root: Command) -> Command {
     let globals: Vec<clap::Arg> = root.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
     let names: Vec<String> = root.get_subcommands().map(|below| below.get_name().to_owned()).collect();
     for name in names {
-        root = root.mut_subcommand(&name, |command| shown_in(command, &name, &globals));
+        root = root.mut_subcommand(&name, |command| hide_ineffective_in(command, &name, &globals));
     }
     root
 }
 
-fn shown_in(mut command: Command, path: &str, globals: &[clap::Arg]) -> Command {
+fn hide_ineffective_in(mut command: Command, path: &str, globals: &[clap::Arg]) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
     for name in names {
-        command = command.mut_subcommand(&name, |below| shown_in(below, &format!("{path} {name}"), globals));
+        command = command.mut_subcommand(&name, |below| hide_ineffective_in(below, &format!("{path} {name}"), globals));
     }
     let is_here = |of: &str| path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
-    let idle = IDLE.iter().find(|(of, _)| is_here(of)).map_or(&[][..], |(_, idle)| idle).concat();
-    let hidden = globals.iter().filter(|arg| idle.contains(&arg.get_id().as_str()));
+    let ineffective =
+        INEFFECTIVE.iter().find(|(of, _)| is_here(of)).map_or(&[][..], |(_, ineffective)| ineffective).concat();
+    let hidden = globals.iter().filter(|arg| ineffective.contains(&arg.get_id().as_str()));
     // A command's own option of the same name replaces the global one.
     command.args(hidden.map(|arg| arg.clone().hide(true)))
 }

@@ -177,9 +177,9 @@ impl From<ModelHubError> for CommandError {
         match error {
             ModelHubError::Hub(error) => error.into(),
             ModelHubError::Interrupted => photos::interrupted(),
-            ModelHubError::Nowhere { .. } => Context::no_models_dir(),
-            ModelHubError::Word(_)
-            | ModelHubError::Lengths { .. }
+            ModelHubError::NoFolder { .. } => Context::no_models_dir(),
+            ModelHubError::UnknownWord(_)
+            | ModelHubError::EmbeddingLength { .. }
             | ModelHubError::Cluster(ClusterError::Parameter { .. })
             | ModelHubError::Select(_)
             | ModelHubError::Licence(_)

@@ -60,7 +60,7 @@ impl ModelHub {
         let vector = |photo: &PhotoReport| photo.embedding.as_ref().map_or(0, |embedding| embedding.vector.len());
         let dim = photos.first().map_or(0, |photo| vector(photo));
         if let Some(odd) = photos.iter().find(|photo| vector(photo) != dim) {
-            return Err(ModelHubError::Lengths { path: odd.path.clone() });
+            return Err(ModelHubError::EmbeddingLength { path: odd.path.clone() });
         }
         let rows = computed().map(|embedding| Arc::clone(&embedding.vector)).collect();
         let embeddings = Embeddings::shared(rows, dim)?;

@@ -124,7 +124,7 @@ pub enum ModelHubError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Word(#[from] groups::UnknownWord),
+    UnknownWord(#[from] groups::UnknownWord),
     #[error(transparent)]
     Device(#[from] DeviceError),
     #[error(transparent)]
@@ -132,7 +132,7 @@ pub enum ModelHubError {
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
     #[error("no folder for {what}: neither {variable} nor HOME is set")]
-    Nowhere { what: &'static str, variable: &'static str },
+    NoFolder { what: &'static str, variable: &'static str },
     /// One photo failed, not the hub.
     #[error("{0}")]
     Photo(Failure),
@@ -141,7 +141,7 @@ pub enum ModelHubError {
     #[error("interrupted")]
     Interrupted,
     #[error("{}: its embedding differs in length from the others", path.display())]
-    Lengths { path: PathBuf },
+    EmbeddingLength { path: PathBuf },
     #[error(transparent)]
     Concepts(#[from] ConceptError),
     #[error(transparent)]
@@ -213,7 +213,7 @@ impl ModelHub {
             isolation: Isolation::Off,
         };
         if !options.has_models_folder() {
-            return Err(ModelHubError::Nowhere { what: "models", variable: "XDG_DATA_HOME" });
+            return Err(ModelHubError::NoFolder { what: "models", variable: "XDG_DATA_HOME" });
         }
         Self::within(options, run)
     }
@@ -268,8 +268,8 @@ impl ModelHub {
 
 fn make(options: &Options) -> Result<Hub, ModelHubError> {
     let Options { settings, models_dir, own_manifests, memory, unload_after, .. } = options;
-    let nowhere = ModelHubError::Nowhere { what: "models", variable: "XDG_DATA_HOME" };
-    let folder = models_dir.clone().or_else(|| settings.models_folder()).ok_or(nowhere)?;
+    let no_folder = ModelHubError::NoFolder { what: "models", variable: "XDG_DATA_HOME" };
+    let folder = models_dir.clone().or_else(|| settings.models_folder()).ok_or(no_folder)?;
     let engine = Engine { cpu: Cpu::chosen()?, precision: options.precision };
     let config = HubConfig {
         own_manifests: own_manifests.clone(),

@@ -241,8 +241,8 @@ impl ModelHub {
             reading::read_text(Path::new(manifest), reading::TEXT).map_err(io)?
         };
         let hub = self.hub();
-        let nowhere = ModelHubError::Nowhere { what: "manifests of your own", variable: "XDG_CONFIG_HOME" };
-        let folder = self.options.own_manifests.as_deref().ok_or(nowhere)?;
+        let no_folder = ModelHubError::NoFolder { what: "manifests of your own", variable: "XDG_CONFIG_HOME" };
+        let folder = self.options.own_manifests.as_deref().ok_or(no_folder)?;
         let manifest = hub.library().add(folder, manifest, &yaml, false)?;
         self.reload_manifests()?;
         Ok(record(&manifest, hub.cache(), &[]))
