@@ -198,9 +198,9 @@ mod tests {
         assert_eq!(hub.faces(Landmarks::Attention, thresholds).unwrap().identity(), known);
         let mini: Aesthetic = hub.aesthetic(MINI).unwrap();
         let known = concat!(
-            "album-mini@4 sha256:0d99dcc02555394f45d5f23d7f8c8a3cbf494fccf15100c5a8f235d8edeace7b ",
+            "album-mini@5 sha256:6a54eaa0b33a6c722101cb4255556a0a158a93e6a38681877010d8af5b9775d2 ",
             r#"[{"resize":{"square":224},"filter":"lanczos","mean":[0.49803921580314636,0.49803921580314636,0.49803921580314636],"#,
-            r#""std":[0.501960813999176,0.501960813999176,0.501960813999176]},"second"] Fullviews/3"#
+            r#""std":[0.501960813999176,0.501960813999176,0.501960813999176]},"second"] Fullviews/4"#
         );
         assert_eq!(mini.identity().unwrap(), known);
     }

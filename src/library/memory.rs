@@ -49,7 +49,7 @@ impl ModelHub {
     /// # let folder = tempfile::tempdir()?;
     /// # let hub = ModelHub::open(Options { models_dir: Some(folder.path().into()), ..Options::built_in()? })?;
     /// let loaded = hub.load_on("album-mini", "cpu")?;
-    /// assert_eq!(loaded.reference(), "album-mini@4");
+    /// assert_eq!(loaded.reference(), "album-mini@5");
     /// assert!(hub.load_on("album-mini", "banana").is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -67,7 +67,7 @@ impl ModelHub {
     /// use hub::availability::Status;
     ///
     /// let ready = hub.ensure_ready("album-mini", |progress| println!("{} bytes", progress.have))?;
-    /// assert_eq!(ready.reference(), "album-mini@4");
+    /// assert_eq!(ready.reference(), "album-mini@5");
     /// assert_eq!(hub.status("album-mini")?, Status::Loaded);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -9,6 +9,8 @@ mod papers;
 mod pictures;
 mod screens;
 
+pub use camera::bilinear;
+
 use super::degrade;
 use super::rng::Rng;
 use base::pixels::Pixels;

@@ -4,6 +4,7 @@ mod batch;
 mod comparison_head;
 mod data;
 mod features;
+mod framing;
 mod judge;
 mod views;
 mod whitening;
@@ -16,6 +17,7 @@ use candle_core::{Device, Tensor};
 use safetensors::tensor::Dtype;
 
 use self::batch::{Minibatch, TrainingSet};
+use self::comparison_head::Agreement;
 pub use self::data::Folds;
 use self::features::{Extractor, RowIndex};
 pub use self::features::{FILE as FEATURES_FILE, KEY as FEATURES_KEY};
@@ -295,11 +297,15 @@ fn finish(
     else {
         return Ok(false);
     };
-    if let Some([pairs, first]) = comparison_head::agreement(&heads, &comparison_tensors, set)? {
+    let judged = comparison_head::agreement(&heads, &comparison_tensors, set, &recipe.comparison_head, recipe.seed)?;
+    if let Some(Agreement { pairwise, first, level, centred }) = judged {
         listener.note(&format!(
-            "bursts not trained on: {:.0} % of the pairs in the right order, the best take first in {:.0} %",
-            100.0 * pairs,
-            100.0 * first
+            "bursts not trained on: {:.1} % of the pairs in the right order, the best take first in {:.0} %; photos not \
+             trained on: {:.1} % of the level copies preferred to tilted ones, {:.1} % of the centred to others",
+            100.0 * pairwise,
+            100.0 * first,
+            100.0 * level,
+            100.0 * centred
         ));
     }
     all.tensors

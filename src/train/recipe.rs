@@ -116,6 +116,8 @@ pub struct ComparisonRecipe {
     pub singles: usize,
     /// Number of degraded copies of each.
     pub copies: usize,
+    /// Number of single photos that tilted copies and copies off centre are made of.
+    pub framed: usize,
     pub losses: ComparisonLosses,
 }
 
@@ -128,6 +130,9 @@ pub struct ComparisonLosses {
     /// Weights of the pairs of a take, or a single photo, and its degraded copy.
     pub degraded_takes: f64,
     pub degraded: f64,
+    /// Weights of the pairs of a level copy and a tilted one, and of a centred copy and one off centre.
+    pub tilted: f64,
+    pub off_centre: f64,
 }
 
 impl MiniRecipe {

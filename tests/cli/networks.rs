@@ -150,7 +150,7 @@ fn the_built_in_model_rates_where_that_of_ava_is_missing_and_says_how_to_get_it(
         assert!(seen.stderr.contains(part), "{}", seen.stderr);
     }
     let line = &seen.lines()[0];
-    assert_eq!((&line["aesthetic_model"], &line["ava_score"]), (&"album-mini@4".into(), &Value::Null));
+    assert_eq!((&line["aesthetic_model"], &line["ava_score"]), (&"album-mini@5".into(), &Value::Null));
     assert!((1.0..=10.0).contains(&line["aesthetic_score"].as_f64().unwrap()), "{line}");
     world.run(["aesthetics", "--strict", "photos"]).expect(1);
     // Asked for by name it is no fallback, and nothing is said.
@@ -162,7 +162,7 @@ fn the_built_in_model_rates_where_that_of_ava_is_missing_and_says_how_to_get_it(
     assert!(seen.stderr.contains("none.pth"), "{}", seen.stderr);
     assert!(world.run(["embed", "--model", "dinov9", "photos"]).expect(2).stderr.contains("dinov2-b"));
     let line = world.run(["embed", "photos"]).expect(0).lines().remove(0);
-    assert_eq!((&line["model"], &line["dim"]), (&"album-mini@4".into(), &512.into()));
+    assert_eq!((&line["model"], &line["dim"]), (&"album-mini@5".into(), &512.into()));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn the_built_in_model_compares_where_that_for_pairs_is_missing_and_says_so() {
         there.stderr
     );
     let (there, back) = (there.lines().remove(0), back.lines().remove(0));
-    assert_eq!((&there["method"], &there["model"]), (&"album-mini".into(), &"album-mini@4".into()));
+    assert_eq!((&there["method"], &there["model"]), (&"album-mini".into(), &"album-mini@5".into()));
     let score = |at: usize| there["scores"][at].as_f64().unwrap();
     assert_eq!(score(0) > score(1), there["winner"] == 1, "{there}");
     assert_eq!(there["confidence"], back["confidence"]);

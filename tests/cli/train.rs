@@ -24,8 +24,8 @@ fn school(world: &World) {
         batch: { singles: 2, runs: 1, run: 2, variants: 2, drawn: 2 }\n\
         losses: { opinion: 1, correlation: 1, order: 1, preference: 1, degraded_order: 1, degradation: 1, kind: 1 }\n\
         checkpoint_steps: 1\n\
-        referee: { steps: 3, learning_rate: 0.01, weight_decay: 0, dropout: [0, 0.1], singles: 2, copies: 4, \
-        losses: { takes: 1, series: 1, degraded_takes: 1, degraded: 1 } }\n";
+        referee: { steps: 3, learning_rate: 0.01, weight_decay: 0, dropout: [0, 0.1], singles: 2, copies: 4, framed: 2, \
+        losses: { takes: 1, series: 1, degraded_takes: 1, degraded: 1, tilted: 1, off_centre: 1 } }\n";
     fs::write(world.path("recipe.yaml"), recipe).unwrap();
     let takes: Vec<String> =
         (10..18).map(|n| format!("take_{n}.png,{:.2},s{}", 0.2 + 0.04 * f64::from(n), n / 3)).collect();
@@ -146,7 +146,7 @@ fn eval_sets_models_beside_baselines() {
         fitting.map(|line| line["value"].as_f64().unwrap()).collect()
     };
     let scores = figures("scores", "labels.csv");
-    for subject in ["album-mini@4", "sharpness", "rule-based"] {
+    for subject in ["album-mini@5", "sharpness", "rule-based"] {
         assert!(!of(&scores, subject, "srcc").is_empty(), "{subject}");
     }
     let bursts = figures("bursts", "takes.csv");
@@ -161,8 +161,8 @@ fn eval_sets_models_beside_baselines() {
         let [value, low, high] = ["value", "low", "high"].map(|key| line[key].as_f64().unwrap());
         assert!(low <= high && (-1.0..=1.0).contains(&value), "{line}");
     }
-    assert_eq!(of(&degraded, "album-mini@4", "confidence"), [0.5], "a photo against itself");
-    assert_eq!(of(&degraded, "album-mini@4", "first_preferred"), [0.5], "the order of a pair changes nothing");
+    assert_eq!(of(&degraded, "album-mini@5", "confidence"), [0.5], "a photo against itself");
+    assert_eq!(of(&degraded, "album-mini@5", "first_preferred"), [0.5], "the order of a pair changes nothing");
     let refused = world.run(["eval", "bursts", "labels.csv", "--photos", "photos"]).expect(2);
     assert!(refused.stderr.contains("column `group`"), "{}", refused.stderr);
 }

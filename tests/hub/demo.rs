@@ -13,7 +13,7 @@ fn the_example_shows_every_step_without_a_network() {
     for part in [
         "ava-resnet50@1: ",
         "(not_downloaded)",
-        "album-mini@4 and album-mini@4: Loaded",
+        "album-mini@5 and album-mini@5: Loaded",
         "out of bytes: [(\"blur\", ",
         "added my-detector@1.0.0: needs ultralytics and torch, not_downloaded",
         "given back: true",

@@ -47,7 +47,7 @@ fn library(photos: usize, dim: usize, alike: f64, seed: u64) -> Library {
 
 /// The default method of albums on parts found one way or another.
 fn labels(library: &Library, parts: &[Part], clock: bool) -> Vec<i64> {
-    let calibration = Calibration::of("album-mini@4");
+    let calibration = Calibration::of("album-mini@5");
     let output = agglomerative::merged(&library.rows, parts, calibration.agglomerative);
     let labels = match calibration.clock.filter(|_| clock) {
         Some(clock) => moments::apply_clock(&output.labels, &library.rows, &library.times, &clock, 1),
@@ -58,11 +58,11 @@ fn labels(library: &Library, parts: &[Part], clock: bool) -> Vec<i64> {
 }
 
 fn clock() -> Clock {
-    Calibration::of("album-mini@4").clock.unwrap()
+    Calibration::of("album-mini@5").clock.unwrap()
 }
 
 fn threshold() -> f64 {
-    Calibration::of("album-mini@4").agglomerative.distance_threshold
+    Calibration::of("album-mini@5").agglomerative.distance_threshold
 }
 
 /// Strangers link most photos of a library of 96 numbers a row into one part.

@@ -29,7 +29,7 @@ mod tests {
     #[test]
     fn both_parts_of_the_built_in_embedding_count_less_and_less_and_others_are_left_alone() {
         let ones = vec![1.0; 2 * scene_layout::DIM];
-        let seen = unwhitened(&ones, "album-mini@4");
+        let seen = unwhitened(&ones, "album-mini@5");
         assert_eq!(seen.len(), ones.len());
         assert_eq!((seen[0], seen[3]), (1.0, 0.5));
         assert_eq!(seen[..scene_layout::DIM], seen[scene_layout::DIM..]);

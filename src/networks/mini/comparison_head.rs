@@ -1,13 +1,16 @@
-//! The comparison head: a small layer over the network's preference and the details of a photo. It was trained on takes of
-//! the same scene and on degraded copies.
+//! The comparison head: a small layer over the network's preference and the details and framing of a photo. It was trained
+//! on takes of the same scene, on degraded copies, and on copies that are tilted or off centre.
 
 use super::answer;
 use super::detail::DETAILS;
+use super::framing::FRAMING;
 use super::views::Answers;
 use crate::checkpoint::{Names, WeightsError};
 
 /// Length of [`comparison_features`].
-pub const COMPARISON_FEATURES: usize = 4 + DETAILS;
+pub const COMPARISON_FEATURES: usize = FRAMING_AT + FRAMING;
+/// Where the framing begins.
+pub const FRAMING_AT: usize = 4 + DETAILS;
 pub const HIDDEN: usize = 64;
 /// Opinions range from 0 to 1, preferences over about ten units; the factor brings them closer.
 const OPINION: f32 = 5.0;
@@ -30,7 +33,8 @@ pub fn comparison_features(answers: &Answers, details: &[f32; DETAILS]) -> [f32;
     for (at, answers) in [&answers.whole, closely].into_iter().enumerate() {
         (all[at], all[2 + at]) = (answers[answer::PREFERENCE], OPINION * answers[answer::OPINION]);
     }
-    all[4..].copy_from_slice(details);
+    all[4..FRAMING_AT].copy_from_slice(details);
+    all[FRAMING_AT..].copy_from_slice(&answers.framing);
     all
 }
 

@@ -5,14 +5,16 @@
 
 mod comparison_head;
 mod detail;
+mod framing;
 mod heads;
 mod measures;
 mod trained;
 mod trunk;
 pub mod views;
 
-pub use comparison_head::{COMPARISON_FEATURES, ComparisonHead, FAR, HIDDEN, comparison_features};
+pub use comparison_head::{COMPARISON_FEATURES, ComparisonHead, FAR, FRAMING_AT, HIDDEN, comparison_features};
 pub use detail::{DETAILS, details};
+pub use framing::{FRAMING, framing};
 pub use heads::{Heads, scaled};
 pub use measures::{MEASURES, measures};
 pub use trained::{Mini, Outputs};

@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use super::{DETAILS, Heads, MEASURES, SIDE, answer, details, measures};
+use super::{DETAILS, FRAMING, Heads, MEASURES, SIDE, answer, details, framing, measures};
 use base::pixels::Pixels;
 use photo::resize;
 
 /// Part of the key of stored results; changes when the views change.
-pub const REVISION: &str = "views/3";
+pub const REVISION: &str = "views/4";
 
 /// Side of the centre crop.
 const CUT: u32 = SIDE as u32;
@@ -43,15 +43,20 @@ pub fn of(photo: &Pixels) -> Views {
 
 impl Views {
     pub fn measured(&self) -> Measured {
-        Measured { whole: measures(&self.whole), middle: self.middle.as_ref().map(measures) }
+        Measured {
+            whole: measures(&self.whole),
+            middle: self.middle.as_ref().map(measures),
+            framing: framing(&self.whole),
+        }
     }
 }
 
-/// The measures of both views.
+/// The measures of both views, and the framing of the whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     pub whole: [f32; MEASURES],
     pub middle: Option<[f32; MEASURES]>,
+    pub framing: [f32; FRAMING],
 }
 
 /// The outputs of the heads for the measures of both views. The trunk always sees the whole photo.
@@ -59,13 +64,14 @@ pub struct Measured {
 pub struct Answers {
     pub whole: Vec<f32>,
     pub middle: Option<Vec<f32>>,
+    pub framing: [f32; FRAMING],
 }
 
 impl Answers {
     /// Runs the heads on the trunk's features of the whole photo.
     pub fn of(heads: &Heads, pooled: &[f32], measured: &Measured) -> Self {
         let answer = |measures: &[f32; MEASURES]| heads.answer(pooled, measures);
-        Self { whole: answer(&measured.whole), middle: measured.middle.as_ref().map(answer) }
+        Self { whole: answer(&measured.whole), middle: measured.middle.as_ref().map(answer), framing: measured.framing }
     }
 
     /// The mean over both views.
@@ -114,7 +120,8 @@ mod tests {
 
     #[test]
     fn outputs_are_averaged_and_the_embedding_is_that_of_the_whole() {
-        let mut answers = Answers { whole: vec![1.0; answer::LEN], middle: Some(vec![0.0; answer::LEN]) };
+        let mut answers =
+            Answers { whole: vec![1.0; answer::LEN], middle: Some(vec![0.0; answer::LEN]), framing: [0.0; _] };
         assert_eq!((answers.opinion(), answers.degraded()[0], answers.embedded()[0]), (0.5, 0.5, 1.0));
         answers.middle = None;
         assert_eq!(answers.opinion(), 1.0);

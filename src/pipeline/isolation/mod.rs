@@ -37,6 +37,7 @@ pub enum Isolation {
 /// Decodes the photos of one thread, in this process or in a worker.
 #[derive(Debug)]
 pub struct PhotoDecoder {
+    #[cfg_attr(not(unix), expect(dead_code, reason = "photos are always decoded in this process there"))]
     isolation: Isolation,
     #[cfg(unix)]
     client: Option<client::Client>,

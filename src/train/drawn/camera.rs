@@ -58,7 +58,8 @@ fn table(width: u32, height: u32, rng: &mut Rng) -> Pixels {
     picture_of(width, height, data.collect())
 }
 
-fn bilinear(picture: &Pixels, x: f32, y: f32) -> [u8; 3] {
+/// The colour between pixels, whose middles are at whole numbers.
+pub fn bilinear(picture: &Pixels, x: f32, y: f32) -> [u8; 3] {
     let (columns, rows) = (picture.width() as usize, picture.height() as usize);
     let (left, top) = (x.max(0.0) as usize, y.max(0.0) as usize);
     let (right, low) = ((left + 1).min(columns - 1), (top + 1).min(rows - 1));

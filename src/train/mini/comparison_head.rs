@@ -1,5 +1,5 @@
 //! The last stage of a run: trains the comparison head on top of the finished network, from rated takes of the same
-//! scene and from degraded copies. The other heads stay frozen, so their opinions do not change.
+//! scene, from degraded copies, and from copies that are framed worse. The other heads stay frozen, so their opinions do not change.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +9,16 @@ use rayon::prelude::*;
 
 use super::MIN_SCORE_GAP;
 use super::batch::TrainingSet;
+use super::framing;
 use crate::adam::{Adam, StepOptions, values};
 use crate::eval::ranking::{self, ScoredPhoto};
 use crate::recipe::ComparisonRecipe;
 use crate::rng::Rng;
 use crate::{TrainError, loss};
+use base::pixels::Pixels;
 use networks::checkpoint::{InMemory, Ledger};
 use networks::mini::views::Answers;
-use networks::mini::{COMPARISON_FEATURES, ComparisonHead, FAR, HIDDEN, Heads, comparison_features};
+use networks::mini::{self, COMPARISON_FEATURES, ComparisonHead, FAR, FRAMING_AT, HIDDEN, Heads, comparison_features};
 
 /// Photos of a series at most this many numbers apart show about the same scene.
 const SERIES_DISTANCE: usize = 3;
@@ -98,11 +100,49 @@ pub fn train(
         }
         loss_terms.push((weight, pairs));
     }
+    for (pair, weight) in
+        [(framing::tilted as FramingPair, recipe.losses.tilted), (framing::off_centre, recipe.losses.off_centre)]
+    {
+        let framed = framed(heads, set, false, recipe.framed, seed, pair);
+        let mut pairs = Pairs::default();
+        (0..framed.len()).for_each(|at| pairs.add(rows.len() + 2 * at, rows.len() + 2 * at + 1, 1.0));
+        rows.extend(framed.into_iter().flatten());
+        loss_terms.push((weight, pairs));
+    }
     if stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
     loss_terms.retain(|(weight, pairs)| *weight > 0.0 && !pairs.weight.is_empty());
     learn(&rows, &loss_terms, recipe, seed).map(Some)
+}
+
+type FramingPair = fn(&Pixels, &mut Rng) -> [Pixels; 2];
+
+/// The inputs for up to `count` single photos, framed well and framed worse. They differ in their framing alone, so that
+/// nothing else is taken for its sign.
+fn framed(
+    heads: &Heads,
+    set: &TrainingSet<'_>,
+    held_out: bool,
+    count: usize,
+    seed: u64,
+    pair: FramingPair,
+) -> Vec<[Row; 2]> {
+    let singles: Vec<usize> = (0..set.photos.len())
+        .filter(|photo| set.photos[*photo].series_number.is_none() && set.photos[*photo].held_out == held_out)
+        .collect();
+    let step = (singles.len() / count.max(1)).max(1);
+    let chosen: Vec<usize> = singles.into_iter().step_by(step).take(count).collect();
+    let rows = comparison_inputs(heads, set, chosen.iter().map(|photo| set.index.view(*photo, 0, false)));
+    let with_framings = |(photo, row): (&usize, &Row)| {
+        let mut rng = Rng::at(seed ^ *photo as u64, [0, 6]);
+        pair(&set.photos[*photo].pixels, &mut rng).map(|copy| {
+            let mut row = *row;
+            row[FRAMING_AT..].copy_from_slice(&mini::framing(&copy));
+            row
+        })
+    };
+    chosen.par_iter().zip(&rows).map(with_framings).collect()
 }
 
 /// The inputs of the comparison head for some rows of the feature table.
@@ -179,11 +219,29 @@ fn learn(
     Ok(found)
 }
 
-/// On the held-out takes: the share of pairs ordered as people do, and the share of bursts whose best take is ranked
-/// first. `None` without held-out takes.
-pub fn agreement(heads: &Heads, tensors: &InMemory, set: &TrainingSet<'_>) -> Result<Option<[f64; 2]>, TrainError> {
+/// How a comparison head does on photos that were held out.
+pub struct Agreement {
+    /// The share of pairs of takes ordered as people do, and the share of bursts whose best take is ranked first.
+    pub pairwise: f64,
+    pub first: f64,
+    /// The share of level copies preferred to tilted ones, and of centred copies to those off centre.
+    pub level: f64,
+    pub centred: f64,
+}
+
+/// `None` without held-out takes.
+pub fn agreement(
+    heads: &Heads,
+    tensors: &InMemory,
+    set: &TrainingSet<'_>,
+    recipe: &ComparisonRecipe,
+    seed: u64,
+) -> Result<Option<Agreement>, TrainError> {
     let comparison_head = ComparisonHead::new(&Ledger::new(tensors).root()).map_err(candle_core::Error::wrap)?;
     let held_out: Vec<usize> = (0..set.takes.len()).filter(|take| set.takes[*take].held_out).collect();
+    if held_out.is_empty() {
+        return Ok(None);
+    }
     let inputs = comparison_inputs(heads, set, held_out.iter().map(|take| set.index.take(*take)));
     let judged: Vec<ScoredPhoto> = (held_out.iter().zip(&inputs))
         .map(|(take, inputs)| ScoredPhoto {
@@ -193,7 +251,17 @@ pub fn agreement(heads: &Heads, tensors: &InMemory, set: &TrainingSet<'_>) -> Re
         })
         .collect();
     let total = ranking::total(&ranking::by_group(&judged, MIN_SCORE_GAP));
-    Ok((!judged.is_empty()).then(|| [total.pairwise(), total.top1()]))
+    let preferred = |pair: FramingPair| {
+        let pairs = framed(heads, set, true, recipe.framed, seed, pair);
+        let right = |[better, worse]: &&[Row; 2]| comparison_head.strength(better) > comparison_head.strength(worse);
+        pairs.iter().filter(right).count() as f64 / pairs.len().max(1) as f64
+    };
+    Ok(Some(Agreement {
+        pairwise: total.pairwise(),
+        first: total.top1(),
+        level: preferred(framing::tilted),
+        centred: preferred(framing::off_centre),
+    }))
 }
 
 #[cfg(test)]
@@ -209,7 +277,14 @@ mod tests {
         // A high last feature and a low first one make a good photo.
         let scores: Vec<f32> = rows.iter().map(|row| 0.1 * (row[COMPARISON_FEATURES - 1] - row[0])).collect();
         pairs.add_ordered(0, &scores[..550], |i, j| i / 10 == j / 10);
-        let losses = ComparisonLosses { takes: 1.0, series: 0.0, degraded_takes: 0.0, degraded: 0.0 };
+        let losses = ComparisonLosses {
+            takes: 1.0,
+            series: 0.0,
+            degraded_takes: 0.0,
+            degraded: 0.0,
+            tilted: 0.0,
+            off_centre: 0.0,
+        };
         let recipe = ComparisonRecipe {
             steps: 150,
             learning_rate: 0.01,
@@ -217,6 +292,7 @@ mod tests {
             dropout: [0.05, 0.2],
             singles: 0,
             copies: 0,
+            framed: 0,
             losses,
         };
         let tensors = learn(&rows, &[(1.0, pairs)], &recipe, 1).expect("tensors");

@@ -19,7 +19,7 @@ use base::reading;
 use networks::checkpoint::InMemory;
 use networks::fused::{Batch, Runner};
 use networks::mini::views::{Measured, of};
-use networks::mini::{DEGRADATIONS, DETAILS, INPUTS, KINDS, MEASURES, POOLED, details_of, preprocess};
+use networks::mini::{DEGRADATIONS, DETAILS, FRAMING, INPUTS, KINDS, MEASURES, POOLED, details_of, preprocess};
 
 pub const FILE: &str = "looks.safetensors";
 /// The metadata key that identifies such a file.
@@ -28,7 +28,8 @@ const TENSOR: &str = "looks";
 
 const MIDDLE_MEASURES: usize = INPUTS;
 const DETAIL_FEATURES: usize = MIDDLE_MEASURES + MEASURES;
-const STRENGTHS: usize = DETAIL_FEATURES + DETAILS;
+const FRAMED: usize = DETAIL_FEATURES + DETAILS;
+const STRENGTHS: usize = FRAMED + FRAMING;
 const KNOWN: usize = STRENGTHS + DEGRADATIONS.len();
 const ROW: usize = KNOWN + DEGRADATIONS.len();
 /// Number of rows after which the file is rewritten.
@@ -151,11 +152,15 @@ impl FeatureTable {
     pub fn measured(&self, row: usize) -> Measured {
         let taken = |at: usize| self.part(row, at..at + MEASURES).try_into().unwrap_or([0.0; MEASURES]);
         let middle: [f32; MEASURES] = taken(MIDDLE_MEASURES);
-        Measured { whole: taken(POOLED), middle: (!middle[0].is_nan()).then_some(middle) }
+        Measured {
+            whole: taken(POOLED),
+            middle: (!middle[0].is_nan()).then_some(middle),
+            framing: self.part(row, FRAMED..STRENGTHS).try_into().unwrap_or([0.0; FRAMING]),
+        }
     }
 
     pub fn details(&self, row: usize) -> [f32; DETAILS] {
-        self.part(row, DETAIL_FEATURES..STRENGTHS).try_into().unwrap_or([0.0; DETAILS])
+        self.part(row, DETAIL_FEATURES..FRAMED).try_into().unwrap_or([0.0; DETAILS])
     }
 
     pub fn strengths(&self, row: usize) -> Vec<f32> {
@@ -267,6 +272,7 @@ impl Extractor<'_> {
         row.extend(measured.whole);
         row.extend(measured.middle.unwrap_or([f32::NAN; MEASURES]));
         row.extend(details_of(&pixels));
+        row.extend(measured.framing);
         row.extend(strengths);
         row.extend(known);
         Ok(row.into_iter().map(f16::from_f32).collect())

@@ -230,7 +230,7 @@ fn school(world: &World) {
         batch: { singles: 2, runs: 1, run: 2, variants: 2, drawn: 1 }\n\
         losses: { opinion: 1, correlation: 1, order: 1, preference: 1, degraded_order: 1, degradation: 1, kind: 1 }\n\
         checkpoint_steps: 1\n\
-        referee: { steps: 1, learning_rate: 0.01, weight_decay: 0, dropout: [0, 0], singles: 2, copies: 2, \
-        losses: { takes: 1, series: 1, degraded_takes: 1, degraded: 1 } }\n";
+        referee: { steps: 1, learning_rate: 0.01, weight_decay: 0, dropout: [0, 0], singles: 2, copies: 2, framed: 2, \
+        losses: { takes: 1, series: 1, degraded_takes: 1, degraded: 1, tilted: 1, off_centre: 1 } }\n";
     fs::write(world.path("recipe.yaml"), recipe).unwrap();
 }
