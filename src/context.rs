@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::arguments::Global;
 use crate::config::{self, Isolate, Origin, Resolved, Settings, Sources, home};
-use crate::error::{CommandError, Ending, Kind};
+use crate::error::{CommandError, CommandErrorKind, Ending};
 use crate::journal::{DecisionInForce, Decisions, Journal, JournalError, Logged, PeopleFile, TasteMemory};
 use crate::library::{ModelHub, ModelHubError, Options, RunContext};
 use crate::missing_models::MissingModels;
@@ -314,8 +314,9 @@ impl Context {
             report.table().lines().for_each(|line| self.ui.detail(line));
         }
         let written = match ended {
-            Err(CommandError { kind: Kind::Usage, .. }) => None,
-            Err(CommandError { kind: Kind::Failed, .. }) | Ok(Ending::NoneUsable | Ending::NothingFound) => {
+            Err(CommandError { kind: CommandErrorKind::Usage, .. }) => None,
+            Err(CommandError { kind: CommandErrorKind::Failed, .. })
+            | Ok(Ending::NoneUsable | Ending::NothingFound) => {
                 self.telemetry_file.as_ref().filter(|path| matches!(found(path), Ok(None)))
             }
             _ => self.telemetry_file.as_ref(),

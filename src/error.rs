@@ -7,7 +7,7 @@ use base::reading::was_stopped;
 
 /// Exit codes are part of the contract with scripts; see `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum CommandErrorKind {
     /// The command line or the configuration is invalid.
     Usage,
     /// The run failed and left no usable result.
@@ -44,30 +44,30 @@ impl From<Ending> for ExitCode {
 
 #[derive(Debug)]
 pub struct CommandError {
-    pub kind: Kind,
+    pub kind: CommandErrorKind,
     pub cause: anyhow::Error,
     pub hints: Vec<String>,
 }
 
 impl CommandError {
     pub fn usage(cause: impl Into<anyhow::Error>) -> Self {
-        Self::of(Kind::Usage, cause.into())
+        Self::of(CommandErrorKind::Usage, cause.into())
     }
 
     pub fn failed(cause: impl Into<anyhow::Error>) -> Self {
-        Self::of(Kind::Failed, cause.into())
+        Self::of(CommandErrorKind::Failed, cause.into())
     }
 
     /// A read interrupted by the user makes this an interruption and not a failure.
-    fn of(kind: Kind, cause: anyhow::Error) -> Self {
+    fn of(kind: CommandErrorKind, cause: anyhow::Error) -> Self {
         let mut errors = cause.chain().filter_map(|error| error.downcast_ref());
-        let kind = if errors.any(was_stopped) { Kind::Interrupted } else { kind };
+        let kind = if errors.any(was_stopped) { CommandErrorKind::Interrupted } else { kind };
         Self { kind, cause, hints: Vec::new() }
     }
 
     /// The user interrupted the run; `cause` says what has been done and what has not.
     pub fn interrupted(cause: impl Into<anyhow::Error>) -> Self {
-        Self { kind: Kind::Interrupted, cause: cause.into(), hints: Vec::new() }
+        Self { kind: CommandErrorKind::Interrupted, cause: cause.into(), hints: Vec::new() }
     }
 
     #[must_use]
@@ -79,18 +79,18 @@ impl CommandError {
     /// The error without its hints.
     pub fn headline(&self) -> String {
         let heading = match self.kind {
-            Kind::Usage => "usage: ",
-            Kind::Failed | Kind::BrokenPipe | Kind::Interrupted => "",
+            CommandErrorKind::Usage => "usage: ",
+            CommandErrorKind::Failed | CommandErrorKind::BrokenPipe | CommandErrorKind::Interrupted => "",
         };
         format!("{heading}{}", with_causes(&self.cause))
     }
 
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self.kind {
-            Kind::BrokenPipe => 0,
-            Kind::Failed => 1,
-            Kind::Usage => 2,
-            Kind::Interrupted => 130,
+            CommandErrorKind::BrokenPipe => 0,
+            CommandErrorKind::Failed => 1,
+            CommandErrorKind::Usage => 2,
+            CommandErrorKind::Interrupted => 130,
         })
     }
 }
@@ -111,7 +111,7 @@ impl From<anyhow::Error> for CommandError {
             .chain()
             .filter_map(|e| e.downcast_ref::<std::io::Error>())
             .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe);
-        Self::of(if closed { Kind::BrokenPipe } else { Kind::Failed }, cause)
+        Self::of(if closed { CommandErrorKind::BrokenPipe } else { CommandErrorKind::Failed }, cause)
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use albumctl::cli;
 use albumctl::context::Context;
-use albumctl::error::{CommandError, Kind};
+use albumctl::error::{CommandError, CommandErrorKind};
 use albumctl::ui::{ShowProgress, Ui};
 use base::contain::or_one_line;
 use base::escape::visible;
@@ -82,7 +82,7 @@ fn named_folder(refusal: &clap::Error) -> Option<&str> {
 }
 
 fn fail(ui: &Ui, error: &CommandError) -> ExitCode {
-    if error.kind != Kind::BrokenPipe {
+    if error.kind != CommandErrorKind::BrokenPipe {
         ui.error(error);
     }
     error.exit_code()

@@ -10,7 +10,7 @@ use crate::journal::{PersonFace, PhotoId, people};
 use crate::thumbnail::Thumbnail;
 use judge::portrait::Portrait;
 use judge::quality::Quality;
-use judge::select::Kind;
+use judge::select::LikelyKind;
 use judge::sequences::{Exposure, FrameSketch, SequenceKind};
 use networks::objects::Object;
 use networks::text::TextLine;
@@ -45,7 +45,7 @@ pub struct PhotoReport {
     /// The result of the classifier.
     pub classified: Option<Classified>,
     /// What kind of picture it is.
-    pub kind: Option<Kind>,
+    pub kind: Option<LikelyKind>,
     /// The faces on it, and whose they are.
     pub people: Option<Vec<PersonFace>>,
     pub text: Option<PhotoText>,

@@ -4,7 +4,7 @@ use super::network::{EmbeddingAnalysis, numbers, to_bytes};
 use crate::photo_report::{PhotoEmbedding, PhotoReport};
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
-use hub::Network;
+use hub::TaskNetwork;
 use judge::cluster::scene_layout;
 
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use super::network::{numbers, to_bytes};
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
-use hub::{Classifier, HubError, Network as _};
-use judge::select::{Kind, PictureKind};
+use hub::{Classifier, HubError, TaskNetwork as _};
+use judge::select::{LikelyKind, PictureKind};
 
 /// Raised when the stored form changes.
 pub const REVISION: &str = "kind/1";
@@ -27,22 +27,22 @@ impl KindAnalysis {
 }
 
 /// The likeliest kind, by the network's own order of kinds.
-pub fn likeliest(shares: &[f32]) -> Option<Kind> {
+pub fn likeliest(shares: &[f32]) -> Option<LikelyKind> {
     let best = shares.iter().zip(PictureKind::ALL).max_by(|a, b| a.0.total_cmp(b.0))?;
     // Converted through its decimal form, so that every command prints the digits of the 32-bit number.
-    Some(Kind { what: best.1, score: best.0.to_string().parse().ok()? })
+    Some(LikelyKind { what: best.1, score: best.0.to_string().parse().ok()? })
 }
 
 /// As numbers to store.
-pub fn stored(kind: Option<Kind>) -> Vec<f32> {
+pub fn stored(kind: Option<LikelyKind>) -> Vec<f32> {
     kind.map_or_else(Vec::new, |kind| vec![f32::from(kind.what as u8), kind.score as f32])
 }
 
 /// From stored numbers.
-pub fn restored(numbers: &[f32]) -> Option<Kind> {
+pub fn restored(numbers: &[f32]) -> Option<LikelyKind> {
     let &[place, score] = numbers else { return None };
     let what = PictureKind::ALL.into_iter().find(|kind| f32::from(*kind as u8) == place)?;
-    Some(Kind { what, score: score.to_string().parse().ok()? })
+    Some(LikelyKind { what, score: score.to_string().parse().ok()? })
 }
 
 impl Analysis for KindAnalysis {
@@ -84,7 +84,7 @@ mod tests {
             let mut shares = [0.1; 7];
             shares[place] = 0.4;
             let kind = likeliest(&shares);
-            assert_eq!(kind, Some(Kind { what, score: 0.4 }));
+            assert_eq!(kind, Some(LikelyKind { what, score: 0.4 }));
             assert_eq!(restored(&stored(kind)), kind);
         }
     }

@@ -4,10 +4,10 @@ use crate::photo_report::{AestheticRating, Classified, PhotoEmbedding, PhotoRepo
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
 use base::pixels::Pixels;
-use hub::{Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, HubError, Network};
+use hub::{Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, HubError, TaskNetwork};
 
 /// A kind of network with the part of the report that holds its output.
-pub trait ReportedNetwork: Network {
+pub trait ReportedNetwork: TaskNetwork {
     /// The operation's name in telemetry.
     const NAME: &'static str;
     /// Raised when the stored form of the output changes.

@@ -5,7 +5,7 @@ use super::network::{EmbeddingAnalysis, RatingAnalysis, ReportedNetwork as _, nu
 use crate::photo_report::PhotoReport;
 use crate::pipeline::{Analysis, Picture};
 use crate::store::Fingerprint;
-use hub::{Aesthetic, Embedder, HubError, Network as _, OnePass};
+use hub::{Aesthetic, Embedder, HubError, OnePass, TaskNetwork as _};
 
 #[derive(Debug)]
 pub struct RatingAndEmbeddingAnalysis {

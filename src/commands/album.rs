@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 
 use super::open_models::Networks;
-use super::people::{self, Wanted};
+use super::people::{self, PeopleNeed};
 use super::photos::{self, Tally};
 use super::query::QueryArgs;
 use super::sequences::Sequences;
@@ -74,7 +74,7 @@ pub struct Gathered {
 /// What is looked for on photos besides what every album needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Sought<'a> {
-    pub people: Wanted,
+    pub people: PeopleNeed,
     pub query: &'a QueryArgs,
     pub sequences: Sequences,
 }

@@ -79,7 +79,7 @@ impl DeliverArgs {
 
 /// A finished selection; verdicts refer to photos by index.
 #[derive(Debug, Clone, Copy)]
-pub struct Album<'a> {
+pub struct Selection<'a> {
     pub reports: &'a [PhotoReport],
     /// Whether the reports were read from a file, so that this run has not read the photos themselves.
     pub from_file: bool,
@@ -92,11 +92,11 @@ pub struct Album<'a> {
 /// Writes the requested files, and returns for each photo what was written, or would be in a dry run.
 pub fn deliver(
     args: &DeliverArgs,
-    album: Album,
+    album: Selection,
     tally: &mut Tally,
     context: &Context,
 ) -> Result<Vec<Vec<Written>>, CommandError> {
-    let Album { reports, from_file, photos, verdicts, .. } = album;
+    let Selection { reports, from_file, photos, verdicts, .. } = album;
     let mut picks = with_frames(args, album);
     let mut content_check = ContentCheck { reports, from_file, passed: vec![None; reports.len()] };
     if args.folder.is_asked() || args.zip.is_some() {
@@ -149,7 +149,10 @@ pub fn deliver(
 
 /// The photos to deliver, each with the pick that it belongs to: the picks, and after each the other frames of its sequence,
 /// unless a person decided about them.
-fn with_frames(args: &DeliverArgs, Album { reports, photos, verdicts, is_whole, .. }: Album) -> Vec<(usize, usize)> {
+fn with_frames(
+    args: &DeliverArgs,
+    Selection { reports, photos, verdicts, is_whole, .. }: Selection,
+) -> Vec<(usize, usize)> {
     let index: HashMap<&Path, usize> = reports.iter().enumerate().map(|(at, it)| (it.path.as_path(), at)).collect();
     let go_along = is_whole && args.folder.companions == Along::All;
     let beside = |pick: usize| {
@@ -189,7 +192,7 @@ impl ContentCheck<'_> {
 fn sidecars(
     args: &DeliverArgs,
     naming: SidecarNaming,
-    Album { reports, photos, verdicts, .. }: Album,
+    Selection { reports, photos, verdicts, .. }: Selection,
     content_check: &mut ContentCheck,
     written: &mut [Vec<Written>],
     tally: &mut Tally,
@@ -238,7 +241,7 @@ fn sidecars(
 }
 
 /// The page of an album.
-pub fn page(Album { reports, photos, verdicts, .. }: Album) -> Page {
+pub fn page(Selection { reports, photos, verdicts, .. }: Selection) -> Page {
     let vocabulary = relevance::vocabulary().unwrap_or_default();
     let mut entries: Vec<Entry> = reports.iter().map(|_| Entry::default()).collect();
     for verdict in verdicts {
@@ -319,7 +322,7 @@ fn face_mark(face: &Face) -> FaceMark {
 }
 
 /// Writes the report page, replacing that of an earlier run.
-pub fn write_page(file: &Path, album: Album, args: &DeliverArgs, context: &Context) -> Result<(), CommandError> {
+pub fn write_page(file: &Path, album: Selection, args: &DeliverArgs, context: &Context) -> Result<(), CommandError> {
     if args.dry_run {
         return Ok(());
     }

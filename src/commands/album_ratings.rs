@@ -7,7 +7,7 @@ use super::sidecar_facts;
 use crate::context::Context;
 use crate::photo_report::PhotoReport;
 use crate::report::records::DecisionWord;
-use crate::report::xmp::{self, Mark, Naming};
+use crate::report::xmp::{self, Naming, SidecarValues};
 use base::reading;
 use judge::select::{Decision, Photo, Verdict};
 use photo::xmp::persons_rating;
@@ -61,9 +61,9 @@ impl From<SidecarNaming> for Naming {
 
 impl RatingArgs {
     /// What is written about a photo.
-    pub fn mark(&self, report: &PhotoReport, photo: &Photo, verdict: &Verdict, context: &Context) -> Mark {
+    pub fn mark(&self, report: &PhotoReport, photo: &Photo, verdict: &Verdict, context: &Context) -> SidecarValues {
         let own_label = self.xmp_label.clone().filter(|_| verdict.selected());
-        Mark {
+        SidecarValues {
             // In XMP, −1 means rejected.
             rating: match photo.decision {
                 Some(Decision::Reject) => Some(-1),
@@ -84,7 +84,7 @@ impl RatingArgs {
         &self,
         picks: impl Iterator<Item = (&'a PhotoReport, &'a Photo, &'a Verdict)>,
         context: &Context,
-    ) -> Vec<Option<Mark>> {
+    ) -> Vec<Option<SidecarValues>> {
         let mut by_persons = 0;
         let mark = |(report, photo, verdict): (&PhotoReport, &Photo, &Verdict)| {
             if !self.xmp_embed {

@@ -2,12 +2,12 @@
 
 use super::album::{self, GroupArgs};
 use super::open_models::Networks;
-use super::people::{self, Wanted};
+use super::people::{self, PeopleNeed};
 use super::photos;
 use super::select::{ChoiceArgs, choose};
 use crate::arguments::PhotoArgs;
 use crate::context::Context;
-use crate::error::{CommandError, Ending, Kind};
+use crate::error::{CommandError, CommandErrorKind, Ending};
 use crate::library::ModelHubError;
 use crate::report::records::AnalyzeRecord;
 use judge::select::{self, Comparator, Photo, Rules, Verdict};
@@ -38,8 +38,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     models.sketching = args.choice.sequences.analysis(context);
     models.classification = args.choice.query.classification(&networks, context)?;
     models.description = args.choice.query.description(None, &networks, context)?;
-    let wanted = if args.choice.coverage.wanted() == Wanted::Not { Wanted::IfHere } else { Wanted::Needed };
-    models.people = people::recognition_as(wanted, &networks, context)?;
+    let need =
+        if args.choice.coverage.people_need() == PeopleNeed::None { PeopleNeed::IfHere } else { PeopleNeed::Required };
+    models.people = people::recognition_as(need, &networks, context)?;
     let (mut reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
     if let Some(recognising) = &models.people {
         people::tell_apart(&mut reports, recognising, context)?;
@@ -50,7 +51,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let (photos, _) = args.choice.candidates(&reports, &groups, &rules, &context.decisions()?, &models, context)?;
     let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);
     let mut verdicts = match chosen {
-        Err(CommandError { kind: Kind::Interrupted, .. }) => {
+        Err(CommandError { kind: CommandErrorKind::Interrupted, .. }) => {
             tally.interrupted = true;
             measured(&photos, &rules)?
         }

@@ -12,7 +12,7 @@ use crate::error::{CommandError, Ending};
 use crate::library::model_selection::{COMPARES, COMPARISON_MODEL};
 use crate::library::{ModelHubError, choice};
 use crate::report::records::{Method, PairRecord, RankRecord};
-use hub::{Comparator, HubError, ModelChoice, Network as _};
+use hub::{Comparator, HubError, ModelChoice, TaskNetwork as _};
 use judge::select::ScoreParts;
 use photo::scan::Scan;
 

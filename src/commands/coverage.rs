@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::people::Wanted;
+use super::people::PeopleNeed;
 use crate::arguments::at_least_one;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -25,8 +25,8 @@ pub struct CoverageArgs {
 
 impl CoverageArgs {
     /// Whether it needs face recognition.
-    pub fn wanted(&self) -> Wanted {
-        if self.people.is_empty() && self.each_person.is_none() { Wanted::Not } else { Wanted::Needed }
+    pub fn people_need(&self) -> PeopleNeed {
+        if self.people.is_empty() && self.each_person.is_none() { PeopleNeed::None } else { PeopleNeed::Required }
     }
 
     /// The options as text, for the key of a run.

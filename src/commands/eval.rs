@@ -21,7 +21,7 @@ use crate::report::output::whole_file;
 use crate::report::place::Content;
 use crate::report::records::EvalRecord;
 use base::pixels::Pixels;
-use hub::{Comparator, ModelChoice, Network};
+use hub::{Comparator, ModelChoice, TaskNetwork};
 use photo::resize;
 use train::mini::Folds;
 use train::photos::{self, Label};
@@ -189,7 +189,7 @@ impl DataArgs {
     }
 
     /// Opens the named model, otherwise the configured or the built-in one.
-    fn model<N: Network>(
+    fn model<N: TaskNetwork>(
         &self,
         which: ModelChoice<'_>,
         does: &str,

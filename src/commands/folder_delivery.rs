@@ -10,7 +10,7 @@ use crate::error::CommandError;
 use crate::failure::{Failure, Stage};
 use crate::report::export::{self, AtTarget, Item, Placement, Step};
 use crate::report::records::select::Written;
-use crate::report::xmp::{self, Mark, NotEmbedded};
+use crate::report::xmp::{self, NotEmbedded, SidecarValues};
 use base::atomic::Folders;
 use photo::companions::Companions;
 
@@ -109,7 +109,7 @@ impl Delivery {
     /// that could not be placed, which is reported, and at the end. A copy is given the mark.
     pub fn next(
         &mut self,
-        mark: Option<&Mark>,
+        mark: Option<&SidecarValues>,
         tally: &mut Tally,
         context: &Context,
     ) -> Result<Vec<Written>, CommandError> {
@@ -158,7 +158,7 @@ impl Delivery {
 
     /// The content of a copy with a rating inside; `None`, which is told at the end, for one that cannot have it. A copy of
     /// an earlier run stays as it is.
-    fn rated(&mut self, step: &Step, mark: &Mark) -> Option<Vec<u8>> {
+    fn rated(&mut self, step: &Step, mark: &SidecarValues) -> Option<Vec<u8>> {
         let length = |path: &Path| path.metadata().map(|metadata| metadata.len()).ok();
         if step.at_target == AtTarget::Same && length(&step.target) == length(&step.source) {
             return None;

@@ -45,7 +45,7 @@ pub struct AlbumTaste {
 
 /// The parts of a run that a taste is learned from.
 #[derive(Debug, Clone, Copy)]
-pub struct Album<'a> {
+pub struct ScoredAlbum<'a> {
     pub reports: &'a [PhotoReport],
     pub photos: &'a [Photo],
     pub weights: &'a Weights,
@@ -53,7 +53,7 @@ pub struct Album<'a> {
 
 impl AlbumTaste {
     /// Learns from the decisions in the journal.
-    pub fn of(choice: TasteChoice, album: Album, memory: &TasteMemory, decisions: &Decisions) -> Self {
+    pub fn of(choice: TasteChoice, album: ScoredAlbum, memory: &TasteMemory, decisions: &Decisions) -> Self {
         if choice == TasteChoice::Off {
             return Self::default();
         }
@@ -101,7 +101,7 @@ impl AlbumTaste {
 }
 
 impl Lessons {
-    pub fn of(album: Album, memory: &TasteMemory, decisions: &Decisions) -> Self {
+    pub fn of(album: ScoredAlbum, memory: &TasteMemory, decisions: &Decisions) -> Self {
         let mut examples = of_album(album, memory, decisions);
         let of_album = examples.iter().map(|example| example.photo.content).collect();
         let known: HashSet<[u8; 32]> = memory.examples.iter().map(|example| key(example.photo)).collect();
@@ -154,8 +154,8 @@ fn key(photo: PhotoId) -> [u8; 32] {
 
 /// The photos of the album to learn from: decided ones, the best by score of scenes where another was kept, and those of
 /// pairs.
-fn of_album(album: Album, memory: &TasteMemory, decisions: &Decisions) -> Vec<TasteExample> {
-    let Album { reports, photos, weights } = album;
+fn of_album(album: ScoredAlbum, memory: &TasteMemory, decisions: &Decisions) -> Vec<TasteExample> {
+    let ScoredAlbum { reports, photos, weights } = album;
     // A taste is about photos, whatever was asked for when it was learned.
     let weights = Weights { relevance: 0.0, ..*weights };
     let composite = |photo: usize| ScoreParts::of(&photos[photo], &weights).composite();

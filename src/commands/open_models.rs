@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::{models, photos};
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, CommandErrorKind};
 use crate::library::model_selection::{Fallback, OnMissingModel};
 use crate::library::{ModelHub, ModelHubError};
 use hub::catalogue::CatalogueError;
-use hub::{HubError, Missing, ModelChoice, Network};
+use hub::{HubError, Missing, ModelChoice, TaskNetwork};
 use judge::cluster::ClusterError;
 use kernels::{Cpu, Engine, Precision};
 use networks::weights::WeightsFile;
@@ -63,7 +63,7 @@ impl<'a> Networks<'a> {
     }
 
     /// Opens a model. A missing one is fetched with `--pull`; otherwise the error says how to get it.
-    pub fn open<N: Network>(&self, which: ModelChoice<'_>) -> Result<N, CommandError> {
+    pub fn open<N: TaskNetwork>(&self, which: ModelChoice<'_>) -> Result<N, CommandError> {
         self.get(|| self.hub.network(which))
     }
 
@@ -74,7 +74,7 @@ impl<'a> Networks<'a> {
 
     /// Opens a model. The built-in model replaces a missing one unless that was named by the user; `purpose` says in the
     /// note about it what the model is for.
-    pub fn open_or_built_in<N: Network>(
+    pub fn open_or_built_in<N: TaskNetwork>(
         &self,
         named: bool,
         which: ModelChoice<'_>,
@@ -123,7 +123,7 @@ impl OnMissingModel for &Networks<'_> {
         if context.pull && models.iter().all(|one| one.reachable) {
             return match self.fetch(models) {
                 Ok(()) => Ok(true),
-                Err(error) if context.strict || error.kind == Kind::Interrupted => Err(error),
+                Err(error) if context.strict || error.kind == CommandErrorKind::Interrupted => Err(error),
                 Err(error) => {
                     context.ui.warn(&format!("{error}\n{fallback}"));
                     Ok(false)

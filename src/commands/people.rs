@@ -127,23 +127,23 @@ fn look(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 
 /// Whether a command needs face recognition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    Not,
+pub enum PeopleNeed {
+    None,
     /// If the models are here.
     IfHere,
-    Needed,
+    Required,
 }
 
-/// Opens face recognition, if wanted.
+/// Opens face recognition, if needed.
 pub fn recognition_as(
-    wanted: Wanted,
+    need: PeopleNeed,
     networks: &Networks<'_>,
     context: &Context,
 ) -> Result<Option<PeopleAnalysis>, CommandError> {
-    match wanted {
-        Wanted::Not => Ok(None),
-        Wanted::Needed => recognition(networks, context).map(Some),
-        Wanted::IfHere => match networks.hub.people() {
+    match need {
+        PeopleNeed::None => Ok(None),
+        PeopleNeed::Required => recognition(networks, context).map(Some),
+        PeopleNeed::IfHere => match networks.hub.people() {
             Err(ModelHubError::Hub(hub::HubError::Missing { .. })) => Ok(None),
             Err(error) => Err(error.into()),
             Ok(_) => recognition(networks, context).map(Some),

@@ -9,7 +9,7 @@ use super::addresses::here_only;
 use super::failures::Failures;
 use crate::arguments::{PhotoArgs, WalkArgs};
 use crate::context::Context;
-use crate::error::{CommandError, Ending, Kind};
+use crate::error::{CommandError, CommandErrorKind, Ending};
 use crate::failure::{Failure, Stage};
 use crate::library::ModelHub;
 use crate::photo_report::PhotoReport;
@@ -207,7 +207,7 @@ impl Tally {
         tell(failure);
         if context.strict {
             let cause = anyhow::anyhow!("ended at the first failure, as --strict asks");
-            return Err(CommandError { kind: Kind::Failed, cause, hints: Vec::new() });
+            return Err(CommandError { kind: CommandErrorKind::Failed, cause, hints: Vec::new() });
         }
         Ok(())
     }

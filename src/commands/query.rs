@@ -1,7 +1,7 @@
 //! What photos are about: `--about` and `--not`, and the words of `search`.
 
 use super::open_models::Networks;
-use super::people::Wanted;
+use super::people::PeopleNeed;
 use crate::analyses::{ClassificationAnalysis, DescriptionAnalysis};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -56,7 +56,7 @@ impl QueryArgs {
     }
 
     /// Whether people are to be recognised: where a word may be the name of somebody who is known.
-    pub fn people(&self, context: &Context) -> Result<Wanted, CommandError> {
+    pub fn people(&self, context: &Context) -> Result<PeopleNeed, CommandError> {
         let vocabulary = vocabulary().map_err(ModelHubError::from)?;
         let known = if self.is_given() { context.people_to_read()? } else { None };
         let persons = known.map_or(Ok(Vec::new()), |people| people.persons())?;
@@ -66,10 +66,10 @@ impl QueryArgs {
                 .iter()
                 .any(|person| query.may_name(&person.name.clone().unwrap_or_else(|| people::word(person.id))))
             {
-                return Ok(Wanted::IfHere);
+                return Ok(PeopleNeed::IfHere);
             }
         }
-        Ok(Wanted::Not)
+        Ok(PeopleNeed::None)
     }
 
     /// The classifier, if it is here. With `--pull` it is fetched.

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use super::album::{Budget, Gathered, GroupArgs};
 use super::coverage;
 use super::open_models::Networks;
-use super::people::Wanted;
+use super::people::PeopleNeed;
 use super::photos;
 use super::select::{self, ChoiceArgs};
 use crate::arguments::PhotoArgs;
@@ -68,9 +68,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Gathered::from_file(file, thumbnails, &networks, context)?
     } else {
         let scan = photos::find(&args.photos, context)?;
-        let people = match args.choice.coverage.wanted() {
-            Wanted::Not => Wanted::IfHere,
-            wanted => wanted,
+        let people = match args.choice.coverage.people_need() {
+            PeopleNeed::None => PeopleNeed::IfHere,
+            need => need,
         };
         Gathered::from_photos(&scan, args.choice.sought(people), thumbnails, &networks, context)?
     };
@@ -83,7 +83,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let pictures = pictures(&mut reports, context);
     let rules = args.choice.rules_for(&reports, context)?;
-    let album = choosing::Album { reports: &reports, groups: &groups, models: &models, rules: &rules };
+    let album = choosing::ReviewedAlbum { reports: &reports, groups: &groups, models: &models, rules: &rules };
     let mut session = Session::begin(album, &args.choice, journal, &networks, &mut tally, context)?;
     let (site, requests) = AlbumSite::new(pictures);
     let server = Server::open().context("cannot listen on 127.0.0.1")?;

@@ -11,7 +11,7 @@ use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::report::Record;
 use crate::report::records::{DegradedRecord, FlawedRecord, QualityRecord, ScoreRecord};
-use hub::{DegradationsKind, Network as _};
+use hub::{DegradationsKind, TaskNetwork as _};
 use kernels::Precision;
 
 /// Measure technical quality: sharpness, exposure, colourfulness, contrast, and an overall value

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 
 use super::album::{Budget, Gathered, GroupArgs, Sought};
-use super::album_export::{self, Album, DeliverArgs};
+use super::album_export::{self, DeliverArgs, Selection};
 use super::coverage::{self, CoverageArgs};
 use super::human_decisions::{self, Ratings};
 use super::learning::{self, AlbumTaste, TasteChoice};
 use super::open_models::Networks;
-use super::people::Wanted;
+use super::people::PeopleNeed;
 use super::photos::{self, Tally};
 use super::query::QueryArgs;
 use super::run_history::{RunHistory, Since};
@@ -181,14 +181,14 @@ impl ChoiceArgs {
     }
 
     /// Whether the choice needs people to be recognised.
-    pub fn people(&self, context: &Context) -> Result<Wanted, CommandError> {
-        match self.coverage.wanted() {
-            Wanted::Not => self.query.people(context),
-            wanted => Ok(wanted),
+    pub fn people(&self, context: &Context) -> Result<PeopleNeed, CommandError> {
+        match self.coverage.people_need() {
+            PeopleNeed::None => self.query.people(context),
+            need => Ok(need),
         }
     }
 
-    pub fn sought(&self, people: Wanted) -> Sought<'_> {
+    pub fn sought(&self, people: PeopleNeed) -> Sought<'_> {
         Sought { people, query: &self.query, sequences: self.sequences }
     }
 
@@ -204,7 +204,7 @@ impl ChoiceArgs {
     ) -> Result<(Vec<Photo>, AlbumTaste), CommandError> {
         let decided = human_decisions::of(reports, self.ratings, decisions);
         let mut photos = choice::candidates(reports, groups, &decided);
-        let album = learning::Album { reports, photos: &photos, weights: &rules.weights };
+        let album = learning::ScoredAlbum { reports, photos: &photos, weights: &rules.weights };
         let taste = AlbumTaste::of(self.taste, album, &context.taste_memory()?, decisions);
         taste.apply(&mut photos);
         taste.report(context);
@@ -288,7 +288,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     photos::unless_interrupted(context)?;
     let is_whole = args.choice.sequences == Sequences::Whole;
     let album =
-        Album { reports: &reports, from_file: args.from.is_some(), photos: &photos, verdicts: &verdicts, is_whole };
+        Selection { reports: &reports, from_file: args.from.is_some(), photos: &photos, verdicts: &verdicts, is_whole };
     let unreadable = tally.failed;
     let written = album_export::deliver(&args.deliver, album, &mut tally, context)?;
     let (mut output, mut companions) = (context.output::<SelectRecord>()?, Companions::default());
@@ -373,8 +373,8 @@ fn gather(
         return Ok(None);
     }
     let people = match args.choice.people(context)? {
-        Wanted::Not if args.deliver.tells_people() => Wanted::IfHere,
-        wanted => wanted,
+        PeopleNeed::None if args.deliver.tells_people() => PeopleNeed::IfHere,
+        need => need,
     };
     let sought = args.choice.sought(people);
     Gathered::from_photos(&scan, sought, thumbnails, networks, context).map(Some)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::album;
-use super::learning::{Album, Lessons, told};
+use super::learning::{Lessons, ScoredAlbum, told};
 use crate::context::{Context, journal_failed};
 use crate::error::{CommandError, Ending};
 use crate::journal::{Facts, PhotoId, TasteExample, TasteMemory};
@@ -54,7 +54,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
 
 /// The content of the journal, without an album.
 fn lessons(context: &Context) -> Result<Lessons, CommandError> {
-    let album = Album { reports: &[], photos: &[], weights: &Weights::default() };
+    let album = ScoredAlbum { reports: &[], photos: &[], weights: &Weights::default() };
     Ok(Lessons::of(album, &context.taste_memory()?, &context.decisions()?))
 }
 

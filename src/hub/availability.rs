@@ -1,7 +1,7 @@
 //! How much of a model is on disk, and what the user can do about the rest.
 
 use super::cache::{Cache, CacheError, Presence};
-use super::fetch::Wanted;
+use super::fetch::ExpectedFile;
 use super::manifest::{Manifest, ManifestFile};
 
 /// The state of a model on disk and, within a program, in memory.
@@ -56,18 +56,18 @@ impl Status {
 
 impl Manifest {
     /// Its files as a pull requests them. Where the manifest has no hash, the one the user has accepted counts.
-    pub fn wanted(&self, cache: &Cache) -> Result<Vec<Wanted>, CacheError> {
+    pub fn wanted(&self, cache: &Cache) -> Result<Vec<ExpectedFile>, CacheError> {
         self.files.iter().map(|file| self.wanted_file(file, cache)).collect()
     }
 
-    pub fn wanted_file(&self, file: &ManifestFile, cache: &Cache) -> Result<Wanted, CacheError> {
+    pub fn wanted_file(&self, file: &ManifestFile, cache: &Cache) -> Result<ExpectedFile, CacheError> {
         let sha256 = match file.sha256 {
             Some(known) => Some(known),
             None => cache.trusted(&self.reference(), &file.name)?,
         };
         let ManifestFile { name, size, sources, .. } = file.clone();
         let sha256_starts = file.digits_in_name();
-        Ok(Wanted { name, size, sha256, sha256_starts, sources })
+        Ok(ExpectedFile { name, size, sha256, sha256_starts, sources })
     }
 
     pub fn status(&self, cache: &Cache) -> Status {
@@ -102,7 +102,7 @@ impl Manifest {
             return Status::Ready;
         }
         let digest = match self.wanted_file(file, cache) {
-            Ok(Wanted { sha256: Some(digest), .. }) => digest,
+            Ok(ExpectedFile { sha256: Some(digest), .. }) => digest,
             // Without a hash no file can be recognised as this one.
             Ok(_) => return Status::NotDownloaded,
             Err(error) => return Status::Error(error.to_string()),

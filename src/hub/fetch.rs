@@ -19,13 +19,13 @@ use super::digest::Digest;
 use super::sources::Source;
 
 pub use client::{Client, read_text};
-pub use network::Network;
+pub use network::NetworkSettings;
 pub use pull::Puller;
 pub use unpack::unpacked;
 
 /// A file as a manifest names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ExpectedFile {
     pub name: String,
     pub size: Option<u64>,
     pub sha256: Option<Digest>,

@@ -60,7 +60,7 @@ pub use self::portraits::Faces;
 use self::recipe::Recipe;
 pub use self::siglip::{DescribedTexts, Describer};
 pub use self::tasks::{
-    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, Network, OnePass, Pairs,
+    Aesthetic, Classifier, Comparator, Degradations, DegradationsKind, Embedder, Judgement, OnePass, Pairs, TaskNetwork,
 };
 pub use self::text::TextModel;
 use base::reading;
@@ -232,7 +232,7 @@ impl Hub {
     }
 
     /// Opens a model of the given kind whose files are here. Its network is loaded on first use.
-    pub fn open<N: Network>(&self, which: ModelChoice<'_>) -> Result<N, HubError> {
+    pub fn open<N: TaskNetwork>(&self, which: ModelChoice<'_>) -> Result<N, HubError> {
         match which {
             ModelChoice::Name(name) => self.named(name, N::TASK).map(N::from),
             ModelChoice::Path(path) => self.file(path, N::TASK).map(N::from),

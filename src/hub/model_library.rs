@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::cache::{Cache, CacheError, Collected, Collection};
 use super::catalogue::{Catalogue, CatalogueError};
 use super::digest::Digest;
-use super::fetch::{Pulled, Wanted};
+use super::fetch::{ExpectedFile, Pulled};
 use super::manifest::Manifest;
 use base::atomic;
 use base::reading;
@@ -54,7 +54,7 @@ impl ModelLibrary {
     }
 
     /// Pins the hash of a file that is seen for the first time. Returns whether it was.
-    pub fn remember(&self, manifest: &Manifest, wanted: &Wanted, got: &Pulled) -> Result<bool, CacheError> {
+    pub fn remember(&self, manifest: &Manifest, wanted: &ExpectedFile, got: &Pulled) -> Result<bool, CacheError> {
         if wanted.sha256.is_none() {
             self.cache.trust(&manifest.reference(), &wanted.name, &got.digest)?;
         }

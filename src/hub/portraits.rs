@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use crate::cache::Cache;
     use crate::digest::Digest;
-    use crate::{Aesthetic, HubConfig, MINI, Network as _};
+    use crate::{Aesthetic, HubConfig, MINI, TaskNetwork as _};
 
     /// Stored results are found by these texts; changing one recomputes all of them.
     #[test]

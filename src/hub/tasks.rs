@@ -14,7 +14,7 @@ use networks::preference;
 
 /// A kind of network; its task decides which models qualify.
 #[expect(private_bounds, reason = "only the hub makes models")]
-pub trait Network: From<Model> + Clone + std::fmt::Debug + Send + Sync {
+pub trait TaskNetwork: From<Model> + Clone + std::fmt::Debug + Send + Sync {
     const TASK: Task;
 
     /// `name@version`.
@@ -313,7 +313,7 @@ macro_rules! network {
             }
         }
 
-        impl Network for $network {
+        impl TaskNetwork for $network {
             const TASK: Task = Task::$task;
 
             fn reference(&self) -> String {

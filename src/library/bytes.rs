@@ -2,7 +2,7 @@
 
 use super::{ModelHub, ModelHubError, PhotoInput};
 use crate::analyses::DegradationAnalysis;
-use hub::{Degradations, DegradationsKind, ModelChoice, Network as _};
+use hub::{Degradations, DegradationsKind, ModelChoice, TaskNetwork as _};
 use networks::{mini, multihead};
 
 /// A quality model's result for one photo.

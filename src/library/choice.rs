@@ -13,7 +13,7 @@ use crate::analyses::ComparisonAnalysis;
 use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::telemetry::TIE_BREAK;
-use hub::{Network as _, Pairs};
+use hub::{Pairs, TaskNetwork as _};
 use judge::portrait::Face;
 use judge::select::{
     Comparator, Decision, DecisionSource, MissingReason, Photo, Portrait, Rules, SeenEyes, Selection, SequencePart,

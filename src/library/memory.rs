@@ -6,7 +6,7 @@ use crate::config::Settings;
 use hub::faces::Landmarks;
 use hub::manifest::Task;
 use hub::{
-    Aesthetic, Comparator, Degradations, Embedder, Faces, Hub, HubError, LoadedGuard, ModelChoice, Network as _,
+    Aesthetic, Comparator, Degradations, Embedder, Faces, Hub, HubError, LoadedGuard, ModelChoice, TaskNetwork as _,
 };
 use judge::portrait::Thresholds;
 

@@ -12,7 +12,7 @@ use crate::analyses::{
 };
 use crate::pipeline::Analysis;
 use hub::faces::Landmarks;
-use hub::{HubError, ModelChoice, Network};
+use hub::{HubError, ModelChoice, TaskNetwork};
 use judge::portrait::Thresholds;
 use networks::weights::WeightsFile;
 
@@ -271,7 +271,7 @@ impl ModelHub {
     }
 
     /// Opens the network of a model. Nothing is fetched: the error for a missing model says how to get it.
-    pub fn network<N: Network>(&self, which: ModelChoice<'_>) -> Result<N, ModelHubError> {
+    pub fn network<N: TaskNetwork>(&self, which: ModelChoice<'_>) -> Result<N, ModelHubError> {
         Ok(self.hub().open(which)?)
     }
 
@@ -281,7 +281,7 @@ impl ModelHub {
     }
 
     /// A configured file must exist. The built-in model replaces a missing named model.
-    fn configured_or_built_in<N: Network, A: OnMissingModel>(
+    fn configured_or_built_in<N: TaskNetwork, A: OnMissingModel>(
         &self,
         configured: Option<&Path>,
         name: &str,
@@ -294,7 +294,7 @@ impl ModelHub {
         }
     }
 
-    pub fn open_or_built_in<N: Network, A: OnMissingModel>(
+    pub fn open_or_built_in<N: TaskNetwork, A: OnMissingModel>(
         &self,
         which: ModelChoice<'_>,
         does: &str,

@@ -9,7 +9,7 @@ use hub::availability::Status;
 use hub::cache::{Collection, Usage, Verdict};
 use hub::device::{self, Candidate, Card};
 use hub::digest::Digest;
-use hub::fetch::{Client, Event, Network as NetworkSettings, Pulled, Puller, Settings, read_text};
+use hub::fetch::{Client, Event, NetworkSettings, Pulled, Puller, Settings, read_text};
 use hub::manifest::{Manifest, ManifestFile};
 
 /// The progress of a pull.

@@ -38,7 +38,7 @@ pub enum XmpError {
 
 /// The values to write into a photo's sidecar.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mark {
+pub struct SidecarValues {
     /// `xmp:Rating`: −1 rejected, 0 unrated, 1–5.
     pub rating: Option<i8>,
     /// `xmp:Label`: free text; programs match it by name ("Red", "Green").
@@ -111,7 +111,7 @@ pub struct Outcome {
 
 /// Merges the mark into the sidecar, or makes one. With `dry_run` nothing is written. The caller must sync `folders` at the
 /// end.
-pub fn write(sidecar: &Path, mark: &Mark, dry_run: bool, folders: &mut Folders) -> Result<Outcome, XmpError> {
+pub fn write(sidecar: &Path, mark: &SidecarValues, dry_run: bool, folders: &mut Folders) -> Result<Outcome, XmpError> {
     // The target of a symbolic link is changed; the link stays.
     let place = fs::canonicalize(sidecar).unwrap_or_else(|_| sidecar.to_owned());
     for _ in 0..3 {

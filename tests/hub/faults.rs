@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hub::digest::Digest;
-use hub::fetch::{Event, SourceError, Wanted};
+use hub::fetch::{Event, ExpectedFile, SourceError};
 
 use crate::place::{Place, leave_a_part, noise, source_error, wanted};
 use crate::server::Served;
@@ -58,7 +58,7 @@ fn lies_about_length() {
         place.assert_is_missing(&bytes);
     }
     // The manifest knows no size: fewer bytes come than were said, the rest is asked for and never comes.
-    let unsized_file = |url: &str| Wanted { size: None, ..wanted(&bytes, &[url]) };
+    let unsized_file = |url: &str| ExpectedFile { size: None, ..wanted(&bytes, &[url]) };
     let url = place.server.serve("/b", Served { says_length: Some(100_001), ..Served::file(&bytes) });
     assert!(place.pull(&unsized_file(&url)).is_err());
     place.assert_is_missing(&bytes);
@@ -121,7 +121,7 @@ fn a_part_longer_than_the_file() {
     let url = place.server.serve("/a", Served::file(&bytes));
     leave_a_part(&place, &bytes, &noise(150_000, 10), &url);
     // The size is not known, so the server must say that there is nothing at 150,000.
-    place.pull(&Wanted { size: None, ..wanted(&bytes, &[&url]) }).unwrap();
+    place.pull(&ExpectedFile { size: None, ..wanted(&bytes, &[&url]) }).unwrap();
     place.assert_is_there(&bytes);
     assert_eq!(place.server.log().iter().map(|asked| asked.status).collect::<Vec<_>>(), [416, 200]);
 }
@@ -265,7 +265,7 @@ fn a_web_page_instead() {
     let page =
         Served { headers: "content-type: text/html; charset=utf-8\r\n".into(), ..Served::file(b"<html>log in</html>") };
     let url = place.server.serve("/a", page);
-    let error = source_error(place.pull(&Wanted { size: None, ..wanted(&bytes, &[&url]) }));
+    let error = source_error(place.pull(&ExpectedFile { size: None, ..wanted(&bytes, &[&url]) }));
     assert!(matches!(error, SourceError::WebPage), "{error}");
     let packed = Served { headers: "content-encoding: gzip\r\n".into(), ..Served::file(&bytes) };
     let url = place.server.serve("/b", packed);

@@ -10,7 +10,7 @@ use albumctl::library::{Batch, Extras, ModelHubError, Options};
 use hub::availability::Status;
 use hub::cache::{Cache, CacheError};
 use hub::digest::Digest;
-use hub::{Hub, HubConfig, Network};
+use hub::{Hub, HubConfig, TaskNetwork};
 use tempfile::TempDir;
 
 use crate::place::noise;

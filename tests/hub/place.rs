@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hub::cache::Cache;
 use hub::digest::Digest;
-use hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, SourceError, Wanted};
+use hub::fetch::{Client, Event, ExpectedFile, NetworkSettings, PullError, Pulled, Puller, Settings, SourceError};
 use hub::sources::Source;
 use tempfile::TempDir;
 
@@ -50,8 +50,8 @@ pub fn noise(count: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-pub fn wanted(bytes: &[u8], addresses: &[&str]) -> Wanted {
-    Wanted {
+pub fn wanted(bytes: &[u8], addresses: &[&str]) -> ExpectedFile {
+    ExpectedFile {
         name: "model.bin".into(),
         size: Some(bytes.len() as u64),
         sha256: Some(Digest::of(bytes)),
@@ -80,13 +80,13 @@ impl Place {
         Cache::new(self.root(), None)
     }
 
-    pub fn pull(&self, wanted: &Wanted) -> Result<Pulled, PullError> {
+    pub fn pull(&self, wanted: &ExpectedFile) -> Result<Pulled, PullError> {
         self.pull_all(std::slice::from_ref(wanted)).remove(0)
     }
 
-    pub fn pull_all(&self, wanted: &[Wanted]) -> Vec<Result<Pulled, PullError>> {
+    pub fn pull_all(&self, wanted: &[ExpectedFile]) -> Vec<Result<Pulled, PullError>> {
         let environment = self.environment.iter().map(|(name, value)| (name.into(), value.into()));
-        let client = Client::new(Network::from_environment(environment), self.settings.clone()).unwrap();
+        let client = Client::new(NetworkSettings::from_environment(environment), self.settings.clone()).unwrap();
         let cache = self.cache();
         let puller = Puller::new(&client, &cache, &self.stop);
         puller.pull(wanted, &|_, event| self.events.lock().unwrap().push(event))

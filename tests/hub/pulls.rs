@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hub::cache::Presence;
 use hub::digest::Digest;
-use hub::fetch::{Event, PullError, Settings, SourceError, Wanted};
+use hub::fetch::{Event, ExpectedFile, PullError, Settings, SourceError};
 use hub::sources::Source;
 
 use crate::place::{Place, leave_a_part, noise, source_error, wanted};
@@ -31,7 +31,7 @@ fn half_from_one_source_half_from_another() {
 fn trust_at_first_pull() {
     let (place, bytes) = (Place::new(), noise(100_000, 22));
     let url = place.server.serve("/a", Served { cut_after: Some(30_000), ..Served::file(&bytes) });
-    let unknown = Wanted { size: None, sha256: None, ..wanted(&bytes, &[&url]) };
+    let unknown = ExpectedFile { size: None, sha256: None, ..wanted(&bytes, &[&url]) };
     assert!(matches!(place.pull(&unknown), Err(PullError::NotTrusted { .. })));
     assert_eq!(place.server.log().len(), 0);
     let place = Place { settings: Settings { trust_first: true, ..place.settings.clone() }, ..place };
@@ -40,16 +40,16 @@ fn trust_at_first_pull() {
     place.assert_is_there(&bytes);
     // The eight digits that some publishers put into the name are checked all the same.
     place.cache().remove(&pulled.digest).unwrap();
-    let starts = |digits: &str| Wanted { sha256_starts: Some(digits.into()), ..unknown.clone() };
+    let starts = |digits: &str| ExpectedFile { sha256_starts: Some(digits.into()), ..unknown.clone() };
     assert!(matches!(source_error(place.pull(&starts("00000000"))), SourceError::HashStart { .. }));
     place.assert_is_missing(&bytes);
     place.pull(&starts(&Digest::of(&bytes).hex()[..8])).unwrap();
     // What nothing says the end of is not trusted: it may have been cut.
     let url = place.server.serve("/endless", Served { says_no_length: true, ..Served::file(&bytes) });
-    let endless = Wanted { sources: vec![Source::Address(url)], ..unknown.clone() };
+    let endless = ExpectedFile { sources: vec![Source::Address(url)], ..unknown.clone() };
     assert!(matches!(source_error(place.pull(&endless)), SourceError::Endless));
     let url = place.server.serve("/chunked", Served { chunked: true, ..Served::file(&bytes) });
-    let chunked = Wanted { sources: vec![Source::Address(url)], ..unknown };
+    let chunked = ExpectedFile { sources: vec![Source::Address(url)], ..unknown };
     assert_eq!(place.pull(&chunked).unwrap().digest, Digest::of(&bytes));
 }
 
@@ -61,7 +61,7 @@ fn a_file_without_hash_or_etag_is_never_pieced_together() {
     let versions = vec![(Arc::new(noise(100_000, 24)), None), (Arc::new(bytes.clone()), None)];
     let served = Served { versions, cut_after: Some(60_000), ..Served::default() };
     let url = place.server.serve("/a", served);
-    let unknown = Wanted { sha256: None, ..wanted(&bytes, &[&url]) };
+    let unknown = ExpectedFile { sha256: None, ..wanted(&bytes, &[&url]) };
     assert!(place.pull(&unknown).is_err());
     assert!(place.server.log().iter().all(|asked| asked.range().is_none()));
 }
@@ -132,7 +132,7 @@ fn an_interrupt_keeps_what_came() {
 fn many_files_at_once() {
     let place = Place::new();
     let files: Vec<Vec<u8>> = (0..12).map(|n| noise(100_000 + n, 100 + n as u64)).collect();
-    let wanted: Vec<Wanted> = files
+    let wanted: Vec<ExpectedFile> = files
         .iter()
         .enumerate()
         .map(|(n, bytes)| {
@@ -167,7 +167,7 @@ fn a_disk_without_room_is_said_before_a_byte_comes() {
     let (place, bytes) = (Place::new(), noise(1000, 29));
     let huge = 1 << 60;
     let url = place.server.serve("/a", Served { says_length: Some(huge), ..Served::file(&bytes) });
-    let wanted = Wanted { size: Some(huge as u64), ..wanted(&bytes, &[&url]) };
+    let wanted = ExpectedFile { size: Some(huge as u64), ..wanted(&bytes, &[&url]) };
     let error = place.pull(&wanted).unwrap_err();
     assert!(matches!(error, PullError::NoRoom { needed, .. } if needed > huge as u64), "{error}");
     assert_eq!(place.names("parts"), [""; 0]);

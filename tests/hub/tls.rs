@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
-use hub::fetch::{Client, Network, Settings, SourceError};
+use hub::fetch::{Client, NetworkSettings, Settings, SourceError};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -125,7 +125,7 @@ fn a_secure_address_never_leads_to_one_that_is_not() {
 fn a_file_of_certificates_without_any_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let with = |file: &Path| {
-        let network = Network::from_environment([("SSL_CERT_FILE".into(), file.into())]);
+        let network = NetworkSettings::from_environment([("SSL_CERT_FILE".into(), file.into())]);
         Client::new(network, Settings::default()).unwrap_err().to_string()
     };
     assert!(with(&folder.path().join("none.pem")).contains("none.pem"));

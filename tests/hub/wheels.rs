@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use hub::digest::Digest;
-use hub::fetch::{PullError, SourceError, Wanted};
+use hub::fetch::{ExpectedFile, PullError, SourceError};
 use hub::sources::{Source, Wheel, WheelEntry};
 
 use crate::place::{Place, noise};
@@ -79,7 +79,7 @@ fn index(served: impl Fn(&[u8]) -> Served) -> Index {
     Index { place, models, wheel }
 }
 
-fn wanted(entry: &str, bytes: &[u8], sha256: Option<Digest>) -> Wanted {
+fn wanted(entry: &str, bytes: &[u8], sha256: Option<Digest>) -> ExpectedFile {
     let wheel = WheelEntry {
         package: "Face_Kit".into(),
         version: "1.2".into(),
@@ -87,7 +87,7 @@ fn wanted(entry: &str, bytes: &[u8], sha256: Option<Digest>) -> Wanted {
         entry: entry.into(),
         sha256,
     };
-    Wanted {
+    ExpectedFile {
         name: entry.into(),
         size: Some(bytes.len() as u64),
         sha256: Some(Digest::of(bytes)),
@@ -97,7 +97,7 @@ fn wanted(entry: &str, bytes: &[u8], sha256: Option<Digest>) -> Wanted {
 }
 
 impl Index {
-    fn both(&self) -> [Wanted; 2] {
+    fn both(&self) -> [ExpectedFile; 2] {
         let sha256 = Some(Digest::of(&self.wheel));
         [wanted("kit/a.bin", &self.models[0], sha256), wanted("kit/b.bin", &self.models[1], sha256)]
     }
@@ -153,7 +153,7 @@ fn a_connection_that_breaks_inside_an_entry() {
 #[test]
 fn what_is_wrong_with_a_wheel_is_said() {
     let index = index(Served::file);
-    let error = |wanted: Wanted| match index.place.pull(&wanted).unwrap_err() {
+    let error = |wanted: ExpectedFile| match index.place.pull(&wanted).unwrap_err() {
         PullError::NoGoodSource { mut tried, .. } => tried.remove(0).1,
         other => panic!("{other}"),
     };
@@ -162,9 +162,9 @@ fn what_is_wrong_with_a_wheel_is_said() {
     assert!(matches!(found, SourceError::OtherWheel { .. }), "{found}");
     let found = error(wanted("kit/none.bin", model, None));
     assert!(found.to_string().contains("no entry kit/none.bin"), "{found}");
-    let found = error(Wanted { sha256: Some(Digest::of(b"x")), ..wanted("kit/a.bin", model, None) });
+    let found = error(ExpectedFile { sha256: Some(Digest::of(b"x")), ..wanted("kit/a.bin", model, None) });
     assert!(matches!(found, SourceError::Hash { .. }), "{found}");
-    let found = error(Wanted { size: Some(5), ..wanted("kit/a.bin", model, None) });
+    let found = error(ExpectedFile { size: Some(5), ..wanted("kit/a.bin", model, None) });
     assert!(matches!(found, SourceError::Size { .. }), "{found}");
     let mut unlisted = wanted("kit/a.bin", model, None);
     if let Source::Wheel(Wheel { wheel }) = &mut unlisted.sources[0] {

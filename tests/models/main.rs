@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use formula::Formula;
 use hub::cache::Cache;
-use hub::{Aesthetic, Comparator, Embedder, Hub, HubConfig, HubError, ModelChoice, Network};
+use hub::{Aesthetic, Comparator, Embedder, Hub, HubConfig, HubError, ModelChoice, TaskNetwork};
 use safetensors::tensor::{Dtype, TensorView};
 
 /// Name, shape and values.
@@ -70,7 +70,7 @@ impl World {
         Self { folder, hub, notes }
     }
 
-    fn open<N: Network>(&self, path: &Path) -> Result<N, HubError> {
+    fn open<N: TaskNetwork>(&self, path: &Path) -> Result<N, HubError> {
         self.hub.open(ModelChoice::Path(path))
     }
 

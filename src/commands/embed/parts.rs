@@ -13,7 +13,7 @@ use crate::commands::photos::Tally;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::failure::{Failure, Stage};
-use hub::{ModelChoice, Network as _};
+use hub::{ModelChoice, TaskNetwork as _};
 use scale::distributed::client::Client;
 use scale::distributed::photos::{Item, List, Notes, lists, part_name};
 use scale::{ScaleError, absolute, files};

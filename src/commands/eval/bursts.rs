@@ -8,7 +8,7 @@ use crate::commands::open_models::Networks;
 use crate::context::Context;
 use crate::error::CommandError;
 use base::pixels::Pixels;
-use hub::Network as _;
+use hub::TaskNetwork as _;
 use train::photos::Label;
 
 pub fn judge(

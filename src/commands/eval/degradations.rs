@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::library::ModelHubError;
 use base::pixels::Pixels;
-use hub::{Comparator, Degradations, HubError, Network as _};
+use hub::{Comparator, Degradations, HubError, TaskNetwork as _};
 use judge::quality;
 use train::degrade;
 use train::eval::bootstrap;

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::report::records::EvalRecord;
 use base::pixels::Pixels;
-use hub::{Embedder, Network as _};
+use hub::{Embedder, TaskNetwork as _};
 use judge::cluster::agreement::pairwise;
 use judge::cluster::{self, Calibration, Embeddings, Input, Method, Noise, hdbscan, scene_layout};
 use photo::resize;

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::library::model_selection::{AESTHETIC_MODEL, RATES};
 use base::pixels::Pixels;
-use hub::{Aesthetic, Network as _};
+use hub::{Aesthetic, TaskNetwork as _};
 use train::eval::{bootstrap, scores};
 use train::photos::Label;
 use train::plot;

@@ -9,7 +9,7 @@ use crate::arguments::PhotoArgs;
 use crate::commands::album::{Budget, Gathered, Sought};
 use crate::commands::learning::{self, Lessons};
 use crate::commands::open_models::Networks;
-use crate::commands::people::Wanted;
+use crate::commands::people::PeopleNeed;
 use crate::commands::photos::{self, Tally};
 use crate::commands::query::QueryArgs;
 use crate::commands::select::{ChoiceArgs, choose};
@@ -57,7 +57,7 @@ pub(super) fn judge(args: &Args, context: &Context) -> Result<Judgement, Command
     let scan = photos::find(&args.photos, context)?;
     let Gathered { mut reports, models, .. } = Gathered::from_photos(
         &scan,
-        Sought { people: Wanted::Not, query: &QueryArgs::default(), sequences: Sequences::Ignore },
+        Sought { people: PeopleNeed::None, query: &QueryArgs::default(), sequences: Sequences::Ignore },
         Some(thumbnail_budget as Budget),
         &networks,
         context,

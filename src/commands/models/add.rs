@@ -13,7 +13,7 @@ use crate::library::record;
 use crate::report::records::ModelRecord;
 use base::reading::{self, Stream};
 use hub::catalogue::{CatalogueError, manifests_in};
-use hub::fetch::{Client, Network, Settings, read_text};
+use hub::fetch::{Client, NetworkSettings, Settings, read_text};
 
 /// Add models by their manifests: a YAML file, an address, or a folder of YAML files
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,7 @@ fn manifests(given: &[String], context: &Context) -> Result<Vec<(String, String)
         context.reads(Path::new(one))?;
         if one.starts_with("https://") || one.starts_with("http://") {
             let settings = Settings { offline: context.offline, ..Settings::default() };
-            let client = Client::new(Network::from_environment(std::env::vars_os()), settings);
+            let client = Client::new(NetworkSettings::from_environment(std::env::vars_os()), settings);
             let text = read_text(&client.map_err(CommandError::failed)?, one, reading::TEXT);
             found.push((one.clone(), text.with_context(|| one.clone())?));
             continue;

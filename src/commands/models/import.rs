@@ -11,7 +11,7 @@ use crate::error::{CommandError, Ending};
 use crate::report::records::PulledRecord;
 use base::reading::{self, Stream};
 use hub::digest::Digest;
-use hub::fetch::{Pulled, Wanted};
+use hub::fetch::{ExpectedFile, Pulled};
 use hub::manifest::{Manifest, ManifestFile};
 use hub::model_library::ModelLibrary;
 
@@ -95,7 +95,10 @@ fn import(
     Ok(records)
 }
 
-fn owners_by_hash<'a>(digest: &Digest, library: &'a ModelLibrary) -> Result<Vec<(&'a Manifest, Wanted)>, CommandError> {
+fn owners_by_hash<'a>(
+    digest: &Digest,
+    library: &'a ModelLibrary,
+) -> Result<Vec<(&'a Manifest, ExpectedFile)>, CommandError> {
     let mut owners = Vec::new();
     for manifest in library.catalogue.manifests() {
         for wanted in manifest.wanted(&library.cache).map_err(CommandError::failed)? {
@@ -115,7 +118,7 @@ fn owner_by_name<'a>(
     manifest: &'a Manifest,
     args: &Args,
     library: &ModelLibrary,
-) -> Result<(&'a Manifest, Wanted), CommandError> {
+) -> Result<(&'a Manifest, ExpectedFile), CommandError> {
     let wanted = |file: &ManifestFile| manifest.wanted_file(file, &library.cache).map_err(CommandError::failed);
     let same_name = |file: &&ManifestFile| path.file_name().is_some_and(|name| name == file.name.as_str());
     let file = match manifest.files.as_slice() {

@@ -6,12 +6,12 @@ use std::sync::Mutex;
 use super::model_library::{self, human};
 use super::{Acceptance, admit, close, ending};
 use crate::context::Context;
-use crate::error::{CommandError, Ending, Kind};
+use crate::error::{CommandError, CommandErrorKind, Ending};
 use crate::report::records::PulledRecord;
 use crate::ui::Bytes;
 use hub::cache::{Cache, Leftover};
 use hub::digest::Digest;
-use hub::fetch::{Client, Event, Network, PullError, Pulled, Puller, Settings, Wanted};
+use hub::fetch::{Client, Event, ExpectedFile, NetworkSettings, PullError, Pulled, Puller, Settings};
 use hub::manifest::Manifest;
 use hub::model_library::ModelLibrary;
 use hub::sources::Source;
@@ -39,7 +39,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     for manifest in &manifests {
         match admit(manifest, context) {
             Ok(()) => {}
-            Err(error) if manifests.len() == 1 || error.kind == Kind::Usage => return Err(error),
+            Err(error) if manifests.len() == 1 || error.kind == CommandErrorKind::Usage => return Err(error),
             Err(error) => {
                 context.ui.warn(&error.to_string());
                 refused += 1;
@@ -108,7 +108,7 @@ pub fn missing(references: &[&str], context: &Context) -> Result<(), CommandErro
 }
 
 /// The record of a file that was pulled or imported.
-pub fn record(manifest: &Manifest, wanted: &Wanted, got: &Pulled, trusted_now: bool) -> PulledRecord {
+pub fn record(manifest: &Manifest, wanted: &ExpectedFile, got: &Pulled, trusted_now: bool) -> PulledRecord {
     PulledRecord {
         model: manifest.reference(),
         file: wanted.name.clone(),
@@ -123,16 +123,16 @@ pub fn record(manifest: &Manifest, wanted: &Wanted, got: &Pulled, trusted_now: b
 
 /// Fetches files, with a progress bar and messages about retries.
 pub fn pull(
-    order: &[(&Manifest, Wanted)],
+    order: &[(&Manifest, ExpectedFile)],
     trust_first: bool,
     cache: &Cache,
     context: &Context,
 ) -> Result<Vec<Result<Pulled, PullError>>, CommandError> {
     let settings = Settings { offline: context.offline, trust_first, ..Settings::default() };
-    let network = Network::from_environment(std::env::vars_os());
+    let network = NetworkSettings::from_environment(std::env::vars_os());
     let client = Client::new(network, settings).map_err(CommandError::failed)?;
     let puller = Puller::new(&client, cache, context.stop());
-    let wanted: Vec<Wanted> = order.iter().map(|(_, wanted)| wanted.clone()).collect();
+    let wanted: Vec<ExpectedFile> = order.iter().map(|(_, wanted)| wanted.clone()).collect();
     let total = wanted.iter().filter_map(|wanted| wanted.size).sum();
     let bar = context.ui.bytes(total);
     let have = Mutex::new(HashMap::new());
@@ -140,7 +140,7 @@ pub fn pull(
 }
 
 fn report(
-    wanted: &Wanted,
+    wanted: &ExpectedFile,
     index: usize,
     event: Event,
     bar: &Bytes<'_>,
@@ -178,7 +178,7 @@ fn advance(index: usize, bytes: u64, bar: &Bytes<'_>, have: &Mutex<HashMap<usize
 /// Stores the file's hash, and notes if no manifest knows it. Returns whether it was accepted for the first time.
 pub fn remember(
     manifest: &Manifest,
-    wanted: &Wanted,
+    wanted: &ExpectedFile,
     got: &Pulled,
     library: &ModelLibrary,
     context: &Context,
@@ -213,7 +213,7 @@ fn explained(manifest: &Manifest, error: &PullError, cache: &Cache) -> CommandEr
             let fetch = address.map_or_else(|| "get the file".to_owned(), |address| format!("fetch {address}"));
             failed.hint(format!("{fetch} where there is a network, then {}", manifest.import()))
         }
-        PullError::Interrupted { .. } => CommandError { kind: Kind::Interrupted, ..failed },
+        PullError::Interrupted { .. } => CommandError { kind: CommandErrorKind::Interrupted, ..failed },
         PullError::Cache(_) => failed,
     }
 }

@@ -12,7 +12,7 @@ use crate::analyses::EmbeddingAnalysis;
 use crate::context::Context;
 use crate::library::{ModelHub, RunContext};
 use crate::report::parquet;
-use hub::{ModelChoice, Network as _};
+use hub::{ModelChoice, TaskNetwork as _};
 use kernels::Precision;
 use photo::scan::Photo;
 use scale::distributed::functions::EmbedPart;

@@ -15,7 +15,7 @@ use judge::select::{Decision, Photo, Rules, Verdict};
 
 /// The parts of the album that stay the same during a review.
 #[derive(Debug, Clone, Copy)]
-pub struct Album<'a> {
+pub struct ReviewedAlbum<'a> {
     pub reports: &'a [PhotoReport],
     pub groups: &'a Groups,
     pub models: &'a AlbumModels,
@@ -24,7 +24,7 @@ pub struct Album<'a> {
 
 #[derive(Debug)]
 pub struct Choosing<'a> {
-    album: Album<'a>,
+    album: ReviewedAlbum<'a>,
     decisions: Decisions,
     /// The decisions that other programs stored in sidecars or photos.
     elsewhere: Vec<Option<FoundDecision>>,
@@ -40,12 +40,12 @@ pub struct Choosing<'a> {
 
 impl<'a> Choosing<'a> {
     pub fn begin(
-        album: Album<'a>,
+        album: ReviewedAlbum<'a>,
         args: &ChoiceArgs,
         memory: TasteMemory,
         tie_breaks: TieBreak<'a>,
     ) -> Result<Self, CommandError> {
-        let Album { reports, groups, models, .. } = album;
+        let ReviewedAlbum { reports, groups, models, .. } = album;
         let context = tie_breaks.context;
         let mut photos = choice::candidates(reports, groups, &vec![None; reports.len()]);
         args.query.apply(&mut photos, reports, models.description.as_ref(), context)?;
@@ -87,10 +87,10 @@ impl<'a> Choosing<'a> {
         if !self.stale {
             return Ok(Vec::new());
         }
-        let Album { reports, groups, models, rules } = self.album;
+        let ReviewedAlbum { reports, groups, models, rules } = self.album;
         let before: Vec<Option<Decision>> = self.photos.iter().map(|photo| photo.decision).collect();
         choice::decide(&mut self.photos, &human_decisions::before(reports, &self.decisions, &self.elsewhere));
-        let album = learning::Album { reports, photos: &self.photos, weights: &rules.weights };
+        let album = learning::ScoredAlbum { reports, photos: &self.photos, weights: &rules.weights };
         self.taste = AlbumTaste::of(self.taste_choice, album, &self.memory, &self.decisions);
         self.taste.apply(&mut self.photos);
         let hub = &self.tie_breaks.networks.hub;

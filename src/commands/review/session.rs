@@ -8,8 +8,8 @@ use std::thread;
 
 use serde::Serialize;
 
-use super::choosing::{Album, Choosing};
-use crate::commands::album_export::{self, Album as Chosen};
+use super::choosing::{Choosing, ReviewedAlbum};
+use crate::commands::album_export::{self, Selection};
 use crate::commands::decide;
 use crate::commands::open_models::Networks;
 use crate::commands::photos::Tally;
@@ -31,7 +31,7 @@ enum Step {
 
 #[derive(Debug)]
 pub struct Session<'a> {
-    album: Album<'a>,
+    album: ReviewedAlbum<'a>,
     journal: Journal,
     choosing: Choosing<'a>,
     page: Page,
@@ -90,7 +90,7 @@ impl<'a> Update<'a> {
 
 impl<'a> Session<'a> {
     pub fn begin(
-        album: Album<'a>,
+        album: ReviewedAlbum<'a>,
         choice: &ChoiceArgs,
         journal: Journal,
         networks: &'a Networks<'a>,
@@ -100,8 +100,8 @@ impl<'a> Session<'a> {
         let memory = journal.taste_memory().map_err(journal_failed)?;
         let tie_breaks = TieBreak { networks, tally, context, seen: HashMap::new() };
         let choosing = Choosing::begin(album, choice, memory, tie_breaks)?;
-        let Album { reports, .. } = album;
-        let chosen = Chosen {
+        let ReviewedAlbum { reports, .. } = album;
+        let chosen = Selection {
             reports,
             from_file: false,
             photos: &choosing.photos,

@@ -13,14 +13,14 @@ use ureq::{Agent, Body, Proxy};
 
 use super::address::Address;
 use super::patience::retry_after;
-use super::{Network, PullError, Settings, SourceError};
+use super::{NetworkSettings, PullError, Settings, SourceError};
 use base::reading;
 
 const REDIRECTS: usize = 10;
 
 #[derive(Debug)]
 pub struct Client {
-    network: Network,
+    network: NetworkSettings,
     settings: Settings,
     roots: RootCerts,
     /// Agents by proxy; the empty name stands for no proxy.
@@ -75,7 +75,7 @@ pub struct Answer {
 const CERTIFICATES: u64 = 16 << 20;
 
 impl Client {
-    pub fn new(network: Network, settings: Settings) -> io::Result<Self> {
+    pub fn new(network: NetworkSettings, settings: Settings) -> io::Result<Self> {
         let roots = match &network.certificates {
             Some(file) => {
                 let named = |error| io::Error::other(format!("{}: {error}", file.display()));
@@ -100,7 +100,7 @@ impl Client {
         &self.settings
     }
 
-    pub(super) fn network(&self) -> &Network {
+    pub(super) fn network(&self) -> &NetworkSettings {
         &self.network
     }
 

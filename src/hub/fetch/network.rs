@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use base::reading;
 
 #[derive(Debug, Clone, Default)]
-pub struct Network {
+pub struct NetworkSettings {
     /// Proxies for `http://` and `https://` addresses.
     http_proxy: Option<String>,
     https_proxy: Option<String>,
@@ -22,7 +22,7 @@ pub struct Network {
     pub programs: Vec<PathBuf>,
 }
 
-impl Network {
+impl NetworkSettings {
     pub fn from_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
         let variables: HashMap<String, String> =
@@ -140,8 +140,8 @@ fn setting(text: &str, key: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn network(variables: &[(&str, &str)]) -> Network {
-        Network::from_environment(variables.iter().map(|(name, value)| (name.into(), value.into())))
+    fn network(variables: &[(&str, &str)]) -> NetworkSettings {
+        NetworkSettings::from_environment(variables.iter().map(|(name, value)| (name.into(), value.into())))
     }
 
     #[test]

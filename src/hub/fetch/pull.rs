@@ -11,7 +11,7 @@ use super::pip::PipWheels;
 use super::transfer::Transfer;
 use super::turn::Turn;
 use super::wheel::{self, Got, Link, Wheels};
-use super::{Event, PullError, Pulled, SourceError, Wanted};
+use super::{Event, ExpectedFile, PullError, Pulled, SourceError};
 use crate::cache::{Cache, CacheError, Origin, Part};
 use crate::digest::Digest;
 use crate::sources::{Source, Url, Wheel, WheelEntry};
@@ -56,7 +56,11 @@ impl<'a> Puller<'a> {
     }
 
     /// Pulls files; returns the outcome of each in order.
-    pub fn pull(&self, wanted: &[Wanted], tell: &(dyn Fn(usize, Event) + Sync)) -> Vec<Result<Pulled, PullError>> {
+    pub fn pull(
+        &self,
+        wanted: &[ExpectedFile],
+        tell: &(dyn Fn(usize, Event) + Sync),
+    ) -> Vec<Result<Pulled, PullError>> {
         let next = AtomicUsize::new(0);
         let done = AtomicBool::new(false);
         let outcomes = Mutex::new(Vec::new());
@@ -98,7 +102,7 @@ impl<'a> Puller<'a> {
         }
     }
 
-    fn pull_one(&self, wanted: &Wanted, tell: &dyn Fn(Event)) -> Result<Pulled, PullError> {
+    fn pull_one(&self, wanted: &ExpectedFile, tell: &dyn Fn(Event)) -> Result<Pulled, PullError> {
         if let Some(found) = self.in_cache(wanted, tell)? {
             return Ok(found);
         }
@@ -145,7 +149,7 @@ impl<'a> Puller<'a> {
         }
     }
 
-    fn in_cache(&self, wanted: &Wanted, tell: &dyn Fn(Event)) -> Result<Option<Pulled>, PullError> {
+    fn in_cache(&self, wanted: &ExpectedFile, tell: &dyn Fn(Event)) -> Result<Option<Pulled>, PullError> {
         let Some(digest) = wanted.sha256 else { return Ok(None) };
         match self.cache.ready(&digest) {
             Ok(Some(path)) => {
@@ -224,7 +228,7 @@ impl<'a> Puller<'a> {
         };
         let sources = vec![Source::Address(link.address)];
         let (name, size) = (wheel.file.clone(), link.bytes);
-        let whole = Wanted { name, size, sha256: Some(sha256), sha256_starts: None, sources };
+        let whole = ExpectedFile { name, size, sha256: Some(sha256), sha256_starts: None, sources };
         match self.pull_one(&whole, transfer.tell) {
             Ok(pulled) => {
                 transfer.transferred += pulled.transferred;
@@ -239,7 +243,7 @@ impl<'a> Puller<'a> {
     }
 }
 
-impl Wanted {
+impl ExpectedFile {
     /// Checks whether a file with this hash is the wanted one.
     pub fn judge(&self, found: &Digest) -> Result<(), SourceError> {
         let found = *found;

@@ -8,7 +8,7 @@ use ureq::http::header;
 
 use super::client::{Answer, Client, Question, Trouble};
 use super::patience::Patience;
-use super::{Event, PullError, SourceError, Wanted};
+use super::{Event, ExpectedFile, PullError, SourceError};
 use crate::cache::{Cache, CacheError, Origin, Part, Presence};
 
 /// A broken connection that transferred less than this made no progress.
@@ -19,7 +19,7 @@ const MARGIN: u64 = 16 << 20;
 pub struct Transfer<'a> {
     pub client: &'a Client,
     pub cache: &'a Cache,
-    pub wanted: &'a Wanted,
+    pub wanted: &'a ExpectedFile,
     pub stop: &'a AtomicBool,
     pub tell: &'a dyn Fn(Event),
     /// Bytes transferred over the network.

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use crate::select::{Kind, PictureKind, Relevance};
+use crate::select::{LikelyKind, PictureKind, Relevance};
 pub use vocabulary::{ConceptError, Vocabulary};
 use words::{contains, folded, folded_name, is_ignored};
 
@@ -58,7 +58,7 @@ pub enum QueryError {
 pub struct Evidence<'a> {
     /// Classes of the classifier, with their probabilities, which sum to 1 over all classes.
     pub labels: Vec<(&'a str, f64)>,
-    pub kind: Option<Kind>,
+    pub kind: Option<LikelyKind>,
     /// Objects that were found, with their scores; `None` where none were looked for.
     pub objects: Option<Vec<(&'a str, f64)>>,
     /// Lines of text, with how sure they are read.

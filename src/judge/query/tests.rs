@@ -44,7 +44,7 @@ fn all_terms_must_apply_and_a_comma_separates_alternatives() {
 
 #[test]
 fn text_kind_people_and_names_speak_too() {
-    let kind = Kind { what: PictureKind::Receipt, score: 0.9 };
+    let kind = LikelyKind { what: PictureKind::Receipt, score: 0.9 };
     let photo = Evidence {
         kind: Some(kind),
         text: vec![("Total 12.50 EUR", 0.95), ("THE GOLDEN GATE", 0.6)],

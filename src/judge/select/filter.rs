@@ -1,7 +1,7 @@
 //! Filters that a photo must pass to be picked. A value that was not measured passes, so that a missing model drops
 //! no photo.
 
-use super::{Kind, Photo, Portrait};
+use super::{LikelyKind, Photo, Portrait};
 
 /// Which way a photo is longer. Sides that differ by a twentieth at most are square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub(super) enum FailedFilter {
     /// It has to do with what is to be left out.
     Unwanted,
     /// A picture that is no photograph, where those are left out.
-    Junk(Kind),
+    Junk(LikelyKind),
 }
 
 impl Filters {

@@ -35,12 +35,12 @@ impl PictureKind {
 
 /// The likeliest kind of a picture, and its probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Kind {
+pub struct LikelyKind {
     pub what: PictureKind,
     pub score: f64,
 }
 
-impl Kind {
+impl LikelyKind {
     pub fn is_photo(self) -> bool {
         self.what == PictureKind::Photo
     }

@@ -25,7 +25,7 @@ use crate::sequences::SequenceKind;
 pub use composite::{MissingReason, Portrait, ScoreParts, Weights};
 pub use cover::Quota;
 pub use filter::{Filters, Orientation};
-pub use kind::{Junk, Kind, PictureKind};
+pub use kind::{Junk, LikelyKind, PictureKind};
 pub use lids::SeenEyes;
 pub use relevance::Relevance;
 pub use taste::{Selection, select};
@@ -81,7 +81,7 @@ pub struct Photo {
     pub decision: Option<Decision>,
     pub decision_source: Option<DecisionSource>,
     /// `None` when nothing told it: such a picture counts as a photograph.
-    pub kind: Option<Kind>,
+    pub kind: Option<LikelyKind>,
     /// What is in it, where a classifier is sure. Photos with different subjects count as less alike.
     pub subject: Option<String>,
     /// Width and height of the upright original, where known.

@@ -11,7 +11,7 @@ use super::picks::Picks;
 use super::reason::{self, Covering, GroupContext, Outcome};
 use super::representatives::{Representative, duplicates, sequences};
 use super::tournament::{self, Entrant, Tiebreak};
-use super::{Comparator, Decision, Junk, Kind, Photo, Rules, ScoreParts, SelectError, Verdict};
+use super::{Comparator, Decision, Junk, LikelyKind, Photo, Rules, ScoreParts, SelectError, Verdict};
 
 /// The photos of an input in their groups, before any two are compared.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl<'a> ScoredPhotos<'a> {
     }
 
     /// The kind of a picture that is picked only when photographs leave places.
-    pub(super) fn comes_last(&self, photo: usize) -> Option<Kind> {
+    pub(super) fn comes_last(&self, photo: usize) -> Option<LikelyKind> {
         let given = &self.photos[photo];
         given
             .kind

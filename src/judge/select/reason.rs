@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::filter::FailedFilter;
-use super::{Decision, Kind, Photo, Portrait, Rules, SequencePart, Tiebreak};
+use super::{Decision, LikelyKind, Photo, Portrait, Rules, SequencePart, Tiebreak};
 use crate::sequences::SequenceKind;
 
 /// The longest pause, in milliseconds, between successive takes of one burst.
@@ -31,7 +31,7 @@ pub(super) enum Outcome {
     },
     /// `last`: the kind of a picture that photographs go before.
     Picked {
-        last: Option<Kind>,
+        last: Option<LikelyKind>,
     },
     Filtered(FailedFilter),
     NoGroup,
@@ -41,7 +41,7 @@ pub(super) enum Outcome {
     },
     DayIsFull,
     PassedOver {
-        last: Option<Kind>,
+        last: Option<LikelyKind>,
     },
 }
 
@@ -113,7 +113,7 @@ fn shows(people: &[String]) -> String {
 }
 
 /// "A receipt (0.98 sure)".
-fn sure(kind: Kind) -> String {
+fn sure(kind: LikelyKind) -> String {
     format!("A {} ({:.2} sure)", kind.what.word(), kind.score)
 }
 

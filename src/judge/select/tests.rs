@@ -476,7 +476,7 @@ fn in_a_tie_break_sharper_faces_decide() {
 #[test]
 fn photographs_take_their_places_before_better_pictures_that_are_none() {
     let screen = |path: &str, group| Photo {
-        kind: Some(Kind { what: PictureKind::Screenshot, score: 0.9 }),
+        kind: Some(LikelyKind { what: PictureKind::Screenshot, score: 0.9 }),
         ..photo(path, group, 0.9)
     };
     let photos =

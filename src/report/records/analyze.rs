@@ -11,7 +11,7 @@ use crate::photo_report::{AestheticRating, PhotoEmbedding, PhotoObjects, PhotoRe
 use crate::report::{Cell, Record};
 use judge::cluster::Clustering;
 use judge::portrait::{self, Face, Portrait};
-use judge::select::{self, Kind, PictureKind, Verdict};
+use judge::select::{self, LikelyKind, PictureKind, Verdict};
 use photo::companions::Companions;
 use photo::xmp::PersonsRating;
 
@@ -210,7 +210,7 @@ impl AnalyzeRecord {
             embedding: Some(PhotoEmbedding { vector: self.embedding.into(), model: self.model }),
             classified: self.labels.map(LabelRecord::classified),
             people: self.people.map(|faces| faces.into_iter().map(PersonFace::from).collect()),
-            kind: self.kind.map(|what| Kind { what, score: self.kind_confidence.unwrap_or(1.0) }),
+            kind: self.kind.map(|what| LikelyKind { what, score: self.kind_confidence.unwrap_or(1.0) }),
             text: self.text.map(|text| PhotoText { lines: text.into_lines(), model: String::new() }),
             objects: self.objects.map(|found| PhotoObjects {
                 objects: found.into_iter().map(Into::into).collect(),

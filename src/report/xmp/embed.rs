@@ -4,7 +4,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::Mark;
+use super::SidecarValues;
 use super::merge::merge;
 use photo::identity::{self, ReadError};
 use photo::xmp::{NotXmp, OURS};
@@ -25,7 +25,7 @@ const HEAD: &str = "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"
 const TAIL: &str = "<?xpacket end=\"w\"?>";
 
 /// The bytes of a copy of the photo with the mark in it; what other programs wrote in it stays.
-pub fn embedded(photo: &Path, mark: &Mark) -> Result<Vec<u8>, NotEmbedded> {
+pub fn embedded(photo: &Path, mark: &SidecarValues) -> Result<Vec<u8>, NotEmbedded> {
     let bytes = identity::read(photo, Limits::default().max_file_bytes)?.bytes;
     let there = photo::packet(&bytes);
     let merged = merge(there.as_deref(), mark)?.bytes;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use quick_xml::escape::escape;
 
-use super::{Mark, keywords, regions};
+use super::{SidecarValues, keywords, regions};
 use photo::xmp::{Found, NotXmp, OURS, Property, RDF, XMP, find, with_indent};
 
 /// An empty sidecar.
@@ -21,7 +21,7 @@ pub struct Merged {
 }
 
 /// Merges the mark into the sidecar. Merging the same mark again gives the same bytes.
-pub fn merge(existing: Option<&[u8]>, mark: &Mark) -> Result<Merged, NotXmp> {
+pub fn merge(existing: Option<&[u8]>, mark: &SidecarValues) -> Result<Merged, NotXmp> {
     let text = match existing {
         Some(bytes) if !bytes.trim_ascii().is_empty() => std::str::from_utf8(bytes).map_err(|_| NotXmp::Encoding)?,
         _ => EMPTY,

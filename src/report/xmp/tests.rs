@@ -1,7 +1,7 @@
 use super::*;
 
-fn mark(rating: i8) -> Mark {
-    Mark {
+fn mark(rating: i8) -> SidecarValues {
+    SidecarValues {
         rating: Some(rating),
         label: Some("Green".into()),
         decision: None,
@@ -13,7 +13,7 @@ fn mark(rating: i8) -> Mark {
     }
 }
 
-fn merged(existing: Option<&str>, mark: &Mark) -> (String, bool) {
+fn merged(existing: Option<&str>, mark: &SidecarValues) -> (String, bool) {
     let Merged { bytes, rating_is_a_persons } = merge(existing.map(str::as_bytes), mark).unwrap();
     (String::from_utf8(bytes).unwrap(), rating_is_a_persons)
 }
@@ -73,7 +73,7 @@ fn a_new_sidecar_says_it_all_and_is_stable() {
 #[test]
 fn our_own_values_follow_us_in_place() {
     let (first, _) = merged(None, &mark(4));
-    let changed = Mark { label: None, score: Some(0.5), ..mark(2) };
+    let changed = SidecarValues { label: None, score: Some(0.5), ..mark(2) };
     let (second, is_theirs) = merged(Some(&first), &changed);
     assert!(!is_theirs);
     assert_eq!(value(&second, "xmp:Rating").as_deref(), Some("2"));
@@ -202,8 +202,8 @@ fn both_schools_name_their_sidecars_and_no_two_photos_share_one() {
     assert_eq!(names(Naming::Both), [vec!["a.xmp", "a.jpg.xmp"], vec!["a.png.xmp"], vec!["b.c.xmp", "b.c.jpg.xmp"]]);
 }
 
-fn words(words: &[&str]) -> Mark {
-    Mark { keywords: Some(words.iter().map(|word| (*word).to_owned()).collect()), ..mark(4) }
+fn words(words: &[&str]) -> SidecarValues {
+    SidecarValues { keywords: Some(words.iter().map(|word| (*word).to_owned()).collect()), ..mark(4) }
 }
 
 /// The keywords as any reader sees them.
@@ -243,10 +243,10 @@ fn keywords_join_those_of_others_and_ours_alone_go_again() {
     }
 }
 
-fn faces(names: &[&str]) -> Mark {
+fn faces(names: &[&str]) -> SidecarValues {
     let region = |name: &&str| Region { name: (*name).to_owned(), bbox: [0.25, 0.5, 0.1, 0.2] };
     let faces = Faces { width: 4000, height: 3000, regions: names.iter().map(region).collect() };
-    Mark { faces: Some(faces), ..mark(4) }
+    SidecarValues { faces: Some(faces), ..mark(4) }
 }
 
 #[test]
