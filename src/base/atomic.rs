@@ -53,7 +53,9 @@ impl Draft {
         let folder = folder_of(&place);
         unfinished::clean_once(folder);
         let file = builder.prefix(unfinished::PREFIX).rand_bytes(unfinished::RANDOM_LENGTH).tempfile_in(folder)?;
-        // On file systems without locks, the temporary file is protected only by its age.
+        // On file systems without locks, the temporary file is protected only by its age. So it is on Windows, where a lock
+        // would also keep out other handles of this process, such as SQLite's.
+        #[cfg(unix)]
         let _ = file.as_file().try_lock();
         Ok(Self { writer: BufWriter::new(file), place })
     }

@@ -43,7 +43,7 @@ impl WithSimd for Measure<'_> {
         let luma = Plane::luma(self.0);
         let mut all = Vec::with_capacity(FRAMING);
         all.extend(lines(&luma));
-        all.extend(places(&contrast(&Cells::of(self.0))));
+        all.extend(places(&contrast(&colours(self.0))));
         all.extend(places(&detail(&luma)));
         all.try_into().unwrap_or([0.0; FRAMING])
     }
@@ -130,36 +130,30 @@ fn filtered(plane: &Plane, taps: &[f32]) -> Plane {
 }
 
 /// The mean colour of each cell: brightness, and two differences of colours.
-struct Cells {
-    planes: [Plane; 3],
-}
-
-impl Cells {
-    #[inline(always)]
-    fn of(picture: &Pixels) -> Self {
-        let (width, height) = (picture.width() as usize / CELL, picture.height() as usize / CELL);
-        let mut planes = [(); 3].map(|()| Plane { width, height, data: vec![0.0; width * height] });
-        for (y, row) in picture.rows().take(height * CELL).enumerate() {
-            for (x, cell) in row.as_chunks::<{ 3 * CELL }>().0.iter().enumerate() {
-                let mut sums = [0.0f32; 3];
-                for pixel in cell.as_chunks::<3>().0 {
-                    sums.iter_mut().zip(pixel).for_each(|(sum, v)| *sum += f32::from(*v));
-                }
-                let [red, green, blue] = sums.map(|sum| sum / (CELL * CELL) as f32);
-                let colour = [0.299 * red + 0.587 * green + 0.114 * blue, red - green, blue - 0.5 * (red + green)];
-                let at = y / CELL * width + x;
-                planes.iter_mut().zip(colour).for_each(|(plane, v)| plane.data[at] += v);
+#[inline(always)]
+fn colours(picture: &Pixels) -> [Plane; 3] {
+    let (width, height) = (picture.width() as usize / CELL, picture.height() as usize / CELL);
+    let mut planes = [(); 3].map(|()| Plane { width, height, data: vec![0.0; width * height] });
+    for (y, row) in picture.rows().take(height * CELL).enumerate() {
+        for (x, cell) in row.as_chunks::<{ 3 * CELL }>().0.iter().enumerate() {
+            let mut sums = [0.0f32; 3];
+            for pixel in cell.as_chunks::<3>().0 {
+                sums.iter_mut().zip(pixel).for_each(|(sum, v)| *sum += f32::from(*v));
             }
+            let [red, green, blue] = sums.map(|sum| sum / (CELL * CELL) as f32);
+            let colour = [0.299 * red + 0.587 * green + 0.114 * blue, red - green, blue - 0.5 * (red + green)];
+            let at = y / CELL * width + x;
+            planes.iter_mut().zip(colour).for_each(|(plane, v)| plane.data[at] += v);
         }
-        Self { planes }
     }
+    planes
 }
 
 /// How much the colour of each cell differs from that of its surroundings.
-fn contrast(cells: &Cells) -> Plane {
-    let [Plane { width, height, .. }, ..] = cells.planes;
+fn contrast(colours: &[Plane; 3]) -> Plane {
+    let [Plane { width, height, .. }, ..] = *colours;
     let mut squares = vec![0.0f32; width * height];
-    for plane in &cells.planes {
+    for plane in colours {
         let sums = Sums::of(plane);
         for y in 0..height {
             for x in 0..width {
