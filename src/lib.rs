@@ -52,7 +52,7 @@
 //! | what is known of a photo, and which models are used? | `src/photo_report.rs`; `src/library/model_selection.rs` |
 //! | what do the parts of the scores weigh? | of `select`: `configs/global_config.yaml`, applied in `src/judge/select/composite.rs`; of `score`: `src/judge/quality/mod.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs` (composite score), `lids.rs` (half-closed eyes), `tournament.rs`, `pick.rs`, `reason.rs` |
-//! | the built-in network | `src/networks/mini/`: `trunk.rs`, `views.rs` (what it sees), `heads.rs`, `comparison_head.rs` (tie-breaks); called from `src/hub/tasks.rs` |
+//! | the built-in network | `src/networks/mini/`: `trunk.rs`, `views.rs` (what it sees), `heads.rs`, `comparison_head.rs` (tie-breaks), `framing.rs` (level or tilted, whole or cut off); called from `src/hub/tasks.rs` |
 //! | how does a network from a file run? | `src/networks/graph/` runs graphs of operators, which `onnx/`, `tensorflow/` (frozen graphs) and `tflite/` beside it read from files |
 //! | faces: where are they, are the eyes open? | networks: `src/hub/faces.rs`, `src/hub/expressions.rs`; decisions: `src/judge/portrait/`, `record.rs` (a face, a photo), `state.rs` (eyes) |
 //! | objects in photos | `src/networks/objects/`, on such graphs |
