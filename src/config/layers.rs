@@ -127,11 +127,6 @@ impl Origin {
     }
 }
 
-/// `$XDG_CONFIG_HOME/albumctl/config.yaml`.
-pub fn user_file(config_home: &Path) -> PathBuf {
-    config_home.join("albumctl").join("config.yaml")
-}
-
 pub fn resolve(sources: &Sources) -> Result<Resolved, ConfigError> {
     let mut stack = Stack::built_in()?;
     if let Some(path) = &sources.user_file {

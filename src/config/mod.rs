@@ -5,7 +5,7 @@ mod places;
 mod settings;
 mod suggest;
 
-pub use layers::{ConfigError, Origin, Resolved, Sources, resolve, user_file};
-pub use places::{home, own_manifests};
+pub use layers::{ConfigError, Origin, Resolved, Sources, resolve};
+pub use places::{Place, own_manifests, user_file};
 pub use settings::*;
 pub use suggest::nearest;

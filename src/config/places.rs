@@ -4,27 +4,68 @@ use std::path::PathBuf;
 
 use super::Settings;
 
-/// An XDG folder, or its default below HOME. A path that is not absolute is ignored, as the standard says.
-pub fn home(variable: &str, below_home: &str) -> Option<PathBuf> {
-    let given = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    given.or_else(|| std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(below_home)))
+/// What a folder of albumctl's own is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Config,
+    Data,
+    Cache,
+}
+
+impl Place {
+    /// The variable that names the folder above; where it is not set, another variable and the path below its folder.
+    /// On Windows data do not follow the user to other machines: models are large, and people's faces are nobody else's
+    /// business.
+    const fn sources(self) -> (&'static str, &'static str, &'static str) {
+        match (self, cfg!(windows)) {
+            (Self::Config, false) => ("XDG_CONFIG_HOME", "HOME", ".config/albumctl"),
+            (Self::Data, false) => ("XDG_DATA_HOME", "HOME", ".local/share/albumctl"),
+            (Self::Cache, false) => ("XDG_CACHE_HOME", "HOME", ".cache/albumctl"),
+            (Self::Config, true) => ("XDG_CONFIG_HOME", "APPDATA", "albumctl"),
+            (Self::Data, true) => ("XDG_DATA_HOME", "LOCALAPPDATA", r"albumctl\data"),
+            (Self::Cache, true) => ("XDG_CACHE_HOME", "LOCALAPPDATA", r"albumctl\cache"),
+        }
+    }
+
+    /// The folder; `None` where no variable says where it is. A path that is not absolute is ignored, as the standard of
+    /// the XDG variables says.
+    pub fn folder(self) -> Option<PathBuf> {
+        let (variable, default, below) = self.sources();
+        let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let default = || match default {
+            // The system knows it where the variable is missing.
+            "HOME" => std::env::home_dir().filter(|home| home.is_absolute()),
+            other => named(other),
+        };
+        named(variable).map(|above| above.join("albumctl")).or_else(|| Some(default()?.join(below)))
+    }
+
+    /// Says why there is no folder.
+    pub fn missing(self) -> String {
+        let (variable, default, _) = self.sources();
+        format!("neither {variable} nor {default} is set")
+    }
+}
+
+/// The user's own configuration.
+pub fn user_file() -> Option<PathBuf> {
+    Place::Config.folder().map(|folder| folder.join("config.yaml"))
 }
 
 /// The folder of the user's own model manifests.
 pub fn own_manifests() -> Option<PathBuf> {
-    home("XDG_CONFIG_HOME", ".config").map(|config| config.join("albumctl/models"))
+    Place::Config.folder().map(|folder| folder.join("models"))
 }
 
 impl Settings {
-    /// The folder of model files; `None` where it is neither configured nor derivable from HOME.
+    /// The folder of model files; `None` where it is neither configured nor known.
     pub fn models_folder(&self) -> Option<PathBuf> {
-        let data = || home("XDG_DATA_HOME", ".local/share").map(|data| data.join("albumctl/models"));
-        self.models_dir.clone().or_else(data)
+        self.models_dir.clone().or_else(|| Place::Data.folder().map(|data| data.join("models")))
     }
 
     /// The folder of the results store; `None` as above.
     pub fn results_folder(&self) -> Option<PathBuf> {
-        self.cache_dir.clone().or_else(|| home("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("albumctl")))
+        self.cache_dir.clone().or_else(|| Place::Cache.folder())
     }
 
     /// The size limit of the results store in bytes; `None` without a limit.

@@ -27,7 +27,7 @@ pub use models::{CacheInfo, CleanedUp, DeviceInfo, PullProgress};
 pub use photos::{Batch, Extras, PhotoInput, Progress};
 pub use record::record;
 
-use crate::config::{self, ConfigError, Settings, Sources};
+use crate::config::{self, ConfigError, Place, Settings, Sources};
 use crate::failure::Failure;
 use crate::pipeline::Isolation;
 use crate::store::Store;
@@ -131,8 +131,8 @@ pub enum ModelHubError {
     Cpu(#[from] CpuError),
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("no folder for {what}: neither {variable} nor HOME is set")]
-    NoFolder { what: &'static str, variable: &'static str },
+    #[error("no folder for {what}: {}", place.missing())]
+    NoFolder { what: &'static str, place: Place },
     /// One photo failed, not the hub.
     #[error("{0}")]
     Photo(Failure),
@@ -158,7 +158,7 @@ impl Options {
 
     /// The settings of this machine's user, from file and environment, as the commands read them.
     pub fn of_this_user() -> Result<Self, ConfigError> {
-        let user_file = config::home("XDG_CONFIG_HOME", ".config").map(|folder| config::user_file(&folder));
+        let user_file = config::user_file();
         let environment = std::env::vars_os().collect();
         let settings = config::resolve(&Sources { user_file, environment, ..Sources::default() })?.settings;
         let results = settings.results_folder();
@@ -213,7 +213,7 @@ impl ModelHub {
             isolation: Isolation::Off,
         };
         if !options.has_models_folder() {
-            return Err(ModelHubError::NoFolder { what: "models", variable: "XDG_DATA_HOME" });
+            return Err(ModelHubError::NoFolder { what: "models", place: Place::Data });
         }
         Self::within(options, run)
     }
@@ -268,7 +268,7 @@ impl ModelHub {
 
 fn make(options: &Options) -> Result<Hub, ModelHubError> {
     let Options { settings, models_dir, own_manifests, memory, unload_after, .. } = options;
-    let no_folder = ModelHubError::NoFolder { what: "models", variable: "XDG_DATA_HOME" };
+    let no_folder = ModelHubError::NoFolder { what: "models", place: Place::Data };
     let folder = models_dir.clone().or_else(|| settings.models_folder()).ok_or(no_folder)?;
     let engine = Engine { cpu: Cpu::chosen()?, precision: options.precision };
     let config = HubConfig {

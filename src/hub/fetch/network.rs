@@ -57,8 +57,10 @@ impl NetworkSettings {
 }
 
 fn programs(variables: &HashMap<String, String>) -> Vec<PathBuf> {
-    let path = variables.get("PATH").filter(|_| !uses_no_index(variables));
-    path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default()
+    // Windows calls it `Path`.
+    let is_path = |name: &str| name == "PATH" || cfg!(windows) && name.eq_ignore_ascii_case("PATH");
+    let path = variables.iter().find(|(name, _)| is_path(name)).map(|(_, folders)| folders);
+    path.filter(|_| !uses_no_index(variables)).map(|path| std::env::split_paths(path).collect()).unwrap_or_default()
 }
 
 fn uses_no_index(variables: &HashMap<String, String>) -> bool {
@@ -92,16 +94,32 @@ fn pip_files(variables: &HashMap<String, String>) -> Vec<PathBuf> {
     if let Some(only) = folder("PIP_CONFIG_FILE") {
         return vec![only];
     }
+    if cfg!(windows) {
+        let below = |name: &str, file: &str| folder(name).map(|folder| folder.join(file));
+        let files = [
+            below("VIRTUAL_ENV", "pip.ini"),
+            below("APPDATA", "pip/pip.ini"),
+            below("USERPROFILE", "pip/pip.ini"),
+            below("ProgramData", "pip/pip.ini"),
+        ];
+        return files.into_iter().flatten().collect();
+    }
     let home = folder("HOME");
     let config = folder("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
     let global = variables.get("XDG_CONFIG_DIRS").cloned().unwrap_or_else(|| "/etc/xdg".to_owned());
+    let of_a_mac = |above: Option<&Path>| {
+        above.filter(|_| cfg!(target_os = "macos")).map(|above| above.join("Library/Application Support/pip/pip.conf"))
+    };
     let own = [
         folder("VIRTUAL_ENV").map(|env| env.join("pip.conf")),
+        of_a_mac(home.as_deref()),
         config.map(|config| config.join("pip/pip.conf")),
         home.map(|home| home.join(".pip/pip.conf")),
+        of_a_mac(Some(Path::new("/"))),
+        Some("/etc/pip.conf".into()),
     ];
     let shared = global.split(':').map(|folder| Path::new(folder).join("pip/pip.conf"));
-    own.into_iter().flatten().chain(std::iter::once(PathBuf::from("/etc/pip.conf"))).chain(shared).collect()
+    own.into_iter().flatten().chain(shared).collect()
 }
 
 /// A value from the sections of an INI file that apply to downloads. Indented lines continue a value.

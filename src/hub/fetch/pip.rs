@@ -1,6 +1,7 @@
 //! Wheels brought by pip, for people who have configured no package index: pip knows one by itself.
 
 use std::collections::HashMap;
+use std::env::consts::EXE_SUFFIX;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -77,11 +78,9 @@ fn fetch(transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<TempDir, Trouble
 fn start(transfer: &Transfer<'_>, wheel: &WheelEntry, folder: &TempDir) -> Result<Child, Trouble> {
     let timeout = transfer.client.network().pip_timeout.as_deref().unwrap_or(TIMEOUT);
     for (program, first) in PROGRAMS {
-        let Some(program) =
-            transfer.client.network().programs.iter().map(|folder| folder.join(program)).find(|path| path.is_file())
-        else {
-            continue;
-        };
+        let program = format!("{program}{EXE_SUFFIX}");
+        let mut paths = transfer.client.network().programs.iter().map(|folder| folder.join(&program));
+        let Some(program) = paths.find(|path| path.is_file()) else { continue };
         let messages = File::create(folder.path().join(MESSAGES));
         let messages = messages.map_err(|error| SourceError::Pip(error.to_string()))?;
         let started = Command::new(program)
