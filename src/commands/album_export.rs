@@ -116,11 +116,11 @@ pub fn deliver(
         let verdict_of: HashMap<usize, &Verdict> = verdicts.iter().map(|verdict| (verdict.photo, verdict)).collect();
         let picked = picks.iter().filter(|(photo, pick)| photo == pick);
         let picked = picked.map(|(_, pick)| (&reports[*pick], &photos[*pick], verdict_of[pick]));
-        let mut marks = args.ratings.marks(picked, context).into_iter();
+        let mut embedded = args.ratings.embedded_values(picked, context).into_iter();
         for &(photo, pick) in &picks {
             // The frames that go along are no picks.
-            let mark = if photo == pick { marks.next().flatten() } else { None };
-            let placed = delivery.next(mark.as_ref(), tally, context)?;
+            let values = if photo == pick { embedded.next().flatten() } else { None };
+            let placed = delivery.next(values.as_ref(), tally, context)?;
             written[pick].extend(placed.into_iter().map(|it| along(it, photo == pick)));
         }
         delivery.finish(context)?;
@@ -217,7 +217,7 @@ fn sidecars(
             continue;
         }
         let decision = photos[photo].decision;
-        let mark = args.ratings.mark(&reports[photo], &photos[photo], verdict, context);
+        let values = args.ratings.sidecar_values(&reports[photo], &photos[photo], verdict, context);
         for place in places {
             // For a photo that is not picked, only a sidecar written by an earlier run is changed.
             let is_due = if verdict.selected() || decision.is_some() { Ok(true) } else { xmp::is_marked(&place) };
@@ -227,7 +227,7 @@ fn sidecars(
             if !content_check.passes(photo, tally, context)? {
                 break;
             }
-            match is_due.and_then(|_| xmp::write(&place, &mark, args.dry_run, &mut folders)) {
+            match is_due.and_then(|_| xmp::write(&place, &values, args.dry_run, &mut folders)) {
                 Ok(_) => written[photo].push(Written::new("xmp", &place, !args.dry_run)),
                 Err(error) => tally.fail(&not_written(&photos[photo].path, &error), context)?,
             }

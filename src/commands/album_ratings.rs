@@ -61,7 +61,13 @@ impl From<SidecarNaming> for Naming {
 
 impl RatingArgs {
     /// What is written about a photo.
-    pub fn mark(&self, report: &PhotoReport, photo: &Photo, verdict: &Verdict, context: &Context) -> SidecarValues {
+    pub fn sidecar_values(
+        &self,
+        report: &PhotoReport,
+        photo: &Photo,
+        verdict: &Verdict,
+        context: &Context,
+    ) -> SidecarValues {
         let own_label = self.xmp_label.clone().filter(|_| verdict.selected());
         SidecarValues {
             // In XMP, −1 means rejected.
@@ -80,26 +86,26 @@ impl RatingArgs {
     }
 
     /// What is written into the copies of these picks, each with its sidecars; nothing where a person rated the photo.
-    pub fn marks<'a>(
+    pub fn embedded_values<'a>(
         &self,
         picks: impl Iterator<Item = (&'a PhotoReport, &'a Photo, &'a Verdict)>,
         context: &Context,
     ) -> Vec<Option<SidecarValues>> {
         let mut by_persons = 0;
-        let mark = |(report, photo, verdict): (&PhotoReport, &Photo, &Verdict)| {
+        let values = |(report, photo, verdict): (&PhotoReport, &Photo, &Verdict)| {
             if !self.xmp_embed {
                 return None;
             }
             let is_persons = report.rating.is_some() || is_rated_beside(&report.path);
             by_persons += usize::from(is_persons);
-            (!is_persons).then(|| self.mark(report, photo, verdict, context))
+            (!is_persons).then(|| self.sidecar_values(report, photo, verdict, context))
         };
-        let marks = picks.map(mark).collect();
+        let all = picks.map(values).collect();
         if by_persons > 0 {
             let photos = counted(by_persons, "picked photo");
             context.ui.note(&format!("the copies of {photos} keep the rating of a person"));
         }
-        marks
+        all
     }
 }
 

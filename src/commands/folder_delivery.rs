@@ -106,10 +106,10 @@ pub struct Delivery {
 
 impl Delivery {
     /// Places the next photo and its companions, or in a dry run returns where they would go. Returns nothing for a photo
-    /// that could not be placed, which is reported, and at the end. A copy is given the mark.
+    /// that could not be placed, which is reported, and at the end. The values are written into a copy.
     pub fn next(
         &mut self,
-        mark: Option<&SidecarValues>,
+        values: Option<&SidecarValues>,
         tally: &mut Tally,
         context: &Context,
     ) -> Result<Vec<Written>, CommandError> {
@@ -127,7 +127,8 @@ impl Delivery {
             }
             // The paths may come from an untrusted file.
             let checked = if is_companion { Ok(()) } else { export::check(&step.source, None) };
-            let content = mark.filter(|_| !is_companion && checked.is_ok()).and_then(|mark| self.rated(&step, mark));
+            let content =
+                values.filter(|_| !is_companion && checked.is_ok()).and_then(|values| self.rated(&step, values));
             let placed = checked.and_then(|()| {
                 let folders = &mut self.folders;
                 if self.dry_run {
@@ -158,12 +159,12 @@ impl Delivery {
 
     /// The content of a copy with a rating inside; `None`, which is told at the end, for one that cannot have it. A copy of
     /// an earlier run stays as it is.
-    fn rated(&mut self, step: &Step, mark: &SidecarValues) -> Option<Vec<u8>> {
+    fn rated(&mut self, step: &Step, values: &SidecarValues) -> Option<Vec<u8>> {
         let length = |path: &Path| path.metadata().map(|metadata| metadata.len()).ok();
         if step.at_target == AtTarget::Same && length(&step.target) == length(&step.source) {
             return None;
         }
-        match xmp::embedded(&step.source, mark) {
+        match xmp::embedded(&step.source, values) {
             Ok(content) => Some(content),
             Err(cause) => {
                 self.unrated.push((step.source.clone(), cause));

@@ -109,15 +109,20 @@ pub struct Outcome {
     pub rating_is_a_persons: bool,
 }
 
-/// Merges the mark into the sidecar, or makes one. With `dry_run` nothing is written. The caller must sync `folders` at the
+/// Merges the values into the sidecar, or makes one. With `dry_run` nothing is written. The caller must sync `folders` at the
 /// end.
-pub fn write(sidecar: &Path, mark: &SidecarValues, dry_run: bool, folders: &mut Folders) -> Result<Outcome, XmpError> {
+pub fn write(
+    sidecar: &Path,
+    values: &SidecarValues,
+    dry_run: bool,
+    folders: &mut Folders,
+) -> Result<Outcome, XmpError> {
     // The target of a symbolic link is changed; the link stays.
     let place = fs::canonicalize(sidecar).unwrap_or_else(|_| sidecar.to_owned());
     for _ in 0..3 {
         let before = read(&place)?;
         let Merged { bytes, rating_is_a_persons } =
-            merge(before.as_deref(), mark).map_err(|source| XmpError::Merge { path: sidecar.to_owned(), source })?;
+            merge(before.as_deref(), values).map_err(|source| XmpError::Merge { path: sidecar.to_owned(), source })?;
         let changed = before.as_deref() != Some(&bytes[..]);
         if !changed || dry_run || replace(&place, before.as_deref(), &bytes, folders)? {
             return Ok(Outcome { changed, rating_is_a_persons });

@@ -1,4 +1,4 @@
-//! A mark inside the copy of a photo.
+//! Values inside the copy of a photo.
 
 use std::path::Path;
 
@@ -24,11 +24,11 @@ pub enum NotEmbedded {
 const HEAD: &str = "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n";
 const TAIL: &str = "<?xpacket end=\"w\"?>";
 
-/// The bytes of a copy of the photo with the mark in it; what other programs wrote in it stays.
-pub fn embedded(photo: &Path, mark: &SidecarValues) -> Result<Vec<u8>, NotEmbedded> {
+/// The bytes of a copy of the photo with the values in it; what other programs wrote in it stays.
+pub fn embedded(photo: &Path, values: &SidecarValues) -> Result<Vec<u8>, NotEmbedded> {
     let bytes = identity::read(photo, Limits::default().max_file_bytes)?.bytes;
     let there = photo::packet(&bytes);
-    let merged = merge(there.as_deref(), mark)?.bytes;
+    let merged = merge(there.as_deref(), values)?.bytes;
     let packet = if there.is_some() {
         merged
     } else {
@@ -38,7 +38,7 @@ pub fn embedded(photo: &Path, mark: &SidecarValues) -> Result<Vec<u8>, NotEmbedd
     Ok(photo::with_packet(&bytes, &packet)?)
 }
 
-/// Whether `copy` is the photo with a mark of albumctl's inside: the same picture.
+/// Whether `copy` is the photo with values of albumctl's inside: the same picture.
 pub fn is_marked_copy(photo: &Path, copy: &Path) -> bool {
     let limits = Limits::default();
     let read = |path: &Path| identity::read(path, limits.max_file_bytes).ok().map(|read| read.bytes);

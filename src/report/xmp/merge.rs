@@ -1,4 +1,4 @@
-//! Merging a mark into the bytes of a sidecar. Only albumctl's values are replaced; all other bytes stay unchanged.
+//! Merging values into the bytes of a sidecar. Only albumctl's values are replaced; all other bytes stay unchanged.
 
 use std::ops::Range;
 
@@ -20,8 +20,8 @@ pub struct Merged {
     pub rating_is_a_persons: bool,
 }
 
-/// Merges the mark into the sidecar. Merging the same mark again gives the same bytes.
-pub fn merge(existing: Option<&[u8]>, mark: &SidecarValues) -> Result<Merged, NotXmp> {
+/// Merges the values into the sidecar. Merging the same values again gives the same bytes.
+pub fn merge(existing: Option<&[u8]>, values: &SidecarValues) -> Result<Merged, NotXmp> {
     let text = match existing {
         Some(bytes) if !bytes.trim_ascii().is_empty() => std::str::from_utf8(bytes).map_err(|_| NotXmp::Encoding)?,
         _ => EMPTY,
@@ -30,19 +30,19 @@ pub fn merge(existing: Option<&[u8]>, mark: &SidecarValues) -> Result<Merged, No
     let (byte_order_mark, text) = text.strip_prefix('\u{feff}').map_or(("", text), |rest| ("\u{feff}", rest));
     let found = find(text)?;
     let mut edit = Edit { found: &found, cuts: Vec::new(), added: Vec::new(), descriptions: String::new() };
-    let rating = edit.shared("Rating", mark.rating.map(|stars| stars.to_string()));
-    let label = edit.shared("Label", mark.label.clone());
-    edit.set(OURS, "Decision", mark.decision.clone());
-    edit.set(OURS, "Score", mark.score.map(|score| format!("{score:.4}")));
-    edit.set(OURS, "Model", mark.model.clone());
-    edit.set(OURS, "Version", Some(mark.version.clone()));
-    if let Some(words) = &mark.keywords {
+    let rating = edit.shared("Rating", values.rating.map(|stars| stars.to_string()));
+    let label = edit.shared("Label", values.label.clone());
+    edit.set(OURS, "Decision", values.decision.clone());
+    edit.set(OURS, "Score", values.score.map(|score| format!("{score:.4}")));
+    edit.set(OURS, "Model", values.model.clone());
+    edit.set(OURS, "Version", Some(values.version.clone()));
+    if let Some(words) = &values.keywords {
         let change = keywords::change(text, &found, words);
         edit.cuts.extend(change.cuts);
         edit.descriptions.extend(change.description);
         edit.set(OURS, keywords::REMEMBERED, change.remembered);
     }
-    if let Some(faces) = &mark.faces {
+    if let Some(faces) = &values.faces {
         let change = regions::change(text, &found, faces);
         edit.cuts.extend(change.cut);
         edit.descriptions.extend(change.description);

@@ -1,6 +1,6 @@
 use super::*;
 
-fn mark(rating: i8) -> SidecarValues {
+fn values(rating: i8) -> SidecarValues {
     SidecarValues {
         rating: Some(rating),
         label: Some("Green".into()),
@@ -13,8 +13,8 @@ fn mark(rating: i8) -> SidecarValues {
     }
 }
 
-fn merged(existing: Option<&str>, mark: &SidecarValues) -> (String, bool) {
-    let Merged { bytes, rating_is_a_persons } = merge(existing.map(str::as_bytes), mark).unwrap();
+fn merged(existing: Option<&str>, values: &SidecarValues) -> (String, bool) {
+    let Merged { bytes, rating_is_a_persons } = merge(existing.map(str::as_bytes), values).unwrap();
     (String::from_utf8(bytes).unwrap(), rating_is_a_persons)
 }
 
@@ -56,7 +56,7 @@ xmp:Rating=\"0\"\n   darktable:xmp_version=\"5\">\n   \
 
 #[test]
 fn a_new_sidecar_says_it_all_and_is_stable() {
-    let (text, is_theirs) = merged(None, &mark(4));
+    let (text, is_theirs) = merged(None, &values(4));
     assert!(!is_theirs);
     for (name, expected) in [
         ("xmp:Rating", "4"),
@@ -67,27 +67,27 @@ fn a_new_sidecar_says_it_all_and_is_stable() {
     ] {
         assert_eq!(value(&text, name).as_deref(), Some(expected), "{name} in\n{text}");
     }
-    assert_eq!(merged(Some(&text), &mark(4)).0, text);
+    assert_eq!(merged(Some(&text), &values(4)).0, text);
 }
 
 #[test]
 fn our_own_values_follow_us_in_place() {
-    let (first, _) = merged(None, &mark(4));
-    let changed = SidecarValues { label: None, score: Some(0.5), ..mark(2) };
+    let (first, _) = merged(None, &values(4));
+    let changed = SidecarValues { label: None, score: Some(0.5), ..values(2) };
     let (second, is_theirs) = merged(Some(&first), &changed);
     assert!(!is_theirs);
     assert_eq!(value(&second, "xmp:Rating").as_deref(), Some("2"));
     assert_eq!(value(&second, "xmp:Label"), None);
     assert_eq!(second.matches("<rdf:Description").count(), 1);
     // Back again: nothing is left over.
-    let (third, _) = merged(Some(&second), &mark(4));
-    assert_eq!(merged(Some(&third), &mark(4)).0, third);
+    let (third, _) = merged(Some(&second), &values(4));
+    assert_eq!(merged(Some(&third), &values(4)).0, third);
     assert_eq!(value(&third, "xmp:Label").as_deref(), Some("Green"));
 }
 
 #[test]
 fn a_persons_rating_stays_and_everything_foreign_stays_byte_for_byte() {
-    let (text, is_theirs) = merged(Some(LIGHTROOM), &mark(5));
+    let (text, is_theirs) = merged(Some(LIGHTROOM), &values(5));
     assert!(is_theirs);
     assert_eq!(value(&text, "xmp:Rating"), None, "no second rating beside theirs");
     assert!(text.contains("xap:Rating='3'"));
@@ -95,12 +95,12 @@ fn a_persons_rating_stays_and_everything_foreign_stays_byte_for_byte() {
     let at = text.find("\n  <rdf:Description rdf:about=\"\"\n    xmlns:rdf").unwrap();
     let end = at + text[at..].find("/>").unwrap() + 2;
     assert_eq!(format!("{}{}", &text[..at], &text[end..]), LIGHTROOM);
-    assert_eq!(merged(Some(&text), &mark(5)).0, text);
+    assert_eq!(merged(Some(&text), &values(5)).0, text);
 }
 
 #[test]
 fn unrated_is_ours_to_rate_but_a_label_is_not_ours_to_change() {
-    let (text, is_theirs) = merged(Some(DARKTABLE), &mark(4));
+    let (text, is_theirs) = merged(Some(DARKTABLE), &values(4));
     assert!(!is_theirs);
     assert!(text.contains("   xmp:Rating=\"4\"\n   darktable:xmp_version"), "{text}");
     assert!(text.contains("<xmp:Label>Blue</xmp:Label>"));
@@ -111,19 +111,19 @@ fn unrated_is_ours_to_rate_but_a_label_is_not_ours_to_change() {
 
 #[test]
 fn a_person_who_changes_our_rating_has_it_for_ever() {
-    let (first, _) = merged(None, &mark(4));
+    let (first, _) = merged(None, &values(4));
     let by_hand = first.replace("xmp:Rating=\"4\"", "xmp:Rating=\"2\"");
-    let (second, is_theirs) = merged(Some(&by_hand), &mark(5));
+    let (second, is_theirs) = merged(Some(&by_hand), &values(5));
     assert!(is_theirs);
     assert_eq!(value(&second, "xmp:Rating").as_deref(), Some("2"));
     // Even when it comes to be the very one we once gave.
     let as_ours = second.replace("xmp:Rating=\"2\"", "xmp:Rating=\"4\"");
-    let (third, is_theirs) = merged(Some(&as_ours), &mark(1));
+    let (third, is_theirs) = merged(Some(&as_ours), &values(1));
     assert!(is_theirs);
     assert_eq!(value(&third, "xmp:Rating").as_deref(), Some("4"));
     // Or when they take it away.
     let removed = first.replace("\n    xmp:Rating=\"4\"", "");
-    let (fourth, is_theirs) = merged(Some(&removed), &mark(4));
+    let (fourth, is_theirs) = merged(Some(&removed), &values(4));
     assert!(is_theirs);
     assert_eq!(value(&fourth, "xmp:Rating"), None);
 }
@@ -135,12 +135,12 @@ fn our_values_are_found_again_wherever_another_program_puts_them() {
         <r:Description r:about='' xmlns:xmp='http://ns.adobe.com/xap/1.0/' xmlns:ns1='urn:albumctl:xmp:1/' ns1:Score='0.1'>\
         <xmp:Rating>4</xmp:Rating><ns1:Rating>4</ns1:Rating><ns1:Version>0.0.9</ns1:Version><ns1:Model/>\
         </r:Description></r:RDF></x:xmpmeta>";
-    let (text, is_theirs) = merged(Some(rewritten), &mark(1));
+    let (text, is_theirs) = merged(Some(rewritten), &values(1));
     assert!(!is_theirs);
     assert!(text.contains("<xmp:Rating>1</xmp:Rating><ns1:Rating>1</ns1:Rating><ns1:Version>0.1.0</ns1:Version>"));
     assert!(text.contains("ns1:Score='0.7123'") && !text.contains("<ns1:Model/>"), "{text}");
     assert_eq!(value(&text, "albumctl:Model").as_deref(), Some("album-mini@1 &amp; &quot;friends&quot;"));
-    assert_eq!(merged(Some(&text), &mark(1)).0, text);
+    assert_eq!(merged(Some(&text), &values(1)).0, text);
 }
 
 #[test]
@@ -150,28 +150,28 @@ fn what_is_no_xmp_is_refused_not_replaced() {
         (b"a shopping list", xmp::NotXmp::NoXmp),
         (b"<html><body/></html>", xmp::NotXmp::NoXmp),
     ] {
-        assert_eq!(merge(Some(bytes), &mark(1)), Err(error));
+        assert_eq!(merge(Some(bytes), &values(1)), Err(error));
     }
     for cut in (40..LIGHTROOM.len() - 60).filter(|&cut| LIGHTROOM.is_char_boundary(cut)) {
-        assert!(merge(Some(&LIGHTROOM.as_bytes()[..cut]), &mark(1)).is_err(), "cut at {cut}");
+        assert!(merge(Some(&LIGHTROOM.as_bytes()[..cut]), &values(1)).is_err(), "cut at {cut}");
     }
-    assert!(merge(Some(b"  \n"), &mark(1)).is_ok(), "an empty file is as good as none");
+    assert!(merge(Some(b"  \n"), &values(1)).is_ok(), "an empty file is as good as none");
 }
 
 #[test]
 fn an_unchanged_sidecar_is_not_written_and_a_dry_run_writes_nothing() {
     let world = tempfile::tempdir().unwrap();
     let sidecar = world.path().join("a.xmp");
-    let told = write(&sidecar, &mark(4), true, &mut Folders::default()).unwrap();
+    let told = write(&sidecar, &values(4), true, &mut Folders::default()).unwrap();
     assert!(told.changed && !sidecar.exists());
-    assert!(write(&sidecar, &mark(4), false, &mut Folders::default()).unwrap().changed);
+    assert!(write(&sidecar, &values(4), false, &mut Folders::default()).unwrap().changed);
     let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
     fs::File::options().write(true).open(&sidecar).unwrap().set_modified(long_ago).unwrap();
-    assert!(!write(&sidecar, &mark(4), false, &mut Folders::default()).unwrap().changed);
+    assert!(!write(&sidecar, &values(4), false, &mut Folders::default()).unwrap().changed);
     assert_eq!(sidecar.metadata().unwrap().modified().unwrap(), long_ago);
     assert_eq!(fs::read_dir(world.path()).unwrap().count(), 1, "no draft is left behind");
     fs::write(&sidecar, "no xml").unwrap();
-    assert!(matches!(write(&sidecar, &mark(4), false, &mut Folders::default()), Err(XmpError::Merge { .. })));
+    assert!(matches!(write(&sidecar, &values(4), false, &mut Folders::default()), Err(XmpError::Merge { .. })));
     assert_eq!(fs::read_to_string(&sidecar).unwrap(), "no xml");
 }
 
@@ -184,7 +184,7 @@ fn a_linked_sidecar_stays_a_link_and_rights_stay() {
     fs::write(&real, DARKTABLE).unwrap();
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
     symlink(&real, &link).unwrap();
-    assert!(write(&link, &mark(4), false, &mut Folders::default()).unwrap().changed);
+    assert!(write(&link, &values(4), false, &mut Folders::default()).unwrap().changed);
     assert!(link.symlink_metadata().unwrap().is_symlink());
     assert_eq!(real.metadata().unwrap().permissions().mode() & 0o777, 0o640);
     assert!(fs::read_to_string(&real).unwrap().contains("xmp:Rating=\"4\""));
@@ -203,7 +203,7 @@ fn both_schools_name_their_sidecars_and_no_two_photos_share_one() {
 }
 
 fn words(words: &[&str]) -> SidecarValues {
-    SidecarValues { keywords: Some(words.iter().map(|word| (*word).to_owned()).collect()), ..mark(4) }
+    SidecarValues { keywords: Some(words.iter().map(|word| (*word).to_owned()).collect()), ..values(4) }
 }
 
 /// The keywords as any reader sees them.
@@ -226,7 +226,7 @@ fn keywords_join_those_of_others_and_ours_alone_go_again() {
     let (third, _) = merged(Some(&by_hand), &words(&["Anna & Ben"]));
     assert_eq!(keywords(&third), ["M&M", "Ärger", "Grandma"]);
     // Without the option, nothing of it is touched.
-    assert_eq!(merged(Some(&third), &mark(4)).0, third);
+    assert_eq!(merged(Some(&third), &values(4)).0, third);
     // Sidecars without a list get one, and empty ones theirs.
     for before in [None, Some(DARKTABLE)] {
         let (text, _) = merged(before, &words(&["receipt"]));
@@ -246,7 +246,7 @@ fn keywords_join_those_of_others_and_ours_alone_go_again() {
 fn faces(names: &[&str]) -> SidecarValues {
     let region = |name: &&str| Region { name: (*name).to_owned(), bbox: [0.25, 0.5, 0.1, 0.2] };
     let faces = Faces { width: 4000, height: 3000, regions: names.iter().map(region).collect() };
-    SidecarValues { faces: Some(faces), ..mark(4) }
+    SidecarValues { faces: Some(faces), ..values(4) }
 }
 
 #[test]
