@@ -6,6 +6,7 @@ mod data;
 mod features;
 mod framing;
 mod judge;
+mod trunk;
 mod views;
 mod whitening;
 
@@ -45,7 +46,7 @@ const FALSE_ALARM_SHARE: f64 = 0.0025;
 pub struct Job<'a> {
     pub recipe: &'a MiniRecipe,
     pub data: PathBuf,
-    /// The weights of the frozen trunk.
+    /// The weights that the trunk begins from.
     pub start: &'a dyn Checkpoint,
     pub out: PathBuf,
     /// The file of precomputed features, if it is not in `out`.
@@ -62,6 +63,9 @@ impl std::fmt::Debug for Job<'_> {
     }
 }
 
+/// The folder of the heads that the trunk is trained with, in that of the run.
+const FIRST_HEADS: &str = "start";
+
 /// Receives the progress of a run.
 pub trait Listener: Sync {
     fn decoded(&self, photos: usize, of: usize);
@@ -72,47 +76,97 @@ pub trait Listener: Sync {
     fn note(&self, message: &str);
 }
 
+/// Passes on all but the epochs: those of the first heads are no epochs of the model.
+struct FirstHeads<'a>(&'a dyn Listener);
+
+impl Listener for FirstHeads<'_> {
+    fn decoded(&self, photos: usize, of: usize) {
+        self.0.decoded(photos, of);
+    }
+
+    fn features_extracted(&self, pictures: usize, of: usize) {
+        self.0.features_extracted(pictures, of);
+    }
+
+    fn step(&self, step: u64, of: u64, loss: f64) {
+        self.0.step(step, of, loss);
+    }
+
+    fn epoch(&self, _: &Epoch) {}
+
+    fn note(&self, message: &str) {
+        self.0.note(message);
+    }
+}
+
 /// File name of the heads' weights, as of the epoch that is kept.
 pub const NETWORK: &str = "network.safetensors";
+/// The features that the trained trunk extracts.
+const TRAINED_FEATURES: &str = "trained-looks.safetensors";
 
 /// Trains until the last epoch, a stop or early stopping, and writes the model to `out`.
 pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), TrainError> {
     let Job { recipe, out, stop, .. } = job;
     std::fs::create_dir_all(out).map_err(|error| TrainError::at(out, error))?;
-    let start = Ledger::new(job.start);
-    let mut trunk = mini::folded(&start.root()).map_err(candle_core::Error::wrap)?;
-    // Features are extracted with the weights that are shipped, which have half precision.
-    let all = trunk.tensors.values_mut().flat_map(|(_, values)| values);
-    all.for_each(|v| *v = half::f16::from_f32(*v).to_f32());
-    let runner = {
-        let ledger = Ledger::new(&trunk);
-        let network = FusedMobile::trunk(FAMILY, job.engine, &ledger.root().under(TRUNK));
-        Runner::new(Box::new(network.map_err(candle_core::Error::wrap)?))
-    };
+    let (mut trunk, mut runner) = as_shipped(job.start, job.engine)?;
     let gathered = data::gather(recipe, &job.data, &|done, of| listener.decoded(done, of))?;
     let (photos, takes) = (&gathered.photos[..], &gathered.takes[..]);
     let index = RowIndex::new(recipe, photos, takes);
-    let extractor = Extractor { recipe, photos, takes, runner: &runner, trunk: &trunk };
-    let file = job.features.clone().unwrap_or_else(|| out.join(FEATURES_FILE));
-    let Some(features) = extractor.all(&index, &file, stop, &|done, of| listener.features_extracted(done, of))? else {
-        return Ok((Progress::default(), Ended::Stopped));
+    let features = |trunk: &InMemory, runner: &Runner, file: &Path| {
+        let extractor = Extractor { recipe, photos, takes, runner, trunk };
+        let features = extractor.all(&index, file, stop, &|done, of| listener.features_extracted(done, of))?;
+        Ok::<_, TrainError>((features, extractor.identity()))
     };
-    let set = TrainingSet::new(recipe, (photos, takes), &features, &index);
-    let (progress, ended) = train_heads(job, &set, &extractor.identity(), listener)?;
+    let stopped = || Ok((Progress::default(), Ended::Stopped));
+    let file = job.features.clone().unwrap_or_else(|| out.join(FEATURES_FILE));
+    let (Some(mut seen), mut identity) = features(&trunk, &runner, &file)? else { return stopped() };
+    if let Some(trunk_recipe) = &recipe.trunk {
+        let set = TrainingSet::new(recipe, (photos, takes), &seen, &index);
+        let folder = out.join(FIRST_HEADS);
+        std::fs::create_dir_all(&folder).map_err(|error| TrainError::at(&folder, error))?;
+        let (progress, ended) = train_heads(job, &folder, &set, &identity, &FirstHeads(listener))?;
+        if ended == Ended::Stopped {
+            return Ok((progress, ended));
+        }
+        let heads = checkpoint::read_half(&folder.join(NETWORK))?;
+        let trained = trunk::train(job, trunk_recipe, &set, (&heads, &runner), &identity, listener)?;
+        let Some(trained) = trained else { return stopped() };
+        (trunk, runner) = as_shipped(&trained, job.engine)?;
+        let (Some(of_trained), of_identity) = features(&trunk, &runner, &out.join(TRAINED_FEATURES))? else {
+            return stopped();
+        };
+        (seen, identity) = (of_trained, of_identity);
+    }
+    let set = TrainingSet::new(recipe, (photos, takes), &seen, &index);
+    let (progress, ended) = train_heads(job, out, &set, &identity, listener)?;
     if ended == Ended::Stopped || !finish(job, &set, trunk, &progress, listener)? {
         return Ok((progress, Ended::Stopped));
     }
     Ok((progress, ended))
 }
 
-/// The first stage: trains all heads except the comparison head.
+/// A trunk with the weights that are shipped, which have half precision: features are extracted with them.
+fn as_shipped(weights: &dyn Checkpoint, engine: Engine) -> Result<(InMemory, Runner), TrainError> {
+    let weights = Ledger::new(weights);
+    let mut trunk = mini::folded(&weights.root()).map_err(candle_core::Error::wrap)?;
+    let all = trunk.tensors.values_mut().flat_map(|(_, values)| values);
+    all.for_each(|v| *v = half::f16::from_f32(*v).to_f32());
+    let ledger = Ledger::new(&trunk);
+    let network = FusedMobile::trunk(FAMILY, engine, &ledger.root().under(TRUNK));
+    let runner = Runner::new(Box::new(network.map_err(candle_core::Error::wrap)?));
+    drop(ledger);
+    Ok((trunk, runner))
+}
+
+/// Trains all heads except the comparison head.
 fn train_heads(
     job: &Job<'_>,
+    out: &Path,
     set: &TrainingSet<'_>,
     features: &str,
     listener: &dyn Listener,
 ) -> Result<(Progress, Ended), TrainError> {
-    let Job { recipe, out, stop, .. } = job;
+    let Job { recipe, stop, .. } = job;
     let mut rng = Rng::at(recipe.seed, [0, 9]);
     let mini = Mini::new(&Device::Cpu, || rng.normal())?;
     let mut adam = Adam::new(&mini.vars)?;
@@ -267,7 +321,7 @@ fn losses(batch: &Minibatch, outputs: &Outputs, weights: &Losses) -> candle_core
     total + (candle_nn::loss::cross_entropy(&outputs.kind, &batch.kinds)? * weights.kind)?
 }
 
-/// The second stage: trains the comparison head and writes the complete model; `false` when asked to stop. Does nothing
+/// The last stage: trains the comparison head and writes the complete model; `false` when asked to stop. Does nothing
 /// if `out` already holds the model of this recipe and epoch.
 fn finish(
     job: &Job<'_>,

@@ -34,19 +34,38 @@ pub struct MiniRecipe {
     pub dropout: [f32; 2],
     /// The smallest side of the random square crops.
     pub crop: u32,
-    /// Number of clean and of degraded views per photo. The trunk is frozen, so their features are computed only once.
+    /// Number of clean and of degraded views per photo. Their features are computed only once.
     #[serde(rename = "looks")]
     pub views: usize,
     /// Number of drawn pictures of each kind that is no photograph.
     pub drawn: usize,
     pub batch: BatchRecipe,
     pub losses: Losses,
+    /// How the trunk is trained further; without it, it stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<TrunkRecipe>,
     /// Number of steps between two checkpoints.
     pub checkpoint_steps: u64,
     /// The comparison head is trained last, on the finished network, so its recipe is no part of the network's
     /// identity.
     #[serde(rename = "referee", skip_serializing)]
     pub comparison_head: ComparisonRecipe,
+}
+
+/// The recipe of the trunk, which is trained end to end with heads that were trained on its features before.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkRecipe {
+    pub epochs: u64,
+    /// Of the trunk; it decays to almost 0 until the end.
+    pub learning_rate: f32,
+    /// Factor on it for the heads.
+    pub head_factor: f32,
+    /// Number of blocks at the beginning that stay as they are.
+    pub frozen_blocks: usize,
+    /// Weight of the loss by which features stay near those before.
+    pub stay: f64,
+    pub batch: BatchRecipe,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,6 +111,14 @@ pub struct Losses {
     pub degraded_order: f64,
     pub degradation: f64,
     pub kind: f64,
+}
+
+impl TrunkRecipe {
+    /// The recipe of the network with the values of this one.
+    pub fn applied_to(self, recipe: &MiniRecipe) -> MiniRecipe {
+        let Self { epochs, learning_rate, batch, .. } = self;
+        MiniRecipe { epochs, decay_epochs: epochs, learning_rate, batch, ..recipe.clone() }
+    }
 }
 
 impl BatchRecipe {

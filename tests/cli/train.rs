@@ -107,6 +107,30 @@ fn a_run_that_is_killed_ends_with_the_same_model() {
 }
 
 #[test]
+fn a_trunk_is_trained_further_and_a_kill_changes_nothing() {
+    let world = World::new();
+    school(&world);
+    let recipe = fs::read_to_string(world.path("recipe.yaml")).unwrap()
+        + "trunk: { epochs: 2, learning_rate: 0.001, head_factor: 2, frozen_blocks: 12, stay: 0.1, \
+           batch: { singles: 2, runs: 1, run: 2, variants: 1, drawn: 1 } }\n";
+    fs::write(world.path("recipe.yaml"), recipe).unwrap();
+    assert_eq!(world.run(train("whole", &[])).expect(0).lines().len(), 2);
+    let mut child = world.command(train("cut", &[])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let started = Instant::now();
+    while !world.path("cut/trunk.safetensors").is_file() && started.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!world.path("cut/best.safetensors").exists(), "it was killed before the end");
+    world.run(train("cut", &[])).expect(0);
+    let file = |name: &str| fs::read(world.path(name)).unwrap();
+    assert!(file("whole/best.safetensors") == file("cut/best.safetensors"));
+    assert!(file("whole/looks.safetensors") != file("whole/trained-looks.safetensors"), "the trunk has changed");
+    assert_eq!(world.run(["aesthetics", "--model", "whole/best.safetensors", "photos"]).expect(0).lines().len(), 18);
+}
+
+#[test]
 fn what_is_wrong_with_the_data_is_said_before_anything_is_trained() {
     let world = World::new();
     school(&world);

@@ -214,7 +214,15 @@ struct Pooling {
 /// What the forward pass keeps.
 struct ForwardState {
     passes: Passes,
-    tapes: Vec<(Tape, usize)>,
+    groups: Vec<Group>,
+}
+
+/// Photos that were processed together. Their workspace goes with them into the backward pass: buffers that are given back to
+/// another than they were taken from gather there, while the first makes new ones at every step.
+struct Group {
+    tape: Tape,
+    photos: usize,
+    workspace: Workspace,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -222,12 +230,9 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Pooling {
-    fn with_workspace<T>(&self, work: impl FnOnce(&mut Workspace) -> T) -> T {
+    fn workspace(&self) -> Workspace {
         let idle = locked(&self.idle).pop();
-        let mut workspace = idle.unwrap_or_else(|| Workspace { arena: Arena::default(), scratch: Scratch::new(1) });
-        let done = work(&mut workspace);
-        locked(&self.idle).push(workspace);
-        done
+        idle.unwrap_or_else(|| Workspace { arena: Arena::default(), scratch: Scratch::new(1) })
     }
 }
 
@@ -253,41 +258,43 @@ impl CustomOp1 for Pooling {
         let Batch { photos, height, width: pixels, ref data } = self.photos;
         let mut pooled = vec![0.0; photos * width];
         let groups = pooled.par_chunks_mut(GROUP * width).zip(data.par_chunks(GROUP * len));
-        let tapes = groups.map(|(rows, data)| {
+        let groups = groups.map(|(rows, data)| {
             let group = Photos { count: data.len() / len, height, width: pixels, data };
-            (self.with_workspace(|work| passes.forward(group, rows, work)), group.count)
+            let mut workspace = self.workspace();
+            let tape = passes.forward(group, rows, &mut workspace);
+            Group { tape, photos: group.count, workspace }
         });
-        let tapes = tapes.collect();
-        *locked(&self.kept) = Some(ForwardState { passes, tapes });
+        let groups = groups.collect();
+        *locked(&self.kept) = Some(ForwardState { passes, groups });
         Ok((CpuStorage::F32(pooled), Shape::from((photos, width))))
     }
 
     fn bwd(&self, _: &Tensor, pooled: &Tensor, d: &Tensor) -> Result<Option<Tensor>> {
-        let Some(ForwardState { passes, tapes }) = locked(&self.kept).take() else {
+        let Some(ForwardState { passes, groups }) = locked(&self.kept).take() else {
             candle_core::bail!("the photos were taken back already");
         };
         let width = self.plan.pooled().1.end;
         let (pooled, d) = (pooled.flatten_all()?.to_vec1::<f32>()?, d.flatten_all()?.to_vec1::<f32>()?);
-        let share = tapes.len().div_ceil(PARTS).max(1);
-        let mut parts: Vec<Vec<(Tape, std::ops::Range<usize>)>> = Vec::new();
+        let share = groups.len().div_ceil(PARTS).max(1);
+        let mut parts: Vec<Vec<(Group, std::ops::Range<usize>)>> = Vec::new();
         let mut at = 0;
-        for (i, (tape, images)) in tapes.into_iter().enumerate() {
+        for (i, group) in groups.into_iter().enumerate() {
+            let end = at + group.photos * width;
             if i % share == 0 {
                 parts.push(Vec::new());
             }
             if let Some(part) = parts.last_mut() {
-                part.push((tape, at..at + images * width));
+                part.push((group, at..end));
             }
-            at += images * width;
+            at = end;
         }
         let grads: Vec<Gradients> = (parts.into_par_iter())
             .map(|part| {
                 let mut grads = passes.zeros();
-                self.with_workspace(|work| {
-                    for (tape, rows) in part {
-                        passes.backward(tape, &pooled[rows.clone()], &d[rows], &mut grads, work);
-                    }
-                });
+                for (Group { tape, mut workspace, .. }, rows) in part {
+                    passes.backward(tape, &pooled[rows.clone()], &d[rows], &mut grads, &mut workspace);
+                    locked(&self.idle).push(workspace);
+                }
                 grads
             })
             .collect();

@@ -1,9 +1,10 @@
-//! One batch for the heads: the chosen photos, their precomputed features, and the training targets.
+//! One batch: the chosen pictures, what the heads see of them, and the training targets.
 
 use candle_core::{Device, Result, Tensor};
 
 use super::data::{Photo, Take};
 use super::features::{FeatureTable, RowIndex};
+use crate::degrade::Strengths;
 use crate::recipe::{BatchRecipe, MiniRecipe};
 use crate::rng::Rng;
 use networks::mini::{DEGRADATIONS, INPUTS, KINDS, LAYER, POOLED, scaled};
@@ -26,8 +27,26 @@ pub struct TrainingSet<'a> {
     pub std: Vec<f32>,
 }
 
-/// A batch as the heads and the losses take it. Clean photos come first: singles, then runs; degraded variants follow,
-/// then drawn pictures.
+/// The pictures of a batch. Clean photos come first: singles, then runs; degraded variants follow, then drawn pictures.
+#[derive(Debug)]
+pub struct Chosen {
+    pub views: Vec<ChosenView>,
+    /// Kind and number of each drawn picture.
+    pub drawn: Vec<(usize, usize)>,
+    clean: usize,
+    /// The place of the clean photo that each variant is made from.
+    origins: Vec<usize>,
+    dropped: [Vec<f32>; 2],
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct ChosenView {
+    pub photo: usize,
+    pub view: usize,
+    pub degraded: bool,
+}
+
+/// A batch as the heads and the losses take it, in the order of [`Chosen`].
 #[derive(Debug)]
 pub struct Minibatch {
     pub inputs: Tensor,
@@ -89,13 +108,13 @@ impl<'a> TrainingSet<'a> {
         &self.series
     }
 
-    /// Rows of the drawn pictures: the held-out ones, or the others.
-    pub fn drawn(&self, held_out: bool) -> Vec<usize> {
+    /// Kind and number of the drawn pictures: the held-out ones, or the others.
+    pub fn drawn(&self, held_out: bool) -> Vec<(usize, usize)> {
         let is_held_out = |number: usize| self.folds.is_some_and(|(fold, folds)| number as u64 % folds == fold);
         let numbers = |kind| {
             (0..self.number_drawn).filter(move |number| is_held_out(*number) == held_out).map(move |n| (kind, n))
         };
-        (1..KINDS.len()).flat_map(numbers).map(|(kind, number)| self.index.drawn(kind, number)).collect()
+        (1..KINDS.len()).flat_map(numbers).collect()
     }
 
     /// The scaled pooled features of the unaltered training photos.
@@ -111,8 +130,21 @@ impl<'a> TrainingSet<'a> {
         Tensor::from_vec(inputs.collect::<Vec<f32>>(), (rows.len(), INPUTS), device)
     }
 
-    /// The batch of a step. It does not depend on the number of threads or on restarts.
+    /// The batch of a step, from the precomputed features.
     pub fn minibatch(&self, recipe: &MiniRecipe, step: u64, device: &Device) -> Result<Minibatch> {
+        let chosen = self.choose(recipe, step);
+        let row = |view: &ChosenView| self.index.view(view.photo, view.view, view.degraded);
+        let photos: Vec<usize> = chosen.views.iter().map(row).collect();
+        let faults = |values: Vec<f32>| values.try_into().unwrap_or([0.0; DEGRADATIONS.len()]);
+        let faults = |row: &usize| [faults(self.features.strengths(*row)), faults(self.features.known(*row))];
+        let faults: Vec<[Strengths; 2]> = photos.iter().map(faults).collect();
+        let drawn = chosen.drawn.iter().map(|(kind, number)| self.index.drawn(*kind, *number));
+        let rows: Vec<usize> = photos.into_iter().chain(drawn).collect();
+        self.assemble(recipe, chosen, self.inputs(&rows, device)?, &faults)
+    }
+
+    /// The pictures of a step. They do not depend on the number of threads or on restarts.
+    pub fn choose(&self, recipe: &MiniRecipe, step: u64) -> Chosen {
         let batch = recipe.batch;
         let steps = self.steps(&batch);
         let (epoch, at) = (step / steps, (step % steps) as usize);
@@ -131,40 +163,49 @@ impl<'a> TrainingSet<'a> {
         // Variants are made of the first singles and of the first run.
         let of_runs = (runs * run).min(batch.variants / 4);
         let origins: Vec<usize> = (0..batch.variants - of_runs).chain(batch.singles..batch.singles + of_runs).collect();
-        let mut row_of = |photo: usize, degraded| self.index.view(photo, rng.below(recipe.views), degraded);
-        let mut rows: Vec<usize> = chosen.iter().map(|photo| row_of(*photo, false)).collect();
-        rows.extend(origins.iter().map(|origin| row_of(chosen[*origin], true)));
-        let photos = rows.len();
-        let mut kinds = vec![0u32; rows.len()];
-        let drawn = self.drawn(false);
-        if !drawn.is_empty() {
-            let chosen: Vec<usize> = (0..batch.drawn).map(|_| rng.below(drawn.len())).collect();
-            rows.extend(chosen.iter().map(|at| drawn[*at]));
-            kinds.extend(chosen.iter().map(|at| 1 + (at * (KINDS.len() - 1) / drawn.len()) as u32));
-        }
-        let mut mask = |width: usize, dropped: f32| -> Result<Tensor> {
+        let mut view = |photo: usize, degraded| ChosenView { photo, view: rng.below(recipe.views), degraded };
+        let mut views: Vec<ChosenView> = chosen.iter().map(|photo| view(*photo, false)).collect();
+        views.extend(origins.iter().map(|origin| view(chosen[*origin], true)));
+        let all_drawn = self.drawn(false);
+        let count = if all_drawn.is_empty() { 0 } else { batch.drawn };
+        let drawn: Vec<(usize, usize)> = (0..count).map(|_| all_drawn[rng.below(all_drawn.len())]).collect();
+        let pictures = views.len() + drawn.len();
+        let mut mask = |width: usize, dropped: f32| -> Vec<f32> {
             let keep = 1.0 - dropped;
-            let values = (0..rows.len() * width).map(|_| if rng.chance(keep) { 1.0 / keep } else { 0.0 });
-            Tensor::from_vec(values.collect::<Vec<f32>>(), (rows.len(), width), device)
+            (0..pictures * width).map(|_| if rng.chance(keep) { 1.0 / keep } else { 0.0 }).collect()
         };
-        let dropped = [mask(INPUTS, recipe.dropout[0])?, mask(LAYER, recipe.dropout[1])?];
-        let faults = DEGRADATIONS.len();
-        let strengths: Vec<f32> = rows[..photos].iter().flat_map(|row| self.features.strengths(*row)).collect();
-        let known: Vec<f32> = rows[..photos].iter().flat_map(|row| self.features.known(*row)).collect();
-        let worse: Vec<f32> = strengths[clean * faults..]
-            .chunks_exact(faults)
-            .map(|strengths| {
+        let dropped = [mask(INPUTS, recipe.dropout[0]), mask(LAYER, recipe.dropout[1])];
+        Chosen { views, drawn, clean, origins, dropped }
+    }
+
+    /// The batch of these pictures, each photo with the strengths of its faults and their weights as labels.
+    pub fn assemble(
+        &self,
+        recipe: &MiniRecipe,
+        chosen: Chosen,
+        inputs: Tensor,
+        faults: &[[Strengths; 2]],
+    ) -> Result<Minibatch> {
+        let Chosen { views, drawn, clean, origins, dropped: [of_inputs, of_layer] } = chosen;
+        let (batch, device, pictures) = (recipe.batch, inputs.device().clone(), views.len() + drawn.len());
+        let run = batch.run.min(self.series.len());
+        let worse: Vec<f32> = faults[clean..]
+            .iter()
+            .map(|[strengths, _]| {
                 let most = strengths.iter().copied().fold(0.0, f32::max);
                 // Faults too faint to see do not make a variant worse.
                 if most < 0.15 { 0.0 } else { 0.5 + 0.5 * most }
             })
             .collect();
-        let scores: Vec<f32> = chosen.iter().map(|photo| self.photos[*photo].score).collect();
-        let tensor = |values: Vec<f32>, dims: &[usize]| Tensor::from_vec(values, dims, device);
+        let each = |part: usize| faults.iter().flat_map(|both| both[part]).collect::<Vec<f32>>();
+        let kinds: Vec<u32> = views.iter().map(|_| 0).chain(drawn.iter().map(|(kind, _)| *kind as u32)).collect();
+        let scores: Vec<f32> = views[..clean].iter().map(|view| self.photos[view.photo].score).collect();
+        let tensor = |values: Vec<f32>, dims: &[usize]| Tensor::from_vec(values, dims, &device);
         let origins_row: Vec<u32> = origins.iter().map(|&i| i as u32).collect();
+        let labels = [views.len(), DEGRADATIONS.len()];
         Ok(Minibatch {
-            inputs: self.inputs(&rows, device)?,
-            dropped,
+            dropped: [tensor(of_inputs, &[pictures, INPUTS])?, tensor(of_layer, &[pictures, LAYER])?],
+            inputs,
             clean,
             order: tensor(matrix(clean, |i, j| opinion_order(&scores, batch.singles, i, j)), &[clean, clean])?,
             preferred: tensor(
@@ -173,10 +214,10 @@ impl<'a> TrainingSet<'a> {
             )?,
             scores: tensor(scores, &[clean])?,
             worse: tensor(worse, &[origins.len()])?,
-            strengths: tensor(strengths, &[photos, faults])?,
-            strengths_known: tensor(known, &[photos, faults])?,
-            kinds: Tensor::from_vec(kinds, rows.len(), device)?,
-            origins: Tensor::from_vec(origins_row, origins.len(), device)?,
+            strengths: tensor(each(0), &labels)?,
+            strengths_known: tensor(each(1), &labels)?,
+            kinds: Tensor::from_vec(kinds, pictures, &device)?,
+            origins: Tensor::from_vec(origins_row, origins.len(), &device)?,
         })
     }
 }

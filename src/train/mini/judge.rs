@@ -73,7 +73,7 @@ pub fn judge(mini: &Mini, set: &TrainingSet<'_>) -> Result<BTreeMap<String, f64>
     let mut figure = srcc + metrics["srcc_series"] + metrics["srcc_singles"];
     let misclassified = outputs.iter().filter(|(.., kind)| *kind != 0).count();
     metrics.insert("photos_taken_for_others".to_owned(), misclassified as f64 / outputs.len() as f64);
-    let drawn: Vec<usize> = set.drawn(true);
+    let drawn: Vec<usize> = set.drawn(true).iter().map(|(kind, number)| set.index.drawn(*kind, *number)).collect();
     let recognised = answers(mini, set, &drawn)?.iter().filter(|(.., kind)| *kind != 0).count();
     metrics.insert("drawn_found".to_owned(), recognised as f64 / drawn.len().max(1) as f64);
     let takes: Vec<usize> = (0..set.takes.len()).filter(|i| set.takes[*i].held_out).collect();
