@@ -122,6 +122,11 @@ impl TrunkRecipe {
 }
 
 impl BatchRecipe {
+    const fn is_possible(self) -> bool {
+        let clean = self.singles + self.runs * self.run;
+        clean >= 4 && self.variants > 0 && self.variants <= self.singles
+    }
+
     /// A batch of `photos` photos with the same runs; the rest are singles.
     #[must_use]
     pub fn of(self, photos: usize) -> Self {
@@ -173,8 +178,6 @@ impl MiniRecipe {
     pub fn checked(self, file: &Path) -> Result<Self, TrainError> {
         let bad = |why: &str| TrainError::Recipe { file: file.to_owned(), why: why.to_owned() };
         let recipe = self;
-        let batch = recipe.batch;
-        let clean = batch.singles + batch.runs * batch.run;
         if recipe.epochs == 0 || recipe.folds < 2 || recipe.held_out.is_some_and(|fold| fold >= recipe.folds) {
             return Err(bad(
                 "at least one epoch and two folds are needed, and `held_out` is one of the folds, counted from 0",
@@ -189,11 +192,15 @@ impl MiniRecipe {
         if recipe.views == 0 || recipe.drawn == 0 {
             return Err(bad("`looks` (views of each photo) and `drawn` (pictures of each kind) are at least 1"));
         }
-        if clean < 4 || batch.variants > batch.singles || batch.variants == 0 {
+        if !recipe.batch.is_possible() || recipe.trunk.is_some_and(|trunk| !trunk.batch.is_possible()) {
             return Err(bad("a batch has at least 4 photos, and from 1 variant to as many as it has singles"));
         }
         let comparison_head = recipe.comparison_head;
-        if [recipe.learning_rate, comparison_head.learning_rate].iter().any(|rate| !(*rate > 0.0 && *rate < 1.0)) {
+        let of_trunk = recipe.trunk.map_or(recipe.learning_rate, |trunk| trunk.learning_rate);
+        if [recipe.learning_rate, of_trunk, comparison_head.learning_rate]
+            .iter()
+            .any(|rate| !(*rate > 0.0 && *rate < 1.0))
+        {
             return Err(bad("`learning_rate` lies between 0 and 1"));
         }
         if recipe.dropout.iter().chain(&comparison_head.dropout).any(|share| !(0.0..1.0).contains(share)) {

@@ -83,51 +83,32 @@ fn where_nothing_is_held_out_nothing_is_chosen() {
 fn a_run_that_is_killed_ends_with_the_same_model() {
     let world = World::new();
     school(&world);
-    world.run(train("whole", &[])).expect(0);
-    // Killed after some checkpoint, wherever that is.
-    let spawn = || -> std::process::Child {
+    let recipe = fs::read_to_string(world.path("recipe.yaml")).unwrap();
+    let trunk = "trunk: { epochs: 2, learning_rate: 0.001, head_factor: 2, frozen_blocks: 12, stay: 0.1, \
+        batch: { singles: 2, runs: 1, run: 2, variants: 1, drawn: 1 } }\n";
+    fs::write(world.path("recipe.yaml"), format!("{recipe}{trunk}")).unwrap();
+    assert_eq!(world.run(train("whole", &[])).expect(0).lines().len(), 2);
+    let file = |name: &str| fs::read(world.path(name)).unwrap();
+    assert!(file("whole/looks.safetensors") != file("whole/trained-looks.safetensors"), "the trunk has changed");
+    // Killed while the trunk is trained and while the heads are, after some checkpoint, wherever that is.
+    for checkpoint in ["cut/trunk.safetensors", "cut/checkpoint.safetensors"] {
         let mut command: Command = world.command(train("cut", &[]));
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-    };
-    let mut child = spawn();
-    let started = Instant::now();
-    while !world.path("cut/checkpoint.safetensors").is_file() && started.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(5));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let started = Instant::now();
+        while !world.path(checkpoint).is_file() && started.elapsed() < Duration::from_secs(300) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(world.path(checkpoint).is_file(), "{checkpoint}");
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
     world.run(train("cut", &[])).expect(0);
-    let model = |run: &str| fs::read(world.path(format!("{run}/best.safetensors"))).unwrap();
-    assert!(model("whole") == model("cut"));
+    assert!(file("whole/best.safetensors") == file("cut/best.safetensors"));
+    assert_eq!(world.run(["aesthetics", "--model", "whole/best.safetensors", "photos"]).expect(0).lines().len(), 18);
     // Another recipe would make a mixture of two.
-    let other = fs::read_to_string(world.path("recipe.yaml")).unwrap().replace("seed: 1", "seed: 2");
-    fs::write(world.path("recipe.yaml"), other).unwrap();
+    fs::write(world.path("recipe.yaml"), format!("{recipe}{trunk}").replace("seed: 1", "seed: 2")).unwrap();
     let refused = world.run(train("cut", &["--epochs", "3"])).expect(2);
     assert!(refused.stderr.contains("another recipe"), "{}", refused.stderr);
-}
-
-#[test]
-fn a_trunk_is_trained_further_and_a_kill_changes_nothing() {
-    let world = World::new();
-    school(&world);
-    let recipe = fs::read_to_string(world.path("recipe.yaml")).unwrap()
-        + "trunk: { epochs: 2, learning_rate: 0.001, head_factor: 2, frozen_blocks: 12, stay: 0.1, \
-           batch: { singles: 2, runs: 1, run: 2, variants: 1, drawn: 1 } }\n";
-    fs::write(world.path("recipe.yaml"), recipe).unwrap();
-    assert_eq!(world.run(train("whole", &[])).expect(0).lines().len(), 2);
-    let mut child = world.command(train("cut", &[])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let started = Instant::now();
-    while !world.path("cut/trunk.safetensors").is_file() && started.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(!world.path("cut/best.safetensors").exists(), "it was killed before the end");
-    world.run(train("cut", &[])).expect(0);
-    let file = |name: &str| fs::read(world.path(name)).unwrap();
-    assert!(file("whole/best.safetensors") == file("cut/best.safetensors"));
-    assert!(file("whole/looks.safetensors") != file("whole/trained-looks.safetensors"), "the trunk has changed");
-    assert_eq!(world.run(["aesthetics", "--model", "whole/best.safetensors", "photos"]).expect(0).lines().len(), 18);
 }
 
 #[test]
