@@ -190,17 +190,28 @@ impl Args {
         if let Command::Mini(MiniArgs { looks, .. }) = &self.command {
             let looks = looks.clone().unwrap_or_else(|| place(mini::FEATURES_FILE));
             outputs.add("--looks", &looks, Content::Model(mini::FEATURES_KEY))?;
+            outputs.add("--run", &place(mini::TRAINED_FEATURES), Content::Model(mini::FEATURES_KEY))?;
+            outputs.add("--run", &place(mini::TRUNK_CHECKPOINT), Content::Model(KEY))?;
+            claim_course(&place(mini::FIRST_HEADS), outputs)?;
         }
-        let checkpoint = place(CHECKPOINT);
-        outputs.add("--run", &checkpoint, Content::Model(KEY))?;
-        // If there is a checkpoint, the models beside it belong to this run and may be replaced.
-        if !checkpoint.exists() {
-            outputs.add("--run", &place(mini::NETWORK), Content::Model(ABOUT))?;
-            outputs.add("--run", &place(MODEL), Content::Model(ABOUT))?;
+        if large {
+            outputs.add("--run", &place(RESULTS), Content::Text)?;
         }
-        let texts = [METRICS, CURVE, RECIPE, COMMAND].into_iter().chain(large.then_some(RESULTS));
-        texts.map(place).try_for_each(|text| outputs.add("--run", &text, Content::Text))
+        claim_course(run, outputs)
     }
+}
+
+/// Registers the files of a training run in one folder.
+fn claim_course(folder: &Path, outputs: &mut Outputs) -> Result<(), PlaceError> {
+    let place = |name: &str| folder.join(name);
+    let checkpoint = place(CHECKPOINT);
+    outputs.add("--run", &checkpoint, Content::Model(KEY))?;
+    // If there is a checkpoint, the models beside it belong to this run and may be replaced.
+    if !checkpoint.exists() {
+        outputs.add("--run", &place(mini::NETWORK), Content::Model(ABOUT))?;
+        outputs.add("--run", &place(MODEL), Content::Model(ABOUT))?;
+    }
+    [METRICS, CURVE, RECIPE, COMMAND].map(place).iter().try_for_each(|text| outputs.add("--run", text, Content::Text))
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {

@@ -22,6 +22,7 @@ use self::comparison_head::Agreement;
 pub use self::data::Folds;
 use self::features::{Extractor, RowIndex};
 pub use self::features::{FILE as FEATURES_FILE, KEY as FEATURES_KEY};
+pub use self::trunk::CHECKPOINT as TRUNK_CHECKPOINT;
 use super::adam::{Adam, StepOptions};
 use super::checkpoint::{self, Progress};
 use super::epoch::Epoch;
@@ -64,7 +65,7 @@ impl std::fmt::Debug for Job<'_> {
 }
 
 /// The folder of the heads that the trunk is trained with, in that of the run.
-const FIRST_HEADS: &str = "start";
+pub const FIRST_HEADS: &str = "start";
 
 /// Receives the progress of a run.
 pub trait Listener: Sync {
@@ -102,7 +103,7 @@ impl Listener for FirstHeads<'_> {
 /// File name of the heads' weights, as of the epoch that is kept.
 pub const NETWORK: &str = "network.safetensors";
 /// The features that the trained trunk extracts.
-const TRAINED_FEATURES: &str = "trained-looks.safetensors";
+pub const TRAINED_FEATURES: &str = "trained-looks.safetensors";
 
 /// Trains until the last epoch, a stop or early stopping, and writes the model to `out`.
 pub fn run(job: &Job<'_>, listener: &dyn Listener) -> Result<(Progress, Ended), TrainError> {

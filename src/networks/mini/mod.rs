@@ -18,7 +18,7 @@ pub use framing::{FRAMING, framing};
 pub use heads::{Heads, scaled};
 pub use measures::{MEASURES, measures};
 pub use trained::{Mini, Outputs};
-pub use trunk::{FAMILY, TRUNK, folded, preprocess};
+pub use trunk::{FAMILY, TRUNK, folded, preprocess, trunk_names};
 pub use views::details_of;
 
 /// The mean and deviation of every channel of the trunk's seven stages.

@@ -11,11 +11,16 @@ pub const FAMILY: Family = Family::EfficientNetLite;
 /// The prefix of the trunk's tensors in files of the built-in network.
 pub const TRUNK: &str = "trunk";
 
+/// The names of the trunk's tensors in a file of the family or of the built-in network.
+pub fn trunk_names<'a>(names: &Names<'a>) -> Names<'a> {
+    let own = names.under(TRUNK);
+    if own.has("_conv_stem.weight") { own } else { names.clone() }
+}
+
 /// The trunk from a file of the family or of the built-in network, with normalisations folded in, under the names of the
 /// built-in network's files.
 pub fn folded(names: &Names<'_>) -> Result<InMemory, WeightsError> {
-    let own = names.under(TRUNK);
-    let names = if own.has("_conv_stem.weight") { &own } else { names };
+    let names = &trunk_names(names);
     let plan = mobile::Plan::trunk(FAMILY, names)?;
     let mut all = InMemory::default();
     for (conv, folded) in plan.convs.iter().zip(plan.folded(names)?) {

@@ -17,12 +17,12 @@ use crate::{TrainError, drawn};
 use base::pixels::Pixels;
 use networks::checkpoint::{InMemory, Ledger};
 use networks::fused::{Batch, Runner};
-use networks::mini::{FAMILY, FAR, MEASURES, Mini, POOLED, SIDE, TRUNK, measures, preprocess, scaled};
+use networks::mini::{FAMILY, FAR, MEASURES, Mini, POOLED, SIDE, measures, preprocess, scaled, trunk_names};
 use networks::mobile::Mobile;
 use photo::resize;
 
 /// The file to resume from, which holds the trained trunk in the end.
-const CHECKPOINT: &str = "trunk.safetensors";
+pub const CHECKPOINT: &str = "trunk.safetensors";
 /// The sides that pictures are cut to, one for all pictures of a step.
 const SIDES: [u32; 2] = [192, SIDE as u32];
 
@@ -37,9 +37,7 @@ pub fn train(
 ) -> Result<Option<InMemory>, TrainError> {
     let recipe = &trunk_recipe.applied_to(job.recipe);
     let start = Ledger::new(job.start);
-    let (root, own) = (start.root(), start.root().under(TRUNK));
-    let names = if own.has("_conv_stem.weight") { &own } else { &root };
-    let trunk = Mobile::trunk(FAMILY, job.engine, names, &Device::Cpu)?;
+    let trunk = Mobile::trunk(FAMILY, job.engine, &trunk_names(&start.root()), &Device::Cpu)?;
     let mini = Mini::new(&Device::Cpu, || 0.0)?;
     for (name, var) in &mini.vars {
         if let Some((_, values)) = heads.tensors.get(name) {
