@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::arguments::Global;
-use crate::config::{self, Isolate, Origin, Place, Resolved, Settings, Sources};
+use crate::config::{self, Isolate, Origin, Resolved, Settings, Sources, UserFolder};
 use crate::error::{CommandError, CommandErrorKind, Ending};
 use crate::journal::{DecisionInForce, Decisions, Journal, JournalError, Logged, PeopleFile, TasteMemory};
 use crate::library::{ModelHub, ModelHubError, Options, RunContext};
@@ -102,7 +102,7 @@ impl Context {
             (false, Some(folder)) if self.settings().cache_dir.is_none() => Store::open_own(&folder),
             (false, Some(folder)) => Store::open(&folder),
             (false, None) => {
-                let missing = Place::Cache.missing();
+                let missing = UserFolder::Cache.missing();
                 self.ui.warn(&format!("{missing}; working without a results store (--cache-dir DIR)"));
                 Store::none()
             }
@@ -168,13 +168,13 @@ impl Context {
 
     /// The error for a missing models folder.
     pub fn no_models_dir() -> CommandError {
-        let error = CommandError::usage(anyhow::anyhow!("{}", Place::Data.missing()));
+        let error = CommandError::usage(anyhow::anyhow!("{}", UserFolder::Data.missing()));
         error.hint("name a folder with --models-dir DIR")
     }
 
     /// The folder of the journal; `None` where it is not known. Neither `--no-cache` nor `--cache-dir` affects it.
     pub fn data_folder(&self) -> Option<PathBuf> {
-        Place::Data.folder()
+        UserFolder::Data.path()
     }
 
     /// Opens the journal for writing.
@@ -183,7 +183,7 @@ impl Context {
     }
 
     fn data_folder_to_write(&self) -> Result<PathBuf, CommandError> {
-        let nowhere = || CommandError::usage(anyhow::anyhow!("{}", Place::Data.missing()));
+        let nowhere = || CommandError::usage(anyhow::anyhow!("{}", UserFolder::Data.missing()));
         self.data_folder().ok_or_else(|| nowhere().hint("set XDG_DATA_HOME to a folder for the journal"))
     }
 

@@ -6,6 +6,6 @@ mod settings;
 mod suggest;
 
 pub use layers::{ConfigError, Origin, Resolved, Sources, resolve};
-pub use places::{Place, own_manifests, user_file};
+pub use places::{UserFolder, own_manifests, user_file};
 pub use settings::*;
 pub use suggest::nearest;

@@ -6,13 +6,13 @@ use super::Settings;
 
 /// What a folder of albumctl's own is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum UserFolder {
     Config,
     Data,
     Cache,
 }
 
-impl Place {
+impl UserFolder {
     /// The variable that names the folder above; where it is not set, another variable and the path below its folder.
     /// On Windows data do not follow the user to other machines: models are large, and people's faces are nobody else's
     /// business.
@@ -29,7 +29,7 @@ impl Place {
 
     /// The folder; `None` where no variable says where it is. A path that is not absolute is ignored, as the standard of
     /// the XDG variables says.
-    pub fn folder(self) -> Option<PathBuf> {
+    pub fn path(self) -> Option<PathBuf> {
         let (variable, default, below) = self.sources();
         let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let default = || match default {
@@ -49,23 +49,23 @@ impl Place {
 
 /// The user's own configuration.
 pub fn user_file() -> Option<PathBuf> {
-    Place::Config.folder().map(|folder| folder.join("config.yaml"))
+    UserFolder::Config.path().map(|folder| folder.join("config.yaml"))
 }
 
 /// The folder of the user's own model manifests.
 pub fn own_manifests() -> Option<PathBuf> {
-    Place::Config.folder().map(|folder| folder.join("models"))
+    UserFolder::Config.path().map(|folder| folder.join("models"))
 }
 
 impl Settings {
     /// The folder of model files; `None` where it is neither configured nor known.
     pub fn models_folder(&self) -> Option<PathBuf> {
-        self.models_dir.clone().or_else(|| Place::Data.folder().map(|data| data.join("models")))
+        self.models_dir.clone().or_else(|| UserFolder::Data.path().map(|data| data.join("models")))
     }
 
     /// The folder of the results store; `None` as above.
     pub fn results_folder(&self) -> Option<PathBuf> {
-        self.cache_dir.clone().or_else(|| Place::Cache.folder())
+        self.cache_dir.clone().or_else(|| UserFolder::Cache.path())
     }
 
     /// The size limit of the results store in bytes; `None` without a limit.

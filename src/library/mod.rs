@@ -27,7 +27,7 @@ pub use models::{CacheInfo, CleanedUp, DeviceInfo, PullProgress};
 pub use photos::{Batch, Extras, PhotoInput, Progress};
 pub use record::record;
 
-use crate::config::{self, ConfigError, Place, Settings, Sources};
+use crate::config::{self, ConfigError, Settings, Sources, UserFolder};
 use crate::failure::Failure;
 use crate::pipeline::Isolation;
 use crate::store::Store;
@@ -131,8 +131,8 @@ pub enum ModelHubError {
     Cpu(#[from] CpuError),
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("no folder for {what}: {}", place.missing())]
-    NoFolder { what: &'static str, place: Place },
+    #[error("no folder for {what}: {}", folder.missing())]
+    NoFolder { what: &'static str, folder: UserFolder },
     /// One photo failed, not the hub.
     #[error("{0}")]
     Photo(Failure),
@@ -213,7 +213,7 @@ impl ModelHub {
             isolation: Isolation::Off,
         };
         if !options.has_models_folder() {
-            return Err(ModelHubError::NoFolder { what: "models", place: Place::Data });
+            return Err(ModelHubError::NoFolder { what: "models", folder: UserFolder::Data });
         }
         Self::within(options, run)
     }
@@ -268,7 +268,7 @@ impl ModelHub {
 
 fn make(options: &Options) -> Result<Hub, ModelHubError> {
     let Options { settings, models_dir, own_manifests, memory, unload_after, .. } = options;
-    let no_folder = ModelHubError::NoFolder { what: "models", place: Place::Data };
+    let no_folder = ModelHubError::NoFolder { what: "models", folder: UserFolder::Data };
     let folder = models_dir.clone().or_else(|| settings.models_folder()).ok_or(no_folder)?;
     let engine = Engine { cpu: Cpu::chosen()?, precision: options.precision };
     let config = HubConfig {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{ModelHub, ModelHubError, record};
-use crate::config::Place;
+use crate::config::UserFolder;
 use crate::report::records::ModelRecord;
 use base::reading;
 use hub::availability::Status;
@@ -242,7 +242,7 @@ impl ModelHub {
             reading::read_text(Path::new(manifest), reading::TEXT).map_err(io)?
         };
         let hub = self.hub();
-        let no_folder = ModelHubError::NoFolder { what: "manifests of your own", place: Place::Config };
+        let no_folder = ModelHubError::NoFolder { what: "manifests of your own", folder: UserFolder::Config };
         let folder = self.options.own_manifests.as_deref().ok_or(no_folder)?;
         let manifest = hub.library().add(folder, manifest, &yaml, false)?;
         self.reload_manifests()?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::ending;
 use super::model_library;
-use crate::config::Place;
+use crate::config::UserFolder;
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::library::record;
@@ -29,7 +29,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let library = model_library::open(context)?;
-    let no_home = || CommandError::failed(anyhow!("{}", Place::Config.missing()));
+    let no_home = || CommandError::failed(anyhow!("{}", UserFolder::Config.missing()));
     let folder = library.own_folder.clone().ok_or_else(no_home)?;
     let mut output = context.output::<ModelRecord>()?;
     let mut added = 0;
