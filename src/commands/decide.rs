@@ -28,7 +28,7 @@ use photo::scan;
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
 pub struct Args {
     #[command(subcommand)]
-    pub what: Option<What>,
+    pub command: Option<Command>,
 
     #[command(flatten)]
     pub file: FileArgs,
@@ -49,7 +49,7 @@ pub struct FileArgs {
 }
 
 #[derive(Debug, clap::Subcommand)]
-pub enum What {
+pub enum Command {
     /// Always pick these photos
     Keep(PhotosArgs),
     /// Never pick these photos
@@ -73,12 +73,12 @@ pub struct PhotosArgs {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    match &args.what {
-        Some(What::Keep(args)) => decide(args, Some(Decision::Keep), context),
-        Some(What::Reject(args)) => decide(args, Some(Decision::Reject), context),
-        Some(What::Clear(args)) => decide(args, None, context),
-        Some(What::List) => list(context),
-        Some(What::Log) => log(context),
+    match &args.command {
+        Some(Command::Keep(args)) => decide(args, Some(Decision::Keep), context),
+        Some(Command::Reject(args)) => decide(args, Some(Decision::Reject), context),
+        Some(Command::Clear(args)) => decide(args, None, context),
+        Some(Command::List) => list(context),
+        Some(Command::Log) => log(context),
         None => from_file(&args.file, context),
     }
 }

@@ -8,7 +8,7 @@ use super::photos::{Tally, counted};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::failure::{Failure, Stage};
-use crate::report::export::{self, AtTarget, Item, Placement, Step};
+use crate::report::export::{self, AtTarget, ExportedPhoto, FileExport, Placement};
 use crate::report::records::select::Written;
 use crate::report::xmp::{self, NotEmbedded, SidecarValues};
 use base::atomic::Folders;
@@ -66,17 +66,17 @@ impl FolderArgs {
     }
 
     /// The photos to deliver, with their groups and companions.
-    pub fn items(&self, photos: impl Iterator<Item = (PathBuf, Option<usize>)>) -> Vec<Item> {
+    pub fn items(&self, photos: impl Iterator<Item = (PathBuf, Option<usize>)>) -> Vec<ExportedPhoto> {
         let mut beside = Companions::default();
         let item = |(path, group): (PathBuf, Option<usize>)| {
             let companions = if self.companions == Along::All { beside.of(&path) } else { Vec::new() };
-            Item { path, group, companions }
+            ExportedPhoto { path, group, companions }
         };
         photos.map(item).collect()
     }
 
     /// Plans where each photo goes; nothing is written yet.
-    pub fn plan(&self, items: &[Item], group_folders: bool, dry_run: bool) -> Result<Delivery, CommandError> {
+    pub fn plan(&self, items: &[ExportedPhoto], group_folders: bool, dry_run: bool) -> Result<Delivery, CommandError> {
         let (steps, placement) = match self.folder() {
             Some((folder, placement)) => {
                 (export::plan(items, folder, placement, group_folders).map_err(CommandError::failed)?, placement)
@@ -92,7 +92,7 @@ impl FolderArgs {
 /// A delivery into a folder, photo by photo in the planned order.
 #[derive(Debug)]
 pub struct Delivery {
-    steps: std::vec::IntoIter<Vec<Step>>,
+    steps: std::vec::IntoIter<Vec<FileExport>>,
     placement: Placement,
     dry_run: bool,
     all: usize,
@@ -159,7 +159,7 @@ impl Delivery {
 
     /// The content of a copy with a rating inside; `None`, which is told at the end, for one that cannot have it. A copy of
     /// an earlier run stays as it is.
-    fn rated(&mut self, step: &Step, values: &SidecarValues) -> Option<Vec<u8>> {
+    fn rated(&mut self, step: &FileExport, values: &SidecarValues) -> Option<Vec<u8>> {
         let length = |path: &Path| path.metadata().map(|metadata| metadata.len()).ok();
         if step.at_target == AtTarget::Same && length(&step.target) == length(&step.source) {
             return None;

@@ -23,14 +23,14 @@ use kernels::Precision;
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, arg_required_else_help = true)]
 pub struct Args {
     #[command(subcommand)]
-    pub what: Option<What>,
+    pub command: Option<Command>,
 
     #[command(flatten)]
     pub photos: PhotoArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
-pub enum What {
+pub enum Command {
     /// List all persons, each with a photo
     List,
     /// Name a person
@@ -89,13 +89,13 @@ pub struct ForgetArgs {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    let changed = match &args.what {
+    let changed = match &args.command {
         None => return look(args, context),
-        Some(What::List) => context.people_to_read()?.map_or(Ok(Vec::new()), |people| people.persons())?,
-        Some(What::Name(args)) => vec![context.people()?.name(&args.person, &args.name)?],
-        Some(What::Merge(args)) => vec![context.people()?.merge(&args.person, &args.others)?],
-        Some(What::Split(args)) => context.people()?.split(&args.person, &ids(&args.photos, context)?)?.into(),
-        Some(What::Forget(args)) => return forget(args, context),
+        Some(Command::List) => context.people_to_read()?.map_or(Ok(Vec::new()), |people| people.persons())?,
+        Some(Command::Name(args)) => vec![context.people()?.name(&args.person, &args.name)?],
+        Some(Command::Merge(args)) => vec![context.people()?.merge(&args.person, &args.others)?],
+        Some(Command::Split(args)) => context.people()?.split(&args.person, &ids(&args.photos, context)?)?.into(),
+        Some(Command::Forget(args)) => return forget(args, context),
     };
     let mut output = context.output::<KnownPersonRecord>()?;
     for person in changed {

@@ -30,7 +30,7 @@ pub struct QueryArgs {
 
 /// What a photo has to do with a query.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct QueryMatch {
     /// `None` where nothing is asked for.
     pub relevance: Option<Relevance>,
     /// What it has to do with what is to be left out, where that suffices to leave it out.
@@ -104,8 +104,8 @@ impl QueryArgs {
         reports: &[PhotoReport],
         model: Option<&DescriptionAnalysis>,
         context: &Context,
-    ) -> Result<Vec<Answer>, CommandError> {
-        let mut answers = vec![Answer::default(); reports.len()];
+    ) -> Result<Vec<QueryMatch>, CommandError> {
+        let mut answers = vec![QueryMatch::default(); reports.len()];
         if !self.is_given() {
             return Ok(answers);
         }

@@ -20,11 +20,11 @@ use judge::select::Weights;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum What {
+enum Command {
     /// Show what the taste adds to scores, and how well it orders photos
     Show,
     /// Forget the taste; decisions stay in force, but no taste is learned from those made so far
@@ -40,15 +40,15 @@ enum What {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
-    match &args.what {
-        What::Show => show(context),
-        What::Reset => {
+    match &args.command {
+        Command::Show => show(context),
+        Command::Reset => {
             context.journal()?.reset_taste().map_err(journal_failed)?;
             context.ui.note("your taste is forgotten; your decisions stay");
             Ok(Ending::AllDone)
         }
-        What::Export => export(context),
-        What::Import { file } => import(file, context),
+        Command::Export => export(context),
+        Command::Import { file } => import(file, context),
     }
 }
 

@@ -17,7 +17,7 @@ use hub::ModelChoice;
 use networks::checkpoint::Checkpoint;
 use networks::weights::WeightsFile;
 use train::checkpoint::{ABOUT, CHECKPOINT, COMMAND, CURVE, KEY, METRICS, MODEL, RECIPE, RESULTS};
-use train::labels::{self, Agreement, Item, Target};
+use train::labels::{self, Item, RequiredAgreement, Target};
 use train::recipe::MiniRecipe;
 use train::supervised::{self, LargeRecipe};
 use train::{TrainError, arrays, mini, photos, review_table};
@@ -237,7 +237,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         Command::Siamese(args) => {
             context.reads(&args.labels)?;
             let recipe = large_recipe(&args.large, &SIAMESE, context)?;
-            let agreement = Agreement { min_share: recipe.min_agreement, reviewers: recipe.min_reviewers.unwrap_or(2) };
+            let agreement =
+                RequiredAgreement { min_share: recipe.min_agreement, reviewers: recipe.min_reviewers.unwrap_or(2) };
             let counted = args.labels.is_dir() || review_table::is_review_table(&args.labels);
             if !counted && let Some(least) = recipe.min_reviewers.filter(|least| *least > 1) {
                 let (file, why) =

@@ -31,7 +31,7 @@ use std::time::SystemTime;
 pub use collect::{Collected, Collection, Leftover, Usage};
 pub use lease::Lease;
 pub use note::Note;
-pub use part::{Origin, Part};
+pub use part::{Origin, PartialFile};
 
 use self::note::Stamp;
 use super::digest::Digest;
@@ -135,8 +135,8 @@ impl Cache {
         let path = self.blob_path(digest);
         let Some(stamp) = Stamp::of(&path) else {
             let parts = self.parts(&digest.hex());
-            let arriving = parts.iter().filter(|part| !part.is_abandoned()).map(Part::bytes).max();
-            let longest = parts.iter().map(Part::bytes).max();
+            let arriving = parts.iter().filter(|part| !part.is_abandoned()).map(PartialFile::bytes).max();
+            let longest = parts.iter().map(PartialFile::bytes).max();
             return match (arriving, longest) {
                 (Some(bytes), _) => Presence::Arriving(bytes),
                 (None, Some(bytes)) => Presence::Partial(bytes),
@@ -246,7 +246,7 @@ impl Cache {
 
     /// Moves a file that was hashed while it was written to its place. If another process was faster, its file stays and
     /// ours is removed.
-    pub fn adopt(&self, part: Part, digest: &Digest) -> Result<PathBuf, CacheError> {
+    pub fn adopt(&self, part: PartialFile, digest: &Digest) -> Result<PathBuf, CacheError> {
         let place = self.blob_path(digest);
         self.made_folder("blobs")?;
         let (bytes, key) = (part.bytes(), part.key().map(str::to_owned));
@@ -297,7 +297,7 @@ impl Cache {
             self.adopt(part, &digest)
         });
         // An incomplete copy is never resumed, because the file can be copied again.
-        adopted.inspect_err(|_| Part::discard(&place)).map(|_| Some(digest))
+        adopted.inspect_err(|_| PartialFile::discard(&place)).map(|_| Some(digest))
     }
 
     fn note_path(&self, digest: &Digest) -> PathBuf {

@@ -21,14 +21,14 @@ pub(super) trait Weight {
 #[derive(Debug)]
 pub(super) struct LoadedNetworks<T> {
     /// Least recently used first.
-    slots: Mutex<Vec<Place<T>>>,
+    slots: Mutex<Vec<CachedNetwork<T>>>,
     /// Networks that are being built.
     building: Mutex<Vec<Key>>,
 }
 
 /// A loaded network, or one being built.
 #[derive(Debug)]
-struct Place<T> {
+struct CachedNetwork<T> {
     key: Key,
     slot: Arc<Slot<T>>,
     used: Instant,
@@ -103,7 +103,7 @@ impl<T: Weight> LoadedNetworks<T> {
             Some(at) => slots.remove(at).slot,
             None => Arc::default(),
         };
-        slots.push(Place { key: key.clone(), slot: slot.clone(), used: Instant::now() });
+        slots.push(CachedNetwork { key: key.clone(), slot: slot.clone(), used: Instant::now() });
         slot
     }
 
@@ -113,7 +113,7 @@ impl<T: Weight> LoadedNetworks<T> {
             slot.try_lock().ok().and_then(|place| Some(place.as_ref()?.network.bytes())).unwrap_or(0)
         };
         let mut total: usize = slots.iter().map(|place| bytes(&place.slot)).fold(0, usize::saturating_add);
-        slots.retain(|Place { slot, .. }| {
+        slots.retain(|CachedNetwork { slot, .. }| {
             // A thread waits for it or builds it.
             if Arc::strong_count(slot) > 1 {
                 return true;
@@ -128,7 +128,7 @@ impl<T: Weight> LoadedNetworks<T> {
 
     /// Drops unused networks that were not requested for this long.
     pub fn forget_idle(&self, since: Duration) {
-        locked(&self.slots).retain(|Place { slot, used, .. }| {
+        locked(&self.slots).retain(|CachedNetwork { slot, used, .. }| {
             let idle = used.elapsed() >= since && Arc::strong_count(slot) == 1;
             let Ok(place) = slot.try_lock() else { return true };
             !idle || place.as_ref().is_some_and(|loaded| Arc::strong_count(&loaded.network) > 1)
@@ -143,7 +143,7 @@ impl<T: Weight> LoadedNetworks<T> {
     /// Whether any network of this model is in memory.
     pub fn holds(&self, reference: &str) -> bool {
         let slots = locked(&self.slots);
-        let holds = |place: &Place<T>| place.slot.try_lock().is_ok_and(|place| place.is_some());
+        let holds = |place: &CachedNetwork<T>| place.slot.try_lock().is_ok_and(|place| place.is_some());
         slots.iter().any(|place| place.key.reference == reference && holds(place))
     }
 

@@ -12,7 +12,7 @@ use super::{Hub, HubError, Shared};
 use base::pixels::Pixels;
 use candle_core::Device;
 use networks::preprocess::{Preprocess, Resize};
-use networks::siglip::{Agreement, SiglipError, SiglipPictures, SiglipTexts};
+use networks::siglip::{LogitScale, SiglipError, SiglipPictures, SiglipTexts};
 use photo::resize::Filter;
 
 /// Part of the key of stored results; changes when the results for the same pixels change.
@@ -37,7 +37,7 @@ pub struct Describer {
 #[derive(Clone, Debug)]
 pub struct DescribedTexts {
     vectors: Vec<Vec<f32>>,
-    agreement: Agreement,
+    logit_scale: LogitScale,
 }
 
 impl Weight for SiglipPictures {
@@ -100,7 +100,7 @@ impl Describer {
             network.embed(&ids).map_err(|error| self.failed(error))
         };
         let vectors = texts.iter().map(vector).collect::<Result<_, _>>()?;
-        Ok(DescribedTexts { vectors, agreement: Agreement::of(&file)? })
+        Ok(DescribedTexts { vectors, logit_scale: LogitScale::of(&file)? })
     }
 
     fn pictures(&self) -> Result<Arc<SiglipPictures>, HubError> {
@@ -144,7 +144,7 @@ impl DescribedTexts {
     /// How likely each text describes the picture of this vector, 0 to 1.
     pub fn shares(&self, picture: &[f32]) -> Vec<f64> {
         let shift = (PAIRS_OF_TRAINING / PHOTOS_PER_SUBJECT).ln();
-        let share = |text: &Vec<f32>| f64::from(self.agreement.logit(picture, text) + shift);
+        let share = |text: &Vec<f32>| f64::from(self.logit_scale.logit(picture, text) + shift);
         self.vectors.iter().map(share).map(|logit| 1.0 / (1.0 + (-logit).exp())).collect()
     }
 }
@@ -155,8 +155,8 @@ mod tests {
 
     #[test]
     fn the_odds_of_training_become_those_of_an_album() {
-        let agreement = Agreement { scale: 10.0, bias: -10.0 };
-        let texts = DescribedTexts { vectors: vec![vec![1.0, 0.0], vec![0.0, 1.0]], agreement };
+        let logit_scale = LogitScale { scale: 10.0, bias: -10.0 };
+        let texts = DescribedTexts { vectors: vec![vec![1.0, 0.0], vec![0.0, 1.0]], logit_scale };
         let shares = texts.shares(&[1.0, 0.0]);
         // Undecided in training is nearly certain in an album; what is as unlikely as chance stays unlikely.
         assert!(shares[0] > 0.99 && shares[1] < 0.05, "{shares:?}");

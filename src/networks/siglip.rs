@@ -57,12 +57,12 @@ impl std::fmt::Debug for SiglipTexts<'_> {
 
 /// How the cosine of a picture and a text becomes the logit that they belong together.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Agreement {
+pub struct LogitScale {
     pub scale: f32,
     pub bias: f32,
 }
 
-impl Agreement {
+impl LogitScale {
     pub fn of(file: &dyn Checkpoint) -> Result<Self, WeightsError> {
         let number = |name: &str| {
             let why = || "a single number is expected".to_owned();
@@ -80,12 +80,12 @@ impl Agreement {
 }
 
 /// The tensors of a file whose names begin with `prefix`, without those of the table of tokens.
-struct Part<'a> {
+struct NamedPart<'a> {
     whole: &'a dyn Checkpoint,
     prefix: &'static str,
 }
 
-impl Checkpoint for Part<'_> {
+impl Checkpoint for NamedPart<'_> {
     fn file(&self) -> std::path::PathBuf {
         self.whole.file()
     }
@@ -247,10 +247,10 @@ impl SiglipPictures {
             let why = format!("{count} positions are no square of patches");
             return Err(WeightsError::Config { file: file.file(), why }.into());
         }
-        let vb = var_builder(&Part { whole: file, prefix: PICTURES }, candle_core::DType::F32, device)?;
+        let vb = var_builder(&NamedPart { whole: file, prefix: PICTURES }, candle_core::DType::F32, device)?;
         let vb = vb.pp("vision_model");
         let stride = Conv2dConfig { stride: patch, ..Default::default() };
-        let names = Part { whole: file, prefix: PICTURES }.names();
+        let names = NamedPart { whole: file, prefix: PICTURES }.names();
         let numbers: usize = names.iter().filter_map(|name| Some(file.shape(name)?.iter().product::<usize>())).sum();
         Ok(Self {
             patches: conv2d(3, width, patch, stride, vb.pp("embeddings.patch_embedding"))?,
@@ -288,7 +288,7 @@ impl SiglipPictures {
 
 impl<'a> SiglipTexts<'a> {
     pub fn load(file: &'a dyn Checkpoint, device: &Device) -> Result<Self, SiglipError> {
-        let vb = var_builder(&Part { whole: file, prefix: TEXTS }, candle_core::DType::F32, device)?;
+        let vb = var_builder(&NamedPart { whole: file, prefix: TEXTS }, candle_core::DType::F32, device)?;
         let vb = vb.pp("text_model");
         let [count, width] = dims(file, TEXT_POSITIONS)?;
         let [outputs, _] = dims(file, "text_model.head.weight")?;

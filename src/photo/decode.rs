@@ -25,7 +25,7 @@ use super::exif::{self, Facts};
 use super::file_format::{self, FileFormat};
 use super::identity::PictureId;
 use super::limits::{self, Deadline, Limits};
-use super::memory_budget::{MemoryBudget, Place};
+use super::memory_budget::{MemoryBudget, Reservation};
 use super::picture::picture_of;
 use super::raw;
 use super::resize;
@@ -75,19 +75,24 @@ impl Decoded {
 
 /// Decodes one photo. Never panics, whatever the bytes are.
 pub fn decode(bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, DecodeError> {
-    decode_in(&MemoryBudget::new(limits.max_alloc).place(), bytes, scale, limits)
+    decode_in(&MemoryBudget::new(limits.max_alloc).reserve(), bytes, scale, limits)
 }
 
 /// Like [`decode`], but waits until the memory budget has room. The reservation keeps the size that decoding needed,
 /// which also suffices to shrink the picture, until the caller reduces it.
-pub fn decode_in(place: &Place, bytes: &[u8], scale: Scale, limits: &Limits) -> Result<Decoded, DecodeError> {
+pub fn decode_in(
+    reservation: &Reservation,
+    bytes: &[u8],
+    scale: Scale,
+    limits: &Limits,
+) -> Result<Decoded, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
     limits.file(bytes.len())?;
     let format = file_format::sniff(bytes).ok_or_else(|| unknown(bytes))?;
     let deadline = limits.deadline();
-    let job = Job { bytes, file: bytes.len() as u64, format, scale, limits, place, deadline: &deadline };
+    let job = Job { bytes, file: bytes.len() as u64, format, scale, limits, reservation, deadline: &deadline };
     let raster = guarded(format, || job.raster())?;
     let facts = guarded(format, || Ok(exif::facts_of(bytes, format)))?;
     let orientation = raster.orientation.unwrap_or(facts.orientation);
@@ -131,7 +136,7 @@ struct Job<'a> {
     format: FileFormat,
     scale: Scale,
     limits: &'a Limits,
-    place: &'a Place,
+    reservation: &'a Reservation,
     deadline: &'a Deadline,
 }
 
@@ -161,7 +166,7 @@ impl Job<'_> {
         if !matches!(self.format, FileFormat::Png | FileFormat::Jpeg) {
             limits::plausible(width, height, self.bytes.len())?;
         }
-        self.deadline.postpone(self.place.grow(needed.saturating_add(held).saturating_add(self.file)));
+        self.deadline.postpone(self.reservation.grow(needed.saturating_add(held).saturating_add(self.file)));
         Ok(())
     }
 

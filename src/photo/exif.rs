@@ -162,7 +162,12 @@ fn isobmff(bytes: &[u8]) -> Facts {
 /// Canon splits the EXIF block in three, each with a header of its own.
 fn cr3(bytes: &[u8]) -> Facts {
     let blocks = bmff::canon_blocks(bytes);
-    Directories { main: Part::of(blocks.main), exif: Part::of(blocks.exif), gps: Part::of(blocks.gps) }.facts()
+    Directories {
+        main: ExpectedDirectory::of(blocks.main),
+        exif: ExpectedDirectory::of(blocks.exif),
+        gps: ExpectedDirectory::of(blocks.gps),
+    }
+    .facts()
 }
 
 fn block(tiff: Option<&[u8]>) -> Facts {
@@ -178,7 +183,7 @@ const GPS_IFD: u16 = 0x8825;
 
 /// A directory that should be there, and what came of it.
 #[derive(Debug, Default)]
-enum Part<'a> {
+enum ExpectedDirectory<'a> {
     There(Ifd<'a>),
     #[default]
     Missing,
@@ -187,9 +192,9 @@ enum Part<'a> {
 
 #[derive(Debug, Default)]
 struct Directories<'a> {
-    main: Part<'a>,
-    exif: Part<'a>,
-    gps: Part<'a>,
+    main: ExpectedDirectory<'a>,
+    exif: ExpectedDirectory<'a>,
+    gps: ExpectedDirectory<'a>,
 }
 
 impl<'a> Directories<'a> {
@@ -201,19 +206,25 @@ impl<'a> Directories<'a> {
             return Self::broken("the first EXIF directory lies outside the block");
         };
         let nested = |tag, missing| match main.entry(tag) {
-            None if main.cut => Part::Broken("the first EXIF directory is cut short"),
-            None => Part::Missing,
-            Some(entry) => {
-                main.numbers(entry).next().and_then(|at| tiff.at(at)).map_or(Part::Broken(missing), Part::There)
-            }
+            None if main.cut => ExpectedDirectory::Broken("the first EXIF directory is cut short"),
+            None => ExpectedDirectory::Missing,
+            Some(entry) => main
+                .numbers(entry)
+                .next()
+                .and_then(|at| tiff.at(at))
+                .map_or(ExpectedDirectory::Broken(missing), ExpectedDirectory::There),
         };
         let exif = nested(EXIF_IFD, "the directory of shooting data lies outside the block");
         let gps = nested(GPS_IFD, "the directory of the position lies outside the block");
-        Self { main: Part::There(main), exif, gps }
+        Self { main: ExpectedDirectory::There(main), exif, gps }
     }
 
     fn broken(reason: &'static str) -> Self {
-        Self { main: Part::Broken(reason), exif: Part::Broken(reason), gps: Part::Broken(reason) }
+        Self {
+            main: ExpectedDirectory::Broken(reason),
+            exif: ExpectedDirectory::Broken(reason),
+            gps: ExpectedDirectory::Broken(reason),
+        }
     }
 
     fn facts(&self) -> Facts {
@@ -229,7 +240,7 @@ impl<'a> Directories<'a> {
 
     fn exposure(&self) -> Exposure {
         const AUTOMATIC_BRACKET: u32 = 2;
-        let Part::There(exif) = &self.exif else { return Exposure::default() };
+        let ExpectedDirectory::There(exif) = &self.exif else { return Exposure::default() };
         let fraction = |tag| exif.entry(tag).and_then(|entry| exif.fractions(entry).first().copied());
         let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
         let positive = |value: Option<f64>| finite(value).filter(|value| *value > 0.0);
@@ -248,12 +259,12 @@ impl<'a> Directories<'a> {
 
     /// Windows writes it; a value of 0 is "unrated".
     fn rating(&self) -> Option<PersonsRating> {
-        let Part::There(main) = &self.main else { return None };
+        let ExpectedDirectory::There(main) = &self.main else { return None };
         main.number(RATING).and_then(|stars| PersonsRating::of_number(i64::from(stars)))
     }
 
     fn orientation(&self) -> u8 {
-        let Part::There(main) = &self.main else { return 1 };
+        let ExpectedDirectory::There(main) = &self.main else { return 1 };
         main.number(ORIENTATION).filter(|it| (1..=8).contains(it)).map_or(1, |it| it as u8)
     }
 
@@ -295,7 +306,7 @@ impl<'a> Directories<'a> {
     }
 }
 
-impl<'a> Part<'a> {
+impl<'a> ExpectedDirectory<'a> {
     /// The only directory of a block of its own.
     fn of(block: Option<&'a [u8]>) -> Self {
         let Some(block) = block else { return Self::Missing };
@@ -323,7 +334,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn time(&self, date: u16, fraction: u16, extras: &Part<'_>, offset: u16) -> Fact<TakenAt> {
+    fn time(&self, date: u16, fraction: u16, extras: &ExpectedDirectory<'_>, offset: u16) -> Fact<TakenAt> {
         let text = match self.text(date) {
             Fact::Known(text) => text,
             Fact::Absent => return Fact::Absent,

@@ -32,7 +32,7 @@ pub use exif::{Camera, Exposure, Fact, Facts, TakenAt, facts};
 pub use file_format::{FileFormat, Raw, is_photo_name, sniff};
 pub use limits::Limits;
 pub use live::is_motion_photo;
-pub use memory_budget::{Budget, MemoryBudget, Place};
+pub use memory_budget::{Budget, MemoryBudget, Reservation};
 pub use name_time::{Taken, taken_in_name};
 pub use packet::{NoPlace, packet, with_packet};
 pub use picture::picture_of;

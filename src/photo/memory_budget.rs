@@ -32,8 +32,8 @@ impl MemoryBudget {
     }
 
     /// A new reservation of 0 bytes.
-    pub fn place(&self) -> Place {
-        Place(Arc::new(Reservation { budget: self.0.clone(), taken: AtomicU64::new(0) }))
+    pub fn reserve(&self) -> Reservation {
+        Reservation(Arc::new(SharedReservation { budget: self.0.clone(), taken: AtomicU64::new(0) }))
     }
 }
 
@@ -70,9 +70,9 @@ pub trait Budget: fmt::Debug + Send + Sync {
 
 /// The memory reservation of one photo, which is released when its last clone is dropped.
 #[derive(Clone, Debug)]
-pub struct Place(Arc<dyn Budget>);
+pub struct Reservation(Arc<dyn Budget>);
 
-impl Place {
+impl Reservation {
     pub fn of(budget: Arc<dyn Budget>) -> Self {
         Self(budget)
     }
@@ -90,12 +90,12 @@ impl Place {
 
 /// A reservation in a [`MemoryBudget`].
 #[derive(Debug)]
-struct Reservation {
+struct SharedReservation {
     budget: Arc<Shared>,
     taken: AtomicU64,
 }
 
-impl Budget for Reservation {
+impl Budget for SharedReservation {
     /// While waiting, the current reservation is kept, because its memory is still in use. A photo that needs more than
     /// the whole budget waits for all of it.
     fn grow(&self, bytes: u64) -> Duration {
@@ -120,7 +120,7 @@ impl Budget for Reservation {
     }
 }
 
-impl Drop for Reservation {
+impl Drop for SharedReservation {
     fn drop(&mut self) {
         self.budget.give_back(self.taken.load(Ordering::Relaxed), true);
     }
@@ -138,10 +138,10 @@ mod tests {
                 let (held, peak) = (&held, &peak);
                 scope.spawn(move || {
                     for round in 0..50 {
-                        let place = budget.place();
+                        let reservation = budget.reserve();
                         let mut mine = 0;
                         for bytes in [first + thread, (most - (round % 7) * 5).max(first + thread)] {
-                            place.grow(bytes);
+                            reservation.grow(bytes);
                             let now = held.fetch_add(bytes - mine, Ordering::SeqCst) + bytes - mine;
                             peak.fetch_max(now, Ordering::SeqCst);
                             mine = bytes;
@@ -166,10 +166,10 @@ mod tests {
     #[test]
     fn what_is_larger_than_the_room_waits_for_all_of_it() {
         let budget = MemoryBudget::new(100);
-        let small = budget.place();
+        let small = budget.reserve();
         small.grow(1);
         std::thread::scope(|scope| {
-            let large = scope.spawn(|| budget.place().grow(1000));
+            let large = scope.spawn(|| budget.reserve().grow(1000));
             std::thread::sleep(Duration::from_millis(30));
             assert!(!large.is_finished(), "did not wait");
             drop(small);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::PhotoFacts;
 use super::{Analysis, Picture};
 use base::pixels::Pixels;
-use photo::{self, DecodeError, Decoded, Limits, Place, Region, Scale};
+use photo::{self, DecodeError, Decoded, Limits, Region, Reservation, Scale};
 
 /// How every photo of a job is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,8 +53,8 @@ impl DecodeOptions {
 }
 
 /// Decodes a photo in this process.
-pub fn decode(place: &Place, bytes: &[u8], options: &DecodeOptions) -> Result<DecodedPhoto, DecodeFailure> {
-    let decoded = photo::decode_in(place, bytes, options.scale(), &options.limits)?;
+pub fn decode(reservation: &Reservation, bytes: &[u8], options: &DecodeOptions) -> Result<DecodedPhoto, DecodeFailure> {
+    let decoded = photo::decode_in(reservation, bytes, options.scale(), &options.limits)?;
     let facts = PhotoFacts::of(&decoded);
     let begun = Instant::now();
     let picture = Picture::new(decoded, options)?;
@@ -63,12 +63,12 @@ pub fn decode(place: &Place, bytes: &[u8], options: &DecodeOptions) -> Result<De
 
 /// Decodes regions of a photo at full size in this process.
 pub fn decode_regions(
-    place: &Place,
+    reservation: &Reservation,
     bytes: &[u8],
     regions: &[Region],
     options: &DecodeOptions,
 ) -> Result<Regions, DecodeFailure> {
-    Ok(photo::decode_regions(place, bytes, regions, &options.limits)?)
+    Ok(photo::decode_regions(reservation, bytes, regions, &options.limits)?)
 }
 
 /// The pixels of regions, each `None` where it has none.

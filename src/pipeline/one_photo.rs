@@ -78,8 +78,8 @@ pub fn process(
         }
     }
     // Reserves memory until the photo's pixels are dropped.
-    let place = budget.place();
-    place.grow(stamp.map_or(0, |stamp| stamp.size.min(job.limits.max_file_bytes)));
+    let reservation = budget.reserve();
+    reservation.grow(stamp.map_or(0, |stamp| stamp.size.min(job.limits.max_file_bytes)));
     let Bytes { bytes, stamp } =
         job.telemetry.time("read", || job.files.read(path, job.limits.max_file_bytes)).map_err(read_failed)?;
     let content = job.telemetry.time("identify", || ContentId::of(&bytes));
@@ -89,7 +89,7 @@ pub fn process(
     }
     let begun = Instant::now();
     let options = job.decode_options();
-    let decoded = decoder.decode(&place, &bytes, &options);
+    let decoded = decoder.decode(&reservation, &bytes, &options);
     let resizing = decoded.as_ref().map_or(Duration::ZERO, |decoded| decoded.resizing);
     job.telemetry.add("decode", begun.elapsed().saturating_sub(resizing), 1);
     let DecodedPhoto { facts, picture, resizing } =
@@ -97,14 +97,14 @@ pub fn process(
     job.telemetry.add("resize", resizing, 1);
     // Regions may be decoded from the bytes later.
     let bytes = if options.keep_decoded_size { bytes } else { Vec::new() };
-    place.shrink(picture.bytes() + bytes.len() as u64);
+    reservation.shrink(picture.bytes() + bytes.len() as u64);
     let is_whole = (picture.decoded.width(), picture.decoded.height()) == (facts.width, facts.height);
     let mut closer = |regions: &[Region]| {
         if is_whole {
             return Ok(regions.iter().map(|region| photo::cut(&picture.decoded, *region)).collect());
         }
         let begun = Instant::now();
-        let decoded = decoder.decode_regions(&place, &bytes, regions, &options);
+        let decoded = decoder.decode_regions(&reservation, &bytes, regions, &options);
         job.telemetry.add("decode", begun.elapsed(), 0);
         match decoded {
             // The photo itself needs less memory where it is decoded at a reduced size.

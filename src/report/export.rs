@@ -55,7 +55,7 @@ pub enum Placement {
 
 /// A photo to be exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct ExportedPhoto {
     pub path: PathBuf,
     /// The group whose folder it goes into, with group folders.
     pub group: Option<usize>,
@@ -65,7 +65,7 @@ pub struct Item {
 
 /// The export of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct FileExport {
     pub source: PathBuf,
     pub target: PathBuf,
     pub placement: Placement,
@@ -86,18 +86,18 @@ pub enum AtTarget {
 /// `name-2.jpg`, `name-3.jpg`. Names that differ only in case clash, too, because the album may be copied to a
 /// case-insensitive disk.
 pub fn plan<'a>(
-    items: &'a [Item],
+    items: &'a [ExportedPhoto],
     folder: &Path,
     placement: Placement,
     group_folders: bool,
-) -> Result<Vec<Vec<Step>>, ExportError> {
+) -> Result<Vec<Vec<FileExport>>, ExportError> {
     if found(folder).map_err(io_error(folder, "look at"))?.is_some_and(|there| !there.is_dir()) {
         return Err(ExportError::NotAFolder { path: folder.to_owned() });
     }
     let mut claimed = HashSet::new();
     let mut listings = HashMap::new();
     let mut taken_along = HashSet::new();
-    let mut place = |item: &'a Item| {
+    let mut place = |item: &'a ExportedPhoto| {
         let folder = if group_folders { in_group(folder, item.group) } else { folder.to_owned() };
         let existing = listings.entry(folder.clone()).or_insert_with(|| listing(&folder));
         let step = |source: &Path, target: PathBuf| {
@@ -106,14 +106,14 @@ pub fn plan<'a>(
                 false if !existing.contains(&folded(&target)) => AtTarget::Nothing,
                 _ => AtTarget::Other,
             };
-            Ok::<_, ExportError>(Step { source: source.to_owned(), target, placement, at_target })
+            Ok::<_, ExportError>(FileExport { source: source.to_owned(), target, placement, at_target })
         };
         // A film may belong to the JPEG and the HEIC of one shot; it is exported with the first of them.
         let companions: Vec<&PathBuf> = item.companions.iter().filter(|it| taken_along.insert(*it)).collect();
         for name in names(&item.path)? {
             let photo = step(&item.path, folder.join(name))?;
             let beside = companions.iter().map(|it| step(it, renamed(it, &item.path, &photo.target)));
-            let beside: Vec<Step> = beside.collect::<Result<_, _>>()?;
+            let beside: Vec<FileExport> = beside.collect::<Result<_, _>>()?;
             // Companions of a photo from an earlier run may have changed since.
             let is_free = photo.at_target != AtTarget::Other
                 && (photo.at_target == AtTarget::Same || beside.iter().all(|step| step.at_target != AtTarget::Other));
@@ -204,12 +204,12 @@ fn absolute(path: &Path) -> Result<PathBuf, ExportError> {
 
 /// Performs one step and returns the final path: if the planned name was taken meanwhile, another is used. The caller must
 /// sync `folders` at the end.
-pub fn apply(step: &Step, folders: &mut Folders) -> Result<PathBuf, ExportError> {
+pub fn apply(step: &FileExport, folders: &mut Folders) -> Result<PathBuf, ExportError> {
     apply_with(step, None, folders)
 }
 
 /// The same with other content for a copy.
-pub fn apply_with(step: &Step, content: Option<&[u8]>, folders: &mut Folders) -> Result<PathBuf, ExportError> {
+pub fn apply_with(step: &FileExport, content: Option<&[u8]>, folders: &mut Folders) -> Result<PathBuf, ExportError> {
     if step.at_target == AtTarget::Same {
         return Ok(step.target.clone());
     }
@@ -228,7 +228,7 @@ pub fn apply_with(step: &Step, content: Option<&[u8]>, folders: &mut Folders) ->
 }
 
 /// Returns `false` if the name is taken.
-fn place(step: &Step, target: &Path, content: Option<&[u8]>, folders: &mut Folders) -> Result<bool, ExportError> {
+fn place(step: &FileExport, target: &Path, content: Option<&[u8]>, folders: &mut Folders) -> Result<bool, ExportError> {
     let source = step.source.as_path();
     let placed = match step.placement {
         Placement::Copy => return copy(source, target, content, folders),
@@ -292,15 +292,15 @@ mod tests {
         path
     }
 
-    fn items(paths: &[&PathBuf]) -> Vec<Item> {
+    fn items(paths: &[&PathBuf]) -> Vec<ExportedPhoto> {
         paths
             .iter()
             .enumerate()
-            .map(|(group, path)| Item { path: (*path).clone(), group: Some(group), companions: Vec::new() })
+            .map(|(group, path)| ExportedPhoto { path: (*path).clone(), group: Some(group), companions: Vec::new() })
             .collect()
     }
 
-    fn run(items: &[Item], folder: &Path, placement: Placement) -> Vec<String> {
+    fn run(items: &[ExportedPhoto], folder: &Path, placement: Placement) -> Vec<String> {
         let steps = plan(items, folder, placement, false).unwrap();
         let mut folders = Folders::default();
         steps
@@ -370,7 +370,7 @@ mod tests {
             let names = ["IMG_1.HEIC", "IMG_1.MOV", "IMG_1.HEIC.xmp"];
             let [path, film, sidecar] =
                 names.map(|name| file(world.path(), &format!("{folder}/{name}"), folder.as_bytes()));
-            Item { path, group: None, companions: vec![film, sidecar] }
+            ExportedPhoto { path, group: None, companions: vec![film, sidecar] }
         };
         let (out, list) = (world.path().join("out"), [photo("a"), photo("b")]);
         let expected = ["IMG_1.HEIC", "IMG_1.MOV", "IMG_1.HEIC.xmp", "IMG_1-2.HEIC", "IMG_1-2.MOV", "IMG_1-2.HEIC.xmp"];
@@ -387,7 +387,8 @@ mod tests {
         assert_eq!(run(&list[..1], &other, Placement::Copy), ["IMG_1-2.HEIC", "IMG_1-2.MOV", "IMG_1-2.HEIC.xmp"]);
         assert_eq!(fs::read(other.join("IMG_1.MOV")).unwrap(), b"of another");
         // A film shared by two pictures is exported once.
-        let twice = [list[1].clone(), Item { path: file(world.path(), "b/IMG_1.JPG", b"jpeg"), ..list[1].clone() }];
+        let twice =
+            [list[1].clone(), ExportedPhoto { path: file(world.path(), "b/IMG_1.JPG", b"jpeg"), ..list[1].clone() }];
         assert_eq!(run(&twice, &world.path().join("once"), Placement::SoftLink).len(), 4);
     }
 

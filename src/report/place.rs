@@ -168,11 +168,11 @@ impl Identity {
 /// The files that a run will write, checked before there is anything to write.
 #[derive(Debug, Default)]
 pub struct Outputs {
-    places: Vec<Place>,
+    files: Vec<Output>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct Output {
     /// The option and path for the message, such as `-o results.jsonl`.
     typed: String,
     identity: Identity,
@@ -187,17 +187,17 @@ impl Outputs {
         }
         check(path, content)?;
         let (typed, identity) = (format!("{flag} {}", path.display()), Identity::of(path));
-        if let Some(same) = self.places.iter().find(|place| place.identity == identity) {
+        if let Some(same) = self.files.iter().find(|file| file.identity == identity) {
             return Err(PlaceError::Twice { flags: [same.typed.clone(), typed] });
         }
-        self.places.push(Place { typed, identity, there: !matches!(found(path), Ok(None)) });
+        self.files.push(Output { typed, identity, there: !matches!(found(path), Ok(None)) });
         Ok(())
     }
 
     /// Refuses an input that is also an output.
     pub fn spare(&self, input: &Path) -> Result<(), PlaceError> {
         // The check is skipped where no output exists yet, as in most runs.
-        if self.places.iter().any(|place| place.there) && self.lead_to(&Identity::of(input)) {
+        if self.files.iter().any(|file| file.there) && self.lead_to(&Identity::of(input)) {
             return Err(PlaceError::Input { path: input.to_owned() });
         }
         Ok(())
@@ -217,7 +217,7 @@ impl Outputs {
     }
 
     fn lead_to(&self, identity: &Identity) -> bool {
-        self.places.iter().any(|place| place.identity == *identity)
+        self.files.iter().any(|file| file.identity == *identity)
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Request {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub kind: &'static str,
     pub body: Vec<u8>,
@@ -39,7 +39,7 @@ pub struct Answer {
     pub location: Option<String>,
 }
 
-impl Answer {
+impl Response {
     pub fn new(kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self { status: 200, kind, body: body.into(), location: None }
     }
@@ -153,9 +153,9 @@ impl Connection {
         Ok(length > 0)
     }
 
-    pub fn answer(&mut self, answer: &Answer, keep_alive: bool) -> io::Result<()> {
-        self.stream.write_all(answer.head(keep_alive).as_bytes())?;
-        self.stream.write_all(&answer.body)?;
+    pub fn respond(&mut self, response: &Response, keep_alive: bool) -> io::Result<()> {
+        self.stream.write_all(response.head(keep_alive).as_bytes())?;
+        self.stream.write_all(&response.body)?;
         self.stream.flush()
     }
 

@@ -15,7 +15,7 @@ use crate::report::html;
 use crate::report::records::DecisionWord;
 use server::Site;
 
-pub use http::{Answer, Request};
+pub use http::{Request, Response};
 pub use pictures::{Picture, Pictures};
 pub use server::Server;
 
@@ -76,47 +76,47 @@ impl AlbumSite {
         (Self { pictures, album: Mutex::new(album) }, requests)
     }
 
-    fn ask(&self, request: AlbumRequest) -> Answer {
+    fn ask(&self, request: AlbumRequest) -> Response {
         let (reply, answer) = mpsc::channel();
         let asked = self.album.lock().unwrap_or_else(PoisonError::into_inner).send(PendingRequest { request, reply });
         let answer = asked.ok().and_then(|()| answer.recv().ok());
         match answer {
-            Some(Ok(json)) => Answer::new("application/json", json),
-            Some(Err(why)) => Answer::refused(500, &why),
-            None => Answer::refused(503, "albumctl has ended"),
+            Some(Ok(json)) => Response::new("application/json", json),
+            Some(Err(why)) => Response::refused(500, &why),
+            None => Response::refused(503, "albumctl has ended"),
         }
     }
 }
 
 impl Site for AlbumSite {
-    fn answer(&self, request: &Request, path: &str) -> Answer {
+    fn respond(&self, request: &Request, path: &str) -> Response {
         let found = match request.method.as_str() {
             "GET" => match path.split_once('/').unwrap_or((path, "")) {
-                ("", "") => Ok(Answer::new("text/html; charset=utf-8", html::served())),
-                ("page.css", "") => Ok(Answer::new("text/css; charset=utf-8", html::STYLE)),
-                ("page.js", "") => Ok(Answer::new("text/javascript; charset=utf-8", html::script())),
+                ("", "") => Ok(Response::new("text/html; charset=utf-8", html::served())),
+                ("page.css", "") => Ok(Response::new("text/css; charset=utf-8", html::STYLE)),
+                ("page.js", "") => Ok(Response::new("text/javascript; charset=utf-8", html::script())),
                 ("album.json", "") => Ok(self.ask(AlbumRequest::Album)),
                 ("question.json", "") => Ok(self.ask(AlbumRequest::Question)),
                 ("thumbnail", photo) => self.pictures.thumbnail(photo),
                 ("original", photo) => self.pictures.original(photo),
-                _ => Err(Answer::refused(404, "there is no such page")),
+                _ => Err(Response::refused(404, "there is no such page")),
             },
             // A page of another origin needs a preflight to send JSON, which this server never grants.
-            "POST" if !request.is_json => Err(Answer::refused(415, "JSON is expected")),
+            "POST" if !request.is_json => Err(Response::refused(415, "JSON is expected")),
             "POST" => match path {
                 "decide" => match serde_json::from_slice::<DecideBody>(&request.body) {
                     Ok(DecideBody { photo, decision }) => Ok(self.ask(AlbumRequest::Decide { photo, decision })),
-                    Err(error) => Err(Answer::refused(400, &error.to_string())),
+                    Err(error) => Err(Response::refused(400, &error.to_string())),
                 },
                 "prefer" => match serde_json::from_slice::<PreferBody>(&request.body) {
                     Ok(PreferBody { better, worse }) => Ok(self.ask(AlbumRequest::Prefer { better, worse })),
-                    Err(error) => Err(Answer::refused(400, &error.to_string())),
+                    Err(error) => Err(Response::refused(400, &error.to_string())),
                 },
                 "undo" => Ok(self.ask(AlbumRequest::Undo)),
-                DONE => Ok(Answer::new("application/json", "{}")),
-                _ => Err(Answer::refused(404, "there is no such page")),
+                DONE => Ok(Response::new("application/json", "{}")),
+                _ => Err(Response::refused(404, "there is no such page")),
             },
-            _ => Err(Answer::refused(405, "only GET and POST are known here")),
+            _ => Err(Response::refused(405, "only GET and POST are known here")),
         };
         found.unwrap_or_else(|refused| refused)
     }

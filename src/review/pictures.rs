@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jpeg_encoder::{ColorType, Encoder};
 
-use super::http::Answer;
+use super::http::Response;
 use crate::journal::PhotoId;
 use crate::thumbnail::Thumbnail;
 use photo::identity::{self, ContentId};
@@ -37,38 +37,38 @@ impl Pictures {
         Self { photos, limits, decoding: Mutex::default() }
     }
 
-    fn of(&self, place: &str) -> Result<&Picture, Answer> {
+    fn of(&self, place: &str) -> Result<&Picture, Response> {
         let number = place.bytes().all(|byte| byte.is_ascii_digit()).then(|| place.parse::<usize>().ok()).flatten();
         let photo = number.and_then(|number| self.photos.get(number));
-        photo.ok_or_else(|| Answer::refused(404, "the album has no such photo"))
+        photo.ok_or_else(|| Response::refused(404, "the album has no such photo"))
     }
 
-    pub fn thumbnail(&self, place: &str) -> Result<Answer, Answer> {
+    pub fn thumbnail(&self, place: &str) -> Result<Response, Response> {
         let thumbnail = self.of(place)?.thumbnail.as_ref();
-        let small = thumbnail.ok_or_else(|| Answer::refused(404, "there is no small picture of it"))?;
-        Ok(Answer::new(JPEG, small.jpeg.clone()))
+        let small = thumbnail.ok_or_else(|| Response::refused(404, "there is no small picture of it"))?;
+        Ok(Response::new(JPEG, small.jpeg.clone()))
     }
 
     /// The upright original at full size. A JPEG that every browser can show is sent unchanged.
-    pub fn original(&self, place: &str) -> Result<Answer, Answer> {
+    pub fn original(&self, place: &str) -> Result<Response, Response> {
         let photo = self.of(place)?;
-        let failed = |error: &dyn std::error::Error| Answer::refused(404, &error.to_string());
+        let failed = |error: &dyn std::error::Error| Response::refused(404, &error.to_string());
         let bytes = identity::read(&photo.path, self.limits.max_file_bytes).map_err(|error| failed(&error))?.bytes;
         if photo.id.is_some_and(|id| !self.is_same(id, &bytes)) {
-            return Err(Answer::refused(409, "the file holds another picture than the one that was looked at"));
+            return Err(Response::refused(409, "the file holds another picture than the one that was looked at"));
         }
         if photo::is_for_browsers(&bytes) {
-            return Ok(Answer::new(JPEG, &bytes[..]));
+            return Ok(Response::new(JPEG, &bytes[..]));
         }
         let _one = self.decoding.lock().unwrap_or_else(PoisonError::into_inner);
         let pixels = photo::decode(&bytes, Scale::Full, &self.limits).map_err(|error| failed(&error))?.pixels;
         let (Ok(width), Ok(height)) = (u16::try_from(pixels.width()), u16::try_from(pixels.height())) else {
-            return Err(Answer::refused(404, "it is too wide or too high to be shown whole"));
+            return Err(Response::refused(404, "it is too wide or too high to be shown whole"));
         };
         let mut jpeg = Vec::new();
         let encoded = Encoder::new(&mut jpeg, QUALITY).encode(pixels.data(), width, height, ColorType::Rgb);
         encoded.map_err(|error| failed(&error))?;
-        Ok(Answer::new(JPEG, jpeg))
+        Ok(Response::new(JPEG, jpeg))
     }
 
     /// Metadata that other programs write while the page is open changes the bytes but not the picture.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::http::{Answer, Connection, Request};
+use super::http::{Connection, Request, Response};
 
 /// Maximum simultaneous connections; a browser opens six.
 const MAX_CONNECTIONS: usize = 64;
@@ -15,7 +15,7 @@ const MAX_CONNECTIONS: usize = 64;
 /// The answers to admitted requests.
 pub trait Site: Send + Sync + 'static {
     /// Answers a request; `path` is the target after the secret.
-    fn answer(&self, request: &Request, path: &str) -> Answer;
+    fn respond(&self, request: &Request, path: &str) -> Response;
 
     /// Called after the answer was sent.
     fn answered(&self, request: &Request, path: &str);
@@ -99,17 +99,17 @@ impl Gate {
                 Ok(Some(request)) => request,
                 Ok(None) => return Ok(()),
                 Err(status) => {
-                    connection.answer(&Answer::refused(status, "this request cannot be taken"), false)?;
+                    connection.respond(&Response::refused(status, "this request cannot be taken"), false)?;
                     connection.end();
                     return Ok(());
                 }
             };
             match self.admits(&request) {
                 Ok(path) => {
-                    connection.answer(&site.answer(&request, path), request.keep_alive)?;
+                    connection.respond(&site.respond(&request, path), request.keep_alive)?;
                     site.answered(&request, path);
                 }
-                Err(refused) => connection.answer(&refused, request.keep_alive)?,
+                Err(refused) => connection.respond(&refused, request.keep_alive)?,
             }
             if !request.keep_alive {
                 connection.end();
@@ -119,8 +119,8 @@ impl Gate {
     }
 
     /// Returns the path after the secret, or a refusal.
-    fn admits<'a>(&self, request: &'a Request) -> Result<&'a str, Answer> {
-        let forbidden = |why| Err(Answer::refused(403, why));
+    fn admits<'a>(&self, request: &'a Request) -> Result<&'a str, Response> {
+        let forbidden = |why| Err(Response::refused(403, why));
         // DNS rebinding: a foreign name that resolves to this machine arrives as the host.
         if request.host.as_deref() != Some(self.host.as_str()) {
             return forbidden("this is not the address that albumctl printed");
@@ -141,7 +141,7 @@ impl Gate {
         let mut ticket = self.ticket();
         if ticket.as_ref().is_some_and(|ticket| is_same(first, ticket)) {
             *ticket = None;
-            return Err(Answer::elsewhere(self.address()));
+            return Err(Response::elsewhere(self.address()));
         }
         forbidden("the secret is missing: open the address that albumctl printed")
     }

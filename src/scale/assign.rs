@@ -48,12 +48,12 @@ pub fn assign(
         });
         let first = batch.group.map_or(0, |group| group.first_row) + batch.first_row;
         let mut labels = labels.lock().unwrap_or_else(PoisonError::into_inner);
-        labels.add(first, Part { ids: std::mem::take(&mut batch.ids), clusters, distances })
+        labels.add(first, AssignedRows { ids: std::mem::take(&mut batch.ids), clusters, distances })
     })?;
     labels.into_inner().unwrap_or_else(PoisonError::into_inner).finish()
 }
 
-struct Part {
+struct AssignedRows {
     ids: Vec<String>,
     clusters: Vec<i32>,
     distances: Vec<f64>,
@@ -64,7 +64,7 @@ struct Labels<'a> {
     target: &'a Path,
     writer: ArrowWriter<Draft>,
     schema: SchemaRef,
-    early: BTreeMap<u64, Part>,
+    early: BTreeMap<u64, AssignedRows>,
     next_row: u64,
 }
 
@@ -84,7 +84,7 @@ impl<'a> Labels<'a> {
         Ok(Self { target, writer, schema, early: BTreeMap::new(), next_row: 0 })
     }
 
-    fn add(&mut self, first_row: u64, part: Part) -> Result<(), ScaleError> {
+    fn add(&mut self, first_row: u64, part: AssignedRows) -> Result<(), ScaleError> {
         self.early.insert(first_row, part);
         while let Some(part) = self.early.remove(&self.next_row) {
             self.next_row += part.ids.len() as u64;

@@ -1,4 +1,4 @@
-//! Passes: queries over all rows, independent of the engine. Partial answers can be merged in any order with bit-identical
+//! Passes: queries over all rows, independent of the engine. Partial outputs can be merged in any order with bit-identical
 //! results. `scan_pool` runs them on the threads of this machine, `super::distributed` on a cluster.
 
 use std::borrow::Borrow;
@@ -16,7 +16,7 @@ use super::step::{Partial, Scale};
 pub trait Engine {
     fn source(&self) -> &Source;
 
-    /// The threads of this machine, for computations on answers.
+    /// The threads of this machine, for computations on outputs.
     fn pool(&self) -> &rayon::ThreadPool;
 
     fn sample(&self, sample: &Sample<&Nearest>, groups: &[Group]) -> Result<SampledRows, ScaleError>;
@@ -27,20 +27,20 @@ pub trait Engine {
 
 /// A query over rows.
 pub trait Pass: Sync {
-    type Answer: Answer;
+    type Output: PassOutput;
 
-    fn begin(&self, dim: usize) -> Self::Answer;
+    fn begin(&self, dim: usize) -> Self::Output;
 
-    /// Adds rows to an answer; `norms` are their squared lengths.
-    fn take(&self, answer: &mut Self::Answer, dim: usize, rows: &[f32], norms: &[f64], scratch: &mut NearestScratch);
+    /// Adds rows to an output; `norms` are their squared lengths.
+    fn take(&self, output: &mut Self::Output, dim: usize, rows: &[f32], norms: &[f64], scratch: &mut NearestScratch);
 }
 
 /// What a pass computes from some of the rows.
-pub trait Answer: Send {
-    /// Merges the answer of other rows, in any order.
+pub trait PassOutput: Send {
+    /// Merges the output of other rows, in any order.
     fn merge(&mut self, other: Self);
 
-    /// The number of rows in the answer.
+    /// The number of rows in the output.
     fn rows(&self) -> u64;
 }
 
@@ -72,7 +72,7 @@ pub struct SampledRows {
 }
 
 impl<N: Borrow<Nearest> + Sync> Pass for Sample<N> {
-    type Answer = SampledRows;
+    type Output = SampledRows;
 
     fn begin(&self, _: usize) -> SampledRows {
         let (Self::Uniform { wanted, .. } | Self::Far { wanted, .. } | Self::Farthest { wanted, .. }) = *self;
@@ -105,7 +105,7 @@ impl<N: Borrow<Nearest> + Sync> Pass for Sample<N> {
 }
 
 impl<N: Borrow<Nearest> + Sync> Pass for Step<N> {
-    type Answer = Partial;
+    type Output = Partial;
 
     fn begin(&self, dim: usize) -> Partial {
         Partial::new(self.nearest.borrow().centroids().len(), dim, self.scale)
@@ -116,7 +116,7 @@ impl<N: Borrow<Nearest> + Sync> Pass for Step<N> {
     }
 }
 
-impl Answer for Partial {
+impl PassOutput for Partial {
     fn merge(&mut self, other: Self) {
         Self::merge(self, &other);
     }
@@ -126,7 +126,7 @@ impl Answer for Partial {
     }
 }
 
-impl Answer for SampledRows {
+impl PassOutput for SampledRows {
     fn merge(&mut self, other: Self) {
         self.rows += other.rows;
         self.longest = self.longest.max(other.longest);

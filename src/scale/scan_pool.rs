@@ -4,10 +4,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::error::{Place, RowError, ScaleError};
+use super::error::{RowError, RowLocation, ScaleError};
 use super::features::{Batch, GroupReader, Reading};
 use super::nearest::{Nearest, NearestScratch};
-use super::pass::{Answer as _, Engine, Pass, Sample, SampledRows, Step};
+use super::pass::{Engine, Pass, PassOutput as _, Sample, SampledRows, Step};
 use super::source::{Group, Source};
 use super::step::{Partial, Scale};
 use base::contain::contained;
@@ -75,18 +75,18 @@ impl<'a> ScanPool<'a> {
     }
 
     /// Runs a pass over some groups.
-    pub fn run<P: Pass>(&self, pass: &P, groups: &[Group]) -> Result<P::Answer, ScaleError> {
+    pub fn run<P: Pass>(&self, pass: &P, groups: &[Group]) -> Result<P::Output, ScaleError> {
         let dim = self.source.dim;
-        let answers = self.scan(
+        let outputs = self.scan(
             groups,
             || (pass.begin(dim), NearestScratch::default()),
-            |(answer, scratch), batch| {
-                pass.take(answer, dim, &batch.values, &batch.norms, scratch);
+            |(output, scratch), batch| {
+                pass.take(output, dim, &batch.values, &batch.norms, scratch);
                 Ok(())
             },
         )?;
         let mut whole = pass.begin(dim);
-        answers.into_iter().for_each(|(answer, _)| whole.merge(answer));
+        outputs.into_iter().for_each(|(output, _)| whole.merge(output));
         Ok(whole)
     }
 
@@ -110,7 +110,8 @@ impl<'a> ScanPool<'a> {
                 reader.next(batch).map(|more| (reader, more))
             })
             .unwrap_or_else(|cause| {
-                let place = Place { file: self.source.files[group.file].path.clone(), group: group.group, row: None };
+                let place =
+                    RowLocation { file: self.source.files[group.file].path.clone(), group: group.group, row: None };
                 Err(ScaleError::Row { place, cause: RowError::Unreadable { cause } })
             });
             let mut open_groups = lock(open_groups);

@@ -96,7 +96,7 @@ pub fn rated(labels: &[Label], photos: &Path) -> Vec<Item> {
 
 /// The agreement of reviewers that a pair needs to be used.
 #[derive(Debug, Clone, Copy)]
-pub struct Agreement {
+pub struct RequiredAgreement {
     /// The smallest share of the reviewers that must agree.
     pub min_share: f64,
     pub reviewers: usize,
@@ -104,7 +104,7 @@ pub struct Agreement {
 
 /// Whether the second photo of a pair is better, from the votes for the first and the number of all votes; `None` if
 /// they are too few or agree too little.
-pub fn majority(for_first: usize, all: usize, agreement: Agreement) -> Option<bool> {
+pub fn majority(for_first: usize, all: usize, agreement: RequiredAgreement) -> Option<bool> {
     let majority_votes = for_first.max(all - for_first);
     let is_usable = all >= agreement.reviewers
         && 2 * majority_votes != all
@@ -114,7 +114,7 @@ pub fn majority(for_first: usize, all: usize, agreement: Agreement) -> Option<bo
 
 /// Reads PhotoTriage's official list: `series first second preference rank rank`, where the preference is the share of
 /// people who preferred the first photo. (The last columns are ranks, although the original system read them as names.)
-pub fn pair_list(file: &Path, photos: &Path, agreement: Agreement) -> Result<Vec<Item>, TrainError> {
+pub fn pair_list(file: &Path, photos: &Path, agreement: RequiredAgreement) -> Result<Vec<Item>, TrainError> {
     let text = reading::read_text(file, reading::LIST).map_err(|error| labels_error(file, error.to_string()))?;
     let mut items = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -154,7 +154,7 @@ struct Review {
 }
 
 /// Reads a folder of review files, one per series: `{reviews: [{compareFile1, compareFile2, userChoice}]}`.
-pub fn reviews(folder: &Path, photos: &Path, agreement: Agreement) -> Result<Vec<Item>, TrainError> {
+pub fn reviews(folder: &Path, photos: &Path, agreement: RequiredAgreement) -> Result<Vec<Item>, TrainError> {
     let entries = std::fs::read_dir(folder).map_err(|error| labels_error(folder, error.to_string()))?;
     let json = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(json).collect();
@@ -254,7 +254,7 @@ pub fn clean(folder: &Path) -> Result<Vec<Item>, TrainError> {
 mod tests {
     use super::*;
 
-    const ANY: Agreement = Agreement { min_share: 0.7, reviewers: 2 };
+    const ANY: RequiredAgreement = RequiredAgreement { min_share: 0.7, reviewers: 2 };
 
     #[test]
     fn votes_of_ava_become_shares_and_absent_photos_are_counted() {

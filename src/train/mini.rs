@@ -18,7 +18,7 @@ use candle_core::{Device, Tensor};
 use safetensors::tensor::Dtype;
 
 use self::batch::{Minibatch, TrainingSet};
-use self::comparison_head::Agreement;
+use self::comparison_head::HeldOutResult;
 pub use self::data::Folds;
 use self::features::{Extractor, RowIndex};
 pub use self::features::{FILE as FEATURES_FILE, KEY as FEATURES_KEY};
@@ -352,8 +352,8 @@ fn finish(
     else {
         return Ok(false);
     };
-    let judged = comparison_head::agreement(&heads, &comparison_tensors, set, &recipe.comparison_head, recipe.seed)?;
-    if let Some(Agreement { pairwise, first, level, centred }) = judged {
+    let judged = comparison_head::judge(&heads, &comparison_tensors, set, &recipe.comparison_head, recipe.seed)?;
+    if let Some(HeldOutResult { pairwise, first, level, centred }) = judged {
         listener.note(&format!(
             "bursts not trained on: {:.1} % of the pairs in the right order, the best take first in {:.0} %; photos not \
              trained on: {:.1} % of the level copies preferred to tilted ones, {:.1} % of the centred to others",

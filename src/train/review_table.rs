@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::TrainError;
-use super::labels::{Agreement, Item, Target, majority};
+use super::labels::{Item, RequiredAgreement, Target, majority};
 use base::reading;
 
 /// The columns by which the table is recognised.
@@ -19,7 +19,7 @@ pub fn is_review_table(file: &Path) -> bool {
 }
 
 /// Returns the pairs on which enough reviewers agree. Both orders of a pair are merged, and ties are left out.
-pub fn pairs(file: &Path, photos: &Path, agreement: Agreement) -> Result<Vec<Item>, TrainError> {
+pub fn pairs(file: &Path, photos: &Path, agreement: RequiredAgreement) -> Result<Vec<Item>, TrainError> {
     let bad = |why: String| TrainError::Labels { file: file.to_owned(), why };
     let text = reading::read(file, reading::LIST).map_err(|error| bad(error.to_string()))?;
     let mut reader = csv::Reader::from_reader(&text[..]);
@@ -83,7 +83,7 @@ mod tests {
                     000013,0,1,13-1.JPG,13-2.JPG,1.0,0.0,1.0,0,1\n";
         std::fs::write(&file, format!("{head}{rows}")).expect("written");
         assert!(is_review_table(&file));
-        let agreement = Agreement { min_share: 0.7, reviewers: 2 };
+        let agreement = RequiredAgreement { min_share: 0.7, reviewers: 2 };
         let items = pairs(&file, Path::new("p"), agreement).expect("read");
         assert_eq!(items.len(), 1, "a tie and a lone reviewer do not count");
         assert_eq!(items[0].files, [Path::new("p/000012-01.JPG"), Path::new("p/000012-02.JPG")]);

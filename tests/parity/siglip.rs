@@ -7,7 +7,7 @@ use crate::formula::{self, Formula};
 use crate::networks::{recorded, relative, rows};
 use hub::prepare;
 use networks::preprocess::{Preprocess, Resize};
-use networks::siglip::{Agreement, SiglipPictures, SiglipTexts};
+use networks::siglip::{LogitScale, SiglipPictures, SiglipTexts};
 use photo::resize::Filter;
 
 #[test]
@@ -33,10 +33,10 @@ fn pictures_and_texts_equal_the_authors() {
         crate::world::report(&format!("siglip, {name}: {worst:.1e}"));
         assert!(worst < 1e-4, "{name}: {worst}");
     }
-    let agreement = Agreement::of(&weights).unwrap();
+    let logit_scale = LogitScale::of(&weights).unwrap();
     for (picture, theirs) in of_pictures.iter().zip(rows(&record["logits"])) {
         for (text, theirs) in of_texts.iter().zip(theirs) {
-            let ours = agreement.logit(picture, text);
+            let ours = logit_scale.logit(picture, text);
             assert!((ours - theirs).abs() < 1e-4, "{ours} for {theirs}");
         }
     }

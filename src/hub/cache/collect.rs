@@ -59,7 +59,7 @@ impl Cache {
             files: blobs.len(),
             bytes: blobs.iter().map(|blob| blob.bytes).sum(),
             max_bytes: self.max_bytes,
-            partial_bytes: self.all_parts().iter().map(super::Part::bytes).sum(),
+            partial_bytes: self.all_parts().iter().map(super::PartialFile::bytes).sum(),
             quarantined_bytes: quarantined.iter().map(size).sum(),
             free_bytes: self.free_bytes(),
         })
@@ -138,7 +138,7 @@ impl Cache {
                 Err(error) => tell(error),
             }
         };
-        for part in self.all_parts().into_iter().filter(super::Part::is_abandoned) {
+        for part in self.all_parts().into_iter().filter(super::PartialFile::is_abandoned) {
             take(part.path().to_owned(), Ok(part.bytes()), "a pull that was cut short");
             if !dry_run && !part.path().exists() {
                 part.remove();

@@ -17,10 +17,10 @@ use base::atomic::Folders;
 use base::platform::make_read_only;
 use base::reading;
 
-/// The parts that this process is writing now. Parts it has given up are as abandoned as those of dead processes.
+/// The partial files that this process is writing now. Those it gave up are as abandoned as those of dead processes.
 static OPEN: LazyLock<Mutex<Vec<PathBuf>>> = LazyLock::new(Mutex::default);
 
-/// A part of a process on another machine is left alone until it has not grown for this long.
+/// A partial file of a process on another machine is left alone until it has not grown for this long.
 const QUIET: Duration = Duration::from_secs(600);
 
 /// The origin of the bytes so far; they are only continued from the same origin.
@@ -33,7 +33,7 @@ pub struct Origin {
 }
 
 #[derive(Debug)]
-pub struct Part {
+pub struct PartialFile {
     path: PathBuf,
     owner: Owner,
     bytes: u64,
@@ -46,18 +46,18 @@ pub struct Part {
 
 impl Cache {
     /// Creates an empty part.
-    pub fn new_part(&self, key: &str, origin: Origin) -> Result<Part, CacheError> {
+    pub fn new_part(&self, key: &str, origin: Origin) -> Result<PartialFile, CacheError> {
         let owner = Owner::this();
         let path = self.made_folder("parts")?.join(format!("{key}.{owner}.part"));
         let claim = Claim::of(&path);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).at(&path)?;
-        let part = Part::opened(path, owner, origin, (file, BackgroundHasher::default(), claim));
+        let part = PartialFile::opened(path, owner, origin, (file, BackgroundHasher::default(), claim));
         part.note_origin();
         Ok(part)
     }
 
     /// Takes over what an earlier process left of this file, or creates an empty part.
-    pub fn take_part(&self, key: &str) -> Result<Part, CacheError> {
+    pub fn take_part(&self, key: &str) -> Result<PartialFile, CacheError> {
         let mut left = self.parts(key);
         left.sort_by_key(|part| std::cmp::Reverse(part.bytes));
         for part in left.into_iter().filter(|part| part.bytes > 0 && part.is_abandoned()) {
@@ -68,9 +68,9 @@ impl Cache {
         self.new_part(key, Origin::default())
     }
 
-    /// Renames the part to a name of this process, which only one of several can do, and hashes it. A part of a process on
+    /// Renames the file to a name of this process, which only one of several can do, and hashes it. A file of a process on
     /// another machine is copied instead: if that process is alive after all, it shares no file with us.
-    fn take_over(&self, key: &str, left: &Part) -> Result<Option<Part>, CacheError> {
+    fn take_over(&self, key: &str, left: &PartialFile) -> Result<Option<PartialFile>, CacheError> {
         if left.owner.life() == Life::Elsewhere {
             let Ok(mut source) = reading::open(&left.path) else { return Ok(None) };
             let mut part = self.new_part(key, left.origin.clone())?;
@@ -100,18 +100,18 @@ impl Cache {
                 }
             }
         }
-        let mut part = Part::opened(path, owner, left.origin.clone(), (file, hashing, claim));
+        let mut part = PartialFile::opened(path, owner, left.origin.clone(), (file, hashing, claim));
         (part.bytes, part.pieced) = (bytes, true);
         Ok(Some(part))
     }
 
     /// All parts of this file, of any process.
-    pub fn parts(&self, key: &str) -> Vec<Part> {
+    pub fn parts(&self, key: &str) -> Vec<PartialFile> {
         self.all_parts().into_iter().filter(|part| part.key() == Some(key)).collect()
     }
 
-    pub(super) fn all_parts(&self) -> Vec<Part> {
-        listed(&self.folder("parts")).unwrap_or_default().into_iter().filter_map(Part::found).collect()
+    pub(super) fn all_parts(&self) -> Vec<PartialFile> {
+        listed(&self.folder("parts")).unwrap_or_default().into_iter().filter_map(PartialFile::found).collect()
     }
 
     /// Notes whose parts were published or taken over just before their writer died.
@@ -126,7 +126,7 @@ impl Cache {
 
     /// Removes what dead processes left of this file.
     pub(super) fn sweep(&self, key: &str) {
-        for part in self.parts(key).into_iter().filter(Part::is_abandoned) {
+        for part in self.parts(key).into_iter().filter(PartialFile::is_abandoned) {
             part.remove();
         }
         for note in self.stray_notes().into_iter().filter(|note| key_of(note) == Some(key)) {
@@ -156,7 +156,7 @@ fn is_abandoned(owner: &Owner, part: &Path, touched: &Path) -> bool {
     }
 }
 
-impl Part {
+impl PartialFile {
     fn opened(path: PathBuf, owner: Owner, origin: Origin, open: (File, BackgroundHasher, Claim)) -> Self {
         Self { path, owner, bytes: 0, origin, open: Some(open), pieced: false }
     }

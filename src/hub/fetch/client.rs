@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
-use ureq::http::{HeaderMap, HeaderName, Response, header};
+use ureq::http::{HeaderMap, HeaderName, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Proxy};
 
@@ -55,7 +55,7 @@ impl From<crate::cache::CacheError> for Trouble {
 }
 
 #[derive(Debug, Default)]
-pub struct Question<'a> {
+pub struct Request<'a> {
     pub address: &'a str,
     pub range: Option<String>,
     pub if_range: Option<&'a str>,
@@ -63,7 +63,7 @@ pub struct Question<'a> {
 }
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     headers: HeaderMap,
     /// The address after redirects.
@@ -112,20 +112,20 @@ impl Client {
         }
     }
 
-    pub(super) fn get(&self, question: &Question<'_>) -> Result<Answer, Trouble> {
+    pub(super) fn get(&self, request: &Request<'_>) -> Result<Response, Trouble> {
         if self.settings.offline {
-            let name = crate::sources::without_secrets(question.address);
+            let name = crate::sources::without_secrets(request.address);
             return Err(Trouble::Fatal(PullError::Offline { name }));
         }
         self.expect_network()?;
-        let mut address = Address::parse(question.address)?;
+        let mut address = Address::parse(request.address)?;
         let mut seen = vec![address.request()];
         loop {
-            let response = self.ask(&address, question)?;
+            let response = self.ask(&address, request)?;
             let status = response.status().as_u16();
             let Some(link) = location(&response).filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308)) else {
                 let (parts, body) = response.into_parts();
-                return judged(Answer { status, headers: parts.headers, address, body });
+                return judged(Response { status, headers: parts.headers, address, body });
             };
             let next = address.join(&link)?;
             if address.scheme == "https" && next.scheme == "http" {
@@ -147,24 +147,24 @@ impl Client {
         if self.waited_in_vain(self.settings.connect_timeout) { Err(SourceError::NoNetwork.into()) } else { Ok(()) }
     }
 
-    fn ask(&self, address: &Address, question: &Question<'_>) -> Result<Response<Body>, Trouble> {
-        let mut request = self.agent(address)?.get(address.request());
-        if let Some(range) = &question.range {
-            request = request.header(header::RANGE, range);
+    fn ask(&self, address: &Address, request: &Request<'_>) -> Result<ureq::http::Response<Body>, Trouble> {
+        let mut sent = self.agent(address)?.get(address.request());
+        if let Some(range) = &request.range {
+            sent = sent.header(header::RANGE, range);
         }
-        if let Some(etag) = question.if_range {
-            request = request.header(header::IF_RANGE, etag);
+        if let Some(etag) = request.if_range {
+            sent = sent.header(header::IF_RANGE, etag);
         }
         if let Some(user) = &address.user {
             let user = super::address::unescaped(user);
             let secret = base64::engine::general_purpose::STANDARD.encode(user);
-            request = request.header(header::AUTHORIZATION, format!("Basic {secret}"));
+            sent = sent.header(header::AUTHORIZATION, format!("Basic {secret}"));
         }
-        request = request.header(header::ACCEPT, question.accept.unwrap_or("*/*"));
+        sent = sent.header(header::ACCEPT, request.accept.unwrap_or("*/*"));
         // Ranges and sizes must refer to the file itself.
-        request = request.header(header::ACCEPT_ENCODING, "identity");
+        sent = sent.header(header::ACCEPT_ENCODING, "identity");
         self.first_asked.get_or_init(Instant::now);
-        match request.call() {
+        match sent.call() {
             Ok(response) => {
                 self.answered.store(true, Ordering::Relaxed);
                 Ok(response)
@@ -245,7 +245,7 @@ impl Client {
     }
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok().map(str::trim)
     }
@@ -270,8 +270,8 @@ impl Answer {
 pub fn read_text(client: &Client, address: &str, max_bytes: u64) -> Result<String, SourceError> {
     let mut patience = super::patience::Patience::new(&client.settings);
     loop {
-        let question = Question { address, ..Question::default() };
-        let text = client.get(&question).and_then(|answer| answer.text(client, max_bytes));
+        let request = Request { address, ..Request::default() };
+        let text = client.get(&request).and_then(|response| response.text(client, max_bytes));
         let (cause, wait) = match text {
             Ok(text) => return Ok(text),
             Err(Trouble::Never(cause)) => return Err(cause),
@@ -285,7 +285,7 @@ pub fn read_text(client: &Client, address: &str, max_bytes: u64) -> Result<Strin
     }
 }
 
-impl Answer {
+impl Response {
     pub fn text(self, client: &Client, max_bytes: u64) -> Result<String, Trouble> {
         let mut bytes = Vec::new();
         self.into_reader().take(max_bytes + 1).read_to_end(&mut bytes).map_err(|error| client.broken(&error))?;
@@ -297,19 +297,19 @@ impl Answer {
 }
 
 /// Accepts only responses that carry the file; an error page is never taken for it.
-fn judged(answer: Answer) -> Result<Answer, Trouble> {
-    let status = answer.status;
+fn judged(response: Response) -> Result<Response, Trouble> {
+    let status = response.status;
     match status {
-        200 | 206 | 416 => Ok(answer),
+        200 | 206 | 416 => Ok(response),
         408 | 425 | 429 | 500 | 502 | 503 | 504 => {
-            let wait = answer.header(header::RETRY_AFTER).and_then(|value| retry_after(value, SystemTime::now()));
+            let wait = response.header(header::RETRY_AFTER).and_then(|value| retry_after(value, SystemTime::now()));
             Err(Trouble::Again { cause: SourceError::Status { status }, wait })
         }
         _ => Err(SourceError::Status { status }.into()),
     }
 }
 
-fn location(response: &Response<Body>) -> Option<String> {
+fn location(response: &ureq::http::Response<Body>) -> Option<String> {
     Some(response.headers().get(header::LOCATION)?.to_str().ok()?.to_owned())
 }
 

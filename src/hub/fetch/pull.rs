@@ -12,7 +12,7 @@ use super::transfer::Transfer;
 use super::turn::Turn;
 use super::wheel::{self, Got, Link, Wheels};
 use super::{Event, ExpectedFile, PullError, Pulled, SourceError};
-use crate::cache::{Cache, CacheError, Origin, Part};
+use crate::cache::{Cache, CacheError, Origin, PartialFile};
 use crate::digest::Digest;
 use crate::sources::{Source, Url, Wheel, WheelEntry};
 
@@ -167,7 +167,7 @@ impl<'a> Puller<'a> {
     }
 
     /// Tries source after source until the part is complete and verified.
-    fn try_sources(&self, transfer: &mut Transfer<'_>, part: &mut Part) -> Result<(), PullError> {
+    fn try_sources(&self, transfer: &mut Transfer<'_>, part: &mut PartialFile) -> Result<(), PullError> {
         let mut tried: Vec<(String, SourceError)> = Vec::new();
         for source in &transfer.wanted.sources {
             match self.try_source(transfer, source, part) {
@@ -185,7 +185,7 @@ impl<'a> Puller<'a> {
         Err(PullError::NoGoodSource { name: transfer.wanted.name.clone(), tried })
     }
 
-    fn try_source(&self, transfer: &mut Transfer<'_>, source: &Source, part: &mut Part) -> Result<(), Trouble> {
+    fn try_source(&self, transfer: &mut Transfer<'_>, source: &Source, part: &mut PartialFile) -> Result<(), Trouble> {
         let mut in_one_piece = false;
         loop {
             match source {
@@ -207,7 +207,12 @@ impl<'a> Puller<'a> {
         }
     }
 
-    fn try_wheel(&self, transfer: &mut Transfer<'_>, wheel: &WheelEntry, part: &mut Part) -> Result<(), Trouble> {
+    fn try_wheel(
+        &self,
+        transfer: &mut Transfer<'_>,
+        wheel: &WheelEntry,
+        part: &mut PartialFile,
+    ) -> Result<(), Trouble> {
         if self.client.network().indexes.is_empty() {
             let whole = self.pip_wheels.bring(transfer, wheel)?;
             return wheel::from_file(transfer, &whole, wheel, part);

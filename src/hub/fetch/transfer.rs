@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use ureq::http::header;
 
-use super::client::{Answer, Client, Question, Trouble};
+use super::client::{Client, Request, Response, Trouble};
 use super::patience::Patience;
 use super::{Event, ExpectedFile, PullError, SourceError};
-use crate::cache::{Cache, CacheError, Origin, Part, Presence};
+use crate::cache::{Cache, CacheError, Origin, PartialFile, Presence};
 
 /// A broken connection that transferred less than this made no progress.
 const PROGRESS: u64 = 1024;
@@ -30,7 +30,7 @@ pub struct Transfer<'a> {
 
 impl Transfer<'_> {
     /// Fetches until the part has its full length; the caller checks the hash.
-    pub fn fetch(&mut self, address: &str, part: &mut Part) -> Result<(), Trouble> {
+    pub fn fetch(&mut self, address: &str, part: &mut PartialFile) -> Result<(), Trouble> {
         self.persist(part, true, |transfer, part| transfer.attempt(address, part))
     }
 
@@ -38,9 +38,9 @@ impl Transfer<'_> {
     /// than any before does not count as a failure.
     pub fn persist(
         &mut self,
-        part: &mut Part,
+        part: &mut PartialFile,
         resumes: bool,
-        mut attempt: impl FnMut(&mut Self, &mut Part) -> Result<(), Trouble>,
+        mut attempt: impl FnMut(&mut Self, &mut PartialFile) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
         let settings = self.client.settings();
         let mut patience = Patience::new(settings);
@@ -69,7 +69,7 @@ impl Transfer<'_> {
         }
     }
 
-    fn attempt(&mut self, address: &str, part: &mut Part) -> Result<(), Trouble> {
+    fn attempt(&mut self, address: &str, part: &mut PartialFile) -> Result<(), Trouble> {
         if part.bytes() > 0 && !self.may_continue(address, part) {
             part.start_over(Origin::default())?;
         }
@@ -80,53 +80,53 @@ impl Transfer<'_> {
             let same = part.origin.address == address;
             let strong = part.origin.etag.clone().filter(|etag| same && !etag.starts_with("W/"));
             let range = Some(format!("bytes={}-", part.bytes()));
-            let question = Question { address, range, if_range: strong.as_deref(), ..Question::default() };
-            let answer = self.client.get(&question)?;
-            match answer.status {
-                206 if continues(&answer, address, part) => return self.receive(answer, address, part),
+            let request = Request { address, range, if_range: strong.as_deref(), ..Request::default() };
+            let response = self.client.get(&request)?;
+            match response.status {
+                206 if continues(&response, address, part) => return self.receive(response, address, part),
                 // The server does not support ranges, or the file has changed: this response has all of it.
-                200 => return self.receive(answer, address, part),
+                200 => return self.receive(response, address, part),
                 // The file has changed, or is shorter than our part.
                 _ => part.start_over(Origin::default())?,
             }
         }
-        let answer = self.client.get(&Question { address, ..Question::default() })?;
-        match answer.status {
-            200 => self.receive(answer, address, part),
+        let response = self.client.get(&Request { address, ..Request::default() })?;
+        match response.status {
+            200 => self.receive(response, address, part),
             status => Err(SourceError::Status { status }.into()),
         }
     }
 
     /// Without a known hash, a part is only continued if the server confirms that the file is the same.
-    fn may_continue(&self, address: &str, part: &Part) -> bool {
+    fn may_continue(&self, address: &str, part: &PartialFile) -> bool {
         let too_long = self.wanted.size.is_some_and(|size| part.bytes() > size);
         let Origin { address: from, etag, last_modified, .. } = &part.origin;
         let judged = self.wanted.sha256.is_some() || (from == address && (etag.is_some() || last_modified.is_some()));
         judged && !too_long
     }
 
-    fn receive(&mut self, answer: Answer, address: &str, part: &mut Part) -> Result<(), Trouble> {
-        let total = match (answer.status, answer.content_range()) {
+    fn receive(&mut self, response: Response, address: &str, part: &mut PartialFile) -> Result<(), Trouble> {
+        let total = match (response.status, response.content_range()) {
             (206, Some((_, _, total))) => total,
             (206, None) => None,
-            _ => answer.content_length(),
+            _ => response.content_length(),
         };
-        self.check_kind(&answer, total)?;
+        self.check_kind(&response, total)?;
         if let (Some(expected), Some(found)) = (self.wanted.size, total)
             && expected != found
         {
             return Err(SourceError::Size { expected, found }.into());
         }
         // For such a file, a broken connection looks like its end.
-        let chunked = answer.header(header::TRANSFER_ENCODING).is_some_and(|how| how.eq_ignore_ascii_case("chunked"));
+        let chunked = response.header(header::TRANSFER_ENCODING).is_some_and(|how| how.eq_ignore_ascii_case("chunked"));
         if self.wanted.sha256.is_none() && self.wanted.size.or(total).is_none() && !chunked {
             return Err(SourceError::Endless.into());
         }
-        let text = |name| answer.header(name).map(str::to_owned);
+        let text = |name| response.header(name).map(str::to_owned);
         let (etag, last_modified) = (text(header::ETAG), text(header::LAST_MODIFIED));
         let total = self.wanted.size.or(total);
         let origin = Origin { address: address.to_owned(), etag, last_modified, total };
-        if answer.status == 206 {
+        if response.status == 206 {
             part.pieced = true;
             part.come_from(origin);
         } else if part.bytes() > 0 {
@@ -138,24 +138,24 @@ impl Transfer<'_> {
             self.check_room(part, total)?;
         }
         (self.tell)(Event::Begun { from: part.bytes(), total });
-        self.stream(answer.into_reader(), part, total, true)
+        self.stream(response.into_reader(), part, total, true)
     }
 
     /// An error page with status 200 is not the file.
-    fn check_kind(&self, answer: &Answer, total: Option<u64>) -> Result<(), Trouble> {
+    fn check_kind(&self, response: &Response, total: Option<u64>) -> Result<(), Trouble> {
         let encoding =
-            answer.header(header::CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+            response.header(header::CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
         if let Some(encoding) = encoding {
             return Err(SourceError::Encoded(encoding.to_owned()).into());
         }
-        let html = answer.header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
+        let html = response.header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
         if html && (self.wanted.size.is_none() || self.wanted.size != total) {
             return Err(SourceError::WebPage.into());
         }
         Ok(())
     }
 
-    pub fn check_room(&self, part: &Part, total: u64) -> Result<(), Trouble> {
+    pub fn check_room(&self, part: &PartialFile, total: u64) -> Result<(), Trouble> {
         let needed = total.saturating_sub(part.bytes()).saturating_add(MARGIN);
         let short = self.cache.free_bytes().filter(|free| *free < needed);
         let refused = part.reserve(total).is_err().then(|| self.cache.free_bytes().unwrap_or(0));
@@ -172,7 +172,7 @@ impl Transfer<'_> {
     pub fn stream(
         &mut self,
         mut reader: impl Read,
-        part: &mut Part,
+        part: &mut PartialFile,
         total: Option<u64>,
         counts: bool,
     ) -> Result<(), Trouble> {
@@ -224,7 +224,7 @@ impl Transfer<'_> {
         self.wanted.sha256.is_some_and(|digest| self.cache.presence(&digest, self.wanted.size) == Presence::Ready)
     }
 
-    fn full_disk(&self, error: CacheError, part: &Part) -> Trouble {
+    fn full_disk(&self, error: CacheError, part: &PartialFile) -> Trouble {
         let full = |error: &io::Error| {
             matches!(
                 error.kind(),
@@ -260,10 +260,10 @@ impl Transfer<'_> {
 }
 
 /// Whether the response continues the part.
-fn continues(answer: &Answer, address: &str, part: &Part) -> bool {
-    let Some((first, _, total)) = answer.content_range() else { return false };
+fn continues(response: &Response, address: &str, part: &PartialFile) -> bool {
+    let Some((first, _, total)) = response.content_range() else { return false };
     let origin = &part.origin;
-    let unchanged = |name, then: &Option<String>| match (answer.header(name), then) {
+    let unchanged = |name, then: &Option<String>| match (response.header(name), then) {
         (Some(now), Some(then)) => now == then,
         _ => true,
     };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Event;
 use super::client::Trouble;
 use super::transfer::Transfer;
-use crate::cache::{Part, Presence};
+use crate::cache::{PartialFile, Presence};
 
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -54,7 +54,7 @@ impl Turn {
                 return Ok(free);
             }
             // A lock holder that makes no progress, or died where locks outlive their holders, is not waited for.
-            let bytes = transfer.cache.parts(key).iter().map(Part::bytes).max().unwrap_or(0);
+            let bytes = transfer.cache.parts(key).iter().map(PartialFile::bytes).max().unwrap_or(0);
             if bytes != progress.1 {
                 progress = (Instant::now(), bytes);
             } else if progress.0.elapsed() > transfer.client.settings().stall_timeout * 2 {

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use super::address::{Address, unescaped};
-use super::client::{Answer, Question, Trouble};
+use super::client::{Request, Response, Trouble};
 use super::transfer::Transfer;
 use super::unpack::unpacked;
 use super::{Event, SourceError};
-use crate::cache::{Origin, Part};
+use crate::cache::{Origin, PartialFile};
 use crate::digest::Digest;
 use crate::sources::WheelEntry;
 use base::reading;
@@ -56,7 +56,12 @@ pub enum Got {
 }
 
 impl Wheels {
-    pub fn fetch(&self, transfer: &mut Transfer<'_>, wheel: &WheelEntry, part: &mut Part) -> Result<Got, Trouble> {
+    pub fn fetch(
+        &self,
+        transfer: &mut Transfer<'_>,
+        wheel: &WheelEntry,
+        part: &mut PartialFile,
+    ) -> Result<Got, Trouble> {
         let mut got = Got::Entry;
         transfer.persist(part, false, |transfer, part| {
             let link = self.link(transfer, wheel)?;
@@ -104,7 +109,12 @@ impl From<Broken> for Trouble {
 }
 
 /// Extracts an entry from a wheel on disk.
-pub fn from_file(transfer: &mut Transfer<'_>, path: &Path, wheel: &WheelEntry, part: &mut Part) -> Result<(), Trouble> {
+pub fn from_file(
+    transfer: &mut Transfer<'_>,
+    path: &Path,
+    wheel: &WheelEntry,
+    part: &mut PartialFile,
+) -> Result<(), Trouble> {
     let archive = |error: std::io::Error| Trouble::Never(SourceError::Archive(error.to_string()));
     let mut file = reading::open(path).map_err(archive)?;
     let size = file.metadata().map_err(archive)?.len();
@@ -133,13 +143,13 @@ fn look_up(transfer: &Transfer<'_>, wheel: &WheelEntry) -> Result<Link, Trouble>
     let indexes = &transfer.client.network().indexes;
     for index in indexes {
         let page = format!("{index}/{}/", normalised(&wheel.package));
-        let question = Question { address: &page, accept: Some(ACCEPT), ..Question::default() };
-        let answer = match transfer.client.get(&question) {
+        let request = Request { address: &page, accept: Some(ACCEPT), ..Request::default() };
+        let response = match transfer.client.get(&request) {
             Err(Trouble::Never(SourceError::Status { status: 404 | 410 })) => continue,
-            answer => answer?,
+            response => response?,
         };
-        let base = answer.address.clone();
-        let text = answer.text(transfer.client, LONGEST_PAGE)?;
+        let base = response.address.clone();
+        let text = response.text(transfer.client, LONGEST_PAGE)?;
         let Some(link) = links(&base, &text).into_iter().find(|link| link.file == wheel.file) else { continue };
         return match (wheel.sha256, link.sha256) {
             (Some(expected), Some(found)) if expected != found => {
@@ -212,11 +222,11 @@ fn range(
     range: &str,
     longest: u64,
 ) -> Result<Option<(u64, u64, Vec<u8>)>, Trouble> {
-    let question = Question { address: &link.address, range: Some(range.to_owned()), ..Question::default() };
-    let answer = transfer.client.get(&question)?;
-    let Some((first, last, Some(size))) = partial(&answer) else { return Ok(None) };
+    let request = Request { address: &link.address, range: Some(range.to_owned()), ..Request::default() };
+    let response = transfer.client.get(&request)?;
+    let Some((first, last, Some(size))) = partial(&response) else { return Ok(None) };
     let mut bytes = Vec::new();
-    let reader = answer.into_reader().take(longest);
+    let reader = response.into_reader().take(longest);
     { reader }.read_to_end(&mut bytes).map_err(|error| transfer.client.broken(&error))?;
     let total = last.saturating_add(1).saturating_sub(first);
     if (bytes.len() as u64) < total.min(longest) {
@@ -226,25 +236,30 @@ fn range(
     Ok(Some((first, size, bytes)))
 }
 
-fn partial(answer: &Answer) -> Option<(u64, u64, Option<u64>)> {
-    answer.content_range().filter(|_| answer.status == 206)
+fn partial(response: &Response) -> Option<(u64, u64, Option<u64>)> {
+    response.content_range().filter(|_| response.status == 206)
 }
 
 /// Fetches an entry by range; false if the server sent something else.
-fn fetch_entry(transfer: &mut Transfer<'_>, link: &Link, entry: &Entry, part: &mut Part) -> Result<bool, Trouble> {
+fn fetch_entry(
+    transfer: &mut Transfer<'_>,
+    link: &Link,
+    entry: &Entry,
+    part: &mut PartialFile,
+) -> Result<bool, Trouble> {
     if let Some(expected) = transfer.wanted.size.filter(|size| *size != entry.bytes) {
         return Err(SourceError::Size { expected, found: entry.bytes }.into());
     }
     let range = Some(format!("bytes={}-{}", entry.offset, entry.end.max(entry.offset + 1) - 1));
-    let answer = transfer.client.get(&Question { address: &link.address, range, ..Question::default() })?;
-    if partial(&answer).is_none_or(|(first, ..)| first != entry.offset) {
+    let response = transfer.client.get(&Request { address: &link.address, range, ..Request::default() })?;
+    if partial(&response).is_none_or(|(first, ..)| first != entry.offset) {
         return Ok(false);
     }
     part.start_over(Origin::default())?;
     transfer.check_room(part, entry.bytes)?;
     (transfer.tell)(Event::Begun { from: 0, total: Some(entry.bytes) });
     let client = transfer.client;
-    let reader = unpacked(answer.into_reader(), entry).map_err(|error| client.broken(&error))?;
+    let reader = unpacked(response.into_reader(), entry).map_err(|error| client.broken(&error))?;
     transfer.stream(reader, part, Some(entry.bytes), true)?;
     Ok(true)
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::disjoint_sets::DisjointSets;
 use super::embeddings::{Embeddings, dot};
-use super::links::{self, Part};
+use super::links::{self, Component};
 use super::moments::{Clock, Moment};
 use super::{ClusterError, MethodOutput, NOISE, linkage};
 
@@ -53,7 +53,7 @@ pub(super) fn run(
         return Err(ClusterError::Parameter { parameter: "min_cluster_size", wanted: "at least 1" });
     }
     let parts = if threshold >= 1.0 {
-        vec![Part { photos: (0..rows.len()).collect(), links: Vec::new(), is_complete: false }]
+        vec![Component { photos: (0..rows.len()).collect(), links: Vec::new(), is_complete: false }]
     } else if rows.len() <= ALL_UP_TO {
         links::all(rows, threshold)
     } else {
@@ -62,7 +62,7 @@ pub(super) fn run(
     Ok(merged(rows, &parts, params))
 }
 
-pub(super) fn merged(rows: &Embeddings, parts: &[Part], params: Params) -> MethodOutput {
+pub(super) fn merged(rows: &Embeddings, parts: &[Component], params: Params) -> MethodOutput {
     let merged: Vec<(usize, usize)> = parts
         .par_iter()
         .flat_map_iter(|part| {
@@ -83,7 +83,7 @@ pub(super) fn merged(rows: &Embeddings, parts: &[Part], params: Params) -> Metho
 const DENSE: f64 = 0.1;
 
 /// Returns pairs of photos that merge the groups of a part, as places in it.
-fn merges_of(rows: &Embeddings, part: &Part, threshold: f64) -> Vec<(u32, u32)> {
+fn merges_of(rows: &Embeddings, part: &Component, threshold: f64) -> Vec<(u32, u32)> {
     let pairs = part.photos.len() as f64 * (part.photos.len() as f64 - 1.0) / 2.0;
     if part.is_complete && (part.links.len() as f64) < DENSE * pairs {
         return linkage::merges(rows, part, threshold);

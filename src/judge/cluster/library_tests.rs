@@ -3,7 +3,7 @@
 use base::random::SplitMix;
 
 use super::agreement::adjusted_rand;
-use super::links::{self, Part};
+use super::links::{self, Component};
 use super::tests::same_grouping;
 use super::*;
 
@@ -46,7 +46,7 @@ fn library(photos: usize, dim: usize, alike: f64, seed: u64) -> Library {
 }
 
 /// The default method of albums on parts found one way or another.
-fn labels(library: &Library, parts: &[Part], clock: bool) -> Vec<i64> {
+fn labels(library: &Library, parts: &[Component], clock: bool) -> Vec<i64> {
     let calibration = Calibration::of("album-mini@5");
     let output = agglomerative::merged(&library.rows, parts, calibration.agglomerative);
     let labels = match calibration.clock.filter(|_| clock) {
@@ -73,9 +73,9 @@ fn merging_along_links_gives_the_groups_of_comparing_all() {
         let parts = links::all(&library.rows, threshold());
         let largest = parts.iter().map(|part| part.photos.len()).max().unwrap();
         assert!(largest > 1_500 && parts.iter().all(|part| part.is_complete), "{largest}");
-        let compared: Vec<Part> = parts
+        let compared: Vec<Component> = parts
             .iter()
-            .map(|part| Part { photos: part.photos.clone(), links: Vec::new(), is_complete: false })
+            .map(|part| Component { photos: part.photos.clone(), links: Vec::new(), is_complete: false })
             .collect();
         for clock in [false, true] {
             let (along, compared) = (labels(&library, &parts, clock), labels(&library, &compared, clock));

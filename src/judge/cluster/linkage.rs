@@ -9,7 +9,7 @@
 use rayon::prelude::*;
 
 use super::embeddings::{Embeddings, dot};
-use super::links::Part;
+use super::links::Component;
 
 /// A group within the threshold of another one.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ struct Group {
 
 struct Groups<'a> {
     rows: &'a Embeddings,
-    part: &'a Part,
+    part: &'a Component,
     threshold: f64,
     groups: Vec<Group>,
     /// The group that took in each one that is gone; itself for the others.
@@ -42,7 +42,7 @@ struct Groups<'a> {
 }
 
 /// Returns pairs of photos that merge the groups of a part, as places in it.
-pub fn merges(rows: &Embeddings, part: &Part, threshold: f64) -> Vec<(u32, u32)> {
+pub fn merges(rows: &Embeddings, part: &Component, threshold: f64) -> Vec<(u32, u32)> {
     let count = part.photos.len() as u32;
     let alone = Group { size: 1.0, ..Group::default() };
     let (groups, into) = (vec![alone; count as usize], (0..count).collect());

@@ -20,7 +20,7 @@ const SLACK: f64 = 1e-4;
 
 /// A set of photos that links connect.
 #[derive(Debug)]
-pub struct Part {
+pub struct Component {
     pub photos: Vec<usize>,
     /// The links, as places in `photos`.
     pub links: Vec<(u32, u32)>,
@@ -43,7 +43,7 @@ const MOST_OF_BLOCK: usize = 512 * distances::BLOCK;
 const TILE: usize = 4096;
 
 /// Finds all links, except in crowds of photos that are all alike.
-pub fn all(rows: &Embeddings, threshold: f64) -> Vec<Part> {
+pub fn all(rows: &Embeddings, threshold: f64) -> Vec<Component> {
     // On unit vectors the squared Euclidean distance is twice the cosine distance. A zero vector, at cosine distance 1
     // from all, appears nearer here, but links that are none do no harm.
     let most = 2.0 * (threshold + SLACK);
@@ -76,12 +76,12 @@ pub fn all(rows: &Embeddings, threshold: f64) -> Vec<Part> {
 }
 
 /// Divides the photos into parts, of two or more photos each.
-fn parts(photos: usize, found: Vec<Found>) -> Vec<Part> {
+fn parts(photos: usize, found: Vec<Found>) -> Vec<Component> {
     let mut sets = DisjointSets::new(photos);
     found.iter().flat_map(|found| &found.links).for_each(|&(a, b)| _ = sets.join(a as usize, b as usize));
     let (part_of, count) = sets.numbered();
-    let mut parts: Vec<Part> =
-        (0..count).map(|_| Part { photos: Vec::new(), links: Vec::new(), is_complete: true }).collect();
+    let mut parts: Vec<Component> =
+        (0..count).map(|_| Component { photos: Vec::new(), links: Vec::new(), is_complete: true }).collect();
     let mut places = vec![0_u32; photos];
     for (photo, &part) in part_of.iter().enumerate() {
         let part = &mut parts[part as usize];
@@ -103,7 +103,7 @@ const FOLLOWING: usize = 32;
 /// Finds most links, in time that grows a little faster than the number of photos. With a clock, photos with a long pause
 /// between them are linked only if they are as alike as the clock asks for: in a library there are strangers that are
 /// alike to every photo, and the clock would separate them again.
-pub fn likely(rows: &Embeddings, times: &[Option<Moment>], threshold: f64, clock: Option<&Clock>) -> Vec<Part> {
+pub fn likely(rows: &Embeddings, times: &[Option<Moment>], threshold: f64, clock: Option<&Clock>) -> Vec<Component> {
     let least = 1.0 - threshold - SLACK;
     let asked = |a: usize, b: usize| {
         let is_far = |clock: &&Clock| times[a].zip(times[b]).is_some_and(|(a, b)| clock.is_far(a, b));

@@ -34,7 +34,7 @@ pub(super) fn of_output<'a>(
 
 /// The part of an axis that a slice takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct AxisRange {
     pub begin: usize,
     pub length: usize,
     /// Whether the axis is removed.
@@ -42,7 +42,7 @@ pub struct Part {
 }
 
 /// The part of each axis, from the constants of a STRIDED_SLICE (begins, ends, steps).
-pub fn slice_of(slice: &Operator, shape: &[usize], constants: [&[i32]; 3]) -> Checked<Vec<Part>> {
+pub fn slice_of(slice: &Operator, shape: &[usize], constants: [&[i32]; 3]) -> Checked<Vec<AxisRange>> {
     let &Operator::Slice { from_start, to_end, drops } = slice else { return Err("no slice".into()) };
     let [begins, ends, steps] = constants;
     require(constants.iter().all(|numbers| numbers.len() == shape.len()), "a number for each axis")?;
@@ -59,7 +59,7 @@ pub fn slice_of(slice: &Operator, shape: &[usize], constants: [&[i32]; 3]) -> Ch
             false => inside(ends[axis]),
         };
         let length = end.checked_sub(begin).filter(|&length| length > 0).ok_or("takes nothing")?;
-        Ok(Part { begin, length, drops })
+        Ok(AxisRange { begin, length, drops })
     };
     (0..shape.len()).map(part).collect()
 }

@@ -20,12 +20,12 @@ const COUNT: u64 = 8;
 #[derive(Debug)]
 pub(super) struct Stream {
     pub source: Source,
-    places: BTreeMap<String, Place>,
+    places: BTreeMap<String, ByteRange>,
 }
 
 /// Offset and length in bytes.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct ByteRange {
     start: u64,
     len: u64,
 }
@@ -66,7 +66,7 @@ impl Stream {
 }
 
 /// The position of the storage whose count is at `at`, and the start of the next one.
-fn place(source: &Source, key: &str, at: u64, size: u64, expected: u64) -> Result<(Place, u64), WeightsError> {
+fn place(source: &Source, key: &str, at: u64, size: u64, expected: u64) -> Result<(ByteRange, u64), WeightsError> {
     let count = source.read(at, COUNT)?;
     let count = count.try_into().map(u64::from_le_bytes).unwrap_or_default();
     if count != expected {
@@ -79,7 +79,7 @@ fn place(source: &Source, key: &str, at: u64, size: u64, expected: u64) -> Resul
         let what = format!("storage `{key}` of {count} numbers at {start} passes the end at {}", source.len());
         return Err(WeightsError::Truncated { file: source.path().to_owned(), what });
     };
-    Ok((Place { start, len: end - start }, end))
+    Ok((ByteRange { start, len: end - start }, end))
 }
 
 /// The part of the file before the storages.

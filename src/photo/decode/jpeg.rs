@@ -14,7 +14,7 @@ use crate::container::jpeg::{self, Frame, Header};
 use crate::error::DecodeError;
 use crate::file_format::FileFormat;
 use crate::identity::PictureId;
-use crate::libjpeg::{self, Colours, Part};
+use crate::libjpeg::{self, Area, Colours};
 use crate::limits::{Deadline, grouped};
 use crate::picture;
 use base::pixels::Pixels;
@@ -58,10 +58,10 @@ pub fn size(job: &Job) -> Result<(u32, u32), DecodeError> {
 }
 
 /// Decodes parts of the stored picture at full size. Also returns the colour profile, if they may not be sRGB.
-pub fn decode_parts(job: &Job, parts: &[Part]) -> Result<(Vec<Pixels>, Option<Vec<u8>>), DecodeError> {
+pub fn decode_parts(job: &Job, parts: &[Area]) -> Result<(Vec<Pixels>, Option<Vec<u8>>), DecodeError> {
     let header = jpeg::header(job.bytes);
     let frame = header.frame.as_ref().ok_or_else(|| no_frame(job.bytes, &header))?;
-    let area = |part: &Part| (part.right - part.left) as u64 * (part.bottom - part.top) as u64;
+    let area = |part: &Area| (part.right - part.left) as u64 * (part.bottom - part.top) as u64;
     // Planes, interleaved and upright pixels of the parts; a progressive file needs all its coefficients.
     let held = 9 * parts.iter().map(area).sum::<u64>();
     job.admit_beside(held, frame.width.into(), frame.height.into(), coefficients(frame))?;
@@ -72,7 +72,7 @@ pub fn decode_parts(job: &Job, parts: &[Part]) -> Result<(Vec<Pixels>, Option<Ve
         return Ok((pixels, header.profile()));
     }
     let whole = decode(job)?;
-    let cut = |part: &Part| {
+    let cut = |part: &Area| {
         let [left, top, right, bottom] = [part.left, part.top, part.right, part.bottom].map(|side| side as u32);
         let cut = resize::crop(&whole.pixels, left, top, right - left, bottom - top);
         cut.ok_or_else(|| DecodeError::Corrupt { format: FORMAT, cause: "its header and its pixels differ".to_owned() })

@@ -13,12 +13,12 @@ pub fn watched<T: Send + 'static>(job: &Job, work: impl FnOnce() -> T + Send + '
     job.deadline.check(format)?;
     let (sender, receiver) = mpsc::sync_channel(1);
     let (give, take) = mpsc::sync_channel(1);
-    let place = job.place.clone();
+    let reservation = job.reservation.clone();
     let run = move || {
         let Ok(work) = take.recv() else { return };
         let outcome = contained(work);
         // Released before the outcome is sent, because its receiver accounts for the memory.
-        drop(place);
+        drop(reservation);
         let _ = sender.send(outcome);
     };
     let failed = |message| DecodeError::Panicked { format, message };
@@ -50,15 +50,15 @@ mod tests {
     fn what_does_not_end_is_left_with_its_memory() {
         let limits = Limits { max_seconds: 0.05, ..Limits::default() };
         let (budget, deadline) = (MemoryBudget::new(100), limits.deadline());
-        let place = budget.place();
-        place.grow(80);
+        let reservation = budget.reserve();
+        reservation.grow(80);
         let job = Job {
             bytes: &[],
             file: 0,
             format: FileFormat::Avif,
             scale: Scale::Full,
             limits: &limits,
-            place: &place,
+            reservation: &reservation,
             deadline: &deadline,
         };
         let (sender, receiver) = mpsc::channel::<()>();
@@ -66,8 +66,8 @@ mod tests {
         let outcome = watched(&job, move || receiver.recv());
         assert!(matches!(outcome, Err(DecodeError::Timeout { .. })));
         assert!(begun.elapsed() < Duration::from_secs(5));
-        drop(place);
-        let next = thread::spawn(move || budget.place().grow(30));
+        drop(reservation);
+        let next = thread::spawn(move || budget.reserve().grow(30));
         thread::sleep(Duration::from_millis(30));
         assert!(!next.is_finished(), "its memory was given away");
         drop(sender);
@@ -77,14 +77,14 @@ mod tests {
     #[test]
     fn what_panics_is_told() {
         let limits = Limits::default();
-        let (place, deadline) = (MemoryBudget::new(1).place(), limits.deadline());
+        let (reservation, deadline) = (MemoryBudget::new(1).reserve(), limits.deadline());
         let job = Job {
             bytes: &[],
             file: 0,
             format: FileFormat::Webp,
             scale: Scale::Full,
             limits: &limits,
-            place: &place,
+            reservation: &reservation,
             deadline: &deadline,
         };
         let outcome = watched(&job, || -> u8 { panic!("of fear") });

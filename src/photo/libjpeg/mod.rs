@@ -20,7 +20,7 @@ pub use colour::Colours;
 use colour::{Interleave, Plane};
 use frame::Component;
 use means::Means;
-pub use parts::{Part, decode_parts};
+pub use parts::{Area, decode_parts};
 use scan::Reader;
 use transform::inverse;
 

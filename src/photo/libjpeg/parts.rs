@@ -11,7 +11,7 @@ use base::pixels::Pixels;
 
 /// A part of the stored picture, in pixels; right and bottom are the first ones outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct Area {
     pub left: usize,
     pub top: usize,
     pub right: usize,
@@ -26,9 +26,9 @@ struct Units {
 
 /// Returns the parts, pixel for pixel as in the whole picture. `None` as for [`decode`](super::decode), and for parts that
 /// do not lie inside.
-pub fn decode_parts(bytes: &[u8], colours: Colours, parts: &[Part], go_on: impl Fn() -> bool) -> Option<Vec<Pixels>> {
+pub fn decode_parts(bytes: &[u8], colours: Colours, parts: &[Area], go_on: impl Fn() -> bool) -> Option<Vec<Pixels>> {
     let (mut reader, mut frame) = Reader::open(bytes, 8)?;
-    let is_inside = |part: &Part| {
+    let is_inside = |part: &Area| {
         part.left < part.right && part.top < part.bottom && part.right <= frame.width && part.bottom <= frame.height
     };
     if frame.components.len() != colours.count() || !parts.iter().all(is_inside) {
@@ -46,7 +46,7 @@ pub fn decode_parts(bytes: &[u8], colours: Colours, parts: &[Part], go_on: impl 
             }
         }
     })?;
-    let cut = |((part, units), samples): ((&Part, Units), Vec<Vec<u8>>)| {
+    let cut = |((part, units), samples): ((&Area, Units), Vec<Vec<u8>>)| {
         let planes: Vec<Plane> = frame
             .components
             .iter()
@@ -67,7 +67,7 @@ pub fn decode_parts(bytes: &[u8], colours: Colours, parts: &[Part], go_on: impl 
 
 impl Units {
     /// One more on each side, because chroma is interpolated between neighbours.
-    fn around(part: &Part, frame: &Frame) -> Self {
+    fn around(part: &Area, frame: &Frame) -> Self {
         let (width, height) = frame.unit();
         let range = |from: usize, to: usize, unit: usize, all: usize| {
             (from / unit).saturating_sub(1)..(to.div_ceil(unit) + 1).min(all)
@@ -119,7 +119,7 @@ mod tests {
             for colours in [Colours::Grey, Colours::YCbCr] {
                 let Some((whole, _)) = decode(&bytes, 1, colours, || true) else { continue };
                 let (width, height) = (whole.width() as usize, whole.height() as usize);
-                let part = |left: usize, top: usize, right: usize, bottom: usize| Part { left, top, right, bottom };
+                let part = |left: usize, top: usize, right: usize, bottom: usize| Area { left, top, right, bottom };
                 let parts = [
                     part(0, 0, width, height),
                     part(width / 3, height / 2, width / 3 + 1, height / 2 + 1),

@@ -110,8 +110,8 @@ struct Description {
     primary: u64,
 }
 
-/// One item's entry in the list of places.
-struct Place {
+/// One item's entry in the `iloc` box.
+struct ItemLocation {
     item: u64,
     in_file: bool,
     /// Where its base and its extents stand.
@@ -119,11 +119,11 @@ struct Place {
     extents: Vec<usize>,
 }
 
-/// The list of places.
-struct Places {
+/// The `iloc` box: where each item of the file is.
+struct ItemLocations {
     /// How many bytes an offset, a length and a base take.
     sizes: [usize; 3],
-    places: Vec<Place>,
+    locations: Vec<ItemLocation>,
 }
 
 impl Description {
@@ -162,7 +162,7 @@ impl Description {
         Ok(self.items()?.into_iter().find(|(_, is_packet)| *is_packet).map(|(item, _)| item))
     }
 
-    fn places(&self) -> Result<Places, NoPlace> {
+    fn item_locations(&self) -> Result<ItemLocations, NoPlace> {
         let (iloc, _) = self.child(*b"iloc")?.ok_or(NoPlace::Damaged)?;
         let version = number(&self.bytes, iloc + 8, 1)?;
         let [first, second] = *self.bytes.get(iloc + 12..).and_then(<[u8]>::first_chunk).ok_or(NoPlace::Damaged)?;
@@ -173,7 +173,7 @@ impl Description {
         }
         let wide = if version < 2 { 2 } else { 4 };
         let mut at = iloc + 14 + wide;
-        let mut places = Vec::new();
+        let mut locations = Vec::new();
         for _ in 0..number(&self.bytes, iloc + 14, wide)? {
             let item = number(&self.bytes, at, wide)?;
             at += wide;
@@ -189,9 +189,9 @@ impl Description {
                     return Err(NoPlace::Damaged);
                 }
             }
-            places.push(Place { item, in_file: method == 0, base, extents });
+            locations.push(ItemLocation { item, in_file: method == 0, base, extents });
         }
-        Ok(Places { sizes, places })
+        Ok(ItemLocations { sizes, locations })
     }
 
     /// Puts bytes into a child at its end, and counts one more of its entries where `count` says at which byte of the child
@@ -221,7 +221,7 @@ impl Description {
         let size = if number(&self.bytes, iinf + 8, 1)? == 0 { 2 } else { 4 };
         self.grow(*b"iinf", &infe, Some((12, size)))?;
 
-        let sizes = self.places()?.sizes;
+        let sizes = self.item_locations()?.sizes;
         let (iloc, _) = self.child(*b"iloc")?.ok_or(NoPlace::Damaged)?;
         let version = number(&self.bytes, iloc + 8, 1)?;
         let index = if version > 0 { (number(&self.bytes, iloc + 13, 1)? & 15) as usize } else { 0 };
@@ -255,17 +255,19 @@ impl Description {
 
     /// Moves the places of all other items behind `from` by `grown`.
     fn shift(&mut self, from: u64, grown: u64, new: u64) -> Result<(), NoPlace> {
-        let Places { sizes: [offset, _, base], places } = self.places()?;
-        for place in places.iter().filter(|place| place.in_file && place.item != new) {
-            let based = number(&self.bytes, place.base, base)?;
+        let ItemLocations { sizes: [offset, _, base], locations } = self.item_locations()?;
+        for location in locations.iter().filter(|location| location.in_file && location.item != new) {
+            let based = number(&self.bytes, location.base, base)?;
             let mut offsets = Vec::new();
-            for at in &place.extents {
+            for at in &location.extents {
                 offsets.push((*at, number(&self.bytes, *at, offset)?));
             }
             let is_behind = |told: u64| based.saturating_add(told) >= from;
             match offsets.iter().filter(|(_, told)| is_behind(*told)).count() {
                 0 => {}
-                moved if moved == offsets.len() && based > 0 => put(&mut self.bytes, place.base, base, based + grown)?,
+                moved if moved == offsets.len() && based > 0 => {
+                    put(&mut self.bytes, location.base, base, based + grown)?;
+                }
                 _ => {
                     for (at, told) in offsets.into_iter().filter(|(_, told)| is_behind(*told)) {
                         put(&mut self.bytes, at, offset, told + grown)?;
@@ -277,17 +279,17 @@ impl Description {
     }
 
     fn move_item(&mut self, item: u64, to: u64, length: u64) -> Result<(), NoPlace> {
-        let Places { sizes: [offset, length_size, base], places } = self.places()?;
-        let place = places.iter().find(|place| place.item == item).ok_or(NoPlace::Damaged)?;
-        let [extent] = place.extents[..] else { return Err(UNUSUAL) };
-        if !place.in_file || length_size == 0 {
+        let ItemLocations { sizes: [offset, length_size, base], locations } = self.item_locations()?;
+        let location = locations.iter().find(|location| location.item == item).ok_or(NoPlace::Damaged)?;
+        let [extent] = location.extents[..] else { return Err(UNUSUAL) };
+        if !location.in_file || length_size == 0 {
             return Err(UNUSUAL);
         }
-        let based = number(&self.bytes, place.base, base)?;
+        let based = number(&self.bytes, location.base, base)?;
         if offset > 0 {
             put(&mut self.bytes, extent, offset, to.checked_sub(based).ok_or(UNUSUAL)?)?;
         } else {
-            put(&mut self.bytes, place.base, base, to)?;
+            put(&mut self.bytes, location.base, base, to)?;
         }
         put(&mut self.bytes, extent + offset, length_size, length)
     }

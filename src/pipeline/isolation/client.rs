@@ -14,7 +14,7 @@ use super::message::{Granted, Reply, Request, receive, send};
 use crate::pipeline::Picture;
 use crate::pipeline::decode::{DecodeFailure, DecodeOptions, DecodedPhoto, Regions};
 use base::pixels::Pixels;
-use photo::{Place, Region, sniff};
+use photo::{Region, Reservation, sniff};
 
 /// The extra time after a photo's time limit in which the worker can report the timeout itself.
 const GRACE: Duration = Duration::from_millis(500);
@@ -61,29 +61,34 @@ impl Client {
 
     pub fn decode(
         &mut self,
-        place: &Place,
+        reservation: &Reservation,
         bytes: &[u8],
         options: &DecodeOptions,
     ) -> Result<DecodedPhoto, DecodeFailure> {
-        self.ask(place, bytes, &Request { length: bytes.len() as u64, options: *options, regions: None }, read_photo)
+        self.ask(
+            reservation,
+            bytes,
+            &Request { length: bytes.len() as u64, options: *options, regions: None },
+            read_photo,
+        )
     }
 
     pub fn decode_regions(
         &mut self,
-        place: &Place,
+        reservation: &Reservation,
         bytes: &[u8],
         regions: &[Region],
         options: &DecodeOptions,
     ) -> Result<Regions, DecodeFailure> {
         let regions = Some(regions.to_vec());
-        self.ask(place, bytes, &Request { length: bytes.len() as u64, options: *options, regions }, read_regions)
+        self.ask(reservation, bytes, &Request { length: bytes.len() as u64, options: *options, regions }, read_regions)
     }
 
     /// Has a photo decoded. If the worker dies, the cause may be another one, such as a lack of memory, so the photo is
     /// tried once more with the whole memory budget. If that worker dies, too, the photo has failed.
     fn ask<T>(
         &mut self,
-        place: &Place,
+        reservation: &Reservation,
         bytes: &[u8],
         request: &Request,
         read: fn(&Exchange, u64, Reply) -> Result<T, NoReply>,
@@ -95,7 +100,7 @@ impl Client {
         let mut tried = false;
         loop {
             let mut worker = self.worker.take().map_or_else(|| Worker::start(&self.exchange), Ok).map_err(failed)?;
-            match worker.decode(&self.exchange, place, request, read) {
+            match worker.decode(&self.exchange, reservation, request, read) {
                 Ok(outcome) => {
                     self.exchange.shrink().map_err(failed)?;
                     // After a timeout the worker may still be decoding, so it is not used again.
@@ -115,7 +120,7 @@ impl Client {
                 }
                 Err(NoReply::Died) => tried = true,
             }
-            place.grow(u64::MAX);
+            reservation.grow(u64::MAX);
         }
     }
 }
@@ -136,7 +141,7 @@ impl Worker {
     fn decode<T>(
         &mut self,
         exchange: &Exchange,
-        place: &Place,
+        reservation: &Reservation,
         request: &Request,
         read: fn(&Exchange, u64, Reply) -> Result<T, NoReply>,
     ) -> Result<Result<T, DecodeFailure>, NoReply> {
@@ -152,7 +157,7 @@ impl Worker {
             match receive(&self.control)? {
                 Reply::Needs(bytes) => {
                     // `bytes` includes the worker's copy of the file, but not ours and the one in the exchange.
-                    let waited = place.grow(bytes.saturating_add(2 * length));
+                    let waited = reservation.grow(bytes.saturating_add(2 * length));
                     until = until.and_then(|until| until.checked_add(waited));
                     send(&self.control, &Granted { waited_ns: waited.as_nanos() as u64 })?;
                 }

@@ -17,7 +17,7 @@ mod worker;
 pub use worker::serve;
 
 use super::decode::{DecodeFailure, DecodeOptions, DecodedPhoto, Regions, decode, decode_regions};
-use photo::{Place, Region};
+use photo::{Region, Reservation};
 
 /// The argument that makes the binary a worker; it is not a command for people.
 #[cfg(unix)]
@@ -54,30 +54,30 @@ impl PhotoDecoder {
 
     pub fn decode(
         &mut self,
-        place: &Place,
+        reservation: &Reservation,
         bytes: &[u8],
         options: &DecodeOptions,
     ) -> Result<DecodedPhoto, DecodeFailure> {
         #[cfg(unix)]
         if let Some(client) = self.client()? {
-            return client.decode(place, bytes, options);
+            return client.decode(reservation, bytes, options);
         }
-        decode(place, bytes, options)
+        decode(reservation, bytes, options)
     }
 
     /// Decodes regions of the photo at full size.
     pub fn decode_regions(
         &mut self,
-        place: &Place,
+        reservation: &Reservation,
         bytes: &[u8],
         regions: &[Region],
         options: &DecodeOptions,
     ) -> Result<Regions, DecodeFailure> {
         #[cfg(unix)]
         if let Some(client) = self.client()? {
-            return client.decode_regions(place, bytes, regions, options);
+            return client.decode_regions(reservation, bytes, regions, options);
         }
-        decode_regions(place, bytes, regions, options)
+        decode_regions(reservation, bytes, regions, options)
     }
 
     /// The worker process, started when it is needed first; `None` for this process.

@@ -16,7 +16,7 @@ use super::message::{DecodedSizes, Granted, Reply, Request, receive, send};
 use crate::pipeline::Picture;
 use crate::pipeline::decode::{DecodedPhoto, Regions, decode, decode_regions};
 use base::pixels::Pixels;
-use photo::{Budget, Place};
+use photo::{Budget, Reservation};
 
 /// The memory that the process needs besides that of the photo.
 const BASE_MEMORY: u64 = 256 << 20;
@@ -35,7 +35,7 @@ pub fn serve() -> ExitCode {
 fn serve_until_closed() -> io::Result<()> {
     let control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let exchange = Exchange::of(File::from(io::stdout().as_fd().try_clone_to_owned()?));
-    let place = Place::of(Arc::new(Remote { control: control.try_clone()? }));
+    let reservation = Reservation::of(Arc::new(Remote { control: control.try_clone()? }));
     loop {
         let request: Request = match receive(&control) {
             Ok(request) => request,
@@ -45,8 +45,9 @@ fn serve_until_closed() -> io::Result<()> {
         limit(BASE_MEMORY.saturating_add(request.options.limits.max_alloc).saturating_add(request.length));
         let bytes = exchange.read(0, request.length)?.ok_or(io::ErrorKind::InvalidData)?;
         let decoded = base::contain::contained(|| match &request.regions {
-            None => decode(&place, &bytes, &request.options).map(|photo| write_photo(&exchange, request.length, photo)),
-            Some(regions) => decode_regions(&place, &bytes, regions, &request.options)
+            None => decode(&reservation, &bytes, &request.options)
+                .map(|photo| write_photo(&exchange, request.length, photo)),
+            Some(regions) => decode_regions(&reservation, &bytes, regions, &request.options)
                 .map(|regions| write_regions(&exchange, request.length, &regions)),
         });
         drop(bytes);

@@ -13,31 +13,32 @@ use ::zip::{CompressionMethod, DateTime};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{ExportError, Item, folded, in_group, io_error, names};
+use super::{ExportError, ExportedPhoto, folded, in_group, io_error, names};
 use base::atomic::{Draft, Folders, folder_of};
 use photo::companions::renamed;
 use photo::identity::open_untouched;
 
 /// A file, and its name in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct ArchivedFile {
     pub source: PathBuf,
     pub name: PathBuf,
 }
 
 /// Plans the entries of each photo, its own first, with unique names.
-pub fn plan<'a>(items: &'a [Item], group_folders: bool) -> Result<Vec<Vec<Entry>>, ExportError> {
+pub fn plan<'a>(items: &'a [ExportedPhoto], group_folders: bool) -> Result<Vec<Vec<ArchivedFile>>, ExportError> {
     let (mut claimed, mut taken_along) = (HashSet::new(), HashSet::new());
-    let mut place = |item: &'a Item| {
+    let mut place = |item: &'a ExportedPhoto| {
         let folder = if group_folders { in_group(Path::new(""), item.group) } else { PathBuf::new() };
         let name = item.path.file_name().ok_or_else(|| ExportError::Nameless { path: item.path.clone() })?;
         let companions: Vec<&PathBuf> = item.companions.iter().filter(|it| taken_along.insert(*it)).collect();
         for name in names(Path::new(&portable(name)))? {
             let name = folder.join(name);
-            let beside =
-                companions.iter().map(|it| Entry { source: (*it).clone(), name: renamed(it, &item.path, &name) });
-            let entries: Vec<Entry> =
-                std::iter::once(Entry { source: item.path.clone(), name: name.clone() }).chain(beside).collect();
+            let beside = companions
+                .iter()
+                .map(|it| ArchivedFile { source: (*it).clone(), name: renamed(it, &item.path, &name) });
+            let entries: Vec<ArchivedFile> =
+                std::iter::once(ArchivedFile { source: item.path.clone(), name: name.clone() }).chain(beside).collect();
             if entries.iter().all(|entry| !claimed.contains(&folded(&entry.name))) {
                 claimed.extend(entries.iter().map(|entry| folded(&entry.name)));
                 return Ok(entries);
@@ -51,7 +52,7 @@ pub fn plan<'a>(items: &'a [Item], group_folders: bool) -> Result<Vec<Vec<Entry>
 /// Writes the archive, which appears only when it is complete. Photos are already compressed, so they are stored; with
 /// their modification times the same photos give the same bytes. Returns `false` if the run was stopped.
 pub fn write<'a>(
-    entries: impl IntoIterator<Item = &'a Entry>,
+    entries: impl IntoIterator<Item = &'a ArchivedFile>,
     file: &Path,
     stop: &AtomicBool,
 ) -> Result<bool, ExportError> {
@@ -64,7 +65,7 @@ pub fn write<'a>(
     let failed = RefCell::new(None);
     let mut writer = ZipWriter::new(ErrorCapture { inner: draft, at: 0, failed: &failed });
     let check = || failed.take().map_or(Ok(()), |failure| Err(io_error(file, "write")(failure)));
-    for Entry { source, name } in entries {
+    for ArchivedFile { source, name } in entries {
         if stop.load(Ordering::Relaxed) {
             return Ok(false);
         }
@@ -189,7 +190,7 @@ mod tests {
         path
     }
 
-    fn names_of(entries: &[Entry]) -> Vec<PathBuf> {
+    fn names_of(entries: &[ArchivedFile]) -> Vec<PathBuf> {
         entries.iter().map(|entry| entry.name.clone()).collect()
     }
 
@@ -199,9 +200,12 @@ mod tests {
         let (a, b) = (file(world.path(), "a/x.jpg", b"one"), file(world.path(), "b/x.jpg", b"two"));
         let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
         File::options().write(true).open(&a).unwrap().set_modified(long_ago).unwrap();
-        let item =
-            |(group, path): (usize, &PathBuf)| Item { path: path.clone(), group: Some(group), companions: Vec::new() };
-        let list: Vec<Item> = [&a, &b].into_iter().enumerate().map(item).collect();
+        let item = |(group, path): (usize, &PathBuf)| ExportedPhoto {
+            path: path.clone(),
+            group: Some(group),
+            companions: Vec::new(),
+        };
+        let list: Vec<ExportedPhoto> = [&a, &b].into_iter().enumerate().map(item).collect();
         let entries = plan(&list, false).unwrap().concat();
         assert_eq!(names_of(&entries), [PathBuf::from("x.jpg"), PathBuf::from("x-2.jpg")]);
         assert_eq!(plan(&list, true).unwrap()[1][0].name, Path::new("cluster_1").join("x.jpg"));
@@ -233,9 +237,9 @@ mod tests {
             "...",
             "写真.jpg",
         ];
-        let list: Vec<Item> = named
+        let list: Vec<ExportedPhoto> = named
             .iter()
-            .map(|name| Item { path: Path::new("/p").join(name), group: None, companions: Vec::new() })
+            .map(|name| ExportedPhoto { path: Path::new("/p").join(name), group: None, companions: Vec::new() })
             .collect();
         let entries = names_of(&plan(&list, false).unwrap().concat());
         let expected = [
@@ -251,14 +255,14 @@ mod tests {
             "写真.jpg",
         ];
         assert_eq!(entries, expected.map(PathBuf::from));
-        let nameless = [Item { path: "/p/..".into(), group: None, companions: Vec::new() }];
+        let nameless = [ExportedPhoto { path: "/p/..".into(), group: None, companions: Vec::new() }];
         assert!(matches!(plan(&nameless, false), Err(ExportError::Nameless { .. })));
     }
 
     #[test]
     fn a_zip_that_fails_leaves_nothing() {
         let world = tempfile::tempdir().unwrap();
-        let gone = Entry { source: world.path().join("gone.jpg"), name: "gone.jpg".into() };
+        let gone = ArchivedFile { source: world.path().join("gone.jpg"), name: "gone.jpg".into() };
         let zip = world.path().join("album.zip");
         for (stop, ended) in [(false, None), (true, Some(false))] {
             let written = write([&gone], &zip, &AtomicBool::new(stop));

@@ -71,16 +71,16 @@ pub struct SelectRecord {
 /// The parts of the composite score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Parts {
-    pub aesthetic: Part,
-    pub iqa: Part,
-    pub portrait: Part,
+    pub aesthetic: ScorePart,
+    pub iqa: ScorePart,
+    pub portrait: ScorePart,
     /// Null without `--about`.
     #[serde(default)]
-    pub relevance: Option<Part>,
+    pub relevance: Option<ScorePart>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Part {
+pub struct ScorePart {
     /// The value used, 0 to 1.
     pub value: Option<f64>,
     /// The weight in force after rescaling.
@@ -142,7 +142,7 @@ impl Written {
 
 impl From<select::ScoreParts> for Parts {
     fn from(parts: select::ScoreParts) -> Self {
-        let part = |part: select::composite::ScorePart| Part {
+        let part = |part: select::composite::ScorePart| ScorePart {
             value: part.value,
             weight: part.weight,
             why: part.why.map(|why| why_word(why).to_owned()),

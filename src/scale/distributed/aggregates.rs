@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 
 use super::functions::{SCRATCH, bad_row, looked_at_more, pass, text};
 use super::shares::Shares;
-use crate::pass::{Answer as _, AnyPass, Pass as _, SampledRows, Step};
+use crate::pass::{AnyPass, Pass as _, PassOutput as _, SampledRows, Step};
 use crate::step::{Partial, Scale};
 
 pub fn aggregates(shares: &Arc<Shares>) -> Vec<AggregateUDF> {

@@ -1,4 +1,4 @@
-//! The cluster as an engine: passes are sent as queries and answers are merged.
+//! The cluster as an engine: passes are sent as queries and outputs are merged.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::error::ScaleError;
 use crate::features::Reading;
 use crate::files;
 use crate::nearest::Nearest;
-use crate::pass::{Answer as _, AnyPass, Engine, Pass, Sample, SampledRows, Step, StoredPass};
+use crate::pass::{AnyPass, Engine, Pass, PassOutput as _, Sample, SampledRows, Step, StoredPass};
 use crate::scan_pool::ScanPool;
 use crate::source::{Group, Source};
 use crate::step::{Partial, Scale};
@@ -41,7 +41,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// Runs the stored pass `name` over some groups.
-    fn answer<P: Remote>(&self, pass: &P, name: &str, groups: &[Group]) -> Result<P::Answer, ScaleError> {
+    fn output<P: Remote>(&self, pass: &P, name: &str, groups: &[Group]) -> Result<P::Output, ScaleError> {
         let dim = self.source.dim;
         let clusters = pass.stored().nearest().map_or(1, |nearest| nearest.centroids().len());
         let mut whole = pass.begin(dim);
@@ -61,17 +61,17 @@ impl<'a> Cluster<'a> {
     }
 
     /// Stores a pass, runs it, and removes it.
-    fn run<P: Remote>(&self, pass: &P, groups: &[Group]) -> Result<P::Answer, ScaleError> {
+    fn run<P: Remote>(&self, pass: &P, groups: &[Group]) -> Result<P::Output, ScaleError> {
         let bytes = StoredPass::write(pass.stored(), self.source.dim, self.normalize);
         let share = self.client.options.share.trim_end_matches('/');
         let name = format!("{share}/pass-{}.bin", &blake3::hash(&bytes).to_hex()[..32]);
         files::write(Path::new(&name), &bytes)?;
-        let answer = self.answer(pass, &name, groups).map_err(|error| match &error {
+        let output = self.output(pass, &name, groups).map_err(|error| match &error {
             ScaleError::Engine { cause } if cause.contains(BAD_ROW) => self.find(pass, &name, groups, error),
             _ => error,
         });
         files::remove(Path::new(&name));
-        answer
+        output
     }
 
     /// Finds the row that caused an error: halves the set of files, then reads the last one itself.
@@ -83,7 +83,7 @@ impl<'a> Cluster<'a> {
             let middle = left[left.len() / 2].file;
             let cut = left.partition_point(|group| group.file < middle.max(first.file + 1));
             let (before, behind) = left.split_at(cut);
-            left = match self.answer(pass, name, before) {
+            left = match self.output(pass, name, before) {
                 Err(ScaleError::Engine { cause }) if cause.contains(BAD_ROW) => before,
                 _ => behind,
             };
@@ -119,7 +119,7 @@ trait Remote: Pass {
     fn stored(&self) -> AnyPass<&Nearest>;
 
     /// Runs the stored pass `name` over a table.
-    fn ask(&self, client: &Client<'_>, table: &Table, name: &str, dim: usize) -> Result<Self::Answer, ScaleError>;
+    fn ask(&self, client: &Client<'_>, table: &Table, name: &str, dim: usize) -> Result<Self::Output, ScaleError>;
 }
 
 impl Remote for Sample<&Nearest> {

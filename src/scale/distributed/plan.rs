@@ -41,7 +41,7 @@ pub fn tables(source: &Source, groups: &[Group], rows: u64) -> std::result::Resu
     let mut places = BTreeMap::new();
     for group in groups {
         if let Entry::Vacant(place) = places.entry(group.file) {
-            place.insert(Place::of(&source.files[group.file])?);
+            place.insert(RegisteredFile::of(&source.files[group.file])?);
         }
     }
     let mut tables: Vec<(Table, u64)> = Vec::new();
@@ -67,13 +67,13 @@ pub fn tables(source: &Source, groups: &[Group], rows: u64) -> std::result::Resu
     Ok(tables.into_iter().map(|(table, _)| table).collect())
 }
 
-struct Place {
+struct RegisteredFile {
     store: ObjectStoreUrl,
     meta: ObjectMeta,
     schema: SchemaRef,
 }
 
-impl Place {
+impl RegisteredFile {
     fn of(data: &DataFile) -> std::result::Result<Self, ScaleError> {
         let path = absolute(&data.path);
         let wrong = |cause: String| ScaleError::Parquet { path: path.clone(), cause };

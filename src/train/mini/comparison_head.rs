@@ -220,7 +220,7 @@ fn learn(
 }
 
 /// How a comparison head does on photos that were held out.
-pub struct Agreement {
+pub struct HeldOutResult {
     /// The share of pairs of takes ordered as people do, and the share of bursts whose best take is ranked first.
     pub pairwise: f64,
     pub first: f64,
@@ -230,13 +230,13 @@ pub struct Agreement {
 }
 
 /// `None` without held-out takes.
-pub fn agreement(
+pub fn judge(
     heads: &Heads,
     tensors: &InMemory,
     set: &TrainingSet<'_>,
     recipe: &ComparisonRecipe,
     seed: u64,
-) -> Result<Option<Agreement>, TrainError> {
+) -> Result<Option<HeldOutResult>, TrainError> {
     let comparison_head = ComparisonHead::new(&Ledger::new(tensors).root()).map_err(candle_core::Error::wrap)?;
     let held_out: Vec<usize> = (0..set.takes.len()).filter(|take| set.takes[*take].held_out).collect();
     if held_out.is_empty() {
@@ -256,7 +256,7 @@ pub fn agreement(
         let right = |[better, worse]: &&[Row; 2]| comparison_head.strength(better) > comparison_head.strength(worse);
         pairs.iter().filter(right).count() as f64 / pairs.len().max(1) as f64
     };
-    Ok(Some(Agreement {
+    Ok(Some(HeldOutResult {
         pairwise: total.pairwise(),
         first: total.top1(),
         level: preferred(framing::tilted),
