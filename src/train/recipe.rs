@@ -203,6 +203,9 @@ impl MiniRecipe {
         {
             return Err(bad("`learning_rate` lies between 0 and 1"));
         }
+        if recipe.trunk.is_some_and(|trunk| !(trunk.head_factor > 0.0 && trunk.stay >= 0.0)) {
+            return Err(bad("`head_factor` is above 0, `stay` at least 0"));
+        }
         if recipe.dropout.iter().chain(&comparison_head.dropout).any(|share| !(0.0..1.0).contains(share)) {
             return Err(bad("`dropout` lies between 0 and 1"));
         }

@@ -87,6 +87,16 @@ fn a_run_that_is_killed_ends_with_the_same_model() {
     let trunk = "trunk: { epochs: 2, learning_rate: 0.001, head_factor: 2, frozen_blocks: 12, stay: 0.1, \
         batch: { singles: 2, runs: 1, run: 2, variants: 1, drawn: 1 } }\n";
     fs::write(world.path("recipe.yaml"), format!("{recipe}{trunk}")).unwrap();
+    // Files that no run made are not replaced.
+    fs::create_dir_all(world.path("cut/start")).unwrap();
+    for name in ["trunk.safetensors", "trained-looks.safetensors", "start/network.safetensors"] {
+        let theirs = world.path(format!("cut/{name}"));
+        fs::write(&theirs, "theirs").unwrap();
+        let refused = world.run(train("cut", &[])).expect(2);
+        assert!(refused.stderr.contains(name), "{}", refused.stderr);
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
+        fs::remove_file(theirs).unwrap();
+    }
     assert_eq!(world.run(train("whole", &[])).expect(0).lines().len(), 2);
     let file = |name: &str| fs::read(world.path(name)).unwrap();
     assert!(file("whole/looks.safetensors") != file("whole/trained-looks.safetensors"), "the trunk has changed");
