@@ -1,10 +1,13 @@
 //! The sentence that tells the user why a photo was picked or not.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+mod faces;
+mod wording;
 
+use std::collections::BTreeMap;
+
+use self::wording::{file_name, list, ordinal, short};
 use super::filter::FailedFilter;
-use super::{Decision, LikelyKind, Photo, Portrait, Rules, SequencePart, Tiebreak};
+use super::{Decision, LikelyKind, Photo, Rules, SequencePart, Tiebreak};
 use crate::sequences::SequenceKind;
 
 /// The longest pause, in milliseconds, between successive takes of one burst.
@@ -145,45 +148,6 @@ fn failed_filter(failed: FailedFilter, photo: &Photo) -> String {
     }
 }
 
-/// Formats a value with two decimals, or with four where two would not show that it is below the threshold.
-fn short(value: f64, least: f64) -> String {
-    let rounded = format!("{value:.2}");
-    if rounded == format!("{least:.2}") { format!("{value:.4}") } else { rounded }
-}
-
-fn ordinal(place: usize) -> String {
-    let ending = match (place % 10, place % 100) {
-        (_, 11..=13) => "th",
-        (1, _) => "st",
-        (2, _) => "nd",
-        (3, _) => "rd",
-        _ => "th",
-    };
-    match place {
-        2 => "Second".into(),
-        3 => "Third".into(),
-        4 => "Fourth".into(),
-        5 => "Fifth".into(),
-        _ => format!("{place}{ending}"),
-    }
-}
-
-/// Formats a number of people: "both", "all three", "all 12".
-fn everybody(people: usize) -> String {
-    match people {
-        2 => "both".into(),
-        3 => "all three".into(),
-        4 => "all four".into(),
-        5 => "all five".into(),
-        people => format!("all {people}"),
-    }
-}
-
-/// A place in a row: "first", "second".
-fn from_left(place: usize) -> String {
-    if place == 1 { "first".to_owned() } else { ordinal(place).to_lowercase() }
-}
-
 /// Names the sequence of a frame.
 fn name_of(part: &SequencePart) -> String {
     let kind = match part.kind {
@@ -192,16 +156,6 @@ fn name_of(part: &SequencePart) -> String {
         SequenceKind::Sweep => "a panorama sweep",
     };
     format!("{kind} of {}", part.frames)
-}
-
-/// Joins names: "a", "a and b", "a, b and c", "a, b and 4 others".
-fn list(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [all @ .., last] if names.len() <= 4 => format!("{} and {last}", all.join(", ")),
-        _ => format!("{}, {} and {} others", names[0], names[1], names.len() - 2),
-    }
 }
 
 impl GroupContext<'_> {
@@ -322,10 +276,6 @@ impl GroupContext<'_> {
         }
     }
 
-    fn portrait(&self, photo: usize) -> Option<&Portrait> {
-        self.photos[photo].portrait.as_ref().ok().filter(|portrait| portrait.is_portrait)
-    }
-
     fn first_two_alike(&self) -> Option<[usize; 2]> {
         let &[first, second, ..] = self.order else { return None };
         let tiebreak = self.tiebreaks[first].as_ref()?;
@@ -334,66 +284,6 @@ impl GroupContext<'_> {
 
     pub fn is_close_call(&self, photo: usize) -> bool {
         self.close_call.is_some_and(|both| both.contains(&photo))
-    }
-
-    /// Whether everybody's eyes are open, compared with the other photos of the group, too.
-    fn eyes_open(&self, photo: usize) -> Option<bool> {
-        Some(self.portrait(photo)?.eyes_open? && self.half_closed[photo].is_none())
-    }
-
-    /// Tells who blinks, to follow the name of the photo.
-    fn blink(&self, photo: usize) -> Option<String> {
-        let portrait = self.portrait(photo)?;
-        match (portrait.blinks, self.half_closed[photo]) {
-            (Some(_), _) if portrait.people == 1 => Some("they are not".into()),
-            (Some(place), _) => Some(format!("the {} from the left blinks", from_left(place))),
-            (None, Some(_)) if portrait.people == 1 => Some("they are half closed".into()),
-            (None, Some(place)) => Some(format!("the eyes of the {} from the left are half closed", from_left(place))),
-            (None, None) => None,
-        }
-    }
-
-    /// Names the next photo with a blink, if nobody blinks in this one.
-    fn blink_elsewhere(&self, photo: usize) -> Option<String> {
-        self.eyes_open(photo).filter(|&open| open)?;
-        let mut others = self.order.iter().filter(|&&other| other != photo);
-        others.find_map(|&other| Some(format!("in {} {}", self.name(other), self.blink(other)?)))
-    }
-
-    /// Whose face is sharper than in the other photo, if the faces decide between the two: of several the one with the
-    /// largest lead.
-    fn sharper_face(&self, photo: usize, other: usize) -> Option<String> {
-        let (own, others) = (&self.photos[photo], &self.photos[other]);
-        let margin = self.face_sharpness_margin;
-        own.sharper_faces_than(others).filter(|&lead| margin > 0.0 && lead > margin)?;
-        let leads = own.face_sharpness.iter().zip(&others.face_sharpness).map(|(own, other)| own - other);
-        let (place, _) = leads.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
-        Some(if own.face_sharpness.len() == 1 {
-            "the face".to_owned()
-        } else {
-            format!("the {} face from the left", from_left(place + 1))
-        })
-    }
-
-    /// Names the next photo of the group whose faces are less sharp.
-    fn sharper_than_another(&self, photo: usize) -> Option<String> {
-        let mut others = self.order.iter().filter(|&&other| other != photo);
-        others.find_map(|&other| {
-            Some(format!("{} is sharper than in {}", self.sharper_face(photo, other)?, self.name(other)))
-        })
-    }
-
-    fn faces(&self, photo: usize) -> Option<String> {
-        let portrait = self.portrait(photo)?;
-        match (self.eyes_open(photo), portrait.is_smiling) {
-            (Some(true), _) if portrait.people > 1 => {
-                Some(format!("{} have their eyes open", everybody(portrait.people)))
-            }
-            (Some(true), Some(true)) => Some("eyes open and smiling".into()),
-            (Some(true), _) => Some("eyes open".into()),
-            (_, Some(true)) => Some("smiling".into()),
-            _ => None,
-        }
     }
 
     /// Tells which photos the first of a group beat, and how.
@@ -533,23 +423,9 @@ impl GroupContext<'_> {
     }
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lists_and_ordinals_read_as_english() {
-        let names: Vec<String> = ["a", "b", "c", "d", "e"].map(String::from).to_vec();
-        assert_eq!(list(&names[..1]), "a");
-        assert_eq!(list(&names[..2]), "a and b");
-        assert_eq!(list(&names[..4]), "a, b, c and d");
-        assert_eq!(list(&names), "a, b and 3 others");
-        assert_eq!([2, 11, 21, 22, 23, 112].map(ordinal), ["Second", "11th", "21st", "22nd", "23rd", "112th"]);
-    }
 
     #[test]
     fn a_value_just_below_its_threshold_is_shown_with_more_decimals() {
