@@ -32,7 +32,7 @@ pub fn report(
     let run = run.display();
     match ended {
         Ended::Stopped => {
-            context.ui.note(&format!("stopped after {} steps; the same command resumes from {run}", progress.steps));
+            context.ui.note(&format!("stopped; the same command resumes from {run}"));
             Ok(Ending::Interrupted)
         }
         Ended::Early => {
