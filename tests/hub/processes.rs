@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hub::digest::Digest;
 
@@ -67,12 +67,17 @@ fn killed_a_hundred_times() {
     let trickle = Some((1 << 16, Duration::from_millis(2)));
     let world = world_with(&server, &bytes, Served { trickle, ..Served::file(&bytes) });
     let mut random = noise(1000, 71).into_iter();
+    // The moments of the kills are spread over most of the time that a pull takes on this machine.
+    let started = Instant::now();
+    world.run(["models", "pull", "net"]).expect(0);
+    let whole = started.elapsed();
+    world.run(["models", "rm", "net"]).expect(0);
     let (mut kills, mut finished, mut resumed) = (0, 0, 0);
     while kills < 100 {
         server.forget_log();
         let before = part_bytes(&world);
         let mut child = spawn_pull(&world);
-        sleep(Duration::from_millis(20 + u64::from(random.next().unwrap()) / 2));
+        sleep(whole.mul_f64(0.05 + 0.55 * f64::from(random.next().unwrap()) / 255.0));
         let ended = child.try_wait().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
