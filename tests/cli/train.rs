@@ -111,6 +111,7 @@ fn a_run_that_is_killed_ends_with_the_same_model() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(world.path(checkpoint).is_file(), "{checkpoint}");
+        assert!(!world.path("cut/best.safetensors").exists(), "it was killed before the end");
     }
     world.run(train("cut", &[])).expect(0);
     assert!(file("whole/best.safetensors") == file("cut/best.safetensors"));
