@@ -82,16 +82,16 @@ impl<T: Weight> LoadedNetworks<T> {
         build: impl FnOnce() -> Result<T, E>,
     ) -> Result<Arc<T>, E> {
         let slot = self.slot(key);
-        let mut place = locked(&slot);
-        if let Some(there) = &*place {
+        let mut content = locked(&slot);
+        if let Some(there) = &*content {
             return Ok(there.network.clone());
         }
         locked(&self.building).push(key.clone());
         let building = Building { all: &self.building, key };
         let network = Arc::new(build()?);
         drop(building);
-        *place = Some(Loaded { network: network.clone(), _with: with() });
-        drop(place);
+        *content = Some(Loaded { network: network.clone(), _with: with() });
+        drop(content);
         drop(slot);
         self.make_room(budget);
         Ok(network)
@@ -99,7 +99,7 @@ impl<T: Weight> LoadedNetworks<T> {
 
     fn slot(&self, key: &Key) -> Arc<Slot<T>> {
         let mut slots = locked(&self.slots);
-        let slot = match slots.iter().position(|place| place.key == *key) {
+        let slot = match slots.iter().position(|cached| cached.key == *key) {
             Some(at) => slots.remove(at).slot,
             None => Arc::default(),
         };
@@ -110,16 +110,16 @@ impl<T: Weight> LoadedNetworks<T> {
     fn make_room(&self, budget: usize) {
         let mut slots = locked(&self.slots);
         let bytes = |slot: &Arc<Slot<T>>| {
-            slot.try_lock().ok().and_then(|place| Some(place.as_ref()?.network.bytes())).unwrap_or(0)
+            slot.try_lock().ok().and_then(|content| Some(content.as_ref()?.network.bytes())).unwrap_or(0)
         };
-        let mut total: usize = slots.iter().map(|place| bytes(&place.slot)).fold(0, usize::saturating_add);
+        let mut total: usize = slots.iter().map(|cached| bytes(&cached.slot)).fold(0, usize::saturating_add);
         slots.retain(|CachedNetwork { slot, .. }| {
             // A thread waits for it or builds it.
             if Arc::strong_count(slot) > 1 {
                 return true;
             }
-            let Ok(place) = slot.try_lock() else { return true };
-            let Some(loaded) = &*place else { return false };
+            let Ok(content) = slot.try_lock() else { return true };
+            let Some(loaded) = &*content else { return false };
             let goes = total > budget && Arc::strong_count(&loaded.network) == 1;
             total -= if goes { loaded.network.bytes() } else { 0 };
             !goes
@@ -130,8 +130,8 @@ impl<T: Weight> LoadedNetworks<T> {
     pub fn forget_idle(&self, since: Duration) {
         locked(&self.slots).retain(|CachedNetwork { slot, used, .. }| {
             let idle = used.elapsed() >= since && Arc::strong_count(slot) == 1;
-            let Ok(place) = slot.try_lock() else { return true };
-            !idle || place.as_ref().is_some_and(|loaded| Arc::strong_count(&loaded.network) > 1)
+            let Ok(content) = slot.try_lock() else { return true };
+            !idle || content.as_ref().is_some_and(|loaded| Arc::strong_count(&loaded.network) > 1)
         });
     }
 
@@ -143,14 +143,14 @@ impl<T: Weight> LoadedNetworks<T> {
     /// Whether any network of this model is in memory.
     pub fn holds(&self, reference: &str) -> bool {
         let slots = locked(&self.slots);
-        let holds = |place: &CachedNetwork<T>| place.slot.try_lock().is_ok_and(|place| place.is_some());
-        slots.iter().any(|place| place.key.reference == reference && holds(place))
+        let holds = |cached: &CachedNetwork<T>| cached.slot.try_lock().is_ok_and(|content| content.is_some());
+        slots.iter().any(|cached| cached.key.reference == reference && holds(cached))
     }
 
     /// Drops the networks of a model, once no thread uses them. Returns whether there were any.
     pub fn forget(&self, reference: &str) -> bool {
         let was_there = self.holds(reference);
-        locked(&self.slots).retain(|place| place.key.reference != reference);
+        locked(&self.slots).retain(|cached| cached.key.reference != reference);
         was_there
     }
 }

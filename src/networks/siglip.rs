@@ -80,12 +80,12 @@ impl LogitScale {
 }
 
 /// The tensors of a file whose names begin with `prefix`, without those of the table of tokens.
-struct NamedPart<'a> {
+struct PrefixedTensors<'a> {
     whole: &'a dyn Checkpoint,
     prefix: &'static str,
 }
 
-impl Checkpoint for NamedPart<'_> {
+impl Checkpoint for PrefixedTensors<'_> {
     fn file(&self) -> std::path::PathBuf {
         self.whole.file()
     }
@@ -247,10 +247,10 @@ impl SiglipPictures {
             let why = format!("{count} positions are no square of patches");
             return Err(WeightsError::Config { file: file.file(), why }.into());
         }
-        let vb = var_builder(&NamedPart { whole: file, prefix: PICTURES }, candle_core::DType::F32, device)?;
+        let vb = var_builder(&PrefixedTensors { whole: file, prefix: PICTURES }, candle_core::DType::F32, device)?;
         let vb = vb.pp("vision_model");
         let stride = Conv2dConfig { stride: patch, ..Default::default() };
-        let names = NamedPart { whole: file, prefix: PICTURES }.names();
+        let names = PrefixedTensors { whole: file, prefix: PICTURES }.names();
         let numbers: usize = names.iter().filter_map(|name| Some(file.shape(name)?.iter().product::<usize>())).sum();
         Ok(Self {
             patches: conv2d(3, width, patch, stride, vb.pp("embeddings.patch_embedding"))?,
@@ -288,7 +288,7 @@ impl SiglipPictures {
 
 impl<'a> SiglipTexts<'a> {
     pub fn load(file: &'a dyn Checkpoint, device: &Device) -> Result<Self, SiglipError> {
-        let vb = var_builder(&NamedPart { whole: file, prefix: TEXTS }, candle_core::DType::F32, device)?;
+        let vb = var_builder(&PrefixedTensors { whole: file, prefix: TEXTS }, candle_core::DType::F32, device)?;
         let vb = vb.pp("text_model");
         let [count, width] = dims(file, TEXT_POSITIONS)?;
         let [outputs, _] = dims(file, "text_model.head.weight")?;

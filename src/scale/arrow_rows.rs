@@ -7,7 +7,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::data_file::{DataFile, FEATURE, ID};
-use super::error::{RowError, RowLocation, ScaleError};
+use super::error::{DataLocation, RowError, ScaleError};
 use super::input::Input;
 use super::page_headers;
 use base::contain::contained;
@@ -35,7 +35,7 @@ pub fn dimension(data: &DataFile) -> Result<usize, ScaleError> {
         return Ok(usize::try_from(*dim).unwrap_or(0).max(1));
     }
     let group = metadata.metadata().row_groups().iter().position(|group| group.num_rows() > 0).unwrap_or(0);
-    let place = RowLocation { file: data.path.clone(), group, row: Some(0) };
+    let place = DataLocation { file: data.path.clone(), group, row: Some(0) };
     let wrong = |cause: RowError| ScaleError::Row { place: place.clone(), cause };
     let unreadable = |cause: String| wrong(RowError::Unreadable { cause });
     let file = Input::open(&data.path)?;

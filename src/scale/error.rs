@@ -6,13 +6,13 @@ use base::reading::was_stopped;
 
 /// A location in the data: a row group of a file and, for errors of a row, its number inside the group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RowLocation {
+pub struct DataLocation {
     pub file: PathBuf,
     pub group: usize,
     pub row: Option<u64>,
 }
 
-impl std::fmt::Display for RowLocation {
+impl std::fmt::Display for DataLocation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: row group {}", self.file.display(), self.group)?;
         self.row.map_or(Ok(()), |row| write!(f, ", row {row}"))
@@ -41,7 +41,7 @@ pub enum ScaleError {
     #[error("{}: row group 0: column `{column}` is {found}; wanted {wanted}", path.display())]
     ColumnType { path: PathBuf, column: &'static str, found: String, wanted: &'static str },
     #[error("{place}: {cause}")]
-    Row { place: RowLocation, cause: RowError },
+    Row { place: DataLocation, cause: RowError },
     #[error("{clusters} clusters were asked for, but the data has only {rows}")]
     TooFewRows { clusters: usize, rows: String },
     #[error("{}: made by another fit ({difference}); give another --work folder, or remove this one", path.display())]

@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use super::arrays::{ArrayError, ArrayReader};
 pub use super::arrow_rows::Reading;
 use super::arrow_rows::{arrow, lengths};
-use super::error::{RowError, RowLocation, ScaleError};
+use super::error::{DataLocation, RowError, ScaleError};
 use super::exact::squared_norm;
 use super::input::Input;
 use super::pages::PlainLists;
@@ -123,7 +123,7 @@ impl<'a> GroupReader<'a> {
     /// The error for a row of the batch.
     fn at(&self, row: Option<u64>, cause: RowError) -> ScaleError {
         let file = self.source.files[self.group.file].path.clone();
-        let place = RowLocation { file, group: self.group.group, row: row.map(|row| self.next_row + row) };
+        let place = DataLocation { file, group: self.group.group, row: row.map(|row| self.next_row + row) };
         ScaleError::Row { place, cause }
     }
 }

@@ -39,7 +39,7 @@ mod stores;
 mod thrift;
 mod work;
 
-pub use error::{RowError, RowLocation, ScaleError};
+pub use error::{DataLocation, RowError, ScaleError};
 pub use input::is_remote;
 pub use model::{MODEL_MARK, Model};
 pub use nearest::{Centroids, Nearest, NearestScratch};

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::error::{RowError, RowLocation, ScaleError};
+use super::error::{DataLocation, RowError, ScaleError};
 use super::features::{Batch, GroupReader, Reading};
 use super::nearest::{Nearest, NearestScratch};
 use super::pass::{Engine, Pass, PassOutput as _, Sample, SampledRows, Step};
@@ -111,7 +111,7 @@ impl<'a> ScanPool<'a> {
             })
             .unwrap_or_else(|cause| {
                 let place =
-                    RowLocation { file: self.source.files[group.file].path.clone(), group: group.group, row: None };
+                    DataLocation { file: self.source.files[group.file].path.clone(), group: group.group, row: None };
                 Err(ScaleError::Row { place, cause: RowError::Unreadable { cause } })
             });
             let mut open_groups = lock(open_groups);

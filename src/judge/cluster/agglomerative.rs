@@ -5,8 +5,8 @@
 //! linkage give the same tree as always merging the globally nearest pair.
 //!
 //! Two groups whose average distance is below the threshold contain at least one pair below it. Therefore each
-//! connected part of the graph of such pairs, the links, is clustered separately. In an album, parts are small; in a
-//! large library strangers connect most photos by few links each, and a part is merged along its links.
+//! connected component of the graph of such pairs, the links, is clustered separately. In an album, components are
+//! small; in a large library strangers connect most photos by few links each, and a component is merged along its links.
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -52,22 +52,22 @@ pub(super) fn run(
     if params.min_cluster_size == 0 {
         return Err(ClusterError::Parameter { parameter: "min_cluster_size", wanted: "at least 1" });
     }
-    let parts = if threshold >= 1.0 {
+    let components = if threshold >= 1.0 {
         vec![Component { photos: (0..rows.len()).collect(), links: Vec::new(), is_complete: false }]
     } else if rows.len() <= ALL_UP_TO {
         links::all(rows, threshold)
     } else {
         links::likely(rows, times, threshold, clock)
     };
-    Ok(merged(rows, &parts, params))
+    Ok(merged(rows, &components, params))
 }
 
-pub(super) fn merged(rows: &Embeddings, parts: &[Component], params: Params) -> MethodOutput {
-    let merged: Vec<(usize, usize)> = parts
+pub(super) fn merged(rows: &Embeddings, components: &[Component], params: Params) -> MethodOutput {
+    let merged: Vec<(usize, usize)> = components
         .par_iter()
-        .flat_map_iter(|part| {
-            let merges = merges_of(rows, part, params.distance_threshold).into_iter();
-            merges.map(|(a, b)| (part.photos[a as usize], part.photos[b as usize]))
+        .flat_map_iter(|component| {
+            let merges = merges_of(rows, component, params.distance_threshold).into_iter();
+            merges.map(|(a, b)| (component.photos[a as usize], component.photos[b as usize]))
         })
         .collect();
     let mut sets = DisjointSets::new(rows.len());
@@ -79,16 +79,16 @@ pub(super) fn merged(rows: &Embeddings, parts: &[Component], params: Params) -> 
     MethodOutput { labels: labels.into_iter().zip(sizes).map(label_or_noise).collect(), ..MethodOutput::default() }
 }
 
-/// The share of linked pairs from which comparing all groups of a part is quicker than following its links.
+/// The share of linked pairs from which comparing all groups of a component is quicker than following its links.
 const DENSE: f64 = 0.1;
 
-/// Returns pairs of photos that merge the groups of a part, as places in it.
-fn merges_of(rows: &Embeddings, part: &Component, threshold: f64) -> Vec<(u32, u32)> {
-    let pairs = part.photos.len() as f64 * (part.photos.len() as f64 - 1.0) / 2.0;
-    if part.is_complete && (part.links.len() as f64) < DENSE * pairs {
-        return linkage::merges(rows, part, threshold);
+/// Returns pairs of photos that merge the groups of a component, as places in it.
+fn merges_of(rows: &Embeddings, component: &Component, threshold: f64) -> Vec<(u32, u32)> {
+    let pairs = component.photos.len() as f64 * (component.photos.len() as f64 - 1.0) / 2.0;
+    if component.is_complete && (component.links.len() as f64) < DENSE * pairs {
+        return linkage::merges(rows, component, threshold);
     }
-    let merges = merges(&rows.subset(&part.photos)).into_iter();
+    let merges = merges(&rows.subset(&component.photos)).into_iter();
     merges.filter(|merge| merge.distance < threshold).map(|merge| (merge.a as u32, merge.b as u32)).collect()
 }
 

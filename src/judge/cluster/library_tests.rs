@@ -45,10 +45,10 @@ fn library(photos: usize, dim: usize, alike: f64, seed: u64) -> Library {
     Library { rows: Embeddings::new(&rows, dim).unwrap(), times }
 }
 
-/// The default method of albums on parts found one way or another.
-fn labels(library: &Library, parts: &[Component], clock: bool) -> Vec<i64> {
+/// The default method of albums on components found one way or another.
+fn labels(library: &Library, components: &[Component], clock: bool) -> Vec<i64> {
     let calibration = Calibration::of("album-mini@5");
-    let output = agglomerative::merged(&library.rows, parts, calibration.agglomerative);
+    let output = agglomerative::merged(&library.rows, components, calibration.agglomerative);
     let labels = match calibration.clock.filter(|_| clock) {
         Some(clock) => moments::apply_clock(&output.labels, &library.rows, &library.times, &clock, 1),
         None => output.labels,
@@ -65,20 +65,20 @@ fn threshold() -> f64 {
     Calibration::of("album-mini@5").agglomerative.distance_threshold
 }
 
-/// Strangers link most photos of a library of 96 numbers a row into one part.
+/// Strangers link most photos of a library of 96 numbers a row into one component.
 #[test]
 fn merging_along_links_gives_the_groups_of_comparing_all() {
     for seed in 1..4 {
         let library = library(2_500, 96, 0.6, seed);
-        let parts = links::all(&library.rows, threshold());
-        let largest = parts.iter().map(|part| part.photos.len()).max().unwrap();
-        assert!(largest > 1_500 && parts.iter().all(|part| part.is_complete), "{largest}");
-        let compared: Vec<Component> = parts
+        let components = links::all(&library.rows, threshold());
+        let largest = components.iter().map(|component| component.photos.len()).max().unwrap();
+        assert!(largest > 1_500 && components.iter().all(|component| component.is_complete), "{largest}");
+        let compared: Vec<Component> = components
             .iter()
-            .map(|part| Component { photos: part.photos.clone(), links: Vec::new(), is_complete: false })
+            .map(|component| Component { photos: component.photos.clone(), links: Vec::new(), is_complete: false })
             .collect();
         for clock in [false, true] {
-            let (along, compared) = (labels(&library, &parts, clock), labels(&library, &compared, clock));
+            let (along, compared) = (labels(&library, &components, clock), labels(&library, &compared, clock));
             same_grouping(&along, &compared, &format!("seed {seed}, clock {clock}"));
         }
     }
@@ -107,12 +107,12 @@ fn a_crowd_is_one_group_however_its_links_are_found() {
         (0..5_000).flat_map(|_| [1.0, chance.fraction() as f32 * 0.2, chance.fraction() as f32]).collect();
     let rows = Embeddings::new(&rows, 3).unwrap();
     let library = Library { times: (0..5_000).map(|at| Some(Moment::at(at * 1_000))).collect(), rows };
-    for parts in [
+    for components in [
         links::all(&library.rows, threshold()),
         links::likely(&library.rows, &library.times, threshold(), Some(&clock())),
     ] {
-        let links: usize = parts.iter().map(|part| part.links.len()).sum();
+        let links: usize = components.iter().map(|component| component.links.len()).sum();
         assert!(links < 4_000_000, "{links}");
-        assert!(labels(&library, &parts, true).iter().all(|&label| label == 0));
+        assert!(labels(&library, &components, true).iter().all(|&label| label == 0));
     }
 }

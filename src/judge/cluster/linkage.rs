@@ -32,7 +32,7 @@ struct Group {
 
 struct Groups<'a> {
     rows: &'a Embeddings,
-    part: &'a Component,
+    component: &'a Component,
     threshold: f64,
     groups: Vec<Group>,
     /// The group that took in each one that is gone; itself for the others.
@@ -41,12 +41,12 @@ struct Groups<'a> {
     merged: Vec<u32>,
 }
 
-/// Returns pairs of photos that merge the groups of a part, as places in it.
-pub fn merges(rows: &Embeddings, part: &Component, threshold: f64) -> Vec<(u32, u32)> {
-    let count = part.photos.len() as u32;
+/// Returns pairs of photos that merge the groups of a component, as places in it.
+pub fn merges(rows: &Embeddings, component: &Component, threshold: f64) -> Vec<(u32, u32)> {
+    let count = component.photos.len() as u32;
     let alone = Group { size: 1.0, ..Group::default() };
     let (groups, into) = (vec![alone; count as usize], (0..count).collect());
-    let mut groups = Groups { rows, part, threshold, groups, into, merged: vec![0; count as usize] };
+    let mut groups = Groups { rows, component, threshold, groups, into, merged: vec![0; count as usize] };
     groups.link();
     let mut found = Vec::new();
     // The groups of which the nearest may be another one than in the round before.
@@ -64,7 +64,7 @@ pub fn merges(rows: &Embeddings, part: &Component, threshold: f64) -> Vec<(u32, 
 
 impl Groups<'_> {
     fn mean(&self, group: u32) -> &[f32] {
-        let of_photo = || self.rows.row(self.part.photos[group as usize]);
+        let of_photo = || self.rows.row(self.component.photos[group as usize]);
         self.groups[group as usize].mean.as_deref().unwrap_or_else(of_photo)
     }
 
@@ -77,7 +77,7 @@ impl Groups<'_> {
     /// Makes neighbours of the photos that are linked.
     fn link(&mut self) {
         let measured = |&(a, b): &(u32, u32)| Some((a, b, self.cosine(a, b)?));
-        let links: Vec<(u32, u32, f32)> = self.part.links.par_iter().filter_map(measured).collect();
+        let links: Vec<(u32, u32, f32)> = self.component.links.par_iter().filter_map(measured).collect();
         for (a, b, cosine) in links {
             self.groups[a as usize].near.push(Neighbour { group: b, cosine });
             self.groups[b as usize].near.push(Neighbour { group: a, cosine });

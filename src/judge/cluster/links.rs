@@ -72,30 +72,30 @@ pub fn all(rows: &Embeddings, threshold: f64) -> Vec<Component> {
         .into_par_iter()
         .map_init(Vec::new, |lines, block| of_block(block, lines))
         .collect();
-    parts(rows.len(), found)
+    components(rows.len(), found)
 }
 
-/// Divides the photos into parts, of two or more photos each.
-fn parts(photos: usize, found: Vec<Found>) -> Vec<Component> {
+/// Divides the photos into components, of two or more photos each.
+fn components(photos: usize, found: Vec<Found>) -> Vec<Component> {
     let mut sets = DisjointSets::new(photos);
     found.iter().flat_map(|found| &found.links).for_each(|&(a, b)| _ = sets.join(a as usize, b as usize));
-    let (part_of, count) = sets.numbered();
-    let mut parts: Vec<Component> =
+    let (component_of, count) = sets.numbered();
+    let mut components: Vec<Component> =
         (0..count).map(|_| Component { photos: Vec::new(), links: Vec::new(), is_complete: true }).collect();
     let mut places = vec![0_u32; photos];
-    for (photo, &part) in part_of.iter().enumerate() {
-        let part = &mut parts[part as usize];
-        places[photo] = part.photos.len() as u32;
-        part.photos.push(photo);
+    for (photo, &component) in component_of.iter().enumerate() {
+        let component = &mut components[component as usize];
+        places[photo] = component.photos.len() as u32;
+        component.photos.push(photo);
     }
     for Found { links, crowded } in found {
-        crowded.for_each(|photo| parts[part_of[photo] as usize].is_complete = false);
+        crowded.for_each(|photo| components[component_of[photo] as usize].is_complete = false);
         for (a, b) in links {
-            parts[part_of[a as usize] as usize].links.push((places[a as usize], places[b as usize]));
+            components[component_of[a as usize] as usize].links.push((places[a as usize], places[b as usize]));
         }
     }
-    parts.retain(|part| part.photos.len() > 1);
-    parts
+    components.retain(|component| component.photos.len() > 1);
+    components
 }
 
 /// The number of photos that follow in order, and in time, with which each is compared.
@@ -128,5 +128,5 @@ pub fn likely(rows: &Embeddings, times: &[Option<Moment>], threshold: f64, clock
     links.extend(Index::of(rows).links(least, asked));
     links.par_sort_unstable();
     links.dedup();
-    parts(rows.len(), vec![Found { links, crowded: 0..0 }])
+    components(rows.len(), vec![Found { links, crowded: 0..0 }])
 }

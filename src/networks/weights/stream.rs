@@ -20,7 +20,7 @@ const COUNT: u64 = 8;
 #[derive(Debug)]
 pub(super) struct Stream {
     pub source: Source,
-    places: BTreeMap<String, ByteRange>,
+    ranges: BTreeMap<String, ByteRange>,
 }
 
 /// Offset and length in bytes.
@@ -41,32 +41,32 @@ impl Stream {
             source.format_error(format!("{why}{limit}"))
         })?;
         let mut at = structure.len;
-        let mut places = BTreeMap::new();
+        let mut ranges = BTreeMap::new();
         for (key, size, expected) in structure.storages {
-            let (place, next) = place(&source, &key, at, size, expected)?;
-            if places.insert(key.clone(), place).is_some() {
+            let (range, next) = byte_range(&source, &key, at, size, expected)?;
+            if ranges.insert(key.clone(), range).is_some() {
                 return Err(source.format_error(format!("storage `{key}` is listed twice")));
             }
             at = next;
         }
-        Ok((Self { source, places }, structure.pickle, structure.root))
+        Ok((Self { source, ranges }, structure.pickle, structure.root))
     }
 
     /// `len` bytes of a storage from `offset` on.
     pub fn read(&self, key: &str, offset: u64, len: u64) -> Result<Vec<u8>, WeightsError> {
-        let Some(place) = self.places.get(key) else {
+        let Some(range) = self.ranges.get(key) else {
             return Err(self.source.format_error(format!("it has no storage `{key}`")));
         };
-        if offset.checked_add(len).is_none_or(|end| end > place.len) {
-            let what = format!("storage `{key}` has {} bytes, {len} at {offset} are needed", place.len);
+        if offset.checked_add(len).is_none_or(|end| end > range.len) {
+            let what = format!("storage `{key}` has {} bytes, {len} at {offset} are needed", range.len);
             return Err(WeightsError::Truncated { file: self.source.path().to_owned(), what });
         }
-        self.source.read(place.start + offset, len)
+        self.source.read(range.start + offset, len)
     }
 }
 
 /// The position of the storage whose count is at `at`, and the start of the next one.
-fn place(source: &Source, key: &str, at: u64, size: u64, expected: u64) -> Result<(ByteRange, u64), WeightsError> {
+fn byte_range(source: &Source, key: &str, at: u64, size: u64, expected: u64) -> Result<(ByteRange, u64), WeightsError> {
     let count = source.read(at, COUNT)?;
     let count = count.try_into().map(u64::from_le_bytes).unwrap_or_default();
     if count != expected {

@@ -57,27 +57,27 @@ pub fn size(job: &Job) -> Result<(u32, u32), DecodeError> {
     header.frame.as_ref().map(|frame| (frame.width, frame.height)).ok_or_else(|| no_frame(job.bytes, &header))
 }
 
-/// Decodes parts of the stored picture at full size. Also returns the colour profile, if they may not be sRGB.
-pub fn decode_parts(job: &Job, parts: &[Area]) -> Result<(Vec<Pixels>, Option<Vec<u8>>), DecodeError> {
+/// Decodes areas of the stored picture at full size. Also returns the colour profile, if they may not be sRGB.
+pub fn decode_areas(job: &Job, areas: &[Area]) -> Result<(Vec<Pixels>, Option<Vec<u8>>), DecodeError> {
     let header = jpeg::header(job.bytes);
     let frame = header.frame.as_ref().ok_or_else(|| no_frame(job.bytes, &header))?;
-    let area = |part: &Area| (part.right - part.left) as u64 * (part.bottom - part.top) as u64;
-    // Planes, interleaved and upright pixels of the parts; a progressive file needs all its coefficients.
-    let held = 9 * parts.iter().map(area).sum::<u64>();
+    let pixels = |area: &Area| (area.right - area.left) as u64 * (area.bottom - area.top) as u64;
+    // Planes, interleaved and upright pixels of the areas; a progressive file needs all its coefficients.
+    let held = 9 * areas.iter().map(pixels).sum::<u64>();
     job.admit_beside(held, frame.width.into(), frame.height.into(), coefficients(frame))?;
     let decoded = guarded(FORMAT, || {
-        Ok(libjpeg::decode_parts(job.bytes, colours(&header, frame), parts, || !job.deadline.passed()))
+        Ok(libjpeg::decode_areas(job.bytes, colours(&header, frame), areas, || !job.deadline.passed()))
     })?;
     if let Some(pixels) = decoded {
         return Ok((pixels, header.profile()));
     }
     let whole = decode(job)?;
-    let cut = |part: &Area| {
-        let [left, top, right, bottom] = [part.left, part.top, part.right, part.bottom].map(|side| side as u32);
+    let cut = |area: &Area| {
+        let [left, top, right, bottom] = [area.left, area.top, area.right, area.bottom].map(|side| side as u32);
         let cut = resize::crop(&whole.pixels, left, top, right - left, bottom - top);
         cut.ok_or_else(|| DecodeError::Corrupt { format: FORMAT, cause: "its header and its pixels differ".to_owned() })
     };
-    Ok((parts.iter().map(cut).collect::<Result<_, _>>()?, whole.profile))
+    Ok((areas.iter().map(cut).collect::<Result<_, _>>()?, whole.profile))
 }
 
 /// Bytes a pixel that the coefficients take while a progressive file is decoded.

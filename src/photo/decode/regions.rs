@@ -46,12 +46,12 @@ pub fn decode_regions(
 
 /// The region of decoded pixels; `None` where it has none.
 pub fn cut(pixels: &Pixels, region: Region) -> Option<Pixels> {
-    let Area { left, top, right, bottom } = part(region, pixels.width(), pixels.height())?;
+    let Area { left, top, right, bottom } = area(region, pixels.width(), pixels.height())?;
     resize::crop(pixels, left as u32, top as u32, (right - left) as u32, (bottom - top) as u32)
 }
 
 /// The pixels that a region of a picture touches.
-fn part([x, y, width, height]: Region, picture_width: u32, picture_height: u32) -> Option<Area> {
+fn area([x, y, width, height]: Region, picture_width: u32, picture_height: u32) -> Option<Area> {
     let side = |from: f64, length: f64, all: u32| {
         let all = f64::from(all);
         let (from, to) = ((from * all).floor().clamp(0.0, all), ((from + length) * all).ceil().clamp(0.0, all));
@@ -65,25 +65,25 @@ fn of_jpeg(job: &Job, regions: &[Region], orientation: u8) -> Result<Vec<Option<
     let (width, height) = jpeg::size(job)?;
     let (upright_width, upright_height) = orient::upright_size(width, height, orientation);
     let stored = |region: &Region| {
-        let Area { left, top, right, bottom } = part(*region, upright_width, upright_height)?;
+        let Area { left, top, right, bottom } = area(*region, upright_width, upright_height)?;
         let corners = [(left, top), (right - 1, bottom - 1)]
             .map(|(x, y)| orient::source(orientation, width as usize, height as usize, x, y));
         let [(ax, ay), (bx, by)] = corners;
         Some(Area { left: ax.min(bx), top: ay.min(by), right: ax.max(bx) + 1, bottom: ay.max(by) + 1 })
     };
-    let parts: Vec<Option<Area>> = regions.iter().map(stored).collect();
-    let inside: Vec<Area> = parts.iter().flatten().copied().collect();
+    let areas: Vec<Option<Area>> = regions.iter().map(stored).collect();
+    let inside: Vec<Area> = areas.iter().flatten().copied().collect();
     if inside.is_empty() {
         return Ok(vec![None; regions.len()]);
     }
-    let (pixels, profile) = jpeg::decode_parts(job, &inside)?;
+    let (pixels, profile) = jpeg::decode_areas(job, &inside)?;
     let go_on = || !job.deadline.passed();
     let mut upright = pixels.into_iter().map(|pixels| {
         let pixels = orient::upright(pixels, orientation, &go_on);
         let converted = profile.as_ref().and_then(|profile| colour::to_srgb(&pixels, profile, &go_on));
         converted.unwrap_or(pixels)
     });
-    let all = parts.iter().map(|part| part.and_then(|_| upright.next())).collect();
+    let all = areas.iter().map(|area| area.and_then(|_| upright.next())).collect();
     job.deadline.check(job.format)?;
     Ok(all)
 }

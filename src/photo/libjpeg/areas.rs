@@ -1,5 +1,5 @@
-//! Decodes parts of a picture at full size: all coefficients up to their last row are read, but only the blocks of the
-//! parts become samples.
+//! Decodes areas of a picture at full size: all coefficients up to their last row are read, but only the blocks of the
+//! areas become samples.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::scan::Reader;
 use super::{Colours, each_row, interleaved, transform_row};
 use base::pixels::Pixels;
 
-/// A part of the stored picture, in pixels; right and bottom are the first ones outside.
+/// An area of the stored picture, in pixels; right and bottom are the first ones outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Area {
     pub left: usize,
@@ -18,23 +18,23 @@ pub struct Area {
     pub bottom: usize,
 }
 
-/// The MCUs that a part is decoded from.
+/// The MCUs that an area is decoded from.
 struct Units {
     across: Range<usize>,
     down: Range<usize>,
 }
 
-/// Returns the parts, pixel for pixel as in the whole picture. `None` as for [`decode`](super::decode), and for parts that
+/// Returns the areas, pixel for pixel as in the whole picture. `None` as for [`decode`](super::decode), and for areas that
 /// do not lie inside.
-pub fn decode_parts(bytes: &[u8], colours: Colours, parts: &[Area], go_on: impl Fn() -> bool) -> Option<Vec<Pixels>> {
+pub fn decode_areas(bytes: &[u8], colours: Colours, areas: &[Area], go_on: impl Fn() -> bool) -> Option<Vec<Pixels>> {
     let (mut reader, mut frame) = Reader::open(bytes, 8)?;
-    let is_inside = |part: &Area| {
-        part.left < part.right && part.top < part.bottom && part.right <= frame.width && part.bottom <= frame.height
+    let is_inside = |area: &Area| {
+        area.left < area.right && area.top < area.bottom && area.right <= frame.width && area.bottom <= frame.height
     };
-    if frame.components.len() != colours.count() || !parts.iter().all(is_inside) {
+    if frame.components.len() != colours.count() || !areas.iter().all(is_inside) {
         return None;
     }
-    let units: Vec<Units> = parts.iter().map(|part| Units::around(part, &frame)).collect();
+    let units: Vec<Units> = areas.iter().map(|area| Units::around(area, &frame)).collect();
     let empty = |units: &Units| frame.components.iter().map(|it| vec![0; units.samples(it)]).collect();
     let mut samples: Vec<Vec<Vec<u8>>> = units.iter().map(empty).collect();
     let rows = units.iter().map(|units| units.down.end).max()?;
@@ -46,7 +46,7 @@ pub fn decode_parts(bytes: &[u8], colours: Colours, parts: &[Area], go_on: impl 
             }
         }
     })?;
-    let cut = |((part, units), samples): ((&Area, Units), Vec<Vec<u8>>)| {
+    let cut = |((area, units), samples): ((&Area, Units), Vec<Vec<u8>>)| {
         let planes: Vec<Plane> = frame
             .components
             .iter()
@@ -56,25 +56,25 @@ pub fn decode_parts(bytes: &[u8], colours: Colours, parts: &[Area], go_on: impl 
         let (unit_width, unit_height) = frame.unit();
         let (left, top) = (units.across.start * unit_width, units.down.start * unit_height);
         let width = (units.across.end * unit_width).min(frame.width) - left;
-        let height = part.bottom - top;
+        let height = area.bottom - top;
         let around = interleaved(&planes, colours, (width, height), true, &go_on)?;
-        let rows = around.chunks_exact(width * 3).skip(part.top - top);
-        let data = rows.flat_map(|row| &row[(part.left - left) * 3..(part.right - left) * 3]).copied().collect();
-        Pixels::new((part.right - part.left) as u32, (part.bottom - part.top) as u32, data)
+        let rows = around.chunks_exact(width * 3).skip(area.top - top);
+        let data = rows.flat_map(|row| &row[(area.left - left) * 3..(area.right - left) * 3]).copied().collect();
+        Pixels::new((area.right - area.left) as u32, (area.bottom - area.top) as u32, data)
     };
-    parts.iter().zip(units).zip(samples).map(cut).collect()
+    areas.iter().zip(units).zip(samples).map(cut).collect()
 }
 
 impl Units {
     /// One more on each side, because chroma is interpolated between neighbours.
-    fn around(part: &Area, frame: &Frame) -> Self {
+    fn around(area: &Area, frame: &Frame) -> Self {
         let (width, height) = frame.unit();
         let range = |from: usize, to: usize, unit: usize, all: usize| {
             (from / unit).saturating_sub(1)..(to.div_ceil(unit) + 1).min(all)
         };
         Self {
-            across: range(part.left, part.right, width, frame.units_across),
-            down: range(part.top, part.bottom, height, frame.units_down),
+            across: range(area.left, area.right, width, frame.units_across),
+            down: range(area.top, area.bottom, height, frame.units_down),
         }
     }
 
@@ -119,26 +119,26 @@ mod tests {
             for colours in [Colours::Grey, Colours::YCbCr] {
                 let Some((whole, _)) = decode(&bytes, 1, colours, || true) else { continue };
                 let (width, height) = (whole.width() as usize, whole.height() as usize);
-                let part = |left: usize, top: usize, right: usize, bottom: usize| Area { left, top, right, bottom };
-                let parts = [
-                    part(0, 0, width, height),
-                    part(width / 3, height / 2, width / 3 + 1, height / 2 + 1),
-                    part(width / 4, height / 5, width.div_ceil(2), height.div_ceil(2)),
-                    part(width / 2, 0, width, height.div_ceil(3)),
-                    part(0, height * 2 / 3, width.div_ceil(5), height),
+                let area = |left: usize, top: usize, right: usize, bottom: usize| Area { left, top, right, bottom };
+                let areas = [
+                    area(0, 0, width, height),
+                    area(width / 3, height / 2, width / 3 + 1, height / 2 + 1),
+                    area(width / 4, height / 5, width.div_ceil(2), height.div_ceil(2)),
+                    area(width / 2, 0, width, height.div_ceil(3)),
+                    area(0, height * 2 / 3, width.div_ceil(5), height),
                 ];
-                let found = decode_parts(&bytes, colours, &parts, || true).unwrap();
-                for (part, found) in parts.iter().zip(found) {
-                    for y in part.top..part.bottom {
-                        for x in part.left..part.right {
-                            let own = found.get((x - part.left) as u32, (y - part.top) as u32);
-                            assert_eq!(own, whole.get(x as u32, y as u32), "{} {part:?} {x} {y}", file.display());
+                let found = decode_areas(&bytes, colours, &areas, || true).unwrap();
+                for (area, found) in areas.iter().zip(found) {
+                    for y in area.top..area.bottom {
+                        for x in area.left..area.right {
+                            let own = found.get((x - area.left) as u32, (y - area.top) as u32);
+                            assert_eq!(own, whole.get(x as u32, y as u32), "{} {area:?} {x} {y}", file.display());
                         }
                     }
                     compared += 1;
                 }
-                assert!(decode_parts(&bytes, colours, &[part(0, 0, width + 1, 1)], || true).is_none());
-                assert!(decode_parts(&bytes, colours, &parts, || false).is_none());
+                assert!(decode_areas(&bytes, colours, &[area(0, 0, width + 1, 1)], || true).is_none());
+                assert!(decode_areas(&bytes, colours, &areas, || false).is_none());
             }
         }
         assert!(compared > 80, "{compared}");

@@ -5,22 +5,22 @@
 //! undamaged files only: 8 bits, Huffman coded, grey or three components, with all data. For anything else it returns
 //! `None`, and the caller's tolerant decoders are used.
 
+mod areas;
 mod colour;
 mod entropy;
 mod frame;
 mod huffman;
 mod means;
-mod parts;
 mod scan;
 mod transform;
 
 use pulp::{Simd, WithSimd};
 
+pub use areas::{Area, decode_areas};
 pub use colour::Colours;
 use colour::{Interleave, Plane};
 use frame::Component;
 use means::Means;
-pub use parts::{Area, decode_parts};
 use scan::Reader;
 use transform::inverse;
 

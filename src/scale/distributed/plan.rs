@@ -38,18 +38,18 @@ pub struct Table {
 
 /// The tables of some row groups, with `rows` or slightly more per task.
 pub fn tables(source: &Source, groups: &[Group], rows: u64) -> std::result::Result<Vec<Table>, ScaleError> {
-    let mut places = BTreeMap::new();
+    let mut files = BTreeMap::new();
     for group in groups {
-        if let Entry::Vacant(place) = places.entry(group.file) {
-            place.insert(RegisteredFile::of(&source.files[group.file])?);
+        if let Entry::Vacant(entry) = files.entry(group.file) {
+            entry.insert(RegisteredFile::of(&source.files[group.file])?);
         }
     }
     let mut tables: Vec<(Table, u64)> = Vec::new();
     for group in groups {
-        let (place, data) = (&places[&group.file], &source.files[group.file]);
-        let same = |table: &Table| table.store == place.store && table.schema == place.schema;
+        let (file, data) = (&files[&group.file], &source.files[group.file]);
+        let same = |table: &Table| table.store == file.store && table.schema == file.schema;
         let at = tables.iter().position(|(table, _)| same(table)).unwrap_or_else(|| {
-            let (store, schema) = (place.store.clone(), Arc::clone(&place.schema));
+            let (store, schema) = (file.store.clone(), Arc::clone(&file.schema));
             tables.push((Table { store, schema, tasks: Vec::new() }, rows));
             tables.len() - 1
         });
@@ -61,7 +61,7 @@ pub fn tables(source: &Source, groups: &[Group], rows: u64) -> std::result::Resu
         *in_task += group.rows;
         if let Some(task) = table.tasks.last_mut() {
             let begin = data.begin(group.group);
-            task.push(PartitionedFile::new_from_meta(place.meta.clone()).with_range(begin, begin + 1));
+            task.push(PartitionedFile::new_from_meta(file.meta.clone()).with_range(begin, begin + 1));
         }
     }
     Ok(tables.into_iter().map(|(table, _)| table).collect())
