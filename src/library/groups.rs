@@ -6,8 +6,12 @@ use std::sync::Arc;
 use super::{ModelHub, ModelHubError};
 use crate::config::AlbumClustering;
 use crate::photo_report::PhotoReport;
-use judge::cluster::{self, Calibration, Clustering, Embeddings, Input, Method, Moment, Noise};
+use crate::store::Fingerprint;
+use judge::cluster::{
+    self, Calibration, ClusterError, Clustering, Embeddings, Input, Method, MethodOutput, Moment, Noise,
+};
 use photo::Taken;
+use photo::identity::ContentId;
 
 /// The values of `album.clustering.handle_noise`.
 pub const NOISE_WORDS: [&str; 3] = ["as_individual_clusters", "group_together", "exclude"];
@@ -67,9 +71,56 @@ impl ModelHub {
         let times: Vec<Option<Moment>> = photos.iter().map(|photo| moment(photo)).collect();
         let clock = calibration.clock.filter(|_| settings.use_times);
         let input = Input { clock, ..Input::new(&embeddings, &times) };
-        let clustering = self.telemetry().time("cluster_images", || cluster::cluster(&input, &method, noise))?;
+        let output = self.telemetry().time("cluster_images", || self.stored_or_computed(&input, &method))?;
+        let clustering = cluster::place_noise(output, &method, noise);
         Ok(Groups { embeddings, clustering, method: method.name() })
     }
+
+    /// The groups of many photos are kept in the results store, so that a library that has not changed is not grouped again.
+    fn stored_or_computed(&self, input: &Input, method: &Method) -> Result<MethodOutput, ClusterError> {
+        if input.embeddings.len() < STORED_FROM {
+            return cluster::method_output(input, method);
+        }
+        let store = &self.run.store;
+        let (content, analysis) = store_key(input, method);
+        let stored = store.finding(&content, &analysis).and_then(|json| serde_json::from_slice(&json).ok());
+        if let Some(output) = stored {
+            return Ok(output);
+        }
+        let output = cluster::method_output(input, method)?;
+        if let Ok(json) = serde_json::to_vec(&output) {
+            store.keep_finding(content, analysis, &json);
+        }
+        Ok(output)
+    }
+}
+
+/// The number of photos from which grouping them takes longer than writing the groups down.
+const STORED_FROM: usize = 2_000;
+
+/// BLAKE3 hashes several blocks at once if it is given that many bytes.
+const HASHED_AT_ONCE: usize = 1 << 16;
+
+/// To be changed whenever the same photos give other groups.
+const REVISION: &str = "groups 1";
+
+/// Everything that determines the groups: what is grouped, as a content, and how.
+fn store_key(input: &Input, method: &Method) -> (ContentId, Fingerprint) {
+    let mut hasher = blake3::Hasher::new();
+    let mut bytes = Vec::new();
+    for (row, time) in input.times.iter().enumerate() {
+        bytes.extend(input.embeddings.row(row).iter().flat_map(|number| number.to_le_bytes()));
+        let [earliest, latest] = time.map_or([i64::MAX, i64::MIN], Moment::bounds);
+        bytes.extend([earliest, latest].into_iter().flat_map(i64::to_le_bytes));
+        if bytes.len() >= HASHED_AT_ONCE {
+            hasher.update(&bytes);
+            bytes.clear();
+        }
+    }
+    hasher.update(&bytes);
+    let dim = input.embeddings.dim();
+    let how = serde_json::json!({ "method": method, "clock": input.clock, "dim": dim }).to_string();
+    (ContentId(*hasher.finalize().as_bytes()), Fingerprint::of([REVISION, &how]))
 }
 
 fn moment(photo: &PhotoReport) -> Option<Moment> {
@@ -127,5 +178,67 @@ fn configure(method: &mut Method, size: usize, settings: &AlbumClustering) {
         Method::Hierarchical(params) => {
             configure(&mut params.level1, size, settings);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::library::Options;
+    use crate::photo_report::PhotoEmbedding;
+    use base::random::SplitMix;
+    use std::path::Path;
+
+    /// As many photos as are kept in the store, in no order, of some hundred scenes.
+    fn photos() -> Vec<PhotoReport> {
+        let mut chance = SplitMix(7);
+        let scenes: Vec<Vec<f32>> =
+            (0..100).map(|_| (0..32).map(|_| chance.fraction() as f32 - 0.5).collect()).collect();
+        let photo = |index: usize| {
+            let near = |value: &f32| value + 0.1 * (chance.fraction() as f32 - 0.5);
+            let vector: Vec<f32> = scenes[index % scenes.len()].iter().map(near).collect();
+            let model = "scene-layout@2".to_owned();
+            let embedding = Some(PhotoEmbedding { vector: vector.into(), model });
+            PhotoReport { embedding, ..PhotoReport::of(Path::new(&index.to_string())) }
+        };
+        (0..STORED_FROM).map(photo).collect()
+    }
+
+    #[test]
+    fn groups_of_many_photos_are_kept_until_a_photo_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = |results| Options {
+            models_dir: Some(folder.path().join("models")),
+            results,
+            ..Options::built_in().unwrap()
+        };
+        let without_store = ModelHub::open(options(None)).unwrap();
+        let hub = ModelHub::open(options(Some(folder.path().join("results")))).unwrap();
+        let mut photos = photos();
+        let labels = |hub: &ModelHub, photos: &[PhotoReport]| hub.cluster(photos).unwrap().clustering;
+        let computed = labels(&without_store, &photos);
+        assert_eq!(computed.groups(), 100);
+        assert_eq!(labels(&hub, &photos), computed);
+        assert_eq!(labels(&hub, &photos), computed, "from the store");
+
+        // What the store holds is what a run gets.
+        let embeddings: Vec<f32> =
+            photos.iter().flat_map(|it| it.embedding.as_ref().unwrap().vector.to_vec()).collect();
+        let embeddings = Embeddings::new(&embeddings, 32).unwrap();
+        let calibration = Calibration::of("scene-layout@2");
+        let settings = &hub.settings().album.clustering;
+        let times = vec![None; photos.len()];
+        let input =
+            Input { clock: calibration.clock.filter(|_| settings.use_times), ..Input::new(&embeddings, &times) };
+        let (content, analysis) = store_key(&input, &method(settings, &calibration).unwrap());
+        let one_group =
+            serde_json::json!({ "labels": vec![0; photos.len()], "details": { "persistence": {}, "extra": {} } });
+        hub.run.store.keep_finding(content, analysis, &serde_json::to_vec(&one_group).unwrap());
+        assert_eq!(labels(&hub, &photos).groups(), 1);
+
+        let other = photos[1].embedding.clone();
+        photos[0].embedding = other;
+        assert_eq!(labels(&hub, &photos), labels(&without_store, &photos));
+        assert_eq!(labels(&hub, &photos).groups(), 100);
     }
 }

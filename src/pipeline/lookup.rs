@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::job::Job;
 use crate::store::Fingerprint;
@@ -10,6 +10,8 @@ use photo::identity::{ContentId, ReadError, Stamp};
 
 /// The number of photos looked up at once. What is stored of them is in memory until they are processed.
 const BLOCK: usize = 256;
+/// The number of blocks that are looked up ahead, by threads that would otherwise wait for another one's block.
+const AHEAD: usize = 3;
 
 /// What is known of a photo before its file is read.
 pub struct Known {
@@ -50,10 +52,16 @@ impl<'a> Lookups<'a> {
     /// What is known of the photo at `index`; nothing where it was taken before.
     pub fn take(&self, index: usize) -> Option<Known> {
         let number = index / BLOCK;
-        let mut block = self.blocks[number].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut block = try_lock(&self.blocks[number]).unwrap_or_else(|| {
+            let ahead = self.blocks.iter().enumerate().skip(number + 1).take(AHEAD);
+            let free = ahead.filter_map(|(number, block)| Some((number, try_lock(block)?)));
+            if let Some((number, mut block)) = free.into_iter().find(|(_, block)| !block.is_looked_up) {
+                self.fill(&mut block, number);
+            }
+            self.blocks[number].lock().unwrap_or_else(PoisonError::into_inner)
+        });
         if !block.is_looked_up {
-            block.is_looked_up = true;
-            block.photos = self.look_up(number);
+            self.fill(&mut block, number);
         }
         let known = block.photos.get_mut(index % BLOCK).and_then(Option::take);
         block.taken += 1;
@@ -61,6 +69,11 @@ impl<'a> Lookups<'a> {
             block.photos = Vec::new();
         }
         known
+    }
+
+    fn fill(&self, block: &mut Block, number: usize) {
+        block.is_looked_up = true;
+        block.photos = self.look_up(number);
     }
 
     fn look_up(&self, block: usize) -> Vec<Option<Known>> {
@@ -88,5 +101,14 @@ impl<'a> Lookups<'a> {
             Some(Known { stamp, content, findings: findings.unwrap_or_default() })
         };
         photos.iter().zip(stamps).map(known).collect()
+    }
+}
+
+/// `None` while another thread holds the lock.
+fn try_lock(block: &Mutex<Block>) -> Option<MutexGuard<'_, Block>> {
+    match block.try_lock() {
+        Ok(block) => Some(block),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }

@@ -20,6 +20,9 @@ use photo::scan::Photo;
 /// The number of photos per thread that may be ahead of the next one in scan order. Bounds the outcomes held in memory.
 const AHEAD_PER_THREAD: usize = 32;
 
+/// The number of photos from the store that a thread hands over together: waking the receiver takes longer than one of them.
+const TOGETHER: usize = 16;
+
 type Outcome = Result<AnalysedPhoto, Failure>;
 
 /// Calls `each` with the outcome of every photo, in scan order, until all are done, the stop flag is set, or `each`
@@ -43,12 +46,18 @@ pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) 
         for _ in 0..threads {
             let (sender, queue, one) = (sender.clone(), &queue, &one);
             let work = move || {
-                let mut decoder = PhotoDecoder::new(job.isolation);
-                while let Some(index) = queue.claim(job.stop) {
-                    if sender.send(one(index, &mut decoder)).is_err() {
+                let (mut decoder, mut done) = (PhotoDecoder::new(job.isolation), Vec::new());
+                let hand_over = |done: &mut Vec<Arrived>| done.is_empty() || sender.send(std::mem::take(done)).is_ok();
+                while let Some(index) = queue.claim(job.stop, || _ = hand_over(&mut done)) {
+                    done.push(one(index, &mut decoder));
+                    // What was computed is handed over at once, for the receiver stores it.
+                    let is_computed =
+                        |(_, finished): &Arrived| !finished.as_ref().is_ok_and(|it| it.analysed.from_store);
+                    if (done.len() == TOGETHER || done.last().is_some_and(is_computed)) && !hand_over(&mut done) {
                         return;
                     }
                 }
+                hand_over(&mut done);
             };
             // The threads that could be started do all the work.
             if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
@@ -56,19 +65,18 @@ pub fn run(job: &Job<'_>, each: impl FnMut(&Photo, Outcome) -> ControlFlow<()>) 
             }
         }
         drop(sender);
-        while let Ok(first) = receiver.recv() {
-            let mut arrived = vec![first];
-            arrived.extend(receiver.try_iter());
+        while let Ok(mut arrived) = receiver.recv() {
+            arrived.extend(receiver.try_iter().flatten());
             if outcomes.take(arrived).is_break() {
                 queue.close();
                 // Photos that other threads still finish are stored, though not handed to `each`.
-                let rest: Vec<_> = receiver.iter().collect();
+                let rest: Vec<_> = receiver.iter().flatten().collect();
                 return store(job, &keys, &rest);
             }
         }
         // Where no thread could be started, this one processes all photos; otherwise the queue is empty here.
         let mut decoder = PhotoDecoder::new(job.isolation);
-        while let Some(index) = queue.claim(job.stop) {
+        while let Some(index) = queue.claim(job.stop, || ()) {
             if outcomes.take(vec![one(index, &mut decoder)]).is_break() {
                 return;
             }
@@ -159,7 +167,8 @@ impl Queue {
         Self { state: Mutex::new(state), changed: Condvar::new(), length, window }
     }
 
-    fn claim(&self, stop: &AtomicBool) -> Option<usize> {
+    /// Waits while the window is full, after calling `before_waiting`.
+    fn claim(&self, stop: &AtomicBool, mut before_waiting: impl FnMut()) -> Option<usize> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if state.closed || state.next == self.length || stop.load(Ordering::Relaxed) {
@@ -169,6 +178,7 @@ impl Queue {
                 state.next += 1;
                 return Some(state.next - 1);
             }
+            before_waiting();
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -191,15 +201,15 @@ mod tests {
     #[test]
     fn no_thread_claims_an_index_beyond_the_window() {
         let (queue, stop) = (Queue::new(10, 2), AtomicBool::new(false));
-        assert_eq!([queue.claim(&stop), queue.claim(&stop)], [Some(0), Some(1)]);
+        assert_eq!([queue.claim(&stop, || ()), queue.claim(&stop, || ())], [Some(0), Some(1)]);
         std::thread::scope(|scope| {
-            let third = scope.spawn(|| queue.claim(&stop));
+            let third = scope.spawn(|| queue.claim(&stop, || ()));
             std::thread::sleep(Duration::from_millis(30));
             assert!(!third.is_finished(), "claimed past the window");
             queue.advance(1);
             assert_eq!(third.join().unwrap(), Some(2));
         });
         queue.close();
-        assert_eq!(queue.claim(&stop), None);
+        assert_eq!(queue.claim(&stop, || ()), None);
     }
 }

@@ -173,6 +173,11 @@ impl Store {
         }
     }
 
+    /// Writes a finding that belongs to no file.
+    pub fn keep_finding(&self, content: ContentId, analysis: Fingerprint, finding: &[u8]) {
+        self.keep(&[StoreEntry { path: Path::new(""), stamp: None, content, findings: vec![(analysis, finding)] }]);
+    }
+
     /// Returns the warnings since the last call, worded for the user.
     pub fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().warnings)

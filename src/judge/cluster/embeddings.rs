@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::ClusterError;
 
 /// The norm below which a vector counts as zero. It has no direction, and its cosine with every vector is 0.
@@ -125,15 +127,13 @@ fn norms(rows: &[&[f32]], dim: usize) -> Result<Vec<f64>, ClusterError> {
     if let Some(row) = rows.iter().find(|row| row.len() != dim || dim == 0) {
         return Err(ClusterError::Ragged { numbers: row.len(), dim });
     }
-    let first = |is_odd: fn(f32) -> bool| rows.iter().position(|row| row.iter().any(|&value| is_odd(value)));
-    if let Some(row) = first(f32::is_nan) {
-        return Err(ClusterError::NotANumber { row });
-    }
-    if let Some(row) = first(f32::is_infinite) {
-        return Err(ClusterError::Infinite { row });
-    }
     let norm = |row: &&[f32]| row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    let norms: Vec<f64> = rows.iter().map(norm).collect();
+    let norms: Vec<f64> = rows.par_iter().map(norm).collect();
+    // No sum of squares of numbers in single precision is too large for double precision.
+    if let Some(row) = norms.iter().position(|norm| !norm.is_finite()) {
+        let has_nan = rows[row].iter().any(|value| value.is_nan());
+        return Err(if has_nan { ClusterError::NotANumber { row } } else { ClusterError::Infinite { row } });
+    }
     if norms.is_empty() || norms.iter().any(|norm| *norm >= ZERO_NORM) { Ok(norms) } else { Err(ClusterError::AllZero) }
 }
 

@@ -176,10 +176,10 @@ pub enum Noise {
 }
 
 /// The output of a method in its own numbering; [`NOISE`] marks photos without a group.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct MethodOutput {
-    pub labels: Vec<i32>,
-    pub details: stats::Details,
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct MethodOutput {
+    pub(crate) labels: Vec<i32>,
+    pub(crate) details: stats::Details,
 }
 
 /// The result of clustering. Groups are numbered by first appearance in input order.
@@ -206,17 +206,22 @@ impl Clustering {
 }
 
 pub fn cluster(input: &Input, method: &Method, noise: Noise) -> Result<Clustering, ClusterError> {
+    Ok(place_noise(method_output(input, method)?, method, noise))
+}
+
+/// The part of [`cluster`] that takes long: the method's groups, corrected by the clock.
+pub fn method_output(input: &Input, method: &Method) -> Result<MethodOutput, ClusterError> {
     input.check()?;
     let mut output = if input.embeddings.is_empty() { MethodOutput::default() } else { method.run(input)? };
     if let Some(clock) = input.clock.filter(|_| method.uses_clock()) {
         output.labels =
             moments::apply_clock(&output.labels, input.embeddings, input.times, &clock, method.min_group_size());
     }
-    Ok(place_noise(output, method, noise))
+    Ok(output)
 }
 
 /// Renumbers groups by first appearance and applies `noise` to photos without a group.
-fn place_noise(output: MethodOutput, method: &Method, noise: Noise) -> Clustering {
+pub fn place_noise(output: MethodOutput, method: &Method, noise: Noise) -> Clustering {
     #[derive(PartialEq, Eq, Hash)]
     enum Key {
         Group(i32),

@@ -36,6 +36,11 @@ impl Moment {
         (self.earliest == self.latest).then_some(self.earliest)
     }
 
+    /// The earliest and the latest possible time.
+    pub fn bounds(self) -> [i64; 2] {
+        [self.earliest, self.latest]
+    }
+
     /// The smallest possible difference of the two times.
     fn min_difference(self, other: Self) -> i64 {
         let after = |a: Self, b: Self| b.earliest.saturating_sub(a.latest);
