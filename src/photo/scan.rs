@@ -286,15 +286,15 @@ fn is_photo_by_content(path: &Path) -> bool {
 
 /// Attaches `IMG_1.CR2` to `IMG_1.JPG`, or else to the HEIC, of the same shot.
 fn pair_raws(photos: &mut Vec<Photo>) {
+    if !photos.iter().any(|photo| is_raw_name(photo.path.as_os_str())) {
+        return;
+    }
     let shot = |path: &Path| path.with_extension("");
     let mut developed: HashMap<PathBuf, usize> = HashMap::new();
     for is_wanted in [is_jpeg_name, is_heic_name] {
         for (index, photo) in photos.iter().enumerate().filter(|(_, photo)| is_wanted(photo.path.as_os_str())) {
             developed.entry(shot(&photo.path)).or_insert(index);
         }
-    }
-    if developed.is_empty() {
-        return;
     }
     let mut raws = Vec::new();
     for photo in photos.iter().filter(|photo| is_raw_name(photo.path.as_os_str())) {

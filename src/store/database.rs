@@ -1,6 +1,6 @@
 //! The SQL of the store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,12 @@ const PAGE_BYTES: u32 = 8_192;
 
 /// The number of keys in one query.
 const KEYS: usize = 256;
+
+/// More findings than a photo has.
+const MOST_ROWS: i64 = 16;
+
+/// Stored findings, by content and analysis.
+pub type Findings = HashMap<ContentId, HashMap<Fingerprint, Vec<u8>>>;
 
 #[derive(Debug)]
 pub struct Database {
@@ -142,26 +148,36 @@ impl Database {
     }
 
     /// The findings of the wanted analyses, by content, without rows with a wrong checksum.
-    pub fn findings(
-        &self,
-        contents: &[ContentId],
-        wanted: &[Fingerprint],
-    ) -> rusqlite::Result<HashMap<ContentId, HashMap<Fingerprint, Vec<u8>>>> {
-        let keys: Vec<&[u8]> = contents.iter().map(|content| &content.0[..]).collect();
-        let mut found: HashMap<ContentId, HashMap<Fingerprint, Vec<u8>>> = HashMap::new();
+    pub fn findings(&self, contents: &[ContentId], wanted: &[Fingerprint]) -> rusqlite::Result<Findings> {
+        let mut found = Findings::new();
         let analyses = wanted.iter().map(|wanted| format!("x'{wanted}'")).collect::<Vec<_>>().join(", ");
-        let sql =
-            format!("SELECT payload, content, analysis FROM finding WHERE analysis IN ({analyses}) AND content IN");
-        self.each_of(&sql, &keys, |row| {
-            let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob().unwrap_or_default());
-            let (content, analysis) = (blob(1)?, blob(2)?);
-            let payload = bytes(row)?.and_then(|stored| verified(&[content, analysis].concat(), stored));
-            if let (Some(payload), Ok(content), Ok(analysis)) = (payload, content.try_into(), analysis.try_into()) {
-                found.entry(ContentId(content)).or_default().insert(Fingerprint(analysis), payload);
+        let sql = format!("SELECT payload, content, analysis FROM finding WHERE analysis IN ({analyses}) AND");
+        if let Some([first, last]) = self.span(contents)? {
+            let asked: HashSet<&[u8]> = contents.iter().map(|content| &content.0[..]).collect();
+            let mut statement = self.connection.prepare_cached(&format!("{sql} rowid BETWEEN ?1 AND ?2"))?;
+            let mut rows = statement.query([first, last])?;
+            while let Some(row) = rows.next()? {
+                if asked.contains(row.get_ref(1)?.as_blob().unwrap_or_default()) {
+                    take(&mut found, row)?;
+                }
             }
-            Ok(())
-        })?;
+        }
+        let lacks = |content: &&ContentId| found.get(content).is_none_or(|found| found.len() < wanted.len());
+        let keys: Vec<&[u8]> = contents.iter().filter(lacks).map(|content| &content.0[..]).collect();
+        self.each_of(&format!("{sql} content IN"), &keys, |row| take(&mut found, row))?;
         Ok(found)
+    }
+
+    /// The numbers of the first and the last row of photos that were stored one after the other; `None` where others lie
+    /// between them. One sweep over such rows takes much less time than their keys.
+    fn span(&self, contents: &[ContentId]) -> rusqlite::Result<Option<[i64; 2]>> {
+        let (Some(first), Some(last)) = (contents.first(), contents.last()) else { return Ok(None) };
+        let mut statement = self.connection.prepare_cached("SELECT max(rowid) FROM finding WHERE content = ?1")?;
+        let mut row = |content: &ContentId| statement.query_row([content.0], |row| row.get::<_, Option<i64>>(0));
+        let (Some(first), Some(last)) = (row(first)?, row(last)?) else { return Ok(None) };
+        // Threads finish photos that follow each other in any order.
+        let span = [first.min(last) - MOST_ROWS, first.max(last) + MOST_ROWS];
+        Ok(Some(span).filter(|[first, last]| last - first <= MOST_ROWS * (contents.len() as i64 + 1)))
     }
 
     /// Calls `each` with every row of a query that ends with a list of keys, [`KEYS`] of them at a time.
@@ -236,6 +252,17 @@ impl Database {
         }
         Ok(removed)
     }
+}
+
+/// Adds a row of payload, content and analysis, unless its checksum is wrong.
+fn take(found: &mut Findings, row: &Row<'_>) -> rusqlite::Result<()> {
+    let blob = |column: usize| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_blob().unwrap_or_default());
+    let (content, analysis) = (blob(1)?, blob(2)?);
+    let payload = bytes(row)?.and_then(|stored| verified(&[content, analysis].concat(), stored));
+    if let (Some(payload), Ok(content), Ok(analysis)) = (payload, content.try_into(), analysis.try_into()) {
+        found.entry(ContentId(content)).or_default().insert(Fingerprint(analysis), payload);
+    }
+    Ok(())
 }
 
 /// The value with a checksum behind it that covers the row's key, so that neither a flipped bit nor the value of another

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
 
 use crate::sqlite::{self, LockDeadline, is_damage, is_locked};
-use database::Database;
+use database::{Database, Findings};
 use photo::identity::{ContentId, Stamp};
 
 /// The name carries the layout's version: an older albumctl beside a newer one keeps its own file.
@@ -144,11 +144,7 @@ impl Store {
     }
 
     /// The findings of the wanted analyses, by content.
-    pub fn findings(
-        &self,
-        contents: &[ContentId],
-        wanted: &[Fingerprint],
-    ) -> HashMap<ContentId, HashMap<Fingerprint, Vec<u8>>> {
+    pub fn findings(&self, contents: &[ContentId], wanted: &[Fingerprint]) -> Findings {
         self.read(|database| database.findings(contents, wanted)).unwrap_or_default()
     }
 

@@ -205,6 +205,30 @@ fn many_files_are_looked_up_at_once_as_one_by_one() {
 }
 
 #[test]
+fn photos_are_looked_up_in_whatever_order_they_were_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path());
+    let [early, late] = ["score", "faces"].map(|name| Fingerprint::of([name]));
+    let content = |n: u32| ContentId::of(&n.to_le_bytes());
+    let keep = |n: u32, analysis: Fingerprint| store.keep_finding(content(n), analysis, &n.to_le_bytes());
+    // Neighbours in another order, the last ones long after the others, and a second finding of each third one later.
+    (0..90).for_each(|n| keep(n ^ 3, early));
+    (1_000..3_000).for_each(|n| keep(n, early));
+    (90..100).for_each(|n| keep(n, early));
+    (0..100).step_by(3).for_each(|n| keep(n, late));
+    for asked in [0..60, 0..100, 30..110, 95..96] {
+        let findings = store.findings(&asked.clone().map(content).collect::<Vec<_>>(), &[early, late]);
+        assert_eq!(findings.len(), asked.clone().filter(|n| *n < 100).count(), "no others, {asked:?}");
+        for n in asked {
+            let found = |analysis: Fingerprint| findings.get(&content(n))?.get(&analysis).map(Vec::as_slice);
+            let number = n.to_le_bytes();
+            assert_eq!(found(early), (n < 100).then_some(&number[..]), "{n}");
+            assert_eq!(found(late), (n < 100 && n % 3 == 0).then_some(&number[..]), "{n}");
+        }
+    }
+}
+
+#[test]
 fn photos_are_looked_up_while_another_thread_uses_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path());

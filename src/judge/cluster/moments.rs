@@ -95,9 +95,8 @@ pub(super) fn apply_clock(
             groups.entry(label).or_default().push(photo);
         }
     }
-    for members in groups.values() {
-        units.extend(split_at_pauses(members, rows, times, clock));
-    }
+    let split = |members: &Vec<usize>| split_at_pauses(members, rows, times, clock);
+    units.par_extend(groups.values().collect::<Vec<_>>().into_par_iter().flat_map_iter(split));
     let near = neighbours(&units, rows, times, clock);
     let mut next_label = groups.keys().next_back().map_or(0, |last| last + 1);
     let mut corrected = vec![NOISE; labels.len()];
