@@ -18,7 +18,8 @@ use photo::Taken;
 use photo::identity::{ContentId, PictureId};
 use photo::xmp::PersonsRating;
 
-/// All findings about one photo. A part is `None` where it was not asked for or its model is missing.
+/// All findings about one photo. A part is `None` where it was not asked for or its model is missing. Large parts that most
+/// photos of a library lack are boxed, because all reports are in memory together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PhotoReport {
     pub path: PathBuf,
@@ -38,20 +39,20 @@ pub struct PhotoReport {
     pub measured_at: u32,
     pub quality: Option<Quality>,
     pub aesthetic: Option<AestheticRating>,
-    pub portrait: Option<Portrait>,
+    pub portrait: Option<Box<Portrait>>,
     pub embedding: Option<PhotoEmbedding>,
     /// The strength of each flaw, in the network's order.
     pub degradations: Option<Vec<f32>>,
     /// The result of the classifier.
-    pub classified: Option<Classified>,
+    pub classified: Option<Box<Classified>>,
     /// What kind of picture it is.
     pub kind: Option<LikelyKind>,
     /// The faces on it, and whose they are.
     pub people: Option<Vec<PersonFace>>,
-    pub text: Option<PhotoText>,
+    pub text: Option<Box<PhotoText>>,
     /// The vector that texts are compared with.
-    pub description: Option<PhotoEmbedding>,
-    pub objects: Option<PhotoObjects>,
+    pub description: Option<Box<PhotoEmbedding>>,
+    pub objects: Option<Box<PhotoObjects>>,
     /// The photo's group; photos of one batch with the same number show the same scene.
     pub cluster_id: Option<i64>,
     /// The feature vector by which a comparison network compares pairs.

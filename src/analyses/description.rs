@@ -22,7 +22,8 @@ impl Analysis for DescriptionAnalysis {
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
         let vector = self.model.embed(picture.medium())?;
-        report.description = Some(PhotoEmbedding { vector: vector.into(), model: self.model.reference().to_owned() });
+        report.description =
+            Some(Box::new(PhotoEmbedding { vector: vector.into(), model: self.model.reference().to_owned() }));
         Ok(())
     }
 
@@ -36,7 +37,8 @@ impl Analysis for DescriptionAnalysis {
 
     fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
         let vector = numbers(finding).filter(|vector| !vector.is_empty())?;
-        report.description = Some(PhotoEmbedding { vector: vector.into(), model: self.model.reference().to_owned() });
+        report.description =
+            Some(Box::new(PhotoEmbedding { vector: vector.into(), model: self.model.reference().to_owned() }));
         Some(())
     }
 }

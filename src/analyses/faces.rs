@@ -35,7 +35,7 @@ impl Analysis for FaceAnalysis {
     }
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
-        report.portrait = Some(self.faces.analyse(&picture.decoded)?);
+        report.portrait = Some(Box::new(self.faces.analyse(&picture.decoded)?));
         Ok(())
     }
 
@@ -56,7 +56,7 @@ impl Analysis for FaceAnalysis {
 
     fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
         // Landmarks are not stored.
-        report.portrait = Some(serde_json::from_slice(finding).ok()?);
+        report.portrait = Some(Box::new(serde_json::from_slice(finding).ok()?));
         Some(())
     }
 }

@@ -126,7 +126,7 @@ impl ReportedNetwork for Classifier {
     fn fill(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
         let (classes, own, model) = (self.classes().ok()?, self.has_own_classes(), self.reference());
         let whole = classes.len() == answer.len() && !classes.is_empty();
-        report.classified = whole.then_some(Classified { classes, likely: answer, own, model });
+        report.classified = whole.then(|| Box::new(Classified { classes, likely: answer, own, model }));
         report.classified.as_ref().map(drop)
     }
 

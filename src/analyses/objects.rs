@@ -23,7 +23,7 @@ impl Analysis for ObjectAnalysis {
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
         // The networks were trained on colours as files have them.
         let objects = self.model.find(picture.medium_as_stored())?;
-        report.objects = Some(PhotoObjects { objects, model: self.model.reference().to_owned() });
+        report.objects = Some(Box::new(PhotoObjects { objects, model: self.model.reference().to_owned() }));
         Ok(())
     }
 
@@ -33,7 +33,7 @@ impl Analysis for ObjectAnalysis {
 
     fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
         let objects = serde_json::from_slice::<Option<_>>(finding).ok()??;
-        report.objects = Some(PhotoObjects { objects, model: self.model.reference().to_owned() });
+        report.objects = Some(Box::new(PhotoObjects { objects, model: self.model.reference().to_owned() }));
         Some(())
     }
 }

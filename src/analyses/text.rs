@@ -26,7 +26,7 @@ impl Analysis for TextAnalysis {
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
         let lines = self.model.read(&picture.decoded)?;
-        report.text = Some(PhotoText { lines, model: self.model.reference().to_owned() });
+        report.text = Some(Box::new(PhotoText { lines, model: self.model.reference().to_owned() }));
         Ok(())
     }
 
@@ -36,7 +36,7 @@ impl Analysis for TextAnalysis {
 
     fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
         let lines = serde_json::from_slice::<Option<_>>(finding).ok()??;
-        report.text = Some(PhotoText { lines, model: self.model.reference().to_owned() });
+        report.text = Some(Box::new(PhotoText { lines, model: self.model.reference().to_owned() }));
         Some(())
     }
 }

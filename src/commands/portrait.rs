@@ -52,7 +52,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             copies.write(&report.path, medium, context, |pixels| Ok(draw(pixels)?));
         }
         let portrait = report.portrait.ok_or(ModelHubError::Unanswered)?;
-        Ok(output.write(&context.ui, &PortraitRecord::new(&report.path, portrait))?)
+        Ok(output.write(&context.ui, &PortraitRecord::new(&report.path, *portrait))?)
     })?;
     copies.map_or(Ok(()), |copies| copies.finish(&mut tally, context))?;
     tally.close(output, context)?;

@@ -111,7 +111,10 @@ impl ModelHub {
     /// ```
     pub fn portrait<'a>(&self, photo: impl Into<PhotoInput<'a>>) -> Result<Portrait, ModelHubError> {
         let finding = self.face_finding(Landmarks::Attention)?;
-        self.ask_one(photo.into(), self.medium(), &[&finding])?.portrait.ok_or(ModelHubError::Unanswered)
+        self.ask_one(photo.into(), self.medium(), &[&finding])?
+            .portrait
+            .map(|found| *found)
+            .ok_or(ModelHubError::Unanswered)
     }
 
     /// Computes a feature vector for each photo, by the configured model or the scene layout.

@@ -86,10 +86,12 @@ impl<'a> Lookups<'a> {
             .filter_map(|(photo, stamp)| Some((photo.path.as_path(), *stamp.as_ref().ok()?.as_ref()?)))
             .collect();
         let contents = job.store.contents(&stamped);
-        let mut findings = job.store.findings(&contents.values().copied().collect::<Vec<_>>(), &self.wanted);
+        // In the order of the photos, in which they were stored.
+        let in_order: Vec<ContentId> = stamped.iter().filter_map(|(path, _)| contents.get(path).copied()).collect();
+        let mut findings = job.store.findings(&in_order, &self.wanted);
         // Of several files with the same bytes the last takes the findings along, the others get copies.
         let mut left: HashMap<ContentId, usize> = HashMap::new();
-        contents.values().for_each(|content| *left.entry(*content).or_default() += 1);
+        in_order.iter().for_each(|content| *left.entry(*content).or_default() += 1);
         let known = |(photo, stamp): (&photo::scan::Photo, Result<Option<Stamp>, ReadError>)| {
             let content = stamp.is_ok().then(|| contents.get(photo.path.as_path()).copied()).flatten();
             let findings = content.map(|content| {

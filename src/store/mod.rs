@@ -143,7 +143,7 @@ impl Store {
         self.read(|database| database.contents(files)).unwrap_or_default()
     }
 
-    /// The findings of the wanted analyses, by content.
+    /// The findings of the wanted analyses, by content. Quickest for contents in the order in which they were stored.
     pub fn findings(&self, contents: &[ContentId], wanted: &[Fingerprint]) -> Findings {
         self.read(|database| database.findings(contents, wanted)).unwrap_or_default()
     }

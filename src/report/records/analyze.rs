@@ -162,7 +162,7 @@ impl AnalyzeRecord {
             kind: report.kind.map(|kind| kind.what),
             kind_confidence: report.kind.map(|kind| kind.score),
             people: report.people.map(|faces| faces.iter().map(PersonRecord::from).collect()),
-            text: report.text.as_ref().map(TextRecord::new),
+            text: report.text.as_deref().map(TextRecord::new),
             objects: report.objects.as_ref().map(|found| ObjectRecord::all(found, PhotoObjects::SURE)),
             unit,
             relevance: photo.relevance.as_ref().map(|found| found.score),
@@ -205,16 +205,16 @@ impl AnalyzeRecord {
                 trained_on_ava: self.ava_score.is_some(),
                 strength: None,
             }),
-            portrait,
+            portrait: portrait.map(Box::new),
             sequence: self.unit.into_sequence(),
             embedding: Some(PhotoEmbedding { vector: self.embedding.into(), model: self.model }),
-            classified: self.labels.map(LabelRecord::classified),
+            classified: self.labels.map(LabelRecord::classified).map(Box::new),
             people: self.people.map(|faces| faces.into_iter().map(PersonFace::from).collect()),
             kind: self.kind.map(|what| LikelyKind { what, score: self.kind_confidence.unwrap_or(1.0) }),
-            text: self.text.map(|text| PhotoText { lines: text.into_lines(), model: String::new() }),
-            objects: self.objects.map(|found| PhotoObjects {
-                objects: found.into_iter().map(Into::into).collect(),
-                model: String::new(),
+            text: self.text.map(|text| Box::new(PhotoText { lines: text.into_lines(), model: String::new() })),
+            objects: self.objects.map(|found| {
+                let objects = found.into_iter().map(Into::into).collect();
+                Box::new(PhotoObjects { objects, model: String::new() })
             }),
             ..PhotoReport::of(&path)
         }
