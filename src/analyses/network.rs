@@ -16,7 +16,7 @@ pub trait ReportedNetwork: TaskNetwork {
     fn outputs(&self, photos: &[Pixels]) -> Result<Vec<Vec<f32>>, HubError>;
 
     /// Puts an output into the report; `None` where its length is wrong.
-    fn fill(&self, output: Vec<f32>, report: &mut PhotoReport) -> Option<()>;
+    fn fill(&self, output: &[f32], report: &mut PhotoReport) -> Option<()>;
 
     /// Returns the output as the report holds it.
     fn reported(report: &PhotoReport) -> Option<Vec<f32>>;
@@ -32,7 +32,7 @@ impl ReportedNetwork for Aesthetic {
         Ok(judgements.map(|judgement| [judgement.score].into_iter().chain(judgement.strength).collect()).collect())
     }
 
-    fn fill(&self, output: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+    fn fill(&self, output: &[f32], report: &mut PhotoReport) -> Option<()> {
         if output.len() != 1 + usize::from(self.tells_strength()) {
             return None;
         }
@@ -62,7 +62,7 @@ impl ReportedNetwork for Embedder {
         self.embed(photos)
     }
 
-    fn fill(&self, output: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+    fn fill(&self, output: &[f32], report: &mut PhotoReport) -> Option<()> {
         if output.len() != self.dim().ok()? {
             return None;
         }
@@ -83,11 +83,11 @@ impl ReportedNetwork for Comparator {
         self.features(photos)
     }
 
-    fn fill(&self, output: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+    fn fill(&self, output: &[f32], report: &mut PhotoReport) -> Option<()> {
         if output.len() != self.dim().ok()? {
             return None;
         }
-        report.comparison = Some(output);
+        report.comparison = Some(output.to_vec());
         Some(())
     }
 
@@ -104,9 +104,9 @@ impl ReportedNetwork for Degradations {
         self.strengths(photos)
     }
 
-    fn fill(&self, output: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+    fn fill(&self, output: &[f32], report: &mut PhotoReport) -> Option<()> {
         let expected = if self.kind() == DegradationsKind::SingleHead { 1 } else { 5 };
-        report.degradations = (output.len() == expected).then_some(output);
+        report.degradations = (output.len() == expected).then(|| output.to_vec());
         report.degradations.as_ref().map(drop)
     }
 
@@ -123,10 +123,10 @@ impl ReportedNetwork for Classifier {
         self.probabilities(photos)
     }
 
-    fn fill(&self, answer: Vec<f32>, report: &mut PhotoReport) -> Option<()> {
+    fn fill(&self, output: &[f32], report: &mut PhotoReport) -> Option<()> {
         let (classes, own, model) = (self.classes().ok()?, self.has_own_classes(), self.reference());
-        let whole = classes.len() == answer.len() && !classes.is_empty();
-        report.classified = whole.then(|| Box::new(Classified { classes, likely: answer, own, model }));
+        let whole = classes.len() == output.len() && !classes.is_empty();
+        report.classified = whole.then(|| Box::new(Classified { classes, likely: output.to_vec(), own, model }));
         report.classified.as_ref().map(drop)
     }
 
@@ -172,7 +172,7 @@ impl<N: ReportedNetwork> Analysis for NetworkAnalysis<N> {
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
         let output = self.network.outputs(std::slice::from_ref(picture.medium()))?.concat();
         self.network
-            .fill(output, report)
+            .fill(&output, report)
             .ok_or_else(|| anyhow::anyhow!("{}: its output has an unexpected length", self.network.reference()))
     }
 
@@ -185,7 +185,7 @@ impl<N: ReportedNetwork> Analysis for NetworkAnalysis<N> {
     }
 
     fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
-        self.network.fill(numbers(finding)?, report)
+        self.network.fill(&numbers(finding)?, report)
     }
 }
 

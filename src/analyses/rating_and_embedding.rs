@@ -30,8 +30,8 @@ impl RatingAndEmbeddingAnalysis {
         let (rating, rest) = row.split_at_checked(RATING_LENGTH)?;
         let (kind, embedding) = rest.split_at_checked(kind::LENGTH)?;
         report.kind = Some(kind::restored(kind)?);
-        self.rating.fill(rating.to_vec(), report)?;
-        self.embedding.fill(embedding.to_vec(), report)
+        self.rating.fill(rating, report)?;
+        self.embedding.fill(embedding, report)
     }
 }
 

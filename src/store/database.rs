@@ -273,8 +273,10 @@ fn with_checksum(key: &[u8], value: &[u8]) -> Vec<u8> {
 
 /// Returns the value without its checksum, or `None` where the checksum is wrong.
 fn verified(key: &[u8], mut stored: Vec<u8>) -> Option<Vec<u8>> {
-    let checksum = stored.split_off(stored.len().checked_sub(checksum_of([]).len())?);
-    (checksum == checksum_of([key, stored.as_slice()])).then_some(stored)
+    let (value, checksum) = stored.split_at(stored.len().checked_sub(checksum_of([]).len())?);
+    let (length, is_right) = (value.len(), checksum == checksum_of([key, value]));
+    stored.truncate(length);
+    is_right.then_some(stored)
 }
 
 /// The first column where it is a blob; anything else is damage to this one row.

@@ -364,7 +364,7 @@ impl<'a> ScoredPhotos<'a> {
             is_picked[photo] = true;
         }
         let mut others: Vec<usize> = (0..self.photos.len()).filter(|&photo| !is_picked[photo]).collect();
-        others.sort_by(|&a, &b| self.better_first(a, b));
+        others.par_sort_by(|&a, &b| self.better_first(a, b));
         sequence.extend(others);
         let none: Vec<usize> = Vec::new();
         let any_kept = (0..self.photos.len()).any(|photo| self.is(photo, Decision::Keep));
