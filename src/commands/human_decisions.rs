@@ -62,22 +62,19 @@ pub fn elsewhere(reports: &[PhotoReport], ratings: Ratings) -> Vec<Option<FoundD
     if ratings == Ratings::Ignore {
         return vec![None; reports.len()];
     }
-    let paths: Vec<PathBuf> = reports.iter().map(|report| report.path.clone()).collect();
+    let by_file = |report: &PhotoReport| Some((decision(report.rating?)?, DecisionSource::File));
     let mut folders = Folders::default();
     // Checking the spelling of each sidecar's name is slow in a large album, so it is skipped where there are none.
-    let sidecars = if paths.iter().any(|path| folders.holds_sidecars(path)) {
-        xmp::sidecars(&paths, Naming::Both)
-    } else {
-        vec![Vec::new(); paths.len()]
-    };
+    if !reports.iter().any(|report| folders.holds_sidecars(&report.path)) {
+        return reports.iter().map(by_file).collect();
+    }
+    let paths: Vec<PathBuf> = reports.iter().map(|report| report.path.clone()).collect();
     let found = |(report, sidecars): (&PhotoReport, Vec<PathBuf>)| {
-        let mut by_sidecar =
-            || sidecars.iter().filter(|sidecar| folders.has(sidecar)).find_map(|sidecar| decision(read(sidecar)?));
-        by_sidecar()
-            .map(|decision| (decision, DecisionSource::Sidecar))
-            .or_else(|| Some((decision(report.rating?)?, DecisionSource::File)))
+        let mut here = sidecars.iter().filter(|sidecar| folders.has(sidecar));
+        let by_sidecar = here.find_map(|sidecar| decision(read(sidecar)?));
+        by_sidecar.map(|decision| (decision, DecisionSource::Sidecar)).or_else(|| by_file(report))
     };
-    reports.iter().zip(sidecars).map(found).collect()
+    reports.iter().zip(xmp::sidecars(&paths, Naming::Both)).map(found).collect()
 }
 
 /// Fewer than five stars rate a photo without deciding that it belongs in the album.
@@ -109,10 +106,13 @@ impl Folders {
 
     fn beside(&mut self, file: &Path) -> &HashSet<OsString> {
         let folder = file.parent().unwrap_or(Path::new(""));
-        self.0.entry(folder.to_owned()).or_insert_with(|| {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-            names.filter(|name| Path::new(name).extension().is_some_and(|it| it.eq_ignore_ascii_case("xmp"))).collect()
-        })
+        if !self.0.contains_key(folder) {
+            let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let names = std::fs::read_dir(listed).into_iter().flatten().flatten().map(|entry| entry.file_name());
+            let is_sidecar =
+                |name: &OsString| Path::new(name).extension().is_some_and(|it| it.eq_ignore_ascii_case("xmp"));
+            self.0.insert(folder.to_owned(), names.filter(is_sidecar).collect());
+        }
+        &self.0[folder]
     }
 }
