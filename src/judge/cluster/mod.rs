@@ -175,7 +175,7 @@ pub enum Noise {
     Exclude,
 }
 
-/// The output of a method in its own numbering; [`NOISE`] marks photos without a group.
+/// The output of a method in its own numbering; −1 marks photos without a group.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct MethodOutput {
     pub(crate) labels: Vec<i32>,
