@@ -102,7 +102,7 @@ const STORED_FROM: usize = 2_000;
 const HASHED_AT_ONCE: usize = 1 << 16;
 
 /// To be changed whenever the same photos give other groups.
-const REVISION: &str = "groups 1";
+const REVISION: &str = "groups/1";
 
 /// Everything that determines the groups: what is grouped, as a content, and how.
 fn store_key(input: &Input, method: &Method) -> (ContentId, Fingerprint) {

@@ -46,10 +46,11 @@ impl StoreKeys {
         Self { facts: facts_key(), analyses: job.analyses.iter().map(bind).collect() }
     }
 
-    /// The findings without which a photo must be decoded.
+    /// The stored findings without which a photo must be decoded.
     pub fn needed(&self, job: &Job<'_>) -> Vec<Fingerprint> {
         let analyses = job.analyses.iter().zip(&self.analyses);
-        let needed = analyses.filter(|(analysis, _)| !analysis.is_optional()).map(|(_, key)| key);
+        let needed =
+            analyses.filter(|(analysis, _)| analysis.is_stored() && !analysis.is_optional()).map(|(_, key)| key);
         std::iter::once(&self.facts).chain(needed).copied().collect()
     }
 }

@@ -1,4 +1,5 @@
-//! The results store: a cache of findings, by the photo's content and by the fingerprint of the analysis.
+//! The results store: a cache of findings, by the photo's content and by the fingerprint of the analysis, and of the groups
+//! of large albums, by a hash of what is grouped.
 //!
 //! It is one SQLite file, shared by any number of processes. It may be deleted at any time, and no problem with it may
 //! stop a run. Problems are collected as warnings for the caller to show.
