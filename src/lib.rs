@@ -71,6 +71,7 @@
 //! | how does a decision survive an edit of the file? | `src/journal/photo_id.rs`; `src/photo/picture.rs` (the picture without metadata) |
 //! | the page of `--report` and `review` | `src/report/html/`; its keys: `page.js` there; the server: `src/review/`, with access control in `server.rs`; from a request to the journal and back: `src/commands/review/session.rs`, on the choice that `choosing.rs` beside it makes |
 //! | k-means over files | `src/scale/pass.rs` (queries), `fit.rs`; run by `scan_pool.rs` here, by `distributed/engine.rs` on a cluster |
+//! | de-duplication of rows | `src/scale/dedup.rs`; parts are compared by `dedup/local.rs` here, by `distributed/operators.rs` on a cluster |
 //! | a key of the configuration | `src/config/settings.rs`, with its default in `configs/global_config.yaml` |
 //! | a command | its file in `src/commands/`; `src/cli.rs`; in `src/cli/` its `--help` examples, the files it writes, and options that do nothing for it; the schema of its lines: `src/report/schema.rs` |
 //! | what happens when something breaks? | `tests/faults/README.md`, each row with its test |

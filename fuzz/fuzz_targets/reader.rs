@@ -21,7 +21,7 @@ use photo::{self, FileFormat, Limits, Scale};
 use base::pixels::Pixels;
 use albumctl::report::records::AnalyzeRecord;
 use albumctl::report::xmp::{self, Faces, Mark};
-use scale::dedup::{self, Keep};
+use scale::dedup::{self, Keep, Rules};
 use scale::{Init, ScaleError, Source, fit};
 use libfuzzer_sys::fuzz_target;
 
@@ -153,9 +153,7 @@ fn features(bytes: &[u8]) {
     let _ = std::fs::remove_dir_all(&work);
     let options = dedup::Options {
         clusters: None,
-        similarity: 0.9,
-        keep: Keep::First,
-        scores: Vec::new(),
+        rules: Rules { similarity: 0.9, keep: Keep::First, scores: Vec::new() },
         seed: 1,
         threads: 1,
         memory: 1 << 20,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::engine::{EngineArgs, PassArgs};
 use super::features::DataArgs;
 use super::folder_delivery::{Delivery, FolderArgs};
 use crate::arguments::WalkArgs;
@@ -85,6 +86,12 @@ pub struct Args {
     /// Print kept rows, duplicates, or both
     #[arg(long, value_enum, value_name = "WHICH", default_value = "all")]
     show: Show,
+
+    #[command(flatten)]
+    engine: EngineArgs,
+
+    #[command(flatten)]
+    passes: PassArgs,
 
     #[command(flatten)]
     folder: FolderArgs,

@@ -29,6 +29,20 @@ pub struct EngineArgs {
     authority: AuthorityArgs,
 }
 
+/// How passes over rows are handed to a cluster.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Where the work is done")]
+pub struct PassArgs {
+    /// On a cluster: a folder or s3:// URL that every machine sees, for exchanging centroids; by default --work
+    #[arg(long, value_name = "DIR|URL")]
+    pub share: Option<String>,
+
+    /// On a cluster: rows per task; small tasks spread better and lose less if a machine fails, large ones transfer fewer
+    /// sums
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub task_rows: Option<u64>,
+}
+
 /// A cluster that this run may use.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "distributed"), allow(dead_code, reason = "a build without the feature has none"))]
@@ -67,6 +81,10 @@ pub fn host_and_port(address: &str) -> Result<(String, u16), String> {
 }
 
 impl EngineArgs {
+    pub fn is_local(&self) -> bool {
+        self.engine == Engine::Local
+    }
+
     /// Returns the cluster, if one was named; an error if this run is offline or this build lacks the feature.
     pub fn cluster(&self, context: &Context) -> Result<Option<Cluster<'_>>, CommandError> {
         let Engine::Cluster(address) = &self.engine else { return Ok(None) };
@@ -93,13 +111,13 @@ impl EngineArgs {
 
 #[cfg(feature = "distributed")]
 impl Cluster<'_> {
-    pub fn options(&self, share: String) -> client::Options {
+    pub fn options(&self, share: String, task_rows: Option<u64>) -> client::Options {
         client::Options {
             address: self.address.to_owned(),
             share,
             deadline: std::time::Duration::from_secs(self.args.deadline),
             attempts: 3,
-            task_rows: None,
+            task_rows,
             trust: self.trust.clone(),
         }
     }

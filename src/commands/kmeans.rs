@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::addresses::{here_only, lines_stay_here, refuse_offline};
-use super::engine::{self, EngineArgs};
+use super::engine::{self, EngineArgs, PassArgs};
 use super::features::{self, DataArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::KmeansModelRecord;
 use scale::fit::{self, Event};
-use scale::{DataFile, Init, MODEL_MARK, Model, ScaleError, Source, assign, is_remote};
+use scale::{Init, MODEL_MARK, Model, ScaleError, Source, assign, is_remote};
 
 /// Cluster features in files, more than fit into memory
 ///
@@ -85,14 +85,8 @@ struct FitArgs {
     #[command(flatten)]
     engine: EngineArgs,
 
-    /// On a cluster: a folder or s3:// URL that every machine sees, for exchanging centroids; by default --work
-    #[arg(long, value_name = "DIR|URL", help_heading = "Where the work is done")]
-    share: Option<String>,
-
-    /// On a cluster: rows per task; small tasks spread better and lose less if a machine fails, large ones transfer fewer
-    /// sums
-    #[arg(long, value_name = "ROWS", help_heading = "Where the work is done", value_parser = clap::value_parser!(u64).range(1..))]
-    task_rows: Option<u64>,
+    #[command(flatten)]
+    passes: PassArgs,
 }
 
 /// Assign each row its cluster and distance, as Parquet; or find the clusters of vectors on standard input
@@ -163,8 +157,8 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
     here_only(Some(&work), "the folder of iterations", "--work DIR")?;
     let cluster = args.engine.cluster(context)?;
     let source = features::open(&args.data, context)?;
-    if cluster.is_some() && (args.write_assignments || source.files.iter().any(DataFile::is_array)) {
-        let refusal = anyhow::anyhow!("a cluster reads Parquet files and keeps no assignments");
+    if cluster.is_some() && args.write_assignments {
+        let refusal = anyhow::anyhow!("a cluster keeps no assignments");
         return Err(CommandError::usage(refusal).hint("without --engine this machine does"));
     }
     let options = fit::Options {
@@ -221,9 +215,8 @@ fn on_cluster(
     use scale::distributed::client::Client;
     use scale::distributed::engine::Cluster;
     let work = || scale::absolute(&options.work).to_string_lossy().into_owned();
-    let share = args.share.clone().unwrap_or_else(work);
-    let mut client_options = cluster.options(share);
-    client_options.task_rows = args.task_rows;
+    let share = args.passes.share.clone().unwrap_or_else(work);
+    let client_options = cluster.options(share, args.passes.task_rows);
     let warn = |message: &str| context.ui.warn(message);
     let client = Client::connect(&client_options, context.stop(), &warn)?;
     let cluster = Cluster::new(source, options.normalize, options.threads, client)?;

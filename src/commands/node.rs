@@ -130,7 +130,7 @@ fn scheduler(args: &SchedulerArgs, context: &Context) -> Result<Ending, CommandE
 #[cfg(feature = "distributed")]
 fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandError> {
     use scale::distributed::executor::{self, Event};
-    use scale::distributed::functions;
+    use scale::distributed::stored;
     let bind = args.bind.to_string();
     let mut reached = vec![("--bind", bind.as_str()), ("--scheduler", args.scheduler.0.as_str())];
     reached.extend(args.host.as_deref().map(|host| ("--host", host)));
@@ -173,7 +173,7 @@ fn executor(args: &ExecutorArgs, context: &Context) -> Result<Ending, CommandErr
             error
         }
     })?;
-    let (rows, passes) = functions::looked_at();
+    let (rows, passes) = stored::looked_at();
     context.ui.note(&format!("the executor ended; it looked at {rows} rows in {passes} passes"));
     Ok(Ending::AllDone)
 }

@@ -115,15 +115,6 @@ impl DataFile {
         }
     }
 
-    /// The start of a row group in the file, as Parquet engines define it.
-    #[cfg(feature = "distributed")]
-    pub(super) fn begin(&self, group: usize) -> i64 {
-        self.parquet().map_or(0, |metadata| {
-            let column = metadata.metadata().row_group(group).column(0);
-            column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset())
-        })
-    }
-
     pub(super) fn column<'a>(
         &self,
         metadata: &'a ArrowReaderMetadata,

@@ -5,30 +5,31 @@
 //!
 //! During the comparison the rows are on disk, part by part; memory holds one part per thread.
 
+mod division;
+mod local;
 mod part;
 mod parts;
 mod recall;
 mod removal_state;
 mod spill;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use rayon::prelude::*;
-
 use super::error::ScaleError;
-use super::features::Reading;
 use super::nearest::Nearest;
-use super::scan_pool::ScanPool;
-use super::source::Source;
+use super::pass::Engine;
+use super::source::{Group, Source};
+pub use division::{Division, StoredDivision};
+use local::Local;
+pub use part::Rows;
 pub use recall::Recall;
 use removal_state::RemovalState;
 
 const DEALS: u64 = 2;
 
 /// The row of a set of duplicates that is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Keep {
     /// The one with the highest score.
     Best,
@@ -44,11 +45,7 @@ pub enum Keep {
 pub struct Options {
     /// The number of clusters; `None` for one per one to two thousand rows.
     pub clusters: Option<usize>,
-    /// A row is a duplicate if its cosine similarity to a kept row is at least this.
-    pub similarity: f64,
-    pub keep: Keep,
-    /// A score for each row in the order of the data, for [`Keep::Best`]; rows without one are removed first.
-    pub scores: Vec<Option<f32>>,
+    pub rules: Rules,
     pub seed: u64,
     pub threads: usize,
     /// Memory for the rows being compared, for all threads together.
@@ -57,6 +54,21 @@ pub struct Options {
     pub spill: PathBuf,
     /// The number of rows that are compared with all others, to estimate what the clusters missed; 0 for none.
     pub sample: usize,
+}
+
+/// What is a duplicate, and what is kept.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// A row is a duplicate if its cosine similarity to a kept row is at least this.
+    pub similarity: f64,
+    pub keep: Keep,
+    /// A score for each row in the order of the data, for [`Keep::Best`]; rows without one are removed first.
+    pub scores: Vec<Option<f32>>,
+}
+
+/// An engine that compares the rows of each part of a division.
+pub trait DedupEngine: Engine {
+    fn duplicates(&self, division: &Division<'_>, groups: &[Group]) -> Result<Vec<Removed>, ScaleError>;
 }
 
 /// A removed row: the duplicate of a kept row.
@@ -81,9 +93,13 @@ pub struct Duplicates {
     pub recall: Option<Recall>,
 }
 
+/// De-duplicates on the threads of this machine.
 pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Duplicates, ScaleError> {
-    let reading = Reading { ids: false, normalize: true, batch_rows: Reading::rows_for(source.dim) };
-    let scan_pool = ScanPool::new(source, reading, options.threads, stop)?;
+    dedup_on(&Local::new(source, options, stop)?, options)
+}
+
+pub fn dedup_on(engine: &dyn DedupEngine, options: &Options) -> Result<Duplicates, ScaleError> {
+    let source = engine.source();
     let groups = source.groups();
     let limit = part::rows_within(options.memory / options.threads.max(1), source.dim);
     let mut removal_state = None;
@@ -91,27 +107,18 @@ pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Du
     let mut deals = Vec::new();
     let (mut split, mut cut) = (0, 0);
     for deal in 0..DEALS {
-        let dealt = parts::deal(&scan_pool, &groups, options, options.seed.wrapping_add(deal), limit)?;
+        let dealt = parts::deal(engine, &groups, options, options.seed.wrapping_add(deal), limit)?;
         let nearest = Nearest::new(dealt.centroids);
         // All rows have been read by now, so their number is known to be right.
         let removal_state = removal_state.get_or_insert_with(|| RemovalState::new(source.rows));
-        let spill = spill::Spill::write(&scan_pool, &groups, &nearest, &dealt.sizes, removal_state, &options.spill)?;
-        let pieces = spill.pieces(limit);
-        let found: Vec<Vec<Removed>> = scan_pool.install(|| {
-            let work = pieces.par_iter().with_max_len(1).map(|piece| {
-                if stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    return Err(ScaleError::Stopped);
-                }
-                let rows = spill.read(piece)?;
-                Ok(part::duplicates(&rows, nearest.centroids().row(piece.part), options, removal_state))
-            });
-            work.collect::<Result<_, _>>()
-        })?;
-        found.iter().flatten().for_each(|removed| removal_state.remove(removed));
-        removed.extend(found.into_iter().flatten());
+        let (sizes, rules) = (&dealt.sizes, &options.rules);
+        let division = Division { nearest: &nearest, sizes, limit, rules, removal_state };
+        let found = engine.duplicates(&division, &groups)?;
+        found.iter().for_each(|removed| removal_state.remove(removed));
+        removed.extend(found);
         if deal == 0 {
             split = dealt.split;
-            cut = pieces.iter().filter(|piece| piece.is_cut()).map(|piece| piece.part).collect::<BTreeSet<_>>().len();
+            cut = dealt.sizes.iter().filter(|size| **size > limit as u64).count();
         }
         deals.push(nearest);
         if deals[0].centroids().len() == 1 {
@@ -119,7 +126,7 @@ pub fn dedup(source: &Source, options: &Options, stop: &AtomicBool) -> Result<Du
         }
     }
     removed.sort_by_key(|removed| removed.row);
-    let recall = (options.sample > 0).then(|| recall::estimate(&scan_pool, &groups, &deals, options)).transpose()?;
+    let recall = (options.sample > 0).then(|| recall::estimate(engine, &groups, &deals, options)).transpose()?;
     let clusters = deals[0].centroids().len();
     Ok(Duplicates { removed, rows: source.rows, clusters, split, cut, recall })
 }

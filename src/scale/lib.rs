@@ -22,14 +22,18 @@ pub mod fit;
 mod input;
 mod model;
 mod nearest;
+pub mod output;
 mod page_headers;
 mod pages;
 pub mod pass;
 pub mod phash;
+pub mod sample;
+pub mod sampled_pairs;
 mod sampling;
 mod scan_pool;
 mod seeding;
 mod source;
+pub mod splinters;
 pub mod step;
 #[cfg(feature = "object-stores")]
 mod stores;

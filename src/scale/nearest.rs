@@ -140,6 +140,42 @@ impl Nearest {
         Ok((nearest, squared_distance(&row, self.centroids.row(nearest)).sqrt()))
     }
 
+    /// The nearest centroid of each row.
+    pub fn parts(&self, rows: &[f32], norms: &[f64], nearest_scratch: &mut NearestScratch) -> Vec<usize> {
+        let mut parts = vec![0; norms.len()];
+        self.assign(rows, norms, nearest_scratch, |row, part| parts[row] = part);
+        parts
+    }
+
+    /// Calls `each(row, centroid)` for all pairs whose product may reach `least`, in the order of rows; the caller decides
+    /// exactly.
+    pub fn close(
+        &self,
+        rows: &[f32],
+        norms: &[f64],
+        least: f64,
+        nearest_scratch: &mut NearestScratch,
+        mut each: impl FnMut(usize, usize),
+    ) {
+        let (dim, centroids) = (self.centroids.dim, self.centroids.len());
+        let Some(product) = self.products.last() else { return };
+        let lengths: Vec<f64> = self.centroids.rows().map(squared_norm).collect();
+        let chunk = (SCORES / centroids).max(16);
+        for (number, (rows, norms)) in rows.chunks(chunk * dim).zip(norms.chunks(chunk)).enumerate() {
+            nearest_scratch.scores.resize(norms.len() * centroids, 0.0);
+            product.linear.apply(rows, &mut nearest_scratch.scores, Activation::Identity, &mut nearest_scratch.scratch);
+            for (row, (scores, norm)) in nearest_scratch.scores.chunks_exact(centroids).zip(norms).enumerate() {
+                // A score is |c|² − 2 x·c.
+                let most = 2.0 * (product.worst_error(norm.sqrt(), self.longest, dim) - least);
+                for (centroid, (score, length)) in scores.iter().zip(&lengths).enumerate() {
+                    if f64::from(*score) <= length + most || score.is_nan() {
+                        each(number * chunk + row, centroid);
+                    }
+                }
+            }
+        }
+    }
+
     /// The first product whose rows have so far needed fewer exact comparisons than a more precise product would cost. The
     /// choice affects only speed.
     fn product(&self) -> usize {

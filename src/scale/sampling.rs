@@ -80,11 +80,6 @@ impl Smallest {
         self.wanted
     }
 
-    /// The rows in no particular order.
-    pub fn rows(&self) -> impl Iterator<Item = &Drawn> {
-        self.heap.iter()
-    }
-
     pub fn offer(&mut self, key: f64, row: &[f32], cluster: usize) {
         if self.heap.len() == self.wanted && self.heap.peek().is_none_or(|worst| key > worst.key) {
             return;
@@ -104,6 +99,36 @@ impl Smallest {
         for drawn in other.heap {
             self.offer(drawn.key, &drawn.row, drawn.cluster);
         }
+    }
+
+    /// The numbers of a row; 0 if there are no rows.
+    pub fn dim(&self) -> usize {
+        self.heap.peek().map_or(0, |drawn| drawn.row.len())
+    }
+
+    /// The rows and their keys as bytes, for [`Self::read`].
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        for drawn in &self.heap {
+            bytes.extend(drawn.key.to_le_bytes());
+            bytes.extend((drawn.cluster as u64).to_le_bytes());
+            bytes.extend(drawn.row.iter().flat_map(|x| x.to_le_bytes()));
+        }
+    }
+
+    /// Parses the bytes of rows of `dim` numbers; `None` if they are cut short.
+    pub fn read(wanted: usize, dim: usize, bytes: &[u8]) -> Option<Self> {
+        let mut smallest = Self::new(wanted);
+        let entries = bytes.chunks_exact(16 + 4 * dim);
+        if !entries.remainder().is_empty() {
+            return None;
+        }
+        for entry in entries {
+            let key = f64::from_le_bytes(*entry.first_chunk()?);
+            let cluster = u64::from_le_bytes(*entry[8..].first_chunk()?) as usize;
+            let row: Vec<f32> = entry[16..].as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+            smallest.offer(key, &row, cluster);
+        }
+        Some(smallest)
     }
 
     /// The rows, smallest key first.

@@ -7,9 +7,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::error::{DataLocation, RowError, ScaleError};
 use super::features::{Batch, GroupReader, Reading};
 use super::nearest::{Nearest, NearestScratch};
-use super::pass::{Engine, Pass, PassOutput as _, Sample, SampledRows, Step};
+use super::output::Output;
+use super::pass::{Engine, Pass};
 use super::source::{Group, Source};
-use super::step::{Partial, Scale};
 use base::contain::contained;
 use base::threads::pool;
 
@@ -72,22 +72,6 @@ impl<'a> ScanPool<'a> {
             None if self.stop.load(Ordering::Relaxed) => Err(ScaleError::Stopped),
             None => Ok(states.into_inner().unwrap_or_else(PoisonError::into_inner)),
         }
-    }
-
-    /// Runs a pass over some groups.
-    pub fn run<P: Pass>(&self, pass: &P, groups: &[Group]) -> Result<P::Output, ScaleError> {
-        let dim = self.source.dim;
-        let outputs = self.scan(
-            groups,
-            || (pass.begin(dim), NearestScratch::default()),
-            |(output, scratch), batch| {
-                pass.take(output, dim, &batch.values, &batch.norms, scratch);
-                Ok(())
-            },
-        )?;
-        let mut whole = pass.begin(dim);
-        outputs.into_iter().for_each(|(output, _)| whole.merge(output));
-        Ok(whole)
     }
 
     /// Decodes the next batch and returns the index of its row group; `None` at the end.
@@ -176,12 +160,23 @@ impl Engine for ScanPool<'_> {
         &self.pool
     }
 
-    fn sample(&self, sample: &Sample<&Nearest>, groups: &[Group]) -> Result<SampledRows, ScaleError> {
-        self.run(sample, groups)
-    }
-
-    fn step(&self, nearest: &Nearest, scale: Scale, groups: &[Group]) -> Result<Partial, ScaleError> {
-        self.run(&Step { nearest, scale }, groups)
+    fn run(&self, pass: &Pass<&Nearest>, groups: &[Group]) -> Result<Output, ScaleError> {
+        let dim = self.source.dim;
+        let outputs = self.scan(
+            groups,
+            || (pass.begin(dim), NearestScratch::default()),
+            |(output, scratch), batch| {
+                pass.take(output, dim, &batch.values, &batch.norms, scratch);
+                Ok(())
+            },
+        )?;
+        let mut whole = pass.begin(dim);
+        for (output, _) in outputs {
+            if !whole.merge(output) {
+                return Err(whole.unexpected());
+            }
+        }
+        Ok(whole)
     }
 }
 

@@ -5,6 +5,8 @@
 //! enough to keep the precision of f32 for the longest rows, and large enough that the sum of all rows fits into 63 bits.
 //! The step follows from the number of rows and the longest row alone.
 
+use std::ops::Range;
+
 use super::exact::{dot, squared_norm};
 use super::nearest::{Centroids, Nearest, NearestScratch};
 
@@ -106,51 +108,72 @@ impl Partial {
     /// Merges the partial sums of other rows, in any order.
     pub fn merge(&mut self, other: &Self) {
         debug_assert_eq!((self.dim, self.scale), (other.dim, other.scale));
-        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, other)| *sum += other);
-        self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
-        self.norms.iter_mut().zip(&other.norms).for_each(|(norm, other)| *norm += other);
+        add(&mut self.sums, &other.sums);
+        add(&mut self.counts, &other.counts);
+        add(&mut self.norms, &other.norms);
     }
 
-    /// Grows to this many clusters; never shrinks.
-    pub fn grow(&mut self, clusters: usize) {
-        if clusters > self.counts.len() {
-            self.sums.resize(clusters * self.dim, 0);
-            self.counts.resize(clusters, 0);
-            self.norms.resize(clusters, 0);
+    /// Whether it sums as many clusters of as many numbers, in the same fixed point.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.dim, self.scale, self.counts.len()) == (other.dim, other.scale, other.counts.len())
+    }
+
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    pub fn scale(&self) -> Scale {
+        self.scale
+    }
+
+    /// Divides the clusters into ranges of about the same length.
+    pub fn split(&self, pieces: usize) -> Vec<Self> {
+        let part = |clusters: Range<usize>| Self {
+            dim: self.dim,
+            scale: self.scale,
+            sums: self.sums[clusters.start * self.dim..clusters.end * self.dim].to_vec(),
+            counts: self.counts[clusters.clone()].to_vec(),
+            norms: self.norms[clusters].to_vec(),
+        };
+        (0..pieces).map(|piece| part(range(piece, pieces, self.counts.len()))).collect()
+    }
+
+    /// Merges a piece of other sums of the same clusters; `false` if it is none.
+    pub fn merge_piece(&mut self, piece: usize, pieces: usize, other: &Self) -> bool {
+        let clusters = range(piece, pieces, self.counts.len());
+        if piece >= pieces || (other.dim, other.scale, other.counts.len()) != (self.dim, self.scale, clusters.len()) {
+            return false;
         }
+        let sums = &mut self.sums[clusters.start * self.dim..clusters.end * self.dim];
+        add(sums, &other.sums);
+        add(&mut self.counts[clusters.clone()], &other.counts);
+        add(&mut self.norms[clusters], &other.norms);
+        true
     }
 
-    /// The length of [`Self::words`] for rows of `dim` numbers.
-    pub fn width(dim: usize) -> usize {
-        dim + 3
+    /// The sums as bytes, for [`Self::read`].
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.reserve(8 * self.sums.len() + 24 * self.counts.len());
+        bytes.extend(self.sums.iter().flat_map(|sum| sum.to_le_bytes()));
+        bytes.extend(self.counts.iter().flat_map(|count| count.to_le_bytes()));
+        bytes.extend(self.norms.iter().flat_map(|norm| norm.to_le_bytes()));
     }
 
-    /// Encodes a cluster's sum for other machines.
-    pub fn words(&self, cluster: usize, out: &mut Vec<i64>) {
-        out.extend_from_slice(&self.sums[cluster * self.dim..][..self.dim]);
-        let norm = self.norms[cluster];
-        out.extend([self.counts[cluster] as i64, norm as i64, (norm >> 64) as i64]);
-    }
-
-    /// Adds the sum encoded by [`Self::words`].
-    pub fn merge_words(&mut self, cluster: usize, words: &[i64]) {
-        let (sums, rest) = words.split_at(self.dim);
-        let own = &mut self.sums[cluster * self.dim..][..self.dim];
-        own.iter_mut().zip(sums).for_each(|(sum, other)| *sum = sum.wrapping_add(*other));
-        self.counts[cluster] += rest[0] as u64;
-        self.norms[cluster] += (i128::from(rest[2]) << 64) | i128::from(rest[1] as u64);
-    }
-
-    /// Removes the first clusters; the others move down.
-    pub fn drop_first(&mut self, clusters: usize) {
-        self.sums.drain(..clusters * self.dim);
-        self.counts.drain(..clusters);
-        self.norms.drain(..clusters);
-    }
-
-    /// Its size in bytes.
-    pub fn size(&self) -> usize {
-        8 * self.sums.capacity() + 8 * self.counts.capacity() + 16 * self.norms.capacity()
+    /// Parses bytes; `None` unless they hold just these clusters.
+    pub fn read(clusters: usize, dim: usize, scale: Scale, bytes: &[u8]) -> Option<Self> {
+        let length = dim.checked_mul(8)?.checked_add(24)?.checked_mul(clusters)?;
+        if bytes.len() != length {
+            return None;
+        }
+        let (sums, rest) = bytes.split_at(8 * dim * clusters);
+        let (counts, norms) = rest.split_at(8 * clusters);
+        Some(Self {
+            dim,
+            scale,
+            sums: sums.as_chunks().0.iter().map(|word| i64::from_le_bytes(*word)).collect(),
+            counts: counts.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect(),
+            norms: norms.as_chunks().0.iter().map(|word| i128::from_le_bytes(*word)).collect(),
+        })
     }
 
     pub fn counts(&self) -> &[u64] {
@@ -196,6 +219,15 @@ impl Partial {
     }
 }
 
+fn add<T: Copy + std::ops::AddAssign>(own: &mut [T], other: &[T]) {
+    own.iter_mut().zip(other).for_each(|(own, &other)| *own += other);
+}
+
+/// The clusters of a piece.
+fn range(piece: usize, pieces: usize, clusters: usize) -> Range<usize> {
+    piece * clusters / pieces..(piece + 1) * clusters / pieces
+}
+
 /// The total movement of the centroids, as scikit-learn and the original measure it.
 pub fn shift(before: &[f32], after: &[f32]) -> f64 {
     before.iter().zip(after).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum::<f64>().sqrt()
@@ -233,17 +265,13 @@ mod tests {
             let (left, right) = rows.split_at(cut.min(rows.len()));
             let mut merged = partial(right, scale);
             merged.merge(&partial(left, scale));
-            let mut told = Partial::new(0, 3, Scale::from_bits(0));
-            told.grow(2);
+            let mut told = Partial::new(2, 3, scale);
             for part in [partial(left, scale), partial(right, scale)] {
-                for cluster in 0..2 {
-                    let mut words = Vec::new();
-                    part.words(cluster, &mut words);
-                    prop_assert_eq!(words.len(), Partial::width(3));
-                    told.merge_words(cluster, &words);
-                }
+                let mut bytes = Vec::new();
+                part.write(&mut bytes);
+                told.merge(&Partial::read(2, 3, scale, &bytes).unwrap());
             }
-            prop_assert_eq!((&told.sums, &told.counts, &told.norms), (&whole.sums, &whole.counts, &whole.norms));
+            prop_assert_eq!(&told, &whole);
             let reversed: Vec<_> = rows.iter().rev().cloned().collect();
             prop_assert_eq!(&whole, &merged);
             prop_assert_eq!(&whole, &partial(&reversed, scale));

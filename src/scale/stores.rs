@@ -221,9 +221,7 @@ pub fn place(address: &str) -> Result<(Arc<dyn ObjectStore>, Key), ScaleError> {
     Ok((store, key))
 }
 
-/// A store with its own connections. Those of [`place`] live in the threads of this module; a runtime that blocks its own
-/// threads on shared connections would deadlock.
-pub fn fresh(url: &Url) -> Result<Arc<dyn ObjectStore>, ScaleError> {
+fn fresh(url: &Url) -> Result<Arc<dyn ObjectStore>, ScaleError> {
     let wrong = |cause: String| ScaleError::Pattern { pattern: url.to_string(), cause };
     if !matches!(url.scheme(), "s3" | "s3a" | "http" | "https") {
         return Err(wrong("addresses begin with s3://, https://, http:// or file://".into()));

@@ -23,7 +23,7 @@ use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
-use scale::dedup::{self, Keep};
+use scale::dedup::{self, Keep, Rules};
 use scale::fit::{self, Event};
 use scale::{Init, Source};
 
@@ -135,9 +135,7 @@ fn measure_dedup(folder: &Path) {
     let started = Instant::now();
     let options = dedup::Options {
         clusters: None,
-        similarity: 0.95,
-        keep: Keep::First,
-        scores: Vec::new(),
+        rules: Rules { similarity: 0.95, keep: Keep::First, scores: Vec::new() },
         seed: 1,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         memory: 256 << 20,

@@ -11,7 +11,8 @@ use scale::distributed::client::{self, Client};
 use scale::distributed::engine;
 use scale::distributed::trust::Trust;
 use scale::fit::{Event, fit_on};
-use scale::pass::{Engine as _, Sample};
+use scale::pass::Engine as _;
+use scale::sample::Sample;
 
 use super::features::{Form, bits, formula, options, plain, rows, write, write_as};
 use super::nodes::Cluster;
@@ -157,4 +158,21 @@ fn empty_clusters_are_given_the_same_new_place_and_a_share_may_lie_elsewhere() {
     });
     assert_eq!(bits(&model.unwrap()), bits(&expected));
     assert_eq!(told, lines.iter().map(|line| (line.inertia.to_bits(), line.reseeded)).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_array_is_read_by_executors_as_parquet_is() {
+    let world = World::new();
+    let all = rows(900, 6);
+    write(&world.path("a.parquet"), &all, 0, 100);
+    let numbers: Vec<u8> = all.iter().flatten().flat_map(|number| number.to_le_bytes()).collect();
+    fs::write(world.path("a.npy"), [base::npy::header("<f4", &[900, 6]), numbers].concat()).unwrap();
+    let cluster = Cluster::of(&world, 1);
+    let engine = cluster.engine();
+    for data in ["a.parquet", "a.npy"] {
+        let model = format!("{data}.safetensors");
+        world.run(["kmeans", "fit", "--data", data, "-k", "5", "--model", &model, "--engine", &engine]).expect(0);
+    }
+    let model = |data: &str| fs::read(world.path(format!("{data}.safetensors"))).unwrap();
+    assert!(model("a.npy") == model("a.parquet"), "another model");
 }

@@ -10,6 +10,7 @@ mod features;
 mod world;
 
 mod bucket;
+mod dedup;
 mod embedding;
 mod errors;
 mod kmeans;

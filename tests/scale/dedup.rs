@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use scale::Source;
-use scale::dedup::{Duplicates, Keep, Options, dedup};
+use scale::dedup::{Duplicates, Keep, Options, Rules, dedup};
 
 use super::features::{rows, write};
 
@@ -14,9 +14,7 @@ const SIMILARITY: f64 = 0.95;
 fn options(folder: &std::path::Path) -> Options {
     Options {
         clusters: None,
-        similarity: SIMILARITY,
-        keep: Keep::First,
-        scores: Vec::new(),
+        rules: Rules { similarity: SIMILARITY, keep: Keep::First, scores: Vec::new() },
         seed: 1,
         threads: 2,
         memory: 64 << 20,
@@ -95,8 +93,11 @@ fn within_one_cluster_the_answer_is_that_of_trying_all_pairs() {
     let file = write(&folder.path().join("a.parquet"), &all, 0, 100);
     let scores: Vec<Option<f32>> = (0..900).map(|i| (i % 5 > 0).then_some((i * 37 % 101) as f32)).collect();
     for keep in [Keep::First, Keep::Best] {
-        let options =
-            Options { clusters: Some(1), keep, scores: scores.clone(), similarity: 0.99, ..options(folder.path()) };
+        let options = Options {
+            clusters: Some(1),
+            rules: Rules { keep, scores: scores.clone(), similarity: 0.99 },
+            ..options(folder.path())
+        };
         let mut order: Vec<usize> = (0..900).collect();
         if keep == Keep::Best {
             order.sort_by(|&a, &b| scores[b].unwrap_or(-1.0).total_cmp(&scores[a].unwrap_or(-1.0)));
@@ -125,7 +126,11 @@ fn farthest_and_nearest_keep_opposite_ends() {
     let all = vec![vec![1.0, 0.1, 0.0], vec![1.0, 0.0, 0.0], vec![1.0, -0.13, 0.0]];
     let file = write(&folder.path().join("a.parquet"), &all, 0, 10);
     let kept = |keep| {
-        let options = Options { clusters: Some(1), keep, similarity: 0.95, ..options(folder.path()) };
+        let options = Options {
+            clusters: Some(1),
+            rules: Rules { keep, similarity: 0.95, scores: Vec::new() },
+            ..options(folder.path())
+        };
         let gone: Vec<u64> = run(std::slice::from_ref(&file), &options).removed.iter().map(|r| r.row).collect();
         (0..3).filter(|row| !gone.contains(row)).collect::<Vec<u64>>()
     };

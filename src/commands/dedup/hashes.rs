@@ -94,6 +94,8 @@ fn refuse_what_is_for_features(args: &Args) -> Result<(), CommandError> {
         "--method phash compares photos; none were named"
     } else if !args.data.is_empty() || args.score_column.is_some() {
         "--data, --data-file and --score-column are for features; --method phash takes photos"
+    } else if !args.engine.is_local() {
+        "--engine is for features; --method phash hashes photos on this machine"
     } else if args.keep(true)? == Keep::Nearest || args.keep(true)? == Keep::Farthest {
         "--keep nearest and farthest are for features; --method phash knows best and first"
     } else {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::super::addresses::here_only;
+use super::super::engine;
 use super::super::features;
 use super::super::folder_delivery::Delivery;
 use super::super::photos::{self, Tally};
@@ -13,24 +14,64 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::photo_path::PhotoPath;
 use crate::report::records::DuplicateRecord;
-use scale::dedup::{Duplicates, Options, Removed, dedup};
+#[cfg(feature = "distributed")]
+use scale::dedup::dedup_on;
+use scale::dedup::{Duplicates, Options, Removed, Rules, dedup};
 use scale::{ScaleError, Source};
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     here_only(args.work.as_deref(), "the folder of rows", "--work DIR")?;
     here_only(args.scores.as_deref(), "the file of scores", "copy it and give a path")?;
+    let cluster = args.engine.cluster(context)?;
     let source = features::open(&args.data, context)?;
     if args.folder.is_asked() {
         let hint = "the list names what stays; --copy-to and --link-to take photos of this machine";
         source.each_id(|_, id| here_only(Some(Path::new(id)), "what is put into a folder", hint))?;
     }
     let options = options(args, &source, context)?;
-    let found = dedup(&source, &options, context.stop());
+    let found = match cluster {
+        None => dedup(&source, &options, context.stop()),
+        Some(cluster) => on_cluster(&cluster, args, &source, &options, context)?,
+    };
     photos::unless_interrupted(context)?;
     let found = found?;
     let tally = write(args, &source, &found, context)?;
     summarise(&found, context);
     Ok(if tally.failed > 0 { Ending::SomeFailed } else { Ending::AllDone })
+}
+
+#[cfg(feature = "distributed")]
+fn on_cluster(
+    cluster: &engine::Cluster<'_>,
+    args: &Args,
+    source: &Source,
+    options: &Options,
+    context: &Context,
+) -> Result<Result<Duplicates, ScaleError>, CommandError> {
+    use scale::distributed::client::Client;
+    use scale::distributed::engine::Cluster;
+    let work = || args.work.as_deref().map(|work| scale::absolute(work).to_string_lossy().into_owned());
+    let Some(share) = args.passes.share.clone().or_else(work) else {
+        let unshared =
+            anyhow::anyhow!("the machines of a cluster exchange centroids through a folder that all of them see");
+        return Err(CommandError::usage(unshared).hint("--share DIR|URL"));
+    };
+    let client_options = cluster.options(share, args.passes.task_rows);
+    let warn = |message: &str| context.ui.warn(message);
+    let client = Client::connect(&client_options, context.stop(), &warn);
+    let cluster = client.and_then(|client| Cluster::new(source, true, options.threads, client));
+    Ok(cluster.and_then(|cluster| dedup_on(&cluster, options)))
+}
+
+#[cfg(not(feature = "distributed"))]
+fn on_cluster(
+    cluster: &engine::Cluster<'_>,
+    _: &Args,
+    _: &Source,
+    _: &Options,
+    _: &Context,
+) -> Result<Result<Duplicates, ScaleError>, CommandError> {
+    Err(engine::feature_missing(cluster.address))
 }
 
 fn options(args: &Args, source: &Source, context: &Context) -> Result<Options, CommandError> {
@@ -47,9 +88,7 @@ fn options(args: &Args, source: &Source, context: &Context) -> Result<Options, C
     }
     Ok(Options {
         clusters: args.clusters.map(|clusters| clusters as usize),
-        similarity: args.similarity,
-        keep: args.keep(!scores.is_empty())?,
-        scores,
+        rules: Rules { similarity: args.similarity, keep: args.keep(!scores.is_empty())?, scores },
         seed: args.seed,
         threads: context.threads(),
         memory: (args.memory as usize) << 20,

@@ -128,7 +128,7 @@ fn embed(cluster: &Cluster<'_>, todo: &[&List], folder: &Path, context: &Context
         list.write(&place(list))?;
     }
     let share = folder.to_string_lossy().into_owned();
-    let options = cluster.options(share);
+    let options = cluster.options(share, None);
     let progress = context.ui.progress(todo.len() as u64);
     let reported = AtomicUsize::new(todo.len());
     let left = || {

@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::spill::Rows;
-use super::{Keep, Options, RemovalState, Removed};
+use super::{Keep, RemovalState, Removed, Rules};
 use crate::exact::squared_distance;
 use crate::nearest::share;
 use crate::step::cosine;
@@ -23,26 +22,41 @@ pub(super) fn margin(engine: Engine, dim: usize) -> f64 {
     1.01 * share(engine, dim) + 1e-6
 }
 
+/// Rows of a part, in the order of the data.
+#[derive(Debug)]
+pub struct Rows {
+    pub dim: usize,
+    /// Row numbers in the data.
+    pub numbers: Vec<u64>,
+    pub values: Vec<f32>,
+}
+
+impl Rows {
+    fn row(&self, i: usize) -> &[f32] {
+        &self.values[i * self.dim..][..self.dim]
+    }
+}
+
 /// The kept rows, packed block by block for the product.
 struct KeptBlock {
     indices: Vec<usize>,
     packed: Linear,
 }
 
-pub fn duplicates(rows: &Rows, centroid: &[f32], options: &Options, removal_state: &RemovalState) -> Vec<Removed> {
-    let order = preference(rows, centroid, options);
+pub fn duplicates(rows: &Rows, centroid: &[f32], rules: &Rules, removal_state: &RemovalState) -> Vec<Removed> {
+    let order = preference(rows, centroid, rules);
     let engine = Engine { cpu: Cpu::chosen().unwrap_or_else(|_| Cpu::best()), precision: Precision::Full };
-    let (threshold, kept, scratch) = (options.similarity, Vec::new(), Scratch::new(1));
+    let (threshold, kept, scratch) = (rules.similarity, Vec::new(), Scratch::new(1));
     let mut search = Search { rows, removal_state, engine, threshold, kept, scratch };
     order.chunks(BLOCK).flat_map(|block| search.block(block)).collect()
 }
 
-fn preference(rows: &Rows, centroid: &[f32], options: &Options) -> Vec<usize> {
+fn preference(rows: &Rows, centroid: &[f32], rules: &Rules) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows.numbers.len()).collect();
     let distances =
         || rows.values.chunks_exact(rows.dim).map(|row| squared_distance(row, centroid)).collect::<Vec<_>>();
     // The sort is stable, so of equal rows the first in the data comes first.
-    match options.keep {
+    match rules.keep {
         Keep::First => {}
         Keep::Nearest => {
             let distances = distances();
@@ -53,7 +67,7 @@ fn preference(rows: &Rows, centroid: &[f32], options: &Options) -> Vec<usize> {
             order.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]));
         }
         Keep::Best => {
-            let score = |i: usize| options.scores.get(rows.numbers[i] as usize).copied().flatten();
+            let score = |i: usize| rules.scores.get(rows.numbers[i] as usize).copied().flatten();
             order.sort_by(|&a, &b| {
                 let known = |score: Option<f32>| score.unwrap_or(f32::NEG_INFINITY);
                 known(score(b)).total_cmp(&known(score(a)))

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::RemovalState;
+use super::{Division, Rows};
 use crate::error::ScaleError;
-use crate::nearest::{Nearest, NearestScratch};
+use crate::nearest::NearestScratch;
 use crate::scan_pool::ScanPool;
 use crate::source::Group;
 use base::platform::{read_exact_at, write_all_at};
@@ -28,26 +28,16 @@ pub struct Piece {
     pub part: usize,
     first: u64,
     rows: u64,
-    of: u64,
-}
-
-/// Rows in the order of the data.
-pub struct Rows {
-    pub dim: usize,
-    /// Row numbers in the data.
-    pub numbers: Vec<u64>,
-    pub values: Vec<f32>,
 }
 
 impl Spill {
     pub fn write(
         scan_pool: &ScanPool,
         groups: &[Group],
-        nearest: &Nearest,
-        sizes: &[u64],
-        removal_state: &RemovalState,
+        division: &Division<'_>,
         folder: &Path,
     ) -> Result<Self, ScaleError> {
+        let Division { nearest, sizes, .. } = *division;
         // Removed rows leave gaps.
         let begins: Vec<u64> = sizes
             .iter()
@@ -75,7 +65,7 @@ impl Spill {
                 let mut written = Ok(());
                 nearest.assign(&batch.values, &batch.norms, nearest_scratch, |row, part| {
                     let number = first + row as u64;
-                    if removal_state.is_gone(number) {
+                    if division.is_gone(number) {
                         return;
                     }
                     let buffer = &mut buffers[part];
@@ -110,7 +100,7 @@ impl Spill {
             let cuts = of.div_ceil(limit as u64);
             for cut in 0..cuts {
                 let (first, end) = (of * cut / cuts, of * (cut + 1) / cuts);
-                pieces.push(Piece { part, first: begin + first, rows: end - first, of });
+                pieces.push(Piece { part, first: begin + first, rows: end - first });
             }
         }
         pieces.sort_by_key(|piece| (std::cmp::Reverse(piece.rows), piece.first));
@@ -134,17 +124,5 @@ impl Spill {
             values.extend(record.as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)));
         }
         Ok(Rows { dim: self.dim, numbers: order.into_iter().map(|(number, _)| number).collect(), values })
-    }
-}
-
-impl Piece {
-    pub fn is_cut(&self) -> bool {
-        self.rows < self.of
-    }
-}
-
-impl Rows {
-    pub fn row(&self, i: usize) -> &[f32] {
-        &self.values[i * self.dim..][..self.dim]
     }
 }

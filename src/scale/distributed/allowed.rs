@@ -1,15 +1,13 @@
-//! The plans that are allowed: those of our own passes over Parquet features in the shares, and no others.
+//! The plans that are allowed: those of our own operators over features in the shares, and no others.
 //!
 //! The scheduler checks the plans of clients, and an executor checks each of its tasks again. Functions need no check:
-//! sessions know only our own, which check the files that they read.
+//! sessions know only our own. Features are checked when a task opens them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ballista_core::JobId;
 use ballista_core::execution_plans::{ShuffleReaderExec, ShuffleWriterExec, SortShuffleWriterExec};
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::{FileScanConfig, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
@@ -18,9 +16,8 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
-use object_store::local::LocalFileSystem;
-use url::Url;
 
+use super::operators::Operator;
 use super::shares::Shares;
 
 /// The prefix of the error for a foreign plan.
@@ -54,12 +51,12 @@ pub fn is_plain(job: &str) -> bool {
 
 /// Checks an operator.
 fn computed(plan: &dyn ExecutionPlan, shares: &Shares) -> Result<(), String> {
+    if let Some(operator) = plan.downcast_ref::<Operator>() {
+        return shares.allow(operator.stored()).map(drop);
+    }
     if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
-        return match scan.downcast_to_file_source::<ParquetSource>() {
-            Some((files, _)) => read(files, shares),
-            None if scan.data_source().is::<MemorySourceConfig>() => Ok(()),
-            None => Err(format!("{FOREIGN}it reads what is no Parquet")),
-        };
+        let in_memory = scan.data_source().is::<MemorySourceConfig>();
+        return if in_memory { Ok(()) } else { Err(format!("{FOREIGN}it reads files with an operator of the engine")) };
     }
     if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
         return projection.expr().iter().try_for_each(|column| expression(&column.expr));
@@ -83,18 +80,4 @@ fn expression(of: &Arc<dyn PhysicalExpr>) -> Result<(), String> {
         return Err(format!("{FOREIGN}no pass of albumctl computes {of}"));
     }
     of.children().into_iter().try_for_each(expression)
-}
-
-fn read(files: &FileScanConfig, shares: &Shares) -> Result<(), String> {
-    let store: &Url = files.object_store_url.as_ref();
-    let here = LocalFileSystem::new();
-    for file in files.file_groups.iter().flat_map(datafusion::datasource::physical_plan::FileGroup::iter) {
-        if store.scheme() == "file" {
-            let path = here.path_to_filesystem(file.path()).map_err(|error| format!("{FOREIGN}{error}"))?;
-            shares.allow(Path::new(&path))?;
-        } else {
-            shares.allow_object(&store[..url::Position::BeforePath], file.path())?;
-        }
-    }
-    Ok(())
 }

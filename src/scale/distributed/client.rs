@@ -23,14 +23,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::functions::{BAD_ROW, NO_PASS};
+use super::codec::Codec;
 use super::shares::OUTSIDE;
+use super::stored::{BAD_ROW, UNSEEN};
 use super::trust::{Trust, whole};
-use super::{MESSAGE, plan, settings};
+use super::{MESSAGE, plan};
 use crate::error::ScaleError;
-
-/// The engine's message for a file that has changed since it was planned.
-const NO_FOOTER: &str = "Failed to fetch metadata for file";
 
 /// The interval for polling the state of a job.
 const POLL: Duration = Duration::from_millis(20);
@@ -190,8 +188,7 @@ impl<'a> Client<'a> {
         plan: Arc<dyn ExecutionPlan>,
     ) -> Result<String, Lost> {
         let failed = |error: &dyn std::error::Error| Lost::Failed(whole(error));
-        let codec = settings().ballista_physical_extension_codec();
-        let message = PhysicalPlanNode::try_from_physical_plan(plan, codec.as_ref());
+        let message = PhysicalPlanNode::try_from_physical_plan(plan, &Codec::default());
         let mut bytes = Vec::new();
         message.and_then(|message| message.try_encode(&mut bytes)).map_err(|error| failed(&error))?;
         let mut request = tonic::Request::new(ExecuteQueryParams {
@@ -259,7 +256,7 @@ impl<'a> Client<'a> {
             Lost::Failed(cause) if cause.contains(OUTSIDE) => {
                 format!("an executor of {address} refuses: {}", outside(&cause))
             }
-            Lost::Failed(cause) if is_unseen(&cause) => format!(
+            Lost::Failed(cause) if cause.contains(UNSEEN) => format!(
                 "an executor does not see what this machine sees: {}; the data and {} must lie on shared storage, \
                  under the same path on every machine, readable by the executors",
                 unseen(&cause),
@@ -313,7 +310,7 @@ fn lost(status: &Status) -> Lost {
 
 /// Whether a retry would fail in the same way.
 fn is_final(cause: &str) -> bool {
-    cause.contains(BAD_ROW) || cause.contains(OUTSIDE) || is_unseen(cause)
+    [BAD_ROW, OUTSIDE, UNSEEN].iter().any(|sign| cause.contains(sign))
 }
 
 /// The part of a failed job's text that names a path outside the shares.
@@ -324,20 +321,8 @@ fn outside(cause: &str) -> &str {
     &text[..text.find("\")").unwrap_or(text.len())]
 }
 
-/// Whether the error means that an executor does not see a file.
-fn is_unseen(cause: &str) -> bool {
-    cause.contains(NO_PASS)
-        || cause.contains(NO_FOOTER)
-        || ["not found", "NotFound", "No such file", "Permission denied"].iter().any(|sign| cause.contains(sign))
-            && cause.contains("Object")
-}
-
-/// The part of a failed job's text that names the file.
+/// The part of a failed job's text that names a file that an executor does not see.
 fn unseen(cause: &str) -> &str {
-    let begin = cause
-        .find(NO_PASS)
-        .or_else(|| cause.find(NO_FOOTER))
-        .or_else(|| cause.find("Object at location"))
-        .or_else(|| cause.find("Object Store"));
-    first_line(&cause[begin.unwrap_or(0)..])
+    let begin = cause.find(UNSEEN).map_or(0, |at| at + UNSEEN.len());
+    first_line(&cause[begin..])
 }

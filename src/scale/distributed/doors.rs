@@ -12,6 +12,7 @@ use arrow_flight::{
 };
 use async_trait::async_trait;
 use ballista_core::JobId;
+use ballista_core::serde::decode_protobuf;
 use ballista_core::serde::protobuf::execute_query_params::Query;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpc;
 use ballista_core::serde::protobuf::{
@@ -22,7 +23,6 @@ use ballista_core::serde::protobuf::{
     RemoveSessionResult, ShuffleWritePartition, UpdateTaskStatusParams, UpdateTaskStatusResult,
 };
 use ballista_core::serde::scheduler::Action as Fetch;
-use ballista_core::serde::{BallistaPhysicalExtensionCodec, decode_protobuf};
 use ballista_executor::execution_engine::{DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor};
 use ballista_executor::flight_service::BallistaFlightService;
 use datafusion::common::{DataFusionError, Result};
@@ -36,6 +36,7 @@ use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::allowed;
+use super::codec::Codec;
 use super::shares::Shares;
 
 type Reply<T> = std::result::Result<Response<T>, Status>;
@@ -61,7 +62,7 @@ impl<S> SchedulerDoor<S> {
             return Err(format!("{}it is no physical plan", allowed::FOREIGN));
         };
         let plan = PhysicalPlanNode::try_decode(bytes)
-            .and_then(|plan| plan.try_into_physical_plan(&self.known, &BallistaPhysicalExtensionCodec::default()))
+            .and_then(|plan| plan.try_into_physical_plan(&self.known, &Codec::default()))
             .map_err(|error| format!("{}{error}", allowed::FOREIGN))?;
         allowed::asked(plan.as_ref())
     }

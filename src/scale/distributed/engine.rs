@@ -2,20 +2,29 @@
 
 use std::path::Path;
 
-use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
-use datafusion::arrow::datatypes::{Int64Type, UInt32Type};
+use datafusion::arrow::array::{AsArray as _, RecordBatch};
+use datafusion::arrow::datatypes::{Float64Type, UInt32Type, UInt64Type};
 
 use super::client::Client;
-use super::functions::BAD_ROW;
-use super::plan::{self, Table};
+use super::plan;
+use super::stored::BAD_ROW;
+use super::tasks::divide;
+use crate::dedup::{DedupEngine, Division, Removed};
 use crate::error::ScaleError;
 use crate::features::Reading;
 use crate::files;
 use crate::nearest::Nearest;
-use crate::pass::{AnyPass, Engine, Pass, PassOutput as _, Sample, SampledRows, Step, StoredPass};
+use crate::output::Output;
+use crate::pass::{Engine, Pass, Step, StoredPass};
 use crate::scan_pool::ScanPool;
 use crate::source::{Group, Source};
-use crate::step::{Partial, Scale};
+
+/// Bytes of sums that one task merges; more are divided by cluster.
+const MERGED_AT_ONCE: usize = 8 << 20;
+/// Maximum tasks that merge sums.
+const MERGING_TASKS: usize = 64;
+/// Tasks that compare rows: enough for all executors to have some, and few enough that every reader can hand rows to each.
+const COMPARING_TASKS: std::ops::RangeInclusive<u64> = 16..=4096;
 
 /// An engine that runs on the machines of a cluster.
 #[allow(missing_debug_implementations, reason = "its client has none")]
@@ -40,42 +49,53 @@ impl<'a> Cluster<'a> {
         self.client.options.task_rows.unwrap_or_else(|| (self.source.rows / 256).clamp(least, least.max(1 << 20)))
     }
 
+    /// Stores what executors need as a file on shared storage until `work`, which is given its name, has ended.
+    fn with_stored<T>(
+        &self,
+        kind: &str,
+        bytes: &[u8],
+        work: impl FnOnce(&str) -> Result<T, ScaleError>,
+    ) -> Result<T, ScaleError> {
+        let share = self.client.options.share.trim_end_matches('/');
+        let name = format!("{share}/{kind}-{}.bin", &blake3::hash(bytes).to_hex()[..32]);
+        files::write(Path::new(&name), bytes)?;
+        let done = work(&name);
+        files::remove(Path::new(&name));
+        done
+    }
+
     /// Runs the stored pass `name` over some groups.
-    fn output<P: Remote>(&self, pass: &P, name: &str, groups: &[Group]) -> Result<P::Output, ScaleError> {
-        let dim = self.source.dim;
-        let clusters = pass.stored().nearest().map_or(1, |nearest| nearest.centroids().len());
-        let mut whole = pass.begin(dim);
-        for table in plan::tables(self.source, groups, self.task_rows(clusters))? {
-            whole.merge(pass.ask(&self.client, &table, name, dim)?);
-        }
+    fn output(&self, pass: &Pass<&Nearest>, name: &str, groups: &[Group]) -> Result<Output, ScaleError> {
+        let clusters = pass.nearest().map_or(1, |nearest| nearest.centroids().len());
+        let pieces = match pass {
+            Pass::Step(Step { .. }) => {
+                (clusters * self.source.dim * 8).div_ceil(MERGED_AT_ONCE).clamp(1, MERGING_TASKS)
+            }
+            _ => 1,
+        };
+        let tasks = divide(self.source, groups, self.task_rows(clusters));
+        let output = self.client.run(
+            async || plan::pass(name, pieces, &tasks).await,
+            None,
+            |batches| {
+                let mut whole = pass.begin(self.source.dim);
+                batches.iter().try_for_each(|batch| merge(&mut whole, pieces, batch)).map(|()| whole)
+            },
+        )?;
         let expected: u64 = groups.iter().map(|group| group.rows).sum();
-        if whole.rows() != expected {
+        if output.rows() != expected {
             let cause = format!(
                 "the executors saw {} rows where this machine sees {expected}: the paths do not hold the same files \
                  on every machine",
-                whole.rows()
+                output.rows()
             );
             return Err(ScaleError::Engine { cause });
         }
-        Ok(whole)
-    }
-
-    /// Stores a pass, runs it, and removes it.
-    fn run<P: Remote>(&self, pass: &P, groups: &[Group]) -> Result<P::Output, ScaleError> {
-        let bytes = StoredPass::write(pass.stored(), self.source.dim, self.normalize);
-        let share = self.client.options.share.trim_end_matches('/');
-        let name = format!("{share}/pass-{}.bin", &blake3::hash(&bytes).to_hex()[..32]);
-        files::write(Path::new(&name), &bytes)?;
-        let output = self.output(pass, &name, groups).map_err(|error| match &error {
-            ScaleError::Engine { cause } if cause.contains(BAD_ROW) => self.find(pass, &name, groups, error),
-            _ => error,
-        });
-        files::remove(Path::new(&name));
-        output
+        Ok(output)
     }
 
     /// Finds the row that caused an error: halves the set of files, then reads the last one itself.
-    fn find<P: Remote>(&self, pass: &P, name: &str, groups: &[Group], error: ScaleError) -> ScaleError {
+    fn find(&self, pass: &Pass<&Nearest>, name: &str, groups: &[Group], error: ScaleError) -> ScaleError {
         let mut left = groups;
         while let (Some(first), Some(last)) = (left.first(), left.last())
             && first.file != last.file
@@ -105,75 +125,63 @@ impl Engine for Cluster<'_> {
         &self.pool
     }
 
-    fn sample(&self, sample: &Sample<&Nearest>, groups: &[Group]) -> Result<SampledRows, ScaleError> {
-        self.run(sample, groups)
-    }
-
-    fn step(&self, nearest: &Nearest, scale: Scale, groups: &[Group]) -> Result<Partial, ScaleError> {
-        self.run(&Step { nearest, scale }, groups)
-    }
-}
-
-/// A pass that a cluster can run.
-trait Remote: Pass {
-    fn stored(&self) -> AnyPass<&Nearest>;
-
-    /// Runs the stored pass `name` over a table.
-    fn ask(&self, client: &Client<'_>, table: &Table, name: &str, dim: usize) -> Result<Self::Output, ScaleError>;
-}
-
-impl Remote for Sample<&Nearest> {
-    fn stored(&self) -> AnyPass<&Nearest> {
-        AnyPass::Sample(*self)
-    }
-
-    fn ask(&self, client: &Client<'_>, table: &Table, name: &str, dim: usize) -> Result<SampledRows, ScaleError> {
-        client.run(
-            async || plan::draw(table, name).await,
-            None,
-            |batches| {
-                let wrong = || ScaleError::Engine { cause: "an executor sent a damaged sample".into() };
-                let batch = batches.iter().find(|batch| batch.num_rows() > 0).ok_or_else(wrong)?;
-                let column =
-                    batch.column(0).as_binary_opt::<i64>().filter(|column| !column.is_null(0)).ok_or_else(wrong)?;
-                SampledRows::from_bytes(column.value(0), dim).ok_or_else(wrong)
-            },
-        )
+    fn run(&self, pass: &Pass<&Nearest>, groups: &[Group]) -> Result<Output, ScaleError> {
+        let bytes = StoredPass::write(pass, self.source.dim, self.normalize);
+        self.with_stored("pass", &bytes, |name| {
+            self.output(pass, name, groups).map_err(|error| match &error {
+                ScaleError::Engine { cause } if cause.contains(BAD_ROW) => self.find(pass, name, groups, error),
+                _ => error,
+            })
+        })
     }
 }
 
-impl Remote for Step<&Nearest> {
-    fn stored(&self) -> AnyPass<&Nearest> {
-        AnyPass::Step(*self)
-    }
-
-    fn ask(&self, client: &Client<'_>, table: &Table, name: &str, dim: usize) -> Result<Partial, ScaleError> {
-        let clusters = self.nearest.centroids().len();
-        client.run(
-            async || plan::step(table, name, clusters, dim).await,
-            None,
-            |batches| {
-                let mut partial = self.begin(dim);
-                for batch in batches {
-                    merge_sums(&mut partial, batch, clusters, dim)?;
-                }
-                Ok(partial)
-            },
-        )
+impl DedupEngine for Cluster<'_> {
+    fn duplicates(&self, division: &Division<'_>, groups: &[Group]) -> Result<Vec<Removed>, ScaleError> {
+        let parts = division.nearest.centroids().len();
+        // A task holds the rows of some parts, on average half of what may be compared at once.
+        let partitions = self.source.rows.div_ceil((division.limit as u64 / 2).max(1));
+        let partitions = partitions.clamp(*COMPARING_TASKS.start(), *COMPARING_TASKS.end()).min(parts as u64) as usize;
+        let tasks = divide(self.source, groups, self.task_rows(1));
+        self.with_stored("division", &division.to_bytes(), |name| {
+            self.client.run(
+                async || plan::duplicates(name, partitions, &tasks),
+                None,
+                |batches| {
+                    let mut removed = Vec::new();
+                    batches.iter().try_for_each(|batch| take(&mut removed, self.source.rows, batch)).map(|()| removed)
+                },
+            )
+        })
     }
 }
 
-fn merge_sums(partial: &mut Partial, batch: &RecordBatch, clusters: usize, dim: usize) -> Result<(), ScaleError> {
-    let wrong = || ScaleError::Engine { cause: "an executor sent damaged sums".into() };
-    let ids = batch.column(0).as_primitive_opt::<UInt32Type>().ok_or_else(wrong)?;
-    let sums = batch.column(1).as_list_opt::<i32>().ok_or_else(wrong)?;
-    for row in 0..batch.num_rows() {
-        let (cluster, words) = (ids.value(row) as usize, sums.value(row));
-        let words = words.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?.values();
-        if cluster >= clusters || words.len() != Partial::width(dim) {
-            return Err(wrong());
+fn damaged() -> ScaleError {
+    ScaleError::Engine { cause: "an executor sent a damaged answer".into() }
+}
+
+fn merge(whole: &mut Output, pieces: usize, batch: &RecordBatch) -> Result<(), ScaleError> {
+    let numbers = batch.column(0).as_primitive_opt::<UInt32Type>().ok_or_else(damaged)?;
+    let outputs = batch.column(1).as_binary_opt::<i64>().ok_or_else(damaged)?;
+    for (piece, bytes) in numbers.iter().zip(outputs) {
+        let (Some(piece), Some(output)) = (piece, bytes.and_then(Output::from_bytes)) else { return Err(damaged()) };
+        if !whole.merge_piece(piece as usize, pieces, output) {
+            return Err(damaged());
         }
-        partial.merge_words(cluster, words);
+    }
+    Ok(())
+}
+
+fn take(removed: &mut Vec<Removed>, rows: u64, batch: &RecordBatch) -> Result<(), ScaleError> {
+    let numbers = |column: usize| batch.column(column).as_primitive_opt::<UInt64Type>().ok_or_else(damaged);
+    let (of, duplicate_of) = (numbers(0)?, numbers(1)?);
+    let cosines = batch.column(2).as_primitive_opt::<Float64Type>().ok_or_else(damaged)?;
+    for at in 0..batch.num_rows() {
+        let (row, duplicate_of, cosine) = (of.value(at), duplicate_of.value(at), cosines.value(at));
+        if row >= rows || duplicate_of >= rows {
+            return Err(damaged());
+        }
+        removed.push(Removed { row, duplicate_of, cosine });
     }
     Ok(())
 }

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::registry::BallistaFunctionRegistry;
-use ballista_core::serde::BallistaCodec;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{ExecutorStoppedParams, PollWorkParams};
+use ballista_core::serde::{BallistaCodec, BallistaLogicalExtensionCodec};
 use ballista_executor::execution_loop::poll_loop;
 use ballista_executor::executor::Executor;
 use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
@@ -22,6 +22,7 @@ use ballista_executor::flight_service::BallistaFlightService;
 use ballista_executor::health::ExecutorHealth;
 use ballista_executor::metrics::LoggingMetricsCollector;
 use ballista_executor::runtime_cache::DefaultSessionRuntimeCache;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
@@ -29,14 +30,15 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;
 
+use super::codec::Codec;
 use super::doors::{ResultsDoor, TaskDoor};
 use super::functions::EmbedPart;
 use super::scheduler::{LOOK, raised, threads};
 use super::shares::Shares;
 use super::trust::{Trust, whole};
-use super::{MESSAGE, runtime, session};
+use super::{MESSAGE, session};
 
-/// Maximum cached sessions (footers and connections), one per client.
+/// Maximum cached sessions, one per client.
 const KEPT_SESSIONS: usize = 16;
 /// Results that were neither fetched nor removed for this long belong to a scheduler that is gone.
 const FORGOTTEN: Duration = Duration::from_secs(6 * 3600);
@@ -95,7 +97,10 @@ async fn serve(options: &Options, embed: EmbedPart, stop: &AtomicBool, told: imp
         format!("the scheduler at {host}:{port} refuses: {}", status.message())
     })?;
     let places = Arc::new(Semaphore::new(options.tasks));
-    let codec = BallistaCodec::<LogicalPlanNode, PhysicalPlanNode>::default();
+    let codec = BallistaCodec::<LogicalPlanNode, PhysicalPlanNode>::new(
+        Arc::new(BallistaLogicalExtensionCodec::default()),
+        Arc::new(Codec::new(Arc::clone(&options.shares))),
+    );
     let polling = poll_loop(
         scheduler.clone(),
         Arc::clone(&executor),
@@ -142,7 +147,7 @@ async fn drain(executor: &Executor, places: &Semaphore, all: usize, told: &impl 
 
 fn executor(options: &Options, port: u16, embed: EmbedPart) -> Result<Arc<Executor>, String> {
     let trust = options.trust.clone();
-    let functions = session(trust.settings(), Some(embed), &options.shares).map_err(|error| error.to_string())?;
+    let functions = session(trust.settings(), Some(embed)).map_err(|error| error.to_string())?;
     let config = ExecutorProcessConfig {
         external_host: options.host.clone(),
         port,
@@ -153,7 +158,7 @@ fn executor(options: &Options, port: u16, embed: EmbedPart) -> Result<Arc<Execut
     let executor = Executor::new(
         structure_executor_metadata(&Arc::new(config), options.tasks as u32),
         &options.work.to_string_lossy(),
-        Arc::new(|_| runtime()),
+        Arc::new(|_| RuntimeEnvBuilder::new().build_arc()),
         Arc::new(move || trust.settings()),
         Arc::new(BallistaFunctionRegistry::from(&functions)),
         Arc::new(LoggingMetricsCollector::default()),
@@ -161,7 +166,11 @@ fn executor(options: &Options, port: u16, embed: EmbedPart) -> Result<Arc<Execut
         Arc::new(TaskDoor::new(Arc::clone(&options.shares))),
     );
     // The memory of the functions is bounded by the centroids and cannot be spilled, so there is no memory pool.
-    let kept = DefaultSessionRuntimeCache::new(Arc::new(|_| runtime()), Arc::new(|base, _, _| Ok(base)), KEPT_SESSIONS);
+    let kept = DefaultSessionRuntimeCache::new(
+        Arc::new(|_| RuntimeEnvBuilder::new().build_arc()),
+        Arc::new(|base, _, _| Ok(base)),
+        KEPT_SESSIONS,
+    );
     Ok(Arc::new(executor.with_session_runtime_cache(Some(Arc::new(kept)))))
 }
 

@@ -15,6 +15,7 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
 
+use super::codec::Codec;
 use super::doors::SchedulerDoor;
 use super::trust::{Trust, whole};
 use super::{MESSAGE, session};
@@ -46,7 +47,8 @@ pub fn run(options: &Options, stop: &AtomicBool, ready: impl FnOnce(SocketAddr))
             bind_port: address.port(),
             scheduling_policy: TaskSchedulingPolicy::PullStaged,
             override_config_producer: Some(Arc::new(move || trust.settings())),
-            override_session_builder: Some(Arc::new(|config| session(config, None, &Arc::default()))),
+            override_session_builder: Some(Arc::new(|config| session(config, None))),
+            override_physical_codec: Some(Arc::new(Codec::default())),
             grpc_server_max_decoding_message_size: MESSAGE as u32,
             grpc_server_max_encoding_message_size: MESSAGE as u32,
             grpc_client_max_message_size: MESSAGE as u32,
@@ -62,7 +64,7 @@ pub fn run(options: &Options, stop: &AtomicBool, ready: impl FnOnce(SocketAddr))
         let cluster = BallistaCluster::new_from_config(&config).await.map_err(|error| error.to_string())?;
         let scheduler = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster, Arc::new(config)).await;
         let scheduler = scheduler.map_err(|error| error.to_string())?;
-        let known = session(options.trust.settings(), None, &Arc::default()).map_err(|error| error.to_string())?;
+        let known = session(options.trust.settings(), None).map_err(|error| error.to_string())?;
         let door = SchedulerDoor::new(scheduler, &SessionContext::new_with_state(known));
         let door = SchedulerGrpcServer::new(door).max_encoding_message_size(MESSAGE).max_decoding_message_size(MESSAGE);
         let server = options.trust.server()?.add_service(InterceptedService::new(door, options.trust.gate()));
