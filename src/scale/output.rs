@@ -64,16 +64,7 @@ impl Output {
         }
     }
 
-    /// Divides sums into those of as many ranges of clusters, so that several machines can merge them; other outputs stay
-    /// whole.
-    pub fn split(self, pieces: usize) -> Vec<Self> {
-        match self {
-            Self::Sums(sums) => sums.split(pieces).into_iter().map(Self::Sums).collect(),
-            whole => vec![whole],
-        }
-    }
-
-    /// Merges one of the `pieces` of a divided output; `false` if it is of another pass.
+    /// Merges one of the pieces of another output; `false` if it is of another pass.
     #[must_use]
     pub fn merge_piece(&mut self, piece: usize, pieces: usize, other: Self) -> bool {
         match (self, other) {
@@ -83,15 +74,22 @@ impl Output {
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.piece_to_bytes(0, 1).unwrap_or_default()
+    }
+
+    /// A piece as an output of its own. Sums are divided into those of as many ranges of clusters, so that several machines
+    /// can merge them; of other outputs the first piece is all.
+    pub fn piece_to_bytes(&self, piece: usize, pieces: usize) -> Option<Vec<u8>> {
         let mut content = Vec::new();
         let header = match self {
+            Self::Sums(sums) => {
+                let clusters = sums.write(piece, pieces, &mut content);
+                Header::Sums { dim: sums.dim(), clusters, scale: sums.scale() }
+            }
+            _ if piece > 0 => return None,
             Self::Sampled(SampledRows { rows, longest, drawn }) => {
                 drawn.write(&mut content);
                 Header::Sampled { dim: drawn.dim(), rows: *rows, longest: longest.to_bits(), wanted: drawn.wanted() }
-            }
-            Self::Sums(sums) => {
-                sums.write(&mut content);
-                Header::Sums { dim: sums.dim(), clusters: sums.counts().len(), scale: sums.scale() }
             }
             Self::Splinters(SplinterRows { rows, drawn }) => {
                 let write = |drawn: &Smallest| {
@@ -107,7 +105,7 @@ impl Output {
         let mut bytes = serde_json::to_vec(&header).unwrap_or_default();
         bytes.push(b'\n');
         bytes.append(&mut content);
-        bytes
+        Some(bytes)
     }
 
     /// Parses the output of [`Self::to_bytes`]; `None` if it is damaged.
@@ -172,6 +170,12 @@ mod tests {
         let counts = PairCounts { rows: 9, pairs: 3, met: 2 };
         let Output::Pairs(read) = again(&Output::Pairs(counts)) else { panic!("another output") };
         assert_eq!(read, counts);
+        assert!(Output::Pairs(counts).piece_to_bytes(1, 2).is_none(), "counts are one piece");
+
+        let mut sums = Partial::new(2, 3, Scale::new(4, 2.0));
+        sums.add(1, &[1.0, -2.0, 0.5], 5.25);
+        let Output::Sums(read) = again(&Output::Sums(sums.clone())) else { panic!("another output") };
+        assert_eq!(read, sums);
     }
 
     #[test]
@@ -188,8 +192,10 @@ mod tests {
         for pieces in [1, 2, 3, 5, 8] {
             let mut merged = Output::Sums(Partial::new(5, 2, scale));
             for output in [&one, &two] {
-                for (piece, part) in Output::Sums(output.clone()).split(pieces).iter().enumerate() {
-                    assert!(merged.merge_piece(piece, pieces, again(part)));
+                let output = Output::Sums(output.clone());
+                for piece in 0..pieces {
+                    let part = Output::from_bytes(&output.piece_to_bytes(piece, pieces).unwrap()).unwrap();
+                    assert!(merged.merge_piece(piece, pieces, part));
                 }
             }
             let Output::Sums(merged) = merged else { panic!("another output") };

@@ -64,3 +64,49 @@ impl PairCounts {
         self.met += other.met;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exact::squared_norm;
+    use crate::nearest::Centroids;
+    use base::random::SplitMix;
+
+    #[test]
+    fn pairs_are_those_of_trying_all() {
+        const DIM: usize = 5;
+        let mut chance = SplitMix(3);
+        let mut unit = || {
+            let row: Vec<f64> = (0..DIM).map(|_| chance.fraction() - 0.5).collect();
+            let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+            row.iter().map(|x| (x / length) as f32).collect::<Vec<f32>>()
+        };
+        let rows: Vec<Vec<f32>> = (0..400).map(|_| unit()).collect();
+        let nearest = |rows: &[Vec<f32>]| Nearest::new(Centroids::new(DIM, rows.concat()));
+        let norms = |rows: &[Vec<f32>]| rows.iter().map(|row| squared_norm(row)).collect::<Vec<_>>();
+        let (sample, divisions) = (&rows[..30], [nearest(&rows[50..54]), nearest(&rows[60..67])]);
+        let mut scratch = NearestScratch::default();
+        let mut parts = |rows: &[Vec<f32>]| -> Vec<Vec<usize>> {
+            divisions.iter().map(|division| division.parts(&rows.concat(), &norms(rows), &mut scratch)).collect()
+        };
+        let (of_rows, parts_of_sample) = (parts(&rows), parts(sample));
+        let (mut pairs, mut met) = (0, 0);
+        for (row, values) in rows.iter().enumerate() {
+            for (sampled, other) in sample.iter().enumerate() {
+                if cosine(values, other) >= 0.7 {
+                    pairs += 1;
+                    met += u64::from((0..2).any(|of| of_rows[of][row] == parts_of_sample[of][sampled]));
+                }
+            }
+        }
+        assert!(30 < pairs && met < pairs, "{met} of {pairs} meet");
+        let sample = nearest(sample);
+        let pass =
+            SampledPairs { similarity: 0.7, divisions: divisions.iter().collect(), sample: &sample, parts_of_sample };
+        let mut counts = PairCounts::default();
+        for rows in rows.chunks(150) {
+            pass.take(&mut counts, DIM, &rows.concat(), &norms(rows), &mut scratch);
+        }
+        assert_eq!(counts, PairCounts { rows: 400, pairs, met });
+    }
+}

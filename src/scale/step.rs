@@ -126,18 +126,6 @@ impl Partial {
         self.scale
     }
 
-    /// Divides the clusters into ranges of about the same length.
-    pub fn split(&self, pieces: usize) -> Vec<Self> {
-        let part = |clusters: Range<usize>| Self {
-            dim: self.dim,
-            scale: self.scale,
-            sums: self.sums[clusters.start * self.dim..clusters.end * self.dim].to_vec(),
-            counts: self.counts[clusters.clone()].to_vec(),
-            norms: self.norms[clusters].to_vec(),
-        };
-        (0..pieces).map(|piece| part(range(piece, pieces, self.counts.len()))).collect()
-    }
-
     /// Merges a piece of other sums of the same clusters; `false` if it is none.
     pub fn merge_piece(&mut self, piece: usize, pieces: usize, other: &Self) -> bool {
         let clusters = range(piece, pieces, self.counts.len());
@@ -151,12 +139,15 @@ impl Partial {
         true
     }
 
-    /// The sums as bytes, for [`Self::read`].
-    pub fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.reserve(8 * self.sums.len() + 24 * self.counts.len());
-        bytes.extend(self.sums.iter().flat_map(|sum| sum.to_le_bytes()));
-        bytes.extend(self.counts.iter().flat_map(|count| count.to_le_bytes()));
-        bytes.extend(self.norms.iter().flat_map(|norm| norm.to_le_bytes()));
+    /// Writes one of `pieces` ranges of the clusters as bytes, for [`Self::read`]; returns how many clusters it has.
+    pub fn write(&self, piece: usize, pieces: usize, bytes: &mut Vec<u8>) -> usize {
+        let clusters = range(piece, pieces, self.counts.len());
+        bytes.reserve((8 * self.dim + 24) * clusters.len());
+        let sums = &self.sums[clusters.start * self.dim..clusters.end * self.dim];
+        bytes.extend(sums.iter().flat_map(|sum| sum.to_le_bytes()));
+        bytes.extend(self.counts[clusters.clone()].iter().flat_map(|count| count.to_le_bytes()));
+        bytes.extend(self.norms[clusters.clone()].iter().flat_map(|norm| norm.to_le_bytes()));
+        clusters.len()
     }
 
     /// Parses bytes; `None` unless they hold just these clusters.
@@ -268,7 +259,7 @@ mod tests {
             let mut told = Partial::new(2, 3, scale);
             for part in [partial(left, scale), partial(right, scale)] {
                 let mut bytes = Vec::new();
-                part.write(&mut bytes);
+                part.write(0, 1, &mut bytes);
                 told.merge(&Partial::read(2, 3, scale, &bytes).unwrap());
             }
             prop_assert_eq!(&told, &whole);

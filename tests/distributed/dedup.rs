@@ -21,11 +21,10 @@ fn data(world: &World) {
         let some: Vec<_> = all.iter().skip(part).step_by(4).cloned().collect();
         write(&world.path(format!("d/{part}.parquet")), &some, 1000 * part, 90 + 50 * part);
     }
-    let scores: String = (0..4000)
-        .filter(|i| i % 7 > 0)
-        .map(|i| format!("{{\"image_path\": \"r{i}\", \"composite_score\": {}}}\n", f64::from(i * 37 % 101) / 100.0))
-        .collect();
-    fs::write(world.path("scores.jsonl"), scores).unwrap();
+    let score =
+        |i: i32| format!("{{\"image_path\": \"r{i}\", \"composite_score\": {}}}", f64::from(i * 37 % 101) / 100.0);
+    let scores: Vec<String> = (0..4000).filter(|i| i % 7 > 0).map(score).collect();
+    fs::write(world.path("scores.jsonl"), scores.join("\n")).unwrap();
 }
 
 fn dedup<'a>(more: &[&'a str]) -> Vec<&'a str> {

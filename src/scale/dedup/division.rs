@@ -119,3 +119,34 @@ impl StoredDivision {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_division_survives_its_bytes_and_large_parts_are_cut() {
+        let nearest = Nearest::new(Centroids::new(2, vec![1.0, 0.0, 0.0, 1.0]));
+        let rules = Rules { similarity: 0.99, keep: Keep::Best, scores: vec![Some(0.2), None, Some(0.4), Some(0.1)] };
+        let mut removal_state = RemovalState::new(4);
+        removal_state.remove(&Removed { row: 3, duplicate_of: 0, cosine: 1.0 });
+        let bytes = |limit: usize| {
+            let removal_state = &removal_state;
+            Division { nearest: &nearest, sizes: &[4, 0], limit, rules: &rules, removal_state }.to_bytes()
+        };
+        let rows = || Rows { dim: 2, numbers: vec![0, 1, 2], values: [1.0, 0.0].repeat(3) };
+        let removed = |bytes: &[u8]| -> Vec<(u64, u64)> {
+            let removed = StoredDivision::read(bytes).unwrap().duplicates_in(0, &rows());
+            removed.iter().map(|removed| (removed.row, removed.duplicate_of)).collect()
+        };
+        // Row 2 has the best score; row 0 has to stay, because row 3 was removed for it.
+        assert_eq!(removed(&bytes(10)), [(1, 2)]);
+        assert_eq!(removed(&bytes(1)), [], "each is compared with itself alone");
+        let stored = StoredDivision::read(&bytes(10)).unwrap();
+        assert_eq!([0, 1, 2, 3, 4].map(|row| stored.is_gone(row)), [false, false, false, true, false]);
+        let bytes = bytes(10);
+        for damaged in [&bytes[..bytes.len() - 1], &[&bytes[..], b"x"].concat(), b"", b"{}\n"] {
+            assert!(StoredDivision::read(damaged).is_err());
+        }
+    }
+}

@@ -193,8 +193,7 @@ fn run_pass(name: &str, pieces: usize, tasks: &[Task], shares: &Shares, sending:
             Ok(())
         })?;
     }
-    for (piece, output) in output.split(pieces).into_iter().enumerate() {
-        let bytes = output.to_bytes();
+    for (piece, bytes) in (0..pieces).map_while(|piece| Some((piece, output.piece_to_bytes(piece, pieces)?))) {
         sending.send(vec![
             Arc::new(UInt32Array::from(vec![piece as u32])),
             Arc::new(LargeBinaryArray::from(vec![bytes.as_slice()])),
