@@ -21,9 +21,10 @@ use scale::dedup::Keep;
 /// Find duplicates
 ///
 /// By default by content: rows of features (--data) are grouped by k-means, and inside a group a row is a duplicate if its
-/// cosine similarity to a kept row reaches the threshold. With --method phash by appearance: photos (PATH) whose perceptual
-/// hashes differ in few bits. Each line tells whether the row is kept and, if not, what it duplicates. Nothing is ever
-/// deleted; --copy-to and --link-to put the kept photos into a folder, if ids are paths of photos.
+/// cosine similarity to a kept row reaches the threshold; with --engine ballista://… on a cluster. With --method phash by
+/// appearance: photos (PATH) whose perceptual hashes differ in few bits. Each line tells whether the row is kept and, if not,
+/// what it duplicates. Nothing is ever deleted; --copy-to and --link-to put the kept photos into a folder, if ids are paths of
+/// photos.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Photos, folders, or - for a list on standard input, with --method phash
@@ -88,17 +89,17 @@ pub struct Args {
     show: Show,
 
     #[command(flatten)]
-    engine: EngineArgs,
-
-    #[command(flatten)]
-    passes: PassArgs,
-
-    #[command(flatten)]
     folder: FolderArgs,
 
     /// Write nothing, and print what would be written
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    engine: EngineArgs,
+
+    #[command(flatten)]
+    passes: PassArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
