@@ -139,14 +139,15 @@ fn a_build_without_the_engine_says_which_feature_it_lacks() {
     write(&world.path("a.parquet"), &rows(50, 6), 0, 20);
     world.photo("a.png", 1);
     let engine = ["--engine", "ballista://127.0.0.1:50050"];
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 5] = [
         &["kmeans", "fit", "--data", "a.parquet", "-k", "2"],
         &["embed", "photos", "-o", "parts"],
+        &["dedup", "--data", "a.parquet"],
         &["node", "scheduler"],
         &["node", "executor"],
     ];
     for (number, command) in commands.into_iter().enumerate() {
-        let more: &[&str] = if number < 2 { &engine } else { &[] };
+        let more: &[&str] = if number < 3 { &engine } else { &[] };
         let seen = world.run([command, more].concat()).expect(2);
         assert!(seen.stderr.contains("lacks the feature `distributed`"), "{}", seen.stderr);
         assert!(seen.stderr.contains("--features distributed"), "{}", seen.stderr);
