@@ -6,8 +6,10 @@ use std::str::FromStr;
 use super::trust::{AuthorityArgs, TokenArgs};
 use crate::context::Context;
 use crate::error::CommandError;
+use scale::dedup::DedupEngine;
 #[cfg(feature = "distributed")]
-use scale::distributed::{client, trust::Trust};
+use scale::distributed::{client, engine, trust::Trust};
+use scale::{ScaleError, Source};
 
 const SCHEME: &str = "ballista://";
 
@@ -109,8 +111,8 @@ impl EngineArgs {
     }
 }
 
-#[cfg(feature = "distributed")]
 impl Cluster<'_> {
+    #[cfg(feature = "distributed")]
     pub fn options(&self, share: String, task_rows: Option<u64>) -> client::Options {
         client::Options {
             address: self.address.to_owned(),
@@ -120,6 +122,32 @@ impl Cluster<'_> {
             task_rows,
             trust: self.trust.clone(),
         }
+    }
+
+    /// Does `work` with this cluster as the engine of passes over `source`, which go through the folder `share`.
+    #[cfg(feature = "distributed")]
+    pub fn run<T>(
+        &self,
+        (source, normalize): (&Source, bool),
+        (share, task_rows): (String, Option<u64>),
+        context: &Context,
+        work: impl FnOnce(&dyn DedupEngine) -> Result<T, ScaleError>,
+    ) -> Result<T, ScaleError> {
+        let options = self.options(share, task_rows);
+        let warn = |message: &str| context.ui.warn(message);
+        let client = client::Client::connect(&options, context.stop(), &warn)?;
+        work(&engine::Cluster::new(source, normalize, context.threads(), client)?)
+    }
+
+    #[cfg(not(feature = "distributed"))]
+    pub fn run<T>(
+        &self,
+        _: (&Source, bool),
+        _: (String, Option<u64>),
+        _: &Context,
+        _: impl FnOnce(&dyn DedupEngine) -> Result<T, ScaleError>,
+    ) -> Result<T, ScaleError> {
+        Err(ScaleError::Engine { cause: feature_missing(self.address).to_string() })
     }
 }
 

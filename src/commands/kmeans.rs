@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::addresses::{here_only, lines_stay_here, refuse_offline};
-use super::engine::{self, EngineArgs, PassArgs};
+use super::engine::{EngineArgs, PassArgs};
 use super::features::{self, DataArgs};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::place::{Content, Outputs, PlaceError};
 use crate::report::records::KmeansModelRecord;
 use scale::fit::{self, Event};
-use scale::{Init, MODEL_MARK, Model, ScaleError, Source, assign, is_remote};
+use scale::{Init, MODEL_MARK, Model, assign, is_remote};
 
 /// Cluster features in files, more than fit into memory
 ///
@@ -182,7 +182,12 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
     let mut on_event = |event: &Event| progress(event, context);
     let model = match cluster {
         None => fit::fit(&source, &options, context.stop(), &mut on_event),
-        Some(cluster) => on_cluster(&cluster, args, &source, &options, context, &mut on_event),
+        Some(cluster) => {
+            let work = || scale::absolute(&options.work).to_string_lossy().into_owned();
+            let passes = (args.passes.share.clone().unwrap_or_else(work), args.passes.task_rows);
+            let rows = (&source, options.normalize);
+            cluster.run(rows, passes, context, |engine| fit::fit_on(engine, &options, &mut on_event))
+        }
     };
     let Some(model) = features::unless_stopped(model)? else {
         context.ui.note("interrupted; started again, it resumes after the last complete iteration");
@@ -201,38 +206,6 @@ fn fit(args: &FitArgs, context: &Context) -> Result<Ending, CommandError> {
         false,
     );
     write_record(&model, &args.model, context)
-}
-
-#[cfg(feature = "distributed")]
-fn on_cluster(
-    cluster: &engine::Cluster<'_>,
-    args: &FitArgs,
-    source: &Source,
-    options: &fit::Options,
-    context: &Context,
-    on_event: &mut dyn FnMut(&Event),
-) -> Result<Model, ScaleError> {
-    use scale::distributed::client::Client;
-    use scale::distributed::engine::Cluster;
-    let work = || scale::absolute(&options.work).to_string_lossy().into_owned();
-    let share = args.passes.share.clone().unwrap_or_else(work);
-    let client_options = cluster.options(share, args.passes.task_rows);
-    let warn = |message: &str| context.ui.warn(message);
-    let client = Client::connect(&client_options, context.stop(), &warn)?;
-    let cluster = Cluster::new(source, options.normalize, options.threads, client)?;
-    fit::fit_on(&cluster, options, on_event)
-}
-
-#[cfg(not(feature = "distributed"))]
-fn on_cluster(
-    cluster: &engine::Cluster<'_>,
-    _: &FitArgs,
-    _: &Source,
-    _: &fit::Options,
-    _: &Context,
-    _: &mut dyn FnMut(&Event),
-) -> Result<Model, ScaleError> {
-    Err(ScaleError::Engine { cause: engine::feature_missing(cluster.address).to_string() })
 }
 
 fn progress(event: &Event, context: &Context) {

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::super::addresses::here_only;
-use super::super::engine;
 use super::super::features;
 use super::super::folder_delivery::Delivery;
 use super::super::photos::{self, Tally};
@@ -14,9 +13,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Ending};
 use crate::report::photo_path::PhotoPath;
 use crate::report::records::DuplicateRecord;
-#[cfg(feature = "distributed")]
-use scale::dedup::dedup_on;
-use scale::dedup::{Duplicates, Options, Removed, Rules, dedup};
+use scale::dedup::{Duplicates, Options, Removed, Rules, dedup, dedup_on};
 use scale::{ScaleError, Source};
 
 pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
@@ -31,7 +28,10 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let options = options(args, &source, context)?;
     let found = match cluster {
         None => dedup(&source, &options, context.stop()),
-        Some(cluster) => on_cluster(&cluster, args, &source, &options, context)?,
+        Some(cluster) => {
+            let passes = (share(args)?, args.passes.task_rows);
+            cluster.run((&source, true), passes, context, |engine| dedup_on(engine, &options))
+        }
     };
     photos::unless_interrupted(context)?;
     let found = found?;
@@ -40,38 +40,14 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     Ok(if tally.failed > 0 { Ending::SomeFailed } else { Ending::AllDone })
 }
 
-#[cfg(feature = "distributed")]
-fn on_cluster(
-    cluster: &engine::Cluster<'_>,
-    args: &Args,
-    source: &Source,
-    options: &Options,
-    context: &Context,
-) -> Result<Result<Duplicates, ScaleError>, CommandError> {
-    use scale::distributed::client::Client;
-    use scale::distributed::engine::Cluster;
+/// Where the machines of a cluster exchange centroids.
+fn share(args: &Args) -> Result<String, CommandError> {
     let work = || args.work.as_deref().map(|work| scale::absolute(work).to_string_lossy().into_owned());
-    let Some(share) = args.passes.share.clone().or_else(work) else {
+    args.passes.share.clone().or_else(work).ok_or_else(|| {
         let unshared =
             anyhow::anyhow!("the machines of a cluster exchange centroids through a folder that all of them see");
-        return Err(CommandError::usage(unshared).hint("--share DIR|URL"));
-    };
-    let client_options = cluster.options(share, args.passes.task_rows);
-    let warn = |message: &str| context.ui.warn(message);
-    let client = Client::connect(&client_options, context.stop(), &warn);
-    let cluster = client.and_then(|client| Cluster::new(source, true, options.threads, client));
-    Ok(cluster.and_then(|cluster| dedup_on(&cluster, options)))
-}
-
-#[cfg(not(feature = "distributed"))]
-fn on_cluster(
-    cluster: &engine::Cluster<'_>,
-    _: &Args,
-    _: &Source,
-    _: &Options,
-    _: &Context,
-) -> Result<Result<Duplicates, ScaleError>, CommandError> {
-    Err(engine::feature_missing(cluster.address))
+        CommandError::usage(unshared).hint("--share DIR|URL")
+    })
 }
 
 fn options(args: &Args, source: &Source, context: &Context) -> Result<Options, CommandError> {

@@ -45,6 +45,7 @@ const EMBED_PART: &str = "embed_part";
 /// Maximum bytes of a message between machines: a plan, which names every row group. Results may be larger and are sent in
 /// blocks.
 pub const MESSAGE: usize = 64 << 20;
+
 /// The settings shared by all machines.
 fn settings() -> SessionConfig {
     SessionConfig::new_with_ballista()
