@@ -161,6 +161,30 @@ fn frozen_graph() -> Vec<u8> {
     .concat()
 }
 
+/// What passes over rows of two numbers compute: rows, sums, counts.
+fn outputs() -> [(&'static str, Vec<u8>); 4] {
+    let row = |key: f64, cluster: u64| {
+        let numbers = [0.5f32, -1.0].map(f32::to_le_bytes).concat();
+        [&key.to_le_bytes()[..], &cluster.to_le_bytes(), &numbers].concat()
+    };
+    let told = |header: &str, content: Vec<u8>| [header.as_bytes(), b"\n", &content].concat();
+    let (sums, counts, norms) = ([3i64, -4].map(i64::to_le_bytes), [2u64], [25i128]);
+    let sums = [&sums.concat()[..], &counts[0].to_le_bytes(), &norms[0].to_le_bytes()].concat();
+    [
+        ("sampled", told(r#"{"Sampled":{"dim":2,"rows":9,"longest":0,"wanted":2}}"#, [row(0.1, 0), row(0.2, 1)].concat())),
+        ("sums", told(r#"{"Sums":{"dim":2,"clusters":1,"scale":{"bits":20}}}"#, sums)),
+        ("splinters", told(r#"{"Splinters":{"dim":2,"rows":9,"drawn":[[2,24],[1,0]]}}"#, row(0.1, 0))),
+        ("pairs", told(r#"{"Pairs":{"rows":9,"pairs":3,"met":2}}"#, Vec::new())),
+    ]
+}
+
+/// Rows of two numbers around two centroids, none of them removed.
+fn division() -> Vec<u8> {
+    let header = r#"{"dim":2,"centroids":2,"limit":2,"similarity":0.9,"keep":"Best","scores":1,"rows":9}"#;
+    let numbers = [1.0f32, 0.0, 0.0, 1.0, 0.5].map(f32::to_le_bytes).concat();
+    [header.as_bytes(), b"\n", &numbers, &[0; 32]].concat()
+}
+
 /// A stored and a deflated entry, as in a wheel.
 fn wheel() -> Vec<u8> {
     use std::io::Write as _;
@@ -205,6 +229,10 @@ fn main() -> std::io::Result<()> {
     write("manifest", "net", MANIFEST.as_bytes())?;
     write("features", "rows", &features())?;
     write("wheel", "two", &wheel())?;
+    for (name, output) in outputs() {
+        write("outputs", name, &output)?;
+    }
+    write("divisions", "two", &division())?;
     for (name, graph) in graphs() {
         write("onnx", &name, &graph)?;
     }

@@ -21,8 +21,10 @@ use photo::{self, FileFormat, Limits, Scale};
 use base::pixels::Pixels;
 use albumctl::report::records::AnalyzeRecord;
 use albumctl::report::xmp::{self, Faces, Mark};
-use scale::dedup::{self, Keep, Rules};
-use scale::{Init, ScaleError, Source, fit};
+use scale::dedup::{self, Keep, Rules, StoredDivision};
+use scale::output::Output;
+use scale::dedup::Rows;
+use scale::{Centroids, Init, ScaleError, Source, fit};
 use libfuzzer_sys::fuzz_target;
 
 /// One after the other; `seeds` writes files to start from for those that cannot take a photo's.
@@ -41,6 +43,8 @@ const READERS: &[(&str, fn(&[u8]))] = &[
     ("xmp", sidecar),
     ("weights", weights),
     ("features", features),
+    ("outputs", outputs),
+    ("divisions", divisions),
     ("records", records),
     ("manifest", manifest),
     ("wheel", wheel),
@@ -61,7 +65,7 @@ static GO_ON: AtomicBool = AtomicBool::new(false);
 
 fuzz_target!(|bytes: &[u8]| READER(bytes));
 
-fn photo(bytes: &[u8], meant: fn(Kind) -> bool) {
+fn photo(bytes: &[u8], meant: fn(FileFormat) -> bool) {
     if !photo::sniff(bytes).is_some_and(meant) {
         return;
     }
@@ -161,6 +165,26 @@ fn features(bytes: &[u8]) {
         sample: 2,
     };
     let _ = dedup::dedup(&source, &options, &GO_ON);
+}
+
+/// What another machine of a cluster says that it has computed.
+fn outputs(bytes: &[u8]) {
+    let Some(mut output) = Output::from_bytes(bytes) else { return };
+    let written = output.to_bytes();
+    let again = Output::from_bytes(&written).expect("what was written can be read");
+    assert_eq!(again.to_bytes(), written);
+    for piece in 0..2 {
+        let piece = output.piece_to_bytes(piece, 2);
+        assert!(piece.is_none_or(|piece| Output::from_bytes(&piece).is_some()));
+    }
+    let _ = (output.rows(), output.merge(again));
+}
+
+fn divisions(bytes: &[u8]) {
+    let Ok(division) = StoredDivision::read(bytes) else { return };
+    let Centroids { dim, .. } = *division.nearest().centroids();
+    let rows = Rows { dim, numbers: vec![0, 7, u64::MAX], values: vec![0.5; 3 * dim] };
+    let _ = (division.is_gone(3), division.duplicates_in(0, &rows));
 }
 
 fn records(bytes: &[u8]) {

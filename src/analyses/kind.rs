@@ -10,9 +10,6 @@ use judge::select::{LikelyKind, PictureKind};
 /// Raised when the stored form changes.
 pub const REVISION: &str = "kind/1";
 
-/// Length of a stored kind.
-pub const LENGTH: usize = 2;
-
 #[derive(Debug)]
 pub struct KindAnalysis {
     network: Classifier,

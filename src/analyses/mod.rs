@@ -7,9 +7,9 @@ mod hashing;
 mod kind;
 mod network;
 mod objects;
+mod one_pass;
 mod people;
 mod quality;
-mod rating_and_embedding;
 mod sketches;
 mod text;
 mod thumbnails;
@@ -26,9 +26,9 @@ pub use network::{
     RatingAnalysis, ReportedNetwork,
 };
 pub use objects::ObjectAnalysis;
+pub use one_pass::OnePassAnalysis;
 pub use people::PeopleAnalysis;
 pub use quality::QualityAnalysis;
-pub use rating_and_embedding::RatingAndEmbeddingAnalysis;
 pub use sketches::SketchAnalysis;
 pub use text::TextAnalysis;
 pub use thumbnails::Thumbnails;

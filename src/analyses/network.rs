@@ -176,6 +176,10 @@ impl<N: ReportedNetwork> Analysis for NetworkAnalysis<N> {
             .ok_or_else(|| anyhow::anyhow!("{}: its output has an unexpected length", self.network.reference()))
     }
 
+    fn is_filled(&self, report: &PhotoReport) -> bool {
+        N::reported(report).is_some()
+    }
+
     fn runs_on_card(&self) -> bool {
         self.network.runs_on_card()
     }

@@ -7,11 +7,7 @@ use judge::sequences::FrameSketch;
 
 /// The sketch of a frame as an analysis of the pipeline.
 #[derive(Debug, Clone, Copy)]
-pub struct SketchAnalysis {
-    /// Whether photos are sketched only where they are decoded anyway. The sketches are then in the store for when it is
-    /// known which photos may be frames.
-    pub is_optional: bool,
-}
+pub struct SketchAnalysis;
 
 impl Analysis for SketchAnalysis {
     fn name(&self) -> &'static str {
@@ -20,10 +16,6 @@ impl Analysis for SketchAnalysis {
 
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(["frame_sketch/1"])
-    }
-
-    fn is_optional(&self) -> bool {
-        self.is_optional
     }
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {

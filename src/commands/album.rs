@@ -11,16 +11,16 @@ use super::people::{self, PeopleNeed};
 use super::photos::{self, Tally};
 use super::query::QueryArgs;
 use super::sequences::Sequences;
-use crate::analyses::Thumbnails;
+use crate::analyses::{Features, Thumbnails};
 use crate::config::AlbumClustering;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::library::ModelHub;
 use crate::library::groups;
 use crate::library::model_selection::AlbumModels;
 use crate::library::sequences;
+use crate::library::{Groups, ModelHub};
 use crate::photo_report::PhotoReport;
-use crate::pipeline::{self, Analysis};
+use crate::pipeline::{self, Analysis, WhereDecoded};
 use crate::report::records::AnalyzeRecord;
 use base::reading::Stream;
 use judge::cluster::{Calibration, Method};
@@ -69,6 +69,16 @@ pub struct Gathered {
     pub reports: Vec<PhotoReport>,
     pub tally: Tally,
     pub models: AlbumModels,
+    is_from_file: bool,
+}
+
+/// When the embeddings of photos that the store knows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmbeddingsRead {
+    AtOnce,
+    /// Of many photos, when something needs them. An unchanged library needs few, and they take more memory than all the
+    /// rest.
+    WhenNeeded,
 }
 
 /// What is looked for on photos besides what every album needs.
@@ -77,6 +87,7 @@ pub struct Sought<'a> {
     pub people: PeopleNeed,
     pub query: &'a QueryArgs,
     pub sequences: Sequences,
+    pub embeddings: EmbeddingsRead,
 }
 
 /// The size limit of a thumbnail in bytes, for a number of photos.
@@ -96,7 +107,7 @@ impl Gathered {
         let mut reports = read(file, context)?;
         let failed = thumbnails.map_or(Ok(0), |budget| add_thumbnails(&mut reports, budget, hub, context))?;
         let tally = Tally { done: reports.len(), from_store: reports.len(), failed, ..Tally::default() };
-        Ok(Self { reports, tally, models })
+        Ok(Self { reports, tally, models, is_from_file: true })
     }
 
     /// Analyses the photos.
@@ -110,7 +121,7 @@ impl Gathered {
         let (hub, mut absent) = (&networks.hub, networks);
         let mut models = hub.album_models(&mut absent)?;
         models.people = people::recognition_as(sought.people, networks, context)?;
-        models.sketching = sought.sequences.analysis(context);
+        models.sketching = sought.sequences.analysis();
         if sought.query.is_given() {
             models.classification = sought.query.classification(networks, context)?;
             models.text = hub.text_if_here()?;
@@ -118,30 +129,85 @@ impl Gathered {
             models.description = sought.query.description(None, networks, context)?;
         }
         let budget = thumbnails.map(|budget| budget(scan.photos.len()));
-        let (mut reports, tally) = gather(scan, &models, budget, hub, context)?;
+        let (mut reports, tally) = gather(scan, &models, sought.embeddings, budget, hub, context)?;
         if let Some(recognising) = &models.people {
             people::tell_apart(&mut reports, recognising, context)?;
         }
-        Ok(Self { reports, tally, models })
+        Ok(Self { reports, tally, models, is_from_file: false })
     }
+
+    /// Groups the photos. Embeddings that were left in the store are read only if it does not know the groups.
+    pub fn groups(
+        &mut self,
+        settings: &AlbumClustering,
+        hub: &ModelHub,
+        context: &Context,
+    ) -> Result<Groups, CommandError> {
+        let made_by = self.models.features.as_ref().filter(|_| !self.is_from_file);
+        let are_left = made_by.filter(|_| self.reports.iter().any(|report| report.embedding.is_none()));
+        if let Some(features) = are_left {
+            if let Some(groups) = hub.stored_groups(&self.reports, features, settings)? {
+                return Ok(groups);
+            }
+            let failed = add_embeddings(&mut self.reports, features, hub, context)?;
+            (self.tally.done, self.tally.failed) = (self.tally.done - failed, self.tally.failed + failed);
+        }
+        Ok(hub.cluster_with(&self.reports, made_by, settings)?)
+    }
+}
+
+/// Reads the embeddings of the photos that lack one. Returns how many became unreadable meanwhile, whose reports are gone.
+fn add_embeddings(
+    reports: &mut Vec<PhotoReport>,
+    features: &Features,
+    hub: &ModelHub,
+    context: &Context,
+) -> Result<usize, CommandError> {
+    let lacking = reports.iter().filter(|report| report.embedding.is_none());
+    let photos = lacking.map(|report| scan::Photo { path: report.path.clone(), raws: Vec::new() }).collect();
+    let scan = Scan { photos, ..Scan::default() };
+    let mut next = 0;
+    let tally = photos::analyse(&scan, &[features.analysis()], hub.medium(), hub, context, |photo, seen| {
+        // Both are in the order of the scan.
+        while let Some(report) = reports.get_mut(next) {
+            next += 1;
+            if report.path == photo.path {
+                report.embedding = seen.embedding;
+                break;
+            }
+        }
+        Ok(())
+    })?;
+    photos::unless_interrupted(context)?;
+    reports.retain(|report| report.embedding.is_some());
+    Ok(tally.failed)
 }
 
 /// Analyses the photos; also makes thumbnails if given their size limit in bytes.
 pub fn gather(
     scan: &Scan,
     models: &AlbumModels,
+    embeddings: EmbeddingsRead,
     thumbnails: Option<usize>,
     hub: &ModelHub,
     context: &Context,
 ) -> Result<(Vec<PhotoReport>, Tally), CommandError> {
     let thumbnails = thumbnails.map(|budget| Thumbnails { budget });
-    let mut analyses = models.analyses();
+    let has_store = context.store().file().is_some();
+    let is_large = scan.photos.len() >= groups::KEPT_FROM;
+    let embeddings_later = has_store && is_large && embeddings == EmbeddingsRead::WhenNeeded;
+    // The sketches of a whole library would take more memory than all the rest.
+    let sketches_later = has_store && models.sketching.is_some();
+    let mut analyses = models.analyses_for_scores();
+    let features = models.features.as_ref().map(|features| WhereDecoded(features.analysis()));
+    let sketching = models.sketching.as_ref().map(|sketching| WhereDecoded(sketching));
+    for (analysis, later) in [(&features, embeddings_later), (&sketching, sketches_later)] {
+        analyses.extend(analysis.as_ref().map(|analysis| if later { analysis as &dyn Analysis } else { analysis.0 }));
+    }
     analyses.extend(thumbnails.as_ref().map(|thumbnails| thumbnails as &dyn Analysis));
     let mut reports = Vec::with_capacity(scan.photos.len());
     context.ui.detail(&format!("Analyzing batch of {} images", scan.photos.len()));
-    let sketches_later = models.sketching.is_some_and(|sketching| sketching.is_optional);
     let tally = photos::analyse(scan, &analyses, hub.medium(), hub, context, |_, report| {
-        // The sketches of a whole library would take more memory than all the rest.
         let sketch = report.sketch.filter(|_| !sketches_later);
         reports.push(PhotoReport { sketch, ..report });
         Ok(())

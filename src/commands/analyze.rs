@@ -1,6 +1,6 @@
 //! `albumctl analyze`: runs all analyses, grouping and selection.
 
-use super::album::{self, GroupArgs};
+use super::album::{self, EmbeddingsRead, GroupArgs};
 use super::open_models::Networks;
 use super::people::{self, PeopleNeed};
 use super::photos;
@@ -35,18 +35,18 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let mut models = hub.album_models(&mut &networks)?;
     models.text = hub.text_if_here()?;
     models.objects = hub.objects_if_here()?;
-    models.sketching = args.choice.sequences.analysis(context);
+    models.sketching = args.choice.sequences.analysis();
     models.classification = args.choice.query.classification(&networks, context)?;
     models.description = args.choice.query.description(None, &networks, context)?;
     let need =
         if args.choice.coverage.people_need() == PeopleNeed::None { PeopleNeed::IfHere } else { PeopleNeed::Required };
     models.people = people::recognition_as(need, &networks, context)?;
-    let (mut reports, mut tally) = album::gather(&scan, &models, None, hub, context)?;
+    let (mut reports, mut tally) = album::gather(&scan, &models, EmbeddingsRead::AtOnce, None, hub, context)?;
     if let Some(recognising) = &models.people {
         people::tell_apart(&mut reports, recognising, context)?;
     }
     args.choice.sequences.mark(&mut reports);
-    let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
+    let groups = hub.cluster_with(&reports, models.features.as_ref(), &args.groups.settings(context))?;
     let rules = args.choice.rules_for(&reports, context)?;
     let (photos, _) = args.choice.candidates(&reports, &groups, &rules, &context.decisions()?, &models, context)?;
     let chosen = choose(&reports, &photos, &rules, &groups, &models, &networks, &mut tally, context);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::album::{self, GroupArgs};
+use super::album::{self, EmbeddingsRead, GroupArgs};
 use super::open_models::Networks;
 use super::photos;
 use crate::arguments::PhotoArgs;
@@ -33,9 +33,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let networks = Networks::configured(context)?;
     let hub = &networks.hub;
     let models = hub.group_models(&mut &networks)?;
-    let (reports, tally) = album::gather(&scan, &models, None, hub, context)?;
+    let (reports, tally) = album::gather(&scan, &models, EmbeddingsRead::AtOnce, None, hub, context)?;
     photos::unless_interrupted(context)?;
-    let groups = hub.cluster_with(&reports, &args.groups.settings(context))?;
+    let groups = hub.cluster_with(&reports, models.features.as_ref(), &args.groups.settings(context))?;
     photos::unless_interrupted(context)?;
     let mut output = context.output::<ClusterRecord>()?;
     for (i, report) in reports.iter().enumerate() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::album::{Budget, Gathered, GroupArgs};
+use super::album::{Budget, EmbeddingsRead, Gathered, GroupArgs};
 use super::coverage;
 use super::open_models::Networks;
 use super::people::PeopleNeed;
@@ -64,7 +64,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
     let journal = context.journal()?;
     let networks = Networks::configured(context)?;
     let thumbnails = Some(served_budget as Budget);
-    let Gathered { mut reports, mut tally, models } = if let Some(file) = &args.from {
+    let mut gathered = if let Some(file) = &args.from {
         Gathered::from_file(file, thumbnails, &networks, context)?
     } else {
         let scan = photos::find(&args.photos, context)?;
@@ -72,15 +72,22 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
             PeopleNeed::None => PeopleNeed::IfHere,
             need => need,
         };
-        Gathered::from_photos(&scan, args.choice.sought(people), thumbnails, &networks, context)?
+        Gathered::from_photos(
+            &scan,
+            args.choice.sought(people, EmbeddingsRead::AtOnce),
+            thumbnails,
+            &networks,
+            context,
+        )?
     };
     photos::unless_interrupted(context)?;
-    if reports.is_empty() {
-        tally.close(context.output::<SelectRecord>()?, context)?;
-        return Ok(tally.end("review", context));
+    if gathered.reports.is_empty() {
+        gathered.tally.close(context.output::<SelectRecord>()?, context)?;
+        return Ok(gathered.tally.end("review", context));
     }
+    let groups = gathered.groups(&args.groups.settings(context), &networks.hub, context)?;
+    let Gathered { mut reports, mut tally, models, .. } = gathered;
     args.choice.sequences.mark(&mut reports);
-    let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let pictures = pictures(&mut reports, context);
     let rules = args.choice.rules_for(&reports, context)?;
     let album = choosing::ReviewedAlbum { reports: &reports, groups: &groups, models: &models, rules: &rules };

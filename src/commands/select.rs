@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 
-use super::album::{Budget, Gathered, GroupArgs, Sought};
+use super::album::{Budget, EmbeddingsRead, Gathered, GroupArgs, Sought};
 use super::album_export::{self, DeliverArgs, Selection};
 use super::coverage::{self, CoverageArgs};
 use super::human_decisions::{self, Ratings};
@@ -21,7 +21,7 @@ use crate::analyses::ComparisonAnalysis;
 use crate::arguments::{PhotoArgs, at_least_one};
 use crate::context::Context;
 use crate::error::{CommandError, Ending};
-use crate::journal::{Decisions, PhotoId};
+use crate::journal::{Decisions, PhotoId, TasteMemory};
 use crate::library::Groups;
 use crate::library::choice::{self, TieBreakSource};
 use crate::library::model_selection::AlbumModels;
@@ -188,8 +188,8 @@ impl ChoiceArgs {
         }
     }
 
-    pub fn sought(&self, people: PeopleNeed) -> Sought<'_> {
-        Sought { people, query: &self.query, sequences: self.sequences }
+    pub fn sought(&self, people: PeopleNeed, embeddings: EmbeddingsRead) -> Sought<'_> {
+        Sought { people, query: &self.query, sequences: self.sequences, embeddings }
     }
 
     /// The photos as input of the selection, with decisions, taste and relevance; and the taste.
@@ -259,7 +259,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Ok(Ending::AllDone);
     };
     let networks = Networks::configured(context)?;
-    let Some(Gathered { mut reports, mut tally, models }) = gather(args, &history, &networks, context)? else {
+    let Some(mut gathered) = gather(args, &history, &networks, context)? else {
         let since = history.description().map_or_else(String::new, |since| format!(" since {since}"));
         context.ui.note(&format!("no new photos{since}"));
         context.output::<SelectRecord>()?.finish_empty(&context.ui)?;
@@ -269,15 +269,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Ending, CommandError> {
         return Ok(Ending::NothingFound);
     };
     photos::unless_interrupted(context)?;
-    if reports.is_empty() {
-        tally.close(context.output::<SelectRecord>()?, context)?;
+    if gathered.reports.is_empty() {
+        gathered.tally.close(context.output::<SelectRecord>()?, context)?;
         if !args.deliver.dry_run {
-            history.finish(&[], &tally.broken, context)?;
+            history.finish(&[], &gathered.tally.broken, context)?;
         }
-        return Ok(tally.end("select", context));
+        return Ok(gathered.tally.end("select", context));
     }
+    let groups = gathered.groups(&args.groups.settings(context), &networks.hub, context)?;
+    let Gathered { mut reports, mut tally, models, .. } = gathered;
     args.choice.sequences.mark(&mut reports);
-    let groups = networks.hub.cluster_with(&reports, &args.groups.settings(context))?;
     let rules = args.choice.rules_for(&reports, context)?;
     let decisions = human_decisions::in_journal(&reports, args.deliver.dry_run, context)?;
     let (photos, taste) = args.choice.candidates(&reports, &groups, &rules, &decisions, &models, context)?;
@@ -328,6 +329,14 @@ pub fn how(rules: &Rules) -> &'static str {
 }
 
 impl Args {
+    /// A taste compares all photos by their embeddings, and sidecars and pages name their model.
+    fn embeddings_read(&self, context: &Context) -> Result<EmbeddingsRead, CommandError> {
+        let is_named = self.deliver.ratings.xmp.is_some() || self.deliver.report.is_some();
+        let learns = self.choice.taste != TasteChoice::Off
+            && (context.taste_memory()? != TasteMemory::default() || context.decisions()? != Decisions::default());
+        Ok(if is_named || learns { EmbeddingsRead::AtOnce } else { EmbeddingsRead::WhenNeeded })
+    }
+
     /// The given options that affect the selection.
     fn selection_flags(&self) -> Vec<String> {
         fn flag<T: ToString>(name: &str, value: Option<&T>) -> Option<String> {
@@ -376,7 +385,7 @@ fn gather(
         PeopleNeed::None if args.deliver.tells_people() => PeopleNeed::IfHere,
         need => need,
     };
-    let sought = args.choice.sought(people);
+    let sought = args.choice.sought(people, args.embeddings_read(context)?);
     Gathered::from_photos(&scan, sought, thumbnails, networks, context).map(Some)
 }
 

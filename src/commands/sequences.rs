@@ -1,7 +1,6 @@
 //! `--sequences`: the treatment of photos that belong to a sequence.
 
 use crate::analyses::SketchAnalysis;
-use crate::context::Context;
 use crate::library::sequences;
 use crate::photo_report::PhotoReport;
 
@@ -14,10 +13,9 @@ pub enum Sequences {
 }
 
 impl Sequences {
-    /// The analysis by which sequences are recognised. With a store, sketches are read from it when they are needed.
-    pub fn analysis(self, context: &Context) -> Option<SketchAnalysis> {
-        let is_optional = context.store().file().is_some();
-        (self != Self::Ignore).then_some(SketchAnalysis { is_optional })
+    /// The analysis by which sequences are recognised.
+    pub fn analysis(self) -> Option<SketchAnalysis> {
+        (self != Self::Ignore).then_some(SketchAnalysis)
     }
 
     /// Notes the sequences in the reports, or removes them.

@@ -1,7 +1,7 @@
 //! Picking photos, and comparing two photos.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use crate::photo_report::PhotoReport;
 use crate::pipeline::Analysis;
 use crate::telemetry::TIE_BREAK;
 use hub::{Pairs, TaskNetwork as _};
+use judge::cluster::{Embeddings, cosine};
 use judge::portrait::Face;
 use judge::select::{
     Comparator, Decision, DecisionSource, MissingReason, Photo, Portrait, Rules, SeenEyes, Selection, SequencePart,
@@ -178,11 +179,51 @@ impl ModelHub {
             self.telemetry().add(TIE_BREAK, begun.elapsed(), close.len() as u64);
         }
         self.unless_stopped()?;
-        let distance = |a: usize, b: usize| Some(1.0 - groups.embeddings.cosine(a, b));
+        let likeness = Likeness::of(photos, &selection.needs_distances(), groups, models, tie_breaks)?;
+        let distance = |a: usize, b: usize| likeness.distance(a, b);
         let prefer = tiebreaker.as_ref().map(|tiebreaker| move |a: usize, b: usize| tiebreaker.prefer(a, b));
         let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
         let comparator = Comparator { better, distance: &distance };
         Ok(self.telemetry().time("select_best", || selection.verdicts(comparator)))
+    }
+}
+
+/// How alike photos are, by their embeddings.
+enum Likeness<'a> {
+    OfAll(&'a Embeddings),
+    /// By photo, of those whose distances the choice needs.
+    OfSome(HashMap<usize, Arc<[f32]>>),
+}
+
+impl<'a> Likeness<'a> {
+    /// Reads the embeddings of `needed` from the store where grouping did without them.
+    fn of<R: TieBreakSource>(
+        photos: &[PhotoReport],
+        needed: &[usize],
+        groups: &'a Groups,
+        models: &AlbumModels,
+        tie_breaks: &mut R,
+    ) -> Result<Self, R::Error> {
+        if let Some(embeddings) = &groups.embeddings {
+            return Ok(Self::OfAll(embeddings));
+        }
+        let Some(features) = models.features.as_ref().filter(|_| !needed.is_empty()) else {
+            return Ok(Self::OfSome(HashMap::new()));
+        };
+        let paths: Vec<&Path> = needed.iter().map(|&photo| photos[photo].path.as_path()).collect();
+        let index: HashMap<&Path, usize> = paths.iter().copied().zip(needed.iter().copied()).collect();
+        let read = tie_breaks.analyse(&named(&paths), features.analysis())?;
+        let embedded = |report: PhotoReport| Some((*index.get(report.path.as_path())?, report.embedding?.vector));
+        Ok(Self::OfSome(read.into_iter().filter_map(embedded).collect()))
+    }
+
+    /// `None` where a photo has become unreadable meanwhile.
+    fn distance(&self, a: usize, b: usize) -> Option<f64> {
+        let cosine = match self {
+            Self::OfAll(embeddings) => embeddings.cosine(a, b),
+            Self::OfSome(vectors) => cosine(vectors.get(&a)?, vectors.get(&b)?),
+        };
+        Some(1.0 - cosine)
     }
 }
 

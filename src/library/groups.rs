@@ -4,12 +4,12 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 
 use super::{ModelHub, ModelHubError};
+use crate::analyses::Features;
 use crate::config::AlbumClustering;
 use crate::photo_report::PhotoReport;
+use crate::pipeline;
 use crate::store::Fingerprint;
-use judge::cluster::{
-    self, Calibration, ClusterError, Clustering, Embeddings, Input, Method, MethodOutput, Moment, Noise,
-};
+use judge::cluster::{self, Calibration, Clock, Clustering, Embeddings, Input, Method, MethodOutput, Moment, Noise};
 use photo::Taken;
 use photo::identity::ContentId;
 
@@ -27,7 +27,8 @@ pub struct UnknownWord {
 /// Photos grouped by scene.
 #[derive(Debug)]
 pub struct Groups {
-    pub embeddings: Embeddings,
+    /// `None` where the store knew the groups, and the reports are without embeddings.
+    pub embeddings: Option<Embeddings>,
     pub clustering: Clustering,
     pub method: &'static str,
 }
@@ -47,20 +48,23 @@ impl ModelHub {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn cluster(&self, photos: &[impl Borrow<PhotoReport>]) -> Result<Groups, ModelHubError> {
-        self.cluster_with(photos, &self.settings().album.clustering)
+        self.cluster_with(photos, None, &self.settings().album.clustering)
     }
 
-    /// Groups photos like [`cluster`](Self::cluster) with other settings.
+    /// Groups photos like [`cluster`](Self::cluster) with other settings. `made_by`: what gave them their features; the
+    /// groups of many such photos are kept in the results store, so that a library that has not changed is not grouped
+    /// again.
     pub fn cluster_with(
         &self,
         photos: &[impl Borrow<PhotoReport>],
+        made_by: Option<&Features>,
         settings: &AlbumClustering,
     ) -> Result<Groups, ModelHubError> {
         let photos: Vec<&PhotoReport> = photos.iter().map(Borrow::borrow).collect();
         let computed = || photos.iter().filter_map(|photo| photo.embedding.as_ref());
         let calibration =
             computed().next().map_or_else(Calibration::default, |embedding| Calibration::of(&embedding.model));
-        let (method, noise) = (method(settings, &calibration)?, noise(settings)?);
+        let grouping = Grouping::of(settings, &calibration)?;
         let vector = |photo: &PhotoReport| photo.embedding.as_ref().map_or(0, |embedding| embedding.vector.len());
         let dim = photos.first().map_or(0, |photo| vector(photo));
         if let Some(odd) = photos.iter().find(|photo| vector(photo) != dim) {
@@ -69,58 +73,87 @@ impl ModelHub {
         let rows = computed().map(|embedding| Arc::clone(&embedding.vector)).collect();
         let embeddings = Embeddings::shared(rows, dim)?;
         let times: Vec<Option<Moment>> = photos.iter().map(|photo| moment(photo)).collect();
-        let clock = calibration.clock.filter(|_| settings.use_times);
-        let input = Input { clock, ..Input::new(&embeddings, &times) };
-        let output = self.telemetry().time("cluster_images", || self.stored_or_computed(&input, &method))?;
-        let clustering = cluster::place_noise(output, &method, noise);
-        Ok(Groups { embeddings, clustering, method: method.name() })
+        let input = Input { clock: grouping.clock, ..Input::new(&embeddings, &times) };
+        let output = self.telemetry().time("cluster_images", || {
+            let key = made_by.and_then(|features| self.store_key(&photos, features, &grouping));
+            if let Some(output) = key.as_ref().and_then(|key| self.stored_output(key)) {
+                return Ok(output);
+            }
+            let output = cluster::method_output(&input, &grouping.method)?;
+            if let (Some((content, analysis)), Ok(json)) = (key, serde_json::to_vec(&output)) {
+                self.run.store.keep_finding(content, analysis, &json);
+            }
+            Ok::<_, ModelHubError>(output)
+        })?;
+        Ok(grouping.groups(output, Some(embeddings)))
     }
 
-    /// The groups of many photos are kept in the results store, so that a library that has not changed is not grouped again.
-    fn stored_or_computed(&self, input: &Input, method: &Method) -> Result<MethodOutput, ClusterError> {
-        if input.embeddings.len() < STORED_FROM {
-            return cluster::method_output(input, method);
+    /// The groups of photos if the results store knows them, for which no embedding is needed.
+    pub fn stored_groups(
+        &self,
+        photos: &[PhotoReport],
+        made_by: &Features,
+        settings: &AlbumClustering,
+    ) -> Result<Option<Groups>, ModelHubError> {
+        let grouping = Grouping::of(settings, &Calibration::of(&made_by.reference()))?;
+        let photos: Vec<&PhotoReport> = photos.iter().collect();
+        let output = self.telemetry().time("cluster_images", || {
+            self.store_key(&photos, made_by, &grouping).and_then(|key| self.stored_output(&key))
+        });
+        Ok(output.map(|output| grouping.groups(output, None)))
+    }
+
+    fn stored_output(&self, (content, analysis): &(ContentId, Fingerprint)) -> Option<MethodOutput> {
+        self.run.store.finding(content, analysis).and_then(|json| serde_json::from_slice(&json).ok())
+    }
+
+    /// Everything that determines the groups of many photos: their contents and times, as a content, and how they are
+    /// compared and grouped. `None` for few photos, and where the content of one is not known.
+    fn store_key(
+        &self,
+        photos: &[&PhotoReport],
+        made_by: &Features,
+        grouping: &Grouping,
+    ) -> Option<(ContentId, Fingerprint)> {
+        if photos.len() < KEPT_FROM {
+            return None;
         }
-        let store = &self.run.store;
-        let (content, analysis) = store_key(input, method);
-        let stored = store.finding(&content, &analysis).and_then(|json| serde_json::from_slice(&json).ok());
-        if let Some(output) = stored {
-            return Ok(output);
+        let mut bytes = Vec::with_capacity(photos.len() * (size_of::<ContentId>() + 2 * size_of::<i64>()));
+        for photo in photos {
+            bytes.extend(photo.content?.0);
+            let [earliest, latest] = moment(photo).map_or([i64::MAX, i64::MIN], Moment::bounds);
+            bytes.extend([earliest, latest].into_iter().flat_map(i64::to_le_bytes));
         }
-        let output = cluster::method_output(input, method)?;
-        if let Ok(json) = serde_json::to_vec(&output) {
-            store.keep_finding(content, analysis, &json);
-        }
-        Ok(output)
+        let features = pipeline::finding_key(made_by.analysis(), self.medium()).to_string();
+        let Grouping { method, clock, .. } = grouping;
+        let how = serde_json::json!({ "method": method, "clock": clock }).to_string();
+        Some((ContentId::of(&bytes), Fingerprint::of([REVISION, &features, &how])))
     }
 }
 
-/// The number of photos from which grouping them takes longer than writing the groups down.
-const STORED_FROM: usize = 2_000;
-
-/// BLAKE3 hashes several blocks at once if it is given that many bytes.
-const HASHED_AT_ONCE: usize = 1 << 16;
+/// The number of photos from which grouping them takes longer than looking the groups up.
+pub const KEPT_FROM: usize = 300;
 
 /// To be changed whenever the same photos give other groups.
-const REVISION: &str = "groups/1";
+const REVISION: &str = "groups/2";
 
-/// Everything that determines the groups: what is grouped, as a content, and how.
-fn store_key(input: &Input, method: &Method) -> (ContentId, Fingerprint) {
-    let mut hasher = blake3::Hasher::new();
-    let mut bytes = Vec::new();
-    for (row, time) in input.times.iter().enumerate() {
-        bytes.extend(input.embeddings.row(row).iter().flat_map(|number| number.to_le_bytes()));
-        let [earliest, latest] = time.map_or([i64::MAX, i64::MIN], Moment::bounds);
-        bytes.extend([earliest, latest].into_iter().flat_map(i64::to_le_bytes));
-        if bytes.len() >= HASHED_AT_ONCE {
-            hasher.update(&bytes);
-            bytes.clear();
-        }
+/// How photos are grouped.
+struct Grouping {
+    method: Method,
+    noise: Noise,
+    clock: Option<Clock>,
+}
+
+impl Grouping {
+    fn of(settings: &AlbumClustering, calibration: &Calibration) -> Result<Self, UnknownWord> {
+        let clock = calibration.clock.filter(|_| settings.use_times);
+        Ok(Self { method: method(settings, calibration)?, noise: noise(settings)?, clock })
     }
-    hasher.update(&bytes);
-    let dim = input.embeddings.dim();
-    let how = serde_json::json!({ "method": method, "clock": input.clock, "dim": dim }).to_string();
-    (ContentId(*hasher.finalize().as_bytes()), Fingerprint::of([REVISION, &how]))
+
+    fn groups(&self, output: MethodOutput, embeddings: Option<Embeddings>) -> Groups {
+        let clustering = cluster::place_noise(output, &self.method, self.noise);
+        Groups { embeddings, clustering, method: self.method.name() }
+    }
 }
 
 fn moment(photo: &PhotoReport) -> Option<Moment> {
@@ -184,12 +217,15 @@ fn configure(method: &mut Method, size: usize, settings: &AlbumClustering) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analyses::SceneLayoutAnalysis;
     use crate::library::Options;
     use crate::photo_report::PhotoEmbedding;
     use base::random::SplitMix;
     use std::path::Path;
 
-    /// As many photos as are kept in the store, in no order, of some hundred scenes.
+    const FEATURES: Features = Features::SceneLayout(SceneLayoutAnalysis);
+
+    /// As many photos as have their groups in the store, in no order, of some hundred scenes.
     fn photos() -> Vec<PhotoReport> {
         let mut chance = SplitMix(7);
         let scenes: Vec<Vec<f32>> =
@@ -197,47 +233,62 @@ mod tests {
         let photo = |index: usize| {
             let near = |value: &f32| value + 0.1 * (chance.fraction() as f32 - 0.5);
             let vector: Vec<f32> = scenes[index % scenes.len()].iter().map(near).collect();
-            let model = "scene-layout@2".to_owned();
-            let embedding = Some(PhotoEmbedding { vector: vector.into(), model });
-            PhotoReport { embedding, ..PhotoReport::of(Path::new(&index.to_string())) }
+            let embedding = Some(PhotoEmbedding { vector: vector.into(), model: FEATURES.reference() });
+            let content = Some(ContentId::of(&index.to_le_bytes()));
+            PhotoReport { content, embedding, ..PhotoReport::of(Path::new(&index.to_string())) }
         };
-        (0..STORED_FROM).map(photo).collect()
+        (0..KEPT_FROM).map(photo).collect()
+    }
+
+    fn hub(folder: &Path) -> ModelHub {
+        let options = Options {
+            models_dir: Some(folder.join("models")),
+            results: Some(folder.join("results")),
+            ..Options::built_in().unwrap()
+        };
+        ModelHub::open(options).unwrap()
     }
 
     #[test]
-    fn groups_of_many_photos_are_kept_until_a_photo_changes() {
+    fn groups_of_many_photos_are_known_without_embeddings_until_a_photo_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let options = |results| Options {
-            models_dir: Some(folder.path().join("models")),
-            results,
-            ..Options::built_in().unwrap()
-        };
-        let without_store = ModelHub::open(options(None)).unwrap();
-        let hub = ModelHub::open(options(Some(folder.path().join("results")))).unwrap();
-        let mut photos = photos();
-        let labels = |hub: &ModelHub, photos: &[PhotoReport]| hub.cluster(photos).unwrap().clustering;
-        let computed = labels(&without_store, &photos);
-        assert!(computed.groups() > 1);
-        assert_eq!(labels(&hub, &photos), computed);
-        assert_eq!(labels(&hub, &photos), computed, "from the store");
-
-        // What the store holds is what a run gets.
-        let embeddings: Vec<f32> =
-            photos.iter().flat_map(|it| it.embedding.as_ref().unwrap().vector.to_vec()).collect();
-        let embeddings = Embeddings::new(&embeddings, 32).unwrap();
-        let calibration = Calibration::of("scene-layout@2");
+        let hub = hub(folder.path());
         let settings = &hub.settings().album.clustering;
-        let times = vec![None; photos.len()];
-        let input =
-            Input { clock: calibration.clock.filter(|_| settings.use_times), ..Input::new(&embeddings, &times) };
-        let (content, analysis) = store_key(&input, &method(settings, &calibration).unwrap());
+        let mut photos = photos();
+        let known = |photos: &[PhotoReport]| hub.stored_groups(photos, &FEATURES, settings).unwrap();
+        assert!(known(&photos).is_none());
+
+        let grouped = hub.cluster_with(&photos, Some(&FEATURES), settings).unwrap().clustering;
+        assert!(grouped.groups() > 1);
+        assert_eq!(hub.cluster_with(&photos, Some(&FEATURES), settings).unwrap().clustering, grouped, "from the store");
+        assert_eq!(hub.cluster(&photos).unwrap().clustering, grouped, "without it");
+        photos.iter_mut().for_each(|photo| photo.embedding = None);
+        assert_eq!(known(&photos).unwrap().clustering, grouped);
+
+        let others = AlbumClustering { method: "burst".into(), ..settings.clone() };
+        assert!(hub.stored_groups(&photos, &FEATURES, &others).unwrap().is_none(), "another method");
+        let mut later = photos.clone();
+        later[3].taken_at = "2026-05-04T10:00:00".parse().ok();
+        assert!(later[3].taken_at.is_some() && known(&later).is_none(), "another time");
+        photos[0].content = photos[1].content;
+        assert!(known(&photos).is_none(), "another content");
+        photos[0].content = None;
+        assert!(known(&photos).is_none(), "an unknown content");
+    }
+
+    #[test]
+    fn groups_are_taken_from_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let hub = hub(folder.path());
+        let settings = &hub.settings().album.clustering;
+        let photos = photos();
+        let grouping = Grouping::of(settings, &Calibration::of(&FEATURES.reference())).unwrap();
+        let (content, analysis) = hub.store_key(&photos.iter().collect::<Vec<_>>(), &FEATURES, &grouping).unwrap();
         let one_group =
             serde_json::json!({ "labels": vec![0; photos.len()], "details": { "persistence": {}, "extra": {} } });
         hub.run.store.keep_finding(content, analysis, &serde_json::to_vec(&one_group).unwrap());
-        assert_eq!(labels(&hub, &photos).groups(), 1);
-
-        let other = photos[1].embedding.clone();
-        photos[0].embedding = other;
-        assert_eq!(labels(&hub, &photos), labels(&without_store, &photos));
+        assert_eq!(hub.cluster_with(&photos, Some(&FEATURES), settings).unwrap().clustering.groups(), 1);
+        // Embeddings of unknown origin, such as those of a file, are grouped as they are.
+        assert!(hub.cluster(&photos).unwrap().clustering.groups() > 1);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{ModelHub, ModelHubError};
 use crate::analyses::{
     ClassificationAnalysis, ComparisonAnalysis, DescriptionAnalysis, EmbeddingAnalysis, FaceAnalysis, Features,
-    KindAnalysis, ObjectAnalysis, PeopleAnalysis, QualityAnalysis, RatingAnalysis, RatingAndEmbeddingAnalysis,
+    KindAnalysis, ObjectAnalysis, OnePassAnalysis, PeopleAnalysis, QualityAnalysis, RatingAnalysis,
     SceneLayoutAnalysis, SketchAnalysis, TextAnalysis, present,
 };
 use crate::pipeline::Analysis;
@@ -70,8 +70,8 @@ pub struct AlbumModels {
     pub features: Option<Features>,
     /// Tells what kind of picture it is.
     pub kind: Option<KindAnalysis>,
-    /// Runs instead of `rating`, `features` and `kind` where one network computes all.
-    one_pass: Option<RatingAndEmbeddingAnalysis>,
+    /// Runs in place of `rating` and `kind` where one network computes both and the features.
+    one_pass: Option<OnePassAnalysis>,
     /// The classifier, for labels; the selection takes photos of different subjects for less alike.
     pub classification: Option<ClassificationAnalysis>,
     /// Tells whose faces are on photos, where that is asked for.
@@ -91,12 +91,18 @@ pub struct AlbumModels {
 impl AlbumModels {
     /// Returns the analyses of these models for each photo.
     pub fn analyses(&self) -> Vec<&dyn Analysis> {
+        let features = self.features.as_ref().map(Features::analysis);
+        let sketching = self.sketching.as_ref().map(|sketching| sketching as &dyn Analysis);
+        [self.analyses_for_scores(), present([features, sketching])].concat()
+    }
+
+    /// The same without features and sketches, which compare photos with each other.
+    pub fn analyses_for_scores(&self) -> Vec<&dyn Analysis> {
         let one_pass = self.one_pass.as_ref().filter(|_| self.features.is_some());
         let separate = one_pass.is_none();
         present([
             Some(&self.scoring),
             one_pass.map(|both| both as &dyn Analysis),
-            self.features.as_ref().filter(|_| separate).map(Features::analysis),
             self.rating.as_ref().filter(|_| separate).map(|rating| rating as &dyn Analysis),
             self.kind.as_ref().filter(|_| separate).map(|kind| kind as &dyn Analysis),
             self.faces.as_ref().map(|faces| faces as &dyn Analysis),
@@ -106,7 +112,6 @@ impl AlbumModels {
             self.objects.as_ref().map(|objects| objects as &dyn Analysis),
             // After the faces, which it takes from the report.
             self.people.as_ref().map(|people| people as &dyn Analysis),
-            self.sketching.as_ref().map(|sketching| sketching as &dyn Analysis),
         ])
     }
 }
@@ -122,7 +127,7 @@ impl ModelHub {
         let models = self.choice_models(on_missing)?;
         let one_pass = match &models.features {
             Some(Features::Network(embedding)) => {
-                RatingAndEmbeddingAnalysis::of(&rating, embedding).map_err(ModelHubError::from)?
+                OnePassAnalysis::of(&rating, embedding).map_err(ModelHubError::from)?
             }
             _ => None,
         };

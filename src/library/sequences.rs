@@ -17,7 +17,7 @@ pub fn sketch(photos: &mut [PhotoReport], hub: &ModelHub) {
     let may_be = sequences::may_be_frames(&photos.iter().map(frame).collect::<Vec<_>>());
     let paths: Vec<_> = may_be.iter().map(|&index| photos[index].path.as_path()).collect();
     let (named, mut next) = (named(&paths), may_be.iter());
-    hub.look_at(&named, &[&SketchAnalysis { is_optional: false }], hub.medium(), |_, outcome| {
+    hub.look_at(&named, &[&SketchAnalysis], hub.medium(), |_, outcome| {
         if let (Some(&index), Ok(AnalysedPhoto { report, .. })) = (next.next(), outcome)
             && report.content == photos[index].content
         {

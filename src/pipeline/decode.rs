@@ -46,15 +46,16 @@ impl DecodeOptions {
         let limits = Limits { max_seconds: limits.max_seconds.min(1e9), ..limits };
         Self { limits, medium, keep_decoded_size: analyses.iter().any(|analysis| analysis.needs_decoded_size()) }
     }
+}
 
-    pub fn scale(&self) -> Scale {
-        self.medium.map_or(Scale::Full, Scale::AtLeast)
-    }
+/// The scale at which photos are decoded that are measured at `medium`.
+pub fn scale_for(medium: Option<u32>) -> Scale {
+    medium.map_or(Scale::Full, Scale::AtLeast)
 }
 
 /// Decodes a photo in this process.
 pub fn decode(reservation: &Reservation, bytes: &[u8], options: &DecodeOptions) -> Result<DecodedPhoto, DecodeFailure> {
-    let decoded = photo::decode_in(reservation, bytes, options.scale(), &options.limits)?;
+    let decoded = photo::decode_in(reservation, bytes, scale_for(options.medium), &options.limits)?;
     let facts = PhotoFacts::of(&decoded);
     let begun = Instant::now();
     let picture = Picture::new(decoded, options)?;

@@ -22,7 +22,7 @@ pub use isolation::Isolation;
 #[cfg(unix)]
 pub use isolation::{COMMAND, serve};
 pub use job::Job;
-pub use one_photo::{identify, picture_of};
+pub use one_photo::{finding_key, identify, picture_of};
 pub use run::run;
 
 /// An analysis of a picture: fills one part of the photo's report and converts that part to and from its stored form.
@@ -34,6 +34,11 @@ pub trait Analysis: Sync {
     fn fingerprint(&self) -> Fingerprint;
 
     fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()>;
+
+    /// Whether its part of the report is there already, because an analysis before it computes that, too.
+    fn is_filled(&self, _report: &PhotoReport) -> bool {
+        false
+    }
 
     /// The regions of the photo that it wants to see at full size, given what it has found.
     fn regions(&self, _: &PhotoReport) -> Vec<Region> {
@@ -73,6 +78,66 @@ pub trait Analysis: Sync {
     /// Whether it needs the photo at the size at which it was decoded, not only at that at which photos are measured.
     fn needs_decoded_size(&self) -> bool {
         false
+    }
+}
+
+/// An analysis that is done only where a photo is decoded for others. Elsewhere its findings stay in the store until it is
+/// known of which photos they are needed.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "analyses need not be printable")]
+pub struct WhereDecoded<'a>(pub &'a dyn Analysis);
+
+impl Analysis for WhereDecoded<'_> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint()
+    }
+
+    fn analyse(&self, picture: &Picture, report: &mut PhotoReport) -> anyhow::Result<()> {
+        self.0.analyse(picture, report)
+    }
+
+    fn is_filled(&self, report: &PhotoReport) -> bool {
+        self.0.is_filled(report)
+    }
+
+    fn regions(&self, report: &PhotoReport) -> Vec<Region> {
+        self.0.regions(report)
+    }
+
+    fn look_closer(&self, regions: &[Option<Pixels>], report: &mut PhotoReport) {
+        self.0.look_closer(regions, report);
+    }
+
+    fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
+        self.0.encode(report)
+    }
+
+    fn restore(&self, finding: &[u8], report: &mut PhotoReport) -> Option<()> {
+        self.0.restore(finding, report)
+    }
+
+    fn is_stored(&self) -> bool {
+        self.0.is_stored()
+    }
+
+    fn recall(&self, content: &ContentId, report: &mut PhotoReport) -> Option<()> {
+        self.0.recall(content, report)
+    }
+
+    fn is_optional(&self) -> bool {
+        true
+    }
+
+    fn runs_on_card(&self) -> bool {
+        self.0.runs_on_card()
+    }
+
+    fn needs_decoded_size(&self) -> bool {
+        self.0.needs_decoded_size()
     }
 }
 

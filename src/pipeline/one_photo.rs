@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 
-use super::decode::{DecodeFailure, DecodedPhoto, Regions};
+use super::decode::{DecodeFailure, DecodedPhoto, Regions, scale_for};
 use super::facts::{self, PhotoFacts};
 use super::isolation::PhotoDecoder;
 use super::job::Job;
@@ -34,16 +34,8 @@ pub struct StoreKeys {
 
 impl StoreKeys {
     pub fn of(job: &Job<'_>) -> Self {
-        let scale = match job.decode_options().scale() {
-            Scale::Full => "whole".to_owned(),
-            Scale::AtLeast(side) => format!("at least {side}"),
-        };
-        let reduced = job.medium.map_or_else(|| "as decoded".to_owned(), |side| format!("within {side}"));
-        let decoder = photo::REVISION;
-        let bind = |analysis: &&dyn Analysis| {
-            Fingerprint::of([decoder, &scale, &reduced, analysis.name(), &analysis.fingerprint().to_string()])
-        };
-        Self { facts: facts_key(), analyses: job.analyses.iter().map(bind).collect() }
+        let key = |analysis: &&dyn Analysis| finding_key(*analysis, job.medium);
+        Self { facts: facts_key(), analyses: job.analyses.iter().map(key).collect() }
     }
 
     /// The stored findings without which a photo must be decoded.
@@ -53,6 +45,16 @@ impl StoreKeys {
             analyses.filter(|(analysis, _)| analysis.is_stored() && !analysis.is_optional()).map(|(_, key)| key);
         std::iter::once(&self.facts).chain(needed).copied().collect()
     }
+}
+
+/// The fingerprint of an analysis of photos that are measured at `medium`.
+pub fn finding_key(analysis: &dyn Analysis, medium: Option<u32>) -> Fingerprint {
+    let scale = match scale_for(medium) {
+        Scale::Full => "whole".to_owned(),
+        Scale::AtLeast(side) => format!("at least {side}"),
+    };
+    let reduced = medium.map_or_else(|| "as decoded".to_owned(), |side| format!("within {side}"));
+    Fingerprint::of([photo::REVISION, &scale, &reduced, analysis.name(), &analysis.fingerprint().to_string()])
 }
 
 fn facts_key() -> Fingerprint {
@@ -202,7 +204,9 @@ impl Stored {
         let mut computed = Vec::with_capacity(self.missing.len());
         for index in self.missing {
             let analysis = job.analyses[index];
-            job.telemetry.time(analysis.name(), || analysis.analyse(picture, &mut report))?;
+            if !analysis.is_filled(&report) {
+                job.telemetry.time(analysis.name(), || analysis.analyse(picture, &mut report))?;
+            }
             let regions = analysis.regions(&report);
             if !regions.is_empty() {
                 let failed = |failure: DecodeFailure| anyhow!("decoding its faces at full size: {}", failure.cause);

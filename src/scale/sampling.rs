@@ -118,7 +118,8 @@ impl Smallest {
     /// Parses the bytes of rows of `dim` numbers; `None` if they are cut short.
     pub fn read(wanted: usize, dim: usize, bytes: &[u8]) -> Option<Self> {
         let mut smallest = Self::new(wanted);
-        let entries = bytes.chunks_exact(16 + 4 * dim);
+        let length = dim.checked_mul(4)?.checked_add(16)?;
+        let entries = bytes.chunks_exact(length);
         if !entries.remainder().is_empty() {
             return None;
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::groups::agreeing;
 use super::{DRAWS, DataArgs, Judgement, baselines, figure, groups_of, medium, order};
-use crate::commands::album;
+use crate::commands::album::{self, EmbeddingsRead};
 use crate::commands::open_models::Networks;
 use crate::commands::photos::Tally;
 use crate::commands::select::{ChoiceArgs, choose};
@@ -59,7 +59,7 @@ fn gather(
     let paths: Vec<PathBuf> = labels.iter().map(|label| data.folder().join(&label.file)).collect();
     let photos = paths.iter().map(|path| scan::Photo { path: path.clone(), raws: Vec::new() }).collect();
     let scan = Scan { photos, ..Scan::default() };
-    let (reports, _) = album::gather(&scan, models, None, &networks.hub, context)?;
+    let (reports, _) = album::gather(&scan, models, EmbeddingsRead::AtOnce, None, &networks.hub, context)?;
     let mut by_path: HashMap<PathBuf, PhotoReport> =
         reports.into_iter().map(|photo| (photo.path.clone(), photo)).collect();
     let found = |path: &PathBuf| {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::{Judgement, figure};
 use crate::arguments::PhotoArgs;
-use crate::commands::album::{Budget, Gathered, Sought};
+use crate::commands::album::{Budget, EmbeddingsRead, Gathered, Sought};
 use crate::commands::learning::{self, Lessons};
 use crate::commands::open_models::Networks;
 use crate::commands::people::PeopleNeed;
@@ -57,7 +57,12 @@ pub(super) fn judge(args: &Args, context: &Context) -> Result<Judgement, Command
     let scan = photos::find(&args.photos, context)?;
     let Gathered { mut reports, models, .. } = Gathered::from_photos(
         &scan,
-        Sought { people: PeopleNeed::None, query: &QueryArgs::default(), sequences: Sequences::Ignore },
+        Sought {
+            people: PeopleNeed::None,
+            query: &QueryArgs::default(),
+            sequences: Sequences::Ignore,
+            embeddings: EmbeddingsRead::AtOnce,
+        },
         Some(thumbnail_budget as Budget),
         &networks,
         context,

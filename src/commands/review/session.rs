@@ -177,7 +177,7 @@ impl<'a> Session<'a> {
 
     /// The two photos to compare next; null if no question is left.
     pub fn question(&mut self) -> Result<String, CommandError> {
-        let embeddings = &self.album.groups.embeddings;
+        let Some(embeddings) = &self.album.groups.embeddings else { return json(&None::<(usize, usize)>) };
         let Choosing { photos, verdicts, .. } = &self.choosing;
         let mut scores = vec![None; photos.len()];
         verdicts.iter().for_each(|verdict| scores[verdict.photo] = verdict.composite);

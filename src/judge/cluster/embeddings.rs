@@ -112,7 +112,7 @@ impl Embeddings {
     }
 
     pub fn cosine(&self, a: usize, b: usize) -> f64 {
-        self.row(a).iter().zip(self.row(b)).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+        cosine(self.row(a), self.row(b))
     }
 
     /// The Euclidean distance, summed from differences in f64, because a difference of dot products would lose
@@ -120,6 +120,11 @@ impl Embeddings {
     pub fn distance(&self, a: usize, b: usize) -> f64 {
         squared_difference(self.row(a), self.row(b)).sqrt()
     }
+}
+
+/// The cosine of two vectors of unit length, or 0 where one is zero.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
 }
 
 /// The norms of rows of `dim` numbers. Refuses numbers that are not finite, and rows of zeros alone.

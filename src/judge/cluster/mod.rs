@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use calibration::Calibration;
-pub use embeddings::Embeddings;
+pub use embeddings::{Embeddings, cosine};
 pub use moments::{Clock, Moment};
 pub use stats::Stats;
 

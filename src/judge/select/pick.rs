@@ -40,13 +40,31 @@ impl<'a> GroupedPhotos<'a> {
             let front = scored.front(&members, &contenders, handicap);
             Group { members, contenders, front }
         };
-        let groups = scored.groups().into_iter().map(|(group, members)| (group, grouped(members))).collect();
+        let groups = scored.groups().into_par_iter().map(|(group, members)| (group, grouped(members))).collect();
         Ok(Self { scored, groups })
     }
 
     /// The photos in a tie-break.
     pub fn close(&self) -> impl Iterator<Item = usize> {
         self.groups.values().filter(|group| group.front.len() > 1).flat_map(|group| group.front.iter().copied())
+    }
+
+    /// The photos whose distances may be asked for: those of groups from which several may be picked. That is never so
+    /// where all groups together fill the album with what each may contribute anyway.
+    pub fn compared_by_distance(&self) -> impl Iterator<Item = usize> {
+        let rules = self.scored.rules;
+        let sure = |group: &Group| {
+            group
+                .contenders
+                .iter()
+                .filter(|&&photo| self.scored.comes_last(photo).is_none())
+                .take(rules.per_group)
+                .count()
+        };
+        let has_room = |top: usize| rules.per_day.is_some() || self.groups.values().map(sure).sum::<usize>() < top;
+        let are_compared = !rules.coverage.is_empty() || (rules.fill && rules.top.is_some_and(has_room));
+        let several = self.groups.values().filter(move |group| are_compared && group.contenders.len() > 1);
+        several.flat_map(|group| group.contenders.iter().copied())
     }
 
     /// A verdict for every photo: the picks by rank, then the others from best to worst.
@@ -289,7 +307,7 @@ impl<'a> ScoredPhotos<'a> {
             }
             let mut offered: Vec<usize> = offers.iter().filter_map(|order| order.get(round)).copied().collect();
             offered.retain(|&photo| !self.is(photo, Decision::Keep) && self.comes_last(photo).is_some() == last);
-            offered.sort_by(|&a, &b| self.better_first(a, b));
+            offered.par_sort_by(|&a, &b| self.better_first(a, b));
             for photo in offered {
                 if covering.contains_key(&photo) {
                     reserved -= 1;

@@ -128,6 +128,32 @@ proptest! {
     }
 
     #[test]
+    fn no_distances_decide_but_those_that_are_asked_for(
+        mut photos in any_album(),
+        top in prop::option::of(0_usize..20),
+        (per_group, per_day, fill, has_quota) in (1_usize..3, prop::option::of(1_usize..4), any::<bool>(), any::<bool>()),
+        seed: u64,
+    ) {
+        for (number, photo) in photos.iter_mut().enumerate() {
+            let drawn = base::random::mixed(seed ^ number as u64);
+            photo.day = (drawn % 3 > 0).then(|| format!("2026-05-0{}", 1 + drawn % 4));
+            photo.people = if drawn % 5 == 0 { vec!["Anna".to_owned()] } else { Vec::new() };
+            let what = PictureKind::ALL[if drawn % 4 == 0 { 1 + drawn as usize % 6 } else { 0 }];
+            photo.kind = Some(LikelyKind { what, score: 0.9 });
+        }
+        let quota = Quota { person: "Anna".to_owned(), least: 2 };
+        let coverage = if has_quota { vec![quota] } else { Vec::new() };
+        let rules = Rules { top, per_group, per_day, fill, coverage, ..Rules::default() };
+        let selection = Selection::of(&photos, &rules).unwrap();
+        let needed: HashSet<usize> = selection.needs_distances().into_iter().collect();
+        let better = arbitrary_model(seed, &photos);
+        let all = |a: usize, b: usize| Some(0.2 * better(a.min(b), a.max(b))?);
+        let some = |a: usize, b: usize| all(a, b).filter(|_| needed.contains(&a) && needed.contains(&b));
+        let verdicts = |distance| selection.verdicts(Comparator { better: Some(&better), distance });
+        prop_assert_eq!(verdicts(&all), verdicts(&some));
+    }
+
+    #[test]
     fn the_order_of_the_input_decides_nothing(photos in any_album(), top in prop::option::of(0_usize..20), seed: u64, rotation in 0_usize..40) {
         let rules = Rules { top, ..Rules::default() };
         let verdicts_by_path = |photos: &[Photo]| {

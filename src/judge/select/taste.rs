@@ -28,6 +28,13 @@ impl<'a> Selection<'a> {
         both.into_iter().collect()
     }
 
+    /// Returns the photos whose distances from each other may decide.
+    pub fn needs_distances(&self) -> Vec<usize> {
+        let by_default = self.by_default.iter().flat_map(GroupedPhotos::compared_by_distance);
+        let both: BTreeSet<usize> = self.grouped.compared_by_distance().chain(by_default).collect();
+        both.into_iter().collect()
+    }
+
     /// Returns a verdict for every photo: the picks by rank, then the others from best to worst.
     pub fn verdicts(&self, comparator: Comparator) -> Vec<Verdict> {
         let mut verdicts = self.grouped.select(comparator);
