@@ -156,16 +156,20 @@ impl Gathered {
     }
 }
 
-/// Reads the embeddings of the photos that lack one. Returns how many became unreadable meanwhile, whose reports are gone.
+/// Adds the embeddings of the photos that lack one. Returns how many became unreadable meanwhile, whose reports are gone.
 fn add_embeddings(
     reports: &mut Vec<PhotoReport>,
     features: &Features,
     hub: &ModelHub,
     context: &Context,
 ) -> Result<usize, CommandError> {
+    hub.read_embeddings(reports, features);
     let lacking = reports.iter().filter(|report| report.embedding.is_none());
     let photos = lacking.map(|report| scan::Photo { path: report.path.clone(), raws: Vec::new() }).collect();
     let scan = Scan { photos, ..Scan::default() };
+    if scan.photos.is_empty() {
+        return Ok(0);
+    }
     let mut next = 0;
     let tally = photos::analyse(&scan, &[features.analysis()], hub.medium(), hub, context, |photo, seen| {
         // Both are in the order of the scan.

@@ -3,6 +3,8 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::{ModelHub, ModelHubError};
 use crate::analyses::Features;
 use crate::config::AlbumClustering;
@@ -103,6 +105,23 @@ impl ModelHub {
         Ok(output.map(|output| grouping.groups(output, None)))
     }
 
+    /// Reads the embeddings that the results store has of photos without one, by their contents: the files need not be
+    /// looked at again.
+    pub fn read_embeddings(&self, photos: &mut [PhotoReport], made_by: &Features) {
+        let analysis = made_by.analysis();
+        let key = pipeline::finding_key(analysis, self.medium());
+        photos.par_chunks_mut(READ_AT_ONCE).for_each(|photos| {
+            let lacking = photos.iter().filter(|photo| photo.embedding.is_none());
+            let contents: Vec<ContentId> = lacking.filter_map(|photo| photo.content).collect();
+            let findings = self.run.store.findings(&contents, &[key]);
+            for photo in photos.iter_mut().filter(|photo| photo.embedding.is_none()) {
+                let finding = photo.content.and_then(|content| findings.get(&content)?.get(&key));
+                // What cannot be restored is computed again like what is not there.
+                let _ = finding.and_then(|finding| analysis.restore(finding, photo));
+            }
+        });
+    }
+
     fn stored_output(&self, (content, analysis): &(ContentId, Fingerprint)) -> Option<MethodOutput> {
         self.run.store.finding(content, analysis).and_then(|json| serde_json::from_slice(&json).ok())
     }
@@ -133,6 +152,9 @@ impl ModelHub {
 
 /// The number of photos from which grouping them takes longer than looking the groups up.
 pub const KEPT_FROM: usize = 300;
+
+/// The number of photos whose embeddings are read from the store at once.
+const READ_AT_ONCE: usize = 256;
 
 /// To be changed whenever the same photos give other groups.
 const REVISION: &str = "groups/2";
@@ -221,6 +243,7 @@ mod tests {
     use crate::library::Options;
     use crate::photo_report::PhotoEmbedding;
     use base::random::SplitMix;
+    use judge::cluster::scene_layout;
     use std::path::Path;
 
     const FEATURES: Features = Features::SceneLayout(SceneLayoutAnalysis);
@@ -290,5 +313,27 @@ mod tests {
         assert_eq!(hub.cluster_with(&photos, Some(&FEATURES), settings).unwrap().clustering.groups(), 1);
         // Embeddings of unknown origin, such as those of a file, are grouped as they are.
         assert!(hub.cluster(&photos).unwrap().clustering.groups() > 1);
+    }
+
+    #[test]
+    fn embeddings_are_read_by_content_and_what_is_not_sound_stays_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let hub = hub(folder.path());
+        let key = pipeline::finding_key(FEATURES.analysis(), hub.medium());
+        let keep = |number: u8, numbers: &[f32]| {
+            let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            hub.run.store.keep_finding(ContentId([number; 32]), key, &bytes);
+        };
+        keep(0, &[0.5; scene_layout::DIM]);
+        keep(1, &[0.5; 3]);
+        keep(3, &[0.5; scene_layout::DIM]);
+        let of_content =
+            |number| PhotoReport { content: Some(ContentId([number; 32])), ..PhotoReport::of(Path::new("")) };
+        let mut photos = [0, 1, 2, 3].map(of_content);
+        let own = PhotoEmbedding { vector: vec![1.0].into(), model: "own@1".to_owned() };
+        photos[3].embedding = Some(own.clone());
+        hub.read_embeddings(&mut photos, &FEATURES);
+        let read = PhotoEmbedding { vector: vec![0.5; scene_layout::DIM].into(), model: FEATURES.reference() };
+        assert_eq!(photos.map(|photo| photo.embedding), [Some(read), None, None, Some(own)]);
     }
 }
