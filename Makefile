@@ -45,11 +45,12 @@ lint: ## formatting and clippy, warnings as errors
 licences: ## what stands in Cargo.lock, by deny.toml; needs cargo-deny (cargo install --locked cargo-deny)
 	$(CARGO) deny --all-features check --hide-inclusion-graph licenses bans sources
 
-features: ## each optional feature alone compiles; CONTRIBUTING.md names the packages they need
+features: ## each optional feature alone compiles, and the fuzzer; CONTRIBUTING.md names the packages they need
 	$(CARGO) check --features object-stores
 	$(CARGO) check --features distributed
 	$(CARGO) check --features turbojpeg
 	$(CARGO) check --features libheif
+	cd fuzz && $(CARGO) check --bins
 
 bench: ## parts (criterion) and whole processes beside their rivals; see tests/bench/RESULTS.md
 	$(CARGO) bench

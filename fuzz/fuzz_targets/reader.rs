@@ -20,7 +20,7 @@ use photo::resize::{self, Filter};
 use photo::{self, FileFormat, Limits, Scale};
 use base::pixels::Pixels;
 use albumctl::report::records::AnalyzeRecord;
-use albumctl::report::xmp::{self, Faces, Mark};
+use albumctl::report::xmp::{self, Faces, SidecarValues};
 use scale::dedup::{self, Keep, Rules, StoredDivision};
 use scale::output::Output;
 use scale::dedup::Rows;
@@ -91,9 +91,9 @@ fn resized(bytes: &[u8]) {
     assert_eq!((resized.width(), resized.height()), (wide, high));
 }
 
-/// Merging the same mark again changes nothing.
+/// Merging the same values again changes nothing.
 fn sidecar(bytes: &[u8]) {
-    let mark = Mark {
+    let values = SidecarValues {
         rating: Some(4),
         label: Some("Keep".into()),
         decision: Some("keep".into()),
@@ -103,8 +103,8 @@ fn sidecar(bytes: &[u8]) {
         keywords: Some(vec!["a & b".into()]),
         faces: Some(Faces::default()),
     };
-    let Ok(once) = xmp::merge(Some(bytes), &mark) else { return };
-    let twice = xmp::merge(Some(&once.bytes), &mark).expect("what was written can be read");
+    let Ok(once) = xmp::merge(Some(bytes), &values) else { return };
+    let twice = xmp::merge(Some(&once.bytes), &values).expect("what was written can be read");
     assert_eq!(once.bytes, twice.bytes);
 }
 
