@@ -182,7 +182,7 @@ fn outputs() -> [(&'static str, Vec<u8>); 4] {
 fn division() -> Vec<u8> {
     let header = r#"{"dim":2,"centroids":2,"limit":2,"similarity":0.9,"keep":"Best","scores":1,"rows":9}"#;
     let numbers = [1.0f32, 0.0, 0.0, 1.0, 0.5].map(f32::to_le_bytes).concat();
-    [header.as_bytes(), b"\n", &numbers, &[0; 32]].concat()
+    [header.as_bytes(), b"\n", &numbers, &[0; 16]].concat()
 }
 
 /// A stored and a deflated entry, as in a wheel.

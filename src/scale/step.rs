@@ -150,7 +150,7 @@ impl Partial {
         clusters.len()
     }
 
-    /// Parses bytes; `None` unless they hold just these clusters.
+    /// Parses bytes; `None` unless they hold just these clusters, with counts that can be added up.
     pub fn read(clusters: usize, dim: usize, scale: Scale, bytes: &[u8]) -> Option<Self> {
         let length = dim.checked_mul(8)?.checked_add(24)?.checked_mul(clusters)?;
         if bytes.len() != length {
@@ -158,11 +158,13 @@ impl Partial {
         }
         let (sums, rest) = bytes.split_at(8 * dim * clusters);
         let (counts, norms) = rest.split_at(8 * clusters);
+        let counts: Vec<u64> = counts.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        counts.iter().try_fold(0_u64, |all, &count| all.checked_add(count))?;
         Some(Self {
             dim,
             scale,
             sums: sums.as_chunks().0.iter().map(|word| i64::from_le_bytes(*word)).collect(),
-            counts: counts.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect(),
+            counts,
             norms: norms.as_chunks().0.iter().map(|word| i128::from_le_bytes(*word)).collect(),
         })
     }
