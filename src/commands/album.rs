@@ -76,8 +76,8 @@ pub struct Gathered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmbeddingsRead {
     AtOnce,
-    /// Of many photos, when something needs them. An unchanged library needs few, and they take more memory than all the
-    /// rest.
+    /// Of many photos, when something needs them. An unchanged library needs few, and all of them take two fifths of its
+    /// memory.
     WhenNeeded,
 }
 
