@@ -179,7 +179,7 @@ impl ModelHub {
             self.telemetry().add(TIE_BREAK, begun.elapsed(), close.len() as u64);
         }
         self.unless_stopped()?;
-        let likeness = Likeness::of(photos, &selection.needs_distances(), groups, models, tie_breaks)?;
+        let likeness = Likeness::of(photos, &selection, groups, models, tie_breaks)?;
         let distance = |a: usize, b: usize| likeness.distance(a, b);
         let prefer = tiebreaker.as_ref().map(|tiebreaker| move |a: usize, b: usize| tiebreaker.prefer(a, b));
         let better = prefer.as_ref().map(|prefer| prefer as &dyn Fn(usize, usize) -> Option<f64>);
@@ -196,10 +196,10 @@ enum Likeness<'a> {
 }
 
 impl<'a> Likeness<'a> {
-    /// Reads the embeddings of `needed` from the store where grouping did without them.
+    /// Where grouping did without embeddings, those that the choice needs are read from the store.
     fn of<R: TieBreakSource>(
         photos: &[PhotoReport],
-        needed: &[usize],
+        selection: &Selection,
         groups: &'a Groups,
         models: &AlbumModels,
         tie_breaks: &mut R,
@@ -207,11 +207,12 @@ impl<'a> Likeness<'a> {
         if let Some(embeddings) = &groups.embeddings {
             return Ok(Self::OfAll(embeddings));
         }
+        let needed = selection.needs_distances();
         let Some(features) = models.features.as_ref().filter(|_| !needed.is_empty()) else {
             return Ok(Self::OfSome(HashMap::new()));
         };
         let paths: Vec<&Path> = needed.iter().map(|&photo| photos[photo].path.as_path()).collect();
-        let index: HashMap<&Path, usize> = paths.iter().copied().zip(needed.iter().copied()).collect();
+        let index: HashMap<&Path, usize> = paths.iter().copied().zip(needed).collect();
         let read = tie_breaks.analyse(&named(&paths), features.analysis())?;
         let embedded = |report: PhotoReport| Some((*index.get(report.path.as_path())?, report.embedding?.vector));
         Ok(Self::OfSome(read.into_iter().filter_map(embedded).collect()))
