@@ -121,11 +121,7 @@ impl WithSimd for Transform<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let side = self.component.side;
-        let stride = self.blocks.len() * side;
-        for (at, block) in self.blocks.iter().enumerate() {
-            inverse(block, &self.component.quantisation, side, &mut self.out[at * side..], stride);
-        }
+        inverse(self.blocks, &self.component.quantisation, self.component.side, self.out);
     }
 }
 

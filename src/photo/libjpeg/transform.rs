@@ -2,7 +2,8 @@
 //! quarter or an eighth of each side (`jidctred`).
 //!
 //! The fixed-point precision and the two roundings must match libjpeg. Everything between is integer arithmetic without
-//! rounding, so it is written as two matrix products, which skip zero rows and columns of a block.
+//! rounding, so it is written as two matrix products, which skip zero rows and columns of a block and use each product for
+//! the samples at both ends.
 
 pub type Block = [i16; 64];
 
@@ -41,80 +42,139 @@ const FOUR: Shares<4> = [
 const TWO: Shares<2> =
     [[32768, 32768], [29692, -29692], [0; 2], [-10426, 10426], [0; 2], [6967, -6967], [0; 2], [-5906, 5906]];
 
-/// Writes the `side` x `side` samples of a block, `stride` apart, to where `out` begins.
+/// The reduced transform of a block to `SIDE` x `SIDE` samples.
+struct Reduced<const SIDE: usize> {
+    shares: Shares<SIDE>,
+    fraction: u32,
+}
+
+/// Writes the samples of a row of blocks, `side` x `side` each, to rows of `out`.
 #[inline(always)]
-pub fn inverse(block: &Block, quantisation: &[u16; 64], side: usize, out: &mut [u8], stride: usize) {
-    let (rows, columns) = extent(block);
-    if side == 1 || (rows, columns) == (1, 1) {
-        let level = sample(i32::from(block[0]) * i32::from(quantisation[0]) + (1 << 2), 3);
-        for row in out.chunks_mut(stride).take(side) {
-            row[..side].fill(level);
-        }
-        return;
-    }
+pub fn inverse(blocks: &[Block], quantisation: &[u16; 64], side: usize, out: &mut [u8]) {
     match side {
-        8 => two_passes(block, quantisation, &EIGHT, FRACTION, (rows, columns), out, stride),
-        4 => two_passes(block, quantisation, &FOUR, FRACTION + 1, (rows, columns), out, stride),
-        _ => two_passes(block, quantisation, &TWO, FRACTION + 2, (rows, columns), out, stride),
+        8 => inverse_to(blocks, quantisation, &Reduced { shares: EIGHT, fraction: FRACTION }, out),
+        4 => inverse_to(blocks, quantisation, &Reduced { shares: FOUR, fraction: FRACTION + 1 }, out),
+        2 => inverse_to(blocks, quantisation, &Reduced { shares: TWO, fraction: FRACTION + 2 }, out),
+        _ => {
+            for (out, block) in out.iter_mut().zip(blocks) {
+                *out = mean(block, quantisation);
+            }
+        }
     }
 }
 
-/// The number of rows and columns up to the last nonzero coefficient.
+#[inline(always)]
+fn inverse_to<const SIDE: usize>(blocks: &[Block], quantisation: &[u16; 64], reduced: &Reduced<SIDE>, out: &mut [u8]) {
+    let stride = blocks.len() * SIDE;
+    for (at, block) in blocks.iter().enumerate() {
+        let (rows, columns) = extent(block);
+        let samples = if (rows, columns) == (1, 1) {
+            [[mean(block, quantisation); SIDE]; SIDE]
+        } else {
+            two_passes(block, quantisation, reduced, (rows, columns))
+        };
+        for (samples, out) in samples.iter().zip(out.chunks_exact_mut(stride)) {
+            out[at * SIDE..][..SIDE].copy_from_slice(samples);
+        }
+    }
+}
+
+/// The sample of a block of which only the mean counts.
+#[inline(always)]
+fn mean(block: &Block, quantisation: &[u16; 64]) -> u8 {
+    sample(i32::from(block[0]) * i32::from(quantisation[0]) + (1 << 2), 3)
+}
+
+/// The number of rows and columns up to the last nonzero coefficient. Four coefficients are looked at together.
 #[inline(always)]
 fn extent(block: &Block) -> (usize, usize) {
-    let (mut rows, mut union) = (1, [0_i16; 8]);
-    for (at, row) in block.chunks_exact(8).enumerate() {
+    let (mut rows, mut union) = (1, [0_u64; 2]);
+    for (at, row) in block.as_chunks::<8>().0.iter().enumerate() {
         let mut any = 0;
-        for (union, coefficient) in union.iter_mut().zip(row) {
-            any |= coefficient;
-            *union |= coefficient;
+        for (union, four) in union.iter_mut().zip(row.as_chunks::<4>().0) {
+            let [a, b, c, d] = four.map(|coefficient| u64::from(coefficient as u16));
+            let four = a | b << 16 | c << 32 | d << 48;
+            any |= four;
+            *union |= four;
         }
         if any != 0 {
             rows = at + 1;
         }
     }
-    let mut columns = 8;
-    while columns > 1 && union[columns - 1] == 0 {
-        columns -= 1;
-    }
-    (rows, columns)
+    let [low, high] = union;
+    let unused = if high == 0 { 64 + low.leading_zeros() } else { high.leading_zeros() };
+    (rows, 8 - (unused / 16).min(7) as usize)
 }
 
 #[inline(always)]
 fn two_passes<const SIDE: usize>(
     block: &Block,
     quantisation: &[u16; 64],
-    shares: &Shares<SIDE>,
-    fraction: u32,
+    Reduced { shares, fraction }: &Reduced<SIDE>,
     (rows, columns): (usize, usize),
-    out: &mut [u8],
-    stride: usize,
-) {
+) -> [[u8; SIDE]; SIDE] {
     let shift = fraction - PASS_BITS;
-    let mut sums = [[1 << (shift - 1); 8]; SIDE];
-    let coded = block.chunks_exact(8).zip(quantisation.chunks_exact(8)).zip(shares);
-    for ((coefficients, factors), shares) in coded.take(rows) {
-        let mut values = [0; 8];
+    let mut frequencies = [[0; 8]; 8];
+    let coded = block.as_chunks::<8>().0.iter().zip(quantisation.as_chunks::<8>().0);
+    for (values, (coefficients, factors)) in frequencies.iter_mut().zip(coded).take(rows) {
         for ((value, coefficient), factor) in values.iter_mut().zip(coefficients).zip(factors) {
             *value = i32::from(*coefficient) * i32::from(*factor);
         }
-        for (sums, share) in sums.iter_mut().zip(shares) {
-            for (sum, value) in sums.iter_mut().zip(&values) {
-                *sum = value.wrapping_mul(*share).wrapping_add(*sum);
-            }
+    }
+    let sums = weighed(&frequencies, rows, shares, 1 << (shift - 1));
+    // Turned, so that the second pass weighs all rows of samples at once.
+    let mut turned = [[0; SIDE]; 8];
+    for (column, values) in turned.iter_mut().enumerate() {
+        for (value, sums) in values.iter_mut().zip(&sums) {
+            *value = sums[column] >> shift;
         }
     }
     let last = fraction + PASS_BITS + 3;
-    for (row, out) in sums.iter().zip(out.chunks_mut(stride)) {
-        let mut sums = [1 << (last - 1); SIDE];
-        for (value, shares) in row.iter().zip(shares).take(columns) {
-            let value = value >> shift;
-            for (sum, share) in sums.iter_mut().zip(shares) {
-                *sum = value.wrapping_mul(*share).wrapping_add(*sum);
-            }
+    let sums = weighed(&turned, columns, shares, 1 << (last - 1));
+    let mut samples = [[0; SIDE]; SIDE];
+    for (x, sums) in sums.iter().enumerate() {
+        for (row, sum) in samples.iter_mut().zip(sums) {
+            row[x] = sample(*sum, last);
         }
-        for (out, sum) in out[..SIDE].iter_mut().zip(&sums) {
-            *out = sample(*sum, last);
+    }
+    samples
+}
+
+/// The weighted sums of the first `count` rows for each sample. The shares of even frequencies are the same from both ends
+/// and those of odd ones opposite, so that each product is used twice.
+#[inline(always)]
+fn weighed<const SIDE: usize, const WIDTH: usize>(
+    rows: &[[i32; WIDTH]; 8],
+    count: usize,
+    shares: &Shares<SIDE>,
+    half: i32,
+) -> [[i32; WIDTH]; SIDE] {
+    let (mut even, mut odd) = ([[half; WIDTH]; SIDE], [[0; WIDTH]; SIDE]);
+    let pairs = rows.as_chunks::<2>().0.iter().zip(shares.as_chunks::<2>().0);
+    for (rows, shares) in pairs.take(count.div_ceil(2)) {
+        add_weighed(&mut even, &rows[0], &shares[0]);
+        add_weighed(&mut odd, &rows[1], &shares[1]);
+    }
+    let mut sums = [[0; WIDTH]; SIDE];
+    for (at, (even, odd)) in even.iter().zip(&odd).enumerate().take(SIDE / 2) {
+        for (lane, (even, odd)) in even.iter().zip(odd).enumerate() {
+            sums[at][lane] = even.wrapping_add(*odd);
+            sums[SIDE - 1 - at][lane] = even.wrapping_sub(*odd);
+        }
+    }
+    sums
+}
+
+/// Adds a row to the first half of the sums, each time by another share.
+#[inline(always)]
+fn add_weighed<const SIDE: usize, const WIDTH: usize>(
+    sums: &mut [[i32; WIDTH]; SIDE],
+    row: &[i32; WIDTH],
+    shares: &[i32; SIDE],
+) {
+    for (sums, share) in sums.iter_mut().zip(shares).take(SIDE / 2) {
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum = value.wrapping_mul(*share).wrapping_add(*sum);
         }
     }
 }
@@ -131,7 +191,7 @@ mod tests {
 
     fn samples(block: &Block, side: usize) -> Vec<u8> {
         let mut out = vec![0; side * side];
-        inverse(block, &[1; 64], side, &mut out, side);
+        inverse(&[*block], &[1; 64], side, &mut out);
         out
     }
 
