@@ -1,5 +1,7 @@
 //! What small pictures of frames show: whether the camera stood still, was turned, or was focused elsewhere.
 
+use std::ops::Range;
+
 use base::pixels::Pixels;
 
 /// The side of the small grey picture.
@@ -22,31 +24,28 @@ impl FrameSketch {
         if width.min(height) < SIDE {
             return None;
         }
-        let luma = |p: &[u8]| (299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2])) / 1000;
-        let rows: Vec<Vec<i32>> =
-            pixels.rows().map(|row| row.chunks_exact(3).map(|pixel| luma(pixel) as i32).collect()).collect();
-        let mut sums = vec![(0_i64, 0_i64); SIDE * SIDE];
-        let columns: Vec<usize> = (0..width).map(|x| x * SIDE / width).collect();
+        let rows: Vec<Vec<u8>> =
+            pixels.rows().map(|row| row.as_chunks::<3>().0.iter().map(|pixel| luma(*pixel)).collect()).collect();
+        let mut levels = vec![0_u64; SIDE * SIDE];
+        let columns: [Range<usize>; SIDE] = std::array::from_fn(|column| part(column, SIDE, width));
         for (y, row) in rows.iter().enumerate() {
-            let sums = &mut sums[y * SIDE / height * SIDE..][..SIDE];
-            for (&level, &column) in row.iter().zip(&columns) {
-                sums[column].0 += i64::from(level);
-                sums[column].1 += 1;
+            let levels = &mut levels[y * SIDE / height * SIDE..][..SIDE];
+            for (level, columns) in levels.iter_mut().zip(&columns) {
+                *level += u64::from(row[columns.clone()].iter().map(|level| u32::from(*level)).sum::<u32>());
             }
         }
         let mut detail = vec![(0_u64, 0_u64); TILES * TILES];
         for y in 1..height - 1 {
-            let [above, here, below] = [y - 1, y, y + 1].map(|y| &rows[y]);
             let tiles = &mut detail[y * TILES / height * TILES..][..TILES];
             for (tile, sums) in tiles.iter_mut().enumerate() {
                 let (from, to) = ((tile * width / TILES).max(1), ((tile + 1) * width / TILES).min(width - 1));
-                let of = |x: usize| (above[x] + below[x] + here[x - 1] + here[x + 1] - 4 * here[x]).unsigned_abs();
-                sums.0 += (from..to).map(|x| u64::from(of(x))).sum::<u64>();
+                sums.0 += edges([&rows[y - 1][from..to], &rows[y][from - 1..=to], &rows[y + 1][from..to]]);
                 sums.1 += (to - from) as u64;
             }
         }
+        let area = |at: usize| (columns[at % SIDE].len() * part(at / SIDE, SIDE, height).len()) as u64;
         Some(Self {
-            levels: sums.iter().map(|(sum, count)| (sum / count.max(&1)) as u8).collect(),
+            levels: levels.iter().enumerate().map(|(at, sum)| (sum / area(at)) as u8).collect(),
             detail: detail.iter().map(|&(sum, count)| sum as f32 / count.max(1) as f32).collect(),
         })
     }
@@ -81,6 +80,26 @@ impl FrameSketch {
             })
             .collect()
     }
+}
+
+fn luma([red, green, blue]: [u8; 3]) -> u8 {
+    ((299 * u32::from(red) + 587 * u32::from(green) + 114 * u32::from(blue)) / 1000) as u8
+}
+
+/// The pixels of a side of `length` that fall to one of `count` equal parts.
+fn part(at: usize, count: usize, length: usize) -> Range<usize> {
+    (at * length).div_ceil(count)..((at + 1) * length).div_ceil(count)
+}
+
+/// The sum of the Laplacian's absolute values along a row, which has a pixel more at both ends. It is computed in 16 bits,
+/// because a vector holds more of them.
+fn edges([above, here, below]: [&[u8]; 3]) -> u64 {
+    let neighbours = here.iter().zip(&here[1..]).zip(&here[2..]).zip(above.iter().zip(below));
+    let sizes = neighbours.map(|(((left, here), right), (above, below))| {
+        let [left, here, right, above, below] = [left, here, right, above, below].map(|level| i16::from(*level));
+        (above + below + left + right - 4 * here).unsigned_abs()
+    });
+    u64::from(sizes.map(u32::from).sum::<u32>())
 }
 
 /// The levels around a pixel whose mean is taken from it, to each side.
