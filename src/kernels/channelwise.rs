@@ -7,9 +7,7 @@
 use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes as Vectors};
 use super::pointwise::{Lines, vector_width};
-
-/// The largest number of pixels of a line whose sums are in registers together.
-const MAX_BLOCK_PIXELS: usize = 8;
+use super::sliding::{MOST_OUTPUTS, Windows};
 
 #[derive(Clone, Debug)]
 pub struct Channelwise {
@@ -136,10 +134,30 @@ impl Kernel for ChannelwiseKernel<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Vectors>(self) {
-        let width = self.to.width;
-        let blocks = width.div_ceil(MAX_BLOCK_PIXELS);
-        for line in 0..self.pixels.div_ceil(width) {
-            let pixels = width.min(self.pixels - line * width);
+        // SAFETY: `Channelwise::run` checked the fields; those windows have the columns named and a stride of 1, or may be any.
+        unsafe {
+            match (self.filter.side, self.filter.stride) {
+                (3, 1) => L::enter(WindowsOf::<3>(self)),
+                (5, 1) => L::enter(WindowsOf::<5>(self)),
+                _ => L::enter(WindowsOf::<0>(self)),
+            }
+        }
+    }
+}
+
+/// The kernel for windows of `SIDE` columns, see [`Windows::sums`].
+struct WindowsOf<'a, const SIDE: usize>(ChannelwiseKernel<'a>);
+
+impl<const SIDE: usize> Kernel for WindowsOf<'_, SIDE> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Vectors>(self) {
+        let Self(kernel) = self;
+        let width = kernel.to.width;
+        let blocks = width.div_ceil(MOST_OUTPUTS);
+        for line in 0..kernel.pixels.div_ceil(width) {
+            let pixels = width.min(kernel.pixels - line * width);
             for block in 0..blocks {
                 let (start, end) = (width * block / blocks, (width * (block + 1) / blocks).min(pixels));
                 if start >= end {
@@ -149,14 +167,14 @@ impl Kernel for ChannelwiseKernel<'_> {
                 // SAFETY: pixels `first..first + (end - start)` lie in one line of the output.
                 unsafe {
                     match end - start {
-                        1 => self.block::<L, 1>(first),
-                        2 => self.block::<L, 2>(first),
-                        3 => self.block::<L, 3>(first),
-                        4 => self.block::<L, 4>(first),
-                        5 => self.block::<L, 5>(first),
-                        6 => self.block::<L, 6>(first),
-                        7 => self.block::<L, 7>(first),
-                        _ => self.block::<L, 8>(first),
+                        1 => kernel.block::<L, 1, SIDE>(first),
+                        2 => kernel.block::<L, 2, SIDE>(first),
+                        3 => kernel.block::<L, 3, SIDE>(first),
+                        4 => kernel.block::<L, 4, SIDE>(first),
+                        5 => kernel.block::<L, 5, SIDE>(first),
+                        6 => kernel.block::<L, 6, SIDE>(first),
+                        7 => kernel.block::<L, 7, SIDE>(first),
+                        _ => kernel.block::<L, 8, SIDE>(first),
                     }
                 }
             }
@@ -168,38 +186,35 @@ impl ChannelwiseKernel<'_> {
     /// Computes `B` pixels of a line for all channels.
     ///
     /// # Safety
-    /// As for [`Vectors`]; the pixels from `first` on lie in one line of the output.
+    /// As for [`Vectors`]; the pixels from `first` on lie in one line of the output; `SIDE` is as in [`Windows::sums`].
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `pointwise`")]
-    unsafe fn block<L: Vectors, const B: usize>(&self, first: usize) {
-        let Channelwise { side, channels, clamp, .. } = *self.filter;
+    unsafe fn block<L: Vectors, const B: usize, const SIDE: usize>(&self, first: usize) {
+        let Channelwise { side, stride, channels, clamp, .. } = *self.filter;
         // SAFETY: `run` checked that the windows lie inside the input and the pixels inside the output; there are
         // `side * side` vectors of taps and one of bias for each vector of channels.
         unsafe {
             let from = self.input.as_ptr().add(self.from.at(first));
             let to = self.output.add(self.to.at(first));
-            let mut taps = self.filter.taps.as_ptr();
-            let mut channel = 0;
-            while channel < channels {
-                let mut sums = [L::load(self.filter.bias.as_ptr().add(channel)); B];
-                for y in 0..side {
-                    let mut window = from.add(y * self.line_step + channel);
-                    for _ in 0..side {
-                        let tap = L::load(taps);
-                        taps = taps.add(L::WIDTH);
-                        for i in 0..B {
-                            sums[i] = L::mul_add(L::load(window.add(i * self.from.step)), tap, sums[i]);
-                        }
-                        window = window.wrapping_add(channels);
-                    }
-                }
+            for channel in (0..channels).step_by(L::WIDTH) {
+                let windows = Windows {
+                    from: from.add(channel),
+                    rows: side,
+                    columns: side,
+                    taps: side,
+                    stride,
+                    pixel: channels,
+                    line: self.line_step,
+                };
+                let taps = self.filter.taps.as_ptr().add(channel * side * side);
+                let bias = L::load(self.filter.bias.as_ptr().add(channel));
+                let mut sums = windows.sums::<L, B, SIDE>(taps, bias);
                 for i in 0..B {
                     if clamp {
                         sums[i] = L::min(L::max(sums[i], L::splat(0.0)), L::splat(6.0));
                     }
                     L::store(to.add(i * self.to.step + channel), sums[i]);
                 }
-                channel += L::WIDTH;
             }
         }
     }

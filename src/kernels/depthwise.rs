@@ -9,6 +9,10 @@ use std::ops::Range;
 use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes};
 use super::pointwise::{Rectifier, vector_width};
+use super::sliding::{MOST_OUTPUTS, Windows};
+
+/// Number of floats that stay in the L1 cache.
+const CACHED: usize = 1 << 12;
 
 /// The geometry of a sliding window. `top` and `left` are the zero padding before the input; everything behind it is
 /// zero.
@@ -26,20 +30,29 @@ pub struct Slide {
 }
 
 impl Slide {
-    /// The outputs along one axis whose windows lie fully inside the input.
-    fn inside(outputs: usize, stride: usize, before: usize, window: usize, inputs: usize) -> Range<usize> {
-        let first = before.div_ceil(stride).min(outputs);
-        let end = (inputs + before).checked_sub(window).map_or(0, |last| last / stride + 1).min(outputs);
+    /// The columns of outputs whose windows have all columns inside the input.
+    fn whole_columns(&self) -> Range<usize> {
+        let first = self.left.div_ceil(self.stride).min(self.output_width);
+        let last = (self.input_width + self.left).checked_sub(self.width);
+        let end = last.map_or(0, |last| last / self.stride + 1).min(self.output_width);
         first..end.max(first)
     }
 
-    fn whole_rows(&self) -> Range<usize> {
-        Self::inside(self.output_height, self.stride, self.top, self.height, self.input_height)
+    /// The rows of the window of a row of outputs that lie inside the input.
+    fn rows_of_window(&self, row: usize) -> Range<usize> {
+        inside(row * self.stride, self.top, self.height, self.input_height)
     }
 
-    fn whole_columns(&self) -> Range<usize> {
-        Self::inside(self.output_width, self.stride, self.left, self.width, self.input_width)
+    fn columns_of_window(&self, column: usize) -> Range<usize> {
+        inside(column * self.stride, self.left, self.width, self.input_width)
     }
+}
+
+/// The places of a window at `at` that lie inside `inputs`, which `before` zeros precede.
+fn inside(at: usize, before: usize, window: usize, inputs: usize) -> Range<usize> {
+    let first = before.saturating_sub(at);
+    let end = (inputs + before).saturating_sub(at).min(window);
+    first..end.max(first)
 }
 
 #[derive(Clone, Debug)]
@@ -91,16 +104,22 @@ impl Depthwise {
         assert!(rows.end <= slide.output_height, "rows of the output");
         assert!(slide.input_height * slide.input_width * self.channels <= input.len(), "the input is whole");
         assert!(rows.len() * slide.output_width * self.channels <= output.len(), "the rows fit the output");
-        // SAFETY: the asserts above are what `DepthwiseKernel` asks for.
-        unsafe {
-            lanes::run(self.cpu, DepthwiseKernel { filter: self, slide, input, rows, output: output.as_mut_ptr() });
+        let limits = match self.rectifier {
+            Rectifier::Relu => [0.0, f32::INFINITY],
+            Rectifier::Relu6 => [0.0, 6.0],
+            _ => [f32::NEG_INFINITY, f32::INFINITY],
         };
+        let kernel = DepthwiseKernel { filter: self, limits, slide, input, rows, output: output.as_mut_ptr() };
+        // SAFETY: the asserts above are what `DepthwiseKernel` asks for.
+        unsafe { lanes::run(self.cpu, kernel) };
     }
 }
 
 /// The kernel of [`Depthwise::run`], which checks its fields.
 struct DepthwiseKernel<'a> {
     filter: &'a Depthwise,
+    /// What outputs are clamped to.
+    limits: [f32; 2],
     slide: Slide,
     input: &'a [f32],
     rows: Range<usize>,
@@ -113,27 +132,44 @@ impl Kernel for DepthwiseKernel<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let slide = &self.slide;
-        let (whole_rows, columns) = (slide.whole_rows(), slide.whole_columns());
-        let square = slide.height == 3 && slide.width == 3;
-        // The lines that a row reads stay in the second-level cache while its vectors of channels are computed.
-        for row in self.rows.clone() {
-            let fast = if whole_rows.contains(&row) { columns.clone() } else { 0..0 };
-            for first in (0..self.filter.channels).step_by(L::WIDTH) {
-                // SAFETY: rows and columns lie inside the output, `first` begins a vector of channels, and the windows
-                // of `fast` lie inside the input.
-                unsafe {
-                    for column in 0..fast.start {
-                        self.clipped::<L>(row, column, first);
-                    }
-                    if square {
-                        self.three_by_three::<L>(row, fast.clone(), first);
-                    } else {
-                        self.whole_windows::<L>(row, fast.clone(), first);
-                    }
-                    for column in fast.end..slide.output_width {
-                        self.clipped::<L>(row, column, first);
-                    }
+        // SAFETY: `Depthwise::run` checked the fields; those windows have the columns named and a stride of 1, or may be any.
+        unsafe {
+            match (self.slide.width, self.slide.stride) {
+                (3, 1) => L::enter(WindowsOf::<3>(self)),
+                (5, 1) => L::enter(WindowsOf::<5>(self)),
+                _ => L::enter(WindowsOf::<0>(self)),
+            }
+        }
+    }
+}
+
+/// The kernel for windows of `COLUMNS` columns, see [`Windows::sums`].
+struct WindowsOf<'a, const COLUMNS: usize>(DepthwiseKernel<'a>);
+
+impl<const COLUMNS: usize> Kernel for WindowsOf<'_, COLUMNS> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Self(kernel) = self;
+        let columns = kernel.slide.whole_columns();
+        let borders = [0..columns.start, columns.end..kernel.slide.output_width];
+        let strip = kernel.strip();
+        for row in kernel.rows.clone() {
+            let window = kernel.slide.rows_of_window(row);
+            for begin in columns.clone().step_by(strip) {
+                let columns = begin..(begin + strip).min(columns.end);
+                for first in (0..kernel.filter.channels).step_by(L::WIDTH) {
+                    // SAFETY: the row lies inside the output, the rows of `window` and all of `columns` lie inside the
+                    // input, and `first` begins a vector of channels.
+                    unsafe { kernel.line::<L, COLUMNS>(row, window.clone(), columns.clone(), first) };
+                }
+            }
+            for column in borders.iter().cloned().flatten() {
+                let window = [window.clone(), kernel.slide.columns_of_window(column)];
+                for first in (0..kernel.filter.channels).step_by(L::WIDTH) {
+                    // SAFETY: row and column lie inside the output, rows and columns of `window` inside the input.
+                    unsafe { kernel.block::<L, 1, 0>(row, column, &window, first) };
                 }
             }
         }
@@ -141,6 +177,12 @@ impl Kernel for DepthwiseKernel<'_> {
 }
 
 impl DepthwiseKernel<'_> {
+    /// Outputs of a row that are computed for all channels before the next: their inputs then stay in the L1 cache.
+    fn strip(&self) -> usize {
+        let inputs = self.slide.height * self.slide.stride * self.filter.channels;
+        (CACHED / inputs / MOST_OUTPUTS).max(1) * MOST_OUTPUTS
+    }
+
     /// # Safety
     /// `row` and `column` lie inside the output, `first` inside the channels.
     #[inline(always)]
@@ -150,83 +192,36 @@ impl DepthwiseKernel<'_> {
         unsafe { self.output.add(pixel * self.filter.channels + first) }
     }
 
-    /// # Safety
-    /// As for [`Lanes`].
-    #[inline(always)]
-    unsafe fn rectify<L: Lanes>(&self, v: L::V) -> L::V {
-        // SAFETY: arithmetic only, under the caller's promise.
-        unsafe {
-            match self.filter.rectifier {
-                Rectifier::Relu => L::max(v, L::splat(0.0)),
-                Rectifier::Relu6 => L::min(L::max(v, L::splat(0.0)), L::splat(6.0)),
-                _ => v,
-            }
-        }
-    }
-
-    /// Computes a run of pixels whose 3×3 windows lie fully inside the input, keeping the nine taps in registers.
+    /// Computes a run of outputs whose columns lie inside the input. The last blocks overlap, because what is written twice
+    /// is equal and outputs one by one would take longer.
     ///
     /// # Safety
-    /// As for [`Lanes`]; the windows of `columns` lie inside the input, `first` begins a vector of channels.
+    /// As for [`Lanes`]; the rows `window` of the windows of `columns` lie inside the input, `row` inside the output, and
+    /// `first` begins a vector of channels.
     #[inline(always)]
-    unsafe fn three_by_three<L: Lanes>(&self, row: usize, columns: Range<usize>, first: usize) {
-        if columns.is_empty() {
-            return;
-        }
-        let (slide, channels) = (&self.slide, &self.filter.channels);
-        // SAFETY: nine taps and a bias for each vector of channels; the windows lie inside by the caller's promise.
-        unsafe {
-            let taps = self.filter.taps.as_ptr().add(first * 9);
-            // A plain loop: closures are compiled without the path's features, see `pointwise`.
-            let mut tap = [L::splat(0.0); 9];
-            for (i, tap) in tap.iter_mut().enumerate() {
-                *tap = L::load(taps.add(i * L::WIDTH));
-            }
-            let bias = L::load(self.filter.bias.as_ptr().add(first));
-            let line = slide.input_width * channels;
-            let corner =
-                (row * slide.stride - slide.top) * line + (columns.start * slide.stride - slide.left) * channels;
-            let mut from = self.input.as_ptr().add(corner + first);
-            let mut to = self.place(row, columns.start, first);
-            for _ in columns {
-                // Two sums, because a single one would wait for each addition.
-                let mut sums = [bias, L::splat(0.0)];
-                for y in 0..3 {
-                    let pixels = from.add(y * line);
-                    for x in 0..3 {
-                        let i = y * 3 + x;
-                        sums[i % 2] = L::mul_add(L::load(pixels.add(x * channels)), tap[i], sums[i % 2]);
-                    }
-                }
-                L::store(to, self.rectify::<L>(L::add(sums[0], sums[1])));
-                from = from.wrapping_add(slide.stride * channels);
-                to = to.wrapping_add(*channels);
-            }
-        }
-    }
-
-    /// Computes a run of pixels whose windows of any size lie fully inside the input, eight at a time so that each tap
-    /// is loaded once for them.
-    ///
-    /// # Safety
-    /// As for [`Self::three_by_three`].
-    #[inline(always)]
-    unsafe fn whole_windows<L: Lanes>(&self, row: usize, columns: Range<usize>, first: usize) {
+    unsafe fn line<L: Lanes, const COLUMNS: usize>(
+        &self,
+        row: usize,
+        window: Range<usize>,
+        columns: Range<usize>,
+        first: usize,
+    ) {
+        let window = [window, 0..self.slide.width];
         let mut column = columns.start;
         while column < columns.end {
-            // SAFETY: the columns from here on lie inside by the caller's promise.
+            // SAFETY: the blocks lie inside `columns`.
             unsafe {
-                match columns.end - column {
-                    8.. => {
-                        self.windows::<L, 8>(row, column, first);
+                match (columns.end - column, columns.len()) {
+                    (5.., 8..) => {
+                        self.block::<L, 8, COLUMNS>(row, column.min(columns.end - 8), &window, first);
                         column += 8;
                     }
-                    4.. => {
-                        self.windows::<L, 4>(row, column, first);
+                    (2.., 4..) => {
+                        self.block::<L, 4, COLUMNS>(row, column.min(columns.end - 4), &window, first);
                         column += 4;
                     }
                     _ => {
-                        self.windows::<L, 1>(row, column, first);
+                        self.block::<L, 1, COLUMNS>(row, column, &window, first);
                         column += 1;
                     }
                 }
@@ -234,62 +229,44 @@ impl DepthwiseKernel<'_> {
         }
     }
 
+    /// Computes `N` outputs from those rows and columns of their windows that lie inside the input.
+    ///
     /// # Safety
-    /// As for [`Self::three_by_three`], for `N` columns.
+    /// As for [`Self::line`], for `N` columns.
     #[inline(always)]
-    #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `pointwise`")]
-    unsafe fn windows<L: Lanes, const N: usize>(&self, row: usize, column: usize, first: usize) {
-        let (slide, channels) = (&self.slide, &self.filter.channels);
+    unsafe fn block<L: Lanes, const N: usize, const COLUMNS: usize>(
+        &self,
+        row: usize,
+        column: usize,
+        [rows, columns]: &[Range<usize>; 2],
+        first: usize,
+    ) {
+        let (slide, channels) = (&self.slide, self.filter.channels);
+        let top = row * slide.stride + rows.start - slide.top;
+        let corner = top * slide.input_width + column * slide.stride + columns.start - slide.left;
+        let tap = rows.start * slide.width + columns.start;
+        let taps = first * slide.height * slide.width + tap * L::WIDTH;
         // SAFETY: a tap for each place of the window and a bias for each vector of channels; the windows lie inside by
         // the caller's promise.
         unsafe {
-            let mut taps = self.filter.taps.as_ptr().add(first * slide.height * slide.width);
-            let mut sums = [L::load(self.filter.bias.as_ptr().add(first)); N];
-            let corner = (row * slide.stride - slide.top) * slide.input_width + column * slide.stride - slide.left;
-            let from = self.input.as_ptr().add(corner * channels + first);
-            let (line, step) = (slide.input_width * channels, slide.stride * channels);
-            for y in 0..slide.height {
-                let mut pixels = from.add(y * line);
-                for _ in 0..slide.width {
-                    let tap = L::load(taps);
-                    for i in 0..N {
-                        sums[i] = L::mul_add(L::load(pixels.add(i * step)), tap, sums[i]);
-                    }
-                    taps = taps.add(L::WIDTH);
-                    // Behind the last tap it may lead outside, where nothing is read.
-                    pixels = pixels.wrapping_add(*channels);
-                }
-            }
+            let windows = Windows {
+                // Where no row or no column lies inside, this may lead outside, and nothing is read.
+                from: self.input.as_ptr().wrapping_add(corner * channels + first),
+                rows: rows.len(),
+                columns: columns.len(),
+                taps: slide.width,
+                stride: slide.stride,
+                pixel: channels,
+                line: slide.input_width * channels,
+            };
+            let bias = L::load(self.filter.bias.as_ptr().add(first));
+            let sums = windows.sums::<L, N, COLUMNS>(self.filter.taps.as_ptr().wrapping_add(taps), bias);
+            let [least, most] = [L::splat(self.limits[0]), L::splat(self.limits[1])];
             let mut to = self.place(row, column, first);
             for sum in sums {
-                L::store(to, self.rectify::<L>(sum));
-                to = to.wrapping_add(*channels);
+                L::store(to, L::min(most, L::max(least, sum)));
+                to = to.wrapping_add(channels);
             }
-        }
-    }
-
-    /// Computes one output of any window, over the part that lies inside the input.
-    ///
-    /// # Safety
-    /// As for [`Lanes`]; `row` and `column` lie inside the output, `first` begins a vector of channels.
-    #[inline(always)]
-    unsafe fn clipped<L: Lanes>(&self, row: usize, column: usize, first: usize) {
-        let (slide, channels) = (&self.slide, &self.filter.channels);
-        let (y0, x0) = (row * slide.stride, column * slide.stride);
-        let ys = slide.top.saturating_sub(y0)..slide.height.min((slide.input_height + slide.top).saturating_sub(y0));
-        let xs = slide.left.saturating_sub(x0)..slide.width.min((slide.input_width + slide.left).saturating_sub(x0));
-        // SAFETY: `ys` and `xs` keep `y0 + y - top` and `x0 + x - left` inside the input, which is whole.
-        unsafe {
-            let taps = self.filter.taps.as_ptr().add(first * slide.height * slide.width);
-            let mut sum = L::load(self.filter.bias.as_ptr().add(first));
-            for y in ys {
-                for x in xs.clone() {
-                    let pixel = (y0 + y - slide.top) * slide.input_width + (x0 + x - slide.left);
-                    let value = L::load(self.input.as_ptr().add(pixel * channels + first));
-                    sum = L::mul_add(value, L::load(taps.add((y * slide.width + x) * L::WIDTH)), sum);
-                }
-            }
-            L::store(self.place(row, column, first), self.rectify::<L>(sum));
         }
     }
 }
@@ -344,6 +321,13 @@ mod tests {
             slide((1, 1), (1, 1), (3, 3), 1, (1, 1)),
             slide((7, 9), (7, 9), (5, 5), 1, (2, 2)),
             slide((5, 5), (4, 3), (2, 3), 1, (0, 0)),
+            // Several blocks and strips of a row.
+            slide((3, 83), (3, 83), (3, 3), 1, (1, 1)),
+            slide((5, 31), (2, 14), (5, 5), 2, (1, 0)),
+            slide((4, 15), (4, 15), (5, 5), 1, (2, 2)),
+            // Windows of which nothing lies inside.
+            slide((2, 2), (9, 11), (3, 3), 1, (4, 5)),
+            slide((3, 1), (5, 4), (3, 3), 2, (4, 3)),
         ];
         for cpu in Cpu::available() {
             for (channels, slide) in [3, 16, 24, 33].into_iter().flat_map(|c| slides.iter().map(move |s| (c, s))) {

@@ -43,6 +43,8 @@ pub(crate) trait Lanes: Copy + 'static {
     /// Floats in a row: the outputs that one panel of packed weights covers.
     const PANEL: usize = Self::WIDTH * Self::VECTORS;
 
+    /// Runs a kernel in a function of its own, whose loops then have all registers.
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Out;
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(from: *const f32) -> Self::V;
     unsafe fn store(to: *mut f32, v: Self::V);
@@ -107,6 +109,7 @@ pub(crate) unsafe fn run<K: Kernel>(cpu: Cpu, kernel: K) -> K::Out {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
+#[inline(never)]
 unsafe fn on_avx2<K: Kernel>(kernel: K) -> K::Out {
     // SAFETY: this function is compiled for, and called only with, AVX2 and FMA.
     unsafe { kernel.run::<avx2::Avx2>() }
@@ -114,6 +117,7 @@ unsafe fn on_avx2<K: Kernel>(kernel: K) -> K::Out {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
+#[inline(never)]
 unsafe fn on_avx512<K: Kernel>(kernel: K) -> K::Out {
     // SAFETY: this function is compiled for, and called only with, AVX-512F.
     unsafe { kernel.run::<avx512::Avx512>() }

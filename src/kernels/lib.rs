@@ -22,6 +22,7 @@ mod map;
 mod norm;
 mod pool;
 mod product;
+mod sliding;
 #[cfg(test)]
 mod test_numbers;
 #[cfg(target_arch = "x86_64")]

@@ -4,6 +4,8 @@
 //! Channels are padded to whole vectors of the path (see [`vector_width`]). Padding is zero in inputs and outputs.
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes, math};
 
@@ -200,82 +202,135 @@ struct PointwiseKernel<'a> {
 /// fit the general registers, and the compiler keeps sums in memory: a third of the speed.
 const MAX_TILE_PIXELS: usize = 8;
 
-/// A few pixels: the index of the first, and the offset of each in input and output.
-struct Tile {
-    first: usize,
-    count: usize,
-    from: [usize; MAX_TILE_PIXELS],
-    to: [usize; MAX_TILE_PIXELS],
-}
-
 impl Kernel for PointwiseKernel<'_> {
     type Out = ();
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
+        let width = self.product.width;
         // The sums of 8 pixels × 2 vectors take 16 of 32 registers; with 16 registers there is room for 6 × 2.
         let tallest = if L::WIDTH == 16 { MAX_TILE_PIXELS } else { 6 };
         let tiles = self.pixels.div_ceil(tallest);
-        let width = self.product.width;
         // The larger of weights and pixels is read once, the other repeatedly from a nearer cache.
         let weights_outside = self.product.panels.len() > self.pixels * self.product.inputs;
-        let (panels, inner) = if weights_outside { (width.div_ceil(2 * L::WIDTH), 1) } else { (1, usize::MAX) };
-        for panel in 0..panels {
-            for tile in 0..tiles {
-                let tile = self.tile_of(tile, tiles);
-                let mut first = panel * 2 * L::WIDTH;
-                let mut left = inner;
-                while first < width && left > 0 {
-                    // SAFETY: the tile lies inside the pixels, `first` is the first output of a panel.
-                    unsafe {
-                        if width - first >= 2 * L::WIDTH {
-                            self.panel::<L, true>(&tile, first);
-                        } else {
-                            self.panel::<L, false>(&tile, first);
-                        }
-                    }
-                    first += 2 * L::WIDTH;
-                    left -= 1;
-                }
+        let outputs = if weights_outside { 2 * L::WIDTH } else { width };
+        for first in (0..width).step_by(outputs) {
+            let outputs = first..(first + outputs).min(width);
+            // Nearly equal tiles: the first few have a pixel more.
+            let (low, extra) = (self.pixels / tiles, self.pixels % tiles);
+            let taller = 0..extra * (low + 1);
+            // SAFETY: the pixels are those of the fields, `outputs` begins with a panel and is not empty.
+            unsafe {
+                self.tiles_of::<L>(low + 1, taller.clone(), outputs.clone());
+                self.tiles_of::<L>(low, taller.end..self.pixels, outputs);
             }
         }
     }
 }
 
 impl PointwiseKernel<'_> {
-    /// One of `tiles` nearly equal parts of the pixels.
-    #[inline(always)]
-    fn tile_of(&self, tile: usize, tiles: usize) -> Tile {
-        let (low, extra) = (self.pixels / tiles, self.pixels % tiles);
-        let first = tile * low + tile.min(extra);
-        let count = low + usize::from(tile < extra);
-        let mut places = Tile { first, count, from: [0; MAX_TILE_PIXELS], to: [0; MAX_TILE_PIXELS] };
-        for i in 0..count {
-            places.from[i] = self.from.at(first + i);
-            places.to[i] = self.to.at(first + i);
-        }
-        places
-    }
-
+    /// Multiplies pixels in tiles of `height`.
+    ///
     /// # Safety
-    /// As for [`Self::tile`], with `at.count` in place of `M`.
+    /// As for [`Lanes`]; `pixels` are whole tiles of the fields' pixels, `outputs` whole panels of the product.
     #[inline(always)]
-    unsafe fn panel<L: Lanes, const TWO: bool>(&self, at: &Tile, first: usize) {
+    unsafe fn tiles_of<L: Lanes>(&self, height: usize, pixels: Range<usize>, outputs: Range<usize>) {
+        if pixels.is_empty() {
+            return;
+        }
         // SAFETY: the caller's promise.
         unsafe {
-            match at.count {
-                1 => self.tile::<L, 1, TWO>(at, first),
-                2 => self.tile::<L, 2, TWO>(at, first),
-                3 => self.tile::<L, 3, TWO>(at, first),
-                4 => self.tile::<L, 4, TWO>(at, first),
-                5 => self.tile::<L, 5, TWO>(at, first),
-                6 => self.tile::<L, 6, TWO>(at, first),
-                7 => self.tile::<L, 7, TWO>(at, first),
-                _ => self.tile::<L, 8, TWO>(at, first),
+            match height {
+                1 => L::enter(Tiles::<1> { of: self, pixels, outputs }),
+                2 => L::enter(Tiles::<2> { of: self, pixels, outputs }),
+                3 => L::enter(Tiles::<3> { of: self, pixels, outputs }),
+                4 => L::enter(Tiles::<4> { of: self, pixels, outputs }),
+                5 => L::enter(Tiles::<5> { of: self, pixels, outputs }),
+                6 => L::enter(Tiles::<6> { of: self, pixels, outputs }),
+                7 => L::enter(Tiles::<7> { of: self, pixels, outputs }),
+                _ => L::enter(Tiles::<8> { of: self, pixels, outputs }),
             }
         }
     }
+}
 
+/// The offset of a pixel, which moves on without dividing.
+struct Cursor<'a> {
+    lines: &'a Lines,
+    column: usize,
+    line: usize,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    #[inline(always)]
+    fn new(lines: &'a Lines, pixel: usize) -> Self {
+        let (row, column) = if pixel < lines.width { (0, pixel) } else { (pixel / lines.width, pixel % lines.width) };
+        let line = row * lines.line_step;
+        Self { lines, column, line, at: line + column * lines.step }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> usize {
+        let at = self.at;
+        self.column += 1;
+        self.at += self.lines.step;
+        if self.column == self.lines.width {
+            self.column = 0;
+            self.line += self.lines.line_step;
+            self.at = self.line;
+        }
+        at
+    }
+}
+
+/// Tiles of `M` pixels, times some panels of outputs.
+struct Tiles<'a, const M: usize> {
+    of: &'a PointwiseKernel<'a>,
+    pixels: Range<usize>,
+    outputs: Range<usize>,
+}
+
+impl<const M: usize> Kernel for Tiles<'_, M> {
+    type Out = ();
+
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `tile`")]
+    unsafe fn run<L: Lanes>(self) {
+        let Self { of, pixels, outputs } = self;
+        let (mut from, mut to) = (Cursor::new(&of.from, pixels.start), Cursor::new(&of.to, pixels.start));
+        for pixel in pixels.step_by(M) {
+            let mut inputs = [of.input.as_ptr(); M];
+            let mut places = [of.output; M];
+            for i in 0..M {
+                inputs[i] = inputs[i].wrapping_add(from.next());
+                places[i] = places[i].wrapping_add(to.next());
+            }
+            let tile = Tile { pixel, inputs, places };
+            let mut first = outputs.start;
+            while first < outputs.end {
+                // SAFETY: the tile lies inside the pixels, `first` is the first output of a panel.
+                unsafe {
+                    if outputs.end - first >= 2 * L::WIDTH {
+                        of.tile::<L, M, true>(&tile, first);
+                    } else {
+                        of.tile::<L, M, false>(&tile, first);
+                    }
+                }
+                first += 2 * L::WIDTH;
+            }
+        }
+    }
+}
+
+/// A few pixels: the index of the first, and where each begins in input and output.
+struct Tile<const M: usize> {
+    pixel: usize,
+    inputs: [*const f32; M],
+    places: [*mut f32; M],
+}
+
+impl PointwiseKernel<'_> {
     /// Multiplies `M` pixels with one or two vectors of outputs from `first` on, keeping the sums in registers.
     ///
     /// Plain loops are used because closures of iterators and of `array::map` are compiled without the path's features,
@@ -286,7 +341,7 @@ impl PointwiseKernel<'_> {
     /// As for [`Lanes`]; `at` holds `M` of the pixels; a panel of one or two vectors begins at `first`.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see above")]
-    unsafe fn tile<L: Lanes, const M: usize, const TWO: bool>(&self, at: &Tile, first: usize) {
+    unsafe fn tile<L: Lanes, const M: usize, const TWO: bool>(&self, at: &Tile<M>, first: usize) {
         // SAFETY: `Pointwise::run_lines` checked that all pixels lie inside input, output and residual; panels hold
         // `inputs` times their vectors from `first * inputs` on, bias and slopes `width` floats; steps are whole
         // vectors.
@@ -296,11 +351,8 @@ impl PointwiseKernel<'_> {
             let mut sums = [L::load(product.bias.as_ptr().add(first)); M];
             let mut more = [L::load(product.bias.as_ptr().add(second)); M];
             let mut weights = product.panels.as_ptr().add(first * product.inputs);
-            for line in 0..reach.lines {
-                let mut from = [self.input.as_ptr().add(line * reach.line_step); M];
-                for i in 0..M {
-                    from[i] = from[i].add(at.from[i]);
-                }
+            let mut from = at.inputs;
+            for _ in 0..reach.lines {
                 for k in 0..reach.line_len {
                     let w = L::load(weights);
                     if TWO {
@@ -318,6 +370,10 @@ impl PointwiseKernel<'_> {
                         weights = weights.add(L::WIDTH);
                     }
                 }
+                for i in 0..M {
+                    // Behind the last line it may lead outside, where nothing is read.
+                    from[i] = from[i].wrapping_add(reach.line_step);
+                }
             }
             self.finish::<L, M>(sums, at, first);
             if TWO {
@@ -332,14 +388,14 @@ impl PointwiseKernel<'_> {
     /// As for [`Self::tile`]; `column` begins a vector of outputs.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "closures would lose the features, see `tile`")]
-    unsafe fn finish<L: Lanes, const M: usize>(&self, mut sums: [L::V; M], at: &Tile, column: usize) {
+    unsafe fn finish<L: Lanes, const M: usize>(&self, mut sums: [L::V; M], at: &Tile<M>, column: usize) {
         // SAFETY: see `tile`. The output is borrowed mutably while the kernel runs.
         unsafe {
             let product = self.product;
             if let Some(residual) = self.residual
                 && column < residual.step
             {
-                let from = residual.data.as_ptr().add(at.first * residual.step + column);
+                let from = residual.data.as_ptr().add(at.pixel * residual.step + column);
                 for i in 0..M {
                     sums[i] = L::add(sums[i], L::load(from.add(i * residual.step)));
                 }
@@ -373,9 +429,8 @@ impl PointwiseKernel<'_> {
                     }
                 }
             }
-            let to = self.output.add(column);
             for i in 0..M {
-                L::store(to.add(at.to[i]), sums[i]);
+                L::store(at.places[i].add(column), sums[i]);
             }
         }
     }

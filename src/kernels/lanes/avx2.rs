@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Lanes;
+use super::{Kernel, Lanes};
 
 #[derive(Clone, Copy)]
 pub(super) struct Avx2;
@@ -15,6 +15,10 @@ impl Lanes for Avx2 {
     type Row = [__m256; 2];
     const WIDTH: usize = 8;
     const VECTORS: usize = 2;
+
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Out {
+        super::on_avx2(kernel)
+    }
 
     lane_methods! {
         splat(x: f32) -> Self::V => { _mm256_set1_ps(x) }

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Lanes;
+use super::{Kernel, Lanes};
 
 #[derive(Clone, Copy)]
 pub(super) struct Avx512;
@@ -14,6 +14,10 @@ impl Lanes for Avx512 {
     type Row = [__m512; 4];
     const WIDTH: usize = 16;
     const VECTORS: usize = 4;
+
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Out {
+        super::on_avx512(kernel)
+    }
 
     lane_methods! {
         splat(x: f32) -> Self::V => { _mm512_set1_ps(x) }

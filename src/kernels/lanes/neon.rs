@@ -5,7 +5,7 @@
 
 use std::arch::aarch64::*;
 
-use super::Lanes;
+use super::{Kernel, Lanes};
 
 #[derive(Clone, Copy)]
 pub(super) struct Neon;
@@ -15,6 +15,10 @@ impl Lanes for Neon {
     type Row = [float32x4_t; 4];
     const WIDTH: usize = 4;
     const VECTORS: usize = 4;
+
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Out {
+        kernel.run::<Self>()
+    }
 
     lane_methods! {
         splat(x: f32) -> Self::V => { vdupq_n_f32(x) }

@@ -1,6 +1,6 @@
 //! Arrays of four floats, which the compiler turns into the baseline vectors of the target.
 
-use super::Lanes;
+use super::{Kernel, Lanes};
 
 #[derive(Clone, Copy)]
 pub(super) struct Plain;
@@ -15,6 +15,11 @@ impl Lanes for Plain {
     type Row = [[f32; 4]; 2];
     const WIDTH: usize = 4;
     const VECTORS: usize = 2;
+
+    unsafe fn enter<K: Kernel>(kernel: K) -> K::Out {
+        // SAFETY: the caller's promise.
+        unsafe { kernel.run::<Self>() }
+    }
 
     lane_methods! {
         splat(x: f32) -> Self::V => { [x; 4] }
