@@ -101,7 +101,12 @@ fn combined_into(a: Arc<Tensor>, b: Arc<Tensor>, f: impl Fn(f32, f32) -> f32) ->
     while data.len() < count {
         let from = |strides: &[usize]| at.iter().zip(strides).map(|(at, stride)| at * stride).sum::<usize>();
         let (i, j, p, q) = (from(&of_a), from(&of_b), steps(&of_a), steps(&of_b));
-        data.extend((0..row).map(|k| f(a.data[i + k * p], b.data[j + k * q])));
+        match (p, q) {
+            (1, 1) => data.extend(a.data[i..][..row].iter().zip(&b.data[j..][..row]).map(|(a, b)| f(*a, *b))),
+            (1, 0) => data.extend(a.data[i..][..row].iter().map(|a| f(*a, b.data[j]))),
+            (0, 1) => data.extend(b.data[j..][..row].iter().map(|b| f(a.data[i], *b))),
+            _ => data.extend((0..row).map(|k| f(a.data[i + k * p], b.data[j + k * q]))),
+        }
         for axis in (0..last).rev() {
             at[axis] += 1;
             if at[axis] < out[axis] {

@@ -199,10 +199,12 @@ fn with_conv_tails(graph: &mut Graph) -> Vec<Fused> {
     // The index, among the kept nodes, of the node that writes a tensor.
     let mut writers: HashMap<usize, usize> = HashMap::new();
     for node in std::mem::take(&mut graph.nodes) {
-        // The later of the two, at which the residual is known.
+        // Of two the later first: what it writes needs to live no longer.
         let before = node.inputs.iter().take(2).flatten().filter(|&&input| readers[input] == 1);
-        let before = before.filter_map(|input| writers.get(input).copied()).max();
-        let tail = before.and_then(|at| Some((at, tail(kept[at].as_ref()?, &node, &graph.constants)?)));
+        let mut before: Vec<_> = before.filter_map(|input| writers.get(input).copied()).collect();
+        before.sort_unstable_by_key(|&at| std::cmp::Reverse(at));
+        let tail = |at: usize| Some((at, tail(kept[at].as_ref()?, &node, &graph.constants)?));
+        let tail = before.into_iter().find_map(tail);
         let fused = match tail.and_then(|(at, tail)| Some((kept[at].take()?, tail))) {
             Some((mut conv, tail)) => {
                 conv.node.output = node.output;

@@ -86,28 +86,32 @@ pub(super) fn pooled(x: Arc<Tensor>, sliding: Sliding, largest: bool, memory: &m
     let x = x.by_pixels();
     let step = x.step();
     let mut y = memory.map([images, channels, rows, columns], step)?;
-    for (at, y) in y.data.chunks_exact_mut(step).enumerate() {
-        let (image, row, column) = (at / columns / rows, at / columns % rows, at % columns);
-        let lines =
-            (row * sliding.strides[0]).saturating_sub(top)..(row * sliding.strides[0] + window[0] - top).min(height);
-        let pixels = (column * sliding.strides[1]).saturating_sub(left)
-            ..(column * sliding.strides[1] + window[1] - left).min(width);
-        require(!lines.is_empty() && !pixels.is_empty(), "a window beside the map")?;
-        y.fill(if largest { f32::NEG_INFINITY } else { 0.0 });
-        let count = lines.len() * pixels.len();
-        for line in lines {
-            for pixel in pixels.clone() {
-                let x = &x.data[((image * height + line) * width + pixel) * step..][..step];
-                let each = y.iter_mut().zip(x);
-                if largest {
-                    each.for_each(|(y, &x)| *y = larger(x, *y));
-                } else {
-                    each.for_each(|(y, x)| *y += x);
+    let inside = |at: usize, axis: usize, before: usize, size: usize| {
+        let begin = at * sliding.strides[axis];
+        begin.saturating_sub(before)..(begin + window[axis] - before).min(size)
+    };
+    for (at, y) in y.data.chunks_exact_mut(columns * step).enumerate() {
+        let (image, lines) = (at / rows, inside(at % rows, 0, top, height));
+        for (column, y) in y.chunks_exact_mut(step).enumerate() {
+            let pixels = inside(column, 1, left, width);
+            require(!lines.is_empty() && !pixels.is_empty(), "a window beside the map")?;
+            let x = |line: usize, pixel: usize| &x.data[((image * height + line) * width + pixel) * step..][..step];
+            y.copy_from_slice(x(lines.start, pixels.start));
+            for line in lines.clone() {
+                // The first pixel is there already.
+                for pixel in pixels.start + usize::from(line == lines.start)..pixels.end {
+                    let each = y.iter_mut().zip(x(line, pixel));
+                    if largest {
+                        each.for_each(|(y, &x)| *y = larger(x, *y));
+                    } else {
+                        each.for_each(|(y, x)| *y += x);
+                    }
                 }
             }
-        }
-        if !largest {
-            y.iter_mut().for_each(|v| *v /= count as f32);
+            if !largest {
+                let count = (lines.len() * pixels.len()) as f32;
+                y.iter_mut().for_each(|v| *v /= count);
+            }
         }
     }
     memory.give(x);
