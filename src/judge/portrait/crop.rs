@@ -72,9 +72,7 @@ impl Crop {
                     let steps = f64::from(1 << STEP_BITS) / (begin[2] + g * x);
                     *position = [to_whole((begin[0] + a * x) * steps), to_whole((begin[1] + d * x) * steps)];
                 }
-                for (pixel, [x, y]) in pixels.as_chunks_mut().0.iter_mut().zip(positions) {
-                    *pixel = sampler.at(x, y);
-                }
+                sampler.blend(&positions[..pixels.len() / 3], pixels.as_chunks_mut().0);
             }
         }
         bytes
@@ -118,12 +116,10 @@ struct Sampler<'a> {
     outside: Outside,
 }
 
-/// The three channels of a pixel in one number, with room to add up products with weights below 1024.
-fn spread(pixel: u64) -> u64 {
-    (pixel & 0xff) | (pixel & 0xff00) << (LANE - 8) | (pixel & 0xff_0000) << (2 * LANE - 16)
-}
+/// Every other byte of a number, with room to add up products with weights below 256.
+const HALF: u64 = 0x00ff_00ff_00ff_00ff;
 
-/// The bits for a channel in [`spread`].
+/// The bits for a channel of sums, with room for weights below 1024.
 const LANE: u32 = 21;
 
 impl<'a> Sampler<'a> {
@@ -132,30 +128,29 @@ impl<'a> Sampler<'a> {
         Self { data: pixels.data(), width: side(pixels.width()), height: side(pixels.height()), outside }
     }
 
-    /// The colour at (x, y), given in 1/32 pixel.
-    fn at(&self, x: i32, y: i32) -> [u8; 3] {
-        let (left, top) = (x >> STEP_BITS, y >> STEP_BITS);
-        let steps = (1 << STEP_BITS) - 1;
-        let (dx, dy) = ((x & steps) as u64, (y & steps) as u64);
-        let [a, b, c, d] = self.inside(left, top).unwrap_or_else(|| {
-            [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(right, down)| self.pixel(left + right, top + down))
-        });
-        let upper = (32 - dy) * ((32 - dx) * spread(a) + dx * spread(b));
-        let sums = upper + dy * ((32 - dx) * spread(c) + dx * spread(d));
-        let rounded = sums + 512 * (1 | 1 << LANE | 1 << (2 * LANE));
-        std::array::from_fn(|channel| (rounded >> (10 + LANE * channel as u32)) as u8)
-    }
-
-    /// The four pixels around a position, each in the lowest three bytes of a number; `None` at the edge and outside.
-    fn inside(&self, left: i32, top: i32) -> Option<[u64; 4]> {
-        if left < 0 || top < 0 || left >= self.width - 1 || top >= self.height - 1 {
-            return None;
+    /// The colours at positions (x, y), given in 1/32 pixel.
+    fn blend(&self, positions: &[[i32; 2]], colours: &mut [[u8; 3]]) {
+        let (right, bottom) = ((self.width - 1) << STEP_BITS, (self.height - 1) << STEP_BITS);
+        let is_inside = |&[x, y]: &[i32; 2]| (0..right).contains(&x) & (0..bottom).contains(&y);
+        // Not `all`, which would stop early and is not compiled to vector instructions.
+        let inside = positions.iter().fold(true, |inside, position| inside & is_inside(position));
+        let line = self.width as usize * 3;
+        for (colour, &[x, y]) in colours.iter_mut().zip(positions) {
+            let (left, top) = (x >> STEP_BITS, y >> STEP_BITS);
+            // Six bytes are needed, and eight are read in one go.
+            let pair = |at: usize| self.data.get(at..)?.first_chunk().map(|&eight| u64::from_le_bytes(eight));
+            let rows = if inside {
+                let at = top as usize * line + left as usize * 3;
+                pair(at).zip(pair(at + line))
+            } else {
+                None
+            };
+            let (upper, lower) = rows.unwrap_or_else(|| {
+                let pair = |top| self.pixel(left, top) | self.pixel(left + 1, top) << 24;
+                (pair(top), pair(top + 1))
+            });
+            *colour = blended(upper, lower, x, y);
         }
-        let (line, at) = (self.width as usize * 3, (top as usize * self.width as usize + left as usize) * 3);
-        // Six bytes are needed, and eight are read in one go.
-        let pair = |at: usize| self.data.get(at..)?.first_chunk().map(|&eight| u64::from_le_bytes(eight));
-        let (upper, lower) = (pair(at)?, pair(at + line)?);
-        Some([upper, upper >> 24, lower, lower >> 24])
     }
 
     fn pixel(&self, x: i32, y: i32) -> u64 {
@@ -167,6 +162,20 @@ impl<'a> Sampler<'a> {
         let [r, g, b] = [0, 1, 2].map(|channel| u64::from(self.data[at + channel]));
         r | g << 8 | b << 16
     }
+}
+
+/// The colour between two pixels of one line and two of the next, each pair in six bytes.
+fn blended(upper: u64, lower: u64, x: i32, y: i32) -> [u8; 3] {
+    let steps = (1 << STEP_BITS) - 1;
+    let (dx, dy) = ((x & steps) as u64, (y & steps) as u64);
+    let down = |upper: u64, lower: u64| (32 - dy) * (upper & HALF) + dy * (lower & HALF);
+    // Of the six channels in turn the first, third and fifth; the second, fourth and sixth.
+    let (odd, even) = (down(upper, lower), down(upper >> 8, lower >> 8));
+    let part = |number: u64, place: u32| (number >> (16 * place)) & 0xffff;
+    let left = part(odd, 0) | part(even, 0) << LANE | part(odd, 1) << (2 * LANE);
+    let right = part(even, 1) | part(odd, 2) << LANE | part(even, 2) << (2 * LANE);
+    let rounded = (32 - dx) * left + dx * right + 512 * (1 | 1 << LANE | 1 << (2 * LANE));
+    std::array::from_fn(|channel| (rounded >> (10 + LANE * channel as u32)) as u8)
 }
 
 #[cfg(test)]
