@@ -6,8 +6,9 @@
 
 use super::cpu::Cpu;
 use super::engine;
-use super::lanes::{self, Kernel, Lanes, math};
+use super::lanes::{self, Kernel, Lanes};
 use super::product::{ProductPart, Run, parts, tile_rows};
+use super::softmax::exponentials;
 
 /// The number of queries that are processed together.
 const QUERIES: usize = 48;
@@ -116,7 +117,7 @@ impl Kernel for HeadKernel<'_> {
                 }
                 let mut inverse = [0.0f32; QUERIES];
                 for (i, inverse) in inverse[..count].iter_mut().enumerate() {
-                    *inverse = 1.0 / softmax::<L>(&mut scores[i * padded..][..padded], tokens);
+                    *inverse = 1.0 / exponentials::<L>(&mut scores[i * padded..][..padded], tokens);
                     begins[i] = i * padded;
                 }
                 let inputs = [Run { offset: 0, len: tokens }];
@@ -149,33 +150,6 @@ fn pack<L: Lanes>(qkv: &[f32], shape: Heads, head: usize, keys: &mut [f32], valu
         for (p, part) in row[2 * width + head * size..][..size].chunks(L::PANEL).enumerate() {
             values[(p * shape.tokens + token) * L::PANEL..][..part.len()].copy_from_slice(part);
         }
-    }
-}
-
-/// Replaces the first `count` scores by `exp(score - largest)` and the padding by zeros; returns the sum.
-///
-/// # Safety
-/// As for [`Lanes`]; `scores` is a multiple of `L::WIDTH` long.
-#[inline(always)]
-unsafe fn softmax<L: Lanes>(scores: &mut [f32], count: usize) -> f32 {
-    scores[count..].fill(f32::MIN);
-    let len = scores.len();
-    let at = scores.as_mut_ptr();
-    // SAFETY: `len` is a multiple of the width.
-    unsafe {
-        let mut most = L::splat(f32::MIN);
-        for i in (0..len).step_by(L::WIDTH) {
-            most = L::max(most, L::load(at.add(i)));
-        }
-        let most = L::splat(L::largest(most));
-        let mut sum = L::splat(0.0);
-        for i in (0..len).step_by(L::WIDTH) {
-            let e = math::exp::<L>(L::sub(L::load(at.add(i)), most));
-            L::store(at.add(i), e);
-            sum = L::add(sum, e);
-        }
-        scores[count..].fill(0.0);
-        L::sum(sum)
     }
 }
 

@@ -23,6 +23,7 @@ mod norm;
 mod pool;
 mod product;
 mod sliding;
+mod softmax;
 #[cfg(test)]
 mod test_numbers;
 #[cfg(target_arch = "x86_64")]
@@ -37,6 +38,7 @@ pub use map::{Arena, Buffer, Map, Shape};
 pub use norm::{LayerNorm, gated};
 pub use pool::{max_pool, mean_pool};
 pub use product::Activation;
+pub use softmax::softmax;
 
 // The small layers of face networks, and the layers of networks of inverted residuals.
 pub mod channelwise;

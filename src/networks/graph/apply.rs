@@ -111,7 +111,7 @@ pub(super) fn apply(
             let steps = steps.as_ref().map(Value::integers).transpose()?;
             sliced(x, begins.integers()?, ends.integers()?, axes, steps)?
         }
-        Operator::Softmax(axis) => floats(softmax(value()?.floats()?, *axis)?),
+        Operator::Softmax(axis) => floats(softmax(engine.cpu, value()?.floats()?, *axis)?),
         Operator::Squeeze(axes) => squeezed(value()?, axes)?,
         Operator::Unsqueeze(axes) => unsqueezed(value()?, axes)?,
         Operator::Transpose(order) => floats(transposed(value()?.floats()?, order)?),

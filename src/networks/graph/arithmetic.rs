@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use kernels::Cpu;
+
 use super::operator::Arithmetic;
 use super::rearrange::transposed;
 use super::tensor::{Tensor, elements, lying};
@@ -166,15 +168,13 @@ fn sums(x: Arc<Tensor>, mut axes: Vec<usize>, keeps: bool) -> Checked<Arc<Tensor
     Ok(Arc::new(Tensor { shape, channels_last: false, data }))
 }
 
-pub(super) fn softmax(x: Arc<Tensor>, axis: i64) -> Checked<Arc<Tensor>> {
+pub(super) fn softmax(cpu: Cpu, x: Arc<Tensor>, axis: i64) -> Checked<Arc<Tensor>> {
     let rank = x.shape.len();
     require(axis_of(axis, rank)? + 1 == rank, "a softmax over another axis than the last")?;
     let mut x = Arc::unwrap_or_clone(x.plain());
-    for row in x.data.chunks_exact_mut(x.shape[rank - 1].max(1)) {
-        let most = row.iter().copied().fold(f32::MIN, f32::max);
-        row.iter_mut().for_each(|v| *v = (*v - most).exp());
-        let total: f32 = row.iter().sum();
-        row.iter_mut().for_each(|v| *v /= total);
+    let width = x.shape[rank - 1];
+    if width > 0 {
+        kernels::softmax(cpu, &mut x.data, width);
     }
     Ok(Arc::new(x))
 }
