@@ -20,8 +20,8 @@ const MOST_WORK: u64 = 1 << 38;
 const GROWTH: usize = 12;
 const BESIDE: usize = 1 << 22;
 
-/// Maximum values of memory that waits for the next runs, of all threads together: two runs that find text in a megapixel. Fresh
-/// memory would cost such a run a quarter of its time.
+/// Maximum values of memory that waits for the next runs, of all threads together: that of two which find text in a megapixel.
+/// Fresh memory would cost such a run a tenth of its time.
 const IDLE: usize = 1 << 26;
 
 /// A network that several threads can run.
