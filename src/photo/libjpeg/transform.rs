@@ -42,8 +42,8 @@ const FOUR: Shares<4> = [
 const TWO: Shares<2> =
     [[32768, 32768], [29692, -29692], [0; 2], [-10426, 10426], [0; 2], [6967, -6967], [0; 2], [-5906, 5906]];
 
-/// The reduced transform of a block to `SIDE` x `SIDE` samples.
-struct Reduced<const SIDE: usize> {
+/// The transform of a block to `SIDE` x `SIDE` samples.
+struct Transform<const SIDE: usize> {
     shares: Shares<SIDE>,
     fraction: u32,
 }
@@ -52,9 +52,9 @@ struct Reduced<const SIDE: usize> {
 #[inline(always)]
 pub fn inverse(blocks: &[Block], quantisation: &[u16; 64], side: usize, out: &mut [u8]) {
     match side {
-        8 => inverse_to(blocks, quantisation, &Reduced { shares: EIGHT, fraction: FRACTION }, out),
-        4 => inverse_to(blocks, quantisation, &Reduced { shares: FOUR, fraction: FRACTION + 1 }, out),
-        2 => inverse_to(blocks, quantisation, &Reduced { shares: TWO, fraction: FRACTION + 2 }, out),
+        8 => inverse_to(blocks, quantisation, &Transform { shares: EIGHT, fraction: FRACTION }, out),
+        4 => inverse_to(blocks, quantisation, &Transform { shares: FOUR, fraction: FRACTION + 1 }, out),
+        2 => inverse_to(blocks, quantisation, &Transform { shares: TWO, fraction: FRACTION + 2 }, out),
         _ => {
             for (out, block) in out.iter_mut().zip(blocks) {
                 *out = mean(block, quantisation);
@@ -64,14 +64,19 @@ pub fn inverse(blocks: &[Block], quantisation: &[u16; 64], side: usize, out: &mu
 }
 
 #[inline(always)]
-fn inverse_to<const SIDE: usize>(blocks: &[Block], quantisation: &[u16; 64], reduced: &Reduced<SIDE>, out: &mut [u8]) {
+fn inverse_to<const SIDE: usize>(
+    blocks: &[Block],
+    quantisation: &[u16; 64],
+    transform: &Transform<SIDE>,
+    out: &mut [u8],
+) {
     let stride = blocks.len() * SIDE;
     for (at, block) in blocks.iter().enumerate() {
         let (rows, columns) = extent(block);
         let samples = if (rows, columns) == (1, 1) {
             [[mean(block, quantisation); SIDE]; SIDE]
         } else {
-            two_passes(block, quantisation, reduced, (rows, columns))
+            two_passes(block, quantisation, transform, (rows, columns))
         };
         for (samples, out) in samples.iter().zip(out.chunks_exact_mut(stride)) {
             out[at * SIDE..][..SIDE].copy_from_slice(samples);
@@ -110,7 +115,7 @@ fn extent(block: &Block) -> (usize, usize) {
 fn two_passes<const SIDE: usize>(
     block: &Block,
     quantisation: &[u16; 64],
-    Reduced { shares, fraction }: &Reduced<SIDE>,
+    Transform { shares, fraction }: &Transform<SIDE>,
     (rows, columns): (usize, usize),
 ) -> [[u8; SIDE]; SIDE] {
     let shift = fraction - PASS_BITS;
