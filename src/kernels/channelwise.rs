@@ -7,7 +7,7 @@
 use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes as Vectors};
 use super::pointwise::{Lines, vector_width};
-use super::sliding::{MOST_OUTPUTS, Windows};
+use super::sliding::{self, MOST_OUTPUTS, WindowKernel, Windows};
 
 #[derive(Clone, Debug)]
 pub struct Channelwise {
@@ -134,30 +134,19 @@ impl Kernel for ChannelwiseKernel<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Vectors>(self) {
-        // SAFETY: `Channelwise::run` checked the fields; those windows have the columns named and a stride of 1, or may be any.
-        unsafe {
-            match (self.filter.side, self.filter.stride) {
-                (3, 1) => L::enter(WindowsOf::<3>(self)),
-                (5, 1) => L::enter(WindowsOf::<5>(self)),
-                _ => L::enter(WindowsOf::<0>(self)),
-            }
-        }
+        let (columns, stride) = (self.filter.side, self.filter.stride);
+        // SAFETY: `Channelwise::run` checked the fields.
+        unsafe { sliding::enter::<L>(self, columns, stride) };
     }
 }
 
-/// The kernel for windows of `SIDE` columns, see [`Windows::sums`].
-struct WindowsOf<'a, const SIDE: usize>(ChannelwiseKernel<'a>);
-
-impl<const SIDE: usize> Kernel for WindowsOf<'_, SIDE> {
-    type Out = ();
-
+impl WindowKernel for ChannelwiseKernel<'_> {
     #[inline(always)]
-    unsafe fn run<L: Vectors>(self) {
-        let Self(kernel) = self;
-        let width = kernel.to.width;
+    unsafe fn run<L: Vectors, const SIDE: usize>(self) {
+        let width = self.to.width;
         let blocks = width.div_ceil(MOST_OUTPUTS);
-        for line in 0..kernel.pixels.div_ceil(width) {
-            let pixels = width.min(kernel.pixels - line * width);
+        for line in 0..self.pixels.div_ceil(width) {
+            let pixels = width.min(self.pixels - line * width);
             for block in 0..blocks {
                 let (start, end) = (width * block / blocks, (width * (block + 1) / blocks).min(pixels));
                 if start >= end {
@@ -167,14 +156,14 @@ impl<const SIDE: usize> Kernel for WindowsOf<'_, SIDE> {
                 // SAFETY: pixels `first..first + (end - start)` lie in one line of the output.
                 unsafe {
                     match end - start {
-                        1 => kernel.block::<L, 1, SIDE>(first),
-                        2 => kernel.block::<L, 2, SIDE>(first),
-                        3 => kernel.block::<L, 3, SIDE>(first),
-                        4 => kernel.block::<L, 4, SIDE>(first),
-                        5 => kernel.block::<L, 5, SIDE>(first),
-                        6 => kernel.block::<L, 6, SIDE>(first),
-                        7 => kernel.block::<L, 7, SIDE>(first),
-                        _ => kernel.block::<L, 8, SIDE>(first),
+                        1 => self.block::<L, 1, SIDE>(first),
+                        2 => self.block::<L, 2, SIDE>(first),
+                        3 => self.block::<L, 3, SIDE>(first),
+                        4 => self.block::<L, 4, SIDE>(first),
+                        5 => self.block::<L, 5, SIDE>(first),
+                        6 => self.block::<L, 6, SIDE>(first),
+                        7 => self.block::<L, 7, SIDE>(first),
+                        _ => self.block::<L, 8, SIDE>(first),
                     }
                 }
             }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::cpu::Cpu;
 use super::lanes::{self, Kernel, Lanes};
 use super::pointwise::{Rectifier, vector_width};
-use super::sliding::{MOST_OUTPUTS, Windows};
+use super::sliding::{self, MOST_OUTPUTS, WindowKernel, Windows};
 
 /// Number of floats that stay in the L1 cache.
 const CACHED: usize = 1 << 12;
@@ -132,44 +132,33 @@ impl Kernel for DepthwiseKernel<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        // SAFETY: `Depthwise::run` checked the fields; those windows have the columns named and a stride of 1, or may be any.
-        unsafe {
-            match (self.slide.width, self.slide.stride) {
-                (3, 1) => L::enter(WindowsOf::<3>(self)),
-                (5, 1) => L::enter(WindowsOf::<5>(self)),
-                _ => L::enter(WindowsOf::<0>(self)),
-            }
-        }
+        let (columns, stride) = (self.slide.width, self.slide.stride);
+        // SAFETY: `Depthwise::run` checked the fields.
+        unsafe { sliding::enter::<L>(self, columns, stride) };
     }
 }
 
-/// The kernel for windows of `COLUMNS` columns, see [`Windows::sums`].
-struct WindowsOf<'a, const COLUMNS: usize>(DepthwiseKernel<'a>);
-
-impl<const COLUMNS: usize> Kernel for WindowsOf<'_, COLUMNS> {
-    type Out = ();
-
+impl WindowKernel for DepthwiseKernel<'_> {
     #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        let Self(kernel) = self;
-        let columns = kernel.slide.whole_columns();
-        let borders = [0..columns.start, columns.end..kernel.slide.output_width];
-        let strip = kernel.strip();
-        for row in kernel.rows.clone() {
-            let window = kernel.slide.rows_of_window(row);
+    unsafe fn run<L: Lanes, const COLUMNS: usize>(self) {
+        let columns = self.slide.whole_columns();
+        let borders = [0..columns.start, columns.end..self.slide.output_width];
+        let strip = self.strip();
+        for row in self.rows.clone() {
+            let window = self.slide.rows_of_window(row);
             for begin in columns.clone().step_by(strip) {
                 let columns = begin..(begin + strip).min(columns.end);
-                for first in (0..kernel.filter.channels).step_by(L::WIDTH) {
+                for first in (0..self.filter.channels).step_by(L::WIDTH) {
                     // SAFETY: the row lies inside the output, the rows of `window` and all of `columns` lie inside the
                     // input, and `first` begins a vector of channels.
-                    unsafe { kernel.line::<L, COLUMNS>(row, window.clone(), columns.clone(), first) };
+                    unsafe { self.line::<L, COLUMNS>(row, window.clone(), columns.clone(), first) };
                 }
             }
             for column in borders.iter().cloned().flatten() {
-                let window = [window.clone(), kernel.slide.columns_of_window(column)];
-                for first in (0..kernel.filter.channels).step_by(L::WIDTH) {
+                let window = [window.clone(), self.slide.columns_of_window(column)];
+                for first in (0..self.filter.channels).step_by(L::WIDTH) {
                     // SAFETY: row and column lie inside the output, rows and columns of `window` inside the input.
-                    unsafe { kernel.block::<L, 1, 0>(row, column, &window, first) };
+                    unsafe { self.block::<L, 1, 0>(row, column, &window, first) };
                 }
             }
         }

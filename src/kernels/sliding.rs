@@ -1,10 +1,45 @@
 //! Sums over the windows of several neighbouring outputs, for one vector of channels.
 #![allow(unsafe_code)]
 
-use super::lanes::Lanes;
+use super::lanes::{Kernel, Lanes};
 
 /// The largest number of outputs whose sums are in registers together.
 pub(crate) const MOST_OUTPUTS: usize = 8;
+
+/// A kernel that is compiled for each number of columns that [`Windows::sums`] has code for.
+pub(crate) trait WindowKernel {
+    /// # Safety
+    /// As for [`Kernel::run`]; `COLUMNS` are as for [`Windows::sums`]. Must be `#[inline(always)]` as well.
+    unsafe fn run<L: Lanes, const COLUMNS: usize>(self);
+}
+
+/// Runs a kernel whose windows have `columns` columns and are `stride` pixels apart.
+///
+/// # Safety
+/// As for [`Lanes`], and the requirements of the kernel on its fields must hold.
+#[inline(always)]
+pub(crate) unsafe fn enter<L: Lanes>(kernel: impl WindowKernel, columns: usize, stride: usize) {
+    // SAFETY: the caller's promise; the windows are as named, or may be any.
+    unsafe {
+        match (columns, stride) {
+            (3, 1) => L::enter(OfColumns::<_, 3>(kernel)),
+            (5, 1) => L::enter(OfColumns::<_, 5>(kernel)),
+            _ => L::enter(OfColumns::<_, 0>(kernel)),
+        }
+    }
+}
+
+struct OfColumns<K, const COLUMNS: usize>(K);
+
+impl<K: WindowKernel, const COLUMNS: usize> Kernel for OfColumns<K, COLUMNS> {
+    type Out = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.run::<L, COLUMNS>() };
+    }
+}
 
 /// Where the windows of a line of outputs lie in memory.
 #[derive(Clone, Copy)]
