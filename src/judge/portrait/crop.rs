@@ -116,8 +116,8 @@ struct Sampler<'a> {
     outside: Outside,
 }
 
-/// Every other byte of a number, with room to add up products with weights below 256.
-const HALF: u64 = 0x00ff_00ff_00ff_00ff;
+/// The bytes 0, 2, 4 and 6 of a number, with room to add up products with weights below 256.
+const EVEN_BYTES: u64 = 0x00ff_00ff_00ff_00ff;
 
 /// The bits for a channel of sums, with room for weights below 1024.
 const LANE: u32 = 21;
@@ -168,12 +168,12 @@ impl<'a> Sampler<'a> {
 fn blended(upper: u64, lower: u64, x: i32, y: i32) -> [u8; 3] {
     let steps = (1 << STEP_BITS) - 1;
     let (dx, dy) = ((x & steps) as u64, (y & steps) as u64);
-    let down = |upper: u64, lower: u64| (32 - dy) * (upper & HALF) + dy * (lower & HALF);
-    // Of the six channels in turn the first, third and fifth; the second, fourth and sixth.
-    let (odd, even) = (down(upper, lower), down(upper >> 8, lower >> 8));
+    let down = |upper: u64, lower: u64| (32 - dy) * (upper & EVEN_BYTES) + dy * (lower & EVEN_BYTES);
+    // The bytes 0, 2 and 4, and the bytes 1, 3 and 5.
+    let (even, odd) = (down(upper, lower), down(upper >> 8, lower >> 8));
     let part = |number: u64, place: u32| (number >> (16 * place)) & 0xffff;
-    let left = part(odd, 0) | part(even, 0) << LANE | part(odd, 1) << (2 * LANE);
-    let right = part(even, 1) | part(odd, 2) << LANE | part(even, 2) << (2 * LANE);
+    let left = part(even, 0) | part(odd, 0) << LANE | part(even, 1) << (2 * LANE);
+    let right = part(odd, 1) | part(even, 2) << LANE | part(odd, 2) << (2 * LANE);
     let rounded = (32 - dx) * left + dx * right + 512 * (1 | 1 << LANE | 1 << (2 * LANE));
     std::array::from_fn(|channel| (rounded >> (10 + LANE * channel as u32)) as u8)
 }
