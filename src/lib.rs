@@ -53,7 +53,7 @@
 //! | what do the parts of the scores weigh? | of `select`: `configs/global_config.yaml`, applied in `src/judge/select/composite.rs`; of `score`: `src/judge/quality/mod.rs` |
 //! | why was this photo picked? | `src/judge/select/`: `composite.rs` (composite score), `lids.rs` (half-closed eyes), `tournament.rs`, `pick.rs`, `reason.rs` |
 //! | the built-in network | `src/networks/mini/`: `trunk.rs`, `views.rs` (what it sees), `heads.rs`, `comparison_head.rs` (tie-breaks), `framing.rs` (level or tilted, whole or cut off); called from `src/hub/tasks.rs` |
-//! | how does a network from a file run? | `src/networks/graph/` runs graphs of operators, which `onnx/`, `tensorflow/` (frozen graphs) and `tflite/` beside it read from files |
+//! | how does a network from a file run? | `src/networks/graph/` runs graphs of operators (on processors by `by_kernels.rs`, on cards by `by_candle.rs`), which `onnx/`, `tensorflow/` (frozen graphs) and `tflite/` beside it read from files |
 //! | faces: where are they, are the eyes open? | networks: `src/hub/faces.rs`, `src/hub/expressions.rs`; decisions: `src/judge/portrait/`, `record.rs` (a face, a photo), `state.rs` (eyes) |
 //! | objects in photos | `src/networks/objects/`, on such graphs |
 //! | text in photos | `src/networks/text/`, on such graphs, or on Tesseract's networks (`src/networks/tesseract/`) |

@@ -27,6 +27,10 @@ impl Analysis for ObjectAnalysis {
         Ok(())
     }
 
+    fn runs_on_card(&self) -> bool {
+        self.model.runs_on_card()
+    }
+
     fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
         Ok(serde_json::to_vec(&report.objects.as_ref().map(|found| &found.objects))?)
     }

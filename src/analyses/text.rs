@@ -30,6 +30,10 @@ impl Analysis for TextAnalysis {
         Ok(())
     }
 
+    fn runs_on_card(&self) -> bool {
+        self.model.runs_on_card()
+    }
+
     fn encode(&self, report: &PhotoReport) -> anyhow::Result<Vec<u8>> {
         Ok(serde_json::to_vec(&report.text.as_ref().map(|text| &text.lines))?)
     }

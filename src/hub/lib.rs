@@ -384,6 +384,16 @@ impl Shared {
             }
         }
     }
+
+    /// The device for a model of graphs: a card that was asked for, if the manifest names it. Pictures run one at a time, for
+    /// which a few cores are faster with most such networks, so that `auto` leaves them there.
+    fn device_for_graphs(&self, manifest: &Manifest) -> Device {
+        let allowed = device::allowed(&manifest.devices, device::kind(&self.device), self.choice);
+        match self.choice {
+            DeviceChoice::Cuda(_) if allowed == device::Allowed::Here => self.device.clone(),
+            _ => Device::Cpu,
+        }
+    }
 }
 
 fn architecture_of(file: &WeightsFile) -> Option<Architecture> {

@@ -186,7 +186,7 @@ fn role(spec: &NetworkSpec) -> &'static str {
 }
 
 /// The device of a network, as part of its key.
-fn place(device: &Device) -> String {
+pub(super) fn place(device: &Device) -> String {
     match device.location() {
         DeviceLocation::Cpu => "cpu".to_owned(),
         DeviceLocation::Cuda { gpu_id } => format!("cuda {gpu_id}"),
@@ -195,7 +195,7 @@ fn place(device: &Device) -> String {
 }
 
 /// A suffix for networks that run on candle, whose last digits differ from our kernels'.
-fn by_candle(shared: &Shared, device: &Device) -> &'static str {
+pub(super) fn by_candle(shared: &Shared, device: &Device) -> &'static str {
     if shared.by_candle && device.is_cpu() { " by candle" } else { "" }
 }
 

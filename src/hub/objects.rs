@@ -57,20 +57,24 @@ impl ObjectModel {
         self.finder()?.find(photo).map_err(|source| self.model.failed(source))
     }
 
+    pub fn runs_on_card(&self) -> bool {
+        self.model.runs_on_card()
+    }
+
     /// Loads the network now. It stays in memory while the guard lives.
     pub fn load(&self) -> Result<LoadedGuard, HubError> {
         Ok(LoadedGuard::of(self.finder()?))
     }
 
     fn finder(&self) -> Result<Arc<ObjectFinder>, HubError> {
-        let load = |mut files: Vec<Vec<u8>>, cpu| {
+        let load = |mut files: Vec<Vec<u8>>, place| {
             let file = files.swap_remove(0);
             if self.architecture == "ssd" {
-                let ssd = Ssd::load(&file, COCO.clone(), cpu).map_err(|source| self.model.failed(source))?;
+                let ssd = Ssd::load(&file, COCO.clone(), place).map_err(|source| self.model.failed(source))?;
                 return Ok(ObjectFinder::Ssd(ssd));
             }
             let file = WeightsFile::from_bytes(&self.model.path(), file)?;
-            Yolo::load(&file, &COCO, cpu).map(ObjectFinder::Yolo).map_err(|error| match error {
+            Yolo::load(&file, &COCO, place).map(ObjectFinder::Yolo).map_err(|error| match error {
                 YoloError::Weights(error) => error.into(),
                 YoloError::Graph(source) => self.model.failed(source),
             })

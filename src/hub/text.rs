@@ -75,6 +75,10 @@ impl TextModel {
         self.reader()?.read(photo, &self.languages).map_err(|source| self.model.failed(source))
     }
 
+    pub fn runs_on_card(&self) -> bool {
+        self.model.runs_on_card()
+    }
+
     /// Loads the networks now. They stay in memory while the guard lives.
     pub fn load(&self) -> Result<LoadedGuard, HubError> {
         Ok(LoadedGuard::of(self.reader()?))
@@ -83,7 +87,7 @@ impl TextModel {
     fn reader(&self) -> Result<Arc<TextReader>, HubError> {
         let load = if self.by_tesseract { TextReader::tesseract } else { TextReader::pp_ocr };
         let load =
-            |files: Vec<Vec<u8>>, cpu| load(&files[0], &files[1], cpu).map_err(|source| self.model.failed(source));
+            |files: Vec<Vec<u8>>, place| load(&files[0], &files[1], place).map_err(|source| self.model.failed(source));
         self.model.network(|loaded| &loaded.text, load)
     }
 }

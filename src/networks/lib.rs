@@ -8,6 +8,7 @@ mod axes;
 mod bilinear;
 pub mod checkpoint;
 mod convolution;
+mod depthwise;
 pub mod dinov2;
 pub mod dlib;
 pub mod folded_norm;

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use base64::Engine as _;
+use candle_core::Device;
 use kernels::Cpu;
-use networks::graph::{Network, Tensor};
+use networks::graph::{Network, Place, Tensor};
 use networks::onnx;
 use serde_json::Value;
 
@@ -25,6 +26,11 @@ fn wave(shape: &[usize]) -> Tensor {
     Tensor::new(shape.to_vec(), data).unwrap()
 }
 
+/// What runs on a card, on the processor.
+fn by_candle() -> Place {
+    Place { cpu: Cpu::best(), candle: Some(Device::Cpu) }
+}
+
 /// `tests/reference/onnx_operators.py` records the answers.
 #[test]
 fn operators_equal_onnx_runtimes() {
@@ -33,13 +39,13 @@ fn operators_equal_onnx_runtimes() {
         let name = case["name"].as_str().unwrap();
         let file = base64::engine::general_purpose::STANDARD.decode(case["model"].as_str().unwrap()).unwrap();
         let expected = numbers(&case["output"]);
-        for cpu in Cpu::available() {
-            let network = Network::new(onnx::parse(&file).unwrap(), cpu).unwrap();
+        for place in Place::all_on_processor() {
+            let network = Network::new(onnx::parse(&file).unwrap(), place.clone()).unwrap();
             let output = network.run(wave(&sizes(&case["shape"]))).unwrap().remove(0);
-            assert_eq!(output.shape, sizes(&case["output_shape"]), "{name} on {cpu}");
+            assert_eq!(output.shape, sizes(&case["output_shape"]), "{name} on {place:?}");
             let most =
                 output.data.iter().zip(&expected).map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f32::max);
-            assert!(most < 1e-4, "{name} on {cpu}: {most:e}");
+            assert!(most < 1e-4, "{name} on {place:?}: {most:e}");
         }
     }
 }
@@ -62,8 +68,12 @@ fn damaged_graphs_are_refused_or_run() {
                     at = (at + 97) % file.len();
                 }
             }
-            if let Ok(network) = onnx::parse(&damaged).and_then(|graph| Network::new(graph, Cpu::best())) {
-                let _ = network.run(wave(&shape));
+            // candle's operations take longer.
+            let places = [Place::from(Cpu::best()), by_candle()].into_iter().take(1 + usize::from(round % 7 == 0));
+            for place in places {
+                if let Ok(network) = onnx::parse(&damaged).and_then(|graph| Network::new(graph, place)) {
+                    let _ = network.run(wave(&shape));
+                }
             }
         }
     }
@@ -81,12 +91,14 @@ fn published_networks_for_text_answer_as_in_onnx_runtime() {
             skipped(&format!("no {}", path.display()));
             continue;
         };
-        let network = Network::new(onnx::parse(&file).unwrap(), Cpu::best()).unwrap();
-        let output = network.run(wave(&sizes(&case["shape"]))).unwrap().remove(0);
-        assert_eq!(output.shape, sizes(&case["output_shape"]));
-        let (expected, step) = (numbers(&case["every"]), case["step"].as_u64().unwrap() as usize);
-        let most = output.data.iter().step_by(step).zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        report(&format!("{}: off by at most {most:e} of 1", path.display()));
-        assert!(most < 1e-4, "{}: {most:e}", path.display());
+        for place in [Place::from(Cpu::best()), by_candle()] {
+            let network = Network::new(onnx::parse(&file).unwrap(), place.clone()).unwrap();
+            let output = network.run(wave(&sizes(&case["shape"]))).unwrap().remove(0);
+            assert_eq!(output.shape, sizes(&case["output_shape"]));
+            let (expected, step) = (numbers(&case["every"]), case["step"].as_u64().unwrap() as usize);
+            let most = output.data.iter().step_by(step).zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            report(&format!("{} on {place:?}: off by at most {most:e} of 1", path.display()));
+            assert!(most < 1e-4, "{} on {place:?}: {most:e}", path.display());
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use kernels::Cpu;
 use networks::checkpoint::Checkpoint as _;
-use networks::graph::Tensor;
+use networks::graph::{Place, Tensor};
 use networks::objects::Yolo;
 use networks::weights::WeightsFile;
 use serde_json::Value;
@@ -13,10 +13,10 @@ use crate::world::{report, skipped};
 
 /// The largest difference of any prediction, as a share of edges above one pixel. `tests/reference/yolo.py` records the
 /// answers.
-fn worst(name: &Path, cpu: Cpu) -> f32 {
+fn worst(name: &Path, place: impl Into<Place>) -> f32 {
     let record: Value = serde_json::from_slice(&std::fs::read(name.with_extension("json")).unwrap()).unwrap();
     let file = WeightsFile::open(&name.with_extension("pt")).unwrap();
-    let network = Yolo::load(&file, &[], cpu).unwrap();
+    let network = Yolo::load(&file, &[], place).unwrap();
     let shape: Vec<usize> = record["shape"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect();
     let wave = |i: usize| (i as f32 * 0.0137).sin() * 0.5 + 0.5;
     let input = Tensor::new(shape.clone(), (0..shape.iter().product()).map(wave).collect()).unwrap();
@@ -39,9 +39,9 @@ fn worst(name: &Path, cpu: Cpu) -> f32 {
 
 #[test]
 fn a_small_network_predicts_what_ultralytics_does() {
-    for cpu in Cpu::available() {
-        let worst = worst(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/yolov8_tiny"), cpu);
-        assert!(worst < 1e-3, "{cpu}: {worst:e}");
+    for place in Place::all_on_processor() {
+        let worst = worst(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/yolov8_tiny"), place.clone());
+        assert!(worst < 1e-3, "{place:?}: {worst:e}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Small graphs of all operators, written here, against candle; and files that must be refused.
 
 use kernels::Cpu;
+use networks::graph::Place;
 use networks::tflite::{Graph, Network, TfliteError};
 use proptest::prelude::*;
 
@@ -175,12 +176,12 @@ proptest! {
         let input = numbers(graph.tensors[graph.inputs[0]].elements(), 12);
         let expected = oracle::run(&graph, &[&input]).unwrap();
         let wanted: Vec<usize> = (0..expected.len()).collect();
-        for cpu in Cpu::available() {
-            let got = Network::new(&graph, &wanted, cpu).unwrap().run(&input);
+        for place in Place::all_on_processor() {
+            let got = Network::new(&graph, &wanted, place.clone()).unwrap().run(&input);
             for (got, expected) in got.iter().zip(&expected) {
                 prop_assert_eq!(got.len(), expected.len());
                 for (a, b) in got.iter().zip(expected) {
-                    prop_assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{}: {} for {}", cpu, a, b);
+                    prop_assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{:?}: {} for {}", place, a, b);
                 }
             }
         }
@@ -317,10 +318,10 @@ fn mixing_networks_equal_candle() {
         let graph = Graph::parse(&mixing(points, width)).unwrap();
         let input = numbers(2 * points, 12);
         let expected = oracle::run(&graph, &[&input]).unwrap();
-        for cpu in Cpu::available() {
-            let got = Network::new(&graph, &[0, 1], cpu).unwrap().run(&input);
+        for place in Place::all_on_processor() {
+            let got = Network::new(&graph, &[0, 1], place.clone()).unwrap().run(&input);
             for (a, b) in got.iter().flatten().zip(expected.iter().flatten()).filter(|(_, b)| b.is_finite()) {
-                assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{points} {width} {cpu}: {a} for {b}");
+                assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{points} {width} {place:?}: {a} for {b}");
             }
             assert_eq!(got.iter().map(Vec::len).collect::<Vec<_>>(), [width, 3 * width]);
         }

@@ -109,7 +109,7 @@ pub(super) fn apply(
             let (axes, steps) = (inputs.next().flatten(), inputs.next().flatten());
             let axes = axes.as_ref().map(Value::integers).transpose()?;
             let steps = steps.as_ref().map(Value::integers).transpose()?;
-            sliced(x, begins.integers()?, ends.integers()?, axes, steps)?
+            sliced(x, (begins.integers()?, ends.integers()?), axes, steps)?
         }
         Operator::Softmax(axis) => floats(softmax(engine.cpu, value()?.floats()?, *axis)?),
         Operator::Squeeze(axes) => squeezed(value()?, axes)?,

@@ -16,13 +16,20 @@ use super::ready::{Fused, Ready};
 use super::tensor::{MOST_ELEMENTS, Memory, Tensor, Value};
 use super::{Graph, GraphError, Node, short};
 
-pub(super) fn fused(mut graph: Graph) -> Result<(Vec<Fused>, Graph), GraphError> {
+/// Everything that this file does.
+pub(super) fn fused(graph: Graph) -> Result<(Vec<Fused>, Graph), GraphError> {
+    let (steps, graph) = simplified(graph)?;
+    Ok((with_filters(steps, &graph), graph))
+}
+
+/// The same without what serves caches alone: depthwise convolutions stay apart.
+pub(super) fn simplified(mut graph: Graph) -> Result<(Vec<Fused>, Graph), GraphError> {
     without_identities(&mut graph);
     fold(&mut graph)?;
     with_gelu(&mut graph);
     with_borders(&mut graph);
     let steps = with_conv_tails(&mut graph);
-    Ok((with_filters(steps, &graph), graph))
+    Ok((steps, graph))
 }
 
 /// Removes identities: their readers read the input instead.

@@ -1,17 +1,21 @@
-//! Networks as graphs of operators, read from files of several formats and run on the CPU kernels for pictures of any
-//! size.
+//! Networks as graphs of operators, read from files of several formats, and run for pictures of any size: on the kernels of
+//! processors, or on a card by candle.
 //!
 //! A [`Graph`] is the content of a file as a reader ([`crate::onnx`], [`crate::tensorflow`]) or the code of a network gives it: constants, and operators from an allow-list;
 //! others are refused by name. A [`Network`] is a graph that is ready to run: constants folded, operators fused, weights
-//! packed. Files are not trusted: lengths are checked before memory is allocated, and memory and work of a run are bounded.
+//! packed or on the card. Files are not trusted: lengths are checked before memory is allocated, and memory and work of a
+//! run are bounded.
 
 mod activation;
 mod apply;
 mod arithmetic;
+mod by_candle;
+mod by_kernels;
 mod convolution;
 mod filter;
 mod fusion;
 mod geometry;
+mod limits;
 mod matrix;
 mod named_tensors;
 mod network;
@@ -27,7 +31,7 @@ mod tests;
 mod window;
 
 pub(crate) use named_tensors::NamedTensors;
-pub use network::Network;
+pub use network::{Network, Place};
 pub use operator::RegionOfLandmarks;
 pub(crate) use operator::{Arithmetic, Function, Operator, Sliding};
 pub use tensor::Tensor;

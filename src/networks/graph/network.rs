@@ -1,151 +1,70 @@
-//! A graph that is ready to run; every tensor is freed after its last use.
+//! A graph that is ready to run, on kernels of our own or on candle.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use candle_core::Device;
+use kernels::Cpu;
 
-use kernels::{Cpu, Engine, Precision};
+use super::by_candle::CandleNetwork;
+use super::by_kernels::KernelNetwork;
+use super::tensor::Tensor;
+use super::{Graph, GraphError};
 
-use super::apply::apply;
-use super::fusion::fused;
-use super::ready::{Fused, Ready};
-use super::tensor::{MOST_ELEMENTS, Memory, Tensor, Value};
-use super::{Graph, GraphError, Node, short};
+/// What runs a network.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The code for this processor.
+    pub cpu: Cpu,
+    /// Where candle runs it instead.
+    pub candle: Option<Device>,
+}
 
-/// Maximum multiplications of a run: a base, more for every input value, and an upper limit. Finding text in four megapixels
-/// takes a sixth of the upper limit.
-const LEAST_WORK: u64 = 1 << 28;
-const WORK_OF_A_NUMBER: u64 = 1 << 17;
-const MOST_WORK: u64 = 1 << 38;
+impl From<Cpu> for Place {
+    fn from(cpu: Cpu) -> Self {
+        Self { cpu, candle: None }
+    }
+}
 
-/// Maximum live values per input value, and in addition. A picture of 736x992 then needs less than 150 MB.
-const GROWTH: usize = 12;
-const BESIDE: usize = 1 << 22;
-
-/// Maximum values of memory that waits for the next runs, of all threads together: that of two which find text in a megapixel.
-/// Fresh memory would cost such a run a tenth of its time.
-const IDLE: usize = 1 << 26;
+impl Place {
+    /// Every way to run a network on this processor, for comparisons.
+    pub fn all_on_processor() -> Vec<Self> {
+        let candle = Self { cpu: Cpu::best(), candle: Some(Device::Cpu) };
+        Cpu::available().into_iter().map(Self::from).chain([candle]).collect()
+    }
+}
 
 /// A network that several threads can run.
 #[derive(Debug)]
-pub struct Network {
-    engine: Engine,
-    steps: Vec<Step>,
-    constants: Vec<Option<Value>>,
-    input: usize,
-    outputs: Vec<usize>,
-    bytes: usize,
-    /// Memory of earlier runs.
-    idle: Mutex<Vec<Memory>>,
-}
+pub struct Network(Runs);
 
 #[derive(Debug)]
-struct Step {
-    node: Node,
-    ready: Ready,
-    /// Tensors whose last use is this step.
-    done: Vec<usize>,
+enum Runs {
+    Kernels(KernelNetwork),
+    Candle(CandleNetwork),
 }
 
 impl Network {
-    pub fn new(graph: Graph, cpu: Cpu) -> Result<Self, GraphError> {
+    pub fn new(graph: Graph, place: impl Into<Place>) -> Result<Self, GraphError> {
+        let Place { cpu, candle } = place.into();
         // Tiles of bf16 are too coarse for sums over so many layers; the vectors are the same.
         let cpu = if cpu == Cpu::Amx { Cpu::Avx512 } else { cpu };
-        let engine = Engine { cpu, precision: Precision::Full };
-        let (nodes, Graph { constants, input, outputs, .. }) = fused(graph)?;
-        let mut network =
-            Self { engine, steps: Vec::new(), constants, input, outputs, bytes: 0, idle: Mutex::default() };
-        for (number, fused) in nodes.into_iter().enumerate() {
-            let ready = Ready::new(engine, &fused, &network.constants);
-            let ready = ready.map_err(|problem| told(number, &fused, problem))?;
-            network.bytes += ready.bytes();
-            network.steps.push(Step { node: fused.node, ready, done: Vec::new() });
-        }
-        network.plan_ends();
-        Ok(network)
+        Ok(Self(match candle {
+            Some(device) => Runs::Candle(CandleNetwork::new(graph, cpu, device)?),
+            None => Runs::Kernels(KernelNetwork::new(graph, cpu)?),
+        }))
     }
 
     /// Memory that the weights take.
     pub fn bytes(&self) -> usize {
-        let constants = self.constants.iter().flatten().map(|value| 4 * value.elements());
-        self.bytes + constants.sum::<usize>()
-    }
-
-    /// Notes the last uses of tensors, and drops constants that are no longer read because they are packed.
-    fn plan_ends(&mut self) {
-        let mut read = vec![false; self.constants.len()];
-        self.outputs.iter().for_each(|&output| read[output] = true);
-        for step in self.steps.iter_mut().rev() {
-            if !matches!(step.ready, Ready::Nothing) {
-                // Weights and bias are packed; the first input and what is added are read.
-                step.node.inputs.iter_mut().skip(1).take(2).for_each(|packed| *packed = None);
-            }
-            for &input in step.node.inputs.iter().flatten() {
-                if !std::mem::replace(&mut read[input], true) {
-                    step.done.push(input);
-                }
-            }
-        }
-        for (constant, read) in self.constants.iter_mut().zip(read) {
-            constant.take_if(|_| !read);
+        match &self.0 {
+            Runs::Kernels(network) => network.bytes(),
+            Runs::Candle(network) => network.bytes(),
         }
     }
 
     /// Computes the outputs for a picture (images, channels, height, width), in the order of the graph.
     pub fn run(&self, input: Tensor) -> Result<Vec<Tensor>, GraphError> {
-        let mut values: Vec<Option<Value>> = vec![None; self.constants.len()];
-        let numbers = input.data.len();
-        let most = numbers.saturating_mul(GROWTH).saturating_add(BESIDE).min(MOST_ELEMENTS);
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (mut live, mut memory) = (numbers, idle.unwrap_or_else(|| Memory::new(most)));
-        values[self.input] = Some(Value::Floats(Arc::new(input)));
-        let mut left = (numbers as u64).saturating_mul(WORK_OF_A_NUMBER).saturating_add(LEAST_WORK).min(MOST_WORK);
-        for (number, step) in self.steps.iter().enumerate() {
-            memory.limit(most.saturating_sub(live));
-            let mut inputs = Vec::with_capacity(step.node.inputs.len());
-            for &input in &step.node.inputs {
-                let value = input.and_then(|input| {
-                    // The last reader may overwrite it.
-                    let last = step.done.contains(&input)
-                        && step.node.inputs.iter().filter(|&&i| i == Some(input)).count() == 1;
-                    let there = if last { values[input].take() } else { values[input].clone() };
-                    if last {
-                        live -= there.as_ref().map_or(0, Value::elements);
-                    }
-                    there.or_else(|| self.constants[input].clone())
-                });
-                inputs.push(value);
-            }
-            let value = apply(self.engine, (&step.node.operator, &step.ready), inputs, &mut left, &mut memory);
-            let value = value.map_err(|problem| {
-                let name = short(&step.node.name);
-                GraphError::Use { number, name, problem }
-            })?;
-            live += value.elements();
-            if live > most {
-                return Err(GraphError::TooLarge { what: "the memory of a run" });
-            }
-            for &done in &step.done {
-                if let Some(value) = values[done].take() {
-                    live -= value.elements();
-                    value.floats().into_iter().for_each(|tensor| memory.give(tensor));
-                }
-            }
-            values[step.node.output] = Some(value);
+        match &self.0 {
+            Runs::Kernels(network) => network.run(input),
+            Runs::Candle(network) => network.run(input),
         }
-        let output = |&output: &usize| {
-            let value = values[output].clone().or_else(|| self.constants[output].clone());
-            let tensor = value.ok_or_else(|| "is missing".to_owned()).and_then(Value::floats);
-            let tensor = tensor.map_err(|problem| GraphError::Tensor { name: "output".into(), problem })?;
-            Ok(Arc::unwrap_or_clone(tensor.plain()))
-        };
-        let outputs = self.outputs.iter().map(output).collect();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.iter().map(Memory::pooled).sum::<usize>() + memory.pooled() <= IDLE {
-            idle.push(memory);
-        }
-        outputs
     }
-}
-
-fn told(number: usize, fused: &Fused, problem: String) -> GraphError {
-    GraphError::Use { number, name: short(&fused.node.name), problem }
 }

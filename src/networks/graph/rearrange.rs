@@ -1,9 +1,10 @@
 //! Operators that move numbers without changing them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::tensor::{Memory, Tensor, Value, elements, lies_at, lying};
-use crate::axes::{Checked, axis_of, require};
+use crate::axes::{Checked, axes_of, axis_of, require};
 
 pub(super) fn concat(parts: Vec<Value>, axis: i64, memory: &mut Memory) -> Checked<Value> {
     if parts.iter().all(|part| matches!(part, Value::Integers(shape, _) if shape.len() == 1)) {
@@ -44,23 +45,28 @@ pub(super) fn concat(parts: Vec<Value>, axis: i64, memory: &mut Memory) -> Check
     Ok(Value::Floats(Arc::new(joined)))
 }
 
-/// Reshapes; −1 in the shape stands for the remaining elements, 0 for the size of the input.
+/// Reshapes, see [`shape_of`].
 pub(super) fn reshaped(value: Value, to: &[i64]) -> Checked<Value> {
+    let shape = shape_of(value.shape(), to)?;
+    Ok(with_shape(value, shape))
+}
+
+/// The shape after reshaping; −1 in `to` stands for the remaining elements, 0 for the size of the input.
+pub(super) fn shape_of(there: &[usize], to: &[i64]) -> Checked<Vec<usize>> {
     require(to.len() <= 8 && to.iter().filter(|&&axis| axis == -1).count() <= 1, "no shape")?;
-    let there = value.shape().to_vec();
     let axis = |(at, &axis): (usize, &i64)| match axis {
         -1 => Ok(1),
         0 => there.get(at).copied().ok_or_else(|| "keeps an axis that was not there".to_owned()),
         axis => usize::try_from(axis).map_err(|_| "an axis below zero".to_owned()),
     };
     let mut shape = to.iter().enumerate().map(axis).collect::<Checked<Vec<_>>>()?;
-    let known = elements(&shape)?;
+    let (known, all) = (elements(&shape)?, elements(there)?);
     if let Some(open) = to.iter().position(|&axis| axis == -1) {
-        require(known > 0 && value.elements().is_multiple_of(known), "numbers that do not fit")?;
-        shape[open] = value.elements() / known;
+        require(known > 0 && all.is_multiple_of(known), "numbers that do not fit")?;
+        shape[open] = all / known;
     }
-    require(elements(&shape)? == value.elements(), "numbers that do not fit")?;
-    Ok(with_shape(value, shape))
+    require(elements(&shape)? == all, "numbers that do not fit")?;
+    Ok(shape)
 }
 
 fn with_shape(value: Value, shape: Vec<usize>) -> Value {
@@ -75,18 +81,28 @@ fn with_shape(value: Value, shape: Vec<usize>) -> Value {
 }
 
 pub(super) fn squeezed(value: Value, axes: &[i64]) -> Checked<Value> {
-    let mut shape = value.shape().to_vec();
+    let shape = squeezed_shape(value.shape(), axes)?;
+    Ok(with_shape(value, shape))
+}
+
+pub(super) fn squeezed_shape(there: &[usize], axes: &[i64]) -> Checked<Vec<usize>> {
+    let mut shape = there.to_vec();
     let mut gone = axes.iter().map(|&axis| axis_of(axis, shape.len())).collect::<Checked<Vec<_>>>()?;
     gone.sort_unstable();
     gone.dedup();
     for axis in gone.into_iter().rev() {
         require(shape.remove(axis) == 1, "leaves out an axis that is no one")?;
     }
-    Ok(with_shape(value, shape))
+    Ok(shape)
 }
 
 pub(super) fn unsqueezed(value: Value, axes: &[i64]) -> Checked<Value> {
-    let mut shape = value.shape().to_vec();
+    let shape = unsqueezed_shape(value.shape(), axes)?;
+    Ok(with_shape(value, shape))
+}
+
+pub(super) fn unsqueezed_shape(there: &[usize], axes: &[i64]) -> Checked<Vec<usize>> {
+    let mut shape = there.to_vec();
     require(axes.len() + shape.len() <= 8, "too many axes")?;
     let rank = axes.len() + shape.len();
     let mut added = axes.iter().map(|&axis| axis_of(axis, rank)).collect::<Checked<Vec<_>>>()?;
@@ -95,7 +111,7 @@ pub(super) fn unsqueezed(value: Value, axes: &[i64]) -> Checked<Value> {
         require(axis <= shape.len(), "an axis named twice")?;
         shape.insert(axis, 1);
     }
-    Ok(with_shape(value, shape))
+    Ok(shape)
 }
 
 pub(super) fn transposed(x: Arc<Tensor>, order: &[i64]) -> Checked<Arc<Tensor>> {
@@ -131,29 +147,39 @@ pub(super) fn transposed(x: Arc<Tensor>, order: &[i64]) -> Checked<Arc<Tensor>> 
     Ok(Arc::new(Tensor { shape, channels_last: false, data }))
 }
 
-/// The slice between begins and ends of some axes, or of the first ones.
+/// The part between begins and ends of some axes, or of the first ones.
 pub(super) fn sliced(
     value: Value,
-    begins: &[i64],
-    ends: &[i64],
+    ends: (&[i64], &[i64]),
     axes: Option<&[i64]>,
     steps: Option<&[i64]>,
 ) -> Checked<Value> {
-    require(steps.is_none_or(|steps| steps.iter().all(|&step| step == 1)), "steps other than 1")?;
-    let shape = value.shape().to_vec();
-    let from_first: Vec<i64> = (0..begins.len() as i64).collect();
-    let axes = axes.unwrap_or(&from_first);
-    require(begins.len() == ends.len() && begins.len() == axes.len(), "begins and ends of other axes")?;
     let mut value = value;
-    for ((&begin, &end), &axis) in begins.iter().zip(ends).zip(axes) {
-        let axis = axis_of(axis, shape.len())?;
-        let size = value.shape()[axis] as i64;
-        let inside = |at: i64| (if at < 0 { at.saturating_add(size) } else { at }).clamp(0, size) as usize;
-        let (begin, end) = (inside(begin), inside(end));
-        require(begin < end, "takes nothing")?;
-        value = cut(value, axis, begin, end);
+    for (axis, part) in slices(value.shape(), ends, axes, steps)? {
+        value = cut(value, axis, part.start, part.end);
     }
     Ok(value)
+}
+
+/// What [`sliced`] takes of each axis.
+pub(super) fn slices(
+    shape: &[usize],
+    (begins, ends): (&[i64], &[i64]),
+    axes: Option<&[i64]>,
+    steps: Option<&[i64]>,
+) -> Checked<Vec<(usize, Range<usize>)>> {
+    require(steps.is_none_or(|steps| steps.iter().all(|&step| step == 1)), "steps other than 1")?;
+    let from_first: Vec<i64> = (0..begins.len() as i64).collect();
+    let axes = axes_of(axes.unwrap_or(&from_first), shape.len())?;
+    require(begins.len() == ends.len() && begins.len() == axes.len(), "begins and ends of other axes")?;
+    let part = |((&begin, &end), axis): ((&i64, &i64), usize)| {
+        let size = shape[axis] as i64;
+        let inside = |at: i64| (if at < 0 { at.saturating_add(size) } else { at }).clamp(0, size) as usize;
+        let part = inside(begin)..inside(end);
+        require(!part.is_empty(), "takes nothing")?;
+        Ok((axis, part))
+    };
+    begins.iter().zip(ends).zip(axes).map(part).collect()
 }
 
 fn cut(value: Value, axis: usize, begin: usize, end: usize) -> Value {

@@ -1,4 +1,4 @@
-//! What is fused gives the numbers of the operators one by one: on every processor path, for channels that fill vectors
+//! What is fused gives the numbers of the operators one by one: on every processor path and by candle, for channels that fill vectors
 //! and for others, and for several images.
 
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kernels::Cpu;
 
-use super::{Arithmetic, Function, Graph, Network, Node, Operator, Sliding, Tensor, Value};
+use super::{Arithmetic, Function, Graph, Network, Node, Operator, Place, Sliding, Tensor, Value};
 #[path = "../../kernels/test_numbers.rs"]
 mod test_numbers;
 
@@ -74,13 +74,13 @@ fn what_is_fused_gives_the_same_numbers() {
         let mut apart = graph.clone();
         apart.outputs.extend(every);
         let input = Tensor::new(vec![images, 3, 7, 9], numbers(images * 3 * 63, 1)).unwrap();
-        for cpu in Cpu::available() {
-            let run = |graph: &Graph| Network::new(graph.clone(), cpu).unwrap().run(input.clone()).unwrap();
+        for place in Place::all_on_processor() {
+            let run = |graph: &Graph| Network::new(graph.clone(), place.clone()).unwrap().run(input.clone()).unwrap();
             let (fused, apart) = (run(&graph), run(&apart));
             for (fused, apart) in fused.iter().zip(&apart) {
                 assert_eq!(fused.shape, apart.shape);
                 for (a, b) in fused.data.iter().zip(&apart.data) {
-                    assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{channels} {outputs} {cpu}: {a} for {b}");
+                    assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{channels} {outputs} {place:?}: {a} for {b}");
                 }
             }
         }

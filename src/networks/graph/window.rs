@@ -121,9 +121,7 @@ pub(super) fn pooled(x: Arc<Tensor>, sliding: Sliding, largest: bool, memory: &m
 /// Repeats every pixel by the factors.
 pub(super) fn enlarged(x: Arc<Tensor>, factors: &[f32], memory: &mut Memory) -> Checked<Arc<Tensor>> {
     let [images, channels, height, width] = x.map()?;
-    let whole = |factor: f32| (factor.fract() == 0.0 && (1.0..=64.0).contains(&factor)).then_some(factor as usize);
-    let &[1.0, 1.0, down, across] = factors else { return Err("factors of other axes than pixels".into()) };
-    let (down, across) = whole(down).zip(whole(across)).ok_or("factors that are no whole numbers")?;
+    let [down, across] = whole_factors(factors)?;
     let x = x.laid(true);
     let mut y = memory.tensor(vec![images, channels, height * down, width * across], true)?;
     let row = width * across * channels;
@@ -136,4 +134,12 @@ pub(super) fn enlarged(x: Arc<Tensor>, factors: &[f32], memory: &mut Memory) -> 
     }
     memory.give(x);
     Ok(Arc::new(y))
+}
+
+/// The factors of rows and columns, if they are whole numbers.
+pub(super) fn whole_factors(factors: &[f32]) -> Checked<[usize; 2]> {
+    let whole = |factor: f32| (factor.fract() == 0.0 && (1.0..=64.0).contains(&factor)).then_some(factor as usize);
+    let &[1.0, 1.0, down, across] = factors else { return Err("factors of other axes than pixels".into()) };
+    let (down, across) = whole(down).zip(whole(across)).ok_or("factors that are no whole numbers")?;
+    Ok([down, across])
 }

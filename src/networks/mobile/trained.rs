@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::passes::{Gradients, Passes, Tape};
 use super::plan::{Conv, Family, Folded, Kind, Norm, Plan};
 use crate::checkpoint::Names;
+use crate::depthwise::filtered;
 use crate::fused::{Batch, Photos, Workspace};
 use kernels::{Arena, Cpu, Engine, Scratch};
 
@@ -127,7 +128,7 @@ impl Mobile {
             }
             let conv = &self.plan.convs[at];
             let y = match conv.kind {
-                Kind::Depthwise => filtered(&self.bordered(x, conv)?, &weight, conv)?,
+                Kind::Depthwise => filtered(&self.bordered(x, conv)?, &weight, [conv.stride; 2])?,
                 _ => self.bordered(x, conv)?.conv2d(&weight, 0, conv.stride, 1, 1)?,
             };
             let y = y.broadcast_add(&bias.reshape((1, conv.outputs, 1, 1))?)?;
@@ -170,35 +171,6 @@ impl Mobile {
         let vars = self.vars.iter().map(|(name, var)| (name.clone(), var.as_tensor().detach()));
         vars.chain(self.stored.iter().map(|(name, tensor)| (name.clone(), tensor.clone()))).collect()
     }
-}
-
-/// A depthwise convolution as a sum over its taps; candle's own loops over channels.
-fn filtered(x: &Tensor, weight: &Tensor, conv: &Conv) -> Result<Tensor> {
-    let &Conv { side, stride, outputs, .. } = conv;
-    let (height, width) = ((x.dim(2)? - side) / stride + 1, (x.dim(3)? - side) / stride + 1);
-    let mut sum: Option<Tensor> = None;
-    for tap in 0..side * side {
-        let seen = stepped(&stepped(x, 2, tap / side, stride, height)?, 3, tap % side, stride, width)?;
-        let weight = weight.narrow(2, tap / side, 1)?.narrow(3, tap % side, 1)?.reshape((1, outputs, 1, 1))?;
-        let part = seen.broadcast_mul(&weight)?;
-        sum = Some(match sum {
-            Some(sum) => (sum + part)?,
-            None => part,
-        });
-    }
-    sum.ok_or_else(|| candle_core::Error::Msg("a window without taps".into()))
-}
-
-/// Every `stride`th element of an axis, from `start` on.
-fn stepped(x: &Tensor, axis: usize, start: usize, stride: usize, count: usize) -> Result<Tensor> {
-    if stride == 1 {
-        return x.narrow(axis, start, count);
-    }
-    let missing = (start + count * stride).saturating_sub(x.dim(axis)?);
-    let part = x.pad_with_zeros(axis, 0, missing)?.narrow(axis, start, count * stride)?.contiguous()?;
-    let mut shape = part.dims().to_vec();
-    shape.splice(axis..=axis, [count, stride]);
-    part.reshape(shape)?.narrow(axis + 1, 0, 1)?.squeeze(axis + 1)
 }
 
 /// All convolutions and the pooling as one operation on a flat row of weights. The photos belong to the operation.

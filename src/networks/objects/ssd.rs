@@ -7,12 +7,11 @@
 use std::sync::Arc;
 
 use base::pixels::Pixels;
-use kernels::Cpu;
 
 use super::suppression::{Candidate, kept};
 use super::{Class, LEAST_SCORE, Object, named};
 use crate::bilinear::stretched;
-use crate::graph::{GraphError, Network, Tensor};
+use crate::graph::{GraphError, Network, Place, Tensor};
 use crate::tensorflow;
 
 /// The side of the square in which the network sees a picture.
@@ -45,14 +44,14 @@ pub struct Ssd {
 
 impl Ssd {
     /// Loads the content of a frozen graph that tells classes from 1 to the highest number of these.
-    pub fn load(file: &[u8], classes: Arc<[Class]>, cpu: Cpu) -> Result<Self, GraphError> {
+    pub fn load(file: &[u8], classes: Arc<[Class]>, place: impl Into<Place>) -> Result<Self, GraphError> {
         let parts = ["BoxEncodingPredictor", "ClassPredictor"];
         let outputs: Vec<String> = parts
             .into_iter()
             .flat_map(|part| (0..GRIDS).map(move |grid| format!("BoxPredictor_{grid}/{part}/BiasAdd")))
             .collect();
         let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
-        Ok(Self { network: Network::new(tensorflow::parse(file, PICTURE, &outputs)?, cpu)?, classes })
+        Ok(Self { network: Network::new(tensorflow::parse(file, PICTURE, &outputs)?, place)?, classes })
     }
 
     pub fn bytes(&self) -> usize {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use base::pixels::Pixels;
-use kernels::Cpu;
 
 use super::suppression::{Candidate, kept};
 use super::{Class, LEAST_SCORE, Object, named};
 use crate::bilinear::stretched;
 use crate::checkpoint::{Ledger, Names, WeightsError};
-use crate::graph::{Arithmetic, Function, Graph, GraphError, Network, Node, Operator, Sliding, Tensor, Value};
+use crate::graph::{Arithmetic, Function, Graph, GraphError, Network, Node, Operator, Place, Sliding, Tensor, Value};
 use crate::weights::WeightsFile;
 
 /// The longer side at which the network sees a picture.
@@ -43,12 +42,12 @@ pub enum YoloError {
 
 impl Yolo {
     /// Builds the network of a file. A file that names none but known classes gets their numbers.
-    pub fn load(file: &WeightsFile, known: &[Class], cpu: Cpu) -> Result<Self, YoloError> {
+    pub fn load(file: &WeightsFile, known: &[Class], place: impl Into<Place>) -> Result<Self, YoloError> {
         let ledger = Ledger::new(file);
         let (graph, classes) = Builder::new(&ledger.root()).build()?;
         // The weights of the bins are their numbers.
         ledger.close(|name| name == "model.22.dfl.conv.weight" || name.ends_with("num_batches_tracked"))?;
-        Ok(Self { network: Network::new(graph, cpu)?, classes: classes_of(file, classes, known) })
+        Ok(Self { network: Network::new(graph, place)?, classes: classes_of(file, classes, known) })
     }
 
     pub fn bytes(&self) -> usize {

@@ -5,10 +5,9 @@ mod read;
 mod region;
 
 use base::pixels::Pixels;
-use kernels::Cpu;
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{GraphError, Network};
+use crate::graph::{GraphError, Network, Place};
 use crate::languages::Language;
 use crate::onnx;
 use crate::tesseract;
@@ -41,19 +40,20 @@ enum LineReader {
 
 impl TextReader {
     /// Loads the contents of two ONNX files. The reading one contains its characters.
-    pub fn pp_ocr(finder: &[u8], reader: &[u8], cpu: Cpu) -> Result<Self, GraphError> {
-        let finder = Network::new(onnx::parse(finder)?, cpu)?;
+    pub fn pp_ocr(finder: &[u8], reader: &[u8], place: Place) -> Result<Self, GraphError> {
+        let finder = Network::new(onnx::parse(finder)?, place.clone())?;
         let graph = onnx::parse(reader)?;
         let problem = "it names no characters in its metadata".to_owned();
         let characters =
             read::characters(&graph).ok_or(GraphError::Tensor { name: "character".to_owned(), problem })?;
-        Ok(Self { finder, reader: LineReader::PpOcr { network: Network::new(graph, cpu)?, characters } })
+        Ok(Self { finder, reader: LineReader::PpOcr { network: Network::new(graph, place)?, characters } })
     }
 
-    /// Loads the contents of an ONNX file that finds lines and of a `.traineddata` file.
-    pub fn tesseract(finder: &[u8], traineddata: &[u8], cpu: Cpu) -> Result<Self, GraphError> {
-        let reader = LineReader::Tesseract(tesseract::LineReader::load(traineddata, cpu)?);
-        Ok(Self { finder: Network::new(onnx::parse(finder)?, cpu)?, reader })
+    /// Loads the contents of an ONNX file that finds lines and of a `.traineddata` file, which reads them on the processor: a
+    /// step of its network needs the one before.
+    pub fn tesseract(finder: &[u8], traineddata: &[u8], place: Place) -> Result<Self, GraphError> {
+        let reader = LineReader::Tesseract(tesseract::LineReader::load(traineddata, place.cpu)?);
+        Ok(Self { finder: Network::new(onnx::parse(finder)?, place)?, reader })
     }
 
     /// The approximate memory of the weights.

@@ -1,10 +1,8 @@
 //! A graph of a file that is ready to run on pictures of its one size.
 
-use kernels::Cpu;
-
 use super::lower::{lowered, needed};
 use super::{Graph, Node, Operator, TfliteError};
-use crate::graph::{self, Tensor};
+use crate::graph::{self, Place, Tensor};
 
 /// Maximum multiplications of a run; the face networks take less than 0.2 billion.
 const MOST_WORK: u64 = 1 << 31;
@@ -23,7 +21,7 @@ pub struct Network {
 
 impl Network {
     /// Prepares everything that the outputs numbered `wanted` need, in that order.
-    pub fn new(file: &Graph, wanted: &[usize], cpu: Cpu) -> Result<Self, TfliteError> {
+    pub fn new(file: &Graph, wanted: &[usize], place: impl Into<Place>) -> Result<Self, TfliteError> {
         let &[input] = file.inputs.as_slice() else { return Err(TfliteError::Inputs { found: file.inputs.len() }) };
         let output = |&number: &usize| {
             file.outputs.get(number).copied().ok_or(TfliteError::Missing { what: "output", index: number as i64 })
@@ -45,7 +43,7 @@ impl Network {
         let graph = lowered(file, input, &wanted, &needed)?;
         let shape = |&tensor: &usize| file.tensors[tensor].shape.clone();
         let (input, outputs) = (shape(&input), wanted.iter().map(shape).collect());
-        let network = Self { network: graph::Network::new(graph.checked()?, cpu)?, input, outputs, work };
+        let network = Self { network: graph::Network::new(graph.checked()?, place)?, input, outputs, work };
         // Later runs differ in the numbers only, so that none can fail where this one does not.
         let zeros = vec![0.0; network.input.iter().product()];
         network.answers(&zeros)?;
