@@ -10,15 +10,18 @@ mod formula;
 use std::path::Path;
 use std::time::Instant;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device};
 use candle_nn::ModuleT;
 use formula::Formula;
 use kernels::{Cpu, Engine, Precision};
 use networks::checkpoint::{Ledger, var_builder};
 use networks::dinov2::{self, Dinov2, FusedDinov2};
 use networks::fused::{Batch, Runner};
+use networks::graph::{Place, Tensor};
 use networks::mobile::{Family, FusedMobile, Mobile};
+use networks::objects::Yolo;
 use networks::resnet::{Depth, FusedResNet, Naming, ResNet};
+use networks::weights::WeightsFile;
 
 const SIDE: usize = 224;
 const COUNTS: [usize; 4] = [1, 16, 32, 128];
@@ -52,7 +55,7 @@ fn on_the_processor(network: &str) -> Runner {
     })
 }
 
-type Forward = Box<dyn Fn(&Tensor) -> candle_core::Result<Tensor>>;
+type Forward = Box<dyn Fn(&candle_core::Tensor) -> candle_core::Result<candle_core::Tensor>>;
 
 fn on_the_card(network: &str, dtype: DType, card: &Device) -> Forward {
     let checkpoint = Formula::recorded(network);
@@ -82,7 +85,7 @@ fn on_the_card(network: &str, dtype: DType, card: &Device) -> Forward {
 fn rows(forward: &Forward, dtype: DType, batch: &Batch, card: &Device) -> Vec<Vec<f32>> {
     let shape = (batch.photos, batch.height, batch.width, Batch::CHANNELS);
     let rows = || -> candle_core::Result<Vec<Vec<f32>>> {
-        let x = Tensor::from_slice(&batch.data, shape, card)?.permute((0, 3, 1, 2))?.contiguous()?;
+        let x = candle_core::Tensor::from_slice(&batch.data, shape, card)?.permute((0, 3, 1, 2))?.contiguous()?;
         forward(&x.to_dtype(dtype)?)?.to_dtype(DType::F32)?.to_vec2()
     };
     rows().expect("rows from the card")
@@ -101,6 +104,7 @@ fn a_second(mut work: impl FnMut()) -> f64 {
 
 fn measure() {
     let card = Device::new_cuda(0).expect("a card");
+    measure_graph(&card);
     for network in ["resnet50", "dinov2_base", "efficientnet_lite0"] {
         let runner = on_the_processor(network);
         let batch = photos(COMPARED);
@@ -141,6 +145,32 @@ fn measure() {
             }
         }
     }
+}
+
+/// A graph of operators, one picture at a time: the predictions of a small YOLOv8.
+fn measure_graph(card: &Device) {
+    let file = include_bytes!("../parity/yolov8_tiny.pt").to_vec();
+    let file = WeightsFile::from_bytes(Path::new("yolov8_tiny.pt"), file).expect("a file of weights");
+    let sides = 640;
+    let input = || {
+        let data = (0..3 * sides * sides).map(|i| (i as f32 * 0.0137).sin() * 0.5 + 0.5).collect();
+        Tensor::new(vec![1, 3, sides, sides], data).expect("a picture")
+    };
+    let cpu = Cpu::best();
+    let mut answers = Vec::new();
+    for (on, candle) in [("processor", None), ("card", Some(card.clone()))] {
+        let network = Yolo::load(&file, &[], Place { cpu, candle }).expect("built");
+        let predicted = || {
+            let mut found = Vec::new();
+            network.predict(input(), 0.0, |cell| found.extend(cell.edges)).expect("predictions");
+            found
+        };
+        let speed = a_second(|| drop(predicted()));
+        println!("{}", serde_json::json!({"network": "yolov8_tiny", "on": on, "at_once": 1, "photos_a_second": speed}));
+        answers.push(predicted());
+    }
+    let apart = answers[0].iter().zip(&answers[1]).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+    println!("{}", serde_json::json!({"network": "yolov8_tiny", "worst_in_pixels": apart, "of_pixels": sides}));
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
