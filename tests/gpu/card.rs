@@ -29,14 +29,6 @@ const COUNTS: [usize; 4] = [1, 16, 32, 128];
 const COMPARED: usize = 16;
 const SECONDS: f64 = 3.0;
 
-const RECORDS: [(&str, &str); 5] = [
-    ("resnet50", include_str!("../parity/resnet50.json")),
-    ("dinov2_base", include_str!("../parity/dinov2_base.json")),
-    ("efficientnet_lite0", include_str!("../parity/efficientnet_lite0.json")),
-    ("rated", include_str!("../parity/ava_regression.json")),
-    ("siamese", include_str!("../parity/siamese_linear.json")),
-];
-
 fn photos(count: usize) -> Batch {
     let data = (0..count * SIDE * SIDE * 3).map(|i| ((i * 7919 % 200_003) as f32 / 100_001.5) - 1.0).collect();
     Batch::new(count, SIDE, SIDE, data).expect("a batch")
