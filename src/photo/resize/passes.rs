@@ -11,7 +11,10 @@ use super::crop::{cut, whole};
 use super::weights::{Axis, Filter, HALF, PRECISION, Taps};
 
 /// Rows processed together in the horizontal pass: one or two vector registers of sums.
-const LANES: usize = 16;
+const LANES: usize = 32;
+
+/// Columns that the vertical pass sums together.
+const BLOCK: usize = 32;
 
 // `pulp` compiles only what is inlined into `with_simd` for the processor at hand, hence `inline(always)` below.
 // Anything else, such as a closure's body, uses baseline instructions and takes three times as long.
@@ -55,7 +58,7 @@ fn fill<'a>(
     go_on: &dyn Fn() -> bool,
 ) -> Option<()> {
     let arch = pulp::Arch::new();
-    let (mut raw, mut weights, mut sums) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut raw, mut weights) = (Vec::new(), Vec::new());
     for (position, out) in y.zip(lines) {
         if !go_on() {
             return None;
@@ -67,9 +70,8 @@ fn fill<'a>(
         };
         weights.clear();
         let needed = axis.weigh(position, &mut raw, &mut weights);
-        sums.resize(out.len(), 0);
         let (rows, stride, first) = rows.reach(needed, &arch);
-        arch.dispatch(Down { rows, stride, first, weights: &weights, sums: &mut sums, out });
+        arch.dispatch(Down { rows, stride, first, weights: &weights, out });
     }
     Some(())
 }
@@ -150,18 +152,29 @@ impl WithSimd for Across<'_> {
 
 #[inline(always)]
 fn interleave(rows: &[u8], stride: usize, count: usize, lanes: &mut [[u8; LANES]]) {
-    let squares = if count == LANES { lanes.len() / SIDE } else { 0 };
-    for square in 0..squares {
-        let x = square * SIDE;
-        for first in (0..LANES).step_by(SIDE) {
-            let columns = transposed(std::array::from_fn(|row| word(&rows[(first + row) * stride + x..])));
-            for (lane, column) in lanes[x..x + SIDE].iter_mut().zip(columns) {
-                lane[first..first + SIDE].copy_from_slice(&column.to_le_bytes());
+    let (blocks, _) = lanes.as_chunks_mut::<{ SIDE * SQUARES }>();
+    let (joined, in_blocks) = (count / SIDE * SIDE, blocks.len() * SIDE * SQUARES);
+    for first in (0..joined).step_by(SIDE) {
+        let mut from: [&[[u8; SIDE * SQUARES]]; SIDE] = [&[]; SIDE];
+        for (row, from) in from.iter_mut().enumerate() {
+            *from = rows[(first + row) * stride..].as_chunks().0;
+        }
+        for (at, block) in blocks.iter_mut().enumerate() {
+            let mut words = [[0; SQUARES]; SIDE];
+            for (words, from) in words.iter_mut().zip(&from) {
+                *words = words_of(&from[at]);
+            }
+            transpose(&mut words);
+            for (column, words) in words.iter().enumerate() {
+                for (square, word) in words.iter().enumerate() {
+                    block[square * SIDE + column][first..first + SIDE].copy_from_slice(&word.to_le_bytes());
+                }
             }
         }
     }
     for (lane, row) in rows.chunks(stride).take(count).enumerate() {
-        for (column, value) in lanes.iter_mut().zip(row).skip(squares * SIDE) {
+        let done = if lane < joined { in_blocks } else { 0 };
+        for (column, value) in lanes.iter_mut().zip(row).skip(done) {
             column[lane] = *value;
         }
     }
@@ -169,19 +182,29 @@ fn interleave(rows: &[u8], stride: usize, count: usize, lanes: &mut [[u8; LANES]
 
 #[inline(always)]
 fn separate(lanes: &[[u8; LANES]], width: usize, rows: &mut [u8]) {
-    let squares = if rows.len() == width * LANES { width / SIDE } else { 0 };
-    for square in 0..squares {
-        let x = square * SIDE;
-        for first in (0..LANES).step_by(SIDE) {
-            let words = transposed(std::array::from_fn(|column| word(&lanes[x + column][first..])));
-            for (row, word) in words.into_iter().enumerate() {
-                let at = (first + row) * width + x;
-                rows[at..at + SIDE].copy_from_slice(&word.to_le_bytes());
+    let (blocks, _) = lanes.as_chunks::<{ SIDE * SQUARES }>();
+    let (parted, in_blocks) = (rows.len() / width / SIDE * SIDE, blocks.len() * SIDE * SQUARES);
+    for first in (0..parted).step_by(SIDE) {
+        for (at, block) in blocks.iter().enumerate() {
+            let mut words = [[0; SQUARES]; SIDE];
+            for (column, words) in words.iter_mut().enumerate() {
+                for (square, word) in words.iter_mut().enumerate() {
+                    let lane = &block[square * SIDE + column];
+                    *word = lane[first..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+                }
+            }
+            transpose(&mut words);
+            for (row, words) in words.iter().enumerate() {
+                let to = &mut rows[(first + row) * width + at * SIDE * SQUARES..][..SIDE * SQUARES];
+                for (to, word) in to.as_chunks_mut::<SIDE>().0.iter_mut().zip(words) {
+                    *to = word.to_le_bytes();
+                }
             }
         }
     }
     for (lane, row) in rows.chunks_exact_mut(width).enumerate() {
-        for (column, value) in lanes.iter().zip(row).skip(squares * SIDE) {
+        let done = if lane < parted { in_blocks } else { 0 };
+        for (column, value) in lanes.iter().zip(row).skip(done) {
             *value = column[lane];
         }
     }
@@ -190,35 +213,48 @@ fn separate(lanes: &[[u8; LANES]], width: usize, rows: &mut [u8]) {
 /// Bytes per word, and words per square that is transposed at once.
 const SIDE: usize = 8;
 
+/// Squares side by side that are transposed at once: a vector register of words.
+const SQUARES: usize = 4;
+
 #[inline(always)]
-fn word(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+fn words_of(bytes: &[u8; SIDE * SQUARES]) -> [u64; SQUARES] {
+    let mut words = [0; SQUARES];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
 }
 
-/// Swaps rows and columns of 8 x 8 bytes: halves first, then quarters, then neighbours.
+/// Swaps rows and columns of squares of 8 x 8 bytes: halves first, then quarters, then neighbours.
 #[inline(always)]
-fn transposed(mut rows: [u64; SIDE]) -> [u64; SIDE] {
+fn transpose(rows: &mut [[u64; SQUARES]; SIDE]) {
     for (step, mask) in [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)] {
         for upper in (0..SIDE).filter(|row| row & step == 0) {
-            let swapped = ((rows[upper] >> (8 * step)) ^ rows[upper + step]) & mask;
-            rows[upper] ^= swapped << (8 * step);
-            rows[upper + step] ^= swapped;
+            for square in 0..SQUARES {
+                let swapped = ((rows[upper][square] >> (8 * step)) ^ rows[upper + step][square]) & mask;
+                rows[upper][square] ^= swapped << (8 * step);
+                rows[upper + step][square] ^= swapped;
+            }
         }
     }
-    rows
 }
 
 #[inline(always)]
 fn weigh_lanes(lanes: &[[u8; LANES]], taps: &Taps, out: &mut [[u8; LANES]]) {
-    for ((start, weights), out) in taps.iter().zip(out.chunks_exact_mut(3)) {
+    let (pixels, out) = (lanes.as_chunks::<3>().0, out.as_chunks_mut::<3>().0);
+    for ((start, weights), out) in taps.iter().zip(out) {
         for (channel, out) in out.iter_mut().enumerate() {
             let mut sums = [HALF; LANES];
-            for (values, weight) in lanes[start * 3 + channel..].iter().step_by(3).zip(weights) {
-                for (sum, value) in sums.iter_mut().zip(values) {
+            for (at, weight) in weights.iter().enumerate() {
+                // Never missing; a loop with two ends is not vectorised across the pixels.
+                let Some(pixel) = pixels.get(start + at) else { break };
+                for (sum, value) in sums.iter_mut().zip(&pixel[channel]) {
                     *sum += i32::from(*value) * weight;
                 }
             }
-            *out = sums.map(to_byte);
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out = to_byte(sum);
+            }
         }
     }
 }
@@ -230,7 +266,6 @@ struct Down<'a> {
     /// The offset of the strip in each row.
     first: usize,
     weights: &'a [i32],
-    sums: &'a mut [i32],
     out: &'a mut [u8],
 }
 
@@ -239,14 +274,24 @@ impl WithSimd for Down<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        self.sums.fill(HALF);
-        for (row, weight) in self.rows.chunks_exact(self.stride).zip(self.weights) {
-            for (sum, value) in self.sums.iter_mut().zip(&row[self.first..]) {
-                *sum += i32::from(*value) * weight;
+        let Self { rows, stride, first, weights, out } = self;
+        let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
+        for (at, out) in blocks.iter_mut().enumerate() {
+            let mut sums = [HALF; BLOCK];
+            for (row, weight) in rows[first + at * BLOCK..].chunks(stride).zip(weights) {
+                let Some(values) = row.first_chunk::<BLOCK>() else { break };
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum += i32::from(*value) * weight;
+                }
+            }
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out = to_byte(sum);
             }
         }
-        for (out, sum) in self.out.iter_mut().zip(self.sums) {
-            *out = to_byte(*sum);
+        let first = first + blocks.len() * BLOCK;
+        for (at, out) in rest.iter_mut().enumerate() {
+            let values = rows[first + at..].iter().step_by(stride).zip(weights);
+            *out = to_byte(values.fold(HALF, |sum, (value, weight)| sum + i32::from(*value) * weight));
         }
     }
 }
