@@ -32,11 +32,11 @@ struct SimilarityLevels {
     far: f64,
 }
 
-/// For the embedding of `album-mini@5`: `scene-layout@2` and its whitened network features in equal parts.
+/// For the embedding of `album-mini@5`: `scene-layout@3` and its whitened network features in equal parts.
 const LAYOUT_AND_RECOGNISED: SimilarityLevels =
     SimilarityLevels { groups: 0.30, links: 0.40, takes: 0.5, near: [0.14, 0.18, 0.22], far: 0.42 };
 
-/// For `scene-layout@2` alone.
+/// For `scene-layout@3` alone.
 const LAYOUT: SimilarityLevels =
     SimilarityLevels { groups: 0.34, links: 0.42, takes: 0.55, near: [0.18, 0.22, 0.26], far: 0.45 };
 

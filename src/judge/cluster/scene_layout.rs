@@ -13,7 +13,7 @@ use base::pixels::Pixels;
 
 pub const NAME: &str = "scene-layout";
 /// The version, which changes with the numbers, so that cached embeddings are not mixed with new ones.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The side, in pixels, to which photos are shrunk regardless of aspect ratio. Small changes of framing then stay
 /// within a cell.
@@ -85,41 +85,39 @@ fn centred(mut values: Vec<f32>) -> Vec<f32> {
     values
 }
 
-/// For each target pixel, the source pixels along one axis and their weights.
-fn spans(length: usize) -> Vec<Vec<(usize, f32)>> {
+/// For each target pixel, the first of its source pixels along one axis, and the weights from there on.
+fn spans(length: usize) -> Vec<(usize, Vec<f32>)> {
     let step = length as f64 / SIDE as f64;
-    (0..SIDE)
-        .map(|target| {
-            let (from, to) = (target as f64 * step, (target + 1) as f64 * step);
-            let last = (to.ceil() as usize).min(length);
-            (from as usize..last.max(from as usize + 1))
-                .map(|at| {
-                    let covered = to.min((at + 1) as f64) - from.max(at as f64);
-                    (at.min(length - 1), (covered / step) as f32)
-                })
-                .collect()
-        })
-        .collect()
+    let span = |target: usize| {
+        let (from, to) = (target as f64 * step, (target + 1) as f64 * step);
+        let first = (from as usize).min(length - 1);
+        let end = (to.ceil() as usize).min(length).max(first + 1);
+        let share = |at: usize| ((to.min((at + 1) as f64) - from.max(at as f64)) / step) as f32;
+        (first, (first..end).map(share).collect())
+    };
+    (0..SIDE).map(span).collect()
 }
 
-/// Shrinks by area averaging to `PIXELS` RGB values of 0..=255.
+/// Shrinks by area averaging to `PIXELS` RGB values of 0..=255: down first, where neighbours lie side by side.
 fn shrink(pixels: &Pixels) -> Vec<[f32; 3]> {
     let columns = spans(pixels.width() as usize);
     let rows: Vec<&[u8]> = pixels.rows().collect();
+    let mut sums = vec![0.0_f32; 3 * pixels.width() as usize];
     let mut small = Vec::with_capacity(PIXELS);
-    for row_span in spans(pixels.height() as usize) {
-        let mut line = [[0.0_f32; 3]; SIDE];
-        for (y, share) in row_span {
-            for (cell, span) in line.iter_mut().zip(&columns) {
-                for &(x, part) in span {
-                    let weight = share * part;
-                    for (sum, &value) in cell.iter_mut().zip(&rows[y][x * 3..x * 3 + 3]) {
-                        *sum += weight * f32::from(value);
-                    }
-                }
+    for (first, shares) in spans(pixels.height() as usize) {
+        sums.fill(0.0);
+        for (row, share) in rows[first..].iter().zip(shares) {
+            for (sum, value) in sums.iter_mut().zip(*row) {
+                *sum += share * f32::from(*value);
             }
         }
-        small.extend(line);
+        for (first, shares) in &columns {
+            let mut cell = [0.0_f32; 3];
+            for (pixel, share) in sums.as_chunks::<3>().0[*first..].iter().zip(shares) {
+                (0..3).for_each(|channel| cell[channel] += share * pixel[channel]);
+            }
+            small.push(cell);
+        }
     }
     small
 }
@@ -146,27 +144,29 @@ fn lab(pixels: &[[f32; 3]]) -> [Vec<f32>; 3] {
 
 /// Gaussian blur with repeated edge pixels.
 fn blur(plane: &[f32], sigma: f32) -> Vec<f32> {
-    let radius = (4.0 * sigma).ceil() as isize;
-    let kernel: Vec<f32> = (-radius..=radius).map(|at| (-0.5 * (at as f32 / sigma).powi(2)).exp()).collect();
-    let total: f32 = kernel.iter().sum();
-    let pass = |source: &[f32], step: usize, across: usize| -> Vec<f32> {
-        let mut out = vec![0.0; PIXELS];
-        for line in 0..SIDE {
-            for at in 0..SIDE {
-                let sum: f32 = kernel
-                    .iter()
-                    .zip(-radius..)
-                    .map(|(weight, shift)| {
-                        let from = (at as isize + shift).clamp(0, SIDE as isize - 1) as usize;
-                        weight * source[line * across + from * step]
-                    })
-                    .sum();
-                out[line * across + at * step] = sum / total;
-            }
+    let radius = (4.0 * sigma).ceil() as usize;
+    let kernel: Vec<f32> =
+        (0..=2 * radius).map(|at| (-0.5 * ((at as f32 - radius as f32) / sigma).powi(2)).exp()).collect();
+    let mut across = Vec::with_capacity(PIXELS);
+    for line in plane.chunks_exact(SIDE) {
+        let (first, last) = (vec![line[0]; radius], vec![line[SIDE - 1]; radius]);
+        let wide = [&first, line, &last].concat();
+        across.extend(average(&kernel, |at| &wide[at..]));
+    }
+    let row = |at: usize| &across[SIDE * at.saturating_sub(radius).min(SIDE - 1)..];
+    (0..SIDE).flat_map(|y| average(&kernel, |at| row(y + at))).collect()
+}
+
+/// The average of as many rows as there are weights.
+fn average<'a>(weights: &[f32], row: impl Fn(usize) -> &'a [f32]) -> [f32; SIDE] {
+    let mut sums = [0.0; SIDE];
+    for (at, weight) in weights.iter().enumerate() {
+        for (sum, value) in sums.iter_mut().zip(row(at)) {
+            *sum += weight * value;
         }
-        out
-    };
-    pass(&pass(plane, 1, SIDE), SIDE, 1)
+    }
+    let total: f32 = weights.iter().sum();
+    sums.map(|sum| sum / total)
 }
 
 /// Means over a grid of `count` x `count` squares.

@@ -1,6 +1,8 @@
 //! Measures technical quality in one pass over the pixels. All sums are exact integers, so the result does not depend
 //! on the order of the work.
 
+use pulp::{Simd, WithSimd};
+
 use super::{Quality, Weights};
 use base::pixels::Pixels;
 
@@ -13,7 +15,7 @@ const CONTRAST_ENOUGH: f64 = 0.8;
 
 /// Measures a picture of any size.
 pub fn measure(picture: &Pixels, weights: &Weights) -> Quality {
-    let sums = Sums::of(picture);
+    let sums = pulp::Arch::new().dispatch(Pass(picture));
     let sharpness_raw = sums.laplacian.variance();
     let sharpness = (sharpness_raw / SHARP_ENOUGH).clamp(0.0, 1.0);
     let exposure = exposure(&sums.histogram);
@@ -59,7 +61,20 @@ struct Sums {
     yellow_blue: Moments,
 }
 
+/// The pass over the pixels, compiled for the processor at hand.
+struct Pass<'a>(&'a Pixels);
+
+impl WithSimd for Pass<'_> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Sums {
+        Sums::of(self.0)
+    }
+}
+
 impl Sums {
+    #[inline(always)]
     fn of(picture: &Pixels) -> Self {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let mut sums = Self {
@@ -93,6 +108,7 @@ impl Sums {
     }
 
     /// Adds one row's colours to the sums and leaves its grey values in `grey`.
+    #[inline(always)]
     fn add_row(&mut self, row: &[u8], grey: &mut [u8]) {
         let (mut rg_sum, mut yb_sum) = (0i32, 0i32);
         let (mut rg_squares, mut yb_squares) = (0u64, 0u64);
@@ -133,6 +149,7 @@ impl Sums {
     }
 
     /// Adds `above + below + left + right - 4 * here` of every pixel of one row.
+    #[inline(always)]
     fn add_laplacian(&mut self, above: &[u8], here: &[u8], below: &[u8]) {
         let width = here.len();
         let (mut sum, mut squares) = (0i64, 0u64);
