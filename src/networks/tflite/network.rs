@@ -7,8 +7,8 @@ use crate::graph::{self, Place, Tensor};
 /// Maximum multiplications of a run; the face networks take less than 0.2 billion.
 const MOST_WORK: u64 = 1 << 31;
 
-/// Maximum floats of tensors and packed weights together, checked before any is allocated.
-const MOST_MEMORY: usize = 1 << 26;
+/// Maximum floats of all tensors together, checked before any is allocated; the largest face network has 16 million.
+const MOST_MEMORY: usize = 5 << 22;
 
 /// A network that any number of threads can run.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Network {
         let network = Self { network: graph::Network::new(graph.checked()?, place)?, input, outputs, work };
         // Later runs differ in the numbers only, so that none can fail where this one does not.
         let zeros = vec![0.0; network.input.iter().product()];
-        network.answers(&zeros)?;
+        network.answers(zeros)?;
         Ok(network)
     }
 
@@ -69,12 +69,12 @@ impl Network {
     /// # Panics
     /// When the input is not as long as [`Self::input_shape`] says.
     pub fn run(&self, input: &[f32]) -> Vec<Vec<f32>> {
-        self.answers(input).expect("a run of this size succeeded when the network was made")
+        self.answers(input.to_vec()).expect("a run of this size succeeded when the network was made")
     }
 
-    fn answers(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, TfliteError> {
+    fn answers(&self, input: Vec<f32>) -> Result<Vec<Vec<f32>>, TfliteError> {
         assert_eq!(input.len(), self.input.iter().product::<usize>(), "as long as its shape says");
-        let answers = self.network.run(Tensor::of_file(&self.input, input.to_vec()))?;
+        let answers = self.network.run(Tensor::of_file(&self.input, input))?;
         if !answers.iter().map(|answer| &answer.shape).eq(&self.outputs) {
             let problem = "has another shape than the file says".to_owned();
             return Err(TfliteError::Tensor { tensor: "output".to_owned(), problem });
