@@ -230,10 +230,11 @@ fn words_of(bytes: &[u8; SIDE * SQUARES]) -> [u64; SQUARES] {
 fn transpose(rows: &mut [[u64; SQUARES]; SIDE]) {
     for (step, mask) in [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)] {
         for upper in (0..SIDE).filter(|row| row & step == 0) {
-            for square in 0..SQUARES {
-                let swapped = ((rows[upper][square] >> (8 * step)) ^ rows[upper + step][square]) & mask;
-                rows[upper][square] ^= swapped << (8 * step);
-                rows[upper + step][square] ^= swapped;
+            let (above, below) = rows.split_at_mut(upper + step);
+            for (upper, lower) in above[upper].iter_mut().zip(&mut below[0]) {
+                let swapped = ((*upper >> (8 * step)) ^ *lower) & mask;
+                *upper ^= swapped << (8 * step);
+                *lower ^= swapped;
             }
         }
     }
