@@ -16,7 +16,7 @@ SECONDS ?= 600
 SHARE = $(or $(PREFIX),$(HOME)/.local)/share
 START ?= efficientnet-lite0
 
-.PHONY: help run test faults fuzz features licences test-distributed lint lint-distributed bench bench-peers parity train-builtin layout-whitening fixtures doc install install-docs pages deb
+.PHONY: help run test faults fuzz features licences test-distributed lint lint-distributed bench bench-original bench-peers parity train-builtin layout-whitening fixtures doc install install-docs pages deb
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -65,6 +65,13 @@ bench-peers: ## networks, k-means and faces beside ONNX Runtime, PyTorch, scikit
 	tests/bench/peers/.venv-faces/bin/pip install --quiet mediapipe==0.10.21
 	tests/bench/peers/.venv-faces/bin/python tests/bench/peers/mediapipe_faces.py
 	tests/bench/peers/.venv-faces/bin/python tests/bench/peers/mediapipe_faces.py --everything
+
+bench-original: ## the original system's whole run beside ours: ORIGINAL is a checkout of it; PHOTOS a folder, else 100 are drawn
+	$(if $(ORIGINAL),,$(error name the folder of the original system: make bench-original ORIGINAL=FOLDER))
+	test -d tests/bench/peers/.venv-original || python3.11 -m venv tests/bench/peers/.venv-original
+	tests/bench/peers/.venv-original/bin/pip install --quiet -r tests/bench/peers/requirements-original.txt
+	$(CARGO) build --release
+	tests/bench/peers/.venv-original/bin/python tests/bench/peers/original.py $(ORIGINAL) $(BUILT)/release/albumctl $(if $(PHOTOS),--photos $(PHOTOS))
 
 fuzz: ## bytes of strangers for READER (png, xmp, features, …) for SECONDS; SEEDS: a folder of more files to start from
 	cd fuzz && RUSTFLAGS="$(COVERED)" $(CARGO) build --release --target $(HOST) --bin reader

@@ -5,7 +5,6 @@
 Takes about five minutes on sixteen cores. Weights follow from their names (tests/reference/formula.py), so nothing is
 fetched. Photos are those of fixtures/album, enlarged to 12 megapixels, each with grain of its own.
 """
-import concurrent.futures
 import datetime
 import json
 import os
@@ -18,9 +17,11 @@ import threading
 import time
 
 import numpy
-from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/bench/peers"))
+from enlarged_photos import photos
+
 PHOTOS = int(os.environ.get("CARD_PHOTOS", "400"))
 SECONDS = 2.0
 COUNTS = (1, 16, 32, 128)
@@ -80,22 +81,6 @@ def with_torch():
                 speed = count * runs / (time.time() - started)
                 found.append({"network": name, "on": "PyTorch", "precision": precision, "at_once": count, "photos_a_second": speed})
     return found, f"PyTorch {torch.__version__}"
-
-
-def enlarged(job):
-    source, target, seed = job
-    grain = numpy.random.default_rng(seed).integers(-6, 7, (3000, 4000, 1), dtype=numpy.int16)
-    picture = numpy.asarray(Image.open(source).convert("RGB").resize((4000, 3000), Image.BICUBIC), dtype=numpy.int16)
-    Image.fromarray(numpy.clip(picture + grain, 0, 255).astype(numpy.uint8)).save(target, quality=85)
-
-
-def photos(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    sources = sorted((ROOT / "fixtures/album").rglob("*.jpg"))
-    jobs = [(sources[at % len(sources)], folder / f"photo{at:04}.jpg", at) for at in range(PHOTOS)]
-    with concurrent.futures.ProcessPoolExecutor() as pool:
-        list(pool.map(enlarged, jobs))
-    return folder
 
 
 class Utilisation:
@@ -196,7 +181,7 @@ def main():
         of_torch, version = with_torch()
         keep([{"peer": version}, *of_torch])
     if "whole" in wanted or "training" in wanted:
-        folder = photos(work / "photos")
+        folder = photos(work / "photos", PHOTOS)
     if "whole" in wanted:
         subprocess.run([programs / "card", "weights", str(work)], check=True)
         keep(whole(programs / "albumctl", work, folder, work))
