@@ -4,7 +4,7 @@
 
 ORIGINAL is a checkout of the original (it has sim_bench/album). Nothing in it is changed, and nothing is fetched for it. Its networks
 get weights that follow from their names (tests/reference/formula.py), in files that both sides read; where it would download
-weights, it is handed these. Without PHOTOS, 100 photos of 12 megapixels are drawn from fixtures/album. Each run starts with
+DINOv2, it is handed these. Without PHOTOS, 100 photos of 12 megapixels are drawn from fixtures/album. Each run starts with
 nothing remembered. Faces are found by the same networks of MediaPipe: `albumctl models pull faces` first.
 """
 import argparse
@@ -38,12 +38,13 @@ def write_weights(folder):
 
     def checkpoint(name, net, config):
         state = networks.fill(net).state_dict()
-        torch.save({"epoch": 0, "model_state_dict": state, "config": config}, folder / name)
+        said = {"epoch": 0, "val_spearman": 0.0, "val_acc": 0.0}
+        torch.save(said | {"model_state_dict": state, "config": config}, folder / name)
 
     size = {"transform": {"resize_size": 256, "crop_size": 224}}
     rated = {"model": {"backbone": "resnet50", "pretrained": False, "mlp_hidden_dims": [256], "dropout": 0.2, "activation": "relu", "output_mode": "regression"}}
     checkpoint(RATED, networks.Rated(1), rated | size)
-    siamese = {"model": {"cnn_backbone": "resnet50", "mlp_hidden_dims": [], "dropout": 0.0, "activation": "relu"}}
+    siamese = {"model": {"cnn_backbone": "resnet50", "pretrained": False, "mlp_hidden_dims": [], "dropout": 0.0, "activation": "relu"}}
     checkpoint(SIAMESE, networks.Ranker(networks.positional_resnet50(), 2048, [], None), siamese)
     dinov2 = networks.fill(networks.dinov2(768, 12)).state_dict()
     safetensors.torch.save_file(dinov2, folder / DINOV2)
@@ -59,10 +60,9 @@ def theirs(repository, weights, photos, work):
     import torch
     import yaml
 
-    # The downloads: DINOv2 by torch.hub, and ImageNet's weights, which the checkpoints replace at once.
+    # The only download: our checkpoints say that ImageNet's weights are not needed.
     dinov2 = networks.ClassToken(networks.dinov2(768, 12))
     torch.hub.load = lambda *_, **__: dinov2
-    torch.hub.load_state_dict_from_url = lambda *_, **__: networks.fill(networks.torchvision.models.resnet50()).state_dict()
     # Imported beside DINOv2, unused here, and in want of libraries for recognising faces and places.
     for name, method in (("face_embeddings", "FaceEmbeddingMethod"), ("landmark_embeddings", "LandmarkEmbeddingMethod")):
         try:
