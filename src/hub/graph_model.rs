@@ -9,7 +9,7 @@ use networks::graph::{GraphError, Place};
 use super::loaded_models::LoadedModels;
 use super::loaded_networks::{Key, LoadedNetworks, Weight};
 use super::manifest::Manifest;
-use super::model::{by_candle, place};
+use super::model::{by_candle, device_key};
 use super::verified_file::VerifiedFile;
 use super::{Hub, HubError, Shared};
 
@@ -34,7 +34,7 @@ impl Hub {
         let (cpu, device) = (shared.engine.cpu, shared.device_for_graphs(manifest));
         let candle = (shared.by_candle || !device.is_cpu()).then_some(device);
         let runs =
-            candle.as_ref().map_or_else(|| cpu.name().to_owned(), |device| format!("candle on {}", place(device)));
+            candle.as_ref().map_or_else(|| cpu.name().to_owned(), |device| format!("candle on {}", device_key(device)));
         let built_from = found.iter().map(VerifiedFile::stamp).chain([runs]).collect();
         Ok(GraphModel { shared, files: found, place: Place { cpu, candle }, key: Key { reference, built_from } })
     }

@@ -385,8 +385,8 @@ impl Shared {
         }
     }
 
-    /// The device for a model of graphs: a card that was asked for, if the manifest names it. Pictures run one at a time, for
-    /// which a few cores are faster with most such networks, so that `auto` leaves them there.
+    /// The device for a model of graphs: a card that was asked for, if the manifest names it. `auto` does not choose one: pictures
+    /// run one at a time, and the small network that was measured so was faster on the cores.
     fn device_for_graphs(&self, manifest: &Manifest) -> Device {
         let allowed = device::allowed(&manifest.devices, device::kind(&self.device), self.choice);
         match self.choice {

@@ -68,7 +68,7 @@ impl Model {
             stamp_of(&file.path),
             preprocessing(&spec).to_string(),
             format!("{} {}", shared.engine.cpu.name(), shared.engine.precision.name()),
-            place(&device),
+            device_key(&device),
             by_candle(&shared, &device).to_owned(),
         ];
         let key = Key { reference: reference.clone(), built_from: built_from.to_vec() };
@@ -186,7 +186,7 @@ fn role(spec: &NetworkSpec) -> &'static str {
 }
 
 /// The device of a network, as part of its key.
-pub(super) fn place(device: &Device) -> String {
+pub(super) fn device_key(device: &Device) -> String {
     match device.location() {
         DeviceLocation::Cpu => "cpu".to_owned(),
         DeviceLocation::Cuda { gpu_id } => format!("cuda {gpu_id}"),

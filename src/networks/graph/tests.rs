@@ -1,5 +1,5 @@
-//! What is fused gives the numbers of the operators one by one: on every processor path and by candle, for channels that fill vectors
-//! and for others, and for several images.
+//! What is fused gives the numbers of the operators one by one: on every processor path and by candle, for channels that
+//! fill vectors and for others, and for several images.
 
 use std::collections::HashMap;
 use std::sync::Arc;
