@@ -12,6 +12,7 @@ use kernels::{Cpu, Engine, Precision};
 use self::placed::{Bounds, Placed};
 use super::apply::apply;
 use super::fusion::simplified;
+use super::last_uses::last_uses;
 use super::limits::Limits;
 use super::operator::Operator;
 use super::ready::{Fused, Ready};
@@ -40,16 +41,8 @@ struct Step {
 impl CandleNetwork {
     pub fn new(graph: Graph, cpu: Cpu, device: Device) -> Result<Self, GraphError> {
         let (steps, Graph { constants, input, outputs, .. }) = simplified(graph)?;
-        let mut steps: Vec<Step> = steps.into_iter().map(|fused| Step { fused, done: Vec::new() }).collect();
-        let mut read = vec![false; constants.len()];
-        outputs.iter().for_each(|&output| read[output] = true);
-        for step in steps.iter_mut().rev() {
-            for &input in step.fused.node.inputs.iter().flatten() {
-                if !std::mem::replace(&mut read[input], true) {
-                    step.done.push(input);
-                }
-            }
-        }
+        let (done, read) = last_uses(steps.iter().map(|fused| &fused.node), &outputs, constants.len());
+        let steps = steps.into_iter().zip(done).map(|(fused, done)| Step { fused, done }).collect();
         let constants = constants.into_iter().zip(read).map(|(constant, read)| {
             constant.filter(|_| read).map(|constant| Placed::constant(&device, constant)).transpose()
         });

@@ -6,6 +6,7 @@ use kernels::{Cpu, Engine, Precision};
 
 use super::apply::apply;
 use super::fusion::fused;
+use super::last_uses::last_uses;
 use super::limits::Limits;
 use super::ready::{Fused, Ready};
 use super::tensor::{Memory, Tensor, Value};
@@ -58,19 +59,12 @@ impl KernelNetwork {
 
     /// Notes the last uses of tensors, and drops constants that are no longer read because they are packed.
     fn plan_ends(&mut self) {
-        let mut read = vec![false; self.constants.len()];
-        self.outputs.iter().for_each(|&output| read[output] = true);
-        for step in self.steps.iter_mut().rev() {
-            if !matches!(step.ready, Ready::Nothing) {
-                // Weights and bias are packed; the first input and what is added are read.
-                step.node.inputs.iter_mut().skip(1).take(2).for_each(|packed| *packed = None);
-            }
-            for &input in step.node.inputs.iter().flatten() {
-                if !std::mem::replace(&mut read[input], true) {
-                    step.done.push(input);
-                }
-            }
+        for step in self.steps.iter_mut().filter(|step| !matches!(step.ready, Ready::Nothing)) {
+            // Weights and bias are packed; the first input and what is added are read.
+            step.node.inputs.iter_mut().skip(1).take(2).for_each(|packed| *packed = None);
         }
+        let (done, read) = last_uses(self.steps.iter().map(|step| &step.node), &self.outputs, self.constants.len());
+        self.steps.iter_mut().zip(done).for_each(|(step, done)| step.done = done);
         for (constant, read) in self.constants.iter_mut().zip(read) {
             constant.take_if(|_| !read);
         }

@@ -15,6 +15,7 @@ mod convolution;
 mod filter;
 mod fusion;
 mod geometry;
+mod last_uses;
 mod limits;
 mod matrix;
 mod named_tensors;
